@@ -1,0 +1,119 @@
+"""
+An explicit lifecycle for asyncio apps on Kubernetes.
+
+This is the whole public API. Names are imported when they are first used, so that
+`lifecycle prestop` stays light.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the milliseconds of importing typing
+if TYPE_CHECKING:
+    from typing import Any
+
+    from lifecycle.config import Config
+    from lifecycle.contracts import (
+        Command,
+        Instance,
+        Level,
+        ProbeResult,
+        Registry,
+        Reply,
+        Request,
+        probe,
+    )
+    from lifecycle.drain import Drain
+    from lifecycle.exceptions import (
+        ConfigError,
+        Draining,
+        IllegalTransition,
+        LifecycleError,
+        NotRunning,
+        PluginError,
+        PortUnavailable,
+        RegistrationRefused,
+        ServiceNotFound,
+    )
+    from lifecycle.hookspecs import hookimpl
+    from lifecycle.hosting import run
+    from lifecycle.runtime import Lifecycle, Service, Snapshot, current
+    from lifecycle.states import State, Transition
+    from lifecycle.version import VERSION as __version__  # noqa: N811 - the name tools look for
+
+_HOME = {
+    "__version__": "version",
+    "Command": "contracts",
+    "Config": "config",
+    "ConfigError": "exceptions",
+    "Drain": "drain",
+    "Draining": "exceptions",
+    "IllegalTransition": "exceptions",
+    "Instance": "contracts",
+    "Level": "contracts",
+    "Lifecycle": "runtime",
+    "LifecycleError": "exceptions",
+    "NotRunning": "exceptions",
+    "PluginError": "exceptions",
+    "PortUnavailable": "exceptions",
+    "ProbeResult": "contracts",
+    "Registry": "contracts",
+    "RegistrationRefused": "exceptions",
+    "Reply": "contracts",
+    "Request": "contracts",
+    "Service": "runtime",
+    "ServiceNotFound": "exceptions",
+    "Snapshot": "runtime",
+    "State": "states",
+    "Transition": "states",
+    "current": "runtime",
+    "hookimpl": "hookspecs",
+    "probe": "contracts",
+    "run": "hosting",
+}
+
+__all__ = [
+    "Command",
+    "Config",
+    "ConfigError",
+    "Drain",
+    "Draining",
+    "IllegalTransition",
+    "Instance",
+    "Level",
+    "Lifecycle",
+    "LifecycleError",
+    "NotRunning",
+    "PluginError",
+    "PortUnavailable",
+    "ProbeResult",
+    "RegistrationRefused",
+    "Registry",
+    "Reply",
+    "Request",
+    "Service",
+    "ServiceNotFound",
+    "Snapshot",
+    "State",
+    "Transition",
+    "__version__",
+    "current",
+    "hookimpl",
+    "probe",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module 'lifecycle' has no attribute {name!r}")
+    module = import_module(f"lifecycle.{home}")
+    value = getattr(module, "VERSION" if name == "__version__" else name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,348 @@
+"""ASGI apps: the middleware, `Managed` under another server, and `run --asgi`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any, Final
+
+from lifecycle.config import Config
+from lifecycle.crossing import Moment
+from lifecycle.exceptions import Draining, LifecycleError, NotRunning, RegistrationRefused
+from lifecycle.hookspecs import hookimpl
+from lifecycle.hosting import until_listening
+from lifecycle.runtime import Lifecycle, current
+from lifecycle.server import Server
+from lifecycle.states import State, Transition
+from lifecycle.traffic import Traffic
+
+Scope = dict[str, Any]
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+GOING_AWAY: Final = 1001
+CLOSE_HEADER: Final = (b"connection", b"close")
+
+
+class Middleware:
+    """
+    Counts requests and WebSockets in flight, and says `Connection: close` while draining.
+
+    Without a running lifecycle (a unit test of the app) it does nothing.
+
+    Args:
+        app: The ASGI app.
+        life: The lifecycle; the running one otherwise.
+    """
+
+    def __init__(self, app: App, life: Lifecycle | None = None) -> None:
+        self.app = app
+        self._life = life
+        self._traffic: Traffic | None = None
+        Traffic.announced = True
+        with contextlib.suppress(NotRunning):
+            self._find()
+
+    def _find(self) -> Traffic:
+        life = self._life = self._life or current()
+        self._traffic = life._traffic
+        self._add = self._traffic._work.append
+        self._remove = self._traffic._work.pop
+        return self._traffic
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        kind = scope["type"]
+        traffic = self._traffic
+        if traffic is None and kind != "lifespan":
+            try:
+                traffic = self._find()
+            except NotRunning:
+                traffic = None
+        if traffic is None or kind not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        self._add(None)
+        if traffic.draining:
+            traffic.arrived(_agent(scope), scope["path"])
+        try:
+            if kind == "websocket":
+                await self._websocket(scope, receive, send)
+            elif scope["http_version"] >= "2":
+                await self.app(scope, receive, send)
+            else:
+                await self.app(scope, receive, _closing(traffic, send))
+        finally:
+            self._remove()
+            if traffic.draining:
+                traffic.left()
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        life = self._life
+        if life is None:
+            raise NotRunning("a WebSocket is counted only under a lifecycle")
+        socket = _WebSocket(receive, send)
+        closer = asyncio.create_task(socket.close_when(_settled(life)))
+        try:
+            await self.app(scope, socket.receive, socket.send)
+        finally:
+            closer.cancel()
+
+
+def _closing(traffic: Traffic, send: Send) -> Send:
+    # No coroutine function: on every message that would cost what all the rest does.
+    def send_(message: Message) -> Awaitable[None]:
+        if traffic.draining and message["type"] == "http.response.start":
+            kept = [pair for pair in message.get("headers", ()) if pair[0].lower() != b"connection"]
+            message = {**message, "headers": [*kept, CLOSE_HEADER]}
+        return send(message)
+
+    return send_
+
+
+def _agent(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"user-agent":
+            return str(value.decode("latin-1"))
+    return ""
+
+
+async def _settled(life: Lifecycle) -> None:
+    await life.reached(State.DRAINING)
+    drain = life._running().departure.drain
+    if drain is not None:
+        await drain.settled()
+
+
+class _WebSocket:
+    """One WebSocket: closed with 1001 when the settle time is over."""
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self._receive = receive
+        self._send = send
+        self._accepted = False
+        self._closed = asyncio.Event()
+        self._ready = asyncio.Event()
+
+    async def close_when(self, moment: Awaitable[None]) -> None:
+        await moment
+        await self._ready.wait()
+        if not self._closed.is_set():
+            self._closed.set()
+            with contextlib.suppress(Exception):  # the client may be gone meanwhile
+                await self._send({"type": "websocket.close", "code": GOING_AWAY})
+
+    async def send(self, message: Message) -> None:
+        if self._closed.is_set():
+            return  # what the app still says to a closed WebSocket is nobody's error
+        if message["type"] == "websocket.close":
+            self._closed.set()
+        await self._send(message)
+        if message["type"] == "websocket.accept":
+            self._ready.set()
+
+    async def receive(self) -> Message:
+        got = asyncio.ensure_future(self._receive())
+        closed = asyncio.ensure_future(self._closed.wait())
+        try:
+            await asyncio.wait({got, closed}, return_when=asyncio.FIRST_COMPLETED)
+            if got.done():
+                return got.result()
+            return {"type": "websocket.disconnect", "code": GOING_AWAY}
+        finally:
+            got.cancel()
+            closed.cancel()
+
+
+class Managed:
+    """
+    Puts a lifecycle under an ASGI app that somebody else's server runs.
+
+    It starts with the server's lifespan, becomes ready when the port is seen open, and
+    leaves the signals to the server: only preStop can drain it.
+
+    Args:
+        app: The ASGI app.
+        service: Its name; without one nothing is registered.
+        port: The server's port, 1 to 65535; READY waits until it is open.
+        config: The settings; `Config()` otherwise.
+        plugins: More plugins.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        service: str | None = None,
+        port: int | None = None,
+        config: Config | None = None,
+        plugins: Iterable[object] = (),
+    ) -> None:
+        self.app = app
+        self._service = service
+        self._port = port
+        self._config = config
+        self._plugins = tuple(plugins)
+        self._inner: Middleware | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(scope, receive, send)
+        elif self._inner is None:
+            raise NotRunning("Managed needs the server's lifespan: switch it on (--lifespan on)")
+        else:
+            await self._inner(scope, receive, send)
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            life = Lifecycle(self._config, plugins=self._plugins)
+            await life.__aenter__()
+        except LifecycleError as error:
+            await receive()
+            await send({"type": "lifespan.startup.failed", "message": f"lifecycle: {error}"})
+            return
+        self._inner = Middleware(self.app, life)
+        life._log.warning(
+            "signals are the server's",
+            hint="only preStop can drain it: lifecycle prestop, as an exec hook",
+        )
+        readying = asyncio.create_task(self._ready(life))
+        try:
+            await self._run_lifespan(scope, receive, send)
+        finally:
+            readying.cancel()
+            await life.__aexit__(None, None, None)
+
+    async def _run_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answered: set[str] = set()
+
+        async def note(message: Message) -> None:
+            answered.add(message["type"])
+            await send(message)
+
+        try:
+            await self.app(scope, receive, note)
+        except Exception:
+            if answered:
+                raise
+            # The app knows no lifespan: the protocol is answered for it.
+            await send({"type": "lifespan.startup.complete"})
+            while (await receive())["type"] != "lifespan.shutdown":
+                continue
+            await send({"type": "lifespan.shutdown.complete"})
+
+    async def _ready(self, life: Lifecycle) -> None:
+        with contextlib.suppress(Draining):
+            if self._port is not None:
+                await until_listening(self._port)
+            if self._service is not None:
+                life.export(self._service, port=self._port)
+            try:
+                await life.ready()
+            except RegistrationRefused as refused:
+                life._log.error("registration refused", reason=str(refused))
+
+
+class _HttpDrain:
+    """What `run --asgi` does in a drain, as a plugin: GOAWAY, then close what is idle."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+
+    @hookimpl
+    async def lifecycle_transition(self, transition: Transition) -> None:
+        """Ask HTTP/2 clients to send what is new elsewhere."""
+        if transition.after is State.DRAINING:
+            self._server.go_away()
+
+    @hookimpl
+    async def lifecycle_drain(self, drain: Any) -> None:
+        """Close what is idle once consumers have had time to notice."""
+        await drain.settled()
+        await self._server.close_idle()
+
+
+async def serve(
+    life: Lifecycle,
+    *,
+    app: App,
+    sockets: list[Any],
+    services: Iterable[tuple[str, int | None]],
+    keep_alive: float,
+    tls: ssl.SSLContext | None = None,
+) -> None:
+    """
+    Serve an ASGI app with hypercorn on this loop: the main of `lifecycle run --asgi`.
+
+    Args:
+        life: The lifecycle.
+        app: The app, without middleware of ours.
+        sockets: Bound sockets.
+        services: Names and ports to export.
+        keep_alive: Seconds a connection may be idle.
+        tls: For HTTPS.
+    """
+    state: dict[str, Any] = {}
+    server = Server(
+        Middleware(app, life),
+        keep_alive=keep_alive,
+        state=state,
+        tls=tls,
+        logger=logging.getLogger("hypercorn.error"),
+    )
+    async with _lifespan(app, state):
+        server.listen(sockets)
+        life.use(_HttpDrain(server), name="asgi")
+        try:
+            for name, port in services:
+                life.export(name, port=port)
+            await life.ready()
+            await life.drained()
+        finally:
+            server.stop_listening()
+            left = life._running().departure.drain
+            await server.close(left.timetable.main_until - left._clock() if left else 0.0)
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: App, state: dict[str, Any]) -> AsyncIterator[None]:
+    """Run an app's lifespan protocol around a block; an app that knows none is fine."""
+    inbox: asyncio.Queue[Message] = asyncio.Queue()
+    started: Moment[None] = Moment()
+    stopped: Moment[None] = Moment()
+
+    async def send(message: Message) -> None:
+        match message["type"]:
+            case "lifespan.startup.complete":
+                started.set(None)
+            case "lifespan.startup.failed":
+                started.fail(LifecycleError(f"the app did not start: {message.get('message')}"))
+            case "lifespan.shutdown.complete" | "lifespan.shutdown.failed":
+                stopped.set(None)
+
+    async def speak() -> None:
+        asgi = {"version": "3.0", "spec_version": "2.0"}
+        scope = {"type": "lifespan", "asgi": asgi, "state": state}
+        try:
+            await app(scope, inbox.get, send)
+        except Exception as error:
+            if started.happened:
+                raise
+            logging.getLogger("lifecycle").debug("the app knows no lifespan: %r", error)
+        finally:
+            started.set(None)
+            stopped.set(None)
+
+    task = asyncio.create_task(speak(), name="lifespan")
+    await inbox.put({"type": "lifespan.startup"})
+    await started.wait()
+    try:
+        yield
+    finally:
+        await inbox.put({"type": "lifespan.shutdown"})
+        await stopped.wait()
+        await task

@@ -1,0 +1,42 @@
+"""Trying again until it works: with backoff and jitter, for ever."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+FIRST: Final = 0.1
+LONGEST: Final = 15.0
+
+
+async def until_done(
+    attempt: Callable[[], Awaitable[None]],
+    *,
+    fatal: tuple[type[Exception], ...] = (),
+    first: float = FIRST,
+    longest: float = LONGEST,
+) -> None:
+    """
+    Await `attempt()` again and again until it raises nothing.
+
+    Args:
+        attempt: One try.
+        fatal: What is not tried again, but raised.
+        first: Seconds before the second try; doubled, with jitter, for each one after.
+        longest: Seconds that no pause exceeds.
+    """
+    try:
+        await attempt()
+    except fatal:
+        raise
+    except Exception:  # noqa: BLE001 - whatever a client library raises: try again
+        import tenacity  # who never fails never pays for it
+
+        await asyncio.sleep(first)
+        await tenacity.AsyncRetrying(
+            sleep=asyncio.sleep,
+            wait=tenacity.wait_exponential_jitter(first * 2, longest, jitter=first),
+            retry=tenacity.retry_if_not_exception_type(fatal or ()),
+            reraise=True,
+        )(attempt)

@@ -1,0 +1,300 @@
+"""The default probes, commands and registry, and the drain handler: plugins like any other."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+
+from lifecycle.contracts import (
+    Command,
+    Instance,
+    Level,
+    ProbeResult,
+    Registry,
+    Reply,
+    Request,
+    inline,
+)
+from lifecycle.guest import Guest
+from lifecycle.hookspecs import hookimpl
+from lifecycle.states import State, Transition
+from lifecycle.version import VERSION
+
+if TYPE_CHECKING:
+    from lifecycle.conductor import Conductor
+    from lifecycle.drain import Drain
+    from lifecycle.runtime import Lifecycle
+
+
+class StateProbes:
+    """Startup: READY was reached. Readiness: the state is READY. Liveness: it has not ended."""
+
+    def __init__(self) -> None:
+        self._state = State.STARTING
+        self._was_ready = False
+
+    @hookimpl
+    @inline
+    def lifecycle_transition(self, transition: Transition) -> None:
+        """Learn the state."""
+        self._state = transition.after
+        self._was_ready |= transition.after is State.READY
+
+    @hookimpl
+    @inline
+    def lifecycle_startup(self) -> ProbeResult:
+        """READY was reached."""
+        return ProbeResult(self._was_ready, f"the state is {self._state}")
+
+    @hookimpl
+    @inline
+    def lifecycle_readiness(self) -> ProbeResult:
+        """The state is READY."""
+        return ProbeResult(self._state is State.READY, f"the state is {self._state}")
+
+    @hookimpl
+    @inline
+    def lifecycle_liveness(self) -> ProbeResult:
+        """It has not ended."""
+        ended = self._state in (State.STOPPED, State.FAILED)
+        return ProbeResult(not ended, f"the state is {self._state}")
+
+
+class ServiceProbe:
+    """Readiness: if there are services, at least one is online and acknowledged."""
+
+    @hookimpl
+    @inline
+    def lifecycle_readiness(self, life: Lifecycle) -> ProbeResult:
+        """Ask the table of services."""
+        services = life.services.values()
+        if not services:
+            return ProbeResult(ok=True, reason="no services")
+        serving = [s.name for s in services if s.online and s.confirmed]
+        if serving:
+            return ProbeResult(ok=True, reason=f"serving {', '.join(serving)}")
+        away = [f"{s.name} {'unregistered' if s.online else 'offline'}" for s in services]
+        return ProbeResult(ok=False, reason=", ".join(away))
+
+
+class LoopProbe:
+    """Liveness: from READY on, the app's loop has shown a heartbeat lately."""
+
+    def __init__(self, guest: Guest, limit: float) -> None:
+        self._guest = guest
+        self._limit = limit
+        self._watching = False
+
+    @hookimpl
+    @inline
+    def lifecycle_transition(self, transition: Transition) -> None:
+        """Watch in READY only: who starts may block, who drains is not shot."""
+        self._watching = transition.after is State.READY
+
+    @hookimpl
+    @inline
+    def lifecycle_liveness(self) -> ProbeResult:
+        """Look at the age of the last heartbeat."""
+        age = self._guest.silent_for()
+        ok = not self._watching or not self._limit or age <= self._limit
+        return ProbeResult(ok, f"the app's loop was last seen {age:.1f} s ago")
+
+
+class DrainHandler:
+    """Takes the app out of traffic: deregisters at T0, waits until nothing is in flight."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        self._conductor = conductor
+
+    @hookimpl
+    @inline
+    def lifecycle_transition(self, transition: Transition) -> None:
+        """Deregister everywhere, at once."""
+        if transition.after is State.DRAINING:
+            self._conductor.services.withdraw()
+
+    @hookimpl
+    @inline
+    async def lifecycle_drain(self, drain: Drain) -> None:
+        """Wait for the deregistration, the settle time, the work in flight and the quiet."""
+        await drain.deregistered()
+        await drain.idle()
+
+    @hookimpl
+    def lifecycle_commands(self) -> Command:
+        """Give preStop."""
+        return Command(
+            "prestop",
+            self.prestop,
+            "drain; answers when it is safe to send SIGTERM",
+            Level.PRIVATE,
+            changes=True,
+            timeout=None,
+            token_get=True,
+        )
+
+    @inline
+    async def prestop(self, request: Request) -> str:
+        """Drain, and answer when it is over."""
+        await self._conductor.departure.prestop(request.gone)
+        return "drained"
+
+
+class LocalRegistry(Registry):
+    """Registers in this process only, so that a laptop needs nothing."""
+
+    name = "local"
+
+    def __init__(self) -> None:
+        self.instances: dict[str, Instance] = {}
+
+    async def register(self, instance: Instance) -> None:
+        """Acknowledged at once."""
+        self.instances[instance.id] = instance
+
+    async def deregister(self, instance: Instance) -> None:
+        """Out at once."""
+        self.instances.pop(instance.id, None)
+
+    async def keep(self, instance: Instance) -> str:  # noqa: ARG002 - nothing is lost here
+        """Keep it for as long as the process lives."""
+        await anyio.sleep_forever()
+        raise AssertionError("unreachable")
+
+
+class LocalRegistryPlugin:
+    """The `local` registry, as a plugin."""
+
+    @hookimpl
+    def lifecycle_registries(self) -> Registry:
+        """Give it."""
+        return LocalRegistry()
+
+
+class Commands:
+    """What the QOS port answers besides the probes and preStop."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        self._conductor = conductor
+
+    @hookimpl
+    def lifecycle_commands(self) -> Iterable[Command]:
+        """Give them."""
+        return [
+            Command("status", self.status, "everything there is to see, as JSON"),
+            Command("ls", self.ls, "services and where they are registered"),
+            Command("help", self.help, "this list"),
+            Command("version", self.version, "the version of pod-lifecycle"),
+            Command("online", self.online, "release services: ?service=GLOB", changes=True),
+            Command("offline", self.offline, "hold services: ?service=GLOB", changes=True),
+            Command("log-level", self.log_level, "?level=LEVEL&logger=NAME", changes=True),
+            Command("config", self.config, "what is set, and from where", Level.PRIVATE),
+        ]
+
+    @inline
+    def status(self, _: Request) -> Any:
+        """Answer `/status`."""
+        return self._conductor.snapshot()
+
+    @inline
+    def ls(self, _: Request) -> str:
+        """Answer `/ls`."""
+        import tabulate  # only who asks pays for it
+
+        rows = [
+            (
+                entry.instance.service,
+                entry.instance.port or "-",
+                "online" if entry.online else f"offline ({', '.join(entry.held_by)})",
+                " ".join(f"{name}({cell.actual})" for name, cell in entry.cells.items()) or "-",
+            )
+            for entry in self._conductor.services.entries.values()
+        ]
+        if not rows:
+            return "no services exported"
+        return str(
+            tabulate.tabulate(rows, ("SERVICE", "PORT", "STATE", "REGISTERED"), tablefmt="plain")
+        )
+
+    @inline
+    def help(self, _: Request) -> str:
+        """Answer `/help`."""
+        probes = [
+            ("GET", "/live", "PUBLIC", "liveness; ?verbose, ?exclude=NAME, /live/NAME"),
+            ("GET", "/ready", "PUBLIC", "readiness"),
+            ("GET", "/startup", "PUBLIC", "startup"),
+        ]
+        commands = [
+            ("POST" if command.changes else "GET", f"/{name}", command.level.name, command.help)
+            for name, (command, _) in self._conductor.commands.items()
+        ]
+        return "\n".join(
+            f"{method:5}{path:14}{level:11}{text}"
+            for method, path, level, text in probes + commands
+        )
+
+    @inline
+    def version(self, _: Request) -> str:
+        """Answer `/version`."""
+        return f"pod-lifecycle {VERSION} on Python {platform.python_version()}"
+
+    @inline
+    def online(self, request: Request) -> str:
+        """Release the operator's hold."""
+        return "OK: " + ", ".join(self._conductor.set_online(_glob(request)))
+
+    @inline
+    def offline(self, request: Request) -> str:
+        """Hold services offline for the operator."""
+        return "OK: " + ", ".join(self._conductor.set_offline(_glob(request), request.caller))
+
+    @inline
+    def log_level(self, request: Request) -> Reply:
+        """Set the level of a standard logger."""
+        import logging
+
+        levels = logging.getLevelNamesMapping()
+        level = request.arguments.get("level", "").upper()
+        if level not in levels:
+            return Reply(f"level must be one of {', '.join(levels)}", 400)
+        name = request.arguments.get("logger") or request.arguments.get("name") or ""
+        logging.getLogger(name or None).setLevel(levels[level])
+        return Reply(f"OK: {name or 'root'} at {level}")
+
+    @inline
+    def config(self, _: Request) -> Any:
+        """Answer `/config`, secrets redacted."""
+        config = self._conductor.config
+        return config.public() | config.public_options()
+
+
+def _glob(request: Request) -> str:
+    return request.arguments.get("name") or request.arguments.get("service") or "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Builtin:
+    """One built-in plugin and the name that `-p no:NAME` knows it by."""
+
+    name: str
+    plugin: object
+
+
+NAMES: Final = ("state", "services", "loop", "drain", "local", "commands")
+
+
+def builtins(conductor: Conductor) -> list[Builtin]:
+    """Make the built-in plugins, in the order their verdicts are shown."""
+    made = (
+        StateProbes(),
+        ServiceProbe(),
+        LoopProbe(conductor.guest, conductor.config.loop_stall_limit),
+        DrainHandler(conductor),
+        LocalRegistryPlugin(),
+        Commands(conductor),
+    )
+    return [Builtin(name, plugin) for name, plugin in zip(NAMES, made, strict=True)]

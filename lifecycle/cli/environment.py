@@ -1,0 +1,63 @@
+"""`lifecycle config` and `lifecycle plugins`: what this environment would give an app."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import tabulate
+
+from lifecycle.config import Config, core_variables
+from lifecycle.exceptions import LifecycleError
+from lifecycle.plugins import HOOKS, Plugins
+
+USAGE = 2
+
+
+def show_config(*, as_json: bool) -> int:
+    """Print every setting and its source; an unknown variable is an error here."""
+    try:
+        config = Config()
+        plugins = Plugins(config, os.environ)
+        plugins.discover()
+    except LifecycleError as error:
+        print(f"lifecycle: {error}", file=sys.stderr)
+        return USAGE
+    settings = config.public() | config.public_options()
+    if as_json:
+        print(json.dumps(settings, indent=2, default=str))
+    else:
+        rows = [(name, _text(each["value"]), each["source"]) for name, each in settings.items()]
+        print(tabulate.tabulate(rows, ("SETTING", "VALUE", "FROM"), tablefmt="plain"))
+    unknown = plugins.unknown_variables(core_variables())
+    for sentence in unknown.values():
+        print(f"lifecycle: {sentence}", file=sys.stderr)
+    return USAGE if unknown else 0
+
+
+def _text(value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        return ",".join(map(str, value)) or "-"
+    return "-" if value in (None, "") else str(value)
+
+
+def show_plugins() -> int:
+    """Print the installed plugins, their hooks, and why one does not load."""
+    plugins = Plugins(Config(), os.environ)
+    try:
+        plugins.discover()
+    except LifecycleError as error:
+        print(f"lifecycle: {error}", file=sys.stderr)
+        return USAGE
+    hooks: dict[str, list[str]] = {name: [] for name in plugins.names}
+    for hook in HOOKS:
+        for each in plugins.implementations(hook):
+            hooks[each.plugin].append(hook.removeprefix("lifecycle_"))
+    rows = [(name, ", ".join(theirs), "-") for name, theirs in hooks.items()]
+    rows += [(name, "-", problem) for name, problem in plugins.failed.items()]
+    if not rows:
+        print("no plugins are installed; the built-in ones are always there")
+        return 0
+    print(tabulate.tabulate(rows, ("PLUGIN", "HOOKS", "PROBLEM"), tablefmt="plain"))
+    return 1 if plugins.failed else 0

@@ -1,0 +1,178 @@
+"""The full parser of the command `lifecycle`, and what its commands do."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from urllib.parse import quote
+
+from lifecycle.cli import light
+from lifecycle.version import VERSION
+
+USAGE = 2
+
+
+def main(words: Sequence[str]) -> int:
+    """Run one command; returns its exit code."""
+    parser = make_parser()
+    options = parser.parse_args(words)
+    try:
+        code: int = options.action(options)
+    except light.Unreachable as error:
+        print(f"lifecycle: {error}", file=sys.stderr)
+        return USAGE
+    except BrokenPipeError:
+        return 1
+    return code
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser; the documentation's reference is generated from it."""
+    parser = argparse.ArgumentParser(
+        prog="lifecycle", description="An explicit lifecycle for asyncio apps on Kubernetes."
+    )
+    parser.add_argument("--version", action="version", version=f"pod-lifecycle {VERSION}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    run = commands.add_parser("run", help="run an app under a lifecycle")
+    run.add_argument("target", metavar="MODULE:NAME", help="an async main, or an ASGI app")
+    run.add_argument("--asgi", action="store_true", help="it is an ASGI app: serve it")
+    run.add_argument(
+        "--bind",
+        action="append",
+        metavar="HOST:PORT",
+        help="where to serve the ASGI app; repeatable, also unix:PATH (default: 0.0.0.0:8080)",
+    )
+    run.add_argument(
+        "--service",
+        action="append",
+        metavar="NAME[:PORT]",
+        help="a service to export; repeatable (default: LIFECYCLE_SERVICES)",
+    )
+    run.add_argument(
+        "-p",
+        dest="plugins",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="load a module as a plugin; no:NAME leaves one out",
+    )
+    run.add_argument("--app-dir", default=".", help="where the module is looked for first")
+    run.add_argument(
+        "--keep-alive",
+        type=_seconds,
+        default=75.0,
+        metavar="SECONDS",
+        help="how long a connection may be idle; longer than the load balancer's (default: 75)",
+    )
+    run.add_argument("--certfile", help="serve HTTPS with this certificate")
+    run.add_argument("--keyfile", help="the certificate's key")
+    run.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))
+    run.set_defaults(action=_run)
+
+    prestop = commands.add_parser("prestop", help="drain; returns when SIGTERM is safe")
+    probe = commands.add_parser("probe", help="ask one probe; exit code 0 if true")
+    probe.add_argument("kind", choices=light.PROBES)
+    ls = commands.add_parser("ls", help="list services and where they are registered")
+    status = commands.add_parser("status", help="show everything there is to see")
+    status.add_argument("--json", action="store_true", help="as JSON")
+    status.add_argument("--watch", action="store_true", help="redraw every second")
+    online = commands.add_parser("online", help="release services that were taken offline")
+    offline = commands.add_parser("offline", help="take services out of traffic")
+    for parser_ in (online, offline):
+        parser_.add_argument("service", nargs="?", default="*", metavar="GLOB")
+    for parser_, action in (
+        (prestop, _prestop),
+        (probe, _probe),
+        (ls, _ls),
+        (status, _status),
+        (online, _switch("online")),
+        (offline, _switch("offline")),
+    ):
+        parser_.add_argument("--port", type=_port, default=None, help="the QOS port")
+        parser_.set_defaults(action=action)
+
+    plugins = commands.add_parser("plugins", help="list installed plugins and their hooks")
+    plugins.set_defaults(action=_plugins)
+    config = commands.add_parser("config", help="show what is set, and from where")
+    config.add_argument("--json", action="store_true", help="as JSON")
+    config.set_defaults(action=_config)
+    return parser
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value <= 86400:
+        raise argparse.ArgumentTypeError("must be from 0 to 86400 seconds")
+    return value
+
+
+def _port(text: str) -> int:
+    if not text.isdigit() or not 0 < int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port from 1 to 65535")
+    return int(text)
+
+
+def _port_of(options: argparse.Namespace) -> int:
+    return options.port or light.own_port()
+
+
+def _run(options: argparse.Namespace) -> int:
+    from lifecycle.cli.run import run
+
+    return run(options)
+
+
+def _prestop(options: argparse.Namespace) -> int:
+    return light.prestop(_port_of(options))
+
+
+def _probe(options: argparse.Namespace) -> int:
+    return light.probe(options.kind, _port_of(options))
+
+
+def _ls(options: argparse.Namespace) -> int:
+    return _print(light.request("GET", "/ls", _port_of(options), timeout=5))
+
+
+def _switch(name: str) -> Callable[[argparse.Namespace], int]:
+    def switch(options: argparse.Namespace) -> int:
+        path = f"/{name}?service={quote(options.service)}"
+        return _print(light.request("POST", path, _port_of(options), timeout=5))
+
+    return switch
+
+
+def _print(answer: tuple[int, str]) -> int:
+    status, body = answer
+    good = status < 400
+    print(body.rstrip("\n"), file=sys.stdout if good else sys.stderr)
+    return 0 if good else 1
+
+
+def _status(options: argparse.Namespace) -> int:
+    from lifecycle.cli import status
+
+    def ask() -> str:
+        _, body = light.request("GET", "/status", _port_of(options), timeout=5)
+        return body
+
+    if options.watch:
+        return status.watch(ask)
+    body = ask()
+    print(json.dumps(json.loads(body), indent=2) if options.json else status.render(body))
+    return 0
+
+
+def _plugins(_: argparse.Namespace) -> int:
+    from lifecycle.cli import environment
+
+    return environment.show_plugins()
+
+
+def _config(options: argparse.Namespace) -> int:
+    from lifecycle.cli import environment
+
+    return environment.show_config(as_json=options.json)

@@ -1,0 +1,138 @@
+"""`lifecycle run`: an application, so it configures the log and words its errors."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from lifecycle.config import Config, service_spec
+from lifecycle.exceptions import LifecycleError
+from lifecycle.hosting import Host, Interrupted, takes_lifecycle
+from lifecycle.log import renderer_for
+from lifecycle.sockets import bind
+
+USAGE = 2
+DEFAULT_BIND = "0.0.0.0:8080"
+
+
+class BadTarget(Exception):
+    """What was to be run is not there, or is no such thing."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run an app to its end; returns the exit code of the process."""
+    given: dict[str, Any] = {}
+    if options.service:
+        given["services"] = tuple(options.service)
+    try:
+        config = Config(**given)
+        if options.plugins:
+            given["plugins"] = (*config.plugins, *options.plugins)
+            config = Config(**given)
+        sys.path.insert(0, os.path.abspath(options.app_dir))
+        host = Host(config, renderer=renderer_for(sys.stderr, options.log_level))
+        host.open()
+    except LifecycleError as error:
+        return _say(str(error), USAGE)
+    try:
+        sockets = [bind(where) for where in options.bind or [DEFAULT_BIND]] if options.asgi else []
+        target = host.interruptible(lambda: _load(options.target))
+        main = _asgi_main(options, config, target, sockets) if options.asgi else target
+        takes_life = options.asgi or takes_lifecycle(main)
+    except Interrupted:
+        return host.abandon(0, "a signal while the app was imported", interrupted=True)
+    except (LifecycleError, BadTarget, TypeError) as error:
+        _say(str(error), USAGE)
+        return host.abandon(USAGE, "nothing to run")
+    except _AppError:
+        return host.abandon(1, "the app's import raised")
+    return host.run(main, takes_life=takes_life)
+
+
+class _AppError(Exception):
+    """The app's own import raised; its traceback was shown."""
+
+
+def _say(message: str, code: int) -> int:
+    print(f"lifecycle: {message}", file=sys.stderr)
+    return code
+
+
+def _load(target: str) -> Any:
+    module_name, _, path = target.partition(":")
+    if not module_name or not path:
+        raise BadTarget(f"{target!r}: must be MODULE:NAME, like shop.main:main")
+    try:
+        value: Any = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and (module_name + ".").startswith(error.name + "."):
+            raise BadTarget(
+                f"no module named {error.name!r} (looked in {sys.path[0]} first; --app-dir "
+                "names another folder)"
+            ) from None
+        _show(error)
+        raise _AppError from None
+    except Exception as error:  # noqa: BLE001 - whatever the app's import raises is its own
+        _show(error)
+        raise _AppError from None
+    for name in path.split("."):
+        if not hasattr(value, name):
+            raise BadTarget(f"{target!r}: {module_name} has no {name!r}")
+        value = getattr(value, name)
+    return value
+
+
+def _show(error: Exception) -> None:
+    """Show the app's own traceback, without the frames of the import system and ours."""
+    frames = error.__traceback__
+    while frames is not None and _is_foreign(frames.tb_frame.f_code.co_filename):
+        frames = frames.tb_next
+    traceback.print_exception(type(error), error, frames)
+
+
+def _is_foreign(filename: str) -> bool:
+    return filename == __file__ or filename.startswith("<frozen") or "importlib" in filename
+
+
+def _asgi_main(
+    options: argparse.Namespace, config: Config, app: Any, sockets: list[Any]
+) -> Callable[..., Any]:
+    from lifecycle import asgi
+
+    if not callable(app):
+        raise BadTarget(f"{options.target!r} is no ASGI app, but {app!r}")
+    first = next((s.getsockname()[1] for s in sockets if isinstance(s.getsockname(), tuple)), None)
+    services = [
+        (name, port if port is not None else first)
+        for name, port in map(service_spec, config.services)
+    ]
+    logging.getLogger("hypercorn.error").setLevel(logging.INFO)
+    return partial(
+        asgi.serve,
+        app=app,
+        sockets=sockets,
+        services=services,
+        keep_alive=options.keep_alive,
+        tls=_tls(options),
+    )
+
+
+def _tls(options: argparse.Namespace) -> Any:
+    if options.certfile is None:
+        return None
+    import ssl
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(options.certfile, options.keyfile)
+    except (OSError, ssl.SSLError) as error:
+        raise BadTarget(f"--certfile {options.certfile}: {error}") from None
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    return context

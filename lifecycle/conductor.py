@@ -1,0 +1,266 @@
+"""
+What happens on the control thread: the machine is fired here, and here only.
+
+Rules of this file:
+
+1. What the machine decides is told to the hooks; nothing else learns it another way.
+2. Every wait has a deadline from the timetable once T0 has come.
+3. Nothing here waits for the app's loop without such a deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final, TypedDict
+
+import anyio
+
+from lifecycle.config import Config
+from lifecycle.contracts import INLINE_MARK, Command, Instance, Kind, ProbeOptions, Registry
+from lifecycle.crossing import Moment, run_soon
+from lifecycle.departure import Departure
+from lifecycle.dispatch import Call, Mailbox
+from lifecycle.exceptions import Draining, LifecycleError
+from lifecycle.guest import Guest
+from lifecycle.log import Log
+from lifecycle.plugins import Implementation, Plugins
+from lifecycle.probes import Probes
+from lifecycle.services import OPERATOR, Entry, Services
+from lifecycle.states import Event, Machine, State, reachable
+from lifecycle.traffic import Traffic
+from lifecycle.version import VERSION
+
+if TYPE_CHECKING:
+    from lifecycle.runtime import Lifecycle
+
+LIVENESS_START: Final = 0.05
+"""Seconds after which a busy loop keeps a liveness probe's last verdict."""
+
+_PROBE_HOOKS: Final = {
+    "lifecycle_startup": Kind.STARTUP,
+    "lifecycle_readiness": Kind.READINESS,
+    "lifecycle_liveness": Kind.LIVENESS,
+}
+
+
+class Snapshot(TypedDict):
+    """What `/status` shows; times are seconds since the epoch, ages and durations seconds."""
+
+    state: str
+    since: float
+    in_flight: int
+    services: list[dict[str, Any]]
+    probes: list[dict[str, Any]]
+    transitions: list[dict[str, Any]]
+    drain: dict[str, Any] | None
+    plugins: list[dict[str, Any]]
+    pid: int
+    version: str
+
+
+class Conductor:
+    """Owns the machine, the services, the probes and the drain of one lifecycle."""
+
+    def __init__(
+        self,
+        life: Lifecycle,
+        config: Config,
+        plugins: Plugins,
+        guest: Guest,
+        traffic: Traffic,
+        log: Log,
+    ) -> None:
+        self.config = config
+        self.plugins = plugins
+        self.guest = guest
+        self.log = log
+        self.machine = Machine()
+        self.probes = Probes(guest, log)
+        self.services = Services(register_timeout=config.register_timeout, log=log)
+        self.traffic = traffic
+        self.commands: dict[str, tuple[Command, Call]] = {}
+        self.departure = Departure(self)
+        self.drain_calls: list[Call] = []
+        self.reached: dict[State, Moment[None]] = {state: Moment() for state in State}
+        self.reached[State.STARTING].set(None)
+        self.became_ready: Moment[None] = Moment()
+        self.life = life
+        self._loop = asyncio.get_running_loop()
+        self._mailboxes: list[Mailbox] = []
+        self._readying: asyncio.Task[None] | None = None
+        self._since = time.time()
+
+    # Plugins
+
+    def install(self, implementations: Iterable[Implementation]) -> None:
+        """Put hook implementations to work."""
+        timeout = self.config.probe_timeout
+        for each in implementations:
+            if kind := _PROBE_HOOKS.get(each.hook):
+                soon = LIVENESS_START if kind is Kind.LIVENESS else None
+                self.probes.add(kind, Call(each, self.guest, timeout, soon), self.life)
+            elif each.hook == "lifecycle_transition":
+                self._mailboxes.append(Mailbox(Call(each, self.guest, timeout), self.complain))
+            elif each.hook == "lifecycle_drain":
+                self.drain_calls.append(Call(each, self.guest, None))
+
+    def add_command(self, plugin: str, command: Command) -> None:
+        """Make a command answer on the QOS port."""
+        implementation = Implementation(
+            plugin,
+            f"command {command.name}",
+            command.handler,
+            (),
+            options=ProbeOptions(),
+            inline=getattr(command.handler, INLINE_MARK, False),
+        )
+        self.commands[command.name] = command, Call(implementation, self.guest, command.timeout)
+
+    async def open_registries(self, registries: Iterable[Registry]) -> None:
+        """Enter registries and give every service a cell in them."""
+        opened = []
+        for registry in registries:
+            if registry.name in self.config.optional_registries:
+                registry.required = False
+            try:
+                with anyio.fail_after(self.config.register_timeout):
+                    await registry.__aenter__()
+            except Exception as error:
+                self.complain(registry.name, f"did not open: {type(error).__name__}: {error}")
+                if registry.required:
+                    raise LifecycleError(
+                        f"registry {registry.name!r} did not open: {error}; name it in "
+                        "optional_registries if the app may run without it"
+                    ) from error
+            else:
+                opened.append(registry)
+        self.services.add_registries(opened)
+
+    def complain(self, plugin: str, problem: str) -> None:
+        """Log what is wrong with a plugin."""
+        self.log.warning("plugin", name=plugin, problem=problem)
+
+    # States
+
+    def fire(self, event: Event, cause: str) -> None:
+        """Move the machine, and tell everybody."""
+        transition = self.machine.fire(event, cause=cause, at=time.time())
+        self._since = transition.at
+        self.log.info(transition.after.value, previous=transition.before.value, cause=cause)
+        for mailbox in self._mailboxes:
+            mailbox.put(life=self.life, transition=transition)
+        self.reached[transition.after].set(None)
+        possible = reachable(transition.after)
+        for state, moment in self.reached.items():
+            if state not in possible and not moment.happened:
+                moment.fail(Draining(f"{state} can no longer be reached: {transition.after}"))
+        if transition.after.leaving:
+            self.became_ready.fail(Draining(f"the app is leaving: {cause}"))
+
+    def export(self, instance: Instance) -> Entry:
+        """
+        Declare a service; after READY it registers in the background.
+
+        Raises:
+            Draining: It is too late.
+        """
+        self._refuse_leaving("export")
+        entry = self.services.export(instance)
+        if self.machine.state is State.STARTING:
+            self.fire(Event.EXPORT, f"export {instance.service}")
+        return entry
+
+    def make_ready(self) -> None:
+        """Begin to register everything; READY follows once all is acknowledged."""
+        self._refuse_leaving("ready")
+        if self._readying is not None:
+            return
+        if self.machine.state is State.STARTING:
+            self.fire(Event.EXPORT, "ready without services")
+        self.services.register()
+        self._readying = asyncio.create_task(self._become_ready())
+
+    async def _become_ready(self) -> None:
+        services = self.services
+        await services.until(lambda: services.all_confirmed or services.refusal() is not None)
+        if (refusal := services.refusal()) is not None:
+            self.became_ready.fail(refusal)
+            return
+        if not self.machine.state.leaving:
+            names = ", ".join(services.entries) or "no services"
+            self.fire(Event.REGISTER, f"registered {names}")
+            self.fire(Event.READY, "ready")
+            self.became_ready.set(None)
+
+    def set_offline(self, glob: str, reason: str) -> list[str]:
+        """
+        Hold services offline for the operator; nothing to do once draining.
+
+        Raises:
+            ServiceNotFound: None matches.
+        """
+        names = self.services.matching(glob)
+        if not self.machine.state.leaving:
+            self.services.hold(names, OPERATOR, reason)
+        return names
+
+    def set_online(self, glob: str) -> list[str]:
+        """
+        Release the operator's hold.
+
+        Raises:
+            ServiceNotFound: None matches.
+            Draining: It is too late.
+        """
+        self._refuse_leaving("online")
+        names = self.services.matching(glob)
+        self.services.release(names, OPERATOR)
+        return names
+
+    def _refuse_leaving(self, what: str) -> None:
+        if self.machine.state.leaving:
+            raise Draining(f"{what}: too late, the app is {self.machine.state}")
+
+    def post(self, function: Callable[[], object]) -> None:
+        """Run a function on the control loop, from any thread."""
+        run_soon(self._loop, function)
+
+    async def close(self, timeout: float) -> None:
+        """Tell the hooks the last of it, then close registries and background probes."""
+        began = asyncio.get_running_loop().time()
+        with anyio.move_on_after(timeout):
+            for mailbox in self._mailboxes:
+                await mailbox.empty()
+        for mailbox in self._mailboxes:
+            mailbox.close()
+        self.probes.close()
+        spent = asyncio.get_running_loop().time() - began
+        await self.services.close(max(0.1, timeout - spent))
+
+    def snapshot(self) -> Snapshot:
+        """Return everything there is to see, as `/status` shows it."""
+        now = time.monotonic()  # which the control loop's clock is
+        return {
+            "state": self.machine.state.value,
+            "since": self._since,
+            "in_flight": self.traffic.in_flight,
+            "services": self.services.snapshot(),
+            "probes": self.probes.snapshot(now),
+            "transitions": [
+                {"from": t.before.value, "to": t.after.value, "at": t.at, "cause": t.cause}
+                for t in self.machine.history
+            ],
+            "drain": self.departure.snapshot(now),
+            "plugins": [
+                *({"name": name, "ok": True, "problem": ""} for name in self.plugins.names),
+                *(
+                    {"name": name, "ok": False, "problem": problem}
+                    for name, problem in self.plugins.failed.items()
+                ),
+            ],
+            "pid": os.getpid(),
+            "version": VERSION,
+        }

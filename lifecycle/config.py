@@ -1,0 +1,323 @@
+"""
+The settings: keyword arguments, then `LIFECYCLE_*`, then defaults.
+
+Rules of this file:
+
+1. A value out of range never passes: the error names the field, the value, the range.
+2. What Kubernetes' service links put into a pod's environment is not ours: ignored.
+3. An unknown variable is a warning, never a refusal, so that rolling back an image
+   cannot crash-loop; an unknown keyword is a mistake in the code, and an error.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, Final, TypeVar
+
+from lifecycle.exceptions import ConfigError
+
+T = TypeVar("T")
+
+PREFIX: Final = "LIFECYCLE_"
+REDACTED: Final = "<redacted>"
+KILL_MARGIN: Final = 2.0
+"""Seconds of the grace period that are never planned for: the kubelet's own floor."""
+
+_BOOLS: Final = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off"), False),
+}
+_LINK_VALUE: Final = re.compile(r"^(tcp|udp|sctp)://", re.IGNORECASE)
+_LINK_NAME: Final = re.compile(
+    r"_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$"
+)
+_SERVICE: Final = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._/-]*)(:(?P<port>\d{1,5}))?$")
+
+
+def variable(name: str, plugin: str = "") -> str:
+    """Return the environment variable of a field: `LIFECYCLE_SETTLE`, `LIFECYCLE_TCP_PORT`."""
+    words = f"{plugin}_{name}" if plugin else name
+    return PREFIX + re.sub(r"[^A-Za-z0-9]", "_", words).upper()
+
+
+def is_service_link(name: str, value: str) -> bool:
+    """Tell whether Kubernetes made this variable for a Service called `lifecycle…`."""
+    return bool(_LINK_VALUE.match(value) or _LINK_NAME.search(name))
+
+
+def parse(text: str, annotation: Any) -> Any:
+    """
+    Turn the text of a variable into a value of the annotated type.
+
+    Raises:
+        ValueError: It is none; the message says what is wanted.
+    """
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    text = text.strip()
+    if origin in (typing.Union, types.UnionType):
+        inner = next(a for a in arguments if a is not type(None))
+        return None if text == "" else parse(text, inner)
+    if origin is tuple:
+        return tuple(parse(part, arguments[0]) for part in text.split(",") if part.strip())
+    if annotation is bool:
+        if text.lower() not in _BOOLS:
+            raise ValueError("must be true or false")
+        return _BOOLS[text.lower()]
+    if annotation in (int, float):
+        try:
+            return annotation(text)
+        except ValueError:
+            kind = "a whole number" if annotation is int else "a number"
+            raise ValueError(f"must be {kind}") from None
+    return annotation(text)
+
+
+def _suggest(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
+
+
+def _setting(default: T, describe: str, check: Callable[[Any], str | None], **extra: Any) -> Any:
+    return field(default=default, metadata={"describe": describe, "check": check}, **extra)
+
+
+def _seconds(default: float, low: float, high: float, describe: str) -> Any:
+    def check(value: Any) -> str | None:
+        good = isinstance(value, (int, float)) and not isinstance(value, bool)
+        return None if good and low <= value <= high else f"from {low:g} to {high:g} seconds"
+
+    return _setting(default, describe, check)
+
+
+def _flag(default: bool, describe: str) -> Any:  # noqa: FBT001 - a default is a value
+    return _setting(default, describe, lambda v: None if isinstance(v, bool) else "true or false")
+
+
+def _words(describe: str, check: Callable[[str], str | None] = lambda _: None) -> Any:
+    def check_all(value: Any) -> str | None:
+        if not isinstance(value, tuple) or not all(isinstance(word, str) for word in value):
+            return "a tuple of strings (comma-separated in the environment)"
+        return next((wrong for word in value if (wrong := check(word))), None)
+
+    return _setting((), describe, check_all)
+
+
+def _check_port(value: Any) -> str | None:
+    good = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 65535
+    return None if good else "a port from 0 (any) to 65535"
+
+
+def _check_network(word: str) -> str | None:
+    import ipaddress  # only who sets qos_allow pays for it
+
+    try:
+        ipaddress.ip_network(word, strict=False)
+    except ValueError:
+        return f"addresses and CIDRs; {word!r} is neither"
+    return None
+
+
+def _check_service(word: str) -> str | None:
+    try:
+        service_spec(word)
+    except ConfigError:
+        return f"NAME or NAME:PORT; {word!r} is neither"
+    return None
+
+
+def _check_token(value: Any) -> str | None:
+    good = value is None or (isinstance(value, str) and len(value) >= 16 and value.isascii())
+    return None if good else "at least 16 ASCII characters"
+
+
+def _check_text(value: Any) -> str | None:
+    return None if isinstance(value, str) else "text"
+
+
+def service_spec(text: str) -> tuple[str, int | None]:
+    """
+    Split `NAME:PORT`.
+
+    Raises:
+        ConfigError: It is not of that form.
+    """
+    match = _SERVICE.match(text)
+    port = int(match["port"]) if match and match["port"] else None
+    if match is None or (port is not None and not 0 < port <= 65535):
+        raise ConfigError(
+            f"service {text!r}: must be NAME or NAME:PORT with a port from 1 to 65535"
+        )
+    return match["name"], port
+
+
+class _FromEnvironment(type):
+    def __call__(cls, **given: Any) -> Any:
+        config: Any
+        config, sources = fill(typing.cast(type[Any], cls), os.environ, **given)
+        config.__dict__["_sources"] = sources
+        return config
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(metaclass=_FromEnvironment):
+    """
+    Every setting of the core. What is not given comes from `LIFECYCLE_*`, then the default.
+
+    Raises:
+        ConfigError: A value out of range, an unknown keyword, or times that do not
+            fit into the grace period.
+    """
+
+    grace_period: float = _seconds(30.0, 3, 86400, "the pod's terminationGracePeriodSeconds")
+    settle: float = _seconds(5.0, 0, 3600, "how long consumers may still find us after T0")
+    quiet: float = _seconds(1.0, 0, 600, "how long nothing must have arrived before we stop")
+    stop_timeout: float = _seconds(3.0, 0, 3600, "kept free for the app's own stop")
+    probe_timeout: float = _seconds(0.8, 0.01, 60, "how long a plugin's answer may take")
+    register_timeout: float = _seconds(10.0, 0.1, 600, "how long one registration may take")
+    loop_stall_limit: float = _seconds(
+        30.0, 0, 86400, "a loop silent for longer makes /live false (0: never)"
+    )
+    qos_enabled: bool = _flag(True, "open the QOS port and the control socket")
+    qos_host: str = _setting("", "address of the QOS port; empty: all interfaces", _check_text)
+    qos_port: int = _setting(22222, "the QOS port (0: any free one)", _check_port)
+    qos_allow: tuple[str, ...] = _words("CIDRs that count as PROTECTED callers", _check_network)
+    prestop_token: str | None = _setting(
+        None, "secret that makes a caller PRIVATE", _check_token, repr=False
+    )
+    run_dir: str = _setting(
+        "", "folder of the control socket; empty: /run, /dev/shm, /tmp", _check_text
+    )
+    services: tuple[str, ...] = _words("NAME:PORT of an unmodified main's services", _check_service)
+    plugins: tuple[str, ...] = _words("modules to load as plugins; no:NAME disables one")
+    optional_registries: tuple[str, ...] = _words("registries that readiness does not wait for")
+    quiet_ignore: tuple[str, ...] = _words("user agents and /paths that do not disturb the quiet")
+
+    def __post_init__(self) -> None:
+        for each in dataclasses.fields(self):
+            value = getattr(self, each.name)
+            if wanted := each.metadata["check"](value):
+                shown = REDACTED if not each.repr else repr(value)
+                raise ConfigError(f"{each.name}={shown}: must be {wanted}")
+        needed = self.settle + self.quiet + self.stop_timeout + KILL_MARGIN
+        if needed > self.grace_period:
+            raise ConfigError(
+                f"settle {self.settle:g} + quiet {self.quiet:g} + stop_timeout "
+                f"{self.stop_timeout:g} + {KILL_MARGIN:g} = {needed:g} s do not fit into "
+                f"grace_period={self.grace_period:g} s: raise it (and the pod's "
+                "terminationGracePeriodSeconds with it), or lower one of them"
+            )
+
+    def options(self, cls: type[T]) -> T:
+        """
+        Return the options of a plugin, filled from the environment.
+
+        Raises:
+            ConfigError: No loaded plugin gave this class in `lifecycle_options`.
+        """
+        filled = self.__dict__.get("_options", {}).get(cls)
+        if filled is None:
+            raise ConfigError(f"{cls.__name__} is no options class of a loaded plugin")
+        return typing.cast(T, filled)
+
+    def keep_options(self, options: object, plugin: str, sources: Mapping[str, str]) -> None:
+        """Make `options(type(options))` return this instance. For the runtime."""
+        self.__dict__.setdefault("_options", {})[type(options)] = options
+        self.__dict__.setdefault("_filled", []).append((options, plugin, sources))
+
+    def public_options(self) -> dict[str, dict[str, object]]:
+        """Return the options of the loaded plugins in the form of `public`."""
+        shown: dict[str, dict[str, object]] = {}
+        for options, plugin, sources in self.__dict__.get("_filled", ()):
+            for each in dataclasses.fields(options):
+                shown[f"{plugin}.{each.name}"] = {
+                    "value": _shown(each, getattr(options, each.name)),
+                    "source": sources[each.name],
+                    "variable": variable(each.name, plugin),
+                    "help": each.metadata.get("describe", ""),
+                }
+        return shown
+
+    def public(self) -> dict[str, dict[str, object]]:
+        """Return every setting with its source and secrets redacted: what `/config` shows."""
+        return {
+            each.name: {
+                "value": _shown(each, getattr(self, each.name)),
+                "source": self.__dict__["_sources"][each.name],
+                "variable": variable(each.name),
+                "help": each.metadata["describe"],
+            }
+            for each in dataclasses.fields(self)
+        }
+
+
+def _shown(each: dataclasses.Field[Any], value: object) -> object:
+    secret = not each.repr and value is not None
+    return REDACTED if secret else list(value) if isinstance(value, tuple) else value
+
+
+def fill(
+    cls: type[T], environ: Mapping[str, str], *, plugin: str = "", **given: Any
+) -> tuple[T, dict[str, str]]:
+    """
+    Make an instance of a dataclass: given values, then the environment, then defaults.
+
+    Args:
+        cls: A dataclass; its annotations say how text is parsed.
+        environ: Where the variables are.
+        plugin: The plugin's name, part of its variables' names.
+        given: Values that win over the environment.
+
+    Returns:
+        The instance, and for each field where it came from.
+
+    Raises:
+        ConfigError: A bad value, with its variable; an unknown name, with the nearest.
+    """
+    hints = typing.get_type_hints(cls)
+    fields = {each.name: each for each in dataclasses.fields(cls) if each.init}  # type: ignore[arg-type]
+    for name in given:
+        if name not in fields:
+            raise ConfigError(f"{name!r} is no setting{_suggest(name, fields)}")
+    values, sources = dict(given), dict.fromkeys(given, "keyword")
+    for name in fields.keys() - given.keys():
+        where = variable(name, plugin)
+        raw = environ.get(where)
+        if raw is None or is_service_link(where, raw):
+            sources[name] = "default"
+            continue
+        try:
+            values[name] = parse(raw, hints[name])
+        except (ValueError, TypeError) as wrong:
+            shown = repr(raw) if fields[name].repr else REDACTED
+            raise ConfigError(f"{where}={shown}: {wrong}") from None
+        sources[name] = where
+    try:
+        return type.__call__(cls, **values), sources
+    except (ValueError, TypeError) as wrong:
+        used = sorted(
+            source for name, source in sources.items() if source[0] == "L" and name in str(wrong)
+        )
+        hint = f" (from {', '.join(used)})" if used else ""
+        raise ConfigError(f"{wrong}{hint}") from None
+
+
+def unknown_variables(environ: Mapping[str, str], known: Iterable[str]) -> dict[str, str]:
+    """Return every `LIFECYCLE_` variable that nobody reads, with the sentence to say about it."""
+    names = set(known)
+    return {
+        name: f"{name} is no setting{_suggest(name, names)}"
+        for name, value in environ.items()
+        if name.startswith(PREFIX) and name not in names and not is_service_link(name, value)
+    }
+
+
+def core_variables() -> set[str]:
+    """Return the variable of every setting of the core."""
+    return {variable(each.name) for each in dataclasses.fields(Config)}

@@ -1,0 +1,341 @@
+"""
+From T0 to the end: the order in which an app leaves without losing a request.
+
+Rules of this file:
+
+1. T0 is the first of SIGTERM, SIGINT, preStop, `begin_drain` and main's end; all
+   later ones join the same drain.
+2. Every wait ends by the timetable, and is planned anew when the timetable shrinks.
+3. Whatever hangs is named in the report; nothing that hangs is waited for twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+
+from lifecycle.crossing import Moment
+from lifecycle.dispatch import Call
+from lifecycle.drain import CLOSE_TIME, Drain, Timetable
+from lifecycle.states import Event, State
+
+if TYPE_CHECKING:
+    from lifecycle.conductor import Conductor
+
+ONE_PRESS: Final = 0.25
+"""Seconds within which two signals are one (a terminal, a supervisor, both at once)."""
+SIGNAL_FOLLOWS: Final = 1.0
+"""Seconds that SIGTERM has, after preStop was answered late, before we stop without it."""
+
+FORCED: Final = 1
+CUT_OFF: Final = 124
+INTERRUPTED: Final = 143
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """
+    How main ended.
+
+    Attributes:
+        code: Its own exit code; 1 if it raised.
+        interrupted: True for a job that a drain had to cancel.
+    """
+
+    code: int = 0
+    interrupted: bool = False
+
+
+@dataclass(slots=True)
+class Report:
+    """What there is to say about a drain when it is over."""
+
+    steps: dict[str, float] = field(default_factory=dict)
+    forced: bool = False
+    cut_off: list[str] = field(default_factory=list)
+    disturbed_by: list[str] = field(default_factory=list)
+    stuck_at: list[str] = field(default_factory=list)
+
+
+class Departure:
+    """Leads one app out. Lives on the control loop; `exit_code` may be read from any thread."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        self.drain: Drain | None = None
+        self.report = Report()
+        self.ending: Ending | None = None
+        self.wait_over: Moment[None] = Moment()
+        self.drained: Moment[float] = Moment()
+        self.on_plan: Callable[[Timetable], None] = lambda _: None
+        self.stop_main: Callable[[], object] = lambda: None
+        self.cancel_main: Callable[[], object] = lambda: None
+        self.main_is_ours = False
+        """Whether main may be cancelled, and the process ended, by the timetable."""
+        self._conductor = conductor
+        self._began = asyncio.Event()
+        self._forced = asyncio.Event()
+        self._signalled = asyncio.Event()
+        self._main_over = asyncio.Event()
+        self._planned: dict[anyio.CancelScope, Callable[[], float]] = {}
+        self._signal_at = float("-inf")
+        self._prestops = 0
+        self._prestop_seen = False
+        self._step = ""
+
+    # What begins a drain, or joins it
+
+    def begin(self, cause: str, *, settle: bool = True, quiet: bool = True) -> None:
+        """Begin the drain, or join the one that is under way."""
+        if self.drain is not None:
+            return
+        conductor = self._conductor
+        now = time.monotonic()
+        if conductor.machine.state is not State.READY and conductor.services.all_out:
+            settle = quiet = False  # nobody can have found us yet
+        timetable = Timetable.plan(conductor.config, now, settle=settle)
+        self.drain = Drain(cause, timetable, time.monotonic)
+        conductor.traffic.watch(conductor.post, now if quiet else float("-inf"))
+        self.on_plan(timetable)
+        conductor.fire(Event.DRAIN, cause)
+        self._began.set()
+
+    def signal(self, name: str, *, terminal: bool) -> None:
+        """Take a signal: the first one drains, a second one forces."""
+        now = time.monotonic()
+        if now - self._signal_at < ONE_PRESS:
+            return
+        second = self._signalled.is_set()
+        self._signal_at = now
+        self._signalled.set()
+        self._conductor.log.info("signal", name=name, second=second)
+        if self.drain is None:
+            hasty = terminal and name == "SIGINT"
+            self.begin(name, settle=not hasty, quiet=not hasty)
+        elif second:
+            self.report.forced = True
+            self._forced.set()
+            self.drain.timetable.force(now)
+        elif self._prestops and not self.wait_over.happened:
+            self.drain.timetable.hurry(now)
+        self._replan()
+
+    def main_ended(self, ending: Ending, cause: str) -> None:
+        """Take note that main is over; settle and quiet have lost their sense with it."""
+        self.ending = ending
+        self._main_over.set()
+        self.begin(cause, settle=False, quiet=False)
+        if self.drain is not None:
+            timetable = self.drain.timetable
+            timetable.settle_at = min(timetable.settle_at, time.monotonic())
+        self._conductor.traffic.forget_arrivals()
+        self._replan()
+
+    async def prestop(self, gone: Callable[[], Awaitable[None]]) -> None:
+        """Drain because preStop says so; returns when it may be answered, or its caller left."""
+        self._prestop_seen = True
+        self.begin("preStop")
+        self._prestops += 1
+        waits = {
+            asyncio.ensure_future(gone()),
+            asyncio.ensure_future(self.wait_over.wait()),
+        }
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._prestops -= 1
+            for each in waits:
+                each.cancel()
+
+    # The order of the drain
+
+    async def run(self) -> None:
+        """Wait for T0, drain, see main out, and say how it went."""
+        await self._began.wait()
+        drain = self.drain
+        if drain is None:
+            raise RuntimeError("T0 without a drain")
+        async with anyio.create_task_group() as watchers:
+            watchers.start_soon(self._watch_settle, drain)
+            watchers.start_soon(self._watch_traffic, drain)
+            watchers.start_soon(self._watch_deregistration, drain)
+            await self._wait(drain)
+            await self._await_signal(drain)
+            drain.settle_passed.set(None)
+            drain.traffic_gone.set(None)
+            self.drained.set(max(0.0, drain.timetable.main_until - time.monotonic()))
+            await self._stop(drain)
+            watchers.cancel_scope.cancel()
+
+    async def _watch_settle(self, drain: Drain) -> None:
+        await self._by(anyio.sleep_forever(), lambda: drain.timetable.settle_at)
+        drain.settle_passed.set(None)
+        self._mark("settle")
+
+    async def _watch_traffic(self, drain: Drain) -> None:
+        await self._conductor.traffic.gone(
+            not_before=lambda: drain.timetable.settle_at, quiet=self._conductor.config.quiet
+        )
+        drain.traffic_gone.set(None)
+        self._mark("quiet")
+
+    async def _watch_deregistration(self, drain: Drain) -> None:
+        services = self._conductor.services
+        until = drain.timetable.began + self._conductor.config.register_timeout
+        done = await self._by(services.until(lambda: services.all_out), lambda: until)
+        drain.deregistration_done.set(done)
+        self._mark("deregister")
+
+    async def _wait(self, drain: Drain) -> None:
+        self._step = "wait"
+        in_time = await self._by(self._hooks_or_force(drain), lambda: drain.timetable.wait_until)
+        if not in_time:
+            self.report.disturbed_by = self._conductor.traffic.last_disturbers()
+        self._mark("wait")
+        self.wait_over.set(None)
+
+    async def _hooks_or_force(self, drain: Drain) -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._end_when_forced, drain, group.cancel_scope)
+            async with anyio.create_task_group() as hooks:
+                for call in self._conductor.drain_calls:
+                    hooks.start_soon(self._hook, call, drain)
+            group.cancel_scope.cancel()
+
+    async def _end_when_forced(self, drain: Drain, scope: anyio.CancelScope) -> None:
+        await self._forced.wait()
+        await drain.deregistered()
+        scope.cancel()
+
+    async def _hook(self, call: Call, drain: Drain) -> None:
+        outcome = await call(life=self._conductor.life, drain=drain)
+        if problem := outcome.problem():
+            self._conductor.complain(call.plugin, f"lifecycle_drain {problem}")
+
+    async def _await_signal(self, drain: Drain) -> None:
+        # PID 1 leaving under a running preStop is a FailedPreStopHook: stay until SIGTERM.
+        if not self._prestop_seen or self._signalled.is_set():
+            return
+        self._step = "signal"
+        answered = time.monotonic()
+        timetable = drain.timetable
+        await self._by(
+            self._signalled.wait(),
+            lambda: min(max(timetable.wait_until, answered + SIGNAL_FOLLOWS), timetable.main_until),
+        )
+        self._mark("signal")
+
+    async def _stop(self, drain: Drain) -> None:
+        self._step = "stop"
+        timetable = drain.timetable
+        conductor = self._conductor
+        self.stop_main()
+        if not await self._by(self._main_over.wait(), self._main_until(timetable)):
+            self.report.cut_off.append("main, which had not ended in time")
+            self.cancel_main()
+            if not await self._by(self._main_over.wait(), lambda: timetable.cancel_until):
+                self.report.cut_off.append("main, which did not end when it was cancelled")
+                self.report.stuck_at = conductor.guest.stack()
+        await self._by(conductor.traffic.nothing_in_flight(), lambda: timetable.main_until)
+        if left := conductor.traffic.in_flight:
+            self.report.cut_off.append(f"{left} in flight")
+        conductor.services.withdraw()
+        services = conductor.services
+        await self._by(
+            services.until(lambda: services.all_out),
+            lambda: min(timetable.began + conductor.config.register_timeout, timetable.wait_until),
+        )
+        self._mark("stop")
+        self._step = "close"
+        code = self.exit_code
+        end = Event.STOP if code in (0, INTERRUPTED) else Event.FAIL
+        conductor.fire(end, f"exit code {code}")
+        await conductor.close(CLOSE_TIME)
+        self._mark("close")
+        self._say()
+
+    def _main_until(self, timetable: Timetable) -> Callable[[], float]:
+        return lambda: timetable.main_until if self.main_is_ours else float("inf")
+
+    # Deadlines, the exit code, the report
+
+    async def _by(self, work: Awaitable[Any], until: Callable[[], float]) -> bool:
+        """Await something until a time of the timetable; False if that time came first."""
+        with anyio.CancelScope(deadline=until()) as scope:
+            self._planned[scope] = until
+            try:
+                await work
+            finally:
+                del self._planned[scope]
+        return not scope.cancelled_caught
+
+    def _replan(self) -> None:
+        for scope, until in self._planned.items():
+            scope.deadline = until()
+        self._conductor.traffic.nudge()
+        if self.drain is not None:
+            self.on_plan(self.drain.timetable)
+
+    @property
+    def terminating(self) -> bool:
+        """True if somebody outside wants this process gone, and a grace period runs."""
+        return self._prestop_seen or self._signalled.is_set()
+
+    @property
+    def exit_code(self) -> int:
+        """The exit code, if it ended now."""
+        if self.report.forced:
+            return FORCED
+        if self.ending is not None and self.ending.code:
+            return self.ending.code
+        if self.report.cut_off or self.ending is None:
+            return CUT_OFF
+        return INTERRUPTED if self.ending.interrupted else 0
+
+    def _mark(self, step: str) -> None:
+        if self.drain is not None:
+            elapsed = time.monotonic() - self.drain.timetable.began
+            self.report.steps.setdefault(step, round(elapsed, 3))
+
+    def _say(self) -> None:
+        drain, report, conductor = self.drain, self.report, self._conductor
+        say = conductor.log.warning if report.cut_off or report.forced else conductor.log.info
+        details: dict[str, Any] = {
+            "forced": report.forced,
+            "cut_off": report.cut_off,
+            "disturbed_by": report.disturbed_by,
+            "stuck_at": report.stuck_at[-3:],
+            "unregistered": [
+                f"{entry.instance.service}@{name}: {cell.error}"
+                for entry in conductor.services.entries.values()
+                for name, cell in entry.cells.items()
+                if cell.actual != "no"
+            ],
+        }
+        if conductor.services.entries and not conductor.traffic.in_use:
+            details["uncounted"] = "nothing counts work in flight: see Middleware and track()"
+        say(
+            "drain report",
+            cause=drain.cause if drain else "",
+            code=self.exit_code,
+            steps=report.steps,
+            **{name: value for name, value in details.items() if value},
+        )
+
+    def snapshot(self, now: float) -> dict[str, Any] | None:
+        """Return what `/status` shows of the drain."""
+        if self.drain is None:
+            return None
+        timetable = self.drain.timetable
+        return {
+            "step": self._step,
+            "cause": self.drain.cause,
+            "deadline": round(max(0.0, timetable.wait_until - now), 3),
+            "elapsed": round(now - timetable.began, 3),
+            "steps": dict(self.report.steps),
+            "disturbed_by": self._conductor.traffic.last_disturbers(),
+        }

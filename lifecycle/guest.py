@@ -1,0 +1,88 @@
+"""The app's loop, seen from the control thread: a guest that may be busy, stuck or gone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from typing import Final
+
+from lifecycle.crossing import run_soon
+
+BEAT: Final = 0.25
+"""Seconds between two heartbeats."""
+
+
+class Guest:
+    """
+    Attached to the app's loop while it runs; stamps a heartbeat there.
+
+    Everything but `attach` and `detach` may be called from any thread.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread_id = 0
+        self._context: contextvars.Context | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._beat_at = 0.0
+        self._last_gap = 0.0
+        self._on_beat: Callable[[], None] | None = None
+
+    def attach(self, on_beat: Callable[[], None] | None = None) -> None:
+        """Begin to beat on the running loop; `on_beat` is called there each time."""
+        self._loop = asyncio.get_running_loop()
+        self._thread_id = threading.get_ident()
+        self._context = contextvars.copy_context()
+        self._on_beat = on_beat
+        self._beat_at = self._clock()
+        self._timer = self._loop.call_later(BEAT, self._beat)
+
+    def detach(self) -> None:
+        """Stop beating; on the app's loop."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._loop = None
+
+    def _beat(self) -> None:
+        now = self._clock()
+        self._last_gap, self._beat_at = now - self._beat_at, now
+        if self._loop is not None:
+            self._timer = self._loop.call_later(BEAT, self._beat)
+        if self._on_beat is not None:
+            self._on_beat()
+
+    @property
+    def attached(self) -> bool:
+        """True while there is a loop."""
+        return self._loop is not None
+
+    def post(self, function: Callable[[], object]) -> bool:
+        """Run a function on the app's loop, in the app's context; False if there is none."""
+        loop = self._loop
+        return loop is not None and run_soon(loop, function, self._context)
+
+    def silent_for(self) -> float:
+        """Return the age of the last heartbeat in seconds; 0 without a loop."""
+        return max(0.0, self._clock() - self._beat_at) if self.attached else 0.0
+
+    def busy(self) -> bool:
+        """Tell whether the loop is too busy just now to be asked anything."""
+        return max(self.silent_for(), self._last_gap if self.attached else 0.0) > 2 * BEAT
+
+    def runs(self, task: asyncio.Task[object]) -> bool:
+        """Tell whether this task is the one that is running at this moment."""
+        loop = self._loop
+        return loop is not None and asyncio.current_task(loop) is task
+
+    def stack(self) -> list[str]:
+        """Return where the loop's thread is at this moment, innermost last."""
+        frame = sys._current_frames().get(self._thread_id)
+        if frame is None:
+            return []
+        return [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_stack(frame)]

@@ -1,0 +1,88 @@
+"""
+The hooks of pod-lifecycle.
+
+A plugin is any object or module with functions of these names, marked with
+`@lifecycle.hookimpl`. It takes the arguments it wants, by name. Every call is
+isolated and bounded: what raises or hangs harms nobody else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Final
+
+import pluggy
+
+if TYPE_CHECKING:
+    from lifecycle.contracts import Command, ProbeResult, Registry
+    from lifecycle.drain import Drain
+    from lifecycle.runtime import Lifecycle
+    from lifecycle.states import Transition
+
+    Answer = bool | ProbeResult | Iterable[ProbeResult] | None
+
+PROJECT: Final = "lifecycle"
+
+hookimpl = pluggy.HookimplMarker(PROJECT)
+hookspec = pluggy.HookspecMarker(PROJECT)
+
+
+@hookspec
+def lifecycle_liveness(life: Lifecycle) -> Answer:
+    """
+    Is this process broken in a way that only a restart mends?
+
+    May be async (then it runs on the app's loop); a plain function runs in a worker
+    thread. None is "nothing to say". Anything but an answer, raising, or being late
+    is a failure under the plugin's name. Never ask a dependency here: when it is
+    away, every pod would be restarted.
+    """
+
+
+@hookspec
+def lifecycle_readiness(life: Lifecycle) -> Answer:
+    """Can this process serve now? Called as `lifecycle_liveness` is."""
+
+
+@hookspec
+def lifecycle_startup(life: Lifecycle) -> Answer:
+    """Has this process finished starting? Asked until it was true once, then never again."""
+
+
+@hookspec
+def lifecycle_transition(life: Lifecycle, transition: Transition) -> None:
+    """
+    Be told of every transition, in order. May be async.
+
+    A slow implementation delays its own next call and nobody else's.
+    """
+
+
+@hookspec
+def lifecycle_drain(life: Lifecycle, drain: Drain) -> None:
+    """
+    Return when your own work is out of the way: stop fetching, hand over, finish.
+
+    Called at T0; the drain waits for it, at most until its deadline
+    (`drain.time_left()` seconds). May be async; then it is cancelled at the deadline.
+    """
+
+
+@hookspec
+def lifecycle_registries(life: Lifecycle) -> Registry | Iterable[Registry] | None:
+    """Give registries. Called once, at start, on the control thread; never async."""
+
+
+@hookspec
+def lifecycle_commands(life: Lifecycle) -> Command | Iterable[Command] | None:
+    """Give commands for the QOS port. Called once, at start; never async."""
+
+
+@hookspec
+def lifecycle_options() -> type[object]:  # type: ignore[empty-body]
+    """
+    Give a frozen dataclass: each field is filled from `LIFECYCLE_<PLUGIN>_<FIELD>`.
+
+    It refuses a bad value by raising ValueError in `__post_init__`. Read the filled
+    instance with `life.config.options(Cls)`.
+    """

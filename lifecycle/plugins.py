@@ -1,0 +1,170 @@
+"""Finding plugins, checking them, and handing out their hook implementations."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import metadata
+from typing import Any
+
+import pluggy
+
+from lifecycle import hookspecs
+from lifecycle.config import Config, fill, unknown_variables, variable
+from lifecycle.contracts import INLINE_MARK, PROBE_MARK, ProbeOptions
+from lifecycle.exceptions import PluginError
+
+HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("lifecycle_"))
+
+
+@dataclass(frozen=True, slots=True)
+class Implementation:
+    """One plugin's implementation of one hook."""
+
+    plugin: str
+    hook: str
+    function: Callable[..., Any]
+    argnames: tuple[str, ...]
+    options: ProbeOptions
+    inline: bool
+
+    def arguments(self, offered: Mapping[str, Any]) -> dict[str, Any]:
+        """Choose what this implementation asks for by name."""
+        return {name: offered[name] for name in self.argnames}
+
+
+class Plugins:
+    """
+    The plugins of one lifecycle.
+
+    Args:
+        config: Whose `plugins` names what to load and what to leave out.
+        environ: Where plugins' options are read from.
+    """
+
+    def __init__(self, config: Config, environ: Mapping[str, str]) -> None:
+        self._config = config
+        self._environ = environ
+        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self._manager.add_hookspecs(hookspecs)
+        self._option_names: set[str] = set()
+        self.failed: dict[str, str] = {}
+        self._disabled = {word[3:] for word in config.plugins if word.startswith("no:")}
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all plugins, in the order they were loaded."""
+        return [name for name, plugin in self._manager.list_name_plugin() if plugin is not None]
+
+    def discover(self) -> None:
+        """
+        Load what is installed (entry points) and what the configuration names.
+
+        An installed plugin that does not import is kept in `failed`; it stops nobody.
+
+        Raises:
+            PluginError: A plugin that was asked for by name cannot be loaded, or a
+                plugin is written wrongly.
+        """
+        for point in sorted(metadata.entry_points(group=hookspecs.PROJECT), key=lambda p: p.name):
+            if point.name in self._disabled or self._manager.has_plugin(point.name):
+                continue
+            try:
+                plugin = point.load()
+                plugin = plugin() if isinstance(plugin, type) else plugin
+            except Exception as error:  # noqa: BLE001 - whatever a stranger's import raises
+                self.failed[point.name] = f"{point.value}: {type(error).__name__}: {error}"
+            else:
+                self.add(plugin, point.name)
+        for word in self._config.plugins:
+            if word.startswith("no:") or self._manager.has_plugin(word):
+                continue
+            try:
+                module = importlib.import_module(word)
+            except Exception as error:
+                raise PluginError(
+                    f"plugin {word!r} does not import: {type(error).__name__}: {error}"
+                ) from error
+            self.add(module, word)
+
+    def add(self, plugin: object, name: str | None = None) -> str:
+        """
+        Register one plugin and check how it is written.
+
+        Args:
+            plugin: An object or module with hooks; a class is called without arguments.
+            name: Its name; the object's own otherwise.
+
+        Returns:
+            The name it has.
+
+        Raises:
+            PluginError: A misspelt hook, an unknown argument, a name taken twice.
+            ConfigError: Its options do not fit.
+        """
+        plugin = plugin() if isinstance(plugin, type) else plugin
+        name = name or getattr(plugin, "__name__", None) or type(plugin).__name__
+        if name in self._disabled:
+            return name
+        try:
+            if self._manager.register(plugin, name) is None:
+                return name
+        except pluggy.PluginValidationError as error:
+            self._manager.unregister(plugin)
+            raise PluginError(f"plugin {name!r}: {error}") from None
+        except ValueError:
+            raise PluginError(
+                f"plugin {name!r} is registered already; give the other one a name of its own"
+            ) from None
+        self._check(plugin, name)
+        self._fill_options(name)
+        return name
+
+    def _check(self, plugin: object, name: str) -> None:
+        for caller in self._manager.get_hookcallers(plugin) or ():
+            mine = [impl for impl in caller.get_hookimpls() if impl.plugin is plugin]
+            if not caller.has_spec():
+                near = get_close_matches(caller.name, HOOKS, n=1, cutoff=0.3)
+                self._manager.unregister(plugin)
+                raise PluginError(
+                    f"plugin {name!r} has a hook {caller.name!r}, which does not exist"
+                    + (f"; did you mean {near[0]!r}?" if near else "")
+                )
+            if any(impl.wrapper or impl.hookwrapper for impl in mine):
+                self._manager.unregister(plugin)
+                raise PluginError(
+                    f"plugin {name!r}: {caller.name!r} is a wrapper; hooks here are called "
+                    "one by one, each under its own deadline, and cannot be wrapped"
+                )
+
+    def _fill_options(self, name: str) -> None:
+        for each in self.implementations("lifecycle_options"):
+            if each.plugin != name:
+                continue
+            cls = each.function()
+            options, sources = fill(cls, self._environ, plugin=name)
+            self._config.keep_options(options, name, sources)
+            self._option_names.update(variable(field, name) for field in cls.__dataclass_fields__)
+
+    def implementations(self, hook: str) -> list[Implementation]:
+        """Return the implementations of a hook, in the order their plugins were loaded."""
+        impls = getattr(self._manager.hook, hook).get_hookimpls()
+        return [
+            Implementation(
+                impl.plugin_name,
+                hook,
+                impl.function,
+                tuple(impl.argnames),
+                getattr(impl.function, PROBE_MARK, ProbeOptions()),
+                getattr(impl.function, INLINE_MARK, False),
+            )
+            for impl in impls
+        ]
+
+    def unknown_variables(self, known: Iterable[str]) -> dict[str, str]:
+        """Return what is set in the environment and read by nobody, with a sentence each."""
+        disabled = tuple(variable("", name) for name in (*self._disabled, *self.failed))
+        theirs = {name for name in self._environ if disabled and name.startswith(disabled)}
+        return unknown_variables(self._environ, {*known, *self._option_names, *theirs})

@@ -1,0 +1,249 @@
+"""
+The three verdicts: what plugins answer, for how long an answer counts, who is false.
+
+Rules of this file:
+
+1. A verdict is the AND of all answers; each answer keeps its plugin's name.
+2. State is never cached; what plugins answer is, for `FRESH` seconds.
+3. About the app's loop only the heartbeat decides: a liveness probe that the loop
+   did not get round to keeps its last verdict, marked stale.
+4. Startup latches: a startup probe is asked until it was true once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from lifecycle.contracts import Kind, ProbeResult
+from lifecycle.dispatch import Call, Outcome, Status
+from lifecycle.guest import Guest
+from lifecycle.log import Log
+
+FRESH: Final = 0.5
+"""Seconds for which a plugin's answer is used again."""
+
+_BEFORE_FIRST: Final = {Kind.STARTUP: False, Kind.READINESS: False, Kind.LIVENESS: True}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One line of a verdict; `at` is when, on the control loop's clock."""
+
+    plugin: str
+    name: str
+    ok: bool
+    reason: str
+    ms: float
+    at: float
+    stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What `/live`, `/ready` or `/startup` says, and why."""
+
+    kind: Kind
+    answers: tuple[Answer, ...]
+
+    @property
+    def ok(self) -> bool:
+        """True if every answer is."""
+        return all(answer.ok for answer in self.answers)
+
+
+class Probe:
+    """One plugin's probe of one kind; asks it no more often than it must."""
+
+    def __init__(self, kind: Kind, call: Call, guest: Guest) -> None:
+        self.kind = kind
+        self.plugin = call.plugin
+        self.every = call.implementation.options.every
+        self._call = call
+        self._guest = guest
+        self._last: tuple[Answer, ...] | None = None
+
+    async def answers(self, life: Any) -> tuple[Answer, ...]:
+        """Return its answers: fresh, kept, or the background run's last."""
+        now = asyncio.get_running_loop().time()
+        if self.every is not None:
+            return self._last if self._last is not None else (self._not_yet(now),)
+        fresh = bool(self._last) and now - self._last[0].at < FRESH
+        if fresh and not self._call.implementation.inline:
+            return self._last
+        return await self.ask(life)
+
+    async def ask(self, life: Any) -> tuple[Answer, ...]:
+        """Ask it now, or share the asking that is under way."""
+        outcome = await self._call(life=life)
+        self._last = self._read(outcome, asyncio.get_running_loop().time())
+        return self._last
+
+    def _not_yet(self, now: float) -> Answer:
+        ok = _BEFORE_FIRST[self.kind]
+        return Answer(self.plugin, self.plugin, ok, "not run yet", 0.0, now, stale=True)
+
+    def _read(self, outcome: Outcome, now: float) -> tuple[Answer, ...]:
+        ms = round(outcome.seconds * 1000, 3)
+        if outcome.status is Status.ANSWERED:
+            try:
+                return tuple(
+                    Answer(self.plugin, self._full_name(r), r.ok, r.reason, ms, now)
+                    for r in interpret(outcome.value)
+                )
+            except TypeError as error:
+                return (Answer(self.plugin, self.plugin, False, str(error), ms, now),)
+        if self.kind is Kind.LIVENESS and self._loop_is_to_blame(outcome):
+            kept = self._last or (self._not_yet(now),)
+            return tuple(replace(a, stale=True, reason=outcome.problem(), ms=ms) for a in kept)
+        return (Answer(self.plugin, self.plugin, False, outcome.problem(), ms, now),)
+
+    def _full_name(self, result: ProbeResult) -> str:
+        return f"{self.plugin}.{result.name}" if result.name else self.plugin
+
+    def _loop_is_to_blame(self, outcome: Outcome) -> bool:
+        if outcome.status is Status.UNSTARTED:
+            return True
+        return outcome.status is Status.LATE and not outcome.blocking and self._guest.busy()
+
+
+def interpret(value: Any) -> tuple[ProbeResult, ...]:
+    """
+    Read what a probe returned.
+
+    Raises:
+        TypeError: It is no answer; the message says what would be one.
+    """
+    if value is None:
+        return (ProbeResult(ok=True),)
+    if isinstance(value, bool):
+        return (ProbeResult(ok=value),)
+    if isinstance(value, ProbeResult):
+        return (value,)
+    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+        several = tuple(value)
+        if all(isinstance(each, ProbeResult) for each in several):
+            return several
+    shown = repr(value)
+    shown = shown if len(shown) <= 60 else shown[:57] + "..."
+    raise TypeError(f"returned {shown}, which is no bool, ProbeResult, several of them, or None")
+
+
+class Probes:
+    """
+    All probes of one lifecycle. Lives on the control loop.
+
+    Args:
+        guest: The app's loop.
+        log: Told when a verdict changes, and not otherwise.
+    """
+
+    def __init__(self, guest: Guest, log: Log) -> None:
+        self._guest = guest
+        self._log = log
+        self._probes: dict[Kind, list[Probe]] = {kind: [] for kind in Kind}
+        self._known: dict[tuple[Kind, str], Answer] = {}
+        self._latched: set[str] = set()
+        self._background: dict[Probe, asyncio.Task[None]] = {}
+        self.started = False
+
+    def add(self, kind: Kind, call: Call, life: Any) -> None:
+        """Add one plugin's probe."""
+        probe = Probe(kind, call, self._guest)
+        self._probes[kind].append(probe)
+        if probe.every is not None:
+            self._background[probe] = asyncio.create_task(self._repeat(probe, probe.every, life))
+
+    def close(self) -> None:
+        """Stop what runs in the background."""
+        for task in self._background.values():
+            task.cancel()
+
+    async def _repeat(self, probe: Probe, every: float, life: Any) -> None:
+        while True:
+            self._note(probe.kind, await probe.ask(life))
+            await asyncio.sleep(every)
+
+    def names(self, kind: Kind) -> list[str]:
+        """Return the names that `only` and `exclude` may use."""
+        plugins = [probe.plugin for probe in self._probes[kind]]
+        answers = [name for known, name in self._known if known is kind]
+        return sorted({*plugins, *answers})
+
+    async def verdict(
+        self, kind: Kind, life: Any, *, only: str = "", exclude: Collection[str] = ()
+    ) -> Verdict:
+        """
+        Ask all probes of a kind, side by side.
+
+        Args:
+            kind: Which.
+            life: Handed to the plugins.
+            only: A probe's or plugin's name: ask only this one.
+            exclude: Names that do not count.
+        """
+        asked = [p for p in self._probes[kind] if self._asked(p, only, exclude)]
+        answers = [a for many in await _side_by_side(asked, life) for a in many]
+        self._note(kind, answers)
+        if only:
+            answers = [a for a in answers if only in (a.name, a.plugin)]
+        elif kind is Kind.READINESS and not self.started:
+            answers.append(await self._startup_for_readiness(life))
+        if kind is Kind.STARTUP:
+            self._latch({probe.plugin for probe in asked}, answers)
+            answers += self._latched_answers(asked)
+        return Verdict(kind, tuple(a for a in answers if a.name not in exclude))
+
+    def _asked(self, probe: Probe, only: str, exclude: Collection[str]) -> bool:
+        if probe.plugin in exclude:
+            return False
+        if probe.kind is Kind.STARTUP and (self.started or probe.plugin in self._latched):
+            return False
+        return not only or only == probe.plugin or only.startswith(f"{probe.plugin}.")
+
+    def _latch(self, asked: set[str], answers: Iterable[Answer]) -> None:
+        self._latched |= asked - {answer.plugin for answer in answers if not answer.ok}
+        self.started |= {probe.plugin for probe in self._probes[Kind.STARTUP]} <= self._latched
+
+    def _latched_answers(self, asked: list[Probe]) -> list[Answer]:
+        fresh = {probe.plugin for probe in asked}
+        known = (a for (kind, _), a in self._known.items() if kind is Kind.STARTUP)
+        return [a for a in known if a.plugin in self._latched - fresh]
+
+    async def _startup_for_readiness(self, life: Any) -> Answer:
+        startup = await self.verdict(Kind.STARTUP, life)
+        waiting = ", ".join(a.name for a in startup.answers if not a.ok)
+        now = asyncio.get_running_loop().time()
+        reason = f"waiting for {waiting}" if waiting else ""
+        return Answer("startup", "startup", startup.ok and self.started, reason, 0.0, now)
+
+    def _note(self, kind: Kind, answers: Iterable[Answer]) -> None:
+        for answer in answers:
+            before = self._known.get((kind, answer.name))
+            was = _BEFORE_FIRST[kind] if before is None else before.ok
+            self._known[kind, answer.name] = answer
+            if was is not answer.ok:
+                say = self._log.info if answer.ok else self._log.warning
+                say("probe", kind=kind.value, name=answer.name, ok=answer.ok, reason=answer.reason)
+
+    def snapshot(self, now: float) -> list[dict[str, Any]]:
+        """Return the last answer of every probe, as `/status` shows it."""
+        return [
+            {
+                "kind": kind.value,
+                "name": name,
+                "ok": answer.ok,
+                "ms": answer.ms,
+                "reason": answer.reason,
+                "age": round(now - answer.at, 3),
+            }
+            for (kind, name), answer in self._known.items()
+        ]
+
+
+async def _side_by_side(probes: list[Probe], life: Any) -> list[tuple[Answer, ...]]:
+    if len(probes) == 1:  # the usual case needs no tasks
+        return [await probes[0].answers(life)]
+    return await asyncio.gather(*(probe.answers(life) for probe in probes))

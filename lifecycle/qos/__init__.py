@@ -1,0 +1,1 @@
+"""The QOS port: probes for the kubelet, commands for people, preStop."""

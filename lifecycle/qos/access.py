@@ -1,0 +1,108 @@
+"""
+Who may call what.
+
+Rules of this file:
+
+1. PUBLIC is for anyone.
+2. PROTECTED is for a TCP peer that is exactly 127.0.0.1 or ::1, speaking to that same
+   address, with no header of a proxy: a mesh's passthrough comes from 127.0.0.6, or
+   with such headers. Or for an address in `qos_allow`.
+3. PRIVATE is for the Unix socket inside the container, or the token.
+4. Above PUBLIC, a `Host` that is a name, and any `Origin`, is refused, so that neither
+   a web page, nor DNS rebinding, nor the app's own fetching of a URL gets in.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from lifecycle.contracts import Level
+
+TOKEN_HEADER: Final = "x-lifecycle-token"  # noqa: S105 - a name, no secret
+PROXY_HEADERS: Final = ("forwarded", "via", "x-forwarded-", "x-envoy-")
+LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
+
+Headers = Mapping[str, str]
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """
+    Who calls.
+
+    Attributes:
+        peer: The address of the peer; empty on the Unix socket.
+        local: The address that was called.
+        unix: True on the Unix socket, whose peer's uid was checked when it connected.
+        headers: Lower-case names.
+    """
+
+    peer: str
+    local: str
+    unix: bool
+    headers: Headers
+
+    def __str__(self) -> str:
+        return "unix socket" if self.unix else self.peer
+
+
+class Access:
+    """
+    Decides the level of a caller.
+
+    Args:
+        allow: CIDRs that are PROTECTED.
+        token: What makes a caller PRIVATE; None: nothing does.
+    """
+
+    def __init__(self, allow: Iterable[str] = (), token: str | None = None) -> None:
+        self._networks = [ipaddress.ip_network(each, strict=False) for each in allow]
+        self._token = token
+
+    def level(self, caller: Caller) -> Level:
+        """Return the highest level that this caller has."""
+        if not _addressed_directly(caller.headers):
+            return Level.PUBLIC
+        if caller.unix or self.has_token(caller.headers):
+            return Level.PRIVATE
+        peer, local = _address(caller.peer), _address(caller.local)
+        if peer is None:
+            return Level.PUBLIC
+        if any(peer in network for network in self._networks):
+            return Level.PROTECTED
+        direct = not any(name.startswith(PROXY_HEADERS) for name in caller.headers)
+        loopback = str(peer) in LOOPBACK and peer == local
+        return Level.PROTECTED if loopback and direct else Level.PUBLIC
+
+    def has_token(self, headers: Headers) -> bool:
+        """Tell whether the request carries the token; compared in constant time."""
+        given = headers.get(TOKEN_HEADER)
+        if self._token is None or given is None:
+            return False
+        return hmac.compare_digest(given.encode("latin-1"), self._token.encode("latin-1"))
+
+
+def _address(text: str) -> Address | None:
+    try:
+        address = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return mapped or address
+
+
+def _addressed_directly(headers: Headers) -> bool:
+    """Tell whether the request names us by an address, and comes from no web page."""
+    if "origin" in headers:
+        return False
+    host = headers.get("host", "")
+    if host.startswith("["):
+        name = host[1:].partition("]")[0]
+    else:
+        name = host.rpartition(":")[0] if host.count(":") == 1 else host
+    return name.lower() == "localhost" or _address(name) is not None

@@ -1,0 +1,134 @@
+"""Opening the QOS port and the control socket, and closing them last."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import resource
+import socket
+import struct
+from typing import Final
+
+from lifecycle.conductor import Conductor
+from lifecycle.config import Config
+from lifecycle.exceptions import PortUnavailable
+from lifecycle.qos import control_socket
+from lifecycle.qos.access import Access
+from lifecycle.qos.routes import Routes
+from lifecycle.server import Server
+from lifecycle.sockets import bind_tcp, reason
+
+HEADER_TIME: Final = 2.0
+"""Seconds for a request's header, and for an idle connection."""
+MOST_CONNECTIONS: Final = 128
+
+
+class Sockets:
+    """The bound, not yet listening sockets of one process."""
+
+    def __init__(self, config: Config) -> None:
+        """
+        Bind.
+
+        Raises:
+            PortUnavailable: The port is taken, or no folder takes the control socket.
+        """
+        self.tcp = _bind_tcp(config.qos_host, config.qos_port)
+        self.port: int = self.tcp.getsockname()[1]
+        try:
+            self.unix, self.path = _bind_unix(config, self.port)
+        except PortUnavailable:
+            self.tcp.close()
+            raise
+
+    def close(self) -> None:
+        """Give everything back."""
+        self.tcp.close()
+        self.unix.close()
+        _remove(self.path)
+
+
+class Port:
+    """The QOS port of one lifecycle. Lives on the control loop."""
+
+    def __init__(self, conductor: Conductor, sockets: Sockets) -> None:
+        config = conductor.config
+        routes = Routes(conductor, Access(config.qos_allow, config.prestop_token))
+        logger = logging.getLogger("lifecycle.qos")
+        self._sockets = sockets
+        cap = _connection_cap()
+        self._tcp = Server(routes.on_port, keep_alive=HEADER_TIME, cap=cap, logger=logger)
+        self._unix = Server(
+            routes.on_socket, keep_alive=HEADER_TIME, cap=cap, admit=_same_user, logger=logger
+        )
+
+    def open(self) -> None:
+        """Answer from now on."""
+        self._tcp.listen([self._sockets.tcp])
+        self._unix.listen([self._sockets.unix])
+
+    async def close(self) -> None:
+        """Answer what is under way, and nothing more."""
+        _remove(self._sockets.path)
+        await self._unix.close(0.05)
+        await self._tcp.close(0.05)
+
+
+def _bind_tcp(host: str, port: int) -> socket.socket:
+    try:
+        return bind_tcp(host, port, listen=True)
+    except OSError as error:
+        raise PortUnavailable(_why(f"{host or '*'}:{port}", port, error)) from None
+
+
+def _why(where: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"the QOS port {where} is in use: another process of this pod has it (a second "
+            "worker of a forking server? run one process a pod), or choose another with "
+            f"LIFECYCLE_QOS_PORT (0: any free one; now {port})"
+        )
+    return f"the QOS port {where} cannot be opened: {reason(error)}"
+
+
+def _bind_unix(config: Config, port: int) -> tuple[socket.socket, str]:
+    tried = []
+    for path in control_socket.candidates(port, config.run_dir):
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            _remove(path)  # the port is ours, so whoever left it is gone
+            sock.bind(path)
+            os.chmod(path, 0o600)  # in time: nobody can connect before it listens
+        except OSError as error:
+            sock.close()
+            tried.append(f"{path}: {error.strerror}")
+            continue
+        return sock, path
+    raise PortUnavailable(
+        "no folder takes the control socket, without which `lifecycle prestop` cannot work ("
+        + "; ".join(tried)
+        + "): mount an emptyDir and name it in LIFECYCLE_RUN_DIR"
+    )
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        return
+
+
+def _same_user(sock: socket.socket) -> bool:
+    if not hasattr(socket, "SO_PEERCRED"):
+        return True  # the file's mode is all there is on this system
+    size = struct.calcsize("3i")
+    _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    return uid in (os.geteuid(), 0)
+
+
+def _connection_cap() -> int:
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if descriptors == resource.RLIM_INFINITY:
+        return MOST_CONNECTIONS
+    return max(8, min(MOST_CONNECTIONS, descriptors // 4))

@@ -1,0 +1,235 @@
+"""
+Hypercorn, behind one module: it serves an ASGI app on sockets that are already bound.
+
+The private seam is `_Connection`, a subclass of hypercorn's TCPServer; a test holds
+the versions it was written for. What hypercorn does not offer and this adds: a cap on
+connections, an end to idle connections while the listener stays open, GOAWAY on
+HTTP/2, an end of its own that does not depend on the Python version.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Final
+
+import hypercorn.config
+from hypercorn.app_wrappers import ASGIWrapper
+from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.asyncio.worker_context import WorkerContext
+from hypercorn.events import Event as WireEvent
+from hypercorn.events import Updated
+
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+Admit = Callable[[socket.socket], bool]
+
+BATCH: Final = 16
+"""Connections accepted at one wake-up of the loop."""
+ACCEPT_PAUSE: Final = 0.1
+"""Seconds until the next try when the process has no descriptor left."""
+NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+# Stream 0, type 7, "no stream is refused", NO_ERROR: RFC 9113, section 6.8.
+GOAWAY: Final = bytes.fromhex("000008 07 00 00000000 7fffffff 00000000")
+
+
+class _Connection(TCPServer):
+    """One connection: knows whether it is idle, and can say that no request should follow."""
+
+    def __init__(self, server: Server, *arguments: Any) -> None:
+        app: Any = self._call
+        super().__init__(ASGIWrapper(app), *arguments)
+        self.requests = 0
+        self.gone_away = False
+        self._server = server
+
+    async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.requests += 1
+        if self._server.draining and scope["http_version"] == "2":
+            self.go_away()
+        self.is_http2 = scope["http_version"] == "2"
+        try:
+            await self._server.app(scope, receive, send)
+        finally:
+            self.requests -= 1
+
+    is_http2 = False
+
+    def go_away(self) -> None:
+        """Ask an HTTP/2 client to send what is new elsewhere; what it has sent is answered."""
+        if not self.gone_away and not self.writer.is_closing():
+            self.gone_away = True
+            self.writer.write(GOAWAY)
+
+    def abort(self) -> None:
+        """Close at once."""
+        self.writer.transport.abort()
+
+    async def _read_data(self) -> None:
+        await super()._read_data()
+        # Hypercorn would keep the tasks of a client that is gone until keep_alive_timeout.
+        await self.idle_task.stop()
+
+    async def protocol_send(self, event: WireEvent) -> None:
+        if isinstance(event, Updated) and event.idle and self.reader.at_eof():
+            return
+        await super().protocol_send(event)
+
+
+class Server:
+    """
+    Serves one app on the running loop, until `close`.
+
+    Args:
+        app: The ASGI app; lifespan is not its business here.
+        keep_alive: Seconds a connection may be idle, and a request's header may take.
+        cap: Connections at a time; the one that is idle for longest makes room. None: any.
+        admit: Looks at an accepted socket; False closes it.
+        state: The lifespan's state, handed to every request.
+        tls: For HTTPS.
+        logger: Where hypercorn's own complaints go.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        *,
+        keep_alive: float,
+        cap: int | None = None,
+        admit: Admit = lambda _: True,
+        state: dict[str, Any] | None = None,
+        tls: ssl.SSLContext | None = None,
+        logger: logging.Logger,
+    ) -> None:
+        self.app = app
+        self.draining = False
+        self._cap = cap
+        self._admit = admit
+        self._tls = tls
+        self._state = {} if state is None else state
+        self._config = hypercorn.config.Config()
+        self._config.keep_alive_timeout = keep_alive
+        self._config.include_server_header = False
+        self._config.errorlog = logger
+        self._config.accesslog = None
+        self._context = WorkerContext(None)
+        self._loop = asyncio.get_running_loop()
+        self._sockets: list[socket.socket] = []
+        self._connections: dict[_Connection, None] = {}  # in the order of their last use
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._pauses: set[asyncio.TimerHandle] = set()
+
+    def listen(self, sockets: Iterable[socket.socket], backlog: int = 1024) -> None:
+        """Begin to accept on bound sockets; they are this server's from now on."""
+        for sock in sockets:
+            sock.setblocking(False)
+            sock.listen(backlog)
+            self._sockets.append(sock)
+            self._loop.add_reader(sock, self._accept, sock)
+
+    def _accept(self, sock: socket.socket) -> None:
+        for _ in range(BATCH):
+            try:
+                accepted, _ = sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno in NO_DESCRIPTOR:
+                    self._make_room()
+                    self._pause(sock)
+                return
+            if not self._admit(accepted):
+                accepted.close()
+                continue
+            if self._cap is not None and len(self._connections) >= self._cap:
+                self._make_room()
+            accepted.setblocking(False)
+            task = self._loop.create_task(self._serve(accepted))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def _pause(self, sock: socket.socket) -> None:
+        self._loop.remove_reader(sock)
+
+        def resume() -> None:
+            self._pauses.discard(handle)
+            if sock in self._sockets:
+                self._loop.add_reader(sock, self._accept, sock)
+
+        handle = self._loop.call_later(ACCEPT_PAUSE, resume)
+        self._pauses.add(handle)
+
+    def _make_room(self) -> None:
+        open_ = [each for each in self._connections if not each.writer.is_closing()]
+        idle = (each for each in open_ if not each.requests)
+        if (oldest := next(idle, open_[0] if open_ else None)) is not None:
+            del self._connections[oldest]
+            oldest.abort()
+
+    async def _serve(self, accepted: socket.socket) -> None:
+        reader = asyncio.StreamReader(loop=self._loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=self._loop)
+        try:
+            transport, _ = await self._loop.connect_accepted_socket(
+                lambda: protocol, accepted, ssl=self._tls
+            )
+        except (OSError, ssl.SSLError):
+            accepted.close()
+            return
+        writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)
+        connection = _Connection(
+            self, self._loop, self._config, self._context, self._state, reader, writer
+        )
+        self._connections[connection] = None
+        try:
+            await connection
+        finally:
+            self._connections.pop(connection, None)
+
+    def go_away(self) -> None:
+        """From now on, tell every HTTP/2 client to send what is new elsewhere."""
+        self.draining = True
+        for connection in self._connections:
+            if connection.is_http2:
+                connection.go_away()
+
+    async def close_idle(self) -> None:
+        """Close idle connections, and the others after their response; go on accepting."""
+        before, self._context = self._context, WorkerContext(None)
+        await before.terminated.set()
+
+    def stop_listening(self) -> None:
+        """Accept nothing more."""
+        for handle in self._pauses:
+            handle.cancel()
+        for sock in self._sockets:
+            self._loop.remove_reader(sock)
+            sock.close()
+        self._sockets.clear()
+
+    async def close(self, timeout: float) -> None:
+        """Stop: requests under way have `timeout` seconds, then connections are cut."""
+        self.stop_listening()
+        await self.close_idle()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout)
+        for connection in list(self._connections):
+            connection.abort()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=0.05)
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=0.05)
+        for task in self._tasks:
+            if task.done() and not task.cancelled():
+                with contextlib.suppress(Exception):
+                    task.result()

@@ -1,0 +1,333 @@
+"""
+The services of this process and where they are registered.
+
+Rules of this file:
+
+1. The table is service × registry; each cell has what is wanted (yes or no) and what
+   is so (yes, no, unknown), and a reconciler that brings the two together, one
+   operation at a time.
+2. Registered means acknowledged. Not knowing changes no verdict, so that an outage
+   of a registry never takes a healthy provider out.
+3. A service is online if nobody holds it offline; the operator and the app each
+   hold and release their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+import anyio
+
+from lifecycle.backoff import FIRST, until_done
+from lifecycle.contracts import Instance, Registry
+from lifecycle.exceptions import RegistrationRefused, ServiceNotFound
+from lifecycle.log import Log
+
+OPERATOR: Final = "operator"
+APP: Final = "app"
+
+
+class Actual(StrEnum):
+    """What is known of a registration."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+class Cell:
+    """One service in one registry."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        instance: Instance,
+        *,
+        timeout: float,
+        on_change: Callable[[], None],
+        log: Log,
+    ) -> None:
+        self.registry = registry
+        self.required = registry.required
+        self.wanted = False
+        self.actual = Actual.NO
+        self.confirmed = False
+        self.error = ""
+        self.refused: RegistrationRefused | None = None
+        self._instance = instance
+        self._timeout = timeout
+        self._on_change = on_change
+        self._log = log.info, log.warning
+        self._wake = asyncio.Event()
+        self._under_way: anyio.CancelScope | None = None
+
+    def want(self, wanted: bool) -> None:  # noqa: FBT001 - it is the value
+        """Say what is wanted; an operation that serves the opposite is cancelled."""
+        if wanted is self.wanted:
+            return
+        self.wanted = wanted
+        self.refused = None
+        self._wake.set()
+        if self._under_way is not None:
+            self._under_way.cancel()
+
+    async def reconcile(self) -> None:
+        """Bring what is so to what is wanted, for ever."""
+        while True:
+            self._wake.clear()
+            with anyio.CancelScope() as self._under_way:
+                if self.wanted and self.refused is None:
+                    await self._hold()
+                elif not self.wanted and self.actual is not Actual.NO:
+                    await until_done(self._deregister)
+                else:
+                    await self._wake.wait()
+            self._under_way = None
+
+    async def _hold(self) -> None:
+        if self.actual is not Actual.YES:
+            with contextlib.suppress(RegistrationRefused):
+                await until_done(self._register, fatal=(RegistrationRefused,))
+            if self.refused is not None:
+                return
+        began = anyio.current_time()
+        try:
+            reason = await self.registry.keep(self._instance)
+        except Exception as error:  # noqa: BLE001 - a client library's own
+            self._set(Actual.UNKNOWN, f"{type(error).__name__}: {error}")
+        else:
+            self.confirmed = False
+            self._set(Actual.NO, reason or "lost")
+        # A registry that loses everything at once must not be asked in a tight circle.
+        await asyncio.sleep(max(0.0, began + FIRST - anyio.current_time()))
+
+    async def _register(self) -> None:
+        # From here on nobody knows, until the registry has answered.
+        self.actual = Actual.UNKNOWN
+        try:
+            with anyio.fail_after(self._timeout):
+                await self.registry.register(self._instance)
+        except RegistrationRefused as error:
+            self.refused = error
+            self.confirmed = False
+            self._set(Actual.NO, f"refused: {error}")
+            raise
+        except Exception as error:
+            self._set(Actual.UNKNOWN, self._problem(error))
+            raise
+        self.confirmed = True
+        self._set(Actual.YES, "")
+
+    async def _deregister(self) -> None:
+        self.confirmed = False
+        try:
+            with anyio.fail_after(self._timeout):
+                await self.registry.deregister(self._instance)
+        except Exception as error:
+            self._set(Actual.UNKNOWN, self._problem(error))
+            raise
+        self._set(Actual.NO, "")
+
+    def _problem(self, error: Exception) -> str:
+        late = isinstance(error, TimeoutError) and not str(error)
+        return f"no answer for {self._timeout:g} s" if late else f"{type(error).__name__}: {error}"
+
+    def _set(self, actual: Actual, error: str) -> None:
+        changed = actual is not self.actual or error != self.error
+        self.actual, self.error = actual, error
+        if changed:
+            say = self._log[1 if error else 0]
+            say(
+                "registration",
+                service=self._instance.service,
+                registry=self.registry.name,
+                registered=actual.value,
+                **({"reason": error} if error else {}),
+            )
+        self._on_change()
+
+
+class Entry:
+    """One exported service: who holds it offline, and its cells."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+        self.held_by: dict[str, str] = {}
+        self.cells: dict[str, Cell] = {}
+
+    @property
+    def online(self) -> bool:
+        """True if nobody holds it offline."""
+        return not self.held_by
+
+    @property
+    def confirmed(self) -> bool:
+        """True if every required registry has acknowledged it, as far as is known."""
+        return all(cell.confirmed for cell in self.cells.values() if cell.required)
+
+    @property
+    def out(self) -> bool:
+        """True if it is known to be in no registry."""
+        return all(cell.actual is Actual.NO for cell in self.cells.values())
+
+
+class Services:
+    """
+    The table. Lives on the control loop.
+
+    Args:
+        register_timeout: Seconds for one operation on a registry.
+        log: Told of every change of a registration.
+    """
+
+    def __init__(self, *, register_timeout: float, log: Log) -> None:
+        self.entries: dict[str, Entry] = {}
+        self._registries: list[Registry] = []
+        self._timeout = register_timeout
+        self._log = log
+        self._wanted = False
+        self._reconcilers: list[asyncio.Task[None]] = []
+        self._waiters: set[asyncio.Event] = set()
+
+    def add_registries(self, registries: Iterable[Registry]) -> None:
+        """Add registries; services that are there already get cells in them."""
+        for registry in registries:
+            self._registries.append(registry)
+            for entry in self.entries.values():
+                self._add_cell(entry, registry)
+        self._apply()
+
+    def export(self, instance: Instance) -> Entry:
+        """Add a service, or return the one that has the same name already."""
+        if (known := self.entries.get(instance.service)) is not None:
+            return known
+        entry = self.entries[instance.service] = Entry(instance)
+        for registry in self._registries:
+            self._add_cell(entry, registry)
+        self._apply()
+        return entry
+
+    def _add_cell(self, entry: Entry, registry: Registry) -> None:
+        cell = Cell(
+            registry,
+            entry.instance,
+            timeout=self._timeout,
+            on_change=self._changed,
+            log=self._log,
+        )
+        entry.cells[registry.name] = cell
+        self._reconcilers.append(asyncio.create_task(cell.reconcile()))
+
+    def register(self) -> None:
+        """From now on, everything that is online is to be registered."""
+        self._wanted = True
+        self._apply()
+
+    def withdraw(self) -> None:
+        """From now on, nothing is to be registered."""
+        self._wanted = False
+        self._apply()
+
+    def hold(self, names: Iterable[str], who: str, reason: str = "") -> None:
+        """Hold services offline."""
+        for name in names:
+            self.entries[name].held_by[who] = reason
+        self._apply()
+
+    def release(self, names: Iterable[str], who: str) -> None:
+        """Release one's own hold."""
+        for name in names:
+            self.entries[name].held_by.pop(who, None)
+        self._apply()
+
+    def matching(self, glob: str) -> list[str]:
+        """
+        Return the names that match.
+
+        Raises:
+            ServiceNotFound: None does; the message lists what there is.
+        """
+        names = [name for name in self.entries if fnmatchcase(name, glob)]
+        if not names:
+            there = ", ".join(self.entries) or "none exported"
+            raise ServiceNotFound(f"no service matches {glob!r} (there is: {there})")
+        return names
+
+    def _apply(self) -> None:
+        for entry in self.entries.values():
+            for cell in entry.cells.values():
+                cell.want(self._wanted and entry.online)
+        self._changed()
+
+    def _changed(self) -> None:
+        for waiter in self._waiters:
+            waiter.set()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something is true of the table; looked at whenever the table changes."""
+        waiter = asyncio.Event()
+        self._waiters.add(waiter)
+        try:
+            while not condition():
+                waiter.clear()
+                await waiter.wait()
+        finally:
+            self._waiters.discard(waiter)
+
+    def refusal(self) -> RegistrationRefused | None:
+        """Return why a required registry will never take a service, if that is so."""
+        cells = (cell for entry in self.entries.values() for cell in entry.cells.values())
+        return next((c.refused for c in cells if c.required and c.refused is not None), None)
+
+    @property
+    def all_confirmed(self) -> bool:
+        """True if everything that is online is acknowledged."""
+        return all(e.confirmed for e in self.entries.values() if e.online)
+
+    @property
+    def any_serving(self) -> bool:
+        """True if at least one service is online and acknowledged, or there is none at all."""
+        return not self.entries or any(e.online and e.confirmed for e in self.entries.values())
+
+    @property
+    def all_out(self) -> bool:
+        """True if no registration is left, as far as is known."""
+        return all(entry.out for entry in self.entries.values())
+
+    async def close(self, timeout: float) -> None:
+        """Stop reconciling and close the registries, in reverse order of start."""
+        for task in self._reconcilers:
+            task.cancel()
+        with anyio.move_on_after(timeout):
+            if self._reconcilers:
+                await asyncio.wait(self._reconcilers)
+            for registry in reversed(self._registries):
+                try:
+                    await registry.__aexit__(None, None, None)
+                except Exception as error:  # noqa: BLE001 - the next one is closed all the same
+                    self._log.warning("registry close", registry=registry.name, reason=str(error))
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        """Return the table as `/status` shows it."""
+        return [
+            {
+                "name": entry.instance.service,
+                "port": entry.instance.port,
+                "online": entry.online,
+                "held_by": dict(entry.held_by),
+                "registrations": {
+                    name: {
+                        "registered": cell.actual.value,
+                        "required": cell.required,
+                        "reason": cell.error,
+                    }
+                    for name, cell in entry.cells.items()
+                },
+            }
+            for entry in self.entries.values()
+        ]

@@ -1,0 +1,177 @@
+"""
+Signals: noticed at once, whatever the app's loop or C code in the main thread does.
+
+Rules of this file:
+
+1. The interpreter writes a signal's number to a wakeup descriptor as soon as it
+   arrives; the control thread reads the other end. Nothing is blocked or masked:
+   children would inherit it.
+2. A handler that the app, or a server inside it, installs for SIGTERM or SIGINT does
+   not replace ours: it is taken back, kept, and called once when the drain is over.
+3. Every other signal is the app's: its number is passed on to the app's loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Final
+
+OURS: Final = (signal.SIGTERM, signal.SIGINT)
+
+Handler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
+
+
+def at_terminal() -> bool:
+    """Tell whether a person sits in front of this process."""
+    return any(os.isatty(fd) for fd in (0, 1, 2))
+
+
+class Signals:
+    """
+    Takes SIGTERM and SIGINT while it is held. Made and used on the main thread.
+
+    Args:
+        on_signal: Called with the signal's name on the loop that `watch` runs on.
+    """
+
+    def __init__(self, on_signal: Callable[[str], None]) -> None:
+        self._on_signal = on_signal
+        self._read, self._write = socket.socketpair()
+        self._read.setblocking(False)
+        self._write.setblocking(False)
+        self._before: dict[signal.Signals, Handler] = {}
+        self._fd_before = -1
+        self._kept: dict[signal.Signals, Handler] = {}
+        self._app_fd = -1
+        self._echoes: set[int] = set()
+        self._held = False
+        self._set = signal.signal
+        self._interrupt: type[BaseException] | None = None
+
+    @staticmethod
+    def possible() -> bool:
+        """Tell whether this is the main thread, the only one that may take signals."""
+        return threading.current_thread() is threading.main_thread()
+
+    def take(self) -> None:
+        """Take the signals, and interpose what would give them to somebody else."""
+        self._fd_before = signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
+        for each in OURS:
+            self._before[each] = self._set(each, self._handle)
+        signal.signal = self._interposed  # type: ignore[assignment]
+        self._held = True
+        os.register_at_fork(after_in_child=self._let_child_go)
+
+    def give_back(self) -> None:
+        """Put back what was there."""
+        if not self._held:
+            return
+        self._held = False
+        signal.signal = self._set
+        for each, handler in self._before.items():
+            self._set(each, handler if handler is not None else signal.SIG_DFL)
+        signal.set_wakeup_fd(self._fd_before)
+
+    def watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Read the wakeup descriptor on this loop (the control thread's)."""
+        loop.add_reader(self._read, self._wakened)
+
+    def interrupts(self, error: type[BaseException] | None) -> None:
+        """Have a signal raise in the main thread (while it imports the app), or not."""
+        self._interrupt = error
+
+    def _handle(self, _: int, __: FrameType | None) -> None:
+        # What matters was written to the wakeup descriptor already.
+        if self._interrupt is not None:
+            raise self._interrupt
+
+    def _wakened(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            for number in self._read.recv(256):
+                if number in OURS:
+                    self._ours(number)
+                elif self._app_fd != -1:
+                    self._pass_on(number)
+
+    def _ours(self, number: int) -> None:
+        if number in self._echoes:
+            self._echoes.discard(number)  # a server's own second raise, after we called it
+        else:
+            self._on_signal(signal.Signals(number).name)
+
+    def _pass_on(self, number: int) -> None:
+        with contextlib.suppress(OSError):
+            os.write(self._app_fd, bytes((number,)))
+
+    def _interposed(self, number: int, handler: Handler) -> Handler:
+        if number not in OURS or not self._held:
+            previous = self._set(number, handler)
+        else:
+            previous = self._kept.get(signal.Signals(number), self._handle)
+            self._keep(signal.Signals(number), handler)
+        self.hold()
+        return previous
+
+    def _keep(self, number: signal.Signals, handler: Handler) -> None:
+        if handler in (self._handle, signal.SIG_DFL, signal.default_int_handler):
+            self._kept.pop(number, None)
+        else:
+            self._kept[number] = handler
+
+    def hold(self) -> None:
+        """Take back what was taken from us meanwhile. On the main thread, at every heartbeat."""
+        if not self._held:
+            return
+        fd = signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
+        if fd not in (self._write.fileno(), -1):
+            self._app_fd = fd
+        for each in OURS:
+            handler = signal.getsignal(each)
+            if handler != self._handle:
+                self._keep(each, handler)
+                self._set(each, self._handle)
+
+    def call_kept(self, loop: asyncio.AbstractEventLoop, cause: str) -> bool:
+        """
+        Call the handler the app had installed, once; on the app's loop.
+
+        Args:
+            loop: The app's.
+            cause: What began the drain; SIGINT's handler goes first if it was SIGINT.
+
+        Returns:
+            False if the app has installed none.
+        """
+        self.hold()
+        order = sorted(OURS, key=lambda each: each.name != cause)
+        number = next((each for each in order if each in self._kept), None)
+        if number is None:
+            return False
+        handler = self._kept.pop(number)
+        self._echoes.add(int(number))
+        if self._app_fd != -1:
+            self._pass_on(number)
+        if callable(handler):
+            loop.call_soon(handler, int(number), None)
+        return True
+
+    def _let_child_go(self) -> None:
+        # A forked child shares the descriptor: its SIGTERM would drain the parent.
+        if self._held:
+            self.give_back()
+            signal.set_wakeup_fd(-1)
+            for each in OURS:
+                default = signal.default_int_handler if each is signal.SIGINT else signal.SIG_DFL
+                self._set(each, default)
+
+    def close(self) -> None:
+        """Give the descriptors back, once nothing watches them any more."""
+        self._read.close()
+        self._write.close()

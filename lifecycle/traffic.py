@@ -1,0 +1,157 @@
+"""What is in flight, and whether anything still arrives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable
+from typing import ClassVar, Final
+
+PROBERS: Final = (
+    "kube-probe/",
+    "kube-lifecycle/",
+    "GoogleHC/",
+    "ELB-HealthChecker/",
+    "Azure Traffic Manager",
+    "Load Balancer Agent",
+    "DigitalOcean Uptime Probe",
+    "Envoy/HC",
+    "Prometheus/",
+    "vm_promscrape",
+    "OpenTelemetry Collector",
+    "Consul Health Check",
+    "HAProxy",
+    "Blackbox Exporter/",
+    "Datadog Agent/",
+)
+"""User agents (by prefix) of who only looks whether we are there: they do not disturb the quiet."""
+
+
+class Traffic:
+    """
+    Counts pieces of work. `track` may be used from any thread; the rest is the control loop's.
+
+    A deque, because its methods are atomic: two threads cannot lose a count.
+
+    Args:
+        clock: Seconds, monotonic.
+        ignored: More user agents (by prefix) and paths (`/…`) that do not count as arrivals.
+    """
+
+    announced: ClassVar[bool] = False
+    """True once a middleware was made, which may be before there is a lifecycle."""
+
+    def __init__(self, clock: Callable[[], float], ignored: tuple[str, ...] = ()) -> None:
+        self._clock = clock
+        self._agents = PROBERS + tuple(word for word in ignored if not word.startswith("/"))
+        self._paths = frozenset(word for word in ignored if word.startswith("/"))
+        self._work: deque[None] = deque()
+        self._wake: Callable[[], None] | None = None
+        self._changed: asyncio.Event | None = None
+        self._arrived_at = float("-inf")
+        self.disturbers: Counter[str] = Counter()
+        self.tracked = False
+        self.draining = False
+        self._tracker = _Tracker(self)
+
+    @property
+    def in_flight(self) -> int:
+        """How many pieces of work are under way; from any thread."""
+        return len(self._work)
+
+    @property
+    def in_use(self) -> bool:
+        """True once something counts: a middleware was made, or work was tracked."""
+        return self.tracked or Traffic.announced
+
+    def track(self) -> _Tracker:
+        """Return what counts one piece of work for as long as it is entered."""
+        self.tracked = True
+        return self._tracker
+
+    def watch(self, wake: Callable[[Callable[[], object]], object], since: float) -> None:
+        """
+        From T0 on: notice arrivals, and the end of each piece of work.
+
+        Args:
+            wake: Runs a function on the control loop, from any thread.
+            since: When the quiet begins if nothing arrives.
+        """
+        changed = self._changed = asyncio.Event()
+        self._wake = lambda: wake(changed.set)  # type: ignore[assignment]
+        self._arrived_at = since
+        self.draining = True
+
+    def arrived(self, agent: str = "", path: str = "") -> None:
+        """Note an arrival while draining, unless it is a probe's or a scraper's; any thread."""
+        if path in self._paths or (agent and agent.startswith(self._agents)):
+            return
+        self._arrived_at = self._clock()
+        self.disturbers[agent or "(no user agent)"] += 1
+
+    def left(self) -> None:
+        """Note the end of a piece of work while draining; any thread."""
+        if not self._work and self._wake is not None:
+            self._wake()
+
+    async def gone(self, *, not_before: Callable[[], float], quiet: float) -> None:
+        """
+        Wait until nothing is in flight and nothing has arrived for `quiet` seconds.
+
+        Args:
+            not_before: Tells the time before which it is too early in any case.
+            quiet: Seconds.
+        """
+        changed = self._changed
+        if changed is None:
+            raise RuntimeError("watch() comes first")
+        while True:
+            changed.clear()
+            left = max(not_before(), self._arrived_at + quiet) - self._clock()
+            if not self._work and left <= 0:
+                return
+            # With work in flight only its end can change the answer.
+            timeout = left if not self._work else None
+            try:
+                async with asyncio.timeout(timeout):
+                    await changed.wait()
+            except TimeoutError:
+                continue
+
+    def forget_arrivals(self) -> None:
+        """Let the quiet be reached: who arrives now finds nobody any more."""
+        self._arrived_at = float("-inf")
+
+    def last_disturbers(self) -> list[str]:
+        """Return who has arrived most often while draining: `user agent (count)`."""
+        return [f"{agent} ({count})" for agent, count in self.disturbers.most_common(5)]
+
+    def nudge(self) -> None:
+        """Have `gone` look again; on the control loop."""
+        if self._changed is not None:
+            self._changed.set()
+
+    async def nothing_in_flight(self) -> None:
+        """Wait until nothing is in flight."""
+        await self.gone(not_before=lambda: float("-inf"), quiet=float("-inf"))
+
+
+class _Tracker:
+    """One for all: it has no state of its own, so entering it costs no allocation."""
+
+    __slots__ = ("_add", "_remove", "_traffic")
+
+    def __init__(self, traffic: Traffic) -> None:
+        self._traffic = traffic
+        self._add = traffic._work.append
+        self._remove = traffic._work.pop
+
+    def __enter__(self) -> None:
+        self._add(None)
+        if self._traffic.draining:
+            self._traffic.arrived("(tracked work)")
+
+    def __exit__(self, *_: object) -> None:
+        self._remove()
+        if self._traffic.draining:
+            self._traffic.left()
