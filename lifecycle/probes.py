@@ -70,9 +70,9 @@ class Probe:
         now = asyncio.get_running_loop().time()
         if self.every is not None:
             return self._last if self._last is not None else (self._not_yet(now),)
-        fresh = bool(self._last) and now - self._last[0].at < FRESH
-        if fresh and not self._call.implementation.inline:
-            return self._last
+        kept = self._last
+        if kept and now - kept[0].at < FRESH and not self._call.implementation.inline:
+            return kept
         return await self.ask(life)
 
     async def ask(self, life: Any) -> tuple[Answer, ...]:
