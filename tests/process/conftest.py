@@ -1,0 +1,24 @@
+"""Fixtures of the tests with real processes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.process.kit import App
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., App]]:
+    """Start processes as `App.start` does, in a folder of the test's own; they end with it."""
+    with ExitStack() as stack:
+
+        def start(source_or_argv: Any, **options: Any) -> App:
+            options.setdefault("cwd", tmp_path)
+            return stack.enter_context(App.start(source_or_argv, **options))
+
+        yield start

@@ -1,0 +1,320 @@
+"""
+Real processes for tests: start one, ask it, signal it, wait for its end.
+
+Rules of this file:
+
+1. Every wait has a deadline, and says what it waited for.
+2. What was started is ended and reaped by its pid, whatever the test did.
+"""
+
+from __future__ import annotations
+
+import ast
+import http.client
+import json
+import os
+import pty
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
+
+POLL = 0.01
+"""Seconds between two looks at a condition that only polling can see."""
+
+_LAUNCHER = """
+import fcntl, os, resource, sys, termios
+nofile, tty, *argv = sys.argv[1:]
+if int(nofile):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (int(nofile), int(nofile)))
+if int(tty):
+    os.setsid()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(argv[0], argv)
+"""
+
+
+def free_port() -> int:
+    """Return a TCP port that nobody has at this moment."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return int(sock.getsockname()[1])
+
+
+def wait_for(condition: Callable[[], T], timeout: float, what: str | Callable[[], str]) -> T:
+    """Poll until a condition gives something true, and return that; the one polling helper."""
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(
+                f"not within {timeout:g} s: {what if isinstance(what, str) else what()}"
+            )
+        time.sleep(POLL)
+    return value
+
+
+def background(function: Callable[[], T]) -> Future[T]:
+    """Run a call that blocks (a preStop) in a daemon thread."""
+    future: Future[T] = Future()
+
+    def work() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as error:  # noqa: BLE001 - it belongs to who asks the future
+            future.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    return future
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+class App:
+    """One real process; a context manager that ends it. Made by `App.start`."""
+
+    def __init__(self, process: subprocess.Popen[bytes], env: dict[str, str], cwd: Path) -> None:
+        self.process = process
+        self.env = env
+        self.cwd = cwd
+        self.qos = int(env["LIFECYCLE_QOS_PORT"])
+        self.port = int(env["PORT"])
+        self.terminal = -1
+        self.started_at = time.monotonic()
+        self._stdout = cwd / f"{self.qos}.stdout"
+        self._stderr = cwd / f"{self.qos}.stderr"
+
+    @classmethod
+    def start(
+        cls,
+        source_or_argv: str | Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        cwd: Path,
+        python: str = sys.executable,
+        nofile: int | None = None,
+        tty: bool = False,
+    ) -> Self:
+        """
+        Start a process.
+
+        Args:
+            source_or_argv: Python source, which is written to a file and run; or what
+                follows `python` on the command line.
+            env: Added to this process's environment, of which no `LIFECYCLE_*` is handed on.
+            cwd: Where it runs, and where its output goes.
+            python: The interpreter.
+            nofile: Its limit of descriptors.
+            tty: Give it a terminal of its own (`terminal` is our end); stdout and stderr
+                are then the same text.
+        """
+        full = {name: v for name, v in os.environ.items() if not name.startswith("LIFECYCLE_")}
+        full |= {"LIFECYCLE_RUN_DIR": str(cwd), "PYTHONUNBUFFERED": "1"}
+        full |= env or {}
+        full.setdefault("LIFECYCLE_QOS_PORT", str(free_port()))
+        full.setdefault("PORT", str(free_port()))
+        if isinstance(source_or_argv, str):
+            path = cwd / f"app_{full['LIFECYCLE_QOS_PORT']}.py"
+            path.write_text(source_or_argv)
+            arguments = [str(path)]
+        else:
+            arguments = list(source_or_argv)
+        argv = [python, *arguments]
+        if nofile or tty:
+            argv = [python, "-c", _LAUNCHER, str(nofile or 0), str(int(tty)), *argv]
+        out = cwd / f"{full['LIFECYCLE_QOS_PORT']}.stdout"
+        err = cwd / f"{full['LIFECYCLE_QOS_PORT']}.stderr"
+        if tty:
+            ours, theirs = pty.openpty()
+            process = subprocess.Popen(
+                argv, cwd=cwd, env=full, stdin=theirs, stdout=theirs, stderr=theirs
+            )
+            os.close(theirs)
+            app = cls(process, full, cwd)
+            app.terminal = ours
+            app._stderr = app._stdout
+            threading.Thread(target=_copy, args=(ours, out), daemon=True).start()
+            return app
+        with out.open("wb") as stdout, err.open("wb") as stderr:
+            process = subprocess.Popen(
+                argv, cwd=cwd, env=full, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr
+            )
+        return cls(process, full, cwd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(10)
+        if self.terminal != -1:
+            os.close(self.terminal)
+            self.terminal = -1
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self.process.pid
+
+    @property
+    def stdout(self) -> str:
+        """What it has written to stdout so far."""
+        return self._stdout.read_text(errors="replace") if self._stdout.exists() else ""
+
+    @property
+    def stderr(self) -> str:
+        """What it has written to stderr so far."""
+        return self._stderr.read_text(errors="replace") if self._stderr.exists() else ""
+
+    @property
+    def running(self) -> bool:
+        """True until it has ended."""
+        return self.process.poll() is None
+
+    def events(self, event: str = "") -> list[dict[str, Any]]:
+        """Return its log's lines (JSON or logfmt) as dictionaries; `event`: only those."""
+        found = [parsed for line in self.stderr.splitlines() if (parsed := _parse(line))]
+        return [each for each in found if event in ("", each["event"])]
+
+    def get(
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 5.0,
+    ) -> tuple[int, str, float]:
+        """Ask the QOS port over TCP: status, body, seconds."""
+        return _ask(
+            http.client.HTTPConnection("127.0.0.1", self.qos, timeout=timeout),
+            method,
+            path,
+            headers,
+        )
+
+    def control(self, method: str, path: str, timeout: float = 30.0) -> tuple[int, str, float]:
+        """Ask over the control socket: status, body, seconds."""
+        where = f"{self.env['LIFECYCLE_RUN_DIR']}/lifecycle-{self.qos}.sock"
+        return _ask(_UnixConnection(where, timeout), method, path, None)
+
+    def prestop(self) -> Future[tuple[int, str, float]]:
+        """Begin a preStop over the control socket, which answers when it is over."""
+        return background(lambda: self.control("POST", "/prestop"))
+
+    def cli(self, *words: str, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
+        """Run `python -m lifecycle WORDS` in the same environment."""
+        return subprocess.run(
+            [self.process.args[0], "-m", "lifecycle", *words],  # type: ignore[index]
+            env=self.env,
+            cwd=self.cwd,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def status(self) -> dict[str, Any] | None:
+        """Return `/status` as the control socket gives it; None if nobody answers."""
+        try:
+            status, body, _ = self.control("GET", "/status", timeout=5.0)
+        except (OSError, http.client.HTTPException):
+            return None
+        return json.loads(body) if status == 200 else None
+
+    def wait_state(self, state: str, timeout: float = 10.0) -> dict[str, Any]:
+        """Wait until it is, or has been, in a state; return `/status` as it was then."""
+
+        def seen() -> dict[str, Any] | None:
+            status = self.status()
+            if status is None:
+                if not self.running:
+                    raise AssertionError(
+                        f"exit code {self.process.returncode} before {state!r}:\n{self.stderr}"
+                    )
+                return None
+            states = {status["state"], *(each["to"] for each in status["transitions"])}
+            return status if state in states else None
+
+        return wait_for(seen, timeout, lambda: f"the state {state!r}:\n{self.stderr}")  # type: ignore[return-value]
+
+    def signal(self, number: signal.Signals) -> float:
+        """Send a signal, and return when."""
+        at = time.monotonic()
+        os.kill(self.pid, number)
+        return at
+
+    def wait(self, timeout: float = 10.0) -> int:
+        """Wait for its end and return its exit code."""
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"still there after {timeout:g} s:\n{self.stderr}") from None
+
+
+def _ask(
+    connection: http.client.HTTPConnection,
+    method: str,
+    path: str,
+    headers: Mapping[str, str] | None,
+) -> tuple[int, str, float]:
+    began = time.perf_counter()
+    try:
+        connection.request(method, path, headers={"Connection": "close", **(headers or {})})
+        response = connection.getresponse()
+        body = response.read().decode(errors="replace")
+        return response.status, body, time.perf_counter() - began
+    finally:
+        connection.close()
+
+
+def _copy(terminal: int, path: Path) -> None:
+    with path.open("ab", buffering=0) as file:
+        while True:
+            try:
+                chunk = os.read(terminal, 65536)
+            except OSError:  # how a terminal says that nobody is left on the other side
+                return
+            if not chunk:
+                return
+            file.write(chunk)
+
+
+def _parse(line: str) -> dict[str, Any] | None:
+    if line.startswith("{"):
+        try:
+            found = json.loads(line)
+        except ValueError:
+            return None
+        return found if isinstance(found, dict) and "event" in found else None
+    if "event=" not in line:
+        return None
+    try:
+        words = shlex.split(line[line.index("event=") :])
+    except ValueError:
+        return None
+    pairs = (word.partition("=") for word in words)
+    return {name: _value(text) if mark else True for name, mark, text in pairs}
+
+
+def _value(text: str) -> Any:
+    try:
+        return ast.literal_eval(text.capitalize() if text in ("true", "false") else text)
+    except (ValueError, SyntaxError):
+        return text
