@@ -1,0 +1,277 @@
+# ruff: noqa: INP001, RUF001 - a script beside the pages; − is what is meant
+"""
+Write the parts of the documentation that the code knows best, or say which are stale.
+
+`python docs/generate.py` rewrites what stands between `<!-- generated: NAME -->` and
+`<!-- end of generated -->` in the pages, and the timeline picture; `--check` exits 1
+and names what is stale. It needs the package and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import inspect
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final
+
+import timeline
+
+import lifecycle
+from lifecycle import hookspecs
+from lifecycle.builtin import Commands, DrainHandler
+from lifecycle.cli.heavy import make_parser
+from lifecycle.config import Config, variable
+from lifecycle.drain import Timetable
+from lifecycle.plugins import HOOKS
+from lifecycle.qos.routes import PROBES
+from lifecycle.states import TRANSITIONS, State
+
+HERE: Final = Path(__file__).parent
+PICTURE: Final = HERE / "img" / "timeline.svg"
+SECTION: Final = re.compile(
+    r"(?P<head><!-- generated: (?P<name>[\w-]+) -->\n).*?(?P<tail><!-- end of generated -->)",
+    re.DOTALL,
+)
+
+
+def table(header: str, rows: Iterable[Iterable[object]]) -> str:
+    """Make a Markdown table; `header` is split at bars."""
+    lines = [[cell.strip() for cell in header.split("|")]]
+    lines.append(["---"] * len(lines[0]))
+    lines += [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+
+
+def prose(docstring: str | None) -> str:
+    """Turn a docstring into Markdown: its sections become lists."""
+    out: list[str] = []
+    in_section = False
+    for line in inspect.cleandoc(docstring or "").splitlines():
+        if line in ("Args:", "Returns:", "Raises:", "Attributes:"):
+            in_section = True
+            out.append(f"*{line}*\n")
+        elif in_section and line.startswith("    ") and not line.startswith("     "):
+            item = re.sub(r"^(\w+): ", r"`\1`: ", line.strip())
+            out.append(f"- {item}")
+        elif in_section and line.startswith("        "):
+            out.append(f"  {line.strip()}")
+        else:
+            in_section = in_section and not line
+            out.append(line)
+    return "\n".join(out).strip() + "\n"
+
+
+def hooks() -> str:
+    """Document every hook from its specification."""
+    parts = []
+    for name in HOOKS:
+        spec = getattr(hookspecs, name)
+        signature = _signature(spec)
+        parts.append(f"### `{name}`\n\n```text\n{name}{signature}\n```\n\n{prose(spec.__doc__)}")
+    return "\n".join(parts)
+
+
+def _signature(function: Any) -> str:
+    text = re.sub(r"'([^']+)'", r"\1", str(inspect.signature(function)))
+    text = text.replace("mappingproxy({})", "{}").replace("''", '""')
+    return text.replace("collections.abc.", "").replace("typing.", "")
+
+
+def settings() -> str:
+    """Document every setting from its field."""
+    rows = [
+        (
+            f"`{each.name}`",
+            f"`{variable(each.name)}`",
+            f"`{_shown(each.default)}`" if each.default not in ("", None, ()) else "-",
+            _wanted(each),
+            each.metadata["describe"],
+        )
+        for each in dataclasses.fields(Config)
+    ]
+    return table("name | variable | default | range | meaning", rows)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _wanted(each: dataclasses.Field[Any]) -> str:
+    check: Callable[[Any], str | None] = each.metadata["check"]
+    if each.default != ():
+        return (check(object()) or "").removesuffix(" seconds") + (
+            " s" if isinstance(each.default, float) else ""
+        )
+    words = check(("\0",))
+    return f"comma-separated {words.partition(';')[0]}" if words else "comma-separated words"
+
+
+def states() -> str:
+    """Draw the table of transitions as a Mermaid diagram, and write it as a table."""
+    lines = ["stateDiagram-v2", "    direction LR", f"    [*] --> {State.STARTING.name}"]
+    for before, row in TRANSITIONS.items():
+        lines += [f"    {before.name} --> {after.name}: {event}" for event, after in row.items()]
+        if not row:
+            lines.append(f"    {before.name} --> [*]")
+    rows = [
+        (
+            before.name,
+            ", ".join(f"{event} → {after.name}" for event, after in row.items()) or "none: final",
+        )
+        for before, row in TRANSITIONS.items()
+    ]
+    diagram = "\n".join(lines)
+    return f"```mermaid\n{diagram}\n```\n\n{table('state | event → next state', rows)}"
+
+
+def commands() -> str:
+    """Document the command from its parser."""
+    sub_parsers = next(a for a in make_parser()._actions if isinstance(a.choices, dict))
+    helps = {each.dest: each.help for each in sub_parsers._get_subactions()}
+    parts = []
+    for name, parser in (sub_parsers.choices or {}).items():
+        actions = [each for each in parser._actions if each.dest != "help"]
+        positional = [_argument(each) for each in actions if not each.option_strings]
+        usage = " ".join(["lifecycle", name, *positional])
+        usage += " [OPTIONS]" if any(each.option_strings for each in actions) else ""
+        rows = [(f"`{_option(each)}`", each.help or _choices(each)) for each in actions]
+        head = f"## `lifecycle {name}`\n\n`{usage}`: {helps[name]}.\n"
+        parts.append(head + (f"\n{table('argument | meaning', rows)}" if rows else ""))
+    return "\n".join(parts)
+
+
+def _argument(action: argparse.Action) -> str:
+    text = action.metavar or "|".join(map(str, action.choices or (action.dest,)))
+    return f"[{text}]" if action.nargs == "?" else str(text)
+
+
+def _option(action: argparse.Action) -> str:
+    words = list(action.option_strings) or [_argument(action)]
+    if action.option_strings and action.nargs != 0:
+        words.append(str(action.metavar or action.dest.upper()))
+    return " ".join(words)
+
+
+def _choices(action: argparse.Action) -> str:
+    if isinstance(action.default, str) and action.default == "*":
+        return "names of services, as a glob (default: `*`)"
+    default = f" (default: {action.default})" if action.default else ""
+    return f"one of {', '.join(map(str, action.choices or ()))}{default}"
+
+
+def paths() -> str:
+    """Document the paths of the QOS port: probes, and the built-in commands."""
+    aliases: dict[str, list[str]] = {}
+    for path, kind in PROBES.items():
+        aliases.setdefault(kind.value, []).append(f"`/{path}`")
+    rows: list[tuple[str, str, str, str]] = [
+        (" ".join(names), "GET, HEAD", "PUBLIC", f"the {kind} verdict")
+        for kind, names in aliases.items()
+    ]
+    given: Any = None  # what the commands are asked about; not needed to list them
+    listed = [*Commands(given).lifecycle_commands(), DrainHandler(given).lifecycle_commands()]
+    for command in listed:
+        method = "POST" if command.changes else "GET, HEAD"
+        method += "; GET with the token" if command.token_get else ""
+        rows.append((f"`/{command.name}`", method, command.level.name, command.help))
+    return table("path | method | level | answers", rows)
+
+
+def budget() -> str:
+    """Document the timetable of the default configuration."""
+    config = Config()
+    plan = Timetable.plan(config, 0.0)
+    rows = (
+        ("`T0`", "the first of SIGTERM, SIGINT, preStop, `begin_drain()`, main's end", plan.began),
+        ("settle over", "T0 + settle", plan.settle_at),
+        ("earliest end of the wait", "the later of settle and quiet", config.settle),
+        ("deadline of the wait", "T0 + grace_period − stop_timeout − 2", plan.wait_until),
+        ("main is cancelled", "T0 + grace_period − 2", plan.main_until),
+        ("a cancelled main is given up", "1 s later", plan.cancel_until),
+        ("the process is gone, whatever hangs", "T0 + grace_period − 0.5", plan.exit_by),
+        ("the kubelet's SIGKILL", "T0 + grace_period", config.grace_period),
+    )
+    return table(
+        "moment | when | with the defaults", ((a, b, f"{seconds:g} s") for a, b, seconds in rows)
+    )
+
+
+def api() -> str:
+    """Document the façade from its docstrings."""
+    parts = []
+    for name in lifecycle.__all__:
+        value = getattr(lifecycle, name)
+        if inspect.isclass(value):
+            parts.append(f"## `{name}`\n\n{prose(value.__doc__)}\n{_members(name, value)}")
+        elif inspect.isfunction(value):
+            parts.append(f"## `{name}{_signature(value)}`\n\n{prose(value.__doc__)}")
+    return "\n".join(part.rstrip() + "\n" for part in parts)
+
+
+def _members(owner: str, cls: type) -> str:
+    if issubclass(cls, Config):
+        return "Its fields are in [config.md](config.md).\n"
+    parts = []
+    for name, value in vars(cls).items():
+        if name.startswith("_") or not getattr(value, "__doc__", None):
+            continue
+        if isinstance(value, property):
+            parts.append(f"### `{owner}.{name}`\n\n{prose(value.__doc__)}")
+        elif inspect.isfunction(value):
+            head = "await " if inspect.iscoroutinefunction(value) else ""
+            signature = _signature(value).replace("(self, ", "(").replace("(self)", "()")
+            parts.append(f"### `{head}{owner}.{name}{signature}`\n\n{prose(value.__doc__)}")
+    return "\n".join(parts)
+
+
+SECTIONS: Final[dict[str, Callable[[], str]]] = {
+    "api": api,
+    "budget": budget,
+    "commands": commands,
+    "hooks": hooks,
+    "paths": paths,
+    "settings": settings,
+    "states": states,
+}
+
+
+def wanted() -> dict[Path, str]:
+    """Return what each generated file should hold."""
+    files = {PICTURE: timeline.draw()}
+    for page in sorted(HERE.glob("*.md")):
+        text = page.read_text(encoding="utf-8")
+        fresh = SECTION.sub(
+            lambda found: f"{found['head']}\n{SECTIONS[found['name']]()}\n{found['tail']}", text
+        )
+        if "<!-- generated:" in text:
+            files[page] = fresh
+    return files
+
+
+def main() -> int:
+    """Write, or check."""
+    check = sys.argv[1:] == ["--check"]
+    for name in [name for name in os.environ if name.startswith("LIFECYCLE_")]:
+        del os.environ[name]  # the defaults are what is documented
+    stale = [
+        (path, text)
+        for path, text in wanted().items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
+    for path, text in stale:
+        print(f"{path.relative_to(HERE.parent)}: {'stale: run make docs' if check else 'written'}")
+        if not check:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    return int(check and bool(stale))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
