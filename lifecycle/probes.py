@@ -14,8 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from lifecycle.contracts import Kind, ProbeResult
 from lifecycle.dispatch import Call, Outcome, Status
@@ -28,8 +27,7 @@ FRESH: Final = 0.5
 _BEFORE_FIRST: Final = {Kind.STARTUP: False, Kind.READINESS: False, Kind.LIVENESS: True}
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """One line of a verdict; `at` is when, on the control loop's clock."""
 
     plugin: str
@@ -41,8 +39,7 @@ class Answer:
     stale: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What `/live`, `/ready` or `/startup` says, and why."""
 
     kind: Kind
@@ -97,7 +94,7 @@ class Probe:
                 return (Answer(self.plugin, self.plugin, False, str(error), ms, now),)
         if self.kind is Kind.LIVENESS and self._loop_is_to_blame(outcome):
             kept = self._last or (self._not_yet(now),)
-            return tuple(replace(a, stale=True, reason=outcome.problem(), ms=ms) for a in kept)
+            return tuple(a._replace(stale=True, reason=outcome.problem(), ms=ms) for a in kept)
         return (Answer(self.plugin, self.plugin, False, outcome.problem(), ms, now),)
 
     def _full_name(self, result: ProbeResult) -> str:
@@ -185,15 +182,22 @@ class Probes:
             exclude: Names that do not count.
         """
         asked = [p for p in self._probes[kind] if self._asked(p, only, exclude)]
-        answers = [a for many in await _side_by_side(asked, life) for a in many]
+        startup: Answer | None = None
+        if kind is Kind.READINESS and not self.started and not only:
+            many, startup = await asyncio.gather(
+                _side_by_side(asked, life), self._startup_for_readiness(life)
+            )
+        else:
+            many = await _side_by_side(asked, life)
+        answers = [a for each in many for a in each]
         self._note(kind, answers)
-        if only:
-            answers = [a for a in answers if only in (a.name, a.plugin)]
-        elif kind is Kind.READINESS and not self.started:
-            answers.append(await self._startup_for_readiness(life))
         if kind is Kind.STARTUP:
             self._latch({probe.plugin for probe in asked}, answers)
             answers += self._latched_answers(asked)
+        if only:
+            answers = [a for a in answers if only in (a.name, a.plugin)]
+        if startup is not None:
+            answers.append(startup)
         return Verdict(kind, tuple(a for a in answers if a.name not in exclude))
 
     def _asked(self, probe: Probe, only: str, exclude: Collection[str]) -> bool:
