@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
-
-import anyio
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lifecycle.contracts import (
     Command,
@@ -20,6 +18,7 @@ from lifecycle.contracts import (
     inline,
 )
 from lifecycle.guest import Guest
+from lifecycle.exceptions import LifecycleError
 from lifecycle.hookspecs import hookimpl
 from lifecycle.states import State, Transition
 from lifecycle.version import VERSION
@@ -162,8 +161,8 @@ class LocalRegistry(Registry):
 
     async def keep(self, instance: Instance) -> str:  # noqa: ARG002 - nothing is lost here
         """Keep it for as long as the process lives."""
-        await anyio.sleep_forever()
-        raise AssertionError("unreachable")
+        never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        return await never
 
 
 class LocalRegistryPlugin:
@@ -273,11 +272,15 @@ class Commands:
 
 
 def _glob(request: Request) -> str:
-    return request.arguments.get("name") or request.arguments.get("service") or "*"
+    given = dict(request.arguments)
+    glob = given.pop("name", given.pop("service", "*"))
+    if given:
+        # Without this, a misspelt ?service= would be all services.
+        raise LifecycleError(f"{next(iter(given))[:80]!r} is no argument; it takes ?service=GLOB")
+    return glob
 
 
-@dataclass(frozen=True, slots=True)
-class Builtin:
+class Builtin(NamedTuple):
     """One built-in plugin and the name that `-p no:NAME` knows it by."""
 
     name: str

@@ -11,12 +11,11 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, TypedDict
-
-import anyio
 
 from lifecycle.config import Config
 from lifecycle.contracts import INLINE_MARK, Command, Instance, Kind, ProbeOptions, Registry
@@ -126,7 +125,7 @@ class Conductor:
             if registry.name in self.config.optional_registries:
                 registry.required = False
             try:
-                with anyio.fail_after(self.config.register_timeout):
+                async with asyncio.timeout(self.config.register_timeout):
                     await registry.__aenter__()
             except Exception as error:
                 self.complain(registry.name, f"did not open: {type(error).__name__}: {error}")
@@ -231,9 +230,10 @@ class Conductor:
     async def close(self, timeout: float) -> None:
         """Tell the hooks the last of it, then close registries and background probes."""
         began = asyncio.get_running_loop().time()
-        with anyio.move_on_after(timeout):
-            for mailbox in self._mailboxes:
-                await mailbox.empty()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                for mailbox in self._mailboxes:
+                    await mailbox.empty()
         for mailbox in self._mailboxes:
             mailbox.close()
         self.probes.close()

@@ -18,7 +18,6 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any, Final, TypeVar
 
 from lifecycle.exceptions import ConfigError
@@ -80,6 +79,8 @@ def parse(text: str, annotation: Any) -> Any:
 
 
 def _suggest(name: str, known: Iterable[str]) -> str:
+    from difflib import get_close_matches  # only mistakes pay for it
+
     near = get_close_matches(name, list(known), n=1)
     return f"; did you mean {near[0]}?" if near else ""
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from types import TracebackType
-from typing import Any, Final, Protocol, Self, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, Self, TypeVar
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,7 +23,7 @@ class Kind(StrEnum):
     LIVENESS = "liveness"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ProbeResult:
     """
     One answer of a probe.
@@ -43,8 +43,7 @@ class ProbeResult:
             raise TypeError(f"ProbeResult.ok must be a bool, not {self.ok!r}")
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeOptions:
+class ProbeOptions(NamedTuple):
     """How a hook wants to be called; set by `lifecycle.probe`."""
 
     timeout: float | None = None
@@ -85,7 +84,7 @@ def inline(function: F) -> F:
     return function
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Instance:
     """One service of this process, as a registry is told of it."""
 
@@ -159,8 +158,7 @@ class Level(IntEnum):
     PRIVATE = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """
     One call of a command.
 
@@ -177,8 +175,7 @@ class Request:
     gone: Callable[[], Awaitable[None]]
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What a command answers; `body` is text, or anything that JSON can hold."""
 
     body: Any
@@ -192,8 +189,7 @@ class CommandHandler(Protocol):
         """Answer one request."""
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(NamedTuple):
     """
     A command on the QOS port: `GET /name`, or `POST /name` if it changes something.
 

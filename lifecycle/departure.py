@@ -14,8 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import anyio
 
@@ -37,8 +36,7 @@ CUT_OFF: Final = 124
 INTERRUPTED: Final = 143
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """
     How main ended.
 
@@ -51,15 +49,15 @@ class Ending:
     interrupted: bool = False
 
 
-@dataclass(slots=True)
 class Report:
     """What there is to say about a drain when it is over."""
 
-    steps: dict[str, float] = field(default_factory=dict)
-    forced: bool = False
-    cut_off: list[str] = field(default_factory=list)
-    disturbed_by: list[str] = field(default_factory=list)
-    stuck_at: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.steps: dict[str, float] = {}
+        self.forced = False
+        self.cut_off: list[str] = []
+        self.disturbed_by: list[str] = []
+        self.stuck_at: list[str] = []
 
 
 class Departure:

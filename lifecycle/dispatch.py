@@ -15,10 +15,9 @@ import asyncio
 import inspect
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from lifecycle.crossing import run_in_thread, run_soon
 from lifecycle.guest import Guest
@@ -34,8 +33,7 @@ class Status(Enum):
     UNSTARTED = auto()  # the app's loop did not get round to it
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What came of one call; `seconds` is how long it took."""
 
     status: Status

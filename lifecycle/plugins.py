@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib import metadata
-from typing import Any
+from typing import Any, NamedTuple
 
 import pluggy
 
@@ -19,8 +17,7 @@ from lifecycle.exceptions import PluginError
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("lifecycle_"))
 
 
-@dataclass(frozen=True, slots=True)
-class Implementation:
+class Implementation(NamedTuple):
     """One plugin's implementation of one hook."""
 
     plugin: str
@@ -126,6 +123,8 @@ class Plugins:
         for caller in self._manager.get_hookcallers(plugin) or ():
             mine = [impl for impl in caller.get_hookimpls() if impl.plugin is plugin]
             if not caller.has_spec():
+                from difflib import get_close_matches  # only mistakes pay for it
+
                 near = get_close_matches(caller.name, HOOKS, n=1, cutoff=0.3)
                 self._manager.unregister(plugin)
                 raise PluginError(

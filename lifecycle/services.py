@@ -16,12 +16,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any, Final
-
-import anyio
 
 from lifecycle.backoff import FIRST, until_done
 from lifecycle.contracts import Instance, Registry
@@ -30,6 +29,8 @@ from lifecycle.log import Log
 
 OPERATOR: Final = "operator"
 APP: Final = "app"
+INSIST: Final = 0.1
+"""Seconds between two cancellations of an operation that does not end."""
 
 
 class Actual(StrEnum):
@@ -63,8 +64,8 @@ class Cell:
         self._timeout = timeout
         self._on_change = on_change
         self._log = log.info, log.warning
-        self._wake = asyncio.Event()
-        self._under_way: anyio.CancelScope | None = None
+        self._changed = asyncio.Event()
+        self._step: asyncio.Task[None] | None = None
 
     def want(self, wanted: bool) -> None:  # noqa: FBT001 - it is the value
         """Say what is wanted; an operation that serves the opposite is cancelled."""
@@ -72,22 +73,27 @@ class Cell:
             return
         self.wanted = wanted
         self.refused = None
-        self._wake.set()
-        if self._under_way is not None:
-            self._under_way.cancel()
+        self._changed.set()
+        if self._step is not None:
+            _insist(self._step)
 
     async def reconcile(self) -> None:
         """Bring what is so to what is wanted, for ever."""
         while True:
-            self._wake.clear()
-            with anyio.CancelScope() as self._under_way:
-                if self.wanted and self.refused is None:
-                    await self._hold()
-                elif not self.wanted and self.actual is not Actual.NO:
-                    await until_done(self._deregister)
-                else:
-                    await self._wake.wait()
-            self._under_way = None
+            self._changed.clear()
+            self._step = asyncio.create_task(self._next_step())
+            try:
+                await asyncio.wait({self._step})
+            finally:
+                self._step.cancel()
+
+    async def _next_step(self) -> None:
+        if self.wanted and self.refused is None:
+            await self._hold()
+        elif not self.wanted and self.actual is not Actual.NO:
+            await until_done(self._deregister)
+        else:
+            await self._changed.wait()
 
     async def _hold(self) -> None:
         if self.actual is not Actual.YES:
@@ -95,7 +101,7 @@ class Cell:
                 await until_done(self._register, fatal=(RegistrationRefused,))
             if self.refused is not None:
                 return
-        began = anyio.current_time()
+        began = time.monotonic()
         try:
             reason = await self.registry.keep(self._instance)
         except Exception as error:  # noqa: BLE001 - a client library's own
@@ -104,13 +110,13 @@ class Cell:
             self.confirmed = False
             self._set(Actual.NO, reason or "lost")
         # A registry that loses everything at once must not be asked in a tight circle.
-        await asyncio.sleep(max(0.0, began + FIRST - anyio.current_time()))
+        await asyncio.sleep(max(0.0, began + FIRST - time.monotonic()))
 
     async def _register(self) -> None:
         # From here on nobody knows, until the registry has answered.
         self.actual = Actual.UNKNOWN
         try:
-            with anyio.fail_after(self._timeout):
+            async with asyncio.timeout(self._timeout):
                 await self.registry.register(self._instance)
         except RegistrationRefused as error:
             self.refused = error
@@ -126,7 +132,7 @@ class Cell:
     async def _deregister(self) -> None:
         self.confirmed = False
         try:
-            with anyio.fail_after(self._timeout):
+            async with asyncio.timeout(self._timeout):
                 await self.registry.deregister(self._instance)
         except Exception as error:
             self._set(Actual.UNKNOWN, self._problem(error))
@@ -150,6 +156,13 @@ class Cell:
                 **({"reason": error} if error else {}),
             )
         self._on_change()
+
+
+def _insist(step: asyncio.Task[None]) -> None:
+    """Cancel, and again: a client library may swallow a cancellation."""
+    if not step.done():
+        step.cancel()
+        asyncio.get_running_loop().call_later(INSIST, _insist, step)
 
 
 class Entry:
@@ -303,14 +316,18 @@ class Services:
         """Stop reconciling and close the registries, in reverse order of start."""
         for task in self._reconcilers:
             task.cancel()
-        with anyio.move_on_after(timeout):
-            if self._reconcilers:
-                await asyncio.wait(self._reconcilers)
-            for registry in reversed(self._registries):
-                try:
-                    await registry.__aexit__(None, None, None)
-                except Exception as error:  # noqa: BLE001 - the next one is closed all the same
-                    self._log.warning("registry close", registry=registry.name, reason=str(error))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                if self._reconcilers:
+                    await asyncio.wait(self._reconcilers)
+                for registry in reversed(self._registries):
+                    await self._close_registry(registry)
+
+    async def _close_registry(self, registry: Registry) -> None:
+        try:
+            await registry.__aexit__(None, None, None)
+        except Exception as error:  # noqa: BLE001 - the next one is closed all the same
+            self._log.warning("registry close", registry=registry.name, reason=str(error))
 
     def snapshot(self) -> list[dict[str, Any]]:
         """Return the table as `/status` shows it."""

@@ -102,7 +102,7 @@ def _bind_unix(config: Config, port: int) -> tuple[socket.socket, str]:
             os.chmod(path, 0o600)  # in time: nobody can connect before it listens
         except OSError as error:
             sock.close()
-            tried.append(f"{path}: {error.strerror}")
+            tried.append(f"{path}: {error.strerror or error}")
             continue
         return sock, path
     raise PortUnavailable(

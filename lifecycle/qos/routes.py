@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
 from lifecycle.conductor import Conductor
@@ -28,8 +27,7 @@ PROBES: Final = {
 READS: Final = ("GET", "HEAD")
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """What goes out."""
 
     status: int
@@ -181,7 +179,11 @@ def _unmapped(address: str) -> str:
 
 
 def _plain(arguments: dict[str, str]) -> dict[str, str]:
-    return {f"arg_{key}": value[:200] for key, value in arguments.items()}
+    # A key that no log format takes must not cost the line: every change is logged.
+    return {
+        "arg_" + "".join(c if c.isalnum() else "_" for c in key[:40]): value[:200]
+        for key, value in arguments.items()
+    }
 
 
 def _verbose(verdict: Verdict, now: float, unknown: Iterable[str], *, reasons: bool) -> str:

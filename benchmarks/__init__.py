@@ -1,0 +1,1 @@
+"""What the design promises, measured; run with `make bench`."""

@@ -1,0 +1,198 @@
+"""Print every budget of the design beside what was measured, in one run."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median, quantiles
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.in_process import costs
+from benchmarks.processes import BARE, BUSY, READY, compiled, get, rss, running, until_200
+
+PAIRS = 3000
+BUSY_PROBES = 400
+STARTS = 15
+EXITS = 5
+PRESTOPS = 20
+
+
+class Row(NamedTuple):
+    """One line of the table."""
+
+    what: str
+    measured: str
+    budget: str
+    kept: bool
+
+
+def _timed_get(port: int) -> float:
+    began = time.perf_counter()
+    if not get(port, "/live").endswith(b"true"):
+        raise RuntimeError("the probe was not answered with true")
+    return (time.perf_counter() - began) * 1000
+
+
+def latency() -> Iterator[Row]:
+    """`/live` on a fresh connection, pairwise with a bare hypercorn app; and its memory."""
+    with running(BARE) as (bare, bare_port, _), running(READY) as (ours, port, _):
+        until_200(bare_port, "/")
+        until_200(port, "/startup")
+        more = rss(ours.pid) - rss(bare.pid)
+        yield Row(
+            "resident memory",
+            f"{rss(ours.pid):.1f} MiB / {rss(bare.pid):.1f} MiB bare = {more:+.1f} MiB",
+            "<= bare hypercorn + 6 MiB",
+            more <= 6,
+        )
+        for _ in range(300):
+            _timed_get(bare_port), _timed_get(port)
+        pairs = [(_timed_get(bare_port), _timed_get(port)) for _ in range(PAIRS)]
+        theirs, mine = (median(side) for side in zip(*pairs, strict=True))
+        yield Row(
+            "/live on a fresh connection, p50",
+            f"{mine:.2f} ms / {theirs:.2f} ms bare = {mine / theirs:.2f}",
+            "<= 1.2 x bare hypercorn",
+            mine <= 1.2 * theirs,
+        )
+
+
+def busy() -> Iterator[Row]:
+    """`/live` while the app's loop works in 20 ms chunks without pause."""
+    with running(BUSY) as (_, port, _):
+        until_200(port, "/startup")
+        times = [_timed_get(port) for _ in range(BUSY_PROBES)]
+        p99 = quantiles(times, n=100)[98]
+        yield Row(
+            "/live while the app's loop is saturated, p99 (max)",
+            f"{p99:.1f} ms ({max(times):.1f} ms); p50 {median(times):.1f} ms",
+            "< 100 ms (none over 1 s)",
+            p99 < 100 and max(times) < 1000,
+        )
+
+
+def start() -> Iterator[Row]:
+    """From the process's start to the first 200, alternating."""
+    times: dict[str, list[float]] = {"bare": [], "ours": []}
+    for _ in range(STARTS):
+        for name, source, path in (("bare", BARE, "/"), ("ours", READY, "/startup")):
+            with running(source) as (_, port, began):
+                times[name].append((until_200(port, path) - began) * 1000)
+    theirs, mine = median(times["bare"]), median(times["ours"])
+    yield Row(
+        "start to the first /startup 200",
+        f"{mine:.0f} ms / {theirs:.0f} ms bare = {mine / theirs:.2f}",
+        "<= 1.4 x bare hypercorn",
+        mine <= 1.4 * theirs,
+    )
+
+
+def counting() -> Iterator[Row]:
+    """The middleware and `track()`."""
+    middleware, track = costs()
+    yield Row("the middleware, a request", f"{middleware:.2f} us", "<= 1.5 us", middleware <= 1.5)
+    yield Row("track(), a piece of work", f"{track:.2f} us", "<= 0.7 us", track <= 0.7)
+
+
+def leaving() -> Iterator[Row]:
+    """SIGTERM to exit, beyond settle, with and without a kept QOS connection."""
+    for python in _pythons():
+        for kept in (False, True):
+            times = [_exit_time(python, kept=kept) for _ in range(EXITS)]
+            with_ = "with a kept QOS connection" if kept else "no connection"
+            yield Row(
+                f"exit after the drain, {_version(python)}, {with_}",
+                f"{median(times):.0f} ms (max {max(times):.0f} ms)",
+                "<= 100 ms",
+                median(times) <= 100,
+            )
+
+
+def _exit_time(python: str, *, kept: bool) -> float:
+    settle = 0.5
+    environ = {"LIFECYCLE_SETTLE": str(settle), "LIFECYCLE_QUIET": "0.2"}
+    with running(READY, python=python, **environ) as (process, port, _):
+        until_200(port, "/startup")
+        sock = socket.create_connection(("127.0.0.1", port)) if kept else None
+        if sock is not None:
+            sock.sendall(b"GET /live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            sock.recv(4096)
+        began = time.perf_counter()
+        process.send_signal(signal.SIGTERM)
+        if process.wait(10):
+            raise RuntimeError(f"exit code {process.returncode}")
+        elapsed = (time.perf_counter() - began - settle) * 1000
+        if sock is not None:
+            sock.close()
+        return elapsed
+
+
+def _pythons() -> list[str]:
+    """Return this Python, and each other one that CI has made an environment for."""
+    others = sorted(str(path) for path in Path().glob(".venv-3.*/bin/python"))
+    return [sys.executable, *others]
+
+
+def _version(python: str) -> str:
+    code = "import platform; print('Python', platform.python_version())"
+    return subprocess.run([python, "-c", code], capture_output=True, text=True, check=True).stdout[
+        :-1
+    ]
+
+
+def prestop() -> Iterator[Row]:
+    """CPU time of `lifecycle prestop` itself, user and system."""
+    command = shutil.which("lifecycle", path=str(Path(sys.executable).parent))
+    if command is None:
+        raise RuntimeError("the command is not installed beside this Python")
+    environ = {"LIFECYCLE_SETTLE": "0", "LIFECYCLE_QUIET": "0"}
+    times = []
+    for _ in range(PRESTOPS):
+        with running(READY, **environ) as (_, port, _):
+            until_200(port, "/startup")
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            folder = _run_dir(port)
+            subprocess.run(
+                [command, "prestop", "--port", str(port)],
+                check=True,
+                env={**os.environ, "LIFECYCLE_RUN_DIR": folder},
+            )
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            times.append(spent * 1000)
+    yield Row("lifecycle prestop, CPU", f"{median(times):.0f} ms", "<= 30 ms", median(times) <= 30)
+
+
+def _run_dir(port: int) -> str:
+    name = f"lifecycle-{port}.sock"
+    return next(str(path.parent) for path in Path("/tmp").glob(f"*/{name}"))
+
+
+def main() -> None:
+    """Measure and print; the exit code says nothing about speed."""
+    compiled()
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    table = Table(title="pod-lifecycle: budgets and what was measured in this run")
+    for name in ("what", "measured", "budget", ""):
+        table.add_column(name)
+    for part in (latency, busy, start, counting, leaving, prestop):
+        console.print(f"measuring {part.__name__} …", style="dim")
+        for row in part():
+            mark = "[green]kept[/]" if row.kept else "[red]over[/]"
+            table.add_row(row.what, row.measured, row.budget, mark)
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
