@@ -17,8 +17,8 @@ from lifecycle.contracts import (
     Request,
     inline,
 )
-from lifecycle.guest import Guest
 from lifecycle.exceptions import LifecycleError
+from lifecycle.guest import Guest
 from lifecycle.hookspecs import hookimpl
 from lifecycle.states import State, Transition
 from lifecycle.version import VERSION

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.process import wire
-from tests.process.kit import App, free_port, wait_for
+from tests.process.kit import App
 
 TOKEN = "correct-horse-battery"
 
@@ -72,9 +72,9 @@ def test_a_true_probe(at: tuple[str, int], path: str, suffix: str) -> None:
     """A probe that is true says exactly `true` with 200, and nothing else."""
     answer = wire.ask(at, f"/{path}{suffix}")
 
-    assert (200, b"true") == (answer.status, answer.body)
-    assert "text/plain" == answer.headers["content-type"]
-    assert "no-store" == answer.headers["cache-control"]
+    assert (answer.status, answer.body) == (200, b"true")
+    assert answer.headers["content-type"] == "text/plain"
+    assert answer.headers["cache-control"] == "no-store"
     assert "server" not in answer.headers
 
 
@@ -83,7 +83,7 @@ def test_head(at: tuple[str, int], path: str) -> None:
     """HEAD says what GET would, without the body."""
     answer = wire.ask(at, path, method="HEAD")
 
-    assert (200, b"") == (answer.status, answer.body)
+    assert (answer.status, answer.body) == (200, b"")
     assert int(answer.headers["content-length"]) > 0
 
 
@@ -93,21 +93,23 @@ def test_verbose(at: tuple[str, int]) -> None:
 
     shape = re.compile(r"\[\+\] (\S+) ok \(\d+\.\d ms, \d+\.\d s ago\)(: .+)?")
     names = [found[1] for line in lines if (found := shape.fullmatch(line))]
-    assert ["state", "services", "own.pool", "own.queue"] == names
+    assert names == ["state", "services", "own.pool", "own.queue"]
     assert "seven of ten" in lines[2]
-    assert "readiness passed" == last
+    assert last == "readiness passed"
 
 
 def test_json(at: tuple[str, int]) -> None:
     """`Accept: application/json` gives the same as JSON."""
     answer = wire.ask(at, "/ready", headers=("Accept: application/json",))
 
-    assert "application/json" == answer.headers["content-type"]
+    assert answer.headers["content-type"] == "application/json"
     said = json.loads(answer.body)
     assert said["ok"] is True
     pool = next(each for each in said["probes"] if each["name"] == "own.pool")
-    assert {"ok": True, "reason": "seven of ten", "stale": False} == {
-        name: pool[name] for name in ("ok", "reason", "stale")
+    assert {name: pool[name] for name in ("ok", "reason", "stale")} == {
+        "ok": True,
+        "reason": "seven of ten",
+        "stale": False,
     }
     assert pool["ms"] >= 0
     assert pool["age"] >= 0
@@ -129,7 +131,7 @@ def test_filters(at: tuple[str, int], path: str, names: list[str]) -> None:
     """`?exclude=NAME` leaves probes out, and `/ready/NAME` asks one only."""
     answer = wire.ask(at, path)
 
-    assert 200 == answer.status
+    assert answer.status == 200
     assert names == re.findall(r"^\[.\] (\S+)", answer.text, re.MULTILINE)
 
 
@@ -137,7 +139,7 @@ def test_excluding_a_stranger(at: tuple[str, int]) -> None:
     """Excluding a probe that does not exist is said, and changes nothing."""
     answer = wire.ask(at, "/ready?verbose&exclude=nosuch")
 
-    assert 200 == answer.status
+    assert answer.status == 200
     assert "[?] nosuch: excluded, but there is no such probe" in answer.text
 
 
@@ -146,9 +148,9 @@ def test_a_probe_that_is_not_there(at: tuple[str, int], kind: str) -> None:
     """`/ready/NAME` of a probe that does not exist is a 404, never a verdict."""
     answer = wire.ask(at, f"/{kind}/nosuch")
 
-    assert 404 == answer.status
+    assert answer.status == 404
     assert "nosuch" in answer.text
-    assert 1 == answer.text.count("\n")
+    assert answer.text.count("\n") == 1
 
 
 @pytest.mark.parametrize("path", ["/", "/nosuch", "/Live", "/live2", "/..%2f..%2fetc", "/%ff"])
@@ -156,9 +158,9 @@ def test_unknown_paths(at: tuple[str, int], path: str) -> None:
     """An unknown path gets a 404 of one line, which says where to look."""
     answer = wire.ask(at, path)
 
-    assert 404 == answer.status
-    assert "/help lists what there is\n" == answer.text[-26:]
-    assert 1 == answer.text.count("\n")
+    assert answer.status == 404
+    assert answer.text[-26:] == "/help lists what there is\n"
+    assert answer.text.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -192,7 +194,7 @@ def test_private_is_not_for_loopback(at: tuple[str, int], path: str, method: str
     """What is PRIVATE is refused on the port, even from loopback, in one line."""
     answer = wire.ask(at, path, method=method)
 
-    assert 403 == answer.status
+    assert answer.status == 403
     assert f"{path} is PRIVATE: not for this caller\n" == answer.text
 
 
@@ -201,7 +203,7 @@ def test_status(app: App, at: tuple[str, int]) -> None:
     wire.ask(at, "/ready")
     answer = wire.ask(at, "/status")
 
-    assert (200, "application/json") == (answer.status, answer.headers["content-type"])
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
     said = json.loads(answer.body)
     assert ("ready", 0, None, app.pid) == (
         said["state"],
@@ -209,13 +211,13 @@ def test_status(app: App, at: tuple[str, int]) -> None:
         said["drain"],
         said["pid"],
     )
-    assert ["exporting", "registered", "ready"] == [each["to"] for each in said["transitions"]]
+    assert [each["to"] for each in said["transitions"]] == ["exporting", "registered", "ready"]
     assert all({"from", "to", "at", "cause"} <= set(each) for each in said["transitions"])
     assert said["since"] == said["transitions"][-1]["at"]
     orders = next(each for each in said["services"] if each["name"] == "orders")
     assert (app.port, True, {}) == (orders["port"], orders["online"], orders["held_by"])
-    assert {"local": "yes"} == {
-        name: each["registered"] for name, each in orders["registrations"].items()
+    assert {name: each["registered"] for name, each in orders["registrations"].items()} == {
+        "local": "yes"
     }
     assert all(
         {"kind", "name", "ok", "ms", "reason", "age"} <= set(each) for each in said["probes"]
@@ -228,7 +230,7 @@ def test_status(app: App, at: tuple[str, int]) -> None:
 
 def test_ls_version_help(at: tuple[str, int]) -> None:
     """`/ls` lists the services, `/version` the version, `/help` every path with its level."""
-    assert re.search(r"^orders +\d+ +online +local\(yes\)$", wire.ask(at, "/ls").text, re.M)
+    assert re.search(r"^orders +\d+ +online +local\(yes\)$", wire.ask(at, "/ls").text, re.MULTILINE)
     assert wire.ask(at, "/version").text.startswith("pod-lifecycle ")
     listed = {tuple(line.split()[:3]) for line in wire.ask(at, "/help").text.splitlines()}
     assert {
@@ -253,11 +255,11 @@ def test_ls_version_help(at: tuple[str, int]) -> None:
 
 def test_plugin_commands(app: App, at: tuple[str, int]) -> None:
     """A plugin's command answers at its level: text, JSON, or a clean failure."""
-    assert {"hello": "you"} == json.loads(wire.ask(at, "/greet/you").body)
-    assert "touched by 127.0.0.1\n" == wire.ask(at, "/touch", method="POST").text
-    assert "shh\n" == app.control("GET", "/secret")[1]
+    assert json.loads(wire.ask(at, "/greet/you").body) == {"hello": "you"}
+    assert wire.ask(at, "/touch", method="POST").text == "touched by 127.0.0.1\n"
+    assert app.control("GET", "/secret")[1] == "shh\n"
     broken = wire.ask(at, "/broken")
-    assert (500, "/broken raised ZeroDivisionError: division by zero\n") == (
+    assert (
         broken.status,
         broken.text,
-    )
+    ) == (500, "/broken raised ZeroDivisionError: division by zero\n")

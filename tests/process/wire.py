@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from dataclasses import dataclass
 
 Address = tuple[str, int] | str
@@ -38,21 +39,17 @@ def connect(address: Address, *, source: str = "", timeout: float = 5.0) -> sock
 def read_all(sock: socket.socket) -> bytes:
     """Read until the other side closes; a reset is an end too."""
     received = b""
-    try:
+    with suppress(ConnectionError):
         while chunk := sock.recv(65536):
             received += chunk
-    except ConnectionError:
-        pass
     return received
 
 
 def exchange(address: Address, data: bytes, *, source: str = "", timeout: float = 5.0) -> bytes:
     """Send bytes and return everything that comes until the other side closes."""
     with connect(address, source=source, timeout=timeout) as sock:
-        try:
+        with suppress(ConnectionError):  # refused before all was sent: what was said is there
             sock.sendall(data)
-        except ConnectionError:
-            pass  # refused before it was all sent; what was said is still there to read
         return read_all(sock)
 
 
