@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.process.kit import App
+pytest.register_assert_rewrite("tests.process.kit")
+
+from tests.process.kit import App  # noqa: E402 - once its assertions are rewritten
 
 
 @pytest.fixture

@@ -28,6 +28,19 @@ from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 
+HERE = Path(__file__).parent
+
+RECORDED = {
+    "LIFECYCLE_GRACE_PERIOD": "4",
+    "LIFECYCLE_SETTLE": "0.3",
+    "LIFECYCLE_QUIET": "0.2",
+    "LIFECYCLE_STOP_TIMEOUT": "0.5",
+    "LIFECYCLE_PLUGINS": "recorder",
+    "PYTHONPATH": str(HERE),
+}
+"""Short times that are valid, and `recorder.py` as a plugin."""
+GRACE = 4.0
+
 POLL = 0.01
 """Seconds between two looks at a condition that only polling can see."""
 
@@ -193,6 +206,12 @@ class App:
         found = [parsed for line in self.stderr.splitlines() if (parsed := _parse(line))]
         return [each for each in found if event in ("", each["event"])]
 
+    def record(self, *whats: str) -> list[dict[str, Any]]:
+        """Return what `recorder.py` has written down; `whats`: only those lines."""
+        path = self.cwd / "record.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [each for each in map(json.loads, lines) if not whats or each["what"] in whats]
+
     def get(
         self,
         path: str,
@@ -266,6 +285,20 @@ class App:
             return self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"still there after {timeout:g} s:\n{self.stderr}") from None
+
+
+def assert_left(app: App, code: int, final: str = "stopped", timeout: float = 10.0) -> None:
+    """Wait for an app's end: through DRAINING, everything deregistered, nothing odd said."""
+    got = app.wait(timeout)
+    assert got == code, app.stderr
+    afters = [each["after"] for each in app.record("transition")]
+    assert ["draining", final] == afters[-2:], app.stderr
+    assert afters.count("draining") == 1
+    dealings = app.record("register", "deregister")
+    assert not dealings or dealings[-1]["what"] == "deregister", dealings
+    assert "lifecycle/" not in app.stderr, app.stderr
+    assert "never awaited" not in app.stderr
+    assert "Task was destroyed" not in app.stderr
 
 
 def _ask(

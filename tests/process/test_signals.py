@@ -1,0 +1,415 @@
+"""Signals: SIGTERM and SIGINT in each state, once, twice, and from odd places."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+
+from tests.process.kit import GRACE, RECORDED, assert_left, wait_for
+
+SIGTERM, SIGINT = signal.SIGTERM, signal.SIGINT
+
+FULL = ["exporting", "registered", "ready", "draining", "stopped"]
+
+PROVIDER = """
+import asyncio, os, lifecycle
+
+async def main(life):
+    life.export("orders", port=int(os.environ["PORT"]))
+    await life.ready()
+    await life.drained()
+
+lifecycle.run(main)
+"""
+
+BUSY = """
+import asyncio, os, lifecycle
+
+async def main(life):
+    life.export("orders", port=int(os.environ["PORT"]))
+    async def work():
+        with life.track():
+            await asyncio.sleep(float(os.environ["WORK"]))
+    task = asyncio.create_task(work())
+    await life.ready()
+    await life.drained()
+
+lifecycle.run(main)
+"""
+
+
+def afters(app):
+    return [each["after"] for each in app.record("transition")]
+
+
+class TestStates:
+    def test_ready(self, start):
+        """SIGTERM in READY: deregistered at once, settle and quiet waited for, exit code 0."""
+        app = start(PROVIDER, env=RECORDED)
+        app.wait_state("ready")
+
+        at = app.signal(SIGTERM)
+        assert_left(app, 0)
+        took = time.monotonic() - at
+
+        assert afters(app) == FULL
+        assert app.record("deregister")[0]["at"] - at < 0.3
+        assert 0.3 <= took < 0.3 + 0.2 + 1.0
+
+    def test_importing(self, start, tmp_path):
+        """SIGTERM while `lifecycle run` imports the app breaks the import off: exit code 143."""
+        (tmp_path / "slow.py").write_text(
+            "import time\nprint('importing', flush=True)\ntime.sleep(60)\n"
+        )
+        app = start(["-m", "lifecycle", "run", "slow:main"], env=RECORDED)
+        wait_for(lambda: "importing" in app.stdout, 10, "the import")
+        probes = [app.get(path)[:2] for path in ("/live", "/startup", "/ready")]
+
+        at = app.signal(SIGTERM)
+        assert_left(app, 143)
+
+        assert probes == [(200, "true"), (503, "false"), (503, "false")]
+        assert afters(app) == ["draining", "stopped"]
+        assert time.monotonic() - at < 1.5
+        assert "Traceback" not in app.stderr
+
+    def test_importing_code_that_catches_everything(self, start, tmp_path):
+        """An import that swallows the interruption is over at the drain's end all the same."""
+        (tmp_path / "deaf.py").write_text(
+            "import time\nprint('importing', flush=True)\n"
+            "try:\n    time.sleep(60)\nexcept BaseException:\n    time.sleep(60)\n"
+        )
+        app = start(["-m", "lifecycle", "run", "deaf:main"], env=RECORDED)
+        wait_for(lambda: "importing" in app.stdout, 10, "the import")
+
+        at = app.signal(SIGTERM)
+        app.wait(GRACE)
+
+        assert time.monotonic() - at < GRACE
+
+    def test_right_at_the_start(self, start):
+        """At whatever moment of the start SIGTERM comes, it ends the process without a word."""
+        apps = []
+        for step in range(8):
+            app = start(PROVIDER, env=RECORDED | {"LIFECYCLE_PLUGINS": ""})
+            time.sleep(0.08 * step)  # the moment is the point: each one is another
+            app.signal(SIGTERM)
+            apps.append(app)
+
+        for app in apps:
+            # Before Python has come to our code, SIGTERM does what it always does.
+            assert app.wait() in (0, -SIGTERM)
+            assert "Traceback" not in app.stderr
+
+    def test_as_soon_as_the_port_answers(self, start):
+        """From the moment that the QOS port takes connections on, SIGTERM drains."""
+        app = start(PROVIDER, env=RECORDED)
+
+        def answers():
+            try:
+                return app.get("/live")
+            except OSError:
+                return None
+
+        wait_for(answers, 10, "the QOS port")
+        app.signal(SIGTERM)
+        assert_left(app, 0)
+
+    def test_main_not_ready(self, start):
+        """A main that was still starting and waits for the end of the drain leaves with 0."""
+        app = start(
+            """
+import lifecycle
+
+async def main(life):
+    print("up", flush=True)
+    await life.drained()
+
+lifecycle.run(main)
+""",
+            env=RECORDED,
+        )
+        wait_for(lambda: "up" in app.stdout, 10, "main")
+
+        at = app.signal(SIGTERM)
+        assert_left(app, 0)
+
+        assert afters(app) == ["draining", "stopped"]
+        assert time.monotonic() - at < 1.0  # nobody can have found it: no settle
+
+    def test_exporting(self, start):
+        """SIGTERM while a registration is under way: `ready()` gives up, it is deregistered."""
+        app = start(PROVIDER, env=RECORDED | {"REGISTER_SECONDS": "60"})
+        app.wait_state("exporting")
+        wait_for(lambda: app.record("register"), 5, "the registration")
+
+        at = app.signal(SIGTERM)
+        assert_left(app, 0)
+
+        assert afters(app) == ["exporting", "draining", "stopped"]
+        assert app.record("deregister")[0]["at"] - at < 0.3
+        assert not app.record("registered")
+
+    @pytest.mark.parametrize("state", ["exporting", "registered", "ready", "draining"])
+    def test_from_within(self, start, state):
+        """SIGTERM sent by who is told of a state: the drain comes next, or is joined."""
+        app = start(PROVIDER, env=RECORDED | {"SIGTERM_AT": state})
+        if state == "draining":
+            app.wait_state("ready")
+            app.signal(SIGTERM)
+
+        assert_left(app, 0)
+
+        assert "ready" in afters(app) or state == "exporting"
+
+    def test_draining_by_begin_drain(self, start):
+        """SIGTERM while a drain that the app began is under way joins it: it is no second one."""
+        app = start(
+            """
+import asyncio, os, lifecycle
+
+async def main(life):
+    life.export("orders", port=int(os.environ["PORT"]))
+    await life.ready()
+    life.begin_drain("maintenance")
+    await life.drained()
+
+lifecycle.run(main)
+""",
+            env=RECORDED,
+        )
+        app.wait_state("draining")
+
+        app.signal(SIGTERM)
+        assert_left(app, 0)
+
+        assert app.record("transition")[-2]["cause"] == "maintenance"
+
+
+class TestTwice:
+    def test_forces(self, start):
+        """A second SIGTERM waits for nothing but the deregistration: exit code 1, FAILED."""
+        app = start(BUSY, env=RECORDED | {"WORK": "60", "DEREGISTER_SECONDS": "0.6"})
+        app.wait_state("ready")
+        at = app.signal(SIGTERM)
+        app.wait_state("draining")
+        wait_for(lambda: time.monotonic() - at > 0.3, 1, "more than one press")
+
+        app.signal(SIGTERM)
+        assert_left(app, 1, "failed")
+
+        assert time.monotonic() - at < 0.3 + 1.0 + 1.0
+        assert app.record("deregister")
+
+    def test_forces_although_a_registry_hangs(self, start):
+        """With a registry that does not answer, deregistration gets 1 s after the second one."""
+        app = start(BUSY, env=RECORDED | {"WORK": "60", "DEREGISTER_SECONDS": "60"})
+        app.wait_state("ready")
+        at = app.signal(SIGTERM)
+        wait_for(lambda: time.monotonic() - at > 0.3, 1, "more than one press")
+
+        again = app.signal(SIGTERM)
+
+        assert app.wait(GRACE) == 1
+        assert 0.9 < time.monotonic() - again < 1.0 + 1.5
+
+    def test_at_once_are_one(self, start):
+        """Two within 250 ms are one: what is under way is finished."""
+        app = start(BUSY, env=RECORDED | {"WORK": "1"})
+        app.wait_state("ready")
+
+        app.signal(SIGTERM)
+        app.signal(SIGTERM)
+        app.signal(SIGINT)
+        assert_left(app, 0)
+
+    def test_a_third(self, start):
+        """More of them change nothing: no traceback, exit code 1."""
+        app = start(BUSY, env=RECORDED | {"WORK": "60", "DEREGISTER_SECONDS": "0.7"})
+        app.wait_state("ready")
+        for _ in range(4):
+            at = app.signal(SIGTERM)
+            wait_for(lambda at=at: time.monotonic() - at > 0.3 or not app.running, 1, "a moment")
+            if not app.running:
+                break
+
+        assert_left(app, 1, "failed")
+
+
+class TestPreStop:
+    def test_answered(self, start):
+        """SIGTERM after an answered preStop is the first one, and there is nothing to wait for."""
+        app = start(PROVIDER, env=RECORDED)
+        app.wait_state("ready")
+
+        status, body, seconds = app.prestop().result(5)
+        serving = app.get("/live")[:2], app.get("/ready")[:2]
+        at = app.signal(SIGTERM)
+        assert_left(app, 0)
+
+        assert (status, body) == (200, "drained\n")
+        assert 0.3 <= seconds < 0.3 + 0.2 + 1.0
+        assert serving == ((200, "true"), (503, "false"))
+        assert time.monotonic() - at < 1.0
+        assert app.record("transition")[-2]["cause"] == "preStop"
+
+    def test_not_answered_yet(self, start):
+        """SIGTERM before preStop was answered: what is in flight has one more second."""
+        app = start(BUSY, env=RECORDED | {"WORK": "60", "LIFECYCLE_GRACE_PERIOD": "30"})
+        app.wait_state("ready")
+        answer = app.prestop()
+        app.wait_state("draining")
+
+        at = app.signal(SIGTERM)
+        assert_left(app, 124, "failed")
+
+        assert 0.9 < time.monotonic() - at < 1.0 + 1.0
+        assert answer.result(5)[0] == 200
+
+    def test_not_answered_yet_but_work_ends(self, start):
+        """What ends within that second is not cut off."""
+        app = start(BUSY, env=RECORDED | {"WORK": "1", "LIFECYCLE_GRACE_PERIOD": "30"})
+        app.wait_state("ready")
+        app.prestop()
+        app.wait_state("draining")
+
+        app.signal(SIGTERM)
+        assert_left(app, 0)
+
+    def test_twice(self, start):
+        """preStop is delivered at least once: the second joins, both are answered."""
+        app = start(PROVIDER, env=RECORDED)
+        app.wait_state("ready")
+
+        answers = [app.prestop(), app.prestop()]
+
+        assert [each.result(5)[0] for each in answers] == [200, 200]
+        app.signal(SIGTERM)
+        assert_left(app, 0)
+
+    def test_after_sigterm(self, start):
+        """A preStop that comes after SIGTERM joins the drain, and is answered."""
+        app = start(BUSY, env=RECORDED | {"WORK": "1.2"})
+        app.wait_state("ready")
+        app.signal(SIGTERM)
+        app.wait_state("draining")
+
+        status, _, _ = app.control("POST", "/prestop")
+        assert_left(app, 0)
+
+        assert status == 200
+
+    def test_without_sigterm(self, start):
+        """The app goes on serving after preStop, and is out inside the grace period."""
+        app = start(
+            """
+import asyncio, os, lifecycle
+
+async def main(life):
+    async def handle(reader, writer):
+        writer.write(b"here")
+        writer.close()
+    server = await asyncio.start_server(handle, "127.0.0.1", int(os.environ["PORT"]))
+    life.export("orders", port=int(os.environ["PORT"]))
+    await life.ready()
+    await life.drained()
+    server.close()
+
+lifecycle.run(main)
+""",
+            env=RECORDED,
+        )
+        app.wait_state("ready")
+        began = time.monotonic()
+        assert app.cli("prestop").returncode == 0
+
+        import socket
+
+        with socket.create_connection(("127.0.0.1", app.port), 2) as sock:
+            assert sock.recv(10) == b"here"
+        assert_left(app, 0)
+
+        assert 1.0 < time.monotonic() - began < GRACE
+
+    def test_caller_gone(self, start):
+        """A preStop whose caller hangs up drains all the same; SIGTERM is then no hurry."""
+        app = start(BUSY, env=RECORDED | {"WORK": "1.3"})
+        app.wait_state("ready")
+        with pytest.raises(TimeoutError):
+            app.control("POST", "/prestop", timeout=0.2)
+        app.wait_state("draining")
+
+        app.signal(SIGTERM)
+        assert_left(app, 0)
+
+
+class TestTerminal:
+    SLOW = RECORDED | {"LIFECYCLE_SETTLE": "5", "LIFECYCLE_GRACE_PERIOD": "12"}
+
+    def test_ctrl_c(self, start):
+        """Ctrl-C at a terminal skips settle and quiet; the exit code is the app's."""
+        app = start(PROVIDER, env=self.SLOW, tty=True)
+        app.wait_state("ready")
+
+        at = time.monotonic()
+        os.write(app.terminal, b"\x03")
+        assert_left(app, 0)
+
+        assert time.monotonic() - at < 2.0
+        assert "KeyboardInterrupt" not in app.stdout
+
+    def test_ctrl_c_twice(self, start):
+        """A second Ctrl-C forces: exit code 1, and no traceback."""
+        app = start(BUSY, env=self.SLOW | {"WORK": "60"}, tty=True)
+        app.wait_state("ready")
+        os.write(app.terminal, b"\x03")
+        app.wait_state("draining")
+        at = time.monotonic()
+        wait_for(lambda: time.monotonic() - at > 0.3, 1, "more than one press")
+
+        os.write(app.terminal, b"\x03")
+        assert_left(app, 1, "failed")
+
+        assert "Traceback" not in app.stdout
+
+    def test_sigint_without_terminal(self, start):
+        """SIGINT from a supervisor is like SIGTERM: settle is waited for."""
+        app = start(PROVIDER, env=RECORDED | {"LIFECYCLE_SETTLE": "1"})
+        app.wait_state("ready")
+
+        at = app.signal(SIGINT)
+        assert_left(app, 0)
+
+        assert time.monotonic() - at >= 1.0
+
+
+def test_begin_drain_from_a_thread(start):
+    """`begin_drain` may be called from any thread, and returns at once."""
+    app = start(
+        """
+import os, threading, time, lifecycle
+
+def worker(life):
+    before = time.monotonic()
+    life.begin_drain("maintenance")
+    print("returned after", time.monotonic() - before, life.draining, flush=True)
+
+async def main(life):
+    life.export("orders", port=int(os.environ["PORT"]))
+    await life.ready()
+    threading.Thread(target=worker, args=(life,)).start()
+    await life.drained()
+
+lifecycle.run(main)
+""",
+        env=RECORDED,
+    )
+    assert_left(app, 0)
+
+    _, _, seconds, draining = app.stdout.split()
+    assert float(seconds) < 0.5
+    assert draining == "True"
+    assert app.record("transition")[-2]["cause"] == "maintenance"
