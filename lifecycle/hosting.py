@@ -166,10 +166,16 @@ class Host:
         finally:
             self._signals.interrupts(None)
 
-    def run(self, main: Main, *, takes_life: bool) -> int:
+    def run(
+        self,
+        main: Main,
+        *,
+        takes_life: bool,
+        loop_factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
+    ) -> int:
         """Run main to its end, and return the exit code of the process."""
         self._takes_life = takes_life
-        loop = self._loop = asyncio.new_event_loop()
+        loop = self._loop = loop_factory()
         asyncio.set_event_loop(loop)
         stubborn = False
         try:

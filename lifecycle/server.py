@@ -31,6 +31,8 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 Admit = Callable[[socket.socket], bool]
 
+LATE: Final = 0.25
+"""Seconds in which who connected at the last moment must have sent a request."""
 BATCH: Final = 16
 """Connections accepted at one wake-up of the loop."""
 ACCEPT_PAUSE: Final = 0.1
@@ -60,6 +62,7 @@ class _Connection(TCPServer):
             await self._server.app(scope, receive, send)
         finally:
             self.requests -= 1
+            self._server.used(self)
 
     is_http2 = False
 
@@ -167,6 +170,11 @@ class Server:
         handle = self._loop.call_later(ACCEPT_PAUSE, resume)
         self._pauses.add(handle)
 
+    def used(self, connection: _Connection) -> None:
+        """Note that a connection has just served: it makes room last."""
+        if connection in self._connections:
+            self._connections[connection] = self._connections.pop(connection)
+
     def _make_room(self) -> None:
         open_ = [each for each in self._connections if not each.writer.is_closing()]
         idle = (each for each in open_ if not each.requests)
@@ -207,17 +215,23 @@ class Server:
         await before.terminated.set()
 
     def stop_listening(self) -> None:
-        """Accept nothing more."""
+        """Accept what has come already, and nothing more."""
         for handle in self._pauses:
             handle.cancel()
         for sock in self._sockets:
             self._loop.remove_reader(sock)
+            # Who is in the queue of a listener that closes would be reset.
+            self._accept(sock)
             sock.close()
         self._sockets.clear()
 
     async def close(self, timeout: float) -> None:
         """Stop: requests under way have `timeout` seconds, then connections are cut."""
+        await self.close_idle()
+        before = set(self._tasks)
         self.stop_listening()
+        if late := self._tasks - before:
+            await asyncio.wait(late, timeout=min(LATE, timeout))
         await self.close_idle()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout)

@@ -67,6 +67,9 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="SECONDS",
         help="how long a connection may be idle; longer than the load balancer's (default: 75)",
     )
+    run.add_argument(
+        "--loop", choices=("asyncio", "uvloop"), default="asyncio", help="the app's event loop"
+    )
     run.add_argument("--certfile", help="serve HTTPS with this certificate")
     run.add_argument("--keyfile", help="the certificate's key")
     run.add_argument("--log-level", default="info", choices=("debug", "info", "warning", "error"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import importlib
 import logging
 import os
@@ -46,6 +47,7 @@ def run(options: argparse.Namespace) -> int:
         target = host.interruptible(lambda: _load(options.target))
         main = _asgi_main(options, config, target, sockets) if options.asgi else target
         takes_life = options.asgi or takes_lifecycle(main)
+        factory = _loop_factory(options.loop)
     except Interrupted:
         return host.abandon(0, "a signal while the app was imported", interrupted=True)
     except (LifecycleError, BadTarget, TypeError) as error:
@@ -53,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
         return host.abandon(USAGE, "nothing to run")
     except _AppError:
         return host.abandon(1, "the app's import raised")
-    return host.run(main, takes_life=takes_life)
+    return host.run(main, takes_life=takes_life, loop_factory=factory)
 
 
 class _AppError(Exception):
@@ -122,6 +124,17 @@ def _asgi_main(
         keep_alive=options.keep_alive,
         tls=_tls(options),
     )
+
+
+def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    if name == "asyncio":
+        return asyncio.new_event_loop
+    try:
+        uvloop = importlib.import_module("uvloop")
+    except ModuleNotFoundError:
+        raise BadTarget("--loop uvloop: it is not installed (pip install uvloop)") from None
+    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return factory
 
 
 def _tls(options: argparse.Namespace) -> Any:
