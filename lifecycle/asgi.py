@@ -211,11 +211,21 @@ class Managed:
             hint="only preStop can drain it: lifecycle prestop, as an exec hook",
         )
         readying = asyncio.create_task(self._ready(life))
-        try:
-            await self._run_lifespan(scope, receive, send)
-        finally:
+
+        async def leave() -> None:
             readying.cancel()
-            await life.__aexit__(None, None, None)
+            if not life._ended.happened:
+                await life.__aexit__(None, None, None)
+
+        async def send_last(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown."):
+                await leave()  # once the server has its answer, it waits for nobody
+            await send(message)
+
+        try:
+            await self._run_lifespan(scope, receive, send_last)
+        finally:
+            await leave()
 
     async def _run_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         answered: set[str] = set()

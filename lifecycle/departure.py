@@ -90,6 +90,9 @@ class Departure:
     def begin(self, cause: str, *, settle: bool = True, quiet: bool = True) -> None:
         """Begin the drain, or join the one that is under way."""
         if self.drain is not None:
+            if not self.main_is_ours:
+                # Who runs the loop has the signals, and tells us of SIGTERM by joining.
+                self._signalled.set()
             return
         conductor = self._conductor
         now = time.monotonic()
@@ -136,7 +139,8 @@ class Departure:
     async def prestop(self, gone: Callable[[], Awaitable[None]]) -> None:
         """Drain because preStop says so; returns when it may be answered, or its caller left."""
         self._prestop_seen = True
-        self.begin("preStop")
+        if self.drain is None:
+            self.begin("preStop")
         self._prestops += 1
         waits = {
             asyncio.ensure_future(gone()),
