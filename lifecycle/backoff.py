@@ -37,6 +37,9 @@ async def until_done(
         await tenacity.AsyncRetrying(
             sleep=asyncio.sleep,
             wait=tenacity.wait_exponential_jitter(first * 2, longest, jitter=first),
-            retry=tenacity.retry_if_not_exception_type(fatal or ()),
+            # Not "unless fatal": tenacity would try again after a cancellation too.
+            retry=tenacity.retry_if_exception(
+                lambda error: isinstance(error, Exception) and not isinstance(error, fatal)
+            ),
             reraise=True,
         )(attempt)
