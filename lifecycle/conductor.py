@@ -88,6 +88,7 @@ class Conductor:
         self.became_ready: Moment[None] = Moment()
         self.life = life
         self._loop = asyncio.get_running_loop()
+        self.clock = self._loop.time
         self._mailboxes: list[Mailbox] = []
         self._readying: asyncio.Task[None] | None = None
         self._since = time.time()
@@ -242,7 +243,7 @@ class Conductor:
 
     def snapshot(self) -> Snapshot:
         """Return everything there is to see, as `/status` shows it."""
-        now = time.monotonic()  # which the control loop's clock is
+        now = self.clock()
         return {
             "state": self.machine.state.value,
             "since": self._since,

@@ -12,7 +12,6 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -95,11 +94,11 @@ class Departure:
                 self._signalled.set()
             return
         conductor = self._conductor
-        now = time.monotonic()
+        now = conductor.clock()
         if conductor.machine.state is not State.READY and conductor.services.all_out:
             settle = quiet = False  # nobody can have found us yet
         timetable = Timetable.plan(conductor.config, now, settle=settle)
-        self.drain = Drain(cause, timetable, time.monotonic)
+        self.drain = Drain(cause, timetable, conductor.clock)
         conductor.traffic.watch(conductor.post, now if quiet else float("-inf"))
         self.on_plan(timetable)
         conductor.fire(Event.DRAIN, cause)
@@ -107,7 +106,7 @@ class Departure:
 
     def signal(self, name: str, *, terminal: bool) -> None:
         """Take a signal: the first one drains, a second one forces."""
-        now = time.monotonic()
+        now = self._conductor.clock()
         if now - self._signal_at < ONE_PRESS:
             return
         second = self._signalled.is_set()
@@ -132,7 +131,7 @@ class Departure:
         self.begin(cause, settle=False, quiet=False)
         if self.drain is not None:
             timetable = self.drain.timetable
-            timetable.settle_at = min(timetable.settle_at, time.monotonic())
+            timetable.settle_at = min(timetable.settle_at, self._conductor.clock())
         self._conductor.traffic.forget_arrivals()
         self._replan()
 
@@ -169,7 +168,7 @@ class Departure:
             await self._await_signal(drain)
             drain.settle_passed.set(None)
             drain.traffic_gone.set(None)
-            self.drained.set(max(0.0, drain.timetable.main_until - time.monotonic()))
+            self.drained.set(max(0.0, drain.timetable.main_until - self._conductor.clock()))
             await self._stop(drain)
             watchers.cancel_scope.cancel()
 
@@ -223,7 +222,7 @@ class Departure:
         if not self._prestop_seen or self._signalled.is_set():
             return
         self._step = "signal"
-        answered = time.monotonic()
+        answered = self._conductor.clock()
         timetable = drain.timetable
         await self._by(
             self._signalled.wait(),
@@ -300,7 +299,7 @@ class Departure:
 
     def _mark(self, step: str) -> None:
         if self.drain is not None:
-            elapsed = time.monotonic() - self.drain.timetable.began
+            elapsed = self._conductor.clock() - self.drain.timetable.began
             self.report.steps.setdefault(step, round(elapsed, 3))
 
     def _say(self) -> None:
