@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -81,19 +80,27 @@ class Cell:
         """Bring what is so to what is wanted, for ever."""
         while True:
             self._changed.clear()
-            self._step = asyncio.create_task(self._next_step())
+            step = self._step = asyncio.create_task(self._next_step())
             try:
-                await asyncio.wait({self._step})
+                await asyncio.wait({step})
             finally:
-                self._step.cancel()
+                step.cancel()
+            if not self._changed.is_set() and (step.cancelled() or step.exception()):
+                # Not by us: a client library has cancelled its caller, or worse.
+                self._set(Actual.UNKNOWN, "the registry's client broke off")
+                await asyncio.sleep(FIRST)
 
     async def _next_step(self) -> None:
-        if self.wanted and self.refused is None:
-            await self._hold()
-        elif not self.wanted and self.actual is not Actual.NO:
-            await until_done(self._deregister)
-        else:
-            await self._changed.wait()
+        try:
+            if self.wanted and self.refused is None:
+                await self._hold()
+            elif not self.wanted and self.actual is not Actual.NO:
+                await until_done(self._deregister)
+            else:
+                await self._changed.wait()
+        except (SystemExit, KeyboardInterrupt) as leaving:
+            # From a task they would end the control loop.
+            raise RuntimeError(f"{self.registry.name} raised {leaving!r}") from None
 
     async def _hold(self) -> None:
         if self.actual is not Actual.YES:
@@ -101,7 +108,8 @@ class Cell:
                 await until_done(self._register, fatal=(RegistrationRefused,))
             if self.refused is not None:
                 return
-        began = time.monotonic()
+        now = asyncio.get_running_loop().time
+        began = now()
         try:
             reason = await self.registry.keep(self._instance)
         except Exception as error:  # noqa: BLE001 - a client library's own
@@ -110,7 +118,7 @@ class Cell:
             self.confirmed = False
             self._set(Actual.NO, reason or "lost")
         # A registry that loses everything at once must not be asked in a tight circle.
-        await asyncio.sleep(max(0.0, began + FIRST - time.monotonic()))
+        await asyncio.sleep(max(0.0, began + FIRST - now()))
 
     async def _register(self) -> None:
         # From here on nobody knows, until the registry has answered.
@@ -316,17 +324,20 @@ class Services:
         """Stop reconciling and close the registries, in reverse order of start."""
         for task in self._reconcilers:
             task.cancel()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                if self._reconcilers:
-                    await asyncio.wait(self._reconcilers)
-                for registry in reversed(self._registries):
-                    await self._close_registry(registry)
+        now = asyncio.get_running_loop().time
+        end = now() + timeout
+        if self._reconcilers:
+            await asyncio.wait(self._reconcilers, timeout=timeout / 5)
+        for left, registry in reversed(list(enumerate(self._registries, start=1))):
+            # In a task, so that one that hangs takes no more than its share.
+            closing = asyncio.create_task(self._close_registry(registry))
+            await asyncio.wait({closing}, timeout=max(0.0, end - now()) / left)
+            closing.cancel()
 
     async def _close_registry(self, registry: Registry) -> None:
         try:
             await registry.__aexit__(None, None, None)
-        except Exception as error:  # noqa: BLE001 - the next one is closed all the same
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - the next one is closed all the same
             self._log.warning("registry close", registry=registry.name, reason=str(error))
 
     def snapshot(self) -> list[dict[str, Any]]:
