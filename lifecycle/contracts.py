@@ -41,6 +41,8 @@ class ProbeResult:
     def __post_init__(self) -> None:
         if not isinstance(self.ok, bool):
             raise TypeError(f"ProbeResult.ok must be a bool, not {self.ok!r}")
+        if not isinstance(self.reason, str) or not isinstance(self.name, str):
+            raise TypeError(f"ProbeResult's reason and name must be text, not {self.reason!r}")
 
 
 class ProbeOptions(NamedTuple):

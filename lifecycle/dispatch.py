@@ -47,7 +47,7 @@ class Outcome(NamedTuple):
         """Say in a few words what went wrong; empty if it answered."""
         match self.status:
             case Status.RAISED:
-                return f"raised {type(self.error).__name__}: {self.error}"
+                return f"raised {type(self.error).__name__}: {_text(self.error)}"
             case Status.LATE if self.blocking:
                 return f"no answer for {self.seconds:.1f} s: it blocks the app's loop"
             case Status.LATE:
@@ -55,6 +55,13 @@ class Outcome(NamedTuple):
             case Status.UNSTARTED:
                 return f"not started for {self.seconds:.1f} s: the app's loop is busy or gone"
         return ""
+
+
+def _text(error: BaseException | None) -> str:
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001 - a stranger's __str__
+        return "(its message cannot be shown)"
 
 
 class _Run:
@@ -173,7 +180,7 @@ class Call:
             run.begun = True
             try:
                 run_in_thread(
-                    lambda: _refuse_awaitable(call()),
+                    lambda: _plain(call()),
                     run.finish,
                     name=f"lifecycle-{self.plugin}",
                 )
@@ -197,8 +204,13 @@ class Call:
             run.finish(None, asyncio.CancelledError())
             return
         run.begun = True
+        try:
+            awaitable = call()
+        except Exception as error:  # noqa: BLE001 - an argument too many, a decorator's own
+            run.finish(None, error)
+            return
         run.task = asyncio.get_running_loop().create_task(
-            _guard(call(), run), name=f"lifecycle-{self.plugin}"
+            _guard(awaitable, run), name=f"lifecycle-{self.plugin}"
         )
 
     def _abandon(self, run: _Run) -> None:
@@ -226,7 +238,9 @@ async def _guard(awaitable: Awaitable[Any], run: _Run) -> None:
         run.finish(value, None)
 
 
-def _refuse_awaitable(value: Any) -> Any:
+def _plain(value: Any) -> Any:
+    if inspect.isgenerator(value):
+        return list(value)  # here, because what it does may take time
     if inspect.iscoroutine(value):
         value.close()
         raise TypeError("returned a coroutine: declare the hook itself with `async def`")
@@ -259,12 +273,13 @@ class Mailbox:
         self._waiting.append(offered)
         if self._task is None:
             self._task = asyncio.create_task(self._deliver())
-            self._task.add_done_callback(lambda _: setattr(self, "_task", None))
 
     async def _deliver(self) -> None:
         while self._waiting:
             self._note(await self._call(**self._waiting.popleft()))
             await self._call.until_idle()
+        # At once: what is put after this step needs a new task.
+        self._task = None
 
     def _note(self, outcome: Outcome) -> None:
         if problem := outcome.problem():
@@ -280,3 +295,4 @@ class Mailbox:
         self._waiting.clear()
         if self._task is not None:
             self._task.cancel()
+            self._task = None

@@ -119,12 +119,13 @@ def interpret(value: Any) -> tuple[ProbeResult, ...]:
         return (ProbeResult(ok=value),)
     if isinstance(value, ProbeResult):
         return (value,)
-    if isinstance(value, Iterable) and not isinstance(value, (str, bytes)):
+    # No other iterable: going through it here would run a stranger's code.
+    if type(value) in (list, tuple, set, frozenset):
         several = tuple(value)
         if all(isinstance(each, ProbeResult) for each in several):
-            return several
-    shown = repr(value)
-    shown = shown if len(shown) <= 60 else shown[:57] + "..."
+            return several or (ProbeResult(ok=True),)
+    shown = repr(value[:50]) if type(value) in (str, bytes) else ""
+    shown = shown or (repr(value) if type(value) in (int, float) else f"a {type(value).__name__}")
     raise TypeError(f"returned {shown}, which is no bool, ProbeResult, several of them, or None")
 
 
@@ -224,7 +225,9 @@ class Probes:
         return Answer("startup", "startup", startup.ok and self.started, reason, 0.0, now)
 
     def _note(self, kind: Kind, answers: Iterable[Answer]) -> None:
-        for answer in answers:
+        # Of answers with one name the false one counts: a verdict must not flap by itself.
+        by_name = {a.name: a for a in sorted(answers, key=lambda a: a.ok, reverse=True)}
+        for answer in by_name.values():
             before = self._known.get((kind, answer.name))
             was = _BEFORE_FIRST[kind] if before is None else before.ok
             self._known[kind, answer.name] = answer
