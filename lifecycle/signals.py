@@ -120,7 +120,8 @@ class Signals:
         return previous
 
     def _keep(self, number: signal.Signals, handler: Handler) -> None:
-        if handler in (self._handle, signal.SIG_DFL, signal.default_int_handler):
+        # SIG_IGN too: nobody would be called, and main would be waited for in vain.
+        if not callable(handler) or handler in (self._handle, signal.default_int_handler):
             self._kept.pop(number, None)
         else:
             self._kept[number] = handler
