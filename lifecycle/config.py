@@ -48,7 +48,9 @@ def variable(name: str, plugin: str = "") -> str:
 
 def is_service_link(name: str, value: str) -> bool:
     """Tell whether Kubernetes made this variable for a Service called `lifecycle…`."""
-    return bool(_LINK_VALUE.match(value) or _LINK_NAME.search(name))
+    # The value alone is no sign: LIFECYCLE_TCP_TARGETS=tcp://… is a mistake to be told of.
+    shaped = name.endswith("_PORT") and _LINK_VALUE.match(value)
+    return bool(shaped or _LINK_NAME.search(name))
 
 
 def parse(text: str, annotation: Any) -> Any:
@@ -237,6 +239,8 @@ class Config(metaclass=_FromEnvironment):
         shown: dict[str, dict[str, object]] = {}
         for options, plugin, sources in self.__dict__.get("_filled", ()):
             for each in dataclasses.fields(options):
+                if not each.init:
+                    continue
                 shown[f"{plugin}.{each.name}"] = {
                     "value": _shown(each, getattr(options, each.name)),
                     "source": sources[each.name],
@@ -303,7 +307,9 @@ def fill(
         return type.__call__(cls, **values), sources
     except (ValueError, TypeError) as wrong:
         used = sorted(
-            source for name, source in sources.items() if source[0] == "L" and name in str(wrong)
+            source
+            for name, source in sources.items()
+            if source[0] == "L" and re.search(rf"\b{name}\b", str(wrong))
         )
         hint = f" (from {', '.join(used)})" if used else ""
         raise ConfigError(f"{wrong}{hint}") from None
