@@ -41,8 +41,10 @@ def try_main(words: list[str]) -> int | None:
 
 def own_port() -> int:
     """Return the QOS port that the environment names."""
-    text = os.environ.get("LIFECYCLE_QOS_PORT", "")
-    return int(text) if text.isdigit() and int(text) else DEFAULT_PORT
+    try:  # as `Config` reads it; a service link's tcp:// is no number either
+        return int(os.environ.get("LIFECYCLE_QOS_PORT", "")) or DEFAULT_PORT
+    except ValueError:
+        return DEFAULT_PORT
 
 
 def prestop(port: int) -> int:
