@@ -33,6 +33,7 @@ class Log:
         self._renderer = renderer
         self._events: queue.Queue[tuple[int, str, dict[str, Any]]] = queue.Queue(CAPACITY)
         self._writer: threading.Thread | None = None
+        self._starting = threading.Lock()
         self._dropped = 0
 
     def debug(self, event: str, **fields: Any) -> None:
@@ -65,8 +66,15 @@ class Log:
             self._dropped += 1
             return
         if self._writer is None:
-            self._writer = threading.Thread(target=self._write, name="lifecycle-log", daemon=True)
-            self._writer.start()
+            self._start_writer()
+
+    def _start_writer(self) -> None:
+        with self._starting:
+            if self._writer is None:
+                self._writer = threading.Thread(
+                    target=self._write, name="lifecycle-log", daemon=True
+                )
+                self._writer.start()
 
     def _wanted(self, level: int) -> bool:
         # Asked first, so that who logs nothing never pays for importing structlog.
@@ -91,7 +99,9 @@ class Log:
         import structlog  # 50 ms that a process which logs nothing must not pay
 
         if structlog.is_configured():
-            structlog.get_logger(NAME).log(level, event, **fields)
+            # Not `.log`, which not every wrapper class has.
+            logger = structlog.get_logger(NAME)
+            getattr(logger, logging.getLevelName(level).lower())(event, **fields)
         elif self._renderer is not None:
             self._renderer(level, event, fields)
         else:
