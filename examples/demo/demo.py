@@ -1,0 +1,113 @@
+"""
+A service is started, taken offline and online, put under load, and rolled while the load
+goes on. Then the same app is rolled under plain uvicorn. Run it: `make demo`.
+
+Exit code 0 if pod-lifecycle lost nothing, 1 otherwise.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+import tempfile
+
+from cluster import Deployment, LifecyclePod, Pod, Stuck, UvicornPod
+from display import Stage
+from record import Rollout
+from report import report
+
+
+class SleepyPod(UvicornPod):
+    sleep = 3.0
+
+
+async def ours(stage: Stage, run_dir: str) -> Rollout:
+    rollout = Rollout("lifecycle run --asgi shop:app")
+    with stage.act(span=16.0) as record:
+        async with Deployment(record, rollout, run_dir) as orders:
+            record.scene("1  It starts, and is not ready before the directory has acknowledged it")
+            pod = await orders.add(LifecyclePod, "orders-1")
+            await asyncio.sleep(0.5)
+
+            record.scene("2  An operator takes it out of traffic, and puts it back")
+            await pod.switch("offline")
+            await pod.until(ready=False)
+            await asyncio.sleep(1.0)
+            await pod.switch("online")
+            await pod.until(ready=True)
+
+            record.scene("3  Load: 40 clients, half keep their connections, some ask for slow work")
+            orders.load.begin()
+            await asyncio.sleep(2.2)
+
+            record.scene("4  The rollout: a second replica first")
+            await orders.add(LifecyclePod, "orders-2")
+            record.scene("5  The first one is deleted; clients hear of it up to 2 s late")
+            await orders.replace(pod)
+            await asyncio.sleep(1.5)
+
+            record.scene("6  Rolled")
+            await orders.load.end()
+            record.end()
+    return rollout
+
+
+async def theirs(stage: Stage, run_dir: str) -> list[Rollout]:
+    bare = Rollout("uvicorn shop:app")
+    sleepy = Rollout("uvicorn shop:app, preStop: sleep 3")
+    with stage.act(span=9.5) as record:
+        record.scene("7  The same app, the same load, the same rollout: uvicorn")
+        async with (
+            Deployment(record, bare, run_dir) as first,
+            Deployment(record, sleepy, run_dir) as second,
+        ):
+            await asyncio.gather(
+                _roll(first, UvicornPod, "bare"), _roll(second, SleepyPod, "sleep")
+            )
+            await asyncio.sleep(0.5)
+            await asyncio.gather(first.load.end(), second.load.end())
+            record.end()
+    return [bare, sleepy]
+
+
+async def _roll(deployment: Deployment, kind: type[Pod], name: str) -> None:
+    first = await deployment.add(kind, f"{name}-1")
+    deployment.load.begin()
+    await deployment.add(kind, f"{name}-2")
+    await deployment.replace(first)
+
+
+async def play(stage: Stage) -> bool:
+    me = asyncio.current_task()
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(name, me.cancel)
+    with tempfile.TemporaryDirectory(prefix="lifecycle-demo-") as run_dir:
+        mine = await ours(stage, run_dir)
+        others = await theirs(stage, run_dir)
+    report(stage.console, mine, others)
+    return mine.lost == 0 and mine.served > 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--plain", action="store_true", help="lines, as without a terminal")
+    parser.add_argument("--svg", metavar="PATH", help="also draw the last picture into a file")
+    options = parser.parse_args()
+    stage = Stage(plain=options.plain)
+    try:
+        good = asyncio.run(play(stage))
+    except Stuck as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("\nstopped; nothing is left running", file=sys.stderr)
+        return 130
+    if options.svg:
+        stage.save_svg(options.svg)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,127 @@
+"""What has happened so far: written by cluster and load, read by display and report."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+BUCKET = 0.25
+"""Seconds that requests are counted together for."""
+
+PROBES = ("startup", "ready", "live")
+
+
+@dataclass
+class Track:
+    """One replica's life."""
+
+    name: str
+    states: list[tuple[float, str]] = field(default_factory=list)
+    verdicts: dict[str, list[tuple[float, bool | None]]] = field(default_factory=dict)
+    marks: list[tuple[float, str]] = field(default_factory=list)
+    served: Counter[int] = field(default_factory=Counter)
+    lost: Counter[int] = field(default_factory=Counter)
+    steps: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def state(self) -> str:
+        return self.states[-1][1] if self.states else ""
+
+    def state_at(self, when: float) -> str:
+        return _last(self.states, when, "")
+
+    def verdict_at(self, probe: str, when: float) -> bool | None:
+        return _last(self.verdicts.get(probe, []), when, None)
+
+
+def _last(history, when, default):
+    found = default
+    for at, value in history:
+        if at > when:
+            break
+        found = value
+    return found
+
+
+@dataclass
+class Rollout:
+    """One service, its replicas, and what its clients met."""
+
+    how: str
+    tracks: list[Track] = field(default_factory=list)
+    served: int = 0
+    lost_new: int = 0
+    lost_kept: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    took: float = 0.0
+
+    @property
+    def lost(self) -> int:
+        return self.lost_new + self.lost_kept
+
+
+class Record:
+    """
+    One act of the demo: its clock, its rollouts, what was said.
+
+    Args:
+        span: Seconds the act is expected to take: the width of its timeline.
+        listen: Told of every sentence when it is said.
+    """
+
+    def __init__(self, span: float, listen: Callable[[float, str], None]) -> None:
+        self.rollouts: list[Rollout] = []
+        self.caption = ""
+        self.said: list[tuple[float, str]] = []
+        self.over = False
+        self._span = span
+        self._listen = listen
+        self._began = time.monotonic()
+        self._ended = 0.0
+
+    @property
+    def now(self) -> float:
+        return self._ended if self.over else time.monotonic() - self._began
+
+    @property
+    def span(self) -> float:
+        return max(self._span, self.now)
+
+    def end(self) -> None:
+        self._ended = self.now
+        self.over = True
+
+    def scene(self, caption: str) -> None:
+        self.caption = caption
+        self.say(f"── {caption}")
+
+    def say(self, sentence: str) -> None:
+        self.said.append((self.now, sentence))
+        self._listen(self.now, sentence)
+
+    def state(self, track: Track, state: str, why: str = "") -> None:
+        track.states.append((self.now, state))
+        self.say(f"{track.name} is {state.upper()}" + (f" ({why})" if why else ""))
+
+    def verdict(self, track: Track, probe: str, *, verdict: bool | None) -> None:
+        history = track.verdicts.setdefault(probe, [])
+        if history and history[-1][1] is verdict:
+            return
+        history.append((self.now, verdict))
+        answer = {True: "true", False: "false", None: "no answer"}[verdict]
+        self.say(f"{track.name} /{probe} → {answer}")
+
+    def mark(self, track: Track, label: str) -> None:
+        track.marks.append((self.now, label))
+
+    def answer(self, rollout: Rollout, track: Track) -> None:
+        rollout.served += 1
+        track.served[int(self.now / BUCKET)] += 1
+
+    def loss(self, rollout: Rollout, track: Track, reason: str, *, kept: bool) -> None:
+        rollout.lost_kept += kept
+        rollout.lost_new += not kept
+        rollout.reasons[reason] += 1
+        track.lost[int(self.now / BUCKET)] += 1

@@ -1,0 +1,177 @@
+"""Draws a record: each replica's states, its probes' verdicts and its requests over time."""
+
+from __future__ import annotations
+
+import itertools
+
+from record import BUCKET, PROBES, Record, Rollout, Track
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.text import Text
+
+LABEL = 12
+SPARKS = " ▁▂▃▄▅▆▇█"
+COLOURS = {
+    "starting": "#d7a12b",
+    "exporting": "#3d8fd6",
+    "registered": "#35b5c4",
+    "ready": "#3fae5a",
+    "draining": "#b76fd6",
+    "stopped": "#7f8793",
+    "failed": "#e0483e",
+    "sleeping": "#b76fd6",
+    "stopping": "#7f8793",
+}
+INK = "#10151c"
+VERDICTS = {True: ("━", "#3fae5a"), False: ("━", "#e0483e"), None: (" ", "default")}
+DIM = "#6b7480"
+LOST = "bold #ff5f56"
+
+
+class Timeline:
+    """
+    One act as a picture.
+
+    Args:
+        record: What has happened.
+        width: Columns there are.
+        height: Lines there are; what is told last is left out first.
+    """
+
+    def __init__(self, record: Record, width: int, height: int) -> None:
+        self._record = record
+        self._height = height
+        self._columns = max(20, width - LABEL - 6)
+        self._per_column = record.span / self._columns
+
+    def draw(self) -> RenderableType:
+        record = self._record
+        rows: list[RenderableType] = [self._axis()]
+        for rollout in record.rollouts:
+            if len(record.rollouts) > 1:
+                rows += [Text(""), Text(rollout.how, style="bold")]
+            for track in rollout.tracks:
+                rows += self._track(track, brief=len(record.rollouts) > 1)
+            rows.append(self._score(rollout))
+        rows += self._log(self._height - len(rows) - 5)
+        return Panel(
+            Group(*rows, self._legend()),
+            title=Text(record.caption, style="bold"),
+            title_align="left",
+            border_style="#3fae5a" if not any(r.lost for r in record.rollouts) else "#ff5f56",
+            padding=(0, 1),
+        )
+
+    # One row each
+
+    def _column(self, when: float) -> int:
+        return min(self._columns - 1, int(when / self._per_column))
+
+    def _times(self) -> range:
+        return range(self._column(self._record.now) + 1)
+
+    def _row(self, label: str, style: str = DIM) -> Text:
+        return Text(f"{label:<{LABEL}}"[:LABEL], style=style, no_wrap=True)
+
+    def _axis(self) -> Text:
+        cells = [" "] * self._columns
+        step = 1 if self._columns / self._record.span >= 5 else 2
+        for second in range(0, int(self._record.span) + 1, step):
+            mark = f"{second}s" if second else "0"
+            at = self._column(second)
+            if at + len(mark) <= self._columns:
+                cells[at : at + len(mark)] = mark
+        return self._row("").append("".join(cells), style=DIM)
+
+    def _track(self, track: Track, *, brief: bool) -> list[Text]:
+        rows = [self._states(track), self._marks(track)] if track.marks else [self._states(track)]
+        shown = [probe for probe in PROBES if probe in track.verdicts]
+        rows[1:1] = [self._verdicts(track, probe) for probe in shown if not brief]
+        rows.append(self._requests(track))
+        return rows
+
+    def _states(self, track: Track) -> Text:
+        row = self._row(track.name, "bold")
+        states = [track.state_at((n + 0.5) * self._per_column) for n in self._times()]
+        if states and not states[-1]:
+            states[-1] = track.state
+        for state, run in itertools.groupby(states):
+            room = len(list(run))
+            if state:
+                word = state.upper() if len(state) <= room - 2 else ""
+                row.append(f"{word:^{room}}", style=f"bold {INK} on {COLOURS[state]}")
+            else:
+                row.append(" " * room)
+        return row
+
+    def _verdicts(self, track: Track, probe: str) -> Text:
+        row = self._row(f"  /{probe}")
+        for n in self._times():
+            symbol, style = VERDICTS[track.verdict_at(probe, (n + 1) * self._per_column)]
+            row.append(symbol, style=style)
+        return row
+
+    def _requests(self, track: Track) -> Text:
+        row = self._row("  requests/s")
+        most = max(
+            (count for r in self._record.rollouts for t in r.tracks for count in t.served.values()),
+            default=1,
+        )
+        for n in self._times():
+            buckets = self._buckets(n)
+            lost = sum(track.lost[bucket] for bucket in buckets)
+            served = max(track.served[bucket] for bucket in buckets)
+            if lost:
+                row.append("✗", style=LOST)
+            else:
+                level = -(-served * (len(SPARKS) - 1) // most) if served else 0
+                row.append(SPARKS[level], style="#58c4dd")
+        return row
+
+    def _buckets(self, column: int) -> range:
+        first = int(column * self._per_column / BUCKET)
+        last = int((column + 1) * self._per_column / BUCKET)
+        return range(first, max(first + 1, last))
+
+    def _marks(self, track: Track) -> Text:
+        row = self._row("")
+        written = 0
+        for at, label in track.marks:
+            column = self._column(at)
+            gap = column - written
+            text = f"{'':{gap}}▲ {label}" if gap >= 0 else f" · {label}"
+            row.append(text)
+            written += len(text)
+        row.truncate(LABEL + self._columns)
+        return row
+
+    def _score(self, rollout: Rollout) -> Text:
+        row = self._row("").append(f"{rollout.served:,} served", style="bold")
+        row.append("   ")
+        style = LOST if rollout.lost else "bold #3fae5a"
+        row.append(f"{rollout.lost:,} lost", style=style)
+        if rollout.lost:
+            row.append(f"   ({rollout.lost_new} new, {rollout.lost_kept} kept connections)", DIM)
+        return row
+
+    def _log(self, room: int) -> list[Text]:
+        if self._record.over or room < 2:
+            return []
+        said = [each for each in self._record.said if not each[1].startswith("──")]
+        lines = [
+            Text(f"{at:5.1f}s  {sentence}", style=DIM, no_wrap=True, overflow="ellipsis")
+            for at, sentence in said[-min(room - 1, 6) :]
+        ]
+        if lines:
+            lines[-1].stylize("default")
+        return [Text(""), *lines]
+
+    def _legend(self) -> Text:
+        row = Text("\n")
+        there = {s for r in self._record.rollouts for t in r.tracks for _, s in t.states}
+        for state, colour in COLOURS.items():
+            if state in there:
+                row.append("■ ", style=colour).append(f"{state}  ", style=DIM)
+        row.append("━", VERDICTS[True][1]).append(" true  ", style=DIM)
+        row.append("━", VERDICTS[False][1]).append(" false  ", style=DIM)
+        return row.append("✗", LOST).append(" lost", style=DIM)
