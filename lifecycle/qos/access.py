@@ -100,7 +100,11 @@ def _addressed_directly(headers: Headers) -> bool:
         return False
     host = headers.get("host", "")
     if host.startswith("["):
-        name = host[1:].partition("]")[0]
+        name, end, port = host[1:].partition("]")
+        if not end or (port and not port.startswith(":")):
+            return False
     else:
-        name = host.rpartition(":")[0] if host.count(":") == 1 else host
+        name, _, port = host.partition(":") if host.count(":") == 1 else (host, "", "")
+    if port.strip(":0123456789"):
+        return False
     return name.lower() == "localhost" or _address(name) is not None

@@ -29,10 +29,14 @@ def connect(address: Address, *, source: str = "", timeout: float = 5.0) -> sock
     else:
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         sock = socket.socket(family)
+    sock.settimeout(timeout)
+    try:
         if source:
             sock.bind((source, 0))
-    sock.settimeout(timeout)
-    sock.connect(address)
+        sock.connect(address)
+    except OSError:
+        sock.close()
+        raise
     return sock
 
 
