@@ -123,13 +123,9 @@ class Pod:
             self.process.kill()
             await self.process.wait()
         code = self.process.returncode
-        self.record.mark(self.track, f"exit {code}")
-        await self._tasks[0]
+        await self._tasks[0]  # all that it had to say
         self._tasks[1].cancel()
-        self.record.say(f"{self.track.name} has left with exit code {code}")
-        for probe in self.track.verdicts:
-            self.record.verdict(self.track, probe, verdict=None)
-        self.track.states.append((self.record.now, ""))
+        self.record.gone(self.track, code if code >= 0 else 128 - code)
 
     async def kill(self) -> None:
         """Leave nothing behind, whatever has happened."""
@@ -181,7 +177,7 @@ class LifecyclePod(Pod):
 
     async def pre_stop(self) -> None:
         self.record.mark(self.track, "preStop")
-        self.record.say(f"$ lifecycle prestop         (the kubelet, in {self.track.name})")
+        self.record.say(f"$ lifecycle prestop    (the kubelet, in {self.track.name})")
         await self.lifecycle("prestop", "--port", str(self.qos))
         self.record.say("preStop has returned: SIGTERM")
 

@@ -24,8 +24,8 @@ class SleepyPod(UvicornPod):
 
 
 async def ours(stage: Stage, run_dir: str) -> Rollout:
-    rollout = Rollout("lifecycle run --asgi shop:app")
-    with stage.act(span=16.0) as record:
+    rollout = Rollout("pod-lifecycle")
+    with stage.act("lifecycle run --asgi shop:app", span=16.0) as record:
         async with Deployment(record, rollout, run_dir) as orders:
             record.scene("1  It starts, and is not ready before the directory has acknowledged it")
             pod = await orders.add(LifecyclePod, "orders-1")
@@ -55,10 +55,10 @@ async def ours(stage: Stage, run_dir: str) -> Rollout:
 
 
 async def theirs(stage: Stage, run_dir: str) -> list[Rollout]:
-    bare = Rollout("uvicorn shop:app")
-    sleepy = Rollout("uvicorn shop:app, preStop: sleep 3")
-    with stage.act(span=9.5) as record:
-        record.scene("7  The same app, the same load, the same rollout: uvicorn")
+    bare = Rollout("uvicorn")
+    sleepy = Rollout("uvicorn, preStop: sleep 3")
+    with stage.act("The same app, the same load, the same rollout", span=9.5) as record:
+        record.scene("7  The same under plain uvicorn, without and with a sleep in preStop")
         async with (
             Deployment(record, bare, run_dir) as first,
             Deployment(record, sleepy, run_dir) as second,
@@ -95,6 +95,7 @@ def main() -> int:
     parser.add_argument("--plain", action="store_true", help="lines, as without a terminal")
     parser.add_argument("--svg", metavar="PATH", help="also draw the last picture into a file")
     options = parser.parse_args()
+    sys.stdout.reconfigure(errors="replace")
     stage = Stage(plain=options.plain)
     try:
         good = asyncio.run(play(stage))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -26,16 +27,17 @@ class Stage:
 
     def __init__(self, *, plain: bool = False) -> None:
         self.console = Console(highlight=False)
-        self.plain = plain or not self.console.is_terminal
+        # Not what rich takes for a terminal: CI services set FORCE_COLOR.
+        self.plain = plain or not sys.stdout.isatty() or self.console.is_dumb_terminal
         self.console.width = min(self.console.width, WIDEST)
         if self.plain:
             self.console = Console(highlight=False, color_system=None, width=110)
         self._acts: list[Record] = []
 
     @contextmanager
-    def act(self, span: float) -> Iterator[Record]:
+    def act(self, title: str, span: float) -> Iterator[Record]:
         """Show one act while the block runs, and leave its last picture standing."""
-        record = Record(span, self._line if self.plain else lambda *_: None)
+        record = Record(title, span, self._line if self.plain else lambda *_: None)
         self._acts.append(record)
         if self.plain:
             yield record
@@ -45,7 +47,6 @@ class Stage:
             console=self.console,
             refresh_per_second=FRAMES,
             vertical_overflow="crop",
-            transient=False,
         ):
             yield record
 

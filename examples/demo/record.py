@@ -67,12 +67,14 @@ class Record:
     One act of the demo: its clock, its rollouts, what was said.
 
     Args:
+        title: What stands over the finished picture.
         span: Seconds the act is expected to take: the width of its timeline.
         listen: Told of every sentence when it is said.
     """
 
-    def __init__(self, span: float, listen: Callable[[float, str], None]) -> None:
+    def __init__(self, title: str, span: float, listen: Callable[[float, str], None]) -> None:
         self.rollouts: list[Rollout] = []
+        self.title = title
         self.caption = ""
         self.said: list[tuple[float, str]] = []
         self.over = False
@@ -112,6 +114,13 @@ class Record:
         history.append((self.now, verdict))
         answer = {True: "true", False: "false", None: "no answer"}[verdict]
         self.say(f"{track.name} /{probe} → {answer}")
+
+    def gone(self, track: Track, code: int) -> None:
+        self.mark(track, f"exit {code}")
+        self.say(f"{track.name} has left with exit code {code}")
+        for history in track.verdicts.values():
+            history.append((self.now, None))
+        track.states.append((self.now, ""))
 
     def mark(self, track: Track, label: str) -> None:
         track.marks.append((self.now, label))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from record import Rollout
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -18,21 +19,26 @@ MEANING = {
     "stop": "listener closed, main ended",
     "close": "plugins and registries closed",
 }
-BAR = 28
+COUNTED = (
+    "Lost is what was refused, reset or cut off without an answer. No client uses a connection "
+    "that it knows is closed. Those that keep theirs send the next request as soon as they have "
+    "an answer, as a busy proxy does."
+)
 
 
 def report(console: Console, mine: Rollout, others: Iterable[Rollout]) -> None:
     """Print the end of the demo."""
     steps = next((track.steps for track in mine.tracks if track.steps), {})
     console.print()
-    console.print(_drain(steps))
+    console.print(_drain(steps, max(8, min(28, console.width - 70))))
     console.print()
     console.print(_comparison([mine, *others]))
+    console.print(Text(COUNTED, style="dim"))
     console.print()
     console.print(_verdict(mine))
 
 
-def _drain(steps: dict[str, float]) -> Table:
+def _drain(steps: dict[str, float], bar_width: int) -> Table:
     table = Table(title="The drain, from the app's own report", title_justify="left", box=None)
     table.add_column("step", style="bold", no_wrap=True)
     table.add_column("after", justify="right", no_wrap=True)
@@ -40,25 +46,26 @@ def _drain(steps: dict[str, float]) -> Table:
     table.add_column("", style="dim")
     longest = max(steps.values(), default=1.0) or 1.0
     for step, at in sorted(steps.items(), key=lambda item: item[1]):
-        bar = Text("█" * max(1, round(BAR * at / longest)), style="#b76fd6")
+        bar = Text("█" * max(1, round(bar_width * at / longest)), style="#b76fd6")
         table.add_row(step, f"{at:.3f} s", bar, MEANING.get(step, ""))
     return table
 
 
 def _comparison(rollouts: Iterable[Rollout]) -> Table:
-    table = Table(title="The same app, the same load, the same rollout", title_justify="left")
+    table = Table(
+        title="The same app, the same load, the same rollout", title_justify="left", box=SIMPLE_HEAD
+    )
     table.add_column("", no_wrap=True)
-    for column in ("served", "lost", "of these on\nnew connections", "on kept\nconnections"):
+    for column in ("served", "lost", "on new\nconnections", "on kept\nconnections", "out\nafter"):
         table.add_column(column, justify="right")
-    table.add_column("old replica\nout after", justify="right")
     for each in rollouts:
         style = "bold red" if each.lost else "bold green"
         table.add_row(
             Text(each.how, style="bold"),
             f"{each.served:,}",
             Text(f"{each.lost:,}", style=style),
-            str(each.lost_new),
-            str(each.lost_kept),
+            f"{each.lost_new:,}",
+            f"{each.lost_kept:,}",
             f"{each.took:.1f} s",
         )
     return table

@@ -24,6 +24,7 @@ COLOURS = {
 }
 INK = "#10151c"
 VERDICTS = {True: ("━", "#3fae5a"), False: ("━", "#e0483e"), None: (" ", "default")}
+TOGETHER = 0.4
 DIM = "#6b7480"
 LOST = "bold #ff5f56"
 
@@ -56,7 +57,7 @@ class Timeline:
         rows += self._log(self._height - len(rows) - 5)
         return Panel(
             Group(*rows, self._legend()),
-            title=Text(record.caption, style="bold"),
+            title=Text(record.title if record.over else record.caption, style="bold"),
             title_align="left",
             border_style="#3fae5a" if not any(r.lost for r in record.rollouts) else "#ff5f56",
             padding=(0, 1),
@@ -84,11 +85,13 @@ class Timeline:
         return self._row("").append("".join(cells), style=DIM)
 
     def _track(self, track: Track, *, brief: bool) -> list[Text]:
-        rows = [self._states(track), self._marks(track)] if track.marks else [self._states(track)]
-        shown = [probe for probe in PROBES if probe in track.verdicts]
-        rows[1:1] = [self._verdicts(track, probe) for probe in shown if not brief]
-        rows.append(self._requests(track))
-        return rows
+        shown = [probe for probe in PROBES if probe in track.verdicts and not brief]
+        return [
+            self._states(track),
+            *(self._verdicts(track, probe) for probe in shown),
+            self._requests(track),
+            *self._marks(track),
+        ]
 
     def _states(self, track: Track) -> Text:
         row = self._row(track.name, "bold")
@@ -133,17 +136,18 @@ class Timeline:
         last = int((column + 1) * self._per_column / BUCKET)
         return range(first, max(first + 1, last))
 
-    def _marks(self, track: Track) -> Text:
-        row = self._row("")
-        written = 0
-        for at, label in track.marks:
-            column = self._column(at)
-            gap = column - written
-            text = f"{'':{gap}}▲ {label}" if gap >= 0 else f" · {label}"
-            row.append(text)
-            written += len(text)
-        row.truncate(LABEL + self._columns)
-        return row
+    def _marks(self, track: Track) -> list[Text]:
+        """Place the labels in as many rows as it takes for none to cover another."""
+        rows: list[Text] = []
+        for at, label in _together(track.marks):
+            right = LABEL + self._columns - len(label) - 2
+            column = min(LABEL + self._column(at), right)
+            row = next((row for row in rows if len(row) < column), None)
+            if row is None:
+                row = self._row("")
+                rows.append(row)
+            row.append(f"{'':{column - len(row)}}▲ {label}")
+        return rows
 
     def _score(self, rollout: Rollout) -> Text:
         row = self._row("").append(f"{rollout.served:,} served", style="bold")
@@ -167,11 +171,22 @@ class Timeline:
         return [Text(""), *lines]
 
     def _legend(self) -> Text:
-        row = Text("\n")
+        row = Text("\n", no_wrap=True)
         there = {s for r in self._record.rollouts for t in r.tracks for _, s in t.states}
         for state, colour in COLOURS.items():
             if state in there:
-                row.append("■ ", style=colour).append(f"{state}  ", style=DIM)
-        row.append("━", VERDICTS[True][1]).append(" true  ", style=DIM)
-        row.append("━", VERDICTS[False][1]).append(" false  ", style=DIM)
-        return row.append("✗", LOST).append(" lost", style=DIM)
+                row.append("■", style=colour).append(f"{state}  ", style=DIM)
+        row.append("━", VERDICTS[True][1]).append("true ", style=DIM)
+        row.append("━", VERDICTS[False][1]).append("false  ", style=DIM)
+        return row.append("✗", LOST).append("lost", style=DIM)
+
+
+def _together(marks: list[tuple[float, str]]) -> list[tuple[float, str]]:
+    """Join the labels of moments that are too close for two."""
+    joined: list[tuple[float, str]] = []
+    for at, label in marks:
+        if joined and at - joined[-1][0] < TOGETHER:
+            joined[-1] = joined[-1][0], f"{joined[-1][1]} · {label}"
+        else:
+            joined.append((at, label))
+    return joined
