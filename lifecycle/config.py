@@ -83,8 +83,10 @@ def parse(text: str, annotation: Any) -> Any:
 def _suggest(name: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches  # only mistakes pay for it
 
-    near = get_close_matches(name, list(known), n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    # Without the prefix, which would make everything resemble everything.
+    names = {each.removeprefix(PREFIX): each for each in known}
+    near = get_close_matches(name.removeprefix(PREFIX), names, n=1)
+    return f"; did you mean {names[near[0]]}?" if near else ""
 
 
 def _setting(default: T, describe: str, check: Callable[[Any], str | None], **extra: Any) -> Any:
@@ -151,7 +153,7 @@ def service_spec(text: str) -> tuple[str, int | None]:
     Raises:
         ConfigError: It is not of that form.
     """
-    match = _SERVICE.match(text)
+    match = _SERVICE.fullmatch(text)
     port = int(match["port"]) if match and match["port"] else None
     if match is None or (port is not None and not 0 < port <= 65535):
         raise ConfigError(

@@ -1,0 +1,19 @@
+"""Fixtures of the tests that need no process of their own."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import settings
+
+settings.register_profile("unit", max_examples=60, deadline=None)
+settings.load_profile("unit")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no variable of the machine be read as a setting."""
+    for name in list(os.environ):
+        if name.startswith(("LIFECYCLE_", "POD_")):
+            monkeypatch.delenv(name)
