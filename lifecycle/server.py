@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import select
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterable
@@ -33,6 +34,9 @@ Admit = Callable[[socket.socket], bool]
 
 LATE: Final = 0.25
 """Seconds in which who connected at the last moment must have sent a request."""
+UNREAD_LOOKS: Final = 100
+UNREAD_PAUSE: Final = 0.01
+"""How often, and with which pause, a connection to be closed is left to read what has come."""
 BATCH: Final = 16
 """Connections accepted at one wake-up of the loop."""
 ACCEPT_PAUSE: Final = 0.1
@@ -85,6 +89,32 @@ class _Connection(TCPServer):
         if isinstance(event, Updated) and event.idle and self.reader.at_eof():
             return
         await super().protocol_send(event)
+
+    async def _idle_timeout(self) -> None:
+        # Not `wait_for`: on 3.11 it swallows a cancellation that comes with the result.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.config.keep_alive_timeout):
+                await self.context.terminated.wait()
+        # Closing over a request that has come meanwhile would reset it; once it is read, it
+        # stops this task. From the last look to the close nothing is awaited in earnest.
+        for _ in range(UNREAD_LOOKS):
+            if not self._unread():
+                break
+            await asyncio.sleep(UNREAD_PAUSE)
+        if self.writer.can_write_eof() and not self.writer.is_closing():
+            with contextlib.suppress(OSError):
+                self.writer.write_eof()  # now; the close itself comes a turn of the loop later
+        await self._initiate_server_close()
+
+    def _unread(self) -> bool:
+        if getattr(self.reader, "_buffer", b""):
+            return True
+        descriptor = self.writer.get_extra_info("socket").fileno()
+        if descriptor == -1 or self.reader.at_eof():
+            return False
+        look = select.poll()
+        look.register(descriptor, select.POLLIN)
+        return bool(look.poll(0))
 
 
 class Server:

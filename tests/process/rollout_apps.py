@@ -46,7 +46,9 @@ logging.basicConfig()
 logging.getLogger("lifecycle").setLevel("INFO")
 """
 
-UVICORN: Final = LOGGED + """
+UVICORN: Final = (
+    LOGGED
+    + """
 import asyncio, os, uvicorn, lifecycle
 from lifecycle.asgi import Middleware
 from shop import app
@@ -62,8 +64,11 @@ async def main():
 
 lifecycle.run(main)
 """
+)
 
-HYPERCORN: Final = LOGGED + """
+HYPERCORN: Final = (
+    LOGGED
+    + """
 import os, lifecycle
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
@@ -80,8 +85,11 @@ async def main():
 
 lifecycle.run(main)
 """
+)
 
-AIOHTTP: Final = LOGGED + """
+AIOHTTP: Final = (
+    LOGGED
+    + """
 import asyncio, os, lifecycle
 from aiohttp import web
 
@@ -114,6 +122,7 @@ async def main():
 
 lifecycle.run(main)
 """
+)
 
 Start = Callable[..., App]
 Starter = Callable[[int], App]

@@ -1,0 +1,110 @@
+"""The moment an idle connection is closed, looked at closely: the server alone, real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator
+
+from lifecycle.server import Server
+from lifecycle.sockets import bind_tcp
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+TIME = 5.0
+
+
+async def hello(scope, receive, send) -> None:
+    headers = [(b"content-length", b"5")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"hello"})
+
+
+@contextlib.asynccontextmanager
+async def serving(app=hello) -> AsyncIterator[tuple[Server, int]]:
+    """A server of its own, on a port of its own."""
+    server = Server(app, keep_alive=75, logger=logging.getLogger("test"))
+    sock = bind_tcp("127.0.0.1", 0)
+    server.listen([sock])
+    try:
+        yield server, sock.getsockname()[1]
+    finally:
+        await server.close(0.0)
+
+
+async def ask(client: socket.socket, request: bytes = REQUEST) -> bytes:
+    """Send a request over a plain socket and return what comes, up to the body's end."""
+    loop = asyncio.get_running_loop()
+    await loop.sock_sendall(client, request)
+    return await answer(client)
+
+
+async def answer(client: socket.socket) -> bytes:
+    received = b""
+    async with asyncio.timeout(TIME):
+        while not received.endswith(b"hello"):
+            chunk = await asyncio.get_running_loop().sock_recv(client, 65536)
+            if not chunk:
+                break
+            received += chunk
+    return received
+
+
+def test_a_request_that_comes_as_its_connection_is_closed_is_answered() -> None:
+    """What has arrived, but was not read yet, when idle connections are closed is served."""
+
+    async def scenario() -> list[bytes]:
+        async with serving() as (server, port):
+            clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(50)]
+            for client in clients:
+                client.setblocking(False)
+                await ask(client)
+            for client in clients[::2]:
+                client.send(REQUEST)  # into the kernel, before the server's loop turns again
+            await server.close_idle()
+            for client in clients[1::2]:
+                await asyncio.sleep(0)
+                with contextlib.suppress(OSError):
+                    client.send(REQUEST)
+            answers = [await answer(client) for client in clients[::2]]
+            for client in clients:
+                client.close()
+            return answers
+
+    assert [True] * 25 == [each.endswith(b"hello") for each in asyncio.run(scenario())]
+
+
+def test_an_idle_connection_is_closed_at_once_and_a_new_one_is_served() -> None:
+    """Closing what is idle ends it cleanly, and leaves the listener open."""
+
+    async def scenario() -> tuple[bytes, bytes]:
+        async with serving() as (server, port):
+            with socket.create_connection(("127.0.0.1", port)) as old:
+                old.setblocking(False)
+                await ask(old)
+                await server.close_idle()
+                async with asyncio.timeout(TIME):
+                    end = await asyncio.get_running_loop().sock_recv(old, 1)
+            with socket.create_connection(("127.0.0.1", port)) as new:
+                new.setblocking(False)
+                return end, await ask(new)
+
+    end, fresh = asyncio.run(scenario())
+    assert (b"", True) == (end, fresh.endswith(b"hello"))
+
+
+def test_half_a_request_does_not_hold_the_end_up() -> None:
+    """Who has sent half a header when idle connections are closed is not waited for."""
+
+    async def scenario() -> bytes:
+        async with serving() as (server, port):
+            with socket.create_connection(("127.0.0.1", port)) as client:
+                client.setblocking(False)
+                await ask(client)
+                client.send(REQUEST[:10])
+                await server.close_idle()
+                async with asyncio.timeout(TIME):
+                    return await asyncio.get_running_loop().sock_recv(client, 1)
+
+    assert b"" == asyncio.run(scenario())
