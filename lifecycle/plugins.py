@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
@@ -66,7 +67,10 @@ class Plugins:
                 plugin is written wrongly.
         """
         for point in sorted(metadata.entry_points(group=hookspecs.PROJECT), key=lambda p: p.name):
-            if point.name in self._disabled or self._manager.has_plugin(point.name):
+            if point.name in self._disabled:
+                continue
+            if self._manager.has_plugin(point.name):
+                self.failed[point.name] = f"{point.value}: another plugin has this name"
                 continue
             try:
                 plugin = point.load()
@@ -109,14 +113,19 @@ class Plugins:
             if self._manager.register(plugin, name) is None:
                 return name
         except pluggy.PluginValidationError as error:
-            self._manager.unregister(plugin)
+            if self._manager.is_registered(plugin):  # by a pluggy that validates too late
+                self._manager.unregister(plugin)
             raise PluginError(f"plugin {name!r}: {error}") from None
         except ValueError:
             raise PluginError(
                 f"plugin {name!r} is registered already; give the other one a name of its own"
             ) from None
         self._check(plugin, name)
-        self._fill_options(name)
+        try:
+            self._fill_options(name)
+        except BaseException:
+            self._manager.unregister(plugin)
+            raise
         return name
 
     def _check(self, plugin: object, name: str) -> None:
@@ -143,6 +152,8 @@ class Plugins:
             if each.plugin != name:
                 continue
             cls = each.function()
+            if not isinstance(cls, type) or not dataclasses.is_dataclass(cls):
+                raise PluginError(f"plugin {name!r}: lifecycle_options gave {cls!r}, no dataclass")
             options, sources = fill(cls, self._environ, plugin=name)
             self._config.keep_options(options, name, sources)
             self._option_names.update(variable(field, name) for field in cls.__dataclass_fields__)

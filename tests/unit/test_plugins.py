@@ -1,0 +1,340 @@
+"""Finding plugins, checking how they are written, and in which order they are called."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from lifecycle.config import Config, core_variables
+from lifecycle.contracts import ProbeOptions, inline, probe
+from lifecycle.exceptions import ConfigError, PluginError
+from lifecycle.hookspecs import hookimpl
+from lifecycle.plugins import HOOKS, Plugins
+
+Install = Callable[..., None]
+
+FINE = """
+import lifecycle
+
+@lifecycle.hookimpl
+def lifecycle_readiness():
+    return True
+"""
+
+
+def plugins(*words: str, **environ: str) -> Plugins:
+    """Make the plugins of a config whose `plugins` are these words."""
+    return Plugins(Config(plugins=words), environ)
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
+    """Install distributions whose entry points are these, beside what is installed already."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    before = set(sys.modules)
+
+    def install(source: str, *entries: str, module: str = "") -> None:
+        module = module or f"their_{len(list(tmp_path.iterdir()))}"
+        (tmp_path / f"{module}.py").write_text(source)
+        info = tmp_path / f"{module}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.0\n")
+        lines = [f"{entry} = {module}" if "=" not in entry else entry for entry in entries]
+        (info / "entry_points.txt").write_text("[lifecycle]\n" + "\n".join(lines) + "\n")
+
+    monkeypatch.setattr(sys, "path_importer_cache", {})
+    yield install
+    for name in set(sys.modules) - before:
+        if name.startswith("their_"):
+            del sys.modules[name]
+
+
+class Fine:
+    """Has a hook, and takes a part of what it is offered."""
+
+    @hookimpl
+    def lifecycle_transition(self, transition: object) -> None:
+        """Take the transition, not the life."""
+
+
+def test_a_hook_takes_what_it_asks_for() -> None:
+    """An implementation gets the arguments it names, and no others."""
+    loaded = plugins()
+    loaded.add(Fine(), "fine")
+    (found,) = loaded.implementations("lifecycle_transition")
+    assert (found.plugin, found.hook, found.argnames) == (
+        "fine",
+        "lifecycle_transition",
+        ("transition",),
+    )
+    assert found.arguments({"life": 1, "transition": 2}) == {"transition": 2}
+    assert found.options == ProbeOptions(None, None)
+    assert found.inline is False
+
+
+def test_a_class_is_called() -> None:
+    """A class is made an object of, and gives its name."""
+    loaded = plugins()
+    assert loaded.add(Fine) == "Fine"
+    (found,) = loaded.implementations("lifecycle_transition")
+    assert isinstance(found.function.__self__, Fine)  # type: ignore[attr-defined]
+
+
+def test_a_module_gives_its_name() -> None:
+    """A module is a plugin, of its own name."""
+    module = types.ModuleType("their_module")
+    module.lifecycle_readiness = hookimpl(lambda: True)  # type: ignore[attr-defined]
+    loaded = plugins()
+    assert loaded.add(module) == "their_module"
+    assert loaded.names == ["their_module"]
+
+
+def test_marks_reach_the_implementation() -> None:
+    """`probe` and `inline` are kept with the implementation."""
+
+    class Marked:
+        @hookimpl
+        @probe(timeout=2, every=10)
+        @inline
+        def lifecycle_readiness(self) -> bool:
+            return True
+
+    loaded = plugins()
+    loaded.add(Marked)
+    (found,) = loaded.implementations("lifecycle_readiness")
+    assert (found.options, found.inline) == (ProbeOptions(2, 10), True)
+
+
+@pytest.mark.parametrize("right", HOOKS)
+def test_a_misspelt_hook(right: str) -> None:
+    """A hook that does not exist is an error with the right name; nothing of it stays."""
+    wrong = right[:-2] + right[-1]
+    plugin = types.SimpleNamespace(**{wrong: hookimpl(lambda: None)})
+    loaded = plugins()
+    with pytest.raises(PluginError, match=f"{wrong!r}, which does not exist.*mean {right!r}"):
+        loaded.add(plugin, "theirs")
+    assert loaded.names == []
+
+
+def test_an_unknown_argument() -> None:
+    """An argument that the hook does not offer is an error; nothing of it stays."""
+    plugin = types.SimpleNamespace(lifecycle_readiness=hookimpl(lambda lief: True))
+    loaded = plugins()
+    with pytest.raises(PluginError, match=r"(?s)plugin 'theirs'.*lief"):
+        loaded.add(plugin, "theirs")
+    assert loaded.names == []
+    assert loaded.implementations("lifecycle_readiness") == []
+
+
+@pytest.mark.parametrize("kind", ["wrapper", "hookwrapper"])
+def test_a_wrapper(kind: str) -> None:
+    """Hooks are called one by one, so a wrapper is an error that says so."""
+
+    def around():
+        yield
+
+    plugin = types.SimpleNamespace(lifecycle_readiness=hookimpl(**{kind: True})(around))
+    loaded = plugins()
+    with pytest.raises(PluginError, match="cannot be wrapped"):
+        loaded.add(plugin, "theirs")
+    assert loaded.names == []
+
+
+def test_a_name_taken_twice() -> None:
+    """Two plugins of one name, or one plugin twice, is an error; the first stays."""
+    loaded = plugins()
+    first = Fine()
+    loaded.add(first, "theirs")
+    with pytest.raises(PluginError, match="'theirs' is registered already"):
+        loaded.add(Fine(), "theirs")
+    with pytest.raises(PluginError, match="registered already"):
+        loaded.add(first, "other")
+    assert loaded.names == ["theirs"]
+
+
+def test_implementations_come_in_the_order_of_loading() -> None:
+    """The first that was loaded is called, and shown, first."""
+    loaded = plugins()
+    for name in ("b", "a", "c"):
+        loaded.add(Fine(), name)
+    found = [each.plugin for each in loaded.implementations("lifecycle_transition")]
+    assert found == loaded.names == ["b", "a", "c"]
+
+
+def test_a_disabled_plugin() -> None:
+    """`no:NAME` leaves a plugin out, however it would have come."""
+    loaded = plugins("no:theirs")
+    assert loaded.add(Fine(), "theirs") == "theirs"
+    assert loaded.names == []
+
+
+def test_a_module_named_in_the_config(install: Install) -> None:
+    """A module that the config names is loaded, under that name."""
+    install(FINE, module="their_named")
+    loaded = plugins("their_named")
+    loaded.discover()
+    assert "their_named" in loaded.names
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [("import nowhere_at_all", "ModuleNotFoundError"), ("1/0", "ZeroDivisionError"), ("(", "Syn")],
+)
+def test_a_named_module_that_does_not_import(install: Install, source: str, problem: str) -> None:
+    """Who asks for a plugin by name and cannot have it gets an error, not an app without it."""
+    install(source, module="their_broken")
+    with pytest.raises(PluginError, match=f"plugin 'their_broken' does not import: {problem}"):
+        plugins("their_broken").discover()
+
+
+def test_a_named_module_that_is_not_there() -> None:
+    """The same if there is no such module."""
+    with pytest.raises(PluginError, match="'their_absent' does not import: ModuleNotFoundError"):
+        plugins("their_absent").discover()
+
+
+def test_installed_plugins_are_sorted_by_name(install: Install) -> None:
+    """Whatever order distributions are found in: entry points are loaded by name."""
+    for name in ("zz_z", "zz_a", "zz_k"):
+        install(FINE, name)
+    loaded = plugins()
+    loaded.discover()
+    found = [each.plugin for each in loaded.implementations("lifecycle_readiness")]
+    assert [name for name in found if name.startswith("zz_")] == ["zz_a", "zz_k", "zz_z"]
+    assert found == sorted(found)
+
+
+def test_an_installed_plugin_that_does_not_import(install: Install) -> None:
+    """It is a named failure, and stops nobody."""
+    install("import nowhere_at_all", "zz_broken")
+    install("class Plugin:\n    def __init__(self): raise OSError('disk')", "zz_b = their_x:Plugin")
+    install(FINE, "zz_fine")
+    loaded = plugins()
+    loaded.discover()
+    assert "zz_fine" in loaded.names
+    assert "ModuleNotFoundError: No module named 'nowhere_at_all'" in loaded.failed["zz_broken"]
+    assert "zz_b" in loaded.failed
+    assert not {"zz_broken", "zz_b"} & set(loaded.names)
+
+
+def test_an_installed_plugin_may_be_a_class(install: Install) -> None:
+    """An entry point may name a class; it is called."""
+    source = "import lifecycle\nclass P:\n @lifecycle.hookimpl\n def lifecycle_readiness(self): ..."
+    install(source, "zz_class = their_class:P", module="their_class")
+    loaded = plugins()
+    loaded.discover()
+    assert "zz_class" in loaded.names
+
+
+def test_an_installed_plugin_with_a_misspelt_hook(install: Install) -> None:
+    """It imports, but it is written wrongly: that is an error at start."""
+    install(FINE.replace("readiness", "rediness"), "zz_wrong")
+    with pytest.raises(PluginError, match="'zz_wrong' has a hook 'lifecycle_rediness'"):
+        plugins().discover()
+
+
+def test_a_disabled_installed_plugin_is_not_imported(install: Install) -> None:
+    """`no:NAME` spares even its import."""
+    install("raise SystemExit('imported')", "zz_fatal")
+    loaded = plugins("no:zz_fatal")
+    loaded.discover()
+    assert "zz_fatal" not in {*loaded.names, *loaded.failed}
+
+
+def test_an_installed_plugin_whose_name_is_taken(install: Install) -> None:
+    """It is a named failure: nobody is left out in silence."""
+    install(FINE, "zz_taken")
+    loaded = plugins()
+    loaded.add(Fine(), "zz_taken")
+    loaded.discover()
+    assert "another plugin has this name" in loaded.failed["zz_taken"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the plugin below wants to know."""
+
+    host: str = "localhost"
+
+    def __post_init__(self) -> None:
+        if self.host == "mars":
+            raise ValueError(f"host={self.host!r}: must be on earth")
+
+
+class WithOptions:
+    """A plugin with options."""
+
+    @hookimpl
+    def lifecycle_options(self) -> type:
+        """Give the class."""
+        return Options
+
+    @hookimpl
+    def lifecycle_readiness(self) -> bool:
+        """Be fine."""
+        return True
+
+
+def test_options() -> None:
+    """A plugin's options are filled when it is loaded, and their variables are known."""
+    environ = {"LIFECYCLE_THEIRS_HOST": "db", "LIFECYCLE_THEIRS_HSOT": "db"}
+    config = Config()
+    loaded = Plugins(config, environ)
+    loaded.add(WithOptions(), "theirs")
+    assert config.options(Options).host == "db"
+    assert loaded.unknown_variables(core_variables()) == {
+        "LIFECYCLE_THEIRS_HSOT": (
+            "LIFECYCLE_THEIRS_HSOT is no setting; did you mean LIFECYCLE_THEIRS_HOST?"
+        )
+    }
+
+
+def test_options_that_are_refused() -> None:
+    """Options out of range name the variable; the plugin is not half there, and may come again."""
+    environ = {"LIFECYCLE_THEIRS_HOST": "mars"}
+    loaded = Plugins(Config(), environ)
+    with pytest.raises(ConfigError, match=r"must be on earth \(from LIFECYCLE_THEIRS_HOST\)"):
+        loaded.add(WithOptions(), "theirs")
+    assert loaded.names == []
+    assert loaded.implementations("lifecycle_readiness") == []
+    environ.clear()
+    assert loaded.add(WithOptions(), "theirs") == "theirs"
+
+
+@pytest.mark.parametrize("given", [None, Options(), dict, "Options"])
+def test_options_that_are_no_dataclass(given: object) -> None:
+    """What is no dataclass is an error with the plugin's name."""
+    plugin = types.SimpleNamespace(lifecycle_options=hookimpl(lambda: given))
+    loaded = plugins()
+    with pytest.raises(PluginError, match="plugin 'theirs': lifecycle_options gave"):
+        loaded.add(plugin, "theirs")
+
+
+def test_variables_of_a_plugin_that_is_left_out() -> None:
+    """What a disabled or broken plugin would read is no mistake."""
+    environ = {"LIFECYCLE_OFF_HOST": "x", "LIFECYCLE_BROKEN_HOST": "y", "LIFECYCLE_OFFICE": "z"}
+    loaded = Plugins(Config(plugins=("no:off",)), environ)
+    loaded.failed["broken"] = "it does not import"
+    assert set(loaded.unknown_variables(core_variables())) == {"LIFECYCLE_OFFICE"}
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"timeout": 0}, "timeout=0"),
+        ({"timeout": 61}, "timeout=61"),
+        ({"timeout": float("nan")}, "timeout=nan"),
+        ({"every": 0.05}, "every=0.05"),
+        ({"every": 1e6}, "every=1000000.0"),
+    ],
+)
+def test_probe_refuses(how: dict[str, float], words: str) -> None:
+    """A timeout or a period out of range is refused where it is written."""
+    with pytest.raises(ValueError, match=words):
+        probe(**how)
