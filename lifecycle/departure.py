@@ -7,15 +7,15 @@ Rules of this file:
    later ones join the same drain.
 2. Every wait ends by the timetable, and is planned anew when the timetable shrinks.
 3. Whatever hangs is named in the report; nothing that hangs is waited for twice.
+4. Nothing is imported from T0 on: the app may be out of descriptors, or inside an import.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-
-import anyio
 
 from lifecycle.crossing import Moment
 from lifecycle.dispatch import Call
@@ -78,7 +78,7 @@ class Departure:
         self._forced = asyncio.Event()
         self._signalled = asyncio.Event()
         self._main_over = asyncio.Event()
-        self._planned: dict[anyio.CancelScope, Callable[[], float]] = {}
+        self._planned: dict[asyncio.Timeout, Callable[[], float]] = {}
         self._signal_at = float("-inf")
         self._prestops = 0
         self._prestop_seen = False
@@ -160,20 +160,23 @@ class Departure:
         drain = self.drain
         if drain is None:
             raise RuntimeError("T0 without a drain")
-        async with anyio.create_task_group() as watchers:
-            watchers.start_soon(self._watch_settle, drain)
-            watchers.start_soon(self._watch_traffic, drain)
-            watchers.start_soon(self._watch_deregistration, drain)
+        watchers = [
+            asyncio.create_task(watch(drain))
+            for watch in (self._watch_settle, self._watch_traffic, self._watch_deregistration)
+        ]
+        try:
             await self._wait(drain)
             await self._await_signal(drain)
             drain.settle_passed.set(None)
             drain.traffic_gone.set(None)
             self.drained.set(max(0.0, drain.timetable.main_until - self._conductor.clock()))
             await self._stop(drain)
-            watchers.cancel_scope.cancel()
+        finally:
+            for each in watchers:
+                each.cancel()
 
     async def _watch_settle(self, drain: Drain) -> None:
-        await self._by(anyio.sleep_forever(), lambda: drain.timetable.settle_at)
+        await self._by(asyncio.Event().wait(), lambda: drain.timetable.settle_at)
         drain.settle_passed.set(None)
         self._mark("settle")
 
@@ -200,17 +203,22 @@ class Departure:
         self.wait_over.set(None)
 
     async def _hooks_or_force(self, drain: Drain) -> None:
-        async with anyio.create_task_group() as group:
-            group.start_soon(self._end_when_forced, drain, group.cancel_scope)
-            async with anyio.create_task_group() as hooks:
-                for call in self._conductor.drain_calls:
-                    hooks.start_soon(self._hook, call, drain)
-            group.cancel_scope.cancel()
+        hooks = asyncio.ensure_future(self._hooks(drain))
+        forced = asyncio.ensure_future(self._forced_and_deregistered(drain))
+        try:
+            await asyncio.wait({hooks, forced}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            hooks.cancel()
+            forced.cancel()
 
-    async def _end_when_forced(self, drain: Drain, scope: anyio.CancelScope) -> None:
+    async def _hooks(self, drain: Drain) -> None:
+        async with asyncio.TaskGroup() as group:
+            for call in self._conductor.drain_calls:
+                group.create_task(self._hook(call, drain))
+
+    async def _forced_and_deregistered(self, drain: Drain) -> None:
         await self._forced.wait()
         await drain.deregistered()
-        scope.cancel()
 
     async def _hook(self, call: Call, drain: Drain) -> None:
         outcome = await call(life=self._conductor.life, drain=drain)
@@ -241,7 +249,10 @@ class Departure:
             if not await self._by(self._main_over.wait(), lambda: timetable.cancel_until):
                 self.report.cut_off.append("main, which did not end when it was cancelled")
                 self.report.stuck_at = conductor.guest.stack()
-        await self._by(conductor.traffic.nothing_in_flight(), lambda: timetable.main_until)
+        await self._by(
+            conductor.traffic.nothing_in_flight(),
+            lambda: timetable.began if self.report.forced else timetable.main_until,
+        )
         if left := conductor.traffic.in_flight:
             self.report.cut_off.append(f"{left} in flight")
         conductor.services.withdraw()
@@ -266,17 +277,25 @@ class Departure:
 
     async def _by(self, work: Awaitable[Any], until: Callable[[], float]) -> bool:
         """Await something until a time of the timetable; False if that time came first."""
-        with anyio.CancelScope(deadline=until()) as scope:
-            self._planned[scope] = until
-            try:
-                await work
-            finally:
-                del self._planned[scope]
-        return not scope.cancelled_caught
+        done = False
+        timer = asyncio.timeout_at(_when(until))
+        try:
+            async with timer:
+                self._planned[timer] = until
+                try:
+                    await work
+                    done = True
+                finally:
+                    del self._planned[timer]
+        except TimeoutError:
+            if not timer.expired():
+                raise
+        return done
 
     def _replan(self) -> None:
-        for scope, until in self._planned.items():
-            scope.deadline = until()
+        for timer, until in self._planned.items():
+            if not timer.expired():
+                timer.reschedule(_when(until))
         self._conductor.traffic.nudge()
         if self.drain is not None:
             self.on_plan(self.drain.timetable)
@@ -340,3 +359,8 @@ class Departure:
             "steps": dict(self.report.steps),
             "disturbed_by": self._conductor.traffic.last_disturbers(),
         }
+
+
+def _when(until: Callable[[], float]) -> float | None:
+    deadline = until()
+    return None if math.isinf(deadline) else deadline

@@ -13,6 +13,7 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import inspect
 import os
 import sys
@@ -21,6 +22,7 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from types import TracebackType
 from typing import Any, Final
 
 from lifecycle.backoff import until_done
@@ -34,6 +36,7 @@ from lifecycle.signals import Signals, at_terminal
 
 Main = Callable[..., Awaitable[Any]]
 
+_OUR_FOLDER: Final = os.path.dirname(__file__) + os.sep
 TEARDOWN: Final = 0.3
 """Seconds for tasks that main has left behind."""
 USAGE: Final = 2
@@ -227,6 +230,8 @@ class Host:
                 self._someone_leaves(leaving)
 
     def _someone_leaves(self, leaving: BaseException) -> None:
+        if self._loop is not None:
+            _know_of(leaving, self._loop)
         if not self.life.draining:
             self._failed = _code_of(leaving)
         self._cancel()
@@ -253,7 +258,7 @@ class Host:
         cause = "main returned"
         code: int = 0
         try:
-            value = await (main(self.life) if self._takes_life else main())
+            value = await _awaitable(main(self.life) if self._takes_life else main())
         except asyncio.CancelledError:
             cause = "main was cancelled"
             code = 0 if self._cancelled else 1
@@ -315,6 +320,12 @@ class Host:
                     hint="work in flight is waited for if it is counted: put "
                     "lifecycle.asgi.Middleware around the app, or use track()",
                 )
+
+
+def _awaitable(given: Any) -> Awaitable[Any]:
+    if not inspect.isawaitable(given):
+        raise TypeError(f"main must be an async function (`async def`): it returned {given!r}")
+    return given
 
 
 async def until_listening(port: int) -> None:
@@ -440,6 +451,40 @@ def _code_of(leaving: BaseException) -> int:
     return 1
 
 
+def _know_of(leaving: BaseException, loop: asyncio.AbstractEventLoop) -> None:
+    """Have the loop not complain that nobody retrieved it from the task that raised it."""
+    handle = loop.get_exception_handler()
+
+    def complain(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if context.get("exception") is leaving:
+            return
+        if handle is None:
+            loop.default_exception_handler(context)
+        else:
+            handle(loop, context)
+
+    loop.set_exception_handler(complain)
+
+
 def _show(error: BaseException) -> None:
-    own = error.__traceback__.tb_next if error.__traceback__ is not None else None
-    sys.excepthook(type(error), error.with_traceback(own), own)
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        link.__traceback__ = _without_ours(link.__traceback__)
+        link = link.__cause__ or link.__context__
+    sys.excepthook(type(error), error, error.__traceback__)
+
+
+def _without_ours(frames: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without our frames, and those through which our threads hand errors on."""
+    foreign = []
+    while frames is not None:
+        filename = frames.tb_frame.f_code.co_filename
+        if not filename.startswith(_OUR_FOLDER) and filename != concurrent.futures._base.__file__:
+            foreign.append(frames)
+        frames = frames.tb_next
+    kept: TracebackType | None = None
+    for each in reversed(foreign):
+        kept = TracebackType(kept, each.tb_frame, each.tb_lasti, each.tb_lineno)
+    return kept

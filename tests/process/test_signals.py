@@ -201,7 +201,8 @@ class TestTwice:
         app.signal(SIGTERM)
         assert_left(app, 1, "failed")
 
-        assert time.monotonic() - at < 0.3 + 1.0 + 1.0
+        assert time.monotonic() - at < 0.6 + 1.0
+        assert app.events("drain report")[0]["steps"]["close"] < 0.6 + 0.3
         assert app.record("deregister")
 
     def test_forces_although_a_registry_hangs(self, start):

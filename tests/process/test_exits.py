@@ -1,0 +1,480 @@
+"""How a main may end: its exit code, its final state, and what is left on stderr."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+
+from tests.process.kit import GRACE, RECORDED, assert_left, wait_for
+
+SIGTERM = signal.SIGTERM
+
+# A service is exported, so that every one of these must deregister it.
+MAIN = """
+import asyncio, os, sys, threading, time, lifecycle
+
+async def main(life):
+    life.export("orders", port=int(os.environ["PORT"]))
+    await life.ready()
+{body}
+
+lifecycle.run(main)
+"""
+
+UNMODIFIED = """
+import asyncio, os, sys, threading, time, lifecycle
+
+async def main():
+    print("up", flush=True)
+{body}
+
+lifecycle.run(main)
+"""
+
+
+def with_main(*lines):
+    return MAIN.format(body="\n".join(f"    {line}" for line in lines))
+
+
+def unmodified(*lines):
+    return UNMODIFIED.format(body="\n".join(f"    {line}" for line in lines))
+
+
+def up(app):
+    wait_for(lambda: "up" in app.stdout, 10, "main")
+
+
+class TestByItself:
+    """Main ends before anybody asked it to."""
+
+    def test_returns_early(self, start):
+        """Who returns is deregistered, and skips settle and quiet."""
+        app = start(
+            with_main("return"),
+            env=RECORDED | {"LIFECYCLE_SETTLE": "20", "LIFECYCLE_GRACE_PERIOD": "30"},
+        )
+
+        assert_left(app, 0)
+
+        assert app.record("deregister")
+
+    @pytest.mark.parametrize(("value", "code"), [("3", 3), ("0", 0), ("True", 0), ("'x'", 0)])
+    def test_returns(self, start, value, code):
+        """An int is the exit code; any other value is none."""
+        app = start(with_main(f"return {value}"), env=RECORDED)
+
+        assert_left(app, code, "failed" if code else "stopped")
+
+    def test_raises(self, start):
+        """The traceback is the app's own, complete, and without our frames: exit code 1."""
+        app = start(with_main("def inner(): raise ValueError('no luck')", "inner()"), env=RECORDED)
+
+        assert_left(app, 1, "failed")
+
+        assert app.stderr.count("Traceback (most recent call last):") == 1
+        assert "ValueError: no luck" in app.stderr
+        assert ", in main\n" in app.stderr
+        assert ", in inner\n" in app.stderr
+        assert app.record("deregister")
+
+    def test_raises_with_a_cause(self, start):
+        """A chain of causes is shown whole."""
+        app = start(
+            with_main("try: {}['a']", "except KeyError as e: raise ValueError('no') from e"),
+            env=RECORDED,
+        )
+
+        assert_left(app, 1, "failed")
+
+        assert "KeyError: 'a'" in app.stderr
+        assert "direct cause" in app.stderr
+
+    def test_raises_from_our_call(self, start):
+        """What one of our methods raises is shown at the app's line, not at ours."""
+        app = start(with_main("life.offline('nobody')"), env=RECORDED)
+
+        assert_left(app, 1, "failed")
+
+        assert "ServiceNotFound: no service matches 'nobody'" in app.stderr
+        assert "life.offline('nobody')" in app.stderr
+
+    def test_raises_at_once(self, start):
+        """Who raises before anything was declared still goes through DRAINING."""
+        app = start(unmodified("raise ValueError('no luck')"), env=RECORDED)
+
+        assert_left(app, 1, "failed")
+
+        assert "ValueError: no luck" in app.stderr
+
+    @pytest.mark.parametrize(
+        ("argument", "code", "said"),
+        [("7", 7, ""), ("'that was it'", 1, "that was it\n"), ("", 0, "")],
+    )
+    def test_system_exit(self, start, argument, code, said):
+        """`sys.exit` means what it always means."""
+        app = start(with_main(f"sys.exit({argument})"), env=RECORDED)
+
+        assert_left(app, code, "failed" if code else "stopped")
+
+        assert app.stderr == said
+
+    def test_system_exit_in_a_task(self, start):
+        """`sys.exit` in another task ends the app too, with its code."""
+        app = start(
+            with_main(
+                "async def other(): sys.exit(7)",
+                "task = asyncio.create_task(other())",
+                "await asyncio.sleep(60)",
+            ),
+            env=RECORDED,
+        )
+
+        assert_left(app, 7, "failed")
+
+        assert "Traceback" not in app.stderr
+
+    def test_system_exit_in_a_callback(self, start):
+        """`sys.exit` in a callback of the loop ends the app too, with its code."""
+        app = start(
+            unmodified(
+                "asyncio.get_running_loop().call_later(0.2, sys.exit, 7)", "await asyncio.sleep(60)"
+            ),
+            env=RECORDED,
+        )
+
+        assert_left(app, 7, "failed")
+
+    def test_cancels_itself(self, start):
+        """A main that was cancelled by nobody of ours has failed."""
+        app = start(
+            with_main("asyncio.current_task().cancel()", "await asyncio.sleep(60)"), env=RECORDED
+        )
+
+        assert_left(app, 1, "failed")
+
+    def test_job_done(self, start):
+        """A job that comes to its end: exit code 0."""
+        app = start(unmodified("await asyncio.sleep(0.3)"), env=RECORDED)
+
+        assert_left(app, 0)
+
+    def test_leaves_tasks_behind(self, start):
+        """Tasks that main leaves behind are cancelled, and have time to clean up."""
+        app = start(
+            with_main(
+                "async def other():",
+                "    try: await asyncio.sleep(60)",
+                "    finally:",
+                "        await asyncio.sleep(0.05)",
+                "        print('cleaned up', flush=True)",
+                "main.task = asyncio.create_task(other())",
+                "await asyncio.sleep(0)",
+            ),
+            env=RECORDED,
+        )
+
+        assert_left(app, 0)
+
+        assert "cleaned up" in app.stdout
+
+    def test_runs_on_after_run(self, start):
+        """What stands after `run()` is executed."""
+        app = start(with_main("return") + "print('after')\n", env=RECORDED)
+
+        assert_left(app, 0)
+
+        assert "after" in app.stdout
+
+
+class TestAsked:
+    """Main is asked to end, and does as it likes."""
+
+    def test_job_interrupted(self, start):
+        """An unmodified main without services that a drain had to cancel: 143, its finally ran."""
+        app = start(
+            unmodified("try: await asyncio.sleep(60)", "finally: print('finally', flush=True)"),
+            env=RECORDED,
+        )
+        app.wait_state("ready")
+
+        app.signal(SIGTERM)
+        assert_left(app, 143)
+
+        assert "finally" in app.stdout
+
+    def test_job_that_handles_it(self, start):
+        """A job that ends in its own way when it is cancelled has its own exit code."""
+        app = start(
+            unmodified("try: await asyncio.sleep(60)", "except asyncio.CancelledError: return 5"),
+            env=RECORDED,
+        )
+        app.wait_state("ready")
+
+        app.signal(SIGTERM)
+        assert_left(app, 5, "failed")
+
+    @pytest.mark.parametrize("source", [with_main, unmodified])
+    def test_ignores_cancellation(self, start, source):
+        """Who ignores its cancellation is left inside the grace period: 124."""
+        app = start(
+            source(
+                "while True:",
+                "    try: await asyncio.sleep(60)",
+                "    except asyncio.CancelledError: pass",
+            ),
+            env=RECORDED,
+        )
+        app.wait_state("ready")
+
+        at = app.signal(SIGTERM)
+        assert_left(app, 124, "failed")
+
+        assert time.monotonic() - at < GRACE
+
+    @pytest.mark.parametrize("last", ["await asyncio.sleep(60)", "time.sleep(60)"])
+    @pytest.mark.parametrize("source", [with_main, unmodified])
+    def test_hangs_in_cleanup(self, start, source, last):
+        """Who hangs in its cleanup is left inside the grace period: 124, and where it hung."""
+        app = start(
+            source("try: await asyncio.sleep(60)", f"finally: {last}"),
+            env=RECORDED,
+        )
+        app.wait_state("ready")
+
+        at = app.signal(SIGTERM)
+        assert_left(app, 124, "failed")
+
+        assert time.monotonic() - at < GRACE
+        assert 'event="drain report"' in app.stderr
+        if "time" in last:
+            assert ".py:" in app.events("drain report")[0]["stuck_at"][-1]
+
+    def test_never_drained(self, start):
+        """A main with the handle that never looks at it is cancelled when its time is over."""
+        app = start(with_main("await asyncio.sleep(60)"), env=RECORDED)
+        app.wait_state("ready")
+
+        at = app.signal(SIGTERM)
+        assert_left(app, 124, "failed")
+
+        assert time.monotonic() - at < GRACE
+
+    @pytest.mark.parametrize("daemon", [True, False])
+    def test_thread_hangs(self, start, daemon):
+        """A thread that hangs keeps the process no longer than the grace period."""
+        app = start(
+            with_main(
+                f"threading.Thread(target=time.sleep, args=(60,), daemon={daemon}).start()",
+                "await life.drained()",
+            ),
+            env=RECORDED,
+        )
+        app.wait_state("ready")
+
+        at = app.signal(SIGTERM)
+        assert_left(app, 0 if daemon else 124)
+
+        assert time.monotonic() - at < GRACE
+
+    def test_executor_hangs(self, start):
+        """Work in the loop's executor that hangs keeps the process no longer either."""
+        app = start(
+            with_main(
+                "work = asyncio.get_running_loop().run_in_executor(None, time.sleep, 60)",
+                "await life.drained()",
+            ),
+            env=RECORDED,
+        )
+        app.wait_state("ready")
+
+        at = app.signal(SIGTERM)
+        assert_left(app, 124)
+
+        assert time.monotonic() - at < GRACE
+
+    def test_work_cut_off(self, start):
+        """Work in flight that does not end in time is cut off: 124, and the report says so."""
+        app = start(
+            with_main(
+                "async def work():",
+                "    with life.track(): await asyncio.sleep(60)",
+                "task = asyncio.create_task(work())",
+                "await life.drained()",
+            ),
+            env=RECORDED,
+        )
+        app.wait_state("ready")
+
+        at = app.signal(SIGTERM)
+        assert_left(app, 124, "failed")
+
+        assert time.monotonic() - at < GRACE
+        assert app.events("drain report")[0]["cut_off"] == ["1 in flight"]
+
+    def test_never_quiet(self, start):
+        """A deadline that comes with nothing in flight has cut nothing off: 0."""
+        app = start(
+            with_main(
+                "async def work():",
+                "    while True:",
+                "        with life.track(): await asyncio.sleep(0)",
+                "        await asyncio.sleep(0.05)",
+                "task = asyncio.create_task(work())",
+                "await life.drained()",
+            ),
+            env=RECORDED,
+        )
+        app.wait_state("ready")
+
+        at = app.signal(SIGTERM)
+        assert_left(app, 0)
+
+        assert 1.4 < time.monotonic() - at < GRACE
+
+    def test_returns_while_work_is_in_flight(self, start):
+        """Main returned at T0, a tracked task goes on: it is waited for, not cut off."""
+        app = start(
+            with_main(
+                "async def work():",
+                "    with life.track(): await asyncio.sleep(1)",
+                "    print('done', flush=True)",
+                "main.task = asyncio.create_task(work())",
+                "await life.reached(lifecycle.State.DRAINING)",
+            ),
+            env=RECORDED,
+        )
+        app.wait_state("ready")
+
+        app.signal(SIGTERM)
+        assert_left(app, 0)
+
+        assert "done" in app.stdout
+
+    def test_loses_a_race_with_draining(self, start):
+        """`export` after T0 raises Draining; a main that lets it through leaves with 0."""
+        app = start(
+            with_main("await life.reached(lifecycle.State.DRAINING)", "life.export('late')"),
+            env=RECORDED,
+        )
+        app.wait_state("ready")
+
+        app.signal(SIGTERM)
+        assert_left(app, 0)
+
+
+class TestNoMain:
+    """What `run` does not take."""
+
+    def test_coroutine(self, start):
+        """A coroutine object is a TypeError that says what to write."""
+        app = start("import lifecycle\nasync def main(life): pass\nlifecycle.run(main(None))\n")
+
+        assert app.wait() == 1
+        assert "lifecycle.run(main)" in app.stderr.splitlines()[-1]
+        assert "never awaited" not in app.stderr
+
+    def test_plain_function(self, start):
+        """A function that is not async is told what it should be."""
+        app = start(
+            "import lifecycle\ndef main(life):\n    print('ran')\nlifecycle.run(main)\n",
+            env=RECORDED,
+        )
+
+        assert app.wait() == 1
+        assert "async" in app.stderr
+        assert "'await' expression" not in app.stderr
+
+    def test_two_arguments(self, start):
+        """One argument or none."""
+        app = start("import lifecycle\nasync def main(a, b): pass\nlifecycle.run(main)\n")
+
+        assert app.wait() == 1
+        assert "main takes one argument (the Lifecycle) or none, not a, b" in app.stderr
+
+    @pytest.mark.parametrize(
+        "main",
+        ["functools.partial(main, 5)", "Main()", "Main().method", "lambda life: main(5, life)"],
+    )
+    def test_callables(self, start, main):
+        """Whatever gives an awaitable when it is called is a main."""
+        app = start(
+            f"""
+import functools, lifecycle
+
+async def main(number, life):
+    await life.ready()
+
+class Main:
+    async def __call__(self, life):
+        await life.ready()
+    async def method(self, life):
+        await life.ready()
+
+lifecycle.run({main})
+""",
+            env=RECORDED,
+        )
+
+        assert_left(app, 0)
+
+        assert "ready" in [each["after"] for each in app.record()]
+
+
+REFUSING = """
+import asyncio, os, lifecycle
+
+class Refusing(lifecycle.Registry):
+    name = "refusing"
+    async def register(self, instance):
+        raise lifecycle.RegistrationRefused("not you")
+    async def deregister(self, instance): pass
+    async def keep(self, instance): return ""
+
+class Plugin:
+    @lifecycle.hookimpl
+    def lifecycle_registries(self):
+        return Refusing()
+"""
+
+
+class TestRefused:
+    def test_ready_raises(self, start):
+        """A refusal makes `ready()` raise: exit code 1, deregistered from where it was taken."""
+        app = start(
+            REFUSING
+            + """
+async def main(life):
+    life.export("orders", port=int(os.environ["PORT"]))
+    await life.ready()
+
+lifecycle.run(main, plugins=[Plugin()])
+""",
+            env=RECORDED,
+        )
+
+        assert_left(app, 1, "failed")
+
+        assert "RegistrationRefused: not you" in app.stderr
+        assert app.stderr.count("Traceback") == 1
+
+    def test_unmodified(self, start):
+        """An unmodified main is drained and cancelled when its service is refused: 1."""
+        app = start(
+            REFUSING
+            + """
+async def main():
+    server = await asyncio.start_server(lambda r, w: w.close(), "127.0.0.1", int(os.environ["PORT"]))
+    await server.serve_forever()
+
+config = lifecycle.Config(services=(f"orders:{os.environ['PORT']}",))
+lifecycle.run(main, config=config, plugins=[Plugin()])
+""",
+            env=RECORDED,
+        )
+
+        assert_left(app, 1, "failed")
+
+        assert "Traceback" not in app.stderr
+        assert "not you" in app.record("transition")[-2]["cause"]
