@@ -1,0 +1,44 @@
+"""Leaving: GOAWAY to kept connections when the settle time is over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from grpc_health.v1 import health_pb2_grpc
+
+import lifecycle
+from lifecycle_grpc.health import Health
+
+
+def attach(server: Any, life: lifecycle.Lifecycle) -> Health:
+    """
+    Put a grpc.aio server under the lifecycle; before `server.start()`.
+
+    Adds the health service. In a drain, once consumers have had `settle` seconds to
+    notice, the server is stopped gracefully: clients of kept connections are sent
+    elsewhere with GOAWAY, calls under way are finished. grpc cannot send GOAWAY and go
+    on listening, so this is the one server whose listener closes when settle is over.
+
+    Args:
+        server: From `grpc.aio.server(...)`, with an `Interceptor` among its interceptors.
+        life: The lifecycle.
+
+    Returns:
+        The health service that was added.
+    """
+    health = Health(life)
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    life.use(health, name="grpc-health")
+    life.use(_Stop(server), name="grpc")
+    return health
+
+
+class _Stop:
+    def __init__(self, server: Any) -> None:
+        self._server = server
+
+    @lifecycle.hookimpl
+    async def lifecycle_drain(self, drain: lifecycle.Drain) -> None:
+        """Stop when consumers have noticed; returns when the last call is finished."""
+        await drain.settled()
+        await self._server.stop(drain.time_left())

@@ -1,0 +1,208 @@
+"""
+The memory cgroups of this process, v1 and v2, as far up as they can be seen.
+
+Rules of this file:
+
+1. Where the kernel says: `/proc/self/cgroup` has the path, `/proc/self/mountinfo` the mount.
+   On a hybrid system the memory controller is in v1, and the v2 tree has the pressure.
+2. In a container the path may be relative to another root than the mount's: then what is
+   mounted is the container's own.
+3. Use is the working set, usage − inactive_file, as the kubelet computes it.
+4. The whole way up counts, because the kernel kills at the first limit that is reached.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+
+class Level(NamedTuple):
+    """One cgroup: its name, working set and limit in bytes, limit None if it has none."""
+
+    name: str
+    working_set: int
+    limit: int | None
+
+
+class Pressure(NamedTuple):
+    """PSI: percent of the last 10 s in which some, or all, tasks waited for memory."""
+
+    some: float
+    full: float
+    of_node: bool
+
+
+class Mount(NamedTuple):
+    """A mounted cgroup tree: which part of it, and where."""
+
+    root: str
+    point: str
+
+
+class Cgroups:
+    """
+    What the kernel says about this process.
+
+    Args:
+        root: The folder that stands for `/`.
+    """
+
+    def __init__(self, root: str = "/") -> None:
+        self._root = root
+
+    def paths(self) -> dict[str, str]:
+        """Return the cgroup path for `memory` (v1) and `` (v2), as far as there are such."""
+        lines = (line.split(":", 2) for line in self._lines("proc/self/cgroup"))
+        found = ((controllers, path) for _, controllers, path in lines)
+        return {
+            name: path
+            for controllers, path in found
+            for name in controllers.split(",")
+            if name in {"", "memory"}
+        }
+
+    def all_paths(self) -> list[str]:
+        """Return every path in which a pod may be recognised: the cgroups', the mounts' roots."""
+        mounts = [root for _, root, _ in self._mounts()]
+        return [line.split(":", 2)[2] for line in self._lines("proc/self/cgroup")] + mounts
+
+    def levels(self) -> list[Level]:
+        """Return this process's memory cgroups, its own first; empty if none can be seen."""
+        paths = self.paths()
+        if "memory" in paths:
+            levels = self._levels("memory", paths["memory"], _V1)
+            if levels:
+                return levels
+        return self._levels("", paths[""], _V2) if "" in paths else []
+
+    def pressure(self) -> Pressure | None:
+        """Return the pressure in this container, else the node's; None if the kernel tells none."""
+        mount, path = self._mount(""), self.paths().get("")
+        if mount is not None and path is not None:
+            _, folder = next(self._folders(mount, path))
+            # The root of the tree, whose pressure is the node's, has no cgroup.events.
+            own = os.path.exists(os.path.join(folder, "cgroup.events"))
+            if own and (found := self._read_pressure(os.path.join(folder, "memory.pressure"))):
+                return Pressure(*found, of_node=False)
+        found = self._read_pressure(self._path("proc/pressure/memory"))
+        return Pressure(*found, of_node=True) if found else None
+
+    def node_memory(self) -> int | None:
+        """Return the node's MemTotal in bytes."""
+        for line in self._lines("proc/meminfo"):
+            name, _, value = line.partition(":")
+            if name == "MemTotal":
+                return int(value.split()[0]) * 1024
+        return None
+
+    def oom_score_adj(self) -> int | None:
+        """Return what the kubelet (or somebody else) has set for the OOM killer."""
+        return _number(self._path("proc/self/oom_score_adj"))
+
+    def _levels(self, controller: str, path: str, files: _Files) -> list[Level]:
+        mount = self._mount(controller)
+        if mount is None:
+            return []
+        levels = []
+        for name, folder in self._folders(mount, path):
+            usage = _number(os.path.join(folder, files.usage))
+            if usage is None:  # the root of v2
+                continue
+            stat = _stat(os.path.join(folder, "memory.stat"))
+            own = _number(os.path.join(folder, files.limit))
+            # v1 tells here what an ancestor beyond the mount allows.
+            limits = [n for n in (own, stat.get("hierarchical_memory_limit")) if n is not None]
+            levels.append(
+                Level(
+                    name,
+                    max(0, usage - stat.get(files.inactive, 0)),
+                    min(limits, default=None),
+                )
+            )
+        return levels
+
+    def _folders(self, mount: Mount, path: str) -> Iterator[tuple[str, str]]:
+        """Yield the name and folder of each cgroup, from this process's own up to the mount."""
+        top = self._path(mount.point)
+        inside = _inside(mount.root, path)
+        if not os.path.isdir(os.path.join(top, inside)):
+            inside = ""
+        while inside:
+            yield inside, os.path.join(top, inside)
+            inside = os.path.dirname(inside)
+        yield "/", top
+
+    def _mount(self, controller: str) -> Mount | None:
+        found = (Mount(root, point) for name, root, point in self._mounts() if name == controller)
+        return next(found, None)
+
+    def _mounts(self) -> Iterator[tuple[str, str, str]]:
+        for line in self._lines("proc/self/mountinfo"):
+            before, _, after = line.partition(" - ")
+            fields, (kind, _, options) = before.split(), after.split(maxsplit=2)
+            root, point = _unescaped(fields[3]), _unescaped(fields[4])
+            if kind == "cgroup2":
+                yield "", root, point
+            elif kind == "cgroup":
+                for name in options.split(","):
+                    yield name, root, point
+
+    def _path(self, path: str) -> str:
+        return os.path.join(self._root, path.lstrip("/"))
+
+    def _lines(self, path: str) -> list[str]:
+        return _text(self._path(path)).splitlines()
+
+    @staticmethod
+    def _read_pressure(path: str) -> tuple[float, float] | None:
+        found = dict(re.findall(r"^(some|full) avg10=([\d.]+)", _text(path), re.MULTILINE))
+        return (float(found["some"]), float(found.get("full", 0))) if "some" in found else None
+
+
+class _Files(NamedTuple):
+    usage: str
+    limit: str
+    inactive: str
+
+
+_V1 = _Files("memory.usage_in_bytes", "memory.limit_in_bytes", "total_inactive_file")
+_V2 = _Files("memory.current", "memory.max", "inactive_file")
+
+
+def _inside(root: str, path: str) -> str:
+    """Return the path below the mount; empty if what is mounted is all there is to see."""
+    parts = path.strip("/").split("/")
+    if ".." in parts:  # another cgroup namespace's view
+        return ""
+    if root == "/":
+        return path.strip("/")
+    if path == root or path.startswith(root + "/"):
+        return path[len(root) :].strip("/")
+    return ""
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), text)
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:  # not there, or PSI compiled in and switched off
+        return ""
+
+
+def _number(path: str) -> int | None:
+    try:
+        return int(_text(path))
+    except ValueError:  # `max`, or nothing there
+        return None
+
+
+def _stat(path: str) -> dict[str, int]:
+    lines = (line.split() for line in _text(path).splitlines())
+    return {words[0]: int(words[1]) for words in lines if len(words) == 2}

@@ -1,0 +1,161 @@
+"""
+`http`: ready while GET on a URL answers 2xx.
+
+The standard library's `http.client` in a worker thread: one request without redirects,
+proxies, cookies or a pool needs no more, and a probe must not bring a client of ten
+megabytes into everybody's image.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+import lifecycle
+from lifecycle_probes.network import explain
+from lifecycle_probes.options import check_range, is_host, read_targets, time_for_checks
+from lifecycle_probes.side_by_side import SideBySide
+
+if TYPE_CHECKING:
+    import ssl
+    from http.client import HTTPConnection
+
+
+class Url(NamedTuple):
+    """What to GET, and what the verdict calls it."""
+
+    name: str
+    host: str
+    port: int | None
+    path: str
+    tls: bool
+
+
+@dataclass(frozen=True)
+class HttpOptions:
+    """
+    `LIFECYCLE_HTTP_*`.
+
+    Raises:
+        ValueError: One is no http(s) URL or `NAME=URL`, or the timeout is out of range.
+    """
+
+    urls: tuple[str, ...] = field(
+        default=(), metadata={"describe": "URL or NAME=URL, several with commas"}, repr=False
+    )
+    timeout: float = field(default=0.5, metadata={"describe": "seconds for all of them"})
+
+    def __post_init__(self) -> None:
+        check_range("timeout", self.timeout, 0.01, 60, "seconds")
+        read_targets("urls", self.urls, read_url)
+
+
+class HttpProbe:
+    """The plugin."""
+
+    def __init__(self) -> None:
+        self._checks = SideBySide(
+            self._get, lambda url: url.name, hanging="the resolver or the server hangs"
+        )
+
+    @lifecycle.hookimpl
+    def lifecycle_options(self) -> type[HttpOptions]:
+        """Give the options."""
+        return HttpOptions
+
+    @lifecycle.hookimpl
+    def lifecycle_readiness(self, life: lifecycle.Lifecycle) -> list[lifecycle.ProbeResult]:
+        """GET every URL, side by side."""
+        options = life.config.options(HttpOptions)
+        if not options.urls:
+            return []
+        read = read_targets("urls", options.urls, read_url)
+        urls = [url._replace(name=name) for name, url in read.items()]
+        return self._checks.results(
+            urls, time_for_checks(options.timeout, life.config.probe_timeout)
+        )
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        import ssl
+
+        return ssl.create_default_context()
+
+    def _connection(self, url: Url, timeout: float) -> HTTPConnection:
+        from http.client import HTTPConnection, HTTPSConnection
+
+        if url.tls:
+            return HTTPSConnection(url.host, url.port, timeout=timeout, context=self._tls)
+        return HTTPConnection(url.host, url.port, timeout=timeout)
+
+    def _get(self, url: Url, timeout: float) -> lifecycle.ProbeResult:
+        from http.client import HTTPException, RemoteDisconnected
+
+        started_at = time.monotonic()
+        connection = self._connection(url, timeout)
+        headers = {"User-Agent": "lifecycle-probes", "Accept": "*/*", "Connection": "close"}
+        try:
+            connection.request("GET", url.path, headers=headers)
+            response = connection.getresponse()
+            status, location = response.status, response.headers.get("Location", "")
+        except RemoteDisconnected:
+            words = "it hung up without an answer: is it starting, is this its HTTP port?"
+            return lifecycle.ProbeResult(False, f"GET: {words}", url.name)
+        except HTTPException as error:
+            words = f"its answer is no HTTP ({type(error).__name__}): is the port right?"
+            return lifecycle.ProbeResult(False, f"GET: {words}", url.name)
+        except OSError as error:
+            return lifecycle.ProbeResult(False, f"GET: {explain(error)}", url.name)
+        finally:
+            connection.close()
+        if 200 <= status < 300:
+            ms = (time.monotonic() - started_at) * 1000
+            return lifecycle.ProbeResult(True, f"GET answered {status} in {ms:.0f} ms", url.name)
+        return lifecycle.ProbeResult(False, f"GET answered {_words(status, location)}", url.name)
+
+
+def read_url(text: str) -> tuple[str, Url]:
+    """
+    Read an http or https URL. Its name leaves the query out: names are seen by everybody.
+
+    Raises:
+        ValueError: It is none, or carries a user or a password.
+    """
+    wanted = "must be http://HOST[:PORT][/PATH] or https://…, or NAME=URL"
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError as wrong:
+        raise ValueError(f"a URL is wrong ({wrong}): {wanted}") from None
+    if "@" in parts.netloc:
+        raise ValueError("a URL carries a user or password: name a path that needs none")
+    printable = text.isascii() and text.isprintable() and " " not in text
+    if (
+        parts.scheme not in {"http", "https"}
+        or not host
+        or not is_host(host)
+        or port == 0
+        or not printable
+    ):
+        shown = text.partition("?")[0]
+        raise ValueError(f"{shown!r}: {wanted}")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    name = parts.netloc + (parts.path if parts.path != "/" else "")
+    return name, Url(name, host, port, path, parts.scheme == "https")
+
+
+def _words(status: int, location: str) -> str:
+    from http.client import responses
+
+    said = f"{status} {responses.get(status, '')}".rstrip()
+    if 300 <= status < 400:
+        to = urlsplit(location)._replace(query="", fragment="").geturl()[:200] or "nowhere"
+        return f"{said}, a redirect to {to}, which is not followed: name the URL that answers 2xx"
+    if status in {401, 403}:
+        return f"{said}: it wants credentials; name a path that needs none"
+    if status >= 500:
+        return f"{said}: it is there, and says that it cannot serve"
+    return f"{said}, not 2xx: is the path right?"

@@ -1,0 +1,132 @@
+"""`memory`: ready while the container's working set is under a share of its own limit."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import lifecycle
+from lifecycle_probes.options import check_range
+
+if TYPE_CHECKING:
+    from lifecycle_probes.cgroup import Cgroups, Level, Pressure
+
+
+@dataclass(frozen=True)
+class MemoryOptions:
+    """
+    `LIFECYCLE_MEMORY_*`. Off until one of them is set.
+
+    Raises:
+        ValueError: A threshold is no percentage.
+    """
+
+    max_percent: float | None = field(
+        default=None, metadata={"describe": "percent of the limit that the working set may be"}
+    )
+    max_pressure: float | None = field(
+        default=None,
+        metadata={"describe": "percent of the last 10 s all tasks may have waited for memory"},
+    )
+
+    def __post_init__(self) -> None:
+        if self.max_percent is not None:
+            check_range("max_percent", self.max_percent, 1, 100, "percent")
+        if self.max_pressure is not None:
+            check_range("max_pressure", self.max_pressure, 0, 100, "percent")
+
+
+class MemoryProbe:
+    """
+    The plugin.
+
+    Args:
+        root: The folder that stands for `/`: `/proc` and the cgroup mounts are below it.
+        environ: Where Kubernetes shows that this is a pod.
+    """
+
+    def __init__(self, root: str = "/", environ: Mapping[str, str] = os.environ) -> None:
+        self._root = root
+        self._in_pod = "KUBERNETES_SERVICE_HOST" in environ
+
+    @lifecycle.hookimpl
+    def lifecycle_options(self) -> type[MemoryOptions]:
+        """Give the options."""
+        return MemoryOptions
+
+    @lifecycle.hookimpl
+    def lifecycle_readiness(self, life: lifecycle.Lifecycle) -> list[lifecycle.ProbeResult]:
+        """Compare the working set with the limit, and the pressure with its own."""
+        options = life.config.options(MemoryOptions)
+        if options.max_percent is None and options.max_pressure is None:
+            return []
+        return [self.look(options)]
+
+    def look(self, options: MemoryOptions) -> lifecycle.ProbeResult:
+        """Look at everything the kernel says, and judge it."""
+        from lifecycle_probes.cgroup import Cgroups  # who does not use it must not pay for it
+
+        cgroups = Cgroups(self._root)
+        use_ok, use = self._use(cgroups, options.max_percent)
+        pressure_ok, pressure = _judge_pressure(cgroups.pressure(), options.max_pressure)
+        reason = "; ".join(filter(None, (use, pressure, self._eviction(cgroups))))
+        return lifecycle.ProbeResult(use_ok and pressure_ok, reason)
+
+    def _use(self, cgroups: Cgroups, allowed: float | None) -> tuple[bool, str]:
+        levels, node = cgroups.levels(), cgroups.node_memory()
+        if not levels or node is None:
+            return True, "not measured: no memory cgroup is to be seen here"
+        return judge_use(levels, node, allowed)
+
+    def _eviction(self, cgroups: Cgroups) -> str:
+        from lifecycle_probes.eviction import MEANING, class_from_paths, class_from_score
+
+        seen = class_from_paths(cgroups.all_paths())
+        if seen is None and self._in_pod:
+            seen = class_from_score(cgroups.oom_score_adj())
+        if seen is not None:
+            return f"QoS class {seen}: {MEANING[seen]}"
+        where = "it shows in neither cgroup nor oom_score_adj" if self._in_pod else "no pod"
+        return f"QoS class unknown: {where}"
+
+
+def judge_use(levels: list[Level], node: int, allowed: float | None) -> tuple[bool, str]:
+    """Judge the cgroup that is nearest to its limit; without any limit, the node's memory is one."""
+    from lifecycle_probes.quantities import show_bytes
+
+    # v1 writes "no limit" as a number beyond any memory.
+    limited = [(e, e.limit) for e in levels if e.limit is not None and 0 < e.limit < node]
+    if limited:
+        level, limit = max(limited, key=lambda each: each[0].working_set / each[1])
+        of = f"the limit {show_bytes(limit)}"
+        if level is not levels[0]:
+            of += f" of the cgroup {level.name} above"
+        advice = (
+            "at 100 % the kernel kills the container; raise its memory limit, or find what grows"
+        )
+    else:
+        level, limit = levels[0], node
+        of = f"the node's {show_bytes(node)}, as no memory limit is set"
+        advice = "set a memory limit, or find what grows"
+    percent = 100 * level.working_set / limit
+    said = f"working set {show_bytes(level.working_set)} is {percent:.1f} % of {of}"
+    if allowed is None or percent <= allowed:
+        return True, said
+    return False, f"{said}, {allowed:g} % allowed: {advice}"
+
+
+def _judge_pressure(found: Pressure | None, allowed: float | None) -> tuple[bool, str]:
+    if found is None:
+        unknown = "max_pressure is not checked: the kernel tells no memory pressure"
+        return True, unknown if allowed is not None else ""
+    whose = "the node" if found.of_node else "this container"
+    said = f"in {whose} all tasks waited for memory {found.full:g} % of the last 10 s"
+    if allowed is None:
+        return True, said
+    if found.of_node:
+        return True, f"{said} (max_pressure is not checked: the kernel tells only the node's)"
+    if found.full <= allowed:
+        return True, said
+    return False, f"{said}, {allowed:g} % allowed: it is reclaiming instead of working"

@@ -1,0 +1,115 @@
+"""
+`tcp`: ready while HOST:PORT accepts connections.
+
+Plain functions, not async ones, so that they run in a worker thread: a busy app loop
+must not make a database look dead.
+"""
+
+from __future__ import annotations
+
+import socket
+import time
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import lifecycle
+from lifecycle_probes.network import explain
+from lifecycle_probes.options import check_range, is_host, read_targets, time_for_checks
+from lifecycle_probes.side_by_side import SideBySide
+
+
+class Target(NamedTuple):
+    """Where to connect, and what the verdict calls it."""
+
+    name: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True)
+class TcpOptions:
+    """
+    `LIFECYCLE_TCP_*`.
+
+    Raises:
+        ValueError: A target is not `HOST:PORT` or `NAME=HOST:PORT`, or the timeout is out of range.
+    """
+
+    targets: tuple[str, ...] = field(
+        default=(), metadata={"describe": "HOST:PORT or NAME=HOST:PORT, several with commas"}
+    )
+    timeout: float = field(default=0.5, metadata={"describe": "seconds for all of them"})
+
+    def __post_init__(self) -> None:
+        check_range("timeout", self.timeout, 0.01, 60, "seconds")
+        read_targets("targets", self.targets, read_target)
+
+
+class TcpProbe:
+    """The plugin."""
+
+    def __init__(self) -> None:
+        self._checks = SideBySide(
+            connect, lambda target: target.name, hanging="the resolver or the network hangs"
+        )
+
+    @lifecycle.hookimpl
+    def lifecycle_options(self) -> type[TcpOptions]:
+        """Give the options."""
+        return TcpOptions
+
+    @lifecycle.hookimpl
+    def lifecycle_readiness(self, life: lifecycle.Lifecycle) -> list[lifecycle.ProbeResult]:
+        """Connect to every target, side by side."""
+        options = life.config.options(TcpOptions)
+        if not options.targets:
+            return []
+        read = read_targets("targets", options.targets, read_target)
+        targets = [Target(name, *where) for name, where in read.items()]
+        return self._checks.results(
+            targets, time_for_checks(options.timeout, life.config.probe_timeout)
+        )
+
+
+def read_target(text: str) -> tuple[str, tuple[str, int]]:
+    """
+    Read `HOST:PORT` or `[IPv6]:PORT`.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    host, _, port = text.rpartition(":")
+    bare = host.removeprefix("[").removesuffix("]")
+    bracketed = host.startswith("[") and host.endswith("]")
+    good_host = is_host(bare) and not set(bare) & set("/@[] ") and (bracketed or ":" not in bare)
+    good_port = port.isascii() and port.isdigit() and 0 < int(port) <= 65535
+    if not good_host or not good_port:
+        raise ValueError(
+            f"{text!r}: must be HOST:PORT, [IPv6]:PORT or NAME=HOST:PORT, "
+            "with a port from 1 to 65535"
+        )
+    return text, (bare, int(port))
+
+
+def connect(target: Target, timeout: float) -> lifecycle.ProbeResult:
+    """Connect to a target, to each of its addresses in turn, and hang up."""
+    started_at = time.monotonic()
+    where = f"{target.host} port {target.port}"
+    try:
+        found = socket.getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        return lifecycle.ProbeResult(False, f"{where}: {explain(error)}", target.name)
+    problems: dict[str, str] = {}
+    for tried, (family, kind, protocol, _, address) in enumerate(found):
+        left = timeout - (time.monotonic() - started_at)
+        try:
+            with socket.socket(family, kind, protocol) as connection:
+                connection.settimeout(max(0.001, left / (len(found) - tried)))
+                connection.connect(address)
+        except OSError as error:
+            problems[str(address[0])] = explain(error)
+        else:
+            ms = (time.monotonic() - started_at) * 1000
+            return lifecycle.ProbeResult(True, f"{where}: connected in {ms:.0f} ms", target.name)
+    words = "; ".join(f"{address} {problem}" for address, problem in problems.items())
+    return lifecycle.ProbeResult(False, f"{where}: {words}", target.name)
