@@ -24,7 +24,7 @@ from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.events import Event as WireEvent
-from hypercorn.events import Updated
+from hypercorn.events import RawData, Updated
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -62,6 +62,8 @@ class _Connection(TCPServer):
         if self._server.draining and scope["http_version"] == "2":
             self.go_away()
         self.is_http2 = scope["http_version"] == "2"
+        if self.idle_task._handle is not None:
+            await self.idle_task.stop()
         try:
             await self._server.app(scope, receive, send)
         finally:
@@ -84,11 +86,23 @@ class _Connection(TCPServer):
         await super()._read_data()
         # Hypercorn would keep the tasks of a client that is gone until keep_alive_timeout.
         await self.idle_task.stop()
+        # And on HTTP/2 the app would wait for ever until all it has sent has left.
+        for buffer in [*getattr(self.protocol.protocol, "stream_buffers", {}).values()]:
+            await buffer.close()
 
     async def protocol_send(self, event: WireEvent) -> None:
         if isinstance(event, Updated) and event.idle and self.reader.at_eof():
             return
         await super().protocol_send(event)
+        if isinstance(event, RawData) and not self._timed:
+            # A preface of HTTP/2, or a refused upgrade: hypercorn has stopped the clock for a
+            # request that never came.
+            await self.idle_task.restart(self._task_group, self._idle_timeout)
+
+    @property
+    def _timed(self) -> bool:
+        over = self.reader.at_eof() or self.writer.is_closing()
+        return over or self.requests > 0 or self.idle_task._handle is not None
 
     async def _idle_timeout(self) -> None:
         # Not `wait_for`: on 3.11 it swallows a cancellation that comes with the result.
@@ -151,7 +165,7 @@ class Server:
         self._config = hypercorn.config.Config()
         self._config.keep_alive_timeout = keep_alive
         self._config.include_server_header = False
-        self._config.errorlog = logger
+        self._config.errorlog = self._logger = logger
         self._config.accesslog = None
         self._context = WorkerContext(None)
         self._loop = asyncio.get_running_loop()
@@ -229,6 +243,8 @@ class Server:
         self._connections[connection] = None
         try:
             await connection
+        except Exception:
+            self._logger.debug("a connection has ended badly", exc_info=True)
         finally:
             self._connections.pop(connection, None)
 
