@@ -10,11 +10,13 @@ and names what is stale. It needs the package and nothing else.
 from __future__ import annotations
 
 import argparse
+import ast
 import dataclasses
 import inspect
 import os
 import re
 import sys
+import tomllib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -231,11 +233,33 @@ def _members(owner: str, cls: type) -> str:
     return "\n".join(parts)
 
 
+def layers() -> str:
+    """Document the layers as import-linter holds them."""
+    pyproject = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = pyproject["tool"]["importlinter"]["contracts"]
+    lines = next(each["layers"] for each in contracts if each["type"] == "layers")
+    return "```text\n" + "\n".join(line.replace("lifecycle.", "") for line in lines) + "\n```\n"
+
+
+def files() -> str:
+    """Document every file by the first line of its docstring."""
+    package = HERE.parent / "lifecycle"
+    rows = []
+    for path in sorted(package.rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        if path.name != "__main__.py":
+            head = (ast.get_docstring(tree) or "").partition("\n\n")[0]
+            rows.append((f"`{path.relative_to(package)}`", " ".join(head.split())))
+    return table("file | concern", rows)
+
+
 SECTIONS: Final[dict[str, Callable[[], str]]] = {
     "api": api,
     "budget": budget,
     "commands": commands,
+    "files": files,
     "hooks": hooks,
+    "layers": layers,
     "paths": paths,
     "settings": settings,
     "states": states,
