@@ -1,0 +1,26 @@
+"""
+An ASGI app that needs no change:
+
+    lifecycle run --app-dir examples --asgi asgi_app:app --bind 0.0.0.0:8080 --service orders
+
+Whatever speaks ASGI goes in the place of `app`: Starlette, FastAPI, Litestar, Django.
+"""
+
+from __future__ import annotations
+
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await lifespan(receive, send)
+        return
+    body = b"ok\n"
+    headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def lifespan(receive, send):
+    await receive()  # startup: open pools here; READY comes after it
+    await send({"type": "lifespan.startup.complete"})
+    await receive()  # shutdown: comes when the drain is over
+    await send({"type": "lifespan.shutdown.complete"})
