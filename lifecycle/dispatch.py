@@ -82,6 +82,8 @@ class _Run:
 
     def _finish(self, value: Any, error: BaseException | None) -> None:
         status = Status.ANSWERED if error is None else Status.RAISED
+        if self.cancelled and isinstance(error, asyncio.CancelledError):
+            status = Status.LATE  # our own doing: it was late, and has ended for that
         self.end(Outcome(status, self.age(), value, error))
 
     def end(self, outcome: Outcome) -> None:

@@ -1,0 +1,416 @@
+"""The dispatcher: every call is isolated and bounded, and nothing piles up. In virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from lifecycle.contracts import probe
+from lifecycle.dispatch import Call, Status
+from lifecycle.guest import Guest
+from tests.unit.virtual_time import Hang, attached, call, now, run, until, workers
+
+
+class Unprintable(Exception):
+    """Cannot be shown."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no")
+
+
+async def hang_for_ever() -> None:
+    """Wait for what never comes."""
+    await asyncio.get_running_loop().create_future()
+
+
+def test_a_plain_hook_answers_from_a_thread() -> None:
+    """A plain function runs in a thread of its own, which ends with it."""
+
+    async def main() -> None:
+        outcome = await call(threading.current_thread, attached(), plugin="disk")()
+        assert outcome.status is Status.ANSWERED
+        assert outcome.problem() == ""
+        assert outcome.value.name == "lifecycle-disk"
+        assert outcome.value.daemon
+
+    run(main())
+
+
+def test_an_async_hook_answers_on_the_apps_loop() -> None:
+    """An async function runs on the app's loop, in the app's context."""
+
+    async def hook() -> Any:
+        return asyncio.get_running_loop()
+
+    async def main() -> None:
+        outcome = await call(hook, attached())()
+        assert outcome.value is asyncio.get_running_loop()
+
+    run(main())
+
+
+@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(3), KeyboardInterrupt()])
+@pytest.mark.parametrize("kind", ["async", "thread"])
+def test_a_hook_that_raises(kind: str, error: BaseException) -> None:
+    """Whatever it raises, SystemExit too, is an outcome and no exception of ours."""
+
+    async def async_hook() -> None:
+        raise error
+
+    def hook() -> None:
+        raise error
+
+    async def main() -> None:
+        outcome = await call(async_hook if kind == "async" else hook, attached())()
+        assert outcome.status is Status.RAISED
+        assert outcome.problem() == f"raised {type(error).__name__}: {error}"
+
+    run(main())
+
+
+def test_an_error_that_cannot_be_shown() -> None:
+    """An exception whose own __str__ raises is named by its type."""
+
+    def hook() -> None:
+        raise Unprintable
+
+    async def main() -> None:
+        outcome = await call(hook, attached())()
+        assert outcome.problem() == "raised Unprintable: (its message cannot be shown)"
+
+    run(main())
+
+
+def test_an_async_hook_with_arguments_it_cannot_take() -> None:
+    """A call that fails before its first await is an outcome too."""
+
+    async def hook(_one: object, _two: object) -> None: ...
+
+    async def main() -> None:
+        outcome = await call(hook, attached())()
+        assert "missing 2 required positional arguments" in outcome.problem()
+
+    run(main())
+
+
+def test_a_plain_hook_that_returns_a_coroutine() -> None:
+    """It is told how to be written."""
+
+    async def answer() -> bool:
+        return True
+
+    def hook() -> Any:
+        return answer()
+
+    async def main() -> None:
+        outcome = await call(hook, attached())()
+        assert "declare the hook itself with `async def`" in outcome.problem()
+
+    run(main())
+
+
+def test_a_generator_is_gone_through_in_its_thread() -> None:
+    """A hook that yields several answers is run in the thread, not on the control loop."""
+
+    def hook() -> Any:
+        yield threading.current_thread().name
+
+    async def main() -> None:
+        outcome = await call(hook, attached(), plugin="many")()
+        assert outcome.value == ["lifecycle-many"]
+
+    run(main())
+
+
+def test_a_callable_object_with_an_async_call() -> None:
+    """An object whose `__call__` is async is async."""
+
+    class Hook:
+        async def __call__(self) -> str:
+            return "async"
+
+    async def main() -> None:
+        assert (await call(Hook(), attached())()).value == "async"
+
+    run(main())
+
+
+def test_an_async_hook_that_hangs_is_cancelled() -> None:
+    """It is late at its deadline, to the millisecond, and its task is cancelled."""
+    ended = []
+
+    async def hook() -> None:
+        try:
+            await hang_for_ever()
+        finally:
+            ended.append(now())
+
+    async def main() -> None:
+        began = now()
+        outcome = await call(hook, attached(), timeout=0.8)()
+        assert outcome.status is Status.LATE
+        assert outcome.problem() == "no answer for 0.8 s"
+        assert now() - began == pytest.approx(0.8)
+        await until(lambda: bool(ended), within=0.1)
+
+    run(main())
+
+
+def test_its_own_timeout_wins() -> None:
+    """`@lifecycle.probe(timeout=…)` counts instead of `probe_timeout`."""
+
+    @probe(timeout=5)
+    async def hook() -> str:
+        await asyncio.sleep(4)
+        return "slow"
+
+    async def main() -> None:
+        assert (await call(hook, attached(), timeout=0.8)()).value == "slow"
+
+    run(main())
+
+
+def test_a_thread_that_hangs() -> None:
+    """It is late at its deadline; who asks again gets no second thread; then it is forgotten."""
+    hang = Hang()
+
+    async def main() -> None:
+        asked = call(hang.wait, attached())
+        began = now()
+        assert (await asked()).status is Status.LATE
+        assert now() - began == pytest.approx(0.8)
+        assert (await asked()).status is Status.LATE
+        assert len(workers()) == 1
+        hang.let_go()
+        await asked.until_idle()
+        assert (await asked()).status is Status.ANSWERED
+
+    run(main())
+
+
+def test_a_cancellation_that_is_ignored() -> None:
+    """A task that ignores its cancellation stays outstanding, and is not started again."""
+    free = []
+    started = []
+
+    async def hook() -> str:
+        started.append(1)
+        while not free:
+            try:
+                await asyncio.sleep(0.05)
+            except asyncio.CancelledError:
+                continue
+        return "at last"
+
+    async def main() -> None:
+        asked = call(hook, attached())
+        for _ in range(20):
+            assert (await asked()).status is Status.LATE
+        assert started == [1]
+        free.append(True)
+        await asked.until_idle()
+        assert (await asked()).value == "at last"
+        assert started == [1, 1]
+
+    run(main())
+
+
+def test_a_run_is_shared() -> None:
+    """Who asks while a run is under way gets its outcome; the next one after it runs anew."""
+    runs = []
+
+    async def hook() -> int:
+        runs.append(1)
+        await asyncio.sleep(0.5)
+        return len(runs)
+
+    async def main() -> None:
+        asked = call(hook, attached())
+        several = await asyncio.gather(*(asked() for _ in range(50)))
+        assert {outcome.value for outcome in several} == {1}
+        assert (await asked()).value == 2
+
+    run(main())
+
+
+def test_one_who_leaves_takes_the_run_with_him_only_if_it_hangs_for_ever() -> None:
+    """A caller who is cancelled has the run cancelled too; another run can follow."""
+    ended = []
+
+    async def hook() -> None:
+        try:
+            await hang_for_ever()
+        finally:
+            ended.append(True)
+
+    async def main() -> None:
+        asked = call(hook, attached(), timeout=None)
+        caller = asyncio.create_task(asked())
+        await asyncio.sleep(5)
+        caller.cancel()
+        await asyncio.wait({caller})
+        assert caller.cancelled()
+        await until(lambda: bool(ended))
+        await asked.until_idle()
+        assert asked._run is None
+
+    run(main())
+
+
+class Counting(Guest):
+    """Counts what is posted to the app's loop."""
+
+    posted = 0
+
+    def post(self, function: Any) -> bool:
+        """Post, and count."""
+        self.posted += 1
+        return super().post(function)
+
+
+@pytest.fixture
+def app() -> Iterator[asyncio.AbstractEventLoop]:
+    """Give a loop that does not run: an app's that is stuck."""
+    loop = asyncio.SelectorEventLoop()
+    yield loop
+    loop.close()
+
+
+@pytest.mark.parametrize("kind", ["hangs", "ignores", "blocks", "busy"])
+def test_nothing_piles_up(kind: str, app: asyncio.SelectorEventLoop) -> None:
+    """1,000 calls of what hangs: one thread, one task, a handful of queued handles."""
+    hang = Hang()
+    free = []
+
+    async def ignores() -> None:
+        while not free:
+            try:
+                await asyncio.sleep(1)
+            except asyncio.CancelledError:
+                continue
+
+    async def main() -> None:
+        guest = Counting(asyncio.get_running_loop().time)
+        guest.attach()
+        if kind == "busy":
+            guest._loop = app
+        hook: Any = {"ignores": ignores, "blocks": hang.wait}.get(kind, hang_for_ever)
+        asked = call(hook, guest, timeout=0.8)
+        tasks = len(asyncio.all_tasks())
+        wanted = Status.UNSTARTED if kind == "busy" else Status.LATE
+        for _ in range(1000):
+            assert (await asked()).status is wanted
+        assert len(workers()) == (1 if kind == "blocks" else 0)
+        assert len(asyncio.all_tasks()) - tasks <= 1
+        assert len(app._ready) == (1 if kind == "busy" else 0)
+        if kind != "hangs":
+            assert guest.posted <= 2
+        free.append(True)
+        hang.let_go()
+        if kind != "busy":
+            await asked.until_idle()
+
+    run(main())
+
+
+def test_a_busy_loop_is_told_apart_from_a_slow_hook(app: asyncio.SelectorEventLoop) -> None:
+    """What the app's loop did not get round to was not started; it is queued once, and kept."""
+
+    async def main() -> None:
+        guest = Guest(asyncio.get_running_loop().time)
+        guest.attach()
+        guest._loop = app
+        started = []
+
+        async def hook() -> str:
+            started.append(1)
+            return "back"
+
+        asked = call(hook, guest, timeout=0.8, start_within=0.05)
+        began = now()
+        outcome = await asked()
+        assert outcome.status is Status.UNSTARTED
+        assert outcome.problem().endswith("the app's loop is busy or gone")
+        assert now() - began == pytest.approx(0.05)
+        assert (await asked()).status is Status.UNSTARTED
+        assert len(app._ready) == 1
+
+        thread = threading.Thread(
+            target=app.run_until_complete, args=(asyncio.sleep(0.05),), name="lifecycle-app"
+        )
+        thread.start()
+        await asked.until_idle()
+        assert started == [1]
+        thread.join(5)
+
+    run(main())
+
+
+def test_no_loop_to_run_on() -> None:
+    """Without a loop, or with one that is closed, an async hook is not started, at once."""
+
+    async def main() -> None:
+        outcome = await call(hang_for_ever, Guest())()
+        assert outcome.status is Status.UNSTARTED
+        closed = asyncio.new_event_loop()
+        closed.close()
+        guest = attached()
+        guest._loop = closed
+        asked = call(hang_for_ever, guest)
+        assert (await asked()).status is Status.UNSTARTED
+        assert asked._run is None
+
+    run(main())
+
+
+def test_a_system_without_a_thread_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When no thread can be started, that is the outcome, and the next call tries again."""
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.startswith("lifecycle-p"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    async def main() -> None:
+        asked = call(lambda: "fine", attached())
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        assert (await asked()).problem() == "raised RuntimeError: can't start new thread"
+        monkeypatch.undo()
+        assert (await asked()).value == "fine"
+
+    run(main())
+
+
+def test_an_inline_hook_runs_here_and_now() -> None:
+    """A built-in runs on the control loop itself, without a step in between."""
+
+    async def main() -> None:
+        asked: Call = call(now, attached(), inline=True)
+        assert asked.immediate
+        assert asked.now().value == now()
+
+        def hook() -> None:
+            raise ValueError("no")
+
+        assert call(hook, attached(), inline=True).now().problem() == "raised ValueError: no"
+        assert not call(hang_for_ever, attached(), inline=True).immediate
+
+    run(main())
+
+
+def test_an_inline_coroutine_is_cancelled_with_its_caller() -> None:
+    """The drain handler's wait ends when the drain's does."""
+
+    async def main() -> None:
+        asked = call(hang_for_ever, attached(), timeout=None, inline=True)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(3):
+                await asked()
+        await asked.until_idle()
+
+    run(main())

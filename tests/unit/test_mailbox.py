@@ -1,0 +1,173 @@
+"""Transitions are delivered to each plugin in order, one at a time, and none is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from lifecycle.dispatch import Call, Mailbox
+from tests.unit.virtual_time import Hang, attached, implementation, now, run, until
+
+
+def mailbox(hook: Any, *, inline: bool = False) -> tuple[Mailbox, list[tuple[str, str]]]:
+    """Make the mailbox of a hook that takes `number`."""
+    problems: list[tuple[str, str]] = []
+    each = implementation(hook, inline=inline)._replace(argnames=("number",))
+    call = Call(each, attached(), 0.8)
+    return Mailbox(call, lambda plugin, problem: problems.append((plugin, problem))), problems
+
+
+def test_in_order_one_at_a_time() -> None:
+    """A slow plugin gets the next one when it is done with the one before."""
+    seen: list[tuple[str, int]] = []
+
+    async def hook(number: int) -> None:
+        seen.append(("begin", number))
+        await asyncio.sleep(0.5)
+        seen.append(("end", number))
+
+    async def main() -> None:
+        box, problems = mailbox(hook)
+        for number in range(5):
+            box.put(number=number)
+        await box.empty()
+        assert seen == [(what, n) for n in range(5) for what in ("begin", "end")]
+        assert problems == []
+
+    run(main())
+
+
+def test_threads_too() -> None:
+    """The same for a plain function, which runs in a thread."""
+    seen: list[int] = []
+
+    def hook(number: int) -> None:
+        seen.append(number)
+
+    async def main() -> None:
+        box, _ = mailbox(hook)
+        for number in range(20):
+            box.put(number=number)
+        await box.empty()
+        assert seen == list(range(20))
+
+    run(main())
+
+
+def test_a_built_in_learns_at_once() -> None:
+    """A built-in has seen the transition when `put` returns."""
+    seen: list[int] = []
+
+    def hook(number: int) -> None:
+        seen.append(number)
+
+    async def main() -> None:
+        box, _ = mailbox(hook, inline=True)
+        box.put(number=1)
+        assert seen == [1]
+
+    run(main())
+
+
+def test_raising_is_noted_and_the_next_one_comes() -> None:
+    """One that raises is complained of; the next is delivered all the same."""
+    seen: list[int] = []
+
+    def hook(number: int) -> None:
+        seen.append(number)
+        if number == 1:
+            raise ValueError("no")
+
+    async def main() -> None:
+        box, problems = mailbox(hook)
+        for number in range(3):
+            box.put(number=number)
+        await box.empty()
+        assert seen == [0, 1, 2]
+        assert problems == [("p", "raised ValueError: no")]
+
+    run(main())
+
+
+def test_a_slow_one_delays_nobody_else() -> None:
+    """Two mailboxes know nothing of each other."""
+    hang = Hang()
+    seen: list[int] = []
+
+    def hook(number: int) -> None:
+        seen.append(number)
+
+    async def main() -> None:
+        slow, problems = mailbox(lambda number: hang.wait())
+        quick, _ = mailbox(hook)
+        for number in range(3):
+            slow.put(number=number)
+            quick.put(number=number)
+        began = now()
+        await quick.empty()
+        assert seen == [0, 1, 2]
+        assert now() - began < 0.8
+        await until(lambda: bool(problems))
+        assert problems == [("p", "no answer for 0.8 s")]
+        hang.let_go()
+        await slow.empty()
+
+    run(main())
+
+
+def test_put_in_the_step_after_the_last_delivery() -> None:
+    """What is put just as the last delivery has ended is delivered, not forgotten."""
+    seen: list[int] = []
+
+    async def hook(number: int) -> None:
+        seen.append(number)
+        raise ValueError
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        box, _ = mailbox(hook)
+        # Told of the problem in the very step in which the delivery ends.
+        box._on_problem = lambda *_: loop.call_soon(late) if len(seen) == 1 else None  # type: ignore[assignment, func-returns-value]
+
+        def late() -> None:
+            box.put(number=2)
+
+        box.put(number=1)
+        await until(lambda: len(seen) == 2, within=1)
+        await box.empty()
+        assert seen == [1, 2]
+
+    run(main())
+
+
+def test_a_closed_mailbox_delivers_nothing_more() -> None:
+    """What waits is forgotten, and `empty` returns."""
+    seen: list[int] = []
+
+    async def hook(number: int) -> None:
+        seen.append(number)
+        await asyncio.sleep(100)
+
+    async def main() -> None:
+        box, _ = mailbox(hook)
+        box.put(number=1)
+        box.put(number=2)
+        await until(lambda: bool(seen))
+        box.close()
+        await box.empty()
+        await asyncio.sleep(1000)
+        assert seen == [1]
+
+    run(main())
+
+
+def test_closing_before_the_first_delivery() -> None:
+    """A mailbox that is closed in the step in which it got something does not hang."""
+
+    async def main() -> None:
+        box, _ = mailbox(lambda number: None)
+        box.put(number=1)
+        box.close()
+        await box.empty()
+
+    run(main())
