@@ -8,8 +8,12 @@ import logging
 import socket
 from collections.abc import AsyncIterator
 
+import pytest
+
 from lifecycle.server import Server
 from lifecycle.sockets import bind_tcp
+from tests.process.h2_client import H2Client
+from tests.process.load import Endpoint
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 TIME = 5.0
@@ -72,7 +76,7 @@ def test_a_request_that_comes_as_its_connection_is_closed_is_answered() -> None:
                 client.close()
             return answers
 
-    assert [True] * 25 == [each.endswith(b"hello") for each in asyncio.run(scenario())]
+    assert [each.endswith(b"hello") for each in asyncio.run(scenario())] == [True] * 25
 
 
 def test_an_idle_connection_is_closed_at_once_and_a_new_one_is_served() -> None:
@@ -91,7 +95,7 @@ def test_an_idle_connection_is_closed_at_once_and_a_new_one_is_served() -> None:
                 return end, await ask(new)
 
     end, fresh = asyncio.run(scenario())
-    assert (b"", True) == (end, fresh.endswith(b"hello"))
+    assert (end, fresh.endswith(b"hello")) == (b"", True)
 
 
 def test_half_a_request_does_not_hold_the_end_up() -> None:
@@ -107,4 +111,40 @@ def test_half_a_request_does_not_hold_the_end_up() -> None:
                 async with asyncio.timeout(TIME):
                     return await asyncio.get_running_loop().sock_recv(client, 1)
 
-    assert b"" == asyncio.run(scenario())
+    assert asyncio.run(scenario()) == b""
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_app_whose_client_is_gone_is_not_held(version: int) -> None:
+    """A client that leaves in the middle of a response leaves nothing in flight behind."""
+
+    async def scenario() -> None:
+        began, ended = asyncio.Event(), asyncio.Event()
+
+        async def endless(scope, receive, send) -> None:
+            try:
+                await send({"type": "http.response.start", "status": 200, "headers": []})
+                await send({"type": "http.response.body", "body": b"x", "more_body": True})
+                began.set()
+                while (await receive())["type"] != "http.disconnect":
+                    continue
+                await send({"type": "http.response.body", "body": b""})
+            finally:
+                ended.set()
+
+        async with serving(endless) as (_, port):
+            endpoint = Endpoint("alone", port)
+            async with asyncio.timeout(TIME):
+                if version == 2:
+                    client = await H2Client.open(endpoint)
+                    client.send("/")
+                    await began.wait()
+                    await client.close()
+                else:
+                    _, writer = await asyncio.open_connection("127.0.0.1", port)
+                    writer.write(REQUEST)
+                    await began.wait()
+                    writer.close()
+                await ended.wait()
+
+    asyncio.run(scenario())

@@ -57,7 +57,7 @@ def test_nothing_is_lost(start: Callable[..., App], tmp_path: Path) -> None:
         )
 
     for result in asyncio.run(scenario()):
-        assert [] == [result.when(loss) for loss in result.tally.losses]
+        assert [result.when(loss) for loss in result.tally.losses] == []
         assert_in_order(result)
         assert result.tally.kept > 100
 
@@ -76,7 +76,7 @@ def test_who_only_looks_does_not_hold_the_drain_up(
         )
 
     for result in asyncio.run(scenario()):
-        assert [] == [result.when(loss) for loss in result.tally.losses]
+        assert [result.when(loss) for loss in result.tally.losses] == []
         assert_in_order(result)
 
 
@@ -98,5 +98,5 @@ def test_a_server_that_knows_nothing_of_us_loses_nothing_on_new_connections(
     for result in asyncio.run(scenario()):
         new = [loss for loss in result.tally.losses if loss.kind == "new"]
         cut = [loss for loss in result.tally.losses if loss.cause in ("cut off", "timeout")]
-        assert [] == [result.when(loss) for loss in new + cut]
+        assert [result.when(loss) for loss in new + cut] == []
         assert_in_order(result)
