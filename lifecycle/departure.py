@@ -323,7 +323,6 @@ class Departure:
 
     def _say(self) -> None:
         drain, report, conductor = self.drain, self.report, self._conductor
-        say = conductor.log.warning if report.cut_off or report.forced else conductor.log.info
         details: dict[str, Any] = {
             "forced": report.forced,
             "cut_off": report.cut_off,
@@ -338,6 +337,8 @@ class Departure:
         }
         if conductor.services.entries and not conductor.traffic.in_use:
             details["uncounted"] = "nothing counts work in flight: see Middleware and track()"
+        bad = report.cut_off or report.forced or details["unregistered"]
+        say = conductor.log.warning if bad else conductor.log.info
         say(
             "drain report",
             cause=drain.cause if drain else "",

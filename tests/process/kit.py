@@ -142,6 +142,7 @@ class App:
         full |= env or {}
         full.setdefault("LIFECYCLE_QOS_PORT", str(free_port()))
         full.setdefault("PORT", str(free_port()))
+        full["RECORD"] = str(cwd / f"{full['LIFECYCLE_QOS_PORT']}.record")
         if isinstance(source_or_argv, str):
             path = cwd / f"app_{full['LIFECYCLE_QOS_PORT']}.py"
             path.write_text(source_or_argv)
@@ -208,7 +209,7 @@ class App:
 
     def record(self, *whats: str) -> list[dict[str, Any]]:
         """Return what `recorder.py` has written down; `whats`: only those lines."""
-        path = self.cwd / "record.jsonl"
+        path = Path(self.env["RECORD"])
         lines = path.read_text().splitlines() if path.exists() else []
         return [each for each in map(json.loads, lines) if not whats or each["what"] in whats]
 

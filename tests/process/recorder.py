@@ -1,7 +1,7 @@
 """
 A plugin that runs inside the apps of these tests: it writes down what it is told.
 
-Every line of `record.jsonl` is one transition, registration or deregistration, with the
+Every line of the file `RECORD` is one transition, registration or deregistration, with the
 time of the machine's monotonic clock, which all processes share.
 """
 
@@ -15,12 +15,10 @@ import time
 
 from lifecycle import Instance, Registry, Transition, hookimpl
 
-PATH = os.path.abspath("record.jsonl")
-
 
 def write(what: str, **fields: str) -> None:
     """Append one line."""
-    with open(PATH, "a", encoding="utf-8") as file:
+    with open(os.environ["RECORD"], "a", encoding="utf-8") as file:
         print(json.dumps({"what": what, "at": time.monotonic(), **fields}), file=file)
 
 
