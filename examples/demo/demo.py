@@ -13,8 +13,9 @@ import signal
 import sys
 import tempfile
 
-from cluster import Deployment, LifecyclePod, Pod, Stuck, UvicornPod
+from deployment import Deployment
 from display import Stage
+from kubelet import LifecyclePod, Pod, Stuck, UvicornPod
 from record import Rollout
 from report import report
 

@@ -1,4 +1,4 @@
-"""What has happened so far: written by cluster and load, read by display and report."""
+"""What has happened so far: written by kubelet and load, read by display and report."""
 
 from __future__ import annotations
 

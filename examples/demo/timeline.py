@@ -150,7 +150,7 @@ class Timeline:
         return rows
 
     def _score(self, rollout: Rollout) -> Text:
-        row = self._row("").append(f"{rollout.served:,} served", style="bold")
+        row = self._row("").append(f"{rollout.served:,} served", style="bold default")
         row.append("   ")
         style = LOST if rollout.lost else "bold #3fae5a"
         row.append(f"{rollout.lost:,} lost", style=style)

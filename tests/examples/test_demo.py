@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -56,6 +57,10 @@ def test_loses_nothing(tmp_path: Path) -> None:
     for step in ("deregister", "settle", "quiet", "stop"):
         assert f"\n {step} " in done.stdout
     assert "\x1b" not in done.stdout
+    # The same clients do lose something where there is something to lose.
+    bare = re.search(r"^ +uvicorn +[\d,]+ +([\d,]+) ", done.stdout, re.MULTILINE)
+    assert bare is not None
+    assert int(bare[1].replace(",", "")) > 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -1,4 +1,4 @@
-"""A node in small: starts replicas, probes them, and ends them as a kubelet does."""
+"""A kubelet in small: starts replicas, probes them, and ends them as the real one does."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import re
 import signal
 import sys
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Any
 
-from load import Load
-from record import PROBES, Record, Rollout, Track
+from record import PROBES, Record, Track
 from wire import get, verdict
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -211,47 +210,3 @@ class UvicornPod(Pod):
             self.record.state(self.track, "sleeping", f"preStop: sleep {self.sleep:g}")
             await asyncio.sleep(self.sleep)
         self.record.state(self.track, "stopping", "SIGTERM")
-
-
-class Deployment:
-    """The replicas of one service and the load on it."""
-
-    def __init__(self, record: Record, rollout: Rollout, run_dir: str) -> None:
-        self.record = record
-        self.rollout = rollout
-        self.load = Load(record, rollout)
-        self.pods: list[Pod] = []
-        self._run_dir = run_dir
-        record.rollouts.append(rollout)
-
-    async def add(self, kind: type[Pod], name: str) -> Pod:
-        """Start one more replica, and wait until it is ready."""
-        track = Track(name)
-        self.rollout.tracks.append(track)
-        pod = kind(self.record, track, self._run_dir)
-        self.pods.append(pod)
-        pod.on_answer = self.publish
-        await pod.start()
-        await pod.until(ready=True)
-        return pod
-
-    def publish(self) -> None:
-        """Tell the clients of the endpoints there are; they hear of it one after the other."""
-        there = [pod for pod in self.pods if pod.answers and not pod.terminating]
-        self.load.hear([(pod.track, pod.port) for pod in there])
-
-    async def replace(self, pod: Pod) -> None:
-        """Delete a pod: its endpoint and its process are taken away side by side."""
-        began = self.record.now
-        pod.terminating = True
-        self.publish()
-        await pod.terminate()
-        self.rollout.took = self.record.now - began
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.load.abandon()
-        for pod in self.pods:
-            await pod.kill()
