@@ -1,0 +1,429 @@
+"""The three verdicts: whose answer counts, for how long, and when it is logged."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from itertools import repeat
+from typing import Any
+
+import pytest
+
+from lifecycle.contracts import Kind, ProbeResult, probe
+from lifecycle.guest import Guest
+from lifecycle.probes import Probes, Verdict, interpret
+from tests.unit.virtual_time import Diary, Hang, attached, call, run, until
+
+LIFE = object()
+READY, LIVE, STARTUP = Kind.READINESS, Kind.LIVENESS, Kind.STARTUP
+
+
+class Table:
+    """Probes of functions, by plugin name."""
+
+    def __init__(self, guest: Guest | None = None) -> None:
+        self.diary = Diary()
+        self.guest = guest or attached()
+        self.probes = Probes(self.guest, self.diary.log)
+
+    def add(
+        self, kind: Kind, plugin: str, hook: Callable[[], Any], *, inline: bool = False
+    ) -> None:
+        """Add a probe."""
+        soon = 0.05 if kind is LIVE else None
+        asked = call(hook, self.guest, plugin=plugin, inline=inline, start_within=soon)
+        self.probes.add(kind, asked, LIFE)
+
+    async def verdict(self, kind: Kind, **how: Any) -> Verdict:
+        """Ask."""
+        return await self.probes.verdict(kind, LIFE, **how)
+
+    async def says(self, kind: Kind, **how: Any) -> dict[str, bool]:
+        """Ask, and return the answers by name."""
+        return {a.name: a.ok for a in (await self.verdict(kind, **how)).answers}
+
+
+def started(table: Table) -> Table:
+    """Say that startup is over."""
+    table.probes.started = True
+    return table
+
+
+@pytest.mark.parametrize(
+    ("value", "results"),
+    [
+        (None, (ProbeResult(True),)),
+        (True, (ProbeResult(True),)),
+        (False, (ProbeResult(False),)),
+        (ProbeResult(False, "no"), (ProbeResult(False, "no"),)),
+        ([], (ProbeResult(True),)),
+        ((ProbeResult(True), ProbeResult(False)), (ProbeResult(True), ProbeResult(False))),
+        ([ProbeResult(True, name="a")], (ProbeResult(True, name="a"),)),
+    ],
+)
+def test_what_an_answer_may_be(value: Any, results: tuple[ProbeResult, ...]) -> None:
+    """A bool, a ProbeResult, several of them, or None for "fine"."""
+    assert interpret(value) == results
+
+
+class Poison:
+    """Raises at every touch."""
+
+    def __iter__(self) -> Any:
+        raise ValueError
+
+    def __repr__(self) -> str:
+        raise ValueError
+
+    def __bool__(self) -> bool:
+        raise ValueError
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (1, "returned 1,"),
+        (0.0, "returned 0.0,"),
+        ("true", "returned 'true',"),
+        ("x" * 10_000, f"returned '{'x' * 50}',"),
+        ({"ok": True}, "returned a dict,"),
+        ([True], "returned a list,"),
+        (repeat(ProbeResult(True)), "returned a repeat,"),
+        (Poison(), "returned a Poison,"),
+        ([Poison()], "returned a list,"),
+        (object, "returned a type,"),
+    ],
+)
+def test_rubbish(value: Any, shown: str) -> None:
+    """Anything else is a failure that says what came; no code of the value is run for it."""
+    with pytest.raises(TypeError) as caught:
+        interpret(value)
+    assert str(caught.value).startswith(shown)
+
+
+@pytest.mark.parametrize("wrong", [{"ok": 1}, {"ok": None}, {"reason": OSError()}, {"name": 5}])
+def test_a_result_that_is_none(wrong: dict[str, Any]) -> None:
+    """A ProbeResult refuses what could not be shown."""
+    with pytest.raises(TypeError, match="ProbeResult"):
+        ProbeResult(**({"ok": True} | wrong))
+
+
+def test_a_verdict_is_the_and_of_all_answers() -> None:
+    """One false answer makes it false; every answer keeps its plugin's name."""
+
+    def raises() -> bool:
+        raise OSError("away")
+
+    async def main() -> None:
+        table = started(Table())
+        table.add(READY, "good", lambda: True)
+        assert (await table.verdict(READY)).ok
+        table.add(READY, "bad", raises)
+        table.add(READY, "odd", lambda: 17)
+        table.add(READY, "many", lambda: [ProbeResult(True, name="a"), ProbeResult(False, "b")])
+        verdict = await table.verdict(READY)
+        assert not verdict.ok
+        assert {a.name: (a.ok, a.reason) for a in verdict.answers} == {
+            "good": (True, ""),
+            "bad": (False, "raised OSError: away"),
+            "odd": (
+                False,
+                "returned 17, which is no bool, ProbeResult, several of them, or None",
+            ),
+            "many.a": (True, ""),
+            "many": (False, "b"),
+        }
+
+    run(main())
+
+
+def test_without_probes_a_verdict_is_true() -> None:
+    """Liveness has no probe of its own: nothing is wrong."""
+
+    async def main() -> None:
+        assert (await Table().verdict(LIVE)).ok
+
+    run(main())
+
+
+def test_an_answer_is_kept_for_half_a_second() -> None:
+    """A public port is no pump for everybody's `SELECT 1`: 1,000 requests, one question."""
+    asked = []
+
+    async def main() -> None:
+        table = started(Table())
+        table.add(READY, "db", lambda: asked.append(1))
+        table.add(READY, "nothing", lambda: asked.append(2) or [])
+        for _ in range(1000):
+            await table.verdict(READY)
+        assert sorted(asked) == [1, 2]
+        await asyncio.sleep(0.49)
+        await table.verdict(READY)
+        assert sorted(asked) == [1, 2]
+        await asyncio.sleep(0.02)
+        await table.verdict(READY)
+        assert sorted(asked) == [1, 1, 2, 2]
+
+    run(main())
+
+
+def test_state_is_never_kept() -> None:
+    """What a built-in says is true at this moment."""
+
+    async def main() -> None:
+        table = started(Table())
+        state = [True]
+        table.add(READY, "state", lambda: state[0], inline=True)
+        assert (await table.verdict(READY)).ok
+        state[0] = False
+        assert not (await table.verdict(READY)).ok
+
+    run(main())
+
+
+def test_every_runs_in_the_background() -> None:
+    """With `every=` the last result is the answer, with its age; until there is one, not ready."""
+    runs = []
+
+    async def main() -> None:
+        table = started(Table())
+
+        @probe(every=10)
+        async def slow() -> bool:
+            await asyncio.sleep(0.5)
+            runs.append(1)
+            return True
+
+        table.add(READY, "slow", slow)
+        (answer,) = (await table.verdict(READY)).answers
+        assert (answer.ok, answer.reason, answer.stale) == (False, "not run yet", True)
+        await until(lambda: bool(runs))
+        await asyncio.sleep(9)
+        for _ in range(100):
+            (answer,) = (await table.verdict(READY)).answers
+        assert answer.ok
+        assert asyncio.get_running_loop().time() - answer.at > 8
+        assert runs == [1]
+        await asyncio.sleep(95)
+        assert len(runs) == 10
+        table.probes.close()
+
+    run(main())
+
+
+def test_a_liveness_probe_in_the_background_begins_true() -> None:
+    """Not having run yet is no reason to be restarted."""
+
+    @probe(every=10)
+    async def slow() -> bool:
+        await asyncio.sleep(0.7)
+        return False
+
+    async def main() -> None:
+        table = Table()
+        table.add(LIVE, "slow", slow)
+        assert (await table.verdict(LIVE)).ok
+        await asyncio.sleep(1)
+        assert not (await table.verdict(LIVE)).ok
+        table.probes.close()
+
+    run(main())
+
+
+def test_startup_latches() -> None:
+    """A startup probe that was true once is never asked again; when all were, it is over."""
+    db, asked = [False], []
+
+    async def main() -> None:
+        table = Table()
+        table.add(STARTUP, "cache", lambda: asked.append(1) or True)
+        table.add(STARTUP, "db", lambda: db[0])
+        assert await table.says(STARTUP) == {"cache": True, "db": False}
+        await asyncio.sleep(1)
+        assert await table.says(STARTUP) == {"db": False, "cache": True}
+        assert asked == [1]
+        db[0] = True
+        await asyncio.sleep(1)
+        assert (await table.verdict(STARTUP)).ok
+        assert table.probes.started
+        db[0] = False
+        await asyncio.sleep(1)
+        verdict = await table.verdict(STARTUP)
+        assert verdict.ok
+        assert {a.name for a in verdict.answers} == {"db", "cache"}
+
+    run(main())
+
+
+def test_one_part_of_a_startup_probe_is_not_the_whole() -> None:
+    """Asking for one name latches nothing that another answer of the plugin holds back."""
+
+    async def main() -> None:
+        table = Table()
+        parts = [ProbeResult(True, name="a"), ProbeResult(False, name="b")]
+        table.add(STARTUP, "db", lambda: parts)
+        table.add(STARTUP, "cache", lambda: True)
+        assert await table.says(STARTUP, only="db.a") == {"db.a": True}
+        assert await table.says(STARTUP, exclude={"db.b"}) == {"db.a": True, "cache": True}
+        assert not table.probes.started
+        assert not (await table.verdict(STARTUP)).ok
+        assert await table.says(STARTUP, only="nobody") == {}
+        assert await table.says(STARTUP, exclude={"db"}) == {"cache": True}
+
+    run(main())
+
+
+def test_ready_waits_for_startup() -> None:
+    """Readiness is false until startup has been true once, and says for whom it waits."""
+    db = [False]
+
+    async def main() -> None:
+        table = Table()
+        table.add(STARTUP, "db", lambda: db[0])
+        table.add(READY, "fine", lambda: True)
+        verdict = await table.verdict(READY)
+        assert {a.name: (a.ok, a.reason) for a in verdict.answers} == {
+            "fine": (True, ""),
+            "startup": (False, "waiting for db"),
+        }
+        db[0] = True
+        await asyncio.sleep(1)
+        assert (await table.verdict(READY)).ok
+        assert await table.says(READY) == {"fine": True}
+
+    run(main())
+
+
+def test_only_and_exclude() -> None:
+    """A verdict may be asked of one probe, or without some; by plugin or by answer."""
+
+    async def main() -> None:
+        table = started(Table())
+        table.add(READY, "a", lambda: [ProbeResult(True, name="x"), ProbeResult(False, name="y")])
+        table.add(READY, "ab", lambda: True)
+        assert await table.says(READY) == {"a.x": True, "a.y": False, "ab": True}
+        assert await table.says(READY, only="a") == {"a.x": True, "a.y": False}
+        assert await table.says(READY, only="a.x") == {"a.x": True}
+        assert await table.says(READY, only="ab") == {"ab": True}
+        assert await table.says(READY, only="b") == {}
+        assert await table.says(READY, exclude={"a"}) == {"ab": True}
+        assert await table.says(READY, exclude={"a.y", "zzz"}) == {"a.x": True, "ab": True}
+        assert table.probes.names(READY) == ["a", "a.x", "a.y", "ab"]
+
+    run(main())
+
+
+def test_a_change_is_logged_once() -> None:
+    """A verdict that changes is one line; one that stays is none."""
+    ok = [True]
+
+    async def main() -> None:
+        table = started(Table())
+        table.add(READY, "db", lambda: ProbeResult(ok[0], "because"))
+        table.add(LIVE, "fine", lambda: True)
+        for value in (True, True, False, False, True):
+            ok[0] = value
+            await asyncio.gather(*(table.verdict(READY) for _ in range(5)), table.verdict(LIVE))
+            await asyncio.sleep(1)
+        assert [(line["name"], line["ok"]) for line in table.diary.of("probe")] == [
+            ("db", True),
+            ("db", False),
+            ("db", True),
+        ]
+        assert table.diary.of("probe")[1]["reason"] == "because"
+
+    run(main())
+
+
+def test_answers_of_one_name_do_not_flap() -> None:
+    """Two answers of one name that disagree are one false verdict, logged once at most."""
+
+    async def main() -> None:
+        table = started(Table())
+        table.add(LIVE, "db", lambda: [ProbeResult(False), ProbeResult(True)])
+        for _ in range(5):
+            assert not (await table.verdict(LIVE)).ok
+            await asyncio.sleep(1)
+        assert [line["ok"] for line in table.diary.of("probe")] == [False]
+        assert [each["ok"] for each in table.probes.snapshot(0)] == [False]
+
+    run(main())
+
+
+@pytest.mark.parametrize("last", [True, False, None])
+def test_liveness_when_the_apps_loop_is_busy(last: bool | None) -> None:
+    """A liveness probe that the loop did not get round to keeps its last verdict, stale."""
+
+    async def main() -> None:
+        table = Table()
+
+        async def alive() -> bool:
+            return bool(last)
+
+        table.add(LIVE, "db", alive)
+        if last is not None:
+            assert (await table.verdict(LIVE)).ok is last
+        stuck = asyncio.SelectorEventLoop()
+        table.guest._loop = stuck
+        await asyncio.sleep(1)
+        verdict = await table.verdict(LIVE)
+        (answer,) = verdict.answers
+        assert (answer.ok, answer.stale) == (last is not False, True)
+        assert "the app's loop is busy" in answer.reason
+        stuck.close()
+
+    run(main())
+
+
+def test_readiness_when_the_apps_loop_is_busy() -> None:
+    """A readiness probe that the loop did not get round to is false: nobody is served there."""
+
+    async def main() -> None:
+        table = started(Table())
+
+        async def ready() -> bool:
+            return True
+
+        table.add(READY, "db", ready)
+        stuck = asyncio.SelectorEventLoop()
+        table.guest._loop = stuck
+        assert await table.says(READY) == {"db": False}
+        stuck.close()
+
+    run(main())
+
+
+def test_a_liveness_probe_that_hangs_by_itself() -> None:
+    """Hanging on a loop that is fine is the probe's own failure."""
+    hang = Hang()
+
+    async def hangs() -> None:
+        await asyncio.sleep(1e6)
+
+    async def main() -> None:
+        table = Table()
+        table.add(LIVE, "awaits", hangs)
+        table.add(LIVE, "blocks", hang.wait)
+        assert await table.says(LIVE) == {"awaits": False, "blocks": False}
+        hang.let_go()
+        await asyncio.sleep(1)
+
+    run(main())
+
+
+def test_probes_are_asked_side_by_side() -> None:
+    """Ten that hang take one deadline, not ten."""
+
+    async def hangs() -> None:
+        await asyncio.sleep(1e6)
+
+    async def main() -> None:
+        table = started(Table())
+        for number in range(10):
+            table.add(READY, f"p{number}", hangs)
+        table.add(READY, "fine", lambda: True)
+        began = asyncio.get_running_loop().time()
+        assert sum((await table.says(READY)).values()) == 1
+        assert asyncio.get_running_loop().time() - began == pytest.approx(0.8)
+
+    run(main())
