@@ -17,11 +17,15 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from enum import Enum, auto
 from functools import partial
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Any, Final, NamedTuple
 
 from lifecycle.crossing import run_in_thread, run_soon
 from lifecycle.guest import Guest
 from lifecycle.plugins import Implementation
+
+MOST_ANSWERS: Final = 10_000
+"""What a generator may give; one that never ends must not fill the memory."""
 
 
 class Status(Enum):
@@ -242,7 +246,10 @@ async def _guard(awaitable: Awaitable[Any], run: _Run) -> None:
 
 def _plain(value: Any) -> Any:
     if inspect.isgenerator(value):
-        return list(value)  # here, because what it does may take time
+        several = list(islice(value, MOST_ANSWERS + 1))  # here, because it may take time
+        if len(several) > MOST_ANSWERS:
+            raise TypeError(f"gave more than {MOST_ANSWERS} answers")
+        return several
     if inspect.iscoroutine(value):
         value.close()
         raise TypeError("returned a coroutine: declare the hook itself with `async def`")

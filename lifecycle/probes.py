@@ -234,6 +234,14 @@ class Probes:
             if was is not answer.ok:
                 say = self._log.info if answer.ok else self._log.warning
                 say("probe", kind=kind.value, name=answer.name, ok=answer.ok, reason=answer.reason)
+        self._forget(kind, {a.plugin for a in by_name.values()}, by_name)
+
+    def _forget(self, kind: Kind, plugins: set[str], said: Collection[str]) -> None:
+        # A name that its plugin no longer says, like its own while it was late, is no probe.
+        gone = [k for k, a in self._known.items() if k[0] is kind and a.plugin in plugins]
+        for key in gone:
+            if key[1] not in said and not self._known.pop(key).ok:
+                self._log.info("probe", kind=kind.value, name=key[1], ok=True, reason="gone")
 
     def snapshot(self, now: float) -> list[dict[str, Any]]:
         """Return the last answer of every probe, as `/status` shows it."""

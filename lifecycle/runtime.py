@@ -338,7 +338,10 @@ class Lifecycle:
     def _use_check(self, hook: str, check: Check) -> Check:
         plugin = type("Check", (), {})()
         setattr(plugin, hook, _as_hook(check, self))
-        self.use(plugin, name=getattr(check, "__name__", type(check).__name__))
+        name = getattr(check, "__name__", type(check).__name__)
+        if name in self._plugins.names:  # one function for both hooks, or an installed plugin's
+            name += hook.removeprefix("lifecycle").replace("_", "-")
+        self.use(plugin, name=name)
         return check
 
     def _install(self) -> None:

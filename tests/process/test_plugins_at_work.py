@@ -1,0 +1,398 @@
+"""Plugins in a real process: what one does wrong harms nobody else, and nothing piles up."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.process.kit import App, wait_for
+
+Start = Callable[..., App]
+
+PROBE_TIMEOUT = 0.8
+MARGIN = 0.1
+"""What the issue promises on top of it."""
+SLACK = 0.4
+"""What a busy machine may add."""
+
+APP = """
+import asyncio, os, sys, threading, time
+import lifecycle
+from lifecycle import Command, Level, ProbeResult, hookimpl, probe
+
+class Good:
+    @hookimpl
+    async def lifecycle_readiness(self):
+        return ProbeResult(True, "fine")
+
+class Inside:
+    @hookimpl
+    def lifecycle_commands(self):
+        async def inside(request):
+            loop = asyncio.get_running_loop()
+            control = next(
+                t.ident for t in threading.enumerate() if t.name == "lifecycle-control"
+            )
+            mine = lifecycle.current()._control.loop
+            return {
+                "threads": threading.active_count(),
+                "tasks": len(asyncio.all_tasks(loop)),
+                "handles": len(loop._ready) + sum(not h.cancelled() for h in loop._scheduled),
+                "control_tasks": len(asyncio.all_tasks(mine)),
+                "control_handles": len(mine._ready),
+            }
+        return [Command("inside", inside, level=Level.PUBLIC)]
+
+{plugin}
+
+async def main(life):
+    life.use(Good(), name="good")
+    life.use(Inside(), name="inside")
+    {use}
+    life.export("orders", port=int(os.environ["PORT"]))
+    await life.ready()
+    await life.drained()
+
+import logging
+logging.basicConfig(level="INFO")
+lifecycle.run(main)
+"""
+
+
+def source(plugin: str, use: str = 'life.use(Bad(), name="bad")') -> str:
+    return APP.replace("{plugin}", plugin).replace("{use}", use)
+
+
+def readiness(body: str, head: str = "def", marks: str = "") -> str:
+    lines = "".join(f"        {line}\n" for line in body.splitlines())
+    return f"class Bad:\n    @hookimpl\n{marks}    {head} lifecycle_readiness(self):\n{lines}"
+
+
+RAISES = {
+    "raises": ("def", "raise LookupError('no such\\ntable')", "raised LookupError: no such"),
+    "raises async": ("async def", "raise LookupError('x')", "raised LookupError: x"),
+    "exits": ("def", "raise SystemExit(3)", "raised SystemExit: 3"),
+    "exits async": ("async def", "sys.exit(3)", "raised SystemExit: 3"),
+    "interrupts": ("async def", "raise KeyboardInterrupt", "raised KeyboardInterrupt"),
+    "unspeakable": (
+        "def",
+        "class Mute(Exception):\n    def __str__(self): raise ValueError\nraise Mute",
+        "raised Mute",
+    ),
+}
+RUBBISH = {
+    "text": ("def", "return 'yes'", "returned 'yes'"),
+    "number": ("async def", "return 1", "returned 1"),
+    "mixed": ("def", "return [ProbeResult(True), True]", "returned a list"),
+    "coroutine": ("def", "return asyncio.sleep(0)", "declare the hook itself with `async def`"),
+    "no bool": ("def", "return ProbeResult(ok=1)", "ProbeResult.ok must be a bool, not 1"),
+    "long": ("def", "return 'x' * 10_000_000", "returned 'xxx"),
+    "unshowable": (
+        "def",
+        "class Shy:\n    def __repr__(self): raise ValueError\nreturn Shy()",
+        "which is no bool",
+    ),
+    "endless generator": (
+        "def",
+        "while True:\n    yield ProbeResult(True)",
+        "raised TypeError: gave more than 10000 answers",
+    ),
+    "failing iterable": ("def", "return (1 / 0 for _ in 'x')", "division by zero"),
+    "slow repr": (
+        "def",
+        "class Slow:\n    def __repr__(self): time.sleep(3600)\nreturn Slow()",
+        "returned a Slow",
+    ),
+    "slow iterable": (
+        "async def",
+        "def several():\n    time.sleep(3600)\n    yield ProbeResult(True)\nreturn several()",
+        "returned a generator",
+    ),
+    "endless iterable": ("def", "import itertools\nreturn itertools.count()", ""),
+    "endless results": ("def", "import itertools\nreturn itertools.repeat(ProbeResult(True))", ""),
+}
+HANGS = {
+    "async": ("async def", "await asyncio.sleep(3600)", "no answer for 0.8 s"),
+    "thread": ("def", "time.sleep(3600)", "no answer for 0.8 s"),
+    "stubborn": (
+        "async def",
+        "while True:\n    try:\n        await asyncio.sleep(3600)\n"
+        "    except asyncio.CancelledError:\n        pass",
+        "no answer for",
+    ),
+}
+
+
+def check(app: App, reason: str) -> float:
+    """Hold a bad readiness plugin to account; returns how long the verdict took."""
+    app.wait_state("ready")
+    status, body, took = app.get("/ready")
+    assert (status, body) == (503, "false")
+    status, verbose, again = app.get("/ready?verbose")
+    assert status == 503
+    line = next(each for each in verbose.splitlines() if each.startswith("[-]"))
+    assert re.match(r"\[-\] bad(\.\S+)? failed \(", line)
+    assert reason in line
+    assert "[+] state ok" in verbose
+    assert re.search(r"^\[\+\] good ok \(\d+\.\d ms, .*: fine$", verbose, re.MULTILINE)
+    assert app.get("/live")[:2] == (200, "true")
+    assert app.get("/startup")[:2] == (200, "true")
+    assert app.get("/ready?exclude=bad")[:2] == (200, "true")
+    assert app.get("/ready/good")[:2] == (200, "true")
+    assert app.get("/ready/bad")[:2] == (503, "false")
+    assert "Traceback" not in app.stderr
+    return max(took, again)
+
+
+@pytest.mark.parametrize("kind", [*RAISES, *RUBBISH])
+def test_a_plugin_that_is_wrong(start: Start, kind: str) -> None:
+    """A readiness plugin that raises or answers rubbish is a failure of that name and reason."""
+    head, body, reason = (RAISES | RUBBISH)[kind]
+    app = start(source(readiness(body, head)))
+
+    took = check(app, reason)
+    print(f"{kind}: verdict after {took * 1000:.0f} ms")
+    assert took < PROBE_TIMEOUT
+
+
+@pytest.mark.parametrize("kind", HANGS)
+def test_a_plugin_that_hangs(start: Start, kind: str) -> None:
+    """A readiness plugin that hangs is a failure at `probe_timeout`, and harms nobody else."""
+    head, body, reason = HANGS[kind]
+    app = start(source(readiness(body, head)))
+
+    took = check(app, reason)
+    print(f"{kind}: verdict after {took * 1000:.0f} ms")
+    assert took < PROBE_TIMEOUT + MARGIN + SLACK
+
+
+def test_a_plugin_that_blocks_the_loop(start: Start) -> None:
+    """A plugin that blocks the app's loop is named, the others are not started; `/live` holds."""
+    bad = readiness("time.sleep(4)\nreturn True", "async def")
+    app = start(source(bad, use='life.use(Bad(), name="bad")'))
+    app.wait_state("ready")
+
+    status, verbose, took = app.get("/ready?verbose")
+    print(f"blocking: verdict after {took * 1000:.0f} ms")
+    assert status == 503
+    assert took < PROBE_TIMEOUT + MARGIN + SLACK
+    assert re.search(
+        r"^\[-\] bad failed .*: no answer for 0\.8 s: it blocks the app's loop$",
+        verbose,
+        re.MULTILINE,
+    )
+    status, _, took = app.get("/live")
+    assert status == 200
+    assert took < MARGIN + SLACK
+
+
+def test_startup_and_readiness_hang_side_by_side(start: Start) -> None:
+    """Before the start is over `/ready` asks the startup probes too, in the same time."""
+    bad = (
+        "class Bad:\n    @hookimpl\n    def lifecycle_readiness(self): time.sleep(3600)\n"
+        "    @hookimpl\n    def lifecycle_startup(self): time.sleep(3600)\n"
+    )
+    app = start(source(bad))
+    app.wait_state("ready")
+
+    status, verbose, took = app.get("/ready?verbose")
+    print(f"both: verdict after {took * 1000:.0f} ms")
+    assert status == 503
+    assert "[-] startup failed" in verbose
+    assert "waiting for bad" in verbose
+    assert took < PROBE_TIMEOUT + MARGIN + SLACK
+    assert app.get("/startup?verbose")[0] == 503
+
+
+@pytest.mark.parametrize(
+    "kind", ["raises", "mixed", "endless iterable", "async", "thread", "stubborn"]
+)
+def test_nothing_piles_up(start: Start, kind: str) -> None:
+    """Over 1,000 probes a bad plugin leaves no thread, task or queued handle behind."""
+    head, body, _ = (RAISES | RUBBISH | HANGS)[kind]
+    app = start(source(readiness(body, head)), env={"LIFECYCLE_PROBE_TIMEOUT": "0.05"})
+    app.wait_state("ready")
+    for _ in range(20):
+        app.get("/ready")
+    before = inside(app)
+    for _ in range(1000):
+        assert app.get("/ready")[0] == 503
+
+    after = wait_for(
+        lambda: (now := inside(app)) and all(now[n] <= before[n] + 2 for n in now) and now,
+        3,
+        lambda: f"{inside(app)} not far above {before}",
+    )
+    print(f"{kind}: {before} -> {after}")
+
+
+def inside(app: App) -> dict[str, int]:
+    status, body, _ = app.get("/inside")
+    assert status == 200, body
+    found: dict[str, int] = json.loads(body)
+    return found
+
+
+def test_nothing_piles_up_on_a_blocked_loop(start: Start) -> None:
+    """1,000 probes while the app's loop is blocked queue no more than one call each."""
+    bad = readiness("return True", "async def") + (
+        "    @hookimpl\n    async def lifecycle_liveness(self): return True\n"
+        "    @hookimpl\n    def lifecycle_commands(self):\n"
+        "        def queued(request):\n"
+        "            return str(len(loops[0]._ready))\n"
+        "        async def block(request):\n"
+        "            loops.append(asyncio.get_running_loop())\n"
+        "            loops[0].call_later(0.05, time.sleep, 3)\n"
+        "            return 'blocked'\n"
+        "        return [Command('queued', queued), Command('block', block, changes=True)]\n"
+        "loops = []\n"
+    )
+    app = start(source(bad), env={"LIFECYCLE_PROBE_TIMEOUT": "0.05"})
+    app.wait_state("ready")
+    assert app.get("/ready")[:2] == (200, "true")
+    assert app.get("/block", method="POST")[0] == 200
+    wait_for(lambda: app.get("/ready")[0] == 503, 2, "the block")
+    began = time.monotonic()
+    asked = 0
+    while time.monotonic() - began < 1.5:
+        assert app.get("/live")[:2] == (200, "true")
+        app.get("/ready")
+        asked += 2
+    queued = int(app.get("/queued")[1])
+    print(f"{asked} probes on a blocked loop left {queued} handles")
+    assert queued <= 6
+    assert "stale" in app.get("/live?verbose")[1]
+    wait_for(lambda: app.get("/ready")[0] == 200, 5, "ready again")
+
+
+def test_probe_options(start: Start) -> None:
+    """`@lifecycle.probe` gives a hook a timeout of its own, and `every` a background of its own."""
+    bad = (
+        "class Bad:\n    @hookimpl\n    @probe(timeout=0.2)\n    def lifecycle_readiness(self):\n"
+        "        time.sleep(3600)\n"
+        "class Steady:\n    runs = 0\n    @hookimpl\n    @probe(every=0.3)\n"
+        "    async def lifecycle_readiness(self):\n        self.runs += 1\n"
+        "        return ProbeResult(True, f'run {self.runs}')\n"
+    )
+    app = start(source(bad, 'life.use(Bad(), name="bad"); life.use(Steady(), name="steady")'))
+    app.wait_state("ready")
+
+    status, verbose, took = app.get("/ready?verbose")
+    assert status == 503
+    assert "no answer for 0.2 s" in verbose
+    assert took < 0.2 + MARGIN + SLACK
+    ages = set()
+
+    def runs() -> int:
+        found = re.search(
+            r"steady ok \(.* ms, (\d\.\d) s ago.*\): run (\d+)", app.get("/ready?verbose")[1]
+        )
+        assert found
+        ages.add(found[1])
+        return int(found[2])
+
+    first = wait_for(runs, 3, "its first run")
+    began = time.monotonic()
+    wait_for(lambda: runs() >= first + 3, 5, "three more runs")
+    assert 0.5 < time.monotonic() - began < 2.5
+    assert len(ages) > 1  # the age of the last result grows between two runs
+    assert app.get("/live")[:2] == (200, "true")
+    assert re.search(r"probe\(every", app.stderr) is None
+
+
+def test_decorators_and_recovery(start: Start) -> None:
+    """`@life.readiness` and `@life.liveness` make probes; a verdict that changes is logged once."""
+    use = """
+    broken = []
+    @life.readiness
+    async def postgres():
+        return not broken
+    @life.readiness
+    @life.liveness
+    def state(life):  # the name of a built-in, twice
+        return life.state.value == "ready"
+    @life.liveness
+    def core():
+        return [ProbeResult("core" not in broken, "", "heart"), ProbeResult(True, "", "lung")]
+    class Switch:
+        @hookimpl
+        def lifecycle_commands(self):
+            def switch(request):
+                broken[:] = request.arguments.get("name", "").split("+") if request.arguments else []
+                return "ok"
+            return Command("switch", switch, changes=True)
+    life.use(Switch())
+"""
+    app = start(source("", use.strip()))
+    app.wait_state("ready")
+
+    assert app.get("/ready")[:2] == (200, "true")
+    assert app.get("/live")[:2] == (200, "true")
+    app.get("/switch/core", method="POST")
+    wait_for(lambda: app.get("/live")[0] == 503, 3, "/live false")
+    assert "[-] core.heart failed" in app.get("/live?verbose")[1]
+    wait_for(lambda: app.get("/ready/postgres")[0] == 503, 3, "/ready false")
+    assert app.get("/ready/state-readiness")[:2] == (200, "true")
+    app.get("/switch", method="POST")
+    wait_for(lambda: app.get("/ready")[0] == 200 and app.get("/live")[0] == 200, 3, "recovery")
+
+    def changes(name: str) -> list[Any]:
+        return [each["ok"] for each in app.events("probe") if each["name"] == name]
+
+    wait_for(lambda: len(changes("core.heart")) >= 2, 3, lambda: app.stderr)
+    assert changes("core.heart") == [False, True]
+    assert changes("postgres") in ([True, False, True], [False, True])
+    assert changes("core.lung") == []
+
+
+def test_status_forgets_names_that_are_gone(start: Start) -> None:
+    """What a plugin no longer says is no longer shown, and nothing grows with new names."""
+    bad = readiness(
+        "self.n = getattr(self, 'n', 0) + 1\n"
+        "if self.n == 1: raise LookupError\n"
+        "return [ProbeResult(True, '', f'shard{self.n}')]"
+    )
+    app = start(source(bad))
+    app.wait_state("ready")
+
+    def names() -> list[str]:
+        app.get("/ready")
+        status = app.status()
+        assert status is not None
+        return [each["name"] for each in status["probes"] if each["name"].startswith("bad")]
+
+    assert names() == ["bad"]
+    assert wait_for(lambda: (now := names()) != ["bad"] and now, 3, "the next run") == [
+        "bad.shard2"
+    ]
+    assert wait_for(lambda: (now := names()) != ["bad.shard2"] and now, 3, "one more") == [
+        "bad.shard3"
+    ]
+
+
+def test_command_line_plugins(start: Start, tmp_path: Path) -> None:
+    """`-p module` loads a plugin, `-p no:NAME` leaves one out, a built-in too."""
+    (tmp_path / "shop_probe.py").write_text(
+        "import lifecycle\n\n@lifecycle.hookimpl\ndef lifecycle_readiness():\n    return False\n"
+    )
+    (tmp_path / "shop.py").write_text(
+        "import asyncio\n\nasync def main(life):\n    await life.ready()\n    await life.drained()\n"
+    )
+    app = start(["-m", "lifecycle", "run", "-p", "shop_probe", "shop:main"])
+    app.wait_state("ready")
+    assert "[-] shop_probe failed" in app.get("/ready?verbose")[1]
+
+    words = ["-p", "shop_probe", "-p", "no:shop_probe", "-p", "no:loop"]
+    app = start(["-m", "lifecycle", "run", *words, "shop:main"])
+    app.wait_state("ready")
+    assert app.get("/ready")[:2] == (200, "true")
+    assert "loop" not in app.get("/live?verbose")[1]
+    status = app.status()
+    assert status is not None
+    assert "shop_probe" not in [each["name"] for each in status["plugins"]]
