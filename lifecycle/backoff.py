@@ -36,7 +36,8 @@ async def until_done(
         await asyncio.sleep(first)
         await tenacity.AsyncRetrying(
             sleep=asyncio.sleep,
-            wait=tenacity.wait_exponential_jitter(first * 2, longest, jitter=first),
+            wait=tenacity.wait_exponential(first * 2, longest - first)
+            + tenacity.wait_random(0, first),
             # Not "unless fatal": tenacity would try again after a cancellation too.
             retry=tenacity.retry_if_exception(
                 lambda error: isinstance(error, Exception) and not isinstance(error, fatal)
