@@ -107,9 +107,10 @@ def connect(target: Target, timeout: float) -> lifecycle.ProbeResult:
                 connection.settimeout(max(0.001, left / (len(found) - tried)))
                 connection.connect(address)
         except OSError as error:
-            problems[str(address[0])] = explain(error)
+            known = address[0] == target.host
+            problems["" if known else f"{address[0]} "] = explain(error)
         else:
             ms = (time.monotonic() - started_at) * 1000
             return lifecycle.ProbeResult(True, f"{where}: connected in {ms:.0f} ms", target.name)
-    words = "; ".join(f"{address} {problem}" for address, problem in problems.items())
+    words = "; ".join(address + problem for address, problem in problems.items())
     return lifecycle.ProbeResult(False, f"{where}: {words}", target.name)
