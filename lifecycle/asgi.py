@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
 from lifecycle.config import Config
-from lifecycle.crossing import Moment
 from lifecycle.exceptions import Draining, LifecycleError, NotRunning, RegistrationRefused
 from lifecycle.hookspecs import hookimpl
 from lifecycle.hosting import until_listening
+from lifecycle.lifespan import Lifespan
 from lifecycle.runtime import Lifecycle, current
 from lifecycle.server import Server
 from lifecycle.states import State, Transition
@@ -304,7 +304,7 @@ async def serve(
         tls=tls,
         logger=logging.getLogger("hypercorn.error"),
     )
-    async with _lifespan(app, state):
+    async with Lifespan(app, state, unless=life.drained):
         server.listen(sockets)
         life.use(_HttpDrain(server), name="asgi")
         try:
@@ -312,47 +312,9 @@ async def serve(
                 life.export(name, port=port)
             await life.ready()
             await life.drained()
+        except RegistrationRefused as refused:
+            raise SystemExit(f"lifecycle: registration refused: {refused}") from None
         finally:
             server.stop_listening()
             left = life._running().departure.drain
             await server.close(left.timetable.main_until - left._clock() if left else 0.0)
-
-
-@contextlib.asynccontextmanager
-async def _lifespan(app: App, state: dict[str, Any]) -> AsyncIterator[None]:
-    """Run an app's lifespan protocol around a block; an app that knows none is fine."""
-    inbox: asyncio.Queue[Message] = asyncio.Queue()
-    started: Moment[None] = Moment()
-    stopped: Moment[None] = Moment()
-
-    async def send(message: Message) -> None:
-        match message["type"]:
-            case "lifespan.startup.complete":
-                started.set(None)
-            case "lifespan.startup.failed":
-                started.fail(LifecycleError(f"the app did not start: {message.get('message')}"))
-            case "lifespan.shutdown.complete" | "lifespan.shutdown.failed":
-                stopped.set(None)
-
-    async def speak() -> None:
-        asgi = {"version": "3.0", "spec_version": "2.0"}
-        scope = {"type": "lifespan", "asgi": asgi, "state": state}
-        try:
-            await app(scope, inbox.get, send)
-        except Exception as error:
-            if started.happened:
-                raise
-            logging.getLogger("lifecycle").debug("the app knows no lifespan: %r", error)
-        finally:
-            started.set(None)
-            stopped.set(None)
-
-    task = asyncio.create_task(speak(), name="lifespan")
-    await inbox.put({"type": "lifespan.startup"})
-    await started.wait()
-    try:
-        yield
-    finally:
-        await inbox.put({"type": "lifespan.shutdown"})
-        await stopped.wait()
-        await task

@@ -236,7 +236,6 @@ class H2Caller:
                 try:
                     client = await H2Client.open(endpoint)
                     opened.append(client)
-                    opened.append(client)
                 except OSError as error:
                     raise AssertionError(f"refused: {error}") from error
             # Told apart by when they are sent; several are under way on one connection.
