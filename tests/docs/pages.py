@@ -1,0 +1,102 @@
+"""The pages, taken apart: sections, and the fenced blocks in them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+_FENCE = re.compile(r"^```(?P<language>\w*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+_HEADING = re.compile(r"^#{1,2} (?P<title>.+)$")
+_COMMENT = re.compile(r"<!-- (?P<text>.*?)-->\s*$", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block; `comment` is the HTML comment right above it."""
+
+    language: str
+    text: str
+    line: int
+    comment: str = ""
+
+    @property
+    def file(self) -> str:
+        """Its file's name, if its first line is a comment that gives one."""
+        match = re.match(r"# ([\w./-]+\.(py|toml))\n", self.text)
+        return match[1] if match else ""
+
+    @property
+    def given(self) -> str:
+        """What is stated to stand before it."""
+        return self.comment.removeprefix("given:") if self.comment.startswith("given:") else ""
+
+
+@dataclass
+class Section:
+    """A page's part under one heading of the first or second level."""
+
+    page: Path
+    title: str
+    blocks: list[Block] = field(default_factory=list)
+
+    @property
+    def id(self) -> str:
+        """How the test is called."""
+        return f"{self.page.relative_to(ROOT)}: {self.title}"
+
+    def of(self, *languages: str) -> list[Block]:
+        """Return its blocks of some languages."""
+        return [block for block in self.blocks if block.language in languages]
+
+
+def pages() -> list[Path]:
+    """Return every page that is documentation."""
+    return [
+        ROOT / "README.md",
+        *sorted((ROOT / "docs").glob("*.md")),
+        *sorted((ROOT / "plugins").glob("*/README.md")),
+    ]
+
+
+def sections(page: Path) -> list[Section]:
+    """Take a page apart."""
+    text = page.read_text(encoding="utf-8")
+    found = [Section(page, "")]
+    at = 0
+    for fence in [*_FENCE.finditer(text), None]:
+        prose = text[at : fence.start() if fence else len(text)]
+        for line in prose.splitlines():
+            if heading := _HEADING.match(line):
+                found.append(Section(page, heading["title"]))
+        if fence:
+            comment = _COMMENT.search(prose)
+            found[-1].blocks.append(
+                Block(
+                    fence["language"],
+                    fence["text"],
+                    text.count("\n", 0, fence.start()) + 1,
+                    comment["text"].strip() if comment else "",
+                )
+            )
+            at = fence.end()
+    return found
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what links into a page may name, as GitHub makes it from the headings."""
+    text = _FENCE.sub("", page.read_text(encoding="utf-8"))
+    slugs = set()
+    for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
+        plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()
+        slugs.add(re.sub(r"[^\w\- ]", "", plain).replace(" ", "-"))
+    return slugs
+
+
+def links(page: Path) -> list[str]:
+    """Return the targets of a page's links and pictures that stay inside the project."""
+    text = _FENCE.sub("", page.read_text(encoding="utf-8"))
+    found = re.findall(r"\]\(([^)\s]+)\)", text)
+    return [target for target in found if not re.match(r"[a-z]+:", target)]
