@@ -126,6 +126,10 @@ LAYOUTS = {
         | v1(f"{V1}/c1", 300 * MI, 44 * MI, 512 * MI),
         [Level("c1", 256 * MI, 512 * MI)],
     ),
+    "a mount from outside the namespace: it does not show which cgroup is ours": (
+        machine(IN_V1.format("/"), v1_mount("/..")) | v1(V1, 7 * GI, 0),
+        [],
+    ),
     "v2 with leftover v1 lines that have no mount": (
         machine("4:memory:/c1\n0::/\n", V2_MOUNT) | v2(V2, 300 * MI, 44 * MI, 512 * MI),
         [Level("/", 256 * MI, 512 * MI)],

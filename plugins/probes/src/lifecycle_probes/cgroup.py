@@ -136,7 +136,12 @@ class Cgroups:
         yield "/", top
 
     def _mount(self, controller: str) -> Mount | None:
-        found = (Mount(root, point) for name, root, point in self._mounts() if name == controller)
+        # A root above the namespace's own hides which of its cgroups is this process's.
+        found = (
+            Mount(root, point)
+            for name, root, point in self._mounts()
+            if name == controller and not root.startswith("/..")
+        )
         return next(found, None)
 
     def _mounts(self) -> Iterator[tuple[str, str, str]]:
