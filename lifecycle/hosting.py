@@ -233,7 +233,7 @@ class Host:
         if self._loop is not None:
             _know_of(leaving, self._loop)
         if not self.life.draining:
-            self._failed = _code_of(leaving)
+            self._failed = code_of(leaving)
         self._cancel()
 
     async def _host(self, main: Main) -> None:
@@ -263,7 +263,7 @@ class Host:
             cause = "main was cancelled"
             code = 0 if self._cancelled else 1
         except SystemExit as leaving:
-            cause, code = "main left", _code_of(leaving)
+            cause, code = "main left", code_of(leaving)
         except Draining:
             cause = "main gave up: the app is draining"
             code = 0 if self.life.draining else 1
@@ -441,7 +441,8 @@ def _flush_streams() -> None:
     thread.join(0.1)
 
 
-def _code_of(leaving: BaseException) -> int:
+def code_of(leaving: BaseException) -> int:
+    """Return the exit code of a SystemExit or KeyboardInterrupt; its message is shown."""
     code = getattr(leaving, "code", 1) if isinstance(leaving, SystemExit) else 130
     if code is None:
         return 0

@@ -15,9 +15,12 @@ def main() -> None:
     from lifecycle.cli import light
 
     words = sys.argv[1:]
-    code = light.try_main(words)
-    if code is None:
-        from lifecycle.cli import heavy
+    try:
+        code = light.try_main(words)
+        if code is None:
+            from lifecycle.cli import heavy
 
-        code = heavy.main(words)
+            code = heavy.main(words)
+    except KeyboardInterrupt:  # who waits for a preStop at a terminal may stop waiting
+        code = 130
     raise SystemExit(code)

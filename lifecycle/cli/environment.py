@@ -44,8 +44,8 @@ def _text(value: object) -> str:
 
 def show_plugins() -> int:
     """Print the installed plugins, their hooks, and why one does not load."""
-    plugins = Plugins(Config(), os.environ)
     try:
+        plugins = Plugins(Config(), os.environ)
         plugins.discover()
     except LifecycleError as error:
         print(f"lifecycle: {error}", file=sys.stderr)

@@ -106,14 +106,17 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _seconds(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
     if not 0 < value <= 86400:
-        raise argparse.ArgumentTypeError("must be from 0 to 86400 seconds")
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds up to 86400")
     return value
 
 
 def _port(text: str) -> int:
-    if not text.isdigit() or not 0 < int(text) <= 65535:
+    if not text.isdecimal() or not 0 < int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is no port from 1 to 65535")
     return int(text)
 

@@ -30,19 +30,19 @@ def try_main(words: list[str]) -> int | None:
     match words:
         case ["prestop"]:
             return prestop(own_port())
-        case ["prestop", "--port", port] if port.isdigit():
+        case ["prestop", "--port", port] if port.isdecimal():
             return prestop(int(port))
         case ["probe", kind] if kind in PROBES:
             return probe(kind, own_port())
-        case ["probe", kind, "--port", port] if kind in PROBES and port.isdigit():
+        case ["probe", kind, "--port", port] if kind in PROBES and port.isdecimal():
             return probe(kind, int(port))
     return None
 
 
 def own_port() -> int:
-    """Return the QOS port that the environment names."""
+    """Return the QOS port that the environment names; 0 if it leaves the choice to the app."""
     try:  # as `Config` reads it; a service link's tcp:// is no number either
-        return int(os.environ.get("LIFECYCLE_QOS_PORT", "")) or DEFAULT_PORT
+        return int(os.environ.get("LIFECYCLE_QOS_PORT", ""))
     except ValueError:
         return DEFAULT_PORT
 
@@ -89,6 +89,11 @@ def request(method: str, path: str, port: int, *, timeout: float | None) -> tupl
     Raises:
         Unreachable: Nobody answers; the message says what to look at.
     """
+    if not port:
+        raise Unreachable(
+            "with port 0 the app has taken any free one: name that one with --port (the app's "
+            "first log line, `starting`, shows it)"
+        )
     tried = candidates(port, os.environ.get("LIFECYCLE_RUN_DIR", ""))
     for path_ in tried:
         sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)

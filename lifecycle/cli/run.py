@@ -15,7 +15,7 @@ from typing import Any
 
 from lifecycle.config import Config, service_spec
 from lifecycle.exceptions import LifecycleError
-from lifecycle.hosting import Host, Interrupted, takes_lifecycle
+from lifecycle.hosting import Host, Interrupted, code_of, takes_lifecycle
 from lifecycle.log import renderer_for
 from lifecycle.sockets import bind
 
@@ -55,6 +55,8 @@ def run(options: argparse.Namespace) -> int:
         return host.abandon(USAGE, "nothing to run")
     except _AppError:
         return host.abandon(1, "the app's import raised")
+    except SystemExit as leaving:
+        return host.abandon(code_of(leaving), "the app left while it was imported")
     return host.run(main, takes_life=takes_life, loop_factory=factory)
 
 
@@ -69,7 +71,7 @@ def _say(message: str, code: int) -> int:
 
 def _load(target: str) -> Any:
     module_name, _, path = target.partition(":")
-    if not module_name or not path:
+    if not module_name or not path or module_name.startswith("."):
         raise BadTarget(f"{target!r}: must be MODULE:NAME, like shop.main:main")
     try:
         value: Any = importlib.import_module(module_name)

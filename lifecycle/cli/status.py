@@ -18,18 +18,24 @@ PERIOD = 1.0
 
 
 def watch(ask: Callable[[], str]) -> int:
-    """Redraw until the app is gone, or the person has seen enough."""
+    """
+    Redraw until the app is gone, or the person has seen enough.
+
+    Raises:
+        Unreachable: It was never there.
+    """
     never = threading.Event()
+    text = render(ask())
     try:
         while True:
+            sys.stdout.write((CLEAR if sys.stdout.isatty() else "") + text + "\n")
+            sys.stdout.flush()
+            never.wait(PERIOD)
             try:
                 text = render(ask())
             except light.Unreachable:
                 print("the app is gone")
                 return 0
-            sys.stdout.write((CLEAR if sys.stdout.isatty() else "") + text + "\n")
-            sys.stdout.flush()
-            never.wait(PERIOD)
     except KeyboardInterrupt:
         return 0
 
