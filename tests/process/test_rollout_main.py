@@ -100,3 +100,18 @@ def test_a_server_that_knows_nothing_of_us_loses_nothing_on_new_connections(
         cut = [loss for loss in result.tally.losses if loss.cause in ("cut off", "timeout")]
         assert [result.when(loss) for loss in new + cut] == []
         assert_in_order(result)
+
+
+def test_the_count_is_honest(start: Callable[..., App], tmp_path: Path) -> None:
+    """Without a settle time new connections are refused, and the same clients say so."""
+    write(tmp_path, {"shop": SHOP})
+    hasty = run_asgi(start, settle=0, quiet=0)
+
+    async def scenario() -> list[Result]:
+        return await roll(
+            Rollout("asgi, no settle", hasty, Load(seed=8), prestop=False, replicas=1)
+        )
+
+    [result] = asyncio.run(scenario())
+    assert result.tally.lost("new") > 0
+    assert {loss.endpoint.name for loss in result.tally.losses} == {result.left[0].name}
