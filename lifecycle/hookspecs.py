@@ -83,6 +83,7 @@ def lifecycle_options() -> type[object]:  # type: ignore[empty-body]
     """
     Give a frozen dataclass: each field is filled from `LIFECYCLE_<PLUGIN>_<FIELD>`.
 
-    It refuses a bad value by raising ValueError in `__post_init__`. Read the filled
-    instance with `life.config.options(Cls)`.
+    It refuses a bad value by raising ValueError in `__post_init__`. If it has an
+    attribute or property `enabled` and that is false, the plugin is left out: it is
+    off until it is configured. Read the filled instance with `life.config.options(Cls)`.
     """

@@ -49,6 +49,8 @@ class Plugins:
         self._manager.add_hookspecs(hookspecs)
         self._option_names: set[str] = set()
         self.failed: dict[str, str] = {}
+        self.off: list[str] = []
+        """Plugins whose options have an `enabled` that is false: loaded, and left out."""
         self._disabled = {word[3:] for word in config.plugins if word.startswith("no:")}
 
     @property
@@ -122,10 +124,13 @@ class Plugins:
             ) from None
         self._check(plugin, name)
         try:
-            self._fill_options(name)
+            enabled = self._fill_options(name)
         except BaseException:
             self._manager.unregister(plugin)
             raise
+        if not enabled:
+            self._manager.unregister(plugin)
+            self.off.append(name)
         return name
 
     def _check(self, plugin: object, name: str) -> None:
@@ -147,7 +152,8 @@ class Plugins:
                     "one by one, each under its own deadline, and cannot be wrapped"
                 )
 
-    def _fill_options(self, name: str) -> None:
+    def _fill_options(self, name: str) -> bool:
+        enabled = True
         for each in self.implementations("lifecycle_options"):
             if each.plugin != name:
                 continue
@@ -157,6 +163,8 @@ class Plugins:
             options, sources = fill(cls, self._environ, plugin=name)
             self._config.keep_options(options, name, sources)
             self._option_names.update(variable(field, name) for field in cls.__dataclass_fields__)
+            enabled = enabled and getattr(options, "enabled", True)
+        return enabled
 
     def implementations(self, hook: str) -> list[Implementation]:
         """Return the implementations of a hook, in the order their plugins were loaded."""

@@ -55,6 +55,7 @@ def show_plugins() -> int:
         for each in plugins.implementations(hook):
             hooks[each.plugin].append(hook.removeprefix("lifecycle_"))
     rows = [(name, ", ".join(theirs), "-") for name, theirs in hooks.items()]
+    rows += [(name, "-", "off: not configured") for name in plugins.off]
     rows += [(name, "-", problem) for name, problem in plugins.failed.items()]
     if not rows:
         print("no plugins are installed; the built-in ones are always there")

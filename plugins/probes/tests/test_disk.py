@@ -91,11 +91,6 @@ def test_more_than_there_is_is_short(ask, tmp_path):
     assert "at least 9000 TiB wanted" in answers[f"disk.{tmp_path}"]["reason"]
 
 
-def test_unconfigured_it_finds_no_fault(ask):
-    """Without paths there is nothing to look at, and nothing is false."""
-    assert all(answer["ok"] for answer in ask("disk").values())
-
-
 @pytest.mark.parametrize(
     ("variables", "variable"),
     [

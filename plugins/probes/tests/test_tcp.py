@@ -87,11 +87,6 @@ def test_its_timeout_stays_under_the_probe_timeout(ask, full_port):
     assert "no answer in time" in answers["tcp.stuck"]["reason"]
 
 
-def test_unconfigured_it_finds_no_fault(ask):
-    """Without targets there is nothing to check, and nothing is false."""
-    assert all(answer["ok"] for answer in ask("tcp").values())
-
-
 @pytest.mark.parametrize(
     ("text", "where"),
     [

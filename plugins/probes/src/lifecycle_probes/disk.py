@@ -28,6 +28,11 @@ class DiskOptions:
     min_inodes_percent: float = field(default=5.0, metadata={"describe": "percent of inodes free"})
     timeout: float = field(default=0.5, metadata={"describe": "seconds for all of them"})
 
+    @property
+    def enabled(self) -> bool:
+        """Whether the probe is on: it has paths."""
+        return bool(self.paths)
+
     def __post_init__(self) -> None:
         check_range("min_percent", self.min_percent, 0, 100, "percent")
         check_range("min_inodes_percent", self.min_inodes_percent, 0, 100, "percent")
@@ -63,8 +68,6 @@ class DiskProbe:
     def lifecycle_readiness(self, life: lifecycle.Lifecycle) -> list[lifecycle.ProbeResult]:
         """Look at every path's filesystem, side by side."""
         options = life.config.options(DiskOptions)
-        if not options.paths:
-            return []
         timeout = time_for_checks(options.timeout, life.config.probe_timeout)
         return self._checks.results([(path, options) for path in options.paths], timeout)
 

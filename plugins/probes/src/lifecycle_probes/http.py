@@ -48,6 +48,11 @@ class HttpOptions:
     )
     timeout: float = field(default=0.5, metadata={"describe": "seconds for all of them"})
 
+    @property
+    def enabled(self) -> bool:
+        """Whether the probe is on: it has URLs."""
+        return bool(self.urls)
+
     def __post_init__(self) -> None:
         check_range("timeout", self.timeout, 0.01, 60, "seconds")
         read_targets("urls", self.urls, read_url)
@@ -70,8 +75,6 @@ class HttpProbe:
     def lifecycle_readiness(self, life: lifecycle.Lifecycle) -> list[lifecycle.ProbeResult]:
         """GET every URL, side by side."""
         options = life.config.options(HttpOptions)
-        if not options.urls:
-            return []
         read = read_targets("urls", options.urls, read_url)
         urls = [url._replace(name=name) for name, url in read.items()]
         return self._checks.results(

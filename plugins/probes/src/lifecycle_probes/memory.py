@@ -31,6 +31,11 @@ class MemoryOptions:
         metadata={"describe": "percent of the last 10 s all tasks may have waited for memory"},
     )
 
+    @property
+    def enabled(self) -> bool:
+        """Whether the probe is on: it has a threshold."""
+        return self.max_percent is not None or self.max_pressure is not None
+
     def __post_init__(self) -> None:
         if self.max_percent is not None:
             check_range("max_percent", self.max_percent, 1, 100, "percent")
@@ -60,8 +65,6 @@ class MemoryProbe:
     def lifecycle_readiness(self, life: lifecycle.Lifecycle) -> list[lifecycle.ProbeResult]:
         """Compare the working set with the limit, and the pressure with its own."""
         options = life.config.options(MemoryOptions)
-        if options.max_percent is None and options.max_pressure is None:
-            return []
         return [self.look(options)]
 
     def look(self, options: MemoryOptions) -> lifecycle.ProbeResult:

@@ -40,6 +40,11 @@ class TcpOptions:
     )
     timeout: float = field(default=0.5, metadata={"describe": "seconds for all of them"})
 
+    @property
+    def enabled(self) -> bool:
+        """Whether the probe is on: it has targets."""
+        return bool(self.targets)
+
     def __post_init__(self) -> None:
         check_range("timeout", self.timeout, 0.01, 60, "seconds")
         read_targets("targets", self.targets, read_target)
@@ -62,8 +67,6 @@ class TcpProbe:
     def lifecycle_readiness(self, life: lifecycle.Lifecycle) -> list[lifecycle.ProbeResult]:
         """Connect to every target, side by side."""
         options = life.config.options(TcpOptions)
-        if not options.targets:
-            return []
         read = read_targets("targets", options.targets, read_target)
         targets = [Target(name, *where) for name, where in read.items()]
         return self._checks.results(
