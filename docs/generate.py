@@ -24,7 +24,7 @@ from typing import Any, Final
 import timeline
 
 import lifecycle
-from lifecycle import hookspecs
+from lifecycle import asgi, hookspecs
 from lifecycle.builtin import Commands, DrainHandler
 from lifecycle.cli.heavy import make_parser
 from lifecycle.config import Config, variable
@@ -79,8 +79,8 @@ def hooks() -> str:
 
 
 def _signature(function: Any) -> str:
-    text = re.sub(r"'([^']+)'", r"\1", str(inspect.signature(function)))
-    text = text.replace("mappingproxy({})", "{}").replace("''", '""')
+    text = str(inspect.signature(function)).replace("= ''", '= ""')
+    text = text.replace("'", "").replace("mappingproxy({})", "{}")
     return text.replace("collections.abc.", "").replace("typing.", "")
 
 
@@ -193,7 +193,11 @@ def budget() -> str:
     rows = (
         ("`T0`", "the first of SIGTERM, SIGINT, preStop, `begin_drain()`, main's end", plan.began),
         ("settle over", "T0 + settle", plan.settle_at),
-        ("earliest end of the wait", "the later of settle and quiet", config.settle),
+        (
+            "earliest end of the wait",
+            "the later of settle and quiet",
+            max(config.settle, config.quiet),
+        ),
         ("deadline of the wait", "T0 + grace_period − stop_timeout − 2", plan.wait_until),
         ("main is cancelled", "T0 + grace_period − 2", plan.main_until),
         ("a cancelled main is given up", "1 s later", plan.cancel_until),
@@ -214,6 +218,10 @@ def api() -> str:
             parts.append(f"## `{name}`\n\n{prose(value.__doc__)}\n{_members(name, value)}")
         elif inspect.isfunction(value):
             parts.append(f"## `{name}{_signature(value)}`\n\n{prose(value.__doc__)}")
+    parts += [
+        f"## `lifecycle.asgi.{cls.__name__}`\n\n{prose(cls.__doc__)}"
+        for cls in (asgi.Middleware, asgi.Managed)
+    ]
     return "\n".join(part.rstrip() + "\n" for part in parts)
 
 
