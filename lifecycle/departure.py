@@ -107,7 +107,7 @@ class Departure:
     def signal(self, name: str, *, terminal: bool) -> None:
         """Take a signal: the first one drains, a second one forces."""
         now = self._conductor.clock()
-        if now - self._signal_at < ONE_PRESS:
+        if not self.pressed_again():
             return
         second = self._signalled.is_set()
         self._signal_at = now
@@ -123,6 +123,10 @@ class Departure:
         elif self._prestops and not self.wait_over.happened:
             self.drain.timetable.hurry(now)
         self._replan()
+
+    def pressed_again(self) -> bool:
+        """Tell whether a signal that comes now is another one; from any thread."""
+        return self._conductor.clock() - self._signal_at >= ONE_PRESS
 
     def main_ended(self, ending: Ending, cause: str) -> None:
         """Take note that main is over; settle and quiet have lost their sense with it."""
@@ -299,6 +303,11 @@ class Departure:
         self._conductor.traffic.nudge()
         if self.drain is not None:
             self.on_plan(self.drain.timetable)
+
+    @property
+    def signalled(self) -> bool:
+        """True once a signal has come; from any thread."""
+        return self._signalled.is_set()
 
     @property
     def terminating(self) -> bool:

@@ -27,7 +27,7 @@ from typing import Any, Final
 
 from lifecycle.backoff import until_done
 from lifecycle.config import Config, service_spec
-from lifecycle.departure import CUT_OFF, Departure, Ending
+from lifecycle.departure import CUT_OFF, FORCED, Departure, Ending
 from lifecycle.drain import Timetable
 from lifecycle.exceptions import Draining, LifecycleError, RegistrationRefused
 from lifecycle.log import Log, Renderer
@@ -206,9 +206,15 @@ class Host:
         return self._departure.exit_code
 
     def _release(self) -> None:
-        if self._signals is not None:
-            self._signals.give_back()
-            self._signals.close()
+        if self._signals is None:
+            return
+        ending = self.life._conductor is not None and self._departure.signalled
+        self._signals.give_back(self._once_more if ending else None)
+        self._signals.close()
+
+    def _once_more(self) -> None:
+        if self._departure.pressed_again():
+            self._leave_at_once(FORCED)
 
     def _leave_at_once(self, code: int) -> None:
         self._log.flush(0.1)

@@ -14,6 +14,7 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import os
 import signal
@@ -52,6 +53,7 @@ class Signals:
         self._app_fd = -1
         self._echoes: set[int] = set()
         self._held = False
+        self._last: Callable[[], None] | None = None
         self._set = signal.signal
         self._interrupt: type[BaseException] | None = None
 
@@ -69,15 +71,33 @@ class Signals:
         self._held = True
         os.register_at_fork(after_in_child=self._let_child_go)
 
-    def give_back(self) -> None:
-        """Put back what was there."""
+    def give_back(self, last: Callable[[], None] | None = None) -> None:
+        """
+        Put back what was there.
+
+        Args:
+            last: Where a signal has ended this process: the two handlers stay, and call
+                this in the main thread. What comes between here and the end must neither
+                change the exit code nor leave a traceback.
+        """
         if not self._held:
             return
         self._held = False
+        self._last = last
         signal.signal = self._set
         for each, handler in self._before.items():
-            self._set(each, handler if handler is not None else signal.SIG_DFL)
+            if last is not None:
+                self._set(each, lambda _, __: last())
+            else:
+                self._set(each, handler if handler is not None else signal.SIG_DFL)
         signal.set_wakeup_fd(self._fd_before)
+        if last is not None:
+            # The interpreter takes handlers away before it is gone, but leaves what is ignored.
+            atexit.register(self._ignore)
+
+    def _ignore(self) -> None:
+        for each in OURS:
+            self._set(each, signal.SIG_IGN)
 
     def watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Read the wakeup descriptor on this loop (the control thread's)."""
@@ -165,7 +185,7 @@ class Signals:
 
     def _let_child_go(self) -> None:
         # A forked child shares the descriptor: its SIGTERM would drain the parent.
-        if self._held:
+        if self._held or self._last is not None:
             self.give_back()
             signal.set_wakeup_fd(-1)
             for each in OURS:

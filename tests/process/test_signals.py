@@ -227,6 +227,44 @@ class TestTwice:
         app.signal(SIGINT)
         assert_left(app, 0)
 
+    @pytest.mark.parametrize("number", [SIGTERM, SIGINT])
+    def test_at_once_are_one_though_the_end_comes_between(self, start, number):
+        """The second of two may find a drain that is over: exit code and silence stay."""
+        app = start(
+            """
+import lifecycle
+
+async def main(life):
+    print("up", flush=True)
+    await life.drained()
+
+lifecycle.run(main)
+""",
+            env=RECORDED,
+        )
+        wait_for(lambda: "up" in app.stdout, 10, "main")
+
+        app.signal(number)
+        while app.running:
+            app.signal(number)
+        assert_left(app, 0)
+
+        assert app.stderr == ""
+
+    def test_forces_what_comes_after_run(self, start):
+        """A second signal ends what hangs after `run()`: exit code 1."""
+        app = start(
+            PROVIDER + "import time; print('after', flush=True); time.sleep(60)\n", env=RECORDED
+        )
+        app.wait_state("ready")
+        app.signal(SIGTERM)
+        wait_for(lambda: "after" in app.stdout, 5, "the end of run()")
+
+        at = app.signal(SIGTERM)
+        assert app.wait() == 1
+
+        assert time.monotonic() - at < 1.0
+
     def test_a_third(self, start):
         """More of them change nothing: no traceback, exit code 1."""
         app = start(BUSY, env=RECORDED | {"WORK": "60", "DEREGISTER_SECONDS": "0.7"})
