@@ -112,13 +112,15 @@ def run_in_thread(
 class ControlThread:
     """The control thread and its loop."""
 
+    loop: asyncio.AbstractEventLoop
+
     def __init__(self) -> None:
-        # Not `new_event_loop`: the app's loop policy is the app's own affair.
-        self.loop = asyncio.SelectorEventLoop()
         self._thread: threading.Thread | None = None
 
     def start(self, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run `main()` on the control loop until it returns."""
+        # Not `new_event_loop`: the app's loop policy is the app's own affair.
+        self.loop = asyncio.SelectorEventLoop()
         self._thread = threading.Thread(
             target=self._run, args=(main,), name="lifecycle-control", daemon=True
         )
@@ -134,7 +136,7 @@ class ControlThread:
         return threading.current_thread() is self._thread
 
     def post(self, function: Callable[[], object]) -> None:
-        """Run a function on the control loop; returns at once, from any thread."""
+        """Run a function on the control loop, once started; returns at once, from any thread."""
         run_soon(self.loop, function)
 
     def call(self, function: Callable[[], T]) -> T:

@@ -69,9 +69,10 @@ class Timetable:
     def _cut(self, now: float, *, wait: float, main: float, cancel: float, close: float) -> None:
         self.settle_at = min(self.settle_at, now)
         self.wait_until = min(self.wait_until, now + wait)
-        self.main_until = min(self.main_until, self.wait_until + main)
-        self.cancel_until = min(self.cancel_until, self.main_until + cancel)
-        self.exit_by = min(self.exit_by, self.cancel_until + close)
+        # From now, not from a time that has passed: a cancelled main still gets its second.
+        self.main_until = min(self.main_until, max(now, self.wait_until) + main)
+        self.cancel_until = min(self.cancel_until, max(now, self.main_until) + cancel)
+        self.exit_by = min(self.exit_by, max(now, self.cancel_until) + close)
 
 
 class Drain:
