@@ -225,7 +225,9 @@ class Stage:
                 assert set(names) <= _distributions(), f"{names}: not built here"
                 return
             case ["make", *_]:
-                _check(["make", "-n", *words[1:]], ROOT, self.env, command)
+                _check(
+                    ["make", "-n", f"PYTHON={sys.executable}", *words[1:]], ROOT, self.env, command
+                )
                 return
             case ["kubectl", "exec", _, "--", *inside]:
                 command = shlex.join(inside)
