@@ -107,8 +107,8 @@ class Departure:
     def signal(self, name: str, *, terminal: bool) -> None:
         """Take a signal: the first one drains, a second one forces."""
         now = self._conductor.clock()
-        if not self.pressed_again():
-            return
+        if not self.pressed_again() or self._step == "close":
+            return  # a bounce; or too late, how it ended is decided and told
         second = self._signalled.is_set()
         self._signal_at = now
         self._signalled.set()
