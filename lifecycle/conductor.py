@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, TypedDict
@@ -22,7 +23,7 @@ from lifecycle.contracts import INLINE_MARK, Command, Instance, Kind, ProbeOptio
 from lifecycle.crossing import Moment, run_soon
 from lifecycle.departure import Departure
 from lifecycle.dispatch import Call, Mailbox
-from lifecycle.exceptions import Draining, LifecycleError
+from lifecycle.exceptions import Draining, LifecycleError, PluginError
 from lifecycle.guest import Guest
 from lifecycle.log import Log
 from lifecycle.plugins import Implementation, Plugins
@@ -43,6 +44,10 @@ _PROBE_HOOKS: Final = {
     "lifecycle_readiness": Kind.READINESS,
     "lifecycle_liveness": Kind.LIVENESS,
 }
+
+
+_COMMAND_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_PROBE_PATHS: Final = frozenset({"live", "ready", "startup", "livez", "readyz", "startupz"})
 
 
 class Snapshot(TypedDict):
@@ -108,7 +113,21 @@ class Conductor:
                 self.drain_calls.append(Call(each, self.guest, None))
 
     def add_command(self, plugin: str, command: Command) -> None:
-        """Make a command answer on the QOS port."""
+        """
+        Make a command answer on the QOS port.
+
+        Raises:
+            PluginError: Its name is no path, or is taken.
+        """
+        if not _COMMAND_NAME.fullmatch(command.name):
+            raise PluginError(
+                f"plugin {plugin!r}: the command name {command.name!r} must be of lower-case "
+                "letters, digits and dashes"
+            )
+        if command.name in self.commands or command.name in _PROBE_PATHS:
+            raise PluginError(
+                f"plugin {plugin!r}: the command name {command.name!r} is taken; give it another"
+            )
         implementation = Implementation(
             plugin,
             f"command {command.name}",

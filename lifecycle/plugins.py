@@ -157,7 +157,10 @@ class Plugins:
         for each in self.implementations("lifecycle_options"):
             if each.plugin != name:
                 continue
-            cls = each.function()
+            try:
+                cls = each.function()
+            except Exception as error:
+                raise PluginError(f"plugin {name!r}: lifecycle_options raised {error!r}") from error
             if not isinstance(cls, type) or not dataclasses.is_dataclass(cls):
                 raise PluginError(f"plugin {name!r}: lifecycle_options gave {cls!r}, no dataclass")
             options, sources = fill(cls, self._environ, plugin=name)

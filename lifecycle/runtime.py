@@ -379,12 +379,16 @@ class Lifecycle:
     def _ask(self, each: Implementation, wanted: type[Any]) -> list[Any]:
         try:
             value = each.function(**each.arguments({"life": self}))
+            many = isinstance(value, Iterable) and not isinstance(value, wanted)
+            several = list(value) if many else [] if value is None else [value]
         except Exception as error:  # noqa: BLE001 - a plugin's own; the others go on
             self._plugins.failed[each.plugin] = f"{each.hook} raised {error!r}"
             self._log.error("plugin", name=each.plugin, problem=f"{each.hook} raised {error!r}")
             return []
-        several = [value] if isinstance(value, wanted) else list(value or ())
         for one in several:
+            if inspect.iscoroutine(one):
+                one.close()
+                raise PluginError(f"plugin {each.plugin!r}: {each.hook} must not be async")
             if not isinstance(one, wanted):
                 raise PluginError(
                     f"plugin {each.plugin!r}: {each.hook} gave {one!r}, no {wanted.__name__}"

@@ -211,7 +211,7 @@ def test_startup_and_readiness_hang_side_by_side(start: Start) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", ["raises", "mixed", "endless iterable", "async", "thread", "stubborn"]
+    "kind", ["raises", "endless generator", "async", "thread", "stubborn"]
 )
 def test_nothing_piles_up(start: Start, kind: str) -> None:
     """Over 1,000 probes a bad plugin leaves no thread, task or queued handle behind."""

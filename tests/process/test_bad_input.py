@@ -1,0 +1,301 @@
+"""Bad input: a clear error that says what to do, the right exit code, no trace of ours."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.process.kit import App, wait_for
+
+Start = Callable[..., App]
+
+MAIN = """
+async def main(life):
+    await life.ready()
+    await life.drained()
+"""
+ASGI = """
+async def app(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
+"""
+RUN = """
+import lifecycle
+
+async def main(life):
+    await life.ready()
+    await life.drained()
+
+lifecycle.run(main)
+"""
+
+
+@pytest.fixture
+def modules(tmp_path: Path) -> Path:
+    """Write a main and an ASGI app to be run by name."""
+    (tmp_path / "shop.py").write_text(MAIN)
+    (tmp_path / "web.py").write_text(ASGI)
+    return tmp_path
+
+
+def command(start: Start, *words: str, **env: str) -> App:
+    """Start `lifecycle run`."""
+    return start(["-m", "lifecycle", "run", *words], env=env)
+
+
+def complaint(app: App, code: int = 2) -> str:
+    """Return the one sentence that an app which does not start says, once it has ended."""
+    assert app.wait() == code, app.stderr
+    assert "Traceback" not in app.stderr
+    lines = [line for line in app.stderr.splitlines() if line.startswith("lifecycle: ")]
+    assert len(lines) == 1, app.stderr
+    assert not list(app.cwd.glob("*.sock"))
+    return lines[0]
+
+
+@pytest.mark.parametrize("way", ["run()", "command"])
+def test_the_qos_port_is_in_use(start: Start, modules: Path, way: str) -> None:
+    """A QOS port in use says so, who may have it, and how to choose another; exit code 2."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        if way == "run()":
+            app = start(RUN, env={"LIFECYCLE_QOS_PORT": port})
+        else:
+            app = command(start, "shop:main", LIFECYCLE_QOS_PORT=port)
+        said = complaint(app)
+
+    assert f"{port} is in use" in said
+    assert "one process a pod" in said
+    assert "LIFECYCLE_QOS_PORT" in said
+
+
+def test_a_second_worker(start: Start) -> None:
+    """A second process with the same port refuses to start, and takes nothing from the first."""
+    first = start(RUN)
+    first.wait_state("ready")
+    second = start(RUN, env={"LIFECYCLE_QOS_PORT": str(first.qos), "PORT": "1"})
+
+    assert second.wait() == 2
+    assert first.control("GET", "/ready")[:2] == (200, "true")
+
+
+@pytest.mark.parametrize(
+    ("env", "mentions"),
+    [
+        ({"LIFECYCLE_QOS_PORT": "99999"}, ["qos_port=99999", "0 (any) to 65535"]),
+        ({"LIFECYCLE_STOP_TIMEOUT": ""}, ["LIFECYCLE_STOP_TIMEOUT=''", "a number"]),
+        ({"LIFECYCLE_QOS_HOST": "nosuch.invalid"}, ["nosuch.invalid", "QOS port"]),
+        ({"LIFECYCLE_QOS_HOST": "198.51.100.77"}, ["198.51.100.77"]),
+        ({"LIFECYCLE_QOS_ALLOW": "10.0.0.0/33"}, ["qos_allow", "10.0.0.0/33"]),
+        ({"LIFECYCLE_SETTLE": "soon"}, ["LIFECYCLE_SETTLE='soon'", "a number"]),
+        ({"LIFECYCLE_SETTLE": "nan"}, ["settle=nan", "from 0 to"]),
+        ({"LIFECYCLE_SETTLE": "-1"}, ["settle=-1", "from 0 to"]),
+        ({"LIFECYCLE_GRACE_PERIOD": "5"}, ["grace_period=5", "settle 5", "terminationGrace"]),
+        ({"LIFECYCLE_PROBE_TIMEOUT": "0"}, ["probe_timeout=0", "from "]),
+        ({"LIFECYCLE_QOS_ENABLED": "maybe"}, ["LIFECYCLE_QOS_ENABLED='maybe'", "true or false"]),
+        ({"LIFECYCLE_SERVICES": "a b"}, ["services", "NAME:PORT", "'a b'"]),
+        ({"LIFECYCLE_SERVICES": "orders:0"}, ["services", "orders:0"]),
+        ({"LIFECYCLE_PLUGINS": "nosuch_plugin"}, ["'nosuch_plugin'", "ModuleNotFoundError"]),
+    ],
+)
+def test_a_bad_value(start: Start, modules: Path, env: dict[str, str], mentions: list[str]) -> None:
+    """A bad value names the field, the value and the range; exit code 2."""
+    said = complaint(command(start, "shop:main", **env))
+
+    assert all(each in said for each in mentions), said
+
+
+def test_a_bad_secret(start: Start, modules: Path) -> None:
+    """The error about a bad token does not show it."""
+    app = command(start, "shop:main", LIFECYCLE_PRESTOP_TOKEN="hunter2")
+    said = complaint(app)
+
+    assert "prestop_token=<redacted>" in said
+    assert "hunter2" not in app.stderr + app.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "mentions"),
+    [
+        (["--asgi", "--service", "orders:99999", "web:app"], ["orders:99999", "NAME:PORT"]),
+        (["--asgi", "--service", "", "web:app"], ["services", "''"]),
+        (["--asgi", "--bind", "localhost", "web:app"], ["--bind localhost", "HOST:PORT"]),
+        (["--asgi", "--bind", "127.0.0.1:70000", "web:app"], ["--bind 127.0.0.1:70000", "65535"]),
+        (["--asgi", "--bind", "198.51.100.77:0", "web:app"], ["198.51.100.77", "assign"]),
+        (["--asgi", "--bind", "unix:/nosuch/x.sock", "web:app"], ["/nosuch/x.sock", "No such"]),
+        (["--asgi", "--bind", ":0", "--certfile", "nosuch.pem", "web:app"], ["nosuch.pem"]),
+        (["--asgi", "--bind", ":0", "shop:__name__"], ["'shop:__name__' is no ASGI app"]),
+        (["shop"], ["'shop'", "MODULE:NAME"]),
+        (["shop:"], ["'shop:'", "MODULE:NAME"]),
+        ([".shop:main"], ["'.shop:main'", "MODULE:NAME"]),
+        (["nosuch:main"], ["no module named 'nosuch'", "--app-dir"]),
+        (["shop.nosuch:main"], ["'shop.nosuch'"]),
+        (["shop/main.py:main"], ["'shop/main'"]),
+        (["shop:nosuch"], ["'shop:nosuch'", "has no 'nosuch'"]),
+        (["shop:main.nosuch"], ["has no 'nosuch'"]),
+        (["shop:__name__"], ["async function", "'shop'"]),
+        (["-p", "nosuch_plugin", "shop:main"], ["'nosuch_plugin'", "does not import"]),
+    ],
+)
+def test_a_bad_command_line(
+    start: Start, modules: Path, words: list[str], mentions: list[str]
+) -> None:
+    """What cannot be run says what it should have been; exit code 2."""
+    said = complaint(command(start, *words))
+
+    assert all(each in said for each in mentions), said
+
+
+def test_the_apps_port_is_in_use(start: Start, modules: Path) -> None:
+    """The app's port in use is an error before anything is served or registered."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        app = command(start, "--asgi", "--bind", f"127.0.0.1:{port}", "--service", "a", "web:app")
+        said = complaint(app)
+
+    assert f"--bind 127.0.0.1:{port}: the port is in use" in said
+    assert "ready" not in [each["event"] for each in app.events()]
+
+
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [
+        ("import nosuch_dependency\n", "ModuleNotFoundError: No module named 'nosuch_dependency'"),
+        ("from os import nosuch\n", "ImportError: cannot import name 'nosuch' from 'os'"),
+        ("def main(:\n", "SyntaxError"),
+        ("1 / 0\n", "ZeroDivisionError: division by zero"),
+        ("import helper\n", "RuntimeError: from the helper"),
+        ("import shop.nosuch\n", "ModuleNotFoundError: No module named 'shop.nosuch'"),
+    ],
+)
+def test_an_import_that_fails_inside(start: Start, tmp_path: Path, text: str, last: str) -> None:
+    """What the app's own import raises is shown as its own, without a frame of ours; code 1."""
+    (tmp_path / "shop.py").write_text(text)
+    (tmp_path / "helper.py").write_text("raise RuntimeError('from the helper')\n")
+    app = command(start, "shop:main")
+
+    assert app.wait() == 1
+    trace = "\n".join(line for line in app.stderr.splitlines() if not line.startswith("{"))
+    assert last in trace
+    assert "importlib" not in trace
+    assert "/lifecycle/" not in trace
+    assert "During handling" not in trace
+    assert "shop.py" in trace
+    assert app.events("failed")
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [("import sys; sys.exit(3)", 3), ("raise SystemExit", 0), ("exit('bye')", 1)]
+)
+def test_an_app_that_leaves_at_import(start: Start, tmp_path: Path, text: str, code: int) -> None:
+    """An app that exits while it is imported goes the way out, with its own code."""
+    (tmp_path / "shop.py").write_text(text)
+    app = command(start, "shop:main")
+
+    assert app.wait() == code
+    assert "Traceback" not in app.stderr
+    assert ("bye" in app.stderr) is (code == 1)
+    assert app.events("draining")
+    assert not list(tmp_path.glob("*.sock"))
+
+
+PLUGINS = {
+    "misspelt": (
+        "def lifecycle_readyness(): return True",
+        ["'lifecycle_readyness', which does not exist", "did you mean 'lifecycle_readiness'?"],
+    ),
+    "wrong argument": (
+        "def lifecycle_readiness(lif): return True",
+        ["'mine'", "lif"],
+    ),
+    "coroutine commands": ("async def lifecycle_commands(): return []", ["'mine'", "async"]),
+    "no commands": ("def lifecycle_commands(): return 5", ["'mine'", "Command"]),
+    "strange commands": ("def lifecycle_commands(): return ['x']", ["'mine'", "no Command"]),
+    "taken command": (
+        "def lifecycle_commands(): return lifecycle.Command('status', print)",
+        ["'mine'", "'status'"],
+    ),
+    "taken path": (
+        "def lifecycle_commands(): return lifecycle.Command('ready', print)",
+        ["'mine'", "'ready'"],
+    ),
+    "bad command name": (
+        "def lifecycle_commands(): return lifecycle.Command('a/b', print)",
+        ["'mine'", "'a/b'"],
+    ),
+    "no options": ("def lifecycle_options(): return int", ["'mine'", "dataclass"]),
+    "failing options": ("def lifecycle_options(): return 1 / 0", ["'mine'", "ZeroDivisionError"]),
+    "strange registries": ("def lifecycle_registries(): return [1]", ["'mine'", "no Registry"]),
+    "does not import": ("import nosuch_client\ndef x(): pass", ["'mine'", "nosuch_client"]),
+}
+
+
+@pytest.mark.parametrize("kind", PLUGINS)
+def test_a_plugin_that_is_written_wrongly(start: Start, modules: Path, kind: str) -> None:
+    """A plugin that cannot work as it is written is an error at start, with its name."""
+    text, mentions = PLUGINS[kind]
+    text = re.sub(r"^(async )?def (?=lifecycle)", r"@lifecycle.hookimpl\n\g<0>", text)
+    (modules / "mine.py").write_text(f"import lifecycle\n{text}\n")
+    said = complaint(command(start, "-p", "mine", "shop:main"))
+
+    assert all(each in said for each in mentions), said
+
+
+def test_a_plugin_that_raises_at_start(start: Start, modules: Path) -> None:
+    """A hook that raises at start is a named, logged failure; the app runs without it."""
+    (modules / "mine.py").write_text(
+        "import lifecycle\n\n@lifecycle.hookimpl\ndef lifecycle_commands():\n    1 / 0\n"
+    )
+    app = command(start, "-p", "mine", "shop:main")
+    status = app.wait_state("ready")
+
+    problems = {each["name"]: each["problem"] for each in status["plugins"]}
+    assert "ZeroDivisionError" in problems["mine"]
+    wait_for(lambda: app.events("plugin"), 5, lambda: app.stderr)
+
+
+def test_an_unknown_variable(start: Start, modules: Path) -> None:
+    """An unknown variable is a warning with the nearest name, and an error for `config`."""
+    app = command(start, "shop:main", LIFECYCLE_SETTEL="3")
+    app.wait_state("ready")
+    said = wait_for(lambda: app.events("config"), 5, lambda: app.stderr)
+    assert said[0]["problem"] == "LIFECYCLE_SETTEL is no setting; did you mean LIFECYCLE_SETTLE?"
+
+    done = app.cli("config")
+    assert done.returncode == 2
+    assert "LIFECYCLE_SETTEL is no setting; did you mean LIFECYCLE_SETTLE?" in done.stderr
+
+
+def test_service_links(start: Start, modules: Path) -> None:
+    """What Kubernetes makes of Services called `lifecycle…` is ignored, without a word."""
+    links = {
+        "LIFECYCLE_QOS_SERVICE_HOST": "10.96.0.7",
+        "LIFECYCLE_QOS_SERVICE_PORT": "22222",
+        "LIFECYCLE_QOS_SERVICE_PORT_HTTP": "22222",
+        "LIFECYCLE_QOS_PORT_22222_TCP": "tcp://10.96.0.7:22222",
+        "LIFECYCLE_QOS_PORT_22222_TCP_PROTO": "tcp",
+        "LIFECYCLE_QOS_PORT_22222_TCP_PORT": "22222",
+        "LIFECYCLE_QOS_PORT_22222_TCP_ADDR": "10.96.0.7",
+        "LIFECYCLE_PORT": "udp://10.96.0.7:53",
+    }
+    app = command(start, "shop:main", **links)
+    app.wait_state("ready")
+
+    wait_for(lambda: app.events("ready"), 5, lambda: app.stderr)
+    assert not app.events("config")
+    done = app.cli("config")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"^settle +5(\.0)? +default$", done.stdout, re.MULTILINE)
+
+
+def test_a_coroutine_instead_of_a_function(start: Start) -> None:
+    """`run(main())` is a TypeError that says what to write."""
+    app = start(RUN.replace("run(main)", "run(main(None))"))
+
+    assert app.wait() == 1
+    assert "TypeError: run() takes the function, not its coroutine" in app.stderr
+    assert "never awaited" not in app.stderr
