@@ -87,7 +87,8 @@ class Access:
 
 def _address(text: str) -> Address | None:
     try:
-        address = ipaddress.ip_address(text.partition("%")[0])
+        # A scope belongs to IPv6 alone: "127.0.0.1%.evil" is a name.
+        address = ipaddress.ip_address(text.partition("%")[0] if ":" in text else text)
     except ValueError:
         return None
     mapped = getattr(address, "ipv4_mapped", None)
