@@ -64,6 +64,8 @@ class Leaving:
         drained: Seconds from T0 to the end of the drain, by its own report.
         code: Its exit code; -9 if it had to be killed.
         prestop: What the preStop's exec returned; None without one.
+        report: The report of its drain.
+        said: Everything it logged.
     """
 
     name: str
@@ -73,7 +75,8 @@ class Leaving:
     drained: float = 0.0
     code: int = 0
     prestop: int | None = None
-    report: dict[str, object] = field(default_factory=dict)
+    report: dict[str, object] = field(default_factory=dict, repr=False)
+    said: str = field(default="", repr=False)
 
 
 @dataclass(slots=True)
@@ -192,6 +195,7 @@ class Rollout:
             app.process.kill()
             leaving.code = await asyncio.to_thread(app.process.wait)
         leaving.out = time.monotonic() - leaving.deleted
+        leaving.said = app.stderr
         for report in app.events("drain report"):
             leaving.report = report
             leaving.drained = report["steps"]["close"] if "steps" in report else 0.0

@@ -39,8 +39,9 @@ async def roll(*rollouts: Rollout) -> list[Result]:
 def assert_in_order(result: Result) -> None:
     """Everybody left in time, with exit code 0."""
     for leaving in result.left:
-        assert (0, leaving.prestop in (None, 0)) == (leaving.code, True), leaving
-        assert leaving.out < PROMISED + result.tally.longest + MARGIN, leaving
+        seen = f"{leaving}\n{leaving.said}"
+        assert (leaving.code, leaving.prestop in (None, 0)) == (0, True), seen
+        assert leaving.out < PROMISED + result.tally.longest + MARGIN, seen
 
 
 def test_nothing_is_lost(start: Callable[..., App], tmp_path: Path) -> None:
