@@ -9,6 +9,8 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
+import anyio
+
 from lifecycle.config import Config
 from lifecycle.exceptions import Draining, LifecycleError, NotRunning, RegistrationRefused
 from lifecycle.hookspecs import hookimpl
@@ -124,38 +126,34 @@ class _WebSocket:
     def __init__(self, receive: Receive, send: Send) -> None:
         self._receive = receive
         self._send = send
-        self._accepted = False
-        self._closed = asyncio.Event()
-        self._ready = asyncio.Event()
+        self._accepted = asyncio.Event()
+        self._closed = False
+        self._receiving: anyio.CancelScope | None = None
 
     async def close_when(self, moment: Awaitable[None]) -> None:
         await moment
-        await self._ready.wait()
-        if not self._closed.is_set():
-            self._closed.set()
+        await self._accepted.wait()
+        if not self._closed:
+            self._closed = True
+            if self._receiving is not None:
+                self._receiving.cancel()
             with contextlib.suppress(Exception):  # the client may be gone meanwhile
                 await self._send({"type": "websocket.close", "code": GOING_AWAY})
 
     async def send(self, message: Message) -> None:
-        if self._closed.is_set():
+        if self._closed:
             return  # what the app still says to a closed WebSocket is nobody's error
         if message["type"] == "websocket.close":
-            self._closed.set()
+            self._closed = True
         await self._send(message)
         if message["type"] == "websocket.accept":
-            self._ready.set()
+            self._accepted.set()
 
     async def receive(self) -> Message:
-        got = asyncio.ensure_future(self._receive())
-        closed = asyncio.ensure_future(self._closed.wait())
-        try:
-            await asyncio.wait({got, closed}, return_when=asyncio.FIRST_COMPLETED)
-            if got.done():
-                return got.result()
-            return {"type": "websocket.disconnect", "code": GOING_AWAY}
-        finally:
-            got.cancel()
-            closed.cancel()
+        with anyio.CancelScope() as self._receiving:
+            if not self._closed:
+                return await self._receive()
+        return {"type": "websocket.disconnect", "code": GOING_AWAY}
 
 
 class Managed:

@@ -33,6 +33,7 @@ from lifecycle.exceptions import Draining, LifecycleError, RegistrationRefused
 from lifecycle.log import Log, Renderer
 from lifecycle.runtime import Lifecycle
 from lifecycle.signals import Signals, at_terminal
+from lifecycle.sockets import is_listening
 
 Main = Callable[..., Awaitable[Any]]
 
@@ -337,15 +338,11 @@ def _awaitable(given: Any) -> Awaitable[Any]:
 async def until_listening(port: int) -> None:
     """Wait until something listens on a port of this machine: the one thing found by looking."""
 
-    async def knock() -> None:
-        for host in ("127.0.0.1", "::1"):
-            with suppress(OSError):
-                _, writer = await asyncio.open_connection(host, port)
-                writer.close()
-                return
-        raise ConnectionError(f"nothing listens on port {port}")
+    async def look() -> None:
+        if not is_listening(port):
+            raise ConnectionError(f"nothing listens on port {port}")
 
-    await until_done(knock, first=0.02, longest=0.5)
+    await until_done(look, first=0.02, longest=0.5)
 
 
 class Watchdog:

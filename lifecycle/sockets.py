@@ -5,8 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import stat
+from typing import Final
 
 from lifecycle.exceptions import PortUnavailable
+
+TABLES: Final = ("/proc/net/tcp", "/proc/net/tcp6")
+LISTEN: Final = "0A"
+"""The state of a listening socket in /proc/net/tcp: proc(5)."""
 
 
 def bind_tcp(host: str, port: int, *, listen: bool = False) -> socket.socket:
@@ -50,6 +56,33 @@ def _bound(host: str, port: int, *, listen: bool) -> socket.socket:
     return sock
 
 
+def is_listening(port: int) -> bool:
+    """
+    Tell whether anything listens on a TCP port of this network namespace (a pod has one).
+
+    Where the kernel keeps a table (Linux), it is read: connecting would be seen by the
+    app as a client that says nothing.
+    """
+    tables = [table for table in TABLES if os.path.exists(table)]
+    if not tables:
+        return any(_accepts(host, port) for host in ("127.0.0.1", "::1"))
+    return any(_listens(table, port) for table in tables)
+
+
+def _listens(table: str, port: int) -> bool:
+    with open(table, encoding="ascii") as lines:
+        rows = (line.split() for line in lines)
+        return any(row[3] == LISTEN and row[1].endswith(f":{port:04X}") for row in rows)
+
+
+def _accepts(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=0.1).close()
+    except OSError:
+        return False
+    return True
+
+
 def bind(where: str) -> socket.socket:
     """
     Bind what `--bind` names: `HOST:PORT`, `[HOST]:PORT`, `:PORT`, `PORT` or `unix:PATH`.
@@ -74,8 +107,8 @@ def bind(where: str) -> socket.socket:
 def _bind_path(path: str) -> socket.socket:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        if os.path.exists(path):
-            os.unlink(path)
+        if os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode) and not _answers(path):
+            os.unlink(path)  # a container has restarted on the same volume
         sock.bind(path)
     except OSError as error:
         sock.close()
@@ -83,8 +116,17 @@ def _bind_path(path: str) -> socket.socket:
     return sock
 
 
+def _answers(path: str) -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        try:
+            sock.connect(path)
+        except OSError:
+            return False
+        return True
+
+
 def reason(error: OSError) -> str:
     """Say why a socket could not be bound."""
     if error.errno == errno.EADDRINUSE:
-        return "the port is in use: stop what has it, or choose another"
+        return "it is in use: stop what has it, or choose another"
     return error.strerror or str(error)

@@ -1,0 +1,80 @@
+"""Binding sockets, and finding out that something listens."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from lifecycle import PortUnavailable
+from lifecycle.sockets import bind, is_listening
+
+
+@pytest.mark.parametrize(
+    ("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
+)
+def test_a_port_is_seen_once_it_listens_and_not_while_it_is_only_bound(family, host):
+    """Bound, nobody could connect yet."""
+    with socket.socket(family) as sock:
+        sock.bind((host, 0))
+        port = sock.getsockname()[1]
+        assert not is_listening(port)
+        sock.listen()
+        assert is_listening(port)
+    assert not is_listening(port)
+
+
+def test_a_connection_is_no_listener():
+    """The local port of a client's connection is not taken for a service."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with socket.create_connection(server.getsockname()) as client:
+            assert not is_listening(client.getsockname()[1])
+
+
+def test_without_a_table_of_the_kernel_it_connects(monkeypatch):
+    """On a system without /proc."""
+    monkeypatch.setattr("lifecycle.sockets.TABLES", ("/nowhere/tcp",))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert is_listening(port)
+    assert not is_listening(port)
+
+
+@pytest.mark.parametrize("where", ["", "host", "127.0.0.1:", "127.0.0.1:99999", "a:b", "[::1]"])
+def test_what_is_no_address_is_refused_with_what_would_be_one(where):
+    """The message shows the forms."""
+    with pytest.raises(PortUnavailable, match=r"must be HOST:PORT, \[HOST\]:PORT"):
+        bind(where)
+
+
+@pytest.mark.parametrize("where", ["127.0.0.1:0", "[::1]:0", ":0", "0"])
+def test_every_form_of_an_address_is_bound(where):
+    """`PORT` alone is every interface."""
+    with bind(where) as sock:
+        assert sock.getsockname()[1] > 0
+
+
+def test_a_path_left_behind_is_taken_over(tmp_path):
+    """A container restarts on the same volume."""
+    path = tmp_path / "app.sock"
+    bind(f"unix:{path}").close()
+    assert path.exists()
+    bind(f"unix:{path}").close()
+
+
+def test_a_path_that_somebody_answers_on_is_not_stolen(tmp_path):
+    """Two processes on one path: the second one is told."""
+    path = f"unix:{tmp_path / 'app.sock'}"
+    with bind(path) as sock:
+        sock.listen()
+        with pytest.raises(PortUnavailable, match="in use"):
+            bind(path)
+
+
+def test_a_file_that_is_no_socket_is_never_removed(tmp_path):
+    """Bad input never loses anything."""
+    path = tmp_path / "precious"
+    path.write_text("data")
+    with pytest.raises(PortUnavailable, match="precious"):
+        bind(f"unix:{path}")
+    assert path.read_text() == "data"
