@@ -125,10 +125,10 @@ class Departures(RuleBasedStateMachine):
     async def _open(self) -> None:
         self.stage = Stage(Config(), (self.plugin,))
         self.departure = self.stage.departure
-        self.departure.cancel_main = lambda: self.main.cancel()
         await self.stage.open()
         self.finish: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.main = asyncio.create_task(self._main())
+        self.departure.cancel_main = self.main.cancel
         self.stage.task.add_done_callback(lambda _: setattr(self, "done_at", now()))
 
     async def _main(self) -> None:

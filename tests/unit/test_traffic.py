@@ -1,0 +1,243 @@
+"""What is in flight, and when nothing arrives any more."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lifecycle.crossing import run_soon
+from lifecycle.traffic import PROBERS, Traffic
+from tests.unit.virtual_time import now, run
+
+SETTLE = 5.0
+QUIET = 1.0
+
+
+class Scene:
+    """A drain of some traffic that began now."""
+
+    def __init__(self, *, ignored: tuple[str, ...] = (), busy: int = 0) -> None:
+        loop = asyncio.get_running_loop()
+        self.began = now()
+        self.traffic = Traffic(loop.time, ignored)
+        self.work = [self.traffic.track() for _ in range(busy)]
+        for each in self.work:
+            each.__enter__()
+        self.settle_at = self.began + SETTLE
+        self.traffic.watch(lambda function: run_soon(loop, function), self.began)
+        self.task = asyncio.create_task(
+            self.traffic.gone(not_before=lambda: self.settle_at, quiet=QUIET)
+        )
+
+    def at(self, seconds: float, act: Callable[[], Any]) -> None:
+        """Do something so long after the beginning."""
+        asyncio.get_running_loop().call_at(self.began + seconds, act)
+
+    def leave(self) -> None:
+        """End a piece of work."""
+        self.work.pop().__exit__()
+
+    async def gone_after(self) -> float:
+        """Return how long it took until nobody was there any more."""
+        await self.task
+        return now() - self.began
+
+
+def test_nothing_at_all() -> None:
+    """With nothing in flight it is over when settle has passed, to the moment."""
+
+    async def main() -> None:
+        assert await Scene().gone_after() == pytest.approx(SETTLE)
+
+    run(main())
+
+
+def test_work_in_flight_is_waited_for() -> None:
+    """However long it takes; its end is noticed at once."""
+
+    async def main() -> None:
+        scene = Scene(busy=2)
+        scene.at(6, scene.leave)
+        scene.at(77.7, scene.leave)
+        assert await scene.gone_after() == pytest.approx(77.7)
+
+    run(main())
+
+
+def test_quiet() -> None:
+    """Each arrival asks for another second of quiet."""
+
+    async def main() -> None:
+        scene = Scene()
+        for seconds in (1, 4.5, 5.4, 6.3, 7.2):
+            scene.at(seconds, lambda: scene.traffic.arrived("curl/8"))
+        assert await scene.gone_after() == pytest.approx(7.2 + QUIET)
+        assert scene.traffic.last_disturbers() == ["curl/8 (5)"]
+
+    run(main())
+
+
+def test_an_arrival_while_work_is_in_flight() -> None:
+    """The quiet is counted from the last arrival, also while something else is in flight."""
+
+    async def main() -> None:
+        scene = Scene(busy=1)
+        scene.at(19.5, scene.traffic.arrived)
+        scene.at(20, scene.leave)
+        assert await scene.gone_after() == pytest.approx(20.5)
+        assert scene.traffic.last_disturbers() == ["(no user agent) (1)"]
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("agent", "path"),
+    [
+        *((agent + "1.0", "/orders") for agent in PROBERS),
+        ("kube-probe/1.34", "/"),
+        ("my-checker/2", "/orders"),
+        ("curl/8", "/metrics"),
+        ("", "/metrics"),
+    ],
+)
+def test_who_only_looks_does_not_disturb(agent: str, path: str) -> None:
+    """The kubelet, load balancers, scrapers, and what `quiet_ignore` names, are not arrivals."""
+
+    async def main() -> None:
+        scene = Scene(ignored=("my-checker/", "/metrics"))
+        for tick in range(100):
+            scene.at(tick / 10, lambda: scene.traffic.arrived(agent, path))
+        assert await scene.gone_after() == pytest.approx(SETTLE)
+        assert scene.traffic.last_disturbers() == []
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("agent", "path"),
+    [("curl/8 (like kube-probe/1)", "/"), ("", "/"), ("my-checker/2", "/"), ("x", "/metrics/x")],
+)
+def test_everybody_else_disturbs(agent: str, path: str) -> None:
+    """An agent counts by how it begins, a path as a whole."""
+
+    async def main() -> None:
+        scene = Scene(ignored=("/metrics",))
+        scene.at(5, lambda: scene.traffic.arrived(agent, path))
+        assert await scene.gone_after() == pytest.approx(6)
+
+    run(main())
+
+
+def test_the_timetable_shrinks_meanwhile() -> None:
+    """A settle that is cut short is noticed when it is told."""
+
+    async def main() -> None:
+        scene = Scene()
+
+        def cut() -> None:
+            scene.settle_at = now()
+            scene.traffic.nudge()
+
+        scene.at(2, cut)
+        assert await scene.gone_after() == pytest.approx(2)
+
+    run(main())
+
+
+def test_main_has_ended() -> None:
+    """Who arrives when main is over finds nobody: the quiet is not waited for."""
+
+    async def main() -> None:
+        scene = Scene()
+        scene.at(4.9, scene.traffic.arrived)
+
+        def end() -> None:
+            scene.traffic.forget_arrivals()
+            scene.traffic.nudge()
+
+        scene.at(5.1, end)
+        assert await scene.gone_after() == pytest.approx(5.1)
+
+    run(main())
+
+
+def test_nothing_in_flight() -> None:
+    """This one waits for work alone."""
+
+    async def main() -> None:
+        scene = Scene(busy=1)
+        scene.at(0.5, scene.leave)
+        await scene.traffic.nothing_in_flight()
+        assert now() - scene.began == pytest.approx(0.5)
+        scene.task.cancel()
+        with pytest.raises(RuntimeError, match="watch"):
+            await Traffic(now).nothing_in_flight()
+
+    run(main())
+
+
+def test_tracked_work_that_begins_while_draining_is_an_arrival() -> None:
+    """A message that a consumer takes after T0 disturbs the quiet, and is waited for."""
+
+    async def main() -> None:
+        scene = Scene()
+
+        def take() -> None:
+            scene.work.append(scene.traffic.track())
+            scene.work[-1].__enter__()
+
+        scene.at(4.5, take)
+        scene.at(4.6, scene.leave)
+        assert await scene.gone_after() == pytest.approx(5.5)
+        assert scene.traffic.last_disturbers() == ["(tracked work) (1)"]
+
+    run(main())
+
+
+def test_an_error_in_the_work_ends_it_too() -> None:
+    """`track` counts down whatever happens inside, and hides nothing."""
+    traffic = Traffic(lambda: 0.0)
+    in_flight = []
+
+    def fail() -> None:
+        with traffic.track():
+            in_flight.append(traffic.in_flight)
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        fail()
+    assert in_flight == [1]
+    assert traffic.in_flight == 0
+    assert traffic.in_use
+
+
+def test_no_count_is_lost() -> None:
+    """Eight threads that count at the same time lose none, and the last end is noticed."""
+
+    async def main() -> None:
+        scene = Scene(busy=1)
+        ready = threading.Barrier(8)
+        most = []
+
+        def work() -> None:
+            ready.wait(5)
+            for _ in range(2000):
+                with scene.traffic.track(), scene.traffic.track():
+                    pass
+            most.append(scene.traffic.in_flight)
+
+        threads = [threading.Thread(target=work, name=f"lifecycle-{n}") for n in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert scene.traffic.in_flight == 1
+        assert min(most) >= 1
+        scene.leave()
+        await scene.gone_after()
+
+    run(main())
