@@ -257,6 +257,8 @@ class Conductor:
         for mailbox in self._mailboxes:
             mailbox.close()
         self.probes.close()
+        if self._readying is not None:
+            self._readying.cancel()  # it waits still, if the app has left before it was ready
         spent = asyncio.get_running_loop().time() - began
         await self.services.close(max(0.1, timeout - spent))
 
