@@ -1,0 +1,163 @@
+"""The app's loop as the control thread sees it, on a real loop in a real thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from lifecycle.dispatch import Status
+from lifecycle.guest import BEAT, Guest
+from tests.unit.virtual_time import call
+
+LIMIT = 10.0
+WHO = contextvars.ContextVar("who", default="nobody")
+
+
+class App:
+    """An app's loop in a thread of its own, which can be blocked."""
+
+    def __init__(self) -> None:
+        self.guest = Guest()
+        self.loop = asyncio.SelectorEventLoop()
+        self.beats = 0
+        self._free = threading.Event()
+        self._attached = threading.Event()
+        self.thread = threading.Thread(target=self._run, name="app")
+        self.thread.start()
+        assert self._attached.wait(LIMIT)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.loop.run_until_complete(self._main())
+        self.loop.close()
+
+    async def _main(self) -> None:
+        WHO.set("the app")
+        self.guest.attach(self._beat)
+        self.over = asyncio.Event()
+        self._attached.set()
+        await self.over.wait()
+        self.guest.detach()
+
+    def _beat(self) -> None:
+        self.beats += 1
+
+    def block(self) -> None:
+        """Block the loop; returns when it is blocked."""
+        blocked = threading.Event()
+
+        def stuck_here() -> None:
+            blocked.set()
+            self._free.wait(LIMIT)
+
+        assert self.guest.post(stuck_here)
+        assert blocked.wait(LIMIT)
+
+    def unblock(self) -> None:
+        """Let it go on."""
+        self._free.set()
+
+    def end(self) -> None:
+        """End it."""
+        self.unblock()
+        if self.guest.attached:
+            self.guest.post(self.over.set)
+        self.thread.join(LIMIT)
+        assert not self.thread.is_alive()
+
+
+@pytest.fixture
+def app() -> Iterator[App]:
+    """Give an app's loop."""
+    app = App()
+    yield app
+    app.end()
+
+
+def test_a_hook_runs_on_the_apps_loop(app: App) -> None:
+    """An async hook runs in the app's thread, on its loop, in its context."""
+
+    async def hook() -> tuple[object, str, str]:
+        return asyncio.get_running_loop(), threading.current_thread().name, WHO.get()
+
+    async def main() -> None:
+        outcome = await call(hook, app.guest, timeout=LIMIT)()
+        assert outcome.value == (app.loop, "app", "the app")
+
+    asyncio.run(main())
+
+
+def test_a_blocked_loop(app: App) -> None:
+    """What was not begun is unstarted; it runs, once, when the loop is back."""
+    ran = []
+
+    async def hook() -> str:
+        ran.append(1)
+        return "back"
+
+    async def main() -> None:
+        asked = call(hook, app.guest, timeout=0.02)
+        app.block()
+        for _ in range(5):
+            assert (await asked()).status is Status.UNSTARTED
+        assert any("stuck_here" in line for line in app.guest.stack())
+        app.unblock()
+        await asked.until_idle()
+        assert ran == [1]
+
+    asyncio.run(main())
+
+
+def test_a_hook_that_blocks_the_loop_itself(app: App) -> None:
+    """The outcome says that it is this very hook that blocks."""
+    free = threading.Event()
+
+    async def hook() -> None:
+        free.wait(LIMIT)
+
+    async def main() -> None:
+        asked = call(hook, app.guest, timeout=0.3)
+        outcome = await asked()
+        assert outcome.blocking
+        assert outcome.problem() == "no answer for 0.3 s: it blocks the app's loop"
+        free.set()
+        await asked.until_idle()
+
+    asyncio.run(main())
+
+
+def test_the_heartbeat_is_silent_while_the_loop_is_blocked() -> None:
+    """The age of the last beat grows with the clock, and falls when the loop beats again."""
+    time = [100.0]
+    guest = Guest(lambda: time[0])
+
+    async def main() -> None:
+        assert (guest.silent_for(), guest.attached, guest.busy()) == (0.0, False, False)
+        beaten = asyncio.Event()
+        guest.attach(beaten.set)
+        time[0] = 107.0
+        assert guest.silent_for() == 7.0
+        assert guest.busy()
+        await asyncio.wait_for(beaten.wait(), LIMIT)
+        assert guest.silent_for() == 0.0
+        assert guest.busy(), "the last gap was long"
+        time[0] += BEAT
+        beaten.clear()
+        await asyncio.wait_for(beaten.wait(), LIMIT)
+        assert not guest.busy()
+        guest.detach()
+        time[0] += 100
+        assert (guest.silent_for(), guest.busy(), guest.attached) == (0.0, False, False)
+
+    asyncio.run(main())
+
+
+def test_a_loop_that_has_gone(app: App) -> None:
+    """Posting to an app that has ended says so, at once."""
+    app.end()
+    assert app.guest.post(print) is False
+    assert app.guest.stack() == []
