@@ -1,0 +1,206 @@
+"""
+A Service: who may be asked, and what each client has heard of it so far.
+
+Rules of this file:
+
+1. The slice follows the pods at once; each client hears of each change in a time of its own.
+2. A client hears of changes in their order, as a watch delivers them.
+3. A connection that is established is nobody's business here: it is never cut.
+4. A pod's deletion is the one start of both its endpoint's removal and its container's end;
+   nothing here waits for the kubelet, nor it for anything here.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple, Protocol
+
+JOIN_SHARE: Final = 0.1
+"""Good news travels faster: the share of the spread in which a client hears of it."""
+
+
+class NoEndpoints(Exception):
+    """The client knows of nobody whom it could ask."""
+
+
+class Endpoint(NamedTuple):
+    """Where one pod serves."""
+
+    name: str
+    host: str
+    port: int
+
+
+class SliceEntry(NamedTuple):
+    """The conditions of one endpoint in the EndpointSlice."""
+
+    endpoint: Endpoint
+    ready: bool
+    serving: bool
+    terminating: bool
+
+
+class Watched(Protocol):
+    """A pod, as a Service looks at it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def uid(self) -> str: ...
+    @property
+    def ip(self) -> str: ...
+    @property
+    def ready(self) -> bool: ...
+    @property
+    def finished(self) -> bool: ...
+    @property
+    def deletion(self) -> object: ...
+    def port(self, name: int | str) -> int: ...
+    def subscribe(self, callback: Callable[[], None]) -> None: ...
+
+
+class Service:
+    """
+    The endpoints of some pods. May be used from any thread.
+
+    Args:
+        propagation: Seconds within which a client hears that an endpoint is gone: the
+            earliest and the latest, or the latest alone. Of one that has come it hears
+            in a tenth of that time.
+        seed: For the same delays in every run.
+        clock: For tests without waiting.
+    """
+
+    def __init__(
+        self,
+        propagation: tuple[float, float] | float = (0.0, 2.0),
+        *,
+        seed: int | str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        low, high = propagation if isinstance(propagation, tuple) else (0.0, propagation)
+        if not 0 <= low <= high:
+            raise ValueError(f"propagation: must be 0 <= earliest <= latest, not {low}, {high}")
+        self.propagation = (low, high)
+        self.clock = clock
+        self._seed = random.Random(seed).random()  # noqa: S311 - no secret
+        self._lock = threading.Lock()
+        self._slice: dict[str, SliceEntry] = {}
+        self._clients: list[Client] = []
+
+    def add(self, pod: Watched, port: int | str) -> Endpoint:
+        """
+        Make a pod one of this Service's.
+
+        Args:
+            pod: It joins when it is ready, and leaves when it is not, or is deleted.
+            port: A number, or the name of one of its ports.
+        """
+        endpoint = Endpoint(pod.name, pod.ip, pod.port(port))
+
+        def update() -> None:
+            self._update(pod, endpoint)
+
+        pod.subscribe(update)
+        update()
+        return endpoint
+
+    @property
+    def slice(self) -> tuple[SliceEntry, ...]:
+        """The EndpointSlice as it is now."""
+        with self._lock:
+            return tuple(self._slice.values())
+
+    def client(self) -> Client:
+        """Return a new client; it begins with the slice as it is now."""
+        with self._lock:
+            seed = f"{self._seed} {len(self._clients)}"
+            client = Client(dict(self._slice), self.propagation, seed, self.clock)
+            self._clients.append(client)
+        return client
+
+    def _update(self, pod: Watched, endpoint: Endpoint) -> None:
+        with self._lock:
+            terminating = pod.deletion is not None
+            now = SliceEntry(endpoint, pod.ready and not terminating, pod.ready, terminating)
+            entry = None if pod.finished else now
+            before = self._slice.get(pod.uid)
+            if entry == before:
+                return
+            if entry is None:
+                self._slice.pop(pod.uid)
+            else:
+                self._slice[pod.uid] = entry
+            joins = entry is not None and entry.ready and not (before and before.ready)
+            for client in self._clients:
+                client._tell(pod.uid, entry, joins=joins)
+
+
+class _News(NamedTuple):
+    heard_at: float
+    uid: str
+    entry: SliceEntry | None
+
+
+class Client:
+    """
+    One client, node or load balancer: what it believes now. Made by `Service.client`.
+
+    It asks those that are ready; where none is, those that terminate and still serve,
+    as a kube-proxy does.
+    """
+
+    def __init__(
+        self,
+        known: dict[str, SliceEntry],
+        propagation: tuple[float, float],
+        seed: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self._known = known
+        self._low, self._high = propagation
+        self._random = random.Random(seed)  # noqa: S311 - no secret
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._news: list[_News] = []
+        self._latest = 0.0
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Return whom it would ask now."""
+        known = self._hear().values()
+        ready = tuple(entry.endpoint for entry in known if entry.ready)
+        return ready or tuple(each.endpoint for each in known if each.terminating and each.serving)
+
+    def pick(self) -> Endpoint:
+        """
+        Choose whom to ask, by chance.
+
+        Raises:
+            NoEndpoints: It knows of nobody.
+        """
+        endpoints = self.endpoints()
+        if not endpoints:
+            raise NoEndpoints("no endpoint that is ready, none that still serves")
+        return self._random.choice(endpoints)
+
+    def _tell(self, uid: str, entry: SliceEntry | None, *, joins: bool) -> None:
+        spread = (self._high - self._low) * (JOIN_SHARE if joins else 1.0)
+        low = self._low * (JOIN_SHARE if joins else 1.0)
+        with self._lock:
+            heard_at = self._clock() + low + self._random.random() * spread
+            self._latest = max(self._latest, heard_at)
+            self._news.append(_News(self._latest, uid, entry))
+
+    def _hear(self) -> Mapping[str, SliceEntry]:
+        with self._lock:
+            now = self._clock()
+            while self._news and self._news[0].heard_at <= now:
+                _, uid, entry = self._news.pop(0)
+                if entry is None:
+                    self._known.pop(uid, None)
+                else:
+                    self._known[uid] = entry
+            return dict(self._known)

@@ -1,0 +1,41 @@
+"""The environment of a container, and the `$(NAME)` in it, as Kubernetes expands them."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+from lifecycle.testing.specs import Container
+
+_REFERENCE: Final = re.compile(r"\$\$|\$\(([-._a-zA-Z][-._a-zA-Z0-9]*)\)")
+
+
+def expand(text: str, env: Mapping[str, str]) -> str:
+    """Replace `$(NAME)` by its value; what is not set stays as it is, `$$` is a dollar."""
+
+    def value(found: re.Match[str]) -> str:
+        if found[1] is None:
+            return "$"
+        return env.get(found[1], found[0])
+
+    return _REFERENCE.sub(value, text)
+
+
+def environment(container: Container, ports: Mapping[str, int]) -> dict[str, str]:
+    """
+    Return the environment of a container.
+
+    The interpreter's own folder comes first in its PATH, so that commands of this
+    environment (`lifecycle prestop`) are found as they are in an image.
+    """
+    env = {name: value for name, value in os.environ.items() if not name.startswith("LIFECYCLE_")}
+    here = os.path.dirname(sys.executable)
+    env["PATH"] = os.pathsep.join(filter(None, (here, env.get("PATH", os.defpath))))
+    for name, port in ports.items():
+        env[f"PORT_{name.upper().replace('-', '_')}"] = str(port)
+    for name, value in container.env.items():
+        env[name] = expand(value, env)
+    return env

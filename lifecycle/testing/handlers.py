@@ -1,0 +1,194 @@
+"""What probes and hooks do in a container, and how it turned out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final, NamedTuple
+
+from lifecycle.testing.environment import expand
+from lifecycle.testing.http_get import (
+    BodyFailed,
+    Failed,
+    NotTLS,
+    fetch,
+    hang_up,
+    headers_of,
+    url_of,
+)
+from lifecycle.testing.processes import NoExec, Process, TimedOut
+from lifecycle.testing.specs import (
+    HTTPS,
+    Exec,
+    HookHandler,
+    HttpGet,
+    ProbeHandler,
+    Sleep,
+    TcpSocket,
+)
+
+TRIES: Final = 3
+"""How often a probe is tried that could not be carried out."""
+
+
+class Verdict(Enum):
+    """How a probe turned out; ERROR means that it says nothing about the container."""
+
+    SUCCESS = "success"
+    WARNING = "warning"
+    FAILURE = "failure"
+    ERROR = "errored"
+
+
+class Outcome(NamedTuple):
+    """One probe's verdict, and what an event says of it."""
+
+    verdict: Verdict
+    output: str
+
+
+class HookFailed(Exception):
+    """A preStop hook has not done what it was to do."""
+
+
+@dataclass
+class Place:
+    """
+    Where handlers work: one pod.
+
+    Attributes:
+        ip: Its address.
+        ports: Its named ports.
+        env: The container's environment.
+        version: The kubelet's, as user agents name it.
+        kept: Connections of hooks that are kept, as the kubelet keeps them.
+    """
+
+    ip: str
+    ports: Mapping[str, int]
+    env: Mapping[str, str]
+    version: str
+    kept: list[asyncio.StreamWriter] = field(default_factory=list)
+
+    def port(self, port: int | str) -> int:
+        """Return the number of a port."""
+        if isinstance(port, int):
+            return port
+        if port.isdigit():
+            return int(port)
+        if port not in self.ports:
+            raise ValueError(f"couldn't find port: {port} (there are: {', '.join(self.ports)})")
+        return self.ports[port]
+
+    def url(self, get: HttpGet) -> str:
+        """Return the URL that a handler asks."""
+        return url_of(get, get.host or self.ip, self.port(get.port))
+
+    def close(self) -> None:
+        """Close the connections that were kept."""
+        for connection in self.kept:
+            hang_up(connection)
+        self.kept.clear()
+
+
+async def probe(handler: ProbeHandler, place: Place, process: Process, timeout: float) -> Outcome:
+    """Carry out one probe; what cannot be carried out is tried three times in a row."""
+    outcome = Outcome(Verdict.ERROR, "")
+    for _ in range(TRIES):
+        match handler:
+            case HttpGet():
+                outcome = await _probe_http(handler, place, timeout)
+            case Exec():
+                outcome = await _probe_exec(handler, place, process, timeout)
+            case TcpSocket():
+                outcome = await _probe_tcp(handler, place, timeout)
+        if outcome.verdict is not Verdict.ERROR:
+            break
+    return outcome
+
+
+async def _probe_http(get: HttpGet, place: Place, timeout: float) -> Outcome:
+    headers = [*headers_of(get, f"kube-probe/{place.version}"), ("Connection", "close")]
+    try:
+        response = await fetch(place.url(get), headers, timeout=timeout)
+    except BodyFailed as error:
+        return Outcome(Verdict.ERROR, str(error))
+    except Failed as error:
+        return Outcome(Verdict.FAILURE, str(error))
+    hang_up(response.connection)
+    body = response.body.decode(errors="replace")
+    if 200 <= response.status < 300:
+        return Outcome(Verdict.SUCCESS, body)
+    if 300 <= response.status < 400:
+        return Outcome(Verdict.WARNING, f"Probe terminated redirects, Response body: {body}")
+    return Outcome(Verdict.FAILURE, f"HTTP probe failed with statuscode: {response.status}")
+
+
+async def _probe_exec(exec_: Exec, place: Place, process: Process, timeout: float) -> Outcome:
+    command = [expand(word, place.env) for word in exec_.command]
+    try:
+        code, output = await process.execute(command, timeout)
+    except TimedOut as error:
+        return Outcome(Verdict.FAILURE, str(error))
+    except NoExec as error:
+        return Outcome(Verdict.ERROR, f"rpc error: code = Unknown desc = {error}")
+    return Outcome(Verdict.SUCCESS if code == 0 else Verdict.FAILURE, output)
+
+
+async def _probe_tcp(tcp: TcpSocket, place: Place, timeout: float) -> Outcome:
+    host, port = tcp.host or place.ip, place.port(tcp.port)
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    try:
+        async with asyncio.timeout(timeout):
+            _, writer = await asyncio.open_connection(host, port)
+    except TimeoutError:
+        return Outcome(Verdict.FAILURE, f"dial tcp {address}: i/o timeout")
+    except OSError as error:
+        why = "connection refused" if isinstance(error, ConnectionRefusedError) else str(error)
+        return Outcome(Verdict.FAILURE, f"dial tcp {address}: connect: {why}")
+    hang_up(writer)
+    return Outcome(Verdict.SUCCESS, "")
+
+
+async def run_hook(
+    handler: HookHandler, place: Place, process: Process, warn: Callable[[str, str], None]
+) -> None:
+    """
+    Run a preStop hook for as long as it takes.
+
+    Raises:
+        HookFailed: It has failed. A status is no failure, whatever it is.
+    """
+    try:
+        match handler:
+            case Exec():
+                code, output = await process.execute(handler.command)
+                if code:
+                    raise HookFailed(f"exit code {code}: {output}")
+            case HttpGet():
+                await _hook_http(handler, place, warn)
+            case Sleep():
+                await asyncio.sleep(handler.seconds)
+    except (NoExec, Failed) as error:
+        raise HookFailed(str(error)) from None
+
+
+async def _hook_http(get: HttpGet, place: Place, warn: Callable[[str, str], None]) -> None:
+    url = place.url(get)
+    headers = headers_of(get, f"kube-lifecycle/{place.version}")
+    headers.append(("Accept-Encoding", "gzip"))
+    with contextlib.suppress(BodyFailed):  # the body is read, and what becomes of it ignored
+        try:
+            response = await fetch(url, headers, timeout=None)
+        except NotTLS:
+            plain = f"http{url.removeprefix(HTTPS)}"
+            headers = [pair for pair in headers if pair[0].lower() != "authorization"]
+            response = await fetch(plain, headers, timeout=None)
+            warn(
+                "LifecycleHTTPFallback",
+                "request to HTTPS lifecycle hook got HTTP response, retry with HTTP succeeded",
+            )
+        place.kept.append(response.connection)

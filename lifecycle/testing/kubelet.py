@@ -1,0 +1,72 @@
+"""The kubelet: it owns its pods, and every process of theirs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+from types import TracebackType
+from typing import Final, Self
+
+from lifecycle.testing.crash_loop import FIRST, LONGEST
+from lifecycle.testing.pods import Node, Pod
+from lifecycle.testing.specs import PodSpec
+
+VERSION: Final = "1.34"
+
+
+class Kubelet:
+    """
+    Runs pods on this machine; an async context manager that leaves no process behind.
+
+    Args:
+        version: As its user agents name it: `kube-probe/1.34`.
+        back_off: Seconds before a container that keeps crashing is started again, the
+            second time; the first time there is no wait, and it doubles from then on.
+        longest_back_off: What it does not exceed.
+    """
+
+    def __init__(
+        self,
+        *,
+        version: str = VERSION,
+        back_off: float = FIRST,
+        longest_back_off: float = LONGEST,
+    ) -> None:
+        self._version = version
+        self._back_off = back_off
+        self._longest = longest_back_off
+        self._stack = contextlib.ExitStack()
+        self._node: Node | None = None
+        self.pods: list[Pod] = []
+
+    async def __aenter__(self) -> Self:
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="lifecycle-kubelet-"))
+        self._node = Node(self._version, folder, self._back_off, self._longest)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._node = None
+        try:
+            await asyncio.gather(*(pod.close() for pod in self.pods))
+        finally:
+            self._stack.close()
+
+    async def run(self, spec: PodSpec) -> Pod:
+        """
+        Run a pod; returns when its container has been started for the first time, or failed to.
+
+        Raises:
+            RuntimeError: The kubelet is not entered.
+        """
+        if self._node is None:
+            raise RuntimeError("a kubelet runs pods inside `async with Kubelet() as kubelet:` only")
+        pod = Pod(spec, self._node)
+        self.pods.append(pod)
+        await pod.until(lambda pod: pod.running or pod.exit_codes, 30.0)
+        return pod

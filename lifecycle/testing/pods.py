@@ -1,0 +1,392 @@
+"""
+One pod: what it is now, and the loop that brings it from its start to its end.
+
+Rules of this file:
+
+1. A pod's container is started again as its restart policy and the crash loop say.
+2. A deletion goes before everything else; a shorter one before a longer one.
+3. Whatever changes wakes those who wait and tells those who subscribed, at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import uuid
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from lifecycle.contracts import Kind
+from lifecycle.testing.crash_loop import CrashLoop
+from lifecycle.testing.environment import environment, expand
+from lifecycle.testing.events import NORMAL, WARNING, Event
+from lifecycle.testing.handlers import Place
+from lifecycle.testing.killing import SHORTEST_GRACE, Deletion, Ending, Killer
+from lifecycle.testing.ports import free_port
+from lifecycle.testing.prober import Run, Worker
+from lifecycle.testing.processes import Process
+from lifecycle.testing.specs import PodSpec
+
+POLL: Final = 0.02
+"""Seconds between two looks at what only looking can tell: a condition on the output."""
+START_ERROR: Final = 128
+"""The exit code of a container that could not be started."""
+
+Phase = Literal["Pending", "Running", "Succeeded", "Failed"]
+
+
+class PodEnded(Exception):
+    """What was waited for can no longer come: the pod has ended."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """What a kubelet gives its pods: the version it names, a folder, the crash loop's times."""
+
+    version: str
+    folder: str
+    first_back_off: float
+    longest_back_off: float
+
+
+class Pod:
+    """
+    One pod on a kubelet; made by `Kubelet.run`.
+
+    Attributes:
+        spec: What it was made of.
+        uid: Its own.
+        ports: Its named ports, 0 replaced by a number.
+        phase: `Pending`, `Running`, `Succeeded` or `Failed`.
+        restart_count: How often its container has been started again.
+        exit_codes: One for each end of its container: 128 + the signal that ended it.
+        endings: How each container that the kubelet ended was ended.
+        events: What the kubelet said, oldest first.
+        deletion: Once it is being deleted.
+    """
+
+    def __init__(self, spec: PodSpec, node: Node) -> None:
+        self.spec = spec
+        self.uid = str(uuid.uuid4())
+        container = spec.container
+        self.ports = {name: port or free_port() for name, port in container.ports.items()}
+        self.phase: Phase = "Pending"
+        self.restart_count = 0
+        self.exit_codes: list[int] = []
+        self.endings: list[Ending] = []
+        self.events: list[Event] = []
+        self.deletion: Deletion | None = None
+        env = environment(container, self.ports)
+        self._place = Place(spec.ip, self.ports, env, node.version)
+        self._log = os.path.join(node.folder, f"{spec.name}_{self.uid}.log")
+        self._crash_loop = CrashLoop(node.first_back_off, node.longest_back_off)
+        self._run: Run | None = None
+        self._last_exit: float | None = None
+        self._hooks: set[asyncio.Task[None]] = set()
+        self._stop = asyncio.Event()
+        self._change = asyncio.Event()
+        self._subscribers: list[Callable[[], None]] = []
+        self._loop = asyncio.get_running_loop()
+        self._life = asyncio.create_task(self._live())
+
+    # What it is
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.spec.name
+
+    @property
+    def ip(self) -> str:
+        """Its address."""
+        return self.spec.ip
+
+    @property
+    def running(self) -> bool:
+        """True while its container runs."""
+        return self._run is not None
+
+    @property
+    def started(self) -> bool:
+        """True once startup has passed, of the container that runs now."""
+        return self._run is not None and self._run.started
+
+    @property
+    def ready(self) -> bool:
+        """True while its container runs, has passed startup, and says that it is ready."""
+        return self._run is not None and self._run.started and self._run.ready
+
+    @property
+    def finished(self) -> bool:
+        """True when nothing more will happen to it."""
+        return self.phase in ("Succeeded", "Failed")
+
+    @property
+    def pid(self) -> int | None:
+        """The process id of its container, while it runs."""
+        return self._run.process.pid if self._run is not None else None
+
+    @property
+    def output(self) -> str:
+        """What its container has written to stdout and stderr, restarts included."""
+        if not os.path.exists(self._log):
+            return ""
+        with open(self._log, encoding="utf-8", errors="replace") as log:
+            return log.read()
+
+    def port(self, name: int | str) -> int:
+        """Return the number of a port."""
+        return self._place.port(name)
+
+    def said(self, reason: str = "") -> list[str]:
+        """Return the messages of its events, or of those with a reason."""
+        return [event.message for event in self.events if reason in ("", event.reason)]
+
+    def describe(self) -> str:
+        """Return what `kubectl describe` and `kubectl logs` would show, in short."""
+        lines = [f"pod {self.name}: {self.phase}, ready {self.ready}, exits {self.exit_codes}"]
+        lines += [f"  {event}" for event in self.events[-20:]]
+        lines += [f"  | {line}" for line in self.output.splitlines()[-20:]]
+        return "\n".join(lines)
+
+    # What is done with it
+
+    def subscribe(self, callback: Callable[[], None]) -> None:
+        """Have a function called after every change, on the kubelet's loop."""
+        self._subscribers.append(callback)
+
+    async def until(self, predicate: Callable[[Pod], object], timeout: float = 10.0) -> None:
+        """
+        Wait until something is true of it.
+
+        Raises:
+            TimeoutError: Not in time; the message describes the pod.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                while not predicate(self):
+                    change = self._change
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(POLL):
+                            await change.wait()
+        except TimeoutError:
+            raise TimeoutError(f"not within {timeout:g} s: {self.describe()}") from None
+
+    async def until_ready(self, timeout: float = 30.0) -> None:
+        """
+        Wait until it is ready.
+
+        Raises:
+            TimeoutError: Not in time; the message describes the pod.
+            PodEnded: It can no longer be.
+        """
+        await self.until(lambda pod: pod.ready or pod.finished, timeout)
+        if not self.ready:
+            raise PodEnded(f"it will not be ready: {self.describe()}")
+
+    async def until_finished(self, timeout: float = 30.0) -> None:
+        """Wait until it has ended."""
+        await self.until(lambda pod: pod.finished, timeout)
+
+    def delete(self, grace: float | None = None) -> Deletion:
+        """
+        Delete it: returns at once; `await` what it returns for the end.
+
+        Args:
+            grace: Seconds, instead of the pod's grace period. A second call may shorten the
+                first one's, and cannot make it longer.
+        """
+        seconds = max(SHORTEST_GRACE, self.spec.grace_period if grace is None else grace)
+        if self.deletion is None:
+            self.deletion = Deletion(self._loop.time(), grace=seconds)
+            self._stop.set()
+            if self.finished:
+                self.deletion.exit_code = self.exit_codes[-1]
+                self.deletion.over.set()
+            self._changed()
+        elif seconds < self.deletion.grace and not self.deletion.over.is_set():
+            self.deletion.grace = seconds
+            self._stop.set()
+        return self.deletion
+
+    async def close(self) -> None:
+        """Leave nothing of it behind."""
+        self._life.cancel()
+        await asyncio.gather(self._life, return_exceptions=True)
+        for hook in tuple(self._hooks):
+            hook.cancel()
+        await asyncio.gather(*self._hooks, return_exceptions=True)
+        self._place.close()
+
+    # Its life
+
+    async def _live(self) -> None:
+        for life in itertools.count():
+            if life:
+                self.restart_count += 1
+            known_exit = self._last_exit
+            killed = False
+            process = await self._start()
+            if process is not None:
+                try:
+                    killed = await self._supervise(process)
+                finally:
+                    await process.close()
+            if not self._to_be_restarted(killed=killed):
+                break
+            # Who was killed is started in the same breath: only exits before that one count.
+            if not await self._backed_off(known_exit if killed else self._last_exit):
+                break
+        self._finish()
+
+    async def _start(self) -> Process | None:
+        container = self.spec.container
+        self._say(NORMAL, "Created", f"Created container: {container.name}")
+        command = [expand(word, self._place.env) for word in container.command]
+        try:
+            process = await Process.start(command, self._place.env, container.cwd, self._log)
+        except OSError as error:
+            self._say(WARNING, "Failed", f"Error: failed to start container: {error}")
+            self._exited(START_ERROR)
+            return None
+        self._say(NORMAL, "Started", f"Started container {container.name}")
+        self.phase = "Running"
+        return process
+
+    async def _supervise(self, process: Process) -> bool:
+        """Probe a container, and end it if it must be; returns whether probes ended it."""
+        container = self.spec.container
+        run = self._run = Run.of(container, process)
+        self._changed()
+        workers = [
+            asyncio.create_task(self._worker(kind, run).work())
+            for kind in Kind
+            if getattr(container, kind.value) is not None
+        ]
+        try:
+            await self._first(process.ended, run.failed, self._stop)
+            if not process.ended.is_set() and not self._stop.is_set():
+                await self._restart_unhealthy(run)
+            while not process.ended.is_set() and self.deletion is not None:
+                await self._terminate(run, self.deletion)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+        self._run = None
+        assert process.exit_code is not None
+        self._exited(process.exit_code)
+        return run.unhealthy is not None and self.deletion is None
+
+    def _worker(self, kind: Kind, run: Run) -> Worker:
+        spec = getattr(self.spec.container, kind.value)
+        return Worker(
+            kind,
+            spec,
+            run,
+            self._place,
+            lambda: self.deletion is not None,
+            self._say,
+            self._changed,
+        )
+
+    async def _restart_unhealthy(self, run: Run) -> None:
+        assert run.unhealthy is not None
+        probe = getattr(self.spec.container, run.unhealthy.value)
+        own = probe.termination_grace_period
+        message = f"Container {self.spec.container.name} failed {run.unhealthy.value} probe"
+        if self.spec.restart_policy != "Never":
+            message += ", will be restarted"
+        self._say(NORMAL, "Killing", message)
+        ending = Ending(self._loop.time())
+        self.endings.append(ending)
+        await self._kill(run, self.spec.grace_period if own is None else own, ending)
+
+    async def _terminate(self, run: Run, deletion: Deletion) -> None:
+        self._stop.clear()
+        self._say(NORMAL, "Killing", f"Stopping container {self.spec.container.name}")
+        await self._kill(run, deletion.grace, deletion)
+
+    async def _kill(self, run: Run, grace: float, ending: Ending) -> None:
+        """End a container, unless a deletion, or a shorter one, comes in between."""
+        killer = Killer(self.spec.container, run.process, self._place, self._warn, self._hooks)
+        killing = asyncio.create_task(killer.kill(grace, ending))
+        stop = asyncio.create_task(self._stop.wait())
+        try:
+            await asyncio.wait({killing, stop}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            killing.cancel()
+            stop.cancel()
+            await asyncio.gather(killing, stop, return_exceptions=True)
+        if run.process.exited_at is not None:
+            ending.exited = run.process.exited_at - ending.decided_at
+            ending.exit_code = run.process.exit_code
+
+    def _to_be_restarted(self, *, killed: bool) -> bool:
+        if self.deletion is not None:
+            return False
+        match self.spec.restart_policy:
+            case "Always":
+                return True
+            case "OnFailure":
+                return killed or self.exit_codes[-1] != 0
+        return False
+
+    async def _backed_off(self, exited_at: float | None) -> bool:
+        """Wait for as long as the crash loop says; False if the pod was deleted meanwhile."""
+        if exited_at is not None:
+            until = self._crash_loop.wait_until(exited_at)
+            if until > self._loop.time():
+                name = f"{self.name}_default({self.uid})"
+                container = self.spec.container.name
+                text = f"Back-off restarting failed container {container} in pod {name}"
+                self._say(WARNING, "BackOff", text)
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout_at(until):
+                        await self._stop.wait()
+            self._crash_loop.restarted(exited_at, self._loop.time())
+        return self.deletion is None
+
+    def _exited(self, code: int) -> None:
+        self.exit_codes.append(code)
+        self._last_exit = self._loop.time()
+        self._changed()
+
+    def _finish(self) -> None:
+        self.phase = "Succeeded" if self.exit_codes[-1] == 0 else "Failed"
+        self._place.close()
+        if self.deletion is not None:
+            self.deletion.exit_code = self.exit_codes[-1]
+            self.deletion.over.set()
+        self._changed()
+
+    # Whom it tells
+
+    async def _first(self, *events: asyncio.Event) -> None:
+        waiting = [asyncio.create_task(_wait(event)) for event in events]
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waiting:
+                each.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
+
+    def _warn(self, reason: str, message: str) -> None:
+        self._say(WARNING, reason, message)
+
+    def _say(self, kind: str, reason: str, message: str) -> None:
+        self.events.append(Event(kind, reason, message, self._loop.time()))
+        self._changed()
+
+    def _changed(self) -> None:
+        self._change.set()
+        self._change = asyncio.Event()
+        for callback in self._subscribers:
+            callback()
+
+
+def _wait(event: asyncio.Event) -> Coroutine[Any, Any, Literal[True]]:
+    return event.wait()

@@ -1,0 +1,190 @@
+"""
+A container's process, and the commands that are executed beside it.
+
+Rules of this file:
+
+1. Every process has a session of its own: it gets no Ctrl-C, and its whole group can be ended.
+2. When the container's process ends, whatever else ran in the container is killed, as the
+   kernel does when the first process of a PID namespace is gone.
+3. Nothing that was started here is left behind or unreaped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import tempfile
+from collections.abc import Mapping, Sequence
+from typing import Final, Self
+
+OUTPUT_LIMIT: Final = 10 * 1024
+"""How much of a command's output the kubelet reads."""
+SIGTERM_BIT: Final = 1 << (signal.SIGTERM - 1)
+
+
+class NoExec(Exception):
+    """A command could not be executed in the container."""
+
+
+class TimedOut(Exception):
+    """A command did not end in time; it has been killed."""
+
+
+class Process:
+    """
+    One container's process; made by `start`.
+
+    Attributes:
+        pid: Its process id.
+        started_at: On the monotonic clock.
+        exited_at: The same; None while it runs.
+        exit_code: As a container's: 128 + the signal that ended it; None while it runs.
+        ended: Set when it has ended.
+    """
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, env: Mapping[str, str], cwd: str | None
+    ) -> None:
+        self.pid = process.pid
+        self.started_at = asyncio.get_running_loop().time()
+        self.exited_at: float | None = None
+        self.exit_code: int | None = None
+        self.ended = asyncio.Event()
+        self._env = env
+        self._cwd = cwd
+        self._beside: set[asyncio.subprocess.Process] = set()
+        self._reaping = asyncio.create_task(self._reap(process))
+
+    @classmethod
+    async def start(
+        cls, command: Sequence[str], env: Mapping[str, str], cwd: str | None, log: str
+    ) -> Self:
+        """
+        Start one; its output is appended to a file.
+
+        Raises:
+            OSError: It cannot be started.
+        """
+        with open(log, "ab", buffering=0) as output:  # noqa: ASYNC230 - a local file
+            process = await _spawn(command, env, cwd, output.fileno())
+        return cls(process, env, cwd)
+
+    def terminate(self, *, pid_1: bool) -> None:
+        """Send SIGTERM; to a `pid_1` without a handler the kernel would not deliver it."""
+        if self.exit_code is None and not (pid_1 and not catches_sigterm(self.pid)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Send SIGKILL to all that runs in the container."""
+        if self.exit_code is None:
+            kill_group(self.pid)
+        for process in self._beside:
+            kill_group(process.pid)
+
+    async def execute(
+        self, command: Sequence[str], timeout: float | None = None
+    ) -> tuple[int, str]:
+        """
+        Run a command beside it: its exit code, and the first 10 KiB of what it said.
+
+        Raises:
+            NoExec: It cannot be started, or the container has ended.
+            TimedOut: It has not ended in time.
+        """
+        if self.exit_code is not None:
+            raise NoExec("failed to exec in container: failed to load task: no running task found")
+        with tempfile.TemporaryFile() as output:
+            process = await self._beside_it(command, output.fileno())
+            try:
+                async with asyncio.timeout(timeout):
+                    code = await process.wait()
+            except TimeoutError:
+                words = " ".join(command)
+                raise TimedOut(
+                    f'command timed out: "{words}" timed out after {timeout:g}s'
+                ) from None
+            finally:
+                self._beside.discard(process)
+                kill_group(process.pid)
+                if process.returncode is None:
+                    await _reaped(process)
+            output.seek(0)
+            return _container_code(code), output.read(OUTPUT_LIMIT).decode(errors="replace")
+
+    async def _beside_it(self, command: Sequence[str], out: int) -> asyncio.subprocess.Process:
+        try:
+            process = await _spawn(command, self._env, self._cwd, out)
+        except OSError as error:
+            raise NoExec(
+                f'failed to exec in container: exec: "{command[0]}": {_why(error)}'
+            ) from None
+        self._beside.add(process)
+        if self.exit_code is not None:
+            kill_group(process.pid)
+        return process
+
+    async def _reap(self, process: asyncio.subprocess.Process) -> None:
+        code = await process.wait()
+        self.exit_code = _container_code(code)
+        self.exited_at = asyncio.get_running_loop().time()
+        kill_group(self.pid)
+        self.kill()
+        self.ended.set()
+
+    async def close(self) -> None:
+        """Kill it if it runs, and wait until it is gone."""
+        self.kill()
+        await self._reaping
+
+
+def catches_sigterm(pid: int) -> bool:
+    """Tell whether a process has a handler for SIGTERM; True where nobody can tell."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii") as status:
+            for line in status:
+                if line.startswith("SigCgt:"):
+                    return bool(int(line.split()[1], 16) & SIGTERM_BIT)
+    except OSError:
+        pass
+    return True
+
+
+def kill_group(pid: int) -> None:
+    """Send SIGKILL to a process group, if there is anybody left in it."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+async def _spawn(
+    command: Sequence[str], env: Mapping[str, str], cwd: str | None, output: int
+) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *command,
+        env=env,
+        cwd=cwd,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=output,
+        stderr=asyncio.subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+async def _reaped(process: asyncio.subprocess.Process) -> None:
+    """Wait for a process that has been killed, though the waiting task is cancelled."""
+    waiting = asyncio.ensure_future(process.wait())
+    while not waiting.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(waiting)
+
+
+def _container_code(code: int) -> int:
+    return 128 - code if code < 0 else code
+
+
+def _why(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "executable file not found in $PATH"
+    return str(error.strerror or error).lower()
