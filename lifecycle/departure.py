@@ -94,6 +94,7 @@ class Departure:
                 self._signalled.set()
             return
         conductor = self._conductor
+        conductor.log.prepare()
         now = conductor.clock()
         if conductor.machine.state is not State.READY and conductor.services.all_out:
             settle = quiet = False  # nobody can have found us yet

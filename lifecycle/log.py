@@ -31,7 +31,7 @@ class Log:
 
     def __init__(self, renderer: Renderer | None = None) -> None:
         self._renderer = renderer
-        self._events: queue.Queue[tuple[int, str, dict[str, Any]]] = queue.Queue(CAPACITY)
+        self._events: queue.Queue[tuple[int, str, dict[str, Any]] | None] = queue.Queue(CAPACITY)
         self._writer: threading.Thread | None = None
         self._starting = threading.Lock()
         self._dropped = 0
@@ -52,16 +52,23 @@ class Log:
         """Log what went wrong."""
         self._put(logging.ERROR, event, fields)
 
+    def prepare(self) -> None:
+        """Load what writing needs: when there is something to say, time may be short."""
+        if self._wanted(logging.WARNING):
+            self._queue(None)
+
     def flush(self, timeout: float) -> None:
         """Wait until all is written, `timeout` seconds at most."""
         with self._events.all_tasks_done:
             self._events.all_tasks_done.wait_for(lambda: not self._events.unfinished_tasks, timeout)
 
     def _put(self, level: int, event: str, fields: dict[str, Any]) -> None:
-        if not self._wanted(level):
-            return
+        if self._wanted(level):
+            self._queue((level, event, fields))
+
+    def _queue(self, item: tuple[int, str, dict[str, Any]] | None) -> None:
         try:
-            self._events.put_nowait((level, event, fields))
+            self._events.put_nowait(item)
         except queue.Full:
             self._dropped += 1
             return
@@ -84,19 +91,25 @@ class Log:
 
     def _write(self) -> None:
         while True:
-            level, event, fields = self._events.get()
+            item = self._events.get()
             try:
-                if self._dropped:
-                    fields = {**fields, "events_dropped": self._dropped}
-                    self._dropped = 0
-                self._emit(level, event, fields)
+                import structlog  # noqa: F401 - 50 ms that who logs nothing must not pay
+
+                if item is not None:
+                    self._write_one(*item)
             except Exception:
                 logging.getLogger(NAME).debug("a log handler failed", exc_info=True)
             finally:
                 self._events.task_done()
 
+    def _write_one(self, level: int, event: str, fields: dict[str, Any]) -> None:
+        if self._dropped:
+            fields = {**fields, "events_dropped": self._dropped}
+            self._dropped = 0
+        self._emit(level, event, fields)
+
     def _emit(self, level: int, event: str, fields: dict[str, Any]) -> None:
-        import structlog  # 50 ms that a process which logs nothing must not pay
+        import structlog
 
         if structlog.is_configured():
             # Not `.log`, which not every wrapper class has.

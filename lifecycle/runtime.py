@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import MappingProxyType, TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from lifecycle.builtin import builtins
 from lifecycle.conductor import Conductor
@@ -37,6 +37,9 @@ from lifecycle.traffic import Traffic
 
 T = TypeVar("T")
 Check = TypeVar("Check", bound=Callable[..., Any])
+
+FLUSH_TIME: Final = 1.0
+"""Seconds that the log's handlers have for the last events; only one that is stuck needs them."""
 
 _current: list[Lifecycle] = []
 
@@ -456,7 +459,7 @@ class Lifecycle:
         self._guest.detach()
         self._finish.set(None)
         self._control.join(timeout=2)
-        self._log.flush(0.2)
+        self._log.flush(FLUSH_TIME)
         if self in _current:
             _current.remove(self)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
@@ -26,9 +27,8 @@ async def main(life):
     await life.ready()
     child = {child}
     while not os.path.exists("go"): await asyncio.sleep(0.01)
-    await asyncio.sleep({moment})
-    os.kill(child.pid, signal.{signal})
-    code = await asyncio.to_thread({wait})
+    os.kill(child.pid, signal.SIGTERM)
+    code = await {wait}
     print("child", code, life.state, flush=True)
     await life.drained()
 
@@ -45,30 +45,30 @@ LOOK = (
 )
 
 CHILDREN = {
-    "subprocess": (f'subprocess.Popen([sys.executable, "-c", {LOOK!r}])', "child.wait"),
+    "subprocess": (
+        f'subprocess.Popen([sys.executable, "-c", {LOOK!r}])',
+        "asyncio.to_thread(child.wait)",
+    ),
     "asyncio": (
         f'await asyncio.create_subprocess_exec(sys.executable, "-c", {LOOK!r})',
-        "lambda: os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1])",
+        "child.wait()",
     ),
     "fork": (
         "multiprocessing.get_context('fork').Process(target=sleep); child.start()",
-        "lambda: child.join() or child.exitcode",
+        "asyncio.to_thread(lambda: child.join() or child.exitcode)",
     ),
     "spawn": (
         "multiprocessing.get_context('spawn').Process(target=sleep); child.start()",
-        "lambda: child.join() or child.exitcode",
+        "asyncio.to_thread(lambda: child.join() or child.exitcode)",
     ),
 }
 
 
 @pytest.mark.parametrize("kind", CHILDREN)
-@pytest.mark.filterwarnings("ignore")
 def test_a_childs_sigterm_is_its_own(start, tmp_path, kind):
     """A child has default handlers and no mask; its SIGTERM ends it, and drains nobody."""
     child, wait = CHILDREN[kind]
-    if kind == "asyncio":
-        wait = "lambda: 'asyncio'"  # its own watcher reaps it
-    source = HEAD.format(child=child, wait=wait, signal="SIGTERM", moment=0)
+    source = HEAD.format(child=child, wait=wait)
     app = start(source, env=RECORDED | {"PYTHONWARNINGS": "ignore"})
     wait_for(lambda: "masked" in app.stdout, 15, "the child")
     seen = app.stdout.strip()
@@ -77,8 +77,7 @@ def test_a_childs_sigterm_is_its_own(start, tmp_path, kind):
     wait_for(lambda: "\nchild" in app.stdout, 10, "the child's end")
 
     assert seen == "masked [] term 0 int True wakeup -1"
-    code = "asyncio" if kind == "asyncio" else "-15"
-    assert app.stdout.splitlines()[-1] == f"child {code} ready"
+    assert app.stdout.splitlines()[-1] == "child -15 ready"
     assert app.get("/ready")[0] == 200
     app.signal(signal.SIGTERM)
     assert_left(app, 0)
@@ -131,8 +130,6 @@ lifecycle.run(main)
         env=RECORDED,
     )
     app.wait_state("ready")
-
-    import os
 
     os.killpg(app.pid, signal.SIGTERM)
     assert_left(app, 0)

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.process.kit import GRACE, RECORDED, assert_left, wait_for
+from tests.process.kit import GRACE, RECORDED, assert_left, free_port, wait_for
 from tests.process.test_hosts_of_main import ask
 
 SIGTERM, SIGINT = signal.SIGTERM, signal.SIGINT
@@ -148,8 +148,6 @@ class TestManaged:
         (tmp_path / "managed.py").write_text(MANAGED)
 
         def managed(*more, **env):
-            from tests.process.kit import free_port
-
             port = str(free_port())
             argv = ["-m", "uvicorn", "managed:app", "--port", port, *more]
             return start(argv, env=RECORDED | {"PORT": port} | env)
@@ -162,7 +160,7 @@ class TestManaged:
         app.wait_state("ready")
         assert ask(app.port) == (200, "hello")
         assert app.get("/ready")[0] == 200
-        assert "only preStop can drain it" in app.stderr
+        wait_for(lambda: "only preStop can drain it" in app.stderr, 5, "the warning")
 
         assert app.cli("prestop").returncode == 0
         assert ask(app.port) == (200, "hello")

@@ -166,8 +166,8 @@ def ask_until(port, moment):
 
 
 @parametrize_hosts
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 class TestServers:
+    @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
     def test_sigterm(self, start, host, loop):
         """SIGTERM: served until settle and quiet are over, what is in flight is finished, 0."""
         env = RECORDED | ({"UVLOOP": "1"} if loop == "uvloop" else {})
@@ -187,10 +187,9 @@ class TestServers:
         assert time.monotonic() - at < GRACE
         assert "Traceback" not in app.stderr
 
-    def test_prestop(self, start, host, loop):
+    def test_prestop(self, start, host):
         """preStop drains; the server is stopped at SIGTERM, and serves until then: 0."""
-        env = RECORDED | ({"UVLOOP": "1"} if loop == "uvloop" else {})
-        app = start(HEAD + host + TAIL, env=env)
+        app = start(HEAD + host + TAIL, env=RECORDED)
         app.wait_state("ready")
 
         assert app.prestop().result(5)[0] == 200
@@ -202,10 +201,9 @@ class TestServers:
         assert "lifespan.shutdown" in app.stdout
         assert time.monotonic() - at < 1.5
 
-    def test_ctrl_c(self, start, host, loop):
+    def test_ctrl_c(self, start, host):
         """Ctrl-C: the server's own graceful stop is called, and no traceback is shown."""
-        env = RECORDED | ({"UVLOOP": "1"} if loop == "uvloop" else {})
-        app = start(HEAD + host + TAIL, env=env)
+        app = start(HEAD + host + TAIL, env=RECORDED)
         app.wait_state("ready")
 
         app.signal(SIGINT)

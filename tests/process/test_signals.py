@@ -9,36 +9,11 @@ import time
 import pytest
 
 from tests.process.kit import GRACE, RECORDED, assert_left, wait_for
+from tests.process.providers import BUSY, PROVIDER
 
 SIGTERM, SIGINT = signal.SIGTERM, signal.SIGINT
 
 FULL = ["exporting", "registered", "ready", "draining", "stopped"]
-
-PROVIDER = """
-import asyncio, os, lifecycle
-
-async def main(life):
-    life.export("orders", port=int(os.environ["PORT"]))
-    await life.ready()
-    await life.drained()
-
-lifecycle.run(main)
-"""
-
-BUSY = """
-import asyncio, os, lifecycle
-
-async def main(life):
-    life.export("orders", port=int(os.environ["PORT"]))
-    async def work():
-        with life.track():
-            await asyncio.sleep(float(os.environ["WORK"]))
-    task = asyncio.create_task(work())
-    await life.ready()
-    await life.drained()
-
-lifecycle.run(main)
-"""
 
 
 def afters(app):
@@ -276,113 +251,6 @@ lifecycle.run(main)
                 break
 
         assert_left(app, 1, "failed")
-
-
-class TestPreStop:
-    def test_answered(self, start):
-        """SIGTERM after an answered preStop is the first one, and there is nothing to wait for."""
-        app = start(PROVIDER, env=RECORDED)
-        app.wait_state("ready")
-
-        status, body, seconds = app.prestop().result(5)
-        serving = app.get("/live")[:2], app.get("/ready")[:2]
-        at = app.signal(SIGTERM)
-        assert_left(app, 0)
-
-        assert (status, body) == (200, "drained\n")
-        assert 0.3 <= seconds < 0.3 + 0.2 + 1.0
-        assert serving == ((200, "true"), (503, "false"))
-        assert time.monotonic() - at < 1.0
-        assert app.record("transition")[-2]["cause"] == "preStop"
-
-    def test_not_answered_yet(self, start):
-        """SIGTERM before preStop was answered: what is in flight has one more second."""
-        app = start(BUSY, env=RECORDED | {"WORK": "60", "LIFECYCLE_GRACE_PERIOD": "30"})
-        app.wait_state("ready")
-        answer = app.prestop()
-        app.wait_state("draining")
-
-        at = app.signal(SIGTERM)
-        assert_left(app, 124, "failed")
-
-        assert 0.9 < time.monotonic() - at < 1.0 + 1.0
-        assert answer.result(5)[0] == 200
-
-    def test_not_answered_yet_but_work_ends(self, start):
-        """What ends within that second is not cut off."""
-        app = start(BUSY, env=RECORDED | {"WORK": "1", "LIFECYCLE_GRACE_PERIOD": "30"})
-        app.wait_state("ready")
-        app.prestop()
-        app.wait_state("draining")
-
-        app.signal(SIGTERM)
-        assert_left(app, 0)
-
-    def test_twice(self, start):
-        """preStop is delivered at least once: the second joins, both are answered."""
-        app = start(PROVIDER, env=RECORDED)
-        app.wait_state("ready")
-
-        answers = [app.prestop(), app.prestop()]
-
-        assert [each.result(5)[0] for each in answers] == [200, 200]
-        app.signal(SIGTERM)
-        assert_left(app, 0)
-
-    def test_after_sigterm(self, start):
-        """A preStop that comes after SIGTERM joins the drain, and is answered."""
-        app = start(BUSY, env=RECORDED | {"WORK": "1.2"})
-        app.wait_state("ready")
-        app.signal(SIGTERM)
-        app.wait_state("draining")
-
-        status, _, _ = app.control("POST", "/prestop")
-        assert_left(app, 0)
-
-        assert status == 200
-
-    def test_without_sigterm(self, start):
-        """The app goes on serving after preStop, and is out inside the grace period."""
-        app = start(
-            """
-import asyncio, os, lifecycle
-
-async def main(life):
-    async def handle(reader, writer):
-        writer.write(b"here")
-        writer.close()
-    server = await asyncio.start_server(handle, "127.0.0.1", int(os.environ["PORT"]))
-    life.export("orders", port=int(os.environ["PORT"]))
-    await life.ready()
-    await life.drained()
-    server.close()
-
-lifecycle.run(main)
-""",
-            env=RECORDED,
-        )
-        app.wait_state("ready")
-        began = time.monotonic()
-        assert app.cli("prestop").returncode == 0
-
-        import socket
-
-        with socket.create_connection(("127.0.0.1", app.port), 2) as sock:
-            assert sock.recv(10) == b"here"
-        assert_left(app, 0)
-
-        assert 1.0 < time.monotonic() - began < GRACE
-
-    def test_caller_gone(self, start):
-        """A preStop whose caller hangs up drains all the same; SIGTERM is then no hurry."""
-        app = start(BUSY, env=RECORDED | {"WORK": "1.3"})
-        app.wait_state("ready")
-        with pytest.raises(TimeoutError):
-            app.control("POST", "/prestop", timeout=0.2)
-        app.wait_state("draining")
-
-        app.signal(SIGTERM)
-        assert_left(app, 0)
 
 
 class TestTerminal:
