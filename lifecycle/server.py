@@ -56,6 +56,9 @@ class _Connection(TCPServer):
         self.requests = 0
         self.gone_away = False
         self._server = server
+        # Hypercorn's own `terminated` would refuse what HTTP/2 clients have already sent, and
+        # take the end from a response whose last part is empty.
+        self._closing = server.closing
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.requests += 1
@@ -87,8 +90,13 @@ class _Connection(TCPServer):
         # Hypercorn would keep the tasks of a client that is gone until keep_alive_timeout.
         await self.idle_task.stop()
         # And on HTTP/2 the app would wait for ever until all it has sent has left.
-        for buffer in [*getattr(self.protocol.protocol, "stream_buffers", {}).values()]:
+        for buffer in [*self._unsent.values()]:
             await buffer.close()
+
+    @property
+    def _unsent(self) -> dict[int, Any]:
+        """HTTP/2 streams whose response has not left, be it for the mark of its end."""
+        return getattr(self.protocol.protocol, "stream_buffers", {})
 
     async def protocol_send(self, event: WireEvent) -> None:
         if isinstance(event, Updated) and event.idle and self.reader.at_eof():
@@ -108,11 +116,11 @@ class _Connection(TCPServer):
         # Not `wait_for`: on 3.11 it swallows a cancellation that comes with the result.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.config.keep_alive_timeout):
-                await self.context.terminated.wait()
+                await self._closing.wait()
         # Closing over a request that has come meanwhile would reset it; once it is read, it
         # stops this task. From the last look to the close nothing is awaited in earnest.
         for _ in range(UNREAD_LOOKS):
-            if not self._unread():
+            if not self._unread() and not self._unsent:
                 break
             await asyncio.sleep(UNREAD_PAUSE)
         if self.writer.can_write_eof() and not self.writer.is_closing():
@@ -167,6 +175,7 @@ class Server:
         self._config.include_server_header = False
         self._config.errorlog = self._logger = logger
         self._config.accesslog = None
+        self.closing = asyncio.Event()
         self._context = WorkerContext(None)
         self._loop = asyncio.get_running_loop()
         self._sockets: list[socket.socket] = []
@@ -257,8 +266,8 @@ class Server:
 
     async def close_idle(self) -> None:
         """Close idle connections, and the others after their response; go on accepting."""
-        before, self._context = self._context, WorkerContext(None)
-        await before.terminated.set()
+        before, self.closing = self.closing, asyncio.Event()
+        before.set()
 
     def stop_listening(self) -> None:
         """Accept what has come already, and nothing more."""

@@ -35,12 +35,13 @@ WATCHERS: Final = (
 """Who keeps asking the app's own port, and whether over one connection."""
 
 _taken: set[int] = set()
+_first = 20000 + os.getpid() % 24 * 500  # so that two runs at a time rarely meet
 
 
 def pick_port() -> int:
     """Return a free port that no client's own end of a connection can be given meanwhile."""
     while True:
-        port = random.randrange(20000, 32000)
+        port = random.randrange(_first, _first + 500)
         if port in _taken:
             continue
         _taken.add(port)

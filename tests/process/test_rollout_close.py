@@ -148,3 +148,32 @@ def test_an_app_whose_client_is_gone_is_not_held(version: int) -> None:
                 await ended.wait()
 
     asyncio.run(scenario())
+
+
+def test_an_http_2_response_keeps_its_end_when_idle_connections_are_closed() -> None:
+    """What is under way then ends with its last part, be it empty; the connection follows."""
+
+    async def scenario() -> bytes:
+        go_on = asyncio.Event()
+
+        async def stream(scope, receive, send) -> None:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"hello", "more_body": True})
+            await go_on.wait()
+            await send({"type": "http.response.body", "body": b""})
+
+        async with serving(stream) as (server, port), asyncio.timeout(TIME):
+            client = await H2Client.open(Endpoint("alone", port))
+            before = client.send("/")
+            while not before.body:
+                await asyncio.sleep(0)
+            await server.close_idle()
+            on_its_way = client.send("/")
+            go_on.set()
+            await client.whole(before)
+            await client.whole(on_its_way)
+            await client.closed.wait()
+            await client.close()
+            return before.body + on_its_way.body
+
+    assert asyncio.run(scenario()) == b"hellohello"

@@ -272,11 +272,11 @@ def test_http_2_clients_that_honour_goaway_lose_nothing(start: Start, tmp_path: 
             await idle.told_to_leave.wait()
             assert time.monotonic() - began < 1.0
             assert not any(each.over.is_set() for each in streams)
-            slow, stream = [await client.whole(each) for each in streams]
-            assert (slow.body, stream.body) == (b"hello", b"x" * 1000)
             fresh = await visitor.open_h2()
             assert (await fresh.ask("/")).status == 200
             await fresh.told_to_leave.wait()
+            slow, stream = [await client.whole(each) for each in streams]
+            assert (slow.body, stream.body) == (b"hello", b"x" * 1000)
             await client.closed.wait()
             assert 0.6 <= time.monotonic() - began < 2.0
             assert client.goaways == [(0x7FFFFFFF, 0)]
