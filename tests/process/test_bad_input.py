@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,36 @@ def modules(tmp_path: Path) -> Path:
     (tmp_path / "shop.py").write_text(MAIN)
     (tmp_path / "web.py").write_text(ASGI)
     return tmp_path
+
+
+Refused = Callable[[str, int], App]
+
+
+@pytest.fixture(scope="module")
+def refused(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Refused]:
+    """Start everything that is to be refused, a few side by side; give what has ended."""
+
+    def run(words: list[str], env: dict[str, str], plugin: str = "") -> App:
+        folder = tmp_path_factory.mktemp("refused")
+        (folder / "shop.py").write_text(MAIN)
+        (folder / "web.py").write_text(ASGI)
+        marked = re.sub(r"^(async )?def (?=lifecycle)", r"@lifecycle.hookimpl\n\g<0>", plugin)
+        (folder / "mine.py").write_text(f"import lifecycle\n{marked}\n")
+        with App.start(["-m", "lifecycle", "run", *words], cwd=folder, env=env) as app:
+            app.wait(20)
+        return app
+
+    with ThreadPoolExecutor(3) as pool:
+        cases = {
+            **{("value", n): (["shop:main"], env) for n, (env, _) in enumerate(BAD_VALUES)},
+            **{("line", n): (words, {}) for n, (words, _) in enumerate(BAD_LINES)},
+            **{
+                ("plugin", n): (["-p", "mine", "shop:main"], {}, text)
+                for n, (text, _) in enumerate(PLUGINS.values())
+            },
+        }
+        ended = {key: pool.submit(run, *case) for key, case in cases.items()}
+        yield lambda group, number: ended[group, number].result(50)
 
 
 def command(start: Start, *words: str, **env: str) -> App:
@@ -83,30 +114,30 @@ def test_a_second_worker(start: Start) -> None:
     assert first.control("GET", "/ready")[:2] == (200, "true")
 
 
-@pytest.mark.parametrize(
-    ("env", "mentions"),
-    [
-        ({"LIFECYCLE_QOS_PORT": "99999"}, ["qos_port=99999", "0 (any) to 65535"]),
-        ({"LIFECYCLE_STOP_TIMEOUT": ""}, ["LIFECYCLE_STOP_TIMEOUT=''", "a number"]),
-        ({"LIFECYCLE_QOS_HOST": "nosuch.invalid"}, ["nosuch.invalid", "QOS port"]),
-        ({"LIFECYCLE_QOS_HOST": "198.51.100.77"}, ["198.51.100.77"]),
-        ({"LIFECYCLE_QOS_ALLOW": "10.0.0.0/33"}, ["qos_allow", "10.0.0.0/33"]),
-        ({"LIFECYCLE_SETTLE": "soon"}, ["LIFECYCLE_SETTLE='soon'", "a number"]),
-        ({"LIFECYCLE_SETTLE": "nan"}, ["settle=nan", "from 0 to"]),
-        ({"LIFECYCLE_SETTLE": "-1"}, ["settle=-1", "from 0 to"]),
-        ({"LIFECYCLE_GRACE_PERIOD": "5"}, ["grace_period=5", "settle 5", "terminationGrace"]),
-        ({"LIFECYCLE_PROBE_TIMEOUT": "0"}, ["probe_timeout=0", "from "]),
-        ({"LIFECYCLE_QOS_ENABLED": "maybe"}, ["LIFECYCLE_QOS_ENABLED='maybe'", "true or false"]),
-        ({"LIFECYCLE_SERVICES": "a b"}, ["services", "NAME:PORT", "'a b'"]),
-        ({"LIFECYCLE_SERVICES": "orders:0"}, ["services", "orders:0"]),
-        ({"LIFECYCLE_PLUGINS": "nosuch_plugin"}, ["'nosuch_plugin'", "ModuleNotFoundError"]),
-    ],
-)
-def test_a_bad_value(start: Start, modules: Path, env: dict[str, str], mentions: list[str]) -> None:
-    """A bad value names the field, the value and the range; exit code 2."""
-    said = complaint(command(start, "shop:main", **env))
+BAD_VALUES: list[tuple[dict[str, str], list[str]]] = [
+    ({"LIFECYCLE_QOS_PORT": "99999"}, ["qos_port=99999", "0 (any) to 65535"]),
+    ({"LIFECYCLE_STOP_TIMEOUT": ""}, ["LIFECYCLE_STOP_TIMEOUT=''", "a number"]),
+    ({"LIFECYCLE_QOS_HOST": "nosuch.invalid"}, ["nosuch.invalid", "QOS port"]),
+    ({"LIFECYCLE_QOS_HOST": "198.51.100.77"}, ["198.51.100.77"]),
+    ({"LIFECYCLE_QOS_ALLOW": "10.0.0.0/33"}, ["qos_allow", "10.0.0.0/33"]),
+    ({"LIFECYCLE_SETTLE": "soon"}, ["LIFECYCLE_SETTLE='soon'", "a number"]),
+    ({"LIFECYCLE_SETTLE": "nan"}, ["settle=nan", "from 0 to"]),
+    ({"LIFECYCLE_SETTLE": "-1"}, ["settle=-1", "from 0 to"]),
+    ({"LIFECYCLE_GRACE_PERIOD": "5"}, ["grace_period=5", "settle 5", "terminationGrace"]),
+    ({"LIFECYCLE_PROBE_TIMEOUT": "0"}, ["probe_timeout=0", "from "]),
+    ({"LIFECYCLE_QOS_ENABLED": "maybe"}, ["LIFECYCLE_QOS_ENABLED='maybe'", "true or false"]),
+    ({"LIFECYCLE_SERVICES": "a b"}, ["services", "NAME:PORT", "'a b'"]),
+    ({"LIFECYCLE_SERVICES": "orders:0"}, ["services", "orders:0"]),
+    ({"LIFECYCLE_PLUGINS": "nosuch_plugin"}, ["'nosuch_plugin'", "ModuleNotFoundError"]),
+]
 
-    assert all(each in said for each in mentions), said
+
+@pytest.mark.parametrize("number", range(len(BAD_VALUES)), ids=lambda n: str(BAD_VALUES[n][0]))
+def test_a_bad_value(refused: Refused, number: int) -> None:
+    """A bad value names the field, the value and the range; exit code 2."""
+    said = complaint(refused("value", number))
+
+    assert all(each in said for each in BAD_VALUES[number][1]), said
 
 
 def test_a_bad_secret(start: Start, modules: Path) -> None:
@@ -118,36 +149,34 @@ def test_a_bad_secret(start: Start, modules: Path) -> None:
     assert "hunter2" not in app.stderr + app.stdout
 
 
-@pytest.mark.parametrize(
-    ("words", "mentions"),
-    [
-        (["--asgi", "--service", "orders:99999", "web:app"], ["orders:99999", "NAME:PORT"]),
-        (["--asgi", "--service", "", "web:app"], ["services", "''"]),
-        (["--asgi", "--bind", "localhost", "web:app"], ["--bind localhost", "HOST:PORT"]),
-        (["--asgi", "--bind", "127.0.0.1:70000", "web:app"], ["--bind 127.0.0.1:70000", "65535"]),
-        (["--asgi", "--bind", "198.51.100.77:0", "web:app"], ["198.51.100.77", "assign"]),
-        (["--asgi", "--bind", "unix:/nosuch/x.sock", "web:app"], ["/nosuch/x.sock", "No such"]),
-        (["--asgi", "--bind", ":0", "--certfile", "nosuch.pem", "web:app"], ["nosuch.pem"]),
-        (["--asgi", "--bind", ":0", "shop:__name__"], ["'shop:__name__' is no ASGI app"]),
-        (["shop"], ["'shop'", "MODULE:NAME"]),
-        (["shop:"], ["'shop:'", "MODULE:NAME"]),
-        ([".shop:main"], ["'.shop:main'", "MODULE:NAME"]),
-        (["nosuch:main"], ["no module named 'nosuch'", "--app-dir"]),
-        (["shop.nosuch:main"], ["'shop.nosuch'"]),
-        (["shop/main.py:main"], ["'shop/main'"]),
-        (["shop:nosuch"], ["'shop:nosuch'", "has no 'nosuch'"]),
-        (["shop:main.nosuch"], ["has no 'nosuch'"]),
-        (["shop:__name__"], ["async function", "'shop'"]),
-        (["-p", "nosuch_plugin", "shop:main"], ["'nosuch_plugin'", "does not import"]),
-    ],
-)
-def test_a_bad_command_line(
-    start: Start, modules: Path, words: list[str], mentions: list[str]
-) -> None:
-    """What cannot be run says what it should have been; exit code 2."""
-    said = complaint(command(start, *words))
+BAD_LINES: list[tuple[list[str], list[str]]] = [
+    (["--asgi", "--service", "orders:99999", "web:app"], ["orders:99999", "NAME:PORT"]),
+    (["--asgi", "--service", "", "web:app"], ["services", "''"]),
+    (["--asgi", "--bind", "localhost", "web:app"], ["--bind localhost", "HOST:PORT"]),
+    (["--asgi", "--bind", "127.0.0.1:70000", "web:app"], ["--bind 127.0.0.1:70000", "65535"]),
+    (["--asgi", "--bind", "198.51.100.77:0", "web:app"], ["198.51.100.77", "assign"]),
+    (["--asgi", "--bind", "unix:/nosuch/x.sock", "web:app"], ["/nosuch/x.sock", "No such"]),
+    (["--asgi", "--bind", ":0", "--certfile", "nosuch.pem", "web:app"], ["nosuch.pem"]),
+    (["--asgi", "--bind", ":0", "shop:__name__"], ["'shop:__name__' is no ASGI app"]),
+    (["shop"], ["'shop'", "MODULE:NAME"]),
+    (["shop:"], ["'shop:'", "MODULE:NAME"]),
+    ([".shop:main"], ["'.shop:main'", "MODULE:NAME"]),
+    (["nosuch:main"], ["no module named 'nosuch'", "--app-dir"]),
+    (["shop.nosuch:main"], ["'shop.nosuch'"]),
+    (["shop/main.py:main"], ["'shop/main'"]),
+    (["shop:nosuch"], ["'shop:nosuch'", "has no 'nosuch'"]),
+    (["shop:main.nosuch"], ["has no 'nosuch'"]),
+    (["shop:__name__"], ["async function", "'shop'"]),
+    (["-p", "nosuch_plugin", "shop:main"], ["'nosuch_plugin'", "does not import"]),
+]
 
-    assert all(each in said for each in mentions), said
+
+@pytest.mark.parametrize("number", range(len(BAD_LINES)), ids=lambda n: " ".join(BAD_LINES[n][0]))
+def test_a_bad_command_line(refused: Refused, number: int) -> None:
+    """What cannot be run says what it should have been; exit code 2."""
+    said = complaint(refused("line", number))
+
+    assert all(each in said for each in BAD_LINES[number][1]), said
 
 
 def test_the_apps_port_is_in_use(start: Start, modules: Path) -> None:
@@ -157,7 +186,7 @@ def test_the_apps_port_is_in_use(start: Start, modules: Path) -> None:
         app = command(start, "--asgi", "--bind", f"127.0.0.1:{port}", "--service", "a", "web:app")
         said = complaint(app)
 
-    assert f"--bind 127.0.0.1:{port}: the port is in use" in said
+    assert f"--bind 127.0.0.1:{port}: it is in use" in said
     assert "ready" not in [each["event"] for each in app.events()]
 
 
@@ -234,15 +263,15 @@ PLUGINS = {
 }
 
 
-@pytest.mark.parametrize("kind", PLUGINS)
-def test_a_plugin_that_is_written_wrongly(start: Start, modules: Path, kind: str) -> None:
-    """A plugin that cannot work as it is written is an error at start, with its name."""
-    text, mentions = PLUGINS[kind]
-    text = re.sub(r"^(async )?def (?=lifecycle)", r"@lifecycle.hookimpl\n\g<0>", text)
-    (modules / "mine.py").write_text(f"import lifecycle\n{text}\n")
-    said = complaint(command(start, "-p", "mine", "shop:main"))
+NAMES = list(PLUGINS)
 
-    assert all(each in said for each in mentions), said
+
+@pytest.mark.parametrize("number", range(len(NAMES)), ids=NAMES)
+def test_a_plugin_that_is_written_wrongly(refused: Refused, number: int) -> None:
+    """A plugin that cannot work as it is written is an error at start, with its name."""
+    said = complaint(refused("plugin", number))
+
+    assert all(each in said for each in PLUGINS[NAMES[number]][1]), said
 
 
 def test_a_plugin_that_raises_at_start(start: Start, modules: Path) -> None:
