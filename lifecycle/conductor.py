@@ -251,7 +251,7 @@ class Conductor:
         """Tell the hooks the last of it, then close registries and background probes."""
         began = asyncio.get_running_loop().time()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
+            async with asyncio.timeout(timeout * 0.8):
                 for mailbox in self._mailboxes:
                     await mailbox.empty()
         for mailbox in self._mailboxes:
@@ -260,7 +260,7 @@ class Conductor:
         if self._readying is not None:
             self._readying.cancel()  # it waits still, if the app has left before it was ready
         spent = asyncio.get_running_loop().time() - began
-        await self.services.close(max(0.1, timeout - spent))
+        await self.services.close(timeout - spent)
 
     def snapshot(self) -> Snapshot:
         """Return everything there is to see, as `/status` shows it."""

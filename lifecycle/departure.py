@@ -271,9 +271,16 @@ class Departure:
         code = self.exit_code
         end = Event.STOP if code in (0, INTERRUPTED) else Event.FAIL
         conductor.fire(end, f"exit code {code}")
-        await conductor.close(CLOSE_TIME)
+        await conductor.close(self._close_time(timetable))
         self._mark("close")
         self._say()
+
+    def _close_time(self, timetable: Timetable) -> float:
+        if not self.main_is_ours:
+            return CLOSE_TIME
+        # Not to the last moment: the port is to be closed too, before the watchdog comes.
+        left = timetable.exit_by - self._conductor.clock()
+        return min(CLOSE_TIME, max(0.1, left - 0.1))
 
     def _main_until(self, timetable: Timetable) -> Callable[[], float]:
         return lambda: timetable.main_until if self.main_is_ours else float("inf")
