@@ -263,13 +263,14 @@ def test_plugins(alone: Callable[..., subprocess.CompletedProcess[str]], tmp_pat
     (found / "METADATA").write_text("Name: broken\nVersion: 1\n")
     (found / "entry_points.txt").write_text("[lifecycle]\nbroken = nosuch_module\n")
 
-    done = alone("plugins", LIFECYCLE_PLUGINS="mine", PYTHONPATH=str(tmp_path))
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = alone("plugins", LIFECYCLE_PLUGINS="mine", PYTHONPATH=path)
     assert done.returncode == 1
     assert re.search(r"^mine +readiness +-$", done.stdout, re.MULTILINE)
     assert re.search(
         r"^broken +- +nosuch_module: ModuleNotFoundError: .*", done.stdout, re.MULTILINE
     )
-    without = {"LIFECYCLE_PLUGINS": "mine,no:broken", "PYTHONPATH": str(tmp_path)}
+    without = {"LIFECYCLE_PLUGINS": "mine,no:broken", "PYTHONPATH": path}
     assert alone("plugins", **without).returncode == 0
 
 
