@@ -66,9 +66,7 @@ def test_it_only_ever_shrinks(
 
 
 @given(plans(), seconds)
-def test_forced_late_main_still_gets_its_second(
-    plan: tuple[Config, Timetable], at: float
-) -> None:
+def test_forced_late_main_still_gets_its_second(plan: tuple[Config, Timetable], at: float) -> None:
     """Forced at any moment: a cancelled main has 1 s, unless the grace period ends before."""
     _, timetable = plan
     now = timetable.began + at

@@ -135,6 +135,11 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
+async def hang_for_ever() -> None:
+    """Wait for what never comes."""
+    await asyncio.get_running_loop().create_future()
+
+
 async def until(condition: Callable[[], bool], within: float = 3600.0) -> None:
     """Let virtual time pass until something is so."""
     end = now() + within

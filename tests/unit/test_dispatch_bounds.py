@@ -1,0 +1,139 @@
+"""Nothing piles up in the dispatcher, whatever hangs; a busy app loop is told apart. In virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from lifecycle.dispatch import Status
+from lifecycle.guest import Guest
+from tests.unit.virtual_time import Hang, attached, call, hang_for_ever, now, run, workers
+
+
+class Counting(Guest):
+    """Counts what is posted to the app's loop."""
+
+    posted = 0
+
+    def post(self, function: Any) -> bool:
+        """Post, and count."""
+        self.posted += 1
+        return super().post(function)
+
+
+@pytest.fixture
+def app() -> Iterator[asyncio.AbstractEventLoop]:
+    """Give a loop that does not run: an app's that is stuck."""
+    loop = asyncio.SelectorEventLoop()
+    yield loop
+    loop.close()
+
+
+@pytest.mark.parametrize("kind", ["hangs", "ignores", "blocks", "busy"])
+def test_nothing_piles_up(kind: str, app: asyncio.SelectorEventLoop) -> None:
+    """1,000 calls of what hangs: one thread, one task, a handful of queued handles."""
+    hang = Hang()
+    free = []
+
+    async def ignores() -> None:
+        while not free:
+            try:
+                await asyncio.sleep(1)
+            except asyncio.CancelledError:
+                continue
+
+    async def main() -> None:
+        guest = Counting(asyncio.get_running_loop().time)
+        guest.attach()
+        if kind == "busy":
+            guest._loop = app
+        hook: Any = {"ignores": ignores, "blocks": hang.wait}.get(kind, hang_for_ever)
+        asked = call(hook, guest, timeout=0.8)
+        tasks = len(asyncio.all_tasks())
+        wanted = Status.UNSTARTED if kind == "busy" else Status.LATE
+        for _ in range(1000):
+            assert (await asked()).status is wanted
+        assert len(workers()) == (1 if kind == "blocks" else 0)
+        assert len(asyncio.all_tasks()) - tasks <= 1
+        assert len(app._ready) == (1 if kind == "busy" else 0)
+        if kind != "hangs":
+            assert guest.posted <= 2
+        free.append(True)
+        hang.let_go()
+        if kind != "busy":
+            await asked.until_idle()
+
+    run(main())
+
+
+def test_a_busy_loop_is_told_apart_from_a_slow_hook(app: asyncio.SelectorEventLoop) -> None:
+    """What the app's loop did not get round to was not started; it is queued once, and kept."""
+
+    async def main() -> None:
+        guest = Guest(asyncio.get_running_loop().time)
+        guest.attach()
+        guest._loop = app
+        started = []
+
+        async def hook() -> str:
+            started.append(1)
+            return "back"
+
+        asked = call(hook, guest, timeout=0.8, start_within=0.05)
+        began = now()
+        outcome = await asked()
+        assert outcome.status is Status.UNSTARTED
+        assert outcome.problem().endswith("the app's loop is busy or gone")
+        assert now() - began == pytest.approx(0.05)
+        assert (await asked()).status is Status.UNSTARTED
+        assert len(app._ready) == 1
+
+        thread = threading.Thread(
+            target=app.run_until_complete, args=(asyncio.sleep(0.05),), name="lifecycle-app"
+        )
+        thread.start()
+        await asked.until_idle()
+        assert started == [1]
+        thread.join(5)
+
+    run(main())
+
+
+def test_no_loop_to_run_on() -> None:
+    """Without a loop, or with one that is closed, an async hook is not started, at once."""
+
+    async def main() -> None:
+        outcome = await call(hang_for_ever, Guest())()
+        assert outcome.status is Status.UNSTARTED
+        closed = asyncio.new_event_loop()
+        closed.close()
+        guest = attached()
+        guest._loop = closed
+        asked = call(hang_for_ever, guest)
+        assert (await asked()).status is Status.UNSTARTED
+        assert asked._run is None
+
+    run(main())
+
+
+def test_a_system_without_a_thread_to_give(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When no thread can be started, that is the outcome, and the next call tries again."""
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name.startswith("lifecycle-p"):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    async def main() -> None:
+        asked = call(lambda: "fine", attached())
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+        assert (await asked()).problem() == "raised RuntimeError: can't start new thread"
+        monkeypatch.undo()
+        assert (await asked()).value == "fine"
+
+    run(main())
