@@ -148,7 +148,9 @@ class BlockingPod:
 
     def delete(self, grace: float | None = None) -> BlockingDeletion:
         """Delete it: returns at once; `.wait()` what it returns for the end."""
-        return BlockingDeletion(self._portal.call(self._pod.delete, grace), self._portal)
+        # In a tuple: the portal would await what can be awaited.
+        (deletion,) = self._portal.call(lambda: (self._pod.delete(grace),))
+        return BlockingDeletion(deletion, self._portal)
 
 
 class BlockingKubelet:

@@ -85,6 +85,7 @@ class Pod:
         self._crash_loop = CrashLoop(node.first_back_off, node.longest_back_off)
         self._run: Run | None = None
         self._last_exit: float | None = None
+        self._last_output: str | None = None
         self._hooks: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
         self._change = asyncio.Event()
@@ -132,10 +133,9 @@ class Pod:
     @property
     def output(self) -> str:
         """What its container has written to stdout and stderr, restarts included."""
-        if not os.path.exists(self._log):
-            return ""
-        with open(self._log, encoding="utf-8", errors="replace") as log:
-            return log.read()
+        if self._last_output is not None:
+            return self._last_output
+        return self._read_log()
 
     def port(self, name: int | str) -> int:
         """Return the number of a port."""
@@ -220,8 +220,15 @@ class Pod:
             hook.cancel()
         await asyncio.gather(*self._hooks, return_exceptions=True)
         self._place.close()
+        self._last_output = self._read_log()  # the folder goes, the pod can still be looked at
 
     # Its life
+
+    def _read_log(self) -> str:
+        if not os.path.exists(self._log):
+            return ""
+        with open(self._log, encoding="utf-8", errors="replace") as log:
+            return log.read()
 
     async def _live(self) -> None:
         for life in itertools.count():

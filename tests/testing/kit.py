@@ -14,16 +14,6 @@ CERTIFICATE: Final = str(HERE / "certificate.pem")
 SERVER: Final = [sys.executable, str(HERE / "probed.py")]
 
 
-def web(folder: Path, *, env: dict[str, str] | None = None, **fields: Any) -> PodSpec:
-    """Return a pod of the probed server, on its port `http`; what it sees is in the folder."""
-    own = {"name", "grace_period", "restart_policy", "ip"}
-    pod = {name: fields.pop(name) for name in own & set(fields)}
-    settings = {"PORT": "$(PORT_HTTP)", "RECORD": str(folder / "record.jsonl"), **(env or {})}
-    fields.setdefault("command", SERVER)
-    container = Container(env=settings, ports={"http": 0}, cwd=str(folder), **fields)
-    return PodSpec(container, **pod)
-
-
 def get(path: str, **fields: Any) -> HttpGet:
     """Ask the probed server."""
     return HttpGet("http", path, **fields)
@@ -31,7 +21,27 @@ def get(path: str, **fields: Any) -> HttpGet:
 
 def quick(handler: Any, **fields: Any) -> Probe:
     """Return a probe with times that do not make a test wait; it fails at once."""
-    return Probe(handler, **{"period": 0.1, "failure_threshold": 1, **fields})
+    return Probe(handler, **{"period": 0.1, "timeout": 5.0, "failure_threshold": 1, **fields})
+
+
+LISTENS: Final = quick(get("/started"), failure_threshold=1000)
+"""As startup probe: what else is asked, is asked once the server listens."""
+
+
+def web(folder: Path, *, env: dict[str, str] | None = None, **fields: Any) -> PodSpec:
+    """
+    Return a pod of the probed server, on its port `http`; what it sees is in the folder.
+
+    With a liveness probe it has a startup probe too, unless it is said to have none.
+    """
+    own = {"name", "grace_period", "restart_policy", "ip"}
+    pod = {name: fields.pop(name) for name in own & set(fields)}
+    settings = {"PORT": "$(PORT_HTTP)", "RECORD": str(folder / "record.jsonl"), **(env or {})}
+    fields.setdefault("command", SERVER)
+    if "liveness" in fields:
+        fields.setdefault("startup", LISTENS)
+    container = Container(env=settings, ports={"http": 0}, cwd=str(folder), **fields)
+    return PodSpec(container, **pod)
 
 
 def record(folder: Path, *whats: str) -> list[dict[str, Any]]:
@@ -55,3 +65,9 @@ async def seen(pod: Pod, folder: Path, path: str, times: int = 1) -> None:
 async def listening(pod: Pod) -> None:
     """Wait until the server listens."""
     await pod.until(lambda pod: "listening" in pod.output)
+
+
+def unhealthy(pod: Pod, kind: str) -> list[str]:
+    """Return what events say of one kind of probe."""
+    title = kind.capitalize()
+    return [each for each in pod.said("Unhealthy") if each.startswith(title)]

@@ -180,4 +180,4 @@ async def test_period(node: Kubelet, tmp_path: Path):
 
     times = [each["at"] for each in record(tmp_path, "request")]
     assert times[0] - began >= 1.0
-    assert times[3] - times[0] == pytest.approx(0.9, abs=0.25)
+    assert 0.8 <= times[3] - times[0] < 3

@@ -81,7 +81,7 @@ async def test_on_failure_restarts_until_it_succeeds(node: Kubelet, tmp_path: Pa
 
 async def test_liveness_of_what_is_never_restarted(node: Kubelet, tmp_path: Path):
     """With `Never` a liveness failure ends the pod for good, and the event promises nothing."""
-    liveness = quick(get("/status/500"), initial_delay=0.6)
+    liveness = quick(get("/status/500"))
     pod = await node.run(web(tmp_path, liveness=liveness, restart_policy="Never"))
     await pod.until_finished()
 

@@ -1,0 +1,61 @@
+"""A container's environment, and the `$(NAME)` in what it runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from lifecycle.testing import Container, Kubelet, PodSpec, free_port
+from lifecycle.testing.environment import environment, expand
+
+
+@pytest.mark.parametrize(
+    ("text", "expanded"),
+    [
+        ("$(A)", "1"),
+        ("a$(A)b$(B)", "a1b2"),
+        ("$(MISSING)", "$(MISSING)"),
+        ("$$(A)", "$(A)"),
+        ("$$$$", "$$"),
+        ("$A ${A} $(A", "$A ${A} $(A"),
+        ("", ""),
+    ],
+)
+def test_references(text: str, expanded: str):
+    """`$(NAME)` is replaced as Kubernetes does it, and nothing else is."""
+    assert expand(text, {"A": "1", "B": "2"}) == expanded
+
+
+def test_environment(monkeypatch: pytest.MonkeyPatch):
+    """This process's, without `LIFECYCLE_*`; ports by name; later variables see earlier ones."""
+    monkeypatch.setenv("LIFECYCLE_SETTLE", "9")
+    monkeypatch.setenv("COLOUR", "blue")
+    container = Container(["a"], env={"PORT": "$(PORT_MY_WEB)", "URL": "http://me:$(PORT)"})
+    env = environment(container, {"my-web": 8080})
+
+    assert "LIFECYCLE_SETTLE" not in env
+    assert (env["COLOUR"], env["PORT"], env["URL"]) == ("blue", "8080", "http://me:8080")
+    assert env["PATH"].split(os.pathsep)[0] == os.path.dirname(sys.executable)
+
+
+def test_ports_are_given_once():
+    """No port is given twice."""
+    ports = {free_port() for _ in range(200)}
+
+    assert len(ports) == 200
+
+
+async def test_a_command_is_expanded(node: Kubelet, tmp_path: Path):
+    """What runs has its references replaced, and keeps its port over a restart."""
+    container = Container(
+        ["sh", "-c", "echo $(PORT_HTTP); exit 1"], ports={"http": 0}, cwd=str(tmp_path)
+    )
+    pod = await node.run(PodSpec(container))
+    await pod.until(lambda pod: pod.restart_count >= 1 and len(pod.output.split()) >= 2)
+
+    assert set(pod.output.split()) == {str(pod.port("http"))}
+    with pytest.raises(ValueError, match=r"couldn't find port: qos \(there are: http\)"):
+        pod.port("qos")
