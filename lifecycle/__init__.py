@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     )
     from lifecycle.hookspecs import hookimpl
     from lifecycle.hosting import run
-    from lifecycle.runtime import Lifecycle, Service, Snapshot, current
+    from lifecycle.runtime import Lifecycle, Snapshot, current
+    from lifecycle.service import Service
     from lifecycle.states import State, Transition
     from lifecycle.version import VERSION as __version__  # noqa: N811 - the name tools look for
 
@@ -62,7 +63,7 @@ _HOME = {
     "RegistrationRefused": "exceptions",
     "Reply": "contracts",
     "Request": "contracts",
-    "Service": "runtime",
+    "Service": "service",
     "ServiceNotFound": "exceptions",
     "Snapshot": "runtime",
     "State": "states",

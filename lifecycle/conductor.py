@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import os
 import re
 import time
@@ -48,6 +49,17 @@ _PROBE_HOOKS: Final = {
 
 _COMMAND_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _PROBE_PATHS: Final = frozenset({"live", "ready", "startup", "livez", "readyz", "startupz"})
+
+
+_INSTALLED_HOOKS: Final = (
+    "lifecycle_startup",
+    "lifecycle_readiness",
+    "lifecycle_liveness",
+    "lifecycle_transition",
+    "lifecycle_drain",
+    "lifecycle_registries",
+    "lifecycle_commands",
+)
 
 
 class Snapshot(TypedDict):
@@ -94,11 +106,56 @@ class Conductor:
         self.life = life
         self._loop = asyncio.get_running_loop()
         self.clock = self._loop.time
+        self._installed: set[tuple[str, str]] = set()
         self._mailboxes: list[Mailbox] = []
         self._readying: asyncio.Task[None] | None = None
         self._since = time.time()
 
     # Plugins
+
+    def install_fresh(self) -> list[Registry]:
+        """Put to work what is new among the plugins; returns the registries, to be opened."""
+        fresh = self._fresh()
+        self.install(fresh)
+        for each in fresh:
+            if each.hook == "lifecycle_commands":
+                for command in self._ask(each, Command):
+                    self.add_command(each.plugin, command)
+        return [
+            registry
+            for each in fresh
+            if each.hook == "lifecycle_registries"
+            for registry in self._ask(each, Registry)
+        ]
+
+    def _fresh(self) -> list[Implementation]:
+        fresh = [
+            each
+            for hook in _INSTALLED_HOOKS
+            for each in self.plugins.implementations(hook)
+            if (each.plugin, hook) not in self._installed
+        ]
+        self._installed.update((each.plugin, each.hook) for each in fresh)
+        return fresh
+
+    def _ask(self, each: Implementation, wanted: type[Any]) -> list[Any]:
+        try:
+            value = each.function(**each.arguments({"life": self.life}))
+            many = isinstance(value, Iterable) and not isinstance(value, wanted)
+            several = list(value) if many else [] if value is None else [value]
+        except Exception as error:  # noqa: BLE001 - a plugin's own; the others go on
+            self.plugins.failed[each.plugin] = f"{each.hook} raised {error!r}"
+            self.complain(each.plugin, self.plugins.failed[each.plugin])
+            return []
+        for one in several:
+            if inspect.iscoroutine(one):
+                one.close()
+                raise PluginError(f"plugin {each.plugin!r}: {each.hook} must not be async")
+            if not isinstance(one, wanted):
+                raise PluginError(
+                    f"plugin {each.plugin!r}: {each.hook} gave {one!r}, no {wanted.__name__}"
+                )
+        return several
 
     def install(self, implementations: Iterable[Implementation]) -> None:
         """Put hook implementations to work."""

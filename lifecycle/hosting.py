@@ -13,31 +13,23 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
-import inspect
 import os
 import sys
-import threading
-import time
-import traceback
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from types import TracebackType
 from typing import Any, Final
 
 from lifecycle.backoff import until_done
 from lifecycle.config import Config, service_spec
 from lifecycle.departure import CUT_OFF, FORCED, Departure, Ending
-from lifecycle.drain import Timetable
 from lifecycle.exceptions import Draining, LifecycleError, RegistrationRefused
-from lifecycle.log import Log, Renderer
+from lifecycle.log import Renderer
+from lifecycle.mains import Main, awaited, code_of, know_of, show, takes_lifecycle
 from lifecycle.runtime import Lifecycle
 from lifecycle.signals import Signals, at_terminal
 from lifecycle.sockets import is_listening
+from lifecycle.watchdog import Watchdog, flush_streams
 
-Main = Callable[..., Awaitable[Any]]
-
-_OUR_FOLDER: Final = os.path.dirname(__file__) + os.sep
 TEARDOWN: Final = 0.3
 """Seconds for tasks that main has left behind."""
 USAGE: Final = 2
@@ -72,32 +64,6 @@ def run(main: Main, *, config: Config | None = None, plugins: Iterable[object] =
     code = host.run(main, takes_life=takes_life)
     if code:
         raise SystemExit(code)
-
-
-def takes_lifecycle(main: Any) -> bool:
-    """
-    Tell whether main wants the handle.
-
-    Raises:
-        TypeError: It cannot be a main; the message says what to write instead.
-    """
-    if inspect.iscoroutine(main):
-        main.close()
-        raise TypeError("run() takes the function, not its coroutine: lifecycle.run(main)")
-    if not callable(main):
-        raise TypeError(f"run() takes an async function, not {main!r}")
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    needed = [
-        each
-        for each in inspect.signature(main).parameters.values()
-        if each.default is each.empty and each.kind is not each.VAR_POSITIONAL
-        if each.kind is not each.VAR_KEYWORD
-    ]
-    if len(needed) > 1 or any(each.kind not in kinds for each in needed):
-        raise TypeError(
-            f"main takes one argument (the Lifecycle) or none, not {', '.join(map(str, needed))}"
-        )
-    return bool(needed)
 
 
 class Host:
@@ -219,7 +185,7 @@ class Host:
 
     def _leave_at_once(self, code: int) -> None:
         self._log.flush(0.1)
-        _flush_streams()
+        flush_streams()
         os._exit(code or CUT_OFF)
 
     def _on_signal(self, name: str) -> None:
@@ -238,7 +204,7 @@ class Host:
 
     def _someone_leaves(self, leaving: BaseException) -> None:
         if self._loop is not None:
-            _know_of(leaving, self._loop)
+            know_of(leaving, self._loop)
         if not self.life.draining:
             self._failed = code_of(leaving)
         self._cancel()
@@ -265,7 +231,7 @@ class Host:
         cause = "main returned"
         code: int = 0
         try:
-            value = await _awaitable(main(self.life) if self._takes_life else main())
+            value = await awaited(main(self.life) if self._takes_life else main())
         except asyncio.CancelledError:
             cause = "main was cancelled"
             code = 0 if self._cancelled else 1
@@ -276,7 +242,7 @@ class Host:
             code = 0 if self.life.draining else 1
         except BaseException as error:  # noqa: BLE001 - shown as the app's own, then exit code 1
             cause, code = f"main raised {type(error).__name__}", 1
-            _show(error)
+            show(error)
         else:
             if isinstance(value, int) and not isinstance(value, bool):
                 code = value
@@ -329,12 +295,6 @@ class Host:
                 )
 
 
-def _awaitable(given: Any) -> Awaitable[Any]:
-    if not inspect.isawaitable(given):
-        raise TypeError(f"main must be an async function (`async def`): it returned {given!r}")
-    return given
-
-
 async def until_listening(port: int) -> None:
     """Wait until something listens on a port of this machine: the one thing found by looking."""
 
@@ -343,78 +303,6 @@ async def until_listening(port: int) -> None:
             raise ConnectionError(f"nothing listens on port {port}")
 
     await until_done(look, first=0.02, longest=0.5)
-
-
-class Watchdog:
-    """
-    Ends the process when its time is over, whatever hangs.
-
-    Args:
-        departure: Whose timetable and exit code count.
-        config: For the time that threads get when nobody outside wants us gone.
-        log: Told what hung.
-    """
-
-    def __init__(self, departure: Departure, config: Config, log: Log) -> None:
-        self._departure = departure
-        self._config = config
-        self._log = log
-        self._thread: threading.Thread | None = None
-        self._timetable: Timetable | None = None
-        self._planned = threading.Event()
-
-    def plan(self, timetable: Timetable) -> None:
-        """Take a new timetable; from any thread."""
-        self._timetable = timetable
-        self._planned.set()
-        if self._thread is None:
-            self._thread = threading.Thread(
-                target=self._watch, name="lifecycle-watchdog", daemon=True
-            )
-            self._thread.start()
-
-    def _watch(self) -> None:
-        if not self._departure.terminating:
-            self._wait_until_wanted()
-        self._wait()
-        self._kill()
-
-    def _wait_until_wanted(self) -> None:
-        """Main ended by itself: what comes after run() has all the time it wants."""
-        main = threading.main_thread()
-        while main.is_alive() and not self._departure.terminating:
-            self._planned.wait(1)
-            self._planned.clear()
-        if self._timetable is not None and not self._departure.terminating:
-            late = time.monotonic() + self._config.stop_timeout
-            self._timetable.exit_by = max(self._timetable.exit_by, late)
-
-    def _wait(self) -> None:
-        while self._timetable is not None:
-            left = self._timetable.exit_by - time.monotonic()
-            if left <= 0:
-                return
-            self._planned.wait(left)
-            self._planned.clear()
-
-    def _kill(self) -> None:
-        frames = sys._current_frames()
-        alive = [
-            f"{thread.name}: {_where(frames.get(thread.ident or 0))}"
-            for thread in threading.enumerate()
-            if not thread.daemon
-        ]
-        self._log.error("killed", cause="the time is over", alive=alive)
-        self._log.flush(0.1)
-        _flush_streams()
-        os._exit(self._departure.exit_code or CUT_OFF)
-
-
-def _where(frame: Any) -> str:
-    if frame is None:
-        return "no longer in Python code"
-    last = traceback.extract_stack(frame)[-1]
-    return f"{last.filename}:{last.lineno} {last.name}"
 
 
 def _tear_down(loop: asyncio.AbstractEventLoop) -> bool:
@@ -430,65 +318,3 @@ def _tear_down(loop: asyncio.AbstractEventLoop) -> bool:
         loop.run_until_complete(asyncio.wait_for(loop.shutdown_asyncgens(), TEARDOWN))
     loop.close()
     return False
-
-
-def _flush_streams() -> None:
-    def flush() -> None:
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(Exception):
-                stream.flush()
-
-    # In a thread, because a full pipe would hold it for ever.
-    thread = threading.Thread(target=flush, name="lifecycle-flush", daemon=True)
-    thread.start()
-    thread.join(0.1)
-
-
-def code_of(leaving: BaseException) -> int:
-    """Return the exit code of a SystemExit or KeyboardInterrupt; its message is shown."""
-    code = getattr(leaving, "code", 1) if isinstance(leaving, SystemExit) else 130
-    if code is None:
-        return 0
-    if isinstance(code, int):
-        return code
-    print(code, file=sys.stderr)
-    return 1
-
-
-def _know_of(leaving: BaseException, loop: asyncio.AbstractEventLoop) -> None:
-    """Have the loop not complain that nobody retrieved it from the task that raised it."""
-    handle = loop.get_exception_handler()
-
-    def complain(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        if context.get("exception") is leaving:
-            return
-        if handle is None:
-            loop.default_exception_handler(context)
-        else:
-            handle(loop, context)
-
-    loop.set_exception_handler(complain)
-
-
-def _show(error: BaseException) -> None:
-    seen: set[int] = set()
-    link: BaseException | None = error
-    while link is not None and id(link) not in seen:
-        seen.add(id(link))
-        link.__traceback__ = _without_ours(link.__traceback__)
-        link = link.__cause__ or link.__context__
-    sys.excepthook(type(error), error, error.__traceback__)
-
-
-def _without_ours(frames: TracebackType | None) -> TracebackType | None:
-    """Return a traceback without our frames, and those through which our threads hand errors on."""
-    foreign = []
-    while frames is not None:
-        filename = frames.tb_frame.f_code.co_filename
-        if not filename.startswith(_OUR_FOLDER) and filename != concurrent.futures._base.__file__:
-            foreign.append(frames)
-        frames = frames.tb_next
-    kept: TracebackType | None = None
-    for each in reversed(foreign):
-        kept = TracebackType(kept, each.tb_frame, each.tb_lasti, each.tb_lineno)
-    return kept

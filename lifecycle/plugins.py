@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import inspect
 from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from typing import Any, NamedTuple
@@ -49,6 +50,7 @@ class Plugins:
         self._manager.add_hookspecs(hookspecs)
         self._option_names: set[str] = set()
         self.failed: dict[str, str] = {}
+        self._left_out: set[str] = set()
         self.off: list[str] = []
         """Plugins whose options have an `enabled` that is false: loaded, and left out."""
         self._disabled = {word[3:] for word in config.plugins if word.startswith("no:")}
@@ -70,6 +72,7 @@ class Plugins:
         """
         for point in sorted(metadata.entry_points(group=hookspecs.PROJECT), key=lambda p: p.name):
             if point.name in self._disabled:
+                self._left_out.add(point.name)
                 continue
             if self._manager.has_plugin(point.name):
                 self.failed[point.name] = f"{point.value}: another plugin has this name"
@@ -110,6 +113,7 @@ class Plugins:
         plugin = plugin() if isinstance(plugin, type) else plugin
         name = name or getattr(plugin, "__name__", None) or type(plugin).__name__
         if name in self._disabled:
+            self._left_out.add(name)
             return name
         try:
             if self._manager.register(plugin, name) is None:
@@ -184,8 +188,29 @@ class Plugins:
             for impl in impls
         ]
 
+    def unused_exclusions(self) -> list[str]:
+        """Return what `no:NAME` was said of, and is neither installed nor built in."""
+        return sorted(self._disabled - self._left_out)
+
     def unknown_variables(self, known: Iterable[str]) -> dict[str, str]:
         """Return what is set in the environment and read by nobody, with a sentence each."""
         disabled = tuple(variable("", name) for name in (*self._disabled, *self.failed))
         theirs = {name for name in self._environ if disabled and name.startswith(disabled)}
         return unknown_variables(self._environ, {*known, *self._option_names, *theirs})
+
+
+def plugin_of(hook: str, check: Callable[..., Any], life: object) -> object:
+    """Make a plugin of one function, which may take the lifecycle or nothing."""
+    arguments = (life,) if inspect.signature(check).parameters else ()
+
+    async def ask_async() -> Any:
+        return await check(*arguments)
+
+    def ask() -> Any:
+        return check(*arguments)
+
+    is_async = inspect.iscoroutinefunction(check)
+    call: Callable[..., Any] = ask_async if is_async else ask
+    if hasattr(check, PROBE_MARK):
+        setattr(call, PROBE_MARK, getattr(check, PROBE_MARK))
+    return type("Check", (), {hook: staticmethod(hookspecs.hookimpl(call))})()

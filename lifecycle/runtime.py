@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import inspect
 import os
-import socket
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
@@ -22,16 +20,14 @@ from lifecycle.builtin import builtins
 from lifecycle.conductor import Conductor
 from lifecycle.conductor import Snapshot as Snapshot
 from lifecycle.config import Config, core_variables
-from lifecycle.contracts import PROBE_MARK, Command, Instance, Registry
 from lifecycle.crossing import ControlThread, Moment
 from lifecycle.departure import Ending
-from lifecycle.exceptions import Draining, NotRunning, PluginError
+from lifecycle.exceptions import NotRunning
 from lifecycle.guest import Guest
-from lifecycle.hookspecs import hookimpl
 from lifecycle.log import Log, Renderer
-from lifecycle.plugins import Implementation, Plugins
+from lifecycle.plugins import Plugins, plugin_of
 from lifecycle.qos.port import Port, Sockets
-from lifecycle.services import APP, Entry
+from lifecycle.service import Service, instance_of
 from lifecycle.states import State
 from lifecycle.traffic import Traffic
 
@@ -56,83 +52,6 @@ def current() -> Lifecycle:
             "no lifecycle is running: start the app with lifecycle.run(main) or `lifecycle run`"
         )
     return _current[-1]
-
-
-class Service:
-    """One exported service of this process."""
-
-    def __init__(self, life: Lifecycle, entry: Entry) -> None:
-        self._life = life
-        self._entry = entry
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return self._entry.instance.service
-
-    @property
-    def port(self) -> int | None:
-        """Its port, if it has one."""
-        return self._entry.instance.port
-
-    @property
-    def online(self) -> bool:
-        """True if neither the operator nor the app holds it offline."""
-        return self._entry.online
-
-    @property
-    def confirmed(self) -> bool:
-        """True if every required registry has acknowledged it, as far as is known."""
-        return self._entry.confirmed
-
-    async def registered(self) -> None:
-        """
-        Wait until every required registry has acknowledged it.
-
-        Raises:
-            RegistrationRefused: One never will.
-            Draining: It is too late.
-        """
-        conductor = self._life._running()
-        refusal: list[Exception] = []
-
-        def settled() -> bool:
-            if conductor.machine.state.leaving:
-                refusal.append(Draining("the app is leaving"))
-            elif (refused := conductor.services.refusal()) is not None:
-                refusal.append(refused)
-            return bool(refusal) or self.confirmed
-
-        await self._life._control.request(lambda: conductor.services.until(settled))
-        if refusal:
-            raise refusal[0]
-
-    async def set_offline(self, reason: str = "") -> None:
-        """Hold it offline, for the app; returns once it is deregistered. No-op while draining."""
-        conductor = self._life._running()
-
-        async def hold() -> None:
-            if not conductor.machine.state.leaving:
-                conductor.services.hold([self.name], APP, reason)
-                await conductor.services.until(lambda: self._entry.out or self.online)
-
-        await self._life._control.request(hold)
-
-    async def set_online(self) -> None:
-        """
-        Release the app's own hold; the operator's stays.
-
-        Raises:
-            Draining: It is too late.
-        """
-        conductor = self._life._running()
-
-        async def release() -> None:
-            if conductor.machine.state.leaving:
-                raise Draining("online: too late, the app is leaving")
-            conductor.services.release([self.name], APP)
-
-        await self._life._control.request(release)
 
 
 class Lifecycle:
@@ -163,7 +82,6 @@ class Lifecycle:
         self._control = ControlThread()
         self._conductor: Conductor | None = None
         self._sockets: Sockets | None = None
-        self._installed: set[tuple[str, str]] = set()
         self._up: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._left: Moment[None] = Moment()
         self._finish: Moment[None] = Moment()
@@ -230,7 +148,7 @@ class Lifecycle:
         if port is not None and not 0 < port <= 65535:
             raise ValueError(f"export({name!r}, port={port}): must be from 1 to 65535")
         conductor = self._running()
-        instance = _instance(name, port, host, protocol, dict(metadata))
+        instance = instance_of(name, port, host, protocol, dict(metadata))
         return Service(self, self._control.call(lambda: conductor.export(instance)))
 
     async def ready(self) -> None:
@@ -339,64 +257,18 @@ class Lifecycle:
         return self._use_check("lifecycle_liveness", check)
 
     def _use_check(self, hook: str, check: Check) -> Check:
-        plugin = type("Check", (), {})()
-        setattr(plugin, hook, _as_hook(check, self))
         name = getattr(check, "__name__", type(check).__name__)
         if name in self._plugins.names:  # one function for both hooks, or an installed plugin's
             name += hook.removeprefix("lifecycle").replace("_", "-")
-        self.use(plugin, name=name)
+        self.use(plugin_of(hook, check, self), name=name)
         return check
 
     def _install(self) -> None:
         conductor = self._running()
-        registries = self._control.call(self._install_fresh)
+        registries = self._control.call(conductor.install_fresh)
         if registries:
             work = conductor.open_registries(registries)
             asyncio.run_coroutine_threadsafe(work, self._control.loop).result()
-
-    def _install_fresh(self) -> list[Registry]:
-        conductor = self._running()
-        fresh = self._fresh()
-        conductor.install(fresh)
-        for each in fresh:
-            if each.hook == "lifecycle_commands":
-                for command in self._ask(each, Command):
-                    conductor.add_command(each.plugin, command)
-        return [
-            registry
-            for each in fresh
-            if each.hook == "lifecycle_registries"
-            for registry in self._ask(each, Registry)
-        ]
-
-    def _fresh(self) -> list[Implementation]:
-        fresh = [
-            each
-            for hook in _INSTALLED_HOOKS
-            for each in self._plugins.implementations(hook)
-            if (each.plugin, hook) not in self._installed
-        ]
-        self._installed.update((each.plugin, each.hook) for each in fresh)
-        return fresh
-
-    def _ask(self, each: Implementation, wanted: type[Any]) -> list[Any]:
-        try:
-            value = each.function(**each.arguments({"life": self}))
-            many = isinstance(value, Iterable) and not isinstance(value, wanted)
-            several = list(value) if many else [] if value is None else [value]
-        except Exception as error:  # noqa: BLE001 - a plugin's own; the others go on
-            self._plugins.failed[each.plugin] = f"{each.hook} raised {error!r}"
-            self._log.error("plugin", name=each.plugin, problem=f"{each.hook} raised {error!r}")
-            return []
-        for one in several:
-            if inspect.iscoroutine(one):
-                one.close()
-                raise PluginError(f"plugin {each.plugin!r}: {each.hook} must not be async")
-            if not isinstance(one, wanted):
-                raise PluginError(
-                    f"plugin {each.plugin!r}: {each.hook} gave {one!r}, no {wanted.__name__}"
-                )
-        return several
 
     # Start and end
 
@@ -407,7 +279,12 @@ class Lifecycle:
         if self.config.qos_enabled:
             self._sockets = Sockets(self.config)
         self._control.start(self._conduct)
-        self._up.result()
+        try:
+            self._up.result()
+        except BaseException:
+            if self._sockets is not None:
+                self._sockets.close()
+            raise
         _current.append(self)
         try:
             self._plugins.discover()
@@ -420,6 +297,8 @@ class Lifecycle:
             raise
         for name, problem in self._plugins.failed.items():
             self._log.error("plugin", name=name, problem=problem)
+        for name in self._plugins.unused_exclusions():
+            self._log.warning("config", problem=f"no:{name} leaves nothing out: no such plugin")
         for sentence in self._plugins.unknown_variables(core_variables()).values():
             self._log.warning("config", problem=sentence)
 
@@ -432,7 +311,7 @@ class Lifecycle:
             self._conductor = conductor
             for builtin in builtins(conductor):
                 self._plugins.add(builtin.plugin, builtin.name)
-            await conductor.open_registries(self._install_fresh())
+            await conductor.open_registries(conductor.install_fresh())
             if self._sockets is not None:
                 port = Port(conductor, self._sockets)
                 port.open()
@@ -488,59 +367,5 @@ class Lifecycle:
         self._close()
 
 
-_INSTALLED_HOOKS = (
-    "lifecycle_startup",
-    "lifecycle_readiness",
-    "lifecycle_liveness",
-    "lifecycle_transition",
-    "lifecycle_drain",
-    "lifecycle_registries",
-    "lifecycle_commands",
-)
-
-
 async def _next(iterator: AsyncIterator[T]) -> T:
     return await anext(iterator)
-
-
-def _as_hook(check: Callable[..., Any], life: Lifecycle) -> Callable[..., Any]:
-    arguments = (life,) if inspect.signature(check).parameters else ()
-
-    async def ask_async() -> Any:
-        return await check(*arguments)
-
-    def ask() -> Any:
-        return check(*arguments)
-
-    is_async = inspect.iscoroutinefunction(check)
-    hook: Callable[..., Any] = ask_async if is_async else ask
-    if hasattr(check, PROBE_MARK):
-        setattr(hook, PROBE_MARK, getattr(check, PROBE_MARK))
-    return hookimpl(hook)
-
-
-def _instance(
-    name: str, port: int | None, host: str | None, protocol: str, metadata: dict[str, str]
-) -> Instance:
-    advertised = host or os.environ.get("POD_IP") or _own_address()
-    pod = os.environ.get("POD_NAME") or os.environ.get("HOSTNAME") or socket.gethostname()
-    return Instance(
-        service=name,
-        host=advertised,
-        port=port,
-        id=f"{pod}/{name}",
-        protocol=protocol,
-        namespace=os.environ.get("POD_NAMESPACE", "default"),
-        version=metadata.get("version", ""),
-        metadata=metadata,
-    )
-
-
-def _own_address() -> str:
-    # Connecting a datagram socket sends nothing; it only asks the routing table.
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        try:
-            sock.connect(("192.0.2.1", 9))
-        except OSError:
-            return "127.0.0.1"
-        return str(sock.getsockname()[0])

@@ -15,8 +15,9 @@ from typing import Any
 
 from lifecycle.config import Config, service_spec
 from lifecycle.exceptions import LifecycleError
-from lifecycle.hosting import Host, Interrupted, code_of, takes_lifecycle
+from lifecycle.hosting import Host, Interrupted
 from lifecycle.log import renderer_for
+from lifecycle.mains import code_of, takes_lifecycle
 from lifecycle.sockets import bind
 
 USAGE = 2

@@ -1,0 +1,119 @@
+"""One exported service, as the app holds it."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from lifecycle.contracts import Instance
+from lifecycle.exceptions import Draining
+from lifecycle.services import APP, Entry
+
+if TYPE_CHECKING:
+    from lifecycle.runtime import Lifecycle
+
+
+class Service:
+    """One exported service of this process."""
+
+    def __init__(self, life: Lifecycle, entry: Entry) -> None:
+        self._life = life
+        self._entry = entry
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self._entry.instance.service
+
+    @property
+    def port(self) -> int | None:
+        """Its port, if it has one."""
+        return self._entry.instance.port
+
+    @property
+    def online(self) -> bool:
+        """True if neither the operator nor the app holds it offline."""
+        return self._entry.online
+
+    @property
+    def confirmed(self) -> bool:
+        """True if every required registry has acknowledged it, as far as is known."""
+        return self._entry.confirmed
+
+    async def registered(self) -> None:
+        """
+        Wait until every required registry has acknowledged it.
+
+        Raises:
+            RegistrationRefused: One never will.
+            Draining: It is too late.
+        """
+        conductor = self._life._running()
+        refusal: list[Exception] = []
+
+        def settled() -> bool:
+            if conductor.machine.state.leaving:
+                refusal.append(Draining("the app is leaving"))
+            elif (refused := conductor.services.refusal()) is not None:
+                refusal.append(refused)
+            return bool(refusal) or self.confirmed
+
+        await self._life._control.request(lambda: conductor.services.until(settled))
+        if refusal:
+            raise refusal[0]
+
+    async def set_offline(self, reason: str = "") -> None:
+        """Hold it offline, for the app; returns once it is deregistered. No-op while draining."""
+        conductor = self._life._running()
+
+        async def hold() -> None:
+            if not conductor.machine.state.leaving:
+                conductor.services.hold([self.name], APP, reason)
+                await conductor.services.until(lambda: self._entry.out or self.online)
+
+        await self._life._control.request(hold)
+
+    async def set_online(self) -> None:
+        """
+        Release the app's own hold; the operator's stays.
+
+        Raises:
+            Draining: It is too late.
+        """
+        conductor = self._life._running()
+
+        async def release() -> None:
+            if conductor.machine.state.leaving:
+                raise Draining("online: too late, the app is leaving")
+            conductor.services.release([self.name], APP)
+
+        await self._life._control.request(release)
+
+
+def instance_of(
+    name: str, port: int | None, host: str | None, protocol: str, metadata: dict[str, str]
+) -> Instance:
+    """Describe a service of this pod to a registry; the environment says which pod it is."""
+    advertised = host or os.environ.get("POD_IP") or _own_address()
+    pod = os.environ.get("POD_NAME") or os.environ.get("HOSTNAME") or socket.gethostname()
+    return Instance(
+        service=name,
+        host=advertised,
+        port=port,
+        id=f"{pod}/{name}",
+        protocol=protocol,
+        namespace=os.environ.get("POD_NAMESPACE", "default"),
+        version=metadata.get("version", ""),
+        metadata=metadata,
+    )
+
+
+def _own_address() -> str:
+    # Connecting a datagram socket sends nothing; it only asks the routing table.
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        try:
+            sock.connect(("192.0.2.1", 9))
+        except OSError:
+            return "127.0.0.1"
+        return str(sock.getsockname()[0])
