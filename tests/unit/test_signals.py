@@ -32,11 +32,14 @@ def nothing_more():
 def say(**what): print(json.dumps(what), flush=True)
 """
 
+# That a process with threads forks is what one of the scenes is about.
+QUIET = ("-W", "ignore::ResourceWarning", "-W", "ignore::DeprecationWarning")
+
 
 def play(source: str) -> dict[str, Any]:
     """Run a scene, and return what it said."""
     ran = subprocess.run(
-        [sys.executable, "-W", "ignore::ResourceWarning", "-c", PRELUDE + textwrap.dedent(source)],
+        [sys.executable, *QUIET, "-c", PRELUDE + textwrap.dedent(source)],
         capture_output=True,
         text=True,
         timeout=30,
