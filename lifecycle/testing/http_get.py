@@ -104,8 +104,7 @@ async def fetch(url: str, headers: Headers, *, timeout: float | None) -> Respons
 
 def hang_up(connection: asyncio.StreamWriter) -> None:
     """Close a connection without waiting for the other side."""
-    if isinstance(connection.transport, asyncio.WriteTransport):
-        connection.transport.abort()
+    connection.transport.abort()
 
 
 class _Fetch:

@@ -5,7 +5,6 @@ Rules of this file:
 
 1. A pod's container is started again as its restart policy and the crash loop say.
 2. A deletion goes before everything else; a shorter one before a longer one.
-3. Whatever changes wakes those who wait and tells those who subscribed, at once.
 """
 
 from __future__ import annotations
@@ -15,23 +14,21 @@ import contextlib
 import itertools
 import os
 import uuid
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from lifecycle.contracts import Kind
 from lifecycle.testing.crash_loop import CrashLoop
 from lifecycle.testing.environment import environment, expand
-from lifecycle.testing.events import NORMAL, WARNING, Event
+from lifecycle.testing.events import NORMAL, WARNING
 from lifecycle.testing.handlers import Place
 from lifecycle.testing.killing import SHORTEST_GRACE, Deletion, Ending, Killer
+from lifecycle.testing.observed import Observed
 from lifecycle.testing.ports import free_port
 from lifecycle.testing.prober import Run, Worker
 from lifecycle.testing.processes import Process
 from lifecycle.testing.specs import PodSpec
 
-POLL: Final = 0.02
-"""Seconds between two looks at what only looking can tell: a condition on the output."""
 START_ERROR: Final = 128
 """The exit code of a container that could not be started."""
 
@@ -52,7 +49,7 @@ class Node:
     longest_back_off: float
 
 
-class Pod:
+class Pod(Observed):
     """
     One pod on a kubelet; made by `Kubelet.run`.
 
@@ -64,11 +61,11 @@ class Pod:
         restart_count: How often its container has been started again.
         exit_codes: One for each end of its container: 128 + the signal that ended it.
         endings: How each container that the kubelet ended was ended.
-        events: What the kubelet said, oldest first.
         deletion: Once it is being deleted.
     """
 
     def __init__(self, spec: PodSpec, node: Node) -> None:
+        super().__init__()
         self.spec = spec
         self.uid = str(uuid.uuid4())
         container = spec.container
@@ -77,7 +74,6 @@ class Pod:
         self.restart_count = 0
         self.exit_codes: list[int] = []
         self.endings: list[Ending] = []
-        self.events: list[Event] = []
         self.deletion: Deletion | None = None
         env = environment(container, self.ports)
         self._place = Place(spec.ip, self.ports, env, node.version)
@@ -88,9 +84,6 @@ class Pod:
         self._last_output: str | None = None
         self._hooks: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
-        self._change = asyncio.Event()
-        self._subscribers: list[Callable[[], None]] = []
-        self._loop = asyncio.get_running_loop()
         self._life = asyncio.create_task(self._live())
 
     # What it is
@@ -141,10 +134,6 @@ class Pod:
         """Return the number of a port."""
         return self._place.port(name)
 
-    def said(self, reason: str = "") -> list[str]:
-        """Return the messages of its events, or of those with a reason."""
-        return [event.message for event in self.events if reason in ("", event.reason)]
-
     def describe(self) -> str:
         """Return what `kubectl describe` and `kubectl logs` would show, in short."""
         lines = [f"pod {self.name}: {self.phase}, ready {self.ready}, exits {self.exit_codes}"]
@@ -153,27 +142,6 @@ class Pod:
         return "\n".join(lines)
 
     # What is done with it
-
-    def subscribe(self, callback: Callable[[], None]) -> None:
-        """Have a function called after every change, on the kubelet's loop."""
-        self._subscribers.append(callback)
-
-    async def until(self, predicate: Callable[[Pod], object], timeout: float = 10.0) -> None:
-        """
-        Wait until something is true of it.
-
-        Raises:
-            TimeoutError: Not in time; the message describes the pod.
-        """
-        try:
-            async with asyncio.timeout(timeout):
-                while not predicate(self):
-                    change = self._change
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(POLL):
-                            await change.wait()
-        except TimeoutError:
-            raise TimeoutError(f"not within {timeout:g} s: {self.describe()}") from None
 
     async def until_ready(self, timeout: float = 30.0) -> None:
         """
@@ -370,30 +338,11 @@ class Pod:
             self.deletion.over.set()
         self._changed()
 
-    # Whom it tells
-
     async def _first(self, *events: asyncio.Event) -> None:
-        waiting = [asyncio.create_task(_wait(event)) for event in events]
+        waiting = [asyncio.create_task(event.wait()) for event in events]
         try:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for each in waiting:
                 each.cancel()
             await asyncio.gather(*waiting, return_exceptions=True)
-
-    def _warn(self, reason: str, message: str) -> None:
-        self._say(WARNING, reason, message)
-
-    def _say(self, kind: str, reason: str, message: str) -> None:
-        self.events.append(Event(kind, reason, message, self._loop.time()))
-        self._changed()
-
-    def _changed(self) -> None:
-        self._change.set()
-        self._change = asyncio.Event()
-        for callback in self._subscribers:
-            callback()
-
-
-def _wait(event: asyncio.Event) -> Coroutine[Any, Any, Literal[True]]:
-    return event.wait()

@@ -20,8 +20,6 @@ from anyio.from_thread import start_blocking_portal
 
 from lifecycle.testing import Kubelet
 
-pytest.register_assert_rewrite("tests.testing.kit")
-
 HERE = Path(__file__).parent
 AT_ONCE = 6
 LONGEST = 50.0

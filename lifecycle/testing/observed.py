@@ -1,0 +1,77 @@
+"""
+What can be watched: it says what happens to it, and wakes those who wait.
+
+Rules of this file:
+
+1. Whatever changes wakes those who wait and tells those who subscribed, at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Final, Self
+
+from lifecycle.testing.events import WARNING, Event
+
+POLL: Final = 0.02
+"""Seconds between two looks at what only looking can tell: a condition on the output."""
+
+
+class Observed(ABC):
+    """
+    Something with events, on the loop that runs when it is made.
+
+    Attributes:
+        events: What was said of it, oldest first.
+    """
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self._loop = asyncio.get_running_loop()
+        self._change = asyncio.Event()
+        self._subscribers: list[Callable[[], None]] = []
+
+    @abstractmethod
+    def describe(self) -> str:
+        """Return what a person should see when waiting for it has failed."""
+
+    def said(self, reason: str = "") -> list[str]:
+        """Return the messages of its events, or of those with a reason."""
+        return [event.message for event in self.events if reason in ("", event.reason)]
+
+    def subscribe(self, callback: Callable[[], None]) -> None:
+        """Have a function called after every change, on the kubelet's loop."""
+        self._subscribers.append(callback)
+
+    async def until(self, predicate: Callable[[Self], object], timeout: float = 10.0) -> None:
+        """
+        Wait until something is true of it.
+
+        Raises:
+            TimeoutError: Not in time; the message describes the pod.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                while not predicate(self):
+                    change = self._change
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(POLL):
+                            await change.wait()
+        except TimeoutError:
+            raise TimeoutError(f"not within {timeout:g} s: {self.describe()}") from None
+
+    def _warn(self, reason: str, message: str) -> None:
+        self._say(WARNING, reason, message)
+
+    def _say(self, kind: str, reason: str, message: str) -> None:
+        self.events.append(Event(kind, reason, message, self._loop.time()))
+        self._changed()
+
+    def _changed(self) -> None:
+        self._change.set()
+        self._change = asyncio.Event()
+        for callback in self._subscribers:
+            callback()
