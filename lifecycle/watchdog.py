@@ -69,6 +69,12 @@ class Watchdog:
             self._planned.clear()
 
     def _kill(self) -> None:
+        try:
+            self._say_what_hangs()
+        finally:
+            os._exit(self._departure.exit_code or CUT_OFF)
+
+    def _say_what_hangs(self) -> None:
         frames = sys._current_frames()
         alive = [
             f"{thread.name}: {_where(frames.get(thread.ident or 0))}"
@@ -78,7 +84,6 @@ class Watchdog:
         self._log.error("killed", cause="the time is over", alive=alive)
         self._log.flush(0.1)
         flush_streams()
-        os._exit(self._departure.exit_code or CUT_OFF)
 
 
 def _where(frame: Any) -> str:
@@ -98,5 +103,8 @@ def flush_streams() -> None:
 
     # In a thread, because a full pipe would hold it for ever.
     thread = threading.Thread(target=flush, name="lifecycle-flush", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:
+        return  # Python 3.12 starts none once the interpreter ends: out is better than flushed
     thread.join(0.1)
