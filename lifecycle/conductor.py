@@ -197,8 +197,12 @@ class Conductor:
 
     async def open_registries(self, registries: Iterable[Registry]) -> None:
         """Enter registries and give every service a cell in them."""
-        opened = []
+        opened: list[Registry] = []
         for registry in registries:
+            if registry.name in {*self.services.registries, *(each.name for each in opened)}:
+                raise PluginError(
+                    f"two registries are called {registry.name!r}; leave one out with no:NAME"
+                )
             if registry.name in self.config.optional_registries:
                 registry.required = False
             try:
@@ -217,7 +221,7 @@ class Conductor:
 
     def complain(self, plugin: str, problem: str) -> None:
         """Log what is wrong with a plugin."""
-        self.log.warning("plugin", name=plugin, problem=problem)
+        self.log.warning("plugin", plugin=plugin, problem=problem)
 
     # States
 

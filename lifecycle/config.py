@@ -65,8 +65,8 @@ def parse(text: str, annotation: Any) -> Any:
     if origin in (typing.Union, types.UnionType):
         inner = next(a for a in arguments if a is not type(None))
         return None if text == "" else parse(text, inner)
-    if origin is tuple:
-        return tuple(parse(part, arguments[0]) for part in text.split(",") if part.strip())
+    if origin in (tuple, list):
+        return origin(parse(part, arguments[0]) for part in text.split(",") if part.strip())
     if annotation is bool:
         if text.lower() not in _BOOLS:
             raise ValueError("must be true or false")

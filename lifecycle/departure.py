@@ -113,7 +113,7 @@ class Departure:
         second = self._signalled.is_set()
         self._signal_at = now
         self._signalled.set()
-        self._conductor.log.info("signal", name=name, second=second)
+        self._conductor.log.info("signal", signal=name, second=second)
         if self.drain is None:
             hasty = terminal and name == "SIGINT"
             self.begin(name, settle=not hasty, quiet=not hasty)

@@ -12,18 +12,34 @@ Rules of this file:
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import sys
 import threading
+import time
 from collections.abc import Callable
-from typing import Any, Final
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
 
 NAME: Final = "lifecycle"
 CAPACITY: Final = 10_000
 """Events that may wait for a blocked handler; beyond that they are dropped, and counted."""
 
-Renderer = Callable[[int, str, dict[str, Any]], None]
+
+class Entry(NamedTuple):
+    """One event; it may be written later than it happened."""
+
+    at: float
+    level: int
+    event: str
+    fields: dict[str, Any]
+
+
+LAST: Final = Entry(0.0, 0, "", {})
+"""What ends the writer."""
+
+Renderer = Callable[[Entry], None]
 
 
 class Log:
@@ -31,7 +47,7 @@ class Log:
 
     def __init__(self, renderer: Renderer | None = None) -> None:
         self._renderer = renderer
-        self._events: queue.Queue[tuple[int, str, dict[str, Any]] | None] = queue.Queue(CAPACITY)
+        self._events: queue.Queue[Entry | None] = queue.Queue(CAPACITY)
         self._writer: threading.Thread | None = None
         self._starting = threading.Lock()
         self._dropped = 0
@@ -62,11 +78,20 @@ class Log:
         with self._events.all_tasks_done:
             self._events.all_tasks_done.wait_for(lambda: not self._events.unfinished_tasks, timeout)
 
+    def close(self, timeout: float) -> None:
+        """Write what waits, `timeout` seconds at most, and end the thread."""
+        self.flush(timeout)
+        with self._starting:
+            if self._writer is not None:
+                self._writer = None
+                with contextlib.suppress(queue.Full):
+                    self._events.put_nowait(LAST)
+
     def _put(self, level: int, event: str, fields: dict[str, Any]) -> None:
         if self._wanted(level):
-            self._queue((level, event, fields))
+            self._queue(Entry(time.time(), level, event, fields))
 
-    def _queue(self, item: tuple[int, str, dict[str, Any]] | None) -> None:
+    def _queue(self, item: Entry | None) -> None:
         try:
             self._events.put_nowait(item)
         except queue.Full:
@@ -92,31 +117,35 @@ class Log:
     def _write(self) -> None:
         while True:
             item = self._events.get()
+            if item is LAST:
+                self._events.task_done()
+                return
             try:
                 import structlog  # noqa: F401 - 50 ms that who logs nothing must not pay
 
                 if item is not None:
-                    self._write_one(*item)
+                    self._write_one(item)
             except Exception:
                 logging.getLogger(NAME).debug("a log handler failed", exc_info=True)
             finally:
                 self._events.task_done()
 
-    def _write_one(self, level: int, event: str, fields: dict[str, Any]) -> None:
+    def _write_one(self, entry: Entry) -> None:
         if self._dropped:
-            fields = {**fields, "events_dropped": self._dropped}
+            entry = entry._replace(fields={**entry.fields, "events_dropped": self._dropped})
             self._dropped = 0
-        self._emit(level, event, fields)
+        self._emit(entry)
 
-    def _emit(self, level: int, event: str, fields: dict[str, Any]) -> None:
+    def _emit(self, entry: Entry) -> None:
         import structlog
 
+        _, level, event, fields = entry
         if structlog.is_configured():
             # Not `.log`, which not every wrapper class has.
             logger = structlog.get_logger(NAME)
             getattr(logger, logging.getLevelName(level).lower())(event, **fields)
         elif self._renderer is not None:
-            self._renderer(level, event, fields)
+            self._renderer(entry)
         else:
             logger = structlog.wrap_logger(
                 logging.getLogger(NAME),
@@ -142,26 +171,25 @@ def renderer_for(stream: Any, threshold: str = "info") -> Renderer:
     """
     lowest = logging.getLevelNamesMapping()[threshold.upper()]
 
-    def render(level: int, event: str, fields: dict[str, Any]) -> None:
-        if level < lowest:
+    def render(entry: Entry) -> None:
+        if entry.level < lowest:
             return
-        processors = _processors(bool(stream.isatty()))
-        line: Any = {**fields, "event": event}
-        for processor in processors:
-            line = processor(None, logging.getLevelName(level).lower(), line)
-        stream.write(f"{line}\n")
+        import structlog
+
+        terminal = bool(stream.isatty())
+        moment = datetime.fromtimestamp(entry.at, tz=UTC)
+        words = {
+            **entry.fields,
+            "event": entry.event,
+            "level": logging.getLevelName(entry.level).lower(),
+            "timestamp": f"{moment.astimezone():%H:%M:%S.%f}"[:-3]
+            if terminal
+            else f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z",
+        }
+        final: Any = (
+            structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
+        )
+        stream.write(f"{final(None, '', words)}\n")
         stream.flush()
 
     return render
-
-
-def _processors(terminal: bool) -> list[Any]:  # noqa: FBT001 - private, one caller
-    import structlog
-
-    final: Any = (
-        structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
-    )
-    stamp = structlog.processors.TimeStamper(
-        fmt="%H:%M:%S.%f" if terminal else "iso", utc=not terminal
-    )
-    return [structlog.processors.add_log_level, stamp, final]

@@ -233,7 +233,7 @@ class Probes:
             self._known[kind, answer.name] = answer
             if was is not answer.ok:
                 say = self._log.info if answer.ok else self._log.warning
-                say("probe", kind=kind.value, name=answer.name, ok=answer.ok, reason=answer.reason)
+                say("probe", kind=kind.value, probe=answer.name, ok=answer.ok, reason=answer.reason)
         self._forget(kind, {a.plugin for a in by_name.values()}, by_name)
 
     def _forget(self, kind: Kind, plugins: set[str], said: Collection[str]) -> None:
@@ -241,7 +241,7 @@ class Probes:
         gone = [k for k, a in self._known.items() if k[0] is kind and a.plugin in plugins]
         for key in gone:
             if key[1] not in said and not self._known.pop(key).ok:
-                self._log.info("probe", kind=kind.value, name=key[1], ok=True, reason="gone")
+                self._log.info("probe", kind=kind.value, probe=key[1], ok=True, reason="gone")
 
     def snapshot(self, now: float) -> list[dict[str, Any]]:
         """Return the last answer of every probe, as `/status` shows it."""

@@ -202,9 +202,16 @@ class Lifecycle:
         conductor = self._running()
         return self._control.call(lambda: conductor.set_offline(glob, reason))
 
-    def track(self) -> AbstractContextManager[None]:
-        """Count one piece of work in flight while it is entered: the drain waits for it."""
-        return self._traffic.track()
+    def track(self, agent: str = "", path: str = "") -> AbstractContextManager[None]:
+        """
+        Count one piece of work in flight while it is entered: the drain waits for it.
+
+        Args:
+            agent: The user agent of who asks for it, so that a probe or a scraper does not
+                keep a drain from being quiet.
+            path: What it asks for; `quiet_ignore` may name it.
+        """
+        return self._traffic.track(agent, path)
 
     async def until_draining(self, source: AsyncIterable[T]) -> AsyncIterator[T]:
         """
@@ -296,7 +303,7 @@ class Lifecycle:
             self._close()
             raise
         for name, problem in self._plugins.failed.items():
-            self._log.error("plugin", name=name, problem=problem)
+            self._log.error("plugin", plugin=name, problem=problem)
         for name in self._plugins.unused_exclusions():
             self._log.warning("config", problem=f"no:{name} leaves nothing out: no such plugin")
         for sentence in self._plugins.unknown_variables(core_variables()).values():
@@ -338,7 +345,7 @@ class Lifecycle:
         self._guest.detach()
         self._finish.set(None)
         self._control.join(timeout=2)
-        self._log.flush(FLUSH_TIME)
+        self._log.close(FLUSH_TIME)
         if self in _current:
             _current.remove(self)
 

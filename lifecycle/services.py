@@ -215,6 +215,11 @@ class Services:
         self._reconcilers: list[asyncio.Task[None]] = []
         self._waiters: set[asyncio.Event] = set()
 
+    @property
+    def registries(self) -> list[str]:
+        """The names of the registries there are."""
+        return [registry.name for registry in self._registries]
+
     def add_registries(self, registries: Iterable[Registry]) -> None:
         """Add registries; services that are there already get cells in them."""
         for registry in registries:

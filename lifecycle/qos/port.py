@@ -15,6 +15,7 @@ from lifecycle.config import Config
 from lifecycle.exceptions import PortUnavailable
 from lifecycle.qos import control_socket
 from lifecycle.qos.access import Access
+from lifecycle.qos.holder import holder, way_out
 from lifecycle.qos.routes import Routes
 from lifecycle.server import Server
 from lifecycle.sockets import bind_tcp, reason
@@ -84,9 +85,10 @@ def _bind_tcp(host: str, port: int) -> socket.socket:
 
 def _why(where: str, port: int, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
+        found = holder(port)
+        who = way_out(found) if found is not None else "another process of this pod has it"
         return (
-            f"the QOS port {where} is in use: another process of this pod has it (a second "
-            "worker of a forking server? run one process a pod), or choose another with "
+            f"the QOS port {where} is in use: {who}; or choose another with "
             f"LIFECYCLE_QOS_PORT (0: any free one; now {port})"
         )
     return f"the QOS port {where} cannot be opened: {reason(error)}"

@@ -95,7 +95,9 @@ class Routes:
             arguments["name"] = rest
         request = Request(arguments, str(caller), level, lambda: _hung_up(receive))
         if command.changes:
-            self._conductor.log.info("command", name=name, caller=str(caller), **_plain(arguments))
+            self._conductor.log.info(
+                "command", command=name, caller=str(caller), **_plain(arguments)
+            )
         return self._read(await self._call(call, request), name)
 
     def _wrong_method(self, command: Command, method: str, caller: Caller) -> Response | None:

@@ -9,9 +9,7 @@ from typing import Any
 
 import pytest
 
-pytest.register_assert_rewrite("tests.process.kit")
-
-from tests.process.kit import App  # noqa: E402 - once its assertions are rewritten
+from tests.process.kit import App
 
 
 @pytest.fixture

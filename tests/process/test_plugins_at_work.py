@@ -343,7 +343,7 @@ def test_decorators_and_recovery(start: Start) -> None:
     wait_for(lambda: app.get("/ready")[0] == 200 and app.get("/live")[0] == 200, 3, "recovery")
 
     def changes(name: str) -> list[Any]:
-        return [each["ok"] for each in app.events("probe") if each["name"] == name]
+        return [each["ok"] for each in app.events("probe") if each["probe"] == name]
 
     wait_for(lambda: len(changes("core.heart")) >= 2, 3, lambda: app.stderr)
     assert changes("core.heart") == [False, True]

@@ -80,7 +80,7 @@ def test_a_transition_hook_that_is_wrong(start: Start, kind: str) -> None:
     app = start(source(plugin), env=SHORT)
     app.wait_state("ready", timeout=3)
     complaint = wait_for(lambda: app.events("plugin"), 5, lambda: app.stderr)[0]
-    assert complaint["name"] == "Bad"
+    assert complaint["plugin"] == "Bad"
 
     at = app.signal(signal.SIGTERM)
     assert app.wait() == (124 if kind == "stubborn" else 0), app.stderr
@@ -196,7 +196,7 @@ def test_a_registry_that_goes_away(start: Start) -> None:
 
     os.unlink(app.cwd / "away")
     wait_for(lambda: registered(app)["far"] == "yes", 10, lambda: str(app.status()))
-    assert [each["ok"] for each in app.events("probe") if each["name"] == "services"] in (
+    assert [each["ok"] for each in app.events("probe") if each["probe"] == "services"] in (
         [],
         [True],
     )

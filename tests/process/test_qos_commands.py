@@ -119,7 +119,7 @@ def test_changes_are_logged(app: App) -> None:
     lines = wait_for(
         lambda: len(found := app.events("command")) >= 3 and found, 5, lambda: app.stderr
     )
-    assert [(each["name"], each["caller"]) for each in lines] == [
+    assert [(each["command"], each["caller"]) for each in lines] == [
         ("offline", "127.0.0.1"),
         ("online", "unix socket"),
         ("online", "127.0.0.1"),
@@ -138,7 +138,7 @@ def test_log_level(app: App) -> None:
     assert app.get("/offline/orders", method="POST")[0] == 200
 
     def held() -> list[str]:
-        return [each["arg_name"] for each in app.events("command") if each["name"] == "offline"]
+        return [each["arg_name"] for each in app.events("command") if each["command"] == "offline"]
 
     wait_for(lambda: "orders" in held(), 5, lambda: app.stderr)
     assert held() == ["orders"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import re
 import resource
 import socket
@@ -176,8 +177,8 @@ def test_a_kept_connection(shared: App) -> None:
     [
         (b"\r\n\r\n\r\n", 400),
         (b"\x00" * 512, 400),
-        (os.urandom(2048) + b"\r\n\r\n", 400),
-        (bytes.fromhex("16030100a5010000a10303") + os.urandom(150) + b"\r\n", 400),
+        (random.Random(2048).randbytes(2048) + b"\r\n\r\n", 400),
+        (bytes.fromhex("16030100a5010000a10303") + random.Random(150).randbytes(150) + b"\r\n", 400),
         (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", 400),
         (b"GET /live\r\n\r\n", 400),
         (b"GET /live HTTP/9.9\r\nHost: a\r\nConnection: close\r\n\r\n", 200),

@@ -9,12 +9,13 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 import structlog
 
-from lifecycle.log import CAPACITY, Log, renderer_for
+from lifecycle.log import CAPACITY, Entry, Log, renderer_for
 
 LIMIT = 10.0
 
@@ -176,10 +177,10 @@ def test_a_handler_that_raises() -> None:
     """A renderer that fails costs its own line only."""
     lines = []
 
-    def render(_: int, event: str, __: object) -> None:
-        if event == "bad":
+    def render(entry: Entry) -> None:
+        if entry.event == "bad":
             raise OSError("disk full")
-        lines.append(event)
+        lines.append(entry.event)
 
     log = Log(render)
     for event in ("good", "bad", "better"):
@@ -188,10 +189,45 @@ def test_a_handler_that_raises() -> None:
     assert lines == ["good", "better"]
 
 
+def test_a_line_has_the_time_of_its_event() -> None:
+    """However late it is written: what waits for a stuck handler tells no lies."""
+    at: list[float] = []
+    stuck = threading.Event()
+
+    def render(entry: Entry) -> None:
+        stuck.wait(LIMIT)
+        at.append(entry.at)
+
+    log = Log(render)
+    log.info("first")
+    log.info("second")
+    before = time.time()
+    while time.time() == before:
+        continue
+    stuck.set()
+    log.flush(LIMIT)
+    assert len(at) == 2
+    assert max(at) <= before
+
+
+def test_the_writer_ends_with_the_lifecycle() -> None:
+    """Nothing of it stays behind, and what is said afterwards is still written."""
+    lines: list[str] = []
+    log = Log(lambda entry: lines.append(entry.event))
+    log.info("one")
+    (writer,) = [each for each in threading.enumerate() if each.name == "lifecycle-log"][-1:]
+    log.close(LIMIT)
+    writer.join(LIMIT)
+    assert not writer.is_alive()
+    log.info("two")
+    log.flush(LIMIT)
+    assert lines == ["one", "two"]
+
+
 def test_many_threads_have_one_writer() -> None:
     """Events of one thread keep their order, however many threads write the first one."""
     lines: list[tuple[int, int]] = []
-    log = Log(lambda _, __, fields: lines.append((fields["thread"], fields["number"])))
+    log = Log(lambda e: lines.append((e.fields["thread"], e.fields["number"])))
     ready = threading.Barrier(8)
 
     def work(thread: int) -> None:

@@ -267,7 +267,7 @@ def test_a_change_is_logged_once() -> None:
             ok[0] = value
             await asyncio.gather(*(table.verdict(READY) for _ in range(5)), table.verdict(LIVE))
             await asyncio.sleep(1)
-        assert [(line["name"], line["ok"]) for line in table.diary.of("probe")] == [
+        assert [(line["probe"], line["ok"]) for line in table.diary.of("probe")] == [
             ("db", True),
             ("db", False),
             ("db", True),

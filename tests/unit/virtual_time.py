@@ -169,7 +169,7 @@ class Diary:
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, dict[str, Any]]] = []
-        self.log = Log(lambda _, event, fields: self.lines.append((event, fields)))
+        self.log = Log(lambda entry: self.lines.append((entry.event, entry.fields)))
 
     def of(self, event: str) -> list[dict[str, Any]]:
         """Return the fields of every event of a name, once all is written."""
