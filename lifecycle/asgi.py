@@ -6,12 +6,20 @@ import asyncio
 import contextlib
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Iterable
 from typing import Any, Final
 
-import anyio
-
 from lifecycle.config import Config
+from lifecycle.conversations import (
+    App,
+    EventStream,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    WebSocket,
+    is_event_source,
+)
 from lifecycle.exceptions import Draining, LifecycleError, NotRunning, RegistrationRefused
 from lifecycle.hookspecs import hookimpl
 from lifecycle.hosting import until_listening
@@ -21,13 +29,6 @@ from lifecycle.server import Server
 from lifecycle.states import State, Transition
 from lifecycle.traffic import Traffic
 
-Scope = dict[str, Any]
-Message = dict[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-GOING_AWAY: Final = 1001
 CLOSE_HEADER: Final = (b"connection", b"close")
 
 
@@ -35,7 +36,8 @@ class Middleware:
     """
     Counts requests and WebSockets in flight, and says `Connection: close` while draining.
 
-    Without a running lifecycle (a unit test of the app) it does nothing.
+    When the settle time is over, WebSockets are closed with 1001, and the streams of an
+    EventSource are ended: their clients connect again, elsewhere. Without a running lifecycle (a unit test of the app) it does nothing.
 
     Args:
         app: The ASGI app.
@@ -73,24 +75,26 @@ class Middleware:
             traffic.arrived(_agent(scope), scope["path"])
         try:
             if kind == "websocket":
-                await self._websocket(scope, receive, send)
-            elif scope["http_version"] >= "2":
-                await self.app(scope, receive, send)
+                await self._converse(WebSocket(receive, send), scope)
+                return
+            if scope["http_version"] < "2":
+                send = _closing(traffic, send)
+            if is_event_source(scope):
+                await self._converse(EventStream(receive, send), scope)
             else:
-                await self.app(scope, receive, _closing(traffic, send))
+                await self.app(scope, receive, send)
         finally:
             self._remove()
             if traffic.draining:
                 traffic.left()
 
-    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _converse(self, conversation: WebSocket | EventStream, scope: Scope) -> None:
         life = self._life
         if life is None:
             raise NotRunning("a WebSocket is counted only under a lifecycle")
-        socket = _WebSocket(receive, send)
-        closer = asyncio.create_task(socket.close_when(_settled(life)))
+        closer = asyncio.create_task(conversation.end_when(_settled(life)))
         try:
-            await self.app(scope, socket.receive, socket.send)
+            await conversation.run(self.app, scope)
         finally:
             closer.cancel()
 
@@ -118,42 +122,6 @@ async def _settled(life: Lifecycle) -> None:
     drain = life._running().departure.drain
     if drain is not None:
         await drain.settled()
-
-
-class _WebSocket:
-    """One WebSocket: closed with 1001 when the settle time is over."""
-
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self._receive = receive
-        self._send = send
-        self._accepted = asyncio.Event()
-        self._closed = False
-        self._receiving: anyio.CancelScope | None = None
-
-    async def close_when(self, moment: Awaitable[None]) -> None:
-        await moment
-        await self._accepted.wait()
-        if not self._closed:
-            self._closed = True
-            if self._receiving is not None:
-                self._receiving.cancel()
-            with contextlib.suppress(Exception):  # the client may be gone meanwhile
-                await self._send({"type": "websocket.close", "code": GOING_AWAY})
-
-    async def send(self, message: Message) -> None:
-        if self._closed:
-            return  # what the app still says to a closed WebSocket is nobody's error
-        if message["type"] == "websocket.close":
-            self._closed = True
-        await self._send(message)
-        if message["type"] == "websocket.accept":
-            self._accepted.set()
-
-    async def receive(self) -> Message:
-        with anyio.CancelScope() as self._receiving:
-            if not self._closed:
-                return await self._receive()
-        return {"type": "websocket.disconnect", "code": GOING_AWAY}
 
 
 class Managed:

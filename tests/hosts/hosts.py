@@ -1,0 +1,51 @@
+"""The hosts that people run, each as it would be started in a container."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.hosts.rolling import Host
+
+PRESTOP_ONLY: Final = (True,)
+RUN: Final = ("-m", "lifecycle", "run")
+
+
+def _asgi(name: str, target: str) -> Host:
+    return Host(name, (*RUN, "--asgi", target, "--bind", "127.0.0.1:{port}", "--service", "shop"))
+
+
+def _main(name: str, target: str) -> Host:
+    return Host(name, (*RUN, target), env={"LIFECYCLE_SERVICES": "shop:{port}"})
+
+
+def _managed(name: str, shop: str, how: str, *command: str) -> Host:
+    """Serve `managed:app`: the server has the signals, so only preStop can drain it."""
+    return Host(name, ("-m", *command), PRESTOP_ONLY, env={"SHOP": shop, "HOW": how})
+
+
+UVICORN: Final = (
+    *("uvicorn", "managed:app", "--port", "{port}", "--timeout-keep-alive", "75"),
+    *("--log-level", "warning"),
+)
+HYPERCORN: Final = (
+    *("hypercorn", "managed:app", "--bind", "127.0.0.1:{port}", "--keep-alive", "75"),
+    *("--log-level", "warning"),
+)
+GRANIAN: Final = ("granian", "managed:app", "--port", "{port}", "--interface", "asgi")
+
+HOSTS: Final = (
+    _asgi("run --asgi", "shop:app"),
+    _asgi("FastAPI, unchanged", "fastapi_shop:app"),
+    _asgi("Starlette, unchanged", "starlette_shop:app"),
+    _asgi("Litestar, unchanged", "litestar_shop:app"),
+    _main("uvicorn in a main", "mains:uvicorn_inside"),
+    _main("hypercorn in a main", "mains:hypercorn_inside"),
+    Host("granian in a main", (*RUN, "mains:granian_inside")),
+    Host("asyncio streams", (*RUN, "mains:streams")),
+    _managed("uvicorn, Managed", "shop", "wrapped", *UVICORN),
+    _managed("hypercorn, Managed", "shop", "wrapped", *HYPERCORN),
+    _managed("granian, Managed", "shop", "wrapped", *GRANIAN),
+    _managed("FastAPI, Managed added", "fastapi_shop", "added", *UVICORN),
+    _managed("Starlette, Managed added", "starlette_shop", "added", *UVICORN),
+    _managed("Litestar, Managed", "litestar_shop", "wrapped", *UVICORN),
+)
