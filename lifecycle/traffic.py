@@ -64,9 +64,17 @@ class Traffic:
         """True once something counts: a middleware was made, or work was tracked."""
         return self.tracked or Traffic.announced
 
-    def track(self) -> _Tracker:
-        """Return what counts one piece of work for as long as it is entered."""
+    def track(self, agent: str = "", path: str = "") -> _Tracker:
+        """
+        Return what counts one piece of work for as long as it is entered.
+
+        Args:
+            agent: The user agent of who asks for it: a probe does not disturb the quiet.
+            path: What it asks for.
+        """
         self.tracked = True
+        if self.draining and (agent or path):
+            return _Tracker(self, agent, path)
         return self._tracker
 
     def watch(self, wake: Callable[[Callable[[], object]], object], since: float) -> None:
@@ -137,19 +145,21 @@ class Traffic:
 
 
 class _Tracker:
-    """One for all: it has no state of its own, so entering it costs no allocation."""
+    """One for all until T0: it has no state of its own, so entering it costs no allocation."""
 
-    __slots__ = ("_add", "_remove", "_traffic")
+    __slots__ = ("_add", "_agent", "_path", "_remove", "_traffic")
 
-    def __init__(self, traffic: Traffic) -> None:
+    def __init__(self, traffic: Traffic, agent: str = "(tracked work)", path: str = "") -> None:
         self._traffic = traffic
+        self._agent = agent
+        self._path = path
         self._add = traffic._work.append
         self._remove = traffic._work.pop
 
     def __enter__(self) -> None:
         self._add(None)
         if self._traffic.draining:
-            self._traffic.arrived("(tracked work)")
+            self._traffic.arrived(self._agent, self._path)
 
     def __exit__(self, *_: object) -> None:
         self._remove()
