@@ -1,0 +1,149 @@
+"""A server that forks several workers: the second one is refused, and told the way out."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lifecycle.qos.holder import holder
+from tests.hosts.hosts import GRANIAN, HYPERCORN, UVICORN
+from tests.process.kit import App, wait_for
+
+MANAGED = {"SHOP": "shop", "HOW": "wrapped"}
+TWO = ("--workers", "2")
+REFUSAL = (
+    r"the QOS port \*:(\d+) is in use: process (\d+) \(.*\), another worker of the same server"
+)
+
+
+@pytest.mark.parametrize("server", [UVICORN, HYPERCORN, GRANIAN], ids=lambda argv: argv[0])
+def test_two_workers_are_one_too_many(start: Callable[..., App], server: tuple[str, ...]) -> None:
+    """The second worker names the first and says what to do; the master itself is not accused."""
+    app = start("-m", *server, *TWO, **MANAGED)
+    said = wait_for(lambda: re.search(REFUSAL, app.stderr + app.stdout), 20, lambda: app.stderr)
+
+    assert int(said[1]) == app.qos
+    assert int(said[2]) != app.pid
+    assert "run one worker and scale with replicas" in app.stderr + app.stdout
+
+
+def test_the_first_worker_goes_on(start: Callable[..., App]) -> None:
+    """Who has the port is ready, whatever becomes of the others."""
+    app = start("-m", *UVICORN, *TWO, **MANAGED)
+    wait_for(lambda: re.search(REFUSAL, app.stderr), 20, lambda: app.stderr)
+
+    status = app.wait_state("ready")
+
+    assert status["state"] == "ready"
+    app.signal(signal.SIGTERM)
+    app.wait(20)
+
+
+FORKS = """
+import os, lifecycle
+
+async def main(life):
+    if os.fork() == 0:
+        os.execvp("python", ["python", "-c", "import lifecycle; lifecycle.run(lambda: None)"])
+    print(os.wait(), flush=True)
+
+lifecycle.run(main)
+"""
+
+TWICE = """
+import asyncio, lifecycle
+
+async def main():
+    async with lifecycle.Lifecycle():
+        async with lifecycle.Lifecycle():
+            pass
+
+asyncio.run(main())
+"""
+
+
+def _run(source: str, folder: Path, port: int) -> str:
+    env = os.environ | {
+        "LIFECYCLE_QOS_PORT": str(port),
+        "LIFECYCLE_RUN_DIR": str(folder),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", source],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    return done.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (FORKS, "which has started this one, has it: one process a pod has a lifecycle"),
+        (TWICE, "this process has it itself: two lifecycles in one process (Managed twice?)"),
+    ],
+    ids=["parent", "itself"],
+)
+def test_whoever_has_it_is_told_apart(
+    free_port: int, tmp_path: Path, source: str, expected: str
+) -> None:
+    """The parent, or a second lifecycle in one process, is another mistake than a second worker."""
+    assert expected in _run(source, tmp_path, free_port)
+
+
+def test_a_stranger_is_named(free_port: int, tmp_path: Path) -> None:
+    """Any other process is named with its id and its command."""
+    listens = (
+        "import socket; s = socket.create_server(('', int(__import__('sys').argv[1]))); "
+        "print('up', flush=True); input()"
+    )
+    argv = ["setsid", sys.executable, "-c", listens, str(free_port)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as stranger:
+        try:
+            assert stranger.stdout is not None
+            stranger.stdout.readline()
+            launched = (
+                "import subprocess, sys; "
+                "sys.exit(subprocess.run([sys.executable, '-c', "
+                "'import lifecycle; lifecycle.run(lambda: None)']).returncode)"
+            )
+
+            said = _run(launched, tmp_path, free_port)
+        finally:
+            stranger.communicate(b"\n", timeout=10)
+
+    assert re.search(rf"process {stranger.pid} \(\S*python.*\) has it: stop it", said), said
+
+
+def test_nobody_is_found_where_nobody_listens(free_port: int) -> None:
+    """A port that is only bound, or free, has no holder to be named."""
+    assert holder(free_port) is None
+
+
+def test_looking_is_cheap(free_port: int) -> None:
+    """It is looked for once, on the error's path, and never for long."""
+    with socket.create_server(("127.0.0.1", free_port)):
+        began = time.monotonic()
+        found = holder(free_port)
+
+    assert found is not None
+    assert found.pid == os.getpid()
+    assert time.monotonic() - began < 5
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        return int(sock.getsockname()[1])
