@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Sequence
+from typing import Any
 from urllib.parse import quote
 
 from lifecycle.cli import light
@@ -102,7 +103,64 @@ def make_parser() -> argparse.ArgumentParser:
     config = commands.add_parser("config", help="show what is set, and from where")
     config.add_argument("--json", action="store_true", help="as JSON")
     config.set_defaults(action=_config)
+    _add_rehearse(commands)
     return parser
+
+
+def _add_rehearse(commands: Any) -> None:
+    rehearse = commands.add_parser(
+        "rehearse", help="roll a service over under load, on this machine; count what is lost"
+    )
+    for flag, kind, default, metavar, text in (
+        ("--rollouts", int, 1, "N", "how often every replica is replaced"),
+        ("--replicas", int, 2, "N", "how many there are"),
+        ("--rate", float, 100.0, "N", "requests a second on new connections, open loop"),
+        ("--clients", int, 40, "N", "how many, each with its own view of the endpoints"),
+        ("--kept", float, 0.5, "SHARE", "of the clients keep their connections, closed loop"),
+        ("--think", float, 1.0, "SECONDS", "a kept connection idles between requests"),
+        ("--busy", float, 0.2, "SHARE", "of the kept connections never idle"),
+        ("--slow-share", float, 0.01, "SHARE", "of the requests ask for --slow"),
+        ("--timeout", float, 10.0, "SECONDS", "for a whole response"),
+        ("--rtt", float, 0.001, "SECONDS", "the network's round trip"),
+        ("--propagation", float, 2.0, "SECONDS", "until the last client hears of a removal"),
+        ("--grace", float, 30.0, "SECONDS", "terminationGracePeriodSeconds"),
+        ("--start-time", float, 60.0, "SECONDS", "a replica has to become ready"),
+        ("--processes", int, 0, "N", "of the load generator; 0: as the rate needs"),
+    ):
+        shown = f"{text} (default: {default:g})"
+        rehearse.add_argument(flag, type=kind, default=default, metavar=metavar, help=shown)
+    rehearse.add_argument(
+        "--path", action="append", metavar="PATH", help="what is asked for; repeatable (default: /)"
+    )
+    rehearse.add_argument("--slow", metavar="PATH", help="a path that takes long")
+    rehearse.add_argument(
+        "--protocol",
+        action="append",
+        choices=("http1", "http2", "websocket"),
+        help="repeatable: http1, http2 (prior knowledge) or websocket (default: http1)",
+    )
+    rehearse.add_argument(
+        "--prestop",
+        metavar="HOOK",
+        help="none, exec (lifecycle prestop), http, sleep:SECONDS or a command "
+        "(default: exec if the app answers on QOS, else none)",
+    )
+    rehearse.add_argument(
+        "--ready",
+        metavar="PATH",
+        help="of the app that says that it is ready, or qos (default: /ready on QOS if it is "
+        "open, else that the port is)",
+    )
+    rehearse.add_argument("--cwd", metavar="DIR", help="the command's working directory")
+    rehearse.add_argument("--report", metavar="FILE", help="write a timeline as HTML")
+    rehearse.add_argument("--json", action="store_true", help="as JSON")
+    rehearse.add_argument(
+        "command",
+        nargs="+",
+        metavar="COMMAND",
+        help="of the app, after --; {port} in it, and $PORT, is its port",
+    )
+    rehearse.set_defaults(action=_rehearse)
 
 
 def _seconds(text: str) -> float:
@@ -170,6 +228,12 @@ def _status(options: argparse.Namespace) -> int:
     body = ask()
     print(json.dumps(json.loads(body), indent=2) if options.json else status.render(body))
     return 0
+
+
+def _rehearse(options: argparse.Namespace) -> int:
+    from lifecycle.cli.rehearse import rehearse
+
+    return rehearse(options)
 
 
 def _plugins(_: argparse.Namespace) -> int:

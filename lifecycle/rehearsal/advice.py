@@ -1,0 +1,141 @@
+"""What each kind of loss means, and what to change. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from lifecycle.rehearsal.losses import Cause
+from lifecycle.rehearsal.replica import Stage
+
+
+class Advice(NamedTuple):
+    """Why it happened, and what to change."""
+
+    why: str
+    change: str
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """
+    What advice depends on.
+
+    Attributes:
+        qos: Whether the app answers on QOS: it runs under lifecycle.
+        propagation: Seconds until the last client has heard.
+        grace: terminationGracePeriodSeconds.
+        killed: Whether the replica needed SIGKILL.
+    """
+
+    qos: bool
+    propagation: float
+    grace: float
+    killed: bool
+
+
+MALFORMED: Final = Advice(
+    "the answer was not what the protocol allows", "look at what stands in front of the app"
+)
+SEVERED: Final = Advice(
+    "the server ended a connection in use, rollout or not",
+    "see whether it crashed; let it keep idle connections for longer than --think",
+)
+KEPT: Final = (
+    "the server closed a kept connection without having said Connection: close, while the next "
+    "request was on its way"
+)
+
+HEALTHY: Final[dict[Cause, Advice]] = {
+    Cause.REFUSED: Advice(
+        "a replica was among the endpoints though nobody listened there",
+        "say ready only once the port is open; see whether it crashed",
+    ),
+    Cause.ERROR: Advice(
+        "the app answered with an error, rollout or not", "look at the app's own log"
+    ),
+    Cause.TIMEOUT: Advice(
+        "the app did not answer in time, rollout or not",
+        "it is overloaded or hangs: lower --rate, or raise --timeout",
+    ),
+    Cause.RESET: SEVERED,
+    Cause.CUT: SEVERED,
+    Cause.STREAM_RESET: SEVERED,
+    Cause.ABNORMAL: SEVERED,
+}
+"""What was lost by a replica that was not leaving."""
+
+LEAVING: Final[dict[Cause, Advice]] = {
+    Cause.CUT: Advice(
+        "it was in flight when the server left: nobody waited for it",
+        "wait for what is in flight before the process ends (lifecycle's drain does), and give "
+        "it a grace period that is longer than the longest request",
+    ),
+    Cause.STREAM_RESET: Advice(
+        "the server reset a stream that it had begun to serve",
+        "send GOAWAY first, finish the streams that are open, then close",
+    ),
+    Cause.ABNORMAL: Advice(
+        "the server dropped a WebSocket without a close frame",
+        "close WebSockets with 1001 (going away) while draining, before the process ends",
+    ),
+    Cause.ERROR: Advice(
+        "the app answered with an error while it was leaving: what it needs was closed before "
+        "its last request",
+        "close pools and clients after the drain, not when the signal comes",
+    ),
+    Cause.NO_ENDPOINT: Advice(
+        "every replica the client knew of had left, and no new one had joined",
+        "say ready only when it can serve; keep more than one replica",
+    ),
+    Cause.TIMEOUT: Advice(
+        "the replica took the request and did not answer while it was leaving",
+        "find out what it waits for; a queue that nobody serves any more hangs like this",
+    ),
+}
+"""What was lost by a replica that was leaving."""
+
+
+def advise(cause: Cause, stage: Stage, given: Circumstances, *, kept: bool) -> Advice:
+    """Explain one kind of loss."""
+    if stage in (Stage.STARTING, Stage.SERVING):
+        return HEALTHY.get(cause, MALFORMED)
+    if given.killed and cause in (Cause.CUT, Cause.TIMEOUT):
+        return Advice(
+            "it was in flight when the grace period was over and SIGKILL came",
+            f"raise terminationGracePeriodSeconds (--grace {given.grace:g}) above preStop + the "
+            "longest request, or end the drain sooner",
+        )
+    if cause is Cause.REFUSED:
+        return Advice(
+            "the listener was closed before every client had heard that the endpoint is gone",
+            _keep_listening(given),
+        )
+    if cause is Cause.RESET and kept:
+        return Advice(KEPT, _say_close(given))
+    if cause is Cause.RESET:
+        return Advice(
+            "the connection was in the listener's queue, or just accepted, when the listener was "
+            "closed",
+            _keep_listening(given),
+        )
+    return LEAVING.get(cause, MALFORMED)
+
+
+def _keep_listening(given: Circumstances) -> str:
+    if given.qos:
+        return f"set LIFECYCLE_SETTLE to more than the propagation ({given.propagation:g} s)"
+    seconds = int(given.propagation) + 3
+    return (
+        f"go on listening for longer than the propagation ({given.propagation:g} s): a preStop "
+        f"sleep of {seconds}, or lifecycle's settle time"
+    )
+
+
+def _say_close(given: Circumstances) -> str:
+    if given.qos:
+        return "put lifecycle's middleware around the app: it says Connection: close from T0 on"
+    return (
+        "say Connection: close on every response from T0 on, and close idle connections only "
+        "later (lifecycle run --asgi does both); a preStop sleep does not help here"
+    )

@@ -1,0 +1,1 @@
+"""The clients' side of the protocols: what was answered, what was lost."""

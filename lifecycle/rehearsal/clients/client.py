@@ -1,0 +1,192 @@
+"""
+One client: whom it asks, and on which connection.
+
+A client looks at its connection before it writes; what it sees there is as old, when the
+request arrives, as the network's round trip takes. On one machine that would be no time,
+and a race that is lost in production would be won here.
+
+A kept connection is kept until the server ends it or says so, wherever new connections go
+meanwhile: so does a kube-proxy with an established flow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import Final
+
+from lifecycle.rehearsal.clients.connection import Connection, open_connection
+from lifecycle.rehearsal.clients.wire import OwnError
+from lifecycle.rehearsal.losses import Cause, Declined, GoneAway, Loss, Lost
+from lifecycle.rehearsal.plan import Protocol, Traffic
+from lifecycle.rehearsal.tally import BUCKET, Tally
+from lifecycle.testing import Client as View
+from lifecycle.testing import NoEndpoints
+
+REPEATS: Final = 3
+"""How often a request that was declined is sent again."""
+AFTER_LOSS: Final = 0.1
+"""Seconds that a client pauses after a loss: so that a dead endpoint does not count without end."""
+
+
+class _Attempt:
+    """One request under way."""
+
+    def __init__(self, path: str, began: float, connection: Connection | None, pod: str) -> None:
+        self.path = path
+        self.began = began
+        self.connection = connection
+        self.pod = pod
+        self.kept = connection is not None
+
+
+class Client:
+    """
+    One client.
+
+    Args:
+        view: What it knows of the endpoints.
+        traffic: What it asks for.
+        protocol: What it speaks.
+        tally: Where it counts.
+        draw: Its chances.
+    """
+
+    def __init__(
+        self, view: View, traffic: Traffic, protocol: Protocol, tally: Tally, draw: random.Random
+    ) -> None:
+        self.view = view
+        self._traffic = traffic
+        self._protocol = protocol
+        self._tally = tally
+        self._draw = draw
+        self._connection: Connection | None = None
+        self._pod = ""
+
+    async def visit(self) -> None:
+        """Open a connection for one request."""
+        await self._request(self._path(), keep=False)
+
+    async def stay(self, over: asyncio.Event, *, think: float) -> None:
+        """Ask on one connection until it is over, and once more: who idled finds out."""
+        while not over.is_set():
+            answered = await self._request(self._path(), keep=True)
+            pause = self._draw.uniform(0.5, 1.5) * think if think else 0.0
+            if not answered:
+                pause = max(pause, AFTER_LOSS)
+            if pause:
+                due = time.monotonic() + pause
+                if not await _happens_within(over, pause):
+                    self._tally.lateness.add(time.monotonic() - due)
+        await self._request(self._path(), keep=True)
+        self._drop()
+
+    def _path(self) -> str:
+        traffic = self._traffic
+        if traffic.slow is not None and self._draw.random() < traffic.slow_share:
+            return traffic.slow
+        return self._draw.choice(traffic.paths)
+
+    async def _request(self, path: str, *, keep: bool) -> bool:
+        """Make one request; tells whether it was answered."""
+        began = time.monotonic()
+        connection = await self._kept(path) if keep else None
+        attempt = _Attempt(path, began, connection, self._pod if connection else "")
+        self._tally.requests += 1
+        try:
+            async with asyncio.timeout(self._traffic.timeout):
+                status = await self._exchange(attempt, keep=keep)
+        except OwnError as error:
+            self._tally.requests -= 1
+            self._tally.own_errors[str(error)] += 1
+        except TimeoutError:
+            detail = f"no whole answer within {self._traffic.timeout:g} s"
+            self._lose(Lost(Cause.TIMEOUT, detail), attempt)
+        except NoEndpoints:
+            detail = "no replica was ready, and none still served"
+            self._lose(Lost(Cause.NO_ENDPOINT, detail), attempt)
+        except Lost as lost:
+            self._lose(lost, attempt)
+        else:
+            self._answered(status, attempt)
+            if keep:
+                self._connection, self._pod = attempt.connection, attempt.pod
+            else:
+                self._close(attempt.connection)
+            return True
+        self._close(attempt.connection)
+        return False
+
+    async def _exchange(self, attempt: _Attempt, *, keep: bool) -> int:
+        for _ in range(REPEATS):
+            if attempt.connection is None:
+                endpoint = self.view.pick()
+                attempt.pod = endpoint.name
+                attempt.connection = await open_connection(
+                    self._protocol, endpoint, attempt.path, keep=keep
+                )
+            if self._traffic.rtt:
+                await asyncio.sleep(self._traffic.rtt)
+            try:
+                return await attempt.connection.ask(attempt.path)
+            except (Declined, GoneAway):
+                self._tally.repeated += 1
+                attempt.connection.close()
+                attempt.connection, attempt.kept = None, False
+        raise Lost(Cause.STREAM_RESET, f"declined {REPEATS} times")
+
+    async def _kept(self, path: str) -> Connection | None:
+        """Take the kept connection, if it can still be used."""
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return None
+        await connection.wire.look()
+        if not connection.over:
+            return connection
+        if (broken := connection.broken) is not None:
+            self._tally.requests += 1
+            ended = connection.wire.ended_at or time.monotonic()
+            self._lose(broken, _Attempt(path, ended, connection, self._pod), at=ended)
+        else:
+            self._tally.closed_idle += 1
+        connection.close()
+        return None
+
+    def _answered(self, status: int, attempt: _Attempt) -> None:
+        now = time.monotonic()
+        tally = self._tally
+        tally.answers[int(now / BUCKET), attempt.pod, attempt.kept] += 1
+        tally.statuses[status] += 1
+        tally.longest = max(tally.longest, now - attempt.began)
+
+    def _lose(self, lost: Lost, attempt: _Attempt, at: float | None = None) -> None:
+        self._tally.losses.append(
+            Loss(
+                at=time.monotonic() if at is None else at,
+                sent=attempt.began,
+                kept=attempt.kept,
+                protocol=self._protocol,
+                cause=lost.cause,
+                detail=lost.detail,
+                path=attempt.path,
+                pod=attempt.pod,
+            )
+        )
+
+    def _close(self, connection: Connection | None) -> None:
+        if connection is not None:
+            connection.close()
+
+    def _drop(self) -> None:
+        self._close(self._connection)
+        self._connection = None
+
+
+async def _happens_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,130 @@
+"""
+HTTP/2 with prior knowledge.
+
+The h2 library ends a connection at the first GOAWAY, with whatever is in flight: so these
+frames are taken out before it sees them, and honoured here (RFC 9113, section 6.8).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Final, Self
+
+import h2.config
+import h2.connection
+import h2.errors
+import h2.events
+import h2.exceptions
+
+from lifecycle.rehearsal.clients.connection import AGENT, Connection, checked
+from lifecycle.rehearsal.clients.wire import Wire
+from lifecycle.rehearsal.losses import Cause, Declined, Lost, unanswered
+from lifecycle.testing import Endpoint
+
+GOAWAY: Final = 7
+HEAD: Final = 9
+REFUSED_STREAM: Final = int(h2.errors.ErrorCodes.REFUSED_STREAM)
+
+
+class Http2(Connection):
+    """One connection; made by `open`."""
+
+    def __init__(self, wire: Wire, host: str) -> None:
+        super().__init__(wire)
+        self._host = host
+        self._h2 = h2.connection.H2Connection(
+            h2.config.H2Configuration(client_side=True, header_encoding=None)
+        )
+        self._frames = bytearray()
+        self._last: int | None = None
+        self._stream = 0
+        self._status = 0
+        self._answered = False
+
+    @classmethod
+    async def open(cls, endpoint: Endpoint) -> Self:
+        """Connect, and say that HTTP/2 is spoken."""
+        connection = cls(await Wire.open(endpoint), f"{endpoint.host}:{endpoint.port}")
+        connection._h2.initiate_connection()
+        connection._flush()
+        return connection
+
+    @property
+    def over(self) -> bool:
+        if not self.wire.ended and self.wire.received:
+            try:
+                self._take(bytes(self.wire.received))
+            except (h2.exceptions.ProtocolError, Lost, Declined):
+                return True
+            self.wire.received.clear()
+            self._flush()
+        return self._last is not None or self.wire.over
+
+    async def ask(self, path: str) -> int:
+        self._stream = self._h2.get_next_available_stream_id()
+        self._status, self._answered = 0, False
+        self._h2.send_headers(
+            self._stream,
+            [
+                (":method", "GET"),
+                (":path", path),
+                (":scheme", "http"),
+                (":authority", self._host),
+                ("user-agent", AGENT),
+            ],
+            end_stream=True,
+        )
+        self._flush()
+        sent = time.monotonic()
+        try:
+            while not self._answered:
+                data = await self.wire.read()
+                if not data:
+                    ended, begun = self.wire.ended, bool(self._status)
+                    raise unanswered(ended, time.monotonic() - sent, begun=begun)
+                self._take(data)
+                self._flush()
+        except h2.exceptions.ProtocolError as error:
+            raise Lost(Cause.MALFORMED, str(error)) from None
+        return checked(self._status)
+
+    def _flush(self) -> None:
+        self.wire.write(self._h2.data_to_send())
+
+    def _take(self, data: bytes) -> None:
+        self._frames += data
+        while len(self._frames) >= HEAD:
+            size = HEAD + int.from_bytes(self._frames[:3])
+            if len(self._frames) < size:
+                break
+            frame = bytes(self._frames[:size])
+            del self._frames[:size]
+            if frame[3] == GOAWAY:
+                self._last = int.from_bytes(frame[HEAD : HEAD + 4]) & 0x7FFFFFFF
+                if self._stream > self._last and not self._answered:
+                    raise Declined(f"GOAWAY, last stream {self._last}")
+            else:
+                self._happen(self._h2.receive_data(frame))
+
+    def _happen(self, events: list[h2.events.Event]) -> None:
+        for event in events:
+            match event:
+                case h2.events.DataReceived():
+                    self._h2.acknowledge_received_data(
+                        event.flow_controlled_length or 0, event.stream_id or 0
+                    )
+                case h2.events.ResponseReceived(stream_id=self._stream):
+                    self._status = int(dict(event.headers or ()).get(b":status", 0))
+                case h2.events.StreamEnded(stream_id=self._stream):
+                    self._answered = True
+                case h2.events.StreamReset(stream_id=self._stream) if not self._answered:
+                    self._reset(int(event.error_code or 0))
+
+    def _reset(self, code: int) -> None:
+        if code == REFUSED_STREAM:
+            raise Declined("REFUSED_STREAM")
+        try:
+            name = h2.errors.ErrorCodes(code).name
+        except ValueError:
+            name = str(code)
+        raise Lost(Cause.STREAM_RESET, f"RST_STREAM {name}")

@@ -1,0 +1,129 @@
+"""
+WebSocket: what is asked is a ping, which every server answers, whatever its app speaks.
+
+The first request on a connection is the opening handshake and a ping; a ping for each that
+follows. A connection that ends without a close frame is lost, though nothing was asked.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Self
+
+import wsproto
+from wsproto import events
+from wsproto.utilities import LocalProtocolError, RemoteProtocolError
+
+from lifecycle.rehearsal.clients.connection import AGENT, Connection, checked
+from lifecycle.rehearsal.clients.wire import Wire
+from lifecycle.rehearsal.losses import WELL_CLOSED, Cause, GoneAway, Lost, unanswered
+from lifecycle.testing import Endpoint
+
+ABNORMAL = 1006
+
+
+class WebSocket(Connection):
+    """One connection; made by `open`."""
+
+    def __init__(self, wire: Wire, host: str, path: str) -> None:
+        super().__init__(wire)
+        self._ws = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
+        self._host = host
+        self._path = path
+        self._open = False
+        self._code: int | None = None
+        self._pongs = 0
+
+    @classmethod
+    async def open(cls, endpoint: Endpoint, path: str) -> Self:
+        """Connect; the handshake is part of the first request."""
+        return cls(await Wire.open(endpoint), f"{endpoint.host}:{endpoint.port}", path)
+
+    @property
+    def over(self) -> bool:
+        self._look()
+        return self._code is not None or self.wire.over
+
+    @property
+    def broken(self) -> Lost | None:
+        """Lost if it has ended without a close frame, or with one that speaks of an error."""
+        self._look()
+        return self._lost() if self._open and self.over else None
+
+    def _look(self) -> None:
+        if self._open and self._code is None and self.wire.received:
+            data = bytes(self.wire.received)
+            self.wire.received.clear()
+            try:
+                self._take(data)
+            except Lost:
+                self._code = ABNORMAL
+
+    def _lost(self) -> Lost | None:
+        if self._code is None:
+            return Lost(Cause.ABNORMAL, f"{self.wire.ended or 'closed'} without a close frame")
+        if self._code not in WELL_CLOSED:
+            return Lost(Cause.ERROR, f"closed with {self._code}")
+        return None
+
+    async def ask(self, path: str) -> int:  # noqa: ARG002 - it was in the handshake
+        sent = time.monotonic()
+        if not self._open:
+            await self._shake_hands(sent)
+        wanted = self._pongs + 1
+        self._send(events.Ping())
+        while self._pongs < wanted:
+            data = b"" if self._code is not None else await self.wire.read()
+            if not data:
+                lost = self._lost()
+                if lost is None:
+                    raise GoneAway(str(self._code))
+                raise lost
+            self._take(data)
+        return 101
+
+    async def _shake_hands(self, sent: float) -> None:
+        headers = [(b"User-Agent", AGENT.encode())]
+        self._send(events.Request(self._host, self._path, extra_headers=headers))
+        while not self._open:
+            data = await self.wire.read()
+            if not data:
+                raise unanswered(self.wire.ended, time.monotonic() - sent, begun=False)
+            self._take(data)
+
+    def close(self) -> None:
+        if self._open and self._code is None:
+            self._send(events.CloseConnection(code=1000))
+        self.wire.close()
+
+    def _send(self, event: events.Event) -> None:
+        try:
+            self.wire.write(self._ws.send(event))
+        except LocalProtocolError:  # the server has closed it: seen when it is read
+            return
+
+    def _take(self, data: bytes) -> None:
+        try:
+            self._ws.receive_data(data)
+            for event in self._ws.events():
+                self._happen(event)
+        except RemoteProtocolError as error:
+            raise Lost(Cause.MALFORMED, str(error)) from None
+
+    def _happen(self, event: events.Event) -> None:
+        match event:
+            case events.AcceptConnection():
+                self._open = True
+            case events.RejectConnection():
+                checked(event.status_code)
+                raise Lost(
+                    Cause.MALFORMED, f"no WebSocket there: answered with {event.status_code}"
+                )
+            case events.Pong():
+                self._pongs += 1
+            case events.Ping():
+                self._send(event.response())
+            case events.CloseConnection():
+                self._code = int(event.code)
+                if self._ws.state is wsproto.connection.ConnectionState.REMOTE_CLOSING:
+                    self._send(event.response())

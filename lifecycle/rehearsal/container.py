@@ -1,0 +1,98 @@
+"""What the replicas are made of: the container's command, environment and probe."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lifecycle.rehearsal.plan import Plan
+from lifecycle.rehearsal.prestop import Hook, choose
+from lifecycle.testing import Container, HttpGet, PodSpec, Probe, TcpSocket
+
+PERIOD = 0.25
+"""Seconds between two readiness probes: a real kubelet's second would only make it slower."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """
+    What replicas are made of.
+
+    Args:
+        plan: What is wanted.
+        folder: For what they need on disk.
+        qos: Whether the app answers on QOS.
+        token: What preStop over HTTP is to send.
+    """
+
+    plan: Plan
+    folder: str
+    qos: bool = False
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(16), repr=False)
+
+    @property
+    def hook(self) -> Hook:
+        """The preStop hook."""
+        token = self._env().get("LIFECYCLE_PRESTOP_TOKEN", self.token)
+        return choose(self.plan.prestop, qos=self.qos, grace=self.plan.grace, token=token)
+
+    @property
+    def readiness(self) -> str:
+        """What readiness means, in words."""
+        if self.qos:
+            return "/ready on QOS"
+        return f"{self.plan.ready} on the app's port" if self.plan.ready else "the port is open"
+
+    def scout(self) -> PodSpec:
+        """Return the pod that shows what the app opens: neither probed nor restarted."""
+        return PodSpec(
+            self._container("scout", None, Hook("none")), "scout", restart_policy="Never"
+        )
+
+    def replica(self, name: str) -> PodSpec:
+        """Return one replica."""
+        handler: HttpGet | TcpSocket
+        if self.qos:
+            handler = HttpGet("qos", "/ready")
+        elif self.plan.ready is not None:
+            handler = HttpGet("http", self.plan.ready)
+        else:
+            handler = TcpSocket("http")
+        container = self._container(name, Probe(handler, period=PERIOD), self.hook)
+        return PodSpec(container, name, grace_period=self.plan.grace)
+
+    def _env(self) -> dict[str, str]:
+        given = {name: v for name, v in os.environ.items() if name.startswith("LIFECYCLE_")}
+        return given | dict(self.plan.env)
+
+    def _container(self, name: str, readiness: Probe | None, hook: Hook) -> Container:
+        run_dir = os.path.join(self.folder, name)
+        os.makedirs(run_dir, mode=0o700, exist_ok=True)
+        env = {"LIFECYCLE_GRACE_PERIOD": f"{self.plan.grace:g}"} | self._env()
+        if hook.token:
+            env["LIFECYCLE_PRESTOP_TOKEN"] = hook.token
+        return Container(
+            [_word(word) for word in self.plan.command],
+            env=_literal(env)
+            | {
+                "PORT": "$(PORT_HTTP)",
+                "LIFECYCLE_QOS_PORT": "$(PORT_QOS)",
+                "LIFECYCLE_RUN_DIR": run_dir,
+            },
+            ports={"http": 0, "qos": 0},
+            readiness=readiness,
+            pre_stop=hook.handler,
+            cwd=self.plan.cwd,
+            name=name,
+        )
+
+
+def _word(text: str) -> str:
+    """Put the port in; whatever a manifest would expand stays as it is."""
+    return text.replace("$", "$$").replace("{port}", "$(PORT_HTTP)")
+
+
+def _literal(env: Mapping[str, str]) -> dict[str, str]:
+    return {name: value.replace("$", "$$") for name, value in env.items()}

@@ -1,0 +1,110 @@
+"""The live display; needs rich."""
+
+from __future__ import annotations
+
+import time
+from typing import Final, Self, TextIO
+
+from rich.console import Console, Group
+from rich.live import Live as RichLive
+from rich.panel import Panel
+from rich.text import Text
+
+from lifecycle.rehearsal.rehearsal import Rehearsal
+from lifecycle.rehearsal.replica import Replica
+from lifecycle.rehearsal.tally import BUCKET, Tally
+
+SPARKS: Final = " ▁▂▃▄▅▆▇█"
+LABEL: Final = 9
+EDGES: Final = 6
+GREEN, VIOLET, AMBER, GREY, RED = "#3fae5a", "#a371f7", "#d7a12b", "#7f8793", "#ff5f56"
+SHOWN: Final = 8
+"""How many replicas at most."""
+
+
+class Live:
+    """
+    Replicas as lanes, and requests over time.
+
+    Args:
+        out: A terminal.
+    """
+
+    def __init__(self, out: TextIO) -> None:
+        self._console = Console(file=out)
+        self._live = RichLive(console=self._console, refresh_per_second=8, transient=True)
+        self._began = time.monotonic()
+
+    def __enter__(self) -> Self:
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._live.stop()
+
+    def update(self, rehearsal: Rehearsal) -> None:
+        """Draw it anew."""
+        self._live.update(self._draw(rehearsal))
+
+    def _draw(self, rehearsal: Rehearsal) -> Panel:
+        width = max(20, self._console.width - LABEL - EDGES)
+        end = time.monotonic()
+        begin = end - width * BUCKET
+        tally = rehearsal.load.tally if rehearsal.load else Tally()
+        rows = [Text(rehearsal.phase, style="bold"), Text("")]
+        replicas = rehearsal.deployment.replicas if rehearsal.deployment else []
+        shown = [each for each in replicas if (each.moment("exited") or end) >= begin]
+        rows += [self._lane(each, begin, width) for each in shown[-SHOWN:]]
+        rows.append(self._sparks(tally, begin, width))
+        rows += [self._losses(tally, begin, width), Text(""), self._score(tally)]
+        style = RED if tally.losses else GREEN
+        return Panel(
+            Group(*rows), title="lifecycle rehearse", title_align="left", border_style=style
+        )
+
+    def _lane(self, replica: Replica, begin: float, width: int) -> Text:
+        row = Text(f"{replica.name:<{LABEL}}"[:LABEL], no_wrap=True)
+        now = time.monotonic()
+        for column in range(width):
+            at = begin + (column + 0.5) * BUCKET
+            row.append("━" if at <= now else " ", style=self._colour(replica, at))
+        return row
+
+    def _colour(self, replica: Replica, at: float) -> str:
+        exited, sigterm = replica.moment("exited"), replica.moment("sigterm")
+        if at < replica.started_at or (exited is not None and at > exited):
+            return "color(0)"
+        if sigterm is not None and at >= sigterm:
+            return GREY
+        if replica.deleted_at is not None and at >= replica.deleted_at:
+            return VIOLET
+        return GREEN if replica.ready_at is not None and at >= replica.ready_at else AMBER
+
+    def _sparks(self, tally: Tally, begin: float, width: int) -> Text:
+        first = int(begin / BUCKET)
+        counts = dict.fromkeys(range(first, first + width), 0)
+        for (bucket, _, _), count in tally.answers.items():
+            if bucket in counts:
+                counts[bucket] += count
+        most = max(*counts.values(), 1)
+        row = Text(f"{'answers':<{LABEL}}", style="dim", no_wrap=True)
+        for count in counts.values():
+            row.append(SPARKS[-(-count * (len(SPARKS) - 1) // most)], style="#58c4dd")
+        return row
+
+    def _losses(self, tally: Tally, begin: float, width: int) -> Text:
+        hit = {int((loss.at - begin) / BUCKET) for loss in tally.losses[-2000:]}
+        row = Text(f"{'lost':<{LABEL}}", style="dim", no_wrap=True)
+        row.append("".join("✗" if column in hit else " " for column in range(width)), style=RED)
+        return row
+
+    def _score(self, tally: Tally) -> Text:
+        row = Text(f"{tally.requests:,} requests", style="bold")
+        row.append("   ")
+        row.append(f"{len(tally.losses):,} lost", style=f"bold {RED if tally.losses else GREEN}")
+        row.append(
+            f"   ({tally.lost(kept=False):,} on new, {tally.lost(kept=True):,} on kept "
+            f"connections)   {time.monotonic() - self._began:.0f} s",
+            style="dim",
+        )
+        return row

@@ -1,0 +1,141 @@
+"""
+The load of one process: its clients, at work.
+
+    new connections   open loop: each request is sent when it is due, however long the
+                      answers to others take
+    kept connections  closed loop: each request follows the last answer, at once (busy)
+                      or after a time to think
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lifecycle.rehearsal.clients.client import Client
+from lifecycle.rehearsal.plan import Traffic
+from lifecycle.rehearsal.tally import BUCKET, Tally
+from lifecycle.testing import Service
+
+
+@dataclass
+class FarPod:
+    """
+    A pod in another process, as a Service looks at it.
+
+    Attributes:
+        uid: Its own.
+        name: As losses name it.
+        ip: Its address.
+        number: The app's port.
+        ready: Whether it is to get traffic.
+        finished: Whether it is gone.
+        deletion: Not None once it is being deleted.
+    """
+
+    uid: str
+    name: str
+    ip: str
+    number: int
+    ready: bool = False
+    finished: bool = False
+    deletion: object = None
+    changed: Callable[[], None] | None = None
+
+    def port(self, name: int | str) -> int:
+        """Return the number of a port: there is one."""
+        return self.number if name == "http" else int(name)
+
+    def subscribe(self, callback: Callable[[], None]) -> None:
+        """Have a function called after every change."""
+        self.changed = callback
+
+
+class Load:
+    """
+    Clients at work, and a Service that tells each of them late of the pods.
+
+    Args:
+        traffic: What they do.
+    """
+
+    def __init__(self, traffic: Traffic) -> None:
+        self.tally = Tally()
+        self._traffic = traffic
+        self._draw = random.Random(traffic.seed)  # noqa: S311 - no secret
+        self._service = Service(traffic.propagation, seed=traffic.seed)
+        self._pods: dict[str, FarPod] = {}
+        self._clients = [self._client(number) for number in range(traffic.clients)]
+        self._over = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._counted = int(time.monotonic() / BUCKET)
+        self._visits: set[asyncio.Task[None]] = set()
+
+    def _client(self, number: int) -> Client:
+        traffic = self._traffic
+        protocol = traffic.protocols[number % len(traffic.protocols)]
+        draw = random.Random(f"{traffic.seed} {number}")  # noqa: S311 - no secret
+        return Client(self._service.client(), traffic, protocol, self.tally, draw)
+
+    def tell(
+        self, uid: str, name: str, ip: str, port: int, *, ready: bool, finished: bool, deleted: bool
+    ) -> None:
+        """Say what a pod is like now."""
+        pod = self._pods.setdefault(uid, FarPod(uid, name, ip, port))
+        pod.ready, pod.finished = ready, finished
+        pod.deletion = True if deleted else None
+        if pod.changed is None:
+            self._service.add(pod, "http")
+        else:
+            pod.changed()
+
+    def begin(self) -> None:
+        """Set the clients to work."""
+        traffic = self._traffic
+        keepers, visitors = self._shares()
+        busy = round(len(keepers) * traffic.busy)
+        for number, client in enumerate(keepers):
+            think = 0.0 if number < busy else traffic.think
+            self._tasks.append(asyncio.create_task(client.stay(self._over, think=think)))
+        if visitors:
+            self._tasks.append(asyncio.create_task(self._arrive(visitors)))
+
+    def _shares(self) -> tuple[list[Client], list[Client]]:
+        """Deal the clients out so that each protocol has its share of kept connections."""
+        kinds = len(self._traffic.protocols)
+        order = [each for first in range(kinds) for each in self._clients[first::kinds]]
+        wanted = self._traffic.keepers
+        keepers: list[Client] = []
+        visitors: list[Client] = []
+        for number, client in enumerate(order):
+            share = wanted * (number + 1) // len(order) > wanted * number // len(order)
+            (keepers if share else visitors).append(client)
+        return keepers, visitors
+
+    async def _arrive(self, visitors: list[Client]) -> None:
+        due = time.monotonic()
+        while not self._over.is_set():
+            due += self._draw.expovariate(self._traffic.rate)
+            await asyncio.sleep(max(0.0, due - time.monotonic()))
+            self.tally.lateness.add(time.monotonic() - due)
+            task = asyncio.create_task(self._draw.choice(visitors).visit())
+            self._visits.add(task)
+            task.add_done_callback(self._visits.discard)
+
+    def count_known(self) -> None:
+        """Count who knows of which pod now."""
+        bucket = int(time.monotonic() / BUCKET)
+        known = Counter(each.name for client in self._clients for each in client.view.endpoints())
+        for late in range(self._counted + 1, bucket + 1):
+            self.tally.known.update({(late, name): count for name, count in known.items()})
+        self._counted = bucket
+
+    async def end(self) -> None:
+        """Let the clients finish what they have begun."""
+        self._over.set()
+        await asyncio.gather(*self._tasks)
+        await asyncio.gather(*self._visits)

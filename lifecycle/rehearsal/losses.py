@@ -1,0 +1,115 @@
+"""
+What counts as lost, and what does not. Pure.
+
+Rules of this file:
+
+1. A request that was written and got no whole answer below 500 is lost; so is one that
+   could not be written because nobody took the connection. Nobody retries.
+2. Who sees the end of an idle connection before writing has lost nothing: every client
+   library looks before it writes.
+3. A request that the server has declined before it did anything, in a way that the protocol
+   lets every client repeat (HTTP/2: REFUSED_STREAM, a stream above GOAWAY's last), is
+   repeated, and the repetition counts.
+4. A WebSocket is lost when it ends without a close frame (1006), idle or not, or with one
+   that speaks of an error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Self
+
+IN_FLIGHT: Final = 0.2
+"""Seconds after which a request without any answer was being worked on: a connection that
+is closed already tells at once."""
+WELL_CLOSED: Final = frozenset({1000, 1001, 1005, 1012, 1013})
+"""WebSocket close codes with which a server that goes away says so."""
+
+
+class Cause(StrEnum):
+    """How a request was lost."""
+
+    REFUSED = "refused"
+    NO_ENDPOINT = "no endpoint"
+    RESET = "reset"
+    CUT = "cut"
+    STREAM_RESET = "stream reset"
+    ABNORMAL = "1006"
+    ERROR = "5xx"
+    TIMEOUT = "timeout"
+    MALFORMED = "malformed"
+
+
+class Lost(Exception):
+    """
+    A request got no whole answer.
+
+    Args:
+        cause: How.
+        detail: What was seen.
+    """
+
+    def __init__(self, cause: Cause, detail: str) -> None:
+        super().__init__(f"{cause}: {detail}")
+        self.cause = cause
+        self.detail = detail
+
+
+class Declined(Exception):
+    """The server has not touched the request: any client may send it again."""
+
+
+class GoneAway(Exception):
+    """A WebSocket was closed by a server that said so: nothing is lost."""
+
+
+def unanswered(detail: str, seconds: float, *, begun: bool) -> Lost:
+    """
+    Classify the end of a connection with a request on it.
+
+    Args:
+        detail: How it ended.
+        seconds: How long ago the request was written.
+        begun: Whether some of the answer has come.
+    """
+    if begun:
+        return Lost(Cause.CUT, f"{detail} in the middle of the answer")
+    after = f"{detail} {seconds * 1000:.0f} ms after the request was sent"
+    return Lost(Cause.CUT if seconds >= IN_FLIGHT else Cause.RESET, after)
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """
+    One lost request.
+
+    Attributes:
+        at: When, on the monotonic clock.
+        sent: When it was begun.
+        kept: Whether its connection had been used before.
+        protocol: What was spoken.
+        cause: How it was lost.
+        detail: What was seen.
+        path: What was asked for.
+        pod: Whom; empty if there was nobody.
+    """
+
+    at: float
+    sent: float
+    kept: bool
+    protocol: str
+    cause: Cause
+    detail: str
+    path: str
+    pod: str
+
+    def to_json(self) -> list[Any]:
+        """Return what `from_json` takes."""
+        return [getattr(self, name) for name in self.__slots__]
+
+    @classmethod
+    def from_json(cls, values: list[Any]) -> Self:
+        """Make it of what `to_json` gave."""
+        fields = dict(zip(cls.__slots__, values, strict=True))
+        return cls(**{**fields, "cause": Cause(fields["cause"])})

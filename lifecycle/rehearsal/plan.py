@@ -1,0 +1,151 @@
+"""What is to be rehearsed: the options of the command, checked. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import Any, Self
+
+from lifecycle.rehearsal.errors import CannotRehearse
+
+
+class Protocol(StrEnum):
+    """What a client speaks; HTTP/2 with prior knowledge."""
+
+    HTTP1 = "http1"
+    HTTP2 = "http2"
+    WEBSOCKET = "websocket"
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """
+    What the load generator does.
+
+    Args:
+        rate: Requests a second on new connections, open loop: sent when they are due,
+            however long the answers take.
+        clients: How many; each has its own view of the endpoints.
+        kept: The share of them that keep their connections: closed loop, the next request
+            follows the last answer.
+        think: Seconds that a kept connection idles before its next request, on average.
+        busy: The share of the kept connections that never idle.
+        paths: What is asked for, by chance.
+        slow: A path that takes long.
+        slow_share: The share of requests that ask for it.
+        protocols: Dealt to the clients in turn.
+        timeout: Seconds for a whole response.
+        rtt: Seconds that the network's round trip takes: so old is what a client has seen of
+            its connection when its request arrives.
+        propagation: Seconds until the last client has heard that an endpoint is gone.
+        processes: How many processes do it; 0: as many as the rate needs.
+        seed: For the same choices in every run.
+    """
+
+    rate: float = 100.0
+    clients: int = 40
+    kept: float = 0.5
+    think: float = 1.0
+    busy: float = 0.2
+    paths: tuple[str, ...] = ("/",)
+    slow: str | None = None
+    slow_share: float = 0.01
+    protocols: tuple[Protocol, ...] = (Protocol.HTTP1,)
+    timeout: float = 10.0
+    rtt: float = 0.001
+    propagation: float = 2.0
+    processes: int = 0
+    seed: int = 1
+
+    def __post_init__(self) -> None:
+        _positive("--rate", self.rate)
+        _positive("--timeout", self.timeout)
+        _share("--kept", self.kept)
+        _share("--busy", self.busy)
+        _share("--slow-share", self.slow_share)
+        _not_negative("--think", self.think)
+        _not_negative("--rtt", self.rtt)
+        _not_negative("--propagation", self.propagation)
+        if self.clients < 1:
+            raise CannotRehearse(f"--clients {self.clients}: must be at least 1")
+        for path in (*self.paths, *((self.slow,) if self.slow else ())):
+            if not path.startswith("/") or any(char.isspace() for char in path):
+                raise CannotRehearse(f"--path {path}: must begin with / and have no blank in it")
+
+    @property
+    def keepers(self) -> int:
+        """How many clients keep their connections."""
+        return round(self.clients * self.kept)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` takes."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        """Make it of what `to_json` gave."""
+        tuples = {
+            "paths": tuple(fields["paths"]),
+            "protocols": tuple(Protocol(each) for each in fields["protocols"]),
+        }
+        return cls(**{**fields, **tuples})
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    One rehearsal.
+
+    Args:
+        command: Of the app; `{port}` in it is the app's port.
+        traffic: What is asked of it meanwhile.
+        rollouts: How often every replica is replaced.
+        replicas: How many there are.
+        prestop: `none`, `exec`, `http`, `sleep:SECONDS` or a command; None: `exec` if the
+            app answers on QOS, else `none`.
+        ready: A path on the app's own port that answers below 400 when it is ready; `qos`:
+            QOS, however long it takes to open; None: QOS if it is open once the app's port
+            is, else that the port is open.
+        grace: terminationGracePeriodSeconds.
+        start_time: Seconds a replica has to become ready.
+        cwd: The command's working directory.
+        env: Added to its environment.
+    """
+
+    command: tuple[str, ...]
+    traffic: Traffic = field(default_factory=Traffic)
+    rollouts: int = 1
+    replicas: int = 2
+    prestop: str | None = None
+    ready: str | None = None
+    grace: float = 30.0
+    start_time: float = 60.0
+    cwd: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.command:
+            raise CannotRehearse("no command: lifecycle rehearse [OPTIONS] -- COMMAND…")
+        _positive("--grace", self.grace)
+        _positive("--start-time", self.start_time)
+        for name in ("rollouts", "replicas"):
+            if getattr(self, name) < 1:
+                raise CannotRehearse(f"--{name} {getattr(self, name)}: must be at least 1")
+        if self.ready is not None and self.ready != "qos" and not self.ready.startswith("/"):
+            raise CannotRehearse(f"--ready {self.ready}: must be a path that begins with /, or qos")
+
+
+def _positive(name: str, value: float) -> None:
+    if not value > 0:
+        raise CannotRehearse(f"{name} {value:g}: must be greater than 0")
+
+
+def _not_negative(name: str, value: float) -> None:
+    if not value >= 0:
+        raise CannotRehearse(f"{name} {value:g}: must not be negative")
+
+
+def _share(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise CannotRehearse(f"{name} {value:g}: must be a share from 0 to 1")

@@ -1,0 +1,80 @@
+"""Which preStop hook is run, and why."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass
+
+from lifecycle.rehearsal.errors import CannotRehearse
+from lifecycle.testing import Exec, HttpGet, Sleep
+
+Handler = Exec | HttpGet | Sleep
+
+
+@dataclass(frozen=True)
+class Hook:
+    """
+    A preStop hook.
+
+    Attributes:
+        name: What is said of it.
+        handler: What the kubelet does; None: nothing.
+        token: What the app must take as `LIFECYCLE_PRESTOP_TOKEN`.
+    """
+
+    name: str
+    handler: Handler | None = None
+    token: str = ""
+
+
+def choose(wanted: str | None, *, qos: bool, grace: float, token: str) -> Hook:
+    """
+    Choose the hook.
+
+    Args:
+        wanted: `none`, `exec`, `http`, `sleep:SECONDS`, a command, or None for the default.
+        qos: Whether the app answers on QOS.
+        grace: Seconds that a sleep must not exceed.
+        token: What `http` sends.
+
+    Raises:
+        CannotRehearse: There is no such hook, or the app cannot answer it.
+    """
+    if wanted is None:
+        hook = choose("exec" if qos else "none", qos=qos, grace=grace, token=token)
+        why = "the app answers on QOS" if qos else "nothing listens on LIFECYCLE_QOS_PORT"
+        return Hook(f"{hook.name} ({why})", hook.handler)
+    kind, _, argument = wanted.partition(":")
+    if kind in ("exec", "http") and not argument and not qos:
+        raise CannotRehearse(
+            f"--prestop {kind}: nothing listens on LIFECYCLE_QOS_PORT; for an app that is not "
+            "run by lifecycle: --prestop none, sleep:SECONDS or a command"
+        )
+    match kind, argument:
+        case "none", "":
+            return Hook("none")
+        case "exec", "":
+            command = [sys.executable, "-m", "lifecycle", "prestop"]
+            return Hook("lifecycle prestop", Exec(command))
+        case "http", "":
+            headers = [("X-Lifecycle-Token", token)]
+            return Hook("GET /prestop", HttpGet("qos", "/prestop", headers=headers), token)
+        case "sleep", _:
+            return Hook(f"sleep {argument}", Sleep(_seconds(argument, grace)))
+    words = shlex.split(wanted)
+    if not words:
+        raise CannotRehearse("--prestop: must not be empty")
+    return Hook(wanted, Exec(words))
+
+
+def _seconds(text: str, grace: float) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= grace:
+        raise CannotRehearse(
+            f"--prestop sleep:{text}: must be a number of seconds, at most --grace ({grace:g})"
+        )
+    return seconds

@@ -1,0 +1,112 @@
+"""
+One rehearsal, from the first try of the command to the result.
+
+    try the command · start the replicas · ask once · load begins · rollouts · load ends
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Final
+
+from lifecycle.rehearsal.container import Template
+from lifecycle.rehearsal.generator import LoadGenerator
+from lifecycle.rehearsal.plan import Plan
+from lifecycle.rehearsal.prestop import choose
+from lifecycle.rehearsal.result import Result
+from lifecycle.rehearsal.rollout import Deployment
+from lifecycle.rehearsal.scout import ask_once, reconnoitre
+from lifecycle.testing import Kubelet
+from lifecycle.testing.endpoints import JOIN_SHARE
+
+WARM_UP: Final = 0.5
+"""Seconds of load before the first rollout."""
+AFTERWARDS: Final = 0.3
+"""Seconds of load after the last client has heard of the last change of a rollout."""
+
+
+class Rehearsal:
+    """
+    One rehearsal.
+
+    Args:
+        plan: What is wanted.
+        changed: Called whenever there is something new to see.
+
+    Attributes:
+        phase: What is being done, in words.
+        load: The load generator, once there is one.
+        deployment: The replicas, once there are any.
+        zero: When the load began.
+    """
+
+    def __init__(self, plan: Plan, changed: Callable[[Rehearsal], None] = lambda _: None) -> None:
+        self.plan = plan
+        self.phase = ""
+        self.load: LoadGenerator | None = None
+        self.deployment: Deployment | None = None
+        self.zero: float | None = None
+        self._changed = changed
+
+    def _say(self, phase: str) -> None:
+        self.phase = phase
+        self._changed(self)
+
+    async def run(self) -> Result:
+        """
+        Rehearse.
+
+        Raises:
+            CannotRehearse: It could not be; the message says why.
+        """
+        plan = self.plan
+        if plan.prestop is not None:  # what is wrong with it shows before anything is started
+            choose(plan.prestop, qos=True, grace=plan.grace, token="")
+        with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
+            async with (
+                Kubelet() as kubelet,
+                LoadGenerator(plan.traffic, lambda: self._changed(self)) as load,
+            ):
+                self.load = load
+                self._say("trying the command")
+                template = await reconnoitre(kubelet, Template(plan, folder))
+                hook = template.hook
+                self._say(f"ready means: {template.readiness} · preStop: {hook.name}")
+                deployment = self.deployment = Deployment(kubelet, template, load, self._say)
+                self._say(f"starting {plan.replicas} replicas")
+                await deployment.scale()
+                await ask_once(deployment.replicas[0], plan)
+                return await self._under_load(template, deployment, load)
+
+    async def _under_load(
+        self, template: Template, deployment: Deployment, load: LoadGenerator
+    ) -> Result:
+        propagation = self.plan.traffic.propagation
+        await asyncio.sleep(propagation * JOIN_SHARE + AFTERWARDS)  # they hear of the first ones
+        zero = self.zero = time.monotonic()
+        load.begin()
+        self._say("the load is on")
+        await asyncio.sleep(WARM_UP)
+        for _ in range(self.plan.rollouts):
+            rollout = await deployment.roll()
+            last = max((each.deleted_at or 0.0 for each in rollout.left), default=0.0)
+            heard = max(time.monotonic(), last + propagation) + AFTERWARDS
+            await asyncio.sleep(heard - time.monotonic())
+            rollout.ended = time.monotonic()
+            load.check()
+        self._say("the clients finish")
+        tally = await load.end()
+        ended = time.monotonic()
+        self._say("done")
+        return Result(
+            template,
+            tally,
+            deployment.replicas,
+            deployment.rollouts,
+            load.processes,
+            zero,
+            ended,
+        )

@@ -1,0 +1,150 @@
+"""The page: the verdict, the timelines, what was lost and what to change."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator
+from html import escape
+from typing import Final
+
+from lifecycle.rehearsal.report.figure import Figure
+from lifecycle.rehearsal.report.style import CSS
+from lifecycle.rehearsal.result import LossGroup, Result
+from lifecycle.version import VERSION
+
+OPEN: Final = 4
+"""Timelines that are open at first; the others are a click away."""
+
+LEGEND: Final = (
+    ('<rect width="16" height="12" rx="3" class="starting"/>', "starting"),
+    ('<rect width="16" height="12" rx="3" class="ready"/>', "ready"),
+    ('<rect width="16" height="12" rx="3" class="draining"/>', "preStop"),
+    ('<rect width="16" height="12" rx="3" class="stopping"/>', "SIGTERM to exit"),
+    ('<path d="M0 1H6L16 12H0z" class="known"/>', "clients that know of the endpoint"),
+    ('<rect width="16" height="12" class="new"/>', "answered on new connections"),
+    ('<rect width="16" height="12" class="kept"/>', "on kept ones"),
+    ('<circle cx="8" cy="6" r="4" class="mark"/>', "lost on a new connection"),
+    ('<path d="M8 0l6 6l-6 6l-6 -6z" class="mark"/>', "lost on a kept one"),
+)
+
+
+def page(result: Result) -> str:
+    """Return the page as HTML."""
+    parts = [*_head(result), *_timelines(result), *_causes(result), *_details(result)]
+    title = f"rehearsal: {result.lost:,} of {result.tally.requests:,} requests lost"
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<link rel="icon" href="data:,">'
+        f"<title>{escape(title)}</title><style>{CSS}</style></head>\n<body><main>\n"
+        + "\n".join(parts)
+        + "\n</main></body></html>\n"
+    )
+
+
+def _head(result: Result) -> Iterator[str]:
+    tally, plan = result.tally, result.template.plan
+    kind = "bad" if result.lost else "good"
+    verdict = (
+        f"{result.lost:,} of {tally.requests:,} requests lost" if result.lost else "Nothing lost"
+    )
+    yield "<h1>Rollout rehearsal</h1>"
+    yield f'<code class="command">{escape(shlex.join(plan.command))}</code>'
+    yield f'<p class="verdict {kind}">{verdict}</p>'
+    new, kept = tally.lost(kept=False), tally.lost(kept=True)
+    out = [each.seconds for rollout in result.rollouts for each in rollout.left]
+    rollouts = f"{len(result.rollouts)} x {plan.replicas}"
+    tiles = (
+        (f"{tally.requests:,}", "requests", ""),
+        (f"{new:,}", "lost on new connections", "bad" if new else "good"),
+        (f"{kept:,}", "lost on kept connections", "bad" if kept else "good"),
+        (rollouts, "rollouts x replicas", ""),
+        (f"{max(out, default=0.0):.1f} s", "the slowest replica out after", ""),
+        (f"{tally.lateness.quantile(0.99) * 1000:.0f} ms", "load generator late (p99)", ""),
+    )
+    cells = (
+        f'<div class="tile {style}"><b>{value}</b><span>{name}</span></div>'
+        for value, name, style in tiles
+    )
+    yield f'<div class="tiles">{"".join(cells)}</div>'
+
+
+def _timelines(result: Result) -> Iterator[str]:
+    yield "<h2>Timeline</h2>"
+    items = (
+        f'<span><svg viewBox="0 0 16 12" aria-hidden="true">{shape}</svg>{name}</span>'
+        for shape, name in LEGEND
+    )
+    yield f'<div class="legend">{"".join(items)}</div>'
+    open_ = 0
+    for rollout in result.rollouts:
+        figure = Figure(result, rollout)
+        first = rollout is result.rollouts[0]
+        shown = open_ < OPEN and (first or figure.lost > 0 or len(result.rollouts) <= OPEN)
+        open_ += shown
+        lost = f'<span class="count">{figure.lost:,} lost</span>' if figure.lost else "nothing lost"
+        codes = ", ".join(str(code) for code in rollout.exit_codes)
+        yield (
+            f'<details class="card"{" open" * shown}><summary><strong>Rollout {rollout.number}'
+            f'</strong> {lost} <span class="aside">{rollout.seconds:.1f} s from the first T0 to the '
+            f"last exit · exit codes {codes}</span></summary>"
+            f'<div class="scroll">{figure.draw()}</div></details>'
+        )
+
+
+def _causes(result: Result) -> Iterator[str]:
+    groups, findings = result.groups(), result.findings()
+    if groups:
+        yield "<h2>What was lost, and what to change</h2>"
+        yield from map(_cause, groups)
+    if findings:
+        yield "<h2>Also found</h2>"
+        yield from (f'<div class="card finding">{escape(each)}</div>' for each in findings)
+
+
+def _cause(group: LossGroup) -> str:
+    span = group.from_t0()
+    when = f" · T0 {span[0]:+.2f} to {span[1]:+.2f} s" if span else ""
+    protocol = "" if group.protocol == "http1" else f" · {group.protocol}"
+    details = " · ".join(sorted({loss.detail for loss, _ in group.losses})[:3])
+    return (
+        f'<div class="card cause"><header><span class="count">{len(group.losses):,}x</span>'
+        f"<strong>{escape(group.cause)} on {group.connection} connections</strong>"
+        f'<span class="aside">{escape(group.when + when + protocol)}</span></header><dl>'
+        f"<dt>why</dt><dd>{escape(group.advice.why)}</dd>"
+        f'<dt>change</dt><dd class="change">{escape(group.advice.change)}</dd>'
+        f'<dt>seen</dt><dd class="aside">{escape(details)}</dd></dl></div>'
+    )
+
+
+def _details(result: Result) -> Iterator[str]:
+    plan, tally, late = result.template.plan, result.tally, result.tally.lateness
+    traffic = plan.traffic
+    slow = f", {traffic.slow_share:.1%} of them {traffic.slow}" if traffic.slow else ""
+    rows: Iterable[tuple[str, str]] = (
+        ("ready means", result.template.readiness),
+        ("preStop", result.template.hook.name),
+        ("grace period", f"{plan.grace:g} s"),
+        ("endpoint removal", f"reaches each client within {traffic.propagation:g} s"),
+        (
+            "requests",
+            f"{', '.join(traffic.paths)}{slow} over {', '.join(traffic.protocols)}; "
+            f"{traffic.rate:g} a second on new connections (open loop)",
+        ),
+        (
+            "clients",
+            f"{traffic.clients}, of which {traffic.keepers} keep their connection (closed loop): "
+            f"{traffic.busy:.0%} of these never idle, the others think for {traffic.think:g} s",
+        ),
+        ("longest answer", f"{tally.longest:.2f} s"),
+        ("found closed before writing", f"{tally.closed_idle:,} kept connections (not lost)"),
+        ("sent again", f"{tally.repeated:,} that the server had declined untouched (not lost)"),
+        (
+            "load generator",
+            f"{result.processes} process(es), late by p50 {late.quantile(0.5) * 1000:.1f} ms, p99 "
+            f"{late.quantile(0.99) * 1000:.1f} ms, at most {late.longest * 1000:.1f} ms",
+        ),
+        ("by", f"pod-lifecycle {VERSION}"),
+    )
+    cells = (f"<tr><th>{name}</th><td>{escape(text)}</td></tr>" for name, text in rows)
+    yield f'<h2>How it was rehearsed</h2><div class="card"><table>{"".join(cells)}</table></div>'

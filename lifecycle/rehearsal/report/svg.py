@@ -1,0 +1,75 @@
+"""The few shapes that the timeline is drawn with."""
+
+from __future__ import annotations
+
+from html import escape
+
+
+class Drawing:
+    """
+    An SVG picture that is styled by the page's classes.
+
+    Args:
+        width: In its own units.
+        label: What it shows, for who cannot see it.
+    """
+
+    def __init__(self, width: float, label: str) -> None:
+        self._width = width
+        self._label = label
+        self._parts: list[str] = []
+
+    def rect(
+        self,
+        x: float,
+        y: float,
+        w: float,
+        h: float,
+        style: str,
+        *,
+        tip: str = "",
+        round_: float = 0,
+    ) -> None:
+        """Draw a rectangle; one of no width is still seen."""
+        attributes = f'x="{x:.1f}" y="{y:.1f}" width="{max(w, 1.0):.1f}" height="{h:.1f}"'
+        if round_:
+            attributes += f' rx="{round_:g}"'
+        self._add("rect", f'{attributes} class="{style}"', tip)
+
+    def line(
+        self, x1: float, y1: float, x2: float, y2: float, style: str, *, tip: str = ""
+    ) -> None:
+        """Draw a line."""
+        ends = f'x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"'
+        self._add("line", f'{ends} class="{style}"', tip)
+
+    def path(self, points: str, style: str, *, tip: str = "") -> None:
+        """Draw a path."""
+        self._add("path", f'd="{points}" class="{style}"', tip)
+
+    def dot(self, x: float, y: float, r: float, style: str, *, tip: str = "") -> None:
+        """Draw a circle."""
+        self._add("circle", f'cx="{x:.1f}" cy="{y:.1f}" r="{r:g}" class="{style}"', tip)
+
+    def diamond(self, x: float, y: float, r: float, style: str, *, tip: str = "") -> None:
+        """Draw a square that stands on a corner."""
+        points = f"M{x:.1f} {y - r:.1f}l{r:g} {r:g}l{-r:g} {r:g}l{-r:g} {-r:g}z"
+        self.path(points, style, tip=tip)
+
+    def text(self, x: float, y: float, text: str, style: str = "", anchor: str = "start") -> None:
+        """Write."""
+        self._parts.append(
+            f'<text x="{x:.1f}" y="{y:.1f}" class="{style}" text-anchor="{anchor}">'
+            f"{escape(text)}</text>"
+        )
+
+    def _add(self, name: str, attributes: str, tip: str) -> None:
+        inside = f"<title>{escape(tip)}</title>" if tip else ""
+        self._parts.append(f"<{name} {attributes}>{inside}</{name}>")
+
+    def render(self, height: float) -> str:
+        """Return the picture."""
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self._width:g} {height:g}" '
+            f'role="img" aria-label="{escape(self._label)}">' + "".join(self._parts) + "</svg>"
+        )

@@ -1,0 +1,226 @@
+"""What a rehearsal has shown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from lifecycle.rehearsal.advice import Advice, Circumstances, advise
+from lifecycle.rehearsal.container import Template
+from lifecycle.rehearsal.losses import Cause, Loss
+from lifecycle.rehearsal.replica import Replica, Stage
+from lifecycle.rehearsal.rollout import Rollout
+from lifecycle.rehearsal.tally import Tally
+from lifecycle.version import VERSION
+
+TERMINATED: Final = 143
+
+
+@dataclass
+class LossGroup:
+    """
+    Losses of one kind.
+
+    Attributes:
+        cause: How they were lost.
+        kept: Whether on kept connections.
+        protocol: What was spoken.
+        advice: Why, and what to change.
+        stages: How many, by where in their replica's life.
+        losses: Each of them, with the seconds from T0 of its replica.
+    """
+
+    cause: Cause
+    kept: bool
+    protocol: str
+    advice: Advice
+    stages: Counter[Stage] = field(default_factory=Counter)
+    losses: list[tuple[Loss, float | None]] = field(default_factory=list)
+
+    @property
+    def when(self) -> str:
+        """Where in their replica's life, in words."""
+        stages = self.stages.most_common()
+        if len(stages) == 1:
+            return stages[0][0]
+        return ", ".join(f"{count:,} {stage}" for stage, count in stages)
+
+    @property
+    def connection(self) -> str:
+        """What kind of connection."""
+        return "kept" if self.kept else "new"
+
+    def from_t0(self) -> tuple[float, float] | None:
+        """Return the first and the last, in seconds from T0; None if nobody was leaving."""
+        seconds = [since for _, since in self.losses if since is not None]
+        return (min(seconds), max(seconds)) if seconds else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it."""
+        span = self.from_t0()
+        return {
+            "cause": self.cause,
+            "connection": self.connection,
+            "protocol": self.protocol,
+            "when": dict(self.stages),
+            "count": len(self.losses),
+            "first_from_t0": round(span[0], 3) if span else None,
+            "last_from_t0": round(span[1], 3) if span else None,
+            "why": self.advice.why,
+            "change": self.advice.change,
+            "details": sorted({loss.detail for loss, _ in self.losses})[:5],
+        }
+
+
+@dataclass
+class Result:
+    """
+    What a rehearsal has shown.
+
+    Attributes:
+        template: What was rolled.
+        tally: What the clients have seen.
+        replicas: Every one.
+        rollouts: Every one.
+        processes: How many processes the load generator had.
+        zero: When the load began, on the monotonic clock.
+        ended: When it was over.
+    """
+
+    template: Template
+    tally: Tally
+    replicas: list[Replica]
+    rollouts: list[Rollout]
+    processes: int
+    zero: float
+    ended: float
+
+    def __post_init__(self) -> None:
+        self._by_name = {each.name: each for each in self.replicas}
+        for loss in self.tally.losses:
+            replica = self._by_name.get(loss.pod)
+            if loss.cause is Cause.REFUSED and replica is not None:
+                replica.refused(loss.at)
+
+    @property
+    def lost(self) -> int:
+        """How many requests were lost."""
+        return len(self.tally.losses)
+
+    def stage(self, loss: Loss) -> Stage:
+        """Return where in its replica's life a loss fell."""
+        replica = self._by_name.get(loss.pod)
+        if replica is None:
+            return Stage.NOBODY
+        return replica.stage(loss.sent if loss.cause is Cause.TIMEOUT else loss.at)
+
+    def since_t0(self, loss: Loss) -> float | None:
+        """Return the seconds from its replica's T0 to a loss."""
+        replica = self._by_name.get(loss.pod)
+        at = replica.deleted_at if replica is not None else None
+        return None if at is None else loss.at - at
+
+    def groups(self) -> list[LossGroup]:
+        """Return the losses by kind, the most frequent first."""
+        plan = self.template.plan
+        found: dict[tuple[Cause, bool, str, Advice], LossGroup] = {}
+        for loss in self.tally.losses:
+            replica = self._by_name.get(loss.pod)
+            killed = bool(replica and replica.deletion and replica.deletion.killed)
+            stage = self.stage(loss)
+            given = Circumstances(self.template.qos, plan.traffic.propagation, plan.grace, killed)
+            advice = advise(loss.cause, stage, given, kept=loss.kept)
+            key = (loss.cause, loss.kept, loss.protocol, advice)
+            group = found.setdefault(key, LossGroup(*key))
+            group.stages[stage] += 1
+            group.losses.append((loss, self.since_t0(loss)))
+        return sorted(found.values(), key=lambda group: -len(group.losses))
+
+    def findings(self) -> list[str]:
+        """Return what should be known besides the losses, a sentence each."""
+        return [*self._about_replicas(), *self._about_answers(), *self._about_load()]
+
+    def _about_replicas(self) -> Iterator[str]:
+        grace = self.template.plan.grace
+        killed = [each for each in self.replicas if each.deletion and each.deletion.killed]
+        if killed:
+            deaf = any(each.deaf for each in killed)
+            why = (
+                "as the first process of a container it has no handler for SIGTERM, so that the "
+                "kernel does not deliver it (a shell? begin its last command with exec)"
+                if deaf
+                else "it did not end by itself"
+            )
+            yield f"{_names(killed)} had to be ended with SIGKILL after {grace:g} s: {why}"
+        if failed := [each for each in self.replicas if each.pod.said("FailedPreStopHook")]:
+            yield f"{_names(failed)}: the preStop hook ({self.template.hook.name}) failed"
+        crashed = [each for each in self.replicas if each.pod.restart_count]
+        if crashed:
+            codes = ", ".join(str(code) for each in crashed for code in each.pod.exit_codes[:-1])
+            yield f"{_names(crashed)} ended without being asked and were started again (exit code {codes})"
+        bad = [
+            each
+            for each in self.replicas
+            if each.deletion
+            and not each.deletion.killed
+            and each.deletion.exit_code not in (None, 0, TERMINATED)
+        ]
+        if bad:
+            codes = ", ".join(
+                sorted({str(each.deletion.exit_code) for each in bad if each.deletion})
+            )
+            yield f"{_names(bad)} left with exit code {codes}"
+
+    def _about_answers(self) -> Iterator[str]:
+        refused = {s: n for s, n in sorted(self.tally.statuses.items()) if 400 <= s < 500}
+        for status, count in refused.items():
+            yield f"{count:,} requests were answered with {status}: does --path name what is there?"
+
+    def _about_load(self) -> Iterator[str]:
+        late = self.tally.lateness
+        if late.in_doubt:
+            yield (
+                f"the load generator was late itself (p99 {late.quantile(0.99) * 1000:.0f} ms): what "
+                "it measured is in doubt; lower --rate, --clients or --busy, or give it more cores"
+            )
+        for reason, count in self.tally.own_errors.items():
+            yield f"the load generator itself could not send {count:,} requests: {reason.lower()}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything, for machines."""
+        tally, plan, late = self.tally, self.template.plan, self.tally.lateness
+        return {
+            "version": VERSION,
+            "command": list(plan.command),
+            "ready": self.template.readiness,
+            "prestop": self.template.hook.name,
+            "requests": tally.requests,
+            "lost": self.lost,
+            "lost_new": tally.lost(kept=False),
+            "lost_kept": tally.lost(kept=True),
+            "kept_found_closed": tally.closed_idle,
+            "repeated": tally.repeated,
+            "longest": round(tally.longest, 3),
+            "seconds": round(self.ended - self.zero, 3),
+            "statuses": {str(status): n for status, n in sorted(tally.statuses.items())},
+            "causes": [group.to_json() for group in self.groups()],
+            "findings": self.findings(),
+            "rollouts": [each.to_json(self.zero) for each in self.rollouts],
+            "traffic": plan.traffic.to_json(),
+            "load_generator": {
+                "processes": self.processes,
+                "scheduled": late.count,
+                "late_p50_ms": round(late.quantile(0.5) * 1000, 2),
+                "late_p99_ms": round(late.quantile(0.99) * 1000, 2),
+                "late_max_ms": round(late.longest * 1000, 2),
+                "in_doubt": late.in_doubt,
+                "own_errors": dict(tally.own_errors),
+            },
+        }
+
+
+def _names(replicas: list[Replica]) -> str:
+    names = [each.name for each in replicas]
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -1,0 +1,157 @@
+"""Replaces every replica, as a Deployment does with maxSurge 1 and maxUnavailable 0."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from lifecycle.rehearsal.container import Template
+from lifecycle.rehearsal.generator import LoadGenerator
+from lifecycle.rehearsal.listening import listening_ports
+from lifecycle.rehearsal.replica import Replica
+from lifecycle.rehearsal.scout import until_ready
+from lifecycle.testing import Kubelet
+from lifecycle.testing.processes import catches_sigterm
+
+LOOK: Final = 0.03
+"""Seconds between two looks at whose listener is closed."""
+
+
+@dataclass
+class Rollout:
+    """
+    One rollout.
+
+    Attributes:
+        number: From 1.
+        began: On the monotonic clock: the first new replica is started.
+        ended: Every client has heard of the last change.
+        left: The replicas that it replaced.
+        came: The replicas that replaced them.
+    """
+
+    number: int
+    began: float
+    ended: float = 0.0
+    left: list[Replica] = field(default_factory=list)
+    came: list[Replica] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float:
+        """From the first T0 to the last exit."""
+        begins = [each.deleted_at for each in self.left if each.deleted_at is not None]
+        ends = [at for each in self.left if (at := each.moment("exited")) is not None]
+        return max(ends) - min(begins) if begins and ends else 0.0
+
+    @property
+    def exit_codes(self) -> list[int | None]:
+        """Of the replicas that it replaced."""
+        return [each.deletion.exit_code if each.deletion else None for each in self.left]
+
+    def to_json(self, zero: float) -> dict[str, Any]:
+        """Return it, in seconds since a moment; `exit_code` is the worst one."""
+        return {
+            "rollout": self.number,
+            "began": round(self.began - zero, 3),
+            "ended": round(self.ended - zero, 3),
+            "seconds": round(self.seconds, 3),
+            "exit_code": max((code or 0 for code in self.exit_codes), default=0),
+            "exit_codes": self.exit_codes,
+            "replicas": [each.to_json(zero) for each in self.left],
+        }
+
+
+class Deployment:
+    """
+    The replicas of one service.
+
+    Args:
+        kubelet: What runs them.
+        template: What they are made of.
+        load: Whom to tell of them.
+        changed: Called with a sentence when there is news.
+    """
+
+    def __init__(
+        self,
+        kubelet: Kubelet,
+        template: Template,
+        load: LoadGenerator,
+        changed: Callable[[str], None],
+    ) -> None:
+        self.replicas: list[Replica] = []
+        self.rollouts: list[Rollout] = []
+        self._running: list[Replica] = []
+        self._kubelet = kubelet
+        self._template = template
+        self._load = load
+        self._say = changed
+        self._numbers = itertools.count(1)
+
+    async def scale(self) -> None:
+        """Start all replicas."""
+        count = self._template.plan.replicas
+        self._running = list(await asyncio.gather(*(self._start() for _ in range(count))))
+
+    async def _start(self) -> Replica:
+        pod = await self._kubelet.run(self._template.replica(f"app-{next(self._numbers)}"))
+        replica = Replica(pod)
+        self.replicas.append(replica)
+        await until_ready(replica, self._template)
+        self._load.follow(pod)
+        return replica
+
+    async def roll(self) -> Rollout:
+        """Replace every replica; returns when all that left are gone."""
+        rollout = Rollout(len(self.rollouts) + 1, time.monotonic())
+        self.rollouts.append(rollout)
+        old, self._running = self._running, []
+        count = f"rollout {rollout.number} of {self._template.plan.rollouts}"
+        async with self._watched_listeners():
+            for replica in old:
+                self._say(f"{count}: starting a replica to replace {replica.name}")
+                new = await self._start()
+                self._running.append(new)
+                rollout.came.append(new)
+                self._load.check()
+                self._say(f"{count}: {new.name} is ready, {replica.name} is deleted")
+                pid = replica.pod.pid
+                replica.deaf = pid is not None and not catches_sigterm(pid)
+                rollout.left.append(replica)
+                replica.pod.delete()
+            await asyncio.gather(*(_gone(replica) for replica in old))
+        self._say(f"{count}: done in {rollout.seconds:.1f} s")
+        return rollout
+
+    @contextlib.asynccontextmanager
+    async def _watched_listeners(self) -> AsyncIterator[None]:
+        watching = asyncio.create_task(self._watch())
+        try:
+            yield
+        finally:
+            watching.cancel()
+            await asyncio.wait({watching})
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK)
+            ports = listening_ports()
+            if ports is None:  # no table here: the first refusal will tell
+                return
+            for replica in self.replicas:
+                leaves = replica.deletion is not None and not replica.pod.finished
+                if leaves and replica.closed_at is None and replica.port not in ports:
+                    replica.closed_at = time.monotonic()
+
+
+async def _gone(replica: Replica) -> None:
+    assert replica.deletion is not None
+    await replica.deletion
+    exited = replica.moment("exited")
+    if replica.closed_at is None or (exited is not None and replica.closed_at > exited):
+        replica.closed_at = exited

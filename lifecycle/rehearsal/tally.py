@@ -1,0 +1,92 @@
+"""What the clients have seen, counted; sent to the parent a tenth of a second at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from lifecycle.rehearsal.lateness import Lateness
+from lifecycle.rehearsal.losses import Loss
+
+BUCKET: Final = 0.1
+"""Seconds in which requests are counted together."""
+
+
+@dataclass
+class Tally:
+    """
+    Counts, of one process or of all.
+
+    Attributes:
+        requests: How many were begun; a repetition of what was declined is none of its own.
+        answers: How many were answered, by bucket, pod and whether on a kept connection.
+        statuses: How many, by status.
+        losses: Each one.
+        closed_idle: Kept connections that were found ended before anything was written.
+        repeated: Requests that the server declined untouched, and sessions that it ended in
+            good order, so that they were sent again.
+        own_errors: What the load generator itself could not do, by reason.
+        longest: Seconds of the longest whole answer.
+        lateness: Of the load generator.
+        known: How many clients knew of a pod, at a moment: of all processes together.
+    """
+
+    requests: int = 0
+    answers: Counter[tuple[int, str, bool]] = field(default_factory=Counter)
+    statuses: Counter[int] = field(default_factory=Counter)
+    losses: list[Loss] = field(default_factory=list)
+    closed_idle: int = 0
+    repeated: int = 0
+    own_errors: Counter[str] = field(default_factory=Counter)
+    longest: float = 0.0
+    lateness: Lateness = field(default_factory=Lateness)
+    known: Counter[tuple[int, str]] = field(default_factory=Counter)
+
+    def merge(self, other: Tally) -> None:
+        """Count another's too."""
+        self.requests += other.requests
+        self.answers.update(other.answers)
+        self.statuses.update(other.statuses)
+        self.losses += other.losses
+        self.closed_idle += other.closed_idle
+        self.repeated += other.repeated
+        self.own_errors.update(other.own_errors)
+        self.longest = max(self.longest, other.longest)
+        self.lateness.merge(other.lateness)
+        self.known.update(other.known)
+
+    def lost(self, *, kept: bool) -> int:
+        """Return how many requests on kept or new connections were lost."""
+        return sum(loss.kept == kept for loss in self.losses)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` takes."""
+        return {
+            "requests": self.requests,
+            "answers": [[*key, count] for key, count in self.answers.items()],
+            "statuses": [[*pair] for pair in self.statuses.items()],
+            "losses": [loss.to_json() for loss in self.losses],
+            "closed_idle": self.closed_idle,
+            "repeated": self.repeated,
+            "own_errors": dict(self.own_errors),
+            "longest": self.longest,
+            "lateness": self.lateness.to_json(),
+            "known": [[*key, count] for key, count in self.known.items()],
+        }
+
+    @classmethod
+    def from_json(cls, fields: dict[str, Any]) -> Tally:
+        """Make it of what `to_json` gave."""
+        return cls(
+            requests=fields["requests"],
+            answers=Counter({(b, pod, kept): n for b, pod, kept, n in fields["answers"]}),
+            statuses=Counter(dict(fields["statuses"])),
+            losses=[Loss.from_json(each) for each in fields["losses"]],
+            closed_idle=fields["closed_idle"],
+            repeated=fields["repeated"],
+            own_errors=Counter(fields["own_errors"]),
+            longest=fields["longest"],
+            lateness=Lateness.from_json(*fields["lateness"]),
+            known=Counter({(b, pod): n for b, pod, n in fields["known"]}),
+        )
