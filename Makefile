@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PLUGINS := $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: demo test lint bench docs clean
+.PHONY: demo test lint bench docs rehearsals clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo/demo.py
@@ -22,6 +22,10 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python docs/generate.py --check
+
+# Every host, rolled 20 times under load; the suite does it twice.
+rehearsals: $(STAMP)
+	ROLLOUTS=20 $(BIN)/pytest -q -s -p no:xdist tests/hosts
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
