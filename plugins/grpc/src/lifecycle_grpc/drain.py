@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
 
 import lifecycle
 from lifecycle_grpc.health import Health
 
 
-def attach(server: Any, life: lifecycle.Lifecycle) -> Health:
+def attach(server: grpc.aio.Server, life: lifecycle.Lifecycle) -> Health:
     """
     Put a grpc.aio server under the lifecycle; before `server.start()`.
 
@@ -29,16 +28,18 @@ def attach(server: Any, life: lifecycle.Lifecycle) -> Health:
     health = Health(life)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     life.use(health, name="grpc-health")
-    life.use(_Stop(server), name="grpc")
+    life.use(_Stop(server, health), name="grpc")
     return health
 
 
 class _Stop:
-    def __init__(self, server: Any) -> None:
+    def __init__(self, server: grpc.aio.Server, health: Health) -> None:
         self._server = server
+        self._health = health
 
     @lifecycle.hookimpl
     async def lifecycle_drain(self, drain: lifecycle.Drain) -> None:
         """Stop when consumers have noticed; returns when the last call is finished."""
         await drain.settled()
+        self._health.end_watches()
         await self._server.stop(drain.time_left())

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
-from grpc_health.v1 import health_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 
 import lifecycle
@@ -13,35 +14,94 @@ SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 
-class Health(health_aio.HealthServicer):  # type: ignore[misc]
+class Health(health_pb2_grpc.HealthServicer):
     """
     Answers for the process (the empty name) and for each exported service by its name.
 
-    `Check` looks at the moment it is asked, an operator's offline included; `Watch` is
-    told of every transition: READY, and the beginning of the drain.
+    SERVING while READY and online: `Watch` is told when that changes, by a transition, by
+    an operator's or the app's offline and online, and by the beginning of the drain.
 
     Args:
         life: The lifecycle.
     """
 
     def __init__(self, life: lifecycle.Lifecycle) -> None:
-        super().__init__()
         self._life = life
+        self._servicer = health_aio.HealthServicer()
+        self._loop = asyncio.get_running_loop()
+        self._telling: set[asyncio.Task[None]] = set()
+        self._over = asyncio.Event()
+
+    @lifecycle.hookimpl
+    def lifecycle_registries(self) -> lifecycle.Registry:
+        """Give what is told of every service that goes online or offline."""
+        return _Listed(self)
 
     @lifecycle.hookimpl
     async def lifecycle_transition(self) -> None:
         """Tell who watches."""
+        await self._tell()
+
+    def changed(self) -> None:
+        """Tell who watches, soon; from any thread."""
+
+        def tell() -> None:
+            task = self._loop.create_task(self._tell())
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
+
+        self._loop.call_soon_threadsafe(tell)
+
+    async def _tell(self) -> None:
         for name in ("", *self._life.services):
-            await self.set(name, self._status(name))
+            await self._servicer.set(name, self._status(name))
 
     async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802 - grpc's name
         """Answer for now."""
         if request.service == "" or request.service in self._life.services:
             return health_pb2.HealthCheckResponse(status=self._status(request.service))
-        return await super().Check(request, context)
+        return await self._servicer.Check(request, context)
 
-    def _status(self, name: str) -> Any:
+    async def Watch(self, request: Any, context: Any) -> None:  # noqa: N802 - grpc's name
+        """Answer now and at every change, until `end_watches`."""
+        await self._tell()
+        watching = asyncio.ensure_future(self._servicer.Watch(request, context))
+        over = asyncio.ensure_future(self._over.wait())
+        try:
+            await asyncio.wait({watching, over}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            watching.cancel()
+            over.cancel()
+
+    def end_watches(self) -> None:
+        """End every watch: none ends by itself, and a server that stops waits for them."""
+        self._over.set()
+
+    def _status(self, name: str) -> int:
         services = self._life.services
         online = [each.online for each in services.values() if name in ("", each.name)]
         serving = self._life.state is lifecycle.State.READY and (not services or any(online))
         return SERVING if serving else NOT_SERVING
+
+
+class _Listed(lifecycle.Registry):
+    """Where clients of the health service look: in this process, so it never fails."""
+
+    name = "grpc-health"
+    required = False
+
+    def __init__(self, health: Health) -> None:
+        self._health = health
+
+    async def register(self, instance: lifecycle.Instance) -> None:  # noqa: ARG002 - it is looked up
+        """It is online."""
+        self._health.changed()
+
+    async def deregister(self, instance: lifecycle.Instance) -> None:  # noqa: ARG002 - it is looked up
+        """It is offline."""
+        self._health.changed()
+
+    async def keep(self, instance: lifecycle.Instance) -> str:  # noqa: ARG002 - nothing is lost
+        """Keep it for as long as the process lives."""
+        never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        return await never
