@@ -18,6 +18,8 @@ USAGE = 2
 def main(words: Sequence[str]) -> int:
     """Run one command; returns its exit code."""
     parser = make_parser()
+    if words[0:1] == ["rehearse"] and not {"--", "-h", "--help"} & set(words):
+        parser.error("rehearse: put -- before the command: lifecycle rehearse [OPTIONS] -- COMMAND")
     options = parser.parse_args(words)
     try:
         code: int = options.action(options)

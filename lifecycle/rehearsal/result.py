@@ -177,6 +177,9 @@ class Result:
         refused = {s: n for s, n in sorted(self.tally.statuses.items()) if 400 <= s < 500}
         for status, count in refused.items():
             yield f"{count:,} requests were answered with {status}: does --path name what is there?"
+        again = any(kept for _, _, kept in self.tally.answers)
+        if self.template.plan.traffic.keepers and self.tally.answers and not again:
+            yield "no connection was kept: the server ended each with its first answer"
 
     def _about_load(self) -> Iterator[str]:
         late = self.tally.lateness

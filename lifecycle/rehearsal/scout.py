@@ -80,7 +80,7 @@ async def until_ready(replica: Replica, template: Template) -> None:
     try:
         await pod.until(lambda pod: pod.ready or pod.exit_codes, limit)
     except (TimeoutError, PodEnded):
-        said = [*pod.said("Unhealthy"), "it was not probed"][0]
+        said = ["it was not probed", *pod.said("Unhealthy")][-1]
         raise CannotRehearse(
             f"{replica.name} is not ready after {limit:g} s ({template.readiness}): {said}",
             last_lines(pod),

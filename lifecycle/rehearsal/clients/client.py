@@ -110,7 +110,7 @@ class Client:
             self._lose(lost, attempt)
         else:
             self._answered(status, attempt)
-            if keep:
+            if keep and attempt.connection is not None and attempt.connection.reusable:
                 self._connection, self._pod = attempt.connection, attempt.pod
             else:
                 self._close(attempt.connection)

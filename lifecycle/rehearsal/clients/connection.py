@@ -26,8 +26,13 @@ class Connection(ABC):
 
     @property
     @abstractmethod
+    def reusable(self) -> bool:
+        """False if the other side has said that no further request may be sent."""
+
+    @property
     def over(self) -> bool:
         """True if no further request may be sent: the other side has ended it, or said so."""
+        return not self.reusable or self.wire.over
 
     @abstractmethod
     async def ask(self, path: str) -> int:

@@ -30,8 +30,8 @@ class Http1(Connection):
         return cls(wire, f"{endpoint.host}:{endpoint.port}", keep=keep)
 
     @property
-    def over(self) -> bool:
-        return self._h11.our_state is not h11.IDLE or self.wire.over
+    def reusable(self) -> bool:
+        return self._h11.our_state is h11.IDLE
 
     async def ask(self, path: str) -> int:
         self.wire.write(

@@ -50,15 +50,15 @@ class Http2(Connection):
         return connection
 
     @property
-    def over(self) -> bool:
+    def reusable(self) -> bool:
         if not self.wire.ended and self.wire.received:
             try:
                 self._take(bytes(self.wire.received))
             except (h2.exceptions.ProtocolError, Lost, Declined):
-                return True
+                return False
             self.wire.received.clear()
             self._flush()
-        return self._last is not None or self.wire.over
+        return self._last is None
 
     async def ask(self, path: str) -> int:
         self._stream = self._h2.get_next_available_stream_id()

@@ -40,9 +40,9 @@ class WebSocket(Connection):
         return cls(await Wire.open(endpoint), f"{endpoint.host}:{endpoint.port}", path)
 
     @property
-    def over(self) -> bool:
+    def reusable(self) -> bool:
         self._look()
-        return self._code is not None or self.wire.over
+        return self._code is None
 
     @property
     def broken(self) -> Lost | None:
