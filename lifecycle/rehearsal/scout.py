@@ -49,9 +49,10 @@ async def _opens_qos(pod: Pod, plan: Plan) -> bool:
             return True
         if opened is None and is_listening(pod.port("http")):
             opened = time.monotonic()
-        if opened is not None and plan.ready != "qos" and time.monotonic() > opened + QOS_TIME:
-            return False
-        if time.monotonic() > deadline:
+        if opened is not None and plan.ready != "qos":
+            if time.monotonic() > opened + QOS_TIME:
+                return False
+        elif time.monotonic() > deadline:
             raise CannotRehearse(_never_open(plan, opened=opened is not None), last_lines(pod))
         await asyncio.sleep(LOOK)
 

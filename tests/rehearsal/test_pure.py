@@ -1,0 +1,202 @@
+"""Options, hooks, lateness, and how the load is shared out: without any process."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lifecycle.rehearsal.advice import Circumstances, advise
+from lifecycle.rehearsal.container import Template
+from lifecycle.rehearsal.errors import CannotRehearse
+from lifecycle.rehearsal.generator import split
+from lifecycle.rehearsal.lateness import Lateness
+from lifecycle.rehearsal.losses import Cause, Loss
+from lifecycle.rehearsal.plan import Plan, Protocol, Traffic
+from lifecycle.rehearsal.prestop import choose
+from lifecycle.rehearsal.replica import Stage
+from lifecycle.rehearsal.tally import Tally
+from lifecycle.testing import Exec, HttpGet, Sleep
+
+
+@pytest.mark.parametrize(
+    ("fields", "option"),
+    [
+        ({"rate": 0}, "--rate 0"),
+        ({"rate": float("nan")}, "--rate nan"),
+        ({"clients": 0}, "--clients 0"),
+        ({"kept": 1.5}, "--kept 1.5"),
+        ({"busy": -0.1}, "--busy -0.1"),
+        ({"slow_share": 2}, "--slow-share 2"),
+        ({"think": -1}, "--think -1"),
+        ({"propagation": -1}, "--propagation -1"),
+        ({"rtt": -1}, "--rtt -1"),
+        ({"timeout": 0}, "--timeout 0"),
+        ({"paths": ("orders",)}, "--path orders"),
+        ({"slow": "/a b"}, "--path /a b"),
+    ],
+)
+def test_traffic_that_cannot_be(fields: dict, option: str):
+    """The error names the option and its value."""
+    with pytest.raises(CannotRehearse) as caught:
+        Traffic(**fields)
+    assert str(caught.value).startswith(option)
+
+
+@pytest.mark.parametrize(
+    ("fields", "option"),
+    [
+        ({"command": ()}, "no command"),
+        ({"rollouts": 0}, "--rollouts 0"),
+        ({"replicas": 0}, "--replicas 0"),
+        ({"grace": 0}, "--grace 0"),
+        ({"start_time": 0}, "--start-time 0"),
+        ({"ready": "health"}, "--ready health"),
+    ],
+)
+def test_a_plan_that_cannot_be(fields: dict, option: str):
+    """The error names the option and its value."""
+    with pytest.raises(CannotRehearse) as caught:
+        Plan(**{"command": ("true",), **fields})
+    assert str(caught.value).startswith(option)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "qos", "name", "handler"),
+    [
+        (None, False, "none (nothing listens on LIFECYCLE_QOS_PORT)", None),
+        ("none", True, "none", None),
+        ("sleep:5", False, "sleep 5", Sleep(5.0)),
+        (
+            "http",
+            True,
+            "GET /prestop",
+            HttpGet("qos", "/prestop", headers=[("X-Lifecycle-Token", "t")]),
+        ),
+        ("drain --fast 'a b'", False, "drain --fast 'a b'", Exec(["drain", "--fast", "a b"])),
+    ],
+)
+def test_the_hook(wanted: str | None, qos: bool, name: str, handler: object):
+    """What is asked for is run; without being asked, what the app has."""
+    hook = choose(wanted, qos=qos, grace=30, token="t")
+    assert (hook.name, hook.handler) == (name, handler)
+
+
+def test_the_default_hook_of_an_app_under_lifecycle():
+    """It is `lifecycle prestop`, and the choice says why."""
+    hook = choose(None, qos=True, grace=30, token="t")
+    assert hook.name == "lifecycle prestop (the app answers on QOS)"
+    assert isinstance(hook.handler, Exec)
+    assert list(hook.handler.command[1:]) == ["-m", "lifecycle", "prestop"]
+
+
+@pytest.mark.parametrize("wanted", ["exec", "http", "sleep:31", "sleep:x", "sleep:-1", " "])
+def test_a_hook_that_cannot_be(wanted: str):
+    """It is refused before anything runs."""
+    with pytest.raises(CannotRehearse, match="--prestop"):
+        choose(wanted, qos=False, grace=30, token="t")
+
+
+def test_the_container(tmp_path, monkeypatch):
+    """The port is put in where it says so; what looks like a variable is left alone."""
+    monkeypatch.setenv("LIFECYCLE_SETTLE", "2")
+    plan = Plan(("sh", "-c", "echo $$ $(HOME) {port}"), grace=12)
+    container = Template(plan, str(tmp_path)).replica("app-1").container
+    assert list(container.command) == ["sh", "-c", "echo $$$$ $$(HOME) $(PORT_HTTP)"]
+    assert container.env == {
+        "LIFECYCLE_GRACE_PERIOD": "12",
+        "LIFECYCLE_SETTLE": "2",
+        "PORT": "$(PORT_HTTP)",
+        "LIFECYCLE_QOS_PORT": "$(PORT_QOS)",
+        "LIFECYCLE_RUN_DIR": str(tmp_path / "app-1"),
+    }
+    assert (tmp_path / "app-1").stat().st_mode & 0o777 == 0o700
+
+
+@given(st.lists(st.floats(0, 100), min_size=1), st.lists(st.floats(0, 100)))
+def test_lateness(ours: list[float], others: list[float]):
+    """A quantile is no smaller than the true one, and at most a tenth larger; adding adds."""
+    late, more = Lateness(), Lateness()
+    for each in ours:
+        late.add(each)
+    for each in others:
+        more.add(each)
+    late.merge(Lateness.from_json(*json.loads(json.dumps(more.to_json()))))
+    every = sorted([*ours, *others])
+    assert (late.count, late.longest) == (len(every), every[-1])
+    for share in (0.5, 0.99, 1.0):
+        rank = next(n for n in range(1, len(every) + 1) if n >= share * len(every) - 1e-9)
+        true = every[rank - 1]
+        assert true - 1e-9 <= late.quantile(share) <= max(true * 1.1001, 0.00011)
+
+
+def test_doubt():
+    """A hundredth of the requests that is late by more than 0.1 s casts doubt; less does not."""
+    late = Lateness()
+    for _ in range(99):
+        late.add(0.001)
+    late.add(5.0)
+    assert not late.in_doubt
+    late.add(5.0)
+    assert late.in_doubt
+
+
+@given(st.integers(1, 200), st.floats(1, 5000), st.integers(0, 8), st.floats(0, 1))
+def test_sharing_the_load(clients: int, rate: float, processes: int, kept: float):
+    """All processes together do what was asked for."""
+    shares = split(Traffic(clients=clients, rate=rate, processes=processes, kept=kept))
+    assert sum(each.clients for each in shares) == clients
+    assert sum(each.rate for each in shares) == pytest.approx(rate)
+    assert all(each.clients for each in shares)
+    assert len({each.seed for each in shares}) == len(shares)
+
+
+def test_traffic_goes_through_json():
+    """What a process of the load generator is told is what was meant."""
+    traffic = Traffic(paths=("/a", "/b"), slow="/c", protocols=(Protocol.HTTP2, Protocol.HTTP1))
+    assert Traffic.from_json(json.loads(json.dumps(traffic.to_json()))) == traffic
+
+
+def test_a_tally_goes_through_json():
+    """What a process has seen is added to what others have."""
+    loss = Loss(1.5, 1.0, True, "http1", Cause.CUT, "closed", "/", "app-1")
+    tally = Tally(
+        requests=3,
+        answers=Counter({(10, "app-1", False): 2}),
+        statuses=Counter({200: 2}),
+        losses=[loss],
+        closed_idle=1,
+        repeated=1,
+        own_errors=Counter({"Too many open files": 1}),
+        longest=0.5,
+        known=Counter({(10, "app-1"): 4}),
+    )
+    tally.lateness.add(0.01)
+    both = Tally()
+    for _ in range(2):
+        both.merge(Tally.from_json(json.loads(json.dumps(tally.to_json()))))
+    assert both.requests == 6
+    assert both.answers == {(10, "app-1", False): 4}
+    assert both.known == {(10, "app-1"): 8}
+    assert both.losses == [loss, loss]
+    assert (both.lost(kept=True), both.lost(kept=False)) == (2, 0)
+    assert (both.lateness.count, both.longest, both.own_errors.total()) == (2, 0.5, 2)
+
+
+@pytest.mark.parametrize("qos", [True, False])
+@pytest.mark.parametrize("killed", [True, False])
+@pytest.mark.parametrize("kept", [True, False])
+@pytest.mark.parametrize("stage", Stage)
+@pytest.mark.parametrize("cause", Cause)
+def test_every_loss_has_its_advice(
+    cause: Cause, stage: Stage, *, kept: bool, killed: bool, qos: bool
+):
+    """Whatever is lost, there is a reason, and something to change."""
+    advice = advise(cause, stage, Circumstances(qos, 2.0, 30.0, killed), kept=kept)
+    assert advice.why
+    assert advice.change
+    if cause is not Cause.MALFORMED and stage is not Stage.SERVING and stage is not Stage.STARTING:
+        assert "not what the protocol allows" not in advice.why

@@ -1,0 +1,314 @@
+"""`lifecycle rehearse` with real commands: what it finds, what it says, how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HERE = Path(__file__).parent
+LONGEST = 55
+AT_ONCE = 3
+
+LIFECYCLE = [sys.executable, "-m", "lifecycle"]
+UVICORN = [sys.executable, "-m", "uvicorn", "shop:app", "--port", "{port}"]
+OURS = [*LIFECYCLE, "run", "--asgi", "shop:app", "--bind", "127.0.0.1:{port}"]
+FILES = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "{port}"]
+BREAKING = [sys.executable, "breaking.py", "{port}"]
+QUICK = ["--propagation", "0.5", "--clients", "10"]
+
+Words = list[str]
+
+RUNS: dict[str, tuple[Words, Words]] = {
+    "uvicorn": (["--rollouts", "3", "--json", "--report", "{folder}/uvicorn.html"], UVICORN),
+    "ours": (
+        [
+            *(
+                "--json",
+                "--slow",
+                "/slow",
+                "--slow-share",
+                "0.05",
+                "--report",
+                "{folder}/ours.html",
+            ),
+            *("--protocol", "http1", "--protocol", "http2", "--protocol", "websocket"),
+        ],
+        OURS,
+    ),
+    "text": ([*QUICK, "--prestop", "sleep:1"], UVICORN),
+    "cut": ([*QUICK, "--json", "--slow", "/slow", "--slow-share", "0.2"], BREAKING),
+    "killed": ([*QUICK, "--json", "--grace", "1", "--path", "/shop.py"], FILES),
+    "no such command": ([], ["no-such-command-here"]),
+    "fails": ([], [sys.executable, "-c", "raise SystemExit('no database')"]),
+    "no port": (["--start-time", "0.5"], ["sleep", "30"]),
+    "never ready": (["--start-time", "1.5", "--ready", "/nowhere"], FILES),
+    "other port": (
+        ["--start-time", "3"],
+        [*LIFECYCLE, "run", "--asgi", "shop:app", "--bind", ":0"],
+    ),
+    "error": (["--path", "/broken"], UVICORN),
+    "no http2": (["--protocol", "http2"], FILES),
+    "no websocket": (["--protocol", "websocket"], FILES),
+    "no qos": (["--prestop", "exec"], FILES),
+    "bad option": (["--kept", "2"], UVICORN),
+    "bad report": (["--report", "/no/such/folder/out.html"], UVICORN),
+    "no dashes": ([], []),
+}
+
+Done = subprocess.CompletedProcess[str]
+
+
+def rehearse(name: str, folder: Path) -> Done:
+    options, command = RUNS[name]
+    words = [word.replace("{folder}", str(folder)) for word in options]
+    words = [*words, "--", *command] if command else UVICORN
+    clean = {key: v for key, v in os.environ.items() if not key.startswith("LIFECYCLE_")}
+    return subprocess.run(
+        [*LIFECYCLE, "rehearse", *words],
+        cwd=HERE,
+        env=clean,
+        capture_output=True,
+        text=True,
+        timeout=LONGEST,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("reports")
+
+
+@pytest.fixture(scope="session")
+def runs(request: pytest.FixtureRequest, folder: Path) -> Iterator[dict[str, Future[Done]]]:
+    """All rehearsals, a few at a time: the longest first."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {name: pool.submit(rehearse, name, folder) for name in RUNS}
+
+
+def result(runs: dict[str, Future[Done]], name: str) -> dict[str, Any]:
+    done = runs[name].result(LONGEST)
+    assert done.stdout, done.stderr
+    return json.loads(done.stdout)
+
+
+def causes(found: dict[str, Any]) -> set[tuple[str, str]]:
+    return {(each["cause"], each["connection"]) for each in found["causes"]}
+
+
+def test_uvicorn_alone_loses_requests(runs):
+    """It loses on new and on kept connections, and both are named, explained and placed."""
+    found = result(runs, "uvicorn")
+    assert runs["uvicorn"].result().returncode == 1
+    assert found["lost_new"] > 0
+    assert found["lost_kept"] > 0
+    assert found["lost"] == found["lost_new"] + found["lost_kept"]
+    assert {("refused", "new"), ("reset", "kept")} <= causes(found)
+    assert found["prestop"] == "none (nothing listens on LIFECYCLE_QOS_PORT)"
+    for each in found["causes"]:
+        assert each["why"]
+        assert each["change"]
+        assert sum(each["when"].values()) == each["count"]
+    refused = next(each for each in found["causes"] if each["cause"] == "refused")
+    assert set(refused["when"]) <= {"after the listener closed", "after its exit"}
+    assert 0 <= refused["first_from_t0"] <= refused["last_from_t0"] < 3
+
+
+def test_each_rollout_is_told(runs):
+    """Seconds and exit codes of each, and of each replica the moments in their order."""
+    found = result(runs, "uvicorn")
+    assert [each["rollout"] for each in found["rollouts"]] == [1, 2, 3]
+    for rollout in found["rollouts"]:
+        assert rollout["seconds"] > 0
+        assert len(rollout["exit_codes"]) == len(rollout["replicas"]) == 2
+        for replica in rollout["replicas"]:
+            moments = ["started", "ready", "deleted", "sigterm", "listener_closed", "exited"]
+            times = [replica[each] for each in moments]
+            assert times == sorted(times)
+            assert (replica["killed"], replica["sigkill"]) == (False, None)
+
+
+def test_the_load_generator_tells_how_late_it_was(runs):
+    """Its own lateness is part of the result: median, 99th percentile, worst."""
+    for name in ("uvicorn", "ours"):
+        own = result(runs, name)["load_generator"]
+        assert own["scheduled"] > 100
+        assert 0 < own["late_p50_ms"] <= own["late_p99_ms"] <= own["late_max_ms"]
+        assert own["own_errors"] == {}
+
+
+def test_lifecycle_run_loses_nothing(runs):
+    """New and kept connections, HTTP/1.1, HTTP/2 and WebSocket, slow requests: none is lost."""
+    found = result(runs, "ours")
+    assert (found["lost"], found["causes"]) == (0, [])
+    assert runs["ours"].result().returncode == 0
+    assert found["requests"] > 500
+    assert found["longest"] > 1
+    assert set(found["statuses"]) == {"101", "200"}
+    assert (found["ready"], found["prestop"]) == (
+        "/ready on QOS",
+        "lifecycle prestop (the app answers on QOS)",
+    )
+    assert found["rollouts"][0]["exit_codes"] == [0, 0]
+    assert found["rollouts"][0]["exit_code"] == 0
+
+
+def test_what_is_in_flight_is_not_waited_for(runs):
+    """A server that leaves at once cuts requests off: named as such, on T0's side of its exit."""
+    found = result(runs, "cut")
+    assert ("cut", "new") in causes(found)
+    assert found["rollouts"][0]["exit_codes"] == [7, 7]
+    assert any("left with exit code 7" in each for each in found["findings"])
+
+
+def test_sigkill_is_a_finding(runs):
+    """Who needs SIGKILL has been rehearsed all the same, and is told why."""
+    found = result(runs, "killed")
+    assert runs["killed"].result().returncode in (0, 1)
+    assert found["rollouts"][0]["exit_codes"] == [137, 137]
+    assert all(each["killed"] for each in found["rollouts"][0]["replicas"])
+    assert any("SIGKILL" in each and "no handler" in each for each in found["findings"])
+    assert any("no connection was kept" in each for each in found["findings"])
+
+
+def test_what_a_person_reads(runs):
+    """The verdict first, then the tables, each cause with what to change, and its own lateness."""
+    done = runs["text"].result(LONGEST)
+    assert done.stdout.startswith(("lost ", "nothing was lost"))
+    for part in ("on new connections", "ROLLOUT", "preStop: sleep 1", "late by p50"):
+        assert part in done.stdout
+    if done.returncode:
+        assert "change:" in done.stdout
+
+
+def test_progress_goes_to_stderr_in_plain_lines(runs):
+    """Where no terminal is, each step is a line, and nothing needs rich."""
+    said = runs["text"].result(LONGEST).stderr
+    assert "trying the command" in said
+    assert re.search(r"rollout 1 of 1: app-3 is ready, app-1 is deleted · [\d,]+ requests", said)
+    assert "\x1b" not in said
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("no such command", "does not start: .*No such file or directory: 'no-such-command-here'"),
+        ("fails", r"does not start: exit code 1\n  \| no database"),
+        ("no port", r"nothing listens on the app's port after 0.5 s: .* there is no {port} in it"),
+        ("never ready", r"app-\d is not ready after 1.5 s .*statuscode: 404"),
+        ("other port", r"it is ready, but nobody listens on the app's port"),
+        ("error", "http1 /broken: answered with 500, before anything was rolled"),
+        ("no http2", "http2 /: .*before anything was rolled"),
+        ("no websocket", "websocket /: no WebSocket there: answered with 200"),
+        ("no qos", "--prestop exec: nothing listens on LIFECYCLE_QOS_PORT"),
+        ("bad option", "--kept 2: must be a share from 0 to 1"),
+        ("bad report", "--report /no/such/folder/out.html: No such file or directory"),
+        ("no dashes", "put -- before the command"),
+    ],
+)
+def test_what_cannot_be_rehearsed(runs, name: str, reason: str):
+    """Exit code 2, with a reason a person can act on, nothing on stdout and no traceback."""
+    done = runs[name].result(LONGEST)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.search(reason, done.stderr), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def children(pid: int) -> set[int]:
+    """Return the process ids of all that a process has started, and theirs."""
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+        own = {int(word) for word in file.read().split()}
+    return own.union(*(children(child) for child in own))
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]
+)
+def test_who_has_seen_enough(sent: signal.Signals, code: int):
+    """A rehearsal that is broken off leaves no process behind, and no traceback."""
+    words = [*LIFECYCLE, "rehearse", "--prestop", "sleep:20", "--", *BREAKING]
+    process = subprocess.Popen(words, cwd=HERE, stderr=subprocess.PIPE, text=True)
+    try:
+        said = ""
+        while "is deleted" not in said:
+            line = process.stderr.readline()
+            assert line, said
+            said += line
+        started = children(process.pid)
+        process.send_signal(sent)
+        _, rest = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == code
+    assert "Traceback" not in rest
+    assert len(started) >= 3
+    assert not any(Path(f"/proc/{pid}").exists() for pid in started)
+
+
+class Page(HTMLParser):
+    """Takes a page apart, and sees that what is opened is closed."""
+
+    VOID = ("meta", "link", "br")
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def classes(self, name: str) -> int:
+        return sum(name in (attrs.get("class") or "").split() for _, attrs in self.found)
+
+
+@pytest.mark.parametrize("name", ["uvicorn", "ours"])
+def test_the_report(runs, folder: Path, name: str):
+    """It is one page that loads nothing, with a picture a rollout and a mark a loss."""
+    found = result(runs, name)
+    text = (folder / f"{name}.html").read_text(encoding="utf-8")
+    page = Page(text)
+    pictures = re.findall(r"<svg xmlns.*?</svg>", text, re.DOTALL)
+    assert len(pictures) == len(found["rollouts"])
+    marks = 0
+    for picture in pictures:
+        root = ET.fromstring(picture)
+        marks += sum(each.get("class") == "mark" for each in root.iter())
+        titled = [each for each in root.iter() if each.get("class") == "mark"]
+        assert all(each[0].text for each in titled)
+        names = {each.text for each in root.iter() if each.get("class") == "name"}
+        assert len(names) == 4
+        styles = {each.get("class") for each in root.iter()}
+        assert {"starting", "ready", "stopping", "known", "new", "kept"} <= styles
+    assert marks == found["lost"]
+    assert page.classes("cause") == len(found["causes"])
+    assert "prefers-color-scheme: dark" in text
+    sources = [
+        value
+        for _, attrs in page.found
+        for key, value in attrs.items()
+        if key in ("src", "href") or "url(" in (value or "")
+    ]
+    assert sources == ["data:,"]
+    assert "@import" not in text
+    assert not any(tag == "script" for tag, _ in page.found)
