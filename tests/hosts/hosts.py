@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from tests.hosts.rolling import Host
+from tests.hosts.grpc_load import grpc_load
+from tests.hosts.long_load import EventSource, Http2, Talker, load_of
+from tests.hosts.rolling import Host, some_idle_for_long
 
 PRESTOP_ONLY: Final = (True,)
 RUN: Final = ("-m", "lifecycle", "run")
 
 
+BIND: Final = ("--bind", "127.0.0.1:{port}", "--service", "shop")
+
+
 def _asgi(name: str, target: str) -> Host:
-    return Host(name, (*RUN, "--asgi", target, "--bind", "127.0.0.1:{port}", "--service", "shop"))
+    return Host(name, (*RUN, "--asgi", target, *BIND), load=some_idle_for_long)
 
 
-def _main(name: str, target: str) -> Host:
-    return Host(name, (*RUN, target), env={"LIFECYCLE_SERVICES": "shop:{port}"})
+def _long(name: str, kind: type) -> Host:
+    return Host(name, (*RUN, "--asgi", "shop:app", *BIND), load=lambda: load_of(kind))
+
+
+def _main(name: str, target: str, **more: Any) -> Host:
+    return Host(name, (*RUN, target), env={"LIFECYCLE_SERVICES": "shop:{port}"}, **more)
 
 
 def _managed(name: str, shop: str, how: str, *command: str) -> Host:
@@ -35,6 +44,9 @@ GRANIAN: Final = ("granian", "managed:app", "--port", "{port}", "--interface", "
 
 HOSTS: Final = (
     _asgi("run --asgi", "shop:app"),
+    _long("run --asgi, HTTP/2", Http2),
+    _long("run --asgi, WebSocket", Talker),
+    _long("run --asgi, events", EventSource),
     _asgi("FastAPI, unchanged", "fastapi_shop:app"),
     _asgi("Starlette, unchanged", "starlette_shop:app"),
     _asgi("Litestar, unchanged", "litestar_shop:app"),
@@ -42,6 +54,9 @@ HOSTS: Final = (
     _main("hypercorn in a main", "mains:hypercorn_inside"),
     Host("granian in a main", (*RUN, "mains:granian_inside")),
     Host("asyncio streams", (*RUN, "mains:streams")),
+    Host("aiohttp", (*RUN, "aiohttp_main:with_handle"), load=some_idle_for_long),
+    _main("aiohttp in a main", "aiohttp_main:run_app", load=some_idle_for_long),
+    Host("grpc.aio", (*RUN, "grpc_main:main"), load=grpc_load),
     _managed("uvicorn, Managed", "shop", "wrapped", *UVICORN),
     _managed("hypercorn, Managed", "shop", "wrapped", *HYPERCORN),
     _managed("granian, Managed", "shop", "wrapped", *GRANIAN),

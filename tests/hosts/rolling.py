@@ -32,6 +32,16 @@ def a_port() -> int:
         return pick_port()
 
 
+def some_idle_for_long() -> Load:
+    """Make a load with clients that are idle for longer than settle: idle in the whole drain."""
+    return Load(12, long_pause=SETTLE + 0.1)
+
+
+def none_idle_for_long() -> Load:
+    """Make a load for a server that closes idle connections itself when it stops: unannounced."""
+    return Load(12, long_pause=SETTLE * 0.6)
+
+
 @dataclass(frozen=True)
 class Host:
     """
@@ -47,7 +57,7 @@ class Host:
     name: str
     argv: Sequence[str]
     prestop: Sequence[bool] = (True, False)
-    load: Callable[[], Load] = lambda: Load(12)
+    load: Callable[[], Load] = none_idle_for_long
     env: dict[str, str] = field(default_factory=dict)
 
     def start(self, folder: Path, port: int) -> App:
