@@ -30,6 +30,9 @@ rehearsals: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
 
+compare: $(STAMP)
+	$(BIN)/python -m benchmarks.comparison
+
 docs: $(STAMP)
 	$(BIN)/python docs/generate.py
 
