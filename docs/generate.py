@@ -143,6 +143,8 @@ def commands() -> str:
         positional = [_argument(each) for each in actions if not each.option_strings]
         usage = " ".join(["lifecycle", name, *positional])
         usage += " [OPTIONS]" if any(each.option_strings for each in actions) else ""
+        if actions[-1:] and actions[-1].nargs == "+":  # somebody else's command, with its options
+            usage = f"lifecycle {name} [OPTIONS] -- {positional[-1]}"
         rows = [(f"`{_option(each)}`", each.help or _choices(each)) for each in actions]
         head = f"## `lifecycle {name}`\n\n`{usage}`: {helps[name]}.\n"
         parts.append(head + (f"\n{table('argument | meaning', rows)}" if rows else ""))

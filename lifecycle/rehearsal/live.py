@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from typing import Final, Self, TextIO
 
@@ -18,6 +19,8 @@ SPARKS: Final = " ▁▂▃▄▅▆▇█"
 LABEL: Final = 9
 EDGES: Final = 6
 GREEN, VIOLET, AMBER, GREY, RED = "#3fae5a", "#a371f7", "#d7a12b", "#7f8793", "#ff5f56"
+PERIOD: Final = 0.15
+"""Seconds between two drawings."""
 SHOWN: Final = 8
 """How many replicas at most."""
 
@@ -33,7 +36,7 @@ class Live:
     def __init__(self, out: TextIO) -> None:
         self._console = Console(file=out)
         self._live = RichLive(console=self._console, refresh_per_second=8, transient=True)
-        self._began = time.monotonic()
+        self._began = self._next = time.monotonic()
 
     def __enter__(self) -> Self:
         self._live.__enter__()
@@ -43,8 +46,11 @@ class Live:
         self._live.stop()
 
     def update(self, rehearsal: Rehearsal) -> None:
-        """Draw it anew."""
-        self._live.update(self._draw(rehearsal))
+        """Draw it anew, if it is time."""
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + PERIOD
+            self._live.update(self._draw(rehearsal))
 
     def _draw(self, rehearsal: Rehearsal) -> Panel:
         width = max(20, self._console.width - LABEL - EDGES)
@@ -55,7 +61,7 @@ class Live:
         replicas = rehearsal.deployment.replicas if rehearsal.deployment else []
         shown = [each for each in replicas if (each.moment("exited") or end) >= begin]
         rows += [self._lane(each, begin, width) for each in shown[-SHOWN:]]
-        rows.append(self._sparks(tally, begin, width))
+        rows.append(self._sparks(tally, [each.name for each in shown], begin, width))
         rows += [self._losses(tally, begin, width), Text(""), self._score(tally)]
         style = RED if tally.losses else GREEN
         return Panel(
@@ -64,33 +70,34 @@ class Live:
 
     def _lane(self, replica: Replica, begin: float, width: int) -> Text:
         row = Text(f"{replica.name:<{LABEL}}"[:LABEL], no_wrap=True)
-        now = time.monotonic()
-        for column in range(width):
-            at = begin + (column + 0.5) * BUCKET
-            row.append("━" if at <= now else " ", style=self._colour(replica, at))
+        moments = (begin + (column + 0.5) * BUCKET for column in range(width))
+        for colour, run in itertools.groupby(self._colour(replica, at) for at in moments):
+            count = len(list(run))
+            row.append(("━" if colour else " ") * count, style=colour or None)
         return row
 
     def _colour(self, replica: Replica, at: float) -> str:
-        exited, sigterm = replica.moment("exited"), replica.moment("sigterm")
-        if at < replica.started_at or (exited is not None and at > exited):
-            return "color(0)"
-        if sigterm is not None and at >= sigterm:
-            return GREY
-        if replica.deleted_at is not None and at >= replica.deleted_at:
-            return VIOLET
-        return GREEN if replica.ready_at is not None and at >= replica.ready_at else AMBER
+        end = replica.moment("exited") or time.monotonic()
+        if not replica.started_at <= at <= end:
+            return ""
+        since = (
+            (replica.moment("sigterm"), GREY),
+            (replica.deleted_at, VIOLET),
+            (replica.ready_at, GREEN),
+        )
+        return next((colour for moment, colour in since if moment and at >= moment), AMBER)
 
-    def _sparks(self, tally: Tally, begin: float, width: int) -> Text:
+    def _sparks(self, tally: Tally, names: list[str], begin: float, width: int) -> Text:
         first = int(begin / BUCKET)
-        counts = dict.fromkeys(range(first, first + width), 0)
-        for (bucket, _, _), count in tally.answers.items():
-            if bucket in counts:
-                counts[bucket] += count
-        most = max(*counts.values(), 1)
+        answers = tally.answers
+        counts = [
+            sum(answers[bucket, name, kept] for name in names for kept in (True, False))
+            for bucket in range(first, first + width)
+        ]
+        most = max(*counts, 1)
         row = Text(f"{'answers':<{LABEL}}", style="dim", no_wrap=True)
-        for count in counts.values():
-            row.append(SPARKS[-(-count * (len(SPARKS) - 1) // most)], style="#58c4dd")
-        return row
+        line = "".join(SPARKS[-(-count * (len(SPARKS) - 1) // most)] for count in counts)
+        return row.append(line, style="#58c4dd")
 
     def _losses(self, tally: Tally, begin: float, width: int) -> Text:
         hit = {int((loss.at - begin) / BUCKET) for loss in tally.losses[-2000:]}

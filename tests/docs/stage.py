@@ -224,7 +224,8 @@ class Stage:
                 self.env |= _split(" ".join(words[1:]))[0]
                 return
             case ["pip", "install", *names]:
-                assert set(names) <= _distributions(), f"{names}: not built here"
+                built = {name.partition("[")[0] for name in names} <= _distributions()
+                assert built, f"{names}: not built here"
                 return
             case ["make", *_]:
                 _check(
@@ -244,6 +245,10 @@ class Stage:
                 _check([sys.executable, "-m", *words, *own], self.folder, env, command)
                 self.tested = True
                 return
+            case ["lifecycle", "rehearse", *_]:
+                # The settings that make other pages quick would lose what it is to show.
+                self.env = {n: v for n, v in self.env.items() if not n.startswith("LIFECYCLE_")}
+                self.tested = True
             case ["python", file] if (self.folder / file).exists():
                 self._start(command, ends=self._ends)
                 return

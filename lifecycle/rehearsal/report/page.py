@@ -14,6 +14,8 @@ from lifecycle.version import VERSION
 
 OPEN: Final = 4
 """Timelines that are open at first; the others are a click away."""
+MOST: Final = 20
+"""Timelines that are drawn: of more, the first and those with losses."""
 
 LEGEND: Final = (
     ('<rect width="16" height="12" rx="3" class="starting"/>', "starting"),
@@ -76,9 +78,13 @@ def _timelines(result: Result) -> Iterator[str]:
         for shape, name in LEGEND
     )
     yield f'<div class="legend">{"".join(items)}</div>'
+    figures = [(rollout, Figure(result, rollout)) for rollout in result.rollouts]
+    if len(figures) > MOST:
+        lossy = [pair for pair in figures if pair[1].lost and pair is not figures[0]]
+        figures = [figures[0], *lossy[: MOST - 1]]
+        yield f'<p class="aside">{len(figures)} of {len(result.rollouts)} rollouts are drawn</p>'
     open_ = 0
-    for rollout in result.rollouts:
-        figure = Figure(result, rollout)
+    for rollout, figure in figures:
         first = rollout is result.rollouts[0]
         shown = open_ < OPEN and (first or figure.lost > 0 or len(result.rollouts) <= OPEN)
         open_ += shown
