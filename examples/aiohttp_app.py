@@ -1,13 +1,16 @@
 """
-An aiohttp app. aiohttp is no ASGI server, so a middleware of its own counts the requests
-and says `Connection: close` while draining: `python examples/aiohttp_app.py`.
+An aiohttp app, by the plugin: `python examples/aiohttp_app.py`, with
+`pip install lifecycle-aiohttp`.
+
+`setup` is the one line that makes the difference: it counts requests, says
+`Connection: close` while draining, and ends what is idle when settle is over.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
 
+import lifecycle_aiohttp
 from aiohttp import web
 
 import lifecycle
@@ -15,25 +18,15 @@ import lifecycle
 PORT = int(os.environ.get("PORT", "8080"))
 
 
-@web.middleware
-async def counted(
-    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-) -> web.StreamResponse:
-    life = lifecycle.current()
-    with life.track():
-        response = await handler(request)
-        if life.draining:
-            response.force_close()
-        return response
-
-
 async def orders(request: web.Request) -> web.Response:  # noqa: ARG001 - aiohttp's signature
     return web.Response(text="ok\n")
 
 
 async def main(life: lifecycle.Lifecycle) -> None:
-    app = web.Application(middlewares=[counted])
+    app = web.Application()
     app.router.add_get("/", orders)
+    lifecycle_aiohttp.setup(app, life)
+
     runner = web.AppRunner(app, handle_signals=False)
     await runner.setup()
     await web.TCPSite(runner, "0.0.0.0", PORT).start()

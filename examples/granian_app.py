@@ -1,0 +1,42 @@
+"""
+granian inside a main, so that SIGTERM alone drains it too: `python examples/granian_app.py`,
+with `pip install granian`.
+
+Its own command line is for `Managed`, see managed.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from granian.constants import Interfaces
+from granian.server.embed import Server
+
+import lifecycle
+from lifecycle.asgi import Middleware
+
+PORT = int(os.environ.get("PORT", "8080"))
+
+
+async def app(scope, receive, send):  # noqa: ARG001 - ASGI's signature
+    if scope["type"] != "http":
+        raise NotImplementedError("this app has no lifespan and no WebSockets")
+    headers = [(b"content-type", b"text/plain"), (b"content-length", b"3")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"ok\n"})
+
+
+async def main(life: lifecycle.Lifecycle) -> None:
+    wrapped = Middleware(app, life)
+    server = Server(wrapped, address="0.0.0.0", port=PORT, interface=Interfaces.ASGINL)
+    serving = asyncio.create_task(server.serve())
+    life.export("orders", port=PORT)
+    await life.ready()
+    await life.drained()
+    server.stop()
+    await serving
+
+
+if __name__ == "__main__":
+    lifecycle.run(main)

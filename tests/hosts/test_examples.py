@@ -1,0 +1,72 @@
+"""The examples with a foreign server, framework or client inside: run as their docstrings say."""
+
+from __future__ import annotations
+
+import http.client
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import grpc
+import pytest
+
+from tests.hosts.hosts import RUN
+from tests.process.kit import App
+
+EXAMPLES = str(Path(__file__).parents[2] / "examples")
+ADDRESS = ("--host", "0.0.0.0", "--port", "{port}")
+BIND = ("--bind", "0.0.0.0:{port}")
+
+
+def asgi(name: str) -> tuple[str, ...]:
+    return (*RUN, "--app-dir", EXAMPLES, "--asgi", f"{name}:app", *BIND, "--service", "orders")
+
+
+COMMANDS = {
+    "fastapi_app": asgi("fastapi_app"),
+    "starlette_app": asgi("starlette_app"),
+    "litestar_app": asgi("litestar_app"),
+    "granian_app": (f"{EXAMPLES}/granian_app.py",),
+    "aiohttp_app": (f"{EXAMPLES}/aiohttp_app.py",),
+    "managed, uvicorn": ("-m", "uvicorn", "managed:app", *ADDRESS),
+    "managed, hypercorn": ("-m", "hypercorn", "managed:app", *BIND),
+    "managed, granian": ("-m", "granian", "managed:app", "--interface", "asgi", *ADDRESS),
+}
+
+
+def ask(port: int) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        connection.request("GET", "/")
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_it_serves_and_leaves(start: Callable[..., App], name: str) -> None:
+    """It is ready with its service, answers, and is drained: by preStop where it must be."""
+    app = start(*COMMANDS[name], PYTHONPATH=EXAMPLES)
+    status = app.wait_state("ready", 20)
+
+    assert [(each["name"], each["port"]) for each in status["services"]] == [("orders", app.port)]
+    assert ask(app.port) == (200, "ok\n")
+    if name.startswith("managed"):
+        assert app.prestop().result(10)[0] == 200
+    app.signal(signal.SIGTERM)
+    assert app.wait() in (0, -signal.SIGTERM), app.stderr
+    assert "Traceback" not in app.stderr
+
+
+def test_grpc_app(start: Callable[..., App]) -> None:
+    """It answers calls and health checks, and leaves with 0."""
+    app = start(f"{EXAMPLES}/grpc_app.py")
+    app.wait_state("ready", 20)
+
+    with grpc.insecure_channel(f"127.0.0.1:{app.port}") as channel:
+        assert channel.unary_unary("/Orders/Place")(b"one", timeout=5) == b"placed one"
+        check = channel.unary_unary("/grpc.health.v1.Health/Check")
+        assert check(b"\n\x06orders", timeout=5) == b"\x08\x01"  # SERVING
+    app.signal(signal.SIGTERM)
+    assert app.wait() == 0, app.stderr
