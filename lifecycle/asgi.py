@@ -37,7 +37,9 @@ class Middleware:
     Counts requests and WebSockets in flight, and says `Connection: close` while draining.
 
     When the settle time is over, WebSockets are closed with 1001, and the streams of an
-    EventSource are ended: their clients connect again, elsewhere. Without a running lifecycle (a unit test of the app) it does nothing.
+    EventSource are ended: their clients connect again, elsewhere.
+
+    Without a running lifecycle (a unit test of the app) it does nothing.
 
     Args:
         app: The ASGI app.
