@@ -134,9 +134,9 @@ class Service:
                 self._slice.pop(pod.uid)
             else:
                 self._slice[pod.uid] = entry
-            joins = entry is not None and entry.ready and not (before and before.ready)
+            leaves = bool(before and before.ready) and not (entry and entry.ready)
             for client in self._clients:
-                client._tell(pod.uid, entry, joins=joins)
+                client._tell(pod.uid, entry, leaves=leaves)
 
 
 class _News(NamedTuple):
@@ -186,9 +186,9 @@ class Client:
             raise NoEndpoints("no endpoint that is ready, none that still serves")
         return self._random.choice(endpoints)
 
-    def _tell(self, uid: str, entry: SliceEntry | None, *, joins: bool) -> None:
-        spread = (self._high - self._low) * (JOIN_SHARE if joins else 1.0)
-        low = self._low * (JOIN_SHARE if joins else 1.0)
+    def _tell(self, uid: str, entry: SliceEntry | None, *, leaves: bool) -> None:
+        spread = (self._high - self._low) * (1.0 if leaves else JOIN_SHARE)
+        low = self._low * (1.0 if leaves else JOIN_SHARE)
         with self._lock:
             heard_at = self._clock() + low + self._random.random() * spread
             self._latest = max(self._latest, heard_at)
