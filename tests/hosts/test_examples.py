@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import http.client
 import signal
 from collections.abc import Callable
@@ -9,9 +11,11 @@ from pathlib import Path
 
 import grpc
 import pytest
+import websockets
 
 from tests.hosts.hosts import RUN
 from tests.process.kit import App
+from tests.process.load import Connection, Endpoint
 
 EXAMPLES = str(Path(__file__).parents[2] / "examples")
 ADDRESS = ("--host", "0.0.0.0", "--port", "{port}")
@@ -57,6 +61,34 @@ def test_it_serves_and_leaves(start: Callable[..., App], name: str) -> None:
     app.signal(signal.SIGTERM)
     assert app.wait() in (0, -signal.SIGTERM), app.stderr
     assert "Traceback" not in app.stderr
+
+
+def test_what_never_ends_in_fastapi_ends_at_settle(start: Callable[..., App]) -> None:
+    """Its events end whole and its WebSocket with 1001; nothing is cut off, nothing is raised."""
+
+    async def listen(port: int) -> bytes:
+        connection = await Connection.open(Endpoint("one", port))
+        with contextlib.closing(connection):
+            return (await connection.ask("/events", {"Accept": "text/event-stream"})).body
+
+    async def scenario() -> None:
+        app = start(*COMMANDS["fastapi_app"])
+        await asyncio.to_thread(app.wait_state, "ready", 20)
+        listening = asyncio.create_task(listen(app.port))
+        async with websockets.connect(f"ws://127.0.0.1:{app.port}/talk") as socket:
+            await socket.send("word")
+            assert await socket.recv() == "word"
+            while app.status()["in_flight"] < 2:  # type: ignore[index]
+                await asyncio.sleep(0.01)
+            app.signal(signal.SIGTERM)
+            with pytest.raises(websockets.ConnectionClosed):
+                await socket.recv()
+            assert socket.close_code == 1001
+        assert (await listening).startswith(b"id: 1\ndata: tick\n\n")
+        assert await asyncio.to_thread(app.wait) == 0, app.stderr
+        assert "Traceback" not in app.stderr
+
+    asyncio.run(scenario())
 
 
 def test_grpc_app(start: Callable[..., App]) -> None:
