@@ -50,7 +50,7 @@ class Way(NamedTuple):
     name: str
     command: tuple[str, ...]
     prestop: str = "none"
-    environ: dict[str, str] = {}
+    environ: tuple[tuple[str, str], ...] = ()
 
 
 def ways(python: str) -> list[Way]:
@@ -66,7 +66,7 @@ def ways(python: str) -> list[Way]:
         for sleep, hook in ((0, "none"), (5, "sleep:5"), (15, "sleep:15"))
     ]
     ours = (python, "-m", "lifecycle", "run", "--asgi", "app:app", "--bind", "127.0.0.1:{port}")
-    quick = {"LIFECYCLE_SETTLE": "3"}
+    quick = (("LIFECYCLE_SETTLE", "3"),)
     found.append(Way("pod-lifecycle, settle 3", (*ours, "--service", "app"), "exec", quick))
     found.append(
         Way("pod-lifecycle, settle 3, no preStop", (*ours, "--service", "app"), "none", quick)
@@ -91,7 +91,7 @@ def rehearse(way: Way, folder: str, rollouts: int) -> dict[str, Any]:
         ],
         capture_output=True,
         text=True,
-        env={**os.environ, **way.environ},
+        env={**os.environ, **dict(way.environ)},
         check=False,
         timeout=900,
     )
