@@ -68,6 +68,7 @@ async def _everything_done(redis: Redis, produced: int) -> None:
             await asyncio.sleep(0.05)
 
 
+@pytest.mark.timeout(60 + 10 * ROLLOUTS)
 def test_a_worker_is_rolled(start: Callable[..., App], redis_url: str) -> None:
     """Two workers, rolled one after the other: each message done and acknowledged once."""
 
