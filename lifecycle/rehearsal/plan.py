@@ -47,13 +47,13 @@ class Traffic:
     clients: int = 40
     kept: float = 0.5
     think: float = 1.0
-    busy: float = 0.2
+    busy: float = 0.3
     paths: tuple[str, ...] = ("/",)
     slow: str | None = None
     slow_share: float = 0.01
     protocols: tuple[Protocol, ...] = (Protocol.HTTP1,)
     timeout: float = 10.0
-    rtt: float = 0.001
+    rtt: float = 0.002
     propagation: float = 2.0
     processes: int = 0
     seed: int = 1
