@@ -210,9 +210,7 @@ def test_startup_and_readiness_hang_side_by_side(start: Start) -> None:
     assert app.get("/startup?verbose")[0] == 503
 
 
-@pytest.mark.parametrize(
-    "kind", ["raises", "endless generator", "async", "thread", "stubborn"]
-)
+@pytest.mark.parametrize("kind", ["raises", "endless generator", "async", "thread", "stubborn"])
 def test_nothing_piles_up(start: Start, kind: str) -> None:
     """Over 1,000 probes a bad plugin leaves no thread, task or queued handle behind."""
     head, body, _ = (RAISES | RUBBISH | HANGS)[kind]

@@ -178,7 +178,10 @@ def test_a_kept_connection(shared: App) -> None:
         (b"\r\n\r\n\r\n", 400),
         (b"\x00" * 512, 400),
         (random.Random(2048).randbytes(2048) + b"\r\n\r\n", 400),
-        (bytes.fromhex("16030100a5010000a10303") + random.Random(150).randbytes(150) + b"\r\n", 400),
+        (
+            bytes.fromhex("16030100a5010000a10303") + random.Random(150).randbytes(150) + b"\r\n",
+            400,
+        ),
         (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", 400),
         (b"GET /live\r\n\r\n", 400),
         (b"GET /live HTTP/9.9\r\nHost: a\r\nConnection: close\r\n\r\n", 200),
