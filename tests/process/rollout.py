@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -34,7 +35,7 @@ WATCHERS: Final = (
 )
 """Who keeps asking the app's own port, and whether over one connection."""
 
-_taken: set[int] = set()
+_taken: deque[int] = deque(maxlen=200)  # later ones are free again, or refuse to be bound
 _first = 20000 + os.getpid() % 24 * 500  # so that two runs at a time rarely meet
 
 
@@ -44,7 +45,7 @@ def pick_port() -> int:
         port = random.randrange(_first, _first + 500)
         if port in _taken:
             continue
-        _taken.add(port)
+        _taken.append(port)
         with socket.socket() as sock:
             try:
                 sock.bind(("127.0.0.1", port))
