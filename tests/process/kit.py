@@ -40,6 +40,8 @@ RECORDED = {
 }
 """Short times that are valid, and `recorder.py` as a plugin."""
 GRACE = 4.0
+LATEST = GRACE + 1.0
+"""Seconds until an app must be seen to be gone: the grace period, and a busy machine's delay."""
 
 POLL = 0.01
 """Seconds between two looks at a condition that only polling can see."""

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.process.kit import GRACE, RECORDED, assert_left, background, wait_for
+from tests.process.kit import LATEST, RECORDED, assert_left, background, wait_for
 
 SIGTERM = signal.SIGTERM
 
@@ -99,7 +99,7 @@ lifecycle.run(main)
         # FAILED and STOPPED are not seen: there is no process to ask.
         assert set(answers) <= {(200, "true"), (503, "false")}
         assert answers[0] == (200, "true")
-        assert end - last < 1.0
+        assert end - last < 2.0
 
     def test_before_the_import(self, start, tmp_path):
         """`lifecycle run` answers while the app is still being imported."""
@@ -203,8 +203,8 @@ class TestBlockedLoop:
         wait_for(lambda: app.get("/ready")[0] == 503, 0.5, "/ready to be false")
         assert_left(app, 124, "failed")
 
-        assert time.monotonic() - at < GRACE
-        assert app.record("deregister")[0]["at"] - at < 0.5
+        assert time.monotonic() - at < LATEST
+        assert app.record("deregister")[0]["at"] - at < 1.0
 
     def test_drain_of_a_loop_that_comes_back(self, start):
         """A loop that is back in time ends in good order."""
@@ -239,8 +239,8 @@ lifecycle.run(main)
         assert_left(app, 0)
 
         print(f"slowest probe: {slowest * 1000:.1f} ms")
-        assert slowest < 1.0
-        assert app.record("deregister")[0]["at"] - at < 0.5
+        assert slowest < 2.0
+        assert app.record("deregister")[0]["at"] - at < 1.0
 
 
 class TestHeldUp:
@@ -270,7 +270,7 @@ lifecycle.run(main)
 
         app.signal(SIGTERM)
 
-        assert app.wait(GRACE) == 0
+        assert app.wait() == 0
         assert "Traceback" not in app.stderr
 
     def test_registry_hangs(self, start):
@@ -292,8 +292,8 @@ lifecycle.run(main)
 
         at = app.signal(SIGTERM)
 
-        assert app.wait(GRACE) == 0
-        assert time.monotonic() - at < GRACE
+        assert app.wait() == 0
+        assert time.monotonic() - at < LATEST
         assert "orders@recording" in app.events("drain report")[0]["unregistered"][0]
 
     def test_hooks(self, start):
@@ -318,7 +318,7 @@ lifecycle.run(main, plugins=[Plugin()])
         quick.wait_state("ready")
         at = quick.signal(SIGTERM)
         assert_left(quick, 0)
-        assert 0.9 <= time.monotonic() - at < 0.9 + 1.0
+        assert 0.9 <= time.monotonic() - at < 0.9 + 2.0
         assert "handed over" in quick.stdout
 
     def test_hook_hangs(self, start):
@@ -346,7 +346,7 @@ lifecycle.run(main, plugins=[Plugin()])
         at = app.signal(SIGTERM)
         assert_left(app, 0)
 
-        assert 1.4 < time.monotonic() - at < GRACE
+        assert 1.4 < time.monotonic() - at < LATEST
 
     def test_log_handler_blocks(self, start):
         """A log handler that never returns holds up the interpreter's exit, not the drain."""
@@ -375,5 +375,5 @@ lifecycle.run(main)
         at = app.signal(SIGTERM)
         assert_left(app, 124)
 
-        assert time.monotonic() - at < GRACE
-        assert app.record("transition")[-1]["at"] - at < 0.3 + 0.2 + 1.0
+        assert time.monotonic() - at < LATEST
+        assert app.record("transition")[-1]["at"] - at < 0.3 + 0.2 + 2.0

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.process.kit import GRACE, RECORDED, App, assert_left, background
+from tests.process.kit import GRACE, LATEST, RECORDED, App, assert_left, background
 from tests.process.mains import unmodified, with_main
 
 SIGTERM = signal.SIGTERM
@@ -114,7 +114,7 @@ class TestStubborn:
         app, seconds = stubborn[name]
         _, code, final = STUBBORN[name]
 
-        assert seconds.result(GRACE + 10) < GRACE
+        assert seconds.result(GRACE + 10) < LATEST
         assert_left(app, code, final)
 
     def test_report(self, stubborn, name):

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from tests.process.kit import GRACE, RECORDED, assert_left, free_port, wait_for
+from tests.process.kit import LATEST, RECORDED, assert_left, free_port, wait_for
 from tests.process.test_hosts_of_main import ask
 
 SIGTERM, SIGINT = signal.SIGTERM, signal.SIGINT
@@ -182,7 +182,7 @@ class TestManaged:
         at = app.signal(SIGTERM)
         app.wait()
 
-        assert time.monotonic() - at < GRACE
+        assert time.monotonic() - at < LATEST
         assert [each["after"] for each in app.record("transition")][-2:] == ["draining", "stopped"]
         assert app.record("deregister")
 

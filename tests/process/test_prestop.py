@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.process.kit import GRACE, RECORDED, assert_left
+from tests.process.kit import LATEST, RECORDED, assert_left
 from tests.process.providers import BUSY, PROVIDER
 
 SIGTERM = signal.SIGTERM
@@ -26,9 +26,9 @@ class TestPreStop:
         assert_left(app, 0)
 
         assert (status, body) == (200, "drained\n")
-        assert 0.3 <= seconds < 0.3 + 0.2 + 1.0
+        assert 0.3 <= seconds < 0.3 + 0.2 + 2.0
         assert serving == ((200, "true"), (503, "false"))
-        assert time.monotonic() - at < 1.0
+        assert time.monotonic() - at < 2.0
         assert app.record("transition")[-2]["cause"] == "preStop"
 
     def test_not_answered_yet(self, start):
@@ -41,7 +41,7 @@ class TestPreStop:
         at = app.signal(SIGTERM)
         assert_left(app, 124, "failed")
 
-        assert 0.9 < time.monotonic() - at < 1.0 + 1.0
+        assert 0.9 < time.monotonic() - at < 2.0 + 2.0
         assert answer.result(5)[0] == 200
 
     def test_not_answered_yet_but_work_ends(self, start):
@@ -105,7 +105,7 @@ lifecycle.run(main)
             assert sock.recv(10) == b"here"
         assert_left(app, 0)
 
-        assert 1.0 < time.monotonic() - began < GRACE
+        assert 1.0 < time.monotonic() - began < LATEST
 
     def test_caller_gone(self, start):
         """A preStop whose caller hangs up drains all the same; SIGTERM is then no hurry."""

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from tests.process.kit import GRACE, RECORDED, assert_left, wait_for
+from tests.process.kit import LATEST, RECORDED, assert_left, wait_for
 from tests.process.providers import BUSY, PROVIDER
 
 SIGTERM, SIGINT = signal.SIGTERM, signal.SIGINT
@@ -31,8 +31,8 @@ class TestStates:
         took = time.monotonic() - at
 
         assert afters(app) == FULL
-        assert app.record("deregister")[0]["at"] - at < 0.3
-        assert 0.3 <= took < 0.3 + 0.2 + 1.0
+        assert app.record("deregister")[0]["at"] - at < 1.0
+        assert 0.3 <= took < 0.3 + 0.2 + 2.0
 
     def test_importing(self, start, tmp_path):
         """SIGTERM while `lifecycle run` imports the app breaks the import off: exit code 143."""
@@ -48,7 +48,7 @@ class TestStates:
 
         assert probes == [(200, "true"), (503, "false"), (503, "false")]
         assert afters(app) == ["draining", "stopped"]
-        assert time.monotonic() - at < 1.5
+        assert time.monotonic() - at < 2.5
         assert "Traceback" not in app.stderr
 
     def test_importing_code_that_catches_everything(self, start, tmp_path):
@@ -61,9 +61,9 @@ class TestStates:
         wait_for(lambda: "importing" in app.stdout, 10, "the import")
 
         at = app.signal(SIGTERM)
-        app.wait(GRACE)
+        app.wait()
 
-        assert time.monotonic() - at < GRACE
+        assert time.monotonic() - at < LATEST
 
     def test_right_at_the_start(self, start):
         """At whatever moment of the start SIGTERM comes, it ends the process without a word."""
@@ -113,7 +113,7 @@ lifecycle.run(main)
         assert_left(app, 0)
 
         assert afters(app) == ["draining", "stopped"]
-        assert time.monotonic() - at < 1.0  # nobody can have found it: no settle
+        assert time.monotonic() - at < 2.0  # nobody can have found it: no settle
 
     def test_exporting(self, start):
         """SIGTERM while a registration is under way: `ready()` gives up, it is deregistered."""
@@ -125,7 +125,7 @@ lifecycle.run(main)
         assert_left(app, 0)
 
         assert afters(app) == ["exporting", "draining", "stopped"]
-        assert app.record("deregister")[0]["at"] - at < 0.3
+        assert app.record("deregister")[0]["at"] - at < 1.0
         assert not app.record("registered")
 
     @pytest.mark.parametrize("state", ["exporting", "registered", "ready", "draining"])
@@ -176,8 +176,9 @@ class TestTwice:
         app.signal(SIGTERM)
         assert_left(app, 1, "failed")
 
-        assert time.monotonic() - at < 0.6 + 1.0
-        assert app.events("drain report")[0]["steps"]["close"] < 0.6 + 0.3
+        assert time.monotonic() - at < 0.6 + 2.0
+        steps = app.events("drain report")[0]["steps"]
+        assert steps["close"] - steps["deregister"] < 0.5
         assert app.record("deregister")
 
     def test_forces_although_a_registry_hangs(self, start):
@@ -189,7 +190,7 @@ class TestTwice:
 
         again = app.signal(SIGTERM)
 
-        assert app.wait(GRACE) == 1
+        assert app.wait() == 1
         assert 0.9 < time.monotonic() - again < 1.0 + 1.5
 
     def test_at_once_are_one(self, start):
@@ -238,7 +239,7 @@ lifecycle.run(main)
         at = app.signal(SIGTERM)
         assert app.wait() == 1
 
-        assert time.monotonic() - at < 1.0
+        assert time.monotonic() - at < 2.0
 
     def test_a_third(self, start):
         """More of them change nothing: no traceback, exit code 1."""
@@ -317,6 +318,6 @@ lifecycle.run(main)
     assert_left(app, 0)
 
     _, _, seconds, draining = app.stdout.split()
-    assert float(seconds) < 0.5
+    assert float(seconds) < 1.0
     assert draining == "True"
     assert app.record("transition")[-2]["cause"] == "maintenance"
