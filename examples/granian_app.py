@@ -27,16 +27,16 @@ async def app(scope, receive, send):  # noqa: ARG001 - ASGI's signature
     await send({"type": "http.response.body", "body": b"ok\n"})
 
 
-async def main(life: lifecycle.Lifecycle) -> None:
-    wrapped = Middleware(app, life)
-    server = Server(wrapped, address="0.0.0.0", port=PORT, interface=Interfaces.ASGINL)
+async def main() -> None:
+    server = Server(Middleware(app), address="0.0.0.0", port=PORT, interface=Interfaces.ASGINL)
     serving = asyncio.create_task(server.serve())
-    life.export("orders", port=PORT)
-    await life.ready()
-    await life.drained()
-    server.stop()
-    await serving
+    try:
+        await asyncio.shield(serving)
+    finally:  # cancelled when the drain is over
+        server.stop()
+        await serving
 
 
 if __name__ == "__main__":
-    lifecycle.run(main)
+    # It does not say when it listens, so its port is looked at.
+    lifecycle.run(main, config=lifecycle.Config(services=(f"orders:{PORT}",)))

@@ -22,7 +22,9 @@ async def place(request: bytes, context: grpc.aio.ServicerContext) -> bytes:  # 
 
 
 async def main(life: lifecycle.Lifecycle) -> None:
-    server = grpc.aio.server(interceptors=[lifecycle_grpc.Interceptor(life)])
+    server = grpc.aio.server(
+        interceptors=[lifecycle_grpc.Interceptor(life)], options=lifecycle_grpc.options(life)
+    )
     # With generated code: orders_pb2_grpc.add_OrdersServicer_to_server(Orders(), server)
     handlers = {"Place": grpc.unary_unary_rpc_method_handler(place)}
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("Orders", handlers)])

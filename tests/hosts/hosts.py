@@ -9,6 +9,8 @@ from tests.hosts.long_load import EventSource, Http2, Talker, load_of
 from tests.hosts.rolling import Host, some_idle_for_long
 
 PRESTOP_ONLY: Final = (True,)
+GRPC_SETTLE: Final = 4.4
+"""In one half clients hear of the removal, in the other their connections are told to go."""
 RUN: Final = ("-m", "lifecycle", "run")
 
 
@@ -52,11 +54,11 @@ HOSTS: Final = (
     _asgi("Litestar, unchanged", "litestar_shop:app"),
     _main("uvicorn in a main", "mains:uvicorn_inside"),
     _main("hypercorn in a main", "mains:hypercorn_inside"),
-    Host("granian in a main", (*RUN, "mains:granian_inside")),
+    _main("granian in a main", "mains:granian_inside"),
     Host("asyncio streams", (*RUN, "mains:streams")),
     Host("aiohttp", (*RUN, "aiohttp_main:with_handle"), load=some_idle_for_long),
     _main("aiohttp in a main", "aiohttp_main:run_app", load=some_idle_for_long),
-    Host("grpc.aio", (*RUN, "grpc_main:main"), load=grpc_load),
+    Host("grpc.aio", (*RUN, "grpc_main:main"), load=grpc_load, settle=GRPC_SETTLE),
     _managed("uvicorn, Managed", "shop", "wrapped", *UVICORN),
     _managed("hypercorn, Managed", "shop", "wrapped", *HYPERCORN),
     _managed("granian, Managed", "shop", "wrapped", *GRANIAN),

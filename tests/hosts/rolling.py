@@ -52,6 +52,7 @@ class Host:
         prestop: Whether preStop runs before SIGTERM, for one rollout after another.
         load: Makes the clients.
         env: More settings.
+        settle: Seconds of the drain in which consumers hear of it.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Host:
     prestop: Sequence[bool] = (True, False)
     load: Callable[[], Load] = none_idle_for_long
     env: dict[str, str] = field(default_factory=dict)
+    settle: float = SETTLE
 
     def start(self, folder: Path, port: int) -> App:
         """Start a replica."""
@@ -66,7 +68,7 @@ class Host:
             "PORT": str(port),
             "PYTHONPATH": str(SERVED),
             "LIFECYCLE_QOS_PORT": str(a_port()),
-            "LIFECYCLE_SETTLE": str(SETTLE),
+            "LIFECYCLE_SETTLE": str(self.settle),
             "LIFECYCLE_QUIET": str(QUIET),
             **self.env,
         }

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.hosts.hosts import HOSTS
-from tests.hosts.rolling import QUIET, ROLLOUTS, SETTLE, Host, roll
+from tests.hosts.rolling import QUIET, ROLLOUTS, Host, roll
 from tests.process.rollout import Result
 
 AT_ONCE = 6
-PROMISED = SETTLE + QUIET + 0.2
+BEFORE_EXIT = QUIET + 0.2
 MARGIN = 1.0
 """Seconds more than promised: the machine of a test has other things to do."""
 CROWDED = 3.0
@@ -54,6 +54,6 @@ def test_a_host_loses_nothing(host: Host, rolled: dict[str, Future[Result]]) -> 
         assert leaving.code in (0, -signal.SIGTERM), seen
         assert leaving.prestop in (None, 0), seen
         assert "Traceback" not in leaving.said, seen
-        promised = PROMISED + result.tally.longest + MARGIN
+        promised = host.settle + BEFORE_EXIT + result.tally.longest + MARGIN
         assert leaving.drained < promised, seen
         assert leaving.out < promised + CROWDED, seen

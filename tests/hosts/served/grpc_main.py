@@ -24,7 +24,9 @@ async def count(request: bytes, context: grpc.aio.ServicerContext) -> None:
 
 
 async def main(life: lifecycle.Lifecycle) -> None:
-    server = grpc.aio.server(interceptors=[lifecycle_grpc.Interceptor(life)])
+    server = grpc.aio.server(
+        interceptors=[lifecycle_grpc.Interceptor(life)], options=lifecycle_grpc.options(life)
+    )
     handlers = {
         "Echo": grpc.unary_unary_rpc_method_handler(echo),
         "Count": grpc.unary_stream_rpc_method_handler(count),

@@ -33,18 +33,18 @@ async def hypercorn_inside() -> None:
     await serve(Middleware(app), config)
 
 
-async def granian_inside(life: lifecycle.Lifecycle) -> None:
+async def granian_inside() -> None:
     from granian.constants import Interfaces
     from granian.server.embed import Server
     from shop import app
 
-    server = Server(Middleware(app, life), port=PORT, interface=Interfaces.ASGI)
+    server = Server(Middleware(app), port=PORT, interface=Interfaces.ASGI)
     serving = asyncio.create_task(server.serve())
-    life.export("shop", port=PORT)
-    await life.ready()
-    await life.drained()
-    server.stop()
-    await serving
+    try:
+        await asyncio.shield(serving)
+    finally:
+        server.stop()
+        await serving
 
 
 async def streams(life: lifecycle.Lifecycle) -> None:
