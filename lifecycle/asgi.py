@@ -48,31 +48,30 @@ class Middleware:
 
     def __init__(self, app: App, life: Lifecycle | None = None) -> None:
         self.app = app
-        self._life = life
+        self._given = self._life = life
         self._traffic: Traffic | None = None
         Traffic.announced = True
-        with contextlib.suppress(NotRunning):
-            self._find()
+        self._find()
 
-    def _find(self) -> Traffic:
-        life = self._life = self._life or current()
-        self._traffic = life._traffic
-        self._add = self._traffic._work.append
-        self._remove = self._traffic._work.pop
+    def _find(self) -> Traffic | None:
+        """Find the lifecycle that runs now, unless one was given; None if none does."""
+        try:
+            self._life = self._given or current()
+        except NotRunning:
+            return None
+        self._traffic = self._life._traffic
         return self._traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         kind = scope["type"]
         traffic = self._traffic
-        if traffic is None and kind != "lifespan":
-            try:
-                traffic = self._find()
-            except NotRunning:
-                traffic = None
+        if traffic is None or traffic.ended:
+            traffic = self._find()
         if traffic is None or kind not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        self._add(None)
+        work = traffic._work
+        work.append(None)
         if traffic.draining:
             traffic.arrived(_agent(scope), scope["path"])
         try:
@@ -86,7 +85,7 @@ class Middleware:
             else:
                 await self.app(scope, receive, send)
         finally:
-            self._remove()
+            work.pop()
             if traffic.draining:
                 traffic.left()
 

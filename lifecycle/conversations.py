@@ -36,6 +36,10 @@ def is_event_source(scope: Scope) -> bool:
     return ACCEPTS_EVENTS in scope["headers"] and scope["method"] == "GET"
 
 
+class _Gone(OSError):
+    """What ASGI raises for a message to a client that is gone."""
+
+
 class WebSocket:
     """One WebSocket: closed with 1001 when the settle time is over."""
 
@@ -47,8 +51,9 @@ class WebSocket:
         self._receiving: anyio.CancelScope | None = None
 
     async def run(self, app: App, scope: Scope) -> None:
-        """Have the app talk."""
-        await app(scope, self.receive, self.send)
+        """Have the app talk; what it still says to a closed WebSocket is nobody's error."""
+        with contextlib.suppress(_Gone):
+            await app(scope, self.receive, self.send)
 
     async def end_when(self, moment: Awaitable[None]) -> None:
         """Close it once the moment has come."""
@@ -63,7 +68,7 @@ class WebSocket:
 
     async def send(self, message: Message) -> None:
         if self._closed:
-            return  # what the app still says to a closed WebSocket is nobody's error
+            raise _Gone("the WebSocket is closed: the app is leaving")
         if message["type"] == "websocket.close":
             self._closed = True
         await self._send(message)

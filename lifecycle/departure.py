@@ -94,16 +94,16 @@ class Departure:
                 self._signalled.set()
             return
         conductor = self._conductor
-        conductor.log.prepare()
         now = conductor.clock()
         if conductor.machine.state is not State.READY and conductor.services.all_out:
             settle = quiet = False  # nobody can have found us yet
         timetable = Timetable.plan(conductor.config, now, settle=settle)
         self.drain = Drain(cause, timetable, conductor.clock)
         conductor.traffic.watch(conductor.post, now if quiet else float("-inf"))
-        self.on_plan(timetable)
-        conductor.fire(Event.DRAIN, cause)
         self._began.set()
+        conductor.fire(Event.DRAIN, cause)
+        self.on_plan(timetable)
+        conductor.log.prepare()
 
     def signal(self, name: str, *, terminal: bool) -> None:
         """Take a signal: the first one drains, a second one forces."""

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from lifecycle.backoff import until_done
 from lifecycle.config import Config, service_spec
-from lifecycle.departure import CUT_OFF, FORCED, Departure, Ending
+from lifecycle.departure import CUT_OFF, FORCED, INTERRUPTED, Departure, Ending
 from lifecycle.exceptions import Draining, LifecycleError, RegistrationRefused
 from lifecycle.log import Renderer
 from lifecycle.mains import Main, awaited, code_of, know_of, show, takes_lifecycle
@@ -61,6 +61,8 @@ def run(main: Main, *, config: Config | None = None, plugins: Iterable[object] =
     except LifecycleError as error:
         print(f"lifecycle: {error}", file=sys.stderr)
         raise SystemExit(USAGE) from None
+    except Interrupted:
+        raise SystemExit(INTERRUPTED) from None
     code = host.run(main, takes_life=takes_life)
     if code:
         raise SystemExit(code)
@@ -96,24 +98,28 @@ class Host:
 
         Raises:
             LifecycleError: It cannot start: a port in use, a plugin written wrongly.
+            Interrupted: A signal came while plugins were being imported.
         """
         if self._signals is not None:
             self._signals.take()
         try:
-            self.life._open()
+            self.interruptible(lambda: self.life._open(self._wire))
         except BaseException:
             self._release()
             raise
+
+    def _wire(self) -> None:
         departure = self._departure
-        self._watchdog = Watchdog(departure, self._config, self._log)
+        watchdog = self._watchdog = Watchdog(departure, self._config, self._log)
+        watchdog.start()
 
         def wire() -> None:
             departure.main_is_ours = True
-            departure.on_plan = self._watchdog.plan if self._watchdog else departure.on_plan
+            departure.on_plan = watchdog.plan
             departure.stop_main = lambda: self.life._guest.post(self._stop)
             departure.cancel_main = lambda: self.life._guest.post(self._cancel)
             if self._signals is not None:
-                self._signals.watch(self.life._control.loop)
+                self._signals.watch(self.life._control.loop, watchdog.signalled)
 
         self.life._control.call(wire)
 
@@ -170,6 +176,8 @@ class Host:
         """Close the QOS port, give the signals back, and return the exit code."""
         self.life._close()
         self._release()
+        if self._watchdog is not None:
+            self._watchdog.retire()
         return self._departure.exit_code
 
     def _release(self) -> None:

@@ -105,10 +105,10 @@ class Log:
     def _start_writer(self) -> None:
         with self._starting:
             if self._writer is None:
-                self._writer = threading.Thread(
-                    target=self._write, name="lifecycle-log", daemon=True
-                )
-                self._writer.start()
+                writer = threading.Thread(target=self._write, name="lifecycle-log", daemon=True)
+                with contextlib.suppress(RuntimeError):  # no thread to be had: try again later
+                    writer.start()
+                    self._writer = writer
 
     def _wanted(self, level: int) -> bool:
         if self._renderer is not None or _structlog_configured():

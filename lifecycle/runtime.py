@@ -223,6 +223,7 @@ class Lifecycle:
         """
         draining = asyncio.ensure_future(self._running().reached[State.DRAINING].wait())
         iterator = aiter(source)
+        item: asyncio.Future[T] | None = None
         try:
             while not self.draining:
                 item = asyncio.ensure_future(_next(iterator))
@@ -240,6 +241,8 @@ class Lifecycle:
                     yield value
         finally:
             draining.cancel()
+            if item is not None:
+                item.cancel()
 
     # Plugins
 
@@ -279,8 +282,13 @@ class Lifecycle:
 
     # Start and end
 
-    def _open(self) -> None:
-        """Open the QOS port, start the control thread, load the plugins. Blocks."""
+    def _open(self, on_up: Callable[[], None] = lambda: None) -> None:
+        """
+        Open the QOS port, start the control thread, load the plugins. Blocks.
+
+        Args:
+            on_up: Called once the QOS port answers, before a plugin is imported.
+        """
         if self._conductor is not None:
             raise NotRunning("a Lifecycle runs once; make another one")
         if self.config.qos_enabled:
@@ -294,12 +302,14 @@ class Lifecycle:
             raise
         _current.append(self)
         try:
+            on_up()
             self._plugins.discover()
             for plugin in self._given:
                 self._plugins.add(plugin)
             self._install()
-        except BaseException:
-            self._end(Ending(1), "a plugin is in the way")
+        except BaseException as error:
+            ending = Ending(1) if isinstance(error, Exception) else Ending(interrupted=True)
+            self._end(ending, "a plugin is in the way")
             self._close()
             raise
         for name, problem in self._plugins.failed.items():
@@ -345,6 +355,7 @@ class Lifecycle:
         self._guest.detach()
         self._finish.set(None)
         self._control.join(timeout=2)
+        self._traffic.ended = True
         self._log.close(FLUSH_TIME)
         if self in _current:
             _current.remove(self)

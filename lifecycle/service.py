@@ -55,7 +55,7 @@ class Service:
         def settled() -> bool:
             if conductor.machine.state.leaving:
                 refusal.append(Draining("the app is leaving"))
-            elif (refused := conductor.services.refusal()) is not None:
+            elif (refused := self._entry.refusal()) is not None:
                 refusal.append(refused)
             return bool(refusal) or self.confirmed
 

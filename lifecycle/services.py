@@ -191,6 +191,11 @@ class Entry:
         """True if every required registry has acknowledged it, as far as is known."""
         return all(cell.confirmed for cell in self.cells.values() if cell.required)
 
+    def refusal(self) -> RegistrationRefused | None:
+        """Return why a required registry will never take it, if that is so."""
+        cells = (cell for cell in self.cells.values() if cell.required)
+        return next((cell.refused for cell in cells if cell.refused is not None), None)
+
     @property
     def out(self) -> bool:
         """True if it is known to be in no registry."""
@@ -307,8 +312,8 @@ class Services:
 
     def refusal(self) -> RegistrationRefused | None:
         """Return why a required registry will never take a service, if that is so."""
-        cells = (cell for entry in self.entries.values() for cell in entry.cells.values())
-        return next((c.refused for c in cells if c.required and c.refused is not None), None)
+        refusals = (entry.refusal() for entry in self.entries.values())
+        return next((refusal for refusal in refusals if refusal is not None), None)
 
     @property
     def all_confirmed(self) -> bool:

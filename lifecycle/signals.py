@@ -53,6 +53,7 @@ class Signals:
         self._app_fd = -1
         self._echoes: set[int] = set()
         self._held = False
+        self._on_arrival: Callable[[], None] = lambda: None
         self._last: Callable[[], None] | None = None
         self._set = signal.signal
         self._interrupt: type[BaseException] | None = None
@@ -99,16 +100,32 @@ class Signals:
         for each in OURS:
             self._set(each, signal.SIG_IGN)
 
-    def watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Read the wakeup descriptor on this loop (the control thread's)."""
+    def watch(
+        self, loop: asyncio.AbstractEventLoop, on_arrival: Callable[[], None] = lambda: None
+    ) -> None:
+        """
+        Read the wakeup descriptor on this loop (the control thread's).
+
+        Args:
+            loop: The control loop.
+            on_arrival: Called on the main thread too: the last resort if that loop is stuck.
+        """
+        self._on_arrival = on_arrival
         loop.add_reader(self._read, self._wakened)
 
     def interrupts(self, error: type[BaseException] | None) -> None:
         """Have a signal raise in the main thread (while it imports the app), or not."""
         self._interrupt = error
 
-    def _handle(self, _: int, __: FrameType | None) -> None:
-        # What matters was written to the wakeup descriptor already.
+    def _handle(self, number: int, _: FrameType | None) -> None:
+        # Written to the wakeup descriptor already, unless somebody has put another there:
+        # asyncio takes it away with the last handler that is removed.
+        fd = signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
+        if fd != self._write.fileno():
+            self._app_fd = fd if fd != -1 else self._app_fd
+            with contextlib.suppress(BlockingIOError):
+                self._write.send(bytes((number,)))
+        self._on_arrival()
         if self._interrupt is not None:
             raise self._interrupt
 

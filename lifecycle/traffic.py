@@ -27,6 +27,11 @@ PROBERS: Final = (
 """User agents (by prefix) of who only looks whether we are there: they do not disturb the quiet."""
 
 
+AGENTS_KEPT: Final = 100
+AGENT_SHOWN: Final = 100
+"""How many user agents, and how much of each, a report keeps: strangers choose them."""
+
+
 class Traffic:
     """
     Counts pieces of work. `track` may be used from any thread; the rest is the control loop's.
@@ -52,6 +57,8 @@ class Traffic:
         self.disturbers: Counter[str] = Counter()
         self.tracked = False
         self.draining = False
+        self.ended = False
+        """True once the lifecycle whose traffic this is has ended."""
         self._tracker = _Tracker(self)
 
     @property
@@ -95,7 +102,10 @@ class Traffic:
         if path in self._paths or (agent and agent.startswith(self._agents)):
             return
         self._arrived_at = self._clock()
-        self.disturbers[agent or "(no user agent)"] += 1
+        known = agent[:AGENT_SHOWN] or "(no user agent)"
+        if len(self.disturbers) >= AGENTS_KEPT and known not in self.disturbers:
+            known = "(others)"
+        self.disturbers[known] += 1
 
     def left(self) -> None:
         """Note the end of a piece of work while draining; any thread."""
@@ -132,7 +142,8 @@ class Traffic:
 
     def last_disturbers(self) -> list[str]:
         """Return who has arrived most often while draining: `user agent (count)`."""
-        return [f"{agent} ({count})" for agent, count in self.disturbers.most_common(5)]
+        counts = Counter(self.disturbers.copy())  # other threads go on counting
+        return [f"{agent} ({count})" for agent, count in counts.most_common(5)]
 
     def nudge(self) -> None:
         """Have `gone` look again; on the control loop."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from lifecycle.config import Config
 from lifecycle.departure import CUT_OFF, Departure
-from lifecycle.drain import Timetable
+from lifecycle.drain import CLOSE_TIME, Timetable
 from lifecycle.log import Log
 
 
@@ -30,43 +30,63 @@ class Watchdog:
         self._departure = departure
         self._config = config
         self._log = log
-        self._thread: threading.Thread | None = None
         self._timetable: Timetable | None = None
-        self._planned = threading.Event()
+        self._latest = float("inf")
+        self._changed = threading.Event()
+        self._ending = False
+        self._retired = False
+
+    def start(self) -> None:
+        """Begin to watch; at the start, since at the end there may be no thread to be had."""
+        threading.Thread(target=self._watch, name="lifecycle-watchdog", daemon=True).start()
 
     def plan(self, timetable: Timetable) -> None:
         """Take a new timetable; from any thread."""
         self._timetable = timetable
-        self._planned.set()
-        if self._thread is None:
-            self._thread = threading.Thread(
-                target=self._watch, name="lifecycle-watchdog", daemon=True
-            )
-            self._thread.start()
+        self._changed.set()
+
+    def signalled(self) -> None:
+        """Count from now, though the control thread may be stuck; in a signal handler."""
+        if self._latest == float("inf"):
+            self._latest = time.monotonic() + self._config.grace_period - CLOSE_TIME
+            self._changed.set()
+
+    def retire(self) -> None:
+        """
+        Take note that run() returns: what comes after it has all the time it wants.
+
+        Watched is then the end of the interpreter, unless there is nothing that can hang it.
+        """
+        mine = (threading.main_thread(), threading.current_thread())
+        alive = [t for t in threading.enumerate() if not t.daemon and t not in mine]
+        if not alive and not self._departure.terminating:
+            self._retired = True
+            self._changed.set()
+            return
+        # The last one registered is the first one called: before executors' threads are joined.
+        with suppress(AttributeError, RuntimeError):
+            threading._register_atexit(self._interpreter_ends)  # type: ignore[attr-defined]
+
+    def _interpreter_ends(self) -> None:
+        self._ending = True
+        self._changed.set()
 
     def _watch(self) -> None:
-        if not self._departure.terminating:
-            self._wait_until_wanted()
-        self._wait()
-        self._kill()
+        while (left := self._time_left()) > 0 and not self._retired:
+            self._changed.wait(None if left == float("inf") else left)
+            self._changed.clear()
+        if not self._retired:
+            self._kill()
 
-    def _wait_until_wanted(self) -> None:
-        """Main ended by itself: what comes after run() has all the time it wants."""
-        main = threading.main_thread()
-        while main.is_alive() and not self._departure.terminating:
-            self._planned.wait(1)
-            self._planned.clear()
-        if self._timetable is not None and not self._departure.terminating:
-            late = time.monotonic() + self._config.stop_timeout
-            self._timetable.exit_by = max(self._timetable.exit_by, late)
-
-    def _wait(self) -> None:
-        while self._timetable is not None:
-            left = self._timetable.exit_by - time.monotonic()
-            if left <= 0:
-                return
-            self._planned.wait(left)
-            self._planned.clear()
+    def _time_left(self) -> float:
+        """Return the seconds until the process must be gone: infinite while nobody wants it."""
+        now = time.monotonic()
+        if self._timetable is not None and self._departure.terminating:
+            return self._timetable.exit_by - now
+        if self._ending and self._latest == float("inf"):
+            # What came after run() had all the time it wanted; what hangs now has a little.
+            self._latest = now + self._config.stop_timeout
+        return self._latest - now
 
     def _kill(self) -> None:
         try:

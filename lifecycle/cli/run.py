@@ -14,6 +14,7 @@ from functools import partial
 from typing import Any
 
 from lifecycle.config import Config, service_spec
+from lifecycle.departure import INTERRUPTED
 from lifecycle.exceptions import LifecycleError
 from lifecycle.hosting import Host, Interrupted
 from lifecycle.log import renderer_for
@@ -41,8 +42,8 @@ def run(options: argparse.Namespace) -> int:
         sys.path.insert(0, os.path.abspath(options.app_dir))
         host = Host(config, renderer=renderer_for(sys.stderr, options.log_level))
         host.open()
-    except LifecycleError as error:
-        return _say(str(error), USAGE)
+    except (LifecycleError, Interrupted) as error:
+        return INTERRUPTED if isinstance(error, Interrupted) else _say(str(error), USAGE)
     try:
         sockets = [bind(where) for where in options.bind or [DEFAULT_BIND]] if options.asgi else []
         target = host.interruptible(lambda: _load(options.target))
