@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import select
 from collections.abc import Container, Iterable
+from contextlib import suppress
 
 LOOKS = 100
 PAUSE = 0.01
@@ -33,6 +34,9 @@ async def close_idle(
         idle = [each for each in waiting if each not in busy and not each.is_closing()]
         waiting = [each for each in idle if _has_unread(each)]
         for each in set(idle).difference(waiting):
+            if each.can_write_eof():
+                with suppress(OSError):
+                    each.write_eof()  # now; the close itself comes a turn of the loop later
             each.close()
         for each in paused:
             if not each.is_closing():
