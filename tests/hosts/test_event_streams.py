@@ -73,10 +73,10 @@ def test_another_stream_is_work_in_flight(start: Callable[..., App]) -> None:
     async def scenario() -> None:
         app = start(*ASGI, LIFECYCLE_SETTLE="0.2", LIFECYCLE_QUIET="0.1")
         await asyncio.to_thread(app.wait_state, "ready")
-        streams = [asyncio.create_task(_listen(app, "/stream")) for _ in range(2)]
+        streams = [asyncio.create_task(_listen(app, "/download")) for _ in range(2)]
         await _drain(app, prestop=False)
         for response, _ in await asyncio.gather(*streams):
-            assert response.body == b"x" * 1000
+            assert response.body == b"x" * 2500
         assert await asyncio.to_thread(app.wait) == 0
 
     asyncio.run(scenario())

@@ -6,7 +6,7 @@ import asyncio
 import json
 
 SLOW = 2.0
-PIECES = 10
+PIECES = {"/stream": 10, "/download": 25}
 
 
 async def app(scope, receive, send):
@@ -42,7 +42,7 @@ async def _http(scope, receive, send):
     path = scope["path"]
     if path == "/slow":
         await asyncio.sleep(SLOW)
-    if path in ("/stream", "/events"):
+    if path in ("/stream", "/download", "/events"):
         await _stream(path, send)
         return
     body = body or b"hello"
@@ -55,7 +55,7 @@ async def _stream(path, send):
     kind = b"text/event-stream" if path == "/events" else b"text/plain"
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
     number = 0
-    while path == "/events" or number < PIECES:
+    while path == "/events" or number < PIECES[path]:
         piece = f"data: {json.dumps(number)}\n\n".encode() if path == "/events" else b"x" * 100
         await send({"type": "http.response.body", "body": piece, "more_body": True})
         await asyncio.sleep(0.1)
