@@ -356,7 +356,7 @@ class Lifecycle:
         self._finish.set(None)
         self._control.join(timeout=2)
         self._traffic.ended = True
-        self._log.close(FLUSH_TIME)
+        self._log.flush(FLUSH_TIME)
         if self in _current:
             _current.remove(self)
 
@@ -383,6 +383,7 @@ class Lifecycle:
         self._finish.set(None)
         await self._ended.wait()
         self._close()
+        self._log.close(0)
 
 
 async def _next(iterator: AsyncIterator[T]) -> T:

@@ -62,6 +62,7 @@ class Watchdog:
         if not alive and not self._departure.terminating:
             self._retired = True
             self._changed.set()
+            self._log.close(0)
             return
         # The last one registered is the first one called: before executors' threads are joined.
         with suppress(AttributeError, RuntimeError):
