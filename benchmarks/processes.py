@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lifecycle.testing import free_port
+
 BARE = """
 import asyncio, sys
 from hypercorn.asyncio import serve
@@ -67,13 +69,6 @@ def compiled() -> None:
     """Compile the package as an installed one is: what is measured is not the compiler."""
     package = str(Path(__file__).parent.parent / "lifecycle")
     compileall.compile_dir(package, quiet=1)
-
-
-def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 @contextmanager

@@ -22,7 +22,6 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-import threading
 import tomllib
 import urllib.error
 import urllib.request
@@ -58,18 +57,6 @@ OWN_SIGNALS = ("uvicorn",)
 """Servers that die of the SIGTERM they were sent, once they have stopped."""
 
 
-_ports: set[int] = set()
-_ports_lock = threading.Lock()
-
-
-def _own_port() -> int:
-    """Return a free port that no other stage was given, though it may not listen yet."""
-    with _ports_lock:
-        port = wait_for(lambda: {free_port()} - _ports, 5, "a free port").pop()
-        _ports.add(port)
-        return port
-
-
 class Stage:
     """A folder, two ports, and at most one app."""
 
@@ -77,7 +64,7 @@ class Stage:
         self.section = section
         self._temporary = tempfile.TemporaryDirectory(prefix="docs-")
         self.folder = Path(self._temporary.name)
-        self.port, self.qos = _own_port(), _own_port()
+        self.port, self.qos = free_port(), free_port()
         clean = {name: v for name, v in os.environ.items() if not name.startswith("LIFECYCLE_")}
         self.env = clean | {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from lifecycle.qos.holder import holder
+from lifecycle.testing import free_port
 from tests.hosts.hosts import GRANIAN, HYPERCORN, UVICORN
 from tests.process.kit import App, wait_for
 
@@ -97,19 +98,19 @@ def _run(source: str, folder: Path, port: int) -> str:
     ids=["parent", "itself"],
 )
 def test_whoever_has_it_is_told_apart(
-    free_port: int, tmp_path: Path, source: str, expected: str
+    port: int, tmp_path: Path, source: str, expected: str
 ) -> None:
     """The parent, or a second lifecycle in one process, is another mistake than a second worker."""
-    assert expected in _run(source, tmp_path, free_port)
+    assert expected in _run(source, tmp_path, port)
 
 
-def test_a_stranger_is_named(free_port: int, tmp_path: Path) -> None:
+def test_a_stranger_is_named(port: int, tmp_path: Path) -> None:
     """Any other process is named with its id and its command."""
     listens = (
         "import socket; s = socket.create_server(('', int(__import__('sys').argv[1]))); "
         "print('up', flush=True); input()"
     )
-    argv = ["setsid", sys.executable, "-c", listens, str(free_port)]
+    argv = ["setsid", sys.executable, "-c", listens, str(port)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as stranger:
         try:
             assert stranger.stdout is not None
@@ -120,23 +121,23 @@ def test_a_stranger_is_named(free_port: int, tmp_path: Path) -> None:
                 "'import lifecycle; lifecycle.run(lambda: None)']).returncode)"
             )
 
-            said = _run(launched, tmp_path, free_port)
+            said = _run(launched, tmp_path, port)
         finally:
             stranger.communicate(b"\n", timeout=10)
 
     assert re.search(rf"process {stranger.pid} \(\S*python.*\) has it: stop it", said), said
 
 
-def test_nobody_is_found_where_nobody_listens(free_port: int) -> None:
+def test_nobody_is_found_where_nobody_listens(port: int) -> None:
     """A port that is only bound, or free, has no holder to be named."""
-    assert holder(free_port) is None
+    assert holder(port) is None
 
 
-def test_looking_is_cheap(free_port: int) -> None:
+def test_looking_is_cheap(port: int) -> None:
     """It is looked for once, on the error's path, and never for long."""
-    with socket.create_server(("127.0.0.1", free_port)):
+    with socket.create_server(("127.0.0.1", port)):
         began = time.monotonic()
-        found = holder(free_port)
+        found = holder(port)
 
     assert found is not None
     assert found.pid == os.getpid()
@@ -144,6 +145,5 @@ def test_looking_is_cheap(free_port: int) -> None:
 
 
 @pytest.fixture
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
+def port() -> int:
+    return free_port()

@@ -26,6 +26,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
+from lifecycle.testing import free_port as free_port
+
 T = TypeVar("T")
 
 HERE = Path(__file__).parent
@@ -56,12 +58,6 @@ if int(tty):
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(argv[0], argv)
 """
-
-
-def free_port() -> int:
-    """Return a TCP port that nobody has at this moment."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return int(sock.getsockname()[1])
 
 
 def wait_for(condition: Callable[[], T], timeout: float, what: str | Callable[[], str]) -> T:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from lifecycle.testing import Container, Kubelet, PodSpec, free_port
+from lifecycle.testing import Container, Kubelet, PodSpec, free_port, ports
 from lifecycle.testing.environment import environment, expand
 
 
@@ -42,10 +44,21 @@ def test_environment(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_ports_are_given_once():
-    """No port is given twice."""
-    ports = {free_port() for _ in range(200)}
+    """No port is given twice, nor to two processes, however the global `random` is seeded."""
+    take = "from lifecycle.testing import free_port; print(*[free_port() for _ in range(200)])"
+    words = [sys.executable, "-c", f"{take}; import sys; sys.stdout.flush(); sys.stdin.read()"]
+    with subprocess.Popen(words, stdin=-1, stdout=-1, text=True) as other:
+        assert other.stdout is not None
+        theirs = {int(port) for port in other.stdout.readline().split()}
+        random.seed(1)
+        ours = {free_port() for _ in range(200)}
+        random.seed(1)
+        ours |= {free_port() for _ in range(200)}
 
-    assert len(ports) == 200
+        assert (len(theirs), len(ours)) == (200, 400)
+        assert not theirs & ours
+        assert not any(ports._claim(port) for port in theirs)
+        other.communicate(timeout=10)
 
 
 async def test_a_command_is_expanded(node: Kubelet, tmp_path: Path):
