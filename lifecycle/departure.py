@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from lifecycle.crossing import Moment
 from lifecycle.dispatch import Call
 from lifecycle.drain import CLOSE_TIME, Drain, Timetable
+from lifecycle.report import Report
 from lifecycle.states import Event, State
 
 if TYPE_CHECKING:
@@ -29,6 +30,8 @@ ONE_PRESS: Final = 0.25
 """Seconds within which two signals are one (a terminal, a supervisor, both at once)."""
 SIGNAL_FOLLOWS: Final = 1.0
 """Seconds that SIGTERM has, after preStop was answered late, before we stop without it."""
+CLEAR_UP_TIME: Final = 0.2
+"""Seconds that tasks left behind by main have at least, when main itself has used up its time."""
 
 FORCED: Final = 1
 CUT_OFF: Final = 124
@@ -48,17 +51,6 @@ class Ending(NamedTuple):
     interrupted: bool = False
 
 
-class Report:
-    """What there is to say about a drain when it is over."""
-
-    def __init__(self) -> None:
-        self.steps: dict[str, float] = {}
-        self.forced = False
-        self.cut_off: list[str] = []
-        self.disturbed_by: list[str] = []
-        self.stuck_at: list[str] = []
-
-
 class Departure:
     """Leads one app out. Lives on the control loop; `exit_code` may be read from any thread."""
 
@@ -71,6 +63,8 @@ class Departure:
         self.on_plan: Callable[[Timetable], None] = lambda _: None
         self.stop_main: Callable[[], object] = lambda: None
         self.cancel_main: Callable[[], object] = lambda: None
+        self.clear_up: Callable[[Moment[None]], Callable[[], list[str]]] | None = None
+        """Ends what main has left behind; what it returns names what is still there."""
         self.main_is_ours = False
         """Whether main may be cancelled, and the process ended, by the timetable."""
         self._conductor = conductor
@@ -118,12 +112,18 @@ class Departure:
             hasty = terminal and name == "SIGINT"
             self.begin(name, settle=not hasty, quiet=not hasty)
         elif second:
-            self.report.forced = True
-            self._forced.set()
-            self.drain.timetable.force(now)
+            self.force()
         elif self._prestops and not self.wait_over.happened:
             self.drain.timetable.hurry(now)
         self._replan()
+
+    def force(self) -> None:
+        """Wait for nothing more; the deregistration gets a second."""
+        if self.drain is not None and self._step != "close":
+            self.report.forced = True
+            self._forced.set()
+            self.drain.timetable.force(self._conductor.clock())
+            self._replan()
 
     def pressed_again(self) -> bool:
         """Tell whether a signal that comes now is another one; from any thread."""
@@ -266,6 +266,7 @@ class Departure:
             services.until(lambda: services.all_out),
             lambda: min(timetable.began + conductor.config.register_timeout, timetable.wait_until),
         )
+        await self._clear_up(timetable)
         self._mark("stop")
         self._step = "close"
         code = self.exit_code
@@ -273,7 +274,18 @@ class Departure:
         conductor.fire(end, f"exit code {code}")
         await conductor.close(self._close_time(timetable))
         self._mark("close")
-        self._say()
+        self.report.say(conductor, drain.cause, self.exit_code)
+
+    async def _clear_up(self, timetable: Timetable) -> None:
+        if self.clear_up is None or not self._main_over.is_set():
+            return
+        gone: Moment[None] = Moment()
+        still_there = self.clear_up(gone)
+        until = self._conductor.clock() + CLEAR_UP_TIME
+        if not await self._by(gone.wait(), lambda: max(timetable.cancel_until, until)):
+            names = still_there() or ["the app's loop"]
+            self.report.cut_off.append(f"{', '.join(names)}: ignored the cancellation")
+            self.report.stuck_at = self.report.stuck_at or self._conductor.guest.stack()
 
     def _close_time(self, timetable: Timetable) -> float:
         if not self.main_is_ours:
@@ -337,32 +349,6 @@ class Departure:
         if self.drain is not None:
             elapsed = self._conductor.clock() - self.drain.timetable.began
             self.report.steps.setdefault(step, round(elapsed, 3))
-
-    def _say(self) -> None:
-        drain, report, conductor = self.drain, self.report, self._conductor
-        details: dict[str, Any] = {
-            "forced": report.forced,
-            "cut_off": report.cut_off,
-            "disturbed_by": report.disturbed_by,
-            "stuck_at": report.stuck_at[-3:],
-            "unregistered": [
-                f"{entry.instance.service}@{name}: {cell.error}"
-                for entry in conductor.services.entries.values()
-                for name, cell in entry.cells.items()
-                if cell.actual != "no"
-            ],
-        }
-        if conductor.services.entries and not conductor.traffic.in_use:
-            details["uncounted"] = "nothing counts work in flight: see Middleware and track()"
-        bad = report.cut_off or report.forced or details["unregistered"]
-        say = conductor.log.warning if bad else conductor.log.info
-        say(
-            "drain report",
-            cause=drain.cause if drain else "",
-            code=self.exit_code,
-            steps=report.steps,
-            **{name: value for name, value in details.items() if value},
-        )
 
     def snapshot(self, now: float) -> dict[str, Any] | None:
         """Return what `/status` shows of the drain."""

@@ -215,9 +215,7 @@ class Call:
         except Exception as error:  # noqa: BLE001 - an argument too many, a decorator's own
             run.finish(None, error)
             return
-        run.task = asyncio.get_running_loop().create_task(
-            _guard(awaitable, run), name=f"lifecycle-{self.plugin}"
-        )
+        run.task = self._guest.run_hook(_guard(awaitable, run), f"lifecycle-{self.plugin}")
 
     def _abandon(self, run: _Run) -> None:
         # Asked once: a task that ignores it stays outstanding, and is not started again.

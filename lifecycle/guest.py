@@ -8,8 +8,8 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
 from lifecycle.crossing import run_soon
 
@@ -33,6 +33,8 @@ class Guest:
         self._beat_at = 0.0
         self._last_gap = 0.0
         self._on_beat: Callable[[], None] | None = None
+        self.hooks: set[asyncio.Task[Any]] = set()
+        """What runs on the app's loop for plugins; touched there only."""
 
     def attach(self, on_beat: Callable[[], None] | None = None) -> None:
         """Begin to beat on the running loop; `on_beat` is called there each time."""
@@ -66,6 +68,13 @@ class Guest:
         """Run a function on the app's loop, in the app's context; False if there is none."""
         loop = self._loop
         return loop is not None and run_soon(loop, function, self._context)
+
+    def run_hook(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Start what a plugin asks for; on the app's loop."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self.hooks.add(task)
+        task.add_done_callback(self.hooks.discard)
+        return task
 
     def silent_for(self) -> float:
         """Return the age of the last heartbeat in seconds; 0 without a loop."""

@@ -21,7 +21,8 @@ from typing import Any, Final
 
 from lifecycle.backoff import until_done
 from lifecycle.config import Config, service_spec
-from lifecycle.departure import CUT_OFF, FORCED, INTERRUPTED, Departure, Ending
+from lifecycle.crossing import Moment
+from lifecycle.departure import FORCED, INTERRUPTED, Departure, Ending
 from lifecycle.exceptions import Draining, LifecycleError, RegistrationRefused
 from lifecycle.log import Renderer
 from lifecycle.mains import Main, awaited, code_of, know_of, show, takes_lifecycle
@@ -31,7 +32,7 @@ from lifecycle.sockets import is_listening
 from lifecycle.watchdog import Watchdog, flush_streams
 
 TEARDOWN: Final = 0.3
-"""Seconds for tasks that main has left behind."""
+"""Seconds for what plugins do in their last moment."""
 USAGE: Final = 2
 
 
@@ -51,10 +52,16 @@ def run(main: Main, *, config: Config | None = None, plugins: Iterable[object] =
 
     Raises:
         TypeError: `main` is no async function of one or no argument.
+        RuntimeError: A loop is running in this thread.
         SystemExit: The exit code is not 0. 1: main failed, or a second signal forced it;
             124: work was cut off; 143: a job was interrupted; 2: it could not start.
     """
     takes_life = takes_lifecycle(main)
+    if asyncio._get_running_loop() is not None:
+        raise RuntimeError(
+            "run() has a loop of its own, and one is running here already: "
+            "use `async with lifecycle.Lifecycle() as life:`"
+        )
     try:
         host = Host(config if config is not None else Config(), plugins)
         host.open()
@@ -88,6 +95,7 @@ class Host:
         self._watchdog: Watchdog | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
+        self._own: set[asyncio.Task[Any] | None] = set()
         self._takes_life = True
         self._cancelled = False
         self._failed = 0
@@ -118,6 +126,7 @@ class Host:
             departure.on_plan = watchdog.plan
             departure.stop_main = lambda: self.life._guest.post(self._stop)
             departure.cancel_main = lambda: self.life._guest.post(self._cancel)
+            departure.clear_up = self._clear_up
             if self._signals is not None:
                 self._signals.watch(self.life._control.loop, watchdog.signalled)
 
@@ -194,7 +203,7 @@ class Host:
     def _leave_at_once(self, code: int) -> None:
         self._log.flush(0.1)
         flush_streams()
-        os._exit(code or CUT_OFF)
+        os._exit(code)
 
     def _on_signal(self, name: str) -> None:
         self._departure.signal(name, terminal=at_terminal())
@@ -221,15 +230,15 @@ class Host:
         life = self.life
         life._guest.attach(on_beat=self._hold_signals)
         self._hold_signals()
+        self._own.add(asyncio.current_task())
         if life.draining:
             life._end(Ending(interrupted=True), "a signal before main")
             await life._left.wait()
             return
         self._task = asyncio.create_task(self._main(main), name="main")
-        helper = asyncio.create_task(self._ready()) if not self._takes_life else None
+        if not self._takes_life:
+            self._own.add(asyncio.create_task(self._ready()))
         await life._left.wait()
-        if helper is not None:
-            helper.cancel()
 
     def _hold_signals(self) -> None:
         if self._signals is not None:
@@ -238,6 +247,7 @@ class Host:
     async def _main(self, main: Main) -> None:
         cause = "main returned"
         code: int = 0
+        raised: BaseException | None = None
         try:
             value = await awaited(main(self.life) if self._takes_life else main())
         except asyncio.CancelledError:
@@ -249,13 +259,14 @@ class Host:
             cause = "main gave up: the app is draining"
             code = 0 if self.life.draining else 1
         except BaseException as error:  # noqa: BLE001 - shown as the app's own, then exit code 1
-            cause, code = f"main raised {type(error).__name__}", 1
-            show(error)
+            cause, code, raised = f"main raised {type(error).__name__}", 1, error
         else:
             if isinstance(value, int) and not isinstance(value, bool):
                 code = value
         job = not self._takes_life and not self.life.services and self._cancelled
         self.life._end(Ending(code or self._failed, interrupted=job), cause)
+        if raised is not None:  # only now: a full pipe would hold us here
+            show(raised)
 
     def _stop(self) -> None:
         """The drain is over: main is to end."""
@@ -273,6 +284,27 @@ class Host:
         self._cancelled = True
         if self._task is not None:
             self._task.cancel()
+
+    def _clear_up(self, gone: Moment[None]) -> Callable[[], list[str]]:
+        """Cancel what main has left behind, as asyncio.run would; called on the control thread."""
+        left: set[asyncio.Task[Any]] = set()
+
+        def end(task: asyncio.Task[Any]) -> None:
+            left.discard(task)
+            if not left:
+                gone.set(None)
+
+        def begin() -> None:
+            left.update(asyncio.all_tasks() - self._own - self.life._guest.hooks)
+            for task in left:
+                task.add_done_callback(end)
+                task.cancel()
+            if not left:
+                gone.set(None)
+
+        if not self.life._guest.post(begin):
+            gone.set(None)
+        return lambda: [task.get_name() for task in list(left)]
 
     async def _ready(self) -> None:
         """Make an unmodified main ready: its services are found by looking at their ports."""
@@ -314,7 +346,7 @@ async def until_listening(port: int) -> None:
 
 
 def _tear_down(loop: asyncio.AbstractEventLoop) -> bool:
-    """Cancel what main has left behind; True if something ignores it."""
+    """Cancel what plugins have left behind; True if something ignores it."""
     left = asyncio.all_tasks(loop)
     for task in left:
         task.cancel()

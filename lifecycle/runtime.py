@@ -34,6 +34,8 @@ from lifecycle.traffic import Traffic
 T = TypeVar("T")
 Check = TypeVar("Check", bound=Callable[..., Any])
 
+FORCED_TIME: Final = 2.0
+"""Seconds that leaving takes at most once who waits for it has been cancelled."""
 FLUSH_TIME: Final = 1.0
 """Seconds that the log's handlers have for the last events; only one that is stuck needs them."""
 
@@ -379,11 +381,23 @@ class Lifecycle:
         failed = exc is not None and not isinstance(exc, asyncio.CancelledError)
         cause = f"{type(exc).__name__} raised" if failed else "the app's block ended"
         self._end(Ending(1 if failed else 0), cause)
+        leaving = asyncio.ensure_future(self._leave())
+        try:
+            await asyncio.shield(leaving)
+        except asyncio.CancelledError:
+            departure = self._running().departure
+            self._control.post(departure.force)
+            await asyncio.wait({leaving}, timeout=FORCED_TIME)
+            raise
+        finally:
+            leaving.cancel()
+            self._close()
+            self._log.close(0)
+
+    async def _leave(self) -> None:
         await self._left.wait()
         self._finish.set(None)
         await self._ended.wait()
-        self._close()
-        self._log.close(0)
 
 
 async def _next(iterator: AsyncIterator[T]) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 import threading
@@ -33,6 +34,8 @@ class Watchdog:
         self._timetable: Timetable | None = None
         self._latest = float("inf")
         self._changed = threading.Event()
+        self._flushing = False
+        self._flushed = threading.Event()
         self._ending = False
         self._retired = False
 
@@ -67,15 +70,26 @@ class Watchdog:
         # The last one registered is the first one called: before executors' threads are joined.
         with suppress(AttributeError, RuntimeError):
             threading._register_atexit(self._interpreter_ends)  # type: ignore[attr-defined]
+        atexit.register(self._last_words)
 
     def _interpreter_ends(self) -> None:
         self._ending = True
         self._changed.set()
 
+    def _last_words(self) -> None:
+        """Leave though nobody reads what was written: the interpreter would wait for ever."""
+        self._flushing = True
+        self._changed.set()
+        if not self._flushed.wait(CLOSE_TIME):
+            os._exit(self._departure.exit_code)
+
     def _watch(self) -> None:
         while (left := self._time_left()) > 0 and not self._retired:
             self._changed.wait(None if left == float("inf") else left)
             self._changed.clear()
+            if self._flushing:
+                _flush()
+                self._flushed.set()
         if not self._retired:
             self._kill()
 
@@ -114,16 +128,16 @@ def _where(frame: Any) -> str:
     return f"{last.filename}:{last.lineno} {last.name}"
 
 
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+
+
 def flush_streams() -> None:
     """Flush stdout and stderr, without waiting for who does not read them."""
-
-    def flush() -> None:
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(Exception):
-                stream.flush()
-
     # In a thread, because a full pipe would hold it for ever.
-    thread = threading.Thread(target=flush, name="lifecycle-flush", daemon=True)
+    thread = threading.Thread(target=_flush, name="lifecycle-flush", daemon=True)
     try:
         thread.start()
     except RuntimeError:

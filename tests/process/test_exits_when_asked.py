@@ -63,7 +63,7 @@ STUBBORN = {
             "main.task = asyncio.create_task(other())",
         ),
         124,
-        "stopped",
+        "failed",
     ),
     "work in flight never ends": (
         after_drained(

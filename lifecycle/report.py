@@ -1,0 +1,55 @@
+"""The report of a drain: each step's time, what was cut off, and where it hung."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lifecycle.conductor import Conductor
+
+
+class Report:
+    """
+    What there is to say about a drain when it is over.
+
+    Attributes:
+        steps: When each step was done, in seconds after T0.
+        forced: True if a second signal made an end of it.
+        cut_off: What was not waited for any longer.
+        disturbed_by: Who kept it from being quiet.
+        stuck_at: Where the app's loop was stuck, innermost last.
+    """
+
+    def __init__(self) -> None:
+        self.steps: dict[str, float] = {}
+        self.forced = False
+        self.cut_off: list[str] = []
+        self.disturbed_by: list[str] = []
+        self.stuck_at: list[str] = []
+
+    def say(self, conductor: Conductor, cause: str, code: int) -> None:
+        """Log it: what went as it should is left out."""
+        unregistered = [
+            f"{entry.instance.service}@{name}: {cell.error}"
+            for entry in conductor.services.entries.values()
+            for name, cell in entry.cells.items()
+            if cell.actual != "no"
+        ]
+        details: dict[str, Any] = {
+            "forced": self.forced,
+            "cut_off": self.cut_off,
+            "disturbed_by": self.disturbed_by,
+            "stuck_at": self.stuck_at[-3:],
+            "unregistered": unregistered,
+        }
+        if conductor.services.entries and not conductor.traffic.in_use:
+            details["uncounted"] = "nothing counts work in flight: see Middleware and track()"
+        bad = self.cut_off or self.forced or unregistered
+        say = conductor.log.warning if bad else conductor.log.info
+        say(
+            "drain report",
+            cause=cause,
+            code=code,
+            steps=self.steps,
+            **{name: value for name, value in details.items() if value},
+        )
