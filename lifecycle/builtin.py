@@ -260,6 +260,8 @@ class Commands:
         level = request.arguments.get("level", "").upper()
         if level not in levels:
             return Reply(f"level must be one of {', '.join(levels)}", 400)
+        if {"logger", "name"} <= request.arguments.keys():
+            return Reply("two loggers are named; give one, as /NAME or as ?logger=NAME", 400)
         name = request.arguments.get("logger") or request.arguments.get("name") or ""
         logging.getLogger(name or None).setLevel(levels[level])
         return Reply(f"OK: {name or 'root'} at {level}")
@@ -273,6 +275,8 @@ class Commands:
 
 def _glob(request: Request) -> str:
     given = dict(request.arguments)
+    if {"name", "service"} <= given.keys():
+        raise LifecycleError("two services are named; give one, as /NAME or as ?service=GLOB")
     glob = given.pop("name", given.pop("service", "*"))
     if given:
         # Without this, a misspelt ?service= would be all services.

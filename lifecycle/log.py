@@ -111,8 +111,10 @@ class Log:
                     self._writer = writer
 
     def _wanted(self, level: int) -> bool:
-        if self._renderer is not None or _structlog_configured():
+        if _structlog_configured():
             return True
+        if self._renderer is not None:  # which knows its own threshold, unless this one is set
+            return level >= logging.getLogger(NAME).level
         return logging.getLogger(NAME).isEnabledFor(level)
 
     def _write(self) -> None:
@@ -171,18 +173,26 @@ def _quoted(value: Any) -> str:
     return text if plain and text else json.dumps(text, ensure_ascii=False)
 
 
+def one_line(text: str) -> str:
+    r"""Write text so that it stays on one line, and can be encoded: `\n`, `\x1b`, `\ud800`."""
+    if str.isprintable(text):
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 def renderer_for(stream: Any, threshold: str = "info") -> Renderer:
     """
     Make the renderer of `lifecycle run`: for people on a terminal, JSON otherwise.
 
     Args:
         stream: Where it writes.
-        threshold: The lowest level that is written.
+        threshold: The lowest level that is written, while the standard logger `lifecycle`
+            has none of its own: one is set by `/log-level`, or by the app.
     """
     lowest = logging.getLevelNamesMapping()[threshold.upper()]
 
     def render(entry: Entry) -> None:
-        if entry.level < lowest:
+        if entry.level < (logging.getLogger(NAME).level or lowest):
             return
         import structlog
 

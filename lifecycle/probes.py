@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 from lifecycle.contracts import Kind, ProbeResult
 from lifecycle.dispatch import Call, Outcome, Status
 from lifecycle.guest import Guest
-from lifecycle.log import Log
+from lifecycle.log import Log, one_line
 
 FRESH: Final = 0.5
 """Seconds for which a plugin's answer is used again."""
@@ -28,7 +28,7 @@ _BEFORE_FIRST: Final = {Kind.STARTUP: False, Kind.READINESS: False, Kind.LIVENES
 
 
 class Answer(NamedTuple):
-    """One line of a verdict; `at` is when, on the control loop's clock."""
+    """One line of a verdict, and fit for one; `at` is when, on the control loop's clock."""
 
     plugin: str
     name: str
@@ -75,7 +75,10 @@ class Probe:
     async def ask(self, life: Any) -> tuple[Answer, ...]:
         """Ask it now, or share the asking that is under way."""
         outcome = await self._call(life=life)
-        self._last = self._read(outcome, asyncio.get_running_loop().time())
+        answers = self._read(outcome, asyncio.get_running_loop().time())
+        self._last = tuple(
+            a._replace(name=one_line(a.name), reason=one_line(a.reason)) for a in answers
+        )
         return self._last
 
     def _not_yet(self, now: float) -> Answer:

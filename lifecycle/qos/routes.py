@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qsl
 
 from lifecycle.conductor import Conductor
 from lifecycle.contracts import Command, Kind, Level, Reply, Request
 from lifecycle.dispatch import Call, Outcome, Status
 from lifecycle.exceptions import Draining, LifecycleError, ServiceNotFound
+from lifecycle.log import one_line
 from lifecycle.probes import Answer, Verdict
 from lifecycle.qos.access import Access, Caller
 from lifecycle.server import Receive, Scope, Send
@@ -25,6 +26,7 @@ PROBES: Final = {
     "startupz": Kind.STARTUP,
 }
 READS: Final = ("GET", "HEAD")
+_REFUSALS: Final = {ServiceNotFound: 404, Draining: 409, LifecycleError: 400}
 
 
 class Response(NamedTuple):
@@ -75,7 +77,7 @@ class Routes:
         await _write(send, response)
 
     async def _route(self, scope: Scope, receive: Receive, caller: Caller) -> Response:
-        name, _, rest = unquote(scope["path"]).strip("/").partition("/")
+        name, _, rest = scope["path"].strip("/").partition("/")
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         level = self._access.level(caller)
         if name in PROBES:
@@ -84,23 +86,26 @@ class Routes:
             return await self._probe(PROBES[name], rest, query, caller, level)
         found = self._conductor.commands.get(name)
         if found is None:
-            return Response(404, f"no /{name[:80]} here; /help lists what there is\n")
+            return Response(404, f"no /{one_line(name[:80])} here; /help lists what there is\n")
         command, call = found
-        if level < command.level:
-            return Response(403, f"/{name} is {command.level.name}: not for this caller\n")
-        if refusal := self._wrong_method(command, scope["method"], caller):
+        if refusal := self._refusal(command, scope["method"], caller, level):
             return refusal
-        arguments = dict(query)
         if rest:
-            arguments["name"] = rest
-        request = Request(arguments, str(caller), level, lambda: _hung_up(receive))
+            query.append(("name", rest))
+        request = Request(dict(query), str(caller), level, lambda: _hung_up(receive))
         if command.changes:
-            self._conductor.log.info(
-                "command", command=name, caller=str(caller), **_plain(arguments)
-            )
+            fields = _plain(request.arguments)
+            self._conductor.log.info("command", command=name, caller=str(caller), **fields)
+        if len(request.arguments) < len(query):
+            return Response(400, f"/{name}: an argument is given twice; give each once\n")
         return self._read(await self._call(call, request), name)
 
-    def _wrong_method(self, command: Command, method: str, caller: Caller) -> Response | None:
+    def _refusal(
+        self, command: Command, method: str, caller: Caller, level: Level
+    ) -> Response | None:
+        if level < command.level:
+            denied = f"/{command.name} is {command.level.name}: not for this caller\n"
+            return Response(403, denied)
         if not command.changes:
             right = method in READS
             return None if right else Response(405, f"GET /{command.name}\n", allow="GET, HEAD")
@@ -118,14 +123,11 @@ class Routes:
 
     def _read(self, outcome: Outcome, name: str) -> Response:
         error = outcome.error
-        if isinstance(error, ServiceNotFound):
-            return Response(404, f"{error}\n")
-        if isinstance(error, Draining):
-            return Response(409, f"{error}\n")
-        if isinstance(error, LifecycleError):
-            return Response(400, f"{error}\n")
+        for refusal, status in _REFUSALS.items():
+            if isinstance(error, refusal):
+                return Response(status, f"{one_line(str(error))}\n")
         if outcome.status is not Status.ANSWERED:
-            return Response(500, f"/{name} {outcome.problem()}\n")
+            return Response(500, f"/{name} {one_line(outcome.problem())}\n")
         value = outcome.value
         reply = value if isinstance(value, Reply) else Reply(value)
         if isinstance(reply.body, str):
@@ -164,7 +166,7 @@ async def _hung_up(receive: Receive) -> None:
 
 
 async def _write(send: Send, response: Response) -> None:
-    body = response.body.encode()
+    body = response.body.encode(errors="backslashreplace")
     headers = [
         (b"content-type", response.content_type.encode()),
         (b"content-length", str(len(body)).encode()),
@@ -180,7 +182,7 @@ def _unmapped(address: str) -> str:
     return address.removeprefix("::ffff:") if "." in address else address
 
 
-def _plain(arguments: dict[str, str]) -> dict[str, str]:
+def _plain(arguments: Mapping[str, str]) -> dict[str, str]:
     # A key that no log format takes must not cost the line: every change is logged.
     return {
         "arg_" + "".join(c if c.isalnum() else "_" for c in key[:40]): value[:200]
@@ -190,7 +192,7 @@ def _plain(arguments: dict[str, str]) -> dict[str, str]:
 
 def _verbose(verdict: Verdict, now: float, unknown: Iterable[str], *, reasons: bool) -> str:
     lines = [_line(answer, now, reasons=reasons) for answer in verdict.answers]
-    lines += [f"[?] {name}: excluded, but there is no such probe" for name in sorted(unknown)]
+    lines += [f"[?] {one_line(n)}: excluded, but there is no such probe" for n in sorted(unknown)]
     lines.append(f"{verdict.kind} {'passed' if verdict.ok else 'failed'}")
     return "\n".join(lines) + "\n"
 

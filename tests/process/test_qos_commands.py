@@ -147,6 +147,23 @@ def test_log_level(app: App) -> None:
     assert "DEBUG" in body
 
 
+def test_log_level_under_the_command(start: Start, tmp_path: Path) -> None:
+    """`/log-level` of `lifecycle` moves what `lifecycle run` writes, too, and NOTSET undoes it."""
+    (tmp_path / "shop.py").write_text(SERVICES.partition("logging.basicConfig")[0])
+    app = start(["-m", "lifecycle", "run", "shop:main"], env=ENV)
+    app.wait_state("ready")
+
+    def held(level: str, service: str) -> None:
+        assert app.get(f"/log-level?level={level}&logger=lifecycle", method="POST")[0] == 200
+        assert app.get(f"/offline?service={service}", method="POST")[0] == 200
+
+    held("WARNING", "orders")
+    held("NOTSET", "billing")
+    wait_for(lambda: "billing" in app.stderr.partition("offline")[2], 10, lambda: app.stderr)
+    said = [each["arg_service"] for each in app.events("command") if "arg_service" in each]
+    assert said == ["billing"]
+
+
 def test_config_is_redacted(shared: App) -> None:
     """`/config` is PRIVATE, tells where each value is from, and shows no secret."""
     assert shared.get("/config")[0] == 403
