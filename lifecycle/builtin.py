@@ -124,6 +124,7 @@ class DrainHandler:
         await drain.idle()
 
     @hookimpl
+    @inline
     def lifecycle_commands(self) -> Command:
         """Give preStop."""
         return Command(
@@ -169,6 +170,7 @@ class LocalRegistryPlugin:
     """The `local` registry, as a plugin."""
 
     @hookimpl
+    @inline
     def lifecycle_registries(self) -> Registry:
         """Give it."""
         return LocalRegistry()
@@ -181,6 +183,7 @@ class Commands:
         self._conductor = conductor
 
     @hookimpl
+    @inline
     def lifecycle_commands(self) -> Iterable[Command]:
         """Give them."""
         return [

@@ -12,20 +12,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import os
-import re
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, TypedDict
 
 from lifecycle.config import Config
-from lifecycle.contracts import INLINE_MARK, Command, Instance, Kind, ProbeOptions, Registry
+from lifecycle.contracts import Command, Instance, Kind
 from lifecycle.crossing import Moment, run_soon
 from lifecycle.departure import Departure
 from lifecycle.dispatch import Call, Mailbox
-from lifecycle.exceptions import Draining, LifecycleError, PluginError
+from lifecycle.exceptions import Draining
 from lifecycle.guest import Guest
+from lifecycle.installer import Installer
 from lifecycle.log import Log
 from lifecycle.plugins import Implementation, Plugins
 from lifecycle.probes import Probes
@@ -45,21 +44,6 @@ _PROBE_HOOKS: Final = {
     "lifecycle_readiness": Kind.READINESS,
     "lifecycle_liveness": Kind.LIVENESS,
 }
-
-
-_COMMAND_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_PROBE_PATHS: Final = frozenset({"live", "ready", "startup", "livez", "readyz", "startupz"})
-
-
-_INSTALLED_HOOKS: Final = (
-    "lifecycle_startup",
-    "lifecycle_readiness",
-    "lifecycle_liveness",
-    "lifecycle_transition",
-    "lifecycle_drain",
-    "lifecycle_registries",
-    "lifecycle_commands",
-)
 
 
 class Snapshot(TypedDict):
@@ -99,6 +83,7 @@ class Conductor:
         self.traffic = traffic
         self.commands: dict[str, tuple[Command, Call]] = {}
         self.departure = Departure(self)
+        self.installer = Installer(self)
         self.drain_calls: list[Call] = []
         self.reached: dict[State, Moment[None]] = {state: Moment() for state in State}
         self.reached[State.STARTING].set(None)
@@ -106,56 +91,11 @@ class Conductor:
         self.life = life
         self._loop = asyncio.get_running_loop()
         self.clock = self._loop.time
-        self._installed: set[tuple[str, str]] = set()
         self._mailboxes: list[Mailbox] = []
         self._readying: asyncio.Task[None] | None = None
         self._since = time.time()
 
     # Plugins
-
-    def install_fresh(self) -> list[Registry]:
-        """Put to work what is new among the plugins; returns the registries, to be opened."""
-        fresh = self._fresh()
-        self.install(fresh)
-        for each in fresh:
-            if each.hook == "lifecycle_commands":
-                for command in self._ask(each, Command):
-                    self.add_command(each.plugin, command)
-        return [
-            registry
-            for each in fresh
-            if each.hook == "lifecycle_registries"
-            for registry in self._ask(each, Registry)
-        ]
-
-    def _fresh(self) -> list[Implementation]:
-        fresh = [
-            each
-            for hook in _INSTALLED_HOOKS
-            for each in self.plugins.implementations(hook)
-            if (each.plugin, hook) not in self._installed
-        ]
-        self._installed.update((each.plugin, each.hook) for each in fresh)
-        return fresh
-
-    def _ask(self, each: Implementation, wanted: type[Any]) -> list[Any]:
-        try:
-            value = each.function(**each.arguments({"life": self.life}))
-            many = isinstance(value, Iterable) and not isinstance(value, wanted)
-            several = list(value) if many else [] if value is None else [value]
-        except Exception as error:  # noqa: BLE001 - a plugin's own; the others go on
-            self.plugins.failed[each.plugin] = f"{each.hook} raised {error!r}"
-            self.complain(each.plugin, self.plugins.failed[each.plugin])
-            return []
-        for one in several:
-            if inspect.iscoroutine(one):
-                one.close()
-                raise PluginError(f"plugin {each.plugin!r}: {each.hook} must not be async")
-            if not isinstance(one, wanted):
-                raise PluginError(
-                    f"plugin {each.plugin!r}: {each.hook} gave {one!r}, no {wanted.__name__}"
-                )
-        return several
 
     def install(self, implementations: Iterable[Implementation]) -> None:
         """Put hook implementations to work."""
@@ -168,56 +108,6 @@ class Conductor:
                 self._mailboxes.append(Mailbox(Call(each, self.guest, timeout), self.complain))
             elif each.hook == "lifecycle_drain":
                 self.drain_calls.append(Call(each, self.guest, None))
-
-    def add_command(self, plugin: str, command: Command) -> None:
-        """
-        Make a command answer on the QOS port.
-
-        Raises:
-            PluginError: Its name is no path, or is taken.
-        """
-        if not _COMMAND_NAME.fullmatch(command.name):
-            raise PluginError(
-                f"plugin {plugin!r}: the command name {command.name!r} must be of lower-case "
-                "letters, digits and dashes"
-            )
-        if command.name in self.commands or command.name in _PROBE_PATHS:
-            raise PluginError(
-                f"plugin {plugin!r}: the command name {command.name!r} is taken; give it another"
-            )
-        implementation = Implementation(
-            plugin,
-            f"command {command.name}",
-            command.handler,
-            (),
-            options=ProbeOptions(),
-            inline=getattr(command.handler, INLINE_MARK, False),
-        )
-        self.commands[command.name] = command, Call(implementation, self.guest, command.timeout)
-
-    async def open_registries(self, registries: Iterable[Registry]) -> None:
-        """Enter registries and give every service a cell in them."""
-        opened: list[Registry] = []
-        for registry in registries:
-            if registry.name in {*self.services.registries, *(each.name for each in opened)}:
-                raise PluginError(
-                    f"two registries are called {registry.name!r}; leave one out with no:NAME"
-                )
-            if registry.name in self.config.optional_registries:
-                registry.required = False
-            try:
-                async with asyncio.timeout(self.config.register_timeout):
-                    await registry.__aenter__()
-            except Exception as error:
-                self.complain(registry.name, f"did not open: {type(error).__name__}: {error}")
-                if registry.required:
-                    raise LifecycleError(
-                        f"registry {registry.name!r} did not open: {error}; name it in "
-                        "optional_registries if the app may run without it"
-                    ) from error
-            else:
-                opened.append(registry)
-        self.services.add_registries(opened)
 
     def complain(self, plugin: str, problem: str) -> None:
         """Log what is wrong with a plugin."""

@@ -279,6 +279,13 @@ def fill(
         cls: A dataclass; its annotations say how text is parsed.
         environ: Where the variables are.
         plugin: The plugin's name, part of its variables' names.
+    def drop_options(self, plugin: str) -> None:
+        """Forget the options of a plugin that was refused. For the runtime."""
+        filled = self.__dict__.setdefault("_filled", [])
+        for each in [each for each in filled if each[1] == plugin]:
+            filled.remove(each)
+            self.__dict__["_options"].pop(type(each[0]), None)
+
         given: Values that win over the environment.
 
     Returns:

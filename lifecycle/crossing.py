@@ -151,14 +151,32 @@ class ControlThread:
             except BaseException as error:  # noqa: BLE001 - it belongs to the caller
                 outcome.set_exception(error)
 
-        if not run_soon(self.loop, work):
+        if not run_soon(self.loop, work) or not self._outlives(outcome):
             return function()
-        while True:
-            try:
-                return outcome.result(timeout=1)
-            except TimeoutError:
-                if not self._alive() and not outcome.done():
-                    return function()
+        return outcome.result()
+
+    def wait(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """
+        Run a coroutine on the control loop and wait here for what it returns.
+
+        Raises:
+            RuntimeError: This is the control thread itself, or it has ended.
+        """
+        if self.here:
+            raise RuntimeError("the control thread cannot wait for itself")
+        if self._alive():
+            outcome = asyncio.run_coroutine_threadsafe(work(), self.loop)
+            if self._outlives(outcome):
+                return outcome.result()
+        raise RuntimeError("the lifecycle has ended")
+
+    def _outlives(self, outcome: concurrent.futures.Future[T]) -> bool:
+        """Wait for an outcome; False if the thread has ended without one."""
+        while not outcome.done():
+            concurrent.futures.wait({outcome}, timeout=1)
+            if not self._alive():
+                return outcome.done()
+        return True
 
     async def request(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine on the control loop and await it here, on any loop."""

@@ -34,6 +34,7 @@ CLEAR_UP_TIME: Final = 0.2
 """Seconds that tasks left behind by main have at least, when main itself has used up its time."""
 
 FORCED: Final = 1
+USAGE: Final = 2
 CUT_OFF: Final = 124
 INTERRUPTED: Final = 143
 

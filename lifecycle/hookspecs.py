@@ -70,12 +70,21 @@ def lifecycle_drain(life: Lifecycle, drain: Drain) -> None:
 
 @hookspec
 def lifecycle_registries(life: Lifecycle) -> Registry | Iterable[Registry] | None:
-    """Give registries. Called once, at start, on the control thread; never async."""
+    """
+    Give registries. Called once, at start, in a thread; never async.
+
+    A registry is not done without unasked: if this raises, or gives nothing within
+    `register_timeout`, the start fails, unless `optional_registries` names the plugin.
+    """
 
 
 @hookspec
 def lifecycle_commands(life: Lifecycle) -> Command | Iterable[Command] | None:
-    """Give commands for the QOS port. Called once, at start; never async."""
+    """
+    Give commands for the QOS port. Called once, at start, in a thread; never async.
+
+    If this raises, or gives nothing within `register_timeout`, the app starts without.
+    """
 
 
 @hookspec

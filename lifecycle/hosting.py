@@ -22,7 +22,7 @@ from typing import Any, Final
 from lifecycle.backoff import until_done
 from lifecycle.config import Config, service_spec
 from lifecycle.crossing import Moment
-from lifecycle.departure import FORCED, INTERRUPTED, Departure, Ending
+from lifecycle.departure import FORCED, INTERRUPTED, USAGE, Departure, Ending
 from lifecycle.exceptions import Draining, LifecycleError, RegistrationRefused
 from lifecycle.log import Renderer
 from lifecycle.mains import Main, awaited, code_of, know_of, show, takes_lifecycle
@@ -33,7 +33,6 @@ from lifecycle.watchdog import Watchdog, flush_streams
 
 TEARDOWN: Final = 0.3
 """Seconds for what plugins do in their last moment."""
-USAGE: Final = 2
 
 
 class Interrupted(BaseException):

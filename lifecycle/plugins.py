@@ -80,7 +80,7 @@ class Plugins:
             try:
                 plugin = point.load()
                 plugin = plugin() if isinstance(plugin, type) else plugin
-            except Exception as error:  # noqa: BLE001 - whatever a stranger's import raises
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's import
                 self.failed[point.name] = f"{point.value}: {type(error).__name__}: {error}"
             else:
                 self.add(plugin, point.name)
@@ -89,7 +89,7 @@ class Plugins:
                 continue
             try:
                 module = importlib.import_module(word)
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise PluginError(
                     f"plugin {word!r} does not import: {type(error).__name__}: {error}"
                 ) from error
@@ -137,6 +137,13 @@ class Plugins:
             self.off.append(name)
         return name
 
+    def remove(self, name: str) -> None:
+        """Take a plugin out again, as if it had never come."""
+        if self._manager.has_plugin(name):
+            self._manager.unregister(name=name)
+        self._config.drop_options(name)
+        self.failed.pop(name, None)
+
     def _check(self, plugin: object, name: str) -> None:
         for caller in self._manager.get_hookcallers(plugin) or ():
             mine = [impl for impl in caller.get_hookimpls() if impl.plugin is plugin]
@@ -163,7 +170,7 @@ class Plugins:
                 continue
             try:
                 cls = each.function()
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 raise PluginError(f"plugin {name!r}: lifecycle_options raised {error!r}") from error
             if not isinstance(cls, type) or not dataclasses.is_dataclass(cls):
                 raise PluginError(f"plugin {name!r}: lifecycle_options gave {cls!r}, no dataclass")

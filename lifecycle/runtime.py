@@ -21,8 +21,8 @@ from lifecycle.conductor import Conductor
 from lifecycle.conductor import Snapshot as Snapshot
 from lifecycle.config import Config, core_variables
 from lifecycle.crossing import ControlThread, Moment
-from lifecycle.departure import Ending
-from lifecycle.exceptions import NotRunning
+from lifecycle.departure import USAGE, Ending
+from lifecycle.exceptions import LifecycleError, NotRunning
 from lifecycle.guest import Guest
 from lifecycle.log import Log, Renderer
 from lifecycle.plugins import Plugins, plugin_of
@@ -83,6 +83,7 @@ class Lifecycle:
         self._plugins = Plugins(self.config, os.environ)
         self._control = ControlThread()
         self._conductor: Conductor | None = None
+        self._asked_to_leave = False
         self._sockets: Sockets | None = None
         self._up: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._left: Moment[None] = Moment()
@@ -99,7 +100,7 @@ class Lifecycle:
     @property
     def draining(self) -> bool:
         """True from T0 on; from any thread."""
-        return self.state.leaving
+        return self._asked_to_leave or self.state.leaving
 
     @property
     def services(self) -> Mapping[str, Service]:
@@ -179,9 +180,19 @@ class Lifecycle:
         return await self._running().departure.drained.wait()
 
     def begin_drain(self, cause: str) -> None:
-        """Begin to leave, or join the drain under way. From any thread; returns at once."""
-        departure = self._running().departure
-        self._control.call(lambda: departure.begin(cause))
+        """
+        Begin to leave, or join the drain under way. From any thread; waits for nobody.
+
+        When it returns, `draining` is true. `state` and the probes follow as soon as the
+        control thread comes to it, and before anything that is asked of it afterwards:
+        `export` and `ready` raise `Draining` from here on.
+        """
+        conductor = self._running()
+        self._asked_to_leave = True
+        if self._control.here:
+            conductor.departure.begin(cause)
+        else:
+            conductor.post(lambda: conductor.departure.begin(cause))
 
     def online(self, glob: str = "*") -> list[str]:
         """
@@ -250,15 +261,24 @@ class Lifecycle:
 
     def use(self, plugin: object, *, name: str | None = None) -> None:
         """
-        Add a plugin to a lifecycle that runs. From any thread but the control thread.
+        Add a plugin to a lifecycle that runs: all of what it brings, or nothing.
+
+        From any thread but the control thread, where registries and inline hooks run.
 
         Raises:
-            PluginError: It is written wrongly.
+            PluginError: It is written wrongly, or what it brings is taken.
             ConfigError: Its options do not fit.
+            LifecycleError: Its registry cannot be had, or this is the control thread.
         """
         self._running()
-        self._plugins.add(plugin, name)
-        self._install()
+        if self._control.here:
+            raise LifecycleError("use() on the control thread would wait for itself")
+        name = self._plugins.add(plugin, name)
+        try:
+            self._install(name)
+        except BaseException:
+            self._plugins.remove(name)
+            raise
 
     def readiness(self, check: Check) -> Check:
         """Make a function a readiness probe of its name: `@life.readiness`."""
@@ -275,12 +295,9 @@ class Lifecycle:
         self.use(plugin_of(hook, check, self), name=name)
         return check
 
-    def _install(self) -> None:
-        conductor = self._running()
-        registries = self._control.call(conductor.install_fresh)
-        if registries:
-            work = conductor.open_registries(registries)
-            asyncio.run_coroutine_threadsafe(work, self._control.loop).result()
+    def _install(self, plugin: str | None = None) -> None:
+        installer = self._running().installer
+        self._control.wait(lambda: installer.install(plugin))
 
     # Start and end
 
@@ -310,7 +327,8 @@ class Lifecycle:
                 self._plugins.add(plugin)
             self._install()
         except BaseException as error:
-            ending = Ending(1) if isinstance(error, Exception) else Ending(interrupted=True)
+            code = USAGE if isinstance(error, LifecycleError) else 1  # as the process will say
+            ending = Ending(code) if isinstance(error, Exception) else Ending(interrupted=True)
             self._end(ending, "a plugin is in the way")
             self._close()
             raise
@@ -330,7 +348,7 @@ class Lifecycle:
             self._conductor = conductor
             for builtin in builtins(conductor):
                 self._plugins.add(builtin.plugin, builtin.name)
-            await conductor.open_registries(conductor.install_fresh())
+            await conductor.installer.install()
             if self._sockets is not None:
                 port = Port(conductor, self._sockets)
                 port.open()

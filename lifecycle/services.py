@@ -338,7 +338,13 @@ class Services:
         end = now() + timeout
         if self._reconcilers:
             await asyncio.wait(self._reconcilers, timeout=timeout / 5)
-        for left, registry in reversed(list(enumerate(self._registries, start=1))):
+        await self.close_registries(self._registries, end - now())
+
+    async def close_registries(self, registries: Iterable[Registry], timeout: float) -> None:
+        """Close registries, the last one first."""
+        now = asyncio.get_running_loop().time
+        end = now() + timeout
+        for left, registry in reversed(list(enumerate(registries, start=1))):
             # In a task, so that one that hangs takes no more than its share.
             closing = asyncio.create_task(self._close_registry(registry))
             await asyncio.wait({closing}, timeout=max(0.0, end - now()) / left)

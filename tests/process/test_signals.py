@@ -323,3 +323,53 @@ lifecycle.run(main)
     assert float(seconds) < 1.0
     assert draining == "True"
     assert app.record("transition")[-2]["cause"] == "maintenance"
+
+
+def test_begin_drain_waits_for_nobody(start):
+    """The control thread may be stuck: `draining` is true all the same, and the drain follows."""
+    app = start(
+        """
+import os, threading
+import lifecycle
+
+go_on = threading.Event()
+
+class Stuck(lifecycle.Registry):
+    name = "stuck"
+    async def register(self, instance):
+        entered.set()
+        go_on.wait(30)
+    async def deregister(self, instance): ...
+    async def keep(self, instance): ...
+
+class Plugin:
+    @lifecycle.hookimpl
+    def lifecycle_registries(self):
+        return Stuck()
+
+entered = threading.Event()
+
+async def main(life):
+    life.export("orders", port=int(os.environ["PORT"]))
+    ready = __import__("asyncio").ensure_future(life.ready())
+    await __import__("asyncio").to_thread(entered.wait, 30)
+    life.begin_drain("maintenance")
+    print("draining", life.draining, life.state.value, flush=True)
+    go_on.set()
+    try:
+        life.export("late")
+    except lifecycle.Draining:
+        print("too late", flush=True)
+    try:
+        await ready
+    except lifecycle.Draining:
+        print("never ready", flush=True)
+    await life.drained()
+
+lifecycle.run(main, plugins=[Plugin()])
+""",
+        env=RECORDED,
+    )
+    assert_left(app, 0)
+
+    assert app.stdout.splitlines() == ["draining True exporting", "too late", "never ready"]

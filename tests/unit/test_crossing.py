@@ -177,6 +177,38 @@ def test_calling_the_control_thread() -> None:
         control.end()
 
 
+def test_a_call_that_raises_timeout_error() -> None:
+    """It is the function's own, and no reason to wait on."""
+    control = Control()
+
+    def fail() -> None:
+        raise TimeoutError("its own")
+
+    try:
+        with pytest.raises(TimeoutError, match="its own"):
+            control.thread.call(fail)
+    finally:
+        control.end()
+
+
+def test_waiting_for_a_coroutine_on_the_control_thread() -> None:
+    """It brings back what it returned; the control thread cannot wait for itself."""
+    control = Control()
+
+    async def work() -> str:
+        await asyncio.sleep(0)
+        return threading.current_thread().name
+
+    try:
+        assert control.thread.wait(work) == "lifecycle-control"
+        with pytest.raises(RuntimeError, match="for itself"):
+            control.thread.call(lambda: control.thread.wait(work))
+    finally:
+        control.end()
+    with pytest.raises(RuntimeError, match="has ended"):
+        control.thread.wait(work)
+
+
 def test_calling_after_the_end() -> None:
     """When the control thread is gone a call runs where it is made; nothing hangs."""
     control = Control()

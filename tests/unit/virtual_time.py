@@ -217,7 +217,7 @@ class Stage:
     async def open(self) -> Stage:
         """Begin to live."""
         self.life._guest.attach()
-        await self.conductor.open_registries(self.conductor.install_fresh())
+        await self.conductor.installer.install()
         self.task = asyncio.create_task(self.departure.run())
         return self
 

@@ -1,0 +1,200 @@
+"""
+Putting plugins to work: all of what one brings, or nothing.
+
+Rules of this file:
+
+1. A hook that gives something (registries, commands) is called once, isolated like every
+   other, and has `register_timeout`: the control loop goes on meanwhile.
+2. Whatever can fail comes first; what is changed at the end cannot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from lifecycle.contracts import INLINE_MARK, Command, ProbeOptions, Registry
+from lifecycle.dispatch import Call, Outcome
+from lifecycle.drain import CLOSE_TIME
+from lifecycle.exceptions import LifecycleError, PluginError
+from lifecycle.plugins import Implementation
+
+if TYPE_CHECKING:
+    from lifecycle.conductor import Conductor
+
+GIVES_REGISTRIES: Final = "lifecycle_registries"
+GIVES_COMMANDS: Final = "lifecycle_commands"
+_INSTALLED_HOOKS: Final = (
+    "lifecycle_startup",
+    "lifecycle_readiness",
+    "lifecycle_liveness",
+    "lifecycle_transition",
+    "lifecycle_drain",
+    GIVES_REGISTRIES,
+    GIVES_COMMANDS,
+)
+_COMMAND_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_PROBE_PATHS: Final = frozenset({"live", "ready", "startup", "livez", "readyz", "startupz"})
+
+
+class Installer:
+    """Puts plugins to work for one conductor. Lives on the control loop."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        self._conductor = conductor
+        self._installed: set[tuple[str, str]] = set()
+
+    async def install(self, plugin: str | None = None) -> None:
+        """
+        Put to work what is new.
+
+        Args:
+            plugin: Of this one only, with which nothing may be wrong. Otherwise of all: the
+                log names a plugin that fails to give its commands, and the app starts.
+
+        Raises:
+            PluginError: A hook gave what it must not, or what is taken.
+            LifecycleError: A required registry cannot be had.
+        """
+        fresh = self._fresh(plugin)
+        keys = {(each.plugin, each.hook) for each in fresh}
+        self._installed |= keys
+        opened: list[Registry] = []
+        try:
+            registries, commands = await self._given(fresh, strict=plugin is not None)
+            self._refuse_taken(registries, commands)
+            for registry in registries:
+                await self._open(registry, opened)
+            self._refuse_taken(opened, commands)  # by who was quicker meanwhile
+        except BaseException:
+            self._installed -= keys
+            await self._conductor.services.close_registries(opened, CLOSE_TIME)
+            raise
+        self._conductor.install(fresh)
+        for owner, command in commands:
+            self._conductor.commands[command.name] = command, self._call_of(owner, command)
+        self._conductor.services.add_registries(opened)
+
+    def _fresh(self, plugin: str | None) -> list[Implementation]:
+        return [
+            each
+            for hook in _INSTALLED_HOOKS
+            for each in self._conductor.plugins.implementations(hook)
+            if plugin in (None, each.plugin) and (each.plugin, hook) not in self._installed
+        ]
+
+    async def _given(
+        self, fresh: Iterable[Implementation], *, strict: bool
+    ) -> tuple[list[Registry], list[tuple[str, Command]]]:
+        asked = [each for each in fresh if each.hook in (GIVES_REGISTRIES, GIVES_COMMANDS)]
+        outcomes = await asyncio.gather(*map(self._ask, asked))  # a hang is everybody's, once
+        registries: list[Registry] = []
+        commands: list[tuple[str, Command]] = []
+        for each, outcome in zip(asked, outcomes, strict=True):
+            if problem := outcome.problem():
+                self._failed(each, problem, strict=strict)
+            elif each.hook == GIVES_REGISTRIES:
+                registries += _checked(each, outcome.value, Registry)
+            else:
+                commands += ((each.plugin, one) for one in _checked(each, outcome.value, Command))
+        return registries, commands
+
+    async def _ask(self, each: Implementation) -> Outcome:
+        several = each._replace(function=partial(_several, each.function))
+        timeout = self._conductor.config.register_timeout
+        return await Call(several, self._conductor.guest, timeout)(life=self._conductor.life)
+
+    def _failed(self, each: Implementation, problem: str, *, strict: bool) -> None:
+        conductor = self._conductor
+        failed = conductor.plugins.failed[each.plugin] = f"{each.hook} {problem}"
+        conductor.complain(each.plugin, failed)
+        optional = each.plugin in conductor.config.optional_registries
+        if each.hook == GIVES_REGISTRIES and not optional:
+            # To go on would be to serve, and to be ready, where nobody finds us.
+            raise LifecycleError(
+                f"plugin {each.plugin!r}: {failed}; name the plugin in optional_registries if the "
+                f"app may run without its registries, or leave it out with no:{each.plugin}"
+            )
+        if strict:
+            raise PluginError(f"plugin {each.plugin!r}: {failed}")
+
+    def _refuse_taken(
+        self, registries: Iterable[Registry], commands: Iterable[tuple[str, Command]]
+    ) -> None:
+        """
+        Refuse what has a name that is another's, or is no name.
+
+        Raises:
+            PluginError: It has.
+        """
+        taken = set(self._conductor.services.registries)
+        for registry in registries:
+            if registry.name in taken:
+                raise PluginError(
+                    f"two registries are called {registry.name!r}; leave one out with no:NAME"
+                )
+            taken.add(registry.name)
+        paths = _PROBE_PATHS | self._conductor.commands.keys()
+        for plugin, command in commands:
+            if not _COMMAND_NAME.fullmatch(command.name):
+                raise PluginError(
+                    f"plugin {plugin!r}: the command name {command.name!r} must be of lower-case "
+                    "letters, digits and dashes"
+                )
+            if command.name in paths:
+                raise PluginError(
+                    f"plugin {plugin!r}: the command name {command.name!r} is taken; "
+                    "give it another"
+                )
+            paths |= {command.name}
+
+    async def _open(self, registry: Registry, opened: list[Registry]) -> None:
+        config = self._conductor.config
+        if registry.name in config.optional_registries:
+            registry.required = False
+        try:
+            async with asyncio.timeout(config.register_timeout):
+                await registry.__aenter__()
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            self._conductor.complain(
+                registry.name, f"did not open: {type(error).__name__}: {error}"
+            )
+            if registry.required:
+                raise LifecycleError(
+                    f"registry {registry.name!r} did not open: {error}; name it in "
+                    "optional_registries if the app may run without it"
+                ) from error
+        else:
+            opened.append(registry)
+
+    def _call_of(self, plugin: str, command: Command) -> Call:
+        handler = command.handler
+        inline = getattr(handler, INLINE_MARK, False)
+        implementation = Implementation(
+            plugin, f"command {command.name}", handler, (), options=ProbeOptions(), inline=inline
+        )
+        return Call(implementation, self._conductor.guest, command.timeout)
+
+
+def _several(function: Callable[..., Any], **arguments: Any) -> list[Any]:
+    """Call a hook, and take what it gives: a generator too runs here, where it may take time."""
+    value = function(**arguments)
+    # A Command is a tuple.
+    many = isinstance(value, Iterable) and not isinstance(value, (Registry, Command))
+    return list(value) if many else [] if value is None else [value]
+
+
+def _checked(each: Implementation, given: list[Any], wanted: type[Any]) -> list[Any]:
+    for one in given:
+        if inspect.iscoroutine(one):
+            one.close()
+            raise PluginError(f"plugin {each.plugin!r}: {each.hook} must not be async")
+        if not isinstance(one, wanted):
+            raise PluginError(
+                f"plugin {each.plugin!r}: {each.hook} gave {one!r}, no {wanted.__name__}"
+            )
+    return given
