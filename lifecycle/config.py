@@ -33,11 +33,21 @@ _BOOLS: Final = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off"), False),
 }
-_LINK_VALUE: Final = re.compile(r"^(tcp|udp|sctp)://", re.IGNORECASE)
-_LINK_NAME: Final = re.compile(
-    r"_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$"
+_PORT: Final = r"_PORT_[0-9]+_(TCP|UDP|SCTP)"
+_ADDRESS: Final = r"[0-9]+([.][0-9]+){3}|[0-9a-f:]*:[0-9a-f:.]*"
+# How the name of a service link ends, and its value: the value alone is no sign, since
+# LIFECYCLE_TCP_TARGETS=tcp://… is a mistake to be told of; nor is the name alone.
+_LINKS: Final = tuple(
+    (re.compile(f"({name})$"), re.compile(value, re.IGNORECASE | re.DOTALL))
+    for name, value in (
+        (f"_PORT|{_PORT}", r"(tcp|udp|sctp)://.*"),
+        (f"{_PORT}_PROTO", "tcp|udp|sctp"),
+        (f"{_PORT}_PORT|_SERVICE_PORT(_[A-Z0-9_]+)?", "[0-9]{1,5}"),
+        (f"{_PORT}_ADDR|_SERVICE_HOST", _ADDRESS),
+    )
 )
-_SERVICE: Final = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._/-]*)(:(?P<port>\d{1,5}))?$")
+_LINK_OR_OPTION: Final = re.compile("_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$")
+_SERVICE: Final = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._/-]*)(:(?P<port>[0-9]{1,5}))?$")
 
 
 def variable(name: str, plugin: str = "") -> str:
@@ -46,11 +56,21 @@ def variable(name: str, plugin: str = "") -> str:
     return PREFIX + re.sub(r"[^A-Za-z0-9]", "_", words).upper()
 
 
-def is_service_link(name: str, value: str) -> bool:
-    """Tell whether Kubernetes made this variable for a Service called `lifecycle…`."""
-    # The value alone is no sign: LIFECYCLE_TCP_TARGETS=tcp://… is a mistake to be told of.
-    shaped = name.endswith("_PORT") and _LINK_VALUE.match(value)
-    return bool(shaped or _LINK_NAME.search(name))
+def is_service_link(
+    name: str, value: str, environ: Mapping[str, str] = types.MappingProxyType({})
+) -> bool:
+    """
+    Tell whether Kubernetes made this variable for a Service called `lifecycle…`.
+
+    An option may be called `service_host` or `service_port` too: these are a link's if the
+    rest of its family, like `LIFECYCLE_QOS_PORT_22222_TCP`, is in the environment.
+    """
+    if not any(end.search(name) and shape.fullmatch(value) for end, shape in _LINKS):
+        return False
+    port = _LINK_OR_OPTION.sub("_PORT", name)
+    return port == name or any(
+        other.startswith(port) and is_service_link(other, environ[other]) for other in environ
+    )
 
 
 def parse(text: str, annotation: Any) -> Any:
@@ -73,7 +93,7 @@ def parse(text: str, annotation: Any) -> Any:
         return _BOOLS[text.lower()]
     if annotation in (int, float):
         try:
-            return annotation(text)
+            return annotation(text.encode("ascii"))  # other digits are a slip of the keyboard
         except ValueError:
             kind = "a whole number" if annotation is int else "a number"
             raise ValueError(f"must be {kind}") from None
@@ -106,12 +126,13 @@ def _flag(default: bool, describe: str) -> Any:  # noqa: FBT001 - a default is a
 
 
 def _words(describe: str, check: Callable[[str], str | None] = lambda _: None) -> Any:
-    def check_all(value: Any) -> str | None:
-        if not isinstance(value, tuple) or not all(isinstance(word, str) for word in value):
-            return "a tuple of strings (comma-separated in the environment)"
-        return next((wrong for word in value if (wrong := check(word))), None)
+    return _setting((), describe, lambda value: _check_words(value, check))
 
-    return _setting((), describe, check_all)
+
+def _check_words(value: Any, check: Callable[[str], str | None]) -> str | None:
+    if not isinstance(value, tuple) or not all(isinstance(word, str) for word in value):
+        return "a tuple of strings (comma-separated in the environment)"
+    return next((wrong for word in value if (wrong := check(word))), None)
 
 
 def _check_port(value: Any) -> str | None:
@@ -140,6 +161,26 @@ def _check_service(word: str) -> str | None:
 def _check_token(value: Any) -> str | None:
     good = value is None or (isinstance(value, str) and len(value) >= 16 and value.isascii())
     return None if good else "at least 16 ASCII characters"
+
+
+def _check_services(value: Any) -> str | None:
+    if wrong := _check_words(value, _check_service):
+        return wrong
+    ports: dict[str, int | None] = {}
+    for name, port in map(service_spec, value):
+        if ports.setdefault(name, port) != port:
+            return f"one port a name; {name!r} has {ports[name] or 'none'} and {port or 'none'}"
+    return None
+
+
+def _check_host(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return "text"
+    try:
+        usable = "\0" not in value and value.encode("idna") is not None
+    except UnicodeError:  # an empty label, or one that is too long
+        usable = False
+    return None if usable else "an address or the name of a host"
 
 
 def _check_text(value: Any) -> str | None:
@@ -190,7 +231,7 @@ class Config(metaclass=_FromEnvironment):
         30.0, 0, 86400, "a loop silent for longer makes /live false (0: never)"
     )
     qos_enabled: bool = _flag(True, "open the QOS port and the control socket")
-    qos_host: str = _setting("", "address of the QOS port; empty: all interfaces", _check_text)
+    qos_host: str = _setting("", "address of the QOS port; empty: all interfaces", _check_host)
     qos_port: int = _setting(22222, "the QOS port (0: any free one)", _check_port)
     qos_allow: tuple[str, ...] = _words("CIDRs that count as PROTECTED callers", _check_network)
     prestop_token: str | None = _setting(
@@ -199,7 +240,9 @@ class Config(metaclass=_FromEnvironment):
     run_dir: str = _setting(
         "", "folder of the control socket; empty: /run, /dev/shm, /tmp", _check_text
     )
-    services: tuple[str, ...] = _words("NAME:PORT of an unmodified main's services", _check_service)
+    services: tuple[str, ...] = _setting(
+        (), "NAME:PORT of an unmodified main's services", _check_services
+    )
     plugins: tuple[str, ...] = _words("modules to load as plugins; no:NAME disables one")
     optional_registries: tuple[str, ...] = _words("registries that readiness does not wait for")
     quiet_ignore: tuple[str, ...] = _words("user agents and /paths that do not disturb the quiet")
@@ -235,6 +278,13 @@ class Config(metaclass=_FromEnvironment):
         """Make `options(type(options))` return this instance. For the runtime."""
         self.__dict__.setdefault("_options", {})[type(options)] = options
         self.__dict__.setdefault("_filled", []).append((options, plugin, sources))
+
+    def drop_options(self, plugin: str) -> None:
+        """Forget the options of a plugin that was refused. For the runtime."""
+        filled = self.__dict__.setdefault("_filled", [])
+        for each in [each for each in filled if each[1] == plugin]:
+            filled.remove(each)
+            self.__dict__["_options"].pop(type(each[0]), None)
 
     def public_options(self) -> dict[str, dict[str, object]]:
         """Return the options of the loaded plugins in the form of `public`."""
@@ -279,13 +329,6 @@ def fill(
         cls: A dataclass; its annotations say how text is parsed.
         environ: Where the variables are.
         plugin: The plugin's name, part of its variables' names.
-    def drop_options(self, plugin: str) -> None:
-        """Forget the options of a plugin that was refused. For the runtime."""
-        filled = self.__dict__.setdefault("_filled", [])
-        for each in [each for each in filled if each[1] == plugin]:
-            filled.remove(each)
-            self.__dict__["_options"].pop(type(each[0]), None)
-
         given: Values that win over the environment.
 
     Returns:
@@ -303,7 +346,7 @@ def fill(
     for name in fields.keys() - given.keys():
         where = variable(name, plugin)
         raw = environ.get(where)
-        if raw is None or is_service_link(where, raw):
+        if raw is None or is_service_link(where, raw, environ):
             sources[name] = "default"
             continue
         try:
@@ -330,7 +373,9 @@ def unknown_variables(environ: Mapping[str, str], known: Iterable[str]) -> dict[
     return {
         name: f"{name} is no setting{_suggest(name, names)}"
         for name, value in environ.items()
-        if name.startswith(PREFIX) and name not in names and not is_service_link(name, value)
+        if name.startswith(PREFIX)
+        and name not in names
+        and not is_service_link(name, value, environ)
     }
 
 

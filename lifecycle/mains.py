@@ -13,6 +13,7 @@ from typing import Any, Final
 
 Main = Callable[..., Awaitable[Any]]
 
+_ASGI: Final = ("scope", "receive", "send")
 _OUR_FOLDER: Final = os.path.dirname(__file__) + os.sep
 
 
@@ -28,16 +29,23 @@ def takes_lifecycle(main: Any) -> bool:
         raise TypeError("run() takes the function, not its coroutine: lifecycle.run(main)")
     if not callable(main):
         raise TypeError(f"run() takes an async function, not {main!r}")
+    try:
+        parameters = inspect.signature(main).parameters.values()
+    except ValueError:  # some that are written in C have none
+        raise TypeError(f"run() takes an async function, not {main!r}") from None
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     needed = [
         each
-        for each in inspect.signature(main).parameters.values()
+        for each in parameters
         if each.default is each.empty and each.kind is not each.VAR_POSITIONAL
         if each.kind is not each.VAR_KEYWORD
     ]
     if len(needed) > 1 or any(each.kind not in kinds for each in needed):
+        asgi = len(needed) == len(_ASGI) or needed[0].name == _ASGI[0]
+        hint = "; an ASGI app is served by `lifecycle run --asgi`" if asgi else ""
         raise TypeError(
-            f"main takes one argument (the Lifecycle) or none, not {', '.join(map(str, needed))}"
+            "main takes one argument (the Lifecycle) or none, not "
+            f"{', '.join(map(str, needed))}{hint}"
         )
     return bool(needed)
 

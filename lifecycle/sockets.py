@@ -39,9 +39,12 @@ def bind_tcp(host: str, port: int, *, listen: bool = False) -> socket.socket:
 
 
 def _bound(host: str, port: int, *, listen: bool) -> socket.socket:
-    family, _, _, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except UnicodeError:  # an empty label, or one that is too long
+        raise OSError(errno.EINVAL, f"{host!r} is no address and no name of a host") from None
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -93,7 +96,7 @@ def bind(where: str) -> socket.socket:
     if where.startswith("unix:"):
         return _bind_path(where.removeprefix("unix:"))
     host, _, port = where.rpartition(":")
-    if not port.isdigit() or not 0 <= int(port) <= 65535:
+    if not (port.isascii() and port.isdecimal() and len(port) < 6 and int(port) <= 65535):
         raise PortUnavailable(
             f"--bind {where}: must be HOST:PORT, [HOST]:PORT, PORT or unix:PATH, "
             "with a port from 0 to 65535"
@@ -105,6 +108,8 @@ def bind(where: str) -> socket.socket:
 
 
 def _bind_path(path: str) -> socket.socket:
+    if not path:  # the kernel would choose a name that nobody knows
+        raise PortUnavailable("--bind unix: must be unix:PATH, with the path of the socket")
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode) and not _answers(path):

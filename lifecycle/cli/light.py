@@ -30,13 +30,18 @@ def try_main(words: list[str]) -> int | None:
     match words:
         case ["prestop"]:
             return prestop(own_port())
-        case ["prestop", "--port", port] if port.isdecimal():
+        case ["prestop", "--port", port] if is_port(port):
             return prestop(int(port))
         case ["probe", kind] if kind in PROBES:
             return probe(kind, own_port())
-        case ["probe", kind, "--port", port] if kind in PROBES and port.isdecimal():
+        case ["probe", kind, "--port", port] if kind in PROBES and is_port(port):
             return probe(kind, int(port))
     return None
+
+
+def is_port(text: str) -> bool:
+    """Tell whether this is a port from 1 to 65535, in plain digits."""
+    return text.isascii() and text.isdecimal() and len(text) < 6 and 0 < int(text) <= 65535
 
 
 def own_port() -> int:
@@ -94,7 +99,8 @@ def request(method: str, path: str, port: int, *, timeout: float | None) -> tupl
             "with port 0 the app has taken any free one: name that one with --port (the app's "
             "first log line, `starting`, shows it)"
         )
-    tried = candidates(port, os.environ.get("LIFECYCLE_RUN_DIR", ""))
+    folder = os.environ.get("LIFECYCLE_RUN_DIR", "").strip()  # as `Config` reads it
+    tried = candidates(port, folder)
     for path_ in tried:
         sock = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
         try:

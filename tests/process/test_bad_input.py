@@ -119,6 +119,12 @@ BAD_VALUES: list[tuple[dict[str, str], list[str]]] = [
     ({"LIFECYCLE_STOP_TIMEOUT": ""}, ["LIFECYCLE_STOP_TIMEOUT=''", "a number"]),
     ({"LIFECYCLE_QOS_HOST": "nosuch.invalid"}, ["nosuch.invalid", "QOS port"]),
     ({"LIFECYCLE_QOS_HOST": "198.51.100.77"}, ["198.51.100.77"]),
+    ({"LIFECYCLE_QOS_HOST": ".."}, ["qos_host='..'", "name of a host", "LIFECYCLE_QOS_HOST"]),
+    ({"LIFECYCLE_QOS_HOST": "a" * 64}, ["qos_host='aaa", "name of a host"]),
+    ({"LIFECYCLE_SETTLE": "\uff13"}, ["LIFECYCLE_SETTLE=", "a number"]),
+    ({"LIFECYCLE_SERVICES": "a:\uff18\uff10"}, ["services", "NAME:PORT"]),
+    ({"LIFECYCLE_SERVICES": "a:80,b,a:90"}, ["one port a name", "'a' has 80 and 90"]),
+    ({"LIFECYCLE_SERVICES": "a:80,a"}, ["one port a name", "'a' has 80 and none"]),
     ({"LIFECYCLE_QOS_ALLOW": "10.0.0.0/33"}, ["qos_allow", "10.0.0.0/33"]),
     ({"LIFECYCLE_SETTLE": "soon"}, ["LIFECYCLE_SETTLE='soon'", "a number"]),
     ({"LIFECYCLE_SETTLE": "nan"}, ["settle=nan", "from 0 to"]),
@@ -156,6 +162,14 @@ BAD_LINES: list[tuple[list[str], list[str]]] = [
     (["--asgi", "--bind", "127.0.0.1:70000", "web:app"], ["--bind 127.0.0.1:70000", "65535"]),
     (["--asgi", "--bind", "198.51.100.77:0", "web:app"], ["198.51.100.77", "assign"]),
     (["--asgi", "--bind", "unix:/nosuch/x.sock", "web:app"], ["/nosuch/x.sock", "No such"]),
+    (["--asgi", "--bind", "unix:", "web:app"], ["--bind unix:", "unix:PATH"]),
+    (["--asgi", "--bind", "..:80", "web:app"], ["--bind ..:80", "'..'", "name of a host"]),
+    (["--asgi", "--bind", ":\uff18\uff10", "web:app"], ["--bind :\uff18\uff10", "HOST:PORT"]),
+    (["--asgi", "--bind", ":\u00b2", "web:app"], ["--bind :\u00b2", "HOST:PORT"]),
+    (["--asgi", "--bind", ":" + "9" * 5000, "web:app"], ["--bind :999", "HOST:PORT"]),
+    (["--asgi", "--service", "a:80", "--service", "a:90", "web:app"], ["'a' has 80 and 90"]),
+    (["web:app"], ["scope, receive, send", "lifecycle run --asgi"]),
+    (["builtins:dict"], ["async function", "'dict'"]),
     (["--asgi", "--bind", ":0", "--certfile", "nosuch.pem", "web:app"], ["nosuch.pem"]),
     (["--asgi", "--bind", ":0", "shop:__name__"], ["'shop:__name__' is no ASGI app"]),
     (["shop"], ["'shop'", "MODULE:NAME"]),
@@ -169,9 +183,10 @@ BAD_LINES: list[tuple[list[str], list[str]]] = [
     (["shop:__name__"], ["async function", "'shop'"]),
     (["-p", "nosuch_plugin", "shop:main"], ["'nosuch_plugin'", "does not import"]),
 ]
+LINE_IDS = [" ".join(words)[:60] for words, _ in BAD_LINES]
 
 
-@pytest.mark.parametrize("number", range(len(BAD_LINES)), ids=lambda n: " ".join(BAD_LINES[n][0]))
+@pytest.mark.parametrize("number", range(len(BAD_LINES)), ids=LINE_IDS)
 def test_a_bad_command_line(refused: Refused, number: int) -> None:
     """What cannot be run says what it should have been; exit code 2."""
     said = complaint(refused("line", number))

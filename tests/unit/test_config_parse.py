@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.config import KILL_MARGIN, Config, is_service_link, parse
+from lifecycle.config import (
+    KILL_MARGIN,
+    Config,
+    fill,
+    is_service_link,
+    parse,
+    unknown_variables,
+)
 from lifecycle.exceptions import ConfigError
 
 words = st.text(st.characters(blacklist_characters=",", blacklist_categories=("Cs",)), min_size=1)
@@ -80,3 +88,55 @@ def test_an_address_of_a_service_link_is_never_ours(name: str, protocol: str, re
 def test_our_own_variables_are_no_links(name: str) -> None:
     """A plain value under a name of ours is ours."""
     assert not is_service_link(name, "8080")
+
+
+FAMILY = {"LIFECYCLE_TCP_PORT_80_TCP": "tcp://10.96.0.7:80"}
+
+
+@pytest.mark.parametrize(
+    ("name", "links", "options"),
+    [
+        ("SERVICE_HOST", ["10.96.0.7", "fd00::7", "::1"], ["registry.internal", "", "7", "cafe"]),
+        ("SERVICE_PORT", ["80", "65535"], ["https", "-1", "", "80/tcp", "\uff18\uff10"]),
+        ("SERVICE_PORT_HTTP", ["80"], ["http"]),
+        ("PORT_80_TCP", ["tcp://10.96.0.7:80"], ["80", "allowed", ""]),
+        ("PORT_80_TCP_PROTO", ["tcp"], ["http/1.1", ""]),
+        ("PORT_80_TCP_PORT", ["80"], ["auto"]),
+        ("PORT_80_TCP_ADDR", ["10.96.0.7"], ["localhost"]),
+    ],
+)
+def test_an_option_that_is_called_like_a_link(
+    name: str, links: list[str], options: list[str]
+) -> None:
+    """A service link has a link's name and a link's value; all else is an option."""
+    name = f"LIFECYCLE_TCP_{name}"
+    assert all(is_service_link(name, value, FAMILY) for value in links)
+    assert not any(is_service_link(name, value, FAMILY) for value in options)
+
+
+@dataclass(frozen=True)
+class Discovery:
+    """Options whose names end like those of service links."""
+
+    service_host: str = "localhost"
+    service_port: int = 80
+
+
+def test_a_link_has_a_family() -> None:
+    """A number or an address alone is an option's value; with the rest of a link it is a link."""
+    environ = {
+        "LIFECYCLE_TCP_SERVICE_HOST": "192.0.2.7",
+        "LIFECYCLE_TCP_SERVICE_PORT": "8848",
+    }
+    assert fill(Discovery, environ, plugin="tcp")[0] == Discovery("192.0.2.7", 8848)
+    assert fill(Discovery, environ | FAMILY, plugin="tcp")[0] == Discovery()
+    assert set(unknown_variables(environ, ())) == set(environ)
+    assert unknown_variables(environ | FAMILY, ()) == {}
+
+
+@pytest.mark.parametrize("annotation", [int, float])
+@pytest.mark.parametrize("text", ["\uff18\uff10\uff18\uff10", "\u0663", "1\u00b2"])
+def test_other_digits(annotation: type, text: str) -> None:
+    """A number is written in plain digits."""
+    with pytest.raises(ValueError, match="must be a"):
+        parse(text, annotation)
