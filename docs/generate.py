@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
+import comparison
 import timeline
 
 import lifecycle
@@ -267,6 +268,7 @@ SECTIONS: Final[dict[str, Callable[[], str]]] = {
     "api": api,
     "budget": budget,
     "commands": commands,
+    "comparison": comparison.draw,
     "files": files,
     "hooks": hooks,
     "layers": layers,
