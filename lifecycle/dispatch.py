@@ -35,6 +35,7 @@ class Status(Enum):
     RAISED = auto()
     LATE = auto()  # it has begun, and not answered in time
     UNSTARTED = auto()  # the app's loop did not get round to it
+    BUSY = auto()  # the run before it has not ended
 
 
 class Outcome(NamedTuple):
@@ -58,6 +59,8 @@ class Outcome(NamedTuple):
                 return f"no answer for {self.seconds:.1f} s"
             case Status.UNSTARTED:
                 return f"not started for {self.seconds:.1f} s: the app's loop is busy or gone"
+            case Status.BUSY:
+                return f"not started: the run before it goes on since {self.seconds:.1f} s"
         return ""
 
 
@@ -145,6 +148,17 @@ class Call:
             self._abandon(run)
         return outcome
 
+    async def in_turn(self, *given: Any, **offered: Any) -> Outcome:
+        """Call it as soon as no other run is outstanding, and share none: BUSY if one hangs."""
+        now = asyncio.get_running_loop().time
+        until = now() + (self.timeout or 0.0)
+        while (run := self._run) is not None:
+            left = min(until - now(), (self.timeout or 0.0) - run.age())
+            await asyncio.wait({run.done}, timeout=max(0.0, left))
+            if not run.done.done():
+                return Outcome(Status.BUSY, run.age())
+        return await self(*given, **offered)
+
     async def _wait(self, run: _Run, limit: float | None) -> None:
         if not run.done.done():
             limit = self.timeout if limit is None else limit
@@ -160,6 +174,11 @@ class Call:
     def immediate(self) -> bool:
         """True if `now` may be used."""
         return self.implementation.inline and not _is_async(self.implementation.function)
+
+    @property
+    def threaded(self) -> bool:
+        """True if each run has a thread, which nobody can end."""
+        return not self.implementation.inline and not _is_async(self.implementation.function)
 
     def _forget(self) -> None:
         self._run = None

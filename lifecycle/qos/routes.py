@@ -118,6 +118,8 @@ class Routes:
 
     async def _call(self, call: Call, request: Request) -> Outcome:
         # A command's run is its caller's own: two callers must not share one.
+        if call.threaded:
+            return await call.in_turn(request)
         own = Call(call.implementation, self._conductor.guest, call.timeout)
         return await own(request)
 
@@ -127,7 +129,8 @@ class Routes:
             if isinstance(error, refusal):
                 return Response(status, f"{one_line(str(error))}\n")
         if outcome.status is not Status.ANSWERED:
-            return Response(500, f"/{name} {one_line(outcome.problem())}\n")
+            status = 503 if outcome.status is Status.BUSY else 500
+            return Response(status, f"/{name} {one_line(outcome.problem())}\n")
         value = outcome.value
         reply = value if isinstance(value, Reply) else Reply(value)
         if isinstance(reply.body, str):

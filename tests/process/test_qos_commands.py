@@ -342,3 +342,45 @@ def test_the_first_folder_that_takes_it(start: Start) -> None:
     assert again.wait() == 0
     assert not Path(path).exists()
     assert again.events("stopped")
+
+
+HANGING = """
+import lifecycle, os, threading
+from lifecycle import Command, hookimpl
+
+free = threading.Event()
+
+class Plugin:
+    @hookimpl
+    def lifecycle_commands(self):
+        yield Command("hangs", hangs, timeout=0.3)
+        yield Command("threads", lambda request: len(threads()))
+        yield Command("free", lambda request: free.set(), changes=True)
+
+def threads():
+    return [each for each in threading.enumerate() if each.name == "lifecycle-Plugin"]
+
+def hangs(request):
+    free.wait(30)
+    return "over"
+
+async def main(life):
+    await life.ready()
+    await life.drained()
+
+lifecycle.run(main, plugins=[Plugin()])
+"""
+
+
+def test_a_handler_that_hangs_has_one_thread(start: Start) -> None:
+    """Who calls it again gets a 503 that says why, until the first call has ended."""
+    app = start(HANGING, env=QUICK)
+    app.wait_state("ready")
+
+    assert app.get("/hangs")[:2] == (500, "/hangs no answer for 0.3 s\n")
+    for _ in range(5):
+        status, body, _ = app.get("/hangs")
+        assert (status, body[:52]) == (503, "/hangs not started: the run before it goes on since ")
+    assert app.get("/threads")[1] == "2"  # it, and the one that counts
+    app.get("/free", method="POST")
+    assert wait_for(lambda: (got := app.get("/hangs"))[0] == 200 and got[1], 5, "an answer")

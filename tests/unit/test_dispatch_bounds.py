@@ -70,6 +70,54 @@ def test_nothing_piles_up(kind: str, app: asyncio.SelectorEventLoop) -> None:
     run(main())
 
 
+def test_in_turn() -> None:
+    """Each caller gets a run of its own, one after the other, and nobody another's answer."""
+
+    async def main() -> None:
+        order: list[int] = []
+        free = threading.Event()
+
+        def handler(number: int) -> int:
+            assert len(workers()) == 1
+            assert free.wait(10)
+            order.append(number)
+            return number
+
+        asked = call(handler, attached(), timeout=5.0)
+        calls = [asyncio.create_task(asked.in_turn(number)) for number in range(5)]
+        free.set()
+        assert [(await each).value for each in calls] == [0, 1, 2, 3, 4]
+        assert sorted(order) == [0, 1, 2, 3, 4]
+
+    run(main())
+
+
+@pytest.mark.parametrize("timeout", [2.0, None])
+def test_a_turn_that_never_comes(timeout: float | None) -> None:
+    """Who comes while a run hangs is told so, in time, or at once; 1,000 calls, one thread."""
+    hang = Hang()
+
+    async def main() -> None:
+        asked = call(hang.wait, attached(), timeout=timeout)
+        first = asyncio.create_task(asked.in_turn())
+        await asyncio.sleep(0.5)
+        second = await asked.in_turn()
+        assert second.status is Status.BUSY
+        assert second.seconds == pytest.approx(timeout or 0.5)
+        began = now()
+        for _ in range(1000):
+            assert (await asked.in_turn()).status is Status.BUSY
+        assert now() == began
+        assert len(workers()) == 1
+        assert second.problem().startswith("not started: the run before it goes on since")
+        hang.let_go()
+        await asked.until_idle()
+        assert (await first).status is (Status.ANSWERED if timeout is None else Status.LATE)
+        assert (await asked.in_turn()).status is Status.ANSWERED
+
+    run(main())
+
+
 def test_a_busy_loop_is_told_apart_from_a_slow_hook(app: asyncio.SelectorEventLoop) -> None:
     """What the app's loop did not get round to was not started; it is queued once, and kept."""
 
