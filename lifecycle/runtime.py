@@ -20,6 +20,7 @@ from lifecycle.builtin import builtins
 from lifecycle.conductor import Conductor
 from lifecycle.conductor import Snapshot as Snapshot
 from lifecycle.config import Config, core_variables
+from lifecycle.consuming import until_draining
 from lifecycle.crossing import ControlThread, Moment
 from lifecycle.departure import USAGE, Ending
 from lifecycle.exceptions import LifecycleError, NotRunning
@@ -226,7 +227,7 @@ class Lifecycle:
         """
         return self._traffic.track(agent, path)
 
-    async def until_draining(self, source: AsyncIterable[T]) -> AsyncIterator[T]:
+    def until_draining(self, source: AsyncIterable[T]) -> AsyncIterator[T]:
         """
         Pass on what `source` yields until draining begins: a consumer's loop that ends.
 
@@ -234,28 +235,7 @@ class Lifecycle:
         is asked for. A wait for the next item is cancelled; what the source had fetched
         but not yielded is its own to give back.
         """
-        draining = asyncio.ensure_future(self._running().reached[State.DRAINING].wait())
-        iterator = aiter(source)
-        item: asyncio.Future[T] | None = None
-        try:
-            while not self.draining:
-                item = asyncio.ensure_future(_next(iterator))
-                await asyncio.wait({item, draining}, return_when=asyncio.FIRST_COMPLETED)
-                if not item.done():
-                    item.cancel()
-                    await asyncio.wait({item})
-                if item.cancelled():
-                    return
-                try:
-                    value = item.result()
-                except StopAsyncIteration:
-                    return
-                with self.track():
-                    yield value
-        finally:
-            draining.cancel()
-            if item is not None:
-                item.cancel()
+        return until_draining(self, source)
 
     # Plugins
 
@@ -416,7 +396,3 @@ class Lifecycle:
         await self._left.wait()
         self._finish.set(None)
         await self._ended.wait()
-
-
-async def _next(iterator: AsyncIterator[T]) -> T:
-    return await anext(iterator)
