@@ -129,8 +129,8 @@ class Managed:
     """
     Puts a lifecycle under an ASGI app that somebody else's server runs.
 
-    It starts with the server's lifespan, becomes ready when the port is seen open, and
-    leaves the signals to the server: only preStop can drain it.
+    It starts with the server's lifespan, becomes ready once the app's own startup is complete
+    and the port is seen open, and leaves the signals to the server: only preStop can drain it.
 
     Args:
         app: The ASGI app.
@@ -177,42 +177,62 @@ class Managed:
             "signals are the server's",
             hint="only preStop can drain it: lifecycle prestop, as an exec hook",
         )
-        readying = asyncio.create_task(self._ready(life))
+        started = asyncio.Event()
+        readying = asyncio.create_task(self._ready(life, started))
 
-        async def leave() -> None:
+        async def leave(problem: LifecycleError | None = None) -> None:
             readying.cancel()
             if not life._ended.happened:
-                await life.__aexit__(None, None, None)
+                await life.__aexit__(type(problem) if problem else None, problem, None)
 
-        async def send_last(message: Message) -> None:
-            if message["type"].startswith("lifespan.shutdown."):
+        async def send_on(message: Message) -> None:
+            kind = message["type"]
+            if kind == "lifespan.startup.failed":
+                await leave(LifecycleError("the app's startup failed"))
+            elif kind.startswith("lifespan.shutdown."):
                 await leave()  # once the server has its answer, it waits for nobody
             await send(message)
+            if kind == "lifespan.startup.complete":
+                started.set()
 
         try:
-            await self._run_lifespan(scope, receive, send_last)
+            await self._run_lifespan(scope, receive, send_on)
         finally:
             await leave()
 
     async def _run_lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answered: set[str] = set()
+        said: set[str] = set()
+        asked = False
+
+        async def ask() -> Message:
+            nonlocal asked
+            asked = True
+            return await receive()
 
         async def note(message: Message) -> None:
-            answered.add(message["type"])
+            said.add(message["type"])
             await send(message)
 
         try:
-            await self.app(scope, receive, note)
-        except Exception:
-            if answered:
+            await self.app(scope, ask, note)
+        except Exception as error:
+            if said:
                 raise
+            if asked:  # it knows the protocol, and did not come so far as to answer
+                problem = f"{type(error).__name__}: {error}"
+                await send({"type": "lifespan.startup.failed", "message": problem})
+                raise
+        if not said:
             # The app knows no lifespan: the protocol is answered for it.
+            if not asked:
+                await receive()
             await send({"type": "lifespan.startup.complete"})
             while (await receive())["type"] != "lifespan.shutdown":
                 continue
             await send({"type": "lifespan.shutdown.complete"})
 
-    async def _ready(self, life: Lifecycle) -> None:
+    async def _ready(self, life: Lifecycle, started: asyncio.Event) -> None:
+        await started.wait()
         with contextlib.suppress(Draining):
             if self._port is not None:
                 await until_listening(self._port)
