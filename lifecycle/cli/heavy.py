@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
+import errno
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,6 +13,7 @@ from lifecycle.cli import light
 from lifecycle.version import VERSION
 
 USAGE = 2
+UNWRITABLE = (errno.EPIPE, errno.ENOSPC)
 
 
 def main(words: Sequence[str]) -> int:
@@ -23,11 +24,16 @@ def main(words: Sequence[str]) -> int:
     options = parser.parse_args(words)
     try:
         code: int = options.action(options)
+        if options.action is not _run and sys.stdout is not None:
+            sys.stdout.flush()
     except light.Unreachable as error:
-        print(f"lifecycle: {error}", file=sys.stderr)
-        return USAGE
-    except BrokenPipeError:
-        return 1
+        return light.fail(str(error), USAGE)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        light.give_up(sys.stdout)
+        # Who reads no further, like `head`, wants no word about it.
+        return 1 if error.errno == errno.EPIPE else light.fail(f"stdout: {error.strerror}", 1)
     return code
 
 
@@ -176,7 +182,7 @@ def _seconds(text: str) -> float:
 
 
 def _port(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) <= 65535:
+    if not light.is_port(text):
         raise argparse.ArgumentTypeError(f"{text!r} is no port from 1 to 65535")
     return int(text)
 
@@ -200,36 +206,35 @@ def _probe(options: argparse.Namespace) -> int:
 
 
 def _ls(options: argparse.Namespace) -> int:
-    return _print(light.request("GET", "/ls", _port_of(options), timeout=5))
+    code, body = light.request("GET", "/ls", _port_of(options), timeout=5)
+    if code >= 400:
+        return _refused(body)
+    print(body.rstrip("\n"))
+    return 0
 
 
 def _switch(name: str) -> Callable[[argparse.Namespace], int]:
     def switch(options: argparse.Namespace) -> int:
         path = f"/{name}?service={quote(options.service)}"
-        return _print(light.request("POST", path, _port_of(options), timeout=5))
+        code, body = light.request("POST", path, _port_of(options), timeout=5)
+        if code >= 400:
+            return _refused(body)
+        light.say(body, sys.stdout)
+        return 0
 
     return switch
 
 
-def _print(answer: tuple[int, str]) -> int:
-    status, body = answer
-    good = status < 400
-    print(body.rstrip("\n"), file=sys.stdout if good else sys.stderr)
-    return 0 if good else 1
+def _refused(body: str) -> int:
+    light.say(body.rstrip("\n") + "\n", sys.stderr)
+    return 1
 
 
 def _status(options: argparse.Namespace) -> int:
     from lifecycle.cli import status
 
-    def ask() -> str:
-        _, body = light.request("GET", "/status", _port_of(options), timeout=5)
-        return body
-
-    if options.watch:
-        return status.watch(ask)
-    body = ask()
-    print(json.dumps(json.loads(body), indent=2) if options.json else status.render(body))
-    return 0
+    show = status.watch if options.watch else status.show
+    return show(_port_of(options), as_json=options.json)
 
 
 def _rehearse(options: argparse.Namespace) -> int:

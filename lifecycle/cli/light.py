@@ -16,6 +16,10 @@ import sys
 
 from lifecycle.qos.control_socket import candidates
 
+TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
+if TYPE_CHECKING:
+    from typing import TextIO
+
 DEFAULT_PORT = 22222
 PROBES = ("live", "ready", "startup")
 PROBE_TIME = 5.0
@@ -57,9 +61,9 @@ def prestop(port: int) -> int:
     try:
         status, body = request("POST", "/prestop", port, timeout=None)
     except Unreachable as error:
-        return _fail(str(error), 1)
+        return fail(str(error), 1)
     if status != 200:
-        return _fail(f"preStop was answered with {status}: {body.strip()}", 1)
+        return fail(f"preStop was answered with {status}: {body.strip()}", 1)
     return 0
 
 
@@ -68,14 +72,31 @@ def probe(kind: str, port: int) -> int:
     try:
         status, body = request("GET", f"/{kind}?verbose", port, timeout=PROBE_TIME)
     except Unreachable as error:
-        return _fail(str(error), 2)
-    sys.stdout.write("true\n" if status == 200 else body)
+        return fail(str(error), 2)
+    say("true\n" if status == 200 else body, sys.stdout)
     return 0 if status == 200 else 1
 
 
-def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"lifecycle: {message}\n")
+def fail(message: str, code: int) -> int:
+    """Say what is wrong, and return the exit code."""
+    say(f"lifecycle: {message}\n", sys.stderr)
     return code
+
+
+def say(text: str, stream: TextIO | None) -> None:
+    """Write for who listens: the exit code is the same if nobody can."""
+    if stream is None:  # closed since before we were
+        return
+    try:
+        stream.write(text.encode(stream.encoding, "backslashreplace").decode(stream.encoding))
+        stream.flush()
+    except OSError:
+        give_up(stream)
+
+
+def give_up(stream: TextIO) -> None:
+    """Send what a stream has not been able to write, and would try again at exit, nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def request(method: str, path: str, port: int, *, timeout: float | None) -> tuple[int, str]:
@@ -141,6 +162,8 @@ def _talk(sock: _socket.socket, method: str, path: str) -> tuple[int, str]:
         raise Unreachable(f"the app stopped answering on the control socket: {error}") from None
     head, _, body = received.partition(b"\r\n\r\n")
     status = head[9:12]
-    if not status.isdigit():
+    if not received:
         raise Unreachable("the app went away before it had answered")
-    return int(status), body.decode()
+    if not (head.startswith(b"HTTP/1.") and status.isdigit()):
+        raise Unreachable(f"what answers on the control socket is no app: {head[:40]!r}")
+    return int(status), body.decode(errors="replace")

@@ -6,43 +6,85 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Final
 
 import tabulate
 
 from lifecycle.cli import light
 
-CLEAR = "\x1b[H\x1b[2J"
-PERIOD = 1.0
+CLEAR: Final = "\x1b[H\x1b[2J"
+PERIOD: Final = 1.0
+KEYS: Final = {
+    *("state", "since", "in_flight", "pid", "version", "drain"),
+    *("services", "probes", "transitions", "plugins"),
+}
 
 
-def watch(ask: Callable[[], str]) -> int:
+class NoStatus(light.Unreachable):
+    """Something answers, but not as an app under a lifecycle would."""
+
+
+def show(port: int, *, as_json: bool) -> int:
+    """Print it once."""
+    status = ask(port)
+    print(json.dumps(status, indent=2) if as_json else render(status))
+    return 0
+
+
+def watch(port: int, *, as_json: bool) -> int:
     """
-    Redraw until the app is gone, or the person has seen enough.
+    Print it again and again, until the app is gone, or the person has seen enough.
+
+    Args:
+        port: The QOS port.
+        as_json: Print one JSON document a line.
 
     Raises:
         Unreachable: It was never there.
     """
     never = threading.Event()
-    text = render(ask())
+    status = ask(port)
+    clear = CLEAR if sys.stdout.isatty() and not as_json else ""
     try:
         while True:
-            sys.stdout.write((CLEAR if sys.stdout.isatty() else "") + text + "\n")
-            sys.stdout.flush()
+            print(clear + (json.dumps(status) if as_json else render(status)), flush=True)
             never.wait(PERIOD)
             try:
-                text = render(ask())
+                status = ask(port)
+            except NoStatus:
+                raise
             except light.Unreachable:
-                print("the app is gone")
+                print("the app is gone", file=sys.stderr if as_json else sys.stdout)
                 return 0
     except KeyboardInterrupt:
         return 0
 
 
-def render(body: str) -> str:
-    """Turn the JSON of `/status` into what a person reads."""
-    status = json.loads(body)
+def ask(port: int) -> dict[str, Any]:
+    """
+    Return what the app answers.
+
+    Raises:
+        Unreachable: Nobody answers.
+        NoStatus: It is no status.
+    """
+    code, body = light.request("GET", "/status", port, timeout=5)
+    try:
+        found = json.loads(body)
+    except ValueError:
+        found = None
+    if code != 200 or not isinstance(found, dict) or not found.keys() >= KEYS:
+        what = body.strip().partition("\n")[0][:80]
+        raise NoStatus(
+            f"/status of port {port} was answered with {code} and {what!r}, which is no status: "
+            "does another program, or another version, have this port?"
+        )
+    return found
+
+
+def render(status: dict[str, Any]) -> str:
+    """Turn `/status` into what a person reads."""
     parts = [
         f"{status['state'].upper()} for {_ago(status['since'])}, {status['in_flight']} in flight, "
         f"pid {status['pid']}, pod-lifecycle {status['version']}",

@@ -1,0 +1,222 @@
+"""The command `lifecycle` where nobody takes what it prints, or nothing sensible answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.process.kit import App, free_port, wait_for
+
+Start = Callable[..., App]
+
+MAIN = """
+import lifecycle
+
+async def main(life):
+    life.export("orders", port=8080)
+    life.export("caf\\u00e9", port=8081)
+    await life.ready()
+    await life.drained()
+
+lifecycle.run(main)
+"""
+QUICK = {"LIFECYCLE_SETTLE": "0.1", "LIFECYCLE_QUIET": "0.1"}
+SINKS = {
+    "full": ">/dev/full",
+    "closed": ">&-",
+    "deaf": ">/dev/full 2>/dev/full",
+    "mute": ">&- 2>&-",
+}
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """Run a service, which all these tests leave online."""
+    with App.start(MAIN, cwd=tmp_path_factory.mktemp("output"), env=QUICK) as app:
+        app.wait_state("ready")
+        yield app
+
+
+def into(app: App, sink: str, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the command with its output led away by the shell."""
+    line = f'exec "{sys.executable}" -m lifecycle {" ".join(words)} {SINKS.get(sink, sink)}'
+    return subprocess.run(
+        ["/bin/sh", "-c", line],
+        env={**app.env, "PYTHONUNBUFFERED": "", **env},
+        cwd=app.cwd,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("sink", SINKS)
+def test_a_verdict_that_nobody_reads(app: App, sink: str, unbuffered: str) -> None:
+    """The exit code of `probe` is its verdict, whoever takes what it prints."""
+    done = into(app, sink, "probe", "ready", PYTHONUNBUFFERED=unbuffered)
+    assert (done.returncode, done.stderr) == (0, "")
+    done = into(app, sink, "probe", "live", "--port", str(app.qos), PYTHONUNBUFFERED=unbuffered)
+    assert (done.returncode, done.stderr) == (0, "")
+    nowhere = {"LIFECYCLE_QOS_PORT": str(free_port()), "PYTHONUNBUFFERED": unbuffered}
+    assert into(app, sink, "probe", "ready", **nowhere).returncode == 2
+    assert into(app, sink, "prestop", **nowhere).returncode == 1
+
+
+@pytest.mark.parametrize("sink", SINKS)
+def test_a_false_verdict_that_nobody_reads(app: App, sink: str) -> None:
+    """`offline` and `online` succeed if they did it, and a probe that is false is false."""
+    assert into(app, sink, "offline").returncode == 0
+    try:
+        done = into(app, sink, "probe", "ready")
+        assert (done.returncode, done.stderr) == (1, "")
+    finally:
+        done = into(app, sink, "online")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert into(app, sink, "offline", "nosuch").returncode == 1
+    wait_for(lambda: app.get("/ready")[0] == 200, 10, "ready again")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "words", [("ls",), ("status",), ("status", "--json"), ("status", "--watch"), ("config",)]
+)
+def test_a_list_that_nobody_reads(app: App, words: tuple[str, ...], unbuffered: str) -> None:
+    """What is there to be read fails if it cannot be written: one sentence, exit code 1."""
+    done = into(app, "full", *words, PYTHONUNBUFFERED=unbuffered)
+
+    assert done.returncode == 1
+    assert done.stderr == "lifecycle: stdout: No space left on device\n"
+
+
+@pytest.mark.parametrize("words", ["ls", "status", "status --watch", "status --watch --json"])
+def test_a_reader_that_has_gone(app: App, words: str) -> None:
+    """Who reads no further, like `head`, is told nothing."""
+    done = into(app, "| { read line; exec true; }; exit 0", words)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_characters_that_the_terminal_lacks(app: App) -> None:
+    """A reason is shown in what characters there are."""
+    assert into(app, "", "offline", "café").returncode == 0
+    try:
+        done = into(app, "", "probe", "ready", PYTHONIOENCODING="ascii")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "true\n", "")
+        assert into(app, "", "offline").returncode == 0
+        done = into(app, "", "probe", "ready", PYTHONIOENCODING="ascii")
+        assert (done.returncode, done.stderr) == (1, "")
+        assert "caf\\xe9 offline" in done.stdout
+    finally:
+        into(app, "", "online")
+
+
+def test_prestop_that_nobody_reads(start: Start, tmp_path: Path) -> None:
+    """`prestop` drains with no stream at all."""
+    app = start(MAIN, env=QUICK)
+    app.wait_state("ready")
+
+    assert into(app, "mute", "prestop").returncode == 0
+    app.signal(signal.SIGTERM)
+    assert app.wait() == 0
+
+
+@contextmanager
+def stranger(path: Path, answer: bytes) -> Iterator[None]:
+    """Answer every connection on a socket with the same bytes."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+
+        def serve() -> None:
+            while True:
+                try:
+                    sock, _ = listener.accept()
+                except OSError:
+                    return
+                with sock:
+                    sock.settimeout(10)
+                    sock.recv(65536)
+                    sock.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join(10)
+
+
+def http(status: str, body: bytes) -> bytes:
+    head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    return head.encode() + body
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (http("404 Not Found", b"<html>\nno such page"), "404 and '<html>'"),
+        (http("500 Internal Server Error", b'{"state": "ready"}'), "answered with 500"),
+        (http("200 OK", b"hello"), "200 and 'hello'"),
+        (http("200 OK", b"\xff\xfe\x00"), "no status"),
+        (http("200 OK", b"[1, 2]"), "no status"),
+        (http("200 OK", b'{"state": "ready"}'), "no status"),
+        (http("200 OK", b""), "no status"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "is no app: b'SSH-2.0"),
+        (b"", "went away"),
+    ],
+)
+@pytest.mark.parametrize("words", [(), ("--json",), ("--watch",), ("--watch", "--json")])
+def test_a_stranger_on_the_port(
+    tmp_path: Path, answer: bytes, said: str, words: tuple[str, ...]
+) -> None:
+    """What is no status is one sentence, and 2 as when nobody answers."""
+    port = free_port()
+    env = {name: v for name, v in os.environ.items() if not name.startswith("LIFECYCLE_")}
+    # Config takes the blanks off the folder's name, and so does the command.
+    env |= {"LIFECYCLE_RUN_DIR": f" {tmp_path} ", "LIFECYCLE_QOS_PORT": str(port)}
+    with stranger(tmp_path / f"lifecycle-{port}.sock", answer):
+        done = subprocess.run(
+            [sys.executable, "-m", "lifecycle", "status", *words],
+            env=env,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("lifecycle: ")
+    assert done.stderr.count("\n") == 1
+    assert said in done.stderr
+
+
+def test_watch_as_json(start: Start, tmp_path: Path) -> None:
+    """`status --watch --json` prints one JSON document a line, and nothing else, to the end."""
+    app = start(MAIN, env=QUICK)
+    app.wait_state("ready")
+    folder = tmp_path / "watch"
+    folder.mkdir()
+    env = {name: app.env[name] for name in ("LIFECYCLE_QOS_PORT", "LIFECYCLE_RUN_DIR")}
+    watch = start(["-m", "lifecycle", "status", "--watch", "--json"], env=env, cwd=folder)
+    wait_for(lambda: watch.stdout.count("\n") >= 2, 20, lambda: watch.stderr)
+
+    app.signal(signal.SIGTERM)
+    assert watch.wait() == 0
+    documents = [json.loads(line) for line in watch.stdout.splitlines()]
+    assert {"ready"} <= {each["state"] for each in documents}
+    assert {each["pid"] for each in documents} == {app.pid}
+    assert watch.stderr == "the app is gone\n"
