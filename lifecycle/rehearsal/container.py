@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lifecycle.rehearsal.plan import Plan
@@ -75,7 +74,7 @@ class Template:
             env["LIFECYCLE_PRESTOP_TOKEN"] = hook.token
         return Container(
             [_word(word) for word in self.plan.command],
-            env=_literal(env)
+            env={name: _word(value) for name, value in env.items()}
             | {
                 "PORT": "$(PORT_HTTP)",
                 "LIFECYCLE_QOS_PORT": "$(PORT_QOS)",
@@ -92,7 +91,3 @@ class Template:
 def _word(text: str) -> str:
     """Put the port in; whatever a manifest would expand stays as it is."""
     return text.replace("$", "$$").replace("{port}", "$(PORT_HTTP)")
-
-
-def _literal(env: Mapping[str, str]) -> dict[str, str]:
-    return {name: value.replace("$", "$$") for name, value in env.items()}

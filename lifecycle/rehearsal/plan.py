@@ -110,7 +110,7 @@ class Plan:
         grace: terminationGracePeriodSeconds.
         start_time: Seconds a replica has to become ready.
         cwd: The command's working directory.
-        env: Added to its environment.
+        env: Added to its environment; `{port}` in it is the app's port.
     """
 
     command: tuple[str, ...]

@@ -35,6 +35,7 @@ class Rehearsal:
     Args:
         plan: What is wanted.
         changed: Called whenever there is something new to see.
+        generator: Makes the load.
 
     Attributes:
         phase: What is being done, in words.
@@ -43,13 +44,19 @@ class Rehearsal:
         zero: When the load began.
     """
 
-    def __init__(self, plan: Plan, changed: Callable[[Rehearsal], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        changed: Callable[[Rehearsal], None] = lambda _: None,
+        generator: type[LoadGenerator] = LoadGenerator,
+    ) -> None:
         self.plan = plan
         self.phase = ""
         self.load: LoadGenerator | None = None
         self.deployment: Deployment | None = None
         self.zero: float | None = None
         self._changed = changed
+        self._generator = generator
 
     def _say(self, phase: str) -> None:
         self.phase = phase
@@ -68,7 +75,7 @@ class Rehearsal:
         with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
             async with (
                 Kubelet() as kubelet,
-                LoadGenerator(plan.traffic, lambda: self._changed(self)) as load,
+                self._generator(plan.traffic, lambda: self._changed(self)) as load,
             ):
                 self.load = load
                 self._say("trying the command")

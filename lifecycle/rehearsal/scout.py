@@ -27,11 +27,13 @@ LINES: Final = 15
 
 async def reconnoitre(kubelet: Kubelet, template: Template) -> Template:
     """
-    Start the command once, see whether it opens QOS, and end it.
+    Start the command once, see whether it opens QOS, and end it; not if that was said.
 
     Raises:
         CannotRehearse: It does not start, or opens no port.
     """
+    if template.plan.ready == "qos":
+        return replace(template, qos=True)
     pod = await kubelet.run(template.scout())
     try:
         return replace(template, qos=await _opens_qos(pod, template.plan))
@@ -49,20 +51,14 @@ async def _opens_qos(pod: Pod, plan: Plan) -> bool:
             return True
         if opened is None and is_listening(pod.port("http")):
             opened = time.monotonic()
-        if opened is not None and plan.ready != "qos":
-            if time.monotonic() > opened + QOS_TIME:
-                return False
-        elif time.monotonic() > deadline:
-            raise CannotRehearse(_never_open(plan, opened=opened is not None), last_lines(pod))
+        if opened is not None and time.monotonic() > opened + QOS_TIME:
+            return False
+        if opened is None and time.monotonic() > deadline:
+            raise CannotRehearse(_never_open(plan), last_lines(pod))
         await asyncio.sleep(LOOK)
 
 
-def _never_open(plan: Plan, *, opened: bool) -> str:
-    if opened:
-        return (
-            f"nothing listens on LIFECYCLE_QOS_PORT after {plan.start_time:g} s: without "
-            "--ready qos the app's own port is asked"
-        )
+def _never_open(plan: Plan) -> str:
     hint = "" if any("{port}" in word for word in plan.command) else "; there is no {port} in it"
     return (
         f"the command runs, but nothing listens on the app's port after {plan.start_time:g} s: "
@@ -112,7 +108,7 @@ async def ask_once(replica: Replica, plan: Plan) -> None:
     traffic = plan.traffic
     endpoint = Endpoint(replica.name, replica.pod.ip, replica.port)
     for protocol in dict.fromkeys(traffic.protocols):
-        for path in (*traffic.paths, *((traffic.slow,) if traffic.slow else ())):
+        for path in dict.fromkeys((*traffic.paths, *((traffic.slow,) if traffic.slow else ()))):
             try:
                 async with asyncio.timeout(traffic.timeout):
                     await _ask(protocol, endpoint, path)

@@ -103,12 +103,15 @@ def test_a_hook_that_cannot_be(wanted: str):
 def test_the_container(tmp_path, monkeypatch):
     """The port is put in where it says so; what looks like a variable is left alone."""
     monkeypatch.setenv("LIFECYCLE_SETTLE", "2")
-    plan = Plan(("sh", "-c", "echo $$ $(HOME) {port}"), grace=12)
+    env = {"LIFECYCLE_SERVICES": "shop:{port}", "PRICE": "$(5)"}
+    plan = Plan(("sh", "-c", "echo $$ $(HOME) {port}"), grace=12, env=env)
     container = Template(plan, str(tmp_path)).replica("app-1").container
     assert list(container.command) == ["sh", "-c", "echo $$$$ $$(HOME) $(PORT_HTTP)"]
     assert container.env == {
         "LIFECYCLE_GRACE_PERIOD": "12",
         "LIFECYCLE_SETTLE": "2",
+        "LIFECYCLE_SERVICES": "shop:$(PORT_HTTP)",
+        "PRICE": "$$(5)",
         "PORT": "$(PORT_HTTP)",
         "LIFECYCLE_QOS_PORT": "$(PORT_QOS)",
         "LIFECYCLE_RUN_DIR": str(tmp_path / "app-1"),
