@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.hosts.rolling import SERVED, a_port, end
-from tests.process.kit import App
+from tests.process.kit import App, free_port
+from tests.process.rollout import SERVED
 
 
 @pytest.fixture
@@ -19,8 +20,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., App]]:
 
         def start(*argv: str, **env: str) -> App:
             full = {
-                "PORT": str(a_port()),
-                "LIFECYCLE_QOS_PORT": str(a_port()),
+                "PORT": str(free_port()),
                 "LIFECYCLE_SETTLE": "0.7",
                 "LIFECYCLE_QUIET": "0.2",
                 "PYTHONPATH": str(SERVED),
@@ -28,7 +28,22 @@ def start(tmp_path: Path) -> Iterator[Callable[..., App]]:
             }
             words = [each.format(port=full["PORT"]) for each in argv]
             app = App.start(words, env=full, cwd=tmp_path)
-            stack.callback(end, app)
+            stack.callback(_end, app)
             return app
 
         yield start
+
+
+def _end(app: App) -> None:
+    """End a process, its children first: a worker outlives a master that was killed."""
+    for child in _children(app.pid):
+        os.kill(child, 9)
+    app.__exit__()
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:
+        return []
+    return [each for child in map(int, found) for each in (*_children(child), child)]

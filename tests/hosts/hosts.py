@@ -2,27 +2,74 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
-from tests.hosts.grpc_load import grpc_load
-from tests.hosts.long_load import EventSource, Http2, Talker, load_of
-from tests.hosts.rolling import Host, some_idle_for_long
+from lifecycle.rehearsal.generator import LoadGenerator
+from lifecycle.rehearsal.plan import Protocol, Traffic
+from lifecycle.rehearsal.rehearsal import Rehearsal
+from tests.hosts.own_load import NOTHING, EventLoad, GrpcLoad
+from tests.process.rollout import BIND, RUN, SETTLE, plan, traffic
 
-PRESTOP_ONLY: Final = (True,)
+ROLLOUTS: Final = int(os.environ.get("ROLLOUTS", "2"))
+"""How many times each host is rolled."""
+IN_TURNS: Final = "sh -c 'case $LIFECYCLE_RUN_DIR in *[13579]) exec lifecycle prestop; esac'"
+"""Every other replica is drained by preStop, its neighbour by SIGTERM alone."""
 GRPC_SETTLE: Final = 4.4
 """In one half clients hear of the removal, in the other their connections are told to go."""
-RUN: Final = ("-m", "lifecycle", "run")
 
 
-BIND: Final = ("--bind", "127.0.0.1:{port}", "--service", "shop")
+def rarely_idle(**changes: Any) -> Traffic:
+    """Return a load for a server that closes idle connections itself when it stops: unannounced."""
+    return traffic(**{"clients": 12, "rate": 60.0, "think": SETTLE * 0.6, **changes})
 
 
-def _asgi(name: str, target: str) -> Host:
-    return Host(name, (*RUN, "--asgi", target, *BIND), load=some_idle_for_long)
+IDLE: Final = traffic(clients=12, rate=60.0)
+"""Some are idle for longer than settle: idle in the whole drain."""
 
 
-def _long(name: str, kind: type) -> Host:
-    return Host(name, (*RUN, "--asgi", "shop:app", *BIND), load=lambda: load_of(kind))
+@dataclass(frozen=True)
+class Host:
+    """
+    One way to serve.
+
+    Attributes:
+        argv: What follows `python` on the command line; `{port}` in it is the port.
+        prestop: The preStop hook.
+        traffic: What the clients do.
+        generator: Makes the clients.
+        env: More settings.
+        settle: Seconds of the drain in which consumers hear of it.
+    """
+
+    name: str
+    argv: Sequence[str]
+    prestop: str = IN_TURNS
+    traffic: Traffic = field(default_factory=rarely_idle)
+    generator: type[LoadGenerator] = LoadGenerator
+    env: dict[str, str] = field(default_factory=dict)
+    settle: float = SETTLE
+
+    def rehearsal(self, folder: Path) -> Rehearsal:
+        """Return what rolls it over."""
+        env = {"LIFECYCLE_SETTLE": str(self.settle), **self.env}
+        own = plan(
+            folder,
+            *self.argv,
+            env=env,
+            prestop=self.prestop,
+            traffic=self.traffic,
+            replicas=1,
+            rollouts=ROLLOUTS,
+        )
+        return Rehearsal(own, generator=self.generator)
+
+
+def _asgi(name: str, target: str, **more: Any) -> Host:
+    return Host(name, (*RUN, "--asgi", target, *BIND), **{"traffic": IDLE, **more})
 
 
 def _main(name: str, target: str, **more: Any) -> Host:
@@ -31,7 +78,7 @@ def _main(name: str, target: str, **more: Any) -> Host:
 
 def _managed(name: str, shop: str, how: str, *command: str) -> Host:
     """Serve `managed:app`: the server has the signals, so only preStop can drain it."""
-    return Host(name, ("-m", *command), PRESTOP_ONLY, env={"SHOP": shop, "HOW": how})
+    return Host(name, ("-m", *command), "exec", env={"SHOP": shop, "HOW": how})
 
 
 UVICORN: Final = (
@@ -46,9 +93,11 @@ GRANIAN: Final = ("granian", "managed:app", "--port", "{port}", "--interface", "
 
 HOSTS: Final = (
     _asgi("run --asgi", "shop:app"),
-    _long("run --asgi, HTTP/2", Http2),
-    _long("run --asgi, WebSocket", Talker),
-    _long("run --asgi, events", EventSource),
+    _asgi("run --asgi, HTTP/2", "shop:app", traffic=rarely_idle(protocols=(Protocol.HTTP2,))),
+    _asgi(
+        "run --asgi, WebSocket", "shop:app", traffic=rarely_idle(protocols=(Protocol.WEBSOCKET,))
+    ),
+    _asgi("run --asgi, events", "shop:app", generator=EventLoad, traffic=NOTHING),
     _asgi("FastAPI, unchanged", "fastapi_shop:app"),
     _asgi("Starlette, unchanged", "starlette_shop:app"),
     _asgi("Litestar, unchanged", "litestar_shop:app"),
@@ -56,9 +105,15 @@ HOSTS: Final = (
     _main("hypercorn in a main", "mains:hypercorn_inside"),
     _main("granian in a main", "mains:granian_inside"),
     Host("asyncio streams", (*RUN, "mains:streams")),
-    Host("aiohttp", (*RUN, "aiohttp_main:with_handle"), load=some_idle_for_long),
-    _main("aiohttp in a main", "aiohttp_main:run_app", load=some_idle_for_long),
-    Host("grpc.aio", (*RUN, "grpc_main:main"), load=grpc_load, settle=GRPC_SETTLE),
+    Host("aiohttp", (*RUN, "aiohttp_main:with_handle"), traffic=IDLE),
+    _main("aiohttp in a main", "aiohttp_main:run_app", traffic=IDLE),
+    Host(
+        "grpc.aio",
+        (*RUN, "grpc_main:main"),
+        generator=GrpcLoad,
+        traffic=NOTHING,
+        settle=GRPC_SETTLE,
+    ),
     _managed("uvicorn, Managed", "shop", "wrapped", *UVICORN),
     _managed("hypercorn, Managed", "shop", "wrapped", *HYPERCORN),
     _managed("granian, Managed", "shop", "wrapped", *GRANIAN),

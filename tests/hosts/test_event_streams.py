@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from lifecycle.conversations import EventStream, is_event_source
-from tests.hosts.hosts import HYPERCORN, RUN, UVICORN
+from tests.hosts.hosts import HYPERCORN, UVICORN
+from tests.process.h1_client import Connection, Response
 from tests.process.kit import App
-from tests.process.load import Connection, Endpoint, Response
+from tests.process.rollout import BIND, RUN
 
 ACCEPT = {"Accept": "text/event-stream"}
-ASGI = (*RUN, "--asgi", "shop:app", "--bind", "127.0.0.1:{port}", "--service", "shop")
+ASGI = (*RUN, "--asgi", "shop:app", *BIND)
 MANAGED = {"SHOP": "shop", "HOW": "wrapped"}
 HOSTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "run --asgi": (ASGI, {}),
@@ -28,7 +29,7 @@ HOSTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
 
 
 async def _listen(app: App, path: str = "/events") -> tuple[Response, float]:
-    connection = await Connection.open(Endpoint("one", app.port))
+    connection = await Connection.open(app.port)
     with contextlib.closing(connection):
         response = await connection.ask(path, ACCEPT)
     return response, time.monotonic()

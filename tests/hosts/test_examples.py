@@ -13,9 +13,9 @@ import grpc
 import pytest
 import websockets
 
-from tests.hosts.hosts import RUN
+from tests.process.h1_client import Connection
 from tests.process.kit import App
-from tests.process.load import Connection, Endpoint
+from tests.process.rollout import RUN
 
 EXAMPLES = str(Path(__file__).parents[2] / "examples")
 ADDRESS = ("--host", "0.0.0.0", "--port", "{port}")
@@ -67,7 +67,7 @@ def test_what_never_ends_in_fastapi_ends_at_settle(start: Callable[..., App]) ->
     """Its events end whole and its WebSocket with 1001; nothing is cut off, nothing is raised."""
 
     async def listen(port: int) -> bytes:
-        connection = await Connection.open(Endpoint("one", port))
+        connection = await Connection.open(port)
         with contextlib.closing(connection):
             return (await connection.ask("/events", {"Accept": "text/event-stream"})).body
 

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import signal
+import asyncio
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from tests.hosts.hosts import HOSTS
-from tests.hosts.rolling import QUIET, ROLLOUTS, Host, roll
-from tests.process.rollout import Result
+from lifecycle.rehearsal.result import Result
+from tests.hosts.hosts import HOSTS, ROLLOUTS, Host
+from tests.process.rollout import assert_in_order, assert_nothing_lost, roll
 
 AT_ONCE = 6
-BEFORE_EXIT = QUIET + 0.2
-MARGIN = 1.0
-"""Seconds more than promised: the machine of a test has other things to do."""
 CROWDED = 12.0
-"""And more until the kubelet's part is done: the preStop's exec and the interpreter's end, which
-want seconds of work where a framework is imported, and get a share of what six hosts leave."""
+"""Seconds more until the kubelet's part is done: the preStop's exec and the interpreter's end,
+which want seconds of work where a framework is imported, and get a share of what six hosts leave."""
 A_ROLLOUT = 15.0
 """Seconds of one rollout at most, on a machine that has six under way."""
 
@@ -30,11 +27,14 @@ def rolled(
 ) -> Iterator[dict[str, Future[Result]]]:
     """Roll all hosts that this run asks for, several at a time: they mostly wait."""
     asked = {item.name for item in request.session.items}
-    folder: Path = tmp_path_factory.mktemp("hosts")
+
+    def play(host: Host, folder: Path) -> Result:
+        return asyncio.run(roll({host.name: host.rehearsal(folder)}))[0]
+
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {
-            host.name: pool.submit(roll, host, folder / str(number))
-            for number, host in enumerate(HOSTS)
+            host.name: pool.submit(play, host, tmp_path_factory.mktemp("host"))
+            for host in HOSTS
             if f"test_a_host_loses_nothing[{host.name}]" in asked
         }
 
@@ -44,17 +44,9 @@ def rolled(
 def test_a_host_loses_nothing(host: Host, rolled: dict[str, Future[Result]]) -> None:
     """On new connections and on kept ones, and every replica is out in time."""
     result = rolled[host.name].result()
-    print(result)
 
-    assert [result.when(loss) for loss in result.tally.losses] == []
-    assert len(result.left) == ROLLOUTS
+    assert_nothing_lost(result)
+    assert len(result.rollouts) == ROLLOUTS
     assert result.tally.requests > 40 * ROLLOUTS
-    for leaving in result.left:
-        seen = f"{leaving}\n{leaving.said}"
-        # uvicorn dies of the SIGTERM it was sent, once it has stopped.
-        assert leaving.code in (0, -signal.SIGTERM), seen
-        assert leaving.prestop in (None, 0), seen
-        assert "Traceback" not in leaving.said, seen
-        promised = host.settle + BEFORE_EXIT + result.tally.longest + MARGIN
-        assert leaving.drained < promised, seen
-        assert leaving.out < promised + CROWDED, seen
+    # uvicorn dies of the SIGTERM it was sent, once it has stopped.
+    assert_in_order(result, codes=(0, 143), settle=host.settle, crowded=CROWDED)

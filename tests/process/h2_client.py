@@ -17,7 +17,7 @@ import h2.connection
 import h2.events
 import h2.exceptions
 
-from tests.process.load import TIMEOUT, Endpoint, Lost
+from tests.process.h1_client import TIME, Lost
 
 GOAWAY: Final = 7
 
@@ -49,9 +49,9 @@ class H2Client:
         self.closed = asyncio.Event()
 
     @classmethod
-    async def open(cls, endpoint: Endpoint) -> Self:
+    async def open(cls, port: int) -> Self:
         """Connect, and say that HTTP/2 is spoken."""
-        client = cls(*await asyncio.open_connection(endpoint.host, endpoint.port))
+        client = cls(*await asyncio.open_connection("127.0.0.1", port))
         client._h2.initiate_connection()
         client._flush()
         return client
@@ -87,7 +87,7 @@ class H2Client:
             Lost: There is none.
         """
         try:
-            async with asyncio.timeout(TIMEOUT):
+            async with asyncio.timeout(TIME):
                 await stream.over.wait()
         except TimeoutError:
             raise Lost("timeout") from None

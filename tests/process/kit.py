@@ -202,8 +202,7 @@ class App:
 
     def events(self, event: str = "") -> list[dict[str, Any]]:
         """Return its log's lines (JSON or logfmt) as dictionaries; `event`: only those."""
-        found = [parsed for line in self.stderr.splitlines() if (parsed := _parse(line))]
-        return [each for each in found if event in ("", each["event"])]
+        return events(self.stderr, event)
 
     def record(self, *whats: str) -> list[dict[str, Any]]:
         """Return what `recorder.py` has written down; `whats`: only those lines."""
@@ -327,6 +326,12 @@ def _copy(terminal: int, path: Path) -> None:
             if not chunk:
                 return
             file.write(chunk)
+
+
+def events(log: str, event: str = "") -> list[dict[str, Any]]:
+    """Return a log's lines (JSON or logfmt) as dictionaries; `event`: only those."""
+    found = [parsed for line in log.splitlines() if (parsed := _parse(line))]
+    return [each for each in found if event in ("", each["event"])]
 
 
 def _parse(line: str) -> dict[str, Any] | None:

@@ -13,7 +13,6 @@ import pytest
 from lifecycle.server import Server
 from lifecycle.sockets import bind_tcp
 from tests.process.h2_client import H2Client
-from tests.process.load import Endpoint
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 TIME = 5.0
@@ -133,10 +132,9 @@ def test_an_app_whose_client_is_gone_is_not_held(version: int) -> None:
                 ended.set()
 
         async with serving(endless) as (_, port):
-            endpoint = Endpoint("alone", port)
             async with asyncio.timeout(TIME):
                 if version == 2:
-                    client = await H2Client.open(endpoint)
+                    client = await H2Client.open(port)
                     client.send("/")
                     await began.wait()
                     await client.close()
@@ -163,7 +161,7 @@ def test_an_http_2_response_keeps_its_end_when_idle_connections_are_closed() -> 
             await send({"type": "http.response.body", "body": b""})
 
         async with serving(stream) as (server, port), asyncio.timeout(TIME):
-            client = await H2Client.open(Endpoint("alone", port))
+            client = await H2Client.open(port)
             before = client.send("/")
             while not before.body:
                 await asyncio.sleep(0)

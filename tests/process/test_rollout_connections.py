@@ -13,13 +13,26 @@ from pathlib import Path
 import pytest
 import websockets
 
+from lifecycle.rehearsal.plan import Protocol
+from lifecycle.rehearsal.rehearsal import Rehearsal
+from lifecycle.rehearsal.result import Result
+from tests.process.h1_client import Connection, Lost, Response
 from tests.process.h2_client import H2Client
 from tests.process.kit import App
-from tests.process.load import Connection, Endpoint, Load, Lost, Response, Tally
-from tests.process.rollout import Result, Rollout, pick_port
-from tests.process.rollout_apps import SHOP, run_asgi, run_main, uvicorn_wearing, write
+from tests.process.rollout import (
+    BIND,
+    RUN,
+    assert_in_order,
+    assert_nothing_lost,
+    plan,
+    roll,
+    run_asgi,
+    run_uvicorn,
+    traffic,
+)
 
 TIME = 10.0
+BODY = b"0123456789abcdef" * 128
 
 DESK = """
 import asyncio, json
@@ -48,30 +61,24 @@ async def app(scope, receive, send):
 """
 
 Start = Callable[..., App]
-
-
-def kinds(start: Start, **more: object) -> dict[str, Callable[[int], App]]:
-    """The two ways to be counted."""
-    return {
-        "asgi": run_asgi(start, **more),
-        "uvicorn": run_main(start, uvicorn_wearing("Middleware(app)"), **more),
-    }
+KINDS = {"asgi": run_asgi, "uvicorn": run_uvicorn}
+"""The two ways to be counted."""
 
 
 class Visitor:
     """Opens connections to one replica, and closes them at the end."""
 
     def __init__(self, port: int, stack: contextlib.AsyncExitStack) -> None:
-        self.endpoint = Endpoint("one", port)
+        self.port = port
         self._stack = stack
 
     async def open(self) -> Connection:
-        connection = await Connection.open(self.endpoint)
+        connection = await Connection.open(self.port)
         self._stack.callback(connection.close)
         return connection
 
     async def open_h2(self) -> H2Client:
-        client = await H2Client.open(self.endpoint)
+        client = await H2Client.open(self.port)
         self._stack.push_async_callback(client.close)
         return client
 
@@ -80,9 +87,8 @@ class Visitor:
 
 
 @contextlib.asynccontextmanager
-async def up(starter: Callable[[int], App]) -> AsyncIterator[tuple[App, Visitor]]:
-    """One replica that is ready."""
-    app = starter(pick_port())
+async def up(app: App) -> AsyncIterator[tuple[App, Visitor]]:
+    """One replica, once it is ready."""
     await asyncio.to_thread(app.wait_state, "ready")
     async with asyncio.timeout(20), contextlib.AsyncExitStack() as stack:
         yield app, Visitor(app.port, stack)
@@ -99,16 +105,16 @@ async def exit_code(app: App) -> int:
     return await asyncio.to_thread(app.wait, TIME)
 
 
-async def each_at_once(start: Start, scenario: Callable[..., object], **more: object) -> None:
-    await asyncio.gather(*(scenario(name, each) for name, each in kinds(start, **more).items()))
+async def each_at_once(start: Start, scenario: Callable[..., object], **settings: object) -> None:
+    await asyncio.gather(*(scenario(name, run(start, **settings)) for name, run in KINDS.items()))
 
 
 def test_every_http_1_response_says_close_from_t0_on(start: Start, tmp_path: Path) -> None:
     """To a request from before T0, on a kept and on a new connection, and after an error."""
-    write(tmp_path, {"shop": DESK})
+    (tmp_path / "shop.py").write_text(DESK)
 
-    async def scenario(name: str, starter: Callable[[int], App]) -> None:
-        async with up(starter) as (app, visitor):
+    async def scenario(name: str, one: App) -> None:
+        async with up(one) as (app, visitor):
             early, kept, error = [await visitor.open() for _ in range(3)]
             before = await kept.ask("/")
             assert not before.closes, name
@@ -140,7 +146,7 @@ def test_idle_connections_are_closed_at_settle_while_the_listener_accepts(
     start: Start, tmp_path: Path
 ) -> None:
     """`run --asgi` ends what is idle once consumers have had time to notice, and serves on."""
-    write(tmp_path, {"shop": DESK})
+    (tmp_path / "shop.py").write_text(DESK)
 
     async def scenario() -> None:
         async with up(run_asgi(start, settle=0.7, quiet=0.2)) as (app, visitor):
@@ -160,11 +166,11 @@ def test_idle_connections_are_closed_at_settle_while_the_listener_accepts(
 
 def test_a_websocket_is_closed_with_1001_at_settle(start: Start, tmp_path: Path) -> None:
     """It works on until settle has passed, then client and app are told that we go away."""
-    write(tmp_path, {"shop": DESK})
+    (tmp_path / "shop.py").write_text(DESK)
 
-    async def scenario(name: str, starter: Callable[[int], App]) -> None:
-        async with up(starter) as (app, visitor):
-            url = f"ws://127.0.0.1:{visitor.endpoint.port}/"
+    async def scenario(name: str, one: App) -> None:
+        async with up(one) as (app, visitor):
+            url = f"ws://127.0.0.1:{visitor.port}/"
             async with websockets.connect(url) as busy, websockets.connect(url) as idle:
                 began = await drain(app)
                 await busy.send("still here")
@@ -182,34 +188,37 @@ def test_a_websocket_is_closed_with_1001_at_settle(start: Start, tmp_path: Path)
 
 
 def test_who_never_stops_asking_is_named_and_not_waited_for(start: Start, tmp_path: Path) -> None:
-    """A client nobody knows keeps it from being quiet: the deadline ends the drain, exit code 0."""
-    write(tmp_path, {"shop": SHOP})
+    """A client nobody knows keeps it from being quiet: the deadline ends the drain, exit code 0.
 
-    async def scenario(name: str, starter: Callable[[int], App]) -> None:
-        async with up(starter) as (app, visitor):
+    What it sends meanwhile, a body included, is answered.
+    """
+
+    async def scenario(name: str, one: App) -> None:
+        async with up(one) as (app, visitor):
+            echoes = set()
 
             async def stubborn() -> None:
                 while True:
                     with contextlib.suppress(OSError, Lost):
-                        connection = await Connection.open(visitor.endpoint)
+                        connection = await Connection.open(visitor.port)
                         try:
-                            await connection.ask("/", {"User-Agent": "stubborn/1.0"})
+                            agent = {"User-Agent": "stubborn/1.0"}
+                            echoes.add((await connection.ask("/echo", agent, BODY)).body)
                         finally:
                             connection.close()
                     await asyncio.sleep(0.05)
 
             asking = asyncio.create_task(stubborn())
-            began = await drain(app)
+            await drain(app)
             while not (disturbed := app.status()["drain"]["disturbed_by"]):
                 await asyncio.sleep(0.01)
             assert "stubborn/1.0" in disturbed[0], name
             assert await exit_code(app) == 0, name
-            out = time.monotonic() - began
             asking.cancel()
-            # grace 5 - stop_timeout 1 - 2
-            assert 2.0 <= out < 2.0 + 1.5, name
+            assert echoes == {BODY}, name
             [report] = app.events("drain report")
-            print(f"{name}: {out:.2f} s, {report['disturbed_by']}")
+            # grace 5 - stop_timeout 1 - 2; by its own clock: others have work to do too
+            assert 2.0 <= report["steps"]["close"] < 2.0 + 1.5, name
             assert "stubborn/1.0" in str(report["disturbed_by"]), name
 
     asyncio.run(
@@ -217,48 +226,8 @@ def test_who_never_stops_asking_is_named_and_not_waited_for(start: Start, tmp_pa
     )
 
 
-class H2Caller:
-    """A client of a Load that speaks HTTP/2, and honours GOAWAY."""
-
-    def __init__(self, tally: Tally) -> None:
-        self.tally = tally
-        self.known: list[Endpoint] = []
-
-    async def run(self, over: asyncio.Event) -> None:
-        client: H2Client | None = None
-        opened: list[H2Client] = []
-        asked = 0
-        under_way: set[asyncio.Task[None]] = set()
-        while not over.is_set():
-            asked += 1
-            if client is None or not client.usable:
-                endpoint = self.known[asked % len(self.known)]
-                try:
-                    client = await H2Client.open(endpoint)
-                    opened.append(client)
-                except OSError as error:
-                    raise AssertionError(f"refused: {error}") from error
-            # Told apart by when they are sent; several are under way on one connection.
-            task = asyncio.create_task(self._ask(client, "/slow" if asked % 20 == 0 else "/"))
-            under_way.add(task)
-            await asyncio.sleep(0.02)
-        await asyncio.gather(*under_way)
-        for each in opened:
-            await each.close()
-
-    async def _ask(self, client: H2Client, path: str) -> None:
-        self.tally.kept += 1
-        began = time.monotonic()
-        try:
-            await client.ask(path)
-        except Lost as lost:
-            raise AssertionError(f"{path}: {lost}, after {client.goaways}") from None
-        self.tally.longest = max(self.tally.longest, time.monotonic() - began)
-
-
 def test_http_2_clients_that_honour_goaway_lose_nothing(start: Start, tmp_path: Path) -> None:
     """They are told at T0, get what is in flight, and send what is new elsewhere."""
-    write(tmp_path, {"shop": SHOP})
 
     async def alone() -> None:
         async with up(run_asgi(start, settle=0.6, quiet=0.2)) as (app, visitor):
@@ -278,30 +247,30 @@ def test_http_2_clients_that_honour_goaway_lose_nothing(start: Start, tmp_path: 
             slow, stream = [await client.whole(each) for each in streams]
             assert (slow.body, stream.body) == (b"hello", b"x" * 1000)
             await client.closed.wait()
-            assert 0.6 <= time.monotonic() - began < 2.0
+            assert 0.6 <= time.monotonic() - began < 2.0 + 1.5
             assert client.goaways == [(0x7FFFFFFF, 0)]
             assert await exit_code(app) == 0
 
-    async def rolled() -> Result:
-        load = Load(0)
-        load.clients = [H2Caller(load.tally) for _ in range(5)]  # type: ignore[misc]
-        return await Rollout("asgi, HTTP/2", run_asgi(start), load, prestop=False).run()
+    async def rolled() -> list[Result]:
+        load = traffic(protocols=(Protocol.HTTP2,), clients=8)
+        asgi = plan(tmp_path, *RUN, "--asgi", "shop:app", *BIND, prestop="none", traffic=load)
+        return await roll({"asgi, HTTP/2": Rehearsal(asgi)})
 
     async def both() -> Result:
-        return (await asyncio.gather(rolled(), alone()))[0]
+        return (await asyncio.gather(rolled(), alone()))[0][0]
 
     result = asyncio.run(both())
-    print(result)
-    assert [each.code for each in result.left] == [0, 0], [each.said for each in result.left]
-    assert result.tally.kept > 200
+    assert_nothing_lost(result)
+    assert_in_order(result)
+    assert result.tally.requests > 200
 
 
 def test_a_drain_is_seen_in_the_status(start: Start, tmp_path: Path) -> None:
     """`/status` counts what is in flight, and names the step of the drain."""
-    write(tmp_path, {"shop": DESK})
+    (tmp_path / "shop.py").write_text(DESK)
 
-    async def scenario(name: str, starter: Callable[[int], App]) -> None:
-        async with up(starter) as (app, visitor):
+    async def scenario(name: str, one: App) -> None:
+        async with up(one) as (app, visitor):
             waiting = asyncio.create_task(visitor.ask("/hold"))
             while app.status()["in_flight"] == 0:
                 await asyncio.sleep(0.01)

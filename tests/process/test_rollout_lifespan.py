@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.process.kit import App, background, wait_for
-from tests.process.rollout import pick_port
-from tests.process.rollout_apps import run_asgi, write
+from tests.process.rollout import run_asgi
 
 Start = Callable[..., App]
 
@@ -61,8 +60,8 @@ async def app(scope, receive, send):
 def run(start: Start, folder: Path, *, startup: str = "pass", shutdown: str = "pass") -> App:
     """Start an app whose startup and shutdown do this."""
     source = SPEAK.replace("STARTUP", startup).replace("SHUTDOWN", shutdown)
-    write(folder, {"shop": source})
-    return run_asgi(start, settle=0.2, quiet=0.1, stop_timeout=1, grace_period=5)(pick_port())
+    (folder / "shop.py").write_text(source)
+    return run_asgi(start, settle=0.2, quiet=0.1, stop_timeout=1, grace_period=5)
 
 
 def events(folder: Path) -> list[str]:
@@ -100,8 +99,8 @@ def test_the_state_of_the_startup_reaches_requests_and_the_shutdown_comes_last(
 
 def test_an_app_without_lifespan_is_served(start: Start, tmp_path: Path) -> None:
     """An app that raises at the mere sight of a lifespan has none, and nobody minds."""
-    write(tmp_path, {"shop": DEAF})
-    app = run_asgi(start, settle=0.2, quiet=0.1)(pick_port())
+    (tmp_path / "shop.py").write_text(DEAF)
+    app = run_asgi(start, settle=0.2, quiet=0.1)
     app.wait_state("ready")
     assert ask(app, "/") == b"hello"
     app.signal(signal.SIGTERM)

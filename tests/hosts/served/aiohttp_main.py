@@ -15,8 +15,7 @@ PORT = int(os.environ["PORT"])
 
 async def answer(request: web.Request) -> web.StreamResponse:
     body = await request.read()
-    if request.path == "/slow":
-        await asyncio.sleep(2)
+    await asyncio.sleep(2 if request.path == "/slow" else 0.05)
     if request.path == "/stream":
         response = web.StreamResponse()
         await response.prepare(request)
@@ -27,10 +26,10 @@ async def answer(request: web.Request) -> web.StreamResponse:
     return web.Response(body=body or b"hello")
 
 
-def shop() -> web.Application:
+def shop(set_up=lifecycle_aiohttp.setup) -> web.Application:
     app = web.Application()
     app.router.add_route("*", "/{tail:.*}", answer)
-    lifecycle_aiohttp.setup(app)
+    set_up(app)
     return app
 
 
@@ -46,3 +45,10 @@ async def with_handle(life: lifecycle.Lifecycle) -> None:
 
 async def run_app() -> None:
     await web._run_app(shop(), host="127.0.0.1", port=PORT, print=None, access_log=None)
+
+
+async def alone() -> None:
+    """It knows nothing of a lifecycle."""
+    await web._run_app(
+        shop(lambda _: None), host="127.0.0.1", port=PORT, print=None, access_log=None
+    )

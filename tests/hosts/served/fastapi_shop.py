@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 from fastapi import FastAPI, Request
@@ -36,4 +37,5 @@ async def echo(request: Request) -> PlainTextResponse:
 @app.get("/")
 @app.get("/health")
 def hello() -> PlainTextResponse:
+    time.sleep(0.05)
     return PlainTextResponse("hello")

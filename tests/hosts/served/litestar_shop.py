@@ -17,6 +17,7 @@ async def _pieces() -> AsyncIterator[bytes]:
 
 @get(["/", "/health"], media_type=MediaType.TEXT)
 async def hello() -> str:
+    await asyncio.sleep(0.05)
     return "hello"
 
 

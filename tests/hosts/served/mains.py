@@ -13,16 +13,26 @@ BODY = b"hello"
 
 
 async def uvicorn_inside() -> None:
+    await uvicorn_alone(Middleware)
+
+
+async def uvicorn_alone(wear=lambda app: app) -> None:
+    """It knows nothing of a lifecycle."""
     import uvicorn
     from shop import app
 
     config = uvicorn.Config(
-        Middleware(app), port=PORT, access_log=False, log_level="warning", timeout_keep_alive=75
+        wear(app), port=PORT, access_log=False, log_level="warning", timeout_keep_alive=75
     )
     await uvicorn.Server(config).serve()
 
 
 async def hypercorn_inside() -> None:
+    await hypercorn_alone(Middleware)
+
+
+async def hypercorn_alone(wear=lambda app: app) -> None:
+    """It knows nothing of a lifecycle."""
     from hypercorn.asyncio import serve
     from hypercorn.config import Config
     from shop import app
@@ -30,7 +40,8 @@ async def hypercorn_inside() -> None:
     config = Config()
     config.bind = [f"127.0.0.1:{PORT}"]
     config.keep_alive_timeout = 75
-    await serve(Middleware(app), config)
+    config.errorlog = None
+    await serve(wear(app), config)
 
 
 async def granian_inside() -> None:
@@ -61,8 +72,7 @@ async def streams(life: lifecycle.Lifecycle) -> None:
                 for line in head.lower().split("\r\n"):
                     if line.startswith("content-length:"):
                         body = await reader.readexactly(int(line.partition(":")[2]))
-                if head.startswith("GET /slow"):
-                    await asyncio.sleep(2)
+                await asyncio.sleep(2 if head.startswith("GET /slow") else 0.05)
                 close = life.draining or "connection: close" in head.lower()
                 body = body or BODY
                 writer.write(

@@ -19,8 +19,7 @@ async def _pieces() -> AsyncIterator[bytes]:
 
 async def answer(request: Request) -> Response:
     path = request.url.path
-    if path == "/slow":
-        await asyncio.sleep(2.0)
+    await asyncio.sleep(2.0 if path == "/slow" else 0.05)
     if path == "/stream":
         return StreamingResponse(_pieces())
     return PlainTextResponse(await request.body() or b"hello")
