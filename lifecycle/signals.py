@@ -8,6 +8,9 @@ Rules of this file:
    children would inherit it.
 2. A handler that the app, or a server inside it, installs for SIGTERM or SIGINT does
    not replace ours: it is taken back, kept, and called once when the drain is over.
+   uvicorn, when it has stopped, raises in this process once more what its handler was
+   called with, so that its caller dies of it: that is our own doing, and no second
+   signal. Only `signal.raise_signal` is taken for it: what arrives from outside never is.
 3. Every other signal is the app's: its number is passed on to the app's loop.
 """
 
@@ -56,6 +59,7 @@ class Signals:
         self._on_arrival: Callable[[], None] = lambda: None
         self._last: Callable[[], None] | None = None
         self._set = signal.signal
+        self._raise = signal.raise_signal
         self._interrupt: type[BaseException] | None = None
 
     @staticmethod
@@ -69,6 +73,7 @@ class Signals:
         for each in OURS:
             self._before[each] = self._set(each, self._handle)
         signal.signal = self._interposed  # type: ignore[assignment]
+        signal.raise_signal = self._raised
         self._held = True
         os.register_at_fork(after_in_child=self._let_child_go)
 
@@ -86,6 +91,7 @@ class Signals:
         self._held = False
         self._last = last
         signal.signal = self._set
+        signal.raise_signal = self._raise
         for each, handler in self._before.items():
             if last is not None:
                 self._set(each, lambda _, __: last())
@@ -133,28 +139,29 @@ class Signals:
         with contextlib.suppress(BlockingIOError):
             for number in self._read.recv(256):
                 if number in OURS:
-                    self._ours(number)
+                    self._on_signal(signal.Signals(number).name)
                 elif self._app_fd != -1:
                     self._pass_on(number)
-
-    def _ours(self, number: int) -> None:
-        if number in self._echoes:
-            self._echoes.discard(number)  # a server's own second raise, after we called it
-        else:
-            self._on_signal(signal.Signals(number).name)
 
     def _pass_on(self, number: int) -> None:
         with contextlib.suppress(OSError):
             os.write(self._app_fd, bytes((number,)))
 
     def _interposed(self, number: int, handler: Handler) -> Handler:
-        if number not in OURS or not self._held:
-            previous = self._set(number, handler)
+        usable = callable(handler) or handler in (signal.SIG_DFL, signal.SIG_IGN)
+        if number not in OURS or not self._held or not usable or not self.possible():
+            previous = self._set(number, handler)  # raises what it must
         else:
             previous = self._kept.get(signal.Signals(number), self._handle)
             self._keep(signal.Signals(number), handler)
         self.hold()
         return previous
+
+    def _raised(self, number: int) -> None:
+        if number in self._echoes:
+            self._echoes.discard(number)
+        else:
+            self._raise(number)
 
     def _keep(self, number: signal.Signals, handler: Handler) -> None:
         # SIG_IGN too: nobody would be called, and main would be waited for in vain.

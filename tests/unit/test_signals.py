@@ -194,6 +194,46 @@ def test_a_servers_own_second_raise() -> None:
     assert said == {"first": "SIGTERM", "echo_is_quiet": True, "then": "SIGTERM"}
 
 
+def test_a_signal_from_outside_is_no_echo() -> None:
+    """A kept handler that raises nothing again costs no signal: the next one is heard."""
+    said = play("""
+        loop = asyncio.new_event_loop()
+        signal.signal(TERM, handler)
+        send(TERM)
+        first = got.get(timeout=10)
+        signals.call_kept(loop, "SIGTERM")
+        loop.run_until_complete(asyncio.sleep(0))
+        send(TERM)
+        say(theirs=theirs, first=first, then=got.get(timeout=10))
+    """)
+    assert said == {"theirs": ["SIGTERM"], "first": "SIGTERM", "then": "SIGTERM"}
+
+
+def test_what_is_no_handler() -> None:
+    """`signal.signal` refuses for our signals what it refuses for others, and keeps nothing."""
+    said = play("""
+        loop = asyncio.new_event_loop()
+        refused = []
+        def install(number, handler):
+            try:
+                signal.signal(number, handler)
+            except (TypeError, ValueError) as error:
+                refused.append(f"{type(error).__name__}: {error}")
+        for number in (TERM, USR1):
+            install(number, 42)
+            install(number, None)
+            thread = threading.Thread(target=install, args=(number, handler))
+            thread.start()
+            thread.join()
+        signal.signal(TERM, 0)
+        say(same=refused[:3] == refused[3:], kinds=[each.split(":")[0] for each in refused[:3]],
+            called=signals.call_kept(loop, "SIGTERM"),
+            ours=signal.getsignal(TERM) == signals._handle)
+    """)
+    kinds = ["TypeError", "TypeError", "ValueError"]
+    assert said == {"same": True, "kinds": kinds, "called": False, "ours": True}
+
+
 def test_a_forked_childs_signal_is_its_own() -> None:
     """A child made by fork dies of SIGTERM by itself, and its parent hears nothing of it."""
     said = play("""
@@ -234,9 +274,16 @@ def test_giving_back() -> None:
         signal.signal(TERM, handler)
         send(TERM)
         say(theirs=theirs, quiet=nothing_more(), fd=signal.set_wakeup_fd(-1),
-            interrupt=signal.getsignal(INT) is signal.default_int_handler)
+            interrupt=signal.getsignal(INT) is signal.default_int_handler,
+            own=[f.__module__ for f in (signal.signal, signal.raise_signal)])
     """)
-    assert said == {"theirs": ["SIGTERM"], "quiet": True, "fd": -1, "interrupt": True}
+    assert said == {
+        "theirs": ["SIGTERM"],
+        "quiet": True,
+        "fd": -1,
+        "interrupt": True,
+        "own": ["signal", "_signal"],
+    }
 
 
 def test_breaking_off_an_import() -> None:
