@@ -1,0 +1,1 @@
+"""`lifecycle check`: what in a manifest will hurt, from reading it alone."""

@@ -1,0 +1,213 @@
+"""One container of a pod: what it runs, and what the kubelet does to it."""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Final
+
+from lifecycle.checks.node import Node, digits
+from lifecycle.config import Config, core_variables, fill, is_service_link, variable
+from lifecycle.exceptions import ConfigError
+
+PROBE_PATHS: Final = {
+    "/live": "liveness",
+    "/livez": "liveness",
+    "/ready": "readiness",
+    "/readyz": "readiness",
+    "/startup": "startup",
+    "/startupz": "startup",
+}
+SERVERS: Final = ("uvicorn", "hypercorn", "granian", "gunicorn", "daphne")
+DEFAULT_QOS: Final = 22222
+_UNKNOWN: Final = {"grace_period": "86400", "settle": "0", "quiet": "0", "stop_timeout": "0"}
+"""What is assumed of times that stand elsewhere: no budget is called too small for them."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One of a container's three probes."""
+
+    kind: str
+    node: Node
+    container: Container
+
+    @property
+    def http(self) -> Node:
+        """Its httpGet."""
+        return self.node.at("httpGet")
+
+    @property
+    def path(self) -> str:
+        """What is asked for over HTTP, without the query."""
+        return "/" + self.http.at("path").text().partition("?")[0].strip("/")
+
+    @property
+    def command(self) -> list[str]:
+        """Its exec."""
+        return [each.text() for each in self.node.at("exec", "command").each()]
+
+    @property
+    def port(self) -> Node:
+        """The number or the name that it asks."""
+        handlers = [self.node.at(each, "port") for each in ("httpGet", "tcpSocket", "grpc")]
+        return next((each for each in handlers if each), Node())
+
+    @property
+    def is_qos(self) -> bool:
+        """Whether it asks a probe of the QOS port."""
+        return (
+            bool(self.http)
+            and self.path in PROBE_PATHS
+            and self.container.number_of(self.port) == self.container.qos_port
+        )
+
+    @property
+    def timeout(self) -> float:
+        """Its timeoutSeconds."""
+        return self.node.at("timeoutSeconds").number(1)
+
+    @property
+    def patience(self) -> float:
+        """For how many seconds it may fail."""
+        return self.node.at("periodSeconds").number(10) * self.node.at("failureThreshold").number(3)
+
+    def handler(self) -> object:
+        """Return what is asked, to be compared."""
+        keys = ("httpGet", "tcpSocket", "grpc", "exec")
+        return {key: self.node.at(key).plain() for key in keys}
+
+
+class Container:
+    """One that runs as long as the pod does."""
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+        self.name = node.at("name").text()
+
+    @cached_property
+    def words(self) -> list[str]:
+        """What it runs, as far as the manifest says."""
+        return [each.text() for key in ("command", "args") for each in self.node.at(key).each()]
+
+    def options(self) -> Iterator[tuple[str, str]]:
+        """Give the options of its command: `--name value` and `--name=value`."""
+        words = commands(self.words)
+        for word, after in pairwise([*words, ""]):
+            name, equals, value = word.partition("=")
+            yield name, value if equals else after
+
+    @cached_property
+    def probes(self) -> dict[str, Probe]:
+        """Its probes by kind."""
+        given = {
+            kind: self.node.at(f"{kind}Probe") for kind in ("startup", "readiness", "liveness")
+        }
+        return {kind: Probe(kind, node, self) for kind, node in given.items() if node}
+
+    @property
+    def pre_stop(self) -> Node:
+        """Its preStop hook."""
+        return self.node.at("lifecycle", "preStop")
+
+    @property
+    def pre_stop_words(self) -> list[str]:
+        """What an exec hook runs."""
+        return [each.text() for each in self.pre_stop.at("exec", "command").each()]
+
+    @property
+    def ports(self) -> list[Node]:
+        """The ports that it declares."""
+        return self.node.at("ports").each()
+
+    def number_of(self, port: Node) -> float | None:
+        """Return a port's number; None if no port has that name, or none is asked."""
+        if isinstance(port.value, (int, float)):
+            return port.value
+        name = port.text()
+        for each in self.ports:
+            if name and each.at("name").text() == name:
+                return each.at("containerPort").number(0)
+        return digits(name)
+
+    # Its environment
+
+    @cached_property
+    def env(self) -> dict[str, Node]:
+        """Its own variables, by name."""
+        return {each.at("name").text(): each for each in self.node.at("env").each()}
+
+    def value(self, name: str) -> str | None:
+        """Return what a variable is set to; None if it is not set, or not here."""
+        value = self.env.get(name, Node()).at("value")
+        return value.text() if value and "$(" not in value.text() else None
+
+    def is_known(self, field: str) -> bool:
+        """Tell whether this manifest says what a setting is: given here, or the default."""
+        name = variable(field)
+        return self.value(name) is not None or not (name in self.env or self.node.at("envFrom"))
+
+    @cached_property
+    def settings(self) -> Config | ConfigError:
+        """The app's settings, as far as they are known; or why it refuses them."""
+        known = {name: self.value(name) for name in core_variables()}
+        known |= {variable(k): v for k, v in _UNKNOWN.items() if not self.is_known(k)}
+        try:
+            return fill(Config, {k: v for k, v in known.items() if v is not None})[0]
+        except ConfigError as error:
+            return error
+
+    @property
+    def qos_port(self) -> int:
+        """Where its probes are."""
+        settings = self.settings
+        return settings.qos_port if isinstance(settings, Config) else DEFAULT_QOS
+
+    # Whose it is
+
+    @cached_property
+    def is_lifecycle(self) -> bool:
+        """Whether it runs under a lifecycle, as far as can be seen."""
+        return (
+            runs_lifecycle(self.words, "run")
+            or runs_lifecycle(self.pre_stop_words, "prestop")
+            or any(_is_ours(name, node) for name, node in self.env.items())
+            or (self.server != "" and any(each.is_qos for each in self.probes.values()))
+        )
+
+    @cached_property
+    def server(self) -> str:
+        """The other server that it runs by itself, if it does."""
+        names = [os.path.basename(word) for word in commands(self.words)[:6]]
+        if "lifecycle" in names:
+            return ""
+        return next((each for each in names if each in SERVERS), "")
+
+
+def commands(words: list[str]) -> list[str]:
+    """Return the words of a command, those in a shell's script among them."""
+    return [part for word in words for part in (word.split() if " " in word else [word])]
+
+
+def runs_lifecycle(words: list[str], command: str) -> bool:
+    """Tell whether a command is `lifecycle COMMAND`, directly or through a shell."""
+    split = commands(words)
+    return any(
+        os.path.basename(word) == "lifecycle" and after == command
+        for word, after in pairwise(split)
+    )
+
+
+def _is_ours(name: str, node: Node) -> bool:
+    # LIFECYCLE_ENV may be anybody's: only what we read is a sign.
+    return name in core_variables() and not is_service_link(name, node.at("value").text())
+
+
+def pairs(containers: list[Container]) -> Iterator[tuple[Container, Container]]:
+    """Give every two of them, each pair once."""
+    for at, first in enumerate(containers):
+        for second in containers[at + 1 :]:
+            yield first, second

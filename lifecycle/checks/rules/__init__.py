@@ -1,0 +1,14 @@
+"""The rules, by subject."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lifecycle.checks.rule import Rule
+from lifecycle.checks.rules import managed, probes, rollout, termination
+
+RULES: Final[dict[str, Rule]] = {
+    rule.name: rule
+    for table in (termination.RULES, managed.RULES, probes.RULES, rollout.RULES)
+    for rule in table
+}

@@ -1,0 +1,222 @@
+"""Rules about the three probes."""
+
+from __future__ import annotations
+
+import os.path
+import re
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Final
+
+from lifecycle.checks.container import DEFAULT_QOS, PROBE_PATHS, Container, Probe, commands
+from lifecycle.checks.rule import Found, Severity, Table
+from lifecycle.checks.workload import Workload
+from lifecycle.config import Config
+
+RULES: Final = Table()
+
+_LOOPBACK: Final = re.compile(r"localhost|127\.\d+\.\d+\.\d+|::1", re.IGNORECASE)
+_OWN: Final = re.compile(rf"{_LOOPBACK.pattern}|0\.0\.0\.0", re.IGNORECASE)
+_ASKERS: Final = (
+    "curl", "wget", "nc", "ncat", "psql", "pg_isready", "mysql", "mysqladmin", "mariadb-admin",
+    "redis-cli", "valkey-cli", "mongo", "mongosh", "grpc_health_probe",
+)  # fmt: skip
+_URL_HOST: Final = re.compile(r"[a-z]+://(?:[^@/\s]*@)?(\[[^]]+\]|[^:/\s'\"]+)")
+_HOST_OPTION: Final = ("-h", "--host", "--hostname")
+_DEEP: Final = re.compile(
+    r"(^|/)(ready|readyz|readiness|db|database|dependencies|deep|redis|postgres|mysql|kafka)(/|$)"
+    r"|^/actuator/health/?$",
+    re.IGNORECASE,
+)
+
+
+def _probes(workload: Workload) -> Iterator[Probe]:
+    for container in workload.containers:
+        yield from container.probes.values()
+
+
+@RULES.add(
+    "probe-port",
+    Severity.ERROR,
+    fix="Ask a port that the container serves, on the pod's own address; the probes of a "
+    "lifecycle are on LIFECYCLE_QOS_PORT, 22222 by default.",
+)
+def probe_port(workload: Workload) -> Iterator[Found]:
+    """A probe asks a port that nobody serves.
+
+    Every answer is a failure: the pod never becomes ready, or is restarted for ever.
+    It is a warning where the port is only not among those that the pod declares, because a container may serve what it does not declare.
+    """
+    declared = {
+        each.number_of(port.at("containerPort"))
+        for each in workload.containers
+        for port in each.ports
+    }
+    for probe in _probes(workload):
+        host = probe.http.at("host").text()
+        if _LOOPBACK.fullmatch(host) and not workload.host_network:
+            yield Found(probe.http.at("host"), f"{_of(probe)}: {host} is the node, not the pod")
+        if not probe.port:
+            continue
+        number = probe.container.number_of(probe.port)
+        if number is None:
+            message = f"{_of(probe)}: the container has no port called {probe.port.text()!r}"
+            yield Found(probe.port, message)
+        elif reason := _closed(probe, number):
+            yield Found(probe.port, f"{_of(probe)}: {reason}")
+        elif probe.container.ports and number not in declared and not _is_mesh(probe, number):
+            message = f"{_of(probe)}: port {number:g} is not among those that the pod declares"
+            if number != probe.container.qos_port or not probe.container.is_lifecycle:
+                yield Found(probe.port, message, Severity.WARNING)
+
+
+def _of(probe: Probe) -> str:
+    return f"{probe.container.name}: {probe.kind}Probe"
+
+
+def _is_mesh(probe: Probe, number: float) -> bool:
+    # What Istio's injection rewrites, and its own readiness endpoint.
+    return number in (15020, 15021) or probe.path.startswith("/app-health")
+
+
+def _closed(probe: Probe, number: float) -> str:
+    """Say why the QOS port is not open where its probe is asked; empty if it is."""
+    container, settings = probe.container, probe.container.settings
+    ours = container.is_lifecycle and isinstance(settings, Config) and probe.path in PROBE_PATHS
+    if not ours or number not in (DEFAULT_QOS, container.qos_port):
+        return ""
+    assert isinstance(settings, Config)
+    moved = container.is_known("qos_port") and number != settings.qos_port
+    reasons = {
+        "the QOS port is off (LIFECYCLE_QOS_ENABLED)": not settings.qos_enabled,
+        f"the QOS port is on {settings.qos_host} alone (LIFECYCLE_QOS_HOST)": _LOOPBACK.fullmatch(
+            settings.qos_host
+        ),
+        "the QOS port is any free one (LIFECYCLE_QOS_PORT=0)": settings.qos_port == 0,
+        f"the QOS port is {settings.qos_port} (LIFECYCLE_QOS_PORT)": moved,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+@RULES.add(
+    "liveness-equals-readiness",
+    Severity.ERROR,
+    fix="Ask /live for liveness and /ready for readiness; elsewhere something cheaper for "
+    "liveness, or at least a higher failureThreshold.",
+)
+def liveness_equals_readiness(workload: Workload) -> Iterator[Found]:
+    """Liveness asks what readiness asks.
+
+    What should only take the pod out of traffic restarts it: an overload becomes a storm of restarts, `lifecycle offline` a restart.
+    It is a warning where nothing shows that the endpoint tells of readiness, and liveness is as impatient.
+    """
+    for container in workload.containers:
+        liveness, readiness = (container.probes.get(k) for k in ("liveness", "readiness"))
+        if liveness is None:
+            continue
+        asked = PROBE_PATHS.get(liveness.path, "liveness")
+        if liveness.is_qos and container.is_lifecycle and asked != "liveness":
+            message = f"{container.name}: liveness asks {liveness.path}"
+            yield Found(liveness.node, message)
+        elif (
+            readiness is not None
+            and liveness.handler() == readiness.handler()
+            and liveness.patience <= readiness.patience
+        ):
+            message = f"{container.name}: both ask the same, and liveness is no more patient"
+            yield Found(liveness.node, message, Severity.WARNING)
+
+
+@RULES.add(
+    "startup-probe",
+    Severity.WARNING,
+    fix="Add a startupProbe with a failureThreshold that the slowest start fits into; it asks "
+    "/startup on the QOS port.",
+)
+def startup_probe(workload: Workload) -> Iterator[Found]:
+    """Liveness without a startup probe.
+
+    A start that takes longer than liveness waits is restarted, again and again: on a slow node, on a cold cache, while a registry is away.
+    """
+    for container in workload.containers:
+        liveness = container.probes.get("liveness")
+        if liveness is not None and "startup" not in container.probes:
+            waits = liveness.node.at("initialDelaySeconds").number(0) + liveness.patience
+            message = f"{container.name}: a start may take {waits:g} s"
+            yield Found(liveness.node, message)
+
+
+@RULES.add(
+    "probe-timeout",
+    Severity.ERROR,
+    fix="Make timeoutSeconds greater than LIFECYCLE_PROBE_TIMEOUT (0.8 by default).",
+)
+def probe_timeout(workload: Workload) -> Iterator[Found]:
+    """The kubelet gives up before the app does.
+
+    A plugin's probe may take LIFECYCLE_PROBE_TIMEOUT.
+    If timeoutSeconds is no longer than that, the kubelet sees a timeout where the app would have said which probe was slow.
+    """
+    for probe in _probes(workload):
+        settings = probe.container.settings
+        if (
+            probe.is_qos
+            and probe.container.is_lifecycle
+            and isinstance(settings, Config)
+            and probe.container.is_known("probe_timeout")
+            and probe.timeout <= settings.probe_timeout
+        ):
+            yield Found(
+                probe.node,
+                f"{_of(probe)}: timeoutSeconds {probe.timeout:g} is not above "
+                f"LIFECYCLE_PROBE_TIMEOUT {settings.probe_timeout:g}",
+            )
+
+
+@RULES.add(
+    "dependency-in-liveness",
+    Severity.ERROR,
+    fix="Ask dependencies in readiness; let liveness ask the process itself (/live).",
+)
+def dependency_in_liveness(workload: Workload) -> Iterator[Found]:
+    """Liveness asks for something else than the app.
+
+    When the dependency is away every pod is restarted, all together, and that mends nothing.
+    It is a warning where only a path's name tells of it.
+    """
+    for container in workload.containers:
+        probe = container.probes.get("liveness")
+        if probe is None:
+            continue
+        foreign = _foreign_host(probe)
+        if foreign:
+            yield Found(probe.node, f"{container.name}: liveness asks {foreign}")
+        elif _looks_deep(probe, container):
+            message = f"{container.name}: liveness asks {probe.path}"
+            yield Found(probe.http.at("path"), message, Severity.WARNING)
+
+
+def _foreign_host(probe: Probe) -> str:
+    for handler in ("httpGet", "tcpSocket"):
+        host = probe.node.at(handler, "host").text()
+        if host and not _is_own(host):
+            return host
+    words = commands(probe.command)
+    if not any(os.path.basename(word) in _ASKERS for word in words):
+        return ""
+    asked = [host for word in words for host in _URL_HOST.findall(word)]
+    asked += [after for word, after in pairwise(words) if word in _HOST_OPTION]
+    return next((host for host in asked if not _is_own(host)), "")
+
+
+def _is_own(host: str) -> bool:
+    host = host.strip("[]'\"")
+    return not host or host[0] in "$-" or bool(_OWN.fullmatch(host))
+
+
+def _looks_deep(probe: Probe, container: Container) -> bool:
+    if not probe.http or (container.is_lifecycle and probe.is_qos):
+        return False
+    readiness = container.probes.get("readiness")
+    same = readiness is not None and readiness.handler() == probe.handler()
+    return not same and bool(_DEEP.search(probe.path))

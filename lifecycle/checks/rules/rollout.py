@@ -1,0 +1,117 @@
+"""Rules about several pods, and one node."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Final
+
+from lifecycle.checks.container import pairs
+from lifecycle.checks.node import Node, digits
+from lifecycle.checks.rule import Found, Severity, Table
+from lifecycle.checks.workload import Workload, workloads
+
+RULES: Final = Table()
+
+
+@RULES.add(
+    "max-unavailable",
+    Severity.ERROR,
+    fix="Set maxUnavailable: 0 and maxSurge: 1, or raise the replicas above maxUnavailable.",
+)
+def max_unavailable(workload: Workload) -> Iterator[Found]:
+    """A rolling update takes all pods at once.
+
+    maxUnavailable is as many as there are: nobody serves until the first new pod is ready.
+    It is a warning for `Recreate`, which does so by intention, and for a DaemonSet.
+    """
+    spec = workload.node.at("spec")
+    strategy = spec.at("strategy" if workload.kind == "Deployment" else "updateStrategy")
+    if strategy.at("type").text() == "Recreate":
+        if _serves(workload):
+            message = "Recreate stops every pod before it starts another"
+            yield Found(strategy, message, Severity.WARNING)
+        return
+    limit = strategy.at("rollingUpdate", "maxUnavailable")
+    if workload.kind == "DaemonSet" and limit.text() == "100%":
+        yield Found(limit, "100% are taken at once", Severity.WARNING)
+    elif limit and workload.replicas:
+        taken = _of(limit, workload.replicas)
+        if taken is not None and taken >= workload.replicas:
+            yield Found(
+                limit, f"{limit.text()} of {workload.replicas:g} replicas are taken at once"
+            )
+
+
+def _of(limit: Node, replicas: float) -> float | None:
+    text = limit.text()
+    number = digits(text.removesuffix("%"))
+    if number is not None and text.endswith("%"):
+        return math.floor(number * replicas / 100)
+    return number
+
+
+@RULES.add(
+    "one-replica",
+    Severity.WARNING,
+    fix="Run two replicas or more; or say in the annotation that one is meant.",
+)
+def one_replica(workload: Workload) -> Iterator[Found]:
+    """There is one replica.
+
+    Where no endpoint is ready, kube-proxy falls back to those that are terminating and still serve; a drain's failing readiness gives that up.
+    So with one replica, its node's drain or its eviction is an outage until another is ready.
+    """
+    if workload.replicas == 1 and workload.kind != "ReplicaSet" and _serves(workload):
+        said = workload.node.at("spec", "replicas")
+        yield Found(said, "one replica" + ("" if said else ", which is the default"))
+
+
+def _serves(workload: Workload) -> bool:
+    return any(each.ports or "readiness" in each.probes for each in workload.containers)
+
+
+@RULES.add(
+    "qos-port-clash",
+    Severity.ERROR,
+    fix="Leave hostPort and hostNetwork out: the kubelet reaches the pod's own address. Where the "
+    "node's network is needed, give each its own LIFECYCLE_QOS_PORT.",
+)
+def qos_port_clash(workload: Workload) -> Iterator[Found]:
+    """Two of a node, or of a pod, want the same QOS port.
+
+    The second one cannot open the port, and does not start; or, as the port is declared, is never scheduled there.
+    With a hostPort the QOS port is also open to whoever reaches the node.
+    It is a warning where the node's network alone makes it possible, and nothing in these manifests shares it.
+    """
+    ours = [each for each in workload.containers if each.is_lifecycle]
+    for container in ours:
+        for port in container.ports:
+            if (
+                port.at("hostPort")
+                and not workload.host_network
+                and port.at("containerPort").number(0) == container.qos_port
+            ):
+                yield Found(port, f"{container.name}: hostPort {port.at('hostPort').text()}")
+    for first, second in pairs(ours):
+        if first.qos_port == second.qos_port and first.is_known("qos_port"):
+            message = f"{first.name} and {second.name} share a network, and port {first.qos_port}"
+            yield Found(second.node, message)
+    if ours and workload.host_network:
+        yield from _on_the_node(workload, {each.qos_port for each in ours})
+
+
+def _on_the_node(workload: Workload, ports: set[int]) -> Iterator[Found]:
+    shown = ", ".join(map(str, sorted(ports)))
+    rivals = [
+        str(other)
+        for other in workloads(workload.others)
+        if other.node is not workload.node
+        and other.host_network
+        and ports & {each.qos_port for each in other.containers if each.is_lifecycle}
+    ]
+    where = workload.pod.at("hostNetwork")
+    if rivals:
+        yield Found(where, f"port {shown} of the node is also that of {', '.join(rivals)}")
+    else:
+        yield Found(where, f"port {shown} is the node's: one a node", Severity.WARNING)

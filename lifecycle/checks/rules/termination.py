@@ -1,0 +1,203 @@
+"""Rules about how a pod ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from lifecycle.checks.container import Container
+from lifecycle.checks.node import digits
+from lifecycle.checks.rule import Found, Severity, Table
+from lifecycle.checks.scripts import forks, hands_over, only_sleeps, script_of, slept
+from lifecycle.checks.workload import Workload
+from lifecycle.config import KILL_MARGIN, Config
+from lifecycle.exceptions import ConfigError
+
+RULES: Final = Table()
+
+_STOP_OPTIONS: Final = ("--graceful-timeout", "--timeout-graceful-shutdown")
+
+
+@RULES.add(
+    "grace-period",
+    Severity.ERROR,
+    fix=(
+        "Make terminationGracePeriodSeconds at least preStop + drain, and say the same number in "
+        "LIFECYCLE_GRACE_PERIOD; or lower the others."
+    ),
+)
+def grace_period(workload: Workload) -> Iterator[Found]:
+    """The drain, with preStop, takes longer than the grace period.
+
+    The grace period runs from the beginning of preStop.
+    At its end the kubelet kills, whatever is still in flight, and what was registered stays so.
+    """
+    where = workload.pod.at("terminationGracePeriodSeconds")
+    if where and workload.grace < 1:
+        yield Found(where, "0 seconds: the pod is killed at once, without a preStop or a drain")
+        return
+    said = "" if where else "the default "
+    for container in workload.containers:
+        problem = _disagreement(container, workload.grace) or _too_long(container, workload.grace)
+        if problem:
+            yield Found(
+                where or container.pre_stop or container.node,
+                f"{container.name}: {problem} {said}terminationGracePeriodSeconds "
+                f"{workload.grace:g}",
+            )
+
+
+def _disagreement(container: Container, grace: float) -> str:
+    settings = container.settings
+    ours = container.is_lifecycle and container.is_known("grace_period")
+    if not ours or not isinstance(settings, Config) or settings.grace_period <= grace:
+        return ""
+    return f"LIFECYCLE_GRACE_PERIOD {settings.grace_period:g} is more than"
+
+
+def _too_long(container: Container, grace: float) -> str:
+    sleep = container.pre_stop.at("sleep", "seconds").number(0) or slept(container.pre_stop_words)
+    drain, what = _drain(container)
+    if sleep + drain <= grace and not 0 < grace <= sleep:
+        return ""
+    if not sleep:
+        return f"{what} {drain:g} is more than"
+    also = f" and {what} {drain:g} s" if drain else ""
+    return f"preStop's sleep of {sleep:g} s{also} do not fit into"
+
+
+def _drain(container: Container) -> tuple[float, str]:
+    """Return how long it takes from SIGTERM on, as far as the manifest says, and who says so."""
+    settings = container.settings
+    if container.is_lifecycle:
+        if not isinstance(settings, Config):
+            return 0.0, ""  # the rule `settings` tells
+        needs = settings.settle + settings.quiet + settings.stop_timeout + KILL_MARGIN
+        return needs, "the drain's"
+    for name, value in container.options():
+        if name in _STOP_OPTIONS and (seconds := digits(value)) is not None:
+            return float(seconds), name
+    return 0.0, ""
+
+
+@RULES.add("settings", Severity.ERROR, fix="Mend the variable that it names.")
+def settings(workload: Workload) -> Iterator[Found]:
+    """The app refuses its own settings.
+
+    A `LIFECYCLE_*` value is out of range, or the times do not fit into the grace period.
+    The app does not start: exit code 2, then CrashLoopBackOff.
+    """
+    for container in workload.containers:
+        refused = container.settings
+        if container.is_lifecycle and isinstance(refused, ConfigError):
+            yield Found(container.node.at("env"), f"{container.name}: {refused}")
+
+
+@RULES.add(
+    "prestop-sleep",
+    Severity.ERROR,
+    fix="Write preStop as exec: [lifecycle, prestop], and the time of the sleep into "
+    "LIFECYCLE_SETTLE.",
+)
+def prestop_sleep(workload: Workload) -> Iterator[Found]:
+    """A sleep stands where the drain should begin.
+
+    While it sleeps nothing is deregistered, `/ready` stays true, and no connection is told to go.
+    New connections are saved by it, kept ones are not: the server ends them afterwards, all at once, without having said so.
+    It is a warning where the app does not run under a lifecycle: there it is better than nothing.
+    """
+    for container in workload.containers:
+        if container.pre_stop.at("sleep") or only_sleeps(container.pre_stop_words):
+            severity = None if container.is_lifecycle else Severity.WARNING
+            yield Found(container.pre_stop, f"{container.name}: preStop sleeps", severity)
+
+
+@RULES.add(
+    "shell-pid-1",
+    Severity.ERROR,
+    fix='Write the command as a list without a shell, or begin its last command with "exec".',
+)
+def shell_pid_1(workload: Workload) -> Iterator[Found]:
+    """A shell is PID 1, and keeps SIGTERM to itself.
+
+    The kubelet signals PID 1 alone. A shell that waits for its program passes nothing on, and as PID 1 does not even die: the pod is killed at the end of the grace period.
+    It is a warning for a job, and for bash, which makes way for a single last command by itself; dash, the `sh` of Debian's images, does not.
+    """
+    for container in workload.containers:
+        script = script_of(container.words)
+        if script is None or hands_over(script[1]):
+            continue
+        bash = script[0] == "bash" and not forks(script[1])
+        quiet = workload.is_job or bash
+        yield Found(
+            container.node.at("command" if container.node.at("command") else "args"),
+            f"{container.name}: {script[0]} -c {_short(script[1])!r} is PID 1",
+            Severity.WARNING if quiet else None,
+        )
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= 40 else f"{line[:39]}…"
+
+
+@RULES.add(
+    "prestop-token",
+    Severity.ERROR,
+    fix=(
+        "Write preStop as exec: [lifecycle, prestop]; or give httpGet the header "
+        "X-Lifecycle-Token with the value of LIFECYCLE_PRESTOP_TOKEN."
+    ),
+)
+def prestop_token(workload: Workload) -> Iterator[Found]:
+    """A preStop asks /prestop without the token.
+
+    A GET from outside the container begins a drain only with the token; it is refused otherwise.
+    The kubelet does not look at the status: nothing says that no drain has begun.
+    """
+    for container in workload.containers:
+        hook = container.pre_stop.at("httpGet")
+        path = "/" + hook.at("path").text().strip("/")
+        if not hook or not container.is_lifecycle or path != "/prestop":
+            continue
+        headers = {
+            each.at("name").text().lower(): each.at("value").text()
+            for each in hook.at("httpHeaders").each()
+        }
+        sent = headers.get("x-lifecycle-token", "")
+        if not sent:
+            yield Found(hook, f"{container.name}: no X-Lifecycle-Token is sent")
+        elif container.is_known("prestop_token"):
+            wanted = container.value("LIFECYCLE_PRESTOP_TOKEN")
+            if wanted is None:
+                yield Found(hook, f"{container.name}: LIFECYCLE_PRESTOP_TOKEN is not set")
+            elif wanted != sent:
+                yield Found(hook, f"{container.name}: it is not the one in LIFECYCLE_PRESTOP_TOKEN")
+
+
+@RULES.add(
+    "run-dir",
+    Severity.ERROR,
+    fix="Mount an emptyDir at the folder that LIFECYCLE_RUN_DIR names.",
+)
+def run_dir(workload: Workload) -> Iterator[Found]:
+    """The control socket has no folder that can be written to.
+
+    Under a read-only root file system `LIFECYCLE_RUN_DIR` has to be in a volume: the app does not start otherwise.
+    """
+    for container in workload.containers:
+        folder = container.value("LIFECYCLE_RUN_DIR")
+        locked = container.node.at("securityContext", "readOnlyRootFilesystem").value is True
+        if not (folder and locked and container.is_lifecycle):
+            continue
+        mounts = container.node.at("volumeMounts").each()
+        writable = [
+            each.at("mountPath").text().rstrip("/")
+            for each in mounts
+            if each.at("readOnly").value is not True
+        ]
+        if not any(f"{folder}/".startswith(f"{each}/") for each in (*writable, "/dev/shm")):  # noqa: S108
+            yield Found(
+                container.env["LIFECYCLE_RUN_DIR"],
+                f"{container.name}: {folder} is on the read-only root file system",
+            )

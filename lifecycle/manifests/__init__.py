@@ -1,0 +1,1 @@
+"""`lifecycle manifests`: what Kubernetes needs to run an app, from the app's own settings."""

@@ -1,0 +1,25 @@
+"""
+The names that the manifests and the registry of Kubernetes have to agree on.
+
+`lifecycle-kubernetes` sets the condition on its own pod; what it may do there is `RULES`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+REGISTERED: Final = "pod-lifecycle.dev/registered"
+"""The readiness gate: the condition of a pod whose services are registered."""
+
+RULES: Final[list[dict[str, Any]]] = [
+    {"apiGroups": [""], "resources": ["pods", "pods/status"], "verbs": ["get", "patch"]},
+    {
+        "apiGroups": ["discovery.k8s.io"],
+        "resources": ["endpointslices"],
+        "verbs": ["list", "watch"],  # a watch that begins anew lists first
+    },
+]
+"""What the registry asks of the API server: its own pod, and whether others see it."""
+
+RUN_DIR: Final = "/run/lifecycle"
+"""Where the control socket is, under a root file system that is read-only."""

@@ -1,0 +1,149 @@
+"""The objects around the pod."""
+
+from __future__ import annotations
+
+from lifecycle.checks.workload import IGNORE
+from lifecycle.manifests.names import RULES
+from lifecycle.manifests.plan import Plan
+from lifecycle.manifests.pod import Object, pod_spec, port_name, told_to_istio
+
+LABEL = "app.kubernetes.io/name"
+_RBAC = "rbac.authorization.k8s.io"
+
+
+def objects(plan: Plan) -> list[Object]:
+    """Return everything, in the order in which it is applied."""
+    if plan.profile == "job":
+        return [service_account(plan), job(plan)]
+    return [*around(plan), *services(plan), deployment(plan)]
+
+
+def around(plan: Plan) -> list[Object]:
+    """Return what belongs to any Deployment: who it is, what it may do, how many must stay."""
+    return [service_account(plan), *rights(plan), budget(plan)]
+
+
+def labels(plan: Plan) -> dict[str, str]:
+    """Return what the pods are selected by."""
+    return {LABEL: plan.name}
+
+
+def _metadata(plan: Plan, name: str = "") -> Object:
+    return {"name": name or plan.name, "labels": labels(plan)}
+
+
+def template(plan: Plan) -> Object:
+    """Return the pod template."""
+    metadata: Object = {"labels": labels(plan)}
+    if told := told_to_istio(plan):
+        metadata["annotations"] = told
+    return {"metadata": metadata, "spec": pod_spec(plan)}
+
+
+def deployment(plan: Plan) -> Object:
+    """Return the Deployment. A rollout starts a pod before it stops one."""
+    metadata = _metadata(plan)
+    if plan.replicas == 1:  # it was asked for
+        metadata["annotations"] = {IGNORE: "one-replica"}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": metadata,
+        "spec": {
+            "replicas": plan.replicas,
+            "selector": {"matchLabels": labels(plan)},
+            "strategy": {
+                "type": "RollingUpdate",
+                "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+            },
+            "template": template(plan),
+        },
+    }
+
+
+def job(plan: Plan) -> Object:
+    """Return the Job. A pod that is disrupted is no failure: it left with 143."""
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": _metadata(plan),
+        "spec": {
+            "backoffLimit": 3,
+            "podFailurePolicy": {
+                "rules": [
+                    {
+                        "action": "Ignore",
+                        "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}],
+                    }
+                ]
+            },
+            "template": template(plan),
+        },
+    }
+
+
+def services(plan: Plan) -> list[Object]:
+    """Return a Service for each name that the app exports."""
+    ports: dict[str, list[int]] = {}
+    for name, port in plan.services:
+        ports.setdefault(name, []).append(port)
+    return [
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": _metadata(plan, name),
+            "spec": {
+                "selector": labels(plan),
+                "ports": [
+                    {"name": port_name(port), "port": port, "targetPort": port_name(port)}
+                    for port in own
+                ],
+            },
+        }
+        for name, own in ports.items()
+    ]
+
+
+def service_account(plan: Plan) -> Object:
+    """Return the ServiceAccount."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": _metadata(plan),
+        "automountServiceAccountToken": plan.registers,
+    }
+
+
+def rights(plan: Plan) -> list[Object]:
+    """Return the Role of the registry and its binding; none without one."""
+    if not plan.registers:
+        return []
+    return [
+        {
+            "apiVersion": f"{_RBAC}/v1",
+            "kind": "Role",
+            "metadata": _metadata(plan),
+            "rules": RULES,
+        },
+        {
+            "apiVersion": f"{_RBAC}/v1",
+            "kind": "RoleBinding",
+            "metadata": _metadata(plan),
+            "roleRef": {"apiGroup": _RBAC, "kind": "Role", "name": plan.name},
+            "subjects": [{"kind": "ServiceAccount", "name": plan.name}],
+        },
+    ]
+
+
+def budget(plan: Plan) -> Object:
+    """Return the PodDisruptionBudget: one at a time, and never in a node's way for good."""
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": _metadata(plan),
+        "spec": {
+            "maxUnavailable": 1,
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": {"matchLabels": labels(plan)},
+        },
+    }

@@ -1,0 +1,82 @@
+"""Objects as YAML, as JSON, as a kustomize component."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterable
+from typing import Final
+
+from lifecycle.checks.yaml_nodes import EXTRA
+from lifecycle.manifests.objects import around, deployment, objects
+from lifecycle.manifests.plan import Plan, Refused
+from lifecycle.manifests.pod import Object
+
+REPLACE: Final = ("$patch", "replace")
+
+
+def as_json(plan: Plan) -> str:
+    """Write one List."""
+    made = {"apiVersion": "v1", "kind": "List", "items": objects(plan)}
+    return json.dumps(made, indent=2) + "\n"
+
+
+def as_yaml(made: Iterable[Object]) -> str:
+    """
+    Write documents, in the order of their keys.
+
+    Raises:
+        Refused: PyYAML is not installed.
+    """
+    try:
+        import yaml
+    except ModuleNotFoundError:
+        raise Refused(EXTRA) from None
+    # A copy: what is the same object twice would become an anchor and an alias.
+    plain = [copy.deepcopy(each) for each in made]
+    return "---\n".join(
+        yaml.safe_dump(json.loads(json.dumps(each)), sort_keys=False, width=100) for each in plain
+    )
+
+
+def component(plan: Plan) -> dict[str, str]:
+    """Return the files of a kustomize component: replicas, labels and Services stay as they are."""
+    selector = {"kind": "Deployment", "name": plan.name, "fieldPath": "spec.selector.matchLabels"}
+    budget = {"kind": "PodDisruptionBudget", "name": plan.name}
+    kustomization = {
+        "apiVersion": "kustomize.config.k8s.io/v1alpha1",
+        "kind": "Component",
+        "resources": ["resources.yaml"],
+        "patches": [{"path": "patch.yaml"}],
+        "replacements": [
+            {
+                "source": selector,
+                "targets": [{"select": budget, "fieldPaths": ["spec.selector.matchLabels"]}],
+            }
+        ],
+    }
+    return {
+        "kustomization.yaml": as_yaml([kustomization]),
+        "patch.yaml": as_yaml([patch(plan)]),
+        "resources.yaml": as_yaml(around(plan)),
+    }
+
+
+def patch(plan: Plan) -> Object:
+    """Return what is merged into a Deployment that is there."""
+    made = deployment(plan)
+    spec, pod = made["spec"], made["spec"]["template"]["spec"]
+    made["metadata"] = {"name": plan.name}
+    del spec["replicas"], spec["selector"], spec["template"]["metadata"]["labels"]
+    spec["strategy"][REPLACE[0]] = REPLACE[1]
+    app = pod["containers"][0]
+    # What is merged would keep the other handler beside ours.
+    for part in ("startupProbe", "readinessProbe", "livenessProbe", "lifecycle"):
+        app[part][REPLACE[0]] = REPLACE[1]
+    # A Service may know the app's ports by their names.
+    app["ports"] = [each for each in app["ports"] if each["name"] == "qos"]
+    if not plan.guaranteed:
+        del app["resources"]
+    if plan.command:
+        app["args"] = None  # they would follow the command
+    return made

@@ -1,0 +1,228 @@
+"""What is wanted, and whether it adds up: before anything is written."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os.path
+import re
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from lifecycle.config import (
+    PREFIX,
+    Config,
+    core_variables,
+    fill,
+    is_service_link,
+    service_spec,
+    unknown_variables,
+)
+from lifecycle.exceptions import ConfigError
+from lifecycle.manifests.names import RUN_DIR
+
+DEFAULT_PORT: Final = 8080
+DEFAULT_USER: Final = 10001
+_LABEL: Final = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
+_ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
+_QUANTITY: Final = re.compile(r"(\d+(\.\d+)?|\.\d+)([numkMGTPE]|[KMGTPE]i)?")
+
+
+class Refused(Exception):
+    """Such manifests are not written; the message says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """
+    What the manifests are made from.
+
+    Attributes:
+        name: Of the Deployment or Job, and of what belongs to it.
+        image: None in a component: it is the other manifest's.
+        command: The app's, without a shell; empty in a component: as above.
+        services: Name and port, as the app exports them.
+        env: The app's variables, those of the settings among them.
+        profile: `app`, `sidecar-istio` or `job`.
+        user: The uid that it runs as; None in a component: as above.
+        registry: Whether lifecycle-kubernetes registers the pod.
+    """
+
+    name: str
+    image: str | None = None
+    command: Sequence[str] = ()
+    services: Sequence[tuple[str, int]] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    replicas: int = 2
+    profile: str = "app"
+    prestop: str = "exec"
+    guaranteed: bool = False
+    cpu: str = "250m"
+    memory: str = "256Mi"
+    user: int | None = DEFAULT_USER
+    container: str = ""
+    registry: bool = True
+
+    def __post_init__(self) -> None:
+        _check_label("--name", self.name)
+        _check_label("--container", self.container or self.name)
+        for option, quantity in (("--cpu", self.cpu), ("--memory", self.memory)):
+            if not _QUANTITY.fullmatch(quantity) or not re.search("[1-9]", quantity):
+                raise Refused(f"{option} {quantity!r} is no quantity, like 500m or 256Mi")
+        for name, port in self.services:
+            _check_label("service", name)
+            if port == self.config.qos_port:
+                raise Refused(f"service {name}:{port} has the QOS port")
+        if len(set(self.services)) < len(self.services):
+            raise Refused("a service is named twice")
+        if self.profile == "job" and self.services:
+            raise Refused("--profile=job serves nobody: leave --service and LIFECYCLE_SERVICES out")
+        if not os.path.isabs(self.run_dir) or os.path.normpath(self.run_dir) in ("/", "/tmp"):  # noqa: S108
+            raise Refused(
+                f"LIFECYCLE_RUN_DIR={self.run_dir}: must be a folder of its own, like {RUN_DIR}"
+            )
+
+    @property
+    def config(self) -> Config:
+        """The settings that the app will find."""
+        return fill(Config, self.env)[0]
+
+    @property
+    def grace(self) -> int:
+        """The grace period: whole seconds, for the kubelet and the drain alike."""
+        return int(self.config.grace_period)
+
+    @property
+    def run_dir(self) -> str:
+        """The folder of the control socket."""
+        return self.config.run_dir
+
+    @property
+    def registers(self) -> bool:
+        """Whether there is something to register, and who does it."""
+        return self.registry and bool(self.services)
+
+
+def make_plan(options: argparse.Namespace, environ: Mapping[str, str]) -> Plan:
+    """
+    Make a plan from the options of the command and the settings of an environment.
+
+    Raises:
+        Refused: It does not add up.
+    """
+    component = options.output == "kustomize"
+    if not component and not (options.image and options.command):
+        missing = "--image" if not options.image else "the app's command, after --"
+        raise Refused(f"{missing} is missing")
+    if (options.to is not None) != component:
+        raise Refused("-o kustomize writes several files, into the folder of --to; the others none")
+    if component and options.replicas:
+        raise Refused("a component leaves the replicas as they are: without --replicas")
+    if options.image is not None and not re.fullmatch(r"[\w][\w./:@-]*", options.image, re.ASCII):
+        raise Refused(f"--image {options.image!r} is no image")
+    if options.profile == "job" and (component or options.replicas):
+        raise Refused("--profile=job is a Job of one pod: without --replicas, and no component")
+    env = _environment(options.env, environ)
+    try:
+        services = _services(options.service, options.command, fill(Config, env)[0])
+        if services and not _names_services(options.command):
+            env["LIFECYCLE_SERVICES"] = ",".join(f"{name}:{port}" for name, port in services)
+        grace = math.ceil(fill(Config, env)[0].grace_period)
+    except ConfigError as error:
+        raise Refused(str(error)) from None
+    env["LIFECYCLE_GRACE_PERIOD"] = str(grace)
+    env.setdefault("LIFECYCLE_RUN_DIR", RUN_DIR)
+    if options.prestop == "http":
+        env.setdefault("LIFECYCLE_PRESTOP_TOKEN", secrets.token_urlsafe(24))
+    else:
+        env.pop("LIFECYCLE_PRESTOP_TOKEN", None)  # a secret that nobody needs
+    return Plan(
+        name=options.name,
+        image=options.image,
+        command=tuple(options.command),
+        services=services,
+        env=env,
+        replicas=options.replicas or 2,
+        profile=options.profile,
+        prestop=options.prestop,
+        guaranteed=options.guaranteed,
+        cpu=options.cpu,
+        memory=options.memory,
+        user=options.user or (None if component else DEFAULT_USER),
+        container=options.container or "",
+        registry=not options.no_registry,
+    )
+
+
+def doubts(plan: Plan) -> list[str]:
+    """Return the sentences about variables that may be misspelt."""
+    sentences = unknown_variables(plan.env, core_variables()).values()
+    return [each for each in sentences if "did you mean" in each]
+
+
+def _environment(given: Iterable[str], environ: Mapping[str, str]) -> dict[str, str]:
+    env = {
+        name: value
+        for name, value in sorted(environ.items())
+        if name.startswith(PREFIX) and not is_service_link(name, value)
+    }
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not equals or not _ENV_NAME.fullmatch(name):
+            raise Refused(f"--env {each!r}: must be NAME=VALUE")
+        env[name] = value
+    return env
+
+
+def _services(
+    given: Sequence[str], command: Sequence[str], config: Config
+) -> list[tuple[str, int]]:
+    """Return the services: those given, else those of the command, else those of the settings."""
+    run = _run_options(command)
+    default = None
+    if run is not None and run.asgi:
+        default = _port_of(run.bind[0]) if run.bind else DEFAULT_PORT
+    said = given or (run.service if run is not None else None) or config.services
+    found = []
+    for name, port in map(service_spec, said):
+        if port is None and default is None:
+            raise Refused(f"service {name}: a port is needed, {name}:PORT")
+        found.append((name, port or default or 0))
+    return found
+
+
+def _names_services(command: Sequence[str]) -> bool:
+    run = _run_options(command)
+    return run is not None and bool(run.service)
+
+
+def _run_options(command: Sequence[str]) -> argparse.Namespace | None:
+    """Read `lifecycle run …` as the command itself would."""
+    words = list(command)
+    if words[1:3] == ["-m", "lifecycle"]:
+        words = words[2:]
+    if len(words) < 2 or os.path.basename(words[0]) != "lifecycle" or words[1] != "run":
+        return None
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    parser.add_argument("--asgi", action="store_true")
+    parser.add_argument("--bind", action="append")
+    parser.add_argument("--service", action="append")
+    try:
+        return parser.parse_known_args(words[2:])[0]
+    except argparse.ArgumentError as error:
+        raise Refused(f"lifecycle run: {error}") from None
+
+
+def _port_of(bind: str) -> int | None:
+    port = bind.rpartition(":")[2]
+    return int(port) if port.isdecimal() and len(port) < 6 else None
+
+
+def _check_label(option: str, name: str) -> None:
+    if not _LABEL.fullmatch(name):
+        raise Refused(
+            f"{option} {name!r}: Kubernetes takes lower-case letters, digits and dashes, at most "
+            "63, beginning with a letter"
+        )

@@ -1,0 +1,181 @@
+"""The pod: probes, preStop, budget, and a security context that `restricted` lets through."""
+
+from __future__ import annotations
+
+import math
+import os.path
+from typing import Any, Final
+
+from lifecycle.manifests.names import REGISTERED
+from lifecycle.manifests.plan import Plan
+
+TIMEOUT_MARGIN: Final = 0.2
+"""Seconds by which a probe's timeout is above ours, at least: for the way there and back."""
+_TMP: Final = "/tmp"  # noqa: S108 - a volume of the container's own
+
+Object = dict[str, Any]
+
+
+def pod_spec(plan: Plan) -> Object:
+    """Return the spec of the pod."""
+    spec: Object = {
+        "serviceAccountName": plan.name,
+        "automountServiceAccountToken": plan.registers,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": plan.grace,
+        "securityContext": _identity(plan),
+        "containers": [container(plan)],
+        "volumes": [
+            {"name": "lifecycle-run", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
+            {"name": "lifecycle-tmp", "emptyDir": {}},
+        ],
+    }
+    if plan.profile == "job":
+        spec["restartPolicy"] = "Never"
+    if plan.registers:
+        spec["readinessGates"] = [{"conditionType": REGISTERED}]
+    return spec
+
+
+def _identity(plan: Plan) -> Object:
+    context: Object = {"runAsNonRoot": True}
+    if plan.user is not None:
+        context |= {"runAsUser": plan.user, "runAsGroup": plan.user}
+    return context | {"seccompProfile": {"type": "RuntimeDefault"}}
+
+
+def container(plan: Plan) -> Object:
+    """Return the app's container."""
+    made: Object = {"name": plan.container or plan.name}
+    if plan.image is not None:
+        made["image"] = plan.image
+    if plan.command:
+        made["command"] = list(plan.command)
+    return made | {
+        "env": env(plan),
+        "ports": ports(plan),
+        **probes(plan),
+        "lifecycle": {"preStop": pre_stop(plan)},
+        "resources": resources(plan),
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        },
+        "volumeMounts": [
+            {"name": "lifecycle-run", "mountPath": plan.run_dir},
+            {"name": "lifecycle-tmp", "mountPath": _TMP},
+        ],
+    }
+
+
+def env(plan: Plan) -> list[Object]:
+    """Return where the pod is, and the settings."""
+    fields = (
+        ("POD_NAME", "metadata.name"),
+        ("POD_NAMESPACE", "metadata.namespace"),
+        ("POD_IP", "status.podIP"),
+    )
+    own = [
+        {"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}}
+        for name, path in fields
+        if name not in plan.env
+    ]
+    # $(NAME) would be replaced by the kubelet.
+    return own + [
+        {"name": name, "value": value.replace("$(", "$$(")} for name, value in plan.env.items()
+    ]
+
+
+def ports(plan: Plan) -> list[Object]:
+    """Return the container's ports."""
+    served = dict.fromkeys(port for _, port in plan.services)
+    return [
+        *({"name": port_name(port), "containerPort": port} for port in served),
+        {"name": "qos", "containerPort": plan.config.qos_port},
+    ]
+
+
+def port_name(port: int) -> str:
+    """Return what a port is called: nothing that a mesh would take for a protocol."""
+    return f"port-{port}"
+
+
+def probes(plan: Plan) -> Object:
+    """Return the three probes; a job has nobody to be ready for."""
+    timeout = max(1, math.ceil(plan.config.probe_timeout + TIMEOUT_MARGIN))
+
+    def probe(path: str, period: int, failures: int) -> Object:
+        return {
+            "httpGet": {"path": path, "port": "qos"},
+            "periodSeconds": max(period, timeout),
+            "timeoutSeconds": timeout,
+            "failureThreshold": failures,
+        }
+
+    made = {
+        "startupProbe": probe("/startup", 1, 120),
+        "readinessProbe": probe("/ready", 2, 1),
+        "livenessProbe": probe("/live", 10, 3),
+    }
+    if plan.profile == "job":
+        del made["readinessProbe"]
+    return made
+
+
+def pre_stop(plan: Plan) -> Object:
+    """Return what begins the drain."""
+    if plan.prestop == "exec":
+        return {"exec": {"command": [*_own_command(plan), "prestop"]}}
+    token = plan.config.prestop_token
+    return {
+        "httpGet": {
+            "path": "/prestop",
+            "port": "qos",
+            "httpHeaders": [{"name": "X-Lifecycle-Token", "value": token}],
+        }
+    }
+
+
+def _own_command(plan: Plan) -> list[str]:
+    """Return how `lifecycle` is called in this image: as the app's own command shows it."""
+    command = list(plan.command)
+    name = os.path.basename(command[0]) if command else ""
+    if name == "lifecycle":
+        return command[:1]
+    if name.startswith("python"):
+        return [command[0], "-m", "lifecycle"]
+    folder = os.path.dirname(command[0]) if command else ""
+    return [f"{folder}/lifecycle" if folder.startswith("/") else "lifecycle"]
+
+
+def resources(plan: Plan) -> Object:
+    """Return what is asked for. Without a limit of CPU no probe is late by throttling."""
+    asked = {"cpu": plan.cpu, "memory": plan.memory}
+    limits = asked if plan.guaranteed else {"memory": plan.memory}
+    return {"requests": dict(asked), "limits": dict(limits)}
+
+
+def told_to_istio(plan: Plan) -> dict[str, str]:
+    """Return what Istio's injection is told: the sidecar starts first and leaves last."""
+    if plan.profile != "sidecar-istio":
+        return {}
+    told = {
+        # In a cluster without native sidecars: the app starts after the proxy is ready, and
+        # the proxy goes on until nobody is connected.
+        "proxy.istio.io/config": (
+            "holdApplicationUntilProxyStarts: true\n"
+            f"terminationDrainDuration: {plan.grace}s\n"
+            "proxyMetadata:\n"
+            '  EXIT_ON_ZERO_ACTIVE_CONNECTIONS: "true"\n'
+        ),
+        "sidecar.istio.io/nativeSidecar": "true",
+        "sidecar.istio.io/rewriteAppHTTPProbers": "true",
+    }
+    if plan.prestop == "http":  # the kubelet's hook is not rewritten, and speaks no mTLS
+        told["traffic.sidecar.istio.io/excludeInboundPorts"] = str(plan.config.qos_port)
+    if plan.guaranteed:
+        for kind, value in (("CPU", plan.cpu), ("Memory", plan.memory)):
+            told[f"sidecar.istio.io/proxy{kind}"] = value
+            told[f"sidecar.istio.io/proxy{kind}Limit"] = value
+    return told
