@@ -50,8 +50,8 @@ class Middleware:
         self.app = app
         self._given = self._life = life
         self._traffic: Traffic | None = None
-        Traffic.announced = True
-        self._find()
+        if self._find() is None:
+            Traffic.unclaimed = True
 
     def _find(self) -> Traffic | None:
         """Find the lifecycle that runs now, unless one was given; None if none does."""
@@ -60,6 +60,7 @@ class Middleware:
         except NotRunning:
             return None
         self._traffic = self._life._traffic
+        self._traffic.in_use = True
         return self._traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

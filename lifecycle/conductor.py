@@ -81,6 +81,7 @@ class Conductor:
         self.probes = Probes(guest, log)
         self.services = Services(register_timeout=config.register_timeout, log=log)
         self.traffic = traffic
+        traffic.claim()
         self.commands: dict[str, tuple[Command, Call]] = {}
         self.departure = Departure(self)
         self.installer = Installer(self)

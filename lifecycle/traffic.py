@@ -43,8 +43,8 @@ class Traffic:
         ignored: More user agents (by prefix) and paths (`/…`) that do not count as arrivals.
     """
 
-    announced: ClassVar[bool] = False
-    """True once a middleware was made, which may be before there is a lifecycle."""
+    unclaimed: ClassVar[bool] = False
+    """True if a middleware was made while no lifecycle ran: it is the next one's."""
 
     def __init__(self, clock: Callable[[], float], ignored: tuple[str, ...] = ()) -> None:
         self._clock = clock
@@ -55,7 +55,8 @@ class Traffic:
         self._changed: asyncio.Event | None = None
         self._arrived_at = float("-inf")
         self.disturbers: Counter[str] = Counter()
-        self.tracked = False
+        self.in_use = False
+        """True once something counts: a middleware was made for it, or work was tracked."""
         self.draining = False
         self.ended = False
         """True once the lifecycle whose traffic this is has ended."""
@@ -66,10 +67,9 @@ class Traffic:
         """How many pieces of work are under way; from any thread."""
         return len(self._work)
 
-    @property
-    def in_use(self) -> bool:
-        """True once something counts: a middleware was made, or work was tracked."""
-        return self.tracked or Traffic.announced
+    def claim(self) -> None:
+        """Take over, at the start, the middleware that was made before."""
+        self.in_use, Traffic.unclaimed = self.in_use or Traffic.unclaimed, False
 
     def track(self, agent: str = "", path: str = "") -> _Tracker:
         """
@@ -79,7 +79,7 @@ class Traffic:
             agent: The user agent of who asks for it: a probe does not disturb the quiet.
             path: What it asks for.
         """
-        self.tracked = True
+        self.in_use = True
         if self.draining and (agent or path):
             return _Tracker(self, agent, path)
         return self._tracker

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from lifecycle.asgi import Middleware
+from lifecycle.config import Config
 from lifecycle.crossing import run_soon
-from lifecycle.traffic import PROBERS, Traffic
+from lifecycle.runtime import Lifecycle
+from lifecycle.traffic import AGENT_SHOWN, AGENTS_KEPT, PROBERS, Traffic
 from tests.unit.virtual_time import now, run
 
 SETTLE = 5.0
@@ -241,3 +246,65 @@ def test_no_count_is_lost() -> None:
         await scene.gone_after()
 
     run(main())
+
+
+def test_a_report_while_others_count() -> None:
+    """Who has disturbed is told while threads go on adding to it; what is kept is bounded."""
+    workers, enough = 3, threading.Event()
+    drains = [Traffic(lambda: 0.0)]
+
+    def disturb(worker: int) -> None:
+        for number in itertools.count():
+            if enough.is_set():
+                return
+            drains[-1].arrived(f"agent {worker} {number} {'x' * 200}")
+
+    threads = [threading.Thread(target=disturb, args=(number,)) for number in range(workers)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for thread in threads:
+            thread.start()
+        for _ in range(100):
+            drains.append(Traffic(lambda: 0.0))
+            while len(drains[-1].disturbers) < AGENTS_KEPT:
+                told = drains[-1].last_disturbers()
+                assert len(told) <= 5
+                assert all(len(each) < AGENT_SHOWN + 20 for each in told)
+    finally:
+        enough.set()
+        for thread in threads:
+            thread.join(10)
+        sys.setswitchinterval(interval)
+    # Each thread may be the one too many, once; and the others have a line too.
+    assert max(len(each.disturbers) for each in drains) <= AGENTS_KEPT + workers
+
+
+def test_a_middleware_is_one_lifecycles(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is that of the lifecycle that runs when it is made, or of the first one after."""
+    monkeypatch.setattr(Traffic, "unclaimed", False)
+    config = Config(qos_enabled=False, settle=0, quiet=0)
+
+    async def app(*_: Any) -> Any: ...
+
+    async def main() -> None:
+        before = Middleware(app)
+        in_use: list[bool] = []
+        async with Lifecycle(config) as life:
+            in_use.append(life._traffic.in_use)
+        async with Lifecycle(config) as life:
+            in_use.append(life._traffic.in_use)
+            Middleware(app, life)
+            in_use.append(life._traffic.in_use)
+        async with Lifecycle(config) as life:
+            in_use.append(life._traffic.in_use)
+            Middleware(app)
+            in_use.append(life._traffic.in_use)
+        async with Lifecycle(config) as life:
+            in_use.append(life._traffic.in_use)
+            scope = {"type": "http", "http_version": "1.1", "headers": [], "path": "/"}
+            await before(scope, app, app)  # used here too, as it turns out
+            in_use.append(life._traffic.in_use)
+        assert in_use == [True, False, True, False, True, False, True]
+
+    asyncio.run(main())
