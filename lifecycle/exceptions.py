@@ -31,6 +31,10 @@ class Draining(LifecycleError):
     """The app is on its way out: nothing can be exported or made ready any more."""
 
 
+class AlreadyExported(LifecycleError, ValueError):
+    """A service of this name was exported before, with another port, host or protocol."""
+
+
 class ServiceNotFound(LifecycleError, LookupError):
     """No exported service has this name, or matches this glob."""
 

@@ -23,7 +23,7 @@ from lifecycle.backoff import until_done
 from lifecycle.config import Config, service_spec
 from lifecycle.crossing import Moment
 from lifecycle.departure import FORCED, INTERRUPTED, USAGE, Departure, Ending
-from lifecycle.exceptions import Draining, LifecycleError, RegistrationRefused
+from lifecycle.exceptions import AlreadyExported, Draining, LifecycleError, RegistrationRefused
 from lifecycle.log import Renderer
 from lifecycle.mains import Main, awaited, code_of, know_of, show, takes_lifecycle
 from lifecycle.runtime import Lifecycle
@@ -316,13 +316,13 @@ class Host:
                     hint="READY as soon as main first waits; set LIFECYCLE_SERVICES=NAME:PORT "
                     "if it serves something",
                 )
-            for name, port in map(service_spec, self._config.services):
-                if port is not None:
-                    await until_listening(port)
-                life.export(name, port=port)
             try:
+                for name, port in map(service_spec, self._config.services):
+                    if port is not None:
+                        await until_listening(port)
+                    life.export(name, port=port)
                 await life.ready()
-            except RegistrationRefused as refused:
+            except (RegistrationRefused, AlreadyExported) as refused:
                 self._failed = 1
                 life.begin_drain(f"registration refused: {refused}")
                 return

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from lifecycle.config import core_variables
 from lifecycle.contracts import INLINE_MARK, Command, ProbeOptions, Registry
 from lifecycle.dispatch import Call, Outcome
 from lifecycle.drain import CLOSE_TIME
@@ -47,6 +48,7 @@ class Installer:
     def __init__(self, conductor: Conductor) -> None:
         self._conductor = conductor
         self._installed: set[tuple[str, str]] = set()
+        self._registries: set[str] = set()
 
     async def install(self, plugin: str | None = None) -> None:
         """
@@ -152,7 +154,27 @@ class Installer:
                 )
             paths |= {command.name}
 
+    def unused_settings(self) -> list[str]:
+        """Return a sentence about everything that is set, and names nothing there is."""
+        plugins, config = self._conductor.plugins, self._conductor.config
+        givers = {each.plugin for each in plugins.implementations(GIVES_REGISTRIES)}
+        known = self._registries | givers | plugins.failed.keys() | set(plugins.off)
+        there = ", ".join(sorted(self._registries)) or "none"
+        return [
+            *(
+                f"no:{name} leaves nothing out: no such plugin"
+                for name in plugins.unused_exclusions()
+            ),
+            *(
+                f"optional_registries names {name!r}, which is no registry (there is: {there})"
+                for name in config.optional_registries
+                if name not in known
+            ),
+            *plugins.unknown_variables(core_variables()).values(),
+        ]
+
     async def _open(self, registry: Registry, opened: list[Registry]) -> None:
+        self._registries.add(registry.name)
         config = self._conductor.config
         if registry.name in config.optional_registries:
             registry.required = False

@@ -19,7 +19,7 @@ from typing import Any, Final, Self, TypeVar
 from lifecycle.builtin import builtins
 from lifecycle.conductor import Conductor
 from lifecycle.conductor import Snapshot as Snapshot
-from lifecycle.config import Config, core_variables
+from lifecycle.config import Config
 from lifecycle.consuming import until_draining
 from lifecycle.crossing import ControlThread, Moment
 from lifecycle.departure import USAGE, Ending
@@ -28,7 +28,7 @@ from lifecycle.guest import Guest
 from lifecycle.log import Log, Renderer
 from lifecycle.plugins import Plugins, plugin_of
 from lifecycle.qos.port import Port, Sockets
-from lifecycle.service import Service, instance_of
+from lifecycle.service import Service, check_same, instance_of
 from lifecycle.states import State
 from lifecycle.traffic import Traffic
 
@@ -147,13 +147,16 @@ class Lifecycle:
 
         Raises:
             Draining: It is too late.
-            ValueError: The port is out of range.
+            ValueError: The port is out of range, or the name was exported before with
+                another port, host or protocol.
         """
         if port is not None and not 0 < port <= 65535:
             raise ValueError(f"export({name!r}, port={port}): must be from 1 to 65535")
         conductor = self._running()
         instance = instance_of(name, port, host, protocol, dict(metadata))
-        return Service(self, self._control.call(lambda: conductor.export(instance)))
+        entry = self._control.call(lambda: conductor.export(instance))
+        check_same(entry.instance, port, host, protocol)
+        return Service(self, entry)
 
     async def ready(self) -> None:
         """
@@ -314,9 +317,7 @@ class Lifecycle:
             raise
         for name, problem in self._plugins.failed.items():
             self._log.error("plugin", plugin=name, problem=problem)
-        for name in self._plugins.unused_exclusions():
-            self._log.warning("config", problem=f"no:{name} leaves nothing out: no such plugin")
-        for sentence in self._plugins.unknown_variables(core_variables()).values():
+        for sentence in self._running().installer.unused_settings():
             self._log.warning("config", problem=sentence)
 
     async def _conduct(self) -> None:

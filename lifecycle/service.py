@@ -7,7 +7,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from lifecycle.contracts import Instance
-from lifecycle.exceptions import Draining
+from lifecycle.exceptions import AlreadyExported, Draining
 from lifecycle.services import APP, Entry
 
 if TYPE_CHECKING:
@@ -107,6 +107,25 @@ def instance_of(
         version=metadata.get("version", ""),
         metadata=metadata,
     )
+
+
+def check_same(known: Instance, port: int | None, host: str | None, protocol: str) -> None:
+    """
+    Check that what is exported again is what is exported already.
+
+    Raises:
+        AlreadyExported: It is another.
+    """
+    for field, there, asked in (
+        ("port", known.port, port),
+        ("host", known.host, host or known.host),
+        ("protocol", known.protocol, protocol),
+    ):
+        if there != asked:
+            raise AlreadyExported(
+                f"export({known.service!r}, {field}={asked!r}): it is exported already, with "
+                f"{field}={there!r}; give the other one a name of its own"
+            )
 
 
 def _own_address() -> str:

@@ -314,6 +314,32 @@ def test_an_unknown_variable(start: Start, modules: Path) -> None:
     assert "LIFECYCLE_SETTEL is no setting; did you mean LIFECYCLE_SETTLE?" in done.stderr
 
 
+def test_an_optional_registry_that_is_none(start: Start, modules: Path) -> None:
+    """`optional_registries` that names no registry is a warning, with those there are."""
+    app = command(start, "shop:main", LIFECYCLE_OPTIONAL_REGISTRIES="local,locla")
+    app.wait_state("ready")
+    said = wait_for(lambda: app.events("config"), 10, lambda: app.stderr)
+
+    assert [each["problem"] for each in said] == [
+        "optional_registries names 'locla', which is no registry (there is: local)"
+    ]
+
+
+def test_a_service_that_the_app_exports_otherwise(start: Start, tmp_path: Path) -> None:
+    """Who configures a service with another port than the app gives it is told, and it ends."""
+    (tmp_path / "shop.py").write_text(
+        "import asyncio, lifecycle\n\n"
+        "async def main():\n"
+        "    lifecycle.current().export('orders', port=8080)\n"
+        "    await asyncio.Event().wait()\n"
+    )
+    app = command(start, "shop:main", LIFECYCLE_SERVICES="orders", LIFECYCLE_SETTLE="0")
+
+    assert app.wait() == 1
+    assert "it is exported already, with port=8080" in app.events("draining")[0]["cause"]
+    assert "Traceback" not in app.stderr
+
+
 def test_service_links(start: Start, modules: Path) -> None:
     """What Kubernetes makes of Services called `lifecycle…` is ignored, without a word."""
     links = {
