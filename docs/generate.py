@@ -27,6 +27,7 @@ import timeline
 import lifecycle
 from lifecycle import asgi, hookspecs
 from lifecycle.builtin import Commands, DrainHandler
+from lifecycle.checks.rules import RULES
 from lifecycle.cli.heavy import make_parser
 from lifecycle.config import Config, variable
 from lifecycle.drain import Timetable
@@ -144,7 +145,7 @@ def commands() -> str:
         positional = [_argument(each) for each in actions if not each.option_strings]
         usage = " ".join(["lifecycle", name, *positional])
         usage += " [OPTIONS]" if any(each.option_strings for each in actions) else ""
-        if actions[-1:] and actions[-1].nargs == "+":  # somebody else's command, with its options
+        if actions[-1:] and actions[-1].dest == "command":  # somebody else's, with its options
             usage = f"lifecycle {name} [OPTIONS] -- {positional[-1]}"
         rows = [(f"`{_option(each)}`", each.help or _choices(each)) for each in actions]
         head = f"## `lifecycle {name}`\n\n`{usage}`: {helps[name]}.\n"
@@ -169,6 +170,19 @@ def _choices(action: argparse.Action) -> str:
         return "names of services, as a glob (default: `*`)"
     default = f" (default: {action.default})" if action.default else ""
     return f"one of {', '.join(map(str, action.choices or ()))}{default}"
+
+
+def checks() -> str:
+    """Document every rule of `lifecycle check` from its own texts."""
+    parts = []
+    for rule in RULES.values():
+        head = f"## {rule.name}\n\n**{rule.title}** ({rule.severity})"
+        parts.append(f"{head}\n\n{rule.why}\n\nFix: {_lower(rule.fix)}\n")
+    return "\n".join(parts)
+
+
+def _lower(sentence: str) -> str:
+    return sentence[:1].lower() + sentence[1:]
 
 
 def paths() -> str:
@@ -267,6 +281,7 @@ def files() -> str:
 SECTIONS: Final[dict[str, Callable[[], str]]] = {
     "api": api,
     "budget": budget,
+    "checks": checks,
     "commands": commands,
     "comparison": comparison.draw,
     "files": files,

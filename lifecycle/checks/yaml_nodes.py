@@ -49,8 +49,12 @@ def read_yaml(text: str) -> Iterator[Node]:
     Raises:
         Unreadable: It is none, or too large; or PyYAML is not installed.
     """
-    for raw in _raw_documents(text):
-        yield _node(raw, "$", 0, Budget())
+    try:
+        for raw in _raw_documents(text):
+            yield _node(raw, "$", 0, Budget())
+    except Unreadable as error:
+        hint = "; is it a template? Render it first: helm template … | lifecycle check -"
+        raise Unreadable(f"{error}{hint if '{{' in text else ''}") from None
 
 
 def _raw_documents(text: str) -> Iterator[_Raw]:
@@ -76,7 +80,7 @@ def _raw_documents(text: str) -> Iterator[_Raw]:
                 case yaml.CollectionEndEvent():
                     tree.close()
     except yaml.YAMLError as error:
-        raise Unreadable(_explain(error, text)) from None
+        raise Unreadable(_explain(error)) from None
 
 
 class _Tree:
@@ -119,16 +123,11 @@ def _is_plain(event: Any) -> bool:
     return bool(event.implicit[0]) and not event.style
 
 
-def _explain(error: Exception, text: str) -> str:
+def _explain(error: Exception) -> str:
     mark = getattr(error, "problem_mark", None)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it is broken"
     where = f"line {mark.line + 1}: " if mark is not None else ""
-    hint = (
-        "; is it a template? Render it first: helm template … | lifecycle check -"
-        if "{{" in text
-        else ""
-    )
-    return f"{where}no YAML: {problem}{hint}"
+    return f"{where}no YAML: {problem}"
 
 
 def _node(raw: _Raw, path: str, depth: int, budget: Budget) -> Node:

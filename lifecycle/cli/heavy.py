@@ -9,18 +9,20 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from lifecycle.cli import light
+from lifecycle.cli import kubernetes, light
 from lifecycle.version import VERSION
 
 USAGE = 2
 UNWRITABLE = (errno.EPIPE, errno.ENOSPC)
+TAKES_COMMAND = ("rehearse", "manifests")
 
 
 def main(words: Sequence[str]) -> int:
     """Run one command; returns its exit code."""
     parser = make_parser()
-    if words[0:1] == ["rehearse"] and not {"--", "-h", "--help"} & set(words):
-        parser.error("rehearse: put -- before the command: lifecycle rehearse [OPTIONS] -- COMMAND")
+    name = words[0] if words else ""
+    if name in TAKES_COMMAND and not {"--", "-h", "--help", "kustomize"} & set(words):
+        parser.error(f"{name}: put -- before the command: lifecycle {name} [OPTIONS] -- COMMAND")
     options = parser.parse_args(words)
     try:
         code: int = options.action(options)
@@ -111,6 +113,8 @@ def make_parser() -> argparse.ArgumentParser:
     config = commands.add_parser("config", help="show what is set, and from where")
     config.add_argument("--json", action="store_true", help="as JSON")
     config.set_defaults(action=_config)
+    kubernetes.add_manifests(commands)
+    kubernetes.add_check(commands)
     _add_rehearse(commands)
     return parser
 

@@ -1,0 +1,156 @@
+"""`lifecycle check`: what it prints, and what it returns."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lifecycle.checks.report import as_sarif
+from lifecycle.checks.rules import RULES
+from tests.checks.kit import found_in
+from tests.checks.styles import NGINX
+from tests.checks.styles_of_servers import GUNICORN
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+BAD = """\
+kind: Pod
+apiVersion: v1
+metadata: {name: a b}
+spec:
+  containers:
+  - name: c
+    command: [sh, -c, "lifecycle run a:b"]
+    ports: [{containerPort: 80}]
+    livenessProbe: {httpGet: {path: /h, port: 80}}
+"""
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run the command in a folder with manifests."""
+    for name, text in (("good.yaml", NGINX), ("warn.yaml", GUNICORN), ("b d.yaml", BAD)):
+        (tmp_path / name).write_text(text)
+    (tmp_path / "broken.yaml").write_text("a: [")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "map.yaml").write_text("apiVersion: v1\nkind: ConfigMap\n")
+
+    def run(*words: str, stdin: str = "", code: str = "") -> subprocess.CompletedProcess[str]:
+        start = ["-c", code] if code else ["-m", "lifecycle", "check"]
+        return subprocess.run(
+            [sys.executable, *start, *words],
+            cwd=tmp_path,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=False,
+        )
+
+    return run
+
+
+def test_exit_codes(run: Run) -> None:
+    """0: nothing bad, warnings included; 1: errors; 2: something could not be read."""
+    assert [
+        (run(*files).returncode)
+        for files in (
+            ["good.yaml"],
+            ["warn.yaml", "good.yaml"],
+            ["b d.yaml", "good.yaml"],
+            ["broken.yaml", "b d.yaml"],
+        )
+    ] == [0, 0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("file", "sentence"),
+    [
+        ("nosuch.yaml", "nosuch.yaml: unreadable: No such file or directory"),
+        (".", ".: unreadable: Is a directory"),
+        ("broken.yaml", "broken.yaml: unreadable: line 2: no YAML: "),
+        ("binary", "binary: unreadable: no text in UTF-8"),
+        ("map.yaml", "map.yaml: unreadable: nothing to check: it holds ConfigMap, and no Pod, "),
+    ],
+)
+def test_bad_input(run: Run, file: str, sentence: str) -> None:
+    """It is a sentence on one line."""
+    done = run(file)
+
+    assert (done.returncode, done.stderr) == (2, "")
+    assert done.stdout.startswith(sentence)
+    assert done.stdout.count("\n") == 1
+
+
+def test_text(run: Run) -> None:
+    """Each finding has its place first, then why and the fix; another file does not hide it."""
+    done = run("b d.yaml", "broken.yaml")
+
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("b d.yaml:7: error: shell-pid-1: Pod/a b: c: sh -c ")
+    assert lines[1] == "    at:  spec.containers[0].command"
+    assert lines[2].startswith("    why: The kubelet signals PID 1 alone.")
+    assert lines[3].startswith("    fix: ")
+    assert lines[4].startswith("b d.yaml:9: warning: startup-probe: ")
+    assert lines[-1] == "1 error, 1 warning; the rules are in docs/checks.md"
+    assert run("good.yaml").stdout == "nothing found\n"
+
+
+def test_json_from_a_pipe(run: Run) -> None:
+    """`-` is standard input; JSON has everything that the text has."""
+    done = run("--format", "json", "-", stdin=BAD)
+
+    assert done.returncode == 1
+    said = json.loads(done.stdout)
+    assert [each["rule"] for each in said["findings"]] == ["shell-pid-1", "startup-probe"]
+    assert said["findings"][0].items() >= {"file": "-", "line": 7, "severity": "error"}.items()
+    assert said["unreadable"] == {}
+
+
+def test_sarif(run: Run) -> None:
+    """SARIF has what its schema requires, every rule, and places that a code host can show."""
+    done = run("--format", "sarif", "b d.yaml", "broken.yaml")
+
+    assert done.returncode == 2
+    log = json.loads(done.stdout)
+    assert log["version"] == "2.1.0"
+    (made,) = log["runs"]
+    driver = made["tool"]["driver"]
+    assert driver["name"] == "lifecycle check"
+    assert [each["id"] for each in driver["rules"]] == list(RULES)
+    first = made["results"][0]
+    assert (first["ruleId"], first["level"]) == ("shell-pid-1", "error")
+    assert driver["rules"][first["ruleIndex"]]["id"] == first["ruleId"]
+    assert first["message"]["text"]
+    place = first["locations"][0]["physicalLocation"]
+    assert place == {"artifactLocation": {"uri": "b%20d.yaml"}, "region": {"startLine": 7}}
+    (invocation,) = made["invocations"]
+    assert invocation["executionSuccessful"] is False
+    (problem,) = invocation["toolExecutionNotifications"]
+    assert problem["message"]["text"].startswith("broken.yaml: ")
+
+
+def test_sarif_of_nothing() -> None:
+    """Without findings there is still a run with results: that is what closes old ones."""
+    (made,) = json.loads(as_sarif(found_in(NGINX), {}))["runs"]
+
+    assert made["results"] == []
+    assert made["invocations"][0]["executionSuccessful"] is True
+
+
+def test_without_pyyaml(run: Run) -> None:
+    """The core does not bring PyYAML: JSON is read without it, YAML says what to install."""
+    code = (
+        "import sys; sys.modules['yaml'] = None; sys.argv = ['lifecycle', 'check', '-']; "
+        "from lifecycle.cli import main; main()"
+    )
+    done = run(code=code, stdin=BAD)
+    assert done.returncode == 2
+    assert done.stdout.endswith("YAML needs PyYAML: pip install 'pod-lifecycle[manifests]'\n")
+
+    pod = '{"kind": "Pod", "apiVersion": "v1", "spec": {}}'
+    assert run(code=code, stdin=pod).stdout == "nothing found\n"

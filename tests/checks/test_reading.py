@@ -1,0 +1,173 @@
+"""What is no manifest is a sentence."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lifecycle.checks.check import check
+from lifecycle.checks.errors import Unreadable
+from lifecycle.checks.reading import documents
+from lifecycle.checks.yaml_nodes import read_yaml, scalar
+from tests.checks.kit import QOS, RUN, pod
+
+LAUGHS = "a0: &a0 [x]\n" + "".join(
+    f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
+)
+MERGES = "a0: &a0 {x: y}\n" + "".join(
+    f"a{n}: &a{n} {{<<: [{','.join([f'*a{n - 1}'] * 10)}]}}\n" for n in range(1, 12)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "empty"),
+        ("---\n# nothing\n---\n", "empty"),
+        ("a: [1", "line 2: no YAML: "),
+        ("a: b\n\tc: d", "line 2: no YAML: "),
+        ("kind: {{ .Values.kind }}\nname: {{ x }}", "Render it first: helm template"),
+        ('{"kind": "Pod", ]', "no YAML: "),
+        ("just text", "must be a Kubernetes object"),
+        ("- a\n- b", "must be a Kubernetes object"),
+        ("services:\n  web:\n    image: nginx", "line 1: no Kubernetes object: it has no kind"),
+        ("kind: [Pod]", "kind must be text"),
+        ("a: *b", "line 1: no anchor is called &b"),
+        ("a: &a [*a]", "an alias that contains itself"),
+        ("a: &a {<<: *a}", "an alias that contains itself"),
+        ("? [a, b]\n: c", "a key must be text"),
+        ("[" * 100_000, "nested deeper than 64"),
+        ('{"a":' * 100_000, "nested"),
+        ("{" + '"a": {' * 70 + "}" * 71, "nested deeper than 64"),
+        (LAUGHS, "more than 200000 values"),
+        (MERGES, "more than 200000 values"),
+        ("a: \x00", "no YAML: "),
+        ("!!python/object/apply:os.system [ls]", "must be a Kubernetes object"),
+    ],
+)
+def test_what_cannot_be_read(text: str, sentence: str) -> None:
+    """It is refused with a sentence that says where and why, and costs no more."""
+    with pytest.raises(Unreadable) as raised:
+        documents(text)
+
+    assert sentence in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "sentence"),
+    [
+        ("containers: c", "line 4: spec.containers must be a list"),
+        ("containers: [c]", "line 4: spec.containers[0] must be a mapping"),
+        ("containers: [{env: {a: b}}]", "line 4: spec.containers[0].env must be a list"),
+        ("terminationGracePeriodSeconds: long", "must be a number"),
+        ("containers: [{command: [[a]]}]", "spec.containers[0].command[0] must be text"),
+    ],
+)
+def test_a_field_of_another_type(field: str, sentence: str) -> None:
+    """What the API server would refuse is named with its place."""
+    _, unreadable = check(documents(f"kind: Pod\napiVersion: v1\nspec:\n  {field}\n", "f.yaml"))
+
+    assert sentence in unreadable["f.yaml"]
+    assert unreadable["f.yaml"].startswith("Pod: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("", None),
+        ("~", None),
+        ("null", None),
+        ("yes", True),
+        ("Off", False),
+        ("yEs", "yEs"),
+        ("0", 0),
+        ("-12", -12),
+        ("0x1F", 31),
+        ("0o17", 15),
+        ("017", 15),
+        ("1.5", 1.5),
+        ("1e3", 1000.0),
+        ("08", "08"),
+        ("10:30", "10:30"),
+        ("2026-01-01", "2026-01-01"),
+        ("1.2.3", "1.2.3"),
+        ("9" * 5000, "9" * 5000),
+    ],
+)
+def test_scalars(text: str, value: object) -> None:
+    """An unquoted scalar means what it means to Kubernetes; a date is text."""
+    assert scalar(text) == value
+    assert type(scalar(text)) is type(value)
+
+
+def test_anchors_and_merges() -> None:
+    """An alias stands for its anchor, a merge gives way to a key, and each knows its own place."""
+    (node,) = read_yaml("a: &a {x: 1, y: 2}\nb:\n  <<: *a\n  y: 3\nc: *a\n'on': \"yes\"\n")
+
+    assert node.plain() == {
+        "a": {"x": 1, "y": 2},
+        "b": {"x": 1, "y": 3},
+        "c": {"x": 1, "y": 2},
+        "on": "yes",
+    }
+    assert (node.at("b", "y").line, node.at("c").line, node.at("c", "x").path) == (4, 5, "$.c.x")
+
+
+def test_a_list_without_kinds() -> None:
+    """What the API server itself lists, `kind: PodList`, is opened; its items have no kind."""
+    made = pod({})
+    del made["kind"]
+    found = documents(json.dumps({"kind": "PodList", "items": [made]}))
+
+    assert [(each.kind, each.name) for each in found] == [("Pod", "orders")]
+
+
+def _replaced(value: Any, junk: Any) -> list[Any]:
+    """Return copies of a value, in each of which one place is something else."""
+    if isinstance(value, dict):
+        return [junk] + [
+            value | {key: each} for key, old in value.items() for each in _replaced(old, junk)
+        ]
+    if isinstance(value, list):
+        return [junk] + [
+            [*value[:at], each, *value[at + 1 :]]
+            for at, old in enumerate(value)
+            for each in _replaced(old, junk)
+        ]
+    return [junk]
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=6), inner),
+    max_leaves=4,
+)
+
+
+@settings(deadline=None)
+@given(JUNK)
+def test_junk_at_any_place(junk: Any) -> None:
+    """Whatever stands in any field, there are findings or a sentence, and never a traceback."""
+    made = pod(
+        RUN | QOS | {"env": [{"name": "LIFECYCLE_SETTLE", "value": "1"}]},
+        {"ports": [{"containerPort": 1}], "lifecycle": {"preStop": {"exec": {"command": ["a"]}}}},
+        hostNetwork=True,
+        terminationGracePeriodSeconds=1,
+    )
+    for each in _replaced(made, junk):
+        with suppress(Unreadable):
+            check(documents(json.dumps(each)))
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_any_text(text: str) -> None:
+    """Whatever is in a file, it is read or refused."""
+    with suppress(Unreadable):
+        documents(text)

@@ -1,0 +1,86 @@
+"""`lifecycle manifests` as a command: its output, its files, its sentences."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ASGI = ["lifecycle", "run", "--asgi", "shop:app"]
+BASE = ["--name", "orders", "--image", "registry.example/orders:1"]
+
+
+def run(*words: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run the command."""
+    clean = {name: v for name, v in os.environ.items() if not name.startswith("LIFECYCLE_")}
+    return subprocess.run(
+        [sys.executable, "-m", "lifecycle", "manifests", *words],
+        cwd=cwd,
+        env=clean | env,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+
+def test_the_command(tmp_path: Path) -> None:
+    """It writes to standard output, and warns of a variable that may be misspelt."""
+    done = run(*BASE, "-o", "json", "--", *ASGI, cwd=tmp_path, LIFECYCLE_SETLE="1")
+
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["kind"] == "List"
+    assert done.stderr == (
+        "lifecycle: LIFECYCLE_SETLE is no setting; did you mean LIFECYCLE_SETTLE?\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([*BASE, "--prestop=sleep", "--", *ASGI], "no sleep: while it sleeps nothing is dereg"),
+        ([*BASE, "--prestop=sleep:5", "--", *ASGI], "no sleep: while it sleeps nothing is dereg"),
+        ([*BASE, *ASGI], "manifests: put -- before the command"),
+        (["--name", "orders", "--", *ASGI], "--image is missing"),
+        ([*BASE, "--"], "the app's command, after --"),
+        ([*BASE, "--replicas", "0", "--", *ASGI], "'0' is no number from 1 to 10000"),
+        ([*BASE, "--user", "0", "--", *ASGI], "not root"),
+        (["--name", "orders", "-o", "kustomize"], "into the folder of --to"),
+    ],
+)
+def test_a_wrong_call(words: list[str], sentence: str, tmp_path: Path) -> None:
+    """It is 2 and a sentence."""
+    done = run(*words, cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_component(tmp_path: Path) -> None:
+    """A component is three files; what is merged replaces other handlers and keeps the rest."""
+    done = run(
+        "--name", "orders", "--service", "orders:8080", "-o", "kustomize", "--to", "kit",
+        "--", *ASGI, cwd=tmp_path,
+    )  # fmt: skip
+
+    assert done.returncode == 0, done.stderr
+    files = {path.name: path.read_text() for path in (tmp_path / "kit").iterdir()}
+    assert sorted(done.stdout.split()) == sorted(f"kit/{name}" for name in files)
+    head = yaml.safe_load(files["kustomization.yaml"])
+    assert head["kind"] == "Component"
+    assert head["resources"] == ["resources.yaml"]
+    patch = yaml.safe_load(files["patch.yaml"])
+    assert patch["spec"].keys() == {"strategy", "template"}
+    app = patch["spec"]["template"]["spec"]["containers"][0]
+    assert app.keys() & {"image", "resources"} == set()
+    assert app["ports"] == [{"name": "qos", "containerPort": 22222}]
+    for part in ("startupProbe", "readinessProbe", "livenessProbe", "lifecycle"):
+        assert app[part]["$patch"] == "replace"
+    kinds = [each["kind"] for each in yaml.safe_load_all(files["resources.yaml"])]
+    assert kinds == ["ServiceAccount", "Role", "RoleBinding", "PodDisruptionBudget"]

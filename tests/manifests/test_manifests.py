@@ -1,0 +1,355 @@
+"""`lifecycle manifests`: what it writes adds up, and passes `lifecycle check`."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lifecycle.checks.check import check
+from lifecycle.checks.reading import documents
+from lifecycle.cli.heavy import make_parser
+from lifecycle.cli.manifests import manifests
+from lifecycle.config import Config, fill
+from lifecycle.manifests.names import REGISTERED
+from lifecycle.manifests.objects import objects
+from lifecycle.manifests.output import as_json, as_yaml, component
+from lifecycle.manifests.plan import Plan, Refused, make_plan
+
+ASGI = ["lifecycle", "run", "--asgi", "shop:app"]
+BASE = ["--name", "orders", "--image", "registry.example/orders:1"]
+
+
+def plan(*words: str, command: list[str] | None = None, **environ: str) -> Plan:
+    """Plan as the command does."""
+    command = ASGI if command is None else command
+    options = make_parser().parse_args(["manifests", *BASE, *words, "--", *command])
+    return make_plan(options, environ)
+
+
+def made(*words: str, command: list[str] | None = None, **environ: str) -> dict[str, Any]:
+    """Return the objects by kind."""
+    return {each["kind"]: each for each in objects(plan(*words, command=command, **environ))}
+
+
+def pod(found: dict[str, Any]) -> dict[str, Any]:
+    """Return the pod's spec."""
+    spec: dict[str, Any] = (found.get("Deployment") or found["Job"])["spec"]["template"]["spec"]
+    return spec
+
+
+def variables(found: dict[str, Any]) -> dict[str, str]:
+    """Return the literal variables of the app."""
+    env = pod(found)["containers"][0]["env"]
+    return {each["name"]: each["value"] for each in env if "value" in each}
+
+
+COMMANDS = st.sampled_from(
+    [
+        ASGI,
+        [*ASGI, "--service", "orders", "--bind", "0.0.0.0:9000"],
+        ["lifecycle", "run", "shop:main"],
+        ["/venv/bin/lifecycle", "run", "shop:main", "--service=a:1", "--service", "b:2"],
+        ["python", "-m", "lifecycle", "run", "shop:main"],
+        ["python3.12", "shop.py"],
+        ["/venv/bin/uvicorn", "shop:app", "--port", "8080"],
+        ["sh", "-c", "migrate && exec lifecycle run shop:main"],
+    ]
+)
+FLAGS = st.lists(
+    st.sampled_from(
+        [
+            ["--service", "orders:8080"],
+            ["--service", "admin:8081"],
+            ["--env", "DATABASE=postgres://$(HOST)/x"],
+            ["--env", "LIFECYCLE_QUIET=0"],
+            ["--env", "LIFECYCLE_RUN_DIR=/var/run/us"],
+            ["--prestop", "http"],
+            ["--guaranteed"],
+            ["--no-registry"],
+            ["--container", "main"],
+            ["--cpu", "1", "--memory", "1Gi"],
+        ]
+    ),
+    unique_by=tuple,
+)
+SETTINGS = st.fixed_dictionaries(
+    {},
+    optional={
+        "LIFECYCLE_GRACE_PERIOD": st.floats(30, 900).map(str),
+        "LIFECYCLE_SETTLE": st.floats(0, 20).map(str),
+        "LIFECYCLE_PROBE_TIMEOUT": st.floats(0.01, 60).map(str),
+        "LIFECYCLE_QOS_PORT": st.sampled_from(["22223", "1024", "tcp://10.0.0.1:80"]),
+        "LIFECYCLE_SERVICES": st.sampled_from(["orders:8080", "a:80,b:81"]),
+        "LIFECYCLE_PRESTOP_TOKEN": st.just("0123456789abcdef"),
+        "LIFECYCLE_TCP_TARGETS": st.just("db:5432"),
+    },
+)
+
+
+@settings(deadline=None)
+@given(
+    command=COMMANDS,
+    flags=FLAGS,
+    environ=SETTINGS,
+    profile=st.sampled_from(["app", "sidecar-istio", "job"]),
+    replicas=st.integers(0, 5),
+)
+def test_every_combination_passes_the_check(
+    command: list[str],
+    flags: list[list[str]],
+    environ: dict[str, str],
+    profile: str,
+    replicas: int,
+) -> None:
+    """As YAML and as JSON it has no finding, fits its own budget, and says the same twice."""
+    words = [word for flag in flags for word in flag] + ["--profile", profile]
+    if profile == "job":
+        words = [word for word in words if word not in ("--service", "orders:8080", "admin:8081")]
+        environ = {k: v for k, v in environ.items() if k != "LIFECYCLE_SERVICES"}
+        command = [word for word in command if not word.startswith(("--service", "orders", "b:2"))]
+    elif replicas:
+        words += ["--replicas", str(replicas)]
+    wanted = plan(*words, command=command, **environ)
+
+    text = as_yaml(objects(wanted))
+    for written in (text, as_json(wanted)):
+        assert check(documents(written)) == ([], {})
+    assert list(yaml.safe_load_all(text)) == json.loads(as_json(wanted))["items"]
+
+    found = {each["kind"]: each for each in objects(wanted)}
+    config = fill(Config, variables(found))[0]
+    grace = pod(found)["terminationGracePeriodSeconds"]
+    assert config.grace_period == grace >= config.settle + config.quiet + config.stop_timeout + 2
+    app = pod(found)["containers"][0]
+    for kind in ("startup", "liveness"):
+        assert app[f"{kind}Probe"]["timeoutSeconds"] > config.probe_timeout
+    assert {"name": "qos", "containerPort": config.qos_port} in app["ports"]
+    assert config.run_dir in {each["mountPath"] for each in app["volumeMounts"]}
+
+
+def test_restricted_pod_security() -> None:
+    """The pod asks for nothing that the `restricted` profile refuses."""
+    for profile in ("app", "sidecar-istio", "job"):
+        spec = pod(made("--profile", profile))
+        app = spec["containers"][0]
+        assert spec["securityContext"]["runAsNonRoot"] is True
+        assert spec["securityContext"]["runAsUser"] > 0
+        assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert app["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "capabilities": {"drop": ["ALL"]},
+            "readOnlyRootFilesystem": True,
+        }
+        assert {tuple(each)[1] for each in spec["volumes"]} == {"emptyDir"}
+        assert spec.keys() & {"hostNetwork", "hostPID", "hostIPC"} == set()
+        assert not any("hostPort" in each for each in app["ports"])
+
+
+def test_what_belongs_to_an_app() -> None:
+    """An app that serves has all seven objects, in the order in which they are applied."""
+    found = made("--service", "orders:8080")
+
+    assert list(found) == [
+        "ServiceAccount",
+        "Role",
+        "RoleBinding",
+        "PodDisruptionBudget",
+        "Service",
+        "Deployment",
+    ]
+    assert pod(found)["readinessGates"] == [{"conditionType": REGISTERED}]
+    assert pod(found)["enableServiceLinks"] is False
+    assert pod(found)["automountServiceAccountToken"] is True
+    assert found["Deployment"]["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] == 0
+    labels = found["Deployment"]["spec"]["template"]["metadata"]["labels"]
+    assert found["Service"]["spec"]["selector"] == labels
+    assert found["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == labels
+
+
+def test_the_role_allows_what_the_registry_needs_and_no_more() -> None:
+    """Its own pod's condition and annotation, and a look at the endpoint slices."""
+    rules = made("--service", "orders:8080")["Role"]["rules"]
+
+    allowed = {(r, v) for rule in rules for r in rule["resources"] for v in rule["verbs"]}
+    assert allowed == {
+        ("pods", "get"),
+        ("pods", "patch"),
+        ("pods/status", "get"),
+        ("pods/status", "patch"),
+        ("endpointslices", "list"),
+        ("endpointslices", "watch"),
+    }
+
+
+@pytest.mark.parametrize("words", [[], ["--service", "orders:8080", "--no-registry"]])
+def test_nothing_to_register(words: list[str]) -> None:
+    """Without services or registry there is no gate to wait at, no Role, and no token mounted."""
+    found = made(*words)
+
+    assert not {"Role", "RoleBinding"} & set(found)
+    assert "readinessGates" not in pod(found)
+    assert pod(found)["automountServiceAccountToken"] is False
+
+
+def test_a_job() -> None:
+    """It has nobody to be ready for; a disruption is no failure, and its drain is as ever."""
+    found = made("--profile", "job")
+
+    assert list(found) == ["ServiceAccount", "Job"]
+    app = pod(found)["containers"][0]
+    assert "readinessProbe" not in app
+    assert app["lifecycle"]["preStop"]["exec"]["command"] == ["lifecycle", "prestop"]
+    assert pod(found)["restartPolicy"] == "Never"
+
+
+@pytest.mark.parametrize(
+    ("words", "command", "services"),
+    [
+        ([], [*ASGI, "--service", "orders"], "orders:8080"),
+        ([], [*ASGI, "--service", "orders", "--bind", "[::]:9000"], "orders:9000"),
+        ([], ["python", "-m", "lifecycle", "run", "a:b", "--service=x:1"], "x:1"),
+        (["--service", "orders:8080"], ["python", "shop.py"], "orders:8080"),
+        (["--env", "LIFECYCLE_SERVICES=a:1,b:2"], ["python", "shop.py"], "a:1,b:2"),
+    ],
+)
+def test_where_services_come_from(words: list[str], command: list[str], services: str) -> None:
+    """From the options, else the command, else the settings; the app is told if it has to be."""
+    wanted = plan(*words, command=command)
+
+    assert ",".join(f"{name}:{port}" for name, port in wanted.services) == services
+    told = wanted.env.get("LIFECYCLE_SERVICES")
+    assert told == (None if any("--service" in each for each in command) else services)
+
+
+@pytest.mark.parametrize(
+    ("command", "hook"),
+    [
+        (ASGI, ["lifecycle", "prestop"]),
+        (["/venv/bin/lifecycle", "run", "a:b"], ["/venv/bin/lifecycle", "prestop"]),
+        (["python3", "-m", "lifecycle", "run", "a:b"], ["python3", "-m", "lifecycle", "prestop"]),
+        (["/venv/bin/uvicorn", "a:b"], ["/venv/bin/lifecycle", "prestop"]),
+        (["uvicorn", "a:b"], ["lifecycle", "prestop"]),
+    ],
+)
+def test_the_prestop_is_found_as_the_app_is(command: list[str], hook: list[str]) -> None:
+    """It is called the way the app's own command shows that it can be."""
+    app = pod(made(command=command))["containers"][0]
+
+    assert app["lifecycle"]["preStop"]["exec"]["command"] == hook
+
+
+def test_a_prestop_over_http_has_a_token() -> None:
+    """The variable and the header agree; each time another, unless one is given."""
+    tokens = set()
+    for _ in range(2):
+        found = made("--prestop", "http")
+        token = variables(found)["LIFECYCLE_PRESTOP_TOKEN"]
+        (header,) = pod(found)["containers"][0]["lifecycle"]["preStop"]["httpGet"]["httpHeaders"]
+        assert header == {"name": "X-Lifecycle-Token", "value": token}
+        tokens.add(token)
+    assert len(tokens) == 2
+
+    own = "0123456789abcdef"
+    found = made("--prestop", "http", LIFECYCLE_PRESTOP_TOKEN=own)
+    assert variables(found)["LIFECYCLE_PRESTOP_TOKEN"] == own
+    assert own not in json.dumps(list(made(LIFECYCLE_PRESTOP_TOKEN=own).values()))
+
+
+def test_istio_sidecars() -> None:
+    """The sidecar starts before the app and leaves after it, also where it is no native one."""
+    template = made("--profile", "sidecar-istio", "--guaranteed")["Deployment"]["spec"]["template"]
+    told = template["metadata"]["annotations"]
+
+    assert told["sidecar.istio.io/nativeSidecar"] == "true"
+    assert yaml.safe_load(told["proxy.istio.io/config"]) == {
+        "holdApplicationUntilProxyStarts": True,
+        "terminationDrainDuration": "30s",
+        "proxyMetadata": {"EXIT_ON_ZERO_ACTIVE_CONNECTIONS": "true"},
+    }
+    assert told["sidecar.istio.io/proxyCPU"] == told["sidecar.istio.io/proxyCPULimit"]
+
+
+def test_guaranteed() -> None:
+    """Requests equal limits; otherwise no limit of CPU makes a probe late."""
+    asked = pod(made("--guaranteed", "--cpu", "1"))["containers"][0]["resources"]
+    assert asked["requests"] == asked["limits"] == {"cpu": "1", "memory": "256Mi"}
+    assert pod(made())["containers"][0]["resources"]["limits"].keys() == {"memory"}
+
+
+def test_a_dollar_stays_one() -> None:
+    """The kubelet would replace $(NAME) in a value: it is written so that it does not."""
+    assert variables(made("--env", "A=$(B)"))["A"] == "$$(B)"
+
+
+def test_whole_seconds() -> None:
+    """The kubelet knows whole seconds only: the drain is told the same."""
+    found = made(LIFECYCLE_GRACE_PERIOD="30.2")
+
+    assert pod(found)["terminationGracePeriodSeconds"] == math.ceil(30.2)
+    assert variables(found)["LIFECYCLE_GRACE_PERIOD"] == "31"
+
+
+@pytest.mark.parametrize(
+    ("words", "environ", "sentence"),
+    [
+        (["--service", "orders"], {}, "--service orders"),
+        (["--service", "Orders:1"], {}, "lower-case letters"),
+        (["--service", "a:22222"], {}, "has the QOS port"),
+        (["--service", "a:1", "--service", "a:1"], {}, "named twice"),
+        (["--service", "a:99999"], {}, "must be NAME or NAME:PORT"),
+        (["--env", "A"], {}, "must be NAME=VALUE"),
+        (["--env", "1A=b"], {}, "must be NAME=VALUE"),
+        (["--cpu", "lots"], {}, "no quantity"),
+        (["--memory", "0"], {}, "no quantity"),
+        (["--container", "a_b"], {}, "--container 'a_b'"),
+        (["--profile", "job", "--service", "a:1"], {}, "serves nobody"),
+        (["--profile", "job", "--replicas", "2"], {}, "without --replicas"),
+        (["--to", "x"], {}, "-o kustomize writes several files"),
+        ([], {"LIFECYCLE_SETTLE": "25"}, "do not fit into grace_period=30 s"),
+        ([], {"LIFECYCLE_SETTLE": "soon"}, "LIFECYCLE_SETTLE='soon'"),
+        ([], {"LIFECYCLE_RUN_DIR": "run"}, "LIFECYCLE_RUN_DIR=run"),
+        ([], {"LIFECYCLE_RUN_DIR": "/tmp"}, "must be a folder of its own"),
+    ],
+)
+def test_what_does_not_add_up_is_refused(
+    words: list[str], environ: dict[str, str], sentence: str
+) -> None:
+    """Nothing is written that could not run, and a sentence says why."""
+    with pytest.raises(Refused) as raised:
+        plan(*words, command=["python", "shop.py"], **environ)
+
+    assert sentence in str(raised.value) or "a port is needed, orders:PORT" in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("command", "rule"),
+    [
+        (["sh", "-c", "python shop.py"], "shell-pid-1"),
+        (["uvicorn", "a:b", "--workers", "4"], "managed-workers"),
+    ],
+)
+def test_what_our_own_rules_find_is_refused(
+    command: list[str], rule: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A command that would hurt is not put into a manifest."""
+    options = make_parser().parse_args(["manifests", *BASE, "--", *command])
+
+    assert manifests(options) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith(f"lifecycle: {rule}: ")
+
+
+def test_a_component_without_a_command() -> None:
+    """It leaves the command, its arguments and the user as they are."""
+    wanted = Plan(name="orders", user=None, env={"LIFECYCLE_RUN_DIR": "/run/lifecycle"})
+    spec = yaml.safe_load(component(wanted)["patch.yaml"])["spec"]["template"]["spec"]
+
+    assert spec["containers"][0].keys() & {"command", "args"} == set()
+    assert spec["securityContext"].keys() == {"runAsNonRoot", "seccompProfile"}
