@@ -20,7 +20,13 @@ from lifecycle.conversations import (
     WebSocket,
     is_event_source,
 )
-from lifecycle.exceptions import Draining, LifecycleError, NotRunning, RegistrationRefused
+from lifecycle.exceptions import (
+    AlreadyExported,
+    Draining,
+    LifecycleError,
+    NotRunning,
+    RegistrationRefused,
+)
 from lifecycle.hookspecs import hookimpl
 from lifecycle.hosting import until_listening
 from lifecycle.lifespan import Lifespan
@@ -77,12 +83,14 @@ class Middleware:
             traffic.arrived(_agent(scope), scope["path"])
         try:
             if kind == "websocket":
-                await self._converse(WebSocket(receive, send), scope)
+                conversation = WebSocket(receive, send, lambda: traffic.draining)
+                await self._converse(conversation, scope)
                 return
             if scope["http_version"] < "2":
                 send = _closing(traffic, send)
             if is_event_source(scope):
-                await self._converse(EventStream(receive, send), scope)
+                events = EventStream(receive, send, lambda: traffic.draining)
+                await self._converse(events, scope)
             else:
                 await self.app(scope, receive, send)
         finally:
@@ -237,11 +245,11 @@ class Managed:
         with contextlib.suppress(Draining):
             if self._port is not None:
                 await until_listening(self._port)
-            if self._service is not None:
-                life.export(self._service, port=self._port)
             try:
+                if self._service is not None:
+                    life.export(self._service, port=self._port)
                 await life.ready()
-            except RegistrationRefused as refused:
+            except (RegistrationRefused, AlreadyExported) as refused:
                 life._log.error("registration refused", reason=str(refused))
 
 
@@ -300,7 +308,7 @@ async def serve(
                 life.export(name, port=port)
             await life.ready()
             await life.drained()
-        except RegistrationRefused as refused:
+        except (RegistrationRefused, AlreadyExported) as refused:
             raise SystemExit(f"lifecycle: registration refused: {refused}") from None
         finally:
             server.stop_listening()

@@ -8,7 +8,10 @@ Rules of this file:
 2. An EventSource asks with GET and `Accept: text/event-stream`. Any other response, however
    long, is work in flight and is waited for: the answer of a language model that is streamed
    to a POST has an end, and nobody asks for it twice.
-3. It is ended between two messages, and the app is told: by a disconnect, by cancellation.
+3. It is ended between two messages, and the app is told: by a disconnect, by an error where
+   it sends, by cancellation.
+4. From T0 on every message lets the loop come round: an app that pushes without a pause
+   would otherwise leave no moment in which anything could be ended.
 """
 
 from __future__ import annotations
@@ -41,11 +44,21 @@ class _Gone(OSError):
 
 
 class WebSocket:
-    """One WebSocket: closed with 1001 when the settle time is over."""
+    """
+    One WebSocket: closed with 1001 when the settle time is over.
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    Args:
+        receive: The server's.
+        send: The server's.
+        draining: Tells whether T0 has come.
+    """
+
+    def __init__(
+        self, receive: Receive, send: Send, draining: Callable[[], bool] = lambda: False
+    ) -> None:
         self._receive = receive
         self._send = send
+        self._draining = draining
         self._accepted = asyncio.Event()
         self._closed = False
         self._receiving: anyio.CancelScope | None = None
@@ -67,6 +80,8 @@ class WebSocket:
                 await self._send({"type": "websocket.close", "code": GOING_AWAY})
 
     async def send(self, message: Message) -> None:
+        if self._draining():
+            await asyncio.sleep(0)
         if self._closed:
             raise _Gone("the WebSocket is closed: the app is leaving")
         if message["type"] == "websocket.close":
@@ -83,11 +98,21 @@ class WebSocket:
 
 
 class EventStream:
-    """One response to an EventSource: ended between two events when the settle time is over."""
+    """
+    One response to an EventSource: ended between two events when the settle time is over.
 
-    def __init__(self, receive: Receive, send: Send) -> None:
+    Args:
+        receive: The server's.
+        send: The server's.
+        draining: Tells whether T0 has come.
+    """
+
+    def __init__(
+        self, receive: Receive, send: Send, draining: Callable[[], bool] = lambda: False
+    ) -> None:
         self._receive = receive
         self._send = send
+        self._draining = draining
         self._begun = asyncio.Event()
         self._one_at_a_time = asyncio.Lock()
         self._ended = False
@@ -115,6 +140,8 @@ class EventStream:
         self._limit.reschedule(asyncio.get_running_loop().time())
 
     async def send(self, message: Message) -> None:
+        if self._draining():
+            await asyncio.sleep(0)
         async with self._one_at_a_time:
             if self._ended:
                 return  # what the app still says to an ended stream is nobody's error
