@@ -20,6 +20,7 @@ from rich.table import Table
 
 from benchmarks.in_process import costs
 from benchmarks.processes import BARE, BUSY, READY, compiled, get, rss, running, until_200
+from benchmarks.throughput import SERVERS, measure
 
 PAIRS = 3000
 BUSY_PROBES = 400
@@ -105,6 +106,20 @@ def counting() -> Iterator[Row]:
     yield Row("track(), a piece of work", f"{track:.2f} us", "<= 0.7 us", track <= 0.7)
 
 
+def load() -> Iterator[Row]:
+    """Requests a second of each server, with and without the middleware and its lifecycle."""
+    for server in SERVERS:
+        seen = measure(server)
+        low, high = seen.spread
+        yield Row(
+            f"throughput under load, {server}",
+            f"{median(seen.ratios):.3f} x {seen.rate:,.0f}/s (quartiles {low:.3f} to {high:.3f}); "
+            f"CPU a request x {median(seen.cpu):.3f}",
+            ">= 0.98 x the same server without it",
+            median(seen.ratios) >= 0.98,
+        )
+
+
 def leaving() -> Iterator[Row]:
     """SIGTERM to exit, beyond settle, with and without a kept QOS connection."""
     for python in _pythons():
@@ -186,7 +201,7 @@ def main() -> None:
     table = Table(title="pod-lifecycle: budgets and what was measured in this run")
     for name in ("what", "measured", "budget", ""):
         table.add_column(name)
-    for part in (latency, busy, start, counting, leaving, prestop):
+    for part in (latency, busy, start, counting, load, leaving, prestop):
         console.print(f"measuring {part.__name__} …", style="dim")
         for row in part():
             mark = "[green]kept[/]" if row.kept else "[red]over[/]"

@@ -25,8 +25,8 @@ COMMAND = (
     *("--bind", "127.0.0.1:{port}", "--service", "app"),
 )
 SETTINGS = {"LIFECYCLE_SETTLE": "3"}
-REPLICAS = 6
-"""So many that a rollout takes twelve seconds: 10,000 requests at what two cores bear."""
+REPLICAS = 10
+"""So many that a rollout takes at least ten seconds: 12,000 requests at what two cores bear."""
 
 
 def traffic(rate: float) -> Traffic:
