@@ -13,38 +13,33 @@ import signal
 import sys
 import tempfile
 
-from deployment import Deployment
+from deployment import Deployment, Lifecycle, Uvicorn
 from display import Stage
-from kubelet import LifecyclePod, Pod, Stuck, UvicornPod
 from record import Rollout
 from report import report
 
+from lifecycle.rehearsal.errors import CannotRehearse
+from lifecycle.testing import Kubelet, PodEnded
 
-class SleepyPod(UvicornPod):
-    sleep = 3.0
 
-
-async def ours(stage: Stage, run_dir: str) -> Rollout:
-    rollout = Rollout("pod-lifecycle")
+async def ours(stage: Stage, kubelet: Kubelet, run_dir: str) -> Rollout:
     with stage.act("lifecycle run --asgi shop:app", span=16.0) as record:
-        async with Deployment(record, rollout, run_dir) as orders:
+        async with Deployment(record, kubelet, Lifecycle(), run_dir) as orders:
             record.scene("1  It starts, and is not ready before the directory has acknowledged it")
-            pod = await orders.add(LifecyclePod, "orders-1")
+            pod = await orders.add("orders-1")
             await asyncio.sleep(0.5)
 
             record.scene("2  An operator takes it out of traffic, and puts it back")
-            await pod.switch("offline")
-            await pod.until(ready=False)
+            await orders.switch(pod, "offline")
             await asyncio.sleep(1.0)
-            await pod.switch("online")
-            await pod.until(ready=True)
+            await orders.switch(pod, "online")
 
             record.scene("3  Load: 40 clients, half keep their connections, some ask for slow work")
-            orders.load.begin()
+            await orders.begin()
             await asyncio.sleep(2.2)
 
             record.scene("4  The rollout: a second replica first")
-            await orders.add(LifecyclePod, "orders-2")
+            await orders.add("orders-2")
             record.scene("5  The first one is deleted; clients hear of it up to 2 s late")
             await orders.replace(pod)
             await asyncio.sleep(1.5)
@@ -52,31 +47,27 @@ async def ours(stage: Stage, run_dir: str) -> Rollout:
             record.scene("6  Rolled")
             await orders.load.end()
             record.end()
-    return rollout
+    return orders.rollout
 
 
-async def theirs(stage: Stage, run_dir: str) -> list[Rollout]:
-    bare = Rollout("uvicorn")
-    sleepy = Rollout("uvicorn, preStop: sleep 3")
+async def theirs(stage: Stage, kubelet: Kubelet, run_dir: str) -> list[Rollout]:
     with stage.act("The same app, the same load, the same rollout", span=9.5) as record:
         record.scene("7  The same under plain uvicorn, without and with a sleep in preStop")
         async with (
-            Deployment(record, bare, run_dir) as first,
-            Deployment(record, sleepy, run_dir) as second,
+            Deployment(record, kubelet, Uvicorn(), run_dir) as bare,
+            Deployment(record, kubelet, Uvicorn(sleep=3.0), run_dir) as sleepy,
         ):
-            await asyncio.gather(
-                _roll(first, UvicornPod, "bare"), _roll(second, SleepyPod, "sleep")
-            )
+            await asyncio.gather(_roll(bare, "bare"), _roll(sleepy, "sleep"))
             await asyncio.sleep(0.5)
-            await asyncio.gather(first.load.end(), second.load.end())
+            await asyncio.gather(bare.load.end(), sleepy.load.end())
             record.end()
-    return [bare, sleepy]
+    return [bare.rollout, sleepy.rollout]
 
 
-async def _roll(deployment: Deployment, kind: type[Pod], name: str) -> None:
-    first = await deployment.add(kind, f"{name}-1")
-    deployment.load.begin()
-    await deployment.add(kind, f"{name}-2")
+async def _roll(deployment: Deployment, name: str) -> None:
+    first = await deployment.add(f"{name}-1")
+    await deployment.begin()
+    await deployment.add(f"{name}-2")
     await deployment.replace(first)
 
 
@@ -85,8 +76,9 @@ async def play(stage: Stage) -> bool:
     for name in (signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(name, me.cancel)
     with tempfile.TemporaryDirectory(prefix="lifecycle-demo-") as run_dir:
-        mine = await ours(stage, run_dir)
-        others = await theirs(stage, run_dir)
+        async with Kubelet() as kubelet:
+            mine = await ours(stage, kubelet, run_dir)
+            others = await theirs(stage, kubelet, run_dir)
     report(stage.console, mine, others)
     return mine.lost == 0 and mine.served > 0
 
@@ -100,7 +92,7 @@ def main() -> int:
     stage = Stage(plain=options.plain)
     try:
         good = asyncio.run(play(stage))
-    except Stuck as error:
+    except (TimeoutError, PodEnded, CannotRehearse) as error:
         print(error, file=sys.stderr)
         return 1
     except (KeyboardInterrupt, asyncio.CancelledError):

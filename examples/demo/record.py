@@ -7,8 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-BUCKET = 0.25
-"""Seconds that requests are counted together for."""
+from lifecycle.rehearsal.tally import Tally
 
 PROBES = ("startup", "ready", "live")
 
@@ -21,8 +20,6 @@ class Track:
     states: list[tuple[float, str]] = field(default_factory=list)
     verdicts: dict[str, list[tuple[float, bool | None]]] = field(default_factory=dict)
     marks: list[tuple[float, str]] = field(default_factory=list)
-    served: Counter[int] = field(default_factory=Counter)
-    lost: Counter[int] = field(default_factory=Counter)
     steps: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -50,16 +47,21 @@ class Rollout:
     """One service, its replicas, and what its clients met."""
 
     how: str
+    tally: Tally
     tracks: list[Track] = field(default_factory=list)
-    served: int = 0
-    lost_new: int = 0
-    lost_kept: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
     took: float = 0.0
 
     @property
+    def served(self) -> int:
+        return self.tally.answers.total()
+
+    @property
     def lost(self) -> int:
-        return self.lost_new + self.lost_kept
+        return len(self.tally.losses)
+
+    @property
+    def reasons(self) -> Counter[str]:
+        return Counter(f"{loss.cause}: {loss.detail}" for loss in self.tally.losses)
 
 
 class Record:
@@ -80,16 +82,20 @@ class Record:
         self.over = False
         self._span = span
         self._listen = listen
-        self._began = time.monotonic()
+        self.began = time.monotonic()
         self._ended = 0.0
 
     @property
     def now(self) -> float:
-        return self._ended if self.over else time.monotonic() - self._began
+        return self._ended if self.over else time.monotonic() - self.began
 
     @property
     def span(self) -> float:
         return max(self._span, self.now)
+
+    def since(self, at: float | None = None) -> float:
+        """Return the seconds from its begin to a moment of the monotonic clock, or to now."""
+        return self.now if at is None else at - self.began
 
     def end(self) -> None:
         self._ended = self.now
@@ -103,13 +109,13 @@ class Record:
         self.said.append((self.now, sentence))
         self._listen(self.now, sentence)
 
-    def state(self, track: Track, state: str, why: str = "") -> None:
-        track.states.append((self.now, state))
+    def state(self, track: Track, state: str, why: str = "", at: float | None = None) -> None:
+        track.states.append((self.since(at), state))
         self.say(f"{track.name} is {state.upper()}" + (f" ({why})" if why else ""))
 
     def verdict(self, track: Track, probe: str, *, verdict: bool | None) -> None:
         history = track.verdicts.setdefault(probe, [])
-        if history and history[-1][1] is verdict:
+        if verdict is (history[-1][1] if history else None):
             return
         history.append((self.now, verdict))
         answer = {True: "true", False: "false", None: "no answer"}[verdict]
@@ -122,15 +128,5 @@ class Record:
             history.append((self.now, None))
         track.states.append((self.now, ""))
 
-    def mark(self, track: Track, label: str) -> None:
-        track.marks.append((self.now, label))
-
-    def answer(self, rollout: Rollout, track: Track) -> None:
-        rollout.served += 1
-        track.served[int(self.now / BUCKET)] += 1
-
-    def loss(self, rollout: Rollout, track: Track, reason: str, *, kept: bool) -> None:
-        rollout.lost_kept += kept
-        rollout.lost_new += not kept
-        rollout.reasons[reason] += 1
-        track.lost[int(self.now / BUCKET)] += 1
+    def mark(self, track: Track, label: str, at: float | None = None) -> None:
+        track.marks.append((self.since(at), label))

@@ -64,8 +64,8 @@ def _comparison(rollouts: Iterable[Rollout]) -> Table:
             Text(each.how, style="bold"),
             f"{each.served:,}",
             Text(f"{each.lost:,}", style=style),
-            f"{each.lost_new:,}",
-            f"{each.lost_kept:,}",
+            f"{each.tally.lost(kept=False):,}",
+            f"{each.tally.lost(kept=True):,}",
             f"{each.took:.1f} s",
         )
     return table

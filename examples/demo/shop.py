@@ -13,7 +13,7 @@ async def app(scope, receive, send):
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
         return
-    if scope["path"] != "/healthz":
+    if scope["path"] != "/ready":
         await asyncio.sleep(SLOW if scope["query_string"] == b"slow" else FAST)
     body = b"thank you\n"
     headers = [(b"content-type", b"text/plain"), (b"content-length", b"%d" % len(body))]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 
-from record import BUCKET, PROBES, Record, Rollout, Track
+from record import PROBES, Record, Rollout, Track
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
+
+from lifecycle.rehearsal.tally import BUCKET
 
 LABEL = 12
 SPARKS = " ▁▂▃▄▅▆▇█"
@@ -52,7 +55,7 @@ class Timeline:
             if len(record.rollouts) > 1:
                 rows += [Text(""), Text(rollout.how, style="bold")]
             for track in rollout.tracks:
-                rows += self._track(track, brief=len(record.rollouts) > 1)
+                rows += self._track(rollout, track, brief=len(record.rollouts) > 1)
             rows.append(self._score(rollout))
         rows += self._log(self._height - len(rows) - 5)
         return Panel(
@@ -84,12 +87,12 @@ class Timeline:
                 cells[at : at + len(mark)] = mark
         return self._row("").append("".join(cells), style=DIM)
 
-    def _track(self, track: Track, *, brief: bool) -> list[Text]:
+    def _track(self, rollout: Rollout, track: Track, *, brief: bool) -> list[Text]:
         shown = [probe for probe in PROBES if probe in track.verdicts and not brief]
         return [
             self._states(track),
             *(self._verdicts(track, probe) for probe in shown),
-            self._requests(track),
+            self._requests(rollout, track),
             *self._marks(track),
         ]
 
@@ -114,27 +117,20 @@ class Timeline:
             row.append(symbol, style=style)
         return row
 
-    def _requests(self, track: Track) -> Text:
+    def _requests(self, rollout: Rollout, track: Track) -> Text:
         row = self._row("  requests/s")
-        most = max(
-            (count for r in self._record.rollouts for t in r.tracks for count in t.served.values()),
-            default=1,
-        )
+        served: Counter[int] = Counter()
+        for (bucket, pod, _), count in rollout.tally.answers.items():
+            if pod == track.name:
+                served[bucket] += count
+        most = max(served.values(), default=1)
+        losses = (each for each in rollout.tally.losses if each.pod == track.name)
+        lost = {self._column(each.at - self._record.began) for each in losses}
         for n in self._times():
-            buckets = self._buckets(n)
-            lost = sum(track.lost[bucket] for bucket in buckets)
-            served = max(track.served[bucket] for bucket in buckets)
-            if lost:
-                row.append("✗", style=LOST)
-            else:
-                level = -(-served * (len(SPARKS) - 1) // most) if served else 0
-                row.append(SPARKS[level], style="#58c4dd")
+            bucket = int((self._record.began + (n + 0.5) * self._per_column) / BUCKET)
+            level = -(-served[bucket] * (len(SPARKS) - 1) // most)
+            row.append(*(("✗", LOST) if n in lost else (SPARKS[level], "#58c4dd")))
         return row
-
-    def _buckets(self, column: int) -> range:
-        first = int(column * self._per_column / BUCKET)
-        last = int((column + 1) * self._per_column / BUCKET)
-        return range(first, max(first + 1, last))
 
     def _marks(self, track: Track) -> list[Text]:
         """Place the labels in as many rows as it takes for none to cover another."""
@@ -155,7 +151,8 @@ class Timeline:
         style = LOST if rollout.lost else "bold #3fae5a"
         row.append(f"{rollout.lost:,} lost", style=style)
         if rollout.lost:
-            row.append(f"   ({rollout.lost_new} new, {rollout.lost_kept} kept connections)", DIM)
+            new, kept = (rollout.tally.lost(kept=kept) for kept in (False, True))
+            row.append(f"   ({new} new, {kept} kept connections)", DIM)
         return row
 
     def _log(self, room: int) -> list[Text]:
