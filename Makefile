@@ -16,7 +16,7 @@ demo: $(STAMP)
 	$(BIN)/python examples/demo/demo.py
 
 test: $(STAMP)
-	$(BIN)/pytest -q -n 4 --dist loadfile $(addprefix --ignore=,$(UNDER_LOAD))
+	$(BIN)/pytest -q -n 4 --dist loadfile $(addprefix --ignore=,$(UNDER_LOAD) tests/e2e)
 	$(BIN)/pytest -q -n 2 --dist loadfile $(UNDER_LOAD)
 
 lint: $(STAMP)
@@ -29,6 +29,16 @@ lint: $(STAMP)
 # Every host, rolled 20 times under load; the suite does it twice.
 rehearsals: $(STAMP)
 	ROLLOUTS=20 $(BIN)/pytest -q -s -p no:xdist tests/hosts
+
+# A real Kubernetes of one node, in the foreground; tests/cluster/README.md says what it needs.
+cluster: $(STAMP)
+	tests/cluster/install.sh
+	$(BIN)/python -m tests.cluster
+
+# On the cluster of KUBECONFIG, or on one of its own.
+e2e: $(STAMP)
+	test -n "$$KUBECONFIG" || tests/cluster/install.sh
+	$(BIN)/pytest -q -p no:xdist tests/e2e
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks
