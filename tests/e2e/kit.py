@@ -1,0 +1,186 @@
+"""
+A namespace of a real cluster: put objects into it, wait for what becomes of them, read their logs.
+
+Every wait has a deadline, and says what it waited for.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx2
+from lightkube import ApiError, Client, codecs
+from lightkube.models.core_v1 import ContainerStatus
+from lightkube.resources.core_v1 import ConfigMap, Event, Namespace, Pod, ServiceAccount
+from lightkube.resources.discovery_v1 import EndpointSlice
+
+from tests.process.kit import background, wait_for
+
+T = TypeVar("T")
+
+LATEST = 90.0
+"""Seconds that the cluster may take for anything on a busy machine."""
+
+
+class Space:
+    """One test's namespace, and the image of its pods."""
+
+    def __init__(self, client: Client, name: str, image: str) -> None:
+        self.client = client
+        self.name = name
+        self.image = image
+
+    def create(self, manifest: Mapping[str, Any]) -> Any:
+        """Create an object from its manifest."""
+        return self.client.create(codecs.from_dict(dict(manifest)))
+
+    def files(self, name: str, *paths: Path) -> None:
+        """Put files into a ConfigMap, which `manifests.pod` mounts as /app."""
+        data = {path.name: path.read_text() for path in paths}
+        self.create(
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
+        )
+
+    def status(self, pod: str) -> ContainerStatus:
+        """Return the state of a pod's only container."""
+        status = self.client.get(Pod, pod).status
+        assert status is not None
+        assert status.containerStatuses
+        return status.containerStatuses[0]
+
+    def ready(self, pod: str) -> bool:
+        """Tell whether the kubelet holds a pod for ready."""
+        status = self.client.get(Pod, pod).status
+        conditions = (status and status.conditions) or []
+        return any(each.type == "Ready" and each.status == "True" for each in conditions)
+
+    def wait_ready(self, *pods: str) -> None:
+        """Return when the kubelet holds these pods for ready."""
+        for pod in pods:
+            self.wait(lambda pod=pod: self.ready(pod), f"{pod} is ready", about=pod)
+
+    def address(self, pod: str) -> str:
+        """Return a pod's address."""
+        status = self.client.get(Pod, pod).status
+        assert status is not None
+        assert status.podIP
+        return status.podIP
+
+    def endpoints(self, service: str) -> dict[str, tuple[bool, bool, bool]]:
+        """Return a Service's endpoints: address → ready, serving, terminating."""
+        label = {"kubernetes.io/service-name": service}
+        return {
+            each.addresses[0]: (
+                bool(each.conditions and each.conditions.ready),
+                bool(each.conditions and each.conditions.serving),
+                bool(each.conditions and each.conditions.terminating),
+            )
+            for piece in self.client.list(EndpointSlice, labels=label)
+            for each in piece.endpoints or ()
+        }
+
+    def events(self, about: str = "") -> list[tuple[str, str]]:
+        """Return what the cluster has noted of an object, or of all: reason and message."""
+        return [
+            (each.reason or "", each.message or "")
+            for each in self.client.list(Event)
+            if about in ("", each.involvedObject.name)
+        ]
+
+    def run(self, pod: str, *argv: str) -> str:
+        """Run a command in a pod's container, and return what it wrote to stdout."""
+        return str(self.client.exec(pod, command=argv, stdout=True, stderr=True, timeout=30).stdout)
+
+    def wait(self, condition: Callable[[], T], what: str, *, about: str = "") -> T:
+        """Return when a condition holds; else tell what the cluster and the app have said."""
+
+        def why() -> str:
+            noted = "\n".join(f"  {reason}: {text}" for reason, text in self.events(about))
+            try:
+                said = "".join(self.client.log(about, tail_lines=20)) if about else ""
+            except (ApiError, httpx2.HTTPError) as error:
+                said = str(error)
+            return f"{what}\n{noted}\n{said}"
+
+        return wait_for(lambda: _paced(condition), LATEST, why)
+
+    def log(self, pod: str) -> list[dict[str, Any]]:
+        """Return what the container that runs now has logged; nothing before it has started."""
+        try:
+            return _events(self.client.log(pod, newlines=False))
+        except ApiError:
+            return []
+
+    def follow(self, pod: str) -> Future[list[dict[str, Any]]]:
+        """Read what the container that runs now logs, until it ends."""
+        return background(lambda: _events(self.client.log(pod, follow=True, newlines=False)))
+
+    def delete(self, pod: str) -> Departure:
+        """Delete a pod, and return when it is gone."""
+        departure = Departure(self, pod)
+        self.client.delete(Pod, pod)
+        departure.exit_code()
+        return departure
+
+
+class Departure:
+    """How a pod goes: what its app logs, and its exit code."""
+
+    def __init__(self, space: Space, pod: str) -> None:
+        self._space = space
+        self._pod = pod
+        self._version = space.client.get(Pod, pod).metadata.resourceVersion
+        self._log = space.follow(pod)
+        self._code = background(self._watch)
+
+    def _watch(self) -> int | None:
+        code, only = None, {"metadata.name": self._pod}
+        watch = self._space.client.watch(Pod, fields=only, resource_version=self._version)
+        for change, pod in watch:
+            for status in (pod.status and pod.status.containerStatuses) or ():
+                if status.state and status.state.terminated:
+                    code = status.state.terminated.exitCode
+            if change == "DELETED":
+                break
+        return code
+
+    def exit_code(self) -> int | None:
+        """Return the container's, when the pod is gone."""
+        return self._code.result(LATEST)
+
+    def said(self, event: str) -> list[dict[str, Any]]:
+        """Return those events of the app's log, when it has ended."""
+        return [each for each in self._log.result(LATEST) if each["event"] == event]
+
+
+def _paced(condition: Callable[[], T]) -> T:
+    """Ask the API server five times a second, no more."""
+    time.sleep(0.2)
+    return condition()
+
+
+def _events(lines: Iterable[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+def begin(client: Client, name: str) -> None:
+    """Make a namespace, and return when pods can be created in it."""
+    client.create(Namespace.from_dict({"metadata": {"name": name}}))
+
+    def prepared() -> bool:
+        accounts = {each.metadata.name for each in client.list(ServiceAccount, namespace=name)}
+        maps = {each.metadata.name for each in client.list(ConfigMap, namespace=name)}
+        return "default" in accounts and "kube-root-ca.crt" in maps
+
+    wait_for(lambda: _paced(prepared), LATEST, f"the namespace {name} has its ServiceAccount")
+
+
+def end(client: Client, name: str) -> None:
+    """Delete a namespace; its pods at once, so that they do not load the next test's machine."""
+    client.deletecollection(Pod, namespace=name, grace_period=0)
+    client.delete(Namespace, name)
