@@ -109,6 +109,7 @@ class Plan:
             is, else that the port is open.
         grace: terminationGracePeriodSeconds.
         start_time: Seconds a replica has to become ready.
+        pause: Seconds of load from one rollout to the next.
         cwd: The command's working directory.
         env: Added to its environment; `{port}` in it is the app's port.
     """
@@ -121,6 +122,7 @@ class Plan:
     ready: str | None = None
     grace: float = 30.0
     start_time: float = 60.0
+    pause: float = 0.0
     cwd: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
 
@@ -129,6 +131,7 @@ class Plan:
             raise CannotRehearse("no command: lifecycle rehearse [OPTIONS] -- COMMAND…")
         _positive("--grace", self.grace)
         _positive("--start-time", self.start_time)
+        _not_negative("pause", self.pause)
         for name in ("rollouts", "replicas"):
             if getattr(self, name) < 1:
                 raise CannotRehearse(f"--{name} {getattr(self, name)}: must be at least 1")

@@ -101,7 +101,7 @@ class Rehearsal:
             rollout = await deployment.roll()
             last = max((each.deleted_at or 0.0 for each in rollout.left), default=0.0)
             heard = max(time.monotonic(), last + propagation) + AFTERWARDS
-            await asyncio.sleep(heard - time.monotonic())
+            await asyncio.sleep(heard + self.plan.pause - time.monotonic())
             rollout.ended = time.monotonic()
             load.check()
         self._say("the clients finish")

@@ -54,6 +54,7 @@ def test_traffic_that_cannot_be(fields: dict, option: str):
         ({"replicas": 0}, "--replicas 0"),
         ({"grace": 0}, "--grace 0"),
         ({"start_time": 0}, "--start-time 0"),
+        ({"pause": -1}, "pause -1"),
         ({"ready": "health"}, "--ready health"),
     ],
 )

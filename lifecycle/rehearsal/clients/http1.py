@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from typing import Self
 
@@ -19,9 +20,8 @@ class Http1(Connection):
     def __init__(self, wire: Wire, host: str, *, keep: bool) -> None:
         super().__init__(wire)
         self._h11 = h11.Connection(h11.CLIENT)
-        self._headers = [("Host", host), ("User-Agent", AGENT), ("Accept", "*/*")]
-        if not keep:
-            self._headers.append(("Connection", "close"))
+        self._host = host
+        self._keep = keep
 
     @classmethod
     async def open(cls, endpoint: Endpoint, *, keep: bool) -> Self:
@@ -34,9 +34,9 @@ class Http1(Connection):
         return self._h11.our_state is h11.IDLE
 
     async def ask(self, path: str) -> int:
+        request = _request(self._host, path, keep=self._keep)
         self.wire.write(
-            (self._h11.send(h11.Request(method="GET", target=path, headers=self._headers)) or b"")
-            + (self._h11.send(h11.EndOfMessage()) or b"")
+            (self._h11.send(request) or b"") + (self._h11.send(h11.EndOfMessage()) or b"")
         )
         sent = time.monotonic()
         status = 0
@@ -61,3 +61,12 @@ class Http1(Connection):
         while (event := self._h11.next_event()) is h11.NEED_DATA:
             self._h11.receive_data(await self.wire.read())
         return event  # type: ignore[return-value] # NEED_DATA has been excluded
+
+
+@functools.lru_cache(maxsize=1024)
+def _request(host: str, path: str, *, keep: bool) -> h11.Request:
+    """Make a request: the same ones are sent again and again, and h11 checks each with care."""
+    headers = [("Host", host), ("User-Agent", AGENT), ("Accept", "*/*")]
+    if not keep:
+        headers.append(("Connection", "close"))
+    return h11.Request(method="GET", target=path, headers=headers)
