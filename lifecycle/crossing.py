@@ -15,6 +15,8 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
+from lifecycle.exceptions import LifecycleError
+
 T = TypeVar("T")
 
 
@@ -109,6 +111,24 @@ def run_in_thread(
     threading.Thread(target=work, name=name, daemon=True).start()
 
 
+def start_thread(target: Callable[[], None], name: str) -> threading.Thread:
+    """
+    Start a thread of our own, without which nothing can be promised.
+
+    Raises:
+        LifecycleError: The system has no thread to give.
+    """
+    thread = threading.Thread(target=target, name=name, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise LifecycleError(
+            f"no thread can be started ({error}): the pod, or its user, has as many processes and "
+            "threads as it may have (pids.max, ulimit -u)"
+        ) from None
+    return thread
+
+
 class ControlThread:
     """The control thread and its loop."""
 
@@ -118,13 +138,19 @@ class ControlThread:
         self._thread: threading.Thread | None = None
 
     def start(self, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Run `main()` on the control loop until it returns."""
+        """
+        Run `main()` on the control loop until it returns.
+
+        Raises:
+            LifecycleError: There is no thread to run it in.
+        """
         # Not `new_event_loop`: the app's loop policy is the app's own affair.
         self.loop = asyncio.SelectorEventLoop()
-        self._thread = threading.Thread(
-            target=self._run, args=(main,), name="lifecycle-control", daemon=True
-        )
-        self._thread.start()
+        try:
+            self._thread = start_thread(lambda: self._run(main), "lifecycle-control")
+        except LifecycleError:
+            self.loop.close()
+            raise
 
     def _run(self, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
         with asyncio.Runner(loop_factory=lambda: self.loop) as runner:

@@ -295,8 +295,8 @@ class Lifecycle:
             raise NotRunning("a Lifecycle runs once; make another one")
         if self.config.qos_enabled:
             self._sockets = Sockets(self.config)
-        self._control.start(self._conduct)
         try:
+            self._control.start(self._conduct)
             self._up.result()
         except BaseException:
             if self._sockets is not None:
@@ -312,7 +312,7 @@ class Lifecycle:
         except BaseException as error:
             code = USAGE if isinstance(error, LifecycleError) else 1  # as the process will say
             ending = Ending(code) if isinstance(error, Exception) else Ending(interrupted=True)
-            self._end(ending, "a plugin is in the way")
+            self._end(ending, "it could not start")
             self._close()
             raise
         for name, problem in self._plugins.failed.items():

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from lifecycle.config import Config
+from lifecycle.crossing import start_thread
 from lifecycle.departure import CUT_OFF, Departure
 from lifecycle.drain import CLOSE_TIME, Timetable
 from lifecycle.log import Log
@@ -41,7 +42,7 @@ class Watchdog:
 
     def start(self) -> None:
         """Begin to watch; at the start, since at the end there may be no thread to be had."""
-        threading.Thread(target=self._watch, name="lifecycle-watchdog", daemon=True).start()
+        start_thread(self._watch, "lifecycle-watchdog")
 
     def plan(self, timetable: Timetable) -> None:
         """Take a new timetable; from any thread."""
