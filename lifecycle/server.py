@@ -43,6 +43,11 @@ ACCEPT_PAUSE: Final = 0.1
 """Seconds until the next try when the process has no descriptor left."""
 NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
+HOLD: Final = "lifecycle.hold"
+"""The key of a scope under which the app finds how to keep the request's connection."""
+HELD: Final = 4
+"""What such a connection is worth."""
+
 # Stream 0, type 7, "no stream is refused", NO_ERROR: RFC 9113, section 6.8.
 GOAWAY: Final = bytes.fromhex("000008 07 00 00000000 7fffffff 00000000")
 
@@ -54,6 +59,8 @@ class _Connection(TCPServer):
         app: Any = self._call
         super().__init__(ASGIWrapper(app), *arguments)
         self.requests = 0
+        self.held = False
+        self.has_served = False
         self.gone_away = False
         self._server = server
         # Hypercorn's own `terminated` would refuse what HTTP/2 clients have already sent, and
@@ -62,6 +69,7 @@ class _Connection(TCPServer):
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.requests += 1
+        scope[HOLD] = self._hold
         if self._server.draining and scope["http_version"] == "2":
             self.go_away()
         self.is_http2 = scope["http_version"] == "2"
@@ -71,9 +79,21 @@ class _Connection(TCPServer):
             await self._server.app(scope, receive, send)
         finally:
             self.requests -= 1
+            self.has_served = True
+            self.held = self.held and self.requests > 0
             self._server.used(self)
 
     is_http2 = False
+
+    def _hold(self) -> None:
+        self.held = True
+
+    @property
+    def worth(self) -> int:
+        """What would be lost, by rank: what is closing, idle, unsent, being answered, held."""
+        if self.writer.is_closing():
+            return 0
+        return HELD if self.held else 3 if self.requests else 1 if self.has_served else 2
 
     def go_away(self) -> None:
         """Ask an HTTP/2 client to send what is new elsewhere; what it has sent is answered."""
@@ -146,7 +166,10 @@ class Server:
     Args:
         app: The ASGI app; lifespan is not its business here.
         keep_alive: Seconds a connection may be idle, and a request's header may take.
-        cap: Connections at a time; the one that is idle for longest makes room. None: any.
+        cap: Connections at a time; for the next one, one makes room that is idle, or else
+            has not sent its request, or else is being answered: of these the oldest. Whose
+            app has called `scope[HOLD]()` keeps its place until it is answered: if all
+            do, the next one is refused. None: any.
         admit: Looks at an accepted socket; False closes it.
         state: The lifespan's state, handed to every request.
         tls: For HTTPS.
@@ -180,6 +203,7 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._sockets: list[socket.socket] = []
         self._connections: dict[_Connection, None] = {}  # in the order of their last use
+        self._arriving = 0  # accepted, and not among them yet
         self._tasks: set[asyncio.Task[None]] = set()
         self._pauses: set[asyncio.TimerHandle] = set()
 
@@ -205,9 +229,13 @@ class Server:
             if not self._admit(accepted):
                 accepted.close()
                 continue
-            if self._cap is not None and len(self._connections) >= self._cap:
-                self._make_room()
+            taken = len(self._connections) + self._arriving
+            full = self._cap is not None and taken >= self._cap
+            if full and not self._make_room():
+                accepted.close()
+                continue
             accepted.setblocking(False)
+            self._arriving += 1
             task = self._loop.create_task(self._serve(accepted))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -228,12 +256,13 @@ class Server:
         if connection in self._connections:
             self._connections[connection] = self._connections.pop(connection)
 
-    def _make_room(self) -> None:
-        open_ = [each for each in self._connections if not each.writer.is_closing()]
-        idle = (each for each in open_ if not each.requests)
-        if (oldest := next(idle, open_[0] if open_ else None)) is not None:
-            del self._connections[oldest]
-            oldest.abort()
+    def _make_room(self) -> bool:
+        least = min(self._connections, key=lambda each: each.worth, default=None)  # the oldest
+        if least is None or least.worth == HELD:
+            return least is None
+        del self._connections[least]
+        least.abort()
+        return True
 
     async def _serve(self, accepted: socket.socket) -> None:
         reader = asyncio.StreamReader(loop=self._loop)
@@ -245,6 +274,8 @@ class Server:
         except (OSError, ssl.SSLError):
             accepted.close()
             return
+        finally:
+            self._arriving -= 1
         writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)
         connection = _Connection(
             self, self._loop, self._config, self._context, self._state, reader, writer

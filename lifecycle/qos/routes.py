@@ -15,7 +15,7 @@ from lifecycle.exceptions import Draining, LifecycleError, ServiceNotFound
 from lifecycle.log import one_line
 from lifecycle.probes import Answer, Verdict
 from lifecycle.qos.access import Access, Caller
-from lifecycle.server import Receive, Scope, Send
+from lifecycle.server import HOLD, Receive, Scope, Send
 
 PROBES: Final = {
     "live": Kind.LIVENESS,
@@ -98,6 +98,8 @@ class Routes:
             self._conductor.log.info("command", command=name, caller=str(caller), **fields)
         if len(request.arguments) < len(query):
             return Response(400, f"/{name}: an argument is given twice; give each once\n")
+        if command.level is Level.PRIVATE and command.timeout is None:
+            scope[HOLD]()  # a preStop is not cut off by who comes after it
         return self._read(await self._call(call, request), name)
 
     def _refusal(

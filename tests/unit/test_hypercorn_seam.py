@@ -68,6 +68,7 @@ def test_what_is_read() -> None:
 def test_what_our_additions_do_not_hide() -> None:
     """No name that we add to a connection is one of hypercorn's own."""
     added = {"requests", "gone_away", "_server", "is_http2", "go_away", "abort", "_call"}
+    added |= {"held", "has_served", "_hold", "worth"}
     assert added & {*dir(TCPServer), *_attributes(TCPServer)} == set()
 
 
