@@ -8,7 +8,7 @@ from lifecycle.checks.errors import Unreadable
 from lifecycle.checks.reading import Document
 from lifecycle.checks.rule import Finding, Severity
 from lifecycle.checks.rules import RULES
-from lifecycle.checks.workload import Workload, workloads
+from lifecycle.checks.workload import Surroundings, Workload
 
 
 def check(documents: Iterable[Document]) -> tuple[list[Finding], dict[str, str]]:
@@ -21,7 +21,7 @@ def check(documents: Iterable[Document]) -> tuple[list[Finding], dict[str, str]]
     """
     findings: list[Finding] = []
     unreadable: dict[str, str] = {}
-    for workload in workloads(documents):
+    for workload in Surroundings(documents).workloads:
         try:
             findings += _check(workload)
         except Unreadable as error:

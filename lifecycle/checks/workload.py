@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 from typing import Final
 
 from lifecycle.checks.container import Container
+from lifecycle.checks.errors import Unreadable
+from lifecycle.checks.node import Node
 from lifecycle.checks.reading import Document
 
 DEFAULT_GRACE: Final = 30.0
@@ -33,19 +36,27 @@ class Workload:
 
     Args:
         document: One of `KINDS`.
-        others: Every object that was read with it.
+        around: What was read with it.
     """
 
-    def __init__(self, document: Document, others: Sequence[Document] = ()) -> None:
+    def __init__(self, document: Document, around: Surroundings) -> None:
         self.document = document
-        self.others = others
+        self.around = around
         self.kind = document.kind
         self.node = document.node
-        self.template = document.node.at(*_TEMPLATES[document.kind])
-        self.pod = self.template.at("spec")
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.document.name}"
+
+    @cached_property
+    def template(self) -> Node:
+        """The pod template; of a Pod itself."""
+        return self.node.at(*_TEMPLATES[self.kind])
+
+    @cached_property
+    def pod(self) -> Node:
+        """The spec of the pod."""
+        return self.template.at("spec")
 
     @cached_property
     def containers(self) -> list[Container]:
@@ -77,16 +88,8 @@ class Workload:
         """How many there are at least; None if that is not said, or has no meaning."""
         if self.kind not in ("Deployment", "StatefulSet", "ReplicaSet"):
             return None
-        said = self.node.at("spec", "replicas")
-        scaled = [
-            each.node.at("spec", "minReplicas").number(1)
-            for each in self.others
-            if each.kind == "HorizontalPodAutoscaler"
-            and each.namespace == self.document.namespace
-            and each.node.at("spec", "scaleTargetRef", "kind").text() == self.kind
-            and each.node.at("spec", "scaleTargetRef", "name").text() == self.document.name
-        ]
-        return scaled[0] if scaled else said.number(1)
+        key = (self.document.namespace, self.kind, self.document.name)
+        return self.around.scaled.get(key) or self.node.at("spec", "replicas").number(1)
 
     def ignored(self) -> set[str]:
         """Return the rules that its annotations leave out."""
@@ -96,10 +99,39 @@ class Workload:
         return {word.strip() for text in texts for word in text.split(",")}
 
 
-def workloads(documents: Iterable[Document]) -> list[Workload]:
-    """Return those of the documents that have pods."""
-    documents = list(documents)
-    return [Workload(each, documents) for each in documents if _has_pods(each)]
+class Surroundings:
+    """
+    Everything that was read together.
+
+    What in it cannot be read is said where it is checked itself, and is nothing to others.
+    """
+
+    def __init__(self, documents: Iterable[Document]) -> None:
+        self._documents = list(documents)
+        self.workloads = [Workload(each, self) for each in self._documents if _has_pods(each)]
+
+    @cached_property
+    def scaled(self) -> dict[tuple[str, str, str], float]:
+        """The least that an autoscaler leaves, by namespace, kind and name of what it scales."""
+        found = {}
+        for each in self._documents:
+            if each.kind == "HorizontalPodAutoscaler":
+                with suppress(Unreadable):
+                    spec, target = each.node.at("spec"), each.node.at("spec", "scaleTargetRef")
+                    key = (each.namespace, target.at("kind").text(), target.at("name").text())
+                    found[key] = spec.at("minReplicas").number(1)
+        return found
+
+    @cached_property
+    def on_the_node(self) -> dict[int, list[Workload]]:
+        """Those that take a QOS port of the node they are on, by port."""
+        found: dict[int, list[Workload]] = {}
+        for each in self.workloads:
+            with suppress(Unreadable):
+                if each.host_network:
+                    for port in {one.qos_port for one in each.containers if one.is_lifecycle}:
+                        found.setdefault(port, []).append(each)
+        return found
 
 
 def _has_pods(document: Document) -> bool:

@@ -9,7 +9,7 @@ from lifecycle.checks.errors import Unreadable
 from lifecycle.checks.reading import Document, read
 from lifecycle.checks.report import FORMATS
 from lifecycle.checks.rule import Severity
-from lifecycle.checks.workload import KINDS, workloads
+from lifecycle.checks.workload import KINDS, Surroundings
 
 UNREADABLE = 2
 
@@ -26,7 +26,7 @@ def check(options: argparse.Namespace) -> int:
             unreadable[file] = str(error)
     findings, wrong = find(documents)
     unreadable |= wrong
-    if not unreadable and not workloads(documents):
+    if not unreadable and not Surroundings(documents).workloads:
         kinds = ", ".join(sorted({each.kind for each in documents}))
         shown = ", ".join(KINDS)
         unreadable[files[0]] = f"nothing to check: it holds {kinds}, and no {shown}"

@@ -14,7 +14,7 @@ from lifecycle.checks.check import check
 from lifecycle.checks.errors import Unreadable
 from lifecycle.checks.reading import documents
 from lifecycle.checks.yaml_nodes import read_yaml, scalar
-from tests.checks.kit import QOS, RUN, pod
+from tests.checks.kit import QOS, RUN, owner, pod
 
 LAUGHS = "a0: &a0 [x]\n" + "".join(
     f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12)
@@ -160,7 +160,8 @@ def test_junk_at_any_place(junk: Any) -> None:
         hostNetwork=True,
         terminationGracePeriodSeconds=1,
     )
-    for each in _replaced(made, junk):
+    spread = owner("Deployment", made, replicas=2, strategy={"rollingUpdate": {"maxSurge": 1}})
+    for each in (*_replaced(made, junk), *_replaced(spread, junk)):
         with suppress(Unreadable):
             check(documents(json.dumps(each)))
 

@@ -9,7 +9,7 @@ from typing import Final
 from lifecycle.checks.container import pairs
 from lifecycle.checks.node import Node, digits
 from lifecycle.checks.rule import Found, Severity, Table
-from lifecycle.checks.workload import Workload, workloads
+from lifecycle.checks.workload import Workload
 
 RULES: Final = Table()
 
@@ -104,14 +104,14 @@ def qos_port_clash(workload: Workload) -> Iterator[Found]:
 def _on_the_node(workload: Workload, ports: set[int]) -> Iterator[Found]:
     shown = ", ".join(map(str, sorted(ports)))
     rivals = [
-        str(other)
-        for other in workloads(workload.others)
-        if other.node is not workload.node
-        and other.host_network
-        and ports & {each.qos_port for each in other.containers if each.is_lifecycle}
+        other
+        for port in ports
+        for other in workload.around.on_the_node.get(port, ())
+        if other is not workload
     ]
     where = workload.pod.at("hostNetwork")
     if rivals:
-        yield Found(where, f"port {shown} of the node is also that of {', '.join(rivals)}")
+        more = f" and {len(rivals) - 1} more" if rivals[1:] else ""
+        yield Found(where, f"port {shown} of the node is also that of {rivals[0]}{more}")
     else:
         yield Found(where, f"port {shown} is the node's: one a node", Severity.WARNING)
