@@ -274,7 +274,7 @@ class Host:
             return
         drain = self._departure.drain
         cause = drain.cause if drain is not None else ""
-        if self._signals is not None and self._signals.call_kept(loop, cause):
+        if self._signals is not None and self._signals.call_kept(loop, cause, self._cancel):
             return
         if not self._takes_life:
             self._cancel()

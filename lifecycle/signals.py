@@ -8,9 +8,9 @@ Rules of this file:
    children would inherit it.
 2. A handler that the app, or a server inside it, installs for SIGTERM or SIGINT does
    not replace ours: it is taken back, kept, and called once when the drain is over.
-   uvicorn, when it has stopped, raises in this process once more what its handler was
-   called with, so that its caller dies of it: that is our own doing, and no second
-   signal. Only `signal.raise_signal` is taken for it: what arrives from outside never is.
+   What it then raises itself, so that this process dies of it, is our own doing and no
+   second signal: uvicorn by `signal.raise_signal` when it has stopped, others by
+   `os.kill` at once. What arrives from outside is never taken for it.
 3. Every other signal is the app's: its number is passed on to the app's loop.
 """
 
@@ -28,6 +28,9 @@ from types import FrameType
 from typing import Any, Final
 
 OURS: Final = (signal.SIGTERM, signal.SIGINT)
+
+_CALLING, _CALLED = b"\x00", b"\xff"
+"""No signals: between them on the wakeup descriptor is what a kept handler sent itself."""
 
 Handler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
 
@@ -55,6 +58,9 @@ class Signals:
         self._kept: dict[signal.Signals, Handler] = {}
         self._app_fd = -1
         self._echoes: set[int] = set()
+        self._echoing = False  # the control loop's
+        self._in_handler = False  # the main thread's
+        self._killed = False
         self._held = False
         self._on_arrival: Callable[[], None] = lambda: None
         self._last: Callable[[], None] | None = None
@@ -131,6 +137,7 @@ class Signals:
             self._app_fd = fd if fd != -1 else self._app_fd
             with contextlib.suppress(BlockingIOError):
                 self._write.send(bytes((number,)))
+        self._killed = self._in_handler
         self._on_arrival()
         if self._interrupt is not None:
             raise self._interrupt
@@ -138,8 +145,11 @@ class Signals:
     def _wakened(self) -> None:
         with contextlib.suppress(BlockingIOError):
             for number in self._read.recv(256):
-                if number in OURS:
-                    self._on_signal(signal.Signals(number).name)
+                if number in (*_CALLING, *_CALLED):
+                    self._echoing = number in _CALLING
+                elif number in OURS:
+                    if not self._echoing:
+                        self._on_signal(signal.Signals(number).name)
                 elif self._app_fd != -1:
                     self._pass_on(number)
 
@@ -183,13 +193,19 @@ class Signals:
                 self._keep(each, handler)
                 self._set(each, self._handle)
 
-    def call_kept(self, loop: asyncio.AbstractEventLoop, cause: str) -> bool:
+    def call_kept(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        cause: str,
+        on_kill: Callable[[], object] = lambda: None,
+    ) -> bool:
         """
         Call the handler the app had installed, once; on the app's loop.
 
         Args:
             loop: The app's.
             cause: What began the drain; SIGINT's handler goes first if it was SIGINT.
+            on_kill: Called after it if it has sent this process a signal to die of.
 
         Returns:
             False if the app has installed none.
@@ -204,8 +220,21 @@ class Signals:
         if self._app_fd != -1:
             self._pass_on(number)
         if callable(handler):
-            loop.call_soon(handler, int(number), None)
+            loop.call_soon(self._call, handler, int(number), on_kill)
         return True
+
+    def _call(
+        self, handler: Callable[..., Any], number: int, on_kill: Callable[[], object]
+    ) -> None:
+        self._killed, self._in_handler = False, True
+        self._write.send(_CALLING)
+        try:
+            handler(number, None)
+        finally:
+            self._write.send(_CALLED)
+            self._in_handler = False
+            if self._killed:
+                on_kill()
 
     def _let_child_go(self) -> None:
         # A forked child shares the descriptor: its SIGTERM would drain the parent.

@@ -234,3 +234,32 @@ asyncio.run(main())
 
     assert "refused: no billing here" in app.stdout
     assert "orders is registered" in app.stdout
+
+
+def test_a_kept_handler_that_dies_of_the_signal(start: Start) -> None:
+    """The usual end of a hand-written handler is neither a second signal nor ignored."""
+    app = start(
+        """
+import asyncio, os, signal
+import lifecycle
+
+def clean_up(number, _):
+    print("cleaning up", flush=True)
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+
+async def main(life):
+    signal.signal(signal.SIGTERM, clean_up)
+    await life.ready()
+    await asyncio.sleep(60)
+
+lifecycle.run(main)
+""",
+        env=QUICK,
+    )
+    app.wait_state("ready")
+
+    app.signal(SIGTERM)
+
+    assert app.wait(6) == 0, app.stderr
+    assert app.stdout == "cleaning up\n"
