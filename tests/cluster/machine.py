@@ -108,7 +108,7 @@ class Machine:
 
     def __exit__(self, *_: object) -> None:
         _ip("link", "delete", self.name, check=False)
-        self._life.communicate(timeout=60)  # its stdin ends: so does all, and it cleans up
+        self._life.communicate(timeout=120)  # its stdin ends: so does all, and it cleans up
         for program in self._programs.values():
             program.wait(10)
 

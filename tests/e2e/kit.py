@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
@@ -46,12 +46,17 @@ class Space:
             {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
         )
 
-    def status(self, pod: str) -> ContainerStatus:
-        """Return the state of a pod's only container."""
+    def started(self, pod: str) -> bool:
+        """Tell whether a pod's only container runs and has passed its startup probe."""
+        return any(each.started for each in self._containers(pod))
+
+    def restarts(self, pod: str) -> int:
+        """Return how often the kubelet has started a pod's container again."""
+        return sum(each.restartCount for each in self._containers(pod))
+
+    def _containers(self, pod: str) -> Sequence[ContainerStatus]:
         status = self.client.get(Pod, pod).status
-        assert status is not None
-        assert status.containerStatuses
-        return status.containerStatuses[0]
+        return (status and status.containerStatuses) or ()
 
     def ready(self, pod: str) -> bool:
         """Tell whether the kubelet holds a pod for ready."""

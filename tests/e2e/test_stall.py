@@ -20,9 +20,9 @@ LIMIT = 4.0
 def test_a_blocked_loop_restarts_the_container_once_after_the_limit(space: Space) -> None:
     """The kubelet restarts an app whose loop is blocked for longer than loop_stall_limit."""
     _create(space, chunk=3600)
-    space.wait(lambda: space.status("stuck").started, "the app has started", about="stuck")
+    space.wait(lambda: space.started("stuck"), "the app has started", about="stuck")
     first = space.follow("stuck")
-    space.wait(lambda: space.status("stuck").restartCount, "it is restarted", about="stuck")
+    space.wait(lambda: space.restarts("stuck"), "it is restarted", about="stuck")
     said = first.result(manifests.GRACE)
     space.wait_ready("stuck")
 
@@ -32,7 +32,7 @@ def test_a_blocked_loop_restarts_the_container_once_after_the_limit(space: Space
     assert (dead - blocked).total_seconds() >= LIMIT
     assert _at(draining) > dead
     assert draining["cause"] == "preStop"
-    assert space.status("stuck").restartCount == 1
+    assert space.restarts("stuck") == 1
     assert "FailedPreStopHook" not in {reason for reason, _ in space.events("stuck")}
 
 
@@ -46,7 +46,7 @@ def test_a_busy_loop_is_not_restarted(space: Space) -> None:
         about="stuck",
     )
     space.wait_ready("stuck")
-    assert space.status("stuck").restartCount == 0
+    assert space.restarts("stuck") == 0
     assert not [text for _, text in space.events("stuck") if "Liveness" in text]
 
 
