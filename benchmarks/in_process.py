@@ -29,7 +29,19 @@ async def _receive() -> Any:
     return {"type": "http.request"}
 
 
-_SCOPE = {"type": "http", "http_version": "1.1", "path": "/", "headers": []}
+_SCOPE = {
+    "type": "http",
+    "http_version": "1.1",
+    "method": "GET",
+    "path": "/",
+    "headers": [
+        (b"host", b"shop.example"),
+        (b"user-agent", b"python-httpx/0.28.1"),
+        (b"accept", b"*/*"),
+        (b"accept-encoding", b"gzip, deflate"),
+        (b"connection", b"keep-alive"),
+    ],
+}
 
 
 async def _one_round(app: Callable[..., Awaitable[None]]) -> float:

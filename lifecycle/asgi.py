@@ -83,14 +83,12 @@ class Middleware:
             traffic.arrived(_agent(scope), scope["path"])
         try:
             if kind == "websocket":
-                conversation = WebSocket(receive, send, lambda: traffic.draining)
-                await self._converse(conversation, scope)
+                await self._converse(WebSocket, traffic, scope, receive, send)
                 return
             if scope["http_version"] < "2":
                 send = _closing(traffic, send)
             if is_event_source(scope):
-                events = EventStream(receive, send, lambda: traffic.draining)
-                await self._converse(events, scope)
+                await self._converse(EventStream, traffic, scope, receive, send)
             else:
                 await self.app(scope, receive, send)
         finally:
@@ -98,10 +96,18 @@ class Middleware:
             if traffic.draining:
                 traffic.left()
 
-    async def _converse(self, conversation: WebSocket | EventStream, scope: Scope) -> None:
+    async def _converse(
+        self,
+        kind: type[WebSocket | EventStream],
+        traffic: Traffic,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
         life = self._life
         if life is None:
             raise NotRunning("a WebSocket is counted only under a lifecycle")
+        conversation = kind(receive, send, lambda: traffic.draining)
         closer = asyncio.create_task(conversation.end_when(_settled(life)))
         try:
             await conversation.run(self.app, scope)
