@@ -7,4 +7,4 @@ import pytest
 import structlog as structlog
 
 # Before any folder's conftest imports them.
-pytest.register_assert_rewrite("tests.process.kit", "tests.testing.kit")
+pytest.register_assert_rewrite("tests.process.kit", "tests.process.rollout", "tests.testing.kit")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import re
 import signal
 from collections.abc import Callable, Iterator
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 
 from lifecycle.config import Config, core_variables
-from tests.process.kit import App, free_port, wait_for
+from tests.process.kit import App, ask, free_port, wait_for
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 QUICK = {"LIFECYCLE_SETTLE": "0.3", "LIFECYCLE_QUIET": "0.2"}
@@ -39,16 +38,6 @@ def wait_ready(app: App) -> dict[str, Any]:
     return status
 
 
-def order(app: App) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=5)
-    try:
-        connection.request("GET", "/")
-        response = connection.getresponse()
-        return response.status, response.read().decode()
-    finally:
-        connection.close()
-
-
 class TestServers:
     """The examples that answer on a port."""
 
@@ -61,7 +50,7 @@ class TestServers:
         assert [(each["name"], each["port"]) for each in status["services"]] == [
             ("orders", app.port)
         ]
-        assert order(app) == (200, "ok\n")
+        assert ask(app.port) == (200, "ok\n")
         app.signal(signal.SIGTERM)
         assert app.wait() == 0, app.stderr
 
@@ -72,7 +61,7 @@ class TestServers:
         app = start(*run, "--bind", f"127.0.0.1:{port}", "--service", "orders", PORT=str(port))
         wait_ready(app)
 
-        assert order(app) == (200, "ok\n")
+        assert ask(app.port) == (200, "ok\n")
         app.signal(signal.SIGTERM)
         assert app.wait() == 0, app.stderr
         assert [each["code"] for each in app.events("drain report")] == [0]
@@ -84,7 +73,7 @@ class TestServers:
         app = start(*run, PORT=str(port), LIFECYCLE_SERVICES=f"orders:{port}")
         wait_ready(app)
 
-        assert order(app) == (200, "ok\n")
+        assert ask(app.port) == (200, "ok\n")
         app.signal(signal.SIGTERM)
         assert app.wait() == 0, app.stderr
 
@@ -97,7 +86,7 @@ class TestProbePlugin:
         app = start(str(EXAMPLES / "probe_plugin.py"), LIFECYCLE_BACKLOG_LIMIT="0")
         wait_ready(app)
         for _ in range(3):
-            assert order(app)[0] == 202
+            assert ask(app.port)[0] == 202
 
         wait_for(lambda: app.get("/ready")[0] == 503, 5, "not ready")
         assert re.search(
@@ -108,7 +97,7 @@ class TestProbePlugin:
         """SIGTERM ends it only once all that it has accepted is written."""
         app = start(str(EXAMPLES / "probe_plugin.py"))
         wait_ready(app)
-        assert [order(app)[0] for _ in range(2)] == [202, 202]
+        assert [ask(app.port)[0] for _ in range(2)] == [202, 202]
 
         app.signal(signal.SIGTERM)
         assert app.wait() == 0, app.stderr

@@ -13,9 +13,10 @@ import pytest
 
 from lifecycle.conversations import EventStream, is_event_source
 from tests.hosts.hosts import HYPERCORN, UVICORN
-from tests.process.h1_client import Connection, Response
+from tests.process.h1_client import Connection
 from tests.process.kit import App
 from tests.process.rollout import BIND, RUN
+from tests.process.wire import Answer
 
 ACCEPT = {"Accept": "text/event-stream"}
 ASGI = (*RUN, "--asgi", "shop:app", *BIND)
@@ -28,7 +29,7 @@ HOSTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
 }
 
 
-async def _listen(app: App, path: str = "/events") -> tuple[Response, float]:
+async def _listen(app: App, path: str = "/events") -> tuple[Answer, float]:
     connection = await Connection.open(app.port)
     with contextlib.closing(connection):
         response = await connection.ask(path, ACCEPT)

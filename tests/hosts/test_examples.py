@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import http.client
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 import websockets
 
 from tests.process.h1_client import Connection
-from tests.process.kit import App
+from tests.process.kit import App, ask
 from tests.process.rollout import RUN
 
 EXAMPLES = str(Path(__file__).parents[2] / "examples")
@@ -36,16 +35,6 @@ COMMANDS = {
     "managed, hypercorn": ("-m", "hypercorn", "managed:app", *BIND),
     "managed, granian": ("-m", "granian", "managed:app", "--interface", "asgi", *ADDRESS),
 }
-
-
-def ask(port: int) -> tuple[int, str]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", "/")
-        response = connection.getresponse()
-        return response.status, response.read().decode()
-    finally:
-        connection.close()
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -30,7 +30,7 @@ REFUSAL = (
 def test_two_workers_are_one_too_many(start: Callable[..., App], server: tuple[str, ...]) -> None:
     """The second worker names the first and says what to do; the master itself is not accused."""
     app = start("-m", *server, *TWO, **MANAGED)
-    said = wait_for(lambda: re.search(REFUSAL, app.stderr + app.stdout), 20, lambda: app.stderr)
+    said = wait_for(lambda: re.search(REFUSAL, app.stderr + app.stdout), 40, lambda: app.stderr)
 
     assert int(said[1]) == app.qos
     assert int(said[2]) != app.pid
@@ -40,7 +40,7 @@ def test_two_workers_are_one_too_many(start: Callable[..., App], server: tuple[s
 def test_the_first_worker_goes_on(start: Callable[..., App]) -> None:
     """Who has the port is ready, whatever becomes of the others."""
     app = start("-m", *UVICORN, *TWO, **MANAGED)
-    wait_for(lambda: re.search(REFUSAL, app.stderr), 20, lambda: app.stderr)
+    wait_for(lambda: re.search(REFUSAL, app.stderr), 40, lambda: app.stderr)
 
     status = app.wait_state("ready")
 

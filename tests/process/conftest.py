@@ -10,6 +10,17 @@ from typing import Any
 import pytest
 
 from tests.process.kit import App
+from tests.process.lookout import ENV, SERVICE, unharmed
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """Serve one service, which all tests of a module leave online."""
+    with App.start(SERVICE, cwd=tmp_path_factory.mktemp("access"), env=ENV) as app:
+        app.wait_state("ready")
+        yield app
+        assert "Traceback" not in app.stderr
+        assert unharmed(app)
 
 
 @pytest.fixture

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import select
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final, Self
+
+from tests.process.wire import Answer
 
 TIME: Final = 5.0
 """Seconds for a whole response."""
@@ -14,20 +15,6 @@ TIME: Final = 5.0
 
 class Lost(Exception):
     """A request got no whole response; the argument says why."""
-
-
-@dataclass(slots=True)
-class Response:
-    """One whole response."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def closes(self) -> bool:
-        """True if the server said that the connection ends with it."""
-        return "close" in self.headers.get("connection", "").lower()
 
 
 class Connection:
@@ -57,7 +44,7 @@ class Connection:
         body: bytes = b"",
         *,
         within: float | None = TIME,
-    ) -> Response:
+    ) -> Answer:
         """
         Send one request and read its whole response.
 
@@ -80,7 +67,7 @@ class Connection:
         except OSError as error:
             raise Lost(f"reset ({type(error).__name__})") from None
 
-    async def _read(self) -> Response:
+    async def _read(self) -> Answer:
         head = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         status = int(head[0].split()[1])
         pairs = (line.partition(":") for line in head[1:] if line)
@@ -91,7 +78,7 @@ class Connection:
             body = await self._reader.readexactly(int(headers["content-length"]))
         else:
             raise Lost("a response without a length")
-        return Response(status, headers, body)
+        return Answer(status, headers, body)
 
     async def _chunks(self) -> bytes:
         body = b""

@@ -72,6 +72,12 @@ def wait_for(condition: Callable[[], T], timeout: float, what: str | Callable[[]
     return value
 
 
+def ask(port: int, path: str = "/") -> tuple[int, str]:
+    """Ask an app on its own port, on a connection of its own: status and body."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    return _ask(connection, "GET", path, None)[:2]
+
+
 def background(function: Callable[[], T]) -> Future[T]:
     """Run a call that blocks (a preStop) in a daemon thread."""
     future: Future[T] = Future()
@@ -255,7 +261,7 @@ class App:
             return None
         return json.loads(body) if status == 200 else None
 
-    def wait_state(self, state: str, timeout: float = 10.0) -> dict[str, Any]:
+    def wait_state(self, state: str, timeout: float = 30.0) -> dict[str, Any]:
         """Wait until it is, or has been, in a state; return `/status` as it was then."""
 
         def seen() -> dict[str, Any] | None:

@@ -7,8 +7,7 @@ import time
 
 import pytest
 
-from tests.process.kit import LATEST, RECORDED, assert_left, free_port, wait_for
-from tests.process.test_hosts_of_main import ask
+from tests.process.kit import LATEST, RECORDED, ask, assert_left, free_port, wait_for
 
 SIGTERM, SIGINT = signal.SIGTERM, signal.SIGINT
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import http.client
 import signal
 import socket
 import time
 
 import pytest
 
-from tests.process.kit import LATEST, RECORDED, assert_left, background, wait_for
+from tests.process.kit import LATEST, RECORDED, ask, assert_left, background, wait_for
 
 SIGTERM, SIGINT = signal.SIGTERM, signal.SIGINT
 
@@ -144,17 +143,6 @@ HOSTS = {
 }
 
 parametrize_hosts = pytest.mark.parametrize("host", HOSTS.values(), ids=HOSTS)
-
-
-def ask(port, path="/"):
-    """Ask the app on a connection of its own: status and body."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
-    try:
-        connection.request("GET", path)
-        response = connection.getresponse()
-        return response.status, response.read().decode()
-    finally:
-        connection.close()
 
 
 def ask_until(port, moment):

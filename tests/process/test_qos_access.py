@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.server
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -24,16 +24,6 @@ from tests.process.lookout import (
 )
 
 Start = Callable[..., App]
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """Serve one service, which all these tests leave online."""
-    with App.start(SERVICE, cwd=tmp_path_factory.mktemp("access"), env=ENV) as app:
-        app.wait_state("ready")
-        yield app
-        assert "Traceback" not in app.stderr
-        assert unharmed(app)
 
 
 @pytest.mark.parametrize("address", LOOPBACKS)

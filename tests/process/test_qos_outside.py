@@ -30,16 +30,6 @@ Start = Callable[..., App]
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(__file__)))
 
 
-@pytest.fixture(scope="module")
-def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    """Serve one service, which all these tests leave online."""
-    with App.start(SERVICE, cwd=tmp_path_factory.mktemp("access"), env=ENV) as app:
-        app.wait_state("ready")
-        yield app
-        assert "Traceback" not in app.stderr
-        assert unharmed(app)
-
-
 # From another machine: a network namespace, and a pair of interfaces into it. Where nobody may
 # make one, this machine calls itself by its own outer address, which is not loopback either.
 

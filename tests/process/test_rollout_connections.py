@@ -16,7 +16,7 @@ import websockets
 from lifecycle.rehearsal.plan import Protocol
 from lifecycle.rehearsal.rehearsal import Rehearsal
 from lifecycle.rehearsal.result import Result
-from tests.process.h1_client import Connection, Lost, Response
+from tests.process.h1_client import Connection, Lost
 from tests.process.h2_client import H2Client
 from tests.process.kit import App
 from tests.process.rollout import (
@@ -30,6 +30,7 @@ from tests.process.rollout import (
     run_uvicorn,
     traffic,
 )
+from tests.process.wire import Answer
 
 TIME = 10.0
 BODY = b"0123456789abcdef" * 128
@@ -82,7 +83,7 @@ class Visitor:
         self._stack.push_async_callback(client.close)
         return client
 
-    async def ask(self, path: str) -> Response:
+    async def ask(self, path: str) -> Answer:
         return await (await self.open()).ask(path)
 
 

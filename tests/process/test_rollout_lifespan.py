@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import http.client
 import json
 import signal
 from collections.abc import Callable
@@ -11,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.kit import App, background, wait_for
+from tests.process.kit import App, ask, background, wait_for
 from tests.process.rollout import run_asgi
 
 Start = Callable[..., App]
@@ -69,13 +67,6 @@ def events(folder: Path) -> list[str]:
     return json.loads(path.read_text() or "[]") if path.exists() else []
 
 
-def ask(app: App, path: str) -> bytes:
-    connection = http.client.HTTPConnection("127.0.0.1", app.port, timeout=10)
-    with contextlib.closing(connection):
-        connection.request("GET", path)
-        return connection.getresponse().read()
-
-
 def own_words(app: App) -> list[str]:
     """What it has written, besides events."""
     return [line for line in app.stderr.splitlines() if not line.startswith('{"')]
@@ -87,11 +78,11 @@ def test_the_state_of_the_startup_reaches_requests_and_the_shutdown_comes_last(
     """Startup before READY, its state in every request, shutdown after the last response."""
     app = run(start, tmp_path)
     app.wait_state("ready")
-    assert ask(app, "/") == b"['a connection']"
-    slow = background(lambda: ask(app, "/slow"))
+    assert ask(app.port) == (200, "['a connection']")
+    slow = background(lambda: ask(app.port, "/slow"))
     wait_for(lambda: "request" in events(tmp_path), 10, "the request's begin")
     app.signal(signal.SIGTERM)
-    assert slow.result(10) == b"['a connection']"
+    assert slow.result(10) == (200, "['a connection']")
     assert app.wait() == 0
     assert events(tmp_path) == ["lifespan.startup", "request", "response", "lifespan.shutdown"]
     assert own_words(app) == []
@@ -102,7 +93,7 @@ def test_an_app_without_lifespan_is_served(start: Start, tmp_path: Path) -> None
     (tmp_path / "shop.py").write_text(DEAF)
     app = run_asgi(start, settle=0.2, quiet=0.1)
     app.wait_state("ready")
-    assert ask(app, "/") == b"hello"
+    assert ask(app.port) == (200, "hello")
     app.signal(signal.SIGTERM)
     assert app.wait() == 0
     assert own_words(app) == []

@@ -21,6 +21,11 @@ class Answer:
     def text(self) -> str:
         return self.body.decode()
 
+    @property
+    def closes(self) -> bool:
+        """True if the server said that the connection ends with it."""
+        return "close" in self.headers.get("connection", "").lower()
+
 
 def connect(address: Address, *, source: str = "", timeout: float = 5.0) -> socket.socket:
     """Open a connection; a string is a path, `source` the address it comes from."""
