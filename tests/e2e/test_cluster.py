@@ -12,14 +12,22 @@ from pathlib import Path
 import pytest
 from lightkube.resources.core_v1 import Service
 
+from tests.cluster.fixtures import Target
 from tests.cluster.machine import CGROUPS
 from tests.e2e import manifests
-from tests.e2e.conftest import Target
 from tests.e2e.kit import Space
 from tests.e2e.test_pod import EXAMPLE, RUN
 from tests.process.kit import wait_for
 
 ASK = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=2).read().decode())"
+DISCOVER = """
+import os, ssl, urllib.request as u
+account = "/var/run/secrets/kubernetes.io/serviceaccount"
+token = {"Authorization": "Bearer " + open(f"{account}/token").read()}
+trust = ssl.create_default_context(cafile=f"{account}/ca.crt")
+where = "https://" + os.environ["KUBERNETES_SERVICE_HOST"] + "/api"
+print(u.urlopen(u.Request(where, headers=token), timeout=2, context=trust).read().decode())
+"""
 
 
 @pytest.mark.timeout(300)
@@ -43,6 +51,20 @@ def test_a_clusterip_leads_to_the_pod_from_everywhere(space: Space) -> None:
         )
     with urllib.request.urlopen(url, timeout=10) as response:
         assert response.read() == b"ok\n"
+
+
+@pytest.mark.timeout(300)
+def test_a_pod_is_known_to_the_api_server_and_trusts_it(space: Space) -> None:
+    """Inside a pod, the API server's certificate is trusted and the account's token accepted."""
+    space.files("orders", EXAMPLE)
+    space.create(manifests.pod("orders", space.image, RUN))
+    space.wait_ready("orders")
+
+    space.wait(
+        lambda: "APIVersions" in space.run("orders", "python3", "-c", DISCOVER),
+        "the API server tells the pod its versions",
+        about="orders",
+    )
 
 
 @pytest.mark.timeout(300)
