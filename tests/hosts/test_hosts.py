@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
+from concurrent.futures import Future
 
 import pytest
+from anyio.from_thread import start_blocking_portal
 
 from lifecycle.rehearsal.result import Result
 from tests.hosts.hosts import HOSTS, ROLLOUTS, Host
@@ -27,13 +27,16 @@ def rolled(
 ) -> Iterator[dict[str, Future[Result]]]:
     """Roll all hosts that this run asks for, several at a time: they mostly wait."""
     asked = {item.name for item in request.session.items}
+    slots = asyncio.Semaphore(AT_ONCE)
 
-    def play(host: Host, folder: Path) -> Result:
-        return asyncio.run(roll({host.name: host.rehearsal(folder)}))[0]
+    async def play(host: Host) -> Result:
+        async with slots:
+            rehearsal = host.rehearsal(tmp_path_factory.mktemp("host"))
+            return (await roll({host.name: rehearsal}))[0]
 
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with start_blocking_portal() as portal:
         yield {
-            host.name: pool.submit(play, host, tmp_path_factory.mktemp("host"))
+            host.name: portal.start_task_soon(play, host)
             for host in HOSTS
             if f"test_a_host_loses_nothing[{host.name}]" in asked
         }

@@ -283,7 +283,7 @@ class App:
         os.kill(self.pid, number)
         return at
 
-    def wait(self, timeout: float = 10.0) -> int:
+    def wait(self, timeout: float = 30.0) -> int:
         """Wait for its end and return its exit code."""
         try:
             return self.process.wait(timeout)

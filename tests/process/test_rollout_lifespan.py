@@ -6,6 +6,7 @@ import json
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ Start = Callable[..., App]
 SPEAK = """
 import asyncio, json
 from pathlib import Path
+from typing import Any
 
 events = []
 
@@ -65,6 +67,12 @@ def run(start: Start, folder: Path, *, startup: str = "pass", shutdown: str = "p
 def events(folder: Path) -> list[str]:
     path = folder / "events"
     return json.loads(path.read_text() or "[]") if path.exists() else []
+
+
+def report(app: App) -> dict[str, Any]:
+    """Its drain, by its own clock: a busy machine takes its time with the rest."""
+    [found] = app.events("drain report")
+    return found
 
 
 def own_words(app: App) -> list[str]:
@@ -134,7 +142,8 @@ def test_a_signal_while_the_app_starts(start: Start, tmp_path: Path) -> None:
     app = run(start, tmp_path, startup=startup)
     wait_for(lambda: events(tmp_path), 10, "the startup's begin")
     app.signal(signal.SIGTERM)
-    assert app.wait(2) == 0
+    assert app.wait() == 0
+    assert report(app)["steps"]["close"] < 2
     assert events(tmp_path) == ["lifespan.startup", "cleaned up"]
     assert own_words(app) == []
 
@@ -154,5 +163,6 @@ def test_a_shutdown_that_hangs(start: Start, tmp_path: Path) -> None:
     app = run(start, tmp_path, shutdown="await asyncio.sleep(3600)")
     app.wait_state("ready")
     app.signal(signal.SIGTERM)
-    assert app.wait(5) == 124
-    assert "main" in str(app.events("drain report")[0]["cut_off"])
+    assert app.wait() == 124
+    assert report(app)["steps"]["close"] < 5
+    assert "main" in str(report(app)["cut_off"])
