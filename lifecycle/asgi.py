@@ -188,7 +188,7 @@ class Managed:
             await send({"type": "lifespan.startup.failed", "message": f"lifecycle: {error}"})
             return
         self._inner = Middleware(self.app, life)
-        life._log.warning(
+        life.log.warning(
             "signals are the server's",
             hint="only preStop can drain it: lifecycle prestop, as an exec hook",
         )
@@ -256,7 +256,7 @@ class Managed:
                     life.export(self._service, port=self._port)
                 await life.ready()
             except (RegistrationRefused, AlreadyExported) as refused:
-                life._log.error("registration refused", reason=str(refused))
+                life.log.error("registration refused", reason=str(refused))  # noqa: TRY400
 
 
 class _HttpDrain:

@@ -262,6 +262,22 @@ class Config(metaclass=_FromEnvironment):
                 "terminationGracePeriodSeconds with it), or lower one of them"
             )
 
+    def take_grace_period(self, seconds: float) -> bool:
+        """
+        Use the pod's own grace period, if none was set; for a registry that can read it.
+
+        Raises:
+            ConfigError: The other times do not fit into it; the old one stays.
+        """
+        sources = self.__dict__.get("_sources", {})
+        if sources.get("grace_period") not in ("default", "pod"):
+            return False
+        values = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        fill(type(self), {}, **values | {"grace_period": float(seconds)})
+        object.__setattr__(self, "grace_period", float(seconds))
+        sources["grace_period"] = "pod"
+        return True
+
     def options(self, cls: type[T]) -> T:
         """
         Return the options of a plugin, filled from the environment.

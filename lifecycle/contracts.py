@@ -151,6 +151,14 @@ class Registry(ABC):
             means that nobody knows: the last verdict stays, and it is tried again.
         """
 
+    def describe(self, instance: Instance) -> Mapping[str, object]:  # noqa: ARG002 - for who knows more
+        """
+        Say what else is known of a registration: shown in `/status` and the drain's report.
+
+        Optional; at once, without asking anybody; what JSON can hold.
+        """
+        return {}
+
 
 class Level(IntEnum):
     """Who may call a command; see the security model in the documentation."""

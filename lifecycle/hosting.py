@@ -89,7 +89,7 @@ class Host:
     ) -> None:
         self.life = Lifecycle(config, plugins=plugins, renderer=renderer)
         self._config = config
-        self._log = self.life._log
+        self._log = self.life.log
         self._signals = Signals(self._on_signal) if Signals.possible() else None
         self._watchdog: Watchdog | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

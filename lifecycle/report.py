@@ -29,18 +29,19 @@ class Report:
 
     def say(self, conductor: Conductor, cause: str, code: int) -> None:
         """Log it: what went as it should is left out."""
-        unregistered = [
-            f"{entry.instance.service}@{name}: {cell.error}"
+        cells = {
+            f"{entry.instance.service}@{name}": cell
             for entry in conductor.services.entries.values()
             for name, cell in entry.cells.items()
-            if cell.actual != "no"
-        ]
+        }
+        unregistered = [f"{at}: {cell.error}" for at, cell in cells.items() if cell.actual != "no"]
         details: dict[str, Any] = {
             "forced": self.forced,
             "cut_off": self.cut_off,
             "disturbed_by": self.disturbed_by,
             "stuck_at": self.stuck_at[-3:],
             "unregistered": unregistered,
+            "registries": {at: told for at, cell in cells.items() if (told := cell.described())},
         }
         if conductor.services.entries and not conductor.traffic.in_use:
             details["uncounted"] = "nothing counts work in flight: see Middleware and track()"

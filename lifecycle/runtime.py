@@ -78,7 +78,7 @@ class Lifecycle:
     ) -> None:
         self.config = config if config is not None else Config()
         self._given = tuple(plugins)
-        self._log = Log(renderer)
+        self.log = Log(renderer)  # a plugin's events too: from any thread, and nothing waits
         self._guest = Guest()
         self._traffic = Traffic(time.monotonic, self.config.quiet_ignore)
         self._plugins = Plugins(self.config, os.environ)
@@ -316,15 +316,15 @@ class Lifecycle:
             self._close()
             raise
         for name, problem in self._plugins.failed.items():
-            self._log.error("plugin", plugin=name, problem=problem)
+            self.log.error("plugin", plugin=name, problem=problem)
         for sentence in self._running().installer.unused_settings():
-            self._log.warning("config", problem=sentence)
+            self.log.warning("config", problem=sentence)
 
     async def _conduct(self) -> None:
         port = None
         try:
             conductor = Conductor(
-                self, self.config, self._plugins, self._guest, self._traffic, self._log
+                self, self.config, self._plugins, self._guest, self._traffic, self.log
             )
             self._conductor = conductor
             for builtin in builtins(conductor):
@@ -333,7 +333,7 @@ class Lifecycle:
             if self._sockets is not None:
                 port = Port(conductor, self._sockets)
                 port.open()
-            self._log.info("starting", qos=self.qos_url)
+            self.log.info("starting", qos=self.qos_url)
         except BaseException as error:  # noqa: BLE001 - it belongs to who called _open
             self._up.set_exception(error)
             return
@@ -357,7 +357,7 @@ class Lifecycle:
         self._finish.set(None)
         self._control.join(timeout=2)
         self._traffic.ended = True
-        self._log.flush(FLUSH_TIME)
+        self.log.flush(FLUSH_TIME)
         if self in _current:
             _current.remove(self)
 
@@ -391,7 +391,7 @@ class Lifecycle:
         finally:
             leaving.cancel()
             self._close()
-            self._log.close(0)
+            self.log.close(0)
 
     async def _leave(self) -> None:
         await self._left.wait()

@@ -76,6 +76,13 @@ class Cell:
         if self._step is not None:
             _insist(self._step)
 
+    def described(self) -> dict[str, object]:
+        """Return what the registry says beside; one that fails at it says nothing."""
+        try:
+            return dict(self.registry.describe(self._instance))
+        except Exception as error:  # noqa: BLE001 - a stranger's
+            return {"problem": f"describe raised {type(error).__name__}: {error}"}
+
     async def reconcile(self) -> None:
         """Bring what is so to what is wanted, for ever."""
         while True:
@@ -366,6 +373,7 @@ class Services:
                 "held_by": dict(entry.held_by),
                 "registrations": {
                     name: {
+                        **cell.described(),
                         "registered": cell.actual.value,
                         "required": cell.required,
                         "reason": cell.error,

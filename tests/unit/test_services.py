@@ -259,3 +259,22 @@ def test_registries_are_closed_in_reverse(act: Act) -> None:
         assert registries[0].closed_at >= registries[2].closed_at >= began
 
     run(main())
+
+
+def test_what_a_registry_tells_of_a_registration() -> None:
+    """It stands beside the core's own words, and takes none of them; one that fails says so."""
+
+    async def main() -> None:
+        registry, broken = Scripted("told"), Scripted("broken")
+        registry.describe = lambda _: {"visible": True, "registered": "never"}  # type: ignore[method-assign]
+        broken.describe = failing  # type: ignore[assignment, method-assign]
+        services = table(registry, broken)
+        await services.until(lambda: services.all_confirmed)
+
+        (shown,) = services.snapshot()
+        told = shown["registrations"]["told"]
+        assert (told["visible"], told["registered"]) == (True, "yes")
+        assert "describe raised TypeError" in shown["registrations"]["broken"]["problem"]
+        await services.close(1)
+
+    run(main())

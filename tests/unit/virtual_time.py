@@ -200,11 +200,11 @@ class Stage:
         loop = asyncio.get_running_loop()
         self.diary = Diary()
         self.life = life = Lifecycle(config)
-        life._log = self.diary.log
+        life.log = self.diary.log
         life._guest = Guest(loop.time)
         life._traffic = Traffic(loop.time, config.quiet_ignore)
         self.conductor = Conductor(
-            life, config, life._plugins, life._guest, life._traffic, life._log
+            life, config, life._plugins, life._guest, life._traffic, life.log
         )
         life._conductor = self.conductor
         self.departure = self.conductor.departure
