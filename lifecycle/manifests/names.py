@@ -12,7 +12,9 @@ REGISTERED: Final = "pod-lifecycle.dev/registered"
 """The readiness gate: the condition of a pod whose services are registered."""
 
 RULES: Final[list[dict[str, Any]]] = [
-    {"apiGroups": [""], "resources": ["pods", "pods/status"], "verbs": ["get", "patch"]},
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "watch"]},
+    # Its annotations too: the right to patch pods would be one to change their images.
+    {"apiGroups": [""], "resources": ["pods/status"], "verbs": ["patch"]},
     {
         "apiGroups": ["discovery.k8s.io"],
         "resources": ["endpointslices"],

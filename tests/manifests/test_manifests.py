@@ -179,8 +179,7 @@ def test_the_role_allows_what_the_registry_needs_and_no_more() -> None:
     allowed = {(r, v) for rule in rules for r in rule["resources"] for v in rule["verbs"]}
     assert allowed == {
         ("pods", "get"),
-        ("pods", "patch"),
-        ("pods/status", "get"),
+        ("pods", "watch"),
         ("pods/status", "patch"),
         ("endpointslices", "list"),
         ("endpointslices", "watch"),

@@ -1,0 +1,190 @@
+"""The API server as this pod speaks to it: four requests, and a name for each failure."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import ssl
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from typing import Any, Final, Self
+
+import httpx2
+from lightkube import ApiError, AsyncClient, KubeConfig
+from lightkube.core.exceptions import ConfigError
+from lightkube.resources.core_v1 import Pod, PodStatus
+from lightkube.resources.discovery_v1 import EndpointSlice
+from lightkube.types import PatchType
+
+from lifecycle_kubernetes.errors import ApiServerError
+from lifecycle_kubernetes.layout import Object
+from lifecycle_kubernetes.place import Place
+
+TIMEOUT: Final = httpx2.Timeout(5.0, connect=3.0)
+"""Of one request; the core tries again."""
+PACE: Final = 0.5
+"""Seconds between two beginnings of a watch, at least."""
+SERVICE_NAME: Final = "kubernetes.io/service-name"
+
+_STATES: Final = {
+    401: "unauthorized",
+    403: "forbidden",
+    404: "not found",
+    409: "conflict",
+    410: "expired",
+    422: "invalid",
+    429: "throttled",
+}
+
+
+class Silence(Exception):
+    """A watch has said nothing for longer than it may."""
+
+
+@contextlib.contextmanager
+def named_errors() -> Iterator[None]:
+    """
+    Give each failure its name.
+
+    Raises:
+        ApiServerError: Whatever else was raised inside.
+    """
+    try:
+        yield
+    except httpx2.HTTPStatusError as error:
+        code = _code(error)
+        state = _STATES.get(code, "broken" if code >= 500 else f"refused ({code})")
+        raise ApiServerError(state, str(error).splitlines()[0]) from error
+    except (httpx2.ConnectTimeout, httpx2.ConnectError) as error:
+        raise ApiServerError("unreachable", str(error) or "no connection") from error
+    except httpx2.TimeoutException as error:
+        raise ApiServerError("slow", f"no answer for {TIMEOUT.read:g} s") from error
+    except httpx2.HTTPError as error:
+        raise ApiServerError("connection lost", str(error) or type(error).__name__) from error
+    except (ConfigError, OSError) as error:
+        raise ApiServerError("no token", str(error)) from error
+    except (ValueError, KeyError, TypeError) as error:  # of lightkube, from what is no API server
+        raise ApiServerError("broken", f"an answer that cannot be read: {error!r}") from error
+
+
+def _code(error: httpx2.HTTPStatusError) -> int:
+    if isinstance(error, ApiError) and error.status.code is not None:
+        return error.status.code
+    response: httpx2.Response | None = error.response
+    return response.status_code if response is not None else 500
+
+
+class _Paced(httpx2.AsyncHTTPTransport):
+    """lightkube begins a watch that was ended without a word anew at once: not in a tight circle."""
+
+    def __init__(self, trust: ssl.SSLContext) -> None:
+        super().__init__(verify=trust, trust_env=False)
+        self._begun: dict[str, float] = {}
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if "watch" in request.url.params:
+            now = asyncio.get_running_loop().time
+            which = str(request.url.copy_remove_param("resourceVersion"))
+            await asyncio.sleep(self._begun.get(which, 0.0) + PACE - now())
+            self._begun[which] = now()
+        return await super().handle_async_request(request)
+
+
+class ApiServer:
+    """
+    What may be asked about one pod. Every method raises `ApiServerError`.
+
+    Args:
+        place: Which pod.
+        idle: Seconds that a watch may be silent.
+    """
+
+    def __init__(self, place: Place, idle: float) -> None:
+        config = KubeConfig.from_service_account(place.account)
+        self._place = place
+        self._idle = idle
+        trust = ssl.create_default_context(cafile=os.path.join(place.account, "ca.crt"))
+        # A proxy of the environment is for the world outside.
+        self._client = AsyncClient(
+            config,
+            namespace=place.namespace,
+            timeout=TIMEOUT,
+            lazy=False,
+            trust_env=False,
+            transport=_Paced(trust),
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.close()
+
+    async def get(self) -> Object:
+        """Return the own pod."""
+        with named_errors():
+            return (await self._client.get(Pod, self._place.pod)).to_dict()
+
+    async def patch_status(self, patch: Mapping[str, Any]) -> Object:
+        """Patch the own pod's status, and its annotations; return it as it is then."""
+        with named_errors():
+            patched = await self._client.patch(
+                PodStatus, self._place.pod, dict(patch), patch_type=PatchType.STRATEGIC
+            )
+            return patched.to_dict()
+
+    async def watch_pod(self, version: str) -> AsyncGenerator[tuple[str, Object], None]:
+        """
+        Yield what becomes of the own pod: the kind of change, and the pod.
+
+        Raises:
+            Silence: Nothing has come for a while; whether it is still so has to be asked.
+        """
+        changes = self._client.watch(
+            Pod,
+            fields={"metadata.name": self._place.pod},
+            resource_version=version,
+            server_timeout=self._server_timeout,
+        )
+        async for kind, pod in self._unless_silent(changes):
+            yield kind, pod.to_dict()
+
+    async def list_slices(self, service: str) -> tuple[str, list[Object]]:
+        """Return a Service's EndpointSlices, and the version from which to watch."""
+        with named_errors():
+            listed = self._client.list(EndpointSlice, labels={SERVICE_NAME: service})
+            slices = [each.to_dict() async for each in listed]
+            return listed.resourceVersion, slices
+
+    async def watch_slices(
+        self, service: str, version: str
+    ) -> AsyncGenerator[tuple[str, Object], None]:
+        """Yield what becomes of a Service's EndpointSlices; else as `watch_pod`."""
+        changes = self._client.watch(
+            EndpointSlice,
+            labels={SERVICE_NAME: service},
+            resource_version=version,
+            server_timeout=self._server_timeout,
+        )
+        async for kind, piece in self._unless_silent(changes):
+            yield kind, piece.to_dict()
+
+    @property
+    def _server_timeout(self) -> int:
+        # For the server, should we be gone without a word; our own clock is first.
+        return int(self._idle) + 5
+
+    async def _unless_silent(self, changes: Any) -> AsyncGenerator[tuple[str, Any], None]:
+        changes = aiter(changes)
+        try:
+            while True:
+                with named_errors():
+                    try:
+                        change = await asyncio.wait_for(anext(changes), self._idle)
+                    except StopAsyncIteration:
+                        return
+                    except TimeoutError:
+                        raise Silence from None
+                yield change
+        finally:
+            await changes.aclose()

@@ -1,0 +1,90 @@
+"""Whether consumers can find this pod: its own entry in a Service's EndpointSlices. Gates nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Final
+
+from lifecycle_kubernetes.errors import ApiServerError
+
+if TYPE_CHECKING:
+    from lifecycle_kubernetes.api import ApiServer
+
+PACE: Final = 1.0
+"""Seconds between two beginnings of a watch, at least."""
+
+
+def has_ready(piece: Mapping[str, Any], pod: str) -> bool:
+    """Tell whether a pod is in an EndpointSlice, and ready for consumers."""
+    return any(
+        (each.get("targetRef") or {}).get("name") == pod
+        # No condition is a yes (Kubernetes' API reference).
+        and (each.get("conditions") or {}).get("ready") is not False
+        for each in piece.get("endpoints") or ()
+    )
+
+
+class Visibility:
+    """
+    What is seen of one pod in one Service.
+
+    Args:
+        service: The Service's name.
+        pod: The pod's name.
+    """
+
+    def __init__(self, service: str, pod: str) -> None:
+        self._service = service
+        self._pod = pod
+        self._ready: dict[str, bool] = {}
+        self._visible: bool | None = None
+        self._changed = 0.0
+        self._reason = "not yet asked"
+
+    def describe(self, since: float) -> dict[str, object]:
+        """
+        Say what is seen: `visible` is yes, no, or None if it is not known.
+
+        Args:
+            since: When a registration was changed last; how long it took to be seen is told.
+        """
+        told: dict[str, object] = {"visible": self._visible}
+        if self._visible is None:
+            told["visible_reason"] = self._reason
+        elif self._changed >= since:
+            told["visible_after"] = round(self._changed - since, 3)
+        return told
+
+    async def follow(self, api: ApiServer) -> None:
+        """Watch, for ever; what goes wrong is what `describe` says."""
+        from lifecycle_kubernetes.api import Silence
+
+        now = asyncio.get_running_loop().time
+        while True:
+            began = now()
+            try:
+                version, slices = await api.list_slices(self._service)
+                self._ready = {each["metadata"]["name"]: self._sees(each) for each in slices}
+                self._conclude()
+                async with aclosing(api.watch_slices(self._service, version)) as changes:
+                    async for kind, piece in changes:
+                        ready = kind != "DELETED" and self._sees(piece)
+                        self._ready[piece["metadata"]["name"]] = ready
+                        self._conclude()
+            except Silence:
+                pass  # ask again: the connection may be dead
+            except ApiServerError as error:
+                if error.state != "expired":
+                    self._visible, self._reason = None, str(error)
+            await asyncio.sleep(max(0.0, began + PACE - now()))
+
+    def _sees(self, piece: Mapping[str, Any]) -> bool:
+        return has_ready(piece, self._pod)
+
+    def _conclude(self) -> None:
+        visible = any(self._ready.values())
+        if visible is not self._visible:
+            self._visible, self._changed = visible, time.time()

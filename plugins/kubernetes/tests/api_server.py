@@ -1,0 +1,203 @@
+"""A small API server in the test's own process: one pod, its EndpointSlice, and bad days."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import ssl
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+REASONS = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "Conflict", 410: "Expired"}
+PATH = "/api/v1/namespaces/shop/pods/orders-1"
+
+
+class ApiServer:
+    """
+    Does with the pod what an API server does.
+
+    Attributes:
+        pod: The pod as it is stored.
+        token: What is accepted.
+        answers: For a method, what is answered instead, one after the other: a status.
+        asked: Method and path of each request, watches too.
+        slow: Seconds before anything is answered.
+        deaf: True: watches are accepted, and nothing is ever sent on them.
+        curt: True: watches are ended at once, politely.
+        expired: So many watches are answered that their version is too old.
+        drop_annotations: True: as a policy that drops them would.
+    """
+
+    def __init__(self, account: Path) -> None:
+        self.account = account
+        self.token = (account / "token").read_text()
+        self.answers: dict[str, list[int]] = {}
+        self.asked: list[tuple[str, str]] = []
+        self.slow = 0.0
+        self.deaf = False
+        self.curt = False
+        self.expired = 0
+        self.drop_annotations = False
+        self.port = 0
+        self.version = 1
+        self.pod: dict[str, Any] = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": "orders-1", "namespace": "shop", "uid": "u1"},
+            "spec": {"containers": [{"name": "app"}]},
+            "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+        }
+        self.ready = False
+        self._changed = asyncio.Event()
+        self._open: set[asyncio.StreamWriter] = set()
+
+    async def start(self) -> int:
+        """Serve on a port of this machine, after `kill` on the same one."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.account / "ca.crt", self.account / "key.pem")
+        self._server = await asyncio.start_server(
+            self._serve, "127.0.0.1", self.port, ssl=context, reuse_address=True
+        )
+        self.port = int(self._server.sockets[0].getsockname()[1])
+        return self.port
+
+    async def kill(self) -> None:
+        """Be gone as after kill -9: connections are reset, new ones refused."""
+        self._server.close()
+        for writer in self._open:
+            writer.transport.abort()
+
+    def change(self) -> None:
+        """Tell who watches."""
+        self.version += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def condition(self) -> str:
+        """Return the status of the gate's condition."""
+        each = self.pod["status"]["conditions"]
+        return next((one["status"] for one in each if one["type"].startswith("pod-lifecycle")), "")
+
+    def annotation(self) -> str | None:
+        """Return Dubbo's annotation."""
+        return (self.pod["metadata"].get("annotations") or {}).get("io.dubbo/metadata")
+
+    def watches(self, kind: str) -> int:
+        """Return how many watches were begun."""
+        return sum(f"/{kind}?" in path and "watch=true" in path for _, path in self.asked)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                first, *lines = head.decode().split("\r\n")
+                headers = {k.lower(): v for k, _, v in (each.partition(": ") for each in lines)}
+                body = await reader.readexactly(int(headers.get("content-length", 0)))
+                method, path, _ = first.split(" ")
+                self.asked.append((method, path))
+                await asyncio.sleep(self.slow)
+                await self._answer(method, path, headers, body, writer)
+        except (asyncio.IncompleteReadError, OSError):
+            pass  # the client has gone
+        finally:
+            self._open.discard(writer)
+            writer.close()
+
+    async def _answer(
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        body: bytes,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        query = parse_qs(urlsplit(path).query)
+        if self.answers.get(method):
+            code = self.answers[method].pop(0)
+            await _send(writer, code, _status(code))
+        elif headers.get("authorization") != f"Bearer {self.token}":
+            await _send(writer, 401, _status(401))
+        elif "watch" in query:
+            kind = "slices" if "endpointslices" in path else "pods"
+            await self._watch(kind, query["resourceVersion"][0], writer)
+        elif "endpointslices" in path:
+            listed = {"metadata": {"resourceVersion": str(self.version)}, "items": [self._slice()]}
+            await _send(writer, 200, listed)
+        elif method == "PATCH":
+            await self._patch(path, json.loads(body), writer)
+        else:
+            await _send(writer, 200, self._pod())
+
+    async def _patch(self, path: str, patch: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        metadata = self.pod["metadata"]
+        if path != f"{PATH}/status" or patch["metadata"].get("uid", "u1") != metadata["uid"]:
+            await _send(writer, 409, _status(409))
+            return
+        given = {} if self.drop_annotations else patch["metadata"]["annotations"]
+        kept = (metadata.get("annotations") or {}) | given
+        metadata["annotations"] = {key: value for key, value in kept.items() if value is not None}
+        conditions = {each["type"]: each for each in self.pod["status"]["conditions"]}
+        conditions |= {each["type"]: each for each in patch["status"]["conditions"]}
+        self.pod["status"]["conditions"] = list(conditions.values())
+        self.ready = self.condition() == "True"
+        self.change()
+        await _send(writer, 200, self._pod())
+
+    async def _watch(self, kind: str, version: str, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n")
+        writer.write(b"Transfer-Encoding: chunked\r\n\r\n")
+        if self.expired:
+            self.expired -= 1
+            _chunk(writer, {"type": "ERROR", "object": _status(410)})
+        if self.curt:
+            writer.write(b"0\r\n\r\n")
+            return
+        told = int(version)
+        while True:
+            if told < self.version and not self.deaf:
+                told = self.version
+                thing = self._slice() if kind == "slices" else self._pod()
+                _chunk(writer, {"type": "MODIFIED", "object": thing})
+            await writer.drain()
+            await self._changed.wait()
+
+    def _pod(self) -> dict[str, Any]:
+        pod = copy.deepcopy(self.pod)
+        pod["metadata"]["resourceVersion"] = str(self.version)
+        return pod
+
+    def _slice(self) -> dict[str, Any]:
+        target = {"kind": "Pod", "name": "orders-1"}
+        return {
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": {"name": "orders-x", "resourceVersion": str(self.version)},
+            "addressType": "IPv4",
+            "endpoints": [
+                {
+                    "addresses": ["10.0.0.1"],
+                    "conditions": {"ready": self.ready},
+                    "targetRef": target,
+                }
+            ],
+        }
+
+
+def _chunk(writer: asyncio.StreamWriter, event: dict[str, Any]) -> None:
+    line = json.dumps(event).encode() + b"\n"
+    writer.write(b"%x\r\n%s\r\n" % (len(line), line))
+
+
+async def _send(writer: asyncio.StreamWriter, code: int, thing: dict[str, Any]) -> None:
+    body = json.dumps(thing).encode()
+    writer.write(b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\n" % code)
+    writer.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+    await writer.drain()
+
+
+def _status(code: int) -> dict[str, Any]:
+    reason = REASONS.get(code, "Unknown")
+    said = f"the {reason} of a test"
+    return {"kind": "Status", "apiVersion": "v1", "code": code, "reason": reason, "message": said}

@@ -1,0 +1,98 @@
+"""A pod in a test: a service account's folder, an API server that answers it, a lifecycle."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import lifecycle
+from plugins.kubernetes.tests.api_server import ApiServer
+
+LATEST = 20.0
+"""Seconds that anything may take on a busy machine."""
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pki")
+    argv = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
+    more = "-subj /CN=kubernetes -addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out ca.crt"
+    subprocess.run(f"{argv} {more}".split(), cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def account(certificate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a service account, and the environment of a pod."""
+    for name in ("ca.crt", "key.pem"):
+        (tmp_path / name).write_bytes((certificate / name).read_bytes())
+    (tmp_path / "token").write_text("first")
+    (tmp_path / "namespace").write_text("shop")
+    monkeypatch.setenv("POD_NAME", "orders-1")
+    monkeypatch.delenv("POD_NAMESPACE", raising=False)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "1")
+    monkeypatch.setenv("LIFECYCLE_KUBERNETES_ACCOUNT", str(tmp_path))
+    monkeypatch.setenv("LIFECYCLE_RUN_DIR", str(tmp_path))
+    return tmp_path
+
+
+class Pod:
+    """The API server, and the lifecycle of the app in the pod."""
+
+    def __init__(self, api: ApiServer, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.api = api
+        self.environment = monkeypatch
+        self.life: lifecycle.Lifecycle
+        self.log: list[dict[str, Any]] = []
+
+    @contextlib.asynccontextmanager
+    async def run(self, **settings: Any) -> AsyncIterator[lifecycle.Lifecycle]:
+        times = {"settle": 0.1, "quiet": 0.1, "stop_timeout": 0.5, "register_timeout": 2}
+        config = lifecycle.Config(**{"qos_port": 0} | times | settings)
+        log = self.log
+        async with lifecycle.Lifecycle(
+            config, renderer=lambda entry: log.append({"event": entry.event, **entry.fields})
+        ) as self.life:
+            yield self.life
+
+    def cell(self) -> dict[str, Any]:
+        """Return the registration as `/status` shows it."""
+        (service,) = self.life.snapshot()["services"]
+        return dict(service["registrations"]["kubernetes"])
+
+    async def until(self, condition: Callable[[], object], what: str) -> None:
+        async with asyncio.timeout(LATEST):
+            while not condition():
+                await asyncio.sleep(0.01)
+        assert condition(), what
+
+    def said(self, event: str) -> list[dict[str, Any]]:
+        return [each for each in self.log if each["event"] == event]
+
+
+@pytest.fixture
+def play(
+    account: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Callable[[Pod], Awaitable[None]]], None]:
+    """Play a scenario in a pod whose API server is up."""
+
+    def run(scenario: Callable[[Pod], Awaitable[None]]) -> None:
+        async def served() -> None:
+            api = ApiServer(account)
+            async with asyncio.timeout(LATEST * 2):
+                monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(await api.start()))
+                try:
+                    await scenario(Pod(api, monkeypatch))
+                finally:
+                    await api.kill()
+
+        asyncio.run(served())
+
+    return run

@@ -1,0 +1,316 @@
+"""A real lifecycle in a pod, against an API server that has good days and bad ones."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import lifecycle
+
+Play = Callable[[Callable[[Any], Any]], None]
+REGISTERED = "pod-lifecycle.dev/registered"
+
+
+async def become_ready(life: lifecycle.Lifecycle, *names: str) -> None:
+    for port, name in enumerate(names or ("orders",), start=8080):
+        life.export(name, port=port)
+    await life.ready()
+
+
+def test_registering_sets_condition_and_annotation_and_leaving_takes_them_away(play: Play) -> None:
+    """READY comes with both on the pod; after the drain neither is left, and the report says so."""
+
+    async def scenario(pod: Any) -> None:
+        async with pod.run() as life:
+            await become_ready(life)
+            assert pod.api.condition() == "True"
+            value = json.loads(pod.api.annotation())
+            assert json.loads(value["dubbo.endpoints"]) == [{"port": 8080, "protocol": ""}]
+            await pod.until(lambda: pod.cell()["visible"], "it is visible")
+        assert (pod.api.condition(), pod.api.annotation()) == ("False", None)
+        assert len(pod.api.pod["status"]["conditions"]) == 2
+        (report,) = pod.said("drain report")
+        assert report["registries"]["orders@kubernetes"]["visible"] is False
+
+    play(scenario)
+
+
+def test_offline_and_online_follow_at_once(play: Play) -> None:
+    """What the operator does to one service changes the annotation, to the last one the gate."""
+
+    async def scenario(pod: Any) -> None:
+        async with pod.run() as life:
+            await become_ready(life, "orders", "stock")
+            life.offline("orders")
+            await pod.until(lambda: "8080" not in (pod.api.annotation() or ""), "orders is out")
+            assert "8081" in pod.api.annotation()
+            assert pod.api.condition() == "True"
+            life.offline("stock")
+            await pod.until(lambda: pod.api.condition() == "False", "the pod is out")
+            life.online()
+            await pod.until(lambda: pod.api.annotation() is not None, "it is in again")
+            assert pod.api.condition() == "True"
+
+    play(scenario)
+
+
+def test_what_a_previous_container_left_is_cleared_before_the_app_is_ready(play: Play) -> None:
+    """Condition and annotation of a container that died are gone while the next one starts."""
+
+    async def scenario(pod: Any) -> None:
+        pod.api.pod["status"]["conditions"].append({"type": REGISTERED, "status": "True"})
+        pod.api.pod["metadata"]["annotations"] = {"io.dubbo/metadata": "{}", "mine": "stays"}
+        async with pod.run() as life:
+            await pod.until(lambda: pod.api.condition() == "False", "it is cleared")
+            assert pod.api.pod["metadata"]["annotations"] == {"mine": "stays"}
+            assert life.state is lifecycle.State.STARTING
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        (403, "forbidden"),
+        (404, "not found"),
+        (409, "conflict"),
+        (429, "throttled"),
+        (500, "broken"),
+    ],
+)
+def test_each_failure_has_a_name_and_is_tried_again(play: Play, status: int, state: str) -> None:
+    """While it is refused, the registration says why; afterwards it is registered."""
+
+    async def scenario(pod: Any) -> None:
+        pod.api.answers["PATCH"] = [status] * 3
+        async with pod.run() as life:
+            life.export("orders", port=8080)
+            ready = asyncio.ensure_future(life.ready())
+            await pod.until(lambda: f"{state}: the " in pod.cell()["reason"], "it says why")
+            await ready
+            assert pod.cell()["reason"] == ""
+
+    play(scenario)
+
+
+def test_what_is_invalid_is_refused_for_good(play: Play) -> None:
+    """A patch that the API server will never take makes ready() raise."""
+
+    async def scenario(pod: Any) -> None:
+        pod.api.answers["PATCH"] = [422]
+        async with pod.run() as life:
+            with pytest.raises(lifecycle.RegistrationRefused, match="invalid"):
+                await become_ready(life)
+
+    play(scenario)
+
+
+def test_an_annotation_that_is_dropped_is_no_registration(play: Play) -> None:
+    """A policy that takes the annotation out of the patch is noticed: it is not acknowledged."""
+
+    async def scenario(pod: Any) -> None:
+        pod.api.drop_annotations = True
+        async with pod.run() as life:
+            life.export("orders", port=8080)
+            ready = asyncio.ensure_future(life.ready())
+            await pod.until(lambda: "not kept" in pod.cell()["reason"], "it says why")
+            pod.api.drop_annotations = False
+            await ready
+
+    play(scenario)
+
+
+def test_a_token_that_was_rotated_is_read_again(play: Play) -> None:
+    """With the old token refused, the new one in the file is used, and nobody notices."""
+
+    async def scenario(pod: Any) -> None:
+        async with pod.run() as life:
+            await become_ready(life)
+            pod.api.token = "second"
+            (pod.api.account / "token").write_text("second")
+            life.offline("orders")
+            await pod.until(lambda: pod.api.condition() == "False", "it is out")
+            assert pod.cell()["reason"] == ""
+
+    play(scenario)
+
+
+def test_an_api_server_that_is_too_slow_is_given_up_and_asked_again(play: Play) -> None:
+    """An operation that outlives register_timeout is a reason; the next one succeeds."""
+
+    async def scenario(pod: Any) -> None:
+        async with pod.run(register_timeout=0.3) as life:
+            await pod.until(lambda: pod.api.asked, "the pod is read")
+            pod.api.slow = 1.0
+            life.export("orders", port=8080)
+            ready = asyncio.ensure_future(life.ready())
+            await pod.until(lambda: "no answer for 0.3 s" in pod.cell()["reason"], "it says why")
+            pod.api.slow = 0.0
+            await ready
+
+    play(scenario)
+
+
+def test_a_healthy_provider_stays_while_the_api_server_is_away(play: Play) -> None:
+    """The API server is killed and comes back: not known meanwhile, ready all the time."""
+
+    async def scenario(pod: Any) -> None:
+        async with pod.run() as life:
+            await become_ready(life)
+            await pod.api.kill()
+            await pod.until(lambda: pod.cell()["registered"] == "unknown", "it notices")
+            await pod.until(lambda: "unreachable" in pod.cell()["reason"], "it says why")
+            assert life.services["orders"].confirmed
+            await pod.api.start()
+            await pod.until(lambda: pod.cell()["registered"] == "yes", "it is back")
+            assert pod.api.condition() == "True"
+
+    play(scenario)
+
+
+def test_a_drain_does_not_wait_for_an_api_server_that_is_away(play: Play) -> None:
+    """It ends after register_timeout, and the report names what may still be registered."""
+
+    async def scenario(pod: Any) -> None:
+        now = asyncio.get_running_loop().time
+        async with pod.run(register_timeout=0.5) as life:
+            await become_ready(life)
+            await pod.api.kill()
+            began = now()
+        assert now() - began < 10
+        (report,) = pod.said("drain report")
+        assert "orders@kubernetes" in report["unregistered"][0]
+
+    play(scenario)
+
+
+def test_a_registration_that_somebody_took_away_is_made_again(play: Play) -> None:
+    """The watch sees the condition turn false; the registration is lost, and made again."""
+
+    async def scenario(pod: Any) -> None:
+        async with pod.run() as life:
+            await become_ready(life)
+            await pod.until(lambda: pod.api.watches("pods"), "it is watched")
+            pod.api.pod["metadata"]["annotations"] = {}
+            pod.api.change()
+            await pod.until(lambda: pod.api.annotation() is not None, "it is there again")
+            assert any("is gone" in each.get("reason", "") for each in pod.said("registration"))
+
+    play(scenario)
+
+
+def test_a_watch_that_went_deaf_is_noticed(play: Play) -> None:
+    """A connection that is open and says nothing is replaced after `idle`, and the loss found."""
+
+    async def scenario(pod: Any) -> None:
+        pod.environment.setenv("LIFECYCLE_KUBERNETES_IDLE", "1")
+        pod.api.deaf = True
+        async with pod.run() as life:
+            await become_ready(life)
+            await pod.until(lambda: pod.api.watches("pods"), "it is watched")
+            pod.api.pod["metadata"]["annotations"] = {}
+            pod.api.change()
+            await pod.until(lambda: pod.api.annotation() is not None, "it is there again")
+            assert pod.api.watches("pods") >= 1
+
+    play(scenario)
+
+
+def test_a_watch_that_is_ended_at_once_is_not_begun_in_a_tight_circle(play: Play) -> None:
+    """Whoever closes each watch politely is asked again, twice a second and no more."""
+
+    async def scenario(pod: Any) -> None:
+        pod.api.curt = True
+        async with pod.run() as life:
+            await become_ready(life)
+            await pod.until(lambda: pod.api.watches("pods") >= 3, "it is begun anew")
+            assert pod.cell()["registered"] == "yes"
+            before, began = pod.api.watches("pods"), asyncio.get_running_loop().time()
+            await pod.until(lambda: pod.api.watches("pods") >= before + 2, "and anew")
+            assert asyncio.get_running_loop().time() - began > 0.4
+
+    play(scenario)
+
+
+def test_a_watch_that_is_too_old_is_begun_anew_and_nobody_sees_it(play: Play) -> None:
+    """410 on a watch: the pod is read, and watched from there; the registration is not touched."""
+
+    async def scenario(pod: Any) -> None:
+        pod.api.expired = 2
+        async with pod.run() as life:
+            await become_ready(life)
+            await pod.until(lambda: pod.api.watches("pods") >= 2, "it is begun anew")
+            assert pod.cell()["registered"] == "yes"
+            pod.api.pod["metadata"]["annotations"] = {}
+            pod.api.change()
+            await pod.until(lambda: pod.api.annotation() is not None, "it is there again")
+            reasons = [each.get("reason", "") for each in pod.said("registration")]
+            assert not any("expired" in each for each in reasons)
+
+    play(scenario)
+
+
+def test_another_pod_of_the_same_name_is_left_alone(play: Play) -> None:
+    """A pod that was replaced: its successor's condition is not ours to change."""
+
+    async def scenario(pod: Any) -> None:
+        async with pod.run() as life:
+            await become_ready(life)
+            pod.api.pod["metadata"]["uid"] = "u2"
+        assert pod.api.condition() == "True"
+        assert "unregistered" not in pod.said("drain report")[0]
+
+    play(scenario)
+
+
+def test_the_grace_period_is_the_pods_unless_it_is_set(play: Play) -> None:
+    """What the spec says becomes grace_period, with its source; a keyword wins, with a warning."""
+
+    async def scenario(pod: Any) -> None:
+        pod.api.pod["spec"]["terminationGracePeriodSeconds"] = 45
+        async with pod.run() as life:
+            await become_ready(life)
+            assert life.config.grace_period == 45
+            assert life.config.public()["grace_period"]["source"] == "pod"
+        problems = [each["problem"] for each in pod.said("manifest")]
+        assert any("no readinessGate" in each for each in problems)
+        assert not any("grace_period" in each for each in problems)
+        async with pod.run(grace_period=60) as life:
+            await become_ready(life)
+            assert life.config.grace_period == 60
+        assert any("the kubelet kills" in each["problem"] for each in pod.said("manifest"))
+
+    play(scenario)
+
+
+def test_a_laptop_is_left_out_and_told(monkeypatch: pytest.MonkeyPatch, play: Play) -> None:
+    """Without a service account there is no registry, and a line in the log; `true` refuses."""
+
+    async def scenario(pod: Any) -> None:
+        monkeypatch.delenv("KUBERNETES_SERVICE_HOST")
+        async with pod.run() as life:
+            await become_ready(life)
+            registrations = life.snapshot()["services"][0]["registrations"]
+            assert "kubernetes" not in registrations
+        assert pod.said("kubernetes")[0]["registry"] == "left out"
+        monkeypatch.setenv("LIFECYCLE_KUBERNETES_ENABLED", "true")
+        with pytest.raises(lifecycle.LifecycleError, match="this is no pod"):
+            async with pod.run():
+                pass
+        monkeypatch.setenv("LIFECYCLE_KUBERNETES_ENABLED", "false")
+        async with pod.run() as life:
+            await become_ready(life)
+
+    play(scenario)
+
+
+def test_importing_the_plugin_does_not_import_lightkube() -> None:
+    """Where the registry is left out, lightkube costs nothing."""
+    code = "import sys, lifecycle_kubernetes.plugin as p; p.Kubernetes(); print('lightkube' in sys.modules)"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "False"

@@ -1,0 +1,91 @@
+"""A pod that registers by lifecycle-kubernetes: its account, its gate, and what is seen of it."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from lightkube.resources.core_v1 import Pod
+
+from lifecycle.manifests.names import REGISTERED, RULES
+from tests.e2e import manifests
+from tests.e2e.kit import Space
+
+APP = Path(__file__).parent / "served" / "registering.py"
+RUN = ("lifecycle", "run", "--app-dir", "/app", "registering:main")
+ANNOTATION = "io.dubbo/metadata"
+RBAC = "rbac.authorization.k8s.io"
+
+
+def create(space: Space, *, account: bool = True, **env: str) -> None:
+    """Create the pod `orders` with its Service, and the account that may register it."""
+    space.files("orders", APP)
+    space.create(manifests.service("orders"))
+    if account:
+        metadata = {"name": "orders"}
+        role = {"apiGroup": RBAC, "kind": "Role", "name": "orders"}
+        who = {"kind": "ServiceAccount", "name": "orders", "namespace": space.name}
+        for manifest in (
+            {"apiVersion": "v1", "kind": "ServiceAccount"},
+            {"apiVersion": f"{RBAC}/v1", "kind": "Role", "rules": RULES},
+            {"apiVersion": f"{RBAC}/v1", "kind": "RoleBinding", "roleRef": role, "subjects": [who]},
+        ):
+            space.create({**manifest, "metadata": metadata})
+    # Tests read /status from outside.
+    settings = {
+        "LIFECYCLE_QOS_ALLOW": "0.0.0.0/0",
+        "LIFECYCLE_REGISTER_TIMEOUT": "3",
+        "LIFECYCLE_PRESTOP_TOKEN": manifests.TOKEN,
+    }
+    pod = manifests.pod("orders", space.image, RUN, env=settings | env)
+    pod["spec"]["readinessGates"] = [{"conditionType": REGISTERED}]
+    pod["spec"]["serviceAccountName"] = "orders" if account else "default"
+    space.create(pod)
+
+
+def seen(space: Space) -> tuple[str, str]:
+    """Return what the API server has of the pod: the condition's status, and the annotation."""
+    pod = space.client.get(Pod, "orders")
+    assert pod.metadata is not None
+    conditions = (pod.status and pod.status.conditions) or []
+    status = next((each.status for each in conditions if each.type == REGISTERED), "")
+    return status, (pod.metadata.annotations or {}).get(ANNOTATION, "")
+
+
+def tell(address: str, word: str) -> None:
+    """Tell the app a word."""
+    with socket.create_connection((address, manifests.PORT), 10) as connection:
+        connection.sendall(f"{word}\n".encode())
+        connection.recv(1)
+
+
+def ready(address: str) -> bool:
+    """Ask the pod itself, as the kubelet does."""
+    try:
+        with urllib.request.urlopen(f"http://{address}:{manifests.QOS}/ready", timeout=5) as answer:
+            return bool(answer.read() == b"true")
+    except OSError:
+        return False
+
+
+def registration(address: str) -> dict[str, Any]:
+    """Return the pod's registration as `/status` shows it; nothing while there is none."""
+    url = f"http://{address}:{manifests.QOS}/status"
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        services = json.loads(answer.read())["services"]
+    return dict(services[0]["registrations"]["kubernetes"]) if services else {}
+
+
+def prestop(address: str) -> float:
+    """Begin the drain as an httpGet hook does; return how long its answer took."""
+    began = time.monotonic()
+    request = urllib.request.Request(
+        f"http://{address}:{manifests.QOS}/prestop", headers={"X-Lifecycle-Token": manifests.TOKEN}
+    )
+    with urllib.request.urlopen(request, timeout=manifests.GRACE + 10) as answer:
+        answer.read()
+    return time.monotonic() - began
