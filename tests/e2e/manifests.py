@@ -24,6 +24,8 @@ TIMES = {
     "LIFECYCLE_STOP_TIMEOUT": "2",
 }
 """Short times that are valid."""
+UNREGISTERED = {"LIFECYCLE_KUBERNETES_ENABLED": "false"}
+"""The image has every plugin, and the pods of most tests no right to register."""
 
 
 def pod(
@@ -35,7 +37,10 @@ def pod(
     prestop: Mapping[str, Any] = EXEC,
 ) -> dict[str, Any]:
     """Return a pod whose files are the ConfigMap of its name, in /app."""
-    variables = [{"name": key, "value": value} for key, value in (TIMES | dict(env or {})).items()]
+    variables = [
+        {"name": key, "value": value}
+        for key, value in (TIMES | UNREGISTERED | dict(env or {})).items()
+    ]
     variables.append({"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}})
     container = {
         "name": "app",

@@ -37,6 +37,7 @@ def create(space: Space, *, account: bool = True, **env: str) -> None:
             space.create({**manifest, "metadata": metadata})
     # Tests read /status from outside.
     settings = {
+        "LIFECYCLE_KUBERNETES_ENABLED": "true",
         "LIFECYCLE_QOS_ALLOW": "0.0.0.0/0",
         "LIFECYCLE_REGISTER_TIMEOUT": "3",
         "LIFECYCLE_PRESTOP_TOKEN": manifests.TOKEN,
@@ -54,6 +55,22 @@ def seen(space: Space) -> tuple[str, str]:
     conditions = (pod.status and pod.status.conditions) or []
     status = next((each.status for each in conditions if each.type == REGISTERED), "")
     return status, (pod.metadata.annotations or {}).get(ANNOTATION, "")
+
+
+def address(space: Space) -> str:
+    """Return the pod's address once its app listens."""
+
+    def listening() -> str:
+        status = space.client.get(Pod, "orders").status
+        if status is None or not (ip := status.podIP):
+            return ""
+        try:
+            socket.create_connection((ip, manifests.PORT), 5).close()
+        except OSError:
+            return ""
+        return ip
+
+    return space.wait(listening, "the app listens", about="orders")
 
 
 def tell(address: str, word: str) -> None:

@@ -84,7 +84,7 @@ def test_a_container_that_starts_again_clears_what_was_left(space: Space) -> Non
     space.wait(lambda: space.restarts("orders"), "it is restarted", about="orders")
     space.wait(lambda: registering.seen(space) == ("False", ""), "it is cleared", about="orders")
     assert not space.ready("orders")
-    registering.tell(space.address("orders"), "go")
+    registering.tell(registering.address(space), "go")
     space.wait_ready("orders")
     assert registering.seen(space)[0] == "True"
 
@@ -93,10 +93,10 @@ def test_a_container_that_starts_again_clears_what_was_left(space: Space) -> Non
 def test_a_pod_without_the_rights_says_which(space: Space) -> None:
     """Without the Role, the registration waits and repeats the API server's own sentence."""
     registering.create(space, account=False)
-    space.wait(lambda: space.log("orders"), "it has started", about="orders")
+    address = registering.address(space)
 
     reason = space.wait(
-        lambda: registering.registration(space.address("orders")).get("reason"),
+        lambda: registering.registration(address).get("reason"),
         "the registration has a reason",
         about="orders",
     )

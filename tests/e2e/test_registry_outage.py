@@ -28,8 +28,7 @@ def cluster(space: Space, target: Target) -> Iterator[Cluster]:
 def test_the_api_server_is_killed_while_a_pod_registers(space: Space, cluster: Cluster) -> None:
     """What registers waits, says why, and is ready when the API server is back."""
     registering.create(space, WAIT="1")
-    space.wait(lambda: space.log("orders"), "it has started", about="orders")
-    address = space.address("orders")
+    address = registering.address(space)
     cluster.kill("kube-apiserver")
 
     registering.tell(address, "go")
@@ -53,14 +52,18 @@ def test_the_api_server_is_killed_while_a_pod_is_ready(space: Space, cluster: Cl
 
     cluster.kill("kube-apiserver")
     wait_for(
-        lambda: registering.registration(address)["registered"] == "unknown", LATEST, "it notices"
+        lambda: registering.registration(address).get("registered") == "unknown",
+        LATEST,
+        "it notices",
     )
     assert registering.ready(address)
     assert registering.registration(address)["visible"] is None
 
     cluster.start("kube-apiserver")
     cluster.wait_for_api_server()
-    wait_for(lambda: registering.registration(address)["registered"] == "yes", LATEST, "it is back")
+    wait_for(
+        lambda: registering.registration(address).get("registered") == "yes", LATEST, "it is back"
+    )
     assert space.ready("orders")
     assert space.restarts("orders") == 0
 

@@ -25,6 +25,7 @@ class ApiServer:
         asked: Method and path of each request, watches too.
         slow: Seconds before anything is answered.
         deaf: True: watches are accepted, and nothing is ever sent on them.
+        no_slices: The status that whoever asks for EndpointSlices is answered.
         curt: True: watches are ended at once, politely.
         expired: So many watches are answered that their version is too old.
         drop_annotations: True: as a policy that drops them would.
@@ -38,6 +39,7 @@ class ApiServer:
         self.slow = 0.0
         self.deaf = False
         self.curt = False
+        self.no_slices = 0
         self.expired = 0
         self.drop_annotations = False
         self.port = 0
@@ -119,6 +121,8 @@ class ApiServer:
             await _send(writer, code, _status(code))
         elif headers.get("authorization") != f"Bearer {self.token}":
             await _send(writer, 401, _status(401))
+        elif self.no_slices and "endpointslices" in path:
+            await _send(writer, self.no_slices, _status(self.no_slices))
         elif "watch" in query:
             kind = "slices" if "endpointslices" in path else "pods"
             await self._watch(kind, query["resourceVersion"][0], writer)

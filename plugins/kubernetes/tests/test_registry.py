@@ -222,6 +222,41 @@ def test_a_watch_that_went_deaf_is_noticed(play: Play) -> None:
     play(scenario)
 
 
+def test_a_silent_watch_of_the_slices_is_replaced(play: Play) -> None:
+    """The own entry changes while the watch is deaf: the next watch begins where it ended."""
+
+    async def scenario(pod: Any) -> None:
+        pod.environment.setenv("LIFECYCLE_KUBERNETES_IDLE", "1")
+        async with pod.run() as life:
+            await become_ready(life)
+            await pod.until(lambda: pod.cell()["visible"], "it is visible")
+            pod.api.deaf = True
+            pod.api.ready = False
+            pod.api.change()
+            before = pod.api.watches("endpointslices")
+            await pod.until(lambda: pod.api.watches("endpointslices") > before, "it is replaced")
+            pod.api.deaf = False
+            pod.api.change()
+            await pod.until(lambda: pod.cell()["visible"] is False, "the change is seen")
+            assert pod.cell()["registered"] == "yes"
+
+    play(scenario)
+
+
+def test_a_service_that_cannot_be_looked_up_gates_nothing(play: Play) -> None:
+    """Whether it is visible is not known, for a reason; it is registered all the same."""
+
+    async def scenario(pod: Any) -> None:
+        pod.api.no_slices = 403
+        async with pod.run() as life:
+            await become_ready(life)
+            await pod.until(lambda: "visible_reason" in pod.cell(), "it says why")
+            await pod.until(lambda: "forbidden" in pod.cell()["visible_reason"], "it is refused")
+            assert (pod.cell()["visible"], pod.cell()["registered"]) == (None, "yes")
+
+    play(scenario)
+
+
 def test_a_watch_that_is_ended_at_once_is_not_begun_in_a_tight_circle(play: Play) -> None:
     """Whoever closes each watch politely is asked again, twice a second and no more."""
 

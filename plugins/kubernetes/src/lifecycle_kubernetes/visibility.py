@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Mapping
 from contextlib import aclosing
@@ -13,8 +14,9 @@ from lifecycle_kubernetes.errors import ApiServerError
 if TYPE_CHECKING:
     from lifecycle_kubernetes.api import ApiServer
 
-PACE: Final = 1.0
-"""Seconds between two beginnings of a watch, at least."""
+FIRST: Final = 0.5
+LONGEST: Final = 15.0
+"""Seconds before what failed is tried again, at first and at most."""
 
 
 def has_ready(piece: Mapping[str, Any], pod: str) -> bool:
@@ -39,6 +41,7 @@ class Visibility:
     def __init__(self, service: str, pod: str) -> None:
         self._service = service
         self._pod = pod
+        self._version = ""
         self._ready: dict[str, bool] = {}
         self._visible: bool | None = None
         self._changed = 0.0
@@ -62,24 +65,30 @@ class Visibility:
         """Watch, for ever; what goes wrong is what `describe` says."""
         from lifecycle_kubernetes.api import Silence
 
-        now = asyncio.get_running_loop().time
+        pause = FIRST
         while True:
-            began = now()
             try:
-                version, slices = await api.list_slices(self._service)
-                self._ready = {each["metadata"]["name"]: self._sees(each) for each in slices}
-                self._conclude()
-                async with aclosing(api.watch_slices(self._service, version)) as changes:
-                    async for kind, piece in changes:
-                        ready = kind != "DELETED" and self._sees(piece)
-                        self._ready[piece["metadata"]["name"]] = ready
-                        self._conclude()
+                if not self._version:
+                    self._version, slices = await api.list_slices(self._service)
+                    self._ready = {each["metadata"]["name"]: self._sees(each) for each in slices}
+                    self._conclude()
+                    pause = FIRST
+                await self._watch(api)
             except Silence:
-                pass  # ask again: the connection may be dead
+                pass  # watch on from the last version: the connection may be dead
             except ApiServerError as error:
+                self._version = ""
                 if error.state != "expired":
                     self._visible, self._reason = None, str(error)
-            await asyncio.sleep(max(0.0, began + PACE - now()))
+                await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter
+                pause = min(pause * 2, LONGEST)
+
+    async def _watch(self, api: ApiServer) -> None:
+        async with aclosing(api.watch_slices(self._service, self._version)) as changes:
+            async for kind, piece in changes:
+                self._version = piece["metadata"]["resourceVersion"]
+                self._ready[piece["metadata"]["name"]] = kind != "DELETED" and self._sees(piece)
+                self._conclude()
 
     def _sees(self, piece: Mapping[str, Any]) -> bool:
         return has_ready(piece, self._pod)
