@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 REASONS = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "Conflict", 410: "Expired"}
+ANNOTATION = "io.dubbo/metadata"
 PATH = "/api/v1/namespaces/shop/pods/orders-1"
 
 
@@ -26,6 +27,7 @@ class ApiServer:
         slow: Seconds before anything is answered.
         deaf: True: watches are accepted, and nothing is ever sent on them.
         no_slices: The status that whoever asks for EndpointSlices is answered.
+        refuses: An annotation that has this is invalid.
         curt: True: watches are ended at once, politely.
         expired: So many watches are answered that their version is too old.
         drop_annotations: True: as a policy that drops them would.
@@ -38,6 +40,7 @@ class ApiServer:
         self.asked: list[tuple[str, str]] = []
         self.slow = 0.0
         self.deaf = False
+        self.refuses = ""
         self.curt = False
         self.no_slices = 0
         self.expired = 0
@@ -84,7 +87,7 @@ class ApiServer:
 
     def annotation(self) -> str | None:
         """Return Dubbo's annotation."""
-        return (self.pod["metadata"].get("annotations") or {}).get("io.dubbo/metadata")
+        return (self.pod["metadata"].get("annotations") or {}).get(ANNOTATION)
 
     def watches(self, kind: str) -> int:
         """Return how many watches were begun."""
@@ -138,6 +141,9 @@ class ApiServer:
         metadata = self.pod["metadata"]
         if path != f"{PATH}/status" or patch["metadata"].get("uid", "u1") != metadata["uid"]:
             await _send(writer, 409, _status(409))
+            return
+        if self.refuses and self.refuses in (patch["metadata"]["annotations"][ANNOTATION] or ""):
+            await _send(writer, 422, _status(422))
             return
         given = {} if self.drop_annotations else patch["metadata"]["annotations"]
         kept = (metadata.get("annotations") or {}) | given

@@ -111,6 +111,20 @@ def test_what_is_invalid_is_refused_for_good(play: Play) -> None:
     play(scenario)
 
 
+def test_a_service_that_is_refused_takes_no_other_with_it(play: Play) -> None:
+    """Of two that register side by side one is invalid; the other one is registered."""
+
+    async def scenario(pod: Any) -> None:
+        pod.api.refuses = "8081"
+        async with pod.run() as life:
+            with pytest.raises(lifecycle.RegistrationRefused):
+                await become_ready(life, "orders", "stock")
+            await pod.until(lambda: "8080" in (pod.api.annotation() or ""), "orders is in")
+            assert pod.api.condition() == "True"
+
+    play(scenario)
+
+
 def test_an_annotation_that_is_dropped_is_no_registration(play: Play) -> None:
     """A policy that takes the annotation out of the patch is noticed: it is not acknowledged."""
 
@@ -320,6 +334,23 @@ def test_the_grace_period_is_the_pods_unless_it_is_set(play: Play) -> None:
             await become_ready(life)
             assert life.config.grace_period == 60
         assert any("the kubelet kills" in each["problem"] for each in pod.said("manifest"))
+
+    play(scenario)
+
+
+def test_a_port_that_no_container_declares_is_said_once(play: Play) -> None:
+    """A service on another port than the manifest's is a warning, however often it comes back."""
+
+    async def scenario(pod: Any) -> None:
+        pod.api.pod["spec"]["containers"][0]["ports"] = [{"containerPort": 9000}]
+        async with pod.run() as life:
+            await become_ready(life)
+            life.offline()
+            await pod.until(lambda: pod.api.condition() == "False", "it is out")
+            life.online()
+            await pod.until(lambda: pod.api.condition() == "True", "it is in")
+        said = [each["problem"] for each in pod.said("manifest")]
+        assert len([each for each in said if "port 8080, the containers declare 9000" in each]) == 1
 
     play(scenario)
 

@@ -53,6 +53,7 @@ class PodRegistry(lifecycle.Registry):
         self._since = 0.0
         self._spec: Mapping[str, Any] = {}
         self._uid = ""
+        self._warned: set[str] = set()
         self._writing = asyncio.Lock()
         self._visible: dict[str, Visibility] = {}
         self._tasks: list[asyncio.Task[None]] = []
@@ -118,21 +119,30 @@ class PodRegistry(lifecycle.Registry):
         for sentence in sentences:
             self._warn(sentence)
 
+    def _compare_port(self, instance: lifecycle.Instance) -> None:
+        if sentence := undeclared_port(self._spec, instance):
+            self._warn(sentence)
+
     def _warn(self, sentence: str) -> None:
+        if sentence in self._warned:
+            return
+        self._warned.add(sentence)
         self._life.log.warning("manifest", pod=self._place.pod, problem=sentence)
 
     async def register(self, instance: lifecycle.Instance) -> None:
         self._watch_endpoint(instance)
-        if self._registered.get(instance.service) != instance:
-            self._registered[instance.service] = instance
-            self._since = time.time()
         try:
             async with self._writing:
                 await self._prepare()
+                # Not before: what another one writes meanwhile must not have it, and fail by it.
+                if self._registered.get(instance.service) != instance:
+                    self._registered[instance.service] = instance
+                    self._since = time.time()
+                    self._compare_port(instance)
                 await self._write()
         except ApiServerError as error:
             if error.state == "invalid":
-                del self._registered[instance.service]
+                self._registered.pop(instance.service, None)
                 raise lifecycle.RegistrationRefused(str(error)) from error
             raise
 
@@ -154,7 +164,7 @@ class PodRegistry(lifecycle.Registry):
             raise
 
     async def _write(self) -> None:
-        each = self._registered.values()
+        each = list(self._registered.values())
         pod = await self._api.patch_status(patch(self._uid, each, self._since))
         if not is_set(pod) == is_annotated(pod) == bool(each):
             raise ApiServerError("not kept", "the API server has dropped a part of the patch")
@@ -183,8 +193,6 @@ class PodRegistry(lifecycle.Registry):
             return
         self._visible[instance.service] = visible = Visibility(instance.service, self._place.pod)
         self._start(visible.follow(self._api))
-        if self._spec and (sentence := undeclared_port(self._spec, instance)):
-            self._warn(sentence)
 
     def describe(self, instance: lifecycle.Instance) -> Mapping[str, object]:
         visible = self._visible.get(instance.service)
