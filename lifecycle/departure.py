@@ -78,6 +78,7 @@ class Departure:
         self._prestops = 0
         self._prestop_seen = False
         self._step = ""
+        self._decided: int | None = None
 
     # What begins a drain, or joins it
 
@@ -270,7 +271,7 @@ class Departure:
         await self._clear_up(timetable)
         self._mark("stop")
         self._step = "close"
-        code = self.exit_code
+        code = self._decided = self.exit_code
         end = Event.STOP if code in (0, INTERRUPTED) else Event.FAIL
         conductor.fire(end, f"exit code {code}")
         await conductor.close(self._close_time(timetable))
@@ -337,7 +338,9 @@ class Departure:
 
     @property
     def exit_code(self) -> int:
-        """The exit code, if it ended now."""
+        """The exit code, if it ended now; from STOPPED or FAILED on it stays."""
+        if self._decided is not None:
+            return self._decided
         if self.report.forced:
             return FORCED
         if self.ending is not None and self.ending.code:

@@ -25,7 +25,7 @@ from lifecycle.crossing import Moment
 from lifecycle.departure import FORCED, INTERRUPTED, USAGE, Departure, Ending
 from lifecycle.exceptions import AlreadyExported, Draining, LifecycleError, RegistrationRefused
 from lifecycle.log import Renderer
-from lifecycle.mains import Main, awaited, code_of, know_of, show, takes_lifecycle
+from lifecycle.mains import Main, awaited, code_of, know_of, show, status_of, takes_lifecycle
 from lifecycle.runtime import Lifecycle
 from lifecycle.signals import Signals, at_terminal
 from lifecycle.sockets import is_listening
@@ -97,7 +97,8 @@ class Host:
         self._own: set[asyncio.Task[Any] | None] = set()
         self._takes_life = True
         self._cancelled = False
-        self._failed = 0
+        self._left_with: int | None = None
+        """The exit code that somebody else than main has asked for."""
 
     def open(self) -> None:
         """
@@ -216,13 +217,26 @@ class Host:
                 loop.run_until_complete(task)
             except (SystemExit, KeyboardInterrupt) as leaving:
                 # A task or a server's signal handler wants out, and has stopped the loop.
-                self._someone_leaves(leaving)
+                know_of(leaving, loop)
+                # aiohttp's handler raises a subclass, whatever the reason.
+                own = type(leaving) is SystemExit or not self.life.draining
+                self._leave(code_of(leaving) if own else None)
+            except RuntimeError:
+                if task.done():
+                    raise
+                self._log.warning(
+                    "loop stopped", hint="the app called loop.stop(): main is cancelled"
+                )
+                self._leave(None if self.life.draining else 1)
 
-    def _someone_leaves(self, leaving: BaseException) -> None:
-        if self._loop is not None:
-            know_of(leaving, self._loop)
-        if not self.life.draining:
-            self._failed = code_of(leaving)
+    def _leave(self, code: int | None) -> None:
+        self._left_with = code
+        self._cancel()
+
+    def _handler_ended(self, error: Exception | None) -> None:
+        if error is not None:
+            self._left_with = 1
+            show(error)
         self._cancel()
 
     async def _host(self, main: Main) -> None:
@@ -261,9 +275,10 @@ class Host:
             cause, code, raised = f"main raised {type(error).__name__}", 1, error
         else:
             if isinstance(value, int) and not isinstance(value, bool):
-                code = value
+                code = status_of(value)
         job = not self._takes_life and not self.life.services and self._cancelled
-        self.life._end(Ending(code or self._failed, interrupted=job), cause)
+        job = job and self._left_with is None
+        self.life._end(Ending(code or self._left_with or 0, interrupted=job), cause)
         if raised is not None:  # only now: a full pipe would hold us here
             show(raised)
 
@@ -274,7 +289,7 @@ class Host:
             return
         drain = self._departure.drain
         cause = drain.cause if drain is not None else ""
-        if self._signals is not None and self._signals.call_kept(loop, cause, self._cancel):
+        if self._signals is not None and self._signals.call_kept(loop, cause, self._handler_ended):
             return
         if not self._takes_life:
             self._cancel()
@@ -323,7 +338,7 @@ class Host:
                     life.export(name, port=port)
                 await life.ready()
             except (RegistrationRefused, AlreadyExported) as refused:
-                self._failed = 1
+                self._left_with = 1
                 life.begin_drain(f"registration refused: {refused}")
                 return
             if life.services and not life._traffic.in_use:
@@ -349,8 +364,9 @@ def _tear_down(loop: asyncio.AbstractEventLoop) -> bool:
     left = asyncio.all_tasks(loop)
     for task in left:
         task.cancel()
-    if left:
-        loop.run_until_complete(asyncio.wait(left, timeout=TEARDOWN))
+    with suppress(SystemExit, KeyboardInterrupt):  # too late to decide anything
+        if left:
+            loop.run_until_complete(asyncio.wait(left, timeout=TEARDOWN))
     if any(not task.done() for task in left):
         return True
     with suppress(TimeoutError):

@@ -68,9 +68,14 @@ def code_of(leaving: BaseException) -> int:
     if code is None:
         return 0
     if isinstance(code, int):
-        return code
+        return status_of(code)
     print(code, file=sys.stderr)
     return 1
+
+
+def status_of(code: int) -> int:
+    """Return what the kernel would make of an exit code, but never a success of a failure."""
+    return code & 0xFF or int(code != 0)
 
 
 def know_of(leaving: BaseException, loop: asyncio.AbstractEventLoop) -> None:

@@ -8,9 +8,10 @@ Rules of this file:
    children would inherit it.
 2. A handler that the app, or a server inside it, installs for SIGTERM or SIGINT does
    not replace ours: it is taken back, kept, and called once when the drain is over.
-   What it then raises itself, so that this process dies of it, is our own doing and no
-   second signal: uvicorn by `signal.raise_signal` when it has stopped, others by
-   `os.kill` at once. What arrives from outside is never taken for it.
+   What it then sends itself, so that this process dies of it, is our own doing and no
+   second signal: uvicorn by `signal.raise_signal` when it has stopped, others at once,
+   by `os.kill` too. Both are seen where they are called: what arrives from outside is
+   never taken for it.
 3. Every other signal is the app's: its number is passed on to the app's loop.
 """
 
@@ -28,9 +29,6 @@ from types import FrameType
 from typing import Any, Final
 
 OURS: Final = (signal.SIGTERM, signal.SIGINT)
-
-_CALLING, _CALLED = b"\x00", b"\xff"
-"""No signals: between them on the wakeup descriptor is what a kept handler sent itself."""
 
 Handler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
 
@@ -58,14 +56,14 @@ class Signals:
         self._kept: dict[signal.Signals, Handler] = {}
         self._app_fd = -1
         self._echoes: set[int] = set()
-        self._echoing = False  # the control loop's
-        self._in_handler = False  # the main thread's
+        self._in_handler = False
         self._killed = False
         self._held = False
         self._on_arrival: Callable[[], None] = lambda: None
         self._last: Callable[[], None] | None = None
         self._set = signal.signal
         self._raise = signal.raise_signal
+        self._kill_other = os.kill
         self._interrupt: type[BaseException] | None = None
 
     @staticmethod
@@ -137,7 +135,6 @@ class Signals:
             self._app_fd = fd if fd != -1 else self._app_fd
             with contextlib.suppress(BlockingIOError):
                 self._write.send(bytes((number,)))
-        self._killed = self._in_handler
         self._on_arrival()
         if self._interrupt is not None:
             raise self._interrupt
@@ -145,11 +142,8 @@ class Signals:
     def _wakened(self) -> None:
         with contextlib.suppress(BlockingIOError):
             for number in self._read.recv(256):
-                if number in (*_CALLING, *_CALLED):
-                    self._echoing = number in _CALLING
-                elif number in OURS:
-                    if not self._echoing:
-                        self._on_signal(signal.Signals(number).name)
+                if number in OURS:
+                    self._on_signal(signal.Signals(number).name)
                 elif self._app_fd != -1:
                     self._pass_on(number)
 
@@ -170,8 +164,15 @@ class Signals:
     def _raised(self, number: int) -> None:
         if number in self._echoes:
             self._echoes.discard(number)
+            self._killed = self._in_handler
         else:
             self._raise(number)
+
+    def _kill(self, pid: int, number: int) -> None:
+        if pid == os.getpid() and number in OURS and self.possible():
+            self._killed = True
+        else:
+            self._kill_other(pid, number)
 
     def _keep(self, number: signal.Signals, handler: Handler) -> None:
         # SIG_IGN too: nobody would be called, and main would be waited for in vain.
@@ -197,7 +198,7 @@ class Signals:
         self,
         loop: asyncio.AbstractEventLoop,
         cause: str,
-        on_kill: Callable[[], object] = lambda: None,
+        on_end: Callable[[Exception | None], object] = lambda _: None,
     ) -> bool:
         """
         Call the handler the app had installed, once; on the app's loop.
@@ -205,7 +206,8 @@ class Signals:
         Args:
             loop: The app's.
             cause: What began the drain; SIGINT's handler goes first if it was SIGINT.
-            on_kill: Called after it if it has sent this process a signal to die of.
+            on_end: Called after it if it has sent this process a signal to die of, or with
+                what it has raised.
 
         Returns:
             False if the app has installed none.
@@ -220,21 +222,26 @@ class Signals:
         if self._app_fd != -1:
             self._pass_on(number)
         if callable(handler):
-            loop.call_soon(self._call, handler, int(number), on_kill)
+            loop.call_soon(self._call, handler, int(number), on_end)
         return True
 
     def _call(
-        self, handler: Callable[..., Any], number: int, on_kill: Callable[[], object]
+        self,
+        handler: Callable[[int, None], Any],
+        number: int,
+        on_end: Callable[[Exception | None], object],
     ) -> None:
         self._killed, self._in_handler = False, True
-        self._write.send(_CALLING)
+        self._kill_other, os.kill = os.kill, self._kill
         try:
             handler(number, None)
+        except Exception as error:  # noqa: BLE001 - shown as the app's own
+            on_end(error)
         finally:
-            self._write.send(_CALLED)
+            os.kill = self._kill_other
             self._in_handler = False
-            if self._killed:
-                on_kill()
+        if self._killed:
+            on_end(None)
 
     def _let_child_go(self) -> None:
         # A forked child shares the descriptor: its SIGTERM would drain the parent.

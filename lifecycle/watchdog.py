@@ -9,7 +9,7 @@ import threading
 import time
 import traceback
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 from lifecycle.config import Config
 from lifecycle.crossing import start_thread
@@ -28,6 +28,8 @@ class Watchdog:
         log: Told what hung.
     """
 
+    _current: ClassVar[Watchdog | None] = None
+
     def __init__(self, departure: Departure, config: Config, log: Log) -> None:
         self._departure = departure
         self._config = config
@@ -42,6 +44,11 @@ class Watchdog:
 
     def start(self) -> None:
         """Begin to watch; at the start, since at the end there may be no thread to be had."""
+        # What hung in a run before this one has nothing to say in it.
+        earlier, Watchdog._current = Watchdog._current, self
+        if earlier is not None:
+            earlier._retired = True
+            earlier._changed.set()
         start_thread(self._watch, "lifecycle-watchdog")
 
     def plan(self, timetable: Timetable) -> None:
@@ -79,6 +86,8 @@ class Watchdog:
 
     def _last_words(self) -> None:
         """Leave though nobody reads what was written: the interpreter would wait for ever."""
+        if self._retired:
+            return
         self._flushing = True
         self._changed.set()
         if not self._flushed.wait(CLOSE_TIME):
@@ -105,19 +114,20 @@ class Watchdog:
         return self._latest - now
 
     def _kill(self) -> None:
+        code = self._departure.exit_code or CUT_OFF
         try:
-            self._say_what_hangs()
+            self._say_what_hangs(code)
         finally:
-            os._exit(self._departure.exit_code or CUT_OFF)
+            os._exit(code)
 
-    def _say_what_hangs(self) -> None:
+    def _say_what_hangs(self, code: int) -> None:
         frames = sys._current_frames()
         alive = [
             f"{thread.name}: {_where(frames.get(thread.ident or 0))}"
             for thread in threading.enumerate()
             if not thread.daemon
         ]
-        self._log.error("killed", cause="the time is over", alive=alive)
+        self._log.error("killed", cause="the time is over", code=code, alive=alive)
         self._log.flush(0.1)
         flush_streams()
 
