@@ -25,7 +25,7 @@ class Circumstances:
         qos: Whether the app answers on QOS: it runs under lifecycle.
         propagation: Seconds until the last client has heard.
         grace: terminationGracePeriodSeconds.
-        killed: Whether the replica needed SIGKILL.
+        killed: Whether it was lost when SIGKILL had been sent to the replica, or later.
     """
 
     qos: bool
@@ -40,6 +40,9 @@ MALFORMED: Final = Advice(
 SEVERED: Final = Advice(
     "the server ended a connection in use, rollout or not",
     "see whether it crashed; let it keep idle connections for longer than --think",
+)
+SEVERED_BY_SIGKILL: Final = frozenset(
+    {Cause.CUT, Cause.RESET, Cause.STREAM_RESET, Cause.ABNORMAL, Cause.TIMEOUT}
 )
 KEPT: Final = (
     "the server closed a kept connection without having said Connection: close, while the next "
@@ -100,9 +103,9 @@ def advise(cause: Cause, stage: Stage, given: Circumstances, *, kept: bool) -> A
     """Explain one kind of loss."""
     if stage in (Stage.STARTING, Stage.SERVING):
         return HEALTHY.get(cause, MALFORMED)
-    if given.killed and cause in (Cause.CUT, Cause.TIMEOUT):
+    if given.killed and cause in SEVERED_BY_SIGKILL:
         return Advice(
-            "it was in flight when the grace period was over and SIGKILL came",
+            "it was under way when the grace period was over and SIGKILL came",
             f"raise terminationGracePeriodSeconds (--grace {given.grace:g}) above preStop + the "
             "longest request, or end the drain sooner",
         )

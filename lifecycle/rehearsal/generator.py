@@ -122,7 +122,7 @@ class LoadGenerator:
         Let the clients finish what they have begun, and return what they have seen.
 
         Raises:
-            CannotRehearse: A process of the load generator has failed.
+            CannotRehearse: A process of the load generator has failed, or nothing was asked.
         """
         self._send_all({"do": "end"})
         try:
@@ -132,7 +132,7 @@ class LoadGenerator:
             raise CannotRehearse(
                 "the load generator did not come to an end: lower --rate"
             ) from None
-        return self.tally
+        return _in_order(self.tally)
 
     def check(self) -> None:
         """
@@ -163,3 +163,17 @@ class LoadGenerator:
             if over:
                 return
         raise CannotRehearse("the load generator has failed; what it said is above")
+
+
+def _in_order(tally: Tally) -> Tally:
+    """Return a tally in which every request was either answered or lost, and there were some."""
+    answered, lost = tally.answers.total(), len(tally.losses)
+    if tally.requests != answered + lost:
+        raise CannotRehearse(
+            f"the load generator has failed: of {tally.requests:,} requests {answered:,} were "
+            f"answered and {lost:,} lost"
+        )
+    if not tally.requests:
+        why = "; ".join(tally.own_errors) or "raise --rate or --clients"
+        raise CannotRehearse(f"not one request was made, so nothing is known: {why}")
+    return tally

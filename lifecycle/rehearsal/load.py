@@ -13,8 +13,9 @@ import asyncio
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from lifecycle.rehearsal.clients.client import Client
 from lifecycle.rehearsal.plan import Traffic
@@ -71,9 +72,11 @@ class Load:
         self._pods: dict[str, FarPod] = {}
         self._clients = [self._client(number) for number in range(traffic.clients)]
         self._over = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._keeping: list[asyncio.Task[None]] = []
+        self._arriving: asyncio.Task[None] | None = None
         self._counted = int(time.monotonic() / BUCKET)
         self._visits: set[asyncio.Task[None]] = set()
+        self._errors: list[BaseException] = []
 
     def _client(self, number: int) -> Client:
         traffic = self._traffic
@@ -100,9 +103,24 @@ class Load:
         busy = round(len(keepers) * traffic.busy)
         for number, client in enumerate(keepers):
             think = 0.0 if number < busy else traffic.think
-            self._tasks.append(asyncio.create_task(client.stay(self._over, think=think)))
+            self._keeping.append(self._start(client.stay(self._over, think=think)))
         if visitors:
-            self._tasks.append(asyncio.create_task(self._arrive(visitors)))
+            self._arriving = self._start(self._arrive(visitors))
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._visits.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._errors.append(error)
+
+    def check(self) -> None:
+        """Raise what a client has failed with: its requests would count as neither."""
+        for error in self._errors:
+            raise error
 
     def _shares(self) -> tuple[list[Client], list[Client]]:
         """Deal the clients out so that each protocol has its share of kept connections."""
@@ -122,9 +140,7 @@ class Load:
             due += self._draw.expovariate(self._traffic.rate)
             await asyncio.sleep(max(0.0, due - time.monotonic()))
             self.tally.lateness.add(time.monotonic() - due)
-            task = asyncio.create_task(self._draw.choice(visitors).visit())
-            self._visits.add(task)
-            task.add_done_callback(self._visits.discard)
+            self._visits.add(self._start(self._draw.choice(visitors).visit()))
 
     def count_known(self) -> None:
         """Count who knows of which pod now."""
@@ -137,5 +153,7 @@ class Load:
     async def end(self) -> None:
         """Let the clients finish what they have begun."""
         self._over.set()
-        await asyncio.gather(*self._tasks)
-        await asyncio.gather(*self._visits)
+        if self._arriving is not None:  # the next one may not be due for long
+            self._arriving.cancel()
+        await asyncio.gather(*self._keeping, *self._visits, return_exceptions=True)
+        self.check()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -69,9 +70,12 @@ class Traffic:
         _not_negative("--propagation", self.propagation)
         if self.clients < 1:
             raise CannotRehearse(f"--clients {self.clients}: must be at least 1")
-        for path in (*self.paths, *((self.slow,) if self.slow else ())):
-            if not path.startswith("/") or any(char.isspace() for char in path):
-                raise CannotRehearse(f"--path {path}: must begin with / and have no blank in it")
+        if self.processes < 0:
+            raise CannotRehearse(f"--processes {self.processes}: must not be negative")
+        for path in self.paths:
+            _path("--path", path)
+        if self.slow is not None:
+            _path("--slow", self.slow)
 
     @property
     def keepers(self) -> int:
@@ -137,18 +141,27 @@ class Plan:
                 raise CannotRehearse(f"--{name} {getattr(self, name)}: must be at least 1")
         if self.ready is not None and self.ready != "qos" and not self.ready.startswith("/"):
             raise CannotRehearse(f"--ready {self.ready}: must be a path that begins with /, or qos")
+        if self.ready not in (None, "qos"):
+            _path("--ready", self.ready)
 
 
 def _positive(name: str, value: float) -> None:
-    if not value > 0:
-        raise CannotRehearse(f"{name} {value:g}: must be greater than 0")
+    if not 0 < value < math.inf:
+        raise CannotRehearse(f"{name} {value:g}: must be a number greater than 0")
 
 
 def _not_negative(name: str, value: float) -> None:
-    if not value >= 0:
-        raise CannotRehearse(f"{name} {value:g}: must not be negative")
+    if not 0 <= value < math.inf:
+        raise CannotRehearse(f"{name} {value:g}: must be a number, and not negative")
 
 
 def _share(name: str, value: float) -> None:
     if not 0 <= value <= 1:
         raise CannotRehearse(f"{name} {value:g}: must be a share from 0 to 1")
+
+
+def _path(name: str, path: str) -> None:
+    if not path.startswith("/") or not all("!" <= char <= "~" for char in path):
+        raise CannotRehearse(
+            f"{name} {path}: must begin with / and be of ASCII without blanks (others as %20)"
+        )

@@ -62,7 +62,10 @@ def choose(wanted: str | None, *, qos: bool, grace: float, token: str) -> Hook:
             return Hook("GET /prestop", HttpGet("qos", "/prestop", headers=headers), token)
         case "sleep", _:
             return Hook(f"sleep {argument}", Sleep(_seconds(argument, grace)))
-    words = shlex.split(wanted)
+    try:
+        words = shlex.split(wanted)
+    except ValueError as error:
+        raise CannotRehearse(f"--prestop {wanted}: {str(error).lower()}") from None
     if not words:
         raise CannotRehearse("--prestop: must not be empty")
     return Hook(wanted, Exec(words))

@@ -128,7 +128,8 @@ class Result:
         found: dict[tuple[Cause, bool, str, Advice], LossGroup] = {}
         for loss in self.tally.losses:
             replica = self._by_name.get(loss.pod)
-            killed = bool(replica and replica.deletion and replica.deletion.killed)
+            sigkill = replica.moment("sigkill") if replica is not None else None
+            killed = sigkill is not None and loss.at >= sigkill
             stage = self.stage(loss)
             given = Circumstances(self.template.qos, plan.traffic.propagation, plan.grace, killed)
             advice = advise(loss.cause, stage, given, kept=loss.kept)
@@ -158,7 +159,7 @@ class Result:
             yield f"{_names(failed)}: the preStop hook ({self.template.hook.name}) failed"
         crashed = [each for each in self.replicas if each.pod.restart_count]
         if crashed:
-            codes = ", ".join(str(code) for each in crashed for code in each.pod.exit_codes[:-1])
+            codes = ", ".join(str(code) for each in crashed for code in _crashes(each))
             yield f"{_names(crashed)} ended without being asked and were started again (exit code {codes})"
         bad = [
             each
@@ -222,6 +223,10 @@ class Result:
                 "own_errors": dict(tally.own_errors),
             },
         }
+
+
+def _crashes(replica: Replica) -> list[int]:
+    return replica.pod.exit_codes[: replica.pod.restart_count]
 
 
 def _names(replicas: list[Replica]) -> str:

@@ -15,7 +15,7 @@ from lifecycle.rehearsal.losses import Cause, Declined, GoneAway, Lost
 from lifecycle.rehearsal.plan import Plan, Protocol
 from lifecycle.rehearsal.replica import Replica
 from lifecycle.sockets import is_listening
-from lifecycle.testing import Endpoint, Kubelet, Pod, PodEnded
+from lifecycle.testing import Endpoint, Kubelet, Pod
 
 LOOK: Final = 0.05
 """Seconds between two looks at which ports are open."""
@@ -76,7 +76,7 @@ async def until_ready(replica: Replica, template: Template) -> None:
     pod, limit = replica.pod, template.plan.start_time
     try:
         await pod.until(lambda pod: pod.ready or pod.exit_codes, limit)
-    except (TimeoutError, PodEnded):
+    except TimeoutError:
         said = ["it was not probed", *pod.said("Unhealthy")][-1]
         raise CannotRehearse(
             f"{replica.name} is not ready after {limit:g} s ({template.readiness}): {said}",

@@ -2,7 +2,8 @@
 A process of the load generator: `python -m lifecycle.rehearsal.worker`.
 
 It reads JSON lines (traffic first; then pods as they change, `begin`, `end`) and writes a
-tally of what has happened since the last one, ten times a second. It ends with its stdin.
+tally of what has happened since the last one, ten times a second. It ends with its stdin, and
+without a last tally when a client has failed: so that nothing is counted as what it was not.
 """
 
 from __future__ import annotations
@@ -29,27 +30,32 @@ async def work() -> None:
     reader = asyncio.StreamReader(limit=LINE)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     load = Load(Traffic.from_json(json.loads(await reader.readline())))
-    telling = asyncio.create_task(_tell(load))
-    ending: asyncio.Task[None] | None = None
-    while line := await reader.readline():
-        message: dict[str, Any] = json.loads(line)
-        match message.pop("do"):
-            case "pod":
-                load.tell(**message)
-            case "begin":
-                load.begin()
-            case "end":
-                ending = asyncio.create_task(load.end())
-                ending.add_done_callback(lambda _: _say(load, over=True))
-    for task in filter(None, (telling, ending)):
-        task.cancel()
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(_tell(load))]
+        while line := await reader.readline():
+            message: dict[str, Any] = json.loads(line)
+            match message.pop("do"):
+                case "pod":
+                    load.tell(**message)
+                case "begin":
+                    load.begin()
+                case "end":
+                    tasks.append(group.create_task(_end(load)))
+        for task in tasks:
+            task.cancel()
 
 
 async def _tell(load: Load) -> None:
     while True:
         await asyncio.sleep(BUCKET)
+        load.check()
         load.count_known()
         _say(load)
+
+
+async def _end(load: Load) -> None:
+    await load.end()
+    _say(load, over=True)
 
 
 def _say(load: Load, *, over: bool = False) -> None:
@@ -66,8 +72,10 @@ def main() -> None:
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     gc.freeze()
-    with contextlib.suppress(BrokenPipeError):
+    try:
         asyncio.run(work())
+    except* BrokenPipeError:  # nobody wants to know any more
+        pass
 
 
 if __name__ == "__main__":

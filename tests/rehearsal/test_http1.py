@@ -149,6 +149,25 @@ def test_nobody_to_ask():
     run(main())
 
 
+async def twice(reader: Reader, writer: Writer) -> None:
+    while True:
+        await request(reader)
+        writer.write(OK + OK)
+
+
+def test_an_answer_that_nobody_asked_for():
+    """It is nobody's: the connection is not asked again, and each request has its own answer."""
+
+    async def main() -> None:
+        async with serving(twice) as port:
+            client, tally = client_of(port)
+            await ask(client, 3)
+            assert {kept for _, _, kept in tally.answers} == {False}
+            assert (seen(tally), tally.answers.total()) == ([], 3)
+
+    run(main())
+
+
 def once(end: Callable[[Writer], None], *, answers: int = 1) -> Serve:
     """Answer, then end the connection when the next request has come."""
 

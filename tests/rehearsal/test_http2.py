@@ -9,6 +9,7 @@ import h2.config
 import h2.connection
 import h2.errors
 import h2.events
+import h2.settings
 import pytest
 
 from lifecycle.rehearsal.plan import Protocol
@@ -84,6 +85,19 @@ async def cut(server: Server, stream: int) -> None:
     reset(server.writer)
 
 
+async def no_number(server: Server, stream: int) -> None:
+    """Say a status that is none: by hand, h2 would not."""
+    block = bytes([0x48, 3]) + b"abc"  # HPACK: ":status" of the static table, and a literal
+    server.flush()
+    server.writer.write(len(block).to_bytes(3) + b"\x01\x05" + stream.to_bytes(4) + block)
+
+
+async def one_too_many(server: Server, stream: int) -> None:
+    """Answer, and allow no stream any more."""
+    await answer(server, stream)
+    server.h2.update_settings({h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: 0})
+
+
 async def end(server: Server, stream: int) -> None:
     server.writer.close()
 
@@ -102,6 +116,7 @@ async def end(server: Server, stream: int) -> None:
         ([answer, go_away_and_cut], [("reset", True)], 0),
         ([answer, cut], [("cut", True)], 0),
         ([answer, end], [("reset", True)], 0),
+        ([answer, no_number], [("malformed", True)], 0),
     ],
     ids=lambda acts: (
         "-".join(getattr(each, "__name__", "") for each in acts) if isinstance(acts, list) else ""
@@ -167,5 +182,45 @@ def test_frames_on_an_idle_connection_do_not_end_it():
             client, tally = client_of(port, Protocol.HTTP2, rtt=0)
             await ask(client, 3, between=ping)
             assert (seen(tally), len(servers), tally.closed_idle) == ([], 1, 0)
+
+    run(main())
+
+
+async def serve_one(reader: Reader, writer: Writer) -> None:
+    """Allow no stream after the first answer."""
+    await Server(reader, writer, [one_too_many]).serve()
+
+
+def test_a_server_that_allows_no_stream():
+    """Its client waits for one, as the protocol says, and has no answer in time."""
+
+    async def main() -> None:
+        async with serving(serve_one) as port:
+            client, tally = client_of(port, Protocol.HTTP2, timeout=0.3)
+            await ask(client, 2)
+            assert (seen(tally), tally.requests) == ([("timeout", True)], 2)
+
+    run(main())
+
+
+def test_a_server_that_leaves_before_it_allows_a_stream():
+    """What could not be sent is not lost: it is sent on another connection."""
+
+    async def main() -> None:
+        left = [one_too_many, answer]
+
+        async def handler(reader: Reader, writer: Writer) -> None:
+            first = len(left) == 2
+            server = Server(reader, writer, left)
+            serving_ = asyncio.create_task(server.serve())
+            if first:
+                await asyncio.sleep(0.2)
+                server.go_away(2**31 - 1)
+            await serving_
+
+        async with serving(handler) as port:
+            client, tally = client_of(port, Protocol.HTTP2, rtt=0)
+            await ask(client, 2)
+            assert (seen(tally), tally.requests, tally.repeated) == ([], 2, 1)
 
     run(main())

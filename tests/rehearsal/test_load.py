@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from typing import Self
 
 import pytest
 
-from lifecycle.rehearsal.load import Load
+from lifecycle.rehearsal.errors import CannotRehearse
+from lifecycle.rehearsal.generator import LoadGenerator
+from lifecycle.rehearsal.load import FarPod, Load
 from lifecycle.rehearsal.plan import Protocol, Traffic
 from lifecycle.testing import Service
 from tests.rehearsal.kit import OK, run, seen, serving
@@ -113,3 +116,62 @@ def test_a_pod_that_is_added_before_it_is_ready_joins_as_fast():
     pod.become(ready=True)
     clock.now = 0.2
     assert all(client.endpoints() for client in clients)
+
+
+NO_PORT = 99_999
+"""No client can be made to connect to it: what it raises is no loss, but a failure of the load."""
+
+
+async def until_failed(load: LoadGenerator) -> None:
+    while True:
+        load.check()
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("kept", [0.0, 1.0])
+def test_a_load_that_fails_has_no_result(kept: float, capfd: pytest.CaptureFixture[str]):
+    """A client that raises ends its process, while it goes on and at the end: nothing is counted."""
+
+    async def main() -> None:
+        async with LoadGenerator(Traffic(kept=kept, clients=4, propagation=0, processes=1)) as load:
+            load.follow(FarPod("1", "app-1", "127.0.0.1", NO_PORT, ready=True))
+            load.begin()
+            with pytest.raises(CannotRehearse, match="the load generator has failed"):
+                await until_failed(load)
+            with pytest.raises(CannotRehearse, match="the load generator has failed"):
+                await load.end()
+
+    run(main())
+    assert "OverflowError" in capfd.readouterr().err
+
+
+def test_a_load_that_ends_before_its_first_request_is_due():
+    """A low rate does not hold up the end; without any request there is no result."""
+
+    async def main() -> None:
+        traffic = Traffic(rate=0.001, kept=0.0, clients=1, propagation=0, processes=1)
+        async with LoadGenerator(traffic) as load:
+            load.begin()
+            with pytest.raises(CannotRehearse, match="not one request was made"):
+                await load.end()
+
+    run(main())
+
+
+class Miscounting(LoadGenerator):
+    """Has no process, and one request more than answers and losses."""
+
+    async def __aenter__(self) -> Self:
+        self.tally.requests = 1
+        return self
+
+
+def test_a_request_that_was_neither_answered_nor_lost():
+    """A load generator that has lost count has no result."""
+
+    async def main() -> None:
+        async with Miscounting(Traffic()) as load:
+            with pytest.raises(CannotRehearse, match="of 1 requests 0 were answered and 0 lost"):
+                await load.end()
+
+    run(main())

@@ -36,7 +36,12 @@ from lifecycle.testing import Exec, HttpGet, Sleep
         ({"rtt": -1}, "--rtt -1"),
         ({"timeout": 0}, "--timeout 0"),
         ({"paths": ("orders",)}, "--path orders"),
-        ({"slow": "/a b"}, "--path /a b"),
+        ({"slow": "/a b"}, "--slow /a b"),
+        ({"paths": ("/ä",)}, "--path /ä"),
+        ({"rate": float("inf")}, "--rate inf"),
+        ({"propagation": float("inf")}, "--propagation inf"),
+        ({"think": float("nan")}, "--think nan"),
+        ({"processes": -3}, "--processes -3"),
     ],
 )
 def test_traffic_that_cannot_be(fields: dict, option: str):
@@ -56,6 +61,8 @@ def test_traffic_that_cannot_be(fields: dict, option: str):
         ({"start_time": 0}, "--start-time 0"),
         ({"pause": -1}, "pause -1"),
         ({"ready": "health"}, "--ready health"),
+        ({"ready": "/ä"}, "--ready /ä"),
+        ({"grace": float("inf")}, "--grace inf"),
     ],
 )
 def test_a_plan_that_cannot_be(fields: dict, option: str):
@@ -94,7 +101,7 @@ def test_the_default_hook_of_an_app_under_lifecycle():
     assert list(hook.handler.command[1:]) == ["-m", "lifecycle", "prestop"]
 
 
-@pytest.mark.parametrize("wanted", ["exec", "http", "sleep:31", "sleep:x", "sleep:-1", " "])
+@pytest.mark.parametrize("wanted", ["exec", "http", "sleep:31", "sleep:x", "sleep:-1", " ", "'"])
 def test_a_hook_that_cannot_be(wanted: str):
     """It is refused before anything runs."""
     with pytest.raises(CannotRehearse, match="--prestop"):
@@ -204,3 +211,13 @@ def test_every_loss_has_its_advice(
     assert advice.change
     if cause is not Cause.MALFORMED and stage is not Stage.SERVING and stage is not Stage.STARTING:
         assert "not what the protocol allows" not in advice.why
+
+
+@pytest.mark.parametrize("cause", [Cause.CUT, Cause.RESET, Cause.ABNORMAL])
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_sigkill_ended_is_told_as_that(cause: Cause, *, kept: bool):
+    """However the connection broke: the grace period is what to change."""
+    given = Circumstances(qos=True, propagation=2.0, grace=5.0, killed=True)
+    advice = advise(cause, Stage.STOPPING, given, kept=kept)
+    assert "SIGKILL" in advice.why
+    assert "--grace 5" in advice.change

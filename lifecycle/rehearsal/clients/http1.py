@@ -31,7 +31,8 @@ class Http1(Connection):
 
     @property
     def reusable(self) -> bool:
-        return self._h11.our_state is h11.IDLE
+        unasked, _ = self._h11.trailing_data
+        return self._h11.our_state is h11.IDLE and not unasked
 
     async def ask(self, path: str) -> int:
         request = _request(self._host, path, keep=self._keep)

@@ -61,32 +61,47 @@ class Http2(Connection):
         return self._last is None
 
     async def ask(self, path: str) -> int:
-        self._stream = self._h2.get_next_available_stream_id()
-        self._status, self._answered = 0, False
-        self._h2.send_headers(
-            self._stream,
-            [
-                (":method", "GET"),
-                (":path", path),
-                (":scheme", "http"),
-                (":authority", self._host),
-                ("user-agent", AGENT),
-            ],
-            end_stream=True,
-        )
-        self._flush()
-        sent = time.monotonic()
         try:
+            await self._send(path)
+            sent = time.monotonic()
             while not self._answered:
-                data = await self.wire.read()
-                if not data:
+                if not await self._more():
                     ended, begun = self.wire.ended, bool(self._status)
                     raise unanswered(ended, time.monotonic() - sent, begun=begun)
-                self._take(data)
-                self._flush()
         except h2.exceptions.ProtocolError as error:
             raise Lost(Cause.MALFORMED, str(error)) from None
         return checked(self._status)
+
+    async def _send(self, path: str) -> None:
+        """Send the request, once the server allows a stream more."""
+        self._stream = self._h2.get_next_available_stream_id()
+        self._status, self._answered = 0, False
+        while self.wire.received or not self._free:
+            if not await self._more():
+                raise Declined(f"{self.wire.ended} before it allowed a stream")
+            if self._last is not None:
+                raise Declined("GOAWAY before the request")
+        headers = [
+            (":method", "GET"),
+            (":path", path),
+            (":scheme", "http"),
+            (":authority", self._host),
+            ("user-agent", AGENT),
+        ]
+        self._h2.send_headers(self._stream, headers, end_stream=True)
+        self._flush()
+
+    @property
+    def _free(self) -> bool:
+        most = self._h2.remote_settings.max_concurrent_streams
+        return self._h2.open_outbound_streams < most
+
+    async def _more(self) -> bool:
+        """Take in what comes next; False when the server has ended the connection."""
+        data = await self.wire.read()
+        self._take(data)
+        self._flush()
+        return bool(data)
 
     def _flush(self) -> None:
         self.wire.write(self._h2.data_to_send())
@@ -114,7 +129,7 @@ class Http2(Connection):
                         event.flow_controlled_length or 0, event.stream_id or 0
                     )
                 case h2.events.ResponseReceived(stream_id=self._stream):
-                    self._status = int(dict(event.headers or ()).get(b":status", 0))
+                    self._status = _status(dict(event.headers or ()).get(b":status", b""))
                 case h2.events.StreamEnded(stream_id=self._stream):
                     self._answered = True
                 case h2.events.StreamReset(stream_id=self._stream) if not self._answered:
@@ -128,3 +143,9 @@ class Http2(Connection):
         except ValueError:
             name = str(code)
         raise Lost(Cause.STREAM_RESET, f"RST_STREAM {name}")
+
+
+def _status(value: bytes) -> int:
+    if len(value) != 3 or not value.isdigit():
+        raise Lost(Cause.MALFORMED, f"the status is {value!r}")
+    return int(value)
