@@ -44,6 +44,8 @@ def create(space: Space, *, account: bool = True, **env: str) -> None:
     }
     pod = manifests.pod("orders", space.image, RUN, env=settings | env)
     pod["spec"]["readinessGates"] = [{"conditionType": REGISTERED}]
+    # So seldom that what follows at once is the gate's doing.
+    pod["spec"]["containers"][0]["readinessProbe"] |= {"periodSeconds": 10, "failureThreshold": 3}
     pod["spec"]["serviceAccountName"] = "orders" if account else "default"
     space.create(pod)
 
