@@ -39,6 +39,7 @@ class Sockets:
         self.port: int = self.tcp.getsockname()[1]
         try:
             self.unix, self.path = _bind_unix(config, self.port)
+            self._inode = _inode(self.path)
         except PortUnavailable:
             self.tcp.close()
             raise
@@ -47,7 +48,12 @@ class Sockets:
         """Give everything back."""
         self.tcp.close()
         self.unix.close()
-        _remove(self.path)
+        self.remove()
+
+    def remove(self) -> None:
+        """Take the control socket's file away, if it is ours."""
+        if _inode(self.path) == self._inode:
+            _remove(self.path)
 
 
 class Port:
@@ -71,7 +77,7 @@ class Port:
 
     async def close(self) -> None:
         """Answer what is under way, and nothing more."""
-        _remove(self._sockets.path)
+        self._sockets.remove()
         await self._unix.close(0.05)
         await self._tcp.close(0.05)
 
@@ -97,11 +103,14 @@ def _why(where: str, port: int, error: OSError) -> str:
 def _bind_unix(config: Config, port: int) -> tuple[socket.socket, str]:
     tried = []
     for path in control_socket.candidates(port, config.run_dir):
+        if _somebody_listens(path):
+            raise PortUnavailable(_taken(path, port))
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            _remove(path)  # the port is ours, so whoever left it is gone
+            _remove(path)  # who left it is gone
             sock.bind(path)
             os.chmod(path, 0o600)  # in time: nobody can connect before it listens
+            sock.listen(1)  # now, so that the next one sees that it is taken
         except OSError as error:
             sock.close()
             tried.append(f"{path}: {error.strerror or error}")
@@ -112,6 +121,31 @@ def _bind_unix(config: Config, port: int) -> tuple[socket.socket, str]:
         + "; ".join(tried)
         + "): mount an emptyDir and name it in LIFECYCLE_RUN_DIR"
     )
+
+
+def _somebody_listens(path: str) -> bool:
+    # The same port of another address, or of another network namespace with the same folder.
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.setblocking(False)
+        try:
+            return sock.connect_ex(path) in (0, errno.EAGAIN)
+        except OSError:  # too long
+            return False
+
+
+def _taken(path: str, port: int) -> str:
+    return (
+        f"another process with the QOS port {port} answers on the control socket {path}: choose "
+        "another with LIFECYCLE_QOS_PORT, or for each a folder of its own with LIFECYCLE_RUN_DIR"
+    )
+
+
+def _inode(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _remove(path: str) -> None:
