@@ -24,6 +24,9 @@ from lifecycle.log import Log, one_line
 FRESH: Final = 0.5
 """Seconds for which a plugin's answer is used again."""
 
+STARTUP: Final = "startup"
+"""What readiness calls the startup verdict: asked for by name always, else until it is true."""
+
 _BEFORE_FIRST: Final = {Kind.STARTUP: False, Kind.READINESS: False, Kind.LIVENESS: True}
 
 
@@ -171,7 +174,8 @@ class Probes:
         """Return the names that `only` and `exclude` may use."""
         plugins = [probe.plugin for probe in self._probes[kind]]
         answers = [name for known, name in self._known if known is kind]
-        return sorted({*plugins, *answers})
+        verdicts = [STARTUP] if kind is Kind.READINESS else []
+        return sorted({*plugins, *answers, *verdicts})
 
     async def verdict(
         self, kind: Kind, life: Any, *, only: str = "", exclude: Collection[str] = ()
@@ -187,7 +191,8 @@ class Probes:
         """
         asked = [p for p in self._probes[kind] if self._asked(p, only, exclude)]
         startup: Answer | None = None
-        if kind is Kind.READINESS and not self.started and not only:
+        wanted = only == STARTUP if only else not self.started
+        if kind is Kind.READINESS and wanted:
             many, startup = await asyncio.gather(
                 _side_by_side(asked, life), self._startup_for_readiness(life)
             )
@@ -225,7 +230,7 @@ class Probes:
         waiting = ", ".join(a.name for a in startup.answers if not a.ok)
         now = asyncio.get_running_loop().time()
         reason = f"waiting for {waiting}" if waiting else ""
-        return Answer("startup", "startup", startup.ok and self.started, reason, 0.0, now)
+        return Answer(STARTUP, STARTUP, startup.ok and self.started, reason, 0.0, now)
 
     def _note(self, kind: Kind, answers: Iterable[Answer]) -> None:
         # Of answers with one name the false one counts: a verdict must not flap by itself.

@@ -236,6 +236,28 @@ def test_ready_waits_for_startup() -> None:
     run(main())
 
 
+def test_startup_by_name() -> None:
+    """What readiness shows as `startup` can be asked for by that name, then and later, and excluded."""
+    db = [False]
+
+    async def main() -> None:
+        table = Table()
+        table.add(STARTUP, "db", lambda: db[0])
+        table.add(READY, "fine", lambda: True)
+        assert await table.says(READY, only="startup") == {"startup": False}
+        assert await table.says(READY, exclude={"startup"}) == {"fine": True}
+        assert await table.says(LIVE, only="startup") == {}
+        assert "startup" in table.probes.names(READY)
+        assert "startup" not in table.probes.names(LIVE)
+        db[0] = True
+        await asyncio.sleep(1)
+        assert await table.says(READY, only="startup") == {"startup": True}
+        assert await table.says(READY, only="startup") == {"startup": True}
+        assert await table.says(READY) == {"fine": True}
+
+    run(main())
+
+
 def test_only_and_exclude() -> None:
     """A verdict may be asked of one probe, or without some; by plugin or by answer."""
 
@@ -250,7 +272,7 @@ def test_only_and_exclude() -> None:
         assert await table.says(READY, only="b") == {}
         assert await table.says(READY, exclude={"a"}) == {"ab": True}
         assert await table.says(READY, exclude={"a.y", "zzz"}) == {"a.x": True, "ab": True}
-        assert table.probes.names(READY) == ["a", "a.x", "a.y", "ab"]
+        assert table.probes.names(READY) == ["a", "a.x", "a.y", "ab", "startup"]
 
     run(main())
 
