@@ -208,7 +208,8 @@ class Command(NamedTuple):
         handler: Called with a `Request`; answers text, JSON-able data or a `Reply`.
         help: One line for `/help`.
         level: Who may call it.
-        changes: True if it changes something: then it is POST only, and logged.
+        changes: True if it changes something: then it is POST only, over TCP with the header
+            `X-Lifecycle`, and logged.
         timeout: Seconds it may take; None: as long as its caller stays.
         token_get: May also be called by GET with the token (the kubelet's httpGet).
     """

@@ -9,7 +9,9 @@ Rules of this file:
    with such headers. Or for an address in `qos_allow`.
 3. PRIVATE is for the Unix socket inside the container, or the token.
 4. Above PUBLIC, a `Host` that is a name, and any `Origin`, is refused, so that neither
-   a web page, nor DNS rebinding, nor the app's own fetching of a URL gets in.
+   a web page nor DNS rebinding gets in.
+5. Over TCP, what changes something needs a header that nobody sends by chance: the app's
+   own fetching of a URL that a user gave comes from loopback too, webhooks by POST.
 """
 
 from __future__ import annotations
@@ -22,7 +24,11 @@ from typing import Final, NamedTuple
 from lifecycle.contracts import Level
 
 TOKEN_HEADER: Final = "x-lifecycle-token"  # noqa: S105 - a name, no secret
-PROXY_HEADERS: Final = ("forwarded", "via", "x-forwarded-", "x-envoy-")
+INTENT_HEADER: Final = "x-lifecycle"
+PROXY_HEADERS: Final = (
+    *("forwarded", "via", "x-forwarded-", "x-envoy-"),
+    *("x-real-ip", "x-proxyuser-ip", "true-client-ip", "cf-connecting-ip"),
+)
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1"})
 
 Headers = Mapping[str, str]
@@ -38,12 +44,14 @@ class Caller(NamedTuple):
         local: The address that was called.
         unix: True on the Unix socket, whose peer's uid was checked when it connected.
         headers: Lower-case names.
+        authority: The host in the request's target, if that is a whole URL.
     """
 
     peer: str
     local: str
     unix: bool
     headers: Headers
+    authority: str | None = None
 
     def __str__(self) -> str:
         return "unix socket" if self.unix else self.peer
@@ -64,7 +72,7 @@ class Access:
 
     def level(self, caller: Caller) -> Level:
         """Return the highest level that this caller has."""
-        if not _addressed_directly(caller.headers):
+        if not _addressed_directly(caller):
             return Level.PUBLIC
         if caller.unix or self.has_token(caller.headers):
             return Level.PRIVATE
@@ -76,6 +84,11 @@ class Access:
         direct = not any(name.startswith(PROXY_HEADERS) for name in caller.headers)
         loopback = str(peer) in LOOPBACK and peer == local
         return Level.PROTECTED if loopback and direct else Level.PUBLIC
+
+    def means_it(self, caller: Caller) -> bool:
+        """Tell whether who asks for a change knows whom: see rule 5."""
+        named = caller.headers.get(INTENT_HEADER, "").strip() != ""
+        return caller.unix or named or self.has_token(caller.headers)
 
     def has_token(self, headers: Headers) -> bool:
         """Tell whether the request carries the token; compared in constant time."""
@@ -95,11 +108,15 @@ def _address(text: str) -> Address | None:
     return mapped or address
 
 
-def _addressed_directly(headers: Headers) -> bool:
+def _addressed_directly(caller: Caller) -> bool:
     """Tell whether the request names us by an address, and comes from no web page."""
-    if "origin" in headers:
-        return False
-    host = headers.get("host", "")
+    named = [caller.headers.get("host", "")]
+    if caller.authority is not None:
+        named.append(caller.authority)
+    return "origin" not in caller.headers and all(_is_address(host) for host in named)
+
+
+def _is_address(host: str) -> bool:
     if host.startswith("["):
         name, end, port = host[1:].partition("]")
         if not end or (port and not port.startswith(":")):

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from lifecycle.conductor import Conductor
 from lifecycle.contracts import Command, Kind, Level, Reply, Request
@@ -26,6 +26,7 @@ PROBES: Final = {
     "startupz": Kind.STARTUP,
 }
 READS: Final = ("GET", "HEAD")
+INTENT: Final = "-H 'X-Lifecycle: 1'"
 _REFUSALS: Final = {ServiceNotFound: 404, Draining: 409, LifecycleError: 400}
 
 
@@ -67,17 +68,19 @@ class Routes:
             name.decode("latin-1").lower(): value.decode("latin-1")
             for name, value in scope["headers"]
         }
+        authority, path = _target(scope)
         caller = Caller(
             peer=_unmapped((scope.get("client") or ("", 0))[0]),
             local=_unmapped((scope.get("server") or ("", 0))[0] or ""),
             unix=unix,
             headers=headers,
+            authority=authority,
         )
-        response = await self._route(scope, receive, caller)
+        response = await self._route(path, scope, receive, caller)
         await _write(send, response)
 
-    async def _route(self, scope: Scope, receive: Receive, caller: Caller) -> Response:
-        name, _, rest = scope["path"].strip("/").partition("/")
+    async def _route(self, path: str, scope: Scope, receive: Receive, caller: Caller) -> Response:
+        name, _, rest = path.strip("/").partition("/")
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
         level = self._access.level(caller)
         if name in PROBES:
@@ -111,11 +114,17 @@ class Routes:
         if not command.changes:
             right = method in READS
             return None if right else Response(405, f"GET /{command.name}\n", allow="GET, HEAD")
-        if method == "POST":
+        if method == "POST" and self._access.means_it(caller):
             return None
+        if method == "POST":
+            curl = f"curl -X POST {INTENT} …"
+            hint = (
+                f"/{command.name} over TCP needs a header: {curl}; `lifecycle offline` does not\n"
+            )
+            return Response(403, hint)
         if method == "GET" and command.token_get and self._access.has_token(caller.headers):
             return None
-        hint = f"/{command.name} changes something: POST it (curl -X POST …)\n"
+        hint = f"/{command.name} changes something: POST it (curl -X POST {INTENT} …)\n"
         return Response(405, hint, allow="POST")
 
     async def _call(self, call: Call, request: Request) -> Outcome:
@@ -163,6 +172,16 @@ class Routes:
             unknown = exclude - set(probes.names(kind))
             return Response(status, _verbose(verdict, now, unknown, reasons=open_))
         return Response(status, "true" if verdict.ok else "false", "text/plain")
+
+
+def _target(scope: Scope) -> tuple[str | None, str]:
+    """Return the authority, if the target is a whole URL (RFC 9112, section 3.2.2), and the path."""
+    raw: bytes = scope["raw_path"]
+    scheme, mark, rest = raw.partition(b"://")
+    if not mark or scheme.lower() not in (b"http", b"https"):
+        return None, scope["path"]
+    authority, _, path = rest.partition(b"/")
+    return authority.decode("latin-1"), unquote(path.decode("latin-1"))
 
 
 async def _hung_up(receive: Receive) -> None:

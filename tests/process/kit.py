@@ -224,12 +224,13 @@ class App:
         headers: Mapping[str, str] | None = None,
         timeout: float = 5.0,
     ) -> tuple[int, str, float]:
-        """Ask the QOS port over TCP: status, body, seconds."""
+        """Ask the QOS port over TCP, as an operator: status, body, seconds."""
+        meant = {"X-Lifecycle": "1"} if method == "POST" else {}
         return _ask(
             http.client.HTTPConnection("127.0.0.1", self.qos, timeout=timeout),
             method,
             path,
-            headers,
+            meant | dict(headers or {}),
         )
 
     def control(self, method: str, path: str, timeout: float = 30.0) -> tuple[int, str, float]:

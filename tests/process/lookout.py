@@ -40,12 +40,15 @@ class Own:
             Command("count", lambda request: "1"),
             Command("private", lambda request: "1", level=Level.PRIVATE),
             Command("public", lambda request: request.level.name, level=Level.PUBLIC),
+            Command("touch", lambda request: "1", changes=True),
             Command("fetch", self.fetch, level=Level.PRIVATE),
         ]
 
     def fetch(self, request):  # as an app that fetches what a user names
+        url, method = request.arguments["url"], request.arguments.get("method", "GET")
         try:
-            with urllib.request.urlopen(request.arguments["url"], timeout=5) as answer:
+            asked = urllib.request.Request(url, method=method)
+            with urllib.request.urlopen(asked, timeout=5) as answer:
                 return str(answer.status)
         except urllib.error.HTTPError as refused:
             return str(refused.code)
@@ -100,7 +103,12 @@ def look_around(
 
     def code(method: str, path: str) -> int:
         return wire.ask(
-            address, path, method=method, host=name, headers=headers, source=source
+            address,
+            path,
+            method=method,
+            host=name,
+            headers=(*headers, wire.MEANT) if method == "POST" else headers,
+            source=source,
         ).status
 
     shown = wire.ask(address, "/ready?verbose", host=name, headers=headers, source=source).text

@@ -25,6 +25,8 @@ from tests.process.lookout import (
 
 Start = Callable[..., App]
 
+TAKES_POST = ("/offline", "/offline?service=orders", "/offline/orders")
+
 
 @pytest.mark.parametrize("address", LOOPBACKS)
 def test_from_loopback(app: App, address: str) -> None:
@@ -59,6 +61,10 @@ def test_from_what_a_mesh_uses(app: App, source: str, address: str) -> None:
         "x-envoy-attempt-count: 1",
         "X-Envoy-Expected-Rq-Timeout-Ms: 15000",
         "X-Envoy-Internal: true",
+        "X-Real-IP: 127.0.0.1",
+        "CF-Connecting-IP: 192.0.2.60",
+        "True-Client-IP: 192.0.2.60",
+        "X-ProxyUser-Ip: 192.0.2.60",
         "Origin: https://evil.example",
         "Origin: null",
         "Origin: http://127.0.0.1:22222",
@@ -122,13 +128,15 @@ def test_the_same_rules_on_the_socket(app: App) -> None:
 
 
 def test_the_apps_own_fetching(app: App) -> None:
-    """An app that fetches a URL a user has named changes nothing: GET, and redirects to it."""
+    """An app that fetches a URL a user has named, or POSTs to it, changes nothing."""
 
     class Redirect(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(302)
             self.send_header("Location", f"http://127.0.0.1:{app.qos}/offline")
             self.end_headers()
+
+        do_POST = do_GET
 
         def log_message(self, *_: object) -> None:
             return
@@ -143,11 +151,40 @@ def test_the_apps_own_fetching(app: App) -> None:
             f"http://127.0.0.1:{server.server_port}/",
         ):
             assert app.control("GET", f"/fetch?url={url}")[1] == "405\n"
+            answer = "403\n" if url.endswith(TAKES_POST) else "405\n"
+            assert app.control("GET", f"/fetch?method=POST&url={url}")[1] == answer
         assert app.control("GET", f"/fetch?url=http://127.0.0.1:{app.qos}/prestop")[1] == "403\n"
     finally:
         server.shutdown()
         server.server_close()
     assert unharmed(app)
+
+
+def test_a_change_is_meant(start: Start) -> None:
+    """Over TCP a change wants `X-Lifecycle`, or the token; without, the 403 says so in a line."""
+    short = {"LIFECYCLE_SETTLE": "0.1", "LIFECYCLE_QUIET": "0.1"}
+    app = start(SERVICE, env=ENV | short | {"LIFECYCLE_QOS_ALLOW": "127.0.0.0/8"})
+    app.wait_state("ready")
+    at = ("127.0.0.1", app.qos)
+    for path in ("/offline", "/online", "/offline/orders", "/log-level?level=INFO", "/touch"):
+        name = path.split("?")[0].split("/")[1]
+        for headers in ((), ("X-Lifecycle:",), ("X-Lifecycle-Token: wrong",), ("X-Other: 1",)):
+            refused = wire.ask(at, path, method="POST", headers=headers)
+            assert refused.status == 403
+            assert refused.text == (
+                f"/{name} over TCP needs a header: curl -X POST -H 'X-Lifecycle: 1' …; "
+                "`lifecycle offline` does not\n"
+            )
+    assert unharmed(app)
+    assert not app.events("command")
+
+    token = f"X-Lifecycle-Token: {TOKEN}"
+    for header in (wire.MEANT, "x-lifecycle: yes", token):
+        for path in ("/offline", "/touch", "/online"):
+            assert wire.ask(at, path, method="POST", headers=(header,)).status == 200
+    assert app.control("POST", "/offline")[0] == 200
+    assert app.cli("online").returncode == 0
+    assert wire.ask(at, "/prestop", headers=(token,)).status == 200  # the kubelet's httpGet
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ logging.basicConfig(level="INFO")
 lifecycle.run(main, plugins=[Slow()])
 """
 
-SLOW = b"POST /slow HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+SLOW = b"POST /slow HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Lifecycle: 1\r\n\r\n"
 LIVE = b"GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 HALF = b"GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 PRESTOP = (

@@ -200,7 +200,7 @@ def test_a_kept_connection(shared: App) -> None:
         (LIVE + b"Connection: close\r\nExpect: 42\r\n\r\n", 200),
         (b"GET /live HTTP/1.0\r\n\r\n", 200),
         (b"GET /live HTTP/1.0\r\nConnection: keep-alive\r\n\r\n", 200),
-        (b"GET http://127.0.0.1/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 404),
+        (b"GET http://127.0.0.1/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 200),
         (b"CONNECT evil.example:443 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 404),
         (b"OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 404),
         (b"TRACE /live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 405),
@@ -263,7 +263,8 @@ def test_a_huge_body(shared: App) -> None:
         head = (
             b"POST "
             + path
-            + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100000000000\r\n\r\n"
+            + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Lifecycle: 1\r\n"
+            + b"Content-Length: 100000000000\r\n\r\n"
         )
         received = wire.exchange(("127.0.0.1", shared.qos), head + b"x" * 5_000_000)
 

@@ -120,6 +120,8 @@ def test_json(at: tuple[str, int]) -> None:
     [
         ("/ready?exclude=services&verbose", ["state", "own.pool", "own.queue"]),
         ("/ready?exclude=own&exclude=state&verbose", ["services"]),
+        ("/ready?exclude=startup&verbose", ["state", "services", "own.pool", "own.queue"]),
+        ("/ready/startup?verbose", ["startup"]),
         ("/ready?exclude=own.pool&verbose", ["state", "services", "own.queue"]),
         ("/ready/services?verbose", ["services"]),
         ("/ready/own?verbose", ["own.pool", "own.queue"]),
@@ -133,6 +135,49 @@ def test_filters(at: tuple[str, int], path: str, names: list[str]) -> None:
 
     assert answer.status == 200
     assert names == re.findall(r"^\[.\] (\S+)", answer.text, re.MULTILINE)
+
+
+def target(at: tuple[str, int], url: str, *headers: str) -> wire.Answer:
+    """Ask with this very target, and these headers."""
+    lines = (f"GET {url} HTTP/1.1", "Connection: close", *headers, "", "")
+    return wire.read(wire.exchange(at, "\r\n".join(lines).encode()))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:22222", "evil.example", "[::1]:1"])
+@pytest.mark.parametrize("scheme", ["http", "HTTP", "https"])
+def test_a_target_that_is_a_url(at: tuple[str, int], scheme: str, host: str) -> None:
+    """A whole URL as the target is what its path is: RFC 9112, section 3.2.2."""
+    known = f"Host: {host}"
+
+    assert target(at, f"{scheme}://{host}/ready", known).body == b"true"
+    assert "services ok" in target(at, f"{scheme}://{host}/ready/services?verbose", known).text
+    assert json.loads(target(at, f"{scheme}://{host}/greet/a%20b?x=/y", known).body) == {
+        "hello": "a b"
+    }
+    for nowhere in (f"{scheme}://{host}", f"{scheme}://{host}?x", f"{scheme}:/{host}/ready"):
+        assert target(at, nowhere, known).status == 404
+
+
+@pytest.mark.parametrize(
+    ("authority", "host", "status"),
+    [
+        ("127.0.0.1", "127.0.0.1", 200),
+        ("localhost:22222", "localhost:22222", 200),
+        ("[::1]:22222", "[::1]:22222", 200),
+        ("evil.example", "127.0.0.1", 403),
+        ("127.0.0.1", "evil.example", 403),
+        ("evil.example", "evil.example", 403),
+        ("127.0.0.1@evil.example", "127.0.0.1", 403),
+        ("127.0.0.1%2fevil.example", "127.0.0.1", 403),
+        ("", "127.0.0.1", 403),
+    ],
+)
+def test_a_target_that_names_a_host(
+    at: tuple[str, int], authority: str, host: str, status: int
+) -> None:
+    """The host in the target, too, must be an address, or nothing but the probes is open."""
+    assert target(at, f"http://{authority}/ls", f"Host: {host}").status == status
+    assert target(at, f"http://{authority}/ls", f"Host: {host}", "Origin: null").status == 403
 
 
 def test_excluding_a_stranger(at: tuple[str, int]) -> None:
@@ -256,7 +301,8 @@ def test_ls_version_help(at: tuple[str, int]) -> None:
 def test_plugin_commands(app: App, at: tuple[str, int]) -> None:
     """A plugin's command answers at its level: text, JSON, or a clean failure."""
     assert json.loads(wire.ask(at, "/greet/you").body) == {"hello": "you"}
-    assert wire.ask(at, "/touch", method="POST").text == "touched by 127.0.0.1\n"
+    touched = wire.ask(at, "/touch", method="POST", headers=(wire.MEANT,))
+    assert touched.text == "touched by 127.0.0.1\n"
     assert app.control("GET", "/secret")[1] == "shh\n"
     broken = wire.ask(at, "/broken")
     assert (

@@ -126,12 +126,14 @@ def held(app: App) -> list[str]:
 
 def test_a_path_is_decoded_once(app: App, at: tuple[str, int]) -> None:
     """`%25` is a percent sign, not the beginning of another character."""
-    assert wire.ask(at, "/offline/ord%2565rs", method="POST").text == "OK: ord%65rs\n"
+
+    def change(path: str) -> wire.Answer:
+        return wire.ask(at, path, method="POST", headers=(wire.MEANT,))
+
+    assert change("/offline/ord%2565rs").text == "OK: ord%65rs\n"
     assert held(app) == ["ord%65rs"]
-    assert wire.ask(at, "/online/ord%2565rs", method="POST").status == 200
-    assert wire.ask(at, "/offline/b%252Fc", method="POST").text.startswith(
-        "no service matches 'b%2Fc'"
-    )
+    assert change("/online/ord%2565rs").status == 200
+    assert change("/offline/b%252Fc").text.startswith("no service matches 'b%2Fc'")
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,7 @@ def test_a_path_is_decoded_once(app: App, at: tuple[str, int]) -> None:
 )
 def test_what_is_said_twice(app: App, at: tuple[str, int], path: str, hint: str) -> None:
     """Of two things that contradict each other neither is chosen: 400 with the hint."""
-    answer = wire.ask(at, path, method="POST")
+    answer = wire.ask(at, path, method="POST", headers=(wire.MEANT,))
 
     assert answer.status == 400
     assert hint in answer.text
@@ -159,7 +161,7 @@ def test_what_is_said_twice(app: App, at: tuple[str, int], path: str, hint: str)
 
 def test_refusals_are_logged(app: App, at: tuple[str, int]) -> None:
     """What would have changed something is logged, refused or not."""
-    wire.ask(at, "/touch/once?name=twice", method="POST")
+    wire.ask(at, "/touch/once?name=twice", method="POST", headers=(wire.MEANT,))
 
     wait_for(
         lambda: [each for each in app.events("command") if each.get("arg_name") == "once"],

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 Address = tuple[str, int] | str
 
+MEANT = "X-Lifecycle: 1"
+"""The header of who asks for a change over TCP, and knows whom."""
+
 
 @dataclass(frozen=True)
 class Answer:

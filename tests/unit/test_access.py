@@ -62,6 +62,10 @@ def test_addresses(peer: str, local: str, wanted: Level) -> None:
         "x-forwarded-client-cert",
         "x-envoy-internal",
         "x-envoy-attempt-count",
+        "x-real-ip",
+        "x-proxyuser-ip",
+        "true-client-ip",
+        "cf-connecting-ip",
     ],
 )
 def test_a_proxys_headers(header: str) -> None:
@@ -116,6 +120,28 @@ def test_the_token(given: str, wanted: Level) -> None:
     """The token makes anyone PRIVATE; what resembles it does not."""
     access = Access(token=TOKEN)
     assert level("10.0.0.1", "10.0.0.7", access, x_lifecycle_token=given) is wanted
+
+
+@pytest.mark.parametrize(
+    ("headers", "unix", "wanted"),
+    [
+        ({}, False, False),
+        ({"x-lifecycle": "1"}, False, True),
+        ({"x-lifecycle": "no"}, False, True),
+        ({"x-lifecycle": ""}, False, False),
+        ({"x-lifecycle": " "}, False, False),
+        ({"x-lifecycle-token": TOKEN}, False, True),
+        ({"x-lifecycle-token": "another"}, False, False),
+        ({"x-lifecycle-else": "1"}, False, False),
+        ({}, True, True),
+    ],
+)
+def test_who_means_a_change(headers: dict[str, str], unix: bool, wanted: bool) -> None:
+    """A change wants X-Lifecycle, or the token, or the socket, wherever it comes from."""
+    access = Access(["0.0.0.0/0"], TOKEN)
+    for peer in ("127.0.0.1", "10.0.0.7"):
+        caller = Caller("" if unix else peer, peer, unix, HOST | headers)
+        assert access.means_it(caller) is wanted
 
 
 def test_without_a_token_none_is_accepted() -> None:
