@@ -16,11 +16,12 @@ from lifecycle.rehearsal.rehearsal import Rehearsal
 from lifecycle.rehearsal.result import Result
 from lifecycle.rehearsal.summary import Painter, render
 
+LOST = 1
 CANNOT = 2
 
 
 def rehearse(options: argparse.Namespace) -> int:
-    """Rehearse: 0 if nothing was lost, 1 if something was, 2 if it could not be rehearsed."""
+    """Rehearse: 0 if nothing was lost, 1 if something was, 2 if it could not be rehearsed, or told."""
     try:
         plan = _plan(options)
         _check_report(options.report)
@@ -28,29 +29,41 @@ def rehearse(options: argparse.Namespace) -> int:
     except CannotRehearse as error:
         print(f"lifecycle: {error}", file=sys.stderr)
         return CANNOT
-    except asyncio.CancelledError:
-        return 128 + signal.SIGTERM
-    if options.report:
-        from lifecycle.rehearsal.report.page import page
-
-        with open(options.report, "w", encoding="utf-8") as file:
-            file.write(page(result))
+    except _Ended as ended:
+        return 128 + ended.signum
     if options.json:
         print(json.dumps(result.to_json(), indent=2))
     else:
         print(render(result, Painter()))
-    if options.report:
-        print(f"report: {options.report}", file=sys.stderr)
-    return int(result.lost > 0)
+    written = options.report is None or _write(options.report, result)
+    return LOST if result.lost else 0 if written else CANNOT
+
+
+class _Ended(Exception):
+    def __init__(self, signum: int) -> None:
+        self.signum = signum
 
 
 async def _run(plan: Plan) -> Result:
     task = asyncio.current_task()
     assert task is not None
-    # What was started is ended, also when a CI system has had enough.
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    with display() as shown:
-        return await Rehearsal(plan, shown.update).run()
+    came: list[int] = []
+
+    def end(signum: int) -> None:
+        came.append(signum)
+        task.cancel()
+
+    # What was started is ended, also when a CI system has had enough or a terminal is closed.
+    for signum in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(signum) is not signal.SIG_IGN:  # as nohup does
+            asyncio.get_running_loop().add_signal_handler(signum, end, signum)
+    try:
+        with display() as shown:
+            return await Rehearsal(plan, shown.update).run()
+    except (asyncio.CancelledError, OSError):  # to a closed terminal nothing can be written
+        if came:
+            raise _Ended(came[0]) from None
+        raise
 
 
 def _plan(options: argparse.Namespace) -> Plan:
@@ -89,8 +102,24 @@ def _check_report(path: str | None) -> None:
     """Find out before the rehearsal, not after it, that the report cannot be written."""
     if path is None:
         return
+    is_new = not os.path.lexists(path)
     try:
         with open(path, "a", encoding="utf-8"):
             pass
+        if is_new:  # of a rehearsal without a result there is no report
+            os.unlink(path)
     except OSError as error:
         raise CannotRehearse(f"--report {path}: {error.strerror}") from None
+
+
+def _write(path: str, result: Result) -> bool:
+    from lifecycle.rehearsal.report.page import page
+
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(page(result))
+    except OSError as error:
+        print(f"lifecycle: --report {path}: {error.strerror}", file=sys.stderr)
+        return False
+    print(f"report: {path}", file=sys.stderr)
+    return True

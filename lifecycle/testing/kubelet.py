@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from lifecycle.testing.crash_loop import FIRST, LONGEST
+from lifecycle.testing.guard import Guard
 from lifecycle.testing.pods import Node, Pod
 from lifecycle.testing.specs import PodSpec
 
@@ -17,7 +18,8 @@ VERSION: Final = "1.34"
 
 class Kubelet:
     """
-    Runs pods on this machine; an async context manager that leaves no process behind.
+    Runs pods on this machine; an async context manager that leaves no process behind,
+    however this one ends.
 
     Args:
         version: As its user agents name it: `kube-probe/1.34`.
@@ -36,13 +38,15 @@ class Kubelet:
         self._version = version
         self._back_off = back_off
         self._longest = longest_back_off
-        self._stack = contextlib.ExitStack()
+        self._stack = contextlib.AsyncExitStack()
         self._node: Node | None = None
         self.pods: list[Pod] = []
 
     async def __aenter__(self) -> Self:
         folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="lifecycle-kubelet-"))
-        self._node = Node(self._version, folder, self._back_off, self._longest)
+        guard = await Guard.start()
+        self._stack.push_async_callback(guard.close)
+        self._node = Node(self._version, folder, self._back_off, self._longest, guard)
         return self
 
     async def __aexit__(
@@ -55,7 +59,7 @@ class Kubelet:
         try:
             await asyncio.gather(*(pod.close() for pod in self.pods))
         finally:
-            self._stack.close()
+            await self._stack.aclose()
 
     async def run(self, spec: PodSpec) -> Pod:
         """

@@ -21,6 +21,7 @@ from lifecycle.contracts import Kind
 from lifecycle.testing.crash_loop import CrashLoop
 from lifecycle.testing.environment import environment, expand
 from lifecycle.testing.events import NORMAL, WARNING
+from lifecycle.testing.guard import Guard
 from lifecycle.testing.handlers import Place
 from lifecycle.testing.killing import SHORTEST_GRACE, Deletion, Ending, Killer
 from lifecycle.testing.observed import Observed
@@ -41,12 +42,13 @@ class PodEnded(Exception):
 
 @dataclass(frozen=True)
 class Node:
-    """What a kubelet gives its pods: the version it names, a folder, the crash loop's times."""
+    """What a kubelet gives its pods: its version, a folder, the crash loop's times, a guard."""
 
     version: str
     folder: str
     first_back_off: float
     longest_back_off: float
+    guard: Guard
 
 
 class Pod(Observed):
@@ -79,6 +81,7 @@ class Pod(Observed):
         self._place = Place(spec.ip, self.ports, env, node.version)
         self._log = os.path.join(node.folder, f"{spec.name}_{self.uid}.log")
         self._crash_loop = CrashLoop(node.first_back_off, node.longest_back_off)
+        self._guard = node.guard
         self._run: Run | None = None
         self._last_exit: float | None = None
         self._last_output: str | None = None
@@ -222,7 +225,9 @@ class Pod(Observed):
         self._say(NORMAL, "Created", f"Created container: {container.name}")
         command = [expand(word, self._place.env) for word in container.command]
         try:
-            process = await Process.start(command, self._place.env, container.cwd, self._log)
+            process = await Process.start(
+                command, self._place.env, container.cwd, self._log, self._guard
+            )
         except OSError as error:
             self._say(WARNING, "Failed", f"Error: failed to start container: {error}")
             self._exited(START_ERROR)

@@ -6,7 +6,8 @@ Rules of this file:
 1. Every process has a session of its own: it gets no Ctrl-C, and its whole group can be ended.
 2. When the container's process ends, whatever else ran in the container is killed, as the
    kernel does when the first process of a PID namespace is gone.
-3. Nothing that was started here is left behind or unreaped.
+3. Nothing that was started here is left behind or unreaped, and when this process itself is
+   killed, its guard ends it all. Out of reach is only what has left its group by setsid.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import signal
 import tempfile
 from collections.abc import Mapping, Sequence
 from typing import Final, Self
+
+from lifecycle.testing.guard import Guard
 
 OUTPUT_LIMIT: Final = 10 * 1024
 """How much of a command's output the kubelet reads."""
@@ -45,7 +48,11 @@ class Process:
     """
 
     def __init__(
-        self, process: asyncio.subprocess.Process, env: Mapping[str, str], cwd: str | None
+        self,
+        process: asyncio.subprocess.Process,
+        env: Mapping[str, str],
+        cwd: str | None,
+        guard: Guard,
     ) -> None:
         self.pid = process.pid
         self.started_at = asyncio.get_running_loop().time()
@@ -54,22 +61,28 @@ class Process:
         self.ended = asyncio.Event()
         self._env = env
         self._cwd = cwd
+        self._guard = guard
         self._beside: set[asyncio.subprocess.Process] = set()
         self._reaping = asyncio.create_task(self._reap(process))
 
     @classmethod
     async def start(
-        cls, command: Sequence[str], env: Mapping[str, str], cwd: str | None, log: str
+        cls,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        cwd: str | None,
+        log: str,
+        guard: Guard,
     ) -> Self:
         """
-        Start one; its output is appended to a file.
+        Start one; its output is appended to a file, and a guard ends it with this process.
 
         Raises:
             OSError: It cannot be started.
         """
         with open(log, "ab", buffering=0) as output:  # noqa: ASYNC230 - a local file
-            process = await _spawn(command, env, cwd, output.fileno())
-        return cls(process, env, cwd)
+            process = await _spawn(command, env, cwd, output.fileno(), guard)
+        return cls(process, env, cwd, guard)
 
     def terminate(self, *, pid_1: bool) -> None:
         """Send SIGTERM; to a `pid_1` without a handler the kernel would not deliver it."""
@@ -111,12 +124,13 @@ class Process:
                 kill_group(process.pid)
                 if process.returncode is None:
                     await _reaped(process)
+                self._guard.forget(process.pid)
             output.seek(0)
             return _container_code(code), output.read(OUTPUT_LIMIT).decode(errors="replace")
 
     async def _beside_it(self, command: Sequence[str], out: int) -> asyncio.subprocess.Process:
         try:
-            process = await _spawn(command, self._env, self._cwd, out)
+            process = await _spawn(command, self._env, self._cwd, out, self._guard)
         except OSError as error:
             raise NoExec(
                 f'failed to exec in container: exec: "{command[0]}": {_why(error)}'
@@ -131,6 +145,7 @@ class Process:
         self.exit_code = _container_code(code)
         self.exited_at = asyncio.get_running_loop().time()
         kill_group(self.pid)
+        self._guard.forget(self.pid)
         self.kill()
         self.ended.set()
 
@@ -159,9 +174,9 @@ def kill_group(pid: int) -> None:
 
 
 async def _spawn(
-    command: Sequence[str], env: Mapping[str, str], cwd: str | None, output: int
+    command: Sequence[str], env: Mapping[str, str], cwd: str | None, output: int, guard: Guard
 ) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
+    process = await asyncio.create_subprocess_exec(
         *command,
         env=env,
         cwd=cwd,
@@ -170,6 +185,8 @@ async def _spawn(
         stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,
     )
+    guard.watch(process.pid)
+    return process
 
 
 async def _reaped(process: asyncio.subprocess.Process) -> None:

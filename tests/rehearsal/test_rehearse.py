@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from tests.process.kit import wait_for
+
 HERE = Path(__file__).parent
 LONGEST = 55
 AT_ONCE = 3
@@ -51,7 +53,11 @@ RUNS: dict[str, tuple[Words, Words]] = {
     "cut": ([*QUICK, "--json", "--slow", "/slow", "--slow-share", "0.2"], BREAKING),
     "killed": ([*QUICK, "--json", "--grace", "1", "--path", "/shop.py"], FILES),
     "no such command": ([], ["no-such-command-here"]),
-    "fails": ([], [sys.executable, "-c", "raise SystemExit('no database')"]),
+    "full report": ([*QUICK, "--grace", "1", "--report", "/dev/full"], FILES),
+    "fails": (
+        ["--report", "{folder}/fails.html"],
+        [sys.executable, "-c", "raise SystemExit('no database')"],
+    ),
     "no port": (["--start-time", "0.5"], ["sleep", "30"]),
     "never ready": (["--start-time", "1.5", "--ready", "/nowhere"], FILES),
     "other port": (
@@ -226,6 +232,20 @@ def test_what_cannot_be_rehearsed(runs, name: str, reason: str):
     assert "Traceback" not in done.stderr
 
 
+def test_a_report_that_cannot_be_written(runs):
+    """The result is told all the same, and what could not be written is named."""
+    done = runs["full report"].result(LONGEST)
+    assert done.returncode in (1, 2)
+    assert done.stdout.startswith(("lost ", "nothing was lost"))
+    assert "lifecycle: --report /dev/full: No space left on device" in done.stderr
+
+
+def test_there_is_no_report_without_a_result(runs, folder: Path):
+    """Not even an empty one."""
+    assert runs["fails"].result(LONGEST).returncode == 2
+    assert not (folder / "fails.html").exists()
+
+
 def children(pid: int) -> set[int]:
     """Return the process ids of all that a process has started, and theirs."""
     with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
@@ -234,11 +254,15 @@ def children(pid: int) -> set[int]:
 
 
 @pytest.mark.parametrize(
-    ("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["ctrl-c", "sigterm"]
+    ("sent", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGKILL, -9)],
+    ids=["ctrl-c", "sigterm", "the terminal is closed", "sigkill"],
 )
-def test_who_has_seen_enough(sent: signal.Signals, code: int):
-    """A rehearsal that is broken off leaves no process behind, and no traceback."""
-    words = [*LIFECYCLE, "rehearse", "--prestop", "sleep:20", "--", *BREAKING]
+def test_who_has_seen_enough(sent: signal.Signals, code: int, tmp_path: Path):
+    """A rehearsal that is broken off leaves no process, no empty report and no traceback."""
+    report = tmp_path / "report.html"
+    options = ["--prestop", "sleep:20", "--report", str(report)]
+    words = [*LIFECYCLE, "rehearse", *options, "--", *BREAKING]
     process = subprocess.Popen(words, cwd=HERE, stderr=subprocess.PIPE, text=True)
     try:
         said = ""
@@ -255,7 +279,19 @@ def test_who_has_seen_enough(sent: signal.Signals, code: int):
     assert process.returncode == code
     assert "Traceback" not in rest
     assert len(started) >= 3
-    assert not any(Path(f"/proc/{pid}").exists() for pid in started)
+    wait_for(
+        lambda: not any(running(pid) for pid in started), LONGEST, "the end of all that was started"
+    )
+    assert not report.exists()
+
+
+def running(pid: int) -> bool:
+    """Tell whether a process runs: one that waits to be reaped, by whoever it is, does not."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 class Page(HTMLParser):
