@@ -28,24 +28,23 @@ Message = tuple[str, dict[str, str]]
 
 async def messages(redis: Redis) -> AsyncIterator[Message]:
     """Give one message after the other; each is fetched when the one before is done."""
-    own = redis.client()  # the one connection that blocks
-    await own.initialize()
-    number = await own.client_id()
-    while True:
-        fetching = asyncio.ensure_future(_fetch(own))
-        try:
-            fetched = await asyncio.shield(fetching)
-        except asyncio.CancelledError:
-            # Draining. Who hangs up in the middle may be given a message that it never sees.
-            # So the server is asked to answer now, and what it gives all the same is done too.
-            while not fetching.done():
-                await redis.client_unblock(number)
-                await asyncio.wait({fetching}, timeout=0.1)
-            fetched = fetching.result()
-            if not fetched:
-                raise
-        for message in fetched:
-            yield message
+    async with redis.client() as own:  # the one connection that blocks
+        number = await own.client_id()
+        while True:
+            fetching = asyncio.ensure_future(_fetch(own))
+            try:
+                fetched = await asyncio.shield(fetching)
+            except asyncio.CancelledError:
+                # Draining. Who hangs up in the middle may be given a message that it never sees.
+                # So the server is asked to answer now; what it gives all the same is done too.
+                while not fetching.done():
+                    await redis.client_unblock(number)
+                    await asyncio.wait({fetching}, timeout=0.1)
+                fetched = fetching.result()
+                if not fetched:
+                    raise
+            for message in fetched:
+                yield message
 
 
 async def _fetch(own: Redis) -> list[Message]:

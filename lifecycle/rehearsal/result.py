@@ -109,6 +109,15 @@ class Result:
         """How many requests were lost."""
         return len(self.tally.losses)
 
+    def lost_in(self, rollout: Rollout) -> int:
+        """Return how many were lost in a rollout."""
+        return sum(rollout.began <= loss.at < rollout.ended for loss in self.tally.losses)
+
+    @property
+    def lost_outside(self) -> int:
+        """How many were lost before the first rollout, after the last, or between two."""
+        return self.lost - sum(self.lost_in(each) for each in self.rollouts)
+
     def stage(self, loss: Loss) -> Stage:
         """Return where in its replica's life a loss fell."""
         replica = self._by_name.get(loss.pod)

@@ -64,11 +64,13 @@ def _rollouts(result: Result) -> str:
     for rollout in result.rollouts:
         seconds = ", ".join(f"{each.seconds:.1f}" for each in rollout.left)
         codes = ", ".join(str(code) for code in rollout.exit_codes)
-        lost = sum(rollout.began <= loss.at < rollout.ended for loss in result.tally.losses)
+        lost = result.lost_in(rollout)
         rows.append((rollout.number, f"{rollout.seconds:.1f} s", seconds, codes, lost))
     header = ("ROLLOUT", "TOOK", "REPLICAS OUT AFTER", "EXIT CODES", "LOST")
     if len(rows) > 12:
         rows = [*rows[:6], ("…", "", "", "", ""), *rows[-5:]]
+    if result.lost_outside:
+        rows.append(("outside of a rollout", "", "", "", result.lost_outside))
     return tabulate.tabulate(rows, header, tablefmt="plain", disable_numparse=True)
 
 

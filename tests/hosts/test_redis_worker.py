@@ -93,6 +93,7 @@ def test_a_worker_is_rolled(start: Callable[..., App], redis_url: str) -> None:
                 old.signal(signal.SIGTERM)
                 assert await asyncio.to_thread(old.wait) == 0, old.stderr
                 assert "messages done and acknowledged" in old.stdout
+                assert "Unclosed" not in old.stderr, old.stderr
                 assert not old.stdout.startswith("0 "), "it never had a message"
             over.set()
             produced = await producing
@@ -124,5 +125,6 @@ def test_an_idle_worker_leaves_at_once(start: Callable[..., App], redis_url: str
             assert asyncio.get_running_loop().time() - at < 3
             assert app.stdout == "0 messages done and acknowledged\n"
             assert "Traceback" not in app.stderr
+            assert "Unclosed" not in app.stderr, app.stderr
 
     asyncio.run(scenario())

@@ -148,11 +148,11 @@ class Figure:
             tip = f"{replica.name}: {word}, {self._since(start)} to {self._since(end)}"
             self._drawing.rect(x, y + LABELS, width, BAR, style, tip=tip, round_=3)
         self._answers(replica, y + LABELS)
+        free = self._exit(replica, y + LABELS)
         for start, end, _, word in states:
-            x, width = self._x(start), self._x(end) - self._x(start)
+            x, width = self._x(start), min(self._x(end), free) - self._x(start)
             if width > 9 * len(word):
                 self._drawing.text(x + 7, y + LABELS + 12.5, word, "inside")
-        self._exit(replica, y + LABELS)
         if (killed := replica.moment("sigkill")) is not None and self._begin <= killed <= self._end:
             x, middle = self._x(killed), y + LABELS + BAR / 2
             tip = f"{replica.name}: SIGKILL, {self._since(killed)}"
@@ -197,14 +197,18 @@ class Figure:
                 free = left + 5.6 * len(word) + 6
             self._drawing.line(x, y - 4 if fits else y + 4, x, y + BAR + 4, "moment", tip=tip)
 
-    def _exit(self, replica: Replica, y: float) -> None:
+    def _exit(self, replica: Replica, y: float) -> float:
+        """Label its exit, after its bar or else within; returns up to where the bar is free."""
         exited = replica.moment("exited")
         if exited is None or replica.deletion is None or not self._begin <= exited <= self._end:
-            return
+            return WIDTH
         text = f"exit {replica.deletion.exit_code} after {replica.seconds:.1f} s"
-        x = self._x(exited) + 7
-        if x + 5.8 * len(text) < WIDTH:
-            self._drawing.text(x, y + 12.5, text, "tag strong")
+        x, wide = self._x(exited), 5.8 * len(text)
+        if x + 7 + wide < WIDTH:
+            self._drawing.text(x + 7, y + 12.5, text, "tag strong")
+            return WIDTH
+        self._drawing.text(x - 7, y + 12.5, text, "inside", "end")
+        return x - 7 - wide
 
     def _answers(self, replica: Replica, y: float) -> None:
         """Draw, inside its bar, what it answered."""

@@ -25,6 +25,7 @@ LEGEND: Final = (
     ('<path d="M0 1H6L16 12H0z" class="known"/>', "clients that know of the endpoint"),
     ('<rect width="16" height="12" class="new"/>', "answered on new connections"),
     ('<rect width="16" height="12" class="kept"/>', "on kept ones"),
+    ('<rect width="16" height="12" class="lost"/>', "lost"),
     ('<circle cx="8" cy="6" r="4" class="mark"/>', "lost on a new connection"),
     ('<path d="M8 0l6 6l-6 6l-6 -6z" class="mark"/>', "lost on a kept one"),
 )
@@ -83,6 +84,8 @@ def _timelines(result: Result) -> Iterator[str]:
         lossy = [pair for pair in figures if pair[1].lost and pair is not figures[0]]
         figures = [figures[0], *lossy[: MOST - 1]]
         yield f'<p class="aside">{len(figures)} of {len(result.rollouts)} rollouts are drawn</p>'
+    if result.lost_outside:
+        yield f'<p class="aside">{result.lost_outside:,} lost outside of a rollout</p>'
     open_ = 0
     for rollout, figure in figures:
         first = rollout is result.rollouts[0]

@@ -1,0 +1,115 @@
+"""What a result says of replicas and losses: of a real pod, with losses where they are put."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from lifecycle.rehearsal.container import Template
+from lifecycle.rehearsal.losses import Cause, Loss
+from lifecycle.rehearsal.plan import Plan
+from lifecycle.rehearsal.replica import Replica
+from lifecycle.rehearsal.report.figure import Figure
+from lifecycle.rehearsal.report.page import page
+from lifecycle.rehearsal.result import Result
+from lifecycle.rehearsal.rollout import Rollout
+from lifecycle.rehearsal.summary import Painter, render
+from lifecycle.rehearsal.tally import Tally
+from lifecycle.testing import Container, Kubelet, PodSpec
+from tests.rehearsal.kit import run
+
+CRASHES_ONCE = "[ -e crashed ] && exec sleep 60; touch crashed; exit 3"
+IGNORES = "trap '' TERM; echo deaf; while :; do sleep 0.05; done"
+
+
+def lost(at: float, pod: str = "app-1", cause: Cause = Cause.RESET) -> Loss:
+    return Loss(at, at, True, "http1", cause, "connection reset", "/", pod)
+
+
+def result_of(replica: Replica, rollout: Rollout, *losses: Loss) -> Result:
+    template = Template(Plan(("true",)), "")
+    tally = Tally(requests=len(losses), losses=list(losses))
+    return Result(template, tally, [replica], [rollout], 1, replica.started_at, time.monotonic())
+
+
+def test_a_crash_is_told_with_its_exit_code(tmp_path: Path):
+    """Of a replica that was started again and runs on."""
+
+    async def main() -> None:
+        async with Kubelet() as kubelet:
+            command = ["sh", "-c", CRASHES_ONCE]
+            pod = await kubelet.run(PodSpec(Container(command, cwd=str(tmp_path)), "app-1"))
+            await pod.until(lambda pod: pod.restart_count and pod.running)
+            replica = Replica(pod)
+            (finding,) = result_of(replica, Rollout(1, 0.0)).findings()
+            assert finding == (
+                "app-1 ended without being asked and were started again (exit code 3)"
+            )
+
+    run(main())
+
+
+@pytest.fixture(scope="module")
+def killed() -> tuple[Replica, Rollout]:
+    """A replica that SIGKILL ended, and the rollout that ended with it."""
+
+    async def main() -> tuple[Replica, Rollout]:
+        async with Kubelet() as kubelet:
+            pod = await kubelet.run(PodSpec(Container(["sh", "-c", IGNORES]), "app-1"))
+            await pod.until(lambda pod: "deaf" in pod.output)
+            replica = Replica(pod)
+            rollout = Rollout(1, time.monotonic(), left=[replica])
+            await asyncio.sleep(1.0)  # so that its bar has the room of a real one's
+            await pod.delete(1.0)
+            rollout.ended = time.monotonic()
+            return replica, rollout
+
+    found: tuple[Replica, Rollout] = run(main())
+    return found
+
+
+def test_losses_outside_of_a_rollout_have_a_row(killed: tuple[Replica, Rollout]):
+    """So that what is lost by rollout adds up to the total; the page says it too."""
+    replica, rollout = killed
+    losses = [lost(at) for at in (rollout.began - 1, rollout.began, rollout.ended)]
+    result = result_of(replica, rollout, *losses)
+    assert (result.lost_in(rollout), result.lost_outside) == (1, 2)
+    row = next(line for line in render(result, Painter()).splitlines() if "outside" in line)
+    assert row.split() == ["outside", "of", "a", "rollout", "2"]
+    assert "2 lost outside of a rollout" in page(result)
+
+
+def test_what_sigkill_reset_is_told_apart_from_what_the_server_closed(
+    killed: tuple[Replica, Rollout],
+):
+    """The same reset, before SIGKILL and by it: each has advice of its own."""
+    replica, rollout = killed
+    sigterm, sigkill = replica.moment("sigterm"), replica.moment("sigkill")
+    assert sigterm is not None
+    assert sigkill is not None
+    whys = [
+        result_of(replica, rollout, lost(at)).groups()[0].advice.why
+        for at in ((sigterm + sigkill) / 2, sigkill + 0.001)
+    ]
+    assert ["SIGKILL" in why for why in whys] == [False, True]
+
+
+def test_every_exit_has_its_label(killed: tuple[Replica, Rollout]):
+    """Where there is no room behind the bar, it is within, at its end."""
+    replica, rollout = killed
+    texts = ET.fromstring(Figure(result_of(replica, rollout), rollout).draw()).iter()
+    (label,) = (each for each in texts if (each.text or "").startswith("exit 137 after"))
+    assert (label.get("class"), label.get("text-anchor")) == ("inside", "end")
+    rollout = Rollout(1, rollout.began, rollout.ended + 5.0, [replica])
+    texts = ET.fromstring(Figure(result_of(replica, rollout), rollout).draw()).iter()
+    (label,) = (each for each in texts if (each.text or "").startswith("exit 137 after"))
+    assert label.get("class") == "tag strong"
+
+
+def test_the_legend_names_what_is_red(killed: tuple[Replica, Rollout]):
+    """The red part of the bars of requests is among what the page explains."""
+    assert '<rect width="16" height="12" class="lost"/></svg>lost' in page(result_of(*killed))
