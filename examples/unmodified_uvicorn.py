@@ -4,9 +4,9 @@ its service is named from outside. `python examples/unmodified_uvicorn.py`, or
 
     LIFECYCLE_SERVICES=orders:8080 lifecycle run --app-dir examples unmodified_uvicorn:main
 
-uvicorn's own signal handler is kept, and called once the drain is over. One line more has
-requests in flight counted, and tells kept connections to close: serve `Middleware(app)`
-(`from lifecycle.asgi import Middleware`) in the place of `app`.
+uvicorn's own signal handler is kept, and called once the drain is over: requests on new
+connections are all answered. Nobody tells the kept ones to close, so that a request may meet
+their end; uvicorn_app.py, which serves `Middleware(app)`, does.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ from tests.process.rollout import BIND, RUN, SETTLE, plan, traffic
 
 ROLLOUTS: Final = int(os.environ.get("ROLLOUTS", "2"))
 """How many times each host is rolled."""
+EXAMPLES: Final = str(Path(__file__).parents[2] / "examples")
 IN_TURNS: Final = "sh -c 'case $LIFECYCLE_RUN_DIR in *[13579]) exec lifecycle prestop; esac'"
 """Every other replica is drained by preStop, its neighbour by SIGTERM alone."""
 GRPC_SETTLE: Final = 4.4
@@ -102,6 +103,17 @@ HOSTS: Final = (
     _asgi("Starlette, unchanged", "starlette_shop:app"),
     _asgi("Litestar, unchanged", "litestar_shop:app"),
     _main("uvicorn in a main", "mains:uvicorn_inside"),
+    Host(
+        "uvicorn in a main, the example",
+        (f"{EXAMPLES}/uvicorn_app.py",),
+        traffic=rarely_idle(think=0.1, busy=0.0),
+    ),
+    Host(
+        "uvicorn in a main, unmodified: new connections",
+        (*RUN, "--app-dir", EXAMPLES, "unmodified_uvicorn:main"),
+        env={"LIFECYCLE_SERVICES": "orders:{port}"},
+        traffic=rarely_idle(kept=0.0),
+    ),
     _main("hypercorn in a main", "mains:hypercorn_inside"),
     _main("granian in a main", "mains:granian_inside"),
     Host("asyncio streams", (*RUN, "mains:streams")),

@@ -29,6 +29,7 @@ COMMANDS = {
     "fastapi_app": asgi("fastapi_app"),
     "starlette_app": asgi("starlette_app"),
     "litestar_app": asgi("litestar_app"),
+    "uvicorn_app": (f"{EXAMPLES}/uvicorn_app.py",),
     "granian_app": (f"{EXAMPLES}/granian_app.py",),
     "aiohttp_app": (f"{EXAMPLES}/aiohttp_app.py",),
     "managed, uvicorn": ("-m", "uvicorn", "managed:app", *ADDRESS),
