@@ -13,11 +13,14 @@ import concurrent.futures
 import contextvars
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from lifecycle.exceptions import LifecycleError
 
 T = TypeVar("T")
+
+LEAVING: Final = 0.1
+"""Seconds that what is left on the control loop has, once cancelled, to end."""
 
 
 class Moment(Generic[T]):
@@ -129,6 +132,16 @@ def start_thread(target: Callable[[], None], name: str) -> threading.Thread:
     return thread
 
 
+async def _cancel_all() -> None:
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    left.add(asyncio.create_task(asyncio.get_running_loop().shutdown_asyncgens()))
+    _, stubborn = await asyncio.wait(left, timeout=LEAVING)
+    for task in stubborn:
+        task._log_destroy_pending = False  # type: ignore[attr-defined]
+
+
 class ControlThread:
     """The control thread and its loop."""
 
@@ -153,8 +166,12 @@ class ControlThread:
             raise
 
     def _run(self, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        with asyncio.Runner(loop_factory=lambda: self.loop) as runner:
-            runner.run(main())
+        # Not `asyncio.Runner`, which waits for ever for a task that ignores its cancellation.
+        try:
+            self.loop.run_until_complete(main())
+        finally:
+            self.loop.run_until_complete(_cancel_all())
+            self.loop.close()
 
     @property
     def here(self) -> bool:

@@ -267,3 +267,24 @@ def test_before_the_start() -> None:
     """A control thread that was never started is called in place, and holds nothing open."""
     assert ControlThread().call(lambda: 5) == 5
     assert ControlThread().join(0)
+
+
+def test_a_task_that_ignores_its_cancellation_holds_nobody_up() -> None:
+    """The control thread waits a moment for what is left, and goes."""
+    ignored = threading.Event()
+
+    async def ignore() -> None:
+        while True:
+            try:
+                await asyncio.sleep(1000)
+            except asyncio.CancelledError:
+                ignored.set()
+
+    control = Control()
+    tasks: list[asyncio.Task[None]] = []
+    control.thread.call(lambda: tasks.append(control.thread.loop.create_task(ignore())))
+    control.thread.call(lambda: None)
+    control.end()
+
+    assert ignored.is_set()
+    assert control.thread.loop.is_closed()
