@@ -26,8 +26,8 @@ async def until_draining(life: Lifecycle, source: AsyncIterable[T]) -> AsyncIter
             if not item.done():
                 item.cancel()
                 await asyncio.wait({item})
-            if item.cancelled():
-                return
+                if item.cancelled():
+                    return
             try:
                 value = item.result()
             except StopAsyncIteration:
