@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 FIRST: Final = 0.1
 LONGEST: Final = 15.0
+
+
+def prepare() -> None:
+    """Load what trying again needs: from T0 on nothing is imported any more."""
+    importlib.import_module("tenacity")
 
 
 async def until_done(
@@ -31,7 +37,7 @@ async def until_done(
     except fatal:
         raise
     except Exception:  # noqa: BLE001 - whatever a client library raises: try again
-        import tenacity  # who never fails never pays for it
+        import tenacity  # who cannot fail never pays for it
 
         await asyncio.sleep(first)
         await tenacity.AsyncRetrying(

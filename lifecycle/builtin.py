@@ -20,6 +20,7 @@ from lifecycle.contracts import (
 from lifecycle.exceptions import LifecycleError
 from lifecycle.guest import Guest
 from lifecycle.hookspecs import hookimpl
+from lifecycle.services import LOCAL
 from lifecycle.states import State, Transition
 from lifecycle.version import VERSION
 
@@ -147,7 +148,7 @@ class DrainHandler:
 class LocalRegistry(Registry):
     """Registers in this process only, so that a laptop needs nothing."""
 
-    name = "local"
+    name = LOCAL
 
     def __init__(self) -> None:
         self.instances: dict[str, Instance] = {}

@@ -21,13 +21,15 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from lifecycle.backoff import FIRST, until_done
+from lifecycle.backoff import FIRST, LONGEST, prepare, until_done
 from lifecycle.contracts import Instance, Registry
 from lifecycle.exceptions import RegistrationRefused, ServiceNotFound
 from lifecycle.log import Log
 
 OPERATOR: Final = "operator"
 APP: Final = "app"
+LOCAL: Final = "local"
+"""The registry that never fails: it is in this process."""
 INSIST: Final = 0.1
 """Seconds between two cancellations of an operation that does not end."""
 
@@ -110,11 +112,13 @@ class Cell:
             raise RuntimeError(f"{self.registry.name} raised {leaving!r}") from None
 
     async def _hold(self) -> None:
+        """Register and keep it; one that is lost soon is registered again ever more rarely."""
+        with contextlib.suppress(RegistrationRefused):
+            await until_done(self._register_and_keep, fatal=(RegistrationRefused,))
+
+    async def _register_and_keep(self) -> None:
         if self.actual is not Actual.YES:
-            with contextlib.suppress(RegistrationRefused):
-                await until_done(self._register, fatal=(RegistrationRefused,))
-            if self.refused is not None:
-                return
+            await self._register()
         now = asyncio.get_running_loop().time
         began = now()
         try:
@@ -124,8 +128,8 @@ class Cell:
         else:
             self.confirmed = False
             self._set(Actual.NO, reason or "lost")
-        # A registry that loses everything at once must not be asked in a tight circle.
-        await asyncio.sleep(max(0.0, began + FIRST - now()))
+        if now() - began < LONGEST:
+            raise ConnectionError(self.error)
 
     async def _register(self) -> None:
         # From here on nobody knows, until the registry has answered.
@@ -235,6 +239,8 @@ class Services:
     def add_registries(self, registries: Iterable[Registry]) -> None:
         """Add registries; services that are there already get cells in them."""
         for registry in registries:
+            if registry.name != LOCAL:
+                prepare()
             self._registries.append(registry)
             for entry in self.entries.values():
                 self._add_cell(entry, registry)
@@ -326,11 +332,6 @@ class Services:
     def all_confirmed(self) -> bool:
         """True if everything that is online is acknowledged."""
         return all(e.confirmed for e in self.entries.values() if e.online)
-
-    @property
-    def any_serving(self) -> bool:
-        """True if at least one service is online and acknowledged, or there is none at all."""
-        return not self.entries or any(e.online and e.confirmed for e in self.entries.values())
 
     @property
     def all_out(self) -> bool:

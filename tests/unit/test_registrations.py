@@ -20,10 +20,10 @@ def test_registered_is_acknowledged() -> None:
         registry.on_register = after(3)
         services = table(registry)
         await asyncio.sleep(2.9)
-        assert (services.all_confirmed, services.any_serving) == (False, False)
+        assert not services.all_confirmed
         assert row(services).actual is Actual.UNKNOWN
         await asyncio.sleep(0.2)
-        assert (services.all_confirmed, services.any_serving) == (True, True)
+        assert services.all_confirmed
         assert row(services).actual is Actual.YES
         await services.close(1)
 
@@ -129,7 +129,7 @@ def test_lost_and_registered_again() -> None:
         verdicts = []
         for _ in range(650):
             await asyncio.sleep(0.1)
-            verdicts.append(services.any_serving)
+            verdicts.append(services.all_confirmed)
         assert registry.asked[:3] == ["register", "keep", "register"]
         changes = [v for before, v in zip([None, *verdicts], verdicts, strict=False) if v != before]
         assert changes == [False, True, False, True]
@@ -139,14 +139,39 @@ def test_lost_and_registered_again() -> None:
 
 
 def test_losing_everything_at_once_is_no_tight_circle() -> None:
-    """A registry that forgets immediately is asked ten times a second at most."""
+    """A registry that forgets, or fails, immediately is asked ever more rarely."""
+
+    async def main() -> None:
+        registry = Scripted()
+        services = table(registry)
+        for lost in (fine, failing(OSError("away"))):
+            registry.on_keep = lost
+            await asyncio.sleep(60)
+            registry.asked.clear()
+            await asyncio.sleep(600)
+            assert 2 * 30 < len(registry.asked) < 2 * 60
+        registry.on_keep = hang
+        await asyncio.sleep(20)
+        assert services.all_confirmed
+        await services.close(1)
+
+    run(main())
+
+
+def test_what_was_kept_for_long_is_registered_again_at_once() -> None:
+    """The pauses begin anew once a registration has held for a while."""
 
     async def main() -> None:
         registry = Scripted()
         registry.on_keep = fine
         services = table(registry)
+        await asyncio.sleep(600)
+        registry.on_keep = after(60)
+        await asyncio.sleep(20)
+        registry.asked.clear()
         await asyncio.sleep(60)
-        assert 100 < len(registry.asked) <= 2 * 10 * 60 + 2
+        assert services.all_confirmed
+        assert registry.asked == ["register", "keep"]
         await services.close(1)
 
     run(main())
@@ -164,7 +189,7 @@ def test_an_outage_takes_nobody_out() -> None:
         cell._step.cancel()  # the connection breaks: the heartbeat under way ends
         for _ in range(1000):
             await asyncio.sleep(1)
-            assert services.any_serving
+            assert services.all_confirmed
             assert cell.actual is not Actual.NO
         registry.on_register, registry.on_keep = fine, hang
         await services.until(lambda: cell.actual is Actual.YES)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import pytest
 
 from lifecycle.exceptions import RegistrationRefused, ServiceNotFound
-from lifecycle.services import APP, OPERATOR
+from lifecycle.services import APP, OPERATOR, Services
 from tests.unit.registries import Act, Scripted, failing, fine, hang, row, table
-from tests.unit.virtual_time import instance, now, run, until
+from tests.unit.virtual_time import Diary, instance, now, run, until
 
 
 def test_offline_and_online() -> None:
@@ -22,10 +23,8 @@ def test_offline_and_online() -> None:
         services.hold(["orders"], OPERATOR, "maintenance")
         await services.until(lambda: services.entries["orders"].out)
         assert registry.there == {"billing"}
-        assert services.any_serving
         services.hold(["billing"], APP, "")
         await services.until(lambda: services.all_out)
-        assert not services.any_serving
         services.release(["orders", "billing"], OPERATOR)
         await services.until(lambda: services.entries["orders"].confirmed)
         assert registry.there == {"orders"}
@@ -159,7 +158,6 @@ def test_an_optional_registry_is_not_waited_for() -> None:
         await services.until(lambda: services.all_confirmed)
         await asyncio.sleep(1)
         assert services.refusal() is None
-        assert services.any_serving
         await services.close(1)
 
     run(main())
@@ -174,7 +172,7 @@ def test_what_is_offline_is_not_waited_for() -> None:
         services = table(registry)
         services.hold(["orders"], OPERATOR)
         assert services.all_confirmed
-        assert not services.any_serving
+        assert not services.entries["orders"].confirmed
         await services.close(1)
 
     run(main())
@@ -275,6 +273,22 @@ def test_what_a_registry_tells_of_a_registration() -> None:
         told = shown["registrations"]["told"]
         assert (told["visible"], told["registered"]) == (True, "yes")
         assert "describe raised TypeError" in shown["registrations"]["broken"]["problem"]
+        await services.close(1)
+
+    run(main())
+
+
+@pytest.mark.parametrize(("name", "loaded"), [("consul", True), ("local", False)])
+def test_what_a_failure_needs_is_loaded_before_one(
+    monkeypatch: pytest.MonkeyPatch, *, name: str, loaded: bool
+) -> None:
+    """A deregistration that fails in a drain imports nothing: its registry's opening has."""
+    monkeypatch.delitem(sys.modules, "tenacity", raising=False)
+
+    async def main() -> None:
+        services = Services(register_timeout=10, log=Diary().log)
+        services.add_registries([Scripted(name)])
+        assert ("tenacity" in sys.modules) is loaded
         await services.close(1)
 
     run(main())
