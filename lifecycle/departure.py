@@ -206,6 +206,7 @@ class Departure:
         in_time = await self._by(self._hooks_or_force(drain), lambda: drain.timetable.wait_until)
         if not in_time:
             self.report.disturbed_by = self._conductor.traffic.last_disturbers()
+            self.report.in_flight = self._conductor.traffic.in_flight
         self._mark("wait")
         self.wait_over.set(None)
 
