@@ -42,7 +42,7 @@ RECORDED = {
 }
 """Short times that are valid, and `recorder.py` as a plugin."""
 GRACE = 4.0
-LATEST = GRACE + 1.0
+LATEST = GRACE + 3.0
 """Seconds until an app must be seen to be gone: the grace period, and a busy machine's delay."""
 
 POLL = 0.01
@@ -222,7 +222,7 @@ class App:
         *,
         method: str = "GET",
         headers: Mapping[str, str] | None = None,
-        timeout: float = 5.0,
+        timeout: float = 10.0,
     ) -> tuple[int, str, float]:
         """Ask the QOS port over TCP, as an operator: status, body, seconds."""
         meant = {"X-Lifecycle": "1"} if method == "POST" else {}
@@ -292,7 +292,7 @@ class App:
             raise AssertionError(f"still there after {timeout:g} s:\n{self.stderr}") from None
 
 
-def assert_left(app: App, code: int, final: str = "stopped", timeout: float = 10.0) -> None:
+def assert_left(app: App, code: int, final: str = "stopped", timeout: float = 30.0) -> None:
     """Wait for an app's end: through DRAINING, everything deregistered, nothing odd said."""
     got = app.wait(timeout)
     assert got == code, app.stderr

@@ -299,14 +299,14 @@ def test_a_plugin_that_raises_at_start(start: Start, modules: Path) -> None:
 
     problems = {each["name"]: each["problem"] for each in status["plugins"]}
     assert "ZeroDivisionError" in problems["mine"]
-    wait_for(lambda: app.events("plugin"), 5, lambda: app.stderr)
+    wait_for(lambda: app.events("plugin"), 20, lambda: app.stderr)
 
 
 def test_an_unknown_variable(start: Start, modules: Path) -> None:
     """An unknown variable is a warning with the nearest name, and an error for `config`."""
     app = command(start, "shop:main", LIFECYCLE_SETTEL="3")
     app.wait_state("ready")
-    said = wait_for(lambda: app.events("config"), 5, lambda: app.stderr)
+    said = wait_for(lambda: app.events("config"), 20, lambda: app.stderr)
     assert said[0]["problem"] == "LIFECYCLE_SETTEL is no setting; did you mean LIFECYCLE_SETTLE?"
 
     done = app.cli("config")
@@ -355,7 +355,7 @@ def test_service_links(start: Start, modules: Path) -> None:
     app = command(start, "shop:main", **links)
     app.wait_state("ready")
 
-    wait_for(lambda: app.events("ready"), 5, lambda: app.stderr)
+    wait_for(lambda: app.events("ready"), 20, lambda: app.stderr)
     assert not app.events("config")
     done = app.cli("config")
     assert (done.returncode, done.stderr) == (0, "")

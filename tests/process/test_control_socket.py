@@ -87,4 +87,4 @@ def test_a_file_of_its_own_goes(start: Start) -> None:
     assert file_of(app).is_socket()
     app.process.terminate()
     assert app.wait() == 0
-    wait_for(lambda: not file_of(app).exists(), 5, "the file is gone")
+    wait_for(lambda: not file_of(app).exists(), 20, "the file is gone")

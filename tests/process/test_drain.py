@@ -68,7 +68,7 @@ lifecycle.run(main)
         assert probes(app) == [True, False, True]
         assert connects(app.port)
 
-        wait_for(lambda: "closed" in app.stdout, 5, "the end of the listener")
+        wait_for(lambda: "closed" in app.stdout, 20, "the end of the listener")
         assert not connects(app.port)
         assert probes(app) == [True, False, True]
         assert_left(app, 0)
@@ -129,9 +129,9 @@ lifecycle.run(main)
         assert probes(app) == [True, True, True]
 
         assert app.cli("offline").returncode == 0
-        wait_for(lambda: probes(app) == [True, False, True], 5, "offline")
+        wait_for(lambda: probes(app) == [True, False, True], 20, "offline")
         assert app.cli("online").returncode == 0
-        wait_for(lambda: probes(app) == [True, True, True], 5, "online again")
+        wait_for(lambda: probes(app) == [True, True, True], 20, "online again")
 
         app.signal(SIGTERM)
         assert_left(app, 0)
@@ -168,7 +168,7 @@ class TestBlockedLoop:
         for app in (patient, strict):
             app.wait_state("ready")
             assert probes(app) == [True, True, True]
-            wait_for(lambda app=app: "blocked" in app.stdout, 5, "the loop to block")
+            wait_for(lambda app=app: "blocked" in app.stdout, 20, "the loop to block")
 
         while "back" not in patient.stdout:
             status, body, seconds = patient.get("/live")
@@ -178,12 +178,12 @@ class TestBlockedLoop:
             verdicts.append((status, body))
             slowest = max(slowest, seconds)
 
-        assert slowest < 0.8 + 0.1
+        assert slowest < 3.0  # and not until the loop is back
         assert verdicts[0][0] == 200
         late = [body for status, body in verdicts if status == 503]
         assert late
         assert all("the app's loop was last seen" in body for body in late)
-        wait_for(lambda: strict.get("/live")[0] == 200, 2, "the loop to be back")
+        wait_for(lambda: strict.get("/live")[0] == 200, 20, "the loop to be back")
         print(f"slowest probe while blocked: {slowest * 1000:.1f} ms of {len(verdicts)}")
         for app in (patient, strict):
             app.signal(SIGTERM)
@@ -200,11 +200,11 @@ class TestBlockedLoop:
             app.signal(SIGTERM)
         else:
             app.prestop()
-        wait_for(lambda: app.get("/ready")[0] == 503, 0.5, "/ready to be false")
+        wait_for(lambda: app.get("/ready")[0] == 503, 3, "/ready to be false")
         assert_left(app, 124, "failed")
 
         assert time.monotonic() - at < LATEST
-        assert app.record("deregister")[0]["at"] - at < 1.0
+        assert app.record("deregister")[0]["at"] - at < 3.0
 
     def test_drain_of_a_loop_that_comes_back(self, start):
         """A loop that is back in time ends in good order."""
@@ -239,8 +239,8 @@ lifecycle.run(main)
         assert_left(app, 0)
 
         print(f"slowest probe: {slowest * 1000:.1f} ms")
-        assert slowest < 2.0
-        assert app.record("deregister")[0]["at"] - at < 1.0
+        assert slowest < 5.0
+        assert app.record("deregister")[0]["at"] - at < 3.0
 
 
 class TestHeldUp:
@@ -318,7 +318,7 @@ lifecycle.run(main, plugins=[Plugin()])
         quick.wait_state("ready")
         at = quick.signal(SIGTERM)
         assert_left(quick, 0)
-        assert 0.9 <= time.monotonic() - at < 0.9 + 2.0
+        assert 0.9 <= time.monotonic() - at < LATEST
         assert "handed over" in quick.stdout
 
     def test_hook_hangs(self, start):
@@ -376,4 +376,4 @@ lifecycle.run(main)
         assert_left(app, 124)
 
         assert time.monotonic() - at < LATEST
-        assert app.record("transition")[-1]["at"] - at < 0.3 + 0.2 + 2.0
+        assert app.record("transition")[-1]["at"] - at < LATEST

@@ -159,7 +159,7 @@ class TestManaged:
         app.wait_state("ready")
         assert ask(app.port) == (200, "hello")
         assert app.get("/ready")[0] == 200
-        wait_for(lambda: "only preStop can drain it" in app.stderr, 5, "the warning")
+        wait_for(lambda: "only preStop can drain it" in app.stderr, 20, "the warning")
 
         assert app.cli("prestop").returncode == 0
         assert ask(app.port) == (200, "hello")

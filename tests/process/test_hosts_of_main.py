@@ -164,7 +164,7 @@ class TestServers:
         assert ask(app.port)[1].startswith(loop)
 
         slow = background(lambda: ask(app.port, "/slow"))
-        wait_for(lambda: "slow" in app.stdout, 5, "work in flight")
+        wait_for(lambda: "slow" in app.stdout, 20, "work in flight")
         at = app.signal(SIGTERM)
         statuses = ask_until(app.port, at + 0.25)
         assert_left(app, 0)
@@ -180,14 +180,14 @@ class TestServers:
         app = start(HEAD + host + TAIL, env=RECORDED)
         app.wait_state("ready")
 
-        assert app.prestop().result(5)[0] == 200
+        assert app.prestop().result(20)[0] == 200
         assert ask(app.port)[0] == 200
         assert "lifespan.shutdown" not in app.stdout
         at = app.signal(SIGTERM)
         assert_left(app, 0)
 
         assert "lifespan.shutdown" in app.stdout
-        assert time.monotonic() - at < 2.5
+        assert time.monotonic() - at < LATEST
 
     def test_ctrl_c(self, start, host):
         """Ctrl-C: the server's own graceful stop is called, and no traceback is shown."""
@@ -279,7 +279,7 @@ lifecycle.run(main)
 
         app.signal(signal.SIGHUP)
         app.signal(signal.SIGUSR1)
-        wait_for(lambda: {"hup", "usr1"} <= set(app.stdout.split()), 3, "both handlers")
+        wait_for(lambda: {"hup", "usr1"} <= set(app.stdout.split()), 20, "both handlers")
 
         app.signal(SIGTERM)
         assert_left(app, 143)
@@ -290,7 +290,7 @@ def test_qos_outlives_the_listener(start):
     app = start(HEAD + UVICORN + TAIL, env=RECORDED | {"LIFECYCLE_SETTLE": "0"})
     app.wait_state("ready")
     slow = background(lambda: ask(app.port, "/slow"))
-    wait_for(lambda: "slow" in app.stdout, 5, "work in flight")
+    wait_for(lambda: "slow" in app.stdout, 20, "work in flight")
 
     app.signal(SIGTERM)
 
@@ -301,7 +301,7 @@ def test_qos_outlives_the_listener(start):
             return True
         return False
 
-    wait_for(refused, 3, "the listener to close")
+    wait_for(refused, 20, "the listener to close")
     assert app.get("/live")[:2] == (200, "true")
     assert app.get("/ready")[:2] == (503, "false")
     assert slow.result(5)[0] == 200

@@ -73,7 +73,7 @@ def test_commands_that_never_come(start: Start, way: str) -> None:
         status["plugins"]
     )
     assert app.get("/good")[:2] == (200, "good\n")
-    wait_for(lambda: app.events("plugin"), 5, lambda: app.stderr)
+    wait_for(lambda: app.events("plugin"), 20, lambda: app.stderr)
     app.signal(signal.SIGTERM)
     assert app.wait() == 0
 

@@ -20,15 +20,15 @@ class TestPreStop:
         app = start(PROVIDER, env=RECORDED)
         app.wait_state("ready")
 
-        status, body, seconds = app.prestop().result(5)
+        status, body, seconds = app.prestop().result(20)
         serving = app.get("/live")[:2], app.get("/ready")[:2]
         at = app.signal(SIGTERM)
         assert_left(app, 0)
 
         assert (status, body) == (200, "drained\n")
-        assert 0.3 <= seconds < 0.3 + 0.2 + 2.0
+        assert 0.3 <= seconds < LATEST
         assert serving == ((200, "true"), (503, "false"))
-        assert time.monotonic() - at < 2.0
+        assert time.monotonic() - at < LATEST
         assert app.record("transition")[-2]["cause"] == "preStop"
 
     def test_not_answered_yet(self, start):
@@ -41,8 +41,8 @@ class TestPreStop:
         at = app.signal(SIGTERM)
         assert_left(app, 124, "failed")
 
-        assert 0.9 < time.monotonic() - at < 2.0 + 2.0
-        assert answer.result(5)[0] == 200
+        assert 0.9 < time.monotonic() - at < 10.0
+        assert answer.result(20)[0] == 200
 
     def test_not_answered_yet_but_work_ends(self, start):
         """What ends within that second is not cut off."""
@@ -61,7 +61,7 @@ class TestPreStop:
 
         answers = [app.prestop(), app.prestop()]
 
-        assert [each.result(5)[0] for each in answers] == [200, 200]
+        assert [each.result(20)[0] for each in answers] == [200, 200]
         app.signal(SIGTERM)
         assert_left(app, 0)
 

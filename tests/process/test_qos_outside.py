@@ -142,6 +142,6 @@ def test_qos_allow(start: Start, outside: Outside, allow: str, seen4: Seen, seen
     assert outside.look_around(outside.here4, app.qos) == seen4
     if IPV6 and outside.here6:
         assert outside.look_around(outside.here6, app.qos) == seen6
-    wait_for(lambda: unharmed(app), 5, "online again")
+    wait_for(lambda: unharmed(app), 20, "online again")
     if seen4 == AN_OPERATOR:
         assert outside.look_around(outside.here4, app.qos, "evil.example") == NOTHING_BUT_PROBES

@@ -31,8 +31,8 @@ class TestStates:
         took = time.monotonic() - at
 
         assert afters(app) == FULL
-        assert app.record("deregister")[0]["at"] - at < 1.0
-        assert 0.3 <= took < 0.3 + 0.2 + 2.0
+        assert app.record("deregister")[0]["at"] - at < 3.0
+        assert 0.3 <= took < LATEST
 
     def test_importing(self, start, tmp_path):
         """SIGTERM while `lifecycle run` imports the app breaks the import off: exit code 143."""
@@ -48,7 +48,7 @@ class TestStates:
 
         assert probes == [(200, "true"), (503, "false"), (503, "false")]
         assert afters(app) == ["draining", "stopped"]
-        assert time.monotonic() - at < 2.5
+        assert time.monotonic() - at < 10.0
         assert "Traceback" not in app.stderr
 
     def test_importing_code_that_catches_everything(self, start, tmp_path):
@@ -115,19 +115,19 @@ lifecycle.run(main)
         assert_left(app, 0)
 
         assert afters(app) == ["draining", "stopped"]
-        assert time.monotonic() - at < 2.0  # nobody can have found it: no settle
+        assert time.monotonic() - at < LATEST  # nobody can have found it: no settle
 
     def test_exporting(self, start):
         """SIGTERM while a registration is under way: `ready()` gives up, it is deregistered."""
         app = start(PROVIDER, env=RECORDED | {"REGISTER_SECONDS": "60"})
         app.wait_state("exporting")
-        wait_for(lambda: app.record("register"), 5, "the registration")
+        wait_for(lambda: app.record("register"), 20, "the registration")
 
         at = app.signal(SIGTERM)
         assert_left(app, 0)
 
         assert afters(app) == ["exporting", "draining", "stopped"]
-        assert app.record("deregister")[0]["at"] - at < 1.0
+        assert app.record("deregister")[0]["at"] - at < 3.0
         assert not app.record("registered")
 
     @pytest.mark.parametrize("state", ["exporting", "registered", "ready", "draining"])
@@ -167,9 +167,11 @@ lifecycle.run(main)
 
 
 class TestTwice:
+    LONG = RECORDED | {"WORK": "60", "LIFECYCLE_GRACE_PERIOD": "30"}
+
     def test_forces(self, start):
         """A second SIGTERM waits for nothing but the deregistration: exit code 1, FAILED."""
-        app = start(BUSY, env=RECORDED | {"WORK": "60", "DEREGISTER_SECONDS": "0.6"})
+        app = start(BUSY, env=self.LONG | {"DEREGISTER_SECONDS": "0.6"})
         app.wait_state("ready")
         at = app.signal(SIGTERM)
         app.wait_state("draining")
@@ -178,14 +180,14 @@ class TestTwice:
         app.signal(SIGTERM)
         assert_left(app, 1, "failed")
 
-        assert time.monotonic() - at < 0.6 + 2.0
+        assert time.monotonic() - at < 8.0
         steps = app.events("drain report")[0]["steps"]
-        assert steps["close"] - steps["deregister"] < 0.5
+        assert steps["close"] - steps["deregister"] < 5.0
         assert app.record("deregister")
 
     def test_forces_although_a_registry_hangs(self, start):
         """With a registry that does not answer, deregistration gets 1 s after the second one."""
-        app = start(BUSY, env=RECORDED | {"WORK": "60", "DEREGISTER_SECONDS": "60"})
+        app = start(BUSY, env=self.LONG | {"DEREGISTER_SECONDS": "60"})
         app.wait_state("ready")
         at = app.signal(SIGTERM)
         wait_for(lambda: time.monotonic() - at > 0.3, 1, "more than one press")
@@ -193,7 +195,7 @@ class TestTwice:
         again = app.signal(SIGTERM)
 
         assert app.wait() == 1
-        assert 0.9 < time.monotonic() - again < 1.0 + 1.5
+        assert 0.9 < time.monotonic() - again < 8.0  # and not register_timeout
 
     def test_at_once_are_one(self, start):
         """Two within 250 ms are one: what is under way is finished."""
@@ -236,12 +238,12 @@ lifecycle.run(main)
         )
         app.wait_state("ready")
         app.signal(SIGTERM)
-        wait_for(lambda: "after" in app.stdout, 5, "the end of run()")
+        wait_for(lambda: "after" in app.stdout, 20, "the end of run()")
 
         at = app.signal(SIGTERM)
         assert app.wait() == 1
 
-        assert time.monotonic() - at < 2.0
+        assert time.monotonic() - at < LATEST
 
     def test_a_third(self, start):
         """More of them change nothing: no traceback, exit code 1."""
@@ -268,7 +270,7 @@ class TestTerminal:
         os.write(app.terminal, b"\x03")
         assert_left(app, 0)
 
-        assert time.monotonic() - at < 2.0
+        assert time.monotonic() - at < 4.5  # settle is 5
         assert "KeyboardInterrupt" not in app.stdout
 
     def test_ctrl_c_twice(self, start):
@@ -320,7 +322,7 @@ lifecycle.run(main)
     assert_left(app, 0)
 
     _, _, seconds, draining = app.stdout.split()
-    assert float(seconds) < 1.0
+    assert float(seconds) < 3.0
     assert draining == "True"
     assert app.record("transition")[-2]["cause"] == "maintenance"
 
