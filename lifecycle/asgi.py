@@ -7,7 +7,8 @@ import contextlib
 import logging
 import ssl
 from collections.abc import Awaitable, Iterable
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from lifecycle.config import Config
 from lifecycle.conversations import (
@@ -31,9 +32,11 @@ from lifecycle.hookspecs import hookimpl
 from lifecycle.hosting import until_listening
 from lifecycle.lifespan import Lifespan
 from lifecycle.runtime import Lifecycle, current
-from lifecycle.server import Server
+from lifecycle.server import ABORT, Server
 from lifecycle.states import State, Transition
 from lifecycle.traffic import Traffic
+
+Talk = TypeVar("Talk", WebSocket, EventStream)
 
 CLOSE_HEADER: Final = (b"connection", b"close")
 
@@ -83,36 +86,40 @@ class Middleware:
             traffic.arrived(_agent(scope), scope["path"])
         try:
             if kind == "websocket":
-                await self._converse(WebSocket, traffic, scope, receive, send)
-                return
-            if scope["http_version"] < "2":
-                send = _closing(traffic, send)
-            if is_event_source(scope):
-                await self._converse(EventStream, traffic, scope, receive, send)
+                socket = await self._converse(WebSocket, traffic, scope, receive, send)
             else:
-                await self.app(scope, receive, send)
+                if scope["http_version"] < "2":
+                    send = _closing(traffic, send)
+                if is_event_source(scope):
+                    await self._converse(EventStream, traffic, scope, receive, send)
+                else:
+                    await self.app(scope, receive, send)
         finally:
             work.pop()
             if traffic.draining:
                 traffic.left()
+        if kind == "websocket":
+            await socket.linger()
 
     async def _converse(
         self,
-        kind: type[WebSocket | EventStream],
+        kind: type[Talk],
         traffic: Traffic,
         scope: Scope,
         receive: Receive,
         send: Send,
-    ) -> None:
+    ) -> Talk:
         life = self._life
         if life is None:
             raise NotRunning("a WebSocket is counted only under a lifecycle")
-        conversation = kind(receive, send, lambda: traffic.draining)
-        closer = asyncio.create_task(conversation.end_when(_settled(life)))
+        abort = scope.get(ABORT, lambda: None)
+        conversation = kind(receive, send, lambda: traffic.draining, abort)
+        closer = asyncio.create_task(conversation.end_when(partial(_settled, life)))
         try:
             await conversation.run(self.app, scope)
         finally:
             closer.cancel()
+        return conversation
 
 
 def _closing(traffic: Traffic, send: Send) -> Send:

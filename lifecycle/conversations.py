@@ -12,6 +12,11 @@ Rules of this file:
    it sends, by cancellation.
 4. From T0 on every message lets the loop come round: an app that pushes without a pause
    would otherwise leave no moment in which anything could be ended.
+5. A client has `PATIENCE` to take its end; one that has stopped reading holds nobody up.
+6. What the client of a closed WebSocket still sends is read and thrown away. If nobody read
+   it, the server would wait for room in its queue; and a connection that is closed over what
+   is unread is reset, before its client has seen the 1001. A client that is busy sending may
+   come to it late: its connection lingers, the drain goes on.
 """
 
 from __future__ import annotations
@@ -30,6 +35,10 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 GOING_AWAY: Final = 1001
+PATIENCE: Final = 1.0
+"""Seconds that a client has to take its end."""
+LINGER: Final = 5.0
+"""Seconds that it has if it goes on sending: it will see the 1001 behind what it has not read."""
 EVENTS: Final = b"text/event-stream"
 ACCEPTS_EVENTS: Final = (b"accept", EVENTS)
 
@@ -43,101 +52,157 @@ class _Gone(OSError):
     """What ASGI raises for a message to a client that is gone."""
 
 
-class WebSocket:
+class _Conversation:
     """
-    One WebSocket: closed with 1001 when the settle time is over.
+    What never ends by itself.
 
     Args:
         receive: The server's.
         send: The server's.
         draining: Tells whether T0 has come.
+        abort: Cuts the connection, if nobody else is on it.
     """
 
     def __init__(
-        self, receive: Receive, send: Send, draining: Callable[[], bool] = lambda: False
+        self,
+        receive: Receive,
+        send: Send,
+        draining: Callable[[], bool] = lambda: False,
+        abort: Callable[[], object] = lambda: None,
     ) -> None:
         self._receive = receive
         self._send = send
         self._draining = draining
-        self._accepted = asyncio.Event()
-        self._closed = False
-        self._receiving: anyio.CancelScope | None = None
-
-    async def run(self, app: App, scope: Scope) -> None:
-        """Have the app talk; what it still says to a closed WebSocket is nobody's error."""
-        with contextlib.suppress(_Gone):
-            await app(scope, self.receive, self.send)
-
-    async def end_when(self, moment: Awaitable[None]) -> None:
-        """Close it once the moment has come."""
-        await moment
-        await self._accepted.wait()
-        if not self._closed:
-            self._closed = True
-            if self._receiving is not None:
-                self._receiving.cancel()
-            with contextlib.suppress(Exception):  # the client may be gone meanwhile
-                await self._send({"type": "websocket.close", "code": GOING_AWAY})
-
-    async def send(self, message: Message) -> None:
-        if self._draining():
-            await asyncio.sleep(0)
-        if self._closed:
-            raise _Gone("the WebSocket is closed: the app is leaving")
-        if message["type"] == "websocket.close":
-            self._closed = True
-        await self._send(message)
-        if message["type"] == "websocket.accept":
-            self._accepted.set()
-
-    async def receive(self) -> Message:
-        with anyio.CancelScope() as self._receiving:
-            if not self._closed:
-                return await self._receive()
-        return {"type": "websocket.disconnect", "code": GOING_AWAY}
-
-
-class EventStream:
-    """
-    One response to an EventSource: ended between two events when the settle time is over.
-
-    Args:
-        receive: The server's.
-        send: The server's.
-        draining: Tells whether T0 has come.
-    """
-
-    def __init__(
-        self, receive: Receive, send: Send, draining: Callable[[], bool] = lambda: False
-    ) -> None:
-        self._receive = receive
-        self._send = send
-        self._draining = draining
+        self._abort = abort
         self._begun = asyncio.Event()
-        self._one_at_a_time = asyncio.Lock()
         self._ended = False
         self._limit = asyncio.timeout(None)
 
-    async def run(self, app: App, scope: Scope) -> None:
-        """Have the app answer; its stream's end cancels it."""
+    async def _limited(self, app: Awaitable[None]) -> None:
         try:
             async with self._limit:
-                await app(scope, self._receive, self.send)
+                await app
         except TimeoutError:
             if not self._limit.expired():
                 raise
 
-    async def end_when(self, moment: Awaitable[None]) -> None:
-        """End it once the moment has come, if what the app sends is a stream of events."""
-        await moment
-        await self._begun.wait()
-        async with self._one_at_a_time:
-            if self._ended:
-                return
-            self._ended = True
-            with contextlib.suppress(Exception):  # the client may be gone meanwhile
-                await self._send({"type": "http.response.body", "body": b""})
+    def _cancel_app(self) -> None:
         self._limit.reschedule(asyncio.get_running_loop().time())
+
+
+class WebSocket(_Conversation):
+    """One WebSocket: closed with 1001 when the settle time is over."""
+
+    _receiving: anyio.CancelScope | None = None
+    _ending: asyncio.Task[None] | None = None
+    _sending = 0
+    _ends_at = _heard_at = 0.0
+
+    async def run(self, app: App, scope: Scope) -> None:
+        """Have the app talk; what it still says to a closed WebSocket is nobody's error."""
+        try:
+            with contextlib.suppress(_Gone):
+                await self._limited(app(scope, self.receive, self.send))
+        finally:
+            if self._ending is not None:
+                left = self._ends_at + PATIENCE - asyncio.get_running_loop().time()
+                await asyncio.wait({self._ending}, timeout=max(0.0, left))
+
+    async def linger(self) -> None:
+        """Let a client that is busy sending come to see its 1001; no work in flight any more."""
+        if self._ending is not None:
+            await asyncio.wait({self._ending})
+
+    async def end_when(self, moment: Callable[[], Awaitable[None]]) -> None:
+        """Close it once the moment has come."""
+        await moment()
+        await self._begun.wait()
+        if not self._ended:
+            self._ended = True
+            self._ends_at = self._heard_at = asyncio.get_running_loop().time()
+            self._ending = asyncio.create_task(self._end())
+
+    async def _end(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(PATIENCE, self._cancel_sending)
+        if self._receiving is not None:
+            self._receiving.cancel()
+        reading = asyncio.create_task(self._read_out())
+        closing = asyncio.create_task(self._close())
+        late = {reading, closing}
+        while late and (left := self._patient_until() - loop.time()) > 0:
+            _, late = await asyncio.wait(late, timeout=left)
+        if late:
+            closing.cancel()
+            self._abort()
+        # Not at once: the server's own end puts something into its queue too.
+        loop.call_later(PATIENCE, reading.cancel)
+
+    def _patient_until(self) -> float:
+        return min(self._heard_at + PATIENCE, self._ends_at + LINGER)
+
+    def _cancel_sending(self) -> None:
+        if self._sending:
+            self._cancel_app()
+
+    async def _close(self) -> None:
+        with contextlib.suppress(Exception):  # the client may be gone meanwhile
+            await self._send({"type": "websocket.close", "code": GOING_AWAY})
+
+    async def _read_out(self) -> None:
+        await asyncio.sleep(0)  # the app's own `receive` ends first
+        with contextlib.suppress(Exception):
+            while (await self._receive())["type"] != "websocket.disconnect":
+                self._heard_at = asyncio.get_running_loop().time()
+
+    async def send(self, message: Message) -> None:
+        if self._draining():
+            await asyncio.sleep(0)
+        if self._ended:
+            raise _Gone("the WebSocket is closed: the app is leaving")
+        if message["type"] == "websocket.close":
+            self._ended = True
+        self._sending += 1
+        try:
+            await self._send(message)
+        finally:
+            self._sending -= 1
+        if message["type"] == "websocket.accept":
+            self._begun.set()
+
+    async def receive(self) -> Message:
+        with anyio.CancelScope() as self._receiving:
+            if not self._ended:
+                return await self._receive()
+        return {"type": "websocket.disconnect", "code": GOING_AWAY}
+
+
+class EventStream(_Conversation):
+    """One response to an EventSource: ended between two events when the settle time is over."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._one_at_a_time = asyncio.Lock()
+
+    async def run(self, app: App, scope: Scope) -> None:
+        """Have the app answer; its stream's end cancels it."""
+        await self._limited(app(scope, self._receive, self.send))
+
+    async def end_when(self, moment: Callable[[], Awaitable[None]]) -> None:
+        """End it once the moment has come, if what the app sends is a stream of events."""
+        await moment()
+        await self._begun.wait()
+        try:
+            async with asyncio.timeout(PATIENCE), self._one_at_a_time:
+                if self._ended:
+                    return
+                self._ended = True
+                with contextlib.suppress(Exception):  # the client may be gone meanwhile
+                    await self._send({"type": "http.response.body", "body": b""})
+        except TimeoutError:
+            self._ended = True
+            self._abort()
+        self._cancel_app()
 
     async def send(self, message: Message) -> None:
         if self._draining():

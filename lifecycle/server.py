@@ -45,6 +45,8 @@ NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, err
 
 HOLD: Final = "lifecycle.hold"
 """The key of a scope under which the app finds how to keep the request's connection."""
+ABORT: Final = "lifecycle.abort"
+"""The key of a scope under which the app finds how to cut the connection, if it is its own."""
 HELD: Final = 4
 """What such a connection is worth."""
 
@@ -73,6 +75,8 @@ class _Connection(TCPServer):
         if self._server.draining and scope["http_version"] == "2":
             self.go_away()
         self.is_http2 = scope["http_version"] == "2"
+        if not self.is_http2:
+            scope[ABORT] = self.abort
         if self.idle_task._handle is not None:
             await self.idle_task.stop()
         try:

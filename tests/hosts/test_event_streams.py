@@ -7,6 +7,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -138,7 +139,7 @@ def test_only_a_stream_of_events_is_ended(
         stream = EventStream(receive, send)
         running = asyncio.create_task(stream.run(_stream_of(kind, forever=forever), {}))
         await asyncio.sleep(0)
-        closer = asyncio.create_task(stream.end_when(asyncio.sleep(0)))
+        closer = asyncio.create_task(stream.end_when(partial(asyncio.sleep, 0)))
         async with asyncio.timeout(5):
             await running
         closer.cancel()
