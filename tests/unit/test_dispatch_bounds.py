@@ -77,10 +77,13 @@ def test_in_turn() -> None:
         order: list[int] = []
         free = threading.Event()
 
+        alone = threading.Lock()
+
         def handler(number: int) -> int:
-            assert len(workers()) == 1
+            assert alone.acquire(blocking=False)
             assert free.wait(10)
             order.append(number)
+            alone.release()
             return number
 
         asked = call(handler, attached(), timeout=5.0)
