@@ -155,7 +155,7 @@ def _exit_time(python: str, *, kept: bool) -> float:
 
 def _pythons() -> list[str]:
     """Return this Python, and each other one that CI has made an environment for."""
-    others = sorted(str(path) for path in Path().glob(".venv-3.*/bin/python"))
+    others = sorted(str(path) for path in Path.cwd().glob(".venv-3.*/bin/python"))
     return [sys.executable, *others]
 
 
