@@ -24,7 +24,7 @@ from benchmarks.throughput import SERVERS, measure
 
 PAIRS = 3000
 BUSY_PROBES = 400
-STARTS = 15
+STARTS = 50
 EXITS = 5
 PRESTOPS = 20
 
