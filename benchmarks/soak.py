@@ -26,7 +26,7 @@ COMMAND = (
 )
 SETTINGS = {"LIFECYCLE_SETTLE": "3"}
 REPLICAS = 3
-PAUSE = 6.0
+PAUSE = 7.0
 """Seconds between two rollouts, so that one takes twelve: 12,000 requests at a thousand a second."""
 
 
