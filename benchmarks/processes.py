@@ -17,11 +17,7 @@ from pathlib import Path
 
 from lifecycle.testing import free_port
 
-BARE = """
-import asyncio, sys
-from hypercorn.asyncio import serve
-from hypercorn.config import Config
-
+APP = """
 async def app(scope, receive, send):
     if scope["type"] == "http":
         headers = [(b"content-type", b"text/plain"), (b"content-length", b"4")]
@@ -31,9 +27,16 @@ async def app(scope, receive, send):
         while (await receive())["type"] != "lifespan.shutdown":
             await send({"type": "lifespan.startup.complete"})
         await send({"type": "lifespan.shutdown.complete"})
+"""
 
+BARE = f"""
+import asyncio, sys
+from hypercorn.asyncio import serve
+from hypercorn.config import Config
+
+{APP}
 config = Config()
-config.bind = [f"0.0.0.0:{sys.argv[1]}"]
+config.bind = ["0.0.0.0:" + sys.argv[1]]
 config.errorlog = None
 asyncio.run(serve(app, config))
 """

@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median, quantiles
 from typing import Final, NamedTuple
 
-from benchmarks.processes import free_port, running, until_200
+from benchmarks.processes import APP, free_port, running, until_200
 
 PAIRS: Final = 6
 ROUNDS: Final = 8
@@ -27,22 +27,14 @@ CONNECTIONS: Final = 16
 REQUEST: Final = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 BODY: Final = b"true"
 
-APP = """
+SERVED = f"""
 import asyncio, os, sys
 import lifecycle
 from lifecycle.asgi import Middleware
 
 PORT = int(sys.argv[1])
 
-async def app(scope, receive, send):
-    if scope["type"] == "http":
-        headers = [(b"content-type", b"text/plain"), (b"content-length", b"4")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"true"})
-    else:
-        while (await receive())["type"] != "lifespan.shutdown":
-            await send({"type": "lifespan.startup.complete"})
-        await send({"type": "lifespan.shutdown.complete"})
+{APP}
 """
 
 SERVERS: Final = {
@@ -110,7 +102,7 @@ class _Server:
 
     def __init__(self, stack: ExitStack, name: str, *, with_it: bool) -> None:
         environ = {"WITH": str(int(with_it)), "LIFECYCLE_QOS_PORT": str(free_port())}
-        source = APP + SERVERS[name] + MAIN
+        source = SERVED + SERVERS[name] + MAIN
         process, self._port, _ = stack.enter_context(running(source, **environ))
         self._pid = process.pid
         until_200(self._port, "/")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 import time
+from abc import ABC, abstractmethod
 from typing import ClassVar, Self
 
 import grpc
@@ -26,7 +27,7 @@ NOTHING = Traffic(protocols=())
 """What the library's own clients are to ask for."""
 
 
-class OwnClient:
+class OwnClient(ABC):
     """What the two have in common: whom they know, and what they have seen."""
 
     def __init__(self, view: View, tally: Tally, number: int) -> None:
@@ -35,9 +36,9 @@ class OwnClient:
         self.number = number
         self.random = random.Random(number)
 
+    @abstractmethod
     async def run(self, over: asyncio.Event) -> None:
         """Ask until it is over."""
-        raise NotImplementedError
 
     def answered(self, endpoint: Endpoint, began: float, *, kept: bool, whole: int = 1) -> None:
         now = time.monotonic()

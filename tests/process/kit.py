@@ -41,6 +41,13 @@ RECORDED = {
     "PYTHONPATH": str(HERE),
 }
 """Short times that are valid, and `recorder.py` as a plugin."""
+QUICK = {
+    "LIFECYCLE_SETTLE": "0",
+    "LIFECYCLE_QUIET": "0",
+    "LIFECYCLE_STOP_TIMEOUT": "1",
+    "LIFECYCLE_GRACE_PERIOD": "6",
+}
+"""No settle and no quiet, for what comes after them."""
 GRACE = 4.0
 LATEST = GRACE + 3.0
 """Seconds until an app must be seen to be gone: the grace period, and a busy machine's delay."""

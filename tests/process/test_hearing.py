@@ -7,16 +7,10 @@ from pathlib import Path
 from signal import SIGTERM
 from typing import Any
 
-from tests.process.kit import App, wait_for
+from tests.process.kit import QUICK, App, wait_for
 
 Start = Callable[..., App]
 
-QUICK = {
-    "LIFECYCLE_SETTLE": "0",
-    "LIFECYCLE_QUIET": "0",
-    "LIFECYCLE_STOP_TIMEOUT": "1",
-    "LIFECYCLE_GRACE_PERIOD": "6",
-}
 SLACK = 4.0
 """Seconds beyond what is promised, for a busy machine."""
 

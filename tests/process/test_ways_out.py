@@ -8,16 +8,10 @@ from signal import SIGINT, SIGTERM
 
 import pytest
 
-from tests.process.kit import App, wait_for
+from tests.process.kit import QUICK, App, wait_for
 
 Start = Callable[..., App]
 
-QUICK = {
-    "LIFECYCLE_SETTLE": "0",
-    "LIFECYCLE_QUIET": "0",
-    "LIFECYCLE_STOP_TIMEOUT": "1",
-    "LIFECYCLE_GRACE_PERIOD": "6",
-}
 
 SIGNALLED = {
     "a handler exits with a code": ("signal.signal(15, lambda *_: sys.exit(3))", 3),
