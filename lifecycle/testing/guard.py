@@ -1,7 +1,8 @@
 """
 Ends what was started here when this process is gone without a word: by SIGKILL, by SIGHUP.
 
-A process of its own holds the other end of a pipe, and is told of each process group. The
+A process of its own reads a pipe to which all that is started here says what process group it
+is, before it is anything else: there is no moment at which one runs and is not known. The
 kernel closes the pipe however this process ends. PR_SET_PDEATHSIG would do it for children
 alone, not for what they have started, and only on Linux.
 """
@@ -10,45 +11,78 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
+import shutil
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
 LAST_WILL: Final = str(Path(__file__).with_name("last_will.py"))
+ANNOUNCED: Final = ("/bin/sh", "-c", 'echo "+$$"; exec "$@" >&2', "sh")
 
 
 class Guard:
     """One such process; made by `start`."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, pipe: int) -> None:
         self._process = process
+        self._pipe = pipe
 
     @classmethod
     async def start(cls) -> Self:
         """Start it, out of reach of a terminal."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", LAST_WILL),
-            stdin=asyncio.subprocess.PIPE,
+        reading, writing = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-S", LAST_WILL),
+                stdin=reading,
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(writing)
+            raise
+        finally:
+            os.close(reading)
+        return cls(process, writing)
+
+    async def spawn(
+        self, command: Sequence[str], env: Mapping[str, str], cwd: str | None, output: int
+    ) -> asyncio.subprocess.Process:
+        """
+        Start a process in a group of its own that ends with this one.
+
+        Raises:
+            OSError: It cannot be started.
+        """
+        _look_up(command[0], env, cwd)
+        return await asyncio.create_subprocess_exec(
+            *ANNOUNCED,
+            *command,
+            env=env,
+            cwd=cwd,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=self._pipe,
+            stderr=output,
             start_new_session=True,
         )
-        return cls(process)
-
-    def watch(self, group: int) -> None:
-        """End a process group with this process."""
-        self._say(f"+{group}\n")
 
     def forget(self, group: int) -> None:
-        """Leave it alone: it is gone."""
-        self._say(f"-{group}\n")
-
-    def _say(self, line: str) -> None:
-        if self._process.stdin is not None and not self._process.stdin.is_closing():
-            self._process.stdin.write(line.encode())
+        """Leave a process group alone: it is gone."""
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._pipe, f"-{group}\n".encode())
 
     async def close(self) -> None:
         """End it, and what it still watches."""
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-            with contextlib.suppress(OSError):
-                await self._process.stdin.wait_closed()
+        os.close(self._pipe)
         await self._process.wait()
+
+
+def _look_up(name: str, env: Mapping[str, str], cwd: str | None) -> None:
+    """See that a command is there and may be run, as the kernel would say it."""
+    is_path = os.path.dirname(name) != ""
+    where = os.path.join(cwd or "", name) if is_path else name
+    if shutil.which(where, path=env.get("PATH", os.defpath)) is None:
+        code = errno.EACCES if is_path and os.path.exists(where) else errno.ENOENT
+        raise OSError(code, os.strerror(code), name)

@@ -1,7 +1,7 @@
 """
 What `Guard` runs, by its path: it kills what is left when its stdin ends.
 
-`+12` on a line is a process group that has been started, `-12` one that is gone. It imports
+`+12` on a line is a process group that is being started, `-12` one that is gone. It imports
 next to nothing, so that it is there at once.
 """
 

@@ -81,7 +81,7 @@ class Process:
             OSError: It cannot be started.
         """
         with open(log, "ab", buffering=0) as output:  # noqa: ASYNC230 - a local file
-            process = await _spawn(command, env, cwd, output.fileno(), guard)
+            process = await guard.spawn(command, env, cwd, output.fileno())
         return cls(process, env, cwd, guard)
 
     def terminate(self, *, pid_1: bool) -> None:
@@ -130,7 +130,7 @@ class Process:
 
     async def _beside_it(self, command: Sequence[str], out: int) -> asyncio.subprocess.Process:
         try:
-            process = await _spawn(command, self._env, self._cwd, out, self._guard)
+            process = await self._guard.spawn(command, self._env, self._cwd, out)
         except OSError as error:
             raise NoExec(
                 f'failed to exec in container: exec: "{command[0]}": {_why(error)}'
@@ -171,22 +171,6 @@ def kill_group(pid: int) -> None:
     """Send SIGKILL to a process group, if there is anybody left in it."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
-
-
-async def _spawn(
-    command: Sequence[str], env: Mapping[str, str], cwd: str | None, output: int, guard: Guard
-) -> asyncio.subprocess.Process:
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        env=env,
-        cwd=cwd,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=output,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-    )
-    guard.watch(process.pid)
-    return process
 
 
 async def _reaped(process: asyncio.subprocess.Process) -> None:

@@ -280,7 +280,11 @@ def test_who_has_seen_enough(sent: signal.Signals, code: int, tmp_path: Path):
     assert "Traceback" not in rest
     assert len(started) >= 3
     wait_for(
-        lambda: not any(running(pid) for pid in started), LONGEST, "the end of all that was started"
+        lambda: not any(map(running, started)),
+        LONGEST,
+        lambda: (
+            f"the end of {[Path(f'/proc/{pid}/cmdline').read_bytes() for pid in started if running(pid)]}"
+        ),
     )
     assert not report.exists()
 
@@ -292,6 +296,10 @@ def running(pid: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def command(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 class Page(HTMLParser):

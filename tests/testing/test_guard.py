@@ -7,18 +7,20 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
 from tests.process.kit import wait_for
 
 KEPT = str(Path(__file__).with_name("kept.py"))
+FORKED = str(Path(__file__).with_name("forked.py"))
 
 
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_a_kubelet_that_is_killed_leaves_nothing(sent: signal.Signals):
     """A container's process goes with it, and what that one has started."""
-    process = subprocess.Popen([sys.executable, KEPT], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([sys.executable, KEPT], stdout=PIPE, text=True)
     assert process.stdout is not None
     try:
         first, second = (int(word) for word in process.stdout.readline().split())
@@ -30,6 +32,13 @@ def test_a_kubelet_that_is_killed_leaves_nothing(sent: signal.Signals):
         process.wait()
         process.stdout.close()
     wait_for(lambda: not any(map(running, (first, second))), 20, "the end of both")
+
+
+def test_nothing_is_left_of_what_was_just_being_started():
+    """The guard hears of a process from that process: before its parent knows of it."""
+    killed = subprocess.run([sys.executable, FORKED], stderr=PIPE, timeout=20, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert killed.stderr == b""  # at the end of what all of them could have written to
 
 
 def running(pid: int) -> bool:
