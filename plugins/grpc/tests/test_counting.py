@@ -167,16 +167,18 @@ def test_a_call_that_its_client_gives_up_is_over(serve: Any, kind: str) -> None:
     """Cancelled by its client, it is counted no longer, and its handler cleans up."""
 
     async def scenario() -> None:
-        cleaned = asyncio.Event()
+        begun, cleaned = asyncio.Event(), asyncio.Event()
 
         class Careful(Async):
             async def unary_unary(self, request: bytes, context: Any) -> bytes:
+                begun.set()
                 try:
                     return await super().unary_unary(request, context)
                 finally:
                     cleaned.set()
 
             async def unary_stream(self, request: bytes, context: Any) -> AsyncIterator[bytes]:
+                begun.set()
                 try:
                     yield request
                     await self.gate.wait()
@@ -185,7 +187,8 @@ def test_a_call_that_its_client_gives_up_is_over(serve: Any, kind: str) -> None:
 
         async with serve(handlers(Careful(Gates()))) as served:
             calling = asyncio.create_task(call(served.channel, kind))
-            await until(lambda: served.in_flight == 1)
+            await begun.wait()
+            assert served.in_flight == 1
             calling.cancel()
             await cleaned.wait()
             await until(lambda: served.in_flight == 0)
