@@ -57,6 +57,11 @@ class Cluster:
         """Send a program a signal and wait for its end; `start` starts it again."""
         self.machine.kill(name, number)
 
+    def mend(self, name: str) -> None:
+        """Start a program unless it runs."""
+        if name not in self.machine.running():
+            self.start(name)
+
     def wait_for_api_server(self) -> None:
         """Return when the API server says that it is ready."""
         self._wait(lambda: self.get("/readyz") == b"ok", "the API server is ready")

@@ -3,28 +3,50 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterator
 
 import pytest
-from lightkube import Client, KubeConfig
 
+from tests.cluster.cluster import Cluster
 from tests.cluster.fixtures import Target, target
 from tests.e2e import kit
 
 __all__ = ["space", "target"]
 
-collect_ignore = (
-    ["test_cluster.py", "test_registry_outage.py"] if os.environ.get("KUBECONFIG") else []
-)
-"""What is said of our own cluster needs no proof on another; and no other one is broken."""
+LEFT_OUT = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture
 def space(target: Target) -> Iterator[kit.Space]:
     """A namespace of the test's own."""
-    name = f"e2e-{secrets.token_hex(4)}"
-    with Client(KubeConfig.from_file(target.kubeconfig), namespace=name) as client:
-        kit.begin(client, name)
-        yield kit.Space(client, name, target.image)
-        kit.end(client, name)
+    with kit.namespace(target) as space:
+        yield space
+
+
+@pytest.fixture
+def cluster(target: Target) -> Iterator[Cluster]:
+    """Our own cluster, to be broken; its API server is up again when the test ends."""
+    assert target.own is not None
+    yield target.own
+    target.own.mend("kube-apiserver")
+    target.own.wait_for_api_server()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On somebody's cluster nothing is broken: what needs ours is left out, and told."""
+    if not os.environ.get("KUBECONFIG"):
+        return
+    ours = [item for item in items if "cluster" in getattr(item, "fixturenames", ())]
+    items[:] = [item for item in items if item not in ours]
+    config.hook.pytest_deselected(items=ours)
+    config.stash[LEFT_OUT] = [item.nodeid for item in ours]
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    if left_out := config.stash.get(LEFT_OUT, []):
+        terminalreporter.section("not run on the cluster of KUBECONFIG")
+        terminalreporter.line("They are about our own cluster, or kill its API server:")
+        for name in left_out:
+            terminalreporter.line(f"  {name}")

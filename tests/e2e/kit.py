@@ -7,18 +7,21 @@ Every wait has a deadline, and says what it waited for.
 from __future__ import annotations
 
 import json
+import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
-from lightkube import ApiError, Client, codecs
+from lightkube import ApiError, Client, KubeConfig, codecs
 from lightkube.models.core_v1 import ContainerStatus
 from lightkube.resources.core_v1 import ConfigMap, Event, Namespace, Pod, ServiceAccount
 from lightkube.resources.discovery_v1 import EndpointSlice
 
+from tests.cluster.fixtures import Target
 from tests.process.kit import background, wait_for
 
 T = TypeVar("T")
@@ -171,6 +174,16 @@ def _paced(condition: Callable[[], T]) -> T:
 
 def _events(lines: Iterable[str]) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+@contextmanager
+def namespace(target: Target) -> Iterator[Space]:
+    """A namespace of its own, as long as it is needed."""
+    name = f"e2e-{secrets.token_hex(4)}"
+    with Client(KubeConfig.from_file(target.kubeconfig), namespace=name) as client:
+        begin(client, name)
+        yield Space(client, name, target.image)
+        end(client, name)
 
 
 def begin(client: Client, name: str) -> None:

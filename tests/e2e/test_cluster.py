@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 from lightkube.resources.core_v1 import Service
 
-from tests.cluster.fixtures import Target
+from tests.cluster.cluster import Cluster
 from tests.cluster.machine import CGROUPS
 from tests.e2e import manifests
 from tests.e2e.kit import Space
 from tests.e2e.test_pod import EXAMPLE, RUN
 from tests.process.kit import wait_for
+
+pytestmark = pytest.mark.usefixtures("cluster")
 
 ASK = "import sys, urllib.request as u; print(u.urlopen(sys.argv[1], timeout=2).read().decode())"
 DISCOVER = """
@@ -69,16 +71,15 @@ def test_a_pod_is_known_to_the_api_server_and_trusts_it(space: Space) -> None:
 
 @pytest.mark.timeout(300)
 def test_an_api_server_that_is_killed_comes_back_with_what_it_had(
-    space: Space, target: Target
+    space: Space, cluster: Cluster
 ) -> None:
     """The API server is killed and started again: who asked before asks on."""
     space.create(manifests.service("orders"))
-    assert target.own is not None
 
-    target.own.kill("kube-apiserver")
-    assert target.own.get("/readyz") == b""
-    target.own.start("kube-apiserver")
-    target.own.wait_for_api_server()
+    cluster.kill("kube-apiserver")
+    assert cluster.get("/readyz") == b""
+    cluster.start("kube-apiserver")
+    cluster.wait_for_api_server()
 
     assert space.client.get(Service, "orders").metadata is not None
 

@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.cluster.cluster import Cluster
-from tests.cluster.fixtures import Target
 from tests.e2e import registering
 from tests.e2e.kit import LATEST, Space
 from tests.e2e.manifests import GRACE
 from tests.process.kit import wait_for
-
-
-@pytest.fixture
-def cluster(space: Space, target: Target) -> Iterator[Cluster]:
-    """Our own cluster, whose API server is up again when the test ends."""
-    assert target.own is not None
-    yield target.own
-    if target.own.get("/readyz") != b"ok":
-        target.own.start("kube-apiserver")
-        target.own.wait_for_api_server()
 
 
 @pytest.mark.timeout(300)
