@@ -12,6 +12,8 @@ from typing import Any, Final, TypeVar
 
 from lifecycle.config import Config
 from lifecycle.conversations import (
+    LEAST_PATIENCE,
+    PATIENCE,
     App,
     EventStream,
     Message,
@@ -113,7 +115,8 @@ class Middleware:
         if life is None:
             raise NotRunning("a WebSocket is counted only under a lifecycle")
         abort = scope.get(ABORT, lambda: None)
-        conversation = kind(receive, send, lambda: traffic.draining, abort)
+        patience = min(PATIENCE, max(LEAST_PATIENCE, life.config.quiet))
+        conversation = kind(receive, send, lambda: traffic.draining, abort, patience)
         closer = asyncio.create_task(conversation.end_when(partial(_settled, life)))
         try:
             await conversation.run(self.app, scope)

@@ -12,7 +12,8 @@ Rules of this file:
    it sends, by cancellation.
 4. From T0 on every message lets the loop come round: an app that pushes without a pause
    would otherwise leave no moment in which anything could be ended.
-5. A client has `PATIENCE` to take its end; one that has stopped reading holds nobody up.
+5. A client has as long to take its end as the drain waits for quiet, `PATIENCE` at most; one
+   that has stopped reading holds nobody up.
 6. What the client of a closed WebSocket still sends is read and thrown away. If nobody read
    it, the server would wait for room in its queue; and a connection that is closed over what
    is unread is reset, before its client has seen the 1001. A client that is busy sending may
@@ -36,7 +37,9 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 GOING_AWAY: Final = 1001
 PATIENCE: Final = 1.0
-"""Seconds that a client has to take its end."""
+"""Seconds that a client has at most to take its end."""
+LEAST_PATIENCE: Final = 0.1
+"""And at least: the end has to be sent first."""
 LINGER: Final = 5.0
 """Seconds that it has if it goes on sending: it will see the 1001 behind what it has not read."""
 EVENTS: Final = b"text/event-stream"
@@ -61,6 +64,7 @@ class _Conversation:
         send: The server's.
         draining: Tells whether T0 has come.
         abort: Cuts the connection, if nobody else is on it.
+        patience: Seconds that the client has to take its end.
     """
 
     def __init__(
@@ -69,11 +73,13 @@ class _Conversation:
         send: Send,
         draining: Callable[[], bool] = lambda: False,
         abort: Callable[[], object] = lambda: None,
+        patience: float = PATIENCE,
     ) -> None:
         self._receive = receive
         self._send = send
         self._draining = draining
         self._abort = abort
+        self._patience = patience
         self._begun = asyncio.Event()
         self._ended = False
         self._limit = asyncio.timeout(None)
@@ -105,7 +111,7 @@ class WebSocket(_Conversation):
                 await self._limited(app(scope, self.receive, self.send))
         finally:
             if self._ending is not None:
-                left = self._ends_at + PATIENCE - asyncio.get_running_loop().time()
+                left = self._ends_at + self._patience - asyncio.get_running_loop().time()
                 await asyncio.wait({self._ending}, timeout=max(0.0, left))
 
     async def linger(self) -> None:
@@ -124,7 +130,7 @@ class WebSocket(_Conversation):
 
     async def _end(self) -> None:
         loop = asyncio.get_running_loop()
-        loop.call_later(PATIENCE, self._cancel_sending)
+        loop.call_later(self._patience, self._cancel_sending)
         if self._receiving is not None:
             self._receiving.cancel()
         reading = asyncio.create_task(self._read_out())
@@ -136,10 +142,10 @@ class WebSocket(_Conversation):
             closing.cancel()
             self._abort()
         # Not at once: the server's own end puts something into its queue too.
-        loop.call_later(PATIENCE, reading.cancel)
+        loop.call_later(self._patience, reading.cancel)
 
     def _patient_until(self) -> float:
-        return min(self._heard_at + PATIENCE, self._ends_at + LINGER)
+        return min(self._heard_at + self._patience, self._ends_at + LINGER)
 
     def _cancel_sending(self) -> None:
         if self._sending:
@@ -193,7 +199,7 @@ class EventStream(_Conversation):
         await moment()
         await self._begun.wait()
         try:
-            async with asyncio.timeout(PATIENCE), self._one_at_a_time:
+            async with asyncio.timeout(self._patience), self._one_at_a_time:
                 if self._ended:
                     return
                 self._ended = True
