@@ -22,7 +22,7 @@ from lifecycle.contracts import Command, Instance, Kind
 from lifecycle.crossing import Moment, run_soon
 from lifecycle.departure import Departure
 from lifecycle.dispatch import Call, Mailbox
-from lifecycle.exceptions import Draining
+from lifecycle.exceptions import Draining, LifecycleError
 from lifecycle.guest import Guest
 from lifecycle.installer import Installer
 from lifecycle.log import Log
@@ -85,6 +85,7 @@ class Conductor:
         self.commands: dict[str, tuple[Command, Call]] = {}
         self.departure = Departure(self)
         self.installer = Installer(self)
+        self.start_calls: list[Call] = []
         self.drain_calls: list[Call] = []
         self.reached: dict[State, Moment[None]] = {state: Moment() for state in State}
         self.reached[State.STARTING].set(None)
@@ -107,12 +108,41 @@ class Conductor:
                 self.probes.add(kind, Call(each, self.guest, timeout, soon), self.life)
             elif each.hook == "lifecycle_transition":
                 self._mailboxes.append(Mailbox(Call(each, self.guest, timeout), self.complain))
+            elif each.hook == "lifecycle_start":
+                self.start_calls.append(Call(each, self.guest, None))
             elif each.hook == "lifecycle_drain":
                 self.drain_calls.append(Call(each, self.guest, None))
 
     def complain(self, plugin: str, problem: str) -> None:
         """Log what is wrong with a plugin."""
         self.log.warning("plugin", plugin=plugin, problem=problem)
+
+    async def start(self) -> None:
+        """
+        Wait until every plugin lets the app start, or the app is on its way out.
+
+        Raises:
+            LifecycleError: One does not.
+        """
+        left = asyncio.create_task(self.reached[State.DRAINING].wait())
+        asked = {asyncio.create_task(self._ask_to_start(call)) for call in self.start_calls}
+        try:
+            while asked and not self.machine.state.leaving:
+                done, _ = await asyncio.wait({left, *asked}, return_when=asyncio.FIRST_COMPLETED)
+                problems = [each.result() for each in done & asked]
+                if any(problems) and not self.machine.state.leaving:
+                    raise LifecycleError("; ".join(filter(None, problems)))
+                asked -= done
+        finally:
+            for each in (left, *asked):
+                each.cancel()
+
+    async def _ask_to_start(self, call: Call) -> str:
+        outcome = await call(life=self.life)
+        if isinstance(outcome.error, LifecycleError):
+            return f"plugin {call.plugin!r}: {outcome.error}"
+        problem = outcome.problem()
+        return problem and f"plugin {call.plugin!r}: lifecycle_start {problem}"
 
     # States
 

@@ -59,6 +59,19 @@ def lifecycle_transition(life: Lifecycle, transition: Transition) -> None:
 
 
 @hookspec
+def lifecycle_start(life: Lifecycle) -> None:
+    """
+    Return when the app may start: main begins once every plugin has returned.
+
+    Called once, with the QOS port open, the probes asked and the registries open; not of
+    a plugin that is added later. May be async. It has all the time there is: give it a
+    deadline of its own, under the startupProbe's. If it raises, the app does not start,
+    and a `LifecycleError`'s sentence is what is shown. Once a drain begins it is waited
+    for no longer, and cancelled if it is async.
+    """
+
+
+@hookspec
 def lifecycle_drain(life: Lifecycle, drain: Drain) -> None:
     """
     Return when your own work is out of the way: stop fetching, hand over, finish.

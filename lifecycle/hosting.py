@@ -244,14 +244,25 @@ class Host:
         life._guest.attach(on_beat=self._hold_signals)
         self._hold_signals()
         self._own.add(asyncio.current_task())
-        if life.draining:
-            life._end(Ending(interrupted=True), "a signal before main")
-            await life._left.wait()
-            return
-        self._task = asyncio.create_task(self._main(main), name="main")
-        if not self._takes_life:
-            self._own.add(asyncio.create_task(self._ready()))
+        if await self._may_start():
+            self._task = asyncio.create_task(self._main(main), name="main")
+            if not self._takes_life:
+                self._own.add(asyncio.create_task(self._ready()))
         await life._left.wait()
+
+    async def _may_start(self) -> bool:
+        """Wait for the plugins that hold main back; False if it is not to begin at all."""
+        life = self.life
+        try:
+            await life._control.request(life._running().start)
+        except LifecycleError as error:
+            print(f"lifecycle: {error}", file=sys.stderr)
+            life._end(Ending(USAGE), "it could not start")
+            return False
+        leaving = life.draining
+        if leaving:
+            life._end(Ending(interrupted=True), "told to leave before main")
+        return not leaving
 
     def _hold_signals(self) -> None:
         if self._signals is not None:

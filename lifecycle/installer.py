@@ -34,6 +34,7 @@ _INSTALLED_HOOKS: Final = (
     "lifecycle_readiness",
     "lifecycle_liveness",
     "lifecycle_transition",
+    "lifecycle_start",
     "lifecycle_drain",
     GIVES_REGISTRIES,
     GIVES_COMMANDS,

@@ -118,8 +118,7 @@ class Lifecycle:
 
     def snapshot(self) -> Snapshot:
         """Return everything there is to see: what `/status` shows. From any thread."""
-        conductor = self._running()
-        return self._control.call(conductor.snapshot)
+        return self._control.call(self._running().snapshot)
 
     # What the app does
 
@@ -206,8 +205,7 @@ class Lifecycle:
             ServiceNotFound: None matches.
             Draining: It is too late.
         """
-        conductor = self._running()
-        return self._control.call(lambda: conductor.set_online(glob))
+        return self._control.call(lambda: self._running().set_online(glob))
 
     def offline(self, glob: str = "*", reason: str = "") -> list[str]:
         """
@@ -216,8 +214,7 @@ class Lifecycle:
         Raises:
             ServiceNotFound: None matches.
         """
-        conductor = self._running()
-        return self._control.call(lambda: conductor.set_offline(glob, reason))
+        return self._control.call(lambda: self._running().set_offline(glob, reason))
 
     def track(self, agent: str = "", path: str = "") -> AbstractContextManager[None]:
         """
@@ -279,8 +276,7 @@ class Lifecycle:
         return check
 
     def _install(self, plugin: str | None = None) -> None:
-        installer = self._running().installer
-        self._control.wait(lambda: installer.install(plugin))
+        self._control.wait(lambda: self._running().installer.install(plugin))
 
     # Start and end
 
@@ -369,6 +365,11 @@ class Lifecycle:
     async def __aenter__(self) -> Self:
         self._open()
         self._guest.attach()
+        try:
+            await self._control.request(self._running().start)
+        except BaseException as error:
+            await self.__aexit__(type(error), error, error.__traceback__)
+            raise
         return self
 
     async def __aexit__(
