@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 UNDER_LOAD := tests/examples tests/hosts tests/rehearsal $(wildcard tests/process/test_rollout*.py)
 PLUGINS := $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: demo test lint bench compare soak docs rehearsals clean
+.PHONY: demo test lint bench compare soak docs rehearsals cluster e2e rollouts clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo/demo.py
@@ -39,6 +39,11 @@ cluster: $(STAMP)
 e2e: $(STAMP)
 	test -n "$$KUBECONFIG" || tests/cluster/install.sh
 	$(BIN)/pytest -q -p no:xdist tests/e2e
+
+# Rolled 20 times there under load, beside uvicorn alone and with a sleep; the suite does it twice.
+rollouts: $(STAMP)
+	test -n "$$KUBECONFIG" || tests/cluster/install.sh
+	ROLLOUTS=20 $(BIN)/pytest -q -p no:xdist tests/e2e/test_rollouts.py
 
 bench: $(STAMP)
 	$(BIN)/python -m benchmarks

@@ -9,7 +9,7 @@ import pytest
 
 from tests.cluster.cluster import Cluster
 from tests.cluster.fixtures import Target, target
-from tests.e2e import kit
+from tests.e2e import kit, rollout_table
 
 __all__ = ["space", "target"]
 
@@ -45,6 +45,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
+    rollout_table.report(terminalreporter)
     if left_out := config.stash.get(LEFT_OUT, []):
         terminalreporter.section("not run on the cluster of KUBECONFIG")
         terminalreporter.line("They are about our own cluster, or kill its API server:")

@@ -1,0 +1,74 @@
+"""The Deployments that are rolled over: `lifecycle manifests`' own, and what people write without."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, Final
+
+from tests.e2e.kit import Space
+from tests.e2e.manifests import PORT
+
+NAME: Final = "shop"
+APP: Final = Path(__file__).parents[1] / "hosts" / "served" / "shop.py"
+APP_DIR: Final = ("--app-dir", "/app")
+RUN: Final = (
+    *("lifecycle", "run", *APP_DIR, "--asgi", "shop:app"),
+    *("--bind", f"0.0.0.0:{PORT}", "--service", NAME),
+)
+UVICORN: Final = (
+    *("python3", "-m", "uvicorn", *APP_DIR, "shop:app", "--host", "0.0.0.0"),
+    *("--port", str(PORT), "--log-level", "warning"),
+)
+SLEEP: Final = {"preStop": {"sleep": {"seconds": 5}}}
+
+Manifests = list[dict[str, Any]]
+
+
+def generated(image: str, *options: str) -> Manifests:
+    """Return what `lifecycle manifests` writes; added is where the app's file is."""
+    argv = ("manifests", "--name", NAME, "--image", image, *options, "-o", "json", "--", *RUN)
+    done = subprocess.run(
+        [sys.executable, "-m", "lifecycle", *argv],
+        env={name: v for name, v in os.environ.items() if not name.startswith("LIFECYCLE_")},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    made: Manifests = json.loads(done.stdout)["items"]
+    pod = deployment(made)["spec"]["template"]["spec"]
+    pod["volumes"].append({"name": "app", "configMap": {"name": NAME}})
+    pod["containers"][0]["volumeMounts"].append({"name": "app", "mountPath": "/app"})
+    return made
+
+
+def without(made: Manifests, hooks: Mapping[str, Any] | None = None) -> Manifests:
+    """Return the same Deployment and Service for uvicorn alone, probed on its own port."""
+    kept = deepcopy([each for each in made if each["kind"] in ("Deployment", "Service")])
+    pod = deployment(kept)["spec"]["template"]["spec"]
+    for part in ("readinessGates", "serviceAccountName"):
+        del pod[part]
+    (app,) = pod["containers"]
+    app |= {"command": list(UVICORN), "env": [], "lifecycle": dict(hooks or {})}
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        app[probe]["httpGet"] = {"path": "/", "port": PORT}
+    return kept
+
+
+def deployment(made: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the Deployment among the manifests."""
+    (found,) = (each for each in made if each["kind"] == "Deployment")
+    return found
+
+
+def create(space: Space, made: Manifests) -> None:
+    """Put the app's file and its manifests into a namespace."""
+    space.files(NAME, APP)
+    for each in made:
+        space.create(each)
