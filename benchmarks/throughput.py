@@ -37,6 +37,25 @@ PORT = int(sys.argv[1])
 {APP}
 """
 
+GRANIAN: Final = """
+from granian.constants import Interfaces
+from granian.server.embed import Server
+
+async def serve(app):
+    await Server(app, port=PORT, interface=Interfaces.ASGI, log_enabled=False).serve()
+"""
+
+STARLETTE: Final = """
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+async def answer(request):
+    return PlainTextResponse("true")
+
+app = Starlette(routes=[Route("/", answer)])
+"""
+
 SERVERS: Final = {
     "uvicorn": """
 import uvicorn
@@ -55,13 +74,8 @@ async def serve(app):
     config.errorlog = None
     await hypercorn_serve(app, config)
 """,
-    "granian": """
-from granian.constants import Interfaces
-from granian.server.embed import Server
-
-async def serve(app):
-    await Server(app, port=PORT, interface=Interfaces.ASGI, log_enabled=False).serve()
-""",
+    "granian, a Starlette app": GRANIAN + STARLETTE,
+    "granian, no framework": GRANIAN,
 }
 
 MAIN = """

@@ -79,6 +79,11 @@ class BlockingPod:
         return self._pod.phase
 
     @property
+    def started(self) -> bool:
+        """True once startup has passed, of the container that runs now."""
+        return self._pod.started
+
+    @property
     def ready(self) -> bool:
         """True while its container runs, has passed startup, and says that it is ready."""
         return self._pod.ready

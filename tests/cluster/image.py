@@ -5,7 +5,8 @@ The images of the tests, made without a registry from what this machine has.
 
 is a docker archive for a cluster of your own (`kind load image-archive image.tar`,
 `k3d image import image.tar`, `docker load`): this interpreter in /usr/local, the checkout's
-distributions and what they need in /opt/python, and `lifecycle` on the PATH.
+distributions and what they need in /opt/python, `lifecycle` on the PATH, and the apps of the
+tests and of the examples in /app, where commands begin.
 """
 
 from __future__ import annotations
@@ -54,9 +55,9 @@ def app_image() -> tuple[Path, str]:
     """Return the archive and the name of the image with Python and this checkout."""
     python, packages, project = _interpreter(), _packages(), _project()
     python |= _libraries([*python.values(), *packages.values()])
-    layers = [python, packages, project | {"usr/local/bin/lifecycle": _COMMAND}]
+    layers = [python, packages, project | {"usr/local/bin/lifecycle": _COMMAND}, _apps()]
     env = ["PATH=/usr/local/bin", "PYTHONPATH=/opt/python", "PYTHONUNBUFFERED=1", "HOME=/tmp"]
-    return _kept("lifecycle", layers, {"Env": env, "Cmd": ["python3"], "WorkingDir": "/tmp"})
+    return _kept("lifecycle", layers, {"Env": env, "Cmd": ["python3"], "WorkingDir": "/app"})
 
 
 def pause_image(program: Path) -> tuple[Path, str]:
@@ -110,6 +111,11 @@ def _project() -> Files:
                     folder, _, _ = place.rpartition("/")
                     files[f"{folder}/__pycache__/{path.stem}{_CACHED}"] = _compiled(path, place)
     return files
+
+
+def _apps() -> Files:
+    folders = (CHECKOUT / "examples", CHECKOUT / "tests" / "e2e" / "served")
+    return {f"app/{path.name}": path for folder in folders for path in folder.glob("*.py")}
 
 
 def _compiled(path: Path, place: str) -> bytes:

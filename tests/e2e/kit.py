@@ -115,18 +115,18 @@ class Space:
                 said = str(error)
             return f"{what}\n{noted}\n{said}"
 
-        return wait_for(lambda: _paced(condition), LATEST, why)
+        return wait_for(lambda: paced(condition), LATEST, why)
 
     def log(self, pod: str) -> list[dict[str, Any]]:
         """Return what the container that runs now has logged; nothing before it has started."""
         try:
-            return _events(self.client.log(pod, newlines=False))
+            return lines_of_json(self.client.log(pod, newlines=False))
         except ApiError:
             return []
 
     def follow(self, pod: str) -> Future[list[dict[str, Any]]]:
         """Read what the container that runs now logs, until it ends."""
-        return background(lambda: _events(self.client.log(pod, follow=True, newlines=False)))
+        return background(lambda: lines_of_json(self.client.log(pod, follow=True, newlines=False)))
 
     def delete(self, pod: str) -> Departure:
         """Delete a pod, and return when it is gone."""
@@ -161,18 +161,23 @@ class Departure:
         """Return the container's, when the pod is gone."""
         return self._code.result(LATEST)
 
+    def log(self) -> list[dict[str, Any]]:
+        """Return what the app has logged, when it has ended."""
+        return self._log.result(LATEST)
+
     def said(self, event: str) -> list[dict[str, Any]]:
         """Return those events of the app's log, when it has ended."""
-        return [each for each in self._log.result(LATEST) if each["event"] == event]
+        return [each for each in self.log() if each["event"] == event]
 
 
-def _paced(condition: Callable[[], T]) -> T:
+def paced(condition: Callable[[], T]) -> T:
     """Ask the API server five times a second, no more."""
     time.sleep(0.2)
     return condition()
 
 
-def _events(lines: Iterable[str]) -> list[dict[str, Any]]:
+def lines_of_json(lines: Iterable[str]) -> list[dict[str, Any]]:
+    """Return those lines that are objects."""
     return [json.loads(line) for line in lines if line.startswith("{")]
 
 
@@ -195,7 +200,7 @@ def begin(client: Client, name: str) -> None:
         maps = {each.metadata.name for each in client.list(ConfigMap, namespace=name)}
         return "default" in accounts and "kube-root-ca.crt" in maps
 
-    wait_for(lambda: _paced(prepared), LATEST, f"the namespace {name} has its ServiceAccount")
+    wait_for(lambda: paced(prepared), LATEST, f"the namespace {name} has its ServiceAccount")
 
 
 def end(client: Client, name: str) -> None:

@@ -42,6 +42,8 @@ async def answer(path, query, writer):
         status, headers = 302, {"Location": path}
     elif what == "big":
         body = b"x" * 1_000_000
+    elif what == "exit":
+        os._exit(0)
     elif what == "reset":
         writer.transport.abort()
         return False
