@@ -1,0 +1,123 @@
+"""The plugin: holds main until the sidecar is ready, and ends the sidecar after main."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Final
+
+import lifecycle
+from lifecycle_istio.options import Options, read_url
+
+ATTEMPT: Final = 1.0
+"""Seconds that one request for its readiness may take."""
+FIRST_PAUSE: Final = 0.05
+LONGEST_PAUSE: Final = 0.5
+QUIT_TIME: Final = 0.3
+"""Seconds that telling it to end may take: what the core gives the last transition is 0.4."""
+ENDS: Final = (lifecycle.State.STOPPED, lifecycle.State.FAILED)
+
+
+class Istio:
+    """What Istio's sidecar wants of an app: to be waited for, and in a job to be ended."""
+
+    def __init__(self) -> None:
+        self._leaving = threading.Event()
+        self._began = time.monotonic()
+        self._ready = False
+        self._reason = "it has not been asked yet"
+
+    @lifecycle.hookimpl
+    def lifecycle_options(self) -> type[Options]:
+        """Give the options."""
+        return Options
+
+    @lifecycle.hookimpl
+    def lifecycle_start(self, life: lifecycle.Lifecycle) -> None:
+        """
+        Wait for the sidecar.
+
+        Raises:
+            LifecycleError: It did not become ready in time.
+        """
+        from lifecycle_istio import sidecar  # also for the end: nothing is imported then
+
+        options = life.config.options(Options)
+        if not options.wait:
+            return
+        import tenacity
+
+        url = read_url(options.ready_url)
+
+        def ask() -> None:
+            status = sidecar.ask("GET", url, min(ATTEMPT, options.wait_timeout))
+            if status != 200:
+                raise sidecar.Unanswered(f"it answered {status}")
+
+        def note(attempt: tenacity.RetryCallState) -> None:
+            self._reason = str(attempt.outcome.exception()) if attempt.outcome else ""
+
+        self._began = time.monotonic()
+        retrying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type(sidecar.Unanswered),
+            wait=tenacity.wait_exponential(FIRST_PAUSE, max=LONGEST_PAUSE),
+            stop=tenacity.stop_after_delay(options.wait_timeout)
+            | tenacity.stop_when_event_set(self._leaving),
+            sleep=tenacity.sleep_using_event(self._leaving),
+            after=note,
+            reraise=True,
+        )
+        try:
+            retrying(ask)
+        except sidecar.Unanswered as problem:
+            raise lifecycle.LifecycleError(
+                f"the sidecar was not ready within {options.wait_timeout:g} s: {url}: {problem}. "
+                "`kubectl logs POD -c istio-proxy` says what it waits for; "
+                "LIFECYCLE_ISTIO_WAIT_TIMEOUT gives it longer; "
+                "LIFECYCLE_ISTIO_WAIT=false is for a pod that has none"
+            ) from None
+        self._ready = True
+        life.log.info("istio", sidecar="ready", seconds=round(self._waited(), 3))
+
+    def _waited(self) -> float:
+        return time.monotonic() - self._began
+
+    @lifecycle.hookimpl
+    def lifecycle_startup(self, life: lifecycle.Lifecycle) -> lifecycle.ProbeResult | None:
+        """Say what the start waits for."""
+        if self._ready or not life.config.options(Options).wait:
+            return None
+        return lifecycle.ProbeResult(
+            False, f"the sidecar is not ready for {self._waited():.1f} s: {self._reason}"
+        )
+
+    @lifecycle.hookimpl
+    def lifecycle_readiness(self, life: lifecycle.Lifecycle) -> lifecycle.ProbeResult | None:
+        """Say the same: later on the pod's readiness has the sidecar's own probe in it."""
+        return self.lifecycle_startup(life)
+
+    @lifecycle.hookimpl
+    def lifecycle_transition(
+        self, life: lifecycle.Lifecycle, transition: lifecycle.Transition
+    ) -> None:
+        """Give the wait up when the app leaves; end the sidecar when main has ended."""
+        if transition.after.leaving:
+            self._leaving.set()
+        if transition.after in ENDS and life.config.options(Options).quit:
+            self._quit(life)
+
+    @staticmethod
+    def _quit(life: lifecycle.Lifecycle) -> None:
+        from lifecycle_istio import sidecar
+
+        url = read_url(life.config.options(Options).quit_url)
+        try:
+            status = sidecar.ask("POST", url, QUIT_TIME)
+        except sidecar.Unanswered as problem:
+            life.log.warning("istio", sidecar="not told to end", reason=f"{url}: {problem}")
+            return
+        if status == 200:
+            life.log.info("istio", sidecar="told to end")
+        else:
+            reason = f"{url}: it answered {status}"
+            life.log.warning("istio", sidecar="not told to end", reason=reason)
