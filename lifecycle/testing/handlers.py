@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final, NamedTuple
@@ -153,9 +153,7 @@ async def _probe_tcp(tcp: TcpSocket, place: Place, timeout: float) -> Outcome:
     return Outcome(Verdict.SUCCESS, "")
 
 
-async def run_hook(
-    handler: HookHandler, place: Place, process: Process, warn: Callable[[str, str], None]
-) -> None:
+async def run_hook(handler: HookHandler, place: Place, process: Process) -> None:
     """
     Run a preStop hook for as long as it takes.
 
@@ -169,14 +167,14 @@ async def run_hook(
                 if code:
                     raise HookFailed(f"exit code {code}: {output}")
             case HttpGet():
-                await _hook_http(handler, place, warn)
+                await _hook_http(handler, place)
             case Sleep():
                 await asyncio.sleep(handler.seconds)
     except (NoExec, Failed) as error:
         raise HookFailed(str(error)) from None
 
 
-async def _hook_http(get: HttpGet, place: Place, warn: Callable[[str, str], None]) -> None:
+async def _hook_http(get: HttpGet, place: Place) -> None:
     url = place.url(get)
     headers = headers_of(get, f"kube-lifecycle/{place.version}")
     headers.append(("Accept-Encoding", "gzip"))
@@ -187,8 +185,4 @@ async def _hook_http(get: HttpGet, place: Place, warn: Callable[[str, str], None
             plain = f"http{url.removeprefix(HTTPS)}"
             headers = [pair for pair in headers if pair[0].lower() != "authorization"]
             response = await fetch(plain, headers, timeout=None)
-            warn(
-                "LifecycleHTTPFallback",
-                "request to HTTPS lifecycle hook got HTTP response, retry with HTTP succeeded",
-            )
         place.kept.append(response.connection)

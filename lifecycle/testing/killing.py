@@ -65,11 +65,10 @@ class Deletion(Ending):
     A pod's deletion, as it goes on and when it is over: `await` it for its end.
 
     Attributes:
-        grace: The grace period that counts now.
+        grace: The grace period that counts.
     """
 
     grace: float = 30.0
-    shortened: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
     over: asyncio.Event = field(default_factory=asyncio.Event, repr=False)
 
     def __await__(self) -> Generator[Any, Any, Deletion]:
@@ -79,7 +78,7 @@ class Deletion(Ending):
 
 class Killer:
     """
-    Ends one container's process; whoever cancels `kill` calls it again with another grace.
+    Ends one container's process.
 
     Args:
         container: What it was made of.
@@ -110,10 +109,9 @@ class Killer:
             began = ending.since()
             await self._pre_stop(hook, grace, ending)
             grace -= ending.since() - began
-        if ending.sigterm is None:
-            if self._process.exit_code is None:
-                ending.sigterm = ending.since()
-            self._process.terminate(pid_1=self._container.pid_1)
+        if self._process.exit_code is None:
+            ending.sigterm = ending.since()
+        self._process.terminate(pid_1=self._container.pid_1)
         if not await self._ends_within(max(SHORTEST_WINDOW, grace)):
             ending.sigkill = ending.since()
             self._process.kill()
@@ -126,8 +124,7 @@ class Killer:
         return self._process.exit_code is not None
 
     async def _pre_stop(self, hook: HookHandler, grace: float, ending: Ending) -> None:
-        if ending.pre_stop_started is None:
-            ending.pre_stop_started = ending.since()
+        ending.pre_stop_started = ending.since()
         task = asyncio.create_task(self._run(hook, ending))
         self._hooks.add(task)
         task.add_done_callback(self._hooks.discard)
@@ -140,7 +137,7 @@ class Killer:
 
     async def _run(self, hook: HookHandler, ending: Ending) -> None:
         try:
-            await run_hook(hook, self._place, self._process, self._warn)
+            await run_hook(hook, self._place, self._process)
         except (HookFailed, asyncio.CancelledError):
             ending.pre_stop_failed = True
             self._warn("FailedPreStopHook", "PreStopHook failed")

@@ -4,7 +4,8 @@ One pod: what it is now, and the loop that brings it from its start to its end.
 Rules of this file:
 
 1. A pod's container is started again as its restart policy and the crash loop say.
-2. A deletion goes before everything else; a shorter one before a longer one.
+2. What has been begun is brought to its end, as the real kubelet does it: a deletion waits for
+   a restart that is under way, and ends the new container.
 """
 
 from __future__ import annotations
@@ -87,6 +88,7 @@ class Pod(Observed):
         self._last_output: str | None = None
         self._hooks: set[asyncio.Task[None]] = set()
         self._stop = asyncio.Event()
+        self._terminating = False
         self._life = asyncio.create_task(self._live())
 
     # What it is
@@ -167,8 +169,8 @@ class Pod(Observed):
         Delete it: returns at once; `await` what it returns for the end.
 
         Args:
-            grace: Seconds, instead of the pod's grace period. A second call may shorten the
-                first one's, and cannot make it longer.
+            grace: Seconds, instead of the pod's grace period. A second call may shorten it, and
+                cannot make it longer; once the container is being ended, it changes nothing.
         """
         seconds = max(SHORTEST_GRACE, self.spec.grace_period if grace is None else grace)
         if self.deletion is None:
@@ -178,9 +180,8 @@ class Pod(Observed):
                 self.deletion.exit_code = self.exit_codes[-1]
                 self.deletion.over.set()
             self._changed()
-        elif seconds < self.deletion.grace and not self.deletion.over.is_set():
-            self.deletion.grace = seconds
-            self._stop.set()
+        elif not self._terminating:
+            self.deletion.grace = min(seconds, self.deletion.grace)
         return self.deletion
 
     async def close(self) -> None:
@@ -246,11 +247,13 @@ class Pod(Observed):
             for kind in Kind
             if getattr(container, kind.value) is not None
         ]
+        killed = False
         try:
             await self._first(process.ended, run.failed, self._stop)
             if not process.ended.is_set() and not self._stop.is_set():
+                killed = True
                 await self._restart_unhealthy(run)
-            while not process.ended.is_set() and self.deletion is not None:
+            elif not process.ended.is_set() and self.deletion is not None:
                 await self._terminate(run, self.deletion)
         finally:
             for worker in workers:
@@ -259,7 +262,7 @@ class Pod(Observed):
         self._run = None
         assert process.exit_code is not None
         self._exited(process.exit_code)
-        return run.unhealthy is not None and self.deletion is None
+        return killed
 
     def _worker(self, kind: Kind, run: Run) -> Worker:
         spec = getattr(self.spec.container, kind.value)
@@ -286,27 +289,19 @@ class Pod(Observed):
         await self._kill(run, self.spec.grace_period if own is None else own, ending)
 
     async def _terminate(self, run: Run, deletion: Deletion) -> None:
-        self._stop.clear()
+        self._terminating = True
         self._say(NORMAL, "Killing", f"Stopping container {self.spec.container.name}")
         await self._kill(run, deletion.grace, deletion)
 
     async def _kill(self, run: Run, grace: float, ending: Ending) -> None:
-        """End a container, unless a deletion, or a shorter one, comes in between."""
         killer = Killer(self.spec.container, run.process, self._place, self._warn, self._hooks)
-        killing = asyncio.create_task(killer.kill(grace, ending))
-        stop = asyncio.create_task(self._stop.wait())
-        try:
-            await asyncio.wait({killing, stop}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            killing.cancel()
-            stop.cancel()
-            await asyncio.gather(killing, stop, return_exceptions=True)
+        await killer.kill(grace, ending)
         if run.process.exited_at is not None:
             ending.exited = run.process.exited_at - ending.decided_at
             ending.exit_code = run.process.exit_code
 
     def _to_be_restarted(self, *, killed: bool) -> bool:
-        if self.deletion is not None:
+        if self.deletion is not None and not killed:
             return False
         match self.spec.restart_policy:
             case "Always":
@@ -316,7 +311,7 @@ class Pod(Observed):
         return False
 
     async def _backed_off(self, exited_at: float | None) -> bool:
-        """Wait for as long as the crash loop says; False if the pod was deleted meanwhile."""
+        """Wait for as long as the crash loop says; False if the pod is deleted before that."""
         if exited_at is not None:
             until = self._crash_loop.wait_until(exited_at)
             if until > self._loop.time():
@@ -327,8 +322,9 @@ class Pod(Observed):
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout_at(until):
                         await self._stop.wait()
+                        return False
             self._crash_loop.restarted(exited_at, self._loop.time())
-        return self.deletion is None
+        return True
 
     def _exited(self, code: int) -> None:
         self.exit_codes.append(code)
