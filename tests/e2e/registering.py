@@ -6,6 +6,7 @@ import json
 import socket
 import time
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,20 +22,27 @@ ANNOTATION = "io.dubbo/metadata"
 RBAC = "rbac.authorization.k8s.io"
 
 
-def create(space: Space, *, account: bool = True, **env: str) -> None:
-    """Create the pod `orders` with its Service, and the account that may register it."""
+def create(
+    space: Space,
+    *,
+    account: str = "orders",
+    change: Callable[[dict[str, Any]], None] = lambda _: None,
+    **env: str,
+) -> None:
+    """
+    Create the pod `orders` with its Service.
+
+    Args:
+        space: Where.
+        account: Its ServiceAccount; `orders` is made, and allowed to register.
+        change: Changes the pod's manifest.
+        env: More settings.
+    """
     space.files("orders", APP)
     space.create(manifests.service("orders"))
-    if account:
-        metadata = {"name": "orders"}
-        role = {"apiGroup": RBAC, "kind": "Role", "name": "orders"}
-        who = {"kind": "ServiceAccount", "name": "orders", "namespace": space.name}
-        for manifest in (
-            {"apiVersion": "v1", "kind": "ServiceAccount"},
-            {"apiVersion": f"{RBAC}/v1", "kind": "Role", "rules": RULES},
-            {"apiVersion": f"{RBAC}/v1", "kind": "RoleBinding", "roleRef": role, "subjects": [who]},
-        ):
-            space.create({**manifest, "metadata": metadata})
+    if account == "orders":
+        space.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account}})
+        allow(space, account)
     # Tests read /status from outside.
     settings = {
         "LIFECYCLE_KUBERNETES_ENABLED": "true",
@@ -46,8 +54,21 @@ def create(space: Space, *, account: bool = True, **env: str) -> None:
     pod["spec"]["readinessGates"] = [{"conditionType": REGISTERED}]
     # So seldom that what follows at once is the gate's doing.
     pod["spec"]["containers"][0]["readinessProbe"] |= {"periodSeconds": 10, "failureThreshold": 3}
-    pod["spec"]["serviceAccountName"] = "orders" if account else "default"
+    pod["spec"]["serviceAccountName"] = account
+    change(pod)
     space.create(pod)
+
+
+def allow(space: Space, account: str) -> None:
+    """Give a ServiceAccount the right to register."""
+    metadata = {"name": "orders"}
+    role = {"apiGroup": RBAC, "kind": "Role", "name": "orders"}
+    who = {"kind": "ServiceAccount", "name": account, "namespace": space.name}
+    for manifest in (
+        {"kind": "Role", "rules": RULES},
+        {"kind": "RoleBinding", "roleRef": role, "subjects": [who]},
+    ):
+        space.create({"apiVersion": f"{RBAC}/v1", **manifest, "metadata": metadata})
 
 
 def seen(space: Space) -> tuple[str, str]:
@@ -91,11 +112,16 @@ def ready(address: str) -> bool:
         return False
 
 
+def ask(address: str, path: str, *, timeout: float = 5) -> Any:
+    """Ask the QOS port of a pod what only the token's owner may ask."""
+    url, token = f"http://{address}:{manifests.QOS}{path}", {"X-Lifecycle-Token": manifests.TOKEN}
+    with urllib.request.urlopen(urllib.request.Request(url, headers=token), timeout=timeout) as it:
+        return json.loads(it.read())
+
+
 def registration(address: str) -> dict[str, Any]:
     """Return the pod's registration as `/status` shows it; nothing while there is none."""
-    url = f"http://{address}:{manifests.QOS}/status"
-    with urllib.request.urlopen(url, timeout=5) as answer:
-        services = json.loads(answer.read())["services"]
+    services = ask(address, "/status")["services"]
     return dict(services[0]["registrations"]["kubernetes"]) if services else {}
 
 

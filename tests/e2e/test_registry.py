@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import time
 from datetime import datetime
+from typing import Any
 
 import pytest
 from lightkube.resources.discovery_v1 import EndpointSlice
 
-from tests.e2e import registering
+from tests.e2e import manifests, registering
 from tests.e2e.kit import Space
 from tests.process.kit import background
 
@@ -94,9 +95,12 @@ def test_a_container_that_starts_again_clears_what_was_left(space: Space) -> Non
 
 
 @pytest.mark.timeout(300)
-def test_a_pod_without_the_rights_says_which(space: Space) -> None:
-    """Without the Role, the registration waits and repeats the API server's own sentence."""
-    registering.create(space, account=False)
+def test_a_pod_without_the_rights_says_which_until_it_has_them(space: Space) -> None:
+    """
+    Without the Role main starts, and the registration waits and repeats the API server's own
+    sentence, in /status and in the log; with it, the pod becomes ready by itself.
+    """
+    registering.create(space, account="default")
     address = registering.address(space)
 
     reason = space.wait(
@@ -104,7 +108,58 @@ def test_a_pod_without_the_rights_says_which(space: Space) -> None:
         "the registration has a reason",
         about="orders",
     )
-
-    assert "forbidden" in reason
+    assert "forbidden: " in reason
     assert "system:serviceaccount" in reason
-    assert not space.ready("orders")
+    assert registering.registration(address)["registered"] != "yes"
+    assert not registering.ready(address)
+    assert any("forbidden: " in str(each.get("reason")) for each in space.log("orders"))
+
+    registering.allow(space, "default")
+    space.wait_ready("orders")
+    assert space.restarts("orders") == 0
+
+
+@pytest.mark.timeout(300)
+def test_grace_period_comes_from_the_pods_spec(space: Space) -> None:
+    """terminationGracePeriodSeconds becomes grace_period where no setting says otherwise."""
+
+    def unset(pod: dict[str, Any]) -> None:
+        pod["spec"]["terminationGracePeriodSeconds"] = 17
+        env = pod["spec"]["containers"][0]["env"]
+        env[:] = [each for each in env if each["name"] != "LIFECYCLE_GRACE_PERIOD"]
+
+    registering.create(space, change=unset)
+    space.wait_ready("orders")
+
+    told = registering.ask(space.address("orders"), "/config")["grace_period"]
+    assert (told["value"], told["source"]) == (17, "pod")
+    assert not [each for each in space.log("orders") if each["event"] == "manifest"]
+
+
+@pytest.mark.timeout(300)
+def test_every_disagreement_with_the_manifest_is_told(space: Space) -> None:
+    """A pod whose manifest and settings disagree starts, and its log has a sentence for each."""
+
+    def disagree(pod: dict[str, Any]) -> None:
+        pod["spec"]["terminationGracePeriodSeconds"] = 12
+        container = pod["spec"]["containers"][0]
+        container["ports"] = [{"containerPort": 9000}]
+        container["readinessProbe"]["httpGet"]["path"] = "/live"
+        container["livenessProbe"]["httpGet"]["port"] = manifests.PORT
+        container["livenessProbe"]["periodSeconds"] = 300
+        container["lifecycle"]["preStop"] = {"sleep": {"seconds": 1}}
+
+    registering.create(space, change=disagree, LIFECYCLE_PROBE_TIMEOUT="1", LIFECYCLE_SETTLE="9")
+    space.wait_ready("orders")
+
+    said = [each["problem"] for each in space.log("orders") if each["event"] == "manifest"]
+    for part in (
+        "grace_period 15 s is longer than terminationGracePeriodSeconds 12",
+        "settle 9 + quiet 0.5 + stop_timeout 2 + 2 do not fit",
+        "the readinessProbe asks /live instead of /ready",
+        "the livenessProbe asks port 8080, the QOS port is 22222",
+        "the startupProbe's timeoutSeconds 1 is not above probe_timeout 1",
+        "preStop sleeps instead of beginning the drain",
+        "service orders has port 8080, the containers declare 9000",
+    ):
+        assert any(part in each for each in said), part
