@@ -29,9 +29,9 @@ def add_manifests(commands: Any) -> None:
     parser.add_argument("--replicas", type=_count, metavar="N", help="how many (default: 2)")
     parser.add_argument(
         "--profile",
-        choices=("app", "sidecar-istio", "job"),
+        choices=("app", "sidecar-istio", "job", "job-istio"),
         default="app",
-        help="app, sidecar-istio or job (default: app)",
+        help="app, sidecar-istio, job or job-istio (default: app)",
     )
     parser.add_argument(
         "--prestop",
@@ -49,7 +49,7 @@ def add_manifests(commands: Any) -> None:
         "--user",
         type=_uid,
         metavar="UID",
-        help="it runs as (default: 10001; a component keeps what is there)",
+        help="it runs as (default: 10001; a component keeps the security context that is there)",
     )
     parser.add_argument(
         "--container", metavar="NAME", help="of the container (default: that of --name)"

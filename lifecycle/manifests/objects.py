@@ -13,7 +13,7 @@ _RBAC = "rbac.authorization.k8s.io"
 
 def objects(plan: Plan) -> list[Object]:
     """Return everything, in the order in which it is applied."""
-    if plan.profile == "job":
+    if plan.is_job:
         return [service_account(plan), job(plan)]
     return [*around(plan), *services(plan), deployment(plan)]
 

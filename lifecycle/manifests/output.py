@@ -10,7 +10,7 @@ from typing import Final
 from lifecycle.checks.yaml_nodes import EXTRA
 from lifecycle.manifests.objects import around, deployment, objects
 from lifecycle.manifests.plan import Plan, Refused
-from lifecycle.manifests.pod import Object
+from lifecycle.manifests.pod import TMP, Object
 
 REPLACE: Final = ("$patch", "replace")
 
@@ -62,6 +62,11 @@ def component(plan: Plan) -> dict[str, str]:
     }
 
 
+def _leave_tmp(*lists: list[Object]) -> None:
+    for each in lists:
+        each[:] = [volume for volume in each if volume["name"] != TMP]
+
+
 def patch(plan: Plan) -> Object:
     """Return what is merged into a Deployment that is there."""
     made = deployment(plan)
@@ -77,6 +82,9 @@ def patch(plan: Plan) -> Object:
     app["ports"] = [each for each in app["ports"] if each["name"] == "qos"]
     if not plan.guaranteed:
         del app["resources"]
+    if plan.user is None:  # an image of theirs may need root, a capability, or its own files
+        del pod["securityContext"], app["securityContext"]
+        _leave_tmp(pod["volumes"], app["volumeMounts"])
     if plan.command:
         app["args"] = None  # they would follow the command
     return made

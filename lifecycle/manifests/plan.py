@@ -25,6 +25,11 @@ from lifecycle.manifests.names import RUN_DIR
 
 DEFAULT_PORT: Final = 8080
 DEFAULT_USER: Final = 10001
+ISTIO: Final = {
+    "sidecar-istio": ("LIFECYCLE_ISTIO_WAIT",),
+    "job-istio": ("LIFECYCLE_ISTIO_WAIT", "LIFECYCLE_ISTIO_QUIT"),
+}
+"""What lifecycle-istio is told to do, by profile."""
 _LABEL: Final = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 _QUANTITY: Final = re.compile(r"(\d+(\.\d+)?|\.\d+)([numkMGTPE]|[KMGTPE]i)?")
@@ -45,8 +50,9 @@ class Plan:
         command: The app's, without a shell; empty in a component: as above.
         services: Name and port, as the app exports them.
         env: The app's variables, those of the settings among them.
-        profile: `app`, `sidecar-istio` or `job`.
-        user: The uid that it runs as; None in a component: as above.
+        profile: `app`, `sidecar-istio`, `job` or `job-istio`.
+        user: The uid that it runs as; None in a component: the whole security context is the
+            other manifest's.
         registry: Whether lifecycle-kubernetes registers the pod.
     """
 
@@ -77,8 +83,10 @@ class Plan:
                 raise Refused(f"service {name}:{port} has the QOS port")
         if len(set(self.services)) < len(self.services):
             raise Refused("a service is named twice")
-        if self.profile == "job" and self.services:
-            raise Refused("--profile=job serves nobody: leave --service and LIFECYCLE_SERVICES out")
+        if self.is_job and self.services:
+            raise Refused(
+                f"--profile={self.profile} serves nobody: leave --service and LIFECYCLE_SERVICES out"
+            )
         if not os.path.isabs(self.run_dir) or os.path.normpath(self.run_dir) in ("/", "/tmp"):  # noqa: S108
             raise Refused(
                 f"LIFECYCLE_RUN_DIR={self.run_dir}: must be a folder of its own, like {RUN_DIR}"
@@ -98,6 +106,16 @@ class Plan:
     def run_dir(self) -> str:
         """The folder of the control socket."""
         return self.config.run_dir
+
+    @property
+    def is_job(self) -> bool:
+        """Whether it runs to its end, and serves nobody."""
+        return self.profile.startswith("job")
+
+    @property
+    def in_mesh(self) -> bool:
+        """Whether Istio's sidecar is beside it."""
+        return self.profile.endswith("-istio")
 
     @property
     def registers(self) -> bool:
@@ -122,8 +140,10 @@ def make_plan(options: argparse.Namespace, environ: Mapping[str, str]) -> Plan:
         raise Refused("a component leaves the replicas as they are: without --replicas")
     if options.image is not None and not re.fullmatch(r"[\w][\w./:@-]*", options.image, re.ASCII):
         raise Refused(f"--image {options.image!r} is no image")
-    if options.profile == "job" and (component or options.replicas):
-        raise Refused("--profile=job is a Job of one pod: without --replicas, and no component")
+    if options.profile.startswith("job") and (component or options.replicas):
+        raise Refused(
+            f"--profile={options.profile} is a Job of one pod: without --replicas, and no component"
+        )
     env = _environment(options.env, environ)
     try:
         services = _services(options.service, options.command, fill(Config, env)[0])
@@ -134,6 +154,8 @@ def make_plan(options: argparse.Namespace, environ: Mapping[str, str]) -> Plan:
         raise Refused(str(error)) from None
     env["LIFECYCLE_GRACE_PERIOD"] = str(grace)
     env.setdefault("LIFECYCLE_RUN_DIR", RUN_DIR)
+    for name in ISTIO.get(options.profile, ()):
+        env.setdefault(name, "true")
     if options.prestop == "http":
         env.setdefault("LIFECYCLE_PRESTOP_TOKEN", secrets.token_urlsafe(24))
     else:

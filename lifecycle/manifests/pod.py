@@ -11,7 +11,10 @@ from lifecycle.manifests.plan import Plan
 
 TIMEOUT_MARGIN: Final = 0.2
 """Seconds by which a probe's timeout is above ours, at least: for the way there and back."""
-_TMP: Final = "/tmp"  # noqa: S108 - a volume of the container's own
+TMP: Final = "lifecycle-tmp"
+"""The volume at /tmp, because the root file system is read-only."""
+ISTIO_DRAIN: Final = 5
+"""Seconds that pilot-agent drains for at least, if it is told nothing else."""
 
 Object = dict[str, Any]
 
@@ -27,10 +30,10 @@ def pod_spec(plan: Plan) -> Object:
         "containers": [container(plan)],
         "volumes": [
             {"name": "lifecycle-run", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
-            {"name": "lifecycle-tmp", "emptyDir": {}},
+            {"name": TMP, "emptyDir": {}},
         ],
     }
-    if plan.profile == "job":
+    if plan.is_job:
         spec["restartPolicy"] = "Never"
     if plan.registers:
         spec["readinessGates"] = [{"conditionType": REGISTERED}]
@@ -38,10 +41,8 @@ def pod_spec(plan: Plan) -> Object:
 
 
 def _identity(plan: Plan) -> Object:
-    context: Object = {"runAsNonRoot": True}
-    if plan.user is not None:
-        context |= {"runAsUser": plan.user, "runAsGroup": plan.user}
-    return context | {"seccompProfile": {"type": "RuntimeDefault"}}
+    user = {"runAsUser": plan.user, "runAsGroup": plan.user}
+    return {"runAsNonRoot": True, **user, "seccompProfile": {"type": "RuntimeDefault"}}
 
 
 def container(plan: Plan) -> Object:
@@ -64,7 +65,7 @@ def container(plan: Plan) -> Object:
         },
         "volumeMounts": [
             {"name": "lifecycle-run", "mountPath": plan.run_dir},
-            {"name": "lifecycle-tmp", "mountPath": _TMP},
+            {"name": TMP, "mountPath": "/tmp"},  # noqa: S108 - the container's own
         ],
     }
 
@@ -118,7 +119,7 @@ def probes(plan: Plan) -> Object:
         "readinessProbe": probe("/ready", 2, 1),
         "livenessProbe": probe("/live", 10, 3),
     }
-    if plan.profile == "job":
+    if plan.is_job:
         del made["readinessProbe"]
     return made
 
@@ -158,21 +159,23 @@ def resources(plan: Plan) -> Object:
 
 def told_to_istio(plan: Plan) -> dict[str, str]:
     """Return what Istio's injection is told: the sidecar starts first and leaves last."""
-    if plan.profile != "sidecar-istio":
+    if not plan.in_mesh:
         return {}
+    # In a cluster without native sidecars: the app starts after the proxy is ready; the proxy
+    # goes on while consumers may still find us, and then until nobody is connected.
+    found = math.ceil(plan.config.settle + plan.config.quiet)
     told = {
-        # In a cluster without native sidecars: the app starts after the proxy is ready, and
-        # the proxy goes on until nobody is connected.
         "proxy.istio.io/config": (
             "holdApplicationUntilProxyStarts: true\n"
             f"terminationDrainDuration: {plan.grace}s\n"
             "proxyMetadata:\n"
             '  EXIT_ON_ZERO_ACTIVE_CONNECTIONS: "true"\n'
+            f"  MINIMUM_DRAIN_DURATION: {max(ISTIO_DRAIN, found)}s\n"
         ),
         "sidecar.istio.io/nativeSidecar": "true",
         "sidecar.istio.io/rewriteAppHTTPProbers": "true",
     }
-    if plan.prestop == "http":  # the kubelet's hook is not rewritten, and speaks no mTLS
+    if plan.prestop == "http":  # older injectors do not rewrite it, and the kubelet has no mTLS
         told["traffic.sidecar.istio.io/excludeInboundPorts"] = str(plan.config.qos_port)
     if plan.guaranteed:
         for kind, value in (("CPU", plan.cpu), ("Memory", plan.memory)):

@@ -150,7 +150,7 @@ JUNK = st.recursive(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=25)
 @given(JUNK)
 def test_junk_at_any_place(junk: Any) -> None:
     """Whatever stands in any field, there are findings or a sentence, and never a traceback."""

@@ -279,7 +279,7 @@ def _check(
     words: list[str], cwd: Path, env: dict[str, str], shown: str, *, must_succeed: bool = True
 ) -> str:
     done = subprocess.run(
-        words, cwd=cwd, env=env, capture_output=True, text=True, timeout=30, check=False
+        words, cwd=cwd, env=env, capture_output=True, text=True, timeout=55, check=False
     )
     output = done.stdout + done.stderr
     assert done.returncode == 0 or not must_succeed, f"$ {shown}\n{output}"

@@ -114,9 +114,9 @@ class ServiceLoad:
         slices: dict[str, dict[str, FarPod]] = {}
         labels = {"kubernetes.io/service-name": self._name}
         for change, piece in self._space.client.watch(EndpointSlice, labels=labels):
-            slices[piece.metadata.name] = {} if change == "DELETED" else _endpoints(piece)
             if self._over:
                 return
+            slices[piece.metadata.name] = {} if change == "DELETED" else _endpoints(piece)
             now = {uid: each for some in slices.values() for uid, each in some.items()}
             self._portal.call(self._tell, now)
 
@@ -134,8 +134,8 @@ class ServiceLoad:
 
 
 def _endpoints(piece: EndpointSlice) -> dict[str, FarPod]:
-    (port,) = (each.port for each in piece.ports or ())
-    return {each.targetRef.uid: _pod(each, port) for each in piece.endpoints or ()}
+    ports = [each.port for each in piece.ports or ()]  # one; none where there is no endpoint
+    return {each.targetRef.uid: _pod(each, ports[0]) for each in piece.endpoints or ()}
 
 
 def _pod(endpoint: Endpoint, port: int) -> FarPod:

@@ -54,6 +54,7 @@ def test_rolling_updates_lose_nothing(
     for tally in ours.tallies.values():
         assert tally.requests > 20 * ROLLOUTS
         assert {kept for _, _, kept in tally.answers} == {False, True}
+    assert max(tally.longest for tally in ours.tallies.values()) > 2, "no slow request was made"
 
 
 def test_no_pod_of_the_rollouts_was_killed_or_complained_of(ours: Rolled) -> None:

@@ -19,9 +19,10 @@ from lifecycle.config import Config, fill
 from lifecycle.manifests.names import REGISTERED
 from lifecycle.manifests.objects import objects
 from lifecycle.manifests.output import as_json, as_yaml, component
-from lifecycle.manifests.plan import Plan, Refused, make_plan
+from lifecycle.manifests.plan import Plan, Refused, doubts, make_plan
 
 ASGI = ["lifecycle", "run", "--asgi", "shop:app"]
+PROFILES = ["app", "sidecar-istio", "job", "job-istio"]
 BASE = ["--name", "orders", "--image", "registry.example/orders:1"]
 
 
@@ -97,7 +98,7 @@ SETTINGS = st.fixed_dictionaries(
     command=COMMANDS,
     flags=FLAGS,
     environ=SETTINGS,
-    profile=st.sampled_from(["app", "sidecar-istio", "job"]),
+    profile=st.sampled_from(PROFILES),
     replicas=st.integers(0, 5),
 )
 def test_every_combination_passes_the_check(
@@ -109,7 +110,7 @@ def test_every_combination_passes_the_check(
 ) -> None:
     """As YAML and as JSON it has no finding, fits its own budget, and says the same twice."""
     words = [word for flag in flags for word in flag] + ["--profile", profile]
-    if profile == "job":
+    if profile.startswith("job"):
         words = [word for word in words if word not in ("--service", "orders:8080", "admin:8081")]
         environ = {k: v for k, v in environ.items() if k != "LIFECYCLE_SERVICES"}
         command = [word for word in command if not word.startswith(("--service", "orders", "b:2"))]
@@ -135,7 +136,7 @@ def test_every_combination_passes_the_check(
 
 def test_restricted_pod_security() -> None:
     """The pod asks for nothing that the `restricted` profile refuses."""
-    for profile in ("app", "sidecar-istio", "job"):
+    for profile in PROFILES:
         spec = pod(made("--profile", profile))
         app = spec["containers"][0]
         assert spec["securityContext"]["runAsNonRoot"] is True
@@ -269,9 +270,54 @@ def test_istio_sidecars() -> None:
     assert yaml.safe_load(told["proxy.istio.io/config"]) == {
         "holdApplicationUntilProxyStarts": True,
         "terminationDrainDuration": "30s",
-        "proxyMetadata": {"EXIT_ON_ZERO_ACTIVE_CONNECTIONS": "true"},
+        "proxyMetadata": {
+            "EXIT_ON_ZERO_ACTIVE_CONNECTIONS": "true",
+            "MINIMUM_DRAIN_DURATION": "6s",
+        },
     }
     assert told["sidecar.istio.io/proxyCPU"] == told["sidecar.istio.io/proxyCPULimit"]
+
+
+@pytest.mark.parametrize(("settle", "drain"), [("0", "5s"), ("3", "5s"), ("9.5", "11s")])
+def test_istio_drains_for_as_long_as_consumers_may_find_us(settle: str, drain: str) -> None:
+    """A proxy without connections must not leave before settle and quiet are over."""
+    template = made("--profile", "sidecar-istio", LIFECYCLE_SETTLE=settle)["Deployment"]["spec"]
+    told = yaml.safe_load(template["template"]["metadata"]["annotations"]["proxy.istio.io/config"])
+
+    assert told["proxyMetadata"]["MINIMUM_DRAIN_DURATION"] == drain
+
+
+@pytest.mark.parametrize(
+    ("profile", "told"),
+    [
+        ("app", {}),
+        ("job", {}),
+        ("sidecar-istio", {"WAIT": "true"}),
+        ("job-istio", {"WAIT": "true", "QUIT": "true"}),
+    ],
+)
+def test_what_lifecycle_istio_is_told(profile: str, told: dict[str, str]) -> None:
+    """Main waits for the sidecar, a job ends it, and the app's own settings have the last word."""
+    prefix = "LIFECYCLE_ISTIO_"
+
+    def settings(found: dict[str, Any]) -> dict[str, str]:
+        names = (name for name in variables(found) if name.startswith(prefix))
+        return {name.removeprefix(prefix): variables(found)[name] for name in names}
+
+    assert settings(made("--profile", profile)) == told
+    own = {f"{prefix}WAIT": "false"}
+    assert settings(made("--profile", profile, **own)) == {**told, "WAIT": "false"}
+    assert doubts(plan("--profile", profile)) == []
+
+
+def test_a_job_with_a_sidecar() -> None:
+    """It is a job, and Istio's injection is told what a service's is."""
+    found = made("--profile", "job-istio")
+
+    assert list(found) == ["ServiceAccount", "Job"]
+    annotations = found["Job"]["spec"]["template"]["metadata"]["annotations"]
+    assert annotations["sidecar.istio.io/nativeSidecar"] == "true"
+    assert pod(found)["restartPolicy"] == "Never"
 
 
 def test_guaranteed() -> None:
@@ -309,6 +355,8 @@ def test_whole_seconds() -> None:
         (["--container", "a_b"], {}, "--container 'a_b'"),
         (["--profile", "job", "--service", "a:1"], {}, "serves nobody"),
         (["--profile", "job", "--replicas", "2"], {}, "without --replicas"),
+        (["--profile", "job-istio", "--service", "a:1"], {}, "--profile=job-istio serves nobody"),
+        (["--profile", "job-istio", "--replicas", "2"], {}, "--profile=job-istio is a Job"),
         (["--to", "x"], {}, "-o kustomize writes several files"),
         ([], {"LIFECYCLE_SETTLE": "25"}, "do not fit into grace_period=30 s"),
         ([], {"LIFECYCLE_SETTLE": "soon"}, "LIFECYCLE_SETTLE='soon'"),
@@ -346,9 +394,23 @@ def test_what_our_own_rules_find_is_refused(
 
 
 def test_a_component_without_a_command() -> None:
-    """It leaves the command, its arguments and the user as they are."""
+    """It leaves the command, its arguments and who it runs as as they are."""
     wanted = Plan(name="orders", user=None, env={"LIFECYCLE_RUN_DIR": "/run/lifecycle"})
     spec = yaml.safe_load(component(wanted)["patch.yaml"])["spec"]["template"]["spec"]
 
-    assert spec["containers"][0].keys() & {"command", "args"} == set()
-    assert spec["securityContext"].keys() == {"runAsNonRoot", "seccompProfile"}
+    (app,) = spec["containers"]
+    assert app.keys() & {"command", "args", "securityContext"} == set()
+    assert "securityContext" not in spec
+    assert [each["mountPath"] for each in app["volumeMounts"]] == ["/run/lifecycle"]
+    assert [each["name"] for each in spec["volumes"]] == ["lifecycle-run"]
+
+
+def test_a_component_with_a_user() -> None:
+    """It brings the whole of a restricted security context, and what that needs."""
+    wanted = Plan(name="orders", user=7, env={"LIFECYCLE_RUN_DIR": "/run/lifecycle"})
+    spec = yaml.safe_load(component(wanted)["patch.yaml"])["spec"]["template"]["spec"]
+
+    (app,) = spec["containers"]
+    assert (spec["securityContext"]["runAsUser"], spec["securityContext"]["runAsGroup"]) == (7, 7)
+    assert app["securityContext"]["readOnlyRootFilesystem"] is True
+    assert [each["mountPath"] for each in app["volumeMounts"]] == ["/run/lifecycle", "/tmp"]

@@ -103,7 +103,7 @@ lifecycle.run(main)
 """,
         env=RECORDED | {"PYTHONWARNINGS": "ignore"},
     )
-    wait_for(lambda: "child 0" in app.stdout, 10, "the child's end")
+    wait_for(lambda: "child 0" in app.stdout, 30, "the child's end")
 
     assert app.get("/ready")[0] == 200
     assert app.control("GET", "/status")[0] == 200

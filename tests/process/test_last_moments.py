@@ -125,10 +125,10 @@ async def main():
 
 asyncio.run(main())
 """,
-        env=RECORDED,
+        env=RECORDED | {"LIFECYCLE_GRACE_PERIOD": "600"},
     )
 
-    assert app.wait(GRACE) == 0
+    assert app.wait() == 0
     assert app.stdout.splitlines() == ["timed out", "port True", "threads []"]
 
 
