@@ -139,8 +139,11 @@ class ApiServer:
 
     async def _patch(self, path: str, patch: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         metadata = self.pod["metadata"]
-        if path != f"{PATH}/status" or patch["metadata"].get("uid", "u1") != metadata["uid"]:
-            await _send(writer, 409, _status(409))
+        if path != f"{PATH}/status":
+            await _send(writer, 404, _status(404))
+            return
+        if patch["metadata"].get("uid", "u1") != metadata["uid"]:
+            await _send(writer, 422, _status(422))  # as a real one does: the uid is immutable
             return
         if self.refuses and self.refuses in (patch["metadata"]["annotations"][ANNOTATION] or ""):
             await _send(writer, 422, _status(422))

@@ -157,7 +157,7 @@ class PodRegistry(lifecycle.Registry):
             if error.state == "not found":
                 return  # with the pod everything is out
             if (
-                error.state == "conflict"
+                error.state in ("conflict", "invalid")  # the second: our uid is not the pod's
                 and (await self._api.get())["metadata"]["uid"] != self._uid
             ):
                 return  # this pod is gone, and another one has its name
