@@ -188,6 +188,24 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
+def _listening(converse: Callable[[socket.socket], None]) -> Iterator[int]:
+    """Hold a conversation with everybody who connects to the port that this gives."""
+
+    def accept() -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                threading.Thread(target=converse, args=(connection,), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+
+
+@contextlib.contextmanager
 def something_else(answer: bytes | None, *, slowly: bool = False) -> Iterator[str]:
     """
     Serve what is no sidecar on a port, and give its URL.
@@ -207,19 +225,11 @@ def something_else(answer: bytes | None, *, slowly: bool = False) -> Iterator[st
             connection.recv(65536)
             connection.sendall(answer or b"")
 
-    def accept() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = listener.accept()
-                threading.Thread(target=converse, args=(connection,), daemon=True).start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=accept, daemon=True).start()
+    with _listening(converse) as port:
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+            yield f"http://127.0.0.1:{port}/"
         finally:
             over.set()
-            listener.shutdown(socket.SHUT_RDWR)
 
 
 @contextlib.contextmanager
@@ -244,15 +254,5 @@ def passthrough(to: tuple[str, int], *, source: str, headers: bytes = b"") -> It
                 while chunk := app.recv(65536):
                     client.sendall(chunk)
 
-    def accept() -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = listener.accept()
-                threading.Thread(target=converse, args=(connection,), daemon=True).start()
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=accept, daemon=True).start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
+    with _listening(converse) as port:
+        yield port

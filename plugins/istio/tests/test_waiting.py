@@ -147,6 +147,32 @@ def test_lifecycle_run(start: Start, agent: PilotAgent, tmp_path: Path) -> None:
     assert app.stdout == "main\n"
 
 
+MANAGED = """
+import lifecycle.asgi
+
+async def orders(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"orders"})
+
+app = lifecycle.asgi.Managed(orders)
+"""
+
+
+def test_managed(start: Start, agent: PilotAgent, tmp_path: Path) -> None:
+    """Under somebody else's server the startup waits, and preStop is what ends the wait."""
+    (tmp_path / "shop.py").write_text(MANAGED)
+    port = str(free_port())
+    argv = ["-m", "uvicorn", "shop:app", "--port", port]
+    app = start(argv, wait="true", ready_url=agent.ready_url)
+    agent.await_asked(READY, 2)
+    assert "Application startup complete" not in app.stderr
+
+    assert app.prestop().result(20)[0] == 200
+    wait_for(lambda: "Uvicorn running" in app.stderr, 20, lambda: app.stderr)
+    app.signal(signal.SIGTERM)
+    assert app.wait() in {0, -signal.SIGTERM}, app.stderr
+
+
 def test_without_the_option_nobody_is_asked(start: Start, agent: PilotAgent) -> None:
     """Installed, and off until it is told to."""
     app = start(ready_url=agent.ready_url, quit_url=agent.quit_url)
