@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from plugins.istio.tests.pilot_agent import PilotAgent
-from tests.process.kit import QUICK, App
+
+if TYPE_CHECKING:
+    from tests.process.kit import App
 
 APP = """
 import asyncio, logging, os
@@ -58,6 +61,8 @@ def agent() -> Iterator[PilotAgent]:
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., App]]:
     """Start an app with options of the plugin, `wait="true"`; other variables by `env`."""
+    from tests.process.kit import QUICK, App  # here: tests/conftest.py has its assertions rewritten
+
     with ExitStack() as stack:
 
         def start(

@@ -29,7 +29,7 @@ class Prober(NamedTuple):
 
     port: int
     path: str
-    timeout: float = 1.0
+    timeout: float
 
 
 class Asked(NamedTuple):

@@ -55,7 +55,8 @@ def test_after_main_has_ended(start: Start, agent: PilotAgent, code: str) -> Non
 @pytest.mark.parametrize("signals", [1, 2])
 def test_after_a_signal(start: Start, agent: PilotAgent, signals: int) -> None:
     """A job that is told to leave, or forced to, ends its sidecar too."""
-    app = start(quit="true", quit_url=agent.quit_url, env={"LIFECYCLE_SETTLE": "2"})
+    long = {"LIFECYCLE_GRACE_PERIOD": "60", "LIFECYCLE_SETTLE": "30"} if signals == 2 else {}
+    app = start(quit="true", quit_url=agent.quit_url, env=long)
     app.wait_state("ready")
     app.signal(signal.SIGTERM)
     if signals == 2:
