@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import platform
-from collections.abc import Iterable
+from collections.abc import Awaitable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lifecycle.contracts import (
@@ -65,12 +66,42 @@ class StateProbes:
 
 
 class ServiceProbe:
-    """Readiness: if there are services, at least one is online and acknowledged."""
+    """
+    Readiness: if there are services, at least one is online and acknowledged.
+
+    Once ready, an acknowledgement that is under way is waited for: who sees the registration in
+    the registry may ask before the registry's answer is here. The kubelet does, when the readiness
+    gate becomes true, and asks again only a period later.
+    """
+
+    def __init__(self, conductor: Conductor) -> None:
+        self._conductor = conductor
+        self._patience = conductor.config.probe_timeout / 2
+        self._ready = False
 
     @hookimpl
     @inline
-    def lifecycle_readiness(self, life: Lifecycle) -> ProbeResult:
+    def lifecycle_transition(self, transition: Transition) -> None:
+        """Learn whether READY has been reached, and not left."""
+        self._ready = transition.after is State.READY
+
+    @hookimpl
+    @inline
+    def lifecycle_readiness(self, life: Lifecycle) -> ProbeResult | Awaitable[ProbeResult]:
         """Ask the table of services."""
+        result = self._look(life)
+        if result.ok or not self._ready or not self._conductor.services.asking:
+            return result
+        return self._look_again(life)
+
+    async def _look_again(self, life: Lifecycle) -> ProbeResult:
+        services = self._conductor.services
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._patience):
+                await services.until(lambda: self._look(life).ok or not services.asking)
+        return self._look(life)
+
+    def _look(self, life: Lifecycle) -> ProbeResult:
         services = life.services.values()
         if not services:
             return ProbeResult(ok=True, reason="no services")
@@ -302,7 +333,7 @@ def builtins(conductor: Conductor) -> list[Builtin]:
     """Make the built-in plugins, in the order their verdicts are shown."""
     made = (
         StateProbes(),
-        ServiceProbe(),
+        ServiceProbe(conductor),
         LoopProbe(conductor.guest, conductor.config.loop_stall_limit),
         DrainHandler(conductor),
         LocalRegistryPlugin(),

@@ -59,6 +59,7 @@ class Cell:
         self.wanted = False
         self.actual = Actual.NO
         self.confirmed = False
+        self.asking = False
         self.error = ""
         self.refused: RegistrationRefused | None = None
         self._instance = instance
@@ -134,6 +135,7 @@ class Cell:
     async def _register(self) -> None:
         # From here on nobody knows, until the registry has answered.
         self.actual = Actual.UNKNOWN
+        self.asking = True
         try:
             async with asyncio.timeout(self._timeout):
                 await self.registry.register(self._instance)
@@ -145,6 +147,8 @@ class Cell:
         except Exception as error:
             self._set(Actual.UNKNOWN, self._problem(error))
             raise
+        finally:
+            self.asking = False
         self.confirmed = True
         self._set(Actual.YES, "")
 
@@ -327,6 +331,12 @@ class Services:
         """Return why a required registry will never take a service, if that is so."""
         refusals = (entry.refusal() for entry in self.entries.values())
         return next((refusal for refusal in refusals if refusal is not None), None)
+
+    @property
+    def asking(self) -> bool:
+        """True while a required registry is asked to register something."""
+        cells = (cell for entry in self.entries.values() for cell in entry.cells.values())
+        return any(cell.asking for cell in cells if cell.required)
 
     @property
     def all_confirmed(self) -> bool:
