@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final
 
+from tests.e2e.generated import written
 from tests.e2e.kit import Space
 from tests.e2e.manifests import PORT
 
@@ -32,16 +30,8 @@ Manifests = list[dict[str, Any]]
 
 def generated(image: str, *options: str) -> Manifests:
     """Return what `lifecycle manifests` writes; added is where the app's file is."""
-    argv = ("manifests", "--name", NAME, "--image", image, *options, "-o", "json", "--", *RUN)
-    done = subprocess.run(
-        [sys.executable, "-m", "lifecycle", *argv],
-        env={name: v for name, v in os.environ.items() if not name.startswith("LIFECYCLE_")},
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    made: Manifests = json.loads(done.stdout)["items"]
+    told = written("--image", image, *options, "-o", "json", name=NAME, command=RUN)
+    made: Manifests = json.loads(told)["items"]
     pod = deployment(made)["spec"]["template"]["spec"]
     pod["volumes"].append({"name": "app", "configMap": {"name": NAME}})
     pod["containers"][0]["volumeMounts"].append({"name": "app", "mountPath": "/app"})

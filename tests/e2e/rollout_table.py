@@ -17,7 +17,7 @@ from tests.e2e.rollout import Seen
 
 ROWS: Final = "rollouts"
 HEADER: Final = (
-    *("DEPLOYMENT", "CLIENTS OF THE", "ROLLOUTS", "REQUESTS"),
+    *("DEPLOYMENT", "REACHED BY", "ROLLOUTS", "REQUESTS"),
     *("LOST NEW", "LOST KEPT", "A ROLLOUT TOOK"),
 )
 

@@ -34,7 +34,7 @@ TO_THE_IP: Final = Traffic(
     propagation=0.0,
     processes=1,
 )
-"""About 120 requests a second: half on new connections, most of the others on three kept ones."""
+"""About 90 requests a second: two in three are on a new connection, most others on three kept."""
 BY_SLICES: Final = replace(TO_THE_IP, rate=20.0, clients=8, seed=2)
 
 
