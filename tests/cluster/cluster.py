@@ -7,14 +7,14 @@ import signal
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Self
 
 from tests.cluster.build import programs
 from tests.cluster.image import app_image, pause_image
 from tests.cluster.machine import Machine
-from tests.cluster.settings import NODE, Settings
+from tests.cluster.settings import NODE, PORT, Settings
 from tests.process.kit import wait_for
 
 LATEST = 120.0
@@ -61,6 +61,17 @@ class Cluster:
         """Start a program unless it runs."""
         if name not in self.machine.running():
             self.start(name)
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """For a while, let nothing reach the API server: connections stay, and say nothing."""
+        chain = "silence input { type filter hook input priority -300; }"
+        self.machine.run("nft", f"add table inet silence; add chain inet {chain}")
+        self.machine.run("nft", f"add rule inet silence input tcp dport {PORT} drop")
+        try:
+            yield
+        finally:
+            self.machine.run("nft", "delete table inet silence")
 
     def wait_for_api_server(self) -> None:
         """Return when the API server says that it is ready."""

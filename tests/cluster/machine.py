@@ -137,16 +137,13 @@ class Machine:
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         """Send a program a signal, and wait for its end."""
-        self.signal(name, number)
-        self._programs.pop(name).wait(30)
+        program = self._programs.pop(name)
+        os.kill(_child(program.pid), number)
+        program.wait(30)
 
     def running(self) -> set[str]:
         """Return the programs that run."""
         return {name for name, program in self._programs.items() if program.poll() is None}
-
-    def signal(self, name: str, number: int) -> None:
-        """Send a program a signal, such as SIGSTOP."""
-        os.kill(_child(self._programs[name].pid), number)
 
     def ended(self) -> dict[str, int]:
         """Tell which programs have ended by themselves, and with which exit code."""

@@ -1,14 +1,18 @@
-"""kill -9 of a real API server: while registering, while ready, while draining."""
+"""A real API server killed or silent: while registering, while ready, while draining."""
 
 from __future__ import annotations
 
+import re
+from contextlib import ExitStack
+
 import pytest
+from lightkube.resources.core_v1 import Pod
 
 from tests.cluster.cluster import Cluster
 from tests.e2e import registering
 from tests.e2e.kit import LATEST, Space
 from tests.e2e.manifests import GRACE
-from tests.process.kit import wait_for
+from tests.process.kit import background, wait_for
 
 
 @pytest.mark.timeout(300)
@@ -56,14 +60,91 @@ def test_the_api_server_is_killed_while_a_pod_is_ready(space: Space, cluster: Cl
 
 
 @pytest.mark.timeout(300)
-def test_the_api_server_is_killed_while_a_pod_drains(space: Space, cluster: Cluster) -> None:
+@pytest.mark.parametrize("away", ["killed", "silent"])
+def test_the_api_server_is_away_while_a_pod_drains(
+    space: Space, cluster: Cluster, away: str
+) -> None:
     """A drain that cannot deregister waits for register_timeout, and no longer."""
     registering.create(space)
     space.wait_ready("orders")
     address = space.address("orders")
 
-    cluster.kill("kube-apiserver")
-    took = registering.prestop(address)
+    with ExitStack() as stack:
+        if away == "silent":
+            stack.enter_context(cluster.silent())
+        else:
+            cluster.kill("kube-apiserver")
+        took = registering.prestop(address)
 
-    print(f"\npreStop was answered after {took:.2f} s without an API server")
+    print(f"\npreStop was answered after {took:.2f} s, the API server {away}")
     assert 3 <= took < GRACE - 2
+
+
+@pytest.mark.timeout(300)
+def test_the_api_server_is_killed_in_the_middle_of_a_drain(space: Space, cluster: Cluster) -> None:
+    """What was deregistered stays so, and the drain takes its time and no more."""
+    registering.create(space, LIFECYCLE_SETTLE="6")
+    space.wait_ready("orders")
+    address = space.address("orders")
+
+    hook = background(lambda: registering.prestop(address))
+    space.wait(lambda: registering.seen(space) == ("False", ""), "it is out", about="orders")
+    cluster.kill("kube-apiserver")
+
+    assert 6 <= hook.result(LATEST) < GRACE - 2
+    cluster.start("kube-apiserver")
+    cluster.wait_for_api_server()
+    assert registering.seen(space) == ("False", "")
+
+
+@pytest.mark.timeout(300)
+def test_a_container_dies_while_the_api_server_is_away(space: Space, cluster: Cluster) -> None:
+    """The next container clears what was left as soon as the API server is back."""
+    registering.create(space)
+    space.wait_ready("orders")
+    address = space.address("orders")
+
+    cluster.kill("kube-apiserver")
+    registering.tell(address, "die")
+    wait_for(lambda: state(address) == "starting", LATEST, "the next container starts")
+    cluster.start("kube-apiserver")
+    cluster.wait_for_api_server()
+
+    space.wait(lambda: registering.seen(space) == ("False", ""), "it is cleared", about="orders")
+    registering.tell(address, "go")
+    space.wait_ready("orders")
+
+
+@pytest.mark.timeout(300)
+def test_a_silent_api_server_is_noticed_and_forgiven(space: Space, cluster: Cluster) -> None:
+    """
+    An API server that keeps connections open and says nothing is asked after `idle`, and named;
+    the provider stays in, and its watch works again afterwards.
+    """
+    registering.create(space, LIFECYCLE_KUBERNETES_IDLE="2")
+    space.wait_ready("orders")
+    address = space.address("orders")
+
+    with cluster.silent():
+        wait_for(
+            lambda: registering.registration(address).get("registered") == "unknown",
+            LATEST,
+            "it notices",
+        )
+        assert re.search("slow|unreachable|no answer", registering.registration(address)["reason"])
+        assert registering.ready(address)
+
+    wait_for(
+        lambda: registering.registration(address).get("registered") == "yes", LATEST, "it is back"
+    )
+    space.client.patch(Pod, "orders", {"metadata": {"annotations": {registering.ANNOTATION: None}}})
+    space.wait(lambda: registering.seen(space)[1], "its watch sees a loss", about="orders")
+    assert space.restarts("orders") == 0
+
+
+def state(address: str) -> str:
+    """Return the app's state; nothing while it does not answer."""
+    try:
+        return str(registering.ask(address, "/status")["state"])
+    except OSError:
+        return ""

@@ -63,14 +63,19 @@ def asked(space: Space, target: Target, tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def told(api: ApiServer, ask: Callable[[ApiServer], Coroutine[Any, Any, object]]) -> str:
-    """Ask, and return the name of the failure."""
+    """Ask, and return the name of the failure; again, where a busy machine is only slow."""
 
     async def work() -> str:
         async with asyncio.timeout(LATEST), api:
-            with pytest.raises(ApiServerError) as failure:
-                await ask(api)
-        print(failure.value)
-        return failure.value.state
+            while True:
+                try:
+                    answer = await ask(api)
+                except ApiServerError as error:
+                    print(error)
+                    if error.state != "slow":
+                        return error.state
+                else:
+                    return f"no failure: {answer}"
 
     return asyncio.run(work())
 
