@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Installs what the test cluster takes from Debian, where it is missing and may be installed.
+# install.sh --there only tells, by its exit code, whether everything is there.
 set -euo pipefail
 missing=0
 for program in containerd runc nft conntrack ip /usr/lib/cni/ptp; do
     command -v "$program" >/dev/null || missing=1
 done
 [ "$missing" = 1 ] || exit 0
+[ "${1:-}" != --there ] || exit 1
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
     echo "the test cluster needs containerd, runc, nft, conntrack, ip and the CNI plugins" \
         "in /usr/lib/cni: install them, or point KUBECONFIG at a cluster" >&2

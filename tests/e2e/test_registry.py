@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from lightkube.resources.discovery_v1 import EndpointSlice
 
-from tests.e2e import manifests, registering
+from tests.e2e import accounts, manifests, registering
 from tests.e2e.kit import Space
 from tests.process.kit import background
 
@@ -163,3 +163,43 @@ def test_every_disagreement_with_the_manifest_is_told(space: Space) -> None:
         "service orders has port 8080, the containers declare 9000",
     ):
         assert any(part in each for each in said), part
+
+
+START = """
+import os, shutil, sys
+shutil.copytree("/var/run/secrets/kubernetes.io/serviceaccount", "/state/account", dirs_exist_ok=True)
+open("/state/account/token", "w").write(os.environ["TOKEN"])
+os.execvp(sys.argv[1], sys.argv[1:])
+"""
+
+
+@pytest.mark.timeout(300)
+def test_a_token_that_was_taken_back_is_told_and_the_next_one_used(space: Space) -> None:
+    """With its token refused a registration says `unauthorized`; the file's next token heals it."""
+    first = ""
+
+    def bring_a_token(pod: dict[str, Any]) -> None:
+        nonlocal first
+        first = accounts.token(space, "first", "orders")
+        container = pod["spec"]["containers"][0]
+        container["command"] = ["python3", "-c", START, *registering.RUN]
+        container["env"].append({"name": "TOKEN", "value": first})
+
+    registering.create(space, change=bring_a_token, LIFECYCLE_KUBERNETES_ACCOUNT="/state/account")
+    space.wait_ready("orders")
+    address = space.address("orders")
+    second = accounts.token(space, "second", "orders")
+    accounts.take_back(space, "first", first)
+
+    space.run("orders", "lifecycle", "offline")
+    space.wait(
+        lambda: "unauthorized: " in registering.registration(address)["reason"],
+        "it is told",
+        about="orders",
+    )
+    write = f"open('/state/account/token', 'w').write('{second}')"
+    space.run("orders", "python3", "-c", write)
+    space.wait(lambda: registering.seen(space) == ("False", ""), "it is out", about="orders")
+    space.run("orders", "lifecycle", "online")
+    space.wait_ready("orders")
+    assert space.restarts("orders") == 0
