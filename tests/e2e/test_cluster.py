@@ -102,7 +102,7 @@ def test_a_cluster_whose_tests_are_killed_leaves_nothing() -> None:
 
     name = state.name.split("-")[0]
     wait_for(lambda: not state.exists(), 60, f"{state} is removed")
-    assert not _processes(str(state))
+    wait_for(lambda: not _processes(str(state)), 60, f"nothing of {state} runs")
     assert not list(CGROUPS.glob(f"**/{name}"))
     assert not Path("/sys/class/net", name).exists()
     assert str(state) not in Path("/proc/mounts").read_text()

@@ -93,10 +93,10 @@ class Played(ABC):
         """Return how often the server has seen each path."""
         return Counter(each["path"] for each in self.record("request"))
 
-    def until(self, condition: Callable[[], object], what: str) -> None:
+    def until(self, condition: Callable[[], object], what: str, *, within: float = LATEST) -> None:
         wait_for(
             lambda: kit.paced(condition),
-            LATEST,
+            within,
             lambda: f"{self}: {what}\n{self.events()}\n{self.log()[-20:]}",
         )
 
