@@ -94,6 +94,9 @@ class ApiServer:
         return sum(f"/{kind}?" in path and "watch=true" in path for _, path in self.asked)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._server.is_serving():  # killed while this one shook hands
+            writer.transport.abort()
+            return
         self._open.add(writer)
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
