@@ -30,6 +30,9 @@ def cluster(target: Target) -> Iterator[Cluster]:
     yield target.own
     target.own.mend("kube-apiserver")
     target.own.wait_for_api_server()
+    # What has looked for the API server in vain asks again only after a minute and more.
+    target.own.kill("kube-controller-manager")
+    target.own.start("kube-controller-manager")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -200,7 +200,7 @@ def begin(client: Client, name: str) -> None:
         maps = {each.metadata.name for each in client.list(ConfigMap, namespace=name)}
         return "default" in accounts and "kube-root-ca.crt" in maps
 
-    wait_for(lambda: paced(prepared), LATEST, f"the namespace {name} has its ServiceAccount")
+    wait_for(lambda: paced(prepared), 2 * LATEST, f"the namespace {name} has its ServiceAccount")
 
 
 def end(client: Client, name: str) -> None:
