@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import json
+import re
 from collections.abc import Iterable
 from typing import Final
 
@@ -13,6 +13,8 @@ from lifecycle.manifests.plan import Plan, Refused
 from lifecycle.manifests.pod import TMP, Object
 
 REPLACE: Final = ("$patch", "replace")
+_WORD: Final = re.compile(r"[A-Za-z].")
+"""What neither PyYAML nor Go takes for a number: only of words do they know the same ones."""
 
 
 def as_json(plan: Plan) -> str:
@@ -32,10 +34,18 @@ def as_yaml(made: Iterable[Object]) -> str:
         import yaml
     except ModuleNotFoundError:
         raise Refused(EXTRA) from None
-    # A copy: what is the same object twice would become an anchor and an alias.
-    plain = [copy.deepcopy(each) for each in made]
+
+    class Dumper(yaml.SafeDumper):
+        """One that quotes whatever is no word."""
+
+    def text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
+        style = None if _WORD.match(value) else "'"
+        return dumper.represent_scalar("tag:yaml.org,2002:str", value, style)
+
+    Dumper.add_representer(str, text)
     return "---\n".join(
-        yaml.safe_dump(json.loads(json.dumps(each)), sort_keys=False, width=100) for each in plain
+        yaml.dump(json.loads(json.dumps(each)), Dumper=Dumper, sort_keys=False, width=100)
+        for each in made
     )
 
 

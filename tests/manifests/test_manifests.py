@@ -18,7 +18,7 @@ from lifecycle.cli.manifests import manifests
 from lifecycle.config import Config, fill
 from lifecycle.manifests.names import REGISTERED
 from lifecycle.manifests.objects import objects
-from lifecycle.manifests.output import as_json, as_yaml, component
+from lifecycle.manifests.output import as_json, as_yaml
 from lifecycle.manifests.plan import Plan, Refused, doubts, make_plan
 
 ASGI = ["lifecycle", "run", "--asgi", "shop:app"]
@@ -391,26 +391,3 @@ def test_what_our_own_rules_find_is_refused(
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith(f"lifecycle: {rule}: ")
-
-
-def test_a_component_without_a_command() -> None:
-    """It leaves the command, its arguments and who it runs as as they are."""
-    wanted = Plan(name="orders", user=None, env={"LIFECYCLE_RUN_DIR": "/run/lifecycle"})
-    spec = yaml.safe_load(component(wanted)["patch.yaml"])["spec"]["template"]["spec"]
-
-    (app,) = spec["containers"]
-    assert app.keys() & {"command", "args", "securityContext"} == set()
-    assert "securityContext" not in spec
-    assert [each["mountPath"] for each in app["volumeMounts"]] == ["/run/lifecycle"]
-    assert [each["name"] for each in spec["volumes"]] == ["lifecycle-run"]
-
-
-def test_a_component_with_a_user() -> None:
-    """It brings the whole of a restricted security context, and what that needs."""
-    wanted = Plan(name="orders", user=7, env={"LIFECYCLE_RUN_DIR": "/run/lifecycle"})
-    spec = yaml.safe_load(component(wanted)["patch.yaml"])["spec"]["template"]["spec"]
-
-    (app,) = spec["containers"]
-    assert (spec["securityContext"]["runAsUser"], spec["securityContext"]["runAsGroup"]) == (7, 7)
-    assert app["securityContext"]["readOnlyRootFilesystem"] is True
-    assert [each["mountPath"] for each in app["volumeMounts"]] == ["/run/lifecycle", "/tmp"]
