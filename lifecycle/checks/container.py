@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os.path
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,7 @@ PROBE_PATHS: Final = {
 }
 SERVERS: Final = ("uvicorn", "hypercorn", "granian", "gunicorn", "daphne")
 DEFAULT_QOS: Final = 22222
+_REFERENCE: Final = re.compile(r"\$\([^)]*\)")
 _UNKNOWN: Final = {"grace_period": "86400", "settle": "0", "quiet": "0", "stop_timeout": "0"}
 """What is assumed of times that stand elsewhere: no budget is called too small for them."""
 
@@ -48,7 +50,7 @@ class Probe:
     @property
     def command(self) -> list[str]:
         """Its exec."""
-        return [each.text() for each in self.node.at("exec", "command").each()]
+        return [_undoubled(each.text()) for each in self.node.at("exec", "command").each()]
 
     @property
     def port(self) -> Node:
@@ -91,7 +93,8 @@ class Container:
     @cached_property
     def words(self) -> list[str]:
         """What it runs, as far as the manifest says."""
-        return [each.text() for key in ("command", "args") for each in self.node.at(key).each()]
+        given = [each.text() for key in ("command", "args") for each in self.node.at(key).each()]
+        return [_undoubled(each) for each in given]
 
     def options(self) -> Iterator[tuple[str, str]]:
         """Give the options of its command: `--name value` and `--name=value`."""
@@ -126,7 +129,7 @@ class Container:
     def number_of(self, port: Node) -> float | None:
         """Return a port's number; None if no port has that name, or none is asked."""
         if isinstance(port.value, (int, float)):
-            return port.value
+            return port.number(0)
         name = port.text()
         for each in self.ports:
             if name and each.at("name").text() == name:
@@ -143,7 +146,7 @@ class Container:
     def value(self, name: str) -> str | None:
         """Return what a variable is set to; None if it is not set, or not here."""
         value = self.env.get(name, Node()).at("value")
-        return value.text() if value and "$(" not in value.text() else None
+        return expanded(value.text()) if value else None
 
     def is_known(self, field: str) -> bool:
         """Tell whether this manifest says what a setting is: given here, or the default."""
@@ -185,6 +188,15 @@ class Container:
         if "lifecycle" in names:
             return ""
         return next((each for each in names if each in SERVERS), "")
+
+
+def expanded(text: str) -> str | None:
+    """Return what the kubelet makes of a value; None if it refers to another variable."""
+    return None if _REFERENCE.search(text.replace("$$", "")) else _undoubled(text)
+
+
+def _undoubled(text: str) -> str:
+    return text.replace("$$", "$")
 
 
 def commands(words: list[str]) -> list[str]:

@@ -52,7 +52,13 @@ class Node:
         return self.value
 
     def text(self) -> str:
-        """Return a scalar as text; empty if it is not there."""
+        """Return text; empty if it is not there."""
+        if isinstance(self.value, (bool, int, float)):
+            raise self._wrong("text: put it in quotes")
+        return self.shown()
+
+    def shown(self) -> str:
+        """Return a scalar as text, also where Kubernetes takes a number: a port, a percentage."""
         if isinstance(self.value, (dict, list)):
             raise self._wrong("text")
         if isinstance(self.value, bool):
@@ -65,6 +71,8 @@ class Node:
             return default
         if isinstance(self.value, bool) or not isinstance(self.value, (int, float)):
             raise self._wrong("a number")
+        if not -(2**63) <= self.value < 2**63:  # NaN is not, either
+            raise self._wrong("a number of 64 bits")
         return self.value
 
     def plain(self) -> Any:

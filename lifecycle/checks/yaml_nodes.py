@@ -6,11 +6,12 @@ Rules of this file:
 1. Events are read, not objects: no tag constructs anything.
 2. Depth is bounded while reading, size while following aliases: neither a bomb of
    aliases nor one that contains itself costs more than a sentence.
-3. A scalar means what Kubernetes' own parser makes of it: a date is text, `0o17` a number.
+3. A scalar means what Kubernetes' own parser makes of it: a date is text, `0o17` and `08` are numbers, `y` is true.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,13 +24,23 @@ _WORDS: Final = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **{
         written: value
-        for words, value in ((("true", "yes", "on"), True), (("false", "no", "off"), False))
+        for words, value in (
+            (("true", "yes", "on", "y"), True),
+            (("false", "no", "off", "n"), False),
+        )
         for word in words
         for written in (word, word.capitalize(), word.upper())
     },
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), math.nan),
+    **{f"{sign}{word}": math.inf for sign in ("", "+") for word in (".inf", ".Inf", ".INF")},
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -math.inf),
 }
-_INTEGER: Final = re.compile(r"[-+]?(0x[0-9a-fA-F]{1,16}|0o?[0-7]{1,20}|0|[1-9][0-9]{0,17})")
-_FLOAT: Final = re.compile(r"[-+]?(\d+\.\d*|\.\d+|\d+(?=[eE]))([eE][-+]?\d{1,3})?")
+_BASES: Final = {"0x": 16, "0o": 8, "0b": 2}
+_INTEGER: Final = re.compile(
+    r"(?P<sign>[-+]?)(?P<digits>0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0[bB][01]+|0|[1-9][0-9]*)"
+)
+_FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_LONGEST: Final = 67  # 64 bits, a sign and `0b`
 EXTRA: Final = "YAML needs PyYAML: pip install 'pod-lifecycle[manifests]'"
 
 
@@ -156,14 +167,21 @@ def _node(raw: _Raw, path: str, depth: int, budget: Budget) -> Node:
 
 
 def scalar(text: str) -> Any:
-    """Return what an unquoted scalar means."""
+    """Return what an unquoted scalar means, as go-yaml resolves it: `08` is 8.0, `y` is true."""
     if text in _WORDS:
         return _WORDS[text]
-    if _INTEGER.fullmatch(text):
-        digits = text.lstrip("+-").lower()
-        base = 16 if digits.startswith("0x") else 8 if digits[0] == "0" and digits != "0" else 10
-        number = int(digits.removeprefix("0o"), base)
-        return -number if text[0] == "-" else number
-    if _FLOAT.fullmatch(text):
-        return float(text)
+    if text[:1] not in set("+-.0123456789"):
+        return text
+    plain = re.sub(r"(?<=\d)_(?=\d)", "", text) if text[0] == "." else text.replace("_", "")
+    if (found := _INTEGER.fullmatch(plain)) and len(plain) <= _LONGEST:
+        digits = found["digits"].lower()
+        octal = 8 if digits[0] == "0" and digits != "0" else 10
+        number = int(
+            found["sign"] + digits[2 * (digits[:2] in _BASES) :], _BASES.get(digits[:2], octal)
+        )
+        if -(2**63) <= number < 2**64:
+            return number
+    if _FLOAT.fullmatch(plain):
+        value = float(plain)
+        return value if math.isfinite(value) else text
     return text

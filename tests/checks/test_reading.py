@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from contextlib import suppress
 from typing import Any
 
@@ -67,6 +68,11 @@ def test_what_cannot_be_read(text: str, sentence: str) -> None:
         ("containers: [{env: {a: b}}]", "line 4: spec.containers[0].env must be a list"),
         ("terminationGracePeriodSeconds: long", "must be a number"),
         ("containers: [{command: [[a]]}]", "spec.containers[0].command[0] must be text"),
+        ("containers: [{command: [sleep, 30]}]", "command[1] must be text: put it in quotes"),
+        ("containers: [{env: [{name: LIFECYCLE_SETTLE, value: 1e1}]}]", "value must be text"),
+        ("containers: [{name: y}]", "spec.containers[0].name must be text: put it in quotes"),
+        ("terminationGracePeriodSeconds: .nan", "must be a number of 64 bits"),
+        ("terminationGracePeriodSeconds: -.inf", "must be a number of 64 bits"),
     ],
 )
 def test_a_field_of_another_type(field: str, sentence: str) -> None:
@@ -75,6 +81,26 @@ def test_a_field_of_another_type(field: str, sentence: str) -> None:
 
     assert sentence in unreadable["f.yaml"]
     assert unreadable["f.yaml"].startswith("Pod: ")
+
+
+@pytest.mark.parametrize("number", ["1e999", "NaN", "-Infinity", "9" * 400])
+@pytest.mark.parametrize(
+    "place",
+    [
+        '"replicas": N, "strategy": {"rollingUpdate": {"maxUnavailable": "25%"}}',
+        '"template": {"spec": {"terminationGracePeriodSeconds": N}}',
+        '"template": {"spec": {"containers": [{"livenessProbe": {"initialDelaySeconds": N}}]}}',
+        '"template": {"spec": {"containers": [{"livenessProbe": {"httpGet": {"port": N}}}]}}',
+        '"template": {"spec": {"containers": [{"lifecycle": {"preStop": {"sleep": {"seconds": N}}}}]}}',
+    ],
+)
+def test_a_number_without_bounds(place: str, number: str) -> None:
+    """What no field of Kubernetes can hold is refused by its place."""
+    spec = place.replace("N", number)
+    text = f'{{"kind": "Deployment", "apiVersion": "apps/v1", "spec": {{{spec}}}}}'
+    _, unreadable = check(documents(text))
+
+    assert "must be a number of 64 bits" in str(unreadable)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +119,24 @@ def test_a_field_of_another_type(field: str, sentence: str) -> None:
         ("017", 15),
         ("1.5", 1.5),
         ("1e3", 1000.0),
-        ("08", "08"),
+        ("y", True),
+        ("N", False),
+        ("08", 8.0),
+        ("0b11", 3),
+        ("0O17", 15),
+        ("-0X1f", -31),
+        ("+0o7", 7),
+        ("1_000", 1000),
+        ("1_0e3", 10_000.0),
+        (".5_1", 0.51),
+        ("._5", "._5"),
+        ("1234e56", 1234e56),
+        ("18446744073709551615", 2**64 - 1),
+        ("18446744073709551616", 2.0**64),
+        ("1e999", "1e999"),
+        ("-.inf", -math.inf),
+        ("10.0.0.1", "10.0.0.1"),
+        ("8Gi", "8Gi"),
         ("10:30", "10:30"),
         ("2026-01-01", "2026-01-01"),
         ("1.2.3", "1.2.3"),

@@ -114,6 +114,10 @@ TABLE: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
     ([], (pod(RUN | http(TOKEN) | {"env": [
         {"name": "LIFECYCLE_PRESTOP_TOKEN", "valueFrom": {"secretKeyRef": {}}}
     ]}),)),
+    (["error prestop-token"], (pod(RUN | http("a$$b" * 6) | env(LIFECYCLE_PRESTOP_TOKEN="a$$b" * 6)),)),
+    ([], (pod(RUN | http("a$b" * 6) | env(LIFECYCLE_PRESTOP_TOKEN="a$$b" * 6)),)),
+    ([], (pod(RUN | http("$(HOST)" * 3) | env(LIFECYCLE_PRESTOP_TOKEN="$$(HOST)" * 3)),)),
+    ([], (pod(RUN | http(TOKEN) | env(LIFECYCLE_PRESTOP_TOKEN="$(OTHER)" * 3)),)),
     # run-dir
     *(
         (expected, (pod(SERVED | env(LIFECYCLE_RUN_DIR="/run/us") | {

@@ -33,18 +33,18 @@ def max_unavailable(workload: Workload) -> Iterator[Found]:
             yield Found(strategy, message, Severity.WARNING)
         return
     limit = strategy.at("rollingUpdate", "maxUnavailable")
-    if workload.kind == "DaemonSet" and limit.text() == "100%":
+    if workload.kind == "DaemonSet" and limit.shown() == "100%":
         yield Found(limit, "100% are taken at once", Severity.WARNING)
     elif limit and workload.replicas:
         taken = _of(limit, workload.replicas)
         if taken is not None and taken >= workload.replicas:
             yield Found(
-                limit, f"{limit.text()} of {workload.replicas:g} replicas are taken at once"
+                limit, f"{limit.shown()} of {workload.replicas:g} replicas are taken at once"
             )
 
 
 def _of(limit: Node, replicas: float) -> float | None:
-    text = limit.text()
+    text = limit.shown()
     number = digits(text.removesuffix("%"))
     if number is not None and text.endswith("%"):
         return math.floor(number * replicas / 100)
@@ -92,7 +92,7 @@ def qos_port_clash(workload: Workload) -> Iterator[Found]:
                 and not workload.host_network
                 and port.at("containerPort").number(0) == container.qos_port
             ):
-                yield Found(port, f"{container.name}: hostPort {port.at('hostPort').text()}")
+                yield Found(port, f"{container.name}: hostPort {port.at('hostPort').shown()}")
     for first, second in pairs(ours):
         if first.qos_port == second.qos_port and first.is_known("qos_port"):
             message = f"{first.name} and {second.name} share a network, and port {first.qos_port}"
