@@ -3,30 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
+from difflib import get_close_matches
 
 from lifecycle.checks.errors import Unreadable
 from lifecycle.checks.reading import Document
 from lifecycle.checks.rule import Finding, Severity
 from lifecycle.checks.rules import RULES
-from lifecycle.checks.workload import Surroundings, Workload
+from lifecycle.checks.workload import IGNORE, Surroundings, Workload
 
 
-def check(documents: Iterable[Document]) -> tuple[list[Finding], dict[str, str]]:
+def check(documents: Iterable[Document]) -> tuple[list[Finding], dict[str, list[str]]]:
     """
     Look for what will hurt.
 
     Returns:
-        What was found; and the files in which a field is of a type that Kubernetes
-        would refuse, with the reason.
+        What was found; and by file the fields of a type that Kubernetes would refuse.
     """
     findings: list[Finding] = []
-    unreadable: dict[str, str] = {}
+    unreadable: dict[str, list[str]] = {}
     for workload in Surroundings(documents).workloads:
         try:
             findings += _check(workload)
         except Unreadable as error:
-            unreadable[workload.document.file] = f"{workload.kind}: {error}"
+            why = f"{workload.kind}: {error}"
+            unreadable.setdefault(workload.document.file, []).append(why)
     return findings, unreadable
+
+
+def misspelt(documents: Iterable[Document]) -> dict[str, list[str]]:
+    """Return, by file, what annotations leave out that is no rule."""
+    said: dict[str, list[str]] = {}
+    for workload in Surroundings(documents).workloads:
+        with suppress(Unreadable):
+            for name in sorted(workload.ignored() - {"", *RULES}):
+                near = get_close_matches(name, RULES, 1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                sentence = f"{workload}: {IGNORE}: no rule is called {name}{hint}"
+                said.setdefault(workload.document.file, []).append(sentence)
+    return said
 
 
 def _check(workload: Workload) -> list[Finding]:

@@ -11,7 +11,8 @@ from lifecycle.checks.errors import Unreadable
 
 _PLAIN: Final = re.compile(r"[A-Za-z_][\w-]*")
 MAX_DEPTH: Final = 64
-MAX_NODES: Final = 200_000
+MAX_NODES: Final = 1_000_000
+MAX_ALIASED: Final = 200_000
 
 
 @dataclass(frozen=True)
@@ -106,16 +107,26 @@ def step(path: str, key: str) -> str:
 
 
 class Budget:
-    """How much a document may hold, its aliases followed."""
+    """
+    How much a document may hold.
 
-    def __init__(self) -> None:
-        self._left = MAX_NODES
+    Args:
+        written: How many values stand in it; its aliases may add `MAX_ALIASED` to them.
+    """
+
+    def __init__(self, written: int = MAX_NODES) -> None:
+        self._left = min(written + MAX_ALIASED, MAX_NODES)
+        self._limit = (
+            f"more than {MAX_NODES:,} values"
+            if self._left == MAX_NODES
+            else f"its aliases repeat more than {MAX_ALIASED:,} values"
+        )
 
     def spend(self, depth: int) -> None:
         """Count one more value."""
         self._left -= 1
         if self._left < 0:
-            raise Unreadable(f"more than {MAX_NODES} values, its aliases followed")
+            raise Unreadable(self._limit)
         if depth > MAX_DEPTH:
             raise Unreadable(f"nested deeper than {MAX_DEPTH}, or an alias that contains itself")
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import json
+import os.path
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lifecycle.checks.errors import Unreadable
@@ -14,6 +16,8 @@ from lifecycle.checks.yaml_nodes import read_yaml
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 STDIN: Final = "-"
+_JSON_BLANKS: Final = " \t\r\n"
+_KUSTOMIZATIONS: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 
 
 @dataclass(frozen=True)
@@ -43,37 +47,80 @@ class Document:
         return self.node.at("metadata", "namespace").text()
 
 
-def read(file: str) -> list[Document]:
+@dataclass
+class Reading:
     """
-    Read what a file, or standard input, holds.
+    What one file holds.
 
-    Raises:
-        Unreadable: It cannot be read, or is no Kubernetes manifest.
+    Attributes:
+        documents: Its Kubernetes objects.
+        problems: What in it cannot be read; it does not hide the others.
+        passed_over: What in it is known, and not checked.
     """
-    return documents(_text(file), file)
+
+    documents: list[Document] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    passed_over: list[str] = field(default_factory=list)
+
+
+def read(file: str) -> Reading:
+    """Read what a file, or standard input, holds."""
+    try:
+        return parse(_text(file), file)
+    except Unreadable as error:
+        return Reading(problems=[str(error)])
+
+
+def parse(text: str, file: str = STDIN) -> Reading:
+    """Read the objects in a text: YAML or JSON, any number of documents; lists are opened."""
+    found = Reading()
+    for node in _nodes(text):
+        if isinstance(node, Unreadable):
+            found.problems.append(str(node))
+        elif os.path.basename(file) in _KUSTOMIZATIONS and "kind" not in (node.value or ()):
+            found.passed_over.append(
+                "a kustomization is passed over; kustomize build … | lifecycle check - reads it built"
+            )
+        elif node:
+            _open(node, file, found)
+    if not (found.documents or found.problems or found.passed_over):
+        found.problems.append("it is empty")
+    return found
 
 
 def documents(text: str, file: str = STDIN) -> list[Document]:
     """
-    Read the objects in a text: YAML of one or several documents, or JSON; lists are opened.
+    Read the objects in a text, all of which have to be readable.
 
     Raises:
-        Unreadable: It is neither, or holds something else than Kubernetes' objects.
+        Unreadable: One is not; or there is none.
     """
-    found = [each for node in _nodes(text) if node for each in _objects(node, file)]
-    if not found:
-        raise Unreadable("it is empty")
-    return found
+    found = parse(text, file)
+    if found.problems:
+        raise Unreadable(found.problems[0])
+    return found.documents
 
 
 def from_objects(objects: Iterable[Any], file: str = STDIN) -> list[Document]:
-    """Make documents of objects that are in memory."""
-    return [each for value in objects for each in _objects(from_plain(value), file)]
+    """
+    Make documents of objects that are in memory.
+
+    Raises:
+        Unreadable: One is no Kubernetes object.
+    """
+    found = Reading()
+    for value in objects:
+        _open(from_plain(value), file, found)
+    if found.problems:
+        raise Unreadable(found.problems[0])
+    return found.documents
 
 
 def _text(file: str) -> str:
     try:
         if file == STDIN:
+            if sys.stdin is None:
+                raise Unreadable("standard input is closed")
             data = sys.stdin.buffer.read(MAX_BYTES + 1)
         else:
             with open(file, "rb") as opened:
@@ -84,36 +131,63 @@ def _text(file: str) -> str:
         raise Unreadable("that is no file's name") from None
     if len(data) > MAX_BYTES:
         raise Unreadable(f"larger than {MAX_BYTES // 1024 // 1024} MiB")
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise Unreadable("text in UTF-16: write it as UTF-8 (iconv -f UTF-16 -t UTF-8)")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise Unreadable("no text in UTF-8") from None
 
 
-def _nodes(text: str) -> Iterator[Node]:
+def _nodes(text: str) -> Iterator[Node | Unreadable]:
+    values: list[Any] | None = None
     if text.lstrip()[:1] == "{":  # kubectl's JSON; tabs in it are no YAML
         try:
-            value = json.loads(text)
+            values = list(_json_values(text))
         except RecursionError:
-            raise Unreadable("nested too deep") from None
+            values = []
+            yield Unreadable("nested too deep")
         except ValueError:
-            yield from read_yaml(text)
-        else:
-            yield from_plain(value)
-    else:
+            pass  # YAML in braces
+    if values is None:
         yield from read_yaml(text)
+        return
+    for value in values:
+        try:
+            yield from_plain(value)
+        except Unreadable as error:
+            yield error
 
 
-def _objects(node: Node, file: str, kind: str = "") -> Iterator[Document]:
-    if not isinstance(node.value, dict):
-        raise node._wrong("a Kubernetes object: a mapping with apiVersion and kind")
-    kind = node.at("kind").text() or kind
+def _json_values(text: str) -> Iterator[Any]:
+    """Give the values of a text one after the other, as `jq` prints them."""
+    decoder = json.JSONDecoder()
+    text = text.strip(_JSON_BLANKS)
+    while text:
+        value, end = decoder.raw_decode(text)
+        yield value
+        text = text[end:].lstrip(_JSON_BLANKS)
+
+
+def _open(node: Node, file: str, found: Reading, kind: str = "") -> None:
+    try:
+        kind = _kind(node) or kind
+    except Unreadable as error:
+        found.problems.append(str(error))
+        return
     if not kind:
-        where = f"line {node.line}: " if node.line else ""
-        raise Unreadable(f"{where}no Kubernetes object: it has no kind")
+        where = f"line {node.line}: " if node.line else f"{node.path}: "
+        found.problems.append(f"{where}no Kubernetes object: it has no kind")
+        return
     if kind.endswith("List") and isinstance(node.at("items").value, list):
         for item in node.at("items").each():  # what the API server lists has no kind of its own
             if item:
-                yield from _objects(item, file, kind.removesuffix("List"))
+                _open(item, file, found, kind.removesuffix("List"))
     else:
-        yield Document(file, kind, node)
+        found.documents.append(Document(file, kind, node))
+
+
+def _kind(node: Node) -> str:
+    if not isinstance(node.value, dict):
+        raise node._wrong("a Kubernetes object: a mapping with apiVersion and kind")
+    return node.at("kind").text()

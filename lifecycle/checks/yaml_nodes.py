@@ -53,35 +53,37 @@ class _Raw:
     is_mapping: bool = False
 
 
-def read_yaml(text: str) -> Iterator[Node]:
-    """
-    Read the documents of a YAML stream.
+def read_yaml(text: str) -> Iterator[Node | Unreadable]:
+    """Read the documents of a YAML stream: one that cannot be read does not end it."""
+    lines = text.splitlines(keepends=True)
+    start: int | None = 0
+    while start is not None:
+        broken: int | None = None
+        for tree in _trees("".join(lines[start:]), start):
+            try:
+                yield tree.node()
+            except Unreadable as error:
+                hint = "; is it a template? Render it first: helm template … | lifecycle check -"
+                yield Unreadable(f"{error}{hint if '{{' in text else ''}")
+            broken = tree.broken
+        start = None if broken is None else _next_document(lines, max(broken, start + 1))
 
-    Raises:
-        Unreadable: It is none, or too large; or PyYAML is not installed.
-    """
-    try:
-        for raw in _raw_documents(text):
-            yield _node(raw, "$", 0, Budget())
-    except Unreadable as error:
-        hint = "; is it a template? Render it first: helm template … | lifecycle check -"
-        raise Unreadable(f"{error}{hint if '{{' in text else ''}") from None
 
-
-def _raw_documents(text: str) -> Iterator[_Raw]:
+def _trees(text: str, skipped: int) -> Iterator[_Tree]:
+    tree = _Tree(skipped)
     try:
         import yaml
     except ModuleNotFoundError:
-        raise Unreadable(EXTRA) from None
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    tree = _Tree()
+        tree.problem = EXTRA
+        yield tree
+        return
     try:
-        for event in yaml.parse(text, Loader=loader):
+        for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
             match event:
                 case yaml.DocumentStartEvent():
-                    tree = _Tree()
+                    tree = _Tree(skipped)
                 case yaml.DocumentEndEvent():
-                    yield tree.root
+                    yield tree
                 case yaml.AliasEvent():
                     tree.repeat(event)
                 case yaml.ScalarEvent():
@@ -90,27 +92,56 @@ def _raw_documents(text: str) -> Iterator[_Raw]:
                     tree.open(event).is_mapping = isinstance(event, yaml.MappingStartEvent)
                 case yaml.CollectionEndEvent():
                     tree.close()
-    except yaml.YAMLError as error:
-        raise Unreadable(_explain(error)) from None
+    except (yaml.YAMLError, Unreadable) as error:
+        tree.end(error)
+        yield tree
+
+
+def _next_document(lines: list[str], at: int) -> int | None:
+    return next((n for n in range(at, len(lines)) if re.match(r"---(\s|$)", lines[n])), None)
 
 
 class _Tree:
-    """One document while it is read."""
+    """
+    One document while it is read.
 
-    def __init__(self) -> None:
+    Attributes:
+        problem: Why it cannot be.
+        broken: The line, from 0, at which the parser gave up.
+    """
+
+    def __init__(self, skipped: int) -> None:
+        self.problem = ""
+        self.broken: int | None = None
+        self._skipped = skipped
+        self._line = skipped
+        self._written = 0
         self._open = [_Raw(1)]
         self._anchors: dict[str, _Raw] = {}
 
-    @property
-    def root(self) -> _Raw:
-        return self._open[0].items[0]
+    def node(self) -> Node:
+        if self.problem:
+            raise Unreadable(self.problem)
+        return _node(self._open[0].items[0], "$", 0, Budget(self._written))
+
+    def end(self, error: Exception) -> None:
+        if isinstance(error, Unreadable):
+            self.broken, self.problem = self._line, str(error)
+            return
+        mark = getattr(error, "problem_mark", None)
+        self.broken = None if mark is None else self._skipped + mark.line
+        where = "" if self.broken is None else f"line {self.broken + 1}: "
+        what = getattr(error, "problem", None) or getattr(error, "reason", None) or "it is broken"
+        self.problem = f"{where}no YAML: {what}"
 
     def add(self, event: Any) -> _Raw:
-        raw = _Raw(event.start_mark.line + 1)
+        self._line = self._skipped + event.start_mark.line
+        raw = _Raw(self._line + 1)
         raw.plain = event.implicit is True or (event.implicit is not False and _is_plain(event))
         if event.anchor:
             self._anchors[event.anchor] = raw
         self._open[-1].items.append(raw)
+        self._written += 1
         return raw
 
     def open(self, event: Any) -> _Raw:
@@ -125,20 +156,13 @@ class _Tree:
 
     def repeat(self, event: Any) -> None:
         if event.anchor not in self._anchors:
-            line = event.start_mark.line + 1
-            raise Unreadable(f"line {line}: no anchor is called &{event.anchor}")
-        self._open[-1].items.append(self._anchors[event.anchor])
+            line = self._skipped + event.start_mark.line + 1
+            self.problem = f"line {line}: no anchor is called &{event.anchor}"
+        self._open[-1].items.append(self._anchors.get(event.anchor, _Raw(1, "")))
 
 
 def _is_plain(event: Any) -> bool:
     return bool(event.implicit[0]) and not event.style
-
-
-def _explain(error: Exception) -> str:
-    mark = getattr(error, "problem_mark", None)
-    problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "it is broken"
-    where = f"line {mark.line + 1}: " if mark is not None else ""
-    return f"{where}no YAML: {problem}"
 
 
 def _node(raw: _Raw, path: str, depth: int, budget: Budget) -> Node:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from lifecycle.checks.check import check
 from lifecycle.checks.errors import Unreadable
-from lifecycle.checks.reading import documents
+from lifecycle.checks.node import Node
+from lifecycle.checks.reading import documents, parse
 from lifecycle.checks.yaml_nodes import read_yaml, scalar
 from tests.checks.kit import QOS, RUN, owner, pod
 
@@ -45,8 +46,8 @@ MERGES = "a0: &a0 {x: y}\n" + "".join(
         ("[" * 100_000, "nested deeper than 64"),
         ('{"a":' * 100_000, "nested"),
         ("{" + '"a": {' * 70 + "}" * 71, "nested deeper than 64"),
-        (LAUGHS, "more than 200000 values"),
-        (MERGES, "more than 200000 values"),
+        (LAUGHS, "its aliases repeat more than 200,000 values"),
+        (MERGES, "its aliases repeat more than 200,000 values"),
         ("a: \x00", "no YAML: "),
         ("!!python/object/apply:os.system [ls]", "must be a Kubernetes object"),
     ],
@@ -79,8 +80,9 @@ def test_a_field_of_another_type(field: str, sentence: str) -> None:
     """What the API server would refuse is named with its place."""
     _, unreadable = check(documents(f"kind: Pod\napiVersion: v1\nspec:\n  {field}\n", "f.yaml"))
 
-    assert sentence in unreadable["f.yaml"]
-    assert unreadable["f.yaml"].startswith("Pod: ")
+    (said,) = unreadable["f.yaml"]
+    assert sentence in said
+    assert said.startswith("Pod: ")
 
 
 @pytest.mark.parametrize("number", ["1e999", "NaN", "-Infinity", "9" * 400])
@@ -149,9 +151,13 @@ def test_scalars(text: str, value: object) -> None:
     assert type(scalar(text)) is type(value)
 
 
+def _read(text: str) -> list[Node]:
+    return [each for each in read_yaml(text) if isinstance(each, Node)]
+
+
 def test_anchors_and_merges() -> None:
     """An alias stands for its anchor, a merge gives way to a key, and each knows its own place."""
-    (node,) = read_yaml("a: &a {x: 1, y: 2}\nb:\n  <<: *a\n  y: 3\nc: *a\n'on': \"yes\"\n")
+    (node,) = _read("a: &a {x: 1, y: 2}\nb:\n  <<: *a\n  y: 3\nc: *a\n'on': \"yes\"\n")
 
     assert node.plain() == {
         "a": {"x": 1, "y": 2},
@@ -160,6 +166,57 @@ def test_anchors_and_merges() -> None:
         "on": "yes",
     }
     assert (node.at("b", "y").line, node.at("c").line, node.at("c", "x").path) == (4, 5, "$.c.x")
+
+
+ONE = "kind: Pod\napiVersion: v1\nmetadata: {name: a}\nspec: {hostNetwork: 1}\n"
+ITEM = '{"kind": "Pod", "metadata": {"name": "a"}}'
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "problems"),
+    [
+        (f"{ONE}---\nspec: {{replicas: 3}}\n", ["a"], ["line 6: no Kubernetes object"]),
+        (f"a: [1\n---\n{ONE}", ["a"], ["line 2: no YAML"]),
+        (f"a: b: c\n---\nx: '\n---\n{ONE}", ["a"], ["line 1: no YAML", "line 4: no YAML"]),
+        (f"{ONE}---\n{{{{ x }}}}: 1\n---\n{ONE}", ["a", "a"], ["line 6: a key must be text"]),
+        (f"a: *b\n---\n{ONE}---\n- 1\n", ["a"], ["no anchor is called &b", "line 8: "]),
+        (f"{'[' * 99}\n---\n{ONE}", ["a"], ["line 1: nested deeper than 64"]),
+        (f'{{"kind": "List", "items": [1, {ITEM}, {{}}]}}', ["a"], ["items[0]", "items[2]"]),
+        (f"{ITEM}\n{ITEM}{ITEM}\n", ["a", "a", "a"], []),
+    ],
+)
+def test_what_cannot_be_read_hides_no_other(
+    text: str, names: list[str], problems: list[str]
+) -> None:
+    """Of several documents each is read, or refused, by itself."""
+    found = parse(text)
+
+    assert [each.name for each in found.documents] == names
+    assert len(found.problems) == len(problems)
+    for said, wanted in zip(found.problems, problems, strict=True):
+        assert wanted in said
+
+
+def test_lines_after_a_broken_document() -> None:
+    """A finding's line is that of the file, whatever was left out before it."""
+    (node,) = parse(f"a: [1\n---\n{ONE}").documents
+
+    assert node.node.at("spec").line == 6
+
+
+def test_a_kustomization_is_passed_over() -> None:
+    """A kustomization without a kind is no mistake: a sentence says what to do with it."""
+    found = parse("resources: [a.yaml]\n", "base/kustomization.yaml")
+
+    assert (found.documents, found.problems) == ([], [])
+    assert "kustomize build" in found.passed_over[0]
+
+
+def test_many_objects() -> None:
+    """What a large namespace holds is read: only what aliases repeat is counted."""
+    item = {"kind": "Pod", "spec": {"containers": [{"args": ["a"] * 100}] * 2}}
+
+    assert len(documents(json.dumps({"kind": "List", "items": [item] * 1500}))) == 1500
 
 
 def test_a_list_without_kinds() -> None:
