@@ -8,9 +8,11 @@ import sys
 
 from lifecycle.checks.check import check
 from lifecycle.checks.reading import from_objects
+from lifecycle.cli.light import fail
+from lifecycle.manifests.limits import Refused, check_text
 from lifecycle.manifests.objects import objects
 from lifecycle.manifests.output import as_json, as_yaml, component
-from lifecycle.manifests.plan import Plan, Refused, doubts, make_plan
+from lifecycle.manifests.plan import Plan, doubts, make_plan
 
 USAGE = 2
 
@@ -22,11 +24,12 @@ def manifests(options: argparse.Namespace) -> int:
         _check(plan)
         if options.output == "kustomize":
             _write(component(plan), options.to)
+        elif sys.stdout is None:
+            return fail("stdout: closed", 1)
         else:
             sys.stdout.write(as_json(plan) if options.output == "json" else as_yaml(objects(plan)))
     except Refused as error:
-        print(f"lifecycle: {error}", file=sys.stderr)
-        return USAGE
+        return fail(str(error), USAGE)
     for sentence in doubts(plan):
         print(f"lifecycle: {sentence}", file=sys.stderr)
     return 0
@@ -35,12 +38,15 @@ def manifests(options: argparse.Namespace) -> int:
 def _check(plan: Plan) -> None:
     """Refuse what our own rules would find: the command, or a setting, brings it."""
     findings, _ = check(from_objects(objects(plan)))
-    if findings:
-        said = "; ".join(f"{each.rule.name}: {each.message}. {each.rule.fix}" for each in findings)
-        raise Refused(said)
+    first = {each.rule.name: each for each in reversed(findings)}
+    if first:
+        raise Refused(
+            "; ".join(f"{name}: {each.message}. {each.rule.fix}" for name, each in first.items())
+        )
 
 
 def _write(files: dict[str, str], folder: str) -> None:
+    check_text(f"--to {folder!r}", folder)
     try:
         os.makedirs(folder, exist_ok=True)
         for name, text in files.items():

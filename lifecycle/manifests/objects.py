@@ -84,9 +84,6 @@ def job(plan: Plan) -> Object:
 
 def services(plan: Plan) -> list[Object]:
     """Return a Service for each name that the app exports."""
-    ports: dict[str, list[int]] = {}
-    for name, port in plan.services:
-        ports.setdefault(name, []).append(port)
     return [
         {
             "apiVersion": "v1",
@@ -94,13 +91,10 @@ def services(plan: Plan) -> list[Object]:
             "metadata": _metadata(plan, name),
             "spec": {
                 "selector": labels(plan),
-                "ports": [
-                    {"name": port_name(port), "port": port, "targetPort": port_name(port)}
-                    for port in own
-                ],
+                "ports": [{"name": port_name(port), "port": port, "targetPort": port_name(port)}],
             },
         }
-        for name, own in ports.items()
+        for name, port in plan.services
     ]
 
 

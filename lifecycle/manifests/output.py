@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from lifecycle.checks.yaml_nodes import EXTRA
+from lifecycle.manifests.limits import Refused
 from lifecycle.manifests.objects import around, deployment, objects
-from lifecycle.manifests.plan import Plan, Refused
+from lifecycle.manifests.plan import Plan
 from lifecycle.manifests.pod import TMP, Object
 
 REPLACE: Final = ("$patch", "replace")
@@ -90,6 +91,8 @@ def patch(plan: Plan) -> Object:
         app[part][REPLACE[0]] = REPLACE[1]
     # A Service may know the app's ports by their names.
     app["ports"] = [each for each in app["ports"] if each["name"] == "qos"]
+    for each in app["env"]:  # it may be there in the other form, and both are none
+        each |= {"value": each.get("value"), "valueFrom": each.get("valueFrom")}
     if not plan.guaranteed:
         del app["resources"]
     if plan.user is None:  # an image of theirs may need root, a capability, or its own files

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import math
-import os.path
 import re
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,22 +20,23 @@ from lifecycle.config import (
     unknown_variables,
 )
 from lifecycle.exceptions import ConfigError
+from lifecycle.manifests.command import listeners, run_options
+from lifecycle.manifests.limits import (
+    Refused,
+    check_amount,
+    check_label,
+    check_run_dir,
+    check_text,
+)
 from lifecycle.manifests.names import RUN_DIR
 
-DEFAULT_PORT: Final = 8080
 DEFAULT_USER: Final = 10001
 ISTIO: Final = {
     "sidecar-istio": ("LIFECYCLE_ISTIO_WAIT",),
     "job-istio": ("LIFECYCLE_ISTIO_WAIT", "LIFECYCLE_ISTIO_QUIT"),
 }
 """What lifecycle-istio is told to do, by profile."""
-_LABEL: Final = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
-_QUANTITY: Final = re.compile(r"(\d+(\.\d+)?|\.\d+)([numkMGTPE]|[KMGTPE]i)?")
-
-
-class Refused(Exception):
-    """Such manifests are not written; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,25 +72,29 @@ class Plan:
     registry: bool = True
 
     def __post_init__(self) -> None:
-        _check_label("--name", self.name)
-        _check_label("--container", self.container or self.name)
-        for option, quantity in (("--cpu", self.cpu), ("--memory", self.memory)):
-            if not _QUANTITY.fullmatch(quantity) or not re.search("[1-9]", quantity):
-                raise Refused(f"{option} {quantity!r} is no quantity, like 500m or 256Mi")
+        check_label("--name", self.name)
+        check_label("--container", self.container or self.name)
+        check_amount("cpu", self.cpu)
+        check_amount("memory", self.memory)
+        for word in self.command:
+            check_text(f"the command's {word!r}", word)
+        for name, value in self.env.items():
+            check_text(f"the value of {name}", value)
+        if self.command and not self.command[0]:
+            raise Refused("the app's command, after --, is empty")
         for name, port in self.services:
-            _check_label("service", name)
+            check_label("service", name)
             if port == self.config.qos_port:
-                raise Refused(f"service {name}:{port} has the QOS port")
-        if len(set(self.services)) < len(self.services):
+                raise Refused(
+                    f"service {name}:{port} has the QOS port: LIFECYCLE_QOS_PORT names another"
+                )
+        if len({name for name, _ in self.services}) < len(self.services):
             raise Refused("a service is named twice")
         if self.is_job and self.services:
             raise Refused(
                 f"--profile={self.profile} serves nobody: leave --service and LIFECYCLE_SERVICES out"
             )
-        if not os.path.isabs(self.run_dir) or os.path.normpath(self.run_dir) in ("/", "/tmp"):  # noqa: S108
-            raise Refused(
-                f"LIFECYCLE_RUN_DIR={self.run_dir}: must be a folder of its own, like {RUN_DIR}"
-            )
+        check_run_dir(self.run_dir, self.config.qos_port)
 
     @property
     def config(self) -> Config:
@@ -147,8 +151,9 @@ def make_plan(options: argparse.Namespace, environ: Mapping[str, str]) -> Plan:
     env = _environment(options.env, environ)
     try:
         services = _services(options.service, options.command, fill(Config, env)[0])
-        if services and not _names_services(options.command):
-            env["LIFECYCLE_SERVICES"] = ",".join(f"{name}:{port}" for name, port in services)
+        run = run_options(options.command)
+        if services and not (run is not None and run.service):
+            env["LIFECYCLE_SERVICES"] = _shown(services)
         grace = math.ceil(fill(Config, env)[0].grace_period)
     except ConfigError as error:
         raise Refused(str(error)) from None
@@ -179,9 +184,27 @@ def make_plan(options: argparse.Namespace, environ: Mapping[str, str]) -> Plan:
 
 
 def doubts(plan: Plan) -> list[str]:
-    """Return the sentences about variables that may be misspelt."""
-    sentences = unknown_variables(plan.env, core_variables()).values()
-    return [each for each in sentences if "did you mean" in each]
+    """Return the sentences about what may be a mistake."""
+    unknown = unknown_variables(plan.env, core_variables()).values()
+    return [each for each in unknown if "did you mean" in each] + [*_unheard(plan)]
+
+
+def _unheard(plan: Plan) -> Iterator[str]:
+    """Give the services that the command, as far as it says so, does not serve."""
+    heard = listeners(plan.command)
+    for name, port in plan.services:
+        hosts = [host for host, each in heard if each == port]
+        if heard and not hosts:
+            ports = ", ".join(str(each) for _, each in heard)
+            yield f"service {name}:{port}: the command listens on {ports}"
+        if hosts and all(map(_is_loopback, hosts)):
+            yield f"service {name}:{port}: the command listens on {hosts[0]}, in the pod alone"
+    if not plan.services and "--service" in " ".join(plan.command):
+        yield "--service in the command is not understood: say it before -- too"
+
+
+def _is_loopback(host: str) -> bool:
+    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _environment(given: Iterable[str], environ: Mapping[str, str]) -> dict[str, str]:
@@ -202,49 +225,26 @@ def _services(
     given: Sequence[str], command: Sequence[str], config: Config
 ) -> list[tuple[str, int]]:
     """Return the services: those given, else those of the command, else those of the settings."""
-    run = _run_options(command)
-    default = None
-    if run is not None and run.asgi:
-        default = _port_of(run.bind[0]) if run.bind else DEFAULT_PORT
-    said = given or (run.service if run is not None else None) or config.services
-    found = []
-    for name, port in map(service_spec, said):
-        if port is None and default is None:
-            raise Refused(f"service {name}: a port is needed, {name}:PORT")
-        found.append((name, port or default or 0))
-    return found
+    default = next((port for _, port in listeners(command)), None)
 
+    def with_ports(said: Iterable[str]) -> list[tuple[str, int]]:
+        found = []
+        for name, port in map(service_spec, said):
+            if port is None and default is None:
+                raise Refused(f"service {name}: a port is needed, {name}:PORT")
+            found.append((name, port or default or 0))
+        return found
 
-def _names_services(command: Sequence[str]) -> bool:
-    run = _run_options(command)
-    return run is not None and bool(run.service)
-
-
-def _run_options(command: Sequence[str]) -> argparse.Namespace | None:
-    """Read `lifecycle run …` as the command itself would."""
-    words = list(command)
-    if words[1:3] == ["-m", "lifecycle"]:
-        words = words[2:]
-    if len(words) < 2 or os.path.basename(words[0]) != "lifecycle" or words[1] != "run":
-        return None
-    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
-    parser.add_argument("--asgi", action="store_true")
-    parser.add_argument("--bind", action="append")
-    parser.add_argument("--service", action="append")
-    try:
-        return parser.parse_known_args(words[2:])[0]
-    except argparse.ArgumentError as error:
-        raise Refused(f"lifecycle run: {error}") from None
-
-
-def _port_of(bind: str) -> int | None:
-    port = bind.rpartition(":")[2]
-    return int(port) if port.isdecimal() and len(port) < 6 else None
-
-
-def _check_label(option: str, name: str) -> None:
-    if not _LABEL.fullmatch(name):
+    run = run_options(command)
+    exported = with_ports((run.service if run is not None else None) or ())
+    wanted = with_ports(given)
+    if wanted and exported and set(wanted) != set(exported):
         raise Refused(
-            f"{option} {name!r}: Kubernetes takes lower-case letters, digits and dashes, at most "
-            "63, beginning with a letter"
+            f"--service {_shown(wanted)} is not what the command exports, {_shown(exported)}: "
+            "leave it out"
         )
+    return wanted or exported or with_ports(config.services)
+
+
+def _shown(services: Iterable[tuple[str, int]]) -> str:
+    return ",".join(f"{name}:{port}" for name, port in services)

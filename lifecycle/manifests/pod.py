@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import os.path
 from typing import Any, Final
 
+from lifecycle.manifests.command import own_command
 from lifecycle.manifests.names import REGISTERED
 from lifecycle.manifests.plan import Plan
 
@@ -51,7 +51,7 @@ def container(plan: Plan) -> Object:
     if plan.image is not None:
         made["image"] = plan.image
     if plan.command:
-        made["command"] = list(plan.command)
+        made["command"] = [_literal(word) for word in plan.command]
     return made | {
         "env": env(plan),
         "ports": ports(plan),
@@ -82,10 +82,12 @@ def env(plan: Plan) -> list[Object]:
         for name, path in fields
         if name not in plan.env
     ]
-    # $(NAME) would be replaced by the kubelet.
-    return own + [
-        {"name": name, "value": value.replace("$(", "$$(")} for name, value in plan.env.items()
-    ]
+    return own + [{"name": name, "value": _literal(value)} for name, value in plan.env.items()]
+
+
+def _literal(text: str) -> str:
+    """Write what the kubelet, which replaces `$(NAME)` and makes one `$` of two, turns into it."""
+    return text.replace("$", "$$")
 
 
 def ports(plan: Plan) -> list[Object]:
@@ -127,7 +129,7 @@ def probes(plan: Plan) -> Object:
 def pre_stop(plan: Plan) -> Object:
     """Return what begins the drain."""
     if plan.prestop == "exec":
-        return {"exec": {"command": [*_own_command(plan), "prestop"]}}
+        return {"exec": {"command": [*own_command(plan.command), "prestop"]}}
     token = plan.config.prestop_token
     return {
         "httpGet": {
@@ -136,18 +138,6 @@ def pre_stop(plan: Plan) -> Object:
             "httpHeaders": [{"name": "X-Lifecycle-Token", "value": token}],
         }
     }
-
-
-def _own_command(plan: Plan) -> list[str]:
-    """Return how `lifecycle` is called in this image: as the app's own command shows it."""
-    command = list(plan.command)
-    name = os.path.basename(command[0]) if command else ""
-    if name == "lifecycle":
-        return command[:1]
-    if name.startswith("python"):
-        return [command[0], "-m", "lifecycle"]
-    folder = os.path.dirname(command[0]) if command else ""
-    return [f"{folder}/lifecycle" if folder.startswith("/") else "lifecycle"]
 
 
 def resources(plan: Plan) -> Object:

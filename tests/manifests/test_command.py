@@ -84,3 +84,40 @@ def test_a_component(tmp_path: Path) -> None:
         assert app[part]["$patch"] == "replace"
     kinds = [each["kind"] for each in yaml.safe_load_all(files["resources.yaml"])]
     assert kinds == ["ServiceAccount", "Role", "RoleBinding", "PodDisruptionBudget"]
+
+
+@pytest.mark.parametrize("output", ["yaml", "json"])
+def test_a_closed_output(output: str, tmp_path: Path) -> None:
+    """Where it can write nothing it says so."""
+    words = ["manifests", *BASE, "-o", output, "--", *ASGI]
+    line = [sys.executable, "-m", "lifecycle", *words]
+
+    done = subprocess.run(
+        ["/bin/sh", "-c", 'exec "$@" >&-', "-", *line],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (1, "lifecycle: stdout: closed\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [*BASE, "--env", "A=\udcff", "--", *ASGI],
+        [*BASE, "--", *ASGI, "\udcff"],
+        ["--name", "\udcff", "--image", "a", "--", *ASGI],
+        ["--name", "orders", "--image", "\udcff", "--", *ASGI],
+        ["--name", "orders", "-o", "kustomize", "--to", "\udcff"],
+    ],
+)
+def test_bytes_that_are_no_text(words: list[str], tmp_path: Path) -> None:
+    """A manifest is text: bytes that are none are refused, wherever they stand."""
+    done = run(*words, cwd=tmp_path)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []

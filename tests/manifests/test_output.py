@@ -95,3 +95,15 @@ def test_a_component_with_a_user() -> None:
     assert (spec["securityContext"]["runAsUser"], spec["securityContext"]["runAsGroup"]) == (7, 7)
     assert app["securityContext"]["readOnlyRootFilesystem"] is True
     assert [each["mountPath"] for each in app["volumeMounts"]] == ["/run/lifecycle", "/tmp"]
+
+
+def test_a_component_and_variables_that_are_there() -> None:
+    """A variable that has a value has no valueFrom, whichever form it had before."""
+    wanted = Plan(name="orders", user=None, env={"LIFECYCLE_RUN_DIR": "/run/lifecycle"})
+    spec = yaml.safe_load(component(wanted)["patch.yaml"])["spec"]["template"]["spec"]
+
+    forms = {
+        each["name"]: (each["value"], each["valueFrom"]) for each in spec["containers"][0]["env"]
+    }
+    assert forms["LIFECYCLE_RUN_DIR"] == ("/run/lifecycle", None)
+    assert forms["POD_IP"] == (None, {"fieldRef": {"fieldPath": "status.podIP"}})

@@ -1,0 +1,96 @@
+"""The app's command: what is behind inits, `env` and shells, as far as its words tell."""
+
+from __future__ import annotations
+
+import argparse
+import os.path
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from lifecycle.checks.container import SERVERS
+from lifecycle.checks.scripts import script_of, simple_commands
+from lifecycle.exceptions import ConfigError
+
+DEFAULT_BIND: Final = "0.0.0.0:8080"
+_KNOWN: Final = re.compile(rf"(?:[\w./-]*/)?(lifecycle|python[\d.]*|{'|'.join(SERVERS)})")
+
+
+def own_command(command: Sequence[str]) -> list[str]:
+    """Return how `lifecycle` is called in this image: beside the program that the app's one is."""
+    words = _program(command) or ["lifecycle"]
+    if _name(words[0]).startswith("python"):
+        return [words[0], "-m", "lifecycle"]
+    return [os.path.join(os.path.dirname(words[0]), "lifecycle")]
+
+
+def run_options(command: Sequence[str]) -> argparse.Namespace | None:
+    """
+    Read `lifecycle run …` as the command itself would; None if it is something else.
+
+    Raises:
+        ConfigError: It would refuse its options.
+    """
+    name, words = _module(command)
+    return _options(words[1:]) if name == "lifecycle" and words[:1] == ["run"] else None
+
+
+def listeners(command: Sequence[str]) -> list[tuple[str, int]]:
+    """Return the hosts, empty if unknown, and the ports that the command says it listens on."""
+    name, words = _module(command)
+    if name in SERVERS:
+        options = _options(words)
+        where = options.bind or [f"{options.host}:{options.port}"]
+    else:
+        run = run_options(command)
+        where = (run.bind or [DEFAULT_BIND]) if run is not None and run.asgi else []
+    return [address for each in where if (address := _address(each))]
+
+
+def _program(command: Sequence[str]) -> list[str]:
+    """Return the words from the app's own program on: the last that is known."""
+    for words in reversed(_opened(command)):
+        for at, word in enumerate(words):
+            if _KNOWN.fullmatch(word):
+                return words[at:]
+    return []
+
+
+def _opened(words: Sequence[str]) -> list[list[str]]:
+    """Return the commands of a script, wherever its shell stands; else the one that it is."""
+    for at in range(len(words)):
+        if script := script_of(words[at:]):
+            return [each for part in simple_commands(script[1]) for each in _opened(part)]
+    return [list(words)]
+
+
+def _module(command: Sequence[str]) -> tuple[str, list[str]]:
+    """Return the name of the program, or of Python's module, and what follows it."""
+    words = _program(command)
+    if words and _name(words[0]).startswith("python") and "-m" in words[:-1]:
+        words = words[words.index("-m") + 1 :]
+    return (_name(words[0]), words[1:]) if words else ("", [])
+
+
+def _name(word: str) -> str:
+    return os.path.basename(word)
+
+
+def _options(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    parser.add_argument("--asgi", action="store_true")
+    parser.add_argument("--bind", "-b", action="append")
+    parser.add_argument("--host", default="")
+    parser.add_argument("--port", default="")
+    parser.add_argument("--service", action="append")
+    try:
+        return parser.parse_known_args(words)[0]
+    except argparse.ArgumentError as error:
+        raise ConfigError(f"the command: {error}") from None
+
+
+def _address(where: str) -> tuple[str, int] | None:
+    host, _, port = where.rpartition(":")
+    if where.startswith("unix:") or not re.fullmatch("[0-9]{1,5}", port):
+        return None
+    return (host.strip("[]"), int(port)) if 0 < int(port) <= 65535 else None

@@ -1,0 +1,118 @@
+"""What `lifecycle manifests` understands of the app's command."""
+
+from __future__ import annotations
+
+import pytest
+
+from lifecycle.cli.heavy import make_parser
+from lifecycle.manifests.limits import Refused
+from lifecycle.manifests.objects import services
+from lifecycle.manifests.plan import Plan, doubts, make_plan
+from lifecycle.manifests.pod import pre_stop
+
+ASGI = ["lifecycle", "run", "--asgi", "shop:app"]
+UVICORN = ["uvicorn", "a:b"]
+
+
+def plan(*words: str, command: list[str]) -> Plan:
+    """Plan as the command does."""
+    given = ["manifests", "--name", "orders", "--image", "r.example/o:1", *words, "--", *command]
+    return make_plan(make_parser().parse_args(given), {})
+
+
+@pytest.mark.parametrize(
+    ("command", "hook"),
+    [
+        (ASGI, "lifecycle"),
+        (["/venv/bin/lifecycle", "run", "a:b"], "/venv/bin/lifecycle"),
+        (["python3", "-m", "lifecycle", "run", "a:b"], "python3 -m lifecycle"),
+        (["/opt/bin/python3.12", "-u", "shop.py"], "/opt/bin/python3.12 -m lifecycle"),
+        (["/venv/bin/uvicorn", "a:b"], "/venv/bin/lifecycle"),
+        (UVICORN, "lifecycle"),
+        (["/usr/bin/tini", "--", "/venv/bin/uvicorn", "a:b"], "/venv/bin/lifecycle"),
+        (["/usr/bin/tini", "-g", "--", "/v/bin/lifecycle", "run", "a:b"], "/v/bin/lifecycle"),
+        (["/usr/bin/env", "A=b", "lifecycle", "run", "a:b"], "lifecycle"),
+        (["/bin/sh", "-c", "/bin/migrate && exec lifecycle run a:b"], "lifecycle"),
+        (["/bin/sh", "-c", "python migrate.py; exec /v/bin/uvicorn a:b"], "/v/bin/lifecycle"),
+        (["/sbin/tini", "/bin/bash", "-ec", "exec /v/bin/gunicorn a:b"], "/v/bin/lifecycle"),
+        (["/bin/sh", "-c", "if true; then exec /v/bin/hypercorn a:b; fi"], "/v/bin/lifecycle"),
+        (["/bin/sh", "-c", "exec $HOME/bin/uvicorn a:b"], "lifecycle"),
+        (["/app/start.sh"], "lifecycle"),
+    ],
+)
+def test_the_prestop_is_found_as_the_app_is(command: list[str], hook: str) -> None:
+    """It is called as the app's own program is, whatever starts that; else it is on the PATH."""
+    wanted = plan(command=command)
+
+    assert pre_stop(wanted) == {"exec": {"command": [*hook.split(), "prestop"]}}
+
+
+@pytest.mark.parametrize(
+    ("words", "command", "exported"),
+    [
+        ("", [*ASGI, "--service", "orders"], "orders:8080"),
+        ("", [*ASGI, "--service", "orders", "--bind", "[::]:9000"], "orders:9000"),
+        ("", [*ASGI, "--service", "o", "--bind", "unix:/s", "--bind", "9000"], "o:9000"),
+        ("", ["python", "-u", "-m", "lifecycle", "run", "a:b", "--service=x:1"], "x:1"),
+        ("", ["tini", "--", *ASGI, "--service", "orders"], "orders:8080"),
+        ("", ["sh", "-c", "cd /app; exec lifecycle run a:b --service x:1"], "x:1"),
+        ("--service=orders:8080", [*ASGI, "--service", "orders"], "orders:8080"),
+        ("--service=orders:8080", ["python", "shop.py"], "orders:8080"),
+        ("--service=orders", [*UVICORN, "--port", "9000"], "orders:9000"),
+        ("--service=orders", ["gunicorn", "a:b", "-b", "0.0.0.0:9000"], "orders:9000"),
+        ("--env=LIFECYCLE_SERVICES=a:1,b:2", ["python", "shop.py"], "a:1,b:2"),
+    ],
+)
+def test_where_services_come_from(words: str, command: list[str], exported: str) -> None:
+    """From the options, else the command, else the settings; the app is told if it has to be."""
+    wanted = plan(*words.split(), command=command)
+
+    assert ",".join(f"{name}:{port}" for name, port in wanted.services) == exported
+    assert [each["metadata"]["name"] for each in services(wanted)] == [
+        n for n, _ in wanted.services
+    ]
+    told = wanted.env.get("LIFECYCLE_SERVICES")
+    assert told == (None if "--service" in " ".join(command) else exported)
+    assert doubts(wanted) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "command", "sentence"),
+    [
+        ("", [*ASGI, "--service", "o", "--bind", "0.0.0.0:99999"], "a port is needed, o:PORT"),
+        ("", [*ASGI, "--service", "o", "--bind", "0.0.0.0:0"], "a port is needed, o:PORT"),
+        ("--service=o:1", [*ASGI, "--service", "s:2"], "--service o:1 is not what the command"),
+        ("", [*ASGI, "--service", "o:1", "--service", "o:2"], "a service is named twice"),
+        ("", [*ASGI, "--service"], "the command: argument --service: expected one argument"),
+        ("", [""], "the app's command, after --, is empty"),
+        ("", ["uvicorn", "\udcff"], "no text in UTF-8"),
+    ],
+)
+def test_a_command_that_is_refused(words: str, command: list[str], sentence: str) -> None:
+    """No Service is written that the app would not serve."""
+    with pytest.raises(Refused) as raised:
+        plan(*words.split(), command=command)
+
+    assert sentence in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("service", "command", "doubt"),
+    [
+        ("o:8080", [*ASGI, "--bind", "0.0.0.0:9000"], "the command listens on 9000"),
+        ("o:8080", [*UVICORN, "--port=9000"], "the command listens on 9000"),
+        ("o:9000", [*ASGI, "--bind", "127.0.0.1:9000"], "on 127.0.0.1, in the pod alone"),
+        ("o:9000", [*UVICORN, "--host", "localhost", "--port", "9000"], "in the pod alone"),
+        ("o:9000", [*UVICORN, "--host", "0.0.0.0", "--port", "9000"], ""),
+        ("o:9000", [*ASGI, "--bind", "[::1]:9000", "--bind", ":9000"], ""),
+        ("o:9000", ["gunicorn", "a:b", "-c", "conf.py"], ""),
+        ("", ["./start", "lifecycle", "--service", "o:1"], "say it before -- too"),
+        ("", ["sh", "-c", 'exec "$@"', "-", *ASGI, "--service", "o"], "say it before -- too"),
+    ],
+)
+def test_a_command_that_is_questioned(service: str, command: list[str], doubt: str) -> None:
+    """A Service to where, as far as the command says, nobody listens is written with a word."""
+    said = doubts(plan(*(["--service", service] if service else []), command=command))
+
+    assert len(said) == bool(doubt)
+    assert doubt in " ".join(said)
