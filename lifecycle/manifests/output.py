@@ -14,8 +14,8 @@ from lifecycle.manifests.plan import Plan
 from lifecycle.manifests.pod import TMP, Object
 
 REPLACE: Final = ("$patch", "replace")
-_WORD: Final = re.compile(r"[A-Za-z].")
-"""What neither PyYAML nor Go takes for a number: only of words do they know the same ones."""
+_WORD: Final = re.compile(r"[A-Za-z/].")
+"""What neither PyYAML nor Go takes for a number: among words, both know the same special ones."""
 
 
 def as_json(plan: Plan) -> str:

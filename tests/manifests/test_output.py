@@ -34,7 +34,7 @@ class Strict(yaml.SafeLoader):
             return PLAIN[text]
         if re.fullmatch(r"0|[1-9][0-9]{0,17}", text):
             return int(text)
-        assert re.match("[A-Za-z]", text), f"{text!r} stands there without quotes"
+        assert re.match("[A-Za-z/]", text), f"{text!r} stands there without quotes"
         assert text.lower() not in GO_WORDS, f"{text!r} stands there without quotes"
         return text
 
