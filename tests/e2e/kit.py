@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -142,14 +143,16 @@ class Departure:
     def __init__(self, space: Space, pod: str) -> None:
         self._space = space
         self._pod = pod
-        self._version = space.client.get(Pod, pod).metadata.resourceVersion
+        self._seen = threading.Event()
         self._log = space.follow(pod)
         self._code = background(self._watch)
+        assert self._seen.wait(LATEST), f"{pod} is watched"
 
     def _watch(self) -> int | None:
-        code, only = None, {"metadata.name": self._pod}
-        watch = self._space.client.watch(Pod, fields=only, resource_version=self._version)
-        for change, pod in watch:
+        code = None
+        # From no version: the pod's own may be older than what the API server remembers.
+        for change, pod in self._space.client.watch(Pod, fields={"metadata.name": self._pod}):
+            self._seen.set()
             for status in (pod.status and pod.status.containerStatuses) or ():
                 if status.state and status.state.terminated:
                     code = status.state.terminated.exitCode
