@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os.path
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,18 +10,12 @@ from itertools import pairwise
 from typing import Final
 
 from lifecycle.checks.node import Node, digits
+from lifecycle.checks.programs import SERVERS, programs, runs
 from lifecycle.config import Config, core_variables, fill, is_service_link, variable
 from lifecycle.exceptions import ConfigError
 
-PROBE_PATHS: Final = {
-    "/live": "liveness",
-    "/livez": "liveness",
-    "/ready": "readiness",
-    "/readyz": "readiness",
-    "/startup": "startup",
-    "/startupz": "startup",
-}
-SERVERS: Final = ("uvicorn", "hypercorn", "granian", "gunicorn", "daphne")
+KINDS: Final = {"live": "liveness", "ready": "readiness", "startup": "startup"}
+PROBE_PATHS: Final = {f"/{name}{z}": kind for name, kind in KINDS.items() for z in ("", "z")}
 DEFAULT_QOS: Final = 22222
 _REFERENCE: Final = re.compile(r"\$\([^)]*\)")
 _UNKNOWN: Final = {"grace_period": "86400", "settle": "0", "quiet": "0", "stop_timeout": "0"}
@@ -59,13 +52,25 @@ class Probe:
         return next((each for each in handlers if each), Node())
 
     @property
+    def asks_qos_port(self) -> bool:
+        """Whether it sends a request to the QOS port."""
+        return bool(self.http) and (self.container.number_of(self.port) == self.container.qos_port)
+
+    @cached_property
+    def asked(self) -> str:
+        """The kind of verdict that it asks a lifecycle for; empty if it asks for none."""
+        if self.asks_qos_port:
+            first = "/" + self.path.split("/")[1]  # /ready/NAME asks for one of several
+            return PROBE_PATHS.get(first, "")
+        for words in programs(self.command):
+            if words[:2] == ["lifecycle", "probe"] and len(words) > 2:
+                return KINDS.get(words[2], "")
+        return ""
+
+    @property
     def is_qos(self) -> bool:
-        """Whether it asks a probe of the QOS port."""
-        return (
-            bool(self.http)
-            and self.path in PROBE_PATHS
-            and self.container.number_of(self.port) == self.container.qos_port
-        )
+        """Whether it asks a lifecycle for a verdict."""
+        return self.asked != ""
 
     @property
     def timeout(self) -> float:
@@ -97,11 +102,13 @@ class Container:
         return [_undoubled(each) for each in given]
 
     def options(self) -> Iterator[tuple[str, str]]:
-        """Give the options of its command: `--name value` and `--name=value`."""
-        words = commands(self.words)
-        for word, after in pairwise([*words, ""]):
-            name, equals, value = word.partition("=")
-            yield name, value if equals else after
+        """Give the options of its commands: `--name value`, `--name=value`, `-n4`."""
+        for words in programs(self.words):
+            for word, after in pairwise([*words, ""]):
+                name, equals, value = word.partition("=")
+                if re.fullmatch(r"-[a-z]\d+", word):
+                    name, equals, value = word[:2], "=", word[2:]
+                yield name, value if equals else after
 
     @cached_property
     def probes(self) -> dict[str, Probe]:
@@ -175,16 +182,23 @@ class Container:
     def is_lifecycle(self) -> bool:
         """Whether it runs under a lifecycle, as far as can be seen."""
         return (
-            runs_lifecycle(self.words, "run")
-            or runs_lifecycle(self.pre_stop_words, "prestop")
+            runs(self.words, "lifecycle", "run")
+            or runs(self.pre_stop_words, "lifecycle", "prestop")
             or any(_is_ours(name, node) for name, node in self.env.items())
             or (self.server != "" and any(each.is_qos for each in self.probes.values()))
+        )
+
+    @property
+    def has_plugins(self) -> bool:
+        """Whether it asks for plugins, which may serve paths of their own on the QOS port."""
+        return any(name == "-p" for name, _ in self.options()) or (
+            not self.is_known("plugins") or self.value("LIFECYCLE_PLUGINS") is not None
         )
 
     @cached_property
     def server(self) -> str:
         """The other server that it runs by itself, if it does."""
-        names = [os.path.basename(word) for word in commands(self.words)[:6]]
+        names = [words[0] for words in programs(self.words)]
         if "lifecycle" in names:
             return ""
         return next((each for each in names if each in SERVERS), "")
@@ -197,20 +211,6 @@ def expanded(text: str) -> str | None:
 
 def _undoubled(text: str) -> str:
     return text.replace("$$", "$")
-
-
-def commands(words: list[str]) -> list[str]:
-    """Return the words of a command, those in a shell's script among them."""
-    return [part for word in words for part in (word.split() if " " in word else [word])]
-
-
-def runs_lifecycle(words: list[str], command: str) -> bool:
-    """Tell whether a command is `lifecycle COMMAND`, directly or through a shell."""
-    split = commands(words)
-    return any(
-        os.path.basename(word) == "lifecycle" and after == command
-        for word, after in pairwise(split)
-    )
 
 
 def _is_ours(name: str, node: Node) -> bool:

@@ -1,78 +1,122 @@
-"""What a shell's words say, as far as reading can tell."""
+"""What a shell's script does to signals, and how long it sleeps."""
 
 from __future__ import annotations
 
 import os.path
 import re
-import shlex
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
-SHELLS: Final = ("sh", "ash", "dash", "bash", "zsh", "ksh")
-_INITS: Final = ("tini", "dumb-init", "catatonit", "docker-init")
-_SLEEP: Final = re.compile(r"\bsleep[\s(]+(\d+(?:\.\d+)?|\.\d+)([smh]?)\b")
-_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
-_HARMLESS: Final = ("sleep", "true", ":", "exit", "echo", "date")
+from lifecycle.checks.programs import INITS, SHELLS, programs, script_of, unwrapped
+from lifecycle.checks.shell import Command, Unclear, read_script
+
+_GROUP: Final = ("-g", "-pg", "-wg", "-gp", "-gw")
+_SECONDS: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([smhd]?)")
+_PYTHON_SLEEP: Final = re.compile(r"\bsleep\(\s*(\d+(?:\.\d+)?|\.\d+)\s*\)")
+_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_HARMLESS: Final = ("sleep", "true", ":", "exit", "echo", "date", "printf", "set")
+_ELSEWHERE: Final = (".", "source", "eval")
 
 
-def script_of(words: Sequence[str]) -> tuple[str, str] | None:
-    """Return the shell that is PID 1 and its script; None if no shell is, or it has no `-c`."""
-    if not words or os.path.basename(words[0]) in _INITS:
+@dataclass(frozen=True)
+class Keeper:
+    """
+    A shell that SIGTERM ends at.
+
+    Attributes:
+        shell: Its name.
+        script: What it runs.
+        init: The init that passes the signal on to it alone; empty if it is PID 1 itself.
+        certain: No shell makes way for the last command of this script.
+    """
+
+    shell: str
+    script: str
+    init: str
+    certain: bool
+
+
+def keeper(words: Sequence[str]) -> Keeper | None:
+    """Return the shell that gets SIGTERM in place of its program; None if nothing shows one."""
+    first = os.path.basename(words[0]) if words else ""
+    init = first if first in INITS else ""
+    if init == "dumb-init" or (init and any(each in _GROUP for each in words)):
+        return None  # it signals the whole group
+    rest = unwrapped(words)
+    script = script_of(rest)
+    if script is None or rest[0] not in SHELLS:
         return None
-    shell = os.path.basename(words[0])
-    if shell not in SHELLS:
-        return None
-    for at, word in enumerate(words[1:], start=1):
-        if re.fullmatch(r"-[a-z]*c", word):
-            return (shell, words[at + 1]) if at + 1 < len(words) else None
-        if not word.startswith(("-", "+")) and word != "pipefail":
-            return None
-    return None
-
-
-def hands_over(script: str) -> bool:
-    """Tell whether a script makes way for its program, or hears signals itself."""
-    if re.search(r"\btrap\b", script):
-        return True
-    return any(words[:1] == ["exec"] for words in simple_commands(script))
-
-
-def forks(script: str) -> bool:
-    """Tell whether the last program is in a pipe or in the background: no shell execs it."""
-    return bool({"|", "|&", "&"} & set(_tokens(script)))
-
-
-def simple_commands(script: str) -> list[list[str]]:
-    """Split a script into its commands, without their assignments."""
-    found: list[list[str]] = [[]]
-    for token in _tokens(script):
-        if re.fullmatch(r"[;&|()]+", token):
-            found.append([])
-        elif found[-1] or not re.match(r"[A-Za-z_]\w*=", token):
-            found[-1].append(token)
-    return [words for words in found if words]
-
-
-def _tokens(script: str) -> list[str]:
-    text = re.sub(r"\$\([^()]*\)|`[^`]*`", "SUBSTITUTED", script).replace("\\\n", " ")
-    lexer = shlex.shlex(text.replace("\n", " ; "), posix=True, punctuation_chars=True)
-    lexer.whitespace_split = True
     try:
-        return list(lexer)
-    except ValueError:
-        return text.split()
+        commands = read_script(script)
+    except Unclear:
+        return None
+    if not commands or any(_makes_way(each) for each in commands):
+        return None
+    last = commands[-1]
+    stays = last.apart or last.looped or last.words[0] == "wait"
+    hidden = any(each.words[0] in _ELSEWHERE for each in commands)
+    return Keeper(rest[0], script, init, stays and not hidden)
+
+
+def _makes_way(command: Command) -> bool:
+    if command.words[0] == "trap":
+        return True
+    return command.words[0] == "exec" and len(command.words) > 1 and not command.apart
 
 
 def slept(words: Sequence[str]) -> float:
-    """Return for how many seconds a command sleeps, at least."""
-    return sum(float(number) * _UNITS[unit] for number, unit in _SLEEP.findall(" ".join(words)))
+    """Return for how many seconds a command sleeps, at least: what runs for certain, in turn."""
+    commands = _commands(words)
+    return sum(_seconds(each.words) for each in commands if each.certain and not each.apart)
 
 
 def only_sleeps(words: Sequence[str]) -> bool:
     """Tell whether a command does nothing but wait."""
-    script = script_of(words)
-    parts = simple_commands(script[1]) if script else [list(words)]
-    names = [os.path.basename(part[0]) for part in parts if part]
-    if "sleep" in names:
-        return set(names) <= set(_HARMLESS)
-    return bool(names) and names[0].startswith("python") and slept(words) > 0
+    commands = _commands(words)
+    names = [each.words[0] for each in commands]
+    return any(map(_sleeps, commands)) and all(
+        _sleeps(each) or name in _HARMLESS for each, name in zip(commands, names, strict=True)
+    )
+
+
+def sleeps_first(words: Sequence[str]) -> bool:
+    """Tell whether a command waits before it does anything."""
+    for each in _commands(words):
+        if _sleeps(each):
+            return each.certain and not each.apart
+        if each.words[0] not in _HARMLESS:
+            return False
+    return False
+
+
+def _commands(words: Sequence[str]) -> list[Command]:
+    script = script_of(unwrapped(words))
+    try:
+        found = [Command(list(words))] if script is None else read_script(script)
+    except Unclear:
+        return []
+    return [
+        Command(inner, each.certain, each.apart, each.looped)
+        for each in found
+        for inner in _opened(each.words)
+    ]
+
+
+def _opened(words: list[str]) -> list[list[str]]:
+    # What `timeout` cuts short does not sleep as long as it says.
+    inner = [] if words[:1] == ["timeout"] else programs(words)
+    return inner or [words for _ in words[:1]]
+
+
+def _sleeps(command: Command) -> bool:
+    return command.words[0] == "sleep" or _seconds(command.words) > 0
+
+
+def _seconds(words: list[str]) -> float:
+    if words[0] == "sleep":
+        found = [_SECONDS.fullmatch(each) for each in words[1:]]
+        return sum(float(each[1]) * _UNITS[each[2]] for each in found if each)
+    if words[0].startswith("python"):
+        return sum(float(each) for each in _PYTHON_SLEEP.findall(" ".join(words)))
+    return 0.0

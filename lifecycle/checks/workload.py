@@ -17,6 +17,9 @@ DEFAULT_GRACE: Final = 30.0
 IGNORE: Final = "pod-lifecycle.dev/ignore"
 """The annotation, of a workload or its pod template, that names rules to leave out."""
 
+GATE: Final = "pod-lifecycle.dev/registered"
+"""The condition that the registry on Kubernetes sets."""
+
 _TEMPLATES: Final[dict[str, tuple[str, ...]]] = {
     "Pod": (),
     "Deployment": ("spec", "template"),
@@ -72,6 +75,16 @@ class Workload:
     def grace(self) -> float:
         """Its terminationGracePeriodSeconds."""
         return self.pod.at("terminationGracePeriodSeconds").number(DEFAULT_GRACE)
+
+    @property
+    def has_gate(self) -> bool:
+        """Whether its pods wait for the registry: they have the plugin, which reads their spec."""
+        gates = self.pod.at("readinessGates").each()
+        return any(each.at("conditionType").text() == GATE for each in gates)
+
+    def serves(self, container: Container) -> bool:
+        """Tell whether somebody asks a container for something."""
+        return bool(container.ports) or "readiness" in container.probes or container.is_lifecycle
 
     @property
     def is_job(self) -> bool:

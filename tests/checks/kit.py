@@ -60,3 +60,40 @@ def found_in(text: str) -> list[Finding]:
 def said(findings: list[Finding]) -> list[str]:
     """Return them as `severity rule`."""
     return [f"{each.severity} {each.rule.name}" for each in findings]
+
+
+WEB = {"ports": [{"containerPort": 8080}]}
+
+
+def sleep(*command: str) -> dict[str, Any]:
+    """Make a preStop of a command."""
+    return {"lifecycle": {"preStop": {"exec": {"command": list(command)}}}}
+
+
+def http(token: str | None) -> dict[str, Any]:
+    """Make a preStop that asks /prestop, with a token or without."""
+    headers = [] if token is None else [{"name": "x-lifecycle-token", "value": token}]
+    return {
+        "lifecycle": {
+            "preStop": {"httpGet": {"path": "prestop", "port": 22222, "httpHeaders": headers}}
+        }
+    }
+
+
+def probe(kind: str, handler: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Make one of the three probes."""
+    return {f"{kind}Probe": {**handler, **more}}
+
+
+def get(path: str, port: object = 8080, **more: Any) -> dict[str, Any]:
+    """Make a probe's httpGet."""
+    return {"httpGet": {"path": path, "port": port, **more}}
+
+
+START = probe("startup", get("/s"))
+SH = ["sh", "-c"]
+SERVED = RUN | QOS | PRESTOP
+MANAGED = {"command": ["uvicorn", "a:b"]} | QOS
+TOKEN = "0123456789abcdef"
+GATE = {"readinessGates": [{"conditionType": "pod-lifecycle.dev/registered"}]}
+ON_NODE = {"hostNetwork": True}

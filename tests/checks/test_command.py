@@ -25,7 +25,7 @@ metadata: {name: a b}
 spec:
   containers:
   - name: c
-    command: [sh, -c, "lifecycle run a:b"]
+    command: [sh, -c, "lifecycle run a:b | tee log"]
     ports: [{containerPort: 80}]
     livenessProbe: {httpGet: {path: /h, port: 80}}
 """

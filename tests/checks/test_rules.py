@@ -7,40 +7,30 @@ from typing import Any
 import pytest
 
 from lifecycle.checks.rules import RULES
-from tests.checks.kit import PRESTOP, QOS, RUN, env, found, found_in, owner, pod, said
+from tests.checks.cases_of_termination import TERMINATION
+from tests.checks.kit import (
+    MANAGED,
+    ON_NODE,
+    PRESTOP,
+    QOS,
+    RUN,
+    SERVED,
+    SH,
+    START,
+    WEB,
+    env,
+    found,
+    found_in,
+    get,
+    owner,
+    pod,
+    probe,
+    said,
+    sleep,
+)
 from tests.checks.styles import STYLES
 
-WEB = {"ports": [{"containerPort": 8080}]}
 PORT = "probe-port"
-
-
-def sleep(*command: str) -> dict[str, Any]:
-    return {"lifecycle": {"preStop": {"exec": {"command": list(command)}}}}
-
-
-def http(token: str | None) -> dict[str, Any]:
-    headers = [] if token is None else [{"name": "x-lifecycle-token", "value": token}]
-    return {
-        "lifecycle": {
-            "preStop": {"httpGet": {"path": "prestop", "port": 22222, "httpHeaders": headers}}
-        }
-    }
-
-
-def probe(kind: str, handler: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {f"{kind}Probe": {**handler, **more}}
-
-
-def get(path: str, port: object = 8080, **more: Any) -> dict[str, Any]:
-    return {"httpGet": {"path": path, "port": port, **more}}
-
-
-START = probe("startup", get("/s"))
-SH = ["sh", "-c"]
-SERVED = RUN | QOS | PRESTOP
-MANAGED = {"command": ["uvicorn", "a:b"]} | QOS
-TOKEN = "0123456789abcdef"
-ON_NODE = {"hostNetwork": True}
 HPA = {
     "apiVersion": "autoscaling/v2",
     "kind": "HorizontalPodAutoscaler",
@@ -58,81 +48,29 @@ def rolling(value: object) -> dict[str, Any]:
 
 
 TABLE: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
-    # grace-period
-    ([], (pod(SERVED),)),
-    (["error grace-period"], (pod(SERVED, terminationGracePeriodSeconds=20),)),
-    ([], (pod(SERVED | env(LIFECYCLE_GRACE_PERIOD="20"), terminationGracePeriodSeconds=20),)),
-    ([], (pod(SERVED | env(LIFECYCLE_GRACE_PERIOD="20")),)),
-    ([], (pod(SERVED | {"envFrom": [{}]}, terminationGracePeriodSeconds=20),)),
-    (["error grace-period"], (pod(WEB, terminationGracePeriodSeconds=0),)),
-    (["error grace-period", "warning prestop-sleep"], (pod(WEB | sleep("sleep", "30")),)),
-    (["error grace-period", "warning prestop-sleep"], (pod(WEB | sleep(*SH, "sleep 1m")),)),
-    (["warning prestop-sleep"], (pod(WEB | sleep("sleep", "29")),)),
-    (
-        ["error grace-period", "warning prestop-sleep"],
-        (pod({"args": ["gunicorn", "--graceful-timeout=20"]} | sleep("sleep", "15")),),
-    ),
-    (
-        ["error grace-period"],
-        (pod({"args": ["uvicorn", "a:b", "--timeout-graceful-shutdown", "31"]}),),
-    ),
-    (["error grace-period", "error prestop-sleep"], (pod(RUN | QOS | sleep("sleep", "20")),)),
-    # settings
-    (["error settings"], (pod(SERVED | env(LIFECYCLE_SETTLE="25")),)),
-    (["error settings"], (pod(SERVED | env(LIFECYCLE_QOS_PORT="http")),)),
-    ([], (pod(SERVED | {"env": [
-        {"name": "LIFECYCLE_SETTLE", "value": "28"},
-        {"name": "LIFECYCLE_GRACE_PERIOD", "valueFrom": {"configMapKeyRef": {}}},
-    ]}, terminationGracePeriodSeconds=60),)),
-    # prestop-sleep
-    (["error prestop-sleep"], (pod(RUN | QOS | {"lifecycle": {"preStop": {"sleep": {"seconds": 5}}}}),)),
-    (["warning prestop-sleep"], (pod(sleep("python3", "-c", "import time; time.sleep(5)")),)),
-    ([], (pod(sleep(*SH, "nginx -s quit; sleep 10")),)),
-    ([], (pod(sleep(*SH, "sleep 5 && kill -QUIT 1")),)),
-    # shell-pid-1
-    (["error shell-pid-1"], (pod({"command": [*SH, "python app.py"]}),)),
-    (["error shell-pid-1"], (pod({"command": SH, "args": ["A=1 python app.py"]}),)),
-    (["warning shell-pid-1"], (pod({"command": ["/bin/bash", "-lc", "python app.py"]}),)),
-    (["error shell-pid-1"], (pod({"command": ["bash", "-c", "exec_it | tee log"]}),)),
-    ([], (pod({"command": [*SH, "migrate && exec python app.py"]}),)),
-    ([], (pod({"command": [*SH, "LEVEL=1 exec lifecycle run a:b 2>&1"]}),)),
-    ([], (pod({"command": [*SH, "cd /x; exec app $(cat a | b) 'c; d'\n"]}),)),
-    ([], (pod({"command": [*SH, "trap 'kill $p' TERM; app & p=$!; wait"]}),)),
-    ([], (pod({"command": ["tini", "-g", "--", *SH, "a; b"]}),)),
-    ([], (pod({"command": ["sh", "/entrypoint.sh"]}),)),
-    ([], (pod({"command": ["bash"]}),)),
-    ([], (pod({}, initContainers=[{"name": "i", "command": [*SH, "a; b"]}]),)),
-    (
-        ["error shell-pid-1"],
-        (pod({}, initContainers=[{"restartPolicy": "Always", "command": [*SH, "a"]}]),),
-    ),
-    # prestop-token
-    (["error prestop-token"], (pod(RUN | http(None)),)),
-    (["error prestop-token"], (pod(RUN | http(TOKEN)),)),
-    (["error prestop-token"], (pod(RUN | http(TOKEN) | env(LIFECYCLE_PRESTOP_TOKEN="x" * 16)),)),
-    ([], (pod(RUN | http(TOKEN) | env(LIFECYCLE_PRESTOP_TOKEN=TOKEN)),)),
-    ([], (pod(RUN | http(TOKEN) | {"env": [
-        {"name": "LIFECYCLE_PRESTOP_TOKEN", "valueFrom": {"secretKeyRef": {}}}
-    ]}),)),
-    (["error prestop-token"], (pod(RUN | http("a$$b" * 6) | env(LIFECYCLE_PRESTOP_TOKEN="a$$b" * 6)),)),
-    ([], (pod(RUN | http("a$b" * 6) | env(LIFECYCLE_PRESTOP_TOKEN="a$$b" * 6)),)),
-    ([], (pod(RUN | http("$(HOST)" * 3) | env(LIFECYCLE_PRESTOP_TOKEN="$$(HOST)" * 3)),)),
-    ([], (pod(RUN | http(TOKEN) | env(LIFECYCLE_PRESTOP_TOKEN="$(OTHER)" * 3)),)),
-    # run-dir
+    *TERMINATION,
+    # managed-prestop, managed-workers
     *(
-        (expected, (pod(SERVED | env(LIFECYCLE_RUN_DIR="/run/us") | {
-            "securityContext": {"readOnlyRootFilesystem": locked}, "volumeMounts": mounts,
-        }),))
-        for expected, locked, mounts in (
-            (["error run-dir"], True, []),
-            (["error run-dir"], True, [{"mountPath": "/run/us", "readOnly": True}]),
-            (["error run-dir"], True, [{"mountPath": "/run/u"}]),
-            ([], True, [{"mountPath": "/run/us/"}]),
-            ([], True, [{"mountPath": "/run"}]),
-            ([], False, []),
+        (["error managed-prestop"], (pod(QOS | {"command": command}),))
+        for command in (
+            [*SH, "cd /app && python manage.py migrate --noinput && exec gunicorn a:b"],
+            ["opentelemetry-instrument", "--service_name", "a", "/venv/bin/uvicorn", "a:b"],
+            ["tini", "--", "env", "A=1", "python", "-u", "-m", "hypercorn", "a:b"],
+            [*SH, "exec poetry run granian a:b"],
         )
     ),
-    # managed-prestop, managed-workers
+    ([], (pod(QOS | {"command": [*SH, "pip install uvicorn && exec ./app"]}),)),
+    *(
+        (expected, (pod(QOS | PRESTOP | {"command": command} | env(**variables)),))
+        for expected, command, variables in (
+            (["error managed-workers"], ["gunicorn", "-w4", "a:b"], {}),
+            (["error managed-workers"], ["uvicorn", "a:b"], {"WEB_CONCURRENCY": "4"}),
+            (["error managed-workers"], ["gunicorn", "a"], {"GUNICORN_CMD_ARGS": "-x --workers=4"}),
+            ([], ["uvicorn", "a:b", "--workers", "1"], {"WEB_CONCURRENCY": "4"}),
+            ([], ["hypercorn", "a:b"], {"WEB_CONCURRENCY": "4"}),
+            ([], ["uvicorn", "a:b"], {"WEB_CONCURRENCY": "$(CPUS)"}),
+        )
+    ),
     (["error managed-prestop"], (pod(MANAGED),)),
     (["error managed-prestop"], (pod(MANAGED | sleep("nginx", "-s", "quit")),)),
     ([], (pod(MANAGED | PRESTOP),)),
@@ -157,6 +95,29 @@ TABLE: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
             ("LIFECYCLE_QOS_HOST", "127.0.0.1"),
             ("LIFECYCLE_QOS_PORT", "9000"),
             ("LIFECYCLE_QOS_PORT", "0"),
+        )
+    ),
+    # qos-path
+    *(
+        (expected, (pod({**SERVED, **probe(kind, get(path, 22222)), **more}),))
+        for expected, kind, path, more in (
+            (["error qos-path"], "liveness", "/healthz", {}),
+            (["warning qos-path"], "liveness", "/healthz", env(LIFECYCLE_PLUGINS="ours")),
+            (["error qos-path"], "readiness", "/livez", {}),
+            (["warning qos-path"], "startup", "/ready", {}),
+            ([], "readiness", "/ready/postgres", {}),
+            ([], "readiness", "/readyz?exclude=postgres", {}),
+            ([], "readiness", "/elsewhere", {"envFrom": [{}]}),
+        )
+    ),
+    *(
+        (expected, (pod({**SERVED, **probe(kind, {"exec": {"command": list(command)}}, **more)}),))
+        for expected, kind, command, more in (
+            ([], "liveness", ["lifecycle", "probe", "live"], {}),
+            (["error liveness-equals-readiness"], "liveness", ["lifecycle", "probe", "ready"], {}),
+            (["error qos-path"], "readiness", [*SH, "exec /venv/bin/lifecycle probe live"], {}),
+            (["error probe-timeout"], "readiness", ["lifecycle", "probe", "ready"],
+             {"timeoutSeconds": 0.5}),
         )
     ),
     # liveness-equals-readiness, startup-probe
@@ -187,12 +148,30 @@ TABLE: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
             ([], [*SH, "wget -q http://localhost:8080/ -O -"]),
             ([], [*SH, "curl -f http://$HOSTNAME:8080"]),
             ([], ["redis-cli", "ping"]),
+            (["error dependency-in-liveness"], ["nc", "-z", "-w", "2", "db", "5432"]),
+            (["error dependency-in-liveness"], ["mysqladmin", "-hdb", "ping"]),
+            (["error dependency-in-liveness"], ["curl", "-fsS", "-m", "1", "db:8080/x"]),
+            (["error dependency-in-liveness"], ["grpc_health_probe", "-addr=db:50051"]),
+            ([], ["grpc_health_probe", "-addr=:50051"]),
+            ([], ["nc", "-zw1", "localhost", "5432"]),
+            ([], ["pg_isready", "-h", "/var/run/postgresql"]),
+            ([], ["curl", "--unix-socket", "/run/docker.sock", "http://docker/_ping"]),
+            ([], ["curl", "http://[::]:8080"]),
+            ([], ["curl", "http://localhost.:8080"]),
+            ([], [*SH, "curl http://`hostname -i`:80"]),
+            ([], ["curl", "-H", "Referer: http://example.com/", "localhost:8080"]),
+            ([], [*SH, "curl --data a:1 http://127.0.0.1/ # not http://db:80"]),
             ([], ["test", "-h", "file"]),
         )
     ),
     (
         ["error dependency-in-liveness"],
         (pod(START | probe("liveness", {"tcpSocket": {"host": "db", "port": 5432}})),),
+    ),
+    ([], (pod(START | probe("liveness", get("/h", host="192.0.2.7")), **ON_NODE),)),
+    (
+        ["error dependency-in-liveness"],
+        (pod(START | probe("liveness", get("/h", host="192.0.2.7"))),),
     ),
     *(
         (expected, (pod(START | probe("liveness", get(path))),))
@@ -209,6 +188,7 @@ TABLE: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
     (["error max-unavailable"], (deployment(replicas=3, **rolling("100%")),)),
     ([], (deployment(replicas=3, **rolling("99%")),)),
     ([], (deployment(replicas=0, **rolling(1)),)),
+    ([], (deployment({}, replicas=1, **rolling(1)),)),
     (["warning max-unavailable"], (deployment(replicas=2, strategy={"type": "Recreate"}),)),
     ([], (deployment({}, replicas=2, strategy={"type": "Recreate"}),)),
     (
@@ -222,6 +202,9 @@ TABLE: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
     ([], (owner("ReplicaSet", pod(WEB), replicas=1),)),
     # qos-port-clash
     (["error qos-port-clash"], (pod(SERVED | {"ports": [{"containerPort": 22222, "hostPort": 1}]}),)),
+    (["warning qos-port-clash"], (pod(SERVED | {"ports": [
+        {"containerPort": 22222}, {"containerPort": 8080, "hostPort": 22222}
+    ]}),)),
     (["error qos-port-clash"], (pod(SERVED, SERVED),)),
     ([], (pod(SERVED, RUN | env(LIFECYCLE_QOS_PORT="22223")),)),
     (["warning qos-port-clash"], (pod(SERVED, **ON_NODE),)),

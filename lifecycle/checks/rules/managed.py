@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Final
 
-from lifecycle.checks.container import Container, runs_lifecycle
+from lifecycle.checks.container import Container
 from lifecycle.checks.node import digits
+from lifecycle.checks.programs import runs
 from lifecycle.checks.rule import Found, Severity, Table
 from lifecycle.checks.workload import Workload
 
 RULES: Final = Table()
 
 _WORKERS: Final = ("--workers", "-w")
+_VARIABLES: Final = {
+    "uvicorn": ("UVICORN_WORKERS", "WEB_CONCURRENCY"),
+    "gunicorn": ("WEB_CONCURRENCY",),
+    "granian": ("GRANIAN_WORKERS",),
+}
 
 
 def _managed(workload: Workload) -> list[Container]:
@@ -31,8 +38,8 @@ def managed_prestop(workload: Workload) -> Iterator[Found]:
     Only preStop drains such an app.
     """
     for container in _managed(workload):
-        path = container.pre_stop.at("httpGet", "path").text().strip("/")
-        if path != "prestop" and not runs_lifecycle(container.pre_stop_words, "prestop"):
+        path = container.pre_stop.at("httpGet", "path").text().partition("?")[0].strip("/")
+        if path != "prestop" and not runs(container.pre_stop_words, "lifecycle", "prestop"):
             what = "its preStop does not drain it" if container.pre_stop else "it has no preStop"
             yield Found(
                 container.pre_stop or container.node,
@@ -48,6 +55,16 @@ def managed_workers(workload: Workload) -> Iterator[Found]:
     The second one finds the port in use, and does not start.
     """
     for container in _managed(workload):
-        for name, value in container.options():
-            if name in _WORKERS and (digits(value) or 0) > 1:
-                yield Found(container.node, f"{container.name}: {value} workers")
+        workers = _workers(container)
+        if workers > 1:
+            yield Found(container.node, f"{container.name}: {workers} workers")
+
+
+def _workers(container: Container) -> int:
+    """Return how many its command or its environment ask for; what is said first counts."""
+    said = [value for name, value in container.options() if name in _WORKERS]
+    if container.server == "gunicorn":
+        arguments = (container.value("GUNICORN_CMD_ARGS") or "").replace("=", " ").split()
+        said += [after for name, after in pairwise(arguments) if name in _WORKERS]
+    said += [container.value(name) or "" for name in _VARIABLES.get(container.server, ())]
+    return next((number for each in said if (number := digits(each)) is not None), 1)

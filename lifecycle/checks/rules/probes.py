@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import os.path
 import re
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Final
 
-from lifecycle.checks.container import DEFAULT_QOS, PROBE_PATHS, Container, Probe, commands
+from lifecycle.checks.asked import LOOPBACK, hosts_asked, is_address, is_own
+from lifecycle.checks.container import DEFAULT_QOS, PROBE_PATHS, Container, Probe
+from lifecycle.checks.programs import programs
 from lifecycle.checks.rule import Found, Severity, Table
 from lifecycle.checks.workload import Workload
 from lifecycle.config import Config
 
 RULES: Final = Table()
 
-_LOOPBACK: Final = re.compile(r"localhost|127\.\d+\.\d+\.\d+|::1", re.IGNORECASE)
-_OWN: Final = re.compile(rf"{_LOOPBACK.pattern}|0\.0\.0\.0", re.IGNORECASE)
-_ASKERS: Final = (
-    "curl", "wget", "nc", "ncat", "psql", "pg_isready", "mysql", "mysqladmin", "mariadb-admin",
-    "redis-cli", "valkey-cli", "mongo", "mongosh", "grpc_health_probe",
-)  # fmt: skip
-_URL_HOST: Final = re.compile(r"[a-z]+://(?:[^@/\s]*@)?(\[[^]]+\]|[^:/\s'\"]+)")
-_HOST_OPTION: Final = ("-h", "--host", "--hostname")
 _DEEP: Final = re.compile(
     r"(^|/)(ready|readyz|readiness|db|database|dependencies|deep|redis|postgres|mysql|kafka)(/|$)"
     r"|^/actuator/health/?$",
@@ -54,7 +46,7 @@ def probe_port(workload: Workload) -> Iterator[Found]:
     }
     for probe in _probes(workload):
         host = probe.http.at("host").text()
-        if _LOOPBACK.fullmatch(host) and not workload.host_network:
+        if LOOPBACK.fullmatch(host) and not workload.host_network:
             yield Found(probe.http.at("host"), f"{_of(probe)}: {host} is the node, not the pod")
         if not probe.port:
             continue
@@ -89,7 +81,7 @@ def _closed(probe: Probe, number: float) -> str:
     moved = container.is_known("qos_port") and number != settings.qos_port
     reasons = {
         "the QOS port is off (LIFECYCLE_QOS_ENABLED)": not settings.qos_enabled,
-        f"the QOS port is on {settings.qos_host} alone (LIFECYCLE_QOS_HOST)": _LOOPBACK.fullmatch(
+        f"the QOS port is on {settings.qos_host} alone (LIFECYCLE_QOS_HOST)": LOOPBACK.fullmatch(
             settings.qos_host
         ),
         "the QOS port is any free one (LIFECYCLE_QOS_PORT=0)": settings.qos_port == 0,
@@ -114,10 +106,8 @@ def liveness_equals_readiness(workload: Workload) -> Iterator[Found]:
         liveness, readiness = (container.probes.get(k) for k in ("liveness", "readiness"))
         if liveness is None:
             continue
-        asked = PROBE_PATHS.get(liveness.path, "liveness")
-        if liveness.is_qos and container.is_lifecycle and asked != "liveness":
-            message = f"{container.name}: liveness asks {liveness.path}"
-            yield Found(liveness.node, message)
+        if liveness.is_qos and container.is_lifecycle and liveness.asked != "liveness":
+            yield Found(liveness.node, f"{container.name}: liveness asks for {liveness.asked}")
         elif (
             readiness is not None
             and liveness.handler() == readiness.handler()
@@ -125,6 +115,31 @@ def liveness_equals_readiness(workload: Workload) -> Iterator[Found]:
         ):
             message = f"{container.name}: both ask the same, and liveness is no more patient"
             yield Found(liveness.node, message, Severity.WARNING)
+
+
+@RULES.add(
+    "qos-path",
+    Severity.ERROR,
+    fix="Ask /live for liveness, /ready for readiness, /startup for startup.",
+)
+def qos_path(workload: Workload) -> Iterator[Found]:
+    """A probe asks the QOS port for something else than its own verdict.
+
+    What the port does not serve is 404: the pod is restarted for ever, or never ready.
+    A readiness that asks /live stays true through the whole drain, and before there is anything to serve.
+    It is a warning for a startup probe, which then holds the others back for too short or too long, and where a plugin may serve the path.
+    """
+    for probe in _probes(workload):
+        container = probe.container
+        if not container.is_lifecycle or not container.is_known("qos_port"):
+            continue
+        if probe.is_qos and probe.kind not in ("liveness", probe.asked):
+            severity = Severity.WARNING if probe.kind == "startup" else None
+            yield Found(probe.node, f"{_of(probe)} asks for {probe.asked}", severity)
+        elif probe.asks_qos_port and not probe.is_qos:
+            message = f"{_of(probe)}: the QOS port has no verdict at {probe.path}"
+            severity = Severity.WARNING if container.has_plugins else None
+            yield Found(probe.http.at("path"), message, severity)
 
 
 @RULES.add(
@@ -188,7 +203,7 @@ def dependency_in_liveness(workload: Workload) -> Iterator[Found]:
         probe = container.probes.get("liveness")
         if probe is None:
             continue
-        foreign = _foreign_host(probe)
+        foreign = _foreign_host(probe, workload)
         if foreign:
             yield Found(probe.node, f"{container.name}: liveness asks {foreign}")
         elif _looks_deep(probe, container):
@@ -196,22 +211,12 @@ def dependency_in_liveness(workload: Workload) -> Iterator[Found]:
             yield Found(probe.http.at("path"), message, Severity.WARNING)
 
 
-def _foreign_host(probe: Probe) -> str:
-    for handler in ("httpGet", "tcpSocket"):
-        host = probe.node.at(handler, "host").text()
-        if host and not _is_own(host):
-            return host
-    words = commands(probe.command)
-    if not any(os.path.basename(word) in _ASKERS for word in words):
-        return ""
-    asked = [host for word in words for host in _URL_HOST.findall(word)]
-    asked += [after for word, after in pairwise(words) if word in _HOST_OPTION]
-    return next((host for host in asked if not _is_own(host)), "")
-
-
-def _is_own(host: str) -> bool:
-    host = host.strip("[]'\"")
-    return not host or host[0] in "$-" or bool(_OWN.fullmatch(host))
+def _foreign_host(probe: Probe, workload: Workload) -> str:
+    asked = [probe.node.at(handler, "host").text() for handler in ("httpGet", "tcpSocket")]
+    if workload.host_network:  # the node's own address, which is the pod's
+        asked = [each for each in asked if not is_address(each)]
+    asked += [host for words in programs(probe.command) for host in hosts_asked(words)]
+    return next((host for host in asked if not is_own(host)), "")
 
 
 def _looks_deep(probe: Probe, container: Container) -> bool:

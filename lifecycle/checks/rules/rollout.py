@@ -17,7 +17,8 @@ RULES: Final = Table()
 @RULES.add(
     "max-unavailable",
     Severity.ERROR,
-    fix="Set maxUnavailable: 0 and maxSurge: 1, or raise the replicas above maxUnavailable.",
+    fix="Set maxUnavailable: 0 and maxSurge: 1 (a StatefulSet, which has no maxSurge: "
+    "maxUnavailable: 1), or raise the replicas above maxUnavailable.",
 )
 def max_unavailable(workload: Workload) -> Iterator[Found]:
     """A rolling update takes all pods at once.
@@ -27,10 +28,11 @@ def max_unavailable(workload: Workload) -> Iterator[Found]:
     """
     spec = workload.node.at("spec")
     strategy = spec.at("strategy" if workload.kind == "Deployment" else "updateStrategy")
+    if not _serves(workload):
+        return
     if strategy.at("type").text() == "Recreate":
-        if _serves(workload):
-            message = "Recreate stops every pod before it starts another"
-            yield Found(strategy, message, Severity.WARNING)
+        message = "Recreate stops every pod before it starts another"
+        yield Found(strategy, message, Severity.WARNING)
         return
     limit = strategy.at("rollingUpdate", "maxUnavailable")
     if workload.kind == "DaemonSet" and limit.shown() == "100%":
@@ -87,12 +89,14 @@ def qos_port_clash(workload: Workload) -> Iterator[Found]:
     ours = [each for each in workload.containers if each.is_lifecycle]
     for container in ours:
         for port in container.ports:
-            if (
-                port.at("hostPort")
-                and not workload.host_network
-                and port.at("containerPort").number(0) == container.qos_port
-            ):
-                yield Found(port, f"{container.name}: hostPort {port.at('hostPort').shown()}")
+            if not port.at("hostPort") or workload.host_network:
+                continue
+            message = f"{container.name}: hostPort {port.at('hostPort').shown()}"
+            if port.at("containerPort").number(0) == container.qos_port:
+                yield Found(port, message)
+            elif port.at("hostPort").number(0) == container.qos_port:
+                what = "where a pod on the node's network has its QOS port"
+                yield Found(port, f"{message}, {what}", Severity.WARNING)
     for first, second in pairs(ours):
         if first.qos_port == second.qos_port and first.is_known("qos_port"):
             message = f"{first.name} and {second.name} share a network, and port {first.qos_port}"

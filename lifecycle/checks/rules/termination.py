@@ -8,13 +8,14 @@ from typing import Final
 from lifecycle.checks.container import Container
 from lifecycle.checks.node import digits
 from lifecycle.checks.rule import Found, Severity, Table
-from lifecycle.checks.scripts import forks, hands_over, only_sleeps, script_of, slept
+from lifecycle.checks.scripts import keeper, only_sleeps, sleeps_first, slept
 from lifecycle.checks.workload import Workload
 from lifecycle.config import KILL_MARGIN, Config
 from lifecycle.exceptions import ConfigError
 
 RULES: Final = Table()
 
+_READ_ONLY: Final = ("configMap", "secret", "downwardAPI", "projected", "image")
 _STOP_OPTIONS: Final = ("--graceful-timeout", "--timeout-graceful-shutdown")
 
 
@@ -38,7 +39,7 @@ def grace_period(workload: Workload) -> Iterator[Found]:
         return
     said = "" if where else "the default "
     for container in workload.containers:
-        problem = _disagreement(container, workload.grace) or _too_long(container, workload.grace)
+        problem = _disagreement(container, workload) or _too_long(container, workload.grace)
         if problem:
             yield Found(
                 where or container.pre_stop or container.node,
@@ -47,11 +48,13 @@ def grace_period(workload: Workload) -> Iterator[Found]:
             )
 
 
-def _disagreement(container: Container, grace: float) -> str:
-    settings = container.settings
+def _disagreement(container: Container, workload: Workload) -> str:
+    settings, grace = container.settings, workload.grace
     ours = container.is_lifecycle and container.is_known("grace_period")
     if not ours or not isinstance(settings, Config) or settings.grace_period <= grace:
         return ""
+    if workload.has_gate and container.value("LIFECYCLE_GRACE_PERIOD") is None:
+        return ""  # the plugin takes the pod's
     return f"LIFECYCLE_GRACE_PERIOD {settings.grace_period:g} is more than"
 
 
@@ -107,9 +110,12 @@ def prestop_sleep(workload: Workload) -> Iterator[Found]:
     It is a warning where the app does not run under a lifecycle: there it is better than nothing.
     """
     for container in workload.containers:
-        if container.pre_stop.at("sleep") or only_sleeps(container.pre_stop_words):
-            severity = None if container.is_lifecycle else Severity.WARNING
+        words, ours = container.pre_stop_words, container.is_lifecycle
+        if container.pre_stop.at("sleep") or only_sleeps(words):
+            severity = None if ours else Severity.WARNING
             yield Found(container.pre_stop, f"{container.name}: preStop sleeps", severity)
+        elif ours and sleeps_first(words):
+            yield Found(container.pre_stop, f"{container.name}: preStop sleeps before the drain")
 
 
 @RULES.add(
@@ -121,18 +127,19 @@ def shell_pid_1(workload: Workload) -> Iterator[Found]:
     """A shell is PID 1, and keeps SIGTERM to itself.
 
     The kubelet signals PID 1 alone. A shell that waits for its program passes nothing on, and as PID 1 does not even die: the pod is killed at the end of the grace period.
-    It is a warning for a job, and for bash, which makes way for a single last command by itself; dash, the `sh` of Debian's images, does not.
+    Under an init that passes the signal to it alone the shell dies, and its program with it.
+    It is an error where the last command is in a pipe, a loop or the background, and something is served: no shell makes way for that. Elsewhere it is a warning: bash and BusyBox' ash make way for a last command by themselves; dash, the `sh` of Debian's images, does not.
     """
     for container in workload.containers:
-        script = script_of(container.words)
-        if script is None or hands_over(script[1]):
+        found = keeper(container.words)
+        if found is None:
             continue
-        bash = script[0] == "bash" and not forks(script[1])
-        quiet = workload.is_job or bash
+        certain = found.certain and not workload.is_job and workload.serves(container)
+        role = f"gets SIGTERM from {found.init}" if found.init else "is PID 1"
         yield Found(
             container.node.at("command" if container.node.at("command") else "args"),
-            f"{container.name}: {script[0]} -c {_short(script[1])!r} is PID 1",
-            Severity.WARNING if quiet else None,
+            f"{container.name}: {found.shell} -c {_short(found.script)!r} {role}",
+            None if certain else Severity.WARNING,
         )
 
 
@@ -150,14 +157,14 @@ def _short(text: str) -> str:
     ),
 )
 def prestop_token(workload: Workload) -> Iterator[Found]:
-    """A preStop asks /prestop without the token.
+    """A preStop asks /prestop without the token, or elsewhere.
 
-    A GET from outside the container begins a drain only with the token; it is refused otherwise.
+    A GET from outside the container begins a drain only on the QOS port, and only with the token; it is refused otherwise.
     The kubelet does not look at the status: nothing says that no drain has begun.
     """
     for container in workload.containers:
         hook = container.pre_stop.at("httpGet")
-        path = "/" + hook.at("path").text().strip("/")
+        path = "/" + hook.at("path").text().partition("?")[0].strip("/")
         if not hook or not container.is_lifecycle or path != "/prestop":
             continue
         headers = {
@@ -165,7 +172,11 @@ def prestop_token(workload: Workload) -> Iterator[Found]:
             for each in hook.at("httpHeaders").each()
         }
         sent = headers.get("x-lifecycle-token", "")
-        if not sent:
+        port = container.number_of(hook.at("port"))
+        if port is not None and port != container.qos_port and container.is_known("qos_port"):
+            message = f"port {port:g} is asked, and LIFECYCLE_QOS_PORT is {container.qos_port}"
+            yield Found(hook.at("port"), f"{container.name}: {message}")
+        elif not sent:
             yield Found(hook, f"{container.name}: no X-Lifecycle-Token is sent")
         elif container.is_known("prestop_token"):
             wanted = container.value("LIFECYCLE_PRESTOP_TOKEN")
@@ -190,11 +201,15 @@ def run_dir(workload: Workload) -> Iterator[Found]:
         locked = container.node.at("securityContext", "readOnlyRootFilesystem").value is True
         if not (folder and locked and container.is_lifecycle):
             continue
-        mounts = container.node.at("volumeMounts").each()
+        read_only = {
+            each.at("name").text()
+            for each in workload.pod.at("volumes").each()
+            if any(each.at(kind) for kind in _READ_ONLY)
+        }
         writable = [
             each.at("mountPath").text().rstrip("/")
-            for each in mounts
-            if each.at("readOnly").value is not True
+            for each in container.node.at("volumeMounts").each()
+            if each.at("readOnly").value is not True and each.at("name").text() not in read_only
         ]
         if not any(f"{folder}/".startswith(f"{each}/") for each in (*writable, "/dev/shm")):  # noqa: S108
             yield Found(
