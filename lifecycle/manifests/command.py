@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from lifecycle.checks.container import SERVERS
-from lifecycle.checks.scripts import script_of, simple_commands
+from lifecycle.checks.programs import SERVERS, script_of
+from lifecycle.checks.shell import Unclear, read_script
 from lifecycle.exceptions import ConfigError
 
 DEFAULT_BIND: Final = "0.0.0.0:8080"
@@ -59,8 +59,11 @@ def _program(command: Sequence[str]) -> list[str]:
 def _opened(words: Sequence[str]) -> list[list[str]]:
     """Return the commands of a script, wherever its shell stands; else the one that it is."""
     for at in range(len(words)):
-        if script := script_of(words[at:]):
-            return [each for part in simple_commands(script[1]) for each in _opened(part)]
+        if (script := script_of(words[at:])) is not None:
+            try:
+                return [each for part in read_script(script) for each in _opened(part.words)]
+            except Unclear:
+                return []
     return [list(words)]
 
 

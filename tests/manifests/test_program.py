@@ -37,6 +37,7 @@ def plan(*words: str, command: list[str]) -> Plan:
         (["/sbin/tini", "/bin/bash", "-ec", "exec /v/bin/gunicorn a:b"], "/v/bin/lifecycle"),
         (["/bin/sh", "-c", "if true; then exec /v/bin/hypercorn a:b; fi"], "/v/bin/lifecycle"),
         (["/bin/sh", "-c", "exec $HOME/bin/uvicorn a:b"], "lifecycle"),
+        (["/bin/sh", "-c", "exec '/v/bin/uvicorn a:b"], "lifecycle"),  # a quote is open
         (["/app/start.sh"], "lifecycle"),
     ],
 )
