@@ -10,6 +10,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from lifecycle.checks.yaml_nodes import read_yaml
 from lifecycle.manifests.output import as_yaml, component
 from lifecycle.manifests.plan import Plan
 
@@ -55,10 +56,12 @@ def read(text: str) -> Any:
 )
 @example("two\nlines\n")
 def test_every_text_stays_text(text: str) -> None:
-    """Whatever a variable, a name or an argument is, it is read as that text."""
+    """Whatever a variable, a name or an argument is, it is read as that text, by check too."""
     made = {"value": text, text: [text, 1, True, None, {}]}
 
-    assert read(as_yaml([made, made])) == [made, made]
+    written = as_yaml([made, made])
+    assert read(written) == [made, made]
+    assert [each.plain() for each in read_yaml(written)] == [made, made]
 
 
 @pytest.mark.parametrize("text", NUMBERS.split())
