@@ -82,6 +82,8 @@ class _Parser:
                 self.skip(text)
             elif is_word:
                 self.word(text)
+            elif self.words[:1] == ["[["] and self.words[-1] != "]]":
+                continue  # `(`, `&&`, `||` of a test
             elif text in "()":
                 self.parenthesis(text)
             else:

@@ -6,6 +6,7 @@ A style is (its name, its text, the findings as `severity rule` in any order).
 
 from __future__ import annotations
 
+from tests.checks.styles_of_documentation import DOCUMENTED
 from tests.checks.styles_of_servers import DISTROLESS, DUBBO_JAVA, GUNICORN, LIVENESS_HTTP
 
 NGINX = """
@@ -355,4 +356,5 @@ STYLES: list[tuple[str, str, list[str]]] = [
     ("liveness alone, as the documentation shows it", LIVENESS_HTTP, ["warning startup-probe"]),
     ("Dubbo in Java, which has our port and paths", DUBBO_JAVA, []),
     ("a List as kubectl prints it, with tabs", POD_LIST, []),
+    *DOCUMENTED,
 ]

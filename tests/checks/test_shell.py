@@ -28,6 +28,7 @@ from lifecycle.checks.shell import Command, Unclear, read_script
         ("a | b && c", ["a apart", "b apart", "c"]),
         ("a && b & c", ["a apart", "b apart", "c"]),
         ("a || b && c; d", ["a", "b maybe", "c maybe", "d"]),
+        ("[[ `a` =~ -([0-9]+)$ && b ]] || c; d", ["[[|$()|=~|-|[0-9]+|$|b|]]", "c maybe", "d"]),
         ("(a; b) | c", ["a apart", "b apart", "c apart"]),
         ("{ a; b; } && c", ["a", "b", "c"]),
         ("if a; then b; elif c; then d; else e; fi; f", [*(f"{x} maybe" for x in "abcde"), "f"]),
