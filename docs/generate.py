@@ -177,7 +177,11 @@ def checks() -> str:
     parts = []
     for rule in RULES.values():
         head = f"## {rule.name}\n\n**{rule.title}** ({rule.severity})"
-        parts.append(f"{head}\n\n{rule.why}\n\nFix: {_lower(rule.fix)}\n")
+        sources = ", ".join(
+            f"<{each}>" if each.startswith("https:") else f"[{each}]({each})"
+            for each in rule.sources
+        )
+        parts.append(f"{head}\n\n{rule.why}\n\nFix: {_lower(rule.fix)}\n\nSource: {sources}\n")
     return "\n".join(parts)
 
 

@@ -115,6 +115,7 @@ def as_json(report: Report) -> str:
                     "message": each.message,
                     "why": each.rule.why,
                     "fix": each.rule.fix,
+                    "sources": each.rule.sources,
                 }
                 for each in report.findings
             ],
@@ -135,7 +136,7 @@ def as_sarif(report: Report) -> str:
                 "id": rule.name,
                 "shortDescription": {"text": rule.title},
                 "fullDescription": {"text": rule.why},
-                "help": {"text": rule.fix},
+                "help": {"text": f"{rule.fix} Sources: {', '.join(rule.sources)}"},
                 "defaultConfiguration": {"level": rule.severity},
             }
             for rule in RULES.values()

@@ -6,10 +6,13 @@ import enum
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from lifecycle.checks.node import Node
 from lifecycle.checks.workload import Workload
+
+DOCS: Final = "https://kubernetes.io/docs"
+UVICORN: Final = "https://github.com/Kludex/uvicorn/pull/2414"
 
 
 class Severity(enum.StrEnum):
@@ -40,6 +43,8 @@ class Rule:
         severity: Of what it finds, at worst.
         title: What is wrong, in a line.
         why: What happens.
+        sources: Where that is written or was met: pages of Kubernetes' documentation, issues, or a
+            page beside `docs/checks.md`.
         fix: What to do.
         find: Looks for it.
     """
@@ -48,6 +53,7 @@ class Rule:
     severity: Severity
     title: str
     why: str
+    sources: tuple[str, ...]
     fix: str
     find: Finder
 
@@ -68,12 +74,14 @@ class Finding:
 class Table(list[Rule]):
     """The rules of one subject. A function's docstring says what is wrong, and why."""
 
-    def add(self, name: str, severity: Severity, *, fix: str) -> Callable[[Finder], Finder]:
+    def add(
+        self, name: str, severity: Severity, *, sources: tuple[str, ...], fix: str
+    ) -> Callable[[Finder], Finder]:
         """Make a rule of a function."""
 
         def register(find: Finder) -> Finder:
             title, _, why = inspect.cleandoc(find.__doc__ or "").partition("\n\n")
-            self.append(Rule(name, severity, title, why, fix, find))
+            self.append(Rule(name, severity, title, why, sources, fix, find))
             return find
 
         return register

@@ -228,11 +228,12 @@ def test_every_rule_finds_something() -> None:
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=lambda rule: rule.name)
 def test_a_rule_explains_itself(rule: Any) -> None:
-    """It says what is wrong in a line, why, and what to do."""
+    """It says what is wrong in a line, why, what to do, and where that is written."""
     assert rule.title.endswith(".")
     assert "\n" not in rule.title
     assert rule.why.endswith(".")
     assert rule.fix.endswith(".")
+    assert rule.sources
 
 
 @pytest.mark.parametrize(("text", "expected"), [s[1:] for s in STYLES], ids=[s[0] for s in STYLES])

@@ -9,10 +9,15 @@ from typing import Final
 from lifecycle.checks.container import Container
 from lifecycle.checks.node import digits
 from lifecycle.checks.programs import runs
-from lifecycle.checks.rule import Found, Severity, Table
+from lifecycle.checks.rule import UVICORN, Found, Severity, Table
 from lifecycle.checks.workload import Workload
 
 RULES: Final = Table()
+
+_TAKEN: Final = (
+    "https://gitlab.com/gitlab-org/modelops/applied-ml/code-suggestions/ai-assist/"
+    "-/merge_requests/776"
+)
 
 _WORKERS: Final = ("--workers", "-w")
 _VARIABLES: Final = {
@@ -29,6 +34,7 @@ def _managed(workload: Workload) -> list[Container]:
 @RULES.add(
     "managed-prestop",
     Severity.ERROR,
+    sources=(UVICORN,),
     fix="Give it a preStop: exec: [lifecycle, prestop].",
 )
 def managed_prestop(workload: Workload) -> Iterator[Found]:
@@ -47,7 +53,12 @@ def managed_prestop(workload: Workload) -> Iterator[Found]:
             )
 
 
-@RULES.add("managed-workers", Severity.ERROR, fix="Run one worker a pod, and more replicas.")
+@RULES.add(
+    "managed-workers",
+    Severity.ERROR,
+    sources=(_TAKEN,),
+    fix="Run one worker a pod, and more replicas.",
+)
 def managed_workers(workload: Workload) -> Iterator[Found]:
     """Several workers share one QOS port.
 

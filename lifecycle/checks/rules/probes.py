@@ -9,11 +9,16 @@ from typing import Final
 from lifecycle.checks.asked import LOOPBACK, hosts_asked, is_address, is_own
 from lifecycle.checks.container import DEFAULT_QOS, PROBE_PATHS, Container, Probe
 from lifecycle.checks.programs import programs
-from lifecycle.checks.rule import Found, Severity, Table
+from lifecycle.checks.rule import DOCS, Found, Severity, Table
 from lifecycle.checks.workload import Workload
 from lifecycle.config import Config
 
 RULES: Final = Table()
+
+_CONCEPT: Final = f"{DOCS}/concepts/workloads/pods/probes/"
+_CONFIGURE: Final = (
+    f"{DOCS}/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/"
+)
 
 _DEEP: Final = re.compile(
     r"(^|/)(ready|readyz|readiness|db|database|dependencies|deep|redis|postgres|mysql|kafka)(/|$)"
@@ -30,6 +35,7 @@ def _probes(workload: Workload) -> Iterator[Probe]:
 @RULES.add(
     "probe-port",
     Severity.ERROR,
+    sources=(_CONFIGURE,),
     fix="Ask a port that the container serves, on the pod's own address; the probes of a "
     "lifecycle are on LIFECYCLE_QOS_PORT, 22222 by default.",
 )
@@ -93,6 +99,7 @@ def _closed(probe: Probe, number: float) -> str:
 @RULES.add(
     "liveness-equals-readiness",
     Severity.ERROR,
+    sources=(_CONFIGURE,),
     fix="Ask /live for liveness and /ready for readiness; elsewhere something cheaper for "
     "liveness, or at least a higher failureThreshold.",
 )
@@ -120,6 +127,7 @@ def liveness_equals_readiness(workload: Workload) -> Iterator[Found]:
 @RULES.add(
     "qos-path",
     Severity.ERROR,
+    sources=(_CONCEPT,),
     fix="Ask /live for liveness, /ready for readiness, /startup for startup.",
 )
 def qos_path(workload: Workload) -> Iterator[Found]:
@@ -145,6 +153,7 @@ def qos_path(workload: Workload) -> Iterator[Found]:
 @RULES.add(
     "startup-probe",
     Severity.WARNING,
+    sources=(_CONCEPT,),
     fix="Add a startupProbe with a failureThreshold that the slowest start fits into; it asks "
     "/startup on the QOS port.",
 )
@@ -164,6 +173,7 @@ def startup_probe(workload: Workload) -> Iterator[Found]:
 @RULES.add(
     "probe-timeout",
     Severity.ERROR,
+    sources=(_CONFIGURE,),
     fix="Make timeoutSeconds greater than LIFECYCLE_PROBE_TIMEOUT (0.8 by default).",
 )
 def probe_timeout(workload: Workload) -> Iterator[Found]:
@@ -191,6 +201,7 @@ def probe_timeout(workload: Workload) -> Iterator[Found]:
 @RULES.add(
     "dependency-in-liveness",
     Severity.ERROR,
+    sources=("https://github.com/kubernetes/website/pull/39930",),
     fix="Ask dependencies in readiness; let liveness ask the process itself (/live).",
 )
 def dependency_in_liveness(workload: Workload) -> Iterator[Found]:

@@ -8,15 +8,21 @@ from typing import Final
 
 from lifecycle.checks.container import pairs
 from lifecycle.checks.node import Node, digits
-from lifecycle.checks.rule import Found, Severity, Table
+from lifecycle.checks.rule import DOCS, Found, Severity, Table
 from lifecycle.checks.workload import Workload
 
 RULES: Final = Table()
+
+_TERMINATING: Final = (
+    "https://github.com/kubernetes/enhancements/tree/master/keps/sig-network/"
+    "1669-proxy-terminating-endpoints"
+)
 
 
 @RULES.add(
     "max-unavailable",
     Severity.ERROR,
+    sources=(f"{DOCS}/reference/kubernetes-api/workload-resources/deployment-v1",),
     fix="Set maxUnavailable: 0 and maxSurge: 1 (a StatefulSet, which has no maxSurge: "
     "maxUnavailable: 1), or raise the replicas above maxUnavailable.",
 )
@@ -56,6 +62,7 @@ def _of(limit: Node, replicas: float) -> float | None:
 @RULES.add(
     "one-replica",
     Severity.WARNING,
+    sources=(_TERMINATING,),
     fix="Run two replicas or more; or say in the annotation that one is meant.",
 )
 def one_replica(workload: Workload) -> Iterator[Found]:
@@ -76,6 +83,7 @@ def _serves(workload: Workload) -> bool:
 @RULES.add(
     "qos-port-clash",
     Severity.ERROR,
+    sources=(f"{DOCS}/concepts/configuration/overview/",),
     fix="Leave hostPort and hostNetwork out: the kubelet reaches the pod's own address. Where the "
     "node's network is needed, give each its own LIFECYCLE_QOS_PORT.",
 )

@@ -7,13 +7,16 @@ from typing import Final
 
 from lifecycle.checks.container import Container
 from lifecycle.checks.node import digits
-from lifecycle.checks.rule import Found, Severity, Table
+from lifecycle.checks.rule import DOCS, UVICORN, Found, Severity, Table
 from lifecycle.checks.scripts import keeper, only_sleeps, sleeps_first, slept
 from lifecycle.checks.workload import Workload
 from lifecycle.config import KILL_MARGIN, Config
 from lifecycle.exceptions import ConfigError
 
 RULES: Final = Table()
+
+_HOOKS: Final = f"{DOCS}/concepts/containers/container-lifecycle-hooks/"
+_TERMINATION: Final = f"{DOCS}/concepts/workloads/pods/pod-termination/"
 
 _READ_ONLY: Final = ("configMap", "secret", "downwardAPI", "projected", "image")
 _STOP_OPTIONS: Final = ("--graceful-timeout", "--timeout-graceful-shutdown")
@@ -22,6 +25,7 @@ _STOP_OPTIONS: Final = ("--graceful-timeout", "--timeout-graceful-shutdown")
 @RULES.add(
     "grace-period",
     Severity.ERROR,
+    sources=(_TERMINATION,),
     fix=(
         "Make terminationGracePeriodSeconds at least preStop + drain, and say the same number in "
         "LIFECYCLE_GRACE_PERIOD; or lower the others."
@@ -83,7 +87,9 @@ def _drain(container: Container) -> tuple[float, str]:
     return 0.0, ""
 
 
-@RULES.add("settings", Severity.ERROR, fix="Mend the variable that it names.")
+@RULES.add(
+    "settings", Severity.ERROR, sources=("config.md",), fix="Mend the variable that it names."
+)
 def settings(workload: Workload) -> Iterator[Found]:
     """The app refuses its own settings.
 
@@ -99,6 +105,10 @@ def settings(workload: Workload) -> Iterator[Found]:
 @RULES.add(
     "prestop-sleep",
     Severity.ERROR,
+    sources=(
+        _HOOKS,
+        UVICORN,
+    ),
     fix="Write preStop as exec: [lifecycle, prestop], and the time of the sleep into "
     "LIFECYCLE_SETTLE.",
 )
@@ -121,6 +131,10 @@ def prestop_sleep(workload: Workload) -> Iterator[Found]:
 @RULES.add(
     "shell-pid-1",
     Severity.ERROR,
+    sources=(
+        _TERMINATION,
+        "https://github.com/kubernetes/kubernetes/issues/127188",
+    ),
     fix='Write the command as a list without a shell, or begin its last command with "exec".',
 )
 def shell_pid_1(workload: Workload) -> Iterator[Found]:
@@ -151,6 +165,7 @@ def _short(text: str) -> str:
 @RULES.add(
     "prestop-token",
     Severity.ERROR,
+    sources=(_HOOKS,),
     fix=(
         "Write preStop as exec: [lifecycle, prestop]; or give httpGet the header "
         "X-Lifecycle-Token with the value of LIFECYCLE_PRESTOP_TOKEN."
@@ -189,6 +204,7 @@ def prestop_token(workload: Workload) -> Iterator[Found]:
 @RULES.add(
     "run-dir",
     Severity.ERROR,
+    sources=(f"{DOCS}/tasks/configure-pod-container/security-context/",),
     fix="Mount an emptyDir at the folder that LIFECYCLE_RUN_DIR names.",
 )
 def run_dir(workload: Workload) -> Iterator[Found]:
