@@ -51,9 +51,13 @@ def read_script(script: str) -> list[Command]:
     Return the simple commands of a script, in their order.
 
     Raises:
-        Unclear: A quote or a parenthesis has no end, or a keyword stands where none can.
+        Unclear: A quote or a parenthesis has no end, a keyword stands where none can, or it is
+            nested too deep.
     """
-    return _Parser().read(script)
+    try:
+        return _Parser().read(script)
+    except RecursionError:
+        raise Unclear from None
 
 
 @dataclass

@@ -41,6 +41,7 @@ _INTEGER: Final = re.compile(
 )
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _LONGEST: Final = 67  # 64 bits, a sign and `0b`
+MAX_BROKEN: Final = 50
 EXTRA: Final = "YAML needs PyYAML: pip install 'pod-lifecycle[manifests]'"
 
 
@@ -57,7 +58,12 @@ def read_yaml(text: str) -> Iterator[Node | Unreadable]:
     """Read the documents of a YAML stream: one that cannot be read does not end it."""
     lines = text.splitlines(keepends=True)
     start: int | None = 0
+    restarts = 0
     while start is not None:
+        restarts += 1
+        if restarts > MAX_BROKEN:  # each costs what is left of the text
+            yield Unreadable(f"line {start + 1}: what follows {MAX_BROKEN} broken documents")
+            return
         broken: int | None = None
         for tree in _trees("".join(lines[start:]), start):
             try:

@@ -197,6 +197,14 @@ def test_what_cannot_be_read_hides_no_other(
         assert wanted in said
 
 
+def test_many_broken_documents() -> None:
+    """A file of nothing but broken documents is given up on: each costs another reading."""
+    found = parse("---\na: [\n" * 1000)
+
+    assert len(found.problems) == 51
+    assert found.problems[-1].endswith("what follows 50 broken documents")
+
+
 def test_lines_after_a_broken_document() -> None:
     """A finding's line is that of the file, whatever was left out before it."""
     (node,) = parse(f"a: [1\n---\n{ONE}").documents

@@ -197,6 +197,12 @@ TABLE: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
     ),
     (["warning one-replica"], (deployment(),)),
     (["warning one-replica"], (deployment(replicas=2), HPA)),
+    *(
+        (expected, (owner("StatefulSet", pod(WEB), replicas=replicas, updateStrategy={
+            "rollingUpdate": {"maxUnavailable": replicas}
+        }),))
+        for expected, replicas in ((["warning one-replica"], 1), (["error max-unavailable"], 2))
+    ),
     (["warning one-replica"], (owner("StatefulSet", pod(WEB), replicas=1),)),
     ([], (deployment({}),)),
     ([], (owner("ReplicaSet", pod(WEB), replicas=1),)),

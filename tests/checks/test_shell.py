@@ -50,7 +50,9 @@ def _described(command: Command) -> str:
     return " ".join(said)
 
 
-@pytest.mark.parametrize("script", ["a 'b", 'a "b', "a `b", "a $(b", "(a", "a)", "fi", "if a"])
+@pytest.mark.parametrize(
+    "script", ["a 'b", 'a "b', "a `b", "a $(b", "(a", "a)", "fi", "if a", '"$(' * 9999]
+)
 def test_what_cannot_be_followed(script: str) -> None:
     """Of a script that has no end nothing is said."""
     with pytest.raises(Unclear):

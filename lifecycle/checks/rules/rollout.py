@@ -44,6 +44,8 @@ def max_unavailable(workload: Workload) -> Iterator[Found]:
     if workload.kind == "DaemonSet" and limit.shown() == "100%":
         yield Found(limit, "100% are taken at once", Severity.WARNING)
     elif limit and workload.replicas:
+        if workload.kind == "StatefulSet" and workload.replicas == 1:
+            return  # it cannot do otherwise: the rule `one-replica` tells
         taken = _of(limit, workload.replicas)
         if taken is not None and taken >= workload.replicas:
             yield Found(
