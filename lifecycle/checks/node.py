@@ -93,7 +93,8 @@ class Node:
 
     def _wrong(self, wanted: str) -> Unreadable:
         line = f"line {self.line}: " if self.line else ""
-        return Unreadable(f"{line}{self.path.removeprefix('$.')} must be {wanted}")
+        what = "it" if self.path == "$" else self.path.removeprefix("$.").removeprefix("$")
+        return Unreadable(f"{line}{what} must be {wanted}")
 
 
 def digits(text: str) -> int | None:

@@ -54,7 +54,7 @@ def keeper(words: Sequence[str]) -> Keeper | None:
     if not commands or any(_makes_way(each) for each in commands):
         return None
     last = commands[-1]
-    stays = last.apart or last.looped or last.words[0] == "wait"
+    stays = last.forked or last.looped or last.words[0] == "wait"
     hidden = any(each.words[0] in _ELSEWHERE for each in commands)
     return Keeper(rest[0], script, init, stays and not hidden)
 

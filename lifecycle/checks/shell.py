@@ -36,14 +36,16 @@ class Command:
     Attributes:
         words: Without its assignments and redirections.
         certain: It runs, unless one before it fails: it is no branch, no loop's body.
-        apart: It is in a pipe, in the background or in a subshell: no shell makes way for it.
+        apart: It is in a pipe, in the background or in a subshell: an `exec` in it is of that.
         looped: It is in a loop.
+        forked: It is in a pipe or in the background: no shell makes way for it.
     """
 
     words: list[str] = field(default_factory=list)
     certain: bool = True
     apart: bool = False
     looped: bool = False
+    forked: bool = False
 
 
 def read_script(script: str) -> list[Command]:
@@ -160,15 +162,16 @@ class _Parser:
 
     def set_apart(self, since: int) -> None:
         for each in self.found[since:]:
-            each.apart = True
+            each.apart = each.forked = True
 
     def finish(self) -> None:
         """End a simple command."""
         if self.words:
             kinds = {frame.kind for frame in self.frames}
             branch = bool(kinds & _BRANCHES) or any(frame.either for frame in self.frames)
-            apart = "subshell" in kinds or any(frame.in_pipe for frame in self.frames)
-            self.found.append(Command(self.words, not branch, apart, "loop" in kinds))
+            forked = any(frame.in_pipe for frame in self.frames)
+            apart = forked or "subshell" in kinds
+            self.found.append(Command(self.words, not branch, apart, "loop" in kinds, forked))
         self.words, self.assigned = [], False
 
     def open(self, kind: str) -> None:

@@ -75,7 +75,9 @@ TERMINATION: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
         for expected, script in (
             (["error shell-pid-1"], "exec_it | tee log"),
             (["error shell-pid-1"], "exec app | tee log"),
-            (["error shell-pid-1"], "(exec app)"),
+            (["warning shell-pid-1"], "(exec app)"),
+            (["error shell-pid-1"], "(app) | tee log"),
+            (["error shell-pid-1"], "(app; app) & wait"),
             (["error shell-pid-1"], "app & wait"),
             (["error shell-pid-1"], "while sleep 1; do app; done"),
             (["warning shell-pid-1"], ". ./traps.sh; app & wait"),
