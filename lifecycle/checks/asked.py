@@ -17,7 +17,8 @@ _CLIENTS: Final = (
     "psql", "pg_isready", "mysql", "mysqladmin", "mariadb", "mariadb-admin", "redis-cli",
     "valkey-cli", "mongo", "mongosh",
 )  # fmt: skip
-_SOCKETS: Final = ("--unix-socket", "--abstract-unix-socket", "-U", "--unixsock")
+# Options by which the host of a URL is not whom it asks.
+_ELSEWHERE: Final = ("--unix-socket", "--abstract-unix-socket", "--resolve", "--connect-to")
 # Options that take the next word: it is no URL and no host.
 _FETCHERS_TAKE: Final = set("HoOXdAeubcmxUTtQPFrwzYCEKD")
 _FETCHERS_TAKE_LONG: Final = (
@@ -45,7 +46,7 @@ def hosts_asked(words: list[str]) -> Iterator[str]:
 
 
 def _of_fetcher(words: list[str]) -> Iterator[str]:
-    if set(_SOCKETS) & {word.partition("=")[0] for word in words}:
+    if set(_ELSEWHERE) & {word.partition("=")[0] for word in words}:
         return
     for word in _operands(words, _FETCHERS_TAKE, _FETCHERS_TAKE_LONG):
         if found := _URL.match(word) or _PLACE.fullmatch(word):

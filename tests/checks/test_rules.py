@@ -156,6 +156,7 @@ TABLE: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
             ([], ["nc", "-zw1", "localhost", "5432"]),
             ([], ["pg_isready", "-h", "/var/run/postgresql"]),
             ([], ["curl", "--unix-socket", "/run/docker.sock", "http://docker/_ping"]),
+            ([], ["curl", "--resolve", "a.example:443:127.0.0.1", "https://a.example/"]),
             ([], ["curl", "http://[::]:8080"]),
             ([], ["curl", "http://localhost.:8080"]),
             ([], [*SH, "curl http://`hostname -i`:80"]),
