@@ -22,13 +22,29 @@ class Target:
     """The cluster itself, if it is ours to break."""
 
 
+def problem() -> str:
+    """Say why the tests cannot run on the cluster of KUBECONFIG; empty if they can."""
+    if not (given := os.environ.get("KUBECONFIG")):
+        return ""
+    if os.pathsep in given:
+        return (
+            f"KUBECONFIG names several files ({given}): the tests take one;"
+            " `kubectl config view --flatten --minify` writes it"
+        )
+    if not Path(given).expanduser().is_file():
+        return f"KUBECONFIG is no file: {given}"
+    if not os.environ.get("E2E_IMAGE"):
+        return (
+            "KUBECONFIG is set: name the image in E2E_IMAGE (tests/cluster/README.md), or unset it"
+        )
+    return ""
+
+
 @pytest.fixture(scope="session")
 def target() -> Iterator[Target]:
     """The user's cluster, else one that ends with the tests."""
     if given := os.environ.get("KUBECONFIG"):
-        if not (image := os.environ.get("E2E_IMAGE")):
-            pytest.fail("KUBECONFIG is set: name the image in E2E_IMAGE (tests/cluster/README.md)")
-        yield Target(Path(given).expanduser(), image, None)
+        yield Target(Path(given).expanduser(), os.environ["E2E_IMAGE"], None)
         return
     with Cluster() as cluster:
         yield Target(cluster.kubeconfig, cluster.image, cluster)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.cluster.cluster import Cluster
-from tests.cluster.fixtures import Target, target
+from tests.cluster.fixtures import Target, problem, target
 from tests.e2e import kit, rollout_table
 
 __all__ = ["space", "target"]
@@ -39,6 +39,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """On somebody's cluster nothing is broken: what needs ours is left out, and told."""
     if not os.environ.get("KUBECONFIG"):
         return
+    if why := problem():
+        raise pytest.UsageError(why)
     ours = [item for item in items if "cluster" in getattr(item, "fixturenames", ())]
     items[:] = [item for item in items if item not in ours]
     config.hook.pytest_deselected(items=ours)
