@@ -10,6 +10,7 @@ from lightkube.resources.core_v1 import Pod
 
 from tests.cluster.cluster import Cluster
 from tests.e2e import registering
+from tests.e2e.history import History
 from tests.e2e.kit import LATEST, Space
 from tests.e2e.manifests import GRACE
 from tests.process.kit import background, wait_for
@@ -36,10 +37,13 @@ def test_the_api_server_is_killed_while_a_pod_registers(space: Space, cluster: C
 
 @pytest.mark.timeout(300)
 def test_the_api_server_is_killed_while_a_pod_is_ready(space: Space, cluster: Cluster) -> None:
-    """A healthy provider stays in, and is still registered when the API server is back."""
+    """
+    A healthy provider stays in, and is still registered when the API server is back: no version
+    of the pod or of its EndpointSlice, from before the kill on, has it out for a moment.
+    """
     registering.create(space)
-    space.wait_ready("orders")
-    address = space.address("orders")
+    address = found(space)
+    history = History(cluster, space)
 
     cluster.kill("kube-apiserver")
     wait_for(
@@ -55,8 +59,15 @@ def test_the_api_server_is_killed_while_a_pod_is_ready(space: Space, cluster: Cl
     wait_for(
         lambda: registering.registration(address).get("registered") == "yes", LATEST, "it is back"
     )
-    assert space.ready("orders")
+    history.stay().assert_in()
     assert space.restarts("orders") == 0
+
+    # Who is taken out is seen.
+    space.run("orders", "lifecycle", "offline")
+    space.wait(lambda: registering.seen(space) == ("False", ""), "it is out", about="orders")
+    space.run("orders", "lifecycle", "online")
+    space.wait_ready("orders")
+    assert {status for status, _ in history.stay().registered} == {"True", "False"}
 
 
 @pytest.mark.timeout(300)
@@ -122,8 +133,8 @@ def test_a_silent_api_server_is_noticed_and_forgiven(space: Space, cluster: Clus
     the provider stays in, and its watch works again afterwards.
     """
     registering.create(space, LIFECYCLE_KUBERNETES_IDLE="2")
-    space.wait_ready("orders")
-    address = space.address("orders")
+    address = found(space)
+    history = History(cluster, space)
 
     with cluster.silent():
         wait_for(
@@ -137,9 +148,22 @@ def test_a_silent_api_server_is_noticed_and_forgiven(space: Space, cluster: Clus
     wait_for(
         lambda: registering.registration(address).get("registered") == "yes", LATEST, "it is back"
     )
+    history.stay().assert_in()
     space.client.patch(Pod, "orders", {"metadata": {"annotations": {registering.ANNOTATION: None}}})
     space.wait(lambda: registering.seen(space)[1], "its watch sees a loss", about="orders")
     assert space.restarts("orders") == 0
+
+
+def found(space: Space) -> str:
+    """Return the pod's address once consumers find it."""
+    space.wait_ready("orders")
+    address = space.address("orders")
+    space.wait(
+        lambda: space.endpoints("orders") == {address: (True, True, False)},
+        "the EndpointSlice has the ready pod",
+        about="orders",
+    )
+    return address
 
 
 def state(address: str) -> str:
