@@ -83,6 +83,7 @@ def play(
     account: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[Callable[[Pod], Awaitable[None]]], None]:
     """Play a scenario in a pod whose API server is up."""
+
     def run(scenario: Callable[[Pod], Awaitable[None]]) -> None:
         async def served() -> None:
             api = ApiServer(account)
