@@ -189,9 +189,11 @@ def namespace(target: Target) -> Iterator[Space]:
     """A namespace of its own, as long as it is needed."""
     name = f"e2e-{secrets.token_hex(4)}"
     with Client(KubeConfig.from_file(target.kubeconfig), namespace=name) as client:
-        begin(client, name)
-        yield Space(client, name, target.image)
-        end(client, name)
+        try:
+            begin(client, name)
+            yield Space(client, name, target.image)
+        finally:
+            end(client, name)
 
 
 def begin(client: Client, name: str) -> None:
