@@ -29,7 +29,9 @@ The kubelet looks at a pod's containers once a second, and handles a pod once be
 what changes within a second of another change waits for the next look, or for two. `online` in a
 pod whose readiness probe has failed is handled twice: first the probe, then the gate.
 """
-FLIPS = 8
+MARGIN = 2.0
+"""More seconds that a single one may take on a busy machine: two of the kubelet's looks."""
+HASTY, FLIPS = 4, 8
 
 
 class Sightings:
@@ -137,7 +139,7 @@ def test_endpointslices_follow_the_operator_in_under_a_second(space: Space, targ
     seen = Sightings(space, pod)
 
     hasty, settled = [], []
-    for number in range(FLIPS):
+    for number in range(HASTY):
         hasty.append(flip(space, kubectl, pod, ("offline", "online")[number % 2], seen))
     for number in range(FLIPS):
         seen.wait_settled()
@@ -150,4 +152,6 @@ def test_endpointslices_follow_the_operator_in_under_a_second(space: Space, targ
         for what in ("after_start", "after_return"):
             times = sorted(getattr(each, what) for each in flips)
             print(f"  EndpointSlices {what.replace('_', ' its ')}: {[f'{t:.2f}' for t in times]}")
-    assert statistics.median(each.after_return for each in settled) < PROMISED
+    took = [each.after_return for each in settled]
+    assert statistics.median(took) < PROMISED
+    assert max(took) < PROMISED + MARGIN
