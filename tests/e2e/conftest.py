@@ -30,9 +30,11 @@ def cluster(target: Target) -> Iterator[Cluster]:
     yield target.own
     target.own.mend("kube-apiserver")
     target.own.wait_for_api_server()
-    # What has looked for the API server in vain asks again only after a minute and more.
-    target.own.kill("kube-controller-manager")
-    target.own.start("kube-controller-manager")
+    # What has looked for the API server in vain asks again only after a minute and more; each
+    # outage doubles that, until two minutes have passed without one.
+    for name in ("kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"):
+        target.own.kill(name)
+        target.own.start(name)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
