@@ -105,7 +105,8 @@ class Registry(ABC):
     Where consumers look for services. Lives on the control loop: never block in it.
 
     The core calls one method at a time per service, retries what fails with backoff,
-    and cancels whatever is under way before it calls `deregister`.
+    and cancels whatever is under way before it calls `deregister`. An error is shown with
+    its class's name, a `LifecycleError` as it is.
 
     Attributes:
         name: How it is shown and configured.

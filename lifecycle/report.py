@@ -36,7 +36,11 @@ class Report:
             for entry in conductor.services.entries.values()
             for name, cell in entry.cells.items()
         }
-        unregistered = [f"{at}: {cell.error}" for at, cell in cells.items() if cell.actual != "no"]
+        unregistered = [
+            f"{at}: {cell.error or 'no answer yet'}"
+            for at, cell in cells.items()
+            if cell.actual != "no"
+        ]
         details: dict[str, Any] = {
             "forced": self.forced,
             "cut_off": self.cut_off,

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from lifecycle.backoff import FIRST, LONGEST, prepare, until_done
 from lifecycle.contracts import Instance, Registry
-from lifecycle.exceptions import RegistrationRefused, ServiceNotFound
+from lifecycle.exceptions import LifecycleError, RegistrationRefused, ServiceNotFound
 from lifecycle.log import Log
 
 OPERATOR: Final = "operator"
@@ -125,7 +125,7 @@ class Cell:
         try:
             reason = await self.registry.keep(self._instance)
         except Exception as error:  # noqa: BLE001 - a client library's own
-            self._set(Actual.UNKNOWN, f"{type(error).__name__}: {error}")
+            self._set(Actual.UNKNOWN, _told(error))
         else:
             self.confirmed = False
             self._set(Actual.NO, reason or "lost")
@@ -164,7 +164,7 @@ class Cell:
 
     def _problem(self, error: Exception) -> str:
         late = isinstance(error, TimeoutError) and not str(error)
-        return f"no answer for {self._timeout:g} s" if late else f"{type(error).__name__}: {error}"
+        return f"no answer for {self._timeout:g} s" if late else _told(error)
 
     def _set(self, actual: Actual, error: str) -> None:
         changed = actual is not self.actual or error != self.error
@@ -179,6 +179,10 @@ class Cell:
                 **({"reason": error} if error else {}),
             )
         self._on_change()
+
+
+def _told(error: Exception) -> str:
+    return str(error) if isinstance(error, LifecycleError) else f"{type(error).__name__}: {error}"
 
 
 def _insist(step: asyncio.Task[None]) -> None:

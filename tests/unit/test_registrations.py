@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from lifecycle.exceptions import RegistrationRefused
+from lifecycle.exceptions import LifecycleError, RegistrationRefused
 from lifecycle.services import Actual, Services
 from tests.unit.registries import Scripted, after, failing, fine, hang, row, table
 from tests.unit.virtual_time import Diary, instance, run
@@ -97,6 +97,20 @@ def test_unreachable_is_tried_for_ever_with_backoff() -> None:
         registry.on_register = fine
         await asyncio.sleep(16)
         assert services.all_confirmed
+        await services.close(1)
+
+    run(main())
+
+
+def test_a_sentence_of_ours_needs_no_class() -> None:
+    """A registry's LifecycleError is shown as it is."""
+
+    async def main() -> None:
+        registry = Scripted()
+        registry.on_register = failing(LifecycleError("unreachable: no connection"))
+        services = table(registry)
+        await asyncio.sleep(1)
+        assert row(services).error == "unreachable: no connection"
         await services.close(1)
 
     run(main())
