@@ -21,6 +21,11 @@ def probe(path: str, **more: Any) -> dict[str, Any]:
     return {"httpGet": {"path": path, "port": "qos"}, "timeoutSeconds": 1, **more}
 
 
+def injected(path: str) -> dict[str, Any]:
+    """As Istio's injector rewrites a probe."""
+    return {"httpGet": {"path": path, "port": 15020}, "timeoutSeconds": 1}
+
+
 GOOD: dict[str, Any] = {
     "terminationGracePeriodSeconds": 30,
     "readinessGates": [{"conditionType": REGISTERED}],
@@ -109,6 +114,15 @@ def test_a_disagreement_is_said(
         ({"readinessProbe": probe("/readyz?verbose")}, {}),
         ({"readinessProbe": probe("/ready/postgres")}, {}),
         ({"lifecycle.preStop": http_hook()}, {"prestop_token": TOKEN}),
+        (
+            {
+                "startupProbe": injected("/app-health/orders/startupz"),
+                "readinessProbe": injected("/app-health/orders/readyz"),
+                "livenessProbe": injected("/app-health/orders/livez"),
+                "lifecycle.preStop": http_hook(port=15020, path="/app-lifecycle/orders/prestopz"),
+            },
+            {},
+        ),
         ({"livenessProbe": {"exec": {"command": ["lifecycle", "probe", "live"]}}}, {}),
     ],
 )

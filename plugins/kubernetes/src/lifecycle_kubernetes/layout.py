@@ -23,15 +23,21 @@ def annotation(instances: Iterable[lifecycle.Instance], at: float) -> str:
     Return the annotation's value: a JSON object whose values are all strings.
 
     What a service carries as metadata stands beside Dubbo's own keys; of two services that
-    carry the same key, the first one's is taken.
+    carry the same key, the first one's is taken. A consumer takes the first endpoint of a
+    protocol for any service: a protocol on several ports is left out, and it takes the
+    port of the Kubernetes Service.
 
     Args:
         instances: What is registered.
         at: Since when, in seconds since the epoch.
     """
     each = sorted(instances, key=lambda instance: instance.service)
+    ports: dict[str, set[int]] = {}
+    for one in each:
+        if one.port is not None:
+            ports.setdefault(one.protocol, set()).add(one.port)
     endpoints = [
-        {"port": one.port, "protocol": one.protocol} for one in each if one.port is not None
+        {"port": min(of), "protocol": protocol} for protocol, of in ports.items() if len(of) == 1
     ]
     metadata: dict[str, str] = {}
     for one in each:

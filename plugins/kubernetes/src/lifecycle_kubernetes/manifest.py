@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -15,6 +16,8 @@ PATHS: Final = {
     "readinessProbe": ("/ready", "/readyz"),
     "livenessProbe": ("/live", "/livez"),
 }
+ISTIO: Final = re.compile(r"/app-(health|lifecycle)/[^/]+/(startupz|readyz|livez|prestopz)")
+"""Where Istio's injector sends the kubelet: its agent asks the port that the manifest had named."""
 MARGIN: Final = 2.0
 """Seconds of the grace period that no drain uses."""
 
@@ -108,6 +111,8 @@ def _http(
     if not config.qos_enabled:
         yield f"the {kind} asks by HTTP, and qos_enabled is false"
         return
+    if _is_istios(http):
+        return
     if (port := _number(http["port"], container)) != config.qos_port:
         yield f"the {kind} asks port {port or http['port']}, the QOS port is {config.qos_port}"
     path = str(http.get("path") or "/").partition("?")[0]
@@ -130,6 +135,8 @@ def _pre_stop(container: Spec, config: lifecycle.Config) -> Iterator[str]:
 
 
 def _http_pre_stop(http: Spec, container: Spec, config: lifecycle.Config) -> Iterator[str]:
+    if _is_istios(http):
+        return
     if (port := _number(http["port"], container)) != config.qos_port:
         yield f"preStop asks port {port or http['port']}, the QOS port is {config.qos_port}"
     if str(http.get("path")).partition("?")[0] != "/prestop":
@@ -137,6 +144,10 @@ def _http_pre_stop(http: Spec, container: Spec, config: lifecycle.Config) -> Ite
     headers = {each["name"].lower(): each["value"] for each in http.get("httpHeaders") or ()}
     if config.prestop_token is None or headers.get("x-lifecycle-token") != config.prestop_token:
         yield "preStop by httpGet has not the app's token: it is refused"
+
+
+def _is_istios(http: Spec) -> bool:
+    return ISTIO.fullmatch(str(http.get("path")).partition("?")[0]) is not None
 
 
 def _own_container(spec: Spec, qos_port: int) -> Spec:
