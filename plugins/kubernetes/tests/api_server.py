@@ -24,6 +24,11 @@ class ApiServer:
         token: What is accepted.
         answers: For a method, what is answered instead, one after the other: a status.
         asked: Method and path of each request, watches too.
+        patched: The condition and the annotation after each patch.
+        hold: While it is set to an event, patches wait for that, whoever has gone meanwhile.
+        latency: Seconds that a patch takes.
+        certificate: The folder of its own, with the key.
+        told: The kind of change that watches are told of.
         slow: Seconds before anything is answered.
         deaf: True: watches are accepted, and nothing is ever sent on them.
         no_slices: The status that whoever asks for EndpointSlices is answered.
@@ -38,6 +43,11 @@ class ApiServer:
         self.token = (account / "token").read_text()
         self.answers: dict[str, list[int]] = {}
         self.asked: list[tuple[str, str]] = []
+        self.patched: list[tuple[str, str | None]] = []
+        self.hold: asyncio.Event | None = None
+        self.latency = 0.0
+        self.certificate = account
+        self.told = "MODIFIED"
         self.slow = 0.0
         self.deaf = False
         self.refuses = ""
@@ -61,7 +71,7 @@ class ApiServer:
     async def start(self) -> int:
         """Serve on a port of this machine, after `kill` on the same one."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.account / "ca.crt", self.account / "key.pem")
+        context.load_cert_chain(self.certificate / "ca.crt", self.certificate / "key.pem")
         self._server = await asyncio.start_server(
             self._serve, "127.0.0.1", self.port, ssl=context, reuse_address=True
         )
@@ -88,6 +98,11 @@ class ApiServer:
     def annotation(self) -> str | None:
         """Return Dubbo's annotation."""
         return (self.pod["metadata"].get("annotations") or {}).get(ANNOTATION)
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return len(self._open)
 
     def watches(self, kind: str) -> int:
         """Return how many watches were begun."""
@@ -136,6 +151,9 @@ class ApiServer:
             listed = {"metadata": {"resourceVersion": str(self.version)}, "items": [self._slice()]}
             await _send(writer, 200, listed)
         elif method == "PATCH":
+            if (hold := self.hold) is not None:
+                await hold.wait()
+            await asyncio.sleep(self.latency)
             await self._patch(path, json.loads(body), writer)
         else:
             await _send(writer, 200, self._pod())
@@ -158,6 +176,7 @@ class ApiServer:
         conditions |= {each["type"]: each for each in patch["status"]["conditions"]}
         self.pod["status"]["conditions"] = list(conditions.values())
         self.ready = self.condition() == "True"
+        self.patched.append((self.condition(), self.annotation()))
         self.change()
         await _send(writer, 200, self._pod())
 
@@ -175,7 +194,7 @@ class ApiServer:
             if told < self.version and not self.deaf:
                 told = self.version
                 thing = self._slice() if kind == "slices" else self._pod()
-                _chunk(writer, {"type": "MODIFIED", "object": thing})
+                _chunk(writer, {"type": self.told, "object": thing})
             await writer.drain()
             await self._changed.wait()
 

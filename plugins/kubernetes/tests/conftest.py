@@ -17,15 +17,26 @@ from plugins.kubernetes.tests.api_server import ApiServer
 
 LATEST = 20.0
 """Seconds that anything may take on a busy machine."""
+Play = Callable[[Callable[[Any], Awaitable[None]]], None]
 
 
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("pki")
+def make_certificate(folder: Path) -> Path:
+    """Make one that signs itself, and its key."""
     argv = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
     more = "-subj /CN=kubernetes -addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out ca.crt"
     subprocess.run(f"{argv} {more}".split(), cwd=folder, check=True, capture_output=True)
     return folder
+
+
+async def become_ready(life: lifecycle.Lifecycle, *names: str) -> None:
+    for port, name in enumerate(names or ("orders",), start=8080):
+        life.export(name, port=port, protocol=name if names else "")
+    await life.ready()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_certificate(tmp_path_factory.mktemp("pki"))
 
 
 @pytest.fixture
@@ -79,14 +90,14 @@ class Pod:
 
 
 @pytest.fixture
-def play(
-    account: Path, monkeypatch: pytest.MonkeyPatch
-) -> Callable[[Callable[[Pod], Awaitable[None]]], None]:
+def play(account: Path, monkeypatch: pytest.MonkeyPatch) -> Play:
     """Play a scenario in a pod whose API server is up."""
 
     def run(scenario: Callable[[Pod], Awaitable[None]]) -> None:
         async def served() -> None:
             api = ApiServer(account)
+            if (account / "served").exists():
+                api.certificate = account / "served"
             async with asyncio.timeout(LATEST * 2):
                 monkeypatch.setenv("KUBERNETES_SERVICE_PORT", str(await api.start()))
                 try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ from lifecycle_kubernetes import layout, place
 
 import lifecycle
 from lifecycle.manifests import names
+
+ADDRESS = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
 
 
 def instance(name: str = "orders", port: int | None = 20880, **given: Any) -> lifecycle.Instance:
@@ -45,12 +48,37 @@ def test_the_annotation_has_dubbos_keys_and_strings_only() -> None:
 
 def test_the_annotation_has_all_services_in_one_order() -> None:
     """Two services are two endpoints; one without a port is none; of one key the first holds."""
-    both = [instance("b", 2, metadata={"x": "b"}), instance("a", 1, metadata={"x": "a"})]
+    both = [
+        instance("b", 2, protocol="tri", metadata={"x": "b"}),
+        instance("a", 1, metadata={"x": "a"}),
+    ]
 
     value = json.loads(layout.annotation([*both, instance("c", None)], 0))
 
     assert [each["port"] for each in json.loads(value["dubbo.endpoints"])] == [1, 2]
     assert value["x"] == "a"
+
+
+def test_a_protocol_on_several_ports_has_no_endpoint() -> None:
+    """A consumer would take the first one's port for both; on one port it may be said."""
+    both = [instance("b", 2, protocol="dubbo"), instance("a", 1, protocol="dubbo")]
+    third = instance("c", 3, protocol="tri")
+
+    def endpoints(*each: lifecycle.Instance) -> Any:
+        return json.loads(json.loads(layout.annotation(each, 0))["dubbo.endpoints"])
+
+    assert endpoints(*both, third) == [{"port": 3, "protocol": "tri"}]
+    assert endpoints(third, instance("d", 3, protocol="tri")) == [{"port": 3, "protocol": "tri"}]
+
+
+def test_a_pod_of_another_uid_is_another_pod() -> None:
+    """It has our condition and our annotation, and is not ours."""
+    conditions = [{"type": layout.REGISTERED, "status": "True"}]
+    metadata = {"uid": "u1", "annotations": {layout.ANNOTATION: "{}"}}
+    pod = {"metadata": metadata, "status": {"conditions": conditions}}
+
+    assert layout.lost(pod, "u1") == ""
+    assert "another pod" in layout.lost(pod, "u2")
 
 
 def test_the_revision_is_of_what_is_offered_and_not_of_the_time() -> None:
@@ -78,7 +106,9 @@ def test_a_patch_that_takes_the_pod_out_has_no_annotation() -> None:
     ("environ", "files", "missing"),
     [
         ({}, (), "this is no pod"),
-        ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, ("ca.crt", "namespace"), "token is missing"),
+        ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, (), "KUBERNETES_SERVICE_PORT is not set"),
+        (ADDRESS, ("ca.crt", "namespace"), "token is missing: automountServiceAccountToken"),
+        (ADDRESS, ("token", "namespace"), "ca.crt is missing: the account is mounted in part"),
     ],
 )
 def test_no_pod_has_no_place(
@@ -89,3 +119,13 @@ def test_no_pod_has_no_place(
         (tmp_path / name).write_text("x")
     with pytest.raises(place.NoAccount, match=missing):
         place.find_place(str(tmp_path), environ)
+
+
+def test_a_pod_that_is_not_told_its_name_is_called_like_the_host(tmp_path: Any) -> None:
+    """POD_NAME wins; without it the kubelet's host name is the pod's."""
+    for name in ("token", "ca.crt", "namespace"):
+        (tmp_path / name).write_text("shop\n")
+
+    assert place.find_place(str(tmp_path), ADDRESS).pod == socket.gethostname()
+    found = place.find_place(str(tmp_path), ADDRESS | {"POD_NAME": "orders-1"})
+    assert (found.pod, found.namespace) == ("orders-1", "shop")

@@ -56,7 +56,8 @@ def named_errors() -> Iterator[None]:
         state = _STATES.get(code, "broken" if code >= 500 else f"refused ({code})")
         raise ApiServerError(state, str(error).splitlines()[0]) from error
     except (httpx2.ConnectTimeout, httpx2.ConnectError) as error:
-        raise ApiServerError("unreachable", str(error) or "no connection") from error
+        state = "untrusted" if _is_untrusted(error) else "unreachable"
+        raise ApiServerError(state, str(error) or "no connection") from error
     except httpx2.TimeoutException as error:
         raise ApiServerError("slow", f"no answer for {TIMEOUT.read:g} s") from error
     except httpx2.HTTPError as error:
@@ -74,11 +75,27 @@ def _code(error: httpx2.HTTPStatusError) -> int:
     return response.status_code if response is not None else 500
 
 
-class _Paced(httpx2.AsyncHTTPTransport):
-    """lightkube begins a watch that was ended without a word anew at once: not in a tight circle."""
+def _is_untrusted(error: BaseException | None) -> bool:
+    while error is not None and not isinstance(error, ssl.SSLCertVerificationError):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
-    def __init__(self, trust: ssl.SSLContext) -> None:
-        super().__init__(verify=trust, trust_env=False)
+
+class _Transport(httpx2.AsyncHTTPTransport):
+    """
+    Knows what a pod has to: certificates are rotated, and those of many clusters are old.
+
+    lightkube begins a watch that was ended without a word anew at once: here it waits.
+    """
+
+    def __init__(self, ca: str) -> None:
+        self._ca = ca
+        self._trust = ssl.create_default_context(cafile=ca)
+        # From Python 3.13 on it asks for extensions that the certificates of EKS do not have.
+        # Chain and name are checked all the same.
+        self._trust.verify_flags &= ~ssl.VERIFY_X509_STRICT
+        unlimited = httpx2.Limits(max_connections=None)  # each watch has one for itself
+        super().__init__(verify=self._trust, trust_env=False, limits=unlimited)
         self._begun: dict[str, float] = {}
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -87,7 +104,12 @@ class _Paced(httpx2.AsyncHTTPTransport):
             which = str(request.url.copy_remove_param("resourceVersion"))
             await asyncio.sleep(self._begun.get(which, 0.0) + PACE - now())
             self._begun[which] = now()
-        return await super().handle_async_request(request)
+        try:
+            return await super().handle_async_request(request)
+        except httpx2.ConnectError as error:
+            if _is_untrusted(error):
+                self._trust.load_verify_locations(self._ca)  # for the next request
+            raise
 
 
 class ApiServer:
@@ -103,7 +125,6 @@ class ApiServer:
         config = KubeConfig.from_service_account(place.account)
         self._place = place
         self._idle = idle
-        trust = ssl.create_default_context(cafile=os.path.join(place.account, "ca.crt"))
         # A proxy of the environment is for the world outside.
         self._client = AsyncClient(
             config,
@@ -111,7 +132,7 @@ class ApiServer:
             timeout=TIMEOUT,
             lazy=False,
             trust_env=False,
-            transport=_Paced(trust),
+            transport=_Transport(os.path.join(place.account, "ca.crt")),
         )
 
     async def __aenter__(self) -> Self:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import lifecycle
 
-class ApiServerError(Exception):
+
+class ApiServerError(lifecycle.LifecycleError):
     """
     The API server has not done what it was asked; the core tries again.
 
     Attributes:
-        state: Why, in a word: unreachable, slow, forbidden, unauthorized, conflict, expired, …
+        state: Why, in a word: unreachable, untrusted, slow, forbidden, unauthorized, conflict, expired, …
     """
 
     def __init__(self, state: str, detail: str) -> None:

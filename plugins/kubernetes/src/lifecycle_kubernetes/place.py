@@ -70,11 +70,14 @@ def find_place(account: str, environ: Mapping[str, str] = os.environ) -> Place:
     Raises:
         NoAccount: The API server cannot be asked; the message says what is missing.
     """
-    if "KUBERNETES_SERVICE_HOST" not in environ:
-        raise NoAccount("KUBERNETES_SERVICE_HOST is not set: this is no pod")
-    for name in ("token", "ca.crt", "namespace"):
+    for name in ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"):
+        if name not in environ:
+            raise NoAccount(f"{name} is not set: this is no pod")
+    if not os.path.exists(os.path.join(account, "token")):
+        raise NoAccount(f"{account}/token is missing: automountServiceAccountToken is false?")
+    for name in ("ca.crt", "namespace"):
         if not os.path.exists(os.path.join(account, name)):
-            raise NoAccount(f"{account}/{name} is missing: automountServiceAccountToken is false?")
+            raise NoAccount(f"{account}/{name} is missing: the account is mounted in part")
     with open(os.path.join(account, "namespace"), encoding="utf-8") as file:
         own_namespace = file.read().strip()
     return Place(

@@ -3,10 +3,11 @@ The registry: this pod's own readiness gate.
 
 Rules of this file:
 
-1. The pod has one condition and one annotation, whatever the number of services: what is
-   written is always all of what is registered now, one writer at a time.
+1. The pod has one condition and one annotation, whatever the number of services: one writer
+   writes all of what is registered now, and one watch tells all who keep it.
 2. What a previous container of this pod has left is cleared before anything is written.
 3. Nothing here waits for an API server that is away: it raises, and the core tries again.
+4. What is acknowledged stays so: a request that was given up and arrives late is undone.
 """
 
 from __future__ import annotations
@@ -15,16 +16,18 @@ import asyncio
 import random
 import time
 from collections.abc import Coroutine, Mapping
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import lifecycle
 from lifecycle_kubernetes.errors import ApiServerError
-from lifecycle_kubernetes.layout import is_annotated, is_set, lost, patch
+from lifecycle_kubernetes.layout import Object, is_annotated, is_set, patch
 from lifecycle_kubernetes.manifest import disagreements, undeclared_port
 from lifecycle_kubernetes.place import Place
 from lifecycle_kubernetes.visibility import Visibility
+from lifecycle_kubernetes.watch import PodWatch
+from lifecycle_kubernetes.writer import INVALID, Instances, Writer
 
 if TYPE_CHECKING:
     from lifecycle_kubernetes.api import ApiServer
@@ -49,18 +52,20 @@ class PodRegistry(lifecycle.Registry):
         self._life = life
         self._place = place
         self._idle = idle
-        self._registered: dict[str, lifecycle.Instance] = {}
-        self._since = 0.0
+        self._writer = Writer(self._write)
+        self._stands: bool | None = None
+        self._moment = 0.0
         self._spec: Mapping[str, Any] = {}
         self._uid = ""
         self._warned: set[str] = set()
-        self._writing = asyncio.Lock()
+        self._preparing = asyncio.Lock()
         self._visible: dict[str, Visibility] = {}
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         self._api = await asyncio.to_thread(self._connect)
         self._start(self._prepare_soon())
+        self._start(self._writer.run())
         return self
 
     def _connect(self) -> ApiServer:
@@ -77,8 +82,8 @@ class PodRegistry(lifecycle.Registry):
     ) -> None:
         for task in self._tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=0.2)
+        left = {*self._tasks, *(self._watch.close() if self._uid else ())}
+        await asyncio.wait(left, timeout=0.2)
         await self._api.__aexit__()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
@@ -88,8 +93,7 @@ class PodRegistry(lifecycle.Registry):
         pause = 0.1
         while not self._uid:
             try:
-                async with self._writing:
-                    await self._prepare()
+                await self._prepare()
             except ApiServerError as error:
                 self._life.log.info("kubernetes", pod=self._place.pod, reason=str(error))
                 await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter
@@ -97,15 +101,20 @@ class PodRegistry(lifecycle.Registry):
 
     async def _prepare(self) -> None:
         """Read the own pod once, and clear what a container before this one has left."""
-        if self._uid:
-            return
-        pod = await self._api.get()
-        uid = pod["metadata"]["uid"]
-        if is_set(pod) or is_annotated(pod):
-            await self._api.patch_status(patch(uid, (), time.time()))
-            self._life.log.info("kubernetes", cleared="what a previous container had registered")
-        self._uid, self._spec = uid, pod["spec"]
-        self._compare()
+        async with self._preparing:
+            if self._uid:
+                return
+            pod = await self._api.get()
+            uid = pod["metadata"]["uid"]
+            if is_set(pod) or is_annotated(pod):
+                pod = await self._api.patch_status(patch(uid, (), time.time()))
+                self._life.log.info(
+                    "kubernetes", cleared="what a previous container had registered"
+                )
+            self._watch = PodWatch(self._api, uid, self._see)
+            self._stands, self._spec = is_set(pod), pod["spec"]
+            self._uid = uid
+            self._compare()
 
     def _compare(self) -> None:
         config, grace = self._life.config, self._spec.get("terminationGracePeriodSeconds", 30)
@@ -130,70 +139,59 @@ class PodRegistry(lifecycle.Registry):
         self._life.log.warning("manifest", pod=self._place.pod, problem=sentence)
 
     async def register(self, instance: lifecycle.Instance) -> None:
-        self._watch_endpoint(instance)
+        if self._writer.wanted.get(instance.service) != instance:
+            self._look_out(instance).expect(visible=True)
         try:
-            async with self._writing:
-                await self._prepare()
-                # Not before: what another one writes meanwhile must not have it, and fail by it.
-                if self._registered.get(instance.service) != instance:
-                    self._registered[instance.service] = instance
-                    self._since = time.time()
-                    self._compare_port(instance)
-                await self._write()
+            await self._writer.put(instance.service, instance)
         except ApiServerError as error:
-            if error.state == "invalid":
-                self._registered.pop(instance.service, None)
+            if error.state == INVALID:
                 raise lifecycle.RegistrationRefused(str(error)) from error
             raise
+        self._compare_port(instance)
 
     async def deregister(self, instance: lifecycle.Instance) -> None:
-        if self._registered.pop(instance.service, None) is not None:
-            self._since = time.time()
+        if instance.service in self._writer.wanted:
+            self._look_out(instance).expect(visible=False)
         try:
-            async with self._writing:
-                await self._prepare()
-                await self._write()
+            await self._writer.put(instance.service, None)
         except ApiServerError as error:
             if error.state == "not found":
                 return  # with the pod everything is out
             if (
-                error.state in ("conflict", "invalid")  # the second: our uid is not the pod's
+                error.state in ("conflict", INVALID)  # the second: our uid is not the pod's
                 and (await self._api.get())["metadata"]["uid"] != self._uid
             ):
                 return  # this pod is gone, and another one has its name
             raise
+        self._watch.start()
 
-    async def _write(self) -> None:
-        each = list(self._registered.values())
-        pod = await self._api.patch_status(patch(self._uid, each, self._since))
-        if not is_set(pod) == is_annotated(pod) == bool(each):
+    async def _write(self, wanted: Instances) -> None:
+        await self._prepare()
+        if bool(wanted) is not self._stands:
+            self._moment = time.time()
+        pod = await self._api.patch_status(patch(self._uid, wanted.values(), self._moment))
+        self._stands = is_set(pod)
+        if not is_set(pod) == is_annotated(pod) == bool(wanted):
             raise ApiServerError("not kept", "the API server has dropped a part of the patch")
 
+    def _see(self, pod: Object, fresh: bool) -> bool:  # noqa: FBT001 - the watch's
+        self._stands = is_set(pod)
+        ours = pod["metadata"].get("uid") == self._uid
+        stray = ours and not self._writer.wanted and (is_set(pod) or is_annotated(pod))
+        if stray and fresh:
+            self._writer.again()  # a request that came late, or somebody else
+        return stray and not fresh  # what a watch tells may be older than what we wrote
+
     async def keep(self, instance: lifecycle.Instance) -> str:  # noqa: ARG002 - the pod is one for all
-        from lifecycle_kubernetes.api import Silence
+        return await self._watch.keep()
 
-        while True:
-            pod = await self._api.get()
-            if reason := lost(pod, self._uid):
-                return reason
-            version = pod["metadata"]["resourceVersion"]
-            try:
-                async with aclosing(self._api.watch_pod(version)) as changes:
-                    async for kind, changed in changes:
-                        if reason := lost(changed, self._uid):
-                            return "the pod is deleted" if kind == "DELETED" else reason
-            except Silence:
-                pass  # nothing has happened, or the connection is dead: ask
-            except ApiServerError as error:
-                if error.state != "expired":
-                    raise
-
-    def _watch_endpoint(self, instance: lifecycle.Instance) -> None:
-        if instance.service in self._visible:
-            return
-        self._visible[instance.service] = visible = Visibility(instance.service, self._place.pod)
-        self._start(visible.follow(self._api))
+    def _look_out(self, instance: lifecycle.Instance) -> Visibility:
+        if (visible := self._visible.get(instance.service)) is None:
+            visible = Visibility(instance.service, self._place.pod)
+            self._visible[instance.service] = visible
+            self._start(visible.follow(self._api))
+        return visible
 
     def describe(self, instance: lifecycle.Instance) -> Mapping[str, object]:
         visible = self._visible.get(instance.service)
-        return {} if visible is None else visible.describe(self._since)
+        return {} if visible is None else visible.describe()

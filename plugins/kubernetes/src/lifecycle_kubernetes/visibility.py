@@ -44,21 +44,22 @@ class Visibility:
         self._version = ""
         self._ready: dict[str, bool] = {}
         self._visible: bool | None = None
-        self._changed = 0.0
+        self._expected: bool | None = None
+        self._since = 0.0
+        self._after: float | None = None
         self._reason = "not yet asked"
 
-    def describe(self, since: float) -> dict[str, object]:
-        """
-        Say what is seen: `visible` is yes, no, or None if it is not known.
+    def expect(self, *, visible: bool) -> None:
+        """From now on, count until it is seen; what comes after that is not our doing."""
+        self._expected, self._since, self._after = visible, time.monotonic(), None
 
-        Args:
-            since: When a registration was changed last; how long it took to be seen is told.
-        """
+    def describe(self) -> dict[str, object]:
+        """Say what is seen: `visible` is yes, no, or None if it is not known."""
         told: dict[str, object] = {"visible": self._visible}
         if self._visible is None:
             told["visible_reason"] = self._reason
-        elif self._changed >= since:
-            told["visible_after"] = round(self._changed - since, 3)
+        elif self._after is not None:
+            told["visible_after"] = round(self._after, 3)
         return told
 
     async def follow(self, api: ApiServer) -> None:
@@ -95,5 +96,8 @@ class Visibility:
 
     def _conclude(self) -> None:
         visible = any(self._ready.values())
-        if visible is not self._visible:
-            self._visible, self._changed = visible, time.time()
+        if visible is self._visible:
+            return
+        self._visible = visible
+        if visible is self._expected and self._after is None:
+            self._after = time.monotonic() - self._since

@@ -1,0 +1,117 @@
+"""The own pod, watched: once for all who keep a registration on it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Final
+
+from lifecycle_kubernetes.errors import ApiServerError
+from lifecycle_kubernetes.layout import Object, lost
+
+if TYPE_CHECKING:
+    from lifecycle_kubernetes.api import ApiServer
+
+FIRST: Final = 0.1
+LONGEST: Final = 15.0
+"""Seconds before the pod is read again after an error, at first and at most."""
+
+
+class PodWatch:
+    """
+    Watches from the first registration to the end.
+
+    Args:
+        api: Whom to ask.
+        uid: The own pod's.
+        on_pod: Told of each state in which the pod is seen, and whether it was asked for just
+            now; returns True if that is to be done.
+    """
+
+    def __init__(self, api: ApiServer, uid: str, on_pod: Callable[[Object, bool], bool]) -> None:
+        self._api = api
+        self._uid = uid
+        self._on_pod = on_pod
+        self._keepers: set[asyncio.Future[str]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def keep(self) -> str:
+        """
+        Return why the pod is registered no more, once that is so.
+
+        Raises:
+            ApiServerError: It is not known.
+        """
+        if not self._keepers:
+            # What the last watch has yet to tell may be older than this registration.
+            self.close()
+            self.start()
+        keeper = asyncio.get_running_loop().create_future()
+        self._keepers.add(keeper)
+        try:
+            return str(await keeper)
+        finally:
+            self._keepers.discard(keeper)
+
+    def start(self) -> None:
+        """Watch, unless it is watched."""
+        if all(task.cancelling() for task in self._tasks):
+            task = asyncio.create_task(self._follow())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    def close(self) -> set[asyncio.Task[None]]:
+        """Stop watching; return what is still about to end."""
+        for task in self._tasks:
+            task.cancel()
+        return set(self._tasks)
+
+    async def _follow(self) -> None:
+        pause = FIRST
+        while True:
+            try:
+                async with aclosing(self._states()) as states:
+                    async for kind, pod in states:
+                        pause = FIRST
+                        self._tell_if_lost(kind, pod)
+                        if self._on_pod(pod, not kind):
+                            break
+            except Exception as error:  # noqa: BLE001 - the keepers', whatever it is
+                self._tell(error)
+                await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter
+                pause = min(pause * 2, LONGEST)
+
+    async def _states(self) -> AsyncGenerator[tuple[str, Object], None]:
+        from lifecycle_kubernetes.api import Silence
+
+        while True:
+            pod = await self._api.get()
+            yield "", pod
+            try:
+                async with aclosing(
+                    self._api.watch_pod(pod["metadata"]["resourceVersion"])
+                ) as changes:
+                    async for change in changes:
+                        yield change
+            except Silence:
+                pass  # nothing has happened, or the connection is dead: ask
+            except ApiServerError as error:
+                if error.state != "expired":
+                    raise
+
+    def _tell_if_lost(self, kind: str, pod: Object) -> None:
+        if reason := "the pod is deleted" if kind == "DELETED" else lost(pod, self._uid):
+            self._tell(reason)
+
+    def _tell(self, outcome: str | Exception) -> None:
+        keepers, self._keepers = self._keepers, set()
+        for keeper in keepers:
+            if keeper.done():
+                continue
+            if isinstance(outcome, Exception):
+                keeper.set_exception(outcome)
+                keeper.exception()  # who was cancelled meanwhile does not ask for it
+            else:
+                keeper.set_result(outcome)
