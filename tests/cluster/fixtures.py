@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,13 @@ class Target:
     image: str
     own: Cluster | None
     """The cluster itself, if it is ours to break."""
+
+    def kubectl(self, namespace: str) -> list[str]:
+        """Return how kubectl is begun in a namespace: the cluster's own, or the one on the PATH."""
+        program = self.own.kubectl.split() if self.own else [shutil.which("kubectl") or ""]
+        if not program[0]:
+            pytest.fail("kubectl is not on the PATH")
+        return [*program, "--kubeconfig", str(self.kubeconfig), "--namespace", namespace]
 
 
 def problem() -> str:

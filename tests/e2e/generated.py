@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
-import pytest
 from lightkube.resources.core_v1 import Pod
 
 from lifecycle.manifests.objects import LABEL
@@ -39,11 +37,7 @@ class Kubectl:
     """kubectl in a test's namespace, which enforces `restricted` from here on."""
 
     def __init__(self, target: Target, space: Space) -> None:
-        program = target.own.kubectl.split() if target.own else [shutil.which("kubectl") or ""]
-        if not program[0]:
-            pytest.fail("kubectl is not on the PATH")
-        config = ("--kubeconfig", str(target.kubeconfig), "--namespace", space.name)
-        self._argv = [*program, *config]
+        self._argv = target.kubectl(space.name)
         self._space = space
         modes = (f"pod-security.kubernetes.io/{mode}=restricted" for mode in ("enforce", "warn"))
         self("label", "namespace", space.name, *modes)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -34,10 +35,11 @@ LATEST = 90.0
 class Space:
     """One test's namespace, and the image of its pods."""
 
-    def __init__(self, client: Client, name: str, image: str) -> None:
+    def __init__(self, client: Client, name: str, target: Target) -> None:
         self.client = client
         self.name = name
-        self.image = image
+        self.image = target.image
+        self._target = target
 
     def create(self, manifest: Mapping[str, Any]) -> Any:
         """Create an object from its manifest."""
@@ -103,7 +105,12 @@ class Space:
 
     def run(self, pod: str, *argv: str) -> str:
         """Run a command in a pod's container, and return what it wrote to stdout."""
-        return str(self.client.exec(pod, command=argv, stdout=True, stderr=True, timeout=30).stdout)
+        # lightkube's exec closes its socket while a thread of it still reads: what is opened next
+        # has the socket's number, and loses its first bytes to that thread.
+        kubectl = [*self._target.kubectl(self.name), "exec", pod, "--", *argv]
+        return subprocess.run(
+            kubectl, check=False, capture_output=True, text=True, timeout=LATEST
+        ).stdout
 
     def wait(self, condition: Callable[[], T], what: str, *, about: str = "") -> T:
         """Return when a condition holds; else tell what the cluster and the app have said."""
@@ -191,7 +198,7 @@ def namespace(target: Target) -> Iterator[Space]:
     with Client(KubeConfig.from_file(target.kubeconfig), namespace=name) as client:
         try:
             begin(client, name)
-            yield Space(client, name, target.image)
+            yield Space(client, name, target)
         finally:
             end(client, name)
 
