@@ -73,9 +73,9 @@ UPGRADE = (
 EVENTS = b"GET / HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n"
 
 
-def _run(start: Start, folder: Path, source: str) -> App:
+def _run(start: Start, folder: Path, source: str, quiet: float = 0.2) -> App:
     (folder / "shop.py").write_text(source)
-    app = run_asgi(start, settle=0.7, quiet=0.2, stop_timeout=2, grace_period=GRACE)
+    app = run_asgi(start, settle=0.7, quiet=quiet, stop_timeout=2, grace_period=GRACE)
     app.wait_state("ready")
     return app
 
@@ -108,7 +108,7 @@ def test_messages_that_nobody_reads(start: Start, tmp_path: Path) -> None:
 
 def test_clients_that_send_more_than_they_read(start: Start, tmp_path: Path) -> None:
     """Each of them comes to see its 1001, though it lies behind what they have not read."""
-    app = _run(start, tmp_path, ECHOING)
+    app = _run(start, tmp_path, ECHOING, quiet=1)
 
     async def flood(begun: asyncio.Event) -> int | None:
         async with websockets.connect(f"ws://127.0.0.1:{app.port}/") as client:
