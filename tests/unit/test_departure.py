@@ -149,6 +149,19 @@ def test_a_registry_that_does_not_answer() -> None:
     run(main())
 
 
+def test_a_registry_that_was_not_waited_for() -> None:
+    """A second signal leaves it a second: the report says that there is no answer yet."""
+
+    async def main() -> None:
+        play = await Play(WithStuck(), register_timeout=8).open()
+        play.signal()
+        play.at(1, play.signal)
+        assert await play.end() == soon(2)
+        assert play.report["unregistered"] == ["orders@stuck: no answer yet"]
+
+    run(main())
+
+
 @pytest.mark.parametrize(
     ("given", "end", "code", "state"),
     [

@@ -167,7 +167,7 @@ def test_a_pod_that_is_gone_is_out(play: Play) -> None:
     async def scenario(pod: Any) -> None:
         async with pod.run() as life:
             await become_ready(life)
-            pod.api.answers["PATCH"] = [404]
+            pod.api.answers["PATCH"] = [404] * 100
         assert "unregistered" not in pod.said("drain report")[0]
         pod.api.change()  # whoever is gone is noticed when something is sent
         await pod.until(lambda: not pod.api.connections, "every connection is closed")
