@@ -96,7 +96,6 @@ def told(api: ApiServer, ask: Callable[[ApiServer], Coroutine[Any, Any, object]]
         ({}, lambda api, _: api.patch_status(patch("another", [ORDERS], 0)), "invalid"),
         ({}, lambda api, uid: api.patch_status(patch(uid, [HUGE], 0)), "invalid"),
         ({}, lambda api, _: api.patch_status({"metadata": {"resourceVersion": "1"}}), "conflict"),
-        ({}, lambda api, _: anext(api.watch_pod("1")), "expired"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
