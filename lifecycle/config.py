@@ -388,10 +388,10 @@ def unknown_variables(environ: Mapping[str, str], known: Iterable[str]) -> dict[
     names = set(known)
     return {
         name: f"{name} is no setting{_suggest(name, names)}"
-        for name, value in environ.items()
+        for name in environ
         if name.startswith(PREFIX)
         and name not in names
-        and not is_service_link(name, value, environ)
+        and not is_service_link(name, environ[name], environ)
     }
 
 

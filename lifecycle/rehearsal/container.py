@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from lifecycle.rehearsal.plan import Plan
 from lifecycle.rehearsal.prestop import Hook, choose
 from lifecycle.testing import Container, HttpGet, PodSpec, Probe, TcpSocket
+from lifecycle.testing.environment import own_environment
 
 PERIOD = 0.25
 """Seconds between two readiness probes: a real kubelet's second would only make it slower."""
@@ -63,7 +64,7 @@ class Template:
         return PodSpec(container, name, grace_period=self.plan.grace)
 
     def _env(self) -> dict[str, str]:
-        given = {name: v for name, v in os.environ.items() if name.startswith("LIFECYCLE_")}
+        given = {name: v for name, v in own_environment().items() if name.startswith("LIFECYCLE_")}
         return given | dict(self.plan.env)
 
     def _container(self, name: str, readiness: Probe | None, hook: Hook) -> Container:

@@ -16,6 +16,7 @@ from lifecycle.rehearsal.errors import CannotRehearse
 from lifecycle.rehearsal.plan import Traffic
 from lifecycle.rehearsal.tally import Tally
 from lifecycle.testing import Pod
+from lifecycle.testing.environment import handed_on
 
 A_PROCESS_EACH: Final = 400.0
 """Requests a second on new connections that one process does with ease."""
@@ -60,7 +61,7 @@ class LoadGenerator:
         self._reading: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        env = {name: v for name, v in os.environ.items() if not name.startswith("LIFECYCLE_")}
+        env = handed_on()
         for share in self._shares:
             worker = await asyncio.create_subprocess_exec(
                 sys.executable,

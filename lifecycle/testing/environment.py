@@ -24,6 +24,17 @@ def expand(text: str, env: Mapping[str, str]) -> str:
     return _REFERENCE.sub(value, text)
 
 
+def own_environment() -> dict[str, str]:
+    """Return this process's, which another thread may change meanwhile: pytest does, each test."""
+    found = {name: os.environ.get(name) for name in list(os.environ)}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def handed_on() -> dict[str, str]:
+    """Return what others get of it: no `LIFECYCLE_*`."""
+    return {name: v for name, v in own_environment().items() if not name.startswith("LIFECYCLE_")}
+
+
 def environment(container: Container, ports: Mapping[str, int]) -> dict[str, str]:
     """
     Return the environment of a container.
@@ -31,7 +42,7 @@ def environment(container: Container, ports: Mapping[str, int]) -> dict[str, str
     The interpreter's own folder comes first in its PATH, so that commands of this
     environment (`lifecycle prestop`) are found as they are in an image.
     """
-    env = {name: value for name, value in os.environ.items() if not name.startswith("LIFECYCLE_")}
+    env = handed_on()
     here = os.path.dirname(sys.executable)
     env["PATH"] = os.pathsep.join(filter(None, (here, env.get("PATH", os.defpath))))
     for name, port in ports.items():

@@ -19,6 +19,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self
 
+from lifecycle.testing.environment import handed_on
+
 LAST_WILL: Final = str(Path(__file__).with_name("last_will.py"))
 ANNOUNCED: Final = ("/bin/sh", "-c", 'echo "+$$"; exec "$@" >&2', "sh")
 
@@ -37,6 +39,7 @@ class Guard:
         try:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-I", "-S", LAST_WILL),
+                env=handed_on(),
                 stdin=reading,
                 start_new_session=True,
             )

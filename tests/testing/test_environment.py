@@ -13,6 +13,8 @@ import pytest
 from lifecycle.testing import Container, Kubelet, PodSpec, free_port, ports
 from lifecycle.testing.environment import environment, expand
 
+RESTLESS = str(Path(__file__).with_name("restless.py"))
+
 
 @pytest.mark.parametrize(
     ("text", "expanded"),
@@ -41,6 +43,14 @@ def test_environment(monkeypatch: pytest.MonkeyPatch):
     assert "LIFECYCLE_SETTLE" not in env
     assert (env["COLOUR"], env["PORT"], env["URL"]) == ("blue", "8080", "http://me:8080")
     assert env["PATH"].split(os.pathsep)[0] == os.path.dirname(sys.executable)
+
+
+def test_an_environment_that_changes():
+    """A thread that sets variables, as pytest does, disturbs nothing that is started."""
+    changed = subprocess.run(
+        [sys.executable, RESTLESS], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (changed.returncode, changed.stderr) == (0, "")
 
 
 def test_ports_are_given_once():
