@@ -32,6 +32,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from lifecycle.testing.environment import handed_on
 from tests.docs.pages import ROOT, Block, Section, sections
 from tests.process.kit import free_port, wait_for
 
@@ -65,7 +66,7 @@ class Stage:
         self._temporary = tempfile.TemporaryDirectory(prefix="docs-")
         self.folder = Path(self._temporary.name)
         self.port, self.qos = free_port(), free_port()
-        clean = {name: v for name, v in os.environ.items() if not name.startswith("LIFECYCLE_")}
+        clean = handed_on()
         self.env = clean | {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PYTHONPATH": str(self.folder),

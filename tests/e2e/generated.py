@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import Any, Final
 from lightkube.resources.core_v1 import Pod
 
 from lifecycle.manifests.objects import LABEL
+from lifecycle.testing.environment import handed_on
 from tests.cluster.fixtures import Target
 from tests.e2e.kit import LATEST, Space
 
@@ -23,7 +23,7 @@ def written(*options: str, name: str = "orders", command: Sequence[str] = APP) -
     argv = ("manifests", "--name", name, *options, *(("--", *command) if command else ()))
     done = subprocess.run(
         [sys.executable, "-m", "lifecycle", *argv],
-        env={name: v for name, v in os.environ.items() if not name.startswith("LIFECYCLE_")},
+        env=handed_on(),
         check=False,
         capture_output=True,
         text=True,

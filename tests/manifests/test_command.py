@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,17 +10,18 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lifecycle.testing.environment import handed_on
+
 ASGI = ["lifecycle", "run", "--asgi", "shop:app"]
 BASE = ["--name", "orders", "--image", "registry.example/orders:1"]
 
 
 def run(*words: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     """Run the command."""
-    clean = {name: v for name, v in os.environ.items() if not name.startswith("LIFECYCLE_")}
     return subprocess.run(
         [sys.executable, "-m", "lifecycle", "manifests", *words],
         cwd=cwd,
-        env=clean | env,
+        env=handed_on() | env,
         capture_output=True,
         text=True,
         timeout=50,

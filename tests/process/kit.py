@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from lifecycle.testing import free_port as free_port
+from lifecycle.testing.environment import handed_on
 
 T = TypeVar("T")
 
@@ -148,7 +149,7 @@ class App:
             tty: Give it a terminal of its own (`terminal` is our end); stdout and stderr
                 are then the same text.
         """
-        full = {name: v for name, v in os.environ.items() if not name.startswith("LIFECYCLE_")}
+        full = handed_on()
         full |= {"LIFECYCLE_RUN_DIR": str(cwd), "PYTHONUNBUFFERED": "1"}
         full |= env or {}
         full.setdefault("LIFECYCLE_QOS_PORT", str(free_port()))

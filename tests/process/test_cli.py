@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from lifecycle.testing.environment import handed_on
 from tests.process.kit import App, free_port, wait_for
 
 Start = Callable[..., App]
@@ -45,7 +46,7 @@ def alone(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run the command where nothing runs."""
 
     def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
-        clean = {name: v for name, v in os.environ.items() if not name.startswith("LIFECYCLE_")}
+        clean = handed_on()
         clean |= {"LIFECYCLE_RUN_DIR": str(tmp_path), "LIFECYCLE_QOS_PORT": str(free_port())}
         return subprocess.run(
             [sys.executable, "-m", "lifecycle", *words],

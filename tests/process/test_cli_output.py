@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from lifecycle.testing.environment import handed_on
 from tests.process.kit import App, free_port, wait_for
 
 Start = Callable[..., App]
@@ -184,7 +184,7 @@ def test_a_stranger_on_the_port(
 ) -> None:
     """What is no status is one sentence, and 2 as when nobody answers."""
     port = free_port()
-    env = {name: v for name, v in os.environ.items() if not name.startswith("LIFECYCLE_")}
+    env = handed_on()
     # Config takes the blanks off the folder's name, and so does the command.
     env |= {"LIFECYCLE_RUN_DIR": f" {tmp_path} ", "LIFECYCLE_QOS_PORT": str(port)}
     with stranger(tmp_path / f"lifecycle-{port}.sock", answer):

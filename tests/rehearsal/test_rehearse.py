@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from lifecycle.testing.environment import handed_on
 from tests.process.kit import wait_for
 
 HERE = Path(__file__).parent
@@ -80,7 +80,7 @@ def rehearse(name: str, folder: Path) -> Done:
     options, command = RUNS[name]
     words = [word.replace("{folder}", str(folder)) for word in options]
     words = [*words, "--", *command] if command else UVICORN
-    clean = {key: v for key, v in os.environ.items() if not key.startswith("LIFECYCLE_")}
+    clean = handed_on()
     return subprocess.run(
         [*LIFECYCLE, "rehearse", *words],
         cwd=HERE,
