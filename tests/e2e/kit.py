@@ -82,6 +82,17 @@ class Space:
         assert status.podIP
         return status.podIP
 
+    def found(self, pod: str) -> str:
+        """Return a pod's address once it is ready, and its Service of the same name has it."""
+        self.wait_ready(pod)
+        address = self.address(pod)
+        self.wait(
+            lambda: self.endpoints(pod) == {address: (True, True, False)},
+            "the EndpointSlice has the ready pod",
+            about=pod,
+        )
+        return address
+
     def endpoints(self, service: str) -> dict[str, tuple[bool, bool, bool]]:
         """Return a Service's endpoints: address → ready, serving, terminating."""
         label = {"kubernetes.io/service-name": service}

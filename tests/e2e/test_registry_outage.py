@@ -42,7 +42,7 @@ def test_the_api_server_is_killed_while_a_pod_is_ready(space: Space, cluster: Cl
     of the pod or of its EndpointSlice, from before the kill on, has it out for a moment.
     """
     registering.create(space)
-    address = found(space)
+    address = space.found("orders")
     history = History(cluster, space)
 
     cluster.kill("kube-apiserver")
@@ -133,7 +133,7 @@ def test_a_silent_api_server_is_noticed_and_forgiven(space: Space, cluster: Clus
     the provider stays in, and its watch works again afterwards.
     """
     registering.create(space, LIFECYCLE_KUBERNETES_IDLE="2")
-    address = found(space)
+    address = space.found("orders")
     history = History(cluster, space)
 
     with cluster.silent():
@@ -152,18 +152,6 @@ def test_a_silent_api_server_is_noticed_and_forgiven(space: Space, cluster: Clus
     space.client.patch(Pod, "orders", {"metadata": {"annotations": {registering.ANNOTATION: None}}})
     space.wait(lambda: registering.seen(space)[1], "its watch sees a loss", about="orders")
     assert space.restarts("orders") == 0
-
-
-def found(space: Space) -> str:
-    """Return the pod's address once consumers find it."""
-    space.wait_ready("orders")
-    address = space.address("orders")
-    space.wait(
-        lambda: space.endpoints("orders") == {address: (True, True, False)},
-        "the EndpointSlice has the ready pod",
-        about="orders",
-    )
-    return address
 
 
 def state(address: str) -> str:
