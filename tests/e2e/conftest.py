@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests import tables
 from tests.cluster.cluster import Cluster
 from tests.cluster.fixtures import Target, problem, target
-from tests.e2e import kit, rollout_table
+from tests.e2e import kit
+from tests.e2e.rollout_table import HEADER, ROWS
 
 __all__ = ["space", "target"]
 
@@ -52,7 +54,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
-    rollout_table.report(terminalreporter)
+    tables.report(terminalreporter, ROWS, HEADER, texts=2)
     if left_out := config.stash.get(LEFT_OUT, []):
         terminalreporter.section("not run on the cluster of KUBECONFIG")
         terminalreporter.line("They are about our own cluster, or kill its API server:")

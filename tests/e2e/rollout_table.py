@@ -9,9 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-import pytest
-import tabulate
-
 from lifecycle.rehearsal.tally import Tally
 from tests.e2e.rollout import Seen
 
@@ -76,22 +73,3 @@ class Rolled:
 
 def _clock(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()
-
-
-def report(terminalreporter: pytest.TerminalReporter) -> None:
-    """Write the table of the tests that have recorded their rows."""
-    reports = (each for some in terminalreporter.stats.values() for each in some)
-    rows = [
-        row
-        for report in reports
-        if getattr(report, "when", "") == "call"
-        for name, some in report.user_properties
-        if name == ROWS
-        for row in some
-    ]
-    if rows:
-        terminalreporter.section("rollouts")
-        align = ("left", "left", *["right"] * (len(HEADER) - 2))
-        terminalreporter.write_line(
-            tabulate.tabulate(rows, HEADER, tablefmt="plain", disable_numparse=True, colalign=align)
-        )

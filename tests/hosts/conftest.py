@@ -9,24 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from tests.hosts.table import ROW, render
+from tests import tables
+from tests.hosts.table import HEADER, ROWS
 from tests.process.kit import App, free_port
 from tests.process.rollout import SERVED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what each host took, in the end."""
-    reports = (each for some in terminalreporter.stats.values() for each in some)
-    rows = [
-        value
-        for report in reports
-        if getattr(report, "when", "") == "call"
-        for name, value in report.user_properties
-        if name == ROW
-    ]
-    if rows:
-        terminalreporter.section("hosts")
-        terminalreporter.write_line(render(rows))
+    tables.report(terminalreporter, ROWS, HEADER, texts=1)
 
 
 @pytest.fixture

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Final
-
-import tabulate
 
 from lifecycle.rehearsal.result import Result
 from tests.hosts.hosts import Host
 from tests.process.rollout import QUIET
 
-ROW: Final = "host"
+ROWS: Final = "hosts"
 HEADER: Final = (
     *("HOST", "ROLLOUTS", "REQUESTS", "LOST NEW", "LOST KEPT"),
     *("LONGEST REQUEST", "WORST OVER"),
@@ -37,9 +34,3 @@ def row(host: Host, result: Result) -> list[str]:
         f"{tally.longest:.2f} s",
         f"{over:+.2f} s",
     ]
-
-
-def render(rows: Sequence[Sequence[str]]) -> str:
-    """Return the table."""
-    align = ("left", *["right"] * (len(HEADER) - 1))
-    return tabulate.tabulate(rows, HEADER, tablefmt="plain", disable_numparse=True, colalign=align)

@@ -11,7 +11,7 @@ from anyio.from_thread import start_blocking_portal
 
 from lifecycle.rehearsal.result import Result
 from tests.hosts.hosts import HOSTS, ROLLOUTS, Host
-from tests.hosts.table import ROW, row
+from tests.hosts.table import ROWS, row
 from tests.process.rollout import assert_in_order, assert_nothing_lost, roll
 
 EXACT = ROLLOUTS >= 20
@@ -54,7 +54,7 @@ def test_a_host_loses_nothing(
 ) -> None:
     """On new connections and on kept ones, and every replica is out in time."""
     result = rolled[host.name].result()
-    record_property(ROW, row(host, result))
+    record_property(ROWS, [row(host, result)])
 
     assert_nothing_lost(result)
     assert len(result.rollouts) == ROLLOUTS
