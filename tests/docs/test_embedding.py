@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from tests.process.kit import App
+from tests.process.providers import DIRECTORY
 
 EMBEDDED = """
 import asyncio, signal, lifecycle
@@ -22,30 +23,11 @@ async def main():
 asyncio.run(main())
 """
 
-MANAGED = """
-import asyncio, lifecycle, os
+MANAGED = f"""{DIRECTORY}
 from lifecycle.asgi import Managed
 
-class Directory(lifecycle.Registry):
-    name = "directory"
-
-    async def register(self, instance):
-        print("registered", flush=True)
-
-    async def deregister(self, instance):
-        await asyncio.sleep(0.2)
-        print("deregistered", flush=True)
-
-    async def keep(self, instance):
-        await asyncio.Event().wait()
-
-class Plugin:
-    @lifecycle.hookimpl
-    def lifecycle_registries(self):
-        return Directory()
-
 async def api(scope, receive, send):
-    raise NotImplementedError
+    raise NotImplementedError("it has no lifespan, and is asked for nothing else")
 
 app = Managed(api, service="api", port=int(os.environ["PORT"]), plugins=[Plugin])
 """
@@ -100,4 +82,5 @@ def _start_managed(folder: Path) -> App:
         "import os, uvicorn; "
         "uvicorn.run('managed:app', port=int(os.environ['PORT']), log_level='error')"
     )
-    return App.start(["-c", server], cwd=folder, env=QUICK | {"PYTHONPATH": str(folder)})
+    env = QUICK | {"PYTHONPATH": str(folder), "DEREGISTERING": "0.2"}
+    return App.start(["-c", server], cwd=folder, env=env)

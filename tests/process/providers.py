@@ -1,4 +1,26 @@
-"""Sources of apps that export a service and leave when they are drained."""
+"""Sources of apps that export a service and leave when they are drained, and of their registry."""
+
+DIRECTORY = """
+import asyncio, os, lifecycle
+
+class Directory(lifecycle.Registry):
+    name = "directory"
+
+    async def register(self, instance):
+        print("registered", flush=True)
+
+    async def deregister(self, instance):
+        await asyncio.sleep(float(os.environ.get("DEREGISTERING", 0)))
+        print("deregistered", flush=True)
+
+    async def keep(self, instance):
+        await asyncio.Event().wait()
+
+class Plugin:
+    @lifecycle.hookimpl
+    def lifecycle_registries(self):
+        return Directory()
+"""
 
 PROVIDER = """
 import asyncio, os, lifecycle

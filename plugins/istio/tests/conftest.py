@@ -10,30 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from plugins.istio.tests.pilot_agent import PilotAgent
+from tests.process.providers import DIRECTORY
 
 if TYPE_CHECKING:
     from tests.process.kit import App
 
-APP = """
-import asyncio, logging, os
-import lifecycle
-
-class Directory(lifecycle.Registry):
-    name = "directory"
-
-    async def register(self, instance):
-        print("registered", flush=True)
-
-    async def deregister(self, instance):
-        print("deregistered", flush=True)
-
-    async def keep(self, instance):
-        await asyncio.Event().wait()
-
-class Plugin:
-    @lifecycle.hookimpl
-    def lifecycle_registries(self):
-        return Directory()
+APP = f"""{DIRECTORY}
+import logging
 
 async def main(life):
     print("main begins", flush=True)
