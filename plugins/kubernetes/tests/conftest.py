@@ -74,6 +74,13 @@ class Pod:
         ) as self.life:
             yield self.life
 
+    @contextlib.asynccontextmanager
+    async def ready(self, *names: str, **settings: Any) -> AsyncIterator[lifecycle.Lifecycle]:
+        """Run, from READY on."""
+        async with self.run(**settings) as life:
+            await become_ready(life, *names)
+            yield life
+
     def cell(self) -> dict[str, Any]:
         """Return the registration as `/status` shows it."""
         (service,) = self.life.snapshot()["services"]
@@ -84,6 +91,15 @@ class Pod:
             while not condition():
                 await asyncio.sleep(0.01)
         assert condition(), what
+
+    async def watched(self) -> None:
+        await self.until(lambda: self.api.watches("pods"), "it is watched")
+
+    async def annotated_again(self) -> None:
+        """Take the annotation away; return when it is there again."""
+        self.api.pod["metadata"]["annotations"] = {}
+        self.api.change()
+        await self.until(lambda: self.api.annotation() is not None, "it is there again")
 
     def said(self, event: str) -> list[dict[str, Any]]:
         return [each for each in self.log if each["event"] == event]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from plugins.kubernetes.tests.conftest import Play, become_ready, make_certificate
+from plugins.kubernetes.tests.conftest import Play, make_certificate
 
 # httpcore leaves a socket open when it is cancelled in a TLS handshake.
 pytestmark = pytest.mark.filterwarnings("ignore:.*:pytest.PytestUnraisableExceptionWarning")
@@ -21,8 +21,7 @@ def test_a_token_that_was_rotated_is_read_again(play: Play) -> None:
     """With the old token refused, the new one in the file is used, and nobody notices."""
 
     async def scenario(pod: Any) -> None:
-        async with pod.run() as life:
-            await become_ready(life)
+        async with pod.ready() as life:
             pod.api.token = "second"
             (pod.api.account / "token").write_text("second")
             life.offline("orders")
@@ -52,8 +51,7 @@ def test_a_healthy_provider_stays_while_the_api_server_is_away(play: Play) -> No
     """The API server is killed and comes back: not known meanwhile, ready all the time."""
 
     async def scenario(pod: Any) -> None:
-        async with pod.run() as life:
-            await become_ready(life)
+        async with pod.ready() as life:
             since = len(pod.api.patched)
             await pod.api.kill()
             await pod.until(lambda: pod.cell()["registered"] == "unknown", "it notices")
@@ -72,8 +70,7 @@ def test_a_drain_does_not_wait_for_an_api_server_that_is_away(play: Play) -> Non
 
     async def scenario(pod: Any) -> None:
         now = asyncio.get_running_loop().time
-        async with pod.run(register_timeout=0.5) as life:
-            await become_ready(life)
+        async with pod.ready(register_timeout=0.5):
             await pod.api.kill()
             began = now()
         assert now() - began < 10
@@ -87,12 +84,9 @@ def test_a_registration_that_somebody_took_away_is_made_again(play: Play) -> Non
     """The watch sees the condition turn false; the registration is lost, and made again."""
 
     async def scenario(pod: Any) -> None:
-        async with pod.run() as life:
-            await become_ready(life)
-            await pod.until(lambda: pod.api.watches("pods"), "it is watched")
-            pod.api.pod["metadata"]["annotations"] = {}
-            pod.api.change()
-            await pod.until(lambda: pod.api.annotation() is not None, "it is there again")
+        async with pod.ready():
+            await pod.watched()
+            await pod.annotated_again()
             assert any("is gone" in each.get("reason", "") for each in pod.said("registration"))
 
     play(scenario)
@@ -104,12 +98,9 @@ def test_a_watch_that_went_deaf_is_noticed(play: Play) -> None:
     async def scenario(pod: Any) -> None:
         pod.environment.setenv("LIFECYCLE_KUBERNETES_IDLE", "1")
         pod.api.deaf = True
-        async with pod.run() as life:
-            await become_ready(life)
-            await pod.until(lambda: pod.api.watches("pods"), "it is watched")
-            pod.api.pod["metadata"]["annotations"] = {}
-            pod.api.change()
-            await pod.until(lambda: pod.api.annotation() is not None, "it is there again")
+        async with pod.ready():
+            await pod.watched()
+            await pod.annotated_again()
             assert pod.api.watches("pods") >= 1
 
     play(scenario)
@@ -120,8 +111,7 @@ def test_a_silent_watch_of_the_slices_is_replaced(play: Play) -> None:
 
     async def scenario(pod: Any) -> None:
         pod.environment.setenv("LIFECYCLE_KUBERNETES_IDLE", "1")
-        async with pod.run() as life:
-            await become_ready(life)
+        async with pod.ready():
             await pod.until(lambda: pod.cell()["visible"], "it is visible")
             pod.api.deaf = True
             pod.api.ready = False
@@ -141,8 +131,7 @@ def test_a_service_that_cannot_be_looked_up_gates_nothing(play: Play) -> None:
 
     async def scenario(pod: Any) -> None:
         pod.api.no_slices = 403
-        async with pod.run() as life:
-            await become_ready(life)
+        async with pod.ready():
             await pod.until(lambda: "visible_reason" in pod.cell(), "it says why")
             await pod.until(lambda: "forbidden" in pod.cell()["visible_reason"], "it is refused")
             assert (pod.cell()["visible"], pod.cell()["registered"]) == (None, "yes")
@@ -157,8 +146,7 @@ def test_a_watch_that_is_ended_at_once_is_not_begun_in_a_tight_circle(play: Play
 
     async def scenario(pod: Any) -> None:
         pod.api.curt = True
-        async with pod.run() as life:
-            await become_ready(life)
+        async with pod.ready():
             await pod.until(lambda: pod.api.watches("pods") >= 3, "it is begun anew")
             assert pod.cell()["registered"] == "yes"
             before, began = pod.api.watches("pods"), asyncio.get_running_loop().time()
@@ -173,13 +161,10 @@ def test_a_watch_that_is_too_old_is_begun_anew_and_nobody_sees_it(play: Play) ->
 
     async def scenario(pod: Any) -> None:
         pod.api.expired = 2
-        async with pod.run() as life:
-            await become_ready(life)
+        async with pod.ready():
             await pod.until(lambda: pod.api.watches("pods") >= 2, "it is begun anew")
             assert pod.cell()["registered"] == "yes"
-            pod.api.pod["metadata"]["annotations"] = {}
-            pod.api.change()
-            await pod.until(lambda: pod.api.annotation() is not None, "it is there again")
+            await pod.annotated_again()
             reasons = [each.get("reason", "") for each in pod.said("registration")]
             assert not any("expired" in each for each in reasons)
 
@@ -192,8 +177,7 @@ def test_a_certificate_that_is_not_trusted_has_a_name_and_a_rotated_ca_is_read(
     """The API server comes back with another CA's certificate: trusted once the file has that."""
 
     async def scenario(pod: Any) -> None:
-        async with pod.run() as life:
-            await become_ready(life)
+        async with pod.ready():
             await pod.api.kill()
             pod.api.certificate = make_certificate(tmp_path_factory.mktemp("rotated"))
             await pod.api.start()
@@ -221,8 +205,8 @@ def test_a_certificate_without_the_newer_extensions_is_trusted(
     make_old_certificate(account)
 
     async def scenario(pod: Any) -> None:
-        async with pod.run() as life:
-            await become_ready(life)
+        async with pod.ready():
+            pass
 
     play(scenario)
 

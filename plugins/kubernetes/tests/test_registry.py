@@ -22,8 +22,7 @@ def test_registering_sets_condition_and_annotation_and_leaving_takes_them_away(p
     """READY comes with both on the pod; after the drain neither is left, and the report says so."""
 
     async def scenario(pod: Any) -> None:
-        async with pod.run(settle=0.5) as life:
-            await become_ready(life)
+        async with pod.ready(settle=0.5) as life:
             assert pod.api.condition() == "True"
             value = json.loads(pod.api.annotation())
             assert json.loads(value["dubbo.endpoints"]) == [{"port": 8080, "protocol": ""}]
@@ -42,8 +41,7 @@ def test_offline_and_online_follow_at_once(play: Play) -> None:
     """What the operator does to one service changes the annotation, to the last one the gate."""
 
     async def scenario(pod: Any) -> None:
-        async with pod.run() as life:
-            await become_ready(life, "orders", "stock")
+        async with pod.ready("orders", "stock") as life:
             life.offline("orders")
             await pod.until(lambda: "8080" not in (pod.api.annotation() or ""), "orders is out")
             assert "8081" in pod.api.annotation()
@@ -147,8 +145,7 @@ def test_another_pod_of_the_same_name_is_left_alone(play: Play) -> None:
     """A pod that was replaced: its successor's condition is not ours to change."""
 
     async def scenario(pod: Any) -> None:
-        async with pod.run() as life:
-            await become_ready(life)
+        async with pod.ready():
             pod.api.pod["metadata"]["uid"] = "u2"
         assert pod.api.condition() == "True"
         assert "unregistered" not in pod.said("drain report")[0]
@@ -161,15 +158,13 @@ def test_the_grace_period_is_the_pods_unless_it_is_set(play: Play) -> None:
 
     async def scenario(pod: Any) -> None:
         pod.api.pod["spec"]["terminationGracePeriodSeconds"] = 45
-        async with pod.run() as life:
-            await become_ready(life)
+        async with pod.ready() as life:
             assert life.config.grace_period == 45
             assert life.config.public()["grace_period"]["source"] == "pod"
         problems = [each["problem"] for each in pod.said("manifest")]
         assert any("no readinessGate" in each for each in problems)
         assert not any("grace_period" in each for each in problems)
-        async with pod.run(grace_period=60) as life:
-            await become_ready(life)
+        async with pod.ready(grace_period=60) as life:
             assert life.config.grace_period == 60
         assert any("the kubelet kills" in each["problem"] for each in pod.said("manifest"))
 
@@ -181,8 +176,7 @@ def test_a_port_that_no_container_declares_is_said_once(play: Play) -> None:
 
     async def scenario(pod: Any) -> None:
         pod.api.pod["spec"]["containers"][0]["ports"] = [{"containerPort": 9000}]
-        async with pod.run() as life:
-            await become_ready(life)
+        async with pod.ready() as life:
             life.offline()
             await pod.until(lambda: pod.api.condition() == "False", "it is out")
             life.online()
@@ -198,8 +192,7 @@ def test_a_laptop_is_left_out_and_told(monkeypatch: pytest.MonkeyPatch, play: Pl
 
     async def scenario(pod: Any) -> None:
         monkeypatch.delenv("KUBERNETES_SERVICE_HOST")
-        async with pod.run() as life:
-            await become_ready(life)
+        async with pod.ready() as life:
             registrations = life.snapshot()["services"][0]["registrations"]
             assert "kubernetes" not in registrations
         assert pod.said("kubernetes")[0]["registry"] == "left out"
@@ -208,8 +201,8 @@ def test_a_laptop_is_left_out_and_told(monkeypatch: pytest.MonkeyPatch, play: Pl
             async with pod.run():
                 pass
         monkeypatch.setenv("LIFECYCLE_KUBERNETES_ENABLED", "false")
-        async with pod.run() as life:
-            await become_ready(life)
+        async with pod.ready():
+            pass
 
     play(scenario)
 

@@ -13,7 +13,7 @@ import lifecycle_kubernetes.api
 import lifecycle_kubernetes.registry
 import pytest
 
-from plugins.kubernetes.tests.conftest import Play, become_ready
+from plugins.kubernetes.tests.conftest import Play
 
 # httpcore leaves a socket open when it is cancelled in a TLS handshake.
 pytestmark = pytest.mark.filterwarnings("ignore:.*:pytest.PytestUnraisableExceptionWarning")
@@ -27,9 +27,8 @@ def test_offline_is_acknowledged_after_the_registration_that_it_ends(play: Play)
     """A request under way is waited for, not given up: what is written last is what is wanted."""
 
     async def scenario(pod: Any) -> None:
-        async with pod.run() as life:
-            await become_ready(life)
-            await pod.until(lambda: pod.api.watches("pods"), "it is watched")
+        async with pod.ready() as life:
+            await pod.watched()
             life.offline()
             await pod.until(lambda: pod.cell()["registered"] == "no", "it is out")
             pod.api.hold = asyncio.Event()
@@ -54,9 +53,8 @@ def test_a_request_that_was_given_up_and_arrives_late_is_undone(
     monkeypatch.setattr(lifecycle_kubernetes.api, "TIMEOUT", httpx2.Timeout(0.5, connect=3.0))
 
     async def scenario(pod: Any) -> None:
-        async with pod.run() as life:
-            await become_ready(life)
-            await pod.until(lambda: pod.api.watches("pods"), "it is watched")
+        async with pod.ready() as life:
+            await pod.watched()
             life.offline()
             await pod.until(lambda: pod.cell()["registered"] == "no", "it is out")
             late = pod.api.hold = asyncio.Event()
@@ -83,12 +81,11 @@ def test_many_services_are_written_together(play: Play) -> None:
     async def scenario(pod: Any) -> None:
         pod.api.latency = 0.2
         names = [f"s{number}" for number in range(20)]
-        async with pod.run() as life:
-            await become_ready(life, *names)
+        async with pod.ready(*names) as life:
             value = json.loads(pod.api.annotation())
             assert len(pod.api.patched) <= 3
             assert len(json.loads(value["dubbo.endpoints"])) == 20
-            await pod.until(lambda: pod.api.watches("pods"), "it is watched")
+            await pod.watched()
             assert pod.api.watches("pods") == 1
             since = len(pod.api.patched)
             life.begin_drain("test")
@@ -103,8 +100,7 @@ def test_more_services_than_a_client_has_connections_register(play: Play) -> Non
     """Each watches its own EndpointSlices: no watch takes another request's place."""
 
     async def scenario(pod: Any) -> None:
-        async with pod.run(register_timeout=10) as life:
-            await become_ready(life, *(f"s{number}" for number in range(105)))
+        async with pod.ready(*(f"s{number}" for number in range(105)), register_timeout=10) as life:
             await pod.until(lambda: pod.api.watches("endpointslices") == 105, "all are watched")
             life.offline()
             await pod.until(lambda: pod.api.condition() == "False", "it is out")
@@ -125,8 +121,7 @@ def test_the_conditions_time_is_that_of_its_last_change(
         return str(pod.api.pod["status"]["conditions"][-1]["lastTransitionTime"])
 
     async def scenario(pod: Any) -> None:
-        async with pod.run() as life:
-            await become_ready(life)
+        async with pod.ready() as life:
             first = moment(pod)
             life.export("stock", port=8081)
             await pod.until(lambda: len(pod.api.patched) > 1, "both are in")
@@ -145,8 +140,7 @@ def test_how_long_it_took_to_be_seen_is_told_once(play: Play) -> None:
     """A moment of unreadiness later on is no slow registration."""
 
     async def scenario(pod: Any) -> None:
-        async with pod.run() as life:
-            await become_ready(life)
+        async with pod.ready():
             await pod.until(lambda: pod.cell()["visible"], "it is visible")
             after = pod.cell()["visible_after"]
             assert 0 <= after < 20
@@ -165,8 +159,7 @@ def test_a_pod_that_is_gone_is_out(play: Play) -> None:
     """Not found is success for a deregistration: with the pod everything is out."""
 
     async def scenario(pod: Any) -> None:
-        async with pod.run() as life:
-            await become_ready(life)
+        async with pod.ready():
             pod.api.answers["PATCH"] = [404] * 100
         assert "unregistered" not in pod.said("drain report")[0]
         pod.api.change()  # whoever is gone is noticed when something is sent
@@ -179,9 +172,8 @@ def test_a_pod_that_is_deleted_is_said(play: Play) -> None:
     """Whatever its condition was in the end."""
 
     async def scenario(pod: Any) -> None:
-        async with pod.run() as life:
-            await become_ready(life)
-            await pod.until(lambda: pod.api.watches("pods"), "it is watched")
+        async with pod.ready():
+            await pod.watched()
             pod.api.told = "DELETED"
             pod.api.change()
             await pod.until(
