@@ -62,7 +62,7 @@ def test_after_a_signal(start: Start, agent: PilotAgent, signals: int) -> None:
     if signals == 2:
         app.wait_state("draining")
         wait_for(lambda: len(app.events("signal")) == 1, 20, lambda: app.stderr)
-        time.sleep(0.3)  # two within 250 ms are one
+        time.sleep(0.3)  # two within 250 ms are one, and nothing tells when they are over
         app.signal(signal.SIGTERM)
 
     assert app.wait() == signals - 1, app.stderr
