@@ -87,9 +87,10 @@ class Pod:
         return dict(service["registrations"]["kubernetes"])
 
     async def until(self, condition: Callable[[], object], what: str) -> None:
-        async with asyncio.timeout(LATEST):
-            while not condition():
-                await asyncio.sleep(0.01)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LATEST):
+                while not condition():
+                    await asyncio.sleep(0.01)
         assert condition(), what
 
     async def watched(self) -> None:
