@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from lifecycle.manifests.objects import LABEL
 from lifecycle.testing.environment import handed_on
 from tests.cluster.fixtures import Target
 from tests.e2e.kit import LATEST, Space
+from tests.process.kit import cli
 
 APP: Final = ("lifecycle", "run", "--asgi", "orders:app", "--service", "orders")
 
@@ -21,14 +21,7 @@ APP: Final = ("lifecycle", "run", "--asgi", "orders:app", "--service", "orders")
 def written(*options: str, name: str = "orders", command: Sequence[str] = APP) -> str:
     """Run `lifecycle manifests`, as on a laptop; return what it has written to stdout."""
     argv = ("manifests", "--name", name, *options, *(("--", *command) if command else ()))
-    done = subprocess.run(
-        [sys.executable, "-m", "lifecycle", *argv],
-        env=handed_on(),
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    done = cli(*argv, env=handed_on())
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from lifecycle.testing.environment import handed_on
+from tests.process.kit import cli
 
 ASGI = ["lifecycle", "run", "--asgi", "shop:app"]
 BASE = ["--name", "orders", "--image", "registry.example/orders:1"]
@@ -18,15 +18,7 @@ BASE = ["--name", "orders", "--image", "registry.example/orders:1"]
 
 def run(*words: str, cwd: Path, **env: str) -> subprocess.CompletedProcess[str]:
     """Run the command."""
-    return subprocess.run(
-        [sys.executable, "-m", "lifecycle", "manifests", *words],
-        cwd=cwd,
-        env=handed_on() | env,
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-    )
+    return cli("manifests", *words, env=handed_on() | env, cwd=cwd)
 
 
 def test_the_command(tmp_path: Path) -> None:
@@ -90,16 +82,8 @@ def test_a_component(tmp_path: Path) -> None:
 def test_a_closed_output(output: str, tmp_path: Path) -> None:
     """Where it can write nothing it says so."""
     words = ["manifests", *BASE, "-o", output, "--", *ASGI]
-    line = [sys.executable, "-m", "lifecycle", *words]
 
-    done = subprocess.run(
-        ["/bin/sh", "-c", 'exec "$@" >&-', "-", *line],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-    )
+    done = cli(*words, env=handed_on(), cwd=tmp_path, redirected=">&-")
 
     assert (done.returncode, done.stderr) == (1, "lifecycle: stdout: closed\n")
 

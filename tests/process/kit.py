@@ -86,6 +86,30 @@ def ask(port: int, path: str = "/") -> tuple[int, str]:
     return _ask(connection, "GET", path, None)[:2]
 
 
+def cli(
+    *words: str,
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    python: str = sys.executable,
+    redirected: str = "",
+    timeout: float = 50.0,
+) -> subprocess.CompletedProcess[str]:
+    """Run `python -m lifecycle WORDS`; `redirected`: a shell leads its output away, `>&-`."""
+    argv = [python, "-m", "lifecycle", *words]
+    if redirected:
+        argv = ["/bin/sh", "-c", f'exec "$@" {redirected}', "-", *argv]
+    return subprocess.run(
+        argv,
+        env=env,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
 def background(function: Callable[[], T]) -> Future[T]:
     """Run a call that blocks (a preStop) in a daemon thread."""
     future: Future[T] = Future()
@@ -252,15 +276,8 @@ class App:
 
     def cli(self, *words: str, timeout: float = 30.0) -> subprocess.CompletedProcess[str]:
         """Run `python -m lifecycle WORDS` in the same environment."""
-        return subprocess.run(
-            [self.process.args[0], "-m", "lifecycle", *words],  # type: ignore[index]
-            env=self.env,
-            cwd=self.cwd,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+        python: str = self.process.args[0]  # type: ignore[index, assignment]
+        return cli(*words, env=self.env, cwd=self.cwd, python=python, timeout=timeout)
 
     def status(self) -> dict[str, Any] | None:
         """Return `/status` as the control socket gives it; None if nobody answers."""

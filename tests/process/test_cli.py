@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lifecycle.testing.environment import handed_on
-from tests.process.kit import App, free_port, wait_for
+from tests.process.kit import App, cli, free_port, wait_for
 
 Start = Callable[..., App]
 
@@ -48,16 +48,7 @@ def alone(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     def run(*words: str, **env: str) -> subprocess.CompletedProcess[str]:
         clean = handed_on()
         clean |= {"LIFECYCLE_RUN_DIR": str(tmp_path), "LIFECYCLE_QOS_PORT": str(free_port())}
-        return subprocess.run(
-            [sys.executable, "-m", "lifecycle", *words],
-            env=clean | env,
-            cwd=tmp_path,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=False,
-        )
+        return cli(*words, env=clean | env, cwd=tmp_path)
 
     return run
 

@@ -6,7 +6,6 @@ import json
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lifecycle.testing.environment import handed_on
-from tests.process.kit import App, free_port, wait_for
+from tests.process.kit import App, cli, free_port, wait_for
 
 Start = Callable[..., App]
 
@@ -49,16 +48,8 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 
 def into(app: App, sink: str, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
     """Run the command with its output led away by the shell."""
-    line = f'exec "{sys.executable}" -m lifecycle {" ".join(words)} {SINKS.get(sink, sink)}'
-    return subprocess.run(
-        ["/bin/sh", "-c", line],
-        env={**app.env, "PYTHONUNBUFFERED": "", **env},
-        cwd=app.cwd,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        check=False,
-    )
+    full = {**app.env, "PYTHONUNBUFFERED": "", **env}
+    return cli(*words, env=full, cwd=app.cwd, redirected=SINKS.get(sink, sink))
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -103,7 +94,7 @@ def test_a_list_that_nobody_reads(app: App, words: tuple[str, ...], unbuffered: 
 @pytest.mark.parametrize("words", ["ls", "status", "status --watch", "status --watch --json"])
 def test_a_reader_that_has_gone(app: App, words: str) -> None:
     """Who reads no further, like `head`, is told nothing."""
-    done = into(app, "| { read line; exec true; }; exit 0", words)
+    done = into(app, "| { read line; exec true; }; exit 0", *words.split())
 
     assert (done.returncode, done.stderr) == (0, "")
 
@@ -188,15 +179,7 @@ def test_a_stranger_on_the_port(
     # Config takes the blanks off the folder's name, and so does the command.
     env |= {"LIFECYCLE_RUN_DIR": f" {tmp_path} ", "LIFECYCLE_QOS_PORT": str(port)}
     with stranger(tmp_path / f"lifecycle-{port}.sock", answer):
-        done = subprocess.run(
-            [sys.executable, "-m", "lifecycle", "status", *words],
-            env=env,
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
+        done = cli("status", *words, env=env, cwd=tmp_path)
 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("lifecycle: ")

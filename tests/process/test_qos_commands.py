@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.process import wire
-from tests.process.kit import App, background, wait_for
+from tests.process.kit import App, background, cli, wait_for
 
 Start = Callable[..., App]
 
@@ -269,14 +269,7 @@ def test_a_foreign_socket_is_not_trusted(start: Start, tmp_path: Path) -> None:
     try:
         assert server.stdout is not None
         assert server.stdout.readline() == "listening\n"
-        asked = subprocess.run(
-            [sys.executable, "-m", "lifecycle", "prestop"],
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
+        asked = cli("prestop", env=env, timeout=10)
         assert asked.returncode == 1
         assert "no app answers on the control socket of port 23456" in asked.stderr
         assert server.stdout.readline() == "got b''\n"
