@@ -38,7 +38,7 @@ class Probe:
     @property
     def path(self) -> str:
         """What is asked for over HTTP, without the query."""
-        return "/" + self.http.at("path").text().partition("?")[0].strip("/")
+        return path_of(self.http)
 
     @property
     def command(self) -> list[str]:
@@ -202,6 +202,11 @@ class Container:
         if "lifecycle" in names:
             return ""
         return next((each for each in names if each in SERVERS), "")
+
+
+def path_of(http: Node) -> str:
+    """Return what an httpGet asks for, without the query."""
+    return "/" + http.at("path").text().partition("?")[0].strip("/")
 
 
 def expanded(text: str) -> str | None:

@@ -61,7 +61,7 @@ def _of_python(words: list[str]) -> list[str] | None:
     for at, word in enumerate(words[1:], start=1):
         if word == "-m":
             return words[at + 1 :]
-        if os.path.basename(word) in SERVERS or os.path.basename(word) == "lifecycle":
+        if os.path.basename(word) in (*SERVERS, "lifecycle"):
             return words[at:]
         if word == "-c" or word.endswith(".py"):
             break

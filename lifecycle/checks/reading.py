@@ -140,16 +140,15 @@ def _text(file: str) -> str:
 
 
 def _nodes(text: str) -> Iterator[Node | Unreadable]:
-    values: list[Any] | None = None
-    if text.lstrip()[:1] == "{":  # kubectl's JSON; tabs in it are no YAML
-        try:
-            values = list(_json_values(text))
-        except RecursionError:
-            values = []
-            yield Unreadable("nested too deep")
-        except ValueError:
-            pass  # YAML in braces
-    if values is None:
+    if text.lstrip()[:1] != "{":
+        yield from read_yaml(text)
+        return
+    try:
+        values = list(_json_values(text))  # kubectl's JSON; tabs in it are no YAML
+    except RecursionError:
+        yield Unreadable("nested too deep")
+        return
+    except ValueError:  # YAML in braces
         yield from read_yaml(text)
         return
     for value in values:

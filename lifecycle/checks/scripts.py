@@ -5,17 +5,17 @@ from __future__ import annotations
 import os.path
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from lifecycle.checks.programs import INITS, SHELLS, programs, script_of, unwrapped
+from lifecycle.checks.programs import INITS, programs, script_of, unwrapped
 from lifecycle.checks.shell import Command, Unclear, read_script
 
 _GROUP: Final = ("-g", "-pg", "-wg", "-gp", "-gw")
 _SECONDS: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([smhd]?)")
 _PYTHON_SLEEP: Final = re.compile(r"\bsleep\(\s*(\d+(?:\.\d+)?|\.\d+)\s*\)")
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_HARMLESS: Final = ("sleep", "true", ":", "exit", "echo", "date", "printf", "set")
+_HARMLESS: Final = ("true", ":", "exit", "echo", "date", "printf", "set")
 _ELSEWHERE: Final = (".", "source", "eval")
 
 
@@ -45,7 +45,7 @@ def keeper(words: Sequence[str]) -> Keeper | None:
         return None  # it signals the whole group
     rest = unwrapped(words)
     script = script_of(rest)
-    if script is None or rest[0] not in SHELLS:
+    if script is None:
         return None
     try:
         commands = read_script(script)
@@ -74,9 +74,8 @@ def slept(words: Sequence[str]) -> float:
 def only_sleeps(words: Sequence[str]) -> bool:
     """Tell whether a command does nothing but wait."""
     commands = _commands(words)
-    names = [each.words[0] for each in commands]
     return any(map(_sleeps, commands)) and all(
-        _sleeps(each) or name in _HARMLESS for each, name in zip(commands, names, strict=True)
+        _sleeps(each) or each.words[0] in _HARMLESS for each in commands
     )
 
 
@@ -96,17 +95,13 @@ def _commands(words: Sequence[str]) -> list[Command]:
         found = [Command(list(words))] if script is None else read_script(script)
     except Unclear:
         return []
-    return [
-        Command(inner, each.certain, each.apart, each.looped)
-        for each in found
-        for inner in _opened(each.words)
-    ]
+    return [replace(each, words=inner) for each in found for inner in _opened(each.words)]
 
 
 def _opened(words: list[str]) -> list[list[str]]:
     # What `timeout` cuts short does not sleep as long as it says.
     inner = [] if words[:1] == ["timeout"] else programs(words)
-    return inner or [words for _ in words[:1]]
+    return inner or ([words] if words else [])
 
 
 def _sleeps(command: Command) -> bool:

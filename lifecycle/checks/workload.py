@@ -17,7 +17,7 @@ DEFAULT_GRACE: Final = 30.0
 IGNORE: Final = "pod-lifecycle.dev/ignore"
 """The annotation, of a workload or its pod template, that names rules to leave out."""
 
-GATE: Final = "pod-lifecycle.dev/registered"
+REGISTERED: Final = "pod-lifecycle.dev/registered"
 """The condition that the registry on Kubernetes sets."""
 
 _TEMPLATES: Final[dict[str, tuple[str, ...]]] = {
@@ -80,7 +80,7 @@ class Workload:
     def has_gate(self) -> bool:
         """Whether its pods wait for the registry: they have the plugin, which reads their spec."""
         gates = self.pod.at("readinessGates").each()
-        return any(each.at("conditionType").text() == GATE for each in gates)
+        return any(each.at("conditionType").text() == REGISTERED for each in gates)
 
     def serves(self, container: Container) -> bool:
         """Tell whether somebody asks a container for something."""

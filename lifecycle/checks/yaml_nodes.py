@@ -57,13 +57,8 @@ class _Raw:
 def read_yaml(text: str) -> Iterator[Node | Unreadable]:
     """Read the documents of a YAML stream: one that cannot be read does not end it."""
     lines = text.splitlines(keepends=True)
-    start: int | None = 0
-    restarts = 0
-    while start is not None:
-        restarts += 1
-        if restarts > MAX_BROKEN:  # each costs what is left of the text
-            yield Unreadable(f"line {start + 1}: what follows {MAX_BROKEN} broken documents")
-            return
+    start = 0
+    for _ in range(MAX_BROKEN):  # each costs what is left of the text
         broken: int | None = None
         for tree in _trees("".join(lines[start:]), start):
             try:
@@ -72,7 +67,11 @@ def read_yaml(text: str) -> Iterator[Node | Unreadable]:
                 hint = "; is it a template? Render it first: helm template … | lifecycle check -"
                 yield Unreadable(f"{error}{hint if '{{' in text else ''}")
             broken = tree.broken
-        start = None if broken is None else _next_document(lines, max(broken, start + 1))
+        after = None if broken is None else _next_document(lines, max(broken, start + 1))
+        if after is None:
+            return
+        start = after
+    yield Unreadable(f"line {start + 1}: what follows {MAX_BROKEN} broken documents")
 
 
 def _trees(text: str, skipped: int) -> Iterator[_Tree]:

@@ -19,7 +19,7 @@ _KNOWN: Final = re.compile(rf"(?:[\w./-]*/)?(lifecycle|python[\d.]*|{'|'.join(SE
 def own_command(command: Sequence[str]) -> list[str]:
     """Return how `lifecycle` is called in this image: beside the program that the app's one is."""
     words = _program(command) or ["lifecycle"]
-    if _name(words[0]).startswith("python"):
+    if os.path.basename(words[0]).startswith("python"):
         return [words[0], "-m", "lifecycle"]
     return [os.path.join(os.path.dirname(words[0]), "lifecycle")]
 
@@ -70,13 +70,9 @@ def _opened(words: Sequence[str]) -> list[list[str]]:
 def _module(command: Sequence[str]) -> tuple[str, list[str]]:
     """Return the name of the program, or of Python's module, and what follows it."""
     words = _program(command)
-    if words and _name(words[0]).startswith("python") and "-m" in words[:-1]:
+    if words and os.path.basename(words[0]).startswith("python") and "-m" in words[:-1]:
         words = words[words.index("-m") + 1 :]
-    return (_name(words[0]), words[1:]) if words else ("", [])
-
-
-def _name(word: str) -> str:
-    return os.path.basename(word)
+    return (os.path.basename(words[0]), words[1:]) if words else ("", [])
 
 
 def _options(words: list[str]) -> argparse.Namespace:

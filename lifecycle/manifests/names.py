@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-REGISTERED: Final = "pod-lifecycle.dev/registered"
-"""The readiness gate: the condition of a pod whose services are registered."""
+from lifecycle.checks.workload import REGISTERED as REGISTERED
 
 RULES: Final[list[dict[str, Any]]] = [
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "watch"]},

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
-from lifecycle.checks.container import Container
+from lifecycle.checks.container import Container, path_of
 from lifecycle.checks.node import digits
 from lifecycle.checks.programs import runs
 from lifecycle.checks.rule import UVICORN, Found, Severity, Table
@@ -44,8 +44,8 @@ def managed_prestop(workload: Workload) -> Iterator[Found]:
     Only preStop drains such an app.
     """
     for container in _managed(workload):
-        path = container.pre_stop.at("httpGet", "path").text().partition("?")[0].strip("/")
-        if path != "prestop" and not runs(container.pre_stop_words, "lifecycle", "prestop"):
+        path = path_of(container.pre_stop.at("httpGet"))
+        if path != "/prestop" and not runs(container.pre_stop_words, "lifecycle", "prestop"):
             what = "its preStop does not drain it" if container.pre_stop else "it has no preStop"
             yield Found(
                 container.pre_stop or container.node,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from lifecycle.checks.container import Container
+from lifecycle.checks.container import Container, path_of
 from lifecycle.checks.node import digits
 from lifecycle.checks.rule import DOCS, UVICORN, Found, Severity, Table
 from lifecycle.checks.scripts import keeper, only_sleeps, sleeps_first, slept
@@ -105,10 +105,7 @@ def settings(workload: Workload) -> Iterator[Found]:
 @RULES.add(
     "prestop-sleep",
     Severity.ERROR,
-    sources=(
-        _HOOKS,
-        UVICORN,
-    ),
+    sources=(_HOOKS, UVICORN),
     fix="Write preStop as exec: [lifecycle, prestop], and the time of the sleep into "
     "LIFECYCLE_SETTLE.",
 )
@@ -131,10 +128,7 @@ def prestop_sleep(workload: Workload) -> Iterator[Found]:
 @RULES.add(
     "shell-pid-1",
     Severity.ERROR,
-    sources=(
-        _TERMINATION,
-        "https://github.com/kubernetes/kubernetes/issues/127188",
-    ),
+    sources=(_TERMINATION, "https://github.com/kubernetes/kubernetes/issues/127188"),
     fix='Write the command as a list without a shell, or begin its last command with "exec".',
 )
 def shell_pid_1(workload: Workload) -> Iterator[Found]:
@@ -179,8 +173,7 @@ def prestop_token(workload: Workload) -> Iterator[Found]:
     """
     for container in workload.containers:
         hook = container.pre_stop.at("httpGet")
-        path = "/" + hook.at("path").text().partition("?")[0].strip("/")
-        if not hook or not container.is_lifecycle or path != "/prestop":
+        if path_of(hook) != "/prestop" or not container.is_lifecycle:
             continue
         headers = {
             each.at("name").text().lower(): each.at("value").text()
