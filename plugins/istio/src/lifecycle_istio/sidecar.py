@@ -1,5 +1,5 @@
 """
-Asking the sidecar: one request, one status code, by a deadline.
+Asking the sidecar: one request, a 200 or a reason, by a deadline.
 
 h11 parses and does no I/O, so the whole of a request has one deadline, also when the
 other side answers a byte a second. No proxy of the environment is used.
@@ -16,12 +16,12 @@ from lifecycle_istio.options import Url
 
 
 class Unanswered(Exception):
-    """The sidecar has given no answer; the message says what came instead."""
+    """The sidecar has not answered with 200; the message says what came instead."""
 
 
-def ask(method: str, url: Url, timeout: float) -> int:
+def ask(method: str, url: Url, timeout: float) -> None:
     """
-    Send a request, and return the status code.
+    Send a request, and return when it is answered with 200.
 
     Args:
         method: GET or POST; without a body.
@@ -29,12 +29,12 @@ def ask(method: str, url: Url, timeout: float) -> int:
         timeout: Seconds for all of it.
 
     Raises:
-        Unanswered: None came, or what came is no HTTP.
+        Unanswered: It is not.
     """
     until = time.monotonic() + timeout
     try:
         with socket.create_connection((url.host, url.port), timeout) as connection:
-            return _converse(connection, method, url, until)
+            status = _converse(connection, method, url, until)
     except ConnectionRefusedError:
         raise Unanswered("connection refused: nothing listens there") from None
     except TimeoutError:
@@ -43,6 +43,8 @@ def ask(method: str, url: Url, timeout: float) -> int:
         raise Unanswered(error.strerror or str(error)) from None
     except h11.RemoteProtocolError:
         raise Unanswered("what answered speaks no HTTP") from None
+    if status != 200:
+        raise Unanswered(f"it answered {status}")
 
 
 def _converse(connection: socket.socket, method: str, url: Url, until: float) -> int:
