@@ -13,14 +13,14 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Coroutine, Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import lifecycle
+from lifecycle_kubernetes.backoff import Backoff
 from lifecycle_kubernetes.errors import ApiServerError
 from lifecycle_kubernetes.layout import Object, is_annotated, is_set, patch
 from lifecycle_kubernetes.manifest import disagreements, undeclared_port
@@ -31,9 +31,6 @@ from lifecycle_kubernetes.writer import INVALID, Instances, Writer
 
 if TYPE_CHECKING:
     from lifecycle_kubernetes.api import ApiServer
-
-LONGEST: Final = 15.0
-"""Seconds between two attempts to read the own pod, at most."""
 
 
 class PodRegistry(lifecycle.Registry):
@@ -90,14 +87,13 @@ class PodRegistry(lifecycle.Registry):
         self._tasks.append(asyncio.create_task(work))
 
     async def _prepare_soon(self) -> None:
-        pause = 0.1
+        backoff = Backoff()
         while not self._uid:
             try:
                 await self._prepare()
             except ApiServerError as error:
                 self._life.log.info("kubernetes", pod=self._place.pod, reason=str(error))
-                await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter
-                pause = min(pause * 2, LONGEST)
+                await backoff.pause()
 
     async def _prepare(self) -> None:
         """Read the own pod once, and clear what a container before this one has left."""

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import random
 import time
 from collections.abc import Mapping
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Final
 
+from lifecycle_kubernetes.backoff import Backoff
 from lifecycle_kubernetes.errors import ApiServerError
 
 if TYPE_CHECKING:
     from lifecycle_kubernetes.api import ApiServer
 
 FIRST: Final = 0.5
-LONGEST: Final = 15.0
-"""Seconds before what failed is tried again, at first and at most."""
+"""Seconds before what failed is tried again, at first."""
 
 
 def has_ready(piece: Mapping[str, Any], pod: str) -> bool:
@@ -66,14 +64,14 @@ class Visibility:
         """Watch, for ever; what goes wrong is what `describe` says."""
         from lifecycle_kubernetes.api import Silence
 
-        pause = FIRST
+        backoff = Backoff(FIRST)
         while True:
             try:
                 if not self._version:
                     self._version, slices = await api.list_slices(self._service)
                     self._ready = {each["metadata"]["name"]: self._sees(each) for each in slices}
                     self._conclude()
-                    pause = FIRST
+                    backoff.reset()
                 await self._watch(api)
             except Silence:
                 pass  # watch on from the last version: the connection may be dead
@@ -81,8 +79,7 @@ class Visibility:
                 self._version = ""
                 if error.state != "expired":
                     self._visible, self._reason = None, str(error)
-                await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter
-                pause = min(pause * 2, LONGEST)
+                await backoff.pause()
 
     async def _watch(self, api: ApiServer) -> None:
         async with aclosing(api.watch_slices(self._service, self._version)) as changes:

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from lifecycle_kubernetes.backoff import Backoff
 from lifecycle_kubernetes.errors import ApiServerError
 from lifecycle_kubernetes.layout import Object, lost
 
 if TYPE_CHECKING:
     from lifecycle_kubernetes.api import ApiServer
-
-FIRST: Final = 0.1
-LONGEST: Final = 15.0
-"""Seconds before the pod is read again after an error, at first and at most."""
 
 
 class PodWatch:
@@ -69,19 +65,18 @@ class PodWatch:
         return set(self._tasks)
 
     async def _follow(self) -> None:
-        pause = FIRST
+        backoff = Backoff()
         while True:
             try:
                 async with aclosing(self._states()) as states:
                     async for kind, pod in states:
-                        pause = FIRST
+                        backoff.reset()
                         self._tell_if_lost(kind, pod)
                         if self._on_pod(pod, not kind):
                             break
             except Exception as error:  # noqa: BLE001 - the keepers', whatever it is
                 self._tell(error)
-                await asyncio.sleep(pause * random.uniform(0.5, 1))  # noqa: S311 - jitter
-                pause = min(pause * 2, LONGEST)
+                await backoff.pause()
 
     async def _states(self) -> AsyncGenerator[tuple[str, Object], None]:
         from lifecycle_kubernetes.api import Silence
