@@ -80,11 +80,10 @@ def rehearse(name: str, folder: Path) -> Done:
     options, command = RUNS[name]
     words = [word.replace("{folder}", str(folder)) for word in options]
     words = [*words, "--", *command] if command else UVICORN
-    clean = handed_on()
     return subprocess.run(
         [*LIFECYCLE, "rehearse", *words],
         cwd=HERE,
-        env=clean,
+        env=handed_on(),
         capture_output=True,
         text=True,
         timeout=LONGEST,
