@@ -39,7 +39,7 @@ class Cluster:
             self._wait(self._containerd_answers, "containerd answers")
             for image in (pause_archive, archive):
                 self.machine.run("ctr", "--namespace=k8s.io", "images", "import", str(image))
-            self.wait_for_api_server()
+            self._wait_for_api_server()
             for name in ("kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"):
                 self.start(name)
             self._wait(self._node_is_ready, "the node is Ready")
@@ -57,10 +57,11 @@ class Cluster:
         """Send a program a signal and wait for its end; `start` starts it again."""
         self.machine.kill(name, number)
 
-    def mend(self, name: str) -> None:
-        """Start a program unless it runs."""
-        if name not in self.machine.running():
-            self.start(name)
+    def bring_back_api_server(self) -> None:
+        """Start the API server unless it runs, and return when it is ready."""
+        if "kube-apiserver" not in self.machine.running():
+            self.start("kube-apiserver")
+        self._wait_for_api_server()
 
     @contextmanager
     def silent(self) -> Iterator[None]:
@@ -73,8 +74,7 @@ class Cluster:
         finally:
             self.machine.run("nft", "delete table inet silence")
 
-    def wait_for_api_server(self) -> None:
-        """Return when the API server says that it is ready."""
+    def _wait_for_api_server(self) -> None:
         self._wait(lambda: self.get("/readyz") == b"ok", "the API server is ready")
 
     def get(self, path: str) -> bytes:

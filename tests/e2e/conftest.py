@@ -30,8 +30,7 @@ def cluster(target: Target) -> Iterator[Cluster]:
     """Our own cluster, to be broken; its API server is up again when the test ends."""
     assert target.own is not None
     yield target.own
-    target.own.mend("kube-apiserver")
-    target.own.wait_for_api_server()
+    target.own.bring_back_api_server()
     # What has looked for the API server in vain asks again only after a minute and more; each
     # outage doubles that, until two minutes have passed without one.
     for name in ("kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy"):

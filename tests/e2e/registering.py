@@ -14,7 +14,8 @@ from lightkube.resources.core_v1 import Pod
 
 from lifecycle.manifests.names import REGISTERED, RULES
 from tests.e2e import manifests
-from tests.e2e.kit import Space
+from tests.e2e.kit import LATEST, Space
+from tests.process.kit import wait_for
 
 APP = Path(__file__).parent / "served" / "registering.py"
 RUN = ("lifecycle", "run", "--app-dir", "/app", "registering:main")
@@ -112,11 +113,15 @@ def ready(address: str) -> bool:
         return False
 
 
-def ask(address: str, path: str, *, timeout: float = 5) -> Any:
+def ask(address: str, path: str) -> Any:
     """Ask the QOS port of a pod what only the token's owner may ask."""
+    return json.loads(_get(address, path, timeout=5))
+
+
+def _get(address: str, path: str, *, timeout: float) -> bytes:
     url, token = f"http://{address}:{manifests.QOS}{path}", {"X-Lifecycle-Token": manifests.TOKEN}
     with urllib.request.urlopen(urllib.request.Request(url, headers=token), timeout=timeout) as it:
-        return json.loads(it.read())
+        return bytes(it.read())
 
 
 def registration(address: str) -> dict[str, Any]:
@@ -125,12 +130,13 @@ def registration(address: str) -> dict[str, Any]:
     return dict(services[0]["registrations"]["kubernetes"]) if services else {}
 
 
+def wait_registered(address: str, value: str, what: str) -> None:
+    """Return when `/status` shows `registered` as yes, no or unknown."""
+    wait_for(lambda: registration(address).get("registered") == value, LATEST, what)
+
+
 def prestop(address: str) -> float:
     """Begin the drain as an httpGet hook does; return how long its answer took."""
     began = time.monotonic()
-    request = urllib.request.Request(
-        f"http://{address}:{manifests.QOS}/prestop", headers={"X-Lifecycle-Token": manifests.TOKEN}
-    )
-    with urllib.request.urlopen(request, timeout=manifests.GRACE + 10) as answer:
-        answer.read()
+    _get(address, "/prestop", timeout=manifests.GRACE + 10)
     return time.monotonic() - began

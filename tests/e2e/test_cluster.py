@@ -78,8 +78,7 @@ def test_an_api_server_that_is_killed_comes_back_with_what_it_had(
 
     cluster.kill("kube-apiserver")
     assert cluster.get("/readyz") == b""
-    cluster.start("kube-apiserver")
-    cluster.wait_for_api_server()
+    cluster.bring_back_api_server()
 
     assert space.client.get(Service, "orders").metadata is not None
 

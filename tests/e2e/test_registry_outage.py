@@ -29,8 +29,7 @@ def test_the_api_server_is_killed_while_a_pod_registers(space: Space, cluster: C
     assert told["registered"] == "unknown"
     assert not registering.ready(address)
 
-    cluster.start("kube-apiserver")
-    cluster.wait_for_api_server()
+    cluster.bring_back_api_server()
     space.wait_ready("orders")
     assert registering.seen(space)[0] == "True"
 
@@ -46,19 +45,12 @@ def test_the_api_server_is_killed_while_a_pod_is_ready(space: Space, cluster: Cl
     history = History(cluster, space)
 
     cluster.kill("kube-apiserver")
-    wait_for(
-        lambda: registering.registration(address).get("registered") == "unknown",
-        LATEST,
-        "it notices",
-    )
+    registering.wait_registered(address, "unknown", "it notices")
     assert registering.ready(address)
     assert registering.registration(address)["visible"] is None
 
-    cluster.start("kube-apiserver")
-    cluster.wait_for_api_server()
-    wait_for(
-        lambda: registering.registration(address).get("registered") == "yes", LATEST, "it is back"
-    )
+    cluster.bring_back_api_server()
+    registering.wait_registered(address, "yes", "it is back")
     history.stay().assert_in()
     assert space.restarts("orders") == 0
 
@@ -103,8 +95,7 @@ def test_the_api_server_is_killed_in_the_middle_of_a_drain(space: Space, cluster
     cluster.kill("kube-apiserver")
 
     assert 6 <= hook.result(LATEST) < GRACE - 2
-    cluster.start("kube-apiserver")
-    cluster.wait_for_api_server()
+    cluster.bring_back_api_server()
     assert registering.seen(space) == ("False", "")
 
 
@@ -118,8 +109,7 @@ def test_a_container_dies_while_the_api_server_is_away(space: Space, cluster: Cl
     cluster.kill("kube-apiserver")
     registering.tell(address, "die")
     wait_for(lambda: state(address) == "starting", LATEST, "the next container starts")
-    cluster.start("kube-apiserver")
-    cluster.wait_for_api_server()
+    cluster.bring_back_api_server()
 
     space.wait(lambda: registering.seen(space) == ("False", ""), "it is cleared", about="orders")
     registering.tell(address, "go")
@@ -137,17 +127,11 @@ def test_a_silent_api_server_is_noticed_and_forgiven(space: Space, cluster: Clus
     history = History(cluster, space)
 
     with cluster.silent():
-        wait_for(
-            lambda: registering.registration(address).get("registered") == "unknown",
-            LATEST,
-            "it notices",
-        )
+        registering.wait_registered(address, "unknown", "it notices")
         assert re.search("slow|unreachable|no answer", registering.registration(address)["reason"])
         assert registering.ready(address)
 
-    wait_for(
-        lambda: registering.registration(address).get("registered") == "yes", LATEST, "it is back"
-    )
+    registering.wait_registered(address, "yes", "it is back")
     history.stay().assert_in()
     space.client.patch(Pod, "orders", {"metadata": {"annotations": {registering.ANNOTATION: None}}})
     space.wait(lambda: registering.seen(space)[1], "its watch sees a loss", about="orders")
