@@ -225,8 +225,10 @@ class App:
 
     @property
     def stdout(self) -> str:
-        """What it has written to stdout so far."""
-        return self._stdout.read_text(errors="replace") if self._stdout.exists() else ""
+        """What it has written to stdout so far: whole lines, while it runs."""
+        ended = not self.running
+        said = self._stdout.read_text(errors="replace") if self._stdout.exists() else ""
+        return said if ended else said[: said.rfind("\n") + 1]
 
     @property
     def stderr(self) -> str:
