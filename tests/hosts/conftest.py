@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -44,7 +44,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., App]]:
 def _end(app: App) -> None:
     """End a process, its children first: a worker outlives a master that was killed."""
     for child in _children(app.pid):
-        os.kill(child, 9)
+        with suppress(ProcessLookupError):  # their master ends them too
+            os.kill(child, 9)
     app.__exit__()
 
 
