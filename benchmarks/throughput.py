@@ -20,9 +20,11 @@ from typing import Final, NamedTuple
 from benchmarks.processes import APP, free_port, running, until_200
 
 PAIRS: Final = 6
-ROUNDS: Final = 8
-WINDOW: Final = 0.25
-"""Seconds that a server is asked for at a time."""
+ROUNDS: Final = 60
+WINDOW: Final = 0.04
+"""Seconds that a server is asked for at a time: what else the machine does changes more slowly."""
+WARM: Final = 0.5
+"""Seconds that it is asked for before: its caches are warm then."""
 CONNECTIONS: Final = 16
 REQUEST: Final = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 BODY: Final = b"true"
@@ -56,6 +58,16 @@ async def answer(request):
 app = Starlette(routes=[Route("/", answer)])
 """
 
+FASTAPI: Final = """
+from fastapi import FastAPI
+
+app = FastAPI()
+
+@app.get("/", response_model=bool)
+async def answer(page: int = 1):
+    return True
+"""
+
 SERVERS: Final = {
     "uvicorn": """
 import uvicorn
@@ -72,8 +84,10 @@ async def serve(app):
     config = Config()
     config.bind = [f"127.0.0.1:{PORT}"]
     config.errorlog = None
+    config.keep_alive_max_requests = sys.maxsize
     await hypercorn_serve(app, config)
 """,
+    "granian, a FastAPI app": GRANIAN + FASTAPI,
     "granian, a Starlette app": GRANIAN + STARLETTE,
     "granian, no framework": GRANIAN,
 }
@@ -104,40 +118,50 @@ class Measured(NamedTuple):
     cpu: list[float]
     rate: float
 
-    @property
-    def spread(self) -> tuple[float, float]:
-        """The quartiles of the ratios."""
+    def __str__(self) -> str:
         low, _, high = quantiles(self.ratios, n=4)
-        return low, high
+        return (
+            f"{median(self.ratios):.3f} x {self.rate:,.0f}/s (quartiles {low:.3f} to {high:.3f}); "
+            f"CPU a request x {median(self.cpu):.3f}"
+        )
 
 
 class _Server:
-    """One of the two servers."""
+    """One of the two servers, and the connections to it."""
 
     def __init__(self, stack: ExitStack, name: str, *, with_it: bool) -> None:
         environ = {"WITH": str(int(with_it)), "LIFECYCLE_QOS_PORT": str(free_port())}
         source = SERVED + SERVERS[name] + MAIN
-        process, self._port, _ = stack.enter_context(running(source, **environ))
+        process, port, _ = stack.enter_context(running(source, **environ))
         self._pid = process.pid
-        until_200(self._port, "/")
-        self.ask(2 * WINDOW)  # its caches are warm then
+        until_200(port, "/")
+        self._selector = stack.enter_context(selectors.DefaultSelector())
+        self._socks = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            for _ in range(CONNECTIONS)
+        ]
+        for sock in self._socks:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._selector.register(sock, selectors.EVENT_READ, sock)
+        self.ask(WARM)
 
     def ask(self, seconds: float) -> tuple[float, float]:
         """Ask as much as it answers; returns requests a second, and CPU seconds a request."""
-        with ExitStack() as stack:
-            selector = stack.enter_context(selectors.DefaultSelector())
-            for _ in range(CONNECTIONS):
-                sock = stack.enter_context(socket.create_connection(("127.0.0.1", self._port)))
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                selector.register(sock, selectors.EVENT_READ, sock)
-                sock.sendall(REQUEST)
-            count, began, spent = 0, time.perf_counter(), self._spent()
-            while time.perf_counter() - began < seconds:
-                for key, _ in selector.select(1):
-                    if key.data.recv(4096).endswith(BODY):
-                        count += 1
+        count, began, spent = 0, time.perf_counter(), self._spent()
+        for sock in self._socks:
+            sock.sendall(REQUEST)
+        asked, over = CONNECTIONS, False
+        while count < asked:
+            for key, _ in self._selector.select(1):
+                if not (answer := key.data.recv(4096)):
+                    raise ConnectionError("the server has closed a kept connection")
+                if answer.endswith(BODY):
+                    count += 1
+                    if not over:
                         key.data.sendall(REQUEST)
-            return count / (time.perf_counter() - began), (self._spent() - spent) / count
+                        asked += 1
+            over = time.perf_counter() - began > seconds
+        return count / (time.perf_counter() - began), (self._spent() - spent) / count
 
     def _spent(self) -> float:
         """Return the CPU seconds of its threads so far."""
@@ -145,13 +169,19 @@ class _Server:
         return sum(int((each / "schedstat").read_text().split()[0]) for each in threads) / 1e9
 
 
-def measure(name: str) -> Measured:
-    """Measure one server."""
+def measure(name: str, *, twice: bool = False) -> Measured:
+    """
+    Measure one server.
+
+    Args:
+        name: Which of `SERVERS`.
+        twice: Compare it without pod-lifecycle to itself: what the measuring itself is worth.
+    """
     rounds = []
     for _ in range(PAIRS):
         with ExitStack() as stack:
             without = _Server(stack, name, with_it=False)
-            with_it = _Server(stack, name, with_it=True)
+            with_it = _Server(stack, name, with_it=not twice)
             for _ in range(ROUNDS):
                 order = (without, with_it, with_it, without)
                 first, second, third, fourth = (each.ask(WINDOW) for each in order)
