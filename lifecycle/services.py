@@ -153,7 +153,7 @@ class Cell:
         self._set(Actual.YES, "")
 
     async def _deregister(self) -> None:
-        self.confirmed = False
+        self.actual, self.confirmed = Actual.UNKNOWN, False  # cut short, it may have been done
         try:
             async with asyncio.timeout(self._timeout):
                 await self.registry.deregister(self._instance)

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from lifecycle.exceptions import LifecycleError, RegistrationRefused
-from lifecycle.services import Actual, Services
+from lifecycle.services import OPERATOR, Actual, Services
 from tests.unit.registries import Scripted, after, failing, fine, hang, row, table
 from tests.unit.virtual_time import Diary, instance, run
 
@@ -231,6 +231,32 @@ def test_a_client_that_breaks_off(where: str, error: BaseException) -> None:
             await services.until(lambda: services.all_out)
         else:
             await services.until(lambda: row(services).actual is Actual.YES)
+        await services.close(1)
+
+    run(main())
+
+
+def test_a_deregistration_that_is_cut_short() -> None:
+    """Its registry may have obeyed: who is online again before its answer is registered again."""
+
+    async def main() -> None:
+        registry = Scripted()
+
+        async def obey_and_answer_late() -> None:
+            registry.there.clear()
+            await asyncio.sleep(1)
+
+        registry.on_deregister = obey_and_answer_late
+        services = table(registry)
+        await services.until(lambda: services.all_confirmed)
+        there = set(registry.there)
+        services.hold(there, OPERATOR)
+        await asyncio.sleep(0.5)
+        assert registry.there == set()
+        services.release(there, OPERATOR)
+        async with asyncio.timeout(10):
+            await services.until(lambda: services.all_confirmed)
+        assert registry.there == there
         await services.close(1)
 
     run(main())
