@@ -87,6 +87,26 @@ def test_a_watch_is_told_of_every_change(serve: Any, name: str) -> None:
     play(scenario)
 
 
+def test_offline_and_online_in_one_breath(serve: Any) -> None:
+    """Who was told of the one is told of the other, though no registry has heard of either."""
+
+    async def scenario() -> None:
+        async with serve({}) as served:
+            seen = watch(served, "shop")
+            assert await anext(seen) == SERVING
+            loop, services = asyncio.get_running_loop(), served.life._running().services
+
+            def flip() -> None:
+                services.hold(["shop"], "operator")
+                asyncio.run_coroutine_threadsafe(served.health._tell(), loop).result(10)
+                services.release(["shop"], "operator")
+
+            await asyncio.to_thread(served.life._control.call, flip)
+            assert [await anext(seen), await anext(seen)] == [NOT_SERVING, SERVING]
+
+    play(scenario)
+
+
 def test_a_watch_of_a_service_to_come(serve: Any) -> None:
     """It is told when the service is exported."""
 

@@ -93,15 +93,20 @@ class _Listed(lifecycle.Registry):
     def __init__(self, health: Health) -> None:
         self._health = health
 
-    async def register(self, instance: lifecycle.Instance) -> None:  # noqa: ARG002 - it is looked up
-        """It is online."""
-        self._health.changed()
+    async def register(self, instance: lifecycle.Instance) -> None:
+        """It is online: `keep`, which comes next, says so."""
 
     async def deregister(self, instance: lifecycle.Instance) -> None:  # noqa: ARG002 - it is looked up
         """It is offline."""
         self._health.changed()
 
-    async def keep(self, instance: lifecycle.Instance) -> str:  # noqa: ARG002 - nothing is lost
-        """Keep it for as long as the process lives."""
+    async def keep(self, instance: lifecycle.Instance) -> str:  # noqa: ARG002 - it is looked up
+        """
+        It is online, for as long as the process lives.
+
+        Said here, because one that is offline and online again in one breath was never
+        deregistered, and yet somebody may have been told: it is kept anew in any case.
+        """
+        self._health.changed()
         never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         return await never
