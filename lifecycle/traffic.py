@@ -58,8 +58,7 @@ class Traffic:
         self.in_use = False
         """True once something counts: a middleware was made for it, or work was tracked."""
         self.draining = False
-        self.ended = False
-        """True once the lifecycle whose traffic this is has ended."""
+        """True from T0 on, and when all is over."""
         self._tracker = _Tracker(self)
 
     @property

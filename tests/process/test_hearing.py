@@ -180,10 +180,13 @@ async def app(scope, receive, send):
 wrapped = Middleware(app)
 scope = {"type": "http", "http_version": "1.1", "path": "/", "headers": []}
 
+async def message(*sent):
+    return {"type": "http.request"}
+
 async def main():
     for _ in range(2):
         async with lifecycle.Lifecycle():
-            await wrapped(scope, None, None)
+            await wrapped(scope, message, message)
 
 asyncio.run(main())
 """,
