@@ -77,9 +77,9 @@ def compiled() -> None:
 
 @contextmanager
 def running(
-    source: str, *, python: str = sys.executable, **environ: str
+    source: str, *, python: str = sys.executable, piped: bool = False, **environ: str
 ) -> Iterator[tuple[subprocess.Popen[bytes], int, float]]:
-    """Run a program; yields the process, its port, and when it was started."""
+    """Run a program, told and telling by pipes if so asked; yields it, its port, its start."""
     port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "app.py"
@@ -93,7 +93,10 @@ def running(
             **environ,
         }
         began = time.perf_counter()
-        process = subprocess.Popen([python, str(path), str(port)], env=env, cwd=folder)
+        pipe = subprocess.PIPE if piped else None
+        process = subprocess.Popen(
+            [python, str(path), str(port)], env=env, cwd=folder, stdin=pipe, stdout=pipe, bufsize=0
+        )
         try:
             yield process, port, began
         finally:

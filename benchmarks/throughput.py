@@ -1,30 +1,30 @@
 """
 Requests a second of the same server with and without pod-lifecycle, measured pairwise.
 
-Both servers are up, and are asked in turn: without, with, with, without (so that what drifts
-drifts for both), again and again, by connections that are kept and never idle. Each pair of
-processes is followed by a fresh one: two processes of the very same program differ by more
-than what is looked for.
+It is one process, in which a lifecycle with its middleware comes and goes: two processes of the
+very same program differ by more than what is looked for. It is asked in turns: without, with,
+with, without (so that what drifts drifts for both), by connections that are kept and never idle.
 """
 
 from __future__ import annotations
 
 import selectors
 import socket
+import subprocess
 import time
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
 from statistics import median, quantiles
 from typing import Final, NamedTuple
 
 from benchmarks.processes import APP, free_port, running, until_200
 
-PAIRS: Final = 6
-ROUNDS: Final = 60
-WINDOW: Final = 0.04
-"""Seconds that a server is asked for at a time: what else the machine does changes more slowly."""
-WARM: Final = 0.5
-"""Seconds that it is asked for before: its caches are warm then."""
+PROCESSES: Final = 3
+ROUNDS: Final = 30
+WINDOW: Final = 0.1
+"""Seconds that it is asked for in a turn: what else the machine does changes more slowly."""
+WARM: Final = 0.1
+"""Seconds that it is asked for before, unmeasured: a lifecycle's start is no throughput."""
 CONNECTIONS: Final = 16
 REQUEST: Final = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 BODY: Final = b"true"
@@ -68,15 +68,15 @@ async def answer(page: int = 1):
     return True
 """
 
-SERVERS: Final = {
-    "uvicorn": """
+UVICORN: Final = """
 import uvicorn
 
 async def serve(app):
     config = uvicorn.Config(app, port=PORT, log_level="warning", access_log=False)
     await uvicorn.Server(config).serve()
-""",
-    "hypercorn": """
+"""
+
+HYPERCORN: Final = """
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
 
@@ -86,31 +86,55 @@ async def serve(app):
     config.errorlog = None
     config.keep_alive_max_requests = sys.maxsize
     await hypercorn_serve(app, config)
-""",
+"""
+
+SERVERS: Final = {
+    "uvicorn": UVICORN,
+    "uvicorn, a FastAPI app": UVICORN + FASTAPI,
+    "hypercorn": HYPERCORN,
     "granian, a FastAPI app": GRANIAN + FASTAPI,
     "granian, a Starlette app": GRANIAN + STARLETTE,
     "granian, no framework": GRANIAN,
 }
 
 MAIN = """
-async def main():
-    await serve(Middleware(app))
+answering = bare = app
 
-if os.environ["WITH"] == "1":
-    lifecycle.run(main, config=lifecycle.Config(services=(f"app:{PORT}",)))
-else:
-    asyncio.run(serve(app))
+async def switch(scope, receive, send):
+    await answering(scope, receive, send)
+
+async def turns():
+    global answering
+    told = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(told), sys.stdin
+    )
+    while await told.readline():
+        async with lifecycle.Lifecycle(lifecycle.Config(settle=0, quiet=0)) as life:
+            life.export("app", port=PORT)
+            await life.ready()
+            answering = Middleware(bare)
+            os.write(1, b"with\\n")
+            await told.readline()
+            answering = bare
+        os.write(1, b"without\\n")
+
+async def main():
+    turning = asyncio.create_task(turns())
+    await serve(switch)
+
+asyncio.run(main())
 """
 
 
 class Measured(NamedTuple):
     """
-    What pairs have shown, a number a round each.
+    What the rounds have shown, a number a round each.
 
     Attributes:
         ratios: Requests a second with it, by those without it.
-        cpu: CPU time a request with it, by that without it: what other processes do on the
-            machine disturbs it less.
+        cpu: Microseconds of CPU a request more with it: what other processes do on the machine
+            disturbs this less.
         rate: Requests a second without it.
     """
 
@@ -122,34 +146,40 @@ class Measured(NamedTuple):
         low, _, high = quantiles(self.ratios, n=4)
         return (
             f"{median(self.ratios):.3f} x {self.rate:,.0f}/s (quartiles {low:.3f} to {high:.3f}); "
-            f"CPU a request x {median(self.cpu):.3f}"
+            f"CPU a request {median(self.cpu):+.2f} us"
         )
 
 
 class _Server:
-    """One of the two servers, and the connections to it."""
+    """The server, and the connections to it."""
 
-    def __init__(self, stack: ExitStack, name: str, *, with_it: bool) -> None:
-        environ = {"WITH": str(int(with_it)), "LIFECYCLE_QOS_PORT": str(free_port())}
-        source = SERVED + SERVERS[name] + MAIN
-        process, port, _ = stack.enter_context(running(source, **environ))
-        self._pid = process.pid
-        until_200(port, "/")
-        self._selector = stack.enter_context(selectors.DefaultSelector())
-        self._socks = [
-            stack.enter_context(socket.create_connection(("127.0.0.1", port)))
-            for _ in range(CONNECTIONS)
-        ]
-        for sock in self._socks:
+    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
+        self._process = process
+        self._with = False
+        self._selector = selectors.DefaultSelector()
+        for _ in range(CONNECTIONS):
+            sock = socket.create_connection(("127.0.0.1", port))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._selector.register(sock, selectors.EVENT_READ, sock)
-        self.ask(WARM)
 
-    def ask(self, seconds: float) -> tuple[float, float]:
+    def turn(self, *, with_it: bool) -> tuple[float, float]:
+        """Ask it with or without a lifecycle; returns what `_ask` does."""
+        if with_it is not self._with:
+            stdin, stdout = self._process.stdin, self._process.stdout
+            if stdin is None or stdout is None:
+                raise TypeError("the server is told through pipes")
+            stdin.write(b"turn\n")
+            if (said := stdout.readline()) != (b"with\n" if with_it else b"without\n"):
+                raise ConnectionError(f"the server did not turn: {said!r}")
+            self._with = with_it
+            self._ask(WARM)
+        return self._ask(WINDOW)
+
+    def _ask(self, seconds: float) -> tuple[float, float]:
         """Ask as much as it answers; returns requests a second, and CPU seconds a request."""
         count, began, spent = 0, time.perf_counter(), self._spent()
-        for sock in self._socks:
-            sock.sendall(REQUEST)
+        for key in self._selector.get_map().values():
+            key.data.sendall(REQUEST)
         asked, over = CONNECTIONS, False
         while count < asked:
             for key, _ in self._selector.select(1):
@@ -164,9 +194,26 @@ class _Server:
         return count / (time.perf_counter() - began), (self._spent() - spent) / count
 
     def _spent(self) -> float:
-        """Return the CPU seconds of its threads so far."""
-        threads = Path(f"/proc/{self._pid}/task").iterdir()
-        return sum(int((each / "schedstat").read_text().split()[0]) for each in threads) / 1e9
+        """Return the CPU seconds of the process so far."""
+        return time.clock_gettime(~self._process.pid << 3 | 2)  # clock_getcpuclockid(3)
+
+    def close(self) -> None:
+        """Close the connections."""
+        for key in [*self._selector.get_map().values()]:
+            key.data.close()
+        self._selector.close()
+
+
+@contextmanager
+def _serving(name: str) -> Iterator[_Server]:
+    environ = {"LIFECYCLE_QOS_PORT": str(free_port())}
+    with running(SERVED + SERVERS[name] + MAIN, piped=True, **environ) as (process, port, _):
+        until_200(port, "/")
+        server = _Server(process, port)
+        try:
+            yield server
+        finally:
+            server.close()
 
 
 def measure(name: str, *, twice: bool = False) -> Measured:
@@ -178,15 +225,13 @@ def measure(name: str, *, twice: bool = False) -> Measured:
         twice: Compare it without pod-lifecycle to itself: what the measuring itself is worth.
     """
     rounds = []
-    for _ in range(PAIRS):
-        with ExitStack() as stack:
-            without = _Server(stack, name, with_it=False)
-            with_it = _Server(stack, name, with_it=not twice)
+    for _ in range(PROCESSES):
+        with _serving(name) as server:
             for _ in range(ROUNDS):
-                order = (without, with_it, with_it, without)
-                first, second, third, fourth = (each.ask(WINDOW) for each in order)
+                order = (False, not twice, not twice, False)
+                first, second, third, fourth = (server.turn(with_it=each) for each in order)
                 bare = [sum(pair) / 2 for pair in zip(first, fourth, strict=True)]
                 ours = [sum(pair) / 2 for pair in zip(second, third, strict=True)]
-                rounds.append((ours[0] / bare[0], ours[1] / bare[1], bare[0]))
-    rates, cpu, bare_rates = (list(column) for column in zip(*rounds, strict=True))
-    return Measured(rates, cpu, median(bare_rates))
+                rounds.append((ours[0] / bare[0], (ours[1] - bare[1]) * 1e6, bare[0]))
+    ratios, cpu, rates = (list(column) for column in zip(*rounds, strict=True))
+    return Measured(ratios, cpu, median(rates))
