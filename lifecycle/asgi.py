@@ -72,10 +72,11 @@ class Middleware:
             self._life = self._given or current()
         except NotRunning:
             return None
-        self._traffic = self._life._traffic
-        self._traffic.in_use = True
-        self._answer = _answering(self._traffic)
-        return self._traffic
+        traffic = self._life._traffic
+        traffic.in_use = True
+        self._answer = _answering(traffic)
+        self._traffic = traffic  # last: other threads look at it first
+        return traffic
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         traffic = self._traffic
@@ -83,7 +84,6 @@ class Middleware:
             traffic is None
             or traffic.draining
             or scope["type"] != "http"
-            or scope["http_version"] >= "2"
             or ACCEPTS_EVENTS in scope["headers"]
         ):
             await self._special(scope, receive, send)
@@ -92,7 +92,9 @@ class Middleware:
         work = traffic._work
         work.append(None)
         try:
-            await self.app(scope, receive, MethodType(self._answer, send))
+            if scope["http_version"] < "2":
+                send = MethodType(self._answer, send)
+            await self.app(scope, receive, send)
         finally:
             work.pop()
             if traffic.draining:
@@ -101,7 +103,9 @@ class Middleware:
     async def _special(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve what is no plain request before T0."""
         kind = scope["type"]
-        traffic = self._find()
+        traffic = self._traffic
+        if traffic is None or traffic.ended:
+            traffic = self._find()
         if traffic is None or kind not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return

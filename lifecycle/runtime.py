@@ -352,7 +352,7 @@ class Lifecycle:
         self._guest.detach()
         self._finish.set(None)
         self._control.join(timeout=2)
-        self._traffic.draining = True  # for good: what is asked now may be another lifecycle's
+        self._traffic.end()
         self.log.flush(FLUSH_TIME)
         if self in _current:
             _current.remove(self)

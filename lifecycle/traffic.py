@@ -58,7 +58,9 @@ class Traffic:
         self.in_use = False
         """True once something counts: a middleware was made for it, or work was tracked."""
         self.draining = False
-        """True from T0 on, and when all is over."""
+        """True from T0 on, and for good."""
+        self.ended = False
+        """True once the lifecycle whose traffic this is has ended."""
         self._tracker = _Tracker(self)
 
     @property
@@ -134,6 +136,10 @@ class Traffic:
                     await changed.wait()
             except TimeoutError:
                 continue
+
+    def end(self) -> None:
+        """Take note that the lifecycle has ended, perhaps without a drain; from any thread."""
+        self.draining = self.ended = True
 
     def forget_arrivals(self) -> None:
         """Let the quiet be reached: who arrives now finds nobody any more."""

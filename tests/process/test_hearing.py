@@ -195,6 +195,33 @@ asyncio.run(main())
     assert app.stdout.split("\n")[:2] == ["in flight 1", "in flight 1"]
 
 
+def test_a_middleware_stays_with_its_lifecycle(start: Start) -> None:
+    """Another one beside it, and whatever is asked, does not take it away."""
+    app = _run(
+        start,
+        """
+async def app(scope, receive, send):
+    print("in flight", first.snapshot()["in_flight"], second.snapshot()["in_flight"])
+
+async def message(*sent):
+    return {"type": "http.request"}
+
+async def main():
+    global first, second
+    async with lifecycle.Lifecycle() as first:
+        wrapped = Middleware(app)
+        async with lifecycle.Lifecycle() as second:
+            for version in ("2", "1.1"):
+                scope = {"type": "http", "http_version": version, "path": "/", "headers": []}
+                await wrapped(scope, message, message)
+
+asyncio.run(main())
+""",
+    )
+
+    assert app.stdout.split("\n")[:2] == ["in flight 1 0", "in flight 1 0"]
+
+
 def test_one_services_refusal_is_not_anothers(start: Start) -> None:
     """`registered()` of a service that is registered returns."""
     app = _run(
