@@ -94,14 +94,14 @@ def running(
         }
         began = time.perf_counter()
         pipe = subprocess.PIPE if piped else None
-        process = subprocess.Popen(
-            [python, str(path), str(port)], env=env, cwd=folder, stdin=pipe, stdout=pipe, bufsize=0
-        )
-        try:
-            yield process, port, began
-        finally:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+        command = [python, str(path), str(port)]
+        with subprocess.Popen(
+            command, env=env, cwd=folder, stdin=pipe, stdout=pipe, bufsize=0
+        ) as process:
+            try:
+                yield process, port, began
+            finally:
+                process.send_signal(signal.SIGKILL)
 
 
 def get(port: int, path: str) -> bytes:

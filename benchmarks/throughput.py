@@ -8,6 +8,7 @@ with, without (so that what drifts drifts for both), by connections that are kep
 
 from __future__ import annotations
 
+import select
 import selectors
 import socket
 import subprocess
@@ -25,6 +26,7 @@ WINDOW: Final = 0.1
 """Seconds that it is asked for in a turn: what else the machine does changes more slowly."""
 WARM: Final = 0.1
 """Seconds that it is asked for before, unmeasured: a lifecycle's start is no throughput."""
+DEADLINE: Final = 15.0
 CONNECTIONS: Final = 16
 REQUEST: Final = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 BODY: Final = b"true"
@@ -109,19 +111,20 @@ async def turns():
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(told), sys.stdin
     )
-    while await told.readline():
+    while what := await told.readline():
         async with lifecycle.Lifecycle(lifecycle.Config(settle=0, quiet=0)) as life:
             life.export("app", port=PORT)
             await life.ready()
-            answering = Middleware(bare)
-            os.write(1, b"with\\n")
+            answering = Middleware(bare) if what == b"middleware\\n" else bare
+            os.write(1, what)
             await told.readline()
             answering = bare
-        os.write(1, b"without\\n")
+        os.write(1, b"nothing\\n")
 
 async def main():
-    turning = asyncio.create_task(turns())
-    await serve(switch)
+    async with asyncio.TaskGroup() as both:
+        both.create_task(turns())
+        await serve(switch)
 
 asyncio.run(main())
 """
@@ -136,17 +139,19 @@ class Measured(NamedTuple):
         cpu: Microseconds of CPU a request more with it: what other processes do on the machine
             disturbs this less.
         rate: Requests a second without it.
+        cores: How many of the machine's the server kept busy without it.
     """
 
     ratios: list[float]
     cpu: list[float]
     rate: float
+    cores: float
 
     def __str__(self) -> str:
         low, _, high = quantiles(self.ratios, n=4)
         return (
             f"{median(self.ratios):.3f} x {self.rate:,.0f}/s (quartiles {low:.3f} to {high:.3f}); "
-            f"CPU a request {median(self.cpu):+.2f} us"
+            f"CPU a request {median(self.cpu):+.2f} us; {self.cores:.2f} cores busy"
         )
 
 
@@ -155,23 +160,24 @@ class _Server:
 
     def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
         self._process = process
-        self._with = False
+        self._now = "nothing"
         self._selector = selectors.DefaultSelector()
         for _ in range(CONNECTIONS):
             sock = socket.create_connection(("127.0.0.1", port))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._selector.register(sock, selectors.EVENT_READ, sock)
 
-    def turn(self, *, with_it: bool) -> tuple[float, float]:
-        """Ask it with or without a lifecycle; returns what `_ask` does."""
-        if with_it is not self._with:
+    def turn(self, to: str) -> tuple[float, float]:
+        """Have it turn to "middleware", "alone" or "nothing"; returns what `_ask` does."""
+        if to != self._now:
             stdin, stdout = self._process.stdin, self._process.stdout
             if stdin is None or stdout is None:
                 raise TypeError("the server is told through pipes")
-            stdin.write(b"turn\n")
-            if (said := stdout.readline()) != (b"with\n" if with_it else b"without\n"):
-                raise ConnectionError(f"the server did not turn: {said!r}")
-            self._with = with_it
+            stdin.write(f"{to}\n".encode())
+            there, _, _ = select.select([stdout], [], [], DEADLINE)
+            if not there or stdout.readline() != f"{to}\n".encode():
+                raise ConnectionError(f"the server did not turn to {to}: see its output above")
+            self._now = to
             self._ask(WARM)
         return self._ask(WINDOW)
 
@@ -182,7 +188,9 @@ class _Server:
             key.data.sendall(REQUEST)
         asked, over = CONNECTIONS, False
         while count < asked:
-            for key, _ in self._selector.select(1):
+            if not (answers := self._selector.select(DEADLINE)):
+                raise TimeoutError(f"the server has not answered for {DEADLINE} s")
+            for key, _ in answers:
                 if not (answer := key.data.recv(4096)):
                     raise ConnectionError("the server has closed a kept connection")
                 if answer.endswith(BODY):
@@ -216,22 +224,23 @@ def _serving(name: str) -> Iterator[_Server]:
             server.close()
 
 
-def measure(name: str, *, twice: bool = False) -> Measured:
+def measure(name: str, what: str = "middleware") -> Measured:
     """
     Measure one server.
 
     Args:
         name: Which of `SERVERS`.
-        twice: Compare it without pod-lifecycle to itself: what the measuring itself is worth.
+        what: What comes and goes: a lifecycle with its "middleware", or "alone", which also tells
+            what the measuring itself is worth.
     """
     rounds = []
     for _ in range(PROCESSES):
         with _serving(name) as server:
             for _ in range(ROUNDS):
-                order = (False, not twice, not twice, False)
-                first, second, third, fourth = (server.turn(with_it=each) for each in order)
-                bare = [sum(pair) / 2 for pair in zip(first, fourth, strict=True)]
+                order = ("nothing", what, what, "nothing")
+                first, second, third, fourth = (server.turn(each) for each in order)
+                rate, cpu = (sum(pair) / 2 for pair in zip(first, fourth, strict=True))
                 ours = [sum(pair) / 2 for pair in zip(second, third, strict=True)]
-                rounds.append((ours[0] / bare[0], (ours[1] - bare[1]) * 1e6, bare[0]))
-    ratios, cpu, rates = (list(column) for column in zip(*rounds, strict=True))
-    return Measured(ratios, cpu, median(rates))
+                rounds.append((ours[0] / rate, (ours[1] - cpu) * 1e6, rate, rate * cpu))
+    ratios, cpus, rates, cores = (list(column) for column in zip(*rounds, strict=True))
+    return Measured(ratios, cpus, median(rates), median(cores))
