@@ -36,7 +36,8 @@ from lifecycle.hookspecs import hookimpl
 from lifecycle.hosting import until_listening
 from lifecycle.lifespan import Lifespan
 from lifecycle.runtime import Lifecycle, current
-from lifecycle.server import ABORT, Server
+from lifecycle.serving.connection import ABORT
+from lifecycle.serving.server import Server
 from lifecycle.states import State, Transition
 from lifecycle.traffic import Traffic
 

@@ -17,7 +17,7 @@ from lifecycle.qos import control_socket
 from lifecycle.qos.access import Access
 from lifecycle.qos.holder import holder, way_out
 from lifecycle.qos.routes import Routes
-from lifecycle.server import Server
+from lifecycle.serving.server import Server
 from lifecycle.sockets import bind_tcp, reason
 
 HEADER_TIME: Final = 2.0

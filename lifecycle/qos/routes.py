@@ -15,7 +15,7 @@ from lifecycle.exceptions import Draining, LifecycleError, ServiceNotFound
 from lifecycle.log import one_line
 from lifecycle.probes import Answer, Verdict
 from lifecycle.qos.access import Access, Caller
-from lifecycle.server import HOLD, Receive, Scope, Send
+from lifecycle.serving.connection import HOLD, Receive, Scope, Send
 
 PROBES: Final = {
     "live": Kind.LIVENESS,

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from lifecycle.server import Server
+from lifecycle.serving.server import Server
 from lifecycle.sockets import bind_tcp
 from tests.process.h2_client import H2Client
 

@@ -1,4 +1,4 @@
-"""The one private seam: what `lifecycle/server.py` takes for granted of hypercorn."""
+"""The one private seam: what `lifecycle/serving/connection.py` takes for granted of hypercorn."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.events import Updated
 from hyperframe.frame import Frame, GoAwayFrame
 
-from lifecycle.server import GOAWAY, _Connection
+from lifecycle.serving.connection import GOAWAY, Connection
 
 
 def parameters(function: object) -> list[str]:
@@ -27,7 +27,7 @@ def test_the_version_it_was_written_for() -> None:
 
 
 def test_how_a_connection_is_made() -> None:
-    """TCPServer takes what `_Connection` hands on, in this order."""
+    """TCPServer takes what `Connection` hands on, in this order."""
     assert parameters(TCPServer.__init__) == [
         "app",
         "loop",
@@ -52,7 +52,7 @@ def test_what_is_overridden() -> None:
     assert "self._read_data" in source
     assert "self.protocol_send" in source
     for name in ("_read_data", "protocol_send"):
-        assert name in vars(_Connection)
+        assert name in vars(Connection)
 
 
 def test_what_is_read() -> None:
@@ -67,7 +67,7 @@ def test_what_is_read() -> None:
 
 def test_what_our_additions_do_not_hide() -> None:
     """No name that we add to a connection is one of hypercorn's own."""
-    added = {"requests", "gone_away", "_server", "is_http2", "go_away", "abort", "_call"}
+    added = {"requests", "gone_away", "_owner", "is_http2", "go_away", "abort", "_call"}
     added |= {"held", "has_served", "_hold", "worth"}
     assert added & {*dir(TCPServer), *_attributes(TCPServer)} == set()
 

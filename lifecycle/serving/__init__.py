@@ -1,0 +1,1 @@
+"""Servers that serve an ASGI app: accepting, and what a connection speaks."""
