@@ -23,6 +23,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python tests/typed/check.py
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python docs/generate.py --check
 

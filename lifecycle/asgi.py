@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from types import MethodType
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from lifecycle.config import Config
 from lifecycle.conversations import (
@@ -40,6 +40,9 @@ from lifecycle.serving.connection import ABORT
 from lifecycle.serving.server import Server
 from lifecycle.states import State, Transition
 from lifecycle.traffic import Traffic
+
+if TYPE_CHECKING:
+    from lifecycle.pluggable import AnyPlugin
 
 Talk = TypeVar("Talk", WebSocket, EventStream)
 
@@ -79,7 +82,7 @@ class Middleware:
         self._traffic = traffic  # last: other threads look at it first
         return traffic
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         traffic = self._traffic
         if (
             traffic is None
@@ -194,7 +197,7 @@ class Managed:
         service: str | None = None,
         port: int | None = None,
         config: Config | None = None,
-        plugins: Iterable[object] = (),
+        plugins: Iterable[AnyPlugin] = (),
     ) -> None:
         self.app = app
         self._service = service
@@ -203,7 +206,7 @@ class Managed:
         self._plugins = tuple(plugins)
         self._inner: Middleware | None = None
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
         elif self._inner is None:

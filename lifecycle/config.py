@@ -204,9 +204,9 @@ def service_spec(text: str) -> tuple[str, int | None]:
 
 
 class _FromEnvironment(type):
-    def __call__(cls, **given: Any) -> Any:
-        config: Any
-        config, sources = fill(typing.cast(type[Any], cls), os.environ, **given)
+    # The return type has type checkers look at the fields: with Any pyright would not.
+    def __call__(cls: type[T], **given: Any) -> T:
+        config, sources = fill(cls, os.environ, **given)
         config.__dict__["_sources"] = sources
         return config
 

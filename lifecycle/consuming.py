@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from typing import TYPE_CHECKING, TypeVar
 
 from lifecycle.states import State
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-async def until_draining(life: Lifecycle, source: AsyncIterable[T]) -> AsyncIterator[T]:
+async def until_draining(life: Lifecycle, source: AsyncIterable[T]) -> AsyncGenerator[T, None]:
     """Pass on what `source` yields until draining begins; see `Lifecycle.until_draining`."""
     draining = asyncio.ensure_future(life.reached(State.DRAINING))
     iterator = aiter(source)

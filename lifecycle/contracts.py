@@ -100,7 +100,12 @@ class Instance:
     metadata: Mapping[str, str] = field(default_factory=dict)
 
 
-class Registry(ABC):
+class _Named(Protocol):
+    # Of a protocol what has no value is abstract: type checkers miss a name that is not given.
+    name: str
+
+
+class Registry(_Named, ABC):
     """
     Where consumers look for services. Lives on the control loop: never block in it.
 
@@ -113,7 +118,6 @@ class Registry(ABC):
         required: Whether `REGISTERED` and readiness wait for it.
     """
 
-    name: str
     required: bool = True
 
     async def __aenter__(self) -> Self:

@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Final
 import pluggy
 
 if TYPE_CHECKING:
-    from lifecycle.contracts import Command, ProbeResult, Registry
+    from lifecycle.contracts import Command, Registry
     from lifecycle.drain import Drain
+    from lifecycle.pluggable import Answer
     from lifecycle.runtime import Lifecycle
     from lifecycle.states import Transition
-
-    Answer = bool | ProbeResult | Iterable[ProbeResult] | None
 
 PROJECT: Final = "lifecycle"
 

@@ -15,9 +15,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lifecycle.backoff import until_done
 from lifecycle.config import Config, service_spec
@@ -31,6 +31,9 @@ from lifecycle.signals import Signals, at_terminal
 from lifecycle.sockets import is_listening
 from lifecycle.watchdog import Watchdog, flush_streams
 
+if TYPE_CHECKING:
+    from lifecycle.pluggable import AnyPlugin
+
 TEARDOWN: Final = 0.3
 """Seconds for what plugins do in their last moment."""
 
@@ -39,7 +42,7 @@ class Interrupted(BaseException):
     """A signal came while the app was being imported."""
 
 
-def run(main: Main, *, config: Config | None = None, plugins: Iterable[object] = ()) -> None:
+def run(main: Main, *, config: Config | None = None, plugins: Iterable[AnyPlugin] = ()) -> None:
     """
     Run an app's main under a lifecycle, from the first line of the process to the last.
 
@@ -85,7 +88,7 @@ class Host:
     """
 
     def __init__(
-        self, config: Config, plugins: Iterable[object] = (), renderer: Renderer | None = None
+        self, config: Config, plugins: Iterable[AnyPlugin] = (), renderer: Renderer | None = None
     ) -> None:
         self.life = Lifecycle(config, plugins=plugins, renderer=renderer)
         self._config = config
@@ -268,7 +271,7 @@ class Host:
         if self._signals is not None:
             self._signals.hold()
 
-    async def _main(self, main: Main) -> None:
+    async def _main(self, main: Callable[..., Awaitable[object]]) -> None:
         cause = "main returned"
         code: int = 0
         raised: BaseException | None = None

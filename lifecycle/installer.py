@@ -220,4 +220,8 @@ def _checked(each: Implementation, given: list[Any], wanted: type[Any]) -> list[
             raise PluginError(
                 f"plugin {each.plugin!r}: {each.hook} gave {one!r}, no {wanted.__name__}"
             )
+        if not isinstance(getattr(one, "name", None), str):
+            raise PluginError(
+                f"plugin {each.plugin!r}: {type(one).__name__} has no name: set `name` in the class"
+            )
     return given

@@ -9,9 +9,12 @@ import os
 import sys
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-Main = Callable[..., Awaitable[Any]]
+if TYPE_CHECKING:
+    from lifecycle.runtime import Lifecycle
+
+Main: TypeAlias = "Callable[[], Awaitable[object]] | Callable[[Lifecycle], Awaitable[object]]"
 
 _ASGI: Final = ("scope", "receive", "send")
 _OUR_FOLDER: Final = os.path.dirname(__file__) + os.sep

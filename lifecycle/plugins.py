@@ -206,7 +206,7 @@ class Plugins:
         return unknown_variables(self._environ, {*known, *self._option_names, *theirs})
 
 
-def plugin_of(hook: str, check: Callable[..., Any], life: object) -> object:
+def plugin_of(hook: str, check: Callable[..., Any], life: object) -> Any:
     """Make a plugin of one function, which may take the lifecycle or nothing."""
     arguments = (life,) if inspect.signature(check).parameters else ()
 

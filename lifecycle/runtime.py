@@ -11,10 +11,10 @@ import asyncio
 import concurrent.futures
 import os
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import MappingProxyType, TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from lifecycle.builtin import builtins
 from lifecycle.conductor import Conductor
@@ -32,8 +32,10 @@ from lifecycle.service import Service, check_same, instance_of
 from lifecycle.states import State
 from lifecycle.traffic import Traffic
 
+if TYPE_CHECKING:
+    from lifecycle.pluggable import AnyPlugin, Check
+
 T = TypeVar("T")
-Check = TypeVar("Check", bound=Callable[..., Any])
 
 FORCED_TIME: Final = 2.0
 """Seconds that leaving takes at most once who waits for it has been cancelled."""
@@ -73,7 +75,7 @@ class Lifecycle:
         self,
         config: Config | None = None,
         *,
-        plugins: Iterable[object] = (),
+        plugins: Iterable[AnyPlugin] = (),
         renderer: Renderer | None = None,
     ) -> None:
         self.config = config if config is not None else Config()
@@ -227,7 +229,7 @@ class Lifecycle:
         """
         return self._traffic.track(agent, path)
 
-    def until_draining(self, source: AsyncIterable[T]) -> AsyncIterator[T]:
+    def until_draining(self, source: AsyncIterable[T]) -> AsyncGenerator[T, None]:
         """
         Pass on what `source` yields until draining begins: a consumer's loop that ends.
 
@@ -239,7 +241,7 @@ class Lifecycle:
 
     # Plugins
 
-    def use(self, plugin: object, *, name: str | None = None) -> None:
+    def use(self, plugin: AnyPlugin, *, name: str | None = None) -> None:
         """
         Add a plugin to a lifecycle that runs: all of what it brings, or nothing.
 

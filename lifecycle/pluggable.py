@@ -1,0 +1,103 @@
+"""
+What may be given as a check, or as a plugin, for type checkers.
+
+Import it for annotations only. At run time every object is looked at when it is added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+
+from lifecycle.contracts import ProbeResult
+
+if TYPE_CHECKING:
+    from lifecycle.runtime import Lifecycle
+
+Answer: TypeAlias = bool | ProbeResult | Iterable[ProbeResult] | None
+Asked: TypeAlias = Answer | Awaitable[Answer]
+
+Check = TypeVar("Check", bound="Callable[[], Asked] | Callable[[Lifecycle], Asked]")
+"""A readiness or liveness check: with the `Lifecycle` as its argument, or with none."""
+
+Hook: TypeAlias = Callable[..., Any]
+
+
+class HasLiveness(Protocol):
+    """Has `lifecycle_liveness`."""
+
+    @property
+    def lifecycle_liveness(self) -> Hook: ...
+
+
+class HasReadiness(Protocol):
+    """Has `lifecycle_readiness`."""
+
+    @property
+    def lifecycle_readiness(self) -> Hook: ...
+
+
+class HasStartup(Protocol):
+    """Has `lifecycle_startup`."""
+
+    @property
+    def lifecycle_startup(self) -> Hook: ...
+
+
+class HasTransition(Protocol):
+    """Has `lifecycle_transition`."""
+
+    @property
+    def lifecycle_transition(self) -> Hook: ...
+
+
+class HasStart(Protocol):
+    """Has `lifecycle_start`."""
+
+    @property
+    def lifecycle_start(self) -> Hook: ...
+
+
+class HasDrain(Protocol):
+    """Has `lifecycle_drain`."""
+
+    @property
+    def lifecycle_drain(self) -> Hook: ...
+
+
+class HasRegistries(Protocol):
+    """Has `lifecycle_registries`."""
+
+    @property
+    def lifecycle_registries(self) -> Hook: ...
+
+
+class HasCommands(Protocol):
+    """Has `lifecycle_commands`."""
+
+    @property
+    def lifecycle_commands(self) -> Hook: ...
+
+
+class HasOptions(Protocol):
+    """Has `lifecycle_options`."""
+
+    @property
+    def lifecycle_options(self) -> Hook: ...
+
+
+Plugin: TypeAlias = (
+    HasLiveness
+    | HasReadiness
+    | HasStartup
+    | HasTransition
+    | HasStart
+    | HasDrain
+    | HasRegistries
+    | HasCommands
+    | HasOptions
+)
+
+AnyPlugin: TypeAlias = Plugin | ModuleType | Callable[[], Plugin]
+"""An object or a module with hooks, or a class of such objects that is called without arguments."""

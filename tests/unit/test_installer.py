@@ -1,0 +1,42 @@
+"""What a hook may give: what is wrong is refused by name, before anything is registered."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+import lifecycle
+from lifecycle.installer import _checked
+from lifecycle.plugins import Plugins
+
+
+class Nameless(lifecycle.Registry):
+    async def register(self, instance: lifecycle.Instance) -> None: ...
+    async def deregister(self, instance: lifecycle.Instance) -> None: ...
+    async def keep(self, instance: lifecycle.Instance) -> str:
+        return await asyncio.Event().wait()
+
+
+class Numbered(Nameless):
+    name: Any = 7
+
+
+class Gives:
+    @lifecycle.hookimpl
+    def lifecycle_registries(self) -> Any: ...
+
+
+@pytest.mark.parametrize("registry", [Nameless, Numbered])
+def test_a_registry_without_a_name(registry: type[Nameless]) -> None:
+    """It cannot be configured or shown: its plugin and its class are named, and what to do."""
+    config = lifecycle.Config()
+    plugins = Plugins(config, {})
+    plugins.add(Gives(), "theirs")
+    [given] = plugins.implementations("lifecycle_registries")
+
+    with pytest.raises(
+        lifecycle.PluginError, match=f"plugin 'theirs': {registry.__name__} has no name: set `name`"
+    ):
+        _checked(given, [registry()], lifecycle.Registry)
