@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from lifecycle import PortUnavailable
-from lifecycle.sockets import bind, is_listening
+from lifecycle.sockets import accept_queue, bind, is_listening
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,28 @@ def test_a_connection_is_no_listener():
     with socket.create_server(("127.0.0.1", 0)) as server:
         with socket.create_connection(server.getsockname()) as client:
             assert not is_listening(client.getsockname()[1])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_who_waits_to_be_accepted_is_counted(host):
+    """Until a server has accepted the last of them, closing its listener would reset some."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as server:
+        address = server.getsockname()[:2]
+        counts = [accept_queue(address[1])]
+        clients = [socket.create_connection(address) for _ in range(3)]
+        counts.append(accept_queue(address[1]))
+        accepted = [server.accept()[0] for _ in range(3)]
+        counts.append(accept_queue(address[1]))
+        for each in clients + accepted:
+            each.close()
+    assert counts == [0, 3, 0]
+
+
+def test_without_a_table_nobody_is_seen_to_wait(monkeypatch):
+    """On a system without /proc."""
+    monkeypatch.setattr("lifecycle.sockets.TABLES", ("/nowhere/tcp",))
+    assert accept_queue(80) == 0
 
 
 def test_without_a_table_of_the_kernel_it_connects(monkeypatch):
