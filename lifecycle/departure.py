@@ -189,7 +189,9 @@ class Departure:
 
     async def _watch_traffic(self, drain: Drain) -> None:
         await self._conductor.traffic.gone(
-            not_before=lambda: drain.timetable.settle_at, quiet=self._conductor.config.quiet
+            not_before=lambda: drain.timetable.settle_at,
+            quiet=self._conductor.config.quiet,
+            app=self._conductor.guest,
         )
         drain.traffic_gone.set(None)
         self._mark("quiet")
@@ -206,9 +208,17 @@ class Departure:
         in_time = await self._by(self._hooks_or_force(drain), lambda: drain.timetable.wait_until)
         if not in_time:
             self.report.disturbed_by = self._conductor.traffic.last_disturbers()
-            self.report.in_flight = self._conductor.traffic.in_flight
+            self.report.waited_for = self._held_up_by()
         self._mark("wait")
         self.wait_over.set(None)
+
+    def _held_up_by(self) -> list[str]:
+        guest, found = self._conductor.guest, []
+        if in_flight := self._conductor.traffic.in_flight:
+            found.append(f"{in_flight} in flight at the deadline")
+        if guest.awake_since() == math.inf:
+            found.append(f"the app's loop, last seen {guest.silent_for():.1f} s ago")
+        return found
 
     async def _hooks_or_force(self, drain: Drain) -> None:
         hooks = asyncio.ensure_future(self._hooks(drain))

@@ -15,6 +15,10 @@ from lifecycle.crossing import run_soon
 
 BEAT: Final = 0.25
 """Seconds between two heartbeats."""
+PAUSE: Final = 2 * BEAT
+"""Seconds without a heartbeat after which the loop does not come round."""
+ROUNDS: Final = 20
+"""Turns of the loop from a connection in the listener's queue to the app that is asked, and more."""
 
 
 class Guest:
@@ -32,6 +36,7 @@ class Guest:
         self._timer: asyncio.TimerHandle | None = None
         self._beat_at = 0.0
         self._last_gap = 0.0
+        self._awake_since = 0.0
         self._on_beat: Callable[[], None] | None = None
         self.hooks: set[asyncio.Task[Any]] = set()
         """What runs on the app's loop for plugins; touched there only."""
@@ -42,7 +47,7 @@ class Guest:
         self._thread_id = threading.get_ident()
         self._context = contextvars.copy_context()
         self._on_beat = on_beat
-        self._beat_at = self._clock()
+        self._beat_at = self._awake_since = self._clock()
         self._timer = self._loop.call_later(BEAT, self._beat)
 
     def detach(self) -> None:
@@ -53,7 +58,10 @@ class Guest:
 
     def _beat(self) -> None:
         now = self._clock()
-        self._last_gap, self._beat_at = now - self._beat_at, now
+        gap = now - self._beat_at
+        if gap > PAUSE:
+            self._awake_since = now  # first: who sees the new beat must see this too
+        self._last_gap, self._beat_at = gap, now
         if self._loop is not None:
             self._timer = self._loop.call_later(BEAT, self._beat)
         if self._on_beat is not None:
@@ -82,7 +90,38 @@ class Guest:
 
     def busy(self) -> bool:
         """Tell whether the loop is too busy just now to be asked anything."""
-        return max(self.silent_for(), self._last_gap if self.attached else 0.0) > 2 * BEAT
+        return max(self.silent_for(), self._last_gap if self.attached else 0.0) > PAUSE
+
+    def awake_since(self) -> float:
+        """
+        Return since when the loop has come round without a pause, on the guest's clock.
+
+        Returns:
+            Infinity while it does not come round, minus infinity without a loop.
+        """
+        if not self.attached:
+            return float("-inf")
+        return float("inf") if self.silent_for() > PAUSE else self._awake_since
+
+    def come_round(self, done: Callable[[], object]) -> bool:
+        """
+        Have the loop come round until what waits in its sockets' queues has been looked at.
+
+        Args:
+            done: Called on the app's loop then.
+
+        Returns:
+            False if there is no loop.
+        """
+
+        def turn(left: int) -> None:
+            loop = self._loop
+            if left and loop is not None:
+                loop.call_soon(turn, left - 1)
+            else:
+                done()
+
+        return self.post(lambda: turn(ROUNDS))
 
     def runs(self, task: asyncio.Task[object]) -> bool:
         """Tell whether this task is the one that is running at this moment."""

@@ -17,7 +17,7 @@ class Report:
         forced: True if a second signal made an end of it.
         cut_off: What was not waited for any longer.
         disturbed_by: Who kept it from being quiet.
-        in_flight: How much work was in flight when the wait's deadline came.
+        waited_for: What was still waited for when the wait's deadline came.
         stuck_at: Where the app's loop was stuck, innermost last.
     """
 
@@ -26,7 +26,7 @@ class Report:
         self.forced = False
         self.cut_off: list[str] = []
         self.disturbed_by: list[str] = []
-        self.in_flight = 0
+        self.waited_for: list[str] = []
         self.stuck_at: list[str] = []
 
     def say(self, conductor: Conductor, cause: str, code: int) -> None:
@@ -45,7 +45,7 @@ class Report:
             "forced": self.forced,
             "cut_off": self.cut_off,
             "disturbed_by": self.disturbed_by,
-            "waited_for": f"{self.in_flight} in flight at the deadline" if self.in_flight else "",
+            "waited_for": "; ".join(self.waited_for),
             "stuck_at": self.stuck_at[-3:],
             "unregistered": unregistered,
             "registries": {at: told for at, cell in cells.items() if (told := cell.described())},

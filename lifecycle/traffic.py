@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter, deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import ClassVar, Final
+
+from lifecycle.guest import Guest
 
 PROBERS: Final = (
     "kube-probe/",
@@ -51,9 +55,10 @@ class Traffic:
         self._agents = PROBERS + tuple(word for word in ignored if not word.startswith("/"))
         self._paths = frozenset(word for word in ignored if word.startswith("/"))
         self._work: deque[None] = deque()
-        self._wake: Callable[[], None] | None = None
+        self._wake: Callable[[], object] = lambda: None
         self._changed: asyncio.Event | None = None
         self._arrived_at = float("-inf")
+        self._deaf = False
         self.disturbers: Counter[str] = Counter()
         self.in_use = False
         """True once something counts: a middleware was made for it, or work was tracked."""
@@ -94,13 +99,13 @@ class Traffic:
             since: When the quiet begins if nothing arrives.
         """
         changed = self._changed = asyncio.Event()
-        self._wake = lambda: wake(changed.set)  # type: ignore[assignment]
+        self._wake = lambda: wake(changed.set)
         self._arrived_at = since
         self.draining = True
 
     def arrived(self, agent: str = "", path: str = "") -> None:
         """Note an arrival while draining, unless it is a probe's or a scraper's; any thread."""
-        if path in self._paths or (agent and agent.startswith(self._agents)):
+        if self._deaf or path in self._paths or (agent and agent.startswith(self._agents)):
             return
         self._arrived_at = self._clock()
         known = agent[:AGENT_SHOWN] or "(no user agent)"
@@ -110,39 +115,60 @@ class Traffic:
 
     def left(self) -> None:
         """Note the end of a piece of work while draining; any thread."""
-        if not self._work and self._wake is not None:
+        if not self._work:
             self._wake()
 
-    async def gone(self, *, not_before: Callable[[], float], quiet: float) -> None:
+    async def gone(self, *, not_before: Callable[[], float], quiet: float, app: Guest) -> None:
         """
         Wait until nothing is in flight and nothing has arrived for `quiet` seconds.
+
+        While the app's loop is blocked nobody is seen arriving. So only time in which it comes
+        round counts, and at the end it has once more looked at what waits in its sockets.
 
         Args:
             not_before: Tells the time before which it is too early in any case.
             quiet: Seconds.
+            app: The loop on which arrivals are noticed.
         """
-        changed = self._changed
-        if changed is None:
-            raise RuntimeError("watch() comes first")
+        look: _Look | None = None
         while True:
-            changed.clear()
-            left = max(not_before(), self._arrived_at + quiet) - self._clock()
-            if not self._work and left <= 0:
+            self._watched().clear()
+            waived = math.isinf(self._arrived_at)
+            since = self._arrived_at if waived else max(self._arrived_at, app.awake_since())
+            left = max(not_before(), since + quiet) - self._clock()
+            timeout = None  # with work in flight only its end can change the answer
+            if self._work:
+                look = None
+            elif 0 < left < math.inf:
+                look, timeout = None, left
+            elif left <= 0 and (waived or (look is not None and look.over)):
                 return
-            # With work in flight only its end can change the answer.
-            timeout = left if not self._work else None
-            try:
+            elif look is None or look.over:
+                look = _Look(app, self._wake)
+            with suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
-                    await changed.wait()
-            except TimeoutError:
-                continue
+                    await self._watched().wait()
+
+    async def nothing_in_flight(self) -> None:
+        """Wait until nothing is in flight."""
+        while True:
+            self._watched().clear()
+            if not self._work:
+                return
+            await self._watched().wait()
+
+    def _watched(self) -> asyncio.Event:
+        if self._changed is None:
+            raise RuntimeError("watch() comes first")
+        return self._changed
 
     def end(self) -> None:
         """Take note that the lifecycle has ended, perhaps without a drain; from any thread."""
         self.draining = self.ended = True
 
     def forget_arrivals(self) -> None:
-        """Let the quiet be reached: who arrives now finds nobody any more."""
+        """Let the quiet be reached, and stay so: who arrives now finds nobody any more."""
+        self._deaf = True
         self._arrived_at = float("-inf")
 
     def last_disturbers(self) -> list[str]:
@@ -155,9 +181,19 @@ class Traffic:
         if self._changed is not None:
             self._changed.set()
 
-    async def nothing_in_flight(self) -> None:
-        """Wait until nothing is in flight."""
-        await self.gone(not_before=lambda: float("-inf"), quiet=float("-inf"))
+
+class _Look:
+    """One look of the app's loop at what waits in its sockets."""
+
+    def __init__(self, app: Guest, wake: Callable[[], object]) -> None:
+        self.over = False
+        self._wake = wake
+        if not app.come_round(self._done):
+            self._done()
+
+    def _done(self) -> None:
+        self.over = True
+        self._wake()
 
 
 class _Tracker:

@@ -14,9 +14,10 @@ import pytest
 from lifecycle.asgi import Middleware
 from lifecycle.config import Config
 from lifecycle.crossing import run_soon
+from lifecycle.guest import Guest
 from lifecycle.runtime import Lifecycle
 from lifecycle.traffic import AGENT_SHOWN, AGENTS_KEPT, PROBERS, Traffic
-from tests.unit.virtual_time import now, run
+from tests.unit.virtual_time import attached, now, run
 
 SETTLE = 5.0
 QUIET = 1.0
@@ -25,17 +26,28 @@ QUIET = 1.0
 class Scene:
     """A drain of some traffic that began now."""
 
-    def __init__(self, *, ignored: tuple[str, ...] = (), busy: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        ignored: tuple[str, ...] = (),
+        busy: int = 0,
+        guest: Guest | None = None,
+        quiet: float = QUIET,
+        since: float | None = None,
+    ) -> None:
         loop = asyncio.get_running_loop()
         self.began = now()
+        self.guest = guest or attached()
         self.traffic = Traffic(loop.time, ignored)
         self.work = [self.traffic.track() for _ in range(busy)]
         for each in self.work:
             each.__enter__()
         self.settle_at = self.began + SETTLE
-        self.traffic.watch(lambda function: run_soon(loop, function), self.began)
+        self.traffic.watch(
+            lambda function: run_soon(loop, function), self.began if since is None else since
+        )
         self.task = asyncio.create_task(
-            self.traffic.gone(not_before=lambda: self.settle_at, quiet=QUIET)
+            self.traffic.gone(not_before=lambda: self.settle_at, quiet=quiet, app=self.guest)
         )
 
     def at(self, seconds: float, act: Callable[[], Any]) -> None:
@@ -49,6 +61,7 @@ class Scene:
     async def gone_after(self) -> float:
         """Return how long it took until nobody was there any more."""
         await self.task
+        self.guest.detach()
         return now() - self.began
 
 

@@ -1,0 +1,138 @@
+"""An app whose loop is blocked while it drains: who waits in the listener's queue is served."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from tests.process.kit import App, wait_for
+from tests.process.rollout import RUN
+from tests.process.wire import connect, read, read_all
+
+CLIENTS = 300
+FEW = 60
+"""How many wait: more than are accepted at a time, and no more than a short queue holds."""
+SETTINGS = {
+    "LIFECYCLE_SETTLE": "0.3",
+    "LIFECYCLE_QUIET": "0.4",
+    "LIFECYCLE_STOP_TIMEOUT": "1",
+    "LIFECYCLE_GRACE_PERIOD": "15",
+}
+
+APP = """
+import time
+
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    if scope["path"] == "/block":
+        print("blocked", flush=True)
+        time.sleep(1.5)
+    headers = [(b"content-length", b"5")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"hello"})
+"""
+
+UVICORN = """
+import uvicorn
+from lifecycle.asgi import Middleware
+from shop import app
+
+async def main():
+    config = uvicorn.Config(
+        Middleware(app), host="127.0.0.1", port=PORT, lifespan="off", log_level="warning"
+    )
+    await uvicorn.Server(config).serve()
+"""
+
+AIOHTTP = """
+import asyncio, time
+import lifecycle_aiohttp
+from aiohttp import web
+
+async def serve(request):
+    if request.path == "/block":
+        print("blocked", flush=True)
+        time.sleep(1.5)
+    return web.Response(text="hello")
+
+async def main():
+    application = web.Application()
+    application.add_routes([web.get("/{path:.*}", serve)])
+    lifecycle_aiohttp.setup(application)
+    await web._run_app(application, host="127.0.0.1", port=PORT, print=None)
+"""
+
+STREAMS = """
+import asyncio, time
+
+async def main():
+    async def handle(reader, writer):
+        with lifecycle.current().track():
+            try:
+                request = await reader.readuntil(b"\\r\\n\\r\\n")
+            except asyncio.IncompleteReadError:
+                return  # who only looks whether the port is open
+            if b"/block" in request:
+                print("blocked", flush=True)
+                time.sleep(1.5)
+            writer.write(b"HTTP/1.1 200 OK\\r\\ncontent-length: 5\\r\\n\\r\\nhello")
+            writer.close()
+    server = await asyncio.start_server(handle, "127.0.0.1", PORT)
+    try:
+        await asyncio.Event().wait()
+    finally:
+        server.close()
+"""
+
+HEAD = "import os, lifecycle\nPORT = int(os.environ['PORT'])\n"
+TAIL = "\nlifecycle.run(main, config=lifecycle.Config(services=(f'shop:{PORT}',)))\n"
+
+Start = Callable[..., App]
+
+
+def asgi(start: Start) -> App:
+    """Serve it with `lifecycle run --asgi`."""
+    words = ("--asgi", "shop:app", "--service", "shop", "--bind", "127.0.0.1:0")
+    return start([*RUN, *words], env=SETTINGS)
+
+
+def port_of(app: App) -> int:
+    """Return the port that the app's service was exported with."""
+    [service] = app.wait_state("ready")["services"]
+    return int(service["port"])
+
+
+def served_while_blocked(app: App, clients: int) -> list[int]:
+    """Drain, block the loop, connect behind it; return what each client was answered."""
+    port = port_of(app)
+    ask = "GET {} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with ExitStack() as stack:
+        app.signal(signal.SIGTERM)
+        app.wait_state("draining")
+        waiting = [stack.enter_context(connect(("127.0.0.1", port), timeout=10))]
+        waiting[0].sendall(ask.format("/block").encode())
+        wait_for(lambda: "blocked" in app.stdout, 10, "a loop that is blocked")
+        for _ in range(clients):
+            waiting.append(stack.enter_context(connect(("127.0.0.1", port), timeout=10)))
+            waiting[-1].sendall(ask.format("/").encode())
+        return [read(received).status if (received := read_all(each)) else 0 for each in waiting]
+
+
+def test_who_came_while_the_loop_was_blocked_is_served(start: Start, tmp_path: Path) -> None:
+    """In every host: nobody is reset, though nobody was seen arriving for longer than `quiet`."""
+    (tmp_path / "shop.py").write_text(APP)
+    apps = {asgi(start): CLIENTS}
+    for source in (UVICORN, AIOHTTP, STREAMS):
+        apps[start(HEAD + source + TAIL, env=SETTINGS)] = FEW
+
+    async def each_at_once() -> list[list[int]]:
+        return await asyncio.gather(
+            *(asyncio.to_thread(served_while_blocked, *each) for each in apps.items())
+        )
+
+    for app, answers in zip(apps, asyncio.run(each_at_once()), strict=True):
+        assert answers == [200] * len(answers), app.stderr
+        assert app.wait(15) == 0, app.stderr

@@ -1,0 +1,256 @@
+"""The quiet is counted only while the app's loop comes round: a blocked loop sees nobody arrive."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lifecycle.guest import BEAT, PAUSE, ROUNDS, Guest
+from tests.unit.play import Play, soon
+from tests.unit.test_traffic import QUIET, SETTLE, Scene
+from tests.unit.virtual_time import now, run
+
+
+class Dozing(Guest):
+    """The app's loop of a scene: asleep from one time to another, in seconds after T0."""
+
+    def __init__(self) -> None:
+        super().__init__(asyncio.get_running_loop().time)
+        self.attach()
+        self.began = now()
+        self.asleep: tuple[float, float] = (-1.0, -1.0)
+        self.looks = 0
+        self.meanwhile: Callable[[], Any] = lambda: None
+        """What the loop sees when it is back."""
+
+    def _sleeps(self) -> bool:
+        return self.asleep[0] <= now() - self.began < self.asleep[1]
+
+    def awake_since(self) -> float:
+        if self._sleeps():
+            return math.inf
+        woke = self.began + self.asleep[1]
+        return woke if woke <= now() else self.began - 100
+
+    def come_round(self, done: Callable[[], object]) -> bool:
+        self.looks += 1
+        woke = self.began + self.asleep[1] if self._sleeps() else now()
+
+        def seen() -> None:
+            self.meanwhile()
+            done()
+
+        asyncio.get_running_loop().call_at(woke, seen)
+        return True
+
+
+class Doze(Scene):
+    """A drain of an app whose loop dozes."""
+
+    def __init__(self, begins: float, ends: float, **how: Any) -> None:
+        super().__init__(guest=Dozing(), **how)
+        self.guest.asleep = (begins, ends)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "gone"),
+    [
+        (4.5, 6.5, 6.5 + QUIET),
+        (0.0, 60.0, 60.0 + QUIET),
+        (1.0, 3.0, SETTLE),
+        (1.0, 4.5, 4.5 + QUIET),
+        (SETTLE - 0.1, SETTLE, SETTLE + QUIET),
+    ],
+)
+def test_only_time_in_which_the_loop_comes_round_counts(
+    begins: float, ends: float, gone: float
+) -> None:
+    """The quiet begins anew when a blocked loop is back, settle goes on meanwhile."""
+
+    async def main() -> None:
+        scene = Doze(begins, ends)
+        assert await scene.gone_after() == pytest.approx(gone)
+        assert scene.guest.looks <= 2, "nothing polls"  # type: ignore[attr-defined]
+
+    run(main())
+
+
+def test_who_is_seen_at_the_last_look_disturbs() -> None:
+    """A block too short to be noticed: who came meanwhile is seen before the quiet is over."""
+
+    async def main() -> None:
+        scene = Scene(guest=Dozing())
+
+        def arrive() -> None:
+            scene.guest.meanwhile = lambda: None  # type: ignore[attr-defined]
+            scene.traffic.arrived("curl/8")
+
+        scene.guest.meanwhile = arrive  # type: ignore[attr-defined]
+        assert await scene.gone_after() == pytest.approx(SETTLE + QUIET)
+        assert scene.guest.looks == 2  # type: ignore[attr-defined]
+
+    run(main())
+
+
+def test_work_that_begins_at_the_last_look_is_waited_for() -> None:
+    """Who waited in the queue is served, however long it takes."""
+
+    async def main() -> None:
+        scene = Doze(4.5, 6.5)
+
+        def begin() -> None:
+            scene.guest.meanwhile = lambda: None  # type: ignore[attr-defined]
+            scene.work.append(scene.traffic.track())
+            scene.work[-1].__enter__()
+            scene.at(20, scene.leave)
+
+        scene.guest.meanwhile = begin  # type: ignore[attr-defined]
+        assert await scene.gone_after() == pytest.approx(20)
+
+    run(main())
+
+
+def test_without_quiet_the_loop_is_looked_at_all_the_same() -> None:
+    """A quiet of 0 s is over when the loop has come round, and not while it is blocked."""
+
+    async def main() -> None:
+        scene = Doze(4.5, 6.5, quiet=0.0)
+        assert await scene.gone_after() == pytest.approx(6.5)
+
+    run(main())
+
+
+def test_when_main_is_over_nobody_waits_for_a_blocked_loop() -> None:
+    """Who arrives now finds nobody, before or after the block."""
+
+    async def main() -> None:
+        scene = Doze(4.5, 1e6)
+
+        def end() -> None:
+            scene.traffic.forget_arrivals()
+            scene.traffic.arrived("curl/8")
+            scene.traffic.nudge()
+
+        scene.at(7, end)
+        assert await scene.gone_after() == pytest.approx(7)
+
+    run(main())
+
+
+def test_a_drain_without_quiet_does_not_wait_for_a_blocked_loop() -> None:
+    """Nobody can have found us, or Ctrl-C: then it is over when nothing is in flight."""
+
+    async def main() -> None:
+        scene = Doze(-1.0, 1e6, since=-math.inf)
+        assert await scene.gone_after() == pytest.approx(SETTLE)
+
+    run(main())
+
+
+def test_the_loop_has_gone() -> None:
+    """Without a loop nobody can be seen arriving, and nobody is waited for."""
+
+    async def main() -> None:
+        scene = Scene()
+        scene.at(1, scene.guest.detach)
+        assert await scene.gone_after() == pytest.approx(SETTLE)
+
+    run(main())
+
+
+def test_since_when_the_loop_is_awake() -> None:
+    """Since it was attached, or since it came back; infinity while it is silent."""
+    time = [100.0]
+    guest = Guest(lambda: time[0])
+
+    async def beat() -> None:
+        beaten = asyncio.Event()
+        guest._on_beat = beaten.set
+        async with asyncio.timeout(5):
+            await beaten.wait()
+
+    async def main() -> None:
+        assert guest.awake_since() == -math.inf
+        guest.attach()
+        assert guest.awake_since() == 100.0
+        time[0] += PAUSE
+        assert guest.awake_since() == 100.0
+        await beat()
+        assert guest.awake_since() == 100.0, "late, but not silent"
+        time[0] += PAUSE + 0.1
+        assert guest.awake_since() == math.inf
+        await beat()
+        assert guest.awake_since() == time[0], "since it is back"
+        time[0] += BEAT
+        await beat()
+        assert guest.awake_since() == time[0] - BEAT
+        guest.detach()
+        assert guest.awake_since() == -math.inf
+
+    asyncio.run(main())
+
+
+def test_a_look_takes_turns_of_the_loop() -> None:
+    """What each turn makes ready has its turn too before the look is over."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        guest = Guest(loop.time)
+        assert guest.come_round(lambda: None) is False
+        guest.attach()
+        over: asyncio.Future[None] = loop.create_future()
+        turns = 0
+
+        def turn() -> None:
+            nonlocal turns
+            turns += 1
+            if not over.done():
+                loop.call_soon(turn)
+
+        loop.call_soon(turn)
+        assert guest.come_round(lambda: over.set_result(None)) is True
+        await over
+        assert turns >= ROUNDS
+        guest.detach()
+
+    asyncio.run(main())
+
+
+def test_a_drain_waits_for_a_loop_that_is_blocked() -> None:
+    """`drained` comes `quiet` after the loop is back; what held it up is in the report."""
+
+    async def main() -> None:
+        play = Play()
+        dozing = play.stage.conductor.guest = Dozing()
+        dozing.asleep = (4.0, 8.0)
+        await play.open()
+        play.signal()
+        dozing.began = now()
+        assert await play.end() == soon(9)
+        assert "waited_for" not in play.report
+        dozing.detach()
+
+    run(main())
+
+
+def test_a_loop_that_stays_blocked_is_named() -> None:
+    """The deadline comes: the report says that the app's loop did not come round."""
+
+    async def main() -> None:
+        play = Play()
+        dozing = play.stage.conductor.guest = Dozing()
+        dozing.asleep = (4.0, 26.0)
+        await play.open()
+        play.signal()
+        dozing.began = now()
+        await play.end()
+        assert play.drained_at == soon(25)
+        assert play.report["waited_for"].startswith("the app's loop, last seen ")
+        assert play.departure.exit_code == 0
+        dozing.detach()
+
+    run(main())
