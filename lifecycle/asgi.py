@@ -38,6 +38,8 @@ from lifecycle.lifespan import Lifespan
 from lifecycle.runtime import Lifecycle, current
 from lifecycle.serving.connection import ABORT
 from lifecycle.serving.server import Server
+from lifecycle.sockets import address
+from lifecycle.stacks import Standing
 from lifecycle.states import State, Transition
 from lifecycle.traffic import Traffic
 
@@ -173,6 +175,16 @@ async def _settled(life: Lifecycle) -> None:
     drain = life._running().departure.drain
     if drain is not None:
         await drain.settled()
+
+
+def _standing(life: Lifecycle, server: Server, lifespan: Lifespan) -> Standing:
+    """Name what `run --asgi` still has when it should have ended."""
+    counts = ((life._traffic.in_flight, "request"), (server.connections, "connection"))
+    left = [f"{n} {what}{'s' * (n > 1)}" for n, what in counts if n]
+    stack = lifespan.standing()
+    if stack:
+        left.append("the app's lifespan shutdown")
+    return Standing(" and ".join(left) or "the server", stack)
 
 
 class Managed:
@@ -341,8 +353,12 @@ async def serve(
         tls=tls,
         logger=logging.getLogger("hypercorn.error"),
     )
-    async with Lifespan(app, state, unless=life.drained):
+    lifespan = Lifespan(app, state, unless=life.drained)
+    life._guest.describe = partial(_standing, life, server, lifespan)
+    async with lifespan:
+        where = [address(sock, tls=tls is not None) for sock in sockets]
         server.listen(sockets)
+        life.log.info("listening", on=where)
         life.use(_HttpDrain(server), name="asgi")
         try:
             for name, port in services:

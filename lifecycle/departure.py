@@ -21,6 +21,7 @@ from lifecycle.crossing import Moment
 from lifecycle.dispatch import Call
 from lifecycle.drain import CLOSE_TIME, Drain, Timetable
 from lifecycle.report import Report
+from lifecycle.stacks import Standing
 from lifecycle.states import Event, State
 
 if TYPE_CHECKING:
@@ -60,10 +61,13 @@ class Departure:
         self.report = Report()
         self.ending: Ending | None = None
         self.wait_over: Moment[None] = Moment()
-        self.drained: Moment[float] = Moment()
+        self.drained: Moment[None] = Moment()
         self.on_plan: Callable[[Timetable], None] = lambda _: None
         self.stop_main: Callable[[], object] = lambda: None
         self.cancel_main: Callable[[], object] = lambda: None
+        self.main_stands: Callable[[], Standing] = lambda: conductor.guest.standing(None)
+        self.stubborn = False
+        """True if something has ignored its cancellation: it cannot be torn down."""
         self.clear_up: Callable[[Moment[None]], Callable[[], list[str]]] | None = None
         """Ends what main has left behind; what it returns names what is still there."""
         self.main_is_ours = False
@@ -168,19 +172,28 @@ class Departure:
         if drain is None:
             raise RuntimeError("T0 without a drain")
         watchers = [
-            asyncio.create_task(watch(drain))
+            asyncio.create_task(watch(drain), name=watch.__name__)
             for watch in (self._watch_settle, self._watch_traffic, self._watch_deregistration)
         ]
+        for each in watchers:
+            each.add_done_callback(self._watched)
         try:
             await self._wait(drain)
             await self._await_signal(drain)
             drain.settle_passed.set(None)
             drain.traffic_gone.set(None)
-            self.drained.set(max(0.0, drain.timetable.main_until - self._conductor.clock()))
+            self.stop_main()  # first: in whatever order main then ends, it has been told
+            self.drained.set(None)
             await self._stop(drain)
         finally:
+            drain.deregistration_done.set(self._conductor.services.all_out)
             for each in watchers:
                 each.cancel()
+
+    def _watched(self, watcher: asyncio.Task[None]) -> None:
+        if not watcher.cancelled() and (error := watcher.exception()) is not None:
+            problem = f"{type(error).__name__}: {error}"
+            self._conductor.log.error("drain", step=watcher.get_name(), problem=problem)
 
     async def _watch_settle(self, drain: Drain) -> None:
         await self._by(asyncio.Event().wait(), lambda: drain.timetable.settle_at)
@@ -260,13 +273,14 @@ class Departure:
         self._step = "stop"
         timetable = drain.timetable
         conductor = self._conductor
-        self.stop_main()
         if not await self._by(self._main_over.wait(), self._main_until(timetable)):
-            self.report.cut_off.append("main, which had not ended in time")
+            # Before it is cancelled: afterwards it stands in its own clearing up.
+            name, self.report.stuck_at = self.main_stands()
+            self.report.cut_off.append(f"{name}, which had not ended in time")
             self.cancel_main()
             if not await self._by(self._main_over.wait(), lambda: timetable.cancel_until):
-                self.report.cut_off.append("main, which did not end when it was cancelled")
-                self.report.stuck_at = conductor.guest.stack()
+                self.stubborn = True
+                self.report.cut_off.append(f"{name}, which did not end when it was cancelled")
         await self._by(
             conductor.traffic.nothing_in_flight(),
             lambda: timetable.began if self.report.forced else timetable.main_until,
@@ -297,6 +311,7 @@ class Departure:
         until = self._conductor.clock() + CLEAR_UP_TIME
         if not await self._by(gone.wait(), lambda: max(timetable.cancel_until, until)):
             names = still_there() or ["the app's loop"]
+            self.stubborn = True
             self.report.cut_off.append(f"{', '.join(names)}: ignored the cancellation")
             self.report.stuck_at = self.report.stuck_at or self._conductor.guest.stack()
 

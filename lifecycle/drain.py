@@ -95,6 +95,10 @@ class Drain:
         """Return how many seconds the drain can still wait; it may shrink at any moment."""
         return max(0.0, self.timetable.wait_until - self._clock())
 
+    def main_time_left(self) -> float:
+        """Return how many seconds main has left to stop in; it may shrink at any moment."""
+        return max(0.0, self.timetable.main_until - self._clock())
+
     async def settled(self) -> None:
         """Wait until consumers have had `settle` seconds to notice: close what is idle now."""
         await self.settle_passed.wait()

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from lifecycle.crossing import run_soon
+from lifecycle.stacks import Standing, await_chain, thread_stack
 
 BEAT: Final = 0.25
 """Seconds between two heartbeats."""
@@ -40,6 +39,8 @@ class Guest:
         self._on_beat: Callable[[], None] | None = None
         self.hooks: set[asyncio.Task[Any]] = set()
         """What runs on the app's loop for plugins; touched there only."""
+        self.describe: Callable[[], Standing] | None = None
+        """Says what of main has not ended, where main is ours; from any thread."""
 
     def attach(self, on_beat: Callable[[], None] | None = None) -> None:
         """Begin to beat on the running loop; `on_beat` is called there each time."""
@@ -130,7 +131,17 @@ class Guest:
 
     def stack(self) -> list[str]:
         """Return where the loop's thread is at this moment, innermost last."""
-        frame = sys._current_frames().get(self._thread_id)
-        if frame is None:
-            return []
-        return [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_stack(frame)]
+        return thread_stack(self._thread_id)
+
+    def standing(self, task: asyncio.Task[Any] | None) -> Standing:
+        """
+        Name what runs as main, and say where it stands.
+
+        Args:
+            task: Main's: what it awaits is named, unless the loop does not come round.
+        """
+        if self.describe is not None and not self.busy():
+            return self.describe()
+        if task is None or self.busy() or self.runs(task):
+            return Standing("main", self.stack())
+        return Standing("main", await_chain(task))

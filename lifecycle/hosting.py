@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
+from lifecycle import mains
 from lifecycle.backoff import until_done
 from lifecycle.config import Config, service_spec
 from lifecycle.crossing import Moment
@@ -29,6 +30,7 @@ from lifecycle.mains import Main, awaited, code_of, know_of, show, status_of, ta
 from lifecycle.runtime import Lifecycle
 from lifecycle.signals import Signals, at_terminal
 from lifecycle.sockets import is_listening
+from lifecycle.stacks import Standing
 from lifecycle.watchdog import Watchdog, flush_streams
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
 
 TEARDOWN: Final = 0.3
 """Seconds for what plugins do in their last moment."""
+OWN_FILES: Final = (f"{__file__}:", f"{mains.__file__}:")
+"""Where every main stands too: they say nothing."""
 
 
 class Interrupted(BaseException):
@@ -130,6 +134,7 @@ class Host:
             departure.stop_main = lambda: self.life._guest.post(self._stop)
             departure.cancel_main = lambda: self.life._guest.post(self._cancel)
             departure.clear_up = self._clear_up
+            departure.main_stands = self._standing
             if self._signals is not None:
                 self._signals.watch(self.life._control.loop, watchdog.signalled)
 
@@ -172,7 +177,7 @@ class Host:
         finally:
             asyncio.set_event_loop(None)
             code = self.close()
-        if stubborn or self._departure.report.stuck_at:
+        if stubborn or self._departure.stubborn:
             self._leave_at_once(code)
         return code
 
@@ -333,6 +338,10 @@ class Host:
         if not self.life._guest.post(begin):
             gone.set(None)
         return lambda: [task.get_name() for task in list(left)]
+
+    def _standing(self) -> Standing:
+        name, stack = self.life._guest.standing(self._task)
+        return Standing(name, [each for each in stack if not each.startswith(OWN_FILES)])
 
     async def _ready(self) -> None:
         """Make an unmodified main ready: its services are found by looking at their ports."""

@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 
 from lifecycle.crossing import Moment
 from lifecycle.exceptions import Draining
+from lifecycle.stacks import await_chain
 
 Message = dict[str, Any]
 
@@ -48,6 +49,7 @@ class Lifespan:
         self._started: Moment[str] = Moment()
         self._stopped: Moment[str] = Moment()
         self._known = False
+        self._stopping = False
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._speak(), name="lifespan")
@@ -63,8 +65,14 @@ class Lifespan:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self._stopping = True
         self._inbox.put_nowait({"type": "lifespan.shutdown"})
         await self._end("stop", await self._stopped.wait())
+
+    def standing(self) -> list[str]:
+        """Return where the app's shutdown stands, innermost last; empty if none is under way."""
+        going = self._stopping and not self._stopped.happened
+        return await_chain(self._task) if going else []
 
     async def _startup(self) -> str:
         started = asyncio.ensure_future(self._started.wait())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from lifecycle.conductor import Conductor
+
+FRAMES_SHOWN: Final = 8
 
 
 class Report:
@@ -18,7 +20,7 @@ class Report:
         cut_off: What was not waited for any longer.
         disturbed_by: Who kept it from being quiet.
         waited_for: What was still waited for when the wait's deadline came.
-        stuck_at: Where the app's loop was stuck, innermost last.
+        stuck_at: What main awaited when it was to end, or where its thread was; innermost last.
     """
 
     def __init__(self) -> None:
@@ -46,7 +48,7 @@ class Report:
             "cut_off": self.cut_off,
             "disturbed_by": self.disturbed_by,
             "waited_for": "; ".join(self.waited_for),
-            "stuck_at": self.stuck_at[-3:],
+            "stuck_at": self.stuck_at[-FRAMES_SHOWN:],
             "unregistered": unregistered,
             "registries": {at: told for at, cell in cells.items() if (told := cell.described())},
         }

@@ -181,8 +181,15 @@ class Lifecycle:
         await self._running().reached[State(state)].wait()
 
     async def drained(self) -> float:
-        """Wait until nobody can be lost any more; returns the seconds left to stop in."""
-        return await self._running().departure.drained.wait()
+        """
+        Wait until nobody can be lost any more.
+
+        Returns:
+            The seconds left to stop in, as they are at this moment. A later call returns less.
+        """
+        departure = self._running().departure
+        await departure.drained.wait()
+        return departure.drain.main_time_left() if departure.drain is not None else 0.0
 
     def begin_drain(self, cause: str) -> None:
         """

@@ -131,6 +131,16 @@ def bind(where: str) -> socket.socket:
         raise PortUnavailable(f"--bind {where}: {reason(error)}") from None
 
 
+def address(sock: socket.socket, *, tls: bool = False) -> str:
+    """Return where a bound socket is reached: `http://HOST:PORT`, or `unix:PATH`."""
+    name = sock.getsockname()
+    if not isinstance(name, tuple):
+        return f"unix:{name.decode() if isinstance(name, bytes) else name}"
+    host, port = name[:2]
+    shown = f"[{host}]" if ":" in host else host
+    return f"{'https' if tls else 'http'}://{shown}:{port}"
+
+
 def _bind_path(path: str) -> socket.socket:
     if not path:  # the kernel would choose a name that nobody knows
         raise PortUnavailable("--bind unix: must be unix:PATH, with the path of the socket")

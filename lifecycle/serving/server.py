@@ -151,6 +151,11 @@ class Server:
         finally:
             self._connections.pop(connection, None)
 
+    @property
+    def connections(self) -> int:
+        """How many connections there are; from any thread."""
+        return len(self._connections)
+
     def go_away(self) -> None:
         """From now on, tell every HTTP/2 client to send what is new elsewhere."""
         self.draining = True

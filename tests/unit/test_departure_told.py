@@ -1,0 +1,62 @@
+"""What those are told who wait for a drain's end, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+
+from tests.unit.play import Play, soon
+from tests.unit.test_departure import WithStuck
+from tests.unit.virtual_time import run
+
+
+def test_drained_tells_the_time_that_is_left_now() -> None:
+    """Who asks later is told less, to the end."""
+
+    async def main() -> None:
+        play = await Play().open()
+        play.cleanup = 4
+        later: list[float] = []
+
+        async def ask_again() -> None:
+            await play.life.drained()
+            await asyncio.sleep(3)
+            later.append(await play.life.drained())
+
+        asking = asyncio.create_task(ask_again())
+        play.signal()
+        await play.end()
+        await asking
+        assert (play.seconds, later) == (soon(23), [soon(20)])
+
+    run(main())
+
+
+def test_main_is_told_before_drained_returns() -> None:
+    """What stops a server comes first, so that it is told in whatever order main then ends."""
+
+    async def main() -> None:
+        play = await Play().open()
+        order: list[str] = []
+        play.departure.stop_main = lambda: order.append(
+            "late" if play.departure.drained.happened else "first"
+        )
+        play.signal()
+        await play.end()
+        assert order == ["first"]
+
+    run(main())
+
+
+def test_a_drain_cut_short_says_so_to_who_waits_for_the_deregistration() -> None:
+    """Nobody waits for ever for an answer that is not asked for any more."""
+
+    async def main() -> None:
+        play = await Play(WithStuck(), register_timeout=8).open()
+        play.signal()
+        play.at(1, play.signal)
+        assert play.departure.drain is not None
+        asked = asyncio.create_task(play.departure.drain.deregistered())
+        await play.end()
+        assert await asyncio.wait_for(asked, 1) is False
+
+    run(main())

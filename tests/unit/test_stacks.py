@@ -1,0 +1,116 @@
+"""What a task awaits, as seen from outside."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from lifecycle.guest import Guest
+from lifecycle.stacks import Standing, await_chain, thread_stack
+
+
+async def leaf() -> None:
+    await asyncio.Event().wait()
+
+
+async def plain() -> None:
+    await leaf()
+
+
+async def gathered() -> None:
+    await asyncio.gather(asyncio.sleep(0), leaf())
+
+
+async def in_a_task() -> None:
+    await asyncio.create_task(leaf())
+
+
+async def in_a_group() -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(leaf())
+
+
+async def in_a_generator() -> None:
+    async def items() -> AsyncIterator[None]:
+        await leaf()
+        yield
+
+    async for _ in items():
+        pass
+
+
+WAYS = [plain, gathered, in_a_task, in_a_group, in_a_generator]
+
+
+def names(lines: list[str]) -> list[str]:
+    """Return the functions of a chain."""
+    return [line.rpartition(" ")[2] for line in lines]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_from_the_coroutine_to_the_last_await(way: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """However a task waits for something, the chain begins with its own function and ends there."""
+
+    async def main() -> None:
+        task = asyncio.create_task(way())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        found = names(await_chain(task))
+        task.cancel()
+        await asyncio.wait({task})
+        assert found[0] == way.__name__
+        assert found[-2:] == ["leaf", "wait"]
+
+    asyncio.run(main())
+
+
+def test_tasks_that_wait_for_each_other() -> None:
+    """A circle is followed once; a task that is done stands nowhere."""
+
+    async def main() -> None:
+        tasks: list[asyncio.Task[None]] = []
+
+        async def wait_for(other: int) -> None:
+            await asyncio.wait({tasks[other]})
+            await tasks[other]
+
+        tasks += [asyncio.create_task(wait_for(1)), asyncio.create_task(wait_for(0))]
+        await asyncio.sleep(0)
+        assert names(await_chain(tasks[0]))[0] == "wait_for"
+        for each in tasks:
+            each.cancel()
+        await asyncio.wait(tasks)
+        assert await_chain(tasks[0]) == []
+
+    asyncio.run(main())
+
+
+def test_a_main_that_waits_and_one_that_blocks() -> None:
+    """What main awaits is named, or, if the loop does not come round, where its thread is."""
+    time = [100.0]
+    guest = Guest(lambda: time[0])
+
+    async def main() -> None:
+        guest.attach()
+        task = asyncio.create_task(plain())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert names(guest.standing(task).stack)[:2] == ["plain", "leaf"]
+        time[0] += 5  # no heartbeat for so long
+        assert "main" in names(guest.standing(task).stack)
+        time[0] -= 5
+        guest.describe = lambda: Standing("2 connections", [])
+        assert guest.standing(task) == ("2 connections", [])
+        task.cancel()
+        await asyncio.wait({task})
+        guest.detach()
+
+    asyncio.run(main())
+
+
+def test_a_thread_that_is_gone() -> None:
+    """It stands nowhere."""
+    assert thread_stack(0) == []
