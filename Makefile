@@ -10,7 +10,7 @@ STAMP := $(VENV)/.installed
 UNDER_LOAD := tests/examples tests/hosts tests/rehearsal $(wildcard tests/process/test_rollout*.py)
 PLUGINS := $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: demo test lint bench compare soak docs rehearsals cluster e2e rollouts clean
+.PHONY: demo test lint bench compare soak fuzz docs rehearsals cluster e2e rollouts clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo/demo.py
@@ -57,6 +57,11 @@ compare: $(STAMP)
 # 100 rollouts, 1,000,000 requests, none lost; about 20 minutes.
 soak: $(STAMP)
 	$(BIN)/python -m benchmarks.soak
+
+# A million requests that no client should send, and floods; tests/fuzz/__main__.py says how to
+# run a part (PART=h2), for a while only (SECONDS=60), or the same once more (SEED=…).
+fuzz: $(STAMP)
+	$(BIN)/python -m tests.fuzz
 
 docs: $(STAMP)
 	$(BIN)/python docs/generate.py

@@ -1,0 +1,121 @@
+"""
+Fuzz the app's port and the QOS port of `lifecycle run --asgi`; `make fuzz` runs it.
+
+    make fuzz                       all parts, a million requests, both ends of each flood
+    make fuzz SECONDS=60            about a minute: each part its share, each flood once
+    make fuzz PART=h2               one part: h1, h2, ws, tls, qos, floods
+    make fuzz PART=floods FLOOD="h2 ping, QOS"    floods whose name has this in it
+    make fuzz SEED=… PART=h1 CASE=123             one case of a part, once more
+
+The seed is printed. Each part starts a process, plays cases against it while a kubelet's
+probes and an ordinary client are answered, and lets it go: nothing may be in flight, its
+memory and descriptors must be back, its log clean, its end in time and 0.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from tests.fuzz import floods, target
+from tests.fuzz.ending import ended
+from tests.fuzz.watch import Watch, bystander
+
+SETTINGS: Final = {
+    "LIFECYCLE_SETTLE": "2",
+    "LIFECYCLE_QUIET": "0.5",
+    "LIFECYCLE_STOP_TIMEOUT": "2",
+    "LIFECYCLE_GRACE_PERIOD": "12",
+}
+SHARES: Final = {"h1": 0.35, "h2": 0.3, "ws": 0.1, "tls": 0.1, "qos": 0.15}
+"""How much of the requests, or of the time, each part gets."""
+REQUESTS: Final = 1_000_000
+LONGEST: Final = 3600.0
+FLOOD: Final = 3.0
+SHORT_FLOOD: Final = 1.5
+
+
+def fuzzed(part: str, seed: str, budget: dict[str, Any], *, prestop: bool) -> list[str]:
+    """Fuzz one port; returns what was wrong."""
+    tls = part == "tls"
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        target.start(Path(folder), SETTINGS, tls=tls) as app,
+        bystander() as by,
+    ):
+        app.wait_state("ready")
+        port = app.qos if part == "qos" else app.port
+        _played(part, port, "warm-up", {"seconds": 5.0, "requests": 300})
+        base, files = target.memory(app), target.descriptors(app)
+        target.forget_peak(app)
+        with Watch(app, by, ask_app=not tls) as watch:
+            found = _played(part, port, seed, budget)
+            growth = target.memory(app, "VmHWM") - base
+            result = floods.Result(floods.Trial(part, part == "qos", prestop), watch.seen, growth)
+            floods.look_back(result, app, base, files)
+            watch.draining = True
+            result.left, wrong = ended(app, prestop=prestop, codes={0})
+        wrong += [*found["faults"], *watch.seen.faults, *result.faults]
+        wrong += target.complaints(app.stderr)
+    if growth > floods.GROWTH:
+        wrong.append(f"memory +{growth:.0f} MiB")
+    seen = watch.seen
+    print(
+        f"{part:6} {found['requests']:,} requests on {found['connections']:,} connections in "
+        f"{found['seconds']:.0f} s; {seen.probes} probes, slowest {seen.slowest * 1000:.0f} ms; "
+        f"{seen.ordinary} ordinary requests, slowest {seen.slowest_ordinary * 1000:.0f} ms; "
+        f"memory +{growth:.1f} MiB, kept {result.kept:.1f}; left after {result.left:.1f} s",
+        *(f"\n    FAULT {each}" for each in wrong),
+        flush=True,
+    )
+    return wrong
+
+
+def _played(part: str, port: int, seed: str, budget: dict[str, Any]) -> dict[str, Any]:
+    orders = {"part": part, "port": port, "seed": seed, **budget}
+    argv = [sys.executable, "-m", "tests.fuzz.play", json.dumps(orders)]
+    limit = budget["seconds"] + 60
+    done = subprocess.run(argv, stdout=subprocess.PIPE, timeout=limit, check=True, cwd=floods.ROOT)
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def main() -> int:
+    """Fuzz; 1 if something was wrong."""
+    asked = os.environ.get
+    seed = asked("SEED") or secrets.token_hex(4)
+    part, case = asked("PART", ""), asked("CASE", "")
+    seconds, requests = float(asked("SECONDS") or 0), int(asked("REQUESTS") or REQUESTS)
+    print(f"SEED={seed}", flush=True)
+    began, wrong = time.monotonic(), []
+    for number, (each, share) in enumerate(SHARES.items()):
+        if part not in ("", each):
+            continue
+        # A minute is for the fuzzing as for the floods.
+        of_it = 1.0 if part else share
+        budget = (
+            {"seconds": seconds * (1.0 if part else share / 2), "requests": REQUESTS * 10}
+            if seconds
+            else {"seconds": LONGEST, "requests": int(requests * of_it)}
+        )
+        if case:
+            budget |= {"first": int(case), "cases": 1}
+        wrong += fuzzed(each, seed, budget, prestop=number % 2 == 0)
+    if part in ("", "floods"):
+        long = FLOOD if not seconds else SHORT_FLOOD
+        at_once = 2 if not seconds else 3
+        results = floods.run(asked("FLOOD", ""), long, every=not seconds, at_once=at_once)
+        wrong += [f"{each.trial}: {fault}" for each in results for fault in each.faults]
+    print(f"{len(wrong)} faults, {time.monotonic() - began:.0f} s, SEED={seed}")
+    return int(bool(wrong))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
