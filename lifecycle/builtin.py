@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import platform
 from collections.abc import Awaitable, Iterable
 from contextlib import suppress
@@ -113,11 +114,19 @@ class ServiceProbe:
 
 
 class LoopProbe:
-    """Liveness: from READY on, the app's loop has shown a heartbeat lately."""
+    """
+    Liveness and readiness: from READY on, the app's loop has shown a heartbeat lately.
 
-    def __init__(self, guest: Guest, limit: float) -> None:
+    Args:
+        guest: The app's loop.
+        live_limit: Seconds of silence after which the app is not alive; 0: never.
+        ready_limit: Seconds of silence after which the app is not ready; 0: when it is not alive.
+    """
+
+    def __init__(self, guest: Guest, live_limit: float, ready_limit: float) -> None:
         self._guest = guest
-        self._limit = limit
+        self._live_limit = live_limit or math.inf
+        self._ready_limit = min(ready_limit or math.inf, self._live_limit)
         self._watching = False
 
     @hookimpl
@@ -130,8 +139,17 @@ class LoopProbe:
     @inline
     def lifecycle_liveness(self) -> ProbeResult:
         """Look at the age of the last heartbeat."""
+        return self._look(self._live_limit)
+
+    @hookimpl
+    @inline
+    def lifecycle_readiness(self) -> ProbeResult:
+        """Look at the age of the last heartbeat: who is blocked serves nobody."""
+        return self._look(self._ready_limit)
+
+    def _look(self, limit: float) -> ProbeResult:
         age = self._guest.silent_for()
-        ok = not self._watching or not self._limit or age <= self._limit
+        ok = not self._watching or age <= limit
         return ProbeResult(ok, f"the app's loop was last seen {age:.1f} s ago")
 
 
@@ -331,10 +349,11 @@ NAMES: Final = ("state", "services", "loop", "drain", "local", "commands")
 
 def builtins(conductor: Conductor) -> list[Builtin]:
     """Make the built-in plugins, in the order their verdicts are shown."""
+    config = conductor.config
     made = (
         StateProbes(),
         ServiceProbe(conductor),
-        LoopProbe(conductor.guest, conductor.config.loop_stall_limit),
+        LoopProbe(conductor.guest, config.loop_stall_limit, config.ready_stall_limit),
         DrainHandler(conductor),
         LocalRegistryPlugin(),
         Commands(conductor),

@@ -227,6 +227,9 @@ class Config(metaclass=_FromEnvironment):
     stop_timeout: float = _seconds(3.0, 0, 3600, "kept free for the app's own stop")
     probe_timeout: float = _seconds(0.8, 0.01, 60, "how long a plugin's answer may take")
     register_timeout: float = _seconds(10.0, 0.1, 600, "how long one registration may take")
+    ready_stall_limit: float = _seconds(
+        5.0, 0, 86400, "a loop silent for longer makes /ready false (0: only loop_stall_limit does)"
+    )
     loop_stall_limit: float = _seconds(
         30.0, 0, 86400, "a loop silent for longer makes /live false (0: never)"
     )

@@ -160,11 +160,11 @@ lifecycle.run(main, plugins=[Plugin()])
 
 class TestBlockedLoop:
     def test_probes_go_on(self, start):
-        """The loop blocked for 5 s: probes answer fast, an async liveness plugin stays true."""
+        """The loop blocked for 5 s: probes answer fast, a liveness plugin stays true, ready not."""
         env = RECORDED | {"BLOCKED": "5"}
-        patient = start(BLOCKING, env=env)
+        patient = start(BLOCKING, env=env | {"LIFECYCLE_READY_STALL_LIMIT": "2"})
         strict = start(BLOCKING, env=env | {"LIFECYCLE_LOOP_STALL_LIMIT": "2"})
-        slowest, verdicts = 0.0, []
+        slowest, verdicts, ready = 0.0, [], []
         for app in (patient, strict):
             app.wait_state("ready")
             assert probes(app) == [True, True, True]
@@ -174,16 +174,20 @@ class TestBlockedLoop:
             status, body, seconds = patient.get("/live")
             slowest = max(slowest, seconds)
             assert (status, body) == (200, "true"), patient.get("/live?verbose")[1]
+            ready.append(patient.control("GET", "/ready?verbose")[:2])
             status, body, seconds = strict.control("GET", "/live?verbose")
             verdicts.append((status, body))
             slowest = max(slowest, seconds)
 
         assert slowest < 3.0  # and not until the loop is back
         assert verdicts[0][0] == 200
-        late = [body for status, body in verdicts if status == 503]
-        assert late
-        assert all("the app's loop was last seen" in body for body in late)
+        assert ready[0][0] == 200
+        for said in (verdicts, ready):
+            late = [body for status, body in said if status == 503]
+            assert late
+            assert all("the app's loop was last seen" in body for body in late)
         wait_for(lambda: strict.get("/live")[0] == 200, 20, "the loop to be back")
+        wait_for(lambda: patient.get("/ready")[0] == 200, 20, "the loop to be back")
         print(f"slowest probe while blocked: {slowest * 1000:.1f} ms of {len(verdicts)}")
         for app in (patient, strict):
             app.signal(SIGTERM)

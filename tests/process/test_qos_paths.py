@@ -93,8 +93,8 @@ def test_verbose(at: tuple[str, int]) -> None:
 
     shape = re.compile(r"\[\+\] (\S+) ok \(\d+\.\d ms, \d+\.\d s ago\)(: .+)?")
     names = [found[1] for line in lines if (found := shape.fullmatch(line))]
-    assert names == ["state", "services", "own.pool", "own.queue"]
-    assert "seven of ten" in lines[2]
+    assert names == ["state", "services", "loop", "own.pool", "own.queue"]
+    assert "seven of ten" in lines[3]
     assert last == "readiness passed"
 
 
@@ -118,11 +118,11 @@ def test_json(at: tuple[str, int]) -> None:
 @pytest.mark.parametrize(
     ("path", "names"),
     [
-        ("/ready?exclude=services&verbose", ["state", "own.pool", "own.queue"]),
-        ("/ready?exclude=own&exclude=state&verbose", ["services"]),
-        ("/ready?exclude=startup&verbose", ["state", "services", "own.pool", "own.queue"]),
+        ("/ready?exclude=services&verbose", ["state", "loop", "own.pool", "own.queue"]),
+        ("/ready?exclude=own&exclude=state&verbose", ["services", "loop"]),
+        ("/ready?exclude=startup&verbose", ["state", "services", "loop", "own.pool", "own.queue"]),
         ("/ready/startup?verbose", ["startup"]),
-        ("/ready?exclude=own.pool&verbose", ["state", "services", "own.queue"]),
+        ("/ready?exclude=own.pool&verbose", ["state", "services", "loop", "own.queue"]),
         ("/ready/services?verbose", ["services"]),
         ("/ready/own?verbose", ["own.pool", "own.queue"]),
         ("/readyz/own.queue?verbose", ["own.queue"]),
