@@ -21,7 +21,7 @@ from lifecycle.config import Config
 from lifecycle.contracts import Command, Instance, Kind
 from lifecycle.crossing import Moment, run_soon
 from lifecycle.departure import Departure
-from lifecycle.dispatch import Call, Mailbox
+from lifecycle.dispatch import Delivery, Mailbox, Own, Shared
 from lifecycle.exceptions import Draining, LifecycleError
 from lifecycle.guest import Guest
 from lifecycle.installer import Installer
@@ -82,11 +82,11 @@ class Conductor:
         self.services = Services(register_timeout=config.register_timeout, log=log)
         self.traffic = traffic
         traffic.claim()
-        self.commands: dict[str, tuple[Command, Call]] = {}
+        self.commands: dict[str, tuple[Command, Own]] = {}
         self.departure = Departure(self)
         self.installer = Installer(self)
-        self.start_calls: list[Call] = []
-        self.drain_calls: list[Call] = []
+        self.start_calls: list[Own] = []
+        self.drain_calls: list[Own] = []
         self.reached: dict[State, Moment[None]] = {state: Moment() for state in State}
         self.reached[State.STARTING].set(None)
         self.became_ready: Moment[None] = Moment()
@@ -105,13 +105,13 @@ class Conductor:
         for each in implementations:
             if kind := _PROBE_HOOKS.get(each.hook):
                 soon = LIVENESS_START if kind is Kind.LIVENESS else None
-                self.probes.add(kind, Call(each, self.guest, timeout, soon), self.life)
+                self.probes.add(kind, Shared(each, self.guest, timeout, soon), self.life)
             elif each.hook == "lifecycle_transition":
-                self._mailboxes.append(Mailbox(Call(each, self.guest, timeout), self.complain))
+                self._mailboxes.append(Mailbox(Delivery(each, self.guest, timeout), self.complain))
             elif each.hook == "lifecycle_start":
-                self.start_calls.append(Call(each, self.guest, None))
+                self.start_calls.append(Own(each, self.guest, None))
             elif each.hook == "lifecycle_drain":
-                self.drain_calls.append(Call(each, self.guest, None))
+                self.drain_calls.append(Own(each, self.guest, None))
 
     def complain(self, plugin: str, problem: str) -> None:
         """Log what is wrong with a plugin."""
@@ -137,7 +137,7 @@ class Conductor:
             for each in (left, *asked):
                 each.cancel()
 
-    async def _ask_to_start(self, call: Call) -> str:
+    async def _ask_to_start(self, call: Own) -> str:
         outcome = await call(life=self.life)
         if isinstance(outcome.error, LifecycleError):
             return f"plugin {call.plugin!r}: {outcome.error}"

@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lifecycle.crossing import Moment
-from lifecycle.dispatch import Call
+from lifecycle.dispatch import Own
 from lifecycle.drain import CLOSE_TIME, Drain, Timetable
 from lifecycle.report import Report
 from lifecycle.stacks import Standing
@@ -251,7 +251,7 @@ class Departure:
         await self._forced.wait()
         await drain.deregistered()
 
-    async def _hook(self, call: Call, drain: Drain) -> None:
+    async def _hook(self, call: Own, drain: Drain) -> None:
         outcome = await call(life=self._conductor.life, drain=drain)
         if problem := outcome.problem():
             self._conductor.complain(call.plugin, f"lifecycle_drain {problem}")

@@ -4,115 +4,48 @@ The one dispatcher: every call of a plugin passes here, isolated and bounded.
 Rules of this file:
 
 1. Async hooks run on the app's loop, plain ones in a thread, built-in ones here.
-2. One outstanding run for each implementation: who asks meanwhile shares it, and
-   what hangs is not started again, so nothing can pile up.
-3. A call ends by its deadline, whatever the plugin does; the outcome says how.
+2. Probes share a run, so nothing can pile up; a run that is shared is ended by its deadline,
+   and never by one of those who ask.
+3. What one caller has asked for is his own: it ends with him, and what he was refused
+   does not run afterwards.
+4. A call ends by its deadline, whatever the plugin does; the outcome says how.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
+import threading
 from collections import deque
-from collections.abc import Awaitable, Callable
-from enum import Enum, auto
+from collections.abc import Callable
 from functools import partial
 from itertools import islice
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from lifecycle.crossing import run_in_thread, run_soon
+from lifecycle.crossing import run_in_thread
 from lifecycle.guest import Guest
 from lifecycle.plugins import Implementation
+from lifecycle.runs import Limits, Outcome, Run, Status, drop, guard, see_out
 
 MOST_ANSWERS: Final = 10_000
 """What a generator may give; one that never ends must not fill the memory."""
 
 
-class Status(Enum):
-    """How a call ended."""
-
-    ANSWERED = auto()
-    RAISED = auto()
-    LATE = auto()  # it has begun, and not answered in time
-    UNSTARTED = auto()  # the app's loop did not get round to it
-    BUSY = auto()  # the run before it has not ended
-
-
-class Outcome(NamedTuple):
-    """What came of one call; `seconds` is how long it took."""
-
-    status: Status
-    seconds: float
-    value: Any = None
-    error: BaseException | None = None
-    blocking: bool = False
-    """True if it is this very call that holds up the app's loop."""
-
-    def problem(self) -> str:
-        """Say in a few words what went wrong; empty if it answered."""
-        match self.status:
-            case Status.RAISED:
-                return f"raised {type(self.error).__name__}: {_text(self.error)}"
-            case Status.LATE if self.blocking:
-                return f"no answer for {self.seconds:.1f} s: it blocks the app's loop"
-            case Status.LATE:
-                return f"no answer for {self.seconds:.1f} s"
-            case Status.UNSTARTED:
-                return f"not started for {self.seconds:.1f} s: the app's loop is busy or gone"
-            case Status.BUSY:
-                return f"not started: the run before it goes on since {self.seconds:.1f} s"
-        return ""
-
-
-def _text(error: BaseException | None) -> str:
-    try:
-        return str(error)
-    except Exception:  # noqa: BLE001 - a stranger's __str__
-        return "(its message cannot be shown)"
-
-
-class _Run:
-    """One run under way; all of it belongs to the control loop but `begin`."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, forget: Callable[[], None]) -> None:
-        self.loop = loop
-        self.forget = forget
-        self.started_at = loop.time()
-        self.begun = False
-        self.cancelled = False
-        self.task: asyncio.Task[Any] | None = None
-        self.done: asyncio.Future[Outcome] = loop.create_future()
-
-    def finish(self, value: Any, error: BaseException | None) -> None:
-        """Say how it ended; from any thread."""
-        run_soon(self.loop, lambda: self._finish(value, error))
-
-    def _finish(self, value: Any, error: BaseException | None) -> None:
-        status = Status.ANSWERED if error is None else Status.RAISED
-        if self.cancelled and isinstance(error, asyncio.CancelledError):
-            status = Status.LATE  # our own doing: it was late, and has ended for that
-        self.end(Outcome(status, self.age(), value, error))
-
-    def end(self, outcome: Outcome) -> None:
-        self.forget()
-        if not self.done.done():
-            self.done.set_result(outcome)
-
-    def age(self) -> float:
-        return self.loop.time() - self.started_at
-
-
 class Call:
     """
-    How one implementation of one hook is called. Lives on the control loop.
+    How one implementation of one hook is called; how its runs relate is a subclass's affair.
+
+    Lives on the control loop.
 
     Args:
         implementation: What to call.
         guest: The app's loop.
         timeout: Seconds; None: until the caller is cancelled.
         start_within: Seconds after which a busy app loop is waited for no longer;
-            None: `timeout`. The run stays queued, once, until the loop is back.
+            None: `timeout`.
     """
+
+    patient = False
 
     def __init__(
         self,
@@ -124,141 +57,164 @@ class Call:
         self.implementation = implementation
         self.plugin = implementation.plugin
         self.timeout = implementation.options.timeout or timeout
-        self._start_within = start_within
         self._guest = guest
-        self._run: _Run | None = None
-
-    async def __call__(self, *given: Any, **offered: Any) -> Outcome:
-        """Call it, or share the run that is under way. Never raises what a plugin raised."""
-        run = self._run or self._start(self._bind(given, offered))
-        try:
-            await self._wait(run, self._start_within if not run.begun else self.timeout)
-            if run.begun and self._start_within is not None:
-                await self._wait(run, self.timeout)
-        except asyncio.CancelledError:
-            self._abandon(run)
-            raise
-        if run.done.done():
-            return run.done.result()
-        blocking = run.task is not None and self._guest.runs(run.task)
-        outcome = Outcome(
-            Status.LATE if run.begun else Status.UNSTARTED, run.age(), blocking=blocking
-        )
-        if run.begun:
-            self._abandon(run)
-        return outcome
-
-    async def in_turn(self, *given: Any, **offered: Any) -> Outcome:
-        """Call it as soon as no other run is outstanding, and share none: BUSY if one hangs."""
-        now = asyncio.get_running_loop().time
-        until = now() + (self.timeout or 0.0)
-        while (run := self._run) is not None:
-            left = min(until - now(), (self.timeout or 0.0) - run.age())
-            await asyncio.wait({run.done}, timeout=max(0.0, left))
-            if not run.done.done():
-                return Outcome(Status.BUSY, run.age())
-        return await self(*given, **offered)
-
-    async def _wait(self, run: _Run, limit: float | None) -> None:
-        if not run.done.done():
-            limit = self.timeout if limit is None else limit
-            left = None if limit is None else max(0.0, limit - run.age())
-            await asyncio.wait({run.done}, timeout=left)
-
-    def now(self, **offered: Any) -> Outcome:
-        """Call a built-in that is no coroutine function, here and now."""
-        run = self._start(self._bind((), offered))
-        return run.done.result()
-
-    @property
-    def immediate(self) -> bool:
-        """True if `now` may be used."""
-        return self.implementation.inline and not _is_async(self.implementation.function)
+        self._is_async = _is_async(implementation.function)
+        waits = self._is_async and not implementation.inline
+        self._limits = Limits(self.timeout, start_within, self.patient and waits)
+        self._outside = _Outside(guest)
 
     @property
     def threaded(self) -> bool:
         """True if each run has a thread, which nobody can end."""
-        return not self.implementation.inline and not _is_async(self.implementation.function)
+        return not self.implementation.inline and not self._is_async
 
-    def _forget(self) -> None:
-        self._run = None
-
-    async def until_idle(self) -> None:
-        """Wait until no run is outstanding."""
-        if self._run is not None:
-            await asyncio.wait({self._run.done})
+    def _start(self, given: tuple[Any, ...], offered: dict[str, Any]) -> Run:
+        run = Run(self._guest, self._limits)
+        call = self._bind(given, offered)
+        if self.implementation.inline:
+            run.begin()
+            _run_here(run, call)
+        elif self._is_async:
+            if not self._outside.put(run, lambda: self._run_on_app_loop(run, call)):
+                run.abandon()
+            run.ended.add_done_callback(lambda _: self._outside.drop(run))
+        else:
+            run.begin()
+            try:
+                run_in_thread(lambda: _plain(call()), run.finish, name=f"lifecycle-{self.plugin}")
+            except RuntimeError as error:
+                run.answer(None, error)
+        run.watch()
+        return run
 
     def _bind(self, given: tuple[Any, ...], offered: dict[str, Any]) -> Callable[[], Any]:
         each = self.implementation
         return partial(each.function, *given, **each.arguments(offered))
 
-    def _start(self, call: Callable[[], Any]) -> _Run:
-        run = self._run = _Run(asyncio.get_running_loop(), self._forget)
-        function = self.implementation.function
-        if self.implementation.inline:
-            run.begun = True
-            self._run_here(run, call)
-        elif _is_async(function):
-            if not self._guest.post(lambda: self._run_on_app_loop(run, call)):
-                run.end(Outcome(Status.UNSTARTED, 0.0))
-        else:
-            run.begun = True
-            try:
-                run_in_thread(
-                    lambda: _plain(call()),
-                    run.finish,
-                    name=f"lifecycle-{self.plugin}",
-                )
-            except RuntimeError as error:
-                run._finish(None, error)
-        return run
-
-    def _run_here(self, run: _Run, call: Callable[[], Any]) -> None:
-        try:
-            value = call()
-        except Exception as error:  # noqa: BLE001 - isolation is this file's purpose
-            run._finish(None, error)
+    def _run_on_app_loop(self, run: Run, call: Callable[[], Any]) -> None:
+        if not run.begin():
             return
-        if inspect.isawaitable(value):
-            run.task = asyncio.create_task(_guard(value, run))
-        else:
-            run._finish(value, None)
-
-    def _run_on_app_loop(self, run: _Run, call: Callable[[], Any]) -> None:
-        if run.cancelled and self.timeout is None:
-            run.finish(None, asyncio.CancelledError())
-            return
-        run.begun = True
         try:
             awaitable = call()
-        except Exception as error:  # noqa: BLE001 - an argument too many, a decorator's own
+        except BaseException as error:  # noqa: BLE001 - an argument too many, a decorator's own
             run.finish(None, error)
             return
-        run.task = self._guest.run_hook(_guard(awaitable, run), f"lifecycle-{self.plugin}")
-
-    def _abandon(self, run: _Run) -> None:
-        # Asked once: a task that ignores it stays outstanding, and is not started again.
-        if run.cancelled:
+        guarded = guard(awaitable, run, lambda task: self._guest.post(task.cancel))
+        try:
+            task = self._guest.run_hook(guarded, f"lifecycle-{self.plugin}")
+        except BaseException as error:  # noqa: BLE001 - the app's own task factory
+            guarded.close()
+            drop(awaitable)
+            run.finish(None, error)
             return
-        run.cancelled = True
-        task = run.task
-        if task is None:
-            return
-        if self.implementation.inline:
-            task.cancel()
-        else:
-            self._guest.post(task.cancel)
+        see_out(task, awaitable, run)
 
 
-async def _guard(awaitable: Awaitable[Any], run: _Run) -> None:
+class Shared(Call):
+    """One run for all who ask at the same time: only its deadline ends it, whoever leaves."""
+
+    _run: Run | None = None
+    _closed = False
+
+    async def __call__(self, *given: Any, **offered: Any) -> Outcome:
+        """Call it, or share the run that is under way. Never raises what a plugin raised."""
+        if self._closed:
+            return Outcome(Status.UNSTARTED, 0.0)
+        run = self._run
+        if run is None or run.ended.done():
+            run = self._run = self._start(given, offered)
+        elif run.told.done():
+            return run.late()
+        await asyncio.wait({run.told})
+        return run.told.result()
+
+    def close(self) -> None:
+        """Give up what is under way, and begin nothing more."""
+        self._closed = True
+        if self._run is not None:
+            self._run.abandon()
+
+    async def until_idle(self) -> None:
+        """Wait until no run is outstanding."""
+        if self._run is not None:
+            await asyncio.wait({self._run.ended})
+
+
+class Own(Call):
+    """A run for each caller: it ends with him, and never begins once he was refused."""
+
+    async def __call__(self, *given: Any, **offered: Any) -> Outcome:
+        """Call it. Never raises what a plugin raised."""
+        return await _told(self._start(given, offered))
+
+
+class InTurn(Own):
+    """A run for each caller, one after the other: for what has a thread, which nobody can end."""
+
+    _run: Run | None = None
+
+    async def __call__(self, *given: Any, **offered: Any) -> Outcome:
+        """Call it as soon as no other run is outstanding: BUSY if one hangs."""
+        now = asyncio.get_running_loop().time
+        until = now() + (self.timeout or 0.0)
+        while (run := self._run) is not None and not run.ended.done():
+            left = min(until - now(), (self.timeout or 0.0) - run.age())
+            await asyncio.wait({run.ended}, timeout=max(0.0, left))
+            if not run.ended.done():
+                return Outcome(Status.BUSY, run.age())
+        run = self._run = self._start(given, offered)
+        return await _told(run)
+
+
+class Delivery(Call):
+    """A run that is to come, however late: a busy loop is told afterwards of what happened."""
+
+    patient = True
+
+    @property
+    def immediate(self) -> bool:
+        """True if `now` may be used."""
+        return self.implementation.inline and not self._is_async
+
+    def now(self, **offered: Any) -> Outcome:
+        """Call a built-in that is no coroutine function, here and now."""
+        return self._start((), offered).told.result()
+
+    async def __call__(self, on_outcome: Callable[[Outcome], None], **offered: Any) -> None:
+        """Call it, say what came of it in time, and return once nothing of it is outstanding."""
+        run = self._start((), offered)
+        on_outcome(await _told(run))
+        await _ended(run)
+
+
+async def _told(run: Run) -> Outcome:
     try:
-        value = await awaitable
-    except asyncio.CancelledError as error:
-        run.finish(None, error)
-    except BaseException as error:  # noqa: BLE001 - a plugin's SystemExit must not end the loop
-        run.finish(None, error)
+        await asyncio.wait({run.told})
+    except asyncio.CancelledError:
+        run.abandon()
+        raise
+    return run.told.result()
+
+
+async def _ended(run: Run) -> None:
+    try:
+        await asyncio.wait({run.ended})
+    except asyncio.CancelledError:
+        run.abandon()
+        raise
+
+
+def _run_here(run: Run, call: Callable[[], Any]) -> None:
+    try:
+        value = call()
+    except BaseException as error:  # noqa: BLE001 - isolation is this file's purpose
+        run.answer(None, error)
+        return
+    if inspect.isawaitable(value):
+        guarded = guard(value, run, lambda task: task.cancel())
+        see_out(asyncio.create_task(guarded), value, run)
     else:
-        run.finish(value, None)
+        run.answer(value, None)
 
 
 def _plain(value: Any) -> Any:
@@ -278,6 +234,43 @@ def _is_async(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
 
 
+class _Outside:
+    """
+    Runs that wait for the app's loop, behind one handle of it.
+
+    However many ask while that loop is stuck, and go away again: it holds one handle for
+    all of them, and what has left is not kept.
+    """
+
+    def __init__(self, guest: Guest) -> None:
+        self._guest = guest
+        self._lock = threading.Lock()
+        self._waiting: dict[Run, Callable[[], None]] = {}
+        self._posted = False
+
+    def put(self, run: Run, begin: Callable[[], None]) -> bool:
+        """Have it begun on the app's loop; False if there is none."""
+        with self._lock:
+            if not self._posted:
+                self._posted = self._guest.post(self._let_in)
+            if self._posted and self._guest.attached:
+                self._waiting[run] = begin
+                return True
+            return False
+
+    def drop(self, run: Run) -> None:
+        """Forget one that has left."""
+        with self._lock:
+            self._waiting.pop(run, None)
+
+    def _let_in(self) -> None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, {}
+            self._posted = False
+        for begin in waiting.values():
+            begin()
+
+
 class Mailbox:
     """
     Delivers transitions to one plugin, in order, one at a time.
@@ -285,7 +278,7 @@ class Mailbox:
     A plugin that is slow delays its own next one only.
     """
 
-    def __init__(self, call: Call, on_problem: Callable[[str, str], None]) -> None:
+    def __init__(self, call: Delivery, on_problem: Callable[[str, str], None]) -> None:
         self._call = call
         self._on_problem = on_problem
         self._waiting: deque[dict[str, Any]] = deque()
@@ -302,8 +295,7 @@ class Mailbox:
 
     async def _deliver(self) -> None:
         while self._waiting:
-            self._note(await self._call(**self._waiting.popleft()))
-            await self._call.until_idle()
+            await self._call(self._note, **self._waiting.popleft())
         # At once: what is put after this step needs a new task.
         self._task = None
 

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lifecycle.config import core_variables
 from lifecycle.contracts import INLINE_MARK, Command, ProbeOptions, Registry
-from lifecycle.dispatch import Call, Outcome
+from lifecycle.dispatch import InTurn, Own
 from lifecycle.drain import CLOSE_TIME
 from lifecycle.exceptions import LifecycleError, PluginError
 from lifecycle.plugins import Implementation
+from lifecycle.runs import Outcome
 
 if TYPE_CHECKING:
     from lifecycle.conductor import Conductor
@@ -109,7 +110,7 @@ class Installer:
     async def _ask(self, each: Implementation) -> Outcome:
         several = each._replace(function=partial(_several, each.function))
         timeout = self._conductor.config.register_timeout
-        return await Call(several, self._conductor.guest, timeout)(life=self._conductor.life)
+        return await Own(several, self._conductor.guest, timeout)(life=self._conductor.life)
 
     def _failed(self, each: Implementation, problem: str, *, strict: bool) -> None:
         conductor = self._conductor
@@ -194,13 +195,15 @@ class Installer:
         else:
             opened.append(registry)
 
-    def _call_of(self, plugin: str, command: Command) -> Call:
+    def _call_of(self, plugin: str, command: Command) -> Own:
         handler = command.handler
         inline = getattr(handler, INLINE_MARK, False)
         implementation = Implementation(
             plugin, f"command {command.name}", handler, (), options=ProbeOptions(), inline=inline
         )
-        return Call(implementation, self._conductor.guest, command.timeout)
+        guest, timeout = self._conductor.guest, command.timeout
+        own = Own(implementation, guest, timeout)
+        return InTurn(implementation, guest, timeout) if own.threaded else own
 
 
 def _several(function: Callable[..., Any], **arguments: Any) -> list[Any]:

@@ -17,9 +17,10 @@ from collections.abc import Collection, Iterable
 from typing import Any, Final, NamedTuple
 
 from lifecycle.contracts import Kind, ProbeResult
-from lifecycle.dispatch import Call, Outcome, Status
+from lifecycle.dispatch import Shared
 from lifecycle.guest import Guest
 from lifecycle.log import Log, one_line
+from lifecycle.runs import Outcome, Status
 
 FRESH: Final = 0.5
 """Seconds for which a plugin's answer is used again."""
@@ -57,7 +58,7 @@ class Verdict(NamedTuple):
 class Probe:
     """One plugin's probe of one kind; asks it no more often than it must."""
 
-    def __init__(self, kind: Kind, call: Call, guest: Guest) -> None:
+    def __init__(self, kind: Kind, call: Shared, guest: Guest) -> None:
         self.kind = kind
         self.plugin = call.plugin
         self.every = call.implementation.options.every
@@ -83,6 +84,10 @@ class Probe:
             a._replace(name=one_line(a.name), reason=one_line(a.reason)) for a in answers
         )
         return self._last
+
+    def close(self) -> None:
+        """Ask it no more; what is under way on the app's loop is cancelled."""
+        self._call.close()
 
     def _not_yet(self, now: float) -> Answer:
         ok = _BEFORE_FIRST[self.kind]
@@ -153,7 +158,7 @@ class Probes:
         self._background: dict[Probe, asyncio.Task[None]] = {}
         self.started = False
 
-    def add(self, kind: Kind, call: Call, life: Any) -> None:
+    def add(self, kind: Kind, call: Shared, life: Any) -> None:
         """Add one plugin's probe."""
         probe = Probe(kind, call, self._guest)
         self._probes[kind].append(probe)
@@ -161,9 +166,12 @@ class Probes:
             self._background[probe] = asyncio.create_task(self._repeat(probe, probe.every, life))
 
     def close(self) -> None:
-        """Stop what runs in the background."""
+        """Stop what runs in the background, and ask nobody any more."""
         for task in self._background.values():
             task.cancel()
+        for probes in self._probes.values():
+            for probe in probes:
+                probe.close()
 
     async def _repeat(self, probe: Probe, every: float, life: Any) -> None:
         while True:

@@ -10,11 +10,11 @@ from urllib.parse import parse_qsl, unquote
 
 from lifecycle.conductor import Conductor
 from lifecycle.contracts import Command, Kind, Level, Reply, Request
-from lifecycle.dispatch import Call, Outcome, Status
 from lifecycle.exceptions import Draining, LifecycleError, ServiceNotFound
 from lifecycle.log import one_line
 from lifecycle.probes import Answer, Verdict
 from lifecycle.qos.access import Access, Caller
+from lifecycle.runs import Outcome, Status
 from lifecycle.serving.connection import HOLD, Receive, Scope, Send
 
 PROBES: Final = {
@@ -103,7 +103,7 @@ class Routes:
             return Response(400, f"/{name}: an argument is given twice; give each once\n")
         if command.level is Level.PRIVATE and command.timeout is None:
             scope[HOLD]()  # a preStop is not cut off by who comes after it
-        return self._read(await self._call(call, request), name)
+        return self._read(await call(request), name)
 
     def _refusal(
         self, command: Command, method: str, caller: Caller, level: Level
@@ -126,13 +126,6 @@ class Routes:
             return None
         hint = f"/{command.name} changes something: POST it (curl -X POST {INTENT} …)\n"
         return Response(405, hint, allow="POST")
-
-    async def _call(self, call: Call, request: Request) -> Outcome:
-        # A command's run is its caller's own: two callers must not share one.
-        if call.threaded:
-            return await call.in_turn(request)
-        own = Call(call.implementation, self._conductor.guest, call.timeout)
-        return await own(request)
 
     def _read(self, outcome: Outcome, name: str) -> Response:
         error = outcome.error

@@ -9,15 +9,26 @@ from typing import Any
 import pytest
 
 from lifecycle.contracts import probe
-from lifecycle.dispatch import Call, Status
-from tests.unit.virtual_time import Hang, attached, call, hang_for_ever, now, run, until, workers
+from lifecycle.dispatch import MOST_ANSWERS, Delivery, Own
+from lifecycle.runs import Status
+from tests.unit.virtual_time import (
+    Hang,
+    attached,
+    call,
+    hang_for_ever,
+    made,
+    now,
+    run,
+    until,
+    workers,
+)
 
 
 class Unprintable(Exception):
     """Cannot be shown."""
 
     def __str__(self) -> str:
-        raise RuntimeError("no")
+        raise SystemExit("no")
 
 
 def test_a_plain_hook_answers_from_a_thread() -> None:
@@ -46,8 +57,10 @@ def test_an_async_hook_answers_on_the_apps_loop() -> None:
     run(main())
 
 
-@pytest.mark.parametrize("error", [ValueError("no"), SystemExit(3), KeyboardInterrupt()])
-@pytest.mark.parametrize("kind", ["async", "thread"])
+@pytest.mark.parametrize(
+    "error", [ValueError("no"), SystemExit(3), KeyboardInterrupt(), GeneratorExit()]
+)
+@pytest.mark.parametrize("kind", ["async", "thread", "inline", "inline async"])
 def test_a_hook_that_raises(kind: str, error: BaseException) -> None:
     """Whatever it raises, SystemExit too, is an outcome and no exception of ours."""
 
@@ -58,7 +71,8 @@ def test_a_hook_that_raises(kind: str, error: BaseException) -> None:
         raise error
 
     async def main() -> None:
-        outcome = await call(async_hook if kind == "async" else hook, attached())()
+        raising = async_hook if kind.endswith("async") else hook
+        outcome = await call(raising, attached(), inline=kind.startswith("inline"))()
         assert outcome.status is Status.RAISED
         assert outcome.problem() == f"raised {type(error).__name__}: {error}"
 
@@ -230,26 +244,20 @@ def test_a_run_is_shared() -> None:
     run(main())
 
 
-def test_one_who_leaves_takes_the_run_with_him_only_if_it_hangs_for_ever() -> None:
-    """A caller who is cancelled has the run cancelled too; another run can follow."""
-    ended = []
+def test_an_endless_generator() -> None:
+    """One that never ends is a failure that says so; it fills no memory."""
+    given = []
 
-    async def hook() -> None:
-        try:
-            await hang_for_ever()
-        finally:
-            ended.append(True)
+    def hook() -> Any:
+        while True:
+            given.append(True)
+            yield True
 
     async def main() -> None:
-        asked = call(hook, attached(), timeout=None)
-        caller = asyncio.create_task(asked())
-        await asyncio.sleep(5)
-        caller.cancel()
-        await asyncio.wait({caller})
-        assert caller.cancelled()
-        await until(lambda: bool(ended))
-        await asked.until_idle()
-        assert asked._run is None
+        outcome = await call(hook, attached(), timeout=60.0)()
+        assert outcome.problem() == f"raised TypeError: gave more than {MOST_ANSWERS} answers"
+        assert outcome.value is None
+        assert len(given) == MOST_ANSWERS + 1
 
     run(main())
 
@@ -258,27 +266,36 @@ def test_an_inline_hook_runs_here_and_now() -> None:
     """A built-in runs on the control loop itself, without a step in between."""
 
     async def main() -> None:
-        asked: Call = call(now, attached(), inline=True)
+        asked = made(Delivery, now, attached(), inline=True)
         assert asked.immediate
         assert asked.now().value == now()
 
         def hook() -> None:
             raise ValueError("no")
 
-        assert call(hook, attached(), inline=True).now().problem() == "raised ValueError: no"
-        assert not call(hang_for_ever, attached(), inline=True).immediate
+        failing = made(Delivery, hook, attached(), inline=True)
+        assert failing.now().problem() == "raised ValueError: no"
+        assert not made(Delivery, hang_for_ever, attached(), inline=True).immediate
+        assert not made(Delivery, now, attached()).immediate
 
     run(main())
 
 
 def test_an_inline_coroutine_is_cancelled_with_its_caller() -> None:
     """The drain handler's wait ends when the drain's does."""
+    ended = []
+
+    async def hook() -> None:
+        try:
+            await hang_for_ever()
+        finally:
+            ended.append(now())
 
     async def main() -> None:
-        asked = call(hang_for_ever, attached(), timeout=None, inline=True)
+        asked = made(Own, hook, attached(), timeout=None, inline=True)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(3):
                 await asked()
-        await asked.until_idle()
+        await until(lambda: bool(ended), within=0.1)
 
     run(main())

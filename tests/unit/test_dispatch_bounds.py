@@ -9,9 +9,20 @@ from typing import Any
 
 import pytest
 
-from lifecycle.dispatch import Status
+from lifecycle.dispatch import InTurn
 from lifecycle.guest import Guest
-from tests.unit.virtual_time import Hang, attached, call, hang_for_ever, now, run, workers
+from lifecycle.runs import Status
+from tests.unit.virtual_time import (
+    Hang,
+    attached,
+    call,
+    hang_for_ever,
+    made,
+    now,
+    run,
+    until,
+    workers,
+)
 
 
 class Counting(Guest):
@@ -86,8 +97,9 @@ def test_in_turn() -> None:
             alone.release()
             return number
 
-        asked = call(handler, attached(), timeout=5.0)
-        calls = [asyncio.create_task(asked.in_turn(number)) for number in range(5)]
+        asked = made(InTurn, handler, attached(), timeout=5.0)
+        assert asked.threaded
+        calls = [asyncio.create_task(asked(number)) for number in range(5)]
         free.set()
         assert [(await each).value for each in calls] == [0, 1, 2, 3, 4]
         assert sorted(order) == [0, 1, 2, 3, 4]
@@ -101,55 +113,23 @@ def test_a_turn_that_never_comes(timeout: float | None) -> None:
     hang = Hang()
 
     async def main() -> None:
-        asked = call(hang.wait, attached(), timeout=timeout)
-        first = asyncio.create_task(asked.in_turn())
+        asked = made(InTurn, hang.wait, attached(), timeout=timeout)
+        first = asyncio.create_task(asked())
         await asyncio.sleep(0.5)
-        second = await asked.in_turn()
+        second = await asked()
         assert second.status is Status.BUSY
         assert second.seconds == pytest.approx(timeout or 0.5)
         began = now()
         for _ in range(1000):
-            assert (await asked.in_turn()).status is Status.BUSY
+            assert (await asked()).status is Status.BUSY
         assert now() == began
         assert len(workers()) == 1
-        assert second.problem().startswith("not started: the run before it goes on since")
+        assert second.problem().startswith("not started: the previous run is still running after")
         hang.let_go()
-        await asked.until_idle()
         assert (await first).status is (Status.ANSWERED if timeout is None else Status.LATE)
-        assert (await asked.in_turn()).status is Status.ANSWERED
-
-    run(main())
-
-
-def test_a_busy_loop_is_told_apart_from_a_slow_hook(app: asyncio.SelectorEventLoop) -> None:
-    """What the app's loop did not get round to was not started; it is queued once, and kept."""
-
-    async def main() -> None:
-        guest = Guest(asyncio.get_running_loop().time)
-        guest.attach()
-        guest._loop = app
-        started = []
-
-        async def hook() -> str:
-            started.append(1)
-            return "back"
-
-        asked = call(hook, guest, timeout=0.8, start_within=0.05)
-        began = now()
-        outcome = await asked()
-        assert outcome.status is Status.UNSTARTED
-        assert outcome.problem().endswith("the app's loop is busy or gone")
-        assert now() - began == pytest.approx(0.05)
-        assert (await asked()).status is Status.UNSTARTED
-        assert len(app._ready) == 1
-
-        thread = threading.Thread(
-            target=app.run_until_complete, args=(asyncio.sleep(0.05),), name="lifecycle-app"
-        )
-        thread.start()
-        await asked.until_idle()
-        assert started == [1]
-        thread.join(5)
+        await until(lambda: not workers())
+        await asyncio.sleep(0)
+        assert (await asked()).status is Status.ANSWERED
 
     run(main())
 
@@ -166,7 +146,7 @@ def test_no_loop_to_run_on() -> None:
         guest._loop = closed
         asked = call(hang_for_ever, guest)
         assert (await asked()).status is Status.UNSTARTED
-        assert asked._run is None
+        await asked.until_idle()
 
     run(main())
 

@@ -6,11 +6,12 @@ import asyncio
 import contextvars
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from lifecycle.dispatch import Status
 from lifecycle.guest import BEAT, Guest
+from lifecycle.runs import Status
 from tests.unit.virtual_time import call
 
 LIMIT = 10.0
@@ -92,7 +93,7 @@ def test_a_hook_runs_on_the_apps_loop(app: App) -> None:
 
 
 def test_a_blocked_loop(app: App) -> None:
-    """What was not begun is unstarted; it runs, once, when the loop is back."""
+    """What was not begun is unstarted, and does not run when the loop is back; who asks then does."""
     ran = []
 
     async def hook() -> str:
@@ -106,7 +107,7 @@ def test_a_blocked_loop(app: App) -> None:
             assert (await asked()).status is Status.UNSTARTED
         assert any("stuck_here" in line for line in app.guest.stack())
         app.unblock()
-        await asked.until_idle()
+        assert (await call(hook, app.guest, timeout=LIMIT)()).value == "back"
         assert ran == [1]
 
     asyncio.run(main())
@@ -126,6 +127,111 @@ def test_a_hook_that_blocks_the_loop_itself(app: App) -> None:
         assert outcome.problem() == "no answer for 0.3 s: it blocks the app's loop"
         free.set()
         await asked.until_idle()
+
+    asyncio.run(main())
+
+
+def test_late_before_its_task_is_known(app: App) -> None:
+    """A hook whose time is up while its task is being made never begins, and is asked again."""
+    begun, blocked, free = [], threading.Event(), threading.Event()
+
+    async def hook() -> None:
+        begun.append(1)
+        await asyncio.get_running_loop().create_future()
+
+    def factory(loop: asyncio.AbstractEventLoop, work: Any, **how: Any) -> asyncio.Task[Any]:
+        blocked.set()
+        free.wait(LIMIT)
+        return asyncio.Task(work, loop=loop, **how)
+
+    async def main() -> None:
+        app.loop.set_task_factory(factory)
+        asked = call(hook, app.guest, timeout=0.2)
+        assert (await asked()).status is Status.LATE
+        assert blocked.is_set()
+        free.set()
+        await asyncio.wait_for(asked.until_idle(), LIMIT)
+        assert begun == []
+        assert (await asked()).status is Status.LATE
+        assert begun == [1]
+        await asyncio.wait_for(asked.until_idle(), LIMIT)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_late_in_its_first_step(app: App, eager: bool) -> None:
+    """A hook that blocks in its first step is cancelled at the next one, and asked again."""
+    ended, free = [], threading.Event()
+
+    async def hook() -> None:
+        free.wait(LIMIT)
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            ended.append(1)
+
+    async def main() -> None:
+        if eager:
+            app.loop.set_task_factory(at_once)
+        asked = call(hook, app.guest, timeout=0.2)
+        assert (await asked()).problem().endswith("it blocks the app's loop")
+        free.set()
+        for ends in (1, 2):
+            await asyncio.wait_for(asked.until_idle(), LIMIT)
+            assert len(ended) == ends
+            assert (await asked()).problem() == "no answer for 0.2 s"
+
+    asyncio.run(main())
+
+
+def at_once(loop: asyncio.AbstractEventLoop, work: Any, **how: Any) -> asyncio.Task[Any]:
+    """Make a task and take its first step at once, as `asyncio.eager_task_factory` does."""
+    task = asyncio.Task(_first(work), loop=loop, **how)
+    handle = loop._ready.pop()  # type: ignore[attr-defined]
+    handle._run()
+    return task
+
+
+async def _first(work: Any) -> Any:
+    return await work
+
+
+def test_a_task_that_is_cancelled_before_its_first_step(app: App) -> None:
+    """What the app cancels before it has begun has ended, and is asked again."""
+
+    async def hook() -> str:
+        return "fine"
+
+    def factory(loop: asyncio.AbstractEventLoop, work: Any, **how: Any) -> asyncio.Task[Any]:
+        task = asyncio.Task(work, loop=loop, **how)
+        task.cancel()
+        return task
+
+    async def main() -> None:
+        app.loop.set_task_factory(factory)
+        asked = call(hook, app.guest, timeout=LIMIT)
+        assert isinstance((await asked()).error, asyncio.CancelledError)
+        app.loop.set_task_factory(None)
+        assert (await asked()).value == "fine"
+
+    asyncio.run(main())
+
+
+def test_a_task_factory_that_fails(app: App) -> None:
+    """An app whose task factory raises gets a failure with its words."""
+
+    async def hook() -> str:
+        return "fine"
+
+    def factory(loop: asyncio.AbstractEventLoop, work: Any, **how: Any) -> asyncio.Task[Any]:
+        raise OSError("no tasks today")
+
+    async def main() -> None:
+        app.loop.set_task_factory(factory)
+        outcome = await call(hook, app.guest, timeout=LIMIT)()
+        assert outcome.problem() == "raised OSError: no tasks today"
+        app.loop.set_task_factory(None)
 
     asyncio.run(main())
 

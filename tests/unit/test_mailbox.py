@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from typing import Any
 
-from lifecycle.dispatch import Call, Mailbox
+import pytest
+
+from lifecycle.dispatch import Delivery, Mailbox
 from tests.unit.virtual_time import Hang, attached, implementation, now, run, until
 
 
@@ -13,7 +16,7 @@ def mailbox(hook: Any, *, inline: bool = False) -> tuple[Mailbox, list[tuple[str
     """Make the mailbox of a hook that takes `number`."""
     problems: list[tuple[str, str]] = []
     each = implementation(hook, inline=inline)._replace(argnames=("number",))
-    call = Call(each, attached(), 0.8)
+    call = Delivery(each, attached(), 0.8)
     return Mailbox(call, lambda plugin, problem: problems.append((plugin, problem))), problems
 
 
@@ -169,5 +172,87 @@ def test_closing_before_the_first_delivery() -> None:
         box.put(number=1)
         box.close()
         await box.empty()
+
+    run(main())
+
+
+@pytest.fixture
+def stuck() -> Iterator[asyncio.SelectorEventLoop]:
+    """Give a loop that does not run: an app's that is stuck."""
+    loop = asyncio.SelectorEventLoop()
+    yield loop
+    loop.close()
+
+
+def test_a_busy_loop_is_told_afterwards(stuck: asyncio.SelectorEventLoop) -> None:
+    """What could not be delivered is complained of, and delivered when the loop is back, in order."""
+    seen: list[int] = []
+
+    async def hook(number: int) -> None:
+        seen.append(number)
+
+    async def main() -> None:
+        box, problems = mailbox(hook)
+        apps = asyncio.get_running_loop()
+        box._call._guest._loop = stuck
+        for number in range(3):
+            box.put(number=number)
+        await asyncio.sleep(100)
+        assert seen == []
+        assert problems == [("p", "not started for 0.8 s: the app's loop is busy or gone")]
+        box._call._guest._loop = apps
+        apps.call_soon(stuck._ready[0]._run)  # type: ignore[attr-defined]
+        await box.empty()
+        assert seen == [0, 1, 2]
+        assert len(problems) == 1
+
+    run(main())
+
+
+def test_one_that_begins_late_and_hangs(stuck: asyncio.SelectorEventLoop) -> None:
+    """Its time counts from its beginning; then it is cancelled, and the next one comes."""
+    seen: list[tuple[int, float]] = []
+
+    async def hook(number: int) -> None:
+        began = now()
+        try:
+            await asyncio.sleep(100 if number == 0 else 0)
+        finally:
+            seen.append((number, now() - began))
+
+    async def main() -> None:
+        box, _ = mailbox(hook)
+        apps = asyncio.get_running_loop()
+        box._call._guest._loop = stuck
+        for number in range(2):
+            box.put(number=number)
+        await asyncio.sleep(10)
+        box._call._guest._loop = apps
+        apps.call_soon(stuck._ready[0]._run)  # type: ignore[attr-defined]
+        await box.empty()
+        assert seen == [(0, pytest.approx(0.8)), (1, 0)]
+
+    run(main())
+
+
+@pytest.mark.parametrize("wait", [0.1, 10.0])
+def test_closing_while_the_loop_is_busy(stuck: asyncio.SelectorEventLoop, wait: float) -> None:
+    """What waits for the loop when the mailbox is closed is not delivered afterwards."""
+    seen: list[int] = []
+
+    async def hook(number: int) -> None:
+        seen.append(number)
+
+    async def main() -> None:
+        box, _ = mailbox(hook)
+        apps = asyncio.get_running_loop()
+        box._call._guest._loop = stuck
+        box.put(number=0)
+        await asyncio.sleep(wait)
+        box.close()
+        await asyncio.sleep(1)
+        apps.call_soon(stuck._ready[0]._run)  # type: ignore[attr-defined]
+        await asyncio.sleep(1)
+        assert seen == []
 
     run(main())

@@ -19,7 +19,7 @@ from lifecycle.builtin import builtins
 from lifecycle.conductor import Conductor
 from lifecycle.config import Config
 from lifecycle.contracts import PROBE_MARK, Instance, ProbeOptions
-from lifecycle.dispatch import Call
+from lifecycle.dispatch import Call, Shared
 from lifecycle.guest import Guest
 from lifecycle.log import Log
 from lifecycle.plugins import Implementation
@@ -156,12 +156,26 @@ def implementation(
     return Implementation(plugin, hook, function, (), options, inline)
 
 
+C = TypeVar("C", bound=Call)
+
+
+def made(
+    kind: type[C],
+    function: Callable[..., Any],
+    guest: Guest,
+    timeout: float | None = 0.8,
+    **how: Any,
+) -> C:
+    """Make a call of some kind of a function as a hook."""
+    start_within = how.pop("start_within", None)
+    return kind(implementation(function, **how), guest, timeout, start_within)
+
+
 def call(
     function: Callable[..., Any], guest: Guest, timeout: float | None = 0.8, **how: Any
-) -> Call:
-    """Make the call of a function as a hook."""
-    start_within = how.pop("start_within", None)
-    return Call(implementation(function, **how), guest, timeout, start_within)
+) -> Shared:
+    """Make the shared call of a function as a hook: a probe's."""
+    return made(Shared, function, guest, timeout, **how)
 
 
 class Diary:
