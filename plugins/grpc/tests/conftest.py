@@ -53,7 +53,9 @@ async def _serve(
         finally:
             await served.channel.close()
             await server.stop(0)
-            pool.shutdown()
+            pool.shutdown(
+                wait=False
+            )  # grpc leaves a plain generator that it abandons in its thread
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 import grpc.aio
@@ -36,8 +37,9 @@ def attach(server: grpc.aio.Server, life: lifecycle.Lifecycle) -> Health:
 
     Adds the health service. In a drain, once consumers have had `settle` seconds to
     notice, the server is stopped gracefully: clients of kept connections are sent
-    elsewhere with GOAWAY, calls under way are finished. grpc cannot send GOAWAY and go
-    on listening, so this is the one server whose listener closes when settle is over.
+    elsewhere with GOAWAY, calls under way are finished. What is still in flight when the time
+    of the drain and `stop_timeout` are over is cut off: the process exits with 124. grpc cannot
+    send GOAWAY and go on listening, so this server's listener closes when settle is over.
 
     Args:
         server: From `grpc.aio.server(...)`, with an `Interceptor` among its interceptors.
@@ -49,18 +51,29 @@ def attach(server: grpc.aio.Server, life: lifecycle.Lifecycle) -> Health:
     health = Health(life)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     life.use(health, name="grpc-health")
-    life.use(_Stop(server, health), name="grpc")
+    life.use(_Stop(server, health, life), name="grpc")
     return health
 
 
 class _Stop:
-    def __init__(self, server: grpc.aio.Server, health: Health) -> None:
+    def __init__(self, server: grpc.aio.Server, health: Health, life: lifecycle.Lifecycle) -> None:
         self._server = server
         self._health = health
+        self._life = life
+        self._stopping: asyncio.Task[None] | None = None
 
     @lifecycle.hookimpl
     async def lifecycle_drain(self, drain: lifecycle.Drain) -> None:
         """Stop when consumers have noticed; returns when the last call is finished."""
         await drain.settled()
         self._health.end_watches()
-        await self._server.stop(drain.time_left())
+        # Not the drain's own deadline: calls have `stop_timeout` after it, as everywhere, and
+        # what is in flight then is in the report. `lifecycle_transition` cuts it off.
+        self._stopping = asyncio.create_task(self._server.stop(self._life.config.grace_period))
+        await asyncio.shield(self._stopping)
+
+    @lifecycle.hookimpl
+    async def lifecycle_transition(self, transition: lifecycle.Transition) -> None:
+        """End what is left, with a status, once the report has named it."""
+        if transition.after in (lifecycle.State.STOPPED, lifecycle.State.FAILED):
+            await self._server.stop(0)

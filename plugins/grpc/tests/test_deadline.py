@@ -1,0 +1,119 @@
+"""What the drain's deadline means for calls: the same as for everything else that is in flight."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+
+if TYPE_CHECKING:
+    from tests.process.kit import App
+
+APP = """
+import asyncio, os
+from concurrent.futures import ThreadPoolExecutor
+import grpc, grpc.aio, lifecycle, lifecycle_grpc
+
+async def sleep(request, context):
+    await asyncio.sleep(float(request))
+    return request
+
+def pour(request, context):
+    while True:
+        yield request
+
+async def main(life):
+    server = grpc.aio.server(ThreadPoolExecutor(4), interceptors=[lifecycle_grpc.Interceptor(life)])
+    handlers = {
+        "Sleep": grpc.unary_unary_rpc_method_handler(sleep),
+        "Pour": grpc.unary_stream_rpc_method_handler(pour),
+    }
+    server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler("Shop", handlers)])
+    lifecycle_grpc.attach(server, life)
+    port = server.add_insecure_port(f"127.0.0.1:{os.environ['PORT']}")
+    await server.start()
+    life.export("shop", port=port)
+    await life.ready()
+    await life.drained()
+
+import logging
+logging.basicConfig(level="INFO")
+lifecycle.run(main)
+"""
+GRACE, STOP = 4.0, 1.0
+WAIT = GRACE - STOP - 2.0
+"""Seconds that the drain waits; a call has `STOP` seconds more."""
+ENV = {
+    "LIFECYCLE_GRACE_PERIOD": str(GRACE),
+    "LIFECYCLE_STOP_TIMEOUT": str(STOP),
+    "LIFECYCLE_SETTLE": "0.1",
+    "LIFECYCLE_QUIET": "0.1",
+}
+
+
+@pytest.fixture
+def app(tmp_path: Any) -> Any:
+    from tests.process.kit import App  # here: tests/conftest.py has its assertions rewritten
+
+    with App.start(APP, cwd=tmp_path, env=ENV) as app:
+        app.wait_state("ready")
+        yield app
+
+
+@pytest.fixture
+def channel(app: App) -> Any:
+    with grpc.insecure_channel(f"127.0.0.1:{app.port}") as channel:
+        grpc.channel_ready_future(channel).result(10)
+        yield channel
+
+
+def _in_flight(app: App) -> int:
+    return (app.status() or {}).get("in_flight", 0)
+
+
+def _until(condition: Callable[[], object]) -> None:
+    from tests.process.kit import wait_for
+
+    wait_for(condition, 10, "the call")
+
+
+def test_a_call_has_the_stop_timeout_too(app: App, channel: grpc.Channel) -> None:
+    """It ends after the deadline of the drain, before main's: answered, and the exit code is 0."""
+    call = channel.unary_unary("/Shop/Sleep").future(str(WAIT + STOP / 2).encode())
+    _until(lambda: _in_flight(app) == 1)
+    app.signal(signal.SIGTERM)
+
+    assert call.result(10)
+    assert app.wait() == 0, app.stderr
+
+
+def test_a_call_that_is_cut_off(app: App, channel: grpc.Channel) -> None:
+    """Its client gets a status; the exit code is 124."""
+    call = channel.unary_stream("/Shop/Pour")(b"x")
+    next(call)
+    _until(lambda: _in_flight(app) == 1)
+    began = time.monotonic()
+    app.signal(signal.SIGTERM)
+
+    with pytest.raises(grpc.RpcError) as cut:
+        list(call)
+    assert cut.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert time.monotonic() - began > WAIT + STOP - 0.1
+    assert app.wait() == 124, app.stderr
+
+
+def test_an_abandoned_generator_holds_nobody(app: App, channel: grpc.Channel) -> None:
+    """Its client has left it in its middle: the next drain ends long before its deadline, with 0."""
+    call = channel.unary_stream("/Shop/Pour")(b"x")
+    next(call)
+    call.cancel()
+    _until(lambda: _in_flight(app) == 0)
+    began = time.monotonic()
+    app.signal(signal.SIGTERM)
+
+    assert app.wait() == 0, app.stderr
+    assert time.monotonic() - began < WAIT
