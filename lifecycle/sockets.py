@@ -6,6 +6,7 @@ import errno
 import os
 import socket
 import stat
+import struct
 from typing import Final
 
 from lifecycle.exceptions import PortUnavailable
@@ -108,6 +109,25 @@ def _accepts(host: str, port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def peer_of(sock: socket.socket) -> str:
+    """Return who has connected: an IP address, or the user at the other end of a Unix socket."""
+    if sock.family == socket.AF_UNIX:
+        return f"uid {peer_uid(sock)}"
+    try:
+        return str(sock.getpeername()[0])
+    except OSError:  # it is gone
+        return ""
+
+
+def peer_uid(sock: socket.socket) -> int | None:
+    """Return the user at the other end of a Unix socket; None where the system does not tell."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return None
+    size = struct.calcsize("3i")
+    _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    return int(uid)
 
 
 def bind(where: str) -> socket.socket:

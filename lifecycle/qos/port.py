@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import os
 import resource
 import socket
-import struct
+from functools import partial
 from typing import Final
 
 from lifecycle.conductor import Conductor
@@ -18,11 +19,13 @@ from lifecycle.qos.access import Access
 from lifecycle.qos.holder import holder, way_out
 from lifecycle.qos.routes import Routes
 from lifecycle.serving.server import Server
-from lifecycle.sockets import bind_tcp, reason
+from lifecycle.sockets import bind_tcp, peer_uid, reason
 
 HEADER_TIME: Final = 2.0
 """Seconds for a request's header, and for an idle connection."""
 MOST_CONNECTIONS: Final = 128
+CLOSE_TIME: Final = 0.05
+"""Seconds for what is being answered when the port closes."""
 
 
 class Sockets:
@@ -65,10 +68,11 @@ class Port:
         logger = logging.getLogger("lifecycle.qos")
         self._sockets = sockets
         cap = _connection_cap()
-        self._tcp = Server(routes.on_port, keep_alive=HEADER_TIME, cap=cap, logger=logger)
-        self._unix = Server(
-            routes.on_socket, keep_alive=HEADER_TIME, cap=cap, admit=_same_user, logger=logger
+        server = partial(
+            Server, keep_alive=HEADER_TIME, patience=HEADER_TIME, cap=cap, logger=logger
         )
+        self._tcp = server(routes.on_port)
+        self._unix = server(routes.on_socket, admit=_same_user)
 
     def open(self) -> None:
         """Answer from now on."""
@@ -78,8 +82,7 @@ class Port:
     async def close(self) -> None:
         """Answer what is under way, and nothing more."""
         self._sockets.remove()
-        await self._unix.close(0.05)
-        await self._tcp.close(0.05)
+        await asyncio.gather(self._unix.close(CLOSE_TIME), self._tcp.close(CLOSE_TIME))
 
 
 def _bind_tcp(host: str, port: int) -> socket.socket:
@@ -156,11 +159,8 @@ def _remove(path: str) -> None:
 
 
 def _same_user(sock: socket.socket) -> bool:
-    if not hasattr(socket, "SO_PEERCRED"):
-        return True  # the file's mode is all there is on this system
-    size = struct.calcsize("3i")
-    _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
-    return uid in (os.geteuid(), 0)
+    # None: the file's mode is all there is on this system.
+    return peer_uid(sock) in (os.geteuid(), 0, None)
 
 
 def _connection_cap() -> int:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import select
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
@@ -21,6 +20,9 @@ from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
 from hypercorn.events import Event as WireEvent
 from hypercorn.events import RawData, Updated
+
+from lifecycle.serving.standing import ConnState, Standing
+from lifecycle.serving.stream import is_readable
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -34,8 +36,8 @@ HOLD: Final = "lifecycle.hold"
 """The key of a scope under which the app finds how to keep the request's connection."""
 ABORT: Final = "lifecycle.abort"
 """The key of a scope under which the app finds how to cut the connection, if it is its own."""
-HELD: Final = 4
-"""What such a connection is worth."""
+NEW_TIME: Final = 3.0
+"""Seconds after which a connection that has not asked yet counts as idle, as in Go's net/http."""
 
 # Stream 0, type 7, "no stream is refused", NO_ERROR: RFC 9113, section 6.8.
 GOAWAY: Final = bytes.fromhex("000008 07 00 00000000 7fffffff 00000000")
@@ -46,10 +48,9 @@ class Owner(Protocol):
 
     app: App
     draining: bool
-    closing: asyncio.Event
 
-    def used(self, connection: Connection) -> None:
-        """Note that a connection has just served."""
+    def asked(self, standing: Standing) -> bool:
+        """Find room for a connection that has asked; False if there is none."""
 
 
 class Settings:
@@ -75,12 +76,24 @@ class Settings:
 
 
 class Connection(TCPServer):
-    """One connection: knows whether it is idle, and can say that no request should follow."""
+    """
+    One connection: knows where it stands, and can say that no request should follow.
+
+    Args:
+        owner: The server that has accepted it.
+        settings: What it has in common with others.
+        standing: Where it stands.
+        closing: Set once it should close as soon as it is idle.
+        reader: What comes.
+        writer: What is sent.
+    """
 
     def __init__(
         self,
         owner: Owner,
         settings: Settings,
+        standing: Standing,
+        closing: asyncio.Event,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
@@ -95,15 +108,17 @@ class Connection(TCPServer):
             writer,
         )
         self.requests = 0
-        self.held = False
-        self.has_served = False
         self.gone_away = False
+        self.standing = standing
+        standing.abort = self.abort
         self._owner = owner
         # Hypercorn's own `terminated` would refuse what HTTP/2 clients have already sent, and
         # take the end from a response whose last part is empty.
-        self._closing = owner.closing
+        self._closing = closing
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self._owner.asked(self.standing):
+            return
         self.requests += 1
         scope[HOLD] = self._hold
         if self._owner.draining and scope["http_version"] == "2":
@@ -117,21 +132,11 @@ class Connection(TCPServer):
             await self._owner.app(scope, receive, send)
         finally:
             self.requests -= 1
-            self.has_served = True
-            self.held = self.held and self.requests > 0
-            self._owner.used(self)
 
     is_http2 = False
 
     def _hold(self) -> None:
-        self.held = True
-
-    @property
-    def worth(self) -> int:
-        """What would be lost, by rank: what is closing, idle, unsent, being answered, held."""
-        if self.writer.is_closing():
-            return 0
-        return HELD if self.held else 3 if self.requests else 1 if self.has_served else 2
+        self.standing.become(ConnState.HELD)
 
     def go_away(self) -> None:
         """Ask an HTTP/2 client to send what is new elsewhere; what it has sent is answered."""
@@ -157,6 +162,9 @@ class Connection(TCPServer):
         return getattr(self.protocol.protocol, "stream_buffers", {})
 
     async def protocol_send(self, event: WireEvent) -> None:
+        if isinstance(event, Updated):
+            active = max(self.standing.state, ConnState.ACTIVE)
+            self.standing.become(ConnState.IDLE if event.idle else active)
         if isinstance(event, Updated) and event.idle and self.reader.at_eof():
             return
         await super().protocol_send(event)
@@ -175,10 +183,13 @@ class Connection(TCPServer):
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.config.keep_alive_timeout):
                 await self._closing.wait()
+                if self.standing.state is ConnState.NEW:
+                    # Its request is on the way, as far as anybody can tell.
+                    await asyncio.sleep(self.standing.since + NEW_TIME - self.loop.time())
         # Closing over a request that has come meanwhile would reset it; once it is read, it
         # stops this task. From the last look to the close nothing is awaited in earnest.
         for _ in range(UNREAD_LOOKS):
-            if not self._unread() and not self._unsent:
+            if not self._unread() and not self._unsent and not self._half_read:
                 break
             await asyncio.sleep(UNREAD_PAUSE)
         if self.writer.can_write_eof() and not self.writer.is_closing():
@@ -186,12 +197,14 @@ class Connection(TCPServer):
                 self.writer.write_eof()  # now; the close itself comes a turn of the loop later
         await self._initiate_server_close()
 
+    @property
+    def _half_read(self) -> bool:
+        """True if a kept connection has begun its next request."""
+        parser = getattr(self.protocol.protocol, "connection", None)
+        begun = bool(getattr(parser, "trailing_data", (b"",))[0])
+        return begun and self._closing.is_set() and self.standing.state is ConnState.IDLE
+
     def _unread(self) -> bool:
         if getattr(self.reader, "_buffer", b""):
             return True
-        descriptor = self.writer.get_extra_info("socket").fileno()
-        if descriptor == -1 or self.reader.at_eof():
-            return False
-        look = select.poll()
-        look.register(descriptor, select.POLLIN)
-        return bool(look.poll(0))
+        return not self.reader.at_eof() and is_readable(self.writer.get_extra_info("socket"))

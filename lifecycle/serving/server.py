@@ -3,6 +3,12 @@ Accepting connections for one ASGI app, on sockets that are already bound.
 
 A cap on connections, an end to idle ones while the listener stays open, and an end of
 its own that does not depend on the Python version: hypercorn offers none of these.
+
+Rules of this file:
+
+1. Whatever is accepted is in the table until its socket is closed, a handshake included.
+2. What has asked for nothing holds nobody up, and is cut before it could make the end late.
+3. Who is in the queue of a listener when it closes is accepted first, and served.
 """
 
 from __future__ import annotations
@@ -14,18 +20,36 @@ import logging
 import socket
 import ssl
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Final
 
-from lifecycle.serving.connection import HELD, App, Connection, Settings
+from lifecycle.serving.connection import NEW_TIME, App, Connection, Settings
+from lifecycle.serving.standing import ConnState, Standing, Table
+from lifecycle.serving.stream import Protocol, Writer, has_sent, until_readable
+from lifecycle.sockets import peer_of
 
 Admit = Callable[[socket.socket], bool]
 
-LATE: Final = 0.25
-"""Seconds in which who connected at the last moment must have sent a request."""
 BATCH: Final = 16
-"""Connections accepted at one wake-up of the loop."""
+"""Connections that are taken in at one wake-up of the loop."""
+REFUSALS: Final = 256
+"""And those that are looked at, to be refused for the most part: that is quick."""
+LAST_BATCH: Final = 65536
+"""Connections that are accepted from the queue of a listener before it closes: it holds fewer."""
+BACKLOG: Final = 4096
+"""What the queue holds, unless the kernel allows less (net.core.somaxconn)."""
+RESERVE: Final = 8
+"""One in so many places is kept beyond the cap for who has not asked, so that it may."""
 ACCEPT_PAUSE: Final = 0.1
 """Seconds until the next try when the process has no descriptor left."""
+HANDSHAKE_TIME: Final = 10.0
+"""Seconds for a TLS handshake."""
+PATIENCE: Final = 60.0
+"""Seconds in which a client must take something of its response."""
+CUT_TIME: Final = 0.3
+"""Seconds before the end by which what has asked for nothing is cut."""
+CLEAR_TIME: Final = 0.05
+"""Seconds for connections to end once they are cut, and again once their tasks are cancelled."""
 NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -36,13 +60,15 @@ class Server:
     Args:
         app: The ASGI app; lifespan is not its business here.
         keep_alive: Seconds a connection may be idle, and a request's header may take.
-        cap: Connections at a time; for the next one, one makes room that is idle, or else
-            has not sent its request, or else is being answered: of these the oldest. Whose
-            app has called `scope[HOLD]()` keeps its place until it is answered: if all
-            do, the next one is refused. None: any.
+        cap: Connections at a time; for the next one, one makes room, of the address with the
+            most: one that is idle, or else has not sent its request; or else, once the next one
+            has sent its own, one that is being answered: of these the oldest. Whose app has
+            called `scope[HOLD]()` keeps its place until it is answered: if all do, the next
+            one is refused. None: any.
         admit: Looks at an accepted socket; False closes it.
         state: The lifespan's state, handed to every request.
         tls: For HTTPS.
+        patience: Seconds in which a client must take something of its response.
         logger: Where hypercorn's own complaints go.
     """
 
@@ -55,6 +81,7 @@ class Server:
         admit: Admit = lambda _: True,
         state: dict[str, Any] | None = None,
         tls: ssl.SSLContext | None = None,
+        patience: float = PATIENCE,
         logger: logging.Logger,
     ) -> None:
         self.app = app
@@ -62,17 +89,21 @@ class Server:
         self._cap = cap
         self._admit = admit
         self._tls = tls
+        self._patience = patience
         self._logger = logger
         self._settings = Settings(keep_alive=keep_alive, state=state, logger=logger)
-        self.closing = asyncio.Event()
+        self._handshake_time = min(HANDSHAKE_TIME, keep_alive)
+        self._closing = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._sockets: list[socket.socket] = []
-        self._connections: dict[Connection, None] = {}  # in the order of their last use
-        self._arriving = 0  # accepted, and not among them yet
+        self._table = Table(self._loop.time)
+        self._connections: set[Connection] = set()
+        self._handshakes: dict[Standing, asyncio.Timeout] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._changed = asyncio.Event()
         self._pauses: set[asyncio.TimerHandle] = set()
 
-    def listen(self, sockets: Iterable[socket.socket], backlog: int = 1024) -> None:
+    def listen(self, sockets: Iterable[socket.socket], backlog: int = BACKLOG) -> None:
         """Begin to accept on bound sockets; they are this server's from now on."""
         for sock in sockets:
             sock.setblocking(False)
@@ -80,30 +111,66 @@ class Server:
             self._sockets.append(sock)
             self._loop.add_reader(sock, self._accept, sock)
 
-    def _accept(self, sock: socket.socket) -> None:
-        for _ in range(BATCH):
+    # Accepting, and making room
+
+    def _accept(self, sock: socket.socket, *, last: bool = False) -> None:
+        taken = 0
+        for _ in range(LAST_BATCH if last else REFUSALS):
             try:
                 accepted, _ = sock.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            except ConnectionAbortedError:
+                continue
+            except BlockingIOError:
                 return
             except OSError as error:
-                if error.errno in NO_DESCRIPTOR:
+                if error.errno in NO_DESCRIPTOR and not last:
                     self._make_room()
                     self._pause(sock)
                 return
-            if not self._admit(accepted):
-                accepted.close()
-                continue
-            taken = len(self._connections) + self._arriving
-            full = self._cap is not None and taken >= self._cap
-            if full and not self._make_room():
-                accepted.close()
-                continue
-            accepted.setblocking(False)
-            self._arriving += 1
-            task = self._loop.create_task(self._serve(accepted))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            taken += self._take(accepted, last=last)
+            if taken == BATCH and not last:
+                return
+
+    def _take(self, accepted: socket.socket, *, last: bool) -> bool:
+        address = peer_of(accepted)
+        if not self._admit(accepted) or not (last or self._has_room(address)):
+            accepted.close()
+            return False
+        accepted.setblocking(False)
+        standing = self._table.add(address)
+        if self._tls is None:
+            standing.unread = partial(has_sent, accepted)
+        task = self._loop.create_task(self._serve(accepted, standing, self._closing))
+        standing.abort = task.cancel
+        self._tasks.add(task)
+        task.add_done_callback(partial(self._served, accepted, standing))
+        return True
+
+    def _has_room(self, address: str) -> bool:
+        if self._cap is None or len(self._table) < self._cap or self._make_room(address):
+            return True
+        # Whose crowd is the largest has half of it, and cannot take it all.
+        reserve = max(self._cap // RESERVE, 2) // (2 if self._table.is_largest(address) else 1)
+        return len(self._table) < self._cap + reserve
+
+    def _make_room(self, address: str | None = None) -> bool:
+        least = self._table.dispensable(address)
+        if least is not None:
+            self._cut(least)
+        return least is not None
+
+    def _cut(self, standing: Standing) -> None:
+        self._table.remove(standing)
+        standing.abort()
+
+    def asked(self, standing: Standing) -> bool:
+        """Find room for a connection that has asked; False if there is none, and it is cut."""
+        if self._cap is None or len(self._table) <= self._cap or not self._sockets:
+            return True
+        least = self._table.outranked(standing)
+        if least is not None:
+            self._cut(least)
+        return least is not standing
 
     def _pause(self, sock: socket.socket) -> None:
         self._loop.remove_reader(sock)
@@ -116,40 +183,62 @@ class Server:
         handle = self._loop.call_later(ACCEPT_PAUSE, resume)
         self._pauses.add(handle)
 
-    def used(self, connection: Connection) -> None:
-        """Note that a connection has just served: it makes room last."""
-        if connection in self._connections:
-            self._connections[connection] = self._connections.pop(connection)
+    # One connection
 
-    def _make_room(self) -> bool:
-        least = min(self._connections, key=lambda each: each.worth, default=None)  # the oldest
-        if least is None or least.worth == HELD:
-            return least is None
-        del self._connections[least]
-        least.abort()
-        return True
-
-    async def _serve(self, accepted: socket.socket) -> None:
+    async def _serve(
+        self, accepted: socket.socket, standing: Standing, closing: asyncio.Event
+    ) -> None:
         reader = asyncio.StreamReader(loop=self._loop)
-        protocol = asyncio.StreamReaderProtocol(reader, loop=self._loop)
+        protocol = Protocol(reader, self._loop)
+        protocol.when_lost.append(partial(self._lost, standing))
         try:
-            transport, _ = await self._loop.connect_accepted_socket(
-                lambda: protocol, accepted, ssl=self._tls
-            )
-        except (OSError, ssl.SSLError):
+            transport = await self._connect(accepted, protocol, standing)
+        except (OSError, TimeoutError):  # ssl's errors are OSErrors
             accepted.close()
+            self._lost(standing)
             return
-        finally:
-            self._arriving -= 1
-        writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)
-        connection = Connection(self, self._settings, reader, writer)
-        self._connections[connection] = None
+        gone = partial(standing.become, ConnState.CLOSED)
+        writer = Writer(transport, protocol, reader, patience=self._patience, closing=gone)
+        connection = Connection(self, self._settings, standing, closing, reader, writer)
+        self._connections.add(connection)
         try:
             await connection
         except Exception:
             self._logger.debug("a connection has ended badly", exc_info=True)
         finally:
-            self._connections.pop(connection, None)
+            self._connections.discard(connection)
+            writer.close()
+
+    async def _connect(
+        self, accepted: socket.socket, protocol: Protocol, standing: Standing
+    ) -> asyncio.Transport:
+        connect = partial(self._loop.connect_accepted_socket, lambda: protocol, accepted)
+        if self._tls is None:
+            return (await connect())[0]
+        try:
+            async with asyncio.timeout(self._handshake_time) as limit:
+                self._handshakes[standing] = limit
+                await until_readable(accepted)  # until then it costs no TLS
+                return (await connect(ssl=self._tls))[0]
+        finally:
+            del self._handshakes[standing]
+
+    def _lost(self, standing: Standing) -> None:
+        self._table.remove(standing)
+        self._changed.set()
+
+    def _served(
+        self, accepted: socket.socket, standing: Standing, task: asyncio.Task[None]
+    ) -> None:
+        self._tasks.discard(task)
+        self._changed.set()
+        if task.cancelled():  # perhaps before it began
+            accepted.close()
+            self._table.remove(standing)
+        else:
+            task.exception()
+
+    # The end
 
     @property
     def connections(self) -> int:
@@ -164,9 +253,17 @@ class Server:
                 connection.go_away()
 
     async def close_idle(self) -> None:
-        """Close idle connections, and the others after their response; go on accepting."""
-        before, self.closing = self.closing, asyncio.Event()
+        """
+        Close idle connections, and the others after their response; go on accepting.
+
+        What has not asked yet is not idle for its first `NEW_TIME` seconds.
+        """
+        before, self._closing = self._closing, asyncio.Event()
         before.set()
+        for standing, limit in self._handshakes.items():
+            if not limit.expired():
+                until = min(limit.when() or 0.0, standing.since + NEW_TIME)
+                limit.reschedule(max(until, self._loop.time()))
 
     def stop_listening(self) -> None:
         """Accept what has come already, and nothing more."""
@@ -175,29 +272,37 @@ class Server:
         for sock in self._sockets:
             self._loop.remove_reader(sock)
             # Who is in the queue of a listener that closes would be reset.
-            self._accept(sock)
+            self._accept(sock, last=True)
             sock.close()
         self._sockets.clear()
 
     async def close(self, timeout: float) -> None:
-        """Stop: requests under way have `timeout` seconds, then connections are cut."""
-        await self.close_idle()
-        before = set(self._tasks)
+        """
+        Stop, in `timeout` seconds and a tenth of one more, whatever the clients do.
+
+        Args:
+            timeout: Seconds for requests under way, and at most for those who have connected
+                and may yet ask; then connections are cut.
+        """
+        deadline = self._loop.time() + timeout
         self.stop_listening()
-        if late := self._tasks - before:
-            await asyncio.wait(late, timeout=min(LATE, timeout))
         await self.close_idle()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=timeout)
-        for connection in list(self._connections):
-            connection.abort()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=0.05)
+        await self._empty(deadline - min(CUT_TIME, timeout / 2))
+        for standing in self._table:
+            if standing.state in (ConnState.IDLE, ConnState.NEW):
+                standing.abort()
+        await self._empty(deadline)
+        for standing in self._table:
+            standing.abort()
+        await self._empty(self._loop.time() + CLEAR_TIME)
         for task in self._tasks:
             task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=0.05)
-        for task in self._tasks:
-            if task.done() and not task.cancelled():
-                with contextlib.suppress(Exception):
-                    task.result()
+        await self._empty(self._loop.time() + CLEAR_TIME)
+
+    async def _empty(self, until: float) -> None:
+        """Wait until nothing is left, or until a time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                while self._tasks or len(self._table):
+                    self._changed.clear()
+                    await self._changed.wait()

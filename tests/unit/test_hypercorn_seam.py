@@ -68,7 +68,7 @@ def test_what_is_read() -> None:
 def test_what_our_additions_do_not_hide() -> None:
     """No name that we add to a connection is one of hypercorn's own."""
     added = {"requests", "gone_away", "_owner", "is_http2", "go_away", "abort", "_call"}
-    added |= {"held", "has_served", "_hold", "worth"}
+    added |= {"standing", "_closing", "_hold", "_unread", "_unsent", "_half_read", "_timed"}
     assert added & {*dir(TCPServer), *_attributes(TCPServer)} == set()
 
 

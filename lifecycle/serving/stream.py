@@ -1,0 +1,160 @@
+"""
+The byte stream below one connection: no wait on the peer is without a bound of ours.
+
+Rules of this file:
+
+1. A peer that takes nothing for `patience` seconds is cut, in the middle of a response and
+   at its end. One that is slow, and takes something, is not.
+2. Nobody waits for a goodbye. Once a connection is closed, whoever has closed it goes on; what
+   was sent last still leaves. TLS cannot close one half, so its peer has `GOODBYE` seconds to
+   say goodbye too once it has everything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import select
+import socket
+import struct
+import termios
+from collections.abc import Callable
+from typing import Any, Final
+
+GOODBYE: Final = 0.5
+"""Seconds that a peer has to close its side once it has all that was sent."""
+
+
+class Protocol(asyncio.StreamReaderProtocol):
+    """Tells when its connection is lost, and its socket closed."""
+
+    def __init__(self, reader: asyncio.StreamReader, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(reader, loop=loop)
+        self.when_lost: list[Callable[[], object]] = []
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell it, after the stream itself."""
+        super().connection_lost(exc)
+        for tell in self.when_lost:
+            tell()
+        self.when_lost.clear()
+
+
+class Writer(asyncio.StreamWriter):
+    """
+    What is sent to one peer.
+
+    Args:
+        transport: Where to.
+        protocol: Whose end ends the wait for the peer.
+        reader: The other direction.
+        patience: Seconds in which the peer must take something of what waits for it.
+        closing: Called once, when it is closed.
+    """
+
+    def __init__(
+        self,
+        transport: asyncio.WriteTransport,
+        protocol: Protocol,
+        reader: asyncio.StreamReader,
+        *,
+        patience: float,
+        closing: Callable[[], object],
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        super().__init__(transport, protocol, reader, loop)
+        self._clock = loop.time
+        self._call_later = loop.call_later
+        self._patience = patience
+        self._when_closing: Callable[[], object] | None = closing
+        self._when_lost = protocol.when_lost
+
+    async def drain(self) -> None:
+        """
+        Wait until the peer has taken enough.
+
+        Raises:
+            ConnectionError: It is gone, or has taken nothing for too long.
+        """
+        if not self.transport.get_write_buffer_size():
+            await super().drain()
+            return
+        before = self._left()
+        while True:
+            try:
+                async with asyncio.timeout(self._patience) as limit:
+                    await super().drain()
+                    return
+            except TimeoutError:
+                if not limit.expired():
+                    raise
+            left = self._left()
+            if left == before:
+                self.transport.abort()
+                raise ConnectionAbortedError("the peer has stopped reading")
+            before = left
+
+    def close(self) -> None:
+        """Close it: what was sent still leaves, in its time."""
+        if self._when_closing is None:
+            return
+        self._when_closing()
+        self._when_closing = None
+        lost = self.transport.is_closing()
+        super().close()
+        if not lost and (self.get_extra_info("sslcontext") or self._left()[0]):
+            self._look(self._left(), self._clock())
+
+    async def wait_closed(self) -> None:
+        """Return at once: the peer's goodbye is nothing to wait for."""
+
+    def _look(self, before: tuple[int, int], taken_at: float) -> None:
+        def look() -> None:
+            left = self._left()
+            since = taken_at if left == before else self._clock()
+            if not any(left) or self._clock() - since >= self._patience:
+                self.transport.abort()
+            else:
+                self._look(left, since)
+
+        handle = self._call_later(GOODBYE, look)
+        self._when_lost.append(handle.cancel)
+
+    def _left(self) -> tuple[int, int]:
+        """Return how many bytes the peer has not taken: still here, and in the kernel."""
+        sock = self.get_extra_info("socket")
+        in_kernel = 0
+        with contextlib.suppress(OSError, ValueError):  # closed meanwhile
+            queue = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0" * 4)
+            in_kernel = struct.unpack("i", queue)[0]
+        return self.transport.get_write_buffer_size(), in_kernel
+
+
+def is_readable(sock: Any) -> bool:
+    """Tell whether something has come on a socket, be it its end; False once it is closed."""
+    descriptor = sock.fileno()
+    if descriptor == -1:
+        return False
+    look = select.poll()
+    look.register(descriptor, select.POLLIN)
+    return bool(look.poll(0))
+
+
+def has_sent(sock: socket.socket) -> bool:
+    """Tell whether bytes have come that nobody has read; a client that is gone sends no more."""
+    try:
+        return sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+    except OSError:
+        return False
+
+
+async def until_readable(sock: socket.socket) -> None:
+    """Wait until something has come on a socket that nobody else reads."""
+    loop = asyncio.get_running_loop()
+    come = asyncio.Event()
+    loop.add_reader(sock, come.set)
+    try:
+        await come.wait()
+    finally:
+        loop.remove_reader(sock)
