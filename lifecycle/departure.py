@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 ONE_PRESS: Final = 0.25
 """Seconds within which two signals are one (a terminal, a supervisor, both at once)."""
+PRESSED: Final = ("SIGINT", "SIGQUIT")
+"""What a person sends by a key: Ctrl-C, Ctrl-\\."""
 SIGNAL_FOLLOWS: Final = 1.0
 """Seconds that SIGTERM has, after preStop was answered late, before we stop without it."""
 CLEAR_UP_TIME: Final = 0.2
@@ -66,6 +68,8 @@ class Departure:
         self.stop_main: Callable[[], object] = lambda: None
         self.cancel_main: Callable[[], object] = lambda: None
         self.main_stands: Callable[[], Standing] = lambda: conductor.guest.standing(None)
+        self.ended_by_itself = False
+        """True if nothing but main's own end has begun the drain."""
         self.stubborn = False
         """True if something has ignored its cancellation: it cannot be torn down."""
         self.clear_up: Callable[[Moment[None]], Callable[[], list[str]]] | None = None
@@ -115,7 +119,7 @@ class Departure:
         self._signalled.set()
         self._conductor.log.info("signal", signal=name, second=second)
         if self.drain is None:
-            hasty = terminal and name == "SIGINT"
+            hasty = terminal and name in PRESSED
             self.begin(name, settle=not hasty, quiet=not hasty)
         elif second:
             self.force()
@@ -138,6 +142,7 @@ class Departure:
     def main_ended(self, ending: Ending, cause: str) -> None:
         """Take note that main is over; settle and quiet have lost their sense with it."""
         self.ending = ending
+        self.ended_by_itself = self.drain is None
         self._main_over.set()
         self.begin(cause, settle=False, quiet=False)
         if self.drain is not None:

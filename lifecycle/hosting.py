@@ -28,7 +28,7 @@ from lifecycle.exceptions import AlreadyExported, Draining, LifecycleError, Regi
 from lifecycle.log import Renderer
 from lifecycle.mains import Main, awaited, code_of, know_of, show, status_of, takes_lifecycle
 from lifecycle.runtime import Lifecycle
-from lifecycle.signals import Signals, at_terminal
+from lifecycle.signals import Signals, by_person
 from lifecycle.sockets import is_listening
 from lifecycle.stacks import Standing
 from lifecycle.watchdog import Watchdog, flush_streams
@@ -169,6 +169,8 @@ class Host:
         """Run main to its end, and return the exit code of the process."""
         self._takes_life = takes_life
         loop = self._loop = loop_factory()
+        if self._signals is not None:
+            self._signals.adopt(loop)
         asyncio.set_event_loop(loop)
         stubborn = False
         try:
@@ -214,7 +216,7 @@ class Host:
         os._exit(code)
 
     def _on_signal(self, name: str) -> None:
-        self._departure.signal(name, terminal=at_terminal())
+        self._departure.signal(name, terminal=by_person())
 
     # On the app's loop
 
@@ -302,13 +304,13 @@ class Host:
             show(raised)
 
     def _stop(self) -> None:
-        """The drain is over: main is to end."""
-        task, loop = self._task, self._loop
-        if task is None or loop is None or task.done():
+        """The drain is over: main is to end, or has ended, and its own handler is to be told."""
+        departure = self._departure
+        drain = departure.drain
+        if drain is None or (departure.ended_by_itself and not departure.signalled):
             return
-        drain = self._departure.drain
-        cause = drain.cause if drain is not None else ""
-        if self._signals is not None and self._signals.call_kept(loop, cause, self._handler_ended):
+        signals = self._signals
+        if signals is not None and signals.call_kept(drain.cause, self._handler_ended):
             return
         if not self._takes_life:
             self._cancel()

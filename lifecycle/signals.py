@@ -8,11 +8,14 @@ Rules of this file:
    children would inherit it.
 2. A handler that the app, or a server inside it, installs for SIGTERM or SIGINT does
    not replace ours: it is taken back, kept, and called once when the drain is over.
+   Meanwhile `signal.getsignal` gives it back, as if the app were alone.
    What it then sends itself, so that this process dies of it, is our own doing and no
    second signal: uvicorn by `signal.raise_signal` when it has stopped, others at once,
    by `os.kill` too. Both are seen where they are called: what arrives from outside is
    never taken for it.
-3. Every other signal is the app's: its number is passed on to the app's loop.
+3. SIGQUIT and SIGHUP are ours as long as they would end the process without a word.
+   Who installs a handler for them means something else by them.
+4. Every other signal is the app's: its number is passed on to the app's loop.
 """
 
 from __future__ import annotations
@@ -26,21 +29,63 @@ import socket
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+from lifecycle.handlers import Handler, Handlers, default
 
 OURS: Final = (signal.SIGTERM, signal.SIGINT)
+"""What always begins a drain; the app's own handlers come at its end."""
+UNLESS_WANTED: Final = (signal.SIGQUIT, signal.SIGHUP)
+"""What begins one unless the app has a handler for it, or it is ignored."""
 
-Handler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
 
-
-def at_terminal() -> bool:
-    """Tell whether a person sits in front of this process."""
+def by_person() -> bool:
+    """Tell whether a person sits in front of this process; a pod may have a terminal too."""
+    if os.environ.get("KUBERNETES_SERVICE_HOST") or os.getpid() == 1:
+        return False
     return any(os.isatty(fd) for fd in (0, 1, 2))
+
+
+class _Descriptor(NamedTuple):
+    """A wakeup descriptor of the app's: its number may be another file's by the time of use."""
+
+    number: int
+    device: int
+    inode: int
+
+    @classmethod
+    def of(cls, number: int) -> _Descriptor | None:
+        try:
+            found = os.fstat(number)
+        except OSError:
+            return None
+        return cls(number, found.st_dev, found.st_ino)
+
+
+class _Seam:
+    """What the standard library's `signal` calls: the interpreter, and two functions of ours."""
+
+    def __init__(
+        self,
+        real: Any,
+        install: Callable[[int, Handler], Handler],
+        installed: Callable[[int], Handler],
+    ) -> None:
+        self._real = real
+        self.signal = install
+        self.getsignal = installed
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+def _named(handler: Handler) -> Handler:
+    return signal.Handlers(handler) if isinstance(handler, int) else handler
 
 
 class Signals:
     """
-    Takes SIGTERM and SIGINT while it is held. Made and used on the main thread.
+    Takes the signals that end a process while it is held. Made and used on the main thread.
 
     Args:
         on_signal: Called with the signal's name on the loop that `watch` runs on.
@@ -51,19 +96,17 @@ class Signals:
         self._read, self._write = socket.socketpair()
         self._read.setblocking(False)
         self._write.setblocking(False)
-        self._before: dict[signal.Signals, Handler] = {}
+        self._before: dict[int, Handler] = {}
         self._fd_before = -1
-        self._kept: dict[signal.Signals, Handler] = {}
-        self._app_fd = -1
-        self._echoes: set[int] = set()
-        self._in_handler = False
-        self._killed = False
+        self._handlers = Handlers()
+        self._app_fd: _Descriptor | None = None
         self._held = False
+        self._real = vars(signal)["_signal"]
+        self._seam = _Seam(self._real, self._signal, self._getsignal)
         self._on_arrival: Callable[[], None] = lambda: None
         self._last: Callable[[], None] | None = None
-        self._set = signal.signal
         self._raise = signal.raise_signal
-        self._kill_other = os.kill
+        self._set_fd = signal.set_wakeup_fd
         self._interrupt: type[BaseException] | None = None
 
     @staticmethod
@@ -71,22 +114,49 @@ class Signals:
         """Tell whether this is the main thread, the only one that may take signals."""
         return threading.current_thread() is threading.main_thread()
 
+    # Taking and giving back
+
     def take(self) -> None:
         """Take the signals, and interpose what would give them to somebody else."""
-        self._fd_before = signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
+        self._fd_before = self._set_fd(self._write.fileno(), warn_on_full_buffer=False)
         for each in OURS:
-            self._before[each] = self._set(each, self._handle)
-        signal.signal = self._interposed  # type: ignore[assignment]
-        signal.raise_signal = self._raised
+            self._before[each] = self._get(each)
+            self._handlers.install(each, self._before[each])
+            if not self._stays_ignored(each):
+                self._set(each, self._handle)
         self._held = True
+        self.hold()
+        self._interpose()
         os.register_at_fork(after_in_child=self._let_child_go)
+
+    def _interpose(self) -> None:
+        # Not `signal.signal`: who has imported that function before would go past us.
+        vars(signal)["_signal"] = self._seam
+        signal.raise_signal = self._raised
+        signal.set_wakeup_fd = self._set_wakeup_fd
+
+    def _withdraw(self) -> None:
+        for name, ours, theirs in (
+            ("_signal", self._seam, self._real),
+            ("raise_signal", self._raised, self._raise),
+            ("set_wakeup_fd", self._set_wakeup_fd, self._set_fd),
+        ):
+            if getattr(signal, name) == ours:  # else somebody calls it within his own
+                setattr(signal, name, theirs)
+
+    def _set(self, number: int, handler: Handler) -> Handler:
+        plain = int(handler) if isinstance(handler, int) else handler
+        return _named(self._real.signal(number, plain))
+
+    def _get(self, number: int) -> Handler:
+        return _named(self._real.getsignal(number))
 
     def give_back(self, last: Callable[[], None] | None = None) -> None:
         """
         Put back what was there.
 
         Args:
-            last: Where a signal has ended this process: the two handlers stay, and call
+            last: Where a signal has ended this process: the handlers stay, and call
                 this in the main thread. What comes between here and the end must neither
                 change the exit code nor leave a traceback.
         """
@@ -94,14 +164,16 @@ class Signals:
             return
         self._held = False
         self._last = last
-        signal.signal = self._set
-        signal.raise_signal = self._raise
-        for each, handler in self._before.items():
+        self._withdraw()
+        for each in (*OURS, *UNLESS_WANTED):
+            if self._get(each) != self._handle:
+                continue
             if last is not None:
                 self._set(each, lambda _, __: last())
             else:
-                self._set(each, handler if handler is not None else signal.SIG_DFL)
-        signal.set_wakeup_fd(self._fd_before)
+                before = self._before.get(each, signal.SIG_DFL)
+                self._set(each, before if before is not None else signal.SIG_DFL)
+        self._set_fd(self._fd_before)
         if last is not None:
             # The interpreter takes handlers away before it is gone, but leaves what is ignored.
             atexit.register(self._ignore)
@@ -109,6 +181,22 @@ class Signals:
     def _ignore(self) -> None:
         for each in OURS:
             self._set(each, signal.SIG_IGN)
+
+    def _let_child_go(self) -> None:
+        # A forked child shares the descriptor: its SIGTERM would drain the parent.
+        if self._held or self._last is not None:
+            self.give_back()
+            self._set_fd(-1)
+            for each in OURS:
+                if self._get(each) is not signal.SIG_IGN:
+                    self._set(each, default(each))
+
+    def close(self) -> None:
+        """Give the descriptors back, once nothing watches them any more."""
+        self._read.close()
+        self._write.close()
+
+    # What arrives
 
     def watch(
         self, loop: asyncio.AbstractEventLoop, on_arrival: Callable[[], None] = lambda: None
@@ -127,12 +215,14 @@ class Signals:
         """Have a signal raise in the main thread (while it imports the app), or not."""
         self._interrupt = error
 
-    def _handle(self, number: int, _: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if frame is not None and frame is self._handlers.frame:
+            # Nothing has arrived: a handler of the app's hands on to the one it found here.
+            self._handlers.call_beneath(number)
+            return
         # Written to the wakeup descriptor already, unless somebody has put another there:
         # asyncio takes it away with the last handler that is removed.
-        fd = signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
-        if fd != self._write.fileno():
-            self._app_fd = fd if fd != -1 else self._app_fd
+        if not self._hold_fd():
             with contextlib.suppress(BlockingIOError):
                 self._write.send(bytes((number,)))
         self._on_arrival()
@@ -142,61 +232,115 @@ class Signals:
     def _wakened(self) -> None:
         with contextlib.suppress(BlockingIOError):
             for number in self._read.recv(256):
-                if number in OURS:
+                ours = number in UNLESS_WANTED and self._get(number) == self._handle
+                if ours or number in OURS:
                     self._on_signal(signal.Signals(number).name)
-                elif self._app_fd != -1:
+                else:
                     self._pass_on(number)
 
     def _pass_on(self, number: int) -> None:
+        fd = self._app_fd
+        if fd is None:
+            return
+        if _Descriptor.of(fd.number) != fd:  # its loop has gone, and the number is another file's
+            self._app_fd = None
+            return
         with contextlib.suppress(OSError):
-            os.write(self._app_fd, bytes((number,)))
+            os.write(fd.number, bytes((number,)))
 
-    def _interposed(self, number: int, handler: Handler) -> Handler:
+    # What the app does about signals
+
+    def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Keep the handlers that are installed on the app's loop; before it runs."""
+        add, remove = loop.add_signal_handler, loop.remove_signal_handler
+
+        def add_signal_handler(number: int, callback: Callable[..., Any], *args: Any) -> None:
+            odd = asyncio.iscoroutine(callback) or asyncio.iscoroutinefunction(callback)
+            if odd or loop.is_closed() or not self._takes(number):
+                add(number, callback, *args)  # raises what it must
+            else:
+                self._handlers.add_on_loop(number, asyncio.Handle(callback, args, loop))
+            self.hold()
+
+        def remove_signal_handler(number: int) -> bool:
+            taken = self._takes(number)
+            gone = self._handlers.remove_on_loop(number) if taken else remove(number)
+            self.hold()
+            return gone
+
+        with contextlib.suppress(AttributeError):  # a loop that takes none: `hold` sees it later
+            loop.add_signal_handler = add_signal_handler  # type: ignore[method-assign, assignment]
+            loop.remove_signal_handler = remove_signal_handler  # type: ignore[method-assign, assignment]
+
+    def _takes(self, number: object) -> bool:
+        return number in OURS and self._held and self.possible()
+
+    def _signal(self, number: int, handler: Handler) -> Handler:
+        if handler == self._handle:  # found by other means than ours
+            handler = self._before.get(number, signal.SIG_DFL)
         usable = callable(handler) or handler in (signal.SIG_DFL, signal.SIG_IGN)
-        if number not in OURS or not self._held or not usable or not self.possible():
-            previous = self._set(number, handler)  # raises what it must
+        if usable and self._takes(number):
+            previous = self._handlers.install(number, _named(handler))
         else:
-            previous = self._kept.get(signal.Signals(number), self._handle)
-            self._keep(signal.Signals(number), handler)
+            previous = self._set(number, handler)  # raises what it must
+            if previous == self._handle:
+                previous = signal.SIG_DFL
         self.hold()
         return previous
 
+    def _getsignal(self, number: int) -> Handler:
+        if number in OURS and self._held:
+            return self._handlers.get(number)
+        found: Handler = self._get(number)
+        return signal.SIG_DFL if found == self._handle else found
+
     def _raised(self, number: int) -> None:
-        if number in self._echoes:
-            self._echoes.discard(number)
-            self._killed = self._in_handler
-        else:
+        if not self._handlers.is_echo(number):
             self._raise(number)
 
-    def _kill(self, pid: int, number: int) -> None:
-        if pid == os.getpid() and number in OURS and self.possible():
-            self._killed = True
-        else:
-            self._kill_other(pid, number)
+    def _set_wakeup_fd(self, fd: int, *, warn_on_full_buffer: bool = True) -> int:
+        before, alone = self._app_fd, self._set_fd(fd, warn_on_full_buffer=warn_on_full_buffer)
+        if not self._held:
+            return alone
+        self._hold_fd()
+        return -1 if before is None else before.number
 
-    def _keep(self, number: signal.Signals, handler: Handler) -> None:
-        # SIG_IGN too: nobody would be called, and main would be waited for in vain.
-        if not callable(handler) or handler in (self._handle, signal.default_int_handler):
-            self._kept.pop(number, None)
-        else:
-            self._kept[number] = handler
+    def _hold_fd(self) -> bool:
+        """Have the wakeup descriptor be ours; False if it was not. On the main thread."""
+        fd = self._set_fd(self._write.fileno(), warn_on_full_buffer=False)
+        if fd == self._write.fileno():
+            return True
+        # None is one that was taken back: its loop has ended, or has no handler any more.
+        self._app_fd = _Descriptor.of(fd) if fd != -1 else None
+        return False
+
+    def _ignored_before(self, number: int) -> Handler:
+        # The convention of `nohup … &`; SIGTERM is what Kubernetes sends, whoever started us.
+        before = self._before[number]
+        return before if number == signal.SIGINT and before is signal.SIG_IGN else None
+
+    def _stays_ignored(self, number: int) -> bool:
+        ignored = self._ignored_before(number)
+        return ignored is not None and self._handlers.get(number) is ignored
 
     def hold(self) -> None:
         """Take back what was taken from us meanwhile. On the main thread, at every heartbeat."""
         if not self._held:
             return
-        fd = signal.set_wakeup_fd(self._write.fileno(), warn_on_full_buffer=False)
-        if fd not in (self._write.fileno(), -1):
-            self._app_fd = fd
+        self._hold_fd()
         for each in OURS:
-            handler = signal.getsignal(each)
-            if handler != self._handle:
-                self._keep(each, handler)
+            found = self._get(each)
+            if found != self._handle and found is not self._ignored_before(each):
+                self._handlers.install(each, found)
+            wanted = signal.SIG_IGN if self._stays_ignored(each) else self._handle
+            if found != wanted:
+                self._set(each, wanted)
+        for each in UNLESS_WANTED:
+            if self._get(each) is signal.SIG_DFL:
                 self._set(each, self._handle)
 
     def call_kept(
         self,
-        loop: asyncio.AbstractEventLoop,
         cause: str,
         on_end: Callable[[Exception | None], object] = lambda _: None,
     ) -> bool:
@@ -204,7 +348,6 @@ class Signals:
         Call the handler the app had installed, once; on the app's loop.
 
         Args:
-            loop: The app's.
             cause: What began the drain; SIGINT's handler goes first if it was SIGINT.
             on_end: Called after it if it has sent this process a signal to die of, or with
                 what it has raised.
@@ -214,45 +357,7 @@ class Signals:
         """
         self.hold()
         order = sorted(OURS, key=lambda each: each.name != cause)
-        number = next((each for each in order if each in self._kept), None)
-        if number is None:
-            return False
-        handler = self._kept.pop(number)
-        self._echoes.add(int(number))
-        if self._app_fd != -1:
-            self._pass_on(number)
-        if callable(handler):
-            loop.call_soon(self._call, handler, int(number), on_end)
-        return True
-
-    def _call(
-        self,
-        handler: Callable[[int, None], Any],
-        number: int,
-        on_end: Callable[[Exception | None], object],
-    ) -> None:
-        self._killed, self._in_handler = False, True
-        self._kill_other, os.kill = os.kill, self._kill
-        try:
-            handler(number, None)
-        except Exception as error:  # noqa: BLE001 - shown as the app's own
-            on_end(error)
-        finally:
-            os.kill = self._kill_other
-            self._in_handler = False
-        if self._killed:
-            on_end(None)
-
-    def _let_child_go(self) -> None:
-        # A forked child shares the descriptor: its SIGTERM would drain the parent.
-        if self._held or self._last is not None:
-            self.give_back()
-            signal.set_wakeup_fd(-1)
-            for each in OURS:
-                default = signal.default_int_handler if each is signal.SIGINT else signal.SIG_DFL
-                self._set(each, default)
-
-    def close(self) -> None:
-        """Give the descriptors back, once nothing watches them any more."""
-        self._read.close()
-        self._write.close()
+        number = self._handlers.call(order, on_end)
+        if number is not None:
+            self._pass_on(number)  # for a loop that we have not been shown
+        return number is not None

@@ -51,6 +51,16 @@ TERMINATION: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
         {"name": "LIFECYCLE_SETTLE", "value": "28"},
         {"name": "LIFECYCLE_GRACE_PERIOD", "valueFrom": {"configMapKeyRef": {}}},
     ]}, terminationGracePeriodSeconds=60),)),
+    # stop-signal
+    *(
+        (expected, (pod(container | {"lifecycle": {"stopSignal": name}}),))
+        for container, name, expected in (
+            (RUN | QOS, "SIGUSR1", ["error stop-signal"]),
+            (RUN | QOS, "SIGRTMIN+3", ["error stop-signal"]),
+            *((RUN | QOS, name, []) for name in ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP")),
+            (WEB, "SIGUSR1", []),
+        )
+    ),
     # prestop-sleep
     (["error prestop-sleep"], (pod(RUN | QOS | {"lifecycle": {"preStop": {"sleep": {"seconds": 5}}}}),)),
     (["warning prestop-sleep"], (pod(sleep("python3", "-c", "import time; time.sleep(5)")),)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import textwrap
@@ -36,10 +37,10 @@ def say(**what): print(json.dumps(what), flush=True)
 QUIET = ("-W", "ignore::ResourceWarning", "-W", "ignore::DeprecationWarning")
 
 
-def play(source: str) -> dict[str, Any]:
-    """Run a scene, and return what it said."""
+def play(source: str, before: str = "") -> dict[str, Any]:
+    """Run a scene, and return what it said; `before`: what comes before ours."""
     ran = subprocess.run(
-        [sys.executable, *QUIET, "-c", PRELUDE + textwrap.dedent(source)],
+        [sys.executable, *QUIET, "-c", before + PRELUDE + textwrap.dedent(source)],
         capture_output=True,
         text=True,
         timeout=30,
@@ -81,10 +82,10 @@ def test_a_handler_on_the_loop_is_taken_back(loop: str) -> None:
             first = await loop.run_in_executor(None, got.get, True, 10)
             await asyncio.sleep(0)
             early = list(theirs)
-            called = signals.call_kept(loop, "SIGTERM")
+            called = signals.call_kept("SIGTERM")
             await asyncio.wait_for(done.wait(), 10)
             say(first=first, early=early, called=called, theirs=theirs,
-                again=signals.call_kept(loop, "SIGTERM"))
+                again=signals.call_kept("SIGTERM"))
         loop.run_until_complete(main())
     """)
     assert said == {
@@ -121,10 +122,10 @@ def test_signal_signal_is_taken_back() -> None:
         replaced = signal.signal(TERM, handler)
         send(TERM)
         first = got.get(timeout=10)
-        called = signals.call_kept(loop, "SIGTERM")
+        called = signals.call_kept("SIGTERM")
         loop.run_until_complete(asyncio.sleep(0))
-        say(first=first, before=before == signals._handle, replaced=replaced is handler,
-            called=called, theirs=theirs, ours=signal.getsignal(TERM) == signals._handle)
+        say(first=first, before=before is signal.SIG_DFL, replaced=replaced is handler,
+            called=called, theirs=theirs, theirs_is_seen=signal.getsignal(TERM) is handler)
     """)
     assert said == {
         "first": "SIGTERM",
@@ -132,7 +133,7 @@ def test_signal_signal_is_taken_back() -> None:
         "replaced": True,
         "called": True,
         "theirs": ["SIGTERM"],
-        "ours": True,
+        "theirs_is_seen": True,
     }
 
 
@@ -142,7 +143,7 @@ def test_saved_and_restored() -> None:
         loop = asyncio.new_event_loop()
         found = signal.signal(TERM, handler)
         signal.signal(TERM, found)
-        say(called=signals.call_kept(loop, "SIGTERM"))
+        say(called=signals.call_kept("SIGTERM"))
     """)
     assert said == {"called": False}
 
@@ -154,7 +155,7 @@ def test_ignoring_is_no_handler(disposition: str) -> None:
         loop = asyncio.new_event_loop()
         signal.signal(INT, {disposition})
         signal.signal(TERM, {disposition})
-        called = signals.call_kept(loop, "SIGTERM")
+        called = signals.call_kept("SIGTERM")
         send(INT)
         say(called=called, got=got.get(timeout=10))
     """)
@@ -170,7 +171,7 @@ def test_which_of_two_handlers(cause: str, first: str) -> None:
         loop = asyncio.new_event_loop()
         signal.signal(INT, handler)
         signal.signal(TERM, handler)
-        signals.call_kept(loop, "{cause}")
+        signals.call_kept("{cause}")
         loop.run_until_complete(asyncio.sleep(0))
         say(theirs=theirs)
     """)
@@ -184,7 +185,7 @@ def test_a_servers_own_second_raise() -> None:
         signal.signal(TERM, handler)
         send(TERM)
         first = got.get(timeout=10)
-        signals.call_kept(loop, "SIGTERM")
+        signals.call_kept("SIGTERM")
         loop.run_until_complete(asyncio.sleep(0))
         signal.raise_signal(TERM)
         echo = nothing_more()
@@ -201,7 +202,7 @@ def test_a_signal_from_outside_is_no_echo() -> None:
         signal.signal(TERM, handler)
         send(TERM)
         first = got.get(timeout=10)
-        signals.call_kept(loop, "SIGTERM")
+        signals.call_kept("SIGTERM")
         loop.run_until_complete(asyncio.sleep(0))
         send(TERM)
         say(theirs=theirs, first=first, then=got.get(timeout=10))
@@ -227,11 +228,11 @@ def test_what_is_no_handler() -> None:
             thread.join()
         signal.signal(TERM, 0)
         say(same=refused[:3] == refused[3:], kinds=[each.split(":")[0] for each in refused[:3]],
-            called=signals.call_kept(loop, "SIGTERM"),
-            ours=signal.getsignal(TERM) == signals._handle)
+            called=signals.call_kept("SIGTERM"),
+            none=signal.getsignal(TERM) is signal.SIG_DFL)
     """)
     kinds = ["TypeError", "TypeError", "ValueError"]
-    assert said == {"same": True, "kinds": kinds, "called": False, "ours": True}
+    assert said == {"same": True, "kinds": kinds, "called": False, "none": True}
 
 
 def test_a_forked_childs_signal_is_its_own() -> None:
@@ -302,3 +303,138 @@ def test_breaking_off_an_import() -> None:
         say(raised=raised, got=[got.get(timeout=10), got.get(timeout=10)])
     """)
     assert said == {"raised": True, "got": ["SIGTERM", "SIGTERM"]}
+
+
+def test_a_descriptor_is_not_written_to_once_its_loop_is_gone() -> None:
+    """A loop that took signals while the app was imported leaves nothing: its number is reused."""
+    said = play("""
+        class Loop(asyncio.SelectorEventLoop):
+            def remove_signal_handler(self, number):  # dies without giving anything back
+                return False
+        HUP = signal.SIGHUP
+        loops = []
+        for kind in (Loop, asyncio.SelectorEventLoop):
+            loop = kind()
+            loop.add_signal_handler(HUP, print)
+            signals.hold()
+            number = loop._csock.fileno()
+            loop.close()
+            ours, other = __import__("socket").socketpair()
+            taken = os.dup2(other.fileno(), number)
+            signal.signal(HUP, handler)
+            send(HUP)
+            nothing_more()
+            ours.setblocking(False)
+            try:
+                loops.append(len(ours.recv(10)))
+            except BlockingIOError:
+                loops.append(0)
+            os.close(taken)
+        say(written=loops)
+    """)
+    assert said == {"written": [0, 0]}
+
+
+def test_a_loop_that_is_run_while_the_app_is_imported() -> None:
+    """`asyncio.run` installs its handler for Ctrl-C, and takes it away again."""
+    said = play("""
+        seen = []
+        async def main():
+            seen.append(signal.getsignal(INT) is not signal.default_int_handler)
+        asyncio.run(main())
+        say(inside=seen, after=signal.getsignal(INT) is signal.default_int_handler,
+            called=signals.call_kept("SIGINT"))
+    """)
+    assert said == {"inside": [True], "after": True, "called": False}
+
+
+IGNORED = """
+import signal as early
+early.signal(early.SIGINT, early.SIG_IGN)
+early.signal(early.SIGHUP, early.SIG_IGN)
+"""
+
+
+def test_what_was_ignored_stays_so() -> None:
+    """SIGINT and SIGHUP of a process in the background (`nohup … &`) are nobody's."""
+    said = play(
+        """
+        send(INT); send(signal.SIGHUP)
+        quiet = nothing_more()
+        send(TERM)
+        then = got.get(timeout=10)
+        signals.give_back()
+        say(quiet=quiet, then=then,
+            left=[signal.getsignal(each) is signal.SIG_IGN for each in (INT, signal.SIGHUP)])
+    """,
+        IGNORED,
+    )
+    assert said == {"quiet": True, "then": "SIGTERM", "left": [True, True]}
+
+
+def test_what_was_ignored_until_somebody_wants_it() -> None:
+    """An app that installs a handler for SIGINT is drained by it, and may ignore it again."""
+    said = play(
+        """
+        signal.signal(INT, handler)
+        send(INT)
+        first = got.get(timeout=10)
+        signal.signal(INT, signal.SIG_IGN)
+        send(INT)
+        say(first=first, quiet=nothing_more())
+    """,
+        IGNORED,
+    )
+    assert said == {"first": "SIGINT", "quiet": True}
+
+
+@pytest.mark.parametrize("name", ["SIGQUIT", "SIGHUP"])
+def test_what_would_end_the_process_is_ours_unless_the_app_wants_it(name: str) -> None:
+    """SIGQUIT and SIGHUP drain; a handler of the app's is called at once, until it is removed."""
+    said = play(f"""
+        number = signal.{name}
+        send(number)
+        first = got.get(timeout=10)
+        found = signal.signal(number, handler)
+        send(number)
+        quiet = nothing_more()
+        back = signal.signal(number, found)
+        send(number)
+        say(first=first, found=found is signal.SIG_DFL, quiet=quiet, theirs=theirs,
+            back=back is handler, then=got.get(timeout=10))
+    """)
+    assert said == {
+        "first": name,
+        "found": True,
+        "quiet": True,
+        "theirs": [name],
+        "back": True,
+        "then": name,
+    }
+
+
+PERSON = """
+import os, pty, sys
+from lifecycle import signals
+ours, theirs = pty.openpty()
+os.dup2(theirs, 0)
+os.getpid = lambda: int(sys.argv[1])
+print(signals.by_person())
+"""
+
+
+@pytest.mark.parametrize(
+    ("pid", "host", "expected"),
+    [("100", "", "True"), ("1", "", "False"), ("100", "10.0.0.1", "False")],
+)
+def test_a_person_at_a_terminal(pid: str, host: str, expected: str) -> None:
+    """A pod's process has no person in front of it, whatever terminal it was given."""
+    ran = subprocess.run(
+        [sys.executable, "-c", PERSON, pid],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+        env=os.environ | {"KUBERNETES_SERVICE_HOST": host},
+    )
+    assert ran.stdout.strip() == expected

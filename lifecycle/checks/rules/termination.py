@@ -19,6 +19,7 @@ _HOOKS: Final = f"{DOCS}/concepts/containers/container-lifecycle-hooks/"
 _TERMINATION: Final = f"{DOCS}/concepts/workloads/pods/pod-termination/"
 
 _READ_ONLY: Final = ("configMap", "secret", "downwardAPI", "projected", "image")
+_DRAINING_SIGNALS: Final = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP")
 _STOP_OPTIONS: Final = ("--graceful-timeout", "--timeout-graceful-shutdown")
 
 
@@ -154,6 +155,27 @@ def shell_pid_1(workload: Workload) -> Iterator[Found]:
 def _short(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= 40 else f"{line[:39]}…"
+
+
+@RULES.add(
+    "stop-signal",
+    Severity.ERROR,
+    sources=("drain.md", _HOOKS),
+    fix="Remove stopSignal, or set it to SIGTERM. SIGINT, SIGQUIT and SIGHUP work too.",
+)
+def stop_signal(workload: Workload) -> Iterator[Found]:
+    """The container is stopped with a signal that does not start a drain.
+
+    pod-lifecycle drains at SIGTERM, SIGINT, SIGQUIT and SIGHUP.
+    With another signal in `stopSignal`, the process exits at once, or only at the end of the grace period.
+    Without `stopSignal`, Kubernetes sends the `STOPSIGNAL` of the image, which this check cannot see.
+    """
+    for container in workload.containers:
+        where = container.node.at("lifecycle", "stopSignal")
+        if where and container.is_lifecycle and where.text() not in _DRAINING_SIGNALS:
+            yield Found(
+                where, f"{container.name}: stopSignal {where.text()} does not start a drain"
+            )
 
 
 @RULES.add(
