@@ -22,14 +22,13 @@ from lifecycle.contracts import (
 from lifecycle.exceptions import LifecycleError
 from lifecycle.guest import Guest
 from lifecycle.hookspecs import hookimpl
-from lifecycle.services import LOCAL
+from lifecycle.services import LOCAL, SHOWN, some
 from lifecycle.states import State, Transition
 from lifecycle.version import VERSION
 
 if TYPE_CHECKING:
     from lifecycle.conductor import Conductor
     from lifecycle.drain import Drain
-    from lifecycle.runtime import Lifecycle
 
 
 class StateProbes:
@@ -88,29 +87,30 @@ class ServiceProbe:
 
     @hookimpl
     @inline
-    def lifecycle_readiness(self, life: Lifecycle) -> ProbeResult | Awaitable[ProbeResult]:
+    def lifecycle_readiness(self) -> ProbeResult | Awaitable[ProbeResult]:
         """Ask the table of services."""
-        result = self._look(life)
+        result = self._look()
         if result.ok or not self._ready or not self._conductor.services.asking:
             return result
-        return self._look_again(life)
+        return self._look_again()
 
-    async def _look_again(self, life: Lifecycle) -> ProbeResult:
+    async def _look_again(self) -> ProbeResult:
         services = self._conductor.services
         with suppress(TimeoutError):
             async with asyncio.timeout(self._patience):
-                await services.until(lambda: self._look(life).ok or not services.asking)
-        return self._look(life)
+                await services.until(lambda: bool(services.serving) or not services.asking)
+        return self._look()
 
-    def _look(self, life: Lifecycle) -> ProbeResult:
-        services = life.services.values()
-        if not services:
+    def _look(self) -> ProbeResult:
+        services = self._conductor.services
+        entries, serving = services.entries, services.serving
+        if not entries:
             return ProbeResult(ok=True, reason="no services")
-        serving = [s.name for s in services if s.online and s.confirmed]
         if serving:
-            return ProbeResult(ok=True, reason=f"serving {', '.join(serving)}")
-        away = [f"{s.name} {'unregistered' if s.online else 'offline'}" for s in services]
-        return ProbeResult(ok=False, reason=", ".join(away))
+            names = (entry.instance.service for entry in serving.first(SHOWN))
+            return ProbeResult(ok=True, reason=f"serving {some(names, len(serving))}")
+        away = (f"{n} {'unregistered' if e.online else 'offline'}" for n, e in entries.items())
+        return ProbeResult(ok=False, reason=some(away, len(entries)))
 
 
 class LoopProbe:

@@ -22,13 +22,13 @@ from lifecycle.contracts import Command, Instance, Kind
 from lifecycle.crossing import Moment, run_soon
 from lifecycle.departure import Departure
 from lifecycle.dispatch import Delivery, Mailbox, Own, Shared
-from lifecycle.exceptions import Draining, LifecycleError
+from lifecycle.exceptions import Draining, LifecycleError, text_of
 from lifecycle.guest import Guest
 from lifecycle.installer import Installer
 from lifecycle.log import Log
 from lifecycle.plugins import Implementation, Plugins
 from lifecycle.probes import Probes
-from lifecycle.services import OPERATOR, Entry, Services
+from lifecycle.services import OPERATOR, Entry, Services, some
 from lifecycle.states import Event, Machine, State, reachable
 from lifecycle.traffic import Traffic
 from lifecycle.version import VERSION
@@ -140,7 +140,7 @@ class Conductor:
     async def _ask_to_start(self, call: Own) -> str:
         outcome = await call(life=self.life)
         if isinstance(outcome.error, LifecycleError):
-            return f"plugin {call.plugin!r}: {outcome.error}"
+            return f"plugin {call.plugin!r}: {text_of(outcome.error)}"
         problem = outcome.problem()
         return problem and f"plugin {call.plugin!r}: lifecycle_start {problem}"
 
@@ -191,7 +191,7 @@ class Conductor:
             self.became_ready.fail(refusal)
             return
         if not self.machine.state.leaving:
-            names = ", ".join(services.entries) or "no services"
+            names = some(services.entries, len(services.entries)) or "no services"
             self.fire(Event.REGISTER, f"registered {names}")
             self.fire(Event.READY, "ready")
             self.became_ready.set(None)

@@ -45,3 +45,11 @@ class RegistrationRefused(LifecycleError):
 
     Raised by a `Registry` from `register`; raised to the app by `Lifecycle.ready`.
     """
+
+
+def text_of(error: BaseException | None) -> str:
+    """Return an error's message, whatever its class makes of being asked for it."""
+    try:
+        return str(error)
+    except BaseException:  # noqa: BLE001 - a stranger's __str__
+        return "(its message cannot be shown)"

@@ -19,6 +19,7 @@ from enum import Enum, auto
 from typing import Any, NamedTuple
 
 from lifecycle.crossing import run_soon
+from lifecycle.exceptions import text_of
 from lifecycle.guest import Guest
 
 
@@ -56,14 +57,6 @@ class Outcome(NamedTuple):
             case Status.BUSY:
                 return f"not started: the previous run is still running after {self.seconds:.1f} s"
         return ""
-
-
-def text_of(error: BaseException | None) -> str:
-    """Return an error's message, whatever its class makes of that."""
-    try:
-        return str(error)
-    except BaseException:  # noqa: BLE001 - a stranger's __str__
-        return "(its message cannot be shown)"
 
 
 class Limits(NamedTuple):

@@ -28,7 +28,7 @@ from lifecycle.guest import Guest
 from lifecycle.log import Log, Renderer
 from lifecycle.plugins import Plugins, plugin_of
 from lifecycle.qos.port import Port, Sockets
-from lifecycle.service import Service, check_same, instance_of
+from lifecycle.service import Exported, Service, check_same, instance_of
 from lifecycle.states import State
 from lifecycle.traffic import Traffic
 
@@ -110,8 +110,7 @@ class Lifecycle:
         """The exported services by name."""
         if self._conductor is None:
             return MappingProxyType({})
-        entries = list(self._conductor.services.entries.items())
-        return MappingProxyType({name: Service(self, entry) for name, entry in entries})
+        return Exported(self, self._conductor.services.entries)
 
     @property
     def qos_url(self) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from lifecycle.contracts import Instance
@@ -59,7 +60,7 @@ class Service:
                 refusal.append(refused)
             return bool(refusal) or self.confirmed
 
-        await self._life._control.request(lambda: conductor.services.until(settled))
+        await self._life._control.request(lambda: conductor.services.until(settled, self._entry))
         if refusal:
             raise refusal[0]
 
@@ -70,7 +71,7 @@ class Service:
         async def hold() -> None:
             if not conductor.machine.state.leaving:
                 conductor.services.hold([self.name], APP, reason)
-                await conductor.services.until(lambda: self._entry.out or self.online)
+                await conductor.services.until(lambda: self._entry.out or self.online, self._entry)
 
         await self._life._control.request(hold)
 
@@ -89,6 +90,30 @@ class Service:
             conductor.services.release([self.name], APP)
 
         await self._life._control.request(release)
+
+
+class Exported(Mapping[str, Service]):
+    """
+    The exported services by name, as they are at any moment.
+
+    To look one up costs the same however many there are. It may be used from any thread.
+    """
+
+    def __init__(self, life: Lifecycle, entries: Mapping[str, Entry]) -> None:
+        self._life = life
+        self._entries = entries
+
+    def __getitem__(self, name: str) -> Service:
+        return Service(self._life, self._entries[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._entries))  # the control thread adds to them
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __repr__(self) -> str:
+        return f"Exported({', '.join(self)})"
 
 
 def instance_of(

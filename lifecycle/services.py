@@ -3,11 +3,9 @@ The services of this process and where they are registered.
 
 Rules of this file:
 
-1. The table is service × registry; each cell has what is wanted (yes or no) and what
-   is so (yes, no, unknown), and a reconciler that brings the two together, one
-   operation at a time.
-2. Registered means acknowledged. Not knowing changes no verdict, so that an outage
-   of a registry never takes a healthy provider out.
+1. The table is service × registry; `cells.py` has what happens in one cell of it.
+2. What is asked of the whole table is kept by what changes, never looked up in all of it:
+   n services cost n.
 3. A service is online if nobody holds it offline; the operator and the app each
    hold and release their own.
 """
@@ -15,190 +13,71 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Iterable
-from enum import StrEnum
 from fnmatch import fnmatchcase
-from typing import Any, Final
+from itertools import islice
+from typing import Any, Final, Generic, TypeVar
 
-from lifecycle.backoff import FIRST, LONGEST, prepare, until_done
+from lifecycle.backoff import prepare
+from lifecycle.cells import Actual, Cell
 from lifecycle.contracts import Instance, Registry
-from lifecycle.exceptions import LifecycleError, RegistrationRefused, ServiceNotFound
+from lifecycle.exceptions import RegistrationRefused, ServiceNotFound, text_of
 from lifecycle.log import Log
+
+T = TypeVar("T")
 
 OPERATOR: Final = "operator"
 APP: Final = "app"
 LOCAL: Final = "local"
 """The registry that never fails: it is in this process."""
-INSIST: Final = 0.1
-"""Seconds between two cancellations of an operation that does not end."""
+SHOWN: Final = 5
+"""How many names a sentence lists."""
 
 
-class Actual(StrEnum):
-    """What is known of a registration."""
-
-    YES = "yes"
-    NO = "no"
-    UNKNOWN = "unknown"
+def some(names: Iterable[str], count: int) -> str:
+    """List the first few of many names: "a, b, c, d, e and 4,995 more"."""
+    shown = ", ".join(islice(names, SHOWN))
+    return f"{shown} and {count - SHOWN:,} more" if count > SHOWN else shown
 
 
-class Cell:
-    """One service in one registry."""
+class Those(Generic[T]):
+    """Which of many are so, in the order in which they became so: kept by each that changes."""
 
-    def __init__(
-        self,
-        registry: Registry,
-        instance: Instance,
-        *,
-        timeout: float,
-        on_change: Callable[[], None],
-        log: Log,
-    ) -> None:
-        self.registry = registry
-        self.required = registry.required
-        self.wanted = False
-        self.actual = Actual.NO
-        self.confirmed = False
-        self.asking = False
-        self.error = ""
-        self.refused: RegistrationRefused | None = None
-        self._instance = instance
-        self._timeout = timeout
-        self._on_change = on_change
-        self._log = log.info, log.warning
-        self._changed = asyncio.Event()
-        self._step: asyncio.Task[None] | None = None
+    def __init__(self) -> None:
+        self._those: dict[T, None] = {}
 
-    def want(self, wanted: bool) -> None:  # noqa: FBT001 - it is the value
-        """Say what is wanted; an operation that serves the opposite is cancelled."""
-        if wanted is self.wanted:
-            return
-        self.wanted = wanted
-        self.refused = None
-        self._changed.set()
-        if self._step is not None:
-            _insist(self._step)
-
-    def described(self) -> dict[str, object]:
-        """Return what the registry says beside; one that fails at it says nothing."""
-        try:
-            return dict(self.registry.describe(self._instance))
-        except Exception as error:  # noqa: BLE001 - a stranger's
-            return {"problem": f"describe raised {type(error).__name__}: {error}"}
-
-    async def reconcile(self) -> None:
-        """Bring what is so to what is wanted, for ever."""
-        while True:
-            self._changed.clear()
-            step = self._step = asyncio.create_task(self._next_step())
-            try:
-                await asyncio.wait({step})
-            finally:
-                step.cancel()
-            if not self._changed.is_set() and (step.cancelled() or step.exception()):
-                # Not by us: a client library has cancelled its caller, or worse.
-                self._set(Actual.UNKNOWN, "the registry's client broke off")
-                await asyncio.sleep(FIRST)
-
-    async def _next_step(self) -> None:
-        try:
-            if self.wanted and self.refused is None:
-                await self._hold()
-            elif not self.wanted and self.actual is not Actual.NO:
-                await until_done(self._deregister)
-            else:
-                await self._changed.wait()
-        except (SystemExit, KeyboardInterrupt) as leaving:
-            # From a task they would end the control loop.
-            raise RuntimeError(f"{self.registry.name} raised {leaving!r}") from None
-
-    async def _hold(self) -> None:
-        """Register and keep it; one that is lost soon is registered again ever more rarely."""
-        with contextlib.suppress(RegistrationRefused):
-            await until_done(self._register_and_keep, fatal=(RegistrationRefused,))
-
-    async def _register_and_keep(self) -> None:
-        if self.actual is not Actual.YES:
-            await self._register()
-        now = asyncio.get_running_loop().time
-        began = now()
-        try:
-            reason = await self.registry.keep(self._instance)
-        except Exception as error:  # noqa: BLE001 - a client library's own
-            self._set(Actual.UNKNOWN, _told(error))
+    def note(self, one: T, *, so: bool) -> None:
+        """Say whether one is so."""
+        if so:
+            self._those.setdefault(one)
         else:
-            self.confirmed = False
-            self._set(Actual.NO, reason or "lost")
-        if now() - began < LONGEST:
-            raise ConnectionError(self.error)
+            self._those.pop(one, None)
 
-    async def _register(self) -> None:
-        # From here on nobody knows, until the registry has answered.
-        self.actual = Actual.UNKNOWN
-        self.asking = True
-        try:
-            async with asyncio.timeout(self._timeout):
-                await self.registry.register(self._instance)
-        except RegistrationRefused as error:
-            self.refused = error
-            self.confirmed = False
-            self._set(Actual.NO, f"refused: {error}")
-            raise
-        except Exception as error:
-            self._set(Actual.UNKNOWN, self._problem(error))
-            raise
-        finally:
-            self.asking = False
-        self.confirmed = True
-        self._set(Actual.YES, "")
+    def __len__(self) -> int:
+        return len(self._those)
 
-    async def _deregister(self) -> None:
-        self.actual, self.confirmed = Actual.UNKNOWN, False  # cut short, it may have been done
-        try:
-            async with asyncio.timeout(self._timeout):
-                await self.registry.deregister(self._instance)
-        except Exception as error:
-            self._set(Actual.UNKNOWN, self._problem(error))
-            raise
-        self._set(Actual.NO, "")
-
-    def _problem(self, error: Exception) -> str:
-        late = isinstance(error, TimeoutError) and not str(error)
-        return f"no answer for {self._timeout:g} s" if late else _told(error)
-
-    def _set(self, actual: Actual, error: str) -> None:
-        changed = actual is not self.actual or error != self.error
-        self.actual, self.error = actual, error
-        if changed:
-            say = self._log[1 if error else 0]
-            say(
-                "registration",
-                service=self._instance.service,
-                registry=self.registry.name,
-                registered=actual.value,
-                **({"reason": error} if error else {}),
-            )
-        self._on_change()
-
-
-def _told(error: Exception) -> str:
-    return str(error) if isinstance(error, LifecycleError) else f"{type(error).__name__}: {error}"
-
-
-def _insist(step: asyncio.Task[None]) -> None:
-    """Cancel, and again: a client library may swallow a cancellation."""
-    if not step.done():
-        step.cancel()
-        asyncio.get_running_loop().call_later(INSIST, _insist, step)
+    def first(self, most: int) -> list[T]:
+        """Return the first few."""
+        return list(islice(self._those, most))
 
 
 class Entry:
-    """One exported service: who holds it offline, and its cells."""
+    """One exported service: who holds it offline, and its cells. Its properties are for any thread."""
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
         self.held_by: dict[str, str] = {}
         self.cells: dict[str, Cell] = {}
+        self.waiters: set[asyncio.Event] = set()
+        self._unconfirmed: Those[Cell] = Those()
+        self._left: Those[Cell] = Those()
+        self._refused: Those[Cell] = Those()
+
+    def note(self, cell: Cell) -> None:
+        """Take note of what is so of one of its cells."""
+        self._unconfirmed.note(cell, so=cell.required and not cell.confirmed)
+        self._left.note(cell, so=cell.actual is not Actual.NO)
+        self._refused.note(cell, so=cell.required and cell.refused is not None)
 
     @property
     def online(self) -> bool:
@@ -208,17 +87,16 @@ class Entry:
     @property
     def confirmed(self) -> bool:
         """True if every required registry has acknowledged it, as far as is known."""
-        return all(cell.confirmed for cell in self.cells.values() if cell.required)
-
-    def refusal(self) -> RegistrationRefused | None:
-        """Return why a required registry will never take it, if that is so."""
-        cells = (cell for cell in self.cells.values() if cell.required)
-        return next((cell.refused for cell in cells if cell.refused is not None), None)
+        return not self._unconfirmed
 
     @property
     def out(self) -> bool:
         """True if it is known to be in no registry."""
-        return all(cell.actual is Actual.NO for cell in self.cells.values())
+        return not self._left
+
+    def refusal(self) -> RegistrationRefused | None:
+        """Return why a required registry will never take it, if that is so."""
+        return next((cell.refused for cell in self._refused.first(1)), None)
 
 
 class Services:
@@ -232,12 +110,18 @@ class Services:
 
     def __init__(self, *, register_timeout: float, log: Log) -> None:
         self.entries: dict[str, Entry] = {}
+        self.serving: Those[Entry] = Those()
+        """What is online and acknowledged."""
         self._registries: list[Registry] = []
         self._timeout = register_timeout
         self._log = log
         self._wanted = False
-        self._reconcilers: list[asyncio.Task[None]] = []
+        self._reconcilers: dict[str, list[asyncio.Task[None]]] = {}
         self._waiters: set[asyncio.Event] = set()
+        self._unconfirmed: Those[Entry] = Those()
+        self._left: Those[Entry] = Those()
+        self._refused: Those[Entry] = Those()
+        self._asking: Those[Cell] = Those()
 
     @property
     def registries(self) -> list[str]:
@@ -250,9 +134,9 @@ class Services:
             if registry.name != LOCAL:
                 prepare()
             self._registries.append(registry)
+            self._reconcilers[registry.name] = []
             for entry in self.entries.values():
                 self._add_cell(entry, registry)
-        self._apply()
 
     def export(self, instance: Instance) -> Entry:
         """Add a service, or return the one that has the same name already."""
@@ -261,7 +145,7 @@ class Services:
         entry = self.entries[instance.service] = Entry(instance)
         for registry in self._registries:
             self._add_cell(entry, registry)
-        self._apply()
+        self._changed(entry)
         return entry
 
     def _add_cell(self, entry: Entry, registry: Registry) -> None:
@@ -269,33 +153,37 @@ class Services:
             registry,
             entry.instance,
             timeout=self._timeout,
-            on_change=self._changed,
+            on_change=lambda cell: self._cell_changed(entry, cell),
             log=self._log,
         )
         entry.cells[registry.name] = cell
-        self._reconcilers.append(asyncio.create_task(cell.reconcile()))
+        cell.want(self._wanted and entry.online)
+        self._cell_changed(entry, cell)
+        self._reconcilers[registry.name].append(asyncio.create_task(cell.reconcile()))
 
     def register(self) -> None:
         """From now on, everything that is online is to be registered."""
         self._wanted = True
-        self._apply()
+        self._apply(self.entries.values())
 
     def withdraw(self) -> None:
         """From now on, nothing is to be registered."""
         self._wanted = False
-        self._apply()
+        self._apply(self.entries.values())
 
     def hold(self, names: Iterable[str], who: str, reason: str = "") -> None:
         """Hold services offline."""
-        for name in names:
-            self.entries[name].held_by[who] = reason
-        self._apply()
+        entries = [self.entries[name] for name in names]
+        for entry in entries:
+            entry.held_by[who] = reason
+        self._apply(entries)
 
     def release(self, names: Iterable[str], who: str) -> None:
         """Release one's own hold."""
-        for name in names:
-            self.entries[name].held_by.pop(who, None)
-        self._apply()
+        entries = [self.entries[name] for name in names]
+        for entry in entries:
+            entry.held_by.pop(who, None)
+        self._apply(entries)
 
     def matching(self, glob: str) -> list[str]:
         """
@@ -306,61 +194,73 @@ class Services:
         """
         names = [name for name in self.entries if fnmatchcase(name, glob)]
         if not names:
-            there = ", ".join(self.entries) or "none exported"
+            there = some(self.entries, len(self.entries)) or "none exported"
             raise ServiceNotFound(f"no service matches {glob!r} (there is: {there})")
         return names
 
-    def _apply(self) -> None:
-        for entry in self.entries.values():
+    def _apply(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
             for cell in entry.cells.values():
                 cell.want(self._wanted and entry.online)
-        self._changed()
+            self._changed(entry)
 
-    def _changed(self) -> None:
-        for waiter in self._waiters:
+    def _cell_changed(self, entry: Entry, cell: Cell) -> None:
+        entry.note(cell)
+        self._asking.note(cell, so=cell.required and cell.asking)
+        self._changed(entry)
+
+    def _changed(self, entry: Entry) -> None:
+        self.serving.note(entry, so=entry.online and entry.confirmed)
+        self._unconfirmed.note(entry, so=entry.online and not entry.confirmed)
+        self._left.note(entry, so=not entry.out)
+        self._refused.note(entry, so=entry.refusal() is not None)
+        for waiter in (*self._waiters, *entry.waiters):
             waiter.set()
 
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until something is true of the table; looked at whenever the table changes."""
+    async def until(self, condition: Callable[[], bool], entry: Entry | None = None) -> None:
+        """
+        Wait until something is true of the table.
+
+        Args:
+            condition: Looked at whenever the table changes, so it must look at no more than a few
+                things: who waits for one service of many says so.
+            entry: Whose changes matter; all otherwise.
+        """
+        waiters = self._waiters if entry is None else entry.waiters
         waiter = asyncio.Event()
-        self._waiters.add(waiter)
+        waiters.add(waiter)
         try:
             while not condition():
                 waiter.clear()
                 await waiter.wait()
         finally:
-            self._waiters.discard(waiter)
+            waiters.discard(waiter)
 
     def refusal(self) -> RegistrationRefused | None:
         """Return why a required registry will never take a service, if that is so."""
-        refusals = (entry.refusal() for entry in self.entries.values())
-        return next((refusal for refusal in refusals if refusal is not None), None)
+        return next((entry.refusal() for entry in self._refused.first(1)), None)
 
     @property
     def asking(self) -> bool:
         """True while a required registry is asked to register something."""
-        cells = (cell for entry in self.entries.values() for cell in entry.cells.values())
-        return any(cell.asking for cell in cells if cell.required)
+        return bool(self._asking)
 
     @property
     def all_confirmed(self) -> bool:
         """True if everything that is online is acknowledged."""
-        return all(e.confirmed for e in self.entries.values() if e.online)
+        return not self._unconfirmed
 
     @property
     def all_out(self) -> bool:
         """True if no registration is left, as far as is known."""
-        return all(entry.out for entry in self.entries.values())
+        return not self._left
 
     async def close(self, timeout: float) -> None:
         """Stop reconciling and close the registries, in reverse order of start."""
-        for task in self._reconcilers:
-            task.cancel()
-        now = asyncio.get_running_loop().time
-        end = now() + timeout
-        if self._reconcilers:
-            await asyncio.wait(self._reconcilers, timeout=timeout / 5)
-        await self.close_registries(self._registries, end - now())
+        for tasks in self._reconcilers.values():
+            for task in tasks:
+                task.cancel()
+        await self.close_registries(self._registries, timeout)
 
     async def close_registries(self, registries: Iterable[Registry], timeout: float) -> None:
         """Close registries, the last one first."""
@@ -368,15 +268,20 @@ class Services:
         end = now() + timeout
         for left, registry in reversed(list(enumerate(registries, start=1))):
             # In a task, so that one that hangs takes no more than its share.
-            closing = asyncio.create_task(self._close_registry(registry))
-            await asyncio.wait({closing}, timeout=max(0.0, end - now()) / left)
+            share = max(0.0, end - now()) / left
+            closing = asyncio.create_task(self._close_registry(registry, share / 2))
+            await asyncio.wait({closing}, timeout=share)
             closing.cancel()
 
-    async def _close_registry(self, registry: Registry) -> None:
+    async def _close_registry(self, registry: Registry, patience: float) -> None:
+        under_way = self._reconcilers.get(registry.name)
+        if under_way:
+            # One method at a time to the last; but what ignores its cancellation is its own fault.
+            await asyncio.wait(under_way, timeout=patience)
         try:
             await registry.__aexit__(None, None, None)
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - the next one is closed all the same
-            self._log.warning("registry close", registry=registry.name, reason=str(error))
+            self._log.warning("registry close", registry=registry.name, reason=text_of(error))
 
     def snapshot(self) -> list[dict[str, Any]]:
         """Return the table as `/status` shows it."""

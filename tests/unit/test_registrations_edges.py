@@ -1,0 +1,314 @@
+"""What a table of registrations does at its edges: a refusal lifted, the closing, strangers' errors."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lifecycle.cells import Actual
+from lifecycle.exceptions import RegistrationRefused
+from lifecycle.services import OPERATOR, Services
+from tests.unit.registries import Scripted, after, failing, fine, hang, row, table
+from tests.unit.virtual_time import Diary, hang_for_ever, instance, now, run
+
+REFUSAL = failing(RegistrationRefused("no such namespace"))
+
+
+class Unprintable(Exception):
+    """Cannot be shown."""
+
+    def __str__(self) -> str:
+        raise SystemExit("no")
+
+
+def test_offline_and_online_after_a_refusal() -> None:
+    """Who releases a service that was refused asks for it again, and the refusal is gone."""
+
+    async def main() -> None:
+        registry = Scripted()
+        registry.on_register = REFUSAL
+        services = table(registry, names=("orders", "billing"))
+        await services.until(lambda: services.refusal() is not None)
+        await asyncio.sleep(1)
+        registry.on_register = fine
+        services.hold(["orders"], OPERATOR)
+        assert services.entries["orders"].refusal() is None
+        assert services.refusal() is services.entries["billing"].refusal()
+        services.release(["orders"], OPERATOR)
+        entry = services.entries["orders"]
+        await services.until(lambda: entry.confirmed, entry)
+        assert registry.there == {"orders"}
+        assert registry.asked.count("register") == 3
+        services.hold(["billing"], OPERATOR)
+        assert services.refusal() is None
+        await services.close(1)
+
+    run(main())
+
+
+def test_a_failure_is_logged_once() -> None:
+    """A registry that is away for an hour costs one line, and one more when it is back."""
+
+    async def main() -> None:
+        diary, registry = Diary(), Scripted()
+        registry.on_register = failing(OSError("away"))
+        services = Services(register_timeout=10, log=diary.log)
+        services.add_registries([registry])
+        services.export(instance())
+        services.register()
+        await asyncio.sleep(3600)
+        registry.on_register = failing(OSError("no route"))
+        await asyncio.sleep(60)
+        registry.on_register = fine
+        await services.until(lambda: services.all_confirmed)
+        lines = [(line["registered"], line.get("reason")) for line in diary.of("registration")]
+        assert lines == [
+            ("unknown", "OSError: away"),
+            ("unknown", "OSError: no route"),
+            ("yes", None),
+        ]
+        await services.close(1)
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [
+        (TimeoutError("three tries, 503 each"), "TimeoutError: three tries, 503 each"),
+        (TimeoutError(), "no answer for 10 s"),
+        (Unprintable(), "Unprintable: (its message cannot be shown)"),
+    ],
+)
+@pytest.mark.parametrize("where", ["on_register", "on_deregister", "on_keep"])
+def test_an_error_keeps_its_words(where: str, error: Exception, shown: str) -> None:
+    """A client's own timeout says what it says; only one without words is told in ours."""
+
+    async def main() -> None:
+        registry = Scripted()
+        services = table(registry)
+        if where == "on_deregister":
+            await services.until(lambda: services.all_confirmed)
+            registry.on_deregister = failing(error)
+            services.withdraw()
+        else:
+            setattr(registry, where, failing(error))
+        await asyncio.sleep(1)
+        wanted = "TimeoutError: " if (where, str(shown)[:9]) == ("on_keep", "no answer") else shown
+        assert row(services).error == wanted
+        assert row(services).actual is Actual.UNKNOWN
+        await services.close(1)
+
+    run(main())
+
+
+@pytest.mark.parametrize("reason", ["", None, 7, object()])
+def test_a_registration_that_is_lost_without_a_reason(reason: Any) -> None:
+    """It is lost all the same, and that is what is said."""
+
+    async def main() -> None:
+        registry = Scripted()
+
+        async def lost() -> Any:
+            return reason
+
+        registry.on_keep = lost
+        services = table(registry)
+        await asyncio.sleep(0.05)
+        assert (row(services).actual, row(services).error) == (Actual.NO, "lost")
+        await services.close(1)
+
+    run(main())
+
+
+@pytest.mark.parametrize(("required", "asking"), [(True, True), (False, False)])
+def test_asking_is_of_required_registries(required: bool, asking: bool) -> None:
+    """An optional registry that does not answer holds up no probe."""
+
+    async def main() -> None:
+        registry = Scripted(required=required)
+        registry.on_register = hang
+        services = table(registry)
+        await asyncio.sleep(1)
+        assert services.asking is asking
+        await asyncio.sleep(9.05)  # given up, and not asked again yet
+        assert not services.asking
+        assert row(services).error == "no answer for 10 s"
+        await services.close(1)
+
+    run(main())
+
+
+def test_asking_ends_with_the_wish() -> None:
+    """What is cancelled while it registers is no longer asked for."""
+
+    async def main() -> None:
+        registry = Scripted()
+        registry.on_register = hang
+        services = table(registry)
+        await asyncio.sleep(1)
+        services.hold(["orders"], OPERATOR)
+        await services.until(lambda: services.all_out)
+        assert not services.asking
+        await services.close(1)
+
+    run(main())
+
+
+@pytest.mark.parametrize("where", ["on_register", "on_deregister", "on_keep"])
+def test_a_registry_is_closed_when_nothing_of_it_is_under_way(where: str) -> None:
+    """One method at a time, to the last second: closing waits for what still cleans up."""
+
+    async def main() -> None:
+        registry = Scripted()
+
+        async def cleans_up() -> None:
+            try:
+                await hang_for_ever()
+            finally:
+                await asyncio.sleep(0.02)
+
+        setattr(registry, where, cleans_up)
+        busy: list[int] = []
+
+        async def close() -> None:
+            busy.append(sum(registry.busy.values()))
+
+        registry.on_close = close
+        services = table(registry, names=("orders", "billing"))
+        await asyncio.sleep(1)
+        if where == "on_deregister":
+            services.withdraw()
+            await asyncio.sleep(1)
+        began = now()
+        await services.close(0.5)
+        assert busy == [0]
+        assert now() - began == pytest.approx(0.02)
+
+    run(main())
+
+
+def test_a_registry_that_ignores_its_end_is_closed_all_the_same() -> None:
+    """What swallows every cancellation costs its own share of the time, and no more."""
+
+    async def main() -> None:
+        free = []
+        stubborn, good = Scripted("stubborn"), Scripted("good")
+
+        async def deaf() -> str:
+            while not free:
+                try:
+                    await asyncio.sleep(0.01)
+                except asyncio.CancelledError:
+                    continue
+            return ""
+
+        stubborn.on_keep = deaf
+        services = table(good, stubborn)
+        await services.until(lambda: services.all_confirmed)
+        await asyncio.sleep(1)
+        began = now()
+        await services.close(0.4)
+        assert began < stubborn.closed_at <= began + 0.2
+        assert stubborn.closed_at <= good.closed_at <= began + 0.4
+        free.append(True)
+        await asyncio.sleep(1)
+
+    run(main())
+
+
+def test_one_that_hangs_leaves_the_others_their_time() -> None:
+    """Of 0.9 s for three, the one that hangs takes a third."""
+
+    async def main() -> None:
+        registries = [Scripted("a"), Scripted("b"), Scripted("c")]
+        for each in registries:
+            each.on_close = after(0.25)
+        registries[2].on_close = hang
+        services = table(*registries)
+        await services.until(lambda: services.all_confirmed)
+        began = now()
+        await services.close(0.9)
+        assert registries[1].closed_at - began == pytest.approx(0.55)
+        assert registries[0].closed_at - began == pytest.approx(0.8)
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("no"),
+        SystemExit(1),
+        KeyboardInterrupt(),
+        asyncio.CancelledError(),
+        GeneratorExit(),
+        Unprintable(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_description_that_fails(error: BaseException) -> None:
+    """Whatever it raises, its registration says so, and nobody else notices."""
+
+    async def main() -> None:
+        registry = Scripted()
+
+        def describe(_: object) -> dict[str, object]:
+            raise error
+
+        registry.describe = describe  # type: ignore[method-assign]
+        services = table(registry)
+        (shown,) = services.snapshot()
+        problem = shown["registrations"]["reg"]["problem"]
+        assert problem.startswith(f"describe raised {type(error).__name__}: ")
+        await services.close(1)
+
+    run(main())
+
+
+def test_a_table_that_grows_under_its_reader() -> None:
+    """Any thread may ask what is online and confirmed while registries and services are added."""
+    over = threading.Event()
+    problems: list[BaseException] = []
+
+    def reading(services: Services, read: Callable[[Services], object]) -> None:
+        try:
+            while not over.is_set():
+                read(services)
+        except BaseException as error:  # noqa: BLE001 - what a reader sees is what is tested
+            problems.append(error)
+
+    async def main() -> None:
+        services = table(Scripted("first"))
+        reads: list[Callable[[Services], object]] = [
+            lambda services: [e.confirmed for e in list(services.entries.values())],
+            lambda services: [e.out and e.online for e in list(services.entries.values())],
+            lambda services: (services.all_confirmed, services.all_out, services.asking),
+            lambda services: services.entries["orders"].refusal(),
+        ]
+        threads = [threading.Thread(target=reading, args=(services, read)) for read in reads]
+        for thread in threads:
+            thread.start()
+        try:
+            for number in range(300):
+                services.add_registries([Scripted(f"r{number}")])
+                if number % 30 == 0:
+                    services.export(instance(f"s{number}"))
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join(10)
+        await services.close(1)
+
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        run(main())
+    finally:
+        sys.setswitchinterval(before)
+    assert problems == []
