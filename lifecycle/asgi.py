@@ -34,6 +34,7 @@ from lifecycle.exceptions import (
 )
 from lifecycle.hookspecs import hookimpl
 from lifecycle.hosting import until_listening
+from lifecycle.inflight import agent_of, method_of
 from lifecycle.lifespan import Lifespan
 from lifecycle.runtime import Lifecycle, current
 from lifecycle.serving.connection import ABORT
@@ -41,7 +42,7 @@ from lifecycle.serving.server import Server
 from lifecycle.sockets import address
 from lifecycle.stacks import Standing
 from lifecycle.states import State, Transition
-from lifecycle.traffic import Traffic
+from lifecycle.traffic import Tracker, Traffic
 
 if TYPE_CHECKING:
     from lifecycle.pluggable import AnyPlugin
@@ -95,14 +96,14 @@ class Middleware:
             await self._special(scope, receive, send)
             return
         # What every request costs: a call more here is felt.
-        work = traffic._work
-        work.append(None)
+        entries, key = traffic.entries, object()
+        entries[key] = scope
         try:
             if scope["http_version"] < "2":
                 send = MethodType(self._answer, send)
             await self.app(scope, receive, send)
         finally:
-            work.pop()
+            del entries[key]
             if traffic.draining:
                 traffic.left()  # type: ignore[unreachable]  # T0 may have come meanwhile
 
@@ -115,14 +116,14 @@ class Middleware:
         if traffic is None or kind not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        with traffic.track(_agent(scope), scope["path"]):
+        with traffic.track(agent_of(scope), scope["path"], method_of(scope)) as work:
             if kind == "websocket":
-                socket = await self._converse(WebSocket, traffic, scope, receive, send)
+                socket = await self._converse(WebSocket, work, scope, receive, send)
             else:
                 if scope["http_version"] < "2":
                     send = MethodType(self._answer, send)
                 if is_event_source(scope):
-                    await self._converse(EventStream, traffic, scope, receive, send)
+                    await self._converse(EventStream, work, scope, receive, send)
                 else:
                     await self.app(scope, receive, send)
         if kind == "websocket":
@@ -131,18 +132,20 @@ class Middleware:
     async def _converse(
         self,
         kind: type[Talk],
-        traffic: Traffic,
+        work: Tracker,
         scope: Scope,
         receive: Receive,
         send: Send,
     ) -> Talk:
-        life = self._life
-        if life is None:
+        life, traffic = self._life, self._traffic
+        if life is None or traffic is None:
             raise NotRunning("a WebSocket is counted only under a lifecycle")
         abort = scope.get(ABORT, lambda: None)
         patience = min(PATIENCE, max(LEAST_PATIENCE, life.config.quiet))
         conversation = kind(receive, send, lambda: traffic.draining, abort, patience)
         closer = asyncio.create_task(conversation.end_when(partial(_settled, life)))
+        if _is_settled(life):
+            conversation.on_end = work.sent_away
         try:
             await conversation.run(self.app, scope)
         finally:
@@ -163,11 +166,9 @@ def _answering(traffic: Traffic) -> Callable[[Send, Message], Awaitable[None]]:
     return answer
 
 
-def _agent(scope: Scope) -> str:
-    for name, value in scope["headers"]:
-        if name == b"user-agent":
-            return str(value.decode("latin-1"))
-    return ""
+def _is_settled(life: Lifecycle) -> bool:
+    drain = life._running().departure.drain
+    return drain is not None and drain.settle_passed.happened
 
 
 async def _settled(life: Lifecycle) -> None:

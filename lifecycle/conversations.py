@@ -83,6 +83,8 @@ class _Conversation:
         self._patience = patience
         self._begun = asyncio.Event()
         self._ended = False
+        self.on_end: Callable[[], object] = lambda: None
+        """Called when it is ended from here: its client is to come again, elsewhere."""
         self._limit = asyncio.timeout(None)
 
     async def _limited(self, app: Awaitable[None]) -> None:
@@ -126,6 +128,7 @@ class WebSocket(_Conversation):
         await self._begun.wait()
         if not self._ended:
             self._ended = True
+            self.on_end()
             self._ends_at = self._heard_at = asyncio.get_running_loop().time()
             self._ending = asyncio.create_task(self._end())
 
@@ -204,10 +207,12 @@ class EventStream(_Conversation):
                 if self._ended:
                     return
                 self._ended = True
+                self.on_end()
                 with contextlib.suppress(Exception):  # the client may be gone meanwhile
                     await self._send({"type": "http.response.body", "body": b""})
         except TimeoutError:
             self._ended = True
+            self.on_end()
             self._abort()
         self._cancel_app()
 

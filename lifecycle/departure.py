@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from lifecycle.crossing import Moment
 from lifecycle.dispatch import Own
 from lifecycle.drain import CLOSE_TIME, Drain, Timetable
-from lifecycle.report import Report
+from lifecycle.report import Report, held_up_by, in_flight, queued
 from lifecycle.stacks import Standing
 from lifecycle.states import Event, State
 
@@ -210,6 +210,7 @@ class Departure:
             not_before=lambda: drain.timetable.settle_at,
             quiet=self._conductor.config.quiet,
             app=self._conductor.guest,
+            queued=lambda: queued(self._conductor),
         )
         drain.traffic_gone.set(None)
         self._mark("quiet")
@@ -226,17 +227,9 @@ class Departure:
         in_time = await self._by(self._hooks_or_force(drain), lambda: drain.timetable.wait_until)
         if not in_time:
             self.report.disturbed_by = self._conductor.traffic.last_disturbers()
-            self.report.waited_for = self._held_up_by()
+            self.report.waited_for = held_up_by(self._conductor)
         self._mark("wait")
         self.wait_over.set(None)
-
-    def _held_up_by(self) -> list[str]:
-        guest, found = self._conductor.guest, []
-        if in_flight := self._conductor.traffic.in_flight:
-            found.append(f"{in_flight} in flight at the deadline")
-        if guest.awake_since() == math.inf:
-            found.append(f"the app's loop, last seen {guest.silent_for():.1f} s ago")
-        return found
 
     async def _hooks_or_force(self, drain: Drain) -> None:
         hooks = asyncio.ensure_future(self._hooks(drain))
@@ -290,8 +283,7 @@ class Departure:
             conductor.traffic.nothing_in_flight(),
             lambda: timetable.began if self.report.forced else timetable.main_until,
         )
-        if left := conductor.traffic.in_flight:
-            self.report.cut_off.append(f"{left} in flight")
+        self.report.cut_off += in_flight(conductor.traffic)
         conductor.services.withdraw()
         services = conductor.services
         await self._by(
@@ -396,6 +388,7 @@ class Departure:
             "deadline": round(max(0.0, timetable.wait_until - now), 3),
             "elapsed": round(now - timetable.began, 3),
             "steps": dict(self.report.steps),
+            "waiting_for": held_up_by(self._conductor) if self._step == "wait" else [],
             "disturbed_by": self._conductor.traffic.last_disturbers(),
         }
 

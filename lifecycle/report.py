@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Final
+
+from lifecycle.sockets import accept_queue
 
 if TYPE_CHECKING:
     from lifecycle.conductor import Conductor
+    from lifecycle.traffic import Traffic
 
 FRAMES_SHOWN: Final = 8
 
@@ -63,3 +67,28 @@ class Report:
             steps=self.steps,
             **{name: value for name, value in details.items() if value},
         )
+
+
+def held_up_by(conductor: Conductor) -> list[str]:
+    """Name what keeps a drain from being quiet at this moment."""
+    guest, found = conductor.guest, in_flight(conductor.traffic)
+    if guest.awake_since() == math.inf:
+        found.append(f"the app's loop, last seen {guest.silent_for():.1f} s ago")
+    if waiting := queued(conductor):
+        found.append(f"{waiting} to be accepted")
+    return found
+
+
+def in_flight(traffic: Traffic) -> list[str]:
+    """Name the work in flight: `2 in flight: GET /orders from curl/8 (2)`; empty if none is."""
+    count, names = traffic.in_flight, traffic.names()
+    if not count:
+        return []
+    told = f": {', '.join(names)}" if traffic.entries else ""
+    return [f"{count} in flight{told}"]
+
+
+def queued(conductor: Conductor) -> int:
+    """Return how many clients wait to be accepted on the ports of the services."""
+    ports = {entry.instance.port for entry in conductor.services.entries.values()}
+    return sum(accept_queue(port) for port in ports if port is not None)

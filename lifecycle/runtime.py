@@ -30,7 +30,7 @@ from lifecycle.plugins import Plugins, plugin_of
 from lifecycle.qos.port import Port, Sockets
 from lifecycle.service import Exported, Service, check_same, instance_of
 from lifecycle.states import State
-from lifecycle.traffic import Traffic
+from lifecycle.traffic import Tracker, Traffic
 
 if TYPE_CHECKING:
     from lifecycle.pluggable import AnyPlugin, Check
@@ -224,16 +224,26 @@ class Lifecycle:
         """
         return self._control.call(lambda: self._running().set_offline(glob, reason))
 
-    def track(self, agent: str = "", path: str = "") -> AbstractContextManager[None]:
+    def track(
+        self, agent: str = "", path: str = "", method: str = ""
+    ) -> AbstractContextManager[Tracker]:
         """
         Count one piece of work in flight while it is entered: the drain waits for it.
+
+        The name of what holds a drain up is made of these words: `GET /orders from curl/8`.
 
         Args:
             agent: The user agent of who asks for it, so that a probe or a scraper does not
                 keep a drain from being quiet.
-            path: What it asks for; `quiet_ignore` may name it.
+            path: What it asks for, without the query; `quiet_ignore` may name it.
+            method: How it asks for it.
+
+        Returns:
+            A context manager. Entered, it gives an object whose `sent_away()` says that the
+            work was refused or ended at once because the app is draining: then it does not
+            keep the drain from being quiet.
         """
-        return self._traffic.track(agent, path)
+        return self._traffic.track(agent, path, method)
 
     def until_draining(self, source: AsyncIterable[T]) -> AsyncGenerator[T, None]:
         """

@@ -7,40 +7,24 @@ import math
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Self
 
 from lifecycle.guest import Guest
-
-PROBERS: Final = (
-    "kube-probe/",
-    "kube-lifecycle/",
-    "GoogleHC/",
-    "ELB-HealthChecker/",
-    "Azure Traffic Manager",
-    "Load Balancer Agent",
-    "DigitalOcean Uptime Probe",
-    "Envoy/HC",
-    "Prometheus/",
-    "vm_promscrape",
-    "OpenTelemetry Collector",
-    "Consul Health Check",
-    "HAProxy",
-    "Blackbox Exporter/",
-    "Datadog Agent/",
-)
-"""User agents (by prefix) of who only looks whether we are there: they do not disturb the quiet."""
-
+from lifecycle.inflight import TRACKED, Entry, most, shown
+from lifecycle.monitors import PROBERS
 
 AGENTS_KEPT: Final = 100
-AGENT_SHOWN: Final = 100
-"""How many user agents, and how much of each, a report keeps: strangers choose them."""
+"""How many user agents a report keeps: strangers choose them."""
+LOOK_AGAIN: Final = 0.05
+"""Seconds until the next look at a listener whose queue is not empty."""
 
 
 class Traffic:
     """
-    Counts pieces of work. `track` may be used from any thread; the rest is the control loop's.
+    Knows the work in flight. `track` may be used from any thread; the rest is the control loop's.
 
-    A deque, because its methods are atomic: two threads cannot lose a count.
+    `entries` has what has a name, each under a key of its own; what has none is only counted.
+    A dict and a deque, because what is done to them is atomic: two threads lose nothing.
 
     Args:
         clock: Seconds, monotonic.
@@ -54,7 +38,8 @@ class Traffic:
         self._clock = clock
         self._agents = PROBERS + tuple(word for word in ignored if not word.startswith("/"))
         self._paths = frozenset(word for word in ignored if word.startswith("/"))
-        self._work: deque[None] = deque()
+        self.entries: dict[object, Entry] = {}
+        self._nameless: deque[None] = deque()
         self._wake: Callable[[], object] = lambda: None
         self._changed: asyncio.Event | None = None
         self._arrived_at = float("-inf")
@@ -66,28 +51,33 @@ class Traffic:
         """True from T0 on, and for good."""
         self.ended = False
         """True once the lifecycle whose traffic this is has ended."""
-        self._tracker = _Tracker(self)
+        self._tracker = Tracker(self)
 
     @property
     def in_flight(self) -> int:
         """How many pieces of work are under way; from any thread."""
-        return len(self._work)
+        return len(self._nameless) + len(self.entries)
+
+    def names(self) -> list[str]:
+        """Name the most frequent kinds of work in flight; from any thread."""
+        return most(self.entries.copy().values(), len(self._nameless))
 
     def claim(self) -> None:
         """Take over, at the start, the middleware that was made before."""
         self.in_use, Traffic.unclaimed = self.in_use or Traffic.unclaimed, False
 
-    def track(self, agent: str = "", path: str = "") -> _Tracker:
+    def track(self, agent: str = "", path: str = "", method: str = "") -> Tracker:
         """
         Return what counts one piece of work for as long as it is entered.
 
         Args:
             agent: The user agent of who asks for it: a probe does not disturb the quiet.
             path: What it asks for.
+            method: How it asks.
         """
         self.in_use = True
-        if self.draining and (agent or path):
-            return _Tracker(self, agent, path)
+        if agent or path or method:
+            return Work(self, agent, path, method)
         return self._tracker
 
     def watch(self, wake: Callable[[Callable[[], object]], object], since: float) -> None:
@@ -103,22 +93,36 @@ class Traffic:
         self._arrived_at = since
         self.draining = True
 
-    def arrived(self, agent: str = "", path: str = "") -> None:
-        """Note an arrival while draining, unless it is a probe's or a scraper's; any thread."""
+    def arrived(self, agent: str = "", path: str = "", at: float | None = None) -> None:
+        """
+        Note an arrival while draining, unless it is a probe's or a scraper's; any thread.
+
+        Args:
+            agent: The user agent of who has come.
+            path: What it asks for.
+            at: When it came; now otherwise.
+        """
         if self._deaf or path in self._paths or (agent and agent.startswith(self._agents)):
             return
-        self._arrived_at = self._clock()
-        known = agent[:AGENT_SHOWN] or "(no user agent)"
+        self._arrived_at = max(self._arrived_at, self._clock() if at is None else at)
+        known = shown(agent) or "(no user agent)"
         if len(self.disturbers) >= AGENTS_KEPT and known not in self.disturbers:
             known = "(others)"
         self.disturbers[known] += 1
 
     def left(self) -> None:
         """Note the end of a piece of work while draining; any thread."""
-        if not self._work:
+        if not self.in_flight:
             self._wake()
 
-    async def gone(self, *, not_before: Callable[[], float], quiet: float, app: Guest) -> None:
+    async def gone(
+        self,
+        *,
+        not_before: Callable[[], float],
+        quiet: float,
+        app: Guest,
+        queued: Callable[[], int] = lambda: 0,
+    ) -> None:
         """
         Wait until nothing is in flight and nothing has arrived for `quiet` seconds.
 
@@ -129,6 +133,7 @@ class Traffic:
             not_before: Tells the time before which it is too early in any case.
             quiet: Seconds.
             app: The loop on which arrivals are noticed.
+            queued: Tells how many clients wait to be accepted.
         """
         look: _Look | None = None
         while True:
@@ -137,12 +142,14 @@ class Traffic:
             since = self._arrived_at if waived else max(self._arrived_at, app.awake_since())
             left = max(not_before(), since + quiet) - self._clock()
             timeout = None  # with work in flight only its end can change the answer
-            if self._work:
+            if self.in_flight:
                 look = None
             elif 0 < left < math.inf:
                 look, timeout = None, left
             elif left <= 0 and (waived or (look is not None and look.over)):
-                return
+                if waived or not queued():
+                    return
+                look, timeout = None, LOOK_AGAIN
             elif look is None or look.over:
                 look = _Look(app, self._wake)
             with suppress(TimeoutError):
@@ -153,7 +160,7 @@ class Traffic:
         """Wait until nothing is in flight."""
         while True:
             self._watched().clear()
-            if not self._work:
+            if not self.in_flight:
                 return
             await self._watched().wait()
 
@@ -196,24 +203,66 @@ class _Look:
         self._wake()
 
 
-class _Tracker:
-    """One for all until T0: it has no state of its own, so entering it costs no allocation."""
+class Tracker:
+    """One for all work without a name: it has no state, so entering it costs no allocation."""
 
-    __slots__ = ("_add", "_agent", "_path", "_remove", "_traffic")
+    __slots__ = ("_add", "_remove", "_traffic")
 
-    def __init__(self, traffic: Traffic, agent: str = "(tracked work)", path: str = "") -> None:
+    def __init__(self, traffic: Traffic) -> None:
         self._traffic = traffic
-        self._agent = agent
-        self._path = path
-        self._add = traffic._work.append
-        self._remove = traffic._work.pop
+        self._add = traffic._nameless.append
+        self._remove = traffic._nameless.pop
 
-    def __enter__(self) -> None:
+    def __enter__(self) -> Self:
         self._add(None)
         if self._traffic.draining:
-            self._traffic.arrived(self._agent, self._path)
+            self._traffic.arrived(f"({TRACKED})")
+        return self
 
     def __exit__(self, *_: object) -> None:
         self._remove()
         if self._traffic.draining:
             self._traffic.left()
+
+    def sent_away(self) -> None:
+        """Say that who came is sent away at once: that disturbs no quiet, and is not waited for."""
+
+
+class Work(Tracker):
+    """
+    One piece of work that has a name.
+
+    While it is in flight the drain waits for it anyway. So its arrival is noted at its end, when
+    it is known whether it was sent away.
+    """
+
+    __slots__ = ("_since", "agent", "method", "path")
+
+    def __init__(self, traffic: Traffic, agent: str, path: str, method: str) -> None:
+        self._traffic = traffic
+        self._since: float | None = None
+        self.agent = agent
+        self.path = path
+        self.method = method
+
+    def __enter__(self) -> Self:
+        if self._traffic.draining:
+            self._since = self._traffic._clock()
+        self._traffic.entries[self] = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        traffic = self._traffic
+        if self._since is not None:
+            traffic.arrived(self.agent, self.path, self._since)  # before it is no longer waited for
+        self._leave()
+
+    def _leave(self) -> None:
+        traffic = self._traffic
+        if traffic.entries.pop(self, None) is not None and traffic.draining:
+            traffic.left()
+
+    def sent_away(self) -> None:
+        """Say that who came is sent away at once: that disturbs no quiet, and is not waited for."""
+        self._since = None
+        self._leave()

@@ -114,6 +114,8 @@ def _drain(drain: dict[str, Any] | None) -> str:
         f"drain began by {drain['cause']} {drain['elapsed']:.1f} s ago, step {drain['step']}, "
         f"{drain['deadline']:.1f} s left to wait"
     )
+    if waiting_for := drain.get("waiting_for"):  # an older app does not tell
+        text += f"\nwaiting for: {'; '.join(waiting_for)}"
     if drain["disturbed_by"]:
         text += f"\nstill arriving: {', '.join(drain['disturbed_by'])}"
     return text

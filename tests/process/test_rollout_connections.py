@@ -267,12 +267,12 @@ def test_http_2_clients_that_honour_goaway_lose_nothing(start: Start, tmp_path: 
 
 
 def test_a_drain_is_seen_in_the_status(start: Start, tmp_path: Path) -> None:
-    """`/status` counts what is in flight, and names the step of the drain."""
+    """`/status` counts and names what is in flight, without its query, and the drain's step."""
     (tmp_path / "shop.py").write_text(DESK)
 
     async def scenario(name: str, one: App) -> None:
         async with up(one) as (app, visitor):
-            waiting = asyncio.create_task(visitor.ask("/hold"))
+            waiting = asyncio.create_task(visitor.ask("/hold?token=secret"))
             while app.status()["in_flight"] == 0:
                 await asyncio.sleep(0.01)
             await drain(app)
@@ -281,7 +281,8 @@ def test_a_drain_is_seen_in_the_status(start: Start, tmp_path: Path) -> None:
                 status["state"],
                 status["in_flight"],
                 status["drain"]["step"],
-            ) == ("draining", 1, "wait"), name
+                status["drain"]["waiting_for"],
+            ) == ("draining", 1, "wait", ["1 in flight: GET /hold from test/1"]), name
             await visitor.ask("/release")
             await waiting
             assert await exit_code(app) == 0, name

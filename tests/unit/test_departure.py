@@ -60,7 +60,7 @@ def test_work_that_never_ends_is_cut_off() -> None:
         assert took == soon(28)
         assert (play.departure.exit_code, play.state) == (124, State.FAILED)
         assert play.report["cut_off"] == ["1 in flight"]
-        assert play.report["waited_for"] == "1 in flight at the deadline"
+        assert play.report["waited_for"] == "1 in flight"
 
     run(main())
 

@@ -15,8 +15,10 @@ from lifecycle.asgi import Middleware
 from lifecycle.config import Config
 from lifecycle.crossing import run_soon
 from lifecycle.guest import Guest
+from lifecycle.inflight import SHOWN
+from lifecycle.monitors import PROBERS
 from lifecycle.runtime import Lifecycle
-from lifecycle.traffic import AGENT_SHOWN, AGENTS_KEPT, PROBERS, Traffic
+from lifecycle.traffic import AGENTS_KEPT, Traffic
 from tests.unit.virtual_time import attached, now, run
 
 SETTLE = 5.0
@@ -283,7 +285,7 @@ def test_a_report_while_others_count() -> None:
             while len(drains[-1].disturbers) < AGENTS_KEPT:
                 told = drains[-1].last_disturbers()
                 assert len(told) <= 5
-                assert all(len(each) < AGENT_SHOWN + 20 for each in told)
+                assert all(len(each) < SHOWN + 20 for each in told)
     finally:
         enough.set()
         for thread in threads:

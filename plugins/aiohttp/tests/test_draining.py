@@ -278,3 +278,26 @@ def test_without_a_lifecycle_nothing_changes(client: Any) -> None:
         await runner.cleanup()
 
     play(scenario)
+
+
+@pytest.mark.parametrize("kind", ["EventSource", "WebSocket"])
+def test_who_is_sent_away_at_once_does_not_keep_it_from_being_quiet(
+    serve: Any, client: Any, kind: str
+) -> None:
+    """A client that comes back all the time after settle, and is ended at once each time."""
+
+    async def scenario() -> None:
+        async with serve(shop(), settle=0.1, quiet=0.5) as served, client() as session:
+            drained = asyncio.create_task(served.life.drained())
+            served.life.begin_drain("test")
+            await asyncio.sleep(0.2)
+            while not drained.done():
+                if kind == "WebSocket":
+                    socket = await session.ws_connect(f"{served.url}/talk")
+                    await socket.receive()
+                    await socket.close()
+                else:
+                    await _listen(session, served.url, "text/event-stream", 10**9)
+            assert await drained > 20
+
+    play(scenario)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from typing import Final
@@ -13,7 +13,7 @@ from aiohttp import WSCloseCode, hdrs, web
 
 import lifecycle
 from lifecycle_aiohttp.connections import LOOKS, PAUSE, close_idle
-from lifecycle_aiohttp.streams import EventStream, Handler, is_event_source
+from lifecycle_aiohttp.streams import EVENTS, EventStream, Handler, is_event_source
 
 
 def setup(app: web.Application, life: lifecycle.Lifecycle | None = None) -> None:
@@ -62,8 +62,10 @@ class _Conduct:
         if connection is not None:  # its client may be gone already
             self._connections.add(connection)
             self._busy.add(connection)
+        agent = request.headers.get(hdrs.USER_AGENT, "")
         try:
-            with life.track(request.headers.get(hdrs.USER_AGENT, ""), request.path):
+            with life.track(agent, request.path, request.method) as work:
+                _sent_away.set(work.sent_away if self._settled else None)
                 if is_event_source(request):
                     return await _sent(request, self._stream(request, handler))
                 return await _sent(request, handler(request))
@@ -83,6 +85,10 @@ class _Conduct:
 
     async def tell(self, _: web.BaseRequest, response: web.StreamResponse) -> None:
         """Say on a response that its connection ends with it, if the app is leaving."""
+        stream, sent_away = _stream.get(), _sent_away.get()
+        events = stream is not None and response.content_type == EVENTS
+        if sent_away and (events or isinstance(response, web.WebSocketResponse)):
+            sent_away()
         if isinstance(response, web.WebSocketResponse):
             self._websockets.add(response)
             if self._settled:
@@ -90,7 +96,7 @@ class _Conduct:
                 self._farewells.add(task)
                 task.add_done_callback(self._farewells.discard)
             return
-        if (stream := _stream.get()) is not None:
+        if stream is not None:
             stream.begin(response, settled=self._settled)
         if self._life is not None and self._life.draining:
             response.force_close()
@@ -110,6 +116,8 @@ class _Conduct:
 
 
 _stream: Final[ContextVar[EventStream | None]] = ContextVar("_stream", default=None)
+_sent_away: Final[ContextVar[Callable[[], None] | None]] = ContextVar("_sent_away", default=None)
+"""How a request that came after settle says that it is ended at once."""
 
 
 async def _sent(request: web.Request, answer: Awaitable[web.StreamResponse]) -> web.StreamResponse:

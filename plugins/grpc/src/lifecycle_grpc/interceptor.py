@@ -73,7 +73,7 @@ def _agent(details: grpc.HandlerCallDetails) -> str:
 class _Call:
     """One call in flight: entered when it is made, until everything about it has left."""
 
-    def __init__(self, work: AbstractContextManager[None]) -> None:
+    def __init__(self, work: AbstractContextManager[object]) -> None:
         self._work = work
         self._inside = 1
         self._lock = threading.Lock()

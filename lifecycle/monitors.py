@@ -1,0 +1,33 @@
+"""Who only looks whether an app is there: probes, health checks, scrapers of metrics."""
+
+from __future__ import annotations
+
+from typing import Final
+
+PROBERS: Final = (
+    "kube-probe/",
+    "kube-lifecycle/",
+    "istio-probe/",  # istio-agent's own; the metrics it merges, it asks for as its scraper
+    "GoogleHC/",
+    "ELB-HealthChecker/",
+    "Amazon-Route53-Health-Check-Service",
+    "Azure Traffic Manager",
+    "Edge Health Probe",  # Azure Front Door
+    "Load Balancer Agent",
+    "DigitalOcean Uptime Probe",
+    # Cloudflare's documentation spells it in both ways.
+    "Mozilla/5.0 (compatible; Cloudflare-Healthchecks/",
+    "Mozilla/5.0 (compatible;Cloudflare-Healthchecks/",
+    "Mozilla/5.0 (compatible; Cloudflare-Traffic-Manager/",
+    "Envoy/HC",
+    "Prometheus/",
+    "Alloy/",
+    "GrafanaAgent/",
+    "vm_promscrape",
+    "OpenTelemetry Collector",
+    "Consul Health Check",
+    "HAProxy",
+    "Blackbox Exporter/",
+    "Datadog Agent/",
+)
+"""User agents (by prefix) that do not disturb the quiet of a drain."""

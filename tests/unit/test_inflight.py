@@ -1,0 +1,203 @@
+"""What is in flight has a name: in the drain's report, and in `/status` while it is waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lifecycle.asgi import Middleware
+from lifecycle.inflight import NAMED, SHOWN, most, name_of, shown
+from tests.unit.play import Play, soon
+from tests.unit.virtual_time import run
+
+Receive = Callable[[], Any]
+
+
+def scope(path: str = "/orders", agent: str = "curl/8", **more: Any) -> dict[str, Any]:
+    """Make the scope of a request."""
+    headers = [(b"host", b"shop"), (b"user-agent", agent.encode("latin-1"))]
+    return {
+        "type": "http",
+        "http_version": "1.1",
+        "method": "GET",
+        "path": path,
+        "query_string": b"token=secret",
+        "headers": headers if agent else headers[:1],
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        (scope(), "GET /orders from curl/8"),
+        (scope(agent=""), "GET /orders"),
+        (scope(method="POST", path="/a b\n\x1b[2J"), r"POST /a b\n\x1b[2J from curl/8"),
+        (scope(agent="x\x1b]0;y\x07"), r"GET /orders from x\x1b]0;y\x07"),
+        (scope(type="websocket"), "WebSocket /orders from curl/8"),
+        (scope(path="/" + "x" * 500), f"GET /{'x' * (SHOWN - 1)} from curl/8"),
+    ],
+)
+def test_the_name_of_a_request(given: dict[str, Any], name: str) -> None:
+    """Method, path and agent; no query; strangers' characters do nothing to a terminal."""
+    assert name_of(given) == name
+
+
+@given(st.text())
+def test_a_strangers_word_stays_on_one_line(text: str) -> None:
+    """Whatever it is: printable, bounded, and it can be encoded."""
+    told = shown(text)
+    assert told.isprintable()
+    assert len(told.encode()) <= SHOWN * 10
+
+
+def test_the_most_frequent_are_named() -> None:
+    """Of many kinds the first few, each with its count; what has no name is counted together."""
+    many = [scope(path=f"/{n}") for n in range(20) for _ in range(n)]
+    told = most(many, nameless=18)
+    assert len(told) == NAMED
+    assert told[:2] == ["GET /19 from curl/8 (19)", "GET /18 from curl/8 (18)"]
+    assert told[2] == "tracked work (18)"
+    assert most([scope()], nameless=1) == ["GET /orders from curl/8", "tracked work"]
+    assert most([]) == []
+
+
+async def never() -> Any:
+    """Receive nothing, ever."""
+    await asyncio.get_running_loop().create_future()
+
+
+async def nowhere(_: Any) -> None:
+    """Send nowhere."""
+
+
+def test_what_holds_a_drain_is_named() -> None:
+    """A request from before T0, one from after it, a WebSocket and work of the app's own."""
+
+    async def main() -> None:
+        play = await Play().open()
+        middleware = Middleware(lambda *_: never(), play.life)
+
+        async def ask(asked: dict[str, Any]) -> None:
+            await middleware(asked, never, nowhere)
+
+        before = [asyncio.create_task(ask(scope())) for _ in range(2)]
+        before.append(asyncio.create_task(ask(scope("/chat", type="websocket"))))
+        play.life.track().__enter__()
+        await asyncio.sleep(1)
+        assert play.life.snapshot()["in_flight"] == 4
+        play.signal()
+        late = asyncio.create_task(ask(scope("/late", agent="")))
+        work = play.life.track("", "/orders.Shop/Buy", "RPC")
+        work.__enter__()
+        await asyncio.sleep(1)
+        named = (
+            "6 in flight: GET /orders from curl/8 (2), WebSocket /chat from curl/8, "
+            "RPC /orders.Shop/Buy, GET /late, tracked work"
+        )
+        drain = play.life.snapshot()["drain"]
+        assert drain is not None
+        assert drain["waiting_for"] == [named]
+        assert await play.end() == soon(28)
+        assert play.report["waited_for"] == named
+        assert play.report["cut_off"] == [named]
+        for task in (*before, late):
+            task.cancel()
+        await asyncio.wait({*before, late})
+        assert play.life.snapshot()["in_flight"] == 2, "what was tracked, and never ended"
+
+    run(main())
+
+
+def test_a_middleware_inside_a_middleware_counts_to_the_end() -> None:
+    """The inner one's end does not hide that the outer one is still at work."""
+
+    async def main() -> None:
+        play = await Play().open()
+        seen: list[int] = []
+
+        async def app(asked: Any, receive: Any, send: Any) -> None:
+            await Middleware(lambda *_: asyncio.sleep(0), play.life)(asked, receive, send)
+            seen.append(play.life.snapshot()["in_flight"])
+
+        await Middleware(app, play.life)(scope(), never, nowhere)
+        assert (seen, play.life.snapshot()["in_flight"]) == ([1], 0)
+        play.signal()
+        await play.end()
+
+    run(main())
+
+
+EVENTS = [(b"content-type", b"text/event-stream")]
+
+
+async def stream(_: Any, receive: Any, send: Any) -> None:
+    """Answer with events that never end."""
+    await send({"type": "http.response.start", "status": 200, "headers": EVENTS})
+    await never()
+
+
+async def plain(_: Any, receive: Any, send: Any) -> None:
+    """Answer and end."""
+    await send({"type": "http.response.start", "status": 404, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def chat(_: Any, receive: Any, send: Any) -> None:
+    """Talk until the client goes."""
+    await send({"type": "websocket.accept"})
+    while (await receive())["type"] != "websocket.disconnect":
+        continue
+
+
+def event_source() -> dict[str, Any]:
+    """Make the scope of an EventSource."""
+    asked = scope("/events", agent="browser")
+    return {**asked, "headers": [*asked["headers"], (b"accept", b"text/event-stream")]}
+
+
+@pytest.mark.parametrize(
+    ("app", "asked", "end"),
+    [
+        (stream, event_source(), 5.75),
+        (chat, scope("/chat", agent="browser", type="websocket"), 5.75),
+        (plain, event_source(), 25),
+        (plain, scope("/events", agent="browser"), 25),
+    ],
+    ids=["EventSource", "WebSocket", "EventSource that gets something else", "request"],
+)
+def test_who_is_sent_away_at_once_does_not_disturb_the_quiet(
+    app: Any, asked: dict[str, Any], end: float
+) -> None:
+    """A client that comes back after settle, and is ended at once, holds no drain up."""
+
+    async def main() -> None:
+        play = await Play().open()
+        middleware = Middleware(app, play.life)
+        tasks: list[asyncio.Task[None]] = []
+
+        async def come() -> None:
+            said: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+
+            async def send(message: dict[str, Any]) -> None:
+                if message["type"] == "websocket.close":
+                    said.put_nowait({"type": "websocket.disconnect", "code": message["code"]})
+
+            await middleware(dict(asked), said.get, send)
+
+        play.signal()
+        for tick in range(8, 50):  # every half a second, from one second before settle on
+            play.at(tick / 2 + 0.25, lambda: tasks.append(asyncio.create_task(come())))
+        assert await play.end() == soon(end)
+        told = play.report.get("disturbed_by", [])
+        assert told == (["browser (42)"] if end == 25 else [])
+        await asyncio.sleep(10)
+        await asyncio.gather(*tasks)
+        assert play.life.snapshot()["in_flight"] == 0
+
+    run(main())
