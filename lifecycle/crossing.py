@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import contextvars
 import threading
 from collections.abc import Callable, Coroutine
@@ -168,10 +169,18 @@ class ControlThread:
     def _run(self, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
         # Not `asyncio.Runner`, which waits for ever for a task that ignores its cancellation.
         try:
-            self.loop.run_until_complete(main())
+            self._run_to_its_end(main())
         finally:
-            self.loop.run_until_complete(_cancel_all())
+            self._run_to_its_end(_cancel_all())
             self.loop.close()
+
+    def _run_to_its_end(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self.loop.create_task(work)
+        while not task.done():
+            # What a stranger's code raises to leave has stopped the loop, and ends nothing here.
+            with contextlib.suppress(SystemExit, KeyboardInterrupt):
+                self.loop.run_until_complete(task)
+        task.result()
 
     @property
     def here(self) -> bool:

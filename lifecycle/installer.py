@@ -21,7 +21,7 @@ from lifecycle.config import core_variables
 from lifecycle.contracts import INLINE_MARK, Command, ProbeOptions, Registry
 from lifecycle.dispatch import InTurn, Own
 from lifecycle.drain import CLOSE_TIME
-from lifecycle.exceptions import LifecycleError, PluginError
+from lifecycle.exceptions import LifecycleError, PluginError, text_of
 from lifecycle.plugins import Implementation
 from lifecycle.runs import Outcome
 
@@ -185,11 +185,11 @@ class Installer:
                 await registry.__aenter__()
         except (Exception, SystemExit, KeyboardInterrupt) as error:
             self._conductor.complain(
-                registry.name, f"did not open: {type(error).__name__}: {error}"
+                registry.name, f"did not open: {type(error).__name__}: {text_of(error)}"
             )
             if registry.required:
                 raise LifecycleError(
-                    f"registry {registry.name!r} did not open: {error}; name it in "
+                    f"registry {registry.name!r} did not open: {text_of(error)}; name it in "
                     "optional_registries if the app may run without it"
                 ) from error
         else:
@@ -216,15 +216,22 @@ def _several(function: Callable[..., Any], **arguments: Any) -> list[Any]:
 
 def _checked(each: Implementation, given: list[Any], wanted: type[Any]) -> list[Any]:
     for one in given:
-        if inspect.iscoroutine(one):
-            one.close()
-            raise PluginError(f"plugin {each.plugin!r}: {each.hook} must not be async")
-        if not isinstance(one, wanted):
-            raise PluginError(
-                f"plugin {each.plugin!r}: {each.hook} gave {one!r}, no {wanted.__name__}"
-            )
-        if not isinstance(getattr(one, "name", None), str):
-            raise PluginError(
-                f"plugin {each.plugin!r}: {type(one).__name__} has no name: set `name` in the class"
-            )
+        try:
+            problem = _what_is_wrong(each.hook, one, wanted)
+        except BaseException as error:  # noqa: BLE001 - a stranger's property, on the control loop
+            said = f"{type(error).__name__}: {text_of(error)}"
+            problem = f"what {each.hook} gave raised {said}"
+        if problem:
+            raise PluginError(f"plugin {each.plugin!r}: {problem}")
     return given
+
+
+def _what_is_wrong(hook: str, one: Any, wanted: type[Any]) -> str:
+    if inspect.iscoroutine(one):
+        one.close()
+        return f"{hook} must not be async"
+    if not isinstance(one, wanted):
+        return f"{hook} gave {one!r}, no {wanted.__name__}"
+    if not isinstance(getattr(one, "name", None), str):
+        return f"{type(one).__name__} has no name: set `name` in the class"
+    return ""

@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 
 from lifecycle.contracts import Kind, ProbeResult
 from lifecycle.dispatch import Shared
+from lifecycle.exceptions import text_of
 from lifecycle.guest import Guest
 from lifecycle.log import Log, one_line
 from lifecycle.runs import Outcome, Status
@@ -102,7 +103,10 @@ class Probe:
                     for r in interpret(outcome.value)
                 )
             except TypeError as error:
-                return (Answer(self.plugin, self.plugin, False, str(error), ms, now),)
+                return (Answer(self.plugin, self.plugin, False, text_of(error), ms, now),)
+            except BaseException as error:  # noqa: BLE001 - a property of a stranger's subclass
+                reason = f"its answer raised {type(error).__name__}: {text_of(error)}"
+                return (Answer(self.plugin, self.plugin, False, reason, ms, now),)
         if self.kind is Kind.LIVENESS and self._loop_is_to_blame(outcome):
             kept = self._last or (self._not_yet(now),)
             return tuple(a._replace(stale=True, reason=outcome.problem(), ms=ms) for a in kept)

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, unquote
 
 from lifecycle.conductor import Conductor
 from lifecycle.contracts import Command, Kind, Level, Reply, Request
-from lifecycle.exceptions import Draining, LifecycleError, ServiceNotFound
+from lifecycle.exceptions import Draining, LifecycleError, ServiceNotFound, text_of
 from lifecycle.log import one_line
 from lifecycle.probes import Answer, Verdict
 from lifecycle.qos.access import Access, Caller
@@ -131,7 +131,7 @@ class Routes:
         error = outcome.error
         for refusal, status in _REFUSALS.items():
             if isinstance(error, refusal):
-                return Response(status, f"{one_line(str(error))}\n")
+                return Response(status, f"{one_line(text_of(error))}\n")
         if outcome.status is not Status.ANSWERED:
             status = 503 if outcome.status is Status.BUSY else 500
             return Response(status, f"/{name} {one_line(outcome.problem())}\n")
@@ -140,7 +140,12 @@ class Routes:
         if isinstance(reply.body, str):
             text = reply.body if reply.body.endswith("\n") else reply.body + "\n"
             return Response(reply.status, text)
-        return Response(reply.status, json.dumps(reply.body, default=str), "application/json")
+        try:
+            text = json.dumps(reply.body, default=str)
+        except BaseException as wrong:  # noqa: BLE001 - a stranger's __str__, a circle
+            said = one_line(f"{type(wrong).__name__}: {text_of(wrong)}")
+            return Response(500, f"/{name} answered what JSON cannot hold: {said}\n")
+        return Response(reply.status, text, "application/json")
 
     async def _probe(
         self,

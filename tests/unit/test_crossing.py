@@ -288,3 +288,40 @@ def test_a_task_that_ignores_its_cancellation_holds_nobody_up() -> None:
 
     assert ignored.is_set()
     assert control.thread.loop.is_closed()
+
+
+def test_what_wants_to_exit_on_the_control_thread() -> None:
+    """A stranger's SystemExit there, in a task or a callback, ends nothing: the next is answered."""
+    control = ControlThread()
+    over = Moment[None]()
+    ended = []
+
+    async def main() -> None:
+        await over.wait()
+
+    async def leaves(error: BaseException) -> None:
+        raise error
+
+    async def leaves_at_the_end() -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            ended.append(True)
+            raise SystemExit(3)
+
+    def leave(error: BaseException) -> None:
+        raise error
+
+    control.start(main)
+    tasks = []
+    for error in (SystemExit(3), KeyboardInterrupt()):
+        control.post(lambda error=error: leave(error))  # type: ignore[misc]
+        tasks.append(control.call(lambda error=error: control.loop.create_task(leaves(error))))  # type: ignore[misc]
+    tasks.append(control.call(lambda: control.loop.create_task(leaves_at_the_end())))
+    assert control.call(lambda: "still there") == "still there"
+    over.set(None)
+    assert control.join(LIMIT)
+    assert ended == [True]
+    assert control.loop.is_closed()
+    for task in tasks:
+        assert isinstance(task.exception(), (SystemExit, KeyboardInterrupt))

@@ -40,3 +40,27 @@ def test_a_registry_without_a_name(registry: type[Nameless]) -> None:
         lifecycle.PluginError, match=f"plugin 'theirs': {registry.__name__} has no name: set `name`"
     ):
         _checked(given, [registry()], lifecycle.Registry)
+
+
+class Leaves(Nameless):
+    @property
+    def name(self) -> Any:  # type: ignore[override]
+        raise SystemExit(3)
+
+
+class Unprintable:
+    def __repr__(self) -> str:
+        raise SystemExit(3)
+
+
+@pytest.mark.parametrize("given", [Leaves(), Unprintable()])
+def test_what_wants_to_exit_when_it_is_looked_at(given: object) -> None:
+    """It is looked at on the control loop, which it must not end: it is refused like the others."""
+    plugins = Plugins(lifecycle.Config(), {})
+    plugins.add(Gives(), "theirs")
+    [each] = plugins.implementations("lifecycle_registries")
+
+    with pytest.raises(
+        lifecycle.PluginError, match="what lifecycle_registries gave raised SystemExit: 3"
+    ):
+        _checked(each, [given], lifecycle.Registry)

@@ -391,3 +391,30 @@ def test_probes_are_asked_side_by_side() -> None:
         assert asyncio.get_running_loop().time() - began == pytest.approx(0.8)
 
     run(main())
+
+
+class Leaving(ProbeResult):
+    """Wants out once it is read."""
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "reason" and object.__getattribute__(self, "ok") is False:
+            raise SystemExit(3)
+        return super().__getattribute__(name)
+
+    def __post_init__(self) -> None: ...
+
+
+def test_an_answer_that_wants_to_exit_when_it_is_read() -> None:
+    """It is read on the control loop, which it does not end: it is a failure of its own plugin."""
+
+    async def main() -> None:
+        table = started(Table())
+        table.add(READY, "bad", lambda: Leaving(False))
+        table.add(READY, "good", lambda: True)
+        verdict = await table.verdict(READY)
+        assert {a.name: (a.ok, a.reason) for a in verdict.answers} == {
+            "bad": (False, "its answer raised SystemExit: 3"),
+            "good": (True, ""),
+        }
+
+    run(main())
