@@ -27,7 +27,7 @@ SLOW = 0.4
 def redis_url(tmp_path: Path) -> Iterator[str]:
     """A Redis server of the test's own."""
     program = shutil.which("redis-server")
-    assert program, "redis-server is not there: tests/servers/redis.sh installs it"
+    assert program, "redis-server is not there: `make test` installs it, as root on Debian"
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port = sock.getsockname()[1]
     words = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
