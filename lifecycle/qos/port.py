@@ -69,7 +69,12 @@ class Port:
         self._sockets = sockets
         cap = _connection_cap()
         server = partial(
-            Server, keep_alive=HEADER_TIME, patience=HEADER_TIME, cap=cap, logger=logger
+            Server,
+            keep_alive=HEADER_TIME,
+            patience=HEADER_TIME,
+            cap=cap,
+            plain=True,
+            logger=logger,
         )
         self._tcp = server(routes.on_port)
         self._unix = server(routes.on_socket, admit=_same_user)

@@ -16,11 +16,15 @@ from typing import Any, Final, Protocol
 
 import hypercorn.config
 from hypercorn.app_wrappers import ASGIWrapper
-from hypercorn.asyncio.tcp_server import TCPServer
+from hypercorn.asyncio.task_group import TaskGroup
+from hypercorn.asyncio.tcp_server import MAX_RECV, TCPServer
 from hypercorn.asyncio.worker_context import WorkerContext
+from hypercorn.events import Closed, RawData, Updated
 from hypercorn.events import Event as WireEvent
-from hypercorn.events import RawData, Updated
+from hypercorn.typing import ConnectionState
+from hypercorn.utils import parse_socket_addr
 
+from lifecycle.serving.protocol import Spoken
 from lifecycle.serving.standing import ConnState, Standing
 from lifecycle.serving.stream import is_readable
 
@@ -38,6 +42,14 @@ ABORT: Final = "lifecycle.abort"
 """The key of a scope under which the app finds how to cut the connection, if it is its own."""
 NEW_TIME: Final = 3.0
 """Seconds after which a connection that has not asked yet counts as idle, as in Go's net/http."""
+LINGER: Final = 5.0
+"""Seconds that a client which goes on sending has to read why its connection ends."""
+SILENCE: Final = 1.0
+"""And for how long of them it may send nothing."""
+LINGER_LAST: Final = 0.5
+"""And once the connections are to close."""
+LINGER_BYTES: Final = 64 * 1024 * 1024
+"""And what it may send meanwhile."""
 
 # Stream 0, type 7, "no stream is refused", NO_ERROR: RFC 9113, section 6.8.
 GOAWAY: Final = bytes.fromhex("000008 07 00 00000000 7fffffff 00000000")
@@ -60,12 +72,19 @@ class Settings:
     Args:
         keep_alive: Seconds a connection may be idle, and a request's header may take.
         state: The lifespan's state, handed to every request.
+        plain: Speak HTTP/1.1 and nothing else: no HTTP/2, no WebSockets.
         logger: Where hypercorn's own complaints go.
     """
 
     def __init__(
-        self, *, keep_alive: float, state: dict[str, Any] | None, logger: logging.Logger
+        self,
+        *,
+        keep_alive: float,
+        state: dict[str, Any] | None,
+        plain: bool = False,
+        logger: logging.Logger,
     ) -> None:
+        self.plain = plain
         self.state = {} if state is None else state
         self.context = WorkerContext(None)
         self.config = hypercorn.config.Config()
@@ -111,6 +130,12 @@ class Connection(TCPServer):
         self.gone_away = False
         self.standing = standing
         standing.abort = self.abort
+        self.lingers = False
+        self._lingered = 0
+        self._linger_until = 0.0
+        self._silence: asyncio.Timeout | None = None
+        self._gone = asyncio.Event()
+        self._plain = settings.plain
         self._owner = owner
         # Hypercorn's own `terminated` would refuse what HTTP/2 clients have already sent, and
         # take the end from a response whose last part is empty.
@@ -148,24 +173,124 @@ class Connection(TCPServer):
         """Close at once."""
         self.writer.transport.abort()
 
+    def cut(self) -> bool:
+        """Answer a request that has no answer with 503, and close; False if there is none."""
+        if self.lingers or self.writer.is_closing() or not (last := self.protocol.protocol.cut()):
+            return False
+        self._blurt(last)
+        self.writer.close()
+        return True
+
+    async def run(self) -> None:
+        """Serve until the connection has ended."""
+        try:
+            socket = self.writer.get_extra_info("socket")
+            tls = self.writer.get_extra_info("ssl_object")
+            async with TaskGroup(self.loop) as self._task_group:
+                self.protocol: Any = Spoken(
+                    alpn=None if tls is None else tls.selected_alpn_protocol(),
+                    plain=self._plain,
+                    send=self.protocol_send,
+                    blurt=self._blurt,
+                    app=self.app,
+                    config=self.config,
+                    context=self.context,
+                    task_group=self._task_group,
+                    connection_state=ConnectionState(self.state),
+                    ssl=tls is not None,
+                    client=parse_socket_addr(socket.family, socket.getpeername()),
+                    server=parse_socket_addr(socket.family, socket.getsockname()),
+                )
+                await self.protocol.initiate()
+                await self.idle_task.restart(self._task_group, self._idle_timeout)
+                await self._read_data()
+        except OSError:
+            return  # gone before it had begun
+        finally:
+            await self._close()
+
     async def _read_data(self) -> None:
-        await super()._read_data()
+        while not self.reader.at_eof():
+            try:
+                data = await self.reader.read(MAX_RECV)
+            except OSError:  # TLS's own among them
+                break
+            if self.lingers:
+                self._throw_away(len(data))
+            else:
+                await self._handle(data)
+        self._gone.set()
+        # Apps learn it here, and who waits until the client has taken what was sent.
+        await self.protocol.handle(Closed())
         # Hypercorn would keep the tasks of a client that is gone until keep_alive_timeout.
         await self.idle_task.stop()
-        # And on HTTP/2 the app would wait for ever until all it has sent has left.
-        for buffer in [*self._unsent.values()]:
-            await buffer.close()
+
+    async def _handle(self, data: bytes) -> None:
+        try:
+            await self.protocol.handle(RawData(data))
+        except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes make anybody raise
+            logging.getLogger(__name__).debug("a connection has ended: %r", error)
+            await self.protocol.handle(Closed())
+            await self._finish()
 
     @property
-    def _unsent(self) -> dict[int, Any]:
-        """HTTP/2 streams whose response has not left, be it for the mark of its end."""
-        return getattr(self.protocol.protocol, "stream_buffers", {})
+    def _unsent(self) -> bool:
+        """True while a response over HTTP/2 has not left, be it for the mark of its end."""
+        return bool(self.protocol.protocol.unsent)
+
+    def _blurt(self, data: bytes) -> None:
+        if data and not (self.lingers or self.writer.is_closing()):
+            with contextlib.suppress(OSError, RuntimeError):
+                self.writer.write(data)
+
+    async def _finish(self) -> None:
+        """
+        Close; over what is unread only once the client has had time to read what was sent.
+
+        A socket that is closed over unread bytes is reset, and what the client has not read
+        yet is lost to it: what comes is read and thrown away first, as in nginx.
+        """
+        if self.lingers or self.writer.is_closing():
+            return
+        if self.writer.can_write_eof():
+            with contextlib.suppress(OSError, RuntimeError):
+                self.writer.write_eof()
+        if self.reader.at_eof() or not (self.protocol.protocol.unread or self._unread()):
+            self.writer.close()
+            return
+        self.lingers = True
+        self.standing.become(ConnState.CLOSED)
+        await self.idle_task.restart(self._task_group, self._linger)
+
+    async def _linger(self) -> None:
+        self._linger_until = self.loop.time() + min(LINGER, self.config.keep_alive_timeout)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(SILENCE) as self._silence:
+                await self._closing.wait()
+        self._silence = None
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_LAST if self._closing.is_set() else 0):
+                await self._gone.wait()
+        self.writer.close()  # what it is still taking is still sent, as anywhere else
+
+    def _throw_away(self, size: int) -> None:
+        self._lingered += size
+        if self._lingered > LINGER_BYTES:
+            self.abort()
+        if self._silence is not None and not self._silence.expired():
+            self._silence.reschedule(min(self._linger_until, self.loop.time() + SILENCE))
 
     async def protocol_send(self, event: WireEvent) -> None:
+        """Do what the protocol asks for: write, close, note whether anything is under way."""
+        if isinstance(event, Closed):
+            await self._finish()
+            return
         if isinstance(event, Updated):
             active = max(self.standing.state, ConnState.ACTIVE)
             self.standing.become(ConnState.IDLE if event.idle else active)
-        if isinstance(event, Updated) and event.idle and self.reader.at_eof():
+        if isinstance(event, Updated) and event.idle and (self.reader.at_eof() or self.lingers):
+            return
+        if isinstance(event, RawData) and (self.lingers or self.writer.is_closing()):
             return
         await super().protocol_send(event)
         if isinstance(event, RawData) and not self._timed:
@@ -200,8 +325,7 @@ class Connection(TCPServer):
     @property
     def _half_read(self) -> bool:
         """True if a kept connection has begun its next request."""
-        parser = getattr(self.protocol.protocol, "connection", None)
-        begun = bool(getattr(parser, "trailing_data", (b"",))[0])
+        begun = self.protocol.protocol.half_read
         return begun and self._closing.is_set() and self.standing.state is ConnState.IDLE
 
     def _unread(self) -> bool:

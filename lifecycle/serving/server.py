@@ -69,6 +69,7 @@ class Server:
         state: The lifespan's state, handed to every request.
         tls: For HTTPS.
         patience: Seconds in which a client must take something of its response.
+        plain: Speak HTTP/1.1 and nothing else: no HTTP/2, no WebSockets.
         logger: Where hypercorn's own complaints go.
     """
 
@@ -82,6 +83,7 @@ class Server:
         state: dict[str, Any] | None = None,
         tls: ssl.SSLContext | None = None,
         patience: float = PATIENCE,
+        plain: bool = False,
         logger: logging.Logger,
     ) -> None:
         self.app = app
@@ -91,7 +93,7 @@ class Server:
         self._tls = tls
         self._patience = patience
         self._logger = logger
-        self._settings = Settings(keep_alive=keep_alive, state=state, logger=logger)
+        self._settings = Settings(keep_alive=keep_alive, state=state, plain=plain, logger=logger)
         self._handshake_time = min(HANDSHAKE_TIME, keep_alive)
         self._closing = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -292,8 +294,10 @@ class Server:
             if standing.state in (ConnState.IDLE, ConnState.NEW):
                 standing.abort()
         await self._empty(deadline)
+        answered = {each.standing for each in [*self._connections] if each.cut()}
         for standing in self._table:
-            standing.abort()
+            if standing not in answered:
+                standing.abort()
         await self._empty(self._loop.time() + CLEAR_TIME)
         for task in self._tasks:
             task.cancel()

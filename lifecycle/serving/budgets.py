@@ -1,0 +1,121 @@
+"""
+What one HTTP/2 connection may ask for beside its requests.
+
+A frame of nine bytes costs its sender nothing, and us some thirty microseconds: so frames are
+counted in the bytes as they come, before anybody takes them apart. docs/security.md has the
+rates and what others take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+PREFACE: Final = 24
+"""Bytes with which a client begins: RFC 9113, section 3.4."""
+HEAD: Final = 9
+"""Bytes of a frame's header."""
+DATA, HEADERS = 0, 1
+END_STREAM: Final = 1
+TINY: Final = 5
+"""Bytes of data below which a frame is counted: gRPC's shortest message has five."""
+
+FRAMES: Final = 1000
+"""Control frames at once."""
+FRAMES_A_SECOND: Final = 100.0
+FRAMES_EARNED: Final = 10
+"""Control frames more for every request, and for every frame of data that we send."""
+FRAMES_SAVED: Final = 10_000
+"""Control frames that a connection may have earned at most."""
+RESETS: Final = 1000
+"""Requests taken back before their answer, at once: nghttp2's figures."""
+RESETS_A_SECOND: Final = 33.0
+
+
+class Allowance:
+    """
+    A bucket of tokens.
+
+    Args:
+        burst: Tokens at first, and what it fills up to by itself.
+        rate: Tokens a second.
+        clock: Seconds.
+        saved: What `earn` fills it up to.
+    """
+
+    def __init__(
+        self, burst: int, rate: float, clock: Callable[[], float], saved: int | None = None
+    ) -> None:
+        self._burst = burst
+        self._rate = rate
+        self._clock = clock
+        self._saved = burst if saved is None else saved
+        self._left = float(burst)
+        self._at = clock()
+
+    def spend(self, tokens: int) -> bool:
+        """Take tokens; False if there are not enough."""
+        now = self._clock()
+        if self._left < self._burst:
+            self._left = min(self._burst, self._left + (now - self._at) * self._rate)
+        self._at = now
+        self._left -= tokens
+        return self._left >= 0
+
+    def earn(self, tokens: int) -> None:
+        """Add tokens."""
+        self._left = min(self._saved, self._left + tokens)
+
+
+class Frames:
+    """Counts the frames of one connection, in whatever pieces its bytes come."""
+
+    def __init__(self) -> None:
+        self._skip = PREFACE
+        self._head = b""
+
+    def count(self, data: bytes) -> tuple[int, int]:
+        """Return how many frames begin in these bytes, and how many of them are to be paid for."""
+        data = self._head + data
+        size = len(data)
+        at = self._skip
+        frames = paid = 0
+        while at + HEAD <= size:
+            length = int.from_bytes(data[at : at + 3])
+            kind = data[at + 3]
+            frames += 1
+            if kind == DATA:
+                paid += length < TINY and not data[at + 4] & END_STREAM
+            elif kind != HEADERS:
+                paid += 1
+            at += HEAD + length
+        self._skip = max(0, at - size)
+        self._head = data[at:]
+        return frames, paid
+
+
+class Budget:
+    """
+    All of one connection's.
+
+    Args:
+        clock: Seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._frames = Frames()
+        self._control = Allowance(FRAMES, FRAMES_A_SECOND, clock, FRAMES_SAVED)
+        self._resets = Allowance(RESETS, RESETS_A_SECOND, clock)
+
+    def read(self, data: bytes) -> tuple[int, bool]:
+        """Return how many frames begin in these bytes, and whether they may be taken."""
+        frames, paid = self._frames.count(data)
+        return frames, not paid or self._control.spend(paid)
+
+    def earn(self) -> None:
+        """Allow what goes with a request, or with a frame of data."""
+        self._control.earn(FRAMES_EARNED)
+
+    def take_back(self) -> bool:
+        """Note a request that has been taken back, or refused; False if they are too many."""
+        return self._resets.spend(1)

@@ -1,0 +1,255 @@
+"""
+HTTP/1.1 and its WebSockets: hypercorn's protocol, and what it does with what nobody reads.
+
+Rules of this file:
+
+1. A body that is still coming when its request has been answered is read and thrown away, up
+   to `DISCARDED` bytes; then the connection goes on. Where more is announced the answer says
+   `Connection: close`.
+2. Who waits for 100-continue gets it when the app asks for the body, and not before: an app
+   that refuses an upload unread has its client send nothing, and the connection ends.
+3. A request with both Content-Length and Transfer-Encoding is the last one of its connection:
+   RFC 9112, section 6.1.
+4. A piece of the socket's that holds ten thousand parts lets the loop come round in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from typing import Any, Final
+
+import h11
+from hypercorn.events import Closed, Updated
+from hypercorn.protocol.events import Body, Data, EndBody, EndData, Response
+from hypercorn.protocol.events import Event as StreamEvent
+from hypercorn.protocol.h11 import STREAM_ID, H11Protocol, H11WSConnection
+from hypercorn.protocol.ws_stream import WSStream
+from wsproto.connection import ConnectionState
+from wsproto.utilities import ProtocolError
+
+from lifecycle.serving.inbox import MOST, Inbox
+from lifecycle.serving.tasks import Spawner
+
+DISCARDED: Final = 256 * 1024
+"""Bytes of a body that are read after the answer, so that the connection can go on: as Go does."""
+LEAST: Final = 1024
+"""Bytes of a body that wait for an app which reads none."""
+PARTS: Final = 64
+"""Parts taken before the loop comes round."""
+SLICE: Final = 8 * 1024
+"""Bytes of a WebSocket taken at once: they may be compressed a thousand times."""
+CLOSE: Final = (b"connection", b"close")
+LENGTH, CODING = b"content-length", b"transfer-encoding"
+
+
+class Http1(H11Protocol):
+    """
+    One connection's HTTP/1.1.
+
+    Args:
+        plain: Speak nothing else: no HTTP/2, no upgrade, and no body after the answer.
+        task_group: Where apps run.
+        arguments: H11Protocol's, by name.
+    """
+
+    def __init__(self, *, plain: bool, task_group: Any, **arguments: Any) -> None:
+        spawner: Any = Spawner(task_group, self._new_inbox)
+        super().__init__(task_group=spawner, **arguments)
+        self._plain = plain
+        self._inbox: Inbox | None = None
+        self._begun = False
+        self._last = False
+        self._expected: int | None = None
+        self._left = 0
+        self._over = self._both_closed = False
+        self._parts = 0
+
+    def _new_inbox(self, kind: str) -> Inbox:
+        most = LEAST if self._plain else MOST
+        self._inbox = Inbox(kind, most=most, asked=self._continue)
+        return self._inbox
+
+    async def _continue(self) -> None:
+        if self.connection.they_are_waiting_for_100_continue:
+            headers = self.config.response_headers("h11")
+            await self._send_h11_event(h11.InformationalResponse(status_code=100, headers=headers))
+
+    @property
+    def unsent(self) -> bool:
+        """True while an answer waits for its client: never, what is sent is the socket's."""
+        return False
+
+    @property
+    def unread(self) -> bool:
+        """True if the client has more to say than has been read."""
+        if isinstance(self.connection, H11WSConnection):
+            return self._begun and not self._both_closed
+        more: bool = self.connection.their_state in (h11.SEND_BODY, h11.ERROR)
+        return more or bool(self.connection.trailing_data[0])
+
+    @property
+    def half_read(self) -> bool:
+        """True if something has come that is no whole request yet."""
+        return bool(self.connection.trailing_data[0])
+
+    def cut(self) -> bytes:
+        """Return a last answer for who has none."""
+        if self.stream is None or self._begun or self._over:
+            return b""
+        self._begun = True
+        wire = self.connection
+        if isinstance(wire, H11WSConnection):
+            wire = wire.h11_connection
+        try:
+            head = wire.send(h11.Response(status_code=503, headers=[CLOSE, (LENGTH, b"0")]))
+            return bytes(head + wire.send(h11.EndOfMessage()))
+        except h11.LocalProtocolError:
+            return b""
+
+    async def _handle_events(self) -> None:
+        while not self._over:
+            self._parts += 1
+            if self._parts % PARTS == 0:
+                await asyncio.sleep(0)
+            try:
+                event = self.connection.next_event()
+            except h11.RemoteProtocolError as error:
+                await self._refuse(error.error_status_hint)
+                return
+            if event is h11.NEED_DATA or isinstance(event, h11.ConnectionClosed):
+                return
+            if event is h11.PAUSED:
+                await self.can_read.clear()
+                await self.can_read.wait()
+            elif isinstance(event, h11.Request):
+                await self._begin(event)
+            elif isinstance(event, Data):
+                await self._talk(event.data)
+            elif isinstance(event, h11.Data):
+                await self._take(bytes(event.data))
+            elif isinstance(event, h11.EndOfMessage):
+                await self._take_end()
+
+    async def _begin(self, request: h11.Request) -> None:
+        await self.send(Updated(idle=False))
+        lengths = [value for name, value in request.headers if name == LENGTH]
+        coded = any(name == CODING for name, _ in request.headers)
+        self._begun = False
+        self._last = coded and bool(lengths)
+        self._expected = None if coded else int(lengths[0]) if lengths else 0
+        self._left = 0 if self._plain else DISCARDED
+        if not self._plain:
+            await self._check_protocol(request)
+        elif refusal := _refusal(request):
+            await self._refuse(*refusal)
+            return
+        wire = self.connection
+        try:
+            await self._create_stream(request)
+        except UnicodeDecodeError:  # headers that a WebSocket's handshake is read from
+            self.connection, self.stream = wire, None
+            await self._refuse(400)
+            return
+        if self.stream is not None and self.stream.closed:
+            await self._maybe_recycle()  # it has answered by itself
+
+    async def _refuse(self, status: int, reason: str = "") -> None:
+        if self.connection.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            body = reason.encode()
+            headers = [(LENGTH, b"%d" % len(body)), CLOSE, *self.config.response_headers("h11")]
+            if body:
+                headers.append((b"content-type", b"text/plain; charset=utf-8"))
+            await self._send_h11_event(h11.Response(status_code=status, headers=headers))
+            if body:
+                await self._send_h11_event(h11.Data(data=body))
+            await self._send_h11_event(h11.EndOfMessage())
+        await self._finish()
+
+    async def _finish(self) -> None:
+        if not self._over:
+            self._over = True
+            await self._close_stream()
+            await self.can_read.set()
+            await self.send(Closed())
+
+    async def _talk(self, data: bytes) -> None:
+        """Hand on what came over a WebSocket."""
+        for start in range(0, len(data), SLICE):
+            stream = self.stream
+            if not isinstance(stream, WSStream):
+                return
+            try:
+                await stream.handle(Data(stream_id=STREAM_ID, data=data[start : start + SLICE]))
+            except ProtocolError:  # wsproto's: something came behind the end
+                await self._finish()
+                return
+            if stream is self.stream and stream.closed:
+                await self._maybe_recycle()  # it has refused what came before its answer
+            if stream.buffer.length > stream.buffer.max_length:
+                await self._finish()  # told already; or it would grow with all that still comes
+
+    async def _take(self, data: bytes) -> None:
+        if self._expected is not None:
+            self._expected -= len(data)
+        if self.stream is not None:
+            await self.stream.handle(Body(stream_id=STREAM_ID, data=data))
+            return
+        self._left -= len(data)
+        if self._left < 0:
+            await self._finish()
+
+    async def _take_end(self) -> None:
+        if self.stream is not None:
+            await self.stream.handle(EndBody(stream_id=STREAM_ID))
+        else:
+            await self._maybe_recycle()
+
+    async def stream_send(self, event: StreamEvent) -> None:
+        """Send what the app answers."""
+        if isinstance(event, Response):
+            self._begun = True
+            if event.status_code >= 200 and self._ends():
+                kept = [pair for pair in event.headers if pair[0].lower() != CLOSE[0]]
+                event = dataclasses.replace(event, headers=[*kept, CLOSE])
+        await super().stream_send(event)
+        if isinstance(event, (EndBody, EndData)) and self._inbox is not None:
+            self._inbox.discard()
+
+    def _ends(self) -> bool:
+        """Tell whether the connection cannot go on after this answer."""
+        if self._last or self.connection.they_are_waiting_for_100_continue:
+            return True
+        coming: bool = self.connection.their_state is h11.SEND_BODY
+        return coming and (self._plain or (self._expected or 0) > self._left)
+
+    async def _maybe_recycle(self) -> None:
+        if self._inbox is not None:
+            self._inbox.discard()
+        stream, ours = self.stream, self.connection.our_state
+        if isinstance(stream, WSStream) and stream.handshake.accepted:
+            self._both_closed = stream.connection.state is ConnectionState.CLOSED
+        await self._close_stream()
+        if self._over:
+            return
+        if ours is h11.DONE and self.connection.their_state is h11.DONE:
+            self.connection.start_next_cycle()
+            await self.can_read.set()
+            await self.send(Updated(idle=True))
+        elif ours is h11.DONE and self.connection.their_state is h11.SEND_BODY and self._left > 0:
+            await self.can_read.set()
+            await self.send(Updated(idle=True))
+        else:
+            await self._finish()
+
+
+def _refusal(request: h11.Request) -> tuple[int, str] | None:
+    """Return status and reason for who asks to speak something else."""
+    if request.method == b"PRI" and request.http_version == b"2.0":
+        return 505, "this port speaks HTTP/1.1 only: no HTTP/2 here\n"
+    # An offer to go on in HTTP/2 (h2c), as Java's client makes with every request, may be passed
+    # over: RFC 9110, section 7.8. A WebSocket's client can do nothing with a plain answer.
+    upgrades = {value.strip().lower() for name, value in request.headers if name == b"upgrade"}
+    if b"websocket" in upgrades:
+        return 403, "this port speaks HTTP/1.1 only: no WebSocket here\n"
+    return None

@@ -1,0 +1,58 @@
+"""Which protocol a connection speaks, and going on in another one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from hypercorn.events import Event, RawData
+from hypercorn.protocol.h11 import H2CProtocolRequiredError, H2ProtocolAssumedError
+
+from lifecycle.serving.http1 import Http1
+from lifecycle.serving.http2 import Http2
+
+
+class Spoken:
+    """
+    HTTP/1.1, until the client asks for HTTP/2 by its preface or by an upgrade; or HTTP/2.
+
+    Args:
+        alpn: What the TLS handshake has agreed on, None without.
+        plain: HTTP/1.1 and nothing else.
+        send: Takes what is to be written, and that the connection is to end.
+        blurt: Writes at once, without waiting for the client.
+        arguments: What both are made of, by name.
+    """
+
+    def __init__(
+        self,
+        *,
+        alpn: str | None,
+        plain: bool,
+        send: Callable[[Event], Awaitable[None]],
+        blurt: Callable[[bytes], None],
+        **arguments: Any,
+    ) -> None:
+        self._http2: Callable[[], Http2] = lambda: Http2(send=send, blurt=blurt, **arguments)
+        self.protocol: Http1 | Http2
+        if alpn == "h2" and not plain:
+            self.protocol = self._http2()
+        else:
+            self.protocol = Http1(plain=plain, send=send, **arguments)
+
+    async def initiate(self) -> None:
+        """Begin."""
+        await self.protocol.initiate()
+
+    async def handle(self, event: Event) -> None:
+        """Take what a client has sent, or that it is gone."""
+        try:
+            await self.protocol.handle(event)
+        except H2ProtocolAssumedError as preface:
+            self.protocol = self._http2()
+            await self.protocol.initiate()
+            await self.protocol.handle(RawData(preface.data))
+        except H2CProtocolRequiredError as upgrade:
+            self.protocol = self._http2()
+            await self.protocol.initiate(upgrade.headers, upgrade.settings)
+            await self.protocol.handle(RawData(upgrade.data))

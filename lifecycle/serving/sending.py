@@ -1,0 +1,204 @@
+"""
+The answers of one HTTP/2 connection, as its client takes them.
+
+Rules of this file:
+
+1. Streams take turns, a frame each, as the client's windows allow.
+2. Who reads what clients send must not wait for one of them: not for the room of a pong.
+3. An app waits where its client does not take what it says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import h2.config
+import h2.connection
+import h2.exceptions
+import h2.settings
+from hypercorn.events import Event, RawData
+from hypercorn.protocol.http_stream import HTTPStream
+from hypercorn.protocol.ws_stream import WSStream
+
+from lifecycle.serving.inbox import Inbox
+
+HIGH_WATER: Final = 32 * 1024
+"""Bytes of an answer that wait for the client before the app does."""
+MOST_UNASKED: Final = 1024 * 1024
+"""Bytes of pongs and the like that wait for a client before its stream is ended."""
+
+
+class Stream:
+    """One request and its answer."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.inbox: Inbox | None = None
+        self.talk: HTTPStream | WSStream | None = None
+        self.outgoing = bytearray()
+        self.trailers: list[tuple[bytes, bytes]] | None = None
+        self.heard = False  # the client has said all
+        self.begun = False  # the answer's head has left
+        self.said = False  # the app has said all
+        self.sent = False  # and all has left
+        self.leaves = False  # the app has returned, or closed a WebSocket
+        self.over = False  # nothing more is said
+        self.room = asyncio.Event()
+
+    @property
+    def waits(self) -> bool:
+        """True if there is something to send."""
+        return not self.sent and (bool(self.outgoing) or self.said)
+
+    def discard(self) -> None:
+        """Throw away what the app has not read, and what still comes."""
+        if self.inbox is not None:
+            self.inbox.discard()
+
+
+def new_wire(config: Any) -> h2.connection.H2Connection:
+    """Return a connection with hypercorn's settings, not yet begun."""
+    wire = h2.connection.H2Connection(
+        h2.config.H2Configuration(client_side=False, header_encoding=None)
+    )
+    codes = h2.settings.SettingCodes
+    wire.local_settings = h2.settings.Settings(
+        client=False,
+        initial_values={
+            codes.MAX_CONCURRENT_STREAMS: config.h2_max_concurrent_streams,
+            codes.MAX_HEADER_LIST_SIZE: config.h2_max_header_list_size,
+            codes.ENABLE_CONNECT_PROTOCOL: 1,
+        },
+    )
+    return wire
+
+
+class Sender:
+    """
+    Sends what apps say. Made by the task that reads.
+
+    Args:
+        wire: The connection.
+        send: Takes what is to be written, and waits for the socket.
+        earn: Told of each frame of data.
+        lost: Told of a stream that has ended meanwhile.
+        left: Told of one that has sent all, and whose app has returned.
+    """
+
+    def __init__(
+        self,
+        wire: h2.connection.H2Connection,
+        send: Callable[[Event], Awaitable[None]],
+        *,
+        earn: Callable[[], None],
+        lost: Callable[[Stream], Awaitable[None]],
+        left: Callable[[Stream], Awaitable[None]],
+    ) -> None:
+        self._wire = wire
+        self._send = send
+        self._earn = earn
+        self._lost = lost
+        self._left = left
+        self._reader = asyncio.current_task()
+        self._ready: dict[Stream, None] = {}
+        self._wake = asyncio.Event()
+        self._closed = False
+
+    async def run(self) -> None:
+        """Send what waits, until `close`."""
+        while not self._closed:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._ready and not self._closed:
+                await self._turn(next(iter(self._ready)))
+            await self.flush()
+
+    def wake(self) -> None:
+        """Send what the connection itself has to say."""
+        self._wake.set()
+
+    def ready(self, stream: Stream) -> None:
+        """Send what a stream has, if anything."""
+        if stream.waits:
+            self._ready[stream] = None
+        self._wake.set()
+
+    def forget(self, stream: Stream) -> None:
+        """Send nothing more of a stream, and let its app go on."""
+        self._ready.pop(stream, None)
+        stream.over = True
+        stream.outgoing.clear()
+        stream.room.set()
+
+    def close(self) -> None:
+        """Send nothing more at all."""
+        self._closed = True
+        self._wake.set()
+
+    async def flush(self) -> None:
+        """Write what is ready to be written."""
+        if data := self._wire.data_to_send():
+            await self._send(RawData(data=bytes(data)))
+
+    async def push(self, stream: Stream, data: bytes) -> bool:
+        """Take a part of an answer; False if the client leaves too much of them waiting."""
+        if stream.said:
+            return True
+        stream.outgoing += data
+        self.ready(stream)
+        if not self._may_wait:
+            return len(stream.outgoing) <= MOST_UNASKED
+        while len(stream.outgoing) >= HIGH_WATER and not stream.over:
+            stream.room.clear()
+            await stream.room.wait()
+        return True
+
+    async def finish(self, stream: Stream) -> None:
+        """Take the end of an answer, and wait until all of it has left."""
+        stream.said = True
+        self.ready(stream)
+        while self._may_wait and not (stream.sent or stream.over):
+            stream.room.clear()
+            await stream.room.wait()
+
+    @property
+    def _may_wait(self) -> bool:
+        return asyncio.current_task() is not self._reader
+
+    async def _turn(self, stream: Stream) -> None:
+        del self._ready[stream]
+        try:
+            if self._frame(stream):
+                self._ready[stream] = None
+        except h2.exceptions.ProtocolError:
+            await self._lost(stream)
+        await self.flush()
+        if stream.sent and stream.leaves and not stream.over:
+            await self._left(stream)
+
+    def _frame(self, stream: Stream) -> bool:
+        """Send one frame; tell whether there may be another."""
+        if stream.over or not stream.waits:
+            return False
+        if stream.outgoing:
+            room = self._wire.local_flow_control_window(stream.number)
+            size = min(room, self._wire.max_outbound_frame_size)
+            if size <= 0:
+                return False
+            data = bytes(stream.outgoing[:size])
+            del stream.outgoing[:size]
+            last = stream.said and not stream.outgoing and stream.trailers is None
+            self._wire.send_data(stream.number, data, end_stream=last)
+            self._earn()
+        else:
+            last = True
+            if stream.trailers is None:
+                self._wire.end_stream(stream.number)
+            else:
+                self._wire.send_headers(stream.number, stream.trailers, end_stream=True)
+        stream.sent = last
+        if last or len(stream.outgoing) < HIGH_WATER:
+            stream.room.set()
+        return stream.waits

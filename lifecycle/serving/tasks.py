@@ -1,0 +1,59 @@
+"""How a stream of hypercorn's runs its app: with an inbox of ours between the two."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from hypercorn.asyncio.task_group import TaskGroup
+
+from lifecycle.serving.inbox import Inbox
+
+
+class Spawner:
+    """
+    What a stream takes for its TaskGroup.
+
+    Hypercorn's own hands the app a queue of ten messages: when nobody reads it, whoever puts
+    the eleventh waits for ever, be it the one who answers and puts the disconnect.
+
+    Args:
+        tasks: Where what is spawned belongs.
+        make: Makes the inbox of the next request, "http" or "websocket".
+        count: Told +1 and −1: how many apps run.
+    """
+
+    def __init__(
+        self,
+        tasks: TaskGroup,
+        make: Callable[[str], Inbox],
+        count: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self._tasks = tasks
+        self._make = make
+        self._count = count
+
+    async def spawn_app(self, app: Any, config: Any, scope: Any, send: Any) -> Any:
+        """Start the app, and return how it is handed what comes."""
+        inbox = self._make(scope["type"])
+        self._tasks.spawn(self._run, app, config, scope, inbox, send)
+        return inbox.put
+
+    def spawn(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Start a task."""
+        self._tasks.spawn(function, *arguments)
+
+    async def _run(self, app: Any, config: Any, scope: Any, inbox: Inbox, send: Any) -> None:
+        self._count(1)
+        try:
+            await app(scope, inbox.get, send, None, None)
+        except Exception:  # noqa: BLE001 - the app's own, and told as hypercorn does
+            await config.log.exception("Error in ASGI Framework")
+        finally:
+            self._count(-1)
+            inbox.discard()
+            try:
+                await send(None)
+            except Exception:  # the others on this connection go on
+                logging.getLogger(__name__).debug("an answer has ended badly", exc_info=True)

@@ -1,0 +1,72 @@
+"""What an HTTP/2 connection may ask for beside its requests."""
+
+from __future__ import annotations
+
+from hyperframe.frame import (
+    DataFrame,
+    Frame,
+    HeadersFrame,
+    PingFrame,
+    PriorityFrame,
+    RstStreamFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lifecycle.serving.budgets import PREFACE, Allowance, Frames
+
+FRAMES: list[tuple[Frame, int]] = [
+    (HeadersFrame(1, b"x" * 40, flags=["END_HEADERS"]), 0),
+    (DataFrame(1, b"x" * 5), 0),
+    (DataFrame(1, b"x" * 16000), 0),
+    (DataFrame(1, b"", flags=["END_STREAM"]), 0),
+    (DataFrame(1, b""), 1),
+    (DataFrame(1, b"x"), 1),
+    (PingFrame(0, b"12345678"), 1),
+    (SettingsFrame(0), 1),
+    (SettingsFrame(0, flags=["ACK"]), 1),
+    (PriorityFrame(3), 1),
+    (RstStreamFrame(1), 1),
+    (WindowUpdateFrame(0, window_increment=1), 1),
+]
+
+
+@given(st.lists(st.sampled_from(FRAMES), max_size=30), st.lists(st.integers(1, 40), max_size=99))
+def test_frames_are_counted(said: list[tuple[Frame, int]], cuts: list[int]) -> None:
+    """However the bytes are cut, each frame is counted once, and what is no request is paid for."""
+    data = b"x" * PREFACE + b"".join(frame.serialize() for frame, _ in said)
+    counter, at, frames, paid = Frames(), 0, 0, 0
+    for size in [*cuts, len(data)]:
+        more, due = counter.count(data[at : at + size])
+        at, frames, paid = at + size, frames + more, paid + due
+    assert (frames, paid) == (len(said), sum(due for _, due in said))
+
+
+def test_an_allowance() -> None:
+    """It is spent, comes back by the second up to its burst, and may be earned beyond that."""
+    now = 0.0
+    allowance = Allowance(100, 10.0, lambda: now, saved=150)
+    assert allowance.spend(100)
+    assert not allowance.spend(1)
+    now = 5.0
+    assert allowance.spend(49)
+    assert not allowance.spend(1)
+    now = 1000.0
+    assert allowance.spend(0)
+    allowance.earn(1000)
+    assert allowance.spend(150)
+    assert not allowance.spend(1)
+
+
+def test_what_ordinary_clients_do() -> None:
+    """A ping a second, and ten frames a request, are never too many, however long it goes on."""
+    now = 0.0
+    allowance = Allowance(1000, 100.0, lambda: now, saved=10_000)
+    for second in range(3600):
+        now = float(second)
+        for _ in range(200):
+            allowance.earn(10)
+            assert allowance.spend(10)
+        assert allowance.spend(1)
