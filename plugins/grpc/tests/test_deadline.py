@@ -44,7 +44,7 @@ import logging
 logging.basicConfig(level="INFO")
 lifecycle.run(main)
 """
-GRACE, STOP = 4.0, 1.0
+GRACE, STOP = 6.0, 3.0
 WAIT = GRACE - STOP - 2.0
 """Seconds that the drain waits; a call has `STOP` seconds more."""
 ENV = {
@@ -83,7 +83,7 @@ def _until(condition: Callable[[], object]) -> None:
 
 def test_a_call_has_the_stop_timeout_too(app: App, channel: grpc.Channel) -> None:
     """It ends after the deadline of the drain, before main's: answered, and the exit code is 0."""
-    call = channel.unary_unary("/Shop/Sleep").future(str(WAIT + STOP / 2).encode())
+    call = channel.unary_unary("/Shop/Sleep").future(str(WAIT + STOP / 3).encode())
     _until(lambda: _in_flight(app) == 1)
     app.signal(signal.SIGTERM)
 
@@ -107,13 +107,12 @@ def test_a_call_that_is_cut_off(app: App, channel: grpc.Channel) -> None:
 
 
 def test_an_abandoned_generator_holds_nobody(app: App, channel: grpc.Channel) -> None:
-    """Its client has left it in its middle: the next drain ends long before its deadline, with 0."""
+    """Its client has left it in its middle: the next drain waits for nothing."""
     call = channel.unary_stream("/Shop/Pour")(b"x")
     next(call)
     call.cancel()
     _until(lambda: _in_flight(app) == 0)
-    began = time.monotonic()
     app.signal(signal.SIGTERM)
 
     assert app.wait() == 0, app.stderr
-    assert time.monotonic() - began < WAIT
+    assert "waited_for" not in app.stderr
