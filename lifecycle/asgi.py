@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from lifecycle.config import Config
 from lifecycle.conversations import (
-    ACCEPTS_EVENTS,
     LEAST_PATIENCE,
+    MAY_BE_EVENTS,
     PATIENCE,
+    SHORTEST,
     App,
     EventStream,
     Message,
@@ -87,15 +88,14 @@ class Middleware:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         traffic = self._traffic
-        if (
-            traffic is None
-            or traffic.draining
-            or scope["type"] != "http"
-            or ACCEPTS_EVENTS in scope["headers"]
-        ):
+        if traffic is None or traffic.draining or scope["type"] != "http":
             await self._special(scope, receive, send)
             return
         # What every request costs: a call more here is felt.
+        for name, value in scope["headers"]:
+            if name == b"accept" and len(value) >= SHORTEST and MAY_BE_EVENTS in value.lower():
+                await self._special(scope, receive, send)
+                return
         entries, key = traffic.entries, object()
         entries[key] = scope
         try:

@@ -5,9 +5,9 @@ Rules of this file:
 
 1. Only what its client opens again by itself is ended: a WebSocket is closed with 1001,
    "going away"; an EventSource connects again, with the id of the last event it has seen.
-2. An EventSource asks with GET and `Accept: text/event-stream`. Any other response, however
-   long, is work in flight and is waited for: the answer of a language model that is streamed
-   to a POST has an end, and nobody asks for it twice.
+2. Who asks like an EventSource, and what is no endless answer, is defined in
+   `event_streams`. Any other response, however long, is work in flight and is waited for: the
+   answer of a language model that is streamed to a POST has an end, and nobody asks for it twice.
 3. It is ended between two messages, and the app is told: by a disconnect, by an error where
    it sends, by cancellation.
 4. From T0 on every message lets the loop come round: an app that pushes without a pause
@@ -24,10 +24,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Final
 
 import anyio
+
+from lifecycle.event_streams import EVENTS, STREAM_HEADER, asks_for_events, is_endless
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -43,13 +45,15 @@ LEAST_PATIENCE: Final = 0.1
 """And at least: the end has to be sent first."""
 LINGER: Final = 5.0
 """Seconds that it has if it goes on sending: it will see the 1001 behind what it has not read."""
-EVENTS: Final = b"text/event-stream"
-ACCEPTS_EVENTS: Final = (b"accept", EVENTS)
+MAY_BE_EVENTS: Final = b"event-stream"
+"""What stands, in any case, in the Accept of whoever may ask for events."""
+SHORTEST: Final = len(EVENTS)
+"""What is shorter than this accepts no events."""
 
 
 def is_event_source(scope: Scope) -> bool:
     """Tell whether an EventSource asks: it will connect again when its stream has ended."""
-    return ACCEPTS_EVENTS in scope["headers"] and scope["method"] == "GET"
+    return asks_for_events(scope["method"], _lines(scope["headers"], b"accept"))
 
 
 class _Gone(OSError):
@@ -226,12 +230,16 @@ class EventStream(_Conversation):
             if message["type"] == "http.response.body" and not message.get("more_body"):
                 self._ended = True
             await self._send(message)
-        if starts and _is_events(message):
+        if starts and _is_endless(message):
             self._begun.set()
 
 
-def _is_events(message: Message) -> bool:
-    return any(
-        name.lower() == b"content-type" and value.startswith(EVENTS)
-        for name, value in message.get("headers", ())
-    )
+def _is_endless(message: Message) -> bool:
+    headers = tuple(message.get("headers", ()))
+    types = _lines(headers, b"content-type")
+    kinds = _lines(headers, STREAM_HEADER.lower().encode())
+    return bool(types) and is_endless(types[0], *kinds[:1])
+
+
+def _lines(headers: Iterable[tuple[bytes, bytes]], wanted: bytes) -> list[str]:
+    return [value.decode("latin-1") for name, value in headers if name.lower() == wanted]

@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from lifecycle.conversations import EventStream, is_event_source
+from lifecycle.conversations import EventStream
 from tests.hosts.hosts import HYPERCORN, UVICORN
 from tests.process.h1_client import Connection
 from tests.process.kit import App
 from tests.process.rollout import BIND, RUN
 from tests.process.wire import Answer
 
-ACCEPT = {"Accept": "text/event-stream"}
+ACCEPTS = ("text/event-stream", "application/json, TEXT/event-stream; q=0.9")
 ASGI = (*RUN, "--asgi", "shop:app", *BIND)
 MANAGED = {"SHOP": "shop", "HOW": "wrapped"}
 HOSTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
@@ -30,10 +30,10 @@ HOSTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
 }
 
 
-async def _listen(app: App, path: str = "/events") -> tuple[Answer, float]:
+async def _listen(app: App, accept: str, path: str = "/events") -> tuple[Answer, float]:
     connection = await Connection.open(app.port)
     with contextlib.closing(connection):
-        response = await connection.ask(path, ACCEPT)
+        response = await connection.ask(path, {"Accept": accept})
     return response, time.monotonic()
 
 
@@ -55,7 +55,7 @@ def test_an_event_source_is_sent_away_at_settle(start: Callable[..., App], host:
     async def scenario() -> None:
         app = start(*argv, **env)
         await asyncio.to_thread(app.wait_state, "ready")
-        streams = [asyncio.create_task(_listen(app)) for _ in range(2)]
+        streams = [asyncio.create_task(_listen(app, accept)) for accept in ACCEPTS]
         at = await _drain(app, prestop=host.endswith("Managed"))
         for response, ended in await asyncio.gather(*streams):
             assert response.status == 200
@@ -71,33 +71,19 @@ def test_an_event_source_is_sent_away_at_settle(start: Callable[..., App], host:
 
 
 def test_another_stream_is_work_in_flight(start: Callable[..., App]) -> None:
-    """What has an end of its own is waited for, though settle is over before."""
+    """What has an end, or says that it has, is waited for, though settle is over before."""
 
     async def scenario() -> None:
         app = start(*ASGI, LIFECYCLE_SETTLE="0.2", LIFECYCLE_QUIET="0.1")
         await asyncio.to_thread(app.wait_state, "ready")
-        streams = [asyncio.create_task(_listen(app, "/download")) for _ in range(2)]
+        paths = ("/download", "/import")
+        streams = [asyncio.create_task(_listen(app, ACCEPTS[0], path)) for path in paths]
         await _drain(app, prestop=False)
         for response, _ in await asyncio.gather(*streams):
             assert response.body == b"x" * 2500
         assert await asyncio.to_thread(app.wait) == 0
 
     asyncio.run(scenario())
-
-
-@pytest.mark.parametrize(
-    ("method", "accept", "expected"),
-    [
-        ("GET", b"text/event-stream", True),
-        ("POST", b"text/event-stream", False),
-        ("GET", b"*/*", False),
-    ],
-)
-def test_who_is_an_event_source(*, method: str, accept: bytes, expected: bool) -> None:
-    """It gets, and accepts events only; a streamed answer to a POST is never asked for twice."""
-    scope = {"method": method, "headers": [(b"host", b"x"), (b"accept", accept)]}
-
-    assert is_event_source(scope) is expected
 
 
 def _stream_of(kind: bytes, *, forever: bool = True) -> Any:

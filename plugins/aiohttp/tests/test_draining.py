@@ -66,7 +66,10 @@ async def talk(request: web.Request) -> web.WebSocketResponse:
 
 @routes.get("/stream")
 async def stream(request: web.Request) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": request.query["type"]})
+    kind, _, mark = request.query["type"].partition("|")
+    response = web.StreamResponse(headers={"Content-Type": kind})
+    if mark:
+        response.headers["X-Lifecycle-Stream"] = mark
     await response.prepare(request)
     for number in range(int(request.query["count"])):
         await response.write(b"data: %d\n\n" % number)
@@ -202,20 +205,33 @@ def test_websockets_are_closed_with_1001_at_settle(serve: Any, client: Any) -> N
     play(scenario)
 
 
-async def _listen(session: ClientSession, url: str, kind: str, count: int) -> bytes:
+async def _listen(
+    session: ClientSession, url: str, kind: str, count: int, accept: Any = ACCEPT
+) -> bytes:
     params = {"type": kind, "count": str(count)}
-    async with session.get(f"{url}/stream", params=params, headers=ACCEPT) as response:
+    async with session.get(f"{url}/stream", params=params, headers=accept) as response:
         return await response.read()
 
 
-def test_an_event_source_is_sent_away_at_settle(serve: Any, client: Any) -> None:
+SPELLINGS = [
+    (ACCEPT, "text/event-stream"),
+    (
+        [("Accept", "*/*"), ("accept", "application/json, TEXT/event-stream; q=0.9")],
+        "TEXT/Event-Stream",
+    ),
+    (ACCEPT, "text/event-stream; charset=utf-8|live"),
+]
+
+
+@pytest.mark.parametrize(("accept", "kind"), SPELLINGS)
+def test_an_event_source_is_sent_away_at_settle(
+    serve: Any, client: Any, accept: Any, kind: str
+) -> None:
     """Its stream ends whole, between two events; one that begins later ends at once."""
 
     async def scenario() -> None:
         async with serve(shop(), settle=SETTLE) as served, client() as session:
-            listening = asyncio.create_task(
-                _listen(session, served.url, "text/event-stream", 10**9)
-            )
+            listening = asyncio.create_task(_listen(session, served.url, kind, 10**9, accept))
             await until(lambda: in_flight(served.life) == 1)
             began = time.monotonic()
             served.life.begin_drain("test")
@@ -223,19 +239,20 @@ def test_an_event_source_is_sent_away_at_settle(serve: Any, client: Any) -> None
             assert SETTLE - 0.02 <= time.monotonic() - began < SETTLE + 2
             assert events.startswith(b"data: 0\n\n")
             assert events.endswith(b"\n\n")
-            late = await _listen(session, served.url, "text/event-stream", 10**9)
+            late = await _listen(session, served.url, kind, 10**9, accept)
             assert late in (b"", b"data: 0\n\n")
             await served.life.drained()
 
     play(scenario)
 
 
-def test_another_stream_is_waited_for(serve: Any, client: Any) -> None:
-    """What is no stream of events has an end of its own, and reaches it."""
+@pytest.mark.parametrize("kind", ["text/plain", "text/event-stream|finite"])
+def test_another_stream_is_waited_for(serve: Any, client: Any, kind: str) -> None:
+    """What is no stream of events, or says that it has an end of its own, reaches it."""
 
     async def scenario() -> None:
         async with serve(shop(), settle=0.1) as served, client() as session:
-            listening = asyncio.create_task(_listen(session, served.url, "text/plain", 10))
+            listening = asyncio.create_task(_listen(session, served.url, kind, 10))
             await until(lambda: in_flight(served.life) == 1)
             served.life.begin_drain("test")
             assert (await listening).endswith(b"data: 9\n\n")

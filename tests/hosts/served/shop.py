@@ -8,7 +8,8 @@ import json
 FAST = 0.05
 """Seconds: so that who asks again at once does not ask more often than a machine can bear."""
 SLOW = 2.0
-PIECES = {"/stream": 10, "/download": 25}
+PIECES = {"/stream": 10, "/download": 25, "/import": 25}
+EVENTS = b"Text/Event-Stream; charset=utf-8"
 
 
 async def app(scope, receive, send):
@@ -44,7 +45,7 @@ async def _http(scope, receive, send):
     path = scope["path"]
     if path in ("/", "/slow"):
         await asyncio.sleep(SLOW if path == "/slow" else FAST)
-    if path in ("/stream", "/download", "/events"):
+    if path in ("/stream", "/download", "/events", "/import"):
         await _stream(path, send)
         return
     body = body or b"hello"
@@ -54,8 +55,11 @@ async def _http(scope, receive, send):
 
 
 async def _stream(path, send):
-    kind = b"text/event-stream" if path == "/events" else b"text/plain"
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", kind)]})
+    kind = EVENTS if path in ("/events", "/import") else b"text/plain"
+    headers = [(b"content-type", kind)]
+    if path == "/import":
+        headers.append((b"x-lifecycle-stream", b"finite"))
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
     number = 0
     while path == "/events" or number < PIECES[path]:
         piece = f"data: {json.dumps(number)}\n\n".encode() if path == "/events" else b"x" * 100

@@ -13,7 +13,7 @@ from aiohttp import WSCloseCode, hdrs, web
 
 import lifecycle
 from lifecycle_aiohttp.connections import LOOKS, PAUSE, close_idle
-from lifecycle_aiohttp.streams import EVENTS, EventStream, Handler, is_event_source
+from lifecycle_aiohttp.streams import EventStream, Handler, goes_on, is_event_source
 
 
 def setup(app: web.Application, life: lifecycle.Lifecycle | None = None) -> None:
@@ -86,7 +86,7 @@ class _Conduct:
     async def tell(self, _: web.BaseRequest, response: web.StreamResponse) -> None:
         """Say on a response that its connection ends with it, if the app is leaving."""
         stream, sent_away = _stream.get(), _sent_away.get()
-        events = stream is not None and response.content_type == EVENTS
+        events = stream is not None and goes_on(response)
         if sent_away and (events or isinstance(response, web.WebSocketResponse)):
             sent_away()
         if isinstance(response, web.WebSocketResponse):

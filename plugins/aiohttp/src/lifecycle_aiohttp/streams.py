@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import hdrs, web
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from lifecycle.event_streams import STREAM_HEADER, asks_for_events, is_endless
 
-EVENTS = "text/event-stream"
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class EventStream:
@@ -30,8 +30,8 @@ class EventStream:
             return self._response  # its end is written as if the handler had returned
 
     def begin(self, response: web.StreamResponse, *, settled: bool) -> None:
-        """Take note of what the handler answers; another response than events is left alone."""
-        if response.content_type == EVENTS:
+        """Take note of what the handler answers; what has an end of its own is left alone."""
+        if goes_on(response):
             self._response = response
             if settled:
                 self.end()
@@ -43,5 +43,11 @@ class EventStream:
 
 
 def is_event_source(request: web.Request) -> bool:
-    """Tell whether an EventSource asks: with GET, and for events only."""
-    return request.method == hdrs.METH_GET and request.headers.get(hdrs.ACCEPT) == EVENTS
+    """Tell whether an EventSource asks: it connects again when its stream has ended."""
+    return asks_for_events(request.method, request.headers.getall(hdrs.ACCEPT, ()))
+
+
+def goes_on(response: web.StreamResponse) -> bool:
+    """Tell whether a response is a stream of events that does not end by itself."""
+    headers = response.headers
+    return is_endless(headers.get(hdrs.CONTENT_TYPE, ""), headers.get(STREAM_HEADER, ""))
