@@ -53,7 +53,7 @@ SHORTEST: Final = len(EVENTS)
 
 def is_event_source(scope: Scope) -> bool:
     """Tell whether an EventSource asks: it will connect again when its stream has ended."""
-    return asks_for_events(scope["method"], _lines(scope["headers"], b"accept"))
+    return asks_for_events(scope.get("method", ""), _lines(scope["headers"], b"accept"))
 
 
 class _Gone(OSError):

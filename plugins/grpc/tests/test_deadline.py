@@ -104,6 +104,7 @@ def test_a_call_that_is_cut_off(app: App, channel: grpc.Channel) -> None:
     assert cut.value.code() is grpc.StatusCode.UNAVAILABLE
     assert time.monotonic() - began > WAIT + STOP - 0.1
     assert app.wait() == 124, app.stderr
+    assert "1 in flight: /Shop/Pour from grpc-python" in app.stderr
 
 
 def test_an_abandoned_generator_holds_nobody(app: App, channel: grpc.Channel) -> None:
