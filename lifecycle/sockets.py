@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
 import stat
 import struct
+from collections.abc import Container
 from typing import Final
 
 from lifecycle.exceptions import PortUnavailable
@@ -79,18 +81,19 @@ def _listens(table: str, port: int) -> bool:
         return any(row[3] == LISTEN and row[1].endswith(f":{port:04X}") for row in rows)
 
 
-def accept_queue(port: int) -> int:
+def accept_queue(*ports: int) -> int:
     """
-    Return how many clients have connected to a TCP port and wait to be accepted, for all sockets
-    that listen on it in this network namespace; 0 where the kernel keeps no table.
+    Return how many clients have connected to TCP ports and wait to be accepted, by all sockets
+    that listen on them in this network namespace; 0 where the kernel keeps no table.
 
     A listener that closes resets them, so a server may stop once this is 0. It costs a few
     system calls, however many connections there are.
     """
-    return sum(_queued(table, port) for table in TABLES if os.path.exists(table))
+    wanted = {f"{port:04X}" for port in ports}
+    return sum(_queued(table, wanted) for table in TABLES if os.path.exists(table))
 
 
-def _queued(table: str, port: int) -> int:
+def _queued(table: str, ports: Container[str]) -> int:
     queued = 0
     with open(table, encoding="ascii") as lines:
         next(lines, "")
@@ -98,7 +101,7 @@ def _queued(table: str, port: int) -> int:
             row = line.split()
             if row[3] != LISTEN:
                 break  # who listens comes first; the connections behind may be many
-            if row[1].endswith(f":{port:04X}"):
+            if row[1].rpartition(":")[2] in ports:
                 queued += int(row[4].partition(":")[2], 16)
     return queued
 
@@ -161,10 +164,43 @@ def address(sock: socket.socket, *, tls: bool = False) -> str:
     return f"{'https' if tls else 'http'}://{shown}:{port}"
 
 
+class PathSocket(socket.socket):
+    """A Unix socket that is bound to a path, and takes its file along when it is closed."""
+
+    _file: tuple[str, tuple[int, int], int] | None = None
+
+    def bind(self, path: str) -> None:  # type: ignore[override]
+        """
+        Bind, and remember which file is ours.
+
+        Raises:
+            OSError: The path cannot be had.
+        """
+        super().bind(path)
+        found = os.lstat(path)
+        self._file = path, (found.st_dev, found.st_ino), os.getpid()
+
+    def withdraw(self) -> None:
+        """Remove the file: nobody new can connect. Another's file, or a parent's, is left."""
+        if self._file is None:
+            return
+        path, ours, owner = self._file
+        self._file = None
+        with contextlib.suppress(OSError):
+            found = os.lstat(path)
+            if (found.st_dev, found.st_ino) == ours and os.getpid() == owner:
+                os.unlink(path)
+
+    def close(self) -> None:
+        """Close it, and remove its file."""
+        self.withdraw()
+        super().close()
+
+
 def _bind_path(path: str) -> socket.socket:
     if not path:  # the kernel would choose a name that nobody knows
         raise PortUnavailable("--bind unix: must be unix:PATH, with the path of the socket")
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock = PathSocket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode) and not _answers(path):
             os.unlink(path)  # a container has restarted on the same volume

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import importlib
 import logging
 import os
@@ -44,8 +45,16 @@ def run(options: argparse.Namespace) -> int:
         host.open()
     except (LifecycleError, Interrupted) as error:
         return INTERRUPTED if isinstance(error, Interrupted) else _say(str(error), USAGE)
+    with contextlib.ExitStack() as sockets:  # which takes the file of each Unix socket along
+        return _run(options, config, host, sockets)
+
+
+def _run(
+    options: argparse.Namespace, config: Config, host: Host, opened: contextlib.ExitStack
+) -> int:
     try:
-        sockets = [bind(where) for where in options.bind or [DEFAULT_BIND]] if options.asgi else []
+        wanted = (options.bind or [DEFAULT_BIND]) if options.asgi else []
+        sockets = [opened.enter_context(bind(where)) for where in wanted]
         target = host.interruptible(lambda: _load(options.target))
         main = _asgi_main(options, config, target, sockets) if options.asgi else target
         takes_life = options.asgi or takes_lifecycle(main)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import os
@@ -19,7 +20,7 @@ from lifecycle.qos.access import Access
 from lifecycle.qos.holder import holder, way_out
 from lifecycle.qos.routes import Routes
 from lifecycle.serving.server import Server
-from lifecycle.sockets import bind_tcp, peer_uid, reason
+from lifecycle.sockets import PathSocket, bind_tcp, peer_uid, reason
 
 HEADER_TIME: Final = 2.0
 """Seconds for a request's header, and for an idle connection."""
@@ -42,7 +43,6 @@ class Sockets:
         self.port: int = self.tcp.getsockname()[1]
         try:
             self.unix, self.path = _bind_unix(config, self.port)
-            self._inode = _inode(self.path)
         except PortUnavailable:
             self.tcp.close()
             raise
@@ -51,12 +51,6 @@ class Sockets:
         """Give everything back."""
         self.tcp.close()
         self.unix.close()
-        self.remove()
-
-    def remove(self) -> None:
-        """Take the control socket's file away, if it is ours."""
-        if _inode(self.path) == self._inode:
-            _remove(self.path)
 
 
 class Port:
@@ -86,7 +80,6 @@ class Port:
 
     async def close(self) -> None:
         """Answer what is under way, and nothing more."""
-        self._sockets.remove()
         await asyncio.gather(self._unix.close(CLOSE_TIME), self._tcp.close(CLOSE_TIME))
 
 
@@ -108,14 +101,15 @@ def _why(where: str, port: int, error: OSError) -> str:
     return f"the QOS port {where} cannot be opened: {reason(error)}"
 
 
-def _bind_unix(config: Config, port: int) -> tuple[socket.socket, str]:
+def _bind_unix(config: Config, port: int) -> tuple[PathSocket, str]:
     tried = []
     for path in control_socket.candidates(port, config.run_dir):
         if _somebody_listens(path):
             raise PortUnavailable(_taken(path, port))
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock = PathSocket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            _remove(path)  # who left it is gone
+            with contextlib.suppress(OSError):
+                os.unlink(path)  # who left it is gone
             sock.bind(path)
             os.chmod(path, 0o600)  # in time: nobody can connect before it listens
             sock.listen(1)  # now, so that the next one sees that it is taken
@@ -146,21 +140,6 @@ def _taken(path: str, port: int) -> str:
         f"another process with the QOS port {port} answers on the control socket {path}: choose "
         "another with LIFECYCLE_QOS_PORT, or for each a folder of its own with LIFECYCLE_RUN_DIR"
     )
-
-
-def _inode(path: str) -> tuple[int, int] | None:
-    try:
-        found = os.lstat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        return
 
 
 def _same_user(sock: socket.socket) -> bool:

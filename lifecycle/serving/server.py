@@ -26,7 +26,7 @@ from typing import Any, Final
 from lifecycle.serving.connection import NEW_TIME, App, Connection, Settings
 from lifecycle.serving.standing import ConnState, Standing, Table
 from lifecycle.serving.stream import Protocol, Writer, has_sent, until_readable
-from lifecycle.sockets import peer_of
+from lifecycle.sockets import PathSocket, peer_of
 
 Admit = Callable[[socket.socket], bool]
 
@@ -149,14 +149,18 @@ class Server:
         return True
 
     def _has_room(self, address: str) -> bool:
-        if self._cap is None or len(self._table) < self._cap or self._make_room(address):
+        if self._cap is None or len(self._table) < self._cap:
             return True
-        # Whose crowd is the largest has half of it, and cannot take it all.
+        # Whose crowd is the largest has half of the reserve, and cannot take it all.
         reserve = max(self._cap // RESERVE, 2) // (2 if self._table.is_largest(address) else 1)
-        return len(self._table) < self._cap + reserve
+        return (
+            self._make_room(address, crowded=True)
+            or len(self._table) < self._cap + reserve
+            or self._make_room(address)
+        )
 
-    def _make_room(self, address: str | None = None) -> bool:
-        least = self._table.dispensable(address)
+    def _make_room(self, address: str | None = None, *, crowded: bool = False) -> bool:
+        least = self._table.dispensable(address, crowded=crowded)
         if least is not None:
             self._cut(least)
         return least is not None
@@ -273,6 +277,8 @@ class Server:
             handle.cancel()
         for sock in self._sockets:
             self._loop.remove_reader(sock)
+            if isinstance(sock, PathSocket):
+                sock.withdraw()
             # Who is in the queue of a listener that closes would be reset.
             self._accept(sock, last=True)
             sock.close()

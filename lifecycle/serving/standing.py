@@ -143,18 +143,22 @@ class Table:
         """Tell whether the crowd of an address would be the largest with one more."""
         own = self._crowds.get(address)
         size = own.size + 1 if own is not None else 1
-        return all(each.size <= size for each in self._crowds.values())
+        return size >= self._largest()
 
-    def dispensable(self, address: str | None = None) -> Standing | None:
+    def _largest(self) -> int:
+        return max((each.size for each in self._crowds.values()), default=0)
+
+    def dispensable(self, address: str | None = None, *, crowded: bool = False) -> Standing | None:
         """
         Return what makes room for a connection that has not asked yet; None if nothing may.
 
         Args:
             address: Where that one comes from; None if nobody knows.
+            crowded: Look at the largest crowd only.
         """
         own = self._crowds.get(address) if address is not None else None
         size = own.size + 1 if own is not None else 1
-        return self._least(own, size, NOT_ASKED)
+        return self._least(own, size, NOT_ASKED, self._largest() if crowded else 0)
 
     def outranked(self, asking: Standing) -> Standing | None:
         """
@@ -165,12 +169,13 @@ class Table:
         """
         own = asking._crowd
         found = self._least(own, own.size, ASKED)
-        larger = any(each.size > own.size for each in self._crowds.values())
-        return found or (None if larger else asking)
+        return found or (asking if own.size == self._largest() else None)
 
     def _least(
-        self, own: _Crowd | None, size: int, states: tuple[ConnState, ...]
+        self, own: _Crowd | None, size: int, states: tuple[ConnState, ...], at_least: int = 0
     ) -> Standing | None:
-        rivals = [each for each in self._crowds.values() if each is own or each.size >= size]
-        rivals.sort(key=lambda each: (size, 1) if each is own else (each.size, 0), reverse=True)
-        return next((found for each in rivals if (found := each.least(states))), None)
+        # Of crowds of one size, the newcomer's own comes first: it is the larger with it.
+        sizes = [(size if each is own else each.size, each) for each in self._crowds.values()]
+        rivals = [(n, each is own, each) for n, each in sizes if n >= max(size, at_least)]
+        rivals.sort(key=lambda rival: rival[:2], reverse=True)
+        return next((found for *_, each in rivals if (found := each.least(states))), None)

@@ -16,6 +16,7 @@ from lifecycle.rehearsal.result import Result
 from lifecycle.rehearsal.summary import Painter, render
 from tests.process.h1_client import Connection, Lost
 from tests.process.kit import App, events, free_port
+from tests.process.serving import CERTIFICATE
 
 SERVED: Final = Path(__file__).parents[1] / "hosts" / "served"
 RUN: Final = ("-m", "lifecycle", "run")
@@ -64,14 +65,20 @@ def plan(folder: Path, *words: str, env: dict[str, str] | None = None, **fields:
     return Plan((sys.executable, *words), ready="qos", cwd=str(folder), env=settings, **fields)
 
 
-def run_asgi(start: Callable[..., App], **settings: object) -> App:
+def run_asgi(start: Callable[..., App], *, tls: bool = False, **settings: object) -> App:
     """Start one `lifecycle run --asgi shop:app`, the test's own or the one that is served."""
-    return _run(start, ("--asgi", "shop:app", *BIND), settings)
+    secure = ("--certfile", str(CERTIFICATE)) if tls else ()
+    return _run(start, ("--asgi", "shop:app", *BIND, *secure), settings)
 
 
 def run_uvicorn(start: Callable[..., App], **settings: object) -> App:
     """Start one main with uvicorn inside that serves `Middleware(app)`."""
-    return _run(start, ("mains:uvicorn_inside",), {"services": "shop:{port}", **settings})
+    return run_main(start, "mains:uvicorn_inside", services="shop:{port}", **settings)
+
+
+def run_main(start: Callable[..., App], target: str, **settings: object) -> App:
+    """Start one `lifecycle run` of a main that is served."""
+    return _run(start, (target,), settings)
 
 
 def _run(start: Callable[..., App], words: Sequence[str], settings: Mapping[str, object]) -> App:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 import pytest
@@ -79,9 +80,31 @@ def test_every_form_of_an_address_is_bound(where):
 def test_a_path_left_behind_is_taken_over(tmp_path):
     """A container restarts on the same volume."""
     path = tmp_path / "app.sock"
-    bind(f"unix:{path}").close()
+    os.close(bind(f"unix:{path}").detach())  # as if the process had been killed
     assert path.exists()
     bind(f"unix:{path}").close()
+
+
+def test_a_path_goes_with_its_socket(tmp_path):
+    """When it is closed, and not what another process has put there since."""
+    path = tmp_path / "app.sock"
+    bind(f"unix:{path}").close()
+    assert not path.exists()
+    first = bind(f"unix:{path}")
+    path.unlink()
+    with bind(f"unix:{path}"):
+        first.close()
+        assert path.is_socket()
+
+
+def test_a_forked_child_leaves_the_path_alone(tmp_path, monkeypatch):
+    """It has the socket too, and may close it as often as it likes."""
+    path = tmp_path / "app.sock"
+    with bind(f"unix:{path}") as sock:
+        with monkeypatch.context() as child:
+            child.setattr("os.getpid", lambda: -1)
+            sock.close()
+        assert path.is_socket()
 
 
 def test_a_path_that_somebody_answers_on_is_not_stolen(tmp_path):
