@@ -14,31 +14,66 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+class _Cut(Exception):
+    """Draining has begun before the next item was there."""
+
+
 async def until_draining(life: Lifecycle, source: AsyncIterable[T]) -> AsyncGenerator[T, None]:
     """Pass on what `source` yields until draining begins; see `Lifecycle.until_draining`."""
     draining = asyncio.ensure_future(life.reached(State.DRAINING))
     iterator = aiter(source)
-    item: asyncio.Future[T] | None = None
     try:
         while not life.draining:
-            item = asyncio.ensure_future(_next(iterator))
-            await asyncio.wait({item, draining}, return_when=asyncio.FIRST_COMPLETED)
-            if not item.done():
-                item.cancel()
-                await asyncio.wait({item})
-                if item.cancelled():
-                    return
             try:
-                value = item.result()
-            except StopAsyncIteration:
+                value = await _next(iterator, draining)
+            except (StopAsyncIteration, _Cut):
                 return
             with life.track():
                 yield value
     finally:
         draining.cancel()
-        if item is not None:
-            item.cancel()
+        if isinstance(iterator, AsyncGenerator):
+            await _close(iterator)  # now: what it has fetched and not yielded it gives back
 
 
-async def _next(iterator: AsyncIterator[T]) -> T:
-    return await anext(iterator)
+async def _next(iterator: AsyncIterator[T], draining: asyncio.Future[None]) -> T:
+    """
+    Await the next item, here in the consumer's own task, as a loop without us would.
+
+    In a task of its own, the source's context variables, cancel scopes and timeouts around its
+    `yield` would belong to another task than the one that they are left in.
+
+    Raises:
+        _Cut: Draining has begun, and the wait was cancelled for it.
+    """
+    own: BaseException | None = None
+    # It never comes by itself: what is used of it is that it cancels, and takes that back.
+    cut = asyncio.timeout(None)
+
+    def now(_: asyncio.Future[None]) -> None:
+        cut.reschedule(asyncio.get_running_loop().time())
+
+    try:
+        async with cut:
+            draining.add_done_callback(now)
+            try:
+                return await anext(iterator)
+            except BaseException as error:
+                own = error
+                raise
+            finally:
+                draining.remove_done_callback(now)
+    except TimeoutError as error:
+        if error is own:
+            raise
+        raise _Cut from None
+
+
+async def _close(source: AsyncGenerator[T, None]) -> None:
+    """Close a source where it stands, between two items."""
+    try:
+        await source.aclose()
+    except BaseExceptionGroup as group:
+        # A task group around a `yield` wraps the GeneratorExit that ends it.
+        if group.split(GeneratorExit)[1] is not None:
+            raise

@@ -249,9 +249,15 @@ class Lifecycle:
         """
         Pass on what `source` yields until draining begins: a consumer's loop that ends.
 
-        It ends between items: one that was yielded is counted in flight until the next
-        is asked for. A wait for the next item is cancelled; what the source had fetched
-        but not yielded is its own to give back.
+        The loop ends between two items. An item is counted in flight until you ask for the
+        next one. In all else this is `async for item in source`: the source runs in your
+        task, and an item is asked for only when you ask for it.
+
+        If the drain begins while the source waits for its next item, that wait is cancelled:
+        the source sees a `CancelledError`. If the source yields an item instead, you still get
+        that item. If the drain begins while you work on an item, a source that is an async
+        generator is closed after it, so that its `finally` blocks run. What a source has
+        fetched and not yielded is its own to give back.
         """
         return until_draining(self, source)
 
