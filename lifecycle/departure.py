@@ -271,6 +271,7 @@ class Departure:
         self._step = "stop"
         timetable = drain.timetable
         conductor = self._conductor
+        conductor.services.withdraw()  # without the drain handler nobody has; main has time yet
         if not await self._by(self._main_over.wait(), self._main_until(timetable)):
             # Before it is cancelled: afterwards it stands in its own clearing up.
             name, self.report.stuck_at = self.main_stands()
@@ -284,7 +285,6 @@ class Departure:
             lambda: timetable.began if self.report.forced else timetable.main_until,
         )
         self.report.cut_off += in_flight(conductor.traffic)
-        conductor.services.withdraw()
         services = conductor.services
         await self._by(
             services.until(lambda: services.all_out),

@@ -87,6 +87,27 @@ async def main():
         server.close()
 """
 
+THREAD = """
+import asyncio, socket, threading, time
+
+def serve(listener, life):
+    while True:
+        client, _ = listener.accept()
+        with client:
+            request = client.recv(65536)
+            if request:  # who only looks whether the port is open sends none
+                with life.track("probe/1"):
+                    time.sleep(0.15)
+                    client.sendall(b"HTTP/1.1 200 OK\\r\\ncontent-length: 5\\r\\n\\r\\nhello")
+                time.sleep(0.15)
+
+async def main():
+    with socket.create_server(("127.0.0.1", PORT)) as listener:
+        args = listener, lifecycle.current()
+        threading.Thread(target=serve, args=args, daemon=True).start()
+        await asyncio.Event().wait()
+"""
+
 HEAD = "import os, lifecycle\nPORT = int(os.environ['PORT'])\n"
 TAIL = "\nlifecycle.run(main, config=lifecycle.Config(services=(f'shop:{PORT}',)))\n"
 
@@ -136,3 +157,19 @@ def test_who_came_while_the_loop_was_blocked_is_served(start: Start, tmp_path: P
     for app, answers in zip(apps, asyncio.run(each_at_once()), strict=True):
         assert answers == [200] * len(answers), app.stderr
         assert app.wait(15) == 0, app.stderr
+
+
+def test_who_waits_in_a_listeners_queue_is_served(start: Start) -> None:
+    """A server in a thread that is slow to accept: its loop is free, its queue is not empty."""
+    env = SETTINGS | {"LIFECYCLE_SETTLE": "0", "LIFECYCLE_QUIET": "0.2"}
+    env |= {"LIFECYCLE_QUIET_IGNORE": "probe/"}
+    app = start(HEAD + THREAD + TAIL, env=env)
+    port = port_of(app)
+    with ExitStack() as stack:
+        waiting = [stack.enter_context(connect(("127.0.0.1", port), timeout=10)) for _ in range(5)]
+        for each in waiting:
+            each.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        app.signal(signal.SIGTERM)
+        answers = [read_all(each) for each in waiting]
+    assert [received[-5:] for received in answers] == [b"hello"] * 5, app.stderr
+    assert app.wait(15) == 0, app.stderr

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lifecycle.guest import BEAT, PAUSE, ROUNDS, Guest
+from lifecycle.traffic import LOOK_AGAIN
 from tests.unit.play import Play, soon
 from tests.unit.test_traffic import QUIET, SETTLE, Scene
 from tests.unit.virtual_time import now, run
@@ -45,6 +46,18 @@ class Dozing(Guest):
             done()
 
         asyncio.get_running_loop().call_at(woke, seen)
+        return True
+
+
+class Slow(Guest):
+    """A loop that is not silent, and takes three seconds to come round."""
+
+    def __init__(self) -> None:
+        super().__init__(asyncio.get_running_loop().time)
+        self.attach()
+
+    def come_round(self, done: Callable[[], object]) -> bool:
+        asyncio.get_running_loop().call_later(3, done)
         return True
 
 
@@ -92,6 +105,40 @@ def test_who_is_seen_at_the_last_look_disturbs() -> None:
         scene.guest.meanwhile = arrive  # type: ignore[attr-defined]
         assert await scene.gone_after() == pytest.approx(SETTLE + QUIET)
         assert scene.guest.looks == 2  # type: ignore[attr-defined]
+
+    run(main())
+
+
+def test_a_nudge_is_not_the_end_of_a_look() -> None:
+    """The plan may change meanwhile: the loop has not come round before it says so."""
+
+    async def main() -> None:
+        scene = Scene(guest=Slow())
+        scene.at(SETTLE + 1, scene.traffic.nudge)
+        assert await scene.gone_after() == pytest.approx(SETTLE + 3)
+
+    run(main())
+
+
+def test_a_queue_that_is_not_empty() -> None:
+    """Who waits to be accepted is waited for; it is looked at again after a moment."""
+
+    async def main() -> None:
+        waiting = [3]
+        scene = Scene(queued=lambda: waiting[0])
+        scene.at(SETTLE + 2, waiting.clear)
+        scene.at(SETTLE + 2, lambda: waiting.append(0))
+        assert await scene.gone_after() == pytest.approx(SETTLE + 2, abs=LOOK_AGAIN)
+
+    run(main())
+
+
+def test_a_queue_is_nothing_to_a_drain_without_quiet() -> None:
+    """Who waives the quiet waives this too."""
+
+    async def main() -> None:
+        scene = Scene(queued=lambda: 3, since=-math.inf)
+        assert await scene.gone_after() == pytest.approx(SETTLE)
 
     run(main())
 

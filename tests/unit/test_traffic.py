@@ -36,6 +36,7 @@ class Scene:
         guest: Guest | None = None,
         quiet: float = QUIET,
         since: float | None = None,
+        queued: Callable[[], int] = lambda: 0,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.began = now()
@@ -49,7 +50,9 @@ class Scene:
             lambda function: run_soon(loop, function), self.began if since is None else since
         )
         self.task = asyncio.create_task(
-            self.traffic.gone(not_before=lambda: self.settle_at, quiet=quiet, app=self.guest)
+            self.traffic.gone(
+                not_before=lambda: self.settle_at, quiet=quiet, app=self.guest, queued=queued
+            )
         )
 
     def at(self, seconds: float, act: Callable[[], Any]) -> None:
@@ -216,6 +219,88 @@ def test_tracked_work_that_begins_while_draining_is_an_arrival() -> None:
         assert scene.traffic.last_disturbers() == ["(tracked work) (1)"]
 
     run(main())
+
+
+@pytest.mark.parametrize("words", [("curl/8", "", ""), ("", "/a", ""), ("", "", "GET")])
+def test_work_with_a_name(words: tuple[str, str, str]) -> None:
+    """One word is enough; its end is noticed at once, and it was an arrival when it began."""
+
+    async def main() -> None:
+        scene = Scene()
+        work = scene.traffic.track(*words)
+        assert work is not scene.traffic.track()
+        scene.at(4.5, work.__enter__)
+        scene.at(4.75, lambda: work.__exit__(None, None, None))
+        late = scene.traffic.track(*words)
+        scene.at(5.25, late.__enter__)
+        scene.at(7.77, lambda: late.__exit__(None, None, None))
+        assert await scene.gone_after() == pytest.approx(7.77)
+        assert sum(scene.traffic.disturbers.values()) == 2
+
+    run(main())
+
+
+def test_quiet_after_work_with_a_name() -> None:
+    """It is counted from its arrival; a path that is ignored is none; nor is who is sent away."""
+
+    async def main() -> None:
+        scene = Scene(ignored=("/metrics",))
+        for at, words, away in (
+            (4.5, ("curl/8", "/orders"), False),
+            (4.75, ("curl/8", "/metrics"), False),
+            (4.875, ("curl/8", "/events"), True),
+        ):
+            work = scene.traffic.track(*words)
+            scene.at(at, work.__enter__)
+            if away:
+                scene.at(at + 0.01, work.sent_away)
+                scene.at(at + 0.02, work.sent_away)
+            scene.at(at + 0.05, lambda work=work: work.__exit__(None, None, None))
+        assert await scene.gone_after() == pytest.approx(4.5 + QUIET)
+        assert scene.traffic.last_disturbers() == ["curl/8 (1)"]
+        assert scene.traffic.in_flight == 0
+
+    run(main())
+
+
+def test_work_from_before_the_drain_is_no_arrival() -> None:
+    """It came when nobody was leaving: its end is waited for, and no quiet after it."""
+
+    async def main() -> None:
+        scene = Scene()
+        scene.traffic.draining = False
+        work = scene.traffic.track("curl/8", "/orders")
+        work.__enter__()
+        scene.traffic.draining = True
+        scene.at(6, lambda: work.__exit__(None, None, None))
+        assert await scene.gone_after() == pytest.approx(6)
+        assert scene.traffic.last_disturbers() == []
+
+    run(main())
+
+
+def test_who_is_sent_away_is_not_waited_for() -> None:
+    """Its farewell may take a while: the drain goes on at once."""
+
+    async def main() -> None:
+        scene = Scene()
+        work = scene.traffic.track("browser", "/chat")
+        scene.at(5.5, work.__enter__)
+        scene.at(5.5, lambda: scene.traffic.track().sent_away())
+        scene.at(5.6, work.sent_away)
+        scene.at(9, lambda: work.__exit__(None, None, None))
+        scene.at(4.9, scene.traffic.arrived)
+        assert await scene.gone_after() == pytest.approx(5.9)
+
+    run(main())
+
+
+def test_the_end_of_a_lifecycle() -> None:
+    """From then on a middleware serves as if there was no lifecycle, and looks for another."""
+    traffic = Traffic(lambda: 0.0)
+    assert (traffic.draining, traffic.ended) == (False, False)
+    traffic.end()
+    assert (traffic.draining, traffic.ended) == (True, True)
 
 
 def test_an_error_in_the_work_ends_it_too() -> None:
