@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +39,8 @@ SHARES: Final = {"h1": 0.35, "h2": 0.3, "ws": 0.1, "tls": 0.1, "qos": 0.15}
 """How much of the requests, or of the time, each part gets."""
 REQUESTS: Final = 1_000_000
 LONGEST: Final = 3600.0
+AT_ONCE: Final = 2
+"""Processes under fire at a time, where there is a minute only."""
 FLOOD: Final = 3.0
 SHORT_FLOOD: Final = 1.5
 
@@ -87,30 +90,39 @@ def _played(part: str, port: int, seed: str, budget: dict[str, Any]) -> dict[str
     return found
 
 
+def budgets(part: str, seconds: float, requests: int) -> dict[str, dict[str, Any]]:
+    """Return what each part may use up; `seconds`: half of a minute is for the floods."""
+    chosen = {each: 1.0 if part else share for each, share in SHARES.items() if part in ("", each)}
+    if seconds:
+        mine = seconds if part else seconds / 2 * AT_ONCE
+        return {
+            each: {"seconds": mine * share, "requests": sys.maxsize}
+            for each, share in chosen.items()
+        }
+    return {
+        each: {"seconds": LONGEST, "requests": int(requests * share)}
+        for each, share in chosen.items()
+    }
+
+
 def main() -> int:
     """Fuzz; 1 if something was wrong."""
     asked = os.environ.get
     seed = asked("SEED") or secrets.token_hex(4)
     part, case = asked("PART", ""), asked("CASE", "")
     seconds, requests = float(asked("SECONDS") or 0), int(asked("REQUESTS") or REQUESTS)
+    one = {"first": int(case), "cases": 1} if case else {}
     print(f"SEED={seed}", flush=True)
     began, wrong = time.monotonic(), []
-    for number, (each, share) in enumerate(SHARES.items()):
-        if part not in ("", each):
-            continue
-        # A minute is for the fuzzing as for the floods.
-        of_it = 1.0 if part else share
-        budget = (
-            {"seconds": seconds * (1.0 if part else share / 2), "requests": REQUESTS * 10}
-            if seconds
-            else {"seconds": LONGEST, "requests": int(requests * of_it)}
-        )
-        if case:
-            budget |= {"first": int(case), "cases": 1}
-        wrong += fuzzed(each, seed, budget, prestop=number % 2 == 0)
+    with ThreadPoolExecutor(AT_ONCE if seconds else 1) as pool:
+        parts = [
+            pool.submit(fuzzed, each, seed, budget | one, prestop=number % 2 == 0)
+            for number, (each, budget) in enumerate(budgets(part, seconds, requests).items())
+        ]
+        for each in parts:
+            wrong += each.result()
     if part in ("", "floods"):
-        long = FLOOD if not seconds else SHORT_FLOOD
-        at_once = 2 if not seconds else 3
+        long, at_once = (SHORT_FLOOD, AT_ONCE + 1) if seconds else (FLOOD, AT_ONCE)
         results = floods.run(asked("FLOOD", ""), long, every=not seconds, at_once=at_once)
         wrong += [f"{each.trial}: {fault}" for each in results for fault in each.faults]
     print(f"{len(wrong)} faults, {time.monotonic() - began:.0f} s, SEED={seed}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -46,6 +47,20 @@ def forget_peak(app: App) -> None:
 def descriptors(app: App) -> int:
     """Return how many are open."""
     return len(os.listdir(f"/proc/{app.pid}/fd"))
+
+
+def kept_waiting(app: App) -> float:
+    """
+    Return the seconds for which the machine has kept the process from running, so far.
+
+    Of the thread that has waited longest: it was ready to run, and others had the cores.
+    """
+    longest = 0
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{app.pid}/task").iterdir():
+            with contextlib.suppress(OSError, IndexError):  # a thread that has just ended
+                longest = max(longest, int((task / "schedstat").read_text().split()[1]))
+    return longest / 1e9
 
 
 def in_flight(app: App) -> int:
