@@ -55,7 +55,7 @@ def fuzzed(part: str, seed: str, budget: dict[str, Any], *, prestop: bool) -> li
     ):
         app.wait_state("ready")
         port = app.qos if part == "qos" else app.port
-        _played(part, port, "warm-up", {"seconds": 5.0, "requests": 300})
+        _played(part, port, "warm-up", {"seconds": 5.0, "requests": 3000})
         base, files = target.memory(app), target.descriptors(app)
         target.forget_peak(app)
         with Watch(app, by, ask_app=not tls) as watch:

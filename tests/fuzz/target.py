@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import tempfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -76,4 +77,8 @@ def complaints(stderr: str) -> list[str]:
         last = next((line for line in block.splitlines()[1:] if line[:1].strip()), "")
         if not last.startswith(OURS) and "Boom" not in block[:6000]:
             found.append(f"a traceback: {last}")
-    return sorted(set(found), key=found.index)
+    if not found:
+        return []
+    with tempfile.NamedTemporaryFile("w", prefix="fuzz-", suffix=".stderr", delete=False) as kept:
+        kept.write(stderr)
+    return [*sorted(set(found), key=found.index), f"its log is kept: {kept.name}"]
