@@ -142,8 +142,8 @@ class Connection(TCPServer):
         self._closing = closing
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if not self._owner.asked(self.standing):
-            return
+        if self.lingers or not self._owner.asked(self.standing):
+            return  # what came behind the request has ended the connection; or there is no room
         self.requests += 1
         scope[HOLD] = self._hold
         if self._owner.draining and scope["http_version"] == "2":
@@ -167,7 +167,7 @@ class Connection(TCPServer):
         """Ask an HTTP/2 client to send what is new elsewhere; what it has sent is answered."""
         if not self.gone_away and not self.writer.is_closing():
             self.gone_away = True
-            self.writer.write(GOAWAY)
+            self._blurt(GOAWAY)
 
     def abort(self) -> None:
         """Close at once."""

@@ -20,8 +20,8 @@ import dataclasses
 from typing import Any, Final
 
 import h11
-from hypercorn.events import Closed, Updated
-from hypercorn.protocol.events import Body, Data, EndBody, EndData, Response
+from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol.events import Body, Data, EndBody, EndData, Response, StreamClosed
 from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.h11 import STREAM_ID, H11Protocol, H11WSConnection
 from hypercorn.protocol.ws_stream import WSStream
@@ -58,8 +58,7 @@ class Http1(H11Protocol):
         super().__init__(task_group=spawner, **arguments)
         self._plain = plain
         self._inbox: Inbox | None = None
-        self._begun = False
-        self._last = False
+        self._begun = self._whole = self._last = False
         self._expected: int | None = None
         self._left = 0
         self._over = self._both_closed = False
@@ -93,7 +92,7 @@ class Http1(H11Protocol):
         """True if something has come that is no whole request yet."""
         return bool(self.connection.trailing_data[0])
 
-    def cut(self) -> bytes:
+    def cut(self, status: int = 503) -> bytes:
         """Return a last answer for who has none."""
         if self.stream is None or self._begun or self._over:
             return b""
@@ -102,10 +101,16 @@ class Http1(H11Protocol):
         if isinstance(wire, H11WSConnection):
             wire = wire.h11_connection
         try:
-            head = wire.send(h11.Response(status_code=503, headers=[CLOSE, (LENGTH, b"0")]))
+            head = wire.send(h11.Response(status_code=status, headers=[CLOSE, (LENGTH, b"0")]))
             return bytes(head + wire.send(h11.EndOfMessage()))
         except h11.LocalProtocolError:
             return b""
+
+    async def handle(self, event: Event) -> None:
+        """Take what has come, or that the client is gone."""
+        if isinstance(event, RawData) and self.connection.their_state is h11.ERROR:
+            return
+        await super().handle(event)
 
     async def _handle_events(self) -> None:
         while not self._over:
@@ -115,27 +120,31 @@ class Http1(H11Protocol):
             try:
                 event = self.connection.next_event()
             except h11.RemoteProtocolError as error:
-                await self._refuse(error.error_status_hint)
-                return
+                if not (self._whole and self.stream is not None):
+                    await self._refuse(error.error_status_hint)
+                return  # or it has said that nothing follows, and is answered all the same
             if event is h11.NEED_DATA or isinstance(event, h11.ConnectionClosed):
                 return
-            if event is h11.PAUSED:
-                await self.can_read.clear()
-                await self.can_read.wait()
-            elif isinstance(event, h11.Request):
-                await self._begin(event)
-            elif isinstance(event, Data):
-                await self._talk(event.data)
-            elif isinstance(event, h11.Data):
-                await self._take(bytes(event.data))
-            elif isinstance(event, h11.EndOfMessage):
-                await self._take_end()
+            await self._take(event)
+
+    async def _take(self, event: Any) -> None:
+        if event is h11.PAUSED:
+            await self.can_read.clear()
+            await self.can_read.wait()
+        elif isinstance(event, h11.Request):
+            await self._begin(event)
+        elif isinstance(event, Data):
+            await self._talk(event.data)
+        elif isinstance(event, h11.Data):
+            await self._take_part(bytes(event.data))
+        elif isinstance(event, h11.EndOfMessage):
+            await self._take_end()
 
     async def _begin(self, request: h11.Request) -> None:
         await self.send(Updated(idle=False))
         lengths = [value for name, value in request.headers if name == LENGTH]
         coded = any(name == CODING for name, _ in request.headers)
-        self._begun = False
+        self._begun = self._whole = False
         self._last = coded and bool(lengths)
         self._expected = None if coded else int(lengths[0]) if lengths else 0
         self._left = 0 if self._plain else DISCARDED
@@ -166,6 +175,13 @@ class Http1(H11Protocol):
             await self._send_h11_event(h11.EndOfMessage())
         await self._finish()
 
+    async def _cut_off(self, status: int) -> None:
+        last = self.cut(status)
+        await self._close_stream()
+        if last:
+            await self.send(RawData(last))
+        await self._finish()
+
     async def _finish(self) -> None:
         if not self._over:
             self._over = True
@@ -179,17 +195,18 @@ class Http1(H11Protocol):
             stream = self.stream
             if not isinstance(stream, WSStream):
                 return
+            if not stream.handshake.accepted:
+                await self._cut_off(400)  # nothing may come before the answer
+                return
             try:
                 await stream.handle(Data(stream_id=STREAM_ID, data=data[start : start + SLICE]))
             except ProtocolError:  # wsproto's: something came behind the end
                 await self._finish()
                 return
-            if stream is self.stream and stream.closed:
-                await self._maybe_recycle()  # it has refused what came before its answer
             if stream.buffer.length > stream.buffer.max_length:
                 await self._finish()  # told already; or it would grow with all that still comes
 
-    async def _take(self, data: bytes) -> None:
+    async def _take_part(self, data: bytes) -> None:
         if self._expected is not None:
             self._expected -= len(data)
         if self.stream is not None:
@@ -200,13 +217,16 @@ class Http1(H11Protocol):
             await self._finish()
 
     async def _take_end(self) -> None:
+        self._whole = True
         if self.stream is not None:
             await self.stream.handle(EndBody(stream_id=STREAM_ID))
         else:
             await self._maybe_recycle()
 
     async def stream_send(self, event: StreamEvent) -> None:
-        """Send what the app answers."""
+        """Send what the app answers; nothing more once the connection has been ended."""
+        if self._over and not isinstance(event, StreamClosed):
+            return
         if isinstance(event, Response):
             self._begun = True
             if event.status_code >= 200 and self._ends():

@@ -38,12 +38,14 @@ from hypercorn.protocol.events import (
 from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.protocol.ws_stream import WSStream
-from hypercorn.utils import filter_pseudo_headers
 
 from lifecycle.serving.budgets import Budget
 from lifecycle.serving.inbox import Inbox
+from lifecycle.serving.opening import asked
 from lifecycle.serving.sending import Sender, Stream, new_wire
 from lifecycle.serving.tasks import Spawner
+
+_log = logging.getLogger(__name__)
 
 WINDOW: Final = 65_535
 """Bytes that a stream may send before its app reads: HTTP/2's own default."""
@@ -157,7 +159,7 @@ class Http2:
             try:
                 events = self._wire.receive_data(data[start : start + size])
             except Exception as error:  # noqa: BLE001 - h2 raises more than it says
-                logging.getLogger(__name__).debug("HTTP/2 has ended: %r", error)
+                _log.debug("HTTP/2 has ended: %r", error)
                 await self._finish()
                 return
             for event in events:
@@ -187,28 +189,19 @@ class Http2:
     async def _open(self, number: int, headers: list[tuple[bytes, bytes]]) -> None:
         if self._closed:
             return
-        fields = dict(headers)
-        method, path = fields.get(b":method", b""), fields.get(b":path", b"")
         stream = self._streams[number] = Stream(number)
-        connects = method == b"CONNECT"
         if self._running >= 2 * self._most:
             # Apps that go on for clients who have taken their requests back.
             await self._refuse_stream(stream)
-        elif connects and fields.get(b":protocol") != b"websocket":
-            self._answer(stream, 501)
-        elif not (path and path.isascii() and method.isascii()):
-            self._answer(stream, 400)
-        else:
-            stream.talk = self._talker(stream, websocket=connects)
-            await self._send(Updated(idle=False))
-            request = Request(
-                stream_id=number,
-                headers=filter_pseudo_headers(headers),
-                http_version="2",
-                method=method.decode().upper(),
-                raw_path=path,
-                state=self._state,
-            )
+            return
+        request = asked(number, headers, self._state)
+        if isinstance(request, int):
+            self._answer(stream, request)
+            return
+        await self._send(Updated(idle=False))
+        if not stream.over:  # the connection may have ended meanwhile
+            # From here on it can be told of its end: it is told of its request first.
+            stream.talk = self._talker(stream, websocket=request.method == "CONNECT")
             await self._tell(stream, stream.talk, request)
 
     async def _tell(self, stream: Stream, talk: HTTPStream | WSStream, event: StreamEvent) -> None:
@@ -216,7 +209,7 @@ class Http2:
         try:
             await talk.handle(event)
         except Exception as error:  # noqa: BLE001 - strangers' bytes: headers, WebSocket frames
-            logging.getLogger(__name__).debug("an HTTP/2 stream has ended: %r", error)
+            _log.debug("an HTTP/2 stream has ended: %r", error)
             await self._abandon(stream)
             return
         if talk.closed and not stream.over:
@@ -227,7 +220,7 @@ class Http2:
             stream.inbox = Inbox(kind, most=None, taken=lambda size: self._credit(stream, size))
             return stream.inbox
 
-        spawner: Any = Spawner(self._tasks, make, self._count)
+        spawner: Any = Spawner(self._tasks, make, self._count, wanted=lambda: not stream.taken_back)
         return (WSStream if websocket else HTTPStream)(
             task_group=spawner,
             send=self.stream_send,
@@ -255,6 +248,10 @@ class Http2:
         for start in range(0, len(data), SLICE):
             if stream.over or talk.closed:
                 return
+            if not talk.handshake.accepted:
+                self._answer(stream, 400)  # nothing may come before the answer
+                await self._drop(stream)
+                return
             part = Data(stream_id=stream.number, data=data[start : start + SLICE])
             await self._tell(stream, talk, part)
             if talk.buffer.length > talk.buffer.max_length:
@@ -271,7 +268,7 @@ class Http2:
         stream = self._streams.get(number)
         if stream is None:
             return
-        early = not stream.sent
+        early, stream.taken_back = not stream.sent, True
         await self._drop(stream)
         if early and not self._budget.take_back():
             await self._calm("more requests taken back than anybody needs to")
@@ -318,7 +315,9 @@ class Http2:
             return  # it has ended
 
     async def _calm(self, why: str) -> None:
-        logging.getLogger(__name__).debug("HTTP/2: ENHANCE_YOUR_CALM, %s", why)
+        _log.debug("HTTP/2: ENHANCE_YOUR_CALM, %s", why)
+        for stream in self._streams.values():
+            stream.taken_back = True
         try:
             self._wire.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
         except h2.exceptions.ProtocolError:
@@ -366,13 +365,10 @@ class Http2:
             return
         try:
             await self._say(stream, event)
-        except h2.exceptions.StreamClosedError:
-            await self._drop(stream)
-        except h2.exceptions.ProtocolError:
-            if not self._closed:
-                await self._abandon(stream)
-                await self._out.flush()
-                raise
+        except h2.exceptions.ProtocolError as error:
+            # Its client has ended it, and that is not yet told; or it cannot be sent at all.
+            _log.debug("HTTP/2: nothing could be sent: %r", error)
+            await self._abandon(stream)
 
     async def _say(self, stream: Stream, event: StreamEvent) -> None:
         match event:

@@ -44,6 +44,7 @@ class Stream:
         self.said = False  # the app has said all
         self.sent = False  # and all has left
         self.leaves = False  # the app has returned, or closed a WebSocket
+        self.taken_back = False  # by its client: the app need not begin
         self.over = False  # nothing more is said
         self.room = asyncio.Event()
 

@@ -22,6 +22,7 @@ class Spawner:
         tasks: Where what is spawned belongs.
         make: Makes the inbox of the next request, "http" or "websocket".
         count: Told +1 and −1: how many apps run.
+        wanted: Asked before the app begins: False if the client has taken the request back.
     """
 
     def __init__(
@@ -29,10 +30,12 @@ class Spawner:
         tasks: TaskGroup,
         make: Callable[[str], Inbox],
         count: Callable[[int], None] = lambda _: None,
+        wanted: Callable[[], bool] = lambda: True,
     ) -> None:
         self._tasks = tasks
         self._make = make
         self._count = count
+        self._wanted = wanted
 
     async def spawn_app(self, app: Any, config: Any, scope: Any, send: Any) -> Any:
         """Start the app, and return how it is handed what comes."""
@@ -45,6 +48,8 @@ class Spawner:
         self._tasks.spawn(function, *arguments)
 
     async def _run(self, app: Any, config: Any, scope: Any, inbox: Inbox, send: Any) -> None:
+        if not self._wanted():
+            return
         self._count(1)
         try:
             await app(scope, inbox.get, send, None, None)

@@ -34,7 +34,7 @@ BASES = {Connection: TCPServer, Http1: H11Protocol}
 
 OVERRIDDEN = {
     Connection: {"__init__", "run", "_read_data", "protocol_send", "_idle_timeout"},
-    Http1: {"__init__", "_handle_events", "_maybe_recycle", "stream_send"},
+    Http1: {"__init__", "handle", "_handle_events", "_maybe_recycle", "stream_send"},
 }
 """What replaces a method of hypercorn's: each is called by hypercorn, under this very name."""
 
@@ -97,7 +97,8 @@ def test_what_is_overridden(cls: type) -> None:
         assert parameters(ours) == parameters(theirs)
         assert inspect.iscoroutinefunction(ours)
         assert inspect.iscoroutinefunction(theirs)
-        assert f"self.{name}" in source
+        if name != "handle":  # which is ours to call
+            assert f"self.{name}" in source
 
 
 @pytest.mark.parametrize("cls", BASES)

@@ -1,0 +1,282 @@
+"""Floods of frames over HTTP/2 on the app's port, and those who only look like one."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Self
+
+import pytest
+from hyperframe.frame import (
+    ContinuationFrame,
+    DataFrame,
+    Frame,
+    GoAwayFrame,
+    HeadersFrame,
+    PingFrame,
+    PriorityFrame,
+    RstStreamFrame,
+    SettingsFrame,
+    WindowUpdateFrame,
+)
+
+from tests.process import wire
+from tests.process.kit import App, free_port, wait_for
+
+Start = Callable[..., App]
+
+APP = """
+import asyncio
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        return
+    if scope["path"] == "/deaf":
+        await asyncio.sleep(3)  # whatever its client does
+    if scope["path"] == "/events":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(3000):
+            await send({"type": "http.response.body", "body": b"x", "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+        return
+    if scope["path"] == "/waits":
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"hello"})
+"""
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + SettingsFrame(0).serialize()
+CALM, REFUSED_STREAM = 11, 7
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """Serve for all of them; no flood is worth a line in the log, or keeps it from leaving."""
+    folder = tmp_path_factory.mktemp("floods")
+    (folder / "web.py").write_text(APP)
+    port = str(free_port())
+    words = ["-m", "lifecycle", "run", "--asgi", "--bind", f"127.0.0.1:{port}", "web:app"]
+    env = {"PORT": port, "LIFECYCLE_SETTLE": "0.2", "LIFECYCLE_QUIET": "0.2"}
+    with App.start(words, cwd=folder, env=env) as app:
+        app.wait_state("ready")
+        yield app
+        wait_for(lambda: app.status()["in_flight"] == 0, 5, "the end of all requests")
+        app.signal(signal.SIGTERM)
+        assert app.wait() == 0, app.stderr
+        assert "Traceback" not in app.stderr
+
+
+def request(number: int, path: bytes = b"/", *, end: bool = True) -> HeadersFrame:
+    """Return a GET's frame, without a table of headers."""
+    fields = ((b":method", b"GET"), (b":scheme", b"http"), (b":authority", b"a"), (b":path", path))
+    block = b"".join(
+        b"\x00" + bytes([len(name)]) + name + bytes([len(value)]) + value for name, value in fields
+    )
+    frame = HeadersFrame(number, block, flags=["END_HEADERS"])
+    if end:
+        frame.flags.add("END_STREAM")
+    return frame
+
+
+def many(frame: Frame, times: int = 4000) -> bytes:
+    return frame.serialize() * times
+
+
+def rapid_reset(path: bytes = b"/waits", times: int = 2500) -> bytes:
+    return b"".join(
+        request(1 + 2 * n, path).serialize() + RstStreamFrame(1 + 2 * n, 8).serialize()
+        for n in range(times)
+    )
+
+
+OPEN = request(1, b"/waits", end=False).serialize()
+FLOODS = {
+    "PING": many(PingFrame(0, b"12345678")),
+    "SETTINGS": many(SettingsFrame(0, {4: 65535})),
+    "SETTINGS acknowledged": many(SettingsFrame(0, flags=["ACK"])),
+    "PRIORITY": b"".join(PriorityFrame(3 + 2 * n, 1).serialize() for n in range(4000)),
+    "PRIORITY of one": many(PriorityFrame(3, 1)),
+    "WINDOW_UPDATE": many(WindowUpdateFrame(0, window_increment=1)),
+    "empty DATA": OPEN + many(DataFrame(1, b"")),
+    "DATA of one byte": OPEN + many(DataFrame(1, b"x")),
+    "unknown": many(PingFrame(0, b"12345678")).replace(b"\x08\x06\0", b"\x08\xfe\0"),
+    "rapid reset": rapid_reset(),
+    "CONTINUATION": HeadersFrame(1, b"\x00\x01a\x01b").serialize()
+    + many(ContinuationFrame(1, b"\x00\x01a\x01b")),
+}
+
+
+def frames(received: bytes) -> list[Frame]:
+    """Take apart what a server has sent."""
+    found, at = [], 0
+    while at + 9 <= len(received):
+        frame, length = Frame.parse_frame_header(memoryview(received[at : at + 9]))
+        if at + 9 + length > len(received):
+            break
+        frame.parse_body(memoryview(received[at + 9 : at + 9 + length]))
+        found.append(frame)
+        at += 9 + length
+    return found
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_a_flood(app: App, name: str) -> None:
+    """A flood's connection is told why, and closed; others are served meanwhile."""
+    received = wire.exchange(("127.0.0.1", app.port), PREFACE + FLOODS[name], timeout=10)
+    goaways = [frame for frame in frames(received) if isinstance(frame, GoAwayFrame)]
+    assert [frame.error_code for frame in goaways] == [CALM]
+    assert wire.ask(("127.0.0.1", app.port), "/").status == 200
+    assert app.get("/ready")[:2] == (200, "true")
+
+
+class Client:
+    """An HTTP/2 client that does more than it must, as some do."""
+
+    def __init__(self, app: App) -> None:
+        self.sock = wire.connect(("127.0.0.1", app.port), timeout=10.0)
+        self.sock.sendall(PREFACE)
+        self._rest = b""
+        self._next = 1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.sock.close()
+
+    def send(self, *frames: Frame) -> None:
+        self.sock.sendall(b"".join(frame.serialize() for frame in frames))
+
+    def number(self) -> int:
+        self._next += 2
+        return self._next - 2
+
+    def frames(self, *, leaving: bool = False) -> list[Frame]:
+        """Return what comes next; GOAWAY only from a server that is `leaving`."""
+        data = self.sock.recv(65536)
+        assert data, "the connection has ended"
+        self._rest += data
+        found = frames(self._rest)
+        self._rest = self._rest[sum(len(each.serialize()) for each in found) :]
+        told = [each for each in found if isinstance(each, GoAwayFrame)]
+        assert leaving or not told, found
+        return found
+
+    def until_over(self, number: int) -> Frame:
+        """Read until a stream has ended; every frame of data gives credit back, twice."""
+        while True:
+            for frame in self.frames():
+                if isinstance(frame, DataFrame) and frame.data:
+                    size = len(frame.data)
+                    stream = [WindowUpdateFrame(frame.stream_id, window_increment=size)]
+                    if "END_STREAM" in frame.flags:
+                        stream = []
+                    self.send(WindowUpdateFrame(0, window_increment=size), *stream)
+                ended = "END_STREAM" in frame.flags or isinstance(frame, RstStreamFrame)
+                if ended and frame.stream_id == number:
+                    return frame
+
+
+def test_a_busy_browser(app: App) -> None:
+    """Priorities, pings and credit for every request are no flood, however many they are."""
+    with Client(app) as client:
+        for _ in range(300):
+            number = client.number()
+            client.send(
+                PriorityFrame(number, 0, 15),
+                request(number),
+                PriorityFrame(number, 0, 200),
+                WindowUpdateFrame(number, window_increment=10),
+                PingFrame(0, b"12345678"),
+                SettingsFrame(0),
+            )
+            assert not isinstance(client.until_over(number), RstStreamFrame)
+
+
+def test_credit_for_every_frame(app: App) -> None:
+    """Who gives credit back for each frame of a long answer, however small, is answered whole."""
+    with Client(app) as client:
+        for _ in range(3):
+            number = client.number()
+            client.send(request(number, b"/events"))
+            assert not isinstance(client.until_over(number), RstStreamFrame)
+
+
+def test_taking_requests_back(app: App) -> None:
+    """A proxy whose clients hang up takes hundreds of requests back, and goes on."""
+    with Client(app) as client:
+        for _ in range(6):
+            numbers = [client.number() for _ in range(90)]
+            client.send(*(request(each, b"/waits") for each in numbers))
+            client.send(*(RstStreamFrame(each, 8) for each in numbers))
+        last = client.number()
+        client.send(request(last))
+        assert not isinstance(client.until_over(last), RstStreamFrame)
+
+
+def test_apps_that_do_not_hear(app: App) -> None:
+    """While hundreds of requests are served that were taken back, new ones are refused."""
+    begun = 0
+    with Client(app) as client:
+        for _ in range(3):
+            numbers = [client.number() for _ in range(90)]
+            client.send(*(request(each, b"/deaf") for each in numbers))
+            begun = min(200, begun + 90)
+            wait_for(lambda: app.status()["in_flight"] >= begun, 5, "the requests")  # noqa: B023
+            client.send(*(RstStreamFrame(each, 8) for each in numbers))
+        last = client.number()
+        client.send(request(last))
+        refused = client.until_over(last)
+        assert isinstance(refused, RstStreamFrame)
+        assert refused.error_code == REFUSED_STREAM
+        wait_for(lambda: app.status()["in_flight"] == 0, 5, "the end of all requests")
+        last = client.number()
+        client.send(request(last))
+        assert not isinstance(client.until_over(last), RstStreamFrame)
+
+
+BROKEN = {
+    "a path that is no text": request(1, b"/\xff\xfe"),
+    "CONNECT": HeadersFrame(1, b"\x00\x07:method\x07CONNECT", flags=["END_HEADERS"]),
+    "no path": HeadersFrame(1, b"\x00\x07:method\x03GET", flags=["END_HEADERS", "END_STREAM"]),
+    "an index that is not there": HeadersFrame(1, b"\xff\xff\xff", flags=["END_HEADERS"]),
+    "data on no stream": DataFrame(7, b"x"),
+    "a window of nothing": WindowUpdateFrame(0, window_increment=0),
+    "a window too large": WindowUpdateFrame(0, window_increment=2**31 - 1),
+    "a bad setting": SettingsFrame(0, {4: 2**31}),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_broken_frames(app: App, name: str) -> None:
+    """Whatever a stranger's frames break ends in an answer, in a reset, or in GOAWAY."""
+    with wire.connect(("127.0.0.1", app.port), timeout=10.0) as sock:
+        sock.sendall(PREFACE + BROKEN[name].serialize() + PingFrame(0, b"the last").serialize())
+        received = b""
+        while b"the last" not in received and (data := sock.recv(65536)):
+            received += data
+    said = {type(frame) for frame in frames(received)}
+    assert said & {HeadersFrame, RstStreamFrame, GoAwayFrame}, frames(received)
+    wait_for(lambda: app.status()["in_flight"] == 0, 5, "the end of all requests")
+
+
+def test_an_answer_that_breaks_off(start: Start, tmp_path: Path) -> None:
+    """An app that returns in the middle of its answer has its stream reset, and no other one."""
+    (tmp_path / "web.py").write_text(
+        "async def app(scope, receive, send):\n"
+        "    if scope['type'] == 'lifespan':\n        return\n"
+        "    await send({'type': 'http.response.start', 'status': 200, 'headers': []})\n"
+        "    end = scope['path'] != '/breaks'\n"
+        "    await send({'type': 'http.response.body', 'body': b'x', 'more_body': not end})\n"
+    )
+    port = free_port()
+    words = ["-m", "lifecycle", "run", "--asgi", "--bind", f"127.0.0.1:{port}", "web:app"]
+    app = start(words, env={"PORT": str(port)})
+    app.wait_state("ready")
+    with Client(app) as client:
+        for path, breaks in ((b"/breaks", True), (b"/", False)):
+            number = client.number()
+            client.send(request(number, path))
+            assert isinstance(client.until_over(number), RstStreamFrame) is breaks
