@@ -41,8 +41,13 @@ SEVERED: Final = Advice(
     "the server ended a connection in use, rollout or not",
     "see whether it crashed; let it keep idle connections for longer than --think",
 )
+UNASKED: Final = Advice(
+    "the server closed a new connection before its first request came: it took it for idle",
+    "close only connections that have been answered; give a new one its time to send a header "
+    "(lifecycle run --asgi does both)",
+)
 SEVERED_BY_SIGKILL: Final = frozenset(
-    {Cause.CUT, Cause.RESET, Cause.STREAM_RESET, Cause.ABNORMAL, Cause.TIMEOUT}
+    {Cause.CUT, Cause.RESET, Cause.UNASKED, Cause.STREAM_RESET, Cause.ABNORMAL, Cause.TIMEOUT}
 )
 KEPT: Final = (
     "the server closed a kept connection without having said Connection: close, while the next "
@@ -62,6 +67,7 @@ HEALTHY: Final[dict[Cause, Advice]] = {
         "it is overloaded or hangs: lower --rate, or raise --timeout",
     ),
     Cause.RESET: SEVERED,
+    Cause.UNASKED: UNASKED,
     Cause.CUT: SEVERED,
     Cause.STREAM_RESET: SEVERED,
     Cause.ABNORMAL: SEVERED,
@@ -69,6 +75,7 @@ HEALTHY: Final[dict[Cause, Advice]] = {
 """What was lost by a replica that was not leaving."""
 
 LEAVING: Final[dict[Cause, Advice]] = {
+    Cause.UNASKED: UNASKED,
     Cause.CUT: Advice(
         "it was in flight when the server left: nobody waited for it",
         "wait for what is in flight before the process ends (lifecycle's drain does), and give "
@@ -98,6 +105,16 @@ LEAVING: Final[dict[Cause, Advice]] = {
 }
 """What was lost by a replica that was leaving."""
 
+TOO_EARLY: Final[dict[Cause, str]] = {
+    Cause.REFUSED: "the listener was closed before every client had heard that the endpoint is "
+    "gone",
+    Cause.RESET: "the connection was in the listener's queue, or just accepted, when the listener "
+    "was closed",
+    Cause.UNASKED: "the server ended a new connection before its first request came, when the "
+    "listener was closed",
+}
+"""What was lost because the listener was closed too early."""
+
 
 def advise(cause: Cause, stage: Stage, given: Circumstances, *, kept: bool) -> Advice:
     """Explain one kind of loss."""
@@ -109,19 +126,10 @@ def advise(cause: Cause, stage: Stage, given: Circumstances, *, kept: bool) -> A
             f"raise terminationGracePeriodSeconds (--grace {given.grace:g}) above preStop + the "
             "longest request, or end the drain sooner",
         )
-    if cause is Cause.REFUSED:
-        return Advice(
-            "the listener was closed before every client had heard that the endpoint is gone",
-            _keep_listening(given),
-        )
     if cause is Cause.RESET and kept:
         return Advice(KEPT, _say_close(given))
-    if cause is Cause.RESET:
-        return Advice(
-            "the connection was in the listener's queue, or just accepted, when the listener was "
-            "closed",
-            _keep_listening(given),
-        )
+    if cause in TOO_EARLY and (cause is not Cause.UNASKED or stage in (Stage.CLOSED, Stage.GONE)):
+        return Advice(TOO_EARLY[cause], _keep_listening(given))
     return LEAVING.get(cause, MALFORMED)
 
 

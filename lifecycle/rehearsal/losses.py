@@ -10,7 +10,9 @@ Rules of this file:
 3. A request that the server has declined before it did anything, in a way that the protocol
    lets every client repeat (HTTP/2: REFUSED_STREAM, a stream above GOAWAY's last), is
    repeated, and the repetition counts.
-4. A WebSocket is lost when it ends without a close frame (1006), idle or not, or with one
+4. A new connection that the server closes before the first request has arrived is lost: what
+   the client has seen of it when it writes is as old as the network's round trip.
+5. A WebSocket is lost when it ends without a close frame (1006), idle or not, or with one
    that speaks of an error.
 """
 
@@ -33,6 +35,7 @@ class Cause(StrEnum):
     REFUSED = "refused"
     NO_ENDPOINT = "no endpoint"
     RESET = "reset"
+    UNASKED = "closed unasked"
     CUT = "cut"
     STREAM_RESET = "stream reset"
     ABNORMAL = "1006"

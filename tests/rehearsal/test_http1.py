@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from lifecycle.rehearsal.plan import Protocol
 from tests.rehearsal.kit import OK, ask, client_of, closed_port, reset, run, seen, serving
 
 Reader, Writer = asyncio.StreamReader, asyncio.StreamWriter
@@ -270,6 +271,25 @@ def test_the_race_of_a_round_trip():
             return seen(tally)
 
     assert run(main(rtt=0.2)) == [("reset", True)]
+
+
+@pytest.mark.parametrize("protocol", [Protocol.HTTP1, Protocol.HTTP2, Protocol.WEBSOCKET])
+@pytest.mark.parametrize("by_reset", [False, True], ids=["by FIN", "by RST"])
+def test_a_new_connection_that_is_closed_as_idle(protocol: Protocol, *, by_reset: bool):
+    """Who asks a round trip after connecting, of a server that does not wait so long, has lost."""
+
+    async def main() -> list[tuple[str, bool]]:
+        async def handler(reader: Reader, writer: Writer) -> None:
+            await asyncio.sleep(0.05)
+            if by_reset:
+                reset(writer)
+
+        async with serving(handler) as port:
+            client, tally = client_of(port, protocol, rtt=0.2)
+            await client.visit()
+            return seen(tally)
+
+    assert run(main()) == [("closed unasked", False)]
 
 
 def test_kept_connections_are_used_again():

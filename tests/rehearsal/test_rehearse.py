@@ -27,6 +27,7 @@ LIFECYCLE = [sys.executable, "-m", "lifecycle"]
 UVICORN = [sys.executable, "-m", "uvicorn", "shop:app", "--port", "{port}"]
 OURS = [*LIFECYCLE, "run", "--asgi", "shop:app", "--bind", "127.0.0.1:{port}"]
 FILES = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "{port}"]
+HASTY = [sys.executable, "hasty.py", "{port}"]
 BREAKING = [sys.executable, "breaking.py", "{port}"]
 QUICK = ["--propagation", "0.5", "--clients", "10"]
 
@@ -51,6 +52,7 @@ RUNS: dict[str, tuple[Words, Words]] = {
     ),
     "text": ([*QUICK, "--prestop", "sleep:1"], UVICORN),
     "cut": ([*QUICK, "--json", "--slow", "/slow", "--slow-share", "0.2"], BREAKING),
+    "hasty": ([*QUICK, "--json", "--kept", "0", "--rtt", "0.15"], HASTY),
     "killed": ([*QUICK, "--json", "--grace", "1", "--path", "/shop.py"], FILES),
     "no such command": ([], ["no-such-command-here"]),
     "full report": ([*QUICK, "--grace", "1", "--report", "/dev/full"], FILES),
@@ -129,6 +131,16 @@ def test_uvicorn_alone_loses_requests(runs):
     refused = next(each for each in found["causes"] if each["cause"] == "refused")
     assert set(refused["when"]) <= {"after the listener closed", "after its exit"}
     assert 0 <= refused["first_from_t0"] <= refused["last_from_t0"] < 3
+
+
+def test_new_connections_that_are_closed_as_idle(runs):
+    """Who connects and asks a round trip later is lost, and it is said why and what to change."""
+    found = result(runs, "hasty")
+    unasked = [each for each in found["causes"] if each["cause"] == "closed unasked"]
+    assert {each["connection"] for each in unasked} == {"new"}
+    early = next(each for each in unasked if "after SIGTERM, listener open" in each["when"])
+    assert "took it for idle" in early["why"]
+    assert "close only connections that have been answered" in early["change"]
 
 
 def test_each_rollout_is_told(runs):

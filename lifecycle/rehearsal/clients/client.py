@@ -128,8 +128,14 @@ class Client:
                 )
             if self._traffic.rtt:
                 await asyncio.sleep(self._traffic.rtt)
+            await attempt.connection.wire.look()
+            ended = "" if attempt.kept else attempt.connection.wire.ended
             try:
                 return await attempt.connection.ask(attempt.path)
+            except Lost as lost:
+                if ended and lost.cause is Cause.RESET:
+                    raise Lost(Cause.UNASKED, f"{ended} before the first request came") from None
+                raise
             except (Declined, GoneAway):
                 self._tally.repeated += 1
                 attempt.connection.close()
