@@ -34,9 +34,10 @@ from lifecycle.exceptions import (
     RegistrationRefused,
 )
 from lifecycle.hookspecs import hookimpl
-from lifecycle.hosting import until_listening
 from lifecycle.inflight import agent_of, method_of
 from lifecycle.lifespan import Lifespan
+from lifecycle.listening import until_listening
+from lifecycle.process import PROCESS
 from lifecycle.runtime import Lifecycle, current
 from lifecycle.serving.connection import ABORT
 from lifecycle.serving.server import Server
@@ -72,7 +73,7 @@ class Middleware:
         self._given = self._life = life
         self._traffic: Traffic | None = None
         if self._find() is None:
-            Traffic.unclaimed = True
+            PROCESS.middleware_made = True
 
     def _find(self) -> Traffic | None:
         """Find the lifecycle that runs now, unless one was given; None if none does."""
@@ -305,6 +306,9 @@ class Managed:
                 await life.ready()
             except (RegistrationRefused, AlreadyExported) as refused:
                 life.log.error("registration refused", reason=str(refused))  # noqa: TRY400
+            except Exception as error:  # noqa: BLE001 - else it would never be READY, without a word
+                problem = f"{type(error).__name__}: {error}"
+                life.log.error("not ready", problem=problem)  # noqa: TRY400
 
 
 class _HttpDrain:

@@ -185,6 +185,14 @@ class Conductor:
         self._readying = asyncio.create_task(self._become_ready())
 
     async def _become_ready(self) -> None:
+        try:
+            await self._register_all()
+        except Exception as error:  # noqa: BLE001 - else `ready()` would never return
+            problem = f"{type(error).__name__}: {error}"
+            self.log.error("not ready", problem=problem)  # noqa: TRY400
+            self.became_ready.fail(error)
+
+    async def _register_all(self) -> None:
         services = self.services
         await services.until(lambda: services.all_confirmed or services.refusal() is not None)
         if (refusal := services.refusal()) is not None:
@@ -228,6 +236,12 @@ class Conductor:
     def post(self, function: Callable[[], object]) -> None:
         """Run a function on the control loop, from any thread."""
         run_soon(self._loop, function)
+
+    def over(self) -> None:
+        """Take note that nothing comes any more: whoever waits for something is told."""
+        for moment in (*self.reached.values(), self.became_ready, self.departure.drained):
+            moment.fail(Draining("it can no longer come: the app has left"))
+        self.departure.wait_over.set(None)
 
     async def close(self, timeout: float) -> None:
         """Tell the hooks the last of it, then close registries and background probes."""

@@ -12,16 +12,22 @@ import asyncio
 import concurrent.futures
 import contextlib
 import contextvars
+import copy
 import threading
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
-from lifecycle.exceptions import LifecycleError
+from lifecycle.exceptions import LifecycleError, NotRunning
 
 T = TypeVar("T")
 
 LEAVING: Final = 0.1
 """Seconds that what is left on the control loop has, once cancelled, to end."""
+
+
+class Late(Exception):
+    """Something takes longer than its caller may wait; it is cancelled."""
 
 
 class Moment(Generic[T]):
@@ -50,9 +56,18 @@ class Moment(Generic[T]):
             if self._outcome.done():
                 return
             decide()
-            waiters = list(self._waiters.items())
-        for waiter, loop in waiters:
-            run_soon(loop, lambda waiter=waiter: waiter.done() or waiter.set_result(None))  # type: ignore[misc]
+            waiting: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+            for waiter, loop in self._waiters.items():
+                waiting.setdefault(loop, []).append(waiter)
+        # Once a loop, and not once for each who waits: ten thousand would hold this thread up.
+        for loop, waiters in waiting.items():
+            run_soon(loop, partial(_wake, waiters))
+
+    def _result(self) -> T:
+        error = self._outcome.exception()
+        if error is not None:
+            raise _another(error)  # what is raised twice grows, and is kept with its frames
+        return self._outcome.result()
 
     async def wait(self) -> T:
         """Wait for it; cancelling one who waits disturbs no other."""
@@ -60,14 +75,32 @@ class Moment(Generic[T]):
         waiter: asyncio.Future[None] = loop.create_future()
         with self._lock:
             if self._outcome.done():
-                return self._outcome.result()
+                return self._result()
             self._waiters[waiter] = loop
         try:
             await waiter
         finally:
             with self._lock:
                 del self._waiters[waiter]
-        return self._outcome.result()
+        return self._result()
+
+
+def _wake(waiters: list[asyncio.Future[None]]) -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(None)
+
+
+def _another(error: BaseException) -> BaseException:
+    """Copy an error, for one of several to whom it is raised."""
+    try:
+        again = copy.copy(error)
+    except Exception:  # noqa: BLE001 - a class that cannot be copied: then it is the one
+        again = error
+    if type(again) is not type(error):
+        again = error
+    again.__cause__ = error.__cause__
+    return again.with_traceback(None)
 
 
 def run_soon(
@@ -115,6 +148,31 @@ def run_in_thread(
     threading.Thread(target=work, name=name, daemon=True).start()
 
 
+async def in_thread(function: Callable[[], T], *, name: str) -> T:
+    """
+    Run a function in a thread of its own, and await what it returns.
+
+    Whoever is cancelled while awaiting does not wait for it: it goes on.
+
+    Raises:
+        LifecycleError: The system has no thread to give.
+    """
+    outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
+    outcome.set_running_or_notify_cancel()  # from here on nobody can cancel it
+
+    def done(value: T, error: BaseException | None) -> None:
+        if error is not None:
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(value)
+
+    try:
+        run_in_thread(function, done, name=name)
+    except RuntimeError as error:
+        raise _no_thread(error) from None
+    return await asyncio.wrap_future(outcome)
+
+
 def start_thread(target: Callable[[], None], name: str) -> threading.Thread:
     """
     Start a thread of our own, without which nothing can be promised.
@@ -126,14 +184,19 @@ def start_thread(target: Callable[[], None], name: str) -> threading.Thread:
     try:
         thread.start()
     except RuntimeError as error:
-        raise LifecycleError(
-            f"no thread can be started ({error}): the pod, or its user, has as many processes and "
-            "threads as it may have (pids.max, ulimit -u)"
-        ) from None
+        raise _no_thread(error) from None
     return thread
 
 
+def _no_thread(error: RuntimeError) -> LifecycleError:
+    return LifecycleError(
+        f"no thread can be started ({error}): the pod, or its user, has as many processes and "
+        "threads as it may have (pids.max, ulimit -u)"
+    )
+
+
 async def _cancel_all() -> None:
+    await asyncio.sleep(0)  # what was submitted begins, and is among the tasks
     left = asyncio.all_tasks() - {asyncio.current_task()}
     for task in left:
         task.cancel()
@@ -144,12 +207,21 @@ async def _cancel_all() -> None:
 
 
 class ControlThread:
-    """The control thread and its loop."""
+    """
+    The control thread and its loop, and the one way of speaking to it.
+
+    It is open from `start` until its main returns, then closing, then closed. What was
+    submitted while it was open is answered; afterwards everything is refused with `NotRunning`.
+    Nothing ever hangs, and nothing runs in the caller's thread instead.
+    """
 
     loop: asyncio.AbstractEventLoop
 
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
+        self._lock = threading.RLock()  # a signal's handler may come between
+        self._open = False
+        self._pending: set[concurrent.futures.Future[Any]] = set()
 
     def start(self, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """
@@ -160,9 +232,11 @@ class ControlThread:
         """
         # Not `new_event_loop`: the app's loop policy is the app's own affair.
         self.loop = asyncio.SelectorEventLoop()
+        self._open = True
         try:
             self._thread = start_thread(lambda: self._run(main), "lifecycle-control")
         except LifecycleError:
+            self._open = False
             self.loop.close()
             raise
 
@@ -171,8 +245,24 @@ class ControlThread:
         try:
             self._run_to_its_end(main())
         finally:
-            self._run_to_its_end(_cancel_all())
-            self.loop.close()
+            with self._lock:
+                self._open = False
+            try:
+                self._run_to_its_end(_cancel_all())
+            finally:
+                self._refuse_pending()
+                self.loop.close()
+
+    def _refuse_pending(self) -> None:
+        for each in list(self._pending):
+            with contextlib.suppress(concurrent.futures.InvalidStateError):
+                each.set_exception(_ended())
+
+    def forget(self) -> None:
+        """Take note that this is a forked child: there is no such thread in it."""
+        self._thread, self._open = None, False
+        self._lock = threading.RLock()
+        self._pending.clear()
 
     def _run_to_its_end(self, work: Coroutine[Any, Any, None]) -> None:
         task = self.loop.create_task(work)
@@ -192,9 +282,15 @@ class ControlThread:
         run_soon(self.loop, function)
 
     def call(self, function: Callable[[], T]) -> T:
-        """Run a function on the control loop and return what it returns, from any thread."""
-        if self.here or not self._alive():
-            return function()
+        """
+        Run a function on the control loop and return what it returns, from any thread.
+
+        Raises:
+            NotRunning: The thread is not started, or ends.
+        """
+        return function() if self.here else self._submit(function).result()
+
+    def _submit(self, function: Callable[[], T]) -> concurrent.futures.Future[T]:
         outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
 
         def work() -> None:
@@ -203,46 +299,77 @@ class ControlThread:
             except BaseException as error:  # noqa: BLE001 - it belongs to the caller
                 outcome.set_exception(error)
 
-        if not run_soon(self.loop, work) or not self._outlives(outcome):
-            return function()
-        return outcome.result()
+        with self._lock:
+            self._refuse_closed()
+            self._note(outcome)
+            self.loop.call_soon_threadsafe(work)
+        return outcome
 
-    def wait(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    def wait(self, work: Callable[[], Coroutine[Any, Any, T]], timeout: float | None = None) -> T:
         """
         Run a coroutine on the control loop and wait here for what it returns.
 
+        Args:
+            work: The coroutine function.
+            timeout: Seconds; then it is cancelled.
+
         Raises:
-            RuntimeError: This is the control thread itself, or it has ended.
+            RuntimeError: This is the control thread itself.
+            NotRunning: The thread is not started, or ends.
+            Late: It takes longer.
         """
         if self.here:
             raise RuntimeError("the control thread cannot wait for itself")
-        if self._alive():
-            outcome = asyncio.run_coroutine_threadsafe(work(), self.loop)
-            if self._outlives(outcome):
-                return outcome.result()
-        raise RuntimeError("the lifecycle has ended")
-
-    def _outlives(self, outcome: concurrent.futures.Future[T]) -> bool:
-        """Wait for an outcome; False if the thread has ended without one."""
-        while not outcome.done():
-            concurrent.futures.wait({outcome}, timeout=1)
-            if not self._alive():
-                return outcome.done()
-        return True
+        outcome = self._begin(work)
+        try:
+            if not concurrent.futures.wait({outcome}, timeout).done:
+                raise Late
+            return outcome.result()
+        finally:
+            outcome.cancel()  # late, or a signal has come between: nobody waits any more
 
     async def request(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Run a coroutine on the control loop and await it here, on any loop."""
+        """
+        Run a coroutine on the control loop and await it here, on any loop.
+
+        Raises:
+            NotRunning: The thread is not started, or ends.
+        """
         if self.here:
             return await work()
-        if not self._alive():
-            raise RuntimeError("the lifecycle has ended")
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), self.loop))
+        return await asyncio.wrap_future(self._begin(work))
+
+    def _begin(self, work: Callable[[], Coroutine[Any, Any, T]]) -> concurrent.futures.Future[T]:
+        async def unless_it_ends() -> T:
+            try:
+                return await work()
+            except asyncio.CancelledError:
+                if self._open:
+                    raise
+                # The thread ends; who asked is not cancelled by that.
+                raise _ended() from None
+
+        with self._lock:
+            self._refuse_closed()
+            outcome = asyncio.run_coroutine_threadsafe(unless_it_ends(), self.loop)
+            self._note(outcome)
+        return outcome
+
+    def _note(self, outcome: concurrent.futures.Future[Any]) -> None:
+        self._pending.add(outcome)
+        outcome.add_done_callback(self._pending.discard)
+
+    def _refuse_closed(self) -> None:
+        if not self._open:
+            raise _ended()
 
     def join(self, timeout: float) -> bool:
         """Wait for the thread's end; False if it has not ended in `timeout` seconds."""
-        if self._thread is not None:
-            self._thread.join(timeout)
-        return not self._alive()
+        if self._thread is None:
+            return True
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
 
-    def _alive(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
+
+def _ended() -> NotRunning:
+    return NotRunning("the lifecycle has ended")

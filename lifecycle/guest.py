@@ -57,6 +57,10 @@ class Guest:
             self._timer.cancel()
         self._loop = None
 
+    def forget(self) -> None:
+        """Take note that this is a forked child, in which no such loop runs."""
+        self._loop = None
+
     def _beat(self) -> None:
         now = self._clock()
         gap = now - self._beat_at

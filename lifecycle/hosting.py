@@ -20,16 +20,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from lifecycle import mains
-from lifecycle.backoff import until_done
 from lifecycle.config import Config, service_spec
 from lifecycle.crossing import Moment
 from lifecycle.departure import FORCED, INTERRUPTED, USAGE, Departure, Ending
 from lifecycle.exceptions import AlreadyExported, Draining, LifecycleError, RegistrationRefused
+from lifecycle.listening import until_listening
 from lifecycle.log import Renderer
 from lifecycle.mains import Main, awaited, code_of, know_of, show, status_of, takes_lifecycle
 from lifecycle.runtime import Lifecycle
 from lifecycle.signals import Signals, by_person
-from lifecycle.sockets import is_listening
 from lifecycle.stacks import Standing
 from lifecycle.watchdog import Watchdog, flush_streams
 
@@ -366,22 +365,17 @@ class Host:
                 self._left_with = 1
                 life.begin_drain(f"registration refused: {refused}")
                 return
+            except Exception as error:  # noqa: BLE001 - else it would never be READY, without a word
+                self._left_with = 1
+                show(error)
+                life.begin_drain(f"it could not become ready: {type(error).__name__}: {error}")
+                return
             if life.services and not life._traffic.in_use:
                 self._log.warning(
                     "nothing counted",
                     hint="work in flight is waited for if it is counted: put "
                     "lifecycle.asgi.Middleware around the app, or use track()",
                 )
-
-
-async def until_listening(port: int) -> None:
-    """Wait until something listens on a port of this machine: the one thing found by looking."""
-
-    async def look() -> None:
-        if not is_listening(port):
-            raise ConnectionError(f"nothing listens on port {port}")
-
-    await until_done(look, first=0.02, longest=0.5)
 
 
 def _tear_down(loop: asyncio.AbstractEventLoop) -> bool:

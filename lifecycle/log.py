@@ -49,6 +49,10 @@ class Log:
 
     def __init__(self, renderer: Renderer | None = None) -> None:
         self._renderer = renderer
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, without a thread; in a forked child, too, where there is none."""
         self._events: queue.Queue[Entry | None] = queue.Queue(CAPACITY)
         self._writer: threading.Thread | None = None
         self._starting = threading.Lock()

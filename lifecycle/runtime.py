@@ -8,41 +8,29 @@ any thread; what is awaited is awaited on the app's loop.
 from __future__ import annotations
 
 import asyncio
-import concurrent.futures
-import os
-import time
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
 from contextlib import AbstractContextManager
-from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from lifecycle.builtin import builtins
-from lifecycle.conductor import Conductor
 from lifecycle.conductor import Snapshot as Snapshot
-from lifecycle.config import Config
 from lifecycle.consuming import until_draining
-from lifecycle.crossing import ControlThread, Moment
-from lifecycle.departure import USAGE, Ending
-from lifecycle.exceptions import LifecycleError, NotRunning
-from lifecycle.guest import Guest
-from lifecycle.log import Log, Renderer
-from lifecycle.plugins import Plugins, plugin_of
-from lifecycle.qos.port import Port, Sockets
+from lifecycle.crossing import Late
+from lifecycle.exceptions import Draining, LifecycleError, NotRunning
+from lifecycle.plugins import plugin_of
+from lifecycle.process import PROCESS
+from lifecycle.running import Running
 from lifecycle.service import Exported, Service, check_same, instance_of
 from lifecycle.states import State
-from lifecycle.traffic import Tracker, Traffic
+from lifecycle.traffic import Tracker
 
 if TYPE_CHECKING:
     from lifecycle.pluggable import AnyPlugin, Check
 
 T = TypeVar("T")
 
-FORCED_TIME: Final = 2.0
-"""Seconds that leaving takes at most once who waits for it has been cancelled."""
-FLUSH_TIME: Final = 1.0
-"""Seconds that the log's handlers have for the last events; only one that is stuck needs them."""
-
-_current: list[Lifecycle] = []
+USE_TIME: Final = 1.0
+"""Seconds that `use` may hold up an event loop."""
 
 
 def current() -> Lifecycle:
@@ -52,14 +40,16 @@ def current() -> Lifecycle:
     Raises:
         NotRunning: None does.
     """
-    if not _current:
+    if not PROCESS.lifecycles:
+        child = ", or this is a forked child of the process in which one runs"
         raise NotRunning(
             "no lifecycle is running: start the app with lifecycle.run(main) or `lifecycle run`"
+            f"{child if PROCESS.is_child else ''}"
         )
-    return _current[-1]
+    return cast("Lifecycle", PROCESS.lifecycles[-1])
 
 
-class Lifecycle:
+class Lifecycle(Running):
     """
     The lifecycle of one app.
 
@@ -71,33 +61,13 @@ class Lifecycle:
         plugins: More plugins: objects, modules, or classes to call without arguments.
     """
 
-    def __init__(
-        self,
-        config: Config | None = None,
-        *,
-        plugins: Iterable[AnyPlugin] = (),
-        renderer: Renderer | None = None,
-    ) -> None:
-        self.config = config if config is not None else Config()
-        self._given = tuple(plugins)
-        self.log = Log(renderer)  # a plugin's events too: from any thread, and nothing waits
-        self._guest = Guest()
-        self._traffic = Traffic(time.monotonic, self.config.quiet_ignore)
-        self._plugins = Plugins(self.config, os.environ)
-        self._control = ControlThread()
-        self._conductor: Conductor | None = None
-        self._asked_to_leave = False
-        self._sockets: Sockets | None = None
-        self._up: concurrent.futures.Future[None] = concurrent.futures.Future()
-        self._left: Moment[None] = Moment()
-        self._finish: Moment[None] = Moment()
-        self._ended: Moment[None] = Moment()
-
     # What is so
 
     @property
     def state(self) -> State:
-        """The state of the machine; from any thread."""
+        """The state of the machine; from any thread. STOPPED in a forked child."""
+        if self._in_child:
+            return State.STOPPED
         return State.STARTING if self._conductor is None else self._conductor.machine.state
 
     @property
@@ -115,11 +85,21 @@ class Lifecycle:
     @property
     def qos_url(self) -> str:
         """Where the QOS port answers on this machine; empty if it is switched off."""
-        return f"http://127.0.0.1:{self._sockets.port}" if self._sockets is not None else ""
+        return self._url
 
     def snapshot(self) -> Snapshot:
-        """Return everything there is to see: what `/status` shows. From any thread."""
-        return self._control.call(self._running().snapshot)
+        """
+        Return everything there is to see: what `/status` shows. From any thread.
+
+        Once the lifecycle has ended: what was to be seen then.
+        """
+        conductor = self._running()
+        try:
+            return self._control.call(conductor.snapshot)
+        except NotRunning:
+            if self._final is None:
+                raise
+            return self._final
 
     # What the app does
 
@@ -154,7 +134,7 @@ class Lifecycle:
             raise ValueError(f"export({name!r}, port={port}): must be from 1 to 65535")
         conductor = self._running()
         instance = instance_of(name, port, host, protocol, dict(metadata))
-        entry = self._control.call(lambda: conductor.export(instance))
+        entry = self._unless_ended("export", lambda: conductor.export(instance))
         check_same(entry.instance, port, host, protocol)
         return Service(self, entry)
 
@@ -167,7 +147,7 @@ class Lifecycle:
             Draining: The app is on its way out.
         """
         conductor = self._running()
-        self._control.call(conductor.make_ready)
+        self._unless_ended("ready", conductor.make_ready)
         await conductor.became_ready.wait()
 
     async def reached(self, state: State) -> None:
@@ -213,7 +193,8 @@ class Lifecycle:
             ServiceNotFound: None matches.
             Draining: It is too late.
         """
-        return self._control.call(lambda: self._running().set_online(glob))
+        conductor = self._running()
+        return self._unless_ended("online", lambda: conductor.set_online(glob))
 
     def offline(self, glob: str = "*", reason: str = "") -> list[str]:
         """
@@ -222,7 +203,17 @@ class Lifecycle:
         Raises:
             ServiceNotFound: None matches.
         """
-        return self._control.call(lambda: self._running().set_offline(glob, reason))
+        conductor = self._running()
+        try:
+            return self._control.call(lambda: conductor.set_offline(glob, reason))
+        except NotRunning:  # as from DRAINING on: nothing is left to do
+            return conductor.services.matching(glob)
+
+    def _unless_ended(self, what: str, work: Callable[[], T]) -> T:
+        try:
+            return self._control.call(work)
+        except NotRunning:
+            raise Draining(f"{what}: too late, the app is {self.state}") from None
 
     def track(
         self, agent: str = "", path: str = "", method: str = ""
@@ -267,19 +258,54 @@ class Lifecycle:
         """
         Add a plugin to a lifecycle that runs: all of what it brings, or nothing.
 
-        From any thread but the control thread, where registries and inline hooks run.
+        From any thread but the control thread, where registries and inline hooks run. Waits until
+        the plugin's registries are open. On an event loop, which stands still meanwhile, it waits
+        1 s at most: use `use_async` there for a registry that may take longer.
+
+        Args:
+            plugin: An object, a module, or a class to call without arguments.
+            name: Its name; its class's or module's otherwise.
 
         Raises:
             PluginError: It is written wrongly, or what it brings is taken.
             ConfigError: Its options do not fit.
-            LifecycleError: Its registry cannot be had, or this is the control thread.
+            LifecycleError: Its registry cannot be had, or takes longer than an event loop may
+                stand still, or this is the control thread.
         """
         self._running()
         if self._control.here:
             raise LifecycleError("use() on the control thread would wait for itself")
         name = self._plugins.add(plugin, name)
+        on_loop = asyncio._get_running_loop() is not None
         try:
-            self._install(name)
+            self._control.wait(lambda: self._install(name), USE_TIME if on_loop else None)
+        except Late:
+            self._plugins.remove(name)
+            raise LifecycleError(
+                f"plugin {name!r} was not open after {USE_TIME:g} s, in which use() blocked this "
+                "event loop: write `await life.use_async(plugin)`"
+            ) from None
+        except BaseException:
+            self._plugins.remove(name)
+            raise
+
+    async def use_async(self, plugin: AnyPlugin, *, name: str | None = None) -> None:
+        """
+        Add a plugin to a lifecycle that runs, like `use`, without holding up the event loop.
+
+        Args:
+            plugin: An object, a module, or a class to call without arguments.
+            name: Its name; its class's or module's otherwise.
+
+        Raises:
+            PluginError: It is written wrongly, or what it brings is taken.
+            ConfigError: Its options do not fit.
+            LifecycleError: Its registry cannot be had.
+        """
+        self._running()
+        name = self._plugins.add(plugin, name)
+        try:
+            await self._control.request(lambda: self._install(name))
         except BaseException:
             self._plugins.remove(name)
             raise
@@ -298,127 +324,3 @@ class Lifecycle:
             name += hook.removeprefix("lifecycle").replace("_", "-")
         self.use(plugin_of(hook, check, self), name=name)
         return check
-
-    def _install(self, plugin: str | None = None) -> None:
-        self._control.wait(lambda: self._running().installer.install(plugin))
-
-    # Start and end
-
-    def _open(self, on_up: Callable[[], None] = lambda: None) -> None:
-        """
-        Open the QOS port, start the control thread, load the plugins. Blocks.
-
-        Args:
-            on_up: Called once the QOS port answers, before a plugin is imported.
-        """
-        if self._conductor is not None:
-            raise NotRunning("a Lifecycle runs once; make another one")
-        if self.config.qos_enabled:
-            self._sockets = Sockets(self.config)
-        try:
-            self._control.start(self._conduct)
-            self._up.result()
-        except BaseException:
-            if self._sockets is not None:
-                self._sockets.close()
-            raise
-        _current.append(self)
-        try:
-            on_up()
-            self._plugins.discover()
-            for plugin in self._given:
-                self._plugins.add(plugin)
-            self._install()
-        except BaseException as error:
-            code = USAGE if isinstance(error, LifecycleError) else 1  # as the process will say
-            ending = Ending(code) if isinstance(error, Exception) else Ending(interrupted=True)
-            self._end(ending, "it could not start")
-            self._close()
-            raise
-        for name, problem in self._plugins.failed.items():
-            self.log.error("plugin", plugin=name, problem=problem)
-        for sentence in self._running().installer.unused_settings():
-            self.log.warning("config", problem=sentence)
-
-    async def _conduct(self) -> None:
-        port = None
-        try:
-            conductor = Conductor(
-                self, self.config, self._plugins, self._guest, self._traffic, self.log
-            )
-            self._conductor = conductor
-            for builtin in builtins(conductor):
-                self._plugins.add(builtin.plugin, builtin.name)
-            await conductor.installer.install()
-            if self._sockets is not None:
-                port = Port(conductor, self._sockets)
-                port.open()
-            self.log.info("starting", qos=self.qos_url)
-        except BaseException as error:  # noqa: BLE001 - it belongs to who called _open
-            self._up.set_exception(error)
-            return
-        self._up.set_result(None)
-        try:
-            await conductor.departure.run()
-        finally:
-            self._left.set(None)
-            await self._finish.wait()
-            if port is not None:
-                await port.close()
-            self._ended.set(None)
-
-    def _end(self, ending: Ending, cause: str) -> None:
-        departure = self._running().departure
-        self._control.post(lambda: departure.main_ended(ending, cause))
-
-    def _close(self) -> None:
-        """Close the QOS port and end the control thread, once `_left` has come. Blocks."""
-        self._guest.detach()
-        self._finish.set(None)
-        self._control.join(timeout=2)
-        self._traffic.end()
-        self.log.flush(FLUSH_TIME)
-        if self in _current:
-            _current.remove(self)
-
-    def _running(self) -> Conductor:
-        if self._conductor is None:
-            raise NotRunning("this Lifecycle has not been started: use `async with` or run()")
-        return self._conductor
-
-    async def __aenter__(self) -> Self:
-        self._open()
-        self._guest.attach()
-        try:
-            await self._control.request(self._running().start)
-        except BaseException as error:
-            await self.__aexit__(type(error), error, error.__traceback__)
-            raise
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        failed = exc is not None and not isinstance(exc, asyncio.CancelledError)
-        cause = f"{type(exc).__name__} raised" if failed else "the app's block ended"
-        self._end(Ending(1 if failed else 0), cause)
-        leaving = asyncio.ensure_future(self._leave())
-        try:
-            await asyncio.shield(leaving)
-        except asyncio.CancelledError:
-            departure = self._running().departure
-            self._control.post(departure.force)
-            await asyncio.wait({leaving}, timeout=FORCED_TIME)
-            raise
-        finally:
-            leaving.cancel()
-            self._close()
-            self.log.close(0)
-
-    async def _leave(self) -> None:
-        await self._left.wait()
-        self._finish.set(None)
-        await self._ended.wait()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from lifecycle.contracts import Instance
-from lifecycle.exceptions import AlreadyExported, Draining
+from lifecycle.exceptions import AlreadyExported, Draining, NotRunning
 from lifecycle.services import APP, Entry
 
 if TYPE_CHECKING:
@@ -60,7 +61,12 @@ class Service:
                 refusal.append(refused)
             return bool(refusal) or self.confirmed
 
-        await self._life._control.request(lambda: conductor.services.until(settled, self._entry))
+        try:
+            await self._life._control.request(
+                lambda: conductor.services.until(settled, self._entry)
+            )
+        except NotRunning:
+            raise Draining("the app has left") from None
         if refusal:
             raise refusal[0]
 
@@ -73,7 +79,8 @@ class Service:
                 conductor.services.hold([self.name], APP, reason)
                 await conductor.services.until(lambda: self._entry.out or self.online, self._entry)
 
-        await self._life._control.request(hold)
+        with contextlib.suppress(NotRunning):  # as while draining: nothing is left to do
+            await self._life._control.request(hold)
 
     async def set_online(self) -> None:
         """
@@ -89,7 +96,10 @@ class Service:
                 raise Draining("online: too late, the app is leaving")
             conductor.services.release([self.name], APP)
 
-        await self._life._control.request(release)
+        try:
+            await self._life._control.request(release)
+        except NotRunning:
+            raise Draining("online: too late, the app has left") from None
 
 
 class Exported(Mapping[str, Service]):

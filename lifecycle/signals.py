@@ -32,6 +32,7 @@ from types import FrameType
 from typing import Any, Final, NamedTuple
 
 from lifecycle.handlers import Handler, Handlers, default
+from lifecycle.process import PROCESS
 
 OURS: Final = (signal.SIGTERM, signal.SIGINT)
 """What always begins a drain; the app's own handlers come at its end."""
@@ -127,7 +128,7 @@ class Signals:
         self._held = True
         self.hold()
         self._interpose()
-        os.register_at_fork(after_in_child=self._let_child_go)
+        PROCESS.let_child_forget(self._let_child_go)
 
     def _interpose(self) -> None:
         # Not `signal.signal`: who has imported that function before would go past us.

@@ -7,11 +7,12 @@ import math
 from collections import Counter, deque
 from collections.abc import Callable
 from contextlib import suppress
-from typing import ClassVar, Final, Self
+from typing import Final, Self
 
 from lifecycle.guest import Guest
 from lifecycle.inflight import TRACKED, Entry, most, shown
 from lifecycle.monitors import PROBERS
+from lifecycle.process import PROCESS
 
 AGENTS_KEPT: Final = 100
 """How many user agents a report keeps: strangers choose them."""
@@ -30,9 +31,6 @@ class Traffic:
         clock: Seconds, monotonic.
         ignored: More user agents (by prefix) and paths (`/…`) that do not count as arrivals.
     """
-
-    unclaimed: ClassVar[bool] = False
-    """True if a middleware was made while no lifecycle ran: it is the next one's."""
 
     def __init__(self, clock: Callable[[], float], ignored: tuple[str, ...] = ()) -> None:
         self._clock = clock
@@ -64,7 +62,7 @@ class Traffic:
 
     def claim(self) -> None:
         """Take over, at the start, the middleware that was made before."""
-        self.in_use, Traffic.unclaimed = self.in_use or Traffic.unclaimed, False
+        self.in_use, PROCESS.middleware_made = self.in_use or PROCESS.middleware_made, False
 
     def track(self, agent: str = "", path: str = "", method: str = "") -> Tracker:
         """

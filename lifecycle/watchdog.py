@@ -9,13 +9,14 @@ import threading
 import time
 import traceback
 from contextlib import suppress
-from typing import Any, ClassVar
+from typing import Any
 
 from lifecycle.config import Config
 from lifecycle.crossing import start_thread
 from lifecycle.departure import CUT_OFF, Departure
 from lifecycle.drain import CLOSE_TIME, Timetable
 from lifecycle.log import Log
+from lifecycle.process import PROCESS
 
 
 class Watchdog:
@@ -27,8 +28,6 @@ class Watchdog:
         config: For the time that threads get when nobody outside wants us gone.
         log: Told what hung.
     """
-
-    _current: ClassVar[Watchdog | None] = None
 
     def __init__(self, departure: Departure, config: Config, log: Log) -> None:
         self._departure = departure
@@ -45,7 +44,8 @@ class Watchdog:
     def start(self) -> None:
         """Begin to watch; at the start, since at the end there may be no thread to be had."""
         # What hung in a run before this one has nothing to say in it.
-        earlier, Watchdog._current = Watchdog._current, self
+        earlier: Watchdog | None = PROCESS.watchdog
+        PROCESS.watchdog = self
         if earlier is not None:
             earlier._retired = True
             earlier._changed.set()

@@ -6,10 +6,12 @@ import asyncio
 import contextvars
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
-from lifecycle.crossing import ControlThread, Moment, run_in_thread, run_soon
+from lifecycle.crossing import Moment, in_thread, run_in_thread, run_soon
+from lifecycle.exceptions import Draining
 
 LIMIT = 10
 
@@ -144,184 +146,76 @@ def test_a_thread_works_in_the_callers_context() -> None:
     assert variable.get() == "ours"
 
 
-class Control:
-    """A control thread that lives until it is told otherwise."""
+class Counting(asyncio.SelectorEventLoop):
+    """Counts what other threads post."""
 
-    def __init__(self) -> None:
-        self.thread = ControlThread()
-        self.over: Moment[None] = Moment()
-        self.thread.start(self.over.wait)
+    posted = 0
 
-    def end(self) -> None:
-        """End it."""
-        self.over.set(None)
-        assert self.thread.join(LIMIT)
+    def call_soon_threadsafe(self, *args: Any, **kwargs: Any) -> Any:
+        """Count it."""
+        self.posted += 1
+        return super().call_soon_threadsafe(*args, **kwargs)
 
 
-def test_calling_the_control_thread() -> None:
-    """A call runs on the control thread and brings back what it returned, or raised."""
-    control = Control()
+def test_a_crowd_is_woken_by_one_post_a_loop() -> None:
+    """Ten thousand who wait do not hold up the thread that sets the moment."""
+    loop = Counting()
+    moment: Moment[int] = Moment()
 
-    def fail() -> None:
-        raise LookupError("no")
-
-    try:
-        name = control.thread.call(lambda: threading.current_thread().name)
-        assert name == "lifecycle-control"
-        nested = control.thread.call(lambda: control.thread.call(lambda: control.thread.here))
-        assert nested is True
-        with pytest.raises(LookupError, match="no"):
-            control.thread.call(fail)
-        assert not control.thread.here
-    finally:
-        control.end()
-
-
-def test_a_call_that_raises_timeout_error() -> None:
-    """It is the function's own, and no reason to wait on."""
-    control = Control()
-
-    def fail() -> None:
-        raise TimeoutError("its own")
-
-    try:
-        with pytest.raises(TimeoutError, match="its own"):
-            control.thread.call(fail)
-    finally:
-        control.end()
-
-
-def test_waiting_for_a_coroutine_on_the_control_thread() -> None:
-    """It brings back what it returned; the control thread cannot wait for itself."""
-    control = Control()
-
-    async def work() -> str:
+    async def main() -> None:
+        waiting = [asyncio.ensure_future(moment.wait()) for _ in range(10_000)]
         await asyncio.sleep(0)
-        return threading.current_thread().name
+        moment.set(7)
+        assert set(await asyncio.gather(*waiting)) == {7}
 
-    try:
-        assert control.thread.wait(work) == "lifecycle-control"
-        with pytest.raises(RuntimeError, match="for itself"):
-            control.thread.call(lambda: control.thread.wait(work))
-    finally:
-        control.end()
-    with pytest.raises(RuntimeError, match="has ended"):
-        control.thread.wait(work)
+    loop.run_until_complete(main())
+    assert loop.posted == 1
+    loop.close()
 
 
-def test_calling_after_the_end() -> None:
-    """When the control thread is gone a call runs where it is made; nothing hangs."""
-    control = Control()
-    control.end()
-    assert control.thread.call(threading.get_ident) == threading.get_ident()
-    control.thread.post(lambda: pytest.fail("nobody is there"))
-    assert control.thread.join(0)
+class Odd(Exception):
+    """Cannot be made again from its arguments."""
 
-    async def work() -> None: ...
-
-    with pytest.raises(RuntimeError, match="has ended"):
-        asyncio.run(control.thread.request(work))
+    def __init__(self, one: str, two: str) -> None:
+        super().__init__(f"{one} {two}")
 
 
-def test_calling_while_it_ends() -> None:
-    """A call that is queued when the thread ends is answered all the same."""
-    control = Control()
-    blocked, go_on = threading.Event(), threading.Event()
+@pytest.mark.parametrize("error", [Draining("never"), KeyError("never"), Odd("never", "again")])
+def test_an_error_is_raised_to_each_anew(error: Exception) -> None:
+    """Its traceback does not grow with everybody who waits."""
 
-    def block() -> None:
-        control.over.set(None)
-        blocked.set()
-        go_on.wait(LIMIT)
+    async def main() -> None:
+        moment: Moment[None] = Moment()
+        moment.fail(error)
+        depths = set()
+        for _ in range(20):
+            with pytest.raises(type(error), match="never") as caught:
+                await moment.wait()
+            depths.add(len(caught.traceback))
+        assert len(depths) == 1
 
-    control.thread.post(block)
-    assert blocked.wait(LIMIT)
-    with ThreadPoolExecutor(8) as pool:
-        calls = [pool.submit(control.thread.call, lambda: 1) for _ in range(8)]
-        go_on.set()
-        assert [each.result(LIMIT) for each in calls] == [1] * 8
-    assert control.thread.join(LIMIT)
+    asyncio.run(main())
 
 
-def test_requesting_a_coroutine() -> None:
-    """A coroutine runs on the control loop and is awaited here; its error comes here too."""
-    control = Control()
+def test_who_is_cancelled_waits_for_no_thread() -> None:
+    """What runs in a thread is awaited, with its error; a cancelled caller goes at once."""
+    release = threading.Event()
 
-    async def where() -> asyncio.AbstractEventLoop:
-        return asyncio.get_running_loop()
-
-    async def fail() -> None:
+    def fail() -> None:
         raise LookupError("no")
 
     async def main() -> None:
-        assert await control.thread.request(where) is control.thread.loop
+        assert await in_thread(lambda: threading.current_thread().name, name="mine") == "mine"
         with pytest.raises(LookupError):
-            await control.thread.request(fail)
+            await in_thread(fail, name="mine")
+        waiting = asyncio.create_task(in_thread(lambda: release.wait(LIMIT), name="mine"))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        assert waiting.cancelled()
+        assert not release.is_set()
 
     try:
         asyncio.run(main())
     finally:
-        control.end()
-
-
-def test_before_the_start() -> None:
-    """A control thread that was never started is called in place, and holds nothing open."""
-    assert ControlThread().call(lambda: 5) == 5
-    assert ControlThread().join(0)
-
-
-def test_a_task_that_ignores_its_cancellation_holds_nobody_up() -> None:
-    """The control thread waits a moment for what is left, and goes."""
-    ignored = threading.Event()
-
-    async def ignore() -> None:
-        while True:
-            try:
-                await asyncio.sleep(1000)
-            except asyncio.CancelledError:
-                ignored.set()
-
-    control = Control()
-    tasks: list[asyncio.Task[None]] = []
-    control.thread.call(lambda: tasks.append(control.thread.loop.create_task(ignore())))
-    control.thread.call(lambda: None)
-    control.end()
-
-    assert ignored.is_set()
-    assert control.thread.loop.is_closed()
-
-
-def test_what_wants_to_exit_on_the_control_thread() -> None:
-    """A stranger's SystemExit there, in a task or a callback, ends nothing: the next is answered."""
-    control = ControlThread()
-    over = Moment[None]()
-    ended = []
-
-    async def main() -> None:
-        await over.wait()
-
-    async def leaves(error: BaseException) -> None:
-        raise error
-
-    async def leaves_at_the_end() -> None:
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            ended.append(True)
-            raise SystemExit(3)
-
-    def leave(error: BaseException) -> None:
-        raise error
-
-    control.start(main)
-    tasks = []
-    for error in (SystemExit(3), KeyboardInterrupt()):
-        control.post(lambda error=error: leave(error))  # type: ignore[misc]
-        tasks.append(control.call(lambda error=error: control.loop.create_task(leaves(error))))  # type: ignore[misc]
-    tasks.append(control.call(lambda: control.loop.create_task(leaves_at_the_end())))
-    assert control.call(lambda: "still there") == "still there"
-    over.set(None)
-    assert control.join(LIMIT)
-    assert ended == [True]
-    assert control.loop.is_closed()
-    for task in tasks:
-        assert isinstance(task.exception(), (SystemExit, KeyboardInterrupt))
+        release.set()

@@ -17,6 +17,7 @@ from lifecycle.crossing import run_soon
 from lifecycle.guest import Guest
 from lifecycle.inflight import SHOWN
 from lifecycle.monitors import PROBERS
+from lifecycle.process import PROCESS
 from lifecycle.runtime import Lifecycle
 from lifecycle.traffic import AGENTS_KEPT, Traffic
 from tests.unit.virtual_time import attached, now, run
@@ -382,7 +383,7 @@ def test_a_report_while_others_count() -> None:
 
 def test_a_middleware_is_one_lifecycles(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is that of the lifecycle that runs when it is made, or of the first one after."""
-    monkeypatch.setattr(Traffic, "unclaimed", False)
+    monkeypatch.setattr(PROCESS, "middleware_made", False)
     config = Config(qos_enabled=False, settle=0, quiet=0)
 
     async def app(*_: Any) -> Any: ...

@@ -19,6 +19,7 @@ from lifecycle.builtin import builtins
 from lifecycle.conductor import Conductor
 from lifecycle.config import Config
 from lifecycle.contracts import PROBE_MARK, Instance, ProbeOptions
+from lifecycle.crossing import ControlThread
 from lifecycle.dispatch import Call, Shared
 from lifecycle.guest import Guest
 from lifecycle.log import Log
@@ -203,6 +204,16 @@ def instance(service: str = "orders", port: int | None = 8080) -> Instance:
     return Instance(service, "192.0.2.7", port, f"pod/{service}")
 
 
+class Here(ControlThread):
+    """A control thread that is this thread."""
+
+    here = True  # type: ignore[assignment]
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__()
+        self.loop = loop
+
+
 class Stage:
     """
     A real `Lifecycle` whose control loop and app's loop are the running one.
@@ -221,6 +232,7 @@ class Stage:
             life, config, life._plugins, life._guest, life._traffic, life.log
         )
         life._conductor = self.conductor
+        life._control = Here(loop)
         self.departure = self.conductor.departure
         self.departure.main_is_ours = True
         for builtin in builtins(self.conductor):

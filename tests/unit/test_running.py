@@ -1,0 +1,261 @@
+"""A lifecycle that starts and ends on somebody's loop: nothing else there stands still."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import pytest
+
+from lifecycle import runtime
+from lifecycle.config import Config
+from lifecycle.contracts import Command, Instance, Registry
+from lifecycle.exceptions import Draining, LifecycleError, NotRunning
+from lifecycle.hookspecs import hookimpl
+from lifecycle.qos.port import Port
+from lifecycle.runtime import Lifecycle, current
+from lifecycle.states import State
+from tests.unit.virtual_time import Stage, run
+
+LIMIT = 10
+QUICK = Config(qos_enabled=False, settle=0, quiet=0, register_timeout=60)
+
+
+class Slow(Registry):
+    """Opens once it is told to."""
+
+    name = "slow"
+
+    def __init__(self) -> None:
+        self.opening = threading.Event()
+        self.go_on = threading.Event()
+        self.closed = False
+
+    async def __aenter__(self) -> Self:
+        self.opening.set()
+        try:
+            if not await asyncio.to_thread(self.go_on.wait, LIMIT):
+                raise TimeoutError("the app's loop stands still")
+        except asyncio.CancelledError:
+            self.closed = True
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.closed = True
+
+    async def register(self, instance: Instance) -> None: ...
+
+    async def deregister(self, instance: Instance) -> None: ...
+
+    async def keep(self, instance: Instance) -> str:
+        await asyncio.Event().wait()
+        return ""
+
+
+class WithSlow:
+    """Gives it."""
+
+    def __init__(self) -> None:
+        self.registry = Slow()
+
+    @hookimpl
+    def lifecycle_registries(self) -> Registry:
+        """Give it."""
+        return self.registry
+
+
+class Cheap:
+    """Has a probe and a command."""
+
+    @hookimpl
+    def lifecycle_readiness(self) -> bool:
+        """Fine."""
+        return True
+
+    @hookimpl
+    def lifecycle_commands(self) -> Command:
+        """One."""
+        return Command("cheap", lambda _: "cheap")
+
+
+@asynccontextmanager
+async def told(registry: Slow) -> AsyncIterator[None]:
+    """On this loop: see that the registry opens, and only then let it; it must not stand still."""
+
+    async def tell() -> None:
+        while not registry.opening.is_set():
+            await asyncio.sleep(0.001)
+        registry.go_on.set()
+
+    telling = asyncio.create_task(tell())
+    yield
+    await asyncio.wait_for(telling, LIMIT)
+
+
+async def start(plugin: WithSlow) -> None:
+    """Start with it."""
+    async with Lifecycle(QUICK, plugins=[plugin]) as life:
+        assert "slow" in life._running().services.registries
+
+
+async def use(plugin: WithSlow) -> None:
+    """Use it later."""
+    async with Lifecycle(QUICK) as life:
+        await life.use_async(plugin, name="mine")
+        assert "slow" in life._running().services.registries
+        assert "mine" in life._plugins.names
+
+
+@pytest.mark.parametrize("way", [start, use])
+def test_a_slow_registry_does_not_hold_up_the_loop(way: Any) -> None:
+    """The loop goes on while a registry opens: it is this very loop that lets it."""
+
+    async def main() -> None:
+        plugin = WithSlow()
+        async with told(plugin.registry):
+            await asyncio.wait_for(way(plugin), LIMIT * 2)
+
+    asyncio.run(main())
+
+
+def test_use_on_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is cheap is used at once; a registry that takes longer is undone, with the way out."""
+    monkeypatch.setattr(runtime, "USE_TIME", 0.05)
+
+    async def main() -> None:
+        async with Lifecycle(QUICK) as life:
+            life.use(Cheap())
+            assert "cheap" in life._running().commands
+            plugin = WithSlow()
+            with pytest.raises(LifecycleError, match=r"await life\.use_async"):
+                life.use(plugin, name="mine")
+            assert "mine" not in life._plugins.names
+            assert "slow" not in life._running().services.registries
+            plugin.registry.go_on.set()
+            await asyncio.to_thread(life.use, plugin, name="mine")
+            assert "slow" in life._running().services.registries
+
+    asyncio.run(main())
+
+
+def test_a_start_that_is_cancelled() -> None:
+    """It ends at once, though a registry hangs, and leaves nothing behind."""
+
+    async def main() -> None:
+        plugin = WithSlow()
+        life = Lifecycle(QUICK, plugins=[plugin])
+        entering = asyncio.create_task(life.__aenter__())
+        await asyncio.to_thread(plugin.registry.opening.wait, LIMIT)
+        entering.cancel()
+        await asyncio.wait_for(asyncio.wait({entering}), LIMIT)
+        assert entering.cancelled()
+        assert plugin.registry.closed
+        with pytest.raises(NotRunning):
+            current()
+        assert life._control.join(LIMIT)
+
+    asyncio.run(main())
+
+
+def test_a_use_that_is_cancelled() -> None:
+    """All of what it brings, or nothing."""
+
+    async def main() -> None:
+        plugin = WithSlow()
+        async with Lifecycle(QUICK) as life:
+            using = asyncio.create_task(life.use_async(plugin, name="mine"))
+            await asyncio.to_thread(plugin.registry.opening.wait, LIMIT)
+            using.cancel()
+            await asyncio.wait({using})
+            assert using.cancelled()
+            assert "mine" not in life._plugins.names
+            assert "slow" not in life._running().services.registries
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("ending", ["raises", "hangs"])
+def test_a_port_that_does_not_close(ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever leaves the block has left it."""
+
+    async def close(_: Port) -> None:
+        if ending == "raises":
+            raise OSError("no")
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(Port, "close", close)
+
+    async def main() -> None:
+        config = Config(qos_port=0, settle=0, quiet=0)
+        async with Lifecycle(config) as life:
+            pass
+        assert life.state is State.STOPPED
+
+    asyncio.run(asyncio.wait_for(main(), LIMIT))
+
+
+def test_after_the_end() -> None:
+    """What was to be seen is seen; what is too late says so; nothing hangs."""
+
+    async def main() -> None:
+        async with Lifecycle(QUICK) as life:
+            service = life.export("orders")
+            await life.ready()
+        assert life.snapshot()["state"] == "stopped"
+        assert life.offline("orders") == ["orders"]
+        await service.set_offline()
+        for late in (lambda: life.export("more"), life.online):
+            with pytest.raises(Draining):
+                late()
+        for coroutine in (life.ready(), service.set_online(), service.registered()):
+            with pytest.raises(Draining):
+                await coroutine
+
+    asyncio.run(asyncio.wait_for(main(), LIMIT))
+
+
+async def broken(*_: object) -> None:
+    """Break."""
+    raise ZeroDivisionError("ours")
+
+
+def test_a_drain_that_breaks_leaves_nobody_waiting() -> None:
+    """An error of our own ends the block, and who waits for a moment of it is told."""
+
+    async def main() -> None:
+        async with Lifecycle(QUICK) as life:
+            waiting = [
+                asyncio.ensure_future(each) for each in (life.drained(), life.reached(State.FAILED))
+            ]
+            await asyncio.sleep(0)
+            life._running().departure._await_signal = broken  # type: ignore[method-assign]
+        for each in waiting:
+            with pytest.raises(Draining):
+                await each
+
+    asyncio.run(asyncio.wait_for(main(), LIMIT))
+
+
+def test_a_start_that_breaks_is_told_to_who_waits_to_be_ready() -> None:
+    """Nobody reads a task's error; `ready()` raises it."""
+
+    async def main() -> None:
+        stage = await Stage(QUICK).open()
+        stage.conductor._register_all = broken  # type: ignore[method-assign]
+        with pytest.raises(ZeroDivisionError, match="ours"):
+            await stage.life.ready()
+        assert stage.diary.of("not ready")
+        stage.life.begin_drain("over")
+        await stage.close()
+
+    run(main())
