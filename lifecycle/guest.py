@@ -144,8 +144,10 @@ class Guest:
         Args:
             task: Main's: what it awaits is named, unless the loop does not come round.
         """
-        if self.describe is not None and not self.busy():
-            return self.describe()
-        if task is None or self.busy() or self.runs(task):
+        blocked = self.silent_for() > PAUSE
+        if self.describe is not None:
+            name, stack = self.describe()
+            return Standing(name, self.stack() if blocked else stack)
+        if task is None or blocked or self.runs(task):
             return Standing("main", self.stack())
         return Standing("main", await_chain(task))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+from lifecycle.asgi import Managed
 from tests.unit.play import Play, soon
 from tests.unit.test_departure import WithStuck
 from tests.unit.virtual_time import run
@@ -58,5 +61,48 @@ def test_a_drain_cut_short_says_so_to_who_waits_for_the_deregistration() -> None
         asked = asyncio.create_task(play.departure.drain.deregistered())
         await play.end()
         assert await asyncio.wait_for(asked, 1) is False
+
+    run(main())
+
+
+@pytest.mark.parametrize("step", ["_watch_settle", "_watch_traffic", "_watch_deregistration"])
+def test_a_watcher_that_breaks_is_told_of(step: str) -> None:
+    """The drain goes on by its timetable, and the log says which part of it is missing."""
+
+    async def main() -> None:
+        play = await Play().open()
+
+        async def broken(_: object) -> None:
+            raise ZeroDivisionError("ours")
+
+        broken.__name__ = step
+        setattr(play.departure, step, broken)
+        play.signal()
+        await play.end()
+        (told,) = play.stage.diary.of("drain")
+        assert told == {"step": step, "problem": "ZeroDivisionError: ours"}
+        assert play.departure.exit_code == 0
+
+    run(main())
+
+
+def test_under_a_server_an_error_on_the_way_to_ready_is_told_of() -> None:
+    """`Managed` has nobody to raise it to: the log has it, and the app goes on as it is."""
+
+    async def main() -> None:
+        play = await Play().open(ready=False)
+        started = asyncio.Event()
+        started.set()
+
+        async def broken() -> None:
+            raise ZeroDivisionError("ours")
+
+        play.life.ready = broken  # type: ignore[method-assign]
+        managed = Managed(lambda *_: asyncio.sleep(0))
+        await managed._ready(play.life, started)
+        (told,) = play.stage.diary.of("not ready")
+        assert told == {"problem": "ZeroDivisionError: ours"}
+        play.signal()
+        await play.end()
 
     run(main())
