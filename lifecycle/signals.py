@@ -170,14 +170,20 @@ class Signals:
             if self._get(each) != self._handle:
                 continue
             if last is not None:
-                self._set(each, lambda _, __: last())
+                self._set(each, self._farewell)
             else:
                 before = self._before.get(each, signal.SIG_DFL)
                 self._set(each, before if before is not None else signal.SIG_DFL)
         self._set_fd(self._fd_before)
-        if last is not None:
+        if last is None:
+            PROCESS.keep(self._let_child_go)
+        else:
             # The interpreter takes handlers away before it is gone, but leaves what is ignored.
             atexit.register(self._ignore)
+
+    def _farewell(self, _: int, __: FrameType | None) -> None:
+        if self._last is not None:
+            self._last()
 
     def _ignore(self) -> None:
         for each in OURS:
@@ -188,8 +194,9 @@ class Signals:
         if self._held or self._last is not None:
             self.give_back()
             self._set_fd(-1)
-            for each in OURS:
-                if self._get(each) is not signal.SIG_IGN:
+            for each in (*OURS, *UNLESS_WANTED):
+                ours = each in OURS or self._get(each) == self._farewell
+                if ours and self._get(each) is not signal.SIG_IGN:
                     self._set(each, default(each))
 
     def close(self) -> None:
