@@ -38,6 +38,7 @@ from lifecycle.inflight import agent_of, method_of
 from lifecycle.lifespan import Lifespan
 from lifecycle.listening import until_listening
 from lifecycle.process import PROCESS
+from lifecycle.recycling import RECYCLE_TIMEOUT, start_after
 from lifecycle.runtime import Lifecycle, current
 from lifecycle.serving.connection import ABORT
 from lifecycle.serving.server import Server
@@ -202,6 +203,8 @@ class Managed:
         port: The server's port, 1 to 65535; READY waits until it is open.
         config: The settings; `Config()` otherwise.
         plugins: More plugins.
+        recycle_timeout: Seconds that a new worker waits for the one that it replaces to end, if
+            the server starts it first; then it is refused, as a second worker is.
     """
 
     def __init__(
@@ -212,8 +215,10 @@ class Managed:
         port: int | None = None,
         config: Config | None = None,
         plugins: Iterable[AnyPlugin] = (),
+        recycle_timeout: float = RECYCLE_TIMEOUT,
     ) -> None:
         self.app = app
+        self._recycle_timeout = recycle_timeout
         self._service = service
         self._port = port
         self._config = config
@@ -231,7 +236,7 @@ class Managed:
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             life = Lifecycle(self._config, plugins=self._plugins)
-            await life.__aenter__()
+            await start_after(life, self._recycle_timeout)
         except LifecycleError as error:
             await receive()
             await send({"type": "lifespan.startup.failed", "message": f"lifecycle: {error}"})

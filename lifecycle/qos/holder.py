@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from lifecycle.exceptions import PortUnavailable
 from lifecycle.sockets import LISTEN, TABLES
 
 
@@ -27,6 +28,19 @@ class Process(NamedTuple):
         return f"process {self.pid} ({self.command})"
 
 
+class PortTaken(PortUnavailable):
+    """
+    A port is in use.
+
+    Attributes:
+        found: The process that has it; None if it cannot be seen.
+    """
+
+    def __init__(self, message: str, found: Process | None) -> None:
+        super().__init__(message)
+        self.found = found
+
+
 def holder(port: int) -> Process | None:
     """
     Find the process that listens on a port: of several, the one that is nearest to us.
@@ -43,6 +57,11 @@ def holder(port: int) -> Process | None:
     return found[0] if found else None
 
 
+def is_fellow(found: Process) -> bool:
+    """Tell whether it is another worker of the server that has started this one."""
+    return found.parent == os.getppid() and found.pid != os.getpid()
+
+
 def way_out(found: Process) -> str:
     """Say what is wrong when this process has it, and what to do."""
     if found.pid == os.getpid():
@@ -53,7 +72,7 @@ def way_out(found: Process) -> str:
             f"{found}, which has started this one, has it: {one}, "
             "and open no lifecycle before a server forks its workers"
         )
-    if found.parent == os.getppid():
+    if is_fellow(found):
         return (
             f"{found}, another worker of the same server, has it: {one} "
             "(--workers 1; unset WEB_CONCURRENCY)"

@@ -17,7 +17,7 @@ from lifecycle.config import Config
 from lifecycle.exceptions import PortUnavailable
 from lifecycle.qos import control_socket
 from lifecycle.qos.access import Access
-from lifecycle.qos.holder import holder, way_out
+from lifecycle.qos.holder import PortTaken, holder, way_out
 from lifecycle.qos.routes import Routes
 from lifecycle.serving.server import Server
 from lifecycle.sockets import PathSocket, bind_tcp, peer_uid, reason
@@ -87,18 +87,19 @@ def _bind_tcp(host: str, port: int) -> socket.socket:
     try:
         return bind_tcp(host, port, listen=True)
     except OSError as error:
-        raise PortUnavailable(_why(f"{host or '*'}:{port}", port, error)) from None
+        raise _why(f"{host or '*'}:{port}", port, error) from None
 
 
-def _why(where: str, port: int, error: OSError) -> str:
+def _why(where: str, port: int, error: OSError) -> PortUnavailable:
     if error.errno == errno.EADDRINUSE:
         found = holder(port)
         who = way_out(found) if found is not None else "another process of this pod has it"
-        return (
+        return PortTaken(
             f"the QOS port {where} is in use: {who}; or choose another with "
-            f"LIFECYCLE_QOS_PORT (0: any free one; now {port})"
+            f"LIFECYCLE_QOS_PORT (0: any free one; now {port})",
+            found,
         )
-    return f"the QOS port {where} cannot be opened: {reason(error)}"
+    return PortUnavailable(f"the QOS port {where} cannot be opened: {reason(error)}")
 
 
 def _bind_unix(config: Config, port: int) -> tuple[PathSocket, str]:

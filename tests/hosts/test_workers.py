@@ -19,7 +19,7 @@ from lifecycle.testing import free_port
 from tests.hosts.hosts import GRANIAN, HYPERCORN, UVICORN
 from tests.process.kit import App, wait_for
 
-MANAGED = {"SHOP": "shop", "HOW": "wrapped"}
+MANAGED = {"SHOP": "shop", "HOW": "wrapped", "RECYCLE_TIMEOUT": "0.5"}
 TWO = ("--workers", "2")
 REFUSAL = (
     r"the QOS port \*:(\d+) is in use: process (\d+) \(.*\), another worker of the same server"
@@ -35,6 +35,25 @@ def test_two_workers_are_one_too_many(start: Callable[..., App], server: tuple[s
     assert int(said[1]) == app.qos
     assert int(said[2]) != app.pid
     assert "run one worker and scale with replicas" in app.stderr + app.stdout
+    assert "waited 0.5 s" in app.stderr + app.stdout
+
+
+def test_a_worker_that_is_recycled_is_replaced(start: Callable[..., App]) -> None:
+    """granian starts the new one first, at HUP as at the end of its lifetime: it takes over."""
+    recycling = {**MANAGED, "RECYCLE_TIMEOUT": "30"}
+    app = start("-m", *GRANIAN, "--respawn-interval", "4", **recycling)
+    before = app.wait_state("ready")["pid"]
+    app.signal(signal.SIGHUP)
+
+    def replaced() -> bool:
+        status = app.status()
+        return bool(status) and status["pid"] != before and status["state"] == "ready"
+
+    wait_for(replaced, 30, lambda: app.stdout + app.stderr)
+    assert "waiting for the QOS port" in app.stdout + app.stderr
+    assert app.get("/ready")[0] == 200
+    app.signal(signal.SIGTERM)
+    assert app.wait(20) == 0
 
 
 def test_the_first_worker_goes_on(start: Callable[..., App]) -> None:

@@ -17,4 +17,5 @@ app = importlib.import_module(os.environ["SHOP"]).app
 if os.environ["HOW"] == "added":
     app.add_middleware(Managed, service="shop", port=PORT)
 else:
-    app = Managed(app, service="shop", port=PORT)
+    patience = float(os.environ.get("RECYCLE_TIMEOUT", "30"))
+    app = Managed(app, service="shop", port=PORT, recycle_timeout=patience)

@@ -1,0 +1,83 @@
+"""
+Starting where another worker of the same server has the QOS port, and is about to end.
+
+A server that recycles its workers (granian at HUP and with `--workers-lifetime`, gunicorn at HUP)
+starts the new one before it ends the old one. The new one waits, and nobody's loop is held.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import Final
+
+from lifecycle.backoff import until_done
+from lifecycle.exceptions import PortUnavailable
+from lifecycle.qos.holder import PortTaken, is_fellow
+from lifecycle.runtime import Lifecycle
+from lifecycle.sockets import is_listening
+
+RECYCLE_TIMEOUT: Final = 30.0
+"""Seconds that a new worker waits, unless told otherwise, for the one that it replaces to end."""
+FIRST: Final = 0.02
+LONGEST: Final = 0.2
+"""Seconds between two looks whether the port is free."""
+
+
+async def start_after(life: Lifecycle, patience: float) -> None:
+    """
+    Start a lifecycle; where another worker of the same server has its QOS port, after that one.
+
+    Args:
+        life: The lifecycle.
+        patience: Seconds that are waited, from the first refusal on.
+
+    Raises:
+        LifecycleError: It cannot start. PortUnavailable: the port is not free in time, or its
+            holder is no worker of the same server and will not end.
+    """
+    refused = await _refusal(life)
+    if refused is not None and refused.found is None:
+        refused = await _refusal(life)  # perhaps it was given back while its holder was looked for
+    if refused is None:
+        return
+    if refused.found is None or not is_fellow(refused.found):
+        raise refused
+    until = asyncio.get_running_loop().time() + patience
+    life.log.warning(
+        "waiting for the QOS port",
+        port=life.config.qos_port,
+        holder=str(refused.found),
+        timeout=patience,
+        hint="a server that recycles its workers starts the new one first",
+    )
+    while refused is not None:
+        try:
+            async with asyncio.timeout_at(until):
+                await asyncio.sleep(FIRST)  # what is not seen to listen may be refused all the same
+                look = partial(_look, life.config.qos_port)
+                await until_done(look, first=FIRST, longest=LONGEST)
+        except TimeoutError:
+            raise PortUnavailable(_too_long(refused, patience)) from None
+        refused = await _refusal(life)
+
+
+async def _refusal(life: Lifecycle) -> PortTaken | None:
+    try:
+        await life.__aenter__()
+    except PortTaken as refused:
+        return refused
+    return None
+
+
+async def _look(port: int) -> None:
+    if is_listening(port):
+        raise OSError(f"port {port} is in use")
+
+
+def _too_long(refused: PortUnavailable, patience: float) -> str:
+    return (
+        f"{refused}. This worker waited {patience:g} s for the other one to end, because a server "
+        "that recycles its workers starts the new one first. If yours does so and takes longer, "
+        "raise recycle_timeout: Managed(app, recycle_timeout=60)"
+    )

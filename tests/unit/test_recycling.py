@@ -1,0 +1,89 @@
+"""A lifecycle that starts while another worker of the same server still has its QOS port."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from lifecycle import Config, Lifecycle, PortUnavailable, recycling
+from lifecycle.qos.holder import Process, is_fellow
+from lifecycle.recycling import start_after
+
+
+@pytest.fixture
+def taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> socket.socket:
+    """A port that somebody listens on, and who is taken for another worker."""
+    monkeypatch.setenv("LIFECYCLE_RUN_DIR", str(tmp_path))
+    monkeypatch.setattr(recycling, "is_fellow", lambda _: True)
+    with socket.create_server(("", 0)) as listener:
+        yield listener
+
+
+def _life(taken: socket.socket) -> Lifecycle:
+    return Lifecycle(Config(qos_port=taken.getsockname()[1], settle=0, quiet=0))
+
+
+def test_it_waits_until_the_port_is_given_back(taken: socket.socket) -> None:
+    """And holds nobody's loop meanwhile: it is a task of this loop that gives the port back."""
+
+    async def scenario() -> None:
+        life = _life(taken)
+        starting = asyncio.create_task(start_after(life, 20))
+        for _ in range(20):
+            await asyncio.sleep(0.01)
+        assert not starting.done()
+        taken.close()
+        await asyncio.wait_for(starting, 20)
+        assert life.qos_url.endswith(str(life.config.qos_port))
+        await life.__aexit__(None, None, None)
+
+    asyncio.run(scenario())
+
+
+def test_it_is_refused_when_its_time_is_over(taken: socket.socket) -> None:
+    """The error names who has the port, how long was waited and why, and what to do."""
+    with pytest.raises(PortUnavailable, match=rf"{os.getpid()}|itself") as refused:
+        asyncio.run(start_after(_life(taken), 0.1))
+
+    said = str(refused.value)
+    assert "waited 0.1 s" in said
+    assert "recycles its workers" in said
+    assert "recycle_timeout" in said
+
+
+def test_it_does_not_wait_for_anybody_else(
+    taken: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is no worker of the same server does not end because this one starts."""
+    monkeypatch.setattr(recycling, "is_fellow", is_fellow)
+
+    with pytest.raises(PortUnavailable, match="has it itself") as refused:
+        asyncio.run(start_after(_life(taken), 3600))
+    assert "waited" not in str(refused.value)
+
+
+def test_a_start_that_fails_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is waited for: a port that cannot be had at all, with nobody on it."""
+    monkeypatch.setenv("LIFECYCLE_RUN_DIR", str(tmp_path))
+    life = Lifecycle(Config(qos_host="192.0.2.1", qos_port=22999))
+
+    with pytest.raises(PortUnavailable, match="cannot be opened"):
+        asyncio.run(start_after(life, 3600))
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        (Process(1, os.getppid(), "worker"), True),
+        (Process(os.getpid(), os.getppid(), "this one"), False),
+        (Process(os.getppid(), 1, "the master"), False),
+        (Process(1, 2, "a stranger"), False),
+    ],
+)
+def test_who_is_a_fellow(found: Process, expected: bool) -> None:
+    """A child of the same parent, and not this process itself."""
+    assert is_fellow(found) is expected
