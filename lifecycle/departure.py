@@ -72,7 +72,7 @@ class Departure:
         """True if nothing but main's own end has begun the drain."""
         self.stubborn = False
         """True if something has ignored its cancellation: it cannot be torn down."""
-        self.clear_up: Callable[[Moment[None]], Callable[[], list[str]]] | None = None
+        self.clear_up: Callable[[Moment[None]], Callable[[], list[Standing]]] | None = None
         """Ends what main has left behind; what it returns names what is still there."""
         self.main_is_ours = False
         """Whether main may be cancelled, and the process ended, by the timetable."""
@@ -307,10 +307,11 @@ class Departure:
         still_there = self.clear_up(gone)
         until = self._conductor.clock() + CLEAR_UP_TIME
         if not await self._by(gone.wait(), lambda: max(timetable.cancel_until, until)):
-            names = still_there() or ["the app's loop"]
+            left = still_there() or [Standing("the app's loop", self._conductor.guest.stack())]
             self.stubborn = True
-            self.report.cut_off.append(f"{', '.join(names)}: ignored the cancellation")
-            self.report.stuck_at = self.report.stuck_at or self._conductor.guest.stack()
+            names = ", ".join(each.name for each in left)
+            self.report.cut_off.append(f"{names}: ignored the cancellation")
+            self.report.stuck_at = self.report.stuck_at or left[0].stack
 
     def _close_time(self, timetable: Timetable) -> float:
         if not self.main_is_ours:

@@ -144,10 +144,15 @@ class Guest:
         Args:
             task: Main's: what it awaits is named, unless the loop does not come round.
         """
-        blocked = self.silent_for() > PAUSE
         if self.describe is not None:
             name, stack = self.describe()
-            return Standing(name, self.stack() if blocked else stack)
-        if task is None or blocked or self.runs(task):
-            return Standing("main", self.stack())
-        return Standing("main", await_chain(task))
+            return Standing(name, self.stack() if self._blocked else stack)
+        return Standing("main", self.stack() if task is None else self.where(task))
+
+    def where(self, task: asyncio.Task[Any]) -> list[str]:
+        """Return what a task awaits, or where the loop's thread is if that does not come round."""
+        return self.stack() if self._blocked or self.runs(task) else await_chain(task)
+
+    @property
+    def _blocked(self) -> bool:
+        return self.silent_for() > PAUSE

@@ -319,7 +319,7 @@ class Host:
         if self._task is not None:
             self._task.cancel()
 
-    def _clear_up(self, gone: Moment[None]) -> Callable[[], list[str]]:
+    def _clear_up(self, gone: Moment[None]) -> Callable[[], list[Standing]]:
         """Cancel what main has left behind, as asyncio.run would; called on the control thread."""
         left: set[asyncio.Task[Any]] = set()
 
@@ -338,7 +338,8 @@ class Host:
 
         if not self.life._guest.post(begin):
             gone.set(None)
-        return lambda: [task.get_name() for task in list(left)]
+        where = self.life._guest.where
+        return lambda: [Standing(task.get_name(), where(task)) for task in list(left)]
 
     def _standing(self) -> Standing:
         name, stack = self.life._guest.standing(self._task)

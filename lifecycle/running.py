@@ -234,7 +234,9 @@ class Running:
         except asyncio.CancelledError as error:
             self._give_up()
             await asyncio.wait({opening}, timeout=FORCED_TIME)
-            if opening.done() and not opening.exception():
+            if not opening.done():  # an import that hangs: its thread clears up by itself
+                opening.add_done_callback(lambda done: done.cancelled() or done.exception())
+            elif not opening.exception():
                 await self.__aexit__(type(error), error, error.__traceback__)
             raise
 
@@ -258,8 +260,10 @@ class Running:
         finally:
             leaving.cancel()
             self._let_go()
-            await self._end_elsewhere()
-            self.log.close(0)
+            try:
+                await self._end_elsewhere()
+            finally:
+                self.log.close(0)
 
     async def _end_elsewhere(self) -> None:
         try:

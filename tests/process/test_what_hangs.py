@@ -50,6 +50,10 @@ MAINS = {
     "deaf": HEAD
     + "async def main(life):\n    await life.ready(); await life.drained(); await deaf()\n"
     + "lifecycle.run(main)\n",
+    "left behind": HEAD
+    + "async def main(life):\n    main.task = asyncio.create_task(deaf(), name='worker')\n"
+    + "    await life.ready(); await life.drained()\n"
+    + "lifecycle.run(main)\n",
 }
 
 
@@ -105,6 +109,15 @@ def test_what_main_awaited(ended, name, texts):
     functions = [line.rpartition(" ")[2] for line in report["stuck_at"]]
     assert functions[0] == "main"
     assert functions[-2:] == ["closing_down", "wait"]
+
+
+def test_what_a_task_awaited_that_main_has_left_behind(ended):
+    """A task that ignores its cancellation is named, with what it awaits."""
+    report, _ = ended["left behind"]
+
+    assert report["cut_off"] == ["worker: ignored the cancellation"]
+    functions = [line.rpartition(" ")[2] for line in report["stuck_at"]]
+    assert functions == ["deaf", "closing_down", "wait"]
 
 
 def test_a_request_that_does_not_end(ended):
