@@ -37,8 +37,8 @@ class Backlog:
         return Options
 
     @lifecycle.hookimpl
-    def lifecycle_readiness(self, life: lifecycle.Lifecycle) -> lifecycle.ProbeResult:
-        waiting, limit = self.orders.qsize(), life.config.options(Options).limit
+    def lifecycle_readiness(self, me: lifecycle.Me) -> lifecycle.ProbeResult:
+        waiting, limit = self.orders.qsize(), me.options(Options).limit
         return lifecycle.ProbeResult(waiting <= limit, f"{waiting} orders wait, limit {limit}")
 
     @lifecycle.hookimpl

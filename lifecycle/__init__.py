@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     )
     from lifecycle.hookspecs import hookimpl
     from lifecycle.hosting import run
+    from lifecycle.plugins import Me
     from lifecycle.runtime import Lifecycle, Snapshot, current
     from lifecycle.service import Service
     from lifecycle.states import State, Transition
@@ -55,6 +56,7 @@ _HOME = {
     "Level": "contracts",
     "Lifecycle": "runtime",
     "LifecycleError": "exceptions",
+    "Me": "plugins",
     "NotRunning": "exceptions",
     "PluginError": "exceptions",
     "PortUnavailable": "exceptions",
@@ -85,6 +87,7 @@ __all__ = [
     "Level",
     "Lifecycle",
     "LifecycleError",
+    "Me",
     "NotRunning",
     "PluginError",
     "PortUnavailable",

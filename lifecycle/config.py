@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from lifecycle.exceptions import ConfigError
+from lifecycle.names import is_service_spec, service_spec
 
 T = TypeVar("T")
 
@@ -47,7 +48,6 @@ _LINKS: Final = tuple(
     )
 )
 _LINK_OR_OPTION: Final = re.compile("_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$")
-_SERVICE: Final = re.compile(r"^(?P<name>[A-Za-z0-9][A-Za-z0-9._/-]*)(:(?P<port>[0-9]{1,5}))?$")
 
 
 def variable(name: str, plugin: str = "") -> str:
@@ -151,11 +151,7 @@ def _check_network(word: str) -> str | None:
 
 
 def _check_service(word: str) -> str | None:
-    try:
-        service_spec(word)
-    except ConfigError:
-        return f"NAME or NAME:PORT; {word!r} is neither"
-    return None
+    return None if is_service_spec(word) else f"NAME or NAME:PORT; {word!r} is neither"
 
 
 def _check_token(value: Any) -> str | None:
@@ -185,22 +181,6 @@ def _check_host(value: Any) -> str | None:
 
 def _check_text(value: Any) -> str | None:
     return None if isinstance(value, str) else "text"
-
-
-def service_spec(text: str) -> tuple[str, int | None]:
-    """
-    Split `NAME:PORT`.
-
-    Raises:
-        ConfigError: It is not of that form.
-    """
-    match = _SERVICE.fullmatch(text)
-    port = int(match["port"]) if match and match["port"] else None
-    if match is None or (port is not None and not 0 < port <= 65535):
-        raise ConfigError(
-            f"service {text!r}: must be NAME or NAME:PORT with a port from 1 to 65535"
-        )
-    return match["name"], port
 
 
 class _FromEnvironment(type):
@@ -281,44 +261,59 @@ class Config(metaclass=_FromEnvironment):
         sources["grace_period"] = "pod"
         return True
 
-    def options(self, cls: type[T]) -> T:
+    def options(self, cls: type[T], plugin: str = "") -> T:
         """
         Return the options of a plugin, filled from the environment.
 
+        Args:
+            cls: What the plugin gave in `lifecycle_options`.
+            plugin: Its name. A hook has it from its argument `me`: `me.options(cls)`.
+
         Raises:
-            ConfigError: No loaded plugin gave this class in `lifecycle_options`.
+            ConfigError: No loaded plugin of that name gave this class, or several did and none
+                is named.
         """
-        filled = self.__dict__.get("_options", {}).get(cls)
-        if filled is None:
-            raise ConfigError(f"{cls.__name__} is no options class of a loaded plugin")
-        return typing.cast(T, filled)
+        filled = {
+            name: options
+            for name, (options, _) in self._filled.items()
+            if type(options) is cls and plugin in ("", name)
+        }
+        if not filled:
+            of = f"the plugin {plugin!r}" if plugin else "a loaded plugin"
+            raise ConfigError(f"{cls.__name__} is not the options class of {of}")
+        if len(filled) > 1:
+            raise ConfigError(
+                f"the plugins {', '.join(filled)} all have options of the class {cls.__name__}: "
+                "take the argument `me` in the hook, and read me.options("
+                f"{cls.__name__})"
+            )
+        return next(iter(filled.values()))
+
+    @property
+    def _filled(self) -> dict[str, tuple[Any, Mapping[str, str]]]:
+        return typing.cast("dict[str, Any]", self.__dict__.setdefault("_options", {}))
 
     def keep_options(self, options: object, plugin: str, sources: Mapping[str, str]) -> None:
-        """Make `options(type(options))` return this instance. For the runtime."""
-        self.__dict__.setdefault("_options", {})[type(options)] = options
-        self.__dict__.setdefault("_filled", []).append((options, plugin, sources))
+        """Make `options` return this instance. For the runtime."""
+        self._filled[plugin] = options, sources
 
     def drop_options(self, plugin: str) -> None:
         """Forget the options of a plugin that was refused. For the runtime."""
-        filled = self.__dict__.setdefault("_filled", [])
-        for each in [each for each in filled if each[1] == plugin]:
-            filled.remove(each)
-            self.__dict__["_options"].pop(type(each[0]), None)
+        self._filled.pop(plugin, None)
 
     def public_options(self) -> dict[str, dict[str, object]]:
         """Return the options of the loaded plugins in the form of `public`."""
-        shown: dict[str, dict[str, object]] = {}
-        for options, plugin, sources in self.__dict__.get("_filled", ()):
-            for each in dataclasses.fields(options):
-                if not each.init:
-                    continue
-                shown[f"{plugin}.{each.name}"] = {
-                    "value": _shown(each, getattr(options, each.name)),
-                    "source": sources[each.name],
-                    "variable": variable(each.name, plugin),
-                    "help": each.metadata.get("describe", ""),
-                }
-        return shown
+        return {
+            f"{plugin}.{each.name}": {
+                "value": _shown(each, getattr(options, each.name)),
+                "source": sources[each.name],
+                "variable": variable(each.name, plugin),
+                "help": each.metadata.get("describe", ""),
+            }
+            for plugin, (options, sources) in self._filled.items()
+            for each in dataclasses.fields(options)
+            if each.init
+        }
 
     def public(self) -> dict[str, dict[str, object]]:
         """Return every setting with its source and secrets redacted: what `/config` shows."""

@@ -2,7 +2,8 @@
 The hooks of pod-lifecycle.
 
 A plugin is any object or module with functions of these names, marked with
-`@lifecycle.hookimpl`. It takes the arguments it wants, by name. Every call is
+`@lifecycle.hookimpl`. It takes the arguments it wants, by name: `life` is the app's
+lifecycle, `me` the plugin's own handle, with its name and its options. Every call is
 isolated and bounded: what raises or hangs harms nobody else.
 """
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from lifecycle.contracts import Command, Registry
     from lifecycle.drain import Drain
     from lifecycle.pluggable import Answer
+    from lifecycle.plugins import Me
     from lifecycle.runtime import Lifecycle
     from lifecycle.states import Transition
 
@@ -27,7 +29,7 @@ hookspec = pluggy.HookspecMarker(PROJECT)
 
 
 @hookspec
-def lifecycle_liveness(life: Lifecycle) -> Answer:
+def lifecycle_liveness(life: Lifecycle, me: Me) -> Answer:
     """
     Is this process broken in a way that only a restart mends?
 
@@ -39,17 +41,17 @@ def lifecycle_liveness(life: Lifecycle) -> Answer:
 
 
 @hookspec
-def lifecycle_readiness(life: Lifecycle) -> Answer:
+def lifecycle_readiness(life: Lifecycle, me: Me) -> Answer:
     """Can this process serve now? Called as `lifecycle_liveness` is."""
 
 
 @hookspec
-def lifecycle_startup(life: Lifecycle) -> Answer:
+def lifecycle_startup(life: Lifecycle, me: Me) -> Answer:
     """Has this process finished starting? Asked until it was true once, then never again."""
 
 
 @hookspec
-def lifecycle_transition(life: Lifecycle, transition: Transition) -> None:
+def lifecycle_transition(life: Lifecycle, transition: Transition, me: Me) -> None:
     """
     Be told of every transition, in order. May be async.
 
@@ -58,7 +60,7 @@ def lifecycle_transition(life: Lifecycle, transition: Transition) -> None:
 
 
 @hookspec
-def lifecycle_start(life: Lifecycle) -> None:
+def lifecycle_start(life: Lifecycle, me: Me) -> None:
     """
     Return when the app may start: main begins once every plugin has returned.
 
@@ -71,7 +73,7 @@ def lifecycle_start(life: Lifecycle) -> None:
 
 
 @hookspec
-def lifecycle_drain(life: Lifecycle, drain: Drain) -> None:
+def lifecycle_drain(life: Lifecycle, drain: Drain, me: Me) -> None:
     """
     Return when your own work is out of the way: stop fetching, hand over, finish.
 
@@ -81,7 +83,7 @@ def lifecycle_drain(life: Lifecycle, drain: Drain) -> None:
 
 
 @hookspec
-def lifecycle_registries(life: Lifecycle) -> Registry | Iterable[Registry] | None:
+def lifecycle_registries(life: Lifecycle, me: Me) -> Registry | Iterable[Registry] | None:
     """
     Give registries. Called once, at start, in a thread; never async.
 
@@ -91,7 +93,7 @@ def lifecycle_registries(life: Lifecycle) -> Registry | Iterable[Registry] | Non
 
 
 @hookspec
-def lifecycle_commands(life: Lifecycle) -> Command | Iterable[Command] | None:
+def lifecycle_commands(life: Lifecycle, me: Me) -> Command | Iterable[Command] | None:
     """
     Give commands for the QOS port. Called once, at start, in a thread; never async.
 
@@ -106,5 +108,5 @@ def lifecycle_options() -> type[object]:  # type: ignore[empty-body]
 
     It refuses a bad value by raising ValueError in `__post_init__`. If it has an
     attribute or property `enabled` and that is false, the plugin is left out: it is
-    off until it is configured. Read the filled instance with `life.config.options(Cls)`.
+    off until it is configured. A hook reads the filled instance with `me.options(Cls)`.
     """

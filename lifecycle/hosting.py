@@ -20,13 +20,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from lifecycle import mains
-from lifecycle.config import Config, service_spec
+from lifecycle.config import Config
 from lifecycle.crossing import Moment
 from lifecycle.departure import FORCED, INTERRUPTED, USAGE, Departure, Ending
 from lifecycle.exceptions import AlreadyExported, Draining, LifecycleError, RegistrationRefused
 from lifecycle.listening import until_listening
 from lifecycle.log import Renderer
 from lifecycle.mains import Main, awaited, code_of, know_of, show, status_of, takes_lifecycle
+from lifecycle.names import service_spec
 from lifecycle.runtime import Lifecycle
 from lifecycle.signals import Signals, by_person
 from lifecycle.stacks import Standing

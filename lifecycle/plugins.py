@@ -7,7 +7,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import pluggy
 
@@ -16,7 +16,38 @@ from lifecycle.config import Config, fill, unknown_variables, variable
 from lifecycle.contracts import INLINE_MARK, PROBE_MARK, ProbeOptions
 from lifecycle.exceptions import PluginError
 
+T = TypeVar("T")
+
+ME: Final = "me"
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("lifecycle_"))
+
+
+class Me:
+    """
+    A plugin's own handle: what a hook is given that takes the argument `me`.
+
+    Attributes:
+        name: The plugin's name, as it is configured, shown and asked for.
+    """
+
+    def __init__(self, name: str, config: Config) -> None:
+        self.name = name
+        self._config = config
+
+    def options(self, cls: type[T]) -> T:
+        """
+        Return this plugin's own options, filled from `LIFECYCLE_<PLUGIN>_<FIELD>`.
+
+        Args:
+            cls: What it gave in `lifecycle_options`.
+
+        Raises:
+            ConfigError: It gave another class, or none.
+        """
+        return self._config.options(cls, self.name)
+
+    def __repr__(self) -> str:
+        return f"Me({self.name!r})"
 
 
 class Implementation(NamedTuple):
@@ -28,10 +59,11 @@ class Implementation(NamedTuple):
     argnames: tuple[str, ...]
     options: ProbeOptions
     inline: bool
+    me: Me | None = None
 
     def arguments(self, offered: Mapping[str, Any]) -> dict[str, Any]:
         """Choose what this implementation asks for by name."""
-        return {name: offered[name] for name in self.argnames}
+        return {name: self.me if name == ME else offered[name] for name in self.argnames}
 
 
 class Plugins:
@@ -191,6 +223,7 @@ class Plugins:
                 tuple(impl.argnames),
                 getattr(impl.function, PROBE_MARK, ProbeOptions()),
                 getattr(impl.function, INLINE_MARK, False),
+                Me(impl.plugin_name, self._config),
             )
             for impl in impls
         ]

@@ -17,6 +17,7 @@ from lifecycle.conductor import Snapshot as Snapshot
 from lifecycle.consuming import until_draining
 from lifecycle.crossing import Late
 from lifecycle.exceptions import Draining, LifecycleError, NotRunning
+from lifecycle.names import check_service_name
 from lifecycle.plugins import plugin_of
 from lifecycle.process import PROCESS
 from lifecycle.running import Running
@@ -116,7 +117,8 @@ class Lifecycle(Running):
         Declare a service whose port is open. From any thread.
 
         Args:
-            name: What consumers look for.
+            name: What consumers look for: 1 to 253 letters, digits, `.`, `_`, `-` or `/`, and
+                a letter or a digit first.
             port: 1 to 65535, or None for a service without one.
             host: What is advertised; the pod's own address (`POD_IP`) otherwise.
             protocol: For registries that want to know.
@@ -127,9 +129,10 @@ class Lifecycle(Running):
 
         Raises:
             Draining: It is too late.
-            ValueError: The port is out of range, or the name was exported before with
-                another port, host or protocol.
+            ValueError: The name breaks the rule for names, the port is out of range, or the name
+                was exported before with another port, host or protocol.
         """
+        check_service_name(name)
         if port is not None and not 0 < port <= 65535:
             raise ValueError(f"export({name!r}, port={port}): must be from 1 to 65535")
         conductor = self._running()

@@ -14,12 +14,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from lifecycle.config import Config, service_spec
+from lifecycle.config import Config
 from lifecycle.departure import INTERRUPTED
 from lifecycle.exceptions import LifecycleError
 from lifecycle.hosting import Host, Interrupted
 from lifecycle.log import renderer_for
 from lifecycle.mains import code_of, takes_lifecycle
+from lifecycle.names import service_spec
 from lifecycle.sockets import bind
 
 USAGE = 2

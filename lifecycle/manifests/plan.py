@@ -16,7 +16,6 @@ from lifecycle.config import (
     core_variables,
     fill,
     is_service_link,
-    service_spec,
     unknown_variables,
 )
 from lifecycle.exceptions import ConfigError
@@ -29,6 +28,7 @@ from lifecycle.manifests.limits import (
     check_text,
 )
 from lifecycle.manifests.names import RUN_DIR
+from lifecycle.names import service_spec
 
 DEFAULT_USER: Final = 10001
 ISTIO: Final = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle.config import Config, core_variables, fill, service_spec, unknown_variables, variable
+from lifecycle.config import Config, core_variables, fill, unknown_variables, variable
 from lifecycle.exceptions import ConfigError
 
 DEFAULTS: dict[str, Any] = {
@@ -275,26 +275,6 @@ def test_public_can_be_json() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "spec"),
-    [
-        ("orders", ("orders", None)),
-        ("orders:8080", ("orders", 8080)),
-        ("com.acme/Orders-v1.2:1", ("com.acme/Orders-v1.2", 1)),
-    ],
-)
-def test_service_spec(text: str, spec: tuple[str, int | None]) -> None:
-    """A service is NAME or NAME:PORT."""
-    assert service_spec(text) == spec
-
-
-@pytest.mark.parametrize("text", ["", ":1", "a:", "a:0", "a:65536", "a b", "-a", "a:1:2", "a:1\n"])
-def test_no_service_spec(text: str) -> None:
-    """Anything else is refused, with what was given."""
-    with pytest.raises(ConfigError, match="must be NAME or NAME:PORT"):
-        service_spec(text)
-
-
-@pytest.mark.parametrize(
     ("plugin", "field", "name"),
     [
         ("", "settle", "LIFECYCLE_SETTLE"),
@@ -383,5 +363,5 @@ def test_a_plugins_options_are_shown() -> None:
 
 def test_options_of_no_plugin() -> None:
     """Asking for options that no loaded plugin gave is an error with the class's name."""
-    with pytest.raises(ConfigError, match="Options is no options class"):
+    with pytest.raises(ConfigError, match="Options is not the options class of a loaded plugin"):
         Config().options(Options)

@@ -14,7 +14,7 @@ from lifecycle.config import Config, core_variables
 from lifecycle.contracts import ProbeOptions, inline, probe
 from lifecycle.exceptions import ConfigError, PluginError
 from lifecycle.hookspecs import hookimpl
-from lifecycle.plugins import HOOKS, Plugins
+from lifecycle.plugins import HOOKS, Implementation, Me, Plugins
 
 Install = Callable[..., None]
 
@@ -293,6 +293,64 @@ def test_options() -> None:
             "LIFECYCLE_THEIRS_HSOT is no setting; did you mean LIFECYCLE_THEIRS_HOST?"
         )
     }
+
+
+class Asking(WithOptions):
+    """One of a class that is loaded under several names."""
+
+    @hookimpl
+    def lifecycle_readiness(self, me: Me) -> bool:
+        """Say where it looks."""
+        return (me.name, me.options(Options).host)  # type: ignore[return-value]
+
+
+def test_two_plugins_of_one_options_class() -> None:
+    """Each reads the options of its own name, whichever came last; the other may go again."""
+    environ = {"LIFECYCLE_ONE_HOST": "db", "LIFECYCLE_TWO_HOST": "broker"}
+    config = Config()
+    loaded = Plugins(config, environ)
+    loaded.add(Asking(), "one")
+    loaded.add(Asking(), "two")
+    hooks = loaded.implementations("lifecycle_readiness")
+
+    def asked(hook: Implementation) -> object:
+        return hook.function(**hook.arguments({"life": object()}))
+
+    assert [asked(hook) for hook in hooks] == [("one", "db"), ("two", "broker")]
+    assert config.public_options()["one.host"]["value"] == "db"
+    assert config.public_options()["two.host"]["value"] == "broker"
+    assert [repr(hook.me) for hook in hooks] == ["Me('one')", "Me('two')"]
+
+    loaded.remove("two")
+    assert asked(hooks[0]) == ("one", "db")
+    assert config.options(Options).host == "db"
+    with pytest.raises(ConfigError, match="Options is not the options class of the plugin 'two'"):
+        asked(hooks[1])
+
+
+def test_options_of_a_class_that_two_plugins_have() -> None:
+    """Without saying whose, nobody's are given: the error names both, and the way to say it."""
+    config = Config()
+    loaded = Plugins(config, {})
+    loaded.add(Asking(), "one")
+    assert config.options(Options) is config.options(Options, "one")
+    loaded.add(Asking(), "two")
+    with pytest.raises(ConfigError, match=r"the plugins one, two all have .*me.options\(Options\)"):
+        config.options(Options)
+
+
+def test_a_hook_that_takes_only_itself() -> None:
+    """`me` is given to each hook but the one that gives the options."""
+    for name in HOOKS:
+        hook = hookimpl(lambda me: me.name)
+        loaded = plugins()
+        if name == "lifecycle_options":
+            with pytest.raises(PluginError, match="me"):
+                loaded.add(types.SimpleNamespace(**{name: hook}), "theirs")
+            continue
+        loaded.add(types.SimpleNamespace(**{name: hook}), "theirs")
+        (found,) = loaded.implementations(name)
+        assert found.function(**found.arguments({})) == "theirs"
 
 
 def test_options_that_are_refused() -> None:

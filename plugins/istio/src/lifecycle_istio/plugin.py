@@ -7,7 +7,7 @@ import time
 from typing import Final
 
 import lifecycle
-from lifecycle_istio.options import Options, read_url
+from lifecycle_istio.options import Options, Url, read_url
 
 ATTEMPT: Final = 1.0
 """Seconds that one request for its readiness may take."""
@@ -33,7 +33,7 @@ class Istio:
         return Options
 
     @lifecycle.hookimpl
-    def lifecycle_start(self, life: lifecycle.Lifecycle) -> None:
+    def lifecycle_start(self, life: lifecycle.Lifecycle, me: lifecycle.Me) -> None:
         """
         Wait for the sidecar.
 
@@ -42,7 +42,7 @@ class Istio:
         """
         from lifecycle_istio import sidecar  # also for the end: nothing is imported then
 
-        options = life.config.options(Options)
+        options = me.options(Options)
         if not options.wait:
             return
         import tenacity
@@ -78,34 +78,33 @@ class Istio:
         return time.monotonic() - self._began
 
     @lifecycle.hookimpl
-    def lifecycle_startup(self, life: lifecycle.Lifecycle) -> lifecycle.ProbeResult | None:
+    def lifecycle_startup(self, me: lifecycle.Me) -> lifecycle.ProbeResult | None:
         """Say what the start waits for."""
-        if self._ready or not life.config.options(Options).wait:
+        if self._ready or not me.options(Options).wait:
             return None
         return lifecycle.ProbeResult(
             False, f"the sidecar is not ready for {self._waited():.1f} s: {self._reason}"
         )
 
     @lifecycle.hookimpl
-    def lifecycle_readiness(self, life: lifecycle.Lifecycle) -> lifecycle.ProbeResult | None:
+    def lifecycle_readiness(self, me: lifecycle.Me) -> lifecycle.ProbeResult | None:
         """Say the same: later on the pod's readiness has the sidecar's own probe in it."""
-        return self.lifecycle_startup(life)
+        return self.lifecycle_startup(me)
 
     @lifecycle.hookimpl
     def lifecycle_transition(
-        self, life: lifecycle.Lifecycle, transition: lifecycle.Transition
+        self, life: lifecycle.Lifecycle, transition: lifecycle.Transition, me: lifecycle.Me
     ) -> None:
         """Give the wait up when the app leaves; end the sidecar when main has ended."""
         if transition.after.leaving:
             self._leaving.set()
-        if transition.after in ENDS and life.config.options(Options).quit:
-            self._quit(life)
+        if transition.after in ENDS and me.options(Options).quit:
+            self._quit(life, read_url(me.options(Options).quit_url))
 
     @staticmethod
-    def _quit(life: lifecycle.Lifecycle) -> None:
+    def _quit(life: lifecycle.Lifecycle, url: Url) -> None:
         from lifecycle_istio import sidecar
 
-        url = read_url(life.config.options(Options).quit_url)
         try:
             sidecar.ask("POST", url, QUIT_TIME)
         except sidecar.Unanswered as problem:

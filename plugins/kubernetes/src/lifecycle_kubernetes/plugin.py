@@ -15,14 +15,16 @@ class Kubernetes:
         return Options
 
     @lifecycle.hookimpl
-    def lifecycle_registries(self, life: lifecycle.Lifecycle) -> lifecycle.Registry | None:
+    def lifecycle_registries(
+        self, life: lifecycle.Lifecycle, me: lifecycle.Me
+    ) -> lifecycle.Registry | None:
         """
         Give the registry; none on a laptop.
 
         Raises:
             LifecycleError: It is enabled, and there is no service account.
         """
-        options = life.config.options(Options)
+        options = me.options(Options)
         try:
             place = find_place(options.account)
         except NoAccount as missing:

@@ -65,9 +65,11 @@ class DiskProbe:
         return DiskOptions
 
     @lifecycle.hookimpl
-    def lifecycle_readiness(self, life: lifecycle.Lifecycle) -> list[lifecycle.ProbeResult]:
+    def lifecycle_readiness(
+        self, life: lifecycle.Lifecycle, me: lifecycle.Me
+    ) -> list[lifecycle.ProbeResult]:
         """Look at every path's filesystem, side by side."""
-        options = life.config.options(DiskOptions)
+        options = me.options(DiskOptions)
         timeout = time_for_checks(options.timeout, life.config.probe_timeout)
         return self._checks.results([(path, options) for path in options.paths], timeout)
 

@@ -72,9 +72,11 @@ class HttpProbe:
         return HttpOptions
 
     @lifecycle.hookimpl
-    def lifecycle_readiness(self, life: lifecycle.Lifecycle) -> list[lifecycle.ProbeResult]:
+    def lifecycle_readiness(
+        self, life: lifecycle.Lifecycle, me: lifecycle.Me
+    ) -> list[lifecycle.ProbeResult]:
         """GET every URL, side by side."""
-        options = life.config.options(HttpOptions)
+        options = me.options(HttpOptions)
         read = read_targets("urls", options.urls, read_url)
         urls = [url._replace(name=name) for name, url in read.items()]
         return self._checks.results(

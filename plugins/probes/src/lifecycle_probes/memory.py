@@ -62,10 +62,9 @@ class MemoryProbe:
         return MemoryOptions
 
     @lifecycle.hookimpl
-    def lifecycle_readiness(self, life: lifecycle.Lifecycle) -> list[lifecycle.ProbeResult]:
+    def lifecycle_readiness(self, me: lifecycle.Me) -> list[lifecycle.ProbeResult]:
         """Compare the working set with the limit, and the pressure with its own."""
-        options = life.config.options(MemoryOptions)
-        return [self.look(options)]
+        return [self.look(me.options(MemoryOptions))]
 
     def look(self, options: MemoryOptions) -> lifecycle.ProbeResult:
         """Look at everything the kernel says, and judge it."""

@@ -64,9 +64,11 @@ class TcpProbe:
         return TcpOptions
 
     @lifecycle.hookimpl
-    def lifecycle_readiness(self, life: lifecycle.Lifecycle) -> list[lifecycle.ProbeResult]:
+    def lifecycle_readiness(
+        self, life: lifecycle.Lifecycle, me: lifecycle.Me
+    ) -> list[lifecycle.ProbeResult]:
         """Connect to every target, side by side."""
-        options = life.config.options(TcpOptions)
+        options = me.options(TcpOptions)
         read = read_targets("targets", options.targets, read_target)
         targets = [Target(name, *where) for name, where in read.items()]
         return self._checks.results(

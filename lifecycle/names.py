@@ -1,0 +1,57 @@
+"""What a service may be called: one rule, wherever a name comes from."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from lifecycle.exceptions import ConfigError
+
+LONGEST: Final = 253
+"""Characters of a name: as many as a DNS name has."""
+RULE: Final = (
+    f"must be 1 to {LONGEST} letters (A to Z, a to z), digits, '.', '_', '-' or '/', "
+    "and start with a letter or a digit"
+)
+_NAME: Final = rf"[A-Za-z0-9][A-Za-z0-9._/-]{{0,{LONGEST - 1}}}"
+_SPEC: Final = re.compile(rf"(?P<name>{_NAME})(:(?P<port>[0-9]{{1,5}}))?")
+
+
+def check_service_name(name: str) -> None:
+    """
+    Check what is to be the name of a service.
+
+    It is shown to people, compared with patterns, and is a part of what registries store, so it
+    has neither spaces nor control characters, and no `:`, which comes before a port.
+
+    Raises:
+        ValueError: It breaks the rule.
+    """
+    if not isinstance(name, str) or not re.fullmatch(_NAME, name):
+        shown = repr(name[:80]) if isinstance(name, str) else f"a {type(name).__name__}"
+        raise ValueError(f"the service name {shown} {RULE}")
+
+
+def is_service_spec(text: str) -> bool:
+    """Tell whether a text is `NAME` or `NAME:PORT`."""
+    try:
+        service_spec(text)
+    except ConfigError:
+        return False
+    return True
+
+
+def service_spec(text: str) -> tuple[str, int | None]:
+    """
+    Split `NAME:PORT`.
+
+    Raises:
+        ConfigError: It is not of that form.
+    """
+    match = _SPEC.fullmatch(text)
+    port = int(match["port"]) if match and match["port"] else None
+    if match is None or (port is not None and not 0 < port <= 65535):
+        raise ConfigError(
+            f"service {text!r}: must be NAME or NAME:PORT with a port from 1 to 65535. NAME {RULE}"
+        )
+    return match["name"], port

@@ -1,0 +1,81 @@
+"""What a service may be called: the same rule in code, in the environment and on the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lifecycle import Config, ConfigError, Lifecycle
+from lifecycle.names import LONGEST, check_service_name, is_service_spec, service_spec
+
+GOOD = ["orders", "9", "com.acme.Orders", "com.acme/Orders-v1.2", "a_b", "orders/v2", "x" * LONGEST]
+BAD = [
+    *("", " ", "a b", " a", "a ", "a\n", "a\tb", "a\x1b[31m", "a\x00", "a\x7f", "a\u202eb"),
+    *("-a", ".a", "/a", "_a", "a:1", "a:b", "a*", "a?", "[a]", "a,b", "a\\b", "größe", "٣", "a@b"),
+    "x" * (LONGEST + 1),
+]
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_name(name: str) -> None:
+    """Letters, digits and `._-/`, as names in DNS, of interfaces and of paths have them."""
+    check_service_name(name)
+    assert service_spec(name) == (name, None)
+    assert service_spec(f"{name}:8080") == (name, 8080)
+    assert Config(services=(name,)).services == (name,)
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_no_name(name: str) -> None:
+    """Anything else is refused, and what is shown of it is short and printable."""
+    with pytest.raises(ValueError, match=r"must be 1 to 253 letters .* and start with") as caught:
+        check_service_name(name)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 300
+    assert not is_service_spec(f"{name}:8080")
+
+
+@pytest.mark.parametrize("name", [None, 7, b"orders", ["orders"]])
+def test_a_name_that_is_no_text(name: Any) -> None:
+    """It is refused by the same rule."""
+    with pytest.raises(ValueError, match=f"the service name a {type(name).__name__} must be"):
+        check_service_name(name)
+
+
+@pytest.mark.parametrize("text", ["", ":1", "a:", "a:0", "a:65536", "a b", "-a", "a:1:2", "a:1\n"])
+def test_no_service_spec(text: str) -> None:
+    """What is not NAME or NAME:PORT is refused, with what was given."""
+    with pytest.raises(ConfigError, match="must be NAME or NAME:PORT"):
+        service_spec(text)
+
+
+@given(st.text(max_size=12))
+def test_any_text(text: str) -> None:
+    """A name is what the rule says, and is the same alone and before a port."""
+    good = re.fullmatch("[A-Za-z0-9][A-Za-z0-9._/-]*", text) is not None
+    try:
+        check_service_name(text)
+    except ValueError:
+        assert not good
+    else:
+        assert good
+    assert is_service_spec(f"{text}:80") is good
+
+
+@pytest.mark.parametrize("name", ["a b", "a\x1b[31m", "", "x" * 300])
+def test_exporting_what_is_no_name(name: str) -> None:
+    """`export` says the rule, and nothing is exported."""
+
+    async def main() -> None:
+        async with asyncio.timeout(10), Lifecycle(Config(qos_enabled=False)) as life:
+            with pytest.raises(ValueError, match="must be 1 to 253 letters"):
+                life.export(name, port=8080)
+            assert len(life.services) == 0
+            await life.ready()
+
+    asyncio.run(main())
