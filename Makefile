@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PLUGINS := $(wildcard plugins/*/pyproject.toml)
 
-.PHONY: demo test lint bench compare soak fuzz docs rehearsals cluster e2e rollouts clean
+.PHONY: demo test lint bench compare soak fuzz mutate docs rehearsals cluster e2e rollouts clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo/demo.py
@@ -61,6 +61,12 @@ soak: $(STAMP)
 # run a part (PART=h2), for a while only (SECONDS=60), or the same once more (SEED=…).
 fuzz: $(STAMP)
 	$(BIN)/python -m tests.fuzz
+
+# One change at a time to the drain and what it stands on: the unit tests must notice. 20 minutes.
+mutate: $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group mutate
+	$(BIN)/python -m benchmarks.mutation
+	$(BIN)/python docs/generate.py
 
 docs: $(STAMP)
 	$(BIN)/python docs/generate.py

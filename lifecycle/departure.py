@@ -77,7 +77,7 @@ class Departure:
         self.main_is_ours = False
         """Whether main may be cancelled, and the process ended, by the timetable."""
         self._conductor = conductor
-        self._began = asyncio.Event()
+        self._began: asyncio.Future[Drain] = asyncio.get_running_loop().create_future()
         self._forced = asyncio.Event()
         self._signalled = asyncio.Event()
         self._main_over = asyncio.Event()
@@ -104,7 +104,7 @@ class Departure:
         timetable = Timetable.plan(conductor.config, now, settle=settle)
         self.drain = Drain(cause, timetable, conductor.clock)
         conductor.traffic.watch(conductor.post, now if quiet else float("-inf"))
-        self._began.set()
+        self._began.set_result(self.drain)
         conductor.fire(Event.DRAIN, cause)
         self.on_plan(timetable)
         conductor.log.prepare()
@@ -144,7 +144,7 @@ class Departure:
         self.ending = ending
         self.ended_by_itself = self.drain is None
         self._main_over.set()
-        self.begin(cause, settle=False, quiet=False)
+        self.begin(cause)
         if self.drain is not None:
             timetable = self.drain.timetable
             timetable.settle_at = min(timetable.settle_at, self._conductor.clock())
@@ -172,10 +172,7 @@ class Departure:
 
     async def run(self) -> None:
         """Wait for T0, drain, see main out, and say how it went."""
-        await self._began.wait()
-        drain = self.drain
-        if drain is None:
-            raise RuntimeError("T0 without a drain")
+        drain = await self._began
         watchers = [
             asyncio.create_task(watch(drain), name=watch.__name__)
             for watch in (self._watch_settle, self._watch_traffic, self._watch_deregistration)

@@ -1,4 +1,10 @@
-"""Who only looks whether an app is there: probes, health checks, scrapers of metrics."""
+"""
+Who only looks whether an app is there: probes, health checks, scrapers of metrics.
+
+Where the names of the less known are from: grafana/alloy `internal/useragent`, grafana/agent,
+istio/istio `pkg/istio-agent/health`, cloudflare/cloudflared, and the documentation of
+Cloudflare's health checks, of Azure Front Door, and of Istio's access log (Route 53).
+"""
 
 from __future__ import annotations
 

@@ -7,15 +7,16 @@ from typing import Any
 
 import pytest
 
+from lifecycle.config import Config
 from lifecycle.contracts import Registry
-from lifecycle.departure import Ending
+from lifecycle.departure import Departure, Ending
 from lifecycle.drain import Timetable
 from lifecycle.hookspecs import hookimpl
 from lifecycle.states import State, Transition
 from tests.unit.play import NEVER, Play, soon
 from tests.unit.registries import Scripted, after
 from tests.unit.test_departure import WithStuck
-from tests.unit.virtual_time import now, run
+from tests.unit.virtual_time import Stage, now, run
 
 
 class With:
@@ -87,6 +88,75 @@ def test_main_that_ends_during_the_drain_waits_for_no_more_arrivals() -> None:
         play.at(2, lambda: play.departure.main_ended(Ending(0), "main returned"))
         assert await play.end() == soon(2)
         assert play.departure.exit_code == 0
+
+    run(main())
+
+
+@pytest.mark.parametrize(("settle", "end"), [(0, 1), (5, 5)])
+def test_quiet_is_counted_from_the_beginning_of_the_drain(settle: float, end: float) -> None:
+    """Nobody tells when the last one came before it, so that is taken for the moment."""
+
+    async def main() -> None:
+        play = await Play(settle=settle, quiet=1).open()
+        play.life.begin_drain("asked")
+        assert await play.end() == soon(end)
+
+    run(main())
+
+
+def test_what_is_so_before_anything_happens() -> None:
+    """No host, no signal, no preStop: nothing may be cancelled, and nobody kills."""
+
+    async def main() -> None:
+        stage = Stage(Config())
+        fresh = Departure(stage.conductor)
+        assert [
+            fresh.main_is_ours,
+            fresh.stubborn,
+            fresh.ended_by_itself,
+            fresh.signalled,
+            fresh.terminating,
+        ] == [False] * 5
+        assert fresh.snapshot(now()) is None
+        assert (fresh.exit_code, fresh.drain) == (124, None)
+
+    run(main())
+
+
+def test_a_host_that_says_nothing_of_main() -> None:
+    """Without a way to stop or cancel main, or to clear up, the departure comes to its end."""
+
+    async def main() -> None:
+        stage = await Stage(Config()).open()
+        stage.departure.signal("SIGTERM", terminal=False)
+        drain = stage.departure.drain
+        assert drain is not None
+        assert stage.departure.snapshot(now())["step"] == ""  # type: ignore[index]
+        await stage.close()
+        assert now() - drain.timetable.began == soon(29)
+        assert (stage.departure.exit_code, stage.departure.stubborn) == (124, True)
+        [report] = stage.diary.of("drain report")
+        assert report["cut_off"] == [
+            "main, which had not ended in time",
+            "main, which did not end when it was cancelled",
+        ]
+
+    run(main())
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_whether_main_ended_by_itself(*, first: bool) -> None:
+    """It did if that began the drain."""
+
+    async def main() -> None:
+        play = await Play().open()
+        if first:
+            play.departure.main_ended(Ending(0), "main returned")
+            assert play.departure.ended_by_itself is True
+        play.signal()
+        await play.end()
+        assert first or play.departure.ended_by_itself is False
+        assert play.report["cause"] == ("main returned" if first else "SIGTERM")
 
     run(main())
 
@@ -239,6 +309,22 @@ def test_signals_are_told_of() -> None:
     run(main())
 
 
+@pytest.mark.parametrize(("apart", "forced"), [(0.25, True), (0.249, False)])
+def test_when_two_signals_are_two(apart: float, *, forced: bool) -> None:
+    """From 250 ms on."""
+
+    async def main() -> None:
+        play = await Play().open()
+        play.signal()
+        assert not play.departure.pressed_again()
+        play.at(apart, play.signal)
+        await play.end()
+        assert play.departure.exit_code == int(forced)
+        assert ("forced" in play.report) is forced
+
+    run(main())
+
+
 def test_forced_nobody_waits_for_what_is_in_flight() -> None:
     """Once deregistered, it is over at once; what is in flight is cut off, and named."""
 
@@ -357,9 +443,10 @@ class Asks:
         self.deregistered: bool | None = None
 
     @hookimpl
-    async def lifecycle_drain(self, drain: Any) -> None:
+    async def lifecycle_drain(self, life: Any, drain: Any) -> None:
         """Wait for each, for as long as the drain waits for us."""
         began = now()
+        assert life.draining
 
         async def note(name: str, moment: Any) -> None:
             value = await moment

@@ -296,6 +296,16 @@ def test_who_is_sent_away_is_not_waited_for() -> None:
     run(main())
 
 
+def test_of_many_agents_the_first_are_kept() -> None:
+    """What strangers call themselves fills no memory: the others have one line."""
+    traffic = Traffic(lambda: 0.0)
+    for number in range(AGENTS_KEPT + 5):
+        traffic.arrived(f"agent {number}")
+    traffic.arrived("agent 0")
+    assert len(traffic.disturbers) == AGENTS_KEPT + 1
+    assert traffic.last_disturbers()[:2] == ["(others) (5)", "agent 0 (2)"]
+
+
 def test_the_end_of_a_lifecycle() -> None:
     """From then on a middleware serves as if there was no lifecycle, and looks for another."""
     traffic = Traffic(lambda: 0.0)
