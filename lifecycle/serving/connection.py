@@ -282,20 +282,36 @@ class Connection(TCPServer):
 
     async def protocol_send(self, event: WireEvent) -> None:
         """Do what the protocol asks for: write, close, note whether anything is under way."""
-        if isinstance(event, Closed):
+        # By type: `isinstance` of an abstract class costs more than the rest of this.
+        if type(event) is RawData:
+            if event.data and not self.lingers:
+                await self._write(event.data)
+        elif type(event) is Updated:
+            await self._update(idle=event.idle)
+        else:
             await self._finish()
+
+    async def _write(self, data: bytes) -> None:
+        try:
+            if self.writer.is_closing():
+                raise ConnectionAbortedError
+            self.writer.write(data)
+            if self.writer.transport.get_write_buffer_size():
+                await self.writer.drain()
+        except ConnectionError:
+            await self.protocol.handle(Closed())  # whoever reads may be waiting for the app
             return
-        if isinstance(event, Updated):
-            active = max(self.standing.state, ConnState.ACTIVE)
-            self.standing.become(ConnState.IDLE if event.idle else active)
-        if isinstance(event, Updated) and event.idle and (self.reader.at_eof() or self.lingers):
-            return
-        if isinstance(event, RawData) and (self.lingers or self.writer.is_closing()):
-            return
-        await super().protocol_send(event)
-        if isinstance(event, RawData) and not self._timed:
-            # A preface of HTTP/2, or a refused upgrade: hypercorn has stopped the clock for a
-            # request that never came.
+        if not self.requests and not self._timed:
+            # A preface of HTTP/2, or a refused upgrade: the clock has been stopped for a request
+            # that never came.
+            await self.idle_task.restart(self._task_group, self._idle_timeout)
+
+    async def _update(self, *, idle: bool) -> None:
+        active = max(self.standing.state, ConnState.ACTIVE)
+        self.standing.become(ConnState.IDLE if idle else active)
+        if not idle:
+            await self.idle_task.stop()
+        elif not (self.reader.at_eof() or self.lingers):
             await self.idle_task.restart(self._task_group, self._idle_timeout)
 
     @property

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import h11
@@ -50,12 +51,25 @@ class Http1(H11Protocol):
     Args:
         plain: Speak nothing else: no HTTP/2, no upgrade, and no body after the answer.
         task_group: Where apps run.
+        send: Takes what is to be written, and that the connection is to end.
+        blurt: Writes at once, without waiting for the client.
         arguments: H11Protocol's, by name.
     """
 
-    def __init__(self, *, plain: bool, task_group: Any, **arguments: Any) -> None:
-        spawner: Any = Spawner(task_group, self._new_inbox)
-        super().__init__(task_group=spawner, **arguments)
+    def __init__(
+        self,
+        *,
+        plain: bool,
+        task_group: Any,
+        send: Callable[[Event], Awaitable[None]],
+        blurt: Callable[[bytes], None],
+        **arguments: Any,
+    ) -> None:
+        spawner: Any = Spawner(task_group, self._new_inbox, cut=self._cut_short)
+        super().__init__(task_group=spawner, send=self._join, **arguments)
+        self._send = send
+        self._blurt = blurt
+        self._head: bytes | None = None
         self._plain = plain
         self._inbox: Inbox | None = None
         self._begun = self._whole = self._last = False
@@ -63,6 +77,12 @@ class Http1(H11Protocol):
         self._left = 0
         self._over = self._both_closed = False
         self._parts = 0
+        self._takers: dict[type, Callable[[Any], Awaitable[None]]] = {
+            h11.Request: self._begin,
+            h11.Data: self._take,
+            h11.EndOfMessage: self._take_end,
+            Data: self._talk,
+        }
 
     def _new_inbox(self, kind: str) -> Inbox:
         most = LEAST if self._plain else MOST
@@ -106,11 +126,17 @@ class Http1(H11Protocol):
         except h11.LocalProtocolError:
             return b""
 
+    def _cut_short(self) -> None:
+        self._blurt(self.cut())
+        self._over = True
+
     async def handle(self, event: Event) -> None:
         """Take what has come, or that the client is gone."""
-        if isinstance(event, RawData) and self.connection.their_state is h11.ERROR:
-            return
-        await super().handle(event)
+        if type(event) is not RawData:
+            await super().handle(event)
+        elif self.connection.their_state is not h11.ERROR:
+            self.connection.receive_data(event.data)
+            await self._handle_events()
 
     async def _handle_events(self) -> None:
         while not self._over:
@@ -123,30 +149,27 @@ class Http1(H11Protocol):
                 if not (self._whole and self.stream is not None):
                     await self._refuse(error.error_status_hint)
                 return  # or it has said that nothing follows, and is answered all the same
-            if event is h11.NEED_DATA or isinstance(event, h11.ConnectionClosed):
+            # By type: `isinstance` of h11's abstract classes costs more than the rest of this.
+            kind = type(event)
+            if event is h11.NEED_DATA or kind is h11.ConnectionClosed:
                 return
-            await self._take(event)
-
-    async def _take(self, event: Any) -> None:
-        if event is h11.PAUSED:
-            await self.can_read.clear()
-            await self.can_read.wait()
-        elif isinstance(event, h11.Request):
-            await self._begin(event)
-        elif isinstance(event, Data):
-            await self._talk(event.data)
-        elif isinstance(event, h11.Data):
-            await self._take_part(bytes(event.data))
-        elif isinstance(event, h11.EndOfMessage):
-            await self._take_end()
+            if event is h11.PAUSED:
+                await self.can_read.clear()
+                await self.can_read.wait()
+            else:
+                await self._takers[kind](event)
 
     async def _begin(self, request: h11.Request) -> None:
         await self.send(Updated(idle=False))
-        lengths = [value for name, value in request.headers if name == LENGTH]
-        coded = any(name == CODING for name, _ in request.headers)
+        length, coded = None, False
+        for name, value in request.headers:
+            if name == LENGTH:
+                length = int(value)
+            elif name == CODING:
+                coded = True
         self._begun = self._whole = False
-        self._last = coded and bool(lengths)
-        self._expected = None if coded else int(lengths[0]) if lengths else 0
+        self._last = coded and length is not None
+        self._expected = None if coded else length or 0
         self._left = 0 if self._plain else DISCARDED
         if not self._plain:
             await self._check_protocol(request)
@@ -189,8 +212,9 @@ class Http1(H11Protocol):
             await self.can_read.set()
             await self.send(Closed())
 
-    async def _talk(self, data: bytes) -> None:
+    async def _talk(self, event: Data) -> None:
         """Hand on what came over a WebSocket."""
+        data = event.data
         for start in range(0, len(data), SLICE):
             stream = self.stream
             if not isinstance(stream, WSStream):
@@ -206,7 +230,8 @@ class Http1(H11Protocol):
             if stream.buffer.length > stream.buffer.max_length:
                 await self._finish()  # told already; or it would grow with all that still comes
 
-    async def _take_part(self, data: bytes) -> None:
+    async def _take(self, event: h11.Data) -> None:
+        data = bytes(event.data)
         if self._expected is not None:
             self._expected -= len(data)
         if self.stream is not None:
@@ -216,7 +241,7 @@ class Http1(H11Protocol):
         if self._left < 0:
             await self._finish()
 
-    async def _take_end(self) -> None:
+    async def _take_end(self, _: h11.EndOfMessage) -> None:
         self._whole = True
         if self.stream is not None:
             await self.stream.handle(EndBody(stream_id=STREAM_ID))
@@ -232,9 +257,30 @@ class Http1(H11Protocol):
             if event.status_code >= 200 and self._ends():
                 kept = [pair for pair in event.headers if pair[0].lower() != CLOSE[0]]
                 event = dataclasses.replace(event, headers=[*kept, CLOSE])
+            self._head = b""
         await super().stream_send(event)
         if isinstance(event, (EndBody, EndData)) and self._inbox is not None:
             self._inbox.discard()
+
+    async def _join(self, event: Event) -> None:
+        """Send; the head of an answer with its body, if that comes in the same turn of the loop."""
+        head, self._head = self._head, None
+        if head is None:
+            await self._send(event)
+        elif head == b"" and type(event) is RawData:
+            self._head = event.data
+            asyncio.get_running_loop().call_soon(self._part)
+        elif type(event) is RawData:
+            await self._send(RawData(head + event.data))
+        else:
+            await self._send(RawData(head))
+            await self._send(event)
+
+    def _part(self) -> None:
+        """Send the head alone: its app takes its time."""
+        head, self._head = self._head, None
+        if head:
+            self._blurt(head)
 
     def _ends(self) -> bool:
         """Tell whether the connection cannot go on after this answer."""

@@ -220,7 +220,14 @@ class Http2:
             stream.inbox = Inbox(kind, most=None, taken=lambda size: self._credit(stream, size))
             return stream.inbox
 
-        spawner: Any = Spawner(self._tasks, make, self._count, wanted=lambda: not stream.taken_back)
+        def cut() -> None:
+            if not stream.begun:
+                self._answer(stream, 503)
+                self._blurt(self._wire.data_to_send())
+
+        spawner: Any = Spawner(
+            self._tasks, make, self._count, wanted=lambda: not stream.taken_back, cut=cut
+        )
         return (WSStream if websocket else HTTPStream)(
             task_group=spawner,
             send=self.stream_send,

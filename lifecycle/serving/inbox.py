@@ -27,6 +27,8 @@ OVERHEAD: Final = 256
 """Bytes that a message of a WebSocket is counted for beside its own."""
 NORMAL_CLOSURE: Final = 1000
 
+_NONE: Final[deque[Message]] = deque(maxlen=0)
+
 
 class Inbox:
     """
@@ -54,11 +56,11 @@ class Inbox:
         self._most = most
         self._asked = asked
         self._taken = taken
-        self._messages: deque[Message] = deque()
+        self._messages: deque[Message] = _NONE if kind == "http" else deque()
         self._body = bytearray()
         self._whole = self._told_whole = False
         self._size = self._charged = 0
-        self._arrived = asyncio.Event()
+        self._arrived: asyncio.Event | None = None
         self._room: asyncio.Event | None = None
 
     @property
@@ -81,7 +83,7 @@ class Inbox:
         else:
             self._messages.append(message)
             self._size += _size(message)
-        self._arrived.set()
+        self._tell()
         if self._most is not None and self._size > self._most:
             self._room = self._room or asyncio.Event()
             self._room.clear()
@@ -107,6 +109,7 @@ class Inbox:
                 asked, self._asked = self._asked, None
                 await asked()
                 continue
+            self._arrived = self._arrived or asyncio.Event()
             self._arrived.clear()
             await self._arrived.wait()
 
@@ -120,7 +123,7 @@ class Inbox:
         if not self.over:
             self.over = True
             self._last = message or self._last
-        self._arrived.set()
+        self._tell()
         self._make_room()
 
     def discard(self) -> None:
@@ -129,6 +132,10 @@ class Inbox:
         self._body.clear()
         self._size, self._told_whole = 0, True
         self.disconnect()
+
+    def _tell(self) -> None:
+        if self._arrived is not None:
+            self._arrived.set()
 
     def _make_room(self) -> None:
         self._settle()

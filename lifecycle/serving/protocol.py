@@ -38,7 +38,7 @@ class Spoken:
         if alpn == "h2" and not plain:
             self.protocol = self._http2()
         else:
-            self.protocol = Http1(plain=plain, send=send, **arguments)
+            self.protocol = Http1(plain=plain, send=send, blurt=blurt, **arguments)
 
     async def initiate(self) -> None:
         """Begin."""

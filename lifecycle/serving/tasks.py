@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -23,6 +24,7 @@ class Spawner:
         make: Makes the inbox of the next request, "http" or "websocket".
         count: Told +1 and −1: how many apps run.
         wanted: Asked before the app begins: False if the client has taken the request back.
+        cut: Called when the app is cancelled: the process is leaving.
     """
 
     def __init__(
@@ -31,11 +33,13 @@ class Spawner:
         make: Callable[[str], Inbox],
         count: Callable[[int], None] = lambda _: None,
         wanted: Callable[[], bool] = lambda: True,
+        cut: Callable[[], None] = lambda: None,
     ) -> None:
         self._tasks = tasks
         self._make = make
         self._count = count
         self._wanted = wanted
+        self._cut = cut
 
     async def spawn_app(self, app: Any, config: Any, scope: Any, send: Any) -> Any:
         """Start the app, and return how it is handed what comes."""
@@ -53,6 +57,9 @@ class Spawner:
         self._count(1)
         try:
             await app(scope, inbox.get, send, None, None)
+        except asyncio.CancelledError:
+            self._cut()
+            raise
         except Exception:  # noqa: BLE001 - the app's own, and told as hypercorn does
             await config.log.exception("Error in ASGI Framework")
         finally:
