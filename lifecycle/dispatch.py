@@ -125,7 +125,8 @@ class Shared(Call):
             run = self._run = self._start(given, offered)
         elif run.told.done():
             return run.late()
-        await asyncio.wait({run.told})
+        if not run.told.done():
+            await asyncio.wait({run.told})
         return run.told.result()
 
     def close(self) -> None:
@@ -189,7 +190,8 @@ class Delivery(Call):
 
 async def _told(run: Run) -> Outcome:
     try:
-        await asyncio.wait({run.told})
+        if not run.told.done():
+            await asyncio.wait({run.told})
     except asyncio.CancelledError:
         run.abandon()
         raise
