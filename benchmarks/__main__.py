@@ -19,6 +19,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.exports import FEW, MANY, exporting
 from benchmarks.in_process import costs
 from benchmarks.processes import BARE, BUSY, READY, compiled, get, rss, running, until_200
 from benchmarks.throughput import SERVERS, measure
@@ -107,6 +108,17 @@ def counting() -> Iterator[Row]:
     middleware, track = costs()
     yield Row("the middleware, a request", f"{middleware:.2f} us", "<= 1.5 us", middleware <= 1.5)
     yield Row("track(), a piece of work", f"{track:.2f} us", "<= 0.7 us", track <= 0.7)
+
+
+def services() -> Iterator[Row]:
+    """Five times as many services: n exports cost n."""
+    cost = exporting()
+    yield Row(
+        f"{MANY:,} services exported, registered and waited for",
+        f"{cost.many:.2f} s / {cost.few:.2f} s for {FEW:,} = {cost.ratio:.1f}",
+        "<= 6.5 x: five times as many",
+        cost.ratio <= 6.5,
+    )
 
 
 def load() -> Iterator[Row]:
@@ -207,7 +219,7 @@ def main() -> None:
     table = Table(title="pod-lifecycle: budgets and what was measured in this run")
     for name in ("what", "measured", "budget", ""):
         table.add_column(name)
-    for part in (latency, busy, start, counting, load, leaving, prestop):
+    for part in (latency, busy, start, counting, services, load, leaving, prestop):
         console.print(f"measuring {part.__name__} …", style="dim")
         for row in part():
             mark = "[green]kept[/]" if row.kept else "[red]over[/]"
