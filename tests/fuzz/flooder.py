@@ -181,6 +181,8 @@ FLOODS: Final[dict[str, tuple[int, Part]]] = {
         LANES,
         _h1(websocket.frame(1, b"hello"), first=websocket.handshake("close")),
     ),
+    "tls unread bodies": (LANES, _h1(UNREAD)),
+    "tls h2 settings": (LANES, _h2(b"", _same(http2.frame(http2.SETTINGS, 0, 0)))),
     "silent crowd": (CROWD, _crowd(b"")),
     "slow headers": (CROWD, _crowd(REQUEST + b"X: ", b"y")),
     "half handshakes": (CROWD, _crowd(hello())),
@@ -188,10 +190,14 @@ FLOODS: Final[dict[str, tuple[int, Part]]] = {
 }
 
 
-async def flood(name: str, port: int, *, tls: bool) -> None:
+INSIDE_TLS: Final = frozenset(name for name in FLOODS if name.startswith("tls "))
+"""Floods that come after a handshake."""
+
+
+async def flood(name: str, port: int) -> None:
     """Flood until stdin is closed."""
     many, part = FLOODS[name]
-    source = Flood(port, tls=tls)
+    source = Flood(port, tls=name in INSIDE_TLS)
     loop = asyncio.get_running_loop()
     over = loop.create_future()
     loop.add_reader(0, lambda: over.done() or over.set_result(None))
@@ -208,9 +214,9 @@ def main() -> None:
     """Flood."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, hard), hard))
-    name, port, tls = sys.argv[1], int(sys.argv[2]), sys.argv[3:] == ["tls"]
+    name, port = sys.argv[1:]
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # writing to who has gone is the point
-    asyncio.run(flood(name, port, tls=tls))
+    asyncio.run(flood(name, int(port)))
 
 
 if __name__ == "__main__":
