@@ -120,6 +120,9 @@ class Signals:
     def take(self) -> None:
         """Take the signals, and interpose what would give them to somebody else."""
         self._fd_before = self._set_fd(self._write.fileno(), warn_on_full_buffer=False)
+        for each in (*OURS, *UNLESS_WANTED):
+            if getattr(self._get(each), "__func__", None) is Signals._farewell:
+                self._set(each, default(each))  # a run before this one has left it here
         for each in OURS:
             self._before[each] = self._get(each)
             self._handlers.install(each, self._before[each])
