@@ -320,9 +320,11 @@ class Connection(TCPServer):
         return over or self.requests > 0 or self.idle_task._handle is not None
 
     async def _idle_timeout(self) -> None:
+        new = self.standing.state is ConnState.NEW
+        since = self.standing.since if new else self.loop.time()
         # Not `wait_for`: on 3.11 it swallows a cancellation that comes with the result.
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.config.keep_alive_timeout):
+            async with asyncio.timeout_at(since + self.config.keep_alive_timeout):
                 await self._closing.wait()
                 if self.standing.state is ConnState.NEW:
                     # Its request is on the way, as far as anybody can tell.

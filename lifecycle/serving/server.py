@@ -24,8 +24,9 @@ from functools import partial
 from typing import Any, Final
 
 from lifecycle.serving.connection import NEW_TIME, App, Connection, Settings
+from lifecycle.serving.handshakes import Handshakes
 from lifecycle.serving.standing import ConnState, Standing, Table
-from lifecycle.serving.stream import Protocol, Writer, has_sent, until_readable
+from lifecycle.serving.stream import Protocol, Writer, has_sent
 from lifecycle.sockets import PathSocket, peer_of
 
 Admit = Callable[[socket.socket], bool]
@@ -42,8 +43,6 @@ RESERVE: Final = 8
 """One in so many places is kept beyond the cap for who has not asked, so that it may."""
 ACCEPT_PAUSE: Final = 0.1
 """Seconds until the next try when the process has no descriptor left."""
-HANDSHAKE_TIME: Final = 10.0
-"""Seconds for a TLS handshake."""
 PATIENCE: Final = 60.0
 """Seconds in which a client must take something of its response."""
 CUT_TIME: Final = 0.3
@@ -94,13 +93,14 @@ class Server:
         self._patience = patience
         self._logger = logger
         self._settings = Settings(keep_alive=keep_alive, state=state, plain=plain, logger=logger)
-        self._handshake_time = min(HANDSHAKE_TIME, keep_alive)
+        self._keep_alive = keep_alive
         self._closing = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._sockets: list[socket.socket] = []
         self._table = Table(self._loop.time)
         self._connections: set[Connection] = set()
-        self._handshakes: dict[Standing, asyncio.Timeout] = {}
+        self._handshakes = Handshakes(self._loop.time)
+        self._silent: dict[Standing, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._pauses: set[asyncio.TimerHandle] = set()
@@ -144,13 +144,42 @@ class Server:
             return False
         accepted.setblocking(False)
         standing = self._table.add(address)
-        if self._tls is None:
-            standing.unread = partial(has_sent, accepted)
-        task = self._loop.create_task(self._serve(accepted, standing, self._closing))
+        if has_sent(accepted):
+            self._begin(accepted, standing, self._closing)
+        else:
+            self._await_first(accepted, standing)
+        return True
+
+    def _await_first(self, accepted: socket.socket, standing: Standing) -> None:
+        """Until its first byte a connection costs hardly more than its socket."""
+        closing = self._closing
+
+        def over() -> None:
+            self._loop.remove_reader(accepted)
+            self._silent.pop(standing).cancel()
+
+        def first() -> None:
+            over()
+            self._begin(accepted, standing, closing)
+
+        def abort() -> None:
+            over()
+            accepted.close()
+            self._lost(standing)
+
+        self._loop.add_reader(accepted, first)
+        until = standing.since + self._keep_alive
+        self._silent[standing] = self._loop.call_at(until, abort)
+        standing.abort = abort
+        standing.unread = partial(has_sent, accepted)
+
+    def _begin(self, accepted: socket.socket, standing: Standing, closing: asyncio.Event) -> None:
+        # A handshake is nothing that was asked for.
+        standing.unread = partial(has_sent, accepted) if self._tls is None else lambda: False
+        task = self._loop.create_task(self._serve(accepted, standing, closing))
         standing.abort = task.cancel
         self._tasks.add(task)
         task.add_done_callback(partial(self._served, accepted, standing))
-        return True
 
     def _has_room(self, address: str) -> bool:
         if self._cap is None or len(self._table) < self._cap:
@@ -225,13 +254,8 @@ class Server:
         connect = partial(self._loop.connect_accepted_socket, lambda: protocol, accepted)
         if self._tls is None:
             return (await connect())[0]
-        try:
-            async with asyncio.timeout(self._handshake_time) as limit:
-                self._handshakes[standing] = limit
-                await until_readable(accepted)  # until then it costs no TLS
-                return (await connect(ssl=self._tls))[0]
-        finally:
-            del self._handshakes[standing]
+        async with self._handshakes.place(standing):
+            return (await connect(ssl=self._tls))[0]
 
     def _lost(self, standing: Standing) -> None:
         self._table.remove(standing)
@@ -270,10 +294,12 @@ class Server:
         """
         before, self._closing = self._closing, asyncio.Event()
         before.set()
-        for standing, limit in self._handshakes.items():
-            if not limit.expired():
-                until = min(limit.when() or 0.0, standing.since + NEW_TIME)
-                limit.reschedule(max(until, self._loop.time()))
+        self._handshakes.hurry(lambda standing: standing.since + NEW_TIME)
+        for standing, timer in list(self._silent.items()):
+            if standing.since + NEW_TIME < timer.when():
+                timer.cancel()
+                until = max(standing.since + NEW_TIME, self._loop.time())
+                self._silent[standing] = self._loop.call_at(until, standing.abort)
 
     def stop_listening(self) -> None:
         """Accept what has come already, and nothing more."""

@@ -147,14 +147,3 @@ def has_sent(sock: socket.socket) -> bool:
         return sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
     except OSError:
         return False
-
-
-async def until_readable(sock: socket.socket) -> None:
-    """Wait until something has come on a socket that nobody else reads."""
-    loop = asyncio.get_running_loop()
-    come = asyncio.Event()
-    loop.add_reader(sock, come.set)
-    try:
-        await come.wait()
-    finally:
-        loop.remove_reader(sock)

@@ -22,6 +22,7 @@ def test_no_part_of_an_answer_waits_for_an_acknowledgement() -> None:
             server = Server(app, keep_alive=5.0, logger=logging.getLogger("test"))
             server.listen([sock])
             _, writer = await asyncio.open_connection(*sock.getsockname())
+            writer.write(b"G")
             async with asyncio.timeout(5):
                 while not server._connections:
                     await asyncio.sleep(0)
