@@ -17,6 +17,7 @@ from tests.unit.virtual_time import (
     attached,
     call,
     hang_for_ever,
+    implementation,
     made,
     now,
     run,
@@ -103,6 +104,39 @@ def test_in_turn() -> None:
         free.set()
         assert [(await each).value for each in calls] == [0, 1, 2, 3, 4]
         assert sorted(order) == [0, 1, 2, 3, 4]
+
+    run(main())
+
+
+def test_a_turn_that_comes_too_late() -> None:
+    """Who has waited for two others gives up when his own time is over, not when theirs is."""
+
+    async def main() -> None:
+        async def handler(seconds: float) -> float:
+            await asyncio.sleep(seconds)
+            return seconds
+
+        asked = made(InTurn, handler, attached(), timeout=1.0)
+        calls = [asyncio.create_task(asked(seconds)) for seconds in (0.8, 0.9, 0.1)]
+        began = now()
+        outcome = await calls[2]
+        assert outcome.status is Status.BUSY
+        assert now() - began == pytest.approx(1.0)
+        assert [(await each).value for each in calls[:2]] == [0.8, 0.9]
+
+    run(main())
+
+
+def test_what_is_offered_to_a_call_in_turn() -> None:
+    """It gets by name what it asks for, beside what it is given."""
+
+    async def main() -> None:
+        def handler(request: str, life: str) -> str:
+            return f"{request} {life}"
+
+        each = implementation(handler)._replace(argnames=("life",))
+        asked = InTurn(each, attached(), 1.0)
+        assert (await asked("GET", life="life", other=1)).value == "GET life"
 
     run(main())
 
