@@ -201,8 +201,6 @@ class Run:
             self._wait_until(self._loop.time() + self._limits.timeout)
 
     def _wait_until(self, deadline: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
         self._timer = self._loop.call_at(deadline, self.abandon)
 
     def _tell(self, outcome: Outcome) -> None:

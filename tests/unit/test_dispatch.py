@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from lifecycle.contracts import probe
-from lifecycle.dispatch import MOST_ANSWERS, Delivery, Own
+from lifecycle.dispatch import MOST_ANSWERS, Call, Delivery, InTurn, Own, Shared
 from lifecycle.runs import Status
 from tests.unit.virtual_time import (
     Hang,
     attached,
     call,
     hang_for_ever,
+    implementation,
     made,
     now,
     run,
@@ -115,7 +116,9 @@ def test_a_plain_hook_that_returns_a_coroutine() -> None:
 
     async def main() -> None:
         outcome = await call(hook, attached())()
-        assert "declare the hook itself with `async def`" in outcome.problem()
+        assert outcome.problem() == (
+            "raised TypeError: returned a coroutine: declare the hook itself with `async def`"
+        )
 
     run(main())
 
@@ -240,6 +243,35 @@ def test_a_run_is_shared() -> None:
         several = await asyncio.gather(*(asked() for _ in range(50)))
         assert {outcome.value for outcome in several} == {1}
         assert (await asked()).value == 2
+
+    run(main())
+
+
+def test_as_many_answers_as_may_be() -> None:
+    """A generator may give exactly so many."""
+
+    def hook() -> Any:
+        yield from range(MOST_ANSWERS)
+
+    async def main() -> None:
+        outcome = await call(hook, attached(), timeout=60.0)()
+        assert outcome.value == list(range(MOST_ANSWERS))
+
+    run(main())
+
+
+@pytest.mark.parametrize("kind", [Shared, Own, InTurn])
+@pytest.mark.parametrize("inline", [False, True])
+def test_what_it_is_given(kind: type[Call], inline: bool) -> None:
+    """What is given comes first, and of what is offered an implementation gets what it names."""
+
+    async def hook(request: str, life: str) -> str:
+        return f"{request} {life}"
+
+    async def main() -> None:
+        each = implementation(hook, inline=inline)._replace(argnames=("life",))
+        asked: Any = kind(each, attached(), 0.8)
+        assert (await asked("request", life="life", drain="drain")).value == "request life"
 
     run(main())
 

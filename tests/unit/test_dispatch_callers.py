@@ -269,6 +269,48 @@ def test_an_own_run_in_a_thread_goes_on_without_its_caller() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("inline", [False, True])
+def test_what_is_given_up_before_its_first_step(inline: bool) -> None:
+    """Its caller is told, and it never begins."""
+    begun = []
+
+    async def hook() -> None:
+        begun.append(1)
+
+    async def main() -> None:
+        asked = made(Shared, hook, attached(), timeout=60, inline=inline)
+        caller = asyncio.create_task(asked())
+        asyncio.get_running_loop().call_soon(
+            asked.close
+        )  # between the caller's step and the hook's
+        outcome = await caller
+        assert outcome.status is (Status.LATE if inline else Status.UNSTARTED)
+        await asked.until_idle()
+        assert begun == []
+
+    run(main())
+
+
+def test_a_turn_has_one_deadline() -> None:
+    """Who waits for several runs before his own is told BUSY after his own time, not after theirs."""
+
+    async def hook() -> None:
+        await asyncio.sleep(1.5)
+
+    async def main() -> None:
+        asked = made(InTurn, hook, attached(), timeout=2.0)
+        began = now()
+        callers = [asyncio.create_task(asked()) for _ in range(3)]
+        assert [(await each).status for each in callers] == [
+            *(Status.ANSWERED, Status.ANSWERED),
+            Status.BUSY,
+        ]
+        assert callers[2].result().seconds == pytest.approx(0.5)
+        assert now() - began == pytest.approx(3.0)
+
+    run(main())
+
+
 def test_a_probe_that_is_closed_begins_nothing() -> None:
     """At the end what is under way is cancelled, its caller told, and nobody asked any more."""
     ended = []

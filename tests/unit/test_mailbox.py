@@ -256,3 +256,23 @@ def test_closing_while_the_loop_is_busy(stuck: asyncio.SelectorEventLoop, wait: 
         assert seen == []
 
     run(main())
+
+
+def test_one_that_may_take_all_the_time() -> None:
+    """Without a timeout it is waited for, however late it has begun."""
+    seen: list[float] = []
+
+    async def hook(number: int) -> None:
+        await asyncio.sleep(number)
+        seen.append(now())
+
+    async def main() -> None:
+        began = now()
+        each = implementation(hook)._replace(argnames=("number",))
+        problems: list[str] = []
+        box = Mailbox(Delivery(each, attached(), None), lambda _, problem: problems.append(problem))
+        box.put(number=3600)
+        await box.empty()
+        assert (seen, problems) == ([pytest.approx(began + 3600)], [])
+
+    run(main())

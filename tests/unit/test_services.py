@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from lifecycle.exceptions import RegistrationRefused, ServiceNotFound
-from lifecycle.services import APP, OPERATOR, Services
+from lifecycle.services import APP, OPERATOR, Services, some
 from tests.unit.registries import Act, Scripted, failing, fine, hang, row, table
 from tests.unit.virtual_time import Diary, instance, now, run, until
 
@@ -235,7 +235,7 @@ def test_a_glob_that_matches_nothing() -> None:
         for glob in ("Orders", "", "x*"):
             with pytest.raises(ServiceNotFound, match=r"\(there is: orders, billing\)"):
                 services.matching(glob)
-        with pytest.raises(ServiceNotFound, match="none exported"):
+        with pytest.raises(ServiceNotFound, match=r"\(there is: none exported\)"):
             table(names=()).matching("*")
         await services.close(1)
 
@@ -264,12 +264,19 @@ def test_what_a_registry_tells_of_a_registration() -> None:
 
     async def main() -> None:
         registry, broken = Scripted("told"), Scripted("broken")
-        registry.describe = lambda _: {"visible": True, "registered": "never"}  # type: ignore[method-assign]
+        asked = []
+
+        def describe(each: object) -> dict[str, object]:
+            asked.append(each)
+            return {"visible": True, "registered": "never"}
+
+        registry.describe = describe  # type: ignore[method-assign]
         broken.describe = failing  # type: ignore[assignment, method-assign]
         services = table(registry, broken)
         await services.until(lambda: services.all_confirmed)
 
         (shown,) = services.snapshot()
+        assert asked == [services.entries["orders"].instance]
         told = shown["registrations"]["told"]
         assert (told["visible"], told["registered"]) == (True, "yes")
         assert "describe raised TypeError" in shown["registrations"]["broken"]["problem"]
@@ -289,6 +296,79 @@ def test_what_a_failure_needs_is_loaded_before_one(
         services = Services(register_timeout=10, log=Diary().log)
         services.add_registries([Scripted(name)])
         assert ("tenacity" in sys.modules) is loaded
+        await services.close(1)
+
+    run(main())
+
+
+def test_what_the_table_shows() -> None:
+    """`/status` has these fields of each service, and these of each registration."""
+
+    async def main() -> None:
+        must, may = Scripted("must"), Scripted("may", required=False)
+        may.on_register = failing(OSError("away"))
+        services = table(must, may)
+        services.export(instance("portless", None))
+        await services.until(lambda: services.all_confirmed)
+        services.hold(["portless"], OPERATOR)
+        await services.until(lambda: services.entries["portless"].out)
+        away = {"registered": "unknown", "required": False, "reason": "OSError: away"}
+        assert services.snapshot() == [
+            {
+                "name": "orders",
+                "port": 8080,
+                "online": True,
+                "held_by": {},
+                "registrations": {
+                    "must": {"registered": "yes", "required": True, "reason": ""},
+                    "may": away,
+                },
+            },
+            {
+                "name": "portless",
+                "port": None,
+                "online": False,
+                "held_by": {"operator": ""},
+                "registrations": {
+                    "must": {"registered": "no", "required": True, "reason": ""},
+                    "may": {"registered": "no", "required": False, "reason": ""},
+                },
+            },
+        ]
+        await services.close(1)
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        (0, ""),
+        (1, "s0"),
+        (5, "s0, s1, s2, s3, s4"),
+        (6, "s0, s1, s2, s3, s4 and 1 more"),
+        (5000, "s0, s1, s2, s3, s4 and 4,995 more"),
+    ],
+)
+def test_a_list_of_many_names(count: int, shown: str) -> None:
+    """A sentence lists a few, and says how many there are beside them."""
+    assert some((f"s{number}" for number in range(count)), count) == shown
+
+
+def test_a_registration_that_failed_to_be_taken_out_first() -> None:
+    """Once it is out, what was wrong is no longer shown."""
+
+    async def main() -> None:
+        registry = Scripted()
+        services = table(registry)
+        await services.until(lambda: services.all_confirmed)
+        registry.on_deregister = failing(OSError("away"))
+        services.withdraw()
+        await asyncio.sleep(1)
+        assert row(services).error == "OSError: away"
+        registry.on_deregister = fine
+        await services.until(lambda: services.all_out)
+        assert row(services).error == ""
         await services.close(1)
 
     run(main())
