@@ -37,6 +37,7 @@ from lifecycle.hookspecs import hookimpl
 from lifecycle.inflight import agent_of, method_of
 from lifecycle.lifespan import Lifespan
 from lifecycle.listening import until_listening
+from lifecycle.plain import lines
 from lifecycle.process import PROCESS
 from lifecycle.recycling import RECYCLE_TIMEOUT, start_after
 from lifecycle.runtime import Lifecycle, current
@@ -239,7 +240,9 @@ class Managed:
             await start_after(life, self._recycle_timeout)
         except LifecycleError as error:
             await receive()
-            await send({"type": "lifespan.startup.failed", "message": f"lifecycle: {error}"})
+            await send(
+                {"type": "lifespan.startup.failed", "message": f"lifecycle: {lines(str(error))}"}
+            )
             return
         self._inner = Middleware(self.app, life)
         life.log.warning(

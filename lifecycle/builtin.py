@@ -24,6 +24,7 @@ from lifecycle.guest import Guest
 from lifecycle.hookspecs import hookimpl
 from lifecycle.services import LOCAL, SHOWN, some
 from lifecycle.states import State, Transition
+from lifecycle.table import table
 from lifecycle.version import VERSION
 
 if TYPE_CHECKING:
@@ -255,8 +256,6 @@ class Commands:
     @inline
     def ls(self, _: Request) -> str:
         """Answer `/ls`."""
-        import tabulate  # only who asks pays for it
-
         rows = [
             (
                 entry.instance.service,
@@ -268,9 +267,7 @@ class Commands:
         ]
         if not rows:
             return "no services exported"
-        return str(
-            tabulate.tabulate(rows, ("SERVICE", "PORT", "STATE", "REGISTERED"), tablefmt="plain")
-        )
+        return table(("SERVICE", "PORT", "STATE", "REGISTERED"), rows)
 
     @inline
     def help(self, _: Request) -> str:

@@ -28,6 +28,7 @@ from lifecycle.listening import until_listening
 from lifecycle.log import Renderer
 from lifecycle.mains import Main, awaited, code_of, know_of, show, status_of, takes_lifecycle
 from lifecycle.names import service_spec
+from lifecycle.plain import lines
 from lifecycle.runtime import Lifecycle
 from lifecycle.signals import Signals, by_person
 from lifecycle.stacks import Standing
@@ -72,7 +73,7 @@ def run(main: Main, *, config: Config | None = None, plugins: Iterable[AnyPlugin
         host = Host(config if config is not None else Config(), plugins)
         host.open()
     except LifecycleError as error:
-        print(f"lifecycle: {error}", file=sys.stderr)
+        print(f"lifecycle: {lines(str(error))}", file=sys.stderr)
         raise SystemExit(USAGE) from None
     except Interrupted:
         raise SystemExit(INTERRUPTED) from None
@@ -266,7 +267,7 @@ class Host:
         try:
             await life._control.request(life._running().start)
         except LifecycleError as error:
-            print(f"lifecycle: {error}", file=sys.stderr)
+            print(f"lifecycle: {lines(str(error))}", file=sys.stderr)
             life._end(Ending(USAGE), "it could not start")
             return False
         leaving = life.draining

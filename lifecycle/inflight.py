@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol, TypeAlias
 
-from lifecycle.log import one_line
+from lifecycle.plain import one_line
 
 SHOWN: Final = 100
 """How many characters of a path, and of a user agent, are shown."""

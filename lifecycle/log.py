@@ -24,6 +24,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
+from lifecycle.plain import one_line
+
 NAME: Final = "lifecycle"
 CAPACITY: Final = 10_000
 """Events that may wait for a blocked handler; beyond that they are dropped, and counted."""
@@ -174,14 +176,11 @@ def logfmt(words: dict[str, Any]) -> str:
 def _quoted(value: Any) -> str:
     text = str(value).lower() if isinstance(value, bool) else str(value)
     plain = text.isprintable() and not set(text) & set(' ="\\')
-    return text if plain and text else json.dumps(text, ensure_ascii=False)
+    return text if plain and text else one_line(json.dumps(text, ensure_ascii=False))
 
 
-def one_line(text: str) -> str:
-    r"""Write text so that it stays on one line, and can be encoded: `\n`, `\x1b`, `\ud800`."""
-    if str.isprintable(text):
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def _shown(value: Any) -> Any:
+    return one_line(value) if isinstance(value, str) else value  # of others, the repr is shown
 
 
 def renderer_for(stream: Any, threshold: str = "info") -> Renderer:
@@ -210,9 +209,10 @@ def renderer_for(stream: Any, threshold: str = "info") -> Renderer:
             if terminal
             else f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z",
         }
-        final: Any = (
-            structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer()
-        )
+        final: Any = structlog.processors.JSONRenderer()
+        if terminal:
+            words = {one_line(name): _shown(value) for name, value in words.items()}
+            final = structlog.dev.ConsoleRenderer()
         stream.write(f"{final(None, '', words)}\n")
         stream.flush()
 

@@ -20,7 +20,8 @@ from lifecycle.contracts import Kind, ProbeResult
 from lifecycle.dispatch import Shared
 from lifecycle.exceptions import text_of
 from lifecycle.guest import Guest
-from lifecycle.log import Log, one_line
+from lifecycle.log import Log
+from lifecycle.plain import one_line
 from lifecycle.runs import Outcome, Status
 
 FRESH: Final = 0.5

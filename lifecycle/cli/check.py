@@ -12,6 +12,7 @@ from lifecycle.checks.reading import Document, read
 from lifecycle.checks.report import FORMATS, Report
 from lifecycle.checks.rule import Severity
 from lifecycle.checks.workload import KINDS, Surroundings
+from lifecycle.plain import lines
 
 UNREADABLE = 2
 
@@ -39,7 +40,7 @@ def check(options: argparse.Namespace) -> int:
     if sys.stdout is not None:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # whatever a name holds
-        print(FORMATS[options.format](report))
+        print(lines(FORMATS[options.format](report)))
     if any(unreadable.values()):
         return UNREADABLE
     return int(any(each.severity is Severity.ERROR for each in findings))

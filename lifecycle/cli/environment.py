@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 
-import tabulate
-
+from lifecycle.cli.light import fail
 from lifecycle.config import Config, core_variables
 from lifecycle.exceptions import LifecycleError
 from lifecycle.plugins import HOOKS, Plugins
+from lifecycle.table import table
 
 USAGE = 2
 
@@ -22,17 +21,16 @@ def show_config(*, as_json: bool) -> int:
         plugins = Plugins(config, os.environ)
         plugins.discover()
     except LifecycleError as error:
-        print(f"lifecycle: {error}", file=sys.stderr)
-        return USAGE
+        return fail(str(error), USAGE)
     settings = config.public() | config.public_options()
     if as_json:
         print(json.dumps(settings, indent=2, default=str))
     else:
         rows = [(name, _text(each["value"]), each["source"]) for name, each in settings.items()]
-        print(tabulate.tabulate(rows, ("SETTING", "VALUE", "FROM"), tablefmt="plain"))
+        print(table(("SETTING", "VALUE", "FROM"), rows))
     unknown = plugins.unknown_variables(core_variables())
     for sentence in unknown.values():
-        print(f"lifecycle: {sentence}", file=sys.stderr)
+        fail(sentence, USAGE)
     return USAGE if unknown else 0
 
 
@@ -48,8 +46,7 @@ def show_plugins() -> int:
         plugins = Plugins(Config(), os.environ)
         plugins.discover()
     except LifecycleError as error:
-        print(f"lifecycle: {error}", file=sys.stderr)
-        return USAGE
+        return fail(str(error), USAGE)
     hooks: dict[str, list[str]] = {name: [] for name in plugins.names}
     for hook in HOOKS:
         for each in plugins.implementations(hook):
@@ -60,5 +57,5 @@ def show_plugins() -> int:
     if not rows:
         print("no plugins are installed; the built-in ones are always there")
         return 0
-    print(tabulate.tabulate(rows, ("PLUGIN", "HOOKS", "PROBLEM"), tablefmt="plain"))
+    print(table(("PLUGIN", "HOOKS", "PROBLEM"), rows))
     return 1 if plugins.failed else 0

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from lifecycle.cli import kubernetes, light
+from lifecycle.plain import lines
 from lifecycle.version import VERSION
 
 USAGE = 2
@@ -213,7 +214,7 @@ def _ls(options: argparse.Namespace) -> int:
     code, body = light.request("GET", "/ls", _port_of(options), timeout=5)
     if code >= 400:
         return _refused(body)
-    print(body.rstrip("\n"))
+    print(lines(body.rstrip("\n")))
     return 0
 
 

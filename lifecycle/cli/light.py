@@ -14,6 +14,7 @@ import _socket
 import os
 import sys
 
+from lifecycle.plain import lines
 from lifecycle.qos.control_socket import candidates
 
 TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
@@ -87,6 +88,7 @@ def say(text: str, stream: TextIO | None) -> None:
     """Write for who listens: the exit code is the same if nobody can."""
     if stream is None:  # closed since before we were
         return
+    text = lines(text)
     try:
         stream.write(text.encode(stream.encoding, "backslashreplace").decode(stream.encoding))
         stream.flush()

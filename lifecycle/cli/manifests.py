@@ -31,7 +31,7 @@ def manifests(options: argparse.Namespace) -> int:
     except Refused as error:
         return fail(str(error), USAGE)
     for sentence in doubts(plan):
-        print(f"lifecycle: {sentence}", file=sys.stderr)
+        fail(sentence, 0)
     return 0
 
 

@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 
+from lifecycle.cli.light import fail
 from lifecycle.rehearsal.errors import CannotRehearse
 from lifecycle.rehearsal.plan import Plan, Protocol, Traffic
 from lifecycle.rehearsal.progress import display
@@ -27,8 +28,7 @@ def rehearse(options: argparse.Namespace) -> int:
         _check_report(options.report)
         result = asyncio.run(_run(plan))
     except CannotRehearse as error:
-        print(f"lifecycle: {error}", file=sys.stderr)
-        return CANNOT
+        return fail(str(error), CANNOT)
     except _Ended as ended:
         return 128 + ended.signum
     if options.json:

@@ -21,6 +21,7 @@ from lifecycle.hosting import Host, Interrupted
 from lifecycle.log import renderer_for
 from lifecycle.mains import code_of, takes_lifecycle
 from lifecycle.names import service_spec
+from lifecycle.plain import lines
 from lifecycle.sockets import bind
 
 USAGE = 2
@@ -77,7 +78,7 @@ class _AppError(Exception):
 
 
 def _say(message: str, code: int) -> int:
-    print(f"lifecycle: {message}", file=sys.stderr)
+    print(f"lifecycle: {lines(message)}", file=sys.stderr)
     return code
 
 

@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterable
 from typing import Any, Final
 
-import tabulate
-
 from lifecycle.cli import light
+from lifecycle.plain import one_line
+from lifecycle.table import table
 
 CLEAR: Final = "\x1b[H\x1b[2J"
 PERIOD: Final = 1.0
@@ -84,7 +84,8 @@ def ask(port: int) -> dict[str, Any]:
 
 
 def render(status: dict[str, Any]) -> str:
-    """Turn `/status` into what a person reads."""
+    """Turn `/status` into what a person reads; what strangers have chosen stays on its line."""
+    status = _plain(status)
     parts = [
         f"{status['state'].upper()} for {_ago(status['since'])}, {status['in_flight']} in flight, "
         f"pid {status['pid']}, pod-lifecycle {status['version']}",
@@ -99,7 +100,18 @@ def render(status: dict[str, Any]) -> str:
 
 def _table(header: str, rows: Iterable[tuple[object, ...]]) -> str:
     known = list(rows)
-    return tabulate.tabulate(known, header.split(), tablefmt="plain") if known else ""
+    return table(header.split(), known) if known else ""
+
+
+def _plain(told: Any) -> Any:
+    match told:
+        case str():
+            return one_line(told)
+        case dict():
+            return {one_line(name): _plain(value) for name, value in told.items()}
+        case list():
+            return [_plain(each) for each in told]
+    return told
 
 
 def _ago(since: float) -> str:

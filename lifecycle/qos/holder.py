@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from lifecycle.exceptions import PortUnavailable
+from lifecycle.plain import one_line
 from lifecycle.sockets import LISTEN, TABLES
 
 
@@ -96,7 +97,7 @@ def _processes() -> Iterator[Process]:
             if after:
                 command = " ".join(words).strip()
                 parent = int(after.split()[1])
-                yield Process(int(name), parent, command[:80] or "?")
+                yield Process(int(name), parent, one_line(command[:80]) or "?")
 
 
 def _links(pid: int) -> set[str]:

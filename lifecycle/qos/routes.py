@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote
 from lifecycle.conductor import Conductor
 from lifecycle.contracts import Command, Kind, Level, Reply, Request
 from lifecycle.exceptions import Draining, LifecycleError, ServiceNotFound, text_of
-from lifecycle.log import one_line
+from lifecycle.plain import lines, one_line
 from lifecycle.probes import Answer, Verdict
 from lifecycle.qos.access import Access, Caller
 from lifecycle.runs import Outcome, Status
@@ -188,7 +188,9 @@ async def _hung_up(receive: Receive) -> None:
 
 
 async def _write(send: Send, response: Response) -> None:
-    body = response.body.encode(errors="backslashreplace")
+    text = response.content_type.startswith("text/plain")
+    shown = lines(response.body) if text else response.body
+    body = shown.encode(errors="backslashreplace")
     headers = [
         (b"content-type", response.content_type.encode()),
         (b"content-length", str(len(body)).encode()),

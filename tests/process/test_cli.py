@@ -300,6 +300,7 @@ def test_next_to_nothing_is_imported(
         "lifecycle.cli",
         "lifecycle.cli.light",
         "lifecycle.qos",
+        "lifecycle.plain",
         "lifecycle.qos.control_socket",
     }
     assert extra - own <= {"__future__", "_socket", "importlib", "_warnings", "_imp", "warnings"}

@@ -33,6 +33,7 @@ class Odd:
 
         return [
             Command("half", lambda request: "half \\ud800"),
+            Command("coloured", lambda request: "\\x1b[31mred\\x9b0m\\n\\ttable\\r\\n"),
             Command("fails", fails),
             Command("raises", raises),
             Command("touch", lambda request: "touched", changes=True),
@@ -99,6 +100,7 @@ def test_the_same_as_json(app: App, at: tuple[str, int]) -> None:
     ("path", "status", "text"),
     [
         ("/half", 200, "half \\ud800\n"),
+        ("/coloured", 200, "\\x1b[31mred\\x9b0m\n\ttable\n"),
         ("/fails", 400, "no\\nway \\udcff\n"),
         ("/raises", 500, "/raises raised ValueError: no\\nway \\udcff\n"),
         ("/no%0Asuch", 404, "no /no\\nsuch here; /help lists what there is\n"),
@@ -109,6 +111,14 @@ def test_one_line_bodies(at: tuple[str, int], path: str, status: int, text: str)
     answer = wire.ask(at, path)
 
     assert (answer.status, answer.text) == (status, text)
+
+
+def test_a_loggers_name(at: tuple[str, int]) -> None:
+    """The answer of a command shows what it was given, and a terminal obeys nothing in it."""
+    path = "/log-level?level=INFO&logger=a%1b%5B31mb"
+    answer = wire.ask(at, path, method="POST", headers=(wire.MEANT,))
+
+    assert (answer.status, answer.text) == (200, "OK: a\\x1b[31mb at INFO\n")
 
 
 def test_an_excluded_name_forges_no_line(at: tuple[str, int]) -> None:
