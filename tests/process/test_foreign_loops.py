@@ -137,7 +137,7 @@ async def inner(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"hello"})
 
-app = Managed(inner, service="orders", port=int(os.environ["PORT"]))
+app = Managed(inner, service="orders", port=int(os.environ["PORT"]), recycle_timeout=0.5)
 """
 
 
