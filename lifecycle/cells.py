@@ -94,7 +94,8 @@ class Cell:
                 raise
             if not self._changed.is_set() and (step.cancelled() or step.exception()):
                 # Not by us: a client library has cancelled its caller, or worse.
-                self._set(Actual.UNKNOWN, "the registry's client broke off")
+                why = "cancelled its caller" if step.cancelled() else str(step.exception())
+                self._set(Actual.UNKNOWN, f"the registry's client {why}")
                 await asyncio.sleep(FIRST)
 
     async def _next_step(self) -> None:
@@ -105,9 +106,10 @@ class Cell:
                 await until_done(self._deregister)
             else:
                 await self._changed.wait()
-        except (SystemExit, KeyboardInterrupt) as leaving:
-            # From a task they would end the control loop.
-            raise RuntimeError(f"{self.registry.name} raised {type(leaving).__name__}") from None
+        except asyncio.CancelledError:
+            raise
+        except BaseException as leaving:  # noqa: BLE001 - from a task some would end the control loop
+            raise RuntimeError(f"raised {type(leaving).__name__}") from None
 
     async def _hold(self) -> None:
         """Register and keep it; one that is lost soon is registered again ever more rarely."""

@@ -49,11 +49,13 @@ def test_an_async_hook_answers_on_the_apps_loop() -> None:
     """An async function runs on the app's loop, in the app's context."""
 
     async def hook() -> Any:
-        return asyncio.get_running_loop()
+        task = asyncio.current_task()
+        assert task is not None
+        return asyncio.get_running_loop(), task.get_name()
 
     async def main() -> None:
-        outcome = await call(hook, attached())()
-        assert outcome.value is asyncio.get_running_loop()
+        outcome = await call(hook, attached(), plugin="disk")()
+        assert outcome.value == (asyncio.get_running_loop(), "lifecycle-disk")
 
     run(main())
 

@@ -328,7 +328,7 @@ def test_a_probe_that_is_closed_begins_nothing() -> None:
         asked.close()
         assert (await caller).status is Status.LATE
         await until(lambda: bool(ended), within=0.1)
-        assert (await asked()).status is Status.UNSTARTED
+        assert await asked() == Outcome(Status.UNSTARTED, 0.0)
         assert len(ended) == 1
 
     run(main())

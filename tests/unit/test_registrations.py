@@ -97,6 +97,7 @@ def test_unreachable_is_tried_for_ever_with_backoff() -> None:
         registry.on_register = fine
         await asyncio.sleep(16)
         assert services.all_confirmed
+        assert row(services).error == ""
         await services.close(1)
 
     run(main())
@@ -212,9 +213,17 @@ def test_an_outage_takes_nobody_out() -> None:
     run(main())
 
 
-@pytest.mark.parametrize("error", [asyncio.CancelledError(), SystemExit(1), KeyboardInterrupt()])
+@pytest.mark.parametrize(
+    ("error", "why"),
+    [
+        (asyncio.CancelledError(), "cancelled its caller"),
+        (SystemExit(1), "raised SystemExit"),
+        (KeyboardInterrupt(), "raised KeyboardInterrupt"),
+        (GeneratorExit(), "raised GeneratorExit"),
+    ],
+)
 @pytest.mark.parametrize("where", ["on_register", "on_keep", "on_deregister"])
-def test_a_client_that_breaks_off(where: str, error: BaseException) -> None:
+def test_a_client_that_breaks_off(where: str, error: BaseException, why: str) -> None:
     """A client library that cancels its caller, or wants to exit, is tried again like any other."""
 
     async def main() -> None:
@@ -226,6 +235,7 @@ def test_a_client_that_breaks_off(where: str, error: BaseException) -> None:
         services.withdraw() if where == "on_deregister" else None
         await asyncio.sleep(5)
         assert len(registry.asked) < 250
+        assert row(services).error == f"the registry's client {why}"
         setattr(registry, where, good)
         if where == "on_deregister":
             await services.until(lambda: services.all_out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import threading
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 from lifecycle.cells import Actual
 from lifecycle.exceptions import RegistrationRefused
+from lifecycle.log import Log
 from lifecycle.services import OPERATOR, Services
 from tests.unit.registries import Scripted, after, failing, fine, hang, row, table
 from tests.unit.virtual_time import Diary, hang_for_ever, instance, now, run
@@ -121,6 +123,70 @@ def test_a_registration_that_is_lost_without_a_reason(reason: Any) -> None:
         services = table(registry)
         await asyncio.sleep(0.05)
         assert (row(services).actual, row(services).error) == (Actual.NO, "lost")
+        await services.close(1)
+
+    run(main())
+
+
+def test_a_registration_that_is_lost_for_a_reason() -> None:
+    """The registry's own words are shown, and logged as a warning; that it is back is none."""
+
+    async def main() -> None:
+        lines: list[tuple[int, dict[str, Any]]] = []
+        log = Log(lambda entry: lines.append((entry.level, entry.fields)))
+        registry = Scripted("consul")
+
+        async def expire() -> str:
+            return "the session has expired" if len(lines) < 2 else await hang()
+
+        registry.on_keep = expire
+        services = Services(register_timeout=10, log=log)
+        services.add_registries([registry])
+        services.export(instance())
+        services.register()
+        await asyncio.sleep(0.05)
+        cell = services.entries["orders"].cells["consul"]
+        assert (cell.actual, cell.error) == (Actual.NO, "the session has expired")
+        log.flush(5)
+        await asyncio.sleep(30)
+        assert cell.confirmed
+        log.flush(5)
+        told = {"service": "orders", "registry": "consul"}
+        lost = told | {"registered": "no", "reason": "the session has expired"}
+        yes = told | {"registered": "yes"}
+        assert lines[:3] == [(logging.INFO, yes), (logging.WARNING, lost), (logging.INFO, yes)]
+        await services.close(1)
+        log.close(1)
+
+    run(main())
+
+
+def test_who_waits_for_one_service_looks_when_that_one_changes() -> None:
+    """Not whenever any does, and no trace of him is left when he has what he waits for."""
+
+    async def main() -> None:
+        registry = Scripted()
+        services = table(registry, names=("orders", "billing"))
+        await services.until(lambda: services.all_confirmed)
+        looked = []
+        entry = services.entries["orders"]
+
+        def out() -> bool:
+            looked.append(now())
+            return entry.out
+
+        waiting = asyncio.create_task(services.until(out, entry))
+        anybody = asyncio.create_task(services.until(lambda: entry.out))
+        for _ in range(10):
+            await asyncio.sleep(1)
+            services.hold(["billing"], OPERATOR)
+            await asyncio.sleep(1)
+            services.release(["billing"], OPERATOR)
+        assert len(looked) == 1
+        services.hold(["orders"], OPERATOR)
+        await waiting
+        await anybody
+        assert entry.waiters == services._waiters == set()
         await services.close(1)
 
     run(main())
