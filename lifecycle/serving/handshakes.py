@@ -20,7 +20,7 @@ from lifecycle.serving.standing import Standing
 
 HANDSHAKE_TIME: Final = 10.0
 """Seconds for a handshake, from the connection on."""
-AT_ONCE: Final = 64
+AT_ONCE: Final = 32
 STALLED: Final = 2.0
 
 
@@ -40,15 +40,21 @@ class Handshakes:
         self._waiting: dict[str, OrderedDict[asyncio.Future[None], None]] = {}
 
     @contextlib.asynccontextmanager
-    async def place(self, standing: Standing) -> AsyncIterator[None]:
+    async def place(
+        self, standing: Standing, *, within: float = HANDSHAKE_TIME
+    ) -> AsyncIterator[None]:
         """
         Have a place for one handshake while this is entered.
+
+        Args:
+            standing: Of the connection.
+            within: Seconds for it, from the connection on.
 
         Raises:
             TimeoutError: It has taken too long, or there was no place in time.
         """
         try:
-            async with asyncio.timeout_at(standing.since + HANDSHAKE_TIME) as limit:
+            async with asyncio.timeout_at(standing.since + within) as limit:
                 self._limits[standing] = limit
                 await self._take(standing.address)
                 try:
@@ -89,13 +95,15 @@ class Handshakes:
         self._places[address] -= 1
         if not self._places[address]:
             del self._places[address]
-        if self._waiting:
+        while self._waiting:
             fewest = min(self._waiting, key=self._places.__getitem__)
             granted, _ = self._waiting[fewest].popitem(last=False)
             if not self._waiting[fewest]:
                 del self._waiting[fewest]
-            self._places[fewest] += 1
-            granted.set_result(None)
+            if not granted.done():  # it may have been cancelled in this very turn
+                self._places[fewest] += 1
+                granted.set_result(None)
+                return
 
     def _hurry_stalled(self) -> None:
         if self._waiting:

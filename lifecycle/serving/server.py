@@ -24,7 +24,7 @@ from functools import partial
 from typing import Any, Final
 
 from lifecycle.serving.connection import NEW_TIME, App, Connection, Settings
-from lifecycle.serving.handshakes import Handshakes
+from lifecycle.serving.handshakes import HANDSHAKE_TIME, Handshakes
 from lifecycle.serving.standing import ConnState, Standing, Table
 from lifecycle.serving.stream import Protocol, Writer, has_sent
 from lifecycle.sockets import PathSocket, peer_of
@@ -231,8 +231,11 @@ class Server:
         protocol = Protocol(reader, self._loop)
         protocol.when_lost.append(partial(self._lost, standing))
         try:
-            transport = await self._connect(accepted, protocol, standing)
-        except (OSError, TimeoutError):  # ssl's errors are OSErrors
+            within = NEW_TIME if closing.is_set() else HANDSHAKE_TIME
+            transport = await self._connect(accepted, protocol, standing, within)
+        except (OSError, TimeoutError) as failed:  # ssl's errors are OSErrors
+            # asyncio's frames hold the error that holds them, and a quarter of a megabyte.
+            failed.with_traceback(None)
             accepted.close()
             self._lost(standing)
             return
@@ -249,12 +252,12 @@ class Server:
             writer.close()
 
     async def _connect(
-        self, accepted: socket.socket, protocol: Protocol, standing: Standing
+        self, accepted: socket.socket, protocol: Protocol, standing: Standing, within: float
     ) -> asyncio.Transport:
         connect = partial(self._loop.connect_accepted_socket, lambda: protocol, accepted)
         if self._tls is None:
             return (await connect())[0]
-        async with self._handshakes.place(standing):
+        async with self._handshakes.place(standing, within=within):
             return (await connect(ssl=self._tls))[0]
 
     def _lost(self, standing: Standing) -> None:
@@ -266,18 +269,16 @@ class Server:
     ) -> None:
         self._tasks.discard(task)
         self._changed.set()
-        if task.cancelled():  # perhaps before it began
+        if task.cancelled() or task.exception() is not None:  # perhaps before it began
             accepted.close()
             self._table.remove(standing)
-        else:
-            task.exception()
 
     # The end
 
     @property
     def connections(self) -> int:
         """How many connections there are; from any thread."""
-        return len(self._connections)
+        return len(self._table)
 
     def go_away(self) -> None:
         """From now on, tell every HTTP/2 client to send what is new elsewhere."""

@@ -157,6 +157,29 @@ async def ended(sock: socket.socket) -> None:
             continue
 
 
+def test_a_crowd_of_half_handshakes_is_cut_before_the_end() -> None:
+    """However many wait for a place of their own, and in the listener's queue."""
+
+    async def scenario() -> tuple[int, float]:
+        async with serving(tls=server_side()) as (server, port):
+            with contextlib.ExitStack() as stack:
+                for number in range(200):
+                    address = ("127.0.0.1", port)
+                    sock = stack.enter_context(socket.create_connection(address))
+                    sock.sendall(SILENT["half a handshake"])
+                    if number == 100:
+                        await asyncio.sleep(0.05)
+                loop = asyncio.get_running_loop()
+                began = loop.time()
+                async with asyncio.timeout(TIME):
+                    await server.close(TIME)
+                return server.connections, loop.time() - began
+
+    connections, took = asyncio.run(scenario())
+    assert connections == 0
+    assert took < TIME / 2
+
+
 def test_who_never_asks_counts_as_idle_once_it_is_old_enough() -> None:
     """As in Go's net/http: a connection kept in reserve holds no listener's neighbours up."""
 
