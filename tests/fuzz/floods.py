@@ -163,8 +163,12 @@ def look_back(result: Result, app: App, base: float, files: int) -> None:
 
 
 def run(names: str, seconds: float, *, every: bool, at_once: int) -> list[Result]:
-    """Try all out whose name has `names` in it, some at a time, and print each."""
-    chosen = [each for each in trials(every=every) if names in str(each)]
+    """
+    Try all out whose name has `names` in it, some at a time, and print each.
+
+    What was not `every` one, but some side by side on a machine that others may use too, is
+    tried once more alone where it was found wrong, and what that shows counts.
+    """
 
     def one(trial: Trial) -> Result:
         try:
@@ -175,4 +179,9 @@ def run(names: str, seconds: float, *, every: bool, at_once: int) -> list[Result
         return result
 
     with ThreadPoolExecutor(at_once) as pool:
-        return list(pool.map(one, chosen))
+        chosen = [each for each in trials(every=every) if names in str(each)]
+        results = list(pool.map(one, chosen))
+    if every or not (wrong := [each.trial for each in results if each.faults]):
+        return results
+    print(f"once more, alone: {len(wrong)}", flush=True)
+    return [each for each in results if not each.faults] + [one(trial) for trial in wrong]
