@@ -144,8 +144,8 @@ def tried(trial: Trial, seconds: float) -> Result:
     return result
 
 
-def look_back(result: Result, app: App, base: float, files: int) -> None:
-    """See whether all is as it was, once the flood has gone."""
+def look_back(result: Result, app: App, base: float, files: int, most: float = KEPT) -> None:
+    """See whether all is as it was, once the flood has gone; `most`: MiB that may be kept."""
 
     def kept() -> list[str]:
         result.kept = target.memory(app) - base
@@ -153,7 +153,7 @@ def look_back(result: Result, app: App, base: float, files: int) -> None:
         return [
             *([f"{in_flight} in flight"] if in_flight > 1 else []),
             *([f"{more} descriptors more"] if more > 5 else []),
-            *([f"memory +{result.kept:.0f} MiB"] if result.kept > KEPT else []),
+            *([f"memory +{result.kept:.0f} MiB"] if result.kept > most else []),
         ]
 
     deadline = time.monotonic() + BACK

@@ -27,7 +27,7 @@ from tests.fuzz.pace import Pace
 
 AT_ONCE: Final = 40
 PATIENCE: Final = 10.0
-"""Seconds in which a server that owes something must have answered, or ended the connection."""
+"""Seconds in which a server that owes something must send more of it, or end the connection."""
 ENOUGH: Final = 5
 """After so many faults nothing new is to be learnt."""
 LINGER: Final = (0.0, 0.001, 0.02)
@@ -85,10 +85,12 @@ class _Client(asyncio.Protocol):
         self.over = asyncio.get_running_loop().create_future()
         self.writable = asyncio.Event()
         self.writable.set()
+        self.heard_at = time.monotonic()
         self._received = bytearray()
         self._satisfied = satisfied
 
     def data_received(self, data: bytes) -> None:
+        self.heard_at = time.monotonic()
         if self._satisfied is None or self.over.done():
             return
         self._received += data
@@ -159,7 +161,7 @@ class Player:
                 transport.write_eof()
             if case.satisfied is None:
                 await asyncio.sleep(LINGER[number % len(LINGER)])
-            elif await self._stands_still(client.over):
+            elif await self._stands_still(client):
                 self.found.unanswered += 1
                 if len(self.found.faults) < ENOUGH:
                     self.found.faults.append(
@@ -184,9 +186,14 @@ class Player:
                 async with asyncio.timeout(PATIENCE):
                     await client.writable.wait()
 
-    async def _stands_still(self, over: asyncio.Future[None]) -> bool:
-        done, _ = await asyncio.wait({over}, timeout=PATIENCE)
-        return not done
+    async def _stands_still(self, client: _Client) -> bool:
+        began = time.monotonic()
+        while not client.over.done():
+            left = max(client.heard_at, began) + PATIENCE - time.monotonic()
+            if left <= 0:
+                return True
+            await asyncio.wait({client.over}, timeout=left)
+        return False
 
 
 def _reset(transport: asyncio.Transport) -> None:
