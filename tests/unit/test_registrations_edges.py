@@ -1,4 +1,4 @@
-"""What a table of registrations does at its edges: a refusal lifted, the closing, strangers' errors."""
+"""What a table of registrations does at its edges: a refusal lifted, strangers' errors, readers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from lifecycle.cells import Actual
+from lifecycle.contracts import Instance
 from lifecycle.exceptions import RegistrationRefused
 from lifecycle.log import Log
 from lifecycle.services import OPERATOR, Services
-from tests.unit.registries import Scripted, after, failing, fine, hang, row, table
-from tests.unit.virtual_time import Diary, hang_for_ever, instance, now, run
+from tests.unit.registries import Act, Scripted, after, failing, fine, hang, row, table
+from tests.unit.virtual_time import Diary, instance, now, run
 
 REFUSAL = failing(RegistrationRefused("no such namespace"))
 
@@ -226,86 +227,6 @@ def test_asking_ends_with_the_wish() -> None:
     run(main())
 
 
-@pytest.mark.parametrize("where", ["on_register", "on_deregister", "on_keep"])
-def test_a_registry_is_closed_when_nothing_of_it_is_under_way(where: str) -> None:
-    """One method at a time, to the last second: closing waits for what still cleans up."""
-
-    async def main() -> None:
-        registry = Scripted()
-
-        async def cleans_up() -> None:
-            try:
-                await hang_for_ever()
-            finally:
-                await asyncio.sleep(0.02)
-
-        setattr(registry, where, cleans_up)
-        busy: list[int] = []
-
-        async def close() -> None:
-            busy.append(sum(registry.busy.values()))
-
-        registry.on_close = close
-        services = table(registry, names=("orders", "billing"))
-        await asyncio.sleep(1)
-        if where == "on_deregister":
-            services.withdraw()
-            await asyncio.sleep(1)
-        began = now()
-        await services.close(0.5)
-        assert busy == [0]
-        assert now() - began == pytest.approx(0.02)
-
-    run(main())
-
-
-def test_a_registry_that_ignores_its_end_is_closed_all_the_same() -> None:
-    """What swallows every cancellation costs its own share of the time, and no more."""
-
-    async def main() -> None:
-        free = []
-        stubborn, good = Scripted("stubborn"), Scripted("good")
-
-        async def deaf() -> str:
-            while not free:
-                try:
-                    await asyncio.sleep(0.01)
-                except asyncio.CancelledError:
-                    continue
-            return ""
-
-        stubborn.on_keep = deaf
-        services = table(good, stubborn)
-        await services.until(lambda: services.all_confirmed)
-        await asyncio.sleep(1)
-        began = now()
-        await services.close(0.4)
-        assert began < stubborn.closed_at <= began + 0.2
-        assert stubborn.closed_at <= good.closed_at <= began + 0.4
-        free.append(True)
-        await asyncio.sleep(1)
-
-    run(main())
-
-
-def test_one_that_hangs_leaves_the_others_their_time() -> None:
-    """Of 0.9 s for three, the one that hangs takes a third."""
-
-    async def main() -> None:
-        registries = [Scripted("a"), Scripted("b"), Scripted("c")]
-        for each in registries:
-            each.on_close = after(0.25)
-        registries[2].on_close = hang
-        services = table(*registries)
-        await services.until(lambda: services.all_confirmed)
-        began = now()
-        await services.close(0.9)
-        assert registries[1].closed_at - began == pytest.approx(0.55)
-        assert registries[0].closed_at - began == pytest.approx(0.8)
-
-    run(main())
-
-
 @pytest.mark.parametrize(
     "error",
     [
@@ -379,3 +300,63 @@ def test_a_table_that_grows_under_its_reader() -> None:
     finally:
         sys.setswitchinterval(before)
     assert problems == []
+
+
+@pytest.mark.parametrize("slow", [0, 1])
+def test_two_registries_of_one_service(slow: int) -> None:
+    """It is confirmed when the last one has answered, out when the last one has, asked meanwhile."""
+
+    async def main() -> None:
+        registries = [Scripted("a"), Scripted("b")]
+        registries[slow].on_register = registries[slow].on_deregister = after(3)
+        services = table(*registries)
+        entry = services.entries["orders"]
+        assert not services.asking  # nobody has been asked yet
+        await asyncio.sleep(2)
+        assert services.asking
+        assert not entry.confirmed
+        assert not services.serving
+        await asyncio.sleep(2)
+        assert entry.confirmed
+        assert not services.asking
+        assert services.serving.first(9) == [entry]
+        services.withdraw()
+        await asyncio.sleep(2)
+        assert not entry.out
+        await asyncio.sleep(2)
+        assert entry.out
+        await services.close(1)
+
+    run(main())
+
+
+@pytest.mark.parametrize("slow", ["orders", "billing"])
+def test_two_services_in_one_registry(slow: str) -> None:
+    """All are confirmed when the last one is, and all are out when the last one is."""
+
+    async def main() -> None:
+        registry = Scripted()
+        good = registry._one
+
+        async def one(what: str, each: Instance, act: Act) -> Any:
+            late = each.service == slow and what != "keep"
+            return await good(what, each, after(3) if late else act)
+
+        registry._one = one  # type: ignore[method-assign]
+        services = table(registry, names=("orders", "billing"))
+        await asyncio.sleep(2)
+        assert not services.all_confirmed
+        assert services.asking
+        assert len(services.serving) == 1
+        await asyncio.sleep(2)
+        assert services.all_confirmed
+        assert not services.asking
+        assert len(services.serving) == 2
+        services.withdraw()
+        await asyncio.sleep(2)
+        assert not services.all_out
+        await asyncio.sleep(2)
+        assert services.all_out
+        await services.close(1)
+
+    run(main())

@@ -199,7 +199,8 @@ def test_the_same_name_twice() -> None:
 
     async def main() -> None:
         services = table(Scripted())
-        assert services.export(instance("orders", 9)) is services.entries["orders"]
+        known = services.entries["orders"]
+        assert services.export(instance("orders", 9)) is services.entries["orders"] is known
         assert len(services.entries) == 1
         await services.close(1)
 

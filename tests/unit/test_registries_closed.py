@@ -1,0 +1,90 @@
+"""How registries are closed: when nothing of them is under way, each in its share of the time."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.unit.registries import Scripted, after, hang, table
+from tests.unit.virtual_time import hang_for_ever, now, run
+
+
+@pytest.mark.parametrize("where", ["on_register", "on_deregister", "on_keep"])
+def test_a_registry_is_closed_when_nothing_of_it_is_under_way(where: str) -> None:
+    """One method at a time, to the last second: closing waits for what still cleans up."""
+
+    async def main() -> None:
+        registry = Scripted()
+
+        async def cleans_up() -> None:
+            try:
+                await hang_for_ever()
+            finally:
+                await asyncio.sleep(0.02)
+
+        setattr(registry, where, cleans_up)
+        busy: list[int] = []
+
+        async def close() -> None:
+            busy.append(sum(registry.busy.values()))
+
+        registry.on_close = close
+        services = table(registry, names=("orders", "billing"))
+        await asyncio.sleep(1)
+        if where == "on_deregister":
+            services.withdraw()
+            await asyncio.sleep(1)
+        began = now()
+        await services.close(0.5)
+        assert busy == [0]
+        assert now() - began == pytest.approx(0.02)
+
+    run(main())
+
+
+def test_a_registry_that_ignores_its_end_is_closed_all_the_same() -> None:
+    """What swallows every cancellation costs its own share of the time, and no more."""
+
+    async def main() -> None:
+        free = []
+        stubborn, good = Scripted("stubborn"), Scripted("good")
+
+        async def deaf() -> str:
+            while not free:
+                try:
+                    await asyncio.sleep(0.01)
+                except asyncio.CancelledError:
+                    continue
+            return ""
+
+        stubborn.on_keep = deaf
+        services = table(good, stubborn)
+        await services.until(lambda: services.all_confirmed)
+        await asyncio.sleep(1)
+        began = now()
+        await services.close(0.4)
+        assert began < stubborn.closed_at <= began + 0.2
+        assert stubborn.closed_at <= good.closed_at <= began + 0.4
+        free.append(True)
+        await asyncio.sleep(1)
+
+    run(main())
+
+
+def test_one_that_hangs_leaves_the_others_their_time() -> None:
+    """Of 0.9 s for three, the one that hangs takes a third."""
+
+    async def main() -> None:
+        registries = [Scripted("a"), Scripted("b"), Scripted("c")]
+        for each in registries:
+            each.on_close = after(0.25)
+        registries[2].on_close = hang
+        services = table(*registries)
+        await services.until(lambda: services.all_confirmed)
+        began = now()
+        await services.close(0.9)
+        assert registries[1].closed_at - began == pytest.approx(0.55)
+        assert registries[0].closed_at - began == pytest.approx(0.8)
+
+    run(main())
