@@ -136,6 +136,7 @@ class Connection(TCPServer):
         self._silence: asyncio.Timeout | None = None
         self._gone = asyncio.Event()
         self._plain = settings.plain
+        self._spoken: Spoken | None = None
         self._owner = owner
         # Hypercorn's own `terminated` would refuse what HTTP/2 clients have already sent, and
         # take the end from a response whose last part is empty.
@@ -181,13 +182,18 @@ class Connection(TCPServer):
         self.writer.close()
         return True
 
+    def hung_up(self) -> None:
+        """Tell an app that its client is gone, also while nothing is read."""
+        if self._spoken is not None:
+            self._spoken.protocol.hung_up()
+
     async def run(self) -> None:
         """Serve until the connection has ended."""
         try:
             socket = self.writer.get_extra_info("socket")
             tls = self.writer.get_extra_info("ssl_object")
             async with TaskGroup(self.loop) as self._task_group:
-                self.protocol: Any = Spoken(
+                self._spoken = Spoken(
                     alpn=None if tls is None else tls.selected_alpn_protocol(),
                     plain=self._plain,
                     send=self.protocol_send,
@@ -201,6 +207,7 @@ class Connection(TCPServer):
                     client=parse_socket_addr(socket.family, socket.getpeername()),
                     server=parse_socket_addr(socket.family, socket.getsockname()),
                 )
+                self.protocol: Any = self._spoken
                 await self.protocol.initiate()
                 await self.idle_task.restart(self._task_group, self._idle_timeout)
                 await self._read_data()

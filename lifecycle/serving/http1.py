@@ -112,6 +112,11 @@ class Http1(H11Protocol):
         """True if something has come that is no whole request yet."""
         return bool(self.connection.trailing_data[0])
 
+    def hung_up(self) -> None:
+        """Tell the app that its client is gone, if it has the whole request: it may be answered."""
+        if self._whole and self._inbox is not None:
+            self._inbox.disconnect()
+
     def cut(self, status: int = 503) -> bytes:
         """Return a last answer for who has none."""
         if self.stream is None or self._begun or self._over:

@@ -24,17 +24,7 @@ import h2.exceptions
 import h2.settings
 from h2.errors import ErrorCodes
 from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.protocol.events import (
-    Body,
-    Data,
-    EndBody,
-    EndData,
-    InformationalResponse,
-    Request,
-    Response,
-    StreamClosed,
-    Trailers,
-)
+from hypercorn.protocol.events import Body, Data, EndBody, StreamClosed
 from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.protocol.ws_stream import WSStream
@@ -94,6 +84,7 @@ class Http2:
         self._out = Sender(
             self._wire,
             send,
+            own_headers=lambda: config.response_headers("h2"),
             earn=self._budget.earn,
             lost=self._drop,
             left=self._leave,
@@ -338,6 +329,9 @@ class Http2:
         await self.handle(Closed())
         await self._send(Closed())
 
+    def hung_up(self) -> None:
+        """Do nothing: what comes is always read, and so is the end of it."""
+
     def cut(self) -> bytes:
         """Return a last answer for each request that has none."""
         for stream in [*self._streams.values()]:
@@ -371,36 +365,14 @@ class Http2:
                 await self._send(Updated(idle=not self._streams))
             return
         try:
-            await self._say(stream, event)
+            if isinstance(event, StreamClosed):
+                await self._close(stream)
+            elif not await self._out.say(stream, event):
+                await self._abandon(stream, ErrorCodes.ENHANCE_YOUR_CALM)
         except h2.exceptions.ProtocolError as error:
             # Its client has ended it, and that is not yet told; or it cannot be sent at all.
             _log.debug("HTTP/2: nothing could be sent: %r", error)
             await self._abandon(stream)
-
-    async def _say(self, stream: Stream, event: StreamEvent) -> None:
-        match event:
-            case InformationalResponse() | Response():
-                self._head(stream, event)
-                await self._out.flush()
-            case Body() | Data():
-                if not await self._out.push(stream, event.data):
-                    await self._abandon(stream, ErrorCodes.ENHANCE_YOUR_CALM)
-            case EndBody() | EndData():
-                stream.discard()
-                await self._out.finish(stream)
-            case Trailers():
-                stream.trailers = event.headers
-                await self._out.finish(stream)
-            case StreamClosed():
-                await self._close(stream)
-            case Request():
-                return  # a push: browsers take none any more, and it is optional
-
-    def _head(self, stream: Stream, event: InformationalResponse | Response) -> None:
-        status = (b":status", b"%d" % event.status_code)
-        own = self._config.response_headers("h2")
-        stream.begun = event.status_code >= 200
-        self._wire.send_headers(stream.number, [status, *event.headers, *own])
 
     async def _close(self, stream: Stream) -> None:
         """End a stream whose app has said all, or has returned."""

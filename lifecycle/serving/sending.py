@@ -19,6 +19,16 @@ import h2.connection
 import h2.exceptions
 import h2.settings
 from hypercorn.events import Event, RawData
+from hypercorn.protocol.events import (
+    Body,
+    Data,
+    EndBody,
+    EndData,
+    InformationalResponse,
+    Response,
+    Trailers,
+)
+from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.protocol.ws_stream import WSStream
 
@@ -83,6 +93,7 @@ class Sender:
     Args:
         wire: The connection.
         send: Takes what is to be written, and waits for the socket.
+        own_headers: What each answer says beside its app's.
         earn: Told of each frame of data.
         lost: Told of a stream that has ended meanwhile.
         left: Told of one that has sent all, and whose app has returned.
@@ -93,12 +104,14 @@ class Sender:
         wire: h2.connection.H2Connection,
         send: Callable[[Event], Awaitable[None]],
         *,
+        own_headers: Callable[[], list[tuple[bytes, bytes]]],
         earn: Callable[[], None],
         lost: Callable[[Stream], Awaitable[None]],
         left: Callable[[Stream], Awaitable[None]],
     ) -> None:
         self._wire = wire
         self._send = send
+        self._own_headers = own_headers
         self._earn = earn
         self._lost = lost
         self._left = left
@@ -143,8 +156,31 @@ class Sender:
         if data := self._wire.data_to_send():
             await self._send(RawData(data=bytes(data)))
 
-    async def push(self, stream: Stream, data: bytes) -> bool:
-        """Take a part of an answer; False if the client leaves too much of them waiting."""
+    async def say(self, stream: Stream, event: StreamEvent) -> bool:
+        """
+        Send what an app says; False if the client leaves too much waiting that it has asked for.
+
+        Raises:
+            h2.exceptions.ProtocolError: It cannot be sent.
+        """
+        match event:
+            case InformationalResponse() | Response():
+                stream.begun = event.status_code >= 200
+                status = (b":status", b"%d" % event.status_code)
+                headers = [status, *event.headers, *self._own_headers()]
+                self._wire.send_headers(stream.number, headers)
+                await self.flush()
+            case Body() | Data():
+                return await self._push(stream, event.data)
+            case EndBody() | EndData():
+                stream.discard()
+                await self._finish(stream)
+            case Trailers():
+                stream.trailers = event.headers
+                await self._finish(stream)
+        return True  # a push is nothing that browsers take any more
+
+    async def _push(self, stream: Stream, data: bytes) -> bool:
         if stream.said:
             return True
         stream.outgoing += data
@@ -156,8 +192,7 @@ class Sender:
             await stream.room.wait()
         return True
 
-    async def finish(self, stream: Stream) -> None:
-        """Take the end of an answer, and wait until all of it has left."""
+    async def _finish(self, stream: Stream) -> None:
         stream.said = True
         self.ready(stream)
         while self._may_wait and not (stream.sent or stream.over):

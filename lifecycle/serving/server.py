@@ -242,6 +242,7 @@ class Server:
         gone = partial(standing.become, ConnState.CLOSED)
         writer = Writer(transport, protocol, reader, patience=self._patience, closing=gone)
         connection = Connection(self, self._settings, standing, closing, reader, writer)
+        protocol.when_over = connection.hung_up
         self._connections.add(connection)
         try:
             await connection

@@ -27,15 +27,23 @@ GOODBYE: Final = 0.5
 
 
 class Protocol(asyncio.StreamReaderProtocol):
-    """Tells when its connection is lost, and its socket closed."""
+    """Tells when its peer has said all, and when its connection is lost and its socket closed."""
 
     def __init__(self, reader: asyncio.StreamReader, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(reader, loop=loop)
         self.when_lost: list[Callable[[], object]] = []
+        self.when_over: Callable[[], object] = lambda: None
+
+    def eof_received(self) -> bool | None:
+        """Tell that nothing more comes, also while nobody reads."""
+        stays_open = super().eof_received()
+        self.when_over()
+        return stays_open
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell it, after the stream itself."""
         super().connection_lost(exc)
+        self.when_over()
         for tell in self.when_lost:
             tell()
         self.when_lost.clear()

@@ -61,6 +61,9 @@ async def app(scope, receive, send):
         await answer(send, 200 if size == 2_000_000 else 500)
     elif path == "/returns":
         return
+    elif path == "/waits":
+        while (await receive())["type"] != "http.disconnect":
+            pass
     else:
         if path in ("/thinks", "/gone"):
             await asyncio.sleep(0.2)
@@ -175,6 +178,27 @@ def test_http1_whose_client_is_gone(app: App, body: str, rude: bool) -> None:
     sock.settimeout(0.2)
     with contextlib.suppress(TimeoutError):
         upload(sock, "/gone", body)
+    if rude:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+    sock.close()
+    at_rest(app)
+
+
+BEHIND = {
+    "nothing": (b"", b""),
+    "the next request": (b"", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 3),
+    "an upgrade": (b"Connection: Upgrade\r\nUpgrade: something\r\n", b""),
+}
+
+
+@pytest.mark.parametrize("rude", [False, True], ids=["closes", "resets"])
+@pytest.mark.parametrize("what", BEHIND)
+def test_waiting_for_the_client_to_go(app: App, what: str, rude: bool) -> None:
+    """An app that waits until its client is gone is told, whatever came behind the request."""
+    line, behind = BEHIND[what]
+    sock = connect(app)
+    sock.sendall(b"GET /waits HTTP/1.1\r\nHost: a\r\n" + line + b"\r\n" + behind)
+    wait_for(lambda: app.status()["in_flight"] == 1, 5, "the request")
     if rude:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
     sock.close()
