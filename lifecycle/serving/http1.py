@@ -145,9 +145,6 @@ class Http1(H11Protocol):
 
     async def _handle_events(self) -> None:
         while not self._over:
-            self._parts += 1
-            if self._parts % PARTS == 0:
-                await asyncio.sleep(0)
             try:
                 event = self.connection.next_event()
             except h11.RemoteProtocolError as error:
@@ -236,6 +233,10 @@ class Http1(H11Protocol):
                 await self._finish()  # told already; or it would grow with all that still comes
 
     async def _take(self, event: h11.Data) -> None:
+        # Here, and not between a request without a body and its end, in which it is answered.
+        self._parts += 1
+        if self._parts % PARTS == 0:
+            await asyncio.sleep(0)
         data = bytes(event.data)
         if self._expected is not None:
             self._expected -= len(data)
