@@ -190,6 +190,7 @@ def test_what_was_refused_does_not_run(kind: type[Call], app: asyncio.SelectorEv
         for _ in range(3):
             assert (await asked()).status is Status.UNSTARTED
         assert len(app._ready) == 1
+        assert asked._outside._waiting == {}  # who has left is not kept
         come_back(app)
         assert ran == []
         again = asyncio.create_task(asked())
