@@ -124,7 +124,11 @@ def test_a_request_that_does_not_end(ended):
     """Under `run --asgi` it is no main that did not end, but requests and connections."""
     report, _ = ended["request"]
 
-    assert report["cut_off"][0] == "1 request and 1 connection, which had not ended in time"
+    # Its connection gets a 503 and is closed at the same moment: it may still be counted.
+    assert report["cut_off"][0] in {
+        "1 request, which had not ended in time",
+        "1 request and 1 connection, which had not ended in time",
+    }
     assert "stuck_at" not in report
 
 
