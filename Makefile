@@ -62,7 +62,7 @@ soak: $(STAMP)
 fuzz: $(STAMP)
 	$(BIN)/python -m tests.fuzz
 
-# One change at a time to the drain and what it stands on: the unit tests must notice. 20 minutes.
+# One change at a time to the drain and what it stands on: the unit tests must notice. It takes a while.
 mutate: $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group mutate
 	$(BIN)/python -m benchmarks.mutation

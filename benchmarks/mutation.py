@@ -44,6 +44,8 @@ def main() -> int:
     for name, exit_codes in _results():
         counts = Counter(map(_verdict, exit_codes.values()))
         modules[name] = {"mutants": len(exit_codes), **counts}
+        if unchecked := counts["unchecked"]:
+            print(f"{name}: {unchecked} of {len(exit_codes)} were not run")
         for mutant, code in exit_codes.items():
             if _verdict(code) == "survived":
                 survivors.append(_described(mutmut, name, mutant))
@@ -60,6 +62,8 @@ def _results() -> Iterator[tuple[str, dict[str, int | None]]]:
 
 
 def _verdict(code: int | None) -> str:
+    if code is None:
+        return "unchecked"
     if code in KILLED:
         return "killed"
     return "timeout" if code in TIMEOUT else "survived"
@@ -87,13 +91,14 @@ def unnamed(survivors: list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def _judge(modules: dict[str, dict[str, Any]], survivors: list[dict[str, str]]) -> int:
-    mutants = sum(each["mutants"] for each in modules.values())
-    score = 1 - len(survivors) / mutants
+    unchecked = sum(each.get("unchecked", 0) for each in modules.values())
+    mutants = sum(each["mutants"] for each in modules.values()) - unchecked
+    score = 1 - len(survivors) / max(1, mutants)
     print(f"{mutants} mutants, {len(survivors)} survived: {score:.1%} are noticed")
     for each in (nameless := unnamed(survivors)):
         print(f"no reason given: {each['module']} {each['function']}")
         print(f"    - {each['was']}\n    + {each['now']}")
-    return int(score < WANTED or bool(nameless))
+    return int(score < WANTED or bool(nameless) or unchecked > 0)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import comparison
+import mutation
 import timeline
 
 import lifecycle
@@ -31,6 +32,7 @@ from lifecycle.checks.rules import RULES
 from lifecycle.cli.heavy import make_parser
 from lifecycle.config import Config, variable
 from lifecycle.drain import Timetable
+from lifecycle.monitors import PROBERS
 from lifecycle.plugins import HOOKS
 from lifecycle.qos.routes import PROBES
 from lifecycle.states import TRANSITIONS, State
@@ -282,6 +284,11 @@ def files() -> str:
     return table("file | concern", rows)
 
 
+def monitors() -> str:
+    """Return the user agents that do not disturb the quiet."""
+    return f"{', '.join(f'`{agent}`' for agent in PROBERS)}.\n"
+
+
 SECTIONS: Final[dict[str, Callable[[], str]]] = {
     "api": api,
     "budget": budget,
@@ -291,6 +298,9 @@ SECTIONS: Final[dict[str, Callable[[], str]]] = {
     "files": files,
     "hooks": hooks,
     "layers": layers,
+    "monitors": monitors,
+    "mutation-score": mutation.score,
+    "mutation-survivors": mutation.survivors,
     "paths": paths,
     "settings": settings,
     "states": states,

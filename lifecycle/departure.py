@@ -82,7 +82,7 @@ class Departure:
         self._signalled = asyncio.Event()
         self._main_over = asyncio.Event()
         self._planned: dict[asyncio.Timeout, Callable[[], float]] = {}
-        self._signal_at = float("-inf")
+        self._signal_at = -math.inf
         self._prestops = 0
         self._prestop_seen = False
         self._step = ""
@@ -103,7 +103,7 @@ class Departure:
             settle = quiet = False  # nobody can have found us yet
         timetable = Timetable.plan(conductor.config, now, settle=settle)
         self.drain = Drain(cause, timetable, conductor.clock)
-        conductor.traffic.watch(conductor.post, now if quiet else float("-inf"))
+        conductor.traffic.watch(conductor.post, now if quiet else -math.inf)
         self._began.set_result(self.drain)
         conductor.fire(Event.DRAIN, cause)
         self.on_plan(timetable)
@@ -318,7 +318,7 @@ class Departure:
         return min(CLOSE_TIME, max(0.1, left - 0.1))
 
     def _main_until(self, timetable: Timetable) -> Callable[[], float]:
-        return lambda: timetable.main_until if self.main_is_ours else float("inf")
+        return lambda: timetable.main_until if self.main_is_ours else math.inf
 
     # Deadlines, the exit code, the report
 

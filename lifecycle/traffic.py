@@ -40,7 +40,7 @@ class Traffic:
         self._nameless: deque[None] = deque()
         self._wake: Callable[[], object] = lambda: None
         self._changed: asyncio.Event | None = None
-        self._arrived_at = float("-inf")
+        self._arrived_at = -math.inf
         self._deaf = False
         self.disturbers: Counter[str] = Counter()
         self.in_use = False
@@ -174,7 +174,7 @@ class Traffic:
     def forget_arrivals(self) -> None:
         """Let the quiet be reached, and stay so: who arrives now finds nobody any more."""
         self._deaf = True
-        self._arrived_at = float("-inf")
+        self._arrived_at = -math.inf
 
     def last_disturbers(self) -> list[str]:
         """Return who has arrived most often while draining: `user agent (count)`."""

@@ -520,6 +520,35 @@ def test_without_the_drain_handler_it_is_deregistered_at_the_end() -> None:
     run(main())
 
 
+def test_without_the_drain_handler_a_slow_registry_is_waited_for() -> None:
+    """At the end, for `register_timeout` at most."""
+
+    async def main() -> None:
+        registry = Scripted()
+        play = await Play(With(registry), plugins=("no:drain",)).open()
+        registry.on_deregister = after(3)
+        play.signal()
+        assert await play.end() == soon(3)
+        assert registry.there == set()
+        assert "unregistered" not in play.report
+
+    run(main())
+
+
+def test_what_began_it_is_told() -> None:
+    """The transition has its cause, and the log too."""
+
+    async def main() -> None:
+        play = await Play().open()
+        play.signal("SIGQUIT")
+        drained = play.stage.conductor.machine.history[-1]
+        assert (drained.after, drained.cause) == (State.DRAINING, "SIGQUIT")
+        await play.end()
+        assert [each["cause"] for each in play.stage.diary.of("draining")] == ["SIGQUIT"]
+
+    run(main())
+
+
 class Broken:
     """A plugin whose drain hook does not work."""
 

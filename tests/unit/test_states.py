@@ -71,6 +71,22 @@ def test_every_event_in_every_state(state: State, event: Event) -> None:
         assert (machine.state, machine.history) == (wanted, [*before, transition])
 
 
+@pytest.mark.parametrize(
+    ("state", "possible"),
+    [
+        (State.STARTING, "export, drain"),
+        (State.READY, "drain"),
+        (State.DRAINING, "stop, fail"),
+        (State.STOPPED, "nothing: it is final"),
+    ],
+)
+def test_an_event_out_of_place_is_told_what_is_possible(state: State, possible: str) -> None:
+    """The message has the event, the state, and what may happen there."""
+    with pytest.raises(IllegalTransition) as raised:
+        machine_in(state).fire(Event.READY, cause="", at=0.0)
+    assert str(raised.value) == f"'ready' cannot happen while {state} (possible here: {possible})"
+
+
 def test_a_final_state_says_so() -> None:
     """The error of a final state says that there is nothing left to do."""
     with pytest.raises(IllegalTransition, match="it is final"):

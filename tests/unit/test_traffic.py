@@ -143,7 +143,13 @@ def test_who_only_looks_does_not_disturb(agent: str, path: str) -> None:
 
 @pytest.mark.parametrize(
     ("agent", "path"),
-    [("curl/8 (like kube-probe/1)", "/"), ("", "/"), ("my-checker/2", "/"), ("x", "/metrics/x")],
+    [
+        ("/metrics", "/"),
+        ("curl/8 (like kube-probe/1)", "/"),
+        ("", "/"),
+        ("my-checker/2", "/"),
+        ("x", "/metrics/x"),
+    ],
 )
 def test_everybody_else_disturbs(agent: str, path: str) -> None:
     """An agent counts by how it begins, a path as a whole."""
@@ -198,7 +204,7 @@ def test_nothing_in_flight() -> None:
         await scene.traffic.nothing_in_flight()
         assert now() - scene.began == pytest.approx(0.5)
         scene.task.cancel()
-        with pytest.raises(RuntimeError, match="watch"):
+        with pytest.raises(RuntimeError, match=r"^watch\(\) comes first$"):
             await Traffic(now).nothing_in_flight()
 
     run(main())
@@ -312,6 +318,9 @@ def test_the_end_of_a_lifecycle() -> None:
     assert (traffic.draining, traffic.ended) == (False, False)
     traffic.end()
     assert (traffic.draining, traffic.ended) == (True, True)
+    with traffic.track("curl/8"), traffic.track():
+        assert traffic.in_flight == 2
+    assert traffic.in_flight == 0
 
 
 def test_an_error_in_the_work_ends_it_too() -> None:
