@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -165,4 +166,6 @@ def test_ignored_signals_are_not_handed_on(depth: int) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout, 16) == 0
+    # Not the C library's own signals, which a program may have left ignored, and nobody sends.
+    sent = sum(1 << each - 1 for each in signal.valid_signals())
+    assert int(done.stdout, 16) & sent == 0
