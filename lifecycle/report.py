@@ -91,4 +91,4 @@ def in_flight(traffic: Traffic) -> list[str]:
 def queued(conductor: Conductor) -> int:
     """Return how many clients wait to be accepted on the ports of the services."""
     ports = {entry.instance.port for entry in conductor.services.entries.values()}
-    return sum(accept_queue(port) for port in ports if port is not None)
+    return accept_queue(*(port for port in ports if port is not None))

@@ -17,7 +17,9 @@ from lifecycle.process import PROCESS
 AGENTS_KEPT: Final = 100
 """How many user agents a report keeps: strangers choose them."""
 LOOK_AGAIN: Final = 0.05
-"""Seconds until the next look at a listener whose queue is not empty."""
+"""Seconds until the next look at a listener whose queue is not empty, if a look costs little."""
+RARELY: Final = 20
+"""A look that costs more is repeated only after so many times what it cost."""
 
 
 class Traffic:
@@ -145,9 +147,10 @@ class Traffic:
             elif 0 < left < math.inf:
                 look, timeout = None, left
             elif left <= 0 and (waived or (look is not None and look.over)):
+                began = self._clock()
                 if waived or not queued():
                     return
-                look, timeout = None, LOOK_AGAIN
+                look, timeout = None, max(LOOK_AGAIN, (self._clock() - began) * RARELY)
             elif look is None or look.over:
                 look = _Look(app, self._wake)
             with suppress(TimeoutError):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from lifecycle.guest import BEAT, PAUSE, ROUNDS, Guest
-from lifecycle.traffic import LOOK_AGAIN
+from lifecycle.traffic import LOOK_AGAIN, RARELY
 from tests.unit.play import Play, soon
 from tests.unit.test_traffic import QUIET, SETTLE, Scene
 from tests.unit.virtual_time import now, run
@@ -129,6 +130,27 @@ def test_a_queue_that_is_not_empty() -> None:
         scene.at(SETTLE + 2, waiting.clear)
         scene.at(SETTLE + 2, lambda: waiting.append(0))
         assert await scene.gone_after() == pytest.approx(SETTLE + 2, abs=LOOK_AGAIN)
+
+    run(main())
+
+
+def test_looks_that_take_long_are_rare() -> None:
+    """The control thread has other things to do: looking takes a twentieth of its time at most."""
+
+    async def main() -> None:
+        cost, looks = 0.02, []
+        loop = asyncio.get_running_loop()
+
+        def queued() -> int:
+            loop.clock.now += cost  # type: ignore[attr-defined]
+            looks.append(now())
+            return int(len(looks) < 5)
+
+        scene = Scene(queued=queued)
+        await scene.gone_after()
+        pauses = [later - earlier for earlier, later in pairwise(looks)]
+        assert len(pauses) == 4
+        assert min(pauses) >= cost * RARELY
 
     run(main())
 

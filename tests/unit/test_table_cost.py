@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from lifecycle.config import Config
 from lifecycle.contracts import Kind
 from lifecycle.departure import Ending
 from lifecycle.exceptions import RegistrationRefused
+from lifecycle.report import queued
 from lifecycle.services import OPERATOR
 from tests.unit.registries import Scripted, failing, table
 from tests.unit.virtual_time import Stage, instance, run
@@ -154,6 +156,34 @@ def test_a_change_costs_the_same_in_any_table(acts: list[str]) -> None:
 
     for few, many in zip(small, large, strict=True):
         assert 0 < many <= few * A_FEW, (small, large)
+
+
+def test_the_kernel_is_asked_once_for_all_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its tables are long when there are many connections. Without a port nothing is read."""
+    read: list[str] = []
+
+    def note(table: str, _: object) -> int:
+        read.append(table)
+        return 1
+
+    async def main(ports: list[int | None]) -> int:
+        stage = await Stage(Config()).open()
+        for number, port in enumerate(ports):
+            stage.conductor.export(instance(f"s{number}", port))
+        waiting = queued(stage.conductor)
+        stage.departure.begin("test")
+        stage.departure.main_ended(Ending(), "test")
+        asked = list(read)
+        await stage.close()
+        read[:] = asked
+        return waiting
+
+    monkeypatch.setattr("lifecycle.sockets.TABLES", (os.devnull,))
+    monkeypatch.setattr("lifecycle.sockets._queued", note)
+    assert run(main([None])) == 0
+    assert read == []
+    assert run(main([*range(8000, 8050), None])) == 1
+    assert read == [os.devnull]
 
 
 async def registering(size: int, answer: Callable[[], Awaitable[Any]]) -> int:
