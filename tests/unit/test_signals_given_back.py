@@ -1,0 +1,87 @@
+"""What is left of the signals once we are gone: in this process, in a forked child."""
+
+from __future__ import annotations
+
+from tests.unit.signal_scene import play
+
+
+def test_a_forked_childs_signal_is_its_own() -> None:
+    """A child made by fork dies of SIGTERM by itself, and its parent hears nothing of it."""
+    said = play("""
+        read, write = os.pipe()
+        child = os.fork()
+        if not child:
+            os.write(write, b"x")
+            while True:
+                signal.pause()
+        os.read(read, 1)
+        os.kill(child, TERM)
+        _, status = os.waitpid(child, 0)
+        quiet = nothing_more()
+        send(TERM)
+        say(child=os.waitstatus_to_exitcode(status), quiet=quiet, then=got.get(timeout=10))
+    """)
+    assert said == {"child": -15, "quiet": True, "then": "SIGTERM"}
+
+
+def test_a_childs_mask_and_handlers_are_the_usual_ones() -> None:
+    """Nothing is blocked or ignored that a child process would inherit."""
+    said = play("""
+        import subprocess, sys
+        source = "import signal; print(signal.getsignal(15) is signal.SIG_DFL, "
+        source += "signal.getsignal(2) is signal.default_int_handler, "
+        source += "sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])) == [])"
+        ran = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True)
+        say(child=ran.stdout.split())
+    """)
+    assert said == {"child": ["True", "True", "True"]}
+
+
+def test_giving_back() -> None:
+    """What was there before is there again: handlers, wakeup descriptor, `signal.signal`."""
+    said = play("""
+        signals.give_back()
+        signals.give_back()
+        signal.signal(TERM, handler)
+        send(TERM)
+        say(theirs=theirs, quiet=nothing_more(), fd=signal.set_wakeup_fd(-1),
+            interrupt=signal.getsignal(INT) is signal.default_int_handler,
+            own=[f.__module__ for f in (signal.signal, signal.raise_signal)])
+    """)
+    assert said == {
+        "theirs": ["SIGTERM"],
+        "quiet": True,
+        "fd": -1,
+        "interrupt": True,
+        "own": ["signal", "_signal"],
+    }
+
+
+def test_a_descriptor_is_not_written_to_once_its_loop_is_gone() -> None:
+    """A loop that took signals while the app was imported leaves nothing: its number is reused."""
+    said = play("""
+        class Loop(asyncio.SelectorEventLoop):
+            def remove_signal_handler(self, number):  # dies without giving anything back
+                return False
+        HUP = signal.SIGHUP
+        loops = []
+        for kind in (Loop, asyncio.SelectorEventLoop):
+            loop = kind()
+            loop.add_signal_handler(HUP, print)
+            signals.hold()
+            number = loop._csock.fileno()
+            loop.close()
+            ours, other = __import__("socket").socketpair()
+            taken = os.dup2(other.fileno(), number)
+            signal.signal(HUP, handler)
+            send(HUP)
+            nothing_more()
+            ours.setblocking(False)
+            try:
+                loops.append(len(ours.recv(10)))
+            except BlockingIOError:
+                loops.append(0)
+            os.close(taken)
+        say(written=loops)
+    """)
+    assert said == {"written": [0, 0]}
