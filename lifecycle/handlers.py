@@ -28,6 +28,11 @@ def default(number: int) -> Handler:
     return signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
 
 
+def _is_own(number: int, handler: Handler) -> bool:
+    """Tell whether a handler is more than what Python itself does about this very signal."""
+    return callable(handler) and handler is not default(number)
+
+
 class Handlers:
     """What the app has installed, by signal. Used on the main thread; `get` on any."""
 
@@ -66,8 +71,7 @@ class Handlers:
 
     def wants(self, number: int) -> bool:
         """Tell whether there is one to be called: not the default action, nor to ignore it."""
-        handler = self._installed.get(number)
-        return callable(handler) and handler is not signal.default_int_handler
+        return _is_own(number, self._installed.get(number))
 
     @property
     def frame(self) -> FrameType | None:
@@ -77,7 +81,7 @@ class Handlers:
     def call_beneath(self, number: int) -> None:
         """Call what the running handler has replaced without being seen, and now hands on to."""
         handler = self._beneath.get(number)
-        if callable(handler) and handler is not signal.default_int_handler:
+        if callable(handler) and _is_own(number, handler):
             handler(number, self._frame)
 
     def call(

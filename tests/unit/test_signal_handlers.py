@@ -167,3 +167,35 @@ def test_a_loop_that_is_run_while_the_app_is_imported() -> None:
             called=signals.call_kept("SIGINT"))
     """)
     assert said == {"inside": [True], "after": True, "called": False}
+
+
+def test_the_handler_of_ctrl_c_for_another_signal() -> None:
+    """`default_int_handler` for SIGTERM is a handler of the app's, and one for SIGINT is none."""
+    said = play("""
+        signal.signal(INT, signal.default_int_handler)
+        for_int = signals.call_kept("SIGINT")
+        signal.signal(TERM, signal.default_int_handler)
+        try:
+            for_term = signals.call_kept("SIGTERM")
+        except KeyboardInterrupt:
+            for_term = "KeyboardInterrupt"
+        say(int=for_int, term=for_term)
+    """)
+    assert said == {"int": False, "term": "KeyboardInterrupt"}
+
+
+def test_the_handler_of_ctrl_c_beneath_another() -> None:
+    """One that hands SIGTERM on to `default_int_handler`, which it has found, reaches it."""
+    said = play("""
+        def hands_on(number, frame):
+            theirs.append("mine")
+            signals._handle(number, frame)
+        signal.signal(TERM, signal.default_int_handler)
+        signals._real.signal(TERM, hands_on)  # past us: what it found there is ours
+        try:
+            signals.call_kept("SIGTERM")
+        except KeyboardInterrupt:
+            theirs.append("KeyboardInterrupt")
+        say(theirs=theirs)
+    """)
+    assert said == {"theirs": ["mine", "KeyboardInterrupt"]}
