@@ -58,9 +58,13 @@ class _Descriptor(NamedTuple):
     def of(cls, number: int) -> _Descriptor | None:
         try:
             found = os.fstat(number)
-        except OSError:
+        except OSError:  # -1 among them: there is none
             return None
         return cls(number, found.st_dev, found.st_ino)
+
+    def is_there(self) -> bool:
+        """Tell whether the number still stands for the same file."""
+        return _Descriptor.of(self.number) == self
 
 
 class _Seam:
@@ -98,7 +102,7 @@ class Signals:
         self._read.setblocking(False)
         self._write.setblocking(False)
         self._before: dict[int, Handler] = {}
-        self._fd_before = -1
+        self._fd_before: _Descriptor | None = None
         self._handlers = Handlers()
         self._app_fd: _Descriptor | None = None
         self._held = False
@@ -119,7 +123,8 @@ class Signals:
 
     def take(self) -> None:
         """Take the signals, and interpose what would give them to somebody else."""
-        self._fd_before = self._set_fd(self._write.fileno(), warn_on_full_buffer=False)
+        before = self._set_fd(self._write.fileno(), warn_on_full_buffer=False)
+        self._fd_before = _Descriptor.of(before)
         for each in (*OURS, *UNLESS_WANTED):
             if getattr(self._get(each), "__func__", None) is Signals._farewell:
                 self._set(each, default(each))  # a run before this one has left it here
@@ -177,12 +182,19 @@ class Signals:
             else:
                 before = self._before.get(each, signal.SIG_DFL)
                 self._set(each, before if before is not None else signal.SIG_DFL)
-        self._set_fd(self._fd_before)
+        self._give_fd_back()
         if last is None:
             PROCESS.keep(self._let_child_go)
         else:
             # The interpreter takes handlers away before it is gone, but leaves what is ignored.
             atexit.register(self._ignore)
+
+    def _give_fd_back(self) -> None:
+        self._set_fd(-1)
+        before = self._fd_before
+        if before is not None and before.is_there():
+            with contextlib.suppress(OSError, ValueError):  # closed now, or no longer fit for it
+                self._set_fd(before.number)
 
     def _farewell(self, _: int, __: FrameType | None) -> None:
         if self._last is not None:
@@ -253,7 +265,7 @@ class Signals:
         fd = self._app_fd
         if fd is None:
             return
-        if _Descriptor.of(fd.number) != fd:  # its loop has gone, and the number is another file's
+        if not fd.is_there():  # its loop has gone, and the number is another file's
             self._app_fd = None
             return
         with contextlib.suppress(OSError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.unit.signal_scene import play
 
 
@@ -85,3 +87,39 @@ def test_a_descriptor_is_not_written_to_once_its_loop_is_gone() -> None:
         say(written=loops)
     """)
     assert said == {"written": [0, 0]}
+
+
+A_DESCRIPTOR_BEFORE = """
+import os as early_os, signal as early, socket as early_socket
+theirs_read, theirs_write = early_socket.socketpair()
+theirs_write.setblocking(False)
+number = theirs_write.fileno()
+early.set_wakeup_fd(number)
+"""
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "kept"),
+    [
+        ("pass", True),
+        ("theirs_write.close()", False),
+        ("other = socket.socketpair(); other[0].setblocking(False);"
+         " theirs_write.close(); os.dup2(other[0].fileno(), number)", False),
+        ("theirs_write.close(); os.dup2(os.open('/dev/null', os.O_RDONLY), number)", False),
+        ("theirs_write.setblocking(True)", False),
+    ],
+    ids=["is there", "closed", "another socket's", "another file's", "blocks"],
+)  # fmt: skip
+def test_a_wakeup_descriptor_from_before_us(meanwhile: str, kept: bool) -> None:
+    """It is put back if it is still what it was, and fit for it; else there is none."""
+    said = play(
+        f"""
+        import socket
+        {meanwhile}
+        signals.give_back()
+        say(kept=signal.set_wakeup_fd(-1) == number)
+        os._exit(0)
+    """,
+        A_DESCRIPTOR_BEFORE,
+    )
+    assert said == {"kept": kept}
