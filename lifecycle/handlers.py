@@ -28,6 +28,20 @@ def default(number: int) -> Handler:
     return signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
 
 
+def is_caught(number: int) -> bool:
+    """
+    Tell whether this process handles a signal, in C too: `getsignal` knows of Python's alone.
+
+    False where the system does not tell (it is read from /proc).
+    """
+    try:
+        with open("/proc/self/status", encoding="ascii", errors="replace") as status:
+            masks = [line.split()[1] for line in status if line.startswith("SigCgt:")]
+    except OSError:
+        return False
+    return any(int(mask, 16) >> (number - 1) & 1 for mask in masks)
+
+
 def _is_own(number: int, handler: Handler) -> bool:
     """Tell whether a handler is more than what Python itself does about this very signal."""
     return callable(handler) and handler is not default(number)

@@ -14,7 +14,8 @@ Rules of this file:
    by `os.kill` too. Both are seen where they are called: what arrives from outside is
    never taken for it.
 3. SIGQUIT and SIGHUP are ours as long as they would end the process without a word.
-   Who installs a handler for them means something else by them.
+   Who installs a handler for them means something else by them, and one in C
+   (`faulthandler.register`) is seen by the kernel alone.
 4. Every other signal is the app's: its number is passed on to the app's loop.
 """
 
@@ -31,7 +32,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final, NamedTuple
 
-from lifecycle.handlers import Handler, Handlers, default
+from lifecycle.handlers import Handler, Handlers, default, is_caught
 from lifecycle.process import PROCESS
 
 OURS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -104,6 +105,7 @@ class Signals:
         self._before: dict[int, Handler] = {}
         self._fd_before: _Descriptor | None = None
         self._handlers = Handlers()
+        self._caught_in_c: set[int] = set()
         self._app_fd: _Descriptor | None = None
         self._held = False
         self._real = vars(signal)["_signal"]
@@ -128,6 +130,7 @@ class Signals:
         for each in (*OURS, *UNLESS_WANTED):
             if getattr(self._get(each), "__func__", None) is Signals._farewell:
                 self._set(each, default(each))  # a run before this one has left it here
+        self._caught_in_c = {each for each in UNLESS_WANTED if self._is_in_c(each)}
         for each in OURS:
             self._before[each] = self._get(each)
             self._handlers.install(each, self._before[each])
@@ -358,9 +361,14 @@ class Signals:
             wanted = signal.SIG_IGN if self._stays_ignored(each) else self._handle
             if found != wanted:
                 self._set(each, wanted)
+        # What comes later in C is over ours, and seen by nobody; what was there is over one day.
+        self._caught_in_c = {each for each in self._caught_in_c if self._is_in_c(each)}
         for each in UNLESS_WANTED:
-            if self._get(each) is signal.SIG_DFL:
+            if self._get(each) is signal.SIG_DFL and each not in self._caught_in_c:
                 self._set(each, self._handle)
+
+    def _is_in_c(self, number: int) -> bool:
+        return self._get(number) in (signal.SIG_DFL, None) and is_caught(number)
 
     def call_kept(
         self,

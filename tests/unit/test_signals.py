@@ -125,6 +125,40 @@ def test_what_would_end_the_process_is_ours_unless_the_app_wants_it(name: str) -
     }
 
 
+IN_C = """
+import faulthandler, os as early_os, signal as early
+stacks = early_os.memfd_create("stacks")
+for each in (early.SIGQUIT, early.SIGHUP):
+    faulthandler.register(each, file=stacks)
+def shown(): return early_os.pread(stacks, 9999, 0).count(b"Current thread")
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGQUIT", "SIGHUP"])
+def test_what_is_handled_in_c_is_the_apps(name: str) -> None:
+    """`faulthandler.register` before ours keeps its signal; once it is taken back, it drains."""
+    said = play(
+        f"""
+        number = signal.{name}
+        signals.hold()
+        send(number)
+        theirs, quiet = shown(), nothing_more()
+        faulthandler.unregister(number)
+        signals.hold()
+        send(number)
+        say(theirs=theirs, quiet=quiet, then=got.get(timeout=10), shown=shown())
+    """,
+        IN_C,
+    )
+    assert said == {"theirs": 1, "quiet": True, "then": name, "shown": 1}
+
+
+def test_what_is_handled_in_c_stays_so_at_the_end() -> None:
+    """What we have left alone is left alone when the signals are given back, too."""
+    said = play("signals.give_back(); send(signal.SIGQUIT); say(theirs=shown())", IN_C)
+    assert said == {"theirs": 1}
+
+
 PERSON = """
 import os, pty, sys
 from lifecycle import signals
