@@ -11,6 +11,8 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+import lifecycle
+
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 UNKNOWN = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
@@ -98,13 +100,38 @@ def test_offline_and_online_in_one_breath(serve: Any) -> None:
 
             def flip() -> None:
                 services.hold(["shop"], "operator")
-                asyncio.run_coroutine_threadsafe(served.health._tell(), loop).result(10)
+                asyncio.run_coroutine_threadsafe(served.health._tell("shop"), loop).result(10)
                 services.release(["shop"], "operator")
 
             await asyncio.to_thread(served.life._control.call, flip)
             assert [await anext(seen), await anext(seen)] == [NOT_SERVING, SERVING]
 
     play(scenario)
+
+
+def test_n_services_cost_n(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is looked at a few times in its life, from its export to the end of the drain."""
+    looked: list[str] = []
+    whether = lifecycle.Service.online.fget
+    online = property(lambda each: looked.append(each.name) or whether(each))
+    monkeypatch.setattr(lifecycle.Service, "online", online)
+    count = 60
+
+    async def scenario() -> None:
+        async with serve({}, ready=False) as served:
+            seen = watch(served, "s7")
+            assert await anext(seen) == UNKNOWN
+            for number in range(count):
+                served.life.export(f"s{number}")
+            await served.life.ready()
+            while await anext(seen) != SERVING:
+                continue
+            served.life.begin_drain("test")
+            assert await anext(seen) == NOT_SERVING
+            await served.life.drained()
+
+    play(scenario)
+    assert 0 < len(looked) < 10 * count
 
 
 def test_a_watch_of_a_service_to_come(serve: Any) -> None:

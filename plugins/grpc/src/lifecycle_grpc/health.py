@@ -29,7 +29,8 @@ class Health(health_pb2_grpc.HealthServicer):
         self._life = life
         self._servicer = health_aio.HealthServicer()
         self._loop = asyncio.get_running_loop()
-        self._telling: set[asyncio.Task[None]] = set()
+        self._untold: set[str] = set()
+        self._telling: asyncio.Task[None] | None = None
         self._over = asyncio.Event()
 
     @lifecycle.hookimpl
@@ -40,31 +41,41 @@ class Health(health_pb2_grpc.HealthServicer):
     @lifecycle.hookimpl
     async def lifecycle_transition(self) -> None:
         """Tell who watches."""
-        await self._tell()
+        await self._tell("", *self._life.services)
 
-    def changed(self) -> None:
-        """Tell who watches, soon; from any thread."""
+    def changed(self, name: str) -> None:
+        """Tell who watches a service, or the process, soon; from any thread."""
 
         def tell() -> None:
-            task = self._loop.create_task(self._tell())
-            self._telling.add(task)
-            task.add_done_callback(self._telling.discard)
+            self._untold.add(name)
+            if self._telling is None:
+                self._telling = self._loop.create_task(self._tell_all())
 
         self._loop.call_soon_threadsafe(tell)
 
-    async def _tell(self) -> None:
-        for name in ("", *self._life.services):
+    async def _tell_all(self) -> None:
+        # One task for as many as change meanwhile: n services cost n.
+        try:
+            while self._untold:
+                names, self._untold = self._untold, set()
+                await self._tell("", *names)
+        finally:
+            self._telling = None
+
+    async def _tell(self, *names: str) -> None:
+        for name in names:
             await self._servicer.set(name, self._status(name))
 
     async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802 - grpc's name
         """Answer for now."""
-        if request.service == "" or request.service in self._life.services:
+        if self._is_known(request.service):
             return health_pb2.HealthCheckResponse(status=self._status(request.service))
         return await self._servicer.Check(request, context)
 
     async def Watch(self, request: Any, context: Any) -> None:  # noqa: N802 - grpc's name
         """Answer now and at every change, until `end_watches`."""
-        await self._tell()
+        if self._is_known(request.service):
+            await self._tell(request.service)
         watching = asyncio.ensure_future(self._servicer.Watch(request, context))
         over = asyncio.ensure_future(self._over.wait())
         try:
@@ -77,10 +88,17 @@ class Health(health_pb2_grpc.HealthServicer):
         """End every watch: none ends by itself, and a server that stops waits for them."""
         self._over.set()
 
+    def _is_known(self, name: str) -> bool:
+        return name == "" or name in self._life.services
+
     def _status(self, name: str) -> int:
+        if self._life.state is not lifecycle.State.READY:
+            return NOT_SERVING
         services = self._life.services
-        online = [each.online for each in services.values() if name in ("", each.name)]
-        serving = self._life.state is lifecycle.State.READY and (not services or any(online))
+        if name:
+            serving = services[name].online
+        else:
+            serving = not services or any(each.online for each in services.values())
         return SERVING if serving else NOT_SERVING
 
 
@@ -96,17 +114,17 @@ class _Listed(lifecycle.Registry):
     async def register(self, instance: lifecycle.Instance) -> None:
         """It is online: `keep`, which comes next, says so."""
 
-    async def deregister(self, instance: lifecycle.Instance) -> None:  # noqa: ARG002 - it is looked up
+    async def deregister(self, instance: lifecycle.Instance) -> None:
         """It is offline."""
-        self._health.changed()
+        self._health.changed(instance.service)
 
-    async def keep(self, instance: lifecycle.Instance) -> str:  # noqa: ARG002 - it is looked up
+    async def keep(self, instance: lifecycle.Instance) -> str:
         """
         It is online, for as long as the process lives.
 
         Said here, because one that is offline and online again in one breath was never
         deregistered, and yet somebody may have been told: it is kept anew in any case.
         """
-        self._health.changed()
+        self._health.changed(instance.service)
         never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         return await never
