@@ -257,10 +257,16 @@ class Services:
 
     async def close(self, timeout: float) -> None:
         """Stop reconciling and close the registries, in reverse order of start."""
-        for tasks in self._reconcilers.values():
-            for task in tasks:
-                task.cancel()
-        await self.close_registries(self._registries, timeout)
+        under_way = [task for tasks in self._reconcilers.values() for task in tasks]
+        for task in under_way:
+            task.cancel()
+        now = asyncio.get_running_loop().time
+        end = now() + timeout
+        if under_way:
+            # One method at a time to the last, so all are waited for, side by side: however many
+            # there are, each has this time. What ignores its cancellation is its own fault.
+            await asyncio.wait(under_way, timeout=timeout / 2)
+        await self.close_registries(self._registries, end - now())
 
     async def close_registries(self, registries: Iterable[Registry], timeout: float) -> None:
         """Close registries, the last one first."""
@@ -269,15 +275,11 @@ class Services:
         for left, registry in reversed(list(enumerate(registries, start=1))):
             # In a task, so that one that hangs takes no more than its share.
             share = max(0.0, end - now()) / left
-            closing = asyncio.create_task(self._close_registry(registry, share / 2))
+            closing = asyncio.create_task(self._close_registry(registry))
             await asyncio.wait({closing}, timeout=share)
             closing.cancel()
 
-    async def _close_registry(self, registry: Registry, patience: float) -> None:
-        under_way = self._reconcilers.get(registry.name)
-        if under_way:
-            # One method at a time to the last; but what ignores its cancellation is its own fault.
-            await asyncio.wait(under_way, timeout=patience)
+    async def _close_registry(self, registry: Registry) -> None:
         try:
             await registry.__aexit__(None, None, None)
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - the next one is closed all the same

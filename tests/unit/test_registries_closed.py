@@ -43,6 +43,38 @@ def test_a_registry_is_closed_when_nothing_of_it_is_under_way(where: str) -> Non
     run(main())
 
 
+def test_many_registries_are_closed_when_nothing_of_them_is_under_way() -> None:
+    """They clean up side by side: five of them have as long for it as one alone."""
+
+    async def main() -> None:
+        registries = [Scripted(name) for name in "abcde"]
+        busy: dict[str, int] = {}
+
+        async def cleans_up() -> str:
+            try:
+                await hang_for_ever()
+            finally:
+                await asyncio.sleep(0.08)
+            return ""
+
+        for each in registries:
+
+            async def close(registry: Scripted = each) -> None:
+                busy[registry.name] = sum(registry.busy.values())
+
+            each.on_keep, each.on_close = cleans_up, close
+        services = table(*registries)
+        await services.until(lambda: services.all_confirmed)
+        await asyncio.sleep(1)
+        began = now()
+        await services.close(0.5)
+        assert busy == dict.fromkeys("edcba", 0)
+        assert list(busy) == list("edcba")
+        assert now() - began == pytest.approx(0.08)
+
+    run(main())
+
+
 def test_a_registry_that_ignores_its_end_is_closed_all_the_same() -> None:
     """What swallows every cancellation costs its own share of the time, and no more."""
 
