@@ -34,7 +34,7 @@ from lifecycle.exceptions import (
     RegistrationRefused,
 )
 from lifecycle.hookspecs import hookimpl
-from lifecycle.inflight import agent_of, method_of
+from lifecycle.inflight import words_of
 from lifecycle.lifespan import Lifespan
 from lifecycle.listening import until_listening
 from lifecycle.plain import lines
@@ -100,7 +100,7 @@ class Middleware:
                 await self._special(scope, receive, send)
                 return
         entries, key = traffic.entries, object()
-        entries[key] = scope
+        entries[key] = scope["headers"], scope.get("path"), scope.get("method")
         try:
             if scope["http_version"] < "2":
                 send = MethodType(self._answer, send)
@@ -119,7 +119,7 @@ class Middleware:
         if traffic is None or kind not in ("http", "websocket"):
             await self.app(scope, receive, send)
             return
-        with traffic.track(agent_of(scope), scope["path"], method_of(scope)) as work:
+        with traffic.track(*words_of(scope)) as work:
             if kind == "websocket":
                 socket = await self._converse(WebSocket, work, scope, receive, send)
             else:

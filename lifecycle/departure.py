@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from lifecycle.crossing import Moment
 from lifecycle.dispatch import Own
 from lifecycle.drain import CLOSE_TIME, Drain, Timetable
-from lifecycle.report import Report, held_up_by, in_flight, queued
+from lifecycle.report import Report, held_up_by, in_flight, queued, stands, told
 from lifecycle.stacks import Standing
 from lifecycle.states import Event, State
 
@@ -223,8 +223,8 @@ class Departure:
         self._step = "wait"
         in_time = await self._by(self._hooks_or_force(drain), lambda: drain.timetable.wait_until)
         if not in_time:
-            self.report.disturbed_by = self._conductor.traffic.last_disturbers()
-            self.report.waited_for = held_up_by(self._conductor)
+            self.report.disturbed_by = told(self._conductor.traffic.last_disturbers)
+            self.report.waited_for = told(held_up_by, self._conductor)
         self._mark("wait")
         self.wait_over.set(None)
 
@@ -271,7 +271,7 @@ class Departure:
         conductor.services.withdraw()  # without the drain handler nobody has; main has time yet
         if not await self._by(self._main_over.wait(), self._main_until(timetable)):
             # Before it is cancelled: afterwards it stands in its own clearing up.
-            name, self.report.stuck_at = self.main_stands()
+            name, self.report.stuck_at = stands(self.main_stands)
             self.report.cut_off.append(f"{name}, which had not ended in time")
             self.cancel_main()
             if not await self._by(self._main_over.wait(), lambda: timetable.cancel_until):
@@ -281,7 +281,7 @@ class Departure:
             conductor.traffic.nothing_in_flight(),
             lambda: timetable.began if self.report.forced else timetable.main_until,
         )
-        self.report.cut_off += in_flight(conductor.traffic)
+        self.report.cut_off += told(in_flight, conductor.traffic)
         services = conductor.services
         await self._by(
             services.until(lambda: services.all_out),
@@ -386,8 +386,8 @@ class Departure:
             "deadline": round(max(0.0, timetable.wait_until - now), 3),
             "elapsed": round(now - timetable.began, 3),
             "steps": dict(self.report.steps),
-            "waiting_for": held_up_by(self._conductor) if self._step == "wait" else [],
-            "disturbed_by": self._conductor.traffic.last_disturbers(),
+            "waiting_for": told(held_up_by, self._conductor) if self._step == "wait" else [],
+            "disturbed_by": told(self._conductor.traffic.last_disturbers),
         }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from lifecycle.plain import one_line
 
@@ -28,29 +28,54 @@ class Named(Protocol):
     method: str
 
 
-Entry: TypeAlias = Named | Mapping[str, Any]
-"""Named work, or the scope of an ASGI request: its name is worked out only when it is asked for."""
+class Words(NamedTuple):
+    """What a piece of work is named by."""
+
+    agent: str
+    path: str
+    method: str
 
 
-def agent_of(scope: Mapping[str, Any]) -> str:
-    """Return the user agent of an ASGI request; empty if it has none."""
-    for name, value in scope["headers"]:
-        if name == b"user-agent":
-            return str(value.decode("latin-1"))
+Request: TypeAlias = tuple[Any, Any, Any]
+"""
+The headers, the path and the method of an ASGI request, taken out of its scope when it came.
+
+The scope itself is the app's: it may put anything into it, at any time. The name is worked out
+only when it is asked for.
+"""
+
+Entry: TypeAlias = Named | Request
+
+
+def words_of(scope: Mapping[str, Any]) -> Words:
+    """Return the agent, the path and the method of an ASGI request; what is no text is empty."""
+    method = "WebSocket" if scope.get("type") == "websocket" else scope.get("method")
+    return _words((scope.get("headers"), scope.get("path"), method))
+
+
+def _words(request: Request) -> Words:
+    headers, path, method = request
+    return Words(_agent(headers), _text(path), _text(method))
+
+
+def _agent(headers: Any) -> str:
+    try:
+        for name, value in headers:
+            if name == b"user-agent":
+                return str(value, "latin-1")
+    except Exception:  # noqa: BLE001 - whatever an app has put there
+        return ""
     return ""
 
 
-def method_of(scope: Mapping[str, Any]) -> str:
-    """Return the method of an ASGI request."""
-    return "WebSocket" if scope["type"] == "websocket" else str(scope.get("method", ""))
+def _text(word: Any) -> str:
+    return word if isinstance(word, str) else ""
 
 
 def name_of(entry: Entry) -> str:
     """Return the name of one piece of work: `GET /orders from curl/8`."""
-    if isinstance(entry, Mapping):
-        method, path, agent = method_of(entry), str(entry["path"]), agent_of(entry)
-    else:
-        method, path, agent = entry.method, entry.path, entry.agent
+    named = entry if isinstance(entry, Words) or not isinstance(entry, tuple) else _words(entry)
+    agent, path, method = named.agent, named.path, named.method
     what = " ".join(filter(None, (shown(method), shown(path)))) or TRACKED
     return f"{what} from {shown(agent)}" if agent else what
 

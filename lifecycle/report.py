@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, ParamSpec
 
+from lifecycle.exceptions import text_of
 from lifecycle.sockets import accept_queue
+from lifecycle.stacks import Standing
 
 if TYPE_CHECKING:
     from lifecycle.conductor import Conductor
     from lifecycle.traffic import Traffic
+
+P = ParamSpec("P")
 
 FRAMES_SHOWN: Final = 8
 
@@ -67,6 +72,22 @@ class Report:
             steps=self.steps,
             **{name: value for name, value in details.items() if value},
         )
+
+
+def told(find: Callable[P, list[str]], *args: P.args, **kwargs: P.kwargs) -> list[str]:
+    """Return what something finds for a report: a drain never fails for a line that it says."""
+    try:
+        return find(*args, **kwargs)
+    except Exception as error:  # noqa: BLE001 - names come from the app, and stand for nothing
+        return [f"it cannot be named: {type(error).__name__}: {text_of(error)}"]
+
+
+def stands(find: Callable[[], Standing]) -> Standing:
+    """Return where main stands; nowhere if that cannot be told."""
+    try:
+        return find()
+    except Exception:  # noqa: BLE001 - as above
+        return Standing("main", [])
 
 
 def held_up_by(conductor: Conductor) -> list[str]:

@@ -236,6 +236,9 @@ class Lifecycle(Running):
             A context manager. Entered, it gives an object whose `sent_away()` says that the
             work was refused or ended at once because the app is draining: then it does not
             keep the drain from being quiet.
+
+        Raises:
+            TypeError: One of these words is no text.
         """
         return self._traffic.track(agent, path, method)
 

@@ -74,9 +74,16 @@ class Traffic:
             agent: The user agent of who asks for it: a probe does not disturb the quiet.
             path: What it asks for.
             method: How it asks.
+
+        Raises:
+            TypeError: One of them is no text.
         """
         self.in_use = True
         if agent or path or method:
+            agent, path, method = words = agent or "", path or "", method or ""
+            for word in words:
+                if not isinstance(word, str):
+                    raise TypeError(f"track: {word!r} is no text: write str({word!r})")
             return Work(self, agent, path, method)
         return self._tracker
 
@@ -254,9 +261,11 @@ class Work(Tracker):
 
     def __exit__(self, *_: object) -> None:
         traffic = self._traffic
-        if self._since is not None:
-            traffic.arrived(self.agent, self.path, self._since)  # before it is no longer waited for
-        self._leave()
+        try:
+            if self._since is not None:  # before it is no longer waited for
+                traffic.arrived(self.agent, self.path, self._since)
+        finally:
+            self._leave()
 
     def _leave(self) -> None:
         traffic = self._traffic

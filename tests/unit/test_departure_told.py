@@ -50,6 +50,33 @@ def test_main_is_told_before_drained_returns() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("lost", ["names", "last_disturbers", "main_stands"])
+def test_a_report_that_cannot_be_made_holds_up_no_drain(
+    lost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is only said is not needed: the drain keeps its time, and its report has the rest."""
+
+    def fail() -> None:
+        raise ZeroDivisionError("ours")
+
+    async def main() -> None:
+        play = await Play().open()
+        play.life.track().__enter__()
+        play.deaf = True
+        play.signal()
+        owner = play.departure if lost == "main_stands" else play.life._traffic
+        monkeypatch.setattr(owner, lost, fail)
+        await asyncio.sleep(1)
+        assert play.life.snapshot()["drain"] is not None
+        assert await play.end() == soon(28)
+        assert play.drained_at == soon(25)
+        assert play.report["cut_off"][0] == "main, which had not ended in time"
+        if lost == "names":
+            assert play.report["waited_for"] == "it cannot be named: ZeroDivisionError: ours"
+
+    run(main())
+
+
 def test_a_drain_cut_short_says_so_to_who_waits_for_the_deregistration() -> None:
     """Nobody waits for ever for an answer that is not asked for any more."""
 

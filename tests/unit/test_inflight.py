@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifecycle.asgi import Middleware
-from lifecycle.inflight import NAMED, SHOWN, most, name_of, shown
+from lifecycle.inflight import NAMED, SHOWN, most, name_of, shown, words_of
 from tests.unit.play import Play, soon
 from tests.unit.virtual_time import run
 
@@ -45,7 +45,7 @@ def scope(path: str = "/orders", agent: str = "curl/8", **more: Any) -> dict[str
 )
 def test_the_name_of_a_request(given: dict[str, Any], name: str) -> None:
     """Method, path and agent; no query; strangers' characters do nothing to a terminal."""
-    assert name_of(given) == name
+    assert name_of(words_of(given)) == name
 
 
 @given(st.text())
@@ -58,12 +58,12 @@ def test_a_strangers_word_stays_on_one_line(text: str) -> None:
 
 def test_the_most_frequent_are_named() -> None:
     """Of many kinds the first few, each with its count; what has no name is counted together."""
-    many = [scope(path=f"/{n}") for n in range(20) for _ in range(n)]
+    many = [words_of(scope(path=f"/{n}")) for n in range(20) for _ in range(n)]
     told = most(many, nameless=18)
     assert len(told) == NAMED
     assert told[:2] == ["GET /19 from curl/8 (19)", "GET /18 from curl/8 (18)"]
     assert told[2] == "tracked work (18)"
-    assert most([scope()], nameless=1) == ["GET /orders from curl/8", "tracked work"]
+    assert most([words_of(scope())], nameless=1) == ["GET /orders from curl/8", "tracked work"]
     assert most([]) == []
 
 
@@ -74,6 +74,131 @@ async def never() -> Any:
 
 async def nowhere(_: Any) -> None:
     """Send nowhere."""
+
+
+class Hostile:
+    """What is no text, and says so loudly."""
+
+    def __iter__(self) -> Any:
+        raise ZeroDivisionError
+
+    def __str__(self) -> str:
+        raise ZeroDivisionError
+
+
+def as_a_dict(asked: dict[str, Any]) -> None:
+    """Read the headers more conveniently."""
+    asked["headers"] = dict(asked["headers"])
+
+
+ODD: list[Callable[[dict[str, Any]], object]] = [
+    as_a_dict,
+    lambda asked: asked.update(headers=Hostile(), path=Hostile(), method=Hostile()),
+    lambda asked: asked.update(headers=None, path=b"/p", method=None),
+    lambda asked: asked.update(headers=[("user-agent", "x")], path=1),
+    lambda asked: asked.clear(),
+]
+
+
+@pytest.mark.parametrize("change", ODD)
+def test_what_an_app_makes_of_its_scope(change: Callable[[dict[str, Any]], object]) -> None:
+    """The scope is the app's: a request from before T0 is still named as it came."""
+
+    async def main() -> None:
+        play = await Play().open()
+
+        async def app(asked: dict[str, Any], receive: Any, send: Any) -> None:
+            change(asked)
+            await never()
+
+        task = asyncio.ensure_future(Middleware(app, play.life)(scope(), never, nowhere))
+        await asyncio.sleep(1)
+        play.signal()
+        await asyncio.sleep(1)
+        drain = play.life.snapshot()["drain"]
+        assert drain is not None
+        named = "1 in flight: GET /orders from curl/8"
+        assert drain["waiting_for"] == [named]
+        assert await play.end() == soon(28)
+        assert play.report["waited_for"] == named
+        task.cancel()
+        await asyncio.wait({task})
+
+    run(main())
+
+
+@pytest.mark.parametrize("change", ODD[:-1])
+@pytest.mark.parametrize("draining", [False, True])
+def test_a_scope_that_comes_oddly(
+    change: Callable[[dict[str, Any]], object], *, draining: bool
+) -> None:
+    """Whatever is in it: counting fails no request that the app itself would answer."""
+
+    async def main() -> None:
+        play = await Play().open()
+        asked = scope()
+        change(asked)
+        if not isinstance(asked["headers"], list):  # who asks what is accepted needs those
+            asked["headers"] = []
+        if draining:
+            play.signal()
+            await asyncio.sleep(0.1)
+        task = asyncio.ensure_future(
+            Middleware(lambda *_: asyncio.sleep(8), play.life)(asked, never, nowhere)
+        )
+        if not draining:
+            await asyncio.sleep(0)
+            play.signal()
+        await asyncio.sleep(1)
+        drain = play.life.snapshot()["drain"]
+        assert drain is not None
+        [named] = drain["waiting_for"]
+        assert named.startswith("1 in flight")
+        assert await play.end() == soon(8)
+        await task
+
+    run(main())
+
+
+@pytest.mark.parametrize("word", [b"/p", 1, Hostile, ["GET"]])
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_a_word_that_is_no_text(word: Any, at: int) -> None:
+    """`track` says so at once, where it can be mended, and counts nothing."""
+
+    async def main() -> None:
+        play = await Play().open()
+        words: list[Any] = ["curl/8", "/orders", "GET"]
+        words[at] = word
+        with pytest.raises(TypeError, match="is no text"):
+            play.life.track(*words)
+        words[at] = None  # a header that is not there
+        with play.life.track(*words):
+            play.signal()
+            await asyncio.sleep(1)
+            assert play.life.snapshot()["in_flight"] == 1
+        assert await play.end() == soon(5)
+
+    run(main())
+
+
+def test_work_is_over_whatever_its_arrival_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error while it is noted leaves nothing in flight for ever."""
+
+    async def main() -> None:
+        play = await Play().open()
+        play.signal()
+        await asyncio.sleep(0.1)
+
+        def fail(*_: object) -> None:
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(play.life._traffic, "arrived", fail)
+        with pytest.raises(ZeroDivisionError), play.life.track("curl/8"):
+            pass
+        assert play.life.snapshot()["in_flight"] == 0
+        assert await play.end() == soon(5)
+
+    run(main())
 
 
 def test_what_holds_a_drain_is_named() -> None:
