@@ -18,9 +18,10 @@ import types
 import typing
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 from lifecycle.exceptions import ConfigError
+from lifecycle.links import is_service_link
 from lifecycle.names import is_service_spec, service_spec
 
 T = TypeVar("T")
@@ -34,43 +35,12 @@ _BOOLS: Final = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off"), False),
 }
-_PORT: Final = r"_PORT_[0-9]+_(TCP|UDP|SCTP)"
-_ADDRESS: Final = r"[0-9]+([.][0-9]+){3}|[0-9a-f:]*:[0-9a-f:.]*"
-# How the name of a service link ends, and its value: the value alone is no sign, since
-# LIFECYCLE_TCP_TARGETS=tcp://… is a mistake to be told of; nor is the name alone.
-_LINKS: Final = tuple(
-    (re.compile(f"({name})$"), re.compile(value, re.IGNORECASE | re.DOTALL))
-    for name, value in (
-        (f"_PORT|{_PORT}", r"(tcp|udp|sctp)://.*"),
-        (f"{_PORT}_PROTO", "tcp|udp|sctp"),
-        (f"{_PORT}_PORT|_SERVICE_PORT(_[A-Z0-9_]+)?", "[0-9]{1,5}"),
-        (f"{_PORT}_ADDR|_SERVICE_HOST", _ADDRESS),
-    )
-)
-_LINK_OR_OPTION: Final = re.compile("_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$")
 
 
 def variable(name: str, plugin: str = "") -> str:
     """Return the environment variable of a field: `LIFECYCLE_SETTLE`, `LIFECYCLE_TCP_PORT`."""
     words = f"{plugin}_{name}" if plugin else name
     return PREFIX + re.sub(r"[^A-Za-z0-9]", "_", words).upper()
-
-
-def is_service_link(
-    name: str, value: str, environ: Mapping[str, str] = types.MappingProxyType({})
-) -> bool:
-    """
-    Tell whether Kubernetes made this variable for a Service called `lifecycle…`.
-
-    An option may be called `service_host` or `service_port` too: these are a link's if the
-    rest of its family, like `LIFECYCLE_QOS_PORT_22222_TCP`, is in the environment.
-    """
-    if not any(end.search(name) and shape.fullmatch(value) for end, shape in _LINKS):
-        return False
-    port = _LINK_OR_OPTION.sub("_PORT", name)
-    return port == name or any(
-        other.startswith(port) and is_service_link(other, environ[other]) for other in environ
-    )
 
 
 def parse(text: str, annotation: Any) -> Any:
@@ -288,6 +258,14 @@ class Config(metaclass=_FromEnvironment):
                 f"{cls.__name__})"
             )
         return next(iter(filled.values()))
+
+    def copy(self) -> Self:
+        """Return the same settings for another lifecycle, without what one filled in."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(
+            self.__dict__, _sources=dict(self.__dict__.get("_sources", {})), _options={}
+        )
+        return twin
 
     @property
     def _filled(self) -> dict[str, tuple[Any, Mapping[str, str]]]:

@@ -96,7 +96,7 @@ class Host:
         self, config: Config, plugins: Iterable[AnyPlugin] = (), renderer: Renderer | None = None
     ) -> None:
         self.life = Lifecycle(config, plugins=plugins, renderer=renderer)
-        self._config = config
+        self._config = self.life.config
         self._log = self.life.log
         self._signals = Signals(self._on_signal) if Signals.possible() else None
         self._watchdog: Watchdog | None = None

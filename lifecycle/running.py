@@ -49,7 +49,7 @@ class Running:
         plugins: Iterable[AnyPlugin] = (),
         renderer: Renderer | None = None,
     ) -> None:
-        self.config = config if config is not None else Config()
+        self.config = config.copy() if config is not None else Config()
         self._given = tuple(plugins)
         self.log = Log(renderer)  # a plugin's events too: from any thread, and nothing waits
         self._guest = Guest()

@@ -11,8 +11,9 @@ from typing import Final
 
 from lifecycle.checks.node import Node, digits
 from lifecycle.checks.programs import SERVERS, programs, runs
-from lifecycle.config import Config, core_variables, fill, is_service_link, variable
+from lifecycle.config import Config, core_variables, fill, variable
 from lifecycle.exceptions import ConfigError
+from lifecycle.links import is_service_link
 
 KINDS: Final = {"live": "liveness", "ready": "readiness", "startup": "startup"}
 PROBE_PATHS: Final = {f"/{name}{z}": kind for name, kind in KINDS.items() for z in ("", "z")}

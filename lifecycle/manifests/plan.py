@@ -15,10 +15,10 @@ from lifecycle.config import (
     Config,
     core_variables,
     fill,
-    is_service_link,
     unknown_variables,
 )
 from lifecycle.exceptions import ConfigError
+from lifecycle.links import is_service_link
 from lifecycle.manifests.command import listeners, run_options
 from lifecycle.manifests.limits import (
     Refused,

@@ -14,11 +14,11 @@ from lifecycle.config import (
     KILL_MARGIN,
     Config,
     fill,
-    is_service_link,
     parse,
     unknown_variables,
 )
 from lifecycle.exceptions import ConfigError
+from lifecycle.links import is_service_link
 
 words = st.text(st.characters(blacklist_characters=",", blacklist_categories=("Cs",)), min_size=1)
 

@@ -229,7 +229,7 @@ class Stage:
         life._guest = Guest(loop.time)
         life._traffic = Traffic(loop.time, config.quiet_ignore)
         self.conductor = Conductor(
-            life, config, life._plugins, life._guest, life._traffic, life.log
+            life, life.config, life._plugins, life._guest, life._traffic, life.log
         )
         life._conductor = self.conductor
         life._control = Here(loop)

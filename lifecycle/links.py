@@ -1,0 +1,40 @@
+"""What Kubernetes' service links put into a pod's environment, told from settings."""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Mapping
+from typing import Final
+
+_PORT: Final = r"_PORT_[0-9]+_(TCP|UDP|SCTP)"
+_ADDRESS: Final = r"[0-9]+([.][0-9]+){3}|[0-9a-f:]*:[0-9a-f:.]*"
+# How the name of a service link ends, and its value: the value alone is no sign, since
+# LIFECYCLE_TCP_TARGETS=tcp://… is a mistake to be told of; nor is the name alone.
+_LINKS: Final = tuple(
+    (re.compile(f"({name})$"), re.compile(value, re.IGNORECASE | re.DOTALL))
+    for name, value in (
+        (f"_PORT|{_PORT}", r"(tcp|udp|sctp)://.*"),
+        (f"{_PORT}_PROTO", "tcp|udp|sctp"),
+        (f"{_PORT}_PORT|_SERVICE_PORT(_[A-Z0-9_]+)?", "[0-9]{1,5}"),
+        (f"{_PORT}_ADDR|_SERVICE_HOST", _ADDRESS),
+    )
+)
+_LINK_OR_OPTION: Final = re.compile("_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$")
+
+
+def is_service_link(
+    name: str, value: str, environ: Mapping[str, str] = types.MappingProxyType({})
+) -> bool:
+    """
+    Tell whether Kubernetes made this variable for a Service called `lifecycle…`.
+
+    An option may be called `service_host` or `service_port` too: these are a link's if the
+    rest of its family, like `LIFECYCLE_QOS_PORT_22222_TCP`, is in the environment.
+    """
+    if not any(end.search(name) and shape.fullmatch(value) for end, shape in _LINKS):
+        return False
+    port = _LINK_OR_OPTION.sub("_PORT", name)
+    return port == name or any(
+        other.startswith(port) and is_service_link(other, environ[other]) for other in environ
+    )
