@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.checks.kit import GATE, QOS, RUN, SERVED, SH, TOKEN, WEB, env, http, pod, sleep
+from tests.checks.kit import GATE, PRESTOP, QOS, RUN, SERVED, SH, TOKEN, WEB, env, http, pod, sleep
 
 TERMINATION: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
     # grace-period
@@ -59,7 +59,22 @@ TERMINATION: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
             (RUN | QOS, "SIGRTMIN+3", ["error stop-signal"]),
             *((RUN | QOS, name, []) for name in ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP")),
             (WEB, "SIGUSR1", []),
+            ({"command": ["uvicorn", "a:b"]} | WEB, "SIGQUIT", []),
         )
+    ),
+    *(
+        (
+            [] if name in ("SIGTERM", "SIGINT", *also) else ["error stop-signal"],
+            (pod({"command": [*command, "a:b"]} | QOS | {"lifecycle": PRESTOP["lifecycle"] | {"stopSignal": name}}),),
+        )
+        for command, also in (
+            (["uvicorn"], ()),
+            (["tini", "--", "hypercorn"], ()),
+            (["python", "-m", "granian"], ()),
+            (["sh", "-c", "exec daphne"], ()),
+            (["gunicorn", "-k", "uvicorn.workers.UvicornWorker"], ("SIGQUIT",)),
+        )
+        for name in ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR2")
     ),
     # prestop-sleep
     (["error prestop-sleep"], (pod(RUN | QOS | {"lifecycle": {"preStop": {"sleep": {"seconds": 5}}}}),)),

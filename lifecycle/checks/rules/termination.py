@@ -20,6 +20,9 @@ _TERMINATION: Final = f"{DOCS}/concepts/workloads/pods/pod-termination/"
 
 _READ_ONLY: Final = ("configMap", "secret", "downwardAPI", "projected", "image")
 _DRAINING_SIGNALS: Final = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP")
+_STOPS_A_SERVER: Final = ("SIGTERM", "SIGINT")
+"""What every server that we know handles, and takes for a request to stop."""
+_STOPS_IT_TOO: Final = {"gunicorn": ("SIGQUIT",)}
 _STOP_OPTIONS: Final = ("--graceful-timeout", "--timeout-graceful-shutdown")
 
 
@@ -161,21 +164,30 @@ def _short(text: str) -> str:
     "stop-signal",
     Severity.ERROR,
     sources=("drain.md", _HOOKS),
-    fix="Remove stopSignal, or set it to SIGTERM. SIGINT, SIGQUIT and SIGHUP work too.",
+    fix=(
+        "Remove stopSignal, or set it to SIGTERM. Under `lifecycle run` and `run()`, "
+        "SIGINT, SIGQUIT and SIGHUP work too."
+    ),
 )
 def stop_signal(workload: Workload) -> Iterator[Found]:
-    """The container is stopped with a signal that does not start a drain.
+    """The container is stopped with a signal that does not stop the app.
 
-    pod-lifecycle drains at SIGTERM, SIGINT, SIGQUIT and SIGHUP.
+    Under `lifecycle run` and `run()`, pod-lifecycle drains at SIGTERM, SIGINT, SIGQUIT and SIGHUP.
+    Under `Managed`, the server handles the signals. uvicorn, hypercorn, granian and daphne stop at SIGTERM and SIGINT. gunicorn also stops at SIGQUIT.
+    As PID 1, a server ignores a signal that it does not handle. SIGHUP makes some servers reload.
     With another signal in `stopSignal`, the process exits at once, or only at the end of the grace period.
     Without `stopSignal`, Kubernetes sends the `STOPSIGNAL` of the image, which this check cannot see.
     """
     for container in workload.containers:
-        where = container.node.at("lifecycle", "stopSignal")
-        if where and container.is_lifecycle and where.text() not in _DRAINING_SIGNALS:
-            yield Found(
-                where, f"{container.name}: stopSignal {where.text()} does not start a drain"
-            )
+        where, server = container.node.at("lifecycle", "stopSignal"), container.server
+        if not (where and container.is_lifecycle) or where.text() in _stop_signals(server):
+            continue
+        problem = f"does not stop {server}" if server else "does not start a drain"
+        yield Found(where, f"{container.name}: stopSignal {where.text()} {problem}")
+
+
+def _stop_signals(server: str) -> tuple[str, ...]:
+    return (*_STOPS_A_SERVER, *_STOPS_IT_TOO.get(server, ())) if server else _DRAINING_SIGNALS
 
 
 @RULES.add(
