@@ -9,6 +9,8 @@ Rules of this file:
 1. Whatever is accepted is in the table until its socket is closed, a handshake included.
 2. What has asked for nothing holds nobody up, and is cut before it could make the end late.
 3. Who is in the queue of a listener when it closes is accepted first, and served.
+4. A forked child has nothing of it: what it held would go on accepting, and keep clients
+   waiting, once we are gone.
 """
 
 from __future__ import annotations
@@ -17,12 +19,15 @@ import asyncio
 import contextlib
 import errno
 import logging
+import os
 import socket
 import ssl
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final
+from weakref import WeakSet
 
+from lifecycle.process import PROCESS
 from lifecycle.serving.connection import NEW_TIME, App, Connection, Settings
 from lifecycle.serving.handshakes import HANDSHAKE_TIME, Handshakes
 from lifecycle.serving.standing import ConnState, Standing, Table
@@ -97,6 +102,7 @@ class Server:
         self._closing = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._sockets: list[socket.socket] = []
+        self._accepted: WeakSet[socket.socket] = WeakSet()
         self._table = Table(self._loop.time)
         self._connections: set[Connection] = set()
         self._handshakes = Handshakes(self._loop.time)
@@ -107,6 +113,7 @@ class Server:
 
     def listen(self, sockets: Iterable[socket.socket], backlog: int = BACKLOG) -> None:
         """Begin to accept on bound sockets; they are this server's from now on."""
+        PROCESS.let_child_forget(self._let_child_go)
         for sock in sockets:
             sock.setblocking(False)
             sock.listen(backlog)
@@ -143,6 +150,7 @@ class Server:
             accepted.close()
             return False
         accepted.setblocking(False)
+        self._accepted.add(accepted)
         standing = self._table.add(address)
         if has_sent(accepted):
             self._begin(accepted, standing, self._closing)
@@ -221,6 +229,13 @@ class Server:
 
         handle = self._loop.call_later(ACCEPT_PAUSE, resume)
         self._pauses.add(handle)
+
+    def _let_child_go(self) -> None:
+        # Not `remove_reader`: the selector may be one with the parent's.
+        # Not `close`: a loop may hold it open, and the file of a Unix socket is the parent's.
+        for each in (*self._sockets, *self._accepted):
+            with contextlib.suppress(OSError):  # it is closed already
+                os.close(each.detach())
 
     # One connection
 
@@ -324,7 +339,12 @@ class Server:
             timeout: Seconds for requests under way, and at most for those who have connected
                 and may yet ask; then connections are cut.
         """
-        deadline = self._loop.time() + timeout
+        try:
+            await self._close(self._loop.time() + timeout, timeout)
+        finally:
+            PROCESS.keep(self._let_child_go)
+
+    async def _close(self, deadline: float, timeout: float) -> None:
         self.stop_listening()
         await self.close_idle()
         await self._empty(deadline - min(CUT_TIME, timeout / 2))

@@ -5,8 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
-from tests.process.kit import RECORDED, assert_left, wait_for
+import pytest
+
+from tests.process.kit import RECORDED, App, assert_left, wait_for
 
 FORKING = """
 import asyncio, os, time
@@ -73,3 +79,79 @@ def test_a_child_does_not_take_itself_for_the_app(start):
         "snapshot": "forked",
     }
     assert "the child's own" in app.stderr
+
+
+SERVED = """
+import os, time
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            await send({"type": message["type"] + ".complete"})
+            if message["type"].endswith("shutdown"):
+                return
+    if scope["path"] == "/fork" and os.fork() == 0:
+        print("child", os.getpid(), flush=True)
+        time.sleep(60)
+        os._exit(0)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"ok"})
+"""
+
+REQUEST = b"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@contextmanager
+def connected(family: int, address: Any) -> Iterator[Callable[..., bytes]]:
+    """Connect, and give what sends a request for a path, if it is given one, and reads."""
+    with socket.socket(family) as sock:
+        sock.settimeout(5)
+        sock.connect(address)
+
+        def ask(path: bytes = b"") -> bytes:
+            if path:
+                sock.sendall(REQUEST.replace(b"{path}", path))
+            return sock.recv(1000)
+
+        yield ask
+
+
+@pytest.mark.parametrize(
+    ("kind", "loop"), [("tcp", "asyncio"), ("unix", "asyncio"), ("tcp", "uvloop")]
+)
+def test_a_child_holds_neither_listener_nor_connection(
+    start: Callable[..., App], tmp_path: Path, kind: str, loop: str
+) -> None:
+    """The app's port and its clients are the parent's: once it is gone, nobody is kept waiting."""
+    (tmp_path / "app.py").write_text(SERVED)
+    path = str(tmp_path / "s")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        tcp = free.getsockname()
+    bind = f"unix:{path}" if kind == "unix" else f"127.0.0.1:{tcp[1]}"
+    where = (socket.AF_UNIX, path) if kind == "unix" else (socket.AF_INET, tcp)
+    app = start(
+        ["-m", "lifecycle", "run", "--asgi", "app:app", "--bind", bind, "--loop", loop],
+        env={"LIFECYCLE_SETTLE": "0.2", "LIFECYCLE_QUIET": "0.1", "LIFECYCLE_GRACE_PERIOD": "8"},
+    )
+    app.wait_state("ready")
+    with (
+        connected(*where) as kept,
+        connected(*where) as forks,
+        connected(socket.AF_INET, ("127.0.0.1", app.qos)) as probe,
+    ):
+        assert [each(b"/live").split()[1] for each in (kept, probe)] == [b"200", b"200"]
+        assert forks(b"/fork").split()[1] == b"200"
+        wait_for(lambda: "child" in app.stdout, 10, "the child")
+        child = int(app.stdout.split()[1])
+        try:
+            with connected(*where) as new:
+                assert new(b"/").split()[1] == b"200", "the parent goes on"
+            app.signal(signal.SIGTERM)
+            assert app.wait() == 0, app.stderr
+            assert [kept(), forks(), probe()] == [b"", b"", b""], "the child keeps a connection"
+            with pytest.raises((ConnectionRefusedError, FileNotFoundError)), connected(*where):
+                pass
+        finally:
+            os.kill(child, signal.SIGKILL)
