@@ -18,6 +18,7 @@ import h2.config
 import h2.connection
 import h2.exceptions
 import h2.settings
+import hpack
 from hypercorn.events import Event, RawData
 from hypercorn.protocol.events import (
     Body,
@@ -38,6 +39,25 @@ HIGH_WATER: Final = 32 * 1024
 """Bytes of an answer that wait for the client before the app does."""
 MOST_UNASKED: Final = 1024 * 1024
 """Bytes of pongs and the like that wait for a client before its stream is ended."""
+
+HEADER_TABLE: Final = 4096
+"""Bytes of headers that are remembered for a client, whatever it offers: HTTP/2's own default."""
+
+
+class Encoder(hpack.Encoder):
+    """Remembers no more headers than `HEADER_TABLE`: each new one is looked for among them all."""
+
+    @property
+    def header_table_size(self) -> int:
+        """Return how many bytes of headers are remembered at most."""
+        return int(self.header_table.maxsize)
+
+    @header_table_size.setter
+    def header_table_size(self, value: int) -> None:
+        size = min(value, HEADER_TABLE)
+        self.header_table.maxsize = size
+        if self.header_table.resized:
+            self.table_size_changes.append(size)
 
 
 class Stream:
@@ -74,6 +94,7 @@ def new_wire(config: Any) -> h2.connection.H2Connection:
     wire = h2.connection.H2Connection(
         h2.config.H2Configuration(client_side=False, header_encoding=None)
     )
+    wire.encoder = Encoder()
     codes = h2.settings.SettingCodes
     wire.local_settings = h2.settings.Settings(
         client=False,
