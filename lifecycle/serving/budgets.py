@@ -17,8 +17,10 @@ HEAD: Final = 9
 """Bytes of a frame's header."""
 DATA, HEADERS = 0, 1
 END_STREAM: Final = 1
+PADDED: Final = 8
+"""The flag of a frame some of whose bytes say nothing."""
 TINY: Final = 5
-"""Bytes of data below which a frame is counted: gRPC's shortest message has five."""
+"""Bytes of padded data below which a frame is counted, as one without any data is."""
 
 FRAMES: Final = 1000
 """Control frames at once."""
@@ -85,7 +87,9 @@ class Frames:
             kind = data[at + 3]
             frames += 1
             if kind == DATA:
-                paid += length < TINY and not data[at + 4] & END_STREAM
+                flags = data[at + 4]
+                empty = not length or (length < TINY and flags & PADDED)
+                paid += bool(empty) and not flags & END_STREAM
             elif kind != HEADERS:
                 paid += 1
             at += HEAD + length

@@ -44,6 +44,9 @@ async def app(scope, receive, send):
         while (await receive())["type"] != "http.disconnect":
             pass
         return
+    if scope["path"] == "/reads":
+        while (await receive())["more_body"]:
+            pass
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"hello"})
 """
@@ -100,7 +103,7 @@ FLOODS = {
     "PRIORITY of one": many(PriorityFrame(3, 1)),
     "WINDOW_UPDATE": many(WindowUpdateFrame(0, window_increment=1)),
     "empty DATA": OPEN + many(DataFrame(1, b"")),
-    "DATA of one byte": OPEN + many(DataFrame(1, b"x")),
+    "DATA of padding": OPEN + many(DataFrame(1, b"", pad_length=1, flags=["PADDED"])),
     "unknown": many(PingFrame(0, b"12345678")).replace(b"\x08\x06\0", b"\x08\xfe\0"),
     "rapid reset": rapid_reset(),
     "CONTINUATION": HeadersFrame(1, b"\x00\x01a\x01b").serialize()
@@ -202,6 +205,16 @@ def test_credit_for_every_frame(app: App) -> None:
             number = client.number()
             client.send(request(number, b"/events"))
             assert not isinstance(client.until_over(number), RstStreamFrame)
+
+
+def test_an_upload_in_small_pieces(app: App) -> None:
+    """An upload that its client sends a few bytes at a time is no flood, however long it is."""
+    with Client(app) as client:
+        number = client.number()
+        pieces = [DataFrame(number, b"abc") for _ in range(4000)]
+        last = DataFrame(number, b"", flags=["END_STREAM"])
+        client.send(request(number, b"/reads", end=False), *pieces, last)
+        assert not isinstance(client.until_over(number), RstStreamFrame)
 
 
 def test_taking_requests_back(app: App) -> None:
