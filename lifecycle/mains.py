@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from lifecycle.signatures import needed, one_or_none
+
 if TYPE_CHECKING:
     from lifecycle.runtime import Lifecycle
 
@@ -33,24 +35,17 @@ def takes_lifecycle(main: Any) -> bool:
     if not callable(main):
         raise TypeError(f"run() takes an async function, not {main!r}")
     try:
-        parameters = inspect.signature(main).parameters.values()
+        parameters = needed(main)
     except ValueError:  # some that are written in C have none
         raise TypeError(f"run() takes an async function, not {main!r}") from None
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    needed = [
-        each
-        for each in parameters
-        if each.default is each.empty and each.kind is not each.VAR_POSITIONAL
-        if each.kind is not each.VAR_KEYWORD
-    ]
-    if len(needed) > 1 or any(each.kind not in kinds for each in needed):
-        asgi = len(needed) == len(_ASGI) or needed[0].name == _ASGI[0]
+    if not one_or_none(parameters):
+        asgi = len(parameters) == len(_ASGI) or parameters[0].name == _ASGI[0]
         hint = "; an ASGI app is served by `lifecycle run --asgi`" if asgi else ""
         raise TypeError(
             "main takes one argument (the Lifecycle) or none, not "
-            f"{', '.join(map(str, needed))}{hint}"
+            f"{', '.join(map(str, parameters))}{hint}"
         )
-    return bool(needed)
+    return bool(parameters)
 
 
 def awaited(given: Any) -> Awaitable[Any]:

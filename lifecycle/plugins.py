@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
+import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from importlib import metadata
 from typing import Any, Final, NamedTuple, TypeVar
@@ -15,11 +16,16 @@ from lifecycle import hookspecs
 from lifecycle.config import Config, fill, unknown_variables, variable
 from lifecycle.contracts import INLINE_MARK, PROBE_MARK, ProbeOptions
 from lifecycle.exceptions import PluginError
+from lifecycle.signatures import needed, one_or_none
 
 T = TypeVar("T")
 
 ME: Final = "me"
 HOOKS = tuple(name for name in vars(hookspecs) if name.startswith("lifecycle_"))
+
+
+class _Hookless(PluginError):
+    """What was given has no hook at all."""
 
 
 class Me:
@@ -96,7 +102,8 @@ class Plugins:
         """
         Load what is installed (entry points) and what the configuration names.
 
-        An installed plugin that does not import is kept in `failed`; it stops nobody.
+        An installed plugin that does not import, or has no hook, is kept in `failed`; it stops
+        nobody.
 
         Raises:
             PluginError: A plugin that was asked for by name cannot be loaded, or a
@@ -114,8 +121,11 @@ class Plugins:
                 plugin = plugin() if isinstance(plugin, type) else plugin
             except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's import
                 self.failed[point.name] = f"{point.value}: {type(error).__name__}: {error}"
-            else:
+                continue
+            try:
                 self.add(plugin, point.name)
+            except _Hookless as error:
+                self.failed[point.name] = f"{point.value}: {error}"
         for word in self._config.plugins:
             if word.startswith("no:") or self._manager.has_plugin(word):
                 continue
@@ -139,7 +149,8 @@ class Plugins:
             The name it has.
 
         Raises:
-            PluginError: A misspelt hook, an unknown argument, a name taken twice.
+            PluginError: No hook, one that is not marked or misspelt, an unknown argument, a name
+                taken twice.
             ConfigError: Its options do not fit.
         """
         plugin = plugin() if isinstance(plugin, type) else plugin
@@ -147,9 +158,9 @@ class Plugins:
         if name in self._disabled:
             self._left_out.add(name)
             return name
+        self._refuse_what_is_never_asked(plugin, name)
         try:
-            if self._manager.register(plugin, name) is None:
-                return name
+            self._manager.register(plugin, name)
         except pluggy.PluginValidationError as error:
             if self._manager.is_registered(plugin):  # by a pluggy that validates too late
                 self._manager.unregister(plugin)
@@ -175,6 +186,23 @@ class Plugins:
             self._manager.unregister(name=name)
         self._config.drop_options(name)
         self.failed.pop(name, None)
+
+    def _refuse_what_is_never_asked(self, plugin: object, name: str) -> None:
+        found = dir(plugin) if plugin is not None else []
+        hooks = {each for each in found if self._manager.parse_hookimpl_opts(plugin, each)}
+        like_hooks = HOOKS if hooks else [each for each in found if each.startswith("lifecycle_")]
+        for each in like_hooks:
+            value = inspect.getattr_static(plugin, each, None)
+            if each in hooks or value is None or inspect.ismodule(value):
+                continue
+            if inspect.isroutine(value) and not hasattr(value, f"{hookspecs.PROJECT}_impl"):
+                raise PluginError(
+                    f"plugin {name!r}: {each!r} is not marked; put @lifecycle.hookimpl above it"
+                )
+            if each in HOOKS:
+                raise PluginError(f"plugin {name!r}: {each!r} must be a function or a method")
+        if not hooks:
+            raise _Hookless(f"plugin {name!r} has no hook{_instead(plugin)}")
 
     def _check(self, plugin: object, name: str) -> None:
         for caller in self._manager.get_hookcallers(plugin) or ():
@@ -239,9 +267,23 @@ class Plugins:
         return unknown_variables(self._environ, {*known, *self._option_names, *theirs})
 
 
+def _instead(plugin: object) -> str:
+    """Say what was meant, if what is no plugin looks like it."""
+    if isinstance(plugin, str):
+        return f": give the module {plugin!r} itself, or name it in the setting `plugins`"
+    if inspect.isroutine(plugin):
+        return ": it is a function; call it, and give what it returns"
+    return f": it is {reprlib.repr(plugin)}"
+
+
 def plugin_of(hook: str, check: Callable[..., Any], life: object) -> Any:
-    """Make a plugin of one function, which may take the lifecycle or nothing."""
-    arguments = (life,) if inspect.signature(check).parameters else ()
+    """
+    Make a plugin of one function, which may take the lifecycle or nothing.
+
+    Raises:
+        PluginError: It is no such function.
+    """
+    arguments = (life,) if _takes_lifecycle(check) else ()
 
     async def ask_async() -> Any:
         return await check(*arguments)
@@ -254,3 +296,22 @@ def plugin_of(hook: str, check: Callable[..., Any], life: object) -> Any:
     if hasattr(check, PROBE_MARK):
         setattr(call, PROBE_MARK, getattr(check, PROBE_MARK))
     return type("Check", (), {hook: staticmethod(hookspecs.hookimpl(call))})()
+
+
+def _takes_lifecycle(check: Any) -> bool:
+    if inspect.iscoroutine(check):
+        check.close()
+        raise PluginError("a check is the function, not its coroutine: leave out the ()")
+    if not callable(check):
+        raise PluginError(f"a check is a function, not {reprlib.repr(check)}")
+    try:
+        parameters = needed(check)
+    except ValueError:  # some that are written in C do not say
+        return False
+    if not one_or_none(parameters):
+        name = getattr(check, "__name__", type(check).__name__)
+        raise PluginError(
+            f"the check {name!r} takes one argument (the Lifecycle) or none, not "
+            f"{', '.join(map(str, parameters))}"
+        )
+    return bool(parameters)

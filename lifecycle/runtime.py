@@ -317,11 +317,21 @@ class Lifecycle(Running):
             raise
 
     def readiness(self, check: Check) -> Check:
-        """Make a function a readiness probe of its name: `@life.readiness`."""
+        """
+        Make a function a readiness probe of its name: `@life.readiness`.
+
+        Raises:
+            PluginError: It needs more than the lifecycle, or is no function.
+        """
         return self._use_check("lifecycle_readiness", check)
 
     def liveness(self, check: Check) -> Check:
-        """Make a function a liveness probe of its name: `@life.liveness`."""
+        """
+        Make a function a liveness probe of its name: `@life.liveness`.
+
+        Raises:
+            PluginError: It needs more than the lifecycle, or is no function.
+        """
         return self._use_check("lifecycle_liveness", check)
 
     def _use_check(self, hook: str, check: Check) -> Check:
