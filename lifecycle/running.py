@@ -20,7 +20,7 @@ from lifecycle.conductor import Conductor, Snapshot
 from lifecycle.config import Config
 from lifecycle.crossing import ControlThread, Moment, in_thread
 from lifecycle.departure import USAGE, Ending
-from lifecycle.exceptions import LifecycleError, NotRunning
+from lifecycle.exceptions import LifecycleError, NotRunning, text_of
 from lifecycle.guest import Guest
 from lifecycle.log import Log, Renderer
 from lifecycle.plugins import Plugins
@@ -127,6 +127,13 @@ class Running:
             raise NotRunning("cancelled while it started")
 
     async def _conduct(self) -> None:
+        try:
+            await self._lead()
+        finally:  # whatever has happened: who waits for the end must have it
+            self._left.set(None)
+            self._ended.set(None)
+
+    async def _lead(self) -> None:
         port = None
         try:
             life: Any = self
@@ -155,8 +162,14 @@ class Running:
             self._left.set(None)
             await self._finish.wait()
             await self._close_port(port)
+            self._keep_snapshot(conductor)
+
+    def _keep_snapshot(self, conductor: Conductor) -> None:
+        try:
             self._final = conductor.snapshot()
-            self._ended.set(None)
+        except Exception as error:  # noqa: BLE001 - only what is shown afterwards depends on it
+            problem = f"{type(error).__name__}: {text_of(error)}"
+            self.log.error("snapshot", problem=problem)  # noqa: TRY400
 
     async def _close_port(self, port: Port | None) -> None:
         if port is None:

@@ -246,6 +246,26 @@ def test_a_drain_that_breaks_leaves_nobody_waiting() -> None:
     asyncio.run(asyncio.wait_for(main(), LIMIT))
 
 
+@pytest.mark.parametrize("lost", ["snapshot", "over", "close"])
+def test_an_end_that_breaks_is_an_end(lost: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever breaks on the way out of the control thread, who leaves the block has left it."""
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("ours")
+
+    # What the thread dies of, it says itself.
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+
+    async def main() -> None:
+        async with Lifecycle(QUICK) as life:
+            owner = life if lost == "close" else life._running()
+            name = "_close_port" if lost == "close" else lost
+            monkeypatch.setattr(owner, name, fail)
+        assert life._control.join(LIMIT)
+
+    asyncio.run(asyncio.wait_for(main(), LIMIT))
+
+
 def test_a_start_that_breaks_is_told_to_who_waits_to_be_ready() -> None:
     """Nobody reads a task's error; `ready()` raises it."""
 
