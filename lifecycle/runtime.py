@@ -235,7 +235,8 @@ class Lifecycle(Running):
         Returns:
             A context manager. Entered, it gives an object whose `sent_away()` says that the
             work was refused or ended at once because the app is draining: then it does not
-            keep the drain from being quiet.
+            keep the drain from being quiet. Work without a name that began before the drain
+            is waited for all the same.
 
         Raises:
             TypeError: One of these words is no text.

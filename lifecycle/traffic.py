@@ -40,6 +40,8 @@ class Traffic:
         self._paths = frozenset(word for word in ignored if word.startswith("/"))
         self.entries: dict[object, Entry] = {}
         self._nameless: deque[None] = deque()
+        self._late: dict[object, Entry] = {}
+        """Work without a name that has come since T0: each may be sent away."""
         self._wake: Callable[[], object] = lambda: None
         self._changed: asyncio.Event | None = None
         self._arrived_at = -math.inf
@@ -56,11 +58,11 @@ class Traffic:
     @property
     def in_flight(self) -> int:
         """How many pieces of work are under way; from any thread."""
-        return len(self._nameless) + len(self.entries)
+        return len(self._nameless) + len(self._late) + len(self.entries)
 
     def names(self) -> list[str]:
         """Name the most frequent kinds of work in flight; from any thread."""
-        return most(self.entries.copy().values(), len(self._nameless))
+        return most(self.entries.copy().values(), len(self._nameless) + len(self._late))
 
     def claim(self) -> None:
         """Take over, at the start, the middleware that was made before."""
@@ -84,8 +86,8 @@ class Traffic:
             for word in words:
                 if not isinstance(word, str):
                     raise TypeError(f"track: {word!r} is no text: write str({word!r})")
-            return Work(self, agent, path, method)
-        return self._tracker
+            return Work(self, self.entries, agent, path, method)
+        return Work(self, self._late) if self.draining else self._tracker
 
     def watch(self, wake: Callable[[Callable[[], object]], object], since: float) -> None:
         """
@@ -238,16 +240,24 @@ class Tracker:
 
 class Work(Tracker):
     """
-    One piece of work that has a name.
+    One piece of work that has a name, or has come since T0.
 
     While it is in flight the drain waits for it anyway. So its arrival is noted at its end, when
     it is known whether it was sent away.
     """
 
-    __slots__ = ("_since", "agent", "method", "path")
+    __slots__ = ("_among", "_since", "agent", "method", "path")
 
-    def __init__(self, traffic: Traffic, agent: str, path: str, method: str) -> None:
+    def __init__(
+        self,
+        traffic: Traffic,
+        among: dict[object, Entry],
+        agent: str = "",
+        path: str = "",
+        method: str = "",
+    ) -> None:
         self._traffic = traffic
+        self._among = among
         self._since: float | None = None
         self.agent = agent
         self.path = path
@@ -256,20 +266,22 @@ class Work(Tracker):
     def __enter__(self) -> Self:
         if self._traffic.draining:
             self._since = self._traffic._clock()
-        self._traffic.entries[self] = self
+        self._among[self] = self
         return self
 
     def __exit__(self, *_: object) -> None:
         traffic = self._traffic
         try:
             if self._since is not None:  # before it is no longer waited for
-                traffic.arrived(self.agent, self.path, self._since)
+                nameless = self._among is traffic._late
+                agent = f"({TRACKED})" if nameless else self.agent
+                traffic.arrived(agent, self.path, self._since)
         finally:
             self._leave()
 
     def _leave(self) -> None:
         traffic = self._traffic
-        if traffic.entries.pop(self, None) is not None and traffic.draining:
+        if self._among.pop(self, None) is not None and traffic.draining:
             traffic.left()
 
     def sent_away(self) -> None:

@@ -286,6 +286,48 @@ def test_work_from_before_the_drain_is_no_arrival() -> None:
     run(main())
 
 
+@pytest.mark.parametrize("words", [(), ("curl/8",), ("", "/a"), ("", "", "GET")])
+def test_work_that_is_sent_away_again_and_again(words: tuple[str, ...]) -> None:
+    """With a name or without: a stream of refusals holds no drain up, and is not waited for."""
+
+    async def main() -> None:
+        scene = Scene()
+
+        def refuse() -> None:
+            with scene.traffic.track(*words) as work:
+                work.sent_away()
+
+        def refuse_slowly() -> None:
+            work = scene.traffic.track(*words)
+            work.__enter__()
+            assert scene.traffic.in_flight == 1
+            work.sent_away()
+            assert scene.traffic.in_flight == 0
+
+        for tick in range(200):
+            scene.at(tick / 20, refuse)
+        scene.at(4.99, refuse_slowly)
+        assert await scene.gone_after() == pytest.approx(SETTLE)
+        assert scene.traffic.last_disturbers() == []
+
+    run(main())
+
+
+def test_work_without_a_name_that_comes_late_is_not_named() -> None:
+    """It is counted with what came before."""
+
+    async def main() -> None:
+        scene = Scene(busy=1)
+        with scene.traffic.track(), scene.traffic.track():
+            assert scene.traffic.in_flight == 3
+            assert scene.traffic.names() == ["tracked work (3)"]
+            assert scene.traffic.entries == {}
+        scene.leave()
+        await scene.gone_after()
+
+    run(main())
+
+
 def test_who_is_sent_away_is_not_waited_for() -> None:
     """Its farewell may take a while: the drain goes on at once."""
 
