@@ -37,6 +37,7 @@ from lifecycle.hookspecs import hookimpl
 from lifecycle.inflight import words_of
 from lifecycle.lifespan import Lifespan
 from lifecycle.listening import until_listening
+from lifecycle.names import check_port, check_service_name
 from lifecycle.plain import lines
 from lifecycle.process import PROCESS
 from lifecycle.recycling import RECYCLE_TIMEOUT, start_after
@@ -206,6 +207,9 @@ class Managed:
         plugins: More plugins.
         recycle_timeout: Seconds that a new worker waits for the one that it replaces to end, if
             the server starts it first; then it is refused, as a second worker is.
+
+    Raises:
+        ValueError: The service's name breaks the rule for names, or the port is out of range.
     """
 
     def __init__(
@@ -218,6 +222,9 @@ class Managed:
         plugins: Iterable[AnyPlugin] = (),
         recycle_timeout: float = RECYCLE_TIMEOUT,
     ) -> None:
+        if service is not None:
+            check_service_name(service)
+        check_port(f"Managed(service={service!r}", port)
         self.app = app
         self._recycle_timeout = recycle_timeout
         self._service = service

@@ -22,7 +22,7 @@ from typing import Any, Final, Self, TypeVar
 
 from lifecycle.exceptions import ConfigError
 from lifecycle.links import is_service_link
-from lifecycle.names import is_service_spec, service_spec
+from lifecycle.names import RULE, is_service_spec, service_spec
 
 T = TypeVar("T")
 
@@ -121,7 +121,9 @@ def _check_network(word: str) -> str | None:
 
 
 def _check_service(word: str) -> str | None:
-    return None if is_service_spec(word) else f"NAME or NAME:PORT; {word!r} is neither"
+    if is_service_spec(word):
+        return None
+    return f"NAME or NAME:PORT; {word[:80]!r} is neither. NAME {RULE}, PORT from 1 to 65535"
 
 
 def _check_token(value: Any) -> str | None:

@@ -32,6 +32,19 @@ def check_service_name(name: str) -> None:
         raise ValueError(f"the service name {shown} {RULE}")
 
 
+def check_port(where: str, port: int | None) -> None:
+    """
+    Check what is to be the port of a service; None is none.
+
+    Raises:
+        ValueError: It is no port, or 0; the message begins with `where`.
+    """
+    if port is None:
+        return
+    if isinstance(port, bool) or not isinstance(port, int) or not 0 < port <= 65535:
+        raise ValueError(f"{where}, port={port!r}): must be from 1 to 65535")
+
+
 def is_service_spec(text: str) -> bool:
     """Tell whether a text is `NAME` or `NAME:PORT`."""
     try:

@@ -17,7 +17,7 @@ from lifecycle.conductor import Snapshot as Snapshot
 from lifecycle.consuming import until_draining
 from lifecycle.crossing import Late
 from lifecycle.exceptions import Draining, LifecycleError, NotRunning
-from lifecycle.names import check_service_name
+from lifecycle.names import check_port, check_service_name
 from lifecycle.plugins import plugin_of
 from lifecycle.process import PROCESS
 from lifecycle.running import Running
@@ -133,8 +133,7 @@ class Lifecycle(Running):
                 was exported before with another port, host or protocol.
         """
         check_service_name(name)
-        if port is not None and not 0 < port <= 65535:
-            raise ValueError(f"export({name!r}, port={port}): must be from 1 to 65535")
+        check_port(f"export({name!r}", port)
         conductor = self._running()
         instance = instance_of(name, port, host, protocol, dict(metadata))
         entry = self._unless_ended("export", lambda: conductor.export(instance))

@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifecycle import Config, ConfigError, Lifecycle
+from lifecycle.asgi import Managed
 from lifecycle.names import LONGEST, check_service_name, is_service_spec, service_spec
+
+
+async def no_app(*_: object) -> None:
+    """Never be called."""
+
 
 GOOD = ["orders", "9", "com.acme.Orders", "com.acme/Orders-v1.2", "a_b", "orders/v2", "x" * LONGEST]
 BAD = [
@@ -79,3 +85,32 @@ def test_exporting_what_is_no_name(name: str) -> None:
             await life.ready()
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("name", ["my shop", "", "a:1", 7])
+def test_a_managed_app_of_what_is_no_name(name: Any) -> None:
+    """It is refused where it is written: the app would serve, and never be ready."""
+    with pytest.raises(ValueError, match="must be 1 to 253 letters"):
+        Managed(no_app, service=name, port=8080)
+
+
+@pytest.mark.parametrize("port", [0, -1, 65536, "8080", 80.5, True])
+def test_no_port_of_a_service(port: Any) -> None:
+    """It is refused where it is written, with what it may be, with a service and without one."""
+
+    async def main() -> None:
+        async with asyncio.timeout(10), Lifecycle(Config(qos_enabled=False)) as life:
+            with pytest.raises(ValueError, match=rf"export.*port={port!r}.*from 1 to 65535"):
+                life.export("shop", port=port)
+
+    for service in ("shop", None):
+        with pytest.raises(ValueError, match=rf"Managed.*port={port!r}.*from 1 to 65535"):
+            Managed(no_app, service=service, port=port)
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("spec", ["my shop", "größe:80", "x" * 300])
+def test_the_setting_says_the_rule(spec: str) -> None:
+    """`LIFECYCLE_SERVICES`, and with it `lifecycle run --service`: what is wrong, and what is right."""
+    with pytest.raises(ConfigError, match=r"is neither\. NAME must be 1 to 253 letters"):
+        Config(services=(spec,))
