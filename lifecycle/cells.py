@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from lifecycle.backoff import FIRST, LONGEST, until_done
 from lifecycle.contracts import Instance, Registry
@@ -75,11 +76,14 @@ class Cell:
             _insist(self._step)
 
     def described(self) -> dict[str, object]:
-        """Return what the registry says beside; one that fails at it says nothing."""
+        """Return what the registry says beside, as JSON can hold it; if it fails at it, how."""
+        failed = "raised"
         try:
-            return dict(self.registry.describe(self._instance))
+            told = dict(self.registry.describe(self._instance))
+            failed = "returned what JSON cannot hold:"
+            return _as_json(told)
         except BaseException as error:  # noqa: BLE001 - a stranger's, which must end no loop of ours
-            return {"problem": f"describe raised {type(error).__name__}: {text_of(error)}"}
+            return {"problem": f"describe {failed} {type(error).__name__}: {text_of(error)}"}
 
     async def reconcile(self) -> None:
         """Bring what is so to what is wanted, for ever."""
@@ -180,6 +184,15 @@ class Cell:
                 **({"reason": error} if error else {}),
             )
         self._on_change(self)
+
+
+def _as_json(told: Mapping[Any, object]) -> dict[str, object]:
+    """Copy it: what is a stranger's may change, or fail, whenever it is looked at."""
+    if not told:
+        return {}
+    words = {str(name): value for name, value in told.items()}
+    plain: dict[str, object] = json.loads(json.dumps(words, default=str, allow_nan=False))
+    return plain
 
 
 def _told(error: Exception) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+import math
 import sys
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -254,6 +257,44 @@ def test_a_description_that_fails(error: BaseException) -> None:
         said = "(its message cannot be shown)" if isinstance(error, Unprintable) else str(error)
         problem = shown["registrations"]["reg"]["problem"]
         assert problem == f"describe raised {type(error).__name__}: {said}"
+        await services.close(1)
+
+    run(main())
+
+
+LOOP: list[object] = []
+LOOP.append(LOOP)
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ({3: "three", b"k": b"v"}, {"3": "three", "b'k'": "b'v'"}),
+        ({"at": datetime(2030, 1, 2, tzinfo=UTC)}, {"at": "2030-01-02 00:00:00+00:00"}),
+        ({"text": "\ud800", "all": (1, {"a": None})}, {"text": "\ud800", "all": [1, {"a": None}]}),
+        ([("pairs", 1)], {"pairs": 1}),
+        ({Unprintable(): 1}, None),
+        ({"x": Unprintable()}, None),
+        ({"x": {b"k": 1}}, None),
+        ({"x": math.nan}, None),
+        ({"x": LOOP}, None),
+    ],
+)
+def test_a_description_of_anything(told: Any, shown: dict[str, object] | None) -> None:
+    """It is JSON by the time that it is shown: nothing in it takes `/status` from everybody."""
+
+    async def main() -> None:
+        registry, other = Scripted(), Scripted("other")
+        registry.describe = lambda _: told  # type: ignore[method-assign]
+        services = table(registry, other)
+        whole = services.snapshot()
+        assert json.loads(json.dumps(whole, allow_nan=False)) == whole
+        said = whole[0]["registrations"]["reg"]
+        if shown is None:
+            assert said["problem"].startswith("describe returned what JSON cannot hold: ")
+        else:
+            assert {name: said[name] for name in shown} == shown
+        assert "problem" not in whole[0]["registrations"]["other"]
         await services.close(1)
 
     run(main())
