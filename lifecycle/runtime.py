@@ -255,7 +255,11 @@ class Lifecycle(Running):
         that item. If the drain begins while you work on an item, a source that is an async
         generator is closed after it, so that its `finally` blocks run. What a source has
         fetched and not yielded is its own to give back.
+
+        Raises:
+            NotRunning: The lifecycle has not been started.
         """
+        self._running()
         return until_draining(self, source)
 
     # Plugins

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from lifecycle import Config, Lifecycle, NotRunning
 from tests.unit.consumers import numbers, on_stage
 from tests.unit.virtual_time import Stage, hang_for_ever, now
 
@@ -68,6 +69,19 @@ def test_draining_already() -> None:
         assert [each async for each in stage.life.until_draining(numbers())] == []
 
     on_stage(main)
+
+
+def test_not_started() -> None:
+    """It is refused at once, before anything is asked for: nobody would ever end the loop."""
+    asked = []
+
+    async def source() -> AsyncIterator[int]:
+        asked.append(True)
+        yield 1
+
+    with pytest.raises(NotRunning, match="has not been started"):
+        Lifecycle(Config()).until_draining(source())
+    assert asked == []
 
 
 class Iterator:
