@@ -13,7 +13,7 @@ from typing import Final
 
 from lifecycle.backoff import until_done
 from lifecycle.exceptions import PortUnavailable
-from lifecycle.qos.holder import PortTaken, is_fellow
+from lifecycle.qos.holder import PortTaken, Process, is_fellow, lives
 from lifecycle.runtime import Lifecycle
 from lifecycle.sockets import is_listening
 
@@ -37,12 +37,8 @@ async def start_after(life: Lifecycle, patience: float) -> None:
             holder is no worker of the same server and will not end.
     """
     refused = await _refusal(life)
-    if refused is not None and refused.found is None:
-        refused = await _refusal(life)  # perhaps it was given back while its holder was looked for
     if refused is None:
         return
-    if refused.found is None or not is_fellow(refused.found):
-        raise refused
     until = asyncio.get_running_loop().time() + patience
     life.log.warning(
         "waiting for the QOS port",
@@ -55,7 +51,7 @@ async def start_after(life: Lifecycle, patience: float) -> None:
         try:
             async with asyncio.timeout_at(until):
                 await asyncio.sleep(FIRST)  # what is not seen to listen may be refused all the same
-                look = partial(_look, life.config.qos_port)
+                look = partial(_look, life.config.qos_port, refused.found)
                 await until_done(look, first=FIRST, longest=LONGEST)
         except TimeoutError:
             raise PortUnavailable(_too_long(refused, patience)) from None
@@ -63,6 +59,21 @@ async def start_after(life: Lifecycle, patience: float) -> None:
 
 
 async def _refusal(life: Lifecycle) -> PortTaken | None:
+    """
+    Start it; return why not, if that is another worker, for which it is worth to wait.
+
+    Raises:
+        PortTaken: Anybody else has the port, who does not end because this worker starts.
+    """
+    refused = await _started(life)
+    if refused is not None and refused.found is None:
+        refused = await _started(life)  # perhaps it was given back while its holder was looked for
+    if refused is not None and (refused.found is None or not is_fellow(refused.found)):
+        raise refused
+    return refused
+
+
+async def _started(life: Lifecycle) -> PortTaken | None:
     try:
         await life.__aenter__()
     except PortTaken as refused:
@@ -70,8 +81,9 @@ async def _refusal(life: Lifecycle) -> PortTaken | None:
     return None
 
 
-async def _look(port: int) -> None:
-    if is_listening(port):
+async def _look(port: int, found: Process | None) -> None:
+    # Once it has ended, a port that is still in use is somebody else's: it is looked up anew.
+    if is_listening(port) and (found is None or lives(found)):
         raise OSError(f"port {port} is in use")
 
 

@@ -63,6 +63,11 @@ def is_fellow(found: Process) -> bool:
     return found.parent == os.getppid() and found.pid != os.getpid()
 
 
+def lives(found: Process) -> bool:
+    """Tell whether a process that was found is still there."""
+    return os.path.exists(f"/proc/{found.pid}")
+
+
 def way_out(found: Process) -> str:
     """Say what is wrong when this process has it, and what to do."""
     if found.pid == os.getpid():

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lifecycle import Config, Lifecycle, PortUnavailable, recycling
-from lifecycle.qos.holder import Process, is_fellow
+from lifecycle.qos.holder import PortTaken, Process, is_fellow, lives
 from lifecycle.recycling import start_after
 
 
@@ -64,6 +64,42 @@ def test_it_does_not_wait_for_anybody_else(
     with pytest.raises(PortUnavailable, match="has it itself") as refused:
         asyncio.run(start_after(_life(taken), 3600))
     assert "waited" not in str(refused.value)
+
+
+@pytest.mark.parametrize("gap", [True, False], ids=["free for a moment", "in use all the time"])
+def test_a_stranger_takes_the_port_meanwhile(
+    taken: socket.socket, monkeypatch: pytest.MonkeyPatch, *, gap: bool
+) -> None:
+    """It is refused for that one, and at once: nothing is said of workers that are recycled."""
+    worker, stranger = Process(1, 2, "a worker"), Process(3, 4, "a stranger")
+    tried: list[PortTaken] = []
+    monkeypatch.setattr(recycling, "is_fellow", lambda each: each is worker)
+    monkeypatch.setattr(recycling, "lives", lambda each: gap or each is not worker, raising=False)
+    if gap:
+        monkeypatch.setattr(recycling, "is_listening", lambda _: False)
+
+    async def refuse(_: Lifecycle) -> None:
+        tried.append(PortTaken("taken", stranger if tried else worker))
+        raise tried[-1]
+
+    monkeypatch.setattr(Lifecycle, "__aenter__", refuse)
+
+    async def scenario() -> None:
+        async with asyncio.timeout(20):
+            await start_after(_life(taken), 2)
+
+    with pytest.raises(PortUnavailable) as refused:
+        asyncio.run(scenario())
+    assert refused.value is tried[-1]
+    assert len(tried) == 2
+
+
+@pytest.mark.parametrize(
+    ("pid", "expected"), [(os.getpid(), True), (2**22 + 1, False)], ids=["there", "gone"]
+)
+def test_who_lives(pid: int, expected: bool) -> None:
+    """As the kernel has it."""
+    assert lives(Process(pid, 1, "")) is expected
 
 
 def test_a_start_that_fails_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
