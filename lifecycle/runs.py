@@ -29,7 +29,7 @@ class Status(Enum):
     ANSWERED = auto()
     RAISED = auto()
     LATE = auto()  # it has begun, and not answered in time
-    UNSTARTED = auto()  # the app's loop did not get round to it, and it will not run any more
+    UNSTARTED = auto()  # the app's loop did not get round to it in time; a patient run still waits
     BUSY = auto()  # the run before it has not ended
 
 
