@@ -11,9 +11,10 @@ LONGEST: Final = 253
 """Characters of a name: as many as a DNS name has."""
 RULE: Final = (
     f"must be 1 to {LONGEST} letters (A to Z, a to z), digits, '.', '_', '-' or '/', "
-    "and start with a letter or a digit"
+    "and start and end with a letter or a digit, before and after each '/' too"
 )
-_NAME: Final = rf"[A-Za-z0-9][A-Za-z0-9._/-]{{0,{LONGEST - 1}}}"
+_PART: Final = "[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
+_NAME: Final = rf"(?![A-Za-z0-9._/-]{{{LONGEST + 1}}}){_PART}(/{_PART})*"
 _SPEC: Final = re.compile(rf"(?P<name>{_NAME})(:(?P<port>[0-9]{{1,5}}))?")
 
 
@@ -22,7 +23,8 @@ def check_service_name(name: str) -> None:
     Check what is to be the name of a service.
 
     It is shown to people, compared with patterns, and is a part of what registries store, so it
-    has neither spaces nor control characters, and no `:`, which comes before a port.
+    has neither spaces nor control characters, and no `:`, which comes before a port. As a path
+    or a name in DNS it means what it says: it has no `//`, no `..` between slashes, no dot at the end.
 
     Raises:
         ValueError: It breaks the rule.
