@@ -150,7 +150,8 @@ class Log:
         if _structlog_configured():
             # Not `.log`, which not every wrapper class has.
             logger = sys.modules["structlog"].get_logger(NAME)
-            getattr(logger, logging.getLevelName(level).lower())(event, **fields)
+            say = getattr(logger, logging.getLevelName(level).lower())
+            say(event, **_all_shown(fields))  # it may have a renderer for people
         elif self._renderer is not None:
             self._renderer(entry)
         else:
@@ -170,7 +171,11 @@ def logfmt(words: dict[str, Any]) -> str:
     Not structlog's own renderer: importing structlog costs 50 ms at the start, and twice
     that at the exit, of an app that has not asked for it.
     """
-    return " ".join(f"{key}={_quoted(value)}" for key, value in words.items())
+    return " ".join(f"{_key(name)}={_quoted(value)}" for name, value in words.items())
+
+
+def _key(name: str) -> str:
+    return "".join("_" if each in ' ="\\' or not each.isprintable() else each for each in name)
 
 
 def _quoted(value: Any) -> str:
@@ -181,6 +186,10 @@ def _quoted(value: Any) -> str:
 
 def _shown(value: Any) -> Any:
     return one_line(value) if isinstance(value, str) else value  # of others, the repr is shown
+
+
+def _all_shown(words: dict[str, Any]) -> dict[str, Any]:
+    return {one_line(name): _shown(value) for name, value in words.items()}
 
 
 def renderer_for(stream: Any, threshold: str = "info") -> Renderer:
@@ -211,7 +220,7 @@ def renderer_for(stream: Any, threshold: str = "info") -> Renderer:
         }
         final: Any = structlog.processors.JSONRenderer()
         if terminal:
-            words = {one_line(name): _shown(value) for name, value in words.items()}
+            words = _all_shown(words)
             final = structlog.dev.ConsoleRenderer()
         stream.write(f"{final(None, '', words)}\n")
         stream.flush()

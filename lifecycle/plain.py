@@ -7,14 +7,31 @@ of these on its way out. JSON escapes for itself. It imports nothing: `prestop` 
 
 from __future__ import annotations
 
+_JOINERS = (0x200C, 0x200D)
+"""They shape letters of Persian and Hindi, and emoji: no text in these is readable without."""
+_FORMATS = (
+    # Unicode's category Cf, written out: what turns text round, what has no width, tags.
+    *(0xAD, 0x61C, 0x6DD, 0x70F, 0x8E2, 0x180E, 0xFEFF, 0x110BD, 0x110CD),
+    *(*range(0x600, 0x606), *range(0x890, 0x892), *range(0x200B, 0x2010), *range(0x202A, 0x202F)),
+    *(*range(0x2060, 0x2070), *range(0xFFF9, 0xFFFC), *range(0x13430, 0x13440)),
+    *(*range(0x1BCA0, 0x1BCA4), *range(0x1D173, 0x1D17B), *range(0xE0000, 0xE0080)),
+)
 _CONTROLS = (
     *(code for code in range(0x20) if chr(code) not in "\t\n"),
     *range(0x7F, 0xA0),
     *(0x2028, 0x2029),  # ends of lines, for some
-    *(0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)),  # what turns text round
+    *(code for code in _FORMATS if code not in _JOINERS),
 )
+
+
+def _escape(code: int) -> str:
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
 # No codec is asked: it would be imported.
-_ESCAPED = {code: f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" for code in _CONTROLS}
+_ESCAPED = {code: _escape(code) for code in _CONTROLS}
 
 
 def one_line(text: str) -> str:

@@ -5,23 +5,26 @@ from __future__ import annotations
 import io
 import json
 import logging
+import sys
 import time
 import unicodedata
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lifecycle.cli import light, status
-from lifecycle.log import Entry, logfmt, renderer_for
+from lifecycle.log import Entry, Log, logfmt, renderer_for
 from lifecycle.plain import lines, one_line
 from lifecycle.qos import holder
 from lifecycle.table import table
 
-EVIL = "a\x1b[31m\x1b]0;t\x07\x9b1Ab\r\x7f\u202ec\u2028"
-TURNS_ROUND = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+EVIL = "a\x1b[31m\x1b]0;t\x07\x9b1Ab\r\x7f\u202ec\u2028\u061c\u200b\ufeff\U000e0041"
+JOINERS = "\u200c\u200d"
+OBEYED = {"Cc", "Cf", "Zl", "Zp"}
 
 
 def obeyed(text: str) -> set[str]:
@@ -29,8 +32,7 @@ def obeyed(text: str) -> set[str]:
     return {
         each
         for each in text
-        if (unicodedata.category(each) in ("Cc", "Zl", "Zp") and each not in "\n\t")
-        or unicodedata.bidirectional(each) in TURNS_ROUND
+        if unicodedata.category(each) in OBEYED and each not in f"\n\t{JOINERS}"
     }
 
 
@@ -50,6 +52,16 @@ def test_nothing_in_it_is_obeyed(text: str) -> None:
 def test_what_is_harmless_stays_as_it_is(text: str) -> None:
     """Every script, tabs and the ends of lines, in text that has lines."""
     assert lines(text) == text
+
+
+def test_every_character_there_is() -> None:
+    """Controls, what turns text round, what has no width, tags: all of a kind, whatever came first."""
+    kept = {chr(code) for code in range(sys.maxunicode + 1) if lines(chr(code)) == chr(code)}
+
+    assert obeyed("".join(kept)) == set()
+    woman_at_work = "\U0001f469\u200d\U0001f4bb"
+    assert lines(woman_at_work) == woman_at_work
+    assert lines("\u061c\U000e0041") == "\\u061c\\U000e0041"
 
 
 @given(st.dictionaries(st.text(), st.text()))
@@ -136,13 +148,35 @@ def test_the_log_of_run(stream: io.StringIO) -> None:
     assert not obeyed(written) - {"\x1b"}
 
 
-@given(st.text())
-def test_the_standard_logs_line(text: str) -> None:
-    """One line of `key=value`, whatever the value."""
-    shown = logfmt({"event": "command", "arg": text})
+@given(st.text(), st.text())
+def test_the_standard_logs_line(name: str, text: str) -> None:
+    """One line of `key=value`, whatever the field is called, and whatever its value."""
+    shown = logfmt({"event": "command", f"x{name}": text})
 
     assert obeyed(shown) == set()
     assert "\n" not in shown
+    key = shown.removeprefix("event=command ").partition("=")[0]
+    assert not set(key) & set(' "\\')
+
+
+def test_the_apps_own_log() -> None:
+    """A structlog of the app's may show to people what it is given: text comes to it as one line."""
+    written: list[dict[str, Any]] = []
+
+    def keep(_: object, __: str, event: dict[str, Any]) -> dict[str, Any]:
+        written.append(dict(event))
+        raise structlog.DropEvent
+
+    structlog.configure(processors=[keep])
+    try:
+        Log()._emit(Entry(0.0, logging.WARNING, "probe", {"agent": f"{EVIL}\nforged", "ms": 1.5}))
+    finally:
+        structlog.reset_defaults()
+
+    [event] = written
+    assert obeyed(event["agent"]) == set()
+    assert "\n" not in event["agent"]
+    assert event["ms"] == 1.5
 
 
 def test_another_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
