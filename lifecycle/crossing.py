@@ -343,8 +343,12 @@ class ControlThread:
         async def unless_it_ends() -> T:
             try:
                 return await work()
-            except asyncio.CancelledError:
-                if self._open:
+            except BaseException as error:
+                with self._lock:  # else it may not be assigned yet
+                    gone = outcome.cancelled()
+                if gone:  # who asked, and there is nobody to raise it to
+                    raise asyncio.CancelledError from None
+                if self._open or not isinstance(error, asyncio.CancelledError):
                     raise
                 # The thread ends; who asked is not cancelled by that.
                 raise _ended() from None

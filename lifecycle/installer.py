@@ -6,6 +6,8 @@ Rules of this file:
 1. A hook that gives something (registries, commands) is called once, isolated like every
    other, and has `register_timeout`: the control loop goes on meanwhile.
 2. Whatever can fail comes first; what is changed at the end cannot.
+3. What was refused may take its time to clear up. A plugin of that name that comes meanwhile
+   is another one, and waits for it: both may have the same registry.
 """
 
 from __future__ import annotations
@@ -49,7 +51,8 @@ class Installer:
 
     def __init__(self, conductor: Conductor) -> None:
         self._conductor = conductor
-        self._installed: set[tuple[str, str]] = set()
+        self._installed: set[object] = set()
+        self._under_way: dict[str | None, asyncio.Future[None]] = {}
         self._registries: set[str] = set()
 
     async def install(self, plugin: str | None = None) -> None:
@@ -64,8 +67,23 @@ class Installer:
             PluginError: A hook gave what it must not, or what is taken.
             LifecycleError: A required registry cannot be had.
         """
+        await self._until_cleared_up(plugin)
+        ended = self._under_way[plugin] = asyncio.get_running_loop().create_future()
+        try:
+            await self._install(plugin)
+        finally:
+            ended.set_result(None)
+            if self._under_way.get(plugin) is ended:
+                del self._under_way[plugin]
+
+    async def _until_cleared_up(self, plugin: str | None) -> None:
+        earlier = self._under_way.get(plugin)
+        if earlier is not None:
+            await asyncio.wait({earlier}, timeout=self._conductor.config.register_timeout)
+
+    async def _install(self, plugin: str | None) -> None:
         fresh = self._fresh(plugin)
-        keys = {(each.plugin, each.hook) for each in fresh}
+        keys = {each.registration for each in fresh}
         self._installed |= keys
         opened: list[Registry] = []
         try:
@@ -88,7 +106,7 @@ class Installer:
             each
             for hook in _INSTALLED_HOOKS
             for each in self._conductor.plugins.implementations(hook)
-            if plugin in (None, each.plugin) and (each.plugin, hook) not in self._installed
+            if plugin in (None, each.plugin) and each.registration not in self._installed
         ]
 
     async def _given(

@@ -66,6 +66,8 @@ class Implementation(NamedTuple):
     options: ProbeOptions
     inline: bool
     me: Me | None = None
+    registration: object = None
+    """Which coming of its plugin it belongs to: the next one of the same name is another."""
 
     def arguments(self, offered: Mapping[str, Any]) -> dict[str, Any]:
         """Choose what this implementation asks for by name."""
@@ -252,6 +254,7 @@ class Plugins:
                 getattr(impl.function, PROBE_MARK, ProbeOptions()),
                 getattr(impl.function, INLINE_MARK, False),
                 Me(impl.plugin_name, self._config),
+                impl,
             )
             for impl in impls
         ]
