@@ -72,7 +72,7 @@ class Http1(H11Protocol):
         self._head: bytes | None = None
         self._plain = plain
         self._inbox: Inbox | None = None
-        self._begun = self._whole = self._last = False
+        self._begun = self._whole = self._last = self._answered = False
         self._expected: int | None = None
         self._left = 0
         self._over = self._both_closed = False
@@ -118,10 +118,10 @@ class Http1(H11Protocol):
             self._inbox.disconnect()
 
     def cut(self, status: int = 503) -> bytes:
-        """Return a last answer for who has none."""
+        """Return a last answer for who has none; what the app answers now is thrown away."""
         if self.stream is None or self._begun or self._over:
             return b""
-        self._begun = True
+        self._begun = self._answered = True
         wire = self.connection
         if isinstance(wire, H11WSConnection):
             wire = wire.h11_connection
@@ -256,7 +256,7 @@ class Http1(H11Protocol):
 
     async def stream_send(self, event: StreamEvent) -> None:
         """Send what the app answers; nothing more once the connection has been ended."""
-        if self._over and not isinstance(event, StreamClosed):
+        if (self._over or self._answered) and not isinstance(event, StreamClosed):
             return
         if isinstance(event, Response):
             self._begun = True

@@ -25,6 +25,11 @@ async def app(scope, receive, send):
         await send({"type": "http.response.start", "status": 200,
                     "headers": [(b"content-length", b"5")]})
         await send({"type": "http.response.body", "body": b"h", "more_body": True})
+    if scope["path"] == "/late":
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"late"})
     await asyncio.Event().wait()
 """
 UPGRADE = (
@@ -42,13 +47,17 @@ ENV = {
 
 
 def test_a_last_answer(start: Start, tmp_path: Path) -> None:
-    """A request or a WebSocket's handshake that is cut off gets a 503, and not a bare end."""
+    """
+    A request or a WebSocket's handshake that is cut off gets a 503, and not a bare end.
+
+    What its app answers then is thrown away, and nobody's error.
+    """
     (tmp_path / "web.py").write_text(APP)
     port = free_port()
     words = ["-m", "lifecycle", "run", "--asgi", "--bind", f"127.0.0.1:{port}", "web:app"]
     app = start(words, env={"PORT": str(port), **ENV})
     app.wait_state("ready")
-    asks = {"/ws": UPGRADE, "/": (), "/begun": ()}
+    asks = {"/ws": UPGRADE, "/": (), "/late": (), "/begun": ()}
     socks = {}
     for path, headers in asks.items():
         socks[path] = wire.connect(("127.0.0.1", port), timeout=20)
@@ -57,7 +66,7 @@ def test_a_last_answer(start: Start, tmp_path: Path) -> None:
     with Client(app) as client:
         number = client.number()
         client.send(request(number))
-        wait_for(lambda: app.status()["in_flight"] == 4, 10, lambda: str(app.status()))
+        wait_for(lambda: app.status()["in_flight"] == 5, 10, lambda: str(app.status()))
         app.signal(signal.SIGTERM)
         last: list[HeadersFrame] = []
         client.sock.settimeout(20)
@@ -69,3 +78,4 @@ def test_a_last_answer(start: Start, tmp_path: Path) -> None:
             answer = wire.read(wire.read_all(sock))
         assert (answer.status, answer.closes) == ((200, False) if path == "/begun" else (503, True))
     assert app.wait() == 124
+    assert "Traceback" not in app.stderr
