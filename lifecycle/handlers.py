@@ -64,6 +64,11 @@ class Handlers:
         """Return what is installed, as `signal.getsignal` would."""
         return self._installed[number]
 
+    def of_child(self, number: int) -> Handler:
+        """Return what a forked child inherits; not the loop's own, which is the parent's loop."""
+        handler = self._installed.get(number)
+        return default(number) if handler in (None, on_the_loop) else handler
+
     def install(self, number: int, handler: Handler) -> Handler:
         """Install one, and return what it replaces."""
         previous = self._installed.get(number)

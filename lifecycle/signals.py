@@ -215,7 +215,7 @@ class Signals:
             for each in (*OURS, *UNLESS_WANTED):
                 ours = each in OURS or self._get(each) == self._farewell
                 if ours and self._get(each) is not signal.SIG_IGN:
-                    self._set(each, default(each))
+                    self._set(each, self._handlers.of_child(each))
 
     def close(self) -> None:
         """Give the descriptors back, once nothing watches them any more."""

@@ -123,3 +123,30 @@ def test_a_wakeup_descriptor_from_before_us(meanwhile: str, kept: bool) -> None:
         A_DESCRIPTOR_BEFORE,
     )
     assert said == {"kept": kept}
+
+
+@pytest.mark.parametrize(
+    ("install", "status"),
+    [
+        ("signal.signal(TERM, lambda *_: os._exit(7))", 7),
+        ("l = asyncio.new_event_loop(); signals.adopt(l); l.add_signal_handler(TERM, print)", -15),
+    ],
+    ids=["its own", "the loop's"],
+)
+def test_a_forked_child_inherits_the_apps_handler(install: str, status: int) -> None:
+    """As it would without us; a handler that the parent's loop calls is none of the child's."""
+    said = play(f"""
+        {install}
+        signals.hold()
+        read, write = os.pipe()
+        child = os.fork()
+        if not child:
+            os.write(write, b"x")
+            while True:
+                signal.pause()
+        os.read(read, 1)
+        os.kill(child, TERM)
+        _, status = os.waitpid(child, 0)
+        say(child=os.waitstatus_to_exitcode(status), quiet=nothing_more())
+    """)
+    assert said == {"child": status, "quiet": True}
