@@ -114,7 +114,8 @@ class Registry(_Named, ABC):
     its class's name, a `LifecycleError` as it is.
 
     Attributes:
-        name: How it is shown and configured.
+        name: How it is shown and configured. Set it in the class or in `__init__`: type checkers
+            refuse a property.
         required: Whether `REGISTERED` and readiness wait for it.
     """
 

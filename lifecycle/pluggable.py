@@ -21,6 +21,7 @@ Asked: TypeAlias = Answer | Awaitable[Answer]
 Check = TypeVar("Check", bound="Callable[[], Asked] | Callable[[Lifecycle], Asked]")
 """A readiness or liveness check: with the `Lifecycle` as its argument, or with none."""
 
+ProbeHook: TypeAlias = Callable[..., Asked]
 Hook: TypeAlias = Callable[..., Any]
 
 
@@ -28,21 +29,21 @@ class HasLiveness(Protocol):
     """Has `lifecycle_liveness`."""
 
     @property
-    def lifecycle_liveness(self) -> Hook: ...
+    def lifecycle_liveness(self) -> ProbeHook: ...
 
 
 class HasReadiness(Protocol):
     """Has `lifecycle_readiness`."""
 
     @property
-    def lifecycle_readiness(self) -> Hook: ...
+    def lifecycle_readiness(self) -> ProbeHook: ...
 
 
 class HasStartup(Protocol):
     """Has `lifecycle_startup`."""
 
     @property
-    def lifecycle_startup(self) -> Hook: ...
+    def lifecycle_startup(self) -> ProbeHook: ...
 
 
 class HasTransition(Protocol):

@@ -107,6 +107,25 @@ class Named(Consul):
         self.name = name
 
 
+class Probes:
+    """A plugin with every form of answer."""
+
+    @hookimpl
+    def lifecycle_liveness(self) -> lifecycle.ProbeResult:
+        """Answer one."""
+        return lifecycle.ProbeResult(ok=True)
+
+    @hookimpl
+    @lifecycle.probe(timeout=0.5)
+    async def lifecycle_readiness(self, me: lifecycle.Me) -> list[lifecycle.ProbeResult]:
+        """Answer several."""
+        return [lifecycle.ProbeResult(ok=True, name=me.name)]
+
+    @hookimpl
+    def lifecycle_startup(self) -> None:
+        """Have nothing to say."""
+
+
 class Discovery:
     """A plugin that gives registries."""
 
@@ -128,6 +147,7 @@ async def embedded() -> None:
     async with lifecycle.Lifecycle(config, plugins=[Cache(), this_module]) as life:
         life.use(Cache)
         life.use(Discovery(), name="discovery")
+        life.use(Probes)
         life.use(this_module)
         with life.track():
             await life.ready()

@@ -9,6 +9,7 @@ from __future__ import annotations
 from starlette.applications import Starlette
 
 import lifecycle
+from lifecycle import hookimpl
 from lifecycle.asgi import Managed, Middleware
 
 life = lifecycle.current()
@@ -64,6 +65,33 @@ class Hookless:
     """No plugin."""
 
 
+class TextReadiness:
+    """Answers text, which is true whatever it says."""
+
+    @hookimpl
+    def lifecycle_readiness(self) -> str:
+        """Answer text."""
+        return "no connection"
+
+
+class TextLiveness:
+    """Answers text."""
+
+    @hookimpl
+    async def lifecycle_liveness(self, life: lifecycle.Lifecycle) -> str:
+        """Answer text."""
+        return str(life.draining)
+
+
+class TextStartup:
+    """Answers texts."""
+
+    @hookimpl
+    def lifecycle_startup(self) -> list[str]:
+        """Answer texts."""
+        return ["no connection"]
+
+
 lifecycle.Config(setle=3)  # WRONG: a misspelt setting
 lifecycle.Config(settle="3")  # WRONG: text for seconds
 lifecycle.Config(30.0)  # WRONG: settings have names
@@ -80,6 +108,9 @@ lifecycle.run(coroutine, plugins=[42])  # WRONG: no plugin
 life.use(42)  # WRONG: no plugin
 life.use(Hookless())  # WRONG: a plugin has one hook at least
 life.use(Hookless)  # WRONG: neither has its class
+life.use(TextReadiness())  # WRONG: text is no answer
+life.use(TextLiveness)  # WRONG: text is no answer
+life.use(TextStartup())  # WRONG: texts are no answers
 lifecycle.Lifecycle(plugins="lifecycle_probes")  # WRONG: plugins are objects
 Nameless()  # WRONG: a registry has a name
 life.export("shop", 8080)  # WRONG: the port has its name
