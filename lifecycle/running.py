@@ -2,16 +2,18 @@
 How a lifecycle starts and ends: its threads, its port, its plugins.
 
 `_open` and `_close` block, for a main thread that has no loop yet. Entered on somebody's loop
-they have a thread of their own, so that a slow registry holds up nothing else there.
+the parts that wait have a thread of their own, so that a slow registry holds up nothing else
+there. Plugins are imported and constructed in the app's thread in either case.
 """
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -75,6 +77,14 @@ class Running:
         Args:
             on_up: Called once the QOS port answers, before a plugin is imported.
         """
+        self._open_port()
+        with self._ends_if_it_fails():
+            on_up()
+            self._find_plugins()
+            self._control.wait(lambda: self._install(None))
+        self._say_what_failed()
+
+    def _open_port(self) -> None:
         if self._conductor is not None:
             raise NotRunning("a Lifecycle runs once; make another one")
         if self.config.qos_enabled:
@@ -88,19 +98,27 @@ class Running:
             raise
         PROCESS.lifecycles.append(self)
         PROCESS.let_child_forget(self._let_child_go)
-        try:
-            on_up()
-            self._plugins.discover()
-            for plugin in self._given:
-                self._plugins.add(plugin)
-            self._control.wait(lambda: self._install(None))
+        with self._ends_if_it_fails():
             self._refuse_given_up()
+
+    def _find_plugins(self) -> None:
+        """Import and construct plugins: in the app's thread, and under its loop if it runs."""
+        self._plugins.discover()
+        for plugin in self._given:
+            self._plugins.add(plugin)
+
+    @contextlib.contextmanager
+    def _ends_if_it_fails(self) -> Iterator[None]:
+        try:
+            yield
         except BaseException as error:
             code = USAGE if isinstance(error, LifecycleError) else 1  # as the process will say
             ending = Ending(code) if isinstance(error, Exception) else Ending(interrupted=True)
             self._end(ending, "it could not start")
             self._close()
             raise
+
+    def _say_what_failed(self) -> None:
         for name, problem in self._plugins.failed.items():
             self.log.error("plugin", plugin=name, problem=problem)
         for sentence in self._running().installer.unused_settings():
@@ -240,8 +258,27 @@ class Running:
         return self
 
     async def _open_elsewhere(self) -> None:
-        """Open in a thread of its own: registries and imports take the time they take."""
-        opening = asyncio.ensure_future(in_thread(self._open, name="lifecycle-open"))
+        """Open, with what has to wait in a thread of its own: a registry takes its time."""
+        await self._in_thread_of_its_own(self._open_port)
+        with self._ends_if_it_fails():
+            self._find_plugins()
+        try:
+            await self._in_thread_of_its_own(self._install_all)
+        except LifecycleError:
+            if self in PROCESS.lifecycles:  # no thread was to be had, which would have ended it
+                with self._ends_if_it_fails():
+                    raise
+            raise
+        self._say_what_failed()
+
+    def _install_all(self) -> None:
+        with self._ends_if_it_fails():
+            self._refuse_given_up()
+            self._control.wait(lambda: self._install(None))
+            self._refuse_given_up()
+
+    async def _in_thread_of_its_own(self, work: Callable[[], None]) -> None:
+        opening = asyncio.ensure_future(in_thread(work, name="lifecycle-open"))
         try:
             await asyncio.shield(opening)
         except asyncio.CancelledError as error:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -146,6 +147,52 @@ def test_use_on_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
             assert "slow" in life._running().services.registries
 
     asyncio.run(main())
+
+
+def test_plugins_are_made_in_the_apps_thread(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Imported and constructed there, under the loop that runs: they may ask for either."""
+    (tmp_path / "of_a_thread.py").write_text(
+        "import asyncio, signal\n"
+        "LOOP = asyncio.get_running_loop()\n"
+        "signal.signal(signal.SIGUSR2, signal.getsignal(signal.SIGUSR2))\n"
+        "from lifecycle import hookimpl\n"
+        "@hookimpl\n"
+        "def lifecycle_readiness(): return True\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    class OfALoop(Cheap):
+        def __init__(self) -> None:
+            loops.append(asyncio.get_running_loop())
+
+    async def main() -> None:
+        config = Config(qos_enabled=False, settle=0, quiet=0, plugins=("of_a_thread",))
+        async with Lifecycle(config, plugins=[OfALoop]) as life:
+            assert {"of_a_thread", "OfALoop"} <= set(life._plugins.names)
+        assert loops == [asyncio.get_running_loop()]
+
+    asyncio.run(asyncio.wait_for(main(), LIMIT))
+
+
+def test_a_plugin_that_cannot_be_made() -> None:
+    """The start fails with its error, and leaves nothing behind."""
+
+    class Broken:
+        def __init__(self) -> None:
+            raise ZeroDivisionError("theirs")
+
+    async def main() -> None:
+        life = Lifecycle(QUICK, plugins=[Broken])
+        with pytest.raises(ZeroDivisionError, match="theirs"):
+            await life.__aenter__()
+        with pytest.raises(NotRunning):
+            current()
+        assert life._control.join(LIMIT)
+
+    asyncio.run(asyncio.wait_for(main(), LIMIT))
 
 
 def test_a_start_that_is_cancelled() -> None:
