@@ -31,6 +31,7 @@ from hypercorn.protocol.ws_stream import WSStream
 
 from lifecycle.serving.budgets import Budget
 from lifecycle.serving.inbox import Inbox
+from lifecycle.serving.leftovers import Leftovers
 from lifecycle.serving.opening import asked
 from lifecycle.serving.sending import Sender, Stream, new_wire
 from lifecycle.serving.tasks import Spawner
@@ -77,6 +78,7 @@ class Http2:
         self._blurt = blurt
         self._budget = Budget(asyncio.get_running_loop().time)
         self._streams: dict[int, Stream] = {}
+        self._leftovers = Leftovers(self._hear_no_more)
         self._most: int = config.h2_max_concurrent_streams
         self._running = 0
         self._closed = False
@@ -121,8 +123,7 @@ class Http2:
         self._tasks.spawn(self._out.run)
         if headers is not None:
             await self._open(1, headers)
-            if stream := self._streams.get(1):
-                await self._heard(stream)
+            await self._heard(1)
 
     # What comes in.
 
@@ -134,6 +135,7 @@ class Http2:
             self._closed = True
             for stream in [*self._streams.values()]:
                 await self._drop(stream)
+            self._leftovers.close()
             self._out.close()
 
     async def _receive(self, data: bytes) -> None:
@@ -165,8 +167,7 @@ class Http2:
             case h2.events.DataReceived():
                 await self._data(event)
             case h2.events.StreamEnded():
-                if stream := self._streams.get(event.stream_id):
-                    await self._heard(stream)
+                await self._heard(event.stream_id)
             case h2.events.StreamReset():
                 await self._reset(event.stream_id)
             case h2.events.WindowUpdated():
@@ -235,6 +236,7 @@ class Http2:
         size, data = event.flow_controlled_length, event.data
         if stream is None or stream.talk is None or inbox is None:
             self._acknowledge(event.stream_id, size)
+            self._leftovers.came(event.stream_id, size)
             return
         if isinstance(stream.talk, HTTPStream):
             await self._tell(stream, stream.talk, Body(stream_id=stream.number, data=data))
@@ -255,7 +257,11 @@ class Http2:
             if talk.buffer.length > talk.buffer.max_length:
                 await self._abandon(stream)  # told already; or it would grow for ever
 
-    async def _heard(self, stream: Stream) -> None:
+    async def _heard(self, number: int) -> None:
+        self._leftovers.ended(number)
+        stream = self._streams.get(number)
+        if stream is None:
+            return
         stream.heard = True
         if isinstance(stream.talk, WSStream) and not stream.said:
             await self._abandon(stream)  # gone without a word
@@ -265,6 +271,7 @@ class Http2:
     async def _reset(self, number: int) -> None:
         stream = self._streams.get(number)
         if stream is None:
+            self._leftovers.ended(number)
             return
         early, stream.taken_back = not stream.sent, True
         await self._drop(stream)
@@ -298,7 +305,7 @@ class Http2:
 
     async def _abandon(self, stream: Stream, code: ErrorCodes = ErrorCodes.INTERNAL_ERROR) -> None:
         """End a stream that cannot be ended in order."""
-        self._end_stream(stream, code)
+        self._out.reset(stream.number, code)
         await self._drop(stream)
 
     async def _refuse_stream(self, stream: Stream) -> None:
@@ -306,11 +313,9 @@ class Http2:
         if not self._budget.take_back():
             await self._calm("more requests than are answered")
 
-    def _end_stream(self, stream: Stream, code: ErrorCodes) -> None:
-        try:
-            self._wire.reset_stream(stream.number, code)
-        except h2.exceptions.ProtocolError:
-            return  # it has ended
+    def _hear_no_more(self, number: int) -> None:
+        self._out.reset(number, ErrorCodes.NO_ERROR)
+        self._out.wake()
 
     async def _calm(self, why: str) -> None:
         _log.debug("HTTP/2: ENHANCE_YOUR_CALM, %s", why)
@@ -353,7 +358,7 @@ class Http2:
         except h2.exceptions.ProtocolError:
             return
         if not stream.heard:
-            self._end_stream(stream, ErrorCodes.NO_ERROR)
+            self._leftovers.expect(stream.number)
 
     # What goes out.
 
@@ -387,9 +392,9 @@ class Http2:
 
     async def _leave(self, stream: Stream) -> None:
         if not stream.sent:
-            self._end_stream(stream, ErrorCodes.INTERNAL_ERROR)  # an answer without its end
+            self._out.reset(stream.number, ErrorCodes.INTERNAL_ERROR)  # an answer without its end
         elif not stream.heard:
-            self._end_stream(stream, ErrorCodes.NO_ERROR)  # what still comes is for nobody
+            self._leftovers.expect(stream.number)
         await self._drop(stream)
         await self._out.flush()
         await self._send(Updated(idle=not self._streams))

@@ -19,6 +19,7 @@ import h2.connection
 import h2.exceptions
 import h2.settings
 import hpack
+from h2.errors import ErrorCodes
 from hypercorn.events import Event, RawData
 from hypercorn.protocol.events import (
     Body,
@@ -166,6 +167,13 @@ class Sender:
         stream.over = True
         stream.outgoing.clear()
         stream.room.set()
+
+    def reset(self, number: int, code: ErrorCodes) -> None:
+        """End a stream out of order, unless it has ended."""
+        try:
+            self._wire.reset_stream(number, code)
+        except h2.exceptions.ProtocolError:
+            return
 
     def close(self) -> None:
         """Send nothing more at all."""

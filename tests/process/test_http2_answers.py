@@ -1,0 +1,76 @@
+"""How an answer over HTTP/2 comes to its end: before its request's, late, never, or broken off."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Coroutine
+from typing import Any
+
+import h2.events
+import pytest
+from h2.errors import ErrorCodes
+
+from tests.process.h2_peer import Peer
+from tests.process.serving import server_side, serving
+
+
+def run(main: Coroutine[Any, Any, None]) -> None:
+    async def bounded() -> None:
+        async with asyncio.timeout(30):
+            await main
+
+    asyncio.run(bounded())
+
+
+async def respond(send: Any, status: int = 200, body: bytes = b"hello") -> None:
+    headers = [(b"content-length", b"%d" % len(body))]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def context(tls: str) -> ssl.SSLContext | None:
+    return server_side() if tls == "tls" else None
+
+
+EVERY_WAY = pytest.mark.parametrize("tls", ["plain", "tls"])
+
+
+async def refusing(scope: Any, receive: Any, send: Any) -> None:
+    """Refuse every upload unread."""
+    await respond(send, 401 if scope["path"] == "/early" else 200)
+
+
+@EVERY_WAY
+def test_an_upload_that_is_refused_unread(tls: str) -> None:
+    """A client that sends all before it reads is told no, unharmed; the connection goes on."""
+
+    async def main() -> None:
+        async with (
+            serving(refusing, tls=context(tls)) as (_, port),
+            Peer.connect(port, tls=tls == "tls") as peer,
+        ):
+            number = peer.ask("/early", method="POST", end=False)
+            await peer.until(h2.events.StreamEnded, number)
+            assert await peer.upload(number, 5_000_000) == 5_000_000
+            following = peer.ask("/")
+            await peer.until(h2.events.StreamEnded, following)
+            assert peer.was(h2.events.StreamReset, number) is None
+            head = peer.was(h2.events.ResponseReceived, number)
+            assert head is not None
+            assert (":status", "401") in head.headers
+
+    run(main())
+
+
+def test_an_upload_that_stops_short() -> None:
+    """A client that sends nothing more of what is for nobody has its stream ended, without error."""
+
+    async def main() -> None:
+        async with serving(refusing) as (_, port), Peer.connect(port) as peer:
+            number = peer.ask("/early", method="POST", end=False)
+            reset = await peer.until(h2.events.StreamReset, number)
+            assert reset.error_code == ErrorCodes.NO_ERROR
+            assert peer.was(h2.events.StreamEnded, number)
+
+    run(main())
