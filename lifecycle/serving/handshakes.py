@@ -1,27 +1,45 @@
 """
-TLS handshakes: bounded in time and in number, since each takes some 300 kB before anybody knows
-whose it is.
+TLS handshakes: bounded in time and in memory, since each takes some before anybody knows whose
+it is.
 
 Rules of this file:
 
 1. More than `AT_ONCE` wait for a place. The next place goes to the address that has the fewest.
-2. While others wait, a handshake that stands still has `STALLED` seconds and no more.
+2. A handshake's time is its client's: that it has waited for its place does not count.
+3. While others wait, a handshake of which nothing comes has `STALLED` seconds and no more.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from lifecycle.serving.standing import Standing
 
 HANDSHAKE_TIME: Final = 10.0
-"""Seconds for a handshake, from the connection on."""
-AT_ONCE: Final = 32
-STALLED: Final = 2.0
+"""Seconds for a handshake, and for the wait before it."""
+STALLED: Final = 1.5
+MEMORY: Final = 6 * 2**20
+"""Bytes for all handshakes that are under way."""
+COST: Final = 72 * 2**10
+"""Bytes for one, from its first byte on, as measured."""
+AT_ONCE: Final = MEMORY // COST
+
+
+@dataclass(eq=False, slots=True)
+class _Handshake:
+    limit: asyncio.Timeout
+    latest: float
+    began: float | None = None
+    """When it had its place; None while it waits for one."""
+    moved: float = 0.0
+    """When something has come of it."""
 
 
 class Handshakes:
@@ -34,52 +52,59 @@ class Handshakes:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._limits: dict[Standing, asyncio.Timeout] = {}
-        self._began: dict[Standing, float] = {}
+        self._all: dict[Standing, _Handshake] = {}
+        self._under_way: set[_Handshake] = set()
         self._places: Counter[str] = Counter()
         self._waiting: dict[str, OrderedDict[asyncio.Future[None], None]] = {}
 
     @contextlib.asynccontextmanager
     async def place(
-        self, standing: Standing, *, within: float = HANDSHAKE_TIME
-    ) -> AsyncIterator[None]:
+        self, standing: Standing, *, latest: float = math.inf
+    ) -> AsyncIterator[Callable[[], None]]:
         """
         Have a place for one handshake while this is entered.
 
         Args:
             standing: Of the connection.
-            within: Seconds for it, from the connection on.
+            latest: When it must be over in any case, by the clock.
+
+        Returns:
+            What is to be called whenever something has come of the handshake.
 
         Raises:
             TimeoutError: It has taken too long, or there was no place in time.
         """
         try:
-            async with asyncio.timeout_at(standing.since + within) as limit:
-                self._limits[standing] = limit
+            async with asyncio.timeout_at(min(self._clock() + HANDSHAKE_TIME, latest)) as limit:
+                shake = self._all[standing] = _Handshake(limit, latest)
                 await self._take(standing.address)
                 try:
-                    self._began[standing] = self._clock()
-                    self._hurry_stalled()
-                    yield
+                    shake.began = self._clock()
+                    self._under_way.add(shake)
+                    self._moved(shake)
+                    yield partial(self._moved, shake)
                 finally:
-                    self._began.pop(standing, None)
+                    self._under_way.discard(shake)
                     self._give_back(standing.address)
         finally:
-            del self._limits[standing]
+            self._all.pop(standing, None)
 
     def hurry(self, standing_until: Callable[[Standing], float]) -> None:
-        """Let no handshake go on for longer than this says."""
-        for standing, limit in self._limits.items():
-            _limit_to(limit, standing_until(standing), self._clock())
+        """Let no handshake that has begun, or waits, go on for longer than this says."""
+        for standing, shake in self._all.items():
+            shake.latest = min(shake.latest, standing_until(standing))
+            self._set_limit(shake)
 
     async def _take(self, address: str) -> None:
         if self._places.total() < AT_ONCE:
             self._places[address] += 1
             return
+        first = not self._waiting
         granted = asyncio.get_running_loop().create_future()
         waiting = self._waiting.setdefault(address, OrderedDict())
         waiting[granted] = None
-        self._hurry_stalled()
+        if first:
+            self._hurry_stalled()
         try:
             await granted
         except asyncio.CancelledError:
@@ -106,12 +131,23 @@ class Handshakes:
                 return
 
     def _hurry_stalled(self) -> None:
-        if self._waiting:
-            for standing, began in self._began.items():
-                _limit_to(self._limits[standing], began + STALLED, self._clock())
+        for shake in self._under_way:
+            self._set_limit(shake)
 
+    def _moved(self, shake: _Handshake) -> None:
+        if shake in self._under_way:
+            shake.moved = self._clock()
+            self._set_limit(shake)
 
-def _limit_to(limit: asyncio.Timeout, until: float, now: float) -> None:
-    when = limit.when()
-    if not limit.expired() and when is not None and until < when:
-        limit.reschedule(max(until, now))
+    def _set_limit(self, shake: _Handshake) -> None:
+        when = shake.limit.when()
+        if shake.limit.expired() or when is None:
+            return
+        if shake.began is None:
+            until = min(when, shake.latest)
+        else:
+            until = min(shake.began + HANDSHAKE_TIME, shake.latest)
+            if self._waiting:
+                until = min(until, shake.moved + STALLED)
+        if until != when:
+            shake.limit.reschedule(max(until, self._clock()))

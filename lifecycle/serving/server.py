@@ -19,6 +19,7 @@ import asyncio
 import contextlib
 import errno
 import logging
+import math
 import os
 import socket
 import ssl
@@ -29,9 +30,10 @@ from weakref import WeakSet
 
 from lifecycle.process import PROCESS
 from lifecycle.serving.connection import NEW_TIME, App, Connection, Settings
-from lifecycle.serving.handshakes import HANDSHAKE_TIME, Handshakes
+from lifecycle.serving.handshakes import Handshakes
 from lifecycle.serving.standing import ConnState, Standing, Table
 from lifecycle.serving.stream import Protocol, Writer, has_sent
+from lifecycle.serving.tls import shake_hands
 from lifecycle.sockets import PathSocket, peer_of
 
 Admit = Callable[[socket.socket], bool]
@@ -246,8 +248,8 @@ class Server:
         protocol = Protocol(reader, self._loop)
         protocol.when_lost.append(partial(self._lost, standing))
         try:
-            within = NEW_TIME if closing.is_set() else HANDSHAKE_TIME
-            transport = await self._connect(accepted, protocol, standing, within)
+            latest = standing.since + NEW_TIME if closing.is_set() else math.inf
+            transport = await self._connect(accepted, protocol, standing, latest)
         except (OSError, TimeoutError) as failed:  # ssl's errors are OSErrors
             # asyncio's frames hold the error that holds them, and a quarter of a megabyte.
             failed.with_traceback(None)
@@ -268,13 +270,12 @@ class Server:
             writer.close()
 
     async def _connect(
-        self, accepted: socket.socket, protocol: Protocol, standing: Standing, within: float
+        self, accepted: socket.socket, protocol: Protocol, standing: Standing, latest: float
     ) -> asyncio.Transport:
-        connect = partial(self._loop.connect_accepted_socket, lambda: protocol, accepted)
         if self._tls is None:
-            return (await connect())[0]
-        async with self._handshakes.place(standing, within=within):
-            return (await connect(ssl=self._tls))[0]
+            return (await self._loop.connect_accepted_socket(lambda: protocol, accepted))[0]
+        async with self._handshakes.place(standing, latest=latest) as moved:
+            return await shake_hands(accepted, protocol, self._tls, moved)
 
     def _lost(self, standing: Standing) -> None:
         self._table.remove(standing)

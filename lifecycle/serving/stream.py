@@ -33,6 +33,13 @@ class Protocol(asyncio.StreamReaderProtocol):
         super().__init__(reader, loop=loop)
         self.when_lost: list[Callable[[], object]] = []
         self.when_over: Callable[[], object] = lambda: None
+        self.transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport: over TLS it comes with the end of the handshake."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        super().connection_made(transport)
 
     def eof_received(self) -> bool | None:
         """Tell that nothing more comes, also while nobody reads."""

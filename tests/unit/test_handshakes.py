@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -79,6 +80,45 @@ def test_the_next_place_goes_to_the_address_that_has_the_fewest():
         return crowd.begun[-1]
 
     assert run(scenario()) == "another"
+
+
+def test_the_time_in_the_queue_is_not_the_handshakes_own():
+    """Who had to wait for a place has as long as anybody, once nobody else waits."""
+
+    async def scenario():
+        crowd = Crowd()
+        tasks = crowd.come("a", AT_ONCE)
+        await asyncio.sleep(0.1)
+        await crowd.shake("a")
+        for each in tasks:
+            each.cancel()
+        await asyncio.wait(tasks)
+        return crowd.ended[-1]
+
+    assert run(scenario()) == ("a", pytest.approx(STALLED - 0.1 + HANDSHAKE_TIME))
+
+
+def test_a_handshake_that_goes_on_is_not_one_that_stands_still():
+    """Though others wait, and until it has had all its time."""
+
+    async def scenario():
+        crowd = Crowd()
+        standing = Table(asyncio.get_running_loop().time).add("slow")
+        began = asyncio.get_running_loop().time()
+        with contextlib.suppress(TimeoutError):
+            async with crowd.handshakes.place(standing) as moved:
+                tasks = crowd.come("a", 20 * AT_ONCE)
+                while True:
+                    await asyncio.sleep(STALLED - 0.1)
+                    moved()
+        took = asyncio.get_running_loop().time() - began
+        for each in tasks:
+            each.cancel()
+        await asyncio.wait(tasks)
+        moved()  # nothing comes of it any more
+        return took
+
+    assert run(scenario()) == HANDSHAKE_TIME
 
 
 @pytest.mark.parametrize("first", ["those that wait", "those under way"])
