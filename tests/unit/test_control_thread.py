@@ -173,8 +173,18 @@ def test_calling_while_it_ends() -> None:
 
     control.thread.post(block)
     assert blocked.wait(LIMIT)
+    queued = threading.Semaphore(0)
+    soon = control.thread.loop.call_soon_threadsafe
+
+    def note(*arguments: object, **named: object) -> asyncio.Handle:
+        handle = soon(*arguments, **named)
+        queued.release()
+        return handle
+
+    control.thread.loop.call_soon_threadsafe = note
     with ThreadPoolExecutor(8) as pool:
         calls = [pool.submit(control.thread.call, lambda: 1) for _ in range(8)]
+        assert all(queued.acquire(timeout=LIMIT) for _ in calls)
         go_on.set()
         assert [each.result(LIMIT) for each in calls] == [1] * 8
     assert control.thread.join(LIMIT)
