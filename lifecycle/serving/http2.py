@@ -24,17 +24,18 @@ import h2.exceptions
 import h2.settings
 from h2.errors import ErrorCodes
 from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.protocol.events import Body, Data, EndBody, StreamClosed
+from hypercorn.protocol.events import Body, EndBody, StreamClosed
 from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.protocol.ws_stream import WSStream
 
 from lifecycle.serving.budgets import Budget
-from lifecycle.serving.inbox import Inbox
+from lifecycle.serving.inbox import MOST, Inbox
 from lifecycle.serving.leftovers import Leftovers
 from lifecycle.serving.opening import asked
 from lifecycle.serving.sending import Sender, Stream, new_wire
 from lifecycle.serving.tasks import Spawner
+from lifecycle.serving.unpacking import Unpacker
 
 _log = logging.getLogger(__name__)
 
@@ -44,8 +45,6 @@ PIECE: Final = 4 * 1024
 """Bytes taken apart before the loop comes round, where frames are small."""
 MANY: Final = 128
 """Frames in one read that make them small."""
-SLICE: Final = 8 * 1024
-"""Bytes of a WebSocket taken at once: they may be compressed a thousand times."""
 
 
 class Http2:
@@ -90,6 +89,12 @@ class Http2:
             earn=self._budget.earn,
             lost=self._drop,
             left=self._leave,
+        )
+        self._unpacker = Unpacker(
+            streams=self._streams.values,
+            tell=self._tell,
+            abandon=self._abandon,
+            credit=self._credit,
         )
 
     @property
@@ -209,7 +214,8 @@ class Http2:
 
     def _talker(self, stream: Stream, *, websocket: bool) -> HTTPStream | WSStream:
         def make(kind: str) -> Inbox:
-            stream.inbox = Inbox(kind, most=None, taken=lambda size: self._credit(stream, size))
+            most = MOST if kind == "websocket" else None
+            stream.inbox = Inbox(kind, most=most, taken=lambda size: self._credit(stream, size))
             return stream.inbox
 
         def cut() -> None:
@@ -240,22 +246,15 @@ class Http2:
             return
         if isinstance(stream.talk, HTTPStream):
             await self._tell(stream, stream.talk, Body(stream_id=stream.number, data=data))
+            inbox.charge(size)
+        elif stream.talk.handshake.accepted:
+            self._acknowledge(event.stream_id, size - len(data))  # what was padding
+            if self._unpacker.put(stream, data):
+                self._tasks.spawn(self._unpacker.run, stream)
         else:
-            await self._converse(stream, stream.talk, data)
-        inbox.charge(size)
-
-    async def _converse(self, stream: Stream, talk: WSStream, data: bytes) -> None:
-        for start in range(0, len(data), SLICE):
-            if stream.over or talk.closed:
-                return
-            if not talk.handshake.accepted:
-                self._answer(stream, 400)  # nothing may come before the answer
-                await self._drop(stream)
-                return
-            part = Data(stream_id=stream.number, data=data[start : start + SLICE])
-            await self._tell(stream, talk, part)
-            if talk.buffer.length > talk.buffer.max_length:
-                await self._abandon(stream)  # told already; or it would grow for ever
+            self._answer(stream, 400)  # nothing may come before the answer
+            await self._drop(stream)
+            self._acknowledge(event.stream_id, size)
 
     async def _heard(self, number: int) -> None:
         self._leftovers.ended(number)
@@ -263,8 +262,9 @@ class Http2:
         if stream is None:
             return
         stream.heard = True
-        if isinstance(stream.talk, WSStream) and not stream.said:
-            await self._abandon(stream)  # gone without a word
+        if isinstance(stream.talk, WSStream):
+            if not (stream.said or self._unpacker.holds(stream)):
+                await self._abandon(stream)  # gone without a word
         elif isinstance(stream.talk, HTTPStream):
             await self._tell(stream, stream.talk, EndBody(stream_id=stream.number))
 

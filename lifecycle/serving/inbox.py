@@ -7,9 +7,9 @@ Rules of this file:
    client is gone, `put` throws away and returns at once, and `get` gives the disconnect.
 2. What waits is bounded by bytes, and not by messages: the parts of a body that nobody has
    read yet are one part, however small they came.
-3. Over HTTP/1.1 and for its WebSockets who puts waits for room, so that the socket is not
-   read. Over HTTP/2 nobody waits, since other streams come the same way: there the windows
-   of flow control are the bound, and `taken` says which bytes have made room.
+3. Over HTTP/1.1 and for WebSockets who puts waits for room, so that nothing more is read or
+   unpacked. For a body over HTTP/2 nobody waits, since other streams come the same way: there
+   the windows of flow control are the bound, and `taken` says which bytes have made room.
 """
 
 from __future__ import annotations
@@ -67,6 +67,11 @@ class Inbox:
     def empty(self) -> bool:
         """True if nothing waits for the app but the disconnect."""
         return not self._messages and not self._body
+
+    @property
+    def size(self) -> int:
+        """Bytes that wait for the app."""
+        return self._size
 
     async def put(self, message: Message) -> None:
         """Add a message; waits for room, unless the request is over."""

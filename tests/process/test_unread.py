@@ -11,7 +11,9 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
+import zlib
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -204,5 +206,28 @@ def test_websocket_over_http2(app: App, end: str, much: int) -> None:
             client.reset(number)
         assert client.status(client.post("/", end=True)) == 200
         if end != "gone":
+            client.status(number)
+    at_rest(app)
+
+
+def zeros(size: int) -> bytes:
+    """Return a WebSocket's message, of one byte in a thousand."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    data = (packer.compress(b"\0" * size) + packer.flush(zlib.Z_SYNC_FLUSH))[:-4]
+    return b"\xc2\xfe" + len(data).to_bytes(2) + bytes(4) + data
+
+
+def test_compressed_messages_over_http2(app: App) -> None:
+    """Messages that nobody reads yet stay compressed, and come whole once they are asked for."""
+    with Multiplexed(app) as client:
+        numbers = [client.post("/late", method="CONNECT") for _ in range(10)]
+        for number in numbers:
+            assert client.begun(number) == 200
+            client.feed(number, zeros(4_000_000) * 16)
+        assert client.status(client.post("/", end=True)) == 200
+        most = Path(f"/proc/{app.pid}/status").read_text().partition("VmHWM:")[2].split()[0]
+        assert int(most) < 250_000
+        assert client.status(client.post("/late", end=True)) == 200
+        for number in numbers:
             client.status(number)
     at_rest(app)

@@ -38,6 +38,10 @@ async def app(scope, receive, send):
             return
         if path in ("/thinks", "/gone"):
             await asyncio.sleep(0.2)
+        if path == "/late":
+            await late.wait()
+            for _ in range(16):
+                assert len((await receive())["bytes"]) == 4_000_000
         await send({"type": "websocket.close", "code": 4001})
     elif path == "/asks":
         await answer(send, 401)
@@ -45,6 +49,9 @@ async def app(scope, receive, send):
         asked.extend(said)
     elif path == "/asked":
         await answer(send, 200 if asked == ["http.disconnect"] * 3 else 500)
+    elif path == "/late":
+        late.set()
+        await answer(send, 200)
     elif path == "/reads":
         size, more = 0, True
         while more:
@@ -62,6 +69,7 @@ async def app(scope, receive, send):
         await answer(send, 401 if path != "/" else 200)
 
 asked = []
+late = asyncio.Event()
 """
 
 ENDS = {"answers": 401, "returns": 500, "thinks": 401}
@@ -174,6 +182,7 @@ class Multiplexed:
         fields = {":method": method, ":path": path, ":scheme": "http", ":authority": "a"}
         if method == "CONNECT":
             fields |= {":protocol": "websocket", "sec-websocket-version": "13"}
+            fields["sec-websocket-extensions"] = "permessage-deflate; client_no_context_takeover"
         self._h2.send_headers(number, [*fields.items()], end_stream=end)
         self._flush()
         return number

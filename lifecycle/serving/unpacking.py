@@ -1,0 +1,95 @@
+"""
+What comes over the WebSockets of one HTTP/2 connection, unpacked no faster than apps read.
+
+Rules of this file:
+
+1. What may be compressed a thousand times stays as it came while its app leaves messages unread.
+2. The client has credit again for what has been unpacked and read, and for what is thrown away.
+3. Who reads the connection waits for none of this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection
+from typing import Final
+
+from h2.errors import ErrorCodes
+from hypercorn.protocol.events import Data
+from hypercorn.protocol.ws_stream import WSStream
+
+from lifecycle.serving.sending import Stream
+
+SLICE: Final = 8 * 1024
+"""Bytes of a WebSocket taken at once: they may be compressed a thousand times."""
+MOST_UNPACKED: Final = 64 * 1024 * 1024
+"""Bytes that all WebSockets of a connection hold together: four of the longest messages."""
+
+
+class Unpacker:
+    """
+    One connection's.
+
+    Args:
+        streams: Returns all streams there are.
+        tell: Hands what has come on to a stream; it raises nothing.
+        abandon: Ends a stream that cannot go on.
+        credit: Told of a stream, and how many of its bytes are out of the way.
+    """
+
+    def __init__(
+        self,
+        *,
+        streams: Callable[[], Collection[Stream]],
+        tell: Callable[[Stream, WSStream, Data], Awaitable[None]],
+        abandon: Callable[[Stream, ErrorCodes], Awaitable[None]],
+        credit: Callable[[Stream, int], None],
+    ) -> None:
+        self._streams = streams
+        self._tell = tell
+        self._abandon = abandon
+        self._credit = credit
+        self._packed: dict[Stream, bytearray] = {}
+
+    def holds(self, stream: Stream) -> bool:
+        """Tell whether `run` is not done with a stream."""
+        return stream in self._packed
+
+    def put(self, stream: Stream, data: bytes) -> bool:
+        """Keep what has come; True if `run` is to be started."""
+        if (packed := self._packed.get(stream)) is not None:
+            packed += data
+            return False
+        self._packed[stream] = bytearray(data)
+        return True
+
+    async def run(self, stream: Stream) -> None:
+        """Hand on what has come, as the app reads it, until nothing is left."""
+        packed = self._packed[stream]
+        while packed and isinstance(stream.talk, WSStream):
+            if stream.over or stream.talk.closed:
+                break
+            await self._unpack(stream, stream.talk, packed)
+        del self._packed[stream]
+        if stream.heard and not (stream.said or stream.over):
+            await self._abandon(stream, ErrorCodes.INTERNAL_ERROR)  # gone without a word
+        self._credit(stream, len(packed))
+
+    async def _unpack(self, stream: Stream, talk: WSStream, packed: bytearray) -> None:
+        if sum(map(_unpacked, self._streams())) > MOST_UNPACKED:
+            await self._abandon(stream, ErrorCodes.ENHANCE_YOUR_CALM)
+            return
+        data = bytes(packed[:SLICE])
+        del packed[:SLICE]
+        await self._tell(stream, talk, Data(stream_id=stream.number, data=data))
+        if stream.inbox is not None:
+            stream.inbox.charge(len(data))
+        if talk.buffer.length > talk.buffer.max_length and not stream.over:
+            # Told already; or it would grow for ever.
+            await self._abandon(stream, ErrorCodes.INTERNAL_ERROR)
+
+
+def _unpacked(stream: Stream) -> int:
+    """Return how many bytes wait for an app, or for the end of their message."""
+    if stream.inbox is None or not isinstance(stream.talk, WSStream):
+        return 0
+    return max(stream.inbox.size, stream.talk.buffer.length)
