@@ -20,7 +20,7 @@ import socket
 import struct
 import termios
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 GOODBYE: Final = 0.5
 """Seconds that a peer has to close its side once it has all that was sent."""
@@ -37,8 +37,7 @@ class Protocol(asyncio.StreamReaderProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport: over TLS it comes with the end of the handshake."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
         super().connection_made(transport)
 
     def eof_received(self) -> bool | None:
