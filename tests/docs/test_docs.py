@@ -179,6 +179,16 @@ def test_every_dependency_has_its_reason() -> None:
     assert {name for name in names if not re.search(rf"^\| {name} \|", text, re.MULTILINE)} == set()
 
 
+@pytest.mark.parametrize("which", ["only_mutate", "pytest_add_cli_args_test_selection"])
+def test_each_file_of_the_mutation_tests_is_named_once(which: str) -> None:
+    """`make mutate` finds each file that pyproject.toml names for it, and runs none twice."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    files = settings["tool"]["mutmut"][which]
+
+    assert [each for each in files if not (ROOT / each).is_file()] == []
+    assert sorted(files) == sorted(set(files))
+
+
 def _messages() -> list[str]:
     text = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
     spans = re.findall(r"^\| `([^`]+)`", text, re.MULTILINE)
