@@ -195,13 +195,14 @@ INSIDE_TLS: Final = frozenset(name for name in FLOODS if name.startswith("tls ")
 
 
 async def flood(name: str, port: int) -> None:
-    """Flood until stdin is closed."""
+    """Flood until stdin is closed; a line on stdout says that it begins."""
     many, part = FLOODS[name]
     source = Flood(port, tls=name in INSIDE_TLS)
     loop = asyncio.get_running_loop()
     over = loop.create_future()
     loop.add_reader(0, lambda: over.done() or over.set_result(None))
     lanes = [asyncio.ensure_future(part(source)) for _ in range(many)]
+    print("flooding", flush=True)
     await asyncio.wait({over, *lanes}, return_when=asyncio.FIRST_COMPLETED)
     for lane in lanes:
         if lane.done():

@@ -22,7 +22,7 @@ from tests.fuzz import target
 from tests.fuzz.ending import ended
 from tests.fuzz.flooder import FLOODS, INSIDE_TLS
 from tests.fuzz.watch import Seen, Watch, bystander
-from tests.process.kit import App
+from tests.process.kit import App, wait_for
 
 SETTINGS: Final = {
     "LIFECYCLE_SETTLE": "0.5",
@@ -36,6 +36,8 @@ KEPT: Final = 15.0
 """MiB of these that it may keep: freed memory is not given back to the last page."""
 BACK: Final = 6.0
 """Seconds until all is as it was."""
+SECOND: Final = 0.7
+"""Seconds of the second flood before the process is told to end."""
 ROOT: Final = Path(__file__).parent.parent.parent
 
 TLS: Final = INSIDE_TLS | {"half handshakes", "split handshakes"}
@@ -98,14 +100,18 @@ def trials(*, every: bool) -> list[Trial]:
 
 @contextlib.contextmanager
 def flooding(flood: str, port: int) -> Iterator[None]:
-    """Flood meanwhile."""
+    """Flood meanwhile: the block begins when the flood does."""
     argv = [sys.executable, "-m", "tests.fuzz.flooder", flood, str(port)]
-    process = subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE)
+    process = subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert process.stdin is not None
+    assert process.stdout is not None
     try:
+        if not process.stdout.readline():
+            raise RuntimeError(f"the flood {flood!r} did not begin")
         yield
     finally:
         process.stdin.close()
+        process.stdout.close()
         try:
             process.wait(5)
         except subprocess.TimeoutExpired:
@@ -125,7 +131,7 @@ def tried(trial: Trial, seconds: float) -> Result:
         app.wait_state("ready")
         with Watch(app, by, ask_app=not tls) as watch:
             result.seen = watch.seen
-            time.sleep(0.3)
+            wait_for(watch.warm, 30, "the first probes")
             base, files = target.memory(app), target.descriptors(app)
             target.forget_peak(app)
             port = app.qos if trial.qos else app.port
@@ -134,7 +140,7 @@ def tried(trial: Trial, seconds: float) -> Result:
             result.growth = target.memory(app, "VmHWM") - base
             look_back(result, app, base, files)
             with flooding(trial.flood, port):
-                time.sleep(0.7)
+                time.sleep(SECOND)
                 watch.draining = True
                 codes = {0, 124} if trial.flood in CUT and not trial.qos else {0}
                 result.left, wrong = ended(app, prestop=trial.prestop, codes=codes)

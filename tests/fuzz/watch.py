@@ -100,6 +100,10 @@ class Watch:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    def warm(self) -> bool:
+        """Tell whether the app has answered each probe twice: what it loads for that is there."""
+        return self.seen.probes >= 2 * len(PROBES) or bool(self.seen.faults)
+
     def stop(self) -> None:
         """Stop asking."""
         self._stop.set()
