@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,6 +22,15 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
         yield app
         assert "Traceback" not in app.stderr
         assert unharmed(app)
+
+
+@pytest.fixture
+def many_descriptors() -> Iterator[None]:
+    """Let this process, the crowd, have them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import contextlib
 import os
 import random
 import re
-import resource
 import socket
 import struct
 import time
@@ -17,6 +16,8 @@ import pytest
 
 from tests.process import wire
 from tests.process.kit import App, wait_for
+
+pytestmark = pytest.mark.usefixtures("many_descriptors")
 
 Start = Callable[..., App]
 
@@ -46,15 +47,6 @@ async def main(life):
 
 lifecycle.run(main, plugins=[Inside()])
 """
-
-
-@pytest.fixture(autouse=True)
-def many_descriptors() -> Iterator[None]:
-    """Let this process, the attacker, have them."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.fixture

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import resource
 import socket
 import time
-from collections.abc import Iterator
 
 import pytest
 
 from tests.process import wire
 from tests.process.kit import App, wait_for
+
+pytestmark = pytest.mark.usefixtures("many_descriptors")
 
 CROWD = "127.0.0.2"
 CAP = 64
@@ -39,15 +39,6 @@ async def main(life):
 
 lifecycle.run(main, plugins=[Slow()])
 """
-
-
-@pytest.fixture(autouse=True)
-def many_descriptors() -> Iterator[None]:
-    """Let this process, the crowd, have them."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, hard), hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @pytest.fixture

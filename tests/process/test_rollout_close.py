@@ -4,36 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import socket
-from collections.abc import AsyncIterator
 
 import pytest
 
-from lifecycle.serving.server import Server
-from lifecycle.sockets import bind_tcp
 from tests.process.h2_client import H2Client
+from tests.process.serving import serving
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 TIME = 5.0
-
-
-async def hello(scope, receive, send) -> None:
-    headers = [(b"content-length", b"5")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": b"hello"})
-
-
-@contextlib.asynccontextmanager
-async def serving(app=hello) -> AsyncIterator[tuple[Server, int]]:
-    """A server of its own, on a port of its own."""
-    server = Server(app, keep_alive=75, logger=logging.getLogger("test"))
-    sock = bind_tcp("127.0.0.1", 0)
-    server.listen([sock])
-    try:
-        yield server, sock.getsockname()[1]
-    finally:
-        await server.close(0.0)
 
 
 async def ask(client: socket.socket, request: bytes = REQUEST) -> bytes:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -17,3 +19,11 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith(("LIFECYCLE_", "POD_")):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def stuck() -> Iterator[asyncio.SelectorEventLoop]:
+    """Give a loop that does not run: an app's that is stuck."""
+    loop = asyncio.SelectorEventLoop()
+    yield loop
+    loop.close()

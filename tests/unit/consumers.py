@@ -24,10 +24,14 @@ def on_stage(main: Callable[[Stage], Awaitable[None]], drain_at: float | None = 
     run(play())
 
 
-async def numbers(*, every: float = 1.0) -> AsyncIterator[int]:
-    """Yield 0, 1, 2, …"""
+async def numbers(ended: list[object] | None = None, *, every: float = 1.0) -> AsyncIterator[int]:
+    """Yield 0, 1, 2, …; `ended` gets the task in which that ends."""
     number = 0
-    while True:
-        await asyncio.sleep(every)
-        yield number
-        number += 1
+    try:
+        while True:
+            await asyncio.sleep(every)
+            yield number
+            number += 1
+    finally:
+        if ended is not None:
+            ended.append(asyncio.current_task())

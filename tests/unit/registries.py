@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from lifecycle.contracts import Instance, Registry
+from lifecycle.hookspecs import hookimpl
 from lifecycle.services import Services
 from tests.unit.virtual_time import Diary, instance, now
 
@@ -41,6 +42,13 @@ def after(seconds: float, act: Act = fine) -> Act:
         return await act()
 
     return later
+
+
+class Unprintable(Exception):
+    """Cannot be shown."""
+
+    def __str__(self) -> str:
+        raise SystemExit("no")
 
 
 class Scripted(Registry):
@@ -87,6 +95,18 @@ class Scripted(Registry):
     async def __aexit__(self, *_: object) -> None:
         await self.on_close()
         self.closed_at = now()
+
+
+class With:
+    """A plugin that gives a registry."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+
+    @hookimpl
+    def lifecycle_registries(self) -> Registry:
+        """Give it."""
+        return self.registry
 
 
 def table(*registries: Registry, names: tuple[str, ...] = ("orders",)) -> Services:

@@ -27,6 +27,16 @@ def nothing_more():
     control.call_soon_threadsafe(lambda: control.call_soon(done.set))
     done.wait(10)
     return got.empty()
+def terminated_child():
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(write, b"x")
+        while True:
+            signal.pause()
+    os.read(read, 1)
+    os.kill(child, TERM)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 def say(**what): print(json.dumps(what), flush=True)
 """
 

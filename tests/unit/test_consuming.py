@@ -39,18 +39,11 @@ def test_a_source_that_is_waited_for_ends_with_the_drain() -> None:
 
 def test_an_item_that_is_at_work_is_finished() -> None:
     """Draining that begins in the loop's body: the item is in flight until the next is asked for."""
-    ended = []
-
-    async def source() -> AsyncIterator[int]:
-        try:
-            async for number in numbers():
-                yield number
-        finally:
-            ended.append(asyncio.current_task())
+    ended: list[object] = []
 
     async def main(stage: Stage) -> None:
         seen = []
-        async for number in stage.life.until_draining(source()):
+        async for number in stage.life.until_draining(numbers(ended)):
             assert stage.life._traffic.in_flight == 1
             await asyncio.sleep(10)
             seen.append(number)

@@ -235,17 +235,10 @@ def test_a_source_that_cannot_be_closed_says_why() -> None:
 
 def test_closing_the_loop_closes_the_source() -> None:
     """`aclosing(life.until_draining(…))`: what is left early is cleaned up at once, in this task."""
-    ended = []
-
-    async def source() -> AsyncIterator[int]:
-        try:
-            async for number in numbers():
-                yield number
-        finally:
-            ended.append(asyncio.current_task())
+    ended: list[object] = []
 
     async def main(stage: Stage) -> None:
-        async with aclosing(stage.life.until_draining(source())) as items:
+        async with aclosing(stage.life.until_draining(numbers(ended))) as items:
             async for _ in items:
                 break
         assert ended == [asyncio.current_task()]

@@ -7,26 +7,13 @@ import asyncio
 import pytest
 
 from lifecycle.config import Config
-from lifecycle.contracts import Registry
 from lifecycle.departure import Departure, Ending
 from lifecycle.drain import Timetable
 from lifecycle.hookspecs import hookimpl
 from lifecycle.states import Transition
 from tests.unit.play import NEVER, Play, soon
-from tests.unit.registries import Scripted, after
+from tests.unit.registries import Scripted, With, after
 from tests.unit.virtual_time import Stage, now, run
-
-
-class With:
-    """Gives a registry."""
-
-    def __init__(self, registry: Registry) -> None:
-        self.registry = registry
-
-    @hookimpl
-    def lifecycle_registries(self) -> Registry:
-        """Give it."""
-        return self.registry
 
 
 class Slow:

@@ -12,6 +12,7 @@ from lifecycle.contracts import probe
 from lifecycle.dispatch import MOST_ANSWERS, Call, Delivery, InTurn, Own, Shared
 from lifecycle.runs import Status
 from tests.unit.virtual_time import (
+    Endless,
     Hang,
     attached,
     call,
@@ -153,13 +154,7 @@ def test_a_callable_object_with_an_async_call() -> None:
 
 def test_an_async_hook_that_hangs_is_cancelled() -> None:
     """It is late at its deadline, to the millisecond, and its task is cancelled."""
-    ended = []
-
-    async def hook() -> None:
-        try:
-            await hang_for_ever()
-        finally:
-            ended.append(now())
+    hook = Endless()
 
     async def main() -> None:
         began = now()
@@ -167,7 +162,7 @@ def test_an_async_hook_that_hangs_is_cancelled() -> None:
         assert outcome.status is Status.LATE
         assert outcome.problem() == "no answer for 0.8 s"
         assert now() - began == pytest.approx(0.8)
-        await until(lambda: bool(ended), within=0.1)
+        await until(lambda: bool(hook.ended), within=0.1)
 
     run(main())
 
@@ -317,19 +312,13 @@ def test_an_inline_hook_runs_here_and_now() -> None:
 
 def test_an_inline_coroutine_is_cancelled_with_its_caller() -> None:
     """The drain handler's wait ends when the drain's does."""
-    ended = []
-
-    async def hook() -> None:
-        try:
-            await hang_for_ever()
-        finally:
-            ended.append(now())
+    hook = Endless()
 
     async def main() -> None:
         asked = made(Own, hook, attached(), timeout=None, inline=True)
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(3):
                 await asked()
-        await until(lambda: bool(ended), within=0.1)
+        await until(lambda: bool(hook.ended), within=0.1)
 
     run(main())

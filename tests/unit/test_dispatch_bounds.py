@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -37,16 +36,8 @@ class Counting(Guest):
         return super().post(function)
 
 
-@pytest.fixture
-def app() -> Iterator[asyncio.AbstractEventLoop]:
-    """Give a loop that does not run: an app's that is stuck."""
-    loop = asyncio.SelectorEventLoop()
-    yield loop
-    loop.close()
-
-
 @pytest.mark.parametrize("kind", ["hangs", "ignores", "blocks", "busy"])
-def test_nothing_piles_up(kind: str, app: asyncio.SelectorEventLoop) -> None:
+def test_nothing_piles_up(kind: str, stuck: asyncio.SelectorEventLoop) -> None:
     """1,000 calls of what hangs: one thread, one task, a handful of queued handles."""
     hang = Hang()
     free = []
@@ -62,7 +53,7 @@ def test_nothing_piles_up(kind: str, app: asyncio.SelectorEventLoop) -> None:
         guest = Counting(asyncio.get_running_loop().time)
         guest.attach()
         if kind == "busy":
-            guest._loop = app
+            guest._loop = stuck
         hook: Any = {"ignores": ignores, "blocks": hang.wait}.get(kind, hang_for_ever)
         asked = call(hook, guest, timeout=0.8)
         tasks = len(asyncio.all_tasks())
@@ -71,7 +62,7 @@ def test_nothing_piles_up(kind: str, app: asyncio.SelectorEventLoop) -> None:
             assert (await asked()).status is wanted
         assert len(workers()) == (1 if kind == "blocks" else 0)
         assert len(asyncio.all_tasks()) - tasks <= 1
-        assert len(app._ready) == (1 if kind == "busy" else 0)
+        assert len(stuck._ready) == (1 if kind == "busy" else 0)
         if kind != "hangs":
             assert guest.posted <= 2
         free.append(True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from lifecycle.dispatch import Call, InTurn, Own, Shared
 from lifecycle.guest import Guest
 from lifecycle.runs import Outcome, Status
 from tests.unit.virtual_time import (
+    Endless,
     Hang,
     attached,
     call,
@@ -24,27 +24,19 @@ from tests.unit.virtual_time import (
 )
 
 
-@pytest.fixture
-def app() -> Iterator[asyncio.SelectorEventLoop]:
-    """Give a loop that does not run: an app's that is stuck."""
-    loop = asyncio.SelectorEventLoop()
-    yield loop
-    loop.close()
-
-
-def guest_of(app: asyncio.SelectorEventLoop) -> Guest:
+def guest_of(stuck: asyncio.SelectorEventLoop) -> Guest:
     """Return a guest whose loop is stuck."""
     guest = attached()
-    guest._loop = app
+    guest._loop = stuck
     return guest
 
 
-def come_back(app: asyncio.SelectorEventLoop) -> None:
+def come_back(stuck: asyncio.SelectorEventLoop) -> None:
     """Let the app's loop do all that was asked of it meanwhile."""
     control = asyncio.get_running_loop()
     asyncio._set_running_loop(None)
     try:
-        app.run_until_complete(asyncio.sleep(0.01))
+        stuck.run_until_complete(asyncio.sleep(0.01))
     finally:
         asyncio._set_running_loop(control)
 
@@ -91,13 +83,7 @@ def test_who_leaves_a_shared_run_takes_nothing_from_the_others(kind: str) -> Non
 
 def test_a_shared_run_that_all_have_left_ends_by_its_deadline() -> None:
     """Nobody waits for it any more, and still it is cancelled when its time is up."""
-    ended = []
-
-    async def hook() -> None:
-        try:
-            await hang_for_ever()
-        finally:
-            ended.append(now())
+    hook = Endless()
 
     async def main() -> None:
         asked = call(hook, attached(), timeout=0.8)
@@ -105,8 +91,8 @@ def test_a_shared_run_that_all_have_left_ends_by_its_deadline() -> None:
         callers = [asyncio.create_task(asked()) for _ in range(3)]
         await asyncio.sleep(0.1)
         await leave(*callers)
-        await until(lambda: bool(ended), within=1)
-        assert ended == [pytest.approx(began + 0.8)]
+        await until(lambda: bool(hook.ended), within=1)
+        assert hook.ended == [pytest.approx(began + 0.8)]
 
     run(main())
 
@@ -127,11 +113,11 @@ def test_who_comes_second_waits_for_what_is_left(start_within: float | None) -> 
     run(main())
 
 
-def test_who_comes_second_to_what_has_not_begun(app: asyncio.SelectorEventLoop) -> None:
+def test_who_comes_second_to_what_has_not_begun(stuck: asyncio.SelectorEventLoop) -> None:
     """The second one is told that it was not started at the same time as the first one."""
 
     async def main() -> None:
-        asked = call(hang_for_ever, guest_of(app), timeout=0.8, start_within=0.05)
+        asked = call(hang_for_ever, guest_of(stuck), timeout=0.8, start_within=0.05)
         began = now()
         first = asyncio.create_task(asked())
         await asyncio.sleep(0.03)
@@ -144,13 +130,13 @@ def test_who_comes_second_to_what_has_not_begun(app: asyncio.SelectorEventLoop) 
 
 @pytest.mark.parametrize(("timeout", "start_within"), [(0.03, 0.05), (0.05, 0.05), (0.8, 0.05)])
 def test_to_start_takes_no_longer_than_the_whole(
-    app: asyncio.SelectorEventLoop, timeout: float, start_within: float
+    stuck: asyncio.SelectorEventLoop, timeout: float, start_within: float
 ) -> None:
     """A probe whose own timeout is shorter than the time to start is late by that."""
 
     async def main() -> None:
         began = now()
-        asked = call(hang_for_ever, guest_of(app), timeout=timeout, start_within=start_within)
+        asked = call(hang_for_ever, guest_of(stuck), timeout=timeout, start_within=start_within)
         assert (await asked()).status is Status.UNSTARTED
         assert now() - began == pytest.approx(min(timeout, start_within))
 
@@ -176,7 +162,7 @@ def test_who_comes_to_what_goes_on_after_its_deadline() -> None:
 
 
 @pytest.mark.parametrize("kind", [Shared, Own])
-def test_what_was_refused_does_not_run(kind: type[Call], app: asyncio.SelectorEventLoop) -> None:
+def test_what_was_refused_does_not_run(kind: type[Call], stuck: asyncio.SelectorEventLoop) -> None:
     """1,000 who were told "not started": one handle of the busy loop, and nothing runs later."""
     ran = []
 
@@ -184,18 +170,18 @@ def test_what_was_refused_does_not_run(kind: type[Call], app: asyncio.SelectorEv
         ran.append(1)
 
     async def main() -> None:
-        asked: Any = made(kind, hook, guest_of(app), timeout=0.3)
+        asked: Any = made(kind, hook, guest_of(stuck), timeout=0.3)
         several = await asyncio.gather(*(asked() for _ in range(1000)))
         assert {outcome.status for outcome in several} == {Status.UNSTARTED}
         for _ in range(3):
             assert (await asked()).status is Status.UNSTARTED
-        assert len(app._ready) == 1
+        assert len(stuck._ready) == 1
         assert asked._outside._waiting == {}  # who has left is not kept
-        come_back(app)
+        come_back(stuck)
         assert ran == []
         again = asyncio.create_task(asked())
         await asyncio.sleep(0.1)
-        come_back(app)
+        come_back(stuck)
         assert (await again).status is Status.ANSWERED
         assert ran == [1]
 
@@ -204,7 +190,7 @@ def test_what_was_refused_does_not_run(kind: type[Call], app: asyncio.SelectorEv
 
 @pytest.mark.parametrize("timeout", [5.0, None])
 def test_what_was_left_before_it_began_does_not_run(
-    timeout: float | None, app: asyncio.SelectorEventLoop
+    timeout: float | None, stuck: asyncio.SelectorEventLoop
 ) -> None:
     """A caller who hangs up, or a drain that is over, while the loop is busy: it never begins."""
     ran = []
@@ -213,11 +199,11 @@ def test_what_was_left_before_it_began_does_not_run(
         ran.append(1)
 
     async def main() -> None:
-        asked = made(Own, hook, guest_of(app), timeout=timeout)
+        asked = made(Own, hook, guest_of(stuck), timeout=timeout)
         callers = [asyncio.create_task(asked()) for _ in range(3)]
         await asyncio.sleep(1)
         await leave(*callers[1:])
-        come_back(app)
+        come_back(stuck)
         assert (await callers[0]).status is Status.ANSWERED
         assert ran == [1]
 
@@ -314,13 +300,7 @@ def test_a_turn_has_one_deadline() -> None:
 
 def test_a_probe_that_is_closed_begins_nothing() -> None:
     """At the end what is under way is cancelled, its caller told, and nobody asked any more."""
-    ended = []
-
-    async def hook() -> None:
-        try:
-            await hang_for_ever()
-        finally:
-            ended.append(now())
+    hook = Endless()
 
     async def main() -> None:
         asked = call(hook, attached(), timeout=60)
@@ -328,8 +308,8 @@ def test_a_probe_that_is_closed_begins_nothing() -> None:
         await asyncio.sleep(1)
         asked.close()
         assert (await caller).status is Status.LATE
-        await until(lambda: bool(ended), within=0.1)
+        await until(lambda: bool(hook.ended), within=0.1)
         assert await asked() == Outcome(Status.UNSTARTED, 0.0)
-        assert len(ended) == 1
+        assert len(hook.ended) == 1
 
     run(main())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -174,14 +173,6 @@ def test_closing_before_the_first_delivery() -> None:
         await box.empty()
 
     run(main())
-
-
-@pytest.fixture
-def stuck() -> Iterator[asyncio.SelectorEventLoop]:
-    """Give a loop that does not run: an app's that is stuck."""
-    loop = asyncio.SelectorEventLoop()
-    yield loop
-    loop.close()
 
 
 def test_a_busy_loop_is_told_afterwards(stuck: asyncio.SelectorEventLoop) -> None:

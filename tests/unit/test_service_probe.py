@@ -6,23 +6,10 @@ import asyncio
 
 import pytest
 
-from lifecycle.contracts import Kind, Registry
-from lifecycle.hookspecs import hookimpl
+from lifecycle.contracts import Kind
 from tests.unit.play import NEVER, Play
-from tests.unit.registries import Act, Scripted, after, failing, fine
+from tests.unit.registries import Act, Scripted, With, after, failing, fine
 from tests.unit.virtual_time import now, run
-
-
-class With:
-    """Gives a registry."""
-
-    def __init__(self, registry: Registry) -> None:
-        self.registry = registry
-
-    @hookimpl
-    def lifecycle_registries(self) -> Registry:
-        """Give it."""
-        return self.registry
 
 
 async def ready_after_online(act: Act, *, required: bool = True) -> tuple[bool, float]:

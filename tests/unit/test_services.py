@@ -260,32 +260,6 @@ def test_registries_are_closed_in_reverse(act: Act) -> None:
     run(main())
 
 
-def test_what_a_registry_tells_of_a_registration() -> None:
-    """It stands beside the core's own words, and takes none of them; one that fails says so."""
-
-    async def main() -> None:
-        registry, broken = Scripted("told"), Scripted("broken")
-        asked = []
-
-        def describe(each: object) -> dict[str, object]:
-            asked.append(each)
-            return {"visible": True, "registered": "never"}
-
-        registry.describe = describe  # type: ignore[method-assign]
-        broken.describe = failing  # type: ignore[assignment, method-assign]
-        services = table(registry, broken)
-        await services.until(lambda: services.all_confirmed)
-
-        (shown,) = services.snapshot()
-        assert asked == [services.entries["orders"].instance]
-        told = shown["registrations"]["told"]
-        assert (told["visible"], told["registered"]) == (True, "yes")
-        assert "describe raised TypeError" in shown["registrations"]["broken"]["problem"]
-        await services.close(1)
-
-    run(main())
-
-
 @pytest.mark.parametrize(("name", "loaded"), [("consul", True), ("local", False)])
 def test_what_a_failure_needs_is_loaded_before_one(
     monkeypatch: pytest.MonkeyPatch, *, name: str, loaded: bool
@@ -297,45 +271,6 @@ def test_what_a_failure_needs_is_loaded_before_one(
         services = Services(register_timeout=10, log=Diary().log)
         services.add_registries([Scripted(name)])
         assert ("tenacity" in sys.modules) is loaded
-        await services.close(1)
-
-    run(main())
-
-
-def test_what_the_table_shows() -> None:
-    """`/status` has these fields of each service, and these of each registration."""
-
-    async def main() -> None:
-        must, may = Scripted("must"), Scripted("may", required=False)
-        may.on_register = failing(OSError("away"))
-        services = table(must, may)
-        services.export(instance("portless", None))
-        await services.until(lambda: services.all_confirmed)
-        services.hold(["portless"], OPERATOR)
-        await services.until(lambda: services.entries["portless"].out)
-        away = {"registered": "unknown", "required": False, "reason": "OSError: away"}
-        assert services.snapshot() == [
-            {
-                "name": "orders",
-                "port": 8080,
-                "online": True,
-                "held_by": {},
-                "registrations": {
-                    "must": {"registered": "yes", "required": True, "reason": ""},
-                    "may": away,
-                },
-            },
-            {
-                "name": "portless",
-                "port": None,
-                "online": False,
-                "held_by": {"operator": ""},
-                "registrations": {
-                    "must": {"registered": "no", "required": True, "reason": ""},
-                    "may": {"registered": "no", "required": False, "reason": ""},
-                },
-            },
-        ]
         await services.close(1)
 
     run(main())
@@ -354,22 +289,3 @@ def test_what_the_table_shows() -> None:
 def test_a_list_of_many_names(count: int, shown: str) -> None:
     """A sentence lists a few, and says how many there are beside them."""
     assert some((f"s{number}" for number in range(count)), count) == shown
-
-
-def test_a_registration_that_failed_to_be_taken_out_first() -> None:
-    """Once it is out, what was wrong is no longer shown."""
-
-    async def main() -> None:
-        registry = Scripted()
-        services = table(registry)
-        await services.until(lambda: services.all_confirmed)
-        registry.on_deregister = failing(OSError("away"))
-        services.withdraw()
-        await asyncio.sleep(1)
-        assert row(services).error == "OSError: away"
-        registry.on_deregister = fine
-        await services.until(lambda: services.all_out)
-        assert row(services).error == ""
-        await services.close(1)
-
-    run(main())

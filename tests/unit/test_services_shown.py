@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import math
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from lifecycle.exceptions import ServiceNotFound
 from lifecycle.services import OPERATOR
-from tests.unit.registries import Scripted, after, failing, fine, table
+from tests.unit.registries import Scripted, Unprintable, after, failing, fine, table
 from tests.unit.virtual_time import instance, run, until
 
 
@@ -61,6 +65,141 @@ def test_what_the_table_shows() -> None:
         registry.on_register = fine
         services.withdraw()
         await services.until(lambda: services.all_out)
+        await services.close(1)
+
+    run(main())
+
+
+def test_what_is_shown_of_each_service() -> None:
+    """`/status` has these fields of each service, and these of each registration."""
+
+    async def main() -> None:
+        must, may = Scripted("must"), Scripted("may", required=False)
+        may.on_register = failing(OSError("away"))
+        services = table(must, may)
+        services.export(instance("portless", None))
+        await services.until(lambda: services.all_confirmed)
+        services.hold(["portless"], OPERATOR)
+        await services.until(lambda: services.entries["portless"].out)
+        away = {"registered": "unknown", "required": False, "reason": "OSError: away"}
+        assert services.snapshot() == [
+            {
+                "name": "orders",
+                "port": 8080,
+                "online": True,
+                "held_by": {},
+                "registrations": {
+                    "must": {"registered": "yes", "required": True, "reason": ""},
+                    "may": away,
+                },
+            },
+            {
+                "name": "portless",
+                "port": None,
+                "online": False,
+                "held_by": {"operator": ""},
+                "registrations": {
+                    "must": {"registered": "no", "required": True, "reason": ""},
+                    "may": {"registered": "no", "required": False, "reason": ""},
+                },
+            },
+        ]
+        await services.close(1)
+
+    run(main())
+
+
+def test_what_a_registry_tells_of_a_registration() -> None:
+    """It stands beside the core's own words, and takes none of them; one that fails says so."""
+
+    async def main() -> None:
+        registry, broken = Scripted("told"), Scripted("broken")
+        asked = []
+
+        def describe(each: object) -> dict[str, object]:
+            asked.append(each)
+            return {"visible": True, "registered": "never"}
+
+        registry.describe = describe  # type: ignore[method-assign]
+        broken.describe = failing  # type: ignore[assignment, method-assign]
+        services = table(registry, broken)
+        await services.until(lambda: services.all_confirmed)
+
+        (shown,) = services.snapshot()
+        assert asked == [services.entries["orders"].instance]
+        told = shown["registrations"]["told"]
+        assert (told["visible"], told["registered"]) == (True, "yes")
+        assert "describe raised TypeError" in shown["registrations"]["broken"]["problem"]
+        await services.close(1)
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError("no"),
+        SystemExit(1),
+        KeyboardInterrupt(),
+        asyncio.CancelledError(),
+        GeneratorExit(),
+        Unprintable(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_description_that_fails(error: BaseException) -> None:
+    """Whatever it raises, its registration says so, and nobody else notices."""
+
+    async def main() -> None:
+        registry = Scripted()
+
+        def describe(_: object) -> dict[str, object]:
+            raise error
+
+        registry.describe = describe  # type: ignore[method-assign]
+        services = table(registry)
+        (shown,) = services.snapshot()
+        said = "(its message cannot be shown)" if isinstance(error, Unprintable) else str(error)
+        problem = shown["registrations"]["reg"]["problem"]
+        assert problem == f"describe raised {type(error).__name__}: {said}"
+        await services.close(1)
+
+    run(main())
+
+
+LOOP: list[object] = []
+LOOP.append(LOOP)
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        ({3: "three", b"k": b"v"}, {"3": "three", "b'k'": "b'v'"}),
+        ({"at": datetime(2030, 1, 2, tzinfo=UTC)}, {"at": "2030-01-02 00:00:00+00:00"}),
+        ({"text": "\ud800", "all": (1, {"a": None})}, {"text": "\ud800", "all": [1, {"a": None}]}),
+        ([("pairs", 1)], {"pairs": 1}),
+        ({Unprintable(): 1}, None),
+        ({"x": Unprintable()}, None),
+        ({"x": {b"k": 1}}, None),
+        ({"x": math.nan}, None),
+        ({"x": LOOP}, None),
+    ],
+)
+def test_a_description_of_anything(told: Any, shown: dict[str, object] | None) -> None:
+    """It is JSON by the time that it is shown: nothing in it takes `/status` from everybody."""
+
+    async def main() -> None:
+        registry, other = Scripted(), Scripted("other")
+        registry.describe = lambda _: told  # type: ignore[method-assign]
+        services = table(registry, other)
+        whole = services.snapshot()
+        assert json.loads(json.dumps(whole, allow_nan=False)) == whole
+        said = whole[0]["registrations"]["reg"]
+        if shown is None:
+            assert said["problem"].startswith("describe returned what JSON cannot hold: ")
+        else:
+            assert {name: said[name] for name in shown} == shown
+        assert "problem" not in whole[0]["registrations"]["other"]
         await services.close(1)
 
     run(main())

@@ -10,18 +10,10 @@ from tests.unit.signal_scene import play
 def test_a_forked_childs_signal_is_its_own() -> None:
     """A child made by fork dies of SIGTERM by itself, and its parent hears nothing of it."""
     said = play("""
-        read, write = os.pipe()
-        child = os.fork()
-        if not child:
-            os.write(write, b"x")
-            while True:
-                signal.pause()
-        os.read(read, 1)
-        os.kill(child, TERM)
-        _, status = os.waitpid(child, 0)
+        exit_code = terminated_child()
         quiet = nothing_more()
         send(TERM)
-        say(child=os.waitstatus_to_exitcode(status), quiet=quiet, then=got.get(timeout=10))
+        say(child=exit_code, quiet=quiet, then=got.get(timeout=10))
     """)
     assert said == {"child": -15, "quiet": True, "then": "SIGTERM"}
 
@@ -138,15 +130,7 @@ def test_a_forked_child_inherits_the_apps_handler(install: str, status: int) -> 
     said = play(f"""
         {install}
         signals.hold()
-        read, write = os.pipe()
-        child = os.fork()
-        if not child:
-            os.write(write, b"x")
-            while True:
-                signal.pause()
-        os.read(read, 1)
-        os.kill(child, TERM)
-        _, status = os.waitpid(child, 0)
-        say(child=os.waitstatus_to_exitcode(status), quiet=nothing_more())
+        exit_code = terminated_child()
+        say(child=exit_code, quiet=nothing_more())
     """)
     assert said == {"child": status, "quiet": True}

@@ -141,6 +141,19 @@ async def hang_for_ever() -> None:
     await asyncio.get_running_loop().create_future()
 
 
+class Endless:
+    """An async hook that hangs until it is cancelled, and notes when that was."""
+
+    def __init__(self) -> None:
+        self.ended: list[float] = []
+
+    async def __call__(self) -> None:
+        try:
+            await hang_for_ever()
+        finally:
+            self.ended.append(now())
+
+
 async def until(condition: Callable[[], bool], within: float = 3600.0) -> None:
     """Let virtual time pass until something is so."""
     end = now() + within

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
+
+from plugins.grpc.tests.scenario import play, until
 
 PIECES = [b"a", b"b"]
 
@@ -114,20 +116,6 @@ async def call(channel: grpc.aio.Channel, kind: str) -> list[bytes]:
     if kind.endswith("stream"):
         return [each async for each in answer]
     return [await answer]
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
-def play(scenario: Callable[[], Awaitable[None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(20):
-            await scenario()
-
-    asyncio.run(bounded())
 
 
 STYLES = [

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
+
+from plugins.grpc.tests.scenario import play, until
 
 # grpc leaves the loop's side of a plain generator that it has abandoned unfinished.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
@@ -162,21 +163,6 @@ async def _read(call: Any) -> Any:
         return await call.read()
     except grpc.aio.AioRpcError:
         return None
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
-def play(scenario: Callable[[], Awaitable[None]]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(20):
-            await scenario()
-
-    asyncio.run(bounded())
-    gc.collect()  # here, and not in somebody else's test
 
 
 @pytest.mark.parametrize("way", ["cancelled", "too late"])
