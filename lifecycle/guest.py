@@ -37,6 +37,8 @@ class Guest:
         self._last_gap = 0.0
         self._awake_since = 0.0
         self._on_beat: Callable[[], None] | None = None
+        self.in_child = False
+        """True in a forked child, in which no such loop runs for us."""
         self.hooks: set[asyncio.Task[Any]] = set()
         """What runs on the app's loop for plugins; touched there only."""
         self.describe: Callable[[], Standing] | None = None
@@ -58,8 +60,8 @@ class Guest:
         self._loop = None
 
     def forget(self) -> None:
-        """Take note that this is a forked child, in which no such loop runs."""
-        self._loop = None
+        """Take note that this is a forked child."""
+        self._loop, self.in_child = None, True
 
     def _beat(self) -> None:
         now = self._clock()

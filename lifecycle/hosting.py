@@ -32,13 +32,12 @@ from lifecycle.plain import lines
 from lifecycle.runtime import Lifecycle
 from lifecycle.signals import Signals, by_person
 from lifecycle.stacks import Standing
+from lifecycle.teardown import leave_to_parent, tear_down
 from lifecycle.watchdog import Watchdog, flush_streams
 
 if TYPE_CHECKING:
     from lifecycle.pluggable import AnyPlugin
 
-TEARDOWN: Final = 0.3
-"""Seconds for what plugins do in their last moment."""
 OWN_FILES: Final = (f"{__file__}:", f"{mains.__file__}:")
 """Where every main stands too: they say nothing."""
 
@@ -176,26 +175,33 @@ class Host:
         stubborn = False
         try:
             self._run_until_left(loop, self._host(main))
-            stubborn = _tear_down(loop)
+            if self.life._in_child:
+                leave_to_parent(loop)
+            else:
+                stubborn = tear_down(loop) or self._departure.stubborn
         finally:
             asyncio.set_event_loop(None)
             code = self.close()
-        if stubborn or self._departure.stubborn:
+        if stubborn:
             self._leave_at_once(code)
         return code
 
     def abandon(self, code: int, cause: str, *, interrupted: bool = False) -> int:
         """Leave without ever having run main; returns the exit code."""
-        self.life._end(Ending(code, interrupted), cause)
-        loop = asyncio.new_event_loop()
-        loop.run_until_complete(self.life._left.wait())
-        loop.close()
+        self._left_with = code
+        if not self.life._in_child:
+            self.life._end(Ending(code, interrupted), cause)
+            loop = asyncio.new_event_loop()
+            loop.run_until_complete(self.life._left.wait())
+            loop.close()
         return self.close()
 
     def close(self) -> int:
         """Close the QOS port, give the signals back, and return the exit code."""
         self.life._close()
         self._release()
+        if self.life._in_child:
+            return self._left_with or 0
         if self._watchdog is not None:
             self._watchdog.retire()
         return self._departure.exit_code
@@ -203,7 +209,8 @@ class Host:
     def _release(self) -> None:
         if self._signals is None:
             return
-        ending = self.life._conductor is not None and self._departure.signalled
+        begun = self.life._conductor is not None and not self.life._in_child
+        ending = begun and self._departure.signalled
         self._signals.give_back(self._once_more if ending else None)
         self._signals.close()
 
@@ -229,6 +236,9 @@ class Host:
             except (SystemExit, KeyboardInterrupt) as leaving:
                 # A task or a server's signal handler wants out, and has stopped the loop.
                 know_of(leaving, loop)
+                if self.life._in_child:
+                    self._left_with = code_of(leaving)
+                    return
                 # aiohttp's handler raises a subclass, whatever the reason.
                 own = type(leaving) is SystemExit or not self.life.draining
                 self._leave(code_of(leaving) if own else None)
@@ -298,6 +308,10 @@ class Host:
         else:
             if isinstance(value, int) and not isinstance(value, bool):
                 code = status_of(value)
+        if self.life._in_child:
+            if raised is not None:
+                show(raised)
+            raise SystemExit(code or self._left_with or 0)  # the loop runs not one turn more
         job = not self._takes_life and not self.life.services and self._cancelled
         job = job and self._left_with is None
         self.life._end(Ending(code or self._left_with or 0, interrupted=job), cause)
@@ -379,19 +393,3 @@ class Host:
                     hint="work in flight is waited for if it is counted: put "
                     "lifecycle.asgi.Middleware around the app, or use track()",
                 )
-
-
-def _tear_down(loop: asyncio.AbstractEventLoop) -> bool:
-    """Cancel what plugins have left behind; True if something ignores it."""
-    left = asyncio.all_tasks(loop)
-    for task in left:
-        task.cancel()
-    with suppress(SystemExit, KeyboardInterrupt):  # too late to decide anything
-        if left:
-            loop.run_until_complete(asyncio.wait(left, timeout=TEARDOWN))
-    if any(not task.done() for task in left):
-        return True
-    with suppress(TimeoutError):
-        loop.run_until_complete(asyncio.wait_for(loop.shutdown_asyncgens(), TEARDOWN))
-    loop.close()
-    return False

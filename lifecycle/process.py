@@ -41,7 +41,9 @@ class Process:
         forget, self._forget = self._forget, []
         self.is_child = self.is_child or bool(forget)
         self.lifecycles.clear()
-        self.watchdog = None
+        if self.watchdog is not None:
+            self.watchdog.forget()
+            self.watchdog = None
         for each in forget:
             with contextlib.suppress(Exception):  # a child must come up, whatever is left over
                 each()

@@ -206,11 +206,16 @@ class Running:
         return f"http://127.0.0.1:{self._sockets.port}" if self._sockets is not None else ""
 
     def _end(self, ending: Ending, cause: str) -> None:
+        if self._in_child:  # what ends is a copy, of which nothing is to be taken out
+            return
         departure = self._running().departure
         self._control.post(lambda: departure.main_ended(ending, cause))
 
     def _close(self) -> None:
         """Close the QOS port and end the control thread, once `_left` has come. Blocks."""
+        if self._in_child:
+            self.log.flush(FLUSH_TIME)
+            return
         self._let_go()
         self._await_end()
 
@@ -296,6 +301,8 @@ class Running:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._in_child:
+            return
         failed = exc is not None and not isinstance(exc, asyncio.CancelledError)
         cause = f"{type(exc).__name__} raised" if failed else "the app's block ended"
         self._end(Ending(1 if failed else 0), cause)

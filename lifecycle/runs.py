@@ -115,6 +115,11 @@ class Run:
         self._started_at = loop.time()
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def in_child(self) -> bool:
+        """True in a forked child, where nobody waits for it."""
+        return self._guest.in_child
+
     def age(self) -> float:
         """Return how long ago it was asked for, in seconds."""
         return self._loop.time() - self._started_at
@@ -226,8 +231,10 @@ async def guard(
         return
     try:
         value = await awaitable
-    except BaseException as error:  # noqa: BLE001 - a plugin's SystemExit must not end the loop
-        run.finish(None, error)
+    except BaseException as error:
+        if run.in_child:  # which wants out: nobody is there to be told
+            raise
+        run.finish(None, error)  # a plugin's SystemExit must not end the loop
     else:
         run.finish(value, None)
 

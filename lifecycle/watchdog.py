@@ -80,6 +80,10 @@ class Watchdog:
             threading._register_atexit(self._interpreter_ends)  # type: ignore[attr-defined]
         atexit.register(self._last_words)
 
+    def forget(self) -> None:
+        """Take note that this is a forked child: its end is watched by nobody."""
+        self._retired = True
+
     def _interpreter_ends(self) -> None:
         self._ending = True
         self._changed.set()

@@ -155,3 +155,83 @@ def test_a_child_holds_neither_listener_nor_connection(
                 pass
         finally:
             os.kill(child, signal.SIGKILL)
+
+
+ENDING = """
+import asyncio, atexit, os, sys
+import lifecycle
+
+PARENT = os.getpid()
+atexit.register(lambda: os.getpid() == PARENT or print("at exit", flush=True))
+
+async def seen_out(way, pid):
+    _, status = await asyncio.to_thread(os.waitpid, pid, 0)
+    print(way, os.waitstatus_to_exitcode(status), flush=True)
+
+async def in_a_task():
+    if not (pid := os.fork()):
+        sys.exit(4)
+    await seen_out("task", pid)
+
+class Plugin:
+    @lifecycle.hookimpl
+    async def lifecycle_start(self):
+        if not (pid := os.fork()):
+            sys.exit(5)
+        await seen_out("hook", pid)
+
+async def main(life):
+    await life.ready()
+    if not (pid := os.fork()):
+        sys.exit(0)
+    await seen_out("sys.exit", pid)
+    if not (pid := os.fork()):
+        return 3
+    await seen_out("return", pid)
+    if not (pid := os.fork()):
+        raise OSError("the child's own")
+    await seen_out("raise", pid)
+    await asyncio.create_task(in_a_task())
+
+lifecycle.run(main, plugins=[Plugin()])
+print("after", os.getpid() == PARENT, flush=True)
+"""
+
+BLOCK = """
+import asyncio, os, sys
+import lifecycle
+
+async def main():
+    async with lifecycle.Lifecycle():
+        if not (pid := os.fork()):
+            sys.exit(3)
+        print("block", os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+asyncio.run(main())
+"""
+
+
+def test_a_child_ends_as_it_wants_to(start: Callable[..., App]) -> None:
+    """With its own exit code, by the interpreter's end, and without a word of ours."""
+    app = start(ENDING, env=RECORDED)
+    assert_left(app, 0)
+    out = app.stdout.splitlines()
+    assert [line for line in out if line != "at exit"] == [
+        "hook 5",
+        "after False",
+        "sys.exit 0",
+        "return 3",
+        "raise 1",
+        "task 4",
+        "after True",
+    ]
+    assert out.count("at exit") == 5
+    assert app.stderr.count("Traceback") == 1, app.stderr
+
+
+def test_a_child_ends_inside_a_block(start: Callable[..., App]) -> None:
+    """`async with Lifecycle()` hands on what the child leaves with."""
+    app = start(BLOCK, env=RECORDED)
+    assert_left(app, 0)
+    assert app.stdout == "block 3\n"
+    assert "Traceback" not in app.stderr
