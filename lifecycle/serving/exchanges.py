@@ -110,8 +110,8 @@ class Exchanges:
         if self.closed:
             return
         stream = self._streams[number] = Stream(number)
-        if self._running >= 2 * self._most:
-            # Apps that go on for clients who have taken their requests back.
+        # The latter: apps that go on for clients who have taken their requests back.
+        if self._one_too_many() or self._running >= 2 * self._most:
             await self._refuse_stream(stream)
             return
         request = asked(number, headers, self._state)
@@ -123,6 +123,13 @@ class Exchanges:
             # From here on it can be told of its end: it is told of its request first.
             stream.talk = self._talker(stream, websocket=request.method == "CONNECT")
             await self._tell(stream, stream.talk, request)
+
+    def _one_too_many(self) -> bool:
+        """Tell whether the client has more requests than it may: it may not know yet how many."""
+        if len(self._streams) + len(self._leftovers) <= self._most:
+            return False
+        mine = sum(stream.open for stream in self._streams.values())
+        return mine + len(self._leftovers) > self._most
 
     async def _tell(self, stream: Stream, talk: HTTPStream | WSStream, event: StreamEvent) -> None:
         """Tell hypercorn's stream what has come; whatever it raises ends this stream alone."""

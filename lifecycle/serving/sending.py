@@ -84,20 +84,38 @@ class Stream:
         """True if there is something to send."""
         return not self.sent and (bool(self.outgoing) or self.said)
 
+    @property
+    def open(self) -> bool:
+        """True for as long as its client counts it among those that it may have."""
+        return not (self.sent and self.heard)
+
     def discard(self) -> None:
         """Throw away what the app has not read, and what still comes."""
         if self.inbox is not None:
             self.inbox.discard()
 
 
+class _Announced(h2.settings.Settings):
+    """What the client is told; h2 itself ends the connection of who has more streams than that."""
+
+    @property
+    def max_concurrent_streams(self) -> int:
+        """Return what h2 allows: whoever uses it refuses what is too much."""
+        return 2**31
+
+    @max_concurrent_streams.setter
+    def max_concurrent_streams(self, value: int) -> None:
+        self[h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS] = value
+
+
 def new_wire(config: Any) -> h2.connection.H2Connection:
-    """Return a connection with hypercorn's settings, not yet begun."""
+    """Return a connection with hypercorn's settings, not yet begun; it refuses no stream itself."""
     wire = h2.connection.H2Connection(
         h2.config.H2Configuration(client_side=False, header_encoding=None)
     )
     wire.encoder = Encoder()
     codes = h2.settings.SettingCodes
-    wire.local_settings = h2.settings.Settings(
+    wire.local_settings = _Announced(
         client=False,
         initial_values={
             codes.MAX_CONCURRENT_STREAMS: config.h2_max_concurrent_streams,

@@ -106,6 +106,9 @@ FLOODS = {
     "DATA of padding": OPEN + many(DataFrame(1, b"", pad_length=1, flags=["PADDED"])),
     "unknown": many(PingFrame(0, b"12345678")).replace(b"\x08\x06\0", b"\x08\xfe\0"),
     "rapid reset": rapid_reset(),
+    "more requests than are answered": b"".join(
+        request(1 + 2 * n, b"/waits").serialize() for n in range(2500)
+    ),
     "CONTINUATION": HeadersFrame(1, b"\x00\x01a\x01b").serialize()
     + many(ContinuationFrame(1, b"\x00\x01a\x01b")),
 }
