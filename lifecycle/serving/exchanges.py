@@ -20,7 +20,13 @@ import h2.events
 import h2.exceptions
 from h2.errors import ErrorCodes
 from hypercorn.events import Event, Updated
-from hypercorn.protocol.events import Body, EndBody, StreamClosed
+from hypercorn.protocol.events import (
+    Body,
+    EndBody,
+    InformationalResponse,
+    Request,
+    StreamClosed,
+)
 from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.protocol.ws_stream import WSStream
@@ -28,7 +34,7 @@ from hypercorn.protocol.ws_stream import WSStream
 from lifecycle.serving.budgets import Budget
 from lifecycle.serving.inbox import MOST, Inbox
 from lifecycle.serving.leftovers import Leftovers
-from lifecycle.serving.opening import asked
+from lifecycle.serving.opening import asked, waits_to_be_asked
 from lifecycle.serving.sending import Sender, Stream
 from lifecycle.serving.tasks import Spawner
 from lifecycle.serving.unpacking import Unpacker
@@ -121,7 +127,7 @@ class Exchanges:
         await self._send(Updated(idle=False))
         if not stream.over:  # the connection may have ended meanwhile
             # From here on it can be told of its end: it is told of its request first.
-            stream.talk = self._talker(stream, websocket=request.method == "CONNECT")
+            stream.talk = self._talker(stream, request)
             await self._tell(stream, stream.talk, request)
 
     def _one_too_many(self) -> bool:
@@ -142,10 +148,20 @@ class Exchanges:
         if talk.closed and not stream.over:
             await self._close(stream)  # it has answered by itself
 
-    def _talker(self, stream: Stream, *, websocket: bool) -> HTTPStream | WSStream:
+    def _talker(self, stream: Stream, request: Request) -> HTTPStream | WSStream:
+        websocket = request.method == "CONNECT"
+
+        async def ask() -> None:
+            if not (stream.came or stream.heard or stream.begun) and waits_to_be_asked(request):
+                await self.stream_send(InformationalResponse(stream.number, [], 100))
+
         def make(kind: str) -> Inbox:
-            most = MOST if kind == "websocket" else None
-            stream.inbox = Inbox(kind, most=most, taken=lambda size: self._credit(stream, size))
+            stream.inbox = Inbox(
+                kind,
+                most=MOST if websocket else None,
+                asked=None if websocket else ask,
+                taken=lambda size: self._credit(stream, size),
+            )
             return stream.inbox
 
         def cut() -> None:
@@ -176,6 +192,7 @@ class Exchanges:
             self._leftovers.came(event.stream_id, size)
             return
         if isinstance(stream.talk, HTTPStream):
+            stream.came = True
             await self._tell(stream, stream.talk, Body(stream_id=stream.number, data=data))
             inbox.charge(size)
         elif stream.talk.handshake.accepted:

@@ -33,3 +33,11 @@ def asked(number: int, headers: list[tuple[bytes, bytes]], state: Any) -> Reques
         raw_path=path,
         state=state,
     )
+
+
+def waits_to_be_asked(request: Request) -> bool:
+    """Tell whether a client sends its body only once it has `100 Continue`, as far as it says."""
+    return any(
+        name == b"expect" and value.strip().lower() == b"100-continue"
+        for name, value in request.headers
+    )

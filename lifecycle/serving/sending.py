@@ -70,6 +70,7 @@ class Stream:
         self.talk: HTTPStream | WSStream | None = None
         self.outgoing = bytearray()
         self.trailers: list[tuple[bytes, bytes]] | None = None
+        self.came = False  # some of the body has come
         self.heard = False  # the client has said all
         self.begun = False  # the answer's head has left
         self.said = False  # the app has said all

@@ -1,4 +1,4 @@
-"""How a request over HTTP/2 begins, or is refused because it is one too many."""
+"""How a request over HTTP/2 begins: with its body asked for, or refused because it is one too many."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import h2.events
+import pytest
 from h2.errors import ErrorCodes
 
 from tests.process.h2_peer import Peer
@@ -17,11 +18,12 @@ MOST = 100
 
 
 class Gated:
-    """An app that answers or returns only once `/open` has been asked for."""
+    """An app that answers, reads or returns only once `/open` has been asked for."""
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()
         self.begun = 0
+        self.size = 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         path = scope["path"]
@@ -35,9 +37,27 @@ class Gated:
             await respond(send)
             await self.gate.wait()
             return
+        elif path == "/starts":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"h", "more_body": True})
+            await self._read(receive)
+            await send({"type": "http.response.body", "body": b"ello"})
+            return
+        elif path == "/reads":
+            await self._read(receive)
+        elif path == "/gated":
+            await self.gate.wait()
+            await self._read(receive)
         else:
             await self.gate.wait()
         await respond(send)
+
+    async def _read(self, receive: Any) -> None:
+        more = True
+        while more:
+            message = await receive()
+            self.size += len(message["body"])
+            more = message["more_body"]
 
 
 async def answered(peer: Peer, *numbers: int) -> None:
@@ -100,5 +120,57 @@ def test_apps_that_go_on_after_their_answer() -> None:
             await answered(peer, *[peer.ask("/lingers") for _ in range(MOST)])
             await answered(peer, *[peer.ask("/lingers") for _ in range(MOST // 2)])
             app.gate.set()
+
+    run(main())
+
+
+EXPECT = ("expect", "100-Continue")
+
+
+@EVERY_WAY
+@pytest.mark.parametrize(
+    ("path", "asked"), [("/reads", True), ("/early", False), ("/starts", False)]
+)
+def test_expecting_to_be_asked(path: str, asked: bool, tls: str) -> None:
+    """Who waits for 100-continue gets it if the app reads before it answers, and never later."""
+
+    async def main() -> None:
+        app = Gated()
+        async with (
+            serving(app, tls=context(tls)) as (_, port),
+            Peer.connect(port, tls=tls == "tls") as peer,
+        ):
+            number = peer.ask(path, EXPECT, method="POST", end=False)
+            if asked:
+                interim = await peer.until(h2.events.InformationalResponseReceived, number)
+                assert (":status", "100") in interim.headers
+            else:
+                await peer.until(h2.events.ResponseReceived, number)
+            await peer.upload(number, 100_000)
+            await answered(peer, number)
+            heard = [
+                each
+                for each in peer.heard
+                if isinstance(each, h2.events.InformationalResponseReceived)
+            ]
+            assert len(heard) == asked
+            assert app.size == (0 if path == "/early" else 100_000)
+
+    run(main())
+
+
+@pytest.mark.parametrize("body", [b"hello", b""])
+def test_expecting_and_not_waiting(body: bytes) -> None:
+    """Who has sent its body, or has none, is not asked for it."""
+
+    async def main() -> None:
+        app = Gated()
+        async with serving(app) as (_, port), Peer.connect(port) as peer:
+            number = peer.ask("/gated", EXPECT, method="POST", end=not body)
+            if body:
+                peer.wire.send_data(number, body, end_stream=True)
+            await answered(peer, peer.ask("/open"), number)
+            assert peer.was(h2.events.InformationalResponseReceived, number) is None
+            assert app.size == len(body)
 
     run(main())

@@ -110,7 +110,7 @@ def test_a_body_that_is_read(app: App) -> None:
 
 
 def test_expecting_to_be_asked(app: App) -> None:
-    """Who waits for 100-continue gets it when the app reads, and else the answer alone."""
+    """Who waits for 100-continue gets it if the app reads first, and else the answer alone."""
     expect = "Expect: 100-continue"
     with connect(app) as sock:
         sock.sendall(head("/answers", expect, "Content-Length: 2000000"))
@@ -125,6 +125,14 @@ def test_expecting_to_be_asked(app: App) -> None:
             rest += sock.recv(1)
         sock.sendall(LARGE)
         assert read_answer(sock).status == 200
+    with connect(app) as sock:
+        sock.sendall(head("/starts", expect, "Content-Length: 2000000"))
+        received = b""
+        while not received.endswith(b"do"):
+            received += sock.recv(65536)
+        sock.sendall(LARGE)
+        answer = wire.read(received + wire.read_all(sock))
+        assert (answer.status, answer.body, answer.closes) == (200, b"done", True)
     at_rest(app)
 
 

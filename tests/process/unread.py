@@ -58,6 +58,13 @@ async def app(scope, receive, send):
             message = await receive()
             size, more = size + len(message["body"]), message["more_body"]
         await answer(send, 200 if size == 2_000_000 else 500)
+    elif path == "/starts":
+        await send({"type": "http.response.start", "status": 200,
+                    "headers": [(b"content-length", b"4")]})
+        await send({"type": "http.response.body", "body": b"do", "more_body": True})
+        while (await receive())["more_body"]:
+            pass
+        await send({"type": "http.response.body", "body": b"ne"})
     elif path == "/returns":
         return
     elif path == "/waits":
