@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sys
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -26,7 +25,7 @@ from lifecycle.departure import FORCED, INTERRUPTED, USAGE, Departure, Ending
 from lifecycle.exceptions import AlreadyExported, Draining, LifecycleError, RegistrationRefused
 from lifecycle.listening import until_listening
 from lifecycle.log import Renderer
-from lifecycle.mains import Main, awaited, code_of, know_of, show, status_of, takes_lifecycle
+from lifecycle.mains import Main, awaited, code_of, know_of, say, show, status_of, takes_lifecycle
 from lifecycle.names import service_spec
 from lifecycle.plain import lines
 from lifecycle.runtime import Lifecycle
@@ -72,7 +71,7 @@ def run(main: Main, *, config: Config | None = None, plugins: Iterable[AnyPlugin
         host = Host(config if config is not None else Config(), plugins)
         host.open()
     except LifecycleError as error:
-        print(f"lifecycle: {lines(str(error))}", file=sys.stderr)
+        say(f"lifecycle: {lines(str(error))}")
         raise SystemExit(USAGE) from None
     except Interrupted:
         raise SystemExit(INTERRUPTED) from None
@@ -277,7 +276,7 @@ class Host:
         try:
             await life._control.request(life._running().start)
         except LifecycleError as error:
-            print(f"lifecycle: {lines(str(error))}", file=sys.stderr)
+            say(f"lifecycle: {lines(str(error))}")
             life._end(Ending(USAGE), "it could not start")
             return False
         leaving = life.draining

@@ -67,8 +67,14 @@ def code_of(leaving: BaseException) -> int:
         return 0
     if isinstance(code, int):
         return status_of(code)
-    print(code, file=sys.stderr)
+    say(code)
     return 1
+
+
+def say(message: object) -> None:
+    """Print a message on stderr; nowhere if that is closed, when `print` would take stdout."""
+    if sys.stderr is not None:
+        print(message, file=sys.stderr)
 
 
 def status_of(code: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 
-from lifecycle.cli.light import fail
+from lifecycle.cli.light import fail, warn
 from lifecycle.config import Config, core_variables
 from lifecycle.exceptions import LifecycleError
 from lifecycle.plugins import HOOKS, Plugins
@@ -30,7 +30,7 @@ def show_config(*, as_json: bool) -> int:
         print(table(("SETTING", "VALUE", "FROM"), rows))
     unknown = plugins.unknown_variables(core_variables())
     for sentence in unknown.values():
-        fail(sentence, USAGE)
+        warn(sentence)
     return USAGE if unknown else 0
 
 

@@ -80,8 +80,13 @@ def probe(kind: str, port: int) -> int:
 
 def fail(message: str, code: int) -> int:
     """Say what is wrong, and return the exit code."""
-    say(f"lifecycle: {message}\n", sys.stderr)
+    warn(message)
     return code
+
+
+def warn(message: str) -> None:
+    """Say what is wrong."""
+    say(f"lifecycle: {message}\n", sys.stderr)
 
 
 def say(text: str, stream: TextIO | None) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from lifecycle.cli.light import fail, warn
 from lifecycle.config import Config
 from lifecycle.departure import INTERRUPTED
 from lifecycle.exceptions import LifecycleError
@@ -21,7 +22,6 @@ from lifecycle.hosting import Host, Interrupted
 from lifecycle.log import renderer_for
 from lifecycle.mains import code_of, takes_lifecycle
 from lifecycle.names import service_spec
-from lifecycle.plain import lines
 from lifecycle.sockets import bind
 
 USAGE = 2
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
         host = Host(config, renderer=renderer_for(sys.stderr, options.log_level))
         host.open()
     except (LifecycleError, Interrupted) as error:
-        return INTERRUPTED if isinstance(error, Interrupted) else _say(str(error), USAGE)
+        return INTERRUPTED if isinstance(error, Interrupted) else fail(str(error), USAGE)
     with contextlib.ExitStack() as sockets:  # which takes the file of each Unix socket along
         return _run(options, config, host, sockets)
 
@@ -64,7 +64,7 @@ def _run(
     except Interrupted:
         return host.abandon(0, "a signal while the app was imported", interrupted=True)
     except (LifecycleError, BadTarget, TypeError) as error:
-        _say(str(error), USAGE)
+        warn(str(error))
         return host.abandon(USAGE, "nothing to run")
     except _AppError:
         return host.abandon(1, "the app's import raised")
@@ -75,11 +75,6 @@ def _run(
 
 class _AppError(Exception):
     """The app's own import raised; its traceback was shown."""
-
-
-def _say(message: str, code: int) -> int:
-    print(f"lifecycle: {lines(message)}", file=sys.stderr)
-    return code
 
 
 def _load(target: str) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -101,6 +102,17 @@ def test_a_reader_that_has_gone(app: App, words: str) -> None:
     done = into(app, "| { read line; exec true; }; exit 0", *words.split())
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(("target", "code"), [("nosuch:main", 2), ("leaves:main", 1)])
+def test_what_is_wrong_is_not_said_on_stdout(tmp_path: Path, target: str, code: int) -> None:
+    """With stderr closed it is said nowhere: on stdout a program might read it as the app's own."""
+    (tmp_path / "leaves.py").write_text("raise SystemExit('no database')")
+    env = {**os.environ, "LIFECYCLE_QOS_PORT": "0", "LIFECYCLE_RUN_DIR": str(tmp_path)}
+
+    done = cli("run", target, env=env, cwd=tmp_path, redirected="2>&-")
+
+    assert (done.returncode, done.stdout, done.stderr) == (code, "", "")
 
 
 def test_characters_that_the_terminal_lacks(app: App) -> None:
