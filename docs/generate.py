@@ -54,16 +54,16 @@ def table(header: str, rows: Iterable[Iterable[object]]) -> str:
 
 
 def prose(docstring: str | None) -> str:
-    """Turn a docstring into Markdown: its sections become lists."""
+    """Turn a docstring into Markdown: its sections become lists, what it returns a paragraph."""
     out: list[str] = []
-    in_section = False
+    in_section = items = False
     for line in inspect.cleandoc(docstring or "").splitlines():
         if line in ("Args:", "Returns:", "Raises:", "Attributes:"):
-            in_section = True
+            in_section, items = True, line != "Returns:"  # which is one text
             out.append(f"*{line}*\n")
         elif in_section and line.startswith("    ") and not line.startswith("     "):
             item = re.sub(r"^(\w+): ", r"`\1`: ", line.strip())
-            out.append(f"- {item}")
+            out.append(f"- {item}" if items else line.strip())
         elif in_section and line.startswith("        "):
             out.append(f"  {line.strip()}")
         else:
@@ -214,7 +214,7 @@ def budget() -> str:
     config = Config()
     plan = Timetable.plan(config, 0.0)
     rows = (
-        ("`T0`", "the first of SIGTERM, SIGINT, preStop, `begin_drain()`, main's end", plan.began),
+        ("`T0`", "the first signal, preStop, `begin_drain()` or main's end", plan.began),
         ("settle over", "T0 + settle", plan.settle_at),
         (
             "earliest end of the wait",

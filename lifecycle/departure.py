@@ -3,8 +3,8 @@ From T0 to the end: the order in which an app leaves without losing a request.
 
 Rules of this file:
 
-1. T0 is the first of SIGTERM, SIGINT, preStop, `begin_drain` and main's end; all
-   later ones join the same drain.
+1. T0 is the first of a signal (`signals.py` has which), preStop, `begin_drain` and main's
+   end; all later ones join the same drain.
 2. Every wait ends by the timetable, and is planned anew when the timetable shrinks.
 3. Whatever hangs is named in the report; nothing that hangs is waited for twice.
 4. Nothing is imported from T0 on: the app may be out of descriptors, or inside an import.

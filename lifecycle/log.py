@@ -4,8 +4,8 @@ The log: structlog events, named after the moments of the lifecycle.
 Rules of this file:
 
 1. The app's own configuration is respected: a configured structlog gets the events,
-   otherwise the standard logger `lifecycle` does, as lines of `key=value`. Only `lifecycle run` brings a
-   renderer of its own.
+   otherwise the standard logger `lifecycle` does, as lines of `key=value`. Only
+   `lifecycle run` brings a renderer of its own.
 2. Writing happens in a thread of its own: a handler that blocks (a full pipe, a lock
    held by a stuck app) must never hold up a probe.
 """

@@ -59,7 +59,7 @@ class Report:
             "waited_for": "; ".join(self.waited_for),
             "stuck_at": self.stuck_at[-FRAMES_SHOWN:],
             "unregistered": unregistered,
-            "registries": {at: told for at, cell in cells.items() if (told := cell.described())},
+            "registries": {at: said for at, cell in cells.items() if (said := cell.described())},
         }
         if conductor.services.entries and not conductor.traffic.in_use:
             details["uncounted"] = "nothing counts work in flight: see Middleware and track()"
@@ -105,8 +105,8 @@ def in_flight(traffic: Traffic) -> list[str]:
     count, names = traffic.in_flight, traffic.names()
     if not count:
         return []
-    told = f": {', '.join(names)}" if traffic.entries else ""
-    return [f"{count} in flight{told}"]
+    named = f": {', '.join(names)}" if traffic.entries else ""
+    return [f"{count} in flight{named}"]
 
 
 def queued(conductor: Conductor) -> int:
