@@ -9,14 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import inspect
 import sys
 import traceback
 from collections.abc import Iterator
 from types import CodeType, FrameType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 DEEPEST: Final = 100
 """Frames of an await chain that are followed: an await may form a circle."""
+
+
+_Frame: TypeAlias = tuple[CodeType, int, FrameType | None]
 
 
 class Standing(NamedTuple):
@@ -44,20 +48,25 @@ def await_chain(task: asyncio.Task[Any]) -> list[str]:
     """
     Return what a task awaits at this moment, innermost last: from its coroutine to the last await.
 
-    Where it waits for another task (`await`, `gather`, a TaskGroup), the chain goes on there.
+    Where it waits for another task (`await`, `gather`, `wait`, `wait_for`, `shield`, a TaskGroup
+    of asyncio's or anyio's), the chain goes on there.
     """
     lines: list[str] = []
     seen: set[int] = set()
     waiting: asyncio.Future[Any] | None = task
-    while isinstance(waiting, asyncio.Task) and id(waiting) not in seen:
+    while waiting is not None and id(waiting) not in seen:
         seen.add(id(waiting))
-        frames = list(_frames(waiting.get_coro()))
-        lines += [_line(code, number) for code, number, _ in frames]
-        waiting = _awaited(waiting, frames[-1][2] if frames else None)
+        frames: list[_Frame] = []
+        if isinstance(waiting, asyncio.Task):
+            frames = list(_frames(waiting.get_coro()))
+            lines += [f"{code.co_filename}:{number} {code.co_name}" for code, number, _ in frames]
+        found = [each for each in _awaited(waiting, frames) if not each.done()]
+        waiting = next((each for each in found if isinstance(each, asyncio.Task)), None)
+        waiting = waiting or next(iter(found), None)
     return lines
 
 
-def _frames(awaitable: Any) -> Iterator[tuple[CodeType, int, FrameType | None]]:
+def _frames(awaitable: Any) -> Iterator[_Frame]:
     for _ in range(DEEPEST):
         kind = _kind(awaitable)
         if kind is None:
@@ -76,16 +85,36 @@ def _kind(awaitable: Any) -> str | None:
     return next((kind for kind in ("cr", "gi", "ag") if hasattr(awaitable, f"{kind}_code")), None)
 
 
-def _line(code: CodeType, number: int) -> str:
-    return f"{code.co_filename}:{number} {code.co_name}"
+def _awaited(waiting: asyncio.Future[Any], frames: list[_Frame]) -> Iterator[asyncio.Future[Any]]:
+    """Find what a task or a future waits for."""
+    if frames:
+        yield from _in_frame(frames[-1])
+    for each in (getattr(waiting, "_fut_waiter", None), *getattr(waiting, "_children", ())):
+        if isinstance(each, asyncio.Future):
+            yield each
+    yield from _shielded(waiting)
 
 
-def _awaited(task: asyncio.Task[Any], innermost: FrameType | None) -> asyncio.Future[Any] | None:
-    future = getattr(task, "_fut_waiter", None)
-    if isinstance(future, asyncio.Task):
-        return future
-    children = list(getattr(future, "_children", ()))
-    group = innermost.f_locals.get("self") if innermost is not None else None
-    if isinstance(group, asyncio.TaskGroup):
-        children = list(getattr(group, "_tasks", ()))
-    return next((child for child in children if not child.done()), None)
+def _in_frame(frame: _Frame) -> Iterator[asyncio.Future[Any]]:
+    """Find the futures for which a function of asyncio's, or anyio's, waits in its own way."""
+    code, _, here = frame
+    names = here.f_locals if here is not None else {}
+    if code.co_filename == asyncio.tasks.__file__:  # of `wait`, and of `wait_for`
+        held: list[object] = [*names.get("fs", ()), names.get("fut")]
+    elif str(type(names.get("self")).__module__).partition(".")[0] in ("asyncio", "anyio"):
+        held = list(getattr(names["self"], "_tasks", ()))  # of a TaskGroup
+    else:
+        return
+    yield from (each for each in held if isinstance(each, asyncio.Future))
+
+
+def _shielded(outer: asyncio.Future[Any]) -> Iterator[asyncio.Future[Any]]:
+    """Find what `shield` has put behind a future, which nothing but its callback knows."""
+    for callback, _ in list(getattr(outer, "_callbacks", None) or ()):
+        if (
+            getattr(getattr(callback, "__code__", None), "co_filename", "")
+            == asyncio.tasks.__file__
+        ):
+            inner = inspect.getclosurevars(callback).nonlocals.get("inner")
+            if isinstance(inner, asyncio.Future):
+                yield inner

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
+import anyio
 import pytest
 
 from lifecycle.guest import Guest
@@ -33,6 +34,31 @@ async def in_a_group() -> None:
         group.create_task(leaf())
 
 
+async def waited_for() -> None:
+    await asyncio.wait({asyncio.get_running_loop().create_future(), asyncio.create_task(leaf())})
+
+
+async def in_time() -> None:
+    await asyncio.wait_for(leaf(), 100)
+
+
+async def shielded() -> None:
+    await asyncio.shield(leaf())
+
+
+async def shielded_and_gathered() -> None:
+    await asyncio.shield(asyncio.shield(asyncio.gather(leaf(), leaf())))
+
+
+async def shielded_in_time() -> None:
+    await asyncio.wait_for(asyncio.shield(asyncio.create_task(leaf())), 100)
+
+
+async def in_a_group_of_anyio() -> None:
+    async with anyio.create_task_group() as group:
+        group.start_soon(leaf)
+
+
 async def in_a_generator() -> None:
     async def items() -> AsyncIterator[None]:
         await leaf()
@@ -42,7 +68,19 @@ async def in_a_generator() -> None:
         pass
 
 
-WAYS = [plain, gathered, in_a_task, in_a_group, in_a_generator]
+WAYS = [
+    plain,
+    gathered,
+    waited_for,
+    in_time,
+    shielded,
+    shielded_and_gathered,
+    shielded_in_time,
+    in_a_task,
+    in_a_group,
+    in_a_group_of_anyio,
+    in_a_generator,
+]
 
 
 def names(lines: list[str]) -> list[str]:
