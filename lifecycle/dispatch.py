@@ -135,11 +135,6 @@ class Shared(Call):
         if self._run is not None:
             self._run.abandon()
 
-    async def until_idle(self) -> None:
-        """Wait until no run is outstanding."""
-        if self._run is not None:
-            await asyncio.wait({self._run.ended})
-
 
 class Own(Call):
     """A run for each caller: it ends with him, and never begins once he was refused."""

@@ -311,8 +311,8 @@ class Host:
             if raised is not None:
                 show(raised)
             raise SystemExit(code or self._left_with or 0)  # the loop runs not one turn more
-        job = not self._takes_life and not self.life.services and self._cancelled
-        job = job and self._left_with is None
+        interrupted = self._cancelled and self._left_with is None
+        job = interrupted and not self._takes_life and not self.life.services
         self.life._end(Ending(code or self._left_with or 0, interrupted=job), cause)
         if raised is not None:  # only now: a full pipe would hold us here
             show(raised)

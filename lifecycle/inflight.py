@@ -1,5 +1,5 @@
 """
-What is in flight, by name: method, path and user agent of a request, never its query or body.
+The names of work in flight: method, path and user agent of a request, never its query or body.
 
 Strangers choose these words: they are cut short, and stay on one line.
 """

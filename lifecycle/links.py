@@ -1,4 +1,4 @@
-"""What Kubernetes' service links put into a pod's environment, told from settings."""
+"""Telling the variables of Kubernetes' service links from settings."""
 
 from __future__ import annotations
 

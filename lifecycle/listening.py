@@ -1,4 +1,4 @@
-"""Waiting until a server listens that does not say so itself."""
+"""Waiting until a server listens, where the server itself does not say when."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-Who only looks whether an app is there: probes, health checks, scrapers of metrics.
+Clients that only look whether an app is there: probes, health checks, scrapers of metrics.
 
 Where the names of the less known are from: grafana/alloy `internal/useragent`, grafana/agent,
 istio/istio `pkg/istio-agent/health`, cloudflare/cloudflared, and the documentation of

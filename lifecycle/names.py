@@ -1,4 +1,4 @@
-"""What a service may be called: one rule, wherever a name comes from."""
+"""The rule for the names of services: one, wherever a name comes from."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """
-What may be given as a check, or as a plugin, for type checkers.
+The types of checks and of plugins, for type checkers.
 
 Import it for annotations only. At run time every object is looked at when it is added.
 """

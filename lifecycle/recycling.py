@@ -1,5 +1,5 @@
 """
-Starting where another worker of the same server has the QOS port, and is about to end.
+Starting while another worker of the same server, which is about to end, has the QOS port.
 
 A server that recycles its workers (granian at HUP and with `--workers-lifetime`, gunicorn at HUP)
 starts the new one before it ends the old one. The new one waits, and nobody's loop is held.

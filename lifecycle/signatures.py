@@ -1,4 +1,4 @@
-"""Whether a function of the app's takes the lifecycle, nothing, or what nobody gives it."""
+"""Which arguments a function of the app's needs: the lifecycle, none, or some that nobody gives it."""
 
 from __future__ import annotations
 

@@ -78,14 +78,14 @@ class Traffic:
             method: How it asks.
 
         Raises:
-            TypeError: One of them is no text.
+            TypeError: One of them is not text.
         """
         self.in_use = True
         if agent or path or method:
             agent, path, method = words = agent or "", path or "", method or ""
             for word in words:
                 if not isinstance(word, str):
-                    raise TypeError(f"track: {word!r} is no text: write str({word!r})")
+                    raise TypeError(f"track: {word!r} is not text: write str({word!r})")
             return Work(self, self.entries, agent, path, method)
         return Work(self, self._late) if self.draining else self._tracker
 

@@ -17,6 +17,7 @@ from tests.unit.virtual_time import (
     attached,
     call,
     hang_for_ever,
+    idle,
     implementation,
     made,
     now,
@@ -193,7 +194,7 @@ def test_a_thread_that_hangs() -> None:
         assert (await asked()).status is Status.LATE
         assert len(workers()) == 1
         hang.let_go()
-        await asked.until_idle()
+        await idle(asked)
         assert (await asked()).status is Status.ANSWERED
 
     run(main())
@@ -219,7 +220,7 @@ def test_a_cancellation_that_is_ignored() -> None:
             assert (await asked()).status is Status.LATE
         assert started == [1]
         free.append(True)
-        await asked.until_idle()
+        await idle(asked)
         assert (await asked()).value == "at last"
         assert started == [1, 1]
 

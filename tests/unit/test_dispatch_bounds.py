@@ -16,6 +16,7 @@ from tests.unit.virtual_time import (
     attached,
     call,
     hang_for_ever,
+    idle,
     implementation,
     made,
     now,
@@ -68,7 +69,7 @@ def test_nothing_piles_up(kind: str, stuck: asyncio.SelectorEventLoop) -> None:
         free.append(True)
         hang.let_go()
         if kind != "busy":
-            await asked.until_idle()
+            await idle(asked)
 
     run(main())
 
@@ -171,7 +172,7 @@ def test_no_loop_to_run_on() -> None:
         guest._loop = closed
         asked = call(hang_for_ever, guest)
         assert (await asked()).status is Status.UNSTARTED
-        await asked.until_idle()
+        await idle(asked)
 
     run(main())
 

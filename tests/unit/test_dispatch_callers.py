@@ -16,6 +16,7 @@ from tests.unit.virtual_time import (
     attached,
     call,
     hang_for_ever,
+    idle,
     made,
     now,
     run,
@@ -156,7 +157,7 @@ def test_who_comes_to_what_goes_on_after_its_deadline() -> None:
         assert (outcome.status, now()) == (Status.LATE, began)
         assert outcome.problem() == "no answer for 2.8 s"
         hang.let_go()
-        await asked.until_idle()
+        await idle(asked)
 
     run(main())
 
@@ -272,7 +273,7 @@ def test_what_is_given_up_before_its_first_step(inline: bool) -> None:
         )  # between the caller's step and the hook's
         outcome = await caller
         assert outcome.status is (Status.LATE if inline else Status.UNSTARTED)
-        await asked.until_idle()
+        await idle(asked)
         assert begun == []
 
     run(main())

@@ -12,7 +12,7 @@ import pytest
 
 from lifecycle.guest import BEAT, Guest
 from lifecycle.runs import Status
-from tests.unit.virtual_time import call
+from tests.unit.virtual_time import call, idle
 
 LIMIT = 10.0
 WHO = contextvars.ContextVar("who", default="nobody")
@@ -126,7 +126,7 @@ def test_a_hook_that_blocks_the_loop_itself(app: App) -> None:
         assert outcome.blocking
         assert outcome.problem() == "no answer for 0.3 s: it blocks the app's loop"
         free.set()
-        await asked.until_idle()
+        await idle(asked)
 
     asyncio.run(main())
 
@@ -150,11 +150,11 @@ def test_late_before_its_task_is_known(app: App) -> None:
         assert (await asked()).status is Status.LATE
         assert blocked.is_set()
         free.set()
-        await asyncio.wait_for(asked.until_idle(), LIMIT)
+        await asyncio.wait_for(idle(asked), LIMIT)
         assert begun == []
         assert (await asked()).status is Status.LATE
         assert begun == [1]
-        await asyncio.wait_for(asked.until_idle(), LIMIT)
+        await asyncio.wait_for(idle(asked), LIMIT)
 
     asyncio.run(main())
 
@@ -178,7 +178,7 @@ def test_late_in_its_first_step(app: App, eager: bool) -> None:
         assert (await asked()).problem().endswith("it blocks the app's loop")
         free.set()
         for ends in (1, 2):
-            await asyncio.wait_for(asked.until_idle(), LIMIT)
+            await asyncio.wait_for(idle(asked), LIMIT)
             assert len(ended) == ends
             assert (await asked()).problem() == "no answer for 0.2 s"
 

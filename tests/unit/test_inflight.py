@@ -169,7 +169,7 @@ def test_a_word_that_is_no_text(word: Any, at: int) -> None:
         play = await Play().open()
         words: list[Any] = ["curl/8", "/orders", "GET"]
         words[at] = word
-        with pytest.raises(TypeError, match="is no text"):
+        with pytest.raises(TypeError, match="is not text"):
             play.life.track(*words)
         words[at] = None  # a header that is not there
         with play.life.track(*words):

@@ -192,6 +192,12 @@ def call(
     return made(Shared, function, guest, timeout, **how)
 
 
+async def idle(asked: Shared) -> None:
+    """Wait until no run of a shared call is outstanding."""
+    if asked._run is not None:
+        await asyncio.wait({asked._run.ended})
+
+
 class Diary:
     """A log, and what was written into it."""
 
