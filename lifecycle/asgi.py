@@ -43,7 +43,7 @@ from lifecycle.process import PROCESS
 from lifecycle.recycling import RECYCLE_TIMEOUT, start_after
 from lifecycle.runtime import Lifecycle, current
 from lifecycle.serving.connection import ABORT
-from lifecycle.serving.server import Server
+from lifecycle.serving.server import NOT_ACCEPTED, Server
 from lifecycle.sockets import address
 from lifecycle.stacks import Standing
 from lifecycle.states import State, Transition
@@ -371,6 +371,7 @@ async def serve(
         keep_alive=keep_alive,
         state=state,
         tls=tls,
+        lost=lambda count: life.log.warning("clients lost", count=count, problem=NOT_ACCEPTED),
         logger=logging.getLogger("hypercorn.error"),
     )
     lifespan = Lifespan(app, state, unless=life.drained)

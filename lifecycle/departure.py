@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from lifecycle.crossing import Moment
 from lifecycle.dispatch import Own
 from lifecycle.drain import CLOSE_TIME, Drain, Timetable
-from lifecycle.report import Report, held_up_by, in_flight, queued, stands, told
+from lifecycle.report import Report, held_up_by, in_flight, may_be_queued, stands, told
 from lifecycle.stacks import Standing
 from lifecycle.states import Event, State
 
@@ -207,7 +207,7 @@ class Departure:
             not_before=lambda: drain.timetable.settle_at,
             quiet=self._conductor.config.quiet,
             app=self._conductor.guest,
-            queued=lambda: queued(self._conductor),
+            queued=lambda: may_be_queued(self._conductor),
         )
         drain.traffic_gone.set(None)
         self._mark("quiet")

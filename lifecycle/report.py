@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, ParamSpec
 
 from lifecycle.exceptions import text_of
-from lifecycle.sockets import accept_queue
+from lifecycle.sockets import accept_queue, reason
 from lifecycle.stacks import Standing
 
 if TYPE_CHECKING:
@@ -95,8 +95,11 @@ def held_up_by(conductor: Conductor) -> list[str]:
     guest, found = conductor.guest, in_flight(conductor.traffic)
     if guest.awake_since() == math.inf:
         found.append(f"the app's loop, last seen {guest.silent_for():.1f} s ago")
-    if waiting := queued(conductor):
-        found.append(f"{waiting} to be accepted")
+    try:
+        if waiting := queued(conductor):
+            found.append(f"{waiting} to be accepted")
+    except OSError as error:
+        found.append(f"clients may wait to be accepted: {reason(error)}")
     return found
 
 
@@ -109,7 +112,20 @@ def in_flight(traffic: Traffic) -> list[str]:
     return [f"{count} in flight{named}"]
 
 
+def may_be_queued(conductor: Conductor) -> bool:
+    """Tell whether clients wait to be accepted; True while nobody can tell."""
+    try:
+        return queued(conductor) > 0
+    except OSError:
+        return True
+
+
 def queued(conductor: Conductor) -> int:
-    """Return how many clients wait to be accepted on the ports of the services."""
+    """
+    Return how many clients wait to be accepted on the ports of the services.
+
+    Raises:
+        OSError: The kernel's table cannot be read: the process has no descriptor left.
+    """
     ports = {entry.instance.port for entry in conductor.services.entries.values()}
     return accept_queue(*(port for port in ports if port is not None))

@@ -15,11 +15,12 @@ from typing import Final
 from lifecycle.conductor import Conductor
 from lifecycle.config import Config
 from lifecycle.exceptions import PortUnavailable
+from lifecycle.log import Log
 from lifecycle.qos import control_socket
 from lifecycle.qos.access import Access
 from lifecycle.qos.holder import PortTaken, holder, way_out
 from lifecycle.qos.routes import Routes
-from lifecycle.serving.server import Server
+from lifecycle.serving.server import NOT_ACCEPTED, Server
 from lifecycle.sockets import PathSocket, bind_tcp, peer_uid, reason
 
 HEADER_TIME: Final = 2.0
@@ -68,6 +69,7 @@ class Port:
             patience=HEADER_TIME,
             cap=cap,
             plain=True,
+            lost=partial(_say_lost, conductor.log),
             logger=logger,
         )
         self._tcp = server(routes.on_port)
@@ -81,6 +83,10 @@ class Port:
     async def close(self) -> None:
         """Answer what is under way, and nothing more."""
         await asyncio.gather(self._unix.close(CLOSE_TIME), self._tcp.close(CLOSE_TIME))
+
+
+def _say_lost(log: Log, count: int) -> None:
+    log.warning("clients lost", port="QOS", count=count, problem=NOT_ACCEPTED)
 
 
 def _bind_tcp(host: str, port: int) -> socket.socket:

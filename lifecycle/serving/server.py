@@ -8,7 +8,8 @@ Rules of this file:
 
 1. Whatever is accepted is in the table until its socket is closed, a handshake included.
 2. What has asked for nothing holds nobody up, and is cut before it could make the end late.
-3. Who is in the queue of a listener when it closes is accepted first, and served.
+3. Who is in the queue of a listener when it closes is accepted first, and served; or, if there
+   is no descriptor until the end, counted and told.
 4. A forked child has nothing of it: what it held would go on accepting, and keep clients
    waiting, once we are gone.
 """
@@ -17,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
 import math
 import os
@@ -31,32 +31,29 @@ from weakref import WeakSet
 from lifecycle.process import PROCESS
 from lifecycle.serving.connection import NEW_TIME, App, Connection, Settings
 from lifecycle.serving.handshakes import Handshakes
+from lifecycle.serving.listeners import Listeners
 from lifecycle.serving.standing import ConnState, Standing, Table
 from lifecycle.serving.stream import Protocol, Writer, has_sent
 from lifecycle.serving.tls import shake_hands
-from lifecycle.sockets import PathSocket, peer_of
+from lifecycle.sockets import peer_of
 
 Admit = Callable[[socket.socket], bool]
 
-BATCH: Final = 16
-"""Connections that are taken in at one wake-up of the loop."""
-REFUSALS: Final = 256
-"""And those that are looked at, to be refused for the most part: that is quick."""
-LAST_BATCH: Final = 65536
-"""Connections that are accepted from the queue of a listener before it closes: it holds fewer."""
 BACKLOG: Final = 4096
 """What the queue holds, unless the kernel allows less (net.core.somaxconn)."""
 RESERVE: Final = 8
 """One in so many places is kept beyond the cap for who has not asked, so that it may."""
-ACCEPT_PAUSE: Final = 0.1
-"""Seconds until the next try when the process has no descriptor left."""
 PATIENCE: Final = 60.0
 """Seconds in which a client must take something of its response."""
 CUT_TIME: Final = 0.3
 """Seconds before the end by which what has asked for nothing is cut."""
 CLEAR_TIME: Final = 0.05
 """Seconds for connections to end once they are cut, and again once their tasks are cancelled."""
-NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+NOT_ACCEPTED: Final = (
+    "They had connected, but the process had no file descriptor left to accept them until the end. "
+    "Raise the limit of open files, or find what your app leaves open."
+)
+"""What is said of clients that are lost."""
 
 
 class Server:
@@ -76,6 +73,8 @@ class Server:
         tls: For HTTPS.
         patience: Seconds in which a client must take something of its response.
         plain: Speak HTTP/1.1 and nothing else: no HTTP/2, no WebSockets.
+        lost: Told at the end how many clients waited in the queue of a listener, and were reset
+            because the process had no descriptor left; not called if there were none.
         logger: Where hypercorn's own complaints go.
     """
 
@@ -90,6 +89,7 @@ class Server:
         tls: ssl.SSLContext | None = None,
         patience: float = PATIENCE,
         plain: bool = False,
+        lost: Callable[[int], object] = lambda _: None,
         logger: logging.Logger,
     ) -> None:
         self.app = app
@@ -103,52 +103,27 @@ class Server:
         self._keep_alive = keep_alive
         self._closing = asyncio.Event()
         self._loop = asyncio.get_running_loop()
-        self._sockets: list[socket.socket] = []
+        self._tell_lost = lost
+        self._changed = asyncio.Event()
+        self._listeners = Listeners(self._take, self._make_room, self._changed.set)
         self._accepted: WeakSet[socket.socket] = WeakSet()
         self._table = Table(self._loop.time)
         self._connections: set[Connection] = set()
         self._handshakes = Handshakes(self._loop.time)
         self._silent: dict[Standing, asyncio.TimerHandle] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._changed = asyncio.Event()
-        self._pauses: set[asyncio.TimerHandle] = set()
 
     def listen(self, sockets: Iterable[socket.socket], backlog: int = BACKLOG) -> None:
         """Begin to accept on bound sockets; they are this server's from now on."""
         PROCESS.let_child_forget(self._let_child_go)
-        for sock in sockets:
-            sock.setblocking(False)
-            sock.listen(backlog)
-            if sock.family in (socket.AF_INET, socket.AF_INET6):
-                # What is accepted inherits it. An answer leaves in parts: without this the last
-                # one waits for the client to acknowledge the first, up to 40 ms.
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._sockets.append(sock)
-            self._loop.add_reader(sock, self._accept, sock)
+        self._listeners.open(sockets, backlog)
 
     # Accepting, and making room
 
-    def _accept(self, sock: socket.socket, *, last: bool = False) -> None:
-        taken = 0
-        for _ in range(LAST_BATCH if last else REFUSALS):
-            try:
-                accepted, _ = sock.accept()
-            except ConnectionAbortedError:
-                continue
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno in NO_DESCRIPTOR and not last:
-                    self._make_room()
-                    self._pause(sock)
-                return
-            taken += self._take(accepted, last=last)
-            if taken == BATCH and not last:
-                return
-
-    def _take(self, accepted: socket.socket, *, last: bool) -> bool:
+    def _take(self, accepted: socket.socket) -> bool:
         address = peer_of(accepted)
-        if not self._admit(accepted) or not (last or self._has_room(address)):
+        closing = self._listeners.closing
+        if not self._admit(accepted) or not (closing or self._has_room(address)):
             accepted.close()
             return False
         accepted.setblocking(False)
@@ -178,7 +153,7 @@ class Server:
             self._lost(standing)
 
         self._loop.add_reader(accepted, first)
-        until = standing.since + self._keep_alive
+        until = standing.since + (NEW_TIME if closing.is_set() else self._keep_alive)
         self._silent[standing] = self._loop.call_at(until, abort)
         standing.abort = abort
         standing.unread = partial(has_sent, accepted)
@@ -214,28 +189,17 @@ class Server:
 
     def asked(self, standing: Standing) -> bool:
         """Find room for a connection that has asked; False if there is none, and it is cut."""
-        if self._cap is None or len(self._table) <= self._cap or not self._sockets:
+        if self._cap is None or len(self._table) <= self._cap or self._listeners.closing:
             return True
         least = self._table.outranked(standing)
         if least is not None:
             self._cut(least)
         return least is not standing
 
-    def _pause(self, sock: socket.socket) -> None:
-        self._loop.remove_reader(sock)
-
-        def resume() -> None:
-            self._pauses.discard(handle)
-            if sock in self._sockets:
-                self._loop.add_reader(sock, self._accept, sock)
-
-        handle = self._loop.call_later(ACCEPT_PAUSE, resume)
-        self._pauses.add(handle)
-
     def _let_child_go(self) -> None:
         # Not `remove_reader`: the selector may be one with the parent's.
         # Not `close`: a loop may hold it open, and the file of a Unix socket is the parent's.
-        for each in (*self._sockets, *self._accepted):
+        for each in (*self._listeners, *self._accepted):
             with contextlib.suppress(OSError):  # it is closed already
                 os.close(each.detach())
 
@@ -280,6 +244,7 @@ class Server:
     def _lost(self, standing: Standing) -> None:
         self._table.remove(standing)
         self._changed.set()
+        self._listeners.descriptor_freed()
 
     def _served(
         self, accepted: socket.socket, standing: Standing, task: asyncio.Task[None]
@@ -320,17 +285,12 @@ class Server:
                 self._silent[standing] = self._loop.call_at(until, standing.abort)
 
     def stop_listening(self) -> None:
-        """Accept what has come already, and nothing more."""
-        for handle in self._pauses:
-            handle.cancel()
-        for sock in self._sockets:
-            self._loop.remove_reader(sock)
-            if isinstance(sock, PathSocket):
-                sock.withdraw()
-            # Who is in the queue of a listener that closes would be reset.
-            self._accept(sock, last=True)
-            sock.close()
-        self._sockets.clear()
+        """
+        Accept what has come already, and nothing more.
+
+        What finds no descriptor is accepted as connections end, until `close` is over.
+        """
+        self._listeners.stop()
 
     async def close(self, timeout: float) -> None:
         """
@@ -344,11 +304,15 @@ class Server:
             await self._close(self._loop.time() + timeout, timeout)
         finally:
             PROCESS.keep(self._let_child_go)
+            if lost := self._listeners.close():
+                self._tell_lost(lost)
 
     async def _close(self, deadline: float, timeout: float) -> None:
         self.stop_listening()
         await self.close_idle()
+        self._closing.set()  # for those too that are accepted yet
         await self._empty(deadline - min(CUT_TIME, timeout / 2))
+        self._listeners.give_up()
         for standing in self._table:
             if standing.state in (ConnState.IDLE, ConnState.NEW):
                 standing.abort()
@@ -366,6 +330,6 @@ class Server:
         """Wait until nothing is left, or until a time."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(until):
-                while self._tasks or len(self._table):
+                while self._tasks or len(self._table) or self._listeners.waiting:
                     self._changed.clear()
                     await self._changed.wait()

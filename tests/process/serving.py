@@ -24,14 +24,17 @@ async def hello(scope: Any, receive: Any, send: Any) -> None:
 
 
 @contextlib.asynccontextmanager
-async def serving(app: Any = hello, **settings: Any) -> AsyncIterator[tuple[Server, int]]:
-    """Serve an app; it is closed at the end, if that was not done."""
+async def serving(
+    app: Any = hello, *, sock: Any = None, **settings: Any
+) -> AsyncIterator[tuple[Server, int]]:
+    """Serve an app, on a bound socket if it is given one; it is closed at the end."""
     settings.setdefault("keep_alive", 75)
     server = Server(app, logger=logging.getLogger("test"), **settings)
-    sock = bind_tcp("127.0.0.1", 0)
+    sock = bind_tcp("127.0.0.1", 0) if sock is None else sock
+    name = sock.getsockname()
     server.listen([sock])
     try:
-        yield server, sock.getsockname()[1]
+        yield server, name[1]
     finally:
         await server.close(0.0)
 
