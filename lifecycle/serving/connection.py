@@ -24,6 +24,7 @@ from hypercorn.events import Event as WireEvent
 from hypercorn.typing import ConnectionState
 from hypercorn.utils import parse_socket_addr
 
+from lifecycle.serving.idle import IdleTimer
 from lifecycle.serving.protocol import Spoken
 from lifecycle.serving.standing import ConnState, Standing
 from lifecycle.serving.stream import is_readable
@@ -40,8 +41,6 @@ HOLD: Final = "lifecycle.hold"
 """The key of a scope under which the app finds how to keep the request's connection."""
 ABORT: Final = "lifecycle.abort"
 """The key of a scope under which the app finds how to cut the connection, if it is its own."""
-NEW_TIME: Final = 3.0
-"""Seconds after which a connection that has not asked yet counts as idle, as in Go's net/http."""
 LINGER: Final = 5.0
 """Seconds that a client which goes on sending has to read why its connection ends."""
 SILENCE: Final = 1.0
@@ -141,6 +140,9 @@ class Connection(TCPServer):
         # Hypercorn's own `terminated` would refuse what HTTP/2 clients have already sent, and
         # take the end from a response whose last part is empty.
         self._closing = closing
+        self._idle = IdleTimer(settings.config.keep_alive_timeout, standing, closing)
+        stopped_by_hypercorn: Any = self._idle
+        self.idle_task = stopped_by_hypercorn
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.lingers or not self._owner.asked(self.standing):
@@ -152,8 +154,8 @@ class Connection(TCPServer):
         self.is_http2 = scope["http_version"] == "2"
         if not self.is_http2:
             scope[ABORT] = self.abort
-        if self.idle_task._handle is not None:
-            await self.idle_task.stop()
+        if self._idle.running:
+            await self._idle.stop()
         try:
             await self._owner.app(scope, receive, send)
         finally:
@@ -182,6 +184,20 @@ class Connection(TCPServer):
         self.writer.close()
         return True
 
+    def let_go(self) -> None:
+        """Part from those who know this, at its end: in a circle, all would wait for the collector."""
+        if self._spoken is not None:
+            self._spoken.let_go()
+        nobody: Any = None
+        self._spoken = self.protocol = self.app = nobody
+        if (error := self.reader.exception()) is not None:
+            error.with_traceback(None)  # see Protocol.connection_lost
+        self.standing.abort = self.writer.transport.abort
+
+    def hurry(self) -> None:
+        """Close now if it is idle: it is time."""
+        self._idle.hurry()
+
     def hung_up(self) -> None:
         """Tell an app that its client is gone, also while nothing is read."""
         if self._spoken is not None:
@@ -208,9 +224,13 @@ class Connection(TCPServer):
                     server=parse_socket_addr(socket.family, socket.getsockname()),
                 )
                 self.protocol: Any = self._spoken
-                await self.protocol.initiate()
-                await self.idle_task.restart(self._task_group, self._idle_timeout)
-                await self._read_data()
+                self._idle.open(self._task_group._task_group)
+                try:
+                    await self.protocol.initiate()
+                    await self._idle.restart(self._expire)
+                    await self._read_data()
+                finally:
+                    self._idle.close()
         except OSError:
             return  # gone before it had begun
         finally:
@@ -230,7 +250,8 @@ class Connection(TCPServer):
         # Apps learn it here, and who waits until the client has taken what was sent.
         await self.protocol.handle(Closed())
         # Hypercorn would keep the tasks of a client that is gone until keep_alive_timeout.
-        await self.idle_task.stop()
+        self._idle.close()
+        await self._idle.stop()
 
     async def _handle(self, data: bytes) -> None:
         try:
@@ -267,7 +288,7 @@ class Connection(TCPServer):
             return
         self.lingers = True
         self.standing.become(ConnState.CLOSED)
-        await self.idle_task.restart(self._task_group, self._linger)
+        await self._idle.replace(self._linger)
 
     async def _linger(self) -> None:
         self._linger_until = self.loop.time() + min(LINGER, self.config.keep_alive_timeout)
@@ -311,31 +332,22 @@ class Connection(TCPServer):
         if not self.requests and not self._timed:
             # A preface of HTTP/2, or a refused upgrade: the clock has been stopped for a request
             # that never came.
-            await self.idle_task.restart(self._task_group, self._idle_timeout)
+            await self._idle.restart(self._expire)
 
     async def _update(self, *, idle: bool) -> None:
         active = max(self.standing.state, ConnState.ACTIVE)
         self.standing.become(ConnState.IDLE if idle else active)
         if not idle:
-            await self.idle_task.stop()
-        elif not (self.reader.at_eof() or self.lingers):
-            await self.idle_task.restart(self._task_group, self._idle_timeout)
+            await self._idle.stop()
+        elif not self.lingers:
+            await self._idle.restart(self._expire)
 
     @property
     def _timed(self) -> bool:
         over = self.reader.at_eof() or self.writer.is_closing()
-        return over or self.requests > 0 or self.idle_task._handle is not None
+        return over or self.requests > 0 or self._idle.running
 
-    async def _idle_timeout(self) -> None:
-        new = self.standing.state is ConnState.NEW
-        since = self.standing.since if new else self.loop.time()
-        # Not `wait_for`: on 3.11 it swallows a cancellation that comes with the result.
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(since + self.config.keep_alive_timeout):
-                await self._closing.wait()
-                if self.standing.state is ConnState.NEW:
-                    # Its request is on the way, as far as anybody can tell.
-                    await asyncio.sleep(self.standing.since + NEW_TIME - self.loop.time())
+    async def _expire(self) -> None:
         # Closing over a request that has come meanwhile would reset it; once it is read, it
         # stops this task. From the last look to the close nothing is awaited in earnest.
         for _ in range(UNREAD_LOOKS):

@@ -272,6 +272,7 @@ class Exchanges:
         self.out.forget(stream)
         if stream.talk is not None:
             await stream.talk.handle(StreamClosed(stream_id=stream.number))
+            stream.talk = stream.inbox = None  # in a circle, they would wait for the collector
 
     async def _abandon(self, stream: Stream, code: ErrorCodes = ErrorCodes.INTERNAL_ERROR) -> None:
         """End a stream that cannot be ended in order."""
@@ -301,6 +302,14 @@ class Exchanges:
             self._leftovers.expect(stream.number)
 
     # What goes out.
+
+    def let_go(self) -> None:
+        """Part from those who know this, at its end."""
+        nobody: Any = None
+        self.closed = True
+        self._tasks = self._send = self._blurt = self._calm = nobody
+        self._leftovers = self._unpacker = self.out = nobody
+        self._arguments.clear()
 
     async def stream_send(self, event: StreamEvent) -> None:
         """Send what an app answers; to nobody, if its client is gone."""

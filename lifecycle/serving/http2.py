@@ -184,3 +184,9 @@ class Http2:
             return bytes(self._wire.data_to_send())
         except h2.exceptions.ProtocolError:
             return b""
+
+    def let_go(self) -> None:
+        """Part from those who know this: in a circle, all would wait for the collector."""
+        nobody: Any = None
+        self._tasks = self._send = self._blurt = nobody
+        self._exchanges.let_go()

@@ -49,10 +49,17 @@ class Spoken:
         try:
             await self.protocol.handle(event)
         except H2ProtocolAssumedError as preface:
-            self.protocol = self._http2()
-            await self.protocol.initiate()
+            await self._go_on().initiate()
             await self.protocol.handle(RawData(preface.data))
         except H2CProtocolRequiredError as upgrade:
-            self.protocol = self._http2()
-            await self.protocol.initiate(upgrade.headers, upgrade.settings)
+            await self._go_on().initiate(upgrade.headers, upgrade.settings)
             await self.protocol.handle(RawData(upgrade.data))
+
+    def _go_on(self) -> Http2:
+        self.protocol.let_go()
+        self.protocol = http2 = self._http2()
+        return http2
+
+    def let_go(self) -> None:
+        """Part from those who know this, at its end."""
+        self.protocol.let_go()

@@ -29,8 +29,9 @@ from typing import Any, Final
 from weakref import WeakSet
 
 from lifecycle.process import PROCESS
-from lifecycle.serving.connection import NEW_TIME, App, Connection, Settings
+from lifecycle.serving.connection import App, Connection, Settings
 from lifecycle.serving.handshakes import Handshakes
+from lifecycle.serving.idle import NEW_TIME
 from lifecycle.serving.listeners import Listeners
 from lifecycle.serving.standing import ConnState, Standing, Table
 from lifecycle.serving.stream import Protocol, Writer, has_sent
@@ -232,6 +233,8 @@ class Server:
         finally:
             self._connections.discard(connection)
             writer.close()
+            connection.let_go()
+            protocol.when_over = lambda: None
 
     async def _connect(
         self, accepted: socket.socket, protocol: Protocol, standing: Standing, latest: float
@@ -277,6 +280,8 @@ class Server:
         """
         before, self._closing = self._closing, asyncio.Event()
         before.set()
+        for connection in self._connections:
+            connection.hurry()
         self._handshakes.hurry(lambda standing: standing.since + NEW_TIME)
         for standing, timer in list(self._silent.items()):
             if standing.since + NEW_TIME < timer.when():

@@ -48,6 +48,8 @@ class Protocol(asyncio.StreamReaderProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell it, after the stream itself."""
+        if exc is not None:
+            exc.with_traceback(None)  # its frames hold all that have written or read here
         super().connection_lost(exc)
         self.when_over()
         for tell in self.when_lost:

@@ -1,0 +1,107 @@
+"""
+How long a connection may ask for nothing: a timer, and no task until it has run out.
+
+A task costs a tenth of a small request, and nearly every such time is cut short by the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from lifecycle.serving.standing import ConnState, Standing
+
+Action = Callable[[], Coroutine[Any, Any, None]]
+
+NEW_TIME: Final = 3.0
+"""Seconds after which a connection that has not asked yet counts as idle, as in Go's net/http."""
+
+
+class IdleTimer:
+    """
+    The idle time of one connection, from `restart` to `stop`.
+
+    A connection that has not asked yet has its time from when it was accepted. Once `closing`
+    is set there is none left, but for the new: `NEW_TIME`.
+
+    Args:
+        limit: Seconds.
+        standing: Where the connection stands.
+        closing: Set once it should close as soon as it is idle; whoever sets it calls `hurry`.
+    """
+
+    def __init__(self, limit: float, standing: Standing, closing: asyncio.Event) -> None:
+        self._limit = limit
+        self._standing = standing
+        self._closing = closing
+        self._loop = asyncio.get_running_loop()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._armed: tuple[asyncio.TimerHandle, Action] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def running(self) -> bool:
+        """True from `restart` to `stop`."""
+        return self._armed is not None or self._task is not None
+
+    def open(self, tasks: asyncio.TaskGroup) -> None:
+        """Have what is to be done run among these tasks, until `close`."""
+        self._tasks = tasks
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        self._tasks = None
+        self._cancel()
+
+    async def restart(self, expired: Action) -> None:
+        """Begin anew; `expired` is done when the time is over."""
+        await self.stop()
+        now = self._loop.time()
+        self._arm((self._standing.since if self._is_new else now) + self._limit, expired)
+
+    async def replace(self, action: Action) -> None:
+        """Do something else now, until `stop`."""
+        await self.stop()
+        self._run(action)
+
+    async def stop(self) -> None:
+        """End it, and what is being done."""
+        self._cancel()
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            self._cancel()  # what another task has begun meanwhile
+
+    def hurry(self) -> None:
+        """Look at `closing` again."""
+        if self._armed is not None:
+            timer, expired = self._armed
+            self._cancel()
+            self._arm(timer.when(), expired)
+
+    @property
+    def _is_new(self) -> bool:
+        return self._standing.state is ConnState.NEW
+
+    def _arm(self, until: float, expired: Action) -> None:
+        if self._closing.is_set():
+            until = min(until, self._standing.since + NEW_TIME if self._is_new else 0.0)
+        if self._tasks is not None:
+            self._armed = self._loop.call_at(until, self._over, expired), expired
+
+    def _over(self, expired: Action) -> None:
+        self._armed = None
+        self._run(expired)
+
+    def _run(self, action: Action) -> None:
+        if self._tasks is not None:
+            self._task = self._tasks.create_task(action())
+
+    def _cancel(self) -> None:
+        if self._armed is not None:
+            self._armed[0].cancel()
+            self._armed = None
