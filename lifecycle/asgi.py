@@ -364,6 +364,10 @@ async def serve(
         services: Names and ports to export.
         keep_alive: Seconds a connection may be idle.
         tls: For HTTPS.
+
+    Raises:
+        SystemExit: A registry will never take a service, or the app's lifespan has failed.
+        Draining: The app was told to leave before it had started.
     """
     state: dict[str, Any] = {}
     server = Server(

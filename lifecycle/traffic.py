@@ -24,7 +24,7 @@ RARELY: Final = 20
 
 class Traffic:
     """
-    Knows the work in flight. `track` may be used from any thread; the rest is the control loop's.
+    Knows the work in flight. Lives on the control loop; `track`, and what says so, is for any thread.
 
     `entries` has what has a name, each under a key of its own; what has none is only counted.
     A dict and a deque, because what is done to them is atomic: two threads lose nothing.
@@ -214,7 +214,7 @@ class _Look:
 
 
 class Tracker:
-    """One for all work without a name: it has no state, so entering it costs no allocation."""
+    """Counts all work without a name: it has no state, so one serves it all, and none is allocated."""
 
     __slots__ = ("_add", "_remove", "_traffic")
 
