@@ -57,6 +57,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     env = {"LIFECYCLE_PRESTOP_TOKEN": TOKEN, "LIFECYCLE_SETTLE": "0.1", "LIFECYCLE_QUIET": "0.1"}
     with App.start(SERVICES, cwd=tmp_path_factory.mktemp("qos"), env=env) as app:
         app.wait_state("ready")
+        assert app.get("/startup")[0] == 200  # until it was asked once, readiness shows it too
         yield app
         assert "Traceback" not in app.stderr
 
