@@ -103,6 +103,11 @@ def _another(error: BaseException) -> BaseException:
     return again.with_traceback(None)
 
 
+def decided_once() -> Callable[[], bool]:
+    """Make what answers True to the first who asks, from any thread, and False to all others."""
+    return partial(threading.Lock().acquire, blocking=False)
+
+
 def run_soon(
     loop: asyncio.AbstractEventLoop,
     function: Callable[[], object],

@@ -55,13 +55,16 @@ class Installer:
         self._under_way: dict[str | None, asyncio.Future[None]] = {}
         self._registries: set[str] = set()
 
-    async def install(self, plugin: str | None = None) -> None:
+    async def install(
+        self, plugin: str | None = None, decides: Callable[[], bool] = lambda: True
+    ) -> None:
         """
         Put to work what is new.
 
         Args:
             plugin: Of this one only, with which nothing may be wrong. Otherwise of all: the
                 log names a plugin that fails to give its commands, and the app starts.
+            decides: Asked once, before anything takes effect: False if nobody wants it any more.
 
         Raises:
             PluginError: A hook gave what it must not, or what is taken.
@@ -70,7 +73,7 @@ class Installer:
         await self._until_cleared_up(plugin)
         ended = self._under_way[plugin] = asyncio.get_running_loop().create_future()
         try:
-            await self._install(plugin)
+            await self._install(plugin, decides)
         finally:
             ended.set_result(None)
             if self._under_way.get(plugin) is ended:
@@ -81,7 +84,7 @@ class Installer:
         if earlier is not None:
             await asyncio.wait({earlier}, timeout=self._conductor.config.register_timeout)
 
-    async def _install(self, plugin: str | None) -> None:
+    async def _install(self, plugin: str | None, decides: Callable[[], bool]) -> None:
         fresh = self._fresh(plugin)
         keys = {each.registration for each in fresh}
         self._installed |= keys
@@ -92,6 +95,7 @@ class Installer:
             for registry in registries:
                 await self._open(registry, opened)
             self._refuse_taken(opened, commands)  # by who was quicker meanwhile
+            _refuse_given_up(decides)
         except BaseException:
             self._installed -= keys
             await self._conductor.services.close_registries(opened, CLOSE_TIME)
@@ -230,6 +234,11 @@ def _several(function: Callable[..., Any], **arguments: Any) -> list[Any]:
     # A Command is a tuple.
     many = isinstance(value, Iterable) and not isinstance(value, (Registry, Command))
     return list(value) if many else [] if value is None else [value]
+
+
+def _refuse_given_up(decides: Callable[[], bool]) -> None:
+    if not decides():
+        raise asyncio.CancelledError
 
 
 def _checked(each: Implementation, given: list[Any], wanted: type[Any]) -> list[Any]:

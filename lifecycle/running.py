@@ -124,10 +124,12 @@ class Running:
         for sentence in self._running().installer.unused_settings():
             self.log.warning("config", problem=sentence)
 
-    async def _install(self, plugin: str | None) -> None:
+    async def _install(
+        self, plugin: str | None, decides: Callable[[], bool] = lambda: True
+    ) -> None:
         """Put plugins to work; on the control loop."""
         self._installing = asyncio.current_task()
-        await self._running().installer.install(plugin)
+        await self._running().installer.install(plugin, decides)
 
     def _give_up(self) -> None:
         """Have `_open` end, in the thread that it has: nobody waits for it any more."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from lifecycle.conductor import Snapshot as Snapshot
 from lifecycle.consuming import until_draining
-from lifecycle.crossing import Late
+from lifecycle.crossing import Late, decided_once
 from lifecycle.exceptions import Draining, LifecycleError, NotRunning
 from lifecycle.names import check_port, check_service_name
 from lifecycle.plugins import plugin_of
@@ -287,16 +287,20 @@ class Lifecycle(Running):
             raise LifecycleError("use() on the control thread would wait for itself")
         name = self._plugins.add(plugin, name)
         on_loop = asyncio._get_running_loop() is not None
+        decides = decided_once()
         try:
-            self._control.wait(lambda: self._install(name), USE_TIME if on_loop else None)
+            self._control.wait(lambda: self._install(name, decides), USE_TIME if on_loop else None)
         except Late:
+            if not decides():  # it has come through at this very moment
+                return
             self._plugins.remove(name)
             raise LifecycleError(
                 f"plugin {name!r} was not open after {USE_TIME:g} s, in which use() blocked this "
                 "event loop: write `await life.use_async(plugin)`"
             ) from None
         except BaseException:
-            self._plugins.remove(name)
+            if decides():
+                self._plugins.remove(name)
             raise
 
     async def use_async(self, plugin: AnyPlugin, *, name: str | None = None) -> None:
@@ -314,10 +318,12 @@ class Lifecycle(Running):
         """
         self._running()
         name = self._plugins.add(plugin, name)
+        decides = decided_once()
         try:
-            await self._control.request(lambda: self._install(name))
+            await self._control.request(lambda: self._install(name, decides))
         except BaseException:
-            self._plugins.remove(name)
+            if decides():
+                self._plugins.remove(name)
             raise
 
     def readiness(self, check: Check) -> Check:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import gc
 import logging
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
 import lifecycle
 from lifecycle import runtime
+from tests.process.kit import wait_for
 
 CONFIG = lifecycle.Config(qos_port=0, settle=0.0, quiet=0.0)
 
@@ -79,6 +81,51 @@ def test_what_was_late_and_is_used_again(how: str, same: bool) -> None:
             assert again.registry.known == ["orders"]
             with pytest.raises(lifecycle.PluginError, match="registered already"):
                 life.use(Plugin())
+
+    asyncio.run(main())
+
+
+def test_what_comes_through_as_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is there, so `use` returns as if it had been in time."""
+    wait = concurrent.futures.wait
+
+    def late(outcomes: set[Any], _: float | None) -> Any:
+        wait(outcomes, 10)
+        return wait(set(), 0)
+
+    async def main() -> None:
+        Slow.opened = 1  # not slow
+        async with lifecycle.Lifecycle(CONFIG) as life:
+            plugin = Plugin()
+            with monkeypatch.context() as patched:
+                patched.setattr(concurrent.futures, "wait", late)
+                life.use(plugin)
+            life.export("orders")
+            await life.ready()
+            assert plugin.registry.known == ["orders"]
+            assert "Plugin" in [each["name"] for each in life.snapshot()["plugins"]]
+
+    asyncio.run(main())
+
+
+def test_who_is_cancelled_as_it_comes_through() -> None:
+    """What is at work already stays known by its name."""
+
+    async def main() -> None:
+        Slow.opened = 1  # not slow
+        async with lifecycle.Lifecycle(CONFIG) as life:
+            plugin = Plugin()
+            using = asyncio.create_task(life.use_async(plugin))
+            await asyncio.sleep(0)
+            services = life._conductor.services
+            # This loop has no turn meanwhile.
+            wait_for(lambda: "slow" in services.registries, 10, "the registry")
+            using.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await using
+            assert "Plugin" in [each["name"] for each in life.snapshot()["plugins"]]
+            with pytest.raises(lifecycle.PluginError, match="registered already"):
+                await life.use_async(Plugin())
 
     asyncio.run(main())
 
