@@ -75,7 +75,6 @@ HEALTHY: Final[dict[Cause, Advice]] = {
 """What was lost by a replica that was not leaving."""
 
 LEAVING: Final[dict[Cause, Advice]] = {
-    Cause.UNASKED: UNASKED,
     Cause.CUT: Advice(
         "it was in flight when the server left: nobody waited for it",
         "wait for what is in flight before the process ends (lifecycle's drain does), and give "
@@ -128,7 +127,9 @@ def advise(cause: Cause, stage: Stage, given: Circumstances, *, kept: bool) -> A
         )
     if cause is Cause.RESET and kept:
         return Advice(KEPT, _say_close(given))
-    if cause in TOO_EARLY and (cause is not Cause.UNASKED or stage in (Stage.CLOSED, Stage.GONE)):
+    if cause is Cause.UNASKED and stage not in (Stage.CLOSED, Stage.GONE):
+        return UNASKED  # its listener was open still
+    if cause in TOO_EARLY:
         return Advice(TOO_EARLY[cause], _keep_listening(given))
     return LEAVING.get(cause, MALFORMED)
 
