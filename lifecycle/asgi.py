@@ -42,8 +42,8 @@ from lifecycle.plain import lines
 from lifecycle.process import PROCESS
 from lifecycle.recycling import RECYCLE_TIMEOUT, start_after
 from lifecycle.runtime import Lifecycle, current
-from lifecycle.serving.connection import ABORT
 from lifecycle.serving.server import NOT_ACCEPTED, Server
+from lifecycle.serving.tasks import ABORT
 from lifecycle.sockets import address
 from lifecycle.stacks import Standing
 from lifecycle.states import State, Transition
@@ -395,4 +395,5 @@ async def serve(
         finally:
             server.stop_listening()
             left = life._running().departure.drain
-            await server.close(left.timetable.main_until - left._clock() if left else 0.0)
+            # What nobody takes of an answer is not to cost the app's shutdown its time.
+            await server.close(*(left.main_time_left(), left.time_left()) if left else (0.0,))

@@ -27,7 +27,8 @@ from hypercorn.utils import parse_socket_addr
 from lifecycle.serving.idle import IdleTimer
 from lifecycle.serving.protocol import Spoken
 from lifecycle.serving.standing import ConnState, Standing
-from lifecycle.serving.stream import is_readable
+from lifecycle.serving.stream import Writer, is_readable
+from lifecycle.serving.tasks import ABORT
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -39,8 +40,6 @@ UNREAD_PAUSE: Final = 0.01
 """How often, and with which pause, a connection to be closed is left to read what has come."""
 HOLD: Final = "lifecycle.hold"
 """The key of a scope under which the app finds how to keep the request's connection."""
-ABORT: Final = "lifecycle.abort"
-"""The key of a scope under which the app finds how to cut the connection, if it is its own."""
 LINGER: Final = 5.0
 """Seconds that a client which goes on sending has to read why its connection ends."""
 SILENCE: Final = 1.0
@@ -113,7 +112,7 @@ class Connection(TCPServer):
         standing: Standing,
         closing: asyncio.Event,
         reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
+        writer: Writer,
     ) -> None:
         app: Any = self._call
         super().__init__(
@@ -125,6 +124,7 @@ class Connection(TCPServer):
             reader,
             writer,
         )
+        self._patience, self._untaken = writer.patience, writer.untaken
         self.requests = 0
         self.gone_away = False
         self.standing = standing
@@ -214,6 +214,8 @@ class Connection(TCPServer):
                     plain=self._plain,
                     send=self.protocol_send,
                     blurt=self._blurt,
+                    patience=self._patience,
+                    untaken=self._untaken,
                     app=self.app,
                     config=self.config,
                     context=self.context,
@@ -262,9 +264,14 @@ class Connection(TCPServer):
             await self._finish()
 
     @property
-    def _unsent(self) -> bool:
-        """True while a response over HTTP/2 has not left, be it for the mark of its end."""
-        return bool(self.protocol.protocol.unsent)
+    def answered(self) -> bool:
+        """True if apps have said all, and what they have said waits for the client alone."""
+        return not self.requests and self._spoken is not None and self._spoken.protocol.unsent
+
+    @property
+    def _busy(self) -> bool:
+        """True while a request is answered, or over HTTP/2 its answer has not left."""
+        return self.requests > 0 or bool(self.protocol.protocol.busy)
 
     def _blurt(self, data: bytes) -> None:
         if data and not (self.lingers or self.writer.is_closing()):
@@ -345,13 +352,13 @@ class Connection(TCPServer):
     @property
     def _timed(self) -> bool:
         over = self.reader.at_eof() or self.writer.is_closing()
-        return over or self.requests > 0 or self._idle.running
+        return over or self._busy or self._idle.running
 
     async def _expire(self) -> None:
         # Closing over a request that has come meanwhile would reset it; once it is read, it
         # stops this task. From the last look to the close nothing is awaited in earnest.
         for _ in range(UNREAD_LOOKS):
-            if not self._unread() and not self._unsent and not self._half_read:
+            if not self._unread() and not self._busy and not self._half_read:
                 break
             await asyncio.sleep(UNREAD_PAUSE)
         if self.writer.can_write_eof() and not self.writer.is_closing():

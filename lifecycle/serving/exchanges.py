@@ -54,6 +54,8 @@ class Exchanges:
         send: Takes what is to be written, and whether anything is under way.
         blurt: Writes at once, without waiting for the client.
         calm: Ends a connection that asks for too much; told why.
+        patience: Seconds in which a client must take something of what waits for it.
+        untaken: Returns how many bytes have left and are not taken: here, and in the kernel.
         arguments: What hypercorn's streams are made of, by name.
 
     Attributes:
@@ -73,6 +75,8 @@ class Exchanges:
         send: Callable[[Event], Awaitable[None]],
         blurt: Callable[[bytes], None],
         calm: Callable[[str], Awaitable[None]],
+        patience: float,
+        untaken: Callable[[], tuple[int, int]],
         **arguments: Any,
     ) -> None:
         self._arguments = {"config": config, "context": context, **arguments}
@@ -92,9 +96,11 @@ class Exchanges:
         self.out = Sender(
             wire,
             send,
+            patience=patience,
+            untaken=untaken,
             own_headers=lambda: config.response_headers("h2"),
             earn=budget.earn,
-            lost=self._drop,
+            end=self._abandon,
             left=self._leave,
         )
         self._unpacker = Unpacker(
@@ -108,6 +114,11 @@ class Exchanges:
     def unsent(self) -> bool:
         """True while an answer waits for its client, be it for the mark of its end."""
         return any(stream.waits for stream in self._streams.values())
+
+    @property
+    def busy(self) -> bool:
+        """True while there is a request whose answer has not left, or has not been given."""
+        return bool(self._streams)
 
     # What comes in.
 
@@ -170,7 +181,12 @@ class Exchanges:
                 self._blurt(self._wire.data_to_send())
 
         spawner: Any = Spawner(
-            self._tasks, make, self._count, wanted=lambda: not stream.taken_back, cut=cut
+            self._tasks,
+            make,
+            self._count,
+            wanted=lambda: not stream.taken_back,
+            cut=cut,
+            abort=lambda: self.out.cut(stream),
         )
         return (WSStream if websocket else HTTPStream)(
             task_group=spawner,
@@ -230,8 +246,9 @@ class Exchanges:
 
     def unblock(self, number: int | None) -> None:
         """Go on sending, on one stream, or with 0 on all of them."""
-        streams = [self._streams[number]] if number in self._streams else []
-        for stream in streams if number else self._streams.values():
+        if not number:
+            self.out.unblock()
+        elif stream := self._streams.get(number):
             self.out.ready(stream)
 
     def _credit(self, stream: Stream, size: int) -> None:

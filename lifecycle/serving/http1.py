@@ -93,6 +93,9 @@ class Http1(H11Protocol):
         """True while an answer waits for its client: never, what is sent is the socket's."""
         return False
 
+    busy = False
+    """What is under way is a request of an app's."""
+
     @property
     def unread(self) -> bool:
         """True if the client has more to say than has been read."""

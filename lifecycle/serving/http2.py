@@ -80,6 +80,11 @@ class Http2:
         return self._exchanges.unsent
 
     @property
+    def busy(self) -> bool:
+        """True while anything is under way."""
+        return self._exchanges.busy
+
+    @property
     def unread(self) -> bool:
         """True: a client may always have more to say."""
         return True

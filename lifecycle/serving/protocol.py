@@ -21,6 +21,8 @@ class Spoken:
         plain: HTTP/1.1 and nothing else.
         send: Takes what is to be written, and that the connection is to end.
         blurt: Writes at once, without waiting for the client.
+        patience: Seconds in which a client must take something of what waits for it.
+        untaken: Returns how many bytes have left and are not taken: here, and in the kernel.
         arguments: What both are made of, by name.
     """
 
@@ -31,9 +33,13 @@ class Spoken:
         plain: bool,
         send: Callable[[Event], Awaitable[None]],
         blurt: Callable[[bytes], None],
+        patience: float,
+        untaken: Callable[[], tuple[int, int]],
         **arguments: Any,
     ) -> None:
-        self._http2: Callable[[], Http2] = lambda: Http2(send=send, blurt=blurt, **arguments)
+        self._http2: Callable[[], Http2] = lambda: Http2(
+            send=send, blurt=blurt, patience=patience, untaken=untaken, **arguments
+        )
         self.protocol: Http1 | Http2
         if alpn == "h2" and not plain:
             self.protocol = self._http2()

@@ -5,14 +5,17 @@ Rules of this file:
 
 1. Streams take turns, a frame each, as the client's windows allow.
 2. Who reads what clients send must not wait for one of them: not for the room of a pong.
-3. An app waits where its client does not take what it says.
+3. An app waits where its client does not take what it says: until little of it is left.
+4. A client that takes nothing of an answer for `patience` seconds has it ended. One that is
+   slow, and takes something, has not, be it a byte.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import h2.config
 import h2.connection
@@ -127,6 +130,13 @@ def new_wire(config: Any) -> h2.connection.H2Connection:
     return wire
 
 
+class _Blocked(NamedTuple):
+    """Since when a stream may send nothing, and what its client had not taken then."""
+
+    since: float
+    untaken: tuple[int, int]
+
+
 class Sender:
     """
     Sends what apps say. Made by the task that reads.
@@ -134,9 +144,11 @@ class Sender:
     Args:
         wire: The connection.
         send: Takes what is to be written, and waits for the socket.
+        patience: Seconds in which a client must take something of what waits for it.
+        untaken: Returns how many bytes have left and are not taken: here, and in the kernel.
         own_headers: What each answer says beside its app's.
         earn: Told of each frame of data.
-        lost: Told of a stream that has ended meanwhile.
+        end: Ends a stream of which nothing more can be sent.
         left: Told of one that has sent all, and whose app has returned.
     """
 
@@ -145,30 +157,71 @@ class Sender:
         wire: h2.connection.H2Connection,
         send: Callable[[Event], Awaitable[None]],
         *,
+        patience: float,
+        untaken: Callable[[], tuple[int, int]],
         own_headers: Callable[[], list[tuple[bytes, bytes]]],
         earn: Callable[[], None],
-        lost: Callable[[Stream], Awaitable[None]],
+        end: Callable[[Stream, ErrorCodes], Awaitable[None]],
         left: Callable[[Stream], Awaitable[None]],
     ) -> None:
         self._wire = wire
         self._send = send
+        self._patience = patience
+        self._untaken = untaken
         self._own_headers = own_headers
         self._earn = earn
-        self._lost = lost
+        self._end = end
         self._left = left
         self._reader = asyncio.current_task()
+        self._clock = asyncio.get_running_loop().time
         self._ready: dict[Stream, None] = {}
+        self._blocked: dict[Stream, _Blocked] = {}  # the longest first
+        self._cut: set[Stream] = set()
+        self._sent_at = 0.0
         self._wake = asyncio.Event()
         self._closed = False
 
     async def run(self) -> None:
         """Send what waits, until `close`."""
         while not self._closed:
-            await self._wake.wait()
+            await self._something()
             self._wake.clear()
+            await self._give_up()
             while self._ready and not self._closed:
                 await self._turn(next(iter(self._ready)))
             await self.flush()
+
+    async def _something(self) -> None:
+        """Wait for something to do: what has come, or what has waited for too long."""
+        if not self._blocked:
+            await self._wake.wait()
+            return
+        longest = next(iter(self._blocked.values()))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(longest.since + self._patience):
+                await self._wake.wait()
+
+    async def _give_up(self) -> None:
+        """End what is to be cut, and what its client has taken nothing of for too long."""
+        while self._cut and not self._closed:
+            await self._end(self._cut.pop(), ErrorCodes.CANCEL)
+        now = self._clock()
+        while self._blocked and not self._closed:
+            stream, blocked = next(iter(self._blocked.items()))
+            if now < blocked.since + self._patience:
+                return
+            del self._blocked[stream]
+            if self._takes(blocked, now):
+                self._blocked[stream] = _Blocked(now, self._untaken())
+            else:
+                await self._end(stream, ErrorCodes.CANCEL)
+
+    def _takes(self, blocked: _Blocked, now: float) -> bool:
+        # What has left may still be on its way, to a client that is slow. And where it is the
+        # connection's window that is shut, it is the connection that must get on.
+        shut = self._wire.outbound_flow_control_window <= 0
+        moves = shut and now < self._sent_at + self._patience
+        return moves or self._untaken() != blocked.untaken
 
     def wake(self) -> None:
         """Send what the connection itself has to say."""
@@ -180,12 +233,25 @@ class Sender:
             self._ready[stream] = None
         self._wake.set()
 
+    def unblock(self) -> None:
+        """Go on with all that may send again, what has waited longest first: they take turns."""
+        for stream in self._blocked:
+            self.ready(stream)
+
     def forget(self, stream: Stream) -> None:
         """Send nothing more of a stream, and let its app go on."""
         self._ready.pop(stream, None)
+        self._blocked.pop(stream, None)
+        self._cut.discard(stream)
         stream.over = True
         stream.outgoing.clear()
         stream.room.set()
+
+    def cut(self, stream: Stream) -> None:
+        """End a stream soon, whatever of it has not left."""
+        if not stream.over:
+            self._cut.add(stream)
+            self._wake.set()
 
     def reset(self, number: int, code: ErrorCodes) -> None:
         """End a stream out of order, unless it has ended."""
@@ -222,10 +288,10 @@ class Sender:
                 return await self._push(stream, event.data)
             case EndBody() | EndData():
                 stream.discard()
-                await self._finish(stream)
+                self._finish(stream)
             case Trailers():
                 stream.trailers = event.headers
-                await self._finish(stream)
+                self._finish(stream)
         return True  # a push is nothing that browsers take any more
 
     async def _push(self, stream: Stream, data: bytes) -> bool:
@@ -240,12 +306,10 @@ class Sender:
             await stream.room.wait()
         return True
 
-    async def _finish(self, stream: Stream) -> None:
+    def _finish(self, stream: Stream) -> None:
+        # Nothing is left to say: as over HTTP/1.1 nobody waits until the last bytes have left.
         stream.said = True
         self.ready(stream)
-        while self._may_wait and not (stream.sent or stream.over):
-            stream.room.clear()
-            await stream.room.wait()
 
     @property
     def _may_wait(self) -> bool:
@@ -257,7 +321,7 @@ class Sender:
             if self._frame(stream):
                 self._ready[stream] = None
         except h2.exceptions.ProtocolError:
-            await self._lost(stream)
+            await self._end(stream, ErrorCodes.INTERNAL_ERROR)
         await self.flush()
         if stream.sent and stream.leaves and not stream.over:
             await self._left(stream)
@@ -266,11 +330,15 @@ class Sender:
         """Send one frame; tell whether there may be another."""
         if stream.over or not stream.waits:
             return False
+        room = self._wire.local_flow_control_window(stream.number)
+        if room < bool(stream.outgoing):  # below 0 not even the mark of the end may be sent
+            if stream not in self._blocked:
+                self._blocked[stream] = _Blocked(self._clock(), self._untaken())
+            return False
+        self._blocked.pop(stream, None)
         if stream.outgoing:
-            room = self._wire.local_flow_control_window(stream.number)
+            self._sent_at = self._clock()
             size = min(room, self._wire.max_outbound_frame_size)
-            if size <= 0:
-                return False
             data = bytes(stream.outgoing[:size])
             del stream.outgoing[:size]
             last = stream.said and not stream.outgoing and stream.trailers is None

@@ -7,7 +7,7 @@ its own that does not depend on the Python version: hypercorn offers none of the
 Rules of this file:
 
 1. Whatever is accepted is in the table until its socket is closed, a handshake included.
-2. What has asked for nothing holds nobody up, and is cut before it could make the end late.
+2. What has asked for nothing, or is answered, is cut before it could make the end late.
 3. Who is in the queue of a listener when it closes is accepted first, and served; or, if there
    is no descriptor until the end, counted and told.
 4. A forked child has nothing of it: what it held would go on accepting, and keep clients
@@ -48,6 +48,8 @@ PATIENCE: Final = 60.0
 """Seconds in which a client must take something of its response."""
 CUT_TIME: Final = 0.3
 """Seconds before the end by which what has asked for nothing is cut."""
+TAKING_TIME: Final = 1.0
+"""Seconds that clients have at least, if there are as many, to take what they are answered."""
 CLEAR_TIME: Final = 0.05
 """Seconds for connections to end once they are cut, and again once their tasks are cancelled."""
 NOT_ACCEPTED: Final = (
@@ -297,26 +299,35 @@ class Server:
         """
         self._listeners.stop()
 
-    async def close(self, timeout: float) -> None:
+    async def close(self, timeout: float, taking: float = math.inf) -> None:
         """
         Stop, in `timeout` seconds and a tenth of one more, whatever the clients do.
 
         Args:
             timeout: Seconds for requests under way, and at most for those who have connected
                 and may yet ask; then connections are cut.
+            taking: Of these, seconds for clients to take what apps have said that are done.
         """
         try:
-            await self._close(self._loop.time() + timeout, timeout)
+            await self._close(timeout, max(taking, TAKING_TIME))
         finally:
             PROCESS.keep(self._let_child_go)
             if lost := self._listeners.close():
                 self._tell_lost(lost)
 
-    async def _close(self, deadline: float, timeout: float) -> None:
+    async def _close(self, timeout: float, taking: float) -> None:
+        began = self._loop.time()
+        deadline = began + timeout
+        early = deadline - min(CUT_TIME, timeout / 2)
         self.stop_listening()
         await self.close_idle()
         self._closing.set()  # for those too that are accepted yet
-        await self._empty(deadline - min(CUT_TIME, timeout / 2))
+        await self._empty(min(early, began + taking))
+        answered = {each.standing for each in self._connections if each.answered}
+        for standing in self._table:
+            if standing.state is ConnState.CLOSED or standing in answered:
+                standing.abort()
+        await self._empty(early)
         self._listeners.give_up()
         for standing in self._table:
             if standing.state in (ConnState.IDLE, ConnState.NEW):

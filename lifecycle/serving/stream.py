@@ -82,7 +82,7 @@ class Writer(asyncio.StreamWriter):
         super().__init__(transport, protocol, reader, loop)
         self._clock = loop.time
         self._call_later = loop.call_later
-        self._patience = patience
+        self.patience = patience
         self._when_closing: Callable[[], object] | None = closing
         self._when_lost = protocol.when_lost
 
@@ -96,16 +96,16 @@ class Writer(asyncio.StreamWriter):
         if not self.transport.get_write_buffer_size():
             await super().drain()
             return
-        before = self._left()
+        before = self.untaken()
         while True:
             try:
-                async with asyncio.timeout(self._patience) as limit:
+                async with asyncio.timeout(self.patience) as limit:
                     await super().drain()
                     return
             except TimeoutError:
                 if not limit.expired():
                     raise
-            left = self._left()
+            left = self.untaken()
             if left == before:
                 self.transport.abort()
                 raise ConnectionAbortedError("the peer has stopped reading")
@@ -119,17 +119,17 @@ class Writer(asyncio.StreamWriter):
         self._when_closing = None
         lost = self.transport.is_closing()
         super().close()
-        if not lost and (self.get_extra_info("sslcontext") or self._left()[0]):
-            self._look(self._left(), self._clock())
+        if not lost and (self.get_extra_info("sslcontext") or self.untaken()[0]):
+            self._look(self.untaken(), self._clock())
 
     async def wait_closed(self) -> None:
         """Return at once: the peer's goodbye is nothing to wait for."""
 
     def _look(self, before: tuple[int, int], taken_at: float) -> None:
         def look() -> None:
-            left = self._left()
+            left = self.untaken()
             since = taken_at if left == before else self._clock()
-            if not any(left) or self._clock() - since >= self._patience:
+            if not any(left) or self._clock() - since >= self.patience:
                 self.transport.abort()
             else:
                 self._look(left, since)
@@ -137,7 +137,7 @@ class Writer(asyncio.StreamWriter):
         handle = self._call_later(GOODBYE, look)
         self._when_lost.append(handle.cancel)
 
-    def _left(self) -> tuple[int, int]:
+    def untaken(self) -> tuple[int, int]:
         """Return how many bytes the peer has not taken: still here, and in the kernel."""
         sock = self.get_extra_info("socket")
         in_kernel = 0

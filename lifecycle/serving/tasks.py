@@ -5,11 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from hypercorn.asyncio.task_group import TaskGroup
 
 from lifecycle.serving.inbox import Inbox
+
+ABORT: Final = "lifecycle.abort"
+"""
+The key of a scope under which the app finds how to cut its request short at once: with its
+connection, or over HTTP/2 its stream alone.
+"""
 
 
 class Spawner:
@@ -25,6 +31,7 @@ class Spawner:
         count: Told +1 and −1: how many apps run.
         wanted: Asked before the app begins: False if the client has taken the request back.
         cut: Called when the app is cancelled: the process is leaving.
+        abort: What the app finds under `ABORT`.
     """
 
     def __init__(
@@ -34,16 +41,20 @@ class Spawner:
         count: Callable[[int], None] = lambda _: None,
         wanted: Callable[[], bool] = lambda: True,
         cut: Callable[[], None] = lambda: None,
+        abort: Callable[[], None] | None = None,
     ) -> None:
         self._tasks = tasks
         self._make = make
         self._count = count
         self._wanted = wanted
         self._cut = cut
+        self._abort = abort
 
     async def spawn_app(self, app: Any, config: Any, scope: Any, send: Any) -> Any:
         """Start the app, and return how it is handed what comes."""
         inbox = self._make(scope["type"])
+        if self._abort is not None:
+            scope[ABORT] = self._abort
         self._tasks.spawn(self._run, app, config, scope, inbox, send)
         return inbox.put
 

@@ -60,6 +60,12 @@ class Peer:
         self.flush()
         return number
 
+    def widen(self, size: int, *streams: int) -> None:
+        """Let the server send more, on each of some streams, or else on the connection."""
+        for stream in streams or (None,):
+            self.wire.increment_flow_control_window(size, stream)
+        self.flush()
+
     async def upload(self, number: int, size: int) -> int:
         """Send a body, all of it, or until the stream is reset; return what has been sent."""
         sent = 0
@@ -81,6 +87,17 @@ class Peer:
         """Return the first event of a kind on a stream."""
         found = (each for each in self.heard if isinstance(each, kind))
         return next((each for each in found if getattr(each, "stream_id", 0) == number), None)
+
+    async def echo(self) -> None:
+        """Wait until the server has read all that it was sent, and has done what was due."""
+
+        def echoes() -> int:
+            return sum(isinstance(each, h2.events.PingAckReceived) for each in self.heard)
+
+        before = echoes()
+        self.wire.ping(b"an echo.")
+        self.flush()
+        await self.wait(lambda: echoes() > before)
 
     async def until(self, kind: type[T], number: int) -> T:
         """Wait for an event of a kind on a stream."""
@@ -111,5 +128,6 @@ class Peer:
                 data = b""
         self.closed = not data
         assert data or ending, f"the connection has ended: {self.heard}"
-        self.heard += self.wire.receive_data(data)
-        self.flush()
+        if not ending:  # behind a GOAWAY the library takes nothing more
+            self.heard += self.wire.receive_data(data)
+            self.flush()
