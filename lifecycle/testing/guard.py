@@ -14,8 +14,10 @@ import contextlib
 import errno
 import os
 import shutil
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, Self
 
@@ -23,6 +25,8 @@ from lifecycle.testing.environment import handed_on
 
 LAST_WILL: Final = str(Path(__file__).with_name("last_will.py"))
 ANNOUNCED: Final = ("/bin/sh", "-c", 'echo "+$$"; exec "$@" >&2', "sh")
+_GIVEN_BACK: Final = frozenset({signal.SIGPIPE, signal.SIGXFSZ})
+"""What Python ignores by itself, and gives back to its children."""
 
 
 class Guard:
@@ -69,6 +73,7 @@ class Guard:
             stdout=self._pipe,
             stderr=output,
             start_new_session=True,
+            preexec_fn=_as_in_a_container(),
         )
 
     def forget(self, group: int) -> None:
@@ -80,6 +85,26 @@ class Guard:
         """End it, and what it still watches."""
         os.close(self._pipe)
         await self._process.wait()
+
+
+def _as_in_a_container() -> Callable[[], None] | None:
+    """
+    Return what has the signals do in a new process what they do in a container; None: they do.
+
+    What is ignored here (`nohup`, `&` in a script) would be ignored in all that is started.
+    """
+    ignored = [
+        each
+        for each in signal.valid_signals() - _GIVEN_BACK
+        if signal.getsignal(each) is signal.SIG_IGN
+    ]
+    # Nothing else can reset them: a shell must not. It sets handlers, and touches nothing more.
+    return partial(_reset, ignored) if ignored else None
+
+
+def _reset(numbers: Sequence[int]) -> None:
+    for each in numbers:
+        signal.signal(each, signal.SIG_DFL)
 
 
 def _look_up(name: str, env: Mapping[str, str], cwd: str | None) -> None:

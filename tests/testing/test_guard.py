@@ -48,3 +48,34 @@ def running(pid: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+IGNORING = """
+import os, signal, sys
+for name in ("SIGHUP", "SIGINT", "SIGTERM"):
+    signal.signal(getattr(signal, name), signal.SIG_IGN)
+os.execv(sys.executable, [sys.executable, "-c", sys.argv[1]])
+"""
+LOOKING = """
+from lifecycle.testing import BlockingKubelet, Container, PodSpec
+
+LOOK = ["sed", "-n", "s/^SigIgn:[^0-9a-f]*//p", "/proc/self/status"]
+with BlockingKubelet() as kubelet:
+    pod = kubelet.run(PodSpec(Container(LOOK), restart_policy="Never"))
+    pod.until(lambda pod: pod.finished)
+    print(pod.output, end="")
+"""
+
+
+def test_what_is_ignored_here_is_not_ignored_in_a_container():
+    """Under nohup too: a container runtime hands no ignored signal on."""
+    done = subprocess.run(
+        [sys.executable, "-c", IGNORING, LOOKING],
+        stdout=PIPE,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    # Not the C library's own signals, which a program may have left ignored, and nobody sends.
+    sent = sum(1 << each - 1 for each in signal.valid_signals())
+    assert int(done.stdout, 16) & sent == 0
