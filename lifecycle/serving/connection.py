@@ -265,12 +265,12 @@ class Connection(TCPServer):
 
     @property
     def answered(self) -> bool:
-        """True if apps have said all, and what they have said waits for the client alone."""
-        return not self.requests and self._spoken is not None and self._spoken.protocol.unsent
+        """True if no app is at work, and a request over HTTP/2 is not over all the same."""
+        return not self.requests and self._spoken is not None and self._spoken.protocol.answered
 
     @property
     def _busy(self) -> bool:
-        """True while a request is answered, or over HTTP/2 its answer has not left."""
+        """True while a request is answered, or over HTTP/2 is not over for its client."""
         return self.requests > 0 or bool(self.protocol.protocol.busy)
 
     def _blurt(self, data: bytes) -> None:
@@ -361,6 +361,8 @@ class Connection(TCPServer):
             if not self._unread() and not self._busy and not self._half_read:
                 break
             await asyncio.sleep(UNREAD_PAUSE)
+        if self._busy:
+            return  # the time begins anew when it is over
         if self.writer.can_write_eof() and not self.writer.is_closing():
             with contextlib.suppress(OSError):
                 self.writer.write_eof()  # now; the close itself comes a turn of the loop later

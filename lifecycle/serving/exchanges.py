@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import h2.connection
@@ -92,6 +93,7 @@ class Exchanges:
         self._leftovers = Leftovers(self._hear_no_more)
         self._most: int = config.h2_max_concurrent_streams
         self._running = 0
+        self._is_under_way = False
         self.closed = False
         self.out = Sender(
             wire,
@@ -102,6 +104,7 @@ class Exchanges:
             earn=budget.earn,
             end=self._abandon,
             left=self._leave,
+            rests=self._rest,
         )
         self._unpacker = Unpacker(
             streams=self._streams.values,
@@ -111,14 +114,21 @@ class Exchanges:
         )
 
     @property
-    def unsent(self) -> bool:
-        """True while an answer waits for its client, be it for the mark of its end."""
-        return any(stream.waits for stream in self._streams.values())
+    def busy(self) -> bool:
+        """True while there is a request: unanswered, not all taken or not all heard."""
+        return bool(self._streams or self._running or self._leftovers)
 
     @property
-    def busy(self) -> bool:
-        """True while there is a request whose answer has not left, or has not been given."""
-        return bool(self._streams)
+    def answered(self) -> bool:
+        """True if it is only their client that those there are wait for."""
+        begun = all(stream.begun for stream in self._streams.values())
+        return self.busy and begun and not self._running
+
+    async def _rest(self) -> None:
+        """Tell once nothing is under way any more: asked whenever that may be so."""
+        if self._is_under_way and not self.busy:
+            self._is_under_way = False
+            await self._send(Updated(idle=True))
 
     # What comes in.
 
@@ -127,6 +137,8 @@ class Exchanges:
         if self.closed:
             return
         stream = self._streams[number] = Stream(number)
+        self._is_under_way = True
+        await self._send(Updated(idle=False))
         # The latter: apps that go on for clients who have taken their requests back.
         if self._one_too_many() or self._running >= 2 * self._most:
             await self._refuse_stream(stream)
@@ -134,8 +146,8 @@ class Exchanges:
         request = asked(number, headers, self._state)
         if isinstance(request, int):
             self._answer(stream, request)
+            self.out.wake()
             return
-        await self._send(Updated(idle=False))
         if not stream.over:  # the connection may have ended meanwhile
             # From here on it can be told of its end: it is told of its request first.
             stream.talk = self._talker(stream, request)
@@ -186,7 +198,7 @@ class Exchanges:
             self._count,
             wanted=lambda: not stream.taken_back,
             cut=cut,
-            abort=lambda: self.out.cut(stream),
+            abort=partial(self.out.cut, stream),
         )
         return (WSStream if websocket else HTTPStream)(
             task_group=spawner,
@@ -197,6 +209,8 @@ class Exchanges:
 
     def _count(self, change: int) -> None:
         self._running += change
+        if change < 0:
+            self.out.wake()
 
     async def data(self, event: h2.events.DataReceived) -> None:
         """Take a part of a body, or of a WebSocket."""
@@ -222,7 +236,7 @@ class Exchanges:
 
     async def heard(self, number: int) -> None:
         """Note that the client has said all."""
-        self._leftovers.ended(number)
+        self._hear_all(number)
         stream = self._streams.get(number)
         if stream is None:
             return
@@ -237,7 +251,7 @@ class Exchanges:
         """Note that the client has taken a request back."""
         stream = self._streams.get(number)
         if stream is None:
-            self._leftovers.ended(number)
+            self._hear_all(number)
             return
         early, stream.taken_back = not stream.sent, True
         await self._drop(stream)
@@ -301,6 +315,10 @@ class Exchanges:
         if not self._budget.take_back():
             await self._calm("more requests than are answered")
 
+    def _hear_all(self, number: int) -> None:
+        self._leftovers.ended(number)
+        self.out.wake()
+
     def _hear_no_more(self, number: int) -> None:
         self.out.reset(number, ErrorCodes.NO_ERROR)
         self.out.wake()
@@ -332,8 +350,6 @@ class Exchanges:
         """Send what an app answers; to nobody, if its client is gone."""
         stream = self._streams.get(event.stream_id)
         if stream is None or self.closed:
-            if isinstance(event, StreamClosed):
-                await self._send(Updated(idle=not self._streams))
             return
         try:
             if isinstance(event, StreamClosed):
@@ -363,4 +379,3 @@ class Exchanges:
             self._leftovers.expect(stream.number)
         await self._drop(stream)
         await self.out.flush()
-        await self._send(Updated(idle=not self._streams))

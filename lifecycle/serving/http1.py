@@ -88,13 +88,8 @@ class Http1(H11Protocol):
             headers = self.config.response_headers("h11")
             await self._send_h11_event(h11.InformationalResponse(status_code=100, headers=headers))
 
-    @property
-    def unsent(self) -> bool:
-        """True while an answer waits for its client: never, what is sent is the socket's."""
-        return False
-
-    busy = False
-    """What is under way is a request of an app's."""
+    busy = answered = False
+    """What is under way is a request of an app's, and what is sent is the socket's."""
 
     @property
     def unread(self) -> bool:

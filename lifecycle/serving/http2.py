@@ -75,14 +75,14 @@ class Http2:
         self._out = self._exchanges.out
 
     @property
-    def unsent(self) -> bool:
-        """True while an answer waits for its client, be it for the mark of its end."""
-        return self._exchanges.unsent
-
-    @property
     def busy(self) -> bool:
         """True while anything is under way."""
         return self._exchanges.busy
+
+    @property
+    def answered(self) -> bool:
+        """True if only the client is waited for: to take what it is answered, or to end."""
+        return self._exchanges.answered
 
     @property
     def unread(self) -> bool:

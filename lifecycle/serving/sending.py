@@ -150,6 +150,7 @@ class Sender:
         earn: Told of each frame of data.
         end: Ends a stream of which nothing more can be sent.
         left: Told of one that has sent all, and whose app has returned.
+        rests: Called when all is sent that can be sent now.
     """
 
     def __init__(
@@ -163,6 +164,7 @@ class Sender:
         earn: Callable[[], None],
         end: Callable[[Stream, ErrorCodes], Awaitable[None]],
         left: Callable[[Stream], Awaitable[None]],
+        rests: Callable[[], Awaitable[None]],
     ) -> None:
         self._wire = wire
         self._send = send
@@ -172,6 +174,7 @@ class Sender:
         self._earn = earn
         self._end = end
         self._left = left
+        self._rests = rests
         self._reader = asyncio.current_task()
         self._clock = asyncio.get_running_loop().time
         self._ready: dict[Stream, None] = {}
@@ -190,6 +193,8 @@ class Sender:
             while self._ready and not self._closed:
                 await self._turn(next(iter(self._ready)))
             await self.flush()
+            if not self._closed:
+                await self._rests()
 
     async def _something(self) -> None:
         """Wait for something to do: what has come, or what has waited for too long."""
@@ -246,6 +251,7 @@ class Sender:
         stream.over = True
         stream.outgoing.clear()
         stream.room.set()
+        self._wake.set()
 
     def cut(self, stream: Stream) -> None:
         """End a stream soon, whatever of it has not left."""

@@ -52,12 +52,20 @@ class Peer:
         """Send what is to be sent."""
         self._writer.write(self.wire.data_to_send())
 
-    def ask(self, path: str, *more: tuple[str, str], method: str = "GET", end: bool = True) -> int:
-        """Send a request's head; return its stream."""
+    def ask(
+        self,
+        path: str,
+        *more: tuple[str, str],
+        method: str = "GET",
+        end: bool = True,
+        flush: bool = True,
+    ) -> int:
+        """Send a request's head, or have it sent with what follows; return its stream."""
         number = self.wire.get_next_available_stream_id()
         pseudo = {":method": method, ":path": path, ":scheme": "http", ":authority": "a"}
         self.wire.send_headers(number, [*pseudo.items(), *more], end_stream=end)
-        self.flush()
+        if flush:
+            self.flush()
         return number
 
     def widen(self, size: int, *streams: int) -> None:
