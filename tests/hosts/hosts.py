@@ -91,6 +91,10 @@ HYPERCORN: Final = (
     *("--log-level", "warning"),
 )
 GRANIAN: Final = ("granian", "managed:app", "--port", "{port}", "--interface", "asgi")
+GUNICORN: Final = (
+    *("gunicorn", "managed:app", "--worker-class", "uvicorn_worker.UvicornWorker"),
+    *("--bind", "127.0.0.1:{port}", "--no-control-socket"),
+)
 
 HOSTS: Final = (
     _asgi("run --asgi", "shop:app"),

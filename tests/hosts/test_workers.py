@@ -16,8 +16,9 @@ import pytest
 
 from lifecycle.qos.holder import holder
 from lifecycle.testing import free_port
-from tests.hosts.hosts import GRANIAN, HYPERCORN, UVICORN
-from tests.process.kit import App, wait_for
+from tests.hosts.hosts import GRANIAN, GUNICORN, HYPERCORN, UVICORN
+from tests.process.kit import App, ask, background, wait_for
+from tests.process.wire import connect
 
 MANAGED = {"SHOP": "shop", "HOW": "wrapped", "RECYCLE_TIMEOUT": "0.5"}
 TWO = ("--workers", "2")
@@ -52,6 +53,24 @@ def test_a_worker_that_is_recycled_is_replaced(start: Callable[..., App]) -> Non
     wait_for(replaced, 30, lambda: app.stdout + app.stderr)
     assert "waiting for the QOS port" in app.stdout + app.stderr
     assert app.get("/ready")[0] == 200
+    app.signal(signal.SIGTERM)
+    assert app.wait(20) == 0
+
+
+def test_gunicorn_reloads_its_worker(start: Callable[..., App]) -> None:
+    """At HUP the new worker waits for the old one's last request; who connects meanwhile waits too."""
+    app = start("-m", *GUNICORN, **{**MANAGED, "RECYCLE_TIMEOUT": "30"})
+    before = app.wait_state("ready")["pid"]
+    with connect(("127.0.0.1", app.port), timeout=20) as slow:
+        slow.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n")
+        wait_for(lambda: (app.status() or {}).get("in_flight"), 20, "a request in flight")
+        app.signal(signal.SIGHUP)
+        wait_for(lambda: "waiting for the QOS port" in app.stderr, 30, lambda: app.stderr)
+        new = background(lambda: ask(app.port))
+        slow.sendall(b"x")
+        assert b" 200 " in slow.recv(100)
+    assert new.result(10)[0] == 200
+    assert app.wait_state("ready")["pid"] != before
     app.signal(signal.SIGTERM)
     assert app.wait(20) == 0
 
