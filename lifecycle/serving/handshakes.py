@@ -7,6 +7,8 @@ Rules of this file:
 1. More than `AT_ONCE` wait for a place. The next place goes to the address that has the fewest.
 2. A handshake's time is its client's: that it has waited for its place does not count.
 3. While others wait, a handshake of which nothing comes has `STALLED` seconds and no more.
+4. A client that has not sent its whole first message takes no place: see `hello.py`.
+5. When many have gone, their memory is given back.
 """
 
 from __future__ import annotations
@@ -20,15 +22,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from lifecycle.serving.memory import Tide
 from lifecycle.serving.standing import Standing
 
 HANDSHAKE_TIME: Final = 10.0
 """Seconds for a handshake, and for the wait before it."""
 STALLED: Final = 1.5
-MEMORY: Final = 6 * 2**20
+MEMORY: Final = 16 * 2**20
 """Bytes for all handshakes that are under way."""
-COST: Final = 72 * 2**10
-"""Bytes for one, from its first byte on, as measured."""
+COST: Final = 56 * 2**10
+"""Bytes for one, from its client's first message on, as measured."""
 AT_ONCE: Final = MEMORY // COST
 
 
@@ -56,6 +59,7 @@ class Handshakes:
         self._under_way: set[_Handshake] = set()
         self._places: Counter[str] = Counter()
         self._waiting: dict[str, OrderedDict[asyncio.Future[None], None]] = {}
+        self._tide = Tide(clock, asyncio.get_running_loop().call_at)
 
     @contextlib.asynccontextmanager
     async def place(
@@ -78,6 +82,7 @@ class Handshakes:
             async with asyncio.timeout_at(min(self._clock() + HANDSHAKE_TIME, latest)) as limit:
                 shake = self._all[standing] = _Handshake(limit, latest)
                 await self._take(standing.address)
+                self._tide.stands_at(self._places.total())
                 try:
                     shake.began = self._clock()
                     self._under_way.add(shake)
@@ -86,6 +91,7 @@ class Handshakes:
                 finally:
                     self._under_way.discard(shake)
                     self._give_back(standing.address)
+                    self._tide.stands_at(self._places.total())
         finally:
             self._all.pop(standing, None)
 

@@ -30,7 +30,8 @@ from weakref import WeakSet
 
 from lifecycle.process import PROCESS
 from lifecycle.serving.connection import App, Connection, Settings
-from lifecycle.serving.handshakes import Handshakes
+from lifecycle.serving.handshakes import HANDSHAKE_TIME, Handshakes
+from lifecycle.serving.hello import Came, Hello
 from lifecycle.serving.idle import NEW_TIME
 from lifecycle.serving.listeners import Listeners
 from lifecycle.serving.standing import ConnState, Standing, Table
@@ -132,14 +133,24 @@ class Server:
         accepted.setblocking(False)
         self._accepted.add(accepted)
         standing = self._table.add(address)
-        if has_sent(accepted):
+        look = _came
+        if self._tls is None:  # a handshake is nothing that was asked for
+            standing.unread = partial(has_sent, accepted)
+        elif accepted.family != socket.AF_UNIX:  # it cannot wait for so many bytes
+            look = Hello(accepted).look
+        begun = has_sent(accepted)
+        if begun and look() is Came.ALL:
             self._begin(accepted, standing, self._closing)
-        else:
-            self._await_first(accepted, standing)
+            return True
+        self._await_first(accepted, standing, look)
+        if begun:
+            self._abort_by(standing, self._loop.time() + HANDSHAKE_TIME)
         return True
 
-    def _await_first(self, accepted: socket.socket, standing: Standing) -> None:
-        """Until its first byte a connection costs hardly more than its socket."""
+    def _await_first(
+        self, accepted: socket.socket, standing: Standing, look: Callable[[], Came]
+    ) -> None:
+        """Until its first byte, or message, a connection costs hardly more than its socket."""
         closing = self._closing
 
         def over() -> None:
@@ -147,8 +158,14 @@ class Server:
             self._silent.pop(standing).cancel()
 
         def first() -> None:
-            over()
-            self._begin(accepted, standing, closing)
+            came = look()
+            if came is Came.ALL:
+                over()
+                self._begin(accepted, standing, closing)
+            elif came is Came.PART:
+                self._abort_by(standing, self._loop.time() + HANDSHAKE_TIME)
+            else:
+                abort()
 
         def abort() -> None:
             over()
@@ -159,11 +176,15 @@ class Server:
         until = standing.since + (NEW_TIME if closing.is_set() else self._keep_alive)
         self._silent[standing] = self._loop.call_at(until, abort)
         standing.abort = abort
-        standing.unread = partial(has_sent, accepted)
+
+    def _abort_by(self, standing: Standing, until: float) -> None:
+        timer = self._silent[standing]
+        if until < timer.when():
+            timer.cancel()
+            until = max(until, self._loop.time())
+            self._silent[standing] = self._loop.call_at(until, standing.abort)
 
     def _begin(self, accepted: socket.socket, standing: Standing, closing: asyncio.Event) -> None:
-        # A handshake is nothing that was asked for.
-        standing.unread = partial(has_sent, accepted) if self._tls is None else lambda: False
         task = self._loop.create_task(self._serve(accepted, standing, closing))
         standing.abort = task.cancel
         self._tasks.add(task)
@@ -285,11 +306,8 @@ class Server:
         for connection in self._connections:
             connection.hurry()
         self._handshakes.hurry(lambda standing: standing.since + NEW_TIME)
-        for standing, timer in list(self._silent.items()):
-            if standing.since + NEW_TIME < timer.when():
-                timer.cancel()
-                until = max(standing.since + NEW_TIME, self._loop.time())
-                self._silent[standing] = self._loop.call_at(until, standing.abort)
+        for standing in list(self._silent):
+            self._abort_by(standing, standing.since + NEW_TIME)
 
     def stop_listening(self) -> None:
         """
@@ -349,3 +367,7 @@ class Server:
                 while self._tasks or len(self._table) or self._listeners.waiting:
                     self._changed.clear()
                     await self._changed.wait()
+
+
+def _came() -> Came:
+    return Came.ALL

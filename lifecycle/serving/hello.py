@@ -1,0 +1,75 @@
+"""
+The beginning of a TLS handshake, while it is nothing but bytes that nobody has read.
+
+OpenSSL takes most of a handshake's memory at the first byte. A client that does not even send its
+first message should cost no more than one that sends nothing.
+"""
+
+from __future__ import annotations
+
+import enum
+import select
+import socket
+from typing import Final
+
+HEADER: Final = 5
+"""Bytes of a record's header: its type, two of version, two of length."""
+HANDSHAKE: Final = 22
+"""The type of the record that a ClientHello comes in: RFC 8446, section 5.1."""
+LONGEST: Final = 2**14
+"""Bytes in a record at most."""
+LOOKS: Final = 3
+"""At a first byte, at the header, at the message. Some systems do not wait for as much as asked."""
+GONE: Final = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
+
+
+class Came(enum.Enum):
+    """What has come of a client's first message."""
+
+    PART = enum.auto()
+    ALL = enum.auto()
+    """The handshake can begin; or what has come is no handshake, and OpenSSL knows what to say."""
+    NO_MORE = enum.auto()
+    """Its client is gone."""
+
+
+class Hello:
+    """
+    The first message of a client; it stays unread.
+
+    Args:
+        sock: The client's, over TCP.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._looks = LOOKS
+
+    def look(self) -> Came:
+        """Look when the socket is readable; it is next readable when it is worth looking again."""
+        try:
+            begun = self._sock.recv(HEADER + LONGEST, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+            needed = _needed(begun)
+            if len(begun) < needed and (not begun or self._is_over()):
+                return Came.NO_MORE
+            self._looks -= 1
+            waits = len(begun) < needed and self._looks > 0
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, needed if waits else 1)
+        except OSError:
+            return Came.NO_MORE
+        return Came.PART if waits else Came.ALL
+
+    def _is_over(self) -> bool:
+        look = select.poll()
+        look.register(self._sock, GONE)
+        return bool(look.poll(0))
+
+
+def _needed(begun: bytes) -> int:
+    """Return how many bytes must have come before the next step."""
+    if begun and begun[0] != HANDSHAKE:
+        return 0
+    if len(begun) < HEADER:
+        return HEADER
+    length = int.from_bytes(begun[3:HEADER])
+    return HEADER + length if length <= LONGEST else 0

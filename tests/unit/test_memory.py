@@ -1,0 +1,45 @@
+"""When memory is given back."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from lifecycle.serving.memory import DELAY, FEW, MANY, PAUSE, Tide, trim
+from tests.unit.virtual_time import now, run
+
+
+@pytest.mark.parametrize(
+    ("counts", "times"),
+    [
+        ([1, MANY - 1, 0], []),
+        ([MANY, MANY // FEW + 1], []),
+        ([MANY, MANY // FEW], [DELAY]),
+        ([MANY, 0, 1, 0], [DELAY]),
+        ([MANY, 0, MANY, 0], [DELAY]),
+        ([MANY, 0, None, MANY, 0], [DELAY, DELAY + PAUSE]),
+    ],
+)
+def test_it_is_given_back_once_many_have_gone(counts: list[int | None], times: list[float]) -> None:
+    """Not for a few, and not at once again for a crowd that comes again (None: after a pause)."""
+
+    async def main() -> None:
+        loop, given = asyncio.get_running_loop(), []
+        tide = Tide(loop.time, loop.call_at, lambda: given.append(now()))
+        began = now()
+        for count in counts:
+            if count is None:
+                await asyncio.sleep(PAUSE / 2)
+            else:
+                tide.stands_at(count)
+        await asyncio.sleep(10 * PAUSE)
+        assert given == [pytest.approx(began + each) for each in times]
+
+    run(main())
+
+
+def test_trim_does_no_harm() -> None:
+    """Whatever the system."""
+    trim()
+    trim()
