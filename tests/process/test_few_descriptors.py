@@ -35,7 +35,7 @@ def few_descriptors(free: int = FREE) -> Iterator[None]:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     highest = max(int(name) for name in os.listdir("/proc/self/fd"))
     taken = [os.dup(0)]
-    while taken[-1] < highest:
+    while taken[-1] < highest or len(taken) < free:
         taken.append(os.dup(0))
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (taken[-1] + 1, hard))
