@@ -49,6 +49,8 @@ PATIENCE: Final = 60.0
 """Seconds in which a client must take something of its response."""
 CUT_TIME: Final = 0.3
 """Seconds before the end by which what has asked for nothing is cut."""
+CUT_EACH: Final = 0.001
+"""And for each connection, where there are many: what a slow machine takes to cut it."""
 TAKING_TIME: Final = 1.0
 """Seconds that clients have at least, if there are as many, to take what they are answered."""
 CLEAR_TIME: Final = 0.05
@@ -115,7 +117,7 @@ class Server:
         self._connections: set[Connection] = set()
         self._handshakes = Handshakes(self._loop.time)
         self._silent: dict[Standing, asyncio.TimerHandle] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[Standing, asyncio.Task[None]] = {}
 
     def listen(self, sockets: Iterable[socket.socket], backlog: int = BACKLOG) -> None:
         """Begin to accept on bound sockets; they are this server's from now on."""
@@ -187,7 +189,7 @@ class Server:
     def _begin(self, accepted: socket.socket, standing: Standing, closing: asyncio.Event) -> None:
         task = self._loop.create_task(self._serve(accepted, standing, closing))
         standing.abort = task.cancel
-        self._tasks.add(task)
+        self._tasks[standing] = task
         task.add_done_callback(partial(self._served, accepted, standing))
 
     def _has_room(self, address: str) -> bool:
@@ -275,7 +277,7 @@ class Server:
     def _served(
         self, accepted: socket.socket, standing: Standing, task: asyncio.Task[None]
     ) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(standing, None)
         self._changed.set()
         if task.cancelled() or task.exception() is not None:  # perhaps before it began
             accepted.close()
@@ -336,10 +338,11 @@ class Server:
     async def _close(self, timeout: float, taking: float) -> None:
         began = self._loop.time()
         deadline = began + timeout
-        early = deadline - min(CUT_TIME, timeout / 2)
         self.stop_listening()
         await self.close_idle()
         self._closing.set()  # for those too that are accepted yet
+        cut_time = max(CUT_TIME, CUT_EACH * len(self._table))
+        early = deadline - min(cut_time, timeout / 2)
         await self._empty(min(early, began + taking))
         answered = {each.standing for each in self._connections if each.answered}
         for standing in self._table:
@@ -347,21 +350,28 @@ class Server:
                 standing.abort()
         await self._empty(early)
         self._listeners.give_up()
-        for standing in self._table:
-            if standing.state in (ConnState.IDLE, ConnState.NEW):
-                standing.abort()
+        self._cut_unasked()
         await self._empty(deadline)
         answered = {each.standing for each in [*self._connections] if each.cut()}
         for standing in self._table:
             if standing not in answered:
                 standing.abort()
         await self._empty(self._loop.time() + CLEAR_TIME)
-        for task in self._tasks:
+        for task in self._tasks.values():
             task.cancel()
         await self._empty(self._loop.time() + CLEAR_TIME)
 
+    def _cut_unasked(self) -> None:
+        """Cut what has asked for nothing, and do not wait until all of it is cleared away."""
+        for standing in self._table:
+            if standing.state in (ConnState.IDLE, ConnState.NEW):
+                self._tasks.pop(standing, None)
+                self._cut(standing)
+
     async def _empty(self, until: float) -> None:
-        """Wait until nothing is left, or until a time."""
+        """Wait until nothing is left, or until a time; not a turn of the loop if that is past."""
+        if until <= self._loop.time():
+            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(until):
                 while self._tasks or len(self._table) or self._listeners.waiting:

@@ -149,6 +149,31 @@ def test_who_never_asks_is_cut_before_the_end(tls: bool) -> None:
     assert asyncio.run(scenario()) == 0
 
 
+@pytest.mark.parametrize(("tls", "said"), [(False, "half a request"), (True, "half a handshake")])
+def test_who_never_asks_makes_no_end_late_though_the_loop_is_busy(tls: bool, said: str) -> None:
+    """Nobody waits until the last of them is cleared away, in as many turns as that takes."""
+
+    async def keep_busy() -> None:
+        while True:
+            time.sleep(0.08)
+            await asyncio.sleep(0)
+
+    async def scenario() -> float:
+        async with serving(tls=server_side() if tls else None) as (server, port):
+            with socket.create_connection(("127.0.0.1", port)) as sock:
+                sock.sendall(SILENT[said])
+                await asyncio.sleep(0.05)
+                loop = asyncio.get_running_loop()
+                busy = loop.create_task(keep_busy())
+                began = loop.time()
+                await server.close(1.0)
+                took = loop.time() - began
+                busy.cancel()
+                return took
+
+    assert asyncio.run(scenario()) < 1.0
+
+
 async def ended(sock: socket.socket) -> None:
     """Wait until the other side has closed a connection; what it says before is read."""
     sock.setblocking(False)
