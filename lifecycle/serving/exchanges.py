@@ -367,10 +367,10 @@ class Exchanges:
         if isinstance(stream.talk, WSStream) and stream.begun:
             stream.said = True
         stream.leaves = True
-        if stream.sent or not stream.said:
-            await self._leave(stream)
-        else:
+        if stream.waits:  # be it the beginning of an answer that breaks off here
             self.out.ready(stream)
+        else:
+            await self._leave(stream)
 
     async def _leave(self, stream: Stream) -> None:
         if not stream.sent:

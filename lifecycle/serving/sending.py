@@ -149,7 +149,7 @@ class Sender:
         own_headers: What each answer says beside its app's.
         earn: Told of each frame of data.
         end: Ends a stream of which nothing more can be sent.
-        left: Told of one that has sent all, and whose app has returned.
+        left: Told of one whose app has returned, and all of what it has said is sent.
         rests: Called when all is sent that can be sent now.
     """
 
@@ -329,7 +329,7 @@ class Sender:
         except h2.exceptions.ProtocolError:
             await self._end(stream, ErrorCodes.INTERNAL_ERROR)
         await self.flush()
-        if stream.sent and stream.leaves and not stream.over:
+        if stream.leaves and not (stream.waits or stream.over):
             await self._left(stream)
 
     def _frame(self, stream: Stream) -> bool:

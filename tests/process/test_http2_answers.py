@@ -63,6 +63,39 @@ def test_an_upload_that_is_refused_unread(tls: str) -> None:
     run(main())
 
 
+async def breaking(scope: Any, receive: Any, send: Any) -> None:
+    """Begin an answer, and break off."""
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"x" * 20_000, "more_body": True})
+    if scope["path"] == "/raises":
+        raise ConnectionResetError
+
+
+@EVERY_WAY
+@pytest.mark.parametrize("window", [30_000, 100])
+@pytest.mark.parametrize("path", ["/raises", "/returns"])
+def test_an_answer_that_breaks_off(path: str, window: int, tls: str) -> None:
+    """What an app has sent before it fails comes first, and then that it has failed."""
+
+    async def main() -> None:
+        async with (
+            serving(breaking, tls=context(tls)) as (_, port),
+            Peer.connect(port, tls=tls == "tls", window=window) as peer,
+        ):
+            number = peer.ask(path)
+            await peer.wait(lambda: len(peer.body(number)) >= min(window, 20_000))
+            if window < 20_000:
+                assert peer.was(h2.events.StreamReset, number) is None
+                peer.widen(20_000, number)
+            reset = await peer.until(h2.events.StreamReset, number)
+            assert reset.error_code == ErrorCodes.INTERNAL_ERROR
+            assert len(peer.body(number)) == 20_000
+            following = peer.ask("/")
+            await peer.until(h2.events.ResponseReceived, following)
+
+    run(main())
+
+
 def test_an_upload_that_stops_short() -> None:
     """A client that sends nothing more of what is for nobody has its stream ended, without error."""
 
