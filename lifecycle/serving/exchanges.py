@@ -110,6 +110,7 @@ class Exchanges:
             streams=self._streams.values,
             tell=self._tell,
             abandon=self._abandon,
+            break_off=self._break_off,
             credit=self._credit,
         )
 
@@ -371,6 +372,13 @@ class Exchanges:
             self.out.ready(stream)
         else:
             await self._leave(stream)
+
+    async def _break_off(self, stream: Stream) -> None:
+        """End a WebSocket once it has left why: what has come before may still be read."""
+        if stream.talk is not None:
+            await stream.talk.handle(StreamClosed(stream_id=stream.number))
+        stream.said = stream.leaves = True
+        self.out.ready(stream)
 
     async def _leave(self, stream: Stream) -> None:
         if not stream.sent:

@@ -33,6 +33,7 @@ class Unpacker:
         streams: Returns all streams there are.
         tell: Hands what has come on to a stream; it raises nothing.
         abandon: Ends a stream that cannot go on.
+        break_off: Ends one whose client has been told why.
         credit: Told of a stream, and how many of its bytes are out of the way.
     """
 
@@ -42,11 +43,13 @@ class Unpacker:
         streams: Callable[[], Collection[Stream]],
         tell: Callable[[Stream, WSStream, Data], Awaitable[None]],
         abandon: Callable[[Stream, ErrorCodes], Awaitable[None]],
+        break_off: Callable[[Stream], Awaitable[None]],
         credit: Callable[[Stream, int], None],
     ) -> None:
         self._streams = streams
         self._tell = tell
         self._abandon = abandon
+        self._break_off = break_off
         self._credit = credit
         self._packed: dict[Stream, bytearray] = {}
 
@@ -85,7 +88,7 @@ class Unpacker:
             stream.inbox.charge(len(data))
         if talk.buffer.length > talk.buffer.max_length and not stream.over:
             # Told already; or it would grow for ever.
-            await self._abandon(stream, ErrorCodes.INTERNAL_ERROR)
+            await self._break_off(stream)
 
 
 def _unpacked(stream: Stream) -> int:

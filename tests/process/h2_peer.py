@@ -74,13 +74,14 @@ class Peer:
             self.wire.increment_flow_control_window(size, stream)
         self.flush()
 
-    async def upload(self, number: int, size: int) -> int:
-        """Send a body, all of it, or until the stream is reset; return what has been sent."""
-        sent = 0
+    async def upload(self, number: int, body: int | bytes) -> int:
+        """Send so many bytes, or these, or until the stream is reset; return how many were sent."""
+        data = b"x" * body if isinstance(body, int) else body
+        sent, size = 0, len(data)
         while sent < size and not self.was(h2.events.StreamReset, number):
             room = min(self.wire.local_flow_control_window(number), 16384, size - sent)
             if room:
-                self.wire.send_data(number, b"x" * room)
+                self.wire.send_data(number, data[sent : sent + room])
                 sent += room
                 self.flush()
                 await self._writer.drain()

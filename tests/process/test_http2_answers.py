@@ -13,6 +13,7 @@ from h2.errors import ErrorCodes
 
 from tests.process.h2_peer import Peer
 from tests.process.serving import server_side, serving
+from tests.process.unread import zeros
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
@@ -92,6 +93,35 @@ def test_an_answer_that_breaks_off(path: str, window: int, tls: str) -> None:
             assert len(peer.body(number)) == 20_000
             following = peer.ask("/")
             await peer.until(h2.events.ResponseReceived, following)
+
+    run(main())
+
+
+@EVERY_WAY
+def test_a_message_that_is_too_long(tls: str) -> None:
+    """A WebSocket's client is told so, by 1009, before its stream ends; the app that it is over."""
+    told: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        told.append(await receive())
+
+    async def main() -> None:
+        async with (
+            serving(app, tls=context(tls)) as (_, port),
+            Peer.connect(port, tls=tls == "tls") as peer,
+        ):
+            offer = ("sec-websocket-extensions", "permessage-deflate; client_no_context_takeover")
+            version = ("sec-websocket-version", "13")
+            pseudo = (":protocol", "websocket")
+            number = peer.ask("/", pseudo, version, offer, method="CONNECT", end=False)
+            await peer.until(h2.events.ResponseReceived, number)
+            await peer.upload(number, zeros(17_500_000))
+            await peer.until(h2.events.StreamEnded, number)
+            assert peer.body(number)[:4] == b"\x88\x02\x03\xf1"
+            await peer.echo()
+            assert told == [{"type": "websocket.disconnect", "code": 1006}]
 
     run(main())
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +30,7 @@ from tests.process.unread import (
     read_answer,
     serving,
     upload,
+    zeros,
 )
 
 
@@ -216,13 +216,6 @@ def test_websocket_over_http2(app: App, end: str, much: int) -> None:
         if end != "gone":
             client.status(number)
     at_rest(app)
-
-
-def zeros(size: int) -> bytes:
-    """Return a WebSocket's message, of one byte in a thousand."""
-    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
-    data = (packer.compress(b"\0" * size) + packer.flush(zlib.Z_SYNC_FLUSH))[:-4]
-    return b"\xc2\xfe" + len(data).to_bytes(2) + bytes(4) + data
 
 
 def test_compressed_messages_over_http2(app: App) -> None:

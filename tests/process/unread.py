@@ -6,6 +6,7 @@ import contextlib
 import signal
 import socket
 import ssl
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -162,6 +163,13 @@ def next_is_answered(app: App, sock: socket.socket, answer: wire.Answer, port: i
     with sock:
         sock.sendall(b"GET " + path + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
         assert read_answer(sock).status == 200
+
+
+def zeros(size: int) -> bytes:
+    """Return a WebSocket's message, of one byte in a thousand."""
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    data = (packer.compress(b"\0" * size) + packer.flush(zlib.Z_SYNC_FLUSH))[:-4]
+    return b"\xc2\xfe" + len(data).to_bytes(2) + bytes(4) + data
 
 
 class Multiplexed:
