@@ -17,7 +17,7 @@ import pytest
 import uvloop
 
 from lifecycle.sockets import PathSocket
-from tests.process.kit import App
+from tests.process.kit import App, wait_for
 from tests.process.rollout import run_asgi
 from tests.process.serving import client_side, hello, server_side, serving
 
@@ -147,7 +147,8 @@ def test_who_comes_while_the_rest_is_accepted_has_no_more_time_than_others(
 def test_the_log_says_how_many_are_lost(of: str | None, start: Callable[..., App]) -> None:
     """Where an app has taken every descriptor there is, and keeps them to the end."""
     app = run_asgi(start, settle=0.1, quiet=0.1, grace_period=4, stop_timeout=1)
-    app.wait_state("ready")
+    # What writes the log is imported at the first event.
+    wait_for(lambda: bool(app.events("ready")), TIME, lambda: app.stderr)
     _, hard = resource.prlimit(app.process.pid, resource.RLIMIT_NOFILE)
     resource.prlimit(app.process.pid, resource.RLIMIT_NOFILE, (3, hard))
     with contextlib.ExitStack() as stack:
