@@ -19,6 +19,7 @@ from lifecycle.contracts import (
     Request,
     inline,
 )
+from lifecycle.crossing import Moment
 from lifecycle.exceptions import LifecycleError
 from lifecycle.guest import Guest
 from lifecycle.hookspecs import hookimpl
@@ -122,10 +123,16 @@ class LoopProbe:
         guest: The app's loop.
         live_limit: Seconds of silence after which the app is not alive; 0: never.
         ready_limit: Seconds of silence after which the app is not ready; 0: when it is not alive.
+        patience: Seconds that a silent loop is given to show that it comes round all the same:
+            after the whole process has stood still, this probe may be asked before the next beat.
     """
 
-    def __init__(self, guest: Guest, live_limit: float, ready_limit: float) -> None:
+    def __init__(
+        self, guest: Guest, live_limit: float, ready_limit: float, patience: float
+    ) -> None:
         self._guest = guest
+        self._patience = patience
+        self._silent_since = -math.inf
         self._live_limit = live_limit or math.inf
         self._ready_limit = min(ready_limit or math.inf, self._live_limit)
         self._watching = False
@@ -138,17 +145,34 @@ class LoopProbe:
 
     @hookimpl
     @inline
-    def lifecycle_liveness(self) -> ProbeResult:
+    def lifecycle_liveness(self) -> ProbeResult | Awaitable[ProbeResult]:
         """Look at the age of the last heartbeat."""
         return self._look(self._live_limit)
 
     @hookimpl
     @inline
-    def lifecycle_readiness(self) -> ProbeResult:
+    def lifecycle_readiness(self) -> ProbeResult | Awaitable[ProbeResult]:
         """Look at the age of the last heartbeat: who is blocked serves nobody."""
         return self._look(self._ready_limit)
 
-    def _look(self, limit: float) -> ProbeResult:
+    def _look(self, limit: float) -> ProbeResult | Awaitable[ProbeResult]:
+        found = self._verdict(limit)
+        if found.ok or self._guest.beat_at == self._silent_since:
+            return found
+        return self._look_again(limit)
+
+    async def _look_again(self, limit: float) -> ProbeResult:
+        last = self._guest.beat_at
+        beaten: Moment[None] = Moment()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._patience):
+                if self._guest.beat_soon(lambda: beaten.set(None)):
+                    await beaten.wait()
+        if not beaten.happened:
+            self._silent_since = last  # which is not to be waited for once more
+        return self._verdict(limit)
+
+    def _verdict(self, limit: float) -> ProbeResult:
         age = self._guest.silent_for()
         ok = not self._watching or age <= limit
         return ProbeResult(ok, f"the app's loop was last seen {age:.1f} s ago")
@@ -350,7 +374,12 @@ def builtins(conductor: Conductor) -> list[Builtin]:
     made = (
         StateProbes(),
         ServiceProbe(conductor),
-        LoopProbe(conductor.guest, config.loop_stall_limit, config.ready_stall_limit),
+        LoopProbe(
+            conductor.guest,
+            config.loop_stall_limit,
+            config.ready_stall_limit,
+            config.probe_timeout / 2,
+        ),
         DrainHandler(conductor),
         LocalRegistryPlugin(),
         Commands(conductor),

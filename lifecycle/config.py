@@ -310,7 +310,24 @@ class Config(metaclass=_FromEnvironment):
 
 def _shown(each: dataclasses.Field[Any], value: object) -> object:
     secret = not each.repr and value is not None
-    return REDACTED if secret else list(value) if isinstance(value, tuple) else value
+    return REDACTED if secret else _plain(value)
+
+
+def _plain(value: object) -> object:
+    """Copy a value as JSON can hold it: an option of a plugin's may be anything."""
+    import json  # `/config` is seldom asked for
+
+    try:
+        return json.loads(json.dumps(value, default=str, allow_nan=False))
+    except BaseException:  # noqa: BLE001 - a circle, a key that is no text, a stranger's __str__
+        return _text_of(value)
+
+
+def _text_of(value: object) -> str:
+    try:
+        return str(value)
+    except BaseException as error:  # noqa: BLE001 - as above
+        return f"(it cannot be shown: {type(error).__name__})"
 
 
 def fill(

@@ -74,6 +74,30 @@ class Guest:
         if self._on_beat is not None:
             self._on_beat()
 
+    def beat_soon(self, beaten: Callable[[], object]) -> bool:
+        """
+        Have the loop beat as soon as it comes round, and not only when the next beat is due.
+
+        Args:
+            beaten: Called on the app's loop then.
+
+        Returns:
+            False if there is no loop.
+        """
+
+        def beat() -> None:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._beat()
+            beaten()
+
+        return self.post(beat)
+
+    @property
+    def beat_at(self) -> float:
+        """When it was last seen, on the guest's clock."""
+        return self._beat_at
+
     @property
     def attached(self) -> bool:
         """True while there is a loop."""

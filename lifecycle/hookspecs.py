@@ -3,7 +3,7 @@ The hooks of pod-lifecycle.
 
 A plugin is any object or module with functions of these names, marked with
 `@lifecycle.hookimpl`. It takes the arguments it wants, by name: `life` is the app's
-lifecycle, `me` the plugin's own handle, with its name and its options. Every call is
+lifecycle, `me` the plugin itself, with its name and its options. Every call is
 isolated and bounded: what raises or hangs harms nobody else.
 """
 

@@ -8,19 +8,21 @@ from collections.abc import Mapping
 from typing import Final
 
 _PORT: Final = r"_PORT_[0-9]+_(TCP|UDP|SCTP)"
+_URL: Final = r"(tcp|udp|sctp)://.*"
 _ADDRESS: Final = r"[0-9]+([.][0-9]+){3}|[0-9a-f:]*:[0-9a-f:.]*"
 # How the name of a service link ends, and its value: the value alone is no sign, since
 # LIFECYCLE_TCP_TARGETS=tcp://… is a mistake to be told of; nor is the name alone.
 _LINKS: Final = tuple(
     (re.compile(f"({name})$"), re.compile(value, re.IGNORECASE | re.DOTALL))
     for name, value in (
-        (f"_PORT|{_PORT}", r"(tcp|udp|sctp)://.*"),
+        (f"_PORT|{_PORT}", _URL),
         (f"{_PORT}_PROTO", "tcp|udp|sctp"),
         (f"{_PORT}_PORT|_SERVICE_PORT(_[A-Z0-9_]+)?", "[0-9]{1,5}"),
         (f"{_PORT}_ADDR|_SERVICE_HOST", _ADDRESS),
     )
 )
 _LINK_OR_OPTION: Final = re.compile("_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$")
+_NO_OPTION: Final = re.compile(_URL, re.IGNORECASE | re.DOTALL)
 
 
 def is_service_link(
@@ -34,7 +36,9 @@ def is_service_link(
     """
     if not any(end.search(name) and shape.fullmatch(value) for end, shape in _LINKS):
         return False
+    if not _LINK_OR_OPTION.search(name) or _NO_OPTION.fullmatch(value):
+        return True  # a URL too: the Service may be called `lifecycle-service`
     port = _LINK_OR_OPTION.sub("_PORT", name)
-    return port == name or any(
+    return any(
         other.startswith(port) and is_service_link(other, environ[other]) for other in environ
     )

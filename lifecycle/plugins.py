@@ -30,7 +30,7 @@ class _Hookless(PluginError):
 
 class Me:
     """
-    A plugin's own handle: what a hook is given that takes the argument `me`.
+    What a plugin knows of itself. A hook that takes the argument `me` is given it.
 
     Attributes:
         name: The plugin's name, as it is configured, shown and asked for.

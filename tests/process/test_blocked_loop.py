@@ -1,12 +1,16 @@
-"""An app whose loop is blocked while it drains: who waits in the listener's queue is served."""
+"""An app whose loop is blocked, while it drains too, and one that stands still as a whole."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Final
+
+import pytest
 
 from tests.process.kit import App, wait_for
 from tests.process.rollout import RUN
@@ -173,3 +177,50 @@ def test_who_waits_in_a_listeners_queue_is_served(start: Start) -> None:
         answers = [read_all(each) for each in waiting]
     assert [received[-5:] for received in answers] == [b"hello"] * 5, app.stderr
     assert app.wait(15) == 0, app.stderr
+
+
+STILL: Final = """
+import asyncio, sys, time
+import lifecycle
+
+async def main(life):
+    await life.ready()
+    while not life.draining:
+        chunk = time.monotonic() + 0.1
+        while time.monotonic() < chunk:
+            pass
+        await asyncio.sleep(0)
+
+if "uvloop" in sys.argv:
+    import uvloop
+    asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+lifecycle.run(main)
+"""
+FROZEN: Final = 1.5
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_who_stood_still_as_a_whole_is_ready_and_alive(
+    start: Start, tmp_path: Path, loop: str
+) -> None:
+    """Stopped and continued: what asks first finds an app that is at work, and has not beaten yet."""
+    (tmp_path / "still.py").write_text(STILL)
+    limits = {"LIFECYCLE_READY_STALL_LIMIT": "1", "LIFECYCLE_LOOP_STALL_LIMIT": "1"}
+    app = start(["still.py", loop], env=SETTINGS | limits)
+    app.wait_state("ready")
+    for _ in range(2):
+        with ExitStack() as stack:
+            app.signal(signal.SIGSTOP)
+            try:
+                asking = [
+                    stack.enter_context(connect(("127.0.0.1", app.qos), timeout=10))
+                    for _ in range(2)
+                ]
+                for path, each in zip(("/live", "/ready"), asking, strict=True):
+                    each.sendall(
+                        f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+                    )
+                time.sleep(FROZEN)
+            finally:
+                app.signal(signal.SIGCONT)
+            assert [read(read_all(each)).text for each in asking] == ["true", "true"], app.stderr

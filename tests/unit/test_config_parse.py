@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lifecycle.config import (
@@ -78,6 +78,7 @@ def test_times_fit_or_are_refused(**times: float) -> None:
 
 
 @given(st.text(), st.sampled_from(["tcp", "UDP", "sctp"]), st.text())
+@example("SERVICE", "tcp", "10.0.0.1:80")  # its other variables end like that
 def test_an_address_of_a_service_link_is_never_ours(name: str, protocol: str, rest: str) -> None:
     """A port that is `tcp://…` was made by Kubernetes, whatever the Service is called."""
     assert is_service_link(f"LIFECYCLE_{name}_PORT", f"{protocol}://{rest}")

@@ -3,12 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
 from lifecycle.builtin import LoopProbe
+from lifecycle.contracts import ProbeResult
 from lifecycle.guest import Guest
 from lifecycle.states import State, Transition
+
+
+class Silent(Guest):
+    """A loop that runs nothing of what is posted to it."""
+
+    asked = 0
+
+    def post(self, function: Callable[[], object]) -> bool:
+        """Count it."""
+        self.asked += 1
+        return True
+
+
+async def verdicts(probe: LoopProbe) -> list[ProbeResult]:
+    """Ask for liveness and readiness, and wait for the answers."""
+    asked = []
+    for ask in (probe.lifecycle_liveness, probe.lifecycle_readiness):
+        answer = ask()
+        asked.append(answer if isinstance(answer, ProbeResult) else await answer)
+    return asked
 
 
 @pytest.mark.parametrize(
@@ -31,19 +53,59 @@ def test_how_long_the_loop_may_be_silent(
 ) -> None:
     """Who is not alive is never ready; 0 switches a limit off; the answer tells the age."""
     time = [100.0]
-    guest = Guest(lambda: time[0])
+    guest = Silent(lambda: time[0])
 
     async def main() -> None:
         guest.attach()
-        probe = LoopProbe(guest, live_limit, ready_limit)
+        probe = LoopProbe(guest, live_limit, ready_limit, 0.01)
         time[0] += silence
         for state in State:
             probe.lifecycle_transition(Transition(State.STARTING, state, "", 0.0))
             watched = state is State.READY
-            alive, serves = probe.lifecycle_liveness(), probe.lifecycle_readiness()
+            alive, serves = await verdicts(probe)
             assert (alive.ok, serves.ok) == ((live, ready) if watched else (True, True))
             for each in (alive, serves):
                 assert each.reason == f"the app's loop was last seen {silence:.1f} s ago"
+        guest.detach()
+
+    asyncio.run(main())
+
+
+def test_a_loop_that_was_silent_because_everything_stood_still() -> None:
+    """Stopped and continued, or paused with its machine: it is asked before it is called silent."""
+    time = [100.0]
+    guest = Guest(lambda: time[0])
+
+    async def main() -> None:
+        guest.attach()
+        probe = LoopProbe(guest, 30, 5, 10)
+        probe.lifecycle_transition(Transition(State.STARTING, State.READY, "", 0.0))
+        for _ in range(2):
+            time[0] += 100
+            both = probe.lifecycle_liveness(), probe.lifecycle_readiness()
+            alive, serves = [await each for each in both]
+            assert (alive.ok, serves.ok) == (True, True)
+            assert serves.reason == "the app's loop was last seen 0.0 s ago"
+        guest.detach()
+
+    asyncio.run(main())
+
+
+def test_a_blocked_loop_is_asked_once() -> None:
+    """Each of its silences is waited for once, so that later probes are answered at once."""
+    time = [100.0]
+    guest = Silent(lambda: time[0])
+
+    async def main() -> None:
+        guest.attach()
+        probe = LoopProbe(guest, 30, 5, 0.01)
+        probe.lifecycle_transition(Transition(State.STARTING, State.READY, "", 0.0))
+        for silences in (1, 2):
+            for _ in range(3):
+                time[0] += 100
+                alive, serves = await verdicts(probe)
+                assert (alive.ok, serves.ok, guest.asked) == (False, False, silences)
+            guest.attach()  # it beats, and is silent again
         guest.detach()
 
     asyncio.run(main())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -175,6 +176,18 @@ def test_closing_before_the_first_delivery() -> None:
     run(main())
 
 
+def block(box: Mailbox, stuck: asyncio.SelectorEventLoop) -> Callable[[], None]:
+    """Have the app's loop be stuck; what is returned has it come back, and do what waits."""
+    apps = asyncio.get_running_loop()
+    box._call._guest._loop = stuck
+
+    def free() -> None:
+        box._call._guest._loop = apps
+        apps.call_soon(stuck._ready[0]._run)  # type: ignore[attr-defined]
+
+    return free
+
+
 def test_a_busy_loop_is_told_afterwards(stuck: asyncio.SelectorEventLoop) -> None:
     """What could not be delivered is complained of, and delivered when the loop is back, in order."""
     seen: list[int] = []
@@ -184,15 +197,13 @@ def test_a_busy_loop_is_told_afterwards(stuck: asyncio.SelectorEventLoop) -> Non
 
     async def main() -> None:
         box, problems = mailbox(hook)
-        apps = asyncio.get_running_loop()
-        box._call._guest._loop = stuck
+        free = block(box, stuck)
         for number in range(3):
             box.put(number=number)
         await asyncio.sleep(100)
         assert seen == []
         assert problems == [("p", "not started for 0.8 s: the app's loop is busy or gone")]
-        box._call._guest._loop = apps
-        apps.call_soon(stuck._ready[0]._run)  # type: ignore[attr-defined]
+        free()
         await box.empty()
         assert seen == [0, 1, 2]
         assert len(problems) == 1
@@ -213,13 +224,11 @@ def test_one_that_begins_late_and_hangs(stuck: asyncio.SelectorEventLoop) -> Non
 
     async def main() -> None:
         box, _ = mailbox(hook)
-        apps = asyncio.get_running_loop()
-        box._call._guest._loop = stuck
+        free = block(box, stuck)
         for number in range(2):
             box.put(number=number)
         await asyncio.sleep(10)
-        box._call._guest._loop = apps
-        apps.call_soon(stuck._ready[0]._run)  # type: ignore[attr-defined]
+        free()
         await box.empty()
         assert seen == [(0, pytest.approx(0.8)), (1, 0)]
 
@@ -236,13 +245,12 @@ def test_closing_while_the_loop_is_busy(stuck: asyncio.SelectorEventLoop, wait: 
 
     async def main() -> None:
         box, _ = mailbox(hook)
-        apps = asyncio.get_running_loop()
-        box._call._guest._loop = stuck
+        free = block(box, stuck)
         box.put(number=0)
         await asyncio.sleep(wait)
         box.close()
         await asyncio.sleep(1)
-        apps.call_soon(stuck._ready[0]._run)  # type: ignore[attr-defined]
+        free()
         await asyncio.sleep(1)
         assert seen == []
 

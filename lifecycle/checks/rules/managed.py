@@ -62,7 +62,7 @@ def managed_prestop(workload: Workload) -> Iterator[Found]:
 def managed_workers(workload: Workload) -> Iterator[Found]:
     """Several workers share one QOS port.
 
-    Two workers cannot have one lifecycle: which of them would `/ready` speak of?
+    Two workers cannot share a lifecycle, because `/ready` can report on only one of them.
     The second one finds the port in use, and does not start.
     """
     for container in _managed(workload):
