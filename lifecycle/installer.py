@@ -23,7 +23,7 @@ from lifecycle.config import core_variables
 from lifecycle.contracts import INLINE_MARK, Command, ProbeOptions, Registry
 from lifecycle.dispatch import InTurn, Own
 from lifecycle.drain import CLOSE_TIME
-from lifecycle.exceptions import LifecycleError, PluginError, text_of
+from lifecycle.exceptions import LifecycleError, NotRunning, PluginError, text_of
 from lifecycle.plugins import Implementation
 from lifecycle.runs import Outcome
 
@@ -68,7 +68,8 @@ class Installer:
 
         Raises:
             PluginError: A hook gave what it must not, or what is taken.
-            LifecycleError: A required registry cannot be had.
+            LifecycleError: A required registry cannot be had. NotRunning: the registries have been
+                closed meanwhile.
         """
         await self._until_cleared_up(plugin)
         ended = self._under_way[plugin] = asyncio.get_running_loop().create_future()
@@ -95,7 +96,7 @@ class Installer:
             for registry in registries:
                 await self._open(registry, opened)
             self._refuse_taken(opened, commands)  # by who was quicker meanwhile
-            _refuse_given_up(decides)
+            self._refuse_unwanted(decides)
         except BaseException:
             self._installed -= keys
             await self._conductor.services.close_registries(opened, CLOSE_TIME)
@@ -104,6 +105,12 @@ class Installer:
         for owner, command in commands:
             self._conductor.commands[command.name] = command, self._call_of(owner, command)
         self._conductor.services.add_registries(opened)
+
+    def _refuse_unwanted(self, decides: Callable[[], bool]) -> None:
+        if self._conductor.services.closed:
+            raise NotRunning("the lifecycle has ended")
+        if not decides():
+            raise asyncio.CancelledError
 
     def _fresh(self, plugin: str | None) -> list[Implementation]:
         return [
@@ -234,11 +241,6 @@ def _several(function: Callable[..., Any], **arguments: Any) -> list[Any]:
     # A Command is a tuple.
     many = isinstance(value, Iterable) and not isinstance(value, (Registry, Command))
     return list(value) if many else [] if value is None else [value]
-
-
-def _refuse_given_up(decides: Callable[[], bool]) -> None:
-    if not decides():
-        raise asyncio.CancelledError
 
 
 def _checked(each: Implementation, given: list[Any], wanted: type[Any]) -> list[Any]:

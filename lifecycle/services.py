@@ -112,6 +112,8 @@ class Services:
         self.entries: dict[str, Entry] = {}
         self.serving: Those[Entry] = Those()
         """What is online and acknowledged."""
+        self.closed = False
+        """True from when the registries are closed: nobody would close one that comes now."""
         self._registries: list[Registry] = []
         self._timeout = register_timeout
         self._log = log
@@ -257,6 +259,7 @@ class Services:
 
     async def close(self, timeout: float) -> None:
         """Stop reconciling and close the registries, in reverse order of start."""
+        self.closed = True
         under_way = [task for tasks in self._reconcilers.values() for task in tasks]
         for task in under_way:
             task.cancel()

@@ -26,6 +26,7 @@ class Slow(lifecycle.Registry):
     def __init__(self, clearing: float) -> None:
         self.clearing = clearing
         self.known: list[str] = []
+        self.closed = 0
 
     async def __aenter__(self) -> Self:
         Slow.opened += 1
@@ -35,6 +36,9 @@ class Slow(lifecycle.Registry):
             finally:
                 await asyncio.sleep(self.clearing)
         return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.closed += 1
 
     async def register(self, instance: lifecycle.Instance) -> None:
         self.known.append(instance.service)
@@ -52,6 +56,42 @@ class Plugin:
     @lifecycle.hookimpl
     def lifecycle_registries(self) -> lifecycle.Registry:
         return self.registry
+
+
+class Stubborn(Slow):
+    """Opens although it is cancelled, as what ends in 3.11's `wait_for` at that moment does."""
+
+    async def __aenter__(self) -> Self:
+        try:
+            return await super().__aenter__()
+        except asyncio.CancelledError:
+            return self
+
+
+class Lingering(Slow):
+    """Tells when it is about to close, and takes its time for that."""
+
+    name = "lingering"
+
+    def __init__(self) -> None:
+        super().__init__(0)
+        self.closing = asyncio.Event()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.closing.set()
+        await asyncio.sleep(0.1)
+
+
+class LastMinute(Slow):
+    """Opens when others are closed already."""
+
+    def __init__(self, others: asyncio.Event) -> None:
+        super().__init__(0)
+        self.others = others
+
+    async def __aenter__(self) -> Self:
+        await self.others.wait()
+        return self
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +121,56 @@ def test_what_was_late_and_is_used_again(how: str, same: bool) -> None:
             assert again.registry.known == ["orders"]
             with pytest.raises(lifecycle.PluginError, match="registered already"):
                 life.use(Plugin())
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("how", ["use", "use_async"])
+def test_what_opens_although_it_is_given_up(how: str) -> None:
+    """It is closed, and nothing of it is there; used again it is as new."""
+
+    async def main() -> None:
+        async with lifecycle.Lifecycle(CONFIG) as life:
+            plugin = Plugin()
+            plugin.registry = registry = Stubborn(0.05)
+            if how == "use":
+                with pytest.raises(lifecycle.LifecycleError, match="use_async"):
+                    life.use(plugin)
+            else:
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(life.use_async(plugin), 0.05)
+            life.export("orders")
+            await life.ready()
+            assert "Plugin" not in [each["name"] for each in life.snapshot()["plugins"]]
+            await life.use_async(plugin)
+            assert (registry.closed, registry.opened) == (1, 2)
+            await life.services["orders"].registered()
+            assert registry.known == ["orders"]
+        assert registry.closed == 2
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("when", ["as the others close", "as the thread ends"])
+def test_what_opens_when_the_registries_are_closed(when: str) -> None:
+    """It is closed too, and whoever waits for it is told that the lifecycle has ended."""
+
+    async def main() -> None:
+        async with lifecycle.Lifecycle(CONFIG) as life:
+            first, late = Plugin(), Plugin()
+            first.registry = lingering = Lingering()
+            Slow.opened = 1  # not slow
+            await life.use_async(first, name="first")
+            if when == "as the others close":
+                late.registry = LastMinute(lingering.closing)
+            else:
+                Slow.opened = 0
+                late.registry = Stubborn(0)
+            using = asyncio.create_task(life.use_async(late))
+            await asyncio.sleep(0.05)
+        with pytest.raises(lifecycle.NotRunning, match="has ended"):
+            await using
+        assert late.registry.closed == 1
 
     asyncio.run(main())
 
