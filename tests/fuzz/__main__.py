@@ -41,9 +41,6 @@ SHARES: Final = {"h1": 0.5, "h2": 0.2, "ws": 0.05, "tls": 0.05, "qos": 0.2}
 """How much of a million requests each part gets: what is cheap to ask gets more."""
 TIMES: Final = {"h1": 0.25, "h2": 0.25, "ws": 0.15, "tls": 0.2, "qos": 0.15}
 """How much of a minute each part gets."""
-GROWTH: Final = {"tls": 64.0}
-"""MiB that a part may cost and keep, where it is more than a flood may: asyncio holds 256 KiB for
-each TLS connection, in a cycle that waits for the garbage collector."""
 REQUESTS: Final = 1_000_000
 LONGEST: Final = 3600.0
 AT_ONCE: Final = 2
@@ -69,13 +66,12 @@ def fuzzed(part: str, seed: str, budget: dict[str, Any], *, prestop: bool) -> li
             found = _played(part, port, seed, budget)
             growth = target.memory(app, "VmHWM") - base
             result = floods.Result(floods.Trial(part, part == "qos", prestop), watch.seen, growth)
-            most = GROWTH.get(part, floods.GROWTH)
-            floods.look_back(result, app, base, files, most)
+            floods.look_back(result, app, base, files)
             watch.draining = True
-            result.left, wrong = ended(app, prestop=prestop, codes={0})
+            result.left, wrong = ended(app, prestop=prestop, cuts=False)
         wrong += [*found["faults"], *watch.seen.faults, *result.faults]
         wrong += target.complaints(app.stderr)
-    if growth > most:
+    if growth > floods.GROWTH:
         wrong.append(f"memory +{growth:.0f} MiB")
     seen = watch.seen
     print(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 import subprocess
 import time
@@ -15,16 +16,20 @@ from tests.process.kit import App
 PATIENCE: Final = 5.0
 """Seconds after the grace period in which its end is still looked for."""
 LOOK: Final = 0.05
+CUT_OFF: Final = 124
+UNANSWERED: Final = re.compile(r"\b[1-9]\d* (requests?|connections?)\b|\b(GET|POST) /")
+"""How a drain's report names what it has cut off where clients have asked for something."""
 
 
-def ended(app: App, *, prestop: bool, codes: set[int]) -> tuple[float, list[str]]:
+def ended(app: App, *, prestop: bool, cuts: bool) -> tuple[float, list[str]]:
     """
     End a process as a kubelet does.
 
     Args:
         app: The process.
         prestop: Whether preStop comes first; SIGTERM follows its answer.
-        codes: The exit codes that are right.
+        cuts: Whether requests may be unanswered at the deadline: then 124 is right, if the
+            report names them. Otherwise, and if it names none, 0 is.
 
     Returns:
         The seconds it took, and what was wrong.
@@ -51,7 +56,8 @@ def ended(app: App, *, prestop: bool, codes: set[int]) -> tuple[float, list[str]
             f"it ended {seconds:.1f} s after the first word, of {grace:g} s "
             f"(the machine: {machine:.1f} s)"
         )
-    if (code := app.process.poll()) not in codes:
-        right = " or ".join(map(str, sorted(codes)))
-        wrong.append(f"exit code {code}, not {right}")
+    cut_off = [each for report in app.events("drain report") for each in report.get("cut_off", ())]
+    right = CUT_OFF if cuts and any(map(UNANSWERED.search, cut_off)) else 0
+    if (code := app.process.poll()) != right:
+        wrong.append(f"exit code {code}, not {right}; cut off: {cut_off}")
     return seconds, wrong

@@ -42,17 +42,11 @@ ROOT: Final = Path(__file__).parent.parent.parent
 
 TLS: Final = INSIDE_TLS | {"half handshakes", "split handshakes"}
 """Floods of an app's port that speaks TLS."""
-CUT: Final = frozenset(
-    {
-        "h1 pipelining",
-        "h1 pipelining, deaf",
-        "h2 requests",
-        "h2 requests, deaf",
-        "h2 empty data",
-        "h1 unread upload",
-    }
-)
-"""Floods that have, in good faith, requests in flight at the deadline: 124 is right too."""
+CUTS: Final = frozenset({"h2 requests", "h2 requests, deaf", "h1 pipelining, deaf"})
+"""
+Floods of requests that may be unanswered at the deadline: more than the app can answer meanwhile,
+or from clients that do not read. All others ask for nothing, or are answered in time.
+"""
 
 
 @dataclass(frozen=True)
@@ -142,16 +136,16 @@ def tried(trial: Trial, seconds: float) -> Result:
             with flooding(trial.flood, port):
                 time.sleep(SECOND)
                 watch.draining = True
-                codes = {0, 124} if trial.flood in CUT and not trial.qos else {0}
-                result.left, wrong = ended(app, prestop=trial.prestop, codes=codes)
+                cuts = trial.flood in CUTS and not trial.qos
+                result.left, wrong = ended(app, prestop=trial.prestop, cuts=cuts)
         result.faults += [*watch.seen.faults, *wrong, *target.complaints(app.stderr)]
     if result.growth > GROWTH:
         result.faults.append(f"memory +{result.growth:.0f} MiB")
     return result
 
 
-def look_back(result: Result, app: App, base: float, files: int, most: float = KEPT) -> None:
-    """See whether all is as it was, once the flood has gone; `most`: MiB that may be kept."""
+def look_back(result: Result, app: App, base: float, files: int) -> None:
+    """See whether all is as it was, once the flood has gone."""
 
     def kept() -> list[str]:
         result.kept = target.memory(app) - base
@@ -159,7 +153,7 @@ def look_back(result: Result, app: App, base: float, files: int, most: float = K
         return [
             *([f"{in_flight} in flight"] if in_flight > 1 else []),
             *([f"{more} descriptors more"] if more > 5 else []),
-            *([f"memory +{result.kept:.0f} MiB"] if result.kept > most else []),
+            *([f"memory +{result.kept:.0f} MiB"] if result.kept > KEPT else []),
         ]
 
     deadline = time.monotonic() + BACK
