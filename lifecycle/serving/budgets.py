@@ -15,7 +15,7 @@ PREFACE: Final = 24
 """Bytes with which a client begins: RFC 9113, section 3.4."""
 HEAD: Final = 9
 """Bytes of a frame's header."""
-DATA, HEADERS = 0, 1
+DATA, HEADERS, RST_STREAM = 0, 1, 3
 END_STREAM: Final = 1
 PADDED: Final = 8
 """The flag of a frame some of whose bytes say nothing."""
@@ -98,6 +98,15 @@ class Frames:
         return frames, paid
 
 
+def resets(frames: bytes) -> int:
+    """Return how many of these whole frames, which we send, reset a stream."""
+    at = found = 0
+    while at < len(frames):
+        found += frames[at + 3] == RST_STREAM
+        at += HEAD + int.from_bytes(frames[at : at + 3])
+    return found
+
+
 class Budget:
     """
     All of one connection's.
@@ -115,6 +124,16 @@ class Budget:
         """Return how many frames begin in these bytes, and whether they may be taken."""
         frames, paid = self._frames.count(data)
         return frames, not paid or self._control.spend(paid)
+
+    def reply(self, frames: bytes) -> bool:
+        """
+        Note what the protocol itself has answered; False if too much came for what was reset.
+
+        A few frames cross with our reset, or with its client's own. They are paid for like control
+        frames, whatever they are: each has us answer, and nothing else comes of it.
+        """
+        found = resets(frames)
+        return not found or self._control.spend(found)
 
     def earn(self) -> None:
         """Allow what goes with a request, or with a frame of data."""

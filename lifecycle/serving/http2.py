@@ -138,6 +138,11 @@ class Http2:
                 _log.debug("HTTP/2 has ended: %r", error)
                 await self._finish()
                 return
+            if reply := self._wire.data_to_send():
+                if not self._budget.reply(reply):
+                    await self._calm("more frames than anybody sends for what has been reset")
+                    return
+                await self._send(RawData(data=bytes(reply)))
             for event in events:
                 await self._take(event)
             await self._out.flush()

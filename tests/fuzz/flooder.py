@@ -119,6 +119,10 @@ def _open(stream: int) -> bytes:
     return http2.frame(http2.HEADERS, http2.END_HEADERS, stream, _OK)
 
 
+def _reset(stream: int) -> bytes:
+    return _open(stream) + http2.frame(http2.RST, 0, stream, struct.pack("!I", 8))
+
+
 _OK: Final = http2.fields("ok")
 H2: Final = http2.PREFACE + http2.frame(http2.SETTINGS, 0, 0)
 
@@ -162,6 +166,11 @@ FLOODS: Final[dict[str, tuple[int, Part]]] = {
         ),
     ),
     "h2 empty data": (LANES, _h2(_open(1), _same(http2.frame(http2.DATA, 0, 1)))),
+    "h2 reset, headers": (LANES, _h2(_reset(1), _same(_one(1)))),
+    "h2 reset, data": (
+        LANES,
+        _h2(_reset(1), _same(http2.frame(http2.DATA, http2.END_STREAM, 1))),
+    ),
     "h2 garbage": (LANES, _h2(b"", _same(http2.frame(77, 255, 9, b"x" * 40)))),
     "h2 goaway": (
         LANES,

@@ -95,6 +95,10 @@ def rapid_reset(path: bytes = b"/waits", times: int = 2500) -> bytes:
 
 
 OPEN = request(1, b"/waits", end=False).serialize()
+TAKEN_BACK = OPEN + RstStreamFrame(1, 8).serialize()
+REFUSED = request(1, b"/waits").serialize() * 2
+"""The second one is a fault, for which we reset the stream."""
+LAST = DataFrame(1, b"", flags=["END_STREAM"])
 FLOODS = {
     "PING": many(PingFrame(0, b"12345678")),
     "SETTINGS": many(SettingsFrame(0, {4: 65535})),
@@ -105,6 +109,12 @@ FLOODS = {
     "empty DATA": OPEN + many(DataFrame(1, b"")),
     "DATA of padding": OPEN + many(DataFrame(1, b"", pad_length=1, flags=["PADDED"])),
     "unknown": many(PingFrame(0, b"12345678")).replace(b"\x08\x06\0", b"\x08\xfe\0"),
+    "HEADERS for what its client has reset": TAKEN_BACK + many(request(1)),
+    "HEADERS for what we have reset": REFUSED + many(request(1)),
+    "the end of what its client has reset": TAKEN_BACK + many(LAST),
+    "the end of what we have reset": REFUSED + many(LAST),
+    "DATA for what its client has reset": TAKEN_BACK + many(DataFrame(1, b"x")),
+    "DATA for what we have reset": REFUSED + many(DataFrame(1, b"x")),
     "rapid reset": rapid_reset(),
     "more requests than are answered": b"".join(
         request(1 + 2 * n, b"/waits").serialize() for n in range(2500)
@@ -218,6 +228,22 @@ def test_an_upload_in_small_pieces(app: App) -> None:
         last = DataFrame(number, b"", flags=["END_STREAM"])
         client.send(request(number, b"/reads", end=False), *pieces, last)
         assert not isinstance(client.until_over(number), RstStreamFrame)
+
+
+def test_uploads_that_cross_with_their_reset(app: App) -> None:
+    """A client whose uploads are refused has sent a window of each by then, and goes on."""
+    with Client(app) as client:
+        numbers = [client.number() for _ in range(150)]
+        client.send(*(request(each, b"/waits", end=False) for each in numbers))
+        part = b"x" * 8191
+        for number in numbers[100:]:
+            client.send(
+                *[DataFrame(number, part)] * 8, DataFrame(number, b"", flags=["END_STREAM"])
+            )
+        client.send(*(RstStreamFrame(each, 8) for each in numbers[:100]))
+        last = client.number()
+        client.send(request(last))
+        assert not isinstance(client.until_over(last), RstStreamFrame)
 
 
 def test_taking_requests_back(app: App) -> None:

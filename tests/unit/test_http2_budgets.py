@@ -15,7 +15,7 @@ from hyperframe.frame import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.serving.budgets import PREFACE, Allowance, Frames
+from lifecycle.serving.budgets import PREFACE, Allowance, Budget, Frames, resets
 
 FRAMES: list[tuple[Frame, int]] = [
     (HeadersFrame(1, b"x" * 40, flags=["END_HEADERS"]), 0),
@@ -44,6 +44,23 @@ def test_frames_are_counted(said: list[tuple[Frame, int]], cuts: list[int]) -> N
         more, due = counter.count(data[at : at + size])
         at, frames, paid = at + size, frames + more, paid + due
     assert (frames, paid) == (len(said), sum(due for _, due in said))
+
+
+@given(st.lists(st.sampled_from(FRAMES), max_size=30))
+def test_resets_are_counted(said: list[tuple[Frame, int]]) -> None:
+    """Among all that the protocol itself answers, each reset of a stream is counted once."""
+    answered = b"".join(frame.serialize() for frame, _ in said)
+    assert resets(answered) == sum(isinstance(frame, RstStreamFrame) for frame, _ in said)
+
+
+def test_frames_for_what_has_been_reset() -> None:
+    """They are paid for by how often they are answered; other answers cost nothing."""
+    budget = Budget(lambda: 0.0)
+    assert budget.reply(PingFrame(0, b"12345678", flags=["ACK"]).serialize() * 5000)
+    assert budget.reply(RstStreamFrame(1).serialize() * 1000)
+    assert not budget.reply(RstStreamFrame(1).serialize())
+    budget.earn()
+    assert budget.reply(RstStreamFrame(3).serialize() * 9)
 
 
 def test_an_allowance() -> None:
