@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -124,7 +125,9 @@ def test_a_hook_that_blocks_the_loop_itself(app: App) -> None:
         asked = call(hook, app.guest, timeout=0.3)
         outcome = await asked()
         assert outcome.blocking
-        assert outcome.problem() == "no answer for 0.3 s: it blocks the app's loop"
+        assert re.fullmatch(
+            r"no answer for \d\.\d s: it blocks the app's loop", outcome.problem() or ""
+        )
         free.set()
         await idle(asked)
 
@@ -180,7 +183,8 @@ def test_late_in_its_first_step(app: App, eager: bool) -> None:
         for ends in (1, 2):
             await asyncio.wait_for(idle(asked), LIMIT)
             assert len(ended) == ends
-            assert (await asked()).problem() == "no answer for 0.2 s"
+            late = await asked()
+            assert (late.status, late.blocking) == (Status.LATE, False)
 
     asyncio.run(main())
 
