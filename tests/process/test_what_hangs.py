@@ -84,7 +84,7 @@ def ended(tmp_path_factory):
 
 
 def port_of(apps):
-    (event,) = apps["request"].events("listening")
+    (event,) = wait_for(lambda: apps["request"].events("listening"), 10, "where it listens")
     return int(event["on"][0].rpartition(":")[2])
 
 
