@@ -42,6 +42,7 @@ SLICE: Final = 8 * 1024
 """Bytes of a WebSocket taken at once: they may be compressed a thousand times."""
 CLOSE: Final = (b"connection", b"close")
 LENGTH, CODING = b"content-length", b"transfer-encoding"
+HEAD: Final = b"HEAD"
 
 
 class Http1(H11Protocol):
@@ -165,6 +166,9 @@ class Http1(H11Protocol):
         self._last = coded and length is not None
         self._expected = None if coded else length or 0
         self._left = 0 if self._plain else DISCARDED
+        if request.method != HEAD == request.method.upper():
+            await self._refuse(501)  # hypercorn would leave out a body that h11 waits for
+            return
         if not self._plain:
             await self._check_protocol(request)
         elif refusal := _refusal(request):

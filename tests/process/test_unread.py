@@ -136,6 +136,14 @@ def test_expecting_to_be_asked(app: App) -> None:
     at_rest(app)
 
 
+def test_what_is_not_quite_head(app: App) -> None:
+    """A method's case counts: no answer has a length without its bytes, and the log is clean."""
+    with connect(app) as sock:
+        sock.sendall(b"Head / HTTP/1.1\r\nHost: a\r\n\r\n")
+        answer = wire.read(wire.read_all(sock))
+    assert (answer.status, answer.closes, answer.body) == (501, True, b"")
+
+
 @pytest.mark.parametrize("framing", ["Content-Length: 6", "Content-Length: 0"])
 def test_two_lengths(app: App, framing: str) -> None:
     """A request with Content-Length beside Transfer-Encoding is its connection's last one."""
