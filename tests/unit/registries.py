@@ -92,7 +92,8 @@ class Scripted(Registry):
         self.there.discard(instance.service)
         return reason
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, exc_type: object, exc: object, traceback: object) -> None:
+        assert (exc_type, exc, traceback) == (None, None, None)
         await self.on_close()
         self.closed_at = now()
 

@@ -50,6 +50,20 @@ def test_main_is_told_before_drained_returns() -> None:
     run(main())
 
 
+def test_a_main_that_nobody_knows_better_is_where_its_loops_thread_is() -> None:
+    """Without a task to name: the report shows the stack of the thread that the loop is on."""
+
+    async def main() -> None:
+        play = await Play().open()
+        play.deaf = True
+        play.signal()
+        await play.end()
+        assert play.report["cut_off"] == ["main, which had not ended in time"]
+        assert any("lifecycle/departure.py" in line for line in play.report["stuck_at"])
+
+    run(main())
+
+
 @pytest.mark.parametrize("lost", ["names", "last_disturbers", "main_stands"])
 def test_a_report_that_cannot_be_made_holds_up_no_drain(
     lost: str, monkeypatch: pytest.MonkeyPatch

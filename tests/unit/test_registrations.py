@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from lifecycle.cells import Cell
 from lifecycle.exceptions import LifecycleError, RegistrationRefused
 from lifecycle.services import OPERATOR, Actual, Services
 from tests.unit.registries import Scripted, after, failing, fine, hang, row, table
@@ -30,6 +31,13 @@ def test_registered_is_acknowledged() -> None:
     run(main())
 
 
+def test_a_cell_that_has_just_been_made() -> None:
+    """Nothing is wanted, and nothing is so: no registration, no question, no refusal."""
+    cell = Cell(Scripted(), instance(), timeout=10, on_change=lambda _: None, log=Diary().log)
+    assert (cell.wanted, cell.confirmed, cell.asking) == (False, False, False)
+    assert (cell.actual, cell.error, cell.refused) == (Actual.NO, "", None)
+
+
 def test_nothing_is_registered_before_it_is_wanted() -> None:
     """An exported service waits for `register`."""
 
@@ -40,6 +48,7 @@ def test_nothing_is_registered_before_it_is_wanted() -> None:
         services.export(instance())
         await asyncio.sleep(10)
         assert registry.asked == []
+        assert services.refusal() is None
         services.register()
         await services.until(lambda: services.all_confirmed)
         assert registry.asked[0] == "register"

@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
-from tests.unit.registries import Scripted, after, hang, table
-from tests.unit.virtual_time import hang_for_ever, now, run
+from lifecycle.services import Services
+from tests.unit.registries import Scripted, after, failing, hang, table
+from tests.unit.virtual_time import Diary, hang_for_ever, now, run
 
 
 @pytest.mark.parametrize("where", ["on_register", "on_deregister", "on_keep"])
@@ -44,7 +45,7 @@ def test_a_registry_is_closed_when_nothing_of_it_is_under_way(where: str) -> Non
 
 
 def test_many_registries_are_closed_when_nothing_of_them_is_under_way() -> None:
-    """They clean up side by side: five of them have as long for it as one alone."""
+    """They clean up side by side, and have half of the time for it: five as long as one alone."""
 
     async def main() -> None:
         registries = [Scripted(name) for name in "abcde"]
@@ -67,7 +68,7 @@ def test_many_registries_are_closed_when_nothing_of_them_is_under_way() -> None:
         await services.until(lambda: services.all_confirmed)
         await asyncio.sleep(1)
         began = now()
-        await services.close(0.5)
+        await services.close(0.17)
         assert busy == dict.fromkeys("edcba", 0)
         assert list(busy) == list("edcba")
         assert now() - began == pytest.approx(0.08)
@@ -118,5 +119,22 @@ def test_one_that_hangs_leaves_the_others_their_time() -> None:
         await services.close(0.9)
         assert registries[1].closed_at - began == pytest.approx(0.55)
         assert registries[0].closed_at - began == pytest.approx(0.8)
+
+    run(main())
+
+
+@pytest.mark.parametrize("error", [OSError("away"), SystemExit("away"), KeyboardInterrupt("away")])
+def test_one_that_fails_while_it_is_closed_is_named(error: BaseException) -> None:
+    """The log says which registry could not be closed, and why; the others are closed, silently."""
+
+    async def main() -> None:
+        registries = [Scripted("a"), Scripted("b"), Scripted("c")]
+        registries[1].on_close = failing(error)
+        diary = Diary()
+        services = Services(register_timeout=10, log=diary.log)
+        services.add_registries(registries)
+        await services.close(0.5)
+        assert diary.of("registry close") == [{"registry": "b", "reason": "away"}]
+        assert all(each.closed_at for each in (registries[0], registries[2]))
 
     run(main())

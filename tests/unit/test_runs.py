@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from lifecycle.runs import Limits, Run, Status
+from lifecycle.runs import Limits, Run, Status, guard
 from tests.unit.virtual_time import attached, run
 
 
@@ -63,5 +63,27 @@ def test_what_is_given_up_at_work_is_cancelled_once() -> None:
         assert one.ended.done()
         assert cancelled == [True]
         await task
+
+    run(main())
+
+
+def test_what_must_not_take_its_first_step_is_not_awaited() -> None:
+    """A run that has not begun, or was given up: its guard says that it was cancelled, and ends."""
+
+    async def main() -> None:
+        awaited = []
+
+        async def hook() -> None:
+            awaited.append(True)
+
+        one, coroutine = made(), hook()
+        await guard(coroutine, one, lambda _: None)
+        coroutine.close()
+        await asyncio.sleep(0)
+        outcome = one.told.result()
+        assert (outcome.status, outcome.value) == (Status.RAISED, None)
+        assert isinstance(outcome.error, asyncio.CancelledError)
+        assert one.ended.done()
+        assert awaited == []
 
     run(main())

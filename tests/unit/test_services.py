@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from lifecycle.exceptions import RegistrationRefused, ServiceNotFound
-from lifecycle.services import APP, OPERATOR, Services, some
+from lifecycle.services import APP, OPERATOR, Services, Those, some
 from tests.unit.registries import Act, Scripted, failing, fine, hang, row, table
 from tests.unit.virtual_time import Diary, instance, now, run, until
 
@@ -289,3 +289,14 @@ def test_what_a_failure_needs_is_loaded_before_one(
 def test_a_list_of_many_names(count: int, shown: str) -> None:
     """A sentence lists a few, and says how many there are beside them."""
     assert some((f"s{number}" for number in range(count)), count) == shown
+
+
+@pytest.mark.parametrize("most", [0, 1, 2, 3, 4])
+def test_the_first_few_of_those_that_are_so(most: int) -> None:
+    """In the order in which they became so, and no more of them than are asked for."""
+    those: Those[str] = Those()
+    for one in ("b", "x", "c", "a", "b"):
+        those.note(one, so=True)
+    those.note("x", so=False)
+    assert those.first(most) == ["b", "c", "a"][:most]
+    assert len(those) == 3

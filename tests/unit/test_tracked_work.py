@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 
@@ -44,6 +45,55 @@ def test_work_with_a_name(words: tuple[str, str, str]) -> None:
         scene.at(7.77, lambda: late.__exit__(None, None, None))
         assert await scene.gone_after() == pytest.approx(7.77)
         assert sum(scene.traffic.disturbers.values()) == 2
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (("curl/8", "", ""), "tracked work from curl/8"),
+        (("", "/a", ""), "/a"),
+        (("", "", "GET"), "GET"),
+        (("curl/8", "/a", "GET"), "GET /a from curl/8"),
+        (("curl/8", None, None), "tracked work from curl/8"),
+        ((None, "/a", None), "/a"),
+        ((None, None, "GET"), "GET"),
+        ((None, None, None), "tracked work"),
+        ((), "tracked work"),
+    ],
+)
+@pytest.mark.parametrize("draining", [False, True])
+def test_what_work_is_called(words: tuple[Any, ...], name: str, draining: bool) -> None:
+    """By each word that there is, before T0 and after it; without any it is tracked work."""
+    traffic = Traffic(lambda: 0.0)
+    traffic.draining = draining
+    with traffic.track(*words):
+        assert traffic.names() == [name]
+
+
+def test_work_without_a_name_costs_no_object() -> None:
+    """Before T0 one tracker counts it all; afterwards each has its own, and may be sent away."""
+    traffic = Traffic(lambda: 0.0)
+    before = traffic.track()
+    assert traffic.track() is before
+    traffic.draining = True
+    assert traffic.track() is not before
+    assert traffic.track() is not traffic.track()
+
+
+def test_work_without_a_name_that_was_made_before_the_drain_and_begins_in_it() -> None:
+    """It is an arrival like any other, with the name that all such work has."""
+
+    async def main() -> None:
+        scene = Scene()
+        scene.traffic.draining = False
+        work = scene.traffic.track()
+        scene.traffic.draining = True
+        scene.at(4.5, work.__enter__)
+        scene.at(4.6, lambda: work.__exit__(None, None, None))
+        assert await scene.gone_after() == pytest.approx(4.5 + QUIET)
+        assert scene.traffic.last_disturbers() == ["(tracked work) (1)"]
 
     run(main())
 
