@@ -1,11 +1,9 @@
-"""ASGI apps: the middleware, `Managed` under another server, and `run --asgi`."""
+"""ASGI apps: the middleware, and `Managed` under another server."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import ssl
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from types import MethodType
@@ -32,21 +30,17 @@ from lifecycle.exceptions import (
     LifecycleError,
     NotRunning,
     RegistrationRefused,
+    text_of,
 )
-from lifecycle.hookspecs import hookimpl
 from lifecycle.inflight import words_of
-from lifecycle.lifespan import Lifespan
 from lifecycle.listening import until_listening
 from lifecycle.names import check_port, check_service_name
 from lifecycle.plain import lines
 from lifecycle.process import PROCESS
 from lifecycle.recycling import RECYCLE_TIMEOUT, start_after
 from lifecycle.runtime import Lifecycle, current
-from lifecycle.serving.server import NOT_ACCEPTED, Server
 from lifecycle.serving.tasks import ABORT
-from lifecycle.sockets import address
-from lifecycle.stacks import Standing
-from lifecycle.states import State, Transition
+from lifecycle.states import State
 from lifecycle.traffic import Tracker, Traffic
 
 if TYPE_CHECKING:
@@ -182,16 +176,6 @@ async def _settled(life: Lifecycle) -> None:
         await drain.settled()
 
 
-def _standing(life: Lifecycle, server: Server, lifespan: Lifespan) -> Standing:
-    """Name what `run --asgi` still has when it should have ended."""
-    counts = ((life._traffic.in_flight, "request"), (server.connections, "connection"))
-    left = [f"{n} {what}{'s' * (n > 1)}" for n, what in counts if n]
-    stack = lifespan.standing()
-    if stack:
-        left.append("the app's lifespan shutdown")
-    return Standing(" and ".join(left) or "the server", stack)
-
-
 class Managed:
     """
     Puts a lifecycle under an ASGI app that somebody else's server runs.
@@ -232,12 +216,13 @@ class Managed:
         self._config = config
         self._plugins = tuple(plugins)
         self._inner: Middleware | None = None
+        self._why_not = "Managed needs the server's lifespan: switch it on (--lifespan on)"
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
         elif self._inner is None:
-            raise NotRunning("Managed needs the server's lifespan: switch it on (--lifespan on)")
+            raise NotRunning(self._why_not)
         else:
             await self._inner(scope, receive, send)
 
@@ -245,12 +230,15 @@ class Managed:
         try:
             life = Lifecycle(self._config, plugins=self._plugins)
             await start_after(life, self._recycle_timeout)
-        except LifecycleError as error:
+        except Exception as error:
+            known = isinstance(error, LifecycleError)
+            said = str(error) if known else f"{type(error).__name__}: {text_of(error)}"
+            self._why_not = f"the lifecycle did not start: {said}"
             await receive()
-            await send(
-                {"type": "lifespan.startup.failed", "message": f"lifecycle: {lines(str(error))}"}
-            )
-            return
+            await send({"type": "lifespan.startup.failed", "message": f"lifecycle: {lines(said)}"})
+            if known:
+                return
+            raise  # most servers show where it comes from
         self._inner = Middleware(self.app, life)
         life.log.warning(
             "signals are the server's",
@@ -324,76 +312,3 @@ class Managed:
             except Exception as error:  # noqa: BLE001 - else it would never be READY, without a word
                 problem = f"{type(error).__name__}: {error}"
                 life.log.error("not ready", problem=problem)  # noqa: TRY400
-
-
-class _HttpDrain:
-    """What `run --asgi` does in a drain, as a plugin: GOAWAY, then close what is idle."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-
-    @hookimpl
-    async def lifecycle_transition(self, transition: Transition) -> None:
-        """Ask HTTP/2 clients to send what is new elsewhere."""
-        if transition.after is State.DRAINING:
-            self._server.go_away()
-
-    @hookimpl
-    async def lifecycle_drain(self, drain: Any) -> None:
-        """Close what is idle once consumers have had time to notice."""
-        await drain.settled()
-        await self._server.close_idle()
-
-
-async def serve(
-    life: Lifecycle,
-    *,
-    app: App,
-    sockets: list[Any],
-    services: Iterable[tuple[str, int | None]],
-    keep_alive: float,
-    tls: ssl.SSLContext | None = None,
-) -> None:
-    """
-    Serve an ASGI app with hypercorn on this loop: the main of `lifecycle run --asgi`.
-
-    Args:
-        life: The lifecycle.
-        app: The app, without middleware of ours.
-        sockets: Bound sockets.
-        services: Names and ports to export.
-        keep_alive: Seconds a connection may be idle.
-        tls: For HTTPS.
-
-    Raises:
-        SystemExit: A registry will never take a service, or the app's lifespan has failed.
-        Draining: The app was told to leave before it had started.
-    """
-    state: dict[str, Any] = {}
-    server = Server(
-        Middleware(app, life),
-        keep_alive=keep_alive,
-        state=state,
-        tls=tls,
-        lost=lambda count: life.log.warning("clients lost", count=count, problem=NOT_ACCEPTED),
-        logger=logging.getLogger("hypercorn.error"),
-    )
-    lifespan = Lifespan(app, state, unless=life.drained)
-    life._guest.describe = partial(_standing, life, server, lifespan)
-    async with lifespan:
-        where = [address(sock, tls=tls is not None) for sock in sockets]
-        server.listen(sockets)
-        life.log.info("listening", on=where)
-        life.use(_HttpDrain(server), name="asgi")
-        try:
-            for name, port in services:
-                life.export(name, port=port)
-            await life.ready()
-            await life.drained()
-        except (RegistrationRefused, AlreadyExported) as refused:
-            raise SystemExit(f"lifecycle: registration refused: {refused}") from None
-        finally:
-            server.stop_listening()
-            left = life._running().departure.drain
-            # What nobody takes of an answer is not to cost the app's shutdown its time.
-            await server.close(*(left.main_time_left(), left.time_left()) if left else (0.0,))

@@ -15,7 +15,7 @@ import pluggy
 from lifecycle import hookspecs
 from lifecycle.config import Config, fill, unknown_variables, variable
 from lifecycle.contracts import INLINE_MARK, PROBE_MARK, ProbeOptions
-from lifecycle.exceptions import PluginError
+from lifecycle.exceptions import PluginError, text_of
 from lifecycle.signatures import needed, one_or_none
 
 T = TypeVar("T")
@@ -151,11 +151,12 @@ class Plugins:
             The name it has.
 
         Raises:
-            PluginError: No hook, one that is not marked or misspelt, an unknown argument, a name
-                taken twice.
+            PluginError: Its class raises, no hook, one that is not marked or misspelt, an unknown
+                argument, a name taken twice.
             ConfigError: Its options do not fit.
         """
-        plugin = plugin() if isinstance(plugin, type) else plugin
+        if isinstance(plugin, type):
+            plugin = _constructed(plugin, name or plugin.__name__)
         name = name or getattr(plugin, "__name__", None) or type(plugin).__name__
         if name in self._disabled:
             self._left_out.add(name)
@@ -268,6 +269,22 @@ class Plugins:
         disabled = tuple(variable("", name) for name in (*self._disabled, *self.failed))
         theirs = {name for name in self._environ if disabled and name.startswith(disabled)}
         return unknown_variables(self._environ, {*known, *self._option_names, *theirs})
+
+
+def _constructed(cls: type[Any], name: str) -> Any:
+    """
+    Make a plugin of its class.
+
+    Raises:
+        PluginError: The class raises; the message has the line of its constructor.
+    """
+    try:
+        return cls()
+    except (Exception, SystemExit) as error:
+        said = f"{type(error).__name__}: {text_of(error)}"
+        theirs = error.__traceback__ and error.__traceback__.tb_next
+        place = f" ({theirs.tb_frame.f_code.co_filename}:{theirs.tb_lineno})" if theirs else ""
+        raise PluginError(f"plugin {name!r}: its class raised {said}{place}") from error
 
 
 def _instead(plugin: object) -> str:

@@ -116,7 +116,7 @@ def _is_foreign(filename: str) -> bool:
 def _asgi_main(
     options: argparse.Namespace, config: Config, app: Any, sockets: list[Any]
 ) -> Callable[..., Any]:
-    from lifecycle import asgi
+    from lifecycle.asgi_main import serve
 
     if not callable(app):
         raise BadTarget(f"{options.target!r} is no ASGI app, but {app!r}")
@@ -127,7 +127,7 @@ def _asgi_main(
     ]
     logging.getLogger("hypercorn.error").setLevel(logging.INFO)
     return partial(
-        asgi.serve,
+        serve,
         app=app,
         sockets=sockets,
         services=services,

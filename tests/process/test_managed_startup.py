@@ -22,9 +22,11 @@ async def inner(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"hello"})
 
+{plugins}
 port = int(os.environ["PORT"]) if "WITH_PORT" in os.environ else None
-app = Managed(inner, service="orders", port=port)
+app = Managed(inner, service="orders", port=port, plugins=plugins)
 """
+NONE = "plugins = []"
 SLOW = """
         await receive()
         print("starting", flush=True)
@@ -44,8 +46,9 @@ def serve(request: pytest.FixtureRequest, start: Start, tmp_path: Path) -> Calla
     """Serve an app of a lifespan, with a server's own command."""
     module, option = SERVERS[request.param]
 
-    def serve(lifespan: str, **env: str) -> App:
-        (tmp_path / "managed.py").write_text(APP.replace("{lifespan}", lifespan.strip()))
+    def serve(lifespan: str, plugins: str = NONE, **env: str) -> App:
+        source = APP.replace("{lifespan}", lifespan.strip()).replace("{plugins}", plugins)
+        (tmp_path / "managed.py").write_text(source)
         port = env.setdefault("PORT", str(free_port()))
         where = port if module == "uvicorn" else f"127.0.0.1:{port}"
         return start(["-m", module, "managed:app", option, where], env=RECORDED | env)
@@ -90,6 +93,23 @@ def test_a_startup_that_fails(serve: Callable[..., App], way: str) -> None:
     assert afters == ["draining", "failed"]
     assert "no database" in app.stderr
     assert app.record("register") == []
+
+
+RAISES = """
+class Raises:
+    def __init__(self): raise RuntimeError("no DATABASE_URL")
+
+plugins = [Raises]
+"""
+
+
+def test_a_plugin_that_cannot_be_constructed(serve: Callable[..., App]) -> None:
+    """The server does not start, and its log says which plugin, why, and where."""
+    app = serve("return", RAISES)
+
+    app.wait(20)
+    assert "plugin 'Raises': its class raised RuntimeError: no DATABASE_URL" in app.stderr
+    assert "managed.py:" in app.stderr
 
 
 @pytest.mark.parametrize("lifespan", ["return", "raise LookupError('no lifespan here')"])

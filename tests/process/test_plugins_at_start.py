@@ -153,16 +153,16 @@ def test_an_installed_plugin_that_leaves_while_it_is_imported(start: Start, tmp_
 
 
 def test_a_plugin_that_is_in_the_way_ends_with_the_code_it_is_logged_with(start: Start) -> None:
-    """A plugin written wrongly is exit code 2, and one whose class raises 1: in the log too."""
+    """A plugin written wrongly is exit code 2, and one whose class raises too: in the log as well."""
     app = start(source("lifecycle_redyness", "pass"), env=SHORT)
     assert app.wait() == 2
     assert codes(app) == ["exit code 2"]
 
     raising = "class Bad:\n    def __init__(self): raise ValueError('no')\n\nPLUGINS = [Bad]\n"
     app = start(APP.replace("{plugin}", raising).replace("{main}", "pass"), env=SHORT)
-    assert app.wait() == 1
-    assert "ValueError: no" in app.stderr
-    assert codes(app) == ["exit code 1"]
+    assert app.wait() == 2
+    assert "plugin 'Bad': its class raised ValueError: no" in app.stderr
+    assert codes(app) == ["exit code 2"]
 
 
 USED = """

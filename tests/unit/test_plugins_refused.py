@@ -41,6 +41,26 @@ class Fine:
         return True
 
 
+class Raises(Fine):
+    """A plugin that cannot be constructed."""
+
+    def __init__(self) -> None:
+        raise RuntimeError("no DATABASE_URL")
+
+
+class Leaves(Fine):
+    """A plugin that wants to exit as it is constructed."""
+
+    def __init__(self) -> None:
+        sys.exit(3)
+
+
+class Wants(Fine):
+    """A plugin that cannot be constructed without an argument."""
+
+    def __init__(self, url: str) -> None: ...
+
+
 NO_PLUGINS = [
     (42, "plugin 'int' has no hook: it is 42"),
     (None, "plugin 'NoneType' has no hook: it is None"),
@@ -51,13 +71,16 @@ NO_PLUGINS = [
     ([], "plugin 'list' has no hook"),
     (lambda name="": Fine(), "it is a function; call it, and give what it returns"),
     (types.ModuleType("theirs"), "plugin 'theirs' has no hook"),
+    (Raises, r"'Raises': its class raised RuntimeError: no DATABASE_URL \(.*refused\.py:\d+\)$"),
+    (Leaves, r"'Leaves': its class raised SystemExit: 3 \(.*refused\.py:\d+\)$"),
+    (Wants, "'Wants': its class raised TypeError: .* 1 required positional argument: 'url'$"),
 ]
 
 
 @pytest.mark.parametrize("way", ["use", "use_async", "plugins"])
 @pytest.mark.parametrize(("given", "words"), NO_PLUGINS)
 def test_no_plugin(given: Any, words: str, way: str) -> None:
-    """What has no hook is an error that says what it is; nothing of it stays."""
+    """What has no hook or cannot be made is an error that says what it is; nothing of it stays."""
 
     async def add() -> None:
         async with Lifecycle(QUICK) as life:

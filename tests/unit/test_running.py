@@ -15,7 +15,7 @@ import pytest
 from lifecycle import runtime
 from lifecycle.config import Config
 from lifecycle.contracts import Command, Instance, Registry
-from lifecycle.exceptions import Draining, LifecycleError, NotRunning
+from lifecycle.exceptions import Draining, LifecycleError, NotRunning, PluginError
 from lifecycle.hookspecs import hookimpl
 from lifecycle.qos.port import Port
 from lifecycle.runtime import Lifecycle, current
@@ -186,8 +186,9 @@ def test_a_plugin_that_cannot_be_made() -> None:
 
     async def main() -> None:
         life = Lifecycle(QUICK, plugins=[Broken])
-        with pytest.raises(ZeroDivisionError, match="theirs"):
+        with pytest.raises(PluginError, match=r"'Broken': .*ZeroDivisionError: theirs") as raised:
             await life.__aenter__()
+        assert isinstance(raised.value.__cause__, ZeroDivisionError)
         with pytest.raises(NotRunning):
             current()
         assert life._control.join(LIMIT)

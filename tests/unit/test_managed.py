@@ -1,0 +1,69 @@
+"""`Managed` under a server: what a start that fails says, and to whom."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from lifecycle import asgi
+from lifecycle.asgi import Managed
+from lifecycle.config import Config
+from lifecycle.exceptions import ConfigError, NotRunning
+
+STARTUP = {"type": "lifespan.startup"}
+CONFIG = Config(qos_enabled=False, settle=0, quiet=0)
+ERRORS = [
+    (ConfigError("settle=-1"), "settle=-1"),
+    (ValueError("no\x1b[2J"), r"ValueError: no\x1b[2J"),
+]
+
+
+async def _lifespan(app: Managed, sent: list[dict[str, Any]]) -> None:
+    async def receive() -> dict[str, Any]:
+        return STARTUP
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    await app({"type": "lifespan"}, receive, send)
+
+
+@pytest.mark.parametrize(("error", "words"), ERRORS)
+def test_a_start_that_fails(monkeypatch: pytest.MonkeyPatch, error: Exception, words: str) -> None:
+    """The server is told why, whatever it was; the traceback comes if nobody foresaw it."""
+
+    async def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(asgi, "start_after", fail)
+    sent: list[dict[str, Any]] = []
+    app = Managed(lambda *_: asyncio.sleep(0), config=CONFIG)
+    if isinstance(error, ConfigError):
+        asyncio.run(_lifespan(app, sent))
+    else:
+        with pytest.raises(ValueError, match="no"):
+            asyncio.run(_lifespan(app, sent))
+
+    [message] = sent
+    assert message["type"] == "lifespan.startup.failed"
+    assert message["message"] == f"lifecycle: {words}"
+
+
+def test_a_request_after_a_start_that_failed() -> None:
+    """A server that goes on all the same shows with each request why nothing is served."""
+
+    class Raises:
+        def __init__(self) -> None:
+            raise RuntimeError("no DATABASE_URL")
+
+    async def main() -> None:
+        app = Managed(lambda *_: asyncio.sleep(0), config=CONFIG, plugins=[Raises])
+        with pytest.raises(NotRunning, match="switch it on"):
+            await app({"type": "http"}, None, None)
+        await _lifespan(app, [])
+        with pytest.raises(NotRunning, match=r"did not start: plugin 'Raises'.*no DATABASE_URL"):
+            await app({"type": "http"}, None, None)
+
+    asyncio.run(main())
