@@ -36,6 +36,14 @@ async def start_after(life: Lifecycle, patience: float) -> None:
         LifecycleError: It cannot start. PortUnavailable: the port is not free in time, or its
             holder is no worker of the same server and will not end.
     """
+    try:
+        await _start_after(life, patience)
+    except BaseException:
+        life.log.close(0)  # what it has said of its waiting has a thread
+        raise
+
+
+async def _start_after(life: Lifecycle, patience: float) -> None:
     refused = await _refusal(life)
     if refused is None:
         return

@@ -116,6 +116,7 @@ class Running:
             ending = Ending(code) if isinstance(error, Exception) else Ending(interrupted=True)
             self._end(ending, "it could not start")
             self._close()
+            self.log.close(0)
             raise
 
     def _say_what_failed(self) -> None:

@@ -20,6 +20,7 @@ from lifecycle.hookspecs import hookimpl
 from lifecycle.qos.port import Port
 from lifecycle.runtime import Lifecycle, current
 from lifecycle.states import State
+from tests.process.kit import wait_for
 from tests.unit.virtual_time import Stage, run
 
 LIMIT = 10
@@ -177,16 +178,19 @@ def test_plugins_are_made_in_the_apps_thread(
     asyncio.run(asyncio.wait_for(main(), LIMIT))
 
 
+class Unmade(Cheap):
+    """A plugin whose class raises."""
+
+    def __init__(self) -> None:
+        raise ZeroDivisionError("theirs")
+
+
 def test_a_plugin_that_cannot_be_made() -> None:
     """The start fails with its error, and leaves nothing behind."""
 
-    class Broken:
-        def __init__(self) -> None:
-            raise ZeroDivisionError("theirs")
-
     async def main() -> None:
-        life = Lifecycle(QUICK, plugins=[Broken])
-        with pytest.raises(PluginError, match=r"'Broken': .*ZeroDivisionError: theirs") as raised:
+        life = Lifecycle(QUICK, plugins=[Unmade])
+        with pytest.raises(PluginError, match=r"'Unmade': .*ZeroDivisionError: theirs") as raised:
             await life.__aenter__()
         assert isinstance(raised.value.__cause__, ZeroDivisionError)
         with pytest.raises(NotRunning):
@@ -213,6 +217,42 @@ def test_a_start_that_is_cancelled() -> None:
         assert life._control.join(LIMIT)
 
     asyncio.run(main())
+
+
+class Refused(WithSlow):
+    """A plugin whose registry cannot be had."""
+
+    @hookimpl
+    def lifecycle_registries(self) -> Registry:
+        """Give none."""
+        raise OSError("no route")
+
+
+def loggers() -> set[threading.Thread]:
+    """Return the threads that write logs."""
+    return {each for each in threading.enumerate() if each.name == "lifecycle-log"}
+
+
+@pytest.mark.parametrize("failing", ["a class", "a registry", "cancelled"])
+def test_a_start_that_fails_leaves_no_thread(
+    caplog: pytest.LogCaptureFixture, failing: str
+) -> None:
+    """Not that of its log either: an app may try again as often as it likes."""
+    before = loggers()
+    given = {"a class": Unmade, "a registry": Refused(), "cancelled": WithSlow()}[failing]
+
+    async def main() -> None:
+        entering = asyncio.create_task(Lifecycle(QUICK, plugins=[given]).__aenter__())
+        if isinstance(given, WithSlow) and failing == "cancelled":
+            await asyncio.to_thread(given.registry.opening.wait, LIMIT)
+            entering.cancel()
+        with pytest.raises((LifecycleError, asyncio.CancelledError)):
+            await asyncio.wait_for(entering, LIMIT)
+
+    with caplog.at_level("INFO", logger="lifecycle"):
+        asyncio.run(main())
+    assert "starting" in caplog.text
+    wait_for(lambda: loggers() <= before, LIMIT, "the log's thread")
 
 
 def test_a_use_that_is_cancelled() -> None:
