@@ -40,6 +40,8 @@ UNREAD_PAUSE: Final = 0.01
 """How often, and with which pause, a connection to be closed is left to read what has come."""
 HOLD: Final = "lifecycle.hold"
 """The key of a scope under which the app finds how to keep the request's connection."""
+GOING_TIME: Final = 1.0
+"""Seconds that an HTTP/2 client has to hear that it should go: RFC 9113, section 6.8, says why."""
 LINGER: Final = 5.0
 """Seconds that a client which goes on sending has to read why its connection ends."""
 SILENCE: Final = 1.0
@@ -126,7 +128,7 @@ class Connection(TCPServer):
         )
         self._patience, self._untaken = writer.patience, writer.untaken
         self.requests = 0
-        self.gone_away = False
+        self._going_since: float | None = None
         self.standing = standing
         standing.abort = self.abort
         self.lingers = False
@@ -168,9 +170,14 @@ class Connection(TCPServer):
 
     def go_away(self) -> None:
         """Ask an HTTP/2 client to send what is new elsewhere; what it has sent is answered."""
-        if not self.gone_away and not self.writer.is_closing():
-            self.gone_away = True
+        if self._going_since is None and not self.writer.is_closing():
+            self._going_since = self.loop.time()
             self._blurt(GOAWAY)
+
+    def refuse_more(self) -> None:
+        """Refuse what an HTTP/2 client sends `GOING_TIME` after it was asked to go."""
+        if self._spoken is not None and self._going_since is not None:
+            self._spoken.refuse_from(self._going_since + GOING_TIME)
 
     def abort(self) -> None:
         """Close at once."""

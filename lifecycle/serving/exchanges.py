@@ -11,7 +11,9 @@ Rules of this file:
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -62,6 +64,7 @@ class Exchanges:
     Attributes:
         closed: The client is gone, or has been told to be.
         out: Sends what apps say.
+        refuses_from: From this time of the loop on, new requests are refused.
     """
 
     def __init__(
@@ -92,6 +95,7 @@ class Exchanges:
         self._streams: dict[int, Stream] = {}
         self._leftovers = Leftovers(self._hear_no_more)
         self._most: int = config.h2_max_concurrent_streams
+        self.refuses_from = math.inf
         self._running = 0
         self._is_under_way = False
         self.closed = False
@@ -140,8 +144,9 @@ class Exchanges:
         stream = self._streams[number] = Stream(number)
         self._is_under_way = True
         await self._send(Updated(idle=False))
-        # The latter: apps that go on for clients who have taken their requests back.
-        if self._one_too_many() or self._running >= 2 * self._most:
+        # The last: apps that go on for clients who have taken their requests back.
+        late = asyncio.get_running_loop().time() >= self.refuses_from
+        if late or self._one_too_many() or self._running >= 2 * self._most:
             await self._refuse_stream(stream)
             return
         request = asked(number, headers, self._state)

@@ -184,6 +184,10 @@ class Http2:
         await self.handle(Closed())
         await self._send(Closed())
 
+    def refuse_from(self, when: float) -> None:
+        """Refuse new requests from a time of the loop on, for the client to send elsewhere."""
+        self._exchanges.refuses_from = when
+
     def hung_up(self) -> None:
         """Do nothing: what comes is always read, and so is the end of it."""
 

@@ -66,6 +66,11 @@ class Spoken:
         self.protocol = http2 = self._http2()
         return http2
 
+    def refuse_from(self, when: float) -> None:
+        """Refuse new requests from a time of the loop on; over HTTP/1.1 none follows anyway."""
+        if not isinstance(self.protocol, Http1):
+            self.protocol.refuse_from(when)
+
     def let_go(self) -> None:
         """Part from those who know this, at its end."""
         self.protocol.let_go()

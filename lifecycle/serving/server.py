@@ -341,6 +341,8 @@ class Server:
         self.stop_listening()
         await self.close_idle()
         self._closing.set()  # for those too that are accepted yet
+        for connection in self._connections:
+            connection.refuse_more()
         cut_time = max(CUT_TIME, CUT_EACH * len(self._table))
         early = deadline - min(cut_time, timeout / 2)
         await self._empty(min(early, began + taking))

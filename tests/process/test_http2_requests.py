@@ -9,6 +9,9 @@ import h2.events
 import pytest
 from h2.errors import ErrorCodes
 
+from lifecycle.serving import connection
+from tests.process.h1_client import Lost
+from tests.process.h2_client import H2Client
 from tests.process.h2_peer import Peer
 from tests.process.serving import serving
 from tests.process.test_http2_answers import EVERY_WAY, context, respond, run
@@ -172,5 +175,36 @@ def test_expecting_and_not_waiting(body: bytes) -> None:
             await answered(peer, peer.ask("/open"), number)
             assert peer.was(h2.events.InformationalResponseReceived, number) is None
             assert app.size == len(body)
+
+    run(main())
+
+
+@pytest.mark.parametrize("told", [False, True], ids=["has just been told", "was told"])
+def test_who_goes_on_though_told_to_go(monkeypatch: pytest.MonkeyPatch, *, told: bool) -> None:
+    """When the server closes, it refuses what a client asks that was told to go a while ago."""
+    monkeypatch.setattr(connection, "GOING_TIME", 0.0 if told else 60.0)
+
+    async def main() -> None:
+        app = Gated()
+        async with serving(app) as (server, port):
+            client = await H2Client.open(port)
+            gated = client.send("/gated")
+            while not app.begun:
+                await asyncio.sleep(0.01)
+            server.go_away()
+            await client.told_to_leave.wait()
+            closing = asyncio.create_task(server.close(20))
+            await asyncio.sleep(0)
+            late = client.send("/late")
+            if told:
+                with pytest.raises(Lost, match=rf"reset \({int(ErrorCodes.REFUSED_STREAM)}\)"):
+                    await client.whole(late)
+            app.gate.set()
+            assert (await client.whole(gated)).status == 200
+            if not told:
+                assert (await client.whole(late)).status == 200
+            await closing
+            assert app.begun == (1 if told else 2)
+            await client.close()
 
     run(main())
