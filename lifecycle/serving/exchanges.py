@@ -37,6 +37,7 @@ from hypercorn.protocol.ws_stream import WSStream
 from lifecycle.serving.budgets import Budget
 from lifecycle.serving.inbox import MOST, Inbox
 from lifecycle.serving.leftovers import Leftovers
+from lifecycle.serving.messages import Buffer
 from lifecycle.serving.opening import asked, waits_to_be_asked
 from lifecycle.serving.sending import Sender, Stream
 from lifecycle.serving.tasks import Spawner
@@ -206,12 +207,15 @@ class Exchanges:
             cut=cut,
             abort=partial(self.out.cut, stream),
         )
-        return (WSStream if websocket else HTTPStream)(
+        talk = (WSStream if websocket else HTTPStream)(
             task_group=spawner,
             send=self.stream_send,
             stream_id=stream.number,
             **self._arguments,
         )
+        if isinstance(talk, WSStream):
+            talk.buffer = Buffer(self._config.websocket_max_message_size)
+        return talk
 
     def _count(self, change: int) -> None:
         self._running += change

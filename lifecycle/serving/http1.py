@@ -29,7 +29,8 @@ from hypercorn.protocol.ws_stream import WSStream
 from wsproto.connection import ConnectionState
 from wsproto.utilities import ProtocolError
 
-from lifecycle.serving.inbox import MOST, Inbox
+from lifecycle.serving.inbox import MOST, SLICE, Inbox
+from lifecycle.serving.messages import Buffer
 from lifecycle.serving.tasks import Spawner
 
 DISCARDED: Final = 256 * 1024
@@ -38,8 +39,6 @@ LEAST: Final = 1024
 """Bytes of a body that wait for an app which reads none."""
 PARTS: Final = 64
 """Parts taken before the loop comes round."""
-SLICE: Final = 8 * 1024
-"""Bytes of a WebSocket taken at once: they may be compressed a thousand times."""
 CLOSE: Final = (b"connection", b"close")
 LENGTH, CODING = b"content-length", b"transfer-encoding"
 HEAD: Final = b"HEAD"
@@ -181,6 +180,8 @@ class Http1(H11Protocol):
             self.connection, self.stream = wire, None
             await self._refuse(400)
             return
+        if isinstance(self.stream, WSStream):
+            self.stream.buffer = Buffer(self.config.websocket_max_message_size)
         if self.stream is not None and self.stream.closed:
             await self._maybe_recycle()  # it has answered by itself
 

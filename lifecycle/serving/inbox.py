@@ -15,6 +15,7 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -26,6 +27,8 @@ MOST: Final = 64 * 1024
 OVERHEAD: Final = 256
 """Bytes that a message of a WebSocket is counted for beside its own."""
 NORMAL_CLOSURE: Final = 1000
+SLICE: Final = 8 * 1024
+"""Bytes of a WebSocket taken at once: they may be compressed a thousand times."""
 
 _NONE: Final[deque[Message]] = deque(maxlen=0)
 
@@ -153,5 +156,10 @@ class Inbox:
             self._taken(charged)
 
 
+def memory(data: bytes | str) -> int:
+    """Return how many bytes of memory it takes: with one odd character, a text may take four each."""
+    return len(data) if isinstance(data, bytes) or data.isascii() else sys.getsizeof(data)
+
+
 def _size(message: Message) -> int:
-    return OVERHEAD + len(message.get("bytes") or message.get("text") or "")
+    return OVERHEAD + memory(message.get("bytes") or message.get("text") or "")

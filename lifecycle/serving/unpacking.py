@@ -17,10 +17,10 @@ from h2.errors import ErrorCodes
 from hypercorn.protocol.events import Data
 from hypercorn.protocol.ws_stream import WSStream
 
+from lifecycle.serving.inbox import SLICE
+from lifecycle.serving.messages import Buffer
 from lifecycle.serving.sending import Stream
 
-SLICE: Final = 8 * 1024
-"""Bytes of a WebSocket taken at once: they may be compressed a thousand times."""
 MOST_UNPACKED: Final = 64 * 1024 * 1024
 """Bytes that all WebSockets of a connection hold together: four of the longest messages."""
 
@@ -78,7 +78,7 @@ class Unpacker:
         self._credit(stream, len(packed))
 
     async def _unpack(self, stream: Stream, talk: WSStream, packed: bytearray) -> None:
-        if sum(map(_unpacked, self._streams())) > MOST_UNPACKED:
+        if sum(map(unpacked, self._streams())) > MOST_UNPACKED:
             await self._abandon(stream, ErrorCodes.ENHANCE_YOUR_CALM)
             return
         data = bytes(packed[:SLICE])
@@ -91,8 +91,9 @@ class Unpacker:
             await self._break_off(stream)
 
 
-def _unpacked(stream: Stream) -> int:
-    """Return how many bytes wait for an app, or for the end of their message."""
+def unpacked(stream: Stream) -> int:
+    """Return how many bytes wait for an app, and for the end of their message."""
     if stream.inbox is None or not isinstance(stream.talk, WSStream):
         return 0
-    return max(stream.inbox.size, stream.talk.buffer.length)
+    coming = stream.talk.buffer
+    return stream.inbox.size + (coming.held if isinstance(coming, Buffer) else coming.length)

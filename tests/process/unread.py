@@ -39,6 +39,9 @@ async def app(scope, receive, send):
             return
         if path in ("/thinks", "/gone"):
             await asyncio.sleep(0.2)
+        if path == "/once":
+            await once.wait()
+            assert len((await receive())["bytes"]) == 4_000_000
         if path == "/late":
             await late.wait()
             for _ in range(16):
@@ -50,8 +53,8 @@ async def app(scope, receive, send):
         asked.extend(said)
     elif path == "/asked":
         await answer(send, 200 if asked == ["http.disconnect"] * 3 else 500)
-    elif path == "/late":
-        late.set()
+    elif path in ("/once", "/late"):
+        {"/once": once, "/late": late}[path].set()
         await answer(send, 200)
     elif path == "/reads":
         size, more = 0, True
@@ -77,7 +80,7 @@ async def app(scope, receive, send):
         await answer(send, 401 if path != "/" else 200)
 
 asked = []
-late = asyncio.Event()
+once, late = asyncio.Event(), asyncio.Event()
 """
 
 ENDS = {"answers": 401, "returns": 500, "thinks": 401}

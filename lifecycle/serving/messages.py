@@ -1,0 +1,76 @@
+"""A WebSocket's message until it is whole, in memory once."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from hypercorn.protocol.ws_stream import FrameTooLargeError, WebsocketBuffer
+from wsproto.events import Message
+
+from lifecycle.serving.inbox import memory
+
+WIDEST: Final = 4
+"""Bytes that a character takes at most."""
+
+
+class Buffer(WebsocketBuffer):
+    """
+    What a stream of hypercorn's puts messages together in.
+
+    Hypercorn's own copies each message, and keeps the copy while the message waits for its app.
+
+    Args:
+        max_length: Bytes of a message, or characters of a text.
+    """
+
+    def __init__(self, max_length: int) -> None:
+        super().__init__(max_length)
+        self._only: Message[Any] | None = None
+        self._width = self._last = 0
+
+    @property
+    def held(self) -> int:
+        """Bytes of memory: of what has come, or of the last piece of a message that waits."""
+        return self.length * self._width or self._last
+
+    def extend(self, event: Message[Any]) -> None:
+        """
+        Add a piece.
+
+        Raises:
+            FrameTooLargeError: The message is longer than it may be.
+        """
+        size = memory(event.data)
+        if event.data:
+            self._width = max(self._width, min(WIDEST, size // len(event.data)))
+        if self.value is None and self._only is None:
+            self._only = event
+            self.length = len(event.data)
+            if self.length > self.max_length:
+                raise FrameTooLargeError
+            return
+        self._last = size
+        if self._only is not None:
+            only, self._only, self.length = self._only, None, 0
+            super().extend(only)
+        super().extend(event)
+
+    def to_message(self) -> dict[str, Any]:
+        """Return the message, and keep none of it."""
+        if self._only is None:
+            message = super().to_message()
+        else:
+            data = self._only.data
+            text = data if isinstance(data, str) else None
+            binary = None if isinstance(data, str) else bytes(data)
+            message = {"type": "websocket.receive", "bytes": binary, "text": text}
+        last = self._last
+        self.clear()
+        self._last = last  # whoever hands the message on still has it
+        return message
+
+    def clear(self) -> None:
+        """Begin with the next message."""
+        super().clear()
+        self._only = None
+        self._width = self._last = 0
