@@ -8,13 +8,15 @@ from typing import Final
 from lifecycle.exceptions import ConfigError
 
 LONGEST: Final = 253
-"""Characters of a name: as many as a DNS name has."""
+"""Characters of a name: as many as a name in DNS may have."""
 RULE: Final = (
     f"must be 1 to {LONGEST} letters (A to Z, a to z), digits, '.', '_', '-' or '/', "
-    "and start and end with a letter or a digit, before and after each '/' too"
+    "start and end with a letter or a digit, before and after each '/' too, and have no '..'"
 )
 _PART: Final = "[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
-_NAME: Final = rf"(?![A-Za-z0-9._/-]{{{LONGEST + 1}}}){_PART}(/{_PART})*"
+_TOO_LONG: Final = f"[A-Za-z0-9._/-]{{{LONGEST + 1}}}"
+_EMPTY_LABEL: Final = r"[A-Za-z0-9._/-]*\.\."
+_NAME: Final = f"(?!{_TOO_LONG})(?!{_EMPTY_LABEL}){_PART}(/{_PART})*"
 _SPEC: Final = re.compile(rf"(?P<name>{_NAME})(:(?P<port>[0-9]{{1,5}}))?")
 
 
@@ -23,8 +25,9 @@ def check_service_name(name: str) -> None:
     Check what is to be the name of a service.
 
     It is shown to people, compared with patterns, and is a part of what registries store, so it
-    has neither spaces nor control characters, and no `:`, which comes before a port. As a path
-    or a name in DNS it means what it says: it has no `//`, no `..` between slashes, no dot at the end.
+    has neither spaces nor control characters, and no `:`, which comes before a port. A path
+    that is made of it leads where it says, and no part of it is empty: it has no `//`, no `..`, no dot
+    at an end. It need not be a name in DNS: it may have `_` and `/`, and a part of more than 63.
 
     Raises:
         ValueError: It breaks the rule.

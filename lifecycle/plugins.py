@@ -169,9 +169,7 @@ class Plugins:
                 self._manager.unregister(plugin)
             raise PluginError(f"plugin {name!r}: {error}") from None
         except ValueError:
-            raise PluginError(
-                f"plugin {name!r} is registered already; give the other one a name of its own"
-            ) from None
+            raise PluginError(self._taken(plugin, name)) from None
         self._check(plugin, name)
         try:
             enabled = self._fill_options(name)
@@ -182,6 +180,12 @@ class Plugins:
             self._manager.unregister(plugin)
             self.off.append(name)
         return name
+
+    def _taken(self, plugin: object, name: str) -> str:
+        known = self._manager.get_name(plugin)
+        if known is not None:
+            return f"plugin {name!r}: this very object is registered already, as {known!r}"
+        return f"plugin {name!r} is registered already; give the other one a name of its own"
 
     def remove(self, name: str) -> None:
         """Take a plugin out again, as if it had never come."""
@@ -281,7 +285,7 @@ def _constructed(cls: type[Any], name: str) -> Any:
     try:
         return cls()
     except (Exception, SystemExit) as error:
-        said = f"{type(error).__name__}: {text_of(error)}"
+        said = ": ".join(filter(None, (type(error).__name__, text_of(error))))
         theirs = error.__traceback__ and error.__traceback__.tb_next
         place = f" ({theirs.tb_frame.f_code.co_filename}:{theirs.tb_lineno})" if theirs else ""
         raise PluginError(f"plugin {name!r}: its class raised {said}{place}") from error

@@ -118,7 +118,8 @@ class Lifecycle(Running):
 
         Args:
             name: What consumers look for: 1 to 253 letters, digits, `.`, `_`, `-` or `/`. It
-                starts and ends with a letter or a digit, before and after each `/` too.
+                starts and ends with a letter or a digit, before and after each `/` too, and has
+                no `..`.
             port: 1 to 65535, or None for a service without one.
             host: What is advertised; the pod's own address (`POD_IP`) otherwise.
             protocol: For registries that want to know.

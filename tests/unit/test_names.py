@@ -19,18 +19,22 @@ async def no_app(*_: object) -> None:
     """Never be called."""
 
 
-GOOD = ["orders", "9", "com.acme.Orders", "com.acme/Orders-v1.2", "a_b", "orders/v2", "x" * LONGEST]
+GOOD = [
+    *("orders", "9", "com.acme.Orders", "com.acme/Orders-v1.2", "a_b", "orders/v2", "x" * LONGEST),
+    *("grpc.health.v1.Health", "orders/v1", "com.acme.Orders-1.0.2", "a.b/c.d", "a._b-.c"),
+]
 BAD = [
     *("", " ", "a b", " a", "a ", "a\n", "a\tb", "a\x1b[31m", "a\x00", "a\x7f", "a\u202eb"),
     *("-a", ".a", "/a", "_a", "a:1", "a:b", "a*", "a?", "[a]", "a,b", "a\\b", "größe", "٣", "a@b"),
     *("a/../b", "a/./b", "a//b", "a/", "a.", "a-", "a_", "a/.b", "a/b.", "a./b", ".."),
+    *("a..b", "a...b", "a/b..c", "a..b/c"),
     *("x" * (LONGEST + 1), "x/" * (LONGEST // 2) + "xx", "a" + "." * 10_000),
 ]
 
 
 @pytest.mark.parametrize("name", GOOD)
 def test_a_name(name: str) -> None:
-    """Letters, digits and `._-/`, as names in DNS, of interfaces and of paths have them."""
+    """Letters, digits and `._-/`, as names of hosts, of interfaces and of paths have them."""
     check_service_name(name)
     assert service_spec(name) == (name, None)
     for port in (1, 8080, 65535):
@@ -42,7 +46,7 @@ def test_a_name(name: str) -> None:
 def test_no_name(name: str) -> None:
     """Anything else is refused, and what is shown of it is short and printable."""
     with pytest.raises(
-        ValueError, match=r"must be 1 to 253 letters .* and start and end with"
+        ValueError, match=r"must be 1 to 253 letters .*, start and end with .* no '\.\.'$"
     ) as caught:
         check_service_name(name)
     assert str(caught.value).startswith(f"the service name {name[:80]!r} must be")
@@ -71,7 +75,7 @@ def test_any_text(text: str) -> None:
     good = (
         ends
         and re.fullmatch("[A-Za-z0-9._/-]*", text) is not None
-        and re.search("[._-]/|/[._/-]", text) is None
+        and re.search(r"[._-]/|/[._/-]|\.\.", text) is None
     )
     try:
         check_service_name(text)

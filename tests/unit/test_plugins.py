@@ -153,7 +153,8 @@ def test_a_name_taken_twice() -> None:
     loaded.add(first, "theirs")
     with pytest.raises(PluginError, match="'theirs' is registered already"):
         loaded.add(Fine(), "theirs")
-    with pytest.raises(PluginError, match="registered already"):
+    twice = "'other': this very object is registered already, as 'theirs'"
+    with pytest.raises(PluginError, match=twice):
         loaded.add(first, "other")
     assert loaded.names == ["theirs"]
 

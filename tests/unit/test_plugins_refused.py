@@ -55,6 +55,13 @@ class Leaves(Fine):
         sys.exit(3)
 
 
+class Wordless(Fine):
+    """A plugin that does not say why it cannot be constructed."""
+
+    def __init__(self) -> None:
+        raise LookupError
+
+
 class Wants(Fine):
     """A plugin that cannot be constructed without an argument."""
 
@@ -73,6 +80,7 @@ NO_PLUGINS = [
     (types.ModuleType("theirs"), "plugin 'theirs' has no hook"),
     (Raises, r"'Raises': its class raised RuntimeError: no DATABASE_URL \(.*refused\.py:\d+\)$"),
     (Leaves, r"'Leaves': its class raised SystemExit: 3 \(.*refused\.py:\d+\)$"),
+    (Wordless, r"'Wordless': its class raised LookupError \(.*refused\.py:\d+\)$"),
     (Wants, "'Wants': its class raised TypeError: .* 1 required positional argument: 'url'$"),
 ]
 
