@@ -15,6 +15,7 @@ import pytest
 from lifecycle import runtime
 from lifecycle.config import Config
 from lifecycle.contracts import Command, Instance, Registry
+from lifecycle.departure import Ending
 from lifecycle.exceptions import Draining, LifecycleError, NotRunning, PluginError
 from lifecycle.hookspecs import hookimpl
 from lifecycle.qos.port import Port
@@ -216,6 +217,32 @@ def test_a_start_that_is_cancelled() -> None:
             current()
         assert life._control.join(LIMIT)
 
+    asyncio.run(main())
+
+
+def test_a_plugin_whose_class_runs_a_loop() -> None:
+    """Made before there is a loop it is a plugin like any other; under one it is refused by name."""
+
+    class RunsALoop(Cheap):
+        def __init__(self) -> None:
+            work = asyncio.sleep(0)
+            try:
+                asyncio.run(work)
+            finally:
+                work.close()
+
+    async def main() -> None:
+        with pytest.raises(PluginError, match=r"'RunsALoop': .*asyncio.run\(\) cannot be called"):
+            await Lifecycle(QUICK, plugins=[RunsALoop]).__aenter__()
+
+    life = Lifecycle(QUICK, plugins=[RunsALoop])
+    life._open()
+    try:
+        assert "RunsALoop" in life._plugins.names
+    finally:
+        life._end(Ending(0), "seen")
+        life._close()
+        life.log.close(LIMIT)
     asyncio.run(main())
 
 
