@@ -138,3 +138,24 @@ def test_one_that_fails_while_it_is_closed_is_named(error: BaseException) -> Non
         assert all(each.closed_at for each in (registries[0], registries[2]))
 
     run(main())
+
+
+def test_a_table_says_that_it_is_closed_from_the_first_step_of_its_closing() -> None:
+    """Not before; and not only once all are closed: a registry that comes now would stay open."""
+
+    async def main() -> None:
+        registry = Scripted()
+        seen: list[bool] = []
+        services = Services(register_timeout=10, log=Diary().log)
+        services.add_registries([registry])
+
+        async def look() -> None:
+            seen.append(services.closed)
+
+        registry.on_close = look
+        seen.append(services.closed)
+        await services.close(0.5)
+        seen.append(services.closed)
+        assert seen == [False, True, True]
+
+    run(main())
