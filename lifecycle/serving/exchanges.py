@@ -373,9 +373,11 @@ class Exchanges:
 
     async def _close(self, stream: Stream) -> None:
         """End a stream whose app has said all, or has returned."""
-        stream.discard()
-        if isinstance(stream.talk, WSStream) and stream.begun:
-            stream.said = True
+        if isinstance(stream.talk, WSStream) and stream.inbox is not None:
+            stream.inbox.disconnect()  # what came before its client's goodbye may still be read
+            stream.said = stream.said or stream.begun
+        else:
+            stream.discard()
         stream.leaves = True
         if stream.waits:  # be it the beginning of an answer that breaks off here
             self.out.ready(stream)

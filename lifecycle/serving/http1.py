@@ -293,9 +293,11 @@ class Http1(H11Protocol):
         return coming and (self._plain or (self._expected or 0) > self._left)
 
     async def _maybe_recycle(self) -> None:
-        if self._inbox is not None:
-            self._inbox.discard()
         stream, ours = self.stream, self.connection.our_state
+        if self._inbox is not None and isinstance(stream, WSStream):
+            self._inbox.disconnect()  # what came before its client's goodbye may still be read
+        elif self._inbox is not None:
+            self._inbox.discard()
         if isinstance(stream, WSStream) and stream.handshake.accepted:
             self._both_closed = stream.connection.state is ConnectionState.CLOSED
         await self._close_stream()

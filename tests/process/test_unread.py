@@ -209,6 +209,33 @@ def test_websocket(app: App, end: str, much: int) -> None:
     at_rest(app)
 
 
+GOODBYE = message(b"hello") + message(b"\x03\xe8", 8)
+
+
+def test_the_last_message_before_a_close(app: App) -> None:
+    """A message right before its client's close reaches the app, which is told 1000 then."""
+    with connect(app) as sock:
+        upgrade = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
+        first = head("/last", *upgrade, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
+        sock.sendall(first.replace(b"POST", b"GET"))
+        received = b""
+        while not received.endswith(b"\r\n\r\n"):
+            received += sock.recv(1)
+        sock.sendall(GOODBYE)
+        assert wire.read_all(sock) == b"\x88\x02\x03\xe8"
+    at_rest(app)
+    with connect(app) as sock:
+        sock.sendall(head("/last", "Content-Length: 0"))
+        assert read_answer(sock).status == 200
+    with Multiplexed(app) as client:
+        number = client.post("/last", method="CONNECT")
+        assert client.begun(number) == 200
+        client.feed(number, GOODBYE)
+        client.status(number)
+        assert client.status(client.post("/last", end=True)) == 200
+    at_rest(app)
+
+
 @pytest.mark.parametrize("end", [*ENDS, "gone"])
 @pytest.mark.parametrize("much", [1, 100])
 def test_websocket_over_http2(app: App, end: str, much: int) -> None:

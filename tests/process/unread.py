@@ -39,6 +39,10 @@ async def app(scope, receive, send):
             return
         if path in ("/thinks", "/gone"):
             await asyncio.sleep(0.2)
+        if path == "/last":
+            said = await receive()
+            last.append((said.get("text"), await receive()))
+            return
         if path == "/once":
             await once.wait()
             assert len((await receive())["bytes"]) == 4_000_000
@@ -53,6 +57,9 @@ async def app(scope, receive, send):
         asked.extend(said)
     elif path == "/asked":
         await answer(send, 200 if asked == ["http.disconnect"] * 3 else 500)
+    elif path == "/last":
+        goodbye = {"type": "websocket.disconnect", "code": 1000}
+        await answer(send, 200 if last and last.pop() == ("hello", goodbye) else 500)
     elif path in ("/once", "/late"):
         {"/once": once, "/late": late}[path].set()
         await answer(send, 200)
@@ -79,7 +86,7 @@ async def app(scope, receive, send):
             await asyncio.sleep(0.2)
         await answer(send, 401 if path != "/" else 200)
 
-asked = []
+asked, last = [], []
 once, late = asyncio.Event(), asyncio.Event()
 """
 
