@@ -31,10 +31,19 @@ HOSTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
 
 
 async def _listen(app: App, accept: str, path: str = "/events") -> tuple[Answer, float]:
-    connection = await Connection.open(app.port)
+    connection = await _connect(app.port)
     with contextlib.closing(connection):
         response = await connection.ask(path, {"Accept": accept})
     return response, time.monotonic()
+
+
+async def _connect(port: int) -> Connection:
+    """Connect, once the app listens: a main without services is ready before its server is."""
+    async with asyncio.timeout(20):
+        while True:
+            with contextlib.suppress(ConnectionRefusedError):
+                return await Connection.open(port)
+            await asyncio.sleep(0.05)
 
 
 async def _drain(app: App, *, prestop: bool) -> float:
