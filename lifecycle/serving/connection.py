@@ -370,6 +370,7 @@ class Connection(TCPServer):
             await asyncio.sleep(UNREAD_PAUSE)
         if self._busy:
             return  # the time begins anew when it is over
+        self._blurt(self.protocol.protocol.goodbye())
         if self.writer.can_write_eof() and not self.writer.is_closing():
             with contextlib.suppress(OSError):
                 self.writer.write_eof()  # now; the close itself comes a turn of the loop later

@@ -104,6 +104,10 @@ class Http1(H11Protocol):
         """True if something has come that is no whole request yet."""
         return bool(self.connection.trailing_data[0])
 
+    def goodbye(self) -> bytes:
+        """Return nothing: the end of the connection says it all."""
+        return b""
+
     def hung_up(self) -> None:
         """Tell the app that its client is gone, if it has the whole request: it may be answered."""
         if self._whole and self._inbox is not None:

@@ -12,6 +12,7 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -183,6 +184,12 @@ class Http2:
         self._blurt(self._wire.data_to_send())
         await self.handle(Closed())
         await self._send(Closed())
+
+    def goodbye(self) -> bytes:
+        """Return what ends it in order: the client learns which of its requests was the last."""
+        with contextlib.suppress(h2.exceptions.ProtocolError):
+            self._wire.close_connection()
+        return bytes(self._wire.data_to_send())
 
     def refuse_from(self, when: float) -> None:
         """Refuse new requests from a time of the loop on, for the client to send elsewhere."""

@@ -13,7 +13,9 @@ FEW: Final = 8
 DELAY: Final = 1.0
 """Seconds until what has ended is freed."""
 PAUSE: Final = 4.0
-"""Seconds between two times, since each may take a twentieth of a second and more."""
+"""Seconds between two times."""
+SHARE: Final = 0.02
+"""Of all time, that it may take: it walks through all of the process's memory, and stops the loop."""
 
 
 def trim() -> None:
@@ -62,5 +64,7 @@ class Tide:
 
     def _ebb(self) -> None:
         self._planned = False
-        self._earliest = self._clock() + PAUSE
+        began = self._clock()
         self._give_back()
+        ended = self._clock()
+        self._earliest = ended + max(PAUSE, (ended - began) / SHARE)

@@ -11,6 +11,7 @@ import h2.events
 import pytest
 from h2.errors import ErrorCodes
 
+from tests.process.h2_client import H2Client
 from tests.process.h2_peer import Peer
 from tests.process.serving import server_side, serving
 from tests.process.unread import zeros
@@ -135,5 +136,24 @@ def test_an_upload_that_stops_short() -> None:
             reset = await peer.until(h2.events.StreamReset, number)
             assert reset.error_code == ErrorCodes.NO_ERROR
             assert peer.was(h2.events.StreamEnded, number)
+
+    run(main())
+
+
+@pytest.mark.parametrize("leaving", [False, True])
+def test_an_idle_connection_says_which_request_was_the_last(*, leaving: bool) -> None:
+    """A client that asks once more at that moment knows that it may ask again elsewhere."""
+
+    async def main() -> None:
+        async with serving(keep_alive=0.2) as (server, port):
+            client = await H2Client.open(port)
+            assert (await client.ask("/")).status == 200
+            if leaving:
+                server.go_away()
+                await server.close_idle()
+            await client.closed.wait()
+            told = [(2**31 - 1, 0)] if leaving else []
+            assert client.goaways == [*told, (1, 0)]
+            await client.close()
 
     run(main())

@@ -39,6 +39,26 @@ def test_it_is_given_back_once_many_have_gone(counts: list[int | None], times: l
     run(main())
 
 
+def test_what_takes_long_is_done_seldom() -> None:
+    """It takes a fiftieth of all time at most, however much memory it has to walk through."""
+    at, planned = 100.0, []
+
+    def give_back() -> None:
+        nonlocal at
+        at += 0.4
+
+    tide = Tide(lambda: at, lambda when, then: planned.append((when, then)), give_back)
+    for _ in range(2):
+        tide.stands_at(MANY)
+        tide.stands_at(0)
+        when, then = planned[-1]
+        at = max(at, when)
+        then()
+    (first, _), (second, _) = planned
+    assert first == 100.0 + DELAY
+    assert second == pytest.approx(first + 0.4 + 50 * 0.4)
+
+
 def test_trim_does_no_harm() -> None:
     """Whatever the system."""
     trim()
