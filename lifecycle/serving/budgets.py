@@ -107,6 +107,42 @@ def resets(frames: bytes) -> int:
     return found
 
 
+class Late:
+    """
+    What comes for streams that we have reset: their client has sent it before it could know.
+
+    It may be as much as fits in the window that each of them had left, in frames of any size.
+
+    Args:
+        most: Streams that are remembered, the latest ones.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._left: dict[int, int] = {}
+        self._forgiven = 0
+
+    def expect(self, number: int, size: int) -> None:
+        """Note that we reset a stream, and how many bytes its client may have sent of it by now."""
+        self._left[number] = size
+        if len(self._left) > self._most:
+            del self._left[next(iter(self._left))]
+
+    def came(self, number: int, size: int, *, last: bool) -> None:
+        """Note a frame of data for a stream that is closed; `last`: its client ends it."""
+        left = self._left.pop(number, -1) - size
+        if left < 0:
+            return
+        self._forgiven += 1
+        if not last:
+            self._left[number] = left
+
+    def forgiven(self) -> int:
+        """Return how many frames have come that are nobody's fault, since the last call."""
+        forgiven, self._forgiven = self._forgiven, 0
+        return forgiven
+
+
 class Budget:
     """
     All of one connection's.
@@ -125,15 +161,15 @@ class Budget:
         frames, paid = self._frames.count(data)
         return frames, not paid or self._control.spend(paid)
 
-    def reply(self, frames: bytes) -> bool:
+    def reply(self, frames: bytes, forgiven: int) -> bool:
         """
         Note what the protocol itself has answered; False if too much came for what was reset.
 
-        A few frames cross with our reset, or with its client's own. They are paid for like control
-        frames, whatever they are: each has us answer, and nothing else comes of it.
+        What comes then is paid for like control frames, whatever it is: each has us answer, and
+        nothing else comes of it. `forgiven`: for how many of them no client is to blame.
         """
-        found = resets(frames)
-        return not found or self._control.spend(found)
+        found = resets(frames) - forgiven
+        return found <= 0 or self._control.spend(found)
 
     def earn(self) -> None:
         """Allow what goes with a request, or with a frame of data."""

@@ -140,7 +140,7 @@ class Http2:
                 await self._finish()
                 return
             if reply := self._wire.data_to_send():
-                if not self._budget.reply(reply):
+                if not self._budget.reply(reply, self._wire.late.forgiven()):
                     await self._calm("more frames than anybody sends for what has been reset")
                     return
                 await self._send(RawData(data=bytes(reply)))

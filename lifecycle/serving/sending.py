@@ -23,6 +23,7 @@ import h2.exceptions
 import h2.settings
 import hpack
 from h2.errors import ErrorCodes
+from h2.stream import StreamState
 from hypercorn.events import Event, RawData
 from hypercorn.protocol.events import (
     Body,
@@ -37,6 +38,7 @@ from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.http_stream import HTTPStream
 from hypercorn.protocol.ws_stream import WSStream
 
+from lifecycle.serving.budgets import Late
 from lifecycle.serving.inbox import Inbox
 
 HIGH_WATER: Final = 32 * 1024
@@ -112,11 +114,39 @@ class _Announced(h2.settings.Settings):
         self[h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS] = value
 
 
-def new_wire(config: Any) -> h2.connection.H2Connection:
+class Wire(h2.connection.H2Connection):
+    """
+    A server's connection.
+
+    Attributes:
+        late: Told of the streams that we reset, and of what still comes for them.
+    """
+
+    def __init__(self, late: Late) -> None:
+        super().__init__(h2.config.H2Configuration(client_side=False, header_encoding=None))
+        self.late = late
+
+    def reset_stream(self, stream_id: int, error_code: ErrorCodes | int = 0) -> None:
+        """End a stream out of order; its client may have sent all that its window allows."""
+        stream = self.streams.get(stream_id)
+        state = None if stream is None else stream.state_machine.state
+        speaks = state in {StreamState.OPEN, StreamState.HALF_CLOSED_LOCAL}
+        window = self.remote_flow_control_window(stream_id) if speaks else 0
+        super().reset_stream(stream_id, error_code)
+        if speaks:
+            self.late.expect(stream_id, window)
+
+    def _handle_data_on_closed_stream(self, events: Any, exc: Any, frame: Any) -> Any:
+        # Nothing public tells of them: were this not called, none would be forgiven.
+        last = "END_STREAM" in frame.flags
+        self.late.came(frame.stream_id, frame.flow_controlled_length, last=last)
+        return super()._handle_data_on_closed_stream(events, exc, frame)
+
+
+def new_wire(config: Any) -> Wire:
     """Return a connection with hypercorn's settings, not yet begun; it refuses no stream itself."""
-    wire = h2.connection.H2Connection(
-        h2.config.H2Configuration(client_side=False, header_encoding=None)
-    )
+    # As many as have their windows in the connection's.
+    wire = Wire(Late(2 * config.h2_max_concurrent_streams))
     wire.encoder = Encoder()
     codes = h2.settings.SettingCodes
     wire.local_settings = _Announced(

@@ -40,6 +40,10 @@ async def app(scope, receive, send):
             await send({"type": "http.response.body", "body": b"x", "more_body": True})
         await send({"type": "http.response.body", "body": b""})
         return
+    if scope["path"] == "/breaks":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"part", "more_body": True})
+        return
     if scope["path"] == "/waits":
         while (await receive())["type"] != "http.disconnect":
             pass
@@ -244,6 +248,63 @@ def test_uploads_that_cross_with_their_reset(app: App) -> None:
         last = client.number()
         client.send(request(last))
         assert not isinstance(client.until_over(last), RstStreamFrame)
+
+
+SMALL = 4000
+"""Frames of 16 bytes that fill a window but for a few bytes."""
+OURS = {
+    "its app fails": (b"/breaks", 0),
+    "it is one too many": (b"/waits", 100),
+    "its client goes on for too long after the answer": (b"/", 0),
+}
+
+
+def reset_by_us(client: Client, why: str) -> list[int]:
+    """Begin two uploads, and return their numbers once we have reset them."""
+    path, before = OURS[why]
+    client.send(*(request(client.number(), b"/waits") for _ in range(before)))
+    numbers = [client.number() for _ in range(2)]
+    client.send(*(request(each, path, end=False) for each in numbers))
+    reset: set[int] = set()
+    while not reset.issuperset(numbers):
+        reset |= {each.stream_id for each in client.frames() if isinstance(each, RstStreamFrame)}
+    return numbers
+
+
+@pytest.mark.parametrize("why", OURS)
+def test_small_frames_that_cross_with_their_reset(app: App, why: str) -> None:
+    """A client may have sent a window's bytes before it hears of our reset, however small cut."""
+    with Client(app) as client:
+        for number in reset_by_us(client, why):
+            client.send(*[DataFrame(number, b"x" * 16)] * SMALL)
+            client.send(DataFrame(number, b"the rest", flags=["END_STREAM"]))
+        client.send(*(RstStreamFrame(1 + 2 * n, 8) for n in range(OURS[why][1])))
+        last = client.number()
+        client.send(request(last))
+        assert not isinstance(client.until_over(last), RstStreamFrame)
+
+
+BEYOND: dict[str, Callable[[int], bytes]] = {
+    "more than its window": lambda number: many(DataFrame(number, b"x" * 64)),
+    "HEADERS": lambda number: many(request(number)),
+    "its end, again and again": lambda number: many(DataFrame(number, b"", flags=["END_STREAM"])),
+    "empty DATA": lambda number: many(DataFrame(number, b"")),
+    "DATA behind its end": lambda number: (
+        DataFrame(number, b"", flags=["END_STREAM"]).serialize() + many(DataFrame(number, b"x"))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_a_flood_for_what_we_have_reset(app: App, name: str) -> None:
+    """What cannot have been sent before our reset was heard of is a flood."""
+    with Client(app) as client:
+        number, _ = reset_by_us(client, "its app fails")
+        client.sock.sendall(BEYOND[name](number))
+        told: list[Frame] = []
+        while not told:
+            told = [each for each in client.frames(leaving=True) if isinstance(each, GoAwayFrame)]
+        assert [each.error_code for each in told if isinstance(each, GoAwayFrame)] == [CALM]
 
 
 def test_taking_requests_back(app: App) -> None:

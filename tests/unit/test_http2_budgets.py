@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+
+import pytest
+from h2.connection import H2Connection
+from h2.exceptions import ProtocolError
+from hypercorn.config import Config
 from hyperframe.frame import (
     DataFrame,
     Frame,
@@ -15,7 +21,8 @@ from hyperframe.frame import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.serving.budgets import PREFACE, Allowance, Budget, Frames, resets
+from lifecycle.serving.budgets import PREFACE, Allowance, Budget, Frames, Late, resets
+from lifecycle.serving.sending import Wire, new_wire
 
 FRAMES: list[tuple[Frame, int]] = [
     (HeadersFrame(1, b"x" * 40, flags=["END_HEADERS"]), 0),
@@ -56,11 +63,81 @@ def test_resets_are_counted(said: list[tuple[Frame, int]]) -> None:
 def test_frames_for_what_has_been_reset() -> None:
     """They are paid for by how often they are answered; other answers cost nothing."""
     budget = Budget(lambda: 0.0)
-    assert budget.reply(PingFrame(0, b"12345678", flags=["ACK"]).serialize() * 5000)
-    assert budget.reply(RstStreamFrame(1).serialize() * 1000)
-    assert not budget.reply(RstStreamFrame(1).serialize())
+    assert budget.reply(PingFrame(0, b"12345678", flags=["ACK"]).serialize() * 5000, 0)
+    assert budget.reply(RstStreamFrame(1).serialize() * 1000, 0)
+    assert not budget.reply(RstStreamFrame(1).serialize(), 0)
     budget.earn()
-    assert budget.reply(RstStreamFrame(3).serialize() * 9)
+    assert budget.reply(RstStreamFrame(3).serialize() * 9, 0)
+    assert budget.reply(RstStreamFrame(3).serialize() * 5000, 5000)
+
+
+def test_what_is_late() -> None:
+    """Data is forgiven up to its stream's window and its end, for the latest streams, once."""
+    late = Late(2)
+    late.expect(1, 10)
+    for size in (4, 0, 6, 0):
+        late.came(1, size, last=False)
+    assert late.forgiven() == 4
+    late.came(1, 1, last=False)
+    late.came(1, 0, last=True)
+    assert late.forgiven() == 0
+    for number in (3, 5, 7):
+        late.expect(number, 10)
+        late.came(number, 1, last=False)
+    late.came(3, 1, last=False)
+    late.came(5, 1, last=True)
+    late.came(5, 1, last=False)
+    late.came(7, 9, last=False)
+    assert late.forgiven() == 3 + 2
+
+
+def served() -> tuple[H2Connection, Wire]:
+    """Return both ends of a connection, which has one upload, begun and not ended."""
+    client, wire = H2Connection(), new_wire(Config())
+    client.initiate_connection()
+    wire.initiate_connection()
+    fields = [(":method", "POST"), (":path", "/"), (":scheme", "http"), (":authority", "a")]
+    client.send_headers(1, fields)
+    client.send_data(1, b"x" * 10_000)
+    wire.receive_data(client.data_to_send())
+    client.receive_data(wire.data_to_send())
+    return client, wire
+
+
+def say(wire: Wire, *frames: Frame) -> int:
+    """Return how many of a client's frames are forgiven."""
+    wire.receive_data(b"".join(frame.serialize() for frame in frames))
+    return wire.late.forgiven()
+
+
+SAID = DataFrame(1, b"x" * 10)
+END = DataFrame(1, b"", flags=["END_STREAM"])
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_uploads_that_we_reset(*, answered: bool) -> None:
+    """What fits in the window that its client had left is forgiven, answered or not."""
+    _, wire = served()
+    if answered:
+        wire.send_headers(1, [(":status", "200")], end_stream=True)
+    wire.acknowledge_received_data(4000, 1)
+    window = wire.remote_flow_control_window(1)
+    assert 55_535 <= window <= 65_535
+    wire.reset_stream(1)
+    assert say(wire, *[SAID] * (window // 10)) == window // 10
+    assert say(wire, SAID, SAID) == 0
+
+
+@pytest.mark.parametrize("last", [END, RstStreamFrame(1, 8)])
+def test_uploads_that_are_over_when_we_reset_them(last: Frame) -> None:
+    """Of what its client itself has ended, or taken back, nothing more may come."""
+    _, wire = served()
+    say(wire, last)
+    with contextlib.suppress(ProtocolError):
+        wire.reset_stream(1)
+    with contextlib.suppress(ProtocolError):
+        assert say(wire, *[SAID] * 10) == 0
+    assert wire.late.forgiven() == 0
 
 
 def test_an_allowance() -> None:
