@@ -249,7 +249,7 @@ def test_http_2_clients_that_honour_goaway_lose_nothing(start: Start, tmp_path: 
             assert (slow.body, stream.body) == (b"hello", b"x" * 1000)
             await client.closed.wait()
             assert 0.6 <= time.monotonic() - began < 10.0
-            assert client.goaways == [(0x7FFFFFFF, 0)]
+            assert client.goaways == [(0x7FFFFFFF, 0), (3, 0)]  # at T0, and at the end
             assert await exit_code(app) == 0
 
     async def rolled() -> list[Result]:
