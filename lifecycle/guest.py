@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from lifecycle.crossing import run_soon
 from lifecycle.stacks import Standing, await_chain, thread_stack
+from lifecycle.teardown import part_from_parent
 
 BEAT: Final = 0.25
 """Seconds between two heartbeats."""
@@ -60,8 +61,10 @@ class Guest:
         self._loop = None
 
     def forget(self) -> None:
-        """Take note that this is a forked child."""
-        self._loop, self.in_child = None, True
+        """Take note that this is a forked child; its copy of the loop is none of ours."""
+        loop, self._loop, self.in_child = self._loop, None, True
+        if loop is not None:
+            part_from_parent(loop)
 
     def _beat(self) -> None:
         now = self._clock()

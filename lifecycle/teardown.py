@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import select
+import selectors
 from contextlib import suppress
 from typing import Any, Final
 
@@ -29,15 +30,26 @@ def tear_down(loop: asyncio.AbstractEventLoop) -> bool:
 
 
 def leave_to_parent(loop: asyncio.AbstractEventLoop) -> None:
-    """
-    Drop, in a forked child, the loop that it has a copy of: it runs not one turn more.
+    """Drop, in a forked child, the loop that it has a copy of: it runs not one turn more."""
+    # What its tasks would do when they are cancelled is the parent's to do: they are dropped too.
+    loop.set_exception_handler(lambda *_: None)
+    part_from_parent(loop)
 
-    What its tasks would do when they are cancelled is the parent's to do. And the kernel's table
-    of what the loop watches is shared: the interpreter closes a loop that is dropped, which would
-    take away from the parent what wakes its own.
+
+def part_from_parent(loop: asyncio.AbstractEventLoop) -> None:
     """
-    loop.set_exception_handler(lambda *_: None)  # tasks that have not ended, when they are dropped
+    Have a forked child's copy of a loop watch for itself, before anything closes it.
+
+    The kernel's table of what a loop watches is shared: who closes the copy takes away from the
+    parent what wakes its own.
+    """
     selector: Any = getattr(loop, "_selector", None)
-    if type(selector).__name__ == "EpollSelector":
-        with select.epoll() as table:
-            os.dup2(table.fileno(), selector.fileno(), inheritable=False)
+    if type(selector).__name__ != "EpollSelector":
+        return
+    with select.epoll() as table:
+        for key in selector.get_map().values():
+            reads = select.EPOLLIN if key.events & selectors.EVENT_READ else 0
+            writes = select.EPOLLOUT if key.events & selectors.EVENT_WRITE else 0
+            with suppress(OSError):  # it is closed in the child
+                table.register(key.fd, reads | writes)
+        os.dup2(table.fileno(), selector.fileno(), inheritable=False)
