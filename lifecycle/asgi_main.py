@@ -16,18 +16,18 @@ from lifecycle.lifespan import Lifespan
 from lifecycle.runtime import Lifecycle
 from lifecycle.serving.server import NOT_ACCEPTED, Server
 from lifecycle.sockets import address
-from lifecycle.stacks import Standing
+from lifecycle.stacks import Straggler
 from lifecycle.states import State, Transition
 
 
-def _standing(life: Lifecycle, server: Server, lifespan: Lifespan) -> Standing:
+def _straggler(life: Lifecycle, server: Server, lifespan: Lifespan) -> Straggler:
     """Name what `run --asgi` still has when it should have ended."""
     counts = ((life._traffic.in_flight, "request"), (server.connections, "connection"))
     left = [f"{n} {what}{'s' * (n > 1)}" for n, what in counts if n]
     stack = lifespan.standing()
     if stack:
         left.append("the app's lifespan shutdown")
-    return Standing(" and ".join(left) or "the server", stack)
+    return Straggler(" and ".join(left) or "the server", stack)
 
 
 class _HttpDrain:
@@ -83,7 +83,7 @@ async def serve(
         logger=logging.getLogger("hypercorn.error"),
     )
     lifespan = Lifespan(app, state, unless=life.drained)
-    life._guest.describe = partial(_standing, life, server, lifespan)
+    life._guest.describe = partial(_straggler, life, server, lifespan)
     async with lifespan:
         where = [address(sock, tls=tls is not None) for sock in sockets]
         server.listen(sockets)

@@ -145,7 +145,8 @@ def _check_host(value: Any) -> str | None:
     if not isinstance(value, str):
         return "text"
     try:
-        usable = "\0" not in value and value.encode("idna") is not None
+        # Python imports IDNA for this: who leaves the default does not pay for it.
+        usable = not value or ("\0" not in value and value.encode("idna") is not None)
     except UnicodeError:  # an empty label, or one that is too long
         usable = False
     return None if usable else "an address or the name of a host"

@@ -21,7 +21,7 @@ from lifecycle.crossing import Moment
 from lifecycle.dispatch import Own
 from lifecycle.drain import CLOSE_TIME, Drain, Timetable
 from lifecycle.report import Report, held_up_by, in_flight, may_be_queued, stands, told
-from lifecycle.stacks import Standing
+from lifecycle.stacks import Straggler
 from lifecycle.states import Event, State
 
 if TYPE_CHECKING:
@@ -67,12 +67,12 @@ class Departure:
         self.on_plan: Callable[[Timetable], None] = lambda _: None
         self.stop_main: Callable[[], object] = lambda: None
         self.cancel_main: Callable[[], object] = lambda: None
-        self.main_stands: Callable[[], Standing] = lambda: conductor.guest.standing(None)
+        self.main_straggler: Callable[[], Straggler] = lambda: conductor.guest.straggler(None)
         self.ended_by_itself = False
         """True if nothing but main's own end has begun the drain."""
         self.stubborn = False
         """True if something has ignored its cancellation: it cannot be torn down."""
-        self.clear_up: Callable[[Moment[None]], Callable[[], list[Standing]]] | None = None
+        self.clear_up: Callable[[Moment[None]], Callable[[], list[Straggler]]] | None = None
         """Ends what main has left behind; what it returns names what is still there."""
         self.main_is_ours = False
         """Whether main may be cancelled, and the process ended, by the timetable."""
@@ -271,7 +271,7 @@ class Departure:
         conductor.services.withdraw()  # without the drain handler nobody has; main has time yet
         if not await self._by(self._main_over.wait(), self._main_until(timetable)):
             # Before it is cancelled: afterwards it stands in its own clearing up.
-            name, self.report.stuck_at = stands(self.main_stands)
+            name, self.report.stuck_at = stands(self.main_straggler)
             self.report.cut_off.append(f"{name}, which had not ended in time")
             self.cancel_main()
             if not await self._by(self._main_over.wait(), lambda: timetable.cancel_until):
@@ -304,7 +304,7 @@ class Departure:
         still_there = self.clear_up(gone)
         until = self._conductor.clock() + CLEAR_UP_TIME
         if not await self._by(gone.wait(), lambda: max(timetable.cancel_until, until)):
-            left = still_there() or [Standing("the app's loop", self._conductor.guest.stack())]
+            left = still_there() or [Straggler("the app's loop", self._conductor.guest.stack())]
             self.stubborn = True
             names = ", ".join(each.name for each in left)
             self.report.cut_off.append(f"{names}: ignored the cancellation")

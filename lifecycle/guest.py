@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from lifecycle.crossing import run_soon
-from lifecycle.stacks import Standing, await_chain, thread_stack
+from lifecycle.stacks import Straggler, await_chain, thread_stack
 from lifecycle.teardown import part_from_parent
 
 BEAT: Final = 0.25
@@ -42,7 +42,7 @@ class Guest:
         """True in a forked child, in which no such loop runs for us."""
         self.hooks: set[asyncio.Task[Any]] = set()
         """What runs on the app's loop for plugins; touched there only."""
-        self.describe: Callable[[], Standing] | None = None
+        self.describe: Callable[[], Straggler] | None = None
         """Says what of main has not ended, where main is ours; from any thread."""
 
     def attach(self, on_beat: Callable[[], None] | None = None) -> None:
@@ -166,7 +166,7 @@ class Guest:
         """Return where the loop's thread is at this moment, innermost last."""
         return thread_stack(self._thread_id)
 
-    def standing(self, task: asyncio.Task[Any] | None) -> Standing:
+    def straggler(self, task: asyncio.Task[Any] | None) -> Straggler:
         """
         Name what runs as main, and say where it stands.
 
@@ -175,8 +175,8 @@ class Guest:
         """
         if self.describe is not None:
             name, stack = self.describe()
-            return Standing(name, self.stack() if self._blocked else stack)
-        return Standing("main", self.stack() if task is None else self.where(task))
+            return Straggler(name, self.stack() if self._blocked else stack)
+        return Straggler("main", self.stack() if task is None else self.where(task))
 
     def where(self, task: asyncio.Task[Any]) -> list[str]:
         """Return what a task awaits, or where the loop's thread is if that does not come round."""

@@ -35,8 +35,8 @@ def is_caught(number: int) -> bool:
     False where the system does not tell (it is read from /proc).
     """
     try:
-        with open("/proc/self/status", encoding="ascii", errors="replace") as status:
-            masks = [line.split()[1] for line in status if line.startswith("SigCgt:")]
+        with open("/proc/self/status", "rb") as status:
+            masks = [line.split()[1] for line in status if line.startswith(b"SigCgt:")]
     except OSError:
         return False
     return any(int(mask, 16) >> (number - 1) & 1 for mask in masks)

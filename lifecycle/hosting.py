@@ -30,7 +30,7 @@ from lifecycle.names import service_spec
 from lifecycle.plain import lines
 from lifecycle.runtime import Lifecycle
 from lifecycle.signals import Signals, by_person
-from lifecycle.stacks import Standing
+from lifecycle.stacks import Straggler
 from lifecycle.teardown import leave_to_parent, tear_down
 from lifecycle.watchdog import Watchdog, flush_streams
 
@@ -133,7 +133,7 @@ class Host:
             departure.stop_main = lambda: self.life._guest.post(self._stop)
             departure.cancel_main = lambda: self.life._guest.post(self._cancel)
             departure.clear_up = self._clear_up
-            departure.main_stands = self._standing
+            departure.main_straggler = self._straggler
             if self._signals is not None:
                 self._signals.watch(self.life._control.loop, watchdog.signalled)
 
@@ -334,7 +334,7 @@ class Host:
         if self._task is not None:
             self._task.cancel()
 
-    def _clear_up(self, gone: Moment[None]) -> Callable[[], list[Standing]]:
+    def _clear_up(self, gone: Moment[None]) -> Callable[[], list[Straggler]]:
         """Cancel what main has left behind, as asyncio.run would; called on the control thread."""
         left: set[asyncio.Task[Any]] = set()
 
@@ -354,11 +354,11 @@ class Host:
         if not self.life._guest.post(begin):
             gone.set(None)
         where = self.life._guest.where
-        return lambda: [Standing(task.get_name(), where(task)) for task in list(left)]
+        return lambda: [Straggler(task.get_name(), where(task)) for task in list(left)]
 
-    def _standing(self) -> Standing:
-        name, stack = self.life._guest.standing(self._task)
-        return Standing(name, [each for each in stack if not each.startswith(OWN_FILES)])
+    def _straggler(self) -> Straggler:
+        name, stack = self.life._guest.straggler(self._task)
+        return Straggler(name, [each for each in stack if not each.startswith(OWN_FILES)])
 
     async def _ready(self) -> None:
         """Make an unmodified main ready: its services are found by looking at their ports."""

@@ -12,17 +12,13 @@ _URL: Final = r"(tcp|udp|sctp)://.*"
 _ADDRESS: Final = r"[0-9]+([.][0-9]+){3}|[0-9a-f:]*:[0-9a-f:.]*"
 # How the name of a service link ends, and its value: the value alone is no sign, since
 # LIFECYCLE_TCP_TARGETS=tcp://… is a mistake to be told of; nor is the name alone.
-_LINKS: Final = tuple(
-    (re.compile(f"({name})$"), re.compile(value, re.IGNORECASE | re.DOTALL))
-    for name, value in (
-        (f"_PORT|{_PORT}", _URL),
-        (f"{_PORT}_PROTO", "tcp|udp|sctp"),
-        (f"{_PORT}_PORT|_SERVICE_PORT(_[A-Z0-9_]+)?", "[0-9]{1,5}"),
-        (f"{_PORT}_ADDR|_SERVICE_HOST", _ADDRESS),
-    )
+_LINKS: Final = (
+    (f"(_PORT|{_PORT})$", _URL),
+    (f"({_PORT}_PROTO)$", "tcp|udp|sctp"),
+    (f"({_PORT}_PORT|_SERVICE_PORT(_[A-Z0-9_]+)?)$", "[0-9]{1,5}"),
+    (f"({_PORT}_ADDR|_SERVICE_HOST)$", _ADDRESS),
 )
-_LINK_OR_OPTION: Final = re.compile("_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$")
-_NO_OPTION: Final = re.compile(_URL, re.IGNORECASE | re.DOTALL)
+_LINK_OR_OPTION: Final = "_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$"
 
 
 def is_service_link(
@@ -34,11 +30,15 @@ def is_service_link(
     An option may be called `service_host` or `service_port` too: these are a link's if the
     rest of its family, like `LIFECYCLE_QOS_PORT_22222_TCP`, is in the environment.
     """
-    if not any(end.search(name) and shape.fullmatch(value) for end, shape in _LINKS):
+    if not any(re.search(end, name) and _is(shape, value) for end, shape in _LINKS):
         return False
-    if not _LINK_OR_OPTION.search(name) or _NO_OPTION.fullmatch(value):
+    if not re.search(_LINK_OR_OPTION, name) or _is(_URL, value):
         return True  # a URL too: the Service may be called `lifecycle-service`
-    port = _LINK_OR_OPTION.sub("_PORT", name)
+    port = re.sub(_LINK_OR_OPTION, "_PORT", name)
     return any(
         other.startswith(port) and is_service_link(other, environ[other]) for other in environ
     )
+
+
+def _is(shape: str, value: str) -> bool:
+    return re.fullmatch(shape, value, re.IGNORECASE | re.DOTALL) is not None

@@ -17,7 +17,7 @@ _PART: Final = "[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
 _TOO_LONG: Final = f"[A-Za-z0-9._/-]{{{LONGEST + 1}}}"
 _EMPTY_LABEL: Final = r"[A-Za-z0-9._/-]*\.\."
 _NAME: Final = f"(?!{_TOO_LONG})(?!{_EMPTY_LABEL}){_PART}(/{_PART})*"
-_SPEC: Final = re.compile(rf"(?P<name>{_NAME})(:(?P<port>[0-9]{{1,5}}))?")
+_SPEC: Final = rf"(?P<name>{_NAME})(:(?P<port>[0-9]{{1,5}}))?"
 
 
 def check_service_name(name: str) -> None:
@@ -66,7 +66,7 @@ def service_spec(text: str) -> tuple[str, int | None]:
     Raises:
         ConfigError: It is not of that form.
     """
-    match = _SPEC.fullmatch(text)
+    match = re.fullmatch(_SPEC, text)
     port = int(match["port"]) if match and match["port"] else None
     if match is None or (port is not None and not 0 < port <= 65535):
         raise ConfigError(

@@ -74,6 +74,12 @@ class Implementation(NamedTuple):
         return {name: self.me if name == ME else offered[name] for name in self.argnames}
 
 
+class _Manager(pluggy.PluginManager):
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
+        # What every object has is no hook, and is the larger part of what is looked at.
+        return None if name.startswith("__") else super().parse_hookimpl_opts(plugin, name)
+
+
 class Plugins:
     """
     The plugins of one lifecycle.
@@ -86,7 +92,7 @@ class Plugins:
     def __init__(self, config: Config, environ: Mapping[str, str]) -> None:
         self._config = config
         self._environ = environ
-        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self._manager = _Manager(hookspecs.PROJECT)
         self._manager.add_hookspecs(hookspecs)
         self._option_names: set[str] = set()
         self.failed: dict[str, str] = {}
@@ -161,7 +167,9 @@ class Plugins:
         if name in self._disabled:
             self._left_out.add(name)
             return name
-        self._refuse_what_is_never_asked(plugin, name)
+        if plugin is None:  # pluggy would pass it over
+            raise _hookless(plugin, name)
+        self._refuse_what_is_never_asked(plugin, name, HOOKS)
         try:
             self._manager.register(plugin, name)
         except pluggy.PluginValidationError as error:
@@ -170,8 +178,8 @@ class Plugins:
             raise PluginError(f"plugin {name!r}: {error}") from None
         except ValueError:
             raise PluginError(self._taken(plugin, name)) from None
-        self._check(plugin, name)
         try:
+            self._check(plugin, name)
             enabled = self._fill_options(name)
         except BaseException:
             self._manager.unregister(plugin)
@@ -194,13 +202,23 @@ class Plugins:
         self._config.drop_options(name)
         self.failed.pop(name, None)
 
-    def _refuse_what_is_never_asked(self, plugin: object, name: str) -> None:
-        found = dir(plugin) if plugin is not None else []
-        hooks = {each for each in found if self._manager.parse_hookimpl_opts(plugin, each)}
-        like_hooks = HOOKS if hooks else [each for each in found if each.startswith("lifecycle_")]
+    def _check(self, plugin: object, name: str) -> None:
+        hooks = self._manager.get_hookcallers(plugin)
+        if not hooks:
+            misspelt = (each for each in dir(plugin) if each.startswith("lifecycle_"))
+            self._refuse_what_is_never_asked(plugin, name, misspelt)
+            raise _hookless(plugin, name)
+        for hook in hooks:
+            self._refuse_what_cannot_be_asked(hook, plugin, name)
+
+    def _refuse_what_is_never_asked(
+        self, plugin: object, name: str, like_hooks: Iterable[str]
+    ) -> None:
         for each in like_hooks:
             value = inspect.getattr_static(plugin, each, None)
-            if each in hooks or value is None or inspect.ismodule(value):
+            if value is None or inspect.ismodule(value):
+                continue
+            if self._manager.parse_hookimpl_opts(plugin, each):
                 continue
             if inspect.isroutine(value) and not hasattr(value, f"{hookspecs.PROJECT}_impl"):
                 raise PluginError(
@@ -208,27 +226,23 @@ class Plugins:
                 )
             if each in HOOKS:
                 raise PluginError(f"plugin {name!r}: {each!r} must be a function or a method")
-        if not hooks:
-            raise _Hookless(f"plugin {name!r} has no hook{_instead(plugin)}")
 
-    def _check(self, plugin: object, name: str) -> None:
-        for caller in self._manager.get_hookcallers(plugin) or ():
-            mine = [impl for impl in caller.get_hookimpls() if impl.plugin is plugin]
-            if not caller.has_spec():
-                from difflib import get_close_matches  # only mistakes pay for it
+    @staticmethod
+    def _refuse_what_cannot_be_asked(hook: pluggy.HookCaller, plugin: object, name: str) -> None:
+        if not hook.has_spec():
+            from difflib import get_close_matches  # only mistakes pay for it
 
-                near = get_close_matches(caller.name, HOOKS, n=1, cutoff=0.3)
-                self._manager.unregister(plugin)
-                raise PluginError(
-                    f"plugin {name!r} has a hook {caller.name!r}, which does not exist"
-                    + (f"; did you mean {near[0]!r}?" if near else "")
-                )
-            if any(impl.wrapper or impl.hookwrapper for impl in mine):
-                self._manager.unregister(plugin)
-                raise PluginError(
-                    f"plugin {name!r}: {caller.name!r} is a wrapper; hooks here are called "
-                    "one by one, each under its own deadline, and cannot be wrapped"
-                )
+            near = get_close_matches(hook.name, HOOKS, n=1, cutoff=0.3)
+            raise PluginError(
+                f"plugin {name!r} has a hook {hook.name!r}, which does not exist"
+                + (f"; did you mean {near[0]!r}?" if near else "")
+            )
+        mine = [impl for impl in hook.get_hookimpls() if impl.plugin is plugin]
+        if any(impl.wrapper or impl.hookwrapper for impl in mine):
+            raise PluginError(
+                f"plugin {name!r}: {hook.name!r} is a wrapper; hooks here are called "
+                "one by one, each under its own deadline, and cannot be wrapped"
+            )
 
     def _fill_options(self, name: str) -> bool:
         enabled = True
@@ -291,13 +305,15 @@ def _constructed(cls: type[Any], name: str) -> Any:
         raise PluginError(f"plugin {name!r}: its class raised {said}{place}") from error
 
 
-def _instead(plugin: object) -> str:
+def _hookless(plugin: object, name: str) -> _Hookless:
     """Say what was meant, if what is no plugin looks like it."""
     if isinstance(plugin, str):
-        return f": give the module {plugin!r} itself, or name it in the setting `plugins`"
-    if inspect.isroutine(plugin):
-        return ": it is a function; call it, and give what it returns"
-    return f": it is {reprlib.repr(plugin)}"
+        instead = f"give the module {plugin!r} itself, or name it in the setting `plugins`"
+    elif inspect.isroutine(plugin):
+        instead = "it is a function; call it, and give what it returns"
+    else:
+        instead = f"it is {reprlib.repr(plugin)}"
+    return _Hookless(f"plugin {name!r} has no hook: {instead}")
 
 
 def plugin_of(hook: str, check: Callable[..., Any], life: object) -> Any:

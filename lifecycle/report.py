@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, ParamSpec
 
 from lifecycle.exceptions import text_of
 from lifecycle.sockets import accept_queue, reason
-from lifecycle.stacks import Standing
+from lifecycle.stacks import Straggler
 
 if TYPE_CHECKING:
     from lifecycle.conductor import Conductor
@@ -82,12 +82,12 @@ def told(find: Callable[P, list[str]], *args: P.args, **kwargs: P.kwargs) -> lis
         return [f"it cannot be named: {type(error).__name__}: {text_of(error)}"]
 
 
-def stands(find: Callable[[], Standing]) -> Standing:
+def stands(find: Callable[[], Straggler]) -> Straggler:
     """Return where main stands; nowhere if that cannot be told."""
     try:
         return find()
     except Exception:  # noqa: BLE001 - as above
-        return Standing("main", [])
+        return Straggler("main", [])
 
 
 def held_up_by(conductor: Conductor) -> list[str]:

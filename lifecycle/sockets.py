@@ -9,7 +9,7 @@ import socket
 import stat
 import struct
 from collections.abc import Container
-from typing import Final
+from typing import Any, Final
 
 from lifecycle.exceptions import PortUnavailable
 
@@ -30,29 +30,34 @@ def bind_tcp(host: str, port: int, *, listen: bool = False) -> socket.socket:
     Raises:
         OSError: It cannot be had.
     """
-    if not host:
-        if socket.has_dualstack_ipv6():
-            try:
-                return _bound("::", port, listen=listen)
-            except OSError as error:
-                if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
-                    raise
-        host = "0.0.0.0"  # noqa: S104 - the kubelet calls from outside
-    return _bound(host, port, listen=listen)
+    if host:
+        return _bound(*_looked_up(host, port), listen=listen)
+    if socket.has_dualstack_ipv6():
+        try:
+            return _bound(socket.AF_INET6, ("::", port), listen=listen)
+        except OSError as error:
+            if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                raise
+    everywhere = "0.0.0.0"  # noqa: S104 - the kubelet calls from outside
+    return _bound(socket.AF_INET, (everywhere, port), listen=listen)
 
 
-def _bound(host: str, port: int, *, listen: bool) -> socket.socket:
+def _looked_up(host: str, port: int) -> tuple[int, tuple[Any, ...]]:
     try:
         family, _, _, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except UnicodeError:  # an empty label, or one that is too long
         raise OSError(errno.EINVAL, f"{host!r} is no address and no name of a host") from None
+    return family, address
+
+
+def _bound(family: int, address: tuple[Any, ...], *, listen: bool) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host != "::"))
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(address[0] != "::"))
         sock.bind(address)
         if listen:
             sock.listen(1)

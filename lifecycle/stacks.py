@@ -23,7 +23,7 @@ DEEPEST: Final = 100
 _Frame: TypeAlias = tuple[CodeType, int, FrameType | None]
 
 
-class Standing(NamedTuple):
+class Straggler(NamedTuple):
     """
     What did not end, and where it stands.
 

@@ -30,10 +30,14 @@ def tear_down(loop: asyncio.AbstractEventLoop) -> bool:
 
 
 def leave_to_parent(loop: asyncio.AbstractEventLoop) -> None:
-    """Drop, in a forked child, the loop that it has a copy of: it runs not one turn more."""
+    """
+    Drop, in a forked child, the loop that it has a copy of: it runs not one turn more.
+
+    Args:
+        loop: One that has been parted from the parent's: see `part_from_parent`.
+    """
     # What its tasks would do when they are cancelled is the parent's to do: they are dropped too.
     loop.set_exception_handler(lambda *_: None)
-    part_from_parent(loop)
 
 
 def part_from_parent(loop: asyncio.AbstractEventLoop) -> None:

@@ -18,7 +18,6 @@ from lifecycle.exceptions import PortUnavailable
 from lifecycle.log import Log
 from lifecycle.qos import control_socket
 from lifecycle.qos.access import Access
-from lifecycle.qos.holder import PortTaken, holder, way_out
 from lifecycle.qos.routes import Routes
 from lifecycle.serving.server import NOT_ACCEPTED, Server
 from lifecycle.sockets import PathSocket, bind_tcp, peer_uid, reason
@@ -98,6 +97,9 @@ def _bind_tcp(host: str, port: int) -> socket.socket:
 
 def _why(where: str, port: int, error: OSError) -> PortUnavailable:
     if error.errno == errno.EADDRINUSE:
+        # Only who finds it taken pays for it.
+        from lifecycle.qos.holder import PortTaken, holder, way_out
+
         found = holder(port)
         who = way_out(found) if found is not None else "another process of this pod has it"
         return PortTaken(

@@ -25,7 +25,7 @@ from hypercorn.typing import ConnectionState
 from hypercorn.utils import parse_socket_addr
 
 from lifecycle.serving.idle import IdleTimer
-from lifecycle.serving.protocol import Spoken
+from lifecycle.serving.protocol import Spoken, load_http2
 from lifecycle.serving.standing import ConnState, Standing
 from lifecycle.serving.stream import Writer, is_readable
 from lifecycle.serving.tasks import ABORT
@@ -85,6 +85,8 @@ class Settings:
         logger: logging.Logger,
     ) -> None:
         self.plain = plain
+        if not plain:
+            load_http2()  # now: once a client asks for it, no descriptor may be left to read it by
         self.state = {} if state is None else state
         self.context = WorkerContext(None)
         self.config = hypercorn.config.Config()
@@ -128,6 +130,7 @@ class Connection(TCPServer):
         )
         self._patience, self._untaken = writer.patience, writer.untaken
         self.requests = 0
+        self.is_http2 = False
         self._going_since: float | None = None
         self.standing = standing
         standing.abort = self.abort
@@ -162,8 +165,6 @@ class Connection(TCPServer):
             await self._owner.app(scope, receive, send)
         finally:
             self.requests -= 1
-
-    is_http2 = False
 
     def _hold(self) -> None:
         self.standing.become(ConnState.HELD)

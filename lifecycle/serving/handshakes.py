@@ -22,11 +22,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from lifecycle.serving.hello import HANDSHAKE_TIME
 from lifecycle.serving.memory import Tide
 from lifecycle.serving.standing import Standing
 
-HANDSHAKE_TIME: Final = 10.0
-"""Seconds for a handshake, and for the wait before it."""
 STALLED: Final = 1.5
 MEMORY: Final = 16 * 2**20
 """Bytes for all handshakes that are under way."""

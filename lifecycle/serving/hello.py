@@ -12,6 +12,8 @@ import select
 import socket
 from typing import Final
 
+HANDSHAKE_TIME: Final = 10.0
+"""Seconds for a handshake, for the wait before it, and for its first message."""
 HEADER: Final = 5
 """Bytes of a record's header: its type, two of version, two of length."""
 HANDSHAKE: Final = 22

@@ -108,6 +108,9 @@ class Http1(H11Protocol):
         """Return nothing: the end of the connection says it all."""
         return b""
 
+    def refuse_from(self, when: float) -> None:
+        """Do nothing: no request follows one that was answered while the server closes."""
+
     def hung_up(self) -> None:
         """Tell the app that its client is gone, if it has the whole request: it may be answered."""
         if self._whole and self._inbox is not None:

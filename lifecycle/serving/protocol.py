@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hypercorn.events import Event, RawData
 from hypercorn.protocol.h11 import H2CProtocolRequiredError, H2ProtocolAssumedError
 
 from lifecycle.serving.http1 import Http1
-from lifecycle.serving.http2 import Http2
+
+if TYPE_CHECKING:
+    from lifecycle.serving.http2 import Http2
+
+
+def load_http2() -> type[Http2]:
+    """Import HTTP/2: a server that speaks HTTP/1.1 alone, as the QOS port does, never pays for it."""
+    from lifecycle.serving.http2 import Http2
+
+    return Http2
 
 
 class Spoken:
@@ -37,7 +46,7 @@ class Spoken:
         untaken: Callable[[], tuple[int, int]],
         **arguments: Any,
     ) -> None:
-        self._http2: Callable[[], Http2] = lambda: Http2(
+        self._http2: Callable[[], Http2] = lambda: load_http2()(
             send=send, blurt=blurt, patience=patience, untaken=untaken, **arguments
         )
         self.protocol: Http1 | Http2
@@ -67,9 +76,8 @@ class Spoken:
         return http2
 
     def refuse_from(self, when: float) -> None:
-        """Refuse new requests from a time of the loop on; over HTTP/1.1 none follows anyway."""
-        if not isinstance(self.protocol, Http1):
-            self.protocol.refuse_from(when)
+        """Refuse new requests from a time of the loop on."""
+        self.protocol.refuse_from(when)
 
     def let_go(self) -> None:
         """Part from those who know this, at its end."""

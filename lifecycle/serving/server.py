@@ -25,19 +25,20 @@ import socket
 import ssl
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
 from lifecycle.process import PROCESS
 from lifecycle.serving.connection import App, Connection, Settings
-from lifecycle.serving.handshakes import HANDSHAKE_TIME, Handshakes
-from lifecycle.serving.hello import Came, Hello
+from lifecycle.serving.hello import HANDSHAKE_TIME, Came, Hello
 from lifecycle.serving.idle import NEW_TIME
 from lifecycle.serving.listeners import Listeners
 from lifecycle.serving.standing import ConnState, Standing, Table
 from lifecycle.serving.stream import Protocol, Writer, has_sent
-from lifecycle.serving.tls import shake_hands
 from lifecycle.sockets import peer_of
+
+if TYPE_CHECKING:
+    from lifecycle.serving.tls import Tls
 
 Admit = Callable[[socket.socket], bool]
 
@@ -102,7 +103,7 @@ class Server:
         self.draining = False
         self._cap = cap
         self._admit = admit
-        self._tls = tls
+        self._tls = None if tls is None else _over(tls)
         self._patience = patience
         self._logger = logger
         self._settings = Settings(keep_alive=keep_alive, state=state, plain=plain, logger=logger)
@@ -115,7 +116,6 @@ class Server:
         self._accepted: WeakSet[socket.socket] = WeakSet()
         self._table = Table(self._loop.time)
         self._connections: set[Connection] = set()
-        self._handshakes = Handshakes(self._loop.time)
         self._silent: dict[Standing, asyncio.TimerHandle] = {}
         self._tasks: dict[Standing, asyncio.Task[None]] = {}
 
@@ -266,8 +266,7 @@ class Server:
     ) -> asyncio.Transport:
         if self._tls is None:
             return (await self._loop.connect_accepted_socket(lambda: protocol, accepted))[0]
-        async with self._handshakes.place(standing, latest=latest) as moved:
-            return await shake_hands(accepted, protocol, self._tls, moved)
+        return await self._tls.connect(accepted, protocol, standing, latest)
 
     def _lost(self, standing: Standing) -> None:
         self._table.remove(standing)
@@ -307,7 +306,8 @@ class Server:
         before.set()
         for connection in self._connections:
             connection.hurry()
-        self._handshakes.hurry(lambda standing: standing.since + NEW_TIME)
+        if self._tls is not None:
+            self._tls.hurry(lambda standing: standing.since + NEW_TIME)
         for standing in list(self._silent):
             self._abort_by(standing, standing.since + NEW_TIME)
 
@@ -379,6 +379,12 @@ class Server:
                 while self._tasks or len(self._table) or self._listeners.waiting:
                     self._changed.clear()
                     await self._changed.wait()
+
+
+def _over(context: ssl.SSLContext) -> Tls:
+    from lifecycle.serving.tls import Tls  # the QOS port never pays for it
+
+    return Tls(context)
 
 
 def _came() -> Came:

@@ -15,6 +15,8 @@ from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable
 from typing import Final
 
+from lifecycle.serving.handshakes import Handshakes
+from lifecycle.serving.standing import Standing
 from lifecycle.serving.stream import Protocol
 
 BUFFER: Final = 16 * 1024
@@ -23,7 +25,43 @@ FIRST_BUFFER: Final = 2 * 1024
 """And during the handshake."""
 
 
-class _Tls(SSLProtocol):
+class Tls:
+    """
+    TLS below the connections of one server. Made and used on its loop.
+
+    Args:
+        context: The server's.
+    """
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+        self._handshakes = Handshakes(asyncio.get_running_loop().time)
+
+    async def connect(
+        self, sock: socket.socket, protocol: Protocol, standing: Standing, latest: float
+    ) -> asyncio.Transport:
+        """
+        Wait for a place, and do the server's side of a handshake.
+
+        Args:
+            sock: Accepted; if this raises or is cancelled, whoever calls closes it.
+            protocol: What is above TLS.
+            standing: Of the connection.
+            latest: When it must be over in any case, by the loop's clock.
+
+        Raises:
+            OSError: The client is gone, or speaks another language.
+            TimeoutError: It has taken too long, or there was no place in time.
+        """
+        async with self._handshakes.place(standing, latest=latest) as moved:
+            return await _shake_hands(sock, protocol, self._context, moved)
+
+    def hurry(self, until: Callable[[Standing], float]) -> None:
+        """Let no handshake that has begun, or waits, go on for longer than this says."""
+        self._handshakes.hurry(until)
+
+
+class _Layer(SSLProtocol):
     max_size = FIRST_BUFFER
     moved: Callable[[], object] = staticmethod(lambda: None)
 
@@ -32,36 +70,24 @@ class _Tls(SSLProtocol):
         super().buffer_updated(nbytes)
 
 
-async def shake_hands(
+async def _shake_hands(
     sock: socket.socket,
     protocol: Protocol,
     context: ssl.SSLContext,
     moved: Callable[[], object],
 ) -> asyncio.Transport:
-    """
-    Do the server's side of a handshake; for as long as it takes.
-
-    Args:
-        sock: Accepted; if this raises or is cancelled, whoever calls closes it.
-        protocol: What is above TLS.
-        context: The server's.
-        moved: Called for whatever comes during the handshake.
-
-    Raises:
-        OSError: The client is gone, or speaks another language.
-    """
     loop = asyncio.get_running_loop()
     done: asyncio.Future[None] = loop.create_future()
-    tls = _Tls(loop, protocol, context, done, server_side=True)
-    tls.moved = moved
-    below, _ = await loop.connect_accepted_socket(lambda: tls, sock)
+    layer = _Layer(loop, protocol, context, done, server_side=True)
+    layer.moved = moved
+    below, _ = await loop.connect_accepted_socket(lambda: layer, sock)
     try:
         await done
     except BaseException:
         below.abort()
         raise
-    del tls.moved
-    tls.max_size = BUFFER  # type: ignore[misc] # asyncio reads it from the instance
+    del layer.moved
+    layer.max_size = BUFFER  # type: ignore[misc] # asyncio reads it from the instance
     if protocol.transport is None:
         raise ConnectionResetError("gone during its handshake")
     return protocol.transport

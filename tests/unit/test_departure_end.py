@@ -11,7 +11,7 @@ import pytest
 
 from lifecycle.crossing import Moment
 from lifecycle.departure import Ending
-from lifecycle.stacks import Standing
+from lifecycle.stacks import Straggler
 from tests.unit.play import NEVER, Play, soon
 from tests.unit.virtual_time import now, run
 
@@ -21,10 +21,10 @@ class Behind:
 
     def __init__(self, seconds: float, *names: str) -> None:
         self.seconds = seconds
-        self.left = [Standing(name, [f"{name}.py:1 {name}"]) for name in names]
+        self.left = [Straggler(name, [f"{name}.py:1 {name}"]) for name in names]
         self.told_at = 0.0
 
-    def __call__(self, gone: Moment[None]) -> Callable[[], list[Standing]]:
+    def __call__(self, gone: Moment[None]) -> Callable[[], list[Straggler]]:
         self.told_at = now()
         if self.seconds < NEVER:
             asyncio.get_running_loop().call_later(self.seconds, gone.set, None)
@@ -71,7 +71,7 @@ def test_what_is_left_behind_at_the_last_moment_has_a_moment_too() -> None:
         await play.open()
         play.departure.clear_up = behind
         ending = Ending(3)
-        play.departure.main_stands = lambda: Standing("main", ["main.py:1 main"])
+        play.departure.main_straggler = lambda: Straggler("main", ["main.py:1 main"])
         play.departure.cancel_main = lambda: play.at(
             0.95, lambda: play.departure.main_ended(ending, "main returned")
         )

@@ -64,7 +64,7 @@ def test_a_main_that_nobody_knows_better_is_where_its_loops_thread_is() -> None:
     run(main())
 
 
-@pytest.mark.parametrize("lost", ["names", "last_disturbers", "main_stands"])
+@pytest.mark.parametrize("lost", ["names", "last_disturbers", "main_straggler"])
 def test_a_report_that_cannot_be_made_holds_up_no_drain(
     lost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,7 +78,7 @@ def test_a_report_that_cannot_be_made_holds_up_no_drain(
         play.life.track().__enter__()
         play.deaf = True
         play.signal()
-        owner = play.departure if lost == "main_stands" else play.life._traffic
+        owner = play.departure if lost == "main_straggler" else play.life._traffic
         monkeypatch.setattr(owner, lost, fail)
         await asyncio.sleep(1)
         assert play.life.snapshot()["drain"] is not None

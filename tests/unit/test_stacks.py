@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from lifecycle.guest import Guest
-from lifecycle.stacks import Standing, await_chain, thread_stack
+from lifecycle.stacks import Straggler, await_chain, thread_stack
 
 
 async def leaf() -> None:
@@ -136,12 +136,12 @@ def test_a_main_that_waits_and_one_that_blocks() -> None:
         task = asyncio.create_task(plain())
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        assert names(guest.standing(task).stack)[:2] == ["plain", "leaf"]
+        assert names(guest.straggler(task).stack)[:2] == ["plain", "leaf"]
         time[0] += 5  # no heartbeat for so long
-        assert "main" in names(guest.standing(task).stack)
+        assert "main" in names(guest.straggler(task).stack)
         time[0] -= 5
-        guest.describe = lambda: Standing("2 connections", [])
-        assert guest.standing(task) == ("2 connections", [])
+        guest.describe = lambda: Straggler("2 connections", [])
+        assert guest.straggler(task) == ("2 connections", [])
         task.cancel()
         await asyncio.wait({task})
         guest.detach()

@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from lifecycle.teardown import leave_to_parent
+from lifecycle.teardown import part_from_parent
 
 
 def in_child(work: object) -> int:
@@ -41,7 +41,7 @@ def test_a_child_that_drops_the_loop_takes_nothing_from_its_parent(kind: str) ->
             late.cancel()
 
     def drop() -> None:
-        leave_to_parent(loop)
+        part_from_parent(loop)
         loop.close()
 
     assert loop.run_until_complete(woken())
