@@ -24,7 +24,7 @@ HURRY: Final = 1.0
 """Seconds that are still waited when SIGTERM comes before preStop was answered."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Timetable:
     """
     Until when each part of the drain may take, on the control loop's clock.

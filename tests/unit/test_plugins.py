@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import types
 from collections.abc import Callable
@@ -364,6 +365,20 @@ def test_options_that_are_refused() -> None:
     assert loaded.implementations("lifecycle_readiness") == []
     environ.clear()
     assert loaded.add(WithOptions(), "theirs") == "theirs"
+
+
+def test_a_package_that_is_found_twice(
+    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two folders that have it, as a layer over an image may, give one plugin, and no failure."""
+    install(FINE, "zz_twice", module="their_twice")
+    over = tmp_path / "over"
+    shutil.copytree(tmp_path / "their_twice-1.0.dist-info", over / "their_twice-1.0.dist-info")
+    monkeypatch.syspath_prepend(str(over))
+    loaded = plugins()
+    loaded.discover()
+    assert "zz_twice" in loaded.names
+    assert loaded.failed == {}
 
 
 @pytest.mark.parametrize("given", [None, Options(), dict, "Options"])

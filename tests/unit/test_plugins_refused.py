@@ -7,11 +7,11 @@ import functools
 import sys
 import types
 from collections.abc import Callable
-from importlib import metadata
 from typing import Any
 
 import pytest
 
+from lifecycle import plugins
 from lifecycle.config import Config
 from lifecycle.exceptions import PluginError
 from lifecycle.hookspecs import hookimpl
@@ -181,7 +181,7 @@ class Point:
 def test_an_installed_plugin_without_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is a named failure, and stops nobody; one whose hook is not marked does."""
     found: list[Point] = [Point(Hookless)]
-    monkeypatch.setattr(metadata, "entry_points", lambda group: found)
+    monkeypatch.setattr(plugins, "installed", lambda: found)
     loaded = Plugins(Config(), {})
     loaded.discover()
     assert loaded.names == []
