@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
-from lifecycle.checks.check import check
-from lifecycle.checks.reading import documents, from_objects
+from lifecycle.checks.check import check, misspelt
+from lifecycle.checks.reading import documents, from_objects, read
 from lifecycle.checks.rule import Finding
 
 QOS = {
@@ -97,3 +97,25 @@ MANAGED = {"command": ["uvicorn", "a:b"]} | QOS
 TOKEN = "0123456789abcdef"
 GATE = {"readinessGates": [{"conditionType": "pod-lifecycle.dev/registered"}]}
 ON_NODE = {"hostNetwork": True}
+
+
+class Said(NamedTuple):
+    """What the command says of some files: findings as `severity rule`, and sentences."""
+
+    findings: list[str]
+    unreadable: list[str]
+    notes: list[str]
+
+
+def look(*files: str) -> Said:
+    """Check files as the command does."""
+    readings = [read(file) for file in files]
+    objects = [each for reading in readings for each in reading.documents]
+    findings, wrong = check(objects)
+    unreadable = [each for reading in readings for each in reading.problems]
+    notes = [each for reading in readings for each in reading.passed_over]
+    return Said(
+        said(findings),
+        [*unreadable, *(one for each in wrong.values() for one in each)],
+        [*notes, *(one for each in misspelt(objects).values() for one in each)],
+    )
