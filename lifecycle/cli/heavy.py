@@ -137,6 +137,13 @@ def _add_rehearse(commands: Any) -> None:
         ("--rtt", float, 0.002, "SECONDS", "the network's round trip"),
         ("--propagation", float, 2.0, "SECONDS", "until the last client hears of a removal"),
         ("--grace", float, 30.0, "SECONDS", "terminationGracePeriodSeconds"),
+        (
+            "--min-ready",
+            float,
+            0.0,
+            "SECONDS",
+            "minReadySeconds: ready so long before an old one goes",
+        ),
         ("--start-time", float, 60.0, "SECONDS", "a replica has to become ready"),
         ("--processes", int, 0, "N", "of the load generator; 0: as the rate needs"),
     ):
@@ -144,6 +151,12 @@ def _add_rehearse(commands: Any) -> None:
         rehearse.add_argument(flag, type=kind, default=default, metavar=metavar, help=shown)
     rehearse.add_argument(
         "--path", action="append", metavar="PATH", help="what is asked for; repeatable (default: /)"
+    )
+    rehearse.add_argument(
+        "--propagation-in",
+        type=float,
+        metavar="SECONDS",
+        help="until the last client hears of an addition (default: a tenth of --propagation)",
     )
     rehearse.add_argument("--slow", metavar="PATH", help="a path that takes long")
     rehearse.add_argument(

@@ -80,6 +80,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         timeout=options.timeout,
         rtt=options.rtt,
         propagation=options.propagation,
+        propagation_in=options.propagation_in,
         processes=options.processes,
     )
     cwd = options.cwd
@@ -94,6 +95,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         ready=options.ready,
         grace=options.grace,
         start_time=options.start_time,
+        min_ready=options.min_ready,
         cwd=cwd,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -26,12 +27,16 @@ class Circumstances:
         propagation: Seconds until the last client has heard.
         grace: terminationGracePeriodSeconds.
         killed: Whether it was lost when SIGKILL had been sent to the replica, or later.
+        joining: Seconds until the last client has heard of a new replica.
+        unheard: Whether a replica was ready that the client had not heard of.
     """
 
     qos: bool
     propagation: float
     grace: float
     killed: bool
+    joining: float = 0.0
+    unheard: bool = False
 
 
 MALFORMED: Final = Advice(
@@ -131,7 +136,18 @@ def advise(cause: Cause, stage: Stage, given: Circumstances, *, kept: bool) -> A
         return UNASKED  # its listener was open still
     if cause in TOO_EARLY:
         return Advice(TOO_EARLY[cause], _keep_listening(given))
-    return LEAVING.get(cause, MALFORMED)
+    late = cause is Cause.NO_ENDPOINT and given.unheard
+    return _late_addition(given) if late else LEAVING.get(cause, MALFORMED)
+
+
+def _late_addition(given: Circumstances) -> Advice:
+    seconds = math.floor(given.joining) + 1
+    return Advice(
+        "a new replica was ready, but the client had not heard of it when it heard that the old "
+        "ones had left",
+        f"set minReadySeconds: {seconds} in the Deployment, more than the {given.joining:g} s in "
+        f"which clients hear of a new replica; to try it here, add --min-ready {seconds}",
+    )
 
 
 def _keep_listening(given: Circumstances) -> str:

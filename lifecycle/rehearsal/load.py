@@ -68,7 +68,9 @@ class Load:
         self.tally = Tally()
         self._traffic = traffic
         self._draw = random.Random(traffic.seed)  # noqa: S311 - no secret
-        self._service = Service(traffic.propagation, seed=traffic.seed)
+        self._service = Service(
+            traffic.propagation, propagation_in=traffic.propagation_in, seed=traffic.seed
+        )
         self._pods: dict[str, FarPod] = {}
         self._clients = [self._client(number) for number in range(traffic.clients)]
         self._over = asyncio.Event()

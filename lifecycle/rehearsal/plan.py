@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Self
 
 from lifecycle.rehearsal.errors import CannotRehearse
+from lifecycle.testing.endpoints import JOIN_SHARE
 
 
 class Protocol(StrEnum):
@@ -40,6 +41,8 @@ class Traffic:
         rtt: Seconds that the network's round trip takes: so old is what a client has seen of
             its connection when its request arrives.
         propagation: Seconds until the last client has heard that an endpoint is gone.
+        propagation_in: Seconds until the last client has heard of a new endpoint; None: a
+            tenth of `propagation`.
         processes: How many processes do it; 0: as many as the rate needs.
         seed: For the same choices in every run.
     """
@@ -56,6 +59,7 @@ class Traffic:
     timeout: float = 10.0
     rtt: float = 0.002
     propagation: float = 2.0
+    propagation_in: float | None = None
     processes: int = 0
     seed: int = 1
 
@@ -68,6 +72,7 @@ class Traffic:
         _not_negative("--think", self.think)
         _not_negative("--rtt", self.rtt)
         _not_negative("--propagation", self.propagation)
+        _not_negative("--propagation-in", self.joining)
         if self.clients < 1:
             raise CannotRehearse(f"--clients {self.clients}: must be at least 1")
         if self.processes < 0:
@@ -76,6 +81,13 @@ class Traffic:
             _path("--path", path)
         if self.slow is not None:
             _path("--slow", self.slow)
+
+    @property
+    def joining(self) -> float:
+        """Seconds until the last client has heard of a new endpoint."""
+        if self.propagation_in is None:
+            return self.propagation * JOIN_SHARE
+        return self.propagation_in
 
     @property
     def keepers(self) -> int:
@@ -114,6 +126,8 @@ class Plan:
         grace: terminationGracePeriodSeconds.
         start_time: Seconds a replica has to become ready.
         pause: Seconds of load from one rollout to the next.
+        min_ready: minReadySeconds: so long a new replica has been ready, without a break,
+            before an old one is deleted.
         cwd: The command's working directory.
         env: Added to its environment; `{port}` in it is the app's port.
     """
@@ -127,6 +141,7 @@ class Plan:
     grace: float = 30.0
     start_time: float = 60.0
     pause: float = 0.0
+    min_ready: float = 0.0
     cwd: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
 
@@ -136,6 +151,7 @@ class Plan:
         _positive("--grace", self.grace)
         _positive("--start-time", self.start_time)
         _not_negative("pause", self.pause)
+        _not_negative("--min-ready", self.min_ready)
         for name in ("rollouts", "replicas"):
             if getattr(self, name) < 1:
                 raise CannotRehearse(f"--{name} {getattr(self, name)}: must be at least 1")

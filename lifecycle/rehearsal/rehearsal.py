@@ -20,7 +20,6 @@ from lifecycle.rehearsal.result import Result
 from lifecycle.rehearsal.rollout import Deployment
 from lifecycle.rehearsal.scout import ask_once, reconnoitre
 from lifecycle.testing import Kubelet
-from lifecycle.testing.endpoints import JOIN_SHARE
 
 WARM_UP: Final = 0.5
 """Seconds of load before the first rollout."""
@@ -91,16 +90,18 @@ class Rehearsal:
     async def _under_load(
         self, template: Template, deployment: Deployment, load: LoadGenerator
     ) -> Result:
-        propagation = self.plan.traffic.propagation
-        await asyncio.sleep(propagation * JOIN_SHARE + AFTERWARDS)  # they hear of the first ones
+        traffic = self.plan.traffic
+        await asyncio.sleep(traffic.joining + AFTERWARDS)  # they hear of the first ones
         zero = self.zero = time.monotonic()
         load.begin()
         self._say("the load is on")
         await asyncio.sleep(WARM_UP)
         for _ in range(self.plan.rollouts):
             rollout = await deployment.roll()
-            last = max((each.deleted_at or 0.0 for each in rollout.left), default=0.0)
-            heard = max(time.monotonic(), last + propagation) + AFTERWARDS
+            left = max((each.deleted_at or 0.0 for each in rollout.left), default=0.0)
+            came = max((each.ready_at or 0.0 for each in rollout.came), default=0.0)
+            last = max(left + traffic.propagation, came + traffic.joining)
+            heard = max(time.monotonic(), last) + AFTERWARDS
             await asyncio.sleep(heard + self.plan.pause - time.monotonic())
             rollout.ended = time.monotonic()
             load.check()

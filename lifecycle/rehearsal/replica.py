@@ -38,6 +38,7 @@ class Replica:
         name: As the report names it.
         started_at: On the monotonic clock, like all that follow.
         ready_at: For the first time.
+        ready_since: For the last time; None while it is not ready.
         closed_at: Its listener was seen to be closed.
         deaf: Whether SIGTERM finds no handler, so that it is not delivered to a PID 1.
     """
@@ -47,13 +48,17 @@ class Replica:
         self.name = pod.name
         self.started_at = time.monotonic()
         self.ready_at: float | None = None
+        self.ready_since: float | None = None
         self.closed_at: float | None = None
         self.deaf = False
         pod.subscribe(self._changed)
 
     def _changed(self) -> None:
-        if self.ready_at is None and self.pod.ready:
-            self.ready_at = time.monotonic()
+        if not self.pod.ready:
+            self.ready_since = None
+        elif self.ready_since is None:
+            self.ready_since = time.monotonic()
+            self.ready_at = self.ready_at or self.ready_since
 
     @property
     def port(self) -> int:
@@ -74,6 +79,11 @@ class Replica:
         """Return when something of its deletion happened; None if it did not."""
         since = getattr(self.deletion, name, None)
         return None if since is None or self.deletion is None else self.deletion.decided_at + since
+
+    def serves(self, at: float) -> bool:
+        """Tell whether it was ready at a moment, and not deleted yet."""
+        until = self.deleted_at
+        return self.ready_at is not None and self.ready_at <= at and (until is None or at < until)
 
     def refused(self, at: float) -> None:
         """Note that a connection was refused: its listener was closed by then."""

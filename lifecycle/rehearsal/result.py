@@ -140,7 +140,14 @@ class Result:
             sigkill = replica.moment("sigkill") if replica is not None else None
             killed = sigkill is not None and loss.at >= sigkill
             stage = self.stage(loss)
-            given = Circumstances(self.template.qos, plan.traffic.propagation, plan.grace, killed)
+            given = Circumstances(
+                self.template.qos,
+                plan.traffic.propagation,
+                plan.grace,
+                killed,
+                plan.traffic.joining,
+                unheard=any(each.serves(loss.at) for each in self.replicas),
+            )
             advice = advise(loss.cause, stage, given, kept=loss.kept)
             key = (loss.cause, loss.kept, loss.protocol, advice)
             group = found.setdefault(key, LossGroup(*key))

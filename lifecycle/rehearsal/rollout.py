@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lifecycle.rehearsal.container import Template
+from lifecycle.rehearsal.errors import CannotRehearse
 from lifecycle.rehearsal.generator import LoadGenerator
 from lifecycle.rehearsal.listening import listening_ports
 from lifecycle.rehearsal.replica import Replica
@@ -119,6 +120,9 @@ class Deployment:
                 self._running.append(new)
                 rollout.came.append(new)
                 self._load.check()
+                if self._template.plan.min_ready:
+                    self._say(f"{count}: {new.name} is ready, minReadySeconds pass")
+                    await _available(new, self._template)
                 self._say(f"{count}: {new.name} is ready, {replica.name} is deleted")
                 pid = replica.pod.pid
                 replica.deaf = pid is not None and not catches_sigterm(pid)
@@ -147,6 +151,31 @@ class Deployment:
                 leaves = replica.deletion is not None and not replica.pod.finished
                 if leaves and replica.closed_at is None and replica.port not in ports:
                     replica.closed_at = time.monotonic()
+
+
+async def _available(replica: Replica, template: Template) -> None:
+    """
+    Wait until a replica is available: ready for minReadySeconds without a break.
+
+    Raises:
+        CannotRehearse: It ends, or is ready with breaks only.
+    """
+    plan = template.plan
+    limit = time.monotonic() + plan.start_time + plan.min_ready
+    while True:
+        since = replica.ready_since
+        if since is not None:
+            with contextlib.suppress(TimeoutError):
+                left = since + plan.min_ready - time.monotonic()
+                await replica.pod.until(lambda pod: not pod.ready, max(left, 0.0))
+            if replica.ready_since == since:
+                return
+        if time.monotonic() > limit:
+            raise CannotRehearse(
+                f"{replica.name} was never ready for --min-ready {plan.min_ready:g} s without a "
+                f"break ({template.readiness})"
+            )
+        await until_ready(replica, template)
 
 
 async def _gone(replica: Replica) -> None:

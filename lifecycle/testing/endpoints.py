@@ -4,7 +4,9 @@ A Service: who may be asked, and what each client has heard of it so far.
 Rules of this file:
 
 1. The slice follows the pods at once; each client hears of each change in a time of its own.
-2. A client hears of changes in their order, as a watch delivers them.
+2. A client hears of changes in their order, as a watch delivers them. Additions with a time of
+   their own are the exception: a load balancer that still checks a new target does not go on
+   using an old one meanwhile. The changes of one endpoint stay in their order.
 3. A connection that is established is nobody's business here: it is never cut.
 4. A pod's deletion is the one start of both its endpoint's removal and its container's end;
    nothing here waits for the kubelet, nor it for anything here.
@@ -12,11 +14,17 @@ Rules of this file:
 
 from __future__ import annotations
 
+import heapq
+import itertools
+import math
 import random
 import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, Protocol
+
+Spread = tuple[float, float]
+"""Seconds: the earliest and the latest."""
 
 JOIN_SHARE: Final = 0.1
 """Good news travels faster: the share of the spread in which a client hears of it."""
@@ -68,23 +76,33 @@ class Service:
 
     Args:
         propagation: Seconds within which a client hears that an endpoint is gone: the
-            earliest and the latest, or the latest alone. Of one that has come it hears
-            in a tenth of that time.
+            earliest and the latest, or the latest alone.
+        propagation_in: Seconds within which a client hears of an endpoint that has become
+            ready, in the same form. A load balancer that checks the health of a new target
+            first needs 10 s or more. None: a tenth of `propagation`, as from a watch.
         seed: For the same delays in every run.
         clock: For tests without waiting.
+
+    Raises:
+        TypeError: A time is not a number.
+        ValueError: A time is negative or not finite, or the earliest is after the latest.
     """
 
     def __init__(
         self,
-        propagation: tuple[float, float] | float = (0.0, 2.0),
+        propagation: Spread | float = (0.0, 2.0),
         *,
+        propagation_in: Spread | float | None = None,
         seed: int | str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        low, high = propagation if isinstance(propagation, tuple) else (0.0, propagation)
-        if not 0 <= low <= high:
-            raise ValueError(f"propagation: must be 0 <= earliest <= latest, not {low}, {high}")
-        self.propagation = (low, high)
+        self.propagation = _spread("propagation", propagation)
+        low, high = self.propagation
+        self._soon = (low * JOIN_SHARE, high * JOIN_SHARE)
+        self._checks_first = propagation_in is not None
+        self.propagation_in = (
+            self._soon if propagation_in is None else _spread("propagation_in", propagation_in)
+        )
         self.clock = clock
         self._seed = random.Random(seed).random()  # noqa: S311 - no secret
         self._lock = threading.Lock()
@@ -118,7 +136,7 @@ class Service:
         """Return a new client; it begins with the slice as it is now."""
         with self._lock:
             seed = f"{self._seed} {len(self._clients)}"
-            client = Client(dict(self._slice), self.propagation, seed, self.clock)
+            client = Client(dict(self._slice), seed, self.clock)
             self._clients.append(client)
         return client
 
@@ -134,13 +152,31 @@ class Service:
                 self._slice.pop(pod.uid)
             else:
                 self._slice[pod.uid] = entry
-            leaves = bool(before and before.ready) and not (entry and entry.ready)
+            was, is_now = bool(before and before.ready), bool(entry and entry.ready)
+            joins, leaves = is_now and not was, was and not is_now
+            spread = self.propagation_in if joins else self.propagation if leaves else self._soon
+            in_turn = not (joins and self._checks_first)
             for client in self._clients:
-                client._tell(pod.uid, entry, leaves=leaves)
+                client._tell(pod.uid, entry, spread, in_turn=in_turn)
+
+
+def _spread(name: str, value: Spread | float) -> Spread:
+    """Return the earliest and the latest, or raise."""
+    low, high = value if isinstance(value, tuple) and len(value) == 2 else (0.0, value)
+    for each in (low, high):
+        if isinstance(each, bool) or not isinstance(each, int | float):
+            raise TypeError(
+                f"Service.{name} must be a number of seconds or a pair (earliest, latest), "
+                f"not {value!r}"
+            )
+    if not 0 <= low <= high < math.inf:
+        raise ValueError(f"{name}: must be 0 <= earliest <= latest, not {low}, {high}")
+    return float(low), float(high)
 
 
 class _News(NamedTuple):
     heard_at: float
+    number: int
     uid: str
     entry: SliceEntry | None
 
@@ -156,17 +192,17 @@ class Client:
     def __init__(
         self,
         known: dict[str, SliceEntry],
-        propagation: tuple[float, float],
         seed: str,
         clock: Callable[[], float],
     ) -> None:
         self._known = known
-        self._low, self._high = propagation
         self._random = random.Random(seed)  # noqa: S311 - no secret
         self._clock = clock
         self._lock = threading.Lock()
         self._news: list[_News] = []
+        self._numbers = itertools.count()
         self._latest = 0.0
+        self._latest_of: dict[str, float] = {}
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Return whom it would ask now."""
@@ -186,21 +222,23 @@ class Client:
             raise NoEndpoints("no endpoint that is ready, none that still serves")
         return self._random.choice(endpoints)
 
-    def _tell(self, uid: str, entry: SliceEntry | None, *, leaves: bool) -> None:
-        spread = (self._high - self._low) * (1.0 if leaves else JOIN_SHARE)
-        low = self._low * (1.0 if leaves else JOIN_SHARE)
+    def _tell(self, uid: str, entry: SliceEntry | None, spread: Spread, *, in_turn: bool) -> None:
+        low, high = spread
         with self._lock:
-            heard_at = self._clock() + low + self._random.random() * spread
-            self._latest = max(self._latest, heard_at)
-            self._news.append(_News(self._latest, uid, entry))
+            heard_at = self._clock() + low + self._random.random() * (high - low)
+            if in_turn:
+                heard_at = self._latest = max(self._latest, heard_at)
+            heard_at = self._latest_of[uid] = max(self._latest_of.get(uid, 0.0), heard_at)
+            heapq.heappush(self._news, _News(heard_at, next(self._numbers), uid, entry))
 
     def _hear(self) -> Mapping[str, SliceEntry]:
         with self._lock:
             now = self._clock()
             while self._news and self._news[0].heard_at <= now:
-                _, uid, entry = self._news.pop(0)
+                _, _, uid, entry = heapq.heappop(self._news)
                 if entry is None:
                     self._known.pop(uid, None)
+                    self._latest_of.pop(uid, None)
                 else:
                     self._known[uid] = entry
             return dict(self._known)

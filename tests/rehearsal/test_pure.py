@@ -33,6 +33,8 @@ from lifecycle.testing import Exec, HttpGet, Sleep
         ({"slow_share": 2}, "--slow-share 2"),
         ({"think": -1}, "--think -1"),
         ({"propagation": -1}, "--propagation -1"),
+        ({"propagation_in": -1}, "--propagation-in -1"),
+        ({"propagation_in": float("nan")}, "--propagation-in nan"),
         ({"rtt": -1}, "--rtt -1"),
         ({"timeout": 0}, "--timeout 0"),
         ({"paths": ("orders",)}, "--path orders"),
@@ -60,6 +62,8 @@ def test_traffic_that_cannot_be(fields: dict, option: str):
         ({"grace": 0}, "--grace 0"),
         ({"start_time": 0}, "--start-time 0"),
         ({"pause": -1}, "pause -1"),
+        ({"min_ready": -1}, "--min-ready -1"),
+        ({"min_ready": float("inf")}, "--min-ready inf"),
         ({"ready": "health"}, "--ready health"),
         ({"ready": "/ä"}, "--ready /ä"),
         ({"grace": float("inf")}, "--grace inf"),
@@ -211,6 +215,15 @@ def test_every_loss_has_its_advice(
     assert advice.change
     if cause is not Cause.MALFORMED and stage is not Stage.SERVING and stage is not Stage.STARTING:
         assert "not what the protocol allows" not in advice.why
+
+
+@pytest.mark.parametrize(("joining", "seconds"), [(0.2, 1), (5.0, 6), (7.5, 8)])
+def test_an_endpoint_that_was_not_heard_of_in_time(joining: float, seconds: int):
+    """The change is minReadySeconds, a whole number above the time that clients need."""
+    given = Circumstances(True, 2.0, 30.0, killed=False, joining=joining, unheard=True)
+    advice = advise(Cause.NO_ENDPOINT, Stage.NOBODY, given, kept=False)
+    assert f"minReadySeconds: {seconds} in the Deployment" in advice.change
+    assert f"more than the {joining:g} s" in advice.change
 
 
 @pytest.mark.parametrize("cause", [Cause.CUT, Cause.RESET, Cause.ABNORMAL])

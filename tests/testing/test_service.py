@@ -46,8 +46,10 @@ class Standing:
         self._callback()
 
 
-def standing(clock: Clock, spread: object = (0.5, 2.0), pods: int = 2) -> tuple[Service, list]:
-    service = Service(spread, seed=7, clock=clock)
+def standing(
+    clock: Clock, spread: object = (0.5, 2.0), pods: int = 2, **fields: object
+) -> tuple[Service, list]:
+    service = Service(spread, seed=7, clock=clock, **fields)
     made = [Standing(f"pod-{number}") for number in range(pods)]
     for pod in made:
         service.add(pod, 80)
@@ -98,6 +100,25 @@ def test_joining_is_heard_of_sooner():
     assert knowing(clients, "new") == 50
 
 
+def test_an_addition_may_be_heard_of_late():
+    """With a time of its own it comes within that, and holds up no removal of another endpoint."""
+    clock = Clock()
+    service = Service(0.5, propagation_in=(5.0, 10.0), seed=7, clock=clock)
+    old = Standing("old")
+    service.add(old, 80)
+    clients = [service.client() for _ in range(100)]
+    service.add(Standing("new"), 80)
+    old.become(deletion=object(), ready=False)
+    counts = []
+    for now in (0.0, 0.5, 4.99, 7.5, 10.0):
+        clock.now = now
+        counts.append((knowing(clients, "old"), knowing(clients, "new")))
+
+    assert counts[:3] == [(100, 0), (0, 0), (0, 0)]
+    assert 0 < counts[3][1] < 100
+    assert counts[4] == (0, 100)
+
+
 def test_a_new_client_begins_with_what_is():
     """Who comes later has nothing to hear."""
     clock = Clock()
@@ -145,23 +166,33 @@ def test_picks_are_spread():
     assert 50 < picks.count("pod-0") < 150
 
 
-@pytest.mark.parametrize("wrong", [-1.0, (2.0, 1.0), (-0.5, 1.0)])
-def test_a_spread_that_is_none(wrong):
-    """The earliest is no later than the latest."""
-    with pytest.raises(ValueError, match="propagation"):
-        Service(wrong)
+@pytest.mark.parametrize("wrong", [-1.0, (2.0, 1.0), (-0.5, 1.0), float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["propagation", "propagation_in"])
+def test_a_spread_that_is_none(name: str, wrong: object):
+    """The earliest is no later than the latest, and both are finite."""
+    with pytest.raises(ValueError, match=f"{name}: must be 0 <= earliest <= latest"):
+        Service(**{name: wrong})
+
+
+@pytest.mark.parametrize("wrong", ["2", (0.0, "2"), (1.0, 2.0, 3.0), True, [0.0, 1.0]])
+@pytest.mark.parametrize("name", ["propagation", "propagation_in"])
+def test_a_spread_of_no_numbers(name: str, wrong: object):
+    """What is neither a number nor a pair of them is refused when the Service is made."""
+    with pytest.raises(TypeError, match=rf"Service\.{name} must be a number of seconds or a pair"):
+        Service(**{name: wrong})
 
 
 @given(
     st.lists(
         st.tuples(st.integers(0, 2), st.sampled_from(["ready", "not", "gone"]), st.floats(0, 3)),
         max_size=12,
-    )
+    ),
+    st.sampled_from([None, 0.0, 1.5, (0.5, 2.0)]),
 )
-def test_every_client_ends_with_the_truth(changes):
+def test_every_client_ends_with_the_truth(changes, late):
     """Whatever happens in whatever order: after the latest delay, belief is the slice."""
     clock = Clock()
-    service, pods = standing(clock, pods=3)
+    service, pods = standing(clock, pods=3, propagation_in=late)
     clients = [service.client() for _ in range(5)]
     for which, what, pause in changes:
         clock.now += pause
