@@ -7,25 +7,18 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from lifecycle.checks.fetches import fetches
+from lifecycle.checks.node import digits
+
 LOOPBACK: Final = re.compile(r"localhost\.?|127\.\d+\.\d+\.\d+|::1", re.IGNORECASE)
 _OWN: Final = re.compile(rf"{LOOPBACK.pattern}|0\.0\.0\.0|::", re.IGNORECASE)
 _URL: Final = re.compile(r"[a-z][a-z0-9+.]*://(?:[^@/\s]*@)?(\[[^]]+\]|[^:/?#\s'\"]+)")
-_PLACE: Final = re.compile(r"([A-Za-z0-9][\w.-]*):\d+(?:/.*)?")
-_FETCHERS: Final = ("curl", "wget")
 _DIALLERS: Final = ("nc", "ncat", "netcat")
+_GRPC: Final = "grpc_health_probe"
+_CONNECT: Final = re.compile(r"connect(?:ion|_ex)?\(\s*\(\s*['\"]([^'\"]*)['\"]\s*,\s*(\d{1,5})\b")
 _CLIENTS: Final = (
     "psql", "pg_isready", "mysql", "mysqladmin", "mariadb", "mariadb-admin", "redis-cli",
     "valkey-cli", "mongo", "mongosh",
-)  # fmt: skip
-# Options by which the host of a URL is not whom it asks.
-_ELSEWHERE: Final = ("--unix-socket", "--abstract-unix-socket", "--resolve", "--connect-to")
-# Options that take the next word: it is no URL and no host.
-_FETCHERS_TAKE: Final = set("HoOXdAeubcmxUTtQPFrwzYCEKD")
-_FETCHERS_TAKE_LONG: Final = (
-    "--header", "--output", "--request", "--data", "--user-agent", "--referer", "--user",
-    "--cookie", "--max-time", "--connect-timeout", "--retry", "--proxy", "--output-document",
-    "--timeout", "--tries", "--write-out", "--cacert", "--cert", "--key", "--resolve", "--noproxy",
-    "--interface", "--post-data",
 )  # fmt: skip
 _DIALLERS_TAKE: Final = set("wqipsxXIOPTVeGg")
 
@@ -33,32 +26,48 @@ _DIALLERS_TAKE: Final = set("wqipsxXIOPTVeGg")
 def hosts_asked(words: list[str]) -> Iterator[str]:
     """Give the hosts that a command asks for certain, its own among them."""
     name, rest = words[0], words[1:]
-    if name in _FETCHERS:
-        yield from _of_fetcher(rest)
-    elif name in _DIALLERS:
-        if not {"-U", "-l"} & set(rest):
-            yield from _operands(rest, _DIALLERS_TAKE)[:1]
+    yield from (each.host for each in fetches(words) if not (each.socket or each.elsewhere))
+    if name in _DIALLERS:
+        yield from (host for host, _ in _dialled(rest))
     elif name in _CLIENTS:
         yield from (found[1] for word in rest if (found := _URL.match(word)))
         yield from _options(rest, "-h", "--host", "--hostname")
-    elif name == "grpc_health_probe":
-        yield from (each.rpartition(":")[0] for each in _options(rest, "-addr", "--addr"))
+    elif name == _GRPC:
+        yield from (host for host, _ in _of_grpc(rest))
 
 
-def _of_fetcher(words: list[str]) -> Iterator[str]:
-    if set(_ELSEWHERE) & {word.partition("=")[0] for word in words}:
-        return
-    for word in _operands(words, _FETCHERS_TAKE, _FETCHERS_TAKE_LONG):
-        if found := _URL.match(word) or _PLACE.fullmatch(word):
-            yield found[1]
+def dialled(words: list[str]) -> list[tuple[str, int | None]]:
+    """Return where a command only opens a TCP connection: hosts with their ports."""
+    if words[0] in _DIALLERS:
+        return list(_dialled(words[1:]))
+    code = " ".join(words) if words[0].startswith("python") else ""
+    talks = "recv" in code or "http.client" in code
+    return [] if talks else [(host, int(port)) for host, port in _CONNECT.findall(code)]
 
 
-def _operands(words: list[str], takes: set[str], takes_long: tuple[str, ...] = ()) -> list[str]:
+def called(words: list[str]) -> list[tuple[str, int | None]]:
+    """Return whom a command asks by gRPC: hosts with their ports."""
+    return list(_of_grpc(words[1:])) if words[0] == _GRPC else []
+
+
+def _dialled(words: list[str]) -> Iterator[tuple[str, int | None]]:
+    match _operands(words, _DIALLERS_TAKE):
+        case [host, *ports] if not {"-U", "-l"} & set(words):
+            yield host, digits(ports[0]) if ports else None
+
+
+def _of_grpc(words: list[str]) -> Iterator[tuple[str, int | None]]:
+    for each in _options(words, "-addr", "--addr"):
+        host, _, port = each.rpartition(":")
+        yield host, digits(port)
+
+
+def _operands(words: list[str], takes: set[str]) -> list[str]:
     """Leave out options, and the words that they take."""
     found = []
     left = iter(words)
     for word in left:
-        if word in takes_long or (re.fullmatch(r"-\w+", word) and _takes(word[1:], takes)):
+        if re.fullmatch(r"-\w+", word) and _takes(word[1:], takes):
             next(left, None)
         elif not word.startswith("-"):
             found.append(word)

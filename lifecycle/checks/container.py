@@ -9,8 +9,11 @@ from functools import cached_property
 from itertools import pairwise
 from typing import Final
 
+from lifecycle.checks.asked import is_own
+from lifecycle.checks.fetches import Fetch, fetches
 from lifecycle.checks.node import Node, digits
 from lifecycle.checks.programs import SERVERS, programs, runs
+from lifecycle.checks.steps import steps
 from lifecycle.config import Config, core_variables, fill, variable
 from lifecycle.exceptions import ConfigError
 from lifecycle.links import is_service_link
@@ -31,6 +34,9 @@ class Probe:
     node: Node
     container: Container
 
+    def __str__(self) -> str:
+        return f"{self.container.name}: {self.kind}Probe"
+
     @property
     def http(self) -> Node:
         """Its httpGet."""
@@ -39,12 +45,24 @@ class Probe:
     @property
     def path(self) -> str:
         """What is asked for over HTTP, without the query."""
-        return path_of(self.http)
+        return self.fetch.path if self.fetch else path_of(self.http)
 
     @property
     def command(self) -> list[str]:
         """Its exec."""
         return [_undoubled(each.text()) for each in self.node.at("exec", "command").each()]
+
+    @cached_property
+    def fetches(self) -> list[Fetch]:
+        """The HTTP requests that its exec sends to the pod itself."""
+        sent = [each for step in steps(self.command) for each in fetches(step.words)]
+        return [each for each in sent if is_own(each.host) and not (each.socket or each.elsewhere)]
+
+    @cached_property
+    def fetch(self) -> Fetch | None:
+        """The request of its exec to the QOS port; None if there is none."""
+        port = self.container.qos_port
+        return next((each for each in self.fetches if each.port == port), None)
 
     @property
     def port(self) -> Node:
@@ -54,8 +72,13 @@ class Probe:
 
     @property
     def asks_qos_port(self) -> bool:
-        """Whether it sends a request to the QOS port."""
-        return bool(self.http) and (self.container.number_of(self.port) == self.container.qos_port)
+        """Whether it sends an HTTP request to the QOS port."""
+        by_kubelet = bool(self.http) and self._number == self.container.qos_port
+        return by_kubelet or self.fetch is not None
+
+    @property
+    def _number(self) -> float | None:
+        return self.container.number_of(self.port)
 
     @cached_property
     def asked(self) -> str:
@@ -63,9 +86,14 @@ class Probe:
         if self.asks_qos_port:
             first = "/" + self.path.split("/")[1]  # /ready/NAME asks for one of several
             return PROBE_PATHS.get(first, "")
+        return KINDS.get(self.probed, "")
+
+    @property
+    def probed(self) -> str:
+        """The verdict that `lifecycle probe` asks for; empty if that is not what it runs."""
         for words in programs(self.command):
-            if words[:2] == ["lifecycle", "probe"] and len(words) > 2:
-                return KINDS.get(words[2], "")
+            if words[:2] == ["lifecycle", "probe"]:
+                return next((word for word in words[2:] if not re.match(r"-|\d", word)), "")
         return ""
 
     @property
@@ -186,7 +214,19 @@ class Container:
             runs(self.words, "lifecycle", "run")
             or runs(self.pre_stop_words, "lifecycle", "prestop")
             or any(_is_ours(name, node) for name, node in self.env.items())
+            or any(each.probed for each in self.probes.values())
             or (self.server != "" and any(each.is_qos for each in self.probes.values()))
+        )
+
+    @cached_property
+    def asks_to_drain(self) -> bool:
+        """Whether its preStop asks a lifecycle to drain, rightly or not."""
+        words = [step.words for step in steps(self.pre_stop_words)]
+        sent = [each.path for one in words for each in fetches(one)]
+        return (
+            path_of(self.pre_stop.at("httpGet")) == "/prestop"
+            or "/prestop" in sent
+            or any(each[:2] == ["lifecycle", "prestop"] for each in words)
         )
 
     @property
@@ -229,3 +269,9 @@ def pairs(containers: list[Container]) -> Iterator[tuple[Container, Container]]:
     for at, first in enumerate(containers):
         for second in containers[at + 1 :]:
             yield first, second
+
+
+def probes_of(containers: list[Container]) -> Iterator[Probe]:
+    """Give the probes of some containers."""
+    for container in containers:
+        yield from container.probes.values()

@@ -20,6 +20,8 @@ _WRAPPERS: Final = (
 )  # fmt: skip
 _KNOWN: Final = {*SHELLS, *SERVERS, *_WRAPPERS, "lifecycle", "sleep"}
 _PYTHON: Final = re.compile(r"python[\d.]*")
+_AMOUNT: Final = re.compile(r"\d+(?:\.\d*)?[smhd]?|\.\d+[smhd]?")
+"""What `timeout` and `nice` take before the command."""
 _DEPTH: Final = 5
 
 
@@ -75,7 +77,7 @@ def _inner(words: list[str]) -> list[str]:
         if name in _KNOWN or _PYTHON.fullmatch(name):
             return words[at:]
     for at, word in enumerate(words):
-        if not word.startswith("-") and "=" not in word:
+        if not (word.startswith("-") or "=" in word or _AMOUNT.fullmatch(word)):
             return words[at:]
     return []
 

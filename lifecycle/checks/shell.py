@@ -39,6 +39,9 @@ class Command:
         apart: It is in a pipe, in the background or in a subshell: an `exec` in it is of that.
         looped: It is in a loop.
         forked: It is in a pipe or in the background: no shell makes way for it.
+        background: It is in the background.
+        inside: It is a branch, or in a loop's or a function's body.
+        after: The operator before it, such as `||`; `;` also for a new line, and at the beginning.
     """
 
     words: list[str] = field(default_factory=list)
@@ -46,6 +49,9 @@ class Command:
     apart: bool = False
     looped: bool = False
     forked: bool = False
+    background: bool = False
+    inside: bool = False
+    after: str = ";"
 
 
 def read_script(script: str) -> list[Command]:
@@ -81,6 +87,7 @@ class _Parser:
         self.assigned = False  # no keyword can follow
         self.skipping = ""  # words that are no command: of `for`, of `case`, of `name ()`
         self.function = False
+        self.after = ";"
 
     def read(self, script: str) -> list[Command]:
         for is_word, text in _tokens(script):
@@ -145,6 +152,7 @@ class _Parser:
 
     def operator(self, text: str) -> None:
         self.finish()
+        self.after = ";" if text == "\n" else text
         frame, now = self.frames[-1], len(self.found)
         if text in ("|", "|&"):
             self.set_apart(frame.piped)
@@ -152,6 +160,8 @@ class _Parser:
             return
         if text == "&":
             self.set_apart(frame.listed)
+            for each in self.found[frame.listed :]:
+                each.background = True
         frame.in_pipe, frame.piped = False, now
         if text == "||":
             frame.either = True
@@ -168,10 +178,13 @@ class _Parser:
         """End a simple command."""
         if self.words:
             kinds = {frame.kind for frame in self.frames}
-            branch = bool(kinds & _BRANCHES) or any(frame.either for frame in self.frames)
+            inside = bool(kinds & _BRANCHES)
+            branch = inside or any(frame.either for frame in self.frames)
             forked = any(frame.in_pipe for frame in self.frames)
             apart = forked or "subshell" in kinds
-            self.found.append(Command(self.words, not branch, apart, "loop" in kinds, forked))
+            made = Command(self.words, not branch, apart, "loop" in kinds, forked)
+            made.inside, made.after = inside, self.after
+            self.found.append(made)
         self.words, self.assigned = [], False
 
     def open(self, kind: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from lifecycle.checks.rules import RULES
+from tests.checks.cases_of_probes import PROBED
 from tests.checks.cases_of_termination import TERMINATION
 from tests.checks.kit import (
     MANAGED,
@@ -49,6 +50,7 @@ def rolling(value: object) -> dict[str, Any]:
 
 TABLE: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
     *TERMINATION,
+    *PROBED,
     # managed-prestop, managed-workers
     *(
         (["error managed-prestop"], (pod(QOS | {"command": command}),))

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
-from lifecycle.checks.container import Container, path_of
+from lifecycle.checks.container import Container
 from lifecycle.checks.node import digits
-from lifecycle.checks.programs import runs
 from lifecycle.checks.rule import UVICORN, Found, Severity, Table
 from lifecycle.checks.workload import Workload
 
@@ -44,8 +43,7 @@ def managed_prestop(workload: Workload) -> Iterator[Found]:
     Only preStop drains such an app.
     """
     for container in _managed(workload):
-        path = path_of(container.pre_stop.at("httpGet"))
-        if path != "/prestop" and not runs(container.pre_stop_words, "lifecycle", "prestop"):
+        if not container.asks_to_drain:
             what = "its preStop does not drain it" if container.pre_stop else "it has no preStop"
             yield Found(
                 container.pre_stop or container.node,

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from typing import Final
 
 from lifecycle.checks.asked import LOOPBACK, hosts_asked, is_address, is_own
-from lifecycle.checks.container import DEFAULT_QOS, PROBE_PATHS, Container, Probe
+from lifecycle.checks.container import DEFAULT_QOS, KINDS, PROBE_PATHS, Container, Probe, probes_of
+from lifecycle.checks.node import Node
 from lifecycle.checks.programs import programs
 from lifecycle.checks.rule import DOCS, Found, Severity, Table
+from lifecycle.checks.steps import port_option
 from lifecycle.checks.workload import Workload
 from lifecycle.config import Config
 
@@ -25,11 +27,6 @@ _DEEP: Final = re.compile(
     r"|^/actuator/health/?$",
     re.IGNORECASE,
 )
-
-
-def _probes(workload: Workload) -> Iterator[Probe]:
-    for container in workload.containers:
-        yield from container.probes.values()
 
 
 @RULES.add(
@@ -50,26 +47,43 @@ def probe_port(workload: Workload) -> Iterator[Found]:
         for each in workload.containers
         for port in each.ports
     }
-    for probe in _probes(workload):
+    for probe in probes_of(workload.containers):
         host = probe.http.at("host").text()
         if LOOPBACK.fullmatch(host) and not workload.host_network:
-            yield Found(probe.http.at("host"), f"{_of(probe)}: {host} is the node, not the pod")
+            yield Found(probe.http.at("host"), f"{probe}: {host} is the node, not the pod")
         if not probe.port:
+            yield from _ports_of_exec(probe, declared)
             continue
         number = probe.container.number_of(probe.port)
         if number is None:
-            message = f"{_of(probe)}: the container has no port called {probe.port.text()!r}"
+            message = f"{probe}: the container has no port called {probe.port.text()!r}"
             yield Found(probe.port, message)
         elif reason := _closed(probe, number):
-            yield Found(probe.port, f"{_of(probe)}: {reason}")
+            yield Found(probe.port, f"{probe}: {reason}")
         elif probe.container.ports and number not in declared and not _is_mesh(probe, number):
-            message = f"{_of(probe)}: port {number:g} is not among those that the pod declares"
+            message = f"{probe}: port {number:g} is not among those that the pod declares"
             if number != probe.container.qos_port or not probe.container.is_lifecycle:
                 yield Found(probe.port, message, Severity.WARNING)
 
 
-def _of(probe: Probe) -> str:
-    return f"{probe.container.name}: {probe.kind}Probe"
+def _ports_of_exec(probe: Probe, declared: set[float | None]) -> Iterator[Found]:
+    """Judge the ports of a command that asks for a verdict of the QOS port."""
+    container, where = probe.container, probe.node.at("exec", "command")
+    if not container.is_lifecycle or not container.is_known("qos_port"):
+        return
+    for fetch in probe.fetches:
+        if fetch.path not in PROBE_PATHS or fetch.port in (None, container.qos_port):
+            continue
+        if fetch.port == DEFAULT_QOS:
+            message = f"the QOS port is {container.qos_port} (LIFECYCLE_QOS_PORT)"
+            yield Found(where, f"{probe}: {message}")
+        elif container.ports and fetch.port not in declared:
+            message = f"{probe}: port {fetch.port} is not among those that the pod declares"
+            yield Found(where, message, Severity.WARNING)
+    port = next((port_option(words) for words in programs(probe.command)), None)
+    if probe.probed and port is not None and port != container.qos_port:
+        message = f"port {port} is asked, and LIFECYCLE_QOS_PORT is {container.qos_port}"
+        yield Found(where, f"{probe}: {message}")
 
 
 def _is_mesh(probe: Probe, number: float) -> bool:
@@ -80,7 +94,8 @@ def _is_mesh(probe: Probe, number: float) -> bool:
 def _closed(probe: Probe, number: float) -> str:
     """Say why the QOS port is not open where its probe is asked; empty if it is."""
     container, settings = probe.container, probe.container.settings
-    ours = container.is_lifecycle and isinstance(settings, Config) and probe.path in PROBE_PATHS
+    asks = probe.path in PROBE_PATHS or not probe.http
+    ours = container.is_lifecycle and isinstance(settings, Config) and asks
     if not ours or number not in (DEFAULT_QOS, container.qos_port):
         return ""
     assert isinstance(settings, Config)
@@ -135,19 +150,27 @@ def qos_path(workload: Workload) -> Iterator[Found]:
 
     What the port does not serve is 404: the pod is restarted for ever, or never ready.
     A readiness that asks /live stays true through the whole drain, and before there is anything to serve.
+    The rule also reads commands, such as `curl -f localhost:22222/live` and `lifecycle probe live`.
     It is a warning for a startup probe, which then holds the others back for too short or too long, and where a plugin may serve the path.
     """
-    for probe in _probes(workload):
+    for probe in probes_of(workload.containers):
         container = probe.container
         if not container.is_lifecycle or not container.is_known("qos_port"):
             continue
         if probe.is_qos and probe.kind not in ("liveness", probe.asked):
             severity = Severity.WARNING if probe.kind == "startup" else None
-            yield Found(probe.node, f"{_of(probe)} asks for {probe.asked}", severity)
+            yield Found(probe.node, f"{probe} asks for {probe.asked}", severity)
         elif probe.asks_qos_port and not probe.is_qos:
-            message = f"{_of(probe)}: the QOS port has no verdict at {probe.path}"
+            message = f"{probe}: the QOS port has no verdict at {probe.path}"
             severity = Severity.WARNING if container.has_plugins else None
-            yield Found(probe.http.at("path"), message, severity)
+            yield Found(_where(probe), message, severity)
+        elif probe.probed and probe.probed not in KINDS:
+            message = f"{probe}: lifecycle probe has no verdict called {probe.probed!r}"
+            yield Found(_where(probe), message)
+
+
+def _where(probe: Probe) -> Node:
+    return probe.http.at("path") if probe.http else probe.node.at("exec", "command")
 
 
 @RULES.add(
@@ -168,34 +191,6 @@ def startup_probe(workload: Workload) -> Iterator[Found]:
             waits = liveness.node.at("initialDelaySeconds").number(0) + liveness.patience
             message = f"{container.name}: a start may take {waits:g} s"
             yield Found(liveness.node, message)
-
-
-@RULES.add(
-    "probe-timeout",
-    Severity.ERROR,
-    sources=(_CONFIGURE,),
-    fix="Make timeoutSeconds greater than LIFECYCLE_PROBE_TIMEOUT (0.8 by default).",
-)
-def probe_timeout(workload: Workload) -> Iterator[Found]:
-    """The kubelet gives up before the app does.
-
-    A plugin's probe may take LIFECYCLE_PROBE_TIMEOUT.
-    If timeoutSeconds is no longer than that, the kubelet sees a timeout where the app would have said which probe was slow.
-    """
-    for probe in _probes(workload):
-        settings = probe.container.settings
-        if (
-            probe.is_qos
-            and probe.container.is_lifecycle
-            and isinstance(settings, Config)
-            and probe.container.is_known("probe_timeout")
-            and probe.timeout <= settings.probe_timeout
-        ):
-            yield Found(
-                probe.node,
-                f"{_of(probe)}: timeoutSeconds {probe.timeout:g} is not above "
-                f"LIFECYCLE_PROBE_TIMEOUT {settings.probe_timeout:g}",
-            )
 
 
 @RULES.add(

@@ -1,0 +1,195 @@
+"""The HTTP requests that a command sends with curl, wget or Python, as far as its words say."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+_URL: Final = re.compile(
+    r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://)?(?:[^@/\s]*@)?"
+    r"(?P<host>\[[^]]+\]|\$\{[^}]*\}|\$\([^)]*\)|[^:/?#\s'\"]*)"
+    r"(?::(?P<port>[^/?#\s]*))?(?P<path>[^?#\s]*)"
+)
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+_SECONDS: Final = re.compile(r"\d+(?:\.\d*)?|\.\d+")
+
+# Options that take the next word, or the rest of their own.
+_CURL_TAKES: Final = frozenset("HoXdAeubcmxUTQPFrwzyYCEKDt")
+_WGET_TAKES: Final = frozenset("OoaeiBtTwQPUlARDIXY")
+_LONG_TAKES: Final = frozenset((
+    "--header", "--output", "--request", "--user-agent", "--referer", "--user", "--cookie",
+    "--cookie-jar", "--max-time", "--connect-timeout", "--retry", "--retry-delay",
+    "--retry-max-time", "--proxy", "--write-out", "--cacert", "--cert", "--key", "--resolve",
+    "--connect-to", "--noproxy", "--interface", "--unix-socket", "--abstract-unix-socket", "--url",
+    "--data", "--data-raw", "--data-binary", "--data-urlencode", "--json", "--form",
+    "--upload-file", "--dump-header", "--config",
+    "--output-document", "--output-file", "--timeout", "--tries", "--post-data", "--post-file",
+    "--method", "--body-data", "--body-file", "--read-timeout", "--dns-timeout", "--waitretry",
+))  # fmt: skip
+_CURL_BODIES: Final = frozenset((
+    "-d", "-F", "--data", "--data-raw", "--data-binary", "--data-urlencode", "--json", "--form",
+))  # fmt: skip
+_WGET_BODIES: Final = frozenset(("--post-data", "--post-file"))
+_SOCKETS: Final = frozenset(("--unix-socket", "--abstract-unix-socket"))
+_ELSEWHERE: Final = frozenset(("--resolve", "--connect-to", "-x", "--proxy"))
+_PYTHON_URL: Final = re.compile(r"https?://[^\s'\"]+")
+_PYTHON_METHOD: Final = re.compile(r"method\s*=\s*['\"](\w+)|\.(get|head|post|put|delete)\(")
+_PYTHON_LIMIT: Final = re.compile(r"timeout\s*=\s*(\d+(?:\.\d*)?|\.\d+)")
+_PYTHON_FAILS: Final = re.compile(
+    r"urlopen|raise_for_status|status|\.ok\b|is_success|assert|exit\("
+)
+
+
+@dataclass(frozen=True)
+class Fetch:
+    """
+    One HTTP request.
+
+    Attributes:
+        tool: curl, wget or python.
+        scheme: http or https.
+        host: As it is written; a variable begins with `$`.
+        port: None if a variable says it.
+        path: Without the query.
+        method: GET, POST, ….
+        fails: The tool's exit code tells an answer of 400 or more.
+        limit: Seconds after which the tool itself gives up; None if it does not.
+        headers: Lower-case names; None if they cannot be seen.
+        socket: The Unix socket that it uses, whatever the URL says.
+        elsewhere: The host of the URL is not who gets it.
+        http2: It begins with HTTP/2, without an upgrade.
+        saved: The file that it writes, by the name of the path.
+    """
+
+    tool: str
+    scheme: str
+    host: str
+    port: int | None
+    path: str
+    method: str = "GET"
+    fails: bool = True
+    limit: float | None = None
+    headers: Mapping[str, str] | None = field(default_factory=dict)
+    socket: str = ""
+    elsewhere: bool = False
+    http2: bool = False
+    saved: bool = False
+
+
+def fetches(words: Sequence[str]) -> list[Fetch]:
+    """Return the requests of a command, whose first word is the name of its program."""
+    match words:
+        case ["curl", *rest]:
+            return _of_curl(rest)
+        case ["wget", *rest]:
+            return _of_wget(rest)
+        case [name, *rest] if name.startswith("python") and "-c" in rest[:-1]:
+            return _of_python(rest[rest.index("-c") + 1])
+    return []
+
+
+def _of_curl(words: Sequence[str]) -> list[Fetch]:
+    said = list(_options(words, _CURL_TAKES))
+    names = {name for name, _ in said}
+    method = "POST" if names & _CURL_BODIES and not names & {"-G", "--get"} else "GET"
+    method = "HEAD" if names & {"-I", "--head"} else method
+    method = "PUT" if names & {"-T", "--upload-file"} else method
+    sockets = [value for name, value in said if name in _SOCKETS]
+    return [
+        replace(
+            _target("curl", value),
+            method=_last(said, "-X", "--request") or method,
+            fails=bool(names & {"-f", "--fail", "--fail-with-body"}),
+            limit=_seconds(_last(said, "-m", "--max-time")),
+            headers=_headers(value for name, value in said if name in ("-H", "--header")),
+            socket=sockets[-1] if sockets else "",
+            elsewhere=bool(names & _ELSEWHERE),
+            http2="--http2-prior-knowledge" in names,
+        )
+        for name, value in said
+        if name in ("", "--url")
+    ]
+
+
+def _of_wget(words: Sequence[str]) -> list[Fetch]:
+    said = list(_options(words, _WGET_TAKES))
+    names = {name for name, _ in said}
+    method = "POST" if names & _WGET_BODIES else "GET"
+    return [
+        replace(
+            _target("wget", value),
+            method=(_last(said, "--method") or method).upper(),
+            limit=_seconds(_last(said, "-T", "--timeout", "--read-timeout")),
+            headers=_headers(value for name, value in said if name == "--header"),
+            saved=not names & {"-O", "--output-document", "--spider"},
+        )
+        for name, value in said
+        if name == ""
+    ]
+
+
+def _of_python(code: str) -> list[Fetch]:
+    method = _PYTHON_METHOD.search(code)
+    limit = _PYTHON_LIMIT.search(code)
+    posts = "urlopen" in code and "data=" in code
+    return [
+        replace(
+            _target("python", url),
+            method=(method[1] or method[2]).upper() if method else "POST" if posts else "GET",
+            fails=bool(_PYTHON_FAILS.search(code)),
+            limit=float(limit[1]) if limit else None,
+            headers=None if "token" in code.lower() else {},
+        )
+        for url in _PYTHON_URL.findall(code)
+    ]
+
+
+def _target(tool: str, url: str) -> Fetch:
+    found = _URL.match(url)
+    assert found is not None  # each of its parts may be empty
+    scheme = (found["scheme"] or "http").lower()
+    port = _DEFAULT_PORTS.get(scheme)
+    if found["port"]:
+        port = int(found["port"]) if re.fullmatch(r"[0-9]{1,5}", found["port"]) else None
+    return Fetch(tool, scheme, found["host"], port, "/" + found["path"].strip("/"))
+
+
+def _options(words: Sequence[str], takes: frozenset[str]) -> Iterator[tuple[str, str]]:
+    """Give options with their values, and what is no option under an empty name."""
+    left = iter(words)
+    for word in left:
+        if word.startswith("--"):
+            name, equals, value = word.partition("=")
+            yield name, value if equals or name not in _LONG_TAKES else next(left, "")
+        elif word.startswith("-") and len(word) > 1:
+            yield from _letters(word[1:], takes, left)
+        elif word != "-":
+            yield "", word
+
+
+def _letters(letters: str, takes: frozenset[str], left: Iterator[str]) -> Iterator[tuple[str, str]]:
+    for at, letter in enumerate(letters):
+        if letter in takes:
+            yield f"-{letter}", letters[at + 1 :] or next(left, "")
+            return
+        yield f"-{letter}", ""
+
+
+def _last(said: Sequence[tuple[str, str]], *names: str) -> str:
+    return next((value for name, value in reversed(said) if name in names), "")
+
+
+def _seconds(text: str) -> float | None:
+    return float(text) if _SECONDS.fullmatch(text) else None
+
+
+def _headers(lines: Iterator[str]) -> dict[str, str] | None:
+    found = {}
+    for line in lines:
+        if line.startswith(("@", "$")):
+            return None
+        name, _, value = line.partition(":")
+        found[name.strip().lower()] = value.strip()
+    return found

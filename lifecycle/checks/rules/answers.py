@@ -1,0 +1,180 @@
+"""Rules about what a probe learns from the QOS port, and in which time."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from lifecycle.checks.asked import called, dialled, is_own
+from lifecycle.checks.container import Probe, probes_of
+from lifecycle.checks.fetches import Fetch
+from lifecycle.checks.node import Node
+from lifecycle.checks.programs import programs
+from lifecycle.checks.rule import DOCS, Found, Severity, Table
+from lifecycle.checks.steps import always_succeeds, steps
+from lifecycle.checks.workload import Workload
+from lifecycle.config import Config
+
+RULES: Final = Table()
+
+_CONFIGURE: Final = (
+    f"{DOCS}/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/"
+)
+_DEV_TCP: Final = re.compile(r"/dev/tcp/([^/\s]+)/(\d{1,5})\b")
+_TALKS: Final = re.compile(r"GET|HEAD|grep|read|cat|head")
+_IDLE: Final = ("exit", "true", ":", "echo", "printf", "set")
+
+
+@RULES.add(
+    "probe-answer",
+    Severity.ERROR,
+    sources=(_CONFIGURE, "qos.md"),
+    fix="Write httpGet with path /ready (or /live, /startup) and port 22222, or "
+    "exec: [lifecycle, probe, ready]. If you use curl, write curl -f; with wget, write -O -.",
+)
+def probe_answer(workload: Workload) -> Iterator[Found]:
+    """A probe cannot read the answer of the QOS port.
+
+    The QOS port speaks HTTP/1.1 without TLS. Its answer `false` has the status 503.
+    A probe by gRPC or HTTPS always fails: the pod never becomes ready, or restarts forever.
+    A tcpSocket probe succeeds for as long as the port is open. The port opens before your app is imported, and stays open while it drains.
+    curl without `-f` exits with 0 at a 503, and so does a command that ends in `|| true`.
+    wget without `-O` writes a file. BusyBox wget fails from the second time on, because this file exists.
+    It is a warning if a liveness or startup probe always succeeds: then a hung app is not restarted.
+    """
+    for probe in probes_of(workload.containers):
+        container = probe.container
+        if not container.is_lifecycle or not container.is_known("qos_port"):
+            continue
+        if problem := _unreadable(probe):
+            yield Found(_handler(probe), f"{probe}: {problem}")
+        elif problem := _unread(probe):
+            severity = None if probe.kind == "readiness" else Severity.WARNING
+            yield Found(_handler(probe), f"{probe}: {problem}", severity)
+        elif probe.fetch is not None and probe.fetch.saved:
+            locked = container.node.at("securityContext", "readOnlyRootFilesystem").value is True
+            message = f"{probe}: wget without -O writes a file, and fails if it cannot"
+            yield Found(_handler(probe), message, None if locked else Severity.WARNING)
+
+
+def _handler(probe: Probe) -> Node:
+    given = (probe.node.at(each) for each in ("grpc", "tcpSocket", "httpGet", "exec"))
+    return next((each for each in given if each), probe.node)
+
+
+def _unreadable(probe: Probe) -> str:
+    """Say why a probe of the QOS port always fails; empty if it does not."""
+    fetch = probe.fetch
+    if _asks(probe, "grpc") or any(_reaches(probe, called(each)) for each in _words(probe)):
+        return "gRPC is asked, and the QOS port speaks HTTP/1.1"
+    if _asks(probe, "httpGet") and probe.http.at("scheme").text().upper() == "HTTPS":
+        return "HTTPS is asked, and the QOS port has no TLS"
+    if fetch is None:
+        return ""
+    if fetch.scheme == "https":
+        return "HTTPS is asked, and the QOS port has no TLS"
+    if fetch.http2:
+        return "HTTP/2 is asked, and the QOS port speaks HTTP/1.1"
+    return ""
+
+
+def _unread(probe: Probe) -> str:
+    """Say why a probe of the QOS port always succeeds; empty if it does not."""
+    fetch = probe.fetch
+    by_exec = any(_reaches(probe, dialled(each)) for each in _words(probe))
+    if _asks(probe, "tcpSocket") or by_exec or _reaches(probe, _opened(probe)):
+        return "an open port is enough, and the QOS port is always open"
+    asks = fetch is not None or probe.probed
+    if asks and always_succeeds(probe.command):
+        return "the command exits with 0 whatever the answer is"
+    if fetch is not None and not fetch.fails and _exits_with(probe, fetch):
+        flag = "curl without -f" if fetch.tool == "curl" else "this code"
+        return f"{flag} exits with 0 at a 503"
+    return ""
+
+
+def _exits_with(probe: Probe, fetch: Fetch) -> bool:
+    """Tell whether nothing but the request decides on the exit code: no `| grep true`."""
+    return all(
+        (
+            each.words[0] == fetch.tool
+            or each.words[0].startswith("python")
+            or each.words[0] in _IDLE
+        )
+        and not each.command.forked
+        for each in steps(probe.command)
+    )
+
+
+def _asks(probe: Probe, handler: str) -> bool:
+    number = probe.container.number_of(probe.node.at(handler, "port"))
+    return bool(probe.node.at(handler)) and number == probe.container.qos_port
+
+
+def _opened(probe: Probe) -> list[tuple[str, int | None]]:
+    """Return where bash opens a connection, and neither sends nor reads anything."""
+    text = " ".join(probe.command)
+    if _TALKS.search(text):
+        return []
+    return [(host, int(port)) for host, port in _DEV_TCP.findall(text)]
+
+
+def _words(probe: Probe) -> list[list[str]]:
+    return programs(probe.command)
+
+
+def _reaches(probe: Probe, asked: list[tuple[str, int | None]]) -> bool:
+    return any(is_own(host) and port == probe.container.qos_port for host, port in asked)
+
+
+@RULES.add(
+    "probe-timeout",
+    Severity.ERROR,
+    sources=(_CONFIGURE,),
+    fix="Make timeoutSeconds greater than LIFECYCLE_PROBE_TIMEOUT (0.8 by default). For curl in a "
+    "shell, write curl -m 2 and timeoutSeconds: 3.",
+)
+def probe_timeout(workload: Workload) -> Iterator[Found]:
+    """A probe's time limit is too short, or missing.
+
+    A plugin's probe may take LIFECYCLE_PROBE_TIMEOUT.
+    If timeoutSeconds is no longer than that, the kubelet sees a timeout where the app would have said which probe was slow.
+    The same holds for the time limit of curl or wget in a command.
+    It is a warning if a shell runs curl or wget without a time limit. At timeoutSeconds the container runtime kills the shell only. If the app hangs, each probe leaves one more process behind.
+    """
+    for probe in probes_of(workload.containers):
+        settings = probe.container.settings
+        if (
+            probe.is_qos
+            and probe.container.is_lifecycle
+            and isinstance(settings, Config)
+            and probe.container.is_known("probe_timeout")
+            and probe.timeout <= settings.probe_timeout
+        ):
+            yield Found(
+                probe.node,
+                f"{probe}: timeoutSeconds {probe.timeout:g} is not above "
+                f"LIFECYCLE_PROBE_TIMEOUT {settings.probe_timeout:g}",
+            )
+        yield from _limits_of_exec(probe)
+
+
+def _limits_of_exec(probe: Probe) -> Iterator[Found]:
+    settings, fetch = probe.container.settings, probe.fetch
+    if fetch is None or not (probe.is_qos and probe.container.is_lifecycle):
+        return
+    where = probe.node.at("exec", "command")
+    sent = [each for each in steps(probe.command) if each.words[0] == fetch.tool]
+    limits = [each for each in (fetch.limit, *(one.limit for one in sent)) if each is not None]
+    if not limits and any(each.shell for each in sent):
+        message = f"{probe}: {fetch.tool} has no time limit, and the shell is killed alone"
+        yield Found(where, message, Severity.WARNING)
+    known = probe.container.is_known("probe_timeout")
+    needed = settings.probe_timeout if known and isinstance(settings, Config) else 0
+    if limits and min(limits) <= needed:
+        yield Found(
+            where,
+            f"{probe}: {fetch.tool}'s time limit of {min(limits):g} s is not above "
+            f"LIFECYCLE_PROBE_TIMEOUT {needed:g}",
+        )

@@ -1,0 +1,120 @@
+"""What a hook's or a probe's command does in turn: what it waits for, and what its exit code says."""
+
+from __future__ import annotations
+
+import os.path
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from lifecycle.checks.node import digits
+from lifecycle.checks.programs import script_of, unwrapped
+from lifecycle.checks.shell import Command, Unclear, read_script
+
+_DURATION: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([smhd]?)")
+_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+_TIMEOUT_TAKES: Final = ("-k", "--kill-after", "-s", "--signal")
+_SUCCEEDS: Final = ("true", ":", "echo", "printf")
+_DEPTH: Final = 5
+
+
+@dataclass(frozen=True)
+class Step:
+    """
+    One program that a command runs.
+
+    Attributes:
+        words: Its own, the name of the program first, without wrappers.
+        command: How it stands in its script.
+        limit: Seconds after which `timeout` ends it; None if nothing does.
+        shell: A shell waits for it, and stays its parent.
+    """
+
+    words: list[str]
+    command: Command
+    limit: float | None = None
+    shell: bool = False
+
+
+def steps(words: Sequence[str], depth: int = 0) -> list[Step]:
+    """Return what a command runs; nothing if its script cannot be followed."""
+    inner = unwrapped(words)
+    limit = _limit(words[: len(words) - len(inner)])
+    script = script_of(inner)
+    if script is None or depth == _DEPTH:
+        return [Step(inner, Command(list(words)), limit)] if inner else []
+    try:
+        commands = read_script(script)
+    except Unclear:
+        return []
+    waits = any(each.words[0] == "wait" for each in commands)
+    return [
+        replace(
+            step,
+            command=_placed(step.command, each, waits=waits),
+            limit=step.limit if limit is None else min(limit, step.limit or limit),
+            shell=step.shell or each.words[0] != "exec",
+        )
+        for each in commands
+        for step in steps(each.words, depth + 1)
+    ]
+
+
+def _placed(inner: Command, outer: Command, *, waits: bool) -> Command:
+    """Return how a step stands in the outermost script."""
+    background = inner.background or (outer.background and not waits)
+    return replace(
+        outer,
+        background=background,
+        forked=inner.forked or outer.forked,
+        certain=inner.certain and outer.certain,
+        inside=inner.inside or outer.inside,
+    )
+
+
+def _limit(wrappers: Sequence[str]) -> float | None:
+    names = [os.path.basename(each) for each in wrappers]
+    if "timeout" not in names:
+        return None
+    before = ""
+    for word in wrappers[names.index("timeout") + 1 :]:
+        found = _DURATION.fullmatch(word)
+        if found and before not in _TIMEOUT_TAKES:
+            return float(found[1]) * _UNITS[found[2]]
+        before = word
+    return None
+
+
+def always_succeeds(words: Sequence[str]) -> bool:
+    """Tell whether a command's exit code is 0 whatever its programs say: `… || true`."""
+    found = steps(words)
+    if not found:
+        return False
+    if any(each.words[0] == "exit" and each.words[1:2] != ["0"] for each in found):
+        return False
+    last = found[-1].command
+    if last.background:
+        return True
+    well = found[-1].words[0] in _SUCCEEDS or found[-1].words[:2] == ["exit", "0"]
+    if not well or last.inside or len(found) == 1:
+        return False
+    return last.after == "||" or (
+        last.after not in ("&&", "|", "|&") and not _stops_at_errors(words)
+    )
+
+
+def _stops_at_errors(words: Sequence[str]) -> bool:
+    flags = [each for each in unwrapped(words) if re.fullmatch(r"-[a-z]*c", each)]
+    found = steps(words)
+    by_set = any(each.words[0] == "set" and any("e" in x for x in each.words[1:]) for each in found)
+    return by_set or any("e" in each for each in flags)
+
+
+def port_option(words: Sequence[str]) -> int | None:
+    """Return the number after `--port`; None if it is not there, or a variable says it."""
+    for word, after in zip(words, [*words[1:], ""], strict=True):
+        name, equals, value = word.partition("=")
+        if name == "--port":
+            return digits(value if equals else after)
+    return None

@@ -1,0 +1,120 @@
+"""What commands, ports and protocols of probes bring: what the rules find, and leave alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.checks.kit import SERVED, SH, WEB, env, get, pod, probe
+
+ANSWER = "probe-answer"
+LOCKED = {"securityContext": {"readOnlyRootFilesystem": True}}
+
+
+def asked(kind: str, *command: str, **more: Any) -> dict[str, Any]:
+    """Make a pod under a lifecycle, one of whose probes is a command."""
+    return pod({**SERVED, **probe(kind, {"exec": {"command": list(command)}}), **more})
+
+
+PROBED: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
+    # By the kubelet itself
+    *(
+        (expected, (pod({**SERVED, **probe(kind, handler), **more}),))
+        for expected, kind, handler, more in (
+            ([f"error {ANSWER}"], "readiness", {"tcpSocket": {"port": 22222}}, {}),
+            ([f"warning {ANSWER}"], "liveness", {"tcpSocket": {"port": 22222}}, {}),
+            ([f"warning {ANSWER}"], "startup", {"tcpSocket": {"port": "22222"}}, {}),
+            ([f"error {ANSWER}"], "liveness", {"grpc": {"port": 22222}}, {}),
+            ([f"error {ANSWER}"], "readiness", get("/ready", 22222, scheme="HTTPS"), {}),
+            ([], "readiness", get("/ready", 22222, scheme="HTTP"), {}),
+            ([], "readiness", {"tcpSocket": {"port": 8080}}, {}),
+            ([], "readiness", {"grpc": {"port": 9000}}, {}),
+            ([], "readiness", get("/health", 8443, scheme="HTTPS"), {}),
+            ([], "readiness", {"tcpSocket": {"port": 22222}}, {"envFrom": [{}]}),
+            ([f"error {ANSWER}"], "readiness", {"tcpSocket": {"port": "qos"}},
+             {"ports": [{"name": "qos", "containerPort": 22222}]}),
+        )
+    ),
+    ([], (pod(WEB | probe("readiness", {"tcpSocket": {"port": 8080}})),)),
+    # By a command: what is right
+    *(
+        ([], (asked("readiness", *command),))
+        for command in (
+            ["curl", "-f", "localhost:22222/ready"],
+            ["curl", "-fsS", "-m2", "http://127.0.0.1:22222/readyz"],
+            ["curl", "--fail-with-body", "http://[::1]:22222/ready/orders"],
+            ["wget", "-qO-", "http://localhost:22222/ready"],
+            ["wget", "-q", "--spider", "localhost:22222/ready?exclude=db"],
+            ["busybox", "wget", "-q", "-T", "2", "-O", "/dev/null", "http://localhost:22222/ready"],
+            [*SH, "curl -sf -m 2 localhost:22222/ready || exit 1"],
+            [*SH, "curl -sf --max-time 2 localhost:22222/ready && echo up"],
+            [*SH, "curl -s -m 2 localhost:22222/ready | grep -q true"],
+            [*SH, "exec curl -f http://localhost:22222/ready"],
+            [*SH, "timeout 2 curl -f http://localhost:22222/ready"],
+            [*SH, 'test "$(curl -s -m 2 localhost:22222/ready)" = true'],
+            [*SH, "curl -f -m 2 http://localhost:${LIFECYCLE_QOS_PORT:-22222}/ready"],
+            ["python", "-c", "import urllib.request as u; u.urlopen('http://localhost:22222/ready')"],
+            ["python3", "-c", "import httpx; httpx.get('http://localhost:22222/ready').raise_for_status()"],
+            ["lifecycle", "probe", "--port", "22222", "ready"],
+            ["curl", "-f", "http://localhost:8080/health"],
+            ["curl", "http://localhost:8080/health"],
+            ["curl", "-f", "https://localhost:8443/ready"],
+            ["nc", "-z", "localhost", "8080"],
+            ["bash", "-c", "exec 3<>/dev/tcp/::1/22222; echo -e 'GET /ready\\n' >&3; grep true <&3"],
+            ["cat", "/tmp/ready"],
+        )
+    ),
+    # By a command: what is not
+    *(
+        (expected, (asked(kind, *command, **more),))
+        for expected, kind, command, more in (
+            ([f"error {ANSWER}"], "readiness", ["curl", "-s", "localhost:22222/ready"], {}),
+            ([f"warning {ANSWER}"], "liveness", ["curl", "localhost:22222/live"], {}),
+            ([f"error {ANSWER}"], "readiness",
+             [*SH, "curl -s -m 2 localhost:22222/ready || exit 1"], {}),
+            ([f"error {ANSWER}"], "readiness",
+             [*SH, "curl -f -m 2 localhost:22222/ready || true"], {}),
+            ([f"error {ANSWER}"], "readiness",
+             [*SH, "curl -f -m 2 localhost:22222/ready; exit 0"], {}),
+            ([f"error {ANSWER}"], "readiness", [*SH, "curl -f -m 2 localhost:22222/ready &"], {}),
+            ([f"error {ANSWER}"], "readiness", [*SH, "lifecycle probe ready || true"], {}),
+            ([], "readiness", ["sh", "-ec", "curl -f -m 2 localhost:22222/ready; echo up"], {}),
+            ([f"error {ANSWER}"], "readiness", ["curl", "-fk", "https://localhost:22222/ready"], {}),
+            ([f"error {ANSWER}"], "readiness",
+             ["curl", "-f", "--http2-prior-knowledge", "http://localhost:22222/ready"], {}),
+            ([f"error {ANSWER}"], "readiness", ["grpc_health_probe", "-addr=:22222"], {}),
+            ([f"error {ANSWER}"], "readiness", ["nc", "-z", "-w1", "localhost", "22222"], {}),
+            ([f"warning {ANSWER}"], "liveness", ["bash", "-c", "</dev/tcp/127.0.0.1/22222"], {}),
+            ([f"error {ANSWER}"], "readiness",
+             ["python", "-c", "import socket; socket.create_connection(('localhost', 22222))"], {}),
+            ([f"error {ANSWER}"], "readiness",
+             ["python", "-c", "import requests; requests.get('http://localhost:22222/ready')"], {}),
+            ([f"warning {ANSWER}"], "readiness", ["wget", "-q", "localhost:22222/ready"], {}),
+            ([f"error {ANSWER}"], "readiness", ["wget", "-q", "localhost:22222/ready"], LOCKED),
+            (["error qos-path"], "readiness", ["curl", "-f", "localhost:22222/health"], {}),
+            (["error qos-path"], "readiness", ["wget", "-qO-", "127.0.0.1:22222"], {}),
+            (["error qos-path"], "readiness", ["curl", "-f", "localhost:22222/live"], {}),
+            (["warning qos-path"], "liveness", ["curl", "-f", "localhost:22222/grpc"],
+             env(LIFECYCLE_PLUGINS="ours")),
+            (["error qos-path"], "liveness", ["lifecycle", "probe", "liveness"], {}),
+            (["error liveness-equals-readiness"], "liveness",
+             ["curl", "-f", "localhost:22222/readyz"], {}),
+            (["error liveness-equals-readiness"], "liveness",
+             ["python", "-c", "from urllib.request import *; urlopen('http://[::1]:22222/ready')"], {}),
+            (["error probe-port"], "readiness", ["lifecycle", "probe", "ready", "--port=9"], {}),
+            (["warning probe-port"], "readiness", ["curl", "-f", "localhost:2222/ready"], WEB),
+            (["warning probe-port"], "readiness", ["curl", "-f", "localhost/ready"], WEB),
+            ([], "readiness", ["curl", "-f", "localhost:8080/ready"], WEB),
+            (["error probe-port"] * 3, "readiness", ["curl", "-f", "localhost:22222/ready"],
+             env(LIFECYCLE_QOS_PORT="9000")),
+            ([], "readiness", ["curl", "-f", "localhost:22222/ready"],
+             {"env": [{"name": "LIFECYCLE_QOS_PORT", "valueFrom": {}}]}),
+            (["error probe-timeout"], "readiness",
+             ["curl", "-f", "-m", "0.5", "localhost:22222/ready"], {}),
+            (["error probe-timeout"], "readiness",
+             ["timeout", "0.5", "wget", "-qO-", "localhost:22222/ready"], {}),
+            (["warning probe-timeout"], "readiness", [*SH, "curl -f localhost:22222/ready"], {}),
+        )
+    ),
+    (["error dependency-in-liveness"], (asked("liveness", "python", "-c",
+      "import urllib.request as u; u.urlopen('http://db.example/up')"),)),
+]  # fmt: skip
