@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from difflib import get_close_matches
 
@@ -32,16 +32,29 @@ def check(documents: Iterable[Document]) -> tuple[list[Finding], dict[str, list[
 
 
 def misspelt(documents: Iterable[Document]) -> dict[str, list[str]]:
-    """Return, by file, what annotations leave out that is no rule."""
+    """Return, by file, what annotations leave out that is no rule, and of whom that is nobody."""
     said: dict[str, list[str]] = {}
     for workload in Surroundings(documents).workloads:
         with suppress(Unreadable):
-            for name in sorted(workload.ignored() - {"", *RULES}):
-                near = get_close_matches(name, RULES, 1)
-                hint = f"; did you mean {near[0]}?" if near else ""
-                sentence = f"{workload}: {IGNORE}: no rule is called {name}{hint}"
-                said.setdefault(workload.document.file, []).append(sentence)
+            for sentence in _misspelt(workload):
+                said.setdefault(workload.document.file, []).append(f"{workload}: {sentence}")
     return said
+
+
+def _misspelt(workload: Workload) -> Iterator[str]:
+    names = sorted(each.name for each in workload.containers)
+    for container in ("", *workload.containers_with_leave_outs()):
+        where = f"{IGNORE}.{container}" if container else IGNORE
+        if container and container not in names:
+            yield f"{where}: no container is called {container}{_hint(container, names)}"
+        for name in sorted(workload.ignored(container) - {"", *RULES}):
+            if not container or name not in workload.ignored():
+                yield f"{where}: no rule is called {name}{_hint(name, RULES)}"
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known), 1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _check(workload: Workload) -> list[Finding]:
@@ -59,5 +72,6 @@ def _check(workload: Workload) -> list[Finding]:
         for rule in RULES.values()
         if rule.name not in ignored
         for each in rule.find(workload)
+        if rule.name not in workload.ignored(each.container or workload.container_at(each.node))
     ]
     return sorted(found, key=lambda each: (each.line or 0, each.severity is Severity.WARNING))

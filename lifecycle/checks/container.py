@@ -118,11 +118,18 @@ class Probe:
 
 
 class Container:
-    """One that runs as long as the pod does."""
+    """
+    One that runs as long as the pod does.
 
-    def __init__(self, node: Node) -> None:
+    Args:
+        node: Where it stands.
+        is_native_sidecar: It is an init container that is always restarted: it ends after the app.
+    """
+
+    def __init__(self, node: Node, *, is_native_sidecar: bool = False) -> None:
         self.node = node
         self.name = node.at("name").text()
+        self.is_native_sidecar = is_native_sidecar
 
     @cached_property
     def words(self) -> list[str]:

@@ -23,11 +23,20 @@ class Severity(enum.StrEnum):
 
 
 class Found(NamedTuple):
-    """Where a rule is broken, and how; its severity, if it is not the rule's own."""
+    """
+    Where a rule is broken, and how.
+
+    Attributes:
+        node: The place.
+        message: What is wrong there.
+        severity: If it is not the rule's own.
+        container: Whose name it is about, if the place is not in that container.
+    """
 
     node: Node
     message: str
     severity: Severity | None = None
+    container: str = ""
 
 
 Finder = Callable[[Workload], Iterator[Found]]

@@ -11,11 +11,17 @@ from lifecycle.checks.container import Container
 from lifecycle.checks.errors import Unreadable
 from lifecycle.checks.node import Node
 from lifecycle.checks.reading import Document
+from lifecycle.checks.scaling import Scaler, Scaling
+from lifecycle.checks.sidecars import is_known_sidecar
 
 DEFAULT_GRACE: Final = 30.0
 """terminationGracePeriodSeconds, where a pod does not say it."""
 IGNORE: Final = "pod-lifecycle.dev/ignore"
-"""The annotation, of a workload or its pod template, that names rules to leave out."""
+"""
+The annotation, of a workload or its pod template, that names rules to leave out.
+
+With a dot and a container's name after it, they are left out for that container alone.
+"""
 
 REGISTERED: Final = "pod-lifecycle.dev/registered"
 """The condition that the registry on Kubernetes sets."""
@@ -30,6 +36,9 @@ _TEMPLATES: Final[dict[str, tuple[str, ...]]] = {
     "CronJob": ("spec", "jobTemplate", "spec", "template"),
 }
 KINDS: Final = tuple(_TEMPLATES)
+_REPLICATED: Final = (
+    "Deployment", "StatefulSet", "ReplicaSet", "Rollout", "DeploymentConfig", "CloneSet",
+)  # fmt: skip
 _GROUPS: Final = ("", "apps", "batch", "extensions")
 
 
@@ -65,11 +74,32 @@ class Workload:
     def containers(self) -> list[Container]:
         """The containers that run while the pod does: native sidecars too."""
         sidecars = [
-            each
+            Container(each, is_native_sidecar=True)
             for each in self.pod.at("initContainers").each()
             if each.at("restartPolicy").text() == "Always"
         ]
-        return [Container(each) for each in (*self.pod.at("containers").each(), *sidecars)]
+        return [*map(Container, self.pod.at("containers").each()), *sidecars]
+
+    @cached_property
+    def apps(self) -> list[Container]:
+        """
+        The containers that rules about an app look at: sidecars are left out.
+
+        A sidecar is a native one, which Kubernetes ends after the app, or one that is known as
+        a mesh's, a proxy or an agent. A pod of known ones alone serves with them: they are apps.
+        """
+        own = [each for each in self.containers if each.is_lifecycle or not each.is_native_sidecar]
+        apps = [
+            each
+            for each in own
+            if each.is_lifecycle or not is_known_sidecar(each.name, each.node.at("image").text())
+        ]
+        return apps or own
+
+    @property
+    def shares_processes(self) -> bool:
+        """Whether PID 1, as its containers see it, is not their own first process."""
+        return any(self.pod.at(each).value is True for each in ("shareProcessNamespace", "hostPID"))
 
     @property
     def grace(self) -> float:
@@ -97,19 +127,48 @@ class Workload:
         return self.pod.at("hostNetwork").value is True
 
     @property
+    def scaler(self) -> Scaler | None:
+        """What sets the number of its replicas in its place, if something does."""
+        document = self.document
+        return self.around.scaling.of(self.kind, document.name, document.namespace)
+
+    @property
     def replicas(self) -> float | None:
         """How many there are at least; None if that is not said, or has no meaning."""
-        if self.kind not in ("Deployment", "StatefulSet", "ReplicaSet"):
+        if self.kind not in _REPLICATED:
             return None
-        key = (self.document.namespace, self.kind, self.document.name)
-        return self.around.scaled.get(key) or self.node.at("spec", "replicas").number(1)
+        scaler = self.scaler
+        return scaler.least if scaler else self.node.at("spec", "replicas").number(1)
 
-    def ignored(self) -> set[str]:
-        """Return the rules that its annotations leave out."""
+    def ignored(self, container: str = "") -> set[str]:
+        """
+        Return the rules that its annotations leave out.
+
+        Args:
+            container: The name of one: what is left out for it is returned too.
+        """
+        names = {IGNORE, f"{IGNORE}.{container}" if container else IGNORE}
         texts = [
-            part.at("metadata", "annotations", IGNORE).text() for part in (self.node, self.template)
+            annotations.at(name).text() for annotations in self._annotations() for name in names
         ]
         return {word.strip() for text in texts for word in text.split(",")}
+
+    def containers_with_leave_outs(self) -> list[str]:
+        """Return the names of containers for which its annotations leave rules out."""
+        keys = {key for each in self._annotations() for key in sorted(each.keys())}
+        return sorted(
+            key.removeprefix(f"{IGNORE}.") for key in keys if key.startswith(f"{IGNORE}.")
+        )
+
+    def _annotations(self) -> list[Node]:
+        return [part.at("metadata", "annotations") for part in (self.node, self.template)]
+
+    def container_at(self, node: Node) -> str:
+        """Return the name of the container that a place is in; empty if it is in none."""
+        for each in self.containers:
+            if node.path == each.node.path or node.path.startswith(f"{each.node.path}."):
+                return each.name
+        return ""
 
 
 class Surroundings:
@@ -124,16 +183,9 @@ class Surroundings:
         self.workloads = [Workload(each, self) for each in self._documents if _has_pods(each)]
 
     @cached_property
-    def scaled(self) -> dict[tuple[str, str, str], float]:
-        """The least that an autoscaler leaves, by namespace, kind and name of what it scales."""
-        found = {}
-        for each in self._documents:
-            if each.kind == "HorizontalPodAutoscaler":
-                with suppress(Unreadable):
-                    spec, target = each.node.at("spec"), each.node.at("spec", "scaleTargetRef")
-                    key = (each.namespace, target.at("kind").text(), target.at("name").text())
-                    found[key] = spec.at("minReplicas").number(1)
-        return found
+    def scaling(self) -> Scaling:
+        """What sets the number of replicas of others."""
+        return Scaling(self._documents)
 
     @cached_property
     def on_the_node(self) -> dict[int, list[Workload]]:

@@ -131,10 +131,7 @@ TERMINATION: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
     ([], (pod({"command": ["sh", "/entrypoint.sh"]}),)),
     ([], (pod({"command": ["bash"]}),)),
     ([], (pod({}, initContainers=[{"name": "i", "command": [*SH, "a; b"]}]),)),
-    (
-        ["warning shell-pid-1"],
-        (pod({}, initContainers=[{"restartPolicy": "Always", "command": [*SH, "a"]}]),),
-    ),
+    ([], (pod({}, initContainers=[{"restartPolicy": "Always", "command": [*SH, "a"]}]),)),
     # prestop-token
     (["error prestop-token"], (pod(RUN | http(None)),)),
     (["error prestop-token"], (pod(RUN | http(TOKEN)),)),

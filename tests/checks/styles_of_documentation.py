@@ -169,7 +169,7 @@ spec:
 SHELL = ["warning shell-pid-1"]
 DOCUMENTED: list[tuple[str, str, list[str]]] = [
     ("liveness by a file", EXEC_LIVENESS, [*SHELL, "warning startup-probe"]),
-    ("a sidecar that follows a log", SIDECAR, SHELL * 2),
+    ("a sidecar that follows a log", SIDECAR, SHELL),
     ("init containers that wait", INIT_CONTAINERS, SHELL),
     ("variables that depend on others", ENVIRONMENT, SHELL),
     ("ZooKeeper", ZOOKEEPER, SHELL),

@@ -124,7 +124,7 @@ def liveness_equals_readiness(workload: Workload) -> Iterator[Found]:
     What should only take the pod out of traffic restarts it: an overload becomes a storm of restarts, `lifecycle offline` a restart.
     It is a warning where nothing shows that the endpoint tells of readiness, and liveness is as impatient.
     """
-    for container in workload.containers:
+    for container in workload.apps:
         liveness, readiness = (container.probes.get(k) for k in ("liveness", "readiness"))
         if liveness is None:
             continue
@@ -185,7 +185,7 @@ def startup_probe(workload: Workload) -> Iterator[Found]:
 
     A start that takes longer than liveness waits is restarted, again and again: on a slow node, on a cold cache, while a registry is away.
     """
-    for container in workload.containers:
+    for container in workload.apps:
         liveness = container.probes.get("liveness")
         if liveness is not None and "startup" not in container.probes:
             waits = liveness.node.at("initialDelaySeconds").number(0) + liveness.patience
@@ -205,7 +205,7 @@ def dependency_in_liveness(workload: Workload) -> Iterator[Found]:
     When the dependency is away every pod is restarted, all together, and that mends nothing.
     It is a warning where only a path's name tells of it.
     """
-    for container in workload.containers:
+    for container in workload.apps:
         probe = container.probes.get("liveness")
         if probe is None:
             continue

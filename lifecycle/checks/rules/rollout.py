@@ -31,19 +31,22 @@ def max_unavailable(workload: Workload) -> Iterator[Found]:
 
     maxUnavailable is as many as there are: nobody serves until the first new pod is ready.
     It is a warning for `Recreate`, which does so by intention, and for a DaemonSet.
+    With `OnDelete`, maxUnavailable has no meaning. With a `partition`, the pods below it stay.
     """
-    spec = workload.node.at("spec")
-    strategy = spec.at("strategy" if workload.kind == "Deployment" else "updateStrategy")
     if not _serves(workload):
         return
-    if strategy.at("type").text() == "Recreate":
+    strategy = _strategy(workload)
+    how = strategy.at("type").text()
+    if how == "Recreate":
         message = "Recreate stops every pod before it starts another"
         yield Found(strategy, message, Severity.WARNING)
         return
-    limit = strategy.at("rollingUpdate", "maxUnavailable")
+    limit = _limit(strategy)
+    if how == "OnDelete" or not limit:
+        return
     if workload.kind == "DaemonSet" and limit.shown() == "100%":
         yield Found(limit, "100% are taken at once", Severity.WARNING)
-    elif limit and workload.replicas:
+    elif workload.replicas and not _is_partial(workload, strategy):
         if workload.kind == "StatefulSet" and workload.replicas == 1:
             return  # it cannot do otherwise: the rule `one-replica` tells
         taken = _of(limit, workload.replicas)
@@ -51,6 +54,32 @@ def max_unavailable(workload: Workload) -> Iterator[Found]:
             yield Found(
                 limit, f"{limit.shown()} of {workload.replicas:g} replicas are taken at once"
             )
+
+
+def _strategy(workload: Workload) -> Node:
+    """Return how its pods are replaced; nothing where an Argo Rollout replaces them."""
+    if workload.kind == "Deployment" and workload.scaler and workload.scaler.is_rollout:
+        return Node()
+    by_strategy = workload.kind in ("Deployment", "Rollout", "DeploymentConfig")
+    return workload.node.at("spec", "strategy" if by_strategy else "updateStrategy")
+
+
+def _limit(strategy: Node) -> Node:
+    """Return maxUnavailable, wherever the kinds have it."""
+    places = (
+        strategy.at("rollingUpdate"),
+        strategy.at("canary"),
+        strategy.at("rollingParams"),
+        strategy,
+    )
+    return next((found for each in places if (found := each.at("maxUnavailable"))), Node())
+
+
+def _is_partial(workload: Workload, strategy: Node) -> bool:
+    if workload.kind not in ("StatefulSet", "CloneSet"):
+        return False
+    partitions = (each.at("partition") for each in (strategy.at("rollingUpdate"), strategy))
+    return any(each and each.shown() not in ("0", "0%") for each in partitions)
 
 
 def _of(limit: Node, replicas: float) -> float | None:
@@ -74,12 +103,15 @@ def one_replica(workload: Workload) -> Iterator[Found]:
     So with one replica, its node's drain or its eviction is an outage until another is ready.
     """
     if workload.replicas == 1 and workload.kind != "ReplicaSet" and _serves(workload):
-        said = workload.node.at("spec", "replicas")
-        yield Found(said, "one replica" + ("" if said else ", which is the default"))
+        said, scaler = workload.node.at("spec", "replicas"), workload.scaler
+        if scaler:
+            yield Found(said, f"{scaler.name} may leave one replica")
+        else:
+            yield Found(said, "one replica" + ("" if said else ", which is the default"))
 
 
 def _serves(workload: Workload) -> bool:
-    return any(each.ports or "readiness" in each.probes for each in workload.containers)
+    return any(each.ports or "readiness" in each.probes for each in workload.apps)
 
 
 @RULES.add(

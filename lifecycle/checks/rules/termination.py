@@ -53,6 +53,8 @@ def grace_period(workload: Workload) -> Iterator[Found]:
                 where or container.pre_stop or container.node,
                 f"{container.name}: {problem} {said}terminationGracePeriodSeconds "
                 f"{workload.grace:g}",
+                None if container in workload.apps else Severity.WARNING,
+                container.name,
             )
 
 
@@ -120,7 +122,7 @@ def prestop_sleep(workload: Workload) -> Iterator[Found]:
     New connections are saved by it, kept ones are not: the server ends them afterwards, all at once, without having said so.
     It is a warning where the app does not run under a lifecycle: there it is better than nothing.
     """
-    for container in workload.containers:
+    for container in workload.apps:
         words, ours = container.pre_stop_words, container.is_lifecycle
         if container.pre_stop.at("sleep") or only_sleeps(words):
             severity = None if ours else Severity.WARNING
@@ -142,7 +144,7 @@ def shell_pid_1(workload: Workload) -> Iterator[Found]:
     Under an init that passes the signal to it alone the shell dies, and its program with it.
     It is an error where the last command is in a pipe, a loop or the background, and something is served: no shell makes way for that. Elsewhere it is a warning: bash and BusyBox' ash make way for a last command by themselves; dash, the `sh` of Debian's images, does not.
     """
-    for container in workload.containers:
+    for container in () if workload.shares_processes else workload.apps:
         found = keeper(container.words)
         if found is None:
             continue
