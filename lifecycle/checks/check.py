@@ -7,34 +7,45 @@ from contextlib import suppress
 from difflib import get_close_matches
 
 from lifecycle.checks.errors import Unreadable
+from lifecycle.checks.kinds import unknown_pod
 from lifecycle.checks.reading import Document
-from lifecycle.checks.rule import Finding, Severity
+from lifecycle.checks.rule import Finding, Rule, Severity
 from lifecycle.checks.rules import RULES
 from lifecycle.checks.workload import IGNORE, Surroundings, Workload
 
+_OF_ANY_KIND = {"duplicate-key": RULES["duplicate-key"]}
 
-def check(documents: Iterable[Document]) -> tuple[list[Finding], dict[str, list[str]]]:
+
+def check(
+    documents: Iterable[Document], around: Surroundings | None = None
+) -> tuple[list[Finding], dict[str, list[str]]]:
     """
     Look for what will hurt.
 
     Returns:
         What was found; and by file the fields of a type that Kubernetes would refuse.
     """
+    around = around or Surroundings(documents)
     findings: list[Finding] = []
     unreadable: dict[str, list[str]] = {}
-    for workload in Surroundings(documents).workloads:
+    for workload in around.workloads:
         try:
             findings += _check(workload)
         except Unreadable as error:
             why = f"{workload.kind}: {error}"
             unreadable.setdefault(workload.document.file, []).append(why)
+    for each in around.others:
+        with suppress(Unreadable):
+            findings += _found(Workload(each, around), _OF_ANY_KIND)
     return findings, unreadable
 
 
-def misspelt(documents: Iterable[Document]) -> dict[str, list[str]]:
+def misspelt(
+    documents: Iterable[Document], around: Surroundings | None = None
+) -> dict[str, list[str]]:
     """Return, by file, what annotations leave out that is no rule, and of whom that is nobody."""
     said: dict[str, list[str]] = {}
-    for workload in Surroundings(documents).workloads:
+    for workload in (around or Surroundings(documents)).workloads:
         with suppress(Unreadable):
             for sentence in _misspelt(workload):
                 said.setdefault(workload.document.file, []).append(f"{workload}: {sentence}")
@@ -45,7 +56,7 @@ def _misspelt(workload: Workload) -> Iterator[str]:
     names = sorted(each.name for each in workload.containers)
     for container in ("", *workload.containers_with_leave_outs()):
         where = f"{IGNORE}.{container}" if container else IGNORE
-        if container and container not in names:
+        if container and container not in names and not workload.is_partial:
             yield f"{where}: no container is called {container}{_hint(container, names)}"
         for name in sorted(workload.ignored(container) - {"", *RULES}):
             if not container or name not in workload.ignored():
@@ -57,9 +68,41 @@ def _hint(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]}?" if near else ""
 
 
+def not_checked(around: Surroundings) -> dict[str, list[str]]:
+    """Return, by file, the objects that hold pods in a way that is not known here."""
+    said: dict[str, list[str]] = {}
+    for each in around.others:
+        pod = unknown_pod(each.node, each.kind)
+        if pod is not None:
+            where = f"line {pod.line}: " if pod.line else ""
+            with suppress(Unreadable):
+                sentence = (
+                    f"{where}{each.kind}/{each.name} holds containers that are not checked: "
+                    f"lifecycle check does not know this kind"
+                )
+                said.setdefault(each.file, []).append(sentence)
+    return said
+
+
 def _check(workload: Workload) -> list[Finding]:
-    ignored = workload.ignored()
-    found = [
+    rules = {name: rule for name, rule in RULES.items() if name not in workload.ignored()}
+    found = _found(workload, rules)
+    if workload.is_partial:
+        found = _certain(found, workload, rules)
+    return sorted(found, key=lambda each: (each.line or 0, each.severity is Severity.WARNING))
+
+
+def _certain(found: list[Finding], workload: Workload, rules: dict[str, Rule]) -> list[Finding]:
+    """Return what is found on a complete base, too: the patch itself says it."""
+    whole = workload.completed()
+    if whole is None or not found:
+        return []
+    also = {(each.rule.name, each.path) for each in _found(whole, rules)}
+    return [each for each in found if (each.rule.name, each.path) in also]
+
+
+def _found(workload: Workload, rules: dict[str, Rule]) -> list[Finding]:
+    return [
         Finding(
             rule,
             each.severity or rule.severity,
@@ -69,9 +112,7 @@ def _check(workload: Workload) -> list[Finding]:
             str(workload),
             each.message,
         )
-        for rule in RULES.values()
-        if rule.name not in ignored
+        for rule in rules.values()
         for each in rule.find(workload)
         if rule.name not in workload.ignored(each.container or workload.container_at(each.node))
     ]
-    return sorted(found, key=lambda each: (each.line or 0, each.severity is Severity.WARNING))

@@ -24,11 +24,13 @@ class Node:
         value: A dict or list of nodes, a scalar, or None.
         path: From the document's root, as JSON path writes it.
         line: Of the file, from 1; None if it is not known.
+        repeated: Of a mapping, the keys that were written before with the value that did not last.
     """
 
     value: Any = None
     path: str = "$"
     line: int | None = None
+    repeated: tuple[tuple[str, Node], ...] = ()
 
     def __bool__(self) -> bool:
         return self.value is not None

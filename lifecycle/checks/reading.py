@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lifecycle.checks.errors import Unreadable
+from lifecycle.checks.foreign import KUSTOMIZATIONS, TEMPLATED, Foreign, foreign, should_be_manifest
 from lifecycle.checks.node import Node, from_plain
+from lifecycle.checks.wrappers import unwrapped
 from lifecycle.checks.yaml_nodes import read_yaml
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 STDIN: Final = "-"
 _JSON_BLANKS: Final = " \t\r\n"
-_KUSTOMIZATIONS: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,19 @@ class Document:
         file: As it was named; `-` for standard input.
         kind: Deployment, Service, …
         node: All of it.
+        partial: Whether a base has to complete it; None if its shape must tell.
     """
 
     file: str
     kind: str
     node: Node
+    partial: bool | None = None
+
+    @property
+    def group(self) -> str:
+        """The API group; empty for the core's, or if it says none."""
+        group, slash, _ = str(self.node.at("apiVersion").value).partition("/")
+        return group if slash else ""
 
     @property
     def name(self) -> str:
@@ -55,37 +64,75 @@ class Reading:
     Attributes:
         documents: Its Kubernetes objects.
         problems: What in it cannot be read; it does not hide the others.
-        passed_over: What in it is known, and not checked.
+        templates: What in it is a template, which somebody has to render first.
+        passed_over: What the file is, if it holds no Kubernetes object and is not broken.
+        reason: Why it is passed over.
     """
 
     documents: list[Document] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    passed_over: list[str] = field(default_factory=list)
+    templates: list[str] = field(default_factory=list)
+    passed_over: Foreign | None = None
+    reason: str = ""
 
 
-def read(file: str) -> Reading:
-    """Read what a file, or standard input, holds."""
+def read(file: str, *, walked: bool = False) -> Reading:
+    """Read what a file, or standard input, holds; of a walked one nobody said that it is a manifest."""
     try:
-        return parse(_text(file), file)
+        return parse(text_of(file), file, walked=walked)
     except Unreadable as error:
         return Reading(problems=[str(error)])
 
 
-def parse(text: str, file: str = STDIN) -> Reading:
-    """Read the objects in a text: YAML or JSON, any number of documents; lists are opened."""
+def parse(text: str, file: str = STDIN, *, walked: bool = False) -> Reading:
+    """
+    Read the objects in a text: YAML or JSON, any number of documents; lists are opened.
+
+    Args:
+        text: What is read.
+        file: As it was named.
+        walked: Whether it was found in a folder. Then only what has a kind and an apiVersion
+            should be a manifest, and something else may be broken.
+    """
     found = Reading()
+    if walked and not should_be_manifest(text) and os.path.basename(file) not in KUSTOMIZATIONS:
+        found.passed_over, found.reason = foreign(text, file), "it has no kind and apiVersion"
+        return found
+    others = _documents(text, file, found)
+    if found.documents or found.problems:
+        found.problems += others  # beside objects it should be one
+    elif found.templates:
+        found.passed_over = Foreign.TEMPLATE
+    else:
+        found.passed_over = foreign(text, file)
+        found.reason = others[0] if others else "it is empty"
+    return found
+
+
+def _documents(text: str, file: str, found: Reading) -> list[str]:
+    """Read the documents, and return why some of them are no Kubernetes objects."""
+    others = []
     for node in _nodes(text):
         if isinstance(node, Unreadable):
-            found.problems.append(str(node))
-        elif os.path.basename(file) in _KUSTOMIZATIONS and "kind" not in (node.value or ()):
-            found.passed_over.append(
-                "a kustomization is passed over; kustomize build … | lifecycle check - reads it built"
-            )
-        elif node:
+            broken = found.templates if TEMPLATED.search(text) else found.problems
+            broken.append(str(node))
+        elif not node:
+            continue
+        elif reason := _foreign(node):
+            others.append(reason)
+        else:
             _open(node, file, found)
-    if not (found.documents or found.problems or found.passed_over):
-        found.problems.append("it is empty")
-    return found
+    return others
+
+
+def _foreign(node: Node) -> str:
+    """Say why a value is no Kubernetes object; nothing if it may be one."""
+    if not isinstance(node.value, dict):
+        return str(node._wrong("a Kubernetes object: a mapping with apiVersion and kind"))
+    if not node.at("kind"):
+        where = f"line {node.line}: " if node.line else f"{node.path}: "
+        return f"{where}no Kubernetes object: it has no kind"
+    return ""
 
 
 def documents(text: str, file: str = STDIN) -> list[Document]:
@@ -96,27 +143,35 @@ def documents(text: str, file: str = STDIN) -> list[Document]:
         Unreadable: One is not; or there is none.
     """
     found = parse(text, file)
-    if found.problems:
-        raise Unreadable(found.problems[0])
+    for problem in (*found.problems, *found.templates):
+        raise Unreadable(problem)
+    if found.passed_over:
+        raise Unreadable(found.reason)
     return found.documents
 
 
 def from_objects(objects: Iterable[Any], file: str = STDIN) -> list[Document]:
     """
-    Make documents of objects that are in memory.
+    Make documents of objects that are in memory: they are whole.
 
     Raises:
         Unreadable: One is no Kubernetes object.
     """
     found = Reading()
     for value in objects:
-        _open(from_plain(value), file, found)
+        _open(from_plain(value), file, found, partial=False)
     if found.problems:
         raise Unreadable(found.problems[0])
     return found.documents
 
 
-def _text(file: str) -> str:
+def text_of(file: str) -> str:
+    """
+    Return the text of a file, or of standard input.
+
+    Raises:
+        Unreadable: It cannot be read, is too large, or no text in UTF-8.
+    """
     try:
         if file == STDIN:
             if sys.stdin is None:
@@ -168,25 +223,19 @@ def _json_values(text: str) -> Iterator[Any]:
         text = text[end:].lstrip(_JSON_BLANKS)
 
 
-def _open(node: Node, file: str, found: Reading, kind: str = "") -> None:
+def _open(
+    node: Node, file: str, found: Reading, kind: str = "", *, partial: bool | None = None
+) -> None:
     try:
-        kind = _kind(node) or kind
+        reason = "" if kind else _foreign(node)
+        kind = kind if reason else node.at("kind").text() or kind
+        inner = [] if reason else unwrapped(node, kind)
     except Unreadable as error:
-        found.problems.append(str(error))
-        return
-    if not kind:
-        where = f"line {node.line}: " if node.line else f"{node.path}: "
-        found.problems.append(f"{where}no Kubernetes object: it has no kind")
-        return
-    if kind.endswith("List") and isinstance(node.at("items").value, list):
-        for item in node.at("items").each():  # what the API server lists has no kind of its own
-            if item:
-                _open(item, file, found, kind.removesuffix("List"))
+        reason = str(error)
+    if reason:
+        found.problems.append(reason)
+    elif not inner:
+        found.documents.append(Document(file, kind, node, partial))
     else:
-        found.documents.append(Document(file, kind, node))
-
-
-def _kind(node: Node) -> str:
-    if not isinstance(node.value, dict):
-        raise node._wrong("a Kubernetes object: a mapping with apiVersion and kind")
-    return node.at("kind").text()
+        for each, its_kind in inner:
+            _open(each, file, found, its_kind, partial=partial)

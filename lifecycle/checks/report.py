@@ -1,21 +1,19 @@
-"""Findings as text, as JSON, as SARIF."""
+"""Findings as JSON and as SARIF, for programs; as text they are in `text.py`."""
 
 from __future__ import annotations
 
 import json
-import shutil
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
 
+from lifecycle.checks.foreign import Foreign
 from lifecycle.checks.reading import STDIN
-from lifecycle.checks.rule import Finding, Severity
+from lifecycle.checks.rule import Finding
 from lifecycle.checks.rules import RULES
 from lifecycle.version import VERSION
 
-PAGE: Final = "docs/checks.md"
 SCHEMA: Final = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
@@ -30,74 +28,24 @@ class Report:
         findings: Where rules are broken.
         unreadable: By file, what could not be read, and why.
         notes: By file, what else its author should know: nothing that makes the command fail.
+        workloads: How many whole workloads were checked.
+        patches: How many were judged by what they say alone.
+        idle: How many files hold no workload.
+        passed_over: Of these, how many hold no Kubernetes object, by what they are.
     """
 
     findings: Sequence[Finding]
     unreadable: Mapping[str, Sequence[str]] = field(default_factory=dict)
     notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    workloads: int = 0
+    patches: int = 0
+    idle: int = 0
+    passed_over: Mapping[Foreign, int] = field(default_factory=dict)
 
     @property
     def complete(self) -> bool:
         """Whether everything was read."""
         return not any(self.unreadable.values())
-
-
-def as_text(report: Report) -> str:
-    """Write findings for people: the place first, so that an editor can jump to it."""
-    width = shutil.get_terminal_size().columns
-    lines: list[str] = []
-    for each in report.findings:
-        place = f"{_shown(each.file)}:{each.line}" if each.line else _shown(each.file)
-        lines += [
-            *_wrapped(
-                f"{place}: ",
-                f"{each.severity}: {each.rule.name}: {each.object}: {each.message}",
-                width,
-            ),
-            *_wrapped("    at:  ", each.path, width),
-            *_wrapped("    why: ", each.rule.why, width),
-            *_wrapped("    fix: ", each.rule.fix, width),
-        ]
-    for what, said in (("unreadable", report.unreadable), ("note", report.notes)):
-        for file, sentences in said.items():
-            for sentence in sentences:
-                lines += _wrapped(f"{_shown(file)}: ", f"{what}: {sentence}", width)
-    errors = sum(each.severity is Severity.ERROR for each in report.findings)
-    warnings = len(report.findings) - errors
-    if report.findings:
-        counted = f"{_count(errors, 'error')}, {_count(warnings, 'warning')}"
-        lines.append(f"{counted}; the rules are in {PAGE}")
-    elif report.complete:
-        lines.append("nothing found")
-    return "\n".join(lines)
-
-
-def _wrapped(head: str, text: str, width: int) -> list[str]:
-    indent = " " * (len(head) if head.startswith(" ") else 4)
-    head, text = _printable(head), _printable(" ".join(text.split()))
-    wrapped = textwrap.wrap(
-        head + text,
-        max(width, 40),
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    return wrapped or [head.rstrip()]
-
-
-def _shown(file: str) -> str:
-    return "(stdin)" if file == STDIN else file
-
-
-def _printable(text: str) -> str:
-    """Return a text in which nothing moves a terminal's cursor, or cannot be written."""
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
-    )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def as_json(report: Report) -> str:
@@ -121,6 +69,12 @@ def as_json(report: Report) -> str:
             ],
             "unreadable": {file: said for file, said in report.unreadable.items() if said},
             "notes": {file: said for file, said in report.notes.items() if said},
+            "workloads": report.workloads,
+            "patches": report.patches,
+            "files_without_workload": report.idle,
+            "passed_over": {
+                each.name.lower(): number for each, number in report.passed_over.items()
+            },
         }
     )
 
@@ -143,7 +97,7 @@ def as_sarif(report: Report) -> str:
         ],
     }
     problems = [
-        {"level": level, "message": {"text": f"{_shown(file)}: {sentence}"}}
+        {"level": level, "message": {"text": f"{shown(file)}: {sentence}"}}
         for level, said in (("error", report.unreadable), ("note", report.notes))
         for file, sentences in said.items()
         for sentence in sentences
@@ -181,10 +135,12 @@ def _location(finding: Finding) -> dict[str, Any]:
     return {"physicalLocation": physical, "logicalLocations": [logical]}
 
 
+def shown(file: str) -> str:
+    """Return a file as messages name it."""
+    return "(stdin)" if file == STDIN else file
+
+
 def _dumped(value: Any) -> str:
     # A lone surrogate, of a name or a file's name, is nothing that JSON's readers take.
     text = json.dumps(value, ensure_ascii=False).encode(errors="replace")
     return json.dumps(json.loads(text), indent=2)
-
-
-FORMATS: Final = {"text": as_text, "json": as_json, "sarif": as_sarif}

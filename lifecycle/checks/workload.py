@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from typing import Final
 
 from lifecycle.checks.container import Container
 from lifecycle.checks.errors import Unreadable
+from lifecycle.checks.kinds import Kind, kind_of, templates
 from lifecycle.checks.node import Node
+from lifecycle.checks.ownership import made_by_others
+from lifecycle.checks.partial import completed, is_partial
 from lifecycle.checks.reading import Document
 from lifecycle.checks.scaling import Scaler, Scaling
 from lifecycle.checks.sidecars import is_known_sidecar
 
 DEFAULT_GRACE: Final = 30.0
 """terminationGracePeriodSeconds, where a pod does not say it."""
+KNATIVE: Final = "serving.knative.dev"
+KNATIVE_GRACE: Final = 300.0
+"""How long a request may take under Knative, where a service does not say it."""
 IGNORE: Final = "pod-lifecycle.dev/ignore"
 """
 The annotation, of a workload or its pod template, that names rules to leave out.
@@ -26,36 +33,31 @@ With a dot and a container's name after it, they are left out for that container
 REGISTERED: Final = "pod-lifecycle.dev/registered"
 """The condition that the registry on Kubernetes sets."""
 
-_TEMPLATES: Final[dict[str, tuple[str, ...]]] = {
-    "Pod": (),
-    "Deployment": ("spec", "template"),
-    "StatefulSet": ("spec", "template"),
-    "DaemonSet": ("spec", "template"),
-    "ReplicaSet": ("spec", "template"),
-    "Job": ("spec", "template"),
-    "CronJob": ("spec", "jobTemplate", "spec", "template"),
-}
-KINDS: Final = tuple(_TEMPLATES)
-_REPLICATED: Final = (
-    "Deployment", "StatefulSet", "ReplicaSet", "Rollout", "DeploymentConfig", "CloneSet",
-)  # fmt: skip
-_GROUPS: Final = ("", "apps", "batch", "extensions")
-
 
 class Workload:
     """
     A pod, or what makes pods.
 
     Args:
-        document: One of `KINDS`.
+        document: The object, of a kind that makes pods.
         around: What was read with it.
+        root: Of it, where the way to the pod template begins.
+        path: The way from there.
     """
 
-    def __init__(self, document: Document, around: Surroundings) -> None:
+    def __init__(
+        self,
+        document: Document,
+        around: Surroundings,
+        root: Node | None = None,
+        path: tuple[str, ...] = ("spec", "template"),
+    ) -> None:
         self.document = document
         self.around = around
         self.kind = document.kind
         self.node = document.node
+        self._root = root or document.node
+        self._path = path
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.document.name}"
@@ -63,7 +65,7 @@ class Workload:
     @cached_property
     def template(self) -> Node:
         """The pod template; of a Pod itself."""
-        return self.node.at(*_TEMPLATES[self.kind])
+        return self._root.at(*self._path)
 
     @cached_property
     def pod(self) -> Node:
@@ -103,8 +105,11 @@ class Workload:
 
     @property
     def grace(self) -> float:
-        """Its terminationGracePeriodSeconds."""
-        return self.pod.at("terminationGracePeriodSeconds").number(DEFAULT_GRACE)
+        """Its terminationGracePeriodSeconds; Knative sets it to the longest request."""
+        said = self.pod.at("terminationGracePeriodSeconds")
+        if self.document.group == KNATIVE:
+            return said.number(self.pod.at("timeoutSeconds").number(KNATIVE_GRACE))
+        return said.number(DEFAULT_GRACE)
 
     @property
     def has_gate(self) -> bool:
@@ -117,9 +122,30 @@ class Workload:
         return bool(container.ports) or "readiness" in container.probes or container.is_lifecycle
 
     @property
+    def _known(self) -> Kind:
+        return kind_of(self.document.group, self.kind) or Kind()
+
+    @cached_property
+    def is_partial(self) -> bool:
+        """Whether a base has to complete it, so that what is missing here says nothing."""
+        if self.document.partial is not None:
+            return self.document.partial
+        try:
+            return is_partial(self.node, self.kind, self.pod)
+        except Unreadable:
+            return False
+
+    def completed(self) -> Workload | None:
+        """Return it on a base that leaves nothing open; None for a kind of which no base is known."""
+        if self._root is not self.node:
+            return None
+        whole = replace(self.document, node=completed(self.node, self._path), partial=False)
+        return Workload(whole, self.around, None, self._path)
+
+    @property
     def is_job(self) -> bool:
         """Whether it is to end by itself."""
-        return self.kind in ("Job", "CronJob")
+        return self._known.ends
 
     @property
     def host_network(self) -> bool:
@@ -135,7 +161,7 @@ class Workload:
     @property
     def replicas(self) -> float | None:
         """How many there are at least; None if that is not said, or has no meaning."""
-        if self.kind not in _REPLICATED:
+        if not self._known.counted:
             return None
         scaler = self.scaler
         return scaler.least if scaler else self.node.at("spec", "replicas").number(1)
@@ -176,11 +202,25 @@ class Surroundings:
     Everything that was read together.
 
     What in it cannot be read is said where it is checked itself, and is nothing to others.
+
+    Attributes:
+        workloads: What makes pods, each of them once: not what another one of them made.
+        others: The other objects.
     """
 
     def __init__(self, documents: Iterable[Document]) -> None:
         self._documents = list(documents)
-        self.workloads = [Workload(each, self) for each in self._documents if _has_pods(each)]
+        made = made_by_others(self._documents)
+        self.workloads: list[Workload] = []
+        self.others: list[Document] = []
+        for each in self._documents:
+            known = kind_of(each.group, each.kind)
+            if known is None or _refers(each.node):
+                self.others.append(each)
+            elif id(each) not in made:
+                self.workloads += [
+                    Workload(each, self, root, path) for root, path in templates(each.node, known)
+                ]
 
     @cached_property
     def scaling(self) -> Scaling:
@@ -193,12 +233,14 @@ class Surroundings:
         found: dict[int, list[Workload]] = {}
         for each in self.workloads:
             with suppress(Unreadable):
-                if each.host_network:
+                if each.host_network and not each.is_partial:
                     for port in {one.qos_port for one in each.containers if one.is_lifecycle}:
                         found.setdefault(port, []).append(each)
         return found
 
 
-def _has_pods(document: Document) -> bool:
-    group, slash, _ = str(document.node.at("apiVersion").value).partition("/")
-    return document.kind in KINDS and (group if slash else "") in _GROUPS
+def _refers(node: Node) -> bool:
+    """Tell whether an object has its pods from another one: a Rollout from its Deployment."""
+    with suppress(Unreadable):
+        return bool(node.at("spec", "workloadRef"))
+    return False

@@ -181,6 +181,7 @@ def _node(raw: _Raw, path: str, depth: int, budget: Budget) -> Node:
         return Node(items, path, raw.line)
     found: dict[str, Node] = {}
     merged: dict[str, Node] = {}
+    repeated: list[tuple[str, Node]] = []
     for key, value in zip(raw.items[::2], raw.items[1::2], strict=True):
         if key.text is None:
             raise Unreadable(f"line {key.line}: a key must be text")
@@ -191,8 +192,10 @@ def _node(raw: _Raw, path: str, depth: int, budget: Budget) -> Node:
                 merged = (inherited if isinstance(inherited, dict) else {}) | merged
         else:
             child = _node(value, step(path, key.text), depth + 1, budget)
-            found[key.text] = Node(child.value, child.path, key.line)
-    return Node(merged | found, path, raw.line)
+            if key.text in found:
+                repeated.append((key.text, found[key.text]))
+            found[key.text] = Node(child.value, child.path, key.line, child.repeated)
+    return Node(merged | found, path, raw.line, tuple(repeated))
 
 
 def scalar(text: str) -> Any:

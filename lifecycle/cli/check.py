@@ -7,40 +7,46 @@ import io
 import sys
 
 from lifecycle.checks.check import check as find
-from lifecycle.checks.check import misspelt
-from lifecycle.checks.reading import Document, read
-from lifecycle.checks.report import FORMATS, Report
+from lifecycle.checks.check import misspelt, not_checked
+from lifecycle.checks.gathering import gather
+from lifecycle.checks.report import Report, as_json, as_sarif
 from lifecycle.checks.rule import Severity
-from lifecycle.checks.workload import KINDS, Surroundings
+from lifecycle.checks.text import as_text
+from lifecycle.checks.workload import Surroundings
 from lifecycle.plain import lines
 
 UNREADABLE = 2
+FORMATS = {"text": as_text, "json": as_json, "sarif": as_sarif}
 
 
 def check(options: argparse.Namespace) -> int:
     """Check files: 0 if nothing is bad, 1 if there are errors, 2 if something was not readable."""
-    documents: list[Document] = []
-    unreadable: dict[str, list[str]] = {}
-    notes: dict[str, list[str]] = {}
-    for file in dict.fromkeys(options.files):
-        reading = read(file)
-        documents += reading.documents
-        unreadable.setdefault(file, []).extend(reading.problems)
-        notes.setdefault(file, []).extend(reading.passed_over)
-    findings, wrong = find(documents)
+    found = gather(options.files)
+    around = Surroundings(found.documents)
+    findings, wrong = find(found.documents, around)
     for file, reasons in wrong.items():
-        unreadable[file] += reasons
-    for file, sentences in misspelt(documents).items():
-        notes[file] += sentences
-    if not any(unreadable.values()) and not Surroundings(documents).workloads:
-        kinds = ", ".join(sorted({each.kind for each in documents})) or "nothing else"
-        shown = ", ".join(KINDS)
-        unreadable[next(iter(unreadable))] = [f"nothing to check: it holds {kinds}, and no {shown}"]
-    report = Report(findings, unreadable, notes)
+        found.unreadable.setdefault(file, []).extend(reasons)
+    for said in (misspelt(found.documents, around), not_checked(around)):
+        for file, sentences in said.items():
+            found.note(file, *sentences)
+    nothing = found.nothing(options.files)
+    if nothing and options.allow_nothing:
+        found.note(options.files[0], nothing)
+    elif nothing:
+        found.unreadable[options.files[0]] = [nothing]
+    report = Report(
+        findings,
+        found.unreadable,
+        found.notes,
+        workloads=sum(not each.is_partial for each in around.workloads),
+        patches=sum(each.is_partial for each in around.workloads),
+        idle=found.idle(),
+        passed_over=found.passed_over,
+    )
     if sys.stdout is not None:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # whatever a name holds
         print(lines(FORMATS[options.format](report)))
-    if any(unreadable.values()):
+    if any(found.unreadable.values()):
         return UNREADABLE
     return int(any(each.severity is Severity.ERROR for each in findings))

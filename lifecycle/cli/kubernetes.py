@@ -77,14 +77,20 @@ def add_check(commands: Any) -> None:
     parser.add_argument(
         "files",
         nargs="+",
-        metavar="FILE",
-        help="YAML or JSON; - for standard input, like kubectl get -o json",
+        metavar="PATH",
+        help="a file of YAML or JSON; a folder, of which every *.yaml, *.yml and *.json is read; "
+        "or - for standard input, for example from kubectl get -o json",
     )
     parser.add_argument(
         "--format",
         choices=("text", "json", "sarif"),
         default="text",
         help="text, json or sarif (default: text)",
+    )
+    parser.add_argument(
+        "--allow-nothing",
+        action="store_true",
+        help="exit with 0 if there is nothing to check, for example in a pre-commit hook",
     )
     parser.set_defaults(action=_check)
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from lifecycle.checks.check import check, misspelt
-from lifecycle.checks.reading import documents, from_objects, read
+from lifecycle.checks.check import check, misspelt, not_checked
+from lifecycle.checks.gathering import gather
+from lifecycle.checks.reading import documents, from_objects
 from lifecycle.checks.rule import Finding
+from lifecycle.checks.workload import Surroundings
 
 QOS = {
     "startupProbe": {"httpGet": {"path": "/startup", "port": 22222}},
@@ -109,13 +111,12 @@ class Said(NamedTuple):
 
 def look(*files: str) -> Said:
     """Check files as the command does."""
-    readings = [read(file) for file in files]
-    objects = [each for reading in readings for each in reading.documents]
-    findings, wrong = check(objects)
-    unreadable = [each for reading in readings for each in reading.problems]
-    notes = [each for reading in readings for each in reading.passed_over]
+    gathered = gather(files)
+    around = Surroundings(gathered.documents)
+    findings, wrong = check(gathered.documents, around)
+    notes = (gathered.notes, misspelt(gathered.documents, around), not_checked(around))
     return Said(
         said(findings),
-        [*unreadable, *(one for each in wrong.values() for one in each)],
-        [*notes, *(one for each in misspelt(objects).values() for one in each)],
+        [one for part in (gathered.unreadable, wrong) for each in part.values() for one in each],
+        [one for part in notes for each in part.values() for one in each],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -30,6 +31,9 @@ from tests.checks.kit import (
     sleep,
 )
 from tests.checks.styles import STYLES
+from tests.checks.test_shapes import FILES
+
+FINDING = re.compile(r"^# expect: +(?:error|warning) (\S+)", re.MULTILINE)
 
 PORT = "probe-port"
 HPA = {
@@ -229,8 +233,9 @@ def test_a_rule_finds(expected: list[str], objects: tuple[dict[str, Any], ...]) 
 
 
 def test_every_rule_finds_something() -> None:
-    """No rule is without a case here."""
+    """No rule is without a case, here or among the shapes."""
     names = {each.split()[1] for expected, _ in TABLE for each in expected}
+    names |= {found[1] for file in FILES for found in FINDING.finditer(file.read_text())}
 
     assert names == set(RULES)
 

@@ -1,0 +1,89 @@
+"""What lies beside manifests and is none: which kind of file it is."""
+
+from __future__ import annotations
+
+import enum
+import os.path
+import re
+from typing import Final
+
+
+class Foreign(enum.Enum):
+    """A kind of file that is passed over: one of it, several of it, and what to do instead."""
+
+    KUSTOMIZATION = (
+        "kustomization",
+        "kustomizations",
+        "this kustomization is passed over. Build it: kustomize build … | lifecycle check -",
+    )
+    TEMPLATE = (
+        "template",
+        "templates",
+        "this template is passed over. Render it: helm template … | lifecycle check -",
+    )
+    CHART = ("chart file", "chart files", "this file of a Helm chart is passed over")
+    COMPOSE = ("Compose file", "Compose files", "this Compose file is passed over")
+    WORKFLOW = ("CI workflow", "CI workflows", "this CI workflow is passed over")
+    PATCH = ("JSON patch", "JSON patches", "this JSON patch is passed over. Check what it changes")
+    EMPTY = ("empty file", "empty files", "this file is empty")
+    OTHER = ("other file", "other files", "this file is passed over")
+
+    @property
+    def sentence(self) -> str:
+        """What a note says of it."""
+        return self.value[2]
+
+    def counted(self, number: int) -> str:
+        """Say how many there are of it."""
+        return f"{number} {self.value[number != 1]}"
+
+
+KUSTOMIZATIONS: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
+TEMPLATED: Final = re.compile(r"\{\{|\{%|<%")
+_MANIFEST: Final = tuple(
+    re.compile(rf"(^|[\s{{,-])[\"']?{key}[\"']?\s*:") for key in ("apiVersion", "kind")
+)
+_CHART: Final = re.compile(
+    r"(Chart|requirements|values[\w.-]*|[\w.-]*values)\.(ya?ml|schema\.json)"
+)
+_SHAPES: Final = (
+    (Foreign.WORKFLOW, re.compile(r"^(jobs|stages|pipeline|steps|workflows):", re.MULTILINE)),
+    (Foreign.COMPOSE, re.compile(r"^services:", re.MULTILINE)),
+    (
+        Foreign.PATCH,
+        re.compile(
+            r"^\s*[-[{\s]*[\"']?op[\"']?\s*:\s*[\"']?(add|remove|replace|move|copy|test)\b",
+            re.MULTILINE,
+        ),
+    ),
+)
+
+
+def should_be_manifest(text: str) -> bool:
+    """Tell whether a text has the two keys that every Kubernetes object has."""
+    return all(each.search(text) for each in _MANIFEST)
+
+
+def foreign(text: str, file: str) -> Foreign:
+    """Tell what a file without a Kubernetes object is, by its name and its text."""
+    name = os.path.basename(file)
+    if name in KUSTOMIZATIONS:
+        return Foreign.KUSTOMIZATION
+    if not text.strip():
+        return Foreign.EMPTY
+    if _CHART.fullmatch(name):
+        return Foreign.CHART
+    found = next((kind for kind, shape in _SHAPES if shape.search(text)), None)
+    if found is None and TEMPLATED.search(text) and should_be_manifest(text):
+        return Foreign.TEMPLATE
+    return found or Foreign.OTHER
+
+
+def is_of_chart(file: str) -> bool:
+    """Tell whether a file is a template of a Helm chart: under `templates`, beside a Chart.yaml."""
+    folder = os.path.dirname(os.path.abspath(file))
+    while (parent := os.path.dirname(folder)) != folder:
+        if os.path.basename(folder) == "templates":
+            return os.path.isfile(os.path.join(parent, "Chart.yaml"))
+        folder = parent
+    return False

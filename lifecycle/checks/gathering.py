@@ -1,0 +1,105 @@
+"""Everything that the command was given, read: files, folders, standard input."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from lifecycle.checks.foreign import Foreign, is_of_chart
+from lifecycle.checks.kinds import kind_of
+from lifecycle.checks.kustomizations import Kustomizations
+from lifecycle.checks.reading import STDIN, Document, Reading, read
+from lifecycle.checks.walking import Named, files
+from lifecycle.checks.yaml_nodes import EXTRA
+
+
+@dataclass
+class Gathered:
+    """
+    What was read.
+
+    Attributes:
+        documents: The Kubernetes objects of all files.
+        unreadable: By file, what could not be read, and why.
+        notes: By file, what its author should know.
+        files: How many files were read.
+        passed_over: How many files hold no Kubernetes object, by what they are.
+    """
+
+    documents: list[Document] = field(default_factory=list)
+    unreadable: dict[str, list[str]] = field(default_factory=dict)
+    notes: dict[str, list[str]] = field(default_factory=dict)
+    files: int = 0
+    passed_over: Counter[Foreign] = field(default_factory=Counter)
+
+    def add(self, named: Named, reading: Reading) -> None:
+        """Add what a file holds."""
+        self.files += 1
+        self.documents += reading.documents
+        if reading.problems == [EXTRA] and any(EXTRA in said for said in self.unreadable.values()):
+            return  # said once
+        if reading.problems:
+            self.unreadable.setdefault(named.file, []).extend(reading.problems)
+        if reading.passed_over is not None:
+            self.passed_over[reading.passed_over] += 1
+        if not named.walked or reading.documents:
+            self.note(named.file, *_sentences(reading))
+
+    def note(self, file: str, *sentences: str) -> None:
+        """Add notes."""
+        if sentences:
+            self.notes.setdefault(file, []).extend(sentences)
+
+    def idle(self) -> int:
+        """Return how many files were read and hold no workload."""
+        busy = {each.file for each in self.documents if kind_of(each.group, each.kind)}
+        return self.files - len(busy.union(self.unreadable))
+
+    def nothing(self, names: Sequence[str]) -> str:
+        """Say why there was nothing at all to check; empty if there was."""
+        if self.documents or self.unreadable:
+            return ""
+        held = ", ".join(kind.counted(number) for kind, number in self.passed_over.most_common())
+        if not held:
+            held = "no *.yaml, *.yml or *.json"
+        return f"nothing to check: {'it holds' if len(names) == 1 else 'they hold'} {held}"
+
+
+def gather(names: Sequence[str]) -> Gathered:
+    """Read files, and what is in folders; what cannot be read hides nothing else."""
+    found = Gathered()
+    kustomizations = Kustomizations()
+    templates: Counter[str] = Counter()
+    for named in files(names):
+        reading = _read(named)
+        reading.documents = [
+            replace(each, partial=kustomizations.is_patch(each.file)) for each in reading.documents
+        ]
+        found.add(named, reading)
+        if named.walked and reading.passed_over is Foreign.TEMPLATE:
+            templates[named.walked] += 1
+    for folder, number in templates.items():
+        found.note(
+            folder,
+            f"{Foreign.TEMPLATE.counted(number)} not checked. "
+            "Render them: helm template CHART | lifecycle check -",
+        )
+    return found
+
+
+def _read(named: Named) -> Reading:
+    if named.problem:
+        return Reading(problems=[named.problem])
+    if named.file != STDIN and is_of_chart(named.file):
+        return Reading(passed_over=Foreign.TEMPLATE)
+    return read(named.file, walked=bool(named.walked))
+
+
+def _sentences(reading: Reading) -> list[str]:
+    if reading.templates and reading.documents:
+        return reading.templates
+    if reading.passed_over is None:
+        return []
+    reason = f" ({reading.reason})" if reading.passed_over is Foreign.OTHER else ""
+    return [f"{reading.passed_over.sentence}{reason}"]

@@ -1,0 +1,143 @@
+"""Which kinds make pods, and where each keeps its pod template."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from lifecycle.checks.errors import Unreadable
+from lifecycle.checks.node import Node
+
+
+class Kind(NamedTuple):
+    """
+    How a kind makes pods.
+
+    Attributes:
+        paths: Where its pod templates are; `*` is each item of a list, or each value of a mapping.
+        ends: Whether its pods are to end by themselves.
+        counted: Whether spec.replicas says how many pods there are.
+    """
+
+    paths: tuple[tuple[str, ...], ...] = (("spec", "template"),)
+    ends: bool = False
+    counted: bool = False
+
+
+_COUNTED: Final = Kind(counted=True)
+_JOB: Final = Kind(ends=True)
+_TRAINED: Final = ("PyTorchJob", "TFJob", "MPIJob", "XGBoostJob", "PaddleJob", "JAXJob")
+BUILT_IN: Final = {
+    "Pod": Kind(((),)),
+    "Deployment": _COUNTED,
+    "StatefulSet": _COUNTED,
+    "DaemonSet": Kind(),
+    "ReplicaSet": _COUNTED,
+    "ReplicationController": _COUNTED,
+    "PodTemplate": Kind((("template",),)),
+    "Job": _JOB,
+    "CronJob": Kind((("spec", "jobTemplate", "spec", "template"),), ends=True),
+}
+_GROUPS: Final = ("", "apps", "batch", "extensions")
+_RAY: Final = (("headGroupSpec", "template"), ("workerGroupSpecs", "*", "template"))
+OTHERS: Final = {
+    ("argoproj.io", "Rollout"): _COUNTED,
+    ("serving.knative.dev", "Service"): Kind(),
+    ("serving.knative.dev", "Configuration"): Kind(),
+    ("serving.knative.dev", "Revision"): Kind(((),)),
+    ("", "DeploymentConfig"): _COUNTED,
+    ("apps.openshift.io", "DeploymentConfig"): _COUNTED,
+    ("apps.kruise.io", "CloneSet"): _COUNTED,
+    ("apps.kruise.io", "StatefulSet"): _COUNTED,
+    ("apps.kruise.io", "DaemonSet"): Kind(),
+    ("apps.kruise.io", "BroadcastJob"): _JOB,
+    ("apps.kruise.io", "AdvancedCronJob"): Kind(
+        (("spec", "template", "jobTemplate", "spec", "template"),), ends=True
+    ),
+    ("keda.sh", "ScaledJob"): Kind((("spec", "jobTargetRef", "template"),), ends=True),
+    ("leaderworkerset.x-k8s.io", "LeaderWorkerSet"): Kind(
+        (
+            ("spec", "leaderWorkerTemplate", "leaderTemplate"),
+            ("spec", "leaderWorkerTemplate", "workerTemplate"),
+        )
+    ),
+    ("jobset.x-k8s.io", "JobSet"): Kind(
+        (("spec", "replicatedJobs", "*", "template", "spec", "template"),), ends=True
+    ),
+    ("batch.volcano.sh", "Job"): Kind((("spec", "tasks", "*", "template"),), ends=True),
+    ("agones.dev", "GameServer"): Kind(),
+    ("agones.dev", "Fleet"): Kind((("spec", "template", "spec", "template"),)),
+    ("ray.io", "RayCluster"): Kind(tuple(("spec", *each) for each in _RAY)),
+    ("ray.io", "RayService"): Kind(tuple(("spec", "rayClusterConfig", *each) for each in _RAY)),
+    ("ray.io", "RayJob"): Kind(
+        tuple(("spec", "rayClusterSpec", *each) for each in _RAY), ends=True
+    ),
+    **{
+        ("kubeflow.org", name): Kind(
+            (("spec", f"{name.removesuffix('Job').lower()}ReplicaSpecs", "*", "template"),),
+            ends=True,
+        )
+        for name in _TRAINED
+    },
+}
+_NO_PODS: Final = ("CustomResourceDefinition", "ControllerRevision")
+"""What describes pods, or remembers them, and makes none."""
+
+
+def kind_of(group: str, name: str) -> Kind | None:
+    """Return how a kind makes pods; None if it makes none, as far as is known."""
+    built_in = BUILT_IN.get(name) if group in _GROUPS else None
+    return built_in or OTHERS.get((group, name))
+
+
+def templates(node: Node, kind: Kind) -> Iterator[tuple[Node, tuple[str, ...]]]:
+    """Give the pod templates of an object: a node of it, and the keys that lead on from there."""
+    for path in kind.paths:
+        try:
+            found = [*_reached(node, path)]
+        except Unreadable:  # whoever goes that way learns what is wrong there
+            found = [(node, path)]
+        # one that is not there is a template all the same, unless there may be others
+        yield from found if len(kind.paths) == 1 else [each for each in found if _is_there(*each)]
+
+
+def _is_there(node: Node, path: tuple[str, ...]) -> bool:
+    try:
+        return bool(node.at(*path))
+    except Unreadable:
+        return True
+
+
+def _reached(node: Node, path: tuple[str, ...]) -> Iterator[tuple[Node, tuple[str, ...]]]:
+    if "*" not in path:
+        yield node, path
+        return
+    at = path.index("*")
+    many = node.at(*path[:at])
+    several = many.value.values() if isinstance(many.value, dict) else many.each()
+    for each in several:
+        yield from _reached(each, path[at + 1 :])
+
+
+def unknown_pod(node: Node, kind: str) -> Node | None:
+    """Return the containers of an object of another kind; None if it holds none."""
+    if kind in _NO_PODS or not isinstance(node.value, dict):
+        return None
+    ours = [each for key, each in node.value.items() if key not in ("metadata", "status")]
+    return next((found for each in ours if (found := _containers(each)) is not None), None)
+
+
+def _containers(node: Node) -> Node | None:
+    if isinstance(node.value, dict):
+        held: Node | None = node.value.get("containers")
+        if held is not None and isinstance(held.value, list) and any(map(_has_image, held.value)):
+            return held
+        children = list(node.value.values())
+    else:
+        children = node.value if isinstance(node.value, list) else []
+    return next((found for each in children if (found := _containers(each)) is not None), None)
+
+
+def _has_image(node: Node) -> bool:
+    value = node.value.get("image") if isinstance(node.value, dict) else None
+    return value is not None and isinstance(value.value, str)

@@ -1,0 +1,71 @@
+"""What kustomizations say of the files around them: which of them are patches."""
+
+from __future__ import annotations
+
+import os.path
+from collections.abc import Iterator
+from typing import Final
+
+from lifecycle.checks.errors import Unreadable
+from lifecycle.checks.foreign import KUSTOMIZATIONS
+from lifecycle.checks.node import Node
+from lifecycle.checks.reading import STDIN, text_of
+from lifecycle.checks.yaml_nodes import read_yaml
+
+_ABOVE: Final = 2
+"""So many folders above a file are looked into: a patch may stand in `patches/`."""
+_WHOLE: Final = ("resources", "bases", "crds")
+
+
+class Kustomizations:
+    """The kustomizations beside the files that are read, and in the folders above them."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, bool] = {}
+        self._looked: set[str] = set()
+
+    def is_patch(self, file: str) -> bool | None:
+        """Tell whether a kustomization names a file as a patch; None if none names it at all."""
+        if file == STDIN:
+            return None
+        path = os.path.realpath(file)
+        folder = os.path.dirname(path)
+        for _ in range(_ABOVE + 1):
+            self._look(folder)
+            folder = os.path.dirname(folder)
+        return self._named.get(path)
+
+    def _look(self, folder: str) -> None:
+        if folder in self._looked:
+            return
+        self._looked.add(folder)
+        for name in KUSTOMIZATIONS:
+            file = os.path.join(folder, name)
+            if os.path.isfile(file):
+                for each, is_patch in _names(file):
+                    named = os.path.realpath(os.path.join(folder, each))
+                    self._named[named] = is_patch or self._named.get(named, False)
+
+
+def _names(file: str) -> Iterator[tuple[str, bool]]:
+    try:
+        nodes = [each for each in read_yaml(text_of(file)) if isinstance(each, Node)]
+    except Unreadable:
+        return
+    for node in nodes:
+        for key in _WHOLE:
+            yield from ((each, False) for each in _texts(node, key))
+        yield from ((each, True) for each in _texts(node, "patchesStrategicMerge"))
+        for key in ("patches", "patchesJson6902"):
+            yield from ((each, True) for each in _texts(node, key, "path"))
+
+
+def _texts(node: Node, *keys: str) -> list[str]:
+    """Return the texts in a list, or those under a key of its items; whatever else is there is not."""
+    items = node.value.get(keys[0]) if isinstance(node.value, dict) else None
+    found = items.value if items is not None and isinstance(items.value, list) else []
+    for key in keys[1:]:
+        found = [
+            each.value[key] for each in found if isinstance(each.value, dict) and key in each.value
+        ]
+    return [each.value for each in found if isinstance(each.value, str) and "\n" not in each.value]

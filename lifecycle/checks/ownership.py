@@ -1,0 +1,82 @@
+"""What a cluster gives back twice: a Deployment, its ReplicaSets, and their Pods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Final
+
+from lifecycle.checks.errors import Unreadable
+from lifecycle.checks.kinds import kind_of, templates
+from lifecycle.checks.node import Node
+from lifecycle.checks.reading import Document
+
+Key = tuple[str, str, str]
+
+
+def made_by_others(documents: Sequence[Document]) -> set[int]:
+    """
+    Return the ids of documents that need not be checked: another one stands for them.
+
+    These are the pods of a ReplicaSet, the ReplicaSets of a Deployment and the like, if the owner
+    was read, too; old ReplicaSets without a replica; and of the pods of an owner that was not read
+    all but the first of each kind.
+    """
+    read = {_key(each) for each in documents if kind_of(each.group, each.kind)}
+    alike: set[object] = set()
+    found: set[int] = set()
+    for each in documents:
+        with suppress(Unreadable):
+            owners = [*_owners(each)]
+            if not owners:
+                continue
+            same = (owners[0], each.kind, _containers(each))
+            old = _is_old(each)
+            if old or not read.isdisjoint(owners) or same in alike:
+                found.add(id(each))
+            if not old:
+                alike.add(same)
+    return found
+
+
+def _key(document: Document) -> Key:
+    with suppress(Unreadable):
+        return document.namespace, document.kind, document.name
+    return "", "", ""
+
+
+def _owners(document: Document) -> Iterator[Key]:
+    """Give what made an object, and what made that, as far as the object itself shows it."""
+    metadata, namespace = document.node.at("metadata"), document.namespace
+    for each in metadata.at("ownerReferences").each():
+        if each.at("controller").value is not True:
+            continue
+        name = each.at("name").text()
+        yield namespace, each.at("kind").text(), name
+        for kind, label in _HASHES.items():
+            mark = metadata.at("labels", label).shown()
+            if mark and name.endswith(f"-{mark}"):
+                yield namespace, kind, name.removesuffix(f"-{mark}")
+
+
+def _is_old(document: Document) -> bool:
+    return document.kind in _KEPT and document.node.at("spec", "replicas").value == 0
+
+
+def _containers(document: Document) -> tuple[object, ...]:
+    """Return what tells pods of one owner apart: static pods all belong to their node."""
+    known = kind_of(document.group, document.kind)
+    specs: list[Node] = []
+    if known is not None:
+        specs = [root.at(*path, "spec") for root, path in templates(document.node, known)]
+    return tuple(
+        (each.at("name").value, each.at("image").value)
+        for spec in specs
+        for each in spec.at("containers").each()
+    )
+
+
+_HASHES: Final = {"Deployment": "pod-template-hash", "Rollout": "rollouts-pod-template-hash"}
+"""The label with which a kind ends the name of its ReplicaSets: these may not have been read."""
+_KEPT: Final = ("ReplicaSet", "ReplicationController")
+"""What stays after a rollout, without replicas, to be rolled back to."""

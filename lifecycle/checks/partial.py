@@ -1,0 +1,141 @@
+"""
+What only a base completes: patches, and other documents that are no whole object.
+
+Of such a document only that is certain which holds whatever the base adds. So it is judged twice:
+as it is, and on a base that has everything which it leaves open, and has it right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from lifecycle.checks.node import Node, digits, from_plain, step
+
+DIRECTIVE: Final = "$patch"
+_SELECTED: Final = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
+_SELECTING: Final = ("apps/v1",)
+_LONG: Final = 86_400
+_REPLICAS: Final = 10_000
+_FREE_PORT: Final = 40_000
+_OK: Final = {"exec": {"command": ["true"]}}
+_PROBES: Final = ("startupProbe", "readinessProbe", "livenessProbe")
+
+
+def is_partial(node: Node, kind: str, pod: Node) -> bool:
+    """
+    Tell by its shape whether an object needs a base: the API server would refuse it as it is.
+
+    It has no spec.selector, or no container, or one without an image; or it says `$patch`.
+    """
+    if _says(node, DIRECTIVE):
+        return True
+    if kind == "DeploymentConfig":  # its triggers set the images
+        return not pod.at("containers")
+    needs_selector = kind in _SELECTED and node.at("apiVersion").value in _SELECTING
+    containers = pod.at("containers").each()
+    return (
+        (needs_selector and not node.at("spec", "selector"))
+        or not containers
+        or not all(each.at("image") for each in containers)
+    )
+
+
+def _says(node: Node, key: str) -> bool:
+    if isinstance(node.value, dict):
+        return key in node.value or any(_says(each, key) for each in node.value.values())
+    return isinstance(node.value, list) and any(_says(each, key) for each in node.value)
+
+
+def completed(node: Node, template: tuple[str, ...]) -> Node:
+    """Return a patch on a base with which nothing is missing, and nothing is too short or too few."""
+    node = _changed(node, ("spec",), lambda spec: _with(spec, replicas=_REPLICAS))
+    node = _changed(
+        node,
+        (*template, "spec"),
+        lambda pod: _with(pod, terminationGracePeriodSeconds=_LONG),
+    )
+    for key in ("containers", "initContainers"):
+        if node.at(*template, "spec", key):
+            node = _changed(node, (*template, "spec", key), _containers)
+    return node
+
+
+def _changed(node: Node, path: tuple[str, ...], change: Callable[[Node], Node]) -> Node:
+    if not path:
+        return change(node)
+    child = _changed(node.at(path[0]), path[1:], change)
+    return Node({**(node.value or {}), path[0]: child}, node.path, node.line)
+
+
+def _with(node: Node, **more: Any) -> Node:
+    """Return a mapping with what it lacks; null, by which a patch deletes, is lacking too."""
+    new = {
+        key: from_plain(value, step(node.path, key))
+        for key, value in more.items()
+        if not node.at(key)
+    }
+    return Node({**(node.value or {}), **new}, node.path, node.line)
+
+
+def _containers(node: Node) -> Node:
+    left = [each for each in node.each() if each.at(DIRECTIVE).value != "delete"]
+    return Node([_container(each) for each in left], node.path, node.line)
+
+
+def _container(node: Node) -> Node:
+    asked = [*_ports(node)]
+    declared = node.at("ports").each()
+    names = {each.at("name").text() for each in declared}
+    numbers = {each.at("containerPort").value for each in declared}
+    added: list[dict[str, Any]] = [
+        {"name": name, "containerPort": _FREE_PORT + at}
+        for at, name in enumerate(sorted({each for each in asked if isinstance(each, str)} - names))
+    ]
+    added += [
+        {"containerPort": each}
+        for each in sorted({each for each in asked if isinstance(each, int)} - numbers)
+    ]
+    node = _appended(node, "ports", added)
+    node = _appended(node, "volumeMounts", [{"name": "base", "mountPath": "/"}])
+    node = _with(node, envFrom=[{}], **dict.fromkeys(_PROBES, _OK))
+    hook = {"exec": {"command": ["lifecycle", "prestop"]}}
+    node = _changed(node, ("lifecycle",), lambda each: _with(each, preStop=hook))
+    for each in _PROBES:
+        node = _changed(node, (each,), _ready if each == "readinessProbe" else _patient)
+    return node
+
+
+def _patient(probe: Node) -> Node:
+    return _with(probe, timeoutSeconds=60, periodSeconds=60, failureThreshold=_LONG)
+
+
+def _ready(probe: Node) -> Node:
+    return _with(probe, timeoutSeconds=60, periodSeconds=60, failureThreshold=1)
+
+
+def _ports(node: Node) -> Iterator[str | int]:
+    """Give the ports that its probes and hooks ask: the base may declare them."""
+    places = [node.at(each) for each in _PROBES]
+    places += [node.at("lifecycle", each) for each in ("preStop", "postStart")]
+    for place in places:
+        for handler in ("httpGet", "tcpSocket", "grpc"):
+            port = place.at(handler, "port")
+            if isinstance(port.value, int):
+                yield port.value
+            elif port:
+                number = digits(port.text())
+                yield port.text() if number is None else number
+
+
+def _appended(node: Node, key: str, more: list[dict[str, Any]]) -> Node:
+    items = node.at(key)
+    if not more:
+        return node
+    old = items.each()
+    new = [from_plain(each, f"{items.path}[{len(old) + at}]") for at, each in enumerate(more)]
+    return Node(
+        {**(node.value or {}), key: Node([*old, *new], items.path, items.line)},
+        node.path,
+        node.line,
+    )

@@ -1,0 +1,69 @@
+"""Objects that hold other objects: lists, OpenShift's templates, operators' bundles."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from lifecycle.checks.node import Node, from_plain, step
+from lifecycle.checks.yaml_nodes import scalar
+
+_PARAMETER: Final = re.compile(r"\$\{\{(\w+)\}\}|\$\{(\w+)\}")
+_BUNDLE: Final = ("spec", "install", "spec", "deployments")
+
+
+def unwrapped(node: Node, kind: str) -> list[tuple[Node, str]]:
+    """
+    Return the objects in an object, each with the kind that it has if it says none.
+
+    Nothing is returned for an object that stands for itself: an empty list is one, too.
+
+    Raises:
+        Unreadable: It has another type where such a kind has its objects.
+    """
+    items = node.at("items")
+    if kind.endswith("List") and isinstance(items.value, list):
+        # what the API server lists has no kind of its own
+        return [(each, kind.removesuffix("List")) for each in items.each() if each]
+    if kind == "Template" and isinstance(node.at("objects").value, list):
+        return [(each, "") for each in _processed(node) if each]
+    if kind == "ClusterServiceVersion":
+        return [(_deployment(each), "") for each in node.at(*_BUNDLE).each()]
+    return []
+
+
+def _deployment(node: Node) -> Node:
+    """Return one of a bundle's deployments as a Deployment: it has a name and a spec."""
+    head = from_plain({"apiVersion": "apps/v1", "kind": "Deployment"}, node.path)
+    metadata = Node({"name": node.at("name")}, step(node.path, "metadata"), node.line)
+    return Node({**head.value, "metadata": metadata, "spec": node.at("spec")}, node.path, node.line)
+
+
+def _processed(template: Node) -> Iterator[Node]:
+    """Give the objects of an OpenShift template, with its parameters' values put in."""
+    values = {each.at("name").text(): each.at("value") for each in template.at("parameters").each()}
+    for each in template.at("objects").each():
+        yield _filled(each, values)
+
+
+def _filled(node: Node, values: Mapping[str, Node]) -> Node:
+    if isinstance(node.value, dict):
+        inner = {key: _filled(each, values) for key, each in node.value.items()}
+        return Node(inner, node.path, node.line, node.repeated)
+    if isinstance(node.value, list):
+        return Node([_filled(each, values) for each in node.value], node.path, node.line)
+    if not isinstance(node.value, str) or "${" not in node.value:
+        return node
+    if whole := _PARAMETER.fullmatch(node.value.strip()):
+        value = values.get(whole[1] or whole[2], Node())
+        if not whole[1]:
+            return Node(value.shown() if value else node.value, node.path, node.line)
+        # without a value it is not known: as if it were not there
+        return Node(scalar(value.shown()) if value else None, node.path, node.line)
+
+    def put(found: re.Match[str]) -> str:
+        value = values.get(found[1] or found[2], Node())
+        return value.shown() if value else found[0]
+
+    return Node(_PARAMETER.sub(put, node.value), node.path, node.line)
