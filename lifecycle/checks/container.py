@@ -223,7 +223,16 @@ class Container:
             or any(_is_ours(name, node) for name, node in self.env.items())
             or any(each.probed for each in self.probes.values())
             or (self.server != "" and any(each.is_qos for each in self.probes.values()))
+            or (self.server != "" and self._asks_the_qos_port_to_drain)
         )
+
+    @property
+    def _asks_the_qos_port_to_drain(self) -> bool:
+        hook = self.pre_stop.at("httpGet")
+        sent = [each for step in steps(self.pre_stop_words) for each in fetches(step.words)]
+        asked = {(each.path, each.port) for each in sent if is_own(each.host)}
+        asked.add((path_of(hook), int(self.number_of(hook.at("port")) or 0)))
+        return ("/prestop", self.qos_port) in asked
 
     @cached_property
     def asks_to_drain(self) -> bool:

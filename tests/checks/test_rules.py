@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lifecycle.checks.rules import RULES
+from tests.checks.cases_of_hooks import HOOKS
 from tests.checks.cases_of_probes import PROBED
 from tests.checks.cases_of_termination import TERMINATION
 from tests.checks.kit import (
@@ -54,6 +55,7 @@ def rolling(value: object) -> dict[str, Any]:
 
 TABLE: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
     *TERMINATION,
+    *HOOKS,
     *PROBED,
     # managed-prestop, managed-workers
     *(

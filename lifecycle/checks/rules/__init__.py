@@ -5,12 +5,21 @@ from __future__ import annotations
 from typing import Final
 
 from lifecycle.checks.rule import Rule
-from lifecycle.checks.rules import answers, documents, managed, probes, rollout, termination
+from lifecycle.checks.rules import (
+    answers,
+    documents,
+    hooks,
+    managed,
+    probes,
+    rollout,
+    termination,
+)
 
 RULES: Final[dict[str, Rule]] = {
     rule.name: rule
     for table in (
         termination.RULES,
+        hooks.RULES,
         managed.RULES,
         probes.RULES,
         answers.RULES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from lifecycle.checks.container import Container, path_of
+from lifecycle.checks.container import Container
 from lifecycle.checks.node import digits
 from lifecycle.checks.rule import DOCS, UVICORN, Found, Severity, Table
 from lifecycle.checks.scripts import keeper, only_sleeps, sleeps_first, slept
@@ -190,44 +190,6 @@ def stop_signal(workload: Workload) -> Iterator[Found]:
 
 def _stop_signals(server: str) -> tuple[str, ...]:
     return (*_STOPS_A_SERVER, *_STOPS_IT_TOO.get(server, ())) if server else _DRAINING_SIGNALS
-
-
-@RULES.add(
-    "prestop-token",
-    Severity.ERROR,
-    sources=(_HOOKS,),
-    fix=(
-        "Write preStop as exec: [lifecycle, prestop]; or give httpGet the header "
-        "X-Lifecycle-Token with the value of LIFECYCLE_PRESTOP_TOKEN."
-    ),
-)
-def prestop_token(workload: Workload) -> Iterator[Found]:
-    """A preStop asks /prestop without the token, or elsewhere.
-
-    A GET from outside the container begins a drain only on the QOS port, and only with the token; it is refused otherwise.
-    The kubelet does not look at the status: nothing says that no drain has begun.
-    """
-    for container in workload.containers:
-        hook = container.pre_stop.at("httpGet")
-        if path_of(hook) != "/prestop" or not container.is_lifecycle:
-            continue
-        headers = {
-            each.at("name").text().lower(): each.at("value").text()
-            for each in hook.at("httpHeaders").each()
-        }
-        sent = headers.get("x-lifecycle-token", "")
-        port = container.number_of(hook.at("port"))
-        if port is not None and port != container.qos_port and container.is_known("qos_port"):
-            message = f"port {port:g} is asked, and LIFECYCLE_QOS_PORT is {container.qos_port}"
-            yield Found(hook.at("port"), f"{container.name}: {message}")
-        elif not sent:
-            yield Found(hook, f"{container.name}: no X-Lifecycle-Token is sent")
-        elif container.is_known("prestop_token"):
-            wanted = container.value("LIFECYCLE_PRESTOP_TOKEN")
-            if wanted is None:
-                yield Found(hook, f"{container.name}: LIFECYCLE_PRESTOP_TOKEN is not set")
-            elif wanted != sent:
-                yield Found(hook, f"{container.name}: it is not the one in LIFECYCLE_PRESTOP_TOKEN")
 
 
 @RULES.add(

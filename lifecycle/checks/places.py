@@ -1,0 +1,101 @@
+"""Where the Python, the server or the `lifecycle` of a command is: its folder, as it is written."""
+
+from __future__ import annotations
+
+import os.path
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from lifecycle.checks.programs import SERVERS, script_of
+from lifecycle.checks.shell import Unclear, read_script
+
+_PROGRAM: Final = re.compile(rf"(?:[\w@./-]*/)?(lifecycle|python[\d.]*|{'|'.join(SERVERS)})")
+_STANDARD: Final = (
+    "/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin", "/opt/conda/bin",
+)  # fmt: skip
+_RUNNERS: Final = ("poetry", "uv", "pipenv", "pdm", "hatch", "conda", "micromamba", "pixi")
+_ENTERS: Final = re.compile(r"bin/activate\b|\bPATH=|\bconda activate\b")
+_VERSION: Final = re.compile(r"python(\d+\.\d+)")
+_LOGIN: Final = re.compile(r"--login|-[a-z]*l[a-z]*c")
+_DEPTH: Final = 5
+
+
+@dataclass(frozen=True)
+class Place:
+    """
+    A program that is Python's, a server's or ours.
+
+    Attributes:
+        program: As it is written.
+        is_ours: It is `lifecycle`, or `python -m lifecycle`.
+        prepared: Its command first enters an environment: activates one, sets PATH, `poetry run`.
+        login: A login shell runs it, whose PATH may be another one.
+    """
+
+    program: str
+    is_ours: bool
+    prepared: bool
+    login: bool
+
+    @property
+    def folder(self) -> str:
+        """Its folder; empty if PATH says it."""
+        return os.path.dirname(self.program)
+
+    @property
+    def is_absolute(self) -> bool:
+        """Whether its folder is the same wherever it is started."""
+        return self.folder.startswith("/")
+
+    @property
+    def is_standard(self) -> bool:
+        """Whether every image has its folder on the PATH."""
+        return self.folder in _STANDARD
+
+    @property
+    def python(self) -> str:
+        """The version in the name of its Python; empty if it says none."""
+        found = _VERSION.fullmatch(os.path.basename(self.program))
+        return found[1] if found else ""
+
+    @property
+    def shown(self) -> str:
+        """What messages call it."""
+        python = os.path.basename(self.program).startswith("python")
+        return f"{self.program} -m lifecycle" if self.is_ours and python else self.program
+
+
+def place_of(words: Sequence[str]) -> Place | None:
+    """Return where the program of a container's command is; None if nothing shows one."""
+    return next(reversed(places(words)), None)
+
+
+def places(words: Sequence[str]) -> list[Place]:
+    """Return the programs of a command that are Python's, a server's or ours."""
+    found = []
+    entered = bool(_ENTERS.search(" ".join(words)))
+    login = any(_LOGIN.fullmatch(word) for word in words)
+    for command in _opened(words):
+        at = next((at for at, word in enumerate(command) if _PROGRAM.fullmatch(word)), None)
+        if at is not None:
+            rest = command[at:]
+            name = os.path.basename(rest[0])
+            module = name.startswith("python") and rest[1:3] == ["-m", "lifecycle"]
+            runner = any(os.path.basename(each) in _RUNNERS for each in command[:at])
+            found.append(Place(rest[0], name == "lifecycle" or module, entered or runner, login))
+    return found
+
+
+def _opened(words: Sequence[str], depth: int = 0) -> list[list[str]]:
+    """Return the commands of a script, wherever its shell stands; else the one that it is."""
+    for at in range(len(words)):
+        script = script_of(words[at:]) if depth < _DEPTH else None
+        if script is not None:
+            try:
+                commands = read_script(script)
+            except Unclear:
+                return []
+            return [each for part in commands for each in _opened(part.words, depth + 1)]
+    return [list(words)]

@@ -1,0 +1,274 @@
+"""Rules about preStop hooks, and about where the commands of hooks and probes are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from lifecycle.checks.asked import LOOPBACK, is_own
+from lifecycle.checks.container import Container, expanded, path_of, probes_of
+from lifecycle.checks.fetches import Fetch, fetches
+from lifecycle.checks.node import Node
+from lifecycle.checks.places import Place, place_of, places
+from lifecycle.checks.rule import DOCS, Found, Severity, Table
+from lifecycle.checks.scripts import slept
+from lifecycle.checks.steps import Step, port_option, steps
+from lifecycle.checks.workload import Workload
+from lifecycle.config import Config
+
+RULES: Final = Table()
+
+_HOOKS: Final = f"{DOCS}/concepts/containers/container-lifecycle-hooks/"
+_TOKEN: Final = "x-lifecycle-token"  # noqa: S105 - a header's name
+_COMMANDS: Final = frozenset((
+    "run", "prestop", "probe", "ls", "status", "online", "offline", "plugins", "config",
+    "manifests", "check", "rehearse",
+))  # fmt: skip
+_ENDS: Final = ("kill", "pkill", "killall")
+_IDLE: Final = ("true", ":", "exit", "echo", "date", "printf", "set", "sleep")
+
+Complaint = tuple[Node, str]
+
+
+@RULES.add(
+    "prestop-token",
+    Severity.ERROR,
+    sources=(_HOOKS, "security.md"),
+    fix=(
+        "Write preStop as exec: [lifecycle, prestop]. If you need httpGet or curl, ask /prestop on "
+        "the QOS port, with the value of LIFECYCLE_PRESTOP_TOKEN in the header X-Lifecycle-Token."
+    ),
+)
+def prestop_token(workload: Workload) -> Iterator[Found]:
+    """The app refuses the preStop hook's request, or never gets it.
+
+    Over TCP, only a request with the token starts a drain, also if it comes from inside the container.
+    The request must reach `/prestop` on the QOS port, without TLS, by GET or POST.
+    On the control socket it must be a POST, and needs no token.
+    The kubelet ignores the status of the answer, and so does curl without `-f`. Then nothing reports that no drain has started.
+    """
+    for container in workload.containers:
+        if not container.is_lifecycle:
+            continue
+        if container.asks_to_drain and (problem := _shut(container)):
+            yield Found(container.pre_stop, f"{container.name}: {problem}")
+            continue
+        for node, message in (*_by_kubelet(container), *_by_command(container)):
+            yield Found(node, f"{container.name}: {message}")
+
+
+def _shut(container: Container) -> str:
+    """Say that nothing takes the request, whatever it is."""
+    settings = container.settings
+    if not isinstance(settings, Config):
+        return ""
+    if not settings.qos_enabled:
+        return "the QOS port and the control socket are off (LIFECYCLE_QOS_ENABLED)"
+    if container.pre_stop.at("httpGet") and LOOPBACK.fullmatch(settings.qos_host):
+        return f"the QOS port is on {settings.qos_host} alone (LIFECYCLE_QOS_HOST)"
+    return ""
+
+
+def _by_kubelet(container: Container) -> Iterator[Complaint]:
+    hook = container.pre_stop.at("httpGet")
+    if not hook:
+        return
+    where, host, scheme = (hook.at(each) for each in ("port", "host", "scheme"))
+    port = container.number_of(where)
+    if path_of(hook) != "/prestop":
+        if problem := _another_path(container, path_of(hook), "GET", port):
+            yield hook.at("path"), problem
+    elif port is None and where:
+        yield where, f"the container has no port called {where.text()!r}"
+    elif problem := _another_port(container, port):
+        yield where, problem
+    elif not is_own(host.text()):
+        yield host, f"{host.text()} is asked, and not this pod"
+    elif scheme.text().upper() == "HTTPS":
+        yield scheme, "HTTPS is asked, and the QOS port has no TLS"
+    else:
+        given = {
+            each.at("name").text().lower(): each.at("value").text()
+            for each in hook.at("httpHeaders").each()
+        }
+        sent = given.get(_TOKEN, "")
+        yield from ((hook, problem) for problem in _unproved(container, sent, literal=True))
+
+
+def _by_command(container: Container) -> Iterator[Complaint]:
+    where = container.pre_stop.at("exec", "command")
+    for step in steps(container.pre_stop_words):
+        if _drains(step):
+            problem = _another_port(container, port_option(step.words))
+            yield from [(where, problem)] if problem else []
+        for fetch in fetches(step.words):
+            if problem := _refused(container, fetch):
+                yield where, problem
+
+
+def _drains(step: Step) -> bool:
+    return step.words[:2] == ["lifecycle", "prestop"]
+
+
+def _refused(container: Container, fetch: Fetch) -> str:
+    """Say why a request of a command starts no drain; empty if it does, or nothing shows it."""
+    if fetch.path != "/prestop":
+        own = is_own(fetch.host) and not (fetch.socket or fetch.elsewhere)
+        return _another_path(container, fetch.path, fetch.method, fetch.port) if own else ""
+    if fetch.method not in (("POST",) if fetch.socket else ("GET", "POST")):
+        return f"/prestop is asked with {fetch.method}"
+    if fetch.socket or fetch.elsewhere:
+        return ""
+    problem = _undelivered(container, fetch)
+    if problem or fetch.headers is None:
+        return problem
+    sent = fetch.headers.get(_TOKEN, "")
+    return next(_unproved(container, sent, literal="$" not in sent), "")
+
+
+def _undelivered(container: Container, fetch: Fetch) -> str:
+    if not is_own(fetch.host):
+        return f"{fetch.host} is asked, and not this pod"
+    if fetch.scheme == "https":
+        return "HTTPS is asked, and the QOS port has no TLS"
+    return _another_port(container, fetch.port)
+
+
+def _another_port(container: Container, port: float | None) -> str:
+    if port is None or port == container.qos_port or not container.is_known("qos_port"):
+        return ""
+    return f"port {port:g} is asked, and LIFECYCLE_QOS_PORT is {container.qos_port}"
+
+
+def _another_path(container: Container, path: str, method: str, port: float | None) -> str:
+    """Say that a request to the QOS port does nothing there: a plugin may know its path."""
+    if port != container.qos_port or not container.is_known("qos_port") or container.has_plugins:
+        return ""
+    if path == "/offline" and method == "POST":
+        return ""
+    return f"{method} {path} is asked of the QOS port, which starts no drain"
+
+
+def _unproved(container: Container, sent: str, *, literal: bool) -> Iterator[str]:
+    """Say why the token does not let the request in."""
+    if not sent:
+        yield "no X-Lifecycle-Token is sent"
+    elif container.is_known("prestop_token"):
+        wanted = container.value("LIFECYCLE_PRESTOP_TOKEN")
+        if wanted is None:
+            yield "LIFECYCLE_PRESTOP_TOKEN is not set"
+        elif literal and wanted != sent:
+            yield "it is not the one in LIFECYCLE_PRESTOP_TOKEN"
+
+
+@RULES.add(
+    "prestop-drain",
+    Severity.ERROR,
+    sources=(_HOOKS, "drain.md"),
+    fix="Write preStop as exec: [lifecycle, prestop]: in the foreground, and without a time limit.",
+)
+def prestop_drain(workload: Workload) -> Iterator[Found]:
+    """The preStop hook does not wait for the drain.
+
+    `lifecycle prestop` returns when SIGTERM is safe. In the background (`&`), the hook returns earlier.
+    If SIGTERM comes while `lifecycle prestop` still waits, the app stops within 1 s, because it takes the grace period for over.
+    `kill 1` in the hook starts a drain too, but the kubelet's SIGTERM is then the second signal, which forces the exit.
+    With some container runtimes the hook waits for what runs in the background. Do not rely on it.
+    If a time limit ends `lifecycle prestop`, the hook returns before the drain is over. That is an error under another server, such as uvicorn, because it stops at SIGTERM. Under `lifecycle run` it is a warning, because the drain goes on.
+    """
+    for container in workload.containers:
+        if container.is_lifecycle:
+            where = container.pre_stop.at("exec", "command")
+            for message, severity in _too_early(container):
+                yield Found(where, f"{container.name}: {message}", severity)
+
+
+def _too_early(container: Container) -> Iterator[tuple[str, Severity | None]]:
+    found = steps(container.pre_stop_words)
+    for step in found:
+        limits = [step.limit, *(each.limit for each in fetches(step.words))]
+        limit = min((each for each in limits if each is not None), default=None)
+        name = " ".join(step.words[:2]) if _drains(step) else step.words[0]
+        asks = _drains(step) or any(each.path == "/prestop" for each in fetches(step.words))
+        if step.words[0] == "lifecycle" and step.words[1:] and step.words[1] not in _COMMANDS:
+            if not step.words[1].startswith("-"):
+                yield f"lifecycle has no command called {step.words[1]!r}", None
+        elif asks and step.command.background:
+            yield f"{name} runs in the background, and the hook returns at once", None
+        elif asks and limit is not None and limit < _least(container):
+            message = f"{name} may take {limit:g} s, and the drain takes {_least(container):g} s"
+            yield message, None if container.server else Severity.WARNING
+    if not container.server and _ends_it(found) and not slept(container.pre_stop_words):
+        yield "the hook signals the app, and the kubelet's SIGTERM is the second signal", None
+
+
+def _least(container: Container) -> float:
+    """Return how long a drain takes at least; 0 if that is not known here."""
+    settings = container.settings
+    return max(settings.settle, settings.quiet) if isinstance(settings, Config) else 0
+
+
+def _ends_it(found: list[Step]) -> bool:
+    """Tell whether a hook does nothing but send PID 1 a signal that begins a drain."""
+    signals = [each for each in found if each.words[0] in _ENDS]
+    return any(_starts_a_drain(each.words) for each in signals) and all(
+        each.words[0] in (*_ENDS, *_IDLE) and not each.command.inside for each in found
+    )
+
+
+def _starts_a_drain(words: list[str]) -> bool:
+    flags = [each for each in words[1:] if each.startswith("-")]
+    aims = words[-1] == "1" if words[0] == "kill" else "lifecycle" in words[-1]
+    return aims and not any(
+        each in ("-0", "-USR1", "-SIGUSR1", "-USR2", "-l", "-9", "-KILL") for each in flags
+    )
+
+
+@RULES.add(
+    "hook-path",
+    Severity.WARNING,
+    sources=(_HOOKS, "kubernetes.md"),
+    fix="Name the program of the hook or probe as the container's command does, for example "
+    "exec: [/app/.venv/bin/lifecycle, prestop].",
+)
+def hook_path(workload: Workload) -> Iterator[Found]:
+    """A hook or a probe looks for lifecycle in another place than the container's command.
+
+    An exec hook or probe has the `PATH` of the image and of the container's env.
+    It has nothing of what the container's command sets up itself, such as an activated virtual environment.
+    If `lifecycle` is not found, or another Python has no pod-lifecycle, the probe fails, or no drain starts.
+    Leave the rule out if your image sets `PATH` to the same folder, for example with `ENV PATH=/app/.venv/bin:$PATH`.
+    """
+    for container in workload.containers:
+        own = place_of(container.words)
+        if own is None:
+            continue
+        commands = [each.node.at("exec", "command") for each in probes_of([container])]
+        for where in (container.pre_stop.at("exec", "command"), *commands):
+            for place in places([each.text() for each in where.each()]):
+                if problem := _misplaced(container, own, place):
+                    yield Found(where, f"{container.name}: {problem}")
+
+
+def _misplaced(container: Container, own: Place, place: Place) -> str:
+    """Say how a hook looks elsewhere; empty if it does not, or nothing shows it."""
+    if not place.is_ours or place.prepared or place.login:
+        return ""
+    if place.folder:
+        apart = place.folder != own.folder and place.folder.startswith("/")
+        return f"{place.shown} is not beside {own.shown}" if apart and own.is_absolute else ""
+    if own.python and place.python and own.python != place.python:
+        return f"{place.shown} is another Python than {own.shown}"
+    if own.prepared:
+        return f"{place.shown} is not in the environment that the command enters"
+    if not own.folder or own.is_standard or _has_path(container, own.folder):
+        return ""
+    return f"{place.shown} has no folder, and the command is {own.shown}"
+
+
+def _has_path(container: Container, folder: str) -> bool:
+    """Tell whether the container's env has a folder on the PATH, or takes PATH from elsewhere."""
+    if "PATH" not in container.env:
+        return False
+    value = container.env["PATH"].at("value")
+    return not value or folder in (expanded(value.text()) or folder).split(":")
