@@ -97,7 +97,7 @@ TABLE: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
     ([], (pod(probe("readiness", get("/", 9)), WEB | {"ports": [{"containerPort": 9}]}),)),
     ([], (pod(WEB | SERVED),)),
     *(
-        ([f"error {PORT}"] * 3, (pod(SERVED | env(**{name: value})),))
+        ([f"error {PORT}"] * 3, (pod(RUN | QOS | env(**{name: value})),))
         for name, value in (
             ("LIFECYCLE_QOS_ENABLED", "false"),
             ("LIFECYCLE_QOS_HOST", "127.0.0.1"),
