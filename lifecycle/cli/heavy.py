@@ -15,6 +15,7 @@ from lifecycle.version import VERSION
 
 USAGE = 2
 UNWRITABLE = (errno.EPIPE, errno.ENOSPC)
+UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 TAKES_COMMAND = ("rehearse", "manifests")
 
 
@@ -135,6 +136,8 @@ def _add_rehearse(commands: Any) -> None:
         ("--slow-share", float, 0.01, "SHARE", "of the requests ask for --slow"),
         ("--timeout", float, 10.0, "SECONDS", "for a whole response"),
         ("--rtt", float, 0.002, "SECONDS", "the network's round trip"),
+        ("--first-after", float, 0.0, "SECONDS", "from the connect to a client's first request"),
+        ("--body-seconds", float, 0.0, "SECONDS", "how long a client takes to send a body"),
         ("--propagation", float, 2.0, "SECONDS", "until the last client hears of a removal"),
         ("--grace", float, 30.0, "SECONDS", "terminationGracePeriodSeconds"),
         (
@@ -159,6 +162,16 @@ def _add_rehearse(commands: Any) -> None:
         help="until the last client hears of an addition (default: a tenth of --propagation)",
     )
     rehearse.add_argument("--slow", metavar="PATH", help="a path that takes long")
+    rehearse.add_argument(
+        "--method", metavar="METHOD", help="of each request (default: POST with a body, else GET)"
+    )
+    rehearse.add_argument(
+        "--body-size",
+        type=_size,
+        default=0,
+        metavar="BYTES",
+        help="send a body of this size with each request, for example 2000, 64k or 2M",
+    )
     rehearse.add_argument(
         "--protocol",
         action="append",
@@ -197,6 +210,13 @@ def _seconds(text: str) -> float:
     if not 0 < value <= 86400:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds up to 86400")
     return value
+
+
+def _size(text: str) -> int:
+    number, unit = text.rstrip("kKmMgG"), text.lstrip("0123456789").lower()
+    if not (number.isascii() and number.isdigit()) or unit not in UNITS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size, such as 2000, 64k or 2M")
+    return int(number) * UNITS[unit]
 
 
 def _port(text: str) -> int:

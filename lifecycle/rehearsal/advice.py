@@ -29,6 +29,7 @@ class Circumstances:
         killed: Whether it was lost when SIGKILL had been sent to the replica, or later.
         joining: Seconds until the last client has heard of a new replica.
         unheard: Whether a replica was ready that the client had not heard of.
+        method: Of the requests.
     """
 
     qos: bool
@@ -37,6 +38,7 @@ class Circumstances:
     killed: bool
     joining: float = 0.0
     unheard: bool = False
+    method: str = "GET"
 
 
 MALFORMED: Final = Advice(
@@ -52,8 +54,18 @@ UNASKED: Final = Advice(
     "(lifecycle run --asgi does both)",
 )
 SEVERED_BY_SIGKILL: Final = frozenset(
-    {Cause.CUT, Cause.RESET, Cause.UNASKED, Cause.STREAM_RESET, Cause.ABNORMAL, Cause.TIMEOUT}
+    {
+        Cause.QUEUE,
+        Cause.CUT,
+        Cause.UPLOAD,
+        Cause.RESET,
+        Cause.UNASKED,
+        Cause.STREAM_RESET,
+        Cause.ABNORMAL,
+        Cause.TIMEOUT,
+    }
 )
+IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 KEPT: Final = (
     "the server closed a kept connection without having said Connection: close, while the next "
     "request was on its way"
@@ -71,9 +83,17 @@ HEALTHY: Final[dict[Cause, Advice]] = {
         "the app did not answer in time, rollout or not",
         "it is overloaded or hangs: lower --rate, or raise --timeout",
     ),
+    Cause.QUEUE: Advice(
+        "the listener was closed before the server accepted the connection, rollout or not",
+        "find out what closed the listener: a crash, or a restart of a worker",
+    ),
     Cause.RESET: SEVERED,
     Cause.UNASKED: UNASKED,
     Cause.CUT: SEVERED,
+    Cause.UPLOAD: Advice(
+        "the server ended the connection while the body was arriving, rollout or not",
+        "see whether it crashed; let it wait longer for a body than a client takes to send it",
+    ),
     Cause.STREAM_RESET: SEVERED,
     Cause.ABNORMAL: SEVERED,
 }
@@ -84,6 +104,11 @@ LEAVING: Final[dict[Cause, Advice]] = {
         "it was in flight when the server left: nobody waited for it",
         "wait for what is in flight before the process ends (lifecycle's drain does), and give "
         "it a grace period that is longer than the longest request",
+    ),
+    Cause.UPLOAD: Advice(
+        "the server ended the connection while the body of the request was arriving",
+        "count a request as in flight from its first byte, and wait for it before the process "
+        "ends (lifecycle's drain does); set a grace period that is longer than the longest upload",
     ),
     Cause.STREAM_RESET: Advice(
         "the server reset a stream that it had begun to serve",
@@ -112,8 +137,9 @@ LEAVING: Final[dict[Cause, Advice]] = {
 TOO_EARLY: Final[dict[Cause, str]] = {
     Cause.REFUSED: "the listener was closed before every client had heard that the endpoint is "
     "gone",
-    Cause.RESET: "the connection was in the listener's queue, or just accepted, when the listener "
-    "was closed",
+    Cause.QUEUE: "the connection was in the listener's accept queue, and nobody had read the "
+    "request, when the listener was closed",
+    Cause.RESET: "the connection had just been accepted when the listener was closed",
     Cause.UNASKED: "the server ended a new connection before its first request came, when the "
     "listener was closed",
 }
@@ -131,11 +157,14 @@ def advise(cause: Cause, stage: Stage, given: Circumstances, *, kept: bool) -> A
             "longest request, or end the drain sooner",
         )
     if cause is Cause.RESET and kept:
-        return Advice(KEPT, _say_close(given))
+        return Advice(f"{KEPT}; {_repeated(given.method)}", _say_close(given))
     if cause is Cause.UNASKED and stage not in (Stage.CLOSED, Stage.GONE):
         return UNASKED  # its listener was open still
     if cause in TOO_EARLY:
-        return Advice(TOO_EARLY[cause], _keep_listening(given))
+        change = _keep_listening(given)
+        if cause is Cause.QUEUE:
+            change += "; accept every connection in the queue before you close the listener"
+        return Advice(TOO_EARLY[cause], change)
     late = cause is Cause.NO_ENDPOINT and given.unheard
     return _late_addition(given) if late else LEAVING.get(cause, MALFORMED)
 
@@ -158,6 +187,12 @@ def _keep_listening(given: Circumstances) -> str:
         f"go on listening for longer than the propagation ({given.propagation:g} s): a preStop "
         f"sleep of {seconds}, or lifecycle's settle time"
     )
+
+
+def _repeated(method: str) -> str:
+    if method in IDEMPOTENT:
+        return f"some client libraries send a {method} again, others do not"
+    return f"no client library sends a {method} again, so the caller gets an error"
 
 
 def _say_close(given: Circumstances) -> str:

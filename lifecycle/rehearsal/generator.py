@@ -127,7 +127,8 @@ class LoadGenerator:
         """
         self._send_all({"do": "end"})
         try:
-            async with asyncio.timeout(self._traffic.timeout * 2 + MARGIN):
+            longest = self._traffic.timeout + self._traffic.first_after
+            async with asyncio.timeout(longest * 2 + MARGIN):
                 await asyncio.gather(*self._reading)
         except TimeoutError:
             raise CannotRehearse(

@@ -12,6 +12,8 @@ Rules of this file:
    repeated, and the repetition counts.
 4. A new connection that the server closes before the first request has arrived is lost: what
    the client has seen of it when it writes is as old as the network's round trip.
+   A RST without a byte on it is the listener's queue: nobody had read the request. A FIN is
+   somebody's doing. `wire.py` has what was measured.
 5. A WebSocket is lost when it ends without a close frame (1006), idle or not, or with one
    that speaks of an error.
 """
@@ -23,8 +25,10 @@ from enum import StrEnum
 from typing import Any, Final, Self
 
 IN_FLIGHT: Final = 0.2
-"""Seconds after which a request without any answer was being worked on: a connection that
-is closed already tells at once."""
+"""Seconds after which a request without any answer was being worked on, where nothing else tells:
+a connection that is closed already tells at once."""
+UNREAD: Final = 262_144
+"""Bytes, of which a connection that nobody reads takes fewer: Linux takes 128,000."""
 WELL_CLOSED: Final = frozenset({1000, 1001, 1005, 1012, 1013})
 """WebSocket close codes with which a server that goes away says so."""
 
@@ -34,9 +38,11 @@ class Cause(StrEnum):
 
     REFUSED = "refused"
     NO_ENDPOINT = "no endpoint"
+    QUEUE = "reset in the queue"
     RESET = "reset"
     UNASKED = "closed unasked"
     CUT = "cut"
+    UPLOAD = "upload cut"
     STREAM_RESET = "stream reset"
     ABNORMAL = "1006"
     ERROR = "5xx"
@@ -67,19 +73,57 @@ class GoneAway(Exception):
     """A WebSocket was closed by a server that said so: nothing is lost."""
 
 
-def unanswered(detail: str, seconds: float, *, begun: bool) -> Lost:
+@dataclass(frozen=True, slots=True)
+class End:
     """
-    Classify the end of a connection with a request on it.
+    How a connection ended with a request on it.
 
-    Args:
-        detail: How it ended.
-        seconds: How long ago the request was written.
-        begun: Whether some of the answer has come.
+    Attributes:
+        how: In words.
+        reset: By RST, with no FIN before it.
+        kept: Whether a request had been answered on it before.
+        heard: Whether any byte has come on it, ever.
+        begun: Whether some of this answer has come.
+        seconds: How long ago the request was begun.
+        size: Bytes of the request.
+        arrived: How many of these the other side's kernel has taken, read or not; None where
+            the kernel does not say.
     """
-    if begun:
-        return Lost(Cause.CUT, f"{detail} in the middle of the answer")
-    after = f"{detail} {seconds * 1000:.0f} ms after the request was sent"
-    return Lost(Cause.CUT if seconds >= IN_FLIGHT else Cause.RESET, after)
+
+    how: str
+    reset: bool
+    kept: bool
+    heard: bool
+    begun: bool
+    seconds: float
+    size: int
+    arrived: int | None
+
+    @property
+    def read(self) -> bool:
+        """Whether somebody had read some of the request."""
+        late = self.seconds >= IN_FLIGHT
+        if self.reset:
+            whole = self.arrived is None or self.arrived >= self.size
+            return (self.arrived or 0) > UNREAD or (late and (self.heard or not whole))
+        return late if self.arrived is None else self.arrived > 0
+
+
+def unanswered(end: End) -> Lost:
+    """Classify the end of a connection with a request on it."""
+    after = f"{end.how} {end.seconds * 1000:.0f} ms after the request was sent"
+    if end.begun:
+        return Lost(Cause.CUT, f"{end.how} in the middle of the answer")
+    if end.read:
+        if end.arrived is None or end.arrived >= end.size:
+            return Lost(Cause.CUT, after)
+        sent = f"{end.arrived:,} of {end.size:,} bytes of the request had been sent"
+        return Lost(Cause.UPLOAD, f"{end.how} when {sent}")
+    if end.kept:
+        return Lost(Cause.RESET, after)
+    if end.reset and not end.heard:
+        return Lost(Cause.QUEUE, f"{end.how} before a byte of an answer")
+    return Lost(Cause.UNASKED, f"{end.how} before the first request was read")
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,10 +36,14 @@ class Traffic:
         paths: What is asked for, by chance.
         slow: A path that takes long.
         slow_share: The share of requests that ask for it.
+        method: Of every request over HTTP; None: POST if there is a body, else GET.
+        body_size: Bytes of each request's body.
+        body_seconds: How long a client takes to send a body; 0: as fast as it can.
         protocols: Dealt to the clients in turn.
         timeout: Seconds for a whole response.
         rtt: Seconds that the network's round trip takes: so old is what a client has seen of
             its connection when its request arrives.
+        first_after: Seconds more from a client's connect to its first request.
         propagation: Seconds until the last client has heard that an endpoint is gone.
         propagation_in: Seconds until the last client has heard of a new endpoint; None: a
             tenth of `propagation`.
@@ -55,9 +59,13 @@ class Traffic:
     paths: tuple[str, ...] = ("/",)
     slow: str | None = None
     slow_share: float = 0.01
+    method: str | None = None
+    body_size: int = 0
+    body_seconds: float = 0.0
     protocols: tuple[Protocol, ...] = (Protocol.HTTP1,)
     timeout: float = 10.0
     rtt: float = 0.002
+    first_after: float = 0.0
     propagation: float = 2.0
     propagation_in: float | None = None
     processes: int = 0
@@ -71,6 +79,8 @@ class Traffic:
         _share("--slow-share", self.slow_share)
         _not_negative("--think", self.think)
         _not_negative("--rtt", self.rtt)
+        _not_negative("--first-after", self.first_after)
+        _not_negative("--body-seconds", self.body_seconds)
         _not_negative("--propagation", self.propagation)
         _not_negative("--propagation-in", self.joining)
         if self.clients < 1:
@@ -81,6 +91,35 @@ class Traffic:
             _path("--path", path)
         if self.slow is not None:
             _path("--slow", self.slow)
+        self._check_requests()
+
+    def _check_requests(self) -> None:
+        method = self.method or ""
+        if self.method is not None and not (
+            method.isascii() and method.isalpha() and method.isupper()
+        ):
+            raise CannotRehearse(f"--method {method}: must be in capital letters, for example POST")
+        if method == "CONNECT":
+            raise CannotRehearse("--method CONNECT: opens a tunnel, which cannot be rehearsed")
+        if self.body_size < 0:
+            raise CannotRehearse(f"--body-size {self.body_size}: must not be negative")
+        if self.body_seconds and not self.body_size:
+            raise CannotRehearse(f"--body-seconds {self.body_seconds:g}: give --body-size too")
+        if self.body_seconds >= self.timeout:
+            raise CannotRehearse(
+                f"--body-seconds {self.body_seconds:g}: must be less than --timeout "
+                f"({self.timeout:g} s), which counts for the whole request"
+            )
+        if (self.method or self.body_size) and set(self.protocols) == {Protocol.WEBSOCKET}:
+            option = f"--method {method}" if method else f"--body-size {self.body_size}"
+            raise CannotRehearse(
+                f"{option}: over WebSocket each request is a ping; add --protocol http1 or http2"
+            )
+
+    @property
+    def verb(self) -> str:
+        """The method of every request over HTTP."""
+        return self.method or ("POST" if self.body_size else "GET")
 
     @property
     def joining(self) -> float:

@@ -147,6 +147,7 @@ class Result:
                 killed,
                 plan.traffic.joining,
                 unheard=any(each.serves(loss.at) for each in self.replicas),
+                method=plan.traffic.verb,
             )
             advice = advise(loss.cause, stage, given, kept=loss.kept)
             key = (loss.cause, loss.kept, loss.protocol, advice)
@@ -191,9 +192,12 @@ class Result:
             yield f"{_names(bad)} left with exit code {codes}"
 
     def _about_answers(self) -> Iterator[str]:
+        traffic = self.template.plan.traffic
+        asked = "--path" if traffic.verb == "GET" else "--path, --method and --body-size"
+        fit = "do" if "and" in asked else "does"
         refused = {s: n for s, n in sorted(self.tally.statuses.items()) if 400 <= s < 500}
         for status, count in refused.items():
-            yield f"{count:,} requests were answered with {status}: does --path name what is there?"
+            yield f"{count:,} requests were answered with {status}: {fit} {asked} name what is there?"
         again = any(kept for _, _, kept in self.tally.answers)
         if self.template.plan.traffic.keepers and self.tally.answers and not again:
             yield "no connection was kept: the server ended each with its first answer"

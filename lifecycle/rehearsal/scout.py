@@ -7,7 +7,7 @@ import time
 from dataclasses import replace
 from typing import Final
 
-from lifecycle.rehearsal.clients.connection import open_connection
+from lifecycle.rehearsal.clients.connection import Request, open_connection
 from lifecycle.rehearsal.clients.wire import OwnError
 from lifecycle.rehearsal.container import Template
 from lifecycle.rehearsal.errors import CannotRehearse
@@ -111,7 +111,7 @@ async def ask_once(replica: Replica, plan: Plan) -> None:
         for path in dict.fromkeys((*traffic.paths, *((traffic.slow,) if traffic.slow else ()))):
             try:
                 async with asyncio.timeout(traffic.timeout):
-                    await _ask(protocol, endpoint, path)
+                    await _ask(protocol, endpoint, Request.of(traffic, path))
             except TimeoutError:
                 problem = f"no answer within --timeout {traffic.timeout:g} s"
             except (Lost, Declined, GoneAway, OwnError) as error:
@@ -123,10 +123,10 @@ async def ask_once(replica: Replica, plan: Plan) -> None:
             )
 
 
-async def _ask(protocol: Protocol, endpoint: Endpoint, path: str) -> None:
-    connection = await open_connection(protocol, endpoint, path, keep=False)
+async def _ask(protocol: Protocol, endpoint: Endpoint, request: Request) -> None:
+    connection = await open_connection(protocol, endpoint, request.path, keep=False)
     try:
-        await connection.ask(path)
+        await connection.ask(request)
     finally:
         connection.close()
 

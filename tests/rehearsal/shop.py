@@ -1,4 +1,4 @@
-"""An ASGI app that knows nothing of any lifecycle; /slow takes a second."""
+"""An ASGI app that knows nothing of any lifecycle; /slow takes a second, /upload a body."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ async def app(scope, receive, send):
         while (await receive())["type"] != "websocket.disconnect":
             continue
         return
+    if scope["path"] == "/upload":
+        while (await receive()).get("more_body"):
+            continue
     if scope["path"] == "/slow":
         await asyncio.sleep(1.0)
     status = 500 if scope["path"] == "/broken" else 200

@@ -113,9 +113,9 @@ async def end(server: Server, stream: int) -> None:
         ([answer, break_stream], [("stream reset", True)], 0),
         ([answer, go_away_below, answer], [], 1),
         ([go_away_and_answer, answer], [], 0),
-        ([answer, go_away_and_cut], [("reset", True)], 0),
+        ([answer, go_away_and_cut], [("cut", True)], 0),
         ([answer, cut], [("cut", True)], 0),
-        ([answer, end], [("reset", True)], 0),
+        ([answer, end], [("cut", True)], 0),
         ([answer, no_number], [("malformed", True)], 0),
     ],
     ids=lambda acts: (

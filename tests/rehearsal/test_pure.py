@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections import Counter
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lifecycle.cli.heavy import make_parser
 from lifecycle.rehearsal.advice import Circumstances, advise
+from lifecycle.rehearsal.clients.connection import PIECE, Request
 from lifecycle.rehearsal.container import Template
 from lifecycle.rehearsal.errors import CannotRehearse
 from lifecycle.rehearsal.generator import split
 from lifecycle.rehearsal.lateness import Lateness
-from lifecycle.rehearsal.losses import Cause, Loss
+from lifecycle.rehearsal.losses import Cause, End, Loss, unanswered
 from lifecycle.rehearsal.plan import Plan, Protocol, Traffic
 from lifecycle.rehearsal.prestop import choose
 from lifecycle.rehearsal.replica import Stage
@@ -44,6 +48,15 @@ from lifecycle.testing import Exec, HttpGet, Sleep
         ({"propagation": float("inf")}, "--propagation inf"),
         ({"think": float("nan")}, "--think nan"),
         ({"processes": -3}, "--processes -3"),
+        ({"first_after": -1}, "--first-after -1"),
+        ({"method": "post"}, "--method post: must be in capital letters"),
+        ({"method": ""}, "--method :"),
+        ({"method": "CONNECT"}, "--method CONNECT"),
+        ({"body_size": -1}, "--body-size -1"),
+        ({"body_seconds": 1}, "--body-seconds 1: give --body-size too"),
+        ({"body_size": 9, "body_seconds": 10}, "--body-seconds 10: must be less than --timeout"),
+        ({"body_size": 9, "protocols": (Protocol.WEBSOCKET,)}, "--body-size 9: over WebSocket"),
+        ({"method": "PUT", "protocols": (Protocol.WEBSOCKET,)}, "--method PUT: over WebSocket"),
     ],
 )
 def test_traffic_that_cannot_be(fields: dict, option: str):
@@ -171,7 +184,8 @@ def test_sharing_the_load(clients: int, rate: float, processes: int, kept: float
 
 def test_traffic_goes_through_json():
     """What a process of the load generator is told is what was meant."""
-    traffic = Traffic(paths=("/a", "/b"), slow="/c", protocols=(Protocol.HTTP2, Protocol.HTTP1))
+    protocols = (Protocol.HTTP2, Protocol.HTTP1)
+    traffic = Traffic(paths=("/a", "/b"), slow="/c", method="PUT", protocols=protocols)
     assert Traffic.from_json(json.loads(json.dumps(traffic.to_json()))) == traffic
 
 
@@ -226,7 +240,9 @@ def test_an_endpoint_that_was_not_heard_of_in_time(joining: float, seconds: int)
     assert f"more than the {joining:g} s" in advice.change
 
 
-@pytest.mark.parametrize("cause", [Cause.CUT, Cause.RESET, Cause.ABNORMAL])
+@pytest.mark.parametrize(
+    "cause", [Cause.QUEUE, Cause.CUT, Cause.UPLOAD, Cause.RESET, Cause.ABNORMAL]
+)
 @pytest.mark.parametrize("kept", [True, False])
 def test_what_sigkill_ended_is_told_as_that(cause: Cause, *, kept: bool):
     """However the connection broke: the grace period is what to change."""
@@ -234,3 +250,93 @@ def test_what_sigkill_ended_is_told_as_that(cause: Cause, *, kept: bool):
     advice = advise(cause, Stage.STOPPING, given, kept=kept)
     assert "SIGKILL" in advice.why
     assert "--grace 5" in advice.change
+
+
+@pytest.mark.parametrize(
+    ("method", "told"),
+    [("POST", "no client library sends a POST again"), ("GET", "some client libraries send a GET")],
+)
+def test_who_repeats_what_a_kept_connection_has_lost(method: str, told: str):
+    """A request that may do harm when it is done twice is repeated by no client."""
+    given = Circumstances(qos=False, propagation=2.0, grace=30.0, killed=False, method=method)
+    advice = advise(Cause.RESET, Stage.STOPPING, given, kept=True)
+    assert told in advice.why
+    assert "Connection: close" in advice.change
+
+
+@pytest.mark.parametrize("qos", [True, False])
+def test_who_was_in_the_queue_is_to_be_listened_to_for_longer(*, qos: bool):
+    """And the queue is to be emptied before the listener closes."""
+    advice = advise(Cause.QUEUE, Stage.CLOSED, Circumstances(qos, 2.0, 30.0, False), kept=False)
+    assert "accept queue" in advice.why
+    assert "propagation (2 s)" in advice.change
+    assert "accept every connection in the queue before you close the listener" in advice.change
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("0", 0), ("2000", 2000), ("64k", 65536), ("2M", 2097152), ("1g", 1 << 30)]
+)
+def test_sizes(text: str, size: int):
+    """A number, with k, M or G behind it if it is large."""
+    options = make_parser().parse_args(["rehearse", "--body-size", text, "--", "true"])
+    assert options.body_size == size
+
+
+@pytest.mark.parametrize("text", ["", "k", "-1", "1.5M", "64kb", "64kk", "\u0663", "1 k"])
+def test_what_is_no_size(text: str, capsys: pytest.CaptureFixture[str]):
+    """It is refused with the value and an example."""
+    with pytest.raises(SystemExit):
+        make_parser().parse_args(["rehearse", f"--body-size={text}", "--", "true"])
+    assert "is not a size, such as 2000, 64k or 2M" in capsys.readouterr().err
+
+
+SEEN: dict[str, Any] = {
+    "how": "closed",
+    "reset": False,
+    "kept": False,
+    "heard": False,
+    "begun": False,
+    "seconds": 0.01,
+    "size": 100,
+    "arrived": 100,
+}
+
+
+@pytest.mark.parametrize(
+    ("fields", "cause"),
+    [
+        ({}, Cause.CUT),
+        ({"begun": True}, Cause.CUT),
+        ({"arrived": 0}, Cause.UNASKED),
+        ({"arrived": 0, "kept": True, "heard": True}, Cause.RESET),
+        ({"arrived": 40}, Cause.UPLOAD),
+        ({"arrived": 40, "kept": True, "heard": True}, Cause.UPLOAD),
+        ({"reset": True}, Cause.QUEUE),
+        ({"reset": True, "seconds": 9.0}, Cause.QUEUE),
+        ({"reset": True, "seconds": 9.0, "arrived": 40}, Cause.UPLOAD),
+        ({"reset": True, "size": 1_000_000, "arrived": 128_000}, Cause.QUEUE),
+        ({"reset": True, "size": 1_000_000, "arrived": 600_000}, Cause.UPLOAD),
+        ({"reset": True, "size": 600_000, "arrived": 600_000}, Cause.CUT),
+        ({"reset": True, "heard": True}, Cause.UNASKED),
+        ({"reset": True, "heard": True, "kept": True}, Cause.RESET),
+        ({"reset": True, "heard": True, "kept": True, "seconds": 0.3}, Cause.CUT),
+        ({"arrived": None}, Cause.UNASKED),
+        ({"arrived": None, "seconds": 0.3}, Cause.CUT),
+        ({"arrived": None, "reset": True, "seconds": 0.3}, Cause.QUEUE),
+    ],
+)
+def test_how_a_request_was_lost(fields: dict[str, Any], cause: Cause):
+    """RST without a byte is the queue; after FIN, what had arrived tells if the request was read."""
+    assert unanswered(End(**SEEN | fields)).cause is cause
+
+
+@given(st.integers(1, 10_000_000), st.sampled_from([0.0, 0.0001]))
+def test_a_body_is_sent_whole(size: int, seconds: float):
+    """Its pieces add up, and none is larger than what is sent at once."""
+
+    async def main() -> list[int]:
+        return [each async for each in Request("/", "POST", size, seconds).pieces()]
+
+    pieces = asyncio.run(main())
+    assert sum(pieces) == size
+    assert all(0 < each <= PIECE for each in pieces)

@@ -27,9 +27,13 @@ LIFECYCLE = [sys.executable, "-m", "lifecycle"]
 UVICORN = [sys.executable, "-m", "uvicorn", "shop:app", "--port", "{port}"]
 OURS = [*LIFECYCLE, "run", "--asgi", "shop:app", "--bind", "127.0.0.1:{port}"]
 FILES = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "{port}"]
-HASTY = [sys.executable, "hasty.py", "{port}"]
+FAULTY = [sys.executable, "faulty.py"]
 BREAKING = [sys.executable, "breaking.py", "{port}"]
 QUICK = ["--propagation", "0.5", "--clients", "10"]
+LATE = ["--first-after", "0.15"]
+UPLOADS = ["--path", "/upload", "--body-size", "64k", "--body-seconds", "0.3"]
+IDLE = ["--clients", "30", "--kept", "0.9", "--busy", "0", "--think", "0.3", "--rtt", "0.05"]
+POSTS = ["--method", "POST", "--body-size", "2k", "--path", "/upload", *IDLE]
 
 Words = list[str]
 
@@ -52,7 +56,15 @@ RUNS: dict[str, tuple[Words, Words]] = {
     ),
     "text": ([*QUICK, "--prestop", "sleep:1"], UVICORN),
     "cut": ([*QUICK, "--json", "--slow", "/slow", "--slow-share", "0.2"], BREAKING),
-    "hasty": ([*QUICK, "--json", "--kept", "0", "--rtt", "0.15"], HASTY),
+    "our uploads": (
+        ["--json", *LATE, *UPLOADS, "--protocol", "http1", "--protocol", "http2"],
+        OURS,
+    ),
+    "our posts": ([*QUICK, "--json", *POSTS], OURS),
+    "first": ([*QUICK, "--json", "--kept", "0", *LATE], [*FAULTY, "first", "{port}"]),
+    "idle": ([*QUICK, "--json", *POSTS], [*FAULTY, "idle", "{port}"]),
+    "upload": ([*QUICK, "--json", *UPLOADS], [*FAULTY, "upload", "{port}"]),
+    "queue": ([*QUICK, "--json", "--kept", "0"], [*FAULTY, "queue", "{port}"]),
     "killed": ([*QUICK, "--json", "--grace", "1", "--path", "/shop.py"], FILES),
     "no such command": ([], ["no-such-command-here"]),
     "full report": ([*QUICK, "--grace", "1", "--report", "/dev/full"], FILES),
@@ -133,14 +145,62 @@ def test_uvicorn_alone_loses_requests(runs):
     assert 0 <= refused["first_from_t0"] <= refused["last_from_t0"] < 3
 
 
+OPEN = "after SIGTERM, listener open"
+
+
 def test_new_connections_that_are_closed_as_idle(runs):
-    """Who connects and asks a round trip later is lost, and it is said why and what to change."""
-    found = result(runs, "hasty")
-    unasked = [each for each in found["causes"] if each["cause"] == "closed unasked"]
-    assert {each["connection"] for each in unasked} == {"new"}
-    early = next(each for each in unasked if "after SIGTERM, listener open" in each["when"])
+    """A client that connects and asks later is lost, and it is said why and what to change."""
+    early = cause(result(runs, "first"), "closed unasked", "new")
+    assert OPEN in early["when"]
     assert "took it for idle" in early["why"]
     assert "close only connections that have been answered" in early["change"]
+
+
+def test_posts_on_kept_connections_that_are_closed_as_idle(runs):
+    """A POST that meets the server's close is lost, and it is said that no client repeats it."""
+    found = result(runs, "idle")
+    assert found["lost_kept"] > found["lost_new"]
+    idle = cause(found, "reset", "kept")
+    assert OPEN in idle["when"]
+    assert "no client library sends a POST again" in idle["why"]
+    assert "Connection: close" in idle["change"]
+
+
+def test_uploads_that_are_cut(runs):
+    """A body that was arriving is lost with the server that had it, and it is said how much had."""
+    found = result(runs, "upload")
+    cut = cause(found, "upload cut", "new")
+    assert OPEN in cut["when"]
+    assert "while the body of the request was arriving" in cut["why"]
+    assert "in flight from its first byte" in cut["change"]
+    assert all("bytes of the request had been sent" in each for each in cut["details"])
+
+
+def test_clients_that_a_listener_leaves_in_its_queue(runs):
+    """Every client had heard, and those that were waiting are reset: nothing else was wrong."""
+    found = result(runs, "queue")
+    assert causes(found) == {("reset in the queue", "new")}
+    queue = cause(found, "reset in the queue", "new")
+    assert "accept queue" in queue["why"]
+    assert "accept every connection in the queue before you close" in queue["change"]
+
+
+@pytest.mark.parametrize("name", ["our uploads", "our posts"])
+def test_lifecycle_run_has_none_of_these_faults(runs, name: str):
+    """Late first requests, slow uploads over HTTP/1.1 and HTTP/2, POSTs on idle connections."""
+    found = result(runs, name)
+    assert (found["lost"], found["causes"]) == (0, [])
+    assert set(found["statuses"]) == {"200"}
+    assert found["requests"] > 100
+
+
+def cause(found: dict[str, Any], name: str, connection: str) -> dict[str, Any]:
+    """Return the most frequent losses of one kind."""
+    return next(
+        each
+        for each in found["causes"]
+        if (each["cause"], each["connection"]) == (name, connection)
+    )
 
 
 def test_each_rollout_is_told(runs):

@@ -16,7 +16,7 @@ import random
 import time
 from typing import Final
 
-from lifecycle.rehearsal.clients.connection import Connection, open_connection
+from lifecycle.rehearsal.clients.connection import Connection, Request, open_connection
 from lifecycle.rehearsal.clients.wire import OwnError
 from lifecycle.rehearsal.losses import Cause, Declined, GoneAway, Loss, Lost
 from lifecycle.rehearsal.plan import Protocol, Traffic
@@ -95,7 +95,7 @@ class Client:
         attempt = _Attempt(path, began, connection, self._pod if connection else "")
         self._tally.requests += 1
         try:
-            async with asyncio.timeout(self._traffic.timeout):
+            async with asyncio.timeout(self._traffic.timeout + self._wait(attempt)):
                 status = await self._exchange(attempt, keep=keep)
         except OwnError as error:
             self._tally.requests -= 1
@@ -118,7 +118,13 @@ class Client:
         self._close(attempt.connection)
         return False
 
+    def _wait(self, attempt: _Attempt) -> float:
+        """Return the seconds from the connect to the first request, beside the round trip."""
+        return 0.0 if attempt.kept else self._traffic.first_after
+
     async def _exchange(self, attempt: _Attempt, *, keep: bool) -> int:
+        request = Request.of(self._traffic, attempt.path)
+        wait = self._wait(attempt)
         for _ in range(REPEATS):
             if attempt.connection is None:
                 endpoint = self.view.pick()
@@ -126,16 +132,13 @@ class Client:
                 attempt.connection = await open_connection(
                     self._protocol, endpoint, attempt.path, keep=keep
                 )
-            if self._traffic.rtt:
-                await asyncio.sleep(self._traffic.rtt)
+            if self._traffic.rtt or wait:
+                await asyncio.sleep(self._traffic.rtt + wait)
+                attempt.began += wait
+                wait = 0.0
             await attempt.connection.wire.look()
-            ended = "" if attempt.kept else attempt.connection.wire.ended
             try:
-                return await attempt.connection.ask(attempt.path)
-            except Lost as lost:
-                if ended and lost.cause is Cause.RESET:
-                    raise Lost(Cause.UNASKED, f"{ended} before the first request came") from None
-                raise
+                return await attempt.connection.ask(request)
             except (Declined, GoneAway):
                 self._tally.repeated += 1
                 attempt.connection.close()

@@ -7,7 +7,8 @@ frames are taken out before it sees them, and honoured here (RFC 9113, section 6
 
 from __future__ import annotations
 
-import time
+import asyncio
+import contextlib
 from typing import Final, Self
 
 import h2.config
@@ -16,9 +17,17 @@ import h2.errors
 import h2.events
 import h2.exceptions
 
-from lifecycle.rehearsal.clients.connection import AGENT, Connection, checked
+from lifecycle.rehearsal.clients.connection import (
+    AGENT,
+    BODILESS,
+    TYPE,
+    Connection,
+    Request,
+    checked,
+    meanwhile,
+)
 from lifecycle.rehearsal.clients.wire import Wire
-from lifecycle.rehearsal.losses import Cause, Declined, Lost, unanswered
+from lifecycle.rehearsal.losses import Cause, Declined, Lost
 from lifecycle.testing import Endpoint
 
 GOAWAY: Final = 7
@@ -40,6 +49,7 @@ class Http2(Connection):
         self._stream = 0
         self._status = 0
         self._answered = False
+        self._wider = asyncio.Event()
 
     @classmethod
     async def open(cls, endpoint: Endpoint) -> Self:
@@ -60,20 +70,27 @@ class Http2(Connection):
             self._flush()
         return self._last is None
 
-    async def ask(self, path: str) -> int:
+    async def ask(self, request: Request) -> int:
         try:
-            await self._send(path)
-            sent = time.monotonic()
-            while not self._answered:
-                if not await self._more():
-                    ended, begun = self.wire.ended, bool(self._status)
-                    raise unanswered(ended, time.monotonic() - sent, begun=begun)
+            await self._open_stream(request)
+            if request.size:
+                async with meanwhile(self._send(request)):
+                    await self._answer()
+                self._stop_sending()
+            else:
+                await self._answer()
         except h2.exceptions.ProtocolError as error:
             raise Lost(Cause.MALFORMED, str(error)) from None
+        self._used = True
         return checked(self._status)
 
-    async def _send(self, path: str) -> None:
-        """Send the request, once the server allows a stream more."""
+    async def _answer(self) -> None:
+        while not self._answered:
+            if not await self._more():
+                raise self._unanswered(begun=bool(self._status))
+
+    async def _open_stream(self, request: Request) -> None:
+        """Send the request's head, once the server allows a stream more."""
         self._stream = self._h2.get_next_available_stream_id()
         self._status, self._answered = 0, False
         while self.wire.received or not self._free:
@@ -82,14 +99,41 @@ class Http2(Connection):
             if self._last is not None:
                 raise Declined("GOAWAY before the request")
         headers = [
-            (":method", "GET"),
-            (":path", path),
+            (":method", request.method),
+            (":path", request.path),
             (":scheme", "http"),
             (":authority", self._host),
             ("user-agent", AGENT),
         ]
-        self._h2.send_headers(self._stream, headers, end_stream=True)
-        self._flush()
+        if request.size or request.method not in BODILESS:
+            headers += [("content-type", TYPE), ("content-length", str(request.size))]
+        self._h2.send_headers(self._stream, headers, end_stream=not request.size)
+        head = self._h2.data_to_send()
+        self._begin(len(head) + request.size)
+        self.wire.write(head)
+
+    async def _send(self, request: Request) -> None:
+        """Send the body, as fast as the server's windows allow."""
+        left = request.size
+        async for size in request.pieces():
+            due = size
+            while due:
+                await self.wire.room()
+                window = self._h2.local_flow_control_window(self._stream)
+                most = min(due, window, self._h2.max_outbound_frame_size)
+                if most > 0:
+                    due, left = due - most, left - most
+                    self._h2.send_data(self._stream, bytes(most), end_stream=not left)
+                    self._flush()
+                else:
+                    self._wider.clear()
+                    await self._wider.wait()
+
+    def _stop_sending(self) -> None:
+        """Give up what is left of a body that was answered before its end."""
+        with contextlib.suppress(h2.exceptions.ProtocolError):  # it was sent to its end
+            self._h2.reset_stream(self._stream, h2.errors.ErrorCodes.CANCEL)
+            self._flush()
 
     @property
     def _free(self) -> bool:
@@ -107,6 +151,7 @@ class Http2(Connection):
         self.wire.write(self._h2.data_to_send())
 
     def _take(self, data: bytes) -> None:
+        self._wider.set()  # whatever it is, it is looked at
         self._frames += data
         while len(self._frames) >= HEAD:
             size = HEAD + int.from_bytes(self._frames[:3])

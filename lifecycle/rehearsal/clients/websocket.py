@@ -7,16 +7,15 @@ follows. A connection that ends without a close frame is lost, though nothing wa
 
 from __future__ import annotations
 
-import time
 from typing import Self
 
 import wsproto
 from wsproto import events
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
-from lifecycle.rehearsal.clients.connection import AGENT, Connection, checked
+from lifecycle.rehearsal.clients.connection import AGENT, Connection, Request, checked
 from lifecycle.rehearsal.clients.wire import Wire
-from lifecycle.rehearsal.losses import WELL_CLOSED, Cause, GoneAway, Lost, unanswered
+from lifecycle.rehearsal.losses import WELL_CLOSED, Cause, GoneAway, Lost
 from lifecycle.testing import Endpoint
 
 ABNORMAL = 1006
@@ -66,10 +65,9 @@ class WebSocket(Connection):
             return Lost(Cause.ERROR, f"closed with {self._code}")
         return None
 
-    async def ask(self, path: str) -> int:  # noqa: ARG002 - it was in the handshake
-        sent = time.monotonic()
+    async def ask(self, request: Request) -> int:  # noqa: ARG002 - it was in the handshake
         if not self._open:
-            await self._shake_hands(sent)
+            await self._shake_hands()
         wanted = self._pongs + 1
         self._send(events.Ping())
         while self._pongs < wanted:
@@ -82,13 +80,15 @@ class WebSocket(Connection):
             self._take(data)
         return 101
 
-    async def _shake_hands(self, sent: float) -> None:
+    async def _shake_hands(self) -> None:
         headers = [(b"User-Agent", AGENT.encode())]
-        self._send(events.Request(self._host, self._path, extra_headers=headers))
+        opening = self._ws.send(events.Request(self._host, self._path, extra_headers=headers))
+        self._begin(len(opening))
+        self.wire.write(opening)
         while not self._open:
             data = await self.wire.read()
             if not data:
-                raise unanswered(self.wire.ended, time.monotonic() - sent, begun=False)
+                raise self._unanswered(begun=bool(self.wire.heard))
             self._take(data)
 
     def close(self) -> None:

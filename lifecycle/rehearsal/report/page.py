@@ -130,6 +130,7 @@ def _details(result: Result) -> Iterator[str]:
     plan, tally, late = result.template.plan, result.tally, result.tally.lateness
     traffic = plan.traffic
     slow = f", {traffic.slow_share:.1%} of them {traffic.slow}" if traffic.slow else ""
+    body = f", each with {traffic.body_size:,} bytes" if traffic.body_size else ""
     rows: Iterable[tuple[str, str]] = (
         ("ready means", result.template.readiness),
         ("preStop", result.template.hook.name),
@@ -137,8 +138,9 @@ def _details(result: Result) -> Iterator[str]:
         ("endpoint removal", f"reaches each client within {traffic.propagation:g} s"),
         (
             "requests",
-            f"{', '.join(traffic.paths)}{slow} over {', '.join(traffic.protocols)}; "
-            f"{traffic.rate:g} a second on new connections (open loop)",
+            f"{traffic.verb} {', '.join(traffic.paths)}{slow}{body} over "
+            f"{', '.join(traffic.protocols)}; {traffic.rate:g} a second on new connections "
+            "(open loop)",
         ),
         (
             "clients",
