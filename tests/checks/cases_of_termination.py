@@ -6,6 +6,8 @@ from typing import Any
 
 from tests.checks.kit import GATE, PRESTOP, QOS, RUN, SERVED, SH, TOKEN, WEB, env, http, pod, sleep
 
+LINUX = {"os": {"name": "linux"}}
+
 TERMINATION: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
     # grace-period
     ([], (pod(SERVED),)),
@@ -53,19 +55,19 @@ TERMINATION: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
     ]}, terminationGracePeriodSeconds=60),)),
     # stop-signal
     *(
-        (expected, (pod(container | {"lifecycle": {"stopSignal": name}}),))
+        (expected, (pod(container | {"lifecycle": {"stopSignal": name}}, **LINUX),))
         for container, name, expected in (
             (RUN | QOS, "SIGUSR1", ["error stop-signal"]),
             (RUN | QOS, "SIGRTMIN+3", ["error stop-signal"]),
             *((RUN | QOS, name, []) for name in ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP")),
             (WEB, "SIGUSR1", []),
-            ({"command": ["uvicorn", "a:b"]} | WEB, "SIGQUIT", []),
+            ({"command": ["uvicorn", "a:b"]} | WEB, "SIGQUIT", ["error stop-signal"]),
         )
     ),
     *(
         (
             [] if name in ("SIGTERM", "SIGINT", *also) else ["error stop-signal"],
-            (pod({"command": [*command, "a:b"]} | QOS | {"lifecycle": PRESTOP["lifecycle"] | {"stopSignal": name}}),),
+            (pod({"command": [*command, "a:b"]} | QOS | {"lifecycle": PRESTOP["lifecycle"] | {"stopSignal": name}}, **LINUX),),
         )
         for command, also in (
             (["uvicorn"], ()),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lifecycle.checks.rules import RULES
+from tests.checks.cases_of_endings import ENDINGS
 from tests.checks.cases_of_hooks import HOOKS
 from tests.checks.cases_of_probes import PROBED
 from tests.checks.cases_of_termination import TERMINATION
@@ -55,6 +56,7 @@ def rolling(value: object) -> dict[str, Any]:
 
 TABLE: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
     *TERMINATION,
+    *ENDINGS,
     *HOOKS,
     *PROBED,
     # managed-prestop, managed-workers

@@ -8,6 +8,7 @@ from lifecycle.checks.rule import Rule
 from lifecycle.checks.rules import (
     answers,
     documents,
+    fronts,
     hooks,
     managed,
     probes,
@@ -20,6 +21,7 @@ RULES: Final[dict[str, Rule]] = {
     for table in (
         termination.RULES,
         hooks.RULES,
+        fronts.RULES,
         managed.RULES,
         probes.RULES,
         answers.RULES,

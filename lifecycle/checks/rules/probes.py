@@ -11,9 +11,10 @@ from lifecycle.checks.container import DEFAULT_QOS, KINDS, PROBE_PATHS, Containe
 from lifecycle.checks.node import Node
 from lifecycle.checks.programs import programs
 from lifecycle.checks.rule import DOCS, Found, Severity, Table
+from lifecycle.checks.scripts import slept
 from lifecycle.checks.steps import port_option
 from lifecycle.checks.workload import Workload
-from lifecycle.config import Config
+from lifecycle.config import KILL_MARGIN, Config
 
 RULES: Final = Table()
 
@@ -21,6 +22,9 @@ _CONCEPT: Final = f"{DOCS}/concepts/workloads/pods/probes/"
 _CONFIGURE: Final = (
     f"{DOCS}/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/"
 )
+
+LONG_GRACE: Final = 300.0
+"""Seconds: for how long an app that hangs may keep its container, ten times the default."""
 
 _DEEP: Final = re.compile(
     r"(^|/)(ready|readyz|readiness|db|database|dependencies|deep|redis|postgres|mysql|kafka)(/|$)"
@@ -191,6 +195,47 @@ def startup_probe(workload: Workload) -> Iterator[Found]:
             waits = liveness.node.at("initialDelaySeconds").number(0) + liveness.patience
             message = f"{container.name}: a start may take {waits:g} s"
             yield Found(liveness.node, message)
+
+
+@RULES.add(
+    "probe-grace",
+    Severity.ERROR,
+    sources=(f"{_CONFIGURE}#probe-level-terminationgraceperiodseconds",),
+    fix="Set the liveness probe's terminationGracePeriodSeconds to what a short drain takes, for "
+    "example 30. Leave it out of readinessProbe.",
+)
+def probe_grace(workload: Workload) -> Iterator[Found]:
+    """A probe's own grace period does not fit.
+
+    Kubernetes refuses terminationGracePeriodSeconds in a readiness probe, and below 1 in the others.
+    It is a warning if it is shorter than the drain. When the probe fails, the kubelet kills the app in the middle of its drain. For example, a liveness probe with 5 s cuts the default drain, which takes 11 s (5 + 1 + 3 + 2). A startup probe needs less (3 + 2), because nothing is registered yet.
+    It is a warning if the pod's grace period is longer than 300 s, ten times the default, and the liveness probe has none of its own. Then an app that hangs keeps the container for the whole period before it is restarted. Kubernetes' documentation has the example of 3600 s for the pod and 60 s for the probe.
+    """
+    for probe in probes_of(workload.apps):
+        where = probe.node.at("terminationGracePeriodSeconds")
+        seconds = where.number(workload.grace)
+        if where and probe.kind == "readiness":
+            yield Found(where, f"{probe}: Kubernetes refuses terminationGracePeriodSeconds here")
+        elif where and seconds < 1:
+            yield Found(where, f"{probe}: terminationGracePeriodSeconds must be at least 1")
+        elif where and seconds < (needed := _needed(probe)):
+            message = f"terminationGracePeriodSeconds {seconds:g}, and the drain takes {needed:g} s"
+            yield Found(where, f"{probe}: {message}", Severity.WARNING)
+        elif probe.kind == "liveness" and not where and seconds > LONG_GRACE:
+            message = f"an app that hangs is killed only {seconds:g} s after the probe has failed"
+            yield Found(probe.node, f"{probe}: {message}", Severity.WARNING)
+
+
+def _needed(probe: Probe) -> float:
+    """Return how many seconds the container takes to end in order, as far as the manifest says."""
+    container, settings = probe.container, probe.container.settings
+    if not container.is_lifecycle:
+        hook = container.pre_stop
+        return hook.at("sleep", "seconds").number(0) or slept(container.pre_stop_words)
+    if not isinstance(settings, Config):
+        return 0
+    found = 0 if probe.kind == "startup" else settings.settle + settings.quiet
+    return found + settings.stop_timeout + KILL_MARGIN
 
 
 @RULES.add(

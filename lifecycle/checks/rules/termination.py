@@ -8,7 +8,9 @@ from typing import Final
 from lifecycle.checks.container import Container
 from lifecycle.checks.node import digits
 from lifecycle.checks.rule import DOCS, UVICORN, Found, Severity, Table
+from lifecycle.checks.rules.fronts import is_front
 from lifecycle.checks.scripts import keeper, only_sleeps, sleeps_first, slept
+from lifecycle.checks.stops import STOPS, is_signal, known_server
 from lifecycle.checks.workload import Workload
 from lifecycle.config import KILL_MARGIN, Config
 from lifecycle.exceptions import ConfigError
@@ -20,9 +22,6 @@ _TERMINATION: Final = f"{DOCS}/concepts/workloads/pods/pod-termination/"
 
 _READ_ONLY: Final = ("configMap", "secret", "downwardAPI", "projected", "image")
 _DRAINING_SIGNALS: Final = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP")
-_STOPS_A_SERVER: Final = ("SIGTERM", "SIGINT")
-"""What every server that we know handles, and takes for a request to stop."""
-_STOPS_IT_TOO: Final = {"gunicorn": ("SIGQUIT",)}
 _STOP_OPTIONS: Final = ("--graceful-timeout", "--timeout-graceful-shutdown")
 
 
@@ -125,6 +124,8 @@ def prestop_sleep(workload: Workload) -> Iterator[Found]:
     for container in workload.apps:
         words, ours = container.pre_stop_words, container.is_lifecycle
         if container.pre_stop.at("sleep") or only_sleeps(words):
+            if is_front(container) and any(each.is_lifecycle for each in workload.apps):
+                continue  # it waits for the app's drain: the rule `front-container` asks for it
             severity = None if ours else Severity.WARNING
             yield Found(container.pre_stop, f"{container.name}: preStop sleeps", severity)
         elif ours and sleeps_first(words):
@@ -165,31 +166,64 @@ def _short(text: str) -> str:
 @RULES.add(
     "stop-signal",
     Severity.ERROR,
-    sources=("drain.md", _HOOKS),
+    sources=("drain.md", _HOOKS, "https://www.kubernetes.dev/resources/keps/4960/"),
     fix=(
-        "Remove stopSignal, or set it to SIGTERM. Under `lifecycle run` and `run()`, "
-        "SIGINT, SIGQUIT and SIGHUP work too."
+        "Remove stopSignal, or set it to a signal at which the program finishes its requests: "
+        "SIGTERM for the servers of Python, SIGQUIT for nginx. Set spec.os.name: linux with it."
     ),
 )
 def stop_signal(workload: Workload) -> Iterator[Found]:
     """The container is stopped with a signal that does not stop the app.
 
+    Kubernetes refuses `stopSignal` in a pod without `spec.os.name`, and a signal that it does not know, such as `TERM`.
     Under `lifecycle run` and `run()`, pod-lifecycle drains at SIGTERM, SIGINT, SIGQUIT and SIGHUP.
     Under `Managed`, the server handles the signals. uvicorn, hypercorn, granian and daphne stop at SIGTERM and SIGINT. gunicorn also stops at SIGQUIT.
     As PID 1, a server ignores a signal that it does not handle. SIGHUP makes some servers reload.
     With another signal in `stopSignal`, the process exits at once, or only at the end of the grace period.
+    The rule also knows nginx, haproxy, httpd, php-fpm, celery and waitress. It is a warning if the server stops at the signal, but cuts the requests in flight: nginx at SIGTERM, gunicorn at SIGINT and SIGQUIT.
     Without `stopSignal`, Kubernetes sends the `STOPSIGNAL` of the image, which this check cannot see.
     """
+    system = workload.pod.at("os", "name").text()
     for container in workload.containers:
-        where, server = container.node.at("lifecycle", "stopSignal"), container.server
-        if not (where and container.is_lifecycle) or where.text() in _stop_signals(server):
+        where = container.node.at("lifecycle", "stopSignal")
+        name = where.text()
+        if not name:
             continue
-        problem = f"does not stop {server}" if server else "does not start a drain"
-        yield Found(where, f"{container.name}: stopSignal {where.text()} {problem}")
+        if not is_signal(name):
+            yield Found(where, f"{container.name}: Kubernetes knows no stopSignal {name}")
+            continue
+        if not system and not workload.is_partial:
+            yield Found(where, f"{container.name}: stopSignal needs spec.os.name: linux")
+        if system == "windows":
+            continue
+        if problem := _unstopped(container, name):
+            yield Found(where, f"{container.name}: stopSignal {name} {problem}")
+        elif problem := _cut(container, name):
+            yield Found(where, f"{container.name}: stopSignal {name} {problem}", Severity.WARNING)
 
 
-def _stop_signals(server: str) -> tuple[str, ...]:
-    return (*_STOPS_A_SERVER, *_STOPS_IT_TOO.get(server, ())) if server else _DRAINING_SIGNALS
+def _unstopped(container: Container, signal: str) -> str:
+    """Say that a signal does not stop a container in order; empty if it does, or is not known to."""
+    if container.is_lifecycle and not container.server:
+        return "" if signal in _DRAINING_SIGNALS else "does not start a drain"
+    server = container.server or known_server(container)
+    if (
+        server not in STOPS
+        or signal == "SIGKILL"
+        or signal in (*STOPS[server].finishing, *STOPS[server].at_once)
+    ):
+        return ""
+    return f"does not stop {server}"
+
+
+def _cut(container: Container, signal: str) -> str:
+    """Say that a signal cuts what is in flight; empty if it does not, or preStop has drained it."""
+    if signal == "SIGKILL":
+        return "kills it at once"
+    server = known_server(container)
+    if container.is_lifecycle or server not in STOPS or signal not in STOPS[server].at_once:
+        return ""
+    return f"stops {server} at once, and cuts the requests in flight"
 
 
 @RULES.add(

@@ -1,0 +1,92 @@
+"""Rules about a container that stands in front of an app in the same pod."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Final
+
+from lifecycle.checks.container import Container
+from lifecycle.checks.errors import Unreadable
+from lifecycle.checks.node import Node
+from lifecycle.checks.programs import programs
+from lifecycle.checks.rule import DOCS, Found, Severity, Table
+from lifecycle.checks.stops import image_name
+from lifecycle.checks.workload import Workload
+
+RULES: Final = Table()
+
+_FRONTS: Final = frozenset((
+    "nginx", "nginx-unprivileged", "openresty", "angie", "envoy", "haproxy", "traefik", "caddy",
+    "httpd", "httpd-foreground", "apache2", "apache2-foreground", "varnish", "varnishd",
+    "oauth2-proxy",
+))  # fmt: skip
+
+
+def is_front(container: Container) -> bool:
+    """Tell whether a container is known as one that passes requests on, by command or image."""
+    names = {words[0] for words in programs(container.words)} | {image_name(container)}
+    return bool(names & _FRONTS)
+
+
+@RULES.add(
+    "front-container",
+    Severity.ERROR,
+    sources=(
+        f"{DOCS}/concepts/workloads/pods/pod-termination/",
+        f"{DOCS}/concepts/workloads/pods/sidecar-containers/",
+    ),
+    fix=(
+        "Make the front a native sidecar (an init container with restartPolicy: Always), which "
+        "Kubernetes ends after the app. Or give it a preStop that lasts as long as the app's drain, "
+        "for example exec: [sh, -c, sleep 15; nginx -s quit]."
+    ),
+)
+def front_container(workload: Workload) -> Iterator[Found]:
+    """A container in front of the app stops before the app has drained.
+
+    Kubernetes stops all containers of a pod at the same time. The app drains, and its drain needs new requests to arrive for some seconds.
+    A front without a preStop, such as nginx, closes its port at once. So clients that still know the pod are refused.
+    It is an error if a Service shown with the workload sends requests to the front. It is a warning if only the front's `ports` tell of it.
+    """
+    drains = [
+        each
+        for each in workload.apps
+        if each.is_lifecycle or (each.pre_stop and not is_front(each))
+    ]
+    if not drains:
+        return
+    targets = _targets(workload)
+    behind = any(_takes(each, targets) for each in drains)
+    for container in workload.containers:
+        if container.pre_stop or container.is_lifecycle or container.is_native_sidecar:
+            continue
+        known = is_front(container)
+        message = f"{container.name} has no preStop, and stops before {drains[0].name} has drained"
+        if _takes(container, targets) and (known or not behind):
+            yield Found(container.node, message)
+        elif known and not targets and container.ports and container in workload.apps:
+            yield Found(container.node, message, Severity.WARNING)
+
+
+def _targets(workload: Workload) -> list[Node]:
+    """Return the ports of the Services that select the workload's pods."""
+    labels = workload.template.at("metadata", "labels").plain() or {}
+    found = []
+    for each in workload.around.others:
+        if each.kind != "Service" or each.namespace != workload.document.namespace:
+            continue
+        with suppress(Unreadable):
+            selector = each.node.at("spec", "selector").plain() or {}
+            if selector and selector.items() <= labels.items():
+                found += [
+                    port.at("targetPort") or port.at("port")
+                    for port in each.node.at("spec", "ports").each()
+                ]
+    return found
+
+
+def _takes(container: Container, targets: list[Node]) -> bool:
+    names = {each.at("name").shown() for each in container.ports if each.at("name")}
+    numbers = {each.at("containerPort").shown() for each in container.ports}
+    return any(each.shown() in names | numbers for each in targets)
