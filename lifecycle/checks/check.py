@@ -85,7 +85,8 @@ def not_checked(around: Surroundings) -> dict[str, list[str]]:
 
 
 def _check(workload: Workload) -> list[Finding]:
-    rules = {name: rule for name, rule in RULES.items() if name not in workload.ignored()}
+    ignored = workload.ignored()
+    rules = {name: rule for name, rule in RULES.items() if name not in ignored}
     found = _found(workload, rules)
     if workload.is_partial:
         found = _certain(found, workload, rules)

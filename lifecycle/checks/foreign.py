@@ -7,6 +7,10 @@ import os.path
 import re
 from typing import Final
 
+from lifecycle.checks.node import Node
+
+RENDER: Final = "Render it: helm template … | lifecycle check -"
+
 
 class Foreign(enum.Enum):
     """A kind of file that is passed over: one of it, several of it, and what to do instead."""
@@ -19,7 +23,7 @@ class Foreign(enum.Enum):
     TEMPLATE = (
         "template",
         "templates",
-        "this template is passed over. Render it: helm template … | lifecycle check -",
+        f"this template is passed over. {RENDER}",
     )
     CHART = ("chart file", "chart files", "this file of a Helm chart is passed over")
     COMPOSE = ("Compose file", "Compose files", "this Compose file is passed over")
@@ -46,6 +50,11 @@ _MANIFEST: Final = tuple(
 _CHART: Final = re.compile(
     r"(Chart|requirements|values[\w.-]*|[\w.-]*values)\.(ya?ml|schema\.json)"
 )
+_FREE: Final = (
+    "annotations", "args", "command", "data", "env", "rules", "status",
+    "stringData", "value",
+)  # fmt: skip
+"""Where an app's own text stands, in which braces are the app's."""
 _SHAPES: Final = (
     (Foreign.WORKFLOW, re.compile(r"^(jobs|stages|pipeline|steps|workflows):", re.MULTILINE)),
     (Foreign.COMPOSE, re.compile(r"^services:", re.MULTILINE)),
@@ -79,11 +88,30 @@ def foreign(text: str, file: str) -> Foreign:
     return found or Foreign.OTHER
 
 
-def is_of_chart(file: str) -> bool:
-    """Tell whether a file is a template of a Helm chart: under `templates`, beside a Chart.yaml."""
+def is_template(node: Node) -> bool:
+    """Tell whether an object has something to be filled in where Kubernetes has its own fields."""
+    if isinstance(node.value, dict):
+        return any(
+            TEMPLATED.search(key) or is_template(each)
+            for key, each in node.value.items()
+            if key not in _FREE
+        )
+    if isinstance(node.value, list):
+        return any(is_template(each) for each in node.value)
+    return isinstance(node.value, str) and bool(TEMPLATED.search(node.value))
+
+
+def of_chart(file: str) -> Foreign | None:
+    """Tell which part of a Helm chart a file is: beside a Chart.yaml, or under its `templates`."""
     folder = os.path.dirname(os.path.abspath(file))
+    if _is_chart(folder):
+        return Foreign.CHART
     while (parent := os.path.dirname(folder)) != folder:
         if os.path.basename(folder) == "templates":
-            return os.path.isfile(os.path.join(parent, "Chart.yaml"))
+            return Foreign.TEMPLATE if _is_chart(parent) else None
         folder = parent
-    return False
+    return None
+
+
+def _is_chart(folder: str) -> bool:
+    return os.path.isfile(os.path.join(folder, "Chart.yaml"))

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from lifecycle.checks.foreign import Foreign, is_of_chart
+from lifecycle.checks.foreign import Foreign, of_chart
 from lifecycle.checks.kinds import kind_of
 from lifecycle.checks.kustomizations import Kustomizations
 from lifecycle.checks.reading import STDIN, Document, Reading, read
@@ -74,7 +74,8 @@ def gather(names: Sequence[str]) -> Gathered:
     for named in files(names):
         reading = _read(named)
         reading.documents = [
-            replace(each, partial=kustomizations.is_patch(each.file)) for each in reading.documents
+            each if each.partial else replace(each, partial=kustomizations.is_patch(each.file))
+            for each in reading.documents
         ]
         found.add(named, reading)
         if named.walked and reading.passed_over is Foreign.TEMPLATE:
@@ -91,8 +92,8 @@ def gather(names: Sequence[str]) -> Gathered:
 def _read(named: Named) -> Reading:
     if named.problem:
         return Reading(problems=[named.problem])
-    if named.file != STDIN and is_of_chart(named.file):
-        return Reading(passed_over=Foreign.TEMPLATE)
+    if named.file != STDIN and (part := of_chart(named.file)) is not None:
+        return Reading(passed_over=part)
     return read(named.file, walked=bool(named.walked))
 
 

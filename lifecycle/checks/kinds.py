@@ -45,6 +45,7 @@ OTHERS: Final = {
     ("serving.knative.dev", "Service"): Kind(),
     ("serving.knative.dev", "Configuration"): Kind(),
     ("serving.knative.dev", "Revision"): Kind(((),)),
+    ("sources.knative.dev", "ContainerSource"): Kind(),
     ("", "DeploymentConfig"): _COUNTED,
     ("apps.openshift.io", "DeploymentConfig"): _COUNTED,
     ("apps.kruise.io", "CloneSet"): _COUNTED,

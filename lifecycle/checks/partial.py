@@ -49,26 +49,27 @@ def _says(node: Node, key: str) -> bool:
 
 def completed(node: Node, template: tuple[str, ...]) -> Node:
     """Return a patch on a base with which nothing is missing, and nothing is too short or too few."""
-    node = _changed(node, ("spec",), lambda spec: _with(spec, replicas=_REPLICAS))
-    node = _changed(
+    node = changed(node, ("spec",), lambda spec: with_missing(spec, replicas=_REPLICAS))
+    node = changed(
         node,
         (*template, "spec"),
-        lambda pod: _with(pod, terminationGracePeriodSeconds=_LONG),
+        lambda pod: with_missing(pod, terminationGracePeriodSeconds=_LONG),
     )
     for key in ("containers", "initContainers"):
         if node.at(*template, "spec", key):
-            node = _changed(node, (*template, "spec", key), _containers)
+            node = changed(node, (*template, "spec", key), _containers)
     return node
 
 
-def _changed(node: Node, path: tuple[str, ...], change: Callable[[Node], Node]) -> Node:
+def changed(node: Node, path: tuple[str, ...], change: Callable[[Node], Node]) -> Node:
+    """Return an object in which the value at a path is another one."""
     if not path:
         return change(node)
-    child = _changed(node.at(path[0]), path[1:], change)
+    child = changed(node.at(path[0]), path[1:], change)
     return Node({**(node.value or {}), path[0]: child}, node.path, node.line)
 
 
-def _with(node: Node, **more: Any) -> Node:
+def with_missing(node: Node, **more: Any) -> Node:
     """Return a mapping with what it lacks; null, by which a patch deletes, is lacking too."""
     new = {
         key: from_plain(value, step(node.path, key))
@@ -98,20 +99,20 @@ def _container(node: Node) -> Node:
     ]
     node = _appended(node, "ports", added)
     node = _appended(node, "volumeMounts", [{"name": "base", "mountPath": "/"}])
-    node = _with(node, envFrom=[{}], **dict.fromkeys(_PROBES, _OK))
+    node = with_missing(node, envFrom=[{}], **dict.fromkeys(_PROBES, _OK))
     hook = {"exec": {"command": ["lifecycle", "prestop"]}}
-    node = _changed(node, ("lifecycle",), lambda each: _with(each, preStop=hook))
+    node = changed(node, ("lifecycle",), lambda each: with_missing(each, preStop=hook))
     for each in _PROBES:
-        node = _changed(node, (each,), _ready if each == "readinessProbe" else _patient)
+        node = changed(node, (each,), _ready if each == "readinessProbe" else _patient)
     return node
 
 
 def _patient(probe: Node) -> Node:
-    return _with(probe, timeoutSeconds=60, periodSeconds=60, failureThreshold=_LONG)
+    return with_missing(probe, timeoutSeconds=60, periodSeconds=60, failureThreshold=_LONG)
 
 
 def _ready(probe: Node) -> Node:
-    return _with(probe, timeoutSeconds=60, periodSeconds=60, failureThreshold=1)
+    return with_missing(probe, timeoutSeconds=60, periodSeconds=60, failureThreshold=1)
 
 
 def _ports(node: Node) -> Iterator[str | int]:

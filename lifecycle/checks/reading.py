@@ -7,17 +7,28 @@ import json
 import os.path
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from lifecycle.checks.errors import Unreadable
-from lifecycle.checks.foreign import KUSTOMIZATIONS, TEMPLATED, Foreign, foreign, should_be_manifest
+from lifecycle.checks.foreign import (
+    KUSTOMIZATIONS,
+    RENDER,
+    TEMPLATED,
+    Foreign,
+    foreign,
+    is_template,
+    should_be_manifest,
+)
+from lifecycle.checks.kinds import kind_of
 from lifecycle.checks.node import Node, from_plain
+from lifecycle.checks.placeholders import emptied
 from lifecycle.checks.wrappers import unwrapped
 from lifecycle.checks.yaml_nodes import read_yaml
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 STDIN: Final = "-"
+_KUSTOMIZE: Final = "kustomize.config.k8s.io/"
 _JSON_BLANKS: Final = " \t\r\n"
 
 
@@ -99,6 +110,8 @@ def parse(text: str, file: str = STDIN, *, walked: bool = False) -> Reading:
         found.passed_over, found.reason = foreign(text, file), "it has no kind and apiVersion"
         return found
     others = _documents(text, file, found)
+    if file.endswith(".json") and not should_be_manifest(text):
+        others, found.problems = [*found.problems, *others], []  # JSON with comments, for example
     if found.documents or found.problems:
         found.problems += others  # beside objects it should be one
     elif found.templates:
@@ -112,17 +125,34 @@ def parse(text: str, file: str = STDIN, *, walked: bool = False) -> Reading:
 def _documents(text: str, file: str, found: Reading) -> list[str]:
     """Read the documents, and return why some of them are no Kubernetes objects."""
     others = []
+    templated = bool(TEMPLATED.search(text))
     for node in _nodes(text):
         if isinstance(node, Unreadable):
-            broken = found.templates if TEMPLATED.search(text) else found.problems
-            broken.append(str(node))
+            (found.templates if templated else found.problems).append(str(node))
         elif not node:
             continue
         elif reason := _foreign(node):
             others.append(reason)
         else:
             _open(node, file, found)
+    if templated:
+        _leave_templates(found)
+    if "$" in text:
+        found.documents = [_without_placeholders(each) for each in found.documents]
     return others
+
+
+def _without_placeholders(document: Document) -> Document:
+    node = emptied(document.node)
+    return document if node is document.node else replace(document, node=node, partial=True)
+
+
+def _leave_templates(found: Reading) -> None:
+    """Pass over what would make pods, and has yet to be filled in."""
+    for each in [*found.documents]:
+        if kind_of(each.group, each.kind) and is_template(each.node):
+            found.documents.remove(each)
+            found.templates.append(f"line {each.node.line}: it is a template. {RENDER}")
 
 
 def _foreign(node: Node) -> str:
@@ -132,6 +162,8 @@ def _foreign(node: Node) -> str:
     if not node.at("kind"):
         where = f"line {node.line}: " if node.line else f"{node.path}: "
         return f"{where}no Kubernetes object: it has no kind"
+    if str(node.at("apiVersion").value).startswith(_KUSTOMIZE):
+        return Foreign.KUSTOMIZATION.sentence
     return ""
 
 

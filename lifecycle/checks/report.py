@@ -29,7 +29,7 @@ class Report:
         unreadable: By file, what could not be read, and why.
         notes: By file, what else its author should know: nothing that makes the command fail.
         workloads: How many whole workloads were checked.
-        patches: How many were judged by what they say alone.
+        partial: How many are patches and the like, and were judged by what they say alone.
         idle: How many files hold no workload.
         passed_over: Of these, how many hold no Kubernetes object, by what they are.
     """
@@ -38,7 +38,7 @@ class Report:
     unreadable: Mapping[str, Sequence[str]] = field(default_factory=dict)
     notes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     workloads: int = 0
-    patches: int = 0
+    partial: int = 0
     idle: int = 0
     passed_over: Mapping[Foreign, int] = field(default_factory=dict)
 
@@ -70,7 +70,7 @@ def as_json(report: Report) -> str:
             "unreadable": {file: said for file, said in report.unreadable.items() if said},
             "notes": {file: said for file, said in report.notes.items() if said},
             "workloads": report.workloads,
-            "patches": report.patches,
+            "partial_documents": report.partial,
             "files_without_workload": report.idle,
             "passed_over": {
                 each.name.lower(): number for each, number in report.passed_over.items()

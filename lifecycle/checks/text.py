@@ -62,9 +62,9 @@ def _counts(report: Report) -> Iterator[str]:
     errors = sum(map(_is_error, report.findings))
     warnings = len(report.findings) - errors
     checked = (
-        [count(report.workloads, "workload")] if report.workloads or not report.patches else []
+        [count(report.workloads, "workload")] if report.workloads or not report.partial else []
     )
-    checked += [count(report.patches, "patch", "patches")] if report.patches else []
+    checked += [count(report.partial, "partial document")] if report.partial else []
     where = f"in {' and '.join(checked)}"
     if report.findings:
         found = f"{count(errors, 'error')}, {count(warnings, 'warning')} {where}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -11,6 +12,7 @@ from typing import Final
 from lifecycle.checks.container import Container
 from lifecycle.checks.errors import Unreadable
 from lifecycle.checks.kinds import Kind, kind_of, templates
+from lifecycle.checks.knative import KNATIVE, KNATIVE_GRACE, as_knative_runs
 from lifecycle.checks.node import Node
 from lifecycle.checks.ownership import made_by_others
 from lifecycle.checks.partial import completed, is_partial
@@ -20,9 +22,6 @@ from lifecycle.checks.sidecars import is_known_sidecar
 
 DEFAULT_GRACE: Final = 30.0
 """terminationGracePeriodSeconds, where a pod does not say it."""
-KNATIVE: Final = "serving.knative.dev"
-KNATIVE_GRACE: Final = 300.0
-"""How long a request may take under Knative, where a service does not say it."""
 IGNORE: Final = "pod-lifecycle.dev/ignore"
 """
 The annotation, of a workload or its pod template, that names rules to leave out.
@@ -70,7 +69,8 @@ class Workload:
     @cached_property
     def pod(self) -> Node:
         """The spec of the pod."""
-        return self.template.at("spec")
+        spec = self.template.at("spec")
+        return as_knative_runs(spec) if self.document.group == KNATIVE else spec
 
     @cached_property
     def containers(self) -> list[Container]:
@@ -151,6 +151,14 @@ class Workload:
     def host_network(self) -> bool:
         """Whether its ports are the node's."""
         return self.pod.at("hostNetwork").value is True
+
+    def may_run_with(self, other: Workload) -> bool:
+        """Tell whether another workload is for the same cluster: not the same one, of another place."""
+        mine, theirs = self.document, other.document
+        if (mine.kind, mine.name) == (theirs.kind, theirs.name):
+            return False
+        folders = [os.path.dirname(each.file) + os.sep for each in (mine, theirs)]
+        return folders[0].startswith(folders[1]) or folders[1].startswith(folders[0])
 
     @property
     def scaler(self) -> Scaler | None:

@@ -59,8 +59,7 @@ def _filled(node: Node, values: Mapping[str, Node]) -> Node:
         value = values.get(whole[1] or whole[2], Node())
         if not whole[1]:
             return Node(value.shown() if value else node.value, node.path, node.line)
-        # without a value it is not known: as if it were not there
-        return Node(scalar(value.shown()) if value else None, node.path, node.line)
+        return Node(scalar(value.shown()), node.path, node.line) if value else node
 
     def put(found: re.Match[str]) -> str:
         value = values.get(found[1] or found[2], Node())

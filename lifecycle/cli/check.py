@@ -39,7 +39,7 @@ def check(options: argparse.Namespace) -> int:
         found.unreadable,
         found.notes,
         workloads=sum(not each.is_partial for each in around.workloads),
-        patches=sum(each.is_partial for each in around.workloads),
+        partial=sum(each.is_partial for each in around.workloads),
         idle=found.idle(),
         passed_over=found.passed_over,
     )

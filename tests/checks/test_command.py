@@ -213,4 +213,4 @@ def test_without_pyyaml(run: Run) -> None:
     assert done.stdout.endswith("YAML needs PyYAML: pip install 'pod-lifecycle[manifests]'\n")
 
     pod = '{"kind": "Pod", "apiVersion": "v1", "spec": {}}'
-    assert run(code=code, stdin=pod).stdout == "nothing found in 1 patch\n"
+    assert run(code=code, stdin=pod).stdout == "nothing found in 1 partial document\n"

@@ -42,7 +42,9 @@ def _repeated(node: Node) -> Iterator[Found]:
     for key, first in node.repeated:
         last = node.at(key)
         what = last.path.removeprefix("$.")
-        message = f"{what} is written twice. Line {last.line} replaces line {first.line}"
+        message = f"{what} is written twice. The value in line {last.line} counts"
+        if first.line != last.line:
+            message += f", not the one in line {first.line}"
         same = first.plain() == last.plain()
         yield Found(last, message, Severity.WARNING if same else None)
     inner = node.value.values() if isinstance(node.value, dict) else node.value

@@ -153,7 +153,7 @@ def _on_the_node(workload: Workload, ports: set[int]) -> Iterator[Found]:
         other
         for port in ports
         for other in workload.around.on_the_node.get(port, ())
-        if other is not workload
+        if other.may_run_with(workload)
     ]
     where = workload.pod.at("hostNetwork")
     if rivals:

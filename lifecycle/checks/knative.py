@@ -1,0 +1,34 @@
+"""What Knative adds to the pod of a service."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lifecycle.checks.node import Node
+from lifecycle.checks.partial import changed, with_missing
+
+KNATIVE: Final = "serving.knative.dev"
+KNATIVE_GRACE: Final = 300.0
+"""How long a request may take, where a service does not say it."""
+_NAME: Final = "user-container"
+_PROBES: Final = ("startupProbe", "readinessProbe", "livenessProbe")
+
+
+def as_knative_runs(pod: Node) -> Node:
+    """Return the spec of a pod with the name that a container gets, and no probe of port 0."""
+    if not pod.at("containers"):
+        return pod
+    return changed(pod, ("containers",), _containers)
+
+
+def _containers(node: Node) -> Node:
+    return Node([_container(each) for each in node.each()], node.path, node.line)
+
+
+def _container(node: Node) -> Node:
+    node = with_missing(node, name=_NAME)
+    for probe in _PROBES:
+        for handler in ("httpGet", "tcpSocket", "grpc"):
+            if node.at(probe, handler, "port").value == 0:  # that of the container, which it knows
+                node = changed(node, (probe, handler, "port"), lambda port: Node(None, port.path))
+    return node
