@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from typing import Final
 
 from lifecycle.checks.asked import is_own
 from lifecycle.checks.fetches import Fetch, fetches
 from lifecycle.checks.node import Node, digits
-from lifecycle.checks.programs import SERVERS, programs, runs
+from lifecycle.checks.programs import programs, runs
+from lifecycle.checks.servers import ServerCommand, read_options, server_command
 from lifecycle.checks.steps import steps
 from lifecycle.config import Config, core_variables, fill, variable
 from lifecycle.exceptions import ConfigError
@@ -137,14 +137,15 @@ class Container:
         given = [each.text() for key in ("command", "args") for each in self.node.at(key).each()]
         return [_undoubled(each) for each in given]
 
+    @property
+    def command(self) -> Node:
+        """Where it says what it runs."""
+        return self.node.at("command" if self.node.at("command") else "args")
+
     def options(self) -> Iterator[tuple[str, str]]:
         """Give the options of its commands: `--name value`, `--name=value`, `-n4`."""
         for words in programs(self.words):
-            for word, after in pairwise([*words, ""]):
-                name, equals, value = word.partition("=")
-                if re.fullmatch(r"-[a-z]\d+", word):
-                    name, equals, value = word[:2], "=", word[2:]
-                yield name, value if equals else after
+            yield from read_options(words)
 
     @cached_property
     def probes(self) -> dict[str, Probe]:
@@ -253,12 +254,14 @@ class Container:
         )
 
     @cached_property
+    def server_command(self) -> ServerCommand | None:
+        """The other server that it runs by itself; None if it runs none, as far as is seen."""
+        return server_command(programs(self.words), self.value)
+
+    @property
     def server(self) -> str:
-        """The other server that it runs by itself, if it does."""
-        names = [words[0] for words in programs(self.words)]
-        if "lifecycle" in names:
-            return ""
-        return next((each for each in names if each in SERVERS), "")
+        """The name of that server; empty if there is none."""
+        return self.server_command.name if self.server_command else ""
 
 
 def path_of(http: Node) -> str:

@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import os.path
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Final
 
 from lifecycle.checks.shell import Unclear, read_script
 
 SHELLS: Final = ("sh", "ash", "dash", "bash", "zsh", "ksh")
-SERVERS: Final = ("uvicorn", "hypercorn", "granian", "gunicorn", "daphne")
+SERVERS: Final = ("uvicorn", "hypercorn", "granian", "gunicorn", "daphne", "fastapi")
 INITS: Final = ("tini", "tini-static", "dumb-init", "catatonit", "docker-init")
 _WRAPPERS: Final = (
     *INITS, "exec", "command", "env", "nohup", "nice", "ionice", "setsid", "stdbuf", "time",
     "timeout", "gosu", "su-exec", "setpriv", "runuser", "chroot", "busybox", "toybox",
-    "opentelemetry-instrument", "ddtrace-run", "newrelic-admin", "poetry", "uv", "pipenv", "pdm",
-    "hatch", "coverage",
+    "opentelemetry-instrument", "ddtrace-run", "newrelic-admin", "coverage", "uvx",
 )  # fmt: skip
-_KNOWN: Final = {*SHELLS, *SERVERS, *_WRAPPERS, "lifecycle", "sleep"}
+RUNNERS: Final = (
+    "poetry", "uv", "pipenv", "pdm", "hatch", "pipx", "rye", "pixi",
+    "conda", "mamba", "micromamba",
+)  # fmt: skip
+"""What starts another program by its `run` alone: `poetry add uvicorn` starts none."""
+_RUNNERS_TAKE: Final = (
+    "-n", "--name", "-p", "--prefix", "--cwd", "-C", "--directory", "--project", "--with",
+    "--with-editable", "--with-requirements", "-e", "--env", "--environment", "--python", "--extra",
+    "--group", "--package", "--env-file", "--index-url", "--manifest-path", "--spec",
+)  # fmt: skip
+_KNOWN: Final = {*SHELLS, *SERVERS, *_WRAPPERS, *RUNNERS, "lifecycle", "sleep", "celery"}
 _PYTHON: Final = re.compile(r"python[\d.]*")
 _AMOUNT: Final = re.compile(r"\d+(?:\.\d*)?[smhd]?|\.\d+[smhd]?")
 """What `timeout` and `nice` take before the command."""
@@ -44,19 +54,43 @@ def programs(words: Sequence[str], depth: int = 0) -> list[list[str]]:
 
 def unwrapped(words: Sequence[str]) -> list[str]:
     """Take away what only starts another program: `tini --`, `env A=1`, `python -m`."""
-    rest = list(words)
-    while rest:
+    return _unwrapping(words)[-1]
+
+
+def stages(words: Sequence[str], depth: int = 0) -> Iterator[list[str]]:
+    """
+    Give each program on the way to what a command starts: `tini -- conda run app` has three.
+
+    A shell's script is opened; what follows one that cannot be followed is left out.
+    """
+    *before, last = _unwrapping(words)
+    yield from before
+    if last:
+        yield last
+    script = script_of(last)
+    if script is not None and depth < _DEPTH:
+        with suppress(Unclear):
+            for each in read_script(script):
+                yield from stages(each.words, depth + 1)
+
+
+def _unwrapping(words: Sequence[str]) -> list[list[str]]:
+    """Return what is left each time that something is taken away, all of it first."""
+    found = [list(words)]
+    while rest := found[-1]:
         rest[0] = name = os.path.basename(rest[0])
         if _PYTHON.fullmatch(name):
             inner = _of_python(rest)
+        elif name in RUNNERS:
+            inner = _inner(rest[rest.index("run") + 1 :], _RUNNERS_TAKE) if "run" in rest else None
         elif name in _WRAPPERS:
             inner = _inner(rest[1:])
         else:
             break
         if inner is None:
             break
-        rest = inner
-    return rest
+        found.append(inner)
+    return found
 
 
 def _of_python(words: list[str]) -> list[str] | None:
@@ -70,13 +104,15 @@ def _of_python(words: list[str]) -> list[str] | None:
     return None
 
 
-def _inner(words: list[str]) -> list[str]:
+def _inner(words: list[str], takes: tuple[str, ...] = ()) -> list[str]:
     """Return where the wrapped command begins: at a known name, or at what is no option."""
-    for at, word in enumerate(words):
-        name = os.path.basename(word)
+    free = [at for at in range(len(words)) if at == 0 or words[at - 1] not in takes]
+    for at in free:
+        name = os.path.basename(words[at])
         if name in _KNOWN or _PYTHON.fullmatch(name):
             return words[at:]
-    for at, word in enumerate(words):
+    for at in free:
+        word = words[at]
         if not (word.startswith("-") or "=" in word or _AMOUNT.fullmatch(word)):
             return words[at:]
     return []

@@ -28,6 +28,7 @@ STOPS: Final = {
     "hypercorn": _ASYNCIO,
     "granian": _ASYNCIO,
     "daphne": _ASYNCIO,
+    "fastapi": _ASYNCIO,
     "gunicorn": Stops(("SIGTERM",), ("SIGINT", "SIGQUIT")),
     "celery": Stops(("SIGTERM", "SIGINT"), ("SIGQUIT",)),
     "waitress-serve": Stops(("SIGINT",)),

@@ -73,7 +73,7 @@ TERMINATION: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
             (["uvicorn"], ()),
             (["tini", "--", "hypercorn"], ()),
             (["python", "-m", "granian"], ()),
-            (["sh", "-c", "exec daphne"], ()),
+            (["sh", "-c", "exec fastapi run"], ()),
             (["gunicorn", "-k", "uvicorn.workers.UvicornWorker"], ("SIGQUIT",)),
         )
         for name in ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR2")

@@ -11,6 +11,7 @@ from lifecycle.checks.rules import RULES
 from tests.checks.cases_of_endings import ENDINGS
 from tests.checks.cases_of_hooks import HOOKS
 from tests.checks.cases_of_probes import PROBED
+from tests.checks.cases_of_servers import SERVERS
 from tests.checks.cases_of_termination import TERMINATION
 from tests.checks.kit import (
     MANAGED,
@@ -58,6 +59,7 @@ TABLE: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
     *TERMINATION,
     *ENDINGS,
     *HOOKS,
+    *SERVERS,
     *PROBED,
     # managed-prestop, managed-workers
     *(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
 from typing import Final
 
 from lifecycle.checks.container import Container
 from lifecycle.checks.node import digits
 from lifecycle.checks.rule import UVICORN, Found, Severity, Table
+from lifecycle.checks.servers import WORKERS, ServerCommand, read_options
 from lifecycle.checks.workload import Workload
 
 RULES: Final = Table()
@@ -18,16 +18,36 @@ _TAKEN: Final = (
     "-/merge_requests/776"
 )
 
-_WORKERS: Final = ("--workers", "-w")
-_VARIABLES: Final = {
-    "uvicorn": ("UVICORN_WORKERS", "WEB_CONCURRENCY"),
-    "gunicorn": ("WEB_CONCURRENCY",),
-    "granian": ("GRANIAN_WORKERS",),
-}
+_VARIABLES: Final = ("UVICORN_WORKERS", "GRANIAN_WORKERS", "WEB_CONCURRENCY")
 
 
-def _managed(workload: Workload) -> list[Container]:
-    return [each for each in workload.containers if each.is_lifecycle and each.server]
+def _managed(workload: Workload) -> list[tuple[Container, ServerCommand]]:
+    return [
+        (each, each.server_command)
+        for each in workload.containers
+        if each.is_lifecycle and each.server_command is not None
+    ]
+
+
+@RULES.add(
+    "managed-lifespan",
+    Severity.ERROR,
+    sources=("https://github.com/django/daphne/issues/264", "hosts.md"),
+    fix=(
+        "Run the app with `lifecycle run --asgi`, or under a server that runs the lifespan: "
+        "uvicorn, hypercorn, granian with `--interface asgi`, or gunicorn with uvicorn's worker."
+    ),
+)
+def managed_lifespan(workload: Workload) -> Iterator[Found]:
+    """The server never starts pod-lifecycle.
+
+    `Managed` starts pod-lifecycle in the lifespan of the ASGI app. This server, or this option, does not run the lifespan.
+    So the QOS port stays closed, every probe of it fails, and the app answers each request with an error.
+    For example, daphne never runs the lifespan. uvicorn does not run it with `--lifespan off`, granian with `--interface wsgi` and gunicorn with `-k gthread`.
+    """
+    for container, server in _managed(workload):
+        if server.no_lifespan:
+            yield Found(container.command, f"{container.name}: {server.no_lifespan}")
 
 
 @RULES.add(
@@ -42,8 +62,8 @@ def managed_prestop(workload: Workload) -> Iterator[Found]:
     Under `Managed` the server keeps SIGTERM, and closes its listener at once.
     Only preStop drains such an app.
     """
-    for container in _managed(workload):
-        if not container.asks_to_drain:
+    for container, server in _managed(workload):
+        if not (container.asks_to_drain or server.no_lifespan):
             what = "its preStop does not drain it" if container.pre_stop else "it has no preStop"
             yield Found(
                 container.pre_stop or container.node,
@@ -55,25 +75,56 @@ def managed_prestop(workload: Workload) -> Iterator[Found]:
     "managed-workers",
     Severity.ERROR,
     sources=(_TAKEN,),
-    fix="Run one worker a pod, and more replicas.",
+    fix=(
+        "Run one worker in each pod, and more replicas: `--workers 1`, and no WEB_CONCURRENCY above 1."
+    ),
 )
 def managed_workers(workload: Workload) -> Iterator[Found]:
     """Several workers share one QOS port.
 
     Two workers cannot share a lifecycle, because `/ready` can report on only one of them.
-    The second one finds the port in use, and does not start.
+    The second worker finds the port in use. It waits up to 30 s, and is then refused. Its server starts it again and again, or ends.
+    The rule reads the options of the server, WEB_CONCURRENCY, GUNICORN_CMD_ARGS and the variables of uvicorn and granian.
+    It is a warning if the manifest does not show which server the image runs.
     """
-    for container in _managed(workload):
-        workers = _workers(container)
+    for container in workload.containers:
+        server = container.server_command
+        if not container.is_lifecycle or (server and server.no_lifespan):
+            continue
+        workers = server.workers if server else _workers_of_image(container)
         if workers > 1:
-            yield Found(container.node, f"{container.name}: {workers} workers")
+            severity = None if server else Severity.WARNING
+            yield Found(container.node, f"{container.name}: {workers} workers", severity)
 
 
-def _workers(container: Container) -> int:
-    """Return how many its command or its environment ask for; what is said first counts."""
-    said = [value for name, value in container.options() if name in _WORKERS]
-    if container.server == "gunicorn":
-        arguments = (container.value("GUNICORN_CMD_ARGS") or "").replace("=", " ").split()
-        said += [after for name, after in pairwise(arguments) if name in _WORKERS]
-    said += [container.value(name) or "" for name in _VARIABLES.get(container.server, ())]
+def _workers_of_image(container: Container) -> int:
+    """Return how many the server of an image is told to start, if the command does not name it."""
+    if container.words and not container.words[0].startswith("-"):
+        return 1
+    said = [value for name, value in container.options() if name in WORKERS]
+    arguments = (container.value("GUNICORN_CMD_ARGS") or "").split()
+    said += [value for name, value in read_options(arguments) if name in WORKERS]
+    said += [container.value(name) or "" for name in _VARIABLES]
     return next((number for each in said if (number := digits(each)) is not None), 1)
+
+
+@RULES.add(
+    "managed-recycling",
+    Severity.WARNING,
+    sources=("hosts.md",),
+    fix=(
+        "Remove the option, and replace the pod in a rolling update instead. If the app leaks "
+        "memory, set a memory limit that is high enough for the time between two updates."
+    ),
+)
+def managed_recycling(workload: Workload) -> Iterator[Found]:
+    """The server replaces its worker while the pod serves.
+
+    The old worker stops without a drain: no client hears `Connection: close`, and its service is withdrawn from the registry.
+    The new worker needs the QOS port of the old one. Until the old one has ended, nobody accepts new connections, or they wait.
+    With uvicorn's `--limit-max-requests` the process ends, so the whole container restarts.
+    For example, gunicorn does so with `--max-requests`, and granian with `--workers-lifetime`.
+    """
+    for container, server in _managed(workload):
+        if server.recycles and not server.no_lifespan:
+            yield Found(container.command, f"{container.name}: {server.name} {server.recycles}")

@@ -152,7 +152,7 @@ def shell_pid_1(workload: Workload) -> Iterator[Found]:
         certain = found.certain and not workload.is_job and workload.serves(container)
         role = f"gets SIGTERM from {found.init}" if found.init else "is PID 1"
         yield Found(
-            container.node.at("command" if container.node.at("command") else "args"),
+            container.command,
             f"{container.name}: {found.shell} -c {_short(found.script)!r} {role}",
             None if certain else Severity.WARNING,
         )

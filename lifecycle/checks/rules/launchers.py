@@ -1,0 +1,175 @@
+"""Rules about what starts the app: inits, process managers, wrappers, reloaders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from lifecycle.checks.container import Container
+from lifecycle.checks.programs import INITS, programs, stages
+from lifecycle.checks.rule import DOCS, Found, Severity, Table
+from lifecycle.checks.servers import read_options
+from lifecycle.checks.workload import Workload
+
+RULES: Final = Table()
+
+_TERMINATION: Final = f"{DOCS}/concepts/workloads/pods/pod-termination/"
+_GROUP: Final = "TINI_KILL_PROCESS_GROUP"
+_OPTIONS_OF_INITS: Final = ("-p", "-e", "-r", "--rewrite")
+_ONE_PROCESS_POOLS: Final = ("solo", "threads", "gevent", "eventlet")
+# Seconds after which each kills what it has started, unless its own settings say otherwise.
+_MANAGERS: Final = {
+    "supervisord": 10, "circusd": 30, "honcho": 5, "foreman": None, "goreman": None,
+    "overmind": None, "hivemind": None, "pm2-runtime": None, "s6-svscan": None, "runsvdir": None,
+}  # fmt: skip
+_WATCHERS: Final = ("watchfiles", "watchmedo", "nodemon", "watchexec", "entr")
+
+
+@RULES.add(
+    "signal-to-group",
+    Severity.ERROR,
+    sources=(
+        "https://github.com/celery/celery/issues/4795",
+        "https://github.com/Yelp/dumb-init#session-behavior",
+    ),
+    fix=(
+        "Let the init signal its child only: `tini --` without -g, `dumb-init --single-child`, or "
+        "DUMB_INIT_SETSID=0."
+    ),
+)
+def signal_to_group(workload: Workload) -> Iterator[Found]:
+    """An init sends SIGTERM to the workers too, and they die at once.
+
+    `tini -g` and dumb-init signal every process of the group. dumb-init does so unless it has `--single-child`.
+    The main process of celery, hypercorn and sanic handles SIGTERM, but its worker processes do not. They die in the middle of a request or a task.
+    For example, 2 of 2 running tasks were lost with `dumb-init celery worker`, and none with `dumb-init --single-child`.
+    gunicorn, uvicorn and granian finish their requests in both cases, so the rule does not name them.
+    It is a warning if a preStop hook drains the app first.
+    """
+    for container in workload.containers:
+        for init in stages(container.words):
+            cut = next((each for each in map(_cut, programs(init)) if each), "")
+            if cut and init[0] in INITS and _signals_group(init, container):
+                message = f"{container.name}: {init[0]} sends SIGTERM to the workers of {cut} too"
+                severity = Severity.WARNING if container.asks_to_drain else None
+                yield Found(container.command, message, severity)
+                break
+
+
+def _signals_group(init: list[str], container: Container) -> bool:
+    options = _options_of(init)
+    letters = "".join(each[1:] for each in options if each[1:2] != "-")
+    if init[0] == "dumb-init":
+        child_only = "c" in letters or "--single-child" in options
+        return not child_only and container.value("DUMB_INIT_SETSID") != "0"
+    return "g" in letters or (_GROUP in container.env and init[0] != "catatonit")
+
+
+def _options_of(init: list[str]) -> list[str]:
+    """Return the options of an init itself, without their values."""
+    found: list[str] = []
+    left = iter(init[1:])
+    for word in left:
+        if word == "--" or not word.startswith("-"):
+            break
+        found.append(word)
+        if word in _OPTIONS_OF_INITS:
+            next(left, None)
+    return found
+
+
+def _cut(words: list[str]) -> str:
+    """Return the name of a program whose workers die of SIGTERM; empty if they do not."""
+    options = dict(read_options(words[1:]))
+    match words[0]:
+        case "celery" if "worker" in words:
+            pool = options.get("--pool") or options.get("-P") or "prefork"
+            return "" if pool in _ONE_PROCESS_POOLS else "celery"
+        case "airflow" if words[1:3] == ["celery", "worker"]:
+            return "celery"
+        case "hypercorn":
+            workers = options.get("--workers") or options.get("-w")
+            return "" if workers == "0" else "hypercorn"
+        case "sanic":
+            return "" if "--single-process" in words else "sanic"
+    return ""
+
+
+@RULES.add(
+    "conda-run",
+    Severity.ERROR,
+    sources=("https://github.com/conda/conda/issues/10351", _TERMINATION),
+    fix=(
+        "Start the program of the environment by its path, for example "
+        "/opt/conda/envs/NAME/bin/uvicorn, or with `exec` after `conda activate`."
+    ),
+)
+def conda_run(workload: Workload) -> Iterator[Found]:
+    """`conda run` keeps SIGTERM to itself.
+
+    `conda run` starts your program as a child process, and does not forward SIGTERM to it.
+    As PID 1, conda does not even stop. So the kubelet kills everything at the end of the grace period, and no drain starts.
+    It is a warning if nothing is served, or if a preStop hook drains the app.
+    """
+    for container in workload.apps:
+        if not any(map(_is_conda_run, stages(container.words))):
+            continue
+        harmless = workload.is_job or container.asks_to_drain or not workload.serves(container)
+        severity = Severity.WARNING if harmless else None
+        message = f"{container.name}: conda run gets SIGTERM, and the app does not"
+        yield Found(container.command, message, severity)
+
+
+def _is_conda_run(words: list[str]) -> bool:
+    command = next((each for each in words[1:] if not each.startswith("-")), "")
+    return words[0] == "conda" and command == "run"
+
+
+@RULES.add(
+    "process-manager",
+    Severity.WARNING,
+    sources=("https://supervisord.org/configuration.html", _TERMINATION),
+    fix=(
+        "Run one program in each container, and let the kubelet restart it. If you keep the "
+        "process manager, give it a stop timeout (stopwaitsecs for supervisord) as long as the "
+        "grace period, and start one process of the app."
+    ),
+)
+def process_manager(workload: Workload) -> Iterator[Found]:
+    """A process manager starts the app, and stops it by its own clock.
+
+    The kubelet signals the process manager. The process manager then gives your app its own stop timeout, which is often shorter than a drain.
+    For example, supervisord kills after 10 s and honcho after 5 s, and a drain with the defaults may take 11 s.
+    If the process manager starts the app several times, the processes share one QOS port. The second one is refused.
+    If the app crashes, the process manager restarts it, and Kubernetes does not see a restart.
+    """
+    for container in workload.containers:
+        if not container.is_lifecycle:
+            continue
+        names = [each[0] for each in stages(container.words)]
+        name = next((each for each in names if each in _MANAGERS), "")
+        if name:
+            seconds = _MANAGERS[name]
+            what = f" and kills it after {seconds:g} s by default" if seconds else ""
+            yield Found(container.command, f"{container.name}: {name} starts the app{what}")
+
+
+@RULES.add(
+    "reload",
+    Severity.WARNING,
+    sources=("https://www.uvicorn.org/settings/#development", "hosts.md"),
+    fix="Remove --reload. Use `fastapi run` in place of `fastapi dev`.",
+)
+def reload(workload: Workload) -> Iterator[Found]:
+    """The server restarts the app whenever a file changes.
+
+    A reloader is made for development. It starts the app in a child process, and stops this process without a drain.
+    If the child process crashes under uvicorn, the reloader does not notice. The port stays open, and nobody answers.
+    """
+    for container in workload.apps:
+        server = container.server_command
+        name = server.reloads if server else ""
+        started = [each[0] for each in stages(container.words)]
+        name = name or next((each for each in started if each in _WATCHERS), "")
+        if name:
+            yield Found(container.command, f"{container.name}: {name}")

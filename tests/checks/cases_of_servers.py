@@ -1,0 +1,193 @@
+"""Cases of the rules about servers, and about what starts them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.checks.kit import PRESTOP, QOS, SH, WEB, env, pod
+
+DRAINED = QOS | PRESTOP
+UVICORN = ["uvicorn", "a:b"]
+
+
+def _ours(*command: str, **variables: str) -> tuple[dict[str, Any], ...]:
+    return (pod(DRAINED | {"command": list(command)} | env(**variables)),)
+
+
+def _plain(*command: str, **variables: str) -> tuple[dict[str, Any], ...]:
+    return (pod(WEB | {"command": list(command)} | env(**variables)),)
+
+
+SERVERS: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
+    # managed-lifespan
+    *(
+        (["error managed-lifespan"], _ours(*command, **variables))
+        for command, variables in (
+            (["daphne", "-p", "8000", "a:b"], {}),
+            ([*SH, "exec python -m daphne a:b"], {}),
+            ([*UVICORN, "--lifespan", "off"], {}),
+            ([*UVICORN, "--interface=wsgi"], {}),
+            (UVICORN, {"UVICORN_LIFESPAN": "off"}),
+            (["granian", "--interface", "wsgi", "a:b"], {}),
+            (["granian", "a:b"], {"GRANIAN_INTERFACE": "rsgi"}),
+            (["gunicorn", "-k", "gthread", "a:b"], {}),
+            (["gunicorn", "-kgevent", "a:b"], {}),
+            (["gunicorn", "--worker-class=gunicorn.workers.sync.SyncWorker", "a:b"], {}),
+            (["gunicorn", "a:b"], {"GUNICORN_CMD_ARGS": "--worker-class 'gevent'"}),
+        )
+    ),
+    *(
+        ([], _ours(*command))
+        for command in (
+            [*UVICORN, "--lifespan", "on"],
+            ["granian", "--interface", "asgi", "a:b"],
+            ["gunicorn", "-k", "uvicorn_worker.UvicornWorker", "a:b"],
+            ["gunicorn", "-k", "asgi", "a:b"],
+            ["gunicorn", "-c", "gunicorn.conf.py", "a:b"],
+            ["hypercorn", "-k", "trio", "a:b"],
+        )
+    ),
+    (["error managed-lifespan"], (pod(QOS | {"command": ["daphne", "a:b"]}),)),
+    ([], _plain("daphne", "a:b")),
+    # managed-workers
+    *(
+        (["error managed-workers"], _ours(*command, **variables))
+        for command, variables in (
+            (["fastapi", "run", "--workers", "4", "main.py"], {}),
+            (["fastapi", "run", "main.py"], {"WEB_CONCURRENCY": "2"}),
+            (["python", "-m", "fastapi", "run", "--workers=2"], {}),
+            (["python3.12", "-m", "gunicorn", "-k", "uvicorn.workers.UvicornWorker", "-w", "4"], {}),
+            (["uvx", *UVICORN, "--workers", "2"], {}),
+            (["pipx", "run", "--spec", "granian[all]", "granian", "--workers", "2"], {}),
+            (["hypercorn", "--workers", "2", "a:b"], {}),
+            (["granian", "a:b"], {"GRANIAN_WORKERS": "3"}),
+            (["gunicorn", "a:b"], {"GUNICORN_CMD_ARGS": "--workers=2 --log-level 'info'"}),
+        )
+    ),
+    *(
+        (["error managed-workers", "warning hook-path"], _ours(*command))
+        for command in (
+            ["poetry", "run", *UVICORN, "--workers", "2"],
+            ["uv", "run", "--frozen", "--with", "gunicorn", *UVICORN, "--workers", "2"],
+            ["micromamba", "run", "-n", "uvicorn", "hypercorn", "-w", "2", "a:b"],
+        )
+    ),
+    *(
+        (["warning managed-workers"], (pod(DRAINED | given | env(**variables)),))
+        for given, variables in (
+            ({}, {"WEB_CONCURRENCY": "4"}),
+            ({}, {"GUNICORN_CMD_ARGS": "-w 4"}),
+            ({"args": ["--workers", "4"]}, {}),
+        )
+    ),
+    *(
+        ([], _ours(*command, **variables))
+        for command, variables in (
+            (["fastapi", "run", "main.py"], {}),
+            (["fastapi", "deploy", "--workers", "4"], {}),
+            (["python", "app.py"], {"WEB_CONCURRENCY": "4"}),
+            (["lifecycle", "run", "--asgi", "a:b"], {"WEB_CONCURRENCY": "4"}),
+            (["fastapi", "run", "--workers", "1"], {"WEB_CONCURRENCY": "4"}),
+        )
+    ),
+    ([], _plain("fastapi", "run", "--workers", "4")),
+    ([], (pod(QOS | {"command": ["uv", "pip", "install", "uvicorn"]}),)),
+    ([], (pod(QOS | {"command": [*SH, "poetry add gunicorn && exec app"]}),)),
+    # managed-recycling
+    *(
+        (["warning managed-recycling"], _ours(*command, **variables))
+        for command, variables in (
+            (["gunicorn", "-w1", "--max-requests", "1000", "a:b"], {}),
+            (["gunicorn", "a:b"], {"GUNICORN_CMD_ARGS": "--max-requests=100"}),
+            (["hypercorn", "--max-requests", "1000", "a:b"], {}),
+            ([*UVICORN, "--limit-max-requests", "1000"], {}),
+            (UVICORN, {"UVICORN_LIMIT_MAX_REQUESTS": "9"}),
+            (["granian", "--workers-lifetime", "3600", "a:b"], {}),
+            (["granian", "a:b"], {"GRANIAN_WORKERS_MAX_RSS": "512"}),
+        )
+    ),
+    *(
+        ([], made)
+        for made in (
+            _ours("gunicorn", "--max-requests", "0", "a:b"),
+            _ours("gunicorn", "--max-requests-jitter", "50", "a:b"),
+            _ours("granian", "a:b", GRANIAN_WORKERS_LIFETIME="$(LIFETIME)", LIFETIME="0"),
+            _plain("gunicorn", "--max-requests", "1000", "a:b"),
+        )
+    ),
+    # reload
+    *(
+        (["warning reload"], made)
+        for made in (
+            _plain(*UVICORN, "--reload"),
+            _plain("fastapi", "dev", "main.py"),
+            _plain("gunicorn", "a:b", GUNICORN_CMD_ARGS="--reload"),
+            _plain(*UVICORN, UVICORN_RELOAD="true"),
+            _plain("watchfiles", "uvicorn a:b"),
+            _ours("hypercorn", "--reload", "a:b"),
+        )
+    ),
+    *(
+        ([], made)
+        for made in (
+            _plain("fastapi", "dev", "--no-reload", "main.py"),
+            _plain(*UVICORN, "--reload-dir", "src"),
+            _plain(*UVICORN, UVICORN_RELOAD="false"),
+            _plain("granian", "--no-reload", "a:b"),
+            _plain("app", "--reload"),
+        )
+    ),
+    # signal-to-group
+    *(
+        (["error signal-to-group"], (pod({"command": command} | env(**variables)),))
+        for command, variables in (
+            (["dumb-init", "--", "celery", "-A", "a", "worker"], {}),
+            (["/usr/bin/dumb-init", "python", "-m", "celery", "-A", "a", "worker", "-P", "prefork"], {}),
+            (["tini", "-g", "--", "celery", "-A", "a", "worker", "-c", "1"], {}),
+            (["tini", "-vg", "-e", "143", "--", "hypercorn", "a:b"], {}),
+            (["tini", "--", "hypercorn", "a:b"], {"TINI_KILL_PROCESS_GROUP": "1"}),
+            (["catatonit", "-g", "--", "sanic", "a:b"], {}),
+            (["dumb-init", *SH, "migrate && exec celery -A a worker"], {}),
+            (["dumb-init", "-r", "15:2", "airflow", "celery", "worker"], {}),
+            ([*SH, "exec dumb-init celery -A a worker"], {}),
+        )
+    ),
+    (["warning signal-to-group"], _ours("dumb-init", "hypercorn", "a:b")),
+    *(
+        ([], (pod({"command": command} | env(**variables)),))
+        for command, variables in (
+            (["dumb-init", "gunicorn", "-w", "4", "a:b"], {}),
+            (["dumb-init", *UVICORN, "--workers", "4"], {}),
+            (["tini", "-g", "--", "granian", "--workers", "4", "a:b"], {}),
+            (["tini", "--", "celery", "-A", "a", "worker"], {}),
+            (["tini", "--", "celery", "-A", "a", "worker", "-g", "x"], {}),
+            (["dumb-init", "--single-child", "celery", "-A", "a", "worker"], {}),
+            (["dumb-init", "-vc", "celery", "-A", "a", "worker"], {}),
+            (["dumb-init", "celery", "-A", "a", "worker"], {"DUMB_INIT_SETSID": "0"}),
+            (["dumb-init", "celery", "-A", "a", "worker", "--pool=solo"], {}),
+            (["dumb-init", "celery", "-A", "a", "beat"], {}),
+            (["dumb-init", "hypercorn", "-w", "0", "a:b"], {}),
+            (["celery", "-A", "a", "worker"], {}),
+        )
+    ),
+    # conda-run
+    (["error conda-run"], _plain("conda", "run", "-n", "web", "python", "app.py")),
+    (["error conda-run"], _plain("tini", "--", "conda", "run", "--no-capture-output", "-p", "/x", "a")),
+    (["warning conda-run", "warning hook-path"], _ours("conda", "run", "-n", "web", *UVICORN)),
+    (["warning conda-run"], (pod({"command": ["conda", "run", "-n", "web", "python", "app.py"]}),)),
+    ([], _plain("/opt/conda/envs/web/bin/python", "app.py")),
+    ([], _plain("micromamba", "run", "-n", "web", "python", "app.py")),
+    ([], _plain("conda", "activate", "run")),
+    # process-manager
+    *(
+        (["warning process-manager"], _ours(*command))
+        for command in (
+            ["supervisord", "-n", "-c", "/etc/supervisord.conf"],
+            ["tini", "--", "circusd", "circus.ini"],
+            [*SH, "exec honcho start"],
+            ["poetry", "run", "honcho", "start"],
+        )
+    ),
+    ([], _plain("supervisord", "-n")),
+    ([], _ours("supervisorctl", "status")),
+]  # fmt: skip
