@@ -136,8 +136,14 @@ def _add_rehearse(commands: Any) -> None:
         ("--slow-share", float, 0.01, "SHARE", "of the requests ask for --slow"),
         ("--timeout", float, 10.0, "SECONDS", "for a whole response"),
         ("--rtt", float, 0.002, "SECONDS", "the network's round trip"),
-        ("--first-after", float, 0.0, "SECONDS", "from the connect to a client's first request"),
-        ("--body-seconds", float, 0.0, "SECONDS", "how long a client takes to send a body"),
+        (
+            "--first-after",
+            float,
+            0.0,
+            "SECONDS",
+            "pause between a client's connect and its first request",
+        ),
+        ("--body-seconds", float, 0.0, "SECONDS", "time that a client takes to send one body"),
         ("--propagation", float, 2.0, "SECONDS", "until the last client hears of a removal"),
         ("--grace", float, 30.0, "SECONDS", "terminationGracePeriodSeconds"),
         (
@@ -163,14 +169,16 @@ def _add_rehearse(commands: Any) -> None:
     )
     rehearse.add_argument("--slow", metavar="PATH", help="a path that takes long")
     rehearse.add_argument(
-        "--method", metavar="METHOD", help="of each request (default: POST with a body, else GET)"
+        "--method",
+        metavar="METHOD",
+        help="HTTP method of each request (default: POST with --body-size, else GET)",
     )
     rehearse.add_argument(
         "--body-size",
         type=_size,
         default=0,
         metavar="BYTES",
-        help="send a body of this size with each request, for example 2000, 64k or 2M",
+        help="size of each request's body, for example 2000, 64k or 2M (default: 0)",
     )
     rehearse.add_argument(
         "--protocol",

@@ -108,7 +108,7 @@ LEAVING: Final[dict[Cause, Advice]] = {
     Cause.UPLOAD: Advice(
         "the server ended the connection while the body of the request was arriving",
         "count a request as in flight from its first byte, and wait for it before the process "
-        "ends (lifecycle's drain does); set a grace period that is longer than the longest upload",
+        "ends (lifecycle's drain does). Set a grace period that is longer than the longest upload",
     ),
     Cause.STREAM_RESET: Advice(
         "the server reset a stream that it had begun to serve",
@@ -137,8 +137,8 @@ LEAVING: Final[dict[Cause, Advice]] = {
 TOO_EARLY: Final[dict[Cause, str]] = {
     Cause.REFUSED: "the listener was closed before every client had heard that the endpoint is "
     "gone",
-    Cause.QUEUE: "the connection was in the listener's accept queue, and nobody had read the "
-    "request, when the listener was closed",
+    Cause.QUEUE: "the listener closed while the connection waited in its accept queue, so no "
+    "process had read the request",
     Cause.RESET: "the connection had just been accepted when the listener was closed",
     Cause.UNASKED: "the server ended a new connection before its first request came, when the "
     "listener was closed",
@@ -157,13 +157,13 @@ def advise(cause: Cause, stage: Stage, given: Circumstances, *, kept: bool) -> A
             "longest request, or end the drain sooner",
         )
     if cause is Cause.RESET and kept:
-        return Advice(f"{KEPT}; {_repeated(given.method)}", _say_close(given))
+        return Advice(f"{KEPT}. {_repeated(given.method)}", _say_close(given))
     if cause is Cause.UNASKED and stage not in (Stage.CLOSED, Stage.GONE):
         return UNASKED  # its listener was open still
     if cause in TOO_EARLY:
         change = _keep_listening(given)
         if cause is Cause.QUEUE:
-            change += "; accept every connection in the queue before you close the listener"
+            change += ". Accept every connection in the queue before you close the listener"
         return Advice(TOO_EARLY[cause], change)
     late = cause is Cause.NO_ENDPOINT and given.unheard
     return _late_addition(given) if late else LEAVING.get(cause, MALFORMED)
@@ -191,8 +191,8 @@ def _keep_listening(given: Circumstances) -> str:
 
 def _repeated(method: str) -> str:
     if method in IDEMPOTENT:
-        return f"some client libraries send a {method} again, others do not"
-    return f"no client library sends a {method} again, so the caller gets an error"
+        return f"Some client libraries send a {method} again, others do not"
+    return f"No client library sends a {method} again, so the caller gets an error"
 
 
 def _say_close(given: Circumstances) -> str:

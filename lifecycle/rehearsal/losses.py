@@ -104,8 +104,8 @@ class End:
         """Whether somebody had read some of the request."""
         late = self.seconds >= IN_FLIGHT
         if self.reset:
-            whole = self.arrived is None or self.arrived >= self.size
-            return (self.arrived or 0) > UNREAD or (late and (self.heard or not whole))
+            # A place in the queue may be a long one: without a byte no time tells.
+            return (self.arrived or 0) > UNREAD or (late and self.heard)
         return late if self.arrived is None else self.arrived > 0
 
 

@@ -108,7 +108,7 @@ class Traffic:
         if self.body_seconds >= self.timeout:
             raise CannotRehearse(
                 f"--body-seconds {self.body_seconds:g}: must be less than --timeout "
-                f"({self.timeout:g} s), which counts for the whole request"
+                f"({self.timeout:g} s), which covers the whole request"
             )
         if (self.method or self.body_size) and set(self.protocols) == {Protocol.WEBSOCKET}:
             option = f"--method {method}" if method else f"--body-size {self.body_size}"

@@ -193,11 +193,15 @@ class Result:
 
     def _about_answers(self) -> Iterator[str]:
         traffic = self.template.plan.traffic
-        asked = "--path" if traffic.verb == "GET" else "--path, --method and --body-size"
-        fit = "do" if "and" in asked else "does"
+        plain = traffic.verb == "GET" and not traffic.body_size
+        question = (
+            "does --path name what is there?"
+            if plain
+            else "do --path, --method and --body-size fit the app?"
+        )
         refused = {s: n for s, n in sorted(self.tally.statuses.items()) if 400 <= s < 500}
         for status, count in refused.items():
-            yield f"{count:,} requests were answered with {status}: {fit} {asked} name what is there?"
+            yield f"{count:,} requests were answered with {status}: {question}"
         again = any(kept for _, _, kept in self.tally.answers)
         if self.template.plan.traffic.keepers and self.tally.answers and not again:
             yield "no connection was kept: the server ended each with its first answer"

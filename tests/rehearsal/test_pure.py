@@ -254,7 +254,7 @@ def test_what_sigkill_ended_is_told_as_that(cause: Cause, *, kept: bool):
 
 @pytest.mark.parametrize(
     ("method", "told"),
-    [("POST", "no client library sends a POST again"), ("GET", "some client libraries send a GET")],
+    [("POST", "No client library sends a POST again"), ("GET", "Some client libraries send a GET")],
 )
 def test_who_repeats_what_a_kept_connection_has_lost(method: str, told: str):
     """A request that may do harm when it is done twice is repeated by no client."""
@@ -270,7 +270,7 @@ def test_who_was_in_the_queue_is_to_be_listened_to_for_longer(*, qos: bool):
     advice = advise(Cause.QUEUE, Stage.CLOSED, Circumstances(qos, 2.0, 30.0, False), kept=False)
     assert "accept queue" in advice.why
     assert "propagation (2 s)" in advice.change
-    assert "accept every connection in the queue before you close the listener" in advice.change
+    assert "Accept every connection in the queue before you close the listener" in advice.change
 
 
 @pytest.mark.parametrize(
@@ -313,7 +313,7 @@ SEEN: dict[str, Any] = {
         ({"arrived": 40, "kept": True, "heard": True}, Cause.UPLOAD),
         ({"reset": True}, Cause.QUEUE),
         ({"reset": True, "seconds": 9.0}, Cause.QUEUE),
-        ({"reset": True, "seconds": 9.0, "arrived": 40}, Cause.UPLOAD),
+        ({"reset": True, "seconds": 9.0, "arrived": 40}, Cause.QUEUE),
         ({"reset": True, "size": 1_000_000, "arrived": 128_000}, Cause.QUEUE),
         ({"reset": True, "size": 1_000_000, "arrived": 600_000}, Cause.UPLOAD),
         ({"reset": True, "size": 600_000, "arrived": 600_000}, Cause.CUT),

@@ -56,6 +56,10 @@ RUNS: dict[str, tuple[Words, Words]] = {
     ),
     "text": ([*QUICK, "--prestop", "sleep:1"], UVICORN),
     "cut": ([*QUICK, "--json", "--slow", "/slow", "--slow-share", "0.2"], BREAKING),
+    "no such command": ([], ["no-such-command-here"]),
+    "bad option": (["--kept", "2"], UVICORN),
+    "bad report": (["--report", "/no/such/folder/out.html"], UVICORN),
+    "no dashes": ([], []),
     "our uploads": (
         ["--json", *LATE, *UPLOADS, "--protocol", "http1", "--protocol", "http2"],
         OURS,
@@ -66,7 +70,6 @@ RUNS: dict[str, tuple[Words, Words]] = {
     "upload": ([*QUICK, "--json", *UPLOADS], [*FAULTY, "upload", "{port}"]),
     "queue": ([*QUICK, "--json", "--kept", "0"], [*FAULTY, "queue", "{port}"]),
     "killed": ([*QUICK, "--json", "--grace", "1", "--path", "/shop.py"], FILES),
-    "no such command": ([], ["no-such-command-here"]),
     "full report": ([*QUICK, "--grace", "1", "--report", "/dev/full"], FILES),
     "fails": (
         ["--report", "{folder}/fails.html"],
@@ -82,9 +85,6 @@ RUNS: dict[str, tuple[Words, Words]] = {
     "no http2": (["--protocol", "http2"], FILES),
     "no websocket": (["--protocol", "websocket"], FILES),
     "no qos": (["--prestop", "exec"], FILES),
-    "bad option": (["--kept", "2"], UVICORN),
-    "bad report": (["--report", "/no/such/folder/out.html"], UVICORN),
-    "no dashes": ([], []),
 }
 
 Done = subprocess.CompletedProcess[str]
@@ -112,7 +112,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def runs(request: pytest.FixtureRequest, folder: Path) -> Iterator[dict[str, Future[Done]]]:
-    """All rehearsals, a few at a time: the longest first."""
+    """All rehearsals, a few at a time: the longest first, and then what ends at once."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield {name: pool.submit(rehearse, name, folder) for name in RUNS}
 
@@ -162,7 +162,7 @@ def test_posts_on_kept_connections_that_are_closed_as_idle(runs):
     assert found["lost_kept"] > found["lost_new"]
     idle = cause(found, "reset", "kept")
     assert OPEN in idle["when"]
-    assert "no client library sends a POST again" in idle["why"]
+    assert "No client library sends a POST again" in idle["why"]
     assert "Connection: close" in idle["change"]
 
 
@@ -182,7 +182,7 @@ def test_clients_that_a_listener_leaves_in_its_queue(runs):
     assert causes(found) == {("reset in the queue", "new")}
     queue = cause(found, "reset in the queue", "new")
     assert "accept queue" in queue["why"]
-    assert "accept every connection in the queue before you close" in queue["change"]
+    assert "Accept every connection in the queue before you close" in queue["change"]
 
 
 @pytest.mark.parametrize("name", ["our uploads", "our posts"])

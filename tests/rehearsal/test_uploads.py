@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 from collections.abc import Awaitable, Callable
 
 import h2.config
@@ -229,6 +230,21 @@ def test_a_fast_body_that_is_cut(handler: Serve):
             sent, size = figures(tally.losses[0].detail)
             assert 300_000 < sent < size
             assert size > MUCH
+
+    run(main())
+
+
+def test_a_slow_body_in_the_queue():
+    """However long it waits there: nobody had read any of it, so it was not cut."""
+
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            client, tally = client_of(listener.getsockname()[1], **SLOW)
+            asking = asyncio.create_task(client.visit())
+            await asyncio.sleep(0.4)
+            listener.close()
+            await asking
+            assert seen(tally) == [("reset in the queue", False)]
 
     run(main())
 
