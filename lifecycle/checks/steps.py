@@ -16,6 +16,7 @@ _DURATION: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([smhd]?)")
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _TIMEOUT_TAKES: Final = ("-k", "--kill-after", "-s", "--signal")
 _SUCCEEDS: Final = ("true", ":", "echo", "printf")
+_COPIES: Final = ("cat", "tee", "head", "tail", "logger")
 _DEPTH: Final = 5
 
 
@@ -89,19 +90,17 @@ def _limit(wrappers: Sequence[str]) -> float | None:
 def always_succeeds(words: Sequence[str]) -> bool:
     """Tell whether a command's exit code is 0 whatever its programs say: `… || true`."""
     found = steps(words)
-    if not found:
-        return False
-    if any(each.words[0] == "exit" and each.words[1:2] != ["0"] for each in found):
+    if not found or any(each.words[0] == "exit" and each.words[1:2] != ["0"] for each in found):
         return False
     last = found[-1].command
     if last.background:
         return True
-    well = found[-1].words[0] in _SUCCEEDS or found[-1].words[:2] == ["exit", "0"]
-    if not well or last.inside or len(found) == 1:
+    if last.inside or len(found) == 1:
         return False
-    return last.after == "||" or (
-        last.after not in ("&&", "|", "|&") and not _stops_at_errors(words)
-    )
+    if last.after in ("|", "|&"):
+        return found[-1].words[0] in (*_SUCCEEDS, *_COPIES) and "pipefail" not in " ".join(words)
+    well = found[-1].words[0] in _SUCCEEDS or found[-1].words[:2] == ["exit", "0"]
+    return well and (last.after == "||" or (last.after != "&&" and not _stops_at_errors(words)))
 
 
 def _stops_at_errors(words: Sequence[str]) -> bool:

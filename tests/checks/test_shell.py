@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lifecycle.checks.asked import hosts_asked
+from lifecycle.checks.asked import called, dialled, hosts_asked
+from lifecycle.checks.fetches import Fetch, fetches
+from lifecycle.checks.places import places
 from lifecycle.checks.programs import programs
 from lifecycle.checks.scripts import keeper, only_sleeps, sleeps_first, slept
 from lifecycle.checks.shell import Command, Unclear, read_script
+from lifecycle.checks.steps import always_succeeds, steps
 
 
 @pytest.mark.parametrize(
@@ -93,5 +96,83 @@ def test_any_script(script: str) -> None:
     for words in (["sh", "-c", script], ["env", "timeout", script], [script], script.split()):
         assert slept(words) >= 0
         only_sleeps(words), sleeps_first(words), keeper(words)
+        always_succeeds(words), places(words)
+        for step in steps(words):
+            fetches(step.words), dialled(step.words), called(step.words)
         for each in programs(words):
             list(hosts_asked(each))
+
+
+TOOLS = [
+    "curl",
+    "wget",
+    "python3",
+    "-c",
+    "-f",
+    "-X",
+    "-XPOST",
+    "-H",
+    "--post-data",
+    "http://[::1",
+    "a:1",
+]
+
+
+@settings(deadline=None)
+@given(st.sampled_from(TOOLS[:3]), st.lists(st.sampled_from(TOOLS) | st.text()))
+def test_any_request(tool: str, words: list[str]) -> None:
+    """Whatever stands behind curl, wget or Python, it is read as requests, or as none."""
+    for each in fetches([tool, *words]):
+        assert each.path.startswith("/")
+        assert each.port is None or 0 <= each.port < 100_000
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("curl localhost", Fetch("curl", "http", "localhost", 80, "/", fails=False)),
+        ("curl -fsSm2 https://u:p@[::1]/a/b/?c=d#e",
+         Fetch("curl", "https", "[::1]", 443, "/a/b", limit=2)),
+        ("curl -f -XPUT --max-time .5 a:9/x", Fetch("curl", "http", "a", 9, "/x", "PUT", limit=0.5)),
+        ("curl -f -d a=b a:9", Fetch("curl", "http", "a", 9, "/", "POST")),
+        ("curl -f -G -d a=b a:9", Fetch("curl", "http", "a", 9, "/")),
+        ("curl -f -H Host:b --url http://a:$PORT/x",
+         Fetch("curl", "http", "a", None, "/x", headers={"host": "b"})),
+        ("curl -f -H @file a", Fetch("curl", "http", "a", 80, "/", headers=None)),
+        ("curl -f -o /dev/null -w %{http_code} a:1", Fetch("curl", "http", "a", 1, "/")),
+        ("wget -qO- -T 3 --header=X:y ${HOST}:80/r",
+         Fetch("wget", "http", "${HOST}", 80, "/r", limit=3, headers={"x": "y"})),
+        ("wget -q --spider --method=head a", Fetch("wget", "http", "a", 80, "/", "HEAD")),
+        ("wget --post-data= a/b", Fetch("wget", "http", "a", 80, "/b", "POST", saved=True)),
+    ],
+)  # fmt: skip
+def test_a_request(words: str, wanted: Fetch) -> None:
+    """Method, address, headers and the time limit, and whether the exit code tells of an error."""
+    assert fetches(words.split()) == [wanted]
+
+
+@pytest.mark.parametrize(
+    ("script", "wanted"),
+    [
+        ("a || true", True),
+        ("a; exit 0", True),
+        ("a\ntrue", True),
+        ("a || { b; true; }", True),
+        ("a &", True),
+        ("a", False),
+        ("a && true", False),
+        ("a || exit 1", False),
+        ("a || exit 1; exit 0", False),
+        ("set -e; a; true", False),
+        ("if a; then exit 0; else exit 1; fi", False),
+        ("if a; then b; else true; fi", False),
+        ("true", False),
+        ("a | tee log", True),
+        ("a | grep b", False),
+        ("set -o pipefail; a | tee log", False),
+        ("a || b | cat", True),
+    ],
+)
+def test_what_always_succeeds(script: str, wanted: bool) -> None:
+    """A script whose exit code is 0 for certain, whatever its programs say."""
+    assert always_succeeds(["sh", "-c", script]) is wanted
