@@ -200,6 +200,7 @@ def _add_rehearse(commands: Any) -> None:
     )
     rehearse.add_argument("--cwd", metavar="DIR", help="the command's working directory")
     rehearse.add_argument("--report", metavar="FILE", help="write a timeline as HTML")
+    rehearse.add_argument("--junit", metavar="FILE", help="write the result as JUnit XML, for CI")
     rehearse.add_argument("--json", action="store_true", help="as JSON")
     rehearse.add_argument(
         "command",

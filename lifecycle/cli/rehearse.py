@@ -17,15 +17,17 @@ from lifecycle.rehearsal.rehearsal import Rehearsal
 from lifecycle.rehearsal.result import Result
 from lifecycle.rehearsal.summary import Painter, render
 
-LOST = 1
 CANNOT = 2
+FILES = ("report", "junit")
+"""The options that name a file for the result."""
 
 
 def rehearse(options: argparse.Namespace) -> int:
-    """Rehearse: 0 if nothing was lost, 1 if something was, 2 if it could not be rehearsed, or told."""
+    """Rehearse: 0 for nothing lost, 1 for losses, 2 if it could not be rehearsed, 3 if inconclusive."""
     try:
         plan = _plan(options)
-        _check_report(options.report)
+        for option in FILES:
+            _check_file(option, getattr(options, option))
         result = asyncio.run(_run(plan))
     except CannotRehearse as error:
         return fail(str(error), CANNOT)
@@ -35,8 +37,8 @@ def rehearse(options: argparse.Namespace) -> int:
         print(json.dumps(result.to_json(), indent=2))
     else:
         print(render(result, Painter()))
-    written = options.report is None or _write(options.report, result)
-    return LOST if result.lost else 0 if written else CANNOT
+    written = [_write(option, getattr(options, option), result) for option in FILES]
+    return result.verdict.exit_code or (0 if all(written) else CANNOT)
 
 
 class _Ended(Exception):
@@ -104,8 +106,8 @@ def _plan(options: argparse.Namespace) -> Plan:
     )
 
 
-def _check_report(path: str | None) -> None:
-    """Find out before the rehearsal, not after it, that the report cannot be written."""
+def _check_file(option: str, path: str | None) -> None:
+    """Find out before the rehearsal, not after it, that a file cannot be written."""
     if path is None:
         return
     is_new = not os.path.lexists(path)
@@ -115,17 +117,20 @@ def _check_report(path: str | None) -> None:
         if is_new:  # of a rehearsal without a result there is no report
             os.unlink(path)
     except OSError as error:
-        raise CannotRehearse(f"--report {path}: {error.strerror}") from None
+        raise CannotRehearse(f"--{option} {path}: {error.strerror}") from None
 
 
-def _write(path: str, result: Result) -> bool:
+def _write(option: str, path: str | None, result: Result) -> bool:
+    from lifecycle.rehearsal.report.junit import junit
     from lifecycle.rehearsal.report.page import page
 
+    if path is None:
+        return True
     try:
         with open(path, "w", encoding="utf-8") as file:
-            file.write(page(result))
+            file.write(page(result) if option == "report" else junit(result))
     except OSError as error:
-        print(f"lifecycle: --report {path}: {error.strerror}", file=sys.stderr)
+        print(f"lifecycle: --{option} {path}: {error.strerror}", file=sys.stderr)
         return False
-    print(f"report: {path}", file=sys.stderr)
+    print(f"{option}: {path}", file=sys.stderr)
     return True

@@ -11,6 +11,7 @@ from rich.live import Live as RichLive
 from rich.panel import Panel
 from rich.text import Text
 
+from lifecycle.rehearsal.noise import LONG
 from lifecycle.rehearsal.rehearsal import Rehearsal
 from lifecycle.rehearsal.replica import Replica
 from lifecycle.rehearsal.tally import BUCKET, Tally
@@ -63,7 +64,12 @@ class Live:
         rows += [self._lane(each, begin, width) for each in shown[-SHOWN:]]
         rows.append(self._sparks(tally, [each.name for each in shown], begin, width))
         rows += [self._losses(tally, begin, width), Text(""), self._score(tally)]
-        style = RED if tally.losses else GREEN
+        noisy = any(each.ended - each.began >= LONG for each in (*tally.stalls, *rehearsal.stalls))
+        if noisy:
+            rows.append(
+                Text("this machine stood still: the result may be INCONCLUSIVE", style=AMBER)
+            )
+        style = AMBER if noisy else RED if tally.losses else GREEN
         return Panel(
             Group(*rows), title="lifecycle rehearse", title_align="left", border_style=style
         )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lifecycle.rehearsal.errors import CannotRehearse
 from lifecycle.testing import Exec, HttpGet, Sleep
+from lifecycle.testing.guard import look_up
 
 Handler = Exec | HttpGet | Sleep
 
@@ -69,6 +71,29 @@ def choose(wanted: str | None, *, qos: bool, grace: float, token: str) -> Hook:
     if not words:
         raise CannotRehearse("--prestop: must not be empty")
     return Hook(wanted, Exec(words))
+
+
+def check_program(hook: Hook, env: Mapping[str, str], cwd: str | None) -> None:
+    """
+    See that the program of a command is there.
+
+    Args:
+        hook: Whose command.
+        env: The container's environment.
+        cwd: The container's working directory.
+
+    Raises:
+        CannotRehearse: It is not, or must not be run.
+    """
+    if not isinstance(hook.handler, Exec):
+        return
+    try:
+        look_up(hook.handler.command[0], env, cwd)
+    except OSError as error:
+        raise CannotRehearse(
+            f"--prestop {hook.name}: cannot run {hook.handler.command[0]} in the container: "
+            f"{str(error.strerror).lower()}. Name a program on its PATH, or one by its path"
+        ) from None
 
 
 def _seconds(text: str, grace: float) -> float:

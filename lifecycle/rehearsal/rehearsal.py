@@ -15,11 +15,13 @@ from typing import Final
 from lifecycle.rehearsal.container import Template
 from lifecycle.rehearsal.generator import LoadGenerator
 from lifecycle.rehearsal.plan import Plan
-from lifecycle.rehearsal.prestop import choose
+from lifecycle.rehearsal.prestop import check_program, choose
+from lifecycle.rehearsal.pulse import Pulse, Stall
 from lifecycle.rehearsal.result import Result
 from lifecycle.rehearsal.rollout import Deployment
 from lifecycle.rehearsal.scout import ask_once, reconnoitre
 from lifecycle.testing import Kubelet
+from lifecycle.testing.environment import environment
 
 WARM_UP: Final = 0.5
 """Seconds of load before the first rollout."""
@@ -41,6 +43,8 @@ class Rehearsal:
         load: The load generator, once there is one.
         deployment: The replicas, once there are any.
         zero: When the load began.
+        stalls: When this process stood still, which tells the clients of the replicas, runs
+            hooks and sends signals.
     """
 
     def __init__(
@@ -54,6 +58,7 @@ class Rehearsal:
         self.load: LoadGenerator | None = None
         self.deployment: Deployment | None = None
         self.zero: float | None = None
+        self.stalls: list[Stall] = []
         self._changed = changed
         self._generator = generator
 
@@ -69,9 +74,11 @@ class Rehearsal:
             CannotRehearse: It could not be; the message says why.
         """
         plan = self.plan
-        if plan.prestop is not None:  # what is wrong with it shows before anything is started
-            choose(plan.prestop, qos=True, grace=plan.grace, token="")
         with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
+            if plan.prestop is not None:  # what is wrong with it shows before anything is started
+                hook = choose(plan.prestop, qos=True, grace=plan.grace, token="")
+                container = Template(plan, folder).scout().container
+                check_program(hook, environment(container, container.ports), plan.cwd)
             async with (
                 Kubelet() as kubelet,
                 self._generator(plan.traffic, lambda: self._changed(self)) as load,
@@ -90,9 +97,30 @@ class Rehearsal:
     async def _under_load(
         self, template: Template, deployment: Deployment, load: LoadGenerator
     ) -> Result:
-        traffic = self.plan.traffic
-        await asyncio.sleep(traffic.joining + AFTERWARDS)  # they hear of the first ones
+        await asyncio.sleep(self.plan.traffic.joining + AFTERWARDS)  # they hear of the first ones
         zero = self.zero = time.monotonic()
+        beating = asyncio.create_task(Pulse(self.stalls.append).beat())
+        try:
+            await self._rolls(deployment, load)
+            tally = await load.end()
+        finally:
+            beating.cancel()
+        ended = time.monotonic()
+        result = Result(
+            template,
+            tally,
+            deployment.replicas,
+            deployment.rollouts,
+            load.processes,
+            zero,
+            ended,
+            self.stalls,
+        )
+        self._say(f"done: {result.verdict}")
+        return result
+
+    async def _rolls(self, deployment: Deployment, load: LoadGenerator) -> None:
+        traffic = self.plan.traffic
         load.begin()
         self._say("the load is on")
         await asyncio.sleep(WARM_UP)
@@ -106,15 +134,3 @@ class Rehearsal:
             rollout.ended = time.monotonic()
             load.check()
         self._say("the clients finish")
-        tally = await load.end()
-        ended = time.monotonic()
-        self._say("done")
-        return Result(
-            template,
-            tally,
-            deployment.replicas,
-            deployment.rollouts,
-            load.processes,
-            zero,
-            ended,
-        )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from lifecycle.rehearsal.advice import Advice, Circumstances, advise
 from lifecycle.rehearsal.container import Template
+from lifecycle.rehearsal.judgement import QUIETER, Judge, Verdict
 from lifecycle.rehearsal.losses import Cause, Loss
+from lifecycle.rehearsal.pulse import Stall
 from lifecycle.rehearsal.replica import Replica, Stage
 from lifecycle.rehearsal.rollout import Rollout
 from lifecycle.rehearsal.tally import Tally
@@ -87,6 +89,7 @@ class Result:
         processes: How many processes the load generator had.
         zero: When the load began, on the monotonic clock.
         ended: When it was over.
+        stalls: When the process that rolled it stood still.
     """
 
     template: Template
@@ -96,6 +99,7 @@ class Result:
     processes: int
     zero: float
     ended: float
+    stalls: list[Stall] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._by_name = {each.name: each for each in self.replicas}
@@ -103,6 +107,52 @@ class Result:
             replica = self._by_name.get(loss.pod)
             if loss.cause is Cause.REFUSED and replica is not None:
                 replica.refused(loss.at)
+        propagation = self.template.plan.traffic.propagation
+        self.judge = Judge(self.tally, self._by_name, self.stalls, propagation)
+
+    @property
+    def verdict(self) -> Verdict:
+        """What it comes to."""
+        failed = bool(self.failed_hooks(self.replicas))
+        return self.judge.verdict(self.tally.losses, self.rollouts, hook_failed=failed)
+
+    def verdict_of(self, rollout: Rollout) -> Verdict:
+        """Return what one rollout comes to."""
+        failed = bool(self.failed_hooks(rollout.left))
+        losses = [each for each in self.tally.losses if rollout.began <= each.at < rollout.ended]
+        return self.judge.verdict(losses, [rollout], hook_failed=failed)
+
+    @property
+    def doubtful(self) -> int:
+        """How many losses noise on the machine can explain."""
+        return sum(not self.judge.counts(each) for each in self.tally.losses)
+
+    def headline(self) -> str:
+        """Return the verdict in words."""
+        lost = f"lost {self.lost:,} of {self.tally.requests:,} requests"
+        match self.verdict:
+            case Verdict.LOST:
+                return lost
+            case Verdict.INCONCLUSIVE:
+                return f"INCONCLUSIVE: {lost if self.lost else 'nothing was lost'}, but the machine was too noisy to tell"
+            case Verdict.HOOK_FAILED:
+                return "nothing was lost, BUT THE PRESTOP HOOK FAILED"
+        return "nothing was lost"
+
+    def why_inconclusive(self) -> list[str]:
+        """Return what casts doubt on it, and what to do, a sentence each; empty if nothing does."""
+        reasons = list(self.judge.reasons(self.rollouts))
+        if doubtful := self.doubtful:
+            reasons.append(
+                f"{doubtful:,} of {self.lost:,} lost requests were lost while this machine stood "
+                "still, or because of it"
+            )
+        return [f"{each}: {QUIETER}" for each in reasons]
+
+    @staticmethod
+    def failed_hooks(replicas: list[Replica]) -> list[Replica]:
+        """Return those whose preStop hook failed, or could not be run."""
+        return [each for each in replicas if each.deletion and each.deletion.pre_stop_failed]
 
     @property
     def lost(self) -> int:
@@ -131,11 +181,11 @@ class Result:
         at = replica.deleted_at if replica is not None else None
         return None if at is None else loss.at - at
 
-    def groups(self) -> list[LossGroup]:
-        """Return the losses by kind, the most frequent first."""
+    def groups(self, losses: Iterable[Loss] | None = None) -> list[LossGroup]:
+        """Return all losses, or some, by kind, the most frequent first."""
         plan = self.template.plan
         found: dict[tuple[Cause, bool, str, Advice], LossGroup] = {}
-        for loss in self.tally.losses:
+        for loss in self.tally.losses if losses is None else losses:
             replica = self._by_name.get(loss.pod)
             sigkill = replica.moment("sigkill") if replica is not None else None
             killed = sigkill is not None and loss.at >= sigkill
@@ -158,7 +208,7 @@ class Result:
 
     def findings(self) -> list[str]:
         """Return what should be known besides the losses, a sentence each."""
-        return [*self._about_replicas(), *self._about_answers(), *self._about_load()]
+        return [*self.why_inconclusive(), *self._about_replicas(), *self._about_answers()]
 
     def _about_replicas(self) -> Iterator[str]:
         grace = self.template.plan.grace
@@ -172,8 +222,13 @@ class Result:
                 else "it did not end by itself"
             )
             yield f"{_names(killed)} had to be ended with SIGKILL after {grace:g} s: {why}"
-        if failed := [each for each in self.replicas if each.pod.said("FailedPreStopHook")]:
-            yield f"{_names(failed)}: the preStop hook ({self.template.hook.name}) failed"
+        if failed := self.failed_hooks(self.replicas):
+            reasons = {each.deletion.pre_stop_error for each in failed if each.deletion}
+            yield (
+                f"THE PRESTOP HOOK FAILED ({self.template.hook.name}) for {_names(failed)}: "
+                f"{'; '.join(sorted(reasons)[:3])}. These replicas drained on SIGTERM, not on the "
+                "hook. Fix the hook, or choose another one with --prestop"
+            )
         crashed = [each for each in self.replicas if each.pod.restart_count]
         if crashed:
             codes = ", ".join(str(code) for each in crashed for code in _crashes(each))
@@ -206,26 +261,19 @@ class Result:
         if self.template.plan.traffic.keepers and self.tally.answers and not again:
             yield "no connection was kept: the server ended each with its first answer"
 
-    def _about_load(self) -> Iterator[str]:
-        late = self.tally.lateness
-        if late.in_doubt:
-            yield (
-                f"the load generator was late itself (p99 {late.quantile(0.99) * 1000:.0f} ms): what "
-                "it measured is in doubt; lower --rate, --clients or --busy, or give it more cores"
-            )
-        for reason, count in self.tally.own_errors.items():
-            yield f"the load generator itself could not send {count:,} requests: {reason.lower()}"
-
     def to_json(self) -> dict[str, Any]:
         """Return everything, for machines."""
         tally, plan, late = self.tally, self.template.plan, self.tally.lateness
         return {
             "version": VERSION,
+            "verdict": self.verdict,
+            "inconclusive_because": self.why_inconclusive(),
             "command": list(plan.command),
             "ready": self.template.readiness,
             "prestop": self.template.hook.name,
             "requests": tally.requests,
             "lost": self.lost,
+            "lost_in_doubt": self.doubtful,
             "lost_new": tally.lost(kept=False),
             "lost_kept": tally.lost(kept=True),
             "kept_found_closed": tally.closed_idle,
@@ -245,8 +293,16 @@ class Result:
                 "late_max_ms": round(late.longest * 1000, 2),
                 "in_doubt": late.in_doubt,
                 "own_errors": dict(tally.own_errors),
+                "stalls": _stalls(tally.stalls),
+                "stalls_of_the_rehearsal": _stalls(self.stalls),
             },
         }
+
+
+def _stalls(stalls: list[Stall]) -> dict[str, float]:
+    seconds = [each.ended - each.began for each in stalls]
+    longest = max(seconds, default=0.0)
+    return {"count": len(stalls), "seconds": round(sum(seconds), 3), "longest": round(longest, 3)}
 
 
 def _crashes(replica: Replica) -> list[int]:

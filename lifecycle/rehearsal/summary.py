@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import sys
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, TextIO
 
 import tabulate
 
+from lifecycle.rehearsal.judgement import Verdict
 from lifecycle.rehearsal.result import LossGroup, Result
 
-SGR: Final = {"good": "\x1b[1;32m", "bad": "\x1b[1;31m", "dim": "\x1b[2m", "bold": "\x1b[1m"}
+STYLES: Final = {Verdict.PASSED: "good", Verdict.INCONCLUSIVE: "doubt"}
+SGR: Final = {
+    "good": "\x1b[1;32m",
+    "bad": "\x1b[1;31m",
+    "doubt": "\x1b[1;33m",
+    "dim": "\x1b[2m",
+    "bold": "\x1b[1m",
+}
 RESET: Final = "\x1b[0m"
 WIDTH: Final = 96
 
@@ -29,7 +37,7 @@ class Painter:
 def render(result: Result, paint: Painter) -> str:
     """Return what a person reads at the end."""
     parts = [_head(result, paint), _rollouts(result)]
-    parts += [_group(number, group, paint) for number, group in enumerate(result.groups(), 1)]
+    parts += [describe(number, group, paint) for number, group in enumerate(result.groups(), 1)]
     parts += ["\n".join(_wrapped("! ", finding) for finding in result.findings())]
     parts += [paint("dim", line) for line in (_footnote(result),)]
     return "\n\n".join(part for part in parts if part)
@@ -53,10 +61,7 @@ def _head(result: Result, paint: Painter) -> str:
         disable_numparse=True,
         colalign=("left", "right", "right"),
     )
-    verdict = f"lost {result.lost:,} of {tally.requests:,} requests"
-    if not result.lost:
-        verdict = "nothing was lost"
-    return paint("bad" if result.lost else "good", verdict) + "\n\n" + table
+    return paint(STYLES.get(result.verdict, "bad"), result.headline()) + "\n\n" + table
 
 
 def _rollouts(result: Result) -> str:
@@ -74,7 +79,12 @@ def _rollouts(result: Result) -> str:
     return tabulate.tabulate(rows, header, tablefmt="plain", disable_numparse=True)
 
 
-def _group(number: int, group: LossGroup, paint: Painter) -> str:
+def _plain(_: str, text: str) -> str:
+    return text
+
+
+def describe(number: int, group: LossGroup, paint: Callable[[str, str], str] = _plain) -> str:
+    """Return one kind of loss: how many and when, why, and what to change."""
     count = len(group.losses)
     head = (
         f"{number}. {count:,}x {group.cause} on {group.connection} connections: "

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from lifecycle.rehearsal.lateness import Lateness
 from lifecycle.rehearsal.losses import Loss
+from lifecycle.rehearsal.pulse import Stall
 
 BUCKET: Final = 0.1
 """Seconds in which requests are counted together."""
@@ -30,6 +31,7 @@ class Tally:
         longest: Seconds of the longest whole answer.
         lateness: Of the load generator.
         known: How many clients knew of a pod, at a moment: of all processes together.
+        stalls: When a process of the load generator stood still.
     """
 
     requests: int = 0
@@ -42,6 +44,7 @@ class Tally:
     longest: float = 0.0
     lateness: Lateness = field(default_factory=Lateness)
     known: Counter[tuple[int, str]] = field(default_factory=Counter)
+    stalls: list[Stall] = field(default_factory=list)
 
     def merge(self, other: Tally) -> None:
         """Count another's too."""
@@ -55,6 +58,7 @@ class Tally:
         self.longest = max(self.longest, other.longest)
         self.lateness.merge(other.lateness)
         self.known.update(other.known)
+        self.stalls += other.stalls
 
     def lost(self, *, kept: bool) -> int:
         """Return how many requests on kept or new connections were lost."""
@@ -73,6 +77,7 @@ class Tally:
             "longest": self.longest,
             "lateness": self.lateness.to_json(),
             "known": [[*key, count] for key, count in self.known.items()],
+            "stalls": self.stalls,
         }
 
     @classmethod
@@ -89,4 +94,5 @@ class Tally:
             longest=fields["longest"],
             lateness=Lateness.from_json(*fields["lateness"]),
             known=Counter({(b, pod): n for b, pod, n in fields["known"]}),
+            stalls=[Stall(*pair) for pair in fields["stalls"]],
         )

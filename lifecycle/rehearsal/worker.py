@@ -19,6 +19,7 @@ from typing import Any
 
 from lifecycle.rehearsal.load import Load
 from lifecycle.rehearsal.plan import Traffic
+from lifecycle.rehearsal.pulse import Pulse, Stall
 from lifecycle.rehearsal.tally import BUCKET, Tally
 
 LINE = 1 << 20
@@ -30,8 +31,13 @@ async def work() -> None:
     reader = asyncio.StreamReader(limit=LINE)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     load = Load(Traffic.from_json(json.loads(await reader.readline())))
+
+    def note(stall: Stall) -> None:
+        load.tally.stalls.append(stall)  # of the tally that is counted in then
+
+    pulse = Pulse(note)
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(_tell(load))]
+        tasks = [group.create_task(_tell(load)), group.create_task(pulse.beat())]
         while line := await reader.readline():
             message: dict[str, Any] = json.loads(line)
             match message.pop("do"):
@@ -40,7 +46,7 @@ async def work() -> None:
                 case "begin":
                     load.begin()
                 case "end":
-                    tasks.append(group.create_task(_end(load)))
+                    tasks.append(group.create_task(_end(load, pulse)))
         for task in tasks:
             task.cancel()
 
@@ -53,8 +59,9 @@ async def _tell(load: Load) -> None:
         _say(load)
 
 
-async def _end(load: Load) -> None:
+async def _end(load: Load, pulse: Pulse) -> None:
     await load.end()
+    pulse.look()
     _say(load, over=True)
 
 

@@ -23,6 +23,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, Protocol
 
+from lifecycle.testing import refusals
+
 Spread = tuple[float, float]
 """Seconds: the earliest and the latest."""
 
@@ -116,7 +118,12 @@ class Service:
         Args:
             pod: It joins when it is ready, and leaves when it is not, or is deleted.
             port: A number, or the name of one of its ports.
+
+        Raises:
+            TypeError: The port is neither a number nor a name.
+            ValueError: There is no such port.
         """
+        refusals.port("Service.add: port", port)
         endpoint = Endpoint(pod.name, pod.ip, pod.port(port))
 
         def update() -> None:

@@ -17,12 +17,15 @@ class Event(NamedTuple):
         reason: One word: `Unhealthy`.
         message: What `kubectl` shows.
         at: When, on the monotonic clock.
+        detail: What the kubelet writes to its own log alone; empty if there is no more to say.
     """
 
     type: str
     reason: str
     message: str
     at: float
+    detail: str = ""
 
     def __str__(self) -> str:
-        return f"{self.type:<8} {self.reason:<18} {self.message}"
+        more = f": {self.detail}" if self.detail else ""
+        return f"{self.type:<8} {self.reason:<18} {self.message}{more}"

@@ -63,7 +63,7 @@ class Guard:
         Raises:
             OSError: It cannot be started.
         """
-        _look_up(command[0], env, cwd)
+        look_up(command[0], env, cwd)
         return await asyncio.create_subprocess_exec(
             *ANNOUNCED,
             *command,
@@ -107,8 +107,13 @@ def _reset(numbers: Sequence[int]) -> None:
         signal.signal(each, signal.SIG_DFL)
 
 
-def _look_up(name: str, env: Mapping[str, str], cwd: str | None) -> None:
-    """See that a command is there and may be run, as the kernel would say it."""
+def look_up(name: str, env: Mapping[str, str], cwd: str | None) -> None:
+    """
+    See that a command is there and may be run, as the kernel would say it.
+
+    Raises:
+        OSError: It is not there, or must not be run.
+    """
     is_path = os.path.dirname(name) != ""
     where = os.path.join(cwd or "", name) if is_path else name
     if shutil.which(where, path=env.get("PATH", os.defpath)) is None:

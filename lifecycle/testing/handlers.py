@@ -51,7 +51,11 @@ class Outcome(NamedTuple):
 
 
 class HookFailed(Exception):
-    """A preStop hook has not done what it was to do."""
+    """A preStop hook has not done what it was to do; the text says why."""
+
+
+class NoSuchPort(ValueError):
+    """A container has no port of that name."""
 
 
 @dataclass
@@ -80,7 +84,8 @@ class Place:
         if port.isdigit():
             return int(port)
         if port not in self.ports:
-            raise ValueError(f"couldn't find port: {port} (there are: {', '.join(self.ports)})")
+            there = ", ".join(self.ports) or "none"
+            raise NoSuchPort(f"couldn't find port: {port} (there are: {there})")
         return self.ports[port]
 
     def url(self, get: HttpGet) -> str:
@@ -98,16 +103,25 @@ async def probe(handler: ProbeHandler, place: Place, process: Process, timeout: 
     """Carry out one probe; what cannot be carried out is tried three times in a row."""
     outcome = Outcome(Verdict.ERROR, "")
     for _ in range(TRIES):
-        match handler:
-            case HttpGet():
-                outcome = await _probe_http(handler, place, timeout)
-            case Exec():
-                outcome = await _probe_exec(handler, place, process, timeout)
-            case TcpSocket():
-                outcome = await _probe_tcp(handler, place, timeout)
+        try:
+            outcome = await _probe_once(handler, place, process, timeout)
+        except Exception as error:  # noqa: BLE001 - a probe that cannot be made says nothing
+            outcome = Outcome(Verdict.ERROR, _reason(error))
         if outcome.verdict is not Verdict.ERROR:
             break
     return outcome
+
+
+async def _probe_once(
+    handler: ProbeHandler, place: Place, process: Process, timeout: float
+) -> Outcome:
+    match handler:
+        case HttpGet():
+            return await _probe_http(handler, place, timeout)
+        case Exec():
+            return await _probe_exec(handler, place, process, timeout)
+        case TcpSocket():
+            return await _probe_tcp(handler, place, timeout)
 
 
 async def _probe_http(get: HttpGet, place: Place, timeout: float) -> Outcome:
@@ -158,20 +172,33 @@ async def run_hook(handler: HookHandler, place: Place, process: Process) -> None
     Run a preStop hook for as long as it takes.
 
     Raises:
-        HookFailed: It has failed. A status is no failure, whatever it is.
+        HookFailed: It has failed, or could not be run at all. A status is no failure, whatever
+            it is.
     """
     try:
         match handler:
             case Exec():
-                code, output = await process.execute(handler.command)
-                if code:
-                    raise HookFailed(f"exit code {code}: {output}")
+                await _hook_exec(handler, process)
             case HttpGet():
                 await _hook_http(handler, place)
             case Sleep():
                 await asyncio.sleep(handler.seconds)
-    except (NoExec, Failed) as error:
-        raise HookFailed(str(error)) from None
+    except HookFailed:
+        raise
+    except Exception as error:  # whatever it is: the hook has not run
+        raise HookFailed(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, NoExec | Failed | NoSuchPort):
+        return str(error)
+    return f"{type(error).__name__}: {error}"
+
+
+async def _hook_exec(exec_: Exec, process: Process) -> None:
+    code, output = await process.execute(exec_.command)
+    if code:
+        raise HookFailed(f"exit code {code}: {output.strip()}".removesuffix(": "))
 
 
 async def _hook_http(get: HttpGet, place: Place) -> None:

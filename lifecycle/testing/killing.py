@@ -33,7 +33,8 @@ class Ending:
         decided_at: On the monotonic clock.
         pre_stop_started: The hook was begun.
         pre_stop_ended: It came back, or was cut short. None, though it was begun: abandoned.
-        pre_stop_failed: It failed, or the container ended under it.
+        pre_stop_failed: It failed, could not be run, or the container ended under it.
+        pre_stop_error: Why it failed, in words; empty if it did not.
         sigterm: SIGTERM was sent.
         sigkill: SIGKILL was needed.
         exited: The process was gone.
@@ -44,6 +45,7 @@ class Ending:
     pre_stop_started: float | None = None
     pre_stop_ended: float | None = None
     pre_stop_failed: bool = False
+    pre_stop_error: str = ""
     sigterm: float | None = None
     sigkill: float | None = None
     exited: float | None = None
@@ -84,7 +86,7 @@ class Killer:
         container: What it was made of.
         process: Its process.
         place: Where hooks work.
-        warn: Takes reason and message of a warning.
+        warn: Takes reason, message and detail of a warning.
         hooks: Every hook under way, an abandoned one included, until it comes back.
     """
 
@@ -93,7 +95,7 @@ class Killer:
         container: Container,
         process: Process,
         place: Place,
-        warn: Callable[[str, str], None],
+        warn: Callable[[str, str, str], None],
         hooks: set[asyncio.Task[None]],
     ) -> None:
         self._container = container
@@ -136,10 +138,17 @@ class Killer:
             raise
 
     async def _run(self, hook: HookHandler, ending: Ending) -> None:
+        why = ""
         try:
             await run_hook(hook, self._place, self._process)
-        except (HookFailed, asyncio.CancelledError):
-            ending.pre_stop_failed = True
-            self._warn("FailedPreStopHook", "PreStopHook failed")
+        except HookFailed as error:
+            why = str(error)
+            if self._process.exit_code is not None:
+                why += " (the container ended while the hook was running)"
+        except asyncio.CancelledError:
+            why = "the kubelet was stopped while the hook was running"
+        if why:
+            ending.pre_stop_failed, ending.pre_stop_error = True, why
+            self._warn("FailedPreStopHook", "PreStopHook failed", why)
         if ending.sigterm is None and ending.pre_stop_ended is None:
             ending.pre_stop_ended = ending.since()

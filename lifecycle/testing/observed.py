@@ -63,11 +63,11 @@ class Observed(ABC):
         except TimeoutError:
             raise TimeoutError(f"not within {timeout:g} s: {self.describe()}") from None
 
-    def _warn(self, reason: str, message: str) -> None:
-        self._say(WARNING, reason, message)
+    def _warn(self, reason: str, message: str, detail: str = "") -> None:
+        self._say(WARNING, reason, message, detail)
 
-    def _say(self, kind: str, reason: str, message: str) -> None:
-        self.events.append(Event(kind, reason, message, self._loop.time()))
+    def _say(self, kind: str, reason: str, message: str, detail: str = "") -> None:
+        self.events.append(Event(kind, reason, message, self._loop.time(), detail))
         self._changed()
 
     def _changed(self) -> None:

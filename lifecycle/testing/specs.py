@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from typing import Final, Literal, get_args
+
+from lifecycle.testing import refusals
 
 RestartPolicy = Literal["Always", "OnFailure", "Never"]
 
@@ -22,6 +24,10 @@ class HttpGet:
         host: Instead of the pod's own address.
         scheme: `http` or `https`; a certificate is not verified.
         headers: Pairs; they replace the kubelet's own of the same name.
+
+    Raises:
+        TypeError: An argument is of the wrong type, for example headers in a dict.
+        ValueError: An argument cannot be sent, for example a header with a line break.
     """
 
     port: int | str
@@ -29,6 +35,13 @@ class HttpGet:
     host: str | None = None
     scheme: Literal["http", "https"] = "http"
     headers: Sequence[tuple[str, str]] = ()
+
+    def __post_init__(self) -> None:
+        refusals.port("HttpGet.port", self.port)
+        refusals.path("HttpGet.path", self.path)
+        refusals.host("HttpGet.host", self.host)
+        refusals.one_of("HttpGet.scheme", self.scheme, "http", HTTPS)
+        refusals.headers("HttpGet.headers", self.headers)
 
 
 @dataclass(frozen=True)
@@ -43,7 +56,7 @@ class Exec:
     command: Sequence[str]
 
     def __post_init__(self) -> None:
-        _refuse_text(self.command, "Exec")
+        refusals.words("Exec.command", self.command)
 
 
 @dataclass(frozen=True)
@@ -59,6 +72,10 @@ class TcpSocket:
     port: int | str
     host: str | None = None
 
+    def __post_init__(self) -> None:
+        refusals.port("TcpSocket.port", self.port)
+        refusals.host("TcpSocket.host", self.host)
+
 
 @dataclass(frozen=True)
 class Sleep:
@@ -70,6 +87,9 @@ class Sleep:
     """
 
     seconds: float
+
+    def __post_init__(self) -> None:
+        refusals.number("Sleep.seconds", self.seconds)
 
 
 ProbeHandler = HttpGet | Exec | TcpSocket
@@ -101,13 +121,14 @@ class Probe:
     termination_grace_period: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("period", "timeout", "success_threshold", "failure_threshold"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"Probe.{name} must be greater than 0")
-        if self.initial_delay < 0:
-            raise ValueError("Probe.initial_delay must not be negative")
-        if self.termination_grace_period is not None and self.termination_grace_period <= 0:
-            raise ValueError("Probe.termination_grace_period must be greater than 0")
+        refusals.kind("Probe.handler", self.handler, HttpGet, Exec, TcpSocket)
+        refusals.number("Probe.initial_delay", self.initial_delay)
+        refusals.number("Probe.period", self.period, positive=True)
+        refusals.number("Probe.timeout", self.timeout, positive=True)
+        refusals.threshold("Probe.success_threshold", self.success_threshold)
+        refusals.threshold("Probe.failure_threshold", self.failure_threshold)
+        if (own := self.termination_grace_period) is not None:
+            refusals.number("Probe.termination_grace_period", own, positive=True)
 
 
 @dataclass(frozen=True)
@@ -144,10 +165,23 @@ class Container:
     pid_1: bool = True
 
     def __post_init__(self) -> None:
-        _refuse_text(self.command, "Container")
-        for kind in ("startup", "liveness"):
+        refusals.words("Container.command", self.command)
+        refusals.environment("Container.env", self.env)
+        refusals.ports("Container.ports", self.ports)
+        refusals.folder("Container.cwd", self.cwd)
+        refusals.label("Container.name", self.name)
+        refusals.flag("Container.pid_1", self.pid_1)
+        if (hook := self.pre_stop) is not None:
+            refusals.kind("Container.pre_stop", hook, HttpGet, Exec, Sleep)
+        self._refuse_probes()
+
+    def _refuse_probes(self) -> None:
+        for kind in ("startup", "readiness", "liveness"):
             probe: Probe | None = getattr(self, kind)
-            if probe is not None and probe.success_threshold != 1:
+            if probe is None:
+                continue
+            refusals.kind(f"Container.{kind}", probe, Probe)
+            if kind != "readiness" and probe.success_threshold != 1:
                 raise ValueError(f"{kind}: success_threshold must be 1")
         if self.readiness is not None and self.readiness.termination_grace_period is not None:
             raise ValueError("readiness: termination_grace_period must not be set")
@@ -174,15 +208,11 @@ class PodSpec:
     ip: str = "127.0.0.1"
 
     def __post_init__(self) -> None:
-        if self.grace_period < 0:
-            raise ValueError("PodSpec.grace_period must not be negative")
+        refusals.kind("PodSpec.container", self.container, Container)
+        refusals.subdomain("PodSpec.name", self.name)
+        refusals.number("PodSpec.grace_period", self.grace_period)
+        refusals.one_of("PodSpec.restart_policy", self.restart_policy, *get_args(RestartPolicy))
+        refusals.address("PodSpec.ip", self.ip)
         hook = self.container.pre_stop
-        if isinstance(hook, Sleep) and not 0 <= hook.seconds <= self.grace_period:
+        if isinstance(hook, Sleep) and hook.seconds > self.grace_period:
             raise ValueError("preStop: a sleep must not be longer than the grace period")
-
-
-def _refuse_text(command: Sequence[str], owner: str) -> None:
-    if isinstance(command, str):
-        raise TypeError(f"{owner}.command is a sequence of words, no text: {command!r}")
-    if not command:
-        raise ValueError(f"{owner}.command must not be empty")

@@ -20,8 +20,8 @@ OURS = (
     "127.0.0.1:{port}",
 )
 LIMIT = 50.0
-LATE = Traffic(clients=16, propagation=0.3, propagation_in=2.5)
-SETTLE = {"LIFECYCLE_SETTLE": "1", "LIFECYCLE_QUIET": "0.2"}
+LATE = Traffic(clients=16, think=0.3, propagation=0.3, propagation_in=5.0)
+SETTLE = {"LIFECYCLE_SETTLE": "2", "LIFECYCLE_QUIET": "0.2"}
 
 FLAPS = """
 import http.server, time
@@ -52,7 +52,10 @@ def rehearse(*plans: Plan) -> list[Result]:
 def results() -> list[Result]:
     """Without minReadySeconds, and with more than additions need."""
     return rehearse(
-        *(Plan(OURS, LATE, min_ready=seconds, cwd=HERE, env=SETTLE) for seconds in (0.0, 3.0))
+        *(
+            Plan(OURS, LATE, replicas=1, min_ready=seconds, cwd=HERE, env=SETTLE)
+            for seconds in (0.0, 6.0)
+        )
     )
 
 
@@ -61,8 +64,8 @@ def test_late_additions_leave_clients_without_an_endpoint(results: list[Result])
     groups = results[0].groups()
     assert {str(each.cause) for each in groups} == {"no endpoint"}
     assert all("had not heard of it" in each.advice.why for each in groups)
-    assert all("minReadySeconds: 3 " in each.advice.change for each in groups)
-    assert all("--min-ready 3" in each.advice.change for each in groups)
+    assert all("minReadySeconds: 6 " in each.advice.change for each in groups)
+    assert all("--min-ready 6" in each.advice.change for each in groups)
 
 
 def test_min_ready_seconds_fix_late_additions(results: list[Result]):
@@ -74,7 +77,7 @@ def test_min_ready_seconds_fix_late_additions(results: list[Result]):
     for old, new in zip(rollout.left, rollout.came, strict=True):
         assert old.deleted_at is not None
         assert new.ready_at is not None
-        assert old.deleted_at - new.ready_at >= 3.0
+        assert old.deleted_at - new.ready_at >= 6.0
 
 
 def test_a_replica_that_is_ready_with_breaks_only_is_never_available():

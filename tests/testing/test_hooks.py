@@ -7,8 +7,11 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
-from lifecycle.testing import Container, Exec, Kubelet, PodSpec, Sleep
+import pytest
+
+from lifecycle.testing import Container, Exec, HttpGet, Kubelet, PodSpec, Sleep
 from tests.testing.kit import CERTIFICATE, get, listening, paths, quick, record, web
 
 FAILED = ["PreStopHook failed"]
@@ -94,6 +97,77 @@ async def test_prestop_exec_that_fails(node: Kubelet, tmp_path: Path):
     assert deletion.pre_stop_failed
     assert pod.said("FailedPreStopHook") == FAILED
     assert deletion.exit_code == 0
+
+
+async def reject(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Hang up in the middle of a TLS handshake, and of anything else."""
+    await reader.read(1)
+    writer.transport.abort()
+
+
+@pytest.mark.parametrize(
+    ("hook", "why"),
+    [
+        (Exec(["no-such-program"]), "executable file not found in $PATH"),
+        (Exec(["./no-such-script"]), "executable file not found in $PATH"),
+        (shell("echo no such host; exit 3"), "exit code 3: no such host"),
+        (HttpGet("admin"), "couldn't find port: admin (there are: http)"),
+        (HttpGet(1), "connection refused"),
+        (get("/reset"), "EOF"),
+        (get("/loop"), "stopped after 10 redirects"),
+    ],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+async def test_a_hook_that_cannot_be_run(node: Kubelet, tmp_path: Path, hook: Any, why: str):
+    """It has failed: the event says so in the kubelet's words, its detail and the deletion why."""
+    pod = await node.run(web(tmp_path, pre_stop=hook))
+    await listening(pod)
+    deletion = await pod.delete()
+
+    assert deletion.pre_stop_failed
+    assert why in deletion.pre_stop_error
+    assert pod.said("FailedPreStopHook") == FAILED
+    assert [e.detail for e in pod.events if e.reason == "FailedPreStopHook"] == [
+        deletion.pre_stop_error
+    ]
+    assert why in pod.describe()
+    assert (deletion.exit_code, deletion.killed) == (0, False)
+    assert len(record(tmp_path, "sigterm")) == 1
+
+
+async def test_a_hook_over_tls_that_is_hung_up_on(node: Kubelet, tmp_path: Path):
+    """A handshake that fails is a hook that has failed, and not one that ran in plain."""
+    async with await asyncio.start_server(reject, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        hook = HttpGet(port, "/bye", scheme="https")
+        pod = await node.run(web(tmp_path, pre_stop=hook))
+        await listening(pod)
+        deletion = await pod.delete()
+
+    assert deletion.pre_stop_failed
+    assert deletion.pre_stop_error
+
+
+async def test_a_hook_that_breaks_the_kubelet_itself(node: Kubelet, tmp_path: Path):
+    """A mistake of ours is no hook that ran: it has failed, by the name of what was raised."""
+    hook = get("/bye")
+    object.__setattr__(hook, "headers", [("X", "1\n2")])  # past the check at its making
+    pod = await node.run(web(tmp_path, pre_stop=hook))
+    await listening(pod)
+    deletion = await pod.delete()
+
+    assert deletion.pre_stop_failed
+    assert deletion.pre_stop_error.startswith("LocalProtocolError: ")
+    assert pod.said("FailedPreStopHook") == FAILED
+
+
+async def test_a_hook_that_ran_has_no_error(node: Kubelet, tmp_path: Path):
+    """Nothing is said of it."""
+    pod = await node.run(web(tmp_path, pre_stop=shell("exit 0")))
+    await listening(pod)
+    deletion = await pod.delete()
+
+    assert (deletion.pre_stop_failed, deletion.pre_stop_error) == (False, "")
 
 
 async def test_prestop_sleep(node: Kubelet, tmp_path: Path):
@@ -191,6 +265,7 @@ async def test_leaving_under_an_exec_prestop(node: Kubelet, tmp_path: Path):
     await deletion
 
     assert deletion.pre_stop_failed
+    assert "the container ended while the hook was running" in deletion.pre_stop_error
     assert deletion.sigterm is None
     assert pod.said("FailedPreStopHook") == FAILED
     assert deletion.exited < 10

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lifecycle.testing import Exec, Kubelet, Pod, Probe, TcpSocket
+from lifecycle.testing import Exec, HttpGet, Kubelet, Pod, Probe, TcpSocket
 from tests.testing.kit import get, listening, paths, quick, record, seen, unhealthy, web
 
 KILLED = "Container app failed {} probe, will be restarted"
@@ -299,3 +300,15 @@ async def test_exec_sees_the_container(node: Kubelet, tmp_path: Path):
     handler = Exec([sys.executable, "-c", python, "$(COLOUR)", str(tmp_path)])
     pod = await node.run(web(tmp_path, env={"COLOUR": "blue"}, readiness=quick(handler, timeout=5)))
     await pod.until_ready()
+
+
+@pytest.mark.parametrize("handler", [HttpGet("admin"), TcpSocket("admin")])
+async def test_a_port_name_that_does_not_exist(node: Kubelet, tmp_path: Path, handler: Any):
+    """The probe cannot be made: an event says why, and the pod does not become ready by it."""
+    pod = await node.run(web(tmp_path, readiness=quick(handler)))
+    await pod.until(lambda pod: pod.said("Unhealthy"))
+
+    why = "couldn't find port: admin (there are: http)"
+    text = f"Readiness probe errored and resulted in failure state: {why}"
+    assert pod.said("Unhealthy")[0] == text
+    assert not pod.ready

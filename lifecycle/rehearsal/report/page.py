@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Final
 
+from lifecycle.rehearsal.judgement import Verdict
 from lifecycle.rehearsal.report.figure import Figure
 from lifecycle.rehearsal.report.style import CSS
 from lifecycle.rehearsal.result import LossGroup, Result
@@ -34,7 +35,7 @@ LEGEND: Final = (
 def page(result: Result) -> str:
     """Return the page as HTML."""
     parts = [*_head(result), *_timelines(result), *_causes(result), *_details(result)]
-    title = f"rehearsal: {result.lost:,} of {result.tally.requests:,} requests lost"
+    title = f"rehearsal: {result.headline()}"
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -47,13 +48,11 @@ def page(result: Result) -> str:
 
 def _head(result: Result) -> Iterator[str]:
     tally, plan = result.tally, result.template.plan
-    kind = "bad" if result.lost else "good"
-    verdict = (
-        f"{result.lost:,} of {tally.requests:,} requests lost" if result.lost else "Nothing lost"
-    )
+    kind = {Verdict.PASSED: "good", Verdict.INCONCLUSIVE: "doubt"}.get(result.verdict, "bad")
+    verdict = result.headline()
     yield "<h1>Rollout rehearsal</h1>"
     yield f'<code class="command">{escape(shlex.join(plan.command))}</code>'
-    yield f'<p class="verdict {kind}">{verdict}</p>'
+    yield f'<p class="verdict {kind}">{escape(verdict[:1].upper() + verdict[1:])}</p>'
     new, kept = tally.lost(kept=False), tally.lost(kept=True)
     out = [each.seconds for rollout in result.rollouts for each in rollout.left]
     rollouts = f"{len(result.rollouts)} x {plan.replicas}"

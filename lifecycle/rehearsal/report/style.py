@@ -8,14 +8,14 @@ CSS: Final = """
 :root {
   color-scheme: light dark;
   --paper: #f6f8fa; --card: #ffffff; --ink: #1f2328; --dim: #59636e; --line: #d8dee4;
-  --grid: #eaeef2; --good: #1a7f37; --bad: #cf222e; --good-soft: #dafbe1; --bad-soft: #ffebe9;
+  --grid: #eaeef2; --good: #1a7f37; --bad: #cf222e; --doubt: #9a6700; --good-soft: #dafbe1; --bad-soft: #ffebe9;
   --starting: #d4a72c; --ready: #2da44e; --draining: #8250df; --stopping: #6e7781;
   --new: #218bff; --kept-solid: #9cd0ff; --known: #218bff33;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --paper: #0d1117; --card: #151b23; --ink: #e6edf3; --dim: #9198a1; --line: #2f3742;
-    --grid: #222a33; --good: #3fb950; --bad: #ff7b72; --good-soft: #12261e; --bad-soft: #2d1517;
+    --grid: #222a33; --good: #3fb950; --bad: #ff7b72; --doubt: #d29922; --good-soft: #12261e; --bad-soft: #2d1517;
     --starting: #9e6a03; --ready: #238636; --draining: #8957e5; --stopping: #545d68;
     --new: #388bfd; --kept-solid: #1f4f87; --known: #388bfd40;
   }
@@ -31,6 +31,7 @@ code { font: 13px/1.5 ui-monospace, "SF Mono", Menlo, "DejaVu Sans Mono", monosp
 .verdict { font-size: 40px; line-height: 1.15; font-weight: 700; margin: 18px 0 20px;
   letter-spacing: -.02em; }
 .verdict.good { color: var(--good); } .verdict.bad { color: var(--bad); }
+.verdict.doubt { color: var(--doubt); }
 .tiles { display: grid; gap: 12px; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); }
 .tile, .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; }
 .tile { padding: 12px 16px; }

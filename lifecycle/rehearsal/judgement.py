@@ -1,0 +1,128 @@
+"""
+What a rehearsal has shown: nothing lost, something lost, or nothing that can be relied on. Pure.
+
+Rules of this file:
+
+1. A connection that is refused, or reset in the listener's queue, is lost whatever the noise, if
+   by then not every client can have heard that the replica leaves. No noise closes a listener
+   early.
+2. Any other loss counts, unless noise can explain it.
+3. Without a loss that counts, nothing was lost only where noise cannot have hidden a loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
+from typing import Final
+
+from lifecycle.rehearsal.losses import Cause, Loss
+from lifecycle.rehearsal.noise import Noise
+from lifecycle.rehearsal.pulse import Stall
+from lifecycle.rehearsal.replica import Replica
+from lifecycle.rehearsal.rollout import Rollout
+from lifecycle.rehearsal.tally import Tally
+
+BEFORE: Final = 0.05
+"""Seconds before T0 from which on a replica is watched."""
+CLOSED: Final = frozenset({Cause.REFUSED, Cause.QUEUE})
+"""What only a closed listener does."""
+QUIETER: Final = "lower --rate, --clients or --busy, or rehearse on a machine with less to do"
+
+
+class Verdict(StrEnum):
+    """What it comes to."""
+
+    PASSED = "passed"
+    LOST = "lost"
+    INCONCLUSIVE = "inconclusive"
+    HOOK_FAILED = "hook failed"
+
+    @property
+    def exit_code(self) -> int:
+        """What the command ends with."""
+        return {"passed": 0, "lost": 1, "hook failed": 2, "inconclusive": 3}[self.value]
+
+
+class Judge:
+    """
+    Tells what counts.
+
+    Args:
+        tally: What the clients have seen.
+        replicas: All, by name.
+        stalls: When the process stood still that rolled them.
+        propagation: Seconds until the last client has heard that a replica leaves.
+    """
+
+    def __init__(
+        self,
+        tally: Tally,
+        replicas: Mapping[str, Replica],
+        stalls: Iterable[Stall],
+        propagation: float,
+    ) -> None:
+        self._tally = tally
+        self._replicas = replicas
+        self._own = Noise(stalls, propagation)
+        self._load = Noise(tally.stalls, propagation)
+        self._noise = Noise([*tally.stalls, *stalls], propagation)
+        self._propagation = propagation
+
+    def counts(self, loss: Loss) -> bool:
+        """Tell whether a loss is beyond doubt."""
+        replica = self._replicas.get(loss.pod)
+        left = replica.deleted_at if replica else None
+        if loss.cause in CLOSED and left and left <= loss.at <= left + self._propagation:
+            return True
+        if self._tally.lateness.in_doubt:
+            return False
+        since = self._changes(loss.at) if replica is None else [left or loss.sent]
+        return not self._noise.may_have_lost(min([*since, loss.sent]), loss.sent, loss.at)
+
+    def _changes(self, at: float) -> list[float]:
+        """Return since when a client that knows of nobody could have heard of somebody."""
+        replicas = self._replicas.values()
+        came = [each.ready_at or at for each in replicas if each.serves(at)]
+        left = [each.deleted_at for each in replicas if each.deleted_at is not None]
+        return [*came, *sorted(each for each in left if each <= at)[-1:]]
+
+    def verdict(
+        self, losses: Iterable[Loss], rollouts: Iterable[Rollout], *, hook_failed: bool
+    ) -> Verdict:
+        """Judge some losses, in some rollouts."""
+        lost = [self.counts(each) for each in losses]
+        if any(lost):
+            return Verdict.LOST
+        if lost or any(True for _ in self.reasons(rollouts)):
+            return Verdict.INCONCLUSIVE
+        return Verdict.HOOK_FAILED if hook_failed else Verdict.PASSED
+
+    def reasons(self, rollouts: Iterable[Rollout]) -> Iterator[str]:
+        """Say why losses may have been missed, or made: a sentence each."""
+        late = self._tally.lateness
+        if late.in_doubt:
+            yield f"the load generator was late itself (p99 {late.quantile(0.99) * 1000:.0f} ms)"
+        for reason, count in self._tally.own_errors.items():
+            yield f"the load generator itself could not send {count:,} requests: {reason.lower()}"
+        leaving = [each for rollout in rollouts for each in rollout.left]
+        for who, noise in (("the load generator", self._load), ("the rehearsal itself", self._own)):
+            spans = [(each, *self._span(each)) for each in leaving]
+            found = [
+                (each.name, *noise.within(began, ended))
+                for each, began, ended in spans
+                if self._noise.may_hide_losses(began, ended)
+            ]
+            found = [each for each in found if each[1]]
+            if found:
+                name, together, on_end = max(found, key=lambda each: each[2])
+                yield (
+                    f"{who} stood still while {len(found):,} replicas left: for {name} {together:.2f} s "
+                    f"together, {on_end:.2f} s on end"
+                )
+
+    def _span(self, replica: Replica) -> tuple[float, float]:
+        """Return from when to when a replica that left could lose something."""
+        left = replica.deleted_at or 0.0
+        gone = replica.moment("exited") or left
+        return left - BEFORE, max(gone, left + self._propagation) + BEFORE

@@ -1,0 +1,113 @@
+"""
+The result as JUnit XML, for the pages of a CI system.
+
+A rollout is a test case, and so is what fell outside of all rollouts. Rules of this file:
+
+1. Losses are one `failure` of their test case: Jenkins keeps the first one only.
+2. A verdict that cannot be relied on is an `error`: a skipped test would be shown as fine.
+3. The text repeats what the attribute `message` says: GitLab shows the text alone.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import socket
+import xml.etree.ElementTree as ET
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from lifecycle.rehearsal.judgement import Verdict
+from lifecycle.rehearsal.losses import Loss
+from lifecycle.rehearsal.result import Result
+from lifecycle.rehearsal.summary import describe
+from lifecycle.version import VERSION
+
+NAME: Final = "lifecycle rehearse"
+ELEMENTS: Final = {
+    Verdict.LOST: "failure",
+    Verdict.INCONCLUSIVE: "error",
+    Verdict.HOOK_FAILED: "error",
+}
+_ILLEGAL: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 cannot hold, escaped or not: the control characters of a command's output."""
+
+
+def junit(result: Result) -> str:
+    """Return the XML."""
+    cases = list(_cases(result))
+    kinds = Counter(ELEMENTS[verdict] for verdict, _ in cases if verdict in ELEMENTS)
+    seconds = result.ended - result.zero
+    counts = {
+        "name": NAME,
+        "tests": str(len(cases)),
+        "failures": str(kinds["failure"]),
+        "errors": str(kinds["error"]),
+        "skipped": "0",
+        "time": f"{seconds:.3f}",
+    }
+    root = ET.Element("testsuites", counts)
+    began = datetime.now(UTC) - timedelta(seconds=seconds)
+    stamp = began.replace(tzinfo=None).isoformat(timespec="seconds")
+    suite = ET.SubElement(
+        root, "testsuite", {**counts, "timestamp": stamp, "hostname": _legal(socket.gethostname())}
+    )
+    properties = ET.SubElement(suite, "properties")
+    for name, value in _properties(result):
+        ET.SubElement(properties, "property", {"name": name, "value": _legal(value)})
+    suite.extend(case for _, case in cases)
+    ET.indent(root)
+    return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _properties(result: Result) -> Iterator[tuple[str, str]]:
+    yield "verdict", result.verdict
+    yield "requests", str(result.tally.requests)
+    yield "lost", str(result.lost)
+    yield "ready", result.template.readiness
+    yield "preStop", result.template.hook.name
+    yield "pod-lifecycle", VERSION
+
+
+def _cases(result: Result) -> Iterator[tuple[Verdict, ET.Element]]:
+    command = shlex.join(result.template.plan.command)
+    losses = result.tally.losses
+    for rollout in result.rollouts:
+        inside = [each for each in losses if rollout.began <= each.at < rollout.ended]
+        losses = [each for each in losses if each not in inside]
+        verdict = result.verdict_of(rollout)
+        name = f"rollout {rollout.number}: {command}"
+        seconds = rollout.ended - rollout.began
+        yield verdict, _case(result, name, seconds, verdict, inside)
+    # What may have been missed there is nobody's rollout.
+    verdict = result.judge.verdict(losses, [], hook_failed=False) if losses else Verdict.PASSED
+    yield verdict, _case(result, f"outside of a rollout: {command}", 0.0, verdict, losses)
+
+
+def _case(
+    result: Result, name: str, seconds: float, verdict: Verdict, losses: list[Loss]
+) -> ET.Element:
+    attributes = {"classname": "lifecycle.rehearse", "name": name, "time": f"{seconds:.3f}"}
+    case = ET.Element("testcase", {key: _legal(value) for key, value in attributes.items()})
+    if verdict in ELEMENTS:
+        causes = Counter(str(each.cause) for each in losses)
+        kinds = ", ".join(f"{count:,} {cause}" for cause, count in causes.most_common())
+        message = f"{verdict}: lost {len(losses):,} requests" + (f" ({kinds})" if kinds else "")
+        about = {"type": str(verdict), "message": message}
+        ET.SubElement(case, ELEMENTS[verdict], about).text = _legal(
+            "\n\n".join([message, *_text(result, verdict, losses)])
+        )
+    return case
+
+
+def _text(result: Result, verdict: Verdict, losses: list[Loss]) -> Iterator[str]:
+    for number, group in enumerate(result.groups(losses), 1):
+        yield describe(number, group)
+    if verdict is not Verdict.LOST:
+        yield from result.findings()
+
+
+def _legal(text: str) -> str:
+    return _ILLEGAL.sub("\ufffd", text)
