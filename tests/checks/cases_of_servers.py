@@ -111,7 +111,7 @@ SERVERS: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
         for made in (
             _ours("gunicorn", "--max-requests", "0", "a:b"),
             _ours("gunicorn", "--max-requests-jitter", "50", "a:b"),
-            _ours("granian", "a:b", GRANIAN_WORKERS_LIFETIME="$(LIFETIME)", LIFETIME="0"),
+            _ours("granian", "a:b", LIFETIME="0", GRANIAN_WORKERS_LIFETIME="$(LIFETIME)"),
             _plain("gunicorn", "--max-requests", "1000", "a:b"),
         )
     ),

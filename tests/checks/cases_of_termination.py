@@ -145,7 +145,7 @@ TERMINATION: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
     (["error prestop-token"], (pod(RUN | http("a$$b" * 6) | env(LIFECYCLE_PRESTOP_TOKEN="a$$b" * 6)),)),
     ([], (pod(RUN | http("a$b" * 6) | env(LIFECYCLE_PRESTOP_TOKEN="a$$b" * 6)),)),
     ([], (pod(RUN | http("$(HOST)" * 3) | env(LIFECYCLE_PRESTOP_TOKEN="$$(HOST)" * 3)),)),
-    ([], (pod(RUN | http(TOKEN) | env(LIFECYCLE_PRESTOP_TOKEN="$(OTHER)" * 3)),)),
+    ([], (pod(RUN | http(TOKEN) | env(OTHER="x", LIFECYCLE_PRESTOP_TOKEN="$(OTHER)" * 3)),)),
     (
         ["error prestop-token"],
         (pod(RUN | {"lifecycle": {"preStop": {"httpGet": {"path": "/prestop?x=1", "port": 22222}}}}),),

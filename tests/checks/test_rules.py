@@ -13,6 +13,7 @@ from tests.checks.cases_of_hooks import HOOKS
 from tests.checks.cases_of_probes import PROBED
 from tests.checks.cases_of_servers import SERVERS
 from tests.checks.cases_of_termination import TERMINATION
+from tests.checks.cases_of_variables import VARIABLES
 from tests.checks.kit import (
     MANAGED,
     ON_NODE,
@@ -60,6 +61,7 @@ TABLE: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
     *ENDINGS,
     *HOOKS,
     *SERVERS,
+    *VARIABLES,
     *PROBED,
     # managed-prestop, managed-workers
     *(
@@ -80,7 +82,7 @@ TABLE: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
             (["error managed-workers"], ["gunicorn", "a"], {"GUNICORN_CMD_ARGS": "-x --workers=4"}),
             ([], ["uvicorn", "a:b", "--workers", "1"], {"WEB_CONCURRENCY": "4"}),
             ([], ["hypercorn", "a:b"], {"WEB_CONCURRENCY": "4"}),
-            ([], ["uvicorn", "a:b"], {"WEB_CONCURRENCY": "$(CPUS)"}),
+            ([], ["uvicorn", "a:b"], {"CPUS": "4", "WEB_CONCURRENCY": "$(CPUS)"}),
         )
     ),
     (["error managed-prestop"], (pod(MANAGED),)),

@@ -15,6 +15,7 @@ from lifecycle.checks.rules import (
     probes,
     rollout,
     termination,
+    variables,
 )
 
 RULES: Final[dict[str, Rule]] = {
@@ -23,6 +24,7 @@ RULES: Final[dict[str, Rule]] = {
         termination.RULES,
         hooks.RULES,
         fronts.RULES,
+        variables.RULES,
         managed.RULES,
         launchers.RULES,
         probes.RULES,

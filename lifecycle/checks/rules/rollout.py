@@ -46,7 +46,7 @@ def max_unavailable(workload: Workload) -> Iterator[Found]:
         return
     if workload.kind == "DaemonSet" and limit.shown() == "100%":
         yield Found(limit, "100% are taken at once", Severity.WARNING)
-    elif workload.replicas and not _is_partial(workload, strategy):
+    elif workload.replicas and not _is_partitioned(workload, strategy):
         if workload.kind == "StatefulSet" and workload.replicas == 1:
             return  # it cannot do otherwise: the rule `one-replica` tells
         taken = _of(limit, workload.replicas)
@@ -75,7 +75,7 @@ def _limit(strategy: Node) -> Node:
     return next((found for each in places if (found := each.at("maxUnavailable"))), Node())
 
 
-def _is_partial(workload: Workload, strategy: Node) -> bool:
+def _is_partitioned(workload: Workload, strategy: Node) -> bool:
     if workload.kind not in ("StatefulSet", "CloneSet"):
         return False
     partitions = (each.at("partition") for each in (strategy.at("rollingUpdate"), strategy))

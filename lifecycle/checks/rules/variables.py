@@ -1,0 +1,65 @@
+"""Rules about a container's environment variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from lifecycle.checks.references import unreplaced, unreplaced_elsewhere
+from lifecycle.checks.rule import DOCS, Found, Severity, Table
+from lifecycle.checks.spelling import intended
+from lifecycle.checks.workload import Workload
+from lifecycle.config import core_variables
+from lifecycle.links import is_service_link
+
+RULES: Final = Table()
+
+
+@RULES.add(
+    "unknown-variable",
+    Severity.ERROR,
+    sources=("config.md",),
+    fix="Write the name as config.md has it. `lifecycle config` shows which variables are read.",
+)
+def unknown_variable(workload: Workload) -> Iterator[Found]:
+    """The name of a LIFECYCLE variable is misspelt.
+
+    pod-lifecycle does not read this variable, so the setting keeps its default. The app starts, and only logs a warning.
+    For example, with `LIFECYCLE_GRACE_PERIODS` set to 60, a drain still ends after 30 s.
+    The rule finds names that are very close to a setting, also if the prefix is misspelt. Variables of plugins have names that this check does not know, so it does not judge them.
+    """
+    known = core_variables()
+    for container in workload.containers:
+        if not container.is_lifecycle:
+            continue
+        for name, node in container.env.items():
+            value = node.at("value")
+            text = value.value if isinstance(value.value, str) else ""
+            wanted = "" if is_service_link(name, text) else intended(name, known)
+            if wanted:
+                message = f"{container.name}: {name} is not a setting; did you mean {wanted}?"
+                yield Found(node, message)
+
+
+@RULES.add(
+    "variable-reference",
+    Severity.ERROR,
+    sources=(f"{DOCS}/tasks/inject-data-application/define-interdependent-environment-variables/",),
+    fix=(
+        "Define the variable in env above the place that uses it. If you mean the text itself, "
+        "write $$(NAME). In a hook, use a shell: sh -c 'exec app $NAME'."
+    ),
+)
+def variable_reference(workload: Workload) -> Iterator[Found]:
+    """A reference to a variable stays as text.
+
+    The kubelet replaces `$(NAME)` in env only if NAME is defined further up in the same list, in envFrom, or by a Service.
+    Otherwise your app gets the text `$(NAME)`, for example `http://$(HOST):80`. Kubernetes reports no error.
+    In command and args, every variable of the container is replaced. In the hooks of a container, and in the headers and paths of httpGet, no variable is. The exec of a probe sees a variable from `valueFrom` as empty.
+    It is a warning if the variable is defined nowhere in the manifest, because another tool may fill it in, for example kustomize's vars.
+    """
+    for container in workload.containers:
+        found = [] if workload.is_partial else [*unreplaced(container)]
+        for each in (*found, *unreplaced_elsewhere(container)):
+            severity = None if each.certain else Severity.WARNING
+            yield Found(each.node, f"{container.name}: $({each.name}) {each.why}", severity)

@@ -1,0 +1,56 @@
+"""Which setting a misspelt variable was to be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from lifecycle.config import PREFIX
+
+_LONG: Final = 9
+_UNITS: Final = ("S", "SEC", "SECS", "SECOND", "SECONDS", "MS", "MILLISECONDS", "MINUTES")
+
+
+def intended(name: str, known: Iterable[str]) -> str:
+    """
+    Return the variable that a name is surely a slip of; empty if it may be another one.
+
+    A plugin's variable is LIFECYCLE_PLUGIN_OPTION, and which plugins an image has is not known. So
+    only what is very near counts: LIFECYCLE_DNS_PORT is not taken for LIFECYCLE_QOS_PORT.
+    """
+    names = set(known)
+    if name in names:
+        return ""
+    near = [each for each in sorted(names) if _is_near(name.upper(), each)]
+    return min(near, key=lambda each: distance(name.upper(), each), default="")
+
+
+def _is_near(name: str, known: str) -> bool:
+    if _bare(name) == _bare(known):
+        return True
+    if not name.startswith(PREFIX):  # the prefix itself is misspelt
+        return distance(name, known) <= 2 and _bare(name).endswith(_bare(known)[-4:])
+    word, wanted = name.removeprefix(PREFIX), known.removeprefix(PREFIX)
+    if word.startswith(f"{wanted}_") and word.removeprefix(f"{wanted}_") in _UNITS:
+        return True
+    first, first_wanted = (each.partition("_")[0] for each in (word, wanted))
+    allowed = 2 if len(wanted) >= _LONG else 1
+    return distance(word, wanted) <= allowed and distance(first, first_wanted) <= 1
+
+
+def _bare(name: str) -> str:
+    return "".join(each for each in name if each.isalnum())
+
+
+def distance(one: str, other: str) -> int:
+    """Return how many letters have to be added, left out, replaced or swapped with the next."""
+    rows = [list(range(len(other) + 1))]
+    for at, letter in enumerate(one, start=1):
+        row = [at]
+        for to, wanted in enumerate(other, start=1):
+            best = min(rows[-1][to] + 1, row[-1] + 1, rows[-1][to - 1] + (letter != wanted))
+            if at > 1 and to > 1 and one[at - 2] == wanted and letter == other[to - 2]:
+                best = min(best, rows[-2][to - 2] + 1)
+            row.append(best)
+        rows.append(row)
+    return rows[-1][-1]
