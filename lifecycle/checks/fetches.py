@@ -7,6 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from lifecycle.checks.tool_options import (
+    CURL_TAKES,
+    CURL_TAKES_LONG,
+    WGET_TAKES,
+    WGET_TAKES_LONG,
+)
+
 _URL: Final = re.compile(
     r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://)?(?:[^@/\s]*@)?"
     r"(?P<host>\[[^]]+\]|\$\{[^}]*\}|\$\([^)]*\)|[^:/?#\s'\"]*)"
@@ -15,19 +22,6 @@ _URL: Final = re.compile(
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _SECONDS: Final = re.compile(r"\d+(?:\.\d*)?|\.\d+")
 
-# Options that take the next word, or the rest of their own.
-_CURL_TAKES: Final = frozenset("HoXdAeubcmxUTQPFrwzyYCEKDt")
-_WGET_TAKES: Final = frozenset("OoaeiBtTwQPUlARDIXY")
-_LONG_TAKES: Final = frozenset((
-    "--header", "--output", "--request", "--user-agent", "--referer", "--user", "--cookie",
-    "--cookie-jar", "--max-time", "--connect-timeout", "--retry", "--retry-delay",
-    "--retry-max-time", "--proxy", "--write-out", "--cacert", "--cert", "--key", "--resolve",
-    "--connect-to", "--noproxy", "--interface", "--unix-socket", "--abstract-unix-socket", "--url",
-    "--data", "--data-raw", "--data-binary", "--data-urlencode", "--json", "--form",
-    "--upload-file", "--dump-header", "--config",
-    "--output-document", "--output-file", "--timeout", "--tries", "--post-data", "--post-file",
-    "--method", "--body-data", "--body-file", "--read-timeout", "--dns-timeout", "--waitretry",
-))  # fmt: skip
 _CURL_BODIES: Final = frozenset((
     "-d", "-F", "--data", "--data-raw", "--data-binary", "--data-urlencode", "--json", "--form",
 ))  # fmt: skip
@@ -91,7 +85,7 @@ def fetches(words: Sequence[str]) -> list[Fetch]:
 
 
 def _of_curl(words: Sequence[str]) -> list[Fetch]:
-    said = list(_options(words, _CURL_TAKES))
+    said = list(_options(words, CURL_TAKES, CURL_TAKES_LONG))
     names = {name for name, _ in said}
     method = "POST" if names & _CURL_BODIES and not names & {"-G", "--get"} else "GET"
     method = "HEAD" if names & {"-I", "--head"} else method
@@ -114,7 +108,7 @@ def _of_curl(words: Sequence[str]) -> list[Fetch]:
 
 
 def _of_wget(words: Sequence[str]) -> list[Fetch]:
-    said = list(_options(words, _WGET_TAKES))
+    said = list(_options(words, WGET_TAKES, WGET_TAKES_LONG))
     names = {name for name, _ in said}
     method = "POST" if names & _WGET_BODIES else "GET"
     return [
@@ -156,13 +150,15 @@ def _target(tool: str, url: str) -> Fetch:
     return Fetch(tool, scheme, found["host"], port, "/" + found["path"].strip("/"))
 
 
-def _options(words: Sequence[str], takes: frozenset[str]) -> Iterator[tuple[str, str]]:
+def _options(
+    words: Sequence[str], takes: frozenset[str], takes_long: frozenset[str]
+) -> Iterator[tuple[str, str]]:
     """Give options with their values, and what is no option under an empty name."""
     left = iter(words)
     for word in left:
         if word.startswith("--"):
             name, equals, value = word.partition("=")
-            yield name, value if equals or name not in _LONG_TAKES else next(left, "")
+            yield name, value if equals or name[2:] not in takes_long else next(left, "")
         elif word.startswith("-") and len(word) > 1:
             yield from _letters(word[1:], takes, left)
         elif word != "-":

@@ -140,6 +140,7 @@ def test_any_request(tool: str, words: list[str]) -> None:
          Fetch("curl", "http", "a", None, "/x", headers={"host": "b"})),
         ("curl -f -H @file a", Fetch("curl", "http", "a", 80, "/", headers=None)),
         ("curl -f -o /dev/null -w %{http_code} a:1", Fetch("curl", "http", "a", 1, "/")),
+        ("curl -f --cert-type PEM --proto =http --retry 3 -b x a:1", Fetch("curl", "http", "a", 1, "/")),
         ("wget -qO- -T 3 --header=X:y ${HOST}:80/r",
          Fetch("wget", "http", "${HOST}", 80, "/r", limit=3, headers={"x": "y"})),
         ("wget -q --spider --method=head a", Fetch("wget", "http", "a", 80, "/", "HEAD")),
