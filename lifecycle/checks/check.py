@@ -94,12 +94,12 @@ def _check(workload: Workload) -> list[Finding]:
 
 
 def _certain(found: list[Finding], workload: Workload, rules: dict[str, Rule]) -> list[Finding]:
-    """Return what is found on a complete base, too: the patch itself says it."""
-    whole = workload.completed()
-    if whole is None or not found:
-        return []
-    also = {(each.rule.name, each.path) for each in _found(whole, rules)}
-    return [each for each in found if (each.rule.name, each.path) in also]
+    """Return what is found on every complete base, too: the patch itself says it."""
+    bases = workload.completed() if found else []
+    also = [{(each.rule.name, each.path) for each in _found(base, rules)} for base in bases]
+    return [
+        each for each in found if also and all((each.rule.name, each.path) in one for one in also)
+    ]
 
 
 def _found(workload: Workload, rules: dict[str, Rule]) -> list[Finding]:

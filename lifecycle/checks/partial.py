@@ -15,10 +15,13 @@ from lifecycle.checks.node import Node, digits, from_plain, step
 DIRECTIVE: Final = "$patch"
 _SELECTED: Final = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet")
 _SELECTING: Final = ("apps/v1",)
+_STRATEGY: Final = "updateStrategy"
 _LONG: Final = 86_400
 _REPLICAS: Final = 10_000
 _FREE_PORT: Final = 40_000
-_OK: Final = {"exec": {"command": ["true"]}}
+_OK: Final = ["true"]
+_DRAIN: Final = ["lifecycle", "prestop"]
+_HANDLERS: Final = ("exec", "httpGet", "tcpSocket", "grpc", "sleep")
 _PROBES: Final = ("startupProbe", "readinessProbe", "livenessProbe")
 
 
@@ -47,18 +50,21 @@ def _says(node: Node, key: str) -> bool:
     return isinstance(node.value, list) and any(_says(each, key) for each in node.value)
 
 
-def completed(node: Node, template: tuple[str, ...]) -> Node:
-    """Return a patch on a base with which nothing is missing, and nothing is too short or too few."""
+def completed(node: Node, template: tuple[str, ...]) -> list[Node]:
+    """
+    Return a patch on bases with which nothing is missing, and nothing is too short or too few.
+
+    One has a network of its own and the other one the node's, by which probes mean another host.
+    """
     node = changed(node, ("spec",), lambda spec: with_missing(spec, replicas=_REPLICAS))
-    node = changed(
-        node,
-        (*template, "spec"),
-        lambda pod: with_missing(pod, terminationGracePeriodSeconds=_LONG),
-    )
+    if node.at("spec", _STRATEGY):  # OnDelete takes no pod by itself
+        node = changed(node, ("spec", _STRATEGY), lambda each: with_missing(each, type="OnDelete"))
+    pod = (*template, "spec")
+    node = changed(node, pod, lambda each: with_missing(each, terminationGracePeriodSeconds=_LONG))
     for key in ("containers", "initContainers"):
-        if node.at(*template, "spec", key):
-            node = changed(node, (*template, "spec", key), _containers)
-    return node
+        if node.at(*pod, key):
+            node = changed(node, (*pod, key), _containers)
+    return [node, changed(node, pod, lambda each: with_missing(each, hostNetwork=True))]
 
 
 def changed(node: Node, path: tuple[str, ...], change: Callable[[Node], Node]) -> Node:
@@ -99,20 +105,26 @@ def _container(node: Node) -> Node:
     ]
     node = _appended(node, "ports", added)
     node = _appended(node, "volumeMounts", [{"name": "base", "mountPath": "/"}])
-    node = with_missing(node, envFrom=[{}], **dict.fromkeys(_PROBES, _OK))
-    hook = {"exec": {"command": ["lifecycle", "prestop"]}}
-    node = changed(node, ("lifecycle",), lambda each: with_missing(each, preStop=hook))
+    node = with_missing(node, envFrom=[{}])
+    node = changed(node, ("lifecycle", "preStop"), lambda hook: _asks(hook, _DRAIN))
     for each in _PROBES:
         node = changed(node, (each,), _ready if each == "readinessProbe" else _patient)
     return node
 
 
+def _asks(node: Node, command: list[str]) -> Node:
+    """Return a probe or a hook that runs a command, if it does not say itself what it does."""
+    if not any(node.at(each) for each in _HANDLERS if each != "exec"):
+        node = changed(node, ("exec",), lambda each: with_missing(each, command=command))
+    return node
+
+
 def _patient(probe: Node) -> Node:
-    return with_missing(probe, timeoutSeconds=60, periodSeconds=60, failureThreshold=_LONG)
+    return with_missing(_asks(probe, _OK), timeoutSeconds=60, failureThreshold=_LONG)
 
 
 def _ready(probe: Node) -> Node:
-    return with_missing(probe, timeoutSeconds=60, periodSeconds=60, failureThreshold=1)
+    return with_missing(_asks(probe, _OK), timeoutSeconds=60, failureThreshold=1)
 
 
 def _ports(node: Node) -> Iterator[str | int]:

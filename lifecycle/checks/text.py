@@ -2,38 +2,69 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import textwrap
 from collections.abc import Iterator
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, TextIO
 
 from lifecycle.checks.report import Report, shown
-from lifecycle.checks.rule import Finding, Rule, Severity
+from lifecycle.checks.rule import Finding, Severity
 from lifecycle.plain import one_line
 
 PAGE: Final = "docs/checks.md"
 _NARROWEST: Final = 40
 _WIDEST: Final = 100
 """Columns for prose: longer lines are hard to read."""
+_SGR: Final = {"bold": "1", "dim": "2", "error": "1;31", "warning": "33", "unreadable": "1;31"}
 
 
-def as_text(report: Report) -> str:
+@dataclass(frozen=True)
+class Screen:
+    """
+    Where the text is shown.
+
+    Attributes:
+        width: Columns for prose.
+        folds: Whether places are folded, too. An editor that reads them wants each in one line.
+        colours: Whether it shows colours.
+    """
+
+    width: int = 80
+    folds: bool = False
+    colours: bool = False
+
+    @classmethod
+    def of(cls, stream: TextIO | None) -> Screen:
+        """Return what a stream shows: colours on a terminal, if nobody has set NO_COLOR."""
+        width = max(shutil.get_terminal_size().columns, _NARROWEST)
+        if stream is None or not stream.isatty():
+            return cls(width)
+        plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+        return cls(width, folds=True, colours=not plain)
+
+    def paint(self, style: str, text: str) -> str:
+        """Colour a text."""
+        sgr = _SGR.get(style, "")
+        return f"\x1b[{sgr}m{text}\x1b[0m" if self.colours and sgr and text else text
+
+
+def as_text(report: Report, screen: Screen | None = None) -> str:
     """Write findings for people: each place first in its line, so that an editor can jump to it."""
-    width = max(shutil.get_terminal_size().columns, _NARROWEST)
-    lines: list[str] = []
-    for places in _by_rule(report):
-        lines += [*_about(places[0].rule, places, width), ""]
-    told = [
-        line
-        for what, said in (("unreadable", report.unreadable), ("note", report.notes))
-        for file, sentences in said.items()
-        for sentence in sentences
-        for line in _wrapped(f"{shown(file)}: {what}: {sentence}", width)
-    ]
-    lines += [*told, ""] if told else []
-    for sentence in _counts(report):
-        lines += _wrapped(sentence, width)
-    return "\n".join(lines).rstrip()
+    screen = screen or Screen()
+    parts = [[*_about(places, screen)] for places in _by_rule(report)]
+    parts.append(
+        [
+            line
+            for what, said in (("unreadable", report.unreadable), ("note", report.notes))
+            for file, sentences in said.items()
+            for sentence in sentences
+            for line in _place(shown(file), what, sentence, screen)
+        ]
+    )
+    parts.append([line for each in _counts(report) for line in _folded(each, screen.width)])
+    return "\n\n".join("\n".join(part) for part in parts if part)
 
 
 def _by_rule(report: Report) -> list[list[Finding]]:
@@ -44,18 +75,29 @@ def _by_rule(report: Report) -> list[list[Finding]]:
     return sorted(found.values(), key=lambda places: not any(map(_is_error, places)))
 
 
-def _about(rule: Rule, places: list[Finding], width: int) -> Iterator[str]:
-    yield from _wrapped(f"{rule.name}: {rule.title}", width)
+def _about(places: list[Finding], screen: Screen) -> Iterator[str]:
+    rule = places[0].rule
+    for line in _folded(f"{rule.name}: {rule.title}", screen.width):
+        yield screen.paint("bold", line)
+    width = min(screen.width, _WIDEST)
+    for label, text in (("why", rule.why), ("fix", rule.fix)):
+        for line in _folded(f"  {label}: {text}", width, " " * 7):
+            yield screen.paint("dim", line)
     for each in places:
-        line = f":{each.line}" if each.line else ""
+        place = f"{shown(each.file)}:{each.line}" if each.line else shown(each.file)
         where = "" if each.line else f"{each.path}: "
-        yield from _wrapped(
-            f"{shown(each.file)}{line}: {each.severity}: {each.object}: {where}{each.message}",
-            width,
-        )
-    prose = min(width, _WIDEST)
-    yield from _wrapped(f"    why: {rule.why}", prose, " " * 9)
-    yield from _wrapped(f"    fix: {rule.fix}", prose, " " * 9)
+        yield from _place(place, each.severity, f"{each.object}: {where}{each.message}", screen)
+
+
+def _place(place: str, what: str, text: str, screen: Screen) -> list[str]:
+    head = f"{place}: {what}: "
+    if not screen.folds:
+        return [one_line(" ".join(f"{head}{text}".split()))]
+    lines = _folded(f"{head}{text}", screen.width)
+    marked = screen.paint(what, f"{what}:")
+    at = next((n for n, line in enumerate(lines) if f"{what}:" in line), 0)
+    lines[at] = lines[at].replace(f"{what}:", marked, 1)
+    return lines
 
 
 def _counts(report: Report) -> Iterator[str]:
@@ -82,12 +124,12 @@ def _is_error(finding: Finding) -> bool:
     return finding.severity is Severity.ERROR
 
 
-def count(number: int, one: str, several: str = "") -> str:
+def count(number: int, one: str) -> str:
     """Say how many there are."""
-    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
+    return f"{number:,} {one if number == 1 else f'{one}s'}"
 
 
-def _wrapped(text: str, width: int, indent: str = "    ") -> list[str]:
+def _folded(text: str, width: int, indent: str = "    ") -> list[str]:
     start = len(text) - len(text.lstrip(" "))
     return textwrap.wrap(
         one_line(" ".join(text.split())),

@@ -135,12 +135,16 @@ class Workload:
         except Unreadable:
             return False
 
-    def completed(self) -> Workload | None:
-        """Return it on a base that leaves nothing open; None for a kind of which no base is known."""
+    def completed(self) -> list[Workload]:
+        """Return it on bases that leave nothing open; none for a kind of which no base is known."""
         if self._root is not self.node:
-            return None
-        whole = replace(self.document, node=completed(self.node, self._path), partial=False)
-        return Workload(whole, self.around, None, self._path)
+            return []
+        return [
+            Workload(
+                replace(self.document, node=each, partial=False), self.around, None, self._path
+            )
+            for each in completed(self.node, self._path)
+        ]
 
     @property
     def is_job(self) -> bool:

@@ -11,12 +11,12 @@ from lifecycle.checks.check import misspelt, not_checked
 from lifecycle.checks.gathering import gather
 from lifecycle.checks.report import Report, as_json, as_sarif
 from lifecycle.checks.rule import Severity
-from lifecycle.checks.text import as_text
+from lifecycle.checks.text import Screen, as_text
 from lifecycle.checks.workload import Surroundings
 from lifecycle.plain import lines
 
 UNREADABLE = 2
-FORMATS = {"text": as_text, "json": as_json, "sarif": as_sarif}
+FORMATS = {"json": as_json, "sarif": as_sarif}
 
 
 def check(options: argparse.Namespace) -> int:
@@ -46,7 +46,10 @@ def check(options: argparse.Namespace) -> int:
     if sys.stdout is not None:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")  # whatever a name holds
-        print(lines(FORMATS[options.format](report)))
+        if options.format == "text":
+            print(as_text(report, Screen.of(sys.stdout)))
+        else:
+            print(lines(FORMATS[options.format](report)))
     if any(found.unreadable.values()):
         return UNREADABLE
     return int(any(each.severity is Severity.ERROR for each in findings))

@@ -100,15 +100,15 @@ def test_text(run: Run) -> None:
 
     lines = done.stdout.splitlines()
     assert lines[0] == "shell-pid-1: A shell is PID 1, and keeps SIGTERM to itself."
-    assert lines[1].startswith("b d.yaml:8: error: Pod/a b: c: sh -c ")
+    assert lines[1].startswith("  why: The kubelet signals PID 1 alone.")
+    assert any(each.startswith("b d.yaml:8: error: Pod/a b: c: sh -c ") for each in lines)
     assert any(each.startswith("again.yaml:8: error: Pod/a b: c: sh -c ") for each in lines)
     assert done.stdout.count("The kubelet signals PID 1 alone.") == 1
-    assert any(each.startswith("    why: The kubelet signals PID 1 alone.") for each in lines)
-    assert any(each.startswith("    fix: ") for each in lines)
+    assert any(each.startswith("  fix: ") for each in lines)
     assert "startup-probe: Liveness without a startup probe." in lines
     assert any(each.startswith("b d.yaml:10: warning: Pod/a b: c: a start ") for each in lines)
     assert any(each.startswith("broken.yaml: unreadable: ") for each in lines)
-    assert max(map(len, lines)) <= 80
+    assert max(len(each) for each in lines if ".yaml:" not in each) <= 80
     assert lines[-1] == "2 errors, 2 warnings in 2 workloads. The rules are in docs/checks.md"
     assert run("good.yaml").stdout == "nothing found in 1 workload\n"
 
@@ -138,7 +138,7 @@ def test_a_file_name_that_is_no_text(run: Run, tmp_path: Path) -> None:
     name = os.fsdecode(b"\xff.yaml")
     (tmp_path / name).write_text(BAD)
 
-    assert run(name).stdout.splitlines()[1].startswith(r"\udcff.yaml:8: ")
+    assert r"\udcff.yaml:8: error: " in run(name).stdout
     log = json.loads(run("--format", "sarif", name).stdout)
     place = log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]
     assert place["artifactLocation"]["uri"] == "%FF.yaml"

@@ -1,0 +1,180 @@
+"""Folders as arguments: what is read in them, and which exit code that gives."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lifecycle.checks import walking
+from lifecycle.checks.walking import files
+from lifecycle.cli.check import check
+from tests.checks.styles import NGINX
+from tests.checks.test_command import BAD
+
+Check = Callable[..., tuple[int, dict[str, Any]]]
+EMPTY = "apiVersion: v1\nitems: []\nkind: List\n"
+SERVICE = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n"
+COMPOSE = "services: {web: {image: web}}\n"
+BROKEN = "apiVersion: v1\nkind: Pod\nmetadata: {name: [\n"
+TEMPLATE = "apiVersion: v1\nkind: Pod\nmetadata: {name: {{ .Release.Name }}-a}\n"
+
+
+@pytest.fixture
+def run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Check:
+    """Run the command in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*names: str, allow_nothing: bool = False) -> tuple[int, dict[str, Any]]:
+        options = argparse.Namespace(files=list(names), format="json", allow_nothing=allow_nothing)
+        code = check(options)
+        return code, json.loads(capsys.readouterr().out)
+
+    return run
+
+
+def walked(*names: str) -> list[str]:
+    return [each.file for each in files(names)]
+
+
+def make(*names: str, text: str = NGINX) -> None:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(text)
+
+
+def test_what_is_walked(run: Check) -> None:
+    """Manifests are read wherever they are, but not what is hidden, installed or made by programs."""
+    make("a.yaml", "x/b.yml", "x/y/c.json", "x/d.txt", "e.yaml.bak", ".f.yaml", ".git/g.yaml")
+    make("node_modules/h.yaml", "x/node_modules/i.json", "env/j.yaml", "env/pyvenv.cfg")
+    make("tox/k.yaml", "tox/CACHEDIR.TAG")
+
+    assert walked(".") == ["a.yaml", "x/b.yml", "x/y/c.json"]
+    assert walked("x/", "a.yaml") == ["x/b.yml", "x/y/c.json", "a.yaml"]
+    assert walked(".git") == [".git/g.yaml"]
+
+
+def test_links(run: Check) -> None:
+    """A loop of links ends, what two names lead to is read once, and a dead link is nothing."""
+    make("x/a.yaml")
+    os.symlink("..", "x/loop")
+    os.symlink("a.yaml", "x/b.yaml")
+    os.symlink("nowhere", "x/dead.yaml")
+
+    assert walked(".", "x", "x/a.yaml") == ["x/a.yaml"]
+
+
+def test_a_pipe_in_a_folder(run: Check) -> None:
+    """What would wait for a writer is not opened."""
+    os.mkfifo("a.yaml")
+
+    assert walked(".") == []
+
+
+def test_a_folder_that_may_not_be_read(run: Check, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is unreadable, and the others are checked."""
+    make("a/a.yaml", text=BAD)
+    make("b/b.yaml")
+    scandir = os.scandir
+
+    def refused(folder: str) -> Any:
+        if str(folder).endswith("b"):
+            raise PermissionError(13, "Permission denied", folder)
+        return scandir(folder)
+
+    monkeypatch.setattr(walking.os, "scandir", refused)
+    code, said = run(".")
+
+    assert (code, said["unreadable"]) == (2, {"./b": ["Permission denied"]})
+    assert {each["file"] for each in said["findings"]} == {"a/a.yaml"}
+
+
+@pytest.mark.parametrize(
+    ("held", "code", "hook"),
+    [
+        ({"a.yaml": NGINX, "b.yaml": SERVICE, "c.yml": COMPOSE}, 0, 0),
+        ({"a.yaml": BAD, "b.yaml": SERVICE}, 1, 1),
+        ({"a.yaml": BAD, "b.yaml": BROKEN}, 2, 2),
+        ({"a.yaml": SERVICE}, 0, 0),
+        ({"a.yaml": EMPTY}, 0, 0),
+        ({"a.yaml": COMPOSE}, 2, 0),
+        ({"a.yaml": TEMPLATE}, 2, 0),
+        ({"a.yaml": ""}, 2, 0),
+        ({"a.txt": NGINX}, 2, 0),
+        ({}, 2, 0),
+        ({"a.yaml": "kind: [\n", "b.yaml": SERVICE}, 0, 0),
+        ({"a.yaml": "- just: [\n"}, 2, 0),
+    ],
+)
+def test_exit_codes_of_a_folder(run: Check, held: dict[str, str], code: int, hook: int) -> None:
+    """2 is for what cannot be read, and for nothing at all; to a hook nothing is fine."""
+    for name, text in held.items():
+        make(name, text=text)
+
+    assert run(".")[0] == code
+    assert run(".", allow_nothing=True)[0] == hook
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "note"),
+    [
+        ("a.yaml", SERVICE, ""),
+        ("a.yaml", EMPTY, ""),
+        ("compose.yaml", COMPOSE, "this Compose file is passed over"),
+        ("w.yml", "on: [push]\njobs: {}\n", "this CI workflow is passed over"),
+        ("kustomization.yaml", "resources: [a.yaml]\n", "this kustomization is passed over. Build"),
+        ("k/kustomization.yml", "kind: Component\napiVersion: kustomize.config.k8s.io/v1alpha1\n",
+         "this kustomization is passed over. Build"),
+        ("values.yaml", "replicas: 2\n", "this file of a Helm chart is passed over"),
+        ("t.yaml", TEMPLATE, "this template is passed over. Render it"),
+        ("p.yaml", "- {op: add, path: /spec/replicas, value: 3}\n", "this JSON patch is passed over"),
+        ("package.json", '{"name": "a"}', "this file is passed over ($: no Kubernetes object"),
+        ("tsconfig.json", '{"a": "b" // no\n}', "this file is passed over (line 1: no YAML"),
+        ("e.yaml", "# all of it\n", "this file is passed over (it is empty)"),
+        ("e.yaml", "", "this file is empty"),
+    ],
+)  # fmt: skip
+def test_a_named_file_without_a_workload(run: Check, name: str, text: str, note: str) -> None:
+    """It is a note beside what is checked, and no failure of a hook that names it alone."""
+    make(name, text=text)
+    make("good.yaml")
+    code, said = run("good.yaml", name)
+    assert (code, said["unreadable"], said["files_without_workload"]) == (0, {}, 1)
+    assert [each[: len(note)] for each in said["notes"].get(name, [])] == [note] * bool(note)
+
+    code, said = run(name, allow_nothing=True)
+    assert (code, said["unreadable"]) == (0, {})
+
+
+def test_nothing_to_check(run: Check) -> None:
+    """If there was nothing at all, it is said what was there."""
+    make("a.yaml", "b.yaml", text=COMPOSE)
+    make("c/values.yaml", text="a: b")
+
+    nothing = "nothing to check: it holds 2 Compose files, 1 chart file"
+    assert run(".")[1]["unreadable"] == {".": [nothing]}
+    assert run(".", allow_nothing=True)[1]["notes"] == {".": [nothing]}
+    os.mkdir("empty")
+    nothing = "nothing to check: it holds no *.yaml, *.yml or *.json"
+    assert run("empty")[1]["unreadable"] == {"empty": [nothing]}
+
+
+def test_a_patch_that_a_kustomization_names(run: Check) -> None:
+    """What is a patch by its kustomization is one whatever its shape, and a resource never is."""
+    patched = BAD.replace('sh, -c, "lifecycle run a:b | tee log"', "app")
+    make("base/patches/pod.yaml", text=patched)
+    make("base/pod.yaml", text=patched.replace("image: registry.example/c:1", "stdin: true"))
+    make("base/kustomization.yaml", text="resources: [pod.yaml]\npatches: [path: patches/pod.yaml]")
+    code, said = run("base/patches/pod.yaml")
+    assert (code, said["findings"], said["partial_documents"]) == (0, [], 1)
+
+    code, said = run("base/pod.yaml")
+    assert (said["workloads"], said["partial_documents"]) == (1, 0)
+    assert [each["rule"] for each in said["findings"]] == ["startup-probe"]
