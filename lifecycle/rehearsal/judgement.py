@@ -18,6 +18,7 @@ from typing import Final
 
 from lifecycle.rehearsal.losses import Cause, Loss
 from lifecycle.rehearsal.noise import Noise
+from lifecycle.rehearsal.plan import Traffic
 from lifecycle.rehearsal.pulse import Stall
 from lifecycle.rehearsal.replica import Replica
 from lifecycle.rehearsal.rollout import Rollout
@@ -52,7 +53,7 @@ class Judge:
         tally: What the clients have seen.
         replicas: All, by name.
         stalls: When the process stood still that rolled them.
-        propagation: Seconds until the last client has heard that a replica leaves.
+        traffic: What was asked of them.
     """
 
     def __init__(
@@ -60,14 +61,16 @@ class Judge:
         tally: Tally,
         replicas: Mapping[str, Replica],
         stalls: Iterable[Stall],
-        propagation: float,
+        traffic: Traffic,
     ) -> None:
+        propagation = traffic.propagation
         self._tally = tally
         self._replicas = replicas
         self._own = Noise(stalls, propagation)
         self._load = Noise(tally.stalls, propagation)
         self._noise = Noise([*tally.stalls, *stalls], propagation)
         self._propagation = propagation
+        self._heard = max(propagation, traffic.joining)
 
     def counts(self, loss: Loss) -> bool:
         """Tell whether a loss is beyond doubt."""
@@ -116,13 +119,14 @@ class Judge:
             found = [each for each in found if each[1]]
             if found:
                 name, together, on_end = max(found, key=lambda each: each[2])
+                more = f", and while {len(found) - 1:,} more left" if len(found) > 1 else ""
                 yield (
-                    f"{who} stood still while {len(found):,} replicas left: for {name} {together:.2f} s "
-                    f"together, {on_end:.2f} s on end"
+                    f"{who} stood still for {together:.2f} s in all, and for {on_end:.2f} s without "
+                    f"a break, while {name} left{more}"
                 )
 
     def _span(self, replica: Replica) -> tuple[float, float]:
         """Return from when to when a replica that left could lose something."""
         left = replica.deleted_at or 0.0
         gone = replica.moment("exited") or left
-        return left - BEFORE, max(gone, left + self._propagation) + BEFORE
+        return left - BEFORE, max(gone, left + self._heard) + BEFORE

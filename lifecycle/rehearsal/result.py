@@ -107,8 +107,8 @@ class Result:
             replica = self._by_name.get(loss.pod)
             if loss.cause is Cause.REFUSED and replica is not None:
                 replica.refused(loss.at)
-        propagation = self.template.plan.traffic.propagation
-        self.judge = Judge(self.tally, self._by_name, self.stalls, propagation)
+        traffic = self.template.plan.traffic
+        self.judge = Judge(self.tally, self._by_name, self.stalls, traffic)
 
     @property
     def verdict(self) -> Verdict:
@@ -144,8 +144,7 @@ class Result:
         reasons = list(self.judge.reasons(self.rollouts))
         if doubtful := self.doubtful:
             reasons.append(
-                f"{doubtful:,} of {self.lost:,} lost requests were lost while this machine stood "
-                "still, or because of it"
+                f"noise on this machine can explain {doubtful:,} of {self.lost:,} lost requests"
             )
         return [f"{each}: {QUIETER}" for each in reasons]
 

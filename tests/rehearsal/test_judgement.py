@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from lifecycle.rehearsal.judgement import Judge, Verdict
 from lifecycle.rehearsal.losses import Cause, Loss
 from lifecycle.rehearsal.noise import Noise
+from lifecycle.rehearsal.plan import Traffic
 from lifecycle.rehearsal.pulse import BEAT, SHORTEST, Pulse, Stall
 from lifecycle.rehearsal.rollout import Rollout
 from lifecycle.rehearsal.tally import Tally
@@ -49,6 +50,7 @@ def judge(
     late: float = 0.001,
     own_errors: int = 0,
     hook_failed: bool = False,
+    joining: float | None = None,
 ) -> Verdict:
     replica: Any = Left()
     tally = Tally(requests=1000, losses=list(losses), stalls=load or [])
@@ -56,7 +58,8 @@ def judge(
     if own_errors:
         tally.own_errors = Counter({"Too many open files": own_errors})
     rollout = Rollout(1, T0 - 5, EXITED + 1, [replica])
-    judging = Judge(tally, {"app-1": replica}, own or [], PROPAGATION)
+    traffic = Traffic(propagation=PROPAGATION, propagation_in=joining)
+    judging = Judge(tally, {"app-1": replica}, own or [], traffic)
     return judging.verdict(losses, [rollout], hook_failed=hook_failed)
 
 
@@ -73,6 +76,7 @@ def stall(began: float, seconds: float) -> list[Stall]:
         ({"own": stall(1.0, 0.6)}, "inconclusive"),
         ({"load": stall(-3.0, 2.0)}, "passed"),  # nobody left then
         ({"load": stall(7.0, 2.0)}, "passed"),  # nobody left any more
+        ({"load": stall(7.0, 2.0), "joining": 8.0}, "inconclusive"),  # clients still had to hear
         ({"own": stall(-0.5, 1.0)}, "inconclusive"),  # it covers T0
         ({"load": [Stall(T0 + n, T0 + n + 0.2) for n in range(5)]}, "passed"),
         ({"load": [Stall(T0 + n / 4, T0 + n / 4 + 0.2) for n in range(20)]}, "inconclusive"),
