@@ -28,7 +28,7 @@ _RUNNERS_TAKE: Final = (
     "--with-editable", "--with-requirements", "-e", "--env", "--environment", "--python", "--extra",
     "--group", "--package", "--env-file", "--index-url", "--manifest-path", "--spec",
 )  # fmt: skip
-_KNOWN: Final = {*SHELLS, *SERVERS, *_WRAPPERS, *RUNNERS, "lifecycle", "sleep", "celery"}
+_KNOWN: Final = {*SHELLS, *SERVERS, *_WRAPPERS, *RUNNERS, "lifecycle", "sleep", "celery", "flask"}
 _PYTHON: Final = re.compile(r"python[\d.]*")
 _AMOUNT: Final = re.compile(r"\d+(?:\.\d*)?[smhd]?|\.\d+[smhd]?")
 """What `timeout` and `nice` take before the command."""
@@ -54,7 +54,7 @@ def programs(words: Sequence[str], depth: int = 0) -> list[list[str]]:
 
 def unwrapped(words: Sequence[str]) -> list[str]:
     """Take away what only starts another program: `tini --`, `env A=1`, `python -m`."""
-    return _unwrapping(words)[-1]
+    return unwrapping(words)[-1]
 
 
 def stages(words: Sequence[str], depth: int = 0) -> Iterator[list[str]]:
@@ -63,7 +63,7 @@ def stages(words: Sequence[str], depth: int = 0) -> Iterator[list[str]]:
 
     A shell's script is opened; what follows one that cannot be followed is left out.
     """
-    *before, last = _unwrapping(words)
+    *before, last = unwrapping(words)
     yield from before
     if last:
         yield last
@@ -74,7 +74,7 @@ def stages(words: Sequence[str], depth: int = 0) -> Iterator[list[str]]:
                 yield from stages(each.words, depth + 1)
 
 
-def _unwrapping(words: Sequence[str]) -> list[list[str]]:
+def unwrapping(words: Sequence[str]) -> list[list[str]]:
     """Return what is left each time that something is taken away, all of it first."""
     found = [list(words)]
     while rest := found[-1]:

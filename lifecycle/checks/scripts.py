@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import os.path
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from lifecycle.checks.programs import INITS, programs, script_of, unwrapped
+from lifecycle.checks.inits import signals_group
+from lifecycle.checks.programs import INITS, programs, script_of, unwrapped, unwrapping
 from lifecycle.checks.shell import Command, Unclear, read_script
 
-_GROUP: Final = ("-g", "-pg", "-wg", "-gp", "-gw")
 _SECONDS: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([smhd]?)")
 _PYTHON_SLEEP: Final = re.compile(r"\bsleep\(\s*(\d+(?:\.\d+)?|\.\d+)\s*\)")
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -37,12 +36,20 @@ class Keeper:
     certain: bool
 
 
-def keeper(words: Sequence[str]) -> Keeper | None:
-    """Return the shell that gets SIGTERM in place of its program; None if nothing shows one."""
-    first = os.path.basename(words[0]) if words else ""
-    init = first if first in INITS else ""
-    if init == "dumb-init" or (init and any(each in _GROUP for each in words)):
-        return None  # it signals the whole group
+def keeper(
+    words: Sequence[str], value: Callable[[str], str | None] = lambda _: None
+) -> Keeper | None:
+    """
+    Return the shell that gets SIGTERM in place of its program; None if nothing shows one.
+
+    Args:
+        words: The command.
+        value: Gives an environment variable's value, by which an init may signal the whole group.
+    """
+    inits = [each for each in unwrapping(words) if each and each[0] in INITS]
+    if any(signals_group(each, value) for each in inits):
+        return None
+    init = inits[0][0] if inits else ""
     rest = unwrapped(words)
     script = script_of(rest)
     if script is None:

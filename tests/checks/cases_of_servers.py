@@ -124,6 +124,10 @@ SERVERS: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
             _plain("gunicorn", "a:b", GUNICORN_CMD_ARGS="--reload"),
             _plain(*UVICORN, UVICORN_RELOAD="true"),
             _plain("watchfiles", "uvicorn a:b"),
+            _plain("python", "manage.py", "runserver", "0.0.0.0:8000"),
+            _plain(*SH, "migrate && exec ./manage.py runserver 0.0.0.0:8000"),
+            _plain("flask", "--app", "a", "run", "--debug"),
+            _plain("python", "-m", "flask", "run", FLASK_DEBUG="1"),
             _ours("hypercorn", "--reload", "a:b"),
         )
     ),
@@ -135,6 +139,11 @@ SERVERS: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
             _plain(*UVICORN, UVICORN_RELOAD="false"),
             _plain("granian", "--no-reload", "a:b"),
             _plain("app", "--reload"),
+            _plain("python", "manage.py", "runserver", "--noreload"),
+            _plain("python", "manage.py", "migrate"),
+            _plain("flask", "run"),
+            _plain("flask", "run", FLASK_DEBUG="0"),
+            _plain("flask", "db", "upgrade", FLASK_DEBUG="1"),
         )
     ),
     # signal-to-group

@@ -124,6 +124,16 @@ TERMINATION: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
     ),
     (["warning shell-pid-1"], (pod(WEB | {"command": ["tini", "--", *SH, "app; true"]}),)),
     ([], (pod(WEB | {"command": ["dumb-init", *SH, "app; true"]}),)),
+    (["warning shell-pid-1"], (pod(WEB | {"command": ["dumb-init", "-c", *SH, "app; true"]}),)),
+    (
+        ["warning shell-pid-1"],
+        (pod(WEB | {"command": ["dumb-init", *SH, "app; true"]} | env(DUMB_INIT_SETSID="0")),),
+    ),
+    (
+        [],
+        (pod(WEB | {"command": ["tini", *SH, "app; true"]} | env(TINI_KILL_PROCESS_GROUP="1")),),
+    ),
+    (["warning shell-pid-1"], (pod(WEB | {"command": ["tini", "--", *SH, "app; true", "-g"]}),)),
     (["warning shell-pid-1"], (pod({"command": [*SH, "while true; do app; done"]}),)),
     ([], (pod({"command": [*SH, "migrate && exec python app.py"]}),)),
     ([], (pod({"command": [*SH, "LEVEL=1 exec lifecycle run a:b 2>&1"]}),)),

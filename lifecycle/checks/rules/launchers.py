@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from lifecycle.checks.container import Container
+from lifecycle.checks.inits import signals_group
 from lifecycle.checks.programs import INITS, programs, stages
 from lifecycle.checks.rule import DOCS, Found, Severity, Table
 from lifecycle.checks.servers import read_options
@@ -14,8 +15,6 @@ from lifecycle.checks.workload import Workload
 RULES: Final = Table()
 
 _TERMINATION: Final = f"{DOCS}/concepts/workloads/pods/pod-termination/"
-_GROUP: Final = "TINI_KILL_PROCESS_GROUP"
-_OPTIONS_OF_INITS: Final = ("-p", "-e", "-r", "--rewrite")
 _ONE_PROCESS_POOLS: Final = ("solo", "threads", "gevent", "eventlet")
 # Seconds after which each kills what it has started, unless its own settings say otherwise.
 _MANAGERS: Final = {
@@ -38,7 +37,7 @@ _WATCHERS: Final = ("watchfiles", "watchmedo", "nodemon", "watchexec", "entr")
     ),
 )
 def signal_to_group(workload: Workload) -> Iterator[Found]:
-    """An init sends SIGTERM to the workers too, and they die at once.
+    """An init sends SIGTERM to the worker processes too, and they die at once.
 
     `tini -g` and dumb-init signal every process of the group. dumb-init does so unless it has `--single-child`.
     The main process of celery, hypercorn and sanic handles SIGTERM, but its worker processes do not. They die in the middle of a request or a task.
@@ -49,33 +48,11 @@ def signal_to_group(workload: Workload) -> Iterator[Found]:
     for container in workload.containers:
         for init in stages(container.words):
             cut = next((each for each in map(_cut, programs(init)) if each), "")
-            if cut and init[0] in INITS and _signals_group(init, container):
+            if cut and init[0] in INITS and signals_group(init, container.value):
                 message = f"{container.name}: {init[0]} sends SIGTERM to the workers of {cut} too"
                 severity = Severity.WARNING if container.asks_to_drain else None
                 yield Found(container.command, message, severity)
                 break
-
-
-def _signals_group(init: list[str], container: Container) -> bool:
-    options = _options_of(init)
-    letters = "".join(each[1:] for each in options if each[1:2] != "-")
-    if init[0] == "dumb-init":
-        child_only = "c" in letters or "--single-child" in options
-        return not child_only and container.value("DUMB_INIT_SETSID") != "0"
-    return "g" in letters or (_GROUP in container.env and init[0] != "catatonit")
-
-
-def _options_of(init: list[str]) -> list[str]:
-    """Return the options of an init itself, without their values."""
-    found: list[str] = []
-    left = iter(init[1:])
-    for word in left:
-        if word == "--" or not word.startswith("-"):
-            break
-        found.append(word)
-        if word in _OPTIONS_OF_INITS:
-            next(left, None)
-    return found
 
 
 def _cut(words: list[str]) -> str:
@@ -105,10 +82,10 @@ def _cut(words: list[str]) -> str:
     ),
 )
 def conda_run(workload: Workload) -> Iterator[Found]:
-    """`conda run` keeps SIGTERM to itself.
+    """`conda run` does not forward SIGTERM.
 
-    `conda run` starts your program as a child process, and does not forward SIGTERM to it.
-    As PID 1, conda does not even stop. So the kubelet kills everything at the end of the grace period, and no drain starts.
+    `conda run` starts your program as a child process, and does not send SIGTERM to it.
+    As PID 1, conda does not stop either. So the kubelet kills everything at the end of the grace period, and no drain starts.
     It is a warning if nothing is served, or if a preStop hook drains the app.
     """
     for container in workload.apps:
@@ -136,7 +113,7 @@ def _is_conda_run(words: list[str]) -> bool:
     ),
 )
 def process_manager(workload: Workload) -> Iterator[Found]:
-    """A process manager starts the app, and stops it by its own clock.
+    """A process manager starts the app, and may kill it before the drain ends.
 
     The kubelet signals the process manager. The process manager then gives your app its own stop timeout, which is often shorter than a drain.
     For example, supervisord kills after 10 s and honcho after 5 s, and a drain with the defaults may take 11 s.
@@ -158,18 +135,34 @@ def process_manager(workload: Workload) -> Iterator[Found]:
     "reload",
     Severity.WARNING,
     sources=("https://www.uvicorn.org/settings/#development", "hosts.md"),
-    fix="Remove --reload. Use `fastapi run` in place of `fastapi dev`.",
+    fix=(
+        "Remove --reload. Use `fastapi run` in place of `fastapi dev`, and a production server in "
+        "place of `flask run` and `manage.py runserver`."
+    ),
 )
 def reload(workload: Workload) -> Iterator[Found]:
     """The server restarts the app whenever a file changes.
 
     A reloader is made for development. It starts the app in a child process, and stops this process without a drain.
-    If the child process crashes under uvicorn, the reloader does not notice. The port stays open, and nobody answers.
+    If the child process crashes under uvicorn, the reloader does not notice. The port stays open, and no process answers.
+    The rule knows `--reload` of the servers, `fastapi dev`, `flask run --debug`, `manage.py runserver`, and programs such as watchfiles.
     """
     for container in workload.apps:
         server = container.server_command
         name = server.reloads if server else ""
-        started = [each[0] for each in stages(container.words)]
-        name = name or next((each for each in started if each in _WATCHERS), "")
+        started = (_watches(each, container) for each in stages(container.words))
+        name = name or next((each for each in started if each), "")
         if name:
             yield Found(container.command, f"{container.name}: {name}")
+
+
+def _watches(words: list[str], container: Container) -> str:
+    """Return by which command a program watches its files; empty if it does not."""
+    if words[0] in _WATCHERS:
+        return words[0]
+    if words[0] == "flask" and "run" in words and "--no-reload" not in words:
+        by_option = next((each for each in ("--debug", "--reload") if each in words), "")
+        debug = (container.value("FLASK_DEBUG") or "").lower() not in ("", "0", "false", "no")
+        return f"flask run {by_option}" if by_option else "FLASK_DEBUG" if debug else ""
+    runs_server = any(each.endswith("manage.py") for each in words[:2]) and "runserver" in words
+    return "manage.py runserver" if runs_server and "--noreload" not in words else ""

@@ -120,8 +120,8 @@ def _workers_of_image(container: Container) -> int:
 def managed_recycling(workload: Workload) -> Iterator[Found]:
     """The server replaces its worker while the pod serves.
 
-    The old worker stops without a drain: no client hears `Connection: close`, and its service is withdrawn from the registry.
-    The new worker needs the QOS port of the old one. Until the old one has ended, nobody accepts new connections, or they wait.
+    The old worker stops without a drain. Its responses do not say `Connection: close`, and its service is withdrawn from the registry.
+    The new worker needs the QOS port of the old one. Until the old one has ended, new connections are refused, or they wait.
     With uvicorn's `--limit-max-requests` the process ends, so the whole container restarts.
     For example, gunicorn does so with `--max-requests`, and granian with `--workers-lifetime`.
     """

@@ -31,7 +31,7 @@ def max_unavailable(workload: Workload) -> Iterator[Found]:
 
     maxUnavailable is as many as there are: nobody serves until the first new pod is ready.
     It is a warning for `Recreate`, which does so by intention, and for a DaemonSet.
-    With `OnDelete`, maxUnavailable has no meaning. With a `partition`, the pods below it stay.
+    With `OnDelete`, maxUnavailable has no meaning. With a `partition`, a StatefulSet updates only some of its pods.
     """
     if not _serves(workload):
         return
@@ -105,7 +105,7 @@ def one_replica(workload: Workload) -> Iterator[Found]:
     if workload.replicas == 1 and workload.kind != "ReplicaSet" and _serves(workload):
         said, scaler = workload.node.at("spec", "replicas"), workload.scaler
         if scaler:
-            yield Found(said, f"{scaler.name} may leave one replica")
+            yield Found(said, f"{scaler.name} may scale it to one replica")
         else:
             yield Found(said, "one replica" + ("" if said else ", which is the default"))
 

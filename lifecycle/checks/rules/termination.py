@@ -146,7 +146,7 @@ def shell_pid_1(workload: Workload) -> Iterator[Found]:
     It is an error where the last command is in a pipe, a loop or the background, and something is served: no shell makes way for that. Elsewhere it is a warning: bash and BusyBox' ash make way for a last command by themselves; dash, the `sh` of Debian's images, does not.
     """
     for container in () if workload.shares_processes else workload.apps:
-        found = keeper(container.words)
+        found = keeper(container.words, container.value)
         if found is None:
             continue
         certain = found.certain and not workload.is_job and workload.serves(container)
