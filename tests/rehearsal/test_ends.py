@@ -11,7 +11,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from lifecycle.rehearsal.clients import wire
+from lifecycle.rehearsal.clients.wire import Wire
 from lifecycle.rehearsal.plan import Protocol
+from lifecycle.testing import Endpoint
 from tests.rehearsal.kit import client_of, run, seen
 
 SERVER = """
@@ -103,6 +106,19 @@ def test_a_request_that_was_sent(end: End, cause: str, protocol: Protocol):
     run(main())
 
 
+@pytest.mark.parametrize(
+    ("end", "cause"),
+    [(never_accepted, "reset in the queue"), (accepted_and_read_for_long, "cut")],
+    ids=lambda each: getattr(each, "__name__", ""),
+)
+def test_a_kernel_that_does_not_say_what_has_arrived(
+    end: End, cause: str, monkeypatch: pytest.MonkeyPatch
+):
+    """A RST tells the same; after a FIN it is told by how long the request had been there."""
+    monkeypatch.setattr(wire, "TCP_INFO", None)
+    test_a_request_that_was_sent(end, cause, Protocol.HTTP1)
+
+
 async def close_the_listener(listener: socket.socket) -> None:
     await asyncio.sleep(0.1)
     listener.close()
@@ -161,6 +177,23 @@ def test_a_process_that_is_killed(accepts: str, reads: str, cause: str, protocol
             process.kill()
             await asking
             assert seen(tally) == [(cause, False)]
+
+    run(main())
+
+
+def test_what_has_come_before_a_reset_is_read_though_writing_finds_it_first():
+    """An answer is not lost with the connection that was to take more of the request."""
+
+    async def main() -> None:
+        with listening() as listener:
+            wired = await Wire.open(Endpoint("app-1", *listener.getsockname()))
+            with await accepted(listener) as connection:
+                wired.write(b"never read")
+                connection.send(b"answer")
+            wired.write(b"more")  # before the loop has looked at what has come
+            assert await wired.read() == b"answer"
+            assert await wired.read() == b""
+            assert (wired.ended, wired.reset) == ("connection reset by peer", True)
 
     run(main())
 

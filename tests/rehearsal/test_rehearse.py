@@ -89,6 +89,7 @@ RUNS: dict[str, tuple[Words, Words]] = {
     "error": (["--path", "/broken"], UVICORN),
     "no http2": (["--protocol", "http2"], FILES),
     "no websocket": (["--protocol", "websocket"], FILES),
+    "no POST": (["--path", "/shop.py", "--body-size", "1k"], FILES),
     "no qos": (["--prestop", "exec"], FILES),
 }
 
@@ -293,6 +294,7 @@ def test_progress_goes_to_stderr_in_plain_lines(runs):
         ("never ready", r"app-\d is not ready after 6 s .*statuscode: 404"),
         ("other port", r"it is ready, but nobody listens on the app's port"),
         ("error", "http1 /broken: answered with 500, before anything was rolled"),
+        ("no POST", "http1 /shop.py: answered with 501, before anything was rolled"),
         ("no http2", "http2 /: .*before anything was rolled"),
         ("no websocket", "websocket /: no WebSocket there: answered with 200"),
         ("no qos", "--prestop exec: nothing listens on LIFECYCLE_QOS_PORT"),

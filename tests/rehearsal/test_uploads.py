@@ -82,6 +82,15 @@ class Refuses(Http2):
             conn.reset_stream(event.stream_id, h2.errors.ErrorCodes.NO_ERROR)
 
 
+class Resets(Http2):
+    """Resets the stream when some of the body has come."""
+
+    def happen(self, conn: h2.connection.H2Connection, event: h2.events.Event) -> None:
+        if isinstance(event, h2.events.DataReceived) and not self.sizes:
+            self.sizes.append(len(event.data))
+            conn.reset_stream(event.stream_id, h2.errors.ErrorCodes.INTERNAL_ERROR)
+
+
 @pytest.mark.parametrize("size", [1, 65536, 65537, MUCH])
 @pytest.mark.parametrize(
     ("protocol", "server"), [(Protocol.HTTP1, Http1), (Protocol.HTTP2, Http2)], ids=["h1", "h2"]
@@ -178,6 +187,20 @@ def test_an_answer_before_the_end_of_the_body_over_http2():
             await ask(client, 3)
             assert (seen(tally), dict(tally.statuses)) == ([], {413: 3})
             assert [kept for _, _, kept in tally.answers.elements()] == [False, True, True]
+
+    run(main())
+
+
+def test_a_body_whose_stream_is_reset():
+    """Over HTTP/2 too the loss says how much had been sent."""
+
+    async def main() -> None:
+        async with serving(Resets().serve) as port:
+            client, tally = client_of(port, Protocol.HTTP2, body_size=1_000_000)
+            await client.visit()
+            assert seen(tally) == [("stream reset", False)]
+            said = r"RST_STREAM INTERNAL_ERROR when [\d,]+ of 1,000,000 bytes of the body"
+            assert re.match(said, tally.losses[0].detail)
 
     run(main())
 

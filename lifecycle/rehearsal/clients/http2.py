@@ -49,6 +49,7 @@ class Http2(Connection):
         self._stream = 0
         self._status = 0
         self._answered = False
+        self._body = self._left = 0
         self._wider = asyncio.Event()
 
     @classmethod
@@ -93,6 +94,7 @@ class Http2(Connection):
         """Send the request's head, once the server allows a stream more."""
         self._stream = self._h2.get_next_available_stream_id()
         self._status, self._answered = 0, False
+        self._body = self._left = request.size
         while self.wire.received or not self._free:
             if not await self._more():
                 raise Declined(f"{self.wire.ended} before it allowed a stream")
@@ -114,7 +116,6 @@ class Http2(Connection):
 
     async def _send(self, request: Request) -> None:
         """Send the body, as fast as the server's windows allow."""
-        left = request.size
         async for size in request.pieces():
             due = size
             while due:
@@ -122,8 +123,9 @@ class Http2(Connection):
                 window = self._h2.local_flow_control_window(self._stream)
                 most = min(due, window, self._h2.max_outbound_frame_size)
                 if most > 0:
-                    due, left = due - most, left - most
-                    self._h2.send_data(self._stream, bytes(most), end_stream=not left)
+                    due -= most
+                    self._left -= most
+                    self._h2.send_data(self._stream, bytes(most), end_stream=not self._left)
                     self._flush()
                 else:
                     self._wider.clear()
@@ -187,7 +189,11 @@ class Http2(Connection):
             name = h2.errors.ErrorCodes(code).name
         except ValueError:
             name = str(code)
-        raise Lost(Cause.STREAM_RESET, f"RST_STREAM {name}")
+        when = ""
+        if self._left:
+            sent = self._body - self._left
+            when = f" when {sent:,} of {self._body:,} bytes of the body had been sent"
+        raise Lost(Cause.STREAM_RESET, f"RST_STREAM {name}{when}")
 
 
 def _status(value: bytes) -> int:
