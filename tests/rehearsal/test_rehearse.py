@@ -32,7 +32,7 @@ BREAKING = [sys.executable, "breaking.py", "{port}"]
 QUICK = ["--propagation", "0.5", "--clients", "10"]
 LATE = ["--first-after", "0.15"]
 UPLOADS = ["--path", "/upload", "--body-size", "64k", "--body-seconds", "0.3"]
-IDLE = ["--clients", "30", "--kept", "0.9", "--busy", "0", "--think", "0.3", "--rtt", "0.05"]
+IDLE = ["--clients", "40", "--kept", "0.9", "--busy", "0", "--think", "0.3", "--rtt", "0.1"]
 POSTS = ["--method", "POST", "--body-size", "2k", "--path", "/upload", *IDLE]
 
 EXIT_CODES = {"passed": 0, "lost": 1, "hook failed": 2, "inconclusive": 3}
