@@ -4,8 +4,8 @@ What of a rehearsal its own machine may have spoilt. Pure.
 Rules of this file, each from experiments that docs/rehearse.md tells of:
 
 1. Losses may have been missed where a process stood still on end for a quarter of the time in
-   which clients hear of a removal, or for half of the time altogether. Shorter breaks make
-   requests late, and take none away.
+   which clients hear of a removal, or for half of the time altogether. Breaks that are shorter
+   than `BRIEF` make requests late, and take none away.
 2. A loss takes one moment only, so that less can explain it: a fiftieth of the time since its
    replica was deleted, or a tenth of the time that its request took.
 """
@@ -21,6 +21,8 @@ LONG: Final = 0.25
 """Seconds that anything may stand still on end in any case."""
 QUARTER: Final = 0.25
 """The share of the propagation that anything may stand still on end."""
+BRIEF: Final = 0.05
+"""Seconds below which a break takes no requests away."""
 MISSES: Final = 0.5
 """The share of the time from which on losses may have been missed."""
 MAKES: Final = 0.02
@@ -48,12 +50,12 @@ class Noise:
             else:
                 self._stalls.append(stall)
 
-    def within(self, began: float, ended: float) -> tuple[float, float]:
+    def within(self, began: float, ended: float, shortest: float = BRIEF) -> tuple[float, float]:
         """Return for how many seconds of a span it was, together and on end at most."""
         cut = [
             min(stall.ended, ended) - max(stall.began, began)
             for stall in self._stalls
-            if stall.began < ended and stall.ended > began
+            if stall.began < ended and stall.ended > began and stall.ended - stall.began >= shortest
         ]
         return sum(cut), max(cut, default=0.0)
 
@@ -71,8 +73,8 @@ class Noise:
             sent: When the request was sent.
             at: When it was lost.
         """
-        together, on_end = self.within(since, at)
+        together, on_end = self.within(since, at, 0.0)
         if on_end >= LONG or together > max(MAKES * (at - since), BEAT):
             return True
         early = sent - BEAT
-        return self.within(early, at)[0] > DELAYS * (at - early)
+        return self.within(early, at, 0.0)[0] > DELAYS * (at - early)

@@ -80,6 +80,7 @@ def stall(began: float, seconds: float) -> list[Stall]:
         ({"own": stall(-0.5, 1.0)}, "inconclusive"),  # it covers T0
         ({"load": [Stall(T0 + n, T0 + n + 0.2) for n in range(5)]}, "passed"),
         ({"load": [Stall(T0 + n / 4, T0 + n / 4 + 0.2) for n in range(20)]}, "inconclusive"),
+        ({"load": [Stall(T0 + n / 20, T0 + n / 20 + 0.04) for n in range(100)]}, "passed"),
         ({"late": 0.2}, "inconclusive"),
         ({"own_errors": 1}, "inconclusive"),
         ({"hook_failed": True}, "hook failed"),
@@ -142,7 +143,7 @@ def test_stalls_of_several_processes_are_not_counted_twice(
     """However they overlap, they are no longer than the span, and the longest no longer than all."""
     noise = Noise([Stall(began, began + seconds) for began, seconds in stalls], 2.0)
     began, ended = span[0], span[0] + span[1]
-    together, on_end = noise.within(began, ended)
+    together, on_end = noise.within(began, ended, 0.0)
     assert 0 <= on_end <= together + 1e-9
     assert together <= ended - began + 1e-9
     inside = [each for each in stalls if began <= each[0] and each[0] + each[1] <= ended]
