@@ -63,7 +63,8 @@ HOOKS: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
         (expected, (pod(RUN | SECRET | by_http(**more)),))
         for expected, more in (
             ([], {"scheme": "HTTP"}),
-            ([REFUSED], {"scheme": "HTTPS"}),
+            (["warning prestop-token"], {"scheme": "HTTPS"}),
+            (["warning prestop-token", REFUSED], {"scheme": "HTTPS", "httpHeaders": []}),
             ([REFUSED], {"host": "orders.shop.svc"}),
             ([REFUSED], {"port": "http"}),
             ([REFUSED], {"path": "/shutdown"}),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +30,7 @@ from tests.checks.kit import (
     found,
     found_in,
     get,
+    look,
     owner,
     pod,
     probe,
@@ -285,3 +288,32 @@ def test_a_finding_says_where() -> None:
 
     assert (finding.file, finding.line) == ("f.yaml", 8)
     assert (finding.path, finding.object) == ("spec.containers[0].command", "Pod/a")
+
+
+def test_a_service_of_another_environment(tmp_path: Path) -> None:
+    """Of Services with the same names, those of the nearest files count."""
+    made = deployment(replicas=2)
+    made["spec"] |= {"selector": {"matchLabels": {"app": "orders"}}}
+    made["spec"]["template"] = {
+        "metadata": {"labels": {"app": "orders"}},
+        "spec": {
+            "containers": [
+                {"name": "web", "image": "nginx", "ports": [{"containerPort": 80}]},
+                {"name": "app", "image": "app", **SERVED, **WEB},
+            ]
+        },
+    }
+    for folder, port in (("test", 80), ("prod", 8080)):
+        (tmp_path / folder).mkdir()
+        service = {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "orders"},
+            "spec": {"selector": {"app": "orders"}, "ports": [{"port": port}]},
+        }
+        (tmp_path / folder / "deployment.json").write_text(json.dumps(made))
+        (tmp_path / folder / "service.json").write_text(json.dumps(service))
+
+    findings = look(str(tmp_path)).findings
+
+    assert findings == ["error front-container"]

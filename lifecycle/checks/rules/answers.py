@@ -67,15 +67,15 @@ def _unreadable(probe: Probe) -> str:
     """Say why a probe of the QOS port always fails; empty if it does not."""
     fetch = probe.fetch
     if _asks(probe, "grpc") or any(_reaches(probe, called(each)) for each in _words(probe)):
-        return "gRPC is asked, and the QOS port speaks HTTP/1.1"
+        return "the probe uses gRPC, and the QOS port speaks HTTP/1.1"
     if _asks(probe, "httpGet") and probe.http.at("scheme").text().upper() == "HTTPS":
-        return "HTTPS is asked, and the QOS port has no TLS"
+        return "the probe uses HTTPS, and the QOS port has no TLS"
     if fetch is None:
         return ""
     if fetch.scheme == "https":
-        return "HTTPS is asked, and the QOS port has no TLS"
+        return "the probe uses HTTPS, and the QOS port has no TLS"
     if fetch.http2:
-        return "HTTP/2 is asked, and the QOS port speaks HTTP/1.1"
+        return "the probe uses HTTP/2, and the QOS port speaks HTTP/1.1"
     return ""
 
 
@@ -84,7 +84,7 @@ def _unread(probe: Probe) -> str:
     fetch = probe.fetch
     by_exec = any(_reaches(probe, dialled(each)) for each in _words(probe))
     if _asks(probe, "tcpSocket") or by_exec or _reaches(probe, _opened(probe)):
-        return "an open port is enough, and the QOS port is always open"
+        return "the probe only opens a connection, which always succeeds"
     asks = fetch is not None or probe.probed
     if asks and always_succeeds(probe.command):
         return "the command exits with 0 whatever the answer is"
@@ -168,7 +168,7 @@ def _limits_of_exec(probe: Probe) -> Iterator[Found]:
     sent = [each for each in steps(probe.command) if each.words[0] == fetch.tool]
     limits = [each for each in (fetch.limit, *(one.limit for one in sent)) if each is not None]
     if not limits and any(each.shell for each in sent):
-        message = f"{probe}: {fetch.tool} has no time limit, and the shell is killed alone"
+        message = f"{probe}: {fetch.tool} has no time limit, and outlives its shell"
         yield Found(where, message, Severity.WARNING)
     known = probe.container.is_known("probe_timeout")
     needed = settings.probe_timeout if known and isinstance(settings, Config) else 0

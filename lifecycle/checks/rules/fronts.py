@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
@@ -70,20 +71,26 @@ def front_container(workload: Workload) -> Iterator[Found]:
 
 
 def _targets(workload: Workload) -> list[Node]:
-    """Return the ports of the Services that select the workload's pods."""
+    """Return the ports of the Services that select the workload's pods, of the nearest files."""
     labels = workload.template.at("metadata", "labels").plain() or {}
-    found = []
+    own = workload.document
+    nearest: list[list[Node]] = [[], [], []]
     for each in workload.around.others:
-        if each.kind != "Service" or each.namespace != workload.document.namespace:
+        if each.kind != "Service" or each.namespace != own.namespace:
             continue
         with suppress(Unreadable):
             selector = each.node.at("spec", "selector").plain() or {}
             if selector and selector.items() <= labels.items():
-                found += [
+                nearest[_distance(own.file, each.file)] += [
                     port.at("targetPort") or port.at("port")
                     for port in each.node.at("spec", "ports").each()
                 ]
-    return found
+    return next((ports for ports in nearest if ports), [])
+
+
+def _distance(one: str, other: str) -> int:
+    """Tell how far files are from each other: environments have their own, with the same names."""
+    return (one != other) + (os.path.dirname(one) != os.path.dirname(other))
 
 
 def _takes(container: Container, targets: list[Node]) -> bool:

@@ -8,7 +8,6 @@ from typing import Final
 from lifecycle.checks.asked import LOOPBACK, is_own
 from lifecycle.checks.container import Container, expanded, path_of, probes_of
 from lifecycle.checks.fetches import Fetch, fetches
-from lifecycle.checks.node import Node
 from lifecycle.checks.places import Place, place_of, places
 from lifecycle.checks.rule import DOCS, Found, Severity, Table
 from lifecycle.checks.scripts import slept
@@ -27,8 +26,6 @@ _COMMANDS: Final = frozenset((
 _ENDS: Final = ("kill", "pkill", "killall")
 _IDLE: Final = ("true", ":", "exit", "echo", "date", "printf", "set", "sleep")
 
-Complaint = tuple[Node, str]
-
 
 @RULES.add(
     "prestop-token",
@@ -46,6 +43,7 @@ def prestop_token(workload: Workload) -> Iterator[Found]:
     The request must reach `/prestop` on the QOS port, without TLS, by GET or POST.
     On the control socket it must be a POST, and needs no token.
     The kubelet ignores the status of the answer, and so does curl without `-f`. Then nothing reports that no drain has started.
+    It is a warning if httpGet has `scheme: HTTPS`, because the kubelet then repeats the request over HTTP.
     """
     for container in workload.containers:
         if not container.is_lifecycle:
@@ -53,8 +51,8 @@ def prestop_token(workload: Workload) -> Iterator[Found]:
         if container.asks_to_drain and (problem := _shut(container)):
             yield Found(container.pre_stop, f"{container.name}: {problem}")
             continue
-        for node, message in (*_by_kubelet(container), *_by_command(container)):
-            yield Found(node, f"{container.name}: {message}")
+        for each in (*_by_kubelet(container), *_by_command(container)):
+            yield each._replace(message=f"{container.name}: {each.message}")
 
 
 def _shut(container: Container) -> str:
@@ -69,41 +67,45 @@ def _shut(container: Container) -> str:
     return ""
 
 
-def _by_kubelet(container: Container) -> Iterator[Complaint]:
+def _by_kubelet(container: Container) -> Iterator[Found]:
     hook = container.pre_stop.at("httpGet")
-    if not hook:
-        return
     where, host, scheme = (hook.at(each) for each in ("port", "host", "scheme"))
     port = container.number_of(where)
     if path_of(hook) != "/prestop":
         if problem := _another_path(container, path_of(hook), "GET", port):
-            yield hook.at("path"), problem
+            yield Found(hook.at("path"), problem)
     elif port is None and where:
-        yield where, f"the container has no port called {where.text()!r}"
+        yield Found(where, f"the container has no port called {where.text()!r}")
     elif problem := _another_port(container, port):
-        yield where, problem
+        yield Found(where, problem)
     elif not is_own(host.text()):
-        yield host, f"{host.text()} is asked, and not this pod"
-    elif scheme.text().upper() == "HTTPS":
-        yield scheme, "HTTPS is asked, and the QOS port has no TLS"
+        yield Found(host, _elsewhere(host.text()))
     else:
+        if scheme.text().upper() == "HTTPS":
+            yield Found(
+                scheme, "the hook uses HTTPS, and the QOS port has no TLS", Severity.WARNING
+            )
         given = {
             each.at("name").text().lower(): each.at("value").text()
             for each in hook.at("httpHeaders").each()
         }
         sent = given.get(_TOKEN, "")
-        yield from ((hook, problem) for problem in _unproved(container, sent, literal=True))
+        yield from (Found(hook, each) for each in _unproved(container, sent, literal=True))
 
 
-def _by_command(container: Container) -> Iterator[Complaint]:
+def _elsewhere(host: str) -> str:
+    return f"the request goes to {host}, and not to this pod"
+
+
+def _by_command(container: Container) -> Iterator[Found]:
     where = container.pre_stop.at("exec", "command")
     for step in steps(container.pre_stop_words):
         if _drains(step):
             problem = _another_port(container, port_option(step.words))
-            yield from [(where, problem)] if problem else []
+            yield from [Found(where, problem)] if problem else []
         for fetch in fetches(step.words):
             if problem := _refused(container, fetch):
-                yield where, problem
+                yield Found(where, problem)
 
 
 def _drains(step: Step) -> bool:
@@ -115,8 +117,9 @@ def _refused(container: Container, fetch: Fetch) -> str:
     if fetch.path != "/prestop":
         own = is_own(fetch.host) and not (fetch.socket or fetch.elsewhere)
         return _another_path(container, fetch.path, fetch.method, fetch.port) if own else ""
-    if fetch.method not in (("POST",) if fetch.socket else ("GET", "POST")):
-        return f"/prestop is asked with {fetch.method}"
+    allowed = ("POST",) if fetch.socket else ("GET", "POST")
+    if fetch.method not in allowed:
+        return f"the request uses {fetch.method}, and /prestop needs {' or '.join(allowed)}"
     if fetch.socket or fetch.elsewhere:
         return ""
     problem = _undelivered(container, fetch)
@@ -128,16 +131,16 @@ def _refused(container: Container, fetch: Fetch) -> str:
 
 def _undelivered(container: Container, fetch: Fetch) -> str:
     if not is_own(fetch.host):
-        return f"{fetch.host} is asked, and not this pod"
+        return _elsewhere(fetch.host)
     if fetch.scheme == "https":
-        return "HTTPS is asked, and the QOS port has no TLS"
+        return "the hook uses HTTPS, and the QOS port has no TLS"
     return _another_port(container, fetch.port)
 
 
 def _another_port(container: Container, port: float | None) -> str:
     if port is None or port == container.qos_port or not container.is_known("qos_port"):
         return ""
-    return f"port {port:g} is asked, and LIFECYCLE_QOS_PORT is {container.qos_port}"
+    return f"the request goes to port {port:g}, and LIFECYCLE_QOS_PORT is {container.qos_port}"
 
 
 def _another_path(container: Container, path: str, method: str, port: float | None) -> str:
@@ -146,19 +149,19 @@ def _another_path(container: Container, path: str, method: str, port: float | No
         return ""
     if path == "/offline" and method == "POST":
         return ""
-    return f"{method} {path} is asked of the QOS port, which starts no drain"
+    return f"{method} {path} on the QOS port does not start a drain"
 
 
 def _unproved(container: Container, sent: str, *, literal: bool) -> Iterator[str]:
     """Say why the token does not let the request in."""
     if not sent:
-        yield "no X-Lifecycle-Token is sent"
+        yield "the request has no X-Lifecycle-Token"
     elif container.is_known("prestop_token"):
         wanted = container.value("LIFECYCLE_PRESTOP_TOKEN")
         if wanted is None:
             yield "LIFECYCLE_PRESTOP_TOKEN is not set"
         elif literal and wanted != sent:
-            yield "it is not the one in LIFECYCLE_PRESTOP_TOKEN"
+            yield "the token is not the one in LIFECYCLE_PRESTOP_TOKEN"
 
 
 @RULES.add(
@@ -196,7 +199,8 @@ def _too_early(container: Container) -> Iterator[tuple[str, Severity | None]]:
         elif asks and step.command.background:
             yield f"{name} runs in the background, and the hook returns at once", None
         elif asks and limit is not None and limit < _least(container):
-            message = f"{name} may take {limit:g} s, and the drain takes {_least(container):g} s"
+            least = _least(container)
+            message = f"{name} has a time limit of {limit:g} s, and the drain takes {least:g} s"
             yield message, None if container.server else Severity.WARNING
     if not container.server and _ends_it(found) and not slept(container.pre_stop_words):
         yield "the hook signals the app, and the kubelet's SIGTERM is the second signal", None
@@ -263,7 +267,7 @@ def _misplaced(container: Container, own: Place, place: Place) -> str:
         return f"{place.shown} is not in the environment that the command enters"
     if not own.folder or own.is_standard or _has_path(container, own.folder):
         return ""
-    return f"{place.shown} has no folder, and the command is {own.shown}"
+    return f"PATH may have no {place.shown}, because the command is {own.shown}"
 
 
 def _has_path(container: Container, folder: str) -> bool:

@@ -86,7 +86,7 @@ def _ports_of_exec(probe: Probe, declared: set[float | None]) -> Iterator[Found]
             yield Found(where, message, Severity.WARNING)
     port = next((port_option(words) for words in programs(probe.command)), None)
     if probe.probed and port is not None and port != container.qos_port:
-        message = f"port {port} is asked, and LIFECYCLE_QOS_PORT is {container.qos_port}"
+        message = f"the port is {port}, and LIFECYCLE_QOS_PORT is {container.qos_port}"
         yield Found(where, f"{probe}: {message}")
 
 
