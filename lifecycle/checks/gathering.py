@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from lifecycle.checks.foreign import Foreign, of_chart
 from lifecycle.checks.kinds import kind_of
 from lifecycle.checks.kustomizations import Kustomizations
-from lifecycle.checks.reading import STDIN, Document, Reading, read
+from lifecycle.checks.reading import Document, Reading, read
+from lifecycle.checks.texts import STDIN
 from lifecycle.checks.walking import Named, files
 from lifecycle.checks.yaml_nodes import EXTRA
 
@@ -25,6 +26,7 @@ class Gathered:
         notes: By file, what its author should know.
         files: How many files were read.
         passed_over: How many files hold no Kubernetes object, by what they are.
+        replicas: How many replicas kustomizations give, by the name of a workload.
     """
 
     documents: list[Document] = field(default_factory=list)
@@ -32,6 +34,7 @@ class Gathered:
     notes: dict[str, list[str]] = field(default_factory=dict)
     files: int = 0
     passed_over: Counter[Foreign] = field(default_factory=Counter)
+    replicas: dict[str, float] = field(default_factory=dict)
 
     def add(self, named: Named, reading: Reading) -> None:
         """Add what a file holds."""
@@ -73,6 +76,7 @@ def gather(names: Sequence[str]) -> Gathered:
     templates: Counter[str] = Counter()
     for named in files(names):
         reading = _read(named)
+        kustomizations.look(named.file)
         reading.documents = [
             each if each.partial else replace(each, partial=kustomizations.is_patch(each.file))
             for each in reading.documents
@@ -80,6 +84,7 @@ def gather(names: Sequence[str]) -> Gathered:
         found.add(named, reading)
         if named.walked and reading.passed_over is Foreign.TEMPLATE:
             templates[named.walked] += 1
+    found.replicas = kustomizations.replicas
     for folder, number in templates.items():
         found.note(
             folder,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os.path
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 from lifecycle.checks.errors import Unreadable
 from lifecycle.checks.foreign import KUSTOMIZATIONS
 from lifecycle.checks.node import Node
-from lifecycle.checks.reading import STDIN, text_of
+from lifecycle.checks.texts import STDIN, text_of
 from lifecycle.checks.yaml_nodes import read_yaml
 
 _ABOVE: Final = 2
@@ -18,22 +19,28 @@ _WHOLE: Final = ("resources", "bases", "crds")
 
 
 class Kustomizations:
-    """The kustomizations beside the files that are read, and in the folders above them."""
+    """
+    The kustomizations beside the files that are read, and in the folders above them.
+
+    Attributes:
+        replicas: The most replicas that one of them gives a workload, by the workload's name.
+    """
 
     def __init__(self) -> None:
+        self.replicas: dict[str, float] = {}
         self._named: dict[str, bool] = {}
         self._looked: set[str] = set()
 
     def is_patch(self, file: str) -> bool | None:
         """Tell whether a kustomization names a file as a patch; None if none names it at all."""
-        if file == STDIN:
-            return None
-        path = os.path.realpath(file)
-        folder = os.path.dirname(path)
-        for _ in range(_ABOVE + 1):
+        return None if file == STDIN else self._named.get(os.path.realpath(file))
+
+    def look(self, file: str) -> None:
+        """Read the kustomizations around a file."""
+        folder = os.path.dirname(os.path.realpath(file))
+        for _ in range(_ABOVE + 1 if file != STDIN else 0):
             self._look(folder)
             folder = os.path.dirname(folder)
-        return self._named.get(path)
 
     def _look(self, folder: str) -> None:
         if folder in self._looked:
@@ -41,23 +48,35 @@ class Kustomizations:
         self._looked.add(folder)
         for name in KUSTOMIZATIONS:
             file = os.path.join(folder, name)
-            if os.path.isfile(file):
-                for each, is_patch in _names(file):
+            if not os.path.isfile(file):
+                continue
+            for node in _nodes(file):
+                for each, is_patch in _names(node):
                     named = os.path.realpath(os.path.join(folder, each))
                     self._named[named] = is_patch or self._named.get(named, False)
+                for workload, count in _replicas(node):
+                    self.replicas[workload] = max(count, self.replicas.get(workload, 0))
 
 
-def _names(file: str) -> Iterator[tuple[str, bool]]:
+def _nodes(file: str) -> list[Node]:
     try:
-        nodes = [each for each in read_yaml(text_of(file)) if isinstance(each, Node)]
+        return [each for each in read_yaml(text_of(file)) if isinstance(each, Node)]
     except Unreadable:
-        return
-    for node in nodes:
-        for key in _WHOLE:
-            yield from ((each, False) for each in _texts(node, key))
-        yield from ((each, True) for each in _texts(node, "patchesStrategicMerge"))
-        for key in ("patches", "patchesJson6902"):
-            yield from ((each, True) for each in _texts(node, key, "path"))
+        return []
+
+
+def _replicas(node: Node) -> Iterator[tuple[str, float]]:
+    with suppress(Unreadable):
+        for each in node.at("replicas").each():
+            yield each.at("name").text(), each.at("count").number(1)
+
+
+def _names(node: Node) -> Iterator[tuple[str, bool]]:
+    for key in _WHOLE:
+        yield from ((each, False) for each in _texts(node, key))
+    yield from ((each, True) for each in _texts(node, "patchesStrategicMerge"))
+    for key in ("patches", "patchesJson6902"):
+        yield from ((each, True) for each in _texts(node, key, "path"))
 
 
 def _texts(node: Node, *keys: str) -> list[str]:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import codecs
-import json
 import os.path
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -23,13 +20,10 @@ from lifecycle.checks.foreign import (
 from lifecycle.checks.kinds import kind_of
 from lifecycle.checks.node import Node, from_plain
 from lifecycle.checks.placeholders import emptied
+from lifecycle.checks.texts import STDIN, NoText, nodes, text_of
 from lifecycle.checks.wrappers import unwrapped
-from lifecycle.checks.yaml_nodes import read_yaml
 
-MAX_BYTES: Final = 16 * 1024 * 1024
-STDIN: Final = "-"
 _KUSTOMIZE: Final = "kustomize.config.k8s.io/"
-_JSON_BLANKS: Final = " \t\r\n"
 
 
 @dataclass(frozen=True)
@@ -91,6 +85,10 @@ def read(file: str, *, walked: bool = False) -> Reading:
     """Read what a file, or standard input, holds; of a walked one nobody said that it is a manifest."""
     try:
         return parse(text_of(file), file, walked=walked)
+    except NoText as error:
+        if walked and not error.is_manifest:
+            return Reading(passed_over=Foreign.OTHER, reason=str(error))
+        return Reading(problems=[str(error)])
     except Unreadable as error:
         return Reading(problems=[str(error)])
 
@@ -126,7 +124,7 @@ def _documents(text: str, file: str, found: Reading) -> list[str]:
     """Read the documents, and return why some of them are no Kubernetes objects."""
     others = []
     templated = bool(TEMPLATED.search(text))
-    for node in _nodes(text):
+    for node in nodes(text, file):
         if isinstance(node, Unreadable):
             (found.templates if templated else found.problems).append(str(node))
         elif not node:
@@ -195,64 +193,6 @@ def from_objects(objects: Iterable[Any], file: str = STDIN) -> list[Document]:
     if found.problems:
         raise Unreadable(found.problems[0])
     return found.documents
-
-
-def text_of(file: str) -> str:
-    """
-    Return the text of a file, or of standard input.
-
-    Raises:
-        Unreadable: It cannot be read, is too large, or no text in UTF-8.
-    """
-    try:
-        if file == STDIN:
-            if sys.stdin is None:
-                raise Unreadable("standard input is closed")
-            data = sys.stdin.buffer.read(MAX_BYTES + 1)
-        else:
-            with open(file, "rb") as opened:
-                data = opened.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise Unreadable(error.strerror or str(error)) from None
-    except ValueError:
-        raise Unreadable("that is no file's name") from None
-    if len(data) > MAX_BYTES:
-        raise Unreadable(f"larger than {MAX_BYTES // 1024 // 1024} MiB")
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise Unreadable("text in UTF-16: write it as UTF-8 (iconv -f UTF-16 -t UTF-8)")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Unreadable("no text in UTF-8") from None
-
-
-def _nodes(text: str) -> Iterator[Node | Unreadable]:
-    if text.lstrip()[:1] != "{":
-        yield from read_yaml(text)
-        return
-    try:
-        values = list(_json_values(text))  # kubectl's JSON; tabs in it are no YAML
-    except RecursionError:
-        yield Unreadable("nested too deep")
-        return
-    except ValueError:  # YAML in braces
-        yield from read_yaml(text)
-        return
-    for value in values:
-        try:
-            yield from_plain(value)
-        except Unreadable as error:
-            yield error
-
-
-def _json_values(text: str) -> Iterator[Any]:
-    """Give the values of a text one after the other, as `jq` prints them."""
-    decoder = json.JSONDecoder()
-    text = text.strip(_JSON_BLANKS)
-    while text:
-        value, end = decoder.raw_decode(text)
-        yield value
-        text = text[end:].lstrip(_JSON_BLANKS)
 
 
 def _open(

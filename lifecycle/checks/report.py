@@ -9,9 +9,9 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from lifecycle.checks.foreign import Foreign
-from lifecycle.checks.reading import STDIN
 from lifecycle.checks.rule import Finding
 from lifecycle.checks.rules import RULES
+from lifecycle.checks.texts import STDIN
 from lifecycle.version import VERSION
 
 SCHEMA: Final = (

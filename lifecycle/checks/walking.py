@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from lifecycle.checks.reading import STDIN
+from lifecycle.checks.texts import STDIN
 
 ENDINGS: Final = (".yaml", ".yml", ".json")
 _LEFT_OUT: Final = ("node_modules", "__pycache__")

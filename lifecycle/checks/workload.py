@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os.path
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -176,7 +176,10 @@ class Workload:
         if not self._known.counted:
             return None
         scaler = self.scaler
-        return scaler.least if scaler else self.node.at("spec", "replicas").number(1)
+        if scaler:
+            return scaler.least
+        said = self.node.at("spec", "replicas").number(1)
+        return said if self.is_partial else max(said, self.around.overlaid(self))
 
     def ignored(self, container: str = "") -> set[str]:
         """
@@ -215,13 +218,20 @@ class Surroundings:
 
     What in it cannot be read is said where it is checked itself, and is nothing to others.
 
+    Args:
+        documents: What was read.
+        replicas: How many replicas kustomizations give, by the name of a workload.
+
     Attributes:
         workloads: What makes pods, each of them once: not what another one of them made.
         others: The other objects.
     """
 
-    def __init__(self, documents: Iterable[Document]) -> None:
+    def __init__(
+        self, documents: Iterable[Document], replicas: Mapping[str, float] | None = None
+    ) -> None:
         self._documents = list(documents)
+        self._replicas = dict(replicas or {})
         made = made_by_others(self._documents)
         self.workloads: list[Workload] = []
         self.others: list[Document] = []
@@ -233,6 +243,21 @@ class Surroundings:
                 self.workloads += [
                     Workload(each, self, root, path) for root, path in templates(each.node, known)
                 ]
+
+    def overlaid(self, workload: Workload) -> float:
+        """Return how many replicas overlays give a workload, at most; 0 if they leave it as it is."""
+        name = workload.document.name
+        return max(self._patched.get((workload.kind, name), 0), self._replicas.get(name, 0))
+
+    @cached_property
+    def _patched(self) -> dict[tuple[str, str], float]:
+        found: dict[tuple[str, str], float] = {}
+        for each in self.workloads:
+            with suppress(Unreadable):
+                if each.is_partial:
+                    key, count = (each.kind, each.document.name), each.node.at("spec", "replicas")
+                    found[key] = max(found.get(key, 0), count.number(0))
+        return found
 
     @cached_property
     def scaling(self) -> Scaling:

@@ -22,7 +22,7 @@ FORMATS = {"json": as_json, "sarif": as_sarif}
 def check(options: argparse.Namespace) -> int:
     """Check files: 0 if nothing is bad, 1 if there are errors, 2 if something was not readable."""
     found = gather(options.files)
-    around = Surroundings(found.documents)
+    around = Surroundings(found.documents, found.replicas)
     findings, wrong = find(found.documents, around)
     for file, reasons in wrong.items():
         found.unreadable.setdefault(file, []).extend(reasons)

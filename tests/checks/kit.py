@@ -112,7 +112,7 @@ class Said(NamedTuple):
 def look(*files: str) -> Said:
     """Check files as the command does."""
     gathered = gather(files)
-    around = Surroundings(gathered.documents)
+    around = Surroundings(gathered.documents, gathered.replicas)
     findings, wrong = check(gathered.documents, around)
     notes = (gathered.notes, misspelt(gathered.documents, around), not_checked(around))
     return Said(

@@ -178,3 +178,46 @@ def test_a_patch_that_a_kustomization_names(run: Check) -> None:
     code, said = run("base/pod.yaml")
     assert (said["workloads"], said["partial_documents"]) == (1, 0)
     assert [each["rule"] for each in said["findings"]] == ["startup-probe"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("prod/kustomization.yaml", "replicas: [{name: a, count: 4}]\nresources: [../base]"),
+        ("prod/replicas.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {replicas: 4}"),
+    ],
+)  # fmt: skip
+def test_replicas_that_an_overlay_gives(run: Check, name: str, text: str) -> None:
+    """Of how many pods a rolling update takes one, the overlays say, too."""
+    spec = "  replicas: 1\n  strategy: {rollingUpdate: {maxUnavailable: 1}}"
+    base = NGINX.replace("nginx-deployment", "a").replace("  replicas: 3", spec)
+    make("base/deployment.yaml", text=base)
+    assert [each["rule"] for each in run(".")[1]["findings"]] == ["one-replica", "max-unavailable"]
+
+    make(name, text=text)
+    code, said = run(".")
+    assert (code, said["findings"]) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [(b"\x80{}", 0), (b"\x80 apiVersion: v1\nkind: Pod", 2), ("kind: a\napiVersion: b".encode("utf-16"), 2)],
+)  # fmt: skip
+def test_what_is_no_text(run: Check, data: bytes, code: int) -> None:
+    """In a folder it is a failure if it should be a manifest."""
+    make("good.yaml")
+    Path("a.yaml").write_bytes(data)
+
+    assert run(".")[0] == code
+
+
+def test_lines_of_json(run: Check) -> None:
+    """JSON that is written for people has lines, and what a program wrote in one line has none."""
+    made = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}, "spec": {"containers": [
+        {"name": "a", "image": "a", "livenessProbe": {"httpGet": {"port": 1}}}
+    ]}}  # fmt: skip
+    make("a.json", text=json.dumps(made, indent=2))
+    make("b.json", text=json.dumps(made))
+
+    lines = [(each["file"], each["line"]) for each in run(".")[1]["findings"]]
+    assert lines == [("a.json", 12), ("b.json", None)]
