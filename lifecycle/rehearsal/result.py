@@ -150,8 +150,8 @@ class Result:
 
     @staticmethod
     def failed_hooks(replicas: list[Replica]) -> list[Replica]:
-        """Return those whose preStop hook failed, or could not be run."""
-        return [each for each in replicas if each.deletion and each.deletion.pre_stop_failed]
+        """Return those whose preStop hook failed, could not be run, or was turned away."""
+        return [each for each in replicas if _why_no_hook(each)]
 
     @property
     def lost(self) -> int:
@@ -222,7 +222,7 @@ class Result:
             )
             yield f"{_names(killed)} had to be ended with SIGKILL after {grace:g} s: {why}"
         if failed := self.failed_hooks(self.replicas):
-            reasons = {each.deletion.pre_stop_error for each in failed if each.deletion}
+            reasons = {_why_no_hook(each) for each in failed}
             yield (
                 f"THE PRESTOP HOOK FAILED ({self.template.hook.name}) for {_names(failed)}: "
                 f"{'; '.join(sorted(reasons)[:3])}. These replicas drained on SIGTERM, not on the "
@@ -296,6 +296,15 @@ class Result:
                 "stalls_of_the_rehearsal": _stalls(self.stalls),
             },
         }
+
+
+def _why_no_hook(replica: Replica) -> str:
+    """Return why a replica's drain did not begin with its hook; empty if it did."""
+    deletion = replica.deletion
+    status = deletion.pre_stop_status if deletion else None
+    if status is not None and status >= 400:
+        return f"it was answered with {status}, which the kubelet ignores"
+    return deletion.pre_stop_error if deletion else ""
 
 
 def _stalls(stalls: list[Stall]) -> dict[str, float]:

@@ -167,9 +167,12 @@ async def _probe_tcp(tcp: TcpSocket, place: Place, timeout: float) -> Outcome:
     return Outcome(Verdict.SUCCESS, "")
 
 
-async def run_hook(handler: HookHandler, place: Place, process: Process) -> None:
+async def run_hook(handler: HookHandler, place: Place, process: Process) -> int | None:
     """
     Run a preStop hook for as long as it takes.
+
+    Returns:
+        The status that a request was answered with; None if there was none.
 
     Raises:
         HookFailed: It has failed, or could not be run at all. A status is no failure, whatever
@@ -180,13 +183,14 @@ async def run_hook(handler: HookHandler, place: Place, process: Process) -> None
             case Exec():
                 await _hook_exec(handler, process)
             case HttpGet():
-                await _hook_http(handler, place)
+                return await _hook_http(handler, place)
             case Sleep():
                 await asyncio.sleep(handler.seconds)
     except HookFailed:
         raise
     except Exception as error:  # whatever it is: the hook has not run
         raise HookFailed(_reason(error)) from error
+    return None
 
 
 def _reason(error: Exception) -> str:
@@ -201,7 +205,7 @@ async def _hook_exec(exec_: Exec, process: Process) -> None:
         raise HookFailed(f"exit code {code}: {output.strip()}".removesuffix(": "))
 
 
-async def _hook_http(get: HttpGet, place: Place) -> None:
+async def _hook_http(get: HttpGet, place: Place) -> int | None:
     url = place.url(get)
     headers = headers_of(get, f"kube-lifecycle/{place.version}")
     headers.append(("Accept-Encoding", "gzip"))
@@ -213,3 +217,5 @@ async def _hook_http(get: HttpGet, place: Place) -> None:
             headers = [pair for pair in headers if pair[0].lower() != "authorization"]
             response = await fetch(plain, headers, timeout=None)
         place.kept.append(response.connection)
+        return response.status
+    return None

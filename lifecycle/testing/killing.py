@@ -35,6 +35,8 @@ class Ending:
         pre_stop_ended: It came back, or was cut short. None, though it was begun: abandoned.
         pre_stop_failed: It failed, could not be run, or the container ended under it.
         pre_stop_error: Why it failed, in words; empty if it did not.
+        pre_stop_status: What an HTTP hook was answered with. The kubelet ignores it: a hook that
+            was answered with 403 has not failed, and has not started a drain either.
         sigterm: SIGTERM was sent.
         sigkill: SIGKILL was needed.
         exited: The process was gone.
@@ -46,6 +48,7 @@ class Ending:
     pre_stop_ended: float | None = None
     pre_stop_failed: bool = False
     pre_stop_error: str = ""
+    pre_stop_status: int | None = None
     sigterm: float | None = None
     sigkill: float | None = None
     exited: float | None = None
@@ -140,7 +143,7 @@ class Killer:
     async def _run(self, hook: HookHandler, ending: Ending) -> None:
         why = ""
         try:
-            await run_hook(hook, self._place, self._process)
+            ending.pre_stop_status = await run_hook(hook, self._place, self._process)
         except HookFailed as error:
             why = str(error)
             if self._process.exit_code is not None:

@@ -61,6 +61,18 @@ def test_a_rollout_whose_hook_failed_is_no_success():
     assert 'errors="1"' in junit(result)
 
 
+def test_a_hook_that_is_turned_away_is_no_success():
+    """The kubelet ignores the status of a hook; its drain has not begun with it all the same."""
+    own_token = "LIFECYCLE_PRESTOP_TOKEN=another-one-of-its-own exec " + " ".join(OURS)
+    result = rehearse("http", ("sh", "-c", own_token))
+    assert result.lost == 0
+    assert result.verdict in (Verdict.HOOK_FAILED, Verdict.INCONCLUSIVE)
+    (finding,) = [each for each in result.findings() if "PRESTOP HOOK FAILED" in each]
+    assert (
+        "(GET /prestop) for app-1: it was answered with 403, which the kubelet ignores" in finding
+    )
+
+
 @pytest.mark.parametrize("hook", ["no-such-program --now", "./no-such-script", "/no/such/program"])
 def test_a_hook_without_a_program_is_not_rehearsed(hook: str):
     """It is refused before the app is started: its command would fail too."""

@@ -51,6 +51,7 @@ async def test_prestop_http(node: Kubelet, tmp_path: Path):
     } == record(tmp_path, "request")[0]["headers"]
     assert record(tmp_path, "closed") == []
     assert not deletion.pre_stop_failed
+    assert deletion.pre_stop_status == 500
     assert pod.said("FailedPreStopHook") == []
 
 
@@ -168,6 +169,7 @@ async def test_a_hook_that_ran_has_no_error(node: Kubelet, tmp_path: Path):
     deletion = await pod.delete()
 
     assert (deletion.pre_stop_failed, deletion.pre_stop_error) == (False, "")
+    assert deletion.pre_stop_status is None
 
 
 async def test_prestop_sleep(node: Kubelet, tmp_path: Path):
