@@ -216,7 +216,10 @@ class Managed:
         self._config = config
         self._plugins = tuple(plugins)
         self._inner: Middleware | None = None
-        self._why_not = "Managed needs the server's lifespan: switch it on (--lifespan on)"
+        self._why_not = (
+            "Managed needs the server's lifespan: switch it on (--lifespan on). "
+            "daphne does not have it: use another server"
+        )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":

@@ -53,7 +53,7 @@ def misspelt(
 
 
 def _misspelt(workload: Workload) -> Iterator[str]:
-    names = sorted(each.name for each in workload.containers)
+    names = sorted(workload.container_names)
     for container in ("", *workload.containers_with_leave_outs()):
         where = f"{IGNORE}.{container}" if container else IGNORE
         if container and container not in names and not workload.is_partial:

@@ -99,6 +99,12 @@ class Workload:
         return apps or own
 
     @property
+    def container_names(self) -> set[str]:
+        """The names of all its containers: those that only start the pod too."""
+        kinds = ("containers", "initContainers")
+        return {each.at("name").text() for kind in kinds for each in self.pod.at(kind).each()}
+
+    @property
     def shares_processes(self) -> bool:
         """Whether PID 1, as its containers see it, is not their own first process."""
         return any(self.pod.at(each).value is True for each in ("shareProcessNamespace", "hostPID"))
