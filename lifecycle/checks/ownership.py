@@ -70,7 +70,7 @@ def _containers(document: Document) -> tuple[object, ...]:
     if known is not None:
         specs = [root.at(*path, "spec") for root, path in templates(document.node, known)]
     return tuple(
-        (each.at("name").value, each.at("image").value)
+        (str(each.at("name").value), str(each.at("image").value))
         for spec in specs
         for each in spec.at("containers").each()
     )

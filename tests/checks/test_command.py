@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +14,7 @@ import pytest
 
 from lifecycle.checks.report import Report, as_sarif
 from lifecycle.checks.rules import RULES
+from lifecycle.checks.text import Screen, as_text
 from tests.checks.kit import found_in
 from tests.checks.styles import NGINX
 from tests.checks.styles_of_servers import GUNICORN
@@ -111,6 +113,20 @@ def test_text(run: Run) -> None:
     assert max(len(each) for each in lines if ".yaml:" not in each) <= 80
     assert lines[-1] == "2 errors, 2 warnings in 2 workloads. The rules are in docs/checks.md"
     assert run("good.yaml").stdout == "nothing found in 1 workload\n"
+
+
+def test_text_on_a_terminal() -> None:
+    """A narrow terminal folds every line after its place, and colours only what was folded."""
+    report = Report(
+        found_in(BAD), {"a.yaml": ["it is broken"]}, {"a.yaml": ["a note"]}, workloads=1
+    )
+    plain = as_text(report, Screen(50, folds=True))
+    coloured = as_text(report, Screen(50, folds=True, colours=True))
+
+    assert max(map(len, plain.splitlines())) <= 50
+    assert re.sub("\x1b\\[[0-9;]*m", "", coloured) == plain
+    assert "f.yaml:8: \x1b[1;31merror:\x1b[0m Pod/a b: " in coloured
+    assert "a.yaml: \x1b[1;31munreadable:\x1b[0m it is broken" in coloured
 
 
 ODD = """

@@ -11,10 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lifecycle.checks.check import check
+from lifecycle.checks.check import check, not_checked
 from lifecycle.checks.errors import Unreadable
+from lifecycle.checks.kinds import BUILT_IN, OTHERS, kind_of
 from lifecycle.checks.node import Node
 from lifecycle.checks.reading import documents, parse
+from lifecycle.checks.workload import Surroundings
 from lifecycle.checks.yaml_nodes import read_yaml, scalar
 from tests.checks.kit import QOS, RUN, owner, pod
 
@@ -274,6 +276,36 @@ def test_junk_at_any_place(junk: Any) -> None:
     for each in (*_replaced(made, junk), *_replaced(spread, junk)):
         with suppress(Unreadable):
             check(documents(json.dumps(each)))
+
+
+KINDS = [
+    *OTHERS,
+    *(("apps", kind) for kind in BUILT_IN),
+    ("operators.coreos.com", "ClusterServiceVersion"),
+]
+
+
+@settings(deadline=None, max_examples=25)
+@given(JUNK, st.sampled_from(KINDS), st.booleans())
+def test_junk_in_any_kind(junk: Any, kind: tuple[str, str], patched: bool) -> None:
+    """So it is in kinds of others, in patches, in what a cluster gives back, and in templates."""
+    group, name = kind
+    made = owner(name, pod(QOS | {"ports": [{"containerPort": 1}]}))
+    made |= {"apiVersion": f"{group}/v1", "$patch": "merge"} if patched else {}
+    path = {(group, name): kind_of(group, name)}[kind]
+    for keys in path.paths if path else (("spec", "install", "spec", "deployments"),):
+        inner: Any = made["spec"]["template"]
+        for key in reversed(keys):
+            inner = [inner] if key == "*" else {key: inner}
+        made = inner | made if isinstance(inner, dict) else made
+    made["metadata"] |= {"ownerReferences": [{"controller": True, "kind": "A", "name": "${a}"}]}
+    template = {"kind": "Template", "parameters": [{"name": "a"}], "objects": [made]}
+    for each in (*_replaced(made, junk), *_replaced(template, junk)):
+        with suppress(Unreadable):
+            read = documents(json.dumps(each))
+            around = Surroundings(read)
+            check(read, around)
+            not_checked(around)
 
 
 @settings(deadline=None)
