@@ -3,9 +3,8 @@ What a rehearsal has shown: nothing lost, something lost, or nothing that can be
 
 Rules of this file:
 
-1. A connection that is refused, or reset in the listener's queue, is lost whatever the noise, if
-   by then not every client can have heard that the replica leaves. No noise closes a listener
-   early.
+1. A refused connection is lost whatever the noise, if by then not every client can have heard
+   that the replica leaves. No noise closes a listener early.
 2. Any other loss counts, unless noise can explain it.
 3. Without a loss that counts, nothing was lost only where noise cannot have hidden a loss.
 """
@@ -26,8 +25,6 @@ from lifecycle.rehearsal.tally import Tally
 
 BEFORE: Final = 0.05
 """Seconds before T0 from which on a replica is watched."""
-CLOSED: Final = frozenset({Cause.REFUSED, Cause.QUEUE})
-"""What only a closed listener does."""
 QUIETER: Final = "lower --rate, --clients or --busy, or rehearse on a machine with less to do"
 
 
@@ -76,7 +73,7 @@ class Judge:
         """Tell whether a loss is beyond doubt."""
         replica = self._replicas.get(loss.pod)
         left = replica.deleted_at if replica else None
-        if loss.cause in CLOSED and left and left <= loss.at <= left + self._propagation:
+        if loss.cause is Cause.REFUSED and left and left <= loss.at <= left + self._propagation:
             return True
         if self._tally.lateness.in_doubt:
             return False

@@ -107,6 +107,8 @@ def test_nothing_was_lost(given: dict[str, Any], verdict: str):
         (lost(T0 + 1, Cause.REFUSED), {"own": stall(-1, 1.9)}, "lost"),
         (lost(T0 + 2.5, Cause.REFUSED), {"own": stall(0.5, 1.0)}, "inconclusive"),
         (lost(T0 + 2.5, Cause.REFUSED), {}, "lost"),
+        (lost(T0 + 1, Cause.QUEUE), {}, "lost"),
+        (lost(T0 + 1, Cause.QUEUE, took=1.2), {"load": stall(-0.2, 1.1)}, "inconclusive"),
         (lost(T0 - 1, Cause.REFUSED), {"own": stall(-1.1, 0.3)}, "inconclusive"),
         (lost(T0 + 4, Cause.TIMEOUT, took=10), {"load": stall(-3, 0.1)}, "lost"),
         (lost(T0 + 4, Cause.TIMEOUT, took=10), {"load": stall(-5, 3)}, "inconclusive"),
