@@ -66,6 +66,7 @@ HOOKS: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
             (["warning prestop-token"], {"scheme": "HTTPS"}),
             (["warning prestop-token", REFUSED], {"scheme": "HTTPS", "httpHeaders": []}),
             ([REFUSED], {"host": "orders.shop.svc"}),
+            ([REFUSED], {"host": "127.0.0.1"}),
             ([REFUSED], {"port": "http"}),
             ([REFUSED], {"path": "/shutdown"}),
             ([], {"path": "/shutdown", "port": 8080}),
@@ -78,6 +79,7 @@ HOOKS: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
     ([REFUSED], (pod(RUN | by_http() | env(
         LIFECYCLE_PRESTOP_TOKEN=TOKEN, LIFECYCLE_QOS_HOST="127.0.0.1")),)),
     ([REFUSED], (pod(RUN | env(LIFECYCLE_QOS_ENABLED="false") | sleep("lifecycle", "prestop")),)),
+    (["warning qos-port-clash"], (pod(RUN | SECRET | by_http(host="127.0.0.1"), hostNetwork=True),)),
     # Under another server, and of what is no lifecycle
     ([REFUSED], (pod({"command": ["uvicorn", "a:b"]} | sleep("curl", "localhost:22222/prestop")),)),
     ([], (pod(MANAGED | SECRET | sleep("curl", "-H", HEADER, "localhost:22222/prestop")),)),

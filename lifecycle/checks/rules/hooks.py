@@ -51,7 +51,7 @@ def prestop_token(workload: Workload) -> Iterator[Found]:
         if container.asks_to_drain and (problem := _shut(container)):
             yield Found(container.pre_stop, f"{container.name}: {problem}")
             continue
-        for each in (*_by_kubelet(container), *_by_command(container)):
+        for each in (*_by_kubelet(container, workload), *_by_command(container)):
             yield each._replace(message=f"{container.name}: {each.message}")
 
 
@@ -67,7 +67,7 @@ def _shut(container: Container) -> str:
     return ""
 
 
-def _by_kubelet(container: Container) -> Iterator[Found]:
+def _by_kubelet(container: Container, workload: Workload) -> Iterator[Found]:
     hook = container.pre_stop.at("httpGet")
     where, host, scheme = (hook.at(each) for each in ("port", "host", "scheme"))
     port = container.number_of(where)
@@ -78,6 +78,8 @@ def _by_kubelet(container: Container) -> Iterator[Found]:
         yield Found(where, f"the container has no port called {where.text()!r}")
     elif problem := _another_port(container, port):
         yield Found(where, problem)
+    elif LOOPBACK.fullmatch(host.text()) and not workload.host_network:
+        yield Found(host, f"{host.text()} is the node, not the pod")
     elif not is_own(host.text()):
         yield Found(host, _elsewhere(host.text()))
     else:
