@@ -276,6 +276,10 @@ def _split(command: str) -> tuple[dict[str, str], list[str]]:
     return env, words
 
 
+INCONCLUSIVE = 3
+"""With what a rehearsal ends that lost nothing while too much else ran beside it, as here."""
+
+
 def _check(
     words: list[str], cwd: Path, env: dict[str, str], shown: str, *, must_succeed: bool = True
 ) -> str:
@@ -283,7 +287,8 @@ def _check(
         words, cwd=cwd, env=env, capture_output=True, text=True, timeout=55, check=False
     )
     output = done.stdout + done.stderr
-    assert done.returncode == 0 or not must_succeed, f"$ {shown}\n{output}"
+    noisy = done.returncode == INCONCLUSIVE and "nothing was lost" in output
+    assert done.returncode == 0 or noisy or not must_succeed, f"$ {shown}\n{output}"
     return output
 
 
