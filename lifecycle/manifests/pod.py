@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
+from lifecycle.checks.rules.probes import LONG_GRACE
+from lifecycle.config import KILL_MARGIN, Config
 from lifecycle.manifests.command import own_command
 from lifecycle.manifests.names import REGISTERED
 from lifecycle.manifests.plan import Plan
@@ -123,7 +125,14 @@ def probes(plan: Plan) -> Object:
     }
     if plan.is_job:
         del made["readinessProbe"]
+    if plan.grace > LONG_GRACE:  # an app that hangs is not waited for so long
+        made["livenessProbe"]["terminationGracePeriodSeconds"] = _short_grace(plan.config)
     return made
+
+
+def _short_grace(config: Config) -> int:
+    """Return the seconds of a drain in which nothing has to be waited for."""
+    return math.ceil(max(60, config.settle + config.quiet + config.stop_timeout + KILL_MARGIN))
 
 
 def pre_stop(plan: Plan) -> Object:

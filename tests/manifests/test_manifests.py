@@ -392,3 +392,23 @@ def test_a_rule_is_named_once(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert manifests(make_parser().parse_args(words)) == 2
     assert capsys.readouterr().err.count("probe-port: ") == 1
+
+
+@pytest.mark.parametrize(
+    ("environ", "own"),
+    [
+        ({"LIFECYCLE_GRACE_PERIOD": "300"}, None),
+        ({"LIFECYCLE_GRACE_PERIOD": "3600"}, 60),
+        ({"LIFECYCLE_GRACE_PERIOD": "3600", "LIFECYCLE_SETTLE": "90"}, 96),
+    ],
+)
+def test_a_long_grace_period(environ: dict[str, str], own: int | None) -> None:
+    """An app that hangs is not waited for as long as one that drains."""
+    (deployment,) = (
+        each
+        for each in objects(plan("--service", "orders:8080", command=["lifecycle", "run", "a:b"], **environ))
+        if each["kind"] == "Deployment"
+    )  # fmt: skip
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+
+    assert container["livenessProbe"].get("terminationGracePeriodSeconds") == own
