@@ -35,7 +35,12 @@ def _wholes() -> list[dict[str, Any]]:
 WHOLES = _wholes()
 KEPT = (
     *("apiVersion", "kind", "metadata", "name", "template", "containers", "jobTemplate"),
-    *("annotations", "shareProcessNamespace", "hostPID"),  # what excuses others is not guessed
+    *(
+        "annotations",
+        "shareProcessNamespace",
+        "hostPID",
+        "image",
+    ),  # what excuses others is not guessed
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from lifecycle.checks.container import Container
@@ -48,11 +48,18 @@ def signal_to_group(workload: Workload) -> Iterator[Found]:
     for container in workload.containers:
         for init in stages(container.words):
             cut = next((each for each in map(_cut, programs(init)) if each), "")
-            if cut and init[0] in INITS and signals_group(init, container.value):
+            if cut and init[0] in INITS and signals_group(init, _value_in(workload, container)):
                 message = f"{container.name}: {init[0]} sends SIGTERM to the workers of {cut} too"
                 severity = Severity.WARNING if container.asks_to_drain else None
                 yield Found(container.command, message, severity)
                 break
+
+
+def _value_in(workload: Workload, container: Container) -> Callable[[str], str | None]:
+    """Return how to look up a variable: what a base may add is taken for right."""
+    if not workload.is_partial:
+        return container.value
+    return lambda name: container.value(name) or ("0" if name == "DUMB_INIT_SETSID" else None)
 
 
 def _cut(words: list[str]) -> str:

@@ -91,6 +91,8 @@ def managed_workers(workload: Workload) -> Iterator[Found]:
         server = container.server_command
         if not container.is_lifecycle or (server and server.no_lifespan):
             continue
+        if server is None and workload.is_partial:
+            continue  # its base may say what runs
         workers = server.workers if server else _workers_of_image(container)
         if workers > 1:
             severity = None if server else Severity.WARNING

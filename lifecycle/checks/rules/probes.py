@@ -211,6 +211,7 @@ def probe_grace(workload: Workload) -> Iterator[Found]:
     It is a warning if it is shorter than the drain. When the probe fails, the kubelet kills the app in the middle of its drain. For example, a liveness probe with 5 s cuts the default drain, which takes 11 s (5 + 1 + 3 + 2). A startup probe needs less (3 + 2), because nothing is registered yet.
     It is a warning if the pod's grace period is longer than 300 s, ten times the default, and the liveness probe has none of its own. Then an app that hangs keeps the container for the whole period before it is restarted. Kubernetes' documentation has the example of 3600 s for the pod and 60 s for the probe.
     """
+    is_whole = not workload.is_partial  # the base of a patch may have the probe's own
     for probe in probes_of(workload.apps):
         where = probe.node.at("terminationGracePeriodSeconds")
         seconds = where.number(workload.grace)
@@ -221,7 +222,7 @@ def probe_grace(workload: Workload) -> Iterator[Found]:
         elif where and seconds < (needed := _needed(probe)):
             message = f"terminationGracePeriodSeconds {seconds:g}, and the drain takes {needed:g} s"
             yield Found(where, f"{probe}: {message}", Severity.WARNING)
-        elif probe.kind == "liveness" and not where and seconds > LONG_GRACE:
+        elif probe.kind == "liveness" and not where and seconds > LONG_GRACE and is_whole:
             message = f"an app that hangs is killed only {seconds:g} s after the probe has failed"
             yield Found(probe.node, f"{probe}: {message}", Severity.WARNING)
 

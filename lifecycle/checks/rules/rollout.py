@@ -13,6 +13,9 @@ from lifecycle.checks.workload import Workload
 
 RULES: Final = Table()
 
+_BY_STRATEGY: Final = ("Deployment", "Rollout", "DeploymentConfig")
+"""Kinds that have `strategy`; the others have `updateStrategy`."""
+
 _TERMINATING: Final = (
     "https://github.com/kubernetes/enhancements/tree/master/keps/sig-network/"
     "1669-proxy-terminating-endpoints"
@@ -44,6 +47,8 @@ def max_unavailable(workload: Workload) -> Iterator[Found]:
     limit = _limit(strategy)
     if how == "OnDelete" or not limit:
         return
+    if workload.is_partial and workload.kind not in _BY_STRATEGY:
+        return  # its base may say OnDelete, or a partition
     if workload.kind == "DaemonSet" and limit.shown() == "100%":
         yield Found(limit, "100% are taken at once", Severity.WARNING)
     elif workload.replicas and not _is_partitioned(workload, strategy):
@@ -60,7 +65,7 @@ def _strategy(workload: Workload) -> Node:
     """Return how its pods are replaced; nothing where an Argo Rollout replaces them."""
     if workload.kind == "Deployment" and workload.scaler and workload.scaler.is_rollout:
         return Node()
-    by_strategy = workload.kind in ("Deployment", "Rollout", "DeploymentConfig")
+    by_strategy = workload.kind in _BY_STRATEGY
     return workload.node.at("spec", "strategy" if by_strategy else "updateStrategy")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 from lifecycle.checks.container import Container
@@ -146,7 +147,7 @@ def shell_pid_1(workload: Workload) -> Iterator[Found]:
     It is an error where the last command is in a pipe, a loop or the background, and something is served: no shell makes way for that. Elsewhere it is a warning: bash and BusyBox' ash make way for a last command by themselves; dash, the `sh` of Debian's images, does not.
     """
     for container in () if workload.shares_processes else workload.apps:
-        found = keeper(container.words, container.value)
+        found = keeper(container.words, partial(_value, workload, container))
         if found is None:
             continue
         certain = found.certain and not workload.is_job and workload.serves(container)
@@ -156,6 +157,12 @@ def shell_pid_1(workload: Workload) -> Iterator[Found]:
             f"{container.name}: {found.shell} -c {_short(found.script)!r} {role}",
             None if certain else Severity.WARNING,
         )
+
+
+def _value(workload: Workload, container: Container, name: str) -> str | None:
+    """Look up a variable of an init; a base may have it signal the whole group."""
+    may_be_set = workload.is_partial and name == "TINI_KILL_PROCESS_GROUP"
+    return container.value(name) or ("1" if may_be_set else None)
 
 
 def _short(text: str) -> str:
