@@ -5,6 +5,7 @@ from __future__ import annotations
 import compileall
 import os
 import resource
+import select
 import signal
 import socket
 import subprocess
@@ -51,6 +52,10 @@ async def main(life):
 
 lifecycle.run(main)
 """
+
+READY_AND_SAYS_SO = READY.replace(
+    "await life.ready()", "await life.ready()\n    print('ready', flush=True)"
+)
 
 BUSY = """
 import asyncio, time
@@ -104,6 +109,15 @@ def running(
                 process.send_signal(signal.SIGKILL)
 
 
+def said(process: subprocess.Popen[bytes], word: str, deadline: float = 15.0) -> None:
+    """Wait until a program that tells by a pipe has told this."""
+    if process.stdout is None:
+        raise TypeError("the program tells nothing by a pipe")
+    there, _, _ = select.select([process.stdout], [], [], deadline)
+    if not there or process.stdout.readline() != f"{word}\n".encode():
+        raise ConnectionError(f"the program did not say {word}: see its output above")
+
+
 def get(port: int, path: str) -> bytes:
     """GET on a fresh connection; returns all that came, b"" if nobody listens."""
     with socket.socket() as sock:
@@ -124,7 +138,7 @@ def until_200(port: int, path: str, deadline: float = 15.0) -> float:
     while time.perf_counter() < limit:
         if b" 200 " in get(port, path)[:15]:
             return time.perf_counter()
-        time.sleep(0.005)
+        time.sleep(0.001)
     raise TimeoutError(f"no 200 from {path} on port {port}")
 
 

@@ -8,7 +8,6 @@ with, without (so that what drifts drifts for both), by connections that are kep
 
 from __future__ import annotations
 
-import select
 import selectors
 import socket
 import subprocess
@@ -18,7 +17,7 @@ from contextlib import contextmanager
 from statistics import median, quantiles
 from typing import Final, NamedTuple
 
-from benchmarks.processes import APP, free_port, running, until_200
+from benchmarks.processes import APP, free_port, running, said, until_200
 
 PROCESSES: Final = 3
 ROUNDS: Final = 30
@@ -170,13 +169,10 @@ class _Server:
     def turn(self, to: str) -> tuple[float, float]:
         """Have it turn to "middleware", "alone" or "nothing"; returns what `_ask` does."""
         if to != self._now:
-            stdin, stdout = self._process.stdin, self._process.stdout
-            if stdin is None or stdout is None:
+            if self._process.stdin is None:
                 raise TypeError("the server is told through pipes")
-            stdin.write(f"{to}\n".encode())
-            there, _, _ = select.select([stdout], [], [], DEADLINE)
-            if not there or stdout.readline() != f"{to}\n".encode():
-                raise ConnectionError(f"the server did not turn to {to}: see its output above")
+            self._process.stdin.write(f"{to}\n".encode())
+            said(self._process, to)
             self._now = to
             self._ask(WARM)
         return self._ask(WINDOW)
