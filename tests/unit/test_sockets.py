@@ -15,14 +15,19 @@ from lifecycle.sockets import accept_queue, bind, is_listening
     ("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
 )
 def test_a_port_is_seen_once_it_listens_and_not_while_it_is_only_bound(family, host):
-    """Bound, nobody could connect yet."""
-    with socket.socket(family) as sock:
-        sock.bind((host, 0))
-        port = sock.getsockname()[1]
+    """Bound, nobody could connect yet. A second socket keeps the port from everybody else."""
+    with socket.socket(family) as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind((host, 0))
+        port = held.getsockname()[1]
         assert not is_listening(port)
-        sock.listen()
-        assert is_listening(port)
-    assert not is_listening(port)
+        with socket.socket(family) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sock.bind((host, port))
+            assert not is_listening(port)
+            sock.listen()
+            assert is_listening(port)
+        assert not is_listening(port)
 
 
 def test_a_connection_is_no_listener():
