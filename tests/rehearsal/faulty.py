@@ -65,18 +65,20 @@ async def close_when_leaving(connections: Connections, port: int) -> None:
 
 
 async def leave_some_in_the_queue(connections: Connections, port: int) -> None:
-    async def accept(listener: socket.socket) -> None:
-        while True:
-            sock, _ = await asyncio.get_running_loop().sock_accept(listener)
-            reader, writer = await asyncio.open_connection(sock=sock)
-            serving.add(asyncio.create_task(connections.serve(reader, writer)))
+    async def serve(sock: socket.socket) -> None:
+        await connections.serve(*await asyncio.open_connection(sock=sock))
+
+    def accept() -> None:
+        with contextlib.suppress(BlockingIOError):
+            serving.add(asyncio.create_task(serve(listener.accept()[0])))
 
     serving: set[asyncio.Task[None]] = set()
+    loop = asyncio.get_running_loop()
     with socket.create_server(("127.0.0.1", port), backlog=1000) as listener:
         listener.setblocking(False)
-        accepting = asyncio.create_task(accept(listener))
+        loop.add_reader(listener, accept)
         await until_sigterm(connections)
-        accepting.cancel()
+        loop.remove_reader(listener)  # one that has been accepted is served
         await asyncio.sleep(TIME)
 
 
