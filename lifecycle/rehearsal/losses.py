@@ -12,15 +12,16 @@ Rules of this file:
    repeated, and the repetition counts.
 4. A new connection that the server closes before the first request has arrived is lost: what
    the client has seen of it when it writes is as old as the network's round trip.
-   A RST without a byte on it is the listener's queue: nobody had read the request. A FIN is
-   somebody's doing. `wire.py` has what was measured.
+   A RST without a byte on it is the listener's queue, if the listener closed at that moment:
+   nobody had read the request. Otherwise a process had the connection. A FIN always comes from
+   a process. `wire.py` has what was measured.
 5. A WebSocket is lost when it ends without a close frame (1006), idle or not, or with one
    that speaks of an error.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final, Self
 
@@ -57,12 +58,14 @@ class Lost(Exception):
     Args:
         cause: How.
         detail: What was seen.
+        whole: Whether all of the request had been sent.
     """
 
-    def __init__(self, cause: Cause, detail: str) -> None:
+    def __init__(self, cause: Cause, detail: str, *, whole: bool = True) -> None:
         super().__init__(f"{cause}: {detail}")
         self.cause = cause
         self.detail = detail
+        self.whole = whole
 
 
 class Declined(Exception):
@@ -122,7 +125,8 @@ def unanswered(end: End) -> Lost:
     if end.kept:
         return Lost(Cause.RESET, after)
     if end.reset and not end.heard:
-        return Lost(Cause.QUEUE, f"{end.how} before a byte of an answer")
+        whole = end.arrived is None or end.arrived >= end.size
+        return Lost(Cause.QUEUE, f"{end.how} before a byte of an answer", whole=whole)
     return Lost(Cause.UNASKED, f"{end.how} before the first request was read")
 
 
@@ -140,6 +144,7 @@ class Loss:
         detail: What was seen.
         path: What was asked for.
         pod: Whom; empty if there was nobody.
+        whole: Whether all of the request had been sent.
     """
 
     at: float
@@ -150,6 +155,11 @@ class Loss:
     detail: str
     path: str
     pod: str
+    whole: bool = True
+
+    def outside_of_the_queue(self) -> Self:
+        """Return what it was if it did not wait in the listener's queue: a process had read it."""
+        return replace(self, cause=Cause.CUT if self.whole else Cause.UPLOAD)
 
     def to_json(self) -> list[Any]:
         """Return what `from_json` takes."""

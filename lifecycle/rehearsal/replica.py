@@ -10,9 +10,14 @@ from __future__ import annotations
 
 import time
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from lifecycle.testing import Deletion, Pod
+
+
+NEARBY: Final = 0.2
+"""Seconds around the close of a listener in which its queue is seen to be reset: a client and the
+rehearsal each notice the close a little late."""
 
 
 class Stage(StrEnum):
@@ -89,6 +94,18 @@ class Replica:
         """Note that a connection was refused: its listener was closed by then."""
         if self.deleted_at is not None and at >= self.deleted_at:
             self.closed_at = at if self.closed_at is None else min(at, self.closed_at)
+
+    def may_have_reset_its_queue(self, at: float, late: float) -> bool:
+        """
+        Tell whether its listener closed at a moment, or may have.
+
+        Args:
+            at: When a client noticed the end of its connection.
+            late: Seconds by which the client may have noticed it late.
+        """
+        if self.closed_at is None or self.deleted_at is None or at < self.deleted_at:
+            return True
+        return -NEARBY <= at - self.closed_at <= NEARBY + late
 
     def stage(self, at: float) -> Stage:
         """Return where in its life a moment falls."""

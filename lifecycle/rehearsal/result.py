@@ -107,8 +107,22 @@ class Result:
             replica = self._by_name.get(loss.pod)
             if loss.cause is Cause.REFUSED and replica is not None:
                 replica.refused(loss.at)
+        self.tally.losses = [self._where_it_waited(each) for each in self.tally.losses]
         traffic = self.template.plan.traffic
         self.judge = Judge(self.tally, self._by_name, self.stalls, traffic)
+
+    def _where_it_waited(self, loss: Loss) -> Loss:
+        """Return a loss as it is known once all is over: only a close of the listener resets a queue."""
+        replica = self._by_name.get(loss.pod)
+        traffic = self.template.plan.traffic
+        late = traffic.rtt + traffic.first_after
+        if (
+            loss.cause is not Cause.QUEUE
+            or replica is None
+            or replica.may_have_reset_its_queue(loss.at, late)
+        ):
+            return loss
+        return loss.outside_of_the_queue()
 
     @property
     def verdict(self) -> Verdict:

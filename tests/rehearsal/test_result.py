@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,28 @@ def test_what_sigkill_reset_is_told_apart_from_what_the_server_closed(
         for at in ((sigterm + sigkill) / 2, sigkill + 0.001)
     ]
     assert ["SIGKILL" in why for why in whys] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("after", "whole", "cause"),
+    [
+        (0.05, True, Cause.QUEUE),
+        (-0.05, True, Cause.QUEUE),
+        (0.5, True, Cause.CUT),
+        (0.5, False, Cause.UPLOAD),
+        (-0.5, False, Cause.UPLOAD),
+        (-100.0, True, Cause.QUEUE),  # before T0: what closed then is not known
+    ],
+)
+def test_a_queue_is_reset_only_when_its_listener_closes(
+    killed: tuple[Replica, Rollout], after: float, cause: Cause, *, whole: bool
+):
+    """At any other moment a process had the connection, and the request was cut."""
+    replica, rollout = killed
+    closed = replica.closed_at = replica.moment("exited")
+    assert closed is not None
+    loss = replace(lost(closed + after, cause=Cause.QUEUE), whole=whole)
+    assert [each.cause for each in result_of(replica, rollout, loss).tally.losses] == [cause]
 
 
 def test_every_exit_has_its_label(killed: tuple[Replica, Rollout]):

@@ -268,6 +268,7 @@ def test_a_slow_body_in_the_queue():
             listener.close()
             await asking
             assert seen(tally) == [("reset in the queue", False)]
+            assert not tally.losses[0].whole
 
     run(main())
 

@@ -180,6 +180,7 @@ class Client:
                 detail=lost.detail,
                 path=attempt.path,
                 pod=attempt.pod,
+                whole=lost.whole,
             )
         )
 
