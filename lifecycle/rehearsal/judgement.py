@@ -83,7 +83,7 @@ class Judge:
     def _changes(self, at: float) -> list[float]:
         """Return since when a client that knows of nobody could have heard of somebody."""
         replicas = self._replicas.values()
-        came = [each.ready_at or at for each in replicas if each.serves(at)]
+        came = [since for each in replicas if (since := each.serves_since(at)) is not None]
         left = [each.deleted_at for each in replicas if each.deleted_at is not None]
         return [*came, *sorted(each for each in left if each <= at)[-1:]]
 

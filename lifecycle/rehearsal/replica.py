@@ -8,12 +8,12 @@ One replica, and the moments of its life.
 
 from __future__ import annotations
 
+import math
 import time
 from enum import StrEnum
 from typing import Any, Final
 
 from lifecycle.testing import Deletion, Pod
-
 
 NEARBY: Final = 0.2
 """Seconds around the close of a listener in which its queue is seen to be reset: a client and the
@@ -44,6 +44,7 @@ class Replica:
         started_at: On the monotonic clock, like all that follow.
         ready_at: For the first time.
         ready_since: For the last time; None while it is not ready.
+        ready_spans: From when to when it was ready, without the time that goes on.
         closed_at: Its listener was seen to be closed.
         deaf: Whether SIGTERM finds no handler, so that it is not delivered to a PID 1.
     """
@@ -54,12 +55,15 @@ class Replica:
         self.started_at = time.monotonic()
         self.ready_at: float | None = None
         self.ready_since: float | None = None
+        self.ready_spans: list[tuple[float, float]] = []
         self.closed_at: float | None = None
         self.deaf = False
         pod.subscribe(self._changed)
 
     def _changed(self) -> None:
         if not self.pod.ready:
+            if self.ready_since is not None:
+                self.ready_spans.append((self.ready_since, time.monotonic()))
             self.ready_since = None
         elif self.ready_since is None:
             self.ready_since = time.monotonic()
@@ -85,10 +89,14 @@ class Replica:
         since = getattr(self.deletion, name, None)
         return None if since is None or self.deletion is None else self.deletion.decided_at + since
 
-    def serves(self, at: float) -> bool:
-        """Tell whether it was ready at a moment, and not deleted yet."""
-        until = self.deleted_at
-        return self.ready_at is not None and self.ready_at <= at and (until is None or at < until)
+    def serves_since(self, at: float) -> float | None:
+        """Return since when it had been ready at a moment; None if it was not, or was deleted."""
+        if self.deleted_at is not None and at >= self.deleted_at:
+            return None
+        spans = list(self.ready_spans)
+        if self.ready_since is not None:
+            spans.append((self.ready_since, math.inf))
+        return next((began for began, ended in spans if began <= at < ended), None)
 
     def refused(self, at: float) -> None:
         """Note that a connection was refused: its listener was closed by then."""

@@ -18,6 +18,8 @@ from lifecycle.rehearsal.tally import Tally
 from lifecycle.version import VERSION
 
 TERMINATED: Final = 143
+SLACK: Final = 0.2
+"""Seconds by which the last client may hear late of a replica."""
 
 
 @dataclass
@@ -181,6 +183,12 @@ class Result:
         """How many were lost before the first rollout, after the last, or between two."""
         return self.lost - sum(self.lost_in(each) for each in self.rollouts)
 
+    def _was_unheard_of(self, at: float) -> bool:
+        """Tell whether a replica was ready at a moment, and not every client had heard of it."""
+        joining = self.template.plan.traffic.joining + SLACK
+        began = [each.serves_since(at) for each in self.replicas]
+        return any(since is not None and at - since <= joining for since in began)
+
     def stage(self, loss: Loss) -> Stage:
         """Return where in its replica's life a loss fell."""
         replica = self._by_name.get(loss.pod)
@@ -209,7 +217,7 @@ class Result:
                 plan.grace,
                 killed,
                 plan.traffic.joining,
-                unheard=any(each.serves(loss.at) for each in self.replicas),
+                unheard=self._was_unheard_of(loss.at),
                 method=plan.traffic.verb,
             )
             advice = advise(loss.cause, stage, given, kept=loss.kept)

@@ -35,8 +35,8 @@ class Left:
     def moment(self, name: str) -> float | None:
         return EXITED if name == "exited" else None
 
-    def serves(self, at: float) -> bool:
-        return at < T0
+    def serves_since(self, at: float) -> float | None:
+        return self.ready_at if at < T0 else None
 
 
 def lost(at: float, cause: Cause = Cause.RESET, took: float = 0.005, pod: str = "app-1") -> Loss:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import time
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lifecycle.rehearsal.container import Template
 from lifecycle.rehearsal.losses import Cause, Loss
-from lifecycle.rehearsal.plan import Plan
+from lifecycle.rehearsal.plan import Plan, Traffic
 from lifecycle.rehearsal.replica import Replica
 from lifecycle.rehearsal.report.figure import Figure
 from lifecycle.rehearsal.report.page import page
@@ -119,6 +121,46 @@ def test_a_queue_is_reset_only_when_its_listener_closes(
     assert closed is not None
     loss = replace(lost(closed + after, cause=Cause.QUEUE), whole=whole)
     assert [each.cause for each in result_of(replica, rollout, loss).tally.losses] == [cause]
+
+
+class Flaps:
+    """A pod that is ready or not, as it is told."""
+
+    name = "app-1"
+    deletion = None
+    ready = False
+
+    def subscribe(self, callback: Callable[[], None]) -> None:
+        self._changed = callback
+
+    def becomes(self, *, ready: bool) -> float:
+        self.ready = ready
+        self._changed()
+        return time.monotonic()
+
+
+@pytest.mark.parametrize(
+    ("joining", "advised"),
+    [(5.0, [False, True, False, True]), (0.1, [False, True, False, False])],
+)
+def test_min_ready_seconds_are_advised_only_for_a_replica_that_was_ready(
+    joining: float, advised: list[bool]
+):
+    """While every replica is unready, or clients must have heard of one, it would not help."""
+    pod = Flaps()
+    made: Any = pod
+    replica = Replica(made)
+    first = pod.becomes(ready=True)
+    broken = pod.becomes(ready=False)
+    again = pod.becomes(ready=True)
+    moments = (first - 1, first, broken, again + 1)
+    template = Template(Plan(("true",), Traffic(propagation_in=joining)), "")
+    found = []
+    for at in moments:
+        tally = Tally(losses=[lost(at, "", Cause.NO_ENDPOINT)])
+        result = Result(template, tally, [replica], [], 1, first, again)
+        found.append("minReadySeconds" in result.groups()[0].advice.change)
+    assert found == advised
 
 
 def test_every_exit_has_its_label(killed: tuple[Replica, Rollout]):
