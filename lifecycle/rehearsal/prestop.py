@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shlex
 import sys
 from collections.abc import Mapping
@@ -90,9 +91,12 @@ def check_program(hook: Hook, env: Mapping[str, str], cwd: str | None) -> None:
     try:
         look_up(hook.handler.command[0], env, cwd)
     except OSError as error:
+        change = "Name a program on its PATH, or one by its path"
+        if error.errno == errno.ENOEXEC:
+            change = "Begin the file with a line that names its interpreter, for example #!/bin/sh"
         raise CannotRehearse(
             f"--prestop {hook.name}: cannot run {hook.handler.command[0]} in the container: "
-            f"{str(error.strerror).lower()}. Name a program on its PATH, or one by its path"
+            f"{str(error.strerror).lower()}. {change}"
         ) from None
 
 

@@ -25,6 +25,8 @@ from lifecycle.testing.environment import handed_on
 
 LAST_WILL: Final = str(Path(__file__).with_name("last_will.py"))
 ANNOUNCED: Final = ("/bin/sh", "-c", 'echo "+$$"; exec "$@" >&2', "sh")
+HEAD: Final = 128
+"""Bytes from a file's start within which every binary format has a NUL byte, and no text has."""
 _GIVEN_BACK: Final = frozenset({signal.SIGPIPE, signal.SIGXFSZ})
 """What Python ignores by itself, and gives back to its children."""
 
@@ -112,10 +114,23 @@ def look_up(name: str, env: Mapping[str, str], cwd: str | None) -> None:
     See that a command is there and may be run, as the kernel would say it.
 
     Raises:
-        OSError: It is not there, or must not be run.
+        OSError: It is not there, must not be run, or is a text that names no interpreter.
     """
     is_path = os.path.dirname(name) != ""
     where = os.path.join(cwd or "", name) if is_path else name
-    if shutil.which(where, path=env.get("PATH", os.defpath)) is None:
+    found = shutil.which(where, path=env.get("PATH", os.defpath))
+    if found is None:
         code = errno.EACCES if is_path and os.path.exists(where) else errno.ENOENT
         raise OSError(code, os.strerror(code), name)
+    if _names_no_interpreter(found):
+        raise OSError(errno.ENOEXEC, os.strerror(errno.ENOEXEC), name)
+
+
+def _names_no_interpreter(path: str) -> bool:
+    """Tell whether the kernel refuses a file that the shell of `ANNOUNCED` would interpret."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(HEAD)
+    except OSError:  # what may be run and not read is no script
+        return False
+    return not head.startswith(b"#!") and b"\0" not in head

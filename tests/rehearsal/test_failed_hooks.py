@@ -78,3 +78,12 @@ def test_a_hook_without_a_program_is_not_rehearsed(hook: str):
     """It is refused before the app is started: its command would fail too."""
     with pytest.raises(CannotRehearse, match=rf"--prestop {hook}: cannot run \S+ in the container"):
         rehearse(hook, ("no-such-app",))
+
+
+def test_a_hook_that_names_no_interpreter_is_not_rehearsed(tmp_path: Path):
+    """A kubelet cannot run it, though a shell would: the line that is missing is named."""
+    hook = tmp_path / "hook"
+    hook.write_text("exit 0\n")
+    hook.chmod(0o755)
+    with pytest.raises(CannotRehearse, match=r"exec format error. Begin the file .* #!/bin/sh"):
+        rehearse(str(hook), ("no-such-app",))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -11,6 +13,7 @@ from subprocess import PIPE
 
 import pytest
 
+from lifecycle.testing.guard import look_up
 from tests.process.kit import wait_for
 
 KEPT = str(Path(__file__).with_name("kept.py"))
@@ -32,6 +35,21 @@ def test_a_kubelet_that_is_killed_leaves_nothing(sent: signal.Signals):
         process.wait()
         process.stdout.close()
     wait_for(lambda: not any(map(running, (first, second))), 20, "the end of both")
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [("exit 0\n", True), ("", True), ("#!/bin/sh\nexit 0\n", False), ("\x7fELF\0", False)],
+)
+def test_a_file_that_names_no_interpreter_is_refused(text: str, refused: bool, tmp_path: Path):
+    """As the kernel does it: no shell interprets it, wherever it is found."""
+    (tmp_path / "hook").write_text(text)
+    (tmp_path / "hook").chmod(0o755)
+    for name, env in (("./hook", {}), ("hook", {"PATH": str(tmp_path)})):
+        with pytest.raises(OSError) if refused else contextlib.nullcontext() as caught:
+            look_up(name, env, str(tmp_path))
+        if caught is not None:
+            assert (caught.value.errno, caught.value.filename) == (errno.ENOEXEC, name)
 
 
 def test_nothing_is_left_of_what_was_just_being_started():

@@ -37,6 +37,19 @@ async def test_prestop_exec(node: Kubelet, tmp_path: Path):
     assert pod.said("Killing") == ["Stopping container app"]
 
 
+async def test_prestop_exec_of_a_text_that_names_no_interpreter(node: Kubelet, tmp_path: Path):
+    """The hook has failed, as in a cluster, and the pod is ended all the same."""
+    (tmp_path / "hook").write_text("touch ran\n")
+    (tmp_path / "hook").chmod(0o755)
+    pod = await node.run(web(tmp_path, pre_stop=Exec(["./hook"])))
+    await listening(pod)
+    deletion = await pod.delete()
+
+    assert deletion.pre_stop_failed
+    assert "exec format error" in deletion.pre_stop_error
+    assert not (tmp_path / "ran").exists()
+
+
 async def test_prestop_http(node: Kubelet, tmp_path: Path):
     """The request names the kubelet's lifecycle; its connection is kept, its status ignored."""
     pod = await node.run(web(tmp_path, pre_stop=get("/status/500"), env={"LINGER": "0.3"}))
