@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import errno
 import json
 import os
 import signal
 import sys
 
-from lifecycle.cli.light import fail
+from lifecycle.cli.light import fail, give_up, say, warn
 from lifecycle.rehearsal.errors import CannotRehearse
 from lifecycle.rehearsal.plan import Plan, Protocol, Traffic
 from lifecycle.rehearsal.progress import display
@@ -23,21 +25,22 @@ FILES = ("report", "junit")
 
 
 def rehearse(options: argparse.Namespace) -> int:
-    """Rehearse: 0 for nothing lost, 1 for losses, 2 if it could not be rehearsed, 3 if inconclusive."""
+    """
+    Rehearse: 0 for nothing lost, 1 for losses, 2 if it could not be rehearsed, 3 if inconclusive.
+
+    If nothing was lost, but the result could not be written, that is 2 too.
+    """
     try:
+        _check_files(options)
         plan = _plan(options)
-        for option in FILES:
-            _check_file(option, getattr(options, option))
         result = asyncio.run(_run(plan))
     except CannotRehearse as error:
         return fail(str(error), CANNOT)
     except _Ended as ended:
         return 128 + ended.signum
-    if options.json:
-        print(json.dumps(result.to_json(), indent=2))
-    else:
-        print(render(result, Painter()))
+    # The files first: whoever reads stdout may have gone.
     written = [_write(option, getattr(options, option), result) for option in FILES]
+    written.append(_show(result, as_json=options.json))
     return result.verdict.exit_code or (0 if all(written) else CANNOT)
 
 
@@ -106,18 +109,30 @@ def _plan(options: argparse.Namespace) -> Plan:
     )
 
 
-def _check_file(option: str, path: str | None) -> None:
-    """Find out before the rehearsal, not after it, that a file cannot be written."""
-    if path is None:
-        return
-    is_new = not os.path.lexists(path)
+def _check_files(options: argparse.Namespace) -> None:
+    named = {option: path for option in FILES if (path := getattr(options, option)) is not None}
+    if len(named) > len({os.path.realpath(path) for path in named.values()}):
+        raise CannotRehearse(
+            f"--report and --junit both name {options.junit}: give each a file of its own"
+        )
+    for option, path in named.items():
+        _check_file(option, path)
+
+
+def _check_file(option: str, path: str) -> None:
+    """
+    Find out before the rehearsal, not after it, that a file cannot be written.
+
+    It removes the result of an earlier rehearsal: without a result there is no file.
+    """
     try:
-        with open(path, "a", encoding="utf-8"):
+        with open(path, "w", encoding="utf-8"):
             pass
-        if is_new:  # of a rehearsal without a result there is no report
-            os.unlink(path)
     except OSError as error:
         raise CannotRehearse(f"--{option} {path}: {error.strerror}") from None
+    if os.path.isfile(path) and not os.path.islink(path):
+        with contextlib.suppress(OSError):  # a folder that is not ours: it stays empty
+            os.unlink(path)
 
 
 def _write(option: str, path: str | None, result: Result) -> bool:
@@ -127,10 +142,27 @@ def _write(option: str, path: str | None, result: Result) -> bool:
     if path is None:
         return True
     try:
-        with open(path, "w", encoding="utf-8") as file:
+        # An argument that is not UTF-8 is no character of HTML or XML.
+        with open(path, "w", encoding="utf-8", errors="replace") as file:
             file.write(page(result) if option == "report" else junit(result))
     except OSError as error:
-        print(f"lifecycle: --{option} {path}: {error.strerror}", file=sys.stderr)
+        warn(f"--{option} {path}: {error.strerror}")
         return False
-    print(f"{option}: {path}", file=sys.stderr)
+    say(f"{option}: {path}\n", sys.stderr)
+    return True
+
+
+def _show(result: Result, *, as_json: bool) -> bool:
+    out = sys.stdout
+    if out is None:  # closed since before we were
+        return True
+    text = json.dumps(result.to_json(), indent=2) if as_json else render(result, Painter(out))
+    try:
+        out.write(text.encode(out.encoding, "backslashreplace").decode(out.encoding) + "\n")
+        out.flush()
+    except OSError as error:
+        give_up(out)
+        if error.errno != errno.EPIPE:  # who reads no further, like `head`, wants no word about it
+            warn(f"stdout: {error.strerror}")
+        return False
     return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import time
 from typing import Protocol, Self, TextIO
@@ -54,8 +55,11 @@ class Lines:
         self._write(f"{time.monotonic() - self._began:6.1f} s  {text}")
 
     def _write(self, text: str) -> None:
-        self._out.write(text + "\n")
-        self._out.flush()
+        try:
+            self._out.write(text + "\n")
+            self._out.flush()
+        except OSError:  # nobody reads it: what counts is the result
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
 
 
 def display(out: TextIO = sys.stderr) -> Display:
