@@ -37,7 +37,7 @@ def check(
     for each in around.others:
         with suppress(Unreadable):
             findings += _found(Workload(each, around), _OF_ANY_KIND)
-    return findings, unreadable
+    return list(dict.fromkeys(findings)), unreadable  # several templates of one object see the same
 
 
 def misspelt(

@@ -72,7 +72,7 @@ def changed(node: Node, path: tuple[str, ...], change: Callable[[Node], Node]) -
     if not path:
         return change(node)
     child = changed(node.at(path[0]), path[1:], change)
-    return Node({**(node.value or {}), path[0]: child}, node.path, node.line)
+    return Node({**(node.value or {}), path[0]: child}, node.path, node.line, node.repeated)
 
 
 def with_missing(node: Node, **more: Any) -> Node:
@@ -82,7 +82,7 @@ def with_missing(node: Node, **more: Any) -> Node:
         for key, value in more.items()
         if not node.at(key)
     }
-    return Node({**(node.value or {}), **new}, node.path, node.line)
+    return Node({**(node.value or {}), **new}, node.path, node.line, node.repeated)
 
 
 def _containers(node: Node) -> Node:
@@ -151,4 +151,5 @@ def _appended(node: Node, key: str, more: list[dict[str, Any]]) -> Node:
         {**(node.value or {}), key: Node([*old, *new], items.path, items.line)},
         node.path,
         node.line,
+        node.repeated,
     )

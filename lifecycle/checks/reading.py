@@ -21,7 +21,7 @@ from lifecycle.checks.kinds import kind_of
 from lifecycle.checks.node import Node, from_plain
 from lifecycle.checks.placeholders import emptied
 from lifecycle.checks.texts import STDIN, NoText, nodes, text_of
-from lifecycle.checks.wrappers import unwrapped
+from lifecycle.checks.wrappers import unwrapped, wrapper
 
 _KUSTOMIZE: Final = "kustomize.config.k8s.io/"
 
@@ -211,3 +211,5 @@ def _open(
     else:
         for each, its_kind in inner:
             _open(each, file, found, its_kind, partial=partial)
+        if rest := wrapper(node, kind):
+            found.documents.append(Document(file, kind, rest, partial))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from lifecycle.checks.errors import Unreadable
@@ -68,7 +68,7 @@ def nodes(text: str, file: str) -> Iterator[Node | Unreadable]:
     if text.lstrip()[:1] != "{":
         yield from read_yaml(text)
         return
-    if file != STDIN and _has_lines(text):
+    if (file != STDIN and _has_lines(text)) or _repeats_a_key(text):
         known = [*read_yaml(text)]
         if not any(isinstance(each, Unreadable) for each in known):
             yield from known
@@ -93,9 +93,34 @@ def _has_lines(text: str) -> bool:
     return len(text) <= MAX_LINED and len(text) < _LINE * text.count("\n")
 
 
-def _json_values(text: str) -> Iterator[Any]:
+def _repeats_a_key(text: str) -> bool:
+    """Tell whether a mapping in JSON has a key twice, which only the reader of YAML reports."""
+    if len(text) > MAX_LINED:
+        return False
+    try:
+        for _ in _json_values(text, _unique):
+            pass
+    except _RepeatedError:
+        return True
+    except (ValueError, RecursionError):
+        return False
+    return False
+
+
+class _RepeatedError(ValueError):
+    """A mapping has a key twice."""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> None:
+    if len({key for key, _ in pairs}) < len(pairs):
+        raise _RepeatedError
+
+
+def _json_values(
+    text: str, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None
+) -> Iterator[Any]:
     """Give the values of a text one after the other, as `jq` prints them."""
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(object_pairs_hook=pairs)
     text = text.strip(_JSON_BLANKS)
     while text:
         value, end = decoder.raw_decode(text)

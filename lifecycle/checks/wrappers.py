@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from lifecycle.checks.node import Node, from_plain, step
+from lifecycle.checks.partial import changed
 from lifecycle.checks.yaml_nodes import scalar
 
 _PARAMETER: Final = re.compile(r"\$\{\{(\w+)\}\}|\$\{(\w+)\}")
 _BUNDLE: Final = ("spec", "install", "spec", "deployments")
+_HELD: Final = {"Template": ("objects",), "ClusterServiceVersion": _BUNDLE}
 
 
 def unwrapped(node: Node, kind: str) -> list[tuple[Node, str]]:
@@ -33,11 +35,20 @@ def unwrapped(node: Node, kind: str) -> list[tuple[Node, str]]:
     return []
 
 
+def wrapper(node: Node, kind: str) -> Node | None:
+    """Return a bundle or a template without its objects, which still has fields of its own."""
+    path = _HELD.get(kind)
+    if path is None:
+        return None
+    return changed(node, path, lambda held: Node(None, held.path, held.line))
+
+
 def _deployment(node: Node) -> Node:
     """Return one of a bundle's deployments as a Deployment: it has a name and a spec."""
     head = from_plain({"apiVersion": "apps/v1", "kind": "Deployment"}, node.path)
     metadata = Node({"name": node.at("name")}, step(node.path, "metadata"), node.line)
-    return Node({**head.value, "metadata": metadata, "spec": node.at("spec")}, node.path, node.line)
+    fields = {**head.value, "metadata": metadata, "spec": node.at("spec")}
+    return Node(fields, node.path, node.line, node.repeated)
 
 
 def _processed(template: Node) -> Iterator[Node]:

@@ -38,8 +38,8 @@ def check(options: argparse.Namespace) -> int:
         findings,
         found.unreadable,
         found.notes,
-        workloads=sum(not each.is_partial for each in around.workloads),
-        partial=sum(each.is_partial for each in around.workloads),
+        workloads=_objects(around, is_partial=False),
+        partial=_objects(around, is_partial=True),
         idle=found.idle(),
         passed_over=found.passed_over,
     )
@@ -53,3 +53,8 @@ def check(options: argparse.Namespace) -> int:
     if any(found.unreadable.values()):
         return UNREADABLE
     return int(any(each.severity is Severity.ERROR for each in findings))
+
+
+def _objects(around: Surroundings, *, is_partial: bool) -> int:
+    """Count objects, of which one may have several pod templates."""
+    return len({id(each.document) for each in around.workloads if each.is_partial is is_partial})

@@ -22,6 +22,7 @@ EMPTY = "apiVersion: v1\nitems: []\nkind: List\n"
 SERVICE = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\n"
 COMPOSE = "services: {web: {image: web}}\n"
 BROKEN = "apiVersion: v1\nkind: Pod\nmetadata: {name: [\n"
+RAY = (Path(__file__).parent / "shapes/duplicate_keys/in-several-templates.yaml").read_text()
 TEMPLATE = "apiVersion: v1\nkind: Pod\nmetadata: {name: {{ .Release.Name }}-a}\n"
 
 
@@ -221,3 +222,21 @@ def test_lines_of_json(run: Check) -> None:
 
     lines = [(each["file"], each["line"]) for each in run(".")[1]["findings"]]
     assert lines == [("a.json", 12), ("b.json", None)]
+
+
+def test_a_key_that_json_repeats(run: Check) -> None:
+    """A program may read JSON in one line without lines, but a key that is there twice is found."""
+    make("a.json", text='{"kind": "ConfigMap", "apiVersion": "v1", "data": {"a": "1", "a": "\\t"}}')
+
+    code, said = run("a.json")
+    assert (code, [(each["rule"], each["line"]) for each in said["findings"]]) == (
+        1, [("duplicate-key", 1)]
+    )  # fmt: skip
+
+
+def test_an_object_with_several_templates(run: Check) -> None:
+    """A cluster of Ray's has two pod templates here, and is one workload."""
+    make("a.yaml", text=RAY)
+
+    code, said = run("a.yaml")
+    assert (code, said["workloads"], len(said["findings"])) == (1, 1, 1)
