@@ -58,14 +58,14 @@ class Lost(Exception):
     Args:
         cause: How.
         detail: What was seen.
-        whole: Whether all of the request had been sent.
+        otherwise: How, if its connection did not wait in the listener's queue.
     """
 
-    def __init__(self, cause: Cause, detail: str, *, whole: bool = True) -> None:
+    def __init__(self, cause: Cause, detail: str, otherwise: Cause = Cause.CUT) -> None:
         super().__init__(f"{cause}: {detail}")
         self.cause = cause
         self.detail = detail
-        self.whole = whole
+        self.otherwise = otherwise
 
 
 class Declined(Exception):
@@ -125,9 +125,15 @@ def unanswered(end: End) -> Lost:
     if end.kept:
         return Lost(Cause.RESET, after)
     if end.reset and not end.heard:
-        whole = end.arrived is None or end.arrived >= end.size
-        return Lost(Cause.QUEUE, f"{end.how} before a byte of an answer", whole=whole)
+        return Lost(Cause.QUEUE, f"{end.how} before a byte of an answer", _had(end))
     return Lost(Cause.UNASKED, f"{end.how} before the first request was read")
+
+
+def _had(end: End) -> Cause:
+    """Tell how a request was lost if a process had its connection."""
+    if end.arrived == 0:
+        return Cause.UNASKED
+    return Cause.CUT if end.arrived is None or end.arrived >= end.size else Cause.UPLOAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +150,7 @@ class Loss:
         detail: What was seen.
         path: What was asked for.
         pod: Whom; empty if there was nobody.
-        whole: Whether all of the request had been sent.
+        otherwise: How it was lost, if its connection did not wait in the listener's queue.
     """
 
     at: float
@@ -155,11 +161,11 @@ class Loss:
     detail: str
     path: str
     pod: str
-    whole: bool = True
+    otherwise: Cause = Cause.CUT
 
     def outside_of_the_queue(self) -> Self:
-        """Return what it was if it did not wait in the listener's queue: a process had read it."""
-        return replace(self, cause=Cause.CUT if self.whole else Cause.UPLOAD)
+        """Return what it was if a process had its connection."""
+        return replace(self, cause=self.otherwise)
 
     def to_json(self) -> list[Any]:
         """Return what `from_json` takes."""
@@ -169,4 +175,4 @@ class Loss:
     def from_json(cls, values: list[Any]) -> Self:
         """Make it of what `to_json` gave."""
         fields = dict(zip(cls.__slots__, values, strict=True))
-        return cls(**{**fields, "cause": Cause(fields["cause"])})
+        return cls(**fields | {each: Cause(fields[each]) for each in ("cause", "otherwise")})

@@ -15,7 +15,7 @@ from lifecycle.rehearsal.clients import wire
 from lifecycle.rehearsal.clients.wire import Wire
 from lifecycle.rehearsal.plan import Protocol
 from lifecycle.testing import Endpoint
-from tests.rehearsal.kit import client_of, run, seen
+from tests.rehearsal.kit import OK, ask, client_of, run, seen
 
 SERVER = """
 import socket, sys, time
@@ -145,6 +145,42 @@ def test_a_request_that_comes_late(end: End, cause: str, protocol: Protocol):
             client, tally = client_of(listener.getsockname()[1], protocol, first_after=0.3)
             await asyncio.gather(client.visit(), end(listener))
             assert seen(tally) == [(cause, False)]
+
+    run(main())
+
+
+@pytest.mark.parametrize("protocol", Protocol)
+def test_a_server_that_says_that_it_is_over_and_lingers(protocol: Protocol):
+    """Nobody reads a request that comes after a FIN, though the kernel takes its bytes still."""
+
+    async def main() -> None:
+        with listening() as listener:
+            client, tally = client_of(listener.getsockname()[1], protocol, first_after=0.2)
+            asking = asyncio.create_task(client.visit())
+            with await accepted(listener) as connection:
+                connection.shutdown(socket.SHUT_WR)
+                await asking
+            assert seen(tally) == [("closed unasked", False)]
+
+    run(main())
+
+
+def test_a_kept_connection_whose_server_lingers():
+    """The request that was on its way then is the idle race: nobody was working on it."""
+
+    async def main() -> None:
+        async def answer_once(listener: socket.socket) -> None:
+            with await accepted(listener) as connection:
+                await read(connection)
+                connection.send(OK)
+                await asyncio.sleep(0.05)
+                connection.shutdown(socket.SHUT_WR)
+                await asyncio.sleep(0.5)
+
+        with listening() as listener:
+            client, tally = client_of(listener.getsockname()[1], rtt=0.2)
+            await asyncio.gather(ask(client, 2), answer_once(listener))
+            assert seen(tally) == [("reset", True)]
 
     run(main())
 

@@ -102,24 +102,24 @@ def test_what_sigkill_reset_is_told_apart_from_what_the_server_closed(
 
 
 @pytest.mark.parametrize(
-    ("after", "whole", "cause"),
+    ("after", "otherwise", "cause"),
     [
-        (0.05, True, Cause.QUEUE),
-        (-0.05, True, Cause.QUEUE),
-        (0.5, True, Cause.CUT),
-        (0.5, False, Cause.UPLOAD),
-        (-0.5, False, Cause.UPLOAD),
-        (-100.0, True, Cause.QUEUE),  # before T0: what closed then is not known
+        (0.05, Cause.CUT, Cause.QUEUE),
+        (-0.05, Cause.CUT, Cause.QUEUE),
+        (0.5, Cause.CUT, Cause.CUT),
+        (0.5, Cause.UPLOAD, Cause.UPLOAD),
+        (-0.5, Cause.UNASKED, Cause.UNASKED),
+        (-100.0, Cause.CUT, Cause.QUEUE),  # before T0: what closed then is not known
     ],
 )
 def test_a_queue_is_reset_only_when_its_listener_closes(
-    killed: tuple[Replica, Rollout], after: float, cause: Cause, *, whole: bool
+    killed: tuple[Replica, Rollout], after: float, otherwise: Cause, cause: Cause
 ):
     """At any other moment a process had the connection, and the request was cut."""
     replica, rollout = killed
     closed = replica.closed_at = replica.moment("exited")
     assert closed is not None
-    loss = replace(lost(closed + after, cause=Cause.QUEUE), whole=whole)
+    loss = replace(lost(closed + after, cause=Cause.QUEUE), otherwise=otherwise)
     assert [each.cause for each in result_of(replica, rollout, loss).tally.losses] == [cause]
 
 

@@ -13,6 +13,7 @@ import h2.errors
 import h2.events
 import pytest
 
+from lifecycle.rehearsal.losses import Cause
 from lifecycle.rehearsal.plan import Protocol
 from tests.rehearsal.kit import OK, ask, client_of, reset, run, seen, serving
 
@@ -268,7 +269,7 @@ def test_a_slow_body_in_the_queue():
             listener.close()
             await asking
             assert seen(tally) == [("reset in the queue", False)]
-            assert not tally.losses[0].whole
+            assert tally.losses[0].otherwise is Cause.UPLOAD
 
     run(main())
 

@@ -180,7 +180,7 @@ class Client:
                 detail=lost.detail,
                 path=attempt.path,
                 pod=attempt.pod,
-                whole=lost.whole,
+                otherwise=lost.otherwise,
             )
         )
 
