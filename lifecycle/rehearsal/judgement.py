@@ -78,7 +78,13 @@ class Judge:
         if self._tally.lateness.in_doubt:
             return False
         since = self._changes(loss.at) if replica is None else [left or loss.sent]
-        return not self._noise.may_have_lost(min([*since, loss.sent]), loss.sent, loss.at)
+        began = min([*since, loss.sent])
+        unheard = replica is None or self._may_be_unheard(loss, left)
+        return not self._noise.may_have_lost(began, loss.sent, loss.at, unheard=unheard)
+
+    def _may_be_unheard(self, loss: Loss, left: float | None) -> bool:
+        """Tell whether only a client that heard late can have asked a replica that left."""
+        return not loss.kept and left is not None and loss.sent > left + self._propagation
 
     def _changes(self, at: float) -> list[float]:
         """Return since when a client that knows of nobody could have heard of somebody."""

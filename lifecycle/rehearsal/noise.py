@@ -6,8 +6,9 @@ Rules of this file, each from experiments that docs/rehearse.md tells of:
 1. Losses may have been missed where a process stood still on end for a quarter of the time in
    which clients hear of a removal, or for half of the time altogether. Breaks that are shorter
    than `BRIEF` make requests late, and take none away.
-2. A loss takes one moment only, so that less can explain it: a fiftieth of the time since its
-   replica was deleted, or a tenth of the time that its request took.
+2. A loss takes one moment only, so that less can explain it: a tenth of the time that its
+   request took. Where the client may have heard late that the replica leaves, a fiftieth of the
+   time since that is enough.
 """
 
 from __future__ import annotations
@@ -64,7 +65,7 @@ class Noise:
         together, on_end = self.within(began, ended)
         return on_end >= self._longest or together > MISSES * (ended - began)
 
-    def may_have_lost(self, since: float, sent: float, at: float) -> bool:
+    def may_have_lost(self, since: float, sent: float, at: float, *, unheard: bool) -> bool:
         """
         Tell whether it explains a loss.
 
@@ -72,9 +73,10 @@ class Noise:
             since: T0 of the replica, or when the request was sent, if that was earlier.
             sent: When the request was sent.
             at: When it was lost.
+            unheard: Whether it was lost because the client had not heard of something, or may be.
         """
         together, on_end = self.within(since, at, 0.0)
-        if on_end >= LONG or together > max(MAKES * (at - since), BEAT):
+        if on_end >= LONG or (unheard and together > max(MAKES * (at - since), BEAT)):
             return True
         early = sent - BEAT
         return self.within(early, at, 0.0)[0] > DELAYS * (at - early)

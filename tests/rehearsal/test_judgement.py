@@ -39,8 +39,15 @@ class Left:
         return self.ready_at if at < T0 else None
 
 
-def lost(at: float, cause: Cause = Cause.RESET, took: float = 0.005, pod: str = "app-1") -> Loss:
-    return Loss(at, at - took, True, "http1", cause, "", "/", pod)
+def lost(
+    at: float,
+    cause: Cause = Cause.RESET,
+    took: float = 0.005,
+    pod: str = "app-1",
+    *,
+    kept: bool = True,
+) -> Loss:
+    return Loss(at, at - took, kept, "http1", cause, "", "/", pod)
 
 
 def judge(
@@ -109,6 +116,10 @@ def test_nothing_was_lost(given: dict[str, Any], verdict: str):
         (lost(T0 + 2.5, Cause.REFUSED), {}, "lost"),
         (lost(T0 + 1, Cause.QUEUE), {}, "lost"),
         (lost(T0 + 1, Cause.QUEUE, took=1.2), {"load": stall(-0.2, 1.1)}, "inconclusive"),
+        (lost(T0 + 1.5, Cause.QUEUE, took=1.3, kept=False), {"load": stall(0.3, 0.08)}, "lost"),
+        (lost(T0 + 1, kept=False), {"load": stall(0.3, 0.08)}, "lost"),  # who had not heard yet
+        (lost(T0 + 3), {"load": stall(0.3, 0.08)}, "lost"),  # who keeps a connection need not hear
+        (lost(T0 + 3, kept=False), {"load": stall(0.3, 0.08)}, "inconclusive"),  # who heard late
         (lost(T0 - 1, Cause.REFUSED), {"own": stall(-1.1, 0.3)}, "inconclusive"),
         (lost(T0 + 4, Cause.TIMEOUT, took=10), {"load": stall(-3, 0.1)}, "lost"),
         (lost(T0 + 4, Cause.TIMEOUT, took=10), {"load": stall(-5, 3)}, "inconclusive"),
