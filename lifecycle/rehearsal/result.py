@@ -155,12 +155,21 @@ class Result:
                 return "nothing was lost, BUT THE PRESTOP HOOK FAILED"
         return "nothing was lost"
 
-    def why_inconclusive(self) -> list[str]:
-        """Return what casts doubt on it, and what to do, a sentence each; empty if nothing does."""
-        reasons = list(self.judge.reasons(self.rollouts))
-        if doubtful := self.doubtful:
+    def why_inconclusive(
+        self, losses: list[Loss] | None = None, rollouts: list[Rollout] | None = None
+    ) -> list[str]:
+        """
+        Return what casts doubt on it, and what to do, a sentence each; empty if nothing does.
+
+        Args:
+            losses: Only these; None: all.
+            rollouts: Only these; None: all.
+        """
+        losses = self.tally.losses if losses is None else losses
+        reasons = list(self.judge.reasons(self.rollouts if rollouts is None else rollouts))
+        if doubtful := sum(not self.judge.counts(each) for each in losses):
             reasons.append(
-                f"noise on this machine can explain {doubtful:,} of {self.lost:,} lost requests"
+                f"noise on this machine can explain {doubtful:,} of {len(losses):,} lost requests"
             )
         return [f"{each}: {QUIETER}" for each in reasons]
 
@@ -231,6 +240,18 @@ class Result:
         """Return what should be known besides the losses, a sentence each."""
         return [*self.why_inconclusive(), *self._about_replicas(), *self._about_answers()]
 
+    def why_hook_failed(self, replicas: list[Replica]) -> list[str]:
+        """Return why the hooks of some replicas failed, and what to do; empty if none did."""
+        failed = self.failed_hooks(replicas)
+        if not failed:
+            return []
+        reasons = {_why_no_hook(each) for each in failed}
+        return [
+            f"THE PRESTOP HOOK FAILED ({self.template.hook.name}) for {_names(failed)}: "
+            f"{'; '.join(sorted(reasons)[:3])}. These replicas drained on SIGTERM, not on the "
+            "hook. Fix the hook, or choose another one with --prestop"
+        ]
+
     def _about_replicas(self) -> Iterator[str]:
         grace = self.template.plan.grace
         killed = [each for each in self.replicas if each.deletion and each.deletion.killed]
@@ -243,13 +264,7 @@ class Result:
                 else "it did not end by itself"
             )
             yield f"{_names(killed)} had to be ended with SIGKILL after {grace:g} s: {why}"
-        if failed := self.failed_hooks(self.replicas):
-            reasons = {_why_no_hook(each) for each in failed}
-            yield (
-                f"THE PRESTOP HOOK FAILED ({self.template.hook.name}) for {_names(failed)}: "
-                f"{'; '.join(sorted(reasons)[:3])}. These replicas drained on SIGTERM, not on the "
-                "hook. Fix the hook, or choose another one with --prestop"
-            )
+        yield from self.why_hook_failed(self.replicas)
         crashed = [each for each in self.replicas if each.pod.restart_count]
         if crashed:
             codes = ", ".join(str(code) for each in crashed for code in _crashes(each))

@@ -13,10 +13,13 @@ from lifecycle.rehearsal.container import Template
 from lifecycle.rehearsal.losses import Cause, Loss
 from lifecycle.rehearsal.plan import Plan
 from lifecycle.rehearsal.pulse import Stall
+from lifecycle.rehearsal.replica import Replica
 from lifecycle.rehearsal.report.junit import junit
 from lifecycle.rehearsal.result import Result
 from lifecycle.rehearsal.rollout import Rollout
 from lifecycle.rehearsal.tally import Tally
+from lifecycle.testing import Container, Exec, Kubelet, PodSpec
+from tests.rehearsal.kit import run
 
 ZERO = 1000.0
 ALLOWED = {
@@ -115,9 +118,59 @@ def test_what_noise_explains_is_an_error():
     (error,) = suite.iter("error")
     assert (error.get("type"), error.get("message")) == (
         "inconclusive",
-        "inconclusive: lost 1 requests (1 cut)",
+        "inconclusive: noise on this machine can explain 1 of 1 lost requests: lower --rate, "
+        "--clients or --busy, or rehearse on a machine with less to do; lost 1 requests (1 cut)",
     )
     assert "lower --rate, --clients or --busy" in (error.text or "")
+
+
+FAILS = "echo no; echo token; exit 4"
+
+
+@pytest.fixture(scope="module")
+def hookless() -> tuple[Replica, Rollout]:
+    """A replica whose hook failed, and the rollout that ended with it."""
+
+    async def main() -> tuple[Replica, Rollout]:
+        async with Kubelet() as kubelet:
+            hook = Exec(["sh", "-c", FAILS])
+            container = Container(["sleep", "60"], pre_stop=hook, pid_1=False)
+            pod = await kubelet.run(PodSpec(container, "app-1"))
+            rollout = Rollout(1, time.monotonic(), left=[Replica(pod)])
+            await pod.delete()
+            rollout.ended = time.monotonic()
+            return rollout.left[0], rollout
+
+    found: tuple[Replica, Rollout] = run(main())
+    return found
+
+
+def hookless_result(replica: Replica, rollout: Rollout, *losses: Loss) -> Result:
+    template = Template(Plan(("shop",), prestop="./hook"), "")
+    tally = Tally(requests=1000, losses=list(losses))
+    return Result(template, tally, [replica], [rollout], 1, rollout.began, rollout.ended)
+
+
+def test_a_hook_that_failed_is_an_error_with_its_reason(hookless: tuple[Replica, Rollout]):
+    """The message begins with it, on one line: that nothing was lost says nothing."""
+    suite = checked(junit(hookless_result(*hookless)))
+    assert outcomes(suite) == ["error", ""]
+    (error,) = suite.iter("error")
+    why = "THE PRESTOP HOOK FAILED (./hook) for app-1: exit code 4: "
+    assert error.get("message", "").startswith(f"hook failed: {why}no token. These replicas")
+    assert f"{why}no\ntoken" in (error.text or "")
+
+
+def test_losses_do_not_hide_a_hook_that_failed(hookless: tuple[Replica, Rollout]):
+    """It is what makes a server lose, so the failure tells of it."""
+    replica, rollout = hookless
+    at = rollout.began
+    cut = Loss(at, at, False, "http1", Cause.CUT, "closed", "/", "app-1")
+    suite = checked(junit(hookless_result(replica, rollout, cut)))
+    assert outcomes(suite) == ["failure", ""]
+    (failure,) = suite.iter("failure")
+    assert failure.get("message") == "lost: lost 1 requests (1 cut)"
+    assert "THE PRESTOP HOOK FAILED (./hook) for app-1" in (failure.text or "")
 
 
 @pytest.mark.parametrize("char", ["\x00", "\x1b", "\ud800", "\ufffe", "<&>\"']]>", "ä😀"])

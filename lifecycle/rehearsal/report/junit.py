@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import shlex
 import socket
+import textwrap
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from typing import Final
 from lifecycle.rehearsal.judgement import Verdict
 from lifecycle.rehearsal.losses import Loss
 from lifecycle.rehearsal.result import Result
+from lifecycle.rehearsal.rollout import Rollout
 from lifecycle.rehearsal.summary import describe
 from lifecycle.version import VERSION
 
@@ -31,6 +33,8 @@ ELEMENTS: Final = {
     Verdict.INCONCLUSIVE: "error",
     Verdict.HOOK_FAILED: "error",
 }
+MESSAGE: Final = 400
+"""Characters of a reason in the attribute `message`; the text has all of it."""
 _ILLEGAL: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 cannot hold, escaped or not: the control characters of a command's output."""
 
@@ -76,37 +80,54 @@ def _cases(result: Result) -> Iterator[tuple[Verdict, ET.Element]]:
     losses = result.tally.losses
     for rollout in result.rollouts:
         inside = [each for each in losses if rollout.began <= each.at < rollout.ended]
-        losses = [each for each in losses if each not in inside]
+        losses = [each for each in losses if not rollout.began <= each.at < rollout.ended]
         verdict = result.verdict_of(rollout)
         name = f"rollout {rollout.number}: {command}"
-        seconds = rollout.ended - rollout.began
-        yield verdict, _case(result, name, seconds, verdict, inside)
+        yield verdict, _case(result, name, verdict, inside, rollout)
     # What may have been missed there is nobody's rollout.
     verdict = result.judge.verdict(losses, [], hook_failed=False) if losses else Verdict.PASSED
-    yield verdict, _case(result, f"outside of a rollout: {command}", 0.0, verdict, losses)
+    yield verdict, _case(result, f"outside of a rollout: {command}", verdict, losses)
 
 
 def _case(
-    result: Result, name: str, seconds: float, verdict: Verdict, losses: list[Loss]
+    result: Result,
+    name: str,
+    verdict: Verdict,
+    losses: list[Loss],
+    rollout: Rollout | None = None,
 ) -> ET.Element:
+    seconds = rollout.ended - rollout.began if rollout else 0.0
     attributes = {"classname": "lifecycle.rehearse", "name": name, "time": f"{seconds:.3f}"}
     case = ET.Element("testcase", {key: _legal(value) for key, value in attributes.items()})
     if verdict in ELEMENTS:
         causes = Counter(str(each.cause) for each in losses)
         kinds = ", ".join(f"{count:,} {cause}" for cause, count in causes.most_common())
-        message = f"{verdict}: lost {len(losses):,} requests" + (f" ({kinds})" if kinds else "")
+        lost = f"lost {len(losses):,} requests" + (f" ({kinds})" if kinds else "")
+        told = [*_reasons(result, verdict, losses, rollout)[:1], *[lost] * bool(losses)]
+        message = _legal(f"{verdict}: {'; '.join(told)}")
         about = {"type": str(verdict), "message": message}
         ET.SubElement(case, ELEMENTS[verdict], about).text = _legal(
-            "\n\n".join([message, *_text(result, verdict, losses)])
+            "\n\n".join([message, *_text(result, losses)])
         )
     return case
 
 
-def _text(result: Result, verdict: Verdict, losses: list[Loss]) -> Iterator[str]:
+def _reasons(
+    result: Result, verdict: Verdict, losses: list[Loss], rollout: Rollout | None
+) -> list[str]:
+    """Return why a case is an error: each on one line, as an attribute holds it."""
+    reasons: list[str] = []
+    if verdict is Verdict.INCONCLUSIVE:
+        reasons = result.why_inconclusive(losses, [rollout] if rollout else [])
+    elif verdict is Verdict.HOOK_FAILED and rollout:
+        reasons = result.why_hook_failed(rollout.left)
+    return [textwrap.shorten(each, MESSAGE, placeholder=" …") for each in reasons]
+
+
+def _text(result: Result, losses: list[Loss]) -> Iterator[str]:
     for number, group in enumerate(result.groups(losses), 1):
         yield describe(number, group)
-    if verdict is not Verdict.LOST:
-        yield from result.findings()
+    yield from result.findings()
 
 
 def _legal(text: str) -> str:
