@@ -56,16 +56,19 @@ _FREE: Final = (
 )  # fmt: skip
 """Where an app's own text stands, in which braces are the app's."""
 _SHAPES: Final = (
-    (Foreign.WORKFLOW, re.compile(r"^(jobs|stages|pipeline|steps|workflows):", re.MULTILINE)),
-    (Foreign.COMPOSE, re.compile(r"^services:", re.MULTILINE)),
+    (Foreign.WORKFLOW, (r"^(stages|pipeline|steps|workflows):",)),
+    (
+        Foreign.WORKFLOW,
+        (r"^jobs:", r"^([\"']?on[\"']?|trigger|pool|resources|[ ]*- (job|deployment)):"),
+    ),
+    (Foreign.COMPOSE, (r"^services:", r"(^|[ {,])(image|build|extends|env_file):")),
     (
         Foreign.PATCH,
-        re.compile(
-            r"^\s*[-[{\s]*[\"']?op[\"']?\s*:\s*[\"']?(add|remove|replace|move|copy|test)\b",
-            re.MULTILINE,
-        ),
+        (r"^\s*[-[{\s]*[\"']?op[\"']?\s*:\s*[\"']?(add|remove|replace|move|copy|test)\b",),
     ),
 )
+"""What a text of each kind has, all of it."""
+_YTT: Final = re.compile(r"^#@", re.MULTILINE)
 
 
 def should_be_manifest(text: str) -> bool:
@@ -80,9 +83,16 @@ def foreign(text: str, file: str) -> Foreign:
         return Foreign.KUSTOMIZATION
     if not text.strip():
         return Foreign.EMPTY
-    if _CHART.fullmatch(name):
+    if _CHART.fullmatch(name) and not _YTT.search(text):
         return Foreign.CHART
-    found = next((kind for kind, shape in _SHAPES if shape.search(text)), None)
+    found = next(
+        (
+            kind
+            for kind, shapes in _SHAPES
+            if all(re.search(each, text, re.MULTILINE) for each in shapes)
+        ),
+        None,
+    )
     if found is None and TEMPLATED.search(text) and should_be_manifest(text):
         return Foreign.TEMPLATE
     return found or Foreign.OTHER

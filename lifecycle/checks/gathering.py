@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,7 @@ class Gathered:
     files: int = 0
     passed_over: Counter[Foreign] = field(default_factory=Counter)
     replicas: dict[str, float] = field(default_factory=dict)
+    _hinted: set[str] = field(default_factory=set)
 
     def add(self, named: Named, reading: Reading) -> None:
         """Add what a file holds."""
@@ -44,10 +46,18 @@ class Gathered:
             return  # said once
         if reading.problems:
             self.unreadable.setdefault(named.file, []).extend(reading.problems)
+            self._hint(named, reading)
         if reading.passed_over is not None:
             self.passed_over[reading.passed_over] += 1
         if not named.walked or reading.documents:
             self.note(named.file, *_sentences(reading))
+
+    def _hint(self, named: Named, reading: Reading) -> None:
+        if not named.walked or reading.problems == [EXTRA] or named.walked in self._hinted:
+            return
+        self._hinted.add(named.walked)
+        option = f"--exclude {shlex.quote(named.file)}"
+        self.note(named.walked, f"to leave out a file, use --exclude PATTERN, for example {option}")
 
     def note(self, file: str, *sentences: str) -> None:
         """Add notes."""
@@ -69,12 +79,12 @@ class Gathered:
         return f"nothing to check: {'it holds' if len(names) == 1 else 'they hold'} {held}"
 
 
-def gather(names: Sequence[str]) -> Gathered:
+def gather(names: Sequence[str], exclude: Sequence[str] = ()) -> Gathered:
     """Read files, and what is in folders; what cannot be read hides nothing else."""
     found = Gathered()
     kustomizations = Kustomizations()
     templates: Counter[str] = Counter()
-    for named in files(names):
+    for named in files(names, exclude):
         reading = _read(named)
         kustomizations.look(named.file)
         reading.documents = [

@@ -6,6 +6,8 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import PurePath
 from typing import Final
 
 from lifecycle.checks.texts import STDIN
@@ -32,21 +34,42 @@ class Named:
     problem: str = ""
 
 
-def files(names: Iterable[str]) -> Iterator[Named]:
+def files(names: Iterable[str], exclude: Iterable[str] = ()) -> Iterator[Named]:
     """
     Give the files that some names stand for, each once.
 
     A folder stands for the *.yaml, *.yml and *.json under it. Hidden folders and files are left
     out, and node_modules, virtual environments and caches. A link to a folder is not followed, so
     that no loop of links is endless; a link to a file is, if the file was not met before.
+
+    Args:
+        names: Files, folders, and `-` for standard input.
+        exclude: Shell patterns. A file is left out if one matches its path, or that of a folder
+            above it. `*` matches slashes, too.
     """
     met: set[str] = set()
-    for name in names:
-        for each in _walked(name) if name != STDIN and os.path.isdir(name) else [Named(name)]:
-            real = each.file if each.file == STDIN else os.path.realpath(each.file)
-            if real not in met or each.problem:
-                met.add(real)
-                yield each
+    patterns = [os.path.normpath(each) for each in exclude]
+    found = [
+        each
+        for name in names
+        for each in (_walked(name) if name != STDIN and os.path.isdir(name) else [Named(name)])
+        if each.file == STDIN or not _is_excluded(each.file, patterns)
+    ]
+    for each in sorted(found, key=_is_walked_link):  # messages name a file, and not a link to it
+        real = each.file if each.file == STDIN else os.path.realpath(each.file)
+        if real not in met or each.problem:
+            met.add(real)
+            yield each
+
+
+def _is_excluded(file: str, patterns: Iterable[str]) -> bool:
+    path = PurePath(os.path.normpath(file))
+    paths = [str(each) for each in (path, *path.parents)]
+    return any(fnmatchcase(each, pattern) for pattern in patterns for each in paths)
+
+
+def _is_walked_link(named: Named) -> bool:
+    return bool(named.walked) and os.path.islink(named.file)
 
 
 def _walked(folder: str) -> Iterator[Named]:

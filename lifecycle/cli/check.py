@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import io
+import os.path
 import sys
 
 from lifecycle.checks.check import check as find
 from lifecycle.checks.check import misspelt, not_checked
-from lifecycle.checks.gathering import gather
+from lifecycle.checks.gathering import Gathered, gather
 from lifecycle.checks.report import Report, as_json, as_sarif
 from lifecycle.checks.rule import Severity
 from lifecycle.checks.text import Screen, as_text
@@ -21,7 +22,7 @@ FORMATS = {"json": as_json, "sarif": as_sarif}
 
 def check(options: argparse.Namespace) -> int:
     """Check files: 0 if nothing is bad, 1 if there are errors, 2 if something was not readable."""
-    found = gather(options.files)
+    found = gather(options.files, options.exclude)
     around = Surroundings(found.documents, found.replicas)
     findings, wrong = find(found.documents, around)
     for file, reasons in wrong.items():
@@ -29,7 +30,7 @@ def check(options: argparse.Namespace) -> int:
     for said in (misspelt(found.documents, around), not_checked(around)):
         for file, sentences in said.items():
             found.note(file, *sentences)
-    nothing = found.nothing(options.files)
+    nothing = _nothing(found, options.files)
     if nothing and options.allow_nothing:
         found.note(options.files[0], nothing)
     elif nothing:
@@ -53,6 +54,15 @@ def check(options: argparse.Namespace) -> int:
     if any(found.unreadable.values()):
         return UNREADABLE
     return int(any(each.severity is Severity.ERROR for each in findings))
+
+
+def _nothing(found: Gathered, names: list[str]) -> str:
+    """Say why there was nothing to check: of a file that was named alone, what its note says."""
+    nothing = found.nothing(names)
+    if nothing and len(names) == 1 and not os.path.isdir(names[0]):
+        for sentence in found.notes.pop(names[0], []):
+            nothing = f"nothing to check: {sentence}"
+    return nothing
 
 
 def _objects(around: Surroundings, *, is_partial: bool) -> int:

@@ -92,6 +92,14 @@ def add_check(commands: Any) -> None:
         action="store_true",
         help="exit with 0 if there is nothing to check, for example in a pre-commit hook",
     )
+    parser.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="leave out the files and folders whose path matches a shell pattern, for example "
+        "'*/testdata' (may be repeated)",
+    )
     parser.set_defaults(action=_check)
 
 

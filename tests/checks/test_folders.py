@@ -33,8 +33,12 @@ def run(
     """Run the command in an empty folder."""
     monkeypatch.chdir(tmp_path)
 
-    def run(*names: str, allow_nothing: bool = False) -> tuple[int, dict[str, Any]]:
-        options = argparse.Namespace(files=list(names), format="json", allow_nothing=allow_nothing)
+    def run(
+        *names: str, allow_nothing: bool = False, exclude: str = ""
+    ) -> tuple[int, dict[str, Any]]:
+        options = argparse.Namespace(
+            files=list(names), format="json", allow_nothing=allow_nothing, exclude=exclude.split()
+        )
         code = check(options)
         return code, json.loads(capsys.readouterr().out)
 
@@ -70,6 +74,40 @@ def test_links(run: Check) -> None:
     os.symlink("nowhere", "x/dead.yaml")
 
     assert walked(".", "x", "x/a.yaml") == ["x/a.yaml"]
+
+
+def test_a_link_before_its_file(run: Check) -> None:
+    """A file is named by its own path, even if a link to it comes first in the alphabet."""
+    make("z/a.yaml")
+    os.symlink("z/a.yaml", "b.yaml")
+
+    assert walked(".") == ["z/a.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("exclude", "code"),
+    [
+        ("", 2),
+        ("test/data/bad.yaml", 0),
+        ("./test/data/bad.yaml", 0),
+        ("test/data", 0),
+        ("test/", 0),
+        ("*/data", 0),
+        ("*/bad.*", 0),
+        ("nothing t*", 0),
+        ("data", 2),
+        ("*/DATA", 2),
+    ],
+)
+def test_what_is_excluded(run: Check, exclude: str, code: int) -> None:
+    """A pattern leaves out files and folders, and a note beside a broken file names the option."""
+    make("good.yaml")
+    make("test/data/bad.yaml", text=BROKEN)
+
+    result, said = run(".", exclude=exclude)
+    hint = "to leave out a file, use --exclude PATTERN, for example --exclude test/data/bad.yaml"
+    assert (result, said["notes"]) == (code, {".": [hint]} if code else {})
+    assert run("test/data/bad.yaml", "good.yaml", exclude=exclude)[0] == code
 
 
 def test_a_pipe_in_a_folder(run: Check) -> None:
@@ -129,6 +167,10 @@ def test_exit_codes_of_a_folder(run: Check, held: dict[str, str], code: int, hoo
         ("a.yaml", SERVICE, ""),
         ("a.yaml", EMPTY, ""),
         ("compose.yaml", COMPOSE, "this Compose file is passed over"),
+        ("jobs.yaml", "jobs:\n- name: nightly\n", "this file is passed over ("),
+        ("ci.yaml", "jobs:\n- job: a\n  pool: b\n", "this CI workflow is passed over"),
+        ("api.yaml", "openapi: 3.0.0\nservices: {x: 1}\n", "this file is passed over ("),
+        ("values.yml", "#@data/values\n---\nreplicas: 3\n", "this file is passed over ("),
         ("w.yml", "on: [push]\njobs: {}\n", "this CI workflow is passed over"),
         ("kustomization.yaml", "resources: [a.yaml]\n", "this kustomization is passed over. Build"),
         ("k/kustomization.yml", "kind: Component\napiVersion: kustomize.config.k8s.io/v1alpha1\n",
@@ -152,6 +194,8 @@ def test_a_named_file_without_a_workload(run: Check, name: str, text: str, note:
 
     code, said = run(name, allow_nothing=True)
     assert (code, said["unreadable"]) == (0, {})
+    nothing = [f"nothing to check: {note}"] * bool(note)
+    assert [each[: len(nothing[0])] for each in said["notes"].get(name, [])] == nothing
 
 
 def test_nothing_to_check(run: Check) -> None:

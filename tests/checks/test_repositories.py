@@ -31,7 +31,9 @@ def name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
 def run(
     capsys: pytest.CaptureFixture[str], *files: str, allow_nothing: bool = False
 ) -> tuple[int, dict[str, Any]]:
-    options = argparse.Namespace(files=list(files), format="json", allow_nothing=allow_nothing)
+    options = argparse.Namespace(
+        files=list(files), format="json", allow_nothing=allow_nothing, exclude=[]
+    )
     code = check(options)
     return code, json.loads(capsys.readouterr().out)
 
