@@ -21,7 +21,8 @@ from lifecycle.links import is_service_link
 KINDS: Final = {"live": "liveness", "ready": "readiness", "startup": "startup"}
 PROBE_PATHS: Final = {f"/{name}{z}": kind for name, kind in KINDS.items() for z in ("", "z")}
 DEFAULT_QOS: Final = 22222
-_REFERENCE: Final = re.compile(r"\$\([^)]*\)")
+_REFERENCE: Final = re.compile(r"\$\([^)]*\)|\$\{[^}]*\}|#\{[^}]*\}|__\w+__")
+"""What the kubelet replaces, and placeholders, which it does not: the tool that writes them does."""
 _UNKNOWN: Final = {"grace_period": "86400", "settle": "0", "quiet": "0", "stop_timeout": "0"}
 """What is assumed of times that stand elsewhere: no budget is called too small for them."""
 
@@ -270,7 +271,7 @@ def path_of(http: Node) -> str:
 
 
 def expanded(text: str) -> str | None:
-    """Return what the kubelet makes of a value; None if it refers to another variable."""
+    """Return what the kubelet makes of a value; None if a variable or a placeholder is in it."""
     return None if _REFERENCE.search(text.replace("$$", "")) else _undoubled(text)
 
 

@@ -87,13 +87,13 @@ def gather(names: Sequence[str], exclude: Sequence[str] = ()) -> Gathered:
     for named in files(names, exclude):
         reading = _read(named)
         kustomizations.look(named.file)
-        reading.documents = [
-            each if each.partial else replace(each, partial=kustomizations.is_patch(each.file))
-            for each in reading.documents
-        ]
         found.add(named, reading)
         if named.walked and reading.passed_over is Foreign.TEMPLATE:
             templates[named.walked] += 1
+    found.documents = [  # a kustomization that is met later may name an earlier file
+        each if each.partial else replace(each, partial=kustomizations.is_patch(each.file))
+        for each in found.documents
+    ]
     found.replicas = kustomizations.replicas
     for folder, number in templates.items():
         found.note(

@@ -87,4 +87,5 @@ def _texts(node: Node, *keys: str) -> list[str]:
         found = [
             each.value[key] for each in found if isinstance(each.value, dict) and key in each.value
         ]
-    return [each.value for each in found if isinstance(each.value, str) and "\n" not in each.value]
+    texts = [each.value for each in found if isinstance(each.value, str)]
+    return [each for each in texts if "\n" not in each and "\0" not in each]

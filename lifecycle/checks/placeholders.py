@@ -7,7 +7,7 @@ from typing import Final
 
 from lifecycle.checks.node import Node
 
-_PLACEHOLDER: Final = re.compile(r"\$\{[^}]*\}\}?|\$\([^)]*\)|\$[A-Za-z_]\w*")
+_PLACEHOLDER: Final = re.compile(r"\$\{[^}]*\}|\$\([^)]*\)|\$[A-Za-z_]\w*")
 _FIELDS: Final = re.compile(
     r"replicas|minReplicas|port|containerPort|hostPort|hostNetwork|maxUnavailable|maxSurge"
     r"|minReadySeconds|failureThreshold|successThreshold|\w+Seconds"
@@ -36,7 +36,5 @@ def emptied(node: Node) -> Node:
 def _is_open(key: str, node: Node) -> bool:
     text = node.value
     return (
-        isinstance(text, str)
-        and bool(_PLACEHOLDER.fullmatch(text.strip()))
-        and bool(_FIELDS.fullmatch(key))
+        isinstance(text, str) and bool(_PLACEHOLDER.search(text)) and bool(_FIELDS.fullmatch(key))
     )

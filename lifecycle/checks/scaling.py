@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from lifecycle.checks.errors import Unreadable
@@ -22,6 +23,7 @@ _LEAST: Final[dict[str, tuple[tuple[str, ...], float | None]]] = {
     "DatadogPodAutoscaler": (("spec", "constraints", "minReplicas"), None),
 }
 _OTHER: Final = (("spec", "minReplicas"), None)
+_ELSEWHERE: Final = 3
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,16 @@ class Scaler:
         name: Its kind and name.
         namespace: Empty if it does not say one.
         least: How many it leaves at least, from 0; None if that cannot be seen.
+        file: Where it stands.
+        elsewhere: Whether its folder is neither that of the workload, nor above or below it. Then
+            it may be an overlay's, or that of another environment.
     """
 
     name: str
     namespace: str
     least: float | None
+    file: str
+    elsewhere: bool = False
 
     @property
     def is_rollout(self) -> bool:
@@ -54,37 +61,74 @@ class Scaling:
 
     def __init__(self, documents: Iterable[Document]) -> None:
         self._found: dict[tuple[str, str], list[Scaler]] = {}
+        self._patched: dict[str, float] = {}
         documents = list(documents)
+        for each in documents:
+            with suppress(Unreadable):
+                if each.partial or not _target_of(each):
+                    self._patch(each)
         for read in (_autoscaled, self._referred):
             for each in documents:
                 with suppress(Unreadable):
                     for target, least in read(each):
-                        scaler = Scaler(f"{each.kind}/{each.name}", each.namespace, least)
+                        scaler = Scaler(_named(each), each.namespace, least, each.file)
                         self._found.setdefault(target, []).append(scaler)
 
-    def of(self, kind: str, name: str, namespace: str) -> Scaler | None:
+    def of(self, kind: str, name: str, namespace: str, file: str) -> Scaler | None:
         """
         Return what scales a workload; None if nothing does.
 
         A namespace that is left out may be any: charts and overlays often leave it out in one
-        of the two. Where several may be meant, it is the one that leaves most.
+        of the two. Where several may be meant, it is the nearest one, because environments have
+        their own; and of those as near, the one that leaves most.
         """
         found = self._found.get((kind, name), [])
         same = [each for each in found if each.namespace == namespace]
         maybe = [each for each in found if not (each.namespace and namespace)]
-        return max(same or maybe, key=lambda each: each.least or 0, default=None)
+        near = min((_apart(file, each.file) for each in same or maybe), default=0)
+        nearest = [each for each in same or maybe if _apart(file, each.file) == near]
+        if not nearest:
+            return None
+        most = max(nearest, key=lambda each: each.least or 0)
+        least = most.least and max(most.least, self._patched.get(most.name, 0))
+        return replace(most, least=least, elsewhere=near == _ELSEWHERE and not most.is_rollout)
+
+    def _patch(self, document: Document) -> None:
+        """Note the minimum that an overlay gives an autoscaler, if it gives one."""
+        count = document.node.at(*_LEAST.get(document.kind, _OTHER)[0]).number(0)
+        name = _named(document)
+        self._patched[name] = max(count, self._patched.get(name, 0))
 
     def _referred(self, document: Document) -> Iterator[tuple[tuple[str, str], float | None]]:
         spec = document.node.at("spec")
         if document.kind == "Rollout" and (target := _target(spec.at("workloadRef"))):
-            scaler = self.of(document.kind, document.name, document.namespace)
+            scaler = self.of(document.kind, document.name, document.namespace, document.file)
             yield target, scaler.least if scaler else spec.at("replicas").number(1)
 
 
 def _autoscaled(document: Document) -> Iterator[tuple[tuple[str, str], float | None]]:
-    key = "targetRef" if document.kind == "DatadogPodAutoscaler" else "scaleTargetRef"
-    if target := _target(document.node.at("spec", key)):
+    if target := _target_of(document):
         yield target, _least(document)
+
+
+def _target_of(document: Document) -> tuple[str, str] | None:
+    key = "targetRef" if document.kind == "DatadogPodAutoscaler" else "scaleTargetRef"
+    return _target(document.node.at("spec", key))
+
+
+def _named(document: Document) -> str:
+    return f"{document.kind}/{document.name}"
+
+
+def _apart(one: str, other: str) -> int:
+    """Tell how far files are from each other: 0 is the same one, `_ELSEWHERE` another branch."""
+    if one == other:
+        return 0
+    folders = [f"{os.path.dirname(each)}{os.sep}".lstrip("/") for each in (one, other)]
+    if folders[0] == folders[1]:
+        return 1
+    inside = folders[0].startswith(folders[1]) or folders[1].startswith(folders[0])
+    return _ELSEWHERE - 1 if inside else _ELSEWHERE
 
 
 def _target(reference: Node) -> tuple[str, str] | None:
@@ -100,6 +144,8 @@ def _least(document: Document) -> float | None:
     path, default = _LEAST.get(document.kind, _OTHER)
     try:
         given = document.node.at(*path)
+        if not given and path[-1] in {*document.node.at(*path[:-1]).keys()}:
+            return None  # a placeholder was there
         return given.number(0) if given else default
     except Unreadable:  # a placeholder, which something else fills in
         return None

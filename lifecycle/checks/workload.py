@@ -89,6 +89,7 @@ class Workload:
 
         A sidecar is a native one, which Kubernetes ends after the app, or one that is known as
         a mesh's, a proxy or an agent. A pod of known ones alone serves with them: they are apps.
+        In a patch they are not, because its base holds the app.
         """
         own = [each for each in self.containers if each.is_lifecycle or not each.is_native_sidecar]
         apps = [
@@ -96,7 +97,7 @@ class Workload:
             for each in own
             if each.is_lifecycle or not is_known_sidecar(each.name, each.node.at("image").text())
         ]
-        return apps or own
+        return apps or ([] if self.is_partial else own)
 
     @property
     def container_names(self) -> set[str]:
@@ -173,8 +174,8 @@ class Workload:
     @property
     def scaler(self) -> Scaler | None:
         """What sets the number of its replicas in its place, if something does."""
-        document = self.document
-        return self.around.scaling.of(self.kind, document.name, document.namespace)
+        own = self.document
+        return self.around.scaling.of(self.kind, own.name, own.namespace, own.file)
 
     @property
     def replicas(self) -> float | None:
@@ -182,9 +183,11 @@ class Workload:
         if not self._known.counted:
             return None
         scaler = self.scaler
-        if scaler:
+        if scaler and not (scaler.elsewhere and scaler.least):
             return scaler.least
         said = self.node.at("spec", "replicas").number(1)
+        if scaler and scaler.least:
+            said = max(said, scaler.least)
         return said if self.is_partial else max(said, self.around.overlaid(self))
 
     def ignored(self, container: str = "") -> set[str]:

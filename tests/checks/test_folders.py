@@ -225,6 +225,22 @@ def test_a_patch_that_a_kustomization_names(run: Check) -> None:
     assert [each["rule"] for each in said["findings"]] == ["startup-probe"]
 
 
+def test_a_patch_that_is_met_before_its_kustomization(run: Check) -> None:
+    """What a kustomization says of a file holds whichever of the two is read first."""
+    make("parts/a/pod.yaml", text=BAD)
+    make("x/kustomization.yaml", text="patches: [path: ../parts/a/pod.yaml]")
+
+    assert run(".")[1]["partial_documents"] == 1
+
+
+def test_a_kustomization_that_names_no_file(run: Check) -> None:
+    """A name that no file can have is no failure."""
+    make("a.yaml")
+    make("kustomization.yaml", text='resources: ["a\\0b"]')
+
+    assert run(".")[0] == 0
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [

@@ -72,20 +72,27 @@ def front_container(workload: Workload) -> Iterator[Found]:
 
 def _targets(workload: Workload) -> list[Node]:
     """Return the ports of the Services that select the workload's pods, of the nearest files."""
-    labels = workload.template.at("metadata", "labels").plain() or {}
+    labels = workload.template.at("metadata", "labels").plain()
     own = workload.document
     nearest: list[list[Node]] = [[], [], []]
     for each in workload.around.others:
         if each.kind != "Service" or each.namespace != own.namespace:
             continue
         with suppress(Unreadable):
-            selector = each.node.at("spec", "selector").plain() or {}
-            if selector and selector.items() <= labels.items():
+            selector = each.node.at("spec", "selector").plain()
+            if _selects(selector, labels):
                 nearest[_distance(own.file, each.file)] += [
                     port.at("targetPort") or port.at("port")
                     for port in each.node.at("spec", "ports").each()
                 ]
     return next((ports for ports in nearest if ports), [])
+
+
+def _selects(selector: object, labels: object) -> bool:
+    """Tell whether a Service's selector selects: both may be of a type that Kubernetes refuses."""
+    if not isinstance(selector, dict) or not isinstance(labels, dict):
+        return False
+    return bool(selector) and selector.items() <= labels.items()
 
 
 def _distance(one: str, other: str) -> int:
