@@ -15,7 +15,7 @@ from lifecycle.rehearsal.errors import CannotRehearse
 from lifecycle.rehearsal.generator import LoadGenerator
 from lifecycle.rehearsal.listening import listening_ports
 from lifecycle.rehearsal.replica import Replica
-from lifecycle.rehearsal.scout import until_ready
+from lifecycle.rehearsal.scout import ended_early, until_ready
 from lifecycle.testing import Kubelet
 from lifecycle.testing.processes import catches_sigterm
 
@@ -161,21 +161,29 @@ async def _available(replica: Replica, template: Template) -> None:
         CannotRehearse: It ends, or is ready with breaks only.
     """
     plan = template.plan
-    limit = time.monotonic() + plan.start_time + plan.min_ready
-    while True:
-        since = replica.ready_since
-        if since is not None:
-            with contextlib.suppress(TimeoutError):
-                left = since + plan.min_ready - time.monotonic()
-                await replica.pod.until(lambda pod: not pod.ready, max(left, 0.0))
-            if replica.ready_since == since:
-                return
-        if time.monotonic() > limit:
-            raise CannotRehearse(
-                f"{replica.name} was never ready for --min-ready {plan.min_ready:g} s without a "
-                f"break ({template.readiness})"
-            )
-        await until_ready(replica, template)
+    limit = plan.start_time + plan.min_ready
+    try:
+        async with asyncio.timeout(limit):
+            while not await _stays_ready(replica, plan.min_ready):
+                await replica.pod.until(lambda pod: pod.ready or pod.exit_codes, limit)
+                if not replica.pod.ready:
+                    raise ended_early(replica.pod, f"{replica.name} ended before it was available")
+    except TimeoutError:
+        raise CannotRehearse(
+            f"{replica.name} was never ready for --min-ready {plan.min_ready:g} s without a "
+            f"break ({template.readiness})"
+        ) from None
+
+
+async def _stays_ready(replica: Replica, seconds: float) -> bool:
+    """Wait for so many seconds since it was ready, or for a break; tells whether there was none."""
+    since = replica.ready_since
+    if since is None:
+        return False
+    with contextlib.suppress(TimeoutError):
+        left = since + seconds - time.monotonic()
+        await replica.pod.until(lambda pod: not pod.ready, max(left, 0.0))
+    return replica.ready_since == since
 
 
 async def _gone(replica: Replica) -> None:

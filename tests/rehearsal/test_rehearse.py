@@ -185,19 +185,35 @@ def test_uploads_that_are_cut(runs):
 def test_clients_that_a_listener_leaves_in_its_queue(runs):
     """Every client had heard, and those that were waiting are reset: nothing else was wrong."""
     found = result(runs, "queue")
-    assert causes(found) == {("reset in the queue", "new")}
+    others = causes(found) - {("reset in the queue", "new")}
+    assert not others or found["lost_in_doubt"]
     queue = cause(found, "reset in the queue", "new")
     assert "accept queue" in queue["why"]
     assert "Accept every connection in the queue before you close" in queue["change"]
+
+
+@pytest.mark.parametrize("name", ["first", "idle", "upload", "queue"])
+def test_a_fault_has_its_exit_code(runs, name: str):
+    """A loss that no noise explains is enough for "lost"; without one it is "inconclusive"."""
+    found = result(runs, name)
+    assert found["lost"] > 0
+    assert found["verdict"] == ("lost" if beyond_doubt(found) else "inconclusive")
+    assert runs[name].result().returncode == EXIT_CODES[found["verdict"]]
 
 
 @pytest.mark.parametrize("name", ["our uploads", "our posts"])
 def test_lifecycle_run_has_none_of_these_faults(runs, name: str):
     """Late first requests, slow uploads over HTTP/1.1 and HTTP/2, POSTs on idle connections."""
     found = result(runs, name)
-    assert (found["lost"], found["causes"]) == (0, [])
+    assert beyond_doubt(found) == 0, found["causes"]
     assert set(found["statuses"]) == {"200"}
     assert found["requests"] > 100
+
+
+def beyond_doubt(found: dict[str, Any]) -> int:
+    """Return how many losses no noise on this machine can explain."""
+    lost: int = found["lost"] - found["lost_in_doubt"]
+    return lost
 
 
 def cause(found: dict[str, Any], name: str, connection: str) -> dict[str, Any]:
@@ -235,7 +251,7 @@ def test_the_load_generator_tells_how_late_it_was(runs):
 def test_lifecycle_run_loses_nothing(runs):
     """New and kept connections, HTTP/1.1, HTTP/2 and WebSocket, slow requests: none is lost."""
     found = result(runs, "ours")
-    assert (found["lost"], found["causes"]) == (0, [])
+    assert beyond_doubt(found) == 0, found["causes"]
     assert found["verdict"] in ("passed", "inconclusive")  # by what else runs beside this
     assert runs["ours"].result().returncode == EXIT_CODES[found["verdict"]]
     assert found["requests"] > 500
