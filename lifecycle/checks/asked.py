@@ -13,9 +13,11 @@ from lifecycle.checks.node import digits
 LOOPBACK: Final = re.compile(r"localhost\.?|127\.\d+\.\d+\.\d+|::1", re.IGNORECASE)
 _OWN: Final = re.compile(rf"{LOOPBACK.pattern}|0\.0\.0\.0|::", re.IGNORECASE)
 _URL: Final = re.compile(r"[a-z][a-z0-9+.]*://(?:[^@/\s]*@)?(\[[^]]+\]|[^:/?#\s'\"]+)")
-_DIALLERS: Final = ("nc", "ncat", "netcat")
+DIALLERS: Final = ("nc", "ncat", "netcat")
 _GRPC: Final = "grpc_health_probe"
 _CONNECT: Final = re.compile(r"connect(?:ion|_ex)?\(\s*\(\s*['\"]([^'\"]*)['\"]\s*,\s*(\d{1,5})\b")
+_TALKS: Final = re.compile(r"recv|send|makefile|http\.client")
+_ZERO: Final = re.compile(r"-[a-zA-Z]*z\w*")
 _CLIENTS: Final = (
     "psql", "pg_isready", "mysql", "mysqladmin", "mariadb", "mariadb-admin", "redis-cli",
     "valkey-cli", "mongo", "mongosh",
@@ -27,7 +29,7 @@ def hosts_asked(words: list[str]) -> Iterator[str]:
     """Give the hosts that a command asks for certain, its own among them."""
     name, rest = words[0], words[1:]
     yield from (each.host for each in fetches(words) if not (each.socket or each.elsewhere))
-    if name in _DIALLERS:
+    if name in DIALLERS:
         yield from (host for host, _ in _dialled(rest))
     elif name in _CLIENTS:
         yield from (found[1] for word in rest if (found := _URL.match(word)))
@@ -36,13 +38,21 @@ def hosts_asked(words: list[str]) -> Iterator[str]:
         yield from (host for host, _ in _of_grpc(rest))
 
 
-def dialled(words: list[str]) -> list[tuple[str, int | None]]:
-    """Return where a command only opens a TCP connection: hosts with their ports."""
-    if words[0] in _DIALLERS:
-        return list(_dialled(words[1:]))
+def dialled(words: list[str], *, read: bool = False) -> list[tuple[str, int | None]]:
+    """
+    Return where a command only opens a TCP connection: hosts with their ports.
+
+    Args:
+        words: The command.
+        read: Another command may read what netcat prints, so only `nc -z` is sure to print nothing.
+    """
+    if words[0] in DIALLERS:
+        opens = not read or any(_ZERO.fullmatch(each) for each in words[1:])
+        return list(_dialled(words[1:])) if opens else []
     code = " ".join(words) if words[0].startswith("python") else ""
-    talks = "recv" in code or "http.client" in code
-    return [] if talks else [(host, int(port)) for host, port in _CONNECT.findall(code)]
+    return (
+        [] if _TALKS.search(code) else [(host, int(port)) for host, port in _CONNECT.findall(code)]
+    )
 
 
 def called(words: list[str]) -> list[tuple[str, int | None]]:

@@ -61,9 +61,9 @@ class Probe:
 
     @cached_property
     def fetch(self) -> Fetch | None:
-        """The request of its exec to the QOS port; None if there is none."""
-        port = self.container.qos_port
-        return next((each for each in self.fetches if each.port == port), None)
+        """The request of its exec to the QOS port, rather for readiness; None if there is none."""
+        sent = [each for each in self.fetches if each.port == self.container.qos_port]
+        return max(sent, key=lambda each: each.path in ("/ready", "/readyz"), default=None)
 
     @property
     def port(self) -> Node:

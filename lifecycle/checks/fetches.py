@@ -28,11 +28,13 @@ _CURL_BODIES: Final = frozenset((
 _WGET_BODIES: Final = frozenset(("--post-data", "--post-file"))
 _SOCKETS: Final = frozenset(("--unix-socket", "--abstract-unix-socket"))
 _ELSEWHERE: Final = frozenset(("--resolve", "--connect-to", "-x", "--proxy"))
+_VARIABLE: Final = re.compile(r"\$(?:\w+|\{[^}]*\}|\(\)|@)")
+"""A word that may be any options, such as `$OPTIONS`."""
 _PYTHON_URL: Final = re.compile(r"https?://[^\s'\"]+")
 _PYTHON_METHOD: Final = re.compile(r"method\s*=\s*['\"](\w+)|\.(get|head|post|put|delete)\(")
 _PYTHON_LIMIT: Final = re.compile(r"timeout\s*=\s*(\d+(?:\.\d*)?|\.\d+)")
 _PYTHON_FAILS: Final = re.compile(
-    r"urlopen|raise_for_status|status|\.ok\b|is_success|assert|exit\("
+    r"urlopen|raise_for_status|status|\.ok\b|is_success|assert|raise\b|exit\("
 )
 
 
@@ -90,12 +92,15 @@ def _of_curl(words: Sequence[str]) -> list[Fetch]:
     method = "POST" if names & _CURL_BODIES and not names & {"-G", "--get"} else "GET"
     method = "HEAD" if names & {"-I", "--head"} else method
     method = "PUT" if names & {"-T", "--upload-file"} else method
+    unseen = bool(names & {"-K", "--config"}) or any(
+        name == "" and _VARIABLE.fullmatch(value) for name, value in said
+    )
     sockets = [value for name, value in said if name in _SOCKETS]
     return [
         replace(
             _target("curl", value),
             method=_last(said, "-X", "--request") or method,
-            fails=bool(names & {"-f", "--fail", "--fail-with-body"}),
+            fails=unseen or bool(names & {"-f", "--fail", "--fail-with-body"}),
             limit=_seconds(_last(said, "-m", "--max-time")),
             headers=_headers(value for name, value in said if name in ("-H", "--header")),
             socket=sockets[-1] if sockets else "",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lifecycle.checks.programs import SERVERS, script_of
+from lifecycle.checks.programs import SERVERS, flags_of, script_of
 from lifecycle.checks.shell import Unclear, read_script
 
 _PROGRAM: Final = re.compile(rf"(?:[\w@./-]*/)?(lifecycle|python[\d.]*|{'|'.join(SERVERS)})")
@@ -18,7 +18,6 @@ _STANDARD: Final = (
 _RUNNERS: Final = ("poetry", "uv", "pipenv", "pdm", "hatch", "conda", "micromamba", "pixi")
 _ENTERS: Final = re.compile(r"bin/activate\b|\bPATH=|\bconda activate\b")
 _VERSION: Final = re.compile(r"python(\d+\.\d+)")
-_LOGIN: Final = re.compile(r"--login|-[a-z]*l[a-z]*c")
 _DEPTH: Final = 5
 
 
@@ -76,7 +75,7 @@ def places(words: Sequence[str]) -> list[Place]:
     """Return the programs of a command that are Python's, a server's or ours."""
     found = []
     entered = bool(_ENTERS.search(" ".join(words)))
-    login = any(_LOGIN.fullmatch(word) for word in words)
+    login = any("l" in flags_of(words[at:]) for at in range(len(words)))
     for command in _opened(words):
         at = next((at for at, word in enumerate(command) if _PROGRAM.fullmatch(word)), None)
         if at is not None:

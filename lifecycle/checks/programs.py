@@ -120,14 +120,31 @@ def _inner(words: list[str], takes: tuple[str, ...] = ()) -> list[str]:
 
 def script_of(words: Sequence[str]) -> str | None:
     """Return the script of a shell's `-c`; None if it is no shell, or has none."""
+    flags, operands = _of_shell(words)
+    return operands[0] if "c" in flags and operands else None
+
+
+def flags_of(words: Sequence[str]) -> str:
+    """Return the letters of a shell's own options, `l` also for --login; empty if it is none."""
+    return _of_shell(words)[0]
+
+
+def _of_shell(words: Sequence[str]) -> tuple[str, list[str]]:
+    """Return a shell's flags, and what follows its options: `-c -e SCRIPT` has them after -c."""
     if not words or os.path.basename(words[0]) not in SHELLS:
-        return None
-    for at, word in enumerate(words[1:], start=1):
-        if re.fullmatch(r"-[a-z]*c", word):
-            return words[at + 1] if at + 1 < len(words) else None
-        if not word.startswith(("-", "+")) and word != "pipefail":
-            return None
-    return None
+        return "", []
+    flags, left = "", list(words[1:])
+    while left and left[0].startswith(("-", "+")):
+        word = left.pop(0)
+        if word in ("-", "--"):
+            break
+        if word.startswith("--"):
+            flags += "l" if word == "--login" else ""
+            continue
+        named = left.pop(0) if "o" in word.lower() and left else ""
+        if word.startswith("-"):
+            flags += word[1:] + ("e" if named == "errexit" else "")
+    return flags, left
 
 
 def runs(words: Sequence[str], *wanted: str) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from lifecycle.checks.node import digits
-from lifecycle.checks.programs import script_of, unwrapped
+from lifecycle.checks.programs import flags_of, script_of, unwrapped
 from lifecycle.checks.shell import Command, Unclear, read_script
 
 _DURATION: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([smhd]?)")
@@ -104,10 +104,9 @@ def always_succeeds(words: Sequence[str]) -> bool:
 
 
 def _stops_at_errors(words: Sequence[str]) -> bool:
-    flags = [each for each in unwrapped(words) if re.fullmatch(r"-[a-z]*c", each)]
     found = steps(words)
     by_set = any(each.words[0] == "set" and any("e" in x for x in each.words[1:]) for each in found)
-    return by_set or any("e" in each for each in flags)
+    return by_set or "e" in flags_of(unwrapped(words))
 
 
 def port_option(words: Sequence[str]) -> int | None:

@@ -115,6 +115,55 @@ HOOKS: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
             ([], WEB, [*SH, "flush &"]),
         )
     ),
+    # A shell's options before and after -c
+    *(
+        (expected, (pod(made | sleep(*shell, script)),))
+        for shell in (
+            ["/bin/sh", "-c", "-e"],
+            ["bash", "-c", "--"],
+            ["sh", "-ce"],
+            ["bash", "-c", "-euo", "pipefail"],
+            ["bash", "-euo", "pipefail", "-c"],
+            ["bash", "+x", "--norc", "-c", "-"],
+        )
+        for expected, made, script in (
+            ([EARLY], RUN, "lifecycle prestop &"),
+            ([], MANAGED, "exec lifecycle prestop"),
+        )
+    ),
+    # managed-prestop: hooks that this check cannot read
+    *(
+        (expected, (pod(MANAGED | sleep(*command)),))
+        for expected, command in (
+            *(
+                (["warning managed-prestop"], command)
+                for command in (
+                    ["/app/prestop.sh"],
+                    ["sh", "/app/prestop.sh"],
+                    [*SH, ". /app/lib.sh; drain"],
+                    ["python", "/app/prestop.py"],
+                    [*SH, "L=/app/.venv/bin/lifecycle; $L prestop"],
+                    [*SH, "$(which lifecycle) prestop"],
+                    [*SH, 'wget -qO- "$URL"'],
+                    [*SH, "curl -X POST $URL"],
+                    [*SH, "lifecycle $MODE"],
+                    [*SH, "echo 'no end"],
+                )
+            ),
+            *(
+                (["error managed-prestop"], command)
+                for command in (
+                    [*SH, "touch /tmp/ending && sleep 15"],
+                    ["curl", "localhost:8000/goodbye"],
+                    ["lifecycle", "status"],
+                )
+            ),
+            (["error managed-prestop", "error prestop-sleep"], [*SH, "echo bye; sleep 15"]),
+            (["error managed-prestop", "error prestop-sleep"],
+             ["python", "-c", "import time; time.sleep(15)"]),
+        )
+    ),
+    ([], (pod(RUN | sleep(*SH, "lifecycle $MODE")),)),
     ([EARLY], (pod(MANAGED | SECRET | sleep("curl", "-m", "2", "-H", HEADER, "localhost:22222/prestop")),)),
     # hook-path
     *(

@@ -61,6 +61,16 @@ PROBED: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
             ["nc", "-z", "localhost", "8080"],
             ["bash", "-c", "exec 3<>/dev/tcp/::1/22222; echo -e 'GET /ready\\n' >&3; grep true <&3"],
             ["cat", "/tmp/ready"],
+            [*SH, "printf 'GET /ready HTTP/1.0\\r\\n\\r\\n' | nc -w2 localhost 22222 | grep -q 200"],
+            [*SH, "nc -w2 localhost 22222 <<EOF | grep -q true\nGET /ready HTTP/1.0\n\nEOF"],
+            ["python", "-c", "import socket; s = socket.create_connection(('localhost', 22222));"
+             "s.sendall(b'GET /ready HTTP/1.0\\r\\n\\r\\n'); assert b'200' in s.makefile('rb').readline()"],
+            ["sh", "-e", "-c", "curl -f -m 2 localhost:22222/ready; echo up"],
+            ["python", "-c", "import httpx; r = httpx.get('http://localhost:22222/ready')\n"
+             "if r.text != 'true': raise SystemExit(1)"],
+            [*SH, "curl $OPTIONS -m 2 localhost:22222/ready"],
+            ["curl", "-m2", "-K", "/etc/curl.conf", "localhost:22222/ready"],
+            [*SH, "curl -fm2 localhost:22222/live && curl -fm2 localhost:22222/ready"],
         )
     ),
     # By a command: what is not
@@ -84,6 +94,13 @@ PROBED: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
             ([f"error {ANSWER}"], "readiness", ["grpc_health_probe", "-addr=:22222"], {}),
             ([f"error {ANSWER}"], "readiness", ["nc", "-z", "-w1", "localhost", "22222"], {}),
             ([f"warning {ANSWER}"], "liveness", ["bash", "-c", "</dev/tcp/127.0.0.1/22222"], {}),
+            ([f"error {ANSWER}"], "readiness",
+             ["bash", "-c", "cat < /dev/null > /dev/tcp/localhost/22222 && echo already up"], {}),
+            ([f"error {ANSWER}"], "readiness", [*SH, "printf 'GET /\\r\\n' | nc localhost 22222"], {}),
+            ([f"error {ANSWER}"], "readiness", [*SH, "pg_isready && nc -vz localhost 22222"], {}),
+            ([f"error {ANSWER}"], "readiness", [*SH, "curl -m 2 localhost:22222/ready $MORE_PATH/x"], {}),
+            (["error liveness-equals-readiness"], "liveness",
+             [*SH, "curl -fm2 localhost:22222/live && curl -fm2 localhost:22222/ready"], {}),
             ([f"error {ANSWER}"], "readiness",
              ["python", "-c", "import socket; socket.create_connection(('localhost', 22222))"], {}),
             ([f"error {ANSWER}"], "readiness",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from lifecycle.checks.asked import called, dialled, is_own
+from lifecycle.checks.asked import DIALLERS, called, dialled, is_own
 from lifecycle.checks.container import Probe, probes_of
 from lifecycle.checks.fetches import Fetch
 from lifecycle.checks.node import Node
@@ -22,7 +22,9 @@ _CONFIGURE: Final = (
     f"{DOCS}/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/"
 )
 _DEV_TCP: Final = re.compile(r"/dev/tcp/([^/\s]+)/(\d{1,5})\b")
-_TALKS: Final = re.compile(r"GET|HEAD|grep|read|cat|head")
+_TALKS: Final = re.compile(
+    r"\b(?:GET|HEAD|grep|read|mapfile|head|tail|sed|awk|cat(?!\s*<?\s*/dev/null))\b"
+)
 _IDLE: Final = ("exit", "true", ":", "echo", "printf", "set")
 
 
@@ -82,9 +84,10 @@ def _unreadable(probe: Probe) -> str:
 def _unread(probe: Probe) -> str:
     """Say why a probe of the QOS port always succeeds; empty if it does not."""
     fetch = probe.fetch
-    by_exec = any(_reaches(probe, dialled(each)) for each in _words(probe))
+    others = {each.words[0] for each in steps(probe.command)}.difference(DIALLERS, _IDLE)
+    by_exec = any(_reaches(probe, dialled(each, read=bool(others))) for each in _words(probe))
     if _asks(probe, "tcpSocket") or by_exec or _reaches(probe, _opened(probe)):
-        return "the probe only opens a connection, which always succeeds"
+        return "for this probe an open port is enough, whatever the answer is"
     asks = fetch is not None or probe.probed
     if asks and always_succeeds(probe.command):
         return "the command exits with 0 whatever the answer is"

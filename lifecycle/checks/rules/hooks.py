@@ -196,7 +196,7 @@ def _too_early(container: Container) -> Iterator[tuple[str, Severity | None]]:
         name = " ".join(step.words[:2]) if _drains(step) else step.words[0]
         asks = _drains(step) or any(each.path == "/prestop" for each in fetches(step.words))
         if step.words[0] == "lifecycle" and step.words[1:] and step.words[1] not in _COMMANDS:
-            if not step.words[1].startswith("-"):
+            if not step.words[1].startswith("-") and "$" not in step.words[1]:
                 yield f"lifecycle has no command called {step.words[1]!r}", None
         elif asks and step.command.background:
             yield f"{name} runs in the background, and the hook returns at once", None

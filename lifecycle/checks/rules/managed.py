@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from lifecycle.checks.container import Container
+from lifecycle.checks.fetches import fetches
 from lifecycle.checks.node import digits
 from lifecycle.checks.rule import UVICORN, Found, Severity, Table
+from lifecycle.checks.scripts import only_sleeps
 from lifecycle.checks.servers import WORKERS, ServerCommand, read_options
+from lifecycle.checks.steps import steps
 from lifecycle.checks.workload import Workload
 
 RULES: Final = Table()
@@ -18,6 +21,11 @@ _TAKEN: Final = (
     "-/merge_requests/776"
 )
 
+_READ: Final = (
+    "sleep", "true", "false", ":", "exit", "echo", "printf", "date", "set", "wait", "kill", "pkill",
+    "killall", "test", "[", "touch", "rm", "cat", "nginx",
+)  # fmt: skip
+"""What starts no drain, whatever its arguments are."""
 _VARIABLES: Final = ("UVICORN_WORKERS", "GRANIAN_WORKERS", "WEB_CONCURRENCY")
 
 
@@ -61,14 +69,35 @@ def managed_prestop(workload: Workload) -> Iterator[Found]:
 
     Under `Managed` the server keeps SIGTERM, and closes its listener at once.
     Only preStop drains such an app.
+    It is a warning if the hook runs a program that this check cannot read, such as a script of the image.
     """
     for container, server in _managed(workload):
         if not (container.asks_to_drain or server.no_lifespan):
+            unread = _runs_the_unread(container)
             what = "its preStop does not drain it" if container.pre_stop else "it has no preStop"
+            what = "nothing here shows that its preStop drains it" if unread else what
             yield Found(
                 container.pre_stop or container.node,
                 f"{container.name}: {container.server} has the signals, and {what}",
+                Severity.WARNING if unread else None,
             )
+
+
+def _runs_the_unread(container: Container) -> bool:
+    """Tell whether a hook may start the drain by what is not in the manifest: a script, a variable."""
+    words = container.pre_stop_words
+    if not words or only_sleeps(words):
+        return False
+    found = steps(words)
+    return not found or not all(_is_read(each.words) for each in found)
+
+
+def _is_read(words: list[str]) -> bool:
+    if words[0] in ("curl", "wget"):
+        return not any("$" in each.host or each.port is None for each in fetches(words))
+    if words[0] == "lifecycle":
+        return not any("$" in each for each in words)
+    return words[0] in _READ
 
 
 @RULES.add(
