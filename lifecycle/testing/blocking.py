@@ -10,6 +10,7 @@ from typing import Self, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
+from lifecycle.testing import refusals
 from lifecycle.testing.events import Event
 from lifecycle.testing.killing import Deletion, Ending
 from lifecycle.testing.kubelet import Kubelet
@@ -164,9 +165,14 @@ class BlockingKubelet:
 
     Args:
         kubelet: One that is not entered yet; a new one with the defaults if it is None.
+
+    Raises:
+        TypeError: It is not a `Kubelet`.
     """
 
     def __init__(self, kubelet: Kubelet | None = None) -> None:
+        if kubelet is not None:
+            refusals.kind("BlockingKubelet.kubelet", kubelet, Kubelet)
         self._kubelet = kubelet or Kubelet()
         self._stack = contextlib.ExitStack()
         self._portal: BlockingPortal | None = None

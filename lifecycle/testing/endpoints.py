@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import heapq
 import itertools
-import math
 import random
 import threading
 import time
@@ -176,7 +175,7 @@ def _spread(name: str, value: Spread | float) -> Spread:
                 f"Service.{name} must be a number of seconds or a pair (earliest, latest), "
                 f"not {value!r}"
             )
-    if not 0 <= low <= high < math.inf:
+    if not (refusals.is_finite(high) and 0 <= low <= high):
         raise ValueError(f"{name}: must be 0 <= earliest <= latest, not {low}, {high}")
     return float(low), float(high)
 

@@ -81,7 +81,7 @@ class Place:
         """Return the number of a port."""
         if isinstance(port, int):
             return port
-        if port.isdigit():
+        if port.isascii() and port.isdigit():
             return int(port)
         if port not in self.ports:
             there = ", ".join(self.ports) or "none"

@@ -8,6 +8,7 @@ import tempfile
 from types import TracebackType
 from typing import Final, Self
 
+from lifecycle.testing import refusals
 from lifecycle.testing.crash_loop import FIRST, LONGEST
 from lifecycle.testing.guard import Guard
 from lifecycle.testing.pods import Node, Pod
@@ -26,6 +27,10 @@ class Kubelet:
         back_off: Seconds before a container that keeps crashing is started again, the
             second time; the first time there is no wait, and it doubles from then on.
         longest_back_off: What it does not exceed.
+
+    Raises:
+        TypeError: An argument is of the wrong type.
+        ValueError: A time is negative or not finite, or the version cannot be sent.
     """
 
     def __init__(
@@ -35,6 +40,9 @@ class Kubelet:
         back_off: float = FIRST,
         longest_back_off: float = LONGEST,
     ) -> None:
+        refusals.version("Kubelet.version", version)
+        refusals.number("Kubelet.back_off", back_off)
+        refusals.number("Kubelet.longest_back_off", longest_back_off)
         self._version = version
         self._back_off = back_off
         self._longest = longest_back_off

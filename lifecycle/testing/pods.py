@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from lifecycle.contracts import Kind
+from lifecycle.testing import refusals
 from lifecycle.testing.crash_loop import CrashLoop
 from lifecycle.testing.environment import environment, expand
 from lifecycle.testing.events import NORMAL, WARNING
@@ -171,7 +172,13 @@ class Pod(Observed):
         Args:
             grace: Seconds, instead of the pod's grace period. A second call may shorten it, and
                 cannot make it longer; once the container is being ended, it changes nothing.
+
+        Raises:
+            TypeError: The grace period is not a number.
+            ValueError: It is negative or not finite.
         """
+        if grace is not None:
+            refusals.number("delete: grace", grace)
         seconds = max(SHORTEST_GRACE, self.spec.grace_period if grace is None else grace)
         if self.deletion is None:
             self.deletion = Deletion(self._loop.time(), grace=seconds)
@@ -229,7 +236,7 @@ class Pod(Observed):
             process = await Process.start(
                 command, self._place.env, container.cwd, self._log, self._guard
             )
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a word that was changed to nonsense
             self._say(WARNING, "Failed", f"Error: failed to start container: {error}")
             self._exited(START_ERROR)
             return None

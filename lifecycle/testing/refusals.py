@@ -17,6 +17,12 @@ _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN: Final = re.compile(rf"(?=.{{1,253}}\Z){_LABEL.pattern}(\.{_LABEL.pattern})*")
 _PORT_NAME: Final = re.compile(r"(?=[-0-9]*[a-z])(?!.*--)[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?")
 _TOKEN: Final = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
+_HOST_NAME: Final = re.compile(
+    r"(?=.{1,254}\Z)[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?"
+    r"(\.[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?)*\.?"
+)
+_FRAMING: Final = frozenset({"content-length", "transfer-encoding", "trailer"})
+"""Headers that say where a request ends: the kubelet's HTTP client sends none that is given."""
 _FIELD: Final = re.compile(r"([!-~]([\t -~]*[!-~])?)?")
 
 
@@ -39,15 +45,29 @@ def text(field: str, value: object) -> None:
         raise TypeError(f"{field} must be text, not {value!r}: write '{value}'")
     if "\0" in value:
         raise ValueError(f"{field} must not contain a NUL character: {value!r}")
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError as error:
+        raise ValueError(
+            f"{field} must be text that can be encoded, without {value[error.start]!r}: {value!r}"
+        ) from None
 
 
 def number(field: str, value: object, *, positive: bool = False) -> None:
     """Refuse what is not a finite number of seconds, 0 or more (`positive`: more than 0)."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{field} must be a number of seconds, not {value!r}")
-    if not math.isfinite(value) or value < 0 or (positive and value == 0):
+    if not is_finite(value) or value < 0 or (positive and value == 0):
         least = "greater than 0" if positive else "0 or more"
         raise ValueError(f"{field} must be {least} and finite, not {value!r}")
+
+
+def is_finite(value: float) -> bool:
+    """Tell whether a number can be one of seconds: 10**400 is too large for a float."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def threshold(field: str, value: object) -> None:
@@ -62,7 +82,7 @@ def port(field: str, value: object) -> None:
     """Refuse what is neither the number nor the name of a port."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise TypeError(f"{field} must be a port's number or name, not {value!r}")
-    if isinstance(value, str) and not value.isdigit():
+    if isinstance(value, str) and not (value.isascii() and value.isdigit()):
         port_name(field, value)
     elif not 1 <= int(value) <= LAST_PORT:
         raise ValueError(f"{field} must be a port from 1 to {LAST_PORT}, not {value!r}")
@@ -133,19 +153,27 @@ def flag(field: str, value: object) -> None:
 
 def folder(field: str, value: object) -> None:
     """Refuse what cannot name a folder."""
-    if value is not None and not isinstance(value, os.PathLike):
-        text(field, value)
+    if value is None:
+        return
+    name = os.fspath(value) if isinstance(value, os.PathLike) else value
+    text(field, name)
+    if not name:
+        raise ValueError(f"{field} must be a folder, for example '.', not {value!r}")
 
 
 def address(field: str, value: object) -> None:
     """Refuse what is not an IP address."""
     text(field, value)
+    if not _is_address(str(value)):
+        raise ValueError(f"{field} must be an IP address, for example '127.0.0.2', not {value!r}")
+
+
+def _is_address(value: str) -> bool:
     try:
-        ipaddress.ip_address(str(value))
+        ipaddress.ip_address(value)
     except ValueError:
-        raise ValueError(
-            f"{field} must be an IP address, for example '127.0.0.2', not {value!r}"
-        ) from None
+        return False
+    return True
 
 
 def host(field: str, value: object) -> None:
@@ -153,10 +181,17 @@ def host(field: str, value: object) -> None:
     if value is None:
         return
     text(field, value)
-    if not value or not _VISIBLE.fullmatch(str(value)) or set(str(value)) & set("/?#@[]"):
+    if not _HOST_NAME.fullmatch(str(value)) and not _is_address(str(value)):
         raise ValueError(
             f"{field} must be a host's name or address, for example '127.0.0.1', not {value!r}"
         )
+
+
+def version(field: str, value: object) -> None:
+    """Refuse what cannot stand in a user agent."""
+    text(field, value)
+    if not _TOKEN.fullmatch(str(value)):
+        raise ValueError(f"{field} must be a version, for example '1.34', not {value!r}")
 
 
 def one_of(field: str, value: object, *allowed: str) -> None:
@@ -179,6 +214,8 @@ def path(field: str, value: object) -> None:
         raise ValueError(
             f"{field} must be of visible ASCII characters, and others written as %20: {value!r}"
         )
+    if "#" in str(value):
+        raise ValueError(f"{field} must be without '#', which is written as %23: {value!r}")
 
 
 def headers(field: str, value: object) -> None:
@@ -193,6 +230,12 @@ def headers(field: str, value: object) -> None:
         if isinstance(pair, str | bytes) or not isinstance(pair, Sequence) or len(pair) != 2:
             raise TypeError(f"{example}: {pair!r} is not a pair")
         pairs.append(_header(field, *pair))
+    for name, _ in pairs:
+        if name.lower() in _FRAMING:
+            raise ValueError(
+                f"{field}: {name!r} cannot be sent, because a GET of the kubelet has no body: "
+                "leave it out"
+            )
     hosts = [name for name, _ in pairs if name.lower() == "host"]
     try:
         h11.Request(method="GET", target="/", headers=[*pairs, *([] if hosts else [("Host", "a")])])

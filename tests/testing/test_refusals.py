@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifecycle.testing import (
+    BlockingKubelet,
     Container,
     Exec,
     HttpGet,
+    Kubelet,
     PodSpec,
     Probe,
     Service,
@@ -77,6 +79,9 @@ WRONG_TYPES: list[tuple[Callable[[], object], str]] = [
     (lambda: pod(container=TRUE), "PodSpec.container must be of Container"),
     (lambda: pod(grace_period="30"), "PodSpec.grace_period must be a number of seconds"),
     (lambda: pod(ip=1), "PodSpec.ip must be text"),
+    (lambda: Kubelet(back_off="x"), "Kubelet.back_off must be a number of seconds, not 'x'"),
+    (lambda: Kubelet(version=3), "Kubelet.version must be text, not 3"),
+    (lambda: BlockingKubelet(3), "BlockingKubelet.kubelet must be of Kubelet, not 3"),
     (lambda: Service().add(Standing("a"), None), "Service.add: port must be a port's number"),
 ]
 
@@ -90,6 +95,17 @@ WRONG_VALUES: list[tuple[Callable[[], object], str]] = [
     (header("X-Token:", "t"), "each name in HttpGet.headers must be of letters"),
     (lambda: HttpGet(80, headers=[("Host", "a"), ("host", "b")]), "cannot be sent"),
     (header("Content-Length", "many"), "cannot be sent"),
+    (header("content-length", "5"), "cannot be sent, because a GET of the kubelet has no body"),
+    (header("Transfer-Encoding", "chunked"), "cannot be sent"),
+    (header("Trailer", "X"), "cannot be sent"),
+    (lambda: HttpGet("²"), "must be a port's name"),
+    (lambda: HttpGet("٣"), "must be a port's name"),
+    (lambda: HttpGet(80, path="/a#b"), "must be without '#', which is written as %23"),
+    (lambda: HttpGet(80, host="localhost:8080"), "must be a host's name or address"),
+    (lambda: HttpGet(80, host="a:b:c"), "must be a host's name or address"),
+    (lambda: HttpGet(80, host="-x"), "must be a host's name or address"),
+    (lambda: HttpGet(80, host="a..b"), "must be a host's name or address"),
+    (lambda: TcpSocket(80, host="a:80"), "must be a host's name or address"),
     (lambda: HttpGet(0), "must be a port from 1 to 65535"),
     (lambda: HttpGet(65536), "must be a port from 1 to 65535"),
     (lambda: HttpGet(-1), "must be a port from 1 to 65535"),
@@ -106,6 +122,16 @@ WRONG_VALUES: list[tuple[Callable[[], object], str]] = [
     (lambda: Exec([]), "it must not be empty"),
     (lambda: Exec([""]), "names the program"),
     (lambda: Exec(["a\0b"]), "NUL"),
+    (lambda: Exec(["echo", "\ud800"]), "must be text that can be encoded, without '\\ud800'"),
+    (lambda: container(env={"A": "\ud800"}), "Container.env['A'] must be text that can be"),
+    (lambda: container(cwd=""), "Container.cwd must be a folder, for example '.'"),
+    (lambda: container(cwd=Path("\ud800")), "Container.cwd must be text that can be encoded"),
+    (lambda: container(cwd=Path("a\0")), "NUL"),
+    (lambda: Probe(GET, period=10**400), "Probe.period must be greater than 0 and finite"),
+    (lambda: Service(10**400), "propagation: must be 0 <= earliest <= latest"),
+    (lambda: Kubelet(back_off=-1), "Kubelet.back_off must be 0 or more"),
+    (lambda: Kubelet(longest_back_off=math.nan), "Kubelet.longest_back_off must be 0 or more"),
+    (lambda: Kubelet(version="1\n"), "Kubelet.version must be a version, for example '1.34'"),
     (lambda: Sleep(-1), "Sleep.seconds must be 0 or more"),
     (lambda: Sleep(math.nan), "Sleep.seconds must be 0 or more and finite"),
     (lambda: Sleep(math.inf), "Sleep.seconds must be 0 or more and finite"),
@@ -153,6 +179,8 @@ def test_a_wrong_value_is_a_value_error(make: Callable[[], object], says: str):
 def test_what_can_be_is_taken(tmp_path: Path):
     """Names, numbers, addresses and headers as manifests hold them."""
     headers = [("X-Token", "a b\tc"), ("Host", "shop.example"), ("Accept", "")]
+    for host in ("localhost", "a_b.Example.", "fe80::1%lo", "127.0.0.1"):
+        assert TcpSocket(80, host=host).host == host
     get = HttpGet("my-web-2", "/ready?a=%20", host="::1", scheme="https", headers=headers)
     made = Container(
         ("true",),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
+import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,6 +100,34 @@ async def test_a_command_that_is_not_there(node: Kubelet):
 
     assert (pod.phase, pod.exit_codes) == ("Failed", [128])
     assert pod.said("Failed")[0].startswith("Error: failed to start container")
+
+
+async def test_a_command_that_became_nonsense(node: Kubelet):
+    """A word that is changed after the spec was made is an event, and `run` returns."""
+    words = ["true"]
+    spec = PodSpec(Container(words), restart_policy="Never")
+    words.append("\ud800")
+    async with asyncio.timeout(10):
+        pod = await node.run(spec)
+    assert (pod.phase, pod.exit_codes) == ("Failed", [128])
+    (failed,) = pod.said("Failed")
+    assert failed.startswith("Error: failed to start container: ")
+
+
+@pytest.mark.parametrize(
+    ("grace", "error", "says"),
+    [
+        ("3", TypeError, "delete: grace must be a number of seconds, not '3'"),
+        (math.nan, ValueError, "delete: grace must be 0 or more and finite, not nan"),
+        (-5, ValueError, "delete: grace must be 0 or more and finite, not -5"),
+    ],
+)
+async def test_a_deletion_that_cannot_be(node: Kubelet, grace: Any, error: Any, says: str):
+    """It is refused, and the pod goes on."""
+    pod = await node.run(PodSpec(Container(["sleep", "60"])))
+    with pytest.raises(error, match=re.escape(says)):
+        pod.delete(grace)
+    assert pod.deletion is None
 
 
 async def test_waiting_for_what_cannot_come(node: Kubelet):
