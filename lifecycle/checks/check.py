@@ -72,7 +72,7 @@ def not_checked(around: Surroundings) -> dict[str, list[str]]:
     """Return, by file, the objects that hold pods in a way that is not known here."""
     said: dict[str, list[str]] = {}
     for each in around.others:
-        pod = unknown_pod(each.node, each.kind)
+        pod = unknown_pod(each.node, each.group, each.kind)
         if pod is not None:
             where = f"line {pod.line}: " if pod.line else ""
             with suppress(Unreadable):

@@ -83,6 +83,10 @@ OTHERS: Final = {
 }
 _NO_PODS: Final = ("CustomResourceDefinition", "ControllerRevision")
 """What describes pods, or remembers them, and makes none."""
+_POLICIES: Final = ("kyverno.io", "gatekeeper.sh")
+"""Whose kinds hold patterns of pods that others make."""
+_HOLDERS: Final = ("containers", "initContainers", "sidecars", "steps", "container", "script")
+"""Keys under which kinds keep containers: Tekton calls them steps, Argo Workflows a script."""
 
 
 def kind_of(group: str, name: str) -> Kind | None:
@@ -120,9 +124,9 @@ def _reached(node: Node, path: tuple[str, ...]) -> Iterator[tuple[Node, tuple[st
         yield from _reached(each, path[at + 1 :])
 
 
-def unknown_pod(node: Node, kind: str) -> Node | None:
+def unknown_pod(node: Node, group: str, kind: str) -> Node | None:
     """Return the containers of an object of another kind; None if it holds none."""
-    if kind in _NO_PODS or not isinstance(node.value, dict):
+    if kind in _NO_PODS or group.endswith(_POLICIES) or not isinstance(node.value, dict):
         return None
     ours = [each for key, each in node.value.items() if key not in ("metadata", "status")]
     return next((found for each in ours if (found := _containers(each)) is not None), None)
@@ -130,15 +134,27 @@ def unknown_pod(node: Node, kind: str) -> Node | None:
 
 def _containers(node: Node) -> Node | None:
     if isinstance(node.value, dict):
-        held: Node | None = node.value.get("containers")
-        if held is not None and isinstance(held.value, list) and any(map(_has_image, held.value)):
-            return held
+        for key in _HOLDERS:
+            held: Node | None = node.value.get(key)
+            if held is not None and _holds(held):
+                return held
         children = list(node.value.values())
     else:
         children = node.value if isinstance(node.value, list) else []
     return next((found for each in children if (found := _containers(each)) is not None), None)
 
 
-def _has_image(node: Node) -> bool:
-    value = node.value.get("image") if isinstance(node.value, dict) else None
-    return value is not None and isinstance(value.value, str)
+def _holds(held: Node) -> bool:
+    """Tell whether a value is a container, or a list or a mapping with one."""
+    if isinstance(held.value, dict):
+        return any(map(_is_container, (held, *held.value.values())))
+    return isinstance(held.value, list) and any(map(_is_container, held.value))
+
+
+def _is_container(node: Node) -> bool:
+    if not isinstance(node.value, dict):
+        return False
+    image, command = node.value.get("image"), node.value.get("command")
+    return (image is not None and isinstance(image.value, str)) or (
+        command is not None and isinstance(command.value, list)
+    )

@@ -54,13 +54,13 @@ class Kustomizations:
                 for each, is_patch in _names(node):
                     named = os.path.realpath(os.path.join(folder, each))
                     self._named[named] = is_patch or self._named.get(named, False)
-                for workload, count in _replicas(node):
+                for workload, count in (*_replicas(node), *_patched(node, folder)):
                     self.replicas[workload] = max(count, self.replicas.get(workload, 0))
 
 
 def _nodes(file: str) -> list[Node]:
     try:
-        return [each for each in read_yaml(text_of(file)) if isinstance(each, Node)]
+        return [*_readable(text_of(file))]
     except Unreadable:
         return []
 
@@ -69,6 +69,34 @@ def _replicas(node: Node) -> Iterator[tuple[str, float]]:
     with suppress(Unreadable):
         for each in node.at("replicas").each():
             yield each.at("name").text(), each.at("count").number(1)
+
+
+def _patched(node: Node, folder: str) -> Iterator[tuple[str, float]]:
+    """Give the replicas in patches with a target: inline ones, and files with a JSON patch."""
+    for key in ("patches", "patchesJson6902"):
+        held = node.value.get(key) if isinstance(node.value, dict) else None
+        for each in held.value if held is not None and isinstance(held.value, list) else ():
+            with suppress(Unreadable, ValueError):
+                file = os.path.join(folder, each.at("path").text())
+                patches = _nodes(file) if os.path.isfile(file) else []
+                patches += [*_readable(each.at("patch").text())]
+                name = each.at("target", "name").text()
+                for patch in patches:
+                    yield from _counts(patch, name)
+
+
+def _counts(patch: Node, target: str) -> Iterator[tuple[str, float]]:
+    if isinstance(patch.value, list):
+        for each in patch.value:
+            if each.at("path").value == "/spec/replicas":
+                yield target, each.at("value").number(0)
+    else:
+        name = target or patch.at("metadata", "name").text()
+        yield name, patch.at("spec", "replicas").number(0)
+
+
+def _readable(text: str) -> Iterator[Node]:
+    yield from (each for each in read_yaml(text) if isinstance(each, Node))
 
 
 def _names(node: Node) -> Iterator[tuple[str, bool]]:

@@ -245,6 +245,9 @@ def test_a_kustomization_that_names_no_file(run: Check) -> None:
     ("name", "text"),
     [
         ("prod/kustomization.yaml", "replicas: [{name: a, count: 4}]\nresources: [../base]"),
+        ("prod/kustomization.yaml", "patches:\n- target: {kind: Deployment, name: a}\n  patch: |-\n    - {op: replace, path: /spec/replicas, value: 4}\n"),
+        ("prod/kustomization.yaml", "patches:\n- patch: |-\n    kind: Deployment\n    metadata: {name: a}\n    spec: {replicas: 4}\n"),
+        ("prod/kustomization.yaml", "patchesJson6902:\n- target: {name: a}\n  patch: '[{op: add, path: /spec/replicas, value: 4}]'\n- {path: 1}\n- a\n"),
         ("prod/replicas.yaml", "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: a}\nspec: {replicas: 4}"),
     ],
 )  # fmt: skip
@@ -258,6 +261,20 @@ def test_replicas_that_an_overlay_gives(run: Check, name: str, text: str) -> Non
     make(name, text=text)
     code, said = run(".")
     assert (code, said["findings"]) == (0, [])
+
+
+def test_replicas_that_a_file_of_a_json_patch_gives(run: Check) -> None:
+    """The kustomization says whose replicas they are."""
+    make("base/a.yaml", text=NGINX.replace("replicas: 3", "replicas: 1"))
+    make(
+        "prod/kustomization.yaml",
+        text="patches: [{target: {name: nginx-deployment}, path: r.json}]",
+    )
+    make("prod/r.json", text='[{"op": "replace", "path": "/spec/replicas", "value": %s}]')
+    assert [each["rule"] for each in run(".")[1]["findings"]] == ["one-replica"]
+
+    make("prod/r.json", text='[{"op": "replace", "path": "/spec/replicas", "value": 4}]')
+    assert run(".")[1]["findings"] == []
 
 
 @pytest.mark.parametrize(
