@@ -122,10 +122,10 @@ def server_command(
 
 
 def read_options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Give options with their values: `--name value`, `--name=value`, `-n4`, `-kgthread`."""
+    """Give options with their values: `--name value`, `--name=value`, `-n4`, `-Pgevent`."""
     for word, after in pairwise([*words, ""]):
         name, equals, value = word.partition("=")
-        if re.fullmatch(r"-[a-z]\d+|-[kw][a-z]\S*", word):
+        if re.fullmatch(r"-[a-z]\d+|-[kwP][a-z]\S*", word):
             name, equals, value = word[:2], "=", word[2:]
         yield name, value if equals else after
 

@@ -12,6 +12,7 @@ FRONT = "front-container"
 LINUX = {"os": {"name": "linux"}}
 HTTP = {"ports": [{"containerPort": 80, "name": "http"}]}
 NGINX = {"image": "docker.io/library/nginx:1.29@sha256:0", **HTTP}
+FLUSHES = sleep(*SH, "flush")
 LABELS = {"app": "orders", "tier": "web"}
 
 
@@ -95,8 +96,9 @@ ENDINGS: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
              | probe("liveness", get("/h"), terminationGracePeriodSeconds=10), [f"warning {GRACE}"]),
             (60, START | WEB | probe("liveness", get("/h"), terminationGracePeriodSeconds=1), []),
             (3600, live(None), [f"warning {GRACE}"]),
-            (301, START | WEB | probe("liveness", get("/h")), [f"warning {GRACE}"]),
-            (300, START | WEB | probe("liveness", get("/h")), []),
+            (301, live(None), [f"warning {GRACE}"]),
+            (300, live(None), []),
+            (1800, START | WEB | probe("liveness", get("/h")), []),
             (3600, live(60), []),
             (3600, START | WEB, []),
         )
@@ -105,10 +107,17 @@ ENDINGS: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
     ([f"error {FRONT}"], (labelled(NGINX, SERVED), service(80))),
     ([f"error {FRONT}"], (labelled(NGINX, SERVED), service("http"))),
     ([f"error {FRONT}"], (labelled(NGINX, SERVED), service(None))),
-    ([f"error {FRONT}"], (labelled({"command": ["/router"]} | HTTP, SERVED), service(80))),
+    ([f"warning {FRONT}"], (labelled({"command": ["/router"]} | HTTP, SERVED | WEB), service(80))),
+    ([], (labelled({"command": ["/exporter"]} | HTTP, SERVED), service(80))),
+    ([], (labelled(HTTP, FLUSHES), service(80))),
+    ([], (labelled(NGINX, FLUSHES), service(80))),
+    ([], (labelled(HTTP, {"image": "redis", "ports": [{"containerPort": 6379}]} | FLUSHES),
+          service(80))),
+    ([], (labelled({"command": ["uvicorn", "a:b"]} | HTTP,
+                   {"command": ["celery", "-A", "a", "worker"]} | FLUSHES), service(80))),
     ([f"error {FRONT}"], (labelled({"image": "envoyproxy/envoy:v1.34"} | HTTP, SERVED), service(80))),
-    ([f"error {FRONT}"], (labelled(NGINX, {"image": "php:fpm"} | sleep(*SH, "sleep 5; kill -QUIT 1")),
-                          service(80))),
+    ([f"error {FRONT}"], (labelled(NGINX, {"image": "php:fpm", "ports": [{"containerPort": 9000}]}
+                                   | sleep(*SH, "sleep 5; kill -QUIT 1")), service(80))),
     ([f"warning {FRONT}"], (labelled(NGINX, SERVED),)),
     ([f"warning {FRONT}"], (labelled(NGINX, SERVED), service(80, app="another"))),
     ([], (labelled(NGINX, SERVED | WEB), service(8080))),

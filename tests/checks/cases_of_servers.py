@@ -8,6 +8,7 @@ from tests.checks.kit import PRESTOP, QOS, SH, WEB, env, pod
 
 DRAINED = QOS | PRESTOP
 UVICORN = ["uvicorn", "a:b"]
+CELERY = ["celery", "-A", "a"]
 
 
 def _ours(*command: str, **variables: str) -> tuple[dict[str, Any], ...]:
@@ -162,6 +163,19 @@ SERVERS: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
         )
     ),
     (["warning signal-to-group"], _ours("dumb-init", "hypercorn", "a:b")),
+    (["error signal-to-group"], _plain("dumb-init", "hypercorn", "-w", "1", "a:b")),
+    *(
+        (["warning signal-to-group"], (pod({"command": ["dumb-init", *CELERY, "worker"]} | unknown),))
+        for unknown in (
+            {"envFrom": [{"configMapRef": {"name": "c"}}]},
+            {"env": [{"name": "DUMB_INIT_SETSID", "valueFrom": {"configMapKeyRef": {}}}]},
+        )
+    ),
+    (["error signal-to-group"], (pod({"command": ["tini", "-g", *CELERY, "worker"], "envFrom": [{}]}),)),
+    *(
+        (["error signal-to-group"], _plain("dumb-init", "celery", *words))
+        for words in (["worker", "-A", "a"], ["--app=a", "-q", "worker"], ["-A", "worker", "worker"])
+    ),
     *(
         ([], (pod({"command": command} | env(**variables)),))
         for command, variables in (
@@ -176,6 +190,11 @@ SERVERS: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
             (["dumb-init", "celery", "-A", "a", "worker", "--pool=solo"], {}),
             (["dumb-init", "celery", "-A", "a", "beat"], {}),
             (["dumb-init", "hypercorn", "-w", "0", "a:b"], {}),
+            (["dumb-init", "hypercorn", "-w", "2", "a:b"], {}),
+            (["dumb-init", "hypercorn", "--workers=4", "a:b"], {}),
+            (["dumb-init", "--", "celery", "-A", "worker", "beat"], {}),
+            (["dumb-init", "--", "celery", "--app", "worker", "inspect", "ping"], {}),
+            (["dumb-init", *CELERY, "worker", "-Pgevent"], {}),
             (["celery", "-A", "a", "worker"], {}),
         )
     ),

@@ -79,6 +79,8 @@ TERMINATION: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
         for name in ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP", "SIGUSR2")
     ),
     # prestop-sleep
+    ([], (pod(SERVED, sleep("sleep", "20")),)),
+    (["warning prestop-sleep"], (pod(SERVED, {"command": ["uvicorn", "a:b"]} | sleep("sleep", "9")),)),
     (["error prestop-sleep"], (pod(RUN | QOS | {"lifecycle": {"preStop": {"sleep": {"seconds": 5}}}}),)),
     (["warning prestop-sleep"], (pod(sleep("python3", "-c", "import time; time.sleep(5)")),)),
     *(

@@ -12,7 +12,7 @@ from lifecycle.checks.errors import Unreadable
 from lifecycle.checks.node import Node
 from lifecycle.checks.programs import programs
 from lifecycle.checks.rule import DOCS, Found, Severity, Table
-from lifecycle.checks.stops import image_name
+from lifecycle.checks.stops import image_name, known_server
 from lifecycle.checks.workload import Workload
 
 RULES: Final = Table()
@@ -40,7 +40,7 @@ def is_front(container: Container) -> bool:
     fix=(
         "Make the front a native sidecar (an init container with restartPolicy: Always), which "
         "Kubernetes ends after the app. Or give it a preStop that lasts as long as the app's drain, "
-        "for example exec: [sh, -c, sleep 15; nginx -s quit]."
+        "for example sleep: {seconds: 15}. For nginx: exec: [sh, -c, sleep 15; nginx -s quit]."
     ),
 )
 def front_container(workload: Workload) -> Iterator[Found]:
@@ -49,25 +49,38 @@ def front_container(workload: Workload) -> Iterator[Found]:
     Kubernetes stops all containers of a pod at the same time. The app drains, and its drain needs new requests to arrive for some seconds.
     A front without a preStop, such as nginx, closes its port at once. So clients that still know the pod are refused.
     It is an error if a Service shown with the workload sends requests to the front. It is a warning if only the front's `ports` tell of it.
+    The rule knows fronts such as nginx, envoy and haproxy. Of another program, it is a warning if a Service sends requests to it, and to no port of an app under a lifecycle.
     """
-    drains = [
-        each
-        for each in workload.apps
-        if each.is_lifecycle or (each.pre_stop and not is_front(each))
-    ]
+    drains = [each for each in workload.apps if _drains(each)]
     if not drains:
         return
     targets = _targets(workload)
-    behind = any(_takes(each, targets) for each in drains)
+    ours = [each for each in drains if _serves_under_a_lifecycle(each)]
+    behind = ours and not any(_takes(each, targets) for each in drains)
     for container in workload.containers:
         if container.pre_stop or container.is_lifecycle or container.is_native_sidecar:
             continue
         known = is_front(container)
-        message = f"{container.name} has no preStop, and stops before {drains[0].name} has drained"
-        if _takes(container, targets) and (known or not behind):
-            yield Found(container.node, message)
+        app = drains[0] if known else next(iter(ours), drains[0])
+        message = f"{container.name} has no preStop, and stops before {app.name} has drained"
+        if _takes(container, targets) and (known or behind):
+            yield Found(container.node, message, None if known else Severity.WARNING)
         elif known and not targets and container.ports and container in workload.apps:
             yield Found(container.node, message, Severity.WARNING)
+
+
+def _drains(container: Container) -> bool:
+    """Tell whether a container drains requests: a hook of what serves nothing is about other work."""
+    if container.is_lifecycle:
+        return True
+    serves = container.ports or "readiness" in container.probes
+    serves = serves or known_server(container) not in ("", "celery")
+    return bool(container.pre_stop and serves) and not is_front(container)
+
+
+def _serves_under_a_lifecycle(container: Container) -> bool:
+    declared = {port.at("containerPort").number(0) for port in container.ports}
+    return container.is_lifecycle and bool(declared - {container.qos_port})
 
 
 def _targets(workload: Workload) -> list[Node]:

@@ -262,7 +262,11 @@ def _misplaced(container: Container, own: Place, place: Place) -> str:
         return ""
     if place.folder:
         apart = place.folder != own.folder and place.folder.startswith("/")
-        return f"{place.shown} is not beside {own.shown}" if apart and own.is_absolute else ""
+        return (
+            f"{place.shown} is not in the folder of {own.shown}"
+            if apart and own.is_absolute
+            else ""
+        )
     if own.python and place.python and own.python != place.python:
         return f"{place.shown} is another Python than {own.shown}"
     if own.prepared:

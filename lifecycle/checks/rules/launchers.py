@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Final
 
 from lifecycle.checks.container import Container
@@ -16,6 +17,9 @@ RULES: Final = Table()
 
 _TERMINATION: Final = f"{DOCS}/concepts/workloads/pods/pod-termination/"
 _ONE_PROCESS_POOLS: Final = ("solo", "threads", "gevent", "eventlet")
+_CELERY_TAKES: Final = (
+    "-A", "--app", "-b", "--broker", "--result-backend", "--loader", "--config", "--workdir",
+)  # fmt: skip
 # Seconds after which each kills what it has started, unless its own settings say otherwise.
 _MANAGERS: Final = {
     "supervisord": 10, "circusd": 30, "honcho": 5, "foreman": None, "goreman": None,
@@ -43,15 +47,17 @@ def signal_to_group(workload: Workload) -> Iterator[Found]:
     The main process of celery, hypercorn and sanic handles SIGTERM, but its worker processes do not. They die in the middle of a request or a task.
     For example, 2 of 2 running tasks were lost with `dumb-init celery worker`, and none with `dumb-init --single-child`.
     gunicorn, uvicorn and granian finish their requests in both cases, so the rule does not name them.
-    It is a warning if a preStop hook drains the app first.
+    It is a warning if a preStop hook drains the app first, or if DUMB_INIT_SETSID may come from envFrom or a ConfigMap.
+    With `--workers` 2 or more, hypercorn itself ends all its workers once one has stopped. Then a request is cut whatever the init does, so the rule leaves it out.
     """
     for container in workload.containers:
         for init in stages(container.words):
             cut = next((each for each in map(_cut, programs(init)) if each), "")
             if cut and init[0] in INITS and signals_group(init, _value_in(workload, container)):
                 message = f"{container.name}: {init[0]} sends SIGTERM to the workers of {cut} too"
-                severity = Severity.WARNING if container.asks_to_drain else None
-                yield Found(container.command, message, severity)
+                unsure = container.asks_to_drain or _may_have(container, "DUMB_INIT_SETSID")
+                warns = unsure if init[0] == "dumb-init" else container.asks_to_drain
+                yield Found(container.command, message, Severity.WARNING if warns else None)
                 break
 
 
@@ -62,21 +68,33 @@ def _value_in(workload: Workload, container: Container) -> Callable[[str], str |
     return lambda name: container.value(name) or ("0" if name == "DUMB_INIT_SETSID" else None)
 
 
+def _may_have(container: Container, name: str) -> bool:
+    """Tell whether a variable may be set to what this manifest does not say."""
+    given = name in container.env or bool(container.node.at("envFrom"))
+    return given and container.value(name) is None
+
+
 def _cut(words: list[str]) -> str:
     """Return the name of a program whose workers die of SIGTERM; empty if they do not."""
     options = dict(read_options(words[1:]))
     match words[0]:
-        case "celery" if "worker" in words:
+        case "celery" if _command_of_celery(words) == "worker":
             pool = options.get("--pool") or options.get("-P") or "prefork"
             return "" if pool in _ONE_PROCESS_POOLS else "celery"
         case "airflow" if words[1:3] == ["celery", "worker"]:
             return "celery"
         case "hypercorn":
             workers = options.get("--workers") or options.get("-w")
-            return "" if workers == "0" else "hypercorn"
+            return "hypercorn" if workers in (None, "1") else ""
         case "sanic":
             return "" if "--single-process" in words else "sanic"
     return ""
+
+
+def _command_of_celery(words: list[str]) -> str:
+    """Return the first word that is no option and no option's value: an app may be called worker."""
+    free = pairwise(words)
+    return next((w for before, w in free if w[0:1] != "-" and before not in _CELERY_TAKES), "")
 
 
 @RULES.add(

@@ -41,9 +41,9 @@ _DEEP: Final = re.compile(
     "lifecycle are on LIFECYCLE_QOS_PORT, 22222 by default.",
 )
 def probe_port(workload: Workload) -> Iterator[Found]:
-    """A probe asks a port that nobody serves.
+    """A probe asks a port that the pod does not serve.
 
-    Every answer is a failure: the pod never becomes ready, or is restarted for ever.
+    Every answer is a failure: the pod never becomes ready, or is restarted again and again.
     It is a warning where the port is only not among those that the pod declares, because a container may serve what it does not declare.
     """
     declared = {
@@ -152,7 +152,7 @@ def liveness_equals_readiness(workload: Workload) -> Iterator[Found]:
 def qos_path(workload: Workload) -> Iterator[Found]:
     """A probe asks the QOS port for something else than its own verdict.
 
-    What the port does not serve is 404: the pod is restarted for ever, or never ready.
+    What the port does not serve is 404: the pod is restarted again and again, or never ready.
     A readiness that asks /live stays true through the whole drain, and before there is anything to serve.
     The rule also reads commands, such as `curl -f localhost:22222/live` and `lifecycle probe live`.
     It is a warning for a startup probe, which then holds the others back for too short or too long, and where a plugin may serve the path.
@@ -181,8 +181,8 @@ def _where(probe: Probe) -> Node:
     "startup-probe",
     Severity.WARNING,
     sources=(_CONCEPT,),
-    fix="Add a startupProbe with a failureThreshold that the slowest start fits into; it asks "
-    "/startup on the QOS port.",
+    fix="Add a startupProbe with a failureThreshold that the slowest start fits into. Under a "
+    "lifecycle, let it ask /startup on the QOS port.",
 )
 def startup_probe(workload: Workload) -> Iterator[Found]:
     """Liveness without a startup probe.
@@ -209,7 +209,7 @@ def probe_grace(workload: Workload) -> Iterator[Found]:
 
     Kubernetes refuses terminationGracePeriodSeconds in a readiness probe, and below 1 in the others.
     It is a warning if it is shorter than the drain. When the probe fails, the kubelet kills the app in the middle of its drain. For example, a liveness probe with 5 s cuts the default drain, which takes 11 s (5 + 1 + 3 + 2). A startup probe needs less (3 + 2), because nothing is registered yet.
-    It is a warning if the pod's grace period is longer than 300 s, ten times the default, and the liveness probe has none of its own. Then an app that hangs keeps the container for the whole period before it is restarted. Kubernetes' documentation has the example of 3600 s for the pod and 60 s for the probe.
+    It is a warning if the pod's grace period is longer than 300 s, ten times the default, and the liveness probe of an app under a lifecycle has none of its own. Then an app that hangs keeps the container for the whole period before it is restarted. Kubernetes' documentation has the example of 3600 s for the pod and 60 s for the probe.
     """
     is_whole = not workload.is_partial  # the base of a patch may have the probe's own
     for probe in probes_of(workload.apps):
@@ -222,7 +222,9 @@ def probe_grace(workload: Workload) -> Iterator[Found]:
         elif where and seconds < (needed := _needed(probe)):
             message = f"terminationGracePeriodSeconds {seconds:g}, and the drain takes {needed:g} s"
             yield Found(where, f"{probe}: {message}", Severity.WARNING)
-        elif probe.kind == "liveness" and not where and seconds > LONG_GRACE and is_whole:
+        elif where or not (is_whole and probe.container.is_lifecycle):
+            continue  # another program, such as a database, may need all of it to stop
+        elif probe.kind == "liveness" and seconds > LONG_GRACE:
             message = f"an app that hangs is killed only {seconds:g} s after the probe has failed"
             yield Found(probe.node, f"{probe}: {message}", Severity.WARNING)
 

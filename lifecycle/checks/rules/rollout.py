@@ -32,7 +32,7 @@ _TERMINATING: Final = (
 def max_unavailable(workload: Workload) -> Iterator[Found]:
     """A rolling update takes all pods at once.
 
-    maxUnavailable is as many as there are: nobody serves until the first new pod is ready.
+    maxUnavailable is as many as there are: no pod serves until the first new one is ready.
     It is a warning for `Recreate`, which does so by intention, and for a DaemonSet.
     With `OnDelete`, maxUnavailable has no meaning. With a `partition`, a StatefulSet updates only some of its pods.
     """

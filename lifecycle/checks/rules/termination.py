@@ -9,7 +9,6 @@ from typing import Final
 from lifecycle.checks.container import Container
 from lifecycle.checks.node import digits
 from lifecycle.checks.rule import DOCS, UVICORN, Found, Severity, Table
-from lifecycle.checks.rules.fronts import is_front
 from lifecycle.checks.scripts import keeper, only_sleeps, sleeps_first, slept
 from lifecycle.checks.stops import STOPS, is_signal, known_server
 from lifecycle.checks.workload import Workload
@@ -125,8 +124,9 @@ def prestop_sleep(workload: Workload) -> Iterator[Found]:
     for container in workload.apps:
         words, ours = container.pre_stop_words, container.is_lifecycle
         if container.pre_stop.at("sleep") or only_sleeps(words):
-            if is_front(container) and any(each.is_lifecycle for each in workload.apps):
-                continue  # it waits for the app's drain: the rule `front-container` asks for it
+            helps = not ours and not container.server
+            if helps and any(each.is_lifecycle for each in workload.apps):
+                continue  # it waits for the app's drain, as `front-container` asks of a front
             severity = None if ours else Severity.WARNING
             yield Found(container.pre_stop, f"{container.name}: preStop sleeps", severity)
         elif ours and sleeps_first(words):
