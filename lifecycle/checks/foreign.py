@@ -39,11 +39,20 @@ class Foreign(enum.Enum):
 
     def counted(self, number: int) -> str:
         """Say how many there are of it."""
-        return f"{number} {self.value[number != 1]}"
+        return f"{number:,} {self.value[number != 1]}"
 
 
 KUSTOMIZATIONS: Final = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 TEMPLATED: Final = re.compile(r"\{\{|\{%|<%")
+_UNRENDERED: Final = re.compile(
+    r"^\s*#@(\s|\w+/)|:\s+#@\s"  # ytt
+    r"|[:-][ \t]+#\{[\w.-]+\}#?[ \t]*$"  # Azure Pipelines, which YAML takes for a comment
+    r"|%\{~?\s*(if|else|endif|for|endfor)\b",  # Terraform
+    re.MULTILINE,
+)
+"""What stands in comments or between lines: without it the YAML is another one, or none."""
+_ASSERTED: Final = re.compile(r"\(.*\)", re.DOTALL)
+"""An expression of Chainsaw, as a key or a value."""
 _MANIFEST: Final = tuple(
     re.compile(rf"(^|[\s{{,-])[\"']?{key}[\"']?\s*:") for key in ("apiVersion", "kind")
 )
@@ -76,6 +85,20 @@ def should_be_manifest(text: str) -> bool:
     return all(each.search(text) for each in _MANIFEST)
 
 
+def is_unrendered(text: str) -> bool:
+    """Tell whether a manifest has what only its tool understands, in places that YAML does not see."""
+    return bool(_UNRENDERED.search(text)) and should_be_manifest(text)
+
+
+def may_be_template(text: str) -> bool:
+    """Tell whether something in a text may have to be filled in; `is_template` knows it of an object."""
+    return bool(TEMPLATED.search(text) or re.search(r"\)['\"]?\s*:|:\s*['\"]?\(", text))
+
+
+def _is_open(text: str) -> bool:
+    return bool(TEMPLATED.search(text) or _ASSERTED.fullmatch(text))
+
+
 def foreign(text: str, file: str) -> Foreign:
     """Tell what a file without a Kubernetes object is, by its name and its text."""
     name = os.path.basename(file)
@@ -102,13 +125,13 @@ def is_template(node: Node) -> bool:
     """Tell whether an object has something to be filled in where Kubernetes has its own fields."""
     if isinstance(node.value, dict):
         return any(
-            TEMPLATED.search(key) or is_template(each)
+            _is_open(key) or is_template(each)
             for key, each in node.value.items()
             if key not in _FREE
         )
     if isinstance(node.value, list):
         return any(is_template(each) for each in node.value)
-    return isinstance(node.value, str) and bool(TEMPLATED.search(node.value))
+    return isinstance(node.value, str) and _is_open(node.value)
 
 
 def of_chart(file: str) -> Foreign | None:

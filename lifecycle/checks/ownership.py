@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Final
@@ -30,7 +31,7 @@ def made_by_others(documents: Sequence[Document]) -> set[int]:
             owners = [*_owners(each)]
             if not owners:
                 continue
-            same = (owners[0], each.kind, _containers(each))
+            same = (_unnumbered(owners[0]), each.kind, _containers(each))
             old = _is_old(each)
             if old or not read.isdisjoint(owners) or same in alike:
                 found.add(id(each))
@@ -57,6 +58,19 @@ def _owners(document: Document) -> Iterator[Key]:
             mark = metadata.at("labels", label).shown()
             if mark and name.endswith(f"-{mark}"):
                 yield namespace, kind, name.removesuffix(f"-{mark}")
+
+
+def is_of_a_job(document: Document) -> bool:
+    """Tell whether a Job made an object."""
+    with suppress(Unreadable):
+        return any(kind == "Job" for _, kind, _ in _owners(document))
+    return False
+
+
+def _unnumbered(owner: Key) -> Key:
+    """Return an owner as the one of its kind: a CronJob only numbers its Jobs."""
+    namespace, kind, name = owner
+    return namespace, kind, re.sub(r"-\d+$", "", name) if kind == "Job" else name
 
 
 def _is_old(document: Document) -> bool:

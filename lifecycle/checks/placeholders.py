@@ -7,7 +7,7 @@ from typing import Final
 
 from lifecycle.checks.node import Node
 
-_PLACEHOLDER: Final = re.compile(r"\$\{[^}]*\}|\$\([^)]*\)|\$[A-Za-z_]\w*")
+_PLACEHOLDER: Final = re.compile(r"\$\{[^}]*\}|\$\([^)]*\)|\$[A-Za-z_]\w*|#\{[^}]*\}|__\w+__")
 _FIELDS: Final = re.compile(
     r"replicas|minReplicas|port|containerPort|hostPort|hostNetwork|maxUnavailable|maxSurge"
     r"|minReadySeconds|failureThreshold|successThreshold|\w+Seconds"

@@ -15,6 +15,8 @@ from lifecycle.checks.foreign import (
     Foreign,
     foreign,
     is_template,
+    is_unrendered,
+    may_be_template,
     should_be_manifest,
 )
 from lifecycle.checks.kinds import kind_of
@@ -107,6 +109,9 @@ def parse(text: str, file: str = STDIN, *, walked: bool = False) -> Reading:
     if walked and not should_be_manifest(text) and os.path.basename(file) not in KUSTOMIZATIONS:
         found.passed_over, found.reason = foreign(text, file), "it has no kind and apiVersion"
         return found
+    if file != STDIN and is_unrendered(text):  # a pipe brings what is rendered
+        found.passed_over, found.reason = Foreign.TEMPLATE, f"it is a template. {RENDER}"
+        return found
     others = _documents(text, file, found)
     if file.endswith(".json") and not should_be_manifest(text):
         others, found.problems = [*found.problems, *others], []  # JSON with comments, for example
@@ -133,9 +138,9 @@ def _documents(text: str, file: str, found: Reading) -> list[str]:
             others.append(reason)
         else:
             _open(node, file, found)
-    if templated:
+    if may_be_template(text):
         _leave_templates(found)
-    if "$" in text:
+    if any(sign in text for sign in ("$", "#{", "__")):
         found.documents = [_without_placeholders(each) for each in found.documents]
     return others
 

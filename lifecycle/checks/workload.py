@@ -14,7 +14,7 @@ from lifecycle.checks.errors import Unreadable
 from lifecycle.checks.kinds import Kind, kind_of, templates
 from lifecycle.checks.knative import KNATIVE, KNATIVE_GRACE, as_knative_runs
 from lifecycle.checks.node import Node
-from lifecycle.checks.ownership import made_by_others
+from lifecycle.checks.ownership import is_of_a_job, made_by_others
 from lifecycle.checks.partial import completed, is_partial
 from lifecycle.checks.reading import Document
 from lifecycle.checks.scaling import Scaler, Scaling
@@ -156,7 +156,7 @@ class Workload:
     @property
     def is_job(self) -> bool:
         """Whether it is to end by itself."""
-        return self._known.ends
+        return self._known.ends or is_of_a_job(self.document)
 
     @property
     def host_network(self) -> bool:

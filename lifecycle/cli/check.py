@@ -30,6 +30,7 @@ def check(options: argparse.Namespace) -> int:
     for said in (misspelt(found.documents, around), not_checked(around)):
         for file, sentences in said.items():
             found.note(file, *sentences)
+    idle = found.idle()
     nothing = _nothing(found, options.files)
     if nothing and options.allow_nothing:
         found.note(options.files[0], nothing)
@@ -41,7 +42,7 @@ def check(options: argparse.Namespace) -> int:
         found.notes,
         workloads=_objects(around, is_partial=False),
         partial=_objects(around, is_partial=True),
-        idle=found.idle(),
+        idle=idle,
         passed_over=found.passed_over,
     )
     if sys.stdout is not None:

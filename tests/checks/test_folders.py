@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from lifecycle.checks import walking
+from lifecycle.checks.foreign import Foreign
 from lifecycle.checks.walking import files
 from lifecycle.cli.check import check
 from tests.checks.styles import NGINX
@@ -209,6 +210,23 @@ def test_nothing_to_check(run: Check) -> None:
     os.mkdir("empty")
     nothing = "nothing to check: it holds no *.yaml, *.yml or *.json"
     assert run("empty")[1]["unreadable"] == {"empty": [nothing]}
+
+
+@pytest.mark.parametrize(
+    "names",
+    [(), (".github/workflows/a.yml",), ("compose.yaml",), ("compose.yaml", "x/compose.yml")],
+)
+def test_how_many_hold_no_workload(run: Check, names: tuple[str, ...]) -> None:
+    """A folder without anything to check has exactly the files that were read."""
+    make(*names, text=COMPOSE)
+
+    read = [each for each in names if not each.startswith(".")]
+    assert run(".")[1]["files_without_workload"] == len(read)
+
+
+def test_many_files_of_one_kind() -> None:
+    """A large number has a separator of thousands."""
+    assert Foreign.OTHER.counted(1200) == "1,200 other files"
 
 
 def test_a_patch_that_a_kustomization_names(run: Check) -> None:

@@ -34,6 +34,7 @@ def max_unavailable(workload: Workload) -> Iterator[Found]:
 
     maxUnavailable is as many as there are: no pod serves until the first new one is ready.
     It is a warning for `Recreate`, which does so by intention, and for a DaemonSet.
+    It is also a warning if the manifest has no `replicas`, because an autoscaler or an overlay may set them.
     With `OnDelete`, maxUnavailable has no meaning. With a `partition`, a StatefulSet updates only some of its pods.
     """
     if not _serves(workload):
@@ -56,9 +57,14 @@ def max_unavailable(workload: Workload) -> Iterator[Found]:
             return  # it cannot do otherwise: the rule `one-replica` tells
         taken = _of(limit, workload.replicas)
         if taken is not None and taken >= workload.replicas:
-            yield Found(
-                limit, f"{limit.shown()} of {workload.replicas:g} replicas are taken at once"
-            )
+            message = f"{limit.shown()} of {workload.replicas:g} replicas are taken at once"
+            yield Found(limit, message, None if _is_certain(workload, limit) else Severity.WARNING)
+
+
+def _is_certain(workload: Workload, limit: Node) -> bool:
+    """Tell whether nothing that was not read can leave a pod: it may set replicas left out."""
+    said = workload.node.at("spec", "replicas")
+    return bool(said) or workload.scaler is not None or limit.shown() == "100%"
 
 
 def _strategy(workload: Workload) -> Node:
