@@ -14,7 +14,7 @@ LOOPBACK: Final = re.compile(r"localhost\.?|127\.\d+\.\d+\.\d+|::1", re.IGNORECA
 _OWN: Final = re.compile(rf"{LOOPBACK.pattern}|0\.0\.0\.0|::", re.IGNORECASE)
 _URL: Final = re.compile(r"[a-z][a-z0-9+.]*://(?:[^@/\s]*@)?(\[[^]]+\]|[^:/?#\s'\"]+)")
 DIALLERS: Final = ("nc", "ncat", "netcat")
-_GRPC: Final = "grpc_health_probe"
+_GRPC: Final = ("grpc_health_probe", "grpc-health-probe", "grpcurl")
 _CONNECT: Final = re.compile(r"connect(?:ion|_ex)?\(\s*\(\s*['\"]([^'\"]*)['\"]\s*,\s*(\d{1,5})\b")
 _TALKS: Final = re.compile(r"recv|send|makefile|http\.client")
 _ZERO: Final = re.compile(r"-[a-zA-Z]*z\w*")
@@ -34,7 +34,7 @@ def hosts_asked(words: list[str]) -> Iterator[str]:
     elif name in _CLIENTS:
         yield from (found[1] for word in rest if (found := _URL.match(word)))
         yield from _options(rest, "-h", "--host", "--hostname")
-    elif name == _GRPC:
+    elif name in _GRPC:
         yield from (host for host, _ in _of_grpc(rest))
 
 
@@ -57,7 +57,7 @@ def dialled(words: list[str], *, read: bool = False) -> list[tuple[str, int | No
 
 def called(words: list[str]) -> list[tuple[str, int | None]]:
     """Return whom a command asks by gRPC: hosts with their ports."""
-    return list(_of_grpc(words[1:])) if words[0] == _GRPC else []
+    return list(_of_grpc(words[1:])) if words[0] in _GRPC else []
 
 
 def _dialled(words: list[str]) -> Iterator[tuple[str, int | None]]:
@@ -67,7 +67,8 @@ def _dialled(words: list[str]) -> Iterator[tuple[str, int | None]]:
 
 
 def _of_grpc(words: list[str]) -> Iterator[tuple[str, int | None]]:
-    for each in _options(words, "-addr", "--addr"):
+    addresses = [word for word in words if re.fullmatch(r"[\w.\[\]:-]*:\d{1,5}", word)]
+    for each in addresses or _options(words, "-addr", "--addr"):
         host, _, port = each.rpartition(":")
         yield host, digits(port)
 

@@ -62,7 +62,8 @@ class Probe:
     @cached_property
     def fetch(self) -> Fetch | None:
         """The request of its exec to the QOS port, rather for readiness; None if there is none."""
-        sent = [each for each in self.fetches if each.port == self.container.qos_port]
+        port = self.container.qos_port
+        sent = [each for each in self.fetches if each.by_setting or each.port == port]
         return max(sent, key=lambda each: each.path in ("/ready", "/readyz"), default=None)
 
     @property

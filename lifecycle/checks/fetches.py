@@ -48,6 +48,7 @@ class Fetch:
         scheme: http or https.
         host: As it is written; a variable begins with `$`.
         port: None if a variable says it.
+        by_setting: The variable is LIFECYCLE_QOS_PORT.
         path: Without the query.
         method: GET, POST, ….
         fails: The tool's exit code tells an answer of 400 or more.
@@ -72,6 +73,7 @@ class Fetch:
     elsewhere: bool = False
     http2: bool = False
     saved: bool = False
+    by_setting: bool = False
 
 
 def fetches(words: Sequence[str]) -> list[Fetch]:
@@ -152,7 +154,9 @@ def _target(tool: str, url: str) -> Fetch:
     port = _DEFAULT_PORTS.get(scheme)
     if found["port"]:
         port = int(found["port"]) if re.fullmatch(r"[0-9]{1,5}", found["port"]) else None
-    return Fetch(tool, scheme, found["host"], port, "/" + found["path"].strip("/"))
+    path = "/" + found["path"].strip("/")
+    by_setting = bool(re.match(r"\$\{?LIFECYCLE_QOS_PORT\b", found["port"] or ""))
+    return Fetch(tool, scheme, found["host"], port, path, by_setting=by_setting)
 
 
 def _options(

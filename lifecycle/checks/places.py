@@ -15,7 +15,9 @@ _PROGRAM: Final = re.compile(rf"(?:[\w@./-]*/)?(lifecycle|python[\d.]*|{'|'.join
 _STANDARD: Final = (
     "/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin", "/opt/conda/bin",
 )  # fmt: skip
-_RUNNERS: Final = ("poetry", "uv", "pipenv", "pdm", "hatch", "conda", "micromamba", "pixi")
+_RUNNERS: Final = (
+    "poetry", "uv", "pipenv", "pdm", "hatch", "rye", "conda", "mamba", "micromamba", "pixi",
+)  # fmt: skip
 _ENTERS: Final = re.compile(r"bin/activate\b|\bPATH=|\bconda activate\b")
 _VERSION: Final = re.compile(r"python(\d+\.\d+)")
 _DEPTH: Final = 5

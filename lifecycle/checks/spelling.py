@@ -8,7 +8,19 @@ from typing import Final
 from lifecycle.config import PREFIX
 
 _LONG: Final = 9
-_UNITS: Final = ("S", "SEC", "SECS", "SECOND", "SECONDS", "MS", "MILLISECONDS", "MINUTES")
+_UNITS: Final = (
+    "S", "SEC", "SECS", "SECOND", "SECONDS", "MS", "MILLISECONDS", "MINUTES",
+    "TIME", "PERIOD", "DURATION", "DELAY",
+)  # fmt: skip
+_MEANT: Final = {
+    "GRACE": "GRACE_PERIOD",
+    "TERMINATION_GRACE_PERIOD": "GRACE_PERIOD",
+    "TERMINATION_GRACE_PERIOD_SECONDS": "GRACE_PERIOD",
+    "DRAIN_TIMEOUT": "GRACE_PERIOD",
+    "SHUTDOWN_TIMEOUT": "GRACE_PERIOD",
+    "PORT": "QOS_PORT",
+}
+"""Names that others have for the same."""
 
 
 def intended(name: str, known: Iterable[str]) -> str:
@@ -21,6 +33,9 @@ def intended(name: str, known: Iterable[str]) -> str:
     names = set(known)
     if name in names:
         return ""
+    meant = PREFIX + _MEANT.get(name.upper().removeprefix(PREFIX), "")
+    if name.upper().startswith(PREFIX) and meant in names:
+        return meant
     near = [each for each in sorted(names) if _is_near(name.upper(), each)]
     return min(near, key=lambda each: distance(name.upper(), each), default="")
 

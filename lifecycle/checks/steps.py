@@ -41,10 +41,12 @@ class Step:
 def steps(words: Sequence[str], depth: int = 0) -> list[Step]:
     """Return what a command runs; nothing if its script cannot be followed."""
     inner = unwrapped(words)
-    limit = _limit(words[: len(words) - len(inner)])
+    wrappers = words[: len(words) - len(inner)]
+    limit = _limit(wrappers)
+    forks = "setsid" in wrappers and bool({"-f", "--fork"} & {*wrappers})
     script = script_of(inner)
     if script is None or depth == _DEPTH:
-        return [Step(inner, Command(list(words)), limit)] if inner else []
+        return [Step(inner, Command(list(words), background=forks), limit)] if inner else []
     try:
         commands = read_script(script)
     except Unclear:

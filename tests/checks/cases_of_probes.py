@@ -117,6 +117,19 @@ PROBED: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
              ["curl", "-f", "localhost:22222/readyz"], {}),
             (["error liveness-equals-readiness"], "liveness",
              ["python", "-c", "from urllib.request import *; urlopen('http://[::1]:22222/ready')"], {}),
+            *(
+                (["error liveness-equals-readiness"], "liveness", [*SH, f"curl -fm2 localhost:{port}/ready"], more)
+                for port, more in (
+                    ("${LIFECYCLE_QOS_PORT:-22222}", {}),
+                    ("$LIFECYCLE_QOS_PORT", {}),
+                )
+            ),
+            ([], "readiness", [*SH, "curl -fm2 localhost:$LIFECYCLE_QOS_PORT/ready"], {}),
+            ([], "liveness", [*SH, "curl -fm2 localhost:$PORT/ready"], {}),
+            ([f"error {ANSWER}"], "readiness", ["grpc-health-probe", "-addr=localhost:22222"], {}),
+            ([f"error {ANSWER}"], "readiness",
+             ["grpcurl", "-plaintext", "localhost:22222", "grpc.health.v1.Health/Check"], {}),
+            ([], "readiness", ["grpcurl", "-plaintext", "localhost:9000", "grpc.health.v1.Health/Check"], {}),
             (["error probe-port"], "readiness", ["lifecycle", "probe", "ready", "--port=9"], {}),
             (["warning probe-port"], "readiness", ["curl", "-f", "localhost:2222/ready"], WEB),
             (["warning probe-port"], "readiness", ["curl", "-f", "localhost/ready"], WEB),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -9,8 +10,10 @@ from lifecycle.checks.asked import LOOPBACK, is_own
 from lifecycle.checks.container import Container, expanded, path_of, probes_of
 from lifecycle.checks.fetches import Fetch, fetches
 from lifecycle.checks.places import Place, place_of, places
+from lifecycle.checks.programs import script_of, unwrapped
 from lifecycle.checks.rule import DOCS, Found, Severity, Table
 from lifecycle.checks.scripts import slept
+from lifecycle.checks.shell import SUBSTITUTED
 from lifecycle.checks.steps import Step, port_option, steps
 from lifecycle.checks.workload import Workload
 from lifecycle.config import Config
@@ -19,11 +22,14 @@ RULES: Final = Table()
 
 _HOOKS: Final = f"{DOCS}/concepts/containers/container-lifecycle-hooks/"
 _TOKEN: Final = "x-lifecycle-token"  # noqa: S105 - a header's name
+_VARIABLE: Final = re.compile(r"\$\{?[A-Za-z_]")
+_IN_QUOTES: Final = re.compile(r"'x-lifecycle-token:[^'\"]*\$\{?[a-z_]", re.IGNORECASE)
 _COMMANDS: Final = frozenset((
     "run", "prestop", "probe", "ls", "status", "online", "offline", "plugins", "config",
     "manifests", "check", "rehearse",
 ))  # fmt: skip
 _ENDS: Final = ("kill", "pkill", "killall")
+_BY_NAME: Final = re.compile(r"(?:\$\(|`)\s*(?:pgrep|pidof)\b[^)`]*lifecycle")
 _IDLE: Final = ("true", ":", "exit", "echo", "date", "printf", "set", "sleep")
 
 
@@ -42,6 +48,7 @@ def prestop_token(workload: Workload) -> Iterator[Found]:
     Over TCP, only a request with the token starts a drain, also if it comes from inside the container.
     The request must reach `/prestop` on the QOS port, without TLS, by GET or POST.
     On the control socket it must be a POST, and needs no token.
+    Without a shell, or in single quotes, `$LIFECYCLE_PRESTOP_TOKEN` is sent as this text.
     The kubelet ignores the status of the answer, and so does curl without `-f`. Then nothing reports that no drain has started.
     It is a warning if httpGet has `scheme: HTTPS`, because the kubelet then repeats the request over HTTP.
     """
@@ -106,8 +113,23 @@ def _by_command(container: Container) -> Iterator[Found]:
             problem = _another_port(container, port_option(step.words))
             yield from [Found(where, problem)] if problem else []
         for fetch in fetches(step.words):
-            if problem := _refused(container, fetch):
+            problem = _refused(container, fetch) or _unexpanded(container, fetch)
+            if problem:
                 yield Found(where, problem)
+
+
+def _unexpanded(container: Container, fetch: Fetch) -> str:
+    """Say why the token is the text `$NAME`; empty if a shell replaces it, or it is no variable."""
+    sent = (fetch.headers or {}).get(_TOKEN, "")
+    if fetch.path != "/prestop" or fetch.socket or not _VARIABLE.search(sent):
+        return ""
+    script = script_of(unwrapped(container.pre_stop_words))
+    if script is None:
+        return f"no shell replaces {sent} in the token: the app gets this text"
+    quoted = _IN_QUOTES.search(script)
+    if quoted and script.count('"', 0, quoted.start()) % 2 == 0:
+        return f"the shell does not replace {sent} in single quotes: the app gets this text"
+    return ""
 
 
 def _drains(step: Step) -> bool:
@@ -183,6 +205,10 @@ def prestop_drain(workload: Workload) -> Iterator[Found]:
     """
     for container in workload.containers:
         if container.is_lifecycle:
+            tcp = container.pre_stop.at("tcpSocket")
+            if tcp and not container.server:
+                message = "Kubernetes does not support tcpSocket in a hook, so the hook fails"
+                yield Found(tcp, f"{container.name}: {message}", Severity.WARNING)
             where = container.pre_stop.at("exec", "command")
             for message, severity in _too_early(container):
                 yield Found(where, f"{container.name}: {message}", severity)
@@ -204,7 +230,12 @@ def _too_early(container: Container) -> Iterator[tuple[str, Severity | None]]:
             least = _least(container)
             message = f"{name} has a time limit of {limit:g} s, and the drain takes {least:g} s"
             yield message, None if container.server else Severity.WARNING
-    if not container.server and _ends_it(found) and not slept(container.pre_stop_words):
+    by_name = bool(_BY_NAME.search(" ".join(container.pre_stop_words)))
+    if (
+        not container.server
+        and _ends_it(found, by_name=by_name)
+        and not slept(container.pre_stop_words)
+    ):
         yield "the hook signals the app, and the kubelet's SIGTERM is the second signal", None
 
 
@@ -214,17 +245,19 @@ def _least(container: Container) -> float:
     return max(settings.settle, settings.quiet) if isinstance(settings, Config) else 0
 
 
-def _ends_it(found: list[Step]) -> bool:
-    """Tell whether a hook does nothing but send PID 1 a signal that begins a drain."""
+def _ends_it(found: list[Step], *, by_name: bool) -> bool:
+    """Tell whether a hook does nothing but send the app a signal that begins a drain."""
     signals = [each for each in found if each.words[0] in _ENDS]
-    return any(_starts_a_drain(each.words) for each in signals) and all(
+    return any(_starts_a_drain(each.words, by_name=by_name) for each in signals) and all(
         each.words[0] in (*_ENDS, *_IDLE) and not each.command.inside for each in found
     )
 
 
-def _starts_a_drain(words: list[str]) -> bool:
+def _starts_a_drain(words: list[str], *, by_name: bool) -> bool:
     flags = [each for each in words[1:] if each.startswith("-")]
-    aims = words[-1] == "1" if words[0] == "kill" else "lifecycle" in words[-1]
+    aims = "lifecycle" in words[-1]
+    if words[0] == "kill":
+        aims = words[-1] == "1" or (words[-1] == SUBSTITUTED and by_name)
     return aims and not any(
         each in ("-0", "-USR1", "-SIGUSR1", "-USR2", "-l", "-9", "-KILL") for each in flags
     )
