@@ -144,7 +144,7 @@ def _add_rehearse(commands: Any) -> None:
             "pause between a client's connect and its first request",
         ),
         ("--body-seconds", float, 0.0, "SECONDS", "time that a client takes to send one body"),
-        ("--propagation", float, 2.0, "SECONDS", "until the last client hears of a removal"),
+        ("--propagation", float, 2.0, "SECONDS", "time until the last client hears of a removal"),
         ("--grace", float, 30.0, "SECONDS", "terminationGracePeriodSeconds"),
         (
             "--min-ready",
@@ -165,7 +165,8 @@ def _add_rehearse(commands: Any) -> None:
         "--propagation-in",
         type=float,
         metavar="SECONDS",
-        help="until the last client hears of an addition (default: a tenth of --propagation)",
+        help="time until the last client hears of a new replica (default: a tenth of "
+        "--propagation)",
     )
     rehearse.add_argument("--slow", metavar="PATH", help="a path that takes long")
     rehearse.add_argument(

@@ -49,7 +49,8 @@ SEVERED: Final = Advice(
     "see whether it crashed; let it keep idle connections for longer than --think",
 )
 UNASKED: Final = Advice(
-    "the server closed a new connection before its first request came: it took it for idle",
+    "the server closed a new connection before its first request came, because it treated the "
+    "connection as idle",
     "close only connections that have been answered; give a new one its time to send a header "
     "(lifecycle run --asgi does both)",
 )

@@ -98,7 +98,8 @@ class Traffic:
         if self.method is not None and not (
             method.isascii() and method.isalpha() and method.isupper()
         ):
-            raise CannotRehearse(f"--method {method}: must be in capital letters, for example POST")
+            shown = method or "''"
+            raise CannotRehearse(f"--method {shown}: must be in capital letters, for example POST")
         if method == "CONNECT":
             raise CannotRehearse("--method CONNECT: opens a tunnel, which cannot be rehearsed")
         if self.body_size < 0:

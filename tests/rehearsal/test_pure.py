@@ -50,7 +50,7 @@ from lifecycle.testing import Exec, HttpGet, Sleep
         ({"processes": -3}, "--processes -3"),
         ({"first_after": -1}, "--first-after -1"),
         ({"method": "post"}, "--method post: must be in capital letters"),
-        ({"method": ""}, "--method :"),
+        ({"method": ""}, "--method '': must be in capital letters"),
         ({"method": "CONNECT"}, "--method CONNECT"),
         ({"body_size": -1}, "--body-size -1"),
         ({"body_seconds": 1}, "--body-seconds 1: give --body-size too"),

@@ -158,7 +158,7 @@ def test_new_connections_that_are_closed_as_idle(runs):
     """A client that connects and asks later is lost, and it is said why and what to change."""
     early = cause(result(runs, "first"), "closed unasked", "new")
     assert OPEN in early["when"]
-    assert "took it for idle" in early["why"]
+    assert "treated the connection as idle" in early["why"]
     assert "close only connections that have been answered" in early["change"]
 
 
