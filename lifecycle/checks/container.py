@@ -11,7 +11,7 @@ from typing import Final
 from lifecycle.checks.asked import is_own
 from lifecycle.checks.fetches import Fetch, fetches
 from lifecycle.checks.node import Node, digits
-from lifecycle.checks.programs import programs, runs
+from lifecycle.checks.programs import programs, runs, stages
 from lifecycle.checks.servers import ServerCommand, read_options, server_command
 from lifecycle.checks.steps import steps
 from lifecycle.config import Config, core_variables, fill, variable
@@ -23,6 +23,8 @@ PROBE_PATHS: Final = {f"/{name}{z}": kind for name, kind in KINDS.items() for z 
 DEFAULT_QOS: Final = 22222
 _REFERENCE: Final = re.compile(r"\$\([^)]*\)|\$\{[^}]*\}|#\{[^}]*\}|__\w+__")
 """What the kubelet replaces, and placeholders, which it does not: the tool that writes them does."""
+_REFERRED: Final = re.compile(r"\$\$|\$\(([^)]*)\)")
+_OF_SHELL: Final = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?-([^}$]*))?\})")
 _UNKNOWN: Final = {"grace_period": "86400", "settle": "0", "quiet": "0", "stop_timeout": "0"}
 """What is assumed of times that stand elsewhere: no budget is called too small for them."""
 
@@ -137,7 +139,10 @@ class Container:
     def words(self) -> list[str]:
         """What it runs, as far as the manifest says."""
         given = [each.text() for key in ("command", "args") for each in self.node.at(key).each()]
-        return [_undoubled(each) for each in given]
+        return [_REFERRED.sub(self._referred, each) for each in given]
+
+    def _referred(self, found: re.Match[str]) -> str:
+        return "$" if found[0] == "$$" else self.value(found[1]) or found[0]
 
     @property
     def command(self) -> Node:
@@ -258,7 +263,27 @@ class Container:
     @cached_property
     def server_command(self) -> ServerCommand | None:
         """The other server that it runs by itself; None if it runs none, as far as is seen."""
-        return server_command(programs(self.words), self.value)
+        exported = self._exported
+        commands = [[*map(self._filled, words)] for words in programs(self.words)]
+        return server_command(commands, lambda name: exported.get(name) or self.value(name))
+
+    @property
+    def _exported(self) -> dict[str, str]:
+        """The variables that its command sets with `export` or `env`."""
+        setters = [each[1:] for each in stages(self.words) if each[:1] in (["export"], ["env"])]
+        parts = [word.partition("=") for words in setters for word in words]
+        return {name: self._filled(value) for name, equals, value in parts if equals}
+
+    def _filled(self, word: str) -> str:
+        """Put in the variables of a shell's word, as far as the manifest says their values."""
+
+        def put(found: re.Match[str]) -> str:
+            name, default = found[1] or found[2], found[3]
+            if name in self.env or self.node.at("envFrom"):
+                default = None
+            return self.value(name) or default or found[0]
+
+        return _OF_SHELL.sub(put, word)
 
     @property
     def server(self) -> str:

@@ -6,6 +6,7 @@ import os.path
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from typing import Final
 
 from lifecycle.checks.shell import Unclear, read_script
@@ -28,6 +29,11 @@ _RUNNERS_TAKE: Final = (
     "--with-editable", "--with-requirements", "-e", "--env", "--environment", "--python", "--extra",
     "--group", "--package", "--env-file", "--index-url", "--manifest-path", "--spec",
 )  # fmt: skip
+_STARTERS: Final = (
+    "doppler", "infisical", "vault-env", "wait-for-it", "s6-setuidgid", "sudo", "chamber",
+    "envconsul", "secrets-init", "dockerize",
+)  # fmt: skip
+"""What starts a program after options of its own, which only a known program ends."""
 _KNOWN: Final = {*SHELLS, *SERVERS, *_WRAPPERS, *RUNNERS, "lifecycle", "sleep", "celery", "flask"}
 _PYTHON: Final = re.compile(r"python[\d.]*")
 _AMOUNT: Final = re.compile(r"\d+(?:\.\d*)?[smhd]?|\.\d+[smhd]?")
@@ -49,7 +55,8 @@ def programs(words: Sequence[str], depth: int = 0) -> list[list[str]]:
         commands = read_script(script)
     except Unclear:
         return []
-    return [found for each in commands for found in programs(each.words, depth + 1)]
+    given = [_filled(each.words, words, script) for each in commands]
+    return [found for each in given for found in programs(each, depth + 1)]
 
 
 def unwrapped(words: Sequence[str]) -> list[str]:
@@ -71,7 +78,14 @@ def stages(words: Sequence[str], depth: int = 0) -> Iterator[list[str]]:
     if script is not None and depth < _DEPTH:
         with suppress(Unclear):
             for each in read_script(script):
-                yield from stages(each.words, depth + 1)
+                yield from stages(_filled(each.words, last, script), depth + 1)
+
+
+def _filled(command: list[str], shell: list[str], script: str) -> list[str]:
+    """Put the operands after a shell's script where a command of it has `"$0"` or `"$@"`."""
+    operands = shell[shell.index(script) + 1 :]
+    puts = {"$0": operands[:1], "$@": operands[1:]}
+    return [one for word in command for one in puts.get(word, [word])]
 
 
 def unwrapping(words: Sequence[str]) -> list[list[str]]:
@@ -85,6 +99,10 @@ def unwrapping(words: Sequence[str]) -> list[list[str]]:
             inner = _inner(rest[rest.index("run") + 1 :], _RUNNERS_TAKE) if "run" in rest else None
         elif name in _WRAPPERS:
             inner = _inner(rest[1:])
+        elif name in SHELLS and rest[1:] and rest[1].endswith(".sh"):
+            inner = rest[1:]
+        elif name in _STARTERS or name.endswith(".sh") or "entrypoint" in name:
+            inner = _started(rest)
         else:
             break
         if inner is None:
@@ -101,6 +119,17 @@ def _of_python(words: list[str]) -> list[str] | None:
             return words[at:]
         if word == "-c" or word.endswith(".py"):
             break
+    return None
+
+
+def _started(words: list[str]) -> list[str] | None:
+    """Return the known program that another one or a script gets to start; None if there is none."""
+    for at, (before, word) in enumerate(pairwise(words), start=1):
+        name = os.path.basename(word)
+        known = name in _KNOWN or _PYTHON.fullmatch(name)
+        begins = at == 1 or before == "--" or words[0] in _STARTERS
+        if known and begins and before not in ("-u", "-g"):
+            return words[at:]
     return None
 
 

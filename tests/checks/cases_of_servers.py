@@ -147,6 +147,64 @@ SERVERS: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
             _plain("flask", "db", "upgrade", FLASK_DEBUG="1"),
         )
     ),
+    # through what only starts a server
+    *(
+        (["error managed-lifespan"], _ours(*command, "daphne", "a:b"))
+        for command in (
+            ["/entrypoint.sh"],
+            ["./docker-entrypoint.sh", "--"],
+            ["bash", "/entrypoint.sh"],
+            ["/usr/local/bin/docker-entrypoint"],
+            ["wait-for-it.sh", "db:5432", "-t", "30", "--"],
+            [*SH, 'migrate; exec "$@"', "--"],
+            [*SH, 'exec "$0" "$@"'],
+            ["doppler", "run", "--project", "shop", "--"],
+            ["infisical", "run", "--env=prod", "--"],
+            ["vault-env"],
+            ["s6-setuidgid", "app"],
+            ["sudo", "-u", "celery", "-E"],
+        )
+    ),
+    *(
+        ([], _ours(*command))
+        for command in (
+            ["/start.sh", "--app", "daphne"],
+            ["/entrypoint.sh", "/app/serve", "daphne"],
+            ["grep", "-q", "--", "daphne", "a"],
+            [*SH, 'exec "$@"', "daphne"],
+            ["sudo", "-u", "daphne", "/app/serve"],
+            ["doppler", "run", "--", "/app/serve"],
+        )
+    ),
+    # workers by variable
+    *(
+        (["error managed-workers"], _ours(*command, **variables))
+        for command, variables in (
+            ([*UVICORN, "--workers", "$(W)"], {"W": "4"}),
+            ([*SH, "exec uvicorn a:b --workers $W"], {"W": "4"}),
+            ([*SH, 'exec uvicorn a:b --workers "${W}"'], {"W": "4"}),
+            ([*SH, "exec uvicorn a:b --workers ${W:-4}"], {}),
+            ([*SH, "export WEB_CONCURRENCY=3; exec uvicorn a:b"], {}),
+            ([*SH, "export WEB_CONCURRENCY=${WEB_CONCURRENCY:-3}\nexec uvicorn a:b"], {}),
+            (["env", "WEB_CONCURRENCY=3", *UVICORN], {}),
+        )
+    ),
+    *(
+        ([], _ours(*command, **variables))
+        for command, variables in (
+            ([*UVICORN, "--workers", "$(W)"], {"W": "1"}),
+            ([*UVICORN, "--workers", "$$(W)"], {"W": "4"}),
+            ([*UVICORN, "--workers", "$(W)"], {}),
+            ([*SH, "exec uvicorn a:b --workers ${W:-4}"], {"W": "1"}),
+            ([*SH, "exec uvicorn a:b --workers ${W:-1}"], {}),
+            ([*SH, "exec uvicorn a:b --workers $W"], {}),
+            ([*SH, "export WEB_CONCURRENCY=1; exec uvicorn a:b"], {"WEB_CONCURRENCY": "4"}),
+        )
+    ),
+    (
+        [],
+        (pod(DRAINED | {"command": [*SH, "exec uvicorn a:b --workers ${W:-4}"], "envFrom": [{}]}),),
+    ),
     # signal-to-group
     *(
         (["error signal-to-group"], (pod({"command": command} | env(**variables)),))
