@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -44,10 +45,10 @@ lifecycle.run(main, plugins=[Good(), *PLUGINS])
 SHORT = {"LIFECYCLE_REGISTER_TIMEOUT": "0.5", "LIFECYCLE_SETTLE": "0.1", "LIFECYCLE_QUIET": "0.1"}
 HANG = "time.sleep(3600)"
 WAYS = {
-    "hangs": (HANG, "no answer for 0.5 s"),
+    "hangs": (HANG, r"no answer for 0\.[5-9] s"),
     "leaves": ("sys.exit('no licence')", "raised SystemExit: no licence"),
     "interrupts": ("raise KeyboardInterrupt", "raised KeyboardInterrupt: "),
-    "generates": (f"yield from ()\n        {HANG}", "no answer for 0.5 s"),
+    "generates": (f"yield from ()\n        {HANG}", r"no answer for 0\.[5-9] s"),
 }
 
 
@@ -69,9 +70,8 @@ def test_commands_that_never_come(start: Start, way: str) -> None:
     app = start(source("lifecycle_commands", body), env=SHORT)
     status = app.wait_state("ready")
 
-    assert {"name": "Bad", "ok": False, "problem": f"lifecycle_commands {problem}"} in (
-        status["plugins"]
-    )
+    said = [(each["ok"], each["problem"]) for each in status["plugins"] if each["name"] == "Bad"]
+    assert any(not ok and re.fullmatch(f"lifecycle_commands {problem}", why) for ok, why in said)
     assert app.get("/good")[:2] == (200, "good\n")
     wait_for(lambda: app.events("plugin"), 20, lambda: app.stderr)
     app.signal(signal.SIGTERM)
@@ -85,7 +85,8 @@ def test_registries_that_never_come(start: Start, way: str) -> None:
     app = start(source("lifecycle_registries", body), env=SHORT)
 
     assert app.wait() == 2, app.stderr
-    assert f"lifecycle: plugin 'Bad': lifecycle_registries {problem}; name" in app.stderr
+    said = f"lifecycle: plugin 'Bad': lifecycle_registries {problem}; name"
+    assert re.search(said, app.stderr), app.stderr
     assert "Traceback" not in app.stderr
     assert codes(app) == ["exit code 2"]
 

@@ -13,6 +13,7 @@ import uvloop
 
 from lifecycle.serving.handshakes import AT_ONCE, HANDSHAKE_TIME
 from lifecycle.serving.server import Server
+from lifecycle.serving.stream import is_readable
 from tests.process.serving import client_side, first_flight, server_side, serving
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -25,13 +26,15 @@ TIME = 20.0
 
 @contextlib.asynccontextmanager
 async def crowd(server: Server, port: int, said: bytes, count: int) -> AsyncIterator[None]:
-    """Have many clients that have said something, all accepted."""
+    """Have many clients that have said something, all accepted, or cut already."""
     with contextlib.ExitStack() as stack:
+        clients = []
         for _ in range(count):
             client = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
             client.sendall(said)
+            clients.append(client)
             await asyncio.sleep(0)
-        while server.connections < count:
+        while server.connections < count and not any(map(is_readable, clients)):
             await asyncio.sleep(0.01)
         yield
 
