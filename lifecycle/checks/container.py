@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
 from lifecycle.checks.asked import is_own
 from lifecycle.checks.fetches import Fetch, fetches
 from lifecycle.checks.node import Node, digits
-from lifecycle.checks.programs import programs, runs, stages
+from lifecycle.checks.programs import programs, runs, script_of, stages, unwrapped
 from lifecycle.checks.servers import ServerCommand, read_options, server_command
 from lifecycle.checks.steps import steps
 from lifecycle.config import Config, core_variables, fill, variable
@@ -25,6 +25,7 @@ _REFERENCE: Final = re.compile(r"\$\([^)]*\)|\$\{[^}]*\}|#\{[^}]*\}|__\w+__")
 """What the kubelet replaces, and placeholders, which it does not: the tool that writes them does."""
 _REFERRED: Final = re.compile(r"\$\$|\$\(([^)]*)\)")
 _OF_SHELL: Final = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?-([^}$]*))?\})")
+_SUBSTITUTED: Final = re.compile(r"\$\(([^()]+)\)")
 _UNKNOWN: Final = {"grace_period": "86400", "settle": "0", "quiet": "0", "stop_timeout": "0"}
 """What is assumed of times that stand elsewhere: no budget is called too small for them."""
 
@@ -57,8 +58,13 @@ class Probe:
 
     @cached_property
     def fetches(self) -> list[Fetch]:
-        """The HTTP requests that its exec sends to the pod itself."""
+        """The HTTP requests that its exec sends to the pod itself; what it compares, in the end."""
         sent = [each for step in steps(self.command) for each in fetches(step.words)]
+        for script in _SUBSTITUTED.findall(script_of(unwrapped(self.command)) or ""):
+            compared = [
+                each for step in steps(["sh", "-c", script]) for each in fetches(step.words)
+            ]
+            sent += [replace(each, fails=True) for each in compared]
         return [each for each in sent if is_own(each.host) and not (each.socket or each.elsewhere)]
 
     @cached_property

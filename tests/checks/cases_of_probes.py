@@ -126,6 +126,18 @@ PROBED: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
             ),
             ([], "readiness", [*SH, "curl -fm2 localhost:$LIFECYCLE_QOS_PORT/ready"], {}),
             ([], "liveness", [*SH, "curl -fm2 localhost:$PORT/ready"], {}),
+            *(
+                (expected, kind, [*SH, f'[ "$(curl -sm2 -o /dev/null -w %{{http_code}} {url})" = 200 ]'], {})
+                for expected, kind, url in (
+                    (["error liveness-equals-readiness"], "liveness", "localhost:22222/ready"),
+                    (["error qos-path"], "readiness", "localhost:22222/live"),
+                    ([], "readiness", "localhost:22222/ready"),
+                    ([], "liveness", "localhost:22222/live"),
+                    ([], "liveness", "localhost:8080/ready"),
+                )
+            ),
+            ([], "readiness", [*SH, "out=$(curl -sm2 localhost:22222/ready)\n"
+             "case $out in true) exit 0;; *) exit 1;; esac"], {}),
             ([f"error {ANSWER}"], "readiness", ["grpc-health-probe", "-addr=localhost:22222"], {}),
             ([f"error {ANSWER}"], "readiness",
              ["grpcurl", "-plaintext", "localhost:22222", "grpc.health.v1.Health/Check"], {}),
