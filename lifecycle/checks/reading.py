@@ -164,7 +164,7 @@ def _foreign(node: Node) -> str:
         return str(node._wrong("a Kubernetes object: a mapping with apiVersion and kind"))
     if not node.at("kind"):
         where = f"line {node.line}: " if node.line else f"{node.path}: "
-        return f"{where}no Kubernetes object: it has no kind"
+        return f"{where}not a Kubernetes object: it has no kind"
     if str(node.at("apiVersion").value).startswith(_KUSTOMIZE):
         return Foreign.KUSTOMIZATION.sentence
     return ""

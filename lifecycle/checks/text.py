@@ -11,9 +11,9 @@ from typing import Final, TextIO
 
 from lifecycle.checks.report import Report, shown
 from lifecycle.checks.rule import Finding, Severity
+from lifecycle.checks.workload import IGNORE
 from lifecycle.plain import one_line
 
-PAGE: Final = "docs/checks.md"
 _NARROWEST: Final = 40
 _WIDEST: Final = 100
 """Columns for prose: longer lines are hard to read."""
@@ -83,6 +83,9 @@ def _about(places: list[Finding], screen: Screen) -> Iterator[str]:
     for label, text in (("why", rule.why), ("fix", rule.fix)):
         for line in _folded(f"  {label}: {text}", width, " " * 7):
             yield screen.paint("dim", line)
+    link = next((each for each in rule.sources if each.startswith("https:")), "")
+    if link:
+        yield screen.paint("dim", f"  see: {link}")
     for each in places:
         place = f"{shown(each.file)}:{each.line}" if each.line else shown(each.file)
         where = "" if each.line else f"{each.path}: "
@@ -110,7 +113,7 @@ def _counts(report: Report) -> Iterator[str]:
     where = f"in {' and '.join(checked)}"
     if report.findings:
         found = f"{count(errors, 'error')}, {count(warnings, 'warning')} {where}"
-        yield f"{found}. The rules are in {PAGE}"
+        yield f"{found}. To turn off a rule, name it in the annotation {IGNORE}"
     elif report.complete:
         yield f"nothing found {where}"
     if report.idle:

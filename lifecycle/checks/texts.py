@@ -52,15 +52,15 @@ def text_of(file: str) -> str:
     except OSError as error:
         raise Unreadable(error.strerror or str(error)) from None
     except ValueError:
-        raise Unreadable("that is no file's name") from None
+        raise Unreadable("not a valid file name") from None
     if len(data) > MAX_BYTES:
-        raise NoText(f"larger than {MAX_BYTES // 1024 // 1024} MiB", data)
+        raise NoText(f"larger than {MAX_BYTES // 1024 // 1024} MiB: split it", data)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise NoText("text in UTF-16: write it as UTF-8 (iconv -f UTF-16 -t UTF-8)", data)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise NoText("no text in UTF-8", data) from None
+        raise NoText("not text in UTF-8: save it as UTF-8", data) from None
 
 
 def nodes(text: str, file: str) -> Iterator[Node | Unreadable]:

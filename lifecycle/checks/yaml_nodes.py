@@ -137,7 +137,7 @@ class _Tree:
         self.broken = None if mark is None else self._skipped + mark.line
         where = "" if self.broken is None else f"line {self.broken + 1}: "
         what = getattr(error, "problem", None) or getattr(error, "reason", None) or "it is broken"
-        self.problem = f"{where}no YAML: {what}"
+        self.problem = f"{where}not valid YAML: {what}"
 
     def add(self, event: Any) -> _Raw:
         self._line = self._skipped + event.start_mark.line

@@ -33,13 +33,13 @@ MERGES = "a0: &a0 {x: y}\n" + "".join(
     [
         ("", "empty"),
         ("---\n# nothing\n---\n", "empty"),
-        ("a: [1", "line 2: no YAML: "),
-        ("a: b\n\tc: d", "line 2: no YAML: "),
+        ("a: [1", "line 2: not valid YAML: "),
+        ("a: b\n\tc: d", "line 2: not valid YAML: "),
         ("kind: {{ .Values.kind }}\nname: {{ x }}", "Render it first: helm template"),
-        ('{"kind": "Pod", ]', "no YAML: "),
+        ('{"kind": "Pod", ]', "not valid YAML: "),
         ("just text", "must be a Kubernetes object"),
         ("- a\n- b", "must be a Kubernetes object"),
-        ("services:\n  web:\n    image: nginx", "line 1: no Kubernetes object: it has no kind"),
+        ("services:\n  web:\n    image: nginx", "line 1: not a Kubernetes object: it has no kind"),
         ("kind: [Pod]", "kind must be text"),
         ("a: *b", "line 1: no anchor is called &b"),
         ("a: &a [*a]", "an alias that contains itself"),
@@ -50,7 +50,7 @@ MERGES = "a0: &a0 {x: y}\n" + "".join(
         ("{" + '"a": {' * 70 + "}" * 71, "nested deeper than 64"),
         (LAUGHS, "its aliases repeat more than 200,000 values"),
         (MERGES, "its aliases repeat more than 200,000 values"),
-        ("a: \x00", "no YAML: "),
+        ("a: \x00", "not valid YAML: "),
         ("!!python/object/apply:os.system [ls]", "must be a Kubernetes object"),
     ],
 )
@@ -177,9 +177,13 @@ ITEM = '{"kind": "Pod", "metadata": {"name": "a"}}'
 @pytest.mark.parametrize(
     ("text", "names", "problems"),
     [
-        (f"{ONE}---\nspec: {{replicas: 3}}\n", ["a"], ["line 6: no Kubernetes object"]),
-        (f"a: [1\n---\n{ONE}", ["a"], ["line 2: no YAML"]),
-        (f"a: b: c\n---\nx: '\n---\n{ONE}", ["a"], ["line 1: no YAML", "line 4: no YAML"]),
+        (f"{ONE}---\nspec: {{replicas: 3}}\n", ["a"], ["line 6: not a Kubernetes object"]),
+        (f"a: [1\n---\n{ONE}", ["a"], ["line 2: not valid YAML"]),
+        (
+            f"a: b: c\n---\nx: '\n---\n{ONE}",
+            ["a"],
+            ["line 1: not valid YAML", "line 4: not valid YAML"],
+        ),
         (f"{ONE}---\n{{{{ x }}}}: 1\n---\n{ONE}", ["a", "a"], ["line 6: a key must be text"]),
         (f"a: *b\n---\n{ONE}---\n- 1\n", ["a"], ["no anchor is called &b", "line 8: "]),
         (f"{'[' * 99}\n---\n{ONE}", ["a"], ["line 1: nested deeper than 64"]),

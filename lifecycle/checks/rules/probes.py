@@ -250,7 +250,7 @@ def _needed(probe: Probe) -> float:
 def dependency_in_liveness(workload: Workload) -> Iterator[Found]:
     """Liveness asks for something else than the app.
 
-    When the dependency is away every pod is restarted, all together, and that mends nothing.
+    When the dependency is away every pod is restarted, all together, and that fixes nothing.
     It is a warning where only a path's name tells of it.
     """
     for container in workload.apps:

@@ -105,13 +105,14 @@ def _of(limit: Node, replicas: float) -> float | None:
     "one-replica",
     Severity.WARNING,
     sources=(_TERMINATING,),
-    fix="Run two replicas or more; or say in the annotation that one is meant.",
+    fix="Run two replicas or more. If you want one on purpose, name one-replica in the annotation "
+    "pod-lifecycle.dev/ignore.",
 )
 def one_replica(workload: Workload) -> Iterator[Found]:
     """There is one replica.
 
-    Where no endpoint is ready, kube-proxy falls back to those that are terminating and still serve; a drain's failing readiness gives that up.
-    So with one replica, its node's drain or its eviction is an outage until another is ready.
+    If no endpoint is ready, kube-proxy sends traffic to terminating endpoints that still serve. A drain makes readiness fail, so this fallback is lost.
+    If the pod is evicted or its node is drained, your service is down until a new pod is ready.
     """
     if workload.replicas == 1 and workload.kind != "ReplicaSet" and _serves(workload):
         said, scaler = workload.node.at("spec", "replicas"), workload.scaler

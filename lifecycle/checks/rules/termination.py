@@ -30,15 +30,16 @@ _STOP_OPTIONS: Final = ("--graceful-timeout", "--timeout-graceful-shutdown")
     Severity.ERROR,
     sources=(_TERMINATION,),
     fix=(
-        "Make terminationGracePeriodSeconds at least preStop + drain, and say the same number in "
-        "LIFECYCLE_GRACE_PERIOD; or lower the others."
+        "Set terminationGracePeriodSeconds to at least preStop + drain, and set "
+        "LIFECYCLE_GRACE_PERIOD to the same number. Or make preStop and the drain shorter."
     ),
 )
 def grace_period(workload: Workload) -> Iterator[Found]:
-    """The drain, with preStop, takes longer than the grace period.
+    """The preStop hook and the drain take longer than the grace period.
 
-    The grace period runs from the beginning of preStop.
-    At its end the kubelet kills, whatever is still in flight, and what was registered stays so.
+    The grace period starts together with preStop.
+    At its end the kubelet kills the app. Running requests are lost, and the app stays registered.
+    For example, preStop sleeps for 10 s and the drain takes 25 s. A grace period of 30 s is too short for both.
     """
     where = workload.pod.at("terminationGracePeriodSeconds")
     if where and workload.grace < 1:
@@ -93,13 +94,13 @@ def _drain(container: Container) -> tuple[float, str]:
 
 
 @RULES.add(
-    "settings", Severity.ERROR, sources=("config.md",), fix="Mend the variable that it names."
+    "settings", Severity.ERROR, sources=("config.md",), fix="Fix the variable named in the message."
 )
 def settings(workload: Workload) -> Iterator[Found]:
-    """The app refuses its own settings.
+    """The app rejects its own settings.
 
     A `LIFECYCLE_*` value is out of range, or the times do not fit into the grace period.
-    The app does not start: exit code 2, then CrashLoopBackOff.
+    The app exits with code 2 and does not start. Kubernetes restarts it again and again (CrashLoopBackOff).
     """
     for container in workload.containers:
         refused = container.settings
@@ -111,15 +112,15 @@ def settings(workload: Workload) -> Iterator[Found]:
     "prestop-sleep",
     Severity.ERROR,
     sources=(_HOOKS, UVICORN),
-    fix="Write preStop as exec: [lifecycle, prestop], and the time of the sleep into "
-    "LIFECYCLE_SETTLE.",
+    fix="Set preStop to exec: [lifecycle, prestop]. Set LIFECYCLE_SETTLE to the seconds of the "
+    "sleep.",
 )
 def prestop_sleep(workload: Workload) -> Iterator[Found]:
-    """A sleep stands where the drain should begin.
+    """The preStop hook sleeps when the drain should start.
 
-    While it sleeps nothing is deregistered, `/ready` stays true, and no connection is told to go.
-    New connections are saved by it, kept ones are not: the server ends them afterwards, all at once, without having said so.
-    It is a warning where the app does not run under a lifecycle: there it is better than nothing.
+    During the sleep the app stays registered, `/ready` stays true, and clients are not told to close their connections.
+    The sleep protects new connections. It does not protect keep-alive connections, because the server closes them afterwards without notice.
+    If the app does not run under pod-lifecycle, the finding is a warning. A sleep is then better than nothing.
     """
     for container in workload.apps:
         words, ours = container.pre_stop_words, container.is_lifecycle
@@ -137,14 +138,14 @@ def prestop_sleep(workload: Workload) -> Iterator[Found]:
     "shell-pid-1",
     Severity.ERROR,
     sources=(_TERMINATION, "https://github.com/kubernetes/kubernetes/issues/127188"),
-    fix='Write the command as a list without a shell, or begin its last command with "exec".',
+    fix='Write the command as a list without a shell, or start its last command with "exec".',
 )
 def shell_pid_1(workload: Workload) -> Iterator[Found]:
-    """A shell is PID 1, and keeps SIGTERM to itself.
+    """A shell is PID 1, and does not pass SIGTERM on to the app.
 
-    The kubelet signals PID 1 alone. A shell that waits for its program passes nothing on, and as PID 1 does not even die: the pod is killed at the end of the grace period.
-    Under an init that passes the signal to it alone the shell dies, and its program with it.
-    It is an error where the last command is in a pipe, a loop or the background, and something is served: no shell makes way for that. Elsewhere it is a warning: bash and BusyBox' ash make way for a last command by themselves; dash, the `sh` of Debian's images, does not.
+    The kubelet sends SIGTERM only to PID 1. A shell that waits for its program does not pass the signal on. As PID 1 the shell does not exit either, so the pod is killed at the end of the grace period.
+    If an init process forwards the signal only to the shell, the shell exits and its program dies with it.
+    If the app serves requests and its command is in a pipe, a loop or the background, the finding is an error. Otherwise it is a warning, because some shells replace themselves with their last command. bash and BusyBox' ash do. dash, the `sh` of Debian's images, does not.
     """
     for container in () if workload.shares_processes else workload.apps:
         found = keeper(container.words, partial(_value, workload, container))
