@@ -106,9 +106,6 @@ class End:
     def read(self) -> bool:
         """Whether somebody had read some of the request."""
         late = self.seconds >= IN_FLIGHT
-        if self.kept and (self.arrived or 0) >= self.size:
-            # A server that closes what it takes for idle may have read it in the same moment.
-            return late
         if self.reset:
             # A place in the queue may be a long one: without a byte no time tells.
             return (self.arrived or 0) > UNREAD or (late and self.heard)

@@ -311,8 +311,6 @@ SEEN: dict[str, Any] = {
         ({"arrived": 0, "kept": True, "heard": True}, Cause.RESET),
         ({"arrived": 40}, Cause.UPLOAD),
         ({"arrived": 40, "kept": True, "heard": True}, Cause.UPLOAD),
-        ({"kept": True, "heard": True}, Cause.RESET),
-        ({"kept": True, "heard": True, "seconds": 0.3}, Cause.CUT),
         ({"reset": True}, Cause.QUEUE),
         ({"reset": True, "seconds": 9.0}, Cause.QUEUE),
         ({"reset": True, "seconds": 9.0, "arrived": 40}, Cause.QUEUE),
