@@ -27,7 +27,8 @@ RUNNERS: Final = (
 _RUNNERS_TAKE: Final = (
     "-n", "--name", "-p", "--prefix", "--cwd", "-C", "--directory", "--project", "--with",
     "--with-editable", "--with-requirements", "-e", "--env", "--environment", "--python", "--extra",
-    "--group", "--package", "--env-file", "--index-url", "--manifest-path", "--spec",
+    "--group", "--package", "--env-file", "-i", "--index", "--default-index", "--manifest-path",
+    "--spec",
 )  # fmt: skip
 _STARTERS: Final = (
     "doppler", "infisical", "vault-env", "wait-for-it", "s6-setuidgid", "sudo", "chamber",

@@ -127,22 +127,20 @@ def environment(field: str, value: object) -> None:
 
 def label(field: str, value: object) -> None:
     """Refuse a name that Kubernetes allows no container."""
-    text(field, value)
-    if not _LABEL.fullmatch(str(value)):
-        raise ValueError(
-            f"{field} must be of at most 63 lower-case letters, digits and dashes, for example "
-            f"'shop-1', not {value!r}"
-        )
+    wanted = "of at most 63 lower-case letters, digits and dashes, for example 'shop-1'"
+    _shaped(_LABEL, field, value, wanted)
 
 
 def subdomain(field: str, value: object) -> None:
     """Refuse a name that Kubernetes allows no pod."""
+    wanted = "of lower-case letters, digits, dashes and dots, for example 'shop-1'"
+    _shaped(_SUBDOMAIN, field, value, wanted)
+
+
+def _shaped(shape: re.Pattern[str], field: str, value: object, wanted: str) -> None:
     text(field, value)
-    if not _SUBDOMAIN.fullmatch(str(value)):
-        raise ValueError(
-            f"{field} must be of lower-case letters, digits, dashes and dots, for example "
-            f"'shop-1', not {value!r}"
-        )
+    if not shape.fullmatch(str(value)):
+        raise ValueError(f"{field} must be {wanted}, not {value!r}")
 
 
 def flag(field: str, value: object) -> None:
