@@ -10,6 +10,8 @@ from typing import Any, Final
 from lifecycle.checks.errors import Unreadable
 
 _PLAIN: Final = re.compile(r"[A-Za-z_][\w-]*")
+_DURATION: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([smhd]?)")
+_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 MAX_DEPTH: Final = 64
 MAX_NODES: Final = 1_000_000
 MAX_ALIASED: Final = 200_000
@@ -102,6 +104,12 @@ class Node:
 def digits(text: str) -> int | None:
     """Return a count written in digits; None if it is none."""
     return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
+
+
+def duration(text: str) -> float | None:
+    """Return the seconds of what `sleep` and `timeout` take: `5`, `.5`, `2m`; None if it is none."""
+    found = _DURATION.fullmatch(text)
+    return float(found[1]) * _UNITS[found[2]] if found else None
 
 
 def step(path: str, key: str) -> str:

@@ -8,16 +8,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lifecycle.checks.programs import SERVERS, flags_of, script_of
+from lifecycle.checks.programs import RUNNERS, SERVERS, flags_of, script_of
 from lifecycle.checks.shell import Unclear, read_script
 
 _PROGRAM: Final = re.compile(rf"(?:[\w@./-]*/)?(lifecycle|python[\d.]*|{'|'.join(SERVERS)})")
 _STANDARD: Final = (
     "/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin", "/opt/conda/bin",
 )  # fmt: skip
-_RUNNERS: Final = (
-    "poetry", "uv", "pipenv", "pdm", "hatch", "rye", "conda", "mamba", "micromamba", "pixi",
-)  # fmt: skip
+_RUNNERS: Final = frozenset(RUNNERS) - {"pipx"}
+"""What enters the app's environment: pipx makes one of its own."""
 _ENTERS: Final = re.compile(r"bin/activate\b|\bPATH=|\bconda activate\b")
 _VERSION: Final = re.compile(r"python(\d+\.\d+)")
 _DEPTH: Final = 5

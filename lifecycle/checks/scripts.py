@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from lifecycle.checks.inits import signals_group
+from lifecycle.checks.node import duration
 from lifecycle.checks.programs import INITS, programs, script_of, unwrapped, unwrapping
 from lifecycle.checks.shell import Command, Unclear, read_script
 
-_SECONDS: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([smhd]?)")
 _PYTHON_SLEEP: Final = re.compile(r"\bsleep\(\s*(\d+(?:\.\d+)?|\.\d+)\s*\)")
-_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _HARMLESS: Final = ("true", ":", "exit", "echo", "date", "printf", "set")
 _ELSEWHERE: Final = (".", "source", "eval")
 
@@ -117,8 +116,7 @@ def _sleeps(command: Command) -> bool:
 
 def _seconds(words: list[str]) -> float:
     if words[0] == "sleep":
-        found = [_SECONDS.fullmatch(each) for each in words[1:]]
-        return sum(float(each[1]) * _UNITS[each[2]] for each in found if each)
+        return sum(duration(each) or 0.0 for each in words[1:])
     if words[0].startswith("python"):
         return sum(float(each) for each in _PYTHON_SLEEP.findall(" ".join(words)))
     return 0.0

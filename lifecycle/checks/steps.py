@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os.path
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from lifecycle.checks.node import digits
+from lifecycle.checks.node import digits, duration
 from lifecycle.checks.programs import flags_of, script_of, unwrapped
 from lifecycle.checks.shell import Command, Unclear, read_script
 
-_DURATION: Final = re.compile(r"(\d+(?:\.\d*)?|\.\d+)([smhd]?)")
-_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _TIMEOUT_TAKES: Final = ("-k", "--kill-after", "-s", "--signal")
 _SUCCEEDS: Final = ("true", ":", "echo", "printf")
 _COPIES: Final = ("cat", "tee", "head", "tail", "logger")
@@ -82,9 +79,9 @@ def _limit(wrappers: Sequence[str]) -> float | None:
         return None
     before = ""
     for word in wrappers[names.index("timeout") + 1 :]:
-        found = _DURATION.fullmatch(word)
-        if found and before not in _TIMEOUT_TAKES:
-            return float(found[1]) * _UNITS[found[2]]
+        seconds = duration(word)
+        if seconds is not None and before not in _TIMEOUT_TAKES:
+            return seconds
         before = word
     return None
 
