@@ -5,10 +5,8 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
-import itertools
 import reprlib
 from collections.abc import Callable, Iterable, Mapping
-from importlib import metadata
 from typing import Any, Final, NamedTuple, TypeVar
 
 import pluggy
@@ -17,6 +15,7 @@ from lifecycle import hookspecs
 from lifecycle.config import Config, fill, unknown_variables, variable
 from lifecycle.contracts import INLINE_MARK, PROBE_MARK, ProbeOptions
 from lifecycle.exceptions import PluginError, text_of
+from lifecycle.installed import entry_points
 from lifecycle.signatures import needed, one_or_none
 
 T = TypeVar("T")
@@ -75,21 +74,6 @@ class Implementation(NamedTuple):
         return {name: self.me if name == ME else offered[name] for name in self.argnames}
 
 
-def installed() -> list[metadata.EntryPoint]:
-    """
-    Return the entry points of the plugins that are installed, by name.
-
-    `metadata.entry_points` finds the same. It parses those of every package, for a third more time.
-    """
-    group = hookspecs.PROJECT
-    ours: dict[str, metadata.Distribution] = {}
-    for each in metadata.distributions():
-        if f"[{group}]" in (each.read_text("entry_points.txt") or ""):
-            ours.setdefault(each.name, each)  # what is found twice is asked for once
-    found = (each.entry_points.select(group=group) for each in ours.values())
-    return sorted(itertools.chain.from_iterable(found), key=lambda point: point.name)
-
-
 class _Manager(pluggy.PluginManager):
     def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
         # What every object has is no hook, and is the larger part of what is looked at.
@@ -133,7 +117,7 @@ class Plugins:
             PluginError: A plugin that was asked for by name cannot be loaded, or a
                 plugin is written wrongly.
         """
-        for point in installed():
+        for point in entry_points(hookspecs.PROJECT):
             if point.name in self._disabled:
                 self._left_out.add(point.name)
                 continue

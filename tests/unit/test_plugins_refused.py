@@ -181,7 +181,7 @@ class Point:
 def test_an_installed_plugin_without_hooks(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is a named failure, and stops nobody; one whose hook is not marked does."""
     found: list[Point] = [Point(Hookless)]
-    monkeypatch.setattr(plugins, "installed", lambda: found)
+    monkeypatch.setattr(plugins, "entry_points", lambda _: found)
     loaded = Plugins(Config(), {})
     loaded.discover()
     assert loaded.names == []
