@@ -27,13 +27,12 @@ import timeline
 
 import lifecycle
 from lifecycle import asgi, hookspecs
-from lifecycle.builtin import Commands, DrainHandler
 from lifecycle.checks.rules import RULES
 from lifecycle.cli.heavy import make_parser
 from lifecycle.config import Config, variable
-from lifecycle.drain import Timetable
-from lifecycle.monitors import PROBERS
-from lifecycle.plugins import HOOKS
+from lifecycle.control.builtins import Commands, DrainHandler
+from lifecycle.drain.health_checks import PROBERS
+from lifecycle.drain.timetable import Timetable
 from lifecycle.qos.routes import PROBES
 from lifecycle.states import TRANSITIONS, State
 
@@ -75,7 +74,7 @@ def prose(docstring: str | None) -> str:
 def hooks() -> str:
     """Document every hook from its specification."""
     parts = []
-    for name in HOOKS:
+    for name in [each for each in vars(hookspecs) if each.startswith("lifecycle_")]:
         spec = getattr(hookspecs, name)
         signature = _signature(spec)
         parts.append(f"### `{name}`\n\n```text\n{name}{signature}\n```\n\n{prose(spec.__doc__)}")

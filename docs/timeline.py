@@ -7,7 +7,7 @@ from html import escape
 from typing import Final
 
 from lifecycle.config import Config
-from lifecycle.drain import Timetable
+from lifecycle.drain.timetable import Timetable
 
 LONGEST_REQUEST: Final = 9.0
 """Seconds after T0 at which the last request of the drawn drain ends."""

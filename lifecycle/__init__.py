@@ -13,6 +13,7 @@ TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the milliseconds of impor
 if TYPE_CHECKING:
     from typing import Any
 
+    from lifecycle.calls.plugins import Me
     from lifecycle.config import Config
     from lifecycle.contracts import (
         Command,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
         Request,
         probe,
     )
-    from lifecycle.drain import Drain
+    from lifecycle.drain.handle import Drain
     from lifecycle.exceptions import (
         ConfigError,
         Draining,
@@ -37,8 +38,7 @@ if TYPE_CHECKING:
         ServiceNotFound,
     )
     from lifecycle.hookspecs import hookimpl
-    from lifecycle.hosting import run
-    from lifecycle.plugins import Me
+    from lifecycle.process.run import run
     from lifecycle.runtime import Lifecycle, Snapshot, current
     from lifecycle.service import Service
     from lifecycle.states import State, Transition
@@ -49,14 +49,14 @@ _HOME = {
     "Command": "contracts",
     "Config": "config",
     "ConfigError": "exceptions",
-    "Drain": "drain",
+    "Drain": "drain.handle",
     "Draining": "exceptions",
     "IllegalTransition": "exceptions",
     "Instance": "contracts",
     "Level": "contracts",
     "Lifecycle": "runtime",
     "LifecycleError": "exceptions",
-    "Me": "plugins",
+    "Me": "calls.plugins",
     "NotRunning": "exceptions",
     "PluginError": "exceptions",
     "PortUnavailable": "exceptions",
@@ -73,7 +73,7 @@ _HOME = {
     "current": "runtime",
     "hookimpl": "hookspecs",
     "probe": "contracts",
-    "run": "hosting",
+    "run": "process.run",
 }
 
 __all__ = [

@@ -10,7 +10,22 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from lifecycle.config import Config
-from lifecycle.conversations import (
+from lifecycle.drain.traffic import Tracker, Traffic
+from lifecycle.drain.work_names import words_of
+from lifecycle.exceptions import (
+    AlreadyExported,
+    Draining,
+    LifecycleError,
+    NotRunning,
+    RegistrationRefused,
+    text_of,
+)
+from lifecycle.names import check_port, check_service_name
+from lifecycle.plain import lines
+from lifecycle.process_globals import PROCESS
+from lifecycle.qos.takeover import RECYCLE_TIMEOUT, start_after
+from lifecycle.runtime import Lifecycle, current
+from lifecycle.serving.conversations import (
     LEAST_PATIENCE,
     MAY_BE_EVENTS,
     PATIENCE,
@@ -24,27 +39,12 @@ from lifecycle.conversations import (
     WebSocket,
     is_event_source,
 )
-from lifecycle.exceptions import (
-    AlreadyExported,
-    Draining,
-    LifecycleError,
-    NotRunning,
-    RegistrationRefused,
-    text_of,
-)
-from lifecycle.inflight import words_of
-from lifecycle.listening import until_listening
-from lifecycle.names import check_port, check_service_name
-from lifecycle.plain import lines
-from lifecycle.process import PROCESS
-from lifecycle.recycling import RECYCLE_TIMEOUT, start_after
-from lifecycle.runtime import Lifecycle, current
+from lifecycle.serving.listening import until_listening
 from lifecycle.serving.tasks import ABORT
 from lifecycle.states import State
-from lifecycle.traffic import Tracker, Traffic
 
 if TYPE_CHECKING:
-    from lifecycle.pluggable import AnyPlugin
+    from lifecycle.calls.plugin_types import AnyPlugin
 
 Talk = TypeVar("Talk", WebSocket, EventStream)
 
@@ -232,7 +232,9 @@ class Managed:
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             life = Lifecycle(self._config, plugins=self._plugins)
-            await start_after(life, self._recycle_timeout)
+            await start_after(
+                life.__aenter__, life.config.qos_port, self._recycle_timeout, life.log
+            )
         except Exception as error:
             known = isinstance(error, LifecycleError)
             said = str(error) if known else f"{type(error).__name__}: {text_of(error)}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class LifecycleError(Exception):
     """The base of every error raised by this package."""
@@ -53,3 +55,10 @@ def text_of(error: BaseException | None) -> str:
         return str(error)
     except BaseException:  # noqa: BLE001 - a stranger's __str__
         return "(its message cannot be shown)"
+
+
+def reason(error: OSError) -> str:
+    """Say why a socket could not be bound."""
+    if error.errno == errno.EADDRINUSE:
+        return "it is in use: stop what has it, or choose another"
+    return error.strerror or str(error)

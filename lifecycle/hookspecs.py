@@ -10,22 +10,20 @@ isolated and bounded: what raises or hangs harms nobody else.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import pluggy
+from lifecycle.calls.plugins import hookimpl as hookimpl
+from lifecycle.calls.plugins import hookspec
 
 if TYPE_CHECKING:
+    from lifecycle.calls.plugin_types import Answer
+    from lifecycle.calls.plugins import Me
     from lifecycle.contracts import Command, Registry
-    from lifecycle.drain import Drain
-    from lifecycle.pluggable import Answer
-    from lifecycle.plugins import Me
-    from lifecycle.runtime import Lifecycle
+    from lifecycle.drain.handle import Drain
     from lifecycle.states import Transition
 
-PROJECT: Final = "lifecycle"
-
-hookimpl = pluggy.HookimplMarker(PROJECT)
-hookspec = pluggy.HookspecMarker(PROJECT)
+Lifecycle: TypeAlias = Any
+"""The app's own: `lifecycle.Lifecycle`, which stands above this file."""
 
 
 @hookspec

@@ -7,6 +7,10 @@ of these on its way out. JSON escapes for itself. It imports nothing: `prestop` 
 
 from __future__ import annotations
 
+TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
 _JOINERS = (0x200C, 0x200D)
 """They shape letters of Persian and Hindi, and emoji: no text in these is readable without."""
 _FORMATS = (
@@ -44,3 +48,11 @@ def one_line(text: str) -> str:
 def lines(text: str) -> str:
     r"""Write text of several lines so that a terminal shows it, and obeys nothing in it: `\x1b`."""
     return text if str.isprintable(text) else text.replace("\r\n", "\n").translate(_ESCAPED)
+
+
+def table(header: Sequence[str], rows: Iterable[Iterable[object]]) -> str:
+    """Lay out rows under a header; each cell stays on its line, whatever is in it."""
+    import tabulate  # only who shows one pays for it
+
+    shown = [[one_line(c) if isinstance(c, str) else c for c in row] for row in rows]
+    return str(tabulate.tabulate(shown, header, tablefmt="plain"))

@@ -13,20 +13,21 @@ from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar, cast
 
-from lifecycle.conductor import Snapshot as Snapshot
-from lifecycle.consuming import until_draining
-from lifecycle.crossing import Late, decided_once
+from lifecycle.calls.control_thread import Late
+from lifecycle.calls.plugins import plugin_of
+from lifecycle.calls.threads import decided_once
+from lifecycle.control.conductor import Snapshot as Snapshot
+from lifecycle.core import Running
+from lifecycle.drain.consuming import until_draining
+from lifecycle.drain.traffic import Tracker
 from lifecycle.exceptions import Draining, LifecycleError, NotRunning
 from lifecycle.names import check_port, check_service_name
-from lifecycle.plugins import plugin_of
-from lifecycle.process import PROCESS
-from lifecycle.running import Running
+from lifecycle.process_globals import PROCESS
 from lifecycle.service import Exported, Service, check_same, instance_of
 from lifecycle.states import State
-from lifecycle.traffic import Tracker
 
 if TYPE_CHECKING:
-    from lifecycle.pluggable import AnyPlugin, Check
+    from lifecycle.calls.plugin_types import AnyPlugin, Check
 
 T = TypeVar("T")
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from lifecycle.contracts import Instance
+from lifecycle.control.services import APP, Entry
 from lifecycle.exceptions import AlreadyExported, Draining, NotRunning
-from lifecycle.services import APP, Entry
 
 if TYPE_CHECKING:
     from lifecycle.runtime import Lifecycle

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 
+from lifecycle import hookspecs
+from lifecycle.calls.plugins import Plugins
 from lifecycle.cli.light import fail, warn
 from lifecycle.config import Config, core_variables
 from lifecycle.exceptions import LifecycleError
-from lifecycle.plugins import HOOKS, Plugins
-from lifecycle.table import table
+from lifecycle.plain import table
 
 USAGE = 2
 
@@ -18,7 +19,7 @@ def show_config(*, as_json: bool) -> int:
     """Print every setting and its source; an unknown variable is an error here."""
     try:
         config = Config()
-        plugins = Plugins(config, os.environ)
+        plugins = Plugins(hookspecs, config, os.environ)
         plugins.discover()
     except LifecycleError as error:
         return fail(str(error), USAGE)
@@ -43,12 +44,12 @@ def _text(value: object) -> str:
 def show_plugins() -> int:
     """Print the installed plugins, their hooks, and why one does not load."""
     try:
-        plugins = Plugins(Config(), os.environ)
+        plugins = Plugins(hookspecs, Config(), os.environ)
         plugins.discover()
     except LifecycleError as error:
         return fail(str(error), USAGE)
     hooks: dict[str, list[str]] = {name: [] for name in plugins.names}
-    for hook in HOOKS:
+    for hook in plugins.hooks:
         for each in plugins.implementations(hook):
             hooks[each.plugin].append(hook.removeprefix("lifecycle_"))
     rows = [(name, ", ".join(theirs), "-") for name, theirs in hooks.items()]

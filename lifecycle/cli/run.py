@@ -16,13 +16,13 @@ from typing import Any
 
 from lifecycle.cli.light import fail, warn
 from lifecycle.config import Config
-from lifecycle.departure import INTERRUPTED
+from lifecycle.drain.ending import INTERRUPTED
 from lifecycle.exceptions import LifecycleError
-from lifecycle.hosting import Host, Interrupted
 from lifecycle.log import renderer_for
-from lifecycle.mains import code_of, takes_lifecycle
 from lifecycle.names import service_spec
-from lifecycle.sockets import bind
+from lifecycle.process.mains import code_of, takes_lifecycle
+from lifecycle.process.run import Host, Interrupted
+from lifecycle.serving.sockets import bind
 
 USAGE = 2
 DEFAULT_BIND = "0.0.0.0:8080"
@@ -116,7 +116,7 @@ def _is_foreign(filename: str) -> bool:
 def _asgi_main(
     options: argparse.Namespace, config: Config, app: Any, sockets: list[Any]
 ) -> Callable[..., Any]:
-    from lifecycle.asgi_main import serve
+    from lifecycle.process.asgi_main import serve
 
     if not callable(app):
         raise BadTarget(f"{options.target!r} is no ASGI app, but {app!r}")

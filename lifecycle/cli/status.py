@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from lifecycle.cli import light
-from lifecycle.plain import one_line
-from lifecycle.table import table
+from lifecycle.plain import one_line, table
 
 CLEAR: Final = "\x1b[H\x1b[2J"
 PERIOD: Final = 1.0

@@ -12,15 +12,15 @@ import socket
 from functools import partial
 from typing import Final
 
-from lifecycle.conductor import Conductor
 from lifecycle.config import Config
-from lifecycle.exceptions import PortUnavailable
+from lifecycle.control.conductor import Conductor
+from lifecycle.exceptions import PortUnavailable, reason
 from lifecycle.log import Log
 from lifecycle.qos import control_socket
 from lifecycle.qos.access import Access
 from lifecycle.qos.routes import Routes
 from lifecycle.serving.server import NOT_ACCEPTED, Server
-from lifecycle.sockets import PathSocket, bind_tcp, peer_uid, reason
+from lifecycle.serving.sockets import PathSocket, bind_tcp, peer_uid
 
 HEADER_TIME: Final = 2.0
 """Seconds for a request's header, and for an idle connection."""
@@ -98,7 +98,7 @@ def _bind_tcp(host: str, port: int) -> socket.socket:
 def _why(where: str, port: int, error: OSError) -> PortUnavailable:
     if error.errno == errno.EADDRINUSE:
         # Only who finds it taken pays for it.
-        from lifecycle.qos.holder import PortTaken, holder, way_out
+        from lifecycle.qos.port_holder import PortTaken, holder, way_out
 
         found = holder(port)
         who = way_out(found) if found is not None else "another process of this pod has it"

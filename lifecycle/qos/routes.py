@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
-from lifecycle.conductor import Conductor
+from lifecycle.calls.runs import Outcome, Status
 from lifecycle.contracts import Command, Kind, Level, Reply, Request
+from lifecycle.control.conductor import Conductor
+from lifecycle.control.probes import Answer, Verdict
 from lifecycle.exceptions import Draining, LifecycleError, ServiceNotFound, text_of
 from lifecycle.plain import lines, one_line
-from lifecycle.probes import Answer, Verdict
 from lifecycle.qos.access import Access, Caller
-from lifecycle.runs import Outcome, Status
 from lifecycle.serving.connection import HOLD, Receive, Scope, Send
 
 PROBES: Final = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from lifecycle.sockets import LISTEN, TABLES
+from lifecycle.drain.kernel_sockets import LISTEN, TABLES
 
 
 def listening_ports() -> frozenset[int] | None:

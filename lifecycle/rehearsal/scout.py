@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from typing import Final
 
+from lifecycle.drain.kernel_sockets import is_listening
 from lifecycle.rehearsal.clients.connection import Request, open_connection
 from lifecycle.rehearsal.clients.wire import OwnError
 from lifecycle.rehearsal.container import Template
@@ -14,7 +15,6 @@ from lifecycle.rehearsal.errors import CannotRehearse
 from lifecycle.rehearsal.losses import Cause, Declined, GoneAway, Lost
 from lifecycle.rehearsal.plan import Plan, Protocol
 from lifecycle.rehearsal.replica import Replica
-from lifecycle.sockets import is_listening
 from lifecycle.testing import Endpoint, Kubelet, Pod
 
 LOOK: Final = 0.05

@@ -18,7 +18,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from lifecycle.sockets import PathSocket
+from lifecycle.serving.sockets import PathSocket
 
 BATCH: Final = 16
 """Connections that are taken in at one wake-up of the loop."""

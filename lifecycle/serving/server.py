@@ -28,14 +28,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
-from lifecycle.process import PROCESS
+from lifecycle.process_globals import PROCESS
 from lifecycle.serving.connection import App, Connection, Settings
 from lifecycle.serving.hello import HANDSHAKE_TIME, Came, Hello
 from lifecycle.serving.idle import NEW_TIME
 from lifecycle.serving.listeners import Listeners
+from lifecycle.serving.sockets import peer_of
 from lifecycle.serving.standing import ConnState, Standing, Table
 from lifecycle.serving.stream import Protocol, Writer, has_sent
-from lifecycle.sockets import peer_of
 
 if TYPE_CHECKING:
     from lifecycle.serving.tls import Tls

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.qos.holder import holder
+from lifecycle.qos.port_holder import holder
 from lifecycle.testing import free_port
 from tests.hosts.hosts import GRANIAN, GUNICORN, HYPERCORN, UVICORN
 from tests.process.kit import App, ask, background, wait_for

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from lifecycle.serving.server import Server
-from lifecycle.sockets import bind_tcp
+from lifecycle.serving.sockets import bind_tcp
 
 CERTIFICATE: Final = Path(__file__).parents[1] / "testing" / "certificate.pem"
 """A certificate and its key."""

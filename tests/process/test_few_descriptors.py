@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import uvloop
 
-from lifecycle.sockets import PathSocket
+from lifecycle.serving.sockets import PathSocket
 from tests.process.kit import App, wait_for
 from tests.process.rollout import run_asgi
 from tests.process.serving import client_side, hello, server_side, serving

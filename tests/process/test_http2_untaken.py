@@ -19,7 +19,7 @@ import h2.settings
 import pytest
 from h2.errors import ErrorCodes
 
-from lifecycle.sockets import bind_tcp
+from lifecycle.serving.sockets import bind_tcp
 from tests.process.h2_peer import Peer
 from tests.process.kit import App
 from tests.process.rollout import run_asgi

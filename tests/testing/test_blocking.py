@@ -78,7 +78,7 @@ def test_pytest_finds_the_fixture():
 def test_the_core_imports_nothing_of_it():
     """Neither the façade nor an app's run pays for the test kit."""
     script = (
-        "import sys, lifecycle, lifecycle.hosting, lifecycle.asgi; lifecycle.run; "
+        "import sys, lifecycle, lifecycle.process.run, lifecycle.asgi; lifecycle.run; "
         "print(*(name for name in sys.modules if name.startswith('lifecycle.testing')))"
     )
     loaded = subprocess.run(

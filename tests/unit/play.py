@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lifecycle.config import Config
-from lifecycle.departure import Ending
+from lifecycle.drain.ending import Ending
 from lifecycle.states import State
 from tests.unit.virtual_time import Stage, now
 
@@ -79,7 +79,7 @@ class Play:
         """Return when it was over."""
         await self.stage.task
         took = self.after()
-        self.stage.life._guest.detach()
+        self.stage.life._app_loop.detach()
         self.stubborn = False
         self.main.cancel()
         await asyncio.wait({self.main})

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from lifecycle.contracts import Instance, Registry
+from lifecycle.control.services import Services
 from lifecycle.hookspecs import hookimpl
-from lifecycle.services import Services
 from tests.unit.virtual_time import Diary, instance, now
 
 Act = Callable[[], Awaitable[Any]]

@@ -10,7 +10,7 @@ from typing import Any
 
 PRELUDE = """
 import asyncio, json, os, queue, signal, threading
-from lifecycle.signals import Signals
+from lifecycle.process.signals import Signals
 TERM, INT, USR1 = signal.SIGTERM, signal.SIGINT, signal.SIGUSR1
 got = queue.Queue()          # what our side was told of
 theirs = []                  # what the app's own handlers were called with

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from lifecycle.backoff import until_done
+from lifecycle.control.backoff import until_done
 from tests.unit.virtual_time import now, run
 
 

@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lifecycle.crossing import ControlThread, Moment
+from lifecycle.calls.control_thread import ControlThread
+from lifecycle.calls.moment import Moment
 from lifecycle.exceptions import NotRunning
 
 LIMIT = 10

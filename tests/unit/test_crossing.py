@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from lifecycle.crossing import Moment, in_thread, run_in_thread, run_soon
+from lifecycle.calls.moment import Moment
+from lifecycle.calls.threads import in_thread, run_in_thread, run_soon
 from lifecycle.exceptions import Draining
 
 LIMIT = 10

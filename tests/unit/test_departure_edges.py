@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from lifecycle.config import Config
-from lifecycle.departure import Departure, Ending
-from lifecycle.drain import Timetable
+from lifecycle.drain.departure import Departure
+from lifecycle.drain.ending import Ending
+from lifecycle.drain.timetable import Timetable
 from lifecycle.hookspecs import hookimpl
 from lifecycle.states import Transition
 from tests.unit.play import NEVER, Play, soon

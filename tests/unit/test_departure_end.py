@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from lifecycle.crossing import Moment
-from lifecycle.departure import Ending
-from lifecycle.stacks import Straggler
+from lifecycle.calls.moment import Moment
+from lifecycle.calls.stacks import Straggler
+from lifecycle.drain.ending import Ending
 from tests.unit.play import NEVER, Play, soon
 from tests.unit.virtual_time import now, run
 

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from lifecycle.config import Config
 from lifecycle.contracts import Instance, Registry
-from lifecycle.departure import Ending
+from lifecycle.drain.ending import Ending
 from lifecycle.exceptions import Draining, ServiceNotFound
 from lifecycle.hookspecs import hookimpl
 from lifecycle.states import TRANSITIONS, State
@@ -359,7 +359,7 @@ class Departures(RuleBasedStateMachine):
             self.work.pop().__exit__(None, None, None)
         if not self.finish.done():
             self.finish.set_result(0)
-        self.stage.life._guest.detach()
+        self.stage.life._app_loop.detach()
         await asyncio.sleep(5)
         left = asyncio.all_tasks() - {asyncio.current_task(), self.main}
         assert left == set(), left

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from lifecycle.calls.dispatch import MOST_ANSWERS, Call, Delivery, InTurn, Own, Shared
+from lifecycle.calls.runs import Status
 from lifecycle.contracts import probe
-from lifecycle.dispatch import MOST_ANSWERS, Call, Delivery, InTurn, Own, Shared
-from lifecycle.runs import Status
 from tests.unit.virtual_time import (
     Endless,
     Hang,

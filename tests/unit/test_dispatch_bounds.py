@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from lifecycle.dispatch import InTurn
-from lifecycle.guest import Guest
-from lifecycle.runs import Status
+from lifecycle.calls.app_loop import AppLoop
+from lifecycle.calls.dispatch import InTurn
+from lifecycle.calls.runs import Status
 from tests.unit.virtual_time import (
     Hang,
     attached,
@@ -26,7 +26,7 @@ from tests.unit.virtual_time import (
 )
 
 
-class Counting(Guest):
+class Counting(AppLoop):
     """Counts what is posted to the app's loop."""
 
     posted = 0
@@ -51,12 +51,12 @@ def test_nothing_piles_up(kind: str, stuck: asyncio.SelectorEventLoop) -> None:
                 continue
 
     async def main() -> None:
-        guest = Counting(asyncio.get_running_loop().time)
-        guest.attach()
+        app_loop = Counting(asyncio.get_running_loop().time)
+        app_loop.attach()
         if kind == "busy":
-            guest._loop = stuck
+            app_loop._loop = stuck
         hook: Any = {"ignores": ignores, "blocks": hang.wait}.get(kind, hang_for_ever)
-        asked = call(hook, guest, timeout=0.8)
+        asked = call(hook, app_loop, timeout=0.8)
         tasks = len(asyncio.all_tasks())
         wanted = Status.UNSTARTED if kind == "busy" else Status.LATE
         for _ in range(1000):
@@ -65,7 +65,7 @@ def test_nothing_piles_up(kind: str, stuck: asyncio.SelectorEventLoop) -> None:
         assert len(asyncio.all_tasks()) - tasks <= 1
         assert len(stuck._ready) == (1 if kind == "busy" else 0)
         if kind != "hangs":
-            assert guest.posted <= 2
+            assert app_loop.posted <= 2
         free.append(True)
         hang.let_go()
         if kind != "busy":
@@ -164,13 +164,13 @@ def test_no_loop_to_run_on() -> None:
     """Without a loop, or with one that is closed, an async hook is not started, at once."""
 
     async def main() -> None:
-        outcome = await call(hang_for_ever, Guest())()
+        outcome = await call(hang_for_ever, AppLoop())()
         assert outcome.status is Status.UNSTARTED
         closed = asyncio.new_event_loop()
         closed.close()
-        guest = attached()
-        guest._loop = closed
-        asked = call(hang_for_ever, guest)
+        app_loop = attached()
+        app_loop._loop = closed
+        asked = call(hang_for_ever, app_loop)
         assert (await asked()).status is Status.UNSTARTED
         await idle(asked)
 

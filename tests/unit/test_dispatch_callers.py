@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from lifecycle.dispatch import Call, InTurn, Own, Shared
-from lifecycle.guest import Guest
-from lifecycle.runs import Outcome, Status
+from lifecycle.calls.app_loop import AppLoop
+from lifecycle.calls.dispatch import Call, InTurn, Own, Shared
+from lifecycle.calls.runs import Outcome, Status
 from tests.unit.virtual_time import (
     Endless,
     Hang,
@@ -25,11 +25,11 @@ from tests.unit.virtual_time import (
 )
 
 
-def guest_of(stuck: asyncio.SelectorEventLoop) -> Guest:
+def guest_of(stuck: asyncio.SelectorEventLoop) -> AppLoop:
     """Return a guest whose loop is stuck."""
-    guest = attached()
-    guest._loop = stuck
-    return guest
+    app_loop = attached()
+    app_loop._loop = stuck
+    return app_loop
 
 
 def come_back(stuck: asyncio.SelectorEventLoop) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.installed import EntryPoint, entry_points
+from lifecycle.calls.entry_points import EntryPoint, entry_points
 
 GROUP = "their.group"
 
@@ -157,7 +157,7 @@ def test_what_an_entry_point_loads(value: str, expected: object) -> None:
 def test_a_start_does_not_import_the_library_that_answers_the_same() -> None:
     """It is a sixteenth of a start."""
     code = (
-        "import sys; from lifecycle.installed import entry_points; entry_points('lifecycle');"
+        "import sys; from lifecycle.calls.entry_points import entry_points; entry_points('lifecycle');"
         "sys.exit('importlib.metadata' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)

@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 import pytest
 
-from lifecycle.builtin import LoopProbe
+from lifecycle.calls.app_loop import AppLoop
 from lifecycle.contracts import ProbeResult
-from lifecycle.guest import Guest
+from lifecycle.control.builtins import LoopProbe
 from lifecycle.states import State, Transition
 
 
-class Silent(Guest):
+class Silent(AppLoop):
     """A loop that runs nothing of what is posted to it."""
 
     asked = 0
@@ -53,11 +53,11 @@ def test_how_long_the_loop_may_be_silent(
 ) -> None:
     """Who is not alive is never ready; 0 switches a limit off; the answer tells the age."""
     time = [100.0]
-    guest = Silent(lambda: time[0])
+    app_loop = Silent(lambda: time[0])
 
     async def main() -> None:
-        guest.attach()
-        probe = LoopProbe(guest, live_limit, ready_limit, 0.01)
+        app_loop.attach()
+        probe = LoopProbe(app_loop, live_limit, ready_limit, 0.01)
         time[0] += silence
         for state in State:
             probe.lifecycle_transition(Transition(State.STARTING, state, "", 0.0))
@@ -66,7 +66,7 @@ def test_how_long_the_loop_may_be_silent(
             assert (alive.ok, serves.ok) == ((live, ready) if watched else (True, True))
             for each in (alive, serves):
                 assert each.reason == f"the app's loop was last seen {silence:.1f} s ago"
-        guest.detach()
+        app_loop.detach()
 
     asyncio.run(main())
 
@@ -74,11 +74,11 @@ def test_how_long_the_loop_may_be_silent(
 def test_a_loop_that_was_silent_because_everything_stood_still() -> None:
     """Stopped and continued, or paused with its machine: it is asked before it is called silent."""
     time = [100.0]
-    guest = Guest(lambda: time[0])
+    app_loop = AppLoop(lambda: time[0])
 
     async def main() -> None:
-        guest.attach()
-        probe = LoopProbe(guest, 30, 5, 10)
+        app_loop.attach()
+        probe = LoopProbe(app_loop, 30, 5, 10)
         probe.lifecycle_transition(Transition(State.STARTING, State.READY, "", 0.0))
         for _ in range(2):
             time[0] += 100
@@ -86,7 +86,7 @@ def test_a_loop_that_was_silent_because_everything_stood_still() -> None:
             alive, serves = [await each for each in both]
             assert (alive.ok, serves.ok) == (True, True)
             assert serves.reason == "the app's loop was last seen 0.0 s ago"
-        guest.detach()
+        app_loop.detach()
 
     asyncio.run(main())
 
@@ -94,18 +94,18 @@ def test_a_loop_that_was_silent_because_everything_stood_still() -> None:
 def test_a_blocked_loop_is_asked_once() -> None:
     """Each of its silences is waited for once, so that later probes are answered at once."""
     time = [100.0]
-    guest = Silent(lambda: time[0])
+    app_loop = Silent(lambda: time[0])
 
     async def main() -> None:
-        guest.attach()
-        probe = LoopProbe(guest, 30, 5, 0.01)
+        app_loop.attach()
+        probe = LoopProbe(app_loop, 30, 5, 0.01)
         probe.lifecycle_transition(Transition(State.STARTING, State.READY, "", 0.0))
         for silences in (1, 2):
             for _ in range(3):
                 time[0] += 100
                 alive, serves = await verdicts(probe)
-                assert (alive.ok, serves.ok, guest.asked) == (False, False, silences)
-            guest.attach()  # it beats, and is silent again
-        guest.detach()
+                assert (alive.ok, serves.ok, app_loop.asked) == (False, False, silences)
+            app_loop.attach()  # it beats, and is silent again
+        app_loop.detach()
 
     asyncio.run(main())

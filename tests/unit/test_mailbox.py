@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from lifecycle.dispatch import Delivery, Mailbox
+from lifecycle.calls.dispatch import Delivery
+from lifecycle.calls.mailbox import Mailbox
 from tests.unit.virtual_time import Hang, attached, implementation, now, run, until
 
 
@@ -179,10 +180,10 @@ def test_closing_before_the_first_delivery() -> None:
 def block(box: Mailbox, stuck: asyncio.SelectorEventLoop) -> Callable[[], None]:
     """Have the app's loop be stuck; what is returned has it come back, and do what waits."""
     apps = asyncio.get_running_loop()
-    box._call._guest._loop = stuck
+    box._call._app_loop._loop = stuck
 
     def free() -> None:
-        box._call._guest._loop = apps
+        box._call._app_loop._loop = apps
         apps.call_soon(stuck._ready[0]._run)  # type: ignore[attr-defined]
 
     return free

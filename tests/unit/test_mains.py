@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle.mains import takes_lifecycle
+from lifecycle.process.mains import takes_lifecycle
 
 
 class Application:

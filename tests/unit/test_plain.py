@@ -18,9 +18,8 @@ from hypothesis import strategies as st
 
 from lifecycle.cli import light, status
 from lifecycle.log import Entry, Log, logfmt, renderer_for
-from lifecycle.plain import lines, one_line
-from lifecycle.qos import holder
-from lifecycle.table import table
+from lifecycle.plain import lines, one_line, table
+from lifecycle.qos import port_holder
 
 EVIL = "a\x1b[31m\x1b]0;t\x07\x9b1Ab\r\x7f\u202ec\u2028\u061c\u200b\ufeff\U000e0041"
 JOINERS = "\u200c\u200d"
@@ -181,10 +180,10 @@ def test_the_apps_own_log() -> None:
 
 def test_another_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The command line of who has the port is that process's own choice."""
-    monkeypatch.setattr(holder, "_names", lambda _: ["7"])
+    monkeypatch.setattr(port_holder, "_names", lambda _: ["7"])
     files = {"/proc/7/stat": "7 (x) S 1 1", "/proc/7/cmdline": f"{EVIL}\0--option"}
-    monkeypatch.setattr(holder, "_read", files.__getitem__)
+    monkeypatch.setattr(port_holder, "_read", files.__getitem__)
 
-    [found] = holder._processes()
+    [found] = port_holder._processes()
 
     assert obeyed(str(found)) == set()

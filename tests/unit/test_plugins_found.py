@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from lifecycle import hookspecs
+from lifecycle.calls.plugins import Plugins
 from lifecycle.config import Config
 from lifecycle.exceptions import PluginError
 from lifecycle.hookspecs import hookimpl
-from lifecycle.plugins import Plugins
 
 Install = Callable[..., None]
 
@@ -27,7 +28,7 @@ def lifecycle_readiness():
 
 def plugins(*words: str, **environ: str) -> Plugins:
     """Make the plugins of a config whose `plugins` are these words."""
-    return Plugins(Config(plugins=words), environ)
+    return Plugins(hookspecs, Config(plugins=words), environ)
 
 
 @pytest.fixture

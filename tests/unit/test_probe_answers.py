@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lifecycle.contracts import ProbeResult
-from lifecycle.probes import interpret
+from lifecycle.control.probes import interpret
 
 
 @pytest.mark.parametrize(

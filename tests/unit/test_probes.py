@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from lifecycle.calls.app_loop import AppLoop
 from lifecycle.contracts import Kind, ProbeResult, probe
-from lifecycle.guest import Guest
-from lifecycle.probes import Probes, Verdict
+from lifecycle.control.probes import Probes, Verdict
 from tests.unit.virtual_time import Diary, attached, call, run, until
 
 LIFE = object()
@@ -20,17 +20,17 @@ READY, LIVE, STARTUP = Kind.READINESS, Kind.LIVENESS, Kind.STARTUP
 class Table:
     """Probes of functions, by plugin name."""
 
-    def __init__(self, guest: Guest | None = None) -> None:
+    def __init__(self, app_loop: AppLoop | None = None) -> None:
         self.diary = Diary()
-        self.guest = guest or attached()
-        self.probes = Probes(self.guest, self.diary.log)
+        self.app_loop = app_loop or attached()
+        self.probes = Probes(self.app_loop, self.diary.log)
 
     def add(
         self, kind: Kind, plugin: str, hook: Callable[[], Any], *, inline: bool = False
     ) -> None:
         """Add a probe."""
         soon = 0.05 if kind is LIVE else None
-        asked = call(hook, self.guest, plugin=plugin, inline=inline, start_within=soon)
+        asked = call(hook, self.app_loop, plugin=plugin, inline=inline, start_within=soon)
         self.probes.add(kind, asked, LIFE)
 
     async def verdict(self, kind: Kind, **how: Any) -> Verdict:

@@ -26,7 +26,7 @@ def test_liveness_when_the_apps_loop_is_busy(last: bool | None) -> None:
         if last is not None:
             assert (await table.verdict(LIVE)).ok is last
         stuck = asyncio.SelectorEventLoop()
-        table.guest._loop = stuck
+        table.app_loop._loop = stuck
         await asyncio.sleep(1)
         verdict = await table.verdict(LIVE)
         (answer,) = verdict.answers
@@ -48,7 +48,7 @@ def test_readiness_when_the_apps_loop_is_busy() -> None:
 
         table.add(READY, "db", ready)
         stuck = asyncio.SelectorEventLoop()
-        table.guest._loop = stuck
+        table.app_loop._loop = stuck
         assert await table.says(READY) == {"db": False}
         stuck.close()
 

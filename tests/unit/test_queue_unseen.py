@@ -25,7 +25,7 @@ def test_a_queue_that_nobody_can_see_is_waited_for(
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
             return 0
 
-        monkeypatch.setattr("lifecycle.report.accept_queue", look)
+        monkeypatch.setattr("lifecycle.drain.report.accept_queue", look)
         play.signal()
         took = await play.end()
         if back_after is None:

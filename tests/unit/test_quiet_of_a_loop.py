@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from lifecycle.guest import BEAT, PAUSE, ROUNDS, Guest
-from lifecycle.traffic import LOOK_AGAIN, RARELY
+from lifecycle.calls.app_loop import BEAT, PAUSE, ROUNDS, AppLoop
+from lifecycle.drain.traffic import LOOK_AGAIN, RARELY
 from tests.unit.play import Play, soon
 from tests.unit.test_traffic import QUIET, SETTLE, Scene
 from tests.unit.virtual_time import now, run
 
 
-class Dozing(Guest):
+class Dozing(AppLoop):
     """The app's loop of a scene: asleep from one time to another, in seconds after T0."""
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class Dozing(Guest):
         return True
 
 
-class Slow(Guest):
+class Slow(AppLoop):
     """A loop that is not silent, and takes three seconds to come round."""
 
     def __init__(self) -> None:
@@ -66,8 +66,8 @@ class Doze(Scene):
     """A drain of an app whose loop dozes."""
 
     def __init__(self, begins: float, ends: float, **how: Any) -> None:
-        super().__init__(guest=Dozing(), **how)
-        self.guest.asleep = (begins, ends)  # type: ignore[attr-defined]
+        super().__init__(app_loop=Dozing(), **how)
+        self.app_loop.asleep = (begins, ends)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_only_time_in_which_the_loop_comes_round_counts(
     async def main() -> None:
         scene = Doze(begins, ends)
         assert await scene.gone_after() == pytest.approx(gone)
-        assert scene.guest.looks <= 2, "nothing polls"  # type: ignore[attr-defined]
+        assert scene.app_loop.looks <= 2, "nothing polls"  # type: ignore[attr-defined]
 
     run(main())
 
@@ -97,15 +97,15 @@ def test_who_is_seen_at_the_last_look_disturbs() -> None:
     """A block too short to be noticed: who came meanwhile is seen before the quiet is over."""
 
     async def main() -> None:
-        scene = Scene(guest=Dozing())
+        scene = Scene(app_loop=Dozing())
 
         def arrive() -> None:
-            scene.guest.meanwhile = lambda: None  # type: ignore[attr-defined]
+            scene.app_loop.meanwhile = lambda: None  # type: ignore[attr-defined]
             scene.traffic.arrived("curl/8")
 
-        scene.guest.meanwhile = arrive  # type: ignore[attr-defined]
+        scene.app_loop.meanwhile = arrive  # type: ignore[attr-defined]
         assert await scene.gone_after() == pytest.approx(SETTLE + QUIET)
-        assert scene.guest.looks == 2  # type: ignore[attr-defined]
+        assert scene.app_loop.looks == 2  # type: ignore[attr-defined]
 
     run(main())
 
@@ -114,7 +114,7 @@ def test_a_nudge_is_not_the_end_of_a_look() -> None:
     """The plan may change meanwhile: the loop has not come round before it says so."""
 
     async def main() -> None:
-        scene = Scene(guest=Slow())
+        scene = Scene(app_loop=Slow())
         scene.at(SETTLE + 1, scene.traffic.nudge)
         assert await scene.gone_after() == pytest.approx(SETTLE + 3)
 
@@ -172,12 +172,12 @@ def test_work_that_begins_at_the_last_look_is_waited_for() -> None:
         scene = Doze(4.5, 6.5)
 
         def begin() -> None:
-            scene.guest.meanwhile = lambda: None  # type: ignore[attr-defined]
+            scene.app_loop.meanwhile = lambda: None  # type: ignore[attr-defined]
             scene.work.append(scene.traffic.track())
             scene.work[-1].__enter__()
             scene.at(20, scene.leave)
 
-        scene.guest.meanwhile = begin  # type: ignore[attr-defined]
+        scene.app_loop.meanwhile = begin  # type: ignore[attr-defined]
         assert await scene.gone_after() == pytest.approx(20)
 
     run(main())
@@ -225,7 +225,7 @@ def test_the_loop_has_gone() -> None:
 
     async def main() -> None:
         scene = Scene()
-        scene.at(1, scene.guest.detach)
+        scene.at(1, scene.app_loop.detach)
         assert await scene.gone_after() == pytest.approx(SETTLE)
 
     run(main())
@@ -234,31 +234,31 @@ def test_the_loop_has_gone() -> None:
 def test_since_when_the_loop_is_awake() -> None:
     """Since it was attached, or since it came back; infinity while it is silent."""
     time = [100.0]
-    guest = Guest(lambda: time[0])
+    app_loop = AppLoop(lambda: time[0])
 
     async def beat() -> None:
         beaten = asyncio.Event()
-        guest._on_beat = beaten.set
+        app_loop._on_beat = beaten.set
         async with asyncio.timeout(5):
             await beaten.wait()
 
     async def main() -> None:
-        assert guest.awake_since() == -math.inf
-        guest.attach()
-        assert guest.awake_since() == 100.0
+        assert app_loop.awake_since() == -math.inf
+        app_loop.attach()
+        assert app_loop.awake_since() == 100.0
         time[0] += PAUSE
-        assert guest.awake_since() == 100.0
+        assert app_loop.awake_since() == 100.0
         await beat()
-        assert guest.awake_since() == 100.0, "late, but not silent"
+        assert app_loop.awake_since() == 100.0, "late, but not silent"
         time[0] += PAUSE + 0.1
-        assert guest.awake_since() == math.inf
+        assert app_loop.awake_since() == math.inf
         await beat()
-        assert guest.awake_since() == time[0], "since it is back"
+        assert app_loop.awake_since() == time[0], "since it is back"
         time[0] += BEAT
         await beat()
-        assert guest.awake_since() == time[0] - BEAT
-        guest.detach()
-        assert guest.awake_since() == -math.inf
+        assert app_loop.awake_since() == time[0] - BEAT
+        app_loop.detach()
+        assert app_loop.awake_since() == -math.inf
 
     asyncio.run(main())
 
@@ -268,9 +268,9 @@ def test_a_look_takes_turns_of_the_loop() -> None:
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        guest = Guest(loop.time)
-        assert guest.come_round(lambda: None) is False
-        guest.attach()
+        app_loop = AppLoop(loop.time)
+        assert app_loop.come_round(lambda: None) is False
+        app_loop.attach()
         over: asyncio.Future[None] = loop.create_future()
         turns = 0
 
@@ -281,10 +281,10 @@ def test_a_look_takes_turns_of_the_loop() -> None:
                 loop.call_soon(turn)
 
         loop.call_soon(turn)
-        assert guest.come_round(lambda: over.set_result(None)) is True
+        assert app_loop.come_round(lambda: over.set_result(None)) is True
         await over
         assert turns >= ROUNDS
-        guest.detach()
+        app_loop.detach()
 
     asyncio.run(main())
 
@@ -294,7 +294,7 @@ def test_a_drain_waits_for_a_loop_that_is_blocked() -> None:
 
     async def main() -> None:
         play = Play()
-        dozing = play.stage.conductor.guest = Dozing()
+        dozing = play.stage.conductor.app_loop = Dozing()
         dozing.asleep = (4.0, 8.0)
         await play.open()
         play.signal()
@@ -311,7 +311,7 @@ def test_a_loop_that_stays_blocked_is_named() -> None:
 
     async def main() -> None:
         play = Play()
-        dozing = play.stage.conductor.guest = Dozing()
+        dozing = play.stage.conductor.app_loop = Dozing()
         dozing.asleep = (4.0, 26.0)
         await play.open()
         play.signal()

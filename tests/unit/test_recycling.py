@@ -9,16 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle import Config, Lifecycle, PortUnavailable, recycling
-from lifecycle.qos.holder import PortTaken, Process, is_fellow, lives
-from lifecycle.recycling import start_after
+from lifecycle import Config, Lifecycle, PortUnavailable
+from lifecycle.qos import takeover
+from lifecycle.qos.port_holder import PortTaken, Process, is_fellow, lives
+from lifecycle.qos.takeover import start_after
+
+
+async def started_after(life: Lifecycle, patience: float) -> None:
+    """Start a lifecycle, after another worker of the same server if need be."""
+    await start_after(life.__aenter__, life.config.qos_port, patience, life.log)
 
 
 @pytest.fixture
 def taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> socket.socket:
     """A port that somebody listens on, and who is taken for another worker."""
     monkeypatch.setenv("LIFECYCLE_RUN_DIR", str(tmp_path))
-    monkeypatch.setattr(recycling, "is_fellow", lambda _: True)
+    monkeypatch.setattr(takeover, "is_fellow", lambda _: True)
     with socket.create_server(("", 0)) as listener:
         yield listener
 
@@ -32,7 +38,7 @@ def test_it_waits_until_the_port_is_given_back(taken: socket.socket) -> None:
 
     async def scenario() -> None:
         life = _life(taken)
-        starting = asyncio.create_task(start_after(life, 20))
+        starting = asyncio.create_task(started_after(life, 20))
         for _ in range(20):
             await asyncio.sleep(0.01)
         assert not starting.done()
@@ -48,7 +54,7 @@ def test_it_is_refused_when_its_time_is_over(taken: socket.socket) -> None:
     """The error names who has the port, how long was waited and why, and what to do."""
     life = _life(taken)
     with pytest.raises(PortUnavailable, match=rf"{os.getpid()}|itself") as refused:
-        asyncio.run(start_after(life, 0.1))
+        asyncio.run(started_after(life, 0.1))
 
     assert life.log._writer is None  # no thread is left, either
     said = str(refused.value)
@@ -61,10 +67,10 @@ def test_it_does_not_wait_for_anybody_else(
     taken: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who is no worker of the same server does not end because this one starts."""
-    monkeypatch.setattr(recycling, "is_fellow", is_fellow)
+    monkeypatch.setattr(takeover, "is_fellow", is_fellow)
 
     with pytest.raises(PortUnavailable, match="has it itself") as refused:
-        asyncio.run(start_after(_life(taken), 3600))
+        asyncio.run(started_after(_life(taken), 3600))
     assert "waited" not in str(refused.value)
 
 
@@ -75,10 +81,10 @@ def test_a_stranger_takes_the_port_meanwhile(
     """It is refused for that one, and at once: nothing is said of workers that are recycled."""
     worker, stranger = Process(1, 2, "a worker"), Process(3, 4, "a stranger")
     tried: list[PortTaken] = []
-    monkeypatch.setattr(recycling, "is_fellow", lambda each: each is worker)
-    monkeypatch.setattr(recycling, "lives", lambda each: gap or each is not worker, raising=False)
+    monkeypatch.setattr(takeover, "is_fellow", lambda each: each is worker)
+    monkeypatch.setattr(takeover, "lives", lambda each: gap or each is not worker, raising=False)
     if gap:
-        monkeypatch.setattr(recycling, "is_listening", lambda _: False)
+        monkeypatch.setattr(takeover, "is_listening", lambda _: False)
 
     async def refuse(_: Lifecycle) -> None:
         tried.append(PortTaken("taken", stranger if tried else worker))
@@ -88,7 +94,7 @@ def test_a_stranger_takes_the_port_meanwhile(
 
     async def scenario() -> None:
         async with asyncio.timeout(20):
-            await start_after(_life(taken), 2)
+            await started_after(_life(taken), 2)
 
     with pytest.raises(PortUnavailable) as refused:
         asyncio.run(scenario())
@@ -110,7 +116,7 @@ def test_a_start_that_fails_otherwise(tmp_path: Path, monkeypatch: pytest.Monkey
     life = Lifecycle(Config(qos_host="192.0.2.1", qos_port=22999))
 
     with pytest.raises(PortUnavailable, match="cannot be opened"):
-        asyncio.run(start_after(life, 3600))
+        asyncio.run(started_after(life, 3600))
 
 
 @pytest.mark.parametrize(

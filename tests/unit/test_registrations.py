@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from lifecycle.cells import Cell
+from lifecycle.control.registration import Cell
+from lifecycle.control.services import OPERATOR, Actual, Services
 from lifecycle.exceptions import LifecycleError, RegistrationRefused
-from lifecycle.services import OPERATOR, Actual, Services
 from tests.unit.registries import Scripted, after, failing, fine, hang, row, table
 from tests.unit.virtual_time import Diary, instance, run
 

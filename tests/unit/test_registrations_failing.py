@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from lifecycle.cells import Actual
+from lifecycle.control.registration import Actual
+from lifecycle.control.services import OPERATOR, Services
 from lifecycle.exceptions import RegistrationRefused
 from lifecycle.log import Log
-from lifecycle.services import OPERATOR, Services
 from tests.unit.registries import Scripted, Unprintable, failing, fine, hang, row, table
 from tests.unit.virtual_time import Diary, instance, run
 

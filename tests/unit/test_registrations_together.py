@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lifecycle.contracts import Instance
-from lifecycle.services import OPERATOR, Services
+from lifecycle.control.services import OPERATOR, Services
 from tests.unit.registries import Act, Scripted, after, hang, row, table
 from tests.unit.virtual_time import instance, now, run
 

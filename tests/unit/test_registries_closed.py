@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from lifecycle.services import Services
+from lifecycle.control.services import Services
 from tests.unit.registries import Scripted, after, failing, hang, table
 from tests.unit.virtual_time import Diary, hang_for_ever, now, run
 

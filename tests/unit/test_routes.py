@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from lifecycle.calls.runs import Outcome, Status
 from lifecycle.contracts import Reply
 from lifecycle.exceptions import LifecycleError
 from lifecycle.qos.routes import Routes
-from lifecycle.runs import Outcome, Status
 
 
 class Leaves:

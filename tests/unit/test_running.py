@@ -15,7 +15,7 @@ import pytest
 from lifecycle import runtime
 from lifecycle.config import Config
 from lifecycle.contracts import Command, Instance, Registry
-from lifecycle.departure import Ending
+from lifecycle.drain.ending import Ending
 from lifecycle.exceptions import Draining, LifecycleError, NotRunning, PluginError
 from lifecycle.hookspecs import hookimpl
 from lifecycle.qos.port import Port

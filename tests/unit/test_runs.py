@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from lifecycle.runs import Limits, Run, Status, guard
+from lifecycle.calls.runs import Limits, Run, Status, guard
 from tests.unit.virtual_time import attached, run
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from lifecycle.control.services import OPERATOR
 from lifecycle.exceptions import ServiceNotFound
-from lifecycle.services import OPERATOR
 from tests.unit.registries import Scripted, Unprintable, after, failing, fine, table
 from tests.unit.virtual_time import instance, run, until
 

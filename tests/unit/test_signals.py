@@ -161,7 +161,7 @@ def test_what_is_handled_in_c_stays_so_at_the_end() -> None:
 
 PERSON = """
 import os, pty, sys
-from lifecycle import signals
+from lifecycle.process import signals
 ours, theirs = pty.openpty()
 os.dup2(theirs, 0)
 os.getpid = lambda: int(sys.argv[1])

@@ -8,7 +8,8 @@ import socket
 import pytest
 
 from lifecycle import PortUnavailable
-from lifecycle.sockets import accept_queue, bind, is_listening
+from lifecycle.drain.kernel_sockets import accept_queue, is_listening
+from lifecycle.serving.sockets import bind
 
 
 @pytest.mark.parametrize(
@@ -55,13 +56,13 @@ def test_who_waits_to_be_accepted_is_counted(host):
 
 def test_without_a_table_nobody_is_seen_to_wait(monkeypatch):
     """On a system without /proc."""
-    monkeypatch.setattr("lifecycle.sockets.TABLES", ("/nowhere/tcp",))
+    monkeypatch.setattr("lifecycle.drain.kernel_sockets.TABLES", ("/nowhere/tcp",))
     assert accept_queue(80) == 0
 
 
 def test_without_a_table_of_the_kernel_it_connects(monkeypatch):
     """On a system without /proc."""
-    monkeypatch.setattr("lifecycle.sockets.TABLES", ("/nowhere/tcp",))
+    monkeypatch.setattr("lifecycle.drain.kernel_sockets.TABLES", ("/nowhere/tcp",))
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         assert is_listening(port)

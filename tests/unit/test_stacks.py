@@ -9,8 +9,8 @@ from typing import Any
 import anyio
 import pytest
 
-from lifecycle.guest import Guest
-from lifecycle.stacks import Straggler, await_chain, thread_stack
+from lifecycle.calls.app_loop import AppLoop
+from lifecycle.calls.stacks import Straggler, await_chain, thread_stack
 
 
 async def leaf() -> None:
@@ -129,22 +129,22 @@ def test_tasks_that_wait_for_each_other() -> None:
 def test_a_main_that_waits_and_one_that_blocks() -> None:
     """What main awaits is named, or, if the loop does not come round, where its thread is."""
     time = [100.0]
-    guest = Guest(lambda: time[0])
+    app_loop = AppLoop(lambda: time[0])
 
     async def main() -> None:
-        guest.attach()
+        app_loop.attach()
         task = asyncio.create_task(plain())
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        assert names(guest.straggler(task).stack)[:2] == ["plain", "leaf"]
+        assert names(app_loop.straggler(task).stack)[:2] == ["plain", "leaf"]
         time[0] += 5  # no heartbeat for so long
-        assert "main" in names(guest.straggler(task).stack)
+        assert "main" in names(app_loop.straggler(task).stack)
         time[0] -= 5
-        guest.describe = lambda: Straggler("2 connections", [])
-        assert guest.straggler(task) == ("2 connections", [])
+        app_loop.describe = lambda: Straggler("2 connections", [])
+        assert app_loop.straggler(task) == ("2 connections", [])
         task.cancel()
         await asyncio.wait({task})
-        guest.detach()
+        app_loop.detach()
 
     asyncio.run(main())
 

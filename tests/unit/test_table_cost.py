@@ -14,10 +14,10 @@ import pytest
 
 from lifecycle.config import Config
 from lifecycle.contracts import Kind
-from lifecycle.departure import Ending
+from lifecycle.control.services import OPERATOR
+from lifecycle.drain.ending import Ending
+from lifecycle.drain.report import queued
 from lifecycle.exceptions import RegistrationRefused
-from lifecycle.report import queued
-from lifecycle.services import OPERATOR
 from tests.unit.registries import Scripted, failing, table
 from tests.unit.virtual_time import Stage, instance, run
 
@@ -178,8 +178,8 @@ def test_the_kernel_is_asked_once_for_all_ports(monkeypatch: pytest.MonkeyPatch)
         read[:] = asked
         return waiting
 
-    monkeypatch.setattr("lifecycle.sockets.TABLES", (os.devnull,))
-    monkeypatch.setattr("lifecycle.sockets._queued", note)
+    monkeypatch.setattr("lifecycle.drain.kernel_sockets.TABLES", (os.devnull,))
+    monkeypatch.setattr("lifecycle.drain.kernel_sockets._queued", note)
     assert run(main([None])) == 0
     assert read == []
     assert run(main([*range(8000, 8050), None])) == 1

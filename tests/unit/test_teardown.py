@@ -8,7 +8,7 @@ import os
 
 import pytest
 
-from lifecycle.teardown import part_from_parent
+from lifecycle.calls.app_loop import part_from_parent
 
 
 def in_child(work: object) -> int:

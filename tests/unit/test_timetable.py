@@ -8,9 +8,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from lifecycle.calls.moment import Moment
 from lifecycle.config import Config
-from lifecycle.crossing import Moment
-from lifecycle.drain import Drain, Timetable
+from lifecycle.drain.handle import Drain
+from lifecycle.drain.timetable import Timetable
 from lifecycle.exceptions import ConfigError
 
 seconds = st.floats(0, 60)

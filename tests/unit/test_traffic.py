@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from lifecycle.asgi import Middleware
+from lifecycle.calls.app_loop import AppLoop
+from lifecycle.calls.threads import run_soon
 from lifecycle.config import Config
-from lifecycle.crossing import run_soon
-from lifecycle.guest import Guest
-from lifecycle.inflight import SHOWN
-from lifecycle.monitors import PROBERS
-from lifecycle.process import PROCESS
+from lifecycle.drain.health_checks import PROBERS
+from lifecycle.drain.traffic import AGENTS_KEPT, Traffic
+from lifecycle.drain.work_names import SHOWN
+from lifecycle.process_globals import PROCESS
 from lifecycle.runtime import Lifecycle
-from lifecycle.traffic import AGENTS_KEPT, Traffic
 from tests.unit.virtual_time import attached, now, run
 
 SETTLE = 5.0
@@ -34,14 +34,14 @@ class Scene:
         *,
         ignored: tuple[str, ...] = (),
         busy: int = 0,
-        guest: Guest | None = None,
+        app_loop: AppLoop | None = None,
         quiet: float = QUIET,
         since: float | None = None,
         queued: Callable[[], int] = lambda: 0,
     ) -> None:
         loop = asyncio.get_running_loop()
         self.began = now()
-        self.guest = guest or attached()
+        self.app_loop = app_loop or attached()
         self.traffic = Traffic(loop.time, ignored)
         self.work = [self.traffic.track() for _ in range(busy)]
         for each in self.work:
@@ -52,7 +52,7 @@ class Scene:
         )
         self.task = asyncio.create_task(
             self.traffic.gone(
-                not_before=lambda: self.settle_at, quiet=quiet, app=self.guest, queued=queued
+                not_before=lambda: self.settle_at, quiet=quiet, app=self.app_loop, queued=queued
             )
         )
 
@@ -67,7 +67,7 @@ class Scene:
     async def gone_after(self) -> float:
         """Return how long it took until nobody was there any more."""
         await self.task
-        self.guest.detach()
+        self.app_loop.detach()
         return now() - self.began
 
 

@@ -15,17 +15,17 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from lifecycle.builtin import builtins
-from lifecycle.conductor import Conductor
+from lifecycle.calls.app_loop import AppLoop
+from lifecycle.calls.control_thread import ControlThread
+from lifecycle.calls.dispatch import Call, Shared
+from lifecycle.calls.plugins import Implementation
 from lifecycle.config import Config
 from lifecycle.contracts import PROBE_MARK, Instance, ProbeOptions
-from lifecycle.crossing import ControlThread
-from lifecycle.dispatch import Call, Shared
-from lifecycle.guest import Guest
+from lifecycle.control.builtins import builtins
+from lifecycle.control.conductor import Conductor
+from lifecycle.drain.traffic import Traffic
 from lifecycle.log import Log
-from lifecycle.plugins import Implementation
 from lifecycle.runtime import Lifecycle
-from lifecycle.traffic import Traffic
 
 T = TypeVar("T")
 
@@ -176,20 +176,20 @@ C = TypeVar("C", bound=Call)
 def made(
     kind: type[C],
     function: Callable[..., Any],
-    guest: Guest,
+    app_loop: AppLoop,
     timeout: float | None = 0.8,
     **how: Any,
 ) -> C:
     """Make a call of some kind of a function as a hook."""
     start_within = how.pop("start_within", None)
-    return kind(implementation(function, **how), guest, timeout, start_within)
+    return kind(implementation(function, **how), app_loop, timeout, start_within)
 
 
 def call(
-    function: Callable[..., Any], guest: Guest, timeout: float | None = 0.8, **how: Any
+    function: Callable[..., Any], app_loop: AppLoop, timeout: float | None = 0.8, **how: Any
 ) -> Shared:
     """Make the shared call of a function as a hook: a probe's."""
-    return made(Shared, function, guest, timeout, **how)
+    return made(Shared, function, app_loop, timeout, **how)
 
 
 async def idle(asked: Shared) -> None:
@@ -211,11 +211,11 @@ class Diary:
         return [fields for name, fields in self.lines if name == event]
 
 
-def attached(loop_time: Callable[[], float] | None = None) -> Guest:
+def attached(loop_time: Callable[[], float] | None = None) -> AppLoop:
     """Return a guest that is attached to the running loop."""
-    guest = Guest(loop_time or asyncio.get_running_loop().time)
-    guest.attach()
-    return guest
+    app_loop = AppLoop(loop_time or asyncio.get_running_loop().time)
+    app_loop.attach()
+    return app_loop
 
 
 def instance(service: str = "orders", port: int | None = 8080) -> Instance:
@@ -245,10 +245,10 @@ class Stage:
         self.diary = Diary()
         self.life = life = Lifecycle(config)
         life.log = self.diary.log
-        life._guest = Guest(loop.time)
+        life._app_loop = AppLoop(loop.time)
         life._traffic = Traffic(loop.time, config.quiet_ignore)
         self.conductor = Conductor(
-            life, life.config, life._plugins, life._guest, life._traffic, life.log
+            life, life.config, life._plugins, life._app_loop, life._traffic, life.log
         )
         life._conductor = self.conductor
         life._control = Here(loop)
@@ -261,12 +261,12 @@ class Stage:
 
     async def open(self) -> Stage:
         """Begin to live."""
-        self.life._guest.attach()
-        await self.conductor.installer.install()
+        self.life._app_loop.attach()
+        await self.conductor.activation.install()
         self.task = asyncio.create_task(self.departure.run())
         return self
 
     async def close(self) -> None:
         """Wait for the end of the departure."""
         await self.task
-        self.life._guest.detach()
+        self.life._app_loop.detach()

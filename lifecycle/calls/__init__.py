@@ -1,0 +1,1 @@
+"""Crossing threads, and calling plugins."""

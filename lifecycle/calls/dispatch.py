@@ -1,0 +1,267 @@
+"""
+The one dispatcher: every call of a plugin passes here, isolated and bounded.
+
+Rules of this file:
+
+1. Async hooks run on the app's loop, plain ones in a thread, built-in ones here.
+2. Probes share a run, so nothing can pile up; a run that is shared is ended by its deadline,
+   and never by one of those who ask.
+3. What one caller has asked for is his own: it ends with him, and what he was refused
+   does not run afterwards.
+4. A call ends by its deadline, whatever the plugin does; the outcome says how.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Callable
+from functools import partial
+from itertools import islice
+from typing import Any, Final
+
+from lifecycle.calls.app_loop import AppLoop
+from lifecycle.calls.plugins import Implementation
+from lifecycle.calls.runs import Limits, Outcome, Run, Status, drop, guard, see_out
+from lifecycle.calls.threads import run_in_thread
+
+MOST_ANSWERS: Final = 10_000
+"""What a generator may give; one that never ends must not fill the memory."""
+
+
+class Call:
+    """
+    How one implementation of one hook is called; how its runs relate is a subclass's affair.
+
+    Lives on the control loop.
+
+    Args:
+        implementation: What to call.
+        guest: The app's loop.
+        timeout: Seconds; None: until the caller is cancelled.
+        start_within: Seconds after which a busy app loop is waited for no longer;
+            None: `timeout`.
+    """
+
+    patient = False
+
+    def __init__(
+        self,
+        implementation: Implementation,
+        app_loop: AppLoop,
+        timeout: float | None,
+        start_within: float | None = None,
+    ) -> None:
+        self.implementation = implementation
+        self.plugin = implementation.plugin
+        self.timeout = implementation.options.timeout or timeout
+        self._app_loop = app_loop
+        self._is_async = _is_async(implementation.function)
+        waits = self._is_async and not implementation.inline
+        self._limits = Limits(self.timeout, start_within, self.patient and waits)
+        self._outside = _Outside(app_loop)
+
+    @property
+    def threaded(self) -> bool:
+        """True if each run has a thread, which nobody can end."""
+        return not self.implementation.inline and not self._is_async
+
+    def _start(self, given: tuple[Any, ...], offered: dict[str, Any]) -> Run:
+        run = Run(self._app_loop, self._limits)
+        call = self._bind(given, offered)
+        if self.implementation.inline:
+            run.begin()
+            _run_here(run, call)
+        elif self._is_async:
+            if not self._outside.put(run, lambda: self._run_on_app_loop(run, call)):
+                run.abandon()
+            run.ended.add_done_callback(lambda _: self._outside.drop(run))
+        else:
+            run.begin()
+            try:
+                run_in_thread(lambda: _plain(call()), run.finish, name=f"lifecycle-{self.plugin}")
+            except RuntimeError as error:
+                run.answer(None, error)
+        run.watch()
+        return run
+
+    def _bind(self, given: tuple[Any, ...], offered: dict[str, Any]) -> Callable[[], Any]:
+        each = self.implementation
+        return partial(each.function, *given, **each.arguments(offered))
+
+    def _run_on_app_loop(self, run: Run, call: Callable[[], Any]) -> None:
+        if not run.begin():
+            return
+        try:
+            awaitable = call()
+        except BaseException as error:  # noqa: BLE001 - an argument too many, a decorator's own
+            run.finish(None, error)
+            return
+        guarded = guard(awaitable, run, lambda task: self._app_loop.post(task.cancel))
+        try:
+            task = self._app_loop.run_hook(guarded, f"lifecycle-{self.plugin}")
+        except BaseException as error:  # noqa: BLE001 - the app's own task factory
+            guarded.close()
+            drop(awaitable)
+            run.finish(None, error)
+            return
+        see_out(task, awaitable, run)
+
+
+class Shared(Call):
+    """One run for all who ask at the same time: only its deadline ends it, whoever leaves."""
+
+    _run: Run | None = None
+    _closed = False
+
+    async def __call__(self, *given: Any, **offered: Any) -> Outcome:
+        """Call it, or share the run that is under way. Never raises what a plugin raised."""
+        if self._closed:
+            return Outcome(Status.UNSTARTED, 0.0)
+        run = self._run
+        if run is None or run.ended.done():
+            run = self._run = self._start(given, offered)
+        elif run.told.done():
+            return run.late()
+        if not run.told.done():
+            await asyncio.wait({run.told})
+        return run.told.result()
+
+    def close(self) -> None:
+        """Give up what is under way, and begin nothing more."""
+        self._closed = True
+        if self._run is not None:
+            self._run.abandon()
+
+
+class Own(Call):
+    """A run for each caller: it ends with him, and never begins once he was refused."""
+
+    async def __call__(self, *given: Any, **offered: Any) -> Outcome:
+        """Call it. Never raises what a plugin raised."""
+        return await _told(self._start(given, offered))
+
+
+class InTurn(Own):
+    """A run for each caller, one after the other: for what has a thread, which nobody can end."""
+
+    _run: Run | None = None
+
+    async def __call__(self, *given: Any, **offered: Any) -> Outcome:
+        """Call it as soon as no other run is outstanding: BUSY if one hangs."""
+        now = asyncio.get_running_loop().time
+        until = now() + (self.timeout or 0.0)
+        while (run := self._run) is not None and not run.ended.done():
+            left = min(until - now(), (self.timeout or 0.0) - run.age())
+            await asyncio.wait({run.ended}, timeout=max(0.0, left))
+            if not run.ended.done():
+                return Outcome(Status.BUSY, run.age())
+        run = self._run = self._start(given, offered)
+        return await _told(run)
+
+
+class Delivery(Call):
+    """A run that is to come, however late: a busy loop is told afterwards of what happened."""
+
+    patient = True
+
+    @property
+    def immediate(self) -> bool:
+        """True if `now` may be used."""
+        return self.implementation.inline and not self._is_async
+
+    def now(self, **offered: Any) -> Outcome:
+        """Call a built-in that is no coroutine function, here and now."""
+        return self._start((), offered).told.result()
+
+    async def __call__(self, on_outcome: Callable[[Outcome], None], **offered: Any) -> None:
+        """Call it, say what came of it in time, and return once nothing of it is outstanding."""
+        run = self._start((), offered)
+        on_outcome(await _told(run))
+        await _ended(run)
+
+
+async def _told(run: Run) -> Outcome:
+    try:
+        if not run.told.done():
+            await asyncio.wait({run.told})
+    except asyncio.CancelledError:
+        run.abandon()
+        raise
+    return run.told.result()
+
+
+async def _ended(run: Run) -> None:
+    try:
+        await asyncio.wait({run.ended})
+    except asyncio.CancelledError:
+        run.abandon()
+        raise
+
+
+def _run_here(run: Run, call: Callable[[], Any]) -> None:
+    try:
+        value = call()
+    except BaseException as error:  # noqa: BLE001 - isolation is this file's purpose
+        run.answer(None, error)
+        return
+    if inspect.isawaitable(value):
+        guarded = guard(value, run, lambda task: task.cancel())
+        see_out(asyncio.create_task(guarded), value, run)
+    else:
+        run.answer(value, None)
+
+
+def _plain(value: Any) -> Any:
+    if inspect.isgenerator(value):
+        several = list(islice(value, MOST_ANSWERS + 1))  # here, because it may take time
+        if len(several) > MOST_ANSWERS:
+            raise TypeError(f"gave more than {MOST_ANSWERS} answers")
+        return several
+    if inspect.iscoroutine(value):
+        value.close()
+        raise TypeError("returned a coroutine: declare the hook itself with `async def`")
+    return value
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    call = getattr(function, "__call__", None)  # noqa: B004 - for objects with an async call
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
+
+
+class _Outside:
+    """
+    Runs that wait for the app's loop, behind one handle of it.
+
+    However many ask while that loop is stuck, and go away again: it holds one handle for
+    all of them, and what has left is not kept.
+    """
+
+    def __init__(self, app_loop: AppLoop) -> None:
+        self._app_loop = app_loop
+        self._lock = threading.Lock()
+        self._waiting: dict[Run, Callable[[], None]] = {}
+        self._posted = False
+
+    def put(self, run: Run, begin: Callable[[], None]) -> bool:
+        """Have it begun on the app's loop; False if there is none."""
+        with self._lock:
+            if not self._posted:
+                self._posted = self._app_loop.post(self._let_in)
+            if self._posted and self._app_loop.attached:
+                self._waiting[run] = begin
+                return True
+            return False
+
+    def drop(self, run: Run) -> None:
+        """Forget one that has left."""
+        with self._lock:
+            self._waiting.pop(run, None)
+
+    def _let_in(self) -> None:
+        with self._lock:
+            waiting, self._waiting = self._waiting, {}
+            self._posted = False
+        for begin in waiting.values():
+            begin()

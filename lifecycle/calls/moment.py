@@ -1,0 +1,88 @@
+"""Something that happens once: set from any thread, awaited on any loop."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import copy
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Generic, TypeVar
+
+from lifecycle.calls.threads import run_soon
+
+T = TypeVar("T")
+
+
+class Moment(Generic[T]):
+    """Something that happens once: set from any thread, awaited on any loop."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
+        self._waiters: dict[asyncio.Future[None], asyncio.AbstractEventLoop] = {}
+
+    @property
+    def happened(self) -> bool:
+        """True once it was set, or can no longer be; from any thread."""
+        return self._outcome.done()
+
+    def set(self, value: T) -> None:
+        """Let it happen; every later call does nothing."""
+        self._settle(lambda: self._outcome.set_result(value))
+
+    def fail(self, error: Exception) -> None:
+        """Say that it can no longer happen: whoever waits gets the error."""
+        self._settle(lambda: self._outcome.set_exception(error))
+
+    def _settle(self, decide: Callable[[], None]) -> None:
+        with self._lock:
+            if self._outcome.done():
+                return
+            decide()
+            waiting: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+            for waiter, loop in self._waiters.items():
+                waiting.setdefault(loop, []).append(waiter)
+        # Once a loop, and not once for each who waits: ten thousand would hold this thread up.
+        for loop, waiters in waiting.items():
+            run_soon(loop, partial(_wake, waiters))
+
+    def _result(self) -> T:
+        error = self._outcome.exception()
+        if error is not None:
+            raise _another(error)  # what is raised twice grows, and is kept with its frames
+        return self._outcome.result()
+
+    async def wait(self) -> T:
+        """Wait for it; cancelling one who waits disturbs no other."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        with self._lock:
+            if self._outcome.done():
+                return self._result()
+            self._waiters[waiter] = loop
+        try:
+            await waiter
+        finally:
+            with self._lock:
+                del self._waiters[waiter]
+        return self._result()
+
+
+def _wake(waiters: list[asyncio.Future[None]]) -> None:
+    for waiter in waiters:
+        if not waiter.done():
+            waiter.set_result(None)
+
+
+def _another(error: BaseException) -> BaseException:
+    """Copy an error, for one of several to whom it is raised."""
+    try:
+        again = copy.copy(error)
+    except Exception:  # noqa: BLE001 - a class that cannot be copied: then it is the one
+        again = error
+    if type(again) is not type(error):
+        again = error
+    again.__cause__ = error.__cause__
+    return again.with_traceback(None)

@@ -1,0 +1,367 @@
+"""Finding plugins, checking them, and handing out their hook implementations."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import reprlib
+from collections.abc import Callable, Iterable, Mapping
+from types import ModuleType
+from typing import Any, Final, NamedTuple, TypeVar
+
+import pluggy
+
+from lifecycle.calls.entry_points import entry_points
+from lifecycle.calls.signatures import needed, one_or_none
+from lifecycle.config import Config, fill, unknown_variables, variable
+from lifecycle.contracts import INLINE_MARK, PROBE_MARK, ProbeOptions
+from lifecycle.exceptions import PluginError, text_of
+
+T = TypeVar("T")
+
+ME: Final = "me"
+PROJECT: Final = "lifecycle"
+
+hookimpl = pluggy.HookimplMarker(PROJECT)
+hookspec = pluggy.HookspecMarker(PROJECT)
+
+
+class _Hookless(PluginError):
+    """What was given has no hook at all."""
+
+
+class Me:
+    """
+    What a plugin knows of itself. A hook that takes the argument `me` is given it.
+
+    Attributes:
+        name: The plugin's name, as it is configured, shown and asked for.
+    """
+
+    def __init__(self, name: str, config: Config) -> None:
+        self.name = name
+        self._config = config
+
+    def options(self, cls: type[T]) -> T:
+        """
+        Return this plugin's own options, filled from `LIFECYCLE_<PLUGIN>_<FIELD>`.
+
+        Args:
+            cls: What it gave in `lifecycle_options`.
+
+        Raises:
+            ConfigError: It gave another class, or none.
+        """
+        return self._config.options(cls, self.name)
+
+    def __repr__(self) -> str:
+        return f"Me({self.name!r})"
+
+
+class Implementation(NamedTuple):
+    """One plugin's implementation of one hook."""
+
+    plugin: str
+    hook: str
+    function: Callable[..., Any]
+    argnames: tuple[str, ...]
+    options: ProbeOptions
+    inline: bool
+    me: Me | None = None
+    registration: object = None
+    """Which coming of its plugin it belongs to: the next one of the same name is another."""
+
+    def arguments(self, offered: Mapping[str, Any]) -> dict[str, Any]:
+        """Choose what this implementation asks for by name."""
+        return {name: self.me if name == ME else offered[name] for name in self.argnames}
+
+
+class _Manager(pluggy.PluginManager):
+    def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
+        # What every object has is no hook, and is the larger part of what is looked at.
+        return None if name.startswith("__") else super().parse_hookimpl_opts(plugin, name)
+
+
+class Plugins:
+    """
+    The plugins of one lifecycle.
+
+    Args:
+        specs: The module with the hook specifications.
+        config: Whose `plugins` names what to load and what to leave out.
+        environ: Where plugins' options are read from.
+    """
+
+    def __init__(self, specs: ModuleType, config: Config, environ: Mapping[str, str]) -> None:
+        self._config = config
+        self._environ = environ
+        self._manager = _Manager(PROJECT)
+        self._manager.add_hookspecs(specs)
+        self.hooks = [name for name in vars(specs) if name.startswith(f"{PROJECT}_")]
+        """The names of all hooks there are."""
+        self._option_names: set[str] = set()
+        self.failed: dict[str, str] = {}
+        self._left_out: set[str] = set()
+        self.off: list[str] = []
+        """Plugins whose options have an `enabled` that is false: loaded, and left out."""
+        self._disabled = {word[3:] for word in config.plugins if word.startswith("no:")}
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all plugins, in the order they were loaded."""
+        return [name for name, plugin in self._manager.list_name_plugin() if plugin is not None]
+
+    def discover(self) -> None:
+        """
+        Load what is installed (entry points) and what the configuration names.
+
+        An installed plugin that does not import, or has no hook, is kept in `failed`; it stops
+        nobody.
+
+        Raises:
+            PluginError: A plugin that was asked for by name cannot be loaded, or a
+                plugin is written wrongly.
+        """
+        for point in entry_points(PROJECT):
+            if point.name in self._disabled:
+                self._left_out.add(point.name)
+                continue
+            if self._manager.has_plugin(point.name):
+                self.failed[point.name] = f"{point.value}: another plugin has this name"
+                continue
+            try:
+                plugin = point.load()
+                plugin = plugin() if isinstance(plugin, type) else plugin
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's import
+                self.failed[point.name] = f"{point.value}: {type(error).__name__}: {error}"
+                continue
+            try:
+                self.add(plugin, point.name)
+            except _Hookless as error:
+                self.failed[point.name] = f"{point.value}: {error}"
+        for word in self._config.plugins:
+            if word.startswith("no:") or self._manager.has_plugin(word):
+                continue
+            try:
+                module = importlib.import_module(word)
+            except (Exception, SystemExit) as error:
+                raise PluginError(
+                    f"plugin {word!r} does not import: {type(error).__name__}: {error}"
+                ) from error
+            self.add(module, word)
+
+    def add(self, plugin: object, name: str | None = None) -> str:
+        """
+        Register one plugin and check how it is written.
+
+        Args:
+            plugin: An object or module with hooks; a class is called without arguments.
+            name: Its name; the object's own otherwise.
+
+        Returns:
+            The name it has.
+
+        Raises:
+            PluginError: Its class raises, no hook, one that is not marked or misspelt, an unknown
+                argument, a name taken twice.
+            ConfigError: Its options do not fit.
+        """
+        if isinstance(plugin, type):
+            plugin = _constructed(plugin, name or plugin.__name__)
+        name = name or getattr(plugin, "__name__", None) or type(plugin).__name__
+        if name in self._disabled:
+            self._left_out.add(name)
+            return name
+        if plugin is None:  # pluggy would pass it over
+            raise _hookless(plugin, name)
+        found = dir(plugin)
+        self._refuse_what_is_never_asked(
+            plugin, name, [each for each in self.hooks if each in found]
+        )
+        try:
+            self._manager.register(plugin, name)
+        except pluggy.PluginValidationError as error:
+            if self._manager.is_registered(plugin):  # by a pluggy that validates too late
+                self._manager.unregister(plugin)
+            raise PluginError(f"plugin {name!r}: {error}") from None
+        except ValueError:
+            raise PluginError(self._taken(plugin, name)) from None
+        try:
+            self._check(plugin, name)
+            enabled = self._fill_options(name)
+        except BaseException:
+            self._manager.unregister(plugin)
+            raise
+        if not enabled:
+            self._manager.unregister(plugin)
+            self.off.append(name)
+        return name
+
+    def _taken(self, plugin: object, name: str) -> str:
+        known = self._manager.get_name(plugin)
+        if known is not None:
+            return f"plugin {name!r}: this very object is registered already, as {known!r}"
+        return f"plugin {name!r} is registered already; give the other one a name of its own"
+
+    def remove(self, name: str) -> None:
+        """Take a plugin out again, as if it had never come."""
+        if self._manager.has_plugin(name):
+            self._manager.unregister(name=name)
+        self._config.drop_options(name)
+        self.failed.pop(name, None)
+
+    def _check(self, plugin: object, name: str) -> None:
+        hooks = self._manager.get_hookcallers(plugin)
+        if not hooks:
+            misspelt = (each for each in dir(plugin) if each.startswith("lifecycle_"))
+            self._refuse_what_is_never_asked(plugin, name, misspelt)
+            raise _hookless(plugin, name)
+        for hook in hooks:
+            self._refuse_what_cannot_be_asked(hook, plugin, name)
+
+    def _refuse_what_is_never_asked(
+        self, plugin: object, name: str, like_hooks: Iterable[str]
+    ) -> None:
+        for each in like_hooks:
+            value = inspect.getattr_static(plugin, each, None)
+            if value is None or inspect.ismodule(value):
+                continue
+            if self._manager.parse_hookimpl_opts(plugin, each):
+                continue
+            if inspect.isroutine(value) and not hasattr(value, f"{PROJECT}_impl"):
+                raise PluginError(
+                    f"plugin {name!r}: {each!r} is not marked; put @lifecycle.hookimpl above it"
+                )
+            if each in self.hooks:
+                raise PluginError(f"plugin {name!r}: {each!r} must be a function or a method")
+
+    def _refuse_what_cannot_be_asked(
+        self, hook: pluggy.HookCaller, plugin: object, name: str
+    ) -> None:
+        if not hook.has_spec():
+            from difflib import get_close_matches  # only mistakes pay for it
+
+            near = get_close_matches(hook.name, self.hooks, n=1, cutoff=0.3)
+            raise PluginError(
+                f"plugin {name!r} has a hook {hook.name!r}, which does not exist"
+                + (f"; did you mean {near[0]!r}?" if near else "")
+            )
+        mine = [impl for impl in hook.get_hookimpls() if impl.plugin is plugin]
+        if any(impl.wrapper or impl.hookwrapper for impl in mine):
+            raise PluginError(
+                f"plugin {name!r}: {hook.name!r} is a wrapper; hooks here are called "
+                "one by one, each under its own deadline, and cannot be wrapped"
+            )
+
+    def _fill_options(self, name: str) -> bool:
+        enabled = True
+        for each in self.implementations("lifecycle_options"):
+            if each.plugin != name:
+                continue
+            try:
+                cls = each.function()
+            except (Exception, SystemExit) as error:
+                raise PluginError(f"plugin {name!r}: lifecycle_options raised {error!r}") from error
+            if not isinstance(cls, type) or not dataclasses.is_dataclass(cls):
+                raise PluginError(f"plugin {name!r}: lifecycle_options gave {cls!r}, no dataclass")
+            options, sources = fill(cls, self._environ, plugin=name)
+            self._config.keep_options(options, name, sources)
+            self._option_names.update(variable(field, name) for field in cls.__dataclass_fields__)
+            enabled = enabled and getattr(options, "enabled", True)
+        return enabled
+
+    def implementations(self, hook: str) -> list[Implementation]:
+        """Return the implementations of a hook, in the order their plugins were loaded."""
+        impls = getattr(self._manager.hook, hook).get_hookimpls()
+        return [
+            Implementation(
+                impl.plugin_name,
+                hook,
+                impl.function,
+                tuple(impl.argnames),
+                getattr(impl.function, PROBE_MARK, ProbeOptions()),
+                getattr(impl.function, INLINE_MARK, False),
+                Me(impl.plugin_name, self._config),
+                impl,
+            )
+            for impl in impls
+        ]
+
+    def unused_exclusions(self) -> list[str]:
+        """Return what `no:NAME` was said of, and is neither installed nor built in."""
+        return sorted(self._disabled - self._left_out)
+
+    def unknown_variables(self, known: Iterable[str]) -> dict[str, str]:
+        """Return what is set in the environment and read by nobody, with a sentence each."""
+        disabled = tuple(variable("", name) for name in (*self._disabled, *self.failed))
+        theirs = {name for name in self._environ if disabled and name.startswith(disabled)}
+        return unknown_variables(self._environ, {*known, *self._option_names, *theirs})
+
+
+def _constructed(cls: type[Any], name: str) -> Any:
+    """
+    Make a plugin of its class.
+
+    Raises:
+        PluginError: The class raises; the message has the line of its constructor.
+    """
+    try:
+        return cls()
+    except (Exception, SystemExit) as error:
+        said = ": ".join(filter(None, (type(error).__name__, text_of(error))))
+        theirs = error.__traceback__ and error.__traceback__.tb_next
+        place = f" ({theirs.tb_frame.f_code.co_filename}:{theirs.tb_lineno})" if theirs else ""
+        raise PluginError(f"plugin {name!r}: its class raised {said}{place}") from error
+
+
+def _hookless(plugin: object, name: str) -> _Hookless:
+    """Say what was meant, if what is no plugin looks like it."""
+    if isinstance(plugin, str):
+        instead = f"give the module {plugin!r} itself, or name it in the setting `plugins`"
+    elif inspect.isroutine(plugin):
+        instead = "it is a function; call it, and give what it returns"
+    else:
+        instead = f"it is {reprlib.repr(plugin)}"
+    return _Hookless(f"plugin {name!r} has no hook: {instead}")
+
+
+def plugin_of(hook: str, check: Callable[..., Any], life: object) -> Any:
+    """
+    Make a plugin of one function, which may take the lifecycle or nothing.
+
+    Raises:
+        PluginError: It is no such function.
+    """
+    arguments = (life,) if _takes_lifecycle(check) else ()
+
+    async def ask_async() -> Any:
+        return await check(*arguments)
+
+    def ask() -> Any:
+        return check(*arguments)
+
+    is_async = inspect.iscoroutinefunction(check)
+    call: Callable[..., Any] = ask_async if is_async else ask
+    if hasattr(check, PROBE_MARK):
+        setattr(call, PROBE_MARK, getattr(check, PROBE_MARK))
+    return type("Check", (), {hook: staticmethod(hookimpl(call))})()
+
+
+def _takes_lifecycle(check: Any) -> bool:
+    if inspect.iscoroutine(check):
+        check.close()
+        raise PluginError("a check is the function, not its coroutine: leave out the ()")
+    if not callable(check):
+        raise PluginError(f"a check is a function, not {reprlib.repr(check)}")
+    try:
+        parameters = needed(check)
+    except ValueError:  # some that are written in C do not say
+        return False
+    if not one_or_none(parameters):
+        name = getattr(check, "__name__", type(check).__name__)
+        raise PluginError(
+            f"the check {name!r} takes one argument (the Lifecycle) or none, not "
+            f"{', '.join(map(str, parameters))}"
+        )
+    return bool(parameters)

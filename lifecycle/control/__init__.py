@@ -1,0 +1,1 @@
+"""What runs on the control thread: services and registries, probes, plugins put to work."""

@@ -1,0 +1,266 @@
+"""
+Putting plugins to work: all of what one brings, or nothing.
+
+Rules of this file:
+
+1. A hook that gives something (registries, commands) is called once, isolated like every
+   other, and has `register_timeout`: the control loop goes on meanwhile.
+2. Whatever can fail comes first; what is changed at the end cannot.
+3. What was refused may take its time to clear up. A plugin of that name that comes meanwhile
+   is another one, and waits for it: both may have the same registry.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from lifecycle.calls.dispatch import InTurn, Own
+from lifecycle.calls.plugins import Implementation
+from lifecycle.calls.runs import Outcome
+from lifecycle.config import core_variables
+from lifecycle.contracts import INLINE_MARK, Command, ProbeOptions, Registry
+from lifecycle.drain.timetable import CLOSE_TIME
+from lifecycle.exceptions import LifecycleError, NotRunning, PluginError, text_of
+
+if TYPE_CHECKING:
+    from lifecycle.control.conductor import Conductor
+
+GIVES_REGISTRIES: Final = "lifecycle_registries"
+GIVES_COMMANDS: Final = "lifecycle_commands"
+_INSTALLED_HOOKS: Final = (
+    "lifecycle_startup",
+    "lifecycle_readiness",
+    "lifecycle_liveness",
+    "lifecycle_transition",
+    "lifecycle_start",
+    "lifecycle_drain",
+    GIVES_REGISTRIES,
+    GIVES_COMMANDS,
+)
+_COMMAND_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_PROBE_PATHS: Final = frozenset({"live", "ready", "startup", "livez", "readyz", "startupz"})
+
+
+class Activation:
+    """Puts plugins to work for one conductor. Lives on the control loop."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        self._conductor = conductor
+        self._installed: set[object] = set()
+        self._under_way: dict[str | None, asyncio.Future[None]] = {}
+        self._registries: set[str] = set()
+
+    async def install(
+        self, plugin: str | None = None, decides: Callable[[], bool] = lambda: True
+    ) -> None:
+        """
+        Put to work what is new.
+
+        Args:
+            plugin: Of this one only, with which nothing may be wrong. Otherwise of all: the
+                log names a plugin that fails to give its commands, and the app starts.
+            decides: Asked once, before anything takes effect: False if nobody wants it any more.
+
+        Raises:
+            PluginError: A hook gave what it must not, or what is taken.
+            LifecycleError: A required registry cannot be had. NotRunning: the registries have been
+                closed meanwhile.
+        """
+        await self._until_cleared_up(plugin)
+        ended = self._under_way[plugin] = asyncio.get_running_loop().create_future()
+        try:
+            await self._install(plugin, decides)
+        finally:
+            ended.set_result(None)
+            if self._under_way.get(plugin) is ended:
+                del self._under_way[plugin]
+
+    async def _until_cleared_up(self, plugin: str | None) -> None:
+        earlier = self._under_way.get(plugin)
+        if earlier is not None:
+            await asyncio.wait({earlier}, timeout=self._conductor.config.register_timeout)
+
+    async def _install(self, plugin: str | None, decides: Callable[[], bool]) -> None:
+        fresh = self._fresh(plugin)
+        keys = {each.registration for each in fresh}
+        self._installed |= keys
+        opened: list[Registry] = []
+        try:
+            registries, commands = await self._given(fresh, strict=plugin is not None)
+            self._refuse_taken(registries, commands)
+            for registry in registries:
+                await self._open(registry, opened)
+            self._refuse_taken(opened, commands)  # by who was quicker meanwhile
+            self._refuse_unwanted(decides)
+        except BaseException:
+            self._installed -= keys
+            await self._conductor.services.close_registries(opened, CLOSE_TIME)
+            raise
+        self._conductor.install(fresh)
+        for owner, command in commands:
+            self._conductor.commands[command.name] = command, self._call_of(owner, command)
+        self._conductor.services.add_registries(opened)
+
+    def _refuse_unwanted(self, decides: Callable[[], bool]) -> None:
+        if self._conductor.services.closed:
+            raise NotRunning("the lifecycle has ended")
+        if not decides():
+            raise asyncio.CancelledError
+
+    def _fresh(self, plugin: str | None) -> list[Implementation]:
+        return [
+            each
+            for hook in _INSTALLED_HOOKS
+            for each in self._conductor.plugins.implementations(hook)
+            if plugin in (None, each.plugin) and each.registration not in self._installed
+        ]
+
+    async def _given(
+        self, fresh: Iterable[Implementation], *, strict: bool
+    ) -> tuple[list[Registry], list[tuple[str, Command]]]:
+        asked = [each for each in fresh if each.hook in (GIVES_REGISTRIES, GIVES_COMMANDS)]
+        outcomes = await asyncio.gather(*map(self._ask, asked))  # a hang is everybody's, once
+        registries: list[Registry] = []
+        commands: list[tuple[str, Command]] = []
+        for each, outcome in zip(asked, outcomes, strict=True):
+            if problem := outcome.problem():
+                self._failed(each, problem, strict=strict)
+            elif each.hook == GIVES_REGISTRIES:
+                registries += _checked(each, outcome.value, Registry)
+            else:
+                commands += ((each.plugin, one) for one in _checked(each, outcome.value, Command))
+        return registries, commands
+
+    async def _ask(self, each: Implementation) -> Outcome:
+        several = each._replace(function=partial(_several, each.function))
+        timeout = self._conductor.config.register_timeout
+        return await Own(several, self._conductor.app_loop, timeout)(life=self._conductor.life)
+
+    def _failed(self, each: Implementation, problem: str, *, strict: bool) -> None:
+        conductor = self._conductor
+        failed = conductor.plugins.failed[each.plugin] = f"{each.hook} {problem}"
+        conductor.complain(each.plugin, failed)
+        optional = each.plugin in conductor.config.optional_registries
+        if each.hook == GIVES_REGISTRIES and not optional:
+            # To go on would be to serve, and to be ready, where nobody finds us.
+            raise LifecycleError(
+                f"plugin {each.plugin!r}: {failed}; name the plugin in optional_registries if the "
+                f"app may run without its registries, or leave it out with no:{each.plugin}"
+            )
+        if strict:
+            raise PluginError(f"plugin {each.plugin!r}: {failed}")
+
+    def _refuse_taken(
+        self, registries: Iterable[Registry], commands: Iterable[tuple[str, Command]]
+    ) -> None:
+        """
+        Refuse what has a name that is another's, or is no name.
+
+        Raises:
+            PluginError: It has.
+        """
+        taken = set(self._conductor.services.registries)
+        for registry in registries:
+            if registry.name in taken:
+                raise PluginError(
+                    f"two registries are called {registry.name!r}; leave one out with no:NAME"
+                )
+            taken.add(registry.name)
+        paths = _PROBE_PATHS | self._conductor.commands.keys()
+        for plugin, command in commands:
+            if not _COMMAND_NAME.fullmatch(command.name):
+                raise PluginError(
+                    f"plugin {plugin!r}: the command name {command.name!r} must be of lower-case "
+                    "letters, digits and dashes"
+                )
+            if command.name in paths:
+                raise PluginError(
+                    f"plugin {plugin!r}: the command name {command.name!r} is taken; "
+                    "give it another"
+                )
+            paths |= {command.name}
+
+    def unused_settings(self) -> list[str]:
+        """Return a sentence about everything that is set, and names nothing there is."""
+        plugins, config = self._conductor.plugins, self._conductor.config
+        givers = {each.plugin for each in plugins.implementations(GIVES_REGISTRIES)}
+        known = self._registries | givers | plugins.failed.keys() | set(plugins.off)
+        there = ", ".join(sorted(self._registries)) or "none"
+        return [
+            *(
+                f"no:{name} leaves nothing out: no such plugin"
+                for name in plugins.unused_exclusions()
+            ),
+            *(
+                f"optional_registries names {name!r}, which is no registry (there is: {there})"
+                for name in config.optional_registries
+                if name not in known
+            ),
+            *plugins.unknown_variables(core_variables()).values(),
+        ]
+
+    async def _open(self, registry: Registry, opened: list[Registry]) -> None:
+        self._registries.add(registry.name)
+        config = self._conductor.config
+        if registry.name in config.optional_registries:
+            registry.required = False
+        try:
+            async with asyncio.timeout(config.register_timeout):
+                await registry.__aenter__()
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
+            self._conductor.complain(
+                registry.name, f"did not open: {type(error).__name__}: {text_of(error)}"
+            )
+            if registry.required:
+                raise LifecycleError(
+                    f"registry {registry.name!r} did not open: {text_of(error)}; name it in "
+                    "optional_registries if the app may run without it"
+                ) from error
+        else:
+            opened.append(registry)
+
+    def _call_of(self, plugin: str, command: Command) -> Own:
+        handler = command.handler
+        inline = getattr(handler, INLINE_MARK, False)
+        implementation = Implementation(
+            plugin, f"command {command.name}", handler, (), options=ProbeOptions(), inline=inline
+        )
+        app_loop, timeout = self._conductor.app_loop, command.timeout
+        own = Own(implementation, app_loop, timeout)
+        return InTurn(implementation, app_loop, timeout) if own.threaded else own
+
+
+def _several(function: Callable[..., Any], **arguments: Any) -> list[Any]:
+    """Call a hook, and take what it gives: a generator too runs here, where it may take time."""
+    value = function(**arguments)
+    # A Command is a tuple.
+    many = isinstance(value, Iterable) and not isinstance(value, (Registry, Command))
+    return list(value) if many else [] if value is None else [value]
+
+
+def _checked(each: Implementation, given: list[Any], wanted: type[Any]) -> list[Any]:
+    for one in given:
+        try:
+            problem = _what_is_wrong(each.hook, one, wanted)
+        except BaseException as error:  # noqa: BLE001 - a stranger's property, on the control loop
+            said = f"{type(error).__name__}: {text_of(error)}"
+            problem = f"what {each.hook} gave raised {said}"
+        if problem:
+            raise PluginError(f"plugin {each.plugin!r}: {problem}")
+    return given
+
+
+def _what_is_wrong(hook: str, one: Any, wanted: type[Any]) -> str:
+    if inspect.iscoroutine(one):
+        one.close()
+        return f"{hook} must not be async"
+    if not isinstance(one, wanted):
+        return f"{hook} gave {one!r}, no {wanted.__name__}"
+    if not isinstance(getattr(one, "name", None), str):
+        return f"{type(one).__name__} has no name: set `name` in the class"
+    return ""

@@ -1,0 +1,288 @@
+"""
+What happens on the control thread: the machine is fired here, and here only.
+
+Rules of this file:
+
+1. What the machine decides is told to the hooks; nothing else learns it another way.
+2. Every wait has a deadline from the timetable once T0 has come.
+3. Nothing here waits for the app's loop without such a deadline.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final, TypedDict
+
+from lifecycle.calls.app_loop import AppLoop
+from lifecycle.calls.dispatch import Delivery, Own, Shared
+from lifecycle.calls.mailbox import Mailbox
+from lifecycle.calls.moment import Moment
+from lifecycle.calls.plugins import Implementation, Plugins
+from lifecycle.calls.threads import run_soon
+from lifecycle.config import Config
+from lifecycle.contracts import Command, Instance, Kind
+from lifecycle.control.activation import Activation
+from lifecycle.control.probes import Probes
+from lifecycle.control.services import OPERATOR, Entry, Services, some
+from lifecycle.drain.departure import Departure
+from lifecycle.drain.traffic import Traffic
+from lifecycle.exceptions import Draining, LifecycleError, text_of
+from lifecycle.log import Log
+from lifecycle.states import Event, Machine, State, reachable
+from lifecycle.version import VERSION
+
+if TYPE_CHECKING:
+    from lifecycle.runtime import Lifecycle
+
+LIVENESS_START: Final = 0.05
+"""Seconds after which a busy loop keeps a liveness probe's last verdict."""
+
+_PROBE_HOOKS: Final = {
+    "lifecycle_startup": Kind.STARTUP,
+    "lifecycle_readiness": Kind.READINESS,
+    "lifecycle_liveness": Kind.LIVENESS,
+}
+
+
+class Snapshot(TypedDict):
+    """What `/status` shows; times are seconds since the epoch, ages and durations seconds."""
+
+    state: str
+    since: float
+    in_flight: int
+    services: list[dict[str, Any]]
+    probes: list[dict[str, Any]]
+    transitions: list[dict[str, Any]]
+    drain: dict[str, Any] | None
+    plugins: list[dict[str, Any]]
+    pid: int
+    version: str
+
+
+class Conductor:
+    """Owns the machine, the services, the probes and the drain of one lifecycle."""
+
+    def __init__(
+        self,
+        life: Lifecycle,
+        config: Config,
+        plugins: Plugins,
+        app_loop: AppLoop,
+        traffic: Traffic,
+        log: Log,
+    ) -> None:
+        self.config = config
+        self.plugins = plugins
+        self.app_loop = app_loop
+        self.log = log
+        self.machine = Machine()
+        self.probes = Probes(app_loop, log)
+        self.services = Services(register_timeout=config.register_timeout, log=log)
+        self.traffic = traffic
+        traffic.claim()
+        self.commands: dict[str, tuple[Command, Own]] = {}
+        self.departure = Departure(self)
+        self.activation = Activation(self)
+        self.start_calls: list[Own] = []
+        self.drain_calls: list[Own] = []
+        self.reached: dict[State, Moment[None]] = {state: Moment() for state in State}
+        self.reached[State.STARTING].set(None)
+        self.became_ready: Moment[None] = Moment()
+        self.life = life
+        self._loop = asyncio.get_running_loop()
+        self.clock = self._loop.time
+        self._mailboxes: list[Mailbox] = []
+        self._readying: asyncio.Task[None] | None = None
+        self._since = time.time()
+
+    # Plugins
+
+    def install(self, implementations: Iterable[Implementation]) -> None:
+        """Put hook implementations to work."""
+        timeout = self.config.probe_timeout
+        for each in implementations:
+            if kind := _PROBE_HOOKS.get(each.hook):
+                soon = LIVENESS_START if kind is Kind.LIVENESS else None
+                self.probes.add(kind, Shared(each, self.app_loop, timeout, soon), self.life)
+            elif each.hook == "lifecycle_transition":
+                self._mailboxes.append(
+                    Mailbox(Delivery(each, self.app_loop, timeout), self.complain)
+                )
+            elif each.hook == "lifecycle_start":
+                self.start_calls.append(Own(each, self.app_loop, None))
+            elif each.hook == "lifecycle_drain":
+                self.drain_calls.append(Own(each, self.app_loop, None))
+
+    def complain(self, plugin: str, problem: str) -> None:
+        """Log what is wrong with a plugin."""
+        self.log.warning("plugin", plugin=plugin, problem=problem)
+
+    async def start(self) -> None:
+        """
+        Wait until every plugin lets the app start, or the app is on its way out.
+
+        Raises:
+            LifecycleError: One does not.
+        """
+        left = asyncio.create_task(self.reached[State.DRAINING].wait())
+        asked = {asyncio.create_task(self._ask_to_start(call)) for call in self.start_calls}
+        try:
+            while asked and not self.machine.state.leaving:
+                done, _ = await asyncio.wait({left, *asked}, return_when=asyncio.FIRST_COMPLETED)
+                problems = [each.result() for each in done & asked]
+                if any(problems) and not self.machine.state.leaving:
+                    raise LifecycleError("; ".join(filter(None, problems)))
+                asked -= done
+        finally:
+            for each in (left, *asked):
+                each.cancel()
+
+    async def _ask_to_start(self, call: Own) -> str:
+        outcome = await call(life=self.life)
+        if isinstance(outcome.error, LifecycleError):
+            return f"plugin {call.plugin!r}: {text_of(outcome.error)}"
+        problem = outcome.problem()
+        return problem and f"plugin {call.plugin!r}: lifecycle_start {problem}"
+
+    # States
+
+    def fire(self, event: Event, cause: str) -> None:
+        """Move the machine, and tell everybody."""
+        transition = self.machine.fire(event, cause=cause, at=time.time())
+        self._since = transition.at
+        self.log.info(transition.after.value, previous=transition.before.value, cause=cause)
+        for mailbox in self._mailboxes:
+            mailbox.put(life=self.life, transition=transition)
+        self.reached[transition.after].set(None)
+        possible = reachable(transition.after)
+        for state, moment in self.reached.items():
+            if state not in possible and not moment.happened:
+                moment.fail(Draining(f"{state} can no longer be reached: {transition.after}"))
+        if transition.after.leaving:
+            self.became_ready.fail(Draining(f"the app is leaving: {cause}"))
+
+    def export(self, instance: Instance) -> Entry:
+        """
+        Declare a service; after READY it registers in the background.
+
+        Raises:
+            Draining: It is too late.
+        """
+        self._refuse_leaving("export")
+        entry = self.services.export(instance)
+        if self.machine.state is State.STARTING:
+            self.fire(Event.EXPORT, f"export {instance.service}")
+        return entry
+
+    def make_ready(self) -> None:
+        """Begin to register everything; READY follows once all is acknowledged."""
+        self._refuse_leaving("ready")
+        if self._readying is not None:
+            return
+        if self.machine.state is State.STARTING:
+            self.fire(Event.EXPORT, "ready without services")
+        self.services.register()
+        self._readying = asyncio.create_task(self._become_ready())
+
+    async def _become_ready(self) -> None:
+        try:
+            await self._register_all()
+        except Exception as error:  # noqa: BLE001 - else `ready()` would never return
+            problem = f"{type(error).__name__}: {error}"
+            self.log.error("not ready", problem=problem)  # noqa: TRY400
+            self.became_ready.fail(error)
+
+    async def _register_all(self) -> None:
+        services = self.services
+        await services.until(lambda: services.all_confirmed or services.refusal() is not None)
+        if (refusal := services.refusal()) is not None:
+            self.became_ready.fail(refusal)
+            return
+        if not self.machine.state.leaving:
+            names = some(services.entries, len(services.entries)) or "no services"
+            self.fire(Event.REGISTER, f"registered {names}")
+            self.fire(Event.READY, "ready")
+            self.became_ready.set(None)
+
+    def set_offline(self, glob: str, reason: str) -> list[str]:
+        """
+        Hold services offline for the operator; nothing to do once draining.
+
+        Raises:
+            ServiceNotFound: None matches.
+        """
+        names = self.services.matching(glob)
+        if not self.machine.state.leaving:
+            self.services.hold(names, OPERATOR, reason)
+        return names
+
+    def set_online(self, glob: str) -> list[str]:
+        """
+        Release the operator's hold.
+
+        Raises:
+            ServiceNotFound: None matches.
+            Draining: It is too late.
+        """
+        self._refuse_leaving("online")
+        names = self.services.matching(glob)
+        self.services.release(names, OPERATOR)
+        return names
+
+    def _refuse_leaving(self, what: str) -> None:
+        if self.machine.state.leaving:
+            raise Draining(f"{what}: too late, the app is {self.machine.state}")
+
+    def post(self, function: Callable[[], object]) -> None:
+        """Run a function on the control loop, from any thread."""
+        run_soon(self._loop, function)
+
+    def over(self) -> None:
+        """Take note that nothing comes any more: whoever waits for something is told."""
+        for moment in (*self.reached.values(), self.became_ready, self.departure.drained):
+            moment.fail(Draining("it can no longer come: the app has left"))
+        self.departure.wait_over.set(None)
+
+    async def close(self, timeout: float) -> None:
+        """Tell the hooks the last of it, then close registries and background probes."""
+        began = asyncio.get_running_loop().time()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout * 0.8):
+                for mailbox in self._mailboxes:
+                    await mailbox.empty()
+        for mailbox in self._mailboxes:
+            mailbox.close()
+        self.probes.close()
+        if self._readying is not None:
+            self._readying.cancel()  # it waits still, if the app has left before it was ready
+        spent = asyncio.get_running_loop().time() - began
+        await self.services.close(timeout - spent)
+
+    def snapshot(self) -> Snapshot:
+        """Return everything there is to see, as `/status` shows it."""
+        now = self.clock()
+        return {
+            "state": self.machine.state.value,
+            "since": self._since,
+            "in_flight": self.traffic.in_flight,
+            "services": self.services.snapshot(),
+            "probes": self.probes.snapshot(now),
+            "transitions": [
+                {"from": t.before.value, "to": t.after.value, "at": t.at, "cause": t.cause}
+                for t in self.machine.history
+            ],
+            "drain": self.departure.snapshot(now),
+            "plugins": [
+                *({"name": name, "ok": True, "problem": ""} for name in self.plugins.names),
+                *(
+                    {"name": name, "ok": False, "problem": problem}
+                    for name, problem in self.plugins.failed.items()
+                ),
+            ],
+            "pid": os.getpid(),
+            "version": VERSION,
+        }

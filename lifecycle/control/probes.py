@@ -1,0 +1,285 @@
+"""
+The three verdicts: what plugins answer, for how long an answer counts, who is false.
+
+Rules of this file:
+
+1. A verdict is the AND of all answers; each answer keeps its plugin's name.
+2. State is never cached; what plugins answer is, for `FRESH` seconds.
+3. About the app's loop only the heartbeat decides: a liveness probe that the loop
+   did not get round to keeps its last verdict, marked stale.
+4. Startup latches: a startup probe is asked until it was true once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable
+from typing import Any, Final, NamedTuple
+
+from lifecycle.calls.app_loop import AppLoop
+from lifecycle.calls.dispatch import Shared
+from lifecycle.calls.runs import Outcome, Status
+from lifecycle.contracts import Kind, ProbeResult
+from lifecycle.exceptions import text_of
+from lifecycle.log import Log
+from lifecycle.plain import one_line
+
+FRESH: Final = 0.5
+"""Seconds for which a plugin's answer is used again."""
+
+STARTUP: Final = "startup"
+"""What readiness calls the startup verdict: asked for by name always, else until it is true."""
+
+_BEFORE_FIRST: Final = {Kind.STARTUP: False, Kind.READINESS: False, Kind.LIVENESS: True}
+
+
+class Answer(NamedTuple):
+    """One line of a verdict, and fit for one; `at` is when, on the control loop's clock."""
+
+    plugin: str
+    name: str
+    ok: bool
+    reason: str
+    ms: float
+    at: float
+    stale: bool = False
+
+
+class Verdict(NamedTuple):
+    """What `/live`, `/ready` or `/startup` says, and why."""
+
+    kind: Kind
+    answers: tuple[Answer, ...]
+
+    @property
+    def ok(self) -> bool:
+        """True if every answer is."""
+        return all(answer.ok for answer in self.answers)
+
+
+class Probe:
+    """One plugin's probe of one kind; asks it no more often than it must."""
+
+    def __init__(self, kind: Kind, call: Shared, app_loop: AppLoop) -> None:
+        self.kind = kind
+        self.plugin = call.plugin
+        self.every = call.implementation.options.every
+        self._call = call
+        self._app_loop = app_loop
+        self._last: tuple[Answer, ...] | None = None
+
+    async def answers(self, life: Any) -> tuple[Answer, ...]:
+        """Return its answers: fresh, kept, or the background run's last."""
+        now = asyncio.get_running_loop().time()
+        if self.every is not None:
+            return self._last if self._last is not None else (self._not_yet(now),)
+        kept = self._last
+        if kept and now - kept[0].at < FRESH and not self._call.implementation.inline:
+            return kept
+        return await self.ask(life)
+
+    async def ask(self, life: Any) -> tuple[Answer, ...]:
+        """Ask it now, or share the asking that is under way."""
+        outcome = await self._call(life=life)
+        answers = self._read(outcome, asyncio.get_running_loop().time())
+        self._last = tuple(
+            a._replace(name=one_line(a.name), reason=one_line(a.reason)) for a in answers
+        )
+        return self._last
+
+    def close(self) -> None:
+        """Ask it no more; what is under way on the app's loop is cancelled."""
+        self._call.close()
+
+    def _not_yet(self, now: float) -> Answer:
+        ok = _BEFORE_FIRST[self.kind]
+        return Answer(self.plugin, self.plugin, ok, "not run yet", 0.0, now, stale=True)
+
+    def _read(self, outcome: Outcome, now: float) -> tuple[Answer, ...]:
+        ms = round(outcome.seconds * 1000, 3)
+        if outcome.status is Status.ANSWERED:
+            try:
+                return tuple(
+                    Answer(self.plugin, self._full_name(r), r.ok, r.reason, ms, now)
+                    for r in interpret(outcome.value)
+                )
+            except TypeError as error:
+                return (Answer(self.plugin, self.plugin, False, text_of(error), ms, now),)
+            except BaseException as error:  # noqa: BLE001 - a property of a stranger's subclass
+                reason = f"its answer raised {type(error).__name__}: {text_of(error)}"
+                return (Answer(self.plugin, self.plugin, False, reason, ms, now),)
+        if self.kind is Kind.LIVENESS and self._loop_is_to_blame(outcome):
+            kept = self._last or (self._not_yet(now),)
+            return tuple(a._replace(stale=True, reason=outcome.problem(), ms=ms) for a in kept)
+        return (Answer(self.plugin, self.plugin, False, outcome.problem(), ms, now),)
+
+    def _full_name(self, result: ProbeResult) -> str:
+        return f"{self.plugin}.{result.name}" if result.name else self.plugin
+
+    def _loop_is_to_blame(self, outcome: Outcome) -> bool:
+        if outcome.status is Status.UNSTARTED:
+            return True
+        return outcome.status is Status.LATE and not outcome.blocking and self._app_loop.busy()
+
+
+def interpret(value: Any) -> tuple[ProbeResult, ...]:
+    """
+    Read what a probe returned.
+
+    Raises:
+        TypeError: It is no answer; the message says what would be one.
+    """
+    if value is None:
+        return (ProbeResult(ok=True),)
+    if isinstance(value, bool):
+        return (ProbeResult(ok=value),)
+    if isinstance(value, ProbeResult):
+        return (value,)
+    # No other iterable: going through it here would run a stranger's code.
+    if type(value) in (list, tuple, set, frozenset):
+        several = tuple(value)
+        if all(isinstance(each, ProbeResult) for each in several):
+            return several or (ProbeResult(ok=True),)
+    shown = repr(value[:50]) if type(value) in (str, bytes) else ""
+    shown = shown or (repr(value) if type(value) in (int, float) else f"a {type(value).__name__}")
+    raise TypeError(f"returned {shown}, which is no bool, ProbeResult, several of them, or None")
+
+
+class Probes:
+    """
+    All probes of one lifecycle. Lives on the control loop.
+
+    Args:
+        guest: The app's loop.
+        log: Told when a verdict changes, and not otherwise.
+    """
+
+    def __init__(self, app_loop: AppLoop, log: Log) -> None:
+        self._app_loop = app_loop
+        self._log = log
+        self._probes: dict[Kind, list[Probe]] = {kind: [] for kind in Kind}
+        self._known: dict[tuple[Kind, str], Answer] = {}
+        self._latched: set[str] = set()
+        self._background: dict[Probe, asyncio.Task[None]] = {}
+        self.started = False
+
+    def add(self, kind: Kind, call: Shared, life: Any) -> None:
+        """Add one plugin's probe."""
+        probe = Probe(kind, call, self._app_loop)
+        self._probes[kind].append(probe)
+        if probe.every is not None:
+            self._background[probe] = asyncio.create_task(self._repeat(probe, probe.every, life))
+
+    def close(self) -> None:
+        """Stop what runs in the background, and ask nobody any more."""
+        for task in self._background.values():
+            task.cancel()
+        for probes in self._probes.values():
+            for probe in probes:
+                probe.close()
+
+    async def _repeat(self, probe: Probe, every: float, life: Any) -> None:
+        while True:
+            self._note(probe.kind, await probe.ask(life))
+            await asyncio.sleep(every)
+
+    def names(self, kind: Kind) -> list[str]:
+        """Return the names that `only` and `exclude` may use."""
+        plugins = [probe.plugin for probe in self._probes[kind]]
+        answers = [name for known, name in self._known if known is kind]
+        verdicts = [STARTUP] if kind is Kind.READINESS else []
+        return sorted({*plugins, *answers, *verdicts})
+
+    async def verdict(
+        self, kind: Kind, life: Any, *, only: str = "", exclude: Collection[str] = ()
+    ) -> Verdict:
+        """
+        Ask all probes of a kind, side by side.
+
+        Args:
+            kind: Which.
+            life: Handed to the plugins.
+            only: A probe's or plugin's name: ask only this one.
+            exclude: Names that do not count.
+        """
+        asked = [p for p in self._probes[kind] if self._asked(p, only, exclude)]
+        startup: Answer | None = None
+        wanted = only == STARTUP if only else not self.started
+        if kind is Kind.READINESS and wanted:
+            many, startup = await asyncio.gather(
+                _side_by_side(asked, life), self._startup_for_readiness(life)
+            )
+        else:
+            many = await _side_by_side(asked, life)
+        answers = [a for each in many for a in each]
+        self._note(kind, answers)
+        if kind is Kind.STARTUP:
+            self._latch({probe.plugin for probe in asked}, answers)
+            answers += self._latched_answers(asked)
+        if only:
+            answers = [a for a in answers if only in (a.name, a.plugin)]
+        if startup is not None:
+            answers.append(startup)
+        return Verdict(kind, tuple(a for a in answers if a.name not in exclude))
+
+    def _asked(self, probe: Probe, only: str, exclude: Collection[str]) -> bool:
+        if probe.plugin in exclude:
+            return False
+        if probe.kind is Kind.STARTUP and (self.started or probe.plugin in self._latched):
+            return False
+        return not only or only == probe.plugin or only.startswith(f"{probe.plugin}.")
+
+    def _latch(self, asked: set[str], answers: Iterable[Answer]) -> None:
+        self._latched |= asked - {answer.plugin for answer in answers if not answer.ok}
+        self.started |= {probe.plugin for probe in self._probes[Kind.STARTUP]} <= self._latched
+
+    def _latched_answers(self, asked: list[Probe]) -> list[Answer]:
+        fresh = {probe.plugin for probe in asked}
+        known = (a for (kind, _), a in self._known.items() if kind is Kind.STARTUP)
+        return [a for a in known if a.plugin in self._latched - fresh]
+
+    async def _startup_for_readiness(self, life: Any) -> Answer:
+        startup = await self.verdict(Kind.STARTUP, life)
+        waiting = ", ".join(a.name for a in startup.answers if not a.ok)
+        now = asyncio.get_running_loop().time()
+        reason = f"waiting for {waiting}" if waiting else ""
+        return Answer(STARTUP, STARTUP, startup.ok and self.started, reason, 0.0, now)
+
+    def _note(self, kind: Kind, answers: Iterable[Answer]) -> None:
+        # Of answers with one name the false one counts: a verdict must not flap by itself.
+        by_name = {a.name: a for a in sorted(answers, key=lambda a: a.ok, reverse=True)}
+        for answer in by_name.values():
+            before = self._known.get((kind, answer.name))
+            was = _BEFORE_FIRST[kind] if before is None else before.ok
+            self._known[kind, answer.name] = answer
+            if was is not answer.ok:
+                say = self._log.info if answer.ok else self._log.warning
+                say("probe", kind=kind.value, probe=answer.name, ok=answer.ok, reason=answer.reason)
+        self._forget(kind, {a.plugin for a in by_name.values()}, by_name)
+
+    def _forget(self, kind: Kind, plugins: set[str], said: Collection[str]) -> None:
+        # A name that its plugin no longer says, like its own while it was late, is no probe.
+        gone = [k for k, a in self._known.items() if k[0] is kind and a.plugin in plugins]
+        for key in gone:
+            if key[1] not in said and not self._known.pop(key).ok:
+                self._log.info("probe", kind=kind.value, probe=key[1], ok=True, reason="gone")
+
+    def snapshot(self, now: float) -> list[dict[str, Any]]:
+        """Return the last answer of every probe, as `/status` shows it."""
+        return [
+            {
+                "kind": kind.value,
+                "name": name,
+                "ok": answer.ok,
+                "ms": answer.ms,
+                "reason": answer.reason,
+                "age": round(now - answer.at, 3),
+            }
+            for (kind, name), answer in self._known.items()
+        ]
+
+
+async def _side_by_side(probes: list[Probe], life: Any) -> list[tuple[Answer, ...]]:
+    if len(probes) == 1:  # the usual case needs no tasks
+        return [await probes[0].answers(life)]
+    return await asyncio.gather(*(probe.answers(life) for probe in probes))

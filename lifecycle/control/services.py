@@ -1,0 +1,310 @@
+"""
+The services of this process and where they are registered.
+
+Rules of this file:
+
+1. The table is service × registry; `registration.py` has what happens in one cell of it.
+2. What is asked of the whole table is kept by what changes, never looked up in all of it:
+   n services cost n.
+3. A service is online if nobody holds it offline; the operator and the app each
+   hold and release their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase
+from itertools import islice
+from typing import Any, Final, Generic, TypeVar
+
+from lifecycle.contracts import Instance, Registry
+from lifecycle.control.backoff import prepare
+from lifecycle.control.registration import Actual, Cell
+from lifecycle.exceptions import RegistrationRefused, ServiceNotFound, text_of
+from lifecycle.log import Log
+
+T = TypeVar("T")
+
+OPERATOR: Final = "operator"
+APP: Final = "app"
+LOCAL: Final = "local"
+"""The registry that never fails: it is in this process."""
+SHOWN: Final = 5
+"""How many names a sentence lists."""
+
+
+def some(names: Iterable[str], count: int) -> str:
+    """List the first few of many names: "a, b, c, d, e and 4,995 more"."""
+    shown = ", ".join(islice(names, SHOWN))
+    return f"{shown} and {count - SHOWN:,} more" if count > SHOWN else shown
+
+
+class Those(Generic[T]):
+    """Which of many are so, in the order in which they became so: kept by each that changes."""
+
+    def __init__(self) -> None:
+        self._those: dict[T, None] = {}
+
+    def note(self, one: T, *, so: bool) -> None:
+        """Say whether one is so."""
+        if so:
+            self._those.setdefault(one)
+        else:
+            self._those.pop(one, None)
+
+    def __len__(self) -> int:
+        return len(self._those)
+
+    def first(self, most: int) -> list[T]:
+        """Return the first few."""
+        return list(islice(self._those, most))
+
+
+class Entry:
+    """One exported service: who holds it offline, and its cells. Its properties are for any thread."""
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+        self.held_by: dict[str, str] = {}
+        self.cells: dict[str, Cell] = {}
+        self.waiters: set[asyncio.Event] = set()
+        self._unconfirmed: Those[Cell] = Those()
+        self._left: Those[Cell] = Those()
+        self._refused: Those[Cell] = Those()
+
+    def note(self, cell: Cell) -> None:
+        """Take note of what is so of one of its cells."""
+        self._unconfirmed.note(cell, so=cell.required and not cell.confirmed)
+        self._left.note(cell, so=cell.actual is not Actual.NO)
+        self._refused.note(cell, so=cell.required and cell.refused is not None)
+
+    @property
+    def online(self) -> bool:
+        """True if nobody holds it offline."""
+        return not self.held_by
+
+    @property
+    def confirmed(self) -> bool:
+        """True if every required registry has acknowledged it, as far as is known."""
+        return not self._unconfirmed
+
+    @property
+    def out(self) -> bool:
+        """True if it is known to be in no registry."""
+        return not self._left
+
+    def refusal(self) -> RegistrationRefused | None:
+        """Return why a required registry will never take it, if that is so."""
+        return next((cell.refused for cell in self._refused.first(1)), None)
+
+
+class Services:
+    """
+    The table. Lives on the control loop.
+
+    Args:
+        register_timeout: Seconds for one operation on a registry.
+        log: Told of every change of a registration.
+    """
+
+    def __init__(self, *, register_timeout: float, log: Log) -> None:
+        self.entries: dict[str, Entry] = {}
+        self.serving: Those[Entry] = Those()
+        """What is online and acknowledged."""
+        self.closed = False
+        """True from when the registries are closed: nobody would close one that comes now."""
+        self._registries: list[Registry] = []
+        self._timeout = register_timeout
+        self._log = log
+        self._wanted = False
+        self._reconcilers: dict[str, list[asyncio.Task[None]]] = {}
+        self._waiters: set[asyncio.Event] = set()
+        self._unconfirmed: Those[Entry] = Those()
+        self._left: Those[Entry] = Those()
+        self._refused: Those[Entry] = Those()
+        self._asking: Those[Cell] = Those()
+
+    @property
+    def registries(self) -> list[str]:
+        """The names of the registries there are."""
+        return [registry.name for registry in self._registries]
+
+    def add_registries(self, registries: Iterable[Registry]) -> None:
+        """Add registries; services that are there already get cells in them."""
+        for registry in registries:
+            if registry.name != LOCAL:
+                prepare()
+            self._registries.append(registry)
+            self._reconcilers[registry.name] = []
+            for entry in self.entries.values():
+                self._add_cell(entry, registry)
+
+    def export(self, instance: Instance) -> Entry:
+        """Add a service, or return the one that has the same name already."""
+        if (known := self.entries.get(instance.service)) is not None:
+            return known
+        entry = self.entries[instance.service] = Entry(instance)
+        for registry in self._registries:
+            self._add_cell(entry, registry)
+        self._changed(entry)
+        return entry
+
+    def _add_cell(self, entry: Entry, registry: Registry) -> None:
+        cell = Cell(
+            registry,
+            entry.instance,
+            timeout=self._timeout,
+            on_change=lambda cell: self._cell_changed(entry, cell),
+            log=self._log,
+        )
+        entry.cells[registry.name] = cell
+        cell.want(self._wanted and entry.online)
+        self._cell_changed(entry, cell)
+        self._reconcilers[registry.name].append(asyncio.create_task(cell.reconcile()))
+
+    def register(self) -> None:
+        """From now on, everything that is online is to be registered."""
+        self._wanted = True
+        self._apply(self.entries.values())
+
+    def withdraw(self) -> None:
+        """From now on, nothing is to be registered."""
+        self._wanted = False
+        self._apply(self.entries.values())
+
+    def hold(self, names: Iterable[str], who: str, reason: str = "") -> None:
+        """Hold services offline."""
+        entries = [self.entries[name] for name in names]
+        for entry in entries:
+            entry.held_by[who] = reason
+        self._apply(entries)
+
+    def release(self, names: Iterable[str], who: str) -> None:
+        """Release one's own hold."""
+        entries = [self.entries[name] for name in names]
+        for entry in entries:
+            entry.held_by.pop(who, None)
+        self._apply(entries)
+
+    def matching(self, glob: str) -> list[str]:
+        """
+        Return the names that match.
+
+        Raises:
+            ServiceNotFound: None does; the message lists what there is.
+        """
+        names = [name for name in self.entries if fnmatchcase(name, glob)]
+        if not names:
+            there = some(self.entries, len(self.entries)) or "none exported"
+            raise ServiceNotFound(f"no service matches {glob!r} (there is: {there})")
+        return names
+
+    def _apply(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            for cell in entry.cells.values():
+                cell.want(self._wanted and entry.online)
+            self._changed(entry)
+
+    def _cell_changed(self, entry: Entry, cell: Cell) -> None:
+        entry.note(cell)
+        self._asking.note(cell, so=cell.required and cell.asking)
+        self._changed(entry)
+
+    def _changed(self, entry: Entry) -> None:
+        self.serving.note(entry, so=entry.online and entry.confirmed)
+        self._unconfirmed.note(entry, so=entry.online and not entry.confirmed)
+        self._left.note(entry, so=not entry.out)
+        self._refused.note(entry, so=entry.refusal() is not None)
+        for waiter in (*self._waiters, *entry.waiters):
+            waiter.set()
+
+    async def until(self, condition: Callable[[], bool], entry: Entry | None = None) -> None:
+        """
+        Wait until something is true of the table.
+
+        Args:
+            condition: Looked at whenever the table changes, so it must look at no more than a few
+                things: who waits for one service of many says so.
+            entry: Whose changes matter; all otherwise.
+        """
+        waiters = self._waiters if entry is None else entry.waiters
+        waiter = asyncio.Event()
+        waiters.add(waiter)
+        try:
+            while not condition():
+                waiter.clear()
+                await waiter.wait()
+        finally:
+            waiters.discard(waiter)
+
+    def refusal(self) -> RegistrationRefused | None:
+        """Return why a required registry will never take a service, if that is so."""
+        return next((entry.refusal() for entry in self._refused.first(1)), None)
+
+    @property
+    def asking(self) -> bool:
+        """True while a required registry is asked to register something."""
+        return bool(self._asking)
+
+    @property
+    def all_confirmed(self) -> bool:
+        """True if everything that is online is acknowledged."""
+        return not self._unconfirmed
+
+    @property
+    def all_out(self) -> bool:
+        """True if no registration is left, as far as is known."""
+        return not self._left
+
+    async def close(self, timeout: float) -> None:
+        """Stop reconciling and close the registries, in reverse order of start."""
+        self.closed = True
+        under_way = [task for tasks in self._reconcilers.values() for task in tasks]
+        for task in under_way:
+            task.cancel()
+        now = asyncio.get_running_loop().time
+        end = now() + timeout
+        if under_way:
+            # One method at a time to the last, so all are waited for, side by side: however many
+            # there are, each has this time. What ignores its cancellation is its own fault.
+            await asyncio.wait(under_way, timeout=timeout / 2)
+        await self.close_registries(self._registries, end - now())
+
+    async def close_registries(self, registries: Iterable[Registry], timeout: float) -> None:
+        """Close registries, the last one first."""
+        now = asyncio.get_running_loop().time
+        end = now() + timeout
+        for left, registry in reversed(list(enumerate(registries, start=1))):
+            # In a task, so that one that hangs takes no more than its share.
+            share = max(0.0, end - now()) / left
+            closing = asyncio.create_task(self._close_registry(registry))
+            await asyncio.wait({closing}, timeout=share)
+            closing.cancel()
+
+    async def _close_registry(self, registry: Registry) -> None:
+        try:
+            await registry.__aexit__(None, None, None)
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - the next one is closed all the same
+            self._log.warning("registry close", registry=registry.name, reason=text_of(error))
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        """Return the table as `/status` shows it."""
+        return [
+            {
+                "name": entry.instance.service,
+                "port": entry.instance.port,
+                "online": entry.online,
+                "held_by": dict(entry.held_by),
+                "registrations": {
+                    name: {
+                        **cell.described(),
+                        "registered": cell.actual.value,
+                        "required": cell.required,
+                        "reason": cell.error,
+                    }
+                    for name, cell in entry.cells.items()
+                },
+            }
+            for entry in self.entries.values()
+        ]

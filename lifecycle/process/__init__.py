@@ -1,0 +1,1 @@
+"""The process: `run()` and its end, signals, the watchdog."""

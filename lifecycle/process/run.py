@@ -1,0 +1,404 @@
+"""
+`run()`: puts an app's main under a lifecycle, and ends the process when it must end.
+
+Rules of this file:
+
+1. Never `asyncio.run`'s teardown: it waits for ever for a task that ignores its
+   cancellation.
+2. Once somebody outside wants the process gone, it is gone inside the grace period,
+   whatever hangs: the watchdog sees to it.
+3. A traceback that is shown is the app's own, without our frames.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from lifecycle.calls.moment import Moment
+from lifecycle.calls.stacks import Straggler
+from lifecycle.config import Config
+from lifecycle.drain.departure import Departure
+from lifecycle.drain.ending import FORCED, INTERRUPTED, USAGE, Ending
+from lifecycle.exceptions import AlreadyExported, Draining, LifecycleError, RegistrationRefused
+from lifecycle.log import Renderer
+from lifecycle.names import service_spec
+from lifecycle.plain import lines
+from lifecycle.process import mains
+from lifecycle.process.mains import (
+    Main,
+    awaited,
+    code_of,
+    know_of,
+    say,
+    show,
+    status_of,
+    takes_lifecycle,
+)
+from lifecycle.process.signals import Signals, by_person
+from lifecycle.process.teardown import leave_to_parent, tear_down
+from lifecycle.process.watchdog import Watchdog, flush_streams
+from lifecycle.runtime import Lifecycle
+from lifecycle.serving.listening import until_listening
+
+if TYPE_CHECKING:
+    from lifecycle.calls.plugin_types import AnyPlugin
+
+OWN_FILES: Final = (f"{__file__}:", f"{mains.__file__}:")
+"""Where every main stands too: they say nothing."""
+
+
+class Interrupted(BaseException):
+    """A signal came while the app was being imported."""
+
+
+def run(main: Main, *, config: Config | None = None, plugins: Iterable[AnyPlugin] = ()) -> None:
+    """
+    Run an app's main under a lifecycle, from the first line of the process to the last.
+
+    Args:
+        main: An async function. With one argument it gets the `Lifecycle`; with none it
+            is taken as it is: its services come from `config.services`.
+        config: The settings; `Config()` otherwise.
+        plugins: More plugins.
+
+    Raises:
+        TypeError: `main` is no async function of one or no argument.
+        RuntimeError: A loop is running in this thread.
+        SystemExit: The exit code is not 0. 1: main failed, or a second signal forced it;
+            124: work was cut off; 143: a job was interrupted; 2: it could not start.
+    """
+    takes_life = takes_lifecycle(main)
+    if asyncio._get_running_loop() is not None:
+        raise RuntimeError(
+            "run() has a loop of its own, and one is running here already: "
+            "use `async with lifecycle.Lifecycle() as life:`"
+        )
+    try:
+        host = Host(config if config is not None else Config(), plugins)
+        host.open()
+    except LifecycleError as error:
+        say(f"lifecycle: {lines(str(error))}")
+        raise SystemExit(USAGE) from None
+    except Interrupted:
+        raise SystemExit(INTERRUPTED) from None
+    code = host.run(main, takes_life=takes_life)
+    if code:
+        raise SystemExit(code)
+
+
+class Host:
+    """
+    One process under a lifecycle. Made and used on the main thread.
+
+    Args:
+        config: The settings.
+        plugins: More plugins.
+        renderer: How events are written, unless the app has its own configuration.
+    """
+
+    def __init__(
+        self, config: Config, plugins: Iterable[AnyPlugin] = (), renderer: Renderer | None = None
+    ) -> None:
+        self.life = Lifecycle(config, plugins=plugins, renderer=renderer)
+        self._config = self.life.config
+        self._log = self.life.log
+        self._signals = Signals(self._on_signal) if Signals.possible() else None
+        self._watchdog: Watchdog | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._own: set[asyncio.Task[Any] | None] = set()
+        self._takes_life = True
+        self._cancelled = False
+        self._left_with: int | None = None
+        """The exit code that somebody else than main has asked for."""
+
+    def open(self) -> None:
+        """
+        Take the signals and open the QOS port.
+
+        Raises:
+            LifecycleError: It cannot start: a port in use, a plugin written wrongly.
+            Interrupted: A signal came while plugins were being imported.
+        """
+        if self._signals is not None:
+            self._signals.take()
+        try:
+            self.interruptible(lambda: self.life._open(self._wire))
+        except BaseException:
+            self._release()
+            raise
+
+    def _wire(self) -> None:
+        departure = self._departure
+        watchdog = self._watchdog = Watchdog(departure, self._config, self._log)
+        watchdog.start()
+
+        def wire() -> None:
+            departure.main_is_ours = True
+            departure.on_plan = watchdog.plan
+            departure.stop_main = lambda: self.life._app_loop.post(self._stop)
+            departure.cancel_main = lambda: self.life._app_loop.post(self._cancel)
+            departure.clear_up = self._clear_up
+            departure.main_straggler = self._straggler
+            if self._signals is not None:
+                self._signals.watch(self.life._control.loop, watchdog.signalled)
+
+        self.life._control.call(wire)
+
+    @property
+    def _departure(self) -> Departure:
+        return self.life._running().departure
+
+    def interruptible(self, work: Callable[[], Any]) -> Any:
+        """
+        Do something long in the main thread that a signal may break off: importing the app.
+
+        Raises:
+            Interrupted: A signal came.
+        """
+        if self._signals is None:
+            return work()
+        self._signals.interrupts(Interrupted)
+        try:
+            return work()
+        finally:
+            self._signals.interrupts(None)
+
+    def run(
+        self,
+        main: Main,
+        *,
+        takes_life: bool,
+        loop_factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
+    ) -> int:
+        """Run main to its end, and return the exit code of the process."""
+        self._takes_life = takes_life
+        loop = self._loop = loop_factory()
+        if self._signals is not None:
+            self._signals.adopt(loop)
+        asyncio.set_event_loop(loop)
+        stubborn = False
+        try:
+            self._run_until_left(loop, self._host(main))
+            if self.life._in_child:
+                leave_to_parent(loop)
+            else:
+                stubborn = tear_down(loop) or self._departure.stubborn
+        finally:
+            asyncio.set_event_loop(None)
+            code = self.close()
+        if stubborn:
+            self._leave_at_once(code)
+        return code
+
+    def abandon(self, code: int, cause: str, *, interrupted: bool = False) -> int:
+        """Leave without ever having run main; returns the exit code."""
+        self._left_with = code
+        if not self.life._in_child:
+            self.life._end(Ending(code, interrupted), cause)
+            loop = asyncio.new_event_loop()
+            loop.run_until_complete(self.life._left.wait())
+            loop.close()
+        return self.close()
+
+    def close(self) -> int:
+        """Close the QOS port, give the signals back, and return the exit code."""
+        self.life._close()
+        self._release()
+        if self.life._in_child:
+            return self._left_with or 0
+        if self._watchdog is not None:
+            self._watchdog.retire()
+        return self._departure.exit_code
+
+    def _release(self) -> None:
+        if self._signals is None:
+            return
+        begun = self.life._conductor is not None and not self.life._in_child
+        ending = begun and self._departure.signalled
+        self._signals.give_back(self._once_more if ending else None)
+        self._signals.close()
+
+    def _once_more(self) -> None:
+        if self._departure.pressed_again():
+            self._leave_at_once(FORCED)
+
+    def _leave_at_once(self, code: int) -> None:
+        self._log.flush(0.1)
+        flush_streams()
+        os._exit(code)
+
+    def _on_signal(self, name: str) -> None:
+        self._departure.signal(name, terminal=by_person())
+
+    # On the app's loop
+
+    def _run_until_left(self, loop: asyncio.AbstractEventLoop, work: Any) -> None:
+        task = loop.create_task(work)
+        while not task.done():
+            try:
+                loop.run_until_complete(task)
+            except (SystemExit, KeyboardInterrupt) as leaving:
+                # A task or a server's signal handler wants out, and has stopped the loop.
+                know_of(leaving, loop)
+                if self.life._in_child:
+                    self._left_with = code_of(leaving)
+                    return
+                # aiohttp's handler raises a subclass, whatever the reason.
+                own = type(leaving) is SystemExit or not self.life.draining
+                self._leave(code_of(leaving) if own else None)
+            except RuntimeError:
+                if task.done():
+                    raise
+                self._log.warning(
+                    "loop stopped", hint="the app called loop.stop(): main is cancelled"
+                )
+                self._leave(None if self.life.draining else 1)
+
+    def _leave(self, code: int | None) -> None:
+        self._left_with = code
+        self._cancel()
+
+    def _handler_ended(self, error: Exception | None) -> None:
+        if error is not None:
+            self._left_with = 1
+            show(error)
+        self._cancel()
+
+    async def _host(self, main: Main) -> None:
+        life = self.life
+        life._app_loop.attach(on_beat=self._hold_signals)
+        self._hold_signals()
+        self._own.add(asyncio.current_task())
+        if await self._may_start():
+            self._task = asyncio.create_task(self._main(main), name="main")
+            if not self._takes_life:
+                self._own.add(asyncio.create_task(self._ready()))
+        await life._left.wait()
+
+    async def _may_start(self) -> bool:
+        """Wait for the plugins that hold main back; False if it is not to begin at all."""
+        life = self.life
+        try:
+            await life._control.request(life._running().start)
+        except LifecycleError as error:
+            say(f"lifecycle: {lines(str(error))}")
+            life._end(Ending(USAGE), "it could not start")
+            return False
+        leaving = life.draining
+        if leaving:
+            life._end(Ending(interrupted=True), "told to leave before main")
+        return not leaving
+
+    def _hold_signals(self) -> None:
+        if self._signals is not None:
+            self._signals.hold()
+
+    async def _main(self, main: Callable[..., Awaitable[object]]) -> None:
+        cause = "main returned"
+        code: int = 0
+        raised: BaseException | None = None
+        try:
+            value = await awaited(main(self.life) if self._takes_life else main())
+        except asyncio.CancelledError:
+            cause = "main was cancelled"
+            code = 0 if self._cancelled else 1
+        except SystemExit as leaving:
+            cause, code = "main left", code_of(leaving)
+        except Draining:
+            cause = "main gave up: the app is draining"
+            code = 0 if self.life.draining else 1
+        except BaseException as error:  # noqa: BLE001 - shown as the app's own, then exit code 1
+            cause, code, raised = f"main raised {type(error).__name__}", 1, error
+        else:
+            if isinstance(value, int) and not isinstance(value, bool):
+                code = status_of(value)
+        if self.life._in_child:
+            if raised is not None:
+                show(raised)
+            raise SystemExit(code or self._left_with or 0)  # the loop runs not one turn more
+        interrupted = self._cancelled and self._left_with is None
+        job = interrupted and not self._takes_life and not self.life.services
+        self.life._end(Ending(code or self._left_with or 0, interrupted=job), cause)
+        if raised is not None:  # only now: a full pipe would hold us here
+            show(raised)
+
+    def _stop(self) -> None:
+        """The drain is over: main is to end, or has ended, and its own handler is to be told."""
+        departure = self._departure
+        drain = departure.drain
+        if drain is None or (departure.ended_by_itself and not departure.signalled):
+            return
+        signals = self._signals
+        if signals is not None and signals.call_kept(drain.cause, self._handler_ended):
+            return
+        if not self._takes_life:
+            self._cancel()
+
+    def _cancel(self) -> None:
+        self._cancelled = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def _clear_up(self, gone: Moment[None]) -> Callable[[], list[Straggler]]:
+        """Cancel what main has left behind, as asyncio.run would; called on the control thread."""
+        left: set[asyncio.Task[Any]] = set()
+
+        def end(task: asyncio.Task[Any]) -> None:
+            left.discard(task)
+            if not left:
+                gone.set(None)
+
+        def begin() -> None:
+            left.update(asyncio.all_tasks() - self._own - self.life._app_loop.hooks)
+            for task in left:
+                task.add_done_callback(end)
+                task.cancel()
+            if not left:
+                gone.set(None)
+
+        if not self.life._app_loop.post(begin):
+            gone.set(None)
+        where = self.life._app_loop.where
+        return lambda: [Straggler(task.get_name(), where(task)) for task in list(left)]
+
+    def _straggler(self) -> Straggler:
+        name, stack = self.life._app_loop.straggler(self._task)
+        return Straggler(name, [each for each in stack if not each.startswith(OWN_FILES)])
+
+    async def _ready(self) -> None:
+        """Make an unmodified main ready: its services are found by looking at their ports."""
+        life = self.life
+        with suppress(Draining):
+            await asyncio.sleep(0)  # main's first step
+            if not self._config.services:
+                self._log.warning(
+                    "no services",
+                    hint="READY as soon as main first waits; set LIFECYCLE_SERVICES=NAME:PORT "
+                    "if it serves something",
+                )
+            try:
+                for name, port in map(service_spec, self._config.services):
+                    if port is not None:
+                        await until_listening(port)
+                    life.export(name, port=port)
+                await life.ready()
+            except (RegistrationRefused, AlreadyExported) as refused:
+                self._left_with = 1
+                life.begin_drain(f"registration refused: {refused}")
+                return
+            except Exception as error:  # noqa: BLE001 - else it would never be READY, without a word
+                self._left_with = 1
+                show(error)
+                life.begin_drain(f"it could not become ready: {type(error).__name__}: {error}")
+                return
+            if life.services and not life._traffic.in_use:
+                self._log.warning(
+                    "nothing counted",
+                    hint="work in flight is waited for if it is counted: put "
+                    "lifecycle.asgi.Middleware around the app, or use track()",
+                )

@@ -1,0 +1,161 @@
+"""What ends the process when its time is over."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import threading
+import time
+import traceback
+from contextlib import suppress
+from typing import Any
+
+from lifecycle.calls.threads import start_thread
+from lifecycle.config import Config
+from lifecycle.drain.departure import Departure
+from lifecycle.drain.ending import CUT_OFF
+from lifecycle.drain.timetable import CLOSE_TIME, Timetable
+from lifecycle.log import Log
+from lifecycle.process_globals import PROCESS
+
+
+class Watchdog:
+    """
+    Ends the process when its time is over, whatever hangs.
+
+    Args:
+        departure: Whose timetable and exit code count.
+        config: For the time that threads get when nobody outside wants us gone.
+        log: Told what hung.
+    """
+
+    def __init__(self, departure: Departure, config: Config, log: Log) -> None:
+        self._departure = departure
+        self._config = config
+        self._log = log
+        self._timetable: Timetable | None = None
+        self._latest = float("inf")
+        self._changed = threading.Event()
+        self._flushing = False
+        self._flushed = threading.Event()
+        self._ending = False
+        self._retired = False
+
+    def start(self) -> None:
+        """Begin to watch; at the start, since at the end there may be no thread to be had."""
+        # What hung in a run before this one has nothing to say in it.
+        earlier: Watchdog | None = PROCESS.watchdog
+        PROCESS.watchdog = self
+        if earlier is not None:
+            earlier._retired = True
+            earlier._changed.set()
+        start_thread(self._watch, "lifecycle-watchdog")
+
+    def plan(self, timetable: Timetable) -> None:
+        """Take a new timetable; from any thread."""
+        self._timetable = timetable
+        self._changed.set()
+
+    def signalled(self) -> None:
+        """Count from now, though the control thread may be stuck; in a signal handler."""
+        if self._latest == float("inf"):
+            self._latest = time.monotonic() + self._config.grace_period - CLOSE_TIME
+            self._changed.set()
+
+    def retire(self) -> None:
+        """
+        Take note that run() returns: what comes after it has all the time it wants.
+
+        Watched is then the end of the interpreter, unless there is nothing that can hang it.
+        """
+        mine = (threading.main_thread(), threading.current_thread())
+        alive = [t for t in threading.enumerate() if not t.daemon and t not in mine]
+        if not alive and not self._departure.terminating:
+            self._retired = True
+            self._changed.set()
+            self._log.close(0)
+            return
+        # The last one registered is the first one called: before executors' threads are joined.
+        with suppress(AttributeError, RuntimeError):
+            threading._register_atexit(self._interpreter_ends)  # type: ignore[attr-defined]
+        atexit.register(self._last_words)
+
+    def forget(self) -> None:
+        """Take note that this is a forked child: its end is watched by nobody."""
+        self._retired = True
+
+    def _interpreter_ends(self) -> None:
+        self._ending = True
+        self._changed.set()
+
+    def _last_words(self) -> None:
+        """Leave though nobody reads what was written: the interpreter would wait for ever."""
+        if self._retired:
+            return
+        self._flushing = True
+        self._changed.set()
+        if not self._flushed.wait(CLOSE_TIME):
+            os._exit(self._departure.exit_code)
+
+    def _watch(self) -> None:
+        while (left := self._time_left()) > 0 and not self._retired:
+            self._changed.wait(None if left == float("inf") else left)
+            self._changed.clear()
+            if self._flushing:
+                _flush()
+                self._flushed.set()
+        if not self._retired:
+            self._kill()
+
+    def _time_left(self) -> float:
+        """Return the seconds until the process must be gone: infinite while nobody wants it."""
+        now = time.monotonic()
+        if self._timetable is not None and self._departure.terminating:
+            return self._timetable.exit_by - now
+        if self._ending and self._latest == float("inf"):
+            # What came after run() had all the time it wanted; what hangs now has a little.
+            self._latest = now + self._config.stop_timeout
+        return self._latest - now
+
+    def _kill(self) -> None:
+        code = self._departure.exit_code or CUT_OFF
+        try:
+            self._say_what_hangs(code)
+        finally:
+            os._exit(code)
+
+    def _say_what_hangs(self, code: int) -> None:
+        frames = sys._current_frames()
+        alive = [
+            f"{thread.name}: {_where(frames.get(thread.ident or 0))}"
+            for thread in threading.enumerate()
+            if not thread.daemon
+        ]
+        self._log.error("killed", cause="the time is over", code=code, alive=alive)
+        self._log.flush(0.1)
+        flush_streams()
+
+
+def _where(frame: Any) -> str:
+    if frame is None:
+        return "no longer in Python code"
+    last = traceback.extract_stack(frame)[-1]
+    return f"{last.filename}:{last.lineno} {last.name}"
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(Exception):
+            stream.flush()
+
+
+def flush_streams() -> None:
+    """Flush stdout and stderr, without waiting for who does not read them."""
+    # In a thread, because a full pipe would hold it for ever.
+    thread = threading.Thread(target=_flush, name="lifecycle-flush", daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:
+        return  # Python 3.12 starts none once the interpreter ends: out is better than flushed
+    thread.join(0.1)
