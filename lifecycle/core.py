@@ -133,7 +133,7 @@ class Running:
     ) -> None:
         """Put plugins to work; on the control loop."""
         self._installing = asyncio.current_task()
-        await self._running().activation.install(plugin, decides)
+        await self._running().activation.activate(plugin, decides)
 
     def _give_up(self) -> None:
         """Have `_open` end, in the thread that it has: nobody waits for it any more."""
@@ -167,7 +167,7 @@ class Running:
             self._conductor = conductor
             for builtin in builtins(conductor):
                 self._plugins.add(builtin.plugin, builtin.name)
-            await conductor.activation.install()
+            await conductor.activation.activate()
             if self._sockets is not None:
                 port = Port(conductor, self._sockets)
                 port.open()

@@ -25,7 +25,7 @@ from lifecycle.calls.plugins import Implementation, Plugins
 from lifecycle.calls.threads import run_soon
 from lifecycle.config import Config
 from lifecycle.contracts import Command, Instance, Kind
-from lifecycle.control.activation import Activation
+from lifecycle.control.plugin_activation import PluginActivation
 from lifecycle.control.probes import Probes
 from lifecycle.control.services import OPERATOR, Entry, Services, some
 from lifecycle.drain.departure import Departure
@@ -86,7 +86,16 @@ class Conductor:
         traffic.claim()
         self.commands: dict[str, tuple[Command, Own]] = {}
         self.departure = Departure(self)
-        self.activation = Activation(self)
+        self.activation = PluginActivation(
+            plugins=plugins,
+            services=self.services,
+            config=config,
+            app_loop=app_loop,
+            log=log,
+            commands=self.commands,
+            life=life,
+            put_to_work=self.install,
+        )
         self.start_calls: list[Own] = []
         self.drain_calls: list[Own] = []
         self.reached: dict[State, Moment[None]] = {state: Moment() for state in State}

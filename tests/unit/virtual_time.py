@@ -262,7 +262,7 @@ class Stage:
     async def open(self) -> Stage:
         """Begin to live."""
         self.life._app_loop.attach()
-        await self.conductor.activation.install()
+        await self.conductor.activation.activate()
         self.task = asyncio.create_task(self.departure.run())
         return self
 

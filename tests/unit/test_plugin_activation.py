@@ -10,7 +10,7 @@ import pytest
 import lifecycle
 from lifecycle import hookspecs
 from lifecycle.calls.plugins import Plugins
-from lifecycle.control.activation import _checked
+from lifecycle.control.plugin_activation import checked
 
 
 class Nameless(lifecycle.Registry):
@@ -40,7 +40,7 @@ def test_a_registry_without_a_name(registry: type[Nameless]) -> None:
     with pytest.raises(
         lifecycle.PluginError, match=f"plugin 'theirs': {registry.__name__} has no name: set `name`"
     ):
-        _checked(given, [registry()], lifecycle.Registry)
+        checked(given, [registry()], lifecycle.Registry)
 
 
 class Leaves(Nameless):
@@ -64,4 +64,4 @@ def test_what_wants_to_exit_when_it_is_looked_at(given: object) -> None:
     with pytest.raises(
         lifecycle.PluginError, match="what lifecycle_registries gave raised SystemExit: 3"
     ):
-        _checked(each, [given], lifecycle.Registry)
+        checked(each, [given], lifecycle.Registry)

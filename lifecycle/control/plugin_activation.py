@@ -17,22 +17,22 @@ import inspect
 import re
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from lifecycle.calls.app_loop import AppLoop
 from lifecycle.calls.dispatch import InTurn, Own
-from lifecycle.calls.plugins import Implementation
+from lifecycle.calls.plugins import Implementation, Plugins
 from lifecycle.calls.runs import Outcome
-from lifecycle.config import core_variables
+from lifecycle.config import Config, core_variables
 from lifecycle.contracts import INLINE_MARK, Command, ProbeOptions, Registry
+from lifecycle.control.services import Services
 from lifecycle.drain.timetable import CLOSE_TIME
 from lifecycle.exceptions import LifecycleError, NotRunning, PluginError, text_of
-
-if TYPE_CHECKING:
-    from lifecycle.control.conductor import Conductor
+from lifecycle.log import Log
 
 GIVES_REGISTRIES: Final = "lifecycle_registries"
 GIVES_COMMANDS: Final = "lifecycle_commands"
-_INSTALLED_HOOKS: Final = (
+_ACTIVATED_HOOKS: Final = (
     "lifecycle_startup",
     "lifecycle_readiness",
     "lifecycle_liveness",
@@ -46,16 +46,47 @@ _COMMAND_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _PROBE_PATHS: Final = frozenset({"live", "ready", "startup", "livez", "readyz", "startupz"})
 
 
-class Activation:
-    """Puts plugins to work for one conductor. Lives on the control loop."""
+class PluginActivation:
+    """
+    Puts the plugins of one lifecycle to work. Lives on the control loop.
 
-    def __init__(self, conductor: Conductor) -> None:
-        self._conductor = conductor
-        self._installed: set[object] = set()
+    Args:
+        plugins: Whose hooks are put to work.
+        services: The table that gets their registries.
+        config: Which registries are optional, and how long one may take to open.
+        app_loop: Where async commands run.
+        log: Told what is wrong with a plugin.
+        commands: The table that gets their commands, by name.
+        life: Handed to the hooks.
+        put_to_work: Takes what is called later: probes, and the hooks of a start, of
+            transitions and of a drain.
+    """
+
+    def __init__(
+        self,
+        *,
+        plugins: Plugins,
+        services: Services,
+        config: Config,
+        app_loop: AppLoop,
+        log: Log,
+        commands: dict[str, tuple[Command, Own]],
+        life: object,
+        put_to_work: Callable[[Iterable[Implementation]], None],
+    ) -> None:
+        self._plugins = plugins
+        self._services = services
+        self._config = config
+        self._app_loop = app_loop
+        self._log = log
+        self._commands = commands
+        self._life = life
+        self._put_to_work = put_to_work
+        self._active: set[object] = set()
         self._under_way: dict[str | None, asyncio.Future[None]] = {}
         self._registries: set[str] = set()
 
-    async def install(
+    async def activate(
         self, plugin: str | None = None, decides: Callable[[], bool] = lambda: True
     ) -> None:
         """
@@ -74,7 +105,7 @@ class Activation:
         await self._until_cleared_up(plugin)
         ended = self._under_way[plugin] = asyncio.get_running_loop().create_future()
         try:
-            await self._install(plugin, decides)
+            await self._activate(plugin, decides)
         finally:
             ended.set_result(None)
             if self._under_way.get(plugin) is ended:
@@ -83,12 +114,12 @@ class Activation:
     async def _until_cleared_up(self, plugin: str | None) -> None:
         earlier = self._under_way.get(plugin)
         if earlier is not None:
-            await asyncio.wait({earlier}, timeout=self._conductor.config.register_timeout)
+            await asyncio.wait({earlier}, timeout=self._config.register_timeout)
 
-    async def _install(self, plugin: str | None, decides: Callable[[], bool]) -> None:
+    async def _activate(self, plugin: str | None, decides: Callable[[], bool]) -> None:
         fresh = self._fresh(plugin)
         keys = {each.registration for each in fresh}
-        self._installed |= keys
+        self._active |= keys
         opened: list[Registry] = []
         try:
             registries, commands = await self._given(fresh, strict=plugin is not None)
@@ -98,16 +129,16 @@ class Activation:
             self._refuse_taken(opened, commands)  # by who was quicker meanwhile
             self._refuse_unwanted(decides)
         except BaseException:
-            self._installed -= keys
-            await self._conductor.services.close_registries(opened, CLOSE_TIME)
+            self._active -= keys
+            await self._services.close_registries(opened, CLOSE_TIME)
             raise
-        self._conductor.install(fresh)
+        self._put_to_work(fresh)
         for owner, command in commands:
-            self._conductor.commands[command.name] = command, self._call_of(owner, command)
-        self._conductor.services.add_registries(opened)
+            self._commands[command.name] = command, self._call_of(owner, command)
+        self._services.add_registries(opened)
 
     def _refuse_unwanted(self, decides: Callable[[], bool]) -> None:
-        if self._conductor.services.closed:
+        if self._services.closed:
             raise NotRunning("the lifecycle has ended")
         if not decides():
             raise asyncio.CancelledError
@@ -115,9 +146,9 @@ class Activation:
     def _fresh(self, plugin: str | None) -> list[Implementation]:
         return [
             each
-            for hook in _INSTALLED_HOOKS
-            for each in self._conductor.plugins.implementations(hook)
-            if plugin in (None, each.plugin) and each.registration not in self._installed
+            for hook in _ACTIVATED_HOOKS
+            for each in self._plugins.implementations(hook)
+            if plugin in (None, each.plugin) and each.registration not in self._active
         ]
 
     async def _given(
@@ -131,21 +162,20 @@ class Activation:
             if problem := outcome.problem():
                 self._failed(each, problem, strict=strict)
             elif each.hook == GIVES_REGISTRIES:
-                registries += _checked(each, outcome.value, Registry)
+                registries += checked(each, outcome.value, Registry)
             else:
-                commands += ((each.plugin, one) for one in _checked(each, outcome.value, Command))
+                commands += ((each.plugin, one) for one in checked(each, outcome.value, Command))
         return registries, commands
 
     async def _ask(self, each: Implementation) -> Outcome:
         several = each._replace(function=partial(_several, each.function))
-        timeout = self._conductor.config.register_timeout
-        return await Own(several, self._conductor.app_loop, timeout)(life=self._conductor.life)
+        timeout = self._config.register_timeout
+        return await Own(several, self._app_loop, timeout)(life=self._life)
 
     def _failed(self, each: Implementation, problem: str, *, strict: bool) -> None:
-        conductor = self._conductor
-        failed = conductor.plugins.failed[each.plugin] = f"{each.hook} {problem}"
-        conductor.complain(each.plugin, failed)
-        optional = each.plugin in conductor.config.optional_registries
+        failed = self._plugins.failed[each.plugin] = f"{each.hook} {problem}"
+        self._log.warning("plugin", plugin=each.plugin, problem=failed)
+        optional = each.plugin in self._config.optional_registries
         if each.hook == GIVES_REGISTRIES and not optional:
             # To go on would be to serve, and to be ready, where nobody finds us.
             raise LifecycleError(
@@ -164,14 +194,14 @@ class Activation:
         Raises:
             PluginError: It has.
         """
-        taken = set(self._conductor.services.registries)
+        taken = set(self._services.registries)
         for registry in registries:
             if registry.name in taken:
                 raise PluginError(
                     f"two registries are called {registry.name!r}; leave one out with no:NAME"
                 )
             taken.add(registry.name)
-        paths = _PROBE_PATHS | self._conductor.commands.keys()
+        paths = _PROBE_PATHS | self._commands.keys()
         for plugin, command in commands:
             if not _COMMAND_NAME.fullmatch(command.name):
                 raise PluginError(
@@ -187,7 +217,7 @@ class Activation:
 
     def unused_settings(self) -> list[str]:
         """Return a sentence about everything that is set, and names nothing there is."""
-        plugins, config = self._conductor.plugins, self._conductor.config
+        plugins = self._plugins
         givers = {each.plugin for each in plugins.implementations(GIVES_REGISTRIES)}
         known = self._registries | givers | plugins.failed.keys() | set(plugins.off)
         there = ", ".join(sorted(self._registries)) or "none"
@@ -198,7 +228,7 @@ class Activation:
             ),
             *(
                 f"optional_registries names {name!r}, which is no registry (there is: {there})"
-                for name in config.optional_registries
+                for name in self._config.optional_registries
                 if name not in known
             ),
             *plugins.unknown_variables(core_variables()).values(),
@@ -206,16 +236,14 @@ class Activation:
 
     async def _open(self, registry: Registry, opened: list[Registry]) -> None:
         self._registries.add(registry.name)
-        config = self._conductor.config
-        if registry.name in config.optional_registries:
+        if registry.name in self._config.optional_registries:
             registry.required = False
         try:
-            async with asyncio.timeout(config.register_timeout):
+            async with asyncio.timeout(self._config.register_timeout):
                 await registry.__aenter__()
         except (Exception, SystemExit, KeyboardInterrupt) as error:
-            self._conductor.complain(
-                registry.name, f"did not open: {type(error).__name__}: {text_of(error)}"
-            )
+            problem = f"did not open: {type(error).__name__}: {text_of(error)}"
+            self._log.warning("plugin", plugin=registry.name, problem=problem)
             if registry.required:
                 raise LifecycleError(
                     f"registry {registry.name!r} did not open: {text_of(error)}; name it in "
@@ -230,9 +258,8 @@ class Activation:
         implementation = Implementation(
             plugin, f"command {command.name}", handler, (), options=ProbeOptions(), inline=inline
         )
-        app_loop, timeout = self._conductor.app_loop, command.timeout
-        own = Own(implementation, app_loop, timeout)
-        return InTurn(implementation, app_loop, timeout) if own.threaded else own
+        own = Own(implementation, self._app_loop, command.timeout)
+        return InTurn(implementation, self._app_loop, command.timeout) if own.threaded else own
 
 
 def _several(function: Callable[..., Any], **arguments: Any) -> list[Any]:
@@ -243,7 +270,13 @@ def _several(function: Callable[..., Any], **arguments: Any) -> list[Any]:
     return list(value) if many else [] if value is None else [value]
 
 
-def _checked(each: Implementation, given: list[Any], wanted: type[Any]) -> list[Any]:
+def checked(each: Implementation, given: list[Any], wanted: type[Any]) -> list[Any]:
+    """
+    Return what a hook gave.
+
+    Raises:
+        PluginError: Something of it is not what the hook is to give, or has no name.
+    """
     for one in given:
         try:
             problem = _what_is_wrong(each.hook, one, wanted)
