@@ -9,7 +9,7 @@ import pytest
 from lifecycle.control.registration import Cell
 from lifecycle.control.services import OPERATOR, Actual, Services
 from lifecycle.exceptions import LifecycleError, RegistrationRefused
-from tests.unit.registries import Scripted, after, failing, fine, hang, row, table
+from tests.unit.control.registries import Scripted, after, failing, fine, hang, row, table
 from tests.unit.virtual_time import Diary, instance, run
 
 

@@ -12,8 +12,8 @@ from lifecycle.drain.ending import Ending
 from lifecycle.drain.timetable import Timetable
 from lifecycle.hookspecs import hookimpl
 from lifecycle.states import Transition
-from tests.unit.play import NEVER, Play, soon
-from tests.unit.registries import Scripted, With, after
+from tests.unit.control.registries import Scripted, With, after
+from tests.unit.drain.play import NEVER, Play, soon
 from tests.unit.virtual_time import Stage, now, run
 
 

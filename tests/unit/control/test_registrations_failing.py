@@ -12,7 +12,7 @@ from lifecycle.control.registration import Actual
 from lifecycle.control.services import OPERATOR, Services
 from lifecycle.exceptions import RegistrationRefused
 from lifecycle.log import Log
-from tests.unit.registries import Scripted, Unprintable, failing, fine, hang, row, table
+from tests.unit.control.registries import Scripted, Unprintable, failing, fine, hang, row, table
 from tests.unit.virtual_time import Diary, instance, run
 
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from lifecycle import Config, Lifecycle, NotRunning
-from tests.unit.consumers import numbers, on_stage
+from tests.unit.drain.consumers import numbers, on_stage
 from tests.unit.virtual_time import Stage, hang_for_ever, now
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.signal_scene import play
+from tests.unit.process.signal_scene import play
 
 
 def test_a_forked_childs_signal_is_its_own() -> None:

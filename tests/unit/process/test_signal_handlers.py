@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.signal_scene import LOOPS, play
+from tests.unit.process.signal_scene import LOOPS, play
 
 
 @pytest.mark.parametrize("loop", LOOPS)

@@ -9,10 +9,10 @@ import pytest
 
 from lifecycle.hookspecs import hookimpl
 from lifecycle.states import State
-from tests.unit.play import Play, soon
-from tests.unit.registries import Scripted, after
-from tests.unit.test_departure import WithStuck
-from tests.unit.test_departure_edges import With
+from tests.unit.control.registries import Scripted, after
+from tests.unit.drain.play import Play, soon
+from tests.unit.drain.test_departure import WithStuck
+from tests.unit.drain.test_departure_edges import With
 from tests.unit.virtual_time import now, run
 
 

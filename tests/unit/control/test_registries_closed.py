@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from lifecycle.control.services import Services
-from tests.unit.registries import Scripted, after, failing, hang, table
+from tests.unit.control.registries import Scripted, after, failing, hang, table
 from tests.unit.virtual_time import Diary, hang_for_ever, now, run
 
 

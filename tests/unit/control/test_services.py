@@ -9,7 +9,7 @@ import pytest
 
 from lifecycle.control.services import APP, OPERATOR, Services, Those, some
 from lifecycle.exceptions import RegistrationRefused, ServiceNotFound
-from tests.unit.registries import Act, Scripted, failing, fine, hang, row, table
+from tests.unit.control.registries import Act, Scripted, failing, fine, hang, row, table
 from tests.unit.virtual_time import Diary, instance, now, run, until
 
 

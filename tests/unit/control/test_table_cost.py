@@ -18,7 +18,7 @@ from lifecycle.control.services import OPERATOR
 from lifecycle.drain.ending import Ending
 from lifecycle.drain.report import queued
 from lifecycle.exceptions import RegistrationRefused
-from tests.unit.registries import Scripted, failing, table
+from tests.unit.control.registries import Scripted, failing, table
 from tests.unit.virtual_time import Stage, instance, run
 
 SMALL, LARGE = 20, 400

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lifecycle.asgi import Middleware
 from lifecycle.drain.work_names import NAMED, SHOWN, most, name_of, shown, words_of
-from tests.unit.play import Play, soon
+from tests.unit.drain.play import Play, soon
 from tests.unit.virtual_time import run
 
 Receive = Callable[[], Any]

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from tests.unit.play import Play, soon
+from tests.unit.drain.play import Play, soon
 from tests.unit.virtual_time import run
 
 

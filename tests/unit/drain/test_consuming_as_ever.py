@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from lifecycle.runtime import Lifecycle
-from tests.unit.consumers import numbers, on_stage
+from tests.unit.drain.consumers import numbers, on_stage
 from tests.unit.virtual_time import Stage, hang_for_ever, now, until
 
 WHO = contextvars.ContextVar("who", default="nobody")

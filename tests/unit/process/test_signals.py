@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.unit.signal_scene import LOOPS, play
+from tests.unit.process.signal_scene import LOOPS, play
 
 
 def test_noticed_while_the_main_thread_is_stuck() -> None:

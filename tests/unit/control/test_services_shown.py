@@ -12,7 +12,7 @@ import pytest
 
 from lifecycle.control.services import OPERATOR
 from lifecycle.exceptions import ServiceNotFound
-from tests.unit.registries import Scripted, Unprintable, after, failing, fine, table
+from tests.unit.control.registries import Scripted, Unprintable, after, failing, fine, table
 from tests.unit.virtual_time import instance, run, until
 
 

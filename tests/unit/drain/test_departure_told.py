@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from lifecycle.asgi import Managed
-from tests.unit.play import Play, soon
-from tests.unit.test_departure import WithStuck
+from tests.unit.drain.play import Play, soon
+from tests.unit.drain.test_departure import WithStuck
 from tests.unit.virtual_time import run
 
 

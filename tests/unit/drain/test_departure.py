@@ -12,7 +12,7 @@ from lifecycle.drain.ending import Ending
 from lifecycle.exceptions import Draining
 from lifecycle.hookspecs import hookimpl
 from lifecycle.states import State
-from tests.unit.play import NEVER, Play, soon
+from tests.unit.drain.play import NEVER, Play, soon
 from tests.unit.virtual_time import run
 
 

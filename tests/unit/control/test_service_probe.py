@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from lifecycle.contracts import Kind
-from tests.unit.play import NEVER, Play
-from tests.unit.registries import Act, Scripted, With, after, failing, fine
+from tests.unit.control.registries import Act, Scripted, With, after, failing, fine
+from tests.unit.drain.play import NEVER, Play
 from tests.unit.virtual_time import now, run
 
 

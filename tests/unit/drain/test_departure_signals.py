@@ -7,9 +7,9 @@ import asyncio
 import pytest
 
 from lifecycle.states import State
-from tests.unit.play import Play, soon
-from tests.unit.registries import Scripted, after
-from tests.unit.test_departure_edges import Slow, With
+from tests.unit.control.registries import Scripted, after
+from tests.unit.drain.play import Play, soon
+from tests.unit.drain.test_departure_edges import Slow, With
 from tests.unit.virtual_time import run
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from lifecycle.contracts import Instance
 from lifecycle.control.services import OPERATOR, Services
-from tests.unit.registries import Act, Scripted, after, hang, row, table
+from tests.unit.control.registries import Act, Scripted, after, hang, row, table
 from tests.unit.virtual_time import instance, now, run
 
 

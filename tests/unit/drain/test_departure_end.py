@@ -12,7 +12,7 @@ import pytest
 from lifecycle.calls.moment import Moment
 from lifecycle.calls.stacks import Straggler
 from lifecycle.drain.ending import Ending
-from tests.unit.play import NEVER, Play, soon
+from tests.unit.drain.play import NEVER, Play, soon
 from tests.unit.virtual_time import now, run
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lifecycle.contracts import ProbeResult
-from tests.unit.test_probes import LIVE, READY, Table, started
+from tests.unit.control.test_probes import LIVE, READY, Table, started
 from tests.unit.virtual_time import Hang, run
 
 

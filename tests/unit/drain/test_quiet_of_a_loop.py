@@ -12,8 +12,8 @@ import pytest
 
 from lifecycle.calls.app_loop import BEAT, PAUSE, ROUNDS, AppLoop
 from lifecycle.drain.traffic import LOOK_AGAIN, RARELY
-from tests.unit.play import Play, soon
-from tests.unit.test_traffic import QUIET, SETTLE, Scene
+from tests.unit.drain.play import Play, soon
+from tests.unit.drain.test_traffic import QUIET, SETTLE, Scene
 from tests.unit.virtual_time import now, run
 
 
