@@ -26,7 +26,7 @@ import mutation
 import timeline
 
 import lifecycle
-from lifecycle import asgi, hookspecs
+from lifecycle import asgi, hookspecs, status
 from lifecycle.checks.rules import RULES
 from lifecycle.cli.heavy import make_parser
 from lifecycle.config import Config, variable
@@ -42,6 +42,19 @@ SECTION: Final = re.compile(
     r"(?P<head><!-- generated: (?P<name>[\w-]+) -->\n).*?(?P<tail><!-- end of generated -->)",
     re.DOTALL,
 )
+
+RECORDS: Final = {
+    "Everything together:": status.Snapshot,
+    "Each entry of `services`:": status.ServiceStatus,
+    "Each registration of a service. A registry may add fields of its own:": (
+        status.RegistrationStatus
+    ),
+    "Each entry of `probes`:": status.ProbeStatus,
+    "Each entry of `transitions`:": status.TransitionStatus,
+    "`drain`, once a drain has begun:": status.DrainStatus,
+    "Each entry of `plugins`:": status.PluginStatus,
+}
+"""How the documentation introduces each record of `/status`."""
 
 
 def table(header: str, rows: Iterable[Iterable[object]]) -> str:
@@ -283,6 +296,19 @@ def files() -> str:
     return table("file | concern", rows)
 
 
+def status_fields() -> str:
+    """Document what `/status` shows from the records that it is made of."""
+    return "\n".join(f"{head}\n\n{_fields(record)}" for head, record in RECORDS.items())
+
+
+def _fields(record: type) -> str:
+    told = re.findall(r"^    (\w+): (.*)$", inspect.cleandoc(record.__doc__ or ""), re.MULTILINE)
+    rows = [(f"`{name}`", words) for name, words in told]
+    if [name for name, _ in told] != list(record.__annotations__):
+        raise SystemExit(f"the docstring of {record.__name__} does not name its fields in order")
+    return table("field | holds", rows)
+
+
 def monitors() -> str:
     """Return the user agents that do not disturb the quiet."""
     return f"{', '.join(f'`{agent}`' for agent in PROBERS)}.\n"
@@ -303,6 +329,7 @@ SECTIONS: Final[dict[str, Callable[[], str]]] = {
     "paths": paths,
     "settings": settings,
     "states": states,
+    "status": status_fields,
 }
 
 

@@ -39,9 +39,10 @@ if TYPE_CHECKING:
     )
     from lifecycle.hookspecs import hookimpl
     from lifecycle.process.run import run
-    from lifecycle.runtime import Lifecycle, Snapshot, current
+    from lifecycle.runtime import Lifecycle, current
     from lifecycle.service import Service
     from lifecycle.states import State, Transition
+    from lifecycle.status import Snapshot
     from lifecycle.version import VERSION as __version__  # noqa: N811 - the name tools look for
 
 _HOME = {
@@ -67,7 +68,7 @@ _HOME = {
     "Request": "contracts",
     "Service": "service",
     "ServiceNotFound": "exceptions",
-    "Snapshot": "runtime",
+    "Snapshot": "status",
     "State": "states",
     "Transition": "states",
     "current": "runtime",

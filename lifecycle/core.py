@@ -25,7 +25,7 @@ from lifecycle.calls.plugins import Plugins
 from lifecycle.calls.threads import in_thread
 from lifecycle.config import Config
 from lifecycle.control.builtins import builtins
-from lifecycle.control.conductor import Conductor, Snapshot
+from lifecycle.control.conductor import Conductor
 from lifecycle.drain.ending import USAGE, Ending
 from lifecycle.drain.traffic import Traffic
 from lifecycle.exceptions import LifecycleError, NotRunning, text_of
@@ -35,6 +35,7 @@ from lifecycle.qos.port import Port, Sockets
 
 if TYPE_CHECKING:
     from lifecycle.calls.plugin_types import AnyPlugin
+    from lifecycle.status import Snapshot
 
 FORCED_TIME: Final = 2.0
 """Seconds that leaving takes at most once who waits for it has been cancelled."""

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 from lifecycle.calls.control_thread import Late
 from lifecycle.calls.plugins import plugin_of
 from lifecycle.calls.threads import decided_once
-from lifecycle.control.conductor import Snapshot as Snapshot
 from lifecycle.core import Running
 from lifecycle.drain.consuming import until_draining
 from lifecycle.drain.traffic import Tracker
@@ -28,6 +27,7 @@ from lifecycle.states import State
 
 if TYPE_CHECKING:
     from lifecycle.calls.plugin_types import AnyPlugin, Check
+    from lifecycle.status import Snapshot
 
 T = TypeVar("T")
 

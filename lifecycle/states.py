@@ -16,9 +16,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lifecycle.exceptions import IllegalTransition
+
+if TYPE_CHECKING:
+    from lifecycle.status import TransitionStatus
 
 
 class State(StrEnum):
@@ -79,6 +82,16 @@ class Transition(NamedTuple):
     after: State
     cause: str
     at: float
+
+
+def transition_status(step: Transition) -> TransitionStatus:
+    """Return what `/status` shows of a step."""
+    return {
+        "from": step.before.value,
+        "to": step.after.value,
+        "at": step.at,
+        "cause": step.cause,
+    }
 
 
 class Machine:

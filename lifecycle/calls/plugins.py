@@ -8,7 +8,7 @@ import inspect
 import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from types import ModuleType
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import pluggy
 
@@ -17,6 +17,9 @@ from lifecycle.calls.signatures import needed, one_or_none
 from lifecycle.config import Config, fill, unknown_variables, variable
 from lifecycle.contracts import INLINE_MARK, PROBE_MARK, ProbeOptions
 from lifecycle.exceptions import PluginError, text_of
+
+if TYPE_CHECKING:
+    from lifecycle.status import PluginStatus
 
 T = TypeVar("T")
 
@@ -111,6 +114,11 @@ class Plugins:
     def names(self) -> list[str]:
         """The names of all plugins, in the order they were loaded."""
         return [name for name, plugin in self._manager.list_name_plugin() if plugin is not None]
+
+    def status(self) -> list[PluginStatus]:
+        """Return every plugin as `/status` shows it: those that work, then those that failed."""
+        working: list[PluginStatus] = [_status_of(name) for name in self.names]
+        return working + [_status_of(*each) for each in self.failed.items()]
 
     def discover(self) -> None:
         """
@@ -297,6 +305,10 @@ class Plugins:
         disabled = tuple(variable("", name) for name in (*self._disabled, *self.failed))
         theirs = {name for name in self._environ if disabled and name.startswith(disabled)}
         return unknown_variables(self._environ, {*known, *self._option_names, *theirs})
+
+
+def _status_of(name: str, problem: str = "") -> PluginStatus:
+    return {"name": name, "ok": not problem, "problem": problem}
 
 
 def _constructed(cls: type[Any], name: str) -> Any:

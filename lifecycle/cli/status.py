@@ -7,17 +7,21 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from lifecycle.cli import light
 from lifecycle.plain import one_line, table
+from lifecycle.status import (
+    DrainStatus,
+    PluginStatus,
+    ProbeStatus,
+    ServiceStatus,
+    Snapshot,
+    TransitionStatus,
+)
 
 CLEAR: Final = "\x1b[H\x1b[2J"
 PERIOD: Final = 1.0
-KEYS: Final = {
-    *("state", "since", "in_flight", "pid", "version", "drain"),
-    *("services", "probes", "transitions", "plugins"),
-}
 
 
 class NoStatus(light.Unreachable):
@@ -60,7 +64,7 @@ def watch(port: int, *, as_json: bool) -> int:
         return 0
 
 
-def ask(port: int) -> dict[str, Any]:
+def ask(port: int) -> Snapshot:
     """
     Return what the app answers.
 
@@ -73,18 +77,18 @@ def ask(port: int) -> dict[str, Any]:
         found = json.loads(body)
     except ValueError:
         found = None
-    if code != 200 or not isinstance(found, dict) or not found.keys() >= KEYS:
+    if code != 200 or not isinstance(found, dict) or not found.keys() >= Snapshot.__required_keys__:
         what = body.strip().partition("\n")[0][:80]
         raise NoStatus(
             f"/status of port {port} was answered with {code} and {what!r}, which is no status: "
             "does another program, or another version, have this port?"
         )
-    return found
+    return cast("Snapshot", found)
 
 
-def render(status: dict[str, Any]) -> str:
+def render(status: Snapshot) -> str:
     """Turn `/status` into what a person reads; what strangers have chosen stays on its line."""
-    status = _plain(status)
+    status = cast("Snapshot", _plain(status))
     parts = [
         f"{status['state'].upper()} for {_ago(status['since'])}, {status['in_flight']} in flight, "
         f"pid {status['pid']}, pod-lifecycle {status['version']}",
@@ -118,7 +122,7 @@ def _ago(since: float) -> str:
     return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.0f} min"
 
 
-def _drain(drain: dict[str, Any] | None) -> str:
+def _drain(drain: DrainStatus | None) -> str:
     if drain is None:
         return ""
     text = (
@@ -132,7 +136,7 @@ def _drain(drain: dict[str, Any] | None) -> str:
     return text
 
 
-def _service(service: dict[str, Any]) -> tuple[object, ...]:
+def _service(service: ServiceStatus) -> tuple[object, ...]:
     held = ", ".join(service["held_by"])
     where = " ".join(
         f"{name}({each['registered']}{': ' + each['reason'] if each['reason'] else ''})"
@@ -142,16 +146,16 @@ def _service(service: dict[str, Any]) -> tuple[object, ...]:
     return service["name"], service["port"] or "-", state, where or "-"
 
 
-def _probe(probe: dict[str, Any]) -> tuple[object, ...]:
+def _probe(probe: ProbeStatus) -> tuple[object, ...]:
     verdict = "yes" if probe["ok"] else "NO"
     age = f"{probe['age']:.1f} s"
     return probe["name"], probe["kind"], verdict, f"{probe['ms']:.1f}", age, probe["reason"]
 
 
-def _transition(step: dict[str, Any]) -> tuple[object, ...]:
+def _transition(step: TransitionStatus) -> tuple[object, ...]:
     at = time.strftime("%H:%M:%S", time.localtime(step["at"])) + f"{step['at'] % 1:.3f}"[1:]
     return step["from"], step["to"], at, step["cause"]
 
 
-def _plugin(plugin: dict[str, Any]) -> tuple[object, ...]:
+def _plugin(plugin: PluginStatus) -> tuple[object, ...]:
     return plugin["name"], plugin["problem"] or "-"

@@ -15,7 +15,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final, TypedDict
+from typing import TYPE_CHECKING, Final
 
 from lifecycle.calls.app_loop import AppLoop
 from lifecycle.calls.dispatch import Delivery, Own, Shared
@@ -32,11 +32,12 @@ from lifecycle.drain.departure import Departure
 from lifecycle.drain.traffic import Traffic
 from lifecycle.exceptions import Draining, LifecycleError, text_of
 from lifecycle.log import Log
-from lifecycle.states import Event, Machine, State, reachable
+from lifecycle.states import Event, Machine, State, reachable, transition_status
 from lifecycle.version import VERSION
 
 if TYPE_CHECKING:
     from lifecycle.runtime import Lifecycle
+    from lifecycle.status import Snapshot
 
 LIVENESS_START: Final = 0.05
 """Seconds after which a busy loop keeps a liveness probe's last verdict."""
@@ -46,21 +47,6 @@ _PROBE_HOOKS: Final = {
     "lifecycle_readiness": Kind.READINESS,
     "lifecycle_liveness": Kind.LIVENESS,
 }
-
-
-class Snapshot(TypedDict):
-    """What `/status` shows; times are seconds since the epoch, ages and durations seconds."""
-
-    state: str
-    since: float
-    in_flight: int
-    services: list[dict[str, Any]]
-    probes: list[dict[str, Any]]
-    transitions: list[dict[str, Any]]
-    drain: dict[str, Any] | None
-    plugins: list[dict[str, Any]]
-    pid: int
-    version: str
 
 
 class Conductor:
@@ -278,20 +264,11 @@ class Conductor:
             "state": self.machine.state.value,
             "since": self._since,
             "in_flight": self.traffic.in_flight,
-            "services": self.services.snapshot(),
-            "probes": self.probes.snapshot(now),
-            "transitions": [
-                {"from": t.before.value, "to": t.after.value, "at": t.at, "cause": t.cause}
-                for t in self.machine.history
-            ],
+            "services": self.services.status(),
+            "probes": self.probes.status(now),
+            "transitions": [transition_status(each) for each in self.machine.history],
             "drain": self.departure.snapshot(now),
-            "plugins": [
-                *({"name": name, "ok": True, "problem": ""} for name in self.plugins.names),
-                *(
-                    {"name": name, "ok": False, "problem": problem}
-                    for name, problem in self.plugins.failed.items()
-                ),
-            ],
+            "plugins": self.plugins.status(),
             "pid": os.getpid(),
             "version": VERSION,
         }

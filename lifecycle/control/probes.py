@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterable
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lifecycle.calls.app_loop import AppLoop
 from lifecycle.calls.dispatch import Shared
@@ -23,6 +23,9 @@ from lifecycle.contracts import Kind, ProbeResult
 from lifecycle.exceptions import text_of
 from lifecycle.log import Log
 from lifecycle.plain import one_line
+
+if TYPE_CHECKING:
+    from lifecycle.status import ProbeStatus
 
 FRESH: Final = 0.5
 """Seconds for which a plugin's answer is used again."""
@@ -43,6 +46,17 @@ class Answer(NamedTuple):
     ms: float
     at: float
     stale: bool = False
+
+    def status(self, kind: Kind, now: float) -> ProbeStatus:
+        """Return what `/status` shows of it."""
+        return {
+            "kind": kind.value,
+            "name": self.name,
+            "ok": self.ok,
+            "ms": self.ms,
+            "reason": self.reason,
+            "age": round(now - self.at, 3),
+        }
 
 
 class Verdict(NamedTuple):
@@ -264,19 +278,9 @@ class Probes:
             if key[1] not in said and not self._known.pop(key).ok:
                 self._log.info("probe", kind=kind.value, probe=key[1], ok=True, reason="gone")
 
-    def snapshot(self, now: float) -> list[dict[str, Any]]:
+    def status(self, now: float) -> list[ProbeStatus]:
         """Return the last answer of every probe, as `/status` shows it."""
-        return [
-            {
-                "kind": kind.value,
-                "name": name,
-                "ok": answer.ok,
-                "ms": answer.ms,
-                "reason": answer.reason,
-                "age": round(now - answer.at, 3),
-            }
-            for (kind, name), answer in self._known.items()
-        ]
+        return [answer.status(kind, now) for (kind, _), answer in self._known.items()]
 
 
 async def _side_by_side(probes: list[Probe], life: Any) -> list[tuple[Answer, ...]]:

@@ -17,12 +17,15 @@ import contextlib
 import json
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from lifecycle.contracts import Instance, Registry
 from lifecycle.control.backoff import FIRST, LONGEST, until_done
 from lifecycle.exceptions import LifecycleError, RegistrationRefused, text_of
 from lifecycle.log import Log
+
+if TYPE_CHECKING:
+    from lifecycle.status import RegistrationStatus
 
 INSIST: Final = 0.1
 """Seconds between two cancellations of an operation that does not end."""
@@ -84,6 +87,16 @@ class Cell:
             return _as_json(told)
         except BaseException as error:  # noqa: BLE001 - a stranger's, which must end no loop of ours
             return {"problem": f"describe {failed} {type(error).__name__}: {text_of(error)}"}
+
+    def status(self) -> RegistrationStatus:
+        """Return what `/status` shows of it, and what the registry says beside."""
+        told = {
+            **self.described(),
+            "registered": self.actual.value,
+            "required": self.required,
+            "reason": self.error,
+        }
+        return cast("RegistrationStatus", told)
 
     async def reconcile(self) -> None:
         """Bring what is so to what is wanted, for ever."""

@@ -16,13 +16,16 @@ import asyncio
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from itertools import islice
-from typing import Any, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from lifecycle.contracts import Instance, Registry
 from lifecycle.control.backoff import prepare
 from lifecycle.control.registration import Actual, Cell
 from lifecycle.exceptions import RegistrationRefused, ServiceNotFound, text_of
 from lifecycle.log import Log
+
+if TYPE_CHECKING:
+    from lifecycle.status import ServiceStatus
 
 T = TypeVar("T")
 
@@ -97,6 +100,16 @@ class Entry:
     def refusal(self) -> RegistrationRefused | None:
         """Return why a required registry will never take it, if that is so."""
         return next((cell.refused for cell in self._refused.first(1)), None)
+
+    def status(self) -> ServiceStatus:
+        """Return what `/status` shows of it. On the control loop."""
+        return {
+            "name": self.instance.service,
+            "port": self.instance.port,
+            "online": self.online,
+            "held_by": dict(self.held_by),
+            "registrations": {name: cell.status() for name, cell in self.cells.items()},
+        }
 
 
 class Services:
@@ -288,23 +301,6 @@ class Services:
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - the next one is closed all the same
             self._log.warning("registry close", registry=registry.name, reason=text_of(error))
 
-    def snapshot(self) -> list[dict[str, Any]]:
+    def status(self) -> list[ServiceStatus]:
         """Return the table as `/status` shows it."""
-        return [
-            {
-                "name": entry.instance.service,
-                "port": entry.instance.port,
-                "online": entry.online,
-                "held_by": dict(entry.held_by),
-                "registrations": {
-                    name: {
-                        **cell.described(),
-                        "registered": cell.actual.value,
-                        "required": cell.required,
-                        "reason": cell.error,
-                    }
-                    for name, cell in entry.cells.items()
-                },
-            }
-            for entry in self.entries.values()
-        ]
+        return [entry.status() for entry in self.entries.values()]

@@ -28,6 +28,7 @@ from lifecycle.states import Event, State
 
 if TYPE_CHECKING:
     from lifecycle.control.conductor import Conductor
+    from lifecycle.status import DrainStatus
 
 ONE_PRESS: Final = 0.25
 """Seconds within which two signals are one (a terminal, a supervisor, both at once)."""
@@ -359,7 +360,7 @@ class Departure:
             elapsed = self._conductor.clock() - self.drain.timetable.began
             self.report.steps.setdefault(step, round(elapsed, 3))
 
-    def snapshot(self, now: float) -> dict[str, Any] | None:
+    def snapshot(self, now: float) -> DrainStatus | None:
         """Return what `/status` shows of the drain."""
         if self.drain is None:
             return None

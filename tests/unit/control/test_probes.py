@@ -307,6 +307,6 @@ def test_answers_of_one_name_do_not_flap() -> None:
             assert not (await table.verdict(LIVE)).ok
             await asyncio.sleep(1)
         assert [line["ok"] for line in table.diary.of("probe")] == [False]
-        assert [each["ok"] for each in table.probes.snapshot(0)] == [False]
+        assert [each["ok"] for each in table.probes.status(0)] == [False]
 
     run(main())

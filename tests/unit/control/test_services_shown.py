@@ -38,28 +38,26 @@ def test_what_the_table_shows() -> None:
         registry = Scripted()
         services = table(registry)
         registry.on_register = after(1)
-        assert services.snapshot() == shown(online=True, held_by={}, registered="no", reason="")
+        assert services.status() == shown(online=True, held_by={}, registered="no", reason="")
         await asyncio.sleep(0.5)
         assert services.asking
-        assert services.snapshot() == shown(
-            online=True, held_by={}, registered="unknown", reason=""
-        )
+        assert services.status() == shown(online=True, held_by={}, registered="unknown", reason="")
         await services.until(lambda: services.all_confirmed)
-        assert services.snapshot() == shown(online=True, held_by={}, registered="yes", reason="")
+        assert services.status() == shown(online=True, held_by={}, registered="yes", reason="")
         services.hold(["orders"], OPERATOR)
         await services.until(lambda: services.all_out)
-        assert services.snapshot() == shown(
+        assert services.status() == shown(
             online=False, held_by={OPERATOR: ""}, registered="no", reason=""
         )
         services.hold(["orders"], "app", "warming up")
         registry.on_register = failing(ConnectionError("away"))
         services.release(["orders"], OPERATOR)
-        assert services.snapshot() == shown(
+        assert services.status() == shown(
             online=False, held_by={"app": "warming up"}, registered="no", reason=""
         )
         services.release(["orders"], "app")
         await until(lambda: len(registry.asked) > 5)
-        assert services.snapshot() == shown(
+        assert services.status() == shown(
             online=True, held_by={}, registered="unknown", reason="ConnectionError: away"
         )
         registry.on_register = fine
@@ -82,7 +80,7 @@ def test_what_is_shown_of_each_service() -> None:
         services.hold(["portless"], OPERATOR)
         await services.until(lambda: services.entries["portless"].out)
         away = {"registered": "unknown", "required": False, "reason": "OSError: away"}
-        assert services.snapshot() == [
+        assert services.status() == [
             {
                 "name": "orders",
                 "port": 8080,
@@ -125,7 +123,7 @@ def test_what_a_registry_tells_of_a_registration() -> None:
         services = table(registry, broken)
         await services.until(lambda: services.all_confirmed)
 
-        (shown,) = services.snapshot()
+        (shown,) = services.status()
         assert asked == [services.entries["orders"].instance]
         told = shown["registrations"]["told"]
         assert (told["visible"], told["registered"]) == (True, "yes")
@@ -158,7 +156,7 @@ def test_a_description_that_fails(error: BaseException) -> None:
 
         registry.describe = describe  # type: ignore[method-assign]
         services = table(registry)
-        (shown,) = services.snapshot()
+        (shown,) = services.status()
         said = "(its message cannot be shown)" if isinstance(error, Unprintable) else str(error)
         problem = shown["registrations"]["reg"]["problem"]
         assert problem == f"describe raised {type(error).__name__}: {said}"
@@ -192,7 +190,7 @@ def test_a_description_of_anything(told: Any, shown: dict[str, object] | None) -
         registry, other = Scripted(), Scripted("other")
         registry.describe = lambda _: told  # type: ignore[method-assign]
         services = table(registry, other)
-        whole = services.snapshot()
+        whole = services.status()
         assert json.loads(json.dumps(whole, allow_nan=False)) == whole
         said = whole[0]["registrations"]["reg"]
         if shown is None:

@@ -1,0 +1,51 @@
+"""What `/status` shows, compared with the records that document it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from lifecycle import status
+from lifecycle.config import Config
+from lifecycle.contracts import Kind
+from lifecycle.runtime import Lifecycle
+
+
+def keys_of(found: Iterable[Mapping[str, Any]]) -> list[list[str]]:
+    """Return the keys of each, and that there is one at all."""
+    keys = [list(each) for each in found]
+    assert keys
+    return keys
+
+
+def test_every_part_has_the_fields_of_its_record_in_their_order() -> None:
+    """Whoever reads `/status` finds what the documentation lists, and nothing else."""
+
+    async def main() -> None:
+        async with Lifecycle(Config(qos_enabled=False, settle=0, quiet=0)) as life:
+            life.readiness(lambda: True)
+            life.export("orders", port=8080)
+            await life.ready()
+            await life._control.request(
+                lambda: life._running().probes.verdict(Kind.READINESS, life)  # asks the probes
+            )
+            assert life.snapshot()["drain"] is None
+            life.begin_drain("the test")
+            await life.drained()
+        whole = life.snapshot()
+        assert list(whole) == list(status.Snapshot.__annotations__)
+        registrations = [r for each in whole["services"] for r in each["registrations"].values()]
+        assert whole["drain"] is not None
+        for found, record in (
+            (whole["services"], status.ServiceStatus),
+            (registrations, status.RegistrationStatus),
+            (whole["probes"], status.ProbeStatus),
+            (whole["transitions"], status.TransitionStatus),
+            ([whole["drain"]], status.DrainStatus),
+            (whole["plugins"], status.PluginStatus),
+        ):
+            fields = list(record.__annotations__)
+            assert all(keys == fields for keys in keys_of(found)), record.__name__
+
+    asyncio.run(main())
