@@ -7,8 +7,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PLUGINS := $(wildcard plugins/*/pyproject.toml)
+ACTIONLINT := v1.7.12
 
-.PHONY: demo test lint bench compare soak fuzz mutate docs rehearsals cluster e2e rollouts clean
+.PHONY: demo test lint bench compare soak fuzz mutate docs dist workflows rehearsals cluster e2e rollouts clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo/demo.py
@@ -71,7 +72,27 @@ mutate: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python docs/generate.py
 
-$(STAMP): pyproject.toml constraints.txt $(PLUGINS)
+# Wheels and sdists of all distributions, into dist/: built twice to the same bytes, their metadata,
+# contents and SBOMs checked, and the quick tests run on the wheels where there is no source.
+dist: .venv-dist/.installed
+	.venv-dist/bin/python -m tests.release
+
+# What GitHub would run, looked at by zizmor, and by actionlint where there is a Go toolchain.
+workflows: .venv-workflows/.installed
+	.venv-workflows/bin/zizmor --offline --quiet --persona pedantic .github
+	@if command -v go >/dev/null; then \
+		echo "actionlint $(ACTIONLINT)" && go run github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT); \
+	else echo "NOT RUN: actionlint. Missing: a Go toolchain."; fi
+
+# An environment for one group of dependencies, without this package.
+.venv-%/.installed: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "no Python >= 3.11 with venv found: install one"; exit 1; }
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check --upgrade -c constraints.txt pip
+	.venv-$*/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --group $*
+	@touch $@
+
+$(STAMP): pyproject.toml constraints.txt lifecycle/version.py $(PLUGINS)
 	@test -n "$(PYTHON)" || { echo "no Python >= 3.11 with venv found: install one (on Debian: apt-get install python3-venv), or run make PYTHON=/path/to/python"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade -c constraints.txt pip
@@ -80,4 +101,4 @@ $(STAMP): pyproject.toml constraints.txt $(PLUGINS)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-dist .venv-workflows dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,5 +1,5 @@
-"""The version; read by the build, by `/version` and by `lifecycle --version`."""
+"""The version; read by the builds of all distributions, by `/version` and by `lifecycle --version`."""
 
 from typing import Final
 
-VERSION: Final = "0.1.0"
+VERSION: Final = "0.2.0"

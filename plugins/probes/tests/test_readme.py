@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import lifecycle_probes
 from lifecycle_probes.disk import DiskOptions
 from lifecycle_probes.http import HttpOptions
 from lifecycle_probes.memory import MemoryOptions
@@ -22,7 +23,7 @@ CLASSES = {"TCP": TcpOptions, "HTTP": HttpOptions, "DISK": DiskOptions, "MEMORY"
 
 def worded():
     """Every text in the package, with … where a value goes."""
-    for path in (HERE / "src" / "lifecycle_probes").glob("*.py"):
+    for path in Path(lifecycle_probes.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):
                 yield "".join(p.value if isinstance(p, ast.Constant) else "…" for p in node.values)
