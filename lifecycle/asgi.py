@@ -24,7 +24,7 @@ from lifecycle.names import check_port, check_service_name
 from lifecycle.plain import lines
 from lifecycle.process_globals import PROCESS
 from lifecycle.qos.takeover import RECYCLE_TIMEOUT, start_after
-from lifecycle.runtime import Lifecycle, current
+from lifecycle.runtime import Lifecycle, core_of, current
 from lifecycle.serving.conversations import (
     LEAST_PATIENCE,
     MAY_BE_EVENTS,
@@ -78,7 +78,7 @@ class Middleware:
             self._life = self._given or current()
         except NotRunning:
             return None
-        traffic = self._life._traffic
+        traffic = core_of(self._life).traffic
         traffic.in_use = True
         self._answer = _answering(traffic)
         self._traffic = traffic  # last: other threads look at it first
@@ -165,15 +165,13 @@ def _answering(traffic: Traffic) -> Callable[[Send, Message], Awaitable[None]]:
 
 
 def _is_settled(life: Lifecycle) -> bool:
-    drain = life._running().departure.drain
-    return drain is not None and drain.settle_passed.happened
+    return life.drain is not None and life.drain.settle_passed.happened
 
 
 async def _settled(life: Lifecycle) -> None:
     await life.reached(State.DRAINING)
-    drain = life._running().departure.drain
-    if drain is not None:
-        await drain.settled()
+    if life.drain is not None:
+        await life.drain.settled()
 
 
 class Managed:
@@ -254,7 +252,7 @@ class Managed:
 
         async def leave(problem: LifecycleError | None = None) -> None:
             readying.cancel()
-            if not life._ended.happened:
+            if not core_of(life).ended.happened:
                 await life.__aexit__(type(problem) if problem else None, problem, None)
 
         async def send_on(message: Message) -> None:

@@ -8,28 +8,33 @@ any thread; what is awaited is awaited on the app's loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from types import MappingProxyType, TracebackType
+from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
 
 from lifecycle.calls.control_thread import Late
 from lifecycle.calls.plugins import plugin_of
 from lifecycle.calls.threads import decided_once
-from lifecycle.core import Running
+from lifecycle.config import Config
+from lifecycle.core import Core
 from lifecycle.drain.consuming import until_draining
+from lifecycle.drain.handle import Drain
 from lifecycle.drain.traffic import Tracker
 from lifecycle.exceptions import Draining, LifecycleError, NotRunning
+from lifecycle.log import Log, Renderer
 from lifecycle.names import check_port, check_service_name
 from lifecycle.process_globals import PROCESS
 from lifecycle.service import Exported, Service, check_same, instance_of
 from lifecycle.states import State
 
 if TYPE_CHECKING:
-    from lifecycle.calls.plugin_types import AnyPlugin, Check
+    from lifecycle.calls.plugin_types import AnyPlugin, Asked
     from lifecycle.status import Snapshot
 
 T = TypeVar("T")
+Check = TypeVar("Check", bound="Callable[[], Asked] | Callable[[Lifecycle], Asked]")
+"""A readiness or liveness check: with the `Lifecycle` as its argument, or with none."""
 
 USE_TIME: Final = 1.0
 """Seconds that `use` may hold up an event loop."""
@@ -51,7 +56,12 @@ def current() -> Lifecycle:
     return cast("Lifecycle", PROCESS.lifecycles[-1])
 
 
-class Lifecycle(Running):
+def core_of(life: Lifecycle) -> Core:
+    """Return a lifecycle's parts: for this package's own rooms, and not part of the public API."""
+    return life._core
+
+
+class Lifecycle:
     """
     The lifecycle of one app.
 
@@ -63,31 +73,74 @@ class Lifecycle(Running):
         plugins: More plugins: objects, modules, or classes to call without arguments.
     """
 
+    def __init__(
+        self,
+        config: Config | None = None,
+        *,
+        plugins: Iterable[AnyPlugin] = (),
+        renderer: Renderer | None = None,
+    ) -> None:
+        self._core = Core(self, config, plugins=plugins, renderer=renderer)
+
+    async def __aenter__(self) -> Self:
+        await self._core.enter()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._core.leave(exc)
+
     # What is so
+
+    @property
+    def config(self) -> Config:
+        """The settings: a copy of those that were given."""
+        return self._core.config
+
+    @property
+    def log(self) -> Log:
+        """Where events go, a plugin's too; from any thread, and nothing waits."""
+        return self._core.log
 
     @property
     def state(self) -> State:
         """The state of the machine; from any thread. STOPPED in a forked child."""
-        if self._in_child:
+        if self._core.in_child:
             return State.STOPPED
-        return State.STARTING if self._conductor is None else self._conductor.machine.state
+        conductor = self._core.conductor
+        return State.STARTING if conductor is None else conductor.machine.state
 
     @property
     def draining(self) -> bool:
         """True from T0 on; from any thread."""
-        return self._asked_to_leave or self.state.leaving
+        return self._core.asked_to_leave or self.state.leaving
+
+    @property
+    def drain(self) -> Drain | None:
+        """
+        The drain, as `lifecycle_drain` is given it; from any thread.
+
+        None before T0, and in a forked child.
+        """
+        conductor = None if self._core.in_child else self._core.conductor
+        return conductor.departure.drain if conductor is not None else None
 
     @property
     def services(self) -> Mapping[str, Service]:
         """The exported services by name."""
-        if self._conductor is None:
+        conductor = self._core.conductor
+        if conductor is None:
             return MappingProxyType({})
-        return Exported(self, self._conductor.services.entries)
+        return Exported(self._core, conductor.services.entries)
 
     @property
     def qos_url(self) -> str:
         """Where the QOS port answers on this machine; empty if it is switched off."""
-        return self._url
+        return self._core.url
 
     def snapshot(self) -> Snapshot:
         """
@@ -95,13 +148,7 @@ class Lifecycle(Running):
 
         Once the lifecycle has ended: what was to be seen then.
         """
-        conductor = self._running()
-        try:
-            return self._control.call(conductor.snapshot)
-        except NotRunning:
-            if self._final is None:
-                raise
-            return self._final
+        return self._core.snapshot()
 
     # What the app does
 
@@ -136,11 +183,11 @@ class Lifecycle(Running):
         """
         check_service_name(name)
         check_port(f"export({name!r}", port)
-        conductor = self._running()
+        conductor = self._core.running()
         instance = instance_of(name, port, host, protocol, dict(metadata))
         entry = self._unless_ended("export", lambda: conductor.export(instance))
         check_same(entry.instance, port, host, protocol)
-        return Service(self, entry)
+        return Service(self._core, entry)
 
     async def ready(self) -> None:
         """
@@ -150,7 +197,7 @@ class Lifecycle(Running):
             RegistrationRefused: A registry will never take a service.
             Draining: The app is on its way out.
         """
-        conductor = self._running()
+        conductor = self._core.running()
         self._unless_ended("ready", conductor.make_ready)
         await conductor.became_ready.wait()
 
@@ -161,7 +208,7 @@ class Lifecycle(Running):
         Raises:
             Draining: It can no longer come.
         """
-        await self._running().reached[State(state)].wait()
+        await self._core.running().reached[State(state)].wait()
 
     async def drained(self) -> float:
         """
@@ -170,9 +217,8 @@ class Lifecycle(Running):
         Returns:
             The seconds left to stop in, as they are at this moment. A later call returns less.
         """
-        departure = self._running().departure
-        await departure.drained.wait()
-        return departure.drain.main_time_left() if departure.drain is not None else 0.0
+        await self._core.running().departure.drained.wait()
+        return self.drain.main_time_left() if self.drain is not None else 0.0
 
     def begin_drain(self, cause: str) -> None:
         """
@@ -182,9 +228,9 @@ class Lifecycle(Running):
         control thread comes to it, and before anything that is asked of it afterwards:
         `export` and `ready` raise `Draining` from here on.
         """
-        conductor = self._running()
-        self._asked_to_leave = True
-        if self._control.here:
+        conductor = self._core.running()
+        self._core.asked_to_leave = True
+        if self._core.control.here:
             conductor.departure.begin(cause)
         else:
             conductor.post(lambda: conductor.departure.begin(cause))
@@ -197,7 +243,7 @@ class Lifecycle(Running):
             ServiceNotFound: None matches.
             Draining: It is too late.
         """
-        conductor = self._running()
+        conductor = self._core.running()
         return self._unless_ended("online", lambda: conductor.set_online(glob))
 
     def offline(self, glob: str = "*", reason: str = "") -> list[str]:
@@ -207,15 +253,15 @@ class Lifecycle(Running):
         Raises:
             ServiceNotFound: None matches.
         """
-        conductor = self._running()
+        conductor = self._core.running()
         try:
-            return self._control.call(lambda: conductor.set_offline(glob, reason))
+            return self._core.control.call(lambda: conductor.set_offline(glob, reason))
         except NotRunning:  # as from DRAINING on: nothing is left to do
             return conductor.services.matching(glob)
 
     def _unless_ended(self, what: str, work: Callable[[], T]) -> T:
         try:
-            return self._control.call(work)
+            return self._core.control.call(work)
         except NotRunning:
             raise Draining(f"{what}: too late, the app is {self.state}") from None
 
@@ -242,7 +288,7 @@ class Lifecycle(Running):
         Raises:
             TypeError: One of these words is no text.
         """
-        return self._traffic.track(agent, path, method)
+        return self._core.traffic.track(agent, path, method)
 
     def until_draining(self, source: AsyncIterable[T]) -> AsyncGenerator[T, None]:
         """
@@ -261,7 +307,7 @@ class Lifecycle(Running):
         Raises:
             NotRunning: The lifecycle has not been started.
         """
-        self._running()
+        self._core.running()
         return until_draining(self, source)
 
     # Plugins
@@ -284,25 +330,27 @@ class Lifecycle(Running):
             LifecycleError: Its registry cannot be had, or takes longer than an event loop may
                 stand still, or this is the control thread.
         """
-        self._running()
-        if self._control.here:
+        self._core.running()
+        if self._core.control.here:
             raise LifecycleError("use() on the control thread would wait for itself")
-        name = self._plugins.add(plugin, name)
+        name = self._core.plugins.add(plugin, name)
         on_loop = asyncio._get_running_loop() is not None
         decides = decided_once()
         try:
-            self._control.wait(lambda: self._install(name, decides), USE_TIME if on_loop else None)
+            self._core.control.wait(
+                lambda: self._core.install(name, decides), USE_TIME if on_loop else None
+            )
         except Late:
             if not decides():  # it has come through at this very moment
                 return
-            self._plugins.remove(name)
+            self._core.plugins.remove(name)
             raise LifecycleError(
                 f"plugin {name!r} was not open after {USE_TIME:g} s, in which use() blocked this "
                 "event loop: write `await life.use_async(plugin)`"
             ) from None
         except BaseException:
             if decides():
-                self._plugins.remove(name)
+                self._core.plugins.remove(name)
             raise
 
     async def use_async(self, plugin: AnyPlugin, *, name: str | None = None) -> None:
@@ -318,14 +366,14 @@ class Lifecycle(Running):
             ConfigError: Its options do not fit.
             LifecycleError: Its registry cannot be had.
         """
-        self._running()
-        name = self._plugins.add(plugin, name)
+        self._core.running()
+        name = self._core.plugins.add(plugin, name)
         decides = decided_once()
         try:
-            await self._control.request(lambda: self._install(name, decides))
+            await self._core.control.request(lambda: self._core.install(name, decides))
         except BaseException:
             if decides():
-                self._plugins.remove(name)
+                self._core.plugins.remove(name)
             raise
 
     def readiness(self, check: Check) -> Check:
@@ -348,7 +396,9 @@ class Lifecycle(Running):
 
     def _use_check(self, hook: str, check: Check) -> Check:
         name = getattr(check, "__name__", type(check).__name__)
-        if name in self._plugins.names:  # one function for both hooks, or an installed plugin's
+        if (
+            name in self._core.plugins.names
+        ):  # one function for both hooks, or an installed plugin's
             name += hook.removeprefix("lifecycle").replace("_", "-")
         self.use(plugin_of(hook, check, self), name=name)
         return check

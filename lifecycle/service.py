@@ -6,21 +6,18 @@ import contextlib
 import os
 import socket
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
 
 from lifecycle.contracts import Instance
 from lifecycle.control.services import APP, Entry
+from lifecycle.core import Core
 from lifecycle.exceptions import AlreadyExported, Draining, NotRunning
-
-if TYPE_CHECKING:
-    from lifecycle.runtime import Lifecycle
 
 
 class Service:
     """One exported service of this process."""
 
-    def __init__(self, life: Lifecycle, entry: Entry) -> None:
-        self._life = life
+    def __init__(self, core: Core, entry: Entry) -> None:
+        self._core = core
         self._entry = entry
 
     @property
@@ -51,7 +48,7 @@ class Service:
             RegistrationRefused: One never will.
             Draining: It is too late.
         """
-        conductor = self._life._running()
+        conductor = self._core.running()
         refusal: list[Exception] = []
 
         def settled() -> bool:
@@ -62,9 +59,7 @@ class Service:
             return bool(refusal) or self.confirmed
 
         try:
-            await self._life._control.request(
-                lambda: conductor.services.until(settled, self._entry)
-            )
+            await self._core.control.request(lambda: conductor.services.until(settled, self._entry))
         except NotRunning:
             raise Draining("the app has left") from None
         if refusal:
@@ -72,7 +67,7 @@ class Service:
 
     async def set_offline(self, reason: str = "") -> None:
         """Hold it offline, for the app; returns once it is deregistered. No-op while draining."""
-        conductor = self._life._running()
+        conductor = self._core.running()
 
         async def hold() -> None:
             if not conductor.machine.state.leaving:
@@ -80,7 +75,7 @@ class Service:
                 await conductor.services.until(lambda: self._entry.out or self.online, self._entry)
 
         with contextlib.suppress(NotRunning):  # as while draining: nothing is left to do
-            await self._life._control.request(hold)
+            await self._core.control.request(hold)
 
     async def set_online(self) -> None:
         """
@@ -89,7 +84,7 @@ class Service:
         Raises:
             Draining: It is too late.
         """
-        conductor = self._life._running()
+        conductor = self._core.running()
 
         async def release() -> None:
             if conductor.machine.state.leaving:
@@ -97,7 +92,7 @@ class Service:
             conductor.services.release([self.name], APP)
 
         try:
-            await self._life._control.request(release)
+            await self._core.control.request(release)
         except NotRunning:
             raise Draining("online: too late, the app has left") from None
 
@@ -109,12 +104,12 @@ class Exported(Mapping[str, Service]):
     To look one up costs the same however many there are. It may be used from any thread.
     """
 
-    def __init__(self, life: Lifecycle, entries: Mapping[str, Entry]) -> None:
-        self._life = life
+    def __init__(self, core: Core, entries: Mapping[str, Entry]) -> None:
+        self._core = core
         self._entries = entries
 
     def __getitem__(self, name: str) -> Service:
-        return Service(self._life, self._entries[name])
+        return Service(self._core, self._entries[name])
 
     def __iter__(self) -> Iterator[str]:
         return iter(list(self._entries))  # the control thread adds to them

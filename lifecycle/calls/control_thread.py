@@ -12,13 +12,13 @@ import concurrent.futures
 import contextlib
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeAlias, TypeVar
 
 from lifecycle.calls.threads import run_soon, start_thread
 from lifecycle.exceptions import LifecycleError, NotRunning
 
 T = TypeVar("T")
-
+Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 LEAVING: Final = 0.1
 """Seconds that what is left on the control loop has, once cancelled, to end."""
@@ -56,9 +56,11 @@ class ControlThread:
         self._open = False
         self._pending: set[concurrent.futures.Future[Any]] = set()
 
-    def start(self, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def start(self, main: Work, set_up: Work | None = None) -> None:
         """
-        Run `main()` on the control loop until it returns.
+        Run `set_up()` on the control loop, and from then on `main()` until it returns.
+
+        Returns once `set_up()` has; what it raises is raised here, and ends the thread.
 
         Raises:
             LifecycleError: There is no thread to run it in.
@@ -66,14 +68,27 @@ class ControlThread:
         # Not `new_event_loop`: the app's loop policy is the app's own affair.
         self.loop = asyncio.SelectorEventLoop()
         self._open = True
+        up: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+        async def live() -> None:
+            try:
+                if set_up is not None:
+                    await set_up()
+            except BaseException as error:  # noqa: BLE001 - it belongs to who starts the thread
+                up.set_exception(error)
+                return
+            up.set_result(None)
+            await main()
+
         try:
-            self._thread = start_thread(lambda: self._run(main), "lifecycle-control")
+            self._thread = start_thread(lambda: self._run(live), "lifecycle-control")
         except LifecycleError:
             self._open = False
             self.loop.close()
             raise
+        up.result()
 
-    def _run(self, main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def _run(self, main: Work) -> None:
         # Not `asyncio.Runner`, which waits for ever for a task that ignores its cancellation.
         try:
             self._run_to_its_end(main())

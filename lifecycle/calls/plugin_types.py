@@ -1,5 +1,5 @@
 """
-The types of checks and of plugins, for type checkers.
+The types of plugins, for type checkers.
 
 Import it for annotations only. At run time every object is looked at when it is added.
 """
@@ -8,18 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias
 
 from lifecycle.contracts import ProbeResult
 
-if TYPE_CHECKING:
-    from lifecycle.runtime import Lifecycle
-
 Answer: TypeAlias = bool | ProbeResult | Iterable[ProbeResult] | None
 Asked: TypeAlias = Answer | Awaitable[Answer]
-
-Check = TypeVar("Check", bound="Callable[[], Asked] | Callable[[Lifecycle], Asked]")
-"""A readiness or liveness check: with the `Lifecycle` as its argument, or with none."""
 
 ProbeHook: TypeAlias = Callable[..., Asked]
 Hook: TypeAlias = Callable[..., Any]

@@ -36,7 +36,6 @@ from lifecycle.states import Event, Machine, State, reachable, transition_status
 from lifecycle.version import VERSION
 
 if TYPE_CHECKING:
-    from lifecycle.runtime import Lifecycle
     from lifecycle.status import Snapshot
 
 LIVENESS_START: Final = 0.05
@@ -54,7 +53,7 @@ class Conductor:
 
     def __init__(
         self,
-        life: Lifecycle,
+        life: object,
         config: Config,
         plugins: Plugins,
         app_loop: AppLoop,

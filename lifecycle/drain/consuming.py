@@ -4,21 +4,33 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
-from typing import TYPE_CHECKING, TypeVar
+from contextlib import AbstractContextManager
+from typing import Protocol, TypeVar
 
 from lifecycle.states import State
 
-if TYPE_CHECKING:
-    from lifecycle.runtime import Lifecycle
-
 T = TypeVar("T")
+
+
+class Consumer(Protocol):
+    """What a consumer's loop asks of the app's lifecycle."""
+
+    @property
+    def draining(self) -> bool:
+        """True from T0 on."""
+
+    async def reached(self, state: State) -> None:
+        """Wait for a state."""
+
+    def track(self) -> AbstractContextManager[object]:
+        """Count one item in flight while it is entered."""
 
 
 class _Cut(Exception):
     """Draining has begun before the next item was there."""
 
 
-async def until_draining(life: Lifecycle, source: AsyncIterable[T]) -> AsyncGenerator[T, None]:
+async def until_draining(life: Consumer, source: AsyncIterable[T]) -> AsyncGenerator[T, None]:
     """Pass on what `source` yields until draining begins; see `Lifecycle.until_draining`."""
     draining = asyncio.ensure_future(life.reached(State.DRAINING))
     iterator = aiter(source)

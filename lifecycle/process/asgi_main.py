@@ -12,7 +12,7 @@ from lifecycle.asgi import Middleware
 from lifecycle.calls.stacks import Straggler
 from lifecycle.exceptions import AlreadyExported, RegistrationRefused
 from lifecycle.hookspecs import hookimpl
-from lifecycle.runtime import Lifecycle
+from lifecycle.runtime import Lifecycle, core_of
 from lifecycle.serving.conversations import App
 from lifecycle.serving.lifespan import Lifespan
 from lifecycle.serving.server import NOT_ACCEPTED, Server
@@ -22,7 +22,7 @@ from lifecycle.states import State, Transition
 
 def _straggler(life: Lifecycle, server: Server, lifespan: Lifespan) -> Straggler:
     """Name what `run --asgi` still has when it should have ended."""
-    counts = ((life._traffic.in_flight, "request"), (server.connections, "connection"))
+    counts = ((core_of(life).traffic.in_flight, "request"), (server.connections, "connection"))
     left = [f"{n} {what}{'s' * (n > 1)}" for n, what in counts if n]
     stack = lifespan.standing()
     if stack:
@@ -83,7 +83,7 @@ async def serve(
         logger=logging.getLogger("hypercorn.error"),
     )
     lifespan = Lifespan(app, state, unless=life.drained)
-    life._app_loop.describe = partial(_straggler, life, server, lifespan)
+    core_of(life).app_loop.describe = partial(_straggler, life, server, lifespan)
     async with lifespan:
         where = [address(sock, tls=tls is not None) for sock in sockets]
         server.listen(sockets)
@@ -98,6 +98,6 @@ async def serve(
             raise SystemExit(f"lifecycle: registration refused: {refused}") from None
         finally:
             server.stop_listening()
-            left = life._running().departure.drain
+            left = life.drain
             # What nobody takes of an answer is not to cost the app's shutdown its time.
             await server.close(*(left.main_time_left(), left.time_left()) if left else (0.0,))

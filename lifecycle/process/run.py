@@ -41,7 +41,7 @@ from lifecycle.process.mains import (
 from lifecycle.process.signals import Signals, by_person
 from lifecycle.process.teardown import leave_to_parent, tear_down
 from lifecycle.process.watchdog import Watchdog, flush_streams
-from lifecycle.runtime import Lifecycle
+from lifecycle.runtime import Lifecycle, core_of
 from lifecycle.serving.listening import until_listening
 
 if TYPE_CHECKING:
@@ -104,6 +104,7 @@ class Host:
         self, config: Config, plugins: Iterable[AnyPlugin] = (), renderer: Renderer | None = None
     ) -> None:
         self.life = Lifecycle(config, plugins=plugins, renderer=renderer)
+        self._core = core_of(self.life)
         self._config = self.life.config
         self._log = self.life.log
         self._signals = Signals(self._on_signal) if Signals.possible() else None
@@ -127,7 +128,7 @@ class Host:
         if self._signals is not None:
             self._signals.take()
         try:
-            self.interruptible(lambda: self.life._open(self._wire))
+            self.interruptible(lambda: self._core.open(self._wire))
         except BaseException:
             self._release()
             raise
@@ -140,18 +141,18 @@ class Host:
         def wire() -> None:
             departure.main_is_ours = True
             departure.on_plan = watchdog.plan
-            departure.stop_main = lambda: self.life._app_loop.post(self._stop)
-            departure.cancel_main = lambda: self.life._app_loop.post(self._cancel)
+            departure.stop_main = lambda: self._core.app_loop.post(self._stop)
+            departure.cancel_main = lambda: self._core.app_loop.post(self._cancel)
             departure.clear_up = self._clear_up
             departure.main_straggler = self._straggler
             if self._signals is not None:
-                self._signals.watch(self.life._control.loop, watchdog.signalled)
+                self._signals.watch(self._core.control.loop, watchdog.signalled)
 
-        self.life._control.call(wire)
+        self._core.control.call(wire)
 
     @property
     def _departure(self) -> Departure:
-        return self.life._running().departure
+        return self._core.running().departure
 
     def interruptible(self, work: Callable[[], Any]) -> Any:
         """
@@ -184,7 +185,7 @@ class Host:
         stubborn = False
         try:
             self._run_until_left(loop, self._host(main))
-            if self.life._in_child:
+            if self._core.in_child:
                 leave_to_parent(loop)
             else:
                 stubborn = tear_down(loop) or self._departure.stubborn
@@ -198,18 +199,18 @@ class Host:
     def abandon(self, code: int, cause: str, *, interrupted: bool = False) -> int:
         """Leave without ever having run main; returns the exit code."""
         self._left_with = code
-        if not self.life._in_child:
-            self.life._end(Ending(code, interrupted), cause)
+        if not self._core.in_child:
+            self._core.end(Ending(code, interrupted), cause)
             loop = asyncio.new_event_loop()
-            loop.run_until_complete(self.life._left.wait())
+            loop.run_until_complete(self._core.left.wait())
             loop.close()
         return self.close()
 
     def close(self) -> int:
         """Close the QOS port, give the signals back, and return the exit code."""
-        self.life._close()
+        self._core.close()
         self._release()
-        if self.life._in_child:
+        if self._core.in_child:
             return self._left_with or 0
         if self._watchdog is not None:
             self._watchdog.retire()
@@ -218,7 +219,7 @@ class Host:
     def _release(self) -> None:
         if self._signals is None:
             return
-        begun = self.life._conductor is not None and not self.life._in_child
+        begun = self._core.conductor is not None and not self._core.in_child
         ending = begun and self._departure.signalled
         self._signals.give_back(self._once_more if ending else None)
         self._signals.close()
@@ -245,7 +246,7 @@ class Host:
             except (SystemExit, KeyboardInterrupt) as leaving:
                 # A task or a server's signal handler wants out, and has stopped the loop.
                 know_of(leaving, loop)
-                if self.life._in_child:
+                if self._core.in_child:
                     self._left_with = code_of(leaving)
                     return
                 # aiohttp's handler raises a subclass, whatever the reason.
@@ -270,28 +271,27 @@ class Host:
         self._cancel()
 
     async def _host(self, main: Main) -> None:
-        life = self.life
-        life._app_loop.attach(on_beat=self._hold_signals)
+        self._core.app_loop.attach(on_beat=self._hold_signals)
         self._hold_signals()
         self._own.add(asyncio.current_task())
         if await self._may_start():
             self._task = asyncio.create_task(self._main(main), name="main")
             if not self._takes_life:
                 self._own.add(asyncio.create_task(self._ready()))
-        await life._left.wait()
+        await self._core.left.wait()
 
     async def _may_start(self) -> bool:
         """Wait for the plugins that hold main back; False if it is not to begin at all."""
         life = self.life
         try:
-            await life._control.request(life._running().start)
+            await self._core.control.request(self._core.running().start)
         except LifecycleError as error:
             say(f"lifecycle: {lines(str(error))}")
-            life._end(Ending(USAGE), "it could not start")
+            self._core.end(Ending(USAGE), "it could not start")
             return False
         leaving = life.draining
         if leaving:
-            life._end(Ending(interrupted=True), "told to leave before main")
+            self._core.end(Ending(interrupted=True), "told to leave before main")
         return not leaving
 
     def _hold_signals(self) -> None:
@@ -317,13 +317,13 @@ class Host:
         else:
             if isinstance(value, int) and not isinstance(value, bool):
                 code = status_of(value)
-        if self.life._in_child:
+        if self._core.in_child:
             if raised is not None:
                 show(raised)
             raise SystemExit(code or self._left_with or 0)  # the loop runs not one turn more
         interrupted = self._cancelled and self._left_with is None
         job = interrupted and not self._takes_life and not self.life.services
-        self.life._end(Ending(code or self._left_with or 0, interrupted=job), cause)
+        self._core.end(Ending(code or self._left_with or 0, interrupted=job), cause)
         if raised is not None:  # only now: a full pipe would hold us here
             show(raised)
 
@@ -354,20 +354,20 @@ class Host:
                 gone.set(None)
 
         def begin() -> None:
-            left.update(asyncio.all_tasks() - self._own - self.life._app_loop.hooks)
+            left.update(asyncio.all_tasks() - self._own - self._core.app_loop.hooks)
             for task in left:
                 task.add_done_callback(end)
                 task.cancel()
             if not left:
                 gone.set(None)
 
-        if not self.life._app_loop.post(begin):
+        if not self._core.app_loop.post(begin):
             gone.set(None)
-        where = self.life._app_loop.where
+        where = self._core.app_loop.where
         return lambda: [Straggler(task.get_name(), where(task)) for task in list(left)]
 
     def _straggler(self) -> Straggler:
-        name, stack = self.life._app_loop.straggler(self._task)
+        name, stack = self._core.app_loop.straggler(self._task)
         return Straggler(name, [each for each in stack if not each.startswith(OWN_FILES)])
 
     async def _ready(self) -> None:
@@ -396,7 +396,7 @@ class Host:
                 show(error)
                 life.begin_drain(f"it could not become ready: {type(error).__name__}: {error}")
                 return
-            if life.services and not life._traffic.in_use:
+            if life.services and not self._core.traffic.in_use:
                 self._log.warning(
                     "nothing counted",
                     hint="work in flight is waited for if it is counted: put "

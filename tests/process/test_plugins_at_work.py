@@ -25,6 +25,7 @@ APP = """
 import asyncio, os, sys, threading, time
 import lifecycle
 from lifecycle import Command, Level, ProbeResult, hookimpl, probe
+from lifecycle.runtime import core_of
 
 class Good:
     @hookimpl
@@ -39,7 +40,7 @@ class Inside:
             control = next(
                 t.ident for t in threading.enumerate() if t.name == "lifecycle-control"
             )
-            mine = lifecycle.current()._control.loop
+            mine = core_of(lifecycle.current()).control.loop
             return {
                 "threads": threading.active_count(),
                 "tasks": len(asyncio.all_tasks(loop)),

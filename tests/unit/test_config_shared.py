@@ -10,7 +10,7 @@ import pytest
 from lifecycle.config import Config
 from lifecycle.exceptions import ConfigError
 from lifecycle.hookspecs import hookimpl
-from lifecycle.runtime import Lifecycle
+from lifecycle.runtime import Lifecycle, core_of
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def test_one_beside_the_other(config: Config, monkeypatch: pytest.MonkeyPatch) -
             second.use(Asking(), name="one")
             assert first.config.options(Options).host == "ONE"
             assert second.config.options(Options).host == "ELSE"
-            second._plugins.remove("one")
+            core_of(second).plugins.remove("one")
             assert first.config.options(Options).host == "ONE"
 
     asyncio.run(main())

@@ -19,7 +19,7 @@ from lifecycle.drain.ending import Ending
 from lifecycle.exceptions import Draining, LifecycleError, NotRunning, PluginError
 from lifecycle.hookspecs import hookimpl
 from lifecycle.qos.port import Port
-from lifecycle.runtime import Lifecycle, current
+from lifecycle.runtime import Lifecycle, core_of, current
 from lifecycle.states import State
 from tests.process.kit import wait_for
 from tests.unit.virtual_time import Stage, run
@@ -108,15 +108,15 @@ async def told(registry: Slow) -> AsyncIterator[None]:
 async def start(plugin: WithSlow) -> None:
     """Start with it."""
     async with Lifecycle(QUICK, plugins=[plugin]) as life:
-        assert "slow" in life._running().services.registries
+        assert "slow" in core_of(life).running().services.registries
 
 
 async def use(plugin: WithSlow) -> None:
     """Use it later."""
     async with Lifecycle(QUICK) as life:
         await life.use_async(plugin, name="mine")
-        assert "slow" in life._running().services.registries
-        assert "mine" in life._plugins.names
+        assert "slow" in core_of(life).running().services.registries
+        assert "mine" in core_of(life).plugins.names
 
 
 @pytest.mark.parametrize("way", [start, use])
@@ -138,15 +138,15 @@ def test_use_on_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         async with Lifecycle(QUICK) as life:
             life.use(Cheap())
-            assert "cheap" in life._running().commands
+            assert "cheap" in core_of(life).running().commands
             plugin = WithSlow()
             with pytest.raises(LifecycleError, match=r"await life\.use_async"):
                 life.use(plugin, name="mine")
-            assert "mine" not in life._plugins.names
-            assert "slow" not in life._running().services.registries
+            assert "mine" not in core_of(life).plugins.names
+            assert "slow" not in core_of(life).running().services.registries
             plugin.registry.go_on.set()
             await asyncio.to_thread(life.use, plugin, name="mine")
-            assert "slow" in life._running().services.registries
+            assert "slow" in core_of(life).running().services.registries
 
     asyncio.run(main())
 
@@ -173,7 +173,7 @@ def test_plugins_are_made_in_the_apps_thread(
     async def main() -> None:
         config = Config(qos_enabled=False, settle=0, quiet=0, plugins=("of_a_thread",))
         async with Lifecycle(config, plugins=[OfALoop]) as life:
-            assert {"of_a_thread", "OfALoop"} <= set(life._plugins.names)
+            assert {"of_a_thread", "OfALoop"} <= set(core_of(life).plugins.names)
         assert loops == [asyncio.get_running_loop()]
 
     asyncio.run(asyncio.wait_for(main(), LIMIT))
@@ -196,7 +196,7 @@ def test_a_plugin_that_cannot_be_made() -> None:
         assert isinstance(raised.value.__cause__, ZeroDivisionError)
         with pytest.raises(NotRunning):
             current()
-        assert life._control.join(LIMIT)
+        assert core_of(life).control.join(LIMIT)
 
     asyncio.run(asyncio.wait_for(main(), LIMIT))
 
@@ -215,7 +215,7 @@ def test_a_start_that_is_cancelled() -> None:
         assert plugin.registry.closed
         with pytest.raises(NotRunning):
             current()
-        assert life._control.join(LIMIT)
+        assert core_of(life).control.join(LIMIT)
 
     asyncio.run(main())
 
@@ -236,12 +236,12 @@ def test_a_plugin_whose_class_runs_a_loop() -> None:
             await Lifecycle(QUICK, plugins=[RunsALoop]).__aenter__()
 
     life = Lifecycle(QUICK, plugins=[RunsALoop])
-    life._open()
+    core_of(life).open()
     try:
-        assert "RunsALoop" in life._plugins.names
+        assert "RunsALoop" in core_of(life).plugins.names
     finally:
-        life._end(Ending(0), "seen")
-        life._close()
+        core_of(life).end(Ending(0), "seen")
+        core_of(life).close()
         life.log.close(LIMIT)
     asyncio.run(main())
 
@@ -293,8 +293,8 @@ def test_a_use_that_is_cancelled() -> None:
             using.cancel()
             await asyncio.wait({using})
             assert using.cancelled()
-            assert "mine" not in life._plugins.names
-            assert "slow" not in life._running().services.registries
+            assert "mine" not in core_of(life).plugins.names
+            assert "slow" not in core_of(life).running().services.registries
 
     asyncio.run(main())
 
@@ -353,7 +353,7 @@ def test_a_drain_that_breaks_leaves_nobody_waiting() -> None:
                 asyncio.ensure_future(each) for each in (life.drained(), life.reached(State.FAILED))
             ]
             await asyncio.sleep(0)
-            life._running().departure._await_signal = broken  # type: ignore[method-assign]
+            core_of(life).running().departure._await_signal = broken  # type: ignore[method-assign]
         for each in waiting:
             with pytest.raises(Draining):
                 await each
@@ -373,10 +373,10 @@ def test_an_end_that_breaks_is_an_end(lost: str, monkeypatch: pytest.MonkeyPatch
 
     async def main() -> None:
         async with Lifecycle(QUICK) as life:
-            owner = life if lost == "close" else life._running()
+            owner = core_of(life) if lost == "close" else core_of(life).running()
             name = "_close_port" if lost == "close" else lost
             monkeypatch.setattr(owner, name, fail)
-        assert life._control.join(LIMIT)
+        assert core_of(life).control.join(LIMIT)
 
     asyncio.run(asyncio.wait_for(main(), LIMIT))
 

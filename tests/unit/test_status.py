@@ -9,7 +9,7 @@ from typing import Any
 from lifecycle import status
 from lifecycle.config import Config
 from lifecycle.contracts import Kind
-from lifecycle.runtime import Lifecycle
+from lifecycle.runtime import Lifecycle, core_of
 
 
 def keys_of(found: Iterable[Mapping[str, Any]]) -> list[list[str]]:
@@ -27,8 +27,10 @@ def test_every_part_has_the_fields_of_its_record_in_their_order() -> None:
             life.readiness(lambda: True)
             life.export("orders", port=8080)
             await life.ready()
-            await life._control.request(
-                lambda: life._running().probes.verdict(Kind.READINESS, life)  # asks the probes
+            await core_of(life).control.request(
+                lambda: (
+                    core_of(life).running().probes.verdict(Kind.READINESS, life)
+                )  # asks the probes
             )
             assert life.snapshot()["drain"] is None
             life.begin_drain("the test")

@@ -12,6 +12,7 @@ import pytest
 
 import lifecycle
 from lifecycle import runtime
+from lifecycle.runtime import core_of
 from tests.process.kit import wait_for
 
 CONFIG = lifecycle.Config(qos_port=0, settle=0.0, quiet=0.0)
@@ -207,7 +208,7 @@ def test_who_is_cancelled_as_it_comes_through() -> None:
             plugin = Plugin()
             using = asyncio.create_task(life.use_async(plugin))
             await asyncio.sleep(0)
-            services = life._conductor.services
+            services = core_of(life).conductor.services
             # This loop has no turn meanwhile.
             wait_for(lambda: "slow" in services.registries, 10, "the registry")
             using.cancel()

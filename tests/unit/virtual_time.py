@@ -21,11 +21,9 @@ from lifecycle.calls.dispatch import Call, Shared
 from lifecycle.calls.plugins import Implementation
 from lifecycle.config import Config
 from lifecycle.contracts import PROBE_MARK, Instance, ProbeOptions
-from lifecycle.control.builtins import builtins
-from lifecycle.control.conductor import Conductor
-from lifecycle.drain.traffic import Traffic
-from lifecycle.log import Log
-from lifecycle.runtime import Lifecycle
+from lifecycle.core import Core
+from lifecycle.log import Entry, Log
+from lifecycle.runtime import Lifecycle, core_of
 
 T = TypeVar("T")
 
@@ -203,7 +201,11 @@ class Diary:
 
     def __init__(self) -> None:
         self.lines: list[tuple[str, dict[str, Any]]] = []
-        self.log = Log(lambda entry: self.lines.append((entry.event, entry.fields)))
+        self.log = Log(self.write)
+
+    def write(self, entry: Entry) -> None:
+        """Keep an event."""
+        self.lines.append((entry.event, entry.fields))
 
     def of(self, event: str) -> list[dict[str, Any]]:
         """Return the fields of every event of a name, once all is written."""
@@ -233,6 +235,13 @@ class Here(ControlThread):
         self.loop = loop
 
 
+class _Staged(Lifecycle):
+    """A lifecycle whose parts are made for the stage."""
+
+    def __init__(self, config: Config, loop: asyncio.AbstractEventLoop, diary: Diary) -> None:
+        self._core = Core(self, config, renderer=diary.write, clock=loop.time, control=Here(loop))
+
+
 class Stage:
     """
     A real `Lifecycle` whose control loop and app's loop are the running one.
@@ -243,25 +252,18 @@ class Stage:
     def __init__(self, config: Config, plugins: tuple[object, ...] = ()) -> None:
         loop = asyncio.get_running_loop()
         self.diary = Diary()
-        self.life = life = Lifecycle(config)
-        life.log = self.diary.log
-        life._app_loop = AppLoop(loop.time)
-        life._traffic = Traffic(loop.time, config.quiet_ignore)
-        self.conductor = Conductor(
-            life, life.config, life._plugins, life._app_loop, life._traffic, life.log
-        )
-        life._conductor = self.conductor
-        life._control = Here(loop)
+        self.life = _Staged(config, loop, self.diary)
+        self.core = core_of(self.life)
+        self.diary.log = self.core.log
+        self.conductor = self.core.compose()
         self.departure = self.conductor.departure
         self.departure.main_is_ours = True
-        for builtin in builtins(self.conductor):
-            life._plugins.add(builtin.plugin, builtin.name)
         for plugin in plugins:
-            life._plugins.add(plugin)
+            self.core.plugins.add(plugin)
 
     async def open(self) -> Stage:
         """Begin to live."""
-        self.life._app_loop.attach()
+        self.core.app_loop.attach()
         await self.conductor.activation.activate()
         self.task = asyncio.create_task(self.departure.run())
         return self
@@ -269,4 +271,4 @@ class Stage:
     async def close(self) -> None:
         """Wait for the end of the departure."""
         await self.task
-        self.life._app_loop.detach()
+        self.core.app_loop.detach()

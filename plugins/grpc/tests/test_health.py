@@ -12,6 +12,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import lifecycle
+from lifecycle.runtime import core_of
 from plugins.grpc.tests.scenario import play
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -89,14 +90,14 @@ def test_offline_and_online_in_one_breath(serve: Any) -> None:
         async with serve({}) as served:
             seen = watch(served, "shop")
             assert await anext(seen) == SERVING
-            loop, services = asyncio.get_running_loop(), served.life._running().services
+            loop, services = asyncio.get_running_loop(), core_of(served.life).running().services
 
             def flip() -> None:
                 services.hold(["shop"], "operator")
                 asyncio.run_coroutine_threadsafe(served.health._tell("shop"), loop).result(10)
                 services.release(["shop"], "operator")
 
-            await asyncio.to_thread(served.life._control.call, flip)
+            await asyncio.to_thread(core_of(served.life).control.call, flip)
             assert [await anext(seen), await anext(seen)] == [NOT_SERVING, SERVING]
 
     play(scenario)

@@ -17,7 +17,7 @@ from lifecycle.calls.plugins import Plugins, plugin_of
 from lifecycle.config import Config
 from lifecycle.exceptions import PluginError
 from lifecycle.hookspecs import hookimpl
-from lifecycle.runtime import Lifecycle
+from lifecycle.runtime import Lifecycle, core_of
 
 QUICK = Config(qos_enabled=False, settle=0, quiet=0)
 
@@ -93,10 +93,10 @@ def test_no_plugin(given: Any, words: str, way: str) -> None:
 
     async def add() -> None:
         async with Lifecycle(QUICK) as life:
-            before = life._plugins.names
+            before = core_of(life).plugins.names
             with pytest.raises(PluginError, match=words):
                 await life.use_async(given) if way == "use_async" else life.use(given)
-            assert life._plugins.names == before
+            assert core_of(life).plugins.names == before
 
     async def start() -> None:
         with pytest.raises(PluginError, match=words):

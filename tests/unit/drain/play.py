@@ -79,7 +79,7 @@ class Play:
         """Return when it was over."""
         await self.stage.task
         took = self.after()
-        self.stage.life._app_loop.detach()
+        self.stage.core.app_loop.detach()
         self.stubborn = False
         self.main.cancel()
         await asyncio.wait({self.main})

@@ -44,11 +44,11 @@ def test_an_item_that_is_at_work_is_finished() -> None:
     async def main(stage: Stage) -> None:
         seen = []
         async for number in stage.life.until_draining(numbers(ended)):
-            assert stage.life._traffic.in_flight == 1
+            assert stage.core.traffic.in_flight == 1
             await asyncio.sleep(10)
             seen.append(number)
         assert seen == [0]
-        assert stage.life._traffic.in_flight == 0
+        assert stage.core.traffic.in_flight == 0
         assert ended == [asyncio.current_task()]
 
     on_stage(main, drain_at=5)

@@ -242,7 +242,7 @@ def test_closing_the_loop_closes_the_source() -> None:
             async for _ in items:
                 break
         assert ended == [asyncio.current_task()]
-        assert stage.life._traffic.in_flight == 0
+        assert stage.core.traffic.in_flight == 0
         await until(lambda: len(asyncio.all_tasks()) == 2, within=1)  # this one, and the departure
 
     on_stage(main)

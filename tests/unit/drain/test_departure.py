@@ -72,7 +72,7 @@ def test_a_client_that_does_not_notice() -> None:
         play = await Play().open()
         play.signal()
         for tick in range(300):
-            play.at(tick / 2, lambda: play.life._traffic.arrived("slow-client/1"))
+            play.at(tick / 2, lambda: play.stage.core.traffic.arrived("slow-client/1"))
         assert await play.end() == soon(25)
         assert play.departure.exit_code == 0
         assert play.report["disturbed_by"][0].startswith("slow-client/1 (")
@@ -374,7 +374,7 @@ def test_what_status_shows() -> None:
         play = await Play().open()
         assert play.life.snapshot()["drain"] is None
         play.signal()
-        play.life._traffic.arrived("curl/8")
+        play.stage.core.traffic.arrived("curl/8")
         await asyncio.sleep(2)
         shown = play.life.snapshot()["drain"]
         assert shown is not None

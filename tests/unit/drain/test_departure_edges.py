@@ -55,7 +55,7 @@ def test_arrivals_before_anybody_can_have_found_us_are_waited_for_too() -> None:
         play = await Play(quiet=1).open(ready=False)
         work = play.life.track()
         work.__enter__()
-        play.at(2, lambda: play.life._traffic.arrived("curl/8"))
+        play.at(2, lambda: play.stage.core.traffic.arrived("curl/8"))
         play.at(2.5, lambda: work.__exit__(None, None, None))
         play.signal()
         assert await play.end() == soon(3)
@@ -70,7 +70,7 @@ def test_main_that_ends_during_the_drain_waits_for_no_more_arrivals() -> None:
         play = await Play().open()
         play.signal()
         for tick in range(100):
-            play.at(tick / 10, lambda: play.life._traffic.arrived("curl/8"))
+            play.at(tick / 10, lambda: play.stage.core.traffic.arrived("curl/8"))
         play.at(2, lambda: play.departure.main_ended(Ending(0), "main returned"))
         assert await play.end() == soon(2)
         assert play.departure.exit_code == 0

@@ -155,7 +155,7 @@ def test_a_part_of_the_drain_that_fails_is_told() -> None:
         async def fail(**_: Any) -> None:
             raise ValueError("no")
 
-        play.life._traffic.gone = fail  # type: ignore[method-assign]
+        play.stage.core.traffic.gone = fail  # type: ignore[method-assign]
         play.signal()
         assert await play.end() == soon(25)
         assert play.stage.diary.of("drain") == [

@@ -359,7 +359,7 @@ class Departures(RuleBasedStateMachine):
             self.work.pop().__exit__(None, None, None)
         if not self.finish.done():
             self.finish.set_result(0)
-        self.stage.life._app_loop.detach()
+        self.stage.core.app_loop.detach()
         await asyncio.sleep(5)
         left = asyncio.all_tasks() - {asyncio.current_task(), self.main}
         assert left == set(), left

@@ -78,7 +78,7 @@ def test_a_report_that_cannot_be_made_holds_up_no_drain(
         play.life.track().__enter__()
         play.deaf = True
         play.signal()
-        owner = play.departure if lost == "main_straggler" else play.life._traffic
+        owner = play.departure if lost == "main_straggler" else play.stage.core.traffic
         monkeypatch.setattr(owner, lost, fail)
         await asyncio.sleep(1)
         assert play.life.snapshot()["drain"] is not None

@@ -192,7 +192,7 @@ def test_work_is_over_whatever_its_arrival_is_called(monkeypatch: pytest.MonkeyP
         def fail(*_: object) -> None:
             raise ZeroDivisionError
 
-        monkeypatch.setattr(play.life._traffic, "arrived", fail)
+        monkeypatch.setattr(play.stage.core.traffic, "arrived", fail)
         with pytest.raises(ZeroDivisionError), play.life.track("curl/8"):
             pass
         assert play.life.snapshot()["in_flight"] == 0

@@ -19,7 +19,7 @@ from lifecycle.drain.health_checks import PROBERS
 from lifecycle.drain.traffic import AGENTS_KEPT, Traffic
 from lifecycle.drain.work_names import SHOWN
 from lifecycle.process_globals import PROCESS
-from lifecycle.runtime import Lifecycle
+from lifecycle.runtime import Lifecycle, core_of
 from tests.unit.virtual_time import attached, now, run
 
 SETTLE = 5.0
@@ -274,20 +274,20 @@ def test_a_middleware_is_one_lifecycles(monkeypatch: pytest.MonkeyPatch) -> None
         before = Middleware(app)
         in_use: list[bool] = []
         async with Lifecycle(config) as life:
-            in_use.append(life._traffic.in_use)
+            in_use.append(core_of(life).traffic.in_use)
         async with Lifecycle(config) as life:
-            in_use.append(life._traffic.in_use)
+            in_use.append(core_of(life).traffic.in_use)
             Middleware(app, life)
-            in_use.append(life._traffic.in_use)
+            in_use.append(core_of(life).traffic.in_use)
         async with Lifecycle(config) as life:
-            in_use.append(life._traffic.in_use)
+            in_use.append(core_of(life).traffic.in_use)
             Middleware(app)
-            in_use.append(life._traffic.in_use)
+            in_use.append(core_of(life).traffic.in_use)
         async with Lifecycle(config) as life:
-            in_use.append(life._traffic.in_use)
+            in_use.append(core_of(life).traffic.in_use)
             scope = {"type": "http", "http_version": "1.1", "headers": [], "path": "/"}
             await before(scope, app, app)  # used here too, as it turns out
-            in_use.append(life._traffic.in_use)
+            in_use.append(core_of(life).traffic.in_use)
         assert in_use == [True, False, True, False, True, False, True]
 
     asyncio.run(main())
