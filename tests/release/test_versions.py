@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from lifecycle.version import VERSION
@@ -103,6 +104,20 @@ def test_the_pages_name_this_version_where_people_copy_it(page: str) -> None:
     named = re.findall(r"(?:OWNER/pod-lifecycle/\S+@|rev: )(\S+)", text)
 
     assert set(named) == {f"v{VERSION}"}
+
+
+def test_every_tool_is_pinned() -> None:
+    """Whatever a group of development dependencies names has its version in constraints.txt."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    pinned = {canonicalize_name(line.partition("==")[0]) for line in lines if "==" in line}
+    named = [
+        each
+        for group in pyproject(CORE)["dependency-groups"].values()
+        for each in group
+        if isinstance(each, str)
+    ]
+
+    assert [each for each in named if canonicalize_name(Requirement(each).name) not in pinned] == []
 
 
 @pytest.mark.parametrize("folder", PLUGINS, ids=lambda folder: folder.name)

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.docs.pages import ROOT
-from tests.release.versions import pyproject
+from tests.release.versions import distributions, pyproject
 from tests.suite.needs import NEEDS
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -59,7 +59,7 @@ def test_a_workflow_may_do_nothing_but_what_its_jobs_ask_for(path: Path) -> None
 
 
 def test_only_the_job_that_publishes_may_write() -> None:
-    """It alone gets a token for PyPI, and only after a person approves the environment."""
+    """It alone gets tokens for PyPI, and only after a person approves their environments."""
     writes = {
         name: sorted(what for what, how in job["permissions"].items() if how != "read")
         for name, job in _jobs().items()
@@ -68,7 +68,18 @@ def test_only_the_job_that_publishes_may_write() -> None:
     assert {name: what for name, what in writes.items() if what} == {
         "release.publish": ["attestations", "id-token"]
     }
-    assert _jobs()["release.publish"]["environment"]["name"] == "pypi"
+    environment = _jobs()["release.publish"]["environment"]["name"]
+    assert environment == "pypi-${{ matrix.distribution }}"
+
+
+def test_every_distribution_is_published() -> None:
+    """A new plugin is not forgotten, and its files are found under the name that they have."""
+    job = _jobs()["release.publish"]
+    script = next(step["run"] for step in job["steps"] if "run" in step)
+    names = [each.partition(":")[0] for each in distributions()]
+
+    assert job["strategy"]["matrix"]["distribution"] == names
+    assert 'stem="dist/${DISTRIBUTION//-/_}-${TAG#v}"' in script
 
 
 def test_no_job_keeps_the_credentials_of_its_checkout() -> None:
