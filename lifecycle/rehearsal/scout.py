@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Final
 
 from lifecycle.drain.kernel_sockets import is_listening
-from lifecycle.rehearsal.clients.connection import Request, open_connection
+from lifecycle.rehearsal.clients.connection import Request
+from lifecycle.rehearsal.clients.protocols import open_connection
 from lifecycle.rehearsal.clients.wire import OwnError
 from lifecycle.rehearsal.container import Template
 from lifecycle.rehearsal.errors import CannotRehearse

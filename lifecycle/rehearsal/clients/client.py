@@ -16,7 +16,8 @@ import random
 import time
 from typing import Final
 
-from lifecycle.rehearsal.clients.connection import Connection, Request, open_connection
+from lifecycle.rehearsal.clients.connection import Connection, Request
+from lifecycle.rehearsal.clients.protocols import open_connection
 from lifecycle.rehearsal.clients.wire import OwnError
 from lifecycle.rehearsal.losses import Cause, Declined, GoneAway, Loss, Lost
 from lifecycle.rehearsal.plan import Protocol, Traffic

@@ -1,4 +1,4 @@
-"""What the clients of all protocols have in common."""
+"""What a client's connections have in common, whatever is spoken on them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from lifecycle.rehearsal.clients.wire import Wire
 from lifecycle.rehearsal.losses import Cause, End, Lost, unanswered
-from lifecycle.rehearsal.plan import Protocol, Traffic
-from lifecycle.testing import Endpoint
+from lifecycle.rehearsal.plan import Traffic
 
 AGENT: Final = "lifecycle-rehearse/1"
 TYPE: Final = "application/octet-stream"
@@ -127,36 +126,6 @@ class Connection(ABC):
     def broken(self) -> Lost | None:
         """What was lost with the connection, though no request was on it."""
         return None
-
-
-async def open_connection(
-    protocol: Protocol, endpoint: Endpoint, path: str, *, keep: bool
-) -> Connection:
-    """
-    Open a connection.
-
-    Args:
-        protocol: What is spoken on it.
-        endpoint: With whom.
-        path: Where a WebSocket is.
-        keep: Whether there will be more than one request.
-
-    Raises:
-        Lost: It cannot be had.
-    """
-    match protocol:
-        case Protocol.HTTP1:
-            from lifecycle.rehearsal.clients.http1 import Http1
-
-            return await Http1.open(endpoint, keep=keep)
-        case Protocol.HTTP2:
-            from lifecycle.rehearsal.clients.http2 import Http2
-
-            return await Http2.open(endpoint)
-        case Protocol.WEBSOCKET:
-            from lifecycle.rehearsal.clients.websocket import WebSocket
-
-            return await WebSocket.open(endpoint, path)
 
 
 @contextlib.asynccontextmanager
