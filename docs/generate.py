@@ -28,7 +28,7 @@ import timeline
 import lifecycle
 from lifecycle import asgi, hookspecs, status
 from lifecycle.checks.rules import RULES
-from lifecycle.cli.heavy import make_parser
+from lifecycle.cli.parser import make_parser
 from lifecycle.config import Config, variable
 from lifecycle.control.builtins import Commands, DrainHandler
 from lifecycle.drain.health_checks import PROBERS

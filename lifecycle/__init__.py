@@ -7,8 +7,6 @@ This is the whole public API. Names are imported when they are first used, so th
 
 from __future__ import annotations
 
-from importlib import import_module
-
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the milliseconds of importing typing
 if TYPE_CHECKING:
     from typing import Any
@@ -114,6 +112,8 @@ def __getattr__(name: str) -> Any:
     home = _HOME.get(name)
     if home is None:
         raise AttributeError(f"module 'lifecycle' has no attribute {name!r}")
+    from importlib import import_module  # `prestop` asks for no name
+
     module = import_module(f"lifecycle.{home}")
     value = getattr(module, "VERSION" if name == "__version__" else name)
     globals()[name] = value

@@ -7,8 +7,7 @@ import io
 import os.path
 import sys
 
-from lifecycle.checks.check import check as find
-from lifecycle.checks.check import misspelt, not_checked
+from lifecycle.checks.check import check, misspelt, not_checked
 from lifecycle.checks.gathering import Gathered, gather
 from lifecycle.checks.report import Report, as_json, as_sarif
 from lifecycle.checks.rule import Severity
@@ -20,11 +19,41 @@ UNREADABLE = 2
 FORMATS = {"json": as_json, "sarif": as_sarif}
 
 
-def check(options: argparse.Namespace) -> int:
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare its arguments."""
+    parser.add_argument(
+        "files",
+        nargs="+",
+        metavar="PATH",
+        help="a file of YAML or JSON; a folder, of which every *.yaml, *.yml and *.json is read; "
+        "or - for standard input, for example from kubectl get -o json",
+    )
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", "sarif"),
+        default="text",
+        help="text, json or sarif (default: text)",
+    )
+    parser.add_argument(
+        "--allow-nothing",
+        action="store_true",
+        help="exit with 0 if there is nothing to check, for example in a pre-commit hook",
+    )
+    parser.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="leave out the files and folders whose path matches a shell pattern, for example "
+        "'*/testdata' (may be repeated)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
     """Check files: 0 if nothing is bad, 1 if there are errors, 2 if something was not readable."""
     found = gather(options.files, options.exclude)
     around = Surroundings(found.documents, found.replicas)
-    findings, wrong = find(found.documents, around)
+    findings, wrong = check(found.documents, around)
     for file, reasons in wrong.items():
         found.unreadable.setdefault(file, []).extend(reasons)
     for said in (misspelt(found.documents, around), not_checked(around)):

@@ -8,18 +8,104 @@ import sys
 
 from lifecycle.checks.check import check
 from lifecycle.checks.reading import from_objects
-from lifecycle.cli.light import fail, warn
+from lifecycle.cli.console import USAGE, fail, warn
 from lifecycle.manifests.limits import Refused, check_text
 from lifecycle.manifests.objects import objects
 from lifecycle.manifests.output import as_json, as_yaml, component
 from lifecycle.manifests.plan import Plan, doubts, make_plan
 
-USAGE = 2
 DOUBT = "unknown-variable"
 """The rule whose findings are warnings here: `doubts` has them in words of its own."""
 
 
-def manifests(options: argparse.Namespace) -> int:
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare its arguments."""
+    parser.add_argument("--name", required=True, help="of the Deployment and what belongs to it")
+    parser.add_argument("--image", metavar="IMAGE", help="of the app; only kustomize does without")
+    parser.add_argument(
+        "--service",
+        action="append",
+        default=[],
+        metavar="NAME:PORT",
+        help="a service that the app exports; repeatable (default: LIFECYCLE_SERVICES, or what "
+        "the command says)",
+    )
+    parser.add_argument(
+        "--env",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a variable of the app; repeatable. LIFECYCLE_* of this environment are taken too",
+    )
+    parser.add_argument("--replicas", type=_count, metavar="N", help="how many (default: 2)")
+    parser.add_argument(
+        "--profile",
+        choices=("app", "sidecar-istio", "job", "job-istio"),
+        default="app",
+        help="app, sidecar-istio, job or job-istio (default: app)",
+    )
+    parser.add_argument(
+        "--prestop",
+        type=_prestop,
+        default="exec",
+        metavar="exec|http",
+        help="how the drain begins; http comes with a token (default: exec)",
+    )
+    parser.add_argument(
+        "--guaranteed", action="store_true", help="requests equal limits: QoS class Guaranteed"
+    )
+    parser.add_argument("--cpu", default="250m", help="what it asks for (default: 250m)")
+    parser.add_argument("--memory", default="256Mi", help="what it may use (default: 256Mi)")
+    parser.add_argument(
+        "--user",
+        type=_uid,
+        metavar="UID",
+        help="it runs as (default: 10001; a component keeps the security context that is there)",
+    )
+    parser.add_argument(
+        "--container", metavar="NAME", help="of the container (default: that of --name)"
+    )
+    parser.add_argument(
+        "--no-registry",
+        action="store_true",
+        help="without lifecycle-kubernetes: no readiness gate, no Role",
+    )
+    parser.add_argument(
+        "-o",
+        dest="output",
+        choices=("yaml", "json", "kustomize"),
+        default="yaml",
+        help="yaml, json, or a kustomize component to put onto existing manifests (default: yaml)",
+    )
+    parser.add_argument("--to", metavar="DIR", help="where kustomize's files are written")
+    parser.add_argument("command", nargs="*", metavar="COMMAND", help="of the app, after --")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text[:9]) <= 10_000 or len(text) > 5:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 10000")
+    return int(text)
+
+
+def _uid(text: str) -> int:
+    if not text.isdecimal() or len(text) > 10 or not 0 < int(text) < 2**31:
+        raise argparse.ArgumentTypeError(f"{text!r} is no uid from 1 to 2147483647: not root")
+    return int(text)
+
+
+def _prestop(text: str) -> str:
+    if text.partition(":")[0] == "sleep":
+        raise argparse.ArgumentTypeError(
+            "no sleep: while it sleeps nothing is deregistered and no connection is told to go, "
+            "and the kept ones are lost afterwards; LIFECYCLE_SETTLE is the time to wait in the "
+            "drain"
+        )
+    if text not in ("exec", "http"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither exec nor http")
+    return text
+
+
+def run(options: argparse.Namespace) -> int:
     """Write manifests: 0, or 2 if what was asked for does not add up."""
     try:
         plan = make_plan(options, os.environ)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import errno
 import json
 import os
 import signal
 import sys
 
-from lifecycle.cli.light import fail, give_up, say, warn
+from lifecycle.cli import rehearse_options
+from lifecycle.cli.console import encodable, fail, say, stdout_failed, warn
 from lifecycle.rehearsal.errors import CannotRehearse
-from lifecycle.rehearsal.plan import Plan, Protocol, Traffic
+from lifecycle.rehearsal.plan import Plan
 from lifecycle.rehearsal.progress import display
 from lifecycle.rehearsal.rehearsal import Rehearsal
 from lifecycle.rehearsal.result import Result
@@ -23,8 +23,10 @@ CANNOT = 2
 FILES = ("report", "junit")
 """The options that name a file for the result."""
 
+add = rehearse_options.add
 
-def rehearse(options: argparse.Namespace) -> int:
+
+def run(options: argparse.Namespace) -> int:
     """
     Rehearse: 0 for nothing lost, 1 for losses, 2 if it could not be rehearsed, 3 if inconclusive.
 
@@ -32,8 +34,8 @@ def rehearse(options: argparse.Namespace) -> int:
     """
     try:
         _check_files(options)
-        plan = _plan(options)
-        result = asyncio.run(_run(plan))
+        plan = rehearse_options.plan_of(options)
+        result = asyncio.run(_rehearse(plan))
     except CannotRehearse as error:
         return fail(str(error), CANNOT)
     except _Ended as ended:
@@ -49,7 +51,7 @@ class _Ended(Exception):
         self.signum = signum
 
 
-async def _run(plan: Plan) -> Result:
+async def _rehearse(plan: Plan) -> Result:
     task = asyncio.current_task()
     assert task is not None
     came: list[int] = []
@@ -69,44 +71,6 @@ async def _run(plan: Plan) -> Result:
         if came:
             raise _Ended(came[0]) from None
         raise
-
-
-def _plan(options: argparse.Namespace) -> Plan:
-    traffic = Traffic(
-        rate=options.rate,
-        clients=options.clients,
-        kept=options.kept,
-        think=options.think,
-        busy=options.busy,
-        paths=tuple(options.path or ["/"]),
-        slow=options.slow,
-        slow_share=options.slow_share,
-        method=options.method,
-        body_size=options.body_size,
-        body_seconds=options.body_seconds,
-        protocols=tuple(Protocol(each) for each in options.protocol or ["http1"]),
-        timeout=options.timeout,
-        rtt=options.rtt,
-        first_after=options.first_after,
-        propagation=options.propagation,
-        propagation_in=options.propagation_in,
-        processes=options.processes,
-    )
-    cwd = options.cwd
-    if cwd is not None and not os.path.isdir(cwd):
-        raise CannotRehearse(f"--cwd {cwd}: there is no such folder")
-    return Plan(
-        tuple(options.command),
-        traffic,
-        rollouts=options.rollouts,
-        replicas=options.replicas,
-        prestop=options.prestop,
-        ready=options.ready,
-        grace=options.grace,
-        start_time=options.start_time,
-        min_ready=options.min_ready,
-        cwd=cwd,
-    )
 
 
 def _check_files(options: argparse.Namespace) -> None:
@@ -158,11 +122,9 @@ def _show(result: Result, *, as_json: bool) -> bool:
         return True
     text = json.dumps(result.to_json(), indent=2) if as_json else render(result, Painter(out))
     try:
-        out.write(text.encode(out.encoding, "backslashreplace").decode(out.encoding) + "\n")
+        out.write(encodable(text, out) + "\n")
         out.flush()
     except OSError as error:
-        give_up(out)
-        if error.errno != errno.EPIPE:  # who reads no further, like `head`, wants no word about it
-            warn(f"stdout: {error.strerror}")
+        stdout_failed(error)
         return False
     return True

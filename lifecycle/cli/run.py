@@ -14,7 +14,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from lifecycle.cli.light import fail, warn
+from lifecycle.cli.console import USAGE, fail, warn
 from lifecycle.config import Config
 from lifecycle.drain.ending import INTERRUPTED
 from lifecycle.exceptions import LifecycleError
@@ -24,12 +24,63 @@ from lifecycle.process.mains import code_of, takes_lifecycle
 from lifecycle.process.run import Host, Interrupted
 from lifecycle.serving.sockets import bind
 
-USAGE = 2
 DEFAULT_BIND = "0.0.0.0:8080"
 
 
 class BadTarget(Exception):
     """What was to be run is not there, or is no such thing."""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare its arguments."""
+    parser.add_argument("target", metavar="MODULE:NAME", help="an async main, or an ASGI app")
+    parser.add_argument("--asgi", action="store_true", help="it is an ASGI app: serve it")
+    parser.add_argument(
+        "--bind",
+        action="append",
+        metavar="HOST:PORT",
+        help="where to serve the ASGI app; repeatable, also unix:PATH (default: 0.0.0.0:8080)",
+    )
+    parser.add_argument(
+        "--service",
+        action="append",
+        metavar="NAME[:PORT]",
+        help="a service to export; repeatable (default: LIFECYCLE_SERVICES)",
+    )
+    parser.add_argument(
+        "-p",
+        dest="plugins",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="load a module as a plugin; no:NAME leaves one out",
+    )
+    parser.add_argument("--app-dir", default=".", help="where the module is looked for first")
+    parser.add_argument(
+        "--keep-alive",
+        type=_seconds,
+        default=75.0,
+        metavar="SECONDS",
+        help="how long a connection may be idle; longer than the load balancer's (default: 75)",
+    )
+    parser.add_argument(
+        "--loop", choices=("asyncio", "uvloop"), default="asyncio", help="the app's event loop"
+    )
+    parser.add_argument("--certfile", help="serve HTTPS with this certificate")
+    parser.add_argument("--keyfile", help="the certificate's key")
+    parser.add_argument(
+        "--log-level", default="info", choices=("debug", "info", "warning", "error")
+    )
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value <= 86400:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds up to 86400")
+    return value
 
 
 def run(options: argparse.Namespace) -> int:

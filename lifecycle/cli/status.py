@@ -1,7 +1,8 @@
-"""How `lifecycle status` looks."""
+"""`lifecycle status`: shows everything there is to see, and how it looks."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import threading
@@ -9,7 +10,7 @@ import time
 from collections.abc import Iterable
 from typing import Any, Final, cast
 
-from lifecycle.cli import light
+from lifecycle.cli.control_client import Unreachable, add_port, port_of, request
 from lifecycle.plain import one_line, table
 from lifecycle.status import (
     DrainStatus,
@@ -24,8 +25,21 @@ CLEAR: Final = "\x1b[H\x1b[2J"
 PERIOD: Final = 1.0
 
 
-class NoStatus(light.Unreachable):
+class NoStatus(Unreachable):
     """Something answers, but not as an app under a lifecycle would."""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare how it is shown, and of which app."""
+    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--watch", action="store_true", help="redraw every second")
+    add_port(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print it once, or again and again."""
+    shown = watch if options.watch else show
+    return shown(port_of(options), as_json=options.json)
 
 
 def show(port: int, *, as_json: bool) -> int:
@@ -57,7 +71,7 @@ def watch(port: int, *, as_json: bool) -> int:
                 status = ask(port)
             except NoStatus:
                 raise
-            except light.Unreachable:
+            except Unreachable:
                 print("the app is gone", file=sys.stderr if as_json else sys.stdout)
                 return 0
     except KeyboardInterrupt:
@@ -72,7 +86,7 @@ def ask(port: int) -> Snapshot:
         Unreachable: Nobody answers.
         NoStatus: It is no status.
     """
-    code, body = light.request("GET", "/status", port, timeout=5)
+    code, body = request("GET", "/status", port, timeout=5)
     try:
         found = json.loads(body)
     except ValueError:

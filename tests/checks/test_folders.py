@@ -14,7 +14,7 @@ import pytest
 from lifecycle.checks import walking
 from lifecycle.checks.foreign import Foreign
 from lifecycle.checks.walking import files
-from lifecycle.cli.check import check
+from lifecycle.cli.check import run as check
 from tests.checks.styles import NGINX
 from tests.checks.test_command import BAD
 

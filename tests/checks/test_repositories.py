@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle.cli.check import check
+from lifecycle.cli.check import run as check
 
 FOLDER = Path(__file__).with_name("repositories")
 NAMES = sorted(each.stem for each in FOLDER.glob("*.txt"))

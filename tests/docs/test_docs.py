@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lifecycle.cli.heavy import make_parser
+from lifecycle.cli.parser import make_parser
 from lifecycle.config import Config
 from lifecycle.qos.routes import PROBES
 from tests.docs.pages import ROOT, Block, Section, anchors, links, pages, sections

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lifecycle.checks.check import check
 from lifecycle.checks.reading import documents
-from lifecycle.cli.heavy import make_parser
+from lifecycle.cli.parser import make_parser
 from lifecycle.config import Config, fill
 from lifecycle.manifests.names import REGISTERED
 from lifecycle.manifests.objects import objects

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lifecycle.cli.heavy import make_parser
+from lifecycle.cli.parser import make_parser
 from lifecycle.manifests.limits import Refused
 from lifecycle.manifests.objects import services
 from lifecycle.manifests.plan import Plan, doubts, make_plan

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from lifecycle.cli.heavy import make_parser
-from lifecycle.cli.manifests import manifests
+from lifecycle.cli.manifests import run as manifests
+from lifecycle.cli.parser import make_parser
 from lifecycle.manifests.limits import Refused
 from tests.manifests.test_manifests import ASGI, BASE, plan
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lifecycle.cli import rehearse as cli
-from lifecycle.cli.heavy import make_parser
+from lifecycle.cli.parser import make_parser
 from lifecycle.rehearsal.errors import CannotRehearse
 from lifecycle.rehearsal.plan import Plan
 from lifecycle.rehearsal.progress import Lines
@@ -31,8 +31,8 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Command:
                 raise found
             return found
 
-        monkeypatch.setattr(cli, "_run", ran)
-        return cli.rehearse(make_parser().parse_args(["rehearse", *words, "--", "shop"]))
+        monkeypatch.setattr(cli, "_rehearse", ran)
+        return cli.run(make_parser().parse_args(["rehearse", *words, "--", "shop"]))
 
     return run
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.cli.heavy import make_parser
+from lifecycle.cli.parser import make_parser
 from lifecycle.rehearsal.advice import Circumstances, advise
 from lifecycle.rehearsal.clients.connection import PIECE, Request
 from lifecycle.rehearsal.container import Template

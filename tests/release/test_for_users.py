@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from lifecycle.cli.heavy import make_parser
+from lifecycle.cli.parser import make_parser
 from tests.docs.pages import ROOT
 from tests.release.versions import pyproject
 

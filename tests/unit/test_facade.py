@@ -76,7 +76,7 @@ def test_an_unknown_name() -> None:
         lifecycle.Lifecicle  # noqa: B018 - looking is the test
 
 
-@pytest.mark.parametrize("module", ["lifecycle", "lifecycle.cli", "lifecycle.cli.light"])
+@pytest.mark.parametrize("module", ["lifecycle", "lifecycle.cli.prestop", "lifecycle.cli.probe"])
 def test_what_a_prestop_imports(module: str) -> None:
     """`lifecycle prestop` runs on a tenth of a core: it imports next to nothing."""
     source = (

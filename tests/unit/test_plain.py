@@ -16,7 +16,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.cli import light, status
+from lifecycle.cli import console, status
 from lifecycle.log import Entry, Log, logfmt, renderer_for
 from lifecycle.plain import lines, one_line, table
 from lifecycle.qos import port_holder
@@ -118,7 +118,7 @@ def test_what_the_commands_say() -> None:
     """The answer of `lifecycle offline`, the reasons of `lifecycle probe`, every error."""
     stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
 
-    light.say(f"OK: {EVIL}\n", stream)
+    console.say(f"OK: {EVIL}\n", stream)
 
     stream.seek(0)
     assert obeyed(stream.read()) == set()

@@ -1,5 +1,5 @@
 """
-`prestop` and `probe`, and the client of the control socket.
+The client of the control socket, and the option `--port` that names it.
 
 Rules of this file:
 
@@ -14,37 +14,48 @@ import _socket
 import os
 import sys
 
-from lifecycle.plain import lines
 from lifecycle.qos.control_socket import candidates
 
 TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
 if TYPE_CHECKING:
-    from typing import TextIO
+    import argparse
 
 DEFAULT_PORT = 22222
-PROBES = ("live", "ready", "startup")
-PROBE_TIME = 5.0
 
 
 class Unreachable(Exception):
     """Nobody answers on the control socket."""
 
 
-def try_main(words: list[str]) -> int | None:
-    """Do it if it is a plain `prestop` or `probe KIND`; None: ask the full parser."""
+def add_port(parser: argparse.ArgumentParser) -> None:
+    """Declare `--port`."""
+    parser.add_argument("--port", type=_port, default=None, help="the QOS port")
+
+
+def port_of(options: argparse.Namespace) -> int:
+    """Return the port that was named, or that the environment names."""
+    return options.port or own_port()
+
+
+def port_in(words: list[str]) -> int | None:
+    """Return the port if this is all that the words say; None: ask the parser."""
     match words:
-        case ["prestop"]:
-            return prestop(own_port())
-        case ["prestop", "--port", port] if is_port(port):
-            return prestop(int(port))
-        case ["probe", kind] if kind in PROBES:
-            return probe(kind, own_port())
-        case ["probe", kind, "--port", port] if kind in PROBES and is_port(port):
-            return probe(kind, int(port))
+        case []:
+            return own_port()
+        case ["--port", port] if _is_port(port):
+            return int(port)
     return None
 
 
-def is_port(text: str) -> bool:
+def _port(text: str) -> int:
+    if not _is_port(text):
+        from argparse import ArgumentTypeError
+
+        raise ArgumentTypeError(f"{text!r} is no port from 1 to 65535")
+    return int(text)
+
+
+def _is_port(text: str) -> bool:
     """Tell whether this is a port from 1 to 65535, in plain digits."""
     return text.isascii() and text.isdecimal() and len(text) < 6 and 0 < int(text) <= 65535
 
@@ -55,55 +66,6 @@ def own_port() -> int:
         return int(os.environ.get("LIFECYCLE_QOS_PORT", ""))
     except ValueError:
         return DEFAULT_PORT
-
-
-def prestop(port: int) -> int:
-    """Drain, and return when it is safe to send SIGTERM: 0; 1 if nobody was there to drain."""
-    try:
-        status, body = request("POST", "/prestop", port, timeout=None)
-    except Unreachable as error:
-        return fail(str(error), 1)
-    if status != 200:
-        return fail(f"preStop was answered with {status}: {body.strip()}", 1)
-    return 0
-
-
-def probe(kind: str, port: int) -> int:
-    """Ask one probe: 0 if true, 1 if false (with the reasons), 2 if nobody answers."""
-    try:
-        status, body = request("GET", f"/{kind}?verbose", port, timeout=PROBE_TIME)
-    except Unreachable as error:
-        return fail(str(error), 2)
-    say("true\n" if status == 200 else body, sys.stdout)
-    return 0 if status == 200 else 1
-
-
-def fail(message: str, code: int) -> int:
-    """Say what is wrong, and return the exit code."""
-    warn(message)
-    return code
-
-
-def warn(message: str) -> None:
-    """Say what is wrong."""
-    say(f"lifecycle: {message}\n", sys.stderr)
-
-
-def say(text: str, stream: TextIO | None) -> None:
-    """Write for who listens: the exit code is the same if nobody can."""
-    if stream is None:  # closed since before we were
-        return
-    text = lines(text)
-    try:
-        stream.write(text.encode(stream.encoding, "backslashreplace").decode(stream.encoding))
-        stream.flush()
-    except OSError:
-        give_up(stream)
-
-
-def give_up(stream: TextIO) -> None:
-    """Send what a stream has not been able to write, and would try again at exit, nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def request(method: str, path: str, port: int, *, timeout: float | None) -> tuple[int, str]:

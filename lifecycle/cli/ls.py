@@ -1,0 +1,20 @@
+"""`lifecycle ls`: lists services and where they are registered."""
+
+from __future__ import annotations
+
+import argparse
+
+from lifecycle.cli.console import refused
+from lifecycle.cli.control_client import add_port, port_of, request
+from lifecycle.plain import lines
+
+add = add_port
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the list: 0; 1 if the app refuses."""
+    code, body = request("GET", "/ls", port_of(options), timeout=5)
+    if code >= 400:
+        return refused(body)
+    print(lines(body.rstrip("\n")))
+    return 0

@@ -1,0 +1,62 @@
+"""The parser of the command `lifecycle`: it knows the arguments of the command that was named."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import sys
+from collections.abc import Iterable
+
+from lifecycle.cli.commands import COMMANDS, module_of
+from lifecycle.cli.console import USAGE, fail, stdout_failed
+from lifecycle.cli.control_client import Unreachable
+from lifecycle.version import VERSION
+
+UNWRITABLE = (errno.EPIPE, errno.ENOSPC)
+TAKES_COMMAND = ("rehearse", "manifests")
+
+
+def main(words: list[str]) -> int:
+    """Run one command; returns its exit code."""
+    words = words[1:] if words[:1] == ["--"] else words
+    name = words[0] if words else ""
+    parser = make_parser([name]) if name in COMMANDS else make_parser(with_arguments=False)
+    if name in TAKES_COMMAND and not {"--", "-h", "--help", "kustomize"} & set(words):
+        parser.error(f"{name}: put -- before the command: lifecycle {name} [OPTIONS] -- COMMAND")
+    options = parser.parse_args(words)  # which exits if no command was named
+    try:
+        code: int = options.action(options)
+        if name != "run" and sys.stdout is not None:
+            sys.stdout.flush()
+    except Unreachable as error:
+        return fail(str(error), USAGE)
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        stdout_failed(error)
+        return 1
+    return code
+
+
+def make_parser(
+    names: Iterable[str] = COMMANDS, *, with_arguments: bool = True
+) -> argparse.ArgumentParser:
+    """
+    Make the parser; the documentation's reference is generated from it.
+
+    Args:
+        names: The commands that it knows.
+        with_arguments: Whether it knows their arguments too: then their modules are imported.
+    """
+    parser = argparse.ArgumentParser(
+        prog="lifecycle", description="An explicit lifecycle for asyncio apps on Kubernetes."
+    )
+    parser.add_argument("--version", action="version", version=f"pod-lifecycle {VERSION}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name in names:
+        command = commands.add_parser(name, help=COMMANDS[name][1])
+        if with_arguments:
+            module = module_of(name)
+            module.add(command)
+            command.set_defaults(action=module.run)
+    return parser
