@@ -17,8 +17,8 @@ class Process:
     """The one place for what is global to a process. Attributes are set and read at once."""
 
     def __init__(self) -> None:
-        self.lifecycles: list[Any] = []
-        """Those that run, the latest last."""
+        self.lifecycles: list[object] = []
+        """The handles of those that run, the latest last."""
         self.watchdog: Any = None
         """The one that watches."""
         self.middleware_made = False

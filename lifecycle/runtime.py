@@ -7,7 +7,6 @@ any thread; what is awaited is awaited on the app's loop.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import MappingProxyType, TracebackType
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
 
 from lifecycle.calls.control_thread import Late
 from lifecycle.calls.plugins import plugin_of
-from lifecycle.calls.threads import decided_once
+from lifecycle.calls.threads import decided_once, on_a_loop
 from lifecycle.config import Config
 from lifecycle.core import Core
 from lifecycle.drain.consuming import until_draining
@@ -58,7 +57,7 @@ def current() -> Lifecycle:
 
 def core_of(life: Lifecycle) -> Core:
     """Return a lifecycle's parts: for this package's own rooms, and not part of the public API."""
-    return life._core
+    return life._core  # who may have it asks here
 
 
 class Lifecycle:
@@ -67,6 +66,9 @@ class Lifecycle:
 
     An async context manager, for a loop that somebody else runs: it takes no signals
     and ends no process. `lifecycle.run` and `Managed` stand on it.
+
+    What asks the control thread (`export`, `ready`, `online`, `offline`, `snapshot`) waits for it
+    5 s at most. If a registry blocks it for longer, that is a `LifecycleError`.
 
     Args:
         config: The settings; `Config()` otherwise.
@@ -334,11 +336,10 @@ class Lifecycle:
         if self._core.control.here:
             raise LifecycleError("use() on the control thread would wait for itself")
         name = self._core.plugins.add(plugin, name)
-        on_loop = asyncio._get_running_loop() is not None
         decides = decided_once()
         try:
             self._core.control.wait(
-                lambda: self._core.install(name, decides), USE_TIME if on_loop else None
+                lambda: self._core.install(name, decides), USE_TIME if on_a_loop() else None
             )
         except Late:
             if not decides():  # it has come through at this very moment

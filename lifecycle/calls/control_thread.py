@@ -3,6 +3,13 @@ The control thread: a loop of its own, and the one way of speaking to it.
 
 It owns everything that must work when the app does not. The app's loop is a guest. Nothing
 here waits for the app's thread, so that a stuck app can stop nobody.
+
+Rules of this file:
+
+1. The thread is open, then closing, then closed. What was asked while it was open is answered,
+   or refused with `NotRunning` once it is closed. Afterwards all is refused. Nothing hangs.
+2. Nothing runs in the caller's thread instead, unless that is the control thread.
+3. Who waits without a loop waits for a bounded time: an app's loop may stand still meanwhile.
 """
 
 from __future__ import annotations
@@ -20,6 +27,8 @@ from lifecycle.exceptions import LifecycleError, NotRunning
 T = TypeVar("T")
 Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
+CALL_TIME: Final = 5.0
+"""Seconds that a call waits for the control thread to come to it, and as long for its answer."""
 LEAVING: Final = 0.1
 """Seconds that what is left on the control loop has, once cancelled, to end."""
 
@@ -36,16 +45,16 @@ async def _cancel_all() -> None:
     left.add(asyncio.create_task(asyncio.get_running_loop().shutdown_asyncgens()))
     _, stubborn = await asyncio.wait(left, timeout=LEAVING)
     for task in stubborn:
-        task._log_destroy_pending = False  # type: ignore[attr-defined]
+        # What ignores its cancellation is dropped with the loop, and that is said elsewhere.
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # no other way
 
 
 class ControlThread:
     """
     The control thread and its loop, and the one way of speaking to it.
 
-    It is open from `start` until its main returns, then closing, then closed. What was
-    submitted while it was open is answered; afterwards everything is refused with `NotRunning`.
-    Nothing ever hangs, and nothing runs in the caller's thread instead.
+    It is open from `start` until its main returns, closing while what is left on the loop ends,
+    and then closed.
     """
 
     loop: asyncio.AbstractEventLoop
@@ -135,13 +144,25 @@ class ControlThread:
 
         Raises:
             NotRunning: The thread is not started, or ends.
+            LifecycleError: Something there holds the thread up for longer than `CALL_TIME`. What
+                has not begun by then is not done later.
         """
-        return function() if self.here else self._submit(function).result()
+        if self.here:
+            return function()
+        outcome = self._submit(function)
+        if not concurrent.futures.wait({outcome}, CALL_TIME).done:
+            if outcome.cancel():
+                raise _held_up("it was not done")
+            if not concurrent.futures.wait({outcome}, CALL_TIME).done:
+                raise _held_up("whether it will be done is not known")
+        return outcome.result()
 
     def _submit(self, function: Callable[[], T]) -> concurrent.futures.Future[T]:
         outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
 
         def work() -> None:
+            if not outcome.set_running_or_notify_cancel():
+                return  # nobody waits for it any more
             try:
                 outcome.set_result(function())
             except BaseException as error:  # noqa: BLE001 - it belongs to the caller
@@ -221,6 +242,13 @@ class ControlThread:
             return True
         self._thread.join(timeout)
         return not self._thread.is_alive()
+
+
+def _held_up(consequence: str) -> LifecycleError:
+    return LifecycleError(
+        f"the control thread has not answered for {CALL_TIME:g} s, and {consequence}: a registry "
+        "blocks it; have that await what is slow, or do it in a thread"
+    )
 
 
 def _ended() -> NotRunning:

@@ -15,6 +15,15 @@ from lifecycle.exceptions import LifecycleError
 T = TypeVar("T")
 
 
+def on_a_loop() -> bool:
+    """Tell whether an event loop runs in this thread: it would stand still while we wait."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
 def decided_once() -> Callable[[], bool]:
     """Make what answers True to the first who asks, from any thread, and False to all others."""
     return partial(threading.Lock().acquire, blocking=False)

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 Main: TypeAlias = "Callable[[], Awaitable[object]] | Callable[[Lifecycle], Awaitable[object]]"
 
 _ASGI: Final = ("scope", "receive", "send")
-_OUR_FOLDER: Final = os.path.dirname(os.path.dirname(__file__)) + os.sep
+_NOT_THE_APPS: Final = (
+    os.path.dirname(os.path.dirname(__file__)) + os.sep,
+    os.path.dirname(concurrent.futures.__file__) + os.sep,  # our threads hand errors on by it
+)
 
 
 def takes_lifecycle(main: Any) -> bool:
@@ -113,7 +116,7 @@ def _without_ours(frames: TracebackType | None) -> TracebackType | None:
     foreign = []
     while frames is not None:
         filename = frames.tb_frame.f_code.co_filename
-        if not filename.startswith(_OUR_FOLDER) and filename != concurrent.futures._base.__file__:
+        if not filename.startswith(_NOT_THE_APPS):
             foreign.append(frames)
         frames = frames.tb_next
     kept: TracebackType | None = None

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lifecycle.calls.moment import Moment
 from lifecycle.calls.stacks import Straggler
+from lifecycle.calls.threads import on_a_loop
 from lifecycle.config import Config
 from lifecycle.drain.departure import Departure
 from lifecycle.drain.ending import FORCED, INTERRUPTED, USAGE, Ending
@@ -72,7 +73,7 @@ def run(main: Main, *, config: Config | None = None, plugins: Iterable[AnyPlugin
             124: work was cut off; 143: a job was interrupted; 2: it could not start.
     """
     takes_life = takes_lifecycle(main)
-    if asyncio._get_running_loop() is not None:
+    if on_a_loop():
         raise RuntimeError(
             "run() has a loop of its own, and one is running here already: "
             "use `async with lifecycle.Lifecycle() as life:`"

@@ -128,7 +128,7 @@ class Handlers:
         if callable(handler) and handler is not on_the_loop:
             self._call(handler, number, on_end)
         if handle is not None:
-            handle._run()
+            handle._run()  # now, and as the loop would: its context, its errors
         return number
 
     def is_echo(self, number: int) -> bool:
@@ -145,7 +145,10 @@ class Handlers:
         number: int,
         on_end: Callable[[Exception | None], object],
     ) -> None:
-        self._killed, self._frame = False, sys._getframe()
+        self._killed, self._frame = (
+            False,
+            sys._getframe(),
+        )  # documented; a handler is called with a frame
         self._kill_other, os.kill = os.kill, self._kill
         try:
             handler(number, self._frame)

@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from lifecycle.calls import control_thread
 from lifecycle.calls.control_thread import ControlThread
 from lifecycle.calls.moment import Moment
-from lifecycle.exceptions import NotRunning
+from lifecycle.exceptions import LifecycleError, NotRunning
 
 LIMIT = 10
 
@@ -47,6 +48,32 @@ def test_calling_the_control_thread() -> None:
             control.thread.call(fail)
         assert not control.thread.here
     finally:
+        control.end()
+
+
+@pytest.mark.parametrize("late", ["to begin", "to end"])
+def test_a_call_of_a_thread_that_is_held_up(late: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It waits for a bounded time, since an app's loop waits with it; what is late is said."""
+    monkeypatch.setattr(control_thread, "CALL_TIME", 0.05)
+    control = Control()
+    go_on = threading.Event()
+    done = []
+
+    def work() -> None:
+        if late == "to end":
+            go_on.wait(LIMIT)
+        done.append(late)
+
+    try:
+        if late == "to begin":
+            control.thread.post(lambda: go_on.wait(LIMIT))
+        with pytest.raises(LifecycleError, match=r"has not answered for 0\.05 s"):
+            control.thread.call(work)
+        go_on.set()
+        control.thread.wait(lambda: asyncio.sleep(0))
+        assert done == (["to end"] if late == "to end" else [])  # nobody waits for the other
+    finally:
+        go_on.set()
         control.end()
 
 
