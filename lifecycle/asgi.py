@@ -25,7 +25,9 @@ from lifecycle.plain import lines
 from lifecycle.process_globals import PROCESS
 from lifecycle.qos.takeover import RECYCLE_TIMEOUT, start_after
 from lifecycle.runtime import Lifecycle, core_of, current
-from lifecycle.serving.conversations import (
+from lifecycle.serving.app_runner import ABORT
+from lifecycle.serving.port_wait import until_listening
+from lifecycle.serving.websockets_and_event_streams import (
     LEAST_PATIENCE,
     MAY_BE_EVENTS,
     PATIENCE,
@@ -39,8 +41,6 @@ from lifecycle.serving.conversations import (
     WebSocket,
     is_event_source,
 )
-from lifecycle.serving.listening import until_listening
-from lifecycle.serving.tasks import ABORT
 from lifecycle.states import State
 
 if TYPE_CHECKING:

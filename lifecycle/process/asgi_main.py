@@ -13,10 +13,10 @@ from lifecycle.calls.stacks import Straggler
 from lifecycle.exceptions import AlreadyExported, RegistrationRefused
 from lifecycle.hookspecs import hookimpl
 from lifecycle.runtime import Lifecycle, core_of
-from lifecycle.serving.conversations import App
 from lifecycle.serving.lifespan import Lifespan
 from lifecycle.serving.server import NOT_ACCEPTED, Server
 from lifecycle.serving.sockets import address
+from lifecycle.serving.websockets_and_event_streams import App
 from lifecycle.states import State, Transition
 
 

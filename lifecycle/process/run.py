@@ -43,7 +43,7 @@ from lifecycle.process.signals import Signals, by_person
 from lifecycle.process.teardown import leave_to_parent, tear_down
 from lifecycle.process.watchdog import Watchdog, flush_streams
 from lifecycle.runtime import Lifecycle, core_of
-from lifecycle.serving.listening import until_listening
+from lifecycle.serving.port_wait import until_listening
 
 if TYPE_CHECKING:
     from lifecycle.calls.plugin_types import AnyPlugin

@@ -18,20 +18,35 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Unpack
 
 import h11
-from hypercorn.events import Closed, Event, RawData, Updated
-from hypercorn.protocol.events import Body, Data, EndBody, EndData, Response, StreamClosed
-from hypercorn.protocol.events import Event as StreamEvent
-from hypercorn.protocol.h11 import STREAM_ID, H11Protocol, H11WSConnection
-from hypercorn.protocol.ws_stream import WSStream
-from wsproto.connection import ConnectionState
-from wsproto.utilities import ProtocolError
 
-from lifecycle.serving.inbox import MOST, SLICE, Inbox
-from lifecycle.serving.messages import Buffer
-from lifecycle.serving.tasks import Spawner
+from lifecycle.serving.app_runner import AppRunner, new_stream
+from lifecycle.serving.hypercorn import (
+    STREAM_ID,
+    Body,
+    Closed,
+    Data,
+    EndBody,
+    EndData,
+    H2CProtocolRequiredError,
+    H2ProtocolAssumedError,
+    H11Protocol,
+    H11WSConnection,
+    RawData,
+    Request,
+    Response,
+    StreamArguments,
+    StreamClosed,
+    StreamEvent,
+    Updated,
+    WebSocketError,
+    WebSocketState,
+    WireEvent,
+    WSStream,
+)
+from lifecycle.serving.receive_queue import MOST, SLICE, ReceiveQueue
 
 DISCARDED: Final = 256 * 1024
 """Bytes of a body that are read after the answer, so that the connection can go on: as Go does."""
@@ -39,9 +54,12 @@ LEAST: Final = 1024
 """Bytes of a body that wait for an app which reads none."""
 PARTS: Final = 64
 """Parts taken before the loop comes round."""
-CLOSE: Final = (b"connection", b"close")
+CONNECTION, UPGRADE = b"connection", b"upgrade"
+CLOSE: Final = (CONNECTION, b"close")
 LENGTH, CODING = b"content-length", b"transfer-encoding"
 HEAD: Final = b"HEAD"
+PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\n"
+"""What an HTTP/2 client begins with; to a parser of HTTP/1 it is a request."""
 
 
 class Http1(H11Protocol):
@@ -50,43 +68,48 @@ class Http1(H11Protocol):
 
     Args:
         plain: Speak nothing else: no HTTP/2, no upgrade, and no body after the answer.
-        task_group: Where apps run.
+        tasks: Where apps run.
+        state: The lifespan's.
         send: Takes what is to be written, and that the connection is to end.
         blurt: Writes at once, without waiting for the client.
-        arguments: H11Protocol's, by name.
+        arguments: What its streams are made of.
     """
 
     def __init__(
         self,
         *,
         plain: bool,
-        task_group: Any,
-        send: Callable[[Event], Awaitable[None]],
+        tasks: asyncio.TaskGroup,
+        state: Any,
+        send: Callable[[WireEvent], Awaitable[None]],
         blurt: Callable[[bytes], None],
-        **arguments: Any,
+        **arguments: Unpack[StreamArguments],
     ) -> None:
-        spawner: Any = Spawner(task_group, self._new_inbox, cut=self._cut_short)
-        super().__init__(task_group=spawner, send=self._join, **arguments)
+        runner: Any = AppRunner(tasks, self._new_queue, cut=self._cut_short)
+        super().__init__(task_group=runner, send=self._join, connection_state=state, **arguments)
+        self._arguments = arguments
+        self._runner = runner
+        self._goes_on = asyncio.Event()
         self._send = send
         self._blurt = blurt
         self._head: bytes | None = None
         self._plain = plain
-        self._inbox: Inbox | None = None
+        self._queue: ReceiveQueue | None = None
         self._begun = self._whole = self._last = self._answered = False
         self._expected: int | None = None
         self._left = 0
         self._over = self._both_closed = False
         self._parts = 0
 
-    def _new_inbox(self, kind: str) -> Inbox:
+    def _new_queue(self, kind: str) -> ReceiveQueue:
         most = LEAST if self._plain else MOST
-        self._inbox = Inbox(kind, most=most, asked=self._continue)
-        return self._inbox
+        self._queue = ReceiveQueue(kind, most=most, asked=self._continue)
+        return self._queue
 
     async def _continue(self) -> None:
         if self.connection.they_are_waiting_for_100_continue:
             headers = self.config.response_headers("h11")
-            await self._send_h11_event(h11.InformationalResponse(status_code=100, headers=headers))
+            await self._say(h11.InformationalResponse(status_code=100, headers=headers))
 
     busy = answered = False
     """What is under way is a request of an app's, and what is sent is the socket's."""
@@ -113,8 +136,8 @@ class Http1(H11Protocol):
 
     def hung_up(self) -> None:
         """Tell the app that its client is gone, if it has the whole request: it may be answered."""
-        if self._whole and self._inbox is not None:
-            self._inbox.disconnect()
+        if self._whole and self._queue is not None:
+            self._queue.disconnect()
 
     def cut(self, status: int = 503) -> bytes:
         """Return a last answer for who has none; what the app answers now is thrown away."""
@@ -134,15 +157,15 @@ class Http1(H11Protocol):
         self._blurt(self.cut())
         self._over = True
 
-    async def handle(self, event: Event) -> None:
+    async def handle(self, event: WireEvent) -> None:
         """Take what has come, or that the client is gone."""
         if type(event) is not RawData:
             await super().handle(event)
         elif self.connection.their_state is not h11.ERROR:
             self.connection.receive_data(event.data)
-            await self._handle_events()
+            await self._take_events()
 
-    async def _handle_events(self) -> None:
+    async def _take_events(self) -> None:
         while not self._over:
             try:
                 event = self.connection.next_event()
@@ -155,19 +178,23 @@ class Http1(H11Protocol):
             if event is h11.NEED_DATA or kind is h11.ConnectionClosed:
                 return
             if event is h11.PAUSED:
-                await self.can_read.clear()
-                await self.can_read.wait()
+                self._goes_on.clear()
+                await self._goes_on.wait()
             else:
                 await self._TAKERS[kind](self, event)
 
     async def _begin(self, request: h11.Request) -> None:
         await self.send(Updated(idle=False))
-        length, coded = None, False
+        length, coded, upgrade, options = None, False, "", ""
         for name, value in request.headers:
             if name == LENGTH:
                 length = int(value)
             elif name == CODING:
                 coded = True
+            elif name == UPGRADE:
+                upgrade = value.decode("latin-1").strip().lower()
+            elif name == CONNECTION:
+                options = value.decode("latin-1").lower()
         self._begun = self._whole = False
         self._last = coded and length is not None
         self._expected = None if coded else length or 0
@@ -175,22 +202,76 @@ class Http1(H11Protocol):
         if request.method != HEAD == request.method.upper():
             await self._refuse(501)  # hypercorn would leave out a body that h11 waits for
             return
-        if not self._plain:
-            await self._check_protocol(request)
-        elif refusal := _refusal(request):
+        if self._plain and (refusal := _refusal(request)):
             await self._refuse(*refusal)
             return
-        wire = self.connection
+        if not self._plain:
+            body = coded or length is not None
+            await self._go_on_in_http2(request, asked=upgrade == "h2c" and not body)
+        asked = upgrade == "websocket" and request.method.upper() == b"GET"
+        websocket = asked and "upgrade" in {each.strip() for each in options.split(",")}
+        await self._open(request, websocket=websocket)
+
+    async def _go_on_in_http2(self, request: h11.Request, *, asked: bool) -> None:
+        """
+        Leave this protocol, if the client wants to; where a body follows it is not asked to wait.
+
+        Raises:
+            H2CProtocolRequiredError: It has asked for HTTP/2 in a request of HTTP/1.1.
+            H2ProtocolAssumedError: It speaks HTTP/2 already.
+        """
+        if asked:
+            headers = [*self.config.response_headers("h11"), (CONNECTION, UPGRADE)]
+            headers.append((UPGRADE, b"h2c"))
+            await self._say(h11.InformationalResponse(status_code=101, headers=headers))
+            raise H2CProtocolRequiredError(self.connection.trailing_data[0], request)
+        if (request.method, request.target, request.http_version) == (b"PRI", b"*", b"2.0"):
+            raise H2ProtocolAssumedError(PREFACE + self.connection.trailing_data[0])
+
+    async def _open(self, request: h11.Request, *, websocket: bool) -> None:
+        """Begin with a request."""
+        wire: Any = self.connection  # h11's
+        stream = new_stream(
+            self._runner, STREAM_ID, self.stream_send, websocket=websocket, **self._arguments
+        )
+        self.stream = stream
+        if websocket:
+            self.connection = H11WSConnection(wire)
         try:
-            await self._create_stream(request)
+            await stream.handle(
+                Request(
+                    stream_id=STREAM_ID,
+                    headers=list(request.headers),
+                    http_version=request.http_version.decode(),
+                    method=request.method.decode("ascii").upper(),
+                    raw_path=request.target,
+                    state=self.connection_state,
+                )
+            )
         except UnicodeDecodeError:  # headers that a WebSocket's handshake is read from
             self.connection, self.stream = wire, None
             await self._refuse(400)
             return
-        if isinstance(self.stream, WSStream):
-            self.stream.buffer = Buffer(self.config.websocket_max_message_size)
+        self.keep_alive_requests += 1
         if self.stream is not None and self.stream.closed:
-            await self._maybe_recycle()  # it has answered by itself
+            await self._recycle()  # it has answered by itself
+
+    async def _say(
+        self, event: h11.InformationalResponse | h11.Response | h11.Data | h11.EndOfMessage
+    ) -> None:
+        """Send; nothing to a client that has broken the protocol, if it comes too late."""
+        try:
+            data = self.connection.send(event)
+        except h11.LocalProtocolError:
+            if self.connection.their_state is not h11.ERROR:
+                raise
+        else:
+            await self.send(RawData(data or b""))
+
+    async def _end_stream(self) -> None:
+        if self.stream is not None:
+            await self.stream.handle(StreamClosed(stream_id=STREAM_ID))
+            self.stream = None
 
     async def _refuse(self, status: int, reason: str = "") -> None:
         if self.connection.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
@@ -198,15 +279,15 @@ class Http1(H11Protocol):
             headers = [(LENGTH, b"%d" % len(body)), CLOSE, *self.config.response_headers("h11")]
             if body:
                 headers.append((b"content-type", b"text/plain; charset=utf-8"))
-            await self._send_h11_event(h11.Response(status_code=status, headers=headers))
+            await self._say(h11.Response(status_code=status, headers=headers))
             if body:
-                await self._send_h11_event(h11.Data(data=body))
-            await self._send_h11_event(h11.EndOfMessage())
+                await self._say(h11.Data(data=body))
+            await self._say(h11.EndOfMessage())
         await self._finish()
 
     async def _cut_off(self, status: int) -> None:
         last = self.cut(status)
-        await self._close_stream()
+        await self._end_stream()
         if last:
             await self.send(RawData(last))
         await self._finish()
@@ -214,8 +295,8 @@ class Http1(H11Protocol):
     async def _finish(self) -> None:
         if not self._over:
             self._over = True
-            await self._close_stream()
-            await self.can_read.set()
+            await self._end_stream()
+            self._goes_on.set()
             await self.send(Closed())
 
     async def _talk(self, event: Data) -> None:
@@ -230,7 +311,7 @@ class Http1(H11Protocol):
                 return
             try:
                 await stream.handle(Data(stream_id=STREAM_ID, data=data[start : start + SLICE]))
-            except ProtocolError:  # wsproto's: something came behind the end
+            except WebSocketError:  # wsproto's: something came behind the end
                 await self._finish()
                 return
             if stream.buffer.length > stream.buffer.max_length:
@@ -256,7 +337,7 @@ class Http1(H11Protocol):
         if self.stream is not None:
             await self.stream.handle(EndBody(stream_id=STREAM_ID))
         else:
-            await self._maybe_recycle()
+            await self._recycle()
 
     async def stream_send(self, event: StreamEvent) -> None:
         """Send what the app answers; nothing more once the connection has been ended."""
@@ -268,11 +349,14 @@ class Http1(H11Protocol):
                 kept = [pair for pair in event.headers if pair[0].lower() != CLOSE[0]]
                 event = dataclasses.replace(event, headers=[*kept, CLOSE])
             self._head = b""
-        await super().stream_send(event)
-        if isinstance(event, (EndBody, EndData)) and self._inbox is not None:
-            self._inbox.discard()
+        if isinstance(event, StreamClosed):
+            await self._recycle()
+        else:
+            await super().stream_send(event)
+        if isinstance(event, (EndBody, EndData)) and self._queue is not None:
+            self._queue.discard()
 
-    async def _join(self, event: Event) -> None:
+    async def _join(self, event: WireEvent) -> None:
         """Send; the head of an answer with its body, if that comes in the same turn of the loop."""
         head, self._head = self._head, None
         if head is None:
@@ -299,23 +383,23 @@ class Http1(H11Protocol):
         coming: bool = self.connection.their_state is h11.SEND_BODY
         return coming and (self._plain or (self._expected or 0) > self._left)
 
-    async def _maybe_recycle(self) -> None:
+    async def _recycle(self) -> None:
         stream, ours = self.stream, self.connection.our_state
-        if self._inbox is not None and isinstance(stream, WSStream):
-            self._inbox.disconnect()  # what came before its client's goodbye may still be read
-        elif self._inbox is not None:
-            self._inbox.discard()
+        if self._queue is not None and isinstance(stream, WSStream):
+            self._queue.disconnect()  # what came before its client's goodbye may still be read
+        elif self._queue is not None:
+            self._queue.discard()
         if isinstance(stream, WSStream) and stream.handshake.accepted:
-            self._both_closed = stream.connection.state is ConnectionState.CLOSED
-        await self._close_stream()
+            self._both_closed = stream.connection.state is WebSocketState.CLOSED
+        await self._end_stream()
         if self._over:
             return
         if ours is h11.DONE and self.connection.their_state is h11.DONE:
             self.connection.start_next_cycle()
-            await self.can_read.set()
+            self._goes_on.set()
             await self.send(Updated(idle=True))
         elif ours is h11.DONE and self.connection.their_state is h11.SEND_BODY and self._left > 0:
-            await self.can_read.set()
+            self._goes_on.set()
             await self.send(Updated(idle=True))
         else:
             await self._finish()
@@ -324,8 +408,8 @@ class Http1(H11Protocol):
         """Part from those who know this: in a circle, all would wait for the collector."""
         nobody: Any = None
         self._over = True
-        self.task_group = self.send = nobody
-        self.stream = self._inbox = None
+        self.task_group = self._runner = self.send = nobody
+        self.stream = self._queue = None
 
     _TAKERS: ClassVar[dict[type, Callable[[Http1, Any], Awaitable[None]]]] = {
         h11.Request: _begin,

@@ -29,16 +29,16 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
 from lifecycle.process_globals import PROCESS
+from lifecycle.serving.byte_stream import Reader, StreamProtocol, Writer, has_sent
 from lifecycle.serving.connection import App, Connection, Settings
-from lifecycle.serving.hello import HANDSHAKE_TIME, Came, Hello
-from lifecycle.serving.idle import NEW_TIME
+from lifecycle.serving.connection_states import ConnEvent
+from lifecycle.serving.connection_table import ConnectionTable, Entry
+from lifecycle.serving.first_byte import FirstBytes, any_byte
 from lifecycle.serving.listeners import Listeners
 from lifecycle.serving.sockets import peer_of
-from lifecycle.serving.standing import ConnState, Standing, Table
-from lifecycle.serving.stream import Protocol, Writer, has_sent
 
 if TYPE_CHECKING:
-    from lifecycle.serving.tls import Tls
+    from lifecycle.serving.tls.transport import Tls
 
 Admit = Callable[[socket.socket], bool]
 
@@ -107,17 +107,16 @@ class Server:
         self._patience = patience
         self._logger = logger
         self._settings = Settings(keep_alive=keep_alive, state=state, plain=plain, logger=logger)
-        self._keep_alive = keep_alive
         self._closing = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._tell_lost = lost
         self._changed = asyncio.Event()
         self._listeners = Listeners(self._take, self._make_room, self._changed.set)
         self._accepted: WeakSet[socket.socket] = WeakSet()
-        self._table = Table(self._loop.time)
+        self._table = ConnectionTable(self._loop.time)
+        self._first_bytes = FirstBytes(keep_alive, begin=self._begin, lost=self._lost)
         self._connections: set[Connection] = set()
-        self._silent: dict[Standing, asyncio.TimerHandle] = {}
-        self._tasks: dict[Standing, asyncio.Task[None]] = {}
+        self._tasks: dict[Entry, asyncio.Task[None]] = {}
 
     def listen(self, sockets: Iterable[socket.socket], backlog: int = BACKLOG) -> None:
         """Begin to accept on bound sockets; they are this server's from now on."""
@@ -134,63 +133,20 @@ class Server:
             return False
         accepted.setblocking(False)
         self._accepted.add(accepted)
-        standing = self._table.add(address)
-        look = _came
+        entry = self._table.add(address)
+        look = any_byte
         if self._tls is None:  # a handshake is nothing that was asked for
-            standing.unread = partial(has_sent, accepted)
+            entry.unread = partial(has_sent, accepted)
         elif accepted.family != socket.AF_UNIX:  # it cannot wait for so many bytes
-            look = Hello(accepted).look
-        begun = has_sent(accepted)
-        if begun and look() is Came.ALL:
-            self._begin(accepted, standing, self._closing)
-            return True
-        self._await_first(accepted, standing, look)
-        if begun:
-            self._abort_by(standing, self._loop.time() + HANDSHAKE_TIME)
+            look = self._tls.client_hello(accepted)
+        self._first_bytes.wait(accepted, entry, look, self._closing)
         return True
 
-    def _await_first(
-        self, accepted: socket.socket, standing: Standing, look: Callable[[], Came]
-    ) -> None:
-        """Until its first byte, or message, a connection costs hardly more than its socket."""
-        closing = self._closing
-
-        def over() -> None:
-            self._loop.remove_reader(accepted)
-            self._silent.pop(standing).cancel()
-
-        def first() -> None:
-            came = look()
-            if came is Came.ALL:
-                over()
-                self._begin(accepted, standing, closing)
-            elif came is Came.PART:
-                self._abort_by(standing, self._loop.time() + HANDSHAKE_TIME)
-            else:
-                abort()
-
-        def abort() -> None:
-            over()
-            accepted.close()
-            self._lost(standing)
-
-        self._loop.add_reader(accepted, first)
-        until = standing.since + (NEW_TIME if closing.is_set() else self._keep_alive)
-        self._silent[standing] = self._loop.call_at(until, abort)
-        standing.abort = abort
-
-    def _abort_by(self, standing: Standing, until: float) -> None:
-        timer = self._silent[standing]
-        if until < timer.when():
-            timer.cancel()
-            until = max(until, self._loop.time())
-            self._silent[standing] = self._loop.call_at(until, standing.abort)
-
-    def _begin(self, accepted: socket.socket, standing: Standing, closing: asyncio.Event) -> None:
-        task = self._loop.create_task(self._serve(accepted, standing, closing))
-        standing.abort = task.cancel
-        self._tasks[standing] = task
-        task.add_done_callback(partial(self._served, accepted, standing))
+    def _begin(self, accepted: socket.socket, entry: Entry, closing: asyncio.Event) -> None:
+        task = self._loop.create_task(self._serve(accepted, entry, closing))
+        entry.abort = task.cancel
+        self._tasks[entry] = task
+        task.add_done_callback(partial(self._served, accepted, entry))
 
     def _has_room(self, address: str) -> bool:
         if self._cap is None or len(self._table) < self._cap:
@@ -209,18 +165,18 @@ class Server:
             self._cut(least)
         return least is not None
 
-    def _cut(self, standing: Standing) -> None:
-        self._table.remove(standing)
-        standing.abort()
+    def _cut(self, entry: Entry) -> None:
+        self._table.remove(entry)
+        entry.abort()
 
-    def asked(self, standing: Standing) -> bool:
+    def asked(self, entry: Entry) -> bool:
         """Find room for a connection that has asked; False if there is none, and it is cut."""
         if self._cap is None or len(self._table) <= self._cap or self._listeners.closing:
             return True
-        least = self._table.outranked(standing)
+        least = self._table.outranked(entry)
         if least is not None:
             self._cut(least)
-        return least is not standing
+        return least is not entry
 
     def _let_child_go(self) -> None:
         # Not `remove_reader`: the selector may be one with the parent's.
@@ -231,28 +187,26 @@ class Server:
 
     # One connection
 
-    async def _serve(
-        self, accepted: socket.socket, standing: Standing, closing: asyncio.Event
-    ) -> None:
-        reader = asyncio.StreamReader(loop=self._loop)
-        protocol = Protocol(reader, self._loop)
-        protocol.when_lost.append(partial(self._lost, standing))
+    async def _serve(self, accepted: socket.socket, entry: Entry, closing: asyncio.Event) -> None:
+        reader = Reader(loop=self._loop)
+        protocol = StreamProtocol(reader, self._loop)
+        protocol.when_lost.append(partial(self._lost, entry))
         try:
-            latest = standing.since + NEW_TIME if closing.is_set() else math.inf
-            transport = await self._connect(accepted, protocol, standing, latest)
+            latest = entry.idle_from if closing.is_set() else math.inf
+            transport = await self._connect(accepted, protocol, entry, latest)
         except (OSError, TimeoutError) as failed:  # ssl's errors are OSErrors
             # asyncio's frames hold the error that holds them, and a quarter of a megabyte.
             failed.with_traceback(None)
             accepted.close()
-            self._lost(standing)
+            self._lost(entry)
             return
-        gone = partial(standing.become, ConnState.CLOSED)
+        gone = partial(entry.note, ConnEvent.CLOSE)
         writer = Writer(transport, protocol, reader, patience=self._patience, closing=gone)
-        connection = Connection(self, self._settings, standing, closing, reader, writer)
+        connection = Connection(self, self._settings, entry, closing, reader, writer)
         protocol.when_over = connection.hung_up
         self._connections.add(connection)
         try:
-            await connection
+            await connection.run()
         except Exception:
             self._logger.debug("a connection has ended badly", exc_info=True)
         finally:
@@ -262,25 +216,23 @@ class Server:
             protocol.when_over = lambda: None
 
     async def _connect(
-        self, accepted: socket.socket, protocol: Protocol, standing: Standing, latest: float
+        self, accepted: socket.socket, protocol: StreamProtocol, entry: Entry, latest: float
     ) -> asyncio.Transport:
         if self._tls is None:
             return (await self._loop.connect_accepted_socket(lambda: protocol, accepted))[0]
-        return await self._tls.connect(accepted, protocol, standing, latest)
+        return await self._tls.connect(accepted, protocol, entry, latest)
 
-    def _lost(self, standing: Standing) -> None:
-        self._table.remove(standing)
+    def _lost(self, entry: Entry) -> None:
+        self._table.remove(entry)
         self._changed.set()
         self._listeners.descriptor_freed()
 
-    def _served(
-        self, accepted: socket.socket, standing: Standing, task: asyncio.Task[None]
-    ) -> None:
-        self._tasks.pop(standing, None)
+    def _served(self, accepted: socket.socket, entry: Entry, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(entry, None)
         self._changed.set()
         if task.cancelled() or task.exception() is not None:  # perhaps before it began
             accepted.close()
-            self._table.remove(standing)
+            self._table.remove(entry)
 
     # The end
 
@@ -300,16 +252,15 @@ class Server:
         """
         Close idle connections, and the others after their response; go on accepting.
 
-        What has not asked yet is not idle for its first `NEW_TIME` seconds.
+        What has not asked yet is not idle at first: `Entry.idle_from`.
         """
         before, self._closing = self._closing, asyncio.Event()
         before.set()
         for connection in self._connections:
-            connection.hurry()
+            connection.close_if_idle()
         if self._tls is not None:
-            self._tls.hurry(lambda standing: standing.since + NEW_TIME)
-        for standing in list(self._silent):
-            self._abort_by(standing, standing.since + NEW_TIME)
+            self._tls.hurry()
+        self._first_bytes.hurry()
 
     def stop_listening(self) -> None:
         """
@@ -346,18 +297,18 @@ class Server:
         cut_time = max(CUT_TIME, CUT_EACH * len(self._table))
         early = deadline - min(cut_time, timeout / 2)
         await self._empty(min(early, began + taking))
-        answered = {each.standing for each in self._connections if each.answered}
-        for standing in self._table:
-            if standing.state is ConnState.CLOSED or standing in answered:
-                standing.abort()
+        answered = {each.entry for each in self._connections if each.answered}
+        for entry in self._table:
+            if entry.rules.over or entry in answered:
+                entry.abort()
         await self._empty(early)
         self._listeners.give_up()
         self._cut_unasked()
         await self._empty(deadline)
-        answered = {each.standing for each in [*self._connections] if each.cut()}
-        for standing in self._table:
-            if standing not in answered:
-                standing.abort()
+        answered = {each.entry for each in [*self._connections] if each.cut()}
+        for entry in self._table:
+            if entry not in answered:
+                entry.abort()
         await self._empty(self._loop.time() + CLEAR_TIME)
         for task in self._tasks.values():
             task.cancel()
@@ -365,10 +316,10 @@ class Server:
 
     def _cut_unasked(self) -> None:
         """Cut what has asked for nothing, and do not wait until all of it is cleared away."""
-        for standing in self._table:
-            if standing.state in (ConnState.IDLE, ConnState.NEW):
-                self._tasks.pop(standing, None)
-                self._cut(standing)
+        for entry in self._table:
+            if entry.rules.waits:
+                self._tasks.pop(entry, None)
+                self._cut(entry)
 
     async def _empty(self, until: float) -> None:
         """Wait until nothing is left, or until a time; not a turn of the loop if that is past."""
@@ -382,10 +333,6 @@ class Server:
 
 
 def _over(context: ssl.SSLContext) -> Tls:
-    from lifecycle.serving.tls import Tls  # the QOS port never pays for it
+    from lifecycle.serving.tls.transport import Tls  # the QOS port never pays for it
 
     return Tls(context)
-
-
-def _came() -> Came:
-    return Came.ALL

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle.serving.conversations import EventStream
+from lifecycle.serving.websockets_and_event_streams import EventStream
 from tests.hosts.hosts import HYPERCORN, UVICORN
 from tests.process.h1_client import Connection
 from tests.process.kit import App

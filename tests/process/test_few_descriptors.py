@@ -125,7 +125,7 @@ def test_who_comes_while_the_rest_is_accepted_has_no_more_time_than_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A connection that never asks is cut in its time, and does not keep a server till the end."""
-    monkeypatch.setattr("lifecycle.serving.server.NEW_TIME", 0.2)
+    monkeypatch.setattr("lifecycle.serving.connection_table.NEW_TIME", 0.2)
 
     async def scenario() -> float:
         listener = socket.create_server(("127.0.0.1", 0), backlog=CROWD)

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import uvloop
 
-from lifecycle.serving.handshakes import AT_ONCE, HANDSHAKE_TIME
+from lifecycle.serving.byte_stream import is_readable
 from lifecycle.serving.server import Server
-from lifecycle.serving.stream import is_readable
+from lifecycle.serving.tls.handshakes import AT_ONCE, HANDSHAKE_TIME
 from tests.process.serving import client_side, first_flight, server_side, serving
 
 Run = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -87,7 +87,7 @@ def test_who_does_not_finish_its_first_message_is_cut(
 ) -> None:
     """Long before an idle connection is, and soon when the app leaves."""
     seconds = 0.2 if leaves == "in time" else 1000.0
-    monkeypatch.setattr("lifecycle.serving.server.HANDSHAKE_TIME", seconds)
+    monkeypatch.setattr("lifecycle.serving.first_byte.HANDSHAKE_TIME", seconds)
 
     async def scenario() -> None:
         async with serving(tls=server_side(), keep_alive=1000) as (server, port):

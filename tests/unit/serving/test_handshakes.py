@@ -7,8 +7,8 @@ import contextlib
 
 import pytest
 
-from lifecycle.serving.handshakes import AT_ONCE, HANDSHAKE_TIME, STALLED, Handshakes
-from lifecycle.serving.standing import Table
+from lifecycle.serving.connection_table import ConnectionTable
+from lifecycle.serving.tls.handshakes import AT_ONCE, HANDSHAKE_TIME, STALLED, Handshakes
 from tests.unit.virtual_time import run
 
 
@@ -20,7 +20,7 @@ class Crowd:
         self.handshakes = Handshakes(clock)
         self.begun: list[str] = []
         self.ended: list[tuple[str, float]] = []
-        self._table = Table(clock)
+        self._table = ConnectionTable(clock)
         self._clock = clock
 
     async def shake(self, address: str, seconds: float = 1000.0) -> None:
@@ -103,7 +103,7 @@ def test_a_handshake_that_goes_on_is_not_one_that_stands_still():
 
     async def scenario():
         crowd = Crowd()
-        standing = Table(asyncio.get_running_loop().time).add("slow")
+        standing = ConnectionTable(asyncio.get_running_loop().time).add("slow")
         began = asyncio.get_running_loop().time()
         with contextlib.suppress(TimeoutError):
             async with crowd.handshakes.place(standing) as moved:

@@ -9,14 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from typing import Any
 
-from lifecycle.serving.standing import ConnState, Standing
+from lifecycle.serving.connection_table import Entry
 
 Action = Callable[[], Coroutine[Any, Any, None]]
-
-NEW_TIME: Final = 3.0
-"""Seconds after which a connection that has not asked yet counts as idle, as in Go's net/http."""
 
 
 class IdleTimer:
@@ -24,17 +21,17 @@ class IdleTimer:
     The idle time of one connection, from `restart` to `stop`.
 
     A connection that has not asked yet has its time from when it was accepted. Once `closing`
-    is set there is none left, but for the new: `NEW_TIME`.
+    is set there is none left, but for the new: `Entry.idle_from`.
 
     Args:
         limit: Seconds.
-        standing: Where the connection stands.
+        entry: Where the connection stands.
         closing: Set once it should close as soon as it is idle; whoever sets it calls `hurry`.
     """
 
-    def __init__(self, limit: float, standing: Standing, closing: asyncio.Event) -> None:
+    def __init__(self, limit: float, entry: Entry, closing: asyncio.Event) -> None:
         self._limit = limit
-        self._standing = standing
+        self._entry = entry
         self._closing = closing
         self._loop = asyncio.get_running_loop()
         self._tasks: asyncio.TaskGroup | None = None
@@ -58,8 +55,8 @@ class IdleTimer:
     async def restart(self, expired: Action) -> None:
         """Begin anew; `expired` is done when the time is over."""
         await self.stop()
-        now = self._loop.time()
-        self._arm((self._standing.since if self._is_new else now) + self._limit, expired)
+        began = self._entry.since if self._entry.rules.young else self._loop.time()
+        self._arm(began + self._limit, expired)
 
     async def replace(self, action: Action) -> None:
         """Do something else now, until `stop`."""
@@ -83,13 +80,9 @@ class IdleTimer:
             self._cancel()
             self._arm(timer.when(), expired)
 
-    @property
-    def _is_new(self) -> bool:
-        return self._standing.state is ConnState.NEW
-
     def _arm(self, until: float, expired: Action) -> None:
         if self._closing.is_set():
-            until = min(until, self._standing.since + NEW_TIME if self._is_new else 0.0)
+            until = min(until, self._entry.idle_from)
         if self._tasks is not None:
             self._armed = self._loop.call_at(until, self._over, expired), expired
 

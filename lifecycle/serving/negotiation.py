@@ -1,38 +1,48 @@
-"""Which protocol a connection speaks, and going on in another one."""
+"""Which protocol a connection speaks, and going on in another one: ALPN, preface, upgrade."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
-
-from hypercorn.events import Event, RawData
-from hypercorn.protocol.h11 import H2CProtocolRequiredError, H2ProtocolAssumedError
+from typing import TYPE_CHECKING, Any, Unpack
 
 from lifecycle.serving.http1 import Http1
+from lifecycle.serving.hypercorn import (
+    H2CProtocolRequiredError,
+    H2ProtocolAssumedError,
+    RawData,
+    StreamArguments,
+    WireEvent,
+)
 
 if TYPE_CHECKING:
-    from lifecycle.serving.http2 import Http2
+    from lifecycle.serving.http2.connection import Http2
 
 
 def load_http2() -> type[Http2]:
     """Import HTTP/2: a server that speaks HTTP/1.1 alone, as the QOS port does, never pays for it."""
-    from lifecycle.serving.http2 import Http2
+    from lifecycle.serving.http2.connection import Http2
 
     return Http2
 
 
-class Spoken:
+class Negotiated:
     """
     HTTP/1.1, until the client asks for HTTP/2 by its preface or by an upgrade; or HTTP/2.
 
     Args:
         alpn: What the TLS handshake has agreed on, None without.
         plain: HTTP/1.1 and nothing else.
+        tasks: Where apps run.
+        state: The lifespan's, handed to every request.
         send: Takes what is to be written, and that the connection is to end.
         blurt: Writes at once, without waiting for the client.
         patience: Seconds in which a client must take something of what waits for it.
         untaken: Returns how many bytes have left and are not taken: here, and in the kernel.
-        arguments: What both are made of, by name.
+        arguments: What the streams of both are made of.
+
+    Attributes:
+        protocol: The one that is spoken now.
     """
 
     def __init__(
@@ -40,26 +50,36 @@ class Spoken:
         *,
         alpn: str | None,
         plain: bool,
-        send: Callable[[Event], Awaitable[None]],
+        tasks: asyncio.TaskGroup,
+        state: Any,
+        send: Callable[[WireEvent], Awaitable[None]],
         blurt: Callable[[bytes], None],
         patience: float,
         untaken: Callable[[], tuple[int, int]],
-        **arguments: Any,
+        **arguments: Unpack[StreamArguments],
     ) -> None:
         self._http2: Callable[[], Http2] = lambda: load_http2()(
-            send=send, blurt=blurt, patience=patience, untaken=untaken, **arguments
+            tasks=tasks,
+            state=state,
+            send=send,
+            blurt=blurt,
+            patience=patience,
+            untaken=untaken,
+            **arguments,
         )
         self.protocol: Http1 | Http2
         if alpn == "h2" and not plain:
             self.protocol = self._http2()
         else:
-            self.protocol = Http1(plain=plain, send=send, blurt=blurt, **arguments)
+            self.protocol = Http1(
+                plain=plain, tasks=tasks, state=state, send=send, blurt=blurt, **arguments
+            )
 
     async def initiate(self) -> None:
         """Begin."""
         await self.protocol.initiate()
 
-    async def handle(self, event: Event) -> None:
+    async def handle(self, event: WireEvent) -> None:
         """Take what a client has sent, or that it is gone."""
         try:
             await self.protocol.handle(event)

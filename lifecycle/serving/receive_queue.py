@@ -33,7 +33,7 @@ SLICE: Final = 8 * 1024
 _NONE: Final[deque[Message]] = deque(maxlen=0)
 
 
-class Inbox:
+class ReceiveQueue:
     """
     One request's messages.
 

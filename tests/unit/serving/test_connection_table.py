@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.serving.standing import ConnState, Standing, Table
+from lifecycle.serving.connection_states import ConnState
+from lifecycle.serving.connection_table import ConnectionTable, Entry
 
 CLOSED, IDLE, NEW, ACTIVE, HELD = ConnState
 
 
-def table_of(*connections: tuple[str, ConnState]) -> tuple[Table, list[Standing]]:
+def table_of(*connections: tuple[str, ConnState]) -> tuple[ConnectionTable, list[Entry]]:
     """Return a table with connections, in their order, a second apart."""
-    table = Table(itertools.count().__next__)
+    table = ConnectionTable(itertools.count().__next__)
     added = []
     for address, state in connections:
         standing = table.add(address)
@@ -27,7 +28,7 @@ def table_of(*connections: tuple[str, ConnState]) -> tuple[Table, list[Standing]
 
 def test_a_new_connection_is_new_since_it_came():
     """And each state since it began; the same once more changes nothing."""
-    table = Table(iter([10.0, 11.0, 12.0]).__next__)
+    table = ConnectionTable(iter([10.0, 11.0, 12.0]).__next__)
     one = table.add("a")
     seen = [(one.state, one.since)]
     for state in (ACTIVE, ACTIVE, IDLE):
@@ -119,9 +120,9 @@ def test_where_everything_is_held_the_crowds_own_is_refused(address, refused):
 )
 def test_the_table_counts_what_is_there(steps):
     """Whatever comes, changes and goes, in any order, and twice."""
-    table = Table(itertools.count().__next__)
-    there: dict[tuple[str, int], Standing] = {}
-    gone: list[Standing] = []
+    table = ConnectionTable(itertools.count().__next__)
+    there: dict[tuple[str, int], Entry] = {}
+    gone: list[Entry] = []
     for address, number, state in steps:
         key = address, number
         if key not in there:

@@ -16,51 +16,53 @@ import logging
 import math
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, Unpack
 
 import h2.connection
 import h2.events
 import h2.exceptions
 from h2.errors import ErrorCodes
-from hypercorn.events import Event, Updated
-from hypercorn.protocol.events import (
+
+from lifecycle.serving.app_runner import AppRunner, new_stream
+from lifecycle.serving.http2.frame_limits import Budget
+from lifecycle.serving.http2.request_headers import asked, waits_to_be_asked
+from lifecycle.serving.http2.sender import Sender
+from lifecycle.serving.http2.stream import Stream
+from lifecycle.serving.http2.unread_bodies import UnreadBodies
+from lifecycle.serving.http2.websockets import Unpacker
+from lifecycle.serving.hypercorn import (
     Body,
     EndBody,
+    HTTPStream,
     InformationalResponse,
     Request,
+    StreamArguments,
     StreamClosed,
+    StreamEvent,
+    Updated,
+    WireEvent,
+    WSStream,
 )
-from hypercorn.protocol.events import Event as StreamEvent
-from hypercorn.protocol.http_stream import HTTPStream
-from hypercorn.protocol.ws_stream import WSStream
-
-from lifecycle.serving.budgets import Budget
-from lifecycle.serving.inbox import MOST, Inbox
-from lifecycle.serving.leftovers import Leftovers
-from lifecycle.serving.messages import Buffer
-from lifecycle.serving.opening import asked, waits_to_be_asked
-from lifecycle.serving.sending import Sender, Stream
-from lifecycle.serving.tasks import Spawner
-from lifecycle.serving.unpacking import Unpacker
+from lifecycle.serving.receive_queue import MOST, ReceiveQueue
 
 _log = logging.getLogger(__name__)
 
 
-class Exchanges:
+class Requests:
     """
     One connection's. Made by the task that reads.
 
     Args:
         wire: The connection.
         budget: What its client may ask for.
-        task_group: Where apps run.
-        connection_state: The lifespan's.
+        tasks: Where apps run.
+        state: The lifespan's.
         send: Takes what is to be written, and whether anything is under way.
         blurt: Writes at once, without waiting for the client.
         calm: Ends a connection that asks for too much; told why.
         patience: Seconds in which a client must take something of what waits for it.
         untaken: Returns how many bytes have left and are not taken: here, and in the kernel.
-        arguments: What hypercorn's streams are made of, by name.
+        arguments: What streams are made of.
 
     Attributes:
         closed: The client is gone, or has been told to be.
@@ -73,28 +75,27 @@ class Exchanges:
         wire: h2.connection.H2Connection,
         budget: Budget,
         *,
-        config: Any,
-        context: Any,
-        task_group: Any,
-        connection_state: Any,
-        send: Callable[[Event], Awaitable[None]],
+        tasks: asyncio.TaskGroup,
+        state: Any,
+        send: Callable[[WireEvent], Awaitable[None]],
         blurt: Callable[[bytes], None],
         calm: Callable[[str], Awaitable[None]],
         patience: float,
         untaken: Callable[[], tuple[int, int]],
-        **arguments: Any,
+        **arguments: Unpack[StreamArguments],
     ) -> None:
-        self._arguments = {"config": config, "context": context, **arguments}
+        config = arguments["config"]
+        self._arguments = arguments
         self._config = config
-        self._state = connection_state
-        self._tasks = task_group
+        self._state = state
+        self._tasks = tasks
         self._send = send
         self._blurt = blurt
         self._calm = calm
         self._wire = wire
         self._budget = budget
         self._streams: dict[int, Stream] = {}
-        self._leftovers = Leftovers(self._hear_no_more)
+        self._unread_bodies = UnreadBodies(self._hear_no_more)
         self._most: int = config.h2_max_concurrent_streams
         self.refuses_from = math.inf
         self._running = 0
@@ -122,7 +123,7 @@ class Exchanges:
     @property
     def busy(self) -> bool:
         """True while there is a request: unanswered, not all taken or not all heard."""
-        return bool(self._streams or self._running or self._leftovers)
+        return bool(self._streams or self._running or self._unread_bodies)
 
     @property
     def answered(self) -> bool:
@@ -162,10 +163,10 @@ class Exchanges:
 
     def _one_too_many(self) -> bool:
         """Tell whether the client has more requests than it may: it may not know yet how many."""
-        if len(self._streams) + len(self._leftovers) <= self._most:
+        if len(self._streams) + len(self._unread_bodies) <= self._most:
             return False
         mine = sum(stream.open for stream in self._streams.values())
-        return mine + len(self._leftovers) > self._most
+        return mine + len(self._unread_bodies) > self._most
 
     async def _tell(self, stream: Stream, talk: HTTPStream | WSStream, event: StreamEvent) -> None:
         """Tell hypercorn's stream what has come; whatever it raises ends this stream alone."""
@@ -185,21 +186,21 @@ class Exchanges:
             if not (stream.came or stream.heard or stream.begun) and waits_to_be_asked(request):
                 await self.stream_send(InformationalResponse(stream.number, [], 100))
 
-        def make(kind: str) -> Inbox:
-            stream.inbox = Inbox(
+        def make(kind: str) -> ReceiveQueue:
+            stream.queue = ReceiveQueue(
                 kind,
                 most=MOST if websocket else None,
                 asked=None if websocket else ask,
                 taken=lambda size: self._credit(stream, size),
             )
-            return stream.inbox
+            return stream.queue
 
         def cut() -> None:
             if not stream.begun:
                 self._answer(stream, 503)
                 self._blurt(self._wire.data_to_send())
 
-        spawner: Any = Spawner(
+        runner = AppRunner(
             self._tasks,
             make,
             self._count,
@@ -207,15 +208,9 @@ class Exchanges:
             cut=cut,
             abort=partial(self.out.cut, stream),
         )
-        talk = (WSStream if websocket else HTTPStream)(
-            task_group=spawner,
-            send=self.stream_send,
-            stream_id=stream.number,
-            **self._arguments,
+        return new_stream(
+            runner, stream.number, self.stream_send, websocket=websocket, **self._arguments
         )
-        if isinstance(talk, WSStream):
-            talk.buffer = Buffer(self._config.websocket_max_message_size)
-        return talk
 
     def _count(self, change: int) -> None:
         self._running += change
@@ -225,20 +220,20 @@ class Exchanges:
     async def data(self, event: h2.events.DataReceived) -> None:
         """Take a part of a body, or of a WebSocket."""
         stream = self._streams.get(event.stream_id)
-        inbox = stream.inbox if stream is not None else None
+        queue = stream.queue if stream is not None else None
         size, data = event.flow_controlled_length, event.data
-        if stream is None or stream.talk is None or inbox is None:
+        if stream is None or stream.talk is None or queue is None:
             self._acknowledge(event.stream_id, size)
-            self._leftovers.came(event.stream_id, size)
+            self._unread_bodies.came(event.stream_id, size)
             return
         if isinstance(stream.talk, HTTPStream):
             stream.came = True
             await self._tell(stream, stream.talk, Body(stream_id=stream.number, data=data))
-            inbox.charge(size)
+            queue.charge(size)
         elif stream.talk.handshake.accepted:
             self._acknowledge(event.stream_id, size - len(data))  # what was padding
             if self._unpacker.put(stream, data):
-                self._tasks.spawn(self._unpacker.run, stream)
+                self._tasks.create_task(self._unpacker.run(stream))
         else:
             self._answer(stream, 400)  # nothing may come before the answer
             await self._drop(stream)
@@ -293,7 +288,7 @@ class Exchanges:
         self.closed = True
         for stream in [*self._streams.values()]:
             await self._drop(stream)
-        self._leftovers.close()
+        self._unread_bodies.close()
         self.out.close()
 
     def take_back(self) -> None:
@@ -313,7 +308,7 @@ class Exchanges:
         self.out.forget(stream)
         if stream.talk is not None:
             await stream.talk.handle(StreamClosed(stream_id=stream.number))
-            stream.talk = stream.inbox = None  # in a circle, they would wait for the collector
+            stream.talk = stream.queue = None  # in a circle, they would wait for the collector
 
     async def _abandon(self, stream: Stream, code: ErrorCodes = ErrorCodes.INTERNAL_ERROR) -> None:
         """End a stream that cannot be ended in order."""
@@ -326,7 +321,7 @@ class Exchanges:
             await self._calm("more requests than are answered")
 
     def _hear_all(self, number: int) -> None:
-        self._leftovers.ended(number)
+        self._unread_bodies.ended(number)
         self.out.wake()
 
     def _hear_no_more(self, number: int) -> None:
@@ -344,7 +339,7 @@ class Exchanges:
         except h2.exceptions.ProtocolError:
             return
         if not stream.heard:
-            self._leftovers.expect(stream.number)
+            self._unread_bodies.expect(stream.number)
 
     # What goes out.
 
@@ -353,8 +348,8 @@ class Exchanges:
         nobody: Any = None
         self.closed = True
         self._tasks = self._send = self._blurt = self._calm = nobody
-        self._leftovers = self._unpacker = self.out = nobody
-        self._arguments.clear()
+        self._unread_bodies = self._unpacker = self.out = nobody
+        del self._arguments
 
     async def stream_send(self, event: StreamEvent) -> None:
         """Send what an app answers; to nobody, if its client is gone."""
@@ -373,8 +368,8 @@ class Exchanges:
 
     async def _close(self, stream: Stream) -> None:
         """End a stream whose app has said all, or has returned."""
-        if isinstance(stream.talk, WSStream) and stream.inbox is not None:
-            stream.inbox.disconnect()  # what came before its client's goodbye may still be read
+        if isinstance(stream.talk, WSStream) and stream.queue is not None:
+            stream.queue.disconnect()  # what came before its client's goodbye may still be read
             stream.said = stream.said or stream.begun
         else:
             stream.discard()
@@ -395,6 +390,6 @@ class Exchanges:
         if not stream.sent:
             self.out.reset(stream.number, ErrorCodes.INTERNAL_ERROR)  # an answer without its end
         elif not stream.heard:
-            self._leftovers.expect(stream.number)
+            self._unread_bodies.expect(stream.number)
         await self._drop(stream)
         await self.out.flush()

@@ -7,7 +7,7 @@ Rules of this file:
 1. More than `AT_ONCE` wait for a place. The next place goes to the address that has the fewest.
 2. A handshake's time is its client's: that it has waited for its place does not count.
 3. While others wait, a handshake of which nothing comes has `STALLED` seconds and no more.
-4. A client that has not sent its whole first message takes no place: see `hello.py`.
+4. A client that has not sent its whole first message takes no place: see `client_hello`.
 5. When many have gone, their memory is given back.
 """
 
@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from lifecycle.serving.hello import HANDSHAKE_TIME
-from lifecycle.serving.memory import Tide
-from lifecycle.serving.standing import Standing
+from lifecycle.serving.connection_table import Entry
+from lifecycle.serving.first_byte import HANDSHAKE_TIME
+from lifecycle.serving.tls.malloc_trim import Tide
 
 STALLED: Final = 1.5
 MEMORY: Final = 16 * 2**20
@@ -54,7 +54,7 @@ class Handshakes:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._all: dict[Standing, _Handshake] = {}
+        self._all: dict[Entry, _Handshake] = {}
         self._under_way: set[_Handshake] = set()
         self._places: Counter[str] = Counter()
         self._waiting: dict[str, OrderedDict[asyncio.Future[None], None]] = {}
@@ -62,13 +62,13 @@ class Handshakes:
 
     @contextlib.asynccontextmanager
     async def place(
-        self, standing: Standing, *, latest: float = math.inf
+        self, entry: Entry, *, latest: float = math.inf
     ) -> AsyncIterator[Callable[[], None]]:
         """
         Have a place for one handshake while this is entered.
 
         Args:
-            standing: Of the connection.
+            entry: Of the connection.
             latest: When it must be over in any case, by the clock.
 
         Returns:
@@ -79,8 +79,8 @@ class Handshakes:
         """
         try:
             async with asyncio.timeout_at(min(self._clock() + HANDSHAKE_TIME, latest)) as limit:
-                shake = self._all[standing] = _Handshake(limit, latest)
-                await self._take(standing.address)
+                shake = self._all[entry] = _Handshake(limit, latest)
+                await self._take(entry.address)
                 self._tide.stands_at(self._places.total())
                 try:
                     shake.began = self._clock()
@@ -89,15 +89,15 @@ class Handshakes:
                     yield partial(self._moved, shake)
                 finally:
                     self._under_way.discard(shake)
-                    self._give_back(standing.address)
+                    self._give_back(entry.address)
                     self._tide.stands_at(self._places.total())
         finally:
-            self._all.pop(standing, None)
+            self._all.pop(entry, None)
 
-    def hurry(self, standing_until: Callable[[Standing], float]) -> None:
+    def hurry(self, until: Callable[[Entry], float]) -> None:
         """Let no handshake that has begun, or waits, go on for longer than this says."""
-        for standing, shake in self._all.items():
-            shake.latest = min(shake.latest, standing_until(standing))
+        for entry, shake in self._all.items():
+            shake.latest = min(shake.latest, until(entry))
             self._set_limit(shake)
 
     async def _take(self, address: str) -> None:

@@ -36,7 +36,7 @@ class _Left:
         return min(self.until, self.last + SILENCE)
 
 
-class Leftovers:
+class UnreadBodies:
     """
     The requests of one connection that are answered, and that their client has not ended.
 

@@ -15,9 +15,11 @@ from asyncio.sslproto import SSLProtocol
 from collections.abc import Callable
 from typing import Final
 
-from lifecycle.serving.handshakes import Handshakes
-from lifecycle.serving.standing import Standing
-from lifecycle.serving.stream import Protocol
+from lifecycle.serving.byte_stream import StreamProtocol
+from lifecycle.serving.connection_table import Entry
+from lifecycle.serving.first_byte import Came
+from lifecycle.serving.tls.client_hello import ClientHello
+from lifecycle.serving.tls.handshakes import Handshakes
 
 BUFFER: Final = 16 * 1024
 """Bytes that are read at once."""
@@ -38,7 +40,7 @@ class Tls:
         self._handshakes = Handshakes(asyncio.get_running_loop().time)
 
     async def connect(
-        self, sock: socket.socket, protocol: Protocol, standing: Standing, latest: float
+        self, sock: socket.socket, protocol: StreamProtocol, entry: Entry, latest: float
     ) -> asyncio.Transport:
         """
         Wait for a place, and do the server's side of a handshake.
@@ -46,19 +48,23 @@ class Tls:
         Args:
             sock: Accepted; if this raises or is cancelled, whoever calls closes it.
             protocol: What is above TLS.
-            standing: Of the connection.
+            entry: Of the connection.
             latest: When it must be over in any case, by the loop's clock.
 
         Raises:
             OSError: The client is gone, or speaks another language.
             TimeoutError: It has taken too long, or there was no place in time.
         """
-        async with self._handshakes.place(standing, latest=latest) as moved:
+        async with self._handshakes.place(entry, latest=latest) as moved:
             return await _shake_hands(sock, protocol, self._context, moved)
 
-    def hurry(self, until: Callable[[Standing], float]) -> None:
-        """Let no handshake that has begun, or waits, go on for longer than this says."""
-        self._handshakes.hurry(until)
+    def client_hello(self, sock: socket.socket) -> Callable[[], Came]:
+        """Return what looks for a client's first message, which is not read."""
+        return ClientHello(sock).look
+
+    def hurry(self) -> None:
+        """Let no handshake go on for longer than until its connection is idle."""
+        self._handshakes.hurry(lambda entry: entry.idle_from)
 
 
 class _Layer(SSLProtocol):
@@ -72,7 +78,7 @@ class _Layer(SSLProtocol):
 
 async def _shake_hands(
     sock: socket.socket,
-    protocol: Protocol,
+    protocol: StreamProtocol,
     context: ssl.SSLContext,
     moved: Callable[[], object],
 ) -> asyncio.Transport:

@@ -15,17 +15,17 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 import h2.events
 import h2.exceptions
 import h2.settings
 from h2.errors import ErrorCodes
-from hypercorn.events import Closed, Event, RawData
 
-from lifecycle.serving.budgets import Budget
-from lifecycle.serving.exchanges import Exchanges
-from lifecycle.serving.sending import new_wire
+from lifecycle.serving.http2.frame_limits import Budget
+from lifecycle.serving.http2.h2_connection import new_wire
+from lifecycle.serving.http2.requests import Requests
+from lifecycle.serving.hypercorn import Closed, RawData, StreamArguments, WireEvent
 
 _log = logging.getLogger(__name__)
 
@@ -42,48 +42,56 @@ class Http2:
     One connection's HTTP/2.
 
     Args:
-        task_group: Where apps run.
+        tasks: Where apps run.
+        state: The lifespan's.
         send: Takes what is to be written, and that the connection is to end.
         blurt: Writes at once, without waiting for the client.
-        arguments: What hypercorn's streams are made of, by name.
+        patience: Seconds in which a client must take something of what waits for it.
+        untaken: Returns how many bytes have left and are not taken: here, and in the kernel.
+        arguments: What streams are made of.
     """
 
     def __init__(
         self,
         *,
-        config: Any,
-        task_group: Any,
-        send: Callable[[Event], Awaitable[None]],
+        tasks: asyncio.TaskGroup,
+        state: Any,
+        send: Callable[[WireEvent], Awaitable[None]],
         blurt: Callable[[bytes], None],
-        **arguments: Any,
+        patience: float,
+        untaken: Callable[[], tuple[int, int]],
+        **arguments: Unpack[StreamArguments],
     ) -> None:
-        self._tasks = task_group
+        config = arguments["config"]
+        self._tasks = tasks
         self._send = send
         self._blurt = blurt
         self._budget = Budget(asyncio.get_running_loop().time)
         self._most: int = config.h2_max_concurrent_streams
         self._wire = new_wire(config)
-        self._exchanges = Exchanges(
+        self._requests = Requests(
             self._wire,
             self._budget,
-            config=config,
-            task_group=task_group,
+            tasks=tasks,
+            state=state,
             send=send,
             blurt=blurt,
             calm=self._calm,
+            patience=patience,
+            untaken=untaken,
             **arguments,
         )
-        self._out = self._exchanges.out
+        self._out = self._requests.out
 
     @property
     def busy(self) -> bool:
         """True while anything is under way."""
-        return self._exchanges.busy
+        return self._requests.busy
 
     @property
     def answered(self) -> bool:
         """True if only the client is waited for: to take what it is answered, or to end."""
-        return self._exchanges.answered
+        return self._requests.answered
 
     @property
     def unread(self) -> bool:
@@ -108,19 +116,19 @@ class Http2:
         # All streams' windows, twice: credit is given back when half of it is used.
         self._wire.increment_flow_control_window(2 * self._most * WINDOW)
         await self._out.flush()
-        self._tasks.spawn(self._out.run)
+        self._tasks.create_task(self._out.run())
         if headers is not None:
-            await self._exchanges.open(1, headers)
-            await self._exchanges.heard(1)
+            await self._requests.open(1, headers)
+            await self._requests.heard(1)
 
     # What comes in.
 
-    async def handle(self, event: Event) -> None:
+    async def handle(self, event: WireEvent) -> None:
         """Take what a client has sent, or that it is gone."""
         if isinstance(event, RawData):
             await self._receive(event.data)
-        elif isinstance(event, Closed) and not self._exchanges.closed:
-            await self._exchanges.close()
+        elif isinstance(event, Closed) and not self._requests.closed:
+            await self._requests.close()
 
     async def _receive(self, data: bytes) -> None:
         frames, fair = self._budget.read(data)
@@ -131,7 +139,7 @@ class Http2:
         for start in range(0, len(data), size):
             if start:
                 await asyncio.sleep(0)
-            if self._exchanges.closed:
+            if self._requests.closed:
                 return
             try:
                 events = self._wire.receive_data(data[start : start + size])
@@ -152,18 +160,18 @@ class Http2:
         match event:
             case h2.events.RequestReceived():
                 self._budget.earn()
-                await self._exchanges.open(event.stream_id, event.headers)
+                await self._requests.open(event.stream_id, event.headers)
             case h2.events.DataReceived():
-                await self._exchanges.data(event)
+                await self._requests.data(event)
             case h2.events.StreamEnded():
-                await self._exchanges.heard(event.stream_id)
+                await self._requests.heard(event.stream_id)
             case h2.events.StreamReset():
-                await self._exchanges.reset(event.stream_id)
+                await self._requests.reset(event.stream_id)
             case h2.events.WindowUpdated():
-                self._exchanges.unblock(event.stream_id)
+                self._requests.unblock(event.stream_id)
             case h2.events.RemoteSettingsChanged():
                 if h2.settings.SettingCodes.INITIAL_WINDOW_SIZE in event.changed_settings:
-                    self._exchanges.unblock(0)
+                    self._requests.unblock(0)
             case h2.events.ConnectionTerminated():
                 await self._finish()
 
@@ -171,7 +179,7 @@ class Http2:
 
     async def _calm(self, why: str) -> None:
         _log.debug("HTTP/2: ENHANCE_YOUR_CALM, %s", why)
-        self._exchanges.take_back()
+        self._requests.take_back()
         try:
             self._wire.close_connection(ErrorCodes.ENHANCE_YOUR_CALM)
         except h2.exceptions.ProtocolError:
@@ -193,14 +201,14 @@ class Http2:
 
     def refuse_from(self, when: float) -> None:
         """Refuse new requests from a time of the loop on, for the client to send elsewhere."""
-        self._exchanges.refuses_from = when
+        self._requests.refuses_from = when
 
     def hung_up(self) -> None:
         """Do nothing: what comes is always read, and so is the end of it."""
 
     def cut(self) -> bytes:
         """Return a last answer for each request that has none."""
-        self._exchanges.refuse()
+        self._requests.refuse()
         try:
             return bytes(self._wire.data_to_send())
         except h2.exceptions.ProtocolError:
@@ -210,4 +218,4 @@ class Http2:
         """Part from those who know this: in a circle, all would wait for the collector."""
         nobody: Any = None
         self._tasks = self._send = self._blurt = nobody
-        self._exchanges.let_go()
+        self._requests.let_go()

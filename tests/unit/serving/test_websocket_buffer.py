@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wsproto.events import BytesMessage, Message, TextMessage
 
-from lifecycle.serving.inbox import OVERHEAD, Inbox
-from lifecycle.serving.messages import Buffer
-from lifecycle.serving.sending import Stream
-from lifecycle.serving.unpacking import unpacked
+from lifecycle.serving.http2.stream import Stream
+from lifecycle.serving.http2.websockets import unpacked
+from lifecycle.serving.receive_queue import OVERHEAD, ReceiveQueue
+from lifecycle.serving.websocket_buffer import MessageBuffer
 
 MOST = 100
 Data = bytes | str
@@ -32,7 +32,7 @@ def piece(data: Data) -> Message[bytes] | Message[str]:
 )
 def test_messages_come_whole(messages: list[list[Data]]) -> None:
     """In whatever pieces they come, one after the other; only one that is too long does not."""
-    buffer = Buffer(MOST)
+    buffer = MessageBuffer(MOST)
     for pieces in messages:
         text = isinstance(pieces[0], str)
         whole = ("" if text else b"").join(pieces)  # type: ignore[arg-type]
@@ -53,7 +53,7 @@ def test_messages_come_whole(messages: list[list[Data]]) -> None:
 @pytest.mark.parametrize("data", [b"x" * 5000, "x" * 5000])
 def test_a_message_in_one_piece_is_not_copied(data: Data) -> None:
     """It waits for its app once, and not in the stream too."""
-    buffer = Buffer(10_000)
+    buffer = MessageBuffer(10_000)
     buffer.extend(piece(data))
     said = buffer.to_message()
     assert said["bytes" if isinstance(data, bytes) else "text"] is data
@@ -62,7 +62,7 @@ def test_a_message_in_one_piece_is_not_copied(data: Data) -> None:
 
 def test_the_last_piece_of_a_message_that_waits() -> None:
     """It is counted beside the message for as long as that is being handed on."""
-    buffer = Buffer(10_000)
+    buffer = MessageBuffer(10_000)
     buffer.extend(piece(b"x" * 3000))
     buffer.extend(piece(b"x" * 1000))
     assert buffer.held == 4000
@@ -77,11 +77,11 @@ def test_texts_take_more_memory_than_they_have_characters(odd: str, width: int) 
     """One odd character widens them all, before the text is whole and after."""
 
     async def waiting() -> int:
-        inbox = Inbox("websocket", most=None)
+        inbox = ReceiveQueue("websocket", most=None)
         await inbox.put({"type": "websocket.receive", "bytes": None, "text": odd + "x" * 5000})
         return inbox.size
 
-    buffer = Buffer(10_000)
+    buffer = MessageBuffer(10_000)
     for each in ("x" * 5000, odd + "x" * 1000):
         buffer.extend(piece(each))
     assert width * 6000 <= buffer.held < width * 6000 + 100
@@ -93,10 +93,10 @@ def test_what_a_stream_holds() -> None:
 
     async def scenario() -> int:
         stream = Stream(1)
-        stream.inbox = Inbox("websocket", most=None)
-        await stream.inbox.put({"type": "websocket.receive", "bytes": b"x" * 5000})
+        stream.queue = ReceiveQueue("websocket", most=None)
+        await stream.queue.put({"type": "websocket.receive", "bytes": b"x" * 5000})
         talk = stream.talk = WSStream(None, Config(), None, None, False, None, None, None, 1)  # type: ignore[arg-type]
-        talk.buffer = Buffer(10_000)
+        talk.buffer = MessageBuffer(10_000)
         talk.buffer.extend(piece(b"x" * 3000))
         return unpacked(stream)
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.serving.inbox import Inbox, Message
+from lifecycle.serving.receive_queue import Message, ReceiveQueue
 
 GONE = {"type": "http.disconnect"}
 
@@ -27,7 +27,7 @@ def test_a_body_comes_together() -> None:
     """Parts that nobody has read yet are one, and the last of them says so."""
 
     async def scenario() -> list[Message]:
-        inbox = Inbox("http")
+        inbox = ReceiveQueue("http")
         for body in (b"a", b"b"):
             await inbox.put(part(body))
         first = await inbox.get()
@@ -42,7 +42,7 @@ def test_a_request_without_a_body() -> None:
     """It is one empty part, and nothing more until the client is gone."""
 
     async def scenario() -> None:
-        inbox = Inbox("http")
+        inbox = ReceiveQueue("http")
         await inbox.put(part(b"", more=False))
         assert await inbox.get() == part(b"", more=False)
         later = asyncio.create_task(inbox.get())
@@ -59,7 +59,7 @@ def test_what_is_over_holds_nobody(end: str) -> None:
     """Who waits for room goes on once the request is over, and so does who puts more."""
 
     async def scenario() -> None:
-        inbox = Inbox("http", most=10)
+        inbox = ReceiveQueue("http", most=10)
         putting = asyncio.create_task(inbox.put(part(b"x" * 11)))
         await asyncio.sleep(0)
         assert not putting.done()
@@ -81,7 +81,7 @@ def test_room_is_made_by_reading() -> None:
     """Who puts waits while more than the limit waits, and not longer."""
 
     async def scenario() -> None:
-        inbox = Inbox("websocket", most=1000)
+        inbox = ReceiveQueue("websocket", most=1000)
         await inbox.put(text("x" * 100))
         await inbox.put(text("y" * 100))
         putting = asyncio.create_task(inbox.put(text("z" * 1000)))
@@ -103,7 +103,7 @@ def test_asking_for_what_has_not_come() -> None:
             asked.append(1)
             await inbox.put(part(b"x"))
 
-        inbox = Inbox("http", asked=ask)
+        inbox = ReceiveQueue("http", asked=ask)
         assert await inbox.get() == part(b"x")
         inbox.disconnect()
         await inbox.get()
@@ -116,7 +116,7 @@ def test_asking_for_ever() -> None:
     """An app that asks again and again after the end lets others go on."""
 
     async def scenario() -> None:
-        inbox = Inbox("http")
+        inbox = ReceiveQueue("http")
         inbox.disconnect()
 
         async def ask() -> None:
@@ -138,7 +138,7 @@ def test_every_byte_is_given_back_once(steps: list[bytes | str], answered: bool)
 
     async def scenario() -> int:
         charged = 0
-        inbox = Inbox("http", most=None, taken=taken.append)
+        inbox = ReceiveQueue("http", most=None, taken=taken.append)
         for step in steps:
             if step == "get":
                 if not inbox.empty:

@@ -26,10 +26,32 @@ GOODBYE: Final = 0.5
 """Seconds that a peer has to close its side once it has all that was sent."""
 
 
-class Protocol(asyncio.StreamReaderProtocol):
+class Reader(asyncio.StreamReader):
+    """
+    What comes from one peer.
+
+    Attributes:
+        unread: Bytes that have come and that `read` has not returned.
+    """
+
+    unread = 0
+
+    def feed_data(self, data: Any) -> None:
+        """Take what has come."""
+        self.unread += len(data)
+        super().feed_data(data)
+
+    async def read(self, n: int = -1) -> bytes:
+        """Return up to `n` bytes, more than 0; none once the peer has said all."""
+        data = await super().read(n)
+        self.unread -= len(data)
+        return data
+
+
+class StreamProtocol(asyncio.StreamReaderProtocol):
     """Tells when its peer has said all, and when its connection is lost and its socket closed."""
 
-    def __init__(self, reader: asyncio.StreamReader, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, reader: Reader, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(reader, loop=loop)
         self.when_lost: list[Callable[[], object]] = []
         self.when_over: Callable[[], object] = lambda: None
@@ -72,8 +94,8 @@ class Writer(asyncio.StreamWriter):
     def __init__(
         self,
         transport: asyncio.WriteTransport,
-        protocol: Protocol,
-        reader: asyncio.StreamReader,
+        protocol: StreamProtocol,
+        reader: Reader,
         *,
         patience: float,
         closing: Callable[[], object],

@@ -14,12 +14,11 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
 from h2.errors import ErrorCodes
-from hypercorn.protocol.events import Data
-from hypercorn.protocol.ws_stream import WSStream
 
-from lifecycle.serving.inbox import SLICE
-from lifecycle.serving.messages import Buffer
-from lifecycle.serving.sending import Stream
+from lifecycle.serving.http2.stream import Stream
+from lifecycle.serving.hypercorn import Data, WSStream
+from lifecycle.serving.receive_queue import SLICE
+from lifecycle.serving.websocket_buffer import MessageBuffer
 
 MOST_UNPACKED: Final = 64 * 1024 * 1024
 """Bytes that all WebSockets of a connection hold together: four of the longest messages."""
@@ -84,8 +83,8 @@ class Unpacker:
         data = bytes(packed[:SLICE])
         del packed[:SLICE]
         await self._tell(stream, talk, Data(stream_id=stream.number, data=data))
-        if stream.inbox is not None:
-            stream.inbox.charge(len(data))
+        if stream.queue is not None:
+            stream.queue.charge(len(data))
         if talk.buffer.length > talk.buffer.max_length and not stream.over:
             # Told already; or it would grow for ever.
             await self._break_off(stream)
@@ -93,7 +92,7 @@ class Unpacker:
 
 def unpacked(stream: Stream) -> int:
     """Return how many bytes wait for an app, and for the end of their message."""
-    if stream.inbox is None or not isinstance(stream.talk, WSStream):
+    if stream.queue is None or not isinstance(stream.talk, WSStream):
         return 0
     coming = stream.talk.buffer
-    return stream.inbox.size + (coming.held if isinstance(coming, Buffer) else coming.length)
+    return stream.queue.size + (coming.held if isinstance(coming, MessageBuffer) else coming.length)

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from lifecycle.serving.hello import HEADER, LONGEST, LOOKS, Came, Hello
+from lifecycle.serving.first_byte import Came
+from lifecycle.serving.tls.client_hello import HEADER, LONGEST, LOOKS, ClientHello
 from tests.process.serving import first_flight
 
 WHOLE = first_flight()
@@ -59,7 +60,7 @@ def test_what_has_come(sent: bytes, came: Came, ends: str) -> None:
             client.close()
         if ends != "stays" and came is Came.PART:
             came = Came.NO_MORE
-        assert Hello(accepted).look() is came
+        assert ClientHello(accepted).look() is came
         if ends != "is reset":
             assert accepted.recv(LONGEST) == sent, "it stays unread"
 
@@ -69,13 +70,13 @@ def test_who_hangs_up_without_a_word_is_gone() -> None:
     with pair() as (client, accepted):
         client.shutdown(socket.SHUT_WR)
         assert readable(accepted)
-        assert Hello(accepted).look() is Came.NO_MORE
+        assert ClientHello(accepted).look() is Came.NO_MORE
 
 
 def test_the_socket_is_readable_when_the_rest_has_come() -> None:
     """Not at every byte, and then at every byte again."""
     with pair() as (client, accepted):
-        hello = Hello(accepted)
+        hello = ClientHello(accepted)
         client.sendall(WHOLE[:1])
         assert readable(accepted)
         assert hello.look() is Came.PART
@@ -98,5 +99,5 @@ def test_a_system_that_does_not_wait_is_not_asked_for_ever() -> None:
     with pair() as (client, accepted):
         client.sendall(WHOLE[:-1])
         assert readable(accepted)
-        hello = Hello(accepted)
+        hello = ClientHello(accepted)
         assert [hello.look() for _ in range(LOOKS)] == [Came.PART] * (LOOKS - 1) + [Came.ALL]

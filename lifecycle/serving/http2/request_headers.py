@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypercorn.protocol.events import Request
-from hypercorn.utils import filter_pseudo_headers
+from lifecycle.serving.hypercorn import Request, filter_pseudo_headers
 
 
 def asked(number: int, headers: list[tuple[bytes, bytes]], state: Any) -> Request | int:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from hypercorn.protocol.ws_stream import FrameTooLargeError, WebsocketBuffer
-from wsproto.events import Message
-
-from lifecycle.serving.inbox import memory
+from lifecycle.serving.hypercorn import FrameTooLargeError, WebsocketBuffer, WebSocketMessage
+from lifecycle.serving.receive_queue import memory
 
 WIDEST: Final = 4
 """Bytes that a character takes at most."""
 
 
-class Buffer(WebsocketBuffer):
+class MessageBuffer(WebsocketBuffer):
     """
     What a stream of hypercorn's puts messages together in.
 
@@ -25,7 +23,7 @@ class Buffer(WebsocketBuffer):
 
     def __init__(self, max_length: int) -> None:
         super().__init__(max_length)
-        self._only: Message[Any] | None = None
+        self._only: WebSocketMessage[Any] | None = None
         self._width = self._last = 0
 
     @property
@@ -33,7 +31,7 @@ class Buffer(WebsocketBuffer):
         """Bytes of memory: of what has come, or of the last piece of a message that waits."""
         return self.length * self._width or self._last
 
-    def extend(self, event: Message[Any]) -> None:
+    def extend(self, event: WebSocketMessage[Any]) -> None:
         """
         Add a piece.
 

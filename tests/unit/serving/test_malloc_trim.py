@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from lifecycle.serving.memory import DELAY, FEW, MANY, PAUSE, Tide, trim
+from lifecycle.serving.tls.malloc_trim import DELAY, FEW, MANY, PAUSE, Tide, trim
 from tests.unit.virtual_time import now, run
 
 

@@ -7,13 +7,12 @@ first message should cost no more than one that sends nothing.
 
 from __future__ import annotations
 
-import enum
 import select
 import socket
 from typing import Final
 
-HANDSHAKE_TIME: Final = 10.0
-"""Seconds for a handshake, for the wait before it, and for its first message."""
+from lifecycle.serving.first_byte import Came
+
 HEADER: Final = 5
 """Bytes of a record's header: its type, two of version, two of length."""
 HANDSHAKE: Final = 22
@@ -25,17 +24,7 @@ LOOKS: Final = 3
 GONE: Final = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 
 
-class Came(enum.Enum):
-    """What has come of a client's first message."""
-
-    PART = enum.auto()
-    ALL = enum.auto()
-    """The handshake can begin; or what has come is no handshake, and OpenSSL knows what to say."""
-    NO_MORE = enum.auto()
-    """Its client is gone."""
-
-
-class Hello:
+class ClientHello:
     """
     The first message of a client; it stays unread.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from lifecycle.serving.leftovers import LONGEST, MOST, SILENCE, Leftovers
+from lifecycle.serving.http2.unread_bodies import LONGEST, MOST, SILENCE, UnreadBodies
 from tests.unit.virtual_time import run
 
 
@@ -13,7 +13,7 @@ def test_silence() -> None:
 
     async def main() -> None:
         stopped: list[int] = []
-        leftovers = Leftovers(stopped.append)
+        leftovers = UnreadBodies(stopped.append)
         leftovers.expect(1)
         await asyncio.sleep(SILENCE * 0.9)
         leftovers.came(1, 10)
@@ -32,7 +32,7 @@ def test_one_who_goes_on() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         began, stopped = loop.time(), asyncio.Event()
-        leftovers = Leftovers(lambda _: stopped.set())
+        leftovers = UnreadBodies(lambda _: stopped.set())
         leftovers.expect(1)
         while not stopped.is_set():
             leftovers.came(1, 10)
@@ -47,7 +47,7 @@ def test_too_many_bytes() -> None:
 
     async def main() -> None:
         stopped: list[int] = []
-        leftovers = Leftovers(stopped.append)
+        leftovers = UnreadBodies(stopped.append)
         leftovers.expect(1)
         leftovers.expect(3)
         leftovers.came(1, MOST)
@@ -68,7 +68,7 @@ def test_the_end_of_the_connection() -> None:
 
     async def main() -> None:
         stopped: list[int] = []
-        leftovers = Leftovers(stopped.append)
+        leftovers = UnreadBodies(stopped.append)
         leftovers.expect(1)
         leftovers.close()
         await asyncio.sleep(2 * LONGEST)

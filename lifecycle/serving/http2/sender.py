@@ -15,149 +15,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-import h2.config
 import h2.connection
 import h2.exceptions
-import h2.settings
-import hpack
 from h2.errors import ErrorCodes
-from h2.stream import StreamState
-from hypercorn.events import Event, RawData
-from hypercorn.protocol.events import (
+
+from lifecycle.serving.http2.stream import Stream
+from lifecycle.serving.hypercorn import (
     Body,
     Data,
     EndBody,
     EndData,
     InformationalResponse,
+    RawData,
     Response,
+    StreamEvent,
     Trailers,
+    WireEvent,
 )
-from hypercorn.protocol.events import Event as StreamEvent
-from hypercorn.protocol.http_stream import HTTPStream
-from hypercorn.protocol.ws_stream import WSStream
-
-from lifecycle.serving.budgets import Late
-from lifecycle.serving.inbox import Inbox
 
 HIGH_WATER: Final = 32 * 1024
 """Bytes of an answer that wait for the client before the app does."""
 MOST_UNASKED: Final = 1024 * 1024
 """Bytes of pongs and the like that wait for a client before its stream is ended."""
-
-HEADER_TABLE: Final = 4096
-"""Bytes of headers that are remembered for a client, whatever it offers: HTTP/2's own default."""
-
-
-class Encoder(hpack.Encoder):
-    """Remembers no more headers than `HEADER_TABLE`: each new one is looked for among them all."""
-
-    @property
-    def header_table_size(self) -> int:
-        """Return how many bytes of headers are remembered at most."""
-        return int(self.header_table.maxsize)
-
-    @header_table_size.setter
-    def header_table_size(self, value: int) -> None:
-        size = min(value, HEADER_TABLE)
-        self.header_table.maxsize = size
-        if self.header_table.resized:
-            self.table_size_changes.append(size)
-
-
-class Stream:
-    """One request and its answer."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.inbox: Inbox | None = None
-        self.talk: HTTPStream | WSStream | None = None
-        self.outgoing = bytearray()
-        self.trailers: list[tuple[bytes, bytes]] | None = None
-        self.came = False  # some of the body has come
-        self.heard = False  # the client has said all
-        self.begun = False  # the answer's head has left
-        self.said = False  # the app has said all
-        self.sent = False  # and all has left
-        self.leaves = False  # the app has returned, or closed a WebSocket
-        self.taken_back = False  # by its client: the app need not begin
-        self.over = False  # nothing more is said
-        self.room = asyncio.Event()
-
-    @property
-    def waits(self) -> bool:
-        """True if there is something to send."""
-        return not self.sent and (bool(self.outgoing) or self.said)
-
-    @property
-    def open(self) -> bool:
-        """True for as long as its client counts it among those that it may have."""
-        return not (self.sent and self.heard)
-
-    def discard(self) -> None:
-        """Throw away what the app has not read, and what still comes."""
-        if self.inbox is not None:
-            self.inbox.discard()
-
-
-class _Announced(h2.settings.Settings):
-    """What the client is told; h2 itself ends the connection of who has more streams than that."""
-
-    @property
-    def max_concurrent_streams(self) -> int:
-        """Return what h2 allows: whoever uses it refuses what is too much."""
-        return 2**31
-
-    @max_concurrent_streams.setter
-    def max_concurrent_streams(self, value: int) -> None:
-        self[h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS] = value
-
-
-class Wire(h2.connection.H2Connection):
-    """
-    A server's connection.
-
-    Attributes:
-        late: Told of the streams that we reset, and of what still comes for them.
-    """
-
-    def __init__(self, late: Late) -> None:
-        super().__init__(h2.config.H2Configuration(client_side=False, header_encoding=None))
-        self.late = late
-
-    def reset_stream(self, stream_id: int, error_code: ErrorCodes | int = 0) -> None:
-        """End a stream out of order; its client may have sent all that its window allows."""
-        stream = self.streams.get(stream_id)
-        state = None if stream is None else stream.state_machine.state
-        speaks = state in {StreamState.OPEN, StreamState.HALF_CLOSED_LOCAL}
-        window = self.remote_flow_control_window(stream_id) if speaks else 0
-        super().reset_stream(stream_id, error_code)
-        if speaks:
-            self.late.expect(stream_id, window)
-
-    def _handle_data_on_closed_stream(self, events: Any, exc: Any, frame: Any) -> Any:
-        # Nothing public tells of them: were this not called, none would be forgiven.
-        last = "END_STREAM" in frame.flags
-        self.late.came(frame.stream_id, frame.flow_controlled_length, last=last)
-        return super()._handle_data_on_closed_stream(events, exc, frame)
-
-
-def new_wire(config: Any) -> Wire:
-    """Return a connection with hypercorn's settings, not yet begun; it refuses no stream itself."""
-    # As many as have their windows in the connection's.
-    wire = Wire(Late(2 * config.h2_max_concurrent_streams))
-    wire.encoder = Encoder()
-    codes = h2.settings.SettingCodes
-    wire.local_settings = _Announced(
-        client=False,
-        initial_values={
-            codes.MAX_CONCURRENT_STREAMS: config.h2_max_concurrent_streams,
-            codes.MAX_HEADER_LIST_SIZE: config.h2_max_header_list_size,
-            codes.ENABLE_CONNECT_PROTOCOL: 1,
-        },
-    )
-    return wire
 
 
 class _Blocked(NamedTuple):
@@ -186,7 +67,7 @@ class Sender:
     def __init__(
         self,
         wire: h2.connection.H2Connection,
-        send: Callable[[Event], Awaitable[None]],
+        send: Callable[[WireEvent], Awaitable[None]],
         *,
         patience: float,
         untaken: Callable[[], tuple[int, int]],

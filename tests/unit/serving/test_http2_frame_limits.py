@@ -21,8 +21,8 @@ from hyperframe.frame import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.serving.budgets import PREFACE, Allowance, Budget, Frames, Late, resets
-from lifecycle.serving.sending import Wire, new_wire
+from lifecycle.serving.http2.frame_limits import PREFACE, Allowance, Budget, Frames, Late, resets
+from lifecycle.serving.http2.h2_connection import Wire, new_wire
 
 FRAMES: list[tuple[Frame, int]] = [
     (HeadersFrame(1, b"x" * 40, flags=["END_HEADERS"]), 0),

@@ -1,0 +1,1 @@
+"""TLS below connections: loaded by a server that has a certificate."""
