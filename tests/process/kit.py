@@ -21,8 +21,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -52,6 +53,9 @@ QUICK = {
 GRACE = 4.0
 LATEST = GRACE + 3.0
 """Seconds until an app must be seen to be gone: the grace period, and a busy machine's delay."""
+
+PRESS = 0.3
+"""Seconds after which a signal is another one, and not the same press of a key."""
 
 POLL = 0.01
 """Seconds between two looks at a condition that only polling can see."""
@@ -250,6 +254,10 @@ class App:
         lines = path.read_text().splitlines() if path.exists() else []
         return [each for each in map(json.loads, lines) if not whats or each["what"] in whats]
 
+    def afters(self) -> list[str]:
+        """Return the states that `recorder.py` was told of, in order."""
+        return [each["after"] for each in self.record("transition")]
+
     def get(
         self,
         path: str,
@@ -311,6 +319,17 @@ class App:
         os.kill(self.pid, number)
         return at
 
+    def signal_again(self, number: signal.Signals, at: float) -> float:
+        """Send one that is another than the one that was sent at `at`, and return when."""
+        wait_for(lambda: time.monotonic() - at > PRESS, 1, "more than one press")
+        return self.signal(number)
+
+    def stop(self, code: int = 0, timeout: float = 30.0) -> float:
+        """Send SIGTERM, wait for its end with that exit code, and return the seconds it took."""
+        at = self.signal(signal.SIGTERM)
+        assert self.wait(timeout) == code, self.stderr
+        return time.monotonic() - at
+
     def wait(self, timeout: float = 30.0) -> int:
         """Wait for its end and return its exit code."""
         try:
@@ -319,11 +338,42 @@ class App:
             raise AssertionError(f"still there after {timeout:g} s:\n{self.stderr}") from None
 
 
+@contextmanager
+def side_by_side(
+    folder: Callable[[str], Path], sources: Mapping[str, str], env: Mapping[str, str]
+) -> Iterator[dict[str, App]]:
+    """Start one app a source; `folder` makes one for each, as pytest's `mktemp` does."""
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(App.start(source, env=env, cwd=folder("apps")))
+            for name, source in sources.items()
+        }
+
+
+def serve_asgi(
+    start: Callable[..., App], folder: Path, source: str, *words: str, **env: str
+) -> App:
+    """
+    Serve an ASGI app by `lifecycle run --asgi` on a port of its own.
+
+    Args:
+        start: `App.start`, or the fixture.
+        folder: Where its source is written to.
+        source: That defines `app`.
+        words: What else is said on the command line.
+        env: Its settings.
+    """
+    (folder / "web.py").write_text(source)
+    port = str(free_port())
+    argv = ["-m", "lifecycle", "run", "--asgi", "--bind", f"127.0.0.1:{port}", *words, "web:app"]
+    return start(argv, cwd=folder, env={"PORT": port, **env})
+
+
 def assert_left(app: App, code: int, final: str = "stopped", timeout: float = 30.0) -> None:
     """Wait for an app's end: through DRAINING, everything deregistered, nothing odd said."""
     got = app.wait(timeout)
     assert got == code, app.stderr
-    afters = [each["after"] for each in app.record("transition")]
+    afters = app.afters()
     assert ["draining", final] == afters[-2:], app.stderr
     assert afters.count("draining") == 1
     dealings = app.record("register", "deregister")

@@ -33,6 +33,17 @@ async def main(life):
 lifecycle.run(main)
 """
 
+WAITING = """
+import lifecycle
+
+async def main(life):
+    print("up", flush=True)
+    await life.drained()
+
+lifecycle.run(main)
+"""
+"""One that declares nothing, and waits for the end of the drain."""
+
 BUSY = """
 import asyncio, os, lifecycle
 

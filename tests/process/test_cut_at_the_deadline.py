@@ -10,7 +10,7 @@ import hpack
 from hyperframe.frame import HeadersFrame
 
 from tests.process import wire
-from tests.process.kit import App, free_port, wait_for
+from tests.process.kit import App, serve_asgi, wait_for
 from tests.process.test_http2_floods import Client, request
 
 Start = Callable[..., App]
@@ -52,15 +52,12 @@ def test_a_last_answer(start: Start, tmp_path: Path) -> None:
 
     What its app answers then is thrown away, and nobody's error.
     """
-    (tmp_path / "web.py").write_text(APP)
-    port = free_port()
-    words = ["-m", "lifecycle", "run", "--asgi", "--bind", f"127.0.0.1:{port}", "web:app"]
-    app = start(words, env={"PORT": str(port), **ENV})
+    app = serve_asgi(start, tmp_path, APP, **ENV)
     app.wait_state("ready")
     asks = {"/ws": UPGRADE, "/": (), "/late": (), "/begun": ()}
     socks = {}
     for path, headers in asks.items():
-        socks[path] = wire.connect(("127.0.0.1", port), timeout=20)
+        socks[path] = wire.connect(("127.0.0.1", app.port), timeout=20)
         lines = (f"GET {path} HTTP/1.1", "Host: a", *headers, "", "")
         socks[path].sendall("\r\n".join(lines).encode())
     with Client(app) as client:

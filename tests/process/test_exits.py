@@ -126,25 +126,6 @@ class TestByItself:
 
         assert_left(app, 0)
 
-    def test_leaves_tasks_behind(self, start):
-        """Tasks that main leaves behind are cancelled, and have time to clean up."""
-        app = start(
-            with_main(
-                "async def other():",
-                "    try: await asyncio.sleep(60)",
-                "    finally:",
-                "        await asyncio.sleep(0.05)",
-                "        print('cleaned up', flush=True)",
-                "main.task = asyncio.create_task(other())",
-                "await asyncio.sleep(0)",
-            ),
-            env=RECORDED,
-        )
-
-        assert_left(app, 0)
-
-        assert "cleaned up" in app.stdout
-
     def test_runs_on_after_run(self, start):
         """What stands after `run()` is executed."""
         app = start(with_main("return") + "print('after')\n", env=RECORDED)
@@ -209,7 +190,7 @@ lifecycle.run({main})
 
         assert_left(app, 0)
 
-        assert "ready" in [each["after"] for each in app.record()]
+        assert "ready" in app.afters()
 
 
 REFUSING = """

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import signal
 import time
-from contextlib import ExitStack
 
 import pytest
 
-from tests.process.kit import GRACE, LATEST, RECORDED, App, assert_left, background
+from tests.process.kit import GRACE, LATEST, RECORDED, assert_left, background, side_by_side
 from tests.process.mains import unmodified, with_main
 
 SIGTERM = signal.SIGTERM
@@ -91,11 +90,8 @@ STUBBORN = {
 @pytest.fixture(scope="module")
 def stubborn(tmp_path_factory):
     """Run all of them side by side: each one with the seconds it took to leave."""
-    with ExitStack() as stack:
-        apps = {}
-        for name, (source, _, _) in STUBBORN.items():
-            cwd = tmp_path_factory.mktemp("stubborn")
-            apps[name] = stack.enter_context(App.start(source, env=RECORDED, cwd=cwd))
+    sources = {name: source for name, (source, _, _) in STUBBORN.items()}
+    with side_by_side(tmp_path_factory.mktemp, sources, RECORDED) as apps:
         for app in apps.values():
             app.wait_state("ready", 20)
         yield {name: (app, background(lambda app=app: leave(app))) for name, app in apps.items()}
@@ -132,59 +128,52 @@ class TestStubborn:
                 assert ".py:" in report["stuck_at"][-1]
 
 
-class TestAsked:
-    """Main is asked to end, and does as it likes."""
+# The same, of those that end in their own time: and what they say before.
+ASKED = {
+    # An unmodified main without services that a drain had to cancel: its `finally` has run.
+    "a job is interrupted": (
+        unmodified("try: await asyncio.sleep(60)", "finally: print('finally', flush=True)"),
+        143,
+        "stopped",
+        "finally",
+    ),
+    "a job ends in its own way when it is cancelled": (
+        unmodified("try: await asyncio.sleep(60)", "except asyncio.CancelledError: return 5"),
+        5,
+        "failed",
+        "",
+    ),
+    # It is waited for, not cut off.
+    "main returns at T0 while work is in flight": (
+        with_main(
+            "async def work():",
+            "    with life.track(): await asyncio.sleep(1)",
+            "    print('done', flush=True)",
+            "main.task = asyncio.create_task(work())",
+            "await life.reached(lifecycle.State.DRAINING)",
+        ),
+        0,
+        "stopped",
+        "done",
+    ),
+    # `export` raises Draining, and main lets it through.
+    "main loses a race with draining": (
+        with_main("await life.reached(lifecycle.State.DRAINING)", "life.export('late')"),
+        0,
+        "stopped",
+        "",
+    ),
+}
 
-    def test_job_interrupted(self, start):
-        """An unmodified main without services that a drain had to cancel: 143, its finally ran."""
-        app = start(
-            unmodified("try: await asyncio.sleep(60)", "finally: print('finally', flush=True)"),
-            env=RECORDED,
-        )
-        app.wait_state("ready")
 
-        app.signal(SIGTERM)
-        assert_left(app, 143)
+@pytest.mark.parametrize("name", ASKED)
+def test_asked(start, name):
+    """Main is asked to end, and ends as it likes: its exit code, and what it still did."""
+    source, code, final, said = ASKED[name]
+    app = start(source, env=RECORDED)
+    app.wait_state("ready")
 
-        assert "finally" in app.stdout
+    app.signal(SIGTERM)
+    assert_left(app, code, final)
 
-    def test_job_that_handles_it(self, start):
-        """A job that ends in its own way when it is cancelled has its own exit code."""
-        app = start(
-            unmodified("try: await asyncio.sleep(60)", "except asyncio.CancelledError: return 5"),
-            env=RECORDED,
-        )
-        app.wait_state("ready")
-
-        app.signal(SIGTERM)
-        assert_left(app, 5, "failed")
-
-    def test_returns_while_work_is_in_flight(self, start):
-        """Main returned at T0, a tracked task goes on: it is waited for, not cut off."""
-        app = start(
-            with_main(
-                "async def work():",
-                "    with life.track(): await asyncio.sleep(1)",
-                "    print('done', flush=True)",
-                "main.task = asyncio.create_task(work())",
-                "await life.reached(lifecycle.State.DRAINING)",
-            ),
-            env=RECORDED,
-        )
-        app.wait_state("ready")
-
-        app.signal(SIGTERM)
-        assert_left(app, 0)
-
-        assert "done" in app.stdout
-
-    def test_loses_a_race_with_draining(self, start):
-        """`export` after T0 raises Draining; a main that lets it through leaves with 0."""
-        app = start(
-            with_main("await life.reached(lifecycle.State.DRAINING)", "life.export('late')"),
-            env=RECORDED,
-        )
-        app.wait_state("ready")
-
-        app.signal(SIGTERM)
-        assert_left(app, 0)
+    assert said in app.stdout

@@ -47,7 +47,7 @@ class TestBlock:
         code = app.wait()
 
         assert code == 1
-        assert [each["after"] for each in app.record("transition")][-2:] == ["draining", "failed"]
+        assert app.afters()[-2:] == ["draining", "failed"]
         assert "ValueError: no luck" in app.stderr
         assert app.record("deregister")
 
@@ -79,7 +79,7 @@ class TestBlock:
         app.signal(SIGINT)
 
         assert app.wait() in (130, -SIGINT)
-        assert [each["after"] for each in app.record("transition")][-2:] == ["draining", "stopped"]
+        assert app.afters()[-2:] == ["draining", "stopped"]
         assert app.record("deregister")
 
     def test_one_after_the_other(self, start):
@@ -168,7 +168,7 @@ class TestManaged:
         code = app.wait()
 
         assert code in (0, -SIGTERM)  # uvicorn raises it again when it has stopped
-        assert [each["after"] for each in app.record("transition")][-2:] == ["draining", "stopped"]
+        assert app.afters()[-2:] == ["draining", "stopped"]
         assert "lifespan.shutdown" in app.stdout
         assert app.record("deregister")
         assert "Traceback" not in app.stderr
@@ -182,7 +182,7 @@ class TestManaged:
         app.wait()
 
         assert time.monotonic() - at < LATEST
-        assert [each["after"] for each in app.record("transition")][-2:] == ["draining", "stopped"]
+        assert app.afters()[-2:] == ["draining", "stopped"]
         assert app.record("deregister")
 
     def test_without_a_lifespan_of_its_own(self, managed):

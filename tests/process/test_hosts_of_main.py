@@ -232,32 +232,6 @@ async def main():
 
         assert time.monotonic() - at < LATEST
 
-    def test_handler_is_visible_to_the_app(self, start):
-        """`signal.signal` returns what the app had set before, as if it were alone."""
-        app = start(
-            """
-import lifecycle, signal
-
-def first(*_): pass
-def second(*_): pass
-
-async def main():
-    signal.signal(signal.SIGTERM, first)
-    print(signal.signal(signal.SIGTERM, second) is first, flush=True)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-lifecycle.run(main)
-print(signal.getsignal(signal.SIGTERM) == signal.SIG_DFL)
-print(signal.getsignal(signal.SIGINT) == signal.default_int_handler)
-print(signal.set_wakeup_fd(-1))
-""",
-            env=RECORDED,
-        )
-
-        assert_left(app, 0)
-
-        assert app.stdout.split() == ["True", "True", "True", "-1"]
-
     def test_other_signals_are_the_apps(self, start):
         """SIGHUP and SIGUSR1 reach the app's own handlers, at once."""
         app = start(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
@@ -22,7 +21,7 @@ from hyperframe.frame import (
 )
 
 from tests.process import wire
-from tests.process.kit import App, free_port, wait_for
+from tests.process.kit import App, serve_asgi, wait_for
 
 Start = Callable[..., App]
 
@@ -62,16 +61,12 @@ CALM, REFUSED_STREAM = 11, 7
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """Serve for all of them; no flood is worth a line in the log, or keeps it from leaving."""
     folder = tmp_path_factory.mktemp("floods")
-    (folder / "web.py").write_text(APP)
-    port = str(free_port())
-    words = ["-m", "lifecycle", "run", "--asgi", "--bind", f"127.0.0.1:{port}", "web:app"]
-    env = {"PORT": port, "LIFECYCLE_SETTLE": "0.2", "LIFECYCLE_QUIET": "0.2"}
-    with App.start(words, cwd=folder, env=env) as app:
+    env = {"LIFECYCLE_SETTLE": "0.2", "LIFECYCLE_QUIET": "0.2"}
+    with serve_asgi(App.start, folder, APP, **env) as app:
         app.wait_state("ready")
         yield app
         wait_for(lambda: app.status()["in_flight"] == 0, 5, "the end of all requests")
-        app.signal(signal.SIGTERM)
-        assert app.wait() == 0, app.stderr
+        app.stop()
         assert "Traceback" not in app.stderr
 
 
@@ -367,16 +362,14 @@ def test_broken_frames(app: App, name: str) -> None:
 
 def test_an_answer_that_breaks_off(start: Start, tmp_path: Path) -> None:
     """An app that returns in the middle of its answer has its stream reset, and no other one."""
-    (tmp_path / "web.py").write_text(
+    source = (
         "async def app(scope, receive, send):\n"
         "    if scope['type'] == 'lifespan':\n        return\n"
         "    await send({'type': 'http.response.start', 'status': 200, 'headers': []})\n"
         "    end = scope['path'] != '/breaks'\n"
         "    await send({'type': 'http.response.body', 'body': b'x', 'more_body': not end})\n"
     )
-    port = free_port()
-    words = ["-m", "lifecycle", "run", "--asgi", "--bind", f"127.0.0.1:{port}", "web:app"]
-    app = start(words, env={"PORT": str(port)})
+    app = serve_asgi(start, tmp_path, source)
     app.wait_state("ready")
     with Client(app) as client:
         for path, breaks in ((b"/breaks", True), (b"/", False)):

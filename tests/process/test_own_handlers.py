@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import signal
-from contextlib import ExitStack
 
 import pytest
 
-from tests.process.kit import GRACE, RECORDED, App, background, wait_for
+from tests.process.kit import GRACE, RECORDED, background, side_by_side, wait_for
 from tests.process.test_hosts_of_main import HEAD, TAIL, UVICORN
 
 SIGTERM = signal.SIGTERM
@@ -108,13 +107,7 @@ NOT_TOLD = ("removed", "nobody signals")
 @pytest.fixture(scope="module")
 def left(tmp_path_factory):
     """Run all of them, and have them leave at once: more of them than the machine has cores."""
-    with ExitStack() as stack:
-        apps = {
-            name: stack.enter_context(
-                App.start(source, env=RECORDED, cwd=tmp_path_factory.mktemp("own"))
-            )
-            for name, source in ONCE.items()
-        }
+    with side_by_side(tmp_path_factory.mktemp, ONCE, RECORDED) as apps:
         for name, app in apps.items():
             if name != "nobody signals":
                 app.wait_state("ready")
@@ -160,7 +153,8 @@ async def main(life):
     loop = asyncio.get_running_loop()
     print(signal.getsignal(TERM) is signal.SIG_DFL, signal.getsignal(QUIT) is signal.SIG_DFL,
           signal.getsignal(INT) is signal.default_int_handler)
-    print(signal.signal(TERM, told) is signal.SIG_DFL, signal.getsignal(TERM) is told)
+    print(signal.signal(TERM, told) is signal.SIG_DFL, signal.getsignal(TERM) is told,
+          signal.signal(TERM, told) is told)
     loop.add_signal_handler(TERM, told)
     print(callable(signal.getsignal(TERM)), loop.remove_signal_handler(TERM),
           loop.remove_signal_handler(TERM), signal.getsignal(TERM) is signal.SIG_DFL)
@@ -168,7 +162,9 @@ async def main(life):
           signal.signal(QUIT, signal.SIG_DFL) is told)
 
 lifecycle.run(main)
-print(signal.getsignal is bare_getsignal, signal.signal is bare_signal, flush=True)
+print(signal.getsignal is bare_getsignal, signal.signal is bare_signal,
+      signal.getsignal(signal.SIGINT) is signal.default_int_handler,
+      signal.set_wakeup_fd(-1) == -1, flush=True)
 """,
         env=RECORDED,
     )

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.process.kit import GRACE, RECORDED, App, wait_for
+from tests.process.kit import GRACE, RECORDED, App, side_by_side, wait_for
 
 HEAD = """
 import asyncio, os, lifecycle
@@ -61,10 +61,7 @@ MAINS = {
 def ended(tmp_path_factory):
     """Run all of them side by side until they have left: each one's report, and its start."""
     with ExitStack() as stack:
-        apps = {}
-        for name, source in MAINS.items():
-            cwd = tmp_path_factory.mktemp(name)
-            apps[name] = stack.enter_context(App.start(source, env=RECORDED, cwd=cwd))
+        apps = stack.enter_context(side_by_side(tmp_path_factory.mktemp, MAINS, RECORDED))
         for name, slow in (("request", False), ("shutdown", True)):
             cwd = tmp_path_factory.mktemp(name)
             (cwd / "shop.py").write_text(f"SLOW_SHUTDOWN = {slow}\n{ASGI}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import socket
 import ssl
 import zlib
@@ -16,7 +15,7 @@ import h2.connection
 import h2.events
 
 from tests.process import wire
-from tests.process.kit import App, free_port, wait_for
+from tests.process.kit import App, serve_asgi, wait_for
 
 CERTIFICATE = Path(__file__).parents[1] / "testing" / "certificate.pem"
 
@@ -98,18 +97,14 @@ LARGE = b"x" * 2_000_000
 @contextlib.contextmanager
 def serving(kind: str, folder: Path) -> Iterator[App]:
     """Serve for all of them, with TLS or plain, and leave in order at the end."""
-    (folder / "web.py").write_text(APP)
     tls = ["--certfile", str(CERTIFICATE), "--keyfile", str(CERTIFICATE)]
-    port = str(free_port())
-    words = ["--asgi", "--bind", f"127.0.0.1:{port}", *(tls if kind == "tls" else [])]
-    env = {"PORT": port, "LIFECYCLE_SETTLE": "0.2", "LIFECYCLE_QUIET": "0.2"}
-    with App.start(["-m", "lifecycle", "run", *words, "web:app"], cwd=folder, env=env) as app:
+    env = {"LIFECYCLE_SETTLE": "0.2", "LIFECYCLE_QUIET": "0.2"}
+    with serve_asgi(App.start, folder, APP, *(tls if kind == "tls" else ()), **env) as app:
         app.env["TLS"] = kind
         app.wait_state("ready")
         yield app
         at_rest(app)
-        app.signal(signal.SIGTERM)
-        assert app.wait() == 0, app.stderr
+        app.stop()
         assert "Traceback" not in app.stderr
         assert "Error in ASGI" not in app.stderr
 
