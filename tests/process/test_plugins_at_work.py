@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -130,34 +130,64 @@ HANGS = {
 }
 
 
-def check(app: App, reason: str) -> float:
-    """Hold a bad readiness plugin to account; returns how long the verdict took."""
-    app.wait_state("ready")
+def check(app: App, name: str, reason: str, bad: Iterable[str]) -> float:
+    """
+    Hold a bad readiness plugin to account; returns how long the verdict took.
+
+    Args:
+        app: Where it is at work, beside a good one.
+        name: Its name.
+        reason: What is said of it.
+        bad: All that are bad there.
+    """
     status, body, took = app.get("/ready")
     assert (status, body) == (503, "false")
     status, verbose, again = app.get("/ready?verbose")
     assert status == 503
-    line = next(each for each in verbose.splitlines() if each.startswith("[-]"))
-    assert re.match(r"\[-\] bad(\.\S+)? failed \(", line)
+    line = next(
+        each for each in verbose.splitlines() if re.match(rf"\[-\] {name}(\.\S+)? failed \(", each)
+    )
     assert reason in line
     assert "[+] state ok" in verbose
     assert re.search(r"^\[\+\] good ok \(\d+\.\d ms, .*: fine$", verbose, re.MULTILINE)
     assert app.get("/live")[:2] == (200, "true")
     assert app.get("/startup")[:2] == (200, "true")
-    assert app.get("/ready?exclude=bad")[:2] == (200, "true")
+    without = "&".join(f"exclude={each}" for each in bad)
+    assert app.get(f"/ready?{without}")[:2] == (200, "true")
     assert app.get("/ready/good")[:2] == (200, "true")
-    assert app.get("/ready/bad")[:2] == (503, "false")
+    assert app.get(f"/ready/{name}")[:2] == (503, "false")
     assert "Traceback" not in app.stderr
     return max(took, again)
 
 
-@pytest.mark.parametrize("kind", [*RAISES, *RUBBISH])
-def test_a_plugin_that_is_wrong(start: Start, kind: str) -> None:
-    """A readiness plugin that raises or answers rubbish is a failure of that name and reason."""
-    head, body, reason = (RAISES | RUBBISH)[kind]
-    app = start(source(readiness(body, head)))
+def named(kinds: Iterable[str]) -> dict[str, str]:
+    """Return a name for each kind that may stand in a path."""
+    return {kind: kind.replace(" ", "-") for kind in kinds}
 
-    took = check(app, reason)
+
+WRONG = named([*RAISES, *RUBBISH])
+
+
+@pytest.fixture(scope="module")
+def wrong(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    """Run an app with all the plugins that raise or answer rubbish, and a good one."""
+    plugins, uses = [], []
+    for number, (kind, name) in enumerate(WRONG.items()):
+        head, body, _ = (RAISES | RUBBISH)[kind]
+        plugins.append(readiness(body, head).replace("class Bad", f"class Bad{number}"))
+        uses.append(f"life.use(Bad{number}(), name={name!r})")
+    text = source("\n".join(plugins), "; ".join(uses))
+    with App.start(text, cwd=tmp_path_factory.mktemp("wrong")) as app:
+        app.wait_state("ready")
+        yield app
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_a_plugin_that_is_wrong(wrong: App, kind: str) -> None:
+    """A plugin that raises or answers rubbish is a failure of that name, and harms no other one."""
+    _, _, reason = (RAISES | RUBBISH)[kind]
+
+    took = check(wrong, WRONG[kind], reason, WRONG.values())
     print(f"{kind}: verdict after {took * 1000:.0f} ms")
     assert took < PROBE_TIMEOUT + SLACK
 
@@ -167,8 +197,9 @@ def test_a_plugin_that_hangs(start: Start, kind: str) -> None:
     """A readiness plugin that hangs is a failure at `probe_timeout`, and harms nobody else."""
     head, body, reason = HANGS[kind]
     app = start(source(readiness(body, head)))
+    app.wait_state("ready")
 
-    took = check(app, reason)
+    took = check(app, "bad", reason, ["bad"])
     print(f"{kind}: verdict after {took * 1000:.0f} ms")
     assert took < PROBE_TIMEOUT + MARGIN + SLACK
 
