@@ -7,11 +7,11 @@ from contextlib import suppress
 from difflib import get_close_matches
 
 from lifecycle.checks.errors import Unreadable
-from lifecycle.checks.kinds import unknown_pod
-from lifecycle.checks.reading import Document
+from lifecycle.checks.reading.documents import Document
+from lifecycle.checks.reading.kinds import unknown_pod
 from lifecycle.checks.rule import Finding, Rule, Severity
 from lifecycle.checks.rules import RULES
-from lifecycle.checks.workload import IGNORE, Surroundings, Workload
+from lifecycle.checks.workloads.workload import IGNORE, Surroundings, Workload
 
 _OF_ANY_KIND = {"duplicate-key": RULES["duplicate-key"]}
 

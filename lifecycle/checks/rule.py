@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from lifecycle.checks.node import Node
-from lifecycle.checks.workload import Workload
+from lifecycle.checks.workloads.workload import Workload
 
 DOCS: Final = "https://kubernetes.io/docs"
 UVICORN: Final = "https://github.com/Kludex/uvicorn/pull/2414"

@@ -8,11 +8,13 @@ import os.path
 import sys
 
 from lifecycle.checks.check import check, misspelt, not_checked
-from lifecycle.checks.gathering import Gathered, gather
-from lifecycle.checks.report import Report, as_json, as_sarif
+from lifecycle.checks.reading.gathering import Gathered, gather
+from lifecycle.checks.reports.json_report import as_json
+from lifecycle.checks.reports.report import Report
+from lifecycle.checks.reports.sarif import as_sarif
+from lifecycle.checks.reports.terminal import Screen, as_text
 from lifecycle.checks.rule import Severity
-from lifecycle.checks.text import Screen, as_text
-from lifecycle.checks.workload import Surroundings
+from lifecycle.checks.workloads.workload import Surroundings
 from lifecycle.plain import lines
 
 UNREADABLE = 2

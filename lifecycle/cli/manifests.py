@@ -7,7 +7,7 @@ import os
 import sys
 
 from lifecycle.checks.check import check
-from lifecycle.checks.reading import from_objects
+from lifecycle.checks.reading.documents import from_objects
 from lifecycle.cli.console import USAGE, fail, warn
 from lifecycle.manifests.limits import Refused, check_text
 from lifecycle.manifests.objects import objects

@@ -8,8 +8,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from lifecycle.checks.programs import SERVERS, script_of
-from lifecycle.checks.shell import Unclear, read_script
+from lifecycle.checks.commands.programs import SERVERS, script_of
+from lifecycle.checks.commands.shell import Unclear, read_script
 from lifecycle.exceptions import ConfigError
 
 DEFAULT_BIND: Final = "0.0.0.0:8080"

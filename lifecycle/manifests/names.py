@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from lifecycle.checks.workload import REGISTERED as REGISTERED
+from lifecycle.checks.workloads.workload import REGISTERED as REGISTERED
 
 RULES: Final[list[dict[str, Any]]] = [
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "watch"]},

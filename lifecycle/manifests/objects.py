@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lifecycle.checks.workload import IGNORE
+from lifecycle.checks.workloads.workload import IGNORE
 from lifecycle.manifests.names import RULES
 from lifecycle.manifests.plan import Plan
 from lifecycle.manifests.pod import Object, pod_spec, port_name, told_to_istio

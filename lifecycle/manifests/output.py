@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from lifecycle.checks.yaml_nodes import EXTRA
+from lifecycle.checks.reading.yaml_nodes import EXTRA
 from lifecycle.manifests.limits import Refused
 from lifecycle.manifests.objects import around, deployment, objects
 from lifecycle.manifests.plan import Plan

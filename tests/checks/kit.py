@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from lifecycle.checks.check import check, misspelt, not_checked
-from lifecycle.checks.gathering import gather
-from lifecycle.checks.reading import documents, from_objects
+from lifecycle.checks.reading.documents import documents, from_objects
+from lifecycle.checks.reading.gathering import gather
 from lifecycle.checks.rule import Finding
-from lifecycle.checks.workload import Surroundings
+from lifecycle.checks.workloads.workload import Surroundings
 
 QOS = {
     "startupProbe": {"httpGet": {"path": "/startup", "port": 22222}},

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.checks.report import Report, as_sarif
+from lifecycle.checks.reports.report import Report
+from lifecycle.checks.reports.sarif import as_sarif
+from lifecycle.checks.reports.terminal import Screen, as_text
 from lifecycle.checks.rules import RULES
-from lifecycle.checks.text import Screen, as_text
 from tests.checks.kit import found_in
 from tests.checks.styles import NGINX
 from tests.checks.styles_of_servers import GUNICORN

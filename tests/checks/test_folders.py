@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from lifecycle.checks import walking
-from lifecycle.checks.foreign import Foreign
-from lifecycle.checks.walking import files
+from lifecycle.checks.reading import folders
+from lifecycle.checks.reading.folders import files
+from lifecycle.checks.reading.not_manifests import Foreign
 from lifecycle.cli.check import run as check
 from tests.checks.styles import NGINX
 from tests.checks.test_command import BAD
@@ -129,7 +129,7 @@ def test_a_folder_that_may_not_be_read(run: Check, monkeypatch: pytest.MonkeyPat
             raise PermissionError(13, "Permission denied", folder)
         return scandir(folder)
 
-    monkeypatch.setattr(walking.os, "scandir", refused)
+    monkeypatch.setattr(folders.os, "scandir", refused)
     code, said = run(".")
 
     assert (code, said["unreadable"]) == (2, {"./b": ["Permission denied"]})

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from lifecycle.checks.check import check
 from lifecycle.checks.errors import Unreadable
-from lifecycle.checks.kinds import kind_of
-from lifecycle.checks.reading import Document, documents, from_objects
+from lifecycle.checks.reading.documents import Document, documents, from_objects
+from lifecycle.checks.reading.kinds import kind_of
 from tests.checks.styles import STYLES
 from tests.checks.test_shapes import FILES
 

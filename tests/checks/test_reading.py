@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from lifecycle.checks.check import check, not_checked
 from lifecycle.checks.errors import Unreadable
-from lifecycle.checks.kinds import BUILT_IN, OTHERS, kind_of
 from lifecycle.checks.node import Node
-from lifecycle.checks.reading import documents, parse
-from lifecycle.checks.workload import Surroundings
-from lifecycle.checks.yaml_nodes import read_yaml, scalar
+from lifecycle.checks.reading.documents import documents, parse
+from lifecycle.checks.reading.kinds import BUILT_IN, OTHERS, kind_of
+from lifecycle.checks.reading.yaml_nodes import read_yaml, scalar
+from lifecycle.checks.workloads.workload import Surroundings
 from tests.checks.kit import QOS, RUN, owner, pod
 
 LAUGHS = "a0: &a0 [x]\n" + "".join(

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lifecycle.checks.asked import called, dialled, hosts_asked
-from lifecycle.checks.fetches import Fetch, fetches
-from lifecycle.checks.places import places
-from lifecycle.checks.programs import programs
-from lifecycle.checks.scripts import keeper, only_sleeps, sleeps_first, slept
-from lifecycle.checks.shell import Command, Unclear, read_script
-from lifecycle.checks.steps import always_succeeds, steps
+from lifecycle.checks.commands.executables import places
+from lifecycle.checks.commands.hosts import called, dialled, hosts_asked
+from lifecycle.checks.commands.http_requests import Fetch, fetches
+from lifecycle.checks.commands.programs import programs
+from lifecycle.checks.commands.scripts import keeper, only_sleeps, sleeps_first, slept
+from lifecycle.checks.commands.shell import Command, Unclear, read_script
+from lifecycle.checks.commands.steps import always_succeeds, steps
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.checks.spelling import distance, intended
+from lifecycle.checks.rules.spelling import distance, intended
 from lifecycle.config import PREFIX, core_variables
 
 KNOWN = sorted(core_variables())

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lifecycle.checks.check import check
-from lifecycle.checks.reading import documents
+from lifecycle.checks.reading.documents import documents
 from lifecycle.cli.parser import make_parser
 from lifecycle.config import Config, fill
 from lifecycle.manifests.names import REGISTERED

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lifecycle.checks.yaml_nodes import read_yaml
+from lifecycle.checks.reading.yaml_nodes import read_yaml
 from lifecycle.manifests.output import as_yaml, component
 from lifecycle.manifests.plan import Plan
 

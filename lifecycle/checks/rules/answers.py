@@ -6,14 +6,14 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from lifecycle.checks.asked import DIALLERS, called, dialled, is_own
-from lifecycle.checks.container import Probe, probes_of
-from lifecycle.checks.fetches import Fetch
+from lifecycle.checks.commands.hosts import DIALLERS, called, dialled, is_own
+from lifecycle.checks.commands.http_requests import Fetch
+from lifecycle.checks.commands.programs import programs
+from lifecycle.checks.commands.steps import always_succeeds, steps
 from lifecycle.checks.node import Node
-from lifecycle.checks.programs import programs
 from lifecycle.checks.rule import DOCS, Found, Severity, Table
-from lifecycle.checks.steps import always_succeeds, steps
-from lifecycle.checks.workload import Workload
+from lifecycle.checks.workloads.container import Probe, probes_of
+from lifecycle.checks.workloads.workload import Workload
 from lifecycle.config import Config
 
 RULES: Final = Table()

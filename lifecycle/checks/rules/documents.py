@@ -7,7 +7,7 @@ from typing import Final
 
 from lifecycle.checks.node import Node
 from lifecycle.checks.rule import Found, Severity, Table
-from lifecycle.checks.workload import Workload
+from lifecycle.checks.workloads.workload import Workload
 
 RULES: Final = Table()
 

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
-from lifecycle.checks.container import Container
+from lifecycle.checks.commands.programs import programs
 from lifecycle.checks.errors import Unreadable
 from lifecycle.checks.node import Node
-from lifecycle.checks.programs import programs
 from lifecycle.checks.rule import DOCS, Found, Severity, Table
-from lifecycle.checks.stops import image_name, known_server
-from lifecycle.checks.workload import Workload
+from lifecycle.checks.workloads.container import Container
+from lifecycle.checks.workloads.stop_signals import image_name, known_server
+from lifecycle.checks.workloads.workload import Workload
 
 RULES: Final = Table()
 

@@ -6,16 +6,16 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from lifecycle.checks.asked import LOOPBACK, is_own
-from lifecycle.checks.container import Container, expanded, path_of, probes_of
-from lifecycle.checks.fetches import Fetch, fetches
-from lifecycle.checks.places import Place, place_of, places
-from lifecycle.checks.programs import script_of, unwrapped
+from lifecycle.checks.commands.executables import Place, place_of, places
+from lifecycle.checks.commands.hosts import LOOPBACK, is_own
+from lifecycle.checks.commands.http_requests import Fetch, fetches
+from lifecycle.checks.commands.programs import script_of, unwrapped
+from lifecycle.checks.commands.scripts import slept
+from lifecycle.checks.commands.shell import SUBSTITUTED
+from lifecycle.checks.commands.steps import Step, port_option, steps
 from lifecycle.checks.rule import DOCS, Found, Severity, Table
-from lifecycle.checks.scripts import slept
-from lifecycle.checks.shell import SUBSTITUTED
-from lifecycle.checks.steps import Step, port_option, steps
-from lifecycle.checks.workload import Workload
+from lifecycle.checks.workloads.container import Container, expanded, path_of, probes_of
+from lifecycle.checks.workloads.workload import Workload
 from lifecycle.config import Config
 
 RULES: Final = Table()

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Final
 
-from lifecycle.checks.container import Container
-from lifecycle.checks.inits import signals_group
-from lifecycle.checks.programs import INITS, programs, stages
+from lifecycle.checks.commands.inits import signals_group
+from lifecycle.checks.commands.programs import INITS, programs, stages
+from lifecycle.checks.commands.servers import read_options
 from lifecycle.checks.rule import DOCS, Found, Severity, Table
-from lifecycle.checks.servers import read_options
-from lifecycle.checks.workload import Workload
+from lifecycle.checks.workloads.container import Container
+from lifecycle.checks.workloads.workload import Workload
 
 RULES: Final = Table()
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from lifecycle.checks.container import Container
-from lifecycle.checks.fetches import fetches
+from lifecycle.checks.commands.http_requests import fetches
+from lifecycle.checks.commands.scripts import only_sleeps
+from lifecycle.checks.commands.servers import WORKERS, ServerCommand, read_options
+from lifecycle.checks.commands.steps import steps
 from lifecycle.checks.node import digits
 from lifecycle.checks.rule import UVICORN, Found, Severity, Table
-from lifecycle.checks.scripts import only_sleeps
-from lifecycle.checks.servers import WORKERS, ServerCommand, read_options
-from lifecycle.checks.steps import steps
-from lifecycle.checks.workload import Workload
+from lifecycle.checks.workloads.container import Container
+from lifecycle.checks.workloads.workload import Workload
 
 RULES: Final = Table()
 

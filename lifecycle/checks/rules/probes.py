@@ -6,14 +6,21 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from lifecycle.checks.asked import LOOPBACK, hosts_asked, is_address, is_own
-from lifecycle.checks.container import DEFAULT_QOS, KINDS, PROBE_PATHS, Container, Probe, probes_of
+from lifecycle.checks.commands.hosts import LOOPBACK, hosts_asked, is_address, is_own
+from lifecycle.checks.commands.programs import programs
+from lifecycle.checks.commands.scripts import slept
+from lifecycle.checks.commands.steps import port_option
 from lifecycle.checks.node import Node
-from lifecycle.checks.programs import programs
 from lifecycle.checks.rule import DOCS, Found, Severity, Table
-from lifecycle.checks.scripts import slept
-from lifecycle.checks.steps import port_option
-from lifecycle.checks.workload import Workload
+from lifecycle.checks.workloads.container import (
+    DEFAULT_QOS,
+    KINDS,
+    PROBE_PATHS,
+    Container,
+    Probe,
+    probes_of,
+)
+from lifecycle.checks.workloads.workload import Workload
 from lifecycle.config import KILL_MARGIN, Config
 
 RULES: Final = Table()

@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterator
 from typing import Final
 
-from lifecycle.checks.container import pairs
 from lifecycle.checks.node import Node, digits
 from lifecycle.checks.rule import DOCS, Found, Severity, Table
-from lifecycle.checks.workload import Workload
+from lifecycle.checks.workloads.container import pairs
+from lifecycle.checks.workloads.workload import Workload
 
 RULES: Final = Table()
 

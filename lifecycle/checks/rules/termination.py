@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
-from lifecycle.checks.container import Container
+from lifecycle.checks.commands.scripts import keeper, only_sleeps, sleeps_first, slept
 from lifecycle.checks.node import digits
 from lifecycle.checks.rule import DOCS, UVICORN, Found, Severity, Table
-from lifecycle.checks.scripts import keeper, only_sleeps, sleeps_first, slept
-from lifecycle.checks.stops import STOPS, is_signal, known_server
-from lifecycle.checks.workload import Workload
+from lifecycle.checks.workloads.container import Container
+from lifecycle.checks.workloads.stop_signals import STOPS, is_signal, known_server
+from lifecycle.checks.workloads.workload import Workload
 from lifecycle.config import KILL_MARGIN, Config
 from lifecycle.exceptions import ConfigError
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from lifecycle.checks.references import unreplaced, unreplaced_elsewhere
 from lifecycle.checks.rule import DOCS, Found, Severity, Table
-from lifecycle.checks.spelling import intended
-from lifecycle.checks.workload import Workload
+from lifecycle.checks.rules.spelling import intended
+from lifecycle.checks.workloads.variable_references import unreplaced, unreplaced_elsewhere
+from lifecycle.checks.workloads.workload import Workload
 from lifecycle.config import core_variables
 from lifecycle.links import is_service_link
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from lifecycle.checks.errors import Unreadable
 from lifecycle.checks.node import Node
-from lifecycle.checks.reading import Document
+from lifecycle.checks.reading.documents import Document
 
 _PAUSED: Final = "autoscaling.keda.sh/paused-replicas"
 # Where each kind says how many are left at least, and what it means if it does not say so.

@@ -9,16 +9,16 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Final
 
-from lifecycle.checks.container import Container
 from lifecycle.checks.errors import Unreadable
-from lifecycle.checks.kinds import Kind, kind_of, templates
-from lifecycle.checks.knative import KNATIVE, KNATIVE_GRACE, as_knative_runs
 from lifecycle.checks.node import Node
-from lifecycle.checks.ownership import is_of_a_job, made_by_others
-from lifecycle.checks.partial import completed, is_partial
-from lifecycle.checks.reading import Document
-from lifecycle.checks.scaling import Scaler, Scaling
-from lifecycle.checks.sidecars import is_known_sidecar
+from lifecycle.checks.reading.documents import Document
+from lifecycle.checks.reading.kinds import Kind, kind_of, templates
+from lifecycle.checks.reading.patches import completed, is_partial
+from lifecycle.checks.workloads.container import Container
+from lifecycle.checks.workloads.knative import KNATIVE, KNATIVE_GRACE, as_knative_runs
+from lifecycle.checks.workloads.ownership import is_of_a_job, made_by_others
+from lifecycle.checks.workloads.scaling import Scaler, Scaling
+from lifecycle.checks.workloads.sidecars import is_known_sidecar
 
 DEFAULT_GRACE: Final = 30.0
 """terminationGracePeriodSeconds, where a pod does not say it."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from lifecycle.checks.container import Container
-from lifecycle.checks.programs import programs
+from lifecycle.checks.commands.programs import programs
+from lifecycle.checks.workloads.container import Container
 
 
 class Stops(NamedTuple):

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from lifecycle.checks.errors import Unreadable
-from lifecycle.checks.foreign import (
+from lifecycle.checks.node import Node, from_plain
+from lifecycle.checks.reading.inputs import STDIN, NoText, nodes, text_of
+from lifecycle.checks.reading.kinds import kind_of
+from lifecycle.checks.reading.not_manifests import (
     KUSTOMIZATIONS,
     RENDER,
     TEMPLATED,
@@ -19,11 +22,8 @@ from lifecycle.checks.foreign import (
     may_be_template,
     should_be_manifest,
 )
-from lifecycle.checks.kinds import kind_of
-from lifecycle.checks.node import Node, from_plain
-from lifecycle.checks.placeholders import emptied
-from lifecycle.checks.texts import STDIN, NoText, nodes, text_of
-from lifecycle.checks.wrappers import unwrapped, wrapper
+from lifecycle.checks.reading.placeholders import emptied
+from lifecycle.checks.reading.wrappers import unwrapped, wrapper
 
 _KUSTOMIZE: Final = "kustomize.config.k8s.io/"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from lifecycle.checks.node import Node
-from lifecycle.checks.partial import changed, with_missing
+from lifecycle.checks.reading.patches import changed, with_missing
 
 KNATIVE: Final = "serving.knative.dev"
 KNATIVE_GRACE: Final = 300.0

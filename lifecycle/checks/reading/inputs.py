@@ -1,4 +1,4 @@
-"""Files and pipes as text, and the values that stand in it: YAML or JSON."""
+"""Files and standard input as text, and the values that stand in it: YAML or JSON."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from lifecycle.checks.errors import Unreadable
 from lifecycle.checks.node import Node, from_plain
-from lifecycle.checks.yaml_nodes import read_yaml
+from lifecycle.checks.reading.yaml_nodes import read_yaml
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_LINED: Final = 1024 * 1024

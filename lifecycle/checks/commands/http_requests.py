@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from lifecycle.checks.tool_options import (
+from lifecycle.checks.commands.curl_options import (
     CURL_TAKES,
     CURL_TAKES_LONG,
     WGET_TAKES,

@@ -8,9 +8,9 @@ from contextlib import suppress
 from typing import Final
 
 from lifecycle.checks.errors import Unreadable
-from lifecycle.checks.kinds import kind_of, templates
 from lifecycle.checks.node import Node
-from lifecycle.checks.reading import Document
+from lifecycle.checks.reading.documents import Document
+from lifecycle.checks.reading.kinds import kind_of, templates
 
 Key = tuple[str, str, str]
 

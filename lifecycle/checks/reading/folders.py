@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import PurePath
 from typing import Final
 
-from lifecycle.checks.texts import STDIN
+from lifecycle.checks.reading.inputs import STDIN
 
 ENDINGS: Final = (".yaml", ".yml", ".json")
 _LEFT_OUT: Final = ("node_modules", "__pycache__")

@@ -9,7 +9,7 @@ from contextlib import suppress
 from itertools import pairwise
 from typing import Final
 
-from lifecycle.checks.shell import Unclear, read_script
+from lifecycle.checks.commands.shell import Unclear, read_script
 
 SHELLS: Final = ("sh", "ash", "dash", "bash", "zsh", "ksh")
 SERVERS: Final = ("uvicorn", "hypercorn", "granian", "gunicorn", "daphne", "fastapi")

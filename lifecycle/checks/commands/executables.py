@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lifecycle.checks.programs import RUNNERS, SERVERS, flags_of, script_of
-from lifecycle.checks.shell import Unclear, read_script
+from lifecycle.checks.commands.programs import RUNNERS, SERVERS, flags_of, script_of
+from lifecycle.checks.commands.shell import Unclear, read_script
 
 _PROGRAM: Final = re.compile(rf"(?:[\w@./-]*/)?(lifecycle|python[\d.]*|{'|'.join(SERVERS)})")
 _STANDARD: Final = (

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from lifecycle.checks.container import Container
 from lifecycle.checks.node import Node
+from lifecycle.checks.workloads.container import Container
 
 _REFERENCE: Final = re.compile(r"\$\(([A-Za-z_][\w.-]*)\)")
 _VARIABLE: Final = re.compile(r"[A-Z_][A-Z0-9_]+")

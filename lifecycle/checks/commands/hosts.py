@@ -1,4 +1,4 @@
-"""Whom a probe's command asks, as far as its words say."""
+"""Which hosts and ports a command connects to, as far as its words say."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from lifecycle.checks.fetches import fetches
+from lifecycle.checks.commands.http_requests import fetches
 from lifecycle.checks.node import digits
 
 LOOPBACK: Final = re.compile(r"localhost\.?|127\.\d+\.\d+\.\d+|::1", re.IGNORECASE)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from lifecycle.checks.commands.programs import flags_of, script_of, unwrapped
+from lifecycle.checks.commands.shell import Command, Unclear, read_script
 from lifecycle.checks.node import digits, duration
-from lifecycle.checks.programs import flags_of, script_of, unwrapped
-from lifecycle.checks.shell import Command, Unclear, read_script
 
 _TIMEOUT_TAKES: Final = ("-k", "--kill-after", "-s", "--signal")
 _SUCCEEDS: Final = ("true", ":", "echo", "printf")

@@ -8,10 +8,10 @@ from contextlib import suppress
 from typing import Final
 
 from lifecycle.checks.errors import Unreadable
-from lifecycle.checks.foreign import KUSTOMIZATIONS
 from lifecycle.checks.node import Node
-from lifecycle.checks.texts import STDIN, text_of
-from lifecycle.checks.yaml_nodes import read_yaml
+from lifecycle.checks.reading.inputs import STDIN, text_of
+from lifecycle.checks.reading.not_manifests import KUSTOMIZATIONS
+from lifecycle.checks.reading.yaml_nodes import read_yaml
 
 _ABOVE: Final = 2
 """So many folders above a file are looked into: a patch may stand in `patches/`."""

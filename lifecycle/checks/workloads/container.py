@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
-from lifecycle.checks.asked import is_own
-from lifecycle.checks.fetches import Fetch, fetches
+from lifecycle.checks.commands.hosts import is_own
+from lifecycle.checks.commands.http_requests import Fetch, fetches
+from lifecycle.checks.commands.programs import programs, runs, script_of, stages, unwrapped
+from lifecycle.checks.commands.servers import ServerCommand, read_options, server_command
+from lifecycle.checks.commands.steps import steps
 from lifecycle.checks.node import Node, digits
-from lifecycle.checks.programs import programs, runs, script_of, stages, unwrapped
-from lifecycle.checks.servers import ServerCommand, read_options, server_command
-from lifecycle.checks.steps import steps
 from lifecycle.config import Config, core_variables, fill, variable
 from lifecycle.exceptions import ConfigError
 from lifecycle.links import is_service_link

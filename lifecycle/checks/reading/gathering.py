@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from lifecycle.checks.foreign import Foreign, of_chart
-from lifecycle.checks.kinds import kind_of
-from lifecycle.checks.kustomizations import Kustomizations
-from lifecycle.checks.reading import Document, Reading, read
-from lifecycle.checks.texts import STDIN
-from lifecycle.checks.walking import Named, files
-from lifecycle.checks.yaml_nodes import EXTRA
+from lifecycle.checks.reading.documents import Document, Reading, read
+from lifecycle.checks.reading.folders import Named, files
+from lifecycle.checks.reading.inputs import STDIN
+from lifecycle.checks.reading.kinds import kind_of
+from lifecycle.checks.reading.kustomizations import Kustomizations
+from lifecycle.checks.reading.not_manifests import Foreign, of_chart
+from lifecycle.checks.reading.yaml_nodes import EXTRA
 
 
 @dataclass

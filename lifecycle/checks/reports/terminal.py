@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TextIO
 
-from lifecycle.checks.report import Report, shown
+from lifecycle.checks.reports.report import Report, shown
 from lifecycle.checks.rule import Finding, Severity
-from lifecycle.checks.workload import IGNORE
+from lifecycle.checks.workloads.workload import IGNORE
 from lifecycle.plain import one_line
 
 _NARROWEST: Final = 40

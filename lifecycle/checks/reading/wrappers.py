@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from lifecycle.checks.node import Node, from_plain, step
-from lifecycle.checks.partial import changed
-from lifecycle.checks.yaml_nodes import scalar
+from lifecycle.checks.reading.patches import changed
+from lifecycle.checks.reading.yaml_nodes import scalar
 
 _PARAMETER: Final = re.compile(r"\$\{\{(\w+)\}\}|\$\{(\w+)\}")
 _BUNDLE: Final = ("spec", "install", "spec", "deployments")

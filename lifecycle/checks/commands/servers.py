@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+from lifecycle.checks.commands.programs import SERVERS
 from lifecycle.checks.node import digits
-from lifecycle.checks.programs import SERVERS
 
 WORKERS: Final = ("--workers", "-w")
 # Every option of these has a variable too: `--workers-lifetime` is GRANIAN_WORKERS_LIFETIME.

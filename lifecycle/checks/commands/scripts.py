@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from lifecycle.checks.inits import signals_group
+from lifecycle.checks.commands.inits import signals_group
+from lifecycle.checks.commands.programs import INITS, programs, script_of, unwrapped, unwrapping
+from lifecycle.checks.commands.shell import Command, Unclear, read_script
 from lifecycle.checks.node import duration
-from lifecycle.checks.programs import INITS, programs, script_of, unwrapped, unwrapping
-from lifecycle.checks.shell import Command, Unclear, read_script
 
 _PYTHON_SLEEP: Final = re.compile(r"\bsleep\(\s*(\d+(?:\.\d+)?|\.\d+)\s*\)")
 _HARMLESS: Final = ("true", ":", "exit", "echo", "date", "printf", "set")

@@ -1,0 +1,1 @@
+"""From files, folders and standard input to Kubernetes objects."""
