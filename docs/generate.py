@@ -29,10 +29,11 @@ import lifecycle
 from lifecycle import asgi, hookspecs, status
 from lifecycle.checks.rules import RULES
 from lifecycle.cli.parser import make_parser
-from lifecycle.config import Config, variable
+from lifecycle.config import Config
 from lifecycle.control.builtins import Commands, DrainHandler
 from lifecycle.drain.health_checks import PROBERS
 from lifecycle.drain.timetable import Timetable
+from lifecycle.environment import variable
 from lifecycle.qos.routes import PROBES
 from lifecycle.states import TRANSITIONS, State
 

@@ -1,82 +1,25 @@
 """
-The settings: keyword arguments, then `LIFECYCLE_*`, then defaults.
+The settings, as plain values, and their checks.
 
-Rules of this file:
-
-1. A value out of range never passes: the error names the field, the value, the range.
-2. What Kubernetes' service links put into a pod's environment is not ours: ignored.
-3. An unknown variable is a warning, never a refusal, so that rolling back an image
-   cannot crash-loop; an unknown keyword is a mistake in the code, and an error.
+A value out of range never passes: the error names the field, the value, the range.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
-import re
-import types
-import typing
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
+from lifecycle.environment import REDACTED, blaming, read, variable
 from lifecycle.exceptions import ConfigError
-from lifecycle.links import is_service_link
 from lifecycle.names import RULE, is_service_spec, service_spec
 
 T = TypeVar("T")
 
-PREFIX: Final = "LIFECYCLE_"
-REDACTED: Final = "<redacted>"
 KILL_MARGIN: Final = 2.0
 """Seconds of the grace period that are never planned for: the kubelet's own floor."""
-
-_BOOLS: Final = {
-    **dict.fromkeys(("1", "true", "yes", "on"), True),
-    **dict.fromkeys(("0", "false", "no", "off"), False),
-}
-
-
-def variable(name: str, plugin: str = "") -> str:
-    """Return the environment variable of a field: `LIFECYCLE_SETTLE`, `LIFECYCLE_TCP_PORT`."""
-    words = f"{plugin}_{name}" if plugin else name
-    return PREFIX + re.sub(r"[^A-Za-z0-9]", "_", words).upper()
-
-
-def parse(text: str, annotation: Any) -> Any:
-    """
-    Turn the text of a variable into a value of the annotated type.
-
-    Raises:
-        ValueError: It is none; the message says what is wanted.
-    """
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    text = text.strip()
-    if origin in (typing.Union, types.UnionType):
-        inner = next(a for a in arguments if a is not type(None))
-        return None if text == "" else parse(text, inner)
-    if origin in (tuple, list):
-        return origin(parse(part, arguments[0]) for part in text.split(",") if part.strip())
-    if annotation is bool:
-        if text.lower() not in _BOOLS:
-            raise ValueError("must be true or false")
-        return _BOOLS[text.lower()]
-    if annotation in (int, float):
-        try:
-            return annotation(text.encode("ascii"))  # other digits are a slip of the keyboard
-        except ValueError:
-            kind = "a whole number" if annotation is int else "a number"
-            raise ValueError(f"must be {kind}") from None
-    return annotation(text)
-
-
-def _suggest(name: str, known: Iterable[str]) -> str:
-    from difflib import get_close_matches  # only mistakes pay for it
-
-    # Without the prefix, which would make everything resemble everything.
-    names = {each.removeprefix(PREFIX): each for each in known}
-    near = get_close_matches(name.removeprefix(PREFIX), names, n=1)
-    return f"; did you mean {names[near[0]]}?" if near else ""
 
 
 def _setting(default: T, describe: str, check: Callable[[Any], str | None], **extra: Any) -> Any:
@@ -156,16 +99,19 @@ def _check_text(value: Any) -> str | None:
     return None if isinstance(value, str) else "text"
 
 
-class _FromEnvironment(type):
-    # The return type has type checkers look at the fields: with Any pyright would not.
-    def __call__(cls: type[T], **given: Any) -> T:
-        config, sources = fill(cls, os.environ, **given)
-        config.__dict__["_sources"] = sources
-        return config
+class Sourced:
+    """
+    What knows where each of its values came from: no value itself, and not compared.
+
+    Attributes:
+        sources: For each setting `keyword`, `default`, or the name of the variable.
+    """
+
+    sources: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(metaclass=_FromEnvironment):
+class Config(Sourced):
     """
     Every setting of the core. What is not given comes from `LIFECYCLE_*`, then the default.
 
@@ -203,12 +149,37 @@ class Config(metaclass=_FromEnvironment):
     optional_registries: tuple[str, ...] = _words("registries that readiness does not wait for")
     quiet_ignore: tuple[str, ...] = _words("user agents and /paths that do not disturb the quiet")
 
-    def __post_init__(self) -> None:
+    if not TYPE_CHECKING:  # for whom it is the dataclass's own, with every field as a keyword
+
+        def __init__(self, /, **given: Any) -> None:
+            self._fill(os.environ, given)
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str], /, **given: Any) -> Self:
+        """
+        Return what `Config(**given)` would be with another environment.
+
+        Raises:
+            ConfigError: As for `Config`.
+        """
+        config = cls.__new__(cls)
+        config._fill(environ, given)
+        return config
+
+    def _fill(self, environ: Mapping[str, str], given: Mapping[str, Any]) -> None:
+        values, sources = read(type(self), environ, given)
+        for each in dataclasses.fields(self):
+            object.__setattr__(self, each.name, values.get(each.name, each.default))
+        object.__setattr__(self, "sources", sources)
+        with blaming(sources):
+            self._check()
+
+    def _check(self) -> None:
         for each in dataclasses.fields(self):
             value = getattr(self, each.name)
             if wanted := each.metadata["check"](value):
-                shown = REDACTED if not each.repr else repr(value)
-                raise ConfigError(f"{each.name}={shown}: must be {wanted}")
+                said = REDACTED if not each.repr else repr(value)
+                raise ConfigError(f"{each.name}={said}: must be {wanted}")
         needed = self.settle + self.quiet + self.stop_timeout + KILL_MARGIN
         if needed > self.grace_period:
             raise ConfigError(
@@ -218,90 +189,12 @@ class Config(metaclass=_FromEnvironment):
                 "terminationGracePeriodSeconds with it), or lower one of them"
             )
 
-    def take_grace_period(self, seconds: float) -> bool:
-        """
-        Use the pod's own grace period, if none was set; for a registry that can read it.
-
-        Raises:
-            ConfigError: The other times do not fit into it; the old one stays.
-        """
-        sources = self.__dict__.get("_sources", {})
-        if sources.get("grace_period") not in ("default", "pod"):
-            return False
-        values = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
-        fill(type(self), {}, **values | {"grace_period": float(seconds)})
-        object.__setattr__(self, "grace_period", float(seconds))
-        sources["grace_period"] = "pod"
-        return True
-
-    def options(self, cls: type[T], plugin: str = "") -> T:
-        """
-        Return the options of a plugin, filled from the environment.
-
-        Args:
-            cls: What the plugin gave in `lifecycle_options`.
-            plugin: Its name. A hook has it from its argument `me`: `me.options(cls)`.
-
-        Raises:
-            ConfigError: No loaded plugin of that name gave this class, or several did and none
-                is named.
-        """
-        filled = {
-            name: options
-            for name, (options, _) in self._filled.items()
-            if type(options) is cls and plugin in ("", name)
-        }
-        if not filled:
-            of = f"the plugin {plugin!r}" if plugin else "a loaded plugin"
-            raise ConfigError(f"{cls.__name__} is not the options class of {of}")
-        if len(filled) > 1:
-            raise ConfigError(
-                f"the plugins {', '.join(filled)} all have options of the class {cls.__name__}: "
-                "take the argument `me` in the hook, and read me.options("
-                f"{cls.__name__})"
-            )
-        return next(iter(filled.values()))
-
-    def copy(self) -> Self:
-        """Return the same settings for another lifecycle, without what one filled in."""
-        twin = object.__new__(type(self))
-        twin.__dict__.update(
-            self.__dict__, _sources=dict(self.__dict__.get("_sources", {})), _options={}
-        )
-        return twin
-
-    @property
-    def _filled(self) -> dict[str, tuple[Any, Mapping[str, str]]]:
-        return typing.cast("dict[str, Any]", self.__dict__.setdefault("_options", {}))
-
-    def keep_options(self, options: object, plugin: str, sources: Mapping[str, str]) -> None:
-        """Make `options` return this instance. For the runtime."""
-        self._filled[plugin] = options, sources
-
-    def drop_options(self, plugin: str) -> None:
-        """Forget the options of a plugin that was refused. For the runtime."""
-        self._filled.pop(plugin, None)
-
-    def public_options(self) -> dict[str, dict[str, object]]:
-        """Return the options of the loaded plugins in the form of `public`."""
-        return {
-            f"{plugin}.{each.name}": {
-                "value": _shown(each, getattr(options, each.name)),
-                "source": sources[each.name],
-                "variable": variable(each.name, plugin),
-                "help": each.metadata.get("describe", ""),
-            }
-            for plugin, (options, sources) in self._filled.items()
-            for each in dataclasses.fields(options)
-            if each.init
-        }
-
     def public(self) -> dict[str, dict[str, object]]:
         """Return every setting with its source and secrets redacted: what `/config` shows."""
         return {
             each.name: {
-                "value": _shown(each, getattr(self, each.name)),
-                "source": self.__dict__["_sources"][each.name],
+                "value": shown(each, getattr(self, each.name)),
+                "source": self.sources[each.name],
                 "variable": variable(each.name),
                 "help": each.metadata["describe"],
             }
@@ -309,7 +202,8 @@ class Config(metaclass=_FromEnvironment):
         }
 
 
-def _shown(each: dataclasses.Field[Any], value: object) -> object:
+def shown(each: dataclasses.Field[Any], value: object) -> object:
+    """Return the value of a field as JSON can hold it; of a secret, that there is one."""
     secret = not each.repr and value is not None
     return REDACTED if secret else _plain(value)
 
@@ -329,66 +223,6 @@ def _text_of(value: object) -> str:
         return str(value)
     except BaseException as error:  # noqa: BLE001 - as above
         return f"(it cannot be shown: {type(error).__name__})"
-
-
-def fill(
-    cls: type[T], environ: Mapping[str, str], *, plugin: str = "", **given: Any
-) -> tuple[T, dict[str, str]]:
-    """
-    Make an instance of a dataclass: given values, then the environment, then defaults.
-
-    Args:
-        cls: A dataclass; its annotations say how text is parsed.
-        environ: Where the variables are.
-        plugin: The plugin's name, part of its variables' names.
-        given: Values that win over the environment.
-
-    Returns:
-        The instance, and for each field where it came from.
-
-    Raises:
-        ConfigError: A bad value, with its variable; an unknown name, with the nearest.
-    """
-    hints = typing.get_type_hints(cls)
-    fields = {each.name: each for each in dataclasses.fields(cls) if each.init}  # type: ignore[arg-type]
-    for name in given:
-        if name not in fields:
-            raise ConfigError(f"{name!r} is no setting{_suggest(name, fields)}")
-    values, sources = dict(given), dict.fromkeys(given, "keyword")
-    for name in fields.keys() - given.keys():
-        where = variable(name, plugin)
-        raw = environ.get(where)
-        if raw is None or is_service_link(where, raw, environ):
-            sources[name] = "default"
-            continue
-        try:
-            values[name] = parse(raw, hints[name])
-        except (ValueError, TypeError) as wrong:
-            shown = repr(raw) if fields[name].repr else REDACTED
-            raise ConfigError(f"{where}={shown}: {wrong}") from None
-        sources[name] = where
-    try:
-        return type.__call__(cls, **values), sources
-    except (ValueError, TypeError) as wrong:
-        used = sorted(
-            source
-            for name, source in sources.items()
-            if source[0] == "L" and re.search(rf"\b{name}\b", str(wrong))
-        )
-        hint = f" (from {', '.join(used)})" if used else ""
-        raise ConfigError(f"{wrong}{hint}") from None
-
-
-def unknown_variables(environ: Mapping[str, str], known: Iterable[str]) -> dict[str, str]:
-    """Return every `LIFECYCLE_` variable that nobody reads, with the sentence to say about it."""
-    names = set(known)
-    return {
-        name: f"{name} is no setting{_suggest(name, names)}"
-        for name in environ
-        if name.startswith(PREFIX)
-        and name not in names
-        and not is_service_link(name, environ[name], environ)
-    }
 
 
 def core_variables() -> set[str]:

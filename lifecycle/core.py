@@ -30,6 +30,7 @@ from lifecycle.exceptions import LifecycleError, NotRunning, text_of
 from lifecycle.log import Log, Renderer
 from lifecycle.process_globals import PROCESS
 from lifecycle.qos.port import Port, Sockets
+from lifecycle.settings import Settings
 
 if TYPE_CHECKING:
     from lifecycle.calls.plugin_types import AnyPlugin
@@ -66,7 +67,7 @@ class Core:
         clock: Callable[[], float] = time.monotonic,
         control: ControlThread | None = None,
     ) -> None:
-        self.config = config.copy() if config is not None else Config()
+        self.config = Settings(config)
         self.log = Log(renderer)  # a plugin's events too: from any thread, and nothing waits
         self.app_loop = AppLoop(clock)
         self.traffic = Traffic(clock, self.config.quiet_ignore)

@@ -25,6 +25,7 @@ from lifecycle.log import Log, Renderer
 from lifecycle.names import check_port, check_service_name
 from lifecycle.process_globals import PROCESS
 from lifecycle.service import Exported, Service, check_same, instance_of
+from lifecycle.settings import Settings
 from lifecycle.states import State
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Lifecycle:
     # What is so
 
     @property
-    def config(self) -> Config:
+    def config(self) -> Settings:
         """The settings: a copy of those that were given."""
         return self._core.config
 

@@ -14,9 +14,10 @@ import pluggy
 
 from lifecycle.calls.entry_points import entry_points
 from lifecycle.calls.signatures import needed, one_or_none
-from lifecycle.config import Config, fill, unknown_variables, variable
 from lifecycle.contracts import INLINE_MARK, PROBE_MARK, ProbeOptions
+from lifecycle.environment import fill, unknown_variables, variable
 from lifecycle.exceptions import PluginError, text_of
+from lifecycle.settings import Settings
 
 if TYPE_CHECKING:
     from lifecycle.status import PluginStatus
@@ -42,9 +43,9 @@ class Me:
         name: The plugin's name, as it is configured, shown and asked for.
     """
 
-    def __init__(self, name: str, config: Config) -> None:
+    def __init__(self, name: str, settings: Settings) -> None:
         self.name = name
-        self._config = config
+        self._settings = settings
 
     def options(self, cls: type[T]) -> T:
         """
@@ -56,7 +57,7 @@ class Me:
         Raises:
             ConfigError: It gave another class, or none.
         """
-        return self._config.options(cls, self.name)
+        return self._settings.options(cls, self.name)
 
     def __repr__(self) -> str:
         return f"Me({self.name!r})"
@@ -92,12 +93,12 @@ class Plugins:
 
     Args:
         specs: The module with the hook specifications.
-        config: Whose `plugins` names what to load and what to leave out.
+        settings: Whose `plugins` names what to load and what to leave out.
         environ: Where plugins' options are read from.
     """
 
-    def __init__(self, specs: ModuleType, config: Config, environ: Mapping[str, str]) -> None:
-        self._config = config
+    def __init__(self, specs: ModuleType, settings: Settings, environ: Mapping[str, str]) -> None:
+        self._settings = settings
         self._environ = environ
         self._manager = _Manager(PROJECT)
         self._manager.add_hookspecs(specs)
@@ -108,7 +109,7 @@ class Plugins:
         self._left_out: set[str] = set()
         self.off: list[str] = []
         """Plugins whose options have an `enabled` that is false: loaded, and left out."""
-        self._disabled = {word[3:] for word in config.plugins if word.startswith("no:")}
+        self._disabled = {word[3:] for word in settings.plugins if word.startswith("no:")}
 
     @property
     def names(self) -> list[str]:
@@ -148,7 +149,7 @@ class Plugins:
                 self.add(plugin, point.name)
             except _Hookless as error:
                 self.failed[point.name] = f"{point.value}: {error}"
-        for word in self._config.plugins:
+        for word in self._settings.plugins:
             if word.startswith("no:") or self._manager.has_plugin(word):
                 continue
             try:
@@ -216,7 +217,7 @@ class Plugins:
         """Take a plugin out again, as if it had never come."""
         if self._manager.has_plugin(name):
             self._manager.unregister(name=name)
-        self._config.drop_options(name)
+        self._settings.drop_options(name)
         self.failed.pop(name, None)
 
     def _check(self, plugin: object, name: str) -> None:
@@ -274,7 +275,7 @@ class Plugins:
             if not isinstance(cls, type) or not dataclasses.is_dataclass(cls):
                 raise PluginError(f"plugin {name!r}: lifecycle_options gave {cls!r}, no dataclass")
             options, sources = fill(cls, self._environ, plugin=name)
-            self._config.keep_options(options, name, sources)
+            self._settings.keep_options(options, name, sources)
             self._option_names.update(variable(field, name) for field in cls.__dataclass_fields__)
             enabled = enabled and getattr(options, "enabled", True)
         return enabled
@@ -290,7 +291,7 @@ class Plugins:
                 tuple(impl.argnames),
                 getattr(impl.function, PROBE_MARK, ProbeOptions()),
                 getattr(impl.function, INLINE_MARK, False),
-                Me(impl.plugin_name, self._config),
+                Me(impl.plugin_name, self._settings),
                 impl,
             )
             for impl in impls

@@ -8,9 +8,9 @@ import os
 from lifecycle import hookspecs
 from lifecycle.calls.plugins import Plugins
 from lifecycle.cli.console import USAGE, fail
-from lifecycle.config import Config
 from lifecycle.exceptions import LifecycleError
 from lifecycle.plain import table
+from lifecycle.settings import Settings
 
 
 def add(_: argparse.ArgumentParser) -> None:
@@ -37,14 +37,14 @@ def run(_: argparse.Namespace) -> int:
     return 1 if plugins.failed else 0
 
 
-def found() -> tuple[Config, Plugins]:
+def found() -> tuple[Settings, Plugins]:
     """
     Return the settings and the plugins of this environment.
 
     Raises:
         LifecycleError: Something is set that cannot be.
     """
-    config = Config()
-    plugins = Plugins(hookspecs, config, os.environ)
+    settings = Settings()
+    plugins = Plugins(hookspecs, settings, os.environ)
     plugins.discover()
-    return config, plugins
+    return settings, plugins

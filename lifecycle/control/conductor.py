@@ -23,7 +23,6 @@ from lifecycle.calls.mailbox import Mailbox
 from lifecycle.calls.moment import Moment
 from lifecycle.calls.plugins import Implementation, Plugins
 from lifecycle.calls.threads import run_soon
-from lifecycle.config import Config
 from lifecycle.contracts import Command, Instance, Kind
 from lifecycle.control.plugin_activation import PluginActivation
 from lifecycle.control.probes import Probes
@@ -32,6 +31,7 @@ from lifecycle.drain.departure import Departure
 from lifecycle.drain.traffic import Traffic
 from lifecycle.exceptions import Draining, LifecycleError, text_of
 from lifecycle.log import Log
+from lifecycle.settings import Settings
 from lifecycle.states import Event, Machine, State, reachable, transition_status
 from lifecycle.version import VERSION
 
@@ -54,7 +54,7 @@ class Conductor:
     def __init__(
         self,
         life: object,
-        config: Config,
+        config: Settings,
         plugins: Plugins,
         app_loop: AppLoop,
         traffic: Traffic,

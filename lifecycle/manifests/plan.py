@@ -10,15 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from lifecycle.config import (
-    PREFIX,
-    Config,
-    core_variables,
-    fill,
-    unknown_variables,
-)
+from lifecycle.config import Config, core_variables
+from lifecycle.environment import PREFIX, is_service_link, unknown_variables
 from lifecycle.exceptions import ConfigError
-from lifecycle.links import is_service_link
 from lifecycle.manifests.command import listeners, run_options
 from lifecycle.manifests.limits import (
     Refused,
@@ -99,7 +93,7 @@ class Plan:
     @property
     def config(self) -> Config:
         """The settings that the app will find."""
-        return fill(Config, self.env)[0]
+        return Config.from_environ(self.env)
 
     @property
     def grace(self) -> int:
@@ -150,11 +144,11 @@ def make_plan(options: argparse.Namespace, environ: Mapping[str, str]) -> Plan:
         )
     env = _environment(options.env, environ)
     try:
-        services = _services(options.service, options.command, fill(Config, env)[0])
+        services = _services(options.service, options.command, Config.from_environ(env))
         run = run_options(options.command)
         if services and not (run is not None and run.service):
             env["LIFECYCLE_SERVICES"] = _shown(services)
-        grace = math.ceil(fill(Config, env)[0].grace_period)
+        grace = math.ceil(Config.from_environ(env).grace_period)
     except ConfigError as error:
         raise Refused(str(error)) from None
     env["LIFECYCLE_GRACE_PERIOD"] = str(grace)

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifecycle.checks.rules.spelling import distance, intended
-from lifecycle.config import PREFIX, core_variables
+from lifecycle.config import core_variables
+from lifecycle.environment import PREFIX
 
 KNOWN = sorted(core_variables())
 WORDS = st.text("ABCD_", max_size=6)

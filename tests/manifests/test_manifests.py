@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lifecycle.checks.check import check
 from lifecycle.checks.reading.documents import documents
 from lifecycle.cli.parser import make_parser
-from lifecycle.config import Config, fill
+from lifecycle.config import Config
 from lifecycle.manifests.names import REGISTERED
 from lifecycle.manifests.objects import objects
 from lifecycle.manifests.output import as_json, as_yaml
@@ -125,7 +125,7 @@ def test_every_combination_passes_the_check(
     assert list(yaml.safe_load_all(text)) == json.loads(as_json(wanted))["items"]
 
     found = {each["kind"]: each for each in objects(wanted)}
-    config = fill(Config, variables(found))[0]
+    config = Config.from_environ(variables(found))
     grace = pod(found)["terminationGracePeriodSeconds"]
     assert config.grace_period == grace >= config.settle + config.quiet + config.stop_timeout + 2
     app = pod(found)["containers"][0]

@@ -8,7 +8,8 @@ import os
 import sys
 import threading
 
-from lifecycle.config import core_variables, unknown_variables
+from lifecycle.config import core_variables
+from lifecycle.environment import unknown_variables
 from lifecycle.testing import Container
 from lifecycle.testing.environment import environment
 from lifecycle.testing.guard import Guard

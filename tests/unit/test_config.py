@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from lifecycle.config import Config, core_variables, fill, unknown_variables, variable
+from lifecycle.config import Config, core_variables
+from lifecycle.environment import fill, unknown_variables, variable
 from lifecycle.exceptions import ConfigError
+from lifecycle.settings import Settings
 
 DEFAULTS: dict[str, Any] = {
     "grace_period": 30.0,
@@ -165,7 +167,14 @@ def test_an_error_is_both_kinds() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "near"), [("setle", "settle"), ("qos_prot", "qos_port"), ("zzz", None)]
+    ("name", "near"),
+    [
+        ("setle", "settle"),
+        ("qos_prot", "qos_port"),
+        ("plugin", "plugins"),
+        ("self", "settle"),
+        ("zzz", None),
+    ],
 )
 def test_an_unknown_keyword(name: str, near: str | None) -> None:
     """An unknown keyword is an error, with the nearest name if one is near."""
@@ -345,7 +354,7 @@ def test_fill_refuses(environ: dict[str, str], message: str) -> None:
 
 def test_a_plugins_options_are_shown() -> None:
     """`/config` shows a plugin's options, secrets redacted, what is computed left out."""
-    config = Config()
+    config = Settings()
     options, sources = fill(Options, {"LIFECYCLE_TCP_HOST": "db"}, plugin="tcp", secret="hush")
     config.keep_options(options, "tcp", sources)
 
@@ -364,4 +373,4 @@ def test_a_plugins_options_are_shown() -> None:
 def test_options_of_no_plugin() -> None:
     """Asking for options that no loaded plugin gave is an error with the class's name."""
     with pytest.raises(ConfigError, match="Options is not the options class of a loaded plugin"):
-        Config().options(Options)
+        Settings().options(Options)

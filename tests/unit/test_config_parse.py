@@ -10,15 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lifecycle.config import (
-    KILL_MARGIN,
-    Config,
-    fill,
-    parse,
-    unknown_variables,
-)
+from lifecycle.config import KILL_MARGIN, Config
+from lifecycle.environment import fill, is_service_link, parse, unknown_variables
 from lifecycle.exceptions import ConfigError
-from lifecycle.links import is_service_link
 
 words = st.text(st.characters(blacklist_characters=",", blacklist_categories=("Cs",)), min_size=1)
 

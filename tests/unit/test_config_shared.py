@@ -11,6 +11,7 @@ from lifecycle.config import Config
 from lifecycle.exceptions import ConfigError
 from lifecycle.hookspecs import hookimpl
 from lifecycle.runtime import Lifecycle, core_of
+from lifecycle.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ def test_one_after_the_other(config: Config) -> None:
             assert "one.host" not in options
 
     asyncio.run(main())
-    assert config.public_options() == {}
+    assert Settings(config).public_options() == {}
 
 
 def test_one_beside_the_other(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:

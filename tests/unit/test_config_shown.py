@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.config import Config
+from lifecycle.settings import Settings
 
 
 class Unshown:
@@ -47,7 +47,7 @@ class Options:
 )
 def test_an_odd_option_is_shown_as_text(odd: object, shown: object) -> None:
     """What JSON cannot hold is text, and takes no other setting's value away."""
-    config = Config()
+    config = Settings()
     config.keep_options(Options(odd), "shop", {"odd": "keyword", "plain": "default"})
     told = json.loads(json.dumps(config.public() | config.public_options(), allow_nan=False))
     assert told["shop.plain"]["value"] == ["a", "b"]

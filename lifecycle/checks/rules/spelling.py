@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from lifecycle.config import PREFIX
+from lifecycle.environment import PREFIX
 
 _LONG: Final = 9
 _UNITS: Final = (

@@ -14,9 +14,9 @@ from lifecycle.checks.commands.programs import programs, runs, script_of, stages
 from lifecycle.checks.commands.servers import ServerCommand, read_options, server_command
 from lifecycle.checks.commands.steps import steps
 from lifecycle.checks.node import Node, digits
-from lifecycle.config import Config, core_variables, fill, variable
+from lifecycle.config import Config, core_variables
+from lifecycle.environment import is_service_link, variable
 from lifecycle.exceptions import ConfigError
-from lifecycle.links import is_service_link
 
 KINDS: Final = {"live": "liveness", "ready": "readiness", "startup": "startup"}
 PROBE_PATHS: Final = {f"/{name}{z}": kind for name, kind in KINDS.items() for z in ("", "z")}
@@ -216,7 +216,7 @@ class Container:
         known = {name: self.value(name) for name in core_variables()}
         known |= {variable(k): v for k, v in _UNKNOWN.items() if not self.is_known(k)}
         try:
-            return fill(Config, {k: v for k, v in known.items() if v is not None})[0]
+            return Config.from_environ({k: v for k, v in known.items() if v is not None})
         except ConfigError as error:
             return error
 

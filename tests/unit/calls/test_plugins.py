@@ -10,17 +10,18 @@ import pytest
 
 from lifecycle import hookspecs
 from lifecycle.calls.plugins import Implementation, Me, Plugins
-from lifecycle.config import Config, core_variables
+from lifecycle.config import core_variables
 from lifecycle.contracts import ProbeOptions, inline, probe
 from lifecycle.exceptions import ConfigError, PluginError
 from lifecycle.hookspecs import hookimpl
+from lifecycle.settings import Settings
 
 Install = Callable[..., None]
 
 
 def plugins(*words: str, **environ: str) -> Plugins:
     """Make the plugins of a config whose `plugins` are these words."""
-    return Plugins(hookspecs, Config(plugins=words), environ)
+    return Plugins(hookspecs, Settings(plugins=words), environ)
 
 
 class Fine:
@@ -79,7 +80,7 @@ def test_marks_reach_the_implementation() -> None:
     assert (found.options, found.inline) == (ProbeOptions(2, 10), True)
 
 
-@pytest.mark.parametrize("right", Plugins(hookspecs, Config(), {}).hooks)
+@pytest.mark.parametrize("right", Plugins(hookspecs, Settings(), {}).hooks)
 def test_a_misspelt_hook(right: str) -> None:
     """A hook that does not exist is an error with the right name; nothing of it stays."""
     wrong = right[:-2] + right[-1]
@@ -171,7 +172,7 @@ class WithOptions:
 def test_options() -> None:
     """A plugin's options are filled when it is loaded, and their variables are known."""
     environ = {"LIFECYCLE_THEIRS_HOST": "db", "LIFECYCLE_THEIRS_HSOT": "db"}
-    config = Config()
+    config = Settings()
     loaded = Plugins(hookspecs, config, environ)
     loaded.add(WithOptions(), "theirs")
     assert config.options(Options).host == "db"
@@ -194,7 +195,7 @@ class Asking(WithOptions):
 def test_two_plugins_of_one_options_class() -> None:
     """Each reads the options of its own name, whichever came last; the other may go again."""
     environ = {"LIFECYCLE_ONE_HOST": "db", "LIFECYCLE_TWO_HOST": "broker"}
-    config = Config()
+    config = Settings()
     loaded = Plugins(hookspecs, config, environ)
     loaded.add(Asking(), "one")
     loaded.add(Asking(), "two")
@@ -217,7 +218,7 @@ def test_two_plugins_of_one_options_class() -> None:
 
 def test_options_of_a_class_that_two_plugins_have() -> None:
     """Without saying whose, nobody's are given: the error names both, and the way to say it."""
-    config = Config()
+    config = Settings()
     loaded = Plugins(hookspecs, config, {})
     loaded.add(Asking(), "one")
     assert config.options(Options) is config.options(Options, "one")
@@ -228,7 +229,7 @@ def test_options_of_a_class_that_two_plugins_have() -> None:
 
 def test_a_hook_that_takes_only_itself() -> None:
     """`me` is given to each hook but the one that gives the options."""
-    for name in Plugins(hookspecs, Config(), {}).hooks:
+    for name in Plugins(hookspecs, Settings(), {}).hooks:
         hook = hookimpl(lambda me: me.name)
         loaded = plugins()
         if name == "lifecycle_options":
@@ -243,7 +244,7 @@ def test_a_hook_that_takes_only_itself() -> None:
 def test_options_that_are_refused() -> None:
     """Options out of range name the variable; the plugin is not half there, and may come again."""
     environ = {"LIFECYCLE_THEIRS_HOST": "mars"}
-    loaded = Plugins(hookspecs, Config(), environ)
+    loaded = Plugins(hookspecs, Settings(), environ)
     with pytest.raises(ConfigError, match=r"must be on earth \(from LIFECYCLE_THEIRS_HOST\)"):
         loaded.add(WithOptions(), "theirs")
     assert loaded.names == []
@@ -264,7 +265,7 @@ def test_options_that_are_no_dataclass(given: object) -> None:
 def test_variables_of_a_plugin_that_is_left_out() -> None:
     """What a disabled or broken plugin would read is no mistake."""
     environ = {"LIFECYCLE_OFF_HOST": "x", "LIFECYCLE_BROKEN_HOST": "y", "LIFECYCLE_OFFICE": "z"}
-    loaded = Plugins(hookspecs, Config(plugins=("no:off",)), environ)
+    loaded = Plugins(hookspecs, Settings(plugins=("no:off",)), environ)
     loaded.failed["broken"] = "it does not import"
     assert set(loaded.unknown_variables(core_variables())) == {"LIFECYCLE_OFFICE"}
 

@@ -11,9 +11,9 @@ import pytest
 
 from lifecycle import hookspecs
 from lifecycle.calls.plugins import Plugins
-from lifecycle.config import Config
 from lifecycle.exceptions import PluginError
 from lifecycle.hookspecs import hookimpl
+from lifecycle.settings import Settings
 
 Install = Callable[..., None]
 
@@ -28,7 +28,7 @@ def lifecycle_readiness():
 
 def plugins(*words: str, **environ: str) -> Plugins:
     """Make the plugins of a config whose `plugins` are these words."""
-    return Plugins(hookspecs, Config(plugins=words), environ)
+    return Plugins(hookspecs, Settings(plugins=words), environ)
 
 
 @pytest.fixture

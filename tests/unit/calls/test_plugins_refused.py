@@ -14,12 +14,12 @@ import pytest
 from lifecycle import hookspecs
 from lifecycle.calls import plugins
 from lifecycle.calls.plugins import Plugins, plugin_of
-from lifecycle.config import Config
 from lifecycle.exceptions import PluginError
 from lifecycle.hookspecs import hookimpl
 from lifecycle.runtime import Lifecycle, core_of
+from lifecycle.settings import Settings
 
-QUICK = Config(qos_enabled=False, settle=0, quiet=0)
+QUICK = Settings(qos_enabled=False, settle=0, quiet=0)
 
 
 class Hookless:
@@ -108,17 +108,17 @@ def test_no_plugin(given: Any, words: str, way: str) -> None:
 
 def refused(plugin: object, words: str) -> None:
     """See it refused, and nothing of it stay."""
-    loaded = Plugins(hookspecs, Config(), {})
+    loaded = Plugins(hookspecs, Settings(), {})
     with pytest.raises(PluginError, match=words):
         loaded.add(plugin, "theirs")
     assert loaded.names == []
     assert all(
-        loaded.implementations(hook) == [] for hook in Plugins(hookspecs, Config(), {}).hooks
+        loaded.implementations(hook) == [] for hook in Plugins(hookspecs, Settings(), {}).hooks
     )
 
 
 @pytest.mark.parametrize("beside", [False, True], ids=["alone", "beside a hook"])
-@pytest.mark.parametrize("hook", Plugins(hookspecs, Config(), {}).hooks)
+@pytest.mark.parametrize("hook", Plugins(hookspecs, Settings(), {}).hooks)
 def test_a_hook_that_is_not_marked(hook: str, *, beside: bool) -> None:
     """A function of a hook's name without the mark is an error, as it would never be called."""
     other = "lifecycle_drain" if hook == "lifecycle_readiness" else "lifecycle_readiness"
@@ -163,7 +163,7 @@ def test_what_is_no_mistake() -> None:
         def lifecycle_of(self) -> None:
             """Help."""
 
-    loaded = Plugins(hookspecs, Config(), {})
+    loaded = Plugins(hookspecs, Settings(), {})
     loaded.add(Less(), "theirs")
     assert loaded.names == ["theirs"]
 
@@ -185,19 +185,19 @@ def test_an_installed_plugin_without_hooks(monkeypatch: pytest.MonkeyPatch) -> N
     """It is a named failure, and stops nobody; one whose hook is not marked does."""
     found: list[Point] = [Point(Hookless)]
     monkeypatch.setattr(plugins, "entry_points", lambda _: found)
-    loaded = Plugins(hookspecs, Config(), {})
+    loaded = Plugins(hookspecs, Settings(), {})
     loaded.discover()
     assert loaded.names == []
     assert "has no hook" in loaded.failed["zz_theirs"]
     found[:] = [Point(type("Theirs", (), {"lifecycle_drain": lambda self: None}))]
     with pytest.raises(PluginError, match="'zz_theirs': 'lifecycle_drain' is not marked"):
-        Plugins(hookspecs, Config(), {}).discover()
+        Plugins(hookspecs, Settings(), {}).discover()
 
 
 def test_a_named_module_without_hooks() -> None:
     """Who asks for a plugin by name and gets none is told."""
     with pytest.raises(PluginError, match="plugin 'colorsys' has no hook"):
-        Plugins(hookspecs, Config(plugins=("colorsys",)), {}).discover()
+        Plugins(hookspecs, Settings(plugins=("colorsys",)), {}).discover()
 
 
 async def coroutine() -> bool:

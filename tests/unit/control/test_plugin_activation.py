@@ -11,6 +11,7 @@ import lifecycle
 from lifecycle import hookspecs
 from lifecycle.calls.plugins import Plugins
 from lifecycle.control.plugin_activation import checked
+from lifecycle.settings import Settings
 
 
 class Nameless(lifecycle.Registry):
@@ -32,7 +33,7 @@ class Gives:
 @pytest.mark.parametrize("registry", [Nameless, Numbered])
 def test_a_registry_without_a_name(registry: type[Nameless]) -> None:
     """It cannot be configured or shown: its plugin and its class are named, and what to do."""
-    config = lifecycle.Config()
+    config = Settings()
     plugins = Plugins(hookspecs, config, {})
     plugins.add(Gives(), "theirs")
     [given] = plugins.implementations("lifecycle_registries")
@@ -57,7 +58,7 @@ class Unprintable:
 @pytest.mark.parametrize("given", [Leaves(), Unprintable()])
 def test_what_wants_to_exit_when_it_is_looked_at(given: object) -> None:
     """It is looked at on the control loop, which it must not end: it is refused like the others."""
-    plugins = Plugins(hookspecs, lifecycle.Config(), {})
+    plugins = Plugins(hookspecs, Settings(), {})
     plugins.add(Gives(), "theirs")
     [each] = plugins.implementations("lifecycle_registries")
 
