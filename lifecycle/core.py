@@ -25,6 +25,7 @@ from lifecycle.config import Config
 from lifecycle.control.builtins import builtins
 from lifecycle.control.conductor import Conductor
 from lifecycle.drain.ending import USAGE, Ending
+from lifecycle.drain.host import Embedded, Host
 from lifecycle.drain.traffic import Traffic
 from lifecycle.exceptions import LifecycleError, NotRunning, text_of
 from lifecycle.log import Log, Renderer
@@ -53,6 +54,7 @@ class Core:
         config: The settings; `Config()` otherwise.
         plugins: More plugins.
         renderer: How events are written, unless the app has its own configuration.
+        host: Makes who runs main on the app's loop, as a drain knows it.
         clock: What the app's loop and the work in flight are measured by.
         control: The control thread; one of its own otherwise.
     """
@@ -64,6 +66,7 @@ class Core:
         *,
         plugins: Iterable[AnyPlugin] = (),
         renderer: Renderer | None = None,
+        host: Callable[[AppLoop], Host] = Embedded,
         clock: Callable[[], float] = time.monotonic,
         control: ControlThread | None = None,
     ) -> None:
@@ -84,6 +87,7 @@ class Core:
         self.ended: Moment[None] = Moment()
         """The port is closed, and the control thread has nothing left to do."""
         self._handle = handle
+        self.host = host(self.app_loop)
         self._given = tuple(plugins)
         self._sockets: Sockets | None = None
         self._port: Port | None = None
@@ -206,7 +210,13 @@ class Core:
     def compose(self) -> Conductor:
         """Make what runs on the control thread, with the built-in plugins; on its loop."""
         conductor = self.conductor = Conductor(
-            self._handle, self.config, self.plugins, self.app_loop, self.traffic, self.log
+            self._handle,
+            self.host,
+            self.config,
+            self.plugins,
+            self.app_loop,
+            self.traffic,
+            self.log,
         )
         for builtin in builtins(conductor):
             self.plugins.add(builtin.plugin, builtin.name)

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
 
+from lifecycle.calls.app_loop import AppLoop
 from lifecycle.calls.control_thread import Late
 from lifecycle.calls.plugins import plugin_of
 from lifecycle.calls.threads import decided_once, on_a_loop
@@ -19,6 +20,7 @@ from lifecycle.config import Config
 from lifecycle.core import Core
 from lifecycle.drain.consuming import until_draining
 from lifecycle.drain.handle import Drain
+from lifecycle.drain.host import Embedded, Host
 from lifecycle.drain.traffic import Tracker
 from lifecycle.exceptions import Draining, LifecycleError, NotRunning
 from lifecycle.log import Log, Renderer
@@ -82,8 +84,9 @@ class Lifecycle:
         *,
         plugins: Iterable[AnyPlugin] = (),
         renderer: Renderer | None = None,
+        host: Callable[[AppLoop], Host] = Embedded,
     ) -> None:
-        self._core = Core(self, config, plugins=plugins, renderer=renderer)
+        self._core = Core(self, config, plugins=plugins, renderer=renderer, host=host)
 
     async def __aenter__(self) -> Self:
         await self._core.enter()

@@ -1,38 +1,35 @@
 """
-What happens on the control thread: the machine is fired here, and here only.
+What happens on the control thread: services declared, registered, READY, and all of it shown.
 
 Rules of this file:
 
-1. What the machine decides is told to the hooks; nothing else learns it another way.
-2. Every wait has a deadline from the timetable once T0 has come.
-3. Nothing here waits for the app's loop without such a deadline.
+1. Every wait has a deadline from the timetable once T0 has come.
+2. Nothing here waits for the app's loop without such a deadline.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
-import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from lifecycle.calls.app_loop import AppLoop
 from lifecycle.calls.dispatch import Delivery, Own, Shared
-from lifecycle.calls.mailbox import Mailbox
-from lifecycle.calls.moment import Moment
 from lifecycle.calls.plugins import Implementation, Plugins
 from lifecycle.calls.threads import run_soon
+from lifecycle.calls.transitions import Transitions
 from lifecycle.contracts import Command, Instance, Kind
 from lifecycle.control.plugin_activation import PluginActivation
 from lifecycle.control.probes import Probes
 from lifecycle.control.services import OPERATOR, Entry, Services, some
 from lifecycle.drain.departure import Departure
+from lifecycle.drain.host import Host
 from lifecycle.drain.traffic import Traffic
 from lifecycle.exceptions import Draining, LifecycleError, text_of
 from lifecycle.log import Log
 from lifecycle.settings import Settings
-from lifecycle.states import Event, Machine, State, reachable, transition_status
+from lifecycle.states import Event, State, transition_status
 from lifecycle.version import VERSION
 
 if TYPE_CHECKING:
@@ -49,11 +46,12 @@ _PROBE_HOOKS: Final = {
 
 
 class Conductor:
-    """Owns the machine, the services, the probes and the drain of one lifecycle."""
+    """Composes the machine, the services, the probes and the drain of one lifecycle."""
 
     def __init__(
         self,
         life: object,
+        host: Host,
         config: Settings,
         plugins: Plugins,
         app_loop: AppLoop,
@@ -64,13 +62,26 @@ class Conductor:
         self.plugins = plugins
         self.app_loop = app_loop
         self.log = log
-        self.machine = Machine()
+        self.transitions = Transitions(life, log)
+        self.machine = self.transitions.machine
+        self.reached = self.transitions.reached
+        self.became_ready = self.transitions.became_ready
         self.probes = Probes(app_loop, log)
         self.services = Services(register_timeout=config.register_timeout, log=log)
         self.traffic = traffic
         traffic.claim()
         self.commands: dict[str, tuple[Command, Own]] = {}
-        self.departure = Departure(self)
+        self.departure = Departure(
+            host,
+            life=life,
+            config=config,
+            transitions=self.transitions,
+            registrations=self.services,
+            app_loop=app_loop,
+            traffic=traffic,
+            log=log,
+            close=self.close,
+        )
         self.activation = PluginActivation(
             plugins=plugins,
             services=self.services,
@@ -82,16 +93,10 @@ class Conductor:
             put_to_work=self.install,
         )
         self.start_calls: list[Own] = []
-        self.drain_calls: list[Own] = []
-        self.reached: dict[State, Moment[None]] = {state: Moment() for state in State}
-        self.reached[State.STARTING].set(None)
-        self.became_ready: Moment[None] = Moment()
         self.life = life
         self._loop = asyncio.get_running_loop()
         self.clock = self._loop.time
-        self._mailboxes: list[Mailbox] = []
         self._readying: asyncio.Task[None] | None = None
-        self._since = time.time()
 
     # Plugins
 
@@ -103,13 +108,11 @@ class Conductor:
                 soon = LIVENESS_START if kind is Kind.LIVENESS else None
                 self.probes.add(kind, Shared(each, self.app_loop, timeout, soon), self.life)
             elif each.hook == "lifecycle_transition":
-                self._mailboxes.append(
-                    Mailbox(Delivery(each, self.app_loop, timeout), self.complain)
-                )
+                self.transitions.tell(Delivery(each, self.app_loop, timeout))
             elif each.hook == "lifecycle_start":
                 self.start_calls.append(Own(each, self.app_loop, None))
             elif each.hook == "lifecycle_drain":
-                self.drain_calls.append(Own(each, self.app_loop, None))
+                self.departure.hooks.append(Own(each, self.app_loop, None))
 
     def complain(self, plugin: str, problem: str) -> None:
         """Log what is wrong with a plugin."""
@@ -122,13 +125,13 @@ class Conductor:
         Raises:
             LifecycleError: One does not.
         """
-        left = asyncio.create_task(self.reached[State.DRAINING].wait())
+        left = asyncio.create_task(self.transitions.reached[State.DRAINING].wait())
         asked = {asyncio.create_task(self._ask_to_start(call)) for call in self.start_calls}
         try:
-            while asked and not self.machine.state.leaving:
+            while asked and not self.transitions.state.leaving:
                 done, _ = await asyncio.wait({left, *asked}, return_when=asyncio.FIRST_COMPLETED)
                 problems = [each.result() for each in done & asked]
-                if any(problems) and not self.machine.state.leaving:
+                if any(problems) and not self.transitions.state.leaving:
                     raise LifecycleError("; ".join(filter(None, problems)))
                 asked -= done
         finally:
@@ -144,21 +147,6 @@ class Conductor:
 
     # States
 
-    def fire(self, event: Event, cause: str) -> None:
-        """Move the machine, and tell everybody."""
-        transition = self.machine.fire(event, cause=cause, at=time.time())
-        self._since = transition.at
-        self.log.info(transition.after.value, previous=transition.before.value, cause=cause)
-        for mailbox in self._mailboxes:
-            mailbox.put(life=self.life, transition=transition)
-        self.reached[transition.after].set(None)
-        possible = reachable(transition.after)
-        for state, moment in self.reached.items():
-            if state not in possible and not moment.happened:
-                moment.fail(Draining(f"{state} can no longer be reached: {transition.after}"))
-        if transition.after.leaving:
-            self.became_ready.fail(Draining(f"the app is leaving: {cause}"))
-
     def export(self, instance: Instance) -> Entry:
         """
         Declare a service; after READY it registers in the background.
@@ -168,8 +156,8 @@ class Conductor:
         """
         self._refuse_leaving("export")
         entry = self.services.export(instance)
-        if self.machine.state is State.STARTING:
-            self.fire(Event.EXPORT, f"export {instance.service}")
+        if self.transitions.state is State.STARTING:
+            self.transitions.fire(Event.EXPORT, f"export {instance.service}")
         return entry
 
     def make_ready(self) -> None:
@@ -177,8 +165,8 @@ class Conductor:
         self._refuse_leaving("ready")
         if self._readying is not None:
             return
-        if self.machine.state is State.STARTING:
-            self.fire(Event.EXPORT, "ready without services")
+        if self.transitions.state is State.STARTING:
+            self.transitions.fire(Event.EXPORT, "ready without services")
         self.services.register()
         self._readying = asyncio.create_task(self._become_ready())
 
@@ -188,19 +176,19 @@ class Conductor:
         except Exception as error:  # noqa: BLE001 - else `ready()` would never return
             problem = f"{type(error).__name__}: {error}"
             self.log.error("not ready", problem=problem)  # noqa: TRY400
-            self.became_ready.fail(error)
+            self.transitions.became_ready.fail(error)
 
     async def _register_all(self) -> None:
         services = self.services
         await services.until(lambda: services.all_confirmed or services.refusal() is not None)
         if (refusal := services.refusal()) is not None:
-            self.became_ready.fail(refusal)
+            self.transitions.became_ready.fail(refusal)
             return
-        if not self.machine.state.leaving:
+        if not self.transitions.state.leaving:
             names = some(services.entries, len(services.entries)) or "no services"
-            self.fire(Event.REGISTER, f"registered {names}")
-            self.fire(Event.READY, "ready")
-            self.became_ready.set(None)
+            self.transitions.fire(Event.REGISTER, f"registered {names}")
+            self.transitions.fire(Event.READY, "ready")
+            self.transitions.became_ready.set(None)
 
     def set_offline(self, glob: str, reason: str) -> list[str]:
         """
@@ -210,7 +198,7 @@ class Conductor:
             ServiceNotFound: None matches.
         """
         names = self.services.matching(glob)
-        if not self.machine.state.leaving:
+        if not self.transitions.state.leaving:
             self.services.hold(names, OPERATOR, reason)
         return names
 
@@ -228,8 +216,8 @@ class Conductor:
         return names
 
     def _refuse_leaving(self, what: str) -> None:
-        if self.machine.state.leaving:
-            raise Draining(f"{what}: too late, the app is {self.machine.state}")
+        if self.transitions.state.leaving:
+            raise Draining(f"{what}: too late, the app is {self.transitions.state}")
 
     def post(self, function: Callable[[], object]) -> None:
         """Run a function on the control loop, from any thread."""
@@ -237,35 +225,29 @@ class Conductor:
 
     def over(self) -> None:
         """Take note that nothing comes any more: whoever waits for something is told."""
-        for moment in (*self.reached.values(), self.became_ready, self.departure.drained):
-            moment.fail(Draining("it can no longer come: the app has left"))
-        self.departure.wait_over.set(None)
+        error = Draining("it can no longer come: the app has left")
+        self.transitions.over(error)
+        self.departure.over(error)
 
     async def close(self, timeout: float) -> None:
         """Tell the hooks the last of it, then close registries and background probes."""
-        began = asyncio.get_running_loop().time()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout * 0.8):
-                for mailbox in self._mailboxes:
-                    await mailbox.empty()
-        for mailbox in self._mailboxes:
-            mailbox.close()
+        began = self.clock()
+        await self.transitions.close(timeout * 0.8)
         self.probes.close()
         if self._readying is not None:
             self._readying.cancel()  # it waits still, if the app has left before it was ready
-        spent = asyncio.get_running_loop().time() - began
-        await self.services.close(timeout - spent)
+        await self.services.close(timeout - (self.clock() - began))
 
     def snapshot(self) -> Snapshot:
         """Return everything there is to see, as `/status` shows it."""
         now = self.clock()
         return {
-            "state": self.machine.state.value,
-            "since": self._since,
+            "state": self.transitions.state.value,
+            "since": self.transitions.since,
             "in_flight": self.traffic.in_flight,
             "services": self.services.status(),
             "probes": self.probes.status(now),
-            "transitions": [transition_status(each) for each in self.machine.history],
+            "transitions": [transition_status(each) for each in self.transitions.machine.history],
             "drain": self.departure.snapshot(now),
             "plugins": self.plugins.status(),
             "pid": os.getpid(),

@@ -13,7 +13,7 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 from itertools import islice
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
@@ -269,6 +269,33 @@ class Services:
     def all_out(self) -> bool:
         """True if no registration is left, as far as is known."""
         return not self._left
+
+    @property
+    def any_exported(self) -> bool:
+        """True if there is a service."""
+        return bool(self.entries)
+
+    def ports(self) -> set[int]:
+        """Return the ports of the services."""
+        ports = {entry.instance.port for entry in self.entries.values()}
+        return {port for port in ports if port is not None}
+
+    def unregistered(self) -> list[str]:
+        """Name what is not known to be out, and say why: `orders@consul: no answer yet`."""
+        return [
+            f"{at}: {cell.error or 'no answer yet'}"
+            for at, cell in self._cells()
+            if cell.actual is not Actual.NO
+        ]
+
+    def described(self) -> dict[str, dict[str, object]]:
+        """Return what the registries say of registrations: `orders@consul` to what it says."""
+        return {at: said for at, cell in self._cells() if (said := cell.described())}
+
+    def _cells(self) -> Iterator[tuple[str, Cell]]:
+        for entry in self.entries.values():
+            for name, cell in entry.cells.items():
+                yield f"{entry.instance.service}@{name}", cell
 
     async def close(self, timeout: float) -> None:
         """Stop reconciling and close the registries, in reverse order of start."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, ParamSpec
+from collections.abc import Callable, Iterable
+from typing import Any, Final, ParamSpec
 
+from lifecycle.calls.app_loop import AppLoop
 from lifecycle.calls.stacks import Straggler
+from lifecycle.drain.host import Registrations
 from lifecycle.drain.kernel_sockets import accept_queue
+from lifecycle.drain.traffic import Traffic
 from lifecycle.exceptions import reason, text_of
-
-if TYPE_CHECKING:
-    from lifecycle.control.conductor import Conductor
-    from lifecycle.drain.traffic import Traffic
+from lifecycle.log import Log
 
 P = ParamSpec("P")
 
@@ -40,18 +40,20 @@ class Report:
         self.waited_for: list[str] = []
         self.stuck_at: list[str] = []
 
-    def say(self, conductor: Conductor, cause: str, code: int) -> None:
-        """Log it: what went as it should is left out."""
-        cells = {
-            f"{entry.instance.service}@{name}": cell
-            for entry in conductor.services.entries.values()
-            for name, cell in entry.cells.items()
-        }
-        unregistered = [
-            f"{at}: {cell.error or 'no answer yet'}"
-            for at, cell in cells.items()
-            if cell.actual != "no"
-        ]
+    def say(
+        self, log: Log, registrations: Registrations, cause: str, code: int, *, counted: bool
+    ) -> None:
+        """
+        Log it: what went as it should is left out.
+
+        Args:
+            log: Where to.
+            registrations: What is left of them, and what is said of them.
+            cause: What began the drain.
+            code: The exit code.
+            counted: True if something counts work in flight.
+        """
+        unregistered = registrations.unregistered()
         details: dict[str, Any] = {
             "forced": self.forced,
             "cut_off": self.cut_off,
@@ -59,13 +61,12 @@ class Report:
             "waited_for": "; ".join(self.waited_for),
             "stuck_at": self.stuck_at[-FRAMES_SHOWN:],
             "unregistered": unregistered,
-            "registries": {at: said for at, cell in cells.items() if (said := cell.described())},
+            "registries": registrations.described(),
         }
-        if conductor.services.entries and not conductor.traffic.in_use:
+        if registrations.any_exported and not counted:
             details["uncounted"] = "nothing counts work in flight: see Middleware and track()"
         bad = self.cut_off or self.forced or unregistered
-        say = conductor.log.warning if bad else conductor.log.info
-        say(
+        (log.warning if bad else log.info)(
             "drain report",
             cause=cause,
             code=code,
@@ -90,13 +91,13 @@ def stands(find: Callable[[], Straggler]) -> Straggler:
         return Straggler("main", [])
 
 
-def held_up_by(conductor: Conductor) -> list[str]:
+def held_up_by(app_loop: AppLoop, traffic: Traffic, ports: Iterable[int]) -> list[str]:
     """Name what keeps a drain from being quiet at this moment."""
-    app_loop, found = conductor.app_loop, in_flight(conductor.traffic)
+    found = in_flight(traffic)
     if app_loop.awake_since() == math.inf:
         found.append(f"the app's loop, last seen {app_loop.silent_for():.1f} s ago")
     try:
-        if waiting := queued(conductor):
+        if waiting := accept_queue(*ports):
             found.append(f"{waiting} to be accepted")
     except OSError as error:
         found.append(f"clients may wait to be accepted: {reason(error)}")
@@ -112,20 +113,9 @@ def in_flight(traffic: Traffic) -> list[str]:
     return [f"{count} in flight{named}"]
 
 
-def may_be_queued(conductor: Conductor) -> bool:
-    """Tell whether clients wait to be accepted; True while nobody can tell."""
+def may_be_queued(ports: Iterable[int]) -> bool:
+    """Tell whether clients wait to be accepted on ports; True while nobody can tell."""
     try:
-        return queued(conductor) > 0
-    except OSError:
+        return accept_queue(*ports) > 0
+    except OSError:  # the kernel's table cannot be read: no descriptor is left
         return True
-
-
-def queued(conductor: Conductor) -> int:
-    """
-    Return how many clients wait to be accepted on the ports of the services.
-
-    Raises:
-        OSError: The kernel's table cannot be read: the process has no descriptor left.
-    """
-    ports = {entry.instance.port for entry in conductor.services.entries.values()}
-    return accept_queue(*(port for port in ports if port is not None))

@@ -16,19 +16,19 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from lifecycle.calls.moment import Moment
-from lifecycle.calls.stacks import Straggler
+from lifecycle.calls.app_loop import AppLoop
 from lifecycle.calls.threads import on_a_loop
 from lifecycle.config import Config
 from lifecycle.drain.departure import Departure
 from lifecycle.drain.ending import FORCED, INTERRUPTED, USAGE, Ending
+from lifecycle.drain.timetable import Timetable
 from lifecycle.exceptions import AlreadyExported, Draining, LifecycleError, RegistrationRefused
 from lifecycle.log import Renderer
 from lifecycle.names import service_spec
 from lifecycle.plain import lines
-from lifecycle.process import mains
+from lifecycle.process.host import ProcessHost
 from lifecycle.process.mains import (
     Main,
     awaited,
@@ -47,9 +47,6 @@ from lifecycle.serving.port_wait import until_listening
 
 if TYPE_CHECKING:
     from lifecycle.calls.plugin_types import AnyPlugin
-
-OWN_FILES: Final = (f"{__file__}:", f"{mains.__file__}:")
-"""Where every main stands too: they say nothing."""
 
 
 class Interrupted(BaseException):
@@ -104,19 +101,23 @@ class Host:
     def __init__(
         self, config: Config, plugins: Iterable[AnyPlugin] = (), renderer: Renderer | None = None
     ) -> None:
-        self.life = Lifecycle(config, plugins=plugins, renderer=renderer)
+        self.life = Lifecycle(config, plugins=plugins, renderer=renderer, host=self._hosted)
         self._core = core_of(self.life)
         self._config = self.life.config
         self._log = self.life.log
         self._signals = Signals(self._on_signal) if Signals.possible() else None
-        self._watchdog: Watchdog | None = None
+        self._watchdog = Watchdog(self._config, self._log)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._task: asyncio.Task[None] | None = None
-        self._own: set[asyncio.Task[Any] | None] = set()
         self._takes_life = True
-        self._cancelled = False
         self._left_with: int | None = None
         """The exit code that somebody else than main has asked for."""
+
+    def _hosted(self, app_loop: AppLoop) -> ProcessHost:
+        self._main = ProcessHost(app_loop, planned=self._planned, stop=self._stop)
+        return self._main
+
+    def _planned(self, timetable: Timetable) -> None:
+        self._watchdog.plan(timetable)
 
     def open(self) -> None:
         """
@@ -129,27 +130,16 @@ class Host:
         if self._signals is not None:
             self._signals.take()
         try:
-            self.interruptible(lambda: self._core.open(self._wire))
+            self.interruptible(lambda: self._core.open(self._watch))
         except BaseException:
             self._release()
             raise
 
-    def _wire(self) -> None:
-        departure = self._departure
-        watchdog = self._watchdog = Watchdog(departure, self._config, self._log)
-        watchdog.start()
-
-        def wire() -> None:
-            departure.main_is_ours = True
-            departure.on_plan = watchdog.plan
-            departure.stop_main = lambda: self._core.app_loop.post(self._stop)
-            departure.cancel_main = lambda: self._core.app_loop.post(self._cancel)
-            departure.clear_up = self._clear_up
-            departure.main_straggler = self._straggler
-            if self._signals is not None:
-                self._signals.watch(self._core.control.loop, watchdog.signalled)
-
-        self._core.control.call(wire)
+    def _watch(self) -> None:
+        self._watchdog.start(self._departure)
+        signals, control = self._signals, self._core.control
+        if signals is not None:
+            control.call(lambda: signals.watch(control.loop, self._watchdog.signalled))
 
     @property
     def _departure(self) -> Departure:
@@ -213,8 +203,7 @@ class Host:
         self._release()
         if self._core.in_child:
             return self._left_with or 0
-        if self._watchdog is not None:
-            self._watchdog.retire()
+        self._watchdog.retire()
         return self._departure.exit_code
 
     def _release(self) -> None:
@@ -263,22 +252,22 @@ class Host:
 
     def _leave(self, code: int | None) -> None:
         self._left_with = code
-        self._cancel()
+        self._main.cancel()
 
     def _handler_ended(self, error: Exception | None) -> None:
         if error is not None:
             self._left_with = 1
             show(error)
-        self._cancel()
+        self._main.cancel()
 
     async def _host(self, main: Main) -> None:
         self._core.app_loop.attach(on_beat=self._hold_signals)
         self._hold_signals()
-        self._own.add(asyncio.current_task())
+        self._main.own.add(asyncio.current_task())
         if await self._may_start():
-            self._task = asyncio.create_task(self._main(main), name="main")
+            self._main.task = asyncio.create_task(self._run_main(main), name="main")
             if not self._takes_life:
-                self._own.add(asyncio.create_task(self._ready()))
+                self._main.own.add(asyncio.create_task(self._ready()))
         await self._core.left.wait()
 
     async def _may_start(self) -> bool:
@@ -299,7 +288,7 @@ class Host:
         if self._signals is not None:
             self._signals.hold()
 
-    async def _main(self, main: Callable[..., Awaitable[object]]) -> None:
+    async def _run_main(self, main: Callable[..., Awaitable[object]]) -> None:
         cause = "main returned"
         code: int = 0
         raised: BaseException | None = None
@@ -307,7 +296,7 @@ class Host:
             value = await awaited(main(self.life) if self._takes_life else main())
         except asyncio.CancelledError:
             cause = "main was cancelled"
-            code = 0 if self._cancelled else 1
+            code = 0 if self._main.cancelled else 1
         except SystemExit as leaving:
             cause, code = "main left", code_of(leaving)
         except Draining:
@@ -322,7 +311,7 @@ class Host:
             if raised is not None:
                 show(raised)
             raise SystemExit(code or self._left_with or 0)  # the loop runs not one turn more
-        interrupted = self._cancelled and self._left_with is None
+        interrupted = self._main.cancelled and self._left_with is None
         job = interrupted and not self._takes_life and not self.life.services
         self._core.end(Ending(code or self._left_with or 0, interrupted=job), cause)
         if raised is not None:  # only now: a full pipe would hold us here
@@ -338,38 +327,7 @@ class Host:
         if signals is not None and signals.call_kept(drain.cause, self._handler_ended):
             return
         if not self._takes_life:
-            self._cancel()
-
-    def _cancel(self) -> None:
-        self._cancelled = True
-        if self._task is not None:
-            self._task.cancel()
-
-    def _clear_up(self, gone: Moment[None]) -> Callable[[], list[Straggler]]:
-        """Cancel what main has left behind, as asyncio.run would; called on the control thread."""
-        left: set[asyncio.Task[Any]] = set()
-
-        def end(task: asyncio.Task[Any]) -> None:
-            left.discard(task)
-            if not left:
-                gone.set(None)
-
-        def begin() -> None:
-            left.update(asyncio.all_tasks() - self._own - self._core.app_loop.hooks)
-            for task in left:
-                task.add_done_callback(end)
-                task.cancel()
-            if not left:
-                gone.set(None)
-
-        if not self._core.app_loop.post(begin):
-            gone.set(None)
-        where = self._core.app_loop.where
-        return lambda: [Straggler(task.get_name(), where(task)) for task in list(left)]
-
-    def _straggler(self) -> Straggler:
-        name, stack = self._core.app_loop.straggler(self._task)
-        return Straggler(name, [each for each in stack if not each.startswith(OWN_FILES)])
+            self._main.cancel()
 
     async def _ready(self) -> None:
         """Make an unmodified main ready: its services are found by looking at their ports."""

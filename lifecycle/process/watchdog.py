@@ -25,13 +25,13 @@ class Watchdog:
     Ends the process when its time is over, whatever hangs.
 
     Args:
-        departure: Whose timetable and exit code count.
         config: For the time that threads get when nobody outside wants us gone.
         log: Told what hung.
     """
 
-    def __init__(self, departure: Departure, config: Config, log: Log) -> None:
-        self._departure = departure
+    _departure: Departure
+
+    def __init__(self, config: Config, log: Log) -> None:
         self._config = config
         self._log = log
         self._timetable: Timetable | None = None
@@ -42,8 +42,14 @@ class Watchdog:
         self._ending = False
         self._retired = False
 
-    def start(self) -> None:
-        """Begin to watch; at the start, since at the end there may be no thread to be had."""
+    def start(self, departure: Departure) -> None:
+        """
+        Begin to watch; at the start, since at the end there may be no thread to be had.
+
+        Args:
+            departure: Whose exit code counts. It may have been planned already.
+        """
+        self._departure = departure
         # What hung in a run before this one has nothing to say in it.
         earlier: Watchdog | None = PROCESS.watchdog
         PROCESS.watchdog = self

@@ -13,6 +13,30 @@ from tests.process.providers import BUSY, PROVIDER
 
 SIGTERM = signal.SIGTERM
 
+AT_THE_FIRST_MOMENT = """
+import time, lifecycle
+from lifecycle.process.watchdog import Watchdog
+
+watch = Watchdog.start
+
+def once_draining(*given):
+    while not lifecycle.current().draining:
+        time.sleep(0.01)
+    watch(*given)
+
+Watchdog.start = once_draining
+
+class Hangs:
+    def __init__(self):
+        time.sleep(60)
+
+async def main():
+    pass
+
+lifecycle.run(main, plugins=[Hangs])
+"""
+"""The QOS port answers, and nothing is watched yet; afterwards a plugin hangs."""
+
 
 class TestPreStop:
     def test_answered(self, start):
@@ -117,3 +141,14 @@ lifecycle.run(main)
 
         app.signal(SIGTERM)
         assert_left(app, 0)
+
+    def test_at_the_first_moment(self, start):
+        """As soon as the port answers, a grace period runs: whatever hangs is gone at its end."""
+        app = start(AT_THE_FIRST_MOMENT, env=RECORDED)
+        app.wait_state("starting")
+        answer = app.prestop()
+        assert answer.result(20)[0] == 200
+        at = time.monotonic()
+
+        assert app.wait() == 124
+        assert time.monotonic() - at < LATEST

@@ -13,7 +13,7 @@ import selectors
 import threading
 import time
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from lifecycle.calls.app_loop import AppLoop
 from lifecycle.calls.control_thread import ControlThread
@@ -22,6 +22,7 @@ from lifecycle.calls.plugins import Implementation
 from lifecycle.config import Config
 from lifecycle.contracts import PROBE_MARK, Instance, ProbeOptions
 from lifecycle.core import Core
+from lifecycle.drain.host import Embedded
 from lifecycle.log import Entry, Log
 from lifecycle.runtime import Lifecycle, core_of
 
@@ -235,11 +236,35 @@ class Here(ControlThread):
         self.loop = loop
 
 
+class StageHost(Embedded):
+    """A host to whom main belongs, as in a process of ours, and who does nothing of himself."""
+
+    joining_is_the_signal = False
+    cancels_main = ends_in_time = True
+
+    @property
+    def ours(self) -> bool:
+        """Whether main is ours in every sense, or in none."""
+        return self.cancels_main
+
+    @ours.setter
+    def ours(self, ours: bool) -> None:
+        self.cancels_main = self.ends_in_time = ours
+        self.joining_is_the_signal = not ours
+
+
 class _Staged(Lifecycle):
     """A lifecycle whose parts are made for the stage."""
 
     def __init__(self, config: Config, loop: asyncio.AbstractEventLoop, diary: Diary) -> None:
-        self._core = Core(self, config, renderer=diary.write, clock=loop.time, control=Here(loop))
+        self._core = Core(
+            self,
+            config,
+            renderer=diary.write,
+            clock=loop.time,
+            control=Here(loop),
+            host=StageHost,
+        )
 
 
 class Stage:
@@ -257,7 +282,7 @@ class Stage:
         self.diary.log = self.core.log
         self.conductor = self.core.compose()
         self.departure = self.conductor.departure
-        self.departure.main_is_ours = True
+        self.host = cast("StageHost", self.core.host)
         for plugin in plugins:
             self.core.plugins.add(plugin)
 

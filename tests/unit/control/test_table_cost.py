@@ -16,7 +16,7 @@ from lifecycle.config import Config
 from lifecycle.contracts import Kind
 from lifecycle.control.services import OPERATOR
 from lifecycle.drain.ending import Ending
-from lifecycle.drain.report import queued
+from lifecycle.drain.kernel_sockets import accept_queue
 from lifecycle.exceptions import RegistrationRefused
 from tests.unit.control.registries import Scripted, failing, table
 from tests.unit.virtual_time import Stage, instance, run
@@ -170,7 +170,7 @@ def test_the_kernel_is_asked_once_for_all_ports(monkeypatch: pytest.MonkeyPatch)
         stage = await Stage(Config()).open()
         for number, port in enumerate(ports):
             stage.conductor.export(instance(f"s{number}", port))
-        waiting = queued(stage.conductor)
+        waiting = accept_queue(*stage.conductor.services.ports())
         stage.departure.begin("test")
         stage.departure.main_ended(Ending(), "test")
         asked = list(read)

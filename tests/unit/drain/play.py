@@ -22,6 +22,7 @@ class Play:
     def __init__(self, *plugins: object, code: int = 0, **config: Any) -> None:
         self.stage = Stage(Config(**config), plugins)
         self.life, self.departure = self.stage.life, self.stage.departure
+        self.host = self.stage.host
         self.code = code
         self.cleanup = 0.0
         self.deaf = False
@@ -33,7 +34,7 @@ class Play:
         """Come to READY with one service, or stay in STARTING."""
         await self.stage.open()
         self.main = asyncio.create_task(self._main())
-        self.departure.cancel_main = self.main.cancel
+        self.host.cancel_main = self.main.cancel  # type: ignore[assignment, method-assign]
         if ready:
             self.life.export("orders", port=80)
             await self.life.ready()

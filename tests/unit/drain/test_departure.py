@@ -358,7 +358,7 @@ def test_an_interrupted_job() -> None:
     async def main() -> None:
         play = Play()
         play.job = True
-        play.departure.stop_main = lambda: play.main.cancel()  # noqa: PLW0108 - it comes later
+        play.host.stop_main = lambda: play.main.cancel()  # noqa: PLW0108 - it comes later
         await play.open(ready=False)
         play.signal()
         await play.end()

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from lifecycle.config import Config
-from lifecycle.drain.departure import Departure
 from lifecycle.drain.ending import Ending
+from lifecycle.drain.host import Embedded
 from lifecycle.drain.timetable import Timetable
 from lifecycle.hookspecs import hookimpl
 from lifecycle.states import Transition
@@ -95,14 +95,15 @@ def test_what_is_so_before_anything_happens() -> None:
 
     async def main() -> None:
         stage = Stage(Config())
-        fresh = Departure(stage.conductor)
+        fresh, host = stage.departure, Embedded(stage.core.app_loop)
         assert [
-            fresh.main_is_ours,
+            host.cancels_main,
+            host.ends_in_time,
             fresh.stubborn,
             fresh.ended_by_itself,
             fresh.signalled,
             fresh.terminating,
-        ] == [False] * 5
+        ] == [False] * 6
         assert fresh.snapshot(now()) is None
         assert (fresh.exit_code, fresh.drain) == (124, None)
 
@@ -156,7 +157,7 @@ def test_who_joins_in_somebody_elses_loop_says_sigterm(*, ours: bool, end: float
 
     async def main() -> None:
         play = await Play().open()
-        play.departure.main_is_ours = ours
+        play.host.ours = ours
         answered = play.prestop()
         play.at(9, lambda: play.life.begin_drain("the host's SIGTERM"))
         await play.end()
@@ -220,7 +221,7 @@ def test_the_watchdog_learns_each_plan() -> None:
         def plan(timetable: Timetable) -> None:
             plans.append((now() - timetable.began, timetable.exit_by - timetable.began))
 
-        play.departure.on_plan = plan
+        play.host.planned = plan
         play.life.track().__enter__()
         play.prestop()
         await asyncio.sleep(0.001)
@@ -259,7 +260,7 @@ def test_closing_has_half_a_second(*, ours: bool, end: float) -> None:
         registry = Scripted()
         registry.on_close = after(NEVER)
         play = await Play(With(registry), Slow()).open()
-        play.departure.main_is_ours = ours
+        play.host.ours = ours
         play.signal()
         assert await play.end() == soon(end)
 
@@ -272,7 +273,7 @@ def test_main_that_is_not_ours_has_all_the_time(*, ours: bool, end: float) -> No
 
     async def main() -> None:
         play = await Play().open()
-        play.departure.main_is_ours = ours
+        play.host.ours = ours
         play.cleanup = 35
         play.signal()
         assert await play.end() == soon(end)

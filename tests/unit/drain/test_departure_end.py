@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from lifecycle.calls.moment import Moment
 from lifecycle.calls.stacks import Straggler
 from lifecycle.drain.ending import Ending
 from tests.unit.drain.play import NEVER, Play, soon
@@ -24,11 +22,13 @@ class Behind:
         self.left = [Straggler(name, [f"{name}.py:1 {name}"]) for name in names]
         self.told_at = 0.0
 
-    def __call__(self, gone: Moment[None]) -> Callable[[], list[Straggler]]:
+    def of(self, host: Any) -> None:
+        """Let a host have it to clear up."""
+        host.clear_up, host.left_behind = self._clear_up, lambda: self.left
+
+    async def _clear_up(self) -> None:
         self.told_at = now()
-        if self.seconds < NEVER:
-            asyncio.get_running_loop().call_later(self.seconds, gone.set, None)
-        return lambda: self.left
+        await asyncio.sleep(self.seconds)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_what_main_leaves_behind_is_waited_for(
 
     async def main() -> None:
         play = await Play().open()
-        play.departure.clear_up = behind
+        behind.of(play.host)
         play.signal()
         assert await play.end() == soon(end)
         assert play.report.get("cut_off") == (None if cut_off is None else [cut_off])
@@ -69,10 +69,10 @@ def test_what_is_left_behind_at_the_last_moment_has_a_moment_too() -> None:
         play = Play()
         play.deaf = True
         await play.open()
-        play.departure.clear_up = behind
+        behind.of(play.host)
         ending = Ending(3)
-        play.departure.main_straggler = lambda: Straggler("main", ["main.py:1 main"])
-        play.departure.cancel_main = lambda: play.at(
+        play.host.straggler = lambda: Straggler("main", ["main.py:1 main"])
+        play.host.cancel_main = lambda: play.at(
             0.95, lambda: play.departure.main_ended(ending, "main returned")
         )
         play.signal()
@@ -95,7 +95,7 @@ def test_nothing_is_cleared_up_while_main_goes_on() -> None:
         behind = Behind(0)
         play = await Play().open()
         play.deaf = play.stubborn = True
-        play.departure.clear_up = behind
+        behind.of(play.host)
         play.signal()
         assert await play.end() == soon(29)
         assert behind.told_at == 0.0

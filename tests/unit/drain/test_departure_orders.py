@@ -128,7 +128,7 @@ class Departures(RuleBasedStateMachine):
         await self.stage.open()
         self.finish: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.main = asyncio.create_task(self._main())
-        self.departure.cancel_main = self.main.cancel
+        self.stage.host.cancel_main = self.main.cancel  # type: ignore[assignment, method-assign]
         self.stage.task.add_done_callback(lambda _: setattr(self, "done_at", now()))
 
     async def _main(self) -> None:

@@ -40,7 +40,7 @@ def test_main_is_told_before_drained_returns() -> None:
     async def main() -> None:
         play = await Play().open()
         order: list[str] = []
-        play.departure.stop_main = lambda: order.append(
+        play.host.stop_main = lambda: order.append(
             "late" if play.departure.drained.happened else "first"
         )
         play.signal()
@@ -64,7 +64,7 @@ def test_a_main_that_nobody_knows_better_is_where_its_loops_thread_is() -> None:
     run(main())
 
 
-@pytest.mark.parametrize("lost", ["names", "last_disturbers", "main_straggler"])
+@pytest.mark.parametrize("lost", ["names", "last_disturbers", "straggler"])
 def test_a_report_that_cannot_be_made_holds_up_no_drain(
     lost: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,7 +78,7 @@ def test_a_report_that_cannot_be_made_holds_up_no_drain(
         play.life.track().__enter__()
         play.deaf = True
         play.signal()
-        owner = play.departure if lost == "main_straggler" else play.stage.core.traffic
+        owner = play.host if lost == "straggler" else play.stage.core.traffic
         monkeypatch.setattr(owner, lost, fail)
         await asyncio.sleep(1)
         assert play.life.snapshot()["drain"] is not None

@@ -294,7 +294,7 @@ def test_a_drain_waits_for_a_loop_that_is_blocked() -> None:
 
     async def main() -> None:
         play = Play()
-        dozing = play.stage.conductor.app_loop = Dozing()
+        dozing = play.departure._app_loop = Dozing()
         dozing.asleep = (4.0, 8.0)
         await play.open()
         play.signal()
@@ -311,7 +311,7 @@ def test_a_loop_that_stays_blocked_is_named() -> None:
 
     async def main() -> None:
         play = Play()
-        dozing = play.stage.conductor.app_loop = Dozing()
+        dozing = play.departure._app_loop = Dozing()
         dozing.asleep = (4.0, 26.0)
         await play.open()
         play.signal()
