@@ -289,19 +289,6 @@ def test_a_plugin_that_is_written_wrongly(refused: Refused, number: int) -> None
     assert all(each in said for each in PLUGINS[NAMES[number]][1]), said
 
 
-def test_a_plugin_that_raises_at_start(start: Start, modules: Path) -> None:
-    """A hook that raises at start is a named, logged failure; the app runs without it."""
-    (modules / "mine.py").write_text(
-        "import lifecycle\n\n@lifecycle.hookimpl\ndef lifecycle_commands():\n    1 / 0\n"
-    )
-    app = command(start, "-p", "mine", "shop:main")
-    status = app.wait_state("ready")
-
-    problems = {each["name"]: each["problem"] for each in status["plugins"]}
-    assert "ZeroDivisionError" in problems["mine"]
-    wait_for(lambda: app.events("plugin"), 20, lambda: app.stderr)
-
-
 def test_an_unknown_variable(start: Start, modules: Path) -> None:
     """An unknown variable is a warning with the nearest name, and an error for `config`."""
     app = command(start, "shop:main", LIFECYCLE_SETTEL="3")
@@ -360,12 +347,3 @@ def test_service_links(start: Start, modules: Path) -> None:
     done = app.cli("config")
     assert (done.returncode, done.stderr) == (0, "")
     assert re.search(r"^settle +5(\.0)? +default$", done.stdout, re.MULTILINE)
-
-
-def test_a_coroutine_instead_of_a_function(start: Start) -> None:
-    """`run(main())` is a TypeError that says what to write."""
-    app = start(RUN.replace("run(main)", "run(main(None))"))
-
-    assert app.wait() == 1
-    assert "TypeError: run() takes the function, not its coroutine" in app.stderr
-    assert "never awaited" not in app.stderr

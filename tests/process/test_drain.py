@@ -9,6 +9,7 @@ import time
 import pytest
 
 from tests.process.kit import LATEST, RECORDED, assert_left, background, wait_for
+from tests.process.providers import PROVIDER
 
 SIGTERM = signal.SIGTERM
 
@@ -279,19 +280,7 @@ lifecycle.run(main)
 
     def test_registry_hangs(self, start):
         """A registry that does not answer holds nobody up for longer than the drain waits."""
-        app = start(
-            """
-import os, lifecycle
-
-async def main(life):
-    life.export("orders", port=int(os.environ["PORT"]))
-    await life.ready()
-    await life.drained()
-
-lifecycle.run(main)
-""",
-            env=RECORDED | {"DEREGISTER_SECONDS": "60"},
-        )
+        app = start(PROVIDER, env=RECORDED | {"DEREGISTER_SECONDS": "60"})
         app.wait_state("ready")
 
         at = app.signal(SIGTERM)
@@ -300,63 +289,10 @@ lifecycle.run(main)
         assert time.monotonic() - at < LATEST
         assert "orders@recording" in app.events("drain report")[0]["unregistered"][0]
 
-    def test_hooks(self, start):
-        """The drain waits for a hook, and not for one that hangs beyond the deadline."""
-        source = """
-import asyncio, os, lifecycle
-
-class Plugin:
-    @lifecycle.hookimpl
-    async def lifecycle_drain(self, drain):
-        await asyncio.sleep(float(os.environ["HOOK"]))
-        print("handed over", flush=True)
-
-async def main(life):
-    life.export("orders", port=int(os.environ["PORT"]))
-    await life.ready()
-    await life.drained()
-
-lifecycle.run(main, plugins=[Plugin()])
-"""
-        quick = start(source, env=RECORDED | {"HOOK": "0.9"})
-        quick.wait_state("ready")
-        at = quick.signal(SIGTERM)
-        assert_left(quick, 0)
-        assert 0.9 <= time.monotonic() - at < LATEST
-        assert "handed over" in quick.stdout
-
-    def test_hook_hangs(self, start):
-        """A hook that hangs is not waited for beyond the deadline; it is named nowhere as a crash."""
-        app = start(
-            """
-import asyncio, os, time, lifecycle
-
-class Plugin:
-    @lifecycle.hookimpl
-    def lifecycle_drain(self, drain):
-        time.sleep(60)
-
-async def main(life):
-    life.export("orders", port=int(os.environ["PORT"]))
-    await life.ready()
-    await life.drained()
-
-lifecycle.run(main, plugins=[Plugin()])
-""",
-            env=RECORDED,
-        )
-        app.wait_state("ready")
-
-        at = app.signal(SIGTERM)
-        assert_left(app, 0)
-
-        assert 1.4 < time.monotonic() - at < LATEST
-
     def test_log_handler_blocks(self, start):
         """A log handler that never returns holds up the interpreter's exit, not the drain."""
-        app = start(
-            """
-import logging, os, time, lifecycle
+        stuck = """
+import logging, time
 
 class Stuck(logging.Handler):
     def emit(self, record):
@@ -364,16 +300,8 @@ class Stuck(logging.Handler):
 
 logging.getLogger().addHandler(Stuck())
 logging.getLogger().setLevel(logging.INFO)
-
-async def main(life):
-    life.export("orders", port=int(os.environ["PORT"]))
-    await life.ready()
-    await life.drained()
-
-lifecycle.run(main)
-""",
-            env=RECORDED,
-        )
+"""
+        app = start(stuck + PROVIDER, env=RECORDED)
         app.wait_state("ready")
 
         at = app.signal(SIGTERM)

@@ -143,6 +143,7 @@ class TestNoMain:
         app = start("import lifecycle\nasync def main(life): pass\nlifecycle.run(main(None))\n")
 
         assert app.wait() == 1
+        assert "TypeError: run() takes the function, not its coroutine" in app.stderr
         assert "lifecycle.run(main)" in app.stderr.splitlines()[-1]
         assert "never awaited" not in app.stderr
 

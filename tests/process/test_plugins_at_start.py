@@ -45,6 +45,7 @@ lifecycle.run(main, plugins=[Good(), *PLUGINS])
 SHORT = {"LIFECYCLE_REGISTER_TIMEOUT": "0.5", "LIFECYCLE_SETTLE": "0.1", "LIFECYCLE_QUIET": "0.1"}
 HANG = "time.sleep(3600)"
 WAYS = {
+    "raises": ("1 / 0", "raised ZeroDivisionError: division by zero"),
     "hangs": (HANG, r"no answer for 0\.[5-9] s"),
     "leaves": ("sys.exit('no licence')", "raised SystemExit: no licence"),
     "interrupts": ("raise KeyboardInterrupt", "raised KeyboardInterrupt: "),

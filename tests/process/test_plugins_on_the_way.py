@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
-import time
 from collections.abc import Callable
 
 import pytest
 
-from tests.process.kit import App, wait_for
+from tests.process.kit import LATEST, App, wait_for
 
 Start = Callable[..., App]
 
@@ -82,16 +80,11 @@ def test_a_transition_hook_that_is_wrong(start: Start, kind: str) -> None:
     complaint = wait_for(lambda: app.events("plugin"), 20, lambda: app.stderr)[0]
     assert complaint["plugin"] == "Bad"
 
-    at = app.signal(signal.SIGTERM)
-    assert app.wait() == 0, app.stderr
-    print(f"{kind}: out after {wait_time(at):.2f} s")
-    assert wait_time(at) < 10.0
+    took = app.stop()
+    print(f"{kind}: out after {took:.2f} s")
+    assert took < 10.0
     assert sorted(app.stdout.splitlines()) == sorted(ALL)
     assert "Traceback" not in app.stderr
-
-
-def wait_time(at: float) -> float:
-    return time.monotonic() - at
 
 
 DRAINS = {
@@ -108,11 +101,9 @@ def test_a_drain_hook_that_hangs(start: Start, kind: str) -> None:
     app = start(source(plugin), env=SHORT)
     app.wait_state("ready")
 
-    at = app.signal(signal.SIGTERM)
-    assert app.wait() == 0, app.stderr
-    took = wait_time(at)
+    took = app.stop()
     print(f"{kind}: out after {took:.2f} s")
-    assert 1.4 < took < 10.0
+    assert 1.4 < took < LATEST
     assert "good drains" in app.stdout
     assert "Traceback" not in app.stderr
     assert app.events("registration")[-1]["registered"] == "no"
@@ -129,9 +120,7 @@ def test_a_drain_hook_that_is_waited_for(start: Start) -> None:
     app = start(source(plugin), env=SHORT)
     app.wait_state("ready")
 
-    at = app.signal(signal.SIGTERM)
-    assert app.wait() == 0
-    assert wait_time(at) > 0.7
+    assert 0.7 < app.stop() < LATEST
     assert "left True SIGTERM\n" in app.stdout
     assert "handed over\n" in app.stdout
 
@@ -246,10 +235,9 @@ def test_leaving_without_the_registry(start: Start) -> None:
     (app.cwd / "away").touch()
     wait_for(lambda: registered(app)["far"] == "unknown", 20, lambda: str(app.status()))
 
-    at = app.signal(signal.SIGTERM)
-    assert app.wait() == 0, app.stderr
-    print(f"out after {wait_time(at):.2f} s")
-    assert wait_time(at) < 10.0
+    took = app.stop()
+    print(f"out after {took:.2f} s")
+    assert took < 10.0
     report = app.events("drain report")[0]
     assert "orders@far" in str(report)
 

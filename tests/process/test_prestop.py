@@ -10,6 +10,7 @@ import pytest
 
 from tests.process.kit import LATEST, RECORDED, assert_left
 from tests.process.providers import BUSY, PROVIDER
+from tests.process.test_last_signals import APP, LAST
 
 SIGTERM = signal.SIGTERM
 
@@ -39,20 +40,21 @@ lifecycle.run(main, plugins=[Hangs])
 
 
 class TestPreStop:
-    def test_answered(self, start):
-        """SIGTERM after an answered preStop is the first one, and there is nothing to wait for."""
-        app = start(PROVIDER, env=RECORDED)
+    @pytest.mark.parametrize("name", LAST)
+    def test_answered(self, start, name):
+        """A signal after an answered preStop is the first one, and there is nothing to wait for."""
+        app = start(APP, env=RECORDED | {"LIFECYCLE_GRACE_PERIOD": "30"})
         app.wait_state("ready")
 
         status, body, seconds = app.prestop().result(20)
         serving = app.get("/live")[:2], app.get("/ready")[:2]
-        at = app.signal(SIGTERM)
+        at = app.signal(signal.Signals[name])
         assert_left(app, 0)
 
         assert (status, body) == (200, "drained\n")
         assert 0.3 <= seconds < LATEST
         assert serving == ((200, "true"), (503, "false"))
-        assert time.monotonic() - at < LATEST
+        assert time.monotonic() - at < LATEST  # the wait's deadline comes at 27 s
         assert app.record("transition")[-2]["cause"] == "preStop"
 
     def test_not_answered_yet(self, start):

@@ -156,13 +156,3 @@ def test_a_shutdown_that_says_it_failed(start: Start, tmp_path: Path) -> None:
     app.signal(signal.SIGTERM)
     assert app.wait() == 1
     assert own_words(app) == ["lifecycle: the app did not stop: the pool is stuck"]
-
-
-def test_a_shutdown_that_hangs(start: Start, tmp_path: Path) -> None:
-    """It has what is left of the grace period, then it is cut off: 124, and the report says so."""
-    app = run(start, tmp_path, shutdown="await asyncio.sleep(3600)")
-    app.wait_state("ready")
-    app.signal(signal.SIGTERM)
-    assert app.wait() == 124
-    assert report(app)["steps"]["close"] < 5
-    assert "the app's lifespan shutdown" in str(report(app)["cut_off"])

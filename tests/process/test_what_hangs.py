@@ -133,6 +133,7 @@ def test_a_shutdown_that_does_not_end(ended):
     """The app's own lifespan is named, and what it awaited."""
     report, _ = ended["shutdown"]
 
+    assert report["steps"]["close"] < 5
     assert report["cut_off"][0] == "the app's lifespan shutdown, which had not ended in time"
     functions = [line.rpartition(" ")[2] for line in report["stuck_at"]]
     assert functions[-2:] == ["shutting_down", "wait"]
