@@ -24,7 +24,7 @@ def _candidates() -> list[str]:
     names = [shutil.which(f"python3.{minor}") for minor in range(14, OLDEST[1] - 1, -1)]
     versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     found = sorted(versions.glob("3.1[2-9]*/bin/python"))
-    return [sys._base_executable, *filter(None, names), *map(str, found)]  # type: ignore[attr-defined]
+    return [sys._base_executable, *filter(None, names), *map(str, found)]  # type: ignore[attr-defined]  # noqa: SLF001 - it is named nowhere else
 
 
 def _version(python: str) -> tuple[int, ...] | None:

@@ -152,11 +152,11 @@ def states() -> str:
 
 def commands() -> str:
     """Document the command from its parser."""
-    sub_parsers = next(a for a in make_parser()._actions if isinstance(a.choices, dict))
-    helps = {each.dest: each.help for each in sub_parsers._get_subactions()}
+    sub_parsers = next(a for a in make_parser()._actions if isinstance(a.choices, dict))  # noqa: SLF001 - argparse shows them nowhere else
+    helps = {each.dest: each.help for each in sub_parsers._get_subactions()}  # noqa: SLF001 - argparse shows them nowhere else
     parts = []
     for name, parser in (sub_parsers.choices or {}).items():
-        actions = [each for each in parser._actions if each.dest != "help"]
+        actions = [each for each in parser._actions if each.dest != "help"]  # noqa: SLF001 - argparse shows them nowhere else
         positional = [_argument(each) for each in actions if not each.option_strings]
         usage = " ".join(["lifecycle", name, *positional])
         usage += " [OPTIONS]" if any(each.option_strings for each in actions) else ""

@@ -163,7 +163,7 @@ class Config(Sourced):
             ConfigError: As for `Config`.
         """
         config = cls.__new__(cls)
-        config._fill(environ, given)
+        config._fill(environ, given)  # noqa: SLF001 - it is made here
         return config
 
     def _fill(self, environ: Mapping[str, str], given: Mapping[str, Any]) -> None:

@@ -36,7 +36,7 @@ class Settings(Config):
         config = Config(**given) if config is None else config
         vars(self).update(vars(config))
         self.sources = dict(config.sources)
-        self._given: Config = config._given if isinstance(config, Settings) else config
+        self._given: Config = config._given if isinstance(config, Settings) else config  # noqa: SLF001 - one of its own kind
         self._options: dict[str, tuple[Any, Mapping[str, str]]] = {}
 
     def __eq__(self, other: object) -> bool:

@@ -46,7 +46,7 @@ async def _cancel_all() -> None:
     _, stubborn = await asyncio.wait(left, timeout=LEAVING)
     for task in stubborn:
         # What ignores its cancellation is dropped with the loop, and that is said elsewhere.
-        task._log_destroy_pending = False  # type: ignore[attr-defined]  # no other way
+        task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - no other way
 
 
 class ControlThread:

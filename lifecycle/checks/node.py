@@ -53,19 +53,19 @@ class Node:
         if self.value is None:
             return []
         if not isinstance(self.value, list):
-            raise self._wrong("a list")
+            raise self.wrong("a list")
         return self.value
 
     def text(self) -> str:
         """Return text; empty if it is not there."""
         if isinstance(self.value, (bool, int, float)):
-            raise self._wrong("text: put it in quotes")
+            raise self.wrong("text: put it in quotes")
         return self.shown()
 
     def shown(self) -> str:
         """Return a scalar as text, also where Kubernetes takes a number: a port, a percentage."""
         if isinstance(self.value, (dict, list)):
-            raise self._wrong("text")
+            raise self.wrong("text")
         if isinstance(self.value, bool):
             return str(self.value).lower()
         return "" if self.value is None else str(self.value)
@@ -75,9 +75,9 @@ class Node:
         if self.value is None:
             return default
         if isinstance(self.value, bool) or not isinstance(self.value, (int, float)):
-            raise self._wrong("a number")
+            raise self.wrong("a number")
         if not -(2**63) <= self.value < 2**63:  # NaN is not, either
-            raise self._wrong("a number of 64 bits")
+            raise self.wrong("a number of 64 bits")
         return self.value
 
     def plain(self) -> Any:
@@ -92,10 +92,11 @@ class Node:
         if self.value is None:
             return {}
         if not isinstance(self.value, dict):
-            raise self._wrong("a mapping")
+            raise self.wrong("a mapping")
         return self.value
 
-    def _wrong(self, wanted: str) -> Unreadable:
+    def wrong(self, wanted: str) -> Unreadable:
+        """Return the error that says what it must be."""
         line = f"line {self.line}: " if self.line else ""
         what = "it" if self.path == "$" else self.path.removeprefix("$.").removeprefix("$")
         return Unreadable(f"{line}{what} must be {wanted}")

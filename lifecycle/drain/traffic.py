@@ -35,12 +35,12 @@ class Traffic:
     """
 
     def __init__(self, clock: Callable[[], float], ignored: tuple[str, ...] = ()) -> None:
-        self._clock = clock
+        self.clock = clock
         self._agents = PROBERS + tuple(word for word in ignored if not word.startswith("/"))
         self._paths = frozenset(word for word in ignored if word.startswith("/"))
         self.entries: dict[object, Entry] = {}
-        self._nameless: deque[None] = deque()
-        self._late: dict[object, Entry] = {}
+        self.nameless: deque[None] = deque()
+        self.late: dict[object, Entry] = {}
         """Work without a name that has come since T0: each may be sent away."""
         self._wake: Callable[[], object] = lambda: None
         self._changed: asyncio.Event | None = None
@@ -58,11 +58,11 @@ class Traffic:
     @property
     def in_flight(self) -> int:
         """How many pieces of work are under way; from any thread."""
-        return len(self._nameless) + len(self._late) + len(self.entries)
+        return len(self.nameless) + len(self.late) + len(self.entries)
 
     def names(self) -> list[str]:
         """Name the most frequent kinds of work in flight; from any thread."""
-        return most(self.entries.copy().values(), len(self._nameless) + len(self._late))
+        return most(self.entries.copy().values(), len(self.nameless) + len(self.late))
 
     def claim(self) -> None:
         """Take over, at the start, the middleware that was made before."""
@@ -87,7 +87,7 @@ class Traffic:
                 if not isinstance(word, str):
                     raise TypeError(f"track: {word!r} is not text: write str({word!r})")
             return Work(self, self.entries, agent, path, method)
-        return Work(self, self._late) if self.draining else self._tracker
+        return Work(self, self.late) if self.draining else self._tracker
 
     def watch(self, wake: Callable[[Callable[[], object]], object], since: float) -> None:
         """
@@ -113,7 +113,7 @@ class Traffic:
         """
         if self._deaf or path in self._paths or (agent and agent.startswith(self._agents)):
             return
-        self._arrived_at = max(self._arrived_at, self._clock() if at is None else at)
+        self._arrived_at = max(self._arrived_at, self.clock() if at is None else at)
         known = shown(agent) or "(no user agent)"
         if len(self.disturbers) >= AGENTS_KEPT and known not in self.disturbers:
             known = "(others)"
@@ -149,17 +149,17 @@ class Traffic:
             self._watched().clear()
             waived = math.isinf(self._arrived_at)
             since = self._arrived_at if waived else max(self._arrived_at, app.awake_since())
-            left = max(not_before(), since + quiet) - self._clock()
+            left = max(not_before(), since + quiet) - self.clock()
             timeout = None  # with work in flight only its end can change the answer
             if self.in_flight:
                 look = None
             elif 0 < left < math.inf:
                 look, timeout = None, left
             elif left <= 0 and (waived or (look is not None and look.over)):
-                began = self._clock()
+                began = self.clock()
                 if waived or not queued():
                     return
-                look, timeout = None, max(LOOK_AGAIN, (self._clock() - began) * RARELY)
+                look, timeout = None, max(LOOK_AGAIN, (self.clock() - began) * RARELY)
             elif look is None or look.over:
                 look = _Look(app, self._wake)
             with suppress(TimeoutError):
@@ -220,8 +220,8 @@ class Tracker:
 
     def __init__(self, traffic: Traffic) -> None:
         self._traffic = traffic
-        self._add = traffic._nameless.append
-        self._remove = traffic._nameless.pop
+        self._add = traffic.nameless.append
+        self._remove = traffic.nameless.pop
 
     def __enter__(self) -> Self:
         self._add(None)
@@ -265,7 +265,7 @@ class Work(Tracker):
 
     def __enter__(self) -> Self:
         if self._traffic.draining:
-            self._since = self._traffic._clock()
+            self._since = self._traffic.clock()
         self._among[self] = self
         return self
 
@@ -273,7 +273,7 @@ class Work(Tracker):
         traffic = self._traffic
         try:
             if self._since is not None:  # before it is no longer waited for
-                nameless = self._among is traffic._late
+                nameless = self._among is traffic.late
                 agent = f"({TRACKED})" if nameless else self.agent
                 traffic.arrived(agent, self.path, self._since)
         finally:

@@ -163,7 +163,7 @@ class Service:
             spread = self.propagation_in if joins else self.propagation if leaves else self._soon
             in_turn = not (joins and self._checks_first)
             for client in self._clients:
-                client._tell(pod.uid, entry, spread, in_turn=in_turn)
+                client._tell(pod.uid, entry, spread, in_turn=in_turn)  # noqa: SLF001 - only endpoints tell it
 
 
 def _spread(name: str, value: Spread | float) -> Spread:

@@ -161,7 +161,7 @@ def _leave_templates(found: Reading) -> None:
 def _foreign(node: Node) -> str:
     """Say why a value is no Kubernetes object; nothing if it may be one."""
     if not isinstance(node.value, dict):
-        return str(node._wrong("a Kubernetes object: a mapping with apiVersion and kind"))
+        return str(node.wrong("a Kubernetes object: a mapping with apiVersion and kind"))
     if not node.at("kind"):
         where = f"line {node.line}: " if node.line else f"{node.path}: "
         return f"{where}not a Kubernetes object: it has no kind"
