@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Unpack
 
-from lifecycle.serving.http1 import Http1
+from lifecycle.serving.http1.connection import Http1
 from lifecycle.serving.hypercorn import (
     H2CProtocolRequiredError,
     H2ProtocolAssumedError,

@@ -25,6 +25,7 @@ from h2.errors import ErrorCodes
 
 from lifecycle.serving.app_runner import AppRunner, new_stream
 from lifecycle.serving.http2.frame_limits import Budget
+from lifecycle.serving.http2.open_streams import OpenStreams
 from lifecycle.serving.http2.request_headers import asked, waits_to_be_asked
 from lifecycle.serving.http2.sender import Sender
 from lifecycle.serving.http2.stream import Stream
@@ -94,11 +95,9 @@ class Requests:
         self._calm = calm
         self._wire = wire
         self._budget = budget
-        self._streams: dict[int, Stream] = {}
         self._unread_bodies = UnreadBodies(self._hear_no_more)
-        self._most: int = config.h2_max_concurrent_streams
+        self._streams = OpenStreams(config.h2_max_concurrent_streams, self._unread_bodies)
         self.refuses_from = math.inf
-        self._running = 0
         self._is_under_way = False
         self.closed = False
         self.out = Sender(
@@ -123,13 +122,12 @@ class Requests:
     @property
     def busy(self) -> bool:
         """True while there is a request: unanswered, not all taken or not all heard."""
-        return bool(self._streams or self._running or self._unread_bodies)
+        return self._streams.busy
 
     @property
     def answered(self) -> bool:
         """True if it is only their client that those there are wait for."""
-        begun = all(stream.begun for stream in self._streams.values())
-        return self.busy and begun and not self._running
+        return self._streams.answered
 
     async def _rest(self) -> None:
         """Tell once nothing is under way any more: asked whenever that may be so."""
@@ -146,9 +144,8 @@ class Requests:
         stream = self._streams[number] = Stream(number)
         self._is_under_way = True
         await self._send(Updated(idle=False))
-        # The last: apps that go on for clients who have taken their requests back.
         late = asyncio.get_running_loop().time() >= self.refuses_from
-        if late or self._one_too_many() or self._running >= 2 * self._most:
+        if late or self._streams.too_many:
             await self._refuse_stream(stream)
             return
         request = asked(number, headers, self._state)
@@ -160,13 +157,6 @@ class Requests:
             # From here on it can be told of its end: it is told of its request first.
             stream.talk = self._talker(stream, request)
             await self._tell(stream, stream.talk, request)
-
-    def _one_too_many(self) -> bool:
-        """Tell whether the client has more requests than it may: it may not know yet how many."""
-        if len(self._streams) + len(self._unread_bodies) <= self._most:
-            return False
-        mine = sum(stream.open for stream in self._streams.values())
-        return mine + len(self._unread_bodies) > self._most
 
     async def _tell(self, stream: Stream, talk: HTTPStream | WSStream, event: StreamEvent) -> None:
         """Tell hypercorn's stream what has come; whatever it raises ends this stream alone."""
@@ -213,7 +203,7 @@ class Requests:
         )
 
     def _count(self, change: int) -> None:
-        self._running += change
+        self._streams.running += change
         if change < 0:
             self.out.wake()
 
@@ -348,13 +338,12 @@ class Requests:
         nobody: Any = None
         self.closed = True
         self._tasks = self._send = self._blurt = self._calm = nobody
-        self._unread_bodies = self._unpacker = self.out = nobody
+        self._streams = self._unread_bodies = self._unpacker = self.out = nobody
         del self._arguments
 
     async def stream_send(self, event: StreamEvent) -> None:
         """Send what an app answers; to nobody, if its client is gone."""
-        stream = self._streams.get(event.stream_id)
-        if stream is None or self.closed:
+        if self.closed or (stream := self._streams.get(event.stream_id)) is None:
             return
         try:
             if isinstance(event, StreamClosed):

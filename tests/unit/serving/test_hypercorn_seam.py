@@ -34,7 +34,7 @@ import lifecycle.serving
 from lifecycle.serving.app_runner import AppRunner
 from lifecycle.serving.byte_stream import Reader, StreamProtocol, Writer
 from lifecycle.serving.connection import GOAWAY
-from lifecycle.serving.http1 import Http1
+from lifecycle.serving.http1.connection import Http1
 from lifecycle.serving.http2 import h2_connection
 from lifecycle.serving.hypercorn import Worker
 from lifecycle.serving.sockets import PathSocket

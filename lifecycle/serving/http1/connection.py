@@ -23,6 +23,16 @@ from typing import Any, ClassVar, Final, Unpack
 import h11
 
 from lifecycle.serving.app_runner import AppRunner, new_stream
+from lifecycle.serving.http1.coalescing import Coalescer
+from lifecycle.serving.http1.request_headers import (
+    CONNECTION,
+    HEAD,
+    LENGTH,
+    PREFACE,
+    UPGRADE,
+    asked,
+    refusal,
+)
 from lifecycle.serving.hypercorn import (
     STREAM_ID,
     Body,
@@ -54,12 +64,7 @@ LEAST: Final = 1024
 """Bytes of a body that wait for an app which reads none."""
 PARTS: Final = 64
 """Parts taken before the loop comes round."""
-CONNECTION, UPGRADE = b"connection", b"upgrade"
 CLOSE: Final = (CONNECTION, b"close")
-LENGTH, CODING = b"content-length", b"transfer-encoding"
-HEAD: Final = b"HEAD"
-PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\n"
-"""What an HTTP/2 client begins with; to a parser of HTTP/1 it is a request."""
 
 
 class Http1(H11Protocol):
@@ -85,14 +90,15 @@ class Http1(H11Protocol):
         blurt: Callable[[bytes], None],
         **arguments: Unpack[StreamArguments],
     ) -> None:
+        self._coalescer = Coalescer(send, blurt)
         runner: Any = AppRunner(tasks, self._new_queue, cut=self._cut_short)
-        super().__init__(task_group=runner, send=self._join, connection_state=state, **arguments)
+        super().__init__(
+            task_group=runner, send=self._coalescer.send, connection_state=state, **arguments
+        )
         self._arguments = arguments
         self._runner = runner
         self._goes_on = asyncio.Event()
-        self._send = send
         self._blurt = blurt
-        self._head: bytes | None = None
         self._plain = plain
         self._queue: ReceiveQueue | None = None
         self._begun = self._whole = self._last = self._answered = False
@@ -185,48 +191,24 @@ class Http1(H11Protocol):
 
     async def _begin(self, request: h11.Request) -> None:
         await self.send(Updated(idle=False))
-        length, coded, upgrade, options = None, False, "", ""
-        for name, value in request.headers:
-            if name == LENGTH:
-                length = int(value)
-            elif name == CODING:
-                coded = True
-            elif name == UPGRADE:
-                upgrade = value.decode("latin-1").strip().lower()
-            elif name == CONNECTION:
-                options = value.decode("latin-1").lower()
+        asks = asked(request)
         self._begun = self._whole = False
-        self._last = coded and length is not None
-        self._expected = None if coded else length or 0
+        self._last = asks.coded and asks.length is not None
+        self._expected = None if asks.coded else asks.length or 0
         self._left = 0 if self._plain else DISCARDED
         if request.method != HEAD == request.method.upper():
             await self._refuse(501)  # hypercorn would leave out a body that h11 waits for
-            return
-        if self._plain and (refusal := _refusal(request)):
-            await self._refuse(*refusal)
-            return
-        if not self._plain:
-            body = coded or length is not None
-            await self._go_on_in_http2(request, asked=upgrade == "h2c" and not body)
-        asked = upgrade == "websocket" and request.method.upper() == b"GET"
-        websocket = asked and "upgrade" in {each.strip() for each in options.split(",")}
-        await self._open(request, websocket=websocket)
-
-    async def _go_on_in_http2(self, request: h11.Request, *, asked: bool) -> None:
-        """
-        Leave this protocol, if the client wants to; where a body follows it is not asked to wait.
-
-        Raises:
-            H2CProtocolRequiredError: It has asked for HTTP/2 in a request of HTTP/1.1.
-            H2ProtocolAssumedError: It speaks HTTP/2 already.
-        """
-        if asked:
+        elif self._plain and (refused := refusal(request)):
+            await self._refuse(*refused)
+        elif asks.h2c and not self._plain:
             headers = [*self.config.response_headers("h11"), (CONNECTION, UPGRADE)]
             headers.append((UPGRADE, b"h2c"))
             await self._say(h11.InformationalResponse(status_code=101, headers=headers))
             raise H2CProtocolRequiredError(self.connection.trailing_data[0], request)
-        if (request.method, request.target, request.http_version) == (b"PRI", b"*", b"2.0"):
+        elif asks.http2:
             raise H2ProtocolAssumedError(PREFACE + self.connection.trailing_data[0])
+        else:
+            await self._open(request, websocket=asks.websocket)
 
     async def _open(self, request: h11.Request, *, websocket: bool) -> None:
         """Begin with a request."""
@@ -348,33 +330,13 @@ class Http1(H11Protocol):
             if event.status_code >= 200 and self._ends():
                 kept = [pair for pair in event.headers if pair[0].lower() != CLOSE[0]]
                 event = dataclasses.replace(event, headers=[*kept, CLOSE])
-            self._head = b""
+            self._coalescer.expect_head()
         if isinstance(event, StreamClosed):
             await self._recycle()
         else:
             await super().stream_send(event)
         if isinstance(event, (EndBody, EndData)) and self._queue is not None:
             self._queue.discard()
-
-    async def _join(self, event: WireEvent) -> None:
-        """Send; the head of an answer with its body, if that comes in the same turn of the loop."""
-        head, self._head = self._head, None
-        if head is None:
-            await self._send(event)
-        elif head == b"" and type(event) is RawData:
-            self._head = event.data
-            asyncio.get_running_loop().call_soon(self._part)
-        elif type(event) is RawData:
-            await self._send(RawData(head + event.data))
-        else:
-            await self._send(RawData(head))
-            await self._send(event)
-
-    def _part(self) -> None:
-        """Send the head alone: its app takes its time."""
-        head, self._head = self._head, None
-        if head:
-            self._blurt(head)
 
     def _ends(self) -> bool:
         """Tell whether the connection cannot go on after this answer."""
@@ -408,7 +370,7 @@ class Http1(H11Protocol):
         """Part from those who know this: in a circle, all would wait for the collector."""
         nobody: Any = None
         self._over = True
-        self.task_group = self._runner = self.send = nobody
+        self.task_group = self._runner = self.send = self._coalescer = nobody
         self.stream = self._queue = None
 
     _TAKERS: ClassVar[dict[type, Callable[[Http1, Any], Awaitable[None]]]] = {
@@ -417,15 +379,3 @@ class Http1(H11Protocol):
         h11.EndOfMessage: _take_end,
         Data: _talk,
     }
-
-
-def _refusal(request: h11.Request) -> tuple[int, str] | None:
-    """Return status and reason for who asks to speak something else."""
-    if request.method == b"PRI" and request.http_version == b"2.0":
-        return 505, "this port speaks HTTP/1.1 only: no HTTP/2 here\n"
-    # An offer to go on in HTTP/2 (h2c), as Java's client makes with every request, may be passed
-    # over: RFC 9110, section 7.8. A WebSocket's client can do nothing with a plain answer.
-    upgrades = {value.strip().lower() for name, value in request.headers if name == b"upgrade"}
-    if b"websocket" in upgrades:
-        return 403, "this port speaks HTTP/1.1 only: no WebSocket here\n"
-    return None
