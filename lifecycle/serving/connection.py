@@ -124,7 +124,7 @@ class Connection:
         self._lingering: LingeringClose | None = None
         self._gone = asyncio.Event()
         nobody: Any = None
-        self._spoken: Negotiated = nobody  # until `run`, and from `let_go` on
+        self._negotiated: Negotiated = nobody  # until `run`, and from `let_go` on
         self._closing = closing
         self._idle = IdleTimer(settings.keep_alive, entry, closing)
         entry.abort = self.abort
@@ -155,13 +155,13 @@ class Connection:
             socket = self.writer.get_extra_info("socket")
             tls = self.writer.get_extra_info("ssl_object")
             async with asyncio.TaskGroup() as tasks:
-                self._spoken = spoken = Negotiated(
+                self._negotiated = negotiated = Negotiated(
                     alpn=None if tls is None else tls.selected_alpn_protocol(),
                     plain=self._settings.plain,
                     tasks=tasks,
                     state=self._settings.state,
                     send=self._send,
-                    blurt=self._blurt,
+                    write_now=self._write_now,
                     patience=self.writer.patience,
                     untaken=self.writer.untaken,
                     app=self._call,
@@ -173,9 +173,9 @@ class Connection:
                 )
                 self._idle.open(tasks)
                 try:
-                    await spoken.initiate()
+                    await negotiated.initiate()
                     await self._idle.restart(self._expire)
-                    await self._read(spoken)
+                    await self._read(negotiated)
                 finally:
                     self._idle.close()
         except OSError:
@@ -188,7 +188,7 @@ class Connection:
 
     # What comes
 
-    async def _read(self, spoken: Negotiated) -> None:
+    async def _read(self, negotiated: Negotiated) -> None:
         while not self.reader.at_eof():
             try:
                 data = await self.reader.read(MAX_READ)
@@ -197,25 +197,25 @@ class Connection:
             if self._lingering is not None:
                 self._lingering.throw_away(len(data))
             else:
-                await self._handle(spoken, data)
+                await self._handle(negotiated, data)
         self._gone.set()
         # Apps learn it here, and who waits until the client has taken what was sent.
-        await spoken.handle(Closed())
+        await negotiated.handle(Closed())
         self._idle.close()
         await self._idle.stop()
 
-    async def _handle(self, spoken: Negotiated, data: bytes) -> None:
+    async def _handle(self, negotiated: Negotiated, data: bytes) -> None:
         try:
-            await spoken.handle(RawData(data))
+            await negotiated.handle(RawData(data))
         except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes make anybody raise
             logging.getLogger(__name__).debug("a connection has ended: %r", error)
-            await spoken.handle(Closed())
+            await negotiated.handle(Closed())
             await self._finish()
 
     def hung_up(self) -> None:
         """Tell an app that its client is gone, also while nothing is read."""
-        if self._spoken is not None:
-            self._spoken.protocol.hung_up()
+        if self._negotiated is not None:
+            self._negotiated.protocol.hung_up()
 
     def _unread(self) -> bool:
         if self.reader.unread:
@@ -243,7 +243,7 @@ class Connection:
             if self.writer.transport.get_write_buffer_size():
                 await self.writer.drain()
         except ConnectionError:
-            await self._spoken.handle(Closed())  # whoever reads may be waiting for the app
+            await self._negotiated.handle(Closed())  # whoever reads may be waiting for the app
             return
         if not self.requests and not self._timed:
             # A preface of HTTP/2, or a refused upgrade: the clock has been stopped for a request
@@ -257,7 +257,7 @@ class Connection:
         elif self._lingering is None:
             await self._idle.restart(self._expire)
 
-    def _blurt(self, data: bytes) -> None:
+    def _write_now(self, data: bytes) -> None:
         if data and not (self._lingering is not None or self.writer.is_closing()):
             with contextlib.suppress(OSError, RuntimeError):
                 self.writer.write(data)
@@ -273,18 +273,22 @@ class Connection:
     @property
     def answered(self) -> bool:
         """True if no app is at work, and a request over HTTP/2 is not over all the same."""
-        return not self.requests and self._spoken is not None and self._spoken.protocol.answered
+        return (
+            not self.requests
+            and self._negotiated is not None
+            and self._negotiated.protocol.answered
+        )
 
     def go_away(self) -> None:
         """Ask an HTTP/2 client to send what is new elsewhere; what it has sent is answered."""
         if self._going_since is None and not self.writer.is_closing():
             self._going_since = self._loop.time()
-            self._blurt(GOAWAY)
+            self._write_now(GOAWAY)
 
     def refuse_more(self) -> None:
         """Refuse what an HTTP/2 client sends `GOING_TIME` after it was asked to go."""
-        if self._spoken is not None and self._going_since is not None:
-            self._spoken.refuse_from(self._going_since + GOING_TIME)
+        if self._negotiated is not None and self._going_since is not None:
+            self._negotiated.refuse_from(self._going_since + GOING_TIME)
 
     def close_if_idle(self) -> None:
         """Close once nothing is under way: now, if so now."""
@@ -294,9 +298,9 @@ class Connection:
         """Answer a request that has no answer with 503, and close; False if there is none."""
         if self._lingering is not None or self.writer.is_closing():
             return False
-        if not (last := self._spoken.protocol.cut()):
+        if not (last := self._negotiated.protocol.cut()):
             return False
-        self._blurt(last)
+        self._write_now(last)
         self.writer.close()
         return True
 
@@ -306,10 +310,10 @@ class Connection:
 
     def let_go(self) -> None:
         """Part from those who know this, at its end: in a circle, all would wait for the collector."""
-        if self._spoken is not None:
-            self._spoken.let_go()
+        if self._negotiated is not None:
+            self._negotiated.let_go()
         nobody: Any = None
-        self._spoken, self._lingering = nobody, None
+        self._negotiated, self._lingering = nobody, None
         if (error := self.reader.exception()) is not None:
             error.with_traceback(None)  # see StreamProtocol.connection_lost
         self.entry.abort = self.writer.transport.abort
@@ -319,7 +323,7 @@ class Connection:
         if self._lingering is not None or self.writer.is_closing():
             return
         self._say_eof()
-        if self.reader.at_eof() or not (self._spoken.protocol.unread or self._unread()):
+        if self.reader.at_eof() or not (self._negotiated.protocol.unread or self._unread()):
             self.writer.close()
             return
         self._lingering = LingeringClose(
@@ -331,7 +335,7 @@ class Connection:
     @property
     def _busy(self) -> bool:
         """True while a request is answered, or over HTTP/2 is not over for its client."""
-        return self.requests > 0 or bool(self._spoken.protocol.busy)
+        return self.requests > 0 or bool(self._negotiated.protocol.busy)
 
     @property
     def _timed(self) -> bool:
@@ -348,13 +352,13 @@ class Connection:
             await asyncio.sleep(UNREAD_PAUSE)
         if self._busy:
             return  # the time begins anew when it is over
-        self._blurt(self._spoken.protocol.goodbye())
+        self._write_now(self._negotiated.protocol.goodbye())
         self._say_eof()  # now; the close itself comes a turn of the loop later
-        await self._spoken.handle(Closed())
+        await self._negotiated.handle(Closed())
         self.writer.close()
 
     @property
     def _half_read(self) -> bool:
         """True if a kept connection has begun its next request."""
-        begun = self._spoken.protocol.half_read
+        begun = self._negotiated.protocol.half_read
         return begun and self._closing.is_set() and self.entry.rules.kept

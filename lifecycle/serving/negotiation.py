@@ -36,7 +36,7 @@ class Negotiated:
         tasks: Where apps run.
         state: The lifespan's, handed to every request.
         send: Takes what is to be written, and that the connection is to end.
-        blurt: Writes at once, without waiting for the client.
+        write_now: Writes at once, without waiting for the client.
         patience: Seconds in which a client must take something of what waits for it.
         untaken: Returns how many bytes have left and are not taken: here, and in the kernel.
         arguments: What the streams of both are made of.
@@ -53,7 +53,7 @@ class Negotiated:
         tasks: asyncio.TaskGroup,
         state: Any,
         send: Callable[[WireEvent], Awaitable[None]],
-        blurt: Callable[[bytes], None],
+        write_now: Callable[[bytes], None],
         patience: float,
         untaken: Callable[[], tuple[int, int]],
         **arguments: Unpack[StreamArguments],
@@ -62,7 +62,7 @@ class Negotiated:
             tasks=tasks,
             state=state,
             send=send,
-            blurt=blurt,
+            write_now=write_now,
             patience=patience,
             untaken=untaken,
             **arguments,
@@ -72,7 +72,7 @@ class Negotiated:
             self.protocol = self._http2()
         else:
             self.protocol = Http1(
-                plain=plain, tasks=tasks, state=state, send=send, blurt=blurt, **arguments
+                plain=plain, tasks=tasks, state=state, send=send, write_now=write_now, **arguments
             )
 
     async def initiate(self) -> None:

@@ -14,14 +14,14 @@ class Coalescer:
 
     Args:
         send: Takes what is to be written, and that the connection is to end.
-        blurt: Writes at once, without waiting for the client.
+        write_now: Writes at once, without waiting for the client.
     """
 
     def __init__(
-        self, send: Callable[[WireEvent], Awaitable[None]], blurt: Callable[[bytes], None]
+        self, send: Callable[[WireEvent], Awaitable[None]], write_now: Callable[[bytes], None]
     ) -> None:
         self._send = send
-        self._blurt = blurt
+        self._write_now = write_now
         self._head: bytes | None = None
 
     def expect_head(self) -> None:
@@ -46,4 +46,4 @@ class Coalescer:
         """Send the head alone: its app takes its time."""
         head, self._head = self._head, None
         if head:
-            self._blurt(head)
+            self._write_now(head)

@@ -76,7 +76,7 @@ class Http1(H11Protocol):
         tasks: Where apps run.
         state: The lifespan's.
         send: Takes what is to be written, and that the connection is to end.
-        blurt: Writes at once, without waiting for the client.
+        write_now: Writes at once, without waiting for the client.
         arguments: What its streams are made of.
     """
 
@@ -87,10 +87,10 @@ class Http1(H11Protocol):
         tasks: asyncio.TaskGroup,
         state: Any,
         send: Callable[[WireEvent], Awaitable[None]],
-        blurt: Callable[[bytes], None],
+        write_now: Callable[[bytes], None],
         **arguments: Unpack[StreamArguments],
     ) -> None:
-        self._coalescer = Coalescer(send, blurt)
+        self._coalescer = Coalescer(send, write_now)
         runner: Any = AppRunner(tasks, self._new_queue, cut=self._cut_short)
         super().__init__(
             task_group=runner, send=self._coalescer.send, connection_state=state, **arguments
@@ -98,7 +98,7 @@ class Http1(H11Protocol):
         self._arguments = arguments
         self._runner = runner
         self._goes_on = asyncio.Event()
-        self._blurt = blurt
+        self._write_now = write_now
         self._plain = plain
         self._queue: ReceiveQueue | None = None
         self._begun = self._whole = self._last = self._answered = False
@@ -160,7 +160,7 @@ class Http1(H11Protocol):
             return b""
 
     def _cut_short(self) -> None:
-        self._blurt(self.cut())
+        self._write_now(self.cut())
         self._over = True
 
     async def handle(self, event: WireEvent) -> None:

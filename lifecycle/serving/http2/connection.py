@@ -45,7 +45,7 @@ class Http2:
         tasks: Where apps run.
         state: The lifespan's.
         send: Takes what is to be written, and that the connection is to end.
-        blurt: Writes at once, without waiting for the client.
+        write_now: Writes at once, without waiting for the client.
         patience: Seconds in which a client must take something of what waits for it.
         untaken: Returns how many bytes have left and are not taken: here, and in the kernel.
         arguments: What streams are made of.
@@ -57,7 +57,7 @@ class Http2:
         tasks: asyncio.TaskGroup,
         state: Any,
         send: Callable[[WireEvent], Awaitable[None]],
-        blurt: Callable[[bytes], None],
+        write_now: Callable[[bytes], None],
         patience: float,
         untaken: Callable[[], tuple[int, int]],
         **arguments: Unpack[StreamArguments],
@@ -65,7 +65,7 @@ class Http2:
         config = arguments["config"]
         self._tasks = tasks
         self._send = send
-        self._blurt = blurt
+        self._write_now = write_now
         self._budget = Budget(asyncio.get_running_loop().time)
         self._most: int = config.h2_max_concurrent_streams
         self._wire = new_wire(config)
@@ -75,7 +75,7 @@ class Http2:
             tasks=tasks,
             state=state,
             send=send,
-            blurt=blurt,
+            write_now=write_now,
             calm=self._calm,
             patience=patience,
             untaken=untaken,
@@ -189,7 +189,7 @@ class Http2:
 
     async def _finish(self) -> None:
         # Who floods may not read either: nothing is waited for.
-        self._blurt(self._wire.data_to_send())
+        self._write_now(self._wire.data_to_send())
         await self.handle(Closed())
         await self._send(Closed())
 
@@ -217,5 +217,5 @@ class Http2:
     def let_go(self) -> None:
         """Part from those who know this: in a circle, all would wait for the collector."""
         nobody: Any = None
-        self._tasks = self._send = self._blurt = nobody
+        self._tasks = self._send = self._write_now = nobody
         self._requests.let_go()

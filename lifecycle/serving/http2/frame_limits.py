@@ -34,7 +34,7 @@ RESETS: Final = 1000
 RESETS_A_SECOND: Final = 33.0
 
 
-class Allowance:
+class TokenBucket:
     """
     A bucket of tokens.
 
@@ -107,7 +107,7 @@ def resets(frames: bytes) -> int:
     return found
 
 
-class Late:
+class LateData:
     """
     What comes for streams that we have reset: their client has sent it before it could know.
 
@@ -153,8 +153,8 @@ class Budget:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._frames = Frames()
-        self._control = Allowance(FRAMES, FRAMES_A_SECOND, clock, FRAMES_SAVED)
-        self._resets = Allowance(RESETS, RESETS_A_SECOND, clock)
+        self._control = TokenBucket(FRAMES, FRAMES_A_SECOND, clock, FRAMES_SAVED)
+        self._resets = TokenBucket(RESETS, RESETS_A_SECOND, clock)
 
     def read(self, data: bytes) -> tuple[int, bool]:
         """Return how many frames begin in these bytes, and whether they may be taken."""

@@ -19,7 +19,7 @@ import hpack
 from h2.errors import ErrorCodes
 from h2.stream import StreamState
 
-from lifecycle.serving.http2.frame_limits import DATA, Late
+from lifecycle.serving.http2.frame_limits import DATA, LateData
 
 HEADER_TABLE: Final = 4096
 """Bytes of headers that are remembered for a client, whatever it offers: HTTP/2's own default."""
@@ -57,7 +57,7 @@ class _Announced(h2.settings.Settings):
 class _Frames(h2.frame_buffer.FrameBuffer):
     """The frames that have come, each told of what is late just before h2 takes it."""
 
-    def __init__(self, late: Late) -> None:
+    def __init__(self, late: LateData) -> None:
         super().__init__(server=True)
         self.late = late
 
@@ -79,7 +79,7 @@ class Wire(h2.connection.H2Connection):
         late: Told of the streams that we reset, and of what still comes for them.
     """
 
-    def __init__(self, late: Late) -> None:
+    def __init__(self, late: LateData) -> None:
         super().__init__(h2.config.H2Configuration(client_side=False, header_encoding=None))
         self.late = late
         self.incoming_buffer = _Frames(late)
@@ -98,7 +98,7 @@ class Wire(h2.connection.H2Connection):
 def new_wire(config: Any) -> Wire:
     """Return a connection with hypercorn's settings, not yet begun; it refuses no stream itself."""
     # As many as have their windows in the connection's.
-    wire = Wire(Late(2 * config.h2_max_concurrent_streams))
+    wire = Wire(LateData(2 * config.h2_max_concurrent_streams))
     wire.encoder = Encoder()
     codes = h2.settings.SettingCodes
     wire.local_settings = _Announced(

@@ -59,7 +59,7 @@ class Requests:
         tasks: Where apps run.
         state: The lifespan's.
         send: Takes what is to be written, and whether anything is under way.
-        blurt: Writes at once, without waiting for the client.
+        write_now: Writes at once, without waiting for the client.
         calm: Ends a connection that asks for too much; told why.
         patience: Seconds in which a client must take something of what waits for it.
         untaken: Returns how many bytes have left and are not taken: here, and in the kernel.
@@ -79,7 +79,7 @@ class Requests:
         tasks: asyncio.TaskGroup,
         state: Any,
         send: Callable[[WireEvent], Awaitable[None]],
-        blurt: Callable[[bytes], None],
+        write_now: Callable[[bytes], None],
         calm: Callable[[str], Awaitable[None]],
         patience: float,
         untaken: Callable[[], tuple[int, int]],
@@ -91,7 +91,7 @@ class Requests:
         self._state = state
         self._tasks = tasks
         self._send = send
-        self._blurt = blurt
+        self._write_now = write_now
         self._calm = calm
         self._wire = wire
         self._budget = budget
@@ -155,21 +155,21 @@ class Requests:
             return
         if not stream.over:  # the connection may have ended meanwhile
             # From here on it can be told of its end: it is told of its request first.
-            stream.talk = self._talker(stream, request)
-            await self._tell(stream, stream.talk, request)
+            stream.asgi = self._new_asgi_stream(stream, request)
+            await self._tell(stream, stream.asgi, request)
 
-    async def _tell(self, stream: Stream, talk: HTTPStream | WSStream, event: StreamEvent) -> None:
+    async def _tell(self, stream: Stream, asgi: HTTPStream | WSStream, event: StreamEvent) -> None:
         """Tell hypercorn's stream what has come; whatever it raises ends this stream alone."""
         try:
-            await talk.handle(event)
+            await asgi.handle(event)
         except Exception as error:  # noqa: BLE001 - strangers' bytes: headers, WebSocket frames
             _log.debug("an HTTP/2 stream has ended: %r", error)
             await self._abandon(stream)
             return
-        if talk.closed and not stream.over:
+        if asgi.closed and not stream.over:
             await self._close(stream)  # it has answered by itself
 
-    def _talker(self, stream: Stream, request: Request) -> HTTPStream | WSStream:
+    def _new_asgi_stream(self, stream: Stream, request: Request) -> HTTPStream | WSStream:
         websocket = request.method == "CONNECT"
 
         async def ask() -> None:
@@ -188,7 +188,7 @@ class Requests:
         def cut() -> None:
             if not stream.begun:
                 self._answer(stream, 503)
-                self._blurt(self._wire.data_to_send())
+                self._write_now(self._wire.data_to_send())
 
         runner = AppRunner(
             self._tasks,
@@ -212,15 +212,15 @@ class Requests:
         stream = self._streams.get(event.stream_id)
         queue = stream.queue if stream is not None else None
         size, data = event.flow_controlled_length, event.data
-        if stream is None or stream.talk is None or queue is None:
+        if stream is None or stream.asgi is None or queue is None:
             self._acknowledge(event.stream_id, size)
             self._unread_bodies.came(event.stream_id, size)
             return
-        if isinstance(stream.talk, HTTPStream):
+        if isinstance(stream.asgi, HTTPStream):
             stream.came = True
-            await self._tell(stream, stream.talk, Body(stream_id=stream.number, data=data))
+            await self._tell(stream, stream.asgi, Body(stream_id=stream.number, data=data))
             queue.charge(size)
-        elif stream.talk.handshake.accepted:
+        elif stream.asgi.handshake.accepted:
             self._acknowledge(event.stream_id, size - len(data))  # what was padding
             if self._unpacker.put(stream, data):
                 self._tasks.create_task(self._unpacker.run(stream))
@@ -236,11 +236,11 @@ class Requests:
         if stream is None:
             return
         stream.heard = True
-        if isinstance(stream.talk, WSStream):
+        if isinstance(stream.asgi, WSStream):
             if not (stream.said or self._unpacker.holds(stream)):
                 await self._abandon(stream)  # gone without a word
-        elif isinstance(stream.talk, HTTPStream):
-            await self._tell(stream, stream.talk, EndBody(stream_id=stream.number))
+        elif isinstance(stream.asgi, HTTPStream):
+            await self._tell(stream, stream.asgi, EndBody(stream_id=stream.number))
 
     async def reset(self, number: int) -> None:
         """Note that the client has taken a request back."""
@@ -296,9 +296,9 @@ class Requests:
         """Forget a stream that is over."""
         self._streams.pop(stream.number, None)
         self.out.forget(stream)
-        if stream.talk is not None:
-            await stream.talk.handle(StreamClosed(stream_id=stream.number))
-            stream.talk = stream.queue = None  # in a circle, they would wait for the collector
+        if stream.asgi is not None:
+            await stream.asgi.handle(StreamClosed(stream_id=stream.number))
+            stream.asgi = stream.queue = None  # in a circle, they would wait for the collector
 
     async def _abandon(self, stream: Stream, code: ErrorCodes = ErrorCodes.INTERNAL_ERROR) -> None:
         """End a stream that cannot be ended in order."""
@@ -337,7 +337,7 @@ class Requests:
         """Part from those who know this, at its end."""
         nobody: Any = None
         self.closed = True
-        self._tasks = self._send = self._blurt = self._calm = nobody
+        self._tasks = self._send = self._write_now = self._calm = nobody
         self._streams = self._unread_bodies = self._unpacker = self.out = nobody
         del self._arguments
 
@@ -357,7 +357,7 @@ class Requests:
 
     async def _close(self, stream: Stream) -> None:
         """End a stream whose app has said all, or has returned."""
-        if isinstance(stream.talk, WSStream) and stream.queue is not None:
+        if isinstance(stream.asgi, WSStream) and stream.queue is not None:
             stream.queue.disconnect()  # what came before its client's goodbye may still be read
             stream.said = stream.said or stream.begun
         else:
@@ -370,8 +370,8 @@ class Requests:
 
     async def _break_off(self, stream: Stream) -> None:
         """End a WebSocket once it has left why: what has come before may still be read."""
-        if stream.talk is not None:
-            await stream.talk.handle(StreamClosed(stream_id=stream.number))
+        if stream.asgi is not None:
+            await stream.asgi.handle(StreamClosed(stream_id=stream.number))
         stream.said = stream.leaves = True
         self.out.ready(stream)
 

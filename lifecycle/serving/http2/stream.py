@@ -14,7 +14,7 @@ class Stream:
     def __init__(self, number: int) -> None:
         self.number = number
         self.queue: ReceiveQueue | None = None
-        self.talk: HTTPStream | WSStream | None = None
+        self.asgi: HTTPStream | WSStream | None = None
         self.outgoing = bytearray()
         self.trailers: list[tuple[bytes, bytes]] | None = None
         self.came = False  # some of the body has come

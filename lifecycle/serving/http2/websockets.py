@@ -67,32 +67,32 @@ class Unpacker:
     async def run(self, stream: Stream) -> None:
         """Hand on what has come, as the app reads it, until nothing is left."""
         packed = self._packed[stream]
-        while packed and isinstance(stream.talk, WSStream):
-            if stream.over or stream.talk.closed:
+        while packed and isinstance(stream.asgi, WSStream):
+            if stream.over or stream.asgi.closed:
                 break
-            await self._unpack(stream, stream.talk, packed)
+            await self._unpack(stream, stream.asgi, packed)
         del self._packed[stream]
         if stream.heard and not (stream.said or stream.over):
             await self._abandon(stream, ErrorCodes.INTERNAL_ERROR)  # gone without a word
         self._credit(stream, len(packed))
 
-    async def _unpack(self, stream: Stream, talk: WSStream, packed: bytearray) -> None:
+    async def _unpack(self, stream: Stream, asgi: WSStream, packed: bytearray) -> None:
         if sum(map(unpacked, self._streams())) > MOST_UNPACKED:
             await self._abandon(stream, ErrorCodes.ENHANCE_YOUR_CALM)
             return
         data = bytes(packed[:SLICE])
         del packed[:SLICE]
-        await self._tell(stream, talk, Data(stream_id=stream.number, data=data))
+        await self._tell(stream, asgi, Data(stream_id=stream.number, data=data))
         if stream.queue is not None:
             stream.queue.charge(len(data))
-        if talk.buffer.length > talk.buffer.max_length and not stream.over:
+        if asgi.buffer.length > asgi.buffer.max_length and not stream.over:
             # Told already; or it would grow for ever.
             await self._break_off(stream)
 
 
 def unpacked(stream: Stream) -> int:
     """Return how many bytes wait for an app, and for the end of their message."""
-    if stream.queue is None or not isinstance(stream.talk, WSStream):
+    if stream.queue is None or not isinstance(stream.asgi, WSStream):
         return 0
-    coming = stream.talk.buffer
+    coming = stream.asgi.buffer
     return stream.queue.size + (coming.held if isinstance(coming, MessageBuffer) else coming.length)

@@ -24,7 +24,7 @@ from typing import Final
 
 from lifecycle.serving.connection_table import Entry
 from lifecycle.serving.first_byte import HANDSHAKE_TIME
-from lifecycle.serving.tls.malloc_trim import Tide
+from lifecycle.serving.tls.malloc_trim import Trimmer
 
 STALLED: Final = 1.5
 MEMORY: Final = 16 * 2**20
@@ -58,7 +58,7 @@ class Handshakes:
         self._under_way: set[_Handshake] = set()
         self._places: Counter[str] = Counter()
         self._waiting: dict[str, OrderedDict[asyncio.Future[None], None]] = {}
-        self._tide = Tide(clock, asyncio.get_running_loop().call_at)
+        self._trimmer = Trimmer(clock, asyncio.get_running_loop().call_at)
 
     @contextlib.asynccontextmanager
     async def place(
@@ -81,7 +81,7 @@ class Handshakes:
             async with asyncio.timeout_at(min(self._clock() + HANDSHAKE_TIME, latest)) as limit:
                 shake = self._all[entry] = _Handshake(limit, latest)
                 await self._take(entry.address)
-                self._tide.stands_at(self._places.total())
+                self._trimmer.note_count(self._places.total())
                 try:
                     shake.began = self._clock()
                     self._under_way.add(shake)
@@ -90,7 +90,7 @@ class Handshakes:
                 finally:
                     self._under_way.discard(shake)
                     self._give_back(entry.address)
-                    self._tide.stands_at(self._places.total())
+                    self._trimmer.note_count(self._places.total())
         finally:
             self._all.pop(entry, None)
 

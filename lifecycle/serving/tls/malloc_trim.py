@@ -30,7 +30,7 @@ def trim() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-class Tide:
+class Trimmer:
     """
     Gives memory back once many things of a kind have gone.
 
@@ -53,16 +53,16 @@ class Tide:
         self._earliest = clock()
         self._planned = False
 
-    def stands_at(self, count: int) -> None:
+    def note_count(self, count: int) -> None:
         """Note how many there are now."""
         self._most = max(self._most, count)
         if self._most < MANY or count > self._most // FEW or self._planned:
             return
         self._planned = True
         self._most = count
-        self._call_at(max(self._clock() + DELAY, self._earliest), self._ebb)
+        self._call_at(max(self._clock() + DELAY, self._earliest), self._trim)
 
-    def _ebb(self) -> None:
+    def _trim(self) -> None:
         self._planned = False
         began = self._clock()
         self._give_back()

@@ -21,7 +21,14 @@ from hyperframe.frame import (
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.serving.http2.frame_limits import PREFACE, Allowance, Budget, Frames, Late, resets
+from lifecycle.serving.http2.frame_limits import (
+    PREFACE,
+    Budget,
+    Frames,
+    LateData,
+    TokenBucket,
+    resets,
+)
 from lifecycle.serving.http2.h2_connection import Wire, new_wire
 
 FRAMES: list[tuple[Frame, int]] = [
@@ -73,7 +80,7 @@ def test_frames_for_what_has_been_reset() -> None:
 
 def test_what_is_late() -> None:
     """Data is forgiven up to its stream's window and its end, for the latest streams, once."""
-    late = Late(2)
+    late = LateData(2)
     late.expect(1, 10)
     for size in (4, 0, 6, 0):
         late.came(1, size, last=False)
@@ -143,7 +150,7 @@ def test_uploads_that_are_over_when_we_reset_them(last: Frame) -> None:
 def test_an_allowance() -> None:
     """It is spent, comes back by the second up to its burst, and may be earned beyond that."""
     now = 0.0
-    allowance = Allowance(100, 10.0, lambda: now, saved=150)
+    allowance = TokenBucket(100, 10.0, lambda: now, saved=150)
     assert allowance.spend(100)
     assert not allowance.spend(1)
     now = 5.0
@@ -159,7 +166,7 @@ def test_an_allowance() -> None:
 def test_what_ordinary_clients_do() -> None:
     """A ping a second, and ten frames a request, are never too many, however long it goes on."""
     now = 0.0
-    allowance = Allowance(1000, 100.0, lambda: now, saved=10_000)
+    allowance = TokenBucket(1000, 100.0, lambda: now, saved=10_000)
     for second in range(3600):
         now = float(second)
         for _ in range(200):

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from lifecycle.serving.tls.malloc_trim import DELAY, FEW, MANY, PAUSE, Tide, trim
+from lifecycle.serving.tls.malloc_trim import DELAY, FEW, MANY, PAUSE, Trimmer, trim
 from tests.unit.virtual_time import now, run
 
 
@@ -26,13 +26,13 @@ def test_it_is_given_back_once_many_have_gone(counts: list[int | None], times: l
 
     async def main() -> None:
         loop, given = asyncio.get_running_loop(), []
-        tide = Tide(loop.time, loop.call_at, lambda: given.append(now()))
+        trimmer = Trimmer(loop.time, loop.call_at, lambda: given.append(now()))
         began = now()
         for count in counts:
             if count is None:
                 await asyncio.sleep(PAUSE / 2)
             else:
-                tide.stands_at(count)
+                trimmer.note_count(count)
         await asyncio.sleep(10 * PAUSE)
         assert given == [pytest.approx(began + each) for each in times]
 
@@ -47,10 +47,10 @@ def test_what_takes_long_is_done_seldom() -> None:
         nonlocal at
         at += 0.4
 
-    tide = Tide(lambda: at, lambda when, then: planned.append((when, then)), give_back)
+    trimmer = Trimmer(lambda: at, lambda when, then: planned.append((when, then)), give_back)
     for _ in range(2):
-        tide.stands_at(MANY)
-        tide.stands_at(0)
+        trimmer.note_count(MANY)
+        trimmer.note_count(0)
         when, then = planned[-1]
         at = max(at, when)
         then()

@@ -95,7 +95,7 @@ def test_what_a_stream_holds() -> None:
         stream = Stream(1)
         stream.queue = ReceiveQueue("websocket", most=None)
         await stream.queue.put({"type": "websocket.receive", "bytes": b"x" * 5000})
-        talk = stream.talk = WSStream(None, Config(), None, None, False, None, None, None, 1)  # type: ignore[arg-type]
+        talk = stream.asgi = WSStream(None, Config(), None, None, False, None, None, None, 1)  # type: ignore[arg-type]
         talk.buffer = MessageBuffer(10_000)
         talk.buffer.extend(piece(b"x" * 3000))
         return unpacked(stream)
