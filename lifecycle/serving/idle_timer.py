@@ -1,5 +1,5 @@
 """
-How long a connection may ask for nothing: a timer, and no task until it has run out.
+When a connection is idle for too long: a timer, and no task until it has run out.
 
 A task costs a tenth of a small request, and nearly every such time is cut short by the next one.
 """

@@ -1,10 +1,14 @@
-"""Which protocol a connection speaks, and going on in another one: ALPN, preface, upgrade."""
+"""
+Which protocol a connection speaks, and going on in another one: ALPN, preface, upgrade.
+
+`HttpProtocol` is all that a connection knows of them, and of hypercorn behind them.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 from lifecycle.serving.http1.connection import Http1
 from lifecycle.serving.hypercorn import (
@@ -24,6 +28,47 @@ def load_http2() -> type[Http2]:
     from lifecycle.serving.http2.connection import Http2
 
     return Http2
+
+
+class HttpProtocol(Protocol):
+    """What a connection asks of the protocol that it speaks."""
+
+    @property
+    def busy(self) -> bool:
+        """True while a request is under way beside those whose app is at work."""
+
+    @property
+    def answered(self) -> bool:
+        """True if only the client is waited for: to take what it is answered, or to end."""
+
+    @property
+    def unread(self) -> bool:
+        """True if the client may have more to say than has been read."""
+
+    @property
+    def half_read(self) -> bool:
+        """True if something has come that is no whole request yet."""
+
+    async def initiate(self) -> None:
+        """Begin."""
+
+    async def handle(self, event: WireEvent) -> None:
+        """Take what a client has sent, or that it is gone."""
+
+    def hung_up(self) -> None:
+        """Tell an app that its client is gone, also while nothing is read."""
+
+    def refuse_from(self, when: float) -> None:
+        """Refuse new requests from a time of the loop on."""
+
+    def goodbye(self) -> bytes:
+        """Return what is sent last on an idle connection."""
+
+    def cut(self) -> bytes:
+        """Return a last answer for each request that has none."""
+
+    def let_go(self) -> None:
+        """Part from those who know this, at its end."""
 
 
 class Negotiated:
@@ -67,7 +112,7 @@ class Negotiated:
             untaken=untaken,
             **arguments,
         )
-        self.protocol: Http1 | Http2
+        self.protocol: HttpProtocol
         if alpn == "h2" and not plain:
             self.protocol = self._http2()
         else:

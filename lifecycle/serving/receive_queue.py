@@ -1,5 +1,5 @@
 """
-What a client has sent to one request, until the app asks for it.
+The body of a request, or the messages of a WebSocket, until the app asks for them.
 
 Rules of this file:
 

@@ -1,5 +1,5 @@
 """
-What never ends by itself over ASGI, ended when the settle time is over.
+WebSockets are closed with 1001, and streams of events ended, when the settle time is over.
 
 Rules of this file:
 
@@ -60,7 +60,7 @@ class _Gone(OSError):
     """What ASGI raises for a message to a client that is gone."""
 
 
-class _Conversation:
+class _LongLived:
     """
     What never ends by itself.
 
@@ -103,7 +103,7 @@ class _Conversation:
         self._limit.reschedule(asyncio.get_running_loop().time())
 
 
-class WebSocket(_Conversation):
+class WebSocket(_LongLived):
     """One WebSocket: closed with 1001 when the settle time is over."""
 
     _receiving: anyio.CancelScope | None = None
@@ -191,7 +191,7 @@ class WebSocket(_Conversation):
         return {"type": "websocket.disconnect", "code": GOING_AWAY}
 
 
-class EventStream(_Conversation):
+class EventStream(_LongLived):
     """One response to an EventSource: ended between two events when the settle time is over."""
 
     def __init__(self, *arguments: Any) -> None:

@@ -1,5 +1,5 @@
 """
-What one HTTP/2 connection may ask for beside its requests.
+Limits of HTTP/2: control frames, requests taken back, and data for what has been reset.
 
 A frame of nine bytes costs its sender nothing, and us some thirty microseconds: so frames are
 counted in the bytes as they come, before anybody takes them apart. docs/security.md has the

@@ -1,5 +1,5 @@
 """
-The beginning of a TLS handshake, while it is nothing but bytes that nobody has read.
+The ClientHello of a TLS handshake, looked at while nobody has read it.
 
 OpenSSL takes most of a handshake's memory at the first byte. A client that does not even send its
 first message should cost no more than one that sends nothing.
