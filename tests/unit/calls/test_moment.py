@@ -1,9 +1,8 @@
-"""Crossing from one thread to another."""
+"""What happens once, and who waits for it on any loop."""
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 
 from lifecycle.calls.moment import Moment
-from lifecycle.calls.threads import in_thread, run_in_thread, run_soon
+from lifecycle.calls.threads import run_soon
 from lifecycle.exceptions import Draining
 
 LIMIT = 10
@@ -125,28 +124,6 @@ def test_a_moment_survives_a_loop_that_is_gone() -> None:
     assert run_soon(loop, print) is False
 
 
-def test_a_thread_works_in_the_callers_context() -> None:
-    """What runs in a worker thread sees the caller's context variables, and changes only a copy."""
-    variable = contextvars.ContextVar("variable", default="nothing")
-    outcome: list[tuple[object, object]] = []
-    done = threading.Event()
-
-    def work() -> str:
-        seen = variable.get()
-        variable.set("theirs")
-        return seen
-
-    def finish(value: object, error: BaseException | None) -> None:
-        outcome.append((value, error))
-        done.set()
-
-    variable.set("ours")
-    run_in_thread(work, finish, name="worker")
-    assert done.wait(LIMIT)
-    assert outcome == [("ours", None)]
-    assert variable.get() == "ours"
-
-
 class Counting(asyncio.SelectorEventLoop):
     """Counts what other threads post."""
 
@@ -196,27 +173,3 @@ def test_an_error_is_raised_to_each_anew(error: Exception) -> None:
         assert len(depths) == 1
 
     asyncio.run(main())
-
-
-def test_who_is_cancelled_waits_for_no_thread() -> None:
-    """What runs in a thread is awaited, with its error; a cancelled caller goes at once."""
-    release = threading.Event()
-
-    def fail() -> None:
-        raise LookupError("no")
-
-    async def main() -> None:
-        assert await in_thread(lambda: threading.current_thread().name, name="mine") == "mine"
-        with pytest.raises(LookupError):
-            await in_thread(fail, name="mine")
-        waiting = asyncio.create_task(in_thread(lambda: release.wait(LIMIT), name="mine"))
-        await asyncio.sleep(0)
-        waiting.cancel()
-        await asyncio.wait({waiting})
-        assert waiting.cancelled()
-        assert not release.is_set()
-
-    try:
-        asyncio.run(main())
-    finally:
-        release.set()

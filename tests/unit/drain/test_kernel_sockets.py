@@ -1,0 +1,66 @@
+"""What the kernel knows of a port: that something listens, and who waits to be accepted."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from lifecycle.drain.kernel_sockets import accept_queue, is_listening
+
+
+@pytest.mark.parametrize(
+    ("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
+)
+def test_a_port_is_seen_once_it_listens_and_not_while_it_is_only_bound(family, host):
+    """Bound, nobody could connect yet. A second socket keeps the port from everybody else."""
+    with socket.socket(family) as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind((host, 0))
+        port = held.getsockname()[1]
+        assert not is_listening(port)
+        with socket.socket(family) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sock.bind((host, port))
+            assert not is_listening(port)
+            sock.listen()
+            assert is_listening(port)
+        assert not is_listening(port)
+
+
+def test_a_connection_is_no_listener():
+    """The local port of a client's connection is not taken for a service."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with socket.create_connection(server.getsockname()) as client:
+            assert not is_listening(client.getsockname()[1])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_who_waits_to_be_accepted_is_counted(host):
+    """Until a server has accepted the last of them, closing its listener would reset some."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as server:
+        address = server.getsockname()[:2]
+        counts = [accept_queue(address[1])]
+        clients = [socket.create_connection(address) for _ in range(3)]
+        counts.append(accept_queue(address[1]))
+        accepted = [server.accept()[0] for _ in range(3)]
+        counts.append(accept_queue(address[1]))
+        for each in clients + accepted:
+            each.close()
+    assert counts == [0, 3, 0]
+
+
+def test_without_a_table_nobody_is_seen_to_wait(monkeypatch):
+    """On a system without /proc."""
+    monkeypatch.setattr("lifecycle.drain.kernel_sockets.TABLES", ("/nowhere/tcp",))
+    assert accept_queue(80) == 0
+
+
+def test_without_a_table_of_the_kernel_it_connects(monkeypatch):
+    """On a system without /proc."""
+    monkeypatch.setattr("lifecycle.drain.kernel_sockets.TABLES", ("/nowhere/tcp",))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert is_listening(port)
+    assert not is_listening(port)
