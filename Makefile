@@ -29,7 +29,6 @@ lint: $(STAMP)
 
 # How the modules lie, and what they may know of each other.
 architecture: $(STAMP)
-	$(BIN)/lint-imports --no-logo --config tests/architecture/no_circles.toml
 	$(BIN)/python -m tests.architecture
 
 # Every host, rolled 20 times under load; the suite does it twice.
