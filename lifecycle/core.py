@@ -1,9 +1,8 @@
 """
 The parts of one lifecycle, and how they start and end: its threads, its port, its plugins.
 
-`open` and `close` block, for a main thread that has no loop yet. `enter` and `leave` are for
-somebody's loop: the parts that wait have a thread of their own, so that a slow registry holds
-up nothing else there. Plugins are imported and constructed in the app's thread in either case.
+`open` and `close` block, for a main thread that has no loop yet. On somebody's loop it is
+`embedded.py` that takes their steps one by one.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lifecycle import hookspecs
 from lifecycle.calls.app_loop import AppLoop
-from lifecycle.calls.control_thread import ControlThread
+from lifecycle.calls.control_thread import ControlThread, Late
 from lifecycle.calls.moment import Moment
 from lifecycle.calls.plugins import Plugins
-from lifecycle.calls.threads import in_thread
+from lifecycle.calls.threads import decided_once
 from lifecycle.config import Config
 from lifecycle.control.builtins import builtins
 from lifecycle.control.conductor import Conductor
@@ -37,8 +36,6 @@ if TYPE_CHECKING:
     from lifecycle.calls.plugin_types import AnyPlugin
     from lifecycle.status import Snapshot
 
-FORCED_TIME: Final = 2.0
-"""Seconds that leaving takes at most once who waits for it has been cancelled."""
 PORT_TIME: Final = 1.0
 """Seconds that closing the QOS port takes at most."""
 FLUSH_TIME: Final = 1.0
@@ -84,6 +81,8 @@ class Core:
         """True in a forked child, which has a copy of all this and none of its threads."""
         self.left: Moment[None] = Moment()
         """The drain is over, and how it ended is decided."""
+        self.released: Moment[None] = Moment()
+        """The app's thread needs nothing more: the port may close."""
         self.ended: Moment[None] = Moment()
         """The port is closed, and the control thread has nothing left to do."""
         self._handle = handle
@@ -93,7 +92,6 @@ class Core:
         self._port: Port | None = None
         self._installing: asyncio.Task[Any] | None = None
         self._given_up = False
-        self._let_go: Moment[None] = Moment()  # between `left` and `ended`: the app's loop is free
         self._final: Snapshot | None = None
 
     # What is so
@@ -113,6 +111,11 @@ class Core:
         if self.conductor is None:
             raise NotRunning("this Lifecycle has not been started: use `async with` or run()")
         return self.conductor
+
+    @property
+    def is_up(self) -> bool:
+        """True from the open port to the end: `current()` may give its handle."""
+        return self._handle in PROCESS.lifecycles
 
     @property
     def url(self) -> str:
@@ -138,14 +141,20 @@ class Core:
         Args:
             on_up: Called once the QOS port answers, before a plugin is imported.
         """
-        self._open_port()
-        with self._ends_if_it_fails():
+        self.open_port()
+        with self.ends_if_it_fails():
             on_up()
-            self._find_plugins()
+            self.find_plugins()
             self.control.wait(lambda: self.install(None))
-        self._say_what_failed()
+        self.say_what_failed()
 
-    def _open_port(self) -> None:
+    def open_port(self) -> None:
+        """
+        Open the QOS port, and start the control thread. Blocks.
+
+        Raises:
+            LifecycleError: The port is not to be had, or no thread is.
+        """
         if self.conductor is not None:
             raise NotRunning("a Lifecycle runs once; make another one")
         if self.config.qos_enabled:
@@ -158,17 +167,25 @@ class Core:
             raise
         PROCESS.lifecycles.append(self._handle)
         PROCESS.let_child_forget(self._let_child_go)
-        with self._ends_if_it_fails():
+        with self.ends_if_it_fails():
             self._refuse_given_up()
 
-    def _find_plugins(self) -> None:
+    def find_plugins(self) -> None:
         """Import and construct plugins: in the app's thread, and under its loop if it runs."""
         self.plugins.discover()
         for plugin in self._given:
             self.plugins.add(plugin)
 
+    def install_all(self) -> None:
+        """Put all plugins that were found to work, and wait until their registries are open."""
+        with self.ends_if_it_fails():
+            self._refuse_given_up()
+            self.control.wait(lambda: self.install(None))
+            self._refuse_given_up()
+
     @contextlib.contextmanager
-    def _ends_if_it_fails(self) -> Iterator[None]:
+    def ends_if_it_fails(self) -> Iterator[None]:
+        """End everything if the start fails within, and raise why."""
         try:
             yield
         except BaseException as error:
@@ -179,7 +196,8 @@ class Core:
             self.log.close(0)
             raise
 
-    def _say_what_failed(self) -> None:
+    def say_what_failed(self) -> None:
+        """Log what was left out, and which settings nobody reads."""
         for name, problem in self.plugins.failed.items():
             self.log.error("plugin", plugin=name, problem=problem)
         for sentence in self.running().activation.unused_settings():
@@ -190,8 +208,8 @@ class Core:
         self._installing = asyncio.current_task()
         await self.running().activation.activate(plugin, decides)
 
-    def _give_up(self) -> None:
-        """Have `open` end, in the thread that it has: nobody waits for it any more."""
+    def give_up(self) -> None:
+        """Have the start end, in the thread that it has: nobody waits for it any more."""
         self._given_up = True
 
         def cancel() -> None:
@@ -204,6 +222,55 @@ class Core:
     def _refuse_given_up(self) -> None:
         if self._given_up:
             raise NotRunning("cancelled while it started")
+
+    def use(self, plugin: AnyPlugin, name: str | None, timeout: float | None) -> None:
+        """
+        Add a plugin and wait here until it works: all of what it brings, or nothing.
+
+        Args:
+            plugin: As `Lifecycle.use` has it.
+            name: Its name, or None.
+            timeout: Seconds.
+
+        Raises:
+            LifecycleError: It cannot be had, or not in time.
+        """
+        self.running()
+        if self.control.here:
+            raise LifecycleError("use() on the control thread would wait for itself")
+        name = self.plugins.add(plugin, name)
+        decides = decided_once()
+        try:
+            self.control.wait(lambda: self.install(name, decides), timeout)
+        except Late:
+            if not decides():  # it has come through at this very moment
+                return
+            self.plugins.remove(name)
+            raise LifecycleError(
+                f"plugin {name!r} was not open after {timeout:g} s, in which use() blocked this "
+                "event loop: write `await life.use_async(plugin)`"
+            ) from None
+        except BaseException:
+            if decides():
+                self.plugins.remove(name)
+            raise
+
+    async def use_async(self, plugin: AnyPlugin, name: str | None) -> None:
+        """
+        Add a plugin, and await that it works; on any loop.
+
+        Raises:
+            LifecycleError: It cannot be had.
+        """
+        self.running()
+        name = self.plugins.add(plugin, name)
+        decides = decided_once()
+        try:
+            await self.control.request(lambda: self.install(name, decides))
+        except BaseException:
+            if decides():
+                self.plugins.remove(name)
+            raise
 
     # On the control thread
 
@@ -246,7 +313,7 @@ class Core:
         finally:
             conductor.over()
             self.left.set(None)
-            await self._let_go.wait()
+            await self.released.wait()
             await self._close_port()
             self._keep_snapshot(conductor)
 
@@ -283,20 +350,21 @@ class Core:
         if self.in_child:
             self.log.flush(FLUSH_TIME)
             return
-        self._release()
-        self._await_end()
+        self.release()
+        self.await_end()
 
-    def _release(self) -> None:
+    def release(self) -> None:
         """Take leave of the app's loop, on which this is called."""
         self.app_loop.detach()
-        self._let_go.set(None)
+        self.released.set(None)
 
-    def _await_end(self) -> None:
+    def await_end(self) -> None:
+        """Wait until the control thread has ended, and all is written. Blocks, for 3 s at most."""
         self.control.join(timeout=2)
         self.traffic.end()
         self.log.flush(FLUSH_TIME)
         PROCESS.keep(self._let_child_go)
-        if self._handle in PROCESS.lifecycles:
+        if self.is_up:
             PROCESS.lifecycles.remove(self._handle)
 
     def _let_child_go(self) -> None:
@@ -308,92 +376,3 @@ class Core:
         self.log.forget()
         if self._sockets is not None:
             self._sockets.close()  # the file of the control socket stays: it is the parent's
-
-    # Both, on somebody's loop
-
-    async def enter(self) -> None:
-        """
-        Start under the loop that runs here; returns when the app may start.
-
-        Raises:
-            LifecycleError: It cannot start; then it has ended.
-        """
-        await self._open_elsewhere()
-        self.app_loop.attach()
-        try:
-            await self.control.request(self.running().start)
-        except BaseException as error:
-            await self.leave(error)
-            raise
-
-    async def _open_elsewhere(self) -> None:
-        """Open, with what has to wait in a thread of its own: a registry takes its time."""
-        await self._in_thread_of_its_own(self._open_port)
-        with self._ends_if_it_fails():
-            self._find_plugins()
-        try:
-            await self._in_thread_of_its_own(self._install_all)
-        except LifecycleError:
-            if self._handle in PROCESS.lifecycles:  # no thread was to be had to end it in
-                with self._ends_if_it_fails():
-                    raise
-            raise
-        self._say_what_failed()
-
-    def _install_all(self) -> None:
-        with self._ends_if_it_fails():
-            self._refuse_given_up()
-            self.control.wait(lambda: self.install(None))
-            self._refuse_given_up()
-
-    async def _in_thread_of_its_own(self, work: Callable[[], None]) -> None:
-        opening = asyncio.ensure_future(in_thread(work, name="lifecycle-open"))
-        try:
-            await asyncio.shield(opening)
-        except asyncio.CancelledError as error:
-            self._give_up()
-            await asyncio.wait({opening}, timeout=FORCED_TIME)
-            if not opening.done():  # an import that hangs: its thread clears up by itself
-                opening.add_done_callback(lambda done: done.cancelled() or done.exception())
-            elif not opening.exception():
-                await self.leave(error)
-            raise
-
-    async def leave(self, error: BaseException | None = None) -> None:
-        """
-        Drain, if that is not done, and end. Cancelled, it takes 2 s more at most.
-
-        Args:
-            error: What the app's block was left with.
-        """
-        if self.in_child:
-            return
-        failed = error is not None and not isinstance(error, asyncio.CancelledError)
-        cause = f"{type(error).__name__} raised" if failed else "the app's block ended"
-        self.end(Ending(1 if failed else 0), cause)
-        leaving = asyncio.ensure_future(self._see_out())
-        try:
-            await asyncio.shield(leaving)
-        except asyncio.CancelledError:
-            departure = self.running().departure
-            self.control.post(departure.force)
-            await asyncio.wait({leaving}, timeout=FORCED_TIME)
-            raise
-        finally:
-            leaving.cancel()
-            self._release()
-            try:
-                await self._end_elsewhere()
-            finally:
-                self.log.close(0)
-
-    async def _see_out(self) -> None:
-        await self.left.wait()
-        self._let_go.set(None)
-        await self.ended.wait()
-
-    async def _end_elsewhere(self) -> None:
-        try:
-            await in_thread(self._await_end, name="lifecycle-close")
-        except LifecycleError:  # no thread to be had
-            self._await_end()

@@ -13,16 +13,15 @@ from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
 
 from lifecycle.calls.app_loop import AppLoop
-from lifecycle.calls.control_thread import Late
 from lifecycle.calls.plugins import plugin_of
-from lifecycle.calls.threads import decided_once, on_a_loop
+from lifecycle.calls.threads import on_a_loop
 from lifecycle.config import Config
 from lifecycle.core import Core
 from lifecycle.drain.consuming import until_draining
 from lifecycle.drain.handle import Drain
 from lifecycle.drain.host import Embedded, Host
 from lifecycle.drain.traffic import Tracker
-from lifecycle.exceptions import Draining, LifecycleError, NotRunning
+from lifecycle.exceptions import Draining, NotRunning
 from lifecycle.log import Log, Renderer
 from lifecycle.names import check_port, check_service_name
 from lifecycle.process_globals import PROCESS
@@ -89,7 +88,9 @@ class Lifecycle:
         self._core = Core(self, config, plugins=plugins, renderer=renderer, host=host)
 
     async def __aenter__(self) -> Self:
-        await self._core.enter()
+        from lifecycle.embedded import enter  # run() needs nothing of it
+
+        await enter(self._core)
         return self
 
     async def __aexit__(
@@ -98,7 +99,9 @@ class Lifecycle:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._core.leave(exc)
+        from lifecycle.embedded import leave
+
+        await leave(self._core, exc)
 
     # What is so
 
@@ -336,27 +339,7 @@ class Lifecycle:
             LifecycleError: Its registry cannot be had, or takes longer than an event loop may
                 stand still, or this is the control thread.
         """
-        self._core.running()
-        if self._core.control.here:
-            raise LifecycleError("use() on the control thread would wait for itself")
-        name = self._core.plugins.add(plugin, name)
-        decides = decided_once()
-        try:
-            self._core.control.wait(
-                lambda: self._core.install(name, decides), USE_TIME if on_a_loop() else None
-            )
-        except Late:
-            if not decides():  # it has come through at this very moment
-                return
-            self._core.plugins.remove(name)
-            raise LifecycleError(
-                f"plugin {name!r} was not open after {USE_TIME:g} s, in which use() blocked this "
-                "event loop: write `await life.use_async(plugin)`"
-            ) from None
-        except BaseException:
-            if decides():
-                self._core.plugins.remove(name)
-            raise
+        self._core.use(plugin, name, USE_TIME if on_a_loop() else None)
 
     async def use_async(self, plugin: AnyPlugin, *, name: str | None = None) -> None:
         """
@@ -371,15 +354,7 @@ class Lifecycle:
             ConfigError: Its options do not fit.
             LifecycleError: Its registry cannot be had.
         """
-        self._core.running()
-        name = self._core.plugins.add(plugin, name)
-        decides = decided_once()
-        try:
-            await self._core.control.request(lambda: self._core.install(name, decides))
-        except BaseException:
-            if decides():
-                self._core.plugins.remove(name)
-            raise
+        await self._core.use_async(plugin, name)
 
     def readiness(self, check: Check) -> Check:
         """

@@ -20,8 +20,9 @@ from lifecycle.drain.ending import INTERRUPTED
 from lifecycle.exceptions import LifecycleError
 from lifecycle.log import renderer_for
 from lifecycle.names import service_spec
-from lifecycle.process.mains import code_of, takes_lifecycle
-from lifecycle.process.run import Host, Interrupted
+from lifecycle.process.exit_status import code_of
+from lifecycle.process.main_function import takes_lifecycle
+from lifecycle.process.run import Interrupted, Runner
 from lifecycle.serving.sockets import bind
 
 DEFAULT_BIND = "0.0.0.0:8080"
@@ -94,34 +95,34 @@ def run(options: argparse.Namespace) -> int:
             given["plugins"] = (*config.plugins, *options.plugins)
             config = Config(**given)
         sys.path.insert(0, os.path.abspath(options.app_dir))
-        host = Host(config, renderer=renderer_for(sys.stderr, options.log_level))
-        host.open()
+        runner = Runner(config, renderer=renderer_for(sys.stderr, options.log_level))
+        runner.open()
     except (LifecycleError, Interrupted) as error:
         return INTERRUPTED if isinstance(error, Interrupted) else fail(str(error), USAGE)
     with contextlib.ExitStack() as sockets:  # which takes the file of each Unix socket along
-        return _run(options, config, host, sockets)
+        return _run(options, config, runner, sockets)
 
 
 def _run(
-    options: argparse.Namespace, config: Config, host: Host, opened: contextlib.ExitStack
+    options: argparse.Namespace, config: Config, runner: Runner, opened: contextlib.ExitStack
 ) -> int:
     try:
         wanted = (options.bind or [DEFAULT_BIND]) if options.asgi else []
         sockets = [opened.enter_context(bind(where)) for where in wanted]
-        target = host.interruptible(lambda: _load(options.target))
+        target = runner.interruptible(lambda: _load(options.target))
         main = _asgi_main(options, config, target, sockets) if options.asgi else target
         takes_life = options.asgi or takes_lifecycle(main)
         factory = _loop_factory(options.loop)
     except Interrupted:
-        return host.abandon(0, "a signal while the app was imported", interrupted=True)
+        return runner.abandon(0, "a signal while the app was imported", interrupted=True)
     except (LifecycleError, BadTarget, TypeError) as error:
         warn(str(error))
-        return host.abandon(USAGE, "nothing to run")
+        return runner.abandon(USAGE, "nothing to run")
     except _AppError:
-        return host.abandon(1, "the app's import raised")
+        return runner.abandon(1, "the app's import raised")
     except SystemExit as leaving:
-        return host.abandon(code_of(leaving), "the app left while it was imported")
-    return host.run(main, takes_life=takes_life, loop_factory=factory)
+        return runner.abandon(code_of(leaving), "the app left while it was imported")
+    return runner.run(main, takes_life=takes_life, loop_factory=factory)
 
 
 class _AppError(Exception):
@@ -167,7 +168,7 @@ def _is_foreign(filename: str) -> bool:
 def _asgi_main(
     options: argparse.Namespace, config: Config, app: Any, sockets: list[Any]
 ) -> Callable[..., Any]:
-    from lifecycle.process.asgi_main import serve
+    from lifecycle.process.serve_asgi import serve
 
     if not callable(app):
         raise BadTarget(f"{options.target!r} is no ASGI app, but {app!r}")

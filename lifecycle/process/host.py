@@ -13,7 +13,7 @@ from lifecycle.calls.stacks import Straggler
 from lifecycle.drain.timetable import Timetable
 
 OWN_FILES: Final = tuple(
-    f"{os.path.join(os.path.dirname(__file__), name)}:" for name in ("run.py", "mains.py")
+    f"{os.path.join(os.path.dirname(__file__), name)}:" for name in ("run.py", "main_function.py")
 )
 """Where every main stands too: they say nothing."""
 

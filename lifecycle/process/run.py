@@ -1,6 +1,9 @@
 """
 `run()`: puts an app's main under a lifecycle, and ends the process when it must end.
 
+Main itself is in `main_function.py`, the loop that it runs on in `main_loop.py`, and what a
+drain does to it in `host.py`.
+
 Rules of this file:
 
 1. Never `asyncio.run`'s teardown: it waits for ever for a task that ignores its
@@ -14,8 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from lifecycle.calls.app_loop import AppLoop
@@ -24,26 +26,16 @@ from lifecycle.config import Config
 from lifecycle.drain.departure import Departure
 from lifecycle.drain.ending import FORCED, INTERRUPTED, USAGE, Ending
 from lifecycle.drain.timetable import Timetable
-from lifecycle.exceptions import AlreadyExported, Draining, LifecycleError, RegistrationRefused
+from lifecycle.exceptions import LifecycleError
 from lifecycle.log import Renderer
-from lifecycle.names import service_spec
 from lifecycle.plain import lines
+from lifecycle.process.exit_status import code_of, say, show
 from lifecycle.process.host import ProcessHost
-from lifecycle.process.mains import (
-    Main,
-    awaited,
-    code_of,
-    know_of,
-    say,
-    show,
-    status_of,
-    takes_lifecycle,
-)
+from lifecycle.process.main_function import Main, outcome_of, takes_lifecycle
+from lifecycle.process.main_loop import leave_to_parent, run_until_over, tear_down
 from lifecycle.process.signals import Signals, by_person
-from lifecycle.process.teardown import leave_to_parent, tear_down
 from lifecycle.process.watchdog import Watchdog, flush_streams
 from lifecycle.runtime import Lifecycle, core_of
-from lifecycle.serving.port_wait import until_listening
 
 if TYPE_CHECKING:
     from lifecycle.calls.plugin_types import AnyPlugin
@@ -76,21 +68,21 @@ def run(main: Main, *, config: Config | None = None, plugins: Iterable[AnyPlugin
             "use `async with lifecycle.Lifecycle() as life:`"
         )
     try:
-        host = Host(config if config is not None else Config(), plugins)
-        host.open()
+        runner = Runner(config if config is not None else Config(), plugins)
+        runner.open()
     except LifecycleError as error:
         say(f"lifecycle: {lines(str(error))}")
         raise SystemExit(USAGE) from None
     except Interrupted:
         raise SystemExit(INTERRUPTED) from None
-    code = host.run(main, takes_life=takes_life)
+    code = runner.run(main, takes_life=takes_life)
     if code:
         raise SystemExit(code)
 
 
-class Host:
+class Runner:
     """
-    One process under a lifecycle. Made and used on the main thread.
+    Runs one process under a lifecycle. Made and used on the main thread.
 
     Args:
         config: The settings.
@@ -175,7 +167,9 @@ class Host:
         asyncio.set_event_loop(loop)
         stubborn = False
         try:
-            self._run_until_left(loop, self._host(main))
+            run_until_over(
+                loop, self._live(main), leaving=self._wants_out, stopped=self._loop_stopped
+            )
             if self._core.in_child:
                 leave_to_parent(loop)
             else:
@@ -228,27 +222,19 @@ class Host:
 
     # On the app's loop
 
-    def _run_until_left(self, loop: asyncio.AbstractEventLoop, work: Any) -> None:
-        task = loop.create_task(work)
-        while not task.done():
-            try:
-                loop.run_until_complete(task)
-            except (SystemExit, KeyboardInterrupt) as leaving:
-                # A task or a server's signal handler wants out, and has stopped the loop.
-                know_of(leaving, loop)
-                if self._core.in_child:
-                    self._left_with = code_of(leaving)
-                    return
-                # aiohttp's handler raises a subclass, whatever the reason.
-                own = type(leaving) is SystemExit or not self.life.draining
-                self._leave(code_of(leaving) if own else None)
-            except RuntimeError:
-                if task.done():
-                    raise
-                self._log.warning(
-                    "loop stopped", hint="the app called loop.stop(): main is cancelled"
-                )
-                self._leave(None if self.life.draining else 1)
+    def _wants_out(self, leaving: BaseException) -> bool:
+        """Take note that somebody but main leaves; True in a forked child."""
+        if self._core.in_child:
+            self._left_with = code_of(leaving)
+            return True
+        # aiohttp's handler raises a subclass, whatever the reason.
+        own = type(leaving) is SystemExit or not self.life.draining
+        self._leave(code_of(leaving) if own else None)
+        return False
+
+    def _loop_stopped(self) -> None:
+        self._log.warning("loop stopped", hint="the app called loop.stop(): main is cancelled")
+        self._leave(None if self.life.draining else 1)
 
     def _leave(self, code: int | None) -> None:
         self._left_with = code
@@ -260,14 +246,17 @@ class Host:
             show(error)
         self._main.cancel()
 
-    async def _host(self, main: Main) -> None:
+    async def _live(self, main: Main) -> None:
         self._core.app_loop.attach(on_beat=self._hold_signals)
         self._hold_signals()
         self._main.own.add(asyncio.current_task())
         if await self._may_start():
             self._main.task = asyncio.create_task(self._run_main(main), name="main")
             if not self._takes_life:
-                self._main.own.add(asyncio.create_task(self._ready()))
+                from lifecycle.process.unmodified_main import make_ready
+
+                readying = make_ready(self.life, self._cannot_be_ready)
+                self._main.own.add(asyncio.create_task(readying))
         await self._core.left.wait()
 
     async def _may_start(self) -> bool:
@@ -288,34 +277,24 @@ class Host:
         if self._signals is not None:
             self._signals.hold()
 
-    async def _run_main(self, main: Callable[..., Awaitable[object]]) -> None:
-        cause = "main returned"
-        code: int = 0
-        raised: BaseException | None = None
-        try:
-            value = await awaited(main(self.life) if self._takes_life else main())
-        except asyncio.CancelledError:
-            cause = "main was cancelled"
-            code = 0 if self._main.cancelled else 1
-        except SystemExit as leaving:
-            cause, code = "main left", code_of(leaving)
-        except Draining:
-            cause = "main gave up: the app is draining"
-            code = 0 if self.life.draining else 1
-        except BaseException as error:  # noqa: BLE001 - shown as the app's own, then exit code 1
-            cause, code, raised = f"main raised {type(error).__name__}", 1, error
-        else:
-            if isinstance(value, int) and not isinstance(value, bool):
-                code = status_of(value)
+    async def _run_main(self, main: Main) -> None:
+        life = self.life
+        outcome = await outcome_of(
+            main,
+            *((life,) if self._takes_life else ()),
+            cancelled=lambda: self._main.cancelled,
+            draining=lambda: life.draining,
+        )
+        code = outcome.code or self._left_with or 0
         if self._core.in_child:
-            if raised is not None:
-                show(raised)
-            raise SystemExit(code or self._left_with or 0)  # the loop runs not one turn more
+            if outcome.raised is not None:
+                show(outcome.raised)
+            raise SystemExit(code)  # the loop runs not one turn more
         interrupted = self._main.cancelled and self._left_with is None
-        job = interrupted and not self._takes_life and not self.life.services
-        self._core.end(Ending(code or self._left_with or 0, interrupted=job), cause)
-        if raised is not None:  # only now: a full pipe would hold us here
-            show(raised)
+        job = interrupted and not self._takes_life and not life.services
+        self._core.end(Ending(code, interrupted=job), outcome.cause)
+        if outcome.raised is not None:  # only now: a full pipe would hold us here
+            show(outcome.raised)
 
     def _stop(self) -> None:
         """The drain is over: main is to end, or has ended, and its own handler is to be told."""
@@ -329,35 +308,6 @@ class Host:
         if not self._takes_life:
             self._main.cancel()
 
-    async def _ready(self) -> None:
-        """Make an unmodified main ready: its services are found by looking at their ports."""
-        life = self.life
-        with suppress(Draining):
-            await asyncio.sleep(0)  # main's first step
-            if not self._config.services:
-                self._log.warning(
-                    "no services",
-                    hint="READY as soon as main first waits; set LIFECYCLE_SERVICES=NAME:PORT "
-                    "if it serves something",
-                )
-            try:
-                for name, port in map(service_spec, self._config.services):
-                    if port is not None:
-                        await until_listening(port)
-                    life.export(name, port=port)
-                await life.ready()
-            except (RegistrationRefused, AlreadyExported) as refused:
-                self._left_with = 1
-                life.begin_drain(f"registration refused: {refused}")
-                return
-            except Exception as error:  # noqa: BLE001 - else it would never be READY, without a word
-                self._left_with = 1
-                show(error)
-                life.begin_drain(f"it could not become ready: {type(error).__name__}: {error}")
-                return
-            if life.services and not self._core.traffic.in_use:
-                self._log.warning(
-                    "nothing counted",
-                    hint="work in flight is waited for if it is counted: put "
-                    "lifecycle.asgi.Middleware around the app, or use track()",
-                )
+    def _cannot_be_ready(self, cause: str) -> None:
+        self._left_with = 1
+        self.life.begin_drain(cause)

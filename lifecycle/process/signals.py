@@ -32,7 +32,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final, NamedTuple
 
-from lifecycle.process.signal_handlers import Handler, Handlers, default, is_caught
+from lifecycle.process.app_signal_handlers import Handler, Handlers, default, is_caught
 from lifecycle.process_globals import PROCESS
 
 OURS: Final = (signal.SIGTERM, signal.SIGINT)

@@ -27,7 +27,7 @@ WITHOUT_REASON: Final = re.compile(r"#\s*noqa:[^-]*\bSLF001\b(?!.* - \w)")
 
 OF_LIBRARIES: Final[Mapping[str, frozenset[str]]] = {
     "lifecycle.calls.stacks": frozenset({"_tasks"}),  # asyncio's TaskGroup, and anyio's
-    "lifecycle.process.signal_handlers": frozenset({"_run"}),  # asyncio's Handle
+    "lifecycle.process.app_signal_handlers": frozenset({"_run"}),  # asyncio's Handle
 }
 """Private names of a library that a room of ours has too, by the module that needs them."""
 

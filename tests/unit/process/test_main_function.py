@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle.process.mains import takes_lifecycle
+from lifecycle.process.main_function import takes_lifecycle
 
 
 class Application:

@@ -1,0 +1,61 @@
+"""What an end means: the exit code, and what is shown on stderr."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import os
+import sys
+from types import TracebackType
+from typing import Final
+
+_NOT_THE_APPS: Final = (
+    os.path.dirname(os.path.dirname(__file__)) + os.sep,
+    os.path.dirname(concurrent.futures.__file__) + os.sep,  # our threads hand errors on by it
+)
+
+
+def code_of(leaving: BaseException) -> int:
+    """Return the exit code of a SystemExit or KeyboardInterrupt; its message is shown."""
+    code = getattr(leaving, "code", 1) if isinstance(leaving, SystemExit) else 130
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return status_of(code)
+    say(code)
+    return 1
+
+
+def say(message: object) -> None:
+    """Print a message on stderr; nowhere if that is closed, when `print` would take stdout."""
+    if sys.stderr is not None:
+        print(message, file=sys.stderr)
+
+
+def status_of(code: int) -> int:
+    """Return what the kernel would make of an exit code, but never a success of a failure."""
+    return code & 0xFF or int(code != 0)
+
+
+def show(error: BaseException) -> None:
+    """Show an error as Python does, without our frames."""
+    seen: set[int] = set()
+    link: BaseException | None = error
+    while link is not None and id(link) not in seen:
+        seen.add(id(link))
+        link.__traceback__ = _without_ours(link.__traceback__)
+        link = link.__cause__ or link.__context__
+    sys.excepthook(type(error), error, error.__traceback__)
+
+
+def _without_ours(frames: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without our frames, and those through which our threads hand errors on."""
+    foreign = []
+    while frames is not None:
+        filename = frames.tb_frame.f_code.co_filename
+        if not filename.startswith(_NOT_THE_APPS):
+            foreign.append(frames)
+        frames = frames.tb_next
+    kept: TracebackType | None = None
+    for each in reversed(foreign):
+        kept = TracebackType(kept, each.tb_frame, each.tb_lasti, each.tb_lineno)
+    return kept
