@@ -18,6 +18,7 @@ from typing import Any, TypeVar, cast
 from lifecycle.calls.app_loop import AppLoop
 from lifecycle.calls.control_thread import ControlThread
 from lifecycle.calls.dispatch import Call, Shared
+from lifecycle.calls.moment import Moment
 from lifecycle.calls.plugins import Implementation
 from lifecycle.config import Config
 from lifecycle.contracts import PROBE_MARK, Instance, ProbeOptions
@@ -219,6 +220,21 @@ def attached(loop_time: Callable[[], float] | None = None) -> AppLoop:
     app_loop = AppLoop(loop_time or asyncio.get_running_loop().time)
     app_loop.attach()
     return app_loop
+
+
+def move(app_loop: AppLoop, loop: asyncio.AbstractEventLoop) -> None:
+    """Have the app's loop be another one: that is stuck, or closed, or the one it was."""
+    app_loop._loop = loop
+
+
+def posted(stuck: asyncio.AbstractEventLoop) -> list[asyncio.Handle]:
+    """Return what a loop that is stuck has been asked for."""
+    return [*stuck._ready]  # type: ignore[attr-defined]
+
+
+def how_many_wait(moment: Moment[Any]) -> int:
+    """Return how many wait for a moment."""
+    return len(moment._waiters)
 
 
 def instance(service: str = "orders", port: int | None = 8080) -> Instance:

@@ -19,7 +19,9 @@ from tests.unit.virtual_time import (
     idle,
     implementation,
     made,
+    move,
     now,
+    posted,
     run,
     until,
     workers,
@@ -54,7 +56,7 @@ def test_nothing_piles_up(kind: str, stuck: asyncio.SelectorEventLoop) -> None:
         app_loop = Counting(asyncio.get_running_loop().time)
         app_loop.attach()
         if kind == "busy":
-            app_loop._loop = stuck
+            move(app_loop, stuck)
         hook: Any = {"ignores": ignores, "blocks": hang.wait}.get(kind, hang_for_ever)
         asked = call(hook, app_loop, timeout=0.8)
         tasks = len(asyncio.all_tasks())
@@ -63,7 +65,7 @@ def test_nothing_piles_up(kind: str, stuck: asyncio.SelectorEventLoop) -> None:
             assert (await asked()).status is wanted
         assert len(workers()) == (1 if kind == "blocks" else 0)
         assert len(asyncio.all_tasks()) - tasks <= 1
-        assert len(stuck._ready) == (1 if kind == "busy" else 0)
+        assert len(posted(stuck)) == (1 if kind == "busy" else 0)
         if kind != "hangs":
             assert app_loop.posted <= 2
         free.append(True)
@@ -169,7 +171,7 @@ def test_no_loop_to_run_on() -> None:
         closed = asyncio.new_event_loop()
         closed.close()
         app_loop = attached()
-        app_loop._loop = closed
+        move(app_loop, closed)
         asked = call(hang_for_ever, app_loop)
         assert (await asked()).status is Status.UNSTARTED
         await idle(asked)

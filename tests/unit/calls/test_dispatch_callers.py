@@ -18,7 +18,9 @@ from tests.unit.virtual_time import (
     hang_for_ever,
     idle,
     made,
+    move,
     now,
+    posted,
     run,
     until,
     workers,
@@ -28,7 +30,7 @@ from tests.unit.virtual_time import (
 def guest_of(stuck: asyncio.SelectorEventLoop) -> AppLoop:
     """Return a guest whose loop is stuck."""
     app_loop = attached()
-    app_loop._loop = stuck
+    move(app_loop, stuck)
     return app_loop
 
 
@@ -176,7 +178,7 @@ def test_what_was_refused_does_not_run(kind: type[Call], stuck: asyncio.Selector
         assert {outcome.status for outcome in several} == {Status.UNSTARTED}
         for _ in range(3):
             assert (await asked()).status is Status.UNSTARTED
-        assert len(stuck._ready) == 1
+        assert len(posted(stuck)) == 1
         assert asked._outside._waiting == {}  # who has left is not kept
         come_back(stuck)
         assert ran == []

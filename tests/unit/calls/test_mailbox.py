@@ -8,16 +8,28 @@ from typing import Any
 
 import pytest
 
+from lifecycle.calls.app_loop import AppLoop
 from lifecycle.calls.dispatch import Delivery
 from lifecycle.calls.mailbox import Mailbox
-from tests.unit.virtual_time import Hang, attached, implementation, now, run, until
+from tests.unit.virtual_time import (
+    Hang,
+    attached,
+    implementation,
+    move,
+    now,
+    posted,
+    run,
+    until,
+)
 
 
-def mailbox(hook: Any, *, inline: bool = False) -> tuple[Mailbox, list[tuple[str, str]]]:
+def mailbox(
+    hook: Any, *, inline: bool = False, app_loop: AppLoop | None = None
+) -> tuple[Mailbox, list[tuple[str, str]]]:
     """Make the mailbox of a hook that takes `number`."""
     problems: list[tuple[str, str]] = []
     each = implementation(hook, inline=inline)._replace(argnames=("number",))
-    call = Delivery(each, attached(), 0.8)
+    call = Delivery(each, app_loop or attached(), 0.8)
     return Mailbox(call, lambda plugin, problem: problems.append((plugin, problem))), problems
 
 
@@ -177,14 +189,14 @@ def test_closing_before_the_first_delivery() -> None:
     run(main())
 
 
-def block(box: Mailbox, stuck: asyncio.SelectorEventLoop) -> Callable[[], None]:
+def block(app_loop: AppLoop, stuck: asyncio.SelectorEventLoop) -> Callable[[], None]:
     """Have the app's loop be stuck; what is returned has it come back, and do what waits."""
     apps = asyncio.get_running_loop()
-    box._call._app_loop._loop = stuck
+    move(app_loop, stuck)
 
     def free() -> None:
-        box._call._app_loop._loop = apps
-        apps.call_soon(stuck._ready[0]._run)  # type: ignore[attr-defined]
+        move(app_loop, apps)
+        apps.call_soon(posted(stuck)[0]._run)
 
     return free
 
@@ -197,8 +209,9 @@ def test_a_busy_loop_is_told_afterwards(stuck: asyncio.SelectorEventLoop) -> Non
         seen.append(number)
 
     async def main() -> None:
-        box, problems = mailbox(hook)
-        free = block(box, stuck)
+        app_loop = attached()
+        box, problems = mailbox(hook, app_loop=app_loop)
+        free = block(app_loop, stuck)
         for number in range(3):
             box.put(number=number)
         await asyncio.sleep(100)
@@ -224,8 +237,9 @@ def test_one_that_begins_late_and_hangs(stuck: asyncio.SelectorEventLoop) -> Non
             seen.append((number, now() - began))
 
     async def main() -> None:
-        box, _ = mailbox(hook)
-        free = block(box, stuck)
+        app_loop = attached()
+        box, _ = mailbox(hook, app_loop=app_loop)
+        free = block(app_loop, stuck)
         for number in range(2):
             box.put(number=number)
         await asyncio.sleep(10)
@@ -245,8 +259,9 @@ def test_closing_while_the_loop_is_busy(stuck: asyncio.SelectorEventLoop, wait: 
         seen.append(number)
 
     async def main() -> None:
-        box, _ = mailbox(hook)
-        free = block(box, stuck)
+        app_loop = attached()
+        box, _ = mailbox(hook, app_loop=app_loop)
+        free = block(app_loop, stuck)
         box.put(number=0)
         await asyncio.sleep(wait)
         box.close()

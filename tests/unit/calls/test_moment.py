@@ -12,6 +12,7 @@ import pytest
 from lifecycle.calls.moment import Moment
 from lifecycle.calls.threads import run_soon
 from lifecycle.exceptions import Draining
+from tests.unit.virtual_time import how_many_wait
 
 LIMIT = 10
 
@@ -30,7 +31,7 @@ def test_a_moment_happens_once() -> None:
         assert moment.happened
         assert await waiting == 1
         assert await moment.wait() == 1
-        assert moment._waiters == {}
+        assert how_many_wait(moment) == 0
 
     asyncio.run(main())
 
@@ -69,7 +70,7 @@ def test_a_moment_is_awaited_on_many_loops() -> None:
         ready.wait(LIMIT)
         moment.set("now")
         assert [each.result(LIMIT) for each in done] == ["now"] * 4
-    assert moment._waiters == {}
+    assert how_many_wait(moment) == 0
 
 
 def test_cancelling_who_waits_leaves_nothing_behind() -> None:
@@ -83,7 +84,7 @@ def test_cancelling_who_waits_leaves_nothing_behind() -> None:
             await asyncio.sleep(0)
             waiting.cancel()
             await asyncio.wait({waiting})
-        assert len(moment._waiters) == 1
+        assert how_many_wait(moment) == 1
         moment.set(7)
         assert await other == 7
 
@@ -104,7 +105,7 @@ def test_cancelled_and_set_in_one_step() -> None:
         await asyncio.wait({waiting})
         assert waiting.cancelled()
         assert noises == []
-        assert moment._waiters == {}
+        assert how_many_wait(moment) == 0
 
     asyncio.run(main())
 

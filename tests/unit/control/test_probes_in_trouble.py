@@ -9,7 +9,7 @@ import pytest
 
 from lifecycle.contracts import ProbeResult
 from tests.unit.control.test_probes import LIVE, READY, Table, started
-from tests.unit.virtual_time import Hang, run
+from tests.unit.virtual_time import Hang, move, run
 
 
 @pytest.mark.parametrize("last", [True, False, None])
@@ -26,7 +26,7 @@ def test_liveness_when_the_apps_loop_is_busy(last: bool | None) -> None:
         if last is not None:
             assert (await table.verdict(LIVE)).ok is last
         stuck = asyncio.SelectorEventLoop()
-        table.app_loop._loop = stuck
+        move(table.app_loop, stuck)
         await asyncio.sleep(1)
         verdict = await table.verdict(LIVE)
         (answer,) = verdict.answers
@@ -48,7 +48,7 @@ def test_readiness_when_the_apps_loop_is_busy() -> None:
 
         table.add(READY, "db", ready)
         stuck = asyncio.SelectorEventLoop()
-        table.app_loop._loop = stuck
+        move(table.app_loop, stuck)
         assert await table.says(READY) == {"db": False}
         stuck.close()
 
