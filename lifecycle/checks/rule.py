@@ -12,6 +12,9 @@ from lifecycle.checks.node import Node
 from lifecycle.checks.workloads.workload import Workload
 
 DOCS: Final = "https://kubernetes.io/docs"
+HOOKS: Final = f"{DOCS}/concepts/containers/container-lifecycle-hooks/"
+TERMINATION: Final = f"{DOCS}/concepts/workloads/pods/pod-termination/"
+PROBES: Final = f"{DOCS}/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/"
 UVICORN: Final = "https://github.com/Kludex/uvicorn/pull/2414"
 
 

@@ -135,6 +135,10 @@ TERMINATION: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
         [],
         (pod(WEB | {"command": ["tini", *SH, "app; true"]} | env(TINI_KILL_PROCESS_GROUP="1")),),
     ),
+    (  # to tini it is set
+        [],
+        (pod(WEB | {"command": ["tini", *SH, "app; true"]} | env(TINI_KILL_PROCESS_GROUP="")),),
+    ),
     (["warning shell-pid-1"], (pod(WEB | {"command": ["tini", "--", *SH, "app; true", "-g"]}),)),
     (["warning shell-pid-1"], (pod({"command": [*SH, "while true; do app; done"]}),)),
     ([], (pod({"command": [*SH, "migrate && exec python app.py"]}),)),

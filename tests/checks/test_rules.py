@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from lifecycle.checks.rules import RULES
+from lifecycle.checks.rules.hooks import COMMANDS as COMMANDS_IN_HOOKS
+from lifecycle.cli.commands import COMMANDS
 from tests.checks.cases_of_endings import ENDINGS
 from tests.checks.cases_of_hooks import HOOKS
 from tests.checks.cases_of_probes import PROBED
@@ -317,3 +319,8 @@ def test_a_service_of_another_environment(tmp_path: Path) -> None:
     findings = look(str(tmp_path)).findings
 
     assert findings == ["error front-container"]
+
+
+def test_a_hook_may_run_every_command() -> None:
+    """What `lifecycle` has, `prestop-drain` takes for no slip of the pen; and nothing else."""
+    assert set(COMMANDS) == COMMANDS_IN_HOOKS

@@ -11,16 +11,12 @@ from lifecycle.checks.commands.http_requests import Fetch
 from lifecycle.checks.commands.programs import programs
 from lifecycle.checks.commands.steps import always_succeeds, steps
 from lifecycle.checks.node import Node
-from lifecycle.checks.rule import DOCS, Found, Severity, Table
+from lifecycle.checks.rule import PROBES, Found, Severity, Table
 from lifecycle.checks.workloads.container import Probe, probes_of
 from lifecycle.checks.workloads.workload import Workload
-from lifecycle.config import Config
 
 RULES: Final = Table()
 
-_CONFIGURE: Final = (
-    f"{DOCS}/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/"
-)
 _DEV_TCP: Final = re.compile(r"/dev/tcp/([^/\s]+)/(\d{1,5})\b")
 _TALKS: Final = re.compile(
     r"\b(?:GET|HEAD|grep|read|mapfile|head|tail|sed|awk|cat(?!\s*<?\s*/dev/null))\b"
@@ -31,7 +27,7 @@ _IDLE: Final = ("exit", "true", ":", "echo", "printf", "set")
 @RULES.add(
     "probe-answer",
     Severity.ERROR,
-    sources=(_CONFIGURE, "qos.md"),
+    sources=(PROBES, "qos.md"),
     fix="Write httpGet with path /ready (or /live, /startup) and port 22222, or "
     "exec: [lifecycle, probe, ready]. If you use curl, write curl -f; with wget, write -O -.",
 )
@@ -45,19 +41,16 @@ def probe_answer(workload: Workload) -> Iterator[Found]:
     wget without `-O` writes a file. BusyBox wget fails from the second time on, because this file exists.
     It is a warning if a liveness or startup probe always succeeds: then a hung app is not restarted.
     """
-    for probe in probes_of(workload.containers):
-        container = probe.container
-        if not container.is_lifecycle or not container.is_known("qos_port"):
-            continue
+    for probe in probes_of(each for each in workload.ours if each.is_known("qos_port")):
         if problem := _unreadable(probe):
             yield Found(_handler(probe), f"{probe}: {problem}")
         elif problem := _unread(probe):
             severity = None if probe.kind == "readiness" else Severity.WARNING
             yield Found(_handler(probe), f"{probe}: {problem}", severity)
         elif probe.fetch is not None and probe.fetch.saved:
-            locked = container.node.at("securityContext", "readOnlyRootFilesystem").value is True
             message = f"{probe}: wget without -O writes a file, and fails if it cannot"
-            yield Found(_handler(probe), message, None if locked else Severity.WARNING)
+            severity = None if probe.container.has_read_only_root else Severity.WARNING
+            yield Found(_handler(probe), message, severity)
 
 
 def _handler(probe: Probe) -> Node:
@@ -134,7 +127,7 @@ def _reaches(probe: Probe, asked: list[tuple[str, int | None]]) -> bool:
 @RULES.add(
     "probe-timeout",
     Severity.ERROR,
-    sources=(_CONFIGURE,),
+    sources=(PROBES,),
     fix="Make timeoutSeconds greater than LIFECYCLE_PROBE_TIMEOUT (0.8 by default). For curl in a "
     "shell, write curl -m 2 and timeoutSeconds: 3.",
 )
@@ -146,35 +139,29 @@ def probe_timeout(workload: Workload) -> Iterator[Found]:
     The same holds for the time limit of curl or wget in a command.
     It is a warning if a shell runs curl or wget without a time limit. At timeoutSeconds the container runtime kills the shell only. If the app hangs, each probe leaves one more process behind.
     """
-    for probe in probes_of(workload.containers):
-        settings = probe.container.settings
-        if (
-            probe.is_qos
-            and probe.container.is_lifecycle
-            and isinstance(settings, Config)
-            and probe.container.is_known("probe_timeout")
-            and probe.timeout <= settings.probe_timeout
-        ):
+    for probe in probes_of(workload.ours):
+        if not probe.is_qos:
+            continue
+        config = probe.container.config
+        known = config is not None and probe.container.is_known("probe_timeout")
+        needed = config.probe_timeout if config is not None and known else 0
+        if known and probe.timeout <= needed:
             yield Found(
                 probe.node,
                 f"{probe}: timeoutSeconds {probe.timeout:g} is not above "
-                f"LIFECYCLE_PROBE_TIMEOUT {settings.probe_timeout:g}",
+                f"LIFECYCLE_PROBE_TIMEOUT {needed:g}",
             )
-        yield from _limits_of_exec(probe)
+        if probe.fetch is not None:
+            yield from _limits_of_exec(probe, probe.fetch, needed)
 
 
-def _limits_of_exec(probe: Probe) -> Iterator[Found]:
-    settings, fetch = probe.container.settings, probe.fetch
-    if fetch is None or not (probe.is_qos and probe.container.is_lifecycle):
-        return
+def _limits_of_exec(probe: Probe, fetch: Fetch, needed: float) -> Iterator[Found]:
     where = probe.node.at("exec", "command")
     sent = [each for each in steps(probe.command) if each.words[0] == fetch.tool]
     limits = [each for each in (fetch.limit, *(one.limit for one in sent)) if each is not None]
     if not limits and any(each.shell for each in sent):
         message = f"{probe}: {fetch.tool} has no time limit, and outlives its shell"
         yield Found(where, message, Severity.WARNING)
-    known = probe.container.is_known("probe_timeout")
-    needed = settings.probe_timeout if known and isinstance(settings, Config) else 0
     if limits and min(limits) <= needed:
         yield Found(
             where,

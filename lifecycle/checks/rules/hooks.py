@@ -13,21 +13,20 @@ from lifecycle.checks.commands.programs import script_of, unwrapped
 from lifecycle.checks.commands.scripts import slept
 from lifecycle.checks.commands.shell import SUBSTITUTED
 from lifecycle.checks.commands.steps import Step, port_option, steps
-from lifecycle.checks.rule import DOCS, Found, Severity, Table
+from lifecycle.checks.rule import HOOKS, Found, Severity, Table
 from lifecycle.checks.workloads.container import Container, expanded, path_of, probes_of
 from lifecycle.checks.workloads.workload import Workload
-from lifecycle.config import Config
 
 RULES: Final = Table()
 
-_HOOKS: Final = f"{DOCS}/concepts/containers/container-lifecycle-hooks/"
 _TOKEN: Final = "x-lifecycle-token"  # noqa: S105 - a header's name
 _VARIABLE: Final = re.compile(r"\$\{?[A-Za-z_]")
 _IN_QUOTES: Final = re.compile(r"'x-lifecycle-token:[^'\"]*\$\{?[a-z_]", re.IGNORECASE)
-_COMMANDS: Final = frozenset((
+COMMANDS: Final = frozenset((
     "run", "prestop", "probe", "ls", "status", "online", "offline", "plugins", "config",
     "manifests", "check", "rehearse",
 ))  # fmt: skip
+"""The commands of `lifecycle`: a hook that misspells one fails."""
 _ENDS: Final = ("kill", "pkill", "killall")
 _BY_NAME: Final = re.compile(r"(?:\$\(|`)\s*(?:pgrep|pidof)\b[^)`]*lifecycle")
 _IDLE: Final = ("true", ":", "exit", "echo", "date", "printf", "set", "sleep")
@@ -36,7 +35,7 @@ _IDLE: Final = ("true", ":", "exit", "echo", "date", "printf", "set", "sleep")
 @RULES.add(
     "prestop-token",
     Severity.ERROR,
-    sources=(_HOOKS, "security.md"),
+    sources=(HOOKS, "security.md"),
     fix=(
         "Write preStop as exec: [lifecycle, prestop]. If you need httpGet or curl, ask /prestop on "
         "the QOS port, with the value of LIFECYCLE_PRESTOP_TOKEN in the header X-Lifecycle-Token."
@@ -52,9 +51,7 @@ def prestop_token(workload: Workload) -> Iterator[Found]:
     The kubelet ignores the status of the answer, and so does curl without `-f`. Then nothing reports that no drain has started.
     It is a warning if httpGet has `scheme: HTTPS`, because the kubelet then repeats the request over HTTP.
     """
-    for container in workload.containers:
-        if not container.is_lifecycle:
-            continue
+    for container in workload.ours:
         if container.asks_to_drain and (problem := _shut(container)):
             yield Found(container.pre_stop, f"{container.name}: {problem}")
             continue
@@ -64,13 +61,13 @@ def prestop_token(workload: Workload) -> Iterator[Found]:
 
 def _shut(container: Container) -> str:
     """Say that nothing takes the request, whatever it is."""
-    settings = container.settings
-    if not isinstance(settings, Config):
+    config = container.config
+    if config is None:
         return ""
-    if not settings.qos_enabled:
+    if not config.qos_enabled:
         return "the QOS port and the control socket are off (LIFECYCLE_QOS_ENABLED)"
-    if container.pre_stop.at("httpGet") and LOOPBACK.fullmatch(settings.qos_host):
-        return f"the QOS port is on {settings.qos_host} alone (LIFECYCLE_QOS_HOST)"
+    if container.pre_stop.at("httpGet") and LOOPBACK.fullmatch(config.qos_host):
+        return f"the QOS port is on {config.qos_host} alone (LIFECYCLE_QOS_HOST)"
     return ""
 
 
@@ -191,7 +188,7 @@ def _unproved(container: Container, sent: str, *, literal: bool) -> Iterator[str
 @RULES.add(
     "prestop-drain",
     Severity.ERROR,
-    sources=(_HOOKS, "drain.md"),
+    sources=(HOOKS, "drain.md"),
     fix="Write preStop as exec: [lifecycle, prestop]: in the foreground, and without a time limit.",
 )
 def prestop_drain(workload: Workload) -> Iterator[Found]:
@@ -203,15 +200,14 @@ def prestop_drain(workload: Workload) -> Iterator[Found]:
     With some container runtimes the hook waits for what runs in the background. Do not rely on it.
     If a time limit ends `lifecycle prestop`, the hook returns before the drain is over. That is an error under another server, such as uvicorn, because it stops at SIGTERM. Under `lifecycle run` it is a warning, because the drain goes on.
     """
-    for container in workload.containers:
-        if container.is_lifecycle:
-            tcp = container.pre_stop.at("tcpSocket")
-            if tcp and not container.server:
-                message = "Kubernetes does not support tcpSocket in a hook, so the hook fails"
-                yield Found(tcp, f"{container.name}: {message}", Severity.WARNING)
-            where = container.pre_stop.at("exec", "command")
-            for message, severity in _too_early(container):
-                yield Found(where, f"{container.name}: {message}", severity)
+    for container in workload.ours:
+        tcp = container.pre_stop.at("tcpSocket")
+        if tcp and not container.server:
+            message = "Kubernetes does not support tcpSocket in a hook, so the hook fails"
+            yield Found(tcp, f"{container.name}: {message}", Severity.WARNING)
+        where = container.pre_stop.at("exec", "command")
+        for message, severity in _too_early(container):
+            yield Found(where, f"{container.name}: {message}", severity)
 
 
 def _too_early(container: Container) -> Iterator[tuple[str, Severity | None]]:
@@ -221,7 +217,7 @@ def _too_early(container: Container) -> Iterator[tuple[str, Severity | None]]:
         limit = min((each for each in limits if each is not None), default=None)
         name = " ".join(step.words[:2]) if _drains(step) else step.words[0]
         asks = _drains(step) or any(each.path == "/prestop" for each in fetches(step.words))
-        if step.words[0] == "lifecycle" and step.words[1:] and step.words[1] not in _COMMANDS:
+        if step.words[0] == "lifecycle" and step.words[1:] and step.words[1] not in COMMANDS:
             if not step.words[1].startswith("-") and "$" not in step.words[1]:
                 yield f"lifecycle has no command called {step.words[1]!r}", None
         elif asks and step.command.background:
@@ -241,8 +237,8 @@ def _too_early(container: Container) -> Iterator[tuple[str, Severity | None]]:
 
 def _least(container: Container) -> float:
     """Return how long a drain takes at least; 0 if that is not known here."""
-    settings = container.settings
-    return max(settings.settle, settings.quiet) if isinstance(settings, Config) else 0
+    config = container.config
+    return max(config.settle, config.quiet) if config else 0
 
 
 def _ends_it(found: list[Step], *, by_name: bool) -> bool:
@@ -266,7 +262,7 @@ def _starts_a_drain(words: list[str], *, by_name: bool) -> bool:
 @RULES.add(
     "hook-path",
     Severity.WARNING,
-    sources=(_HOOKS, "kubernetes.md"),
+    sources=(HOOKS, "kubernetes.md"),
     fix="Name the program of the hook or probe as the container's command does, for example "
     "exec: [/app/.venv/bin/lifecycle, prestop].",
 )

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
 from lifecycle.checks.commands.inits import signals_group
 from lifecycle.checks.commands.programs import INITS, programs, stages
 from lifecycle.checks.commands.servers import read_options
-from lifecycle.checks.rule import DOCS, Found, Severity, Table
+from lifecycle.checks.rule import TERMINATION, Found, Severity, Table
 from lifecycle.checks.workloads.container import Container
 from lifecycle.checks.workloads.workload import Workload
 
 RULES: Final = Table()
 
-_TERMINATION: Final = f"{DOCS}/concepts/workloads/pods/pod-termination/"
 _ONE_PROCESS_POOLS: Final = ("solo", "threads", "gevent", "eventlet")
 _CELERY_TAKES: Final = (
     "-A", "--app", "-b", "--broker", "--result-backend", "--loader", "--config", "--workdir",
@@ -51,21 +50,15 @@ def signal_to_group(workload: Workload) -> Iterator[Found]:
     With `--workers` 2 or more, hypercorn itself ends all its workers once one has stopped. Then a request is cut whatever the init does, so the rule leaves it out.
     """
     for container in workload.containers:
+        variables = workload.variables_of(container, DUMB_INIT_SETSID="0")
         for init in stages(container.words):
             cut = next((each for each in map(_cut, programs(init)) if each), "")
-            if cut and init[0] in INITS and signals_group(init, _value_in(workload, container)):
+            if cut and init[0] in INITS and signals_group(init, variables):
                 message = f"{container.name}: {init[0]} sends SIGTERM to the workers of {cut} too"
                 unsure = container.asks_to_drain or _may_have(container, "DUMB_INIT_SETSID")
                 warns = unsure if init[0] == "dumb-init" else container.asks_to_drain
                 yield Found(container.command, message, Severity.WARNING if warns else None)
                 break
-
-
-def _value_in(workload: Workload, container: Container) -> Callable[[str], str | None]:
-    """Return how to look up a variable: what a base may add is taken for right."""
-    if not workload.is_partial:
-        return container.value
-    return lambda name: container.value(name) or ("0" if name == "DUMB_INIT_SETSID" else None)
 
 
 def _may_have(container: Container, name: str) -> bool:
@@ -100,7 +93,7 @@ def _command_of_celery(words: list[str]) -> str:
 @RULES.add(
     "conda-run",
     Severity.ERROR,
-    sources=("https://github.com/conda/conda/issues/10351", _TERMINATION),
+    sources=("https://github.com/conda/conda/issues/10351", TERMINATION),
     fix=(
         "Start the program of the environment by its path, for example "
         "/opt/conda/envs/NAME/bin/uvicorn, or with `exec` after `conda activate`."
@@ -130,7 +123,7 @@ def _is_conda_run(words: list[str]) -> bool:
 @RULES.add(
     "process-manager",
     Severity.WARNING,
-    sources=("https://supervisord.org/configuration.html", _TERMINATION),
+    sources=("https://supervisord.org/configuration.html", TERMINATION),
     fix=(
         "Run one program in each container, and let the kubelet restart it. If you keep the "
         "process manager, give it a stop timeout (stopwaitsecs for supervisord) as long as the "
@@ -145,9 +138,7 @@ def process_manager(workload: Workload) -> Iterator[Found]:
     If the process manager starts the app several times, the processes share one QOS port. The second one is refused.
     If the app crashes, the process manager restarts it, and Kubernetes does not see a restart.
     """
-    for container in workload.containers:
-        if not container.is_lifecycle:
-            continue
+    for container in workload.ours:
         names = [each[0] for each in stages(container.words)]
         name = next((each for each in names if each in _MANAGERS), "")
         if name:

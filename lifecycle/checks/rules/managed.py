@@ -31,9 +31,7 @@ _VARIABLES: Final = ("UVICORN_WORKERS", "GRANIAN_WORKERS", "WEB_CONCURRENCY")
 
 def _managed(workload: Workload) -> list[tuple[Container, ServerCommand]]:
     return [
-        (each, each.server_command)
-        for each in workload.containers
-        if each.is_lifecycle and each.server_command is not None
+        (each, each.server_command) for each in workload.ours if each.server_command is not None
     ]
 
 
@@ -116,9 +114,9 @@ def managed_workers(workload: Workload) -> Iterator[Found]:
     The rule reads the options of the server, WEB_CONCURRENCY, GUNICORN_CMD_ARGS and the variables of uvicorn and granian.
     It is a warning if the manifest does not show which server the image runs.
     """
-    for container in workload.containers:
+    for container in workload.ours:
         server = container.server_command
-        if not container.is_lifecycle or (server and server.no_lifespan):
+        if server and server.no_lifespan:
             continue
         if server is None and workload.is_partial:
             continue  # its base may say what runs

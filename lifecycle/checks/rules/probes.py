@@ -8,10 +8,9 @@ from typing import Final
 
 from lifecycle.checks.commands.hosts import LOOPBACK, hosts_asked, is_address, is_own
 from lifecycle.checks.commands.programs import programs
-from lifecycle.checks.commands.scripts import slept
 from lifecycle.checks.commands.steps import port_option
 from lifecycle.checks.node import Node
-from lifecycle.checks.rule import DOCS, Found, Severity, Table
+from lifecycle.checks.rule import DOCS, PROBES, Found, Severity, Table
 from lifecycle.checks.workloads.container import (
     DEFAULT_QOS,
     KINDS,
@@ -21,14 +20,10 @@ from lifecycle.checks.workloads.container import (
     probes_of,
 )
 from lifecycle.checks.workloads.workload import Workload
-from lifecycle.config import KILL_MARGIN, Config
 
 RULES: Final = Table()
 
 _CONCEPT: Final = f"{DOCS}/concepts/workloads/pods/probes/"
-_CONFIGURE: Final = (
-    f"{DOCS}/tasks/configure-pod-container/configure-liveness-readiness-startup-probes/"
-)
 
 LONG_GRACE: Final = 300.0
 """Seconds: for how long an app that hangs may keep its container, ten times the default."""
@@ -43,7 +38,7 @@ _DEEP: Final = re.compile(
 @RULES.add(
     "probe-port",
     Severity.ERROR,
-    sources=(_CONFIGURE,),
+    sources=(PROBES,),
     fix="Ask a port that the container serves, on the pod's own address; the probes of a "
     "lifecycle are on LIFECYCLE_QOS_PORT, 22222 by default.",
 )
@@ -104,20 +99,20 @@ def _is_mesh(probe: Probe, number: float) -> bool:
 
 def _closed(probe: Probe, number: float) -> str:
     """Say why the QOS port is not open where its probe is asked; empty if it is."""
-    container, settings = probe.container, probe.container.settings
+    container, config = probe.container, probe.container.config
     asks = probe.path in PROBE_PATHS or not probe.http
-    ours = container.is_lifecycle and isinstance(settings, Config) and asks
-    if not ours or number not in (DEFAULT_QOS, container.qos_port):
+    if config is None or not (container.is_lifecycle and asks):
         return ""
-    assert isinstance(settings, Config)
-    moved = container.is_known("qos_port") and number != settings.qos_port
+    if number not in (DEFAULT_QOS, config.qos_port):
+        return ""
+    moved = container.is_known("qos_port") and number != config.qos_port
     reasons = {
-        "the QOS port is off (LIFECYCLE_QOS_ENABLED)": not settings.qos_enabled,
-        f"the QOS port is on {settings.qos_host} alone (LIFECYCLE_QOS_HOST)": LOOPBACK.fullmatch(
-            settings.qos_host
+        "the QOS port is off (LIFECYCLE_QOS_ENABLED)": not config.qos_enabled,
+        f"the QOS port is on {config.qos_host} alone (LIFECYCLE_QOS_HOST)": LOOPBACK.fullmatch(
+            config.qos_host
         ),
-        "the QOS port is any free one (LIFECYCLE_QOS_PORT=0)": settings.qos_port == 0,
-        f"the QOS port is {settings.qos_port} (LIFECYCLE_QOS_PORT)": moved,
+        "the QOS port is any free one (LIFECYCLE_QOS_PORT=0)": config.qos_port == 0,
+        f"the QOS port is {config.qos_port} (LIFECYCLE_QOS_PORT)": moved,
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
 
@@ -125,7 +120,7 @@ def _closed(probe: Probe, number: float) -> str:
 @RULES.add(
     "liveness-equals-readiness",
     Severity.ERROR,
-    sources=(_CONFIGURE,),
+    sources=(PROBES,),
     fix="Ask /live for liveness and /ready for readiness; elsewhere something cheaper for "
     "liveness, or at least a higher failureThreshold.",
 )
@@ -135,10 +130,9 @@ def liveness_equals_readiness(workload: Workload) -> Iterator[Found]:
     What should only take the pod out of traffic restarts it: an overload becomes a storm of restarts, `lifecycle offline` a restart.
     It is a warning where nothing shows that the endpoint tells of readiness, and liveness is as impatient.
     """
-    for container in workload.apps:
-        liveness, readiness = (container.probes.get(k) for k in ("liveness", "readiness"))
-        if liveness is None:
-            continue
+    for liveness in probes_of(workload.apps, "liveness"):
+        container = liveness.container
+        readiness = container.probes.get("readiness")
         if liveness.is_qos and container.is_lifecycle and liveness.asked != "liveness":
             yield Found(liveness.node, f"{container.name}: liveness asks for {liveness.asked}")
         elif (
@@ -164,10 +158,8 @@ def qos_path(workload: Workload) -> Iterator[Found]:
     The rule also reads commands, such as `curl -f localhost:22222/live` and `lifecycle probe live`.
     It is a warning for a startup probe, which then holds the others back for too short or too long, and where a plugin may serve the path.
     """
-    for probe in probes_of(workload.containers):
+    for probe in probes_of(each for each in workload.ours if each.is_known("qos_port")):
         container = probe.container
-        if not container.is_lifecycle or not container.is_known("qos_port"):
-            continue
         if probe.is_qos and probe.kind not in ("liveness", probe.asked):
             severity = Severity.WARNING if probe.kind == "startup" else None
             yield Found(probe.node, f"{probe} asks for {probe.asked}", severity)
@@ -196,9 +188,9 @@ def startup_probe(workload: Workload) -> Iterator[Found]:
 
     A start that takes longer than liveness waits is restarted, again and again: on a slow node, on a cold cache, while a registry is away.
     """
-    for container in workload.apps:
-        liveness = container.probes.get("liveness")
-        if liveness is not None and "startup" not in container.probes:
+    for liveness in probes_of(workload.apps, "liveness"):
+        container = liveness.container
+        if "startup" not in container.probes:
             waits = liveness.node.at("initialDelaySeconds").number(0) + liveness.patience
             message = f"{container.name}: a start may take {waits:g} s"
             yield Found(liveness.node, message)
@@ -207,7 +199,7 @@ def startup_probe(workload: Workload) -> Iterator[Found]:
 @RULES.add(
     "probe-grace",
     Severity.ERROR,
-    sources=(f"{_CONFIGURE}#probe-level-terminationgraceperiodseconds",),
+    sources=(f"{PROBES}#probe-level-terminationgraceperiodseconds",),
     fix="Set the liveness probe's terminationGracePeriodSeconds to what a short drain takes, for "
     "example 30. Leave it out of readinessProbe.",
 )
@@ -238,14 +230,10 @@ def probe_grace(workload: Workload) -> Iterator[Found]:
 
 def _needed(probe: Probe) -> float:
     """Return how many seconds the container takes to end in order, as far as the manifest says."""
-    container, settings = probe.container, probe.container.settings
+    container = probe.container
     if not container.is_lifecycle:
-        hook = container.pre_stop
-        return hook.at("sleep", "seconds").number(0) or slept(container.pre_stop_words)
-    if not isinstance(settings, Config):
-        return 0
-    found = 0 if probe.kind == "startup" else settings.settle + settings.quiet
-    return found + settings.stop_timeout + KILL_MARGIN
+        return container.pre_stop_sleep
+    return container.drain_time(registered=probe.kind != "startup")
 
 
 @RULES.add(
@@ -260,10 +248,8 @@ def dependency_in_liveness(workload: Workload) -> Iterator[Found]:
     When the dependency is away every pod is restarted, all together, and that fixes nothing.
     It is a warning where only a path's name tells of it.
     """
-    for container in workload.apps:
-        probe = container.probes.get("liveness")
-        if probe is None:
-            continue
+    for probe in probes_of(workload.apps, "liveness"):
+        container = probe.container
         foreign = _foreign_host(probe, workload)
         if foreign:
             yield Found(probe.node, f"{container.name}: liveness asks {foreign}")

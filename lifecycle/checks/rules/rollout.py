@@ -140,7 +140,7 @@ def qos_port_clash(workload: Workload) -> Iterator[Found]:
     With a hostPort the QOS port is also open to whoever reaches the node.
     It is a warning where the node's network alone makes it possible, and nothing in these manifests shares it.
     """
-    ours = [each for each in workload.containers if each.is_lifecycle]
+    ours = workload.ours
     for container in ours:
         for port in container.ports:
             if not port.at("hostPort") or workload.host_network:

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Final
 
-from lifecycle.checks.commands.scripts import keeper, only_sleeps, sleeps_first, slept
+from lifecycle.checks.commands.scripts import keeper, only_sleeps, sleeps_first
 from lifecycle.checks.node import digits
-from lifecycle.checks.rule import DOCS, UVICORN, Found, Severity, Table
+from lifecycle.checks.rule import DOCS, HOOKS, TERMINATION, UVICORN, Found, Severity, Table
 from lifecycle.checks.workloads.container import Container
 from lifecycle.checks.workloads.stop_signals import STOPS, is_signal, known_server
 from lifecycle.checks.workloads.workload import Workload
-from lifecycle.config import KILL_MARGIN, Config
 from lifecycle.exceptions import ConfigError
 
 RULES: Final = Table()
 
-_HOOKS: Final = f"{DOCS}/concepts/containers/container-lifecycle-hooks/"
-_TERMINATION: Final = f"{DOCS}/concepts/workloads/pods/pod-termination/"
 
 _READ_ONLY: Final = ("configMap", "secret", "downwardAPI", "projected", "image")
 _DRAINING_SIGNALS: Final = ("SIGTERM", "SIGINT", "SIGQUIT", "SIGHUP")
@@ -28,7 +24,7 @@ _STOP_OPTIONS: Final = ("--graceful-timeout", "--timeout-graceful-shutdown")
 @RULES.add(
     "grace-period",
     Severity.ERROR,
-    sources=(_TERMINATION,),
+    sources=(TERMINATION,),
     fix=(
         "Set terminationGracePeriodSeconds to at least preStop + drain, and set "
         "LIFECYCLE_GRACE_PERIOD to the same number. Or make preStop and the drain shorter."
@@ -59,17 +55,17 @@ def grace_period(workload: Workload) -> Iterator[Found]:
 
 
 def _disagreement(container: Container, workload: Workload) -> str:
-    settings, grace = container.settings, workload.grace
-    ours = container.is_lifecycle and container.is_known("grace_period")
-    if not ours or not isinstance(settings, Config) or settings.grace_period <= grace:
+    config = container.config if container.is_lifecycle else None
+    known = container.is_known("grace_period")
+    if config is None or not known or config.grace_period <= workload.grace:
         return ""
     if workload.has_gate and container.value("LIFECYCLE_GRACE_PERIOD") is None:
         return ""  # the plugin takes the pod's
-    return f"LIFECYCLE_GRACE_PERIOD {settings.grace_period:g} is more than"
+    return f"LIFECYCLE_GRACE_PERIOD {config.grace_period:g} is more than"
 
 
 def _too_long(container: Container, grace: float) -> str:
-    sleep = container.pre_stop.at("sleep", "seconds").number(0) or slept(container.pre_stop_words)
+    sleep = container.pre_stop_sleep
     drain, what = _drain(container)
     if sleep + drain <= grace and not 0 < grace <= sleep:
         return ""
@@ -81,12 +77,8 @@ def _too_long(container: Container, grace: float) -> str:
 
 def _drain(container: Container) -> tuple[float, str]:
     """Return how long it takes from SIGTERM on, as far as the manifest says, and who says so."""
-    settings = container.settings
     if container.is_lifecycle:
-        if not isinstance(settings, Config):
-            return 0.0, ""  # the rule `settings` tells
-        needs = settings.settle + settings.quiet + settings.stop_timeout + KILL_MARGIN
-        return needs, "the drain's"
+        return container.drain_time(), "the drain's"
     for name, value in container.options():
         if name in _STOP_OPTIONS and (seconds := digits(value)) is not None:
             return float(seconds), name
@@ -102,16 +94,15 @@ def settings(workload: Workload) -> Iterator[Found]:
     A `LIFECYCLE_*` value is out of range, or the times do not fit into the grace period.
     The app exits with code 2 and does not start. Kubernetes restarts it again and again (CrashLoopBackOff).
     """
-    for container in workload.containers:
-        refused = container.settings
-        if container.is_lifecycle and isinstance(refused, ConfigError):
+    for container in workload.ours:
+        if isinstance(refused := container.settings, ConfigError):
             yield Found(container.node.at("env"), f"{container.name}: {refused}")
 
 
 @RULES.add(
     "prestop-sleep",
     Severity.ERROR,
-    sources=(_HOOKS, UVICORN),
+    sources=(HOOKS, UVICORN),
     fix="Set preStop to exec: [lifecycle, prestop]. Set LIFECYCLE_SETTLE to the seconds of the "
     "sleep.",
 )
@@ -137,7 +128,7 @@ def prestop_sleep(workload: Workload) -> Iterator[Found]:
 @RULES.add(
     "shell-pid-1",
     Severity.ERROR,
-    sources=(_TERMINATION, "https://github.com/kubernetes/kubernetes/issues/127188"),
+    sources=(TERMINATION, "https://github.com/kubernetes/kubernetes/issues/127188"),
     fix='Write the command as a list without a shell, or start its last command with "exec".',
 )
 def shell_pid_1(workload: Workload) -> Iterator[Found]:
@@ -148,7 +139,9 @@ def shell_pid_1(workload: Workload) -> Iterator[Found]:
     If the app serves requests and its command is in a pipe, a loop or the background, the finding is an error. Otherwise it is a warning, because some shells replace themselves with their last command. bash and BusyBox' ash do. dash, the `sh` of Debian's images, does not.
     """
     for container in () if workload.shares_processes else workload.apps:
-        found = keeper(container.words, partial(_value, workload, container))
+        found = keeper(
+            container.words, workload.variables_of(container, TINI_KILL_PROCESS_GROUP="1")
+        )
         if found is None:
             continue
         certain = found.certain and not workload.is_job and workload.serves(container)
@@ -160,12 +153,6 @@ def shell_pid_1(workload: Workload) -> Iterator[Found]:
         )
 
 
-def _value(workload: Workload, container: Container, name: str) -> str | None:
-    """Look up a variable of an init; a base may have it signal the whole group."""
-    may_be_set = workload.is_partial and name == "TINI_KILL_PROCESS_GROUP"
-    return container.value(name) or ("1" if may_be_set else None)
-
-
 def _short(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= 40 else f"{line[:39]}…"
@@ -174,7 +161,7 @@ def _short(text: str) -> str:
 @RULES.add(
     "stop-signal",
     Severity.ERROR,
-    sources=("drain.md", _HOOKS, "https://www.kubernetes.dev/resources/keps/4960/"),
+    sources=("drain.md", HOOKS, "https://www.kubernetes.dev/resources/keps/4960/"),
     fix=(
         "Remove stopSignal, or set it to a signal at which the program finishes its requests: "
         "SIGTERM for the servers of Python, SIGQUIT for nginx. Set spec.os.name: linux with it."
@@ -245,10 +232,9 @@ def run_dir(workload: Workload) -> Iterator[Found]:
 
     Under a read-only root file system `LIFECYCLE_RUN_DIR` has to be in a volume: the app does not start otherwise.
     """
-    for container in workload.containers:
+    for container in workload.ours:
         folder = container.value("LIFECYCLE_RUN_DIR")
-        locked = container.node.at("securityContext", "readOnlyRootFilesystem").value is True
-        if not (folder and locked and container.is_lifecycle):
+        if not (folder and container.has_read_only_root):
             continue
         read_only = {
             each.at("name").text()

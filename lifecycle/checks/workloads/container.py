@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
@@ -11,10 +11,11 @@ from typing import Final
 from lifecycle.checks.commands.hosts import is_own
 from lifecycle.checks.commands.http_requests import Fetch, fetches
 from lifecycle.checks.commands.programs import programs, runs, script_of, stages, unwrapped
+from lifecycle.checks.commands.scripts import slept
 from lifecycle.checks.commands.servers import ServerCommand, read_options, server_command
 from lifecycle.checks.commands.steps import steps
 from lifecycle.checks.node import Node, digits
-from lifecycle.config import Config, core_variables
+from lifecycle.config import KILL_MARGIN, Config, core_variables
 from lifecycle.environment import is_service_link, variable
 from lifecycle.exceptions import ConfigError
 
@@ -221,10 +222,40 @@ class Container:
             return error
 
     @property
+    def config(self) -> Config | None:
+        """The app's settings, as far as they are known; None if it refuses them."""
+        return self.settings if isinstance(self.settings, Config) else None
+
+    @property
     def qos_port(self) -> int:
         """Where its probes are."""
-        settings = self.settings
-        return settings.qos_port if isinstance(settings, Config) else DEFAULT_QOS
+        return self.config.qos_port if self.config else DEFAULT_QOS
+
+    # How it ends
+
+    @property
+    def pre_stop_sleep(self) -> float:
+        """Seconds that its preStop hook sleeps."""
+        by_kubelet = self.pre_stop.at("sleep", "seconds").number(0)
+        return by_kubelet or slept(self.pre_stop_words)
+
+    def drain_time(self, *, registered: bool = True) -> float:
+        """
+        Return the seconds that its drain takes by its settings; 0 if it refuses them.
+
+        Args:
+            registered: Whether clients may know of it. Until then nobody has to be waited for.
+        """
+        config = self.config
+        if config is None:
+            return 0
+        known = config.settle + config.quiet if registered else 0
+        return known + config.stop_timeout + KILL_MARGIN
+
+    @property
+    def has_read_only_root(self) -> bool:
+        """Whether nothing can be written but to its volumes."""
+        return self.node.at("securityContext", "readOnlyRootFilesystem").value is True
 
     # Whose it is
 
@@ -323,7 +354,9 @@ def pairs(containers: list[Container]) -> Iterator[tuple[Container, Container]]:
             yield first, second
 
 
-def probes_of(containers: list[Container]) -> Iterator[Probe]:
-    """Give the probes of some containers."""
+def probes_of(containers: Iterable[Container], *kinds: str) -> Iterator[Probe]:
+    """Give the probes of some containers; of some kinds, or all of them."""
     for container in containers:
-        yield from container.probes.values()
+        for kind, probe in container.probes.items():
+            if not kinds or kind in kinds:
+                yield probe

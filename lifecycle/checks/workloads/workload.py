@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os.path
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
@@ -98,6 +98,11 @@ class Workload:
             if each.is_lifecycle or not is_known_sidecar(each.name, each.node.at("image").text())
         ]
         return apps or ([] if self.is_partial else own)
+
+    @cached_property
+    def ours(self) -> list[Container]:
+        """The containers that run under a lifecycle."""
+        return [each for each in self.containers if each.is_lifecycle]
 
     @property
     def container_names(self) -> set[str]:
@@ -202,6 +207,13 @@ class Workload:
             annotations.at(name).text() for annotations in self._annotations() for name in names
         ]
         return {word.strip() for text in texts for word in text.split(",")}
+
+    def variables_of(self, container: Container, **assumed: str) -> Callable[[str], str | None]:
+        """Return how to look up a container's variables: what a base may add is assumed."""
+        if not self.is_partial:
+            return container.value
+        known = container.value
+        return lambda name: assumed.get(name) if known(name) is None else known(name)
 
     def containers_with_leave_outs(self) -> list[str]:
         """Return the names of containers for which its annotations leave rules out."""
