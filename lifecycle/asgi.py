@@ -20,11 +20,11 @@ from lifecycle.exceptions import (
     RegistrationRefused,
     text_of,
 )
-from lifecycle.names import check_port, check_service_name
 from lifecycle.plain import lines
 from lifecycle.process_globals import PROCESS
 from lifecycle.qos.takeover import RECYCLE_TIMEOUT, start_after
 from lifecycle.runtime import Lifecycle, core_of, current
+from lifecycle.service_names import check_port, check_service_name
 from lifecycle.serving.app_runner import ABORT
 from lifecycle.serving.port_wait import until_listening
 from lifecycle.serving.websockets_and_event_streams import (

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from lifecycle.environment import REDACTED, blaming, read, variable
 from lifecycle.exceptions import ConfigError
-from lifecycle.names import RULE, is_service_spec, service_spec
+from lifecycle.service_names import RULE, is_service_spec, service_spec
 
 T = TypeVar("T")
 

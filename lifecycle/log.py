@@ -31,7 +31,7 @@ CAPACITY: Final = 10_000
 """Events that may wait for a blocked handler; beyond that they are dropped, and counted."""
 
 
-class Entry(NamedTuple):
+class LogEntry(NamedTuple):
     """One event; it may be written later than it happened."""
 
     at: float
@@ -40,10 +40,10 @@ class Entry(NamedTuple):
     fields: dict[str, Any]
 
 
-LAST: Final = Entry(0.0, 0, "", {})
+LAST: Final = LogEntry(0.0, 0, "", {})
 """What ends the writer."""
 
-Renderer = Callable[[Entry], None]
+Renderer = Callable[[LogEntry], None]
 
 
 class Log:
@@ -55,7 +55,7 @@ class Log:
 
     def forget(self) -> None:
         """Begin anew, without a thread; in a forked child, too, where there is none."""
-        self._events: queue.Queue[Entry | None] = queue.Queue(CAPACITY)
+        self._events: queue.Queue[LogEntry | None] = queue.Queue(CAPACITY)
         self._writer: threading.Thread | None = None
         self._starting = threading.Lock()
         self._dropped = 0
@@ -97,9 +97,9 @@ class Log:
 
     def _put(self, level: int, event: str, fields: dict[str, Any]) -> None:
         if self._wanted(level):
-            self._queue(Entry(time.time(), level, event, fields))
+            self._queue(LogEntry(time.time(), level, event, fields))
 
-    def _queue(self, item: Entry | None) -> None:
+    def _queue(self, item: LogEntry | None) -> None:
         try:
             self._events.put_nowait(item)
         except queue.Full:
@@ -139,13 +139,13 @@ class Log:
             finally:
                 self._events.task_done()
 
-    def _write_one(self, entry: Entry) -> None:
+    def _write_one(self, entry: LogEntry) -> None:
         if self._dropped:
             entry = entry._replace(fields={**entry.fields, "events_dropped": self._dropped})
             self._dropped = 0
         self._emit(entry)
 
-    def _emit(self, entry: Entry) -> None:
+    def _emit(self, entry: LogEntry) -> None:
         _, level, event, fields = entry
         if _structlog_configured():
             # Not `.log`, which not every wrapper class has.
@@ -203,7 +203,7 @@ def renderer_for(stream: Any, threshold: str = "info") -> Renderer:
     """
     lowest = logging.getLevelNamesMapping()[threshold.upper()]
 
-    def render(entry: Entry) -> None:
+    def render(entry: LogEntry) -> None:
         if entry.level < (logging.getLogger(NAME).level or lowest):
             return
         import structlog

@@ -23,9 +23,9 @@ from lifecycle.drain.host import Embedded, Host
 from lifecycle.drain.traffic import Tracker
 from lifecycle.exceptions import Draining, NotRunning
 from lifecycle.log import Log, Renderer
-from lifecycle.names import check_port, check_service_name
 from lifecycle.process_globals import PROCESS
 from lifecycle.service import Exported, Service, check_same, instance_of
+from lifecycle.service_names import check_port, check_service_name
 from lifecycle.settings import Settings
 from lifecycle.states import State
 

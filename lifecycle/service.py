@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterator, Mapping
 
 from lifecycle.contracts import Instance
-from lifecycle.control.services import APP, Entry
+from lifecycle.control.services import APP, ServiceEntry
 from lifecycle.core import Core
 from lifecycle.exceptions import AlreadyExported, Draining, NotRunning
 
@@ -16,7 +16,7 @@ from lifecycle.exceptions import AlreadyExported, Draining, NotRunning
 class Service:
     """One exported service of this process."""
 
-    def __init__(self, core: Core, entry: Entry) -> None:
+    def __init__(self, core: Core, entry: ServiceEntry) -> None:
         self._core = core
         self._entry = entry
 
@@ -104,7 +104,7 @@ class Exported(Mapping[str, Service]):
     To look one up costs the same however many there are. It may be used from any thread.
     """
 
-    def __init__(self, core: Core, entries: Mapping[str, Entry]) -> None:
+    def __init__(self, core: Core, entries: Mapping[str, ServiceEntry]) -> None:
         self._core = core
         self._entries = entries
 

@@ -285,7 +285,11 @@ class Commands:
                 entry.instance.service,
                 entry.instance.port or "-",
                 "online" if entry.online else f"offline ({', '.join(entry.held_by)})",
-                " ".join(f"{name}({cell.actual})" for name, cell in entry.cells.items()) or "-",
+                " ".join(
+                    f"{name}({registration.actual})"
+                    for name, registration in entry.registrations.items()
+                )
+                or "-",
             )
             for entry in self._conductor.services.entries.values()
         ]

@@ -22,7 +22,7 @@ from lifecycle.calls.transitions import Transitions
 from lifecycle.contracts import Command, Instance, Kind
 from lifecycle.control.plugin_activation import PluginActivation
 from lifecycle.control.probes import Probes
-from lifecycle.control.services import OPERATOR, Entry, Services, some
+from lifecycle.control.services import OPERATOR, ServiceEntry, Services, some
 from lifecycle.drain.departure import Departure
 from lifecycle.drain.host import Host
 from lifecycle.drain.traffic import Traffic
@@ -147,7 +147,7 @@ class Conductor:
 
     # States
 
-    def export(self, instance: Instance) -> Entry:
+    def export(self, instance: Instance) -> ServiceEntry:
         """
         Declare a service; after READY it registers in the background.
 

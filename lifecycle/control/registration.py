@@ -39,7 +39,7 @@ class Actual(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Cell:
+class Registration:
     """One service in one registry."""
 
     def __init__(
@@ -48,7 +48,7 @@ class Cell:
         instance: Instance,
         *,
         timeout: float,
-        on_change: Callable[[Cell], None],
+        on_change: Callable[[Registration], None],
         log: Log,
     ) -> None:
         self.registry = registry

@@ -3,7 +3,7 @@ The services of this process and where they are registered.
 
 Rules of this file:
 
-1. The table is service × registry; `registration.py` has what happens in one cell of it.
+1. The table is service × registry; `registration.py` has one of them: one service in one registry.
 2. What is asked of the whole table is kept by what changes, never looked up in all of it:
    n services cost n.
 3. A service is online if nobody holds it offline; the operator and the app each
@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from lifecycle.contracts import Instance, Registry
 from lifecycle.control.backoff import prepare
-from lifecycle.control.registration import Actual, Cell
+from lifecycle.control.registration import Actual, Registration
 from lifecycle.exceptions import RegistrationRefused, ServiceNotFound, text_of
 from lifecycle.log import Log
 
@@ -64,23 +64,27 @@ class Those(Generic[T]):
         return list(islice(self._those, most))
 
 
-class Entry:
-    """One exported service: who holds it offline, and its cells. Its properties are for any thread."""
+class ServiceEntry:
+    """One exported service: who holds it offline, and its registrations. Its properties are for any thread."""
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
         self.held_by: dict[str, str] = {}
-        self.cells: dict[str, Cell] = {}
+        self.registrations: dict[str, Registration] = {}
         self.waiters: set[asyncio.Event] = set()
-        self._unconfirmed: Those[Cell] = Those()
-        self._left: Those[Cell] = Those()
-        self._refused: Those[Cell] = Those()
+        self._unconfirmed: Those[Registration] = Those()
+        self._left: Those[Registration] = Those()
+        self._refused: Those[Registration] = Those()
 
-    def note(self, cell: Cell) -> None:
-        """Take note of what is so of one of its cells."""
-        self._unconfirmed.note(cell, so=cell.required and not cell.confirmed)
-        self._left.note(cell, so=cell.actual is not Actual.NO)
-        self._refused.note(cell, so=cell.required and cell.refused is not None)
+    def note(self, registration: Registration) -> None:
+        """Take note of what is so of one of its registrations."""
+        self._unconfirmed.note(
+            registration, so=registration.required and not registration.confirmed
+        )
+        self._left.note(registration, so=registration.actual is not Actual.NO)
+        self._refused.note(
+            registration, so=registration.required and registration.refused is not None
+        )
 
     @property
     def online(self) -> bool:
@@ -99,7 +103,7 @@ class Entry:
 
     def refusal(self) -> RegistrationRefused | None:
         """Return why a required registry will never take it, if that is so."""
-        return next((cell.refused for cell in self._refused.first(1)), None)
+        return next((registration.refused for registration in self._refused.first(1)), None)
 
     def status(self) -> ServiceStatus:
         """Return what `/status` shows of it. On the control loop."""
@@ -108,7 +112,9 @@ class Entry:
             "port": self.instance.port,
             "online": self.online,
             "held_by": dict(self.held_by),
-            "registrations": {name: cell.status() for name, cell in self.cells.items()},
+            "registrations": {
+                name: registration.status() for name, registration in self.registrations.items()
+            },
         }
 
 
@@ -122,8 +128,8 @@ class Services:
     """
 
     def __init__(self, *, register_timeout: float, log: Log) -> None:
-        self.entries: dict[str, Entry] = {}
-        self.serving: Those[Entry] = Those()
+        self.entries: dict[str, ServiceEntry] = {}
+        self.serving: Those[ServiceEntry] = Those()
         """What is online and acknowledged."""
         self.closed = False
         """True from when the registries are closed: nobody would close one that comes now."""
@@ -133,10 +139,10 @@ class Services:
         self._wanted = False
         self._reconcilers: dict[str, list[asyncio.Task[None]]] = {}
         self._waiters: set[asyncio.Event] = set()
-        self._unconfirmed: Those[Entry] = Those()
-        self._left: Those[Entry] = Those()
-        self._refused: Those[Entry] = Those()
-        self._asking: Those[Cell] = Those()
+        self._unconfirmed: Those[ServiceEntry] = Those()
+        self._left: Those[ServiceEntry] = Those()
+        self._refused: Those[ServiceEntry] = Those()
+        self._asking: Those[Registration] = Those()
 
     @property
     def registries(self) -> list[str]:
@@ -144,37 +150,37 @@ class Services:
         return [registry.name for registry in self._registries]
 
     def add_registries(self, registries: Iterable[Registry]) -> None:
-        """Add registries; services that are there already get cells in them."""
+        """Add registries; services that are there already get registrations in them."""
         for registry in registries:
             if registry.name != LOCAL:
                 prepare()
             self._registries.append(registry)
             self._reconcilers[registry.name] = []
             for entry in self.entries.values():
-                self._add_cell(entry, registry)
+                self._add_registration(entry, registry)
 
-    def export(self, instance: Instance) -> Entry:
+    def export(self, instance: Instance) -> ServiceEntry:
         """Add a service, or return the one that has the same name already."""
         if (known := self.entries.get(instance.service)) is not None:
             return known
-        entry = self.entries[instance.service] = Entry(instance)
+        entry = self.entries[instance.service] = ServiceEntry(instance)
         for registry in self._registries:
-            self._add_cell(entry, registry)
+            self._add_registration(entry, registry)
         self._changed(entry)
         return entry
 
-    def _add_cell(self, entry: Entry, registry: Registry) -> None:
-        cell = Cell(
+    def _add_registration(self, entry: ServiceEntry, registry: Registry) -> None:
+        registration = Registration(
             registry,
             entry.instance,
             timeout=self._timeout,
-            on_change=lambda cell: self._cell_changed(entry, cell),
+            on_change=lambda registration: self._registration_changed(entry, registration),
             log=self._log,
         )
-        entry.cells[registry.name] = cell
-        cell.want(self._wanted and entry.online)
-        self._cell_changed(entry, cell)
-        self._reconcilers[registry.name].append(asyncio.create_task(cell.reconcile()))
+        entry.registrations[registry.name] = registration
+        registration.want(self._wanted and entry.online)
+        self._registration_changed(entry, registration)
+        self._reconcilers[registry.name].append(asyncio.create_task(registration.reconcile()))
 
     def register(self) -> None:
         """From now on, everything that is online is to be registered."""
@@ -213,18 +219,18 @@ class Services:
             raise ServiceNotFound(f"no service matches {glob!r} (there is: {there})")
         return names
 
-    def _apply(self, entries: Iterable[Entry]) -> None:
+    def _apply(self, entries: Iterable[ServiceEntry]) -> None:
         for entry in entries:
-            for cell in entry.cells.values():
-                cell.want(self._wanted and entry.online)
+            for registration in entry.registrations.values():
+                registration.want(self._wanted and entry.online)
             self._changed(entry)
 
-    def _cell_changed(self, entry: Entry, cell: Cell) -> None:
-        entry.note(cell)
-        self._asking.note(cell, so=cell.required and cell.asking)
+    def _registration_changed(self, entry: ServiceEntry, registration: Registration) -> None:
+        entry.note(registration)
+        self._asking.note(registration, so=registration.required and registration.asking)
         self._changed(entry)
 
-    def _changed(self, entry: Entry) -> None:
+    def _changed(self, entry: ServiceEntry) -> None:
         self.serving.note(entry, so=entry.online and entry.confirmed)
         self._unconfirmed.note(entry, so=entry.online and not entry.confirmed)
         self._left.note(entry, so=not entry.out)
@@ -232,7 +238,7 @@ class Services:
         for waiter in (*self._waiters, *entry.waiters):
             waiter.set()
 
-    async def until(self, condition: Callable[[], bool], entry: Entry | None = None) -> None:
+    async def until(self, condition: Callable[[], bool], entry: ServiceEntry | None = None) -> None:
         """
         Wait until something is true of the table.
 
@@ -283,19 +289,23 @@ class Services:
     def unregistered(self) -> list[str]:
         """Name what is not known to be out, and say why: `orders@consul: no answer yet`."""
         return [
-            f"{at}: {cell.error or 'no answer yet'}"
-            for at, cell in self._cells()
-            if cell.actual is not Actual.NO
+            f"{at}: {registration.error or 'no answer yet'}"
+            for at, registration in self._registrations()
+            if registration.actual is not Actual.NO
         ]
 
     def described(self) -> dict[str, dict[str, object]]:
         """Return what the registries say of registrations: `orders@consul` to what it says."""
-        return {at: said for at, cell in self._cells() if (said := cell.described())}
+        return {
+            at: said
+            for at, registration in self._registrations()
+            if (said := registration.described())
+        }
 
-    def _cells(self) -> Iterator[tuple[str, Cell]]:
+    def _registrations(self) -> Iterator[tuple[str, Registration]]:
         for entry in self.entries.values():
-            for name, cell in entry.cells.items():
-                yield f"{entry.instance.service}@{name}", cell
+            for name, registration in entry.registrations.items():
+                yield f"{entry.instance.service}@{name}", registration
 
     async def close(self, timeout: float) -> None:
         """Stop reconciling and close the registries, in reverse order of start."""

@@ -22,7 +22,7 @@ from lifecycle.manifests.limits import (
     check_text,
 )
 from lifecycle.manifests.names import RUN_DIR
-from lifecycle.names import service_spec
+from lifecycle.service_names import service_spec
 
 DEFAULT_USER: Final = 10001
 ISTIO: Final = {

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from lifecycle.log import CAPACITY, Entry, Log, renderer_for
+from lifecycle.log import CAPACITY, Log, LogEntry, renderer_for
 
 LIMIT = 10.0
 
@@ -177,7 +177,7 @@ def test_a_handler_that_raises() -> None:
     """A renderer that fails costs its own line only."""
     lines = []
 
-    def render(entry: Entry) -> None:
+    def render(entry: LogEntry) -> None:
         if entry.event == "bad":
             raise OSError("disk full")
         lines.append(entry.event)
@@ -194,7 +194,7 @@ def test_a_line_has_the_time_of_its_event() -> None:
     at: list[float] = []
     stuck = threading.Event()
 
-    def render(entry: Entry) -> None:
+    def render(entry: LogEntry) -> None:
         stuck.wait(LIMIT)
         at.append(entry.at)
 

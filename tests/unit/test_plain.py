@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifecycle.cli import console, status
-from lifecycle.log import Entry, Log, logfmt, renderer_for
+from lifecycle.log import Log, LogEntry, logfmt, renderer_for
 from lifecycle.plain import lines, one_line, table
 from lifecycle.qos import port_holder
 
@@ -137,7 +137,7 @@ def test_the_log_of_run(stream: io.StringIO) -> None:
     """For people as for machines: the fields of an event, their names, what lists hold."""
     fields = {"agent": EVIL, EVIL: 1, "agents": [EVIL]}
 
-    renderer_for(stream)(Entry(0.0, logging.WARNING, EVIL, fields))
+    renderer_for(stream)(LogEntry(0.0, logging.WARNING, EVIL, fields))
 
     written = stream.getvalue()
     assert written.count("\n") == 1
@@ -168,7 +168,9 @@ def test_the_apps_own_log() -> None:
 
     structlog.configure(processors=[keep])
     try:
-        Log()._emit(Entry(0.0, logging.WARNING, "probe", {"agent": f"{EVIL}\nforged", "ms": 1.5}))
+        Log()._emit(
+            LogEntry(0.0, logging.WARNING, "probe", {"agent": f"{EVIL}\nforged", "ms": 1.5})
+        )
     finally:
         structlog.reset_defaults()
 

@@ -24,7 +24,7 @@ from lifecycle.config import Config
 from lifecycle.contracts import PROBE_MARK, Instance, ProbeOptions
 from lifecycle.core import Core
 from lifecycle.drain.host import Embedded
-from lifecycle.log import Entry, Log
+from lifecycle.log import Log, LogEntry
 from lifecycle.runtime import Lifecycle, core_of
 
 T = TypeVar("T")
@@ -205,7 +205,7 @@ class Diary:
         self.lines: list[tuple[str, dict[str, Any]]] = []
         self.log = Log(self.write)
 
-    def write(self, entry: Entry) -> None:
+    def write(self, entry: LogEntry) -> None:
         """Keep an event."""
         self.lines.append((entry.event, entry.fields))
 

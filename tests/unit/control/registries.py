@@ -121,5 +121,5 @@ def table(*registries: Registry, names: tuple[str, ...] = ("orders",)) -> Servic
 
 
 def row(services: Services, name: str = "orders", registry: str = "reg") -> Any:
-    """Return the cell."""
-    return services.entries[name].cells[registry]
+    """Return the registration."""
+    return services.entries[name].registrations[registry]

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from lifecycle.control.registration import Cell
+from lifecycle.control.registration import Registration
 from lifecycle.control.services import OPERATOR, Actual, Services
 from lifecycle.exceptions import LifecycleError, RegistrationRefused
 from tests.unit.control.registries import Scripted, after, failing, fine, hang, row, table
@@ -33,9 +33,15 @@ def test_registered_is_acknowledged() -> None:
 
 def test_a_cell_that_has_just_been_made() -> None:
     """Nothing is wanted, and nothing is so: no registration, no question, no refusal."""
-    cell = Cell(Scripted(), instance(), timeout=10, on_change=lambda _: None, log=Diary().log)
-    assert (cell.wanted, cell.confirmed, cell.asking) == (False, False, False)
-    assert (cell.actual, cell.error, cell.refused) == (Actual.NO, "", None)
+    registration = Registration(
+        Scripted(), instance(), timeout=10, on_change=lambda _: None, log=Diary().log
+    )
+    assert (registration.wanted, registration.confirmed, registration.asking) == (
+        False,
+        False,
+        False,
+    )
+    assert (registration.actual, registration.error, registration.refused) == (Actual.NO, "", None)
 
 
 def test_nothing_is_registered_before_it_is_wanted() -> None:
@@ -209,14 +215,14 @@ def test_an_outage_takes_nobody_out() -> None:
         services = table(registry)
         await services.until(lambda: services.all_confirmed)
         registry.on_keep = registry.on_register = failing(OSError("away"))
-        cell = row(services)
-        cell._step.cancel()  # the connection breaks: the heartbeat under way ends
+        registration = row(services)
+        registration._step.cancel()  # the connection breaks: the heartbeat under way ends
         for _ in range(1000):
             await asyncio.sleep(1)
             assert services.all_confirmed
-            assert cell.actual is not Actual.NO
+            assert registration.actual is not Actual.NO
         registry.on_register, registry.on_keep = fine, hang
-        await services.until(lambda: cell.actual is Actual.YES)
+        await services.until(lambda: registration.actual is Actual.YES)
         await services.close(1)
 
     run(main())

@@ -152,11 +152,11 @@ def test_a_registration_that_is_lost_for_a_reason() -> None:
         services.export(instance())
         services.register()
         await asyncio.sleep(0.05)
-        cell = services.entries["orders"].cells["consul"]
-        assert (cell.actual, cell.error) == (Actual.NO, "the session has expired")
+        registration = services.entries["orders"].registrations["consul"]
+        assert (registration.actual, registration.error) == (Actual.NO, "the session has expired")
         log.flush(5)
         await asyncio.sleep(30)
-        assert cell.confirmed
+        assert registration.confirmed
         log.flush(5)
         told = {"service": "orders", "registry": "consul"}
         lost = told | {"registered": "no", "reason": "the session has expired"}

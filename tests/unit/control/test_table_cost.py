@@ -106,7 +106,7 @@ class Full:
         await asyncio.sleep(0.1)
         try:
             with counted() as self.steps:
-                entries[7].cells["reg"]._step.cancel()  # type: ignore[union-attr]
+                entries[7].registrations["reg"]._step.cancel()  # type: ignore[union-attr]
                 await asyncio.sleep(0.05)
         finally:
             for each in waiting:

@@ -338,7 +338,9 @@ class Departures(RuleBasedStateMachine):
         assert self.plugin.seen == [step.after for step in history][: len(self.plugin.seen)]
 
         services = self.stage.conductor.services
-        assert not any(c.wanted for e in services.entries.values() for c in e.cells.values())
+        assert not any(
+            c.wanted for e in services.entries.values() for c in e.registrations.values()
+        )
         if self.plugin.registry.mood == "works" and timetable.wait_until - timetable.began > 20:
             assert self.plugin.registry.there == set()
 

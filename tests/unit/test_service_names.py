@@ -12,7 +12,13 @@ from hypothesis import strategies as st
 
 from lifecycle import Config, ConfigError, Lifecycle
 from lifecycle.asgi import Managed
-from lifecycle.names import LONGEST, check_port, check_service_name, is_service_spec, service_spec
+from lifecycle.service_names import (
+    LONGEST,
+    check_port,
+    check_service_name,
+    is_service_spec,
+    service_spec,
+)
 
 
 async def no_app(*_: object) -> None:
