@@ -10,7 +10,17 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol
+
+
+class Watch(Protocol):
+    """What watches over the end of this process."""
+
+    def give_way(self) -> None:
+        """Take note that another one watches now."""
+
+    def forget(self) -> None:
+        """Take note that this is a forked child."""
 
 
 class Process:
@@ -19,7 +29,7 @@ class Process:
     def __init__(self) -> None:
         self.lifecycles: list[object] = []
         """The handles of those that run, the latest last."""
-        self.watchdog: Any = None
+        self.watchdog: Watch | None = None
         """The one that watches."""
         self.middleware_made = False
         """True if a middleware was made while no lifecycle ran: it is the next one's."""

@@ -59,7 +59,7 @@ def current() -> Lifecycle:
 
 def core_of(life: Lifecycle) -> Core:
     """Return a lifecycle's parts: for this package's own rooms, and not part of the public API."""
-    return life._core  # who may have it asks here
+    return life._core  # noqa: SLF001 - who may have it asks here
 
 
 class Lifecycle:

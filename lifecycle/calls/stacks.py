@@ -38,7 +38,7 @@ class Straggler(NamedTuple):
 
 def thread_stack(thread_id: int) -> list[str]:
     """Return where a thread is at this moment, innermost last; empty if it is gone."""
-    frame = sys._current_frames().get(thread_id)  # documented; the only way  # noqa: SLF001 - documented, in spite of its name
+    frame = sys._current_frames().get(thread_id)  # noqa: SLF001 - documented, in spite of its name
     if frame is None:
         return []
     return [f"{f.filename}:{f.lineno} {f.name}" for f in traceback.extract_stack(frame)]

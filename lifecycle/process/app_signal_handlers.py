@@ -9,9 +9,9 @@ has replaced still reaches it.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any
@@ -128,7 +128,7 @@ class Handlers:
         if callable(handler) and handler is not on_the_loop:
             self._call(handler, number, on_end)
         if handle is not None:
-            handle._run()  # now, and as the loop would: its context, its errors
+            handle._run()  # noqa: SLF001 - now, in its own context, and its errors are the loop's
         return number
 
     def is_echo(self, number: int) -> bool:
@@ -145,10 +145,7 @@ class Handlers:
         number: int,
         on_end: Callable[[Exception | None], object],
     ) -> None:
-        self._killed, self._frame = (
-            False,
-            sys._getframe(),
-        )  # documented; a handler is called with a frame
+        self._killed, self._frame = False, inspect.currentframe()
         self._kill_other, os.kill = os.kill, self._kill
         try:
             handler(number, self._frame)

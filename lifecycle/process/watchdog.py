@@ -7,10 +7,9 @@ import os
 import sys
 import threading
 import time
-import traceback
 from contextlib import suppress
-from typing import Any
 
+from lifecycle.calls.stacks import thread_stack
 from lifecycle.calls.threads import start_thread
 from lifecycle.config import Config
 from lifecycle.drain.departure import Departure
@@ -50,12 +49,9 @@ class Watchdog:
             departure: Whose exit code counts. It may have been planned already.
         """
         self._departure = departure
-        # What hung in a run before this one has nothing to say in it.
-        earlier: Watchdog | None = PROCESS.watchdog
-        PROCESS.watchdog = self
+        earlier, PROCESS.watchdog = PROCESS.watchdog, self
         if earlier is not None:
-            earlier._retired = True
-            earlier._changed.set()
+            earlier.give_way()
         start_thread(self._watch, "lifecycle-watchdog")
 
     def plan(self, timetable: Timetable) -> None:
@@ -84,8 +80,15 @@ class Watchdog:
             return
         # The last one registered is the first one called: before executors' threads are joined.
         with suppress(AttributeError, RuntimeError):
-            threading._register_atexit(self._interpreter_ends)  # type: ignore[attr-defined]
+            threading._register_atexit(  # type: ignore[attr-defined]  # noqa: SLF001 - no other comes first
+                self._interpreter_ends
+            )
         atexit.register(self._last_words)
+
+    def give_way(self) -> None:
+        """Take note that another one watches: what hung in this run has nothing to say in it."""
+        self._retired = True
+        self._changed.set()
 
     def forget(self) -> None:
         """Take note that this is a forked child: its end is watched by nobody."""
@@ -132,9 +135,8 @@ class Watchdog:
             os._exit(code)
 
     def _say_what_hangs(self, code: int) -> None:
-        frames = sys._current_frames()
         alive = [
-            f"{thread.name}: {_where(frames.get(thread.ident or 0))}"
+            f"{thread.name}: {_where(thread)}"
             for thread in threading.enumerate()
             if not thread.daemon
         ]
@@ -143,11 +145,9 @@ class Watchdog:
         flush_streams()
 
 
-def _where(frame: Any) -> str:
-    if frame is None:
-        return "no longer in Python code"
-    last = traceback.extract_stack(frame)[-1]
-    return f"{last.filename}:{last.lineno} {last.name}"
+def _where(thread: threading.Thread) -> str:
+    stack = thread_stack(thread.ident or 0)
+    return stack[-1] if stack else "no longer in Python code"
 
 
 def _flush() -> None:

@@ -66,6 +66,9 @@ async def main(life: lifecycle.Lifecycle) -> None:
     checked: bool = await database()
     service: lifecycle.Service = life.export("shop", port=8080)
     left: float = await life.drained()
+    if (drain := life.drain) is not None:
+        await drain.settled()
+        left = min(left, drain.main_time_left())
     print(checked, service.name, left, disk(life).ok)
 
 

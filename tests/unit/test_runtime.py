@@ -16,6 +16,7 @@ from lifecycle import runtime
 from lifecycle.config import Config
 from lifecycle.contracts import Command, Instance, Registry
 from lifecycle.drain.ending import Ending
+from lifecycle.drain.handle import Drain
 from lifecycle.exceptions import Draining, LifecycleError, NotRunning, PluginError
 from lifecycle.hookspecs import hookimpl
 from lifecycle.qos.port import Port
@@ -315,6 +316,33 @@ def test_a_port_that_does_not_close(ending: str, monkeypatch: pytest.MonkeyPatch
         async with Lifecycle(config) as life:
             pass
         assert life.state is State.STOPPED
+
+    asyncio.run(asyncio.wait_for(main(), LIMIT))
+
+
+def test_the_drain_is_there_for_who_serves() -> None:
+    """None before T0; then the one that hooks are given, which has the times to close by."""
+    given: list[Drain] = []
+
+    class Hooked:
+        @hookimpl
+        async def lifecycle_drain(self, drain: Drain) -> None:
+            given.append(drain)
+
+    async def main() -> None:
+        async with Lifecycle(QUICK, plugins=[Hooked()]) as life:
+            assert life.drain is None
+            life.begin_drain("a deploy")
+            await life.reached(State.DRAINING)
+            drain = life.drain
+            assert drain is not None
+            assert drain.cause == "a deploy"
+            await drain.settled()
+            assert 0 < drain.main_time_left() <= await life.drained() + 1
+            assert given == [drain]
+        assert life.drain is drain
+        core_of(life).in_child = True  # as it is after `os.fork`
+        assert life.drain is None
 
     asyncio.run(asyncio.wait_for(main(), LIMIT))
 
