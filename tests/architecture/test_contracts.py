@@ -36,6 +36,13 @@ FAULTS = {
     ),
 }
 
+# Within a room the lowest one knows the highest one.
+for each in CONTRACTS:
+    for room in each.get("containers", ()):
+        highest, lowest = (f"{room}.{each['layers'][end].split(' : ')[0]}" for end in (0, -1))
+        line = f"{lowest} -> {highest}"
+        FAULTS[each["name"]] = (lowest.removeprefix("lifecycle."), highest, line)
+
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> str:
@@ -44,7 +51,9 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> str:
     shutil.copytree(ROOT / "lifecycle", copy / "lifecycle")
     shutil.copy(ROOT / "pyproject.toml", copy)
     for module, imported, _ in FAULTS.values():
-        with (copy / "lifecycle" / f"{module.replace('.', '/')}.py").open("a") as file:
+        path = copy / "lifecycle" / module.replace(".", "/")
+        path = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+        with path.open("a") as file:
             file.write(FOR_TYPES.format(imported))
     done = subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-logo", "--no-cache"],
