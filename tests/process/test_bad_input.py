@@ -252,10 +252,6 @@ PLUGINS = {
         "def lifecycle_readyness(): return True",
         ["'lifecycle_readyness', which does not exist", "did you mean 'lifecycle_readiness'?"],
     ),
-    "wrong argument": (
-        "def lifecycle_readiness(lif): return True",
-        ["'mine'", "lif"],
-    ),
     "coroutine commands": ("async def lifecycle_commands(): return []", ["'mine'", "async"]),
     "no commands": ("def lifecycle_commands(): return 5", ["'mine'", "Command"]),
     "strange commands": ("def lifecycle_commands(): return ['x']", ["'mine'", "no Command"]),
@@ -271,7 +267,6 @@ PLUGINS = {
         "def lifecycle_commands(): return lifecycle.Command('a/b', print)",
         ["'mine'", "'a/b'"],
     ),
-    "no options": ("def lifecycle_options(): return int", ["'mine'", "dataclass"]),
     "failing options": ("def lifecycle_options(): return 1 / 0", ["'mine'", "ZeroDivisionError"]),
     "strange registries": ("def lifecycle_registries(): return [1]", ["'mine'", "no Registry"]),
     "does not import": ("import nosuch_client\ndef x(): pass", ["'mine'", "nosuch_client"]),
