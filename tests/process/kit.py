@@ -289,6 +289,13 @@ class App:
         python: str = self.process.args[0]  # type: ignore[index, assignment]
         return cli(*words, env=self.env, cwd=self.cwd, python=python, timeout=timeout)
 
+    def beside(self, start: Callable[..., App], *words: str, tty: bool = False) -> App:
+        """Start `lifecycle WORDS` in the same pod, and go on; its output is its own."""
+        folder = self.cwd / f"beside-{words[0]}"
+        folder.mkdir()
+        env = {name: self.env[name] for name in ("LIFECYCLE_QOS_PORT", "LIFECYCLE_RUN_DIR")}
+        return start(["-m", "lifecycle", *words], env=env, cwd=folder, tty=tty)
+
     def status(self) -> dict[str, Any] | None:
         """Return `/status` as the control socket gives it; None if nobody answers."""
         try:

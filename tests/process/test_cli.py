@@ -95,8 +95,7 @@ def test_status(app: App) -> None:
 
 def test_watch(app: App, start: Start) -> None:
     """`status --watch` redraws on a terminal, and Ctrl-C ends it quietly."""
-    env = {name: app.env[name] for name in ("LIFECYCLE_QOS_PORT", "LIFECYCLE_RUN_DIR")}
-    watch = start(["-m", "lifecycle", "status", "--watch"], env=env, tty=True)
+    watch = app.beside(start, "status", "--watch", tty=True)
 
     wait_for(lambda: watch.stdout.count("\x1b[H\x1b[2J") >= 2, 10, lambda: watch.stdout)
     assert "READY for" in watch.stdout
@@ -110,10 +109,7 @@ def test_watch_until_it_is_gone(start: Start, tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(MAIN)
     app = start(RUN, env=QUICK | {"LIFECYCLE_SETTLE": "1.5"})
     app.wait_state("ready")
-    folder = tmp_path / "watch"
-    folder.mkdir()
-    env = {name: app.env[name] for name in ("LIFECYCLE_QOS_PORT", "LIFECYCLE_RUN_DIR")}
-    watch = start(["-m", "lifecycle", "status", "--watch"], env=env, cwd=folder)
+    watch = app.beside(start, "status", "--watch")
     wait_for(lambda: "READY for" in watch.stdout, 10, lambda: watch.stderr)
 
     app.signal(signal.SIGTERM)
@@ -136,8 +132,7 @@ def test_prestop(start: Start, tmp_path: Path) -> None:
     assert app.cli("offline").returncode == 0
     assert app.cli("prestop").returncode == 0
     assert "DRAINING" in app.cli("status").stdout
-    app.signal(signal.SIGTERM)
-    assert app.wait() == 0
+    app.stop()
 
 
 def test_prestop_of_who_dies(start: Start, tmp_path: Path) -> None:
@@ -145,10 +140,7 @@ def test_prestop_of_who_dies(start: Start, tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(MAIN)
     app = start(RUN, env=QUICK | {"LIFECYCLE_SETTLE": "10"})
     app.wait_state("ready")
-    folder = tmp_path / "prestop"
-    folder.mkdir()
-    env = {name: app.env[name] for name in ("LIFECYCLE_QOS_PORT", "LIFECYCLE_RUN_DIR")}
-    prestop = start(["-m", "lifecycle", "prestop"], env=env, cwd=folder)
+    prestop = app.beside(start, "prestop")
     app.wait_state("draining")
 
     app.signal(signal.SIGKILL)

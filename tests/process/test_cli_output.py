@@ -134,8 +134,7 @@ def test_prestop_that_nobody_reads(start: Start, tmp_path: Path) -> None:
     app.wait_state("ready")
 
     assert into(app, "mute", "prestop").returncode == 0
-    app.signal(signal.SIGTERM)
-    assert app.wait() == 0
+    app.stop()
 
 
 @contextmanager
@@ -206,10 +205,7 @@ def test_watch_as_json(start: Start, tmp_path: Path) -> None:
     """`status --watch --json` prints one JSON document a line, and nothing else, to the end."""
     app = start(MAIN, env=QUICK)
     app.wait_state("ready")
-    folder = tmp_path / "watch"
-    folder.mkdir()
-    env = {name: app.env[name] for name in ("LIFECYCLE_QOS_PORT", "LIFECYCLE_RUN_DIR")}
-    watch = start(["-m", "lifecycle", "status", "--watch", "--json"], env=env, cwd=folder)
+    watch = app.beside(start, "status", "--watch", "--json")
     wait_for(lambda: watch.stdout.count("\n") >= 2, 20, lambda: watch.stderr)
 
     app.signal(signal.SIGTERM)

@@ -158,6 +158,5 @@ def test_what_is_answered_at_once_leaves_nothing_behind(start: Start, tmp_path: 
     with socket.create_connection(("127.0.0.1", app.port), timeout=10) as client:
         client.sendall(UPGRADE)
         assert client.recv(100).startswith(b"HTTP/1.1 403")
-    app.signal(signal.SIGTERM)
-    assert app.wait() == 0, app.stderr
+    app.stop()
     assert "never awaited" not in app.stderr

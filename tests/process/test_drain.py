@@ -273,9 +273,7 @@ lifecycle.run(main)
         )
         wait_for(lambda: "none left" in app.stdout, 10, "the descriptors to go")
 
-        app.signal(SIGTERM)
-
-        assert app.wait() == 0
+        app.stop()
         assert "Traceback" not in app.stderr
 
     def test_registry_hangs(self, start):

@@ -148,8 +148,7 @@ def test_a_child_holds_neither_listener_nor_connection(
         try:
             with connected(*where) as new:
                 assert new(b"/").split()[1] == b"200", "the parent goes on"
-            app.signal(signal.SIGTERM)
-            assert app.wait() == 0, app.stderr
+            app.stop()
             assert [kept(), forks(), probe()] == [b"", b"", b""], "the child keeps a connection"
             with pytest.raises((ConnectionRefusedError, FileNotFoundError)), connected(*where):
                 pass

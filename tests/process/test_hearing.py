@@ -47,9 +47,7 @@ def test_while_a_plugin_is_being_imported(start: Start, tmp_path: Path) -> None:
     app = start(["-m", "lifecycle", "run", "shop:main", "-p", "slow"], env=QUICK)
     wait_for(lambda: "importing" in app.stdout, 10, lambda: app.stderr)
 
-    app.signal(SIGTERM)
-
-    assert app.wait(10) == 143
+    app.stop(143, timeout=10)
     assert "Traceback" not in app.stderr
 
 
@@ -283,7 +281,5 @@ lifecycle.run(main)
     )
     app.wait_state("ready")
 
-    app.signal(SIGTERM)
-
-    assert app.wait(6) == 0, app.stderr
+    app.stop(timeout=6)
     assert app.stdout == "cleaning up\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,8 +74,7 @@ def test_commands_that_never_come(start: Start, way: str) -> None:
     assert any(not ok and re.fullmatch(f"lifecycle_commands {problem}", why) for ok, why in said)
     assert app.get("/good")[:2] == (200, "good\n")
     wait_for(lambda: app.events("plugin"), 20, lambda: app.stderr)
-    app.signal(signal.SIGTERM)
-    assert app.wait() == 0
+    app.stop()
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -109,8 +107,7 @@ def test_while_a_hook_hangs_probes_are_answered_and_a_signal_is_heard(start: Sta
 
     assert app.get("/live")[:2] == (200, "true")
     assert app.get("/startup")[:2] == (503, "false")
-    app.signal(signal.SIGTERM)
-    assert app.wait() == 143, app.stderr
+    app.stop(143)
     assert "killed" not in app.stderr
 
 

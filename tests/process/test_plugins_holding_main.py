@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -90,8 +89,7 @@ def test_main_begins_when_every_plugin_lets_it(start: Start, tmp_path: Path, hoo
     (tmp_path / "open").touch()
     app.wait_state("ready")
     assert "main" in app.stdout.splitlines()
-    app.signal(signal.SIGTERM)
-    assert app.wait() == 0, app.stderr
+    app.stop()
 
 
 @WAYS
@@ -99,8 +97,7 @@ def test_a_signal_while_main_is_held(start: Start, hook: str) -> None:
     """It leaves at once with 143, main never begins, and an async hook is cancelled."""
     app = held(start, hook)
 
-    app.signal(signal.SIGTERM)
-    assert app.wait(5) == 143, app.stderr
+    app.stop(143, timeout=5)
     lines = app.stdout.splitlines()
     assert "main" not in lines
     assert ("cancelled" in lines) == (hook is ASYNC)
@@ -113,8 +110,7 @@ def test_a_prestop_while_main_is_held(start: Start, hook: str) -> None:
     answered = app.prestop()
 
     assert answered.result(10)[0] == 200
-    app.signal(signal.SIGTERM)
-    assert app.wait(10) == 143, app.stderr
+    app.stop(143, timeout=10)
     assert "main" not in app.stdout.splitlines()
 
 

@@ -102,8 +102,7 @@ def test_an_app_without_lifespan_is_served(start: Start, tmp_path: Path) -> None
     app = run_asgi(start, settle=0.2, quiet=0.1)
     app.wait_state("ready")
     assert ask(app.port) == (200, "hello")
-    app.signal(signal.SIGTERM)
-    assert app.wait() == 0
+    app.stop()
     assert own_words(app) == []
 
 
@@ -141,8 +140,7 @@ def test_a_signal_while_the_app_starts(start: Start, tmp_path: Path) -> None:
     """
     app = run(start, tmp_path, startup=startup)
     wait_for(lambda: events(tmp_path), 10, "the startup's begin")
-    app.signal(signal.SIGTERM)
-    assert app.wait() == 0
+    app.stop()
     assert report(app)["steps"]["close"] < 4
     assert events(tmp_path) == ["lifespan.startup", "cleaned up"]
     assert own_words(app) == []
@@ -153,6 +151,5 @@ def test_a_shutdown_that_says_it_failed(start: Start, tmp_path: Path) -> None:
     failed = '{"type": "lifespan.shutdown.failed", "message": "the pool is stuck"}'
     app = run(start, tmp_path, shutdown=f"await send({failed}); return")
     app.wait_state("ready")
-    app.signal(signal.SIGTERM)
-    assert app.wait() == 1
+    app.stop(1)
     assert own_words(app) == ["lifecycle: the app did not stop: the pool is stuck"]

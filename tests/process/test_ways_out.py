@@ -171,6 +171,5 @@ lifecycle.run(second)
 
     wait_for(lambda: time.monotonic() > began + 5, 10, "the first one's time to be over")
 
-    app.signal(SIGTERM)
-    assert app.wait() == 0, app.stderr
+    app.stop()
     assert not app.events("killed")
