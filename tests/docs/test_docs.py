@@ -181,11 +181,17 @@ def test_every_dependency_has_its_reason() -> None:
 
 @pytest.mark.parametrize("which", ["only_mutate", "pytest_add_cli_args_test_selection"])
 def test_each_file_of_the_mutation_tests_is_named_once(which: str) -> None:
-    """`make mutate` finds each file that pyproject.toml names for it, and runs none twice."""
+    """`make mutate` finds each file and folder that pyproject.toml names, and runs none twice."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    files = settings["tool"]["mutmut"][which]
+    named = settings["tool"]["mutmut"][which]
+    files = [
+        file
+        for each in named
+        for file in ((ROOT / each).rglob("test_*.py") if (ROOT / each).is_dir() else [ROOT / each])
+    ]
 
-    assert [each for each in files if not (ROOT / each).is_file()] == []
+    assert [each for each in files if not each.is_file()] == []
+    assert len(files) >= len(named)
     assert sorted(files) == sorted(set(files))
 
 
