@@ -29,7 +29,7 @@ from benchmarks.ways import Way
 from lifecycle.rehearsal.errors import CannotRehearse
 from lifecycle.rehearsal.plan import Plan, Traffic
 from lifecycle.rehearsal.rehearsal import Rehearsal
-from lifecycle.rehearsal.result import Result
+from lifecycle.rehearsal.verdict.result import Result
 
 WRITTEN = Path(__file__).parent / "comparison.json"
 TRAFFIC = Traffic(slow="/slow")

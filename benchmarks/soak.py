@@ -17,8 +17,8 @@ from benchmarks.ways import FOLDER
 from lifecycle.rehearsal.errors import CannotRehearse
 from lifecycle.rehearsal.plan import Plan, Traffic
 from lifecycle.rehearsal.rehearsal import Rehearsal
-from lifecycle.rehearsal.result import Result
-from lifecycle.rehearsal.summary import Painter, render
+from lifecycle.rehearsal.report.text import Painter, render
+from lifecycle.rehearsal.verdict.result import Result
 
 COMMAND = (
     *(sys.executable, "-m", "lifecycle", "run", "--asgi", "app:app"),

@@ -12,9 +12,9 @@ from typing import ClassVar, Self
 
 from record import Record, Rollout, Track
 
-from lifecycle.rehearsal.generator import LoadGenerator
+from lifecycle.rehearsal.load.generator import LoadGenerator
 from lifecycle.rehearsal.plan import Traffic
-from lifecycle.rehearsal.replica import Replica
+from lifecycle.rehearsal.replicas.replica import Replica
 from lifecycle.testing import Container, Exec, HttpGet, Kubelet, Pod, PodSpec, Probe, Sleep
 from lifecycle.testing.endpoints import JOIN_SHARE
 from lifecycle.testing.http_get import Failed, fetch, hang_up

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from lifecycle.rehearsal.tally import Tally
+from lifecycle.rehearsal.measuring.tally import Tally
 
 PROBES = ("startup", "ready", "live")
 

@@ -10,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.text import Text
 
-from lifecycle.rehearsal.tally import BUCKET
+from lifecycle.rehearsal.measuring.tally import BUCKET
 
 LABEL = 12
 SPARKS = " ▁▂▃▄▅▆▇█"

@@ -12,12 +12,12 @@ import sys
 
 from lifecycle.cli import rehearse_options
 from lifecycle.cli.console import encodable, fail, say, stdout_failed, warn
+from lifecycle.rehearsal.display.progress import display
 from lifecycle.rehearsal.errors import CannotRehearse
 from lifecycle.rehearsal.plan import Plan
-from lifecycle.rehearsal.progress import display
 from lifecycle.rehearsal.rehearsal import Rehearsal
-from lifecycle.rehearsal.result import Result
-from lifecycle.rehearsal.summary import Painter, render
+from lifecycle.rehearsal.report.text import Painter, render
+from lifecycle.rehearsal.verdict.result import Result
 
 CANNOT = 2
 FILES = ("report", "junit")

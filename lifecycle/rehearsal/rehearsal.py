@@ -12,14 +12,14 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from lifecycle.rehearsal.container import Template
-from lifecycle.rehearsal.generator import LoadGenerator
+from lifecycle.rehearsal.load.generator import LoadGenerator
+from lifecycle.rehearsal.measuring.stalls import Pulse, Stall
 from lifecycle.rehearsal.plan import Plan
-from lifecycle.rehearsal.prestop import check_program, choose
-from lifecycle.rehearsal.pulse import Pulse, Stall
-from lifecycle.rehearsal.result import Result
-from lifecycle.rehearsal.rollout import Deployment
-from lifecycle.rehearsal.scout import ask_once, reconnoitre
+from lifecycle.rehearsal.replicas.preflight import ask_once, reconnoitre
+from lifecycle.rehearsal.replicas.prestop import check_program, choose
+from lifecycle.rehearsal.replicas.rollout import Deployment
+from lifecycle.rehearsal.replicas.template import Template
+from lifecycle.rehearsal.verdict.result import Result
 from lifecycle.testing import Kubelet
 from lifecycle.testing.environment import environment
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from lifecycle.rehearsal.tally import Tally
+from lifecycle.rehearsal.measuring.tally import Tally
 from tests.e2e.rollout import Seen
 
 ROWS: Final = "rollouts"

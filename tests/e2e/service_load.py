@@ -18,10 +18,10 @@ from lightkube.models.discovery_v1 import Endpoint
 from lightkube.resources.core_v1 import Service
 from lightkube.resources.discovery_v1 import EndpointSlice
 
-from lifecycle.rehearsal.generator import LoadGenerator
-from lifecycle.rehearsal.load import FarPod
+from lifecycle.rehearsal.load.generator import LoadGenerator
+from lifecycle.rehearsal.load.load import FarPod
+from lifecycle.rehearsal.measuring.tally import Tally
 from lifecycle.rehearsal.plan import Traffic
-from lifecycle.rehearsal.tally import Tally
 from tests.e2e.kit import Space
 from tests.process.kit import background
 

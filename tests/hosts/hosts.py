@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from lifecycle.rehearsal.generator import LoadGenerator
+from lifecycle.rehearsal.load.generator import LoadGenerator
 from lifecycle.rehearsal.plan import Protocol, Traffic
 from lifecycle.rehearsal.rehearsal import Rehearsal
 from tests.hosts.own_load import NOTHING, EventLoad, GrpcLoad

@@ -12,10 +12,10 @@ from typing import ClassVar, Self
 import grpc
 import grpc.aio
 
-from lifecycle.rehearsal.generator import LoadGenerator
-from lifecycle.rehearsal.losses import Cause, Loss
+from lifecycle.rehearsal.load.generator import LoadGenerator
+from lifecycle.rehearsal.measuring.losses import Cause, Loss
+from lifecycle.rehearsal.measuring.tally import BUCKET, Tally
 from lifecycle.rehearsal.plan import Traffic
-from lifecycle.rehearsal.tally import BUCKET, Tally
 from lifecycle.testing import Client as View
 from lifecycle.testing import Endpoint, Pod, Service
 from tests.process.h1_client import Connection

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from lifecycle.rehearsal.result import Result
+from lifecycle.rehearsal.verdict.result import Result
 from tests.hosts.hosts import Host
 from tests.process.rollout import QUIET
 

@@ -9,7 +9,7 @@ from concurrent.futures import Future
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from lifecycle.rehearsal.result import Result
+from lifecycle.rehearsal.verdict.result import Result
 from tests.hosts.hosts import HOSTS, ROLLOUTS, Host
 from tests.hosts.table import ROWS, row
 from tests.process.rollout import assert_in_order, assert_nothing_lost, roll

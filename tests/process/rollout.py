@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from lifecycle.rehearsal.plan import Plan, Traffic
 from lifecycle.rehearsal.rehearsal import Rehearsal
-from lifecycle.rehearsal.replica import Replica
-from lifecycle.rehearsal.result import Result
-from lifecycle.rehearsal.summary import Painter, render
+from lifecycle.rehearsal.replicas.replica import Replica
+from lifecycle.rehearsal.report.text import Painter, render
+from lifecycle.rehearsal.verdict.result import Result
 from tests.process.h1_client import Connection, Lost
 from tests.process.kit import App, events, free_port
 from tests.process.serving import CERTIFICATE

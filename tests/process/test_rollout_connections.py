@@ -15,7 +15,7 @@ import websockets
 
 from lifecycle.rehearsal.plan import Protocol
 from lifecycle.rehearsal.rehearsal import Rehearsal
-from lifecycle.rehearsal.result import Result
+from lifecycle.rehearsal.verdict.result import Result
 from tests.process.h1_client import Connection, Lost
 from tests.process.h2_client import H2Client
 from tests.process.kit import App

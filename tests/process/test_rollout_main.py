@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from lifecycle.rehearsal.losses import IN_FLIGHT, Cause, Loss
+from lifecycle.rehearsal.measuring.losses import IN_FLIGHT, Cause, Loss
 from lifecycle.rehearsal.rehearsal import Rehearsal
 from tests.process.rollout import (
     BIND,

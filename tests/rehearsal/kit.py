@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from lifecycle.rehearsal.clients.client import Client
-from lifecycle.rehearsal.load import FarPod
+from lifecycle.rehearsal.load.load import FarPod
+from lifecycle.rehearsal.measuring.tally import Tally
 from lifecycle.rehearsal.plan import Protocol, Traffic
-from lifecycle.rehearsal.tally import Tally
 from lifecycle.testing import Service, free_port
 
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

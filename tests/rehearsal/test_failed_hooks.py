@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from lifecycle.rehearsal.errors import CannotRehearse
-from lifecycle.rehearsal.judgement import Verdict
 from lifecycle.rehearsal.plan import Plan, Traffic
 from lifecycle.rehearsal.rehearsal import Rehearsal
 from lifecycle.rehearsal.report.junit import junit
 from lifecycle.rehearsal.report.page import page
-from lifecycle.rehearsal.result import Result
-from lifecycle.rehearsal.summary import Painter, render
+from lifecycle.rehearsal.report.text import Painter, render
+from lifecycle.rehearsal.verdict.judge import Verdict
+from lifecycle.rehearsal.verdict.result import Result
 
 HERE = str(Path(__file__).parent)
 LIFECYCLE = (sys.executable, "-m", "lifecycle")

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lifecycle.rehearsal.judgement import Judge, Verdict
-from lifecycle.rehearsal.losses import Cause, Loss
-from lifecycle.rehearsal.noise import Noise
+from lifecycle.rehearsal.measuring.losses import Cause, Loss
+from lifecycle.rehearsal.measuring.noise import Noise
+from lifecycle.rehearsal.measuring.stalls import BEAT, SHORTEST, Pulse, Stall
+from lifecycle.rehearsal.measuring.tally import Tally
 from lifecycle.rehearsal.plan import Traffic
-from lifecycle.rehearsal.pulse import BEAT, SHORTEST, Pulse, Stall
-from lifecycle.rehearsal.rollout import Rollout
-from lifecycle.rehearsal.tally import Tally
+from lifecycle.rehearsal.replicas.rollout import Rollout
+from lifecycle.rehearsal.verdict.judge import Judge, Verdict
 
 T0 = 100.0
 EXITED = 105.0

@@ -9,15 +9,15 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from lifecycle.rehearsal.container import Template
-from lifecycle.rehearsal.losses import Cause, Loss
+from lifecycle.rehearsal.measuring.losses import Cause, Loss
+from lifecycle.rehearsal.measuring.stalls import Stall
+from lifecycle.rehearsal.measuring.tally import Tally
 from lifecycle.rehearsal.plan import Plan
-from lifecycle.rehearsal.pulse import Stall
-from lifecycle.rehearsal.replica import Replica
+from lifecycle.rehearsal.replicas.replica import Replica
+from lifecycle.rehearsal.replicas.rollout import Rollout
+from lifecycle.rehearsal.replicas.template import Template
 from lifecycle.rehearsal.report.junit import junit
-from lifecycle.rehearsal.result import Result
-from lifecycle.rehearsal.rollout import Rollout
-from lifecycle.rehearsal.tally import Tally
+from lifecycle.rehearsal.verdict.result import Result
 from lifecycle.testing import Container, Exec, Kubelet, PodSpec
 from tests.rehearsal.kit import run
 

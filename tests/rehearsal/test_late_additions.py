@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from lifecycle.rehearsal.container import Template
 from lifecycle.rehearsal.errors import CannotRehearse
-from lifecycle.rehearsal.losses import Cause
+from lifecycle.rehearsal.measuring.losses import Cause
 from lifecycle.rehearsal.plan import Plan, Traffic
 from lifecycle.rehearsal.rehearsal import Rehearsal
-from lifecycle.rehearsal.replica import Replica
-from lifecycle.rehearsal.result import Result
-from lifecycle.rehearsal.rollout import _available
+from lifecycle.rehearsal.replicas.replica import Replica
+from lifecycle.rehearsal.replicas.rollout import _available
+from lifecycle.rehearsal.replicas.template import Template
+from lifecycle.rehearsal.verdict.result import Result
 from lifecycle.testing.observed import Observed
 
 HERE = str(Path(__file__).parent)

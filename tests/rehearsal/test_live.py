@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from lifecycle.rehearsal.live import Live
+from lifecycle.rehearsal.display.live import Live
+from lifecycle.rehearsal.measuring.stalls import Stall
+from lifecycle.rehearsal.measuring.tally import Tally
 from lifecycle.rehearsal.plan import Plan
-from lifecycle.rehearsal.pulse import Stall
 from lifecycle.rehearsal.rehearsal import Rehearsal
-from lifecycle.rehearsal.tally import Tally
 
 NOISY = "this machine stood still: the result may be INCONCLUSIVE"
 

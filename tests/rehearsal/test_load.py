@@ -9,8 +9,8 @@ from typing import Self
 import pytest
 
 from lifecycle.rehearsal.errors import CannotRehearse
-from lifecycle.rehearsal.generator import LoadGenerator
-from lifecycle.rehearsal.load import FarPod, Load
+from lifecycle.rehearsal.load.generator import LoadGenerator
+from lifecycle.rehearsal.load.load import FarPod, Load
 from lifecycle.rehearsal.plan import Protocol, Traffic
 from lifecycle.testing import Service
 from tests.rehearsal.kit import OK, run, seen, serving

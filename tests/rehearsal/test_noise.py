@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.rehearsal.generator import LoadGenerator
-from lifecycle.rehearsal.judgement import Verdict
+from lifecycle.rehearsal.load.generator import LoadGenerator
 from lifecycle.rehearsal.plan import Plan, Traffic
 from lifecycle.rehearsal.rehearsal import Rehearsal
-from lifecycle.rehearsal.result import Result
+from lifecycle.rehearsal.verdict.judge import Verdict
+from lifecycle.rehearsal.verdict.result import Result
 from lifecycle.testing.environment import handed_on
 
 HERE = Path(__file__).parent
@@ -112,7 +112,7 @@ def worker_of(pid: int) -> int:
     return next(
         each
         for each in found
-        if b"lifecycle.rehearsal.worker" in Path(f"/proc/{each}/cmdline").read_bytes()
+        if b"lifecycle.rehearsal.load.worker" in Path(f"/proc/{each}/cmdline").read_bytes()
     )
 
 

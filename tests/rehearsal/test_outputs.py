@@ -12,10 +12,10 @@ import pytest
 
 from lifecycle.cli import rehearse as cli
 from lifecycle.cli.parser import make_parser
+from lifecycle.rehearsal.display.progress import Lines
 from lifecycle.rehearsal.errors import CannotRehearse
 from lifecycle.rehearsal.plan import Plan
-from lifecycle.rehearsal.progress import Lines
-from lifecycle.rehearsal.result import Result
+from lifecycle.rehearsal.verdict.result import Result
 from tests.rehearsal.test_junit import checked, loss, result_of
 
 Command = Callable[..., int]

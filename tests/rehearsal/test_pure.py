@@ -12,17 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifecycle.cli.parser import make_parser
-from lifecycle.rehearsal.advice import Circumstances, advise
 from lifecycle.rehearsal.clients.connection import PIECE, Request
-from lifecycle.rehearsal.container import Template
 from lifecycle.rehearsal.errors import CannotRehearse
-from lifecycle.rehearsal.generator import split
-from lifecycle.rehearsal.lateness import Lateness
-from lifecycle.rehearsal.losses import Cause, End, Loss, unanswered
+from lifecycle.rehearsal.load.generator import split
+from lifecycle.rehearsal.measuring.lateness import Lateness
+from lifecycle.rehearsal.measuring.losses import Cause, End, Loss, unanswered
+from lifecycle.rehearsal.measuring.tally import Tally
 from lifecycle.rehearsal.plan import Plan, Protocol, Traffic
-from lifecycle.rehearsal.prestop import choose
-from lifecycle.rehearsal.replica import Stage
-from lifecycle.rehearsal.tally import Tally
+from lifecycle.rehearsal.replicas.prestop import choose
+from lifecycle.rehearsal.replicas.replica import Stage
+from lifecycle.rehearsal.replicas.template import Template
+from lifecycle.rehearsal.verdict.advice import Circumstances, advise
 from lifecycle.testing import Exec, HttpGet, Sleep
 
 

@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from lifecycle.rehearsal.container import Template
-from lifecycle.rehearsal.losses import Cause, Loss
+from lifecycle.rehearsal.measuring.losses import Cause, Loss
+from lifecycle.rehearsal.measuring.tally import Tally
 from lifecycle.rehearsal.plan import Plan, Traffic
-from lifecycle.rehearsal.replica import Replica
-from lifecycle.rehearsal.report.figure import Figure
+from lifecycle.rehearsal.replicas.replica import Replica
+from lifecycle.rehearsal.replicas.rollout import Rollout
+from lifecycle.rehearsal.replicas.template import Template
 from lifecycle.rehearsal.report.page import page
-from lifecycle.rehearsal.result import Result
-from lifecycle.rehearsal.rollout import Rollout
-from lifecycle.rehearsal.summary import Painter, render
-from lifecycle.rehearsal.tally import Tally
+from lifecycle.rehearsal.report.text import Painter, render
+from lifecycle.rehearsal.report.timeline import Figure
+from lifecycle.rehearsal.verdict.result import Result
 from lifecycle.testing import Container, Kubelet, PodSpec
 from tests.rehearsal.kit import run
 

@@ -13,7 +13,7 @@ import h2.errors
 import h2.events
 import pytest
 
-from lifecycle.rehearsal.losses import Cause
+from lifecycle.rehearsal.measuring.losses import Cause
 from lifecycle.rehearsal.plan import Protocol
 from tests.rehearsal.kit import OK, ask, client_of, reset, run, seen, serving
 

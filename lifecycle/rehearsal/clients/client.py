@@ -19,9 +19,9 @@ from typing import Final
 from lifecycle.rehearsal.clients.connection import Connection, Request
 from lifecycle.rehearsal.clients.protocols import open_connection
 from lifecycle.rehearsal.clients.wire import OwnError
-from lifecycle.rehearsal.losses import Cause, Declined, GoneAway, Loss, Lost
+from lifecycle.rehearsal.measuring.losses import Cause, Declined, GoneAway, Loss, Lost
+from lifecycle.rehearsal.measuring.tally import BUCKET, Tally
 from lifecycle.rehearsal.plan import Protocol, Traffic
-from lifecycle.rehearsal.tally import BUCKET, Tally
 from lifecycle.testing import Client as View
 from lifecycle.testing import NoEndpoints
 

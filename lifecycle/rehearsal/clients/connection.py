@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Coroutine
 from typing import Any, Final, NamedTuple, Self
 
 from lifecycle.rehearsal.clients.wire import Wire
-from lifecycle.rehearsal.losses import Cause, End, Lost, unanswered
+from lifecycle.rehearsal.measuring.losses import Cause, End, Lost, unanswered
 from lifecycle.rehearsal.plan import Traffic
 
 AGENT: Final = "lifecycle-rehearse/1"

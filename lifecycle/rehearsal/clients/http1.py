@@ -18,7 +18,7 @@ from lifecycle.rehearsal.clients.connection import (
     meanwhile,
 )
 from lifecycle.rehearsal.clients.wire import Wire
-from lifecycle.rehearsal.losses import Cause, Lost
+from lifecycle.rehearsal.measuring.losses import Cause, Lost
 from lifecycle.testing import Endpoint
 
 

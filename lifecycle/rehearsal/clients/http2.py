@@ -27,7 +27,7 @@ from lifecycle.rehearsal.clients.connection import (
     meanwhile,
 )
 from lifecycle.rehearsal.clients.wire import Wire
-from lifecycle.rehearsal.losses import Cause, Declined, Lost
+from lifecycle.rehearsal.measuring.losses import Cause, Declined, Lost
 from lifecycle.testing import Endpoint
 
 GOAWAY: Final = 7

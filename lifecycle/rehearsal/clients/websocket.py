@@ -15,7 +15,7 @@ from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from lifecycle.rehearsal.clients.connection import AGENT, Connection, Request, checked
 from lifecycle.rehearsal.clients.wire import Wire
-from lifecycle.rehearsal.losses import WELL_CLOSED, Cause, GoneAway, Lost
+from lifecycle.rehearsal.measuring.losses import WELL_CLOSED, Cause, GoneAway, Lost
 from lifecycle.testing import Endpoint
 
 ABNORMAL = 1006

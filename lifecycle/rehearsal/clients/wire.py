@@ -25,7 +25,7 @@ import sys
 import time
 from typing import Final, Self
 
-from lifecycle.rehearsal.losses import Cause, Lost
+from lifecycle.rehearsal.measuring.losses import Cause, Lost
 from lifecycle.testing import Endpoint
 
 OWN_ERRORS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS})

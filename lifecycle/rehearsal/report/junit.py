@@ -20,11 +20,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from lifecycle.rehearsal.judgement import Verdict
-from lifecycle.rehearsal.losses import Loss
-from lifecycle.rehearsal.result import Result
-from lifecycle.rehearsal.rollout import Rollout
-from lifecycle.rehearsal.summary import describe
+from lifecycle.rehearsal.measuring.losses import Loss
+from lifecycle.rehearsal.replicas.rollout import Rollout
+from lifecycle.rehearsal.report.text import describe
+from lifecycle.rehearsal.verdict.judge import Verdict
+from lifecycle.rehearsal.verdict.result import Result
 from lifecycle.version import VERSION
 
 NAME: Final = "lifecycle rehearse"

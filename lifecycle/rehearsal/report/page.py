@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from typing import Final
 
-from lifecycle.rehearsal.judgement import Verdict
-from lifecycle.rehearsal.report.figure import Figure
 from lifecycle.rehearsal.report.style import CSS
-from lifecycle.rehearsal.result import LossGroup, Result
+from lifecycle.rehearsal.report.timeline import Figure
+from lifecycle.rehearsal.verdict.judge import Verdict
+from lifecycle.rehearsal.verdict.result import LossGroup, Result
 from lifecycle.version import VERSION
 
 OPEN: Final = 4

@@ -9,8 +9,8 @@ from typing import Final, TextIO
 
 import tabulate
 
-from lifecycle.rehearsal.judgement import Verdict
-from lifecycle.rehearsal.result import LossGroup, Result
+from lifecycle.rehearsal.verdict.judge import Verdict
+from lifecycle.rehearsal.verdict.result import LossGroup, Result
 
 STYLES: Final = {Verdict.PASSED: "good", Verdict.INCONCLUSIVE: "doubt"}
 SGR: Final = {

@@ -15,13 +15,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from typing import Final
 
-from lifecycle.rehearsal.losses import Cause, Loss
-from lifecycle.rehearsal.noise import Noise
+from lifecycle.rehearsal.measuring.losses import Cause, Loss
+from lifecycle.rehearsal.measuring.noise import Noise
+from lifecycle.rehearsal.measuring.stalls import Stall
+from lifecycle.rehearsal.measuring.tally import Tally
 from lifecycle.rehearsal.plan import Traffic
-from lifecycle.rehearsal.pulse import Stall
-from lifecycle.rehearsal.replica import Replica
-from lifecycle.rehearsal.rollout import Rollout
-from lifecycle.rehearsal.tally import Tally
+from lifecycle.rehearsal.replicas.replica import Replica
+from lifecycle.rehearsal.replicas.rollout import Rollout
 
 BEFORE: Final = 0.05
 """Seconds before T0 from which on a replica is watched."""

@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass, field
 
 from lifecycle.rehearsal.plan import Plan
-from lifecycle.rehearsal.prestop import Hook, choose
+from lifecycle.rehearsal.replicas.prestop import Hook, choose
 from lifecycle.testing import Container, HttpGet, PodSpec, Probe, TcpSocket
 from lifecycle.testing.environment import own_environment
 

@@ -11,10 +11,10 @@ from rich.live import Live as RichLive
 from rich.panel import Panel
 from rich.text import Text
 
-from lifecycle.rehearsal.noise import LONG
+from lifecycle.rehearsal.measuring.noise import LONG
+from lifecycle.rehearsal.measuring.tally import BUCKET, Tally
 from lifecycle.rehearsal.rehearsal import Rehearsal
-from lifecycle.rehearsal.replica import Replica
-from lifecycle.rehearsal.tally import BUCKET, Tally
+from lifecycle.rehearsal.replicas.replica import Replica
 
 SPARKS: Final = " ▁▂▃▄▅▆▇█"
 LABEL: Final = 9

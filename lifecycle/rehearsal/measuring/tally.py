@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from lifecycle.rehearsal.lateness import Lateness
-from lifecycle.rehearsal.losses import Loss
-from lifecycle.rehearsal.pulse import Stall
+from lifecycle.rehearsal.measuring.lateness import Lateness
+from lifecycle.rehearsal.measuring.losses import Loss
+from lifecycle.rehearsal.measuring.stalls import Stall
 
 BUCKET: Final = 0.1
 """Seconds in which requests are counted together."""

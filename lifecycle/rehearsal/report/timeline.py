@@ -14,12 +14,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from lifecycle.rehearsal.losses import Loss
-from lifecycle.rehearsal.replica import Replica
+from lifecycle.rehearsal.measuring.losses import Loss
+from lifecycle.rehearsal.measuring.tally import BUCKET
+from lifecycle.rehearsal.replicas.replica import Replica
+from lifecycle.rehearsal.replicas.rollout import Rollout
 from lifecycle.rehearsal.report.svg import Drawing
-from lifecycle.rehearsal.result import Result
-from lifecycle.rehearsal.rollout import Rollout
-from lifecycle.rehearsal.tally import BUCKET
+from lifecycle.rehearsal.verdict.result import Result
 
 WIDTH: Final = 1120.0
 LEFT: Final = 76.0

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lifecycle.rehearsal.clients.client import Client
+from lifecycle.rehearsal.measuring.tally import BUCKET, Tally
 from lifecycle.rehearsal.plan import Traffic
-from lifecycle.rehearsal.tally import BUCKET, Tally
 from lifecycle.testing import Service
 
 

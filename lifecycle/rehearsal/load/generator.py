@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from lifecycle.rehearsal.errors import CannotRehearse
+from lifecycle.rehearsal.measuring.tally import Tally
 from lifecycle.rehearsal.plan import Traffic
-from lifecycle.rehearsal.tally import Tally
 from lifecycle.testing import Pod
 from lifecycle.testing.environment import handed_on
 
@@ -66,7 +66,7 @@ class LoadGenerator:
             worker = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
-                "lifecycle.rehearsal.worker",
+                "lifecycle.rehearsal.load.worker",
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 env=env,

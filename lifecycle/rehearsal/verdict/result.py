@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from lifecycle.rehearsal.advice import Advice, Circumstances, advise
-from lifecycle.rehearsal.container import Template
-from lifecycle.rehearsal.judgement import QUIETER, Judge, Verdict
-from lifecycle.rehearsal.losses import Cause, Loss
-from lifecycle.rehearsal.pulse import Stall
-from lifecycle.rehearsal.replica import Replica, Stage
-from lifecycle.rehearsal.rollout import Rollout
-from lifecycle.rehearsal.tally import Tally
+from lifecycle.rehearsal.measuring.losses import Cause, Loss
+from lifecycle.rehearsal.measuring.stalls import Stall
+from lifecycle.rehearsal.measuring.tally import Tally
+from lifecycle.rehearsal.replicas.replica import Replica, Stage
+from lifecycle.rehearsal.replicas.rollout import Rollout
+from lifecycle.rehearsal.replicas.template import Template
+from lifecycle.rehearsal.verdict.advice import Advice, Circumstances, advise
+from lifecycle.rehearsal.verdict.judge import QUIETER, Judge, Verdict
 from lifecycle.version import VERSION
 
 TERMINATED: Final = 143

@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from lifecycle.rehearsal.container import Template
 from lifecycle.rehearsal.errors import CannotRehearse
-from lifecycle.rehearsal.generator import LoadGenerator
-from lifecycle.rehearsal.listening import listening_ports
-from lifecycle.rehearsal.replica import Replica
-from lifecycle.rehearsal.scout import ended_early, until_ready
+from lifecycle.rehearsal.load.generator import LoadGenerator
+from lifecycle.rehearsal.replicas.listeners import listening_ports
+from lifecycle.rehearsal.replicas.preflight import ended_early, until_ready
+from lifecycle.rehearsal.replicas.replica import Replica
+from lifecycle.rehearsal.replicas.template import Template
 from lifecycle.testing import Kubelet
 from lifecycle.testing.processes import catches_sigterm
 

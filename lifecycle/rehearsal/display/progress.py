@@ -68,6 +68,6 @@ def display(out: TextIO = sys.stderr) -> Display:
         return Lines(out)
     if importlib.util.find_spec("rich") is None:
         return Lines(out, hint=True)
-    from lifecycle.rehearsal.live import Live
+    from lifecycle.rehearsal.display.live import Live
 
     return Live(out)

@@ -1,5 +1,5 @@
 """
-A process of the load generator: `python -m lifecycle.rehearsal.worker`.
+A process of the load generator: `python -m lifecycle.rehearsal.load.worker`.
 
 It reads JSON lines (traffic first; then pods as they change, `begin`, `end`) and writes a
 tally of what has happened since the last one, ten times a second. It ends with its stdin, and
@@ -17,10 +17,10 @@ import signal
 import sys
 from typing import Any
 
-from lifecycle.rehearsal.load import Load
+from lifecycle.rehearsal.load.load import Load
+from lifecycle.rehearsal.measuring.stalls import Pulse, Stall
+from lifecycle.rehearsal.measuring.tally import BUCKET, Tally
 from lifecycle.rehearsal.plan import Traffic
-from lifecycle.rehearsal.pulse import Pulse, Stall
-from lifecycle.rehearsal.tally import BUCKET, Tally
 
 LINE = 1 << 20
 

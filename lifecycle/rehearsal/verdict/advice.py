@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from lifecycle.rehearsal.losses import Cause
-from lifecycle.rehearsal.replica import Stage
+from lifecycle.rehearsal.measuring.losses import Cause
+from lifecycle.rehearsal.replicas.replica import Stage
 
 
 class Advice(NamedTuple):

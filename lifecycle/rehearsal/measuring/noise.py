@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from lifecycle.rehearsal.pulse import BEAT, Stall
+from lifecycle.rehearsal.measuring.stalls import BEAT, Stall
 
 LONG: Final = 0.25
 """Seconds that anything may stand still on end in any case."""

@@ -11,11 +11,11 @@ from lifecycle.drain.kernel_sockets import is_listening
 from lifecycle.rehearsal.clients.connection import Request
 from lifecycle.rehearsal.clients.protocols import open_connection
 from lifecycle.rehearsal.clients.wire import OwnError
-from lifecycle.rehearsal.container import Template
 from lifecycle.rehearsal.errors import CannotRehearse
-from lifecycle.rehearsal.losses import Cause, Declined, GoneAway, Lost
+from lifecycle.rehearsal.measuring.losses import Cause, Declined, GoneAway, Lost
 from lifecycle.rehearsal.plan import Plan, Protocol
-from lifecycle.rehearsal.replica import Replica
+from lifecycle.rehearsal.replicas.replica import Replica
+from lifecycle.rehearsal.replicas.template import Template
 from lifecycle.testing import Endpoint, Kubelet, Pod
 
 LOOK: Final = 0.05

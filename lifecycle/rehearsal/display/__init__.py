@@ -1,0 +1,1 @@
+"""What is seen while a rehearsal goes on."""

@@ -1,0 +1,1 @@
+"""The load generator: processes of clients, and what they tell the process that runs them."""

@@ -1,0 +1,1 @@
+"""The replicas: what they are made of, and how they are replaced."""
