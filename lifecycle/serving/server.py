@@ -31,6 +31,7 @@ from weakref import WeakSet
 from lifecycle.process_globals import PROCESS
 from lifecycle.serving.byte_stream import Reader, StreamProtocol, Writer, has_sent
 from lifecycle.serving.connection import App, Connection, Settings
+from lifecycle.serving.connection_cap import ConnectionCap
 from lifecycle.serving.connection_states import ConnEvent
 from lifecycle.serving.connection_table import ConnectionTable, Entry
 from lifecycle.serving.first_byte import FirstBytes, any_byte
@@ -44,8 +45,6 @@ Admit = Callable[[socket.socket], bool]
 
 BACKLOG: Final = 4096
 """What the queue holds, unless the kernel allows less (net.core.somaxconn)."""
-RESERVE: Final = 8
-"""One in so many places is kept beyond the cap for who has not asked, so that it may."""
 PATIENCE: Final = 60.0
 """Seconds in which a client must take something of its response."""
 CUT_TIME: Final = 0.3
@@ -101,7 +100,6 @@ class Server:
     ) -> None:
         self.app = app
         self.draining = False
-        self._cap = cap
         self._admit = admit
         self._tls = None if tls is None else _over(tls)
         self._patience = patience
@@ -111,9 +109,10 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._tell_lost = lost
         self._changed = asyncio.Event()
-        self._listeners = Listeners(self._take, self._make_room, self._changed.set)
-        self._accepted: WeakSet[socket.socket] = WeakSet()
         self._table = ConnectionTable(self._loop.time)
+        self._cap = ConnectionCap(self._table, cap)
+        self._listeners = Listeners(self._take, self._cap.make_room, self._changed.set)
+        self._accepted: WeakSet[socket.socket] = WeakSet()
         self._first_bytes = FirstBytes(keep_alive, begin=self._begin, lost=self._lost)
         self._connections: set[Connection] = set()
         self._tasks: dict[Entry, asyncio.Task[None]] = {}
@@ -123,12 +122,12 @@ class Server:
         PROCESS.let_child_forget(self._let_child_go)
         self._listeners.open(sockets, backlog)
 
-    # Accepting, and making room
+    # Accepting
 
     def _take(self, accepted: socket.socket) -> bool:
         address = peer_of(accepted)
         closing = self._listeners.closing
-        if not self._admit(accepted) or not (closing or self._has_room(address)):
+        if not self._admit(accepted) or not (closing or self._cap.has_room(address)):
             accepted.close()
             return False
         accepted.setblocking(False)
@@ -148,35 +147,9 @@ class Server:
         self._tasks[entry] = task
         task.add_done_callback(partial(self._served, accepted, entry))
 
-    def _has_room(self, address: str) -> bool:
-        if self._cap is None or len(self._table) < self._cap:
-            return True
-        # Whose crowd is the largest has half of the reserve, and cannot take it all.
-        reserve = max(self._cap // RESERVE, 2) // (2 if self._table.is_largest(address) else 1)
-        return (
-            self._make_room(address, crowded=True)
-            or len(self._table) < self._cap + reserve
-            or self._make_room(address)
-        )
-
-    def _make_room(self, address: str | None = None, *, crowded: bool = False) -> bool:
-        least = self._table.dispensable(address, crowded=crowded)
-        if least is not None:
-            self._cut(least)
-        return least is not None
-
-    def _cut(self, entry: Entry) -> None:
-        self._table.remove(entry)
-        entry.abort()
-
     def asked(self, entry: Entry) -> bool:
         """Find room for a connection that has asked; False if there is none, and it is cut."""
-        if self._cap is None or len(self._table) <= self._cap or self._listeners.closing:
-            return True
-        least = self._table.outranked(entry)
-        if least is not None:
-            self._cut(least)
-        return least is not entry
+        return self._listeners.closing or self._cap.has_room_to_ask(entry)
 
     def _let_child_go(self) -> None:
         # Not `remove_reader`: the selector may be one with the parent's.
@@ -319,7 +292,7 @@ class Server:
         for entry in self._table:
             if entry.rules.waits:
                 self._tasks.pop(entry, None)
-                self._cut(entry)
+                self._cap.cut(entry)
 
     async def _empty(self, until: float) -> None:
         """Wait until nothing is left, or until a time; not a turn of the loop if that is past."""
