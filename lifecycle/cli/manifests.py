@@ -9,10 +9,10 @@ import sys
 from lifecycle.checks.check import check
 from lifecycle.checks.reading.documents import from_objects
 from lifecycle.cli.console import USAGE, fail, warn
-from lifecycle.manifests.limits import Refused, check_text
 from lifecycle.manifests.objects import objects
 from lifecycle.manifests.output import as_json, as_yaml, component
 from lifecycle.manifests.plan import Plan, doubts, make_plan
+from lifecycle.manifests.validation import Refused, check_text
 
 DOUBT = "unknown-variable"
 """The rule whose findings are warnings here: `doubts` has them in words of its own."""

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from typing import Final
 
 from lifecycle.checks.reading.yaml_nodes import EXTRA
-from lifecycle.manifests.limits import Refused
 from lifecycle.manifests.objects import around, deployment, objects
 from lifecycle.manifests.plan import Plan
 from lifecycle.manifests.pod import TMP, Object
+from lifecycle.manifests.validation import Refused
 
 REPLACE: Final = ("$patch", "replace")
 _WORD: Final = re.compile(r"[A-Za-z/].")

@@ -14,14 +14,14 @@ from lifecycle.config import Config, core_variables
 from lifecycle.environment import PREFIX, is_service_link, unknown_variables
 from lifecycle.exceptions import ConfigError
 from lifecycle.manifests.command import listeners, run_options
-from lifecycle.manifests.limits import (
+from lifecycle.manifests.names import RUN_DIR
+from lifecycle.manifests.validation import (
     Refused,
     check_amount,
     check_label,
     check_run_dir,
     check_text,
 )
-from lifecycle.manifests.names import RUN_DIR
 from lifecycle.service_names import service_spec
 
 DEFAULT_USER: Final = 10001

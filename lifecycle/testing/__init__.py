@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from lifecycle.testing.blocking import BlockingKubelet, BlockingPod
     from lifecycle.testing.endpoints import Client, Endpoint, NoEndpoints, Service, SliceEntry
     from lifecycle.testing.events import Event
-    from lifecycle.testing.killing import Deletion
     from lifecycle.testing.kubelet import Kubelet
     from lifecycle.testing.pods import Pod, PodEnded
     from lifecycle.testing.ports import free_port
@@ -30,13 +29,14 @@ if TYPE_CHECKING:
         Sleep,
         TcpSocket,
     )
+    from lifecycle.testing.termination import Deletion
 
 _HOME = {
     "BlockingKubelet": "blocking",
     "BlockingPod": "blocking",
     "Client": "endpoints",
     "Container": "specs",
-    "Deletion": "killing",
+    "Deletion": "termination",
     "Endpoint": "endpoints",
     "Event": "events",
     "Exec": "specs",

@@ -10,12 +10,12 @@ from typing import Self, TypeVar
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from lifecycle.testing import refusals
+from lifecycle.testing import validation
 from lifecycle.testing.events import Event
-from lifecycle.testing.killing import Deletion, Ending
 from lifecycle.testing.kubelet import Kubelet
 from lifecycle.testing.pods import Phase, Pod
 from lifecycle.testing.specs import PodSpec
+from lifecycle.testing.termination import Deletion, Ending
 
 T = TypeVar("T")
 
@@ -172,7 +172,7 @@ class BlockingKubelet:
 
     def __init__(self, kubelet: Kubelet | None = None) -> None:
         if kubelet is not None:
-            refusals.kind("BlockingKubelet.kubelet", kubelet, Kubelet)
+            validation.kind("BlockingKubelet.kubelet", kubelet, Kubelet)
         self._kubelet = kubelet or Kubelet()
         self._stack = contextlib.ExitStack()
         self._portal: BlockingPortal | None = None

@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, Protocol
 
-from lifecycle.testing import refusals
+from lifecycle.testing import validation
 
 Spread = tuple[float, float]
 """Seconds: the earliest and the latest."""
@@ -122,7 +122,7 @@ class Service:
             TypeError: The port is neither a number nor a name.
             ValueError: There is no such port.
         """
-        refusals.port("Service.add: port", port)
+        validation.port("Service.add: port", port)
         endpoint = Endpoint(pod.name, pod.ip, pod.port(port))
 
         def update() -> None:
@@ -175,7 +175,7 @@ def _spread(name: str, value: Spread | float) -> Spread:
                 f"Service.{name} must be a number of seconds or a pair (earliest, latest), "
                 f"not {value!r}"
             )
-    if not (refusals.is_finite(high) and 0 <= low <= high):
+    if not (validation.is_finite(high) and 0 <= low <= high):
         raise ValueError(f"{name}: must be 0 <= earliest <= latest, not {low}, {high}")
     return float(low), float(high)
 

@@ -23,7 +23,7 @@ from typing import Final, Self
 
 from lifecycle.testing.environment import handed_on
 
-LAST_WILL: Final = str(Path(__file__).with_name("last_will.py"))
+REAPER: Final = str(Path(__file__).with_name("reaper.py"))
 ANNOUNCED: Final = ("/bin/sh", "-c", 'echo "+$$"; exec "$@" >&2', "sh")
 HEAD: Final = 128
 """Bytes from a file's start within which every binary format has a NUL byte, and no text has."""
@@ -44,7 +44,7 @@ class Guard:
         reading, writing = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-I", "-S", LAST_WILL),
+                *(sys.executable, "-I", "-S", REAPER),
                 env=handed_on(),
                 stdin=reading,
                 start_new_session=True,

@@ -8,7 +8,7 @@ import tempfile
 from types import TracebackType
 from typing import Final, Self
 
-from lifecycle.testing import refusals
+from lifecycle.testing import validation
 from lifecycle.testing.crash_loop import FIRST, LONGEST
 from lifecycle.testing.guard import Guard
 from lifecycle.testing.pods import Node, Pod
@@ -40,9 +40,9 @@ class Kubelet:
         back_off: float = FIRST,
         longest_back_off: float = LONGEST,
     ) -> None:
-        refusals.version("Kubelet.version", version)
-        refusals.number("Kubelet.back_off", back_off)
-        refusals.number("Kubelet.longest_back_off", longest_back_off)
+        validation.version("Kubelet.version", version)
+        validation.number("Kubelet.back_off", back_off)
+        validation.number("Kubelet.longest_back_off", longest_back_off)
         self._version = version
         self._back_off = back_off
         self._longest = longest_back_off

@@ -19,18 +19,18 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from lifecycle.contracts import Kind
-from lifecycle.testing import refusals
+from lifecycle.testing import validation
 from lifecycle.testing.crash_loop import CrashLoop
 from lifecycle.testing.environment import environment, expand
 from lifecycle.testing.events import NORMAL, WARNING
 from lifecycle.testing.guard import Guard
 from lifecycle.testing.handlers import Place
-from lifecycle.testing.killing import SHORTEST_GRACE, Deletion, Ending, Killer
 from lifecycle.testing.observed import Observed
 from lifecycle.testing.ports import free_port
 from lifecycle.testing.prober import Run, Worker
 from lifecycle.testing.processes import Process
 from lifecycle.testing.specs import PodSpec
+from lifecycle.testing.termination import SHORTEST_GRACE, Deletion, Ending, Killer
 
 START_ERROR: Final = 128
 """The exit code of a container that could not be started."""
@@ -178,7 +178,7 @@ class Pod(Observed):
             ValueError: It is negative or not finite.
         """
         if grace is not None:
-            refusals.number("delete: grace", grace)
+            validation.number("delete: grace", grace)
         seconds = max(SHORTEST_GRACE, self.spec.grace_period if grace is None else grace)
         if self.deletion is None:
             self.deletion = Deletion(self._loop.time(), grace=seconds)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
 
-from lifecycle.testing import refusals
+from lifecycle.testing import validation
 
 RestartPolicy = Literal["Always", "OnFailure", "Never"]
 
@@ -37,11 +37,11 @@ class HttpGet:
     headers: Sequence[tuple[str, str]] = ()
 
     def __post_init__(self) -> None:
-        refusals.port("HttpGet.port", self.port)
-        refusals.path("HttpGet.path", self.path)
-        refusals.host("HttpGet.host", self.host)
-        refusals.one_of("HttpGet.scheme", self.scheme, "http", HTTPS)
-        refusals.headers("HttpGet.headers", self.headers)
+        validation.port("HttpGet.port", self.port)
+        validation.path("HttpGet.path", self.path)
+        validation.host("HttpGet.host", self.host)
+        validation.one_of("HttpGet.scheme", self.scheme, "http", HTTPS)
+        validation.headers("HttpGet.headers", self.headers)
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Exec:
     command: Sequence[str]
 
     def __post_init__(self) -> None:
-        refusals.words("Exec.command", self.command)
+        validation.words("Exec.command", self.command)
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ class TcpSocket:
     host: str | None = None
 
     def __post_init__(self) -> None:
-        refusals.port("TcpSocket.port", self.port)
-        refusals.host("TcpSocket.host", self.host)
+        validation.port("TcpSocket.port", self.port)
+        validation.host("TcpSocket.host", self.host)
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Sleep:
     seconds: float
 
     def __post_init__(self) -> None:
-        refusals.number("Sleep.seconds", self.seconds)
+        validation.number("Sleep.seconds", self.seconds)
 
 
 ProbeHandler = HttpGet | Exec | TcpSocket
@@ -121,14 +121,14 @@ class Probe:
     termination_grace_period: float | None = None
 
     def __post_init__(self) -> None:
-        refusals.kind("Probe.handler", self.handler, HttpGet, Exec, TcpSocket)
-        refusals.number("Probe.initial_delay", self.initial_delay)
-        refusals.number("Probe.period", self.period, positive=True)
-        refusals.number("Probe.timeout", self.timeout, positive=True)
-        refusals.threshold("Probe.success_threshold", self.success_threshold)
-        refusals.threshold("Probe.failure_threshold", self.failure_threshold)
+        validation.kind("Probe.handler", self.handler, HttpGet, Exec, TcpSocket)
+        validation.number("Probe.initial_delay", self.initial_delay)
+        validation.number("Probe.period", self.period, positive=True)
+        validation.number("Probe.timeout", self.timeout, positive=True)
+        validation.threshold("Probe.success_threshold", self.success_threshold)
+        validation.threshold("Probe.failure_threshold", self.failure_threshold)
         if (own := self.termination_grace_period) is not None:
-            refusals.number("Probe.termination_grace_period", own, positive=True)
+            validation.number("Probe.termination_grace_period", own, positive=True)
 
 
 @dataclass(frozen=True)
@@ -165,14 +165,14 @@ class Container:
     pid_1: bool = True
 
     def __post_init__(self) -> None:
-        refusals.words("Container.command", self.command)
-        refusals.environment("Container.env", self.env)
-        refusals.ports("Container.ports", self.ports)
-        refusals.folder("Container.cwd", self.cwd)
-        refusals.label("Container.name", self.name)
-        refusals.flag("Container.pid_1", self.pid_1)
+        validation.words("Container.command", self.command)
+        validation.environment("Container.env", self.env)
+        validation.ports("Container.ports", self.ports)
+        validation.folder("Container.cwd", self.cwd)
+        validation.label("Container.name", self.name)
+        validation.flag("Container.pid_1", self.pid_1)
         if (hook := self.pre_stop) is not None:
-            refusals.kind("Container.pre_stop", hook, HttpGet, Exec, Sleep)
+            validation.kind("Container.pre_stop", hook, HttpGet, Exec, Sleep)
         self._refuse_probes()
 
     def _refuse_probes(self) -> None:
@@ -180,7 +180,7 @@ class Container:
             probe: Probe | None = getattr(self, kind)
             if probe is None:
                 continue
-            refusals.kind(f"Container.{kind}", probe, Probe)
+            validation.kind(f"Container.{kind}", probe, Probe)
             if kind != "readiness" and probe.success_threshold != 1:
                 raise ValueError(f"{kind}: success_threshold must be 1")
         if self.readiness is not None and self.readiness.termination_grace_period is not None:
@@ -208,11 +208,11 @@ class PodSpec:
     ip: str = "127.0.0.1"
 
     def __post_init__(self) -> None:
-        refusals.kind("PodSpec.container", self.container, Container)
-        refusals.subdomain("PodSpec.name", self.name)
-        refusals.number("PodSpec.grace_period", self.grace_period)
-        refusals.one_of("PodSpec.restart_policy", self.restart_policy, *get_args(RestartPolicy))
-        refusals.address("PodSpec.ip", self.ip)
+        validation.kind("PodSpec.container", self.container, Container)
+        validation.subdomain("PodSpec.name", self.name)
+        validation.number("PodSpec.grace_period", self.grace_period)
+        validation.one_of("PodSpec.restart_policy", self.restart_policy, *get_args(RestartPolicy))
+        validation.address("PodSpec.ip", self.ip)
         hook = self.container.pre_stop
         if isinstance(hook, Sleep) and hook.seconds > self.grace_period:
             raise ValueError("preStop: a sleep must not be longer than the grace period")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from lifecycle.checks.rules import RULES
-from lifecycle.checks.rules.hooks import COMMANDS as COMMANDS_IN_HOOKS
+from lifecycle.checks.rules.prestop_hooks import COMMANDS as COMMANDS_IN_HOOKS
 from lifecycle.cli.commands import COMMANDS
 from tests.checks.cases_of_endings import ENDINGS
 from tests.checks.cases_of_hooks import HOOKS

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lifecycle.manifests.limits import Refused, check_amount, check_run_dir
+from lifecycle.manifests.validation import Refused, check_amount, check_run_dir
 from lifecycle.qos.control_socket import candidates
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from lifecycle.cli.parser import make_parser
-from lifecycle.manifests.limits import Refused
 from lifecycle.manifests.objects import services
 from lifecycle.manifests.plan import Plan, doubts, make_plan
 from lifecycle.manifests.pod import pre_stop
+from lifecycle.manifests.validation import Refused
 
 ASGI = ["lifecycle", "run", "--asgi", "shop:app"]
 UVICORN = ["uvicorn", "a:b"]

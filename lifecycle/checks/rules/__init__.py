@@ -6,12 +6,12 @@ from typing import Final
 
 from lifecycle.checks.rule import Rule
 from lifecycle.checks.rules import (
-    answers,
     documents,
-    fronts,
-    hooks,
+    front_containers,
     launchers,
     managed,
+    prestop_hooks,
+    probe_answers,
     probes,
     rollout,
     termination,
@@ -22,13 +22,13 @@ RULES: Final[dict[str, Rule]] = {
     rule.name: rule
     for table in (
         termination.RULES,
-        hooks.RULES,
-        fronts.RULES,
+        prestop_hooks.RULES,
+        front_containers.RULES,
         variables.RULES,
         managed.RULES,
         launchers.RULES,
         probes.RULES,
-        answers.RULES,
+        probe_answers.RULES,
         rollout.RULES,
         documents.RULES,
     )
