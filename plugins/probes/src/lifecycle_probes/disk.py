@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass, field
 
 import lifecycle
-from lifecycle_probes.options import check_range, time_for_checks
+from lifecycle_probes.options import check_range
 from lifecycle_probes.quantities import read_bytes, show_bytes
-from lifecycle_probes.side_by_side import SideBySide
+from lifecycle_probes.side_by_side import SideBySideProbe
 
 
 @dataclass(frozen=True)
@@ -47,31 +47,20 @@ class DiskOptions:
         if len(set(self.paths)) < len(self.paths):
             raise ValueError("paths: one is there twice")
 
+    def keys(self) -> list[tuple[str, DiskOptions]]:
+        """Return what to look at, and by which thresholds to judge it."""
+        return [(path, self) for path in self.paths]
 
-class DiskProbe:
-    """The plugin."""
+
+class DiskProbe(SideBySideProbe[tuple[str, DiskOptions]]):
+    """The plugin: it looks at the filesystem of every path."""
 
     def __init__(self) -> None:
-        # In a thread each: statvfs waits for ever for a network filesystem that is away.
-        self._checks = SideBySide(
-            look,
-            lambda key: key[0],
+        super().__init__(
+            DiskOptions,
+            look,  # in a thread each: statvfs waits for ever for a network filesystem that is away
             hanging="the filesystem hangs, as a network volume does while its server is away",
         )
-
-    @lifecycle.hookimpl
-    def lifecycle_options(self) -> type[DiskOptions]:
-        """Give the options."""
-        return DiskOptions
-
-    @lifecycle.hookimpl
-    def lifecycle_readiness(
-        self, life: lifecycle.Lifecycle, me: lifecycle.Me
-    ) -> list[lifecycle.ProbeResult]:
-        """Look at every path's filesystem, side by side."""
-        options = me.options(DiskOptions)
-        timeout = time_for_checks(options.timeout, life.config.probe_timeout)
-        return self._checks.results([(path, options) for path in options.paths], timeout)
 
 
 def look(key: tuple[str, DiskOptions], _timeout: float) -> lifecycle.ProbeResult:

@@ -16,8 +16,8 @@ from urllib.parse import urlsplit
 
 import lifecycle
 from lifecycle_probes.network import explain
-from lifecycle_probes.options import check_range, is_host, read_targets, time_for_checks
-from lifecycle_probes.side_by_side import SideBySide
+from lifecycle_probes.options import check_range, is_host, read_targets
+from lifecycle_probes.side_by_side import SideBySideProbe
 
 if TYPE_CHECKING:
     import ssl
@@ -55,33 +55,19 @@ class HttpOptions:
 
     def __post_init__(self) -> None:
         check_range("timeout", self.timeout, 0.01, 60, "seconds")
-        read_targets("urls", self.urls, read_url)
+        self.keys()
+
+    def keys(self) -> list[Url]:
+        """Return what to GET."""
+        read = read_targets("urls", self.urls, read_url)
+        return [url._replace(name=name) for name, url in read.items()]
 
 
-class HttpProbe:
-    """The plugin."""
+class HttpProbe(SideBySideProbe[Url]):
+    """The plugin: it GETs every URL."""
 
     def __init__(self) -> None:
-        self._checks = SideBySide(
-            self._get, lambda url: url.name, hanging="the resolver or the server hangs"
-        )
-
-    @lifecycle.hookimpl
-    def lifecycle_options(self) -> type[HttpOptions]:
-        """Give the options."""
-        return HttpOptions
-
-    @lifecycle.hookimpl
-    def lifecycle_readiness(
-        self, life: lifecycle.Lifecycle, me: lifecycle.Me
-    ) -> list[lifecycle.ProbeResult]:
-        """GET every URL, side by side."""
-        options = me.options(HttpOptions)
-        read = read_targets("urls", options.urls, read_url)
-        urls = [url._replace(name=name) for name, url in read.items()]
-        return self._checks.results(
-            urls, time_for_checks(options.timeout, life.config.probe_timeout)
-        )
+        super().__init__(HttpOptions, self._get, hanging="the resolver or the server hangs")
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:

@@ -1,5 +1,5 @@
 """
-Several blocking checks at once, under one deadline.
+Several blocking checks at once, under one deadline: the plugin that does so, whatever it checks.
 
 Rules of this file:
 
@@ -12,15 +12,67 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
-from typing import Generic, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Generic, Protocol, TypeVar
 
 import lifecycle
+from lifecycle_probes.options import time_for_checks
 
-K = TypeVar("K")
+K = TypeVar("K", bound=tuple[object, ...])
+K_co = TypeVar("K_co", covariant=True)
 
 CHECKS_SHARE = 0.9
 """What a check has of the time, so that one that keeps it words its own failure."""
+
+
+class Options(Protocol[K_co]):
+    """
+    What the options of such a plugin have.
+
+    Attributes:
+        timeout: Seconds for all checks.
+    """
+
+    @property
+    def timeout(self) -> float: ...
+
+    def keys(self) -> Sequence[K_co]:
+        """Return what is checked; the first item of each is its name."""
+
+
+class SideBySideProbe(Generic[K]):
+    """
+    A plugin that is ready while every check of its options succeeds.
+
+    Args:
+        options: The class of its options.
+        check: Called in a thread of its own with a key and the seconds it has.
+        hanging: What to say of a check that does not return.
+    """
+
+    def __init__(
+        self,
+        options: type[Options[K]],
+        check: Callable[[K, float], lifecycle.ProbeResult],
+        *,
+        hanging: str,
+    ) -> None:
+        self._options = options
+        self._checks: SideBySide[K] = SideBySide(check, lambda key: str(key[0]), hanging=hanging)
+
+    @lifecycle.hookimpl
+    def lifecycle_options(self) -> type[object]:
+        """Give the options."""
+        return self._options
+
+    @lifecycle.hookimpl
+    def lifecycle_readiness(
+        self, life: lifecycle.Lifecycle, me: lifecycle.Me
+    ) -> list[lifecycle.ProbeResult]:
+        """Check every key, side by side."""
+        options = me.options(self._options)
+        timeout = time_for_checks(options.timeout, life.config.probe_timeout)
+        return self._checks.results(options.keys(), timeout)
 
 
 class SideBySide(Generic[K]):

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import lifecycle
 from lifecycle_probes.network import explain
-from lifecycle_probes.options import check_range, is_host, read_targets, time_for_checks
-from lifecycle_probes.side_by_side import SideBySide
+from lifecycle_probes.options import check_range, is_host, read_targets
+from lifecycle_probes.side_by_side import SideBySideProbe
 
 
 class Target(NamedTuple):
@@ -47,33 +47,19 @@ class TcpOptions:
 
     def __post_init__(self) -> None:
         check_range("timeout", self.timeout, 0.01, 60, "seconds")
-        read_targets("targets", self.targets, read_target)
+        self.keys()
+
+    def keys(self) -> list[Target]:
+        """Return where to connect."""
+        read = read_targets("targets", self.targets, read_target)
+        return [Target(name, *where) for name, where in read.items()]
 
 
-class TcpProbe:
-    """The plugin."""
+class TcpProbe(SideBySideProbe[Target]):
+    """The plugin: it connects to every target."""
 
     def __init__(self) -> None:
-        self._checks = SideBySide(
-            connect, lambda target: target.name, hanging="the resolver or the network hangs"
-        )
-
-    @lifecycle.hookimpl
-    def lifecycle_options(self) -> type[TcpOptions]:
-        """Give the options."""
-        return TcpOptions
-
-    @lifecycle.hookimpl
-    def lifecycle_readiness(
-        self, life: lifecycle.Lifecycle, me: lifecycle.Me
-    ) -> list[lifecycle.ProbeResult]:
-        """Connect to every target, side by side."""
-        options = me.options(TcpOptions)
-        read = read_targets("targets", options.targets, read_target)
-        targets = [Target(name, *where) for name, where in read.items()]
-        return self._checks.results(
-            targets, time_for_checks(options.timeout, life.config.probe_timeout)
-        )
+        super().__init__(TcpOptions, connect, hanging="the resolver or the network hangs")
 
 
 def read_target(text: str) -> tuple[str, tuple[str, int]]:
