@@ -32,6 +32,7 @@ from lifecycle.cli.parser import make_parser
 from lifecycle.config import Config
 from lifecycle.control.builtins import Commands, DrainHandler
 from lifecycle.drain.health_checks import PROBERS
+from lifecycle.drain.order import ORDER
 from lifecycle.drain.timetable import Timetable
 from lifecycle.environment import variable
 from lifecycle.qos.routes import PROBES
@@ -222,6 +223,15 @@ def paths() -> str:
     return table("path | method | level | answers", rows)
 
 
+def order() -> str:
+    """Write the table of a drain's steps."""
+    rows = [
+        (f"`{each.name}`", each.does or "-", each.waits, each.limit.replace(" - ", " − "))
+        for each in ORDER
+    ]
+    return table("step | what it does first | waits until | at the latest", rows)
+
+
 def budget() -> str:
     """Document the timetable of the default configuration."""
     config = Config()
@@ -327,6 +337,7 @@ SECTIONS: Final[dict[str, Callable[[], str]]] = {
     "monitors": monitors,
     "mutation-score": mutation.score,
     "mutation-survivors": mutation.survivors,
+    "order": order,
     "paths": paths,
     "settings": settings,
     "states": states,

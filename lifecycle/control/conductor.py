@@ -24,7 +24,7 @@ from lifecycle.control.plugin_activation import PluginActivation
 from lifecycle.control.probes import Probes
 from lifecycle.control.services import OPERATOR, ServiceEntry, Services, some
 from lifecycle.drain.departure import Departure
-from lifecycle.drain.host import Host
+from lifecycle.drain.host import Host, Parts
 from lifecycle.drain.traffic import Traffic
 from lifecycle.exceptions import Draining, LifecycleError, text_of
 from lifecycle.log import Log
@@ -72,15 +72,17 @@ class Conductor:
         traffic.claim()
         self.commands: dict[str, tuple[Command, Own]] = {}
         self.departure = Departure(
-            host,
-            life=life,
-            config=config,
-            transitions=self.transitions,
-            registrations=self.services,
-            app_loop=app_loop,
-            traffic=traffic,
-            log=log,
-            close=self.close,
+            Parts(
+                host=host,
+                life=life,
+                config=config,
+                transitions=self.transitions,
+                registrations=self.services,
+                app_loop=app_loop,
+                traffic=traffic,
+                log=log,
+                close=self.close,
+            )
         )
         self.activation = PluginActivation(
             plugins=plugins,

@@ -7,12 +7,16 @@ made, before the QOS port is open, so whatever begins the drain meets the right 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import NamedTuple, Protocol
 
 from lifecycle.calls.app_loop import AppLoop
 from lifecycle.calls.stacks import Straggler
+from lifecycle.calls.transitions import Transitions
+from lifecycle.config import Config
 from lifecycle.drain.timetable import Timetable
+from lifecycle.drain.traffic import Traffic
+from lifecycle.log import Log
 
 
 class Host(Protocol):
@@ -111,3 +115,30 @@ class Registrations(Protocol):
 
     def described(self) -> Mapping[str, Mapping[str, object]]:
         """Return what the registries say of registrations: `orders@consul` to what it says."""
+
+
+class Parts(NamedTuple):
+    """
+    All that a departure is handed.
+
+    Attributes:
+        host: Who runs main.
+        life: The app's handle, which the hooks are given.
+        config: The settings.
+        transitions: Fired at T0 and at the end.
+        registrations: What is to be withdrawn.
+        app_loop: The loop that main runs on.
+        traffic: What is in flight.
+        log: Told of signals, of what fails, and of how it went.
+        close: Closes the rest, in so many seconds.
+    """
+
+    host: Host
+    life: object
+    config: Config
+    transitions: Transitions
+    registrations: Registrations
+    app_loop: AppLoop
+    traffic: Traffic
+    log: Log
+    close: Callable[[float], Awaitable[None]]

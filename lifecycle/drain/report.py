@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, Final, ParamSpec
 
 from lifecycle.calls.app_loop import AppLoop
@@ -26,6 +26,7 @@ class Report:
     Attributes:
         steps: When each step was done, in seconds after T0.
         forced: True if a second signal made an end of it.
+        stubborn: True if something has ignored its cancellation: it cannot be torn down.
         cut_off: What was not waited for any longer.
         disturbed_by: Who kept it from being quiet.
         waited_for: What was still waited for when the wait's deadline came.
@@ -35,6 +36,7 @@ class Report:
     def __init__(self) -> None:
         self.steps: dict[str, float] = {}
         self.forced = False
+        self.stubborn = False
         self.cut_off: list[str] = []
         self.disturbed_by: list[str] = []
         self.waited_for: list[str] = []
@@ -91,13 +93,13 @@ def stands(find: Callable[[], Straggler]) -> Straggler:
         return Straggler("main", [])
 
 
-def held_up_by(app_loop: AppLoop, traffic: Traffic, ports: Iterable[int]) -> list[str]:
+def held_up_by(app_loop: AppLoop, traffic: Traffic, registrations: Registrations) -> list[str]:
     """Name what keeps a drain from being quiet at this moment."""
     found = in_flight(traffic)
     if app_loop.awake_since() == math.inf:
         found.append(f"the app's loop, last seen {app_loop.silent_for():.1f} s ago")
     try:
-        if waiting := accept_queue(*ports):
+        if waiting := accept_queue(*registrations.ports()):
             found.append(f"{waiting} to be accepted")
     except OSError as error:
         found.append(f"clients may wait to be accepted: {reason(error)}")
@@ -113,9 +115,9 @@ def in_flight(traffic: Traffic) -> list[str]:
     return [f"{count} in flight{named}"]
 
 
-def may_be_queued(ports: Iterable[int]) -> bool:
-    """Tell whether clients wait to be accepted on ports; True while nobody can tell."""
+def may_be_queued(registrations: Registrations) -> bool:
+    """Tell whether clients wait to be accepted by a service; True while nobody can tell."""
     try:
-        return accept_queue(*ports) > 0
+        return accept_queue(*registrations.ports()) > 0
     except OSError:  # the kernel's table cannot be read: no descriptor is left
         return True

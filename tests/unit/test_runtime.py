@@ -381,7 +381,7 @@ def test_a_drain_that_breaks_leaves_nobody_waiting() -> None:
                 asyncio.ensure_future(each) for each in (life.drained(), life.reached(State.FAILED))
             ]
             await asyncio.sleep(0)
-            core_of(life).running().departure._await_signal = broken  # type: ignore[method-assign]
+            core_of(life).running().departure._driver._take = broken  # type: ignore[method-assign]
         for each in waiting:
             with pytest.raises(Draining):
                 await each

@@ -209,7 +209,7 @@ def test_a_timeout_of_the_work_itself_is_no_deadline() -> None:
             raise TimeoutError("its own")
 
         with pytest.raises(TimeoutError, match="its own"):
-            await play.departure._by(fail(), lambda: now() + 5)
+            await play.departure._driver.by(fail(), lambda: now() + 5)
         play.signal()
         await play.end()
 

@@ -59,7 +59,7 @@ def test_a_main_that_nobody_knows_better_is_where_its_loops_thread_is() -> None:
         play.signal()
         await play.end()
         assert play.report["cut_off"] == ["main, which had not ended in time"]
-        assert any("lifecycle/drain/departure.py" in line for line in play.report["stuck_at"])
+        assert any("lifecycle/drain/actions.py" in line for line in play.report["stuck_at"])
 
     run(main())
 

@@ -294,7 +294,8 @@ def test_a_drain_waits_for_a_loop_that_is_blocked() -> None:
 
     async def main() -> None:
         play = Play()
-        dozing = play.departure._app_loop = Dozing()
+        dozing = Dozing()
+        play.departure._parts = play.departure._parts._replace(app_loop=dozing)
         dozing.asleep = (4.0, 8.0)
         await play.open()
         play.signal()
@@ -311,7 +312,8 @@ def test_a_loop_that_stays_blocked_is_named() -> None:
 
     async def main() -> None:
         play = Play()
-        dozing = play.departure._app_loop = Dozing()
+        dozing = Dozing()
+        play.departure._parts = play.departure._parts._replace(app_loop=dozing)
         dozing.asleep = (4.0, 26.0)
         await play.open()
         play.signal()

@@ -1,0 +1,169 @@
+"""What is done in the steps of a drain: main told and cancelled, the report written, the end fired."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from lifecycle.calls.dispatch import Own
+from lifecycle.calls.moment import Moment
+from lifecycle.calls.stacks import Straggler
+from lifecycle.drain.ending import INTERRUPTED
+from lifecycle.drain.handle import Drain
+from lifecycle.drain.host import Parts
+from lifecycle.drain.report import Report, held_up_by, in_flight, stands, told
+from lifecycle.drain.timetable import CLOSE_TIME
+from lifecycle.states import Event
+
+
+class Note(Protocol):
+    """Takes facts that have come true."""
+
+    def __call__(self, **facts: bool) -> None:
+        """Take them."""
+
+
+class DrainActions:
+    """
+    The `Actions` of one drain. Lives on the control loop.
+
+    Args:
+        parts: What the departure was handed.
+        drain: The drain, with its timetable.
+        report: Takes the names of what was not waited for.
+        note: Takes the facts that come true.
+        hooks: The `lifecycle_drain` hooks.
+        wait_over: Set when preStop is answered.
+        drained: Set when nobody can be lost any more.
+        decide: Decides the exit code, for good.
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        drain: Drain,
+        report: Report,
+        *,
+        note: Note,
+        hooks: list[Own],
+        wait_over: Moment[None],
+        drained: Moment[None],
+        decide: Callable[[], int],
+    ) -> None:
+        self._parts = parts
+        self._drain = drain
+        self._report = report
+        self._note = note
+        self._hooks = hooks
+        self._wait_over = wait_over
+        self._drained = drained
+        self._decide = decide
+        self._code = 0
+        self._main = "main"
+
+    # wait
+
+    async def call_hooks(self) -> None:
+        """Call every hook, side by side."""
+        async with asyncio.TaskGroup() as group:
+            for call in self._hooks:
+                group.create_task(self._hook(call))
+        self._note(hooks=True)
+
+    async def _hook(self, call: Own) -> None:
+        outcome = await call(life=self._parts.life, drain=self._drain)
+        if problem := outcome.problem():
+            problem = f"lifecycle_drain {problem}"
+            self._parts.log.warning("plugin", plugin=call.plugin, problem=problem)
+
+    def note_what_held_up(self) -> None:
+        """Name who kept it from being quiet, and what was still waited for."""
+        parts = self._parts
+        self._report.disturbed_by = told(parts.traffic.last_disturbers)
+        self._report.waited_for = told(
+            held_up_by, parts.app_loop, parts.traffic, parts.registrations
+        )
+
+    def answer_prestop(self) -> None:
+        """Answer everybody who has called it."""
+        self._wait_over.set(None)
+
+    # stop
+
+    def stop_main(self) -> None:
+        """Tell main, and whoever waits for a moment of the drain that will not come later."""
+        self._drain.settle_passed.set(None)
+        self._drain.traffic_gone.set(None)
+        self._parts.host.stop_main()  # first: in whatever order main then ends, it has been told
+        self._drained.set(None)
+        # Without the drain handler nobody has; main has time yet.
+        self._parts.registrations.withdraw()
+
+    def cancel_main(self) -> None:
+        """Cancel it, once it is known where it stands: then it stands in its own clearing up."""
+        self._main, self._report.stuck_at = stands(self._parts.host.straggler)
+        self._report.cut_off.append(f"{self._main}, which had not ended in time")
+        self._parts.host.cancel_main()
+
+    def give_main_up(self) -> None:
+        """Take note that it goes on."""
+        self._report.stubborn = True
+        self._report.cut_off.append(f"{self._main}, which did not end when it was cancelled")
+
+    async def until_idle(self) -> None:
+        """Wait until nothing is in flight."""
+        await self._parts.traffic.nothing_in_flight()
+        self._note(idle=True)
+
+    def note_what_is_cut_off(self) -> None:
+        """Name what is still in flight."""
+        self._report.cut_off += told(in_flight, self._parts.traffic)
+
+    async def until_out(self) -> None:
+        """Wait until no registration is left."""
+        registrations = self._parts.registrations
+        await registrations.until(lambda: registrations.all_out)
+        self._note(out=True)
+
+    async def clear_up(self) -> None:
+        """Have the host end what main has left behind."""
+        await self._parts.host.clear_up()
+        self._note(cleared=True)
+
+    def note_what_is_left_behind(self) -> None:
+        """Name what ignores its cancellation."""
+        left = self._parts.host.left_behind()
+        left = left or [Straggler("the app's loop", self._parts.app_loop.stack())]
+        names = ", ".join(each.name for each in left)
+        self._report.stubborn = True
+        self._report.cut_off.append(f"{names}: ignored the cancellation")
+        self._report.stuck_at = self._report.stuck_at or left[0].stack
+
+    # close
+
+    async def close(self) -> None:
+        """Fire the end, with the exit code as its cause, and close the rest."""
+        code = self._code = self._decide()
+        end = Event.STOP if code in (0, INTERRUPTED) else Event.FAIL
+        self._parts.transitions.fire(end, f"exit code {code}")
+        await self._parts.close(self._close_time())
+        self._note(closed=True)
+
+    def _close_time(self) -> float:
+        if not self._parts.host.ends_in_time:
+            return CLOSE_TIME
+        # Not to the last moment: the port is to be closed too, before the watchdog comes.
+        left = self._drain.timetable.exit_by - asyncio.get_running_loop().time()
+        return min(CLOSE_TIME, max(0.1, left - 0.1))
+
+    def report(self) -> None:
+        """Log the report."""
+        parts = self._parts
+        self._report.say(
+            parts.log,
+            parts.registrations,
+            self._drain.cause,
+            self._code,
+            counted=parts.traffic.in_use,
+        )

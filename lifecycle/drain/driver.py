@@ -1,0 +1,109 @@
+"""What takes a drain through its order: it waits for facts, and knows no step by name."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import groupby
+from typing import Any
+
+from lifecycle.drain.order import Actions, Facts, Step, Terms
+from lifecycle.drain.timetable import Timetable
+
+
+class Driver:
+    """
+    Takes the steps of an order, one after the other. Lives on the control loop.
+
+    Args:
+        order: The steps.
+
+    Attributes:
+        facts: What is so.
+        step: The name of the step under way; the last one's, once all are taken.
+    """
+
+    def __init__(self, order: Sequence[Step]) -> None:
+        self.facts = Facts()
+        self.step = ""
+        self._order = order
+        self._clock = asyncio.get_running_loop().time
+        self._changed = asyncio.Event()
+        self._planned: dict[asyncio.Timeout, Callable[[], float]] = {}
+
+    def note(self, **facts: bool) -> None:
+        """Take note of what is so from now on."""
+        self.facts = self.facts._replace(**facts)
+        self._changed.set()
+
+    async def run(
+        self, actions: Actions, timetable: Timetable, terms: Terms, mark: Callable[[str], None]
+    ) -> None:
+        """
+        Take every step.
+
+        Args:
+            actions: What is done in them.
+            timetable: How long they may take.
+            terms: What that depends on beside.
+            mark: Told the name of what is done.
+        """
+        for name, steps in groupby(self._order, lambda step: step.name):
+            taken = [await self._take(step, actions, timetable, terms) for step in steps]
+            if any(taken):
+                mark(name)
+
+    async def _take(self, step: Step, actions: Actions, timetable: Timetable, terms: Terms) -> bool:
+        if step.skip(self.facts):
+            return False
+        self.step = step.name
+        terms = terms._replace(began=self._clock())
+        step.begin(actions)
+        await self.by(self._over(step, actions), lambda: step.until(timetable, terms))
+        if not step.over(self.facts):
+            step.late(actions)
+        step.then(actions)
+        return True
+
+    async def _over(self, step: Step, actions: Actions) -> None:
+        work = None if step.work is None else asyncio.ensure_future(step.work(actions))
+        try:
+            if work is not None:
+                work.add_done_callback(lambda _: self._changed.set())
+            while not step.over(self.facts):
+                self._changed.clear()
+                await self._changed.wait()
+                if work is not None and work.done():
+                    work.result()  # what broke is raised here
+        finally:
+            if work is not None:
+                work.cancel()
+
+    async def by(self, work: Awaitable[Any], until: Callable[[], float]) -> bool:
+        """Await something until a time that is planned anew; False if that time came first."""
+        done = False
+        timer = asyncio.timeout_at(_when(until))
+        try:
+            async with timer:
+                self._planned[timer] = until
+                try:
+                    await work
+                    done = True
+                finally:
+                    del self._planned[timer]
+        except TimeoutError:
+            if not timer.expired():
+                raise
+        return done
+
+    def replan(self) -> None:
+        """Take note that the timetable has shrunk."""
+        for timer, until in self._planned.items():
+            if not timer.expired():
+                timer.reschedule(_when(until))
+
+
+def _when(until: Callable[[], float]) -> float | None:
+    deadline = until()
+    return None if math.isinf(deadline) else deadline

@@ -1,0 +1,245 @@
+"""The order of leaving, played through: every set of facts against every step of the table."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import chain, combinations, pairwise
+from typing import Any
+
+import pytest
+
+from lifecycle.config import Config
+from lifecycle.drain.driver import Driver
+from lifecycle.drain.order import ORDER, Facts, Step, Terms, standing
+from lifecycle.drain.timetable import CANCEL_TIME, Timetable
+from tests.unit.virtual_time import now, run
+
+NAMES = Facts._fields
+EVERY = [
+    Facts(**dict.fromkeys(names, True))
+    for names in chain.from_iterable(combinations(NAMES, n) for n in range(len(NAMES) + 1))
+]
+"""Every set of facts: 1,024."""
+WAIT, SIGNAL, MAIN, CANCELLED, IN_FLIGHT, OUT, CLEARED, CLOSE = ORDER
+
+
+def place(facts: Facts) -> int:
+    """Return how far the drain is."""
+    step = standing(facts)
+    return len(ORDER) if step is None else ORDER.index(step)
+
+
+def names(facts: Facts) -> set[str]:
+    """Return which are so."""
+    return {name for name, so in facts._asdict().items() if so}
+
+
+def expected(so: Facts) -> Step | None:
+    """Say in other words where a drain stands."""
+    if not so.hooks and not (so.forced and so.deregistered):
+        return WAIT
+    if so.prestop and not so.signalled:
+        return SIGNAL
+    if not so.main_over:
+        return MAIN
+    if not so.idle and not so.forced:
+        return IN_FLIGHT
+    if not so.out:
+        return OUT
+    if not so.cleared:
+        return CLEARED
+    return None if so.closed else CLOSE
+
+
+def test_where_a_drain_stands() -> None:
+    """With every set of facts, while no time passes."""
+    assert [facts for facts in EVERY if standing(facts) is not expected(facts)] == []
+
+
+def test_one_more_fact_never_makes_it_wait_longer() -> None:
+    """But preStop's being called: then SIGTERM is still to come."""
+    for facts in EVERY:
+        for name in set(NAMES) - names(facts):
+            more = facts._replace(**{name: True})
+            if name == "prestop" and place(more) < place(facts):
+                assert standing(more) is SIGNAL
+            else:
+                assert place(more) >= place(facts), (facts, name)
+
+
+def test_a_step_that_is_over_stays_so() -> None:
+    """What is true of some facts is true of more of them."""
+    for step in ORDER:
+        for facts in EVERY:
+            if step.over(facts):
+                assert all(step.over(facts._replace(**{name: True})) for name in NAMES)
+
+
+OURS = Terms(register_timeout=10.0, cancels_main=True)
+THEIRS = Terms(register_timeout=10.0, cancels_main=False)
+
+
+def plan(at: float = 0.0) -> Timetable:
+    """Make the timetable of a drain that begins then, with the defaults."""
+    return Timetable.plan(Config(), at)
+
+
+def end(facts: Facts, timetable: Timetable, at: float = 0.0, terms: Terms = OURS) -> float:
+    """Return when a drain is at its end to which nothing more happens."""
+    for step in ORDER:
+        if not step.skip(facts) and not step.over(facts):
+            at = max(at, step.until(timetable, terms._replace(began=at)))
+    return at
+
+
+def test_it_always_ends() -> None:
+    """Whatever is so, and though nothing more ever happens, it closes in time."""
+    for facts in EVERY:
+        assert end(facts._replace(closed=True), plan()) <= plan().exit_by
+
+
+def test_in_somebody_elses_loop_it_waits_for_main_alone() -> None:
+    """Without main's end there is none; with it the drain ends as in a process of ours."""
+    for facts in EVERY:
+        if facts.main_over:
+            assert end(facts, plan(), terms=THEIRS) == end(facts, plan())
+        else:
+            assert end(facts, plan(), terms=THEIRS) == float("inf")
+
+
+@pytest.mark.parametrize("at", [0.0, 3.0, 24.5, 26.0, 28.5])
+def test_forced_it_waits_for_the_deregistration_and_a_cancelled_main(at: float) -> None:
+    """A second for each, at most, from whatever moment on; for nothing else."""
+    timetable = plan()
+    timetable.force(at)
+    for facts in EVERY:
+        forced = facts._replace(forced=True, signalled=True, closed=True)
+        took = end(forced, timetable, at) - at
+        assert took <= 1.0 + CANCEL_TIME
+        if forced.deregistered and forced.out and forced.main_over and forced.cleared:
+            assert took == 0
+
+
+def test_each_step_is_begun_once_and_its_words_are_its_own() -> None:
+    """Steps of one name stand side by side, and each says what it waits for."""
+    changes = [second.name for first, second in pairwise(ORDER) if first.name != second.name]
+    assert len(changes) == len(set(changes))
+    assert len({(step.does, step.waits) for step in ORDER}) == len(ORDER)
+
+
+class Notes:
+    """Actions that note that they were called; what is awaited takes a second, or for ever."""
+
+    def __init__(self, driver: Driver, *, hang: str = "") -> None:
+        self.driver = driver
+        self.hang = hang
+        self.called: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name in WORK:
+            return lambda: self._work(name)
+        return lambda: self.called.append(name)
+
+    async def _work(self, name: str) -> None:
+        self.called.append(name)
+        await asyncio.sleep(1e9 if name == self.hang else 1)
+        self.driver.note(**{WORK[name]: True})
+
+
+WORK = {
+    "call_hooks": "hooks",
+    "until_idle": "idle",
+    "until_out": "out",
+    "clear_up": "cleared",
+    "close": "closed",
+}
+
+
+def test_the_driver_takes_every_step_in_its_order() -> None:
+    """And tells when those of one name are done."""
+
+    async def main() -> None:
+        driver, marks = Driver(ORDER), []
+        notes = Notes(driver)
+        driver.note(main_over=True)
+        began = now()
+        await driver.run(notes, plan(began), OURS, marks.append)
+        assert notes.called == [
+            "call_hooks",
+            "answer_prestop",
+            "stop_main",
+            "until_idle",
+            "note_what_is_cut_off",
+            "until_out",
+            "clear_up",
+            "close",
+            "report",
+        ]
+        assert marks == ["wait", "stop", "close"]
+        assert (now() - began, driver.step) == (5, "close")
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("hang", "late"),
+    [
+        ("call_hooks", "note_what_held_up"),
+        ("clear_up", "note_what_is_left_behind"),
+        ("until_idle", "note_what_is_cut_off"),
+    ],
+)
+def test_what_hangs_is_left_at_its_time(hang: str, late: str) -> None:
+    """And named, once."""
+
+    async def main() -> None:
+        driver = Driver(ORDER)
+        notes = Notes(driver, hang=hang)
+        driver.note(main_over=True)
+        await driver.run(notes, plan(now()), OURS, lambda _: None)
+        assert notes.called.count(late) == 1
+        assert notes.called[-2:] == ["close", "report"]
+
+    run(main())
+
+
+def test_what_breaks_is_raised() -> None:
+    """An error of ours ends the drain: who leads it says so."""
+
+    async def main() -> None:
+        driver = Driver(ORDER)
+        notes = Notes(driver)
+
+        async def broken() -> None:
+            raise ZeroDivisionError("ours")
+
+        notes.until_idle = broken  # type: ignore[attr-defined]
+        driver.note(main_over=True)
+        with pytest.raises(ZeroDivisionError, match="ours"):
+            await driver.run(notes, plan(now()), OURS, lambda _: None)
+
+    run(main())
+
+
+def test_a_step_more_is_one_row_more() -> None:
+    """What is to come, like a hook that is called when main has ended, needs nothing else."""
+
+    async def main() -> None:
+        last = ORDER.index(CLOSE)
+        told = Step(
+            "tell",
+            "sends what is left",
+            "it is sent",
+            "1 s",
+            over=lambda so: so.closed,
+            until=lambda _, terms: terms.began + 1,
+            begin=lambda do: do.send_last(),  # type: ignore[attr-defined]
+        )
+        driver, marks = Driver((*ORDER[:last], told, *ORDER[last:])), []
+        notes = Notes(driver)
+        driver.note(main_over=True)
+        await driver.run(notes, plan(now()), OURS, marks.append)
+        assert notes.called[-3:] == ["send_last", "close", "report"]
+        assert marks == ["wait", "stop", "tell", "close"]
+
+    run(main())
