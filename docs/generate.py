@@ -30,7 +30,8 @@ from lifecycle import asgi, hookspecs, status
 from lifecycle.checks.rules import RULES
 from lifecycle.cli.parser import make_parser
 from lifecycle.config import Config
-from lifecycle.control.builtins import Commands, DrainHandler
+from lifecycle.control.builtins import DrainHandler
+from lifecycle.control.default_commands import DefaultCommands
 from lifecycle.drain.health_checks import PROBERS
 from lifecycle.drain.order import ORDER
 from lifecycle.drain.timetable import Timetable
@@ -215,7 +216,10 @@ def paths() -> str:
         for kind, names in aliases.items()
     ]
     given: Any = None  # what the commands are asked about; not needed to list them
-    listed = [*Commands(given).lifecycle_commands(), DrainHandler(given).lifecycle_commands()]
+    default = DefaultCommands(
+        commands=given, services=given, settings=given, snapshot=given, online=given, offline=given
+    )
+    listed = [*default.lifecycle_commands(), DrainHandler(given, given).lifecycle_commands()]
     for command in listed:
         method = "POST" if command.changes else "GET, HEAD"
         method += "; GET with the token" if command.token_get else ""

@@ -9,7 +9,7 @@ import pytest
 
 from lifecycle.calls.app_loop import AppLoop
 from lifecycle.contracts import ProbeResult
-from lifecycle.control.builtins import LoopProbe
+from lifecycle.control.default_probes import LoopProbe
 from lifecycle.states import State, Transition
 
 

@@ -1,0 +1,163 @@
+"""The default probes: the state, the services, and the app's loop. Plugins like any other."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Awaitable
+from contextlib import suppress
+
+from lifecycle.calls.app_loop import AppLoop
+from lifecycle.calls.moment import Moment
+from lifecycle.contracts import ProbeResult, inline
+from lifecycle.control.services import SHOWN, Services, some
+from lifecycle.hookspecs import hookimpl
+from lifecycle.states import State, Transition
+
+
+class StateProbes:
+    """Startup: READY was reached. Readiness: the state is READY. Liveness: it has not ended."""
+
+    def __init__(self) -> None:
+        self._state = State.STARTING
+        self._was_ready = False
+
+    @hookimpl
+    @inline
+    def lifecycle_transition(self, transition: Transition) -> None:
+        """Learn the state."""
+        self._state = transition.after
+        self._was_ready |= transition.after is State.READY
+
+    @hookimpl
+    @inline
+    def lifecycle_startup(self) -> ProbeResult:
+        """READY was reached."""
+        return ProbeResult(self._was_ready, f"the state is {self._state}")
+
+    @hookimpl
+    @inline
+    def lifecycle_readiness(self) -> ProbeResult:
+        """The state is READY."""
+        return ProbeResult(self._state is State.READY, f"the state is {self._state}")
+
+    @hookimpl
+    @inline
+    def lifecycle_liveness(self) -> ProbeResult:
+        """It has not ended."""
+        ended = self._state in (State.STOPPED, State.FAILED)
+        return ProbeResult(not ended, f"the state is {self._state}")
+
+
+class ServiceProbe:
+    """
+    Readiness: if there are services, at least one is online and acknowledged.
+
+    Once ready, an acknowledgement that is under way is waited for: who sees the registration in
+    the registry may ask before the registry's answer is here. The kubelet does, when the readiness
+    gate becomes true, and asks again only a period later.
+
+    Args:
+        services: The table.
+        patience: Seconds that an acknowledgement is waited for.
+    """
+
+    def __init__(self, services: Services, patience: float) -> None:
+        self._services = services
+        self._patience = patience
+        self._ready = False
+
+    @hookimpl
+    @inline
+    def lifecycle_transition(self, transition: Transition) -> None:
+        """Learn whether READY has been reached, and not left."""
+        self._ready = transition.after is State.READY
+
+    @hookimpl
+    @inline
+    def lifecycle_readiness(self) -> ProbeResult | Awaitable[ProbeResult]:
+        """Ask the table of services."""
+        result = self._look()
+        if result.ok or not self._ready or not self._services.asking:
+            return result
+        return self._look_again()
+
+    async def _look_again(self) -> ProbeResult:
+        services = self._services
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._patience):
+                await services.until(lambda: bool(services.serving) or not services.asking)
+        return self._look()
+
+    def _look(self) -> ProbeResult:
+        entries, serving = self._services.entries, self._services.serving
+        if not entries:
+            return ProbeResult(ok=True, reason="no services")
+        if serving:
+            names = (entry.instance.service for entry in serving.first(SHOWN))
+            return ProbeResult(ok=True, reason=f"serving {some(names, len(serving))}")
+        away = (f"{n} {'unregistered' if e.online else 'offline'}" for n, e in entries.items())
+        return ProbeResult(ok=False, reason=some(away, len(entries)))
+
+
+class LoopProbe:
+    """
+    Liveness and readiness: from READY on, the app's loop has shown a heartbeat lately.
+
+    Args:
+        app_loop: The app's loop.
+        live_limit: Seconds of silence after which the app is not alive; 0: never.
+        ready_limit: Seconds of silence after which the app is not ready; 0: when it is not alive.
+        patience: Seconds that a silent loop is given to show that it comes round all the same:
+            after the whole process has stood still, this probe may be asked before the next beat.
+    """
+
+    def __init__(
+        self, app_loop: AppLoop, live_limit: float, ready_limit: float, patience: float
+    ) -> None:
+        self._app_loop = app_loop
+        self._patience = patience
+        self._silent_since = -math.inf
+        self._live_limit = live_limit or math.inf
+        self._ready_limit = min(ready_limit or math.inf, self._live_limit)
+        self._watching = False
+
+    @hookimpl
+    @inline
+    def lifecycle_transition(self, transition: Transition) -> None:
+        """Watch in READY only: who starts may block, who drains is not shot."""
+        self._watching = transition.after is State.READY
+
+    @hookimpl
+    @inline
+    def lifecycle_liveness(self) -> ProbeResult | Awaitable[ProbeResult]:
+        """Look at the age of the last heartbeat."""
+        return self._look(self._live_limit)
+
+    @hookimpl
+    @inline
+    def lifecycle_readiness(self) -> ProbeResult | Awaitable[ProbeResult]:
+        """Look at the age of the last heartbeat: who is blocked serves nobody."""
+        return self._look(self._ready_limit)
+
+    def _look(self, limit: float) -> ProbeResult | Awaitable[ProbeResult]:
+        found = self._verdict(limit)
+        if found.ok or self._app_loop.beat_at == self._silent_since:
+            return found
+        return self._look_again(limit)
+
+    async def _look_again(self, limit: float) -> ProbeResult:
+        last = self._app_loop.beat_at
+        beaten: Moment[None] = Moment()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._patience):
+                if self._app_loop.beat_soon(lambda: beaten.set(None)):
+                    await beaten.wait()
+        if not beaten.happened:
+            self._silent_since = last  # which is not to be waited for once more
+        return self._verdict(limit)
+
+    def _verdict(self, limit: float) -> ProbeResult:
+        age = self._app_loop.silent_for()
+        ok = not self._watching or age <= limit
+        return ProbeResult(ok, f"the app's loop was last seen {age:.1f} s ago")
