@@ -32,7 +32,7 @@ from lifecycle.cli.parser import make_parser
 from lifecycle.config import Config
 from lifecycle.control.builtins import DrainHandler
 from lifecycle.control.default_commands import DefaultCommands
-from lifecycle.drain.health_checks import PROBERS
+from lifecycle.drain.monitors import MONITORS
 from lifecycle.drain.order import ORDER
 from lifecycle.drain.timetable import Timetable
 from lifecycle.environment import variable
@@ -326,7 +326,7 @@ def _fields(record: type) -> str:
 
 def monitors() -> str:
     """Return the user agents that do not disturb the quiet."""
-    return f"{', '.join(f'`{agent}`' for agent in PROBERS)}.\n"
+    return f"{', '.join(f'`{agent}`' for agent in MONITORS)}.\n"
 
 
 SECTIONS: Final[dict[str, Callable[[], str]]] = {

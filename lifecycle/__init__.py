@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         Request,
         probe,
     )
-    from lifecycle.drain.handle import Drain
+    from lifecycle.drain.drain import Drain
     from lifecycle.exceptions import (
         ConfigError,
         Draining,
@@ -48,7 +48,7 @@ _HOME = {
     "Command": "contracts",
     "Config": "config",
     "ConfigError": "exceptions",
-    "Drain": "drain.handle",
+    "Drain": "drain.drain",
     "Draining": "exceptions",
     "IllegalTransition": "exceptions",
     "Instance": "contracts",

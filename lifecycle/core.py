@@ -23,7 +23,7 @@ from lifecycle.calls.threads import decided_once
 from lifecycle.config import Config
 from lifecycle.control.builtins import builtins
 from lifecycle.control.conductor import Conductor
-from lifecycle.drain.ending import USAGE, Ending
+from lifecycle.drain.exit_code import USAGE, Ending
 from lifecycle.drain.host import Embedded, Host
 from lifecycle.drain.traffic import Traffic
 from lifecycle.exceptions import LifecycleError, NotRunning, text_of

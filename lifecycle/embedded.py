@@ -13,7 +13,7 @@ from typing import Final
 
 from lifecycle.calls.threads import in_thread
 from lifecycle.core import Core
-from lifecycle.drain.ending import Ending
+from lifecycle.drain.exit_code import Ending
 from lifecycle.exceptions import LifecycleError
 
 FORCED_TIME: Final = 2.0

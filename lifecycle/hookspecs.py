@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lifecycle.calls.plugin_types import Answer
     from lifecycle.calls.plugins import Me
     from lifecycle.contracts import Command, Registry
-    from lifecycle.drain.handle import Drain
+    from lifecycle.drain.drain import Drain
     from lifecycle.states import Transition
 
 Lifecycle: TypeAlias = Any

@@ -18,7 +18,7 @@ from lifecycle.calls.threads import on_a_loop
 from lifecycle.config import Config
 from lifecycle.core import Core
 from lifecycle.drain.consuming import until_draining
-from lifecycle.drain.handle import Drain
+from lifecycle.drain.drain import Drain
 from lifecycle.drain.host import Embedded, Host
 from lifecycle.drain.traffic import Tracker
 from lifecycle.exceptions import Draining, NotRunning

@@ -16,7 +16,7 @@ from typing import Any
 
 from lifecycle.cli.console import USAGE, fail, warn
 from lifecycle.config import Config
-from lifecycle.drain.ending import INTERRUPTED
+from lifecycle.drain.exit_code import INTERRUPTED
 from lifecycle.exceptions import LifecycleError
 from lifecycle.log import renderer_for
 from lifecycle.process.exit_status import code_of

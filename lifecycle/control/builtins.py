@@ -11,7 +11,7 @@ from lifecycle.control.conductor import Conductor
 from lifecycle.control.default_commands import DefaultCommands
 from lifecycle.control.default_probes import LoopProbe, ServiceProbe, StateProbes
 from lifecycle.control.services import LOCAL
-from lifecycle.drain.handle import Drain
+from lifecycle.drain.drain import Drain
 from lifecycle.hookspecs import hookimpl
 from lifecycle.states import State, Transition
 

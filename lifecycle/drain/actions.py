@@ -9,8 +9,8 @@ from typing import Protocol
 from lifecycle.calls.dispatch import Own
 from lifecycle.calls.moment import Moment
 from lifecycle.calls.stacks import Straggler
-from lifecycle.drain.ending import INTERRUPTED
-from lifecycle.drain.handle import Drain
+from lifecycle.drain.drain import Drain
+from lifecycle.drain.exit_code import INTERRUPTED
 from lifecycle.drain.host import Parts
 from lifecycle.drain.report import Report, held_up_by, in_flight, stands, told
 from lifecycle.drain.timetable import CLOSE_TIME

@@ -22,9 +22,9 @@ from lifecycle.calls.dispatch import Own
 from lifecycle.calls.moment import Moment
 from lifecycle.calls.threads import run_soon
 from lifecycle.drain.actions import DrainActions
+from lifecycle.drain.drain import Drain
 from lifecycle.drain.driver import Driver
-from lifecycle.drain.ending import Ending, exit_code
-from lifecycle.drain.handle import Drain
+from lifecycle.drain.exit_code import Ending, exit_code
 from lifecycle.drain.host import Parts
 from lifecycle.drain.order import ORDER, Terms
 from lifecycle.drain.report import Report, held_up_by, may_be_queued, told

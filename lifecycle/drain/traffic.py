@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Final, Self
 
 from lifecycle.calls.app_loop import AppLoop
-from lifecycle.drain.health_checks import PROBERS
+from lifecycle.drain.monitors import MONITORS
 from lifecycle.drain.work_names import TRACKED, Entry, most, shown
 from lifecycle.process_globals import PROCESS
 
@@ -36,7 +36,7 @@ class Traffic:
 
     def __init__(self, clock: Callable[[], float], ignored: tuple[str, ...] = ()) -> None:
         self.clock = clock
-        self._agents = PROBERS + tuple(word for word in ignored if not word.startswith("/"))
+        self._agents = MONITORS + tuple(word for word in ignored if not word.startswith("/"))
         self._paths = frozenset(word for word in ignored if word.startswith("/"))
         self.entries: dict[object, Entry] = {}
         self.nameless: deque[None] = deque()

@@ -24,7 +24,7 @@ from lifecycle.calls.app_loop import AppLoop
 from lifecycle.calls.threads import on_a_loop
 from lifecycle.config import Config
 from lifecycle.drain.departure import Departure
-from lifecycle.drain.ending import FORCED, INTERRUPTED, USAGE, Ending
+from lifecycle.drain.exit_code import FORCED, INTERRUPTED, USAGE, Ending
 from lifecycle.drain.timetable import Timetable
 from lifecycle.exceptions import LifecycleError
 from lifecycle.log import Renderer

@@ -13,7 +13,7 @@ from lifecycle.calls.stacks import thread_stack
 from lifecycle.calls.threads import start_thread
 from lifecycle.config import Config
 from lifecycle.drain.departure import Departure
-from lifecycle.drain.ending import CUT_OFF
+from lifecycle.drain.exit_code import CUT_OFF
 from lifecycle.drain.timetable import CLOSE_TIME, Timetable
 from lifecycle.log import Log
 from lifecycle.process_globals import PROCESS

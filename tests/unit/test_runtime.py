@@ -15,8 +15,8 @@ import pytest
 from lifecycle import runtime
 from lifecycle.config import Config
 from lifecycle.contracts import Command, Instance, Registry
-from lifecycle.drain.ending import Ending
-from lifecycle.drain.handle import Drain
+from lifecycle.drain.drain import Drain
+from lifecycle.drain.exit_code import Ending
 from lifecycle.exceptions import Draining, LifecycleError, NotRunning, PluginError
 from lifecycle.hookspecs import hookimpl
 from lifecycle.qos.port import Port

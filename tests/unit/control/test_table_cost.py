@@ -15,7 +15,7 @@ import pytest
 from lifecycle.config import Config
 from lifecycle.contracts import Kind
 from lifecycle.control.services import OPERATOR
-from lifecycle.drain.ending import Ending
+from lifecycle.drain.exit_code import Ending
 from lifecycle.drain.kernel_sockets import accept_queue
 from lifecycle.exceptions import RegistrationRefused
 from tests.unit.control.registries import Scripted, failing, table

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from lifecycle.config import Config
-from lifecycle.drain.ending import Ending
+from lifecycle.drain.exit_code import Ending
 from tests.unit.virtual_time import Stage, run
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lifecycle.config import Config
-from lifecycle.drain.ending import Ending
+from lifecycle.drain.exit_code import Ending
 from lifecycle.states import State
 from tests.unit.virtual_time import Stage, now
 

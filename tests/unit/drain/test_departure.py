@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lifecycle.contracts import Instance, Kind, Registry
-from lifecycle.drain.ending import Ending
+from lifecycle.drain.exit_code import Ending
 from lifecycle.exceptions import Draining
 from lifecycle.hookspecs import hookimpl
 from lifecycle.states import State

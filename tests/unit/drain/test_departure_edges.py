@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from lifecycle.config import Config
-from lifecycle.drain.ending import Ending
+from lifecycle.drain.exit_code import Ending
 from lifecycle.drain.host import Embedded
 from lifecycle.drain.timetable import Timetable
 from lifecycle.hookspecs import hookimpl

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from lifecycle.calls.stacks import Straggler
-from lifecycle.drain.ending import Ending
+from lifecycle.drain.exit_code import Ending
 from tests.unit.drain.play import NEVER, Play, soon
 from tests.unit.virtual_time import now, run
 

@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from lifecycle.config import Config
 from lifecycle.contracts import Instance, Registry
-from lifecycle.drain.ending import Ending
+from lifecycle.drain.exit_code import Ending
 from lifecycle.exceptions import Draining, ServiceNotFound
 from lifecycle.hookspecs import hookimpl
 from lifecycle.states import TRANSITIONS, State

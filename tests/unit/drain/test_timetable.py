@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lifecycle.calls.moment import Moment
 from lifecycle.config import Config
-from lifecycle.drain.handle import Drain
+from lifecycle.drain.drain import Drain
 from lifecycle.drain.timetable import Timetable
 from lifecycle.exceptions import ConfigError
 

@@ -15,7 +15,7 @@ from lifecycle.asgi import Middleware
 from lifecycle.calls.app_loop import AppLoop
 from lifecycle.calls.threads import run_soon
 from lifecycle.config import Config
-from lifecycle.drain.health_checks import PROBERS
+from lifecycle.drain.monitors import MONITORS
 from lifecycle.drain.traffic import AGENTS_KEPT, Traffic
 from lifecycle.drain.work_names import SHOWN
 from lifecycle.process_globals import PROCESS
@@ -121,7 +121,7 @@ def test_an_arrival_while_work_is_in_flight() -> None:
 @pytest.mark.parametrize(
     ("agent", "path"),
     [
-        *((agent + "1.0", "/orders") for agent in PROBERS),
+        *((agent + "1.0", "/orders") for agent in MONITORS),
         ("kube-probe/1.34", "/"),
         ("my-checker/2", "/orders"),
         ("curl/8", "/metrics"),

@@ -1,4 +1,4 @@
-"""How main, and with it the process, ended: the exit codes."""
+"""How main, and with it the process, ended: the exit code, and what decides it."""
 
 from __future__ import annotations
 

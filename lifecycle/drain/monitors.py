@@ -1,5 +1,5 @@
 """
-Clients that only look whether an app is there: probes, health checks, scrapers of metrics.
+Monitors: clients that only look whether an app is there, and do not keep a drain from being quiet.
 
 Where the names of the less known are from: grafana/alloy `internal/useragent`, grafana/agent,
 istio/istio `pkg/istio-agent/health`, cloudflare/cloudflared, and the documentation of
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-PROBERS: Final = (
+MONITORS: Final = (
     "kube-probe/",
     "kube-lifecycle/",
     "istio-probe/",  # istio-agent's own; the metrics it merges, it asks for as its scraper
