@@ -121,7 +121,7 @@ class Lifecycle:
         if self._core.in_child:
             return State.STOPPED
         conductor = self._core.conductor
-        return State.STARTING if conductor is None else conductor.machine.state
+        return State.STARTING if conductor is None else conductor.transitions.state
 
     @property
     def draining(self) -> bool:
@@ -208,7 +208,7 @@ class Lifecycle:
         """
         conductor = self._core.running()
         self._unless_ended("ready", conductor.make_ready)
-        await conductor.became_ready.wait()
+        await conductor.transitions.became_ready.wait()
 
     async def reached(self, state: State) -> None:
         """
@@ -217,7 +217,7 @@ class Lifecycle:
         Raises:
             Draining: It can no longer come.
         """
-        await self._core.running().reached[State(state)].wait()
+        await self._core.running().transitions.reached[State(state)].wait()
 
     async def drained(self) -> float:
         """

@@ -52,7 +52,7 @@ class Service:
         refusal: list[Exception] = []
 
         def settled() -> bool:
-            if conductor.machine.state.leaving:
+            if conductor.transitions.state.leaving:
                 refusal.append(Draining("the app is leaving"))
             elif (refused := self._entry.refusal()) is not None:
                 refusal.append(refused)
@@ -70,7 +70,7 @@ class Service:
         conductor = self._core.running()
 
         async def hold() -> None:
-            if not conductor.machine.state.leaving:
+            if not conductor.transitions.state.leaving:
                 conductor.services.hold([self.name], APP, reason)
                 await conductor.services.until(lambda: self._entry.out or self.online, self._entry)
 
@@ -87,7 +87,7 @@ class Service:
         conductor = self._core.running()
 
         async def release() -> None:
-            if conductor.machine.state.leaving:
+            if conductor.transitions.state.leaving:
                 raise Draining("online: too late, the app is leaving")
             conductor.services.release([self.name], APP)
 

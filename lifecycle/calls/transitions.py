@@ -18,7 +18,7 @@ from lifecycle.calls.mailbox import Mailbox
 from lifecycle.calls.moment import Moment
 from lifecycle.exceptions import Draining
 from lifecycle.log import Log
-from lifecycle.states import Event, Machine, State, reachable
+from lifecycle.states import Event, Machine, State, Transition, reachable
 
 
 class Transitions:
@@ -30,7 +30,6 @@ class Transitions:
         log: Told of every transition, and of hooks that fail.
 
     Attributes:
-        machine: The states, and the transitions so far.
         since: When the state was entered, in seconds since the epoch.
         reached: For each state the moment in which it is entered; for any thread.
         became_ready: The moment in which READY is reached. It fails once the app leaves, or
@@ -38,7 +37,7 @@ class Transitions:
     """
 
     def __init__(self, life: object, log: Log) -> None:
-        self.machine = Machine()
+        self._machine = Machine()
         self.since = time.time()
         self.reached: dict[State, Moment[None]] = {state: Moment() for state in State}
         self.reached[State.STARTING].set(None)
@@ -50,7 +49,12 @@ class Transitions:
     @property
     def state(self) -> State:
         """The state; from any thread."""
-        return self.machine.state
+        return self._machine.state
+
+    @property
+    def history(self) -> list[Transition]:
+        """The transitions so far."""
+        return self._machine.history
 
     def tell(self, call: Delivery) -> None:
         """From now on, tell one more hook."""
@@ -66,7 +70,7 @@ class Transitions:
         Raises:
             IllegalTransition: The event has no place in this state. Nothing has changed.
         """
-        transition = self.machine.fire(event, cause=cause, at=time.time())
+        transition = self._machine.fire(event, cause=cause, at=time.time())
         self.since = transition.at
         self._log.info(transition.after.value, previous=transition.before.value, cause=cause)
         for mailbox in self._mailboxes:

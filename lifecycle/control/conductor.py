@@ -63,9 +63,6 @@ class Conductor:
         self.app_loop = app_loop
         self.log = log
         self.transitions = Transitions(life, log)
-        self.machine = self.transitions.machine
-        self.reached = self.transitions.reached
-        self.became_ready = self.transitions.became_ready
         self.probes = Probes(app_loop, log)
         self.services = Services(register_timeout=config.register_timeout, log=log)
         self.traffic = traffic
@@ -115,10 +112,6 @@ class Conductor:
                 self.start_calls.append(Own(each, self.app_loop, None))
             elif each.hook == "lifecycle_drain":
                 self.departure.hooks.append(Own(each, self.app_loop, None))
-
-    def complain(self, plugin: str, problem: str) -> None:
-        """Log what is wrong with a plugin."""
-        self.log.warning("plugin", plugin=plugin, problem=problem)
 
     async def start(self) -> None:
         """
@@ -249,7 +242,7 @@ class Conductor:
             "in_flight": self.traffic.in_flight,
             "services": self.services.status(),
             "probes": self.probes.status(now),
-            "transitions": [transition_status(each) for each in self.transitions.machine.history],
+            "transitions": [transition_status(each) for each in self.transitions.history],
             "drain": self.departure.snapshot(now),
             "plugins": self.plugins.status(),
             "pid": os.getpid(),

@@ -68,7 +68,7 @@ class Full:
         for number in range(self.size):
             self.stage.conductor.export(instance(f"s{number}"))
         self.stage.conductor.make_ready()
-        await self.stage.conductor.became_ready.wait()
+        await self.stage.conductor.transitions.became_ready.wait()
         return self
 
     async def close(self) -> None:

@@ -195,7 +195,7 @@ def test_main_that_ends_by_itself_skips_settle_and_quiet() -> None:
         play = await Play().open()
         play.departure.main_ended(Ending(0), "main returned")
         assert await play.end() == soon(0)
-        assert [step.after for step in play.stage.conductor.machine.history][-2:] == [
+        assert [step.after for step in play.stage.conductor.transitions.history][-2:] == [
             State.DRAINING,
             State.STOPPED,
         ]

@@ -116,7 +116,7 @@ def test_the_last_transition(code: int, after: str) -> None:
         play = await Play(code=code).open()
         play.signal()
         await play.end()
-        last = play.stage.conductor.machine.history[-1]
+        last = play.stage.conductor.transitions.history[-1]
         assert (last.after, last.cause) == (after, f"exit code {code}")
 
     run(main())

@@ -122,7 +122,7 @@ def test_what_began_it_is_told() -> None:
     async def main() -> None:
         play = await Play().open()
         play.signal("SIGQUIT")
-        drained = play.stage.conductor.machine.history[-1]
+        drained = play.stage.conductor.transitions.history[-1]
         assert (drained.after, drained.cause) == (State.DRAINING, "SIGQUIT")
         await play.end()
         assert [each["cause"] for each in play.stage.diary.of("draining")] == ["SIGQUIT"]

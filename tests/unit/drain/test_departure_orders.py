@@ -160,7 +160,7 @@ class Departures(RuleBasedStateMachine):
     @property
     def state(self) -> State:
         """Its state."""
-        return self.stage.conductor.machine.state
+        return self.stage.conductor.transitions.state
 
     @rule(seconds=st.sampled_from([0.0, 0.02, 0.3, 1.0, 4.0, 9.0]))
     def time_passes(self, seconds: float) -> None:
@@ -327,7 +327,7 @@ class Departures(RuleBasedStateMachine):
         assert self.done_at <= timetable.exit_by
         assert timetable.exit_by <= timetable.began + 30 - 0.5
 
-        history = self.stage.conductor.machine.history
+        history = self.stage.conductor.transitions.history
         walked = State.STARTING
         for step in history:
             assert step.before is walked
