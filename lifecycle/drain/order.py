@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from lifecycle.drain.timetable import CLOSE_TIME, Timetable
@@ -113,8 +112,7 @@ class Terms(NamedTuple):
     began: float = 0.0
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """
     One step of the order.
 
