@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         ServiceNotFound,
     )
     from lifecycle.hookspecs import hookimpl
+    from lifecycle.installed_plugins import InstalledPlugin
     from lifecycle.process.run import run
     from lifecycle.runtime import Lifecycle, current
     from lifecycle.service import Service
@@ -51,6 +52,7 @@ _HOME = {
     "Drain": "drain.drain",
     "Draining": "exceptions",
     "IllegalTransition": "exceptions",
+    "InstalledPlugin": "installed_plugins",
     "Instance": "contracts",
     "Level": "contracts",
     "Lifecycle": "runtime",
@@ -82,6 +84,7 @@ __all__ = [
     "Drain",
     "Draining",
     "IllegalTransition",
+    "InstalledPlugin",
     "Instance",
     "Level",
     "Lifecycle",

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lifecycle import hookspecs
 from lifecycle.calls.app_loop import AppLoop
-from lifecycle.calls.control_thread import ControlThread, Late
+from lifecycle.calls.control_thread import ControlThread
 from lifecycle.calls.moment import Moment
 from lifecycle.calls.plugins import Plugins
-from lifecycle.calls.threads import decided_once
 from lifecycle.config import Config
 from lifecycle.control.builtins import builtins
 from lifecycle.control.conductor import Conductor
@@ -71,7 +70,7 @@ class Core:
         self.log = Log(renderer)  # a plugin's events too: from any thread, and nothing waits
         self.app_loop = AppLoop(clock)
         self.traffic = Traffic(clock, self.config.quiet_ignore)
-        self.plugins = Plugins(hookspecs, self.config, os.environ)
+        self.plugins = Plugins(hookspecs, self.config, os.environ, self.log)
         self.control = control if control is not None else ControlThread()
         self.conductor: Conductor | None = None
         """What runs on the control thread; None until that is up."""
@@ -222,55 +221,6 @@ class Core:
     def _refuse_given_up(self) -> None:
         if self._given_up:
             raise NotRunning("cancelled while it started")
-
-    def use(self, plugin: AnyPlugin, name: str | None, timeout: float | None) -> None:
-        """
-        Add a plugin and wait here until it works: all of what it brings, or nothing.
-
-        Args:
-            plugin: As `Lifecycle.use` has it.
-            name: Its name, or None.
-            timeout: Seconds.
-
-        Raises:
-            LifecycleError: It cannot be had, or not in time.
-        """
-        self.running()
-        if self.control.here:
-            raise LifecycleError("use() on the control thread would wait for itself")
-        name = self.plugins.add(plugin, name)
-        decides = decided_once()
-        try:
-            self.control.wait(lambda: self.install(name, decides), timeout)
-        except Late:
-            if not decides():  # it has come through at this very moment
-                return
-            self.plugins.remove(name)
-            raise LifecycleError(
-                f"plugin {name!r} was not open after {timeout:g} s, in which use() blocked this "
-                "event loop: write `await life.use_async(plugin)`"
-            ) from None
-        except BaseException:
-            if decides():
-                self.plugins.remove(name)
-            raise
-
-    async def use_async(self, plugin: AnyPlugin, name: str | None) -> None:
-        """
-        Add a plugin, and await that it works; on any loop.
-
-        Raises:
-            LifecycleError: It cannot be had.
-        """
-        self.running()
-        name = self.plugins.add(plugin, name)
-        decides = decided_once()
-        try:
-            await self.control.request(lambda: self.install(name, decides))
-        except BaseException:
-            if decides():
-                self.plugins.remove(name)
-            raise
 
     # On the control thread
 

@@ -158,6 +158,30 @@ class Log:
             logging.getLogger(NAME).log(level, "%s", logfmt({"event": event, **fields}))
 
 
+class PluginLog:
+    """The log of one plugin: each event has the plugin's name in the field `plugin`."""
+
+    def __init__(self, log: Log, plugin: str) -> None:
+        self._log = log
+        self._plugin = plugin
+
+    def debug(self, event: str, **fields: Any) -> None:
+        """Log what only a developer of the plugin wants to see."""
+        self._log.debug(event, **{"plugin": self._plugin, **fields})
+
+    def info(self, event: str, **fields: Any) -> None:
+        """Log what happened."""
+        self._log.info(event, **{"plugin": self._plugin, **fields})
+
+    def warning(self, event: str, **fields: Any) -> None:
+        """Log what a person should look at."""
+        self._log.warning(event, **{"plugin": self._plugin, **fields})
+
+    def error(self, event: str, **fields: Any) -> None:
+        """Log what went wrong."""
+        self._log.error(event, **{"plugin": self._plugin, **fields})
+
+
 def _structlog_configured() -> bool:
     structlog = sys.modules.get("structlog")
     configured = getattr(structlog, "is_configured", None)  # None while it is being imported

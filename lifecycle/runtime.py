@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import MappingProxyType, TracebackType
-from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Self, TypeVar, cast
 
 from lifecycle.calls.app_loop import AppLoop
 from lifecycle.calls.plugins import plugin_of
-from lifecycle.calls.threads import on_a_loop
 from lifecycle.config import Config
 from lifecycle.core import Core
 from lifecycle.drain.consuming import until_draining
@@ -31,14 +30,12 @@ from lifecycle.states import State
 
 if TYPE_CHECKING:
     from lifecycle.calls.plugin_types import AnyPlugin, Asked
+    from lifecycle.installed_plugins import InstalledPlugin
     from lifecycle.status import Snapshot
 
 T = TypeVar("T")
 Check = TypeVar("Check", bound="Callable[[], Asked] | Callable[[Lifecycle], Asked]")
 """A readiness or liveness check: with the `Lifecycle` as its argument, or with none."""
-
-USE_TIME: Final = 1.0
-"""Seconds that `use` may hold up an event loop."""
 
 
 def current() -> Lifecycle:
@@ -321,7 +318,7 @@ class Lifecycle:
 
     # Plugins
 
-    def use(self, plugin: AnyPlugin, *, name: str | None = None) -> None:
+    def use(self, plugin: AnyPlugin, *, name: str | None = None) -> InstalledPlugin:
         """
         Add a plugin to a lifecycle that runs: all of what it brings, or nothing.
 
@@ -333,15 +330,20 @@ class Lifecycle:
             plugin: An object, a module, or a class to call without arguments.
             name: Its name; its class's or module's otherwise.
 
+        Returns:
+            The installed plugin. Its `remove()` takes it out again.
+
         Raises:
             PluginError: It is written wrongly, or what it brings is taken.
             ConfigError: Its options do not fit.
             LifecycleError: Its registry cannot be had, or takes longer than an event loop may
                 stand still, or this is the control thread.
         """
-        self._core.use(plugin, name, USE_TIME if on_a_loop() else None)
+        from lifecycle.installed_plugins import install  # who adds none does not pay for it
 
-    async def use_async(self, plugin: AnyPlugin, *, name: str | None = None) -> None:
+        return install(self._core, plugin, name)
+
+    async def use_async(self, plugin: AnyPlugin, *, name: str | None = None) -> InstalledPlugin:
         """
         Add a plugin to a lifecycle that runs, like `use`, without holding up the event loop.
 
@@ -349,12 +351,17 @@ class Lifecycle:
             plugin: An object, a module, or a class to call without arguments.
             name: Its name; its class's or module's otherwise.
 
+        Returns:
+            The installed plugin. Its `remove_async()` takes it out again.
+
         Raises:
             PluginError: It is written wrongly, or what it brings is taken.
             ConfigError: Its options do not fit.
             LifecycleError: Its registry cannot be had.
         """
-        await self._core.use_async(plugin, name)
+        from lifecycle.installed_plugins import install_async  # as above
+
+        return await install_async(self._core, plugin, name)
 
     def readiness(self, check: Check) -> Check:
         """

@@ -43,6 +43,11 @@ class Mailbox:
         if problem := outcome.problem():
             self._on_problem(self._call.plugin, problem)
 
+    @property
+    def registration(self) -> object:
+        """Which coming of its plugin it belongs to."""
+        return self._call.implementation.registration
+
     async def empty(self) -> None:
         """Wait until everything is delivered."""
         while self._task is not None:

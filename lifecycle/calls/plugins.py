@@ -17,6 +17,7 @@ from lifecycle.calls.signatures import needed, one_or_none
 from lifecycle.contracts import INLINE_MARK, PROBE_MARK, ProbeOptions
 from lifecycle.environment import fill, unknown_variables, variable
 from lifecycle.exceptions import PluginError, text_of
+from lifecycle.log import Log, PluginLog
 from lifecycle.settings import Settings
 
 if TYPE_CHECKING:
@@ -41,10 +42,14 @@ class Me:
 
     Attributes:
         name: The plugin's name, as it is configured, shown and asked for.
+        log: Where the plugin logs: `me.log.info("connected", host="db")`, and in the same way
+            `debug`, `warning` and `error`. From any thread, and without waiting. Each event has
+            the plugin's name in the field `plugin`.
     """
 
-    def __init__(self, name: str, settings: Settings) -> None:
+    def __init__(self, name: str, settings: Settings, log: Log) -> None:
         self.name = name
+        self.log = PluginLog(log, name)
         self._settings = settings
 
     def options(self, cls: type[T]) -> T:
@@ -95,9 +100,17 @@ class Plugins:
         specs: The module with the hook specifications.
         settings: Whose `plugins` names what to load and what to leave out.
         environ: Where plugins' options are read from.
+        log: Where plugins log.
     """
 
-    def __init__(self, specs: ModuleType, settings: Settings, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        specs: ModuleType,
+        settings: Settings,
+        environ: Mapping[str, str],
+        log: Log | None = None,
+    ) -> None:
+        self._log = log if log is not None else Log()
         self._settings = settings
         self._environ = environ
         self._manager = _Manager(PROJECT)
@@ -213,6 +226,11 @@ class Plugins:
             return f"plugin {name!r}: this very object is registered already, as {known!r}"
         return f"plugin {name!r} is registered already; give the other one a name of its own"
 
+    def get(self, name: str) -> object | None:
+        """Return the plugin of that name, if there is one."""
+        plugin: object | None = self._manager.get_plugin(name)
+        return plugin
+
     def remove(self, name: str) -> None:
         """Take a plugin out again, as if it had never come."""
         if self._manager.has_plugin(name):
@@ -291,7 +309,7 @@ class Plugins:
                 tuple(impl.argnames),
                 getattr(impl.function, PROBE_MARK, ProbeOptions()),
                 getattr(impl.function, INLINE_MARK, False),
-                Me(impl.plugin_name, self._settings),
+                Me(impl.plugin_name, self._settings, self._log),
                 impl,
             )
             for impl in impls

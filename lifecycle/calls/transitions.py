@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Collection
 
 from lifecycle.calls.dispatch import Delivery
 from lifecycle.calls.mailbox import Mailbox
@@ -59,6 +60,12 @@ class Transitions:
     def tell(self, call: Delivery) -> None:
         """From now on, tell one more hook."""
         self._mailboxes.append(Mailbox(call, self._complain))
+
+    def tell_no_more(self, registrations: Collection[object]) -> None:
+        """From now on, tell nothing to the hooks of a plugin that is taken out."""
+        for mailbox in [each for each in self._mailboxes if each.registration in registrations]:
+            self._mailboxes.remove(mailbox)
+            mailbox.close()
 
     def _complain(self, plugin: str, problem: str) -> None:
         self._log.warning("plugin", plugin=plugin, problem=problem)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Final
 
 from lifecycle.calls.app_loop import AppLoop
@@ -90,6 +90,7 @@ class Conductor:
             commands=self.commands,
             life=life,
             put_to_work=self.install,
+            take_out=self.uninstall,
         )
         self.start_calls: list[Own] = []
         self.life = life
@@ -112,6 +113,13 @@ class Conductor:
                 self.start_calls.append(Own(each, self.app_loop, None))
             elif each.hook == "lifecycle_drain":
                 self.departure.hooks.append(Own(each, self.app_loop, None))
+
+    def uninstall(self, registrations: Collection[object]) -> None:
+        """Call the hook implementations of a plugin no more."""
+        self.probes.remove(registrations)
+        self.transitions.tell_no_more(registrations)
+        for calls in (self.start_calls, self.departure.hooks):
+            calls[:] = [c for c in calls if c.implementation.registration not in registrations]
 
     async def start(self) -> None:
         """

@@ -1,5 +1,5 @@
 """
-Putting plugins to work: all of what one brings, or nothing.
+Putting plugins to work, all of what one brings or nothing; and taking them out again.
 
 Rules of this file:
 
@@ -13,9 +13,10 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from typing import Any, Final
 
@@ -60,6 +61,7 @@ class PluginActivation:
         life: Handed to the hooks.
         put_to_work: Takes what is called later: probes, and the hooks of a start, of
             transitions and of a drain.
+        take_out: Takes those of a plugin out again; given its registrations.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class PluginActivation:
         commands: dict[str, tuple[Command, Own]],
         life: object,
         put_to_work: Callable[[Iterable[Implementation]], None],
+        take_out: Callable[[Collection[object]], None],
     ) -> None:
         self._plugins = plugins
         self._services = services
@@ -82,6 +85,9 @@ class PluginActivation:
         self._commands = commands
         self._life = life
         self._put_to_work = put_to_work
+        self._take_out = take_out
+        self._brought: dict[str, list[Registry]] = {}
+        self._closing: set[asyncio.Task[None]] = set()
         self._active: set[object] = set()
         self._under_way: dict[str | None, asyncio.Future[None]] = {}
         self._registries: set[str] = set()
@@ -103,9 +109,48 @@ class PluginActivation:
                 closed meanwhile.
         """
         await self._until_cleared_up(plugin)
+        with self._clearing_up(plugin):
+            await self._activate(plugin, decides)
+
+    async def deactivate(self, plugin: str, which: object) -> None:
+        """
+        Take a plugin out: it is called no more, its name is free, and its options are forgotten.
+
+        Returns once its registries are closed. That goes on if the caller is cancelled.
+
+        Args:
+            plugin: Its name.
+            which: The plugin itself. Nothing is done if another one has the name by now.
+        """
+        if which is None or self._plugins.get(plugin) is not which:
+            return
+        gone = {
+            each.registration
+            for hook in _ACTIVATED_HOOKS
+            for each in self._plugins.implementations(hook)
+            if each.plugin == plugin
+        }
+        self._active -= gone
+        self._take_out(gone)
+        for name, (_, call) in list(self._commands.items()):
+            if call.plugin == plugin:
+                del self._commands[name]
+        self._plugins.remove(plugin)
+        closing = asyncio.create_task(self._close(plugin, self._brought.pop(plugin, [])))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+        await asyncio.wait({closing})
+
+    async def _close(self, plugin: str, registries: list[Registry]) -> None:
+        self._registries -= {each.name for each in registries}
+        with self._clearing_up(plugin):
+            await self._services.remove_registries(registries, CLOSE_TIME)
+
+    @contextlib.contextmanager
+    def _clearing_up(self, plugin: str | None) -> Iterator[None]:
         ended = self._under_way[plugin] = asyncio.get_running_loop().create_future()
         try:
-            await self._activate(plugin, decides)
+            yield
         finally:
             ended.set_result(None)
             if self._under_way.get(plugin) is ended:
@@ -122,9 +167,9 @@ class PluginActivation:
         self._active |= keys
         opened: list[Registry] = []
         try:
-            registries, commands = await self._given(fresh, strict=plugin is not None)
-            self._refuse_taken(registries, commands)
-            for registry in registries:
+            given, commands = await self._given(fresh, strict=plugin is not None)
+            self._refuse_taken([registry for _, registry in given], commands)
+            for _, registry in given:
                 await self._open(registry, opened)
             self._refuse_taken(opened, commands)  # by who was quicker meanwhile
             self._refuse_unwanted(decides)
@@ -135,6 +180,9 @@ class PluginActivation:
         self._put_to_work(fresh)
         for owner, command in commands:
             self._commands[command.name] = command, self._call_of(owner, command)
+        for owner, registry in given:
+            if any(registry is each for each in opened):
+                self._brought.setdefault(owner, []).append(registry)
         self._services.add_registries(opened)
 
     def _refuse_unwanted(self, decides: Callable[[], bool]) -> None:
@@ -153,16 +201,17 @@ class PluginActivation:
 
     async def _given(
         self, fresh: Iterable[Implementation], *, strict: bool
-    ) -> tuple[list[Registry], list[tuple[str, Command]]]:
+    ) -> tuple[list[tuple[str, Registry]], list[tuple[str, Command]]]:
         asked = [each for each in fresh if each.hook in (GIVES_REGISTRIES, GIVES_COMMANDS)]
         outcomes = await asyncio.gather(*map(self._ask, asked))  # a hang is everybody's, once
-        registries: list[Registry] = []
+        registries: list[tuple[str, Registry]] = []
         commands: list[tuple[str, Command]] = []
         for each, outcome in zip(asked, outcomes, strict=True):
             if problem := outcome.problem():
                 self._failed(each, problem, strict=strict)
             elif each.hook == GIVES_REGISTRIES:
-                registries += checked(each, outcome.value, Registry)
+                found = checked(each, outcome.value, Registry)
+                registries += ((each.plugin, one) for one in found)
             else:
                 commands += ((each.plugin, one) for one in checked(each, outcome.value, Command))
         return registries, commands

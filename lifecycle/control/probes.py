@@ -77,6 +77,10 @@ class Probe:
     def __init__(self, kind: Kind, call: Shared, app_loop: AppLoop) -> None:
         self.kind = kind
         self.plugin = call.plugin
+        self.registration = call.implementation.registration
+        """Which coming of its plugin it belongs to."""
+        self.removed = False
+        """True once its plugin has been taken out: what it still answers counts for nothing."""
         self.every = call.implementation.options.every
         self._call = call
         self._app_loop = app_loop
@@ -184,6 +188,20 @@ class Probes:
         if probe.every is not None:
             self._background[probe] = asyncio.create_task(self._repeat(probe, probe.every, life))
 
+    def remove(self, registrations: Collection[object]) -> None:
+        """Take out the probes of a plugin; what is under way of them is given up."""
+        for kind, probes in self._probes.items():
+            gone = [each for each in probes if each.registration in registrations]
+            self._probes[kind] = [each for each in probes if each not in gone]
+            for probe in gone:
+                probe.removed = True
+                probe.close()
+                if (task := self._background.pop(probe, None)) is not None:
+                    task.cancel()
+                if kind is Kind.STARTUP:
+                    self._latched.discard(probe.plugin)
+            self._forget(kind, {each.plugin for each in gone}, ())
+
     def close(self) -> None:
         """Stop what runs in the background, and ask nobody any more."""
         for task in self._background.values():
@@ -225,7 +243,8 @@ class Probes:
             )
         else:
             many = await _side_by_side(asked, life)
-        answers = [a for each in many for a in each]
+        answers = [a for p, each in zip(asked, many, strict=True) if not p.removed for a in each]
+        asked = [p for p in asked if not p.removed]
         self._note(kind, answers)
         if kind is Kind.STARTUP:
             self._latch({probe.plugin for probe in asked}, answers)

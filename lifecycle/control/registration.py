@@ -17,7 +17,8 @@ import contextlib
 import json
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final, cast
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
 from lifecycle.contracts import Instance, Registry
 from lifecycle.control.backoff import FIRST, LONGEST, until_done
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 INSIST: Final = 0.1
 """Seconds between two cancellations of an operation that does not end."""
+
+
+T = TypeVar("T")
 
 
 class Actual(StrEnum):
@@ -61,7 +65,8 @@ class Registration:
         self.refused: RegistrationRefused | None = None
         self._instance = instance
         self._timeout = timeout
-        self._on_change = on_change
+        self.on_change = on_change
+        """Told of every change of what is known."""
         self._log = log.info, log.warning
         self._changed = asyncio.Event()
         self._step: asyncio.Task[None] | None = None
@@ -73,7 +78,7 @@ class Registration:
         self.wanted = wanted
         if self.refused is not None:
             self.refused = None
-            self._on_change(self)
+            self.on_change(self)
         self._changed.set()
         if self._step is not None:
             _insist(self._step)
@@ -151,7 +156,7 @@ class Registration:
     async def _register(self) -> None:
         # From here on nobody knows, until the registry has answered.
         self.actual, self.asking = Actual.UNKNOWN, True
-        self._on_change(self)
+        self.on_change(self)
         try:
             async with asyncio.timeout(self._timeout):
                 await self.registry.register(self._instance)
@@ -165,13 +170,13 @@ class Registration:
             raise
         finally:
             self.asking = False
-            self._on_change(self)
+            self.on_change(self)
         self.confirmed = True
         self._set(Actual.YES, "")
 
     async def _deregister(self) -> None:
         self.actual, self.confirmed = Actual.UNKNOWN, False  # cut short, it may have been done
-        self._on_change(self)
+        self.on_change(self)
         try:
             async with asyncio.timeout(self._timeout):
                 await self.registry.deregister(self._instance)
@@ -196,7 +201,54 @@ class Registration:
                 registered=actual.value,
                 **({"reason": error} if error else {}),
             )
-        self._on_change(self)
+        self.on_change(self)
+
+
+class Those(Generic[T]):
+    """Which of many are so, in the order in which they became so: kept by each that changes."""
+
+    def __init__(self) -> None:
+        self._those: dict[T, None] = {}
+
+    def note(self, one: T, *, so: bool) -> None:
+        """Say whether one is so."""
+        if so:
+            self._those.setdefault(one)
+        else:
+            self._those.pop(one, None)
+
+    def __len__(self) -> int:
+        return len(self._those)
+
+    def first(self, most: int) -> list[T]:
+        """Return the first few."""
+        return list(islice(self._those, most))
+
+
+class LeavingRegistry:
+    """A registry that is taken out: no verdict asks for it, and it is still registered there."""
+
+    def __init__(self, registry: Registry, tasks: list[asyncio.Task[None]]) -> None:
+        self.registry = registry
+        self.tasks = tasks
+        self._left: Those[Registration] = Those()
+        self._changed = asyncio.Event()
+
+    def take(self, registration: Registration) -> None:
+        """Have one registration deregistered."""
+        registration.on_change = self._note
+        self._note(registration)
+        registration.want(wanted=False)
+
+    def _note(self, registration: Registration) -> None:
+        self._left.note(registration, so=registration.actual is not Actual.NO)
+        self._changed.set()
+
+    async def out(self) -> None:
+        """Return once it is known that nothing is registered there."""
+        while self._left:
+            self._changed.clear()
+            await self._changed.wait()
 
 
 def _as_json(told: Mapping[Any, object]) -> dict[str, object]:

@@ -16,18 +16,16 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 from itertools import islice
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from lifecycle.contracts import Instance, Registry
 from lifecycle.control.backoff import prepare
-from lifecycle.control.registration import Actual, Registration
+from lifecycle.control.registration import Actual, LeavingRegistry, Registration, Those
 from lifecycle.exceptions import RegistrationRefused, ServiceNotFound, text_of
 from lifecycle.log import Log
 
 if TYPE_CHECKING:
     from lifecycle.status import ServiceStatus
-
-T = TypeVar("T")
 
 OPERATOR: Final = "operator"
 APP: Final = "app"
@@ -41,27 +39,6 @@ def some(names: Iterable[str], count: int) -> str:
     """List the first few of many names: "a, b, c, d, e and 4,995 more"."""
     shown = ", ".join(islice(names, SHOWN))
     return f"{shown} and {count - SHOWN:,} more" if count > SHOWN else shown
-
-
-class Those(Generic[T]):
-    """Which of many are so, in the order in which they became so: kept by each that changes."""
-
-    def __init__(self) -> None:
-        self._those: dict[T, None] = {}
-
-    def note(self, one: T, *, so: bool) -> None:
-        """Say whether one is so."""
-        if so:
-            self._those.setdefault(one)
-        else:
-            self._those.pop(one, None)
-
-    def __len__(self) -> int:
-        return len(self._those)
-
-    def first(self, most: int) -> list[T]:
-        """Return the first few."""
-        return list(islice(self._those, most))
 
 
 class ServiceEntry:
@@ -85,6 +62,12 @@ class ServiceEntry:
         self._refused.note(
             registration, so=registration.required and registration.refused is not None
         )
+
+    def drop(self, registration: Registration) -> None:
+        """Forget one of its registrations."""
+        del self.registrations[registration.registry.name]
+        for those in (self._unconfirmed, self._left, self._refused):
+            those.note(registration, so=False)
 
     @property
     def online(self) -> bool:
@@ -137,6 +120,8 @@ class Services:
         self._timeout = register_timeout
         self._log = log
         self._wanted = False
+        self._withdrawn = False
+        self._leaving: list[LeavingRegistry] = []
         self._reconcilers: dict[str, list[asyncio.Task[None]]] = {}
         self._waiters: set[asyncio.Event] = set()
         self._unconfirmed: Those[ServiceEntry] = Those()
@@ -189,7 +174,7 @@ class Services:
 
     def withdraw(self) -> None:
         """From now on, nothing is to be registered."""
-        self._wanted = False
+        self._wanted, self._withdrawn = False, True
         self._apply(self.entries.values())
 
     def hold(self, names: Iterable[str], who: str, reason: str = "") -> None:
@@ -310,7 +295,9 @@ class Services:
     async def close(self, timeout: float) -> None:
         """Stop reconciling and close the registries, in reverse order of start."""
         self.closed = True
+        leaving, self._leaving = self._leaving, []
         under_way = [task for tasks in self._reconcilers.values() for task in tasks]
+        under_way += [task for each in leaving for task in each.tasks]
         for task in under_way:
             task.cancel()
         now = asyncio.get_running_loop().time
@@ -319,7 +306,46 @@ class Services:
             # One method at a time to the last, so all are waited for, side by side: however many
             # there are, each has this time. What ignores its cancellation is its own fault.
             await asyncio.wait(under_way, timeout=timeout / 2)
-        await self.close_registries(self._registries, end - now())
+        registries = [*self._registries, *(each.registry for each in leaving)]
+        await self.close_registries(registries, end - now())
+
+    async def remove_registries(self, registries: Iterable[Registry], close_time: float) -> None:
+        """
+        Take registries out: for every verdict they are gone at once.
+
+        What is registered there is deregistered first, in `register_timeout` at most. Once
+        everything is withdrawn they stay: the drain deregisters there, and closes them.
+
+        Args:
+            registries: Those to take out.
+            close_time: Seconds that closing them may take.
+        """
+        if self._withdrawn or self.closed:
+            return
+        leaving = [self._detach(each) for each in registries]
+        self._leaving += leaving
+        out = asyncio.gather(*(each.out() for each in leaving))
+        await asyncio.wait({out}, timeout=self._timeout)
+        out.cancel()
+        mine = [each for each in leaving if each in self._leaving]  # else they are closed already
+        self._leaving = [each for each in self._leaving if each not in mine]
+        tasks = [task for each in mine for task in each.tasks]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=close_time)
+        await self.close_registries([each.registry for each in mine], close_time)
+
+    def _detach(self, registry: Registry) -> LeavingRegistry:
+        self._registries = [each for each in self._registries if each is not registry]
+        leaving = LeavingRegistry(registry, self._reconcilers.pop(registry.name))
+        for entry in self.entries.values():
+            registration = entry.registrations[registry.name]
+            entry.drop(registration)
+            self._asking.note(registration, so=False)
+            leaving.take(registration)
+            self._changed(entry)
+        return leaving
 
     async def close_registries(self, registries: Iterable[Registry], timeout: float) -> None:
         """Close registries, the last one first."""

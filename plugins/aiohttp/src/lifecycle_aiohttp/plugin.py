@@ -28,6 +28,7 @@ def setup(app: web.Application, life: lifecycle.Lifecycle | None = None) -> None
     conduct = _Conduct(life)
     app.middlewares.insert(0, conduct.count)
     app.on_startup.append(conduct.begin)
+    app.on_cleanup.append(conduct.end)
     app.on_response_prepare.append(conduct.tell)
 
 
@@ -37,6 +38,7 @@ class _Conduct:
     def __init__(self, life: lifecycle.Lifecycle | None) -> None:
         self._given = life
         self._life: lifecycle.Lifecycle | None = None
+        self._installed: lifecycle.InstalledPlugin | None = None
         self._settled = False
         self._connections: WeakSet[asyncio.Transport] = WeakSet()
         self._busy: set[asyncio.Transport] = set()
@@ -50,7 +52,12 @@ class _Conduct:
             self._life = self._given or lifecycle.current()
         except lifecycle.NotRunning:
             return
-        self._life.use(self, name=f"aiohttp-{id(app):x}")
+        self._installed = self._life.use(self, name=f"aiohttp-{id(app):x}")
+
+    async def end(self, _: web.Application) -> None:
+        """Take no part any more: the app has ended, and the lifecycle may go on."""
+        if self._installed is not None:
+            await self._installed.remove_async()
 
     @web.middleware
     async def count(self, request: web.Request, handler: Handler) -> web.StreamResponse:
