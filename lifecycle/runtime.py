@@ -12,16 +12,14 @@ from contextlib import AbstractContextManager
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar, cast
 
-from lifecycle.calls.app_loop import AppLoop
 from lifecycle.calls.plugins import plugin_of
 from lifecycle.config import Config
 from lifecycle.core import Core
 from lifecycle.drain.consuming import until_draining
 from lifecycle.drain.drain import Drain
-from lifecycle.drain.host import Embedded, Host
 from lifecycle.drain.traffic import Tracker
 from lifecycle.exceptions import Draining, NotRunning
-from lifecycle.log import Log, Renderer
+from lifecycle.log import Log
 from lifecycle.process_globals import PROCESS
 from lifecycle.service import Exported, Service, check_same, instance_of
 from lifecycle.service_names import check_port, check_service_name
@@ -59,6 +57,13 @@ def core_of(life: Lifecycle) -> Core:
     return life._core  # noqa: SLF001 - who may have it asks here
 
 
+def handle_of(make: Callable[[Lifecycle], Core]) -> Lifecycle:
+    """Return a handle of other parts than usual; for this package's own rooms, like `core_of`."""
+    life = Lifecycle.__new__(Lifecycle)
+    life._core = make(life)  # noqa: SLF001 - in place of `__init__`, which is the public API
+    return life
+
+
 class Lifecycle:
     """
     The lifecycle of one app.
@@ -79,10 +84,8 @@ class Lifecycle:
         config: Config | None = None,
         *,
         plugins: Iterable[AnyPlugin] = (),
-        renderer: Renderer | None = None,
-        host: Callable[[AppLoop], Host] = Embedded,
     ) -> None:
-        self._core = Core(self, config, plugins=plugins, renderer=renderer, host=host)
+        self._core = Core(self, config, plugins=plugins)
 
     async def __aenter__(self) -> Self:
         from lifecycle.embedded import enter  # run() needs nothing of it

@@ -101,7 +101,7 @@ class AppLoop:
 
     @property
     def beat_at(self) -> float:
-        """When it was last seen, on the guest's clock."""
+        """When it was last seen, on its clock."""
         return self._beat_at
 
     @property
@@ -131,7 +131,7 @@ class AppLoop:
 
     def awake_since(self) -> float:
         """
-        Return since when the loop has come round without a pause, on the guest's clock.
+        Return since when the loop has come round without a pause, on its clock.
 
         Returns:
             Infinity while it does not come round, minus infinity without a loop.

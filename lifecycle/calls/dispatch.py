@@ -38,7 +38,7 @@ class Call:
 
     Args:
         implementation: What to call.
-        guest: The app's loop.
+        app_loop: The app's loop.
         timeout: Seconds; None: until the caller is cancelled.
         start_within: Seconds after which a busy app loop is waited for no longer;
             None: `timeout`.

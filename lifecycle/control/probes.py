@@ -168,7 +168,7 @@ class Probes:
     All probes of one lifecycle. Lives on the control loop.
 
     Args:
-        guest: The app's loop.
+        app_loop: The app's loop.
         log: Told when a verdict changes, and not otherwise.
     """
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from lifecycle.calls.app_loop import AppLoop
 from lifecycle.calls.threads import on_a_loop
 from lifecycle.config import Config
+from lifecycle.core import Core
 from lifecycle.drain.departure import Departure
 from lifecycle.drain.exit_code import FORCED, INTERRUPTED, USAGE, Ending
 from lifecycle.drain.timetable import Timetable
@@ -35,7 +36,7 @@ from lifecycle.process.main_function import Main, outcome_of, takes_lifecycle
 from lifecycle.process.main_loop import leave_to_parent, run_until_over, tear_down
 from lifecycle.process.signals import Signals, by_person
 from lifecycle.process.watchdog import Watchdog, flush_streams
-from lifecycle.runtime import Lifecycle, core_of
+from lifecycle.runtime import core_of, handle_of
 
 if TYPE_CHECKING:
     from lifecycle.calls.plugin_types import AnyPlugin
@@ -93,7 +94,9 @@ class Runner:
     def __init__(
         self, config: Config, plugins: Iterable[AnyPlugin] = (), renderer: Renderer | None = None
     ) -> None:
-        self.life = Lifecycle(config, plugins=plugins, renderer=renderer, host=self._hosted)
+        self.life = handle_of(
+            lambda life: Core(life, config, plugins=plugins, renderer=renderer, host=self._hosted)
+        )
         self._core = core_of(self.life)
         self._config = self.life.config
         self._log = self.life.log

@@ -25,7 +25,7 @@ from lifecycle.contracts import PROBE_MARK, Instance, ProbeOptions
 from lifecycle.core import Core
 from lifecycle.drain.host import Embedded
 from lifecycle.log import Log, LogEntry
-from lifecycle.runtime import Lifecycle, core_of
+from lifecycle.runtime import core_of, handle_of
 
 T = TypeVar("T")
 
@@ -269,20 +269,6 @@ class StageHost(Embedded):
         self.joining_is_the_signal = not ours
 
 
-class _Staged(Lifecycle):
-    """A lifecycle whose parts are made for the stage."""
-
-    def __init__(self, config: Config, loop: asyncio.AbstractEventLoop, diary: Diary) -> None:
-        self._core = Core(
-            self,
-            config,
-            renderer=diary.write,
-            clock=loop.time,
-            control=Here(loop),
-            host=StageHost,
-        )
-
-
 class Stage:
     """
     A real `Lifecycle` whose control loop and app's loop are the running one.
@@ -293,7 +279,16 @@ class Stage:
     def __init__(self, config: Config, plugins: tuple[object, ...] = ()) -> None:
         loop = asyncio.get_running_loop()
         self.diary = Diary()
-        self.life = _Staged(config, loop, self.diary)
+        self.life = handle_of(
+            lambda life: Core(
+                life,
+                config,
+                renderer=self.diary.write,
+                clock=loop.time,
+                control=Here(loop),
+                host=StageHost,
+            )
+        )
         self.core = core_of(self.life)
         self.diary.log = self.core.log
         self.conductor = self.core.compose()

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 import lifecycle
+from lifecycle.core import Core
+from lifecycle.runtime import handle_of
 from plugins.kubernetes.tests.api_server import ApiServer
 
 LATEST = 20.0
@@ -69,9 +71,11 @@ class Pod:
         times = {"settle": 0.1, "quiet": 0.1, "stop_timeout": 0.5, "register_timeout": 2}
         config = lifecycle.Config(**{"qos_port": 0} | times | settings)
         log = self.log
-        async with lifecycle.Lifecycle(
-            config, renderer=lambda entry: log.append({"event": entry.event, **entry.fields})
-        ) as self.life:
+
+        def render(entry: Any) -> None:
+            log.append({"event": entry.event, **entry.fields})
+
+        async with handle_of(lambda life: Core(life, config, renderer=render)) as self.life:
             yield self.life
 
     @contextlib.asynccontextmanager
