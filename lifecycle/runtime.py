@@ -12,7 +12,6 @@ from contextlib import AbstractContextManager
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar, cast
 
-from lifecycle.calls.plugins import plugin_of
 from lifecycle.config import Config
 from lifecycle.core import Core
 from lifecycle.drain.consuming import until_draining
@@ -385,6 +384,8 @@ class Lifecycle:
         return self._use_check("lifecycle_liveness", check)
 
     def _use_check(self, hook: str, check: Check) -> Check:
+        from lifecycle.calls.check_function import plugin_of  # who has none does not pay for it
+
         name = getattr(check, "__name__", type(check).__name__)
         if (
             name in self._core.plugins.names
