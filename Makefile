@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PLUGINS := $(wildcard plugins/*/pyproject.toml)
 ACTIONLINT := v1.7.12
 
-.PHONY: demo test lint architecture bench compare soak fuzz mutate docs dist workflows rehearsals cluster e2e rollouts clean
+.PHONY: demo test lint bench compare soak fuzz mutate docs dist workflows rehearsals cluster e2e rollouts clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo/demo.py
@@ -25,11 +25,8 @@ lint: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/python tests/typed/check.py
 	$(BIN)/lint-imports --no-logo --no-cache
-	$(BIN)/python docs/generate.py --check
-
-# How the modules lie, and what they may know of each other.
-architecture: $(STAMP)
 	$(BIN)/python -m tests.architecture
+	$(BIN)/python docs/generate.py --check
 
 # Every host, rolled 20 times under load; the suite does it twice.
 rehearsals: $(STAMP)
