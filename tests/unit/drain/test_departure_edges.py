@@ -267,6 +267,21 @@ def test_closing_has_half_a_second(*, ours: bool, end: float) -> None:
     run(main())
 
 
+def test_closing_has_half_a_second_however_late_where_nobody_kills() -> None:
+    """In somebody else's loop no watchdog comes after it."""
+
+    async def main() -> None:
+        registry = Scripted()
+        registry.on_close = after(NEVER)
+        play = await Play(With(registry), Slow()).open()
+        play.host.ours = False
+        play.cleanup = 35
+        play.signal()
+        assert await play.end() == pytest.approx(40.5, abs=0.05)
+
+    run(main())
+
+
 @pytest.mark.parametrize(("ours", "end"), [(True, 28), (False, 40)])
 def test_main_that_is_not_ours_has_all_the_time(*, ours: bool, end: float) -> None:
     """In somebody else's loop nothing of main is cancelled: it ends when it ends."""

@@ -69,6 +69,20 @@ def test_who_waits_is_told_when_the_drain_is_cut_short(
     run(main())
 
 
+def test_who_waits_is_told_when_nothing_is_waited_for() -> None:
+    """Without the drain handler main is to end at once: no moment is still to come."""
+
+    async def main() -> None:
+        asks = Asks()
+        play = await Play(asks, plugins=("no:drain",)).open()
+        play.signal()
+        await play.end()
+        await asyncio.gather(*asks.tasks)
+        assert asks.told == dict.fromkeys(("deregistered", "settled", "idle"), soon(0))
+
+    run(main())
+
+
 def test_a_registry_that_is_late_is_not_deregistered() -> None:
     """`deregistered` is false after `register_timeout`, and the drain goes on."""
 
