@@ -26,16 +26,16 @@ import mutation
 import timeline
 
 import lifecycle
-from lifecycle import asgi, hookspecs, status
+from lifecycle import asgi, hookspecs, status_records
 from lifecycle.checks.rules import RULES
 from lifecycle.cli.parser import make_parser
 from lifecycle.config import Config
-from lifecycle.control.builtins import DrainHandler
+from lifecycle.control.builtin_plugins import DrainHandler
 from lifecycle.control.default_commands import DefaultCommands
-from lifecycle.drain.monitors import MONITORS
+from lifecycle.drain.health_checks import MONITORS
 from lifecycle.drain.order import ORDER
 from lifecycle.drain.timetable import Timetable
-from lifecycle.environment import variable
+from lifecycle.environment_variables import variable
 from lifecycle.qos.routes import PROBES
 from lifecycle.states import TRANSITIONS, State
 
@@ -47,15 +47,15 @@ SECTION: Final = re.compile(
 )
 
 RECORDS: Final = {
-    "Everything together:": status.Snapshot,
-    "Each entry of `services`:": status.ServiceStatus,
+    "Everything together:": status_records.Snapshot,
+    "Each entry of `services`:": status_records.ServiceStatus,
     "Each registration of a service. A registry may add fields of its own:": (
-        status.RegistrationStatus
+        status_records.RegistrationStatus
     ),
-    "Each entry of `probes`:": status.ProbeStatus,
-    "Each entry of `transitions`:": status.TransitionStatus,
-    "`drain`, once a drain has begun:": status.DrainStatus,
-    "Each entry of `plugins`:": status.PluginStatus,
+    "Each entry of `probes`:": status_records.ProbeStatus,
+    "Each entry of `transitions`:": status_records.TransitionStatus,
+    "`drain`, once a drain has begun:": status_records.DrainStatus,
+    "Each entry of `plugins`:": status_records.PluginStatus,
 }
 """How the documentation introduces each record of `/status`."""
 

@@ -36,12 +36,12 @@ if TYPE_CHECKING:
         ServiceNotFound,
     )
     from lifecycle.hookspecs import hookimpl
-    from lifecycle.installed_plugins import InstalledPlugin
+    from lifecycle.plugin_handle import InstalledPlugin
     from lifecycle.process.run import run
     from lifecycle.runtime import Lifecycle, current
     from lifecycle.service import Service
     from lifecycle.states import State, Transition
-    from lifecycle.status import Snapshot
+    from lifecycle.status_records import Snapshot
     from lifecycle.version import VERSION as __version__  # noqa: N811 - the name tools look for
 
 _HOME = {
@@ -52,7 +52,7 @@ _HOME = {
     "Drain": "drain.drain",
     "Draining": "exceptions",
     "IllegalTransition": "exceptions",
-    "InstalledPlugin": "installed_plugins",
+    "InstalledPlugin": "plugin_handle",
     "Instance": "contracts",
     "Level": "contracts",
     "Lifecycle": "runtime",
@@ -68,7 +68,7 @@ _HOME = {
     "Request": "contracts",
     "Service": "service",
     "ServiceNotFound": "exceptions",
-    "Snapshot": "status",
+    "Snapshot": "status_records",
     "State": "states",
     "Transition": "states",
     "current": "runtime",

@@ -10,7 +10,7 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from lifecycle.config import Config
-from lifecycle.drain.traffic import Tracker, Traffic
+from lifecycle.drain.in_flight import Tracker, Traffic
 from lifecycle.drain.work_names import words_of
 from lifecycle.exceptions import (
     AlreadyExported,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from lifecycle.environment import REDACTED, blaming, read, variable
+from lifecycle.environment_variables import REDACTED, blaming, read, variable
 from lifecycle.exceptions import ConfigError
 from lifecycle.service_names import RULE, is_service_spec, service_spec
 

@@ -20,11 +20,11 @@ from lifecycle.calls.control_thread import ControlThread
 from lifecycle.calls.moment import Moment
 from lifecycle.calls.plugins import Plugins
 from lifecycle.config import Config
-from lifecycle.control.builtins import builtins
+from lifecycle.control.builtin_plugins import builtins
 from lifecycle.control.conductor import Conductor
 from lifecycle.drain.exit_code import USAGE, Ending
 from lifecycle.drain.host import Embedded, Host
-from lifecycle.drain.traffic import Traffic
+from lifecycle.drain.in_flight import Traffic
 from lifecycle.exceptions import LifecycleError, NotRunning, text_of
 from lifecycle.log import Log, Renderer
 from lifecycle.process_globals import PROCESS
@@ -33,7 +33,7 @@ from lifecycle.settings import Settings
 
 if TYPE_CHECKING:
     from lifecycle.calls.plugin_types import AnyPlugin
-    from lifecycle.status import Snapshot
+    from lifecycle.status_records import Snapshot
 
 PORT_TIME: Final = 1.0
 """Seconds that closing the QOS port takes at most."""

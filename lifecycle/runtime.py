@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Self, TypeVar, cast
 
 from lifecycle.config import Config
 from lifecycle.core import Core
-from lifecycle.drain.consuming import until_draining
 from lifecycle.drain.drain import Drain
-from lifecycle.drain.traffic import Tracker
+from lifecycle.drain.in_flight import Tracker
+from lifecycle.drain.until_draining import until_draining
 from lifecycle.exceptions import Draining, NotRunning
 from lifecycle.log import Log
 from lifecycle.process_globals import PROCESS
@@ -27,8 +27,8 @@ from lifecycle.states import State
 
 if TYPE_CHECKING:
     from lifecycle.calls.plugin_types import AnyPlugin, Asked
-    from lifecycle.installed_plugins import InstalledPlugin
-    from lifecycle.status import Snapshot
+    from lifecycle.plugin_handle import InstalledPlugin
+    from lifecycle.status_records import Snapshot
 
 T = TypeVar("T")
 Check = TypeVar("Check", bound="Callable[[], Asked] | Callable[[Lifecycle], Asked]")
@@ -341,7 +341,7 @@ class Lifecycle:
             LifecycleError: Its registry cannot be had, or takes longer than an event loop may
                 stand still, or this is the control thread.
         """
-        from lifecycle.installed_plugins import install  # who adds none does not pay for it
+        from lifecycle.plugin_handle import install  # who adds none does not pay for it
 
         return install(self._core, plugin, name)
 
@@ -361,7 +361,7 @@ class Lifecycle:
             ConfigError: Its options do not fit.
             LifecycleError: Its registry cannot be had.
         """
-        from lifecycle.installed_plugins import install_async  # as above
+        from lifecycle.plugin_handle import install_async  # as above
 
         return await install_async(self._core, plugin, name)
 
@@ -384,7 +384,7 @@ class Lifecycle:
         return self._use_check("lifecycle_liveness", check)
 
     def _use_check(self, hook: str, check: Check) -> Check:
-        from lifecycle.calls.check_function import plugin_of  # who has none does not pay for it
+        from lifecycle.calls.probe_function import plugin_of  # who has none does not pay for it
 
         name = getattr(check, "__name__", type(check).__name__)
         if (

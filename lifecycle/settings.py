@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeVar
 
 from lifecycle.config import Config, shown
-from lifecycle.environment import DEFAULT, variable
+from lifecycle.environment_variables import DEFAULT, variable
 from lifecycle.exceptions import ConfigError
 
 T = TypeVar("T")

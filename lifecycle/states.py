@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from lifecycle.exceptions import IllegalTransition
 
 if TYPE_CHECKING:
-    from lifecycle.status import TransitionStatus
+    from lifecycle.status_records import TransitionStatus
 
 
 class State(StrEnum):

@@ -14,13 +14,13 @@ import pluggy
 
 from lifecycle.calls.entry_points import entry_points
 from lifecycle.contracts import INLINE_MARK, PROBE_MARK, ProbeOptions
-from lifecycle.environment import fill, unknown_variables, variable
+from lifecycle.environment_variables import fill, unknown_variables, variable
 from lifecycle.exceptions import PluginError, text_of
 from lifecycle.log import Log, PluginLog
 from lifecycle.settings import Settings
 
 if TYPE_CHECKING:
-    from lifecycle.status import PluginStatus
+    from lifecycle.status_records import PluginStatus
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 
 from lifecycle.cli.control_client import Unreachable, add_port, port_of, request
 from lifecycle.plain import one_line, table
-from lifecycle.status import (
+from lifecycle.status_records import (
     DrainStatus,
     PluginStatus,
     ProbeStatus,

@@ -25,7 +25,7 @@ from lifecycle.control.probes import Probes
 from lifecycle.control.services import OPERATOR, ServiceEntry, Services, some
 from lifecycle.drain.departure import Departure
 from lifecycle.drain.host import Host, Parts
-from lifecycle.drain.traffic import Traffic
+from lifecycle.drain.in_flight import Traffic
 from lifecycle.exceptions import Draining, LifecycleError, text_of
 from lifecycle.log import Log
 from lifecycle.settings import Settings
@@ -33,7 +33,7 @@ from lifecycle.states import Event, State, transition_status
 from lifecycle.version import VERSION
 
 if TYPE_CHECKING:
-    from lifecycle.status import Snapshot
+    from lifecycle.status_records import Snapshot
 
 LIVENESS_START: Final = 0.05
 """Seconds after which a busy loop keeps a liveness probe's last verdict."""

@@ -15,7 +15,7 @@ from lifecycle.settings import Settings
 from lifecycle.version import VERSION
 
 if TYPE_CHECKING:
-    from lifecycle.status import Snapshot
+    from lifecycle.status_records import Snapshot
 
 
 class DefaultCommands:

@@ -25,7 +25,7 @@ from lifecycle.log import Log
 from lifecycle.plain import one_line
 
 if TYPE_CHECKING:
-    from lifecycle.status import ProbeStatus
+    from lifecycle.status_records import ProbeStatus
 
 FRESH: Final = 0.5
 """Seconds for which a plugin's answer is used again."""

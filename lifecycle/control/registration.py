@@ -26,7 +26,7 @@ from lifecycle.exceptions import LifecycleError, RegistrationRefused, text_of
 from lifecycle.log import Log
 
 if TYPE_CHECKING:
-    from lifecycle.status import RegistrationStatus
+    from lifecycle.status_records import RegistrationStatus
 
 INSIST: Final = 0.1
 """Seconds between two cancellations of an operation that does not end."""

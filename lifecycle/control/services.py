@@ -25,7 +25,7 @@ from lifecycle.exceptions import RegistrationRefused, ServiceNotFound, text_of
 from lifecycle.log import Log
 
 if TYPE_CHECKING:
-    from lifecycle.status import ServiceStatus
+    from lifecycle.status_records import ServiceStatus
 
 OPERATOR: Final = "operator"
 APP: Final = "app"

@@ -32,7 +32,7 @@ from lifecycle.drain.timetable import Timetable
 from lifecycle.states import Event, State
 
 if TYPE_CHECKING:
-    from lifecycle.status import DrainStatus
+    from lifecycle.status_records import DrainStatus
 
 ONE_PRESS: Final = 0.25
 """Seconds within which two signals are one (a terminal, a supervisor, both at once)."""

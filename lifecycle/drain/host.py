@@ -14,8 +14,8 @@ from lifecycle.calls.app_loop import AppLoop
 from lifecycle.calls.stacks import Straggler
 from lifecycle.calls.transitions import Transitions
 from lifecycle.config import Config
+from lifecycle.drain.in_flight import Traffic
 from lifecycle.drain.timetable import Timetable
-from lifecycle.drain.traffic import Traffic
 from lifecycle.log import Log
 
 

@@ -9,8 +9,8 @@ from typing import Any, Final, ParamSpec
 from lifecycle.calls.app_loop import AppLoop
 from lifecycle.calls.stacks import Straggler
 from lifecycle.drain.host import Registrations
+from lifecycle.drain.in_flight import Traffic
 from lifecycle.drain.kernel_sockets import accept_queue
-from lifecycle.drain.traffic import Traffic
 from lifecycle.exceptions import reason, text_of
 from lifecycle.log import Log
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lifecycle.config import Config, core_variables
-from lifecycle.environment import PREFIX, is_service_link, unknown_variables
+from lifecycle.environment_variables import PREFIX, is_service_link, unknown_variables
 from lifecycle.exceptions import ConfigError
 from lifecycle.manifests.command import listeners, run_options
 from lifecycle.manifests.names import RUN_DIR

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lifecycle.checks.rules.spelling import distance, intended
 from lifecycle.config import core_variables
-from lifecycle.environment import PREFIX
+from lifecycle.environment_variables import PREFIX
 
 KNOWN = sorted(core_variables())
 WORDS = st.text("ABCD_", max_size=6)

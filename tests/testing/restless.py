@@ -9,7 +9,7 @@ import sys
 import threading
 
 from lifecycle.config import core_variables
-from lifecycle.environment import unknown_variables
+from lifecycle.environment_variables import unknown_variables
 from lifecycle.testing import Container
 from lifecycle.testing.environment import environment
 from lifecycle.testing.guard import Guard

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lifecycle.config import Config, core_variables
-from lifecycle.environment import fill, unknown_variables, variable
+from lifecycle.environment_variables import fill, unknown_variables, variable
 from lifecycle.exceptions import ConfigError
 from lifecycle.settings import Settings
 

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lifecycle.config import KILL_MARGIN, Config
-from lifecycle.environment import fill, is_service_link, parse, unknown_variables
+from lifecycle.environment_variables import fill, is_service_link, parse, unknown_variables
 from lifecycle.exceptions import ConfigError
 
 words = st.text(st.characters(blacklist_characters=",", blacklist_categories=("Cs",)), min_size=1)

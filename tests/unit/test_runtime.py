@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import pytest
 
-from lifecycle import installed_plugins
+from lifecycle import plugin_handle
 from lifecycle.config import Config
 from lifecycle.contracts import Command, Instance, Registry
 from lifecycle.drain.drain import Drain
@@ -134,7 +134,7 @@ def test_a_slow_registry_does_not_hold_up_the_loop(way: Any) -> None:
 
 def test_use_on_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is cheap is used at once; a registry that takes longer is undone, with the way out."""
-    monkeypatch.setattr(installed_plugins, "USE_TIME", 0.05)
+    monkeypatch.setattr(plugin_handle, "USE_TIME", 0.05)
 
     async def main() -> None:
         async with Lifecycle(QUICK) as life:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lifecycle import status
+from lifecycle import status_records
 from lifecycle.config import Config
 from lifecycle.contracts import Kind
 from lifecycle.runtime import Lifecycle, core_of
@@ -36,16 +36,16 @@ def test_every_part_has_the_fields_of_its_record_in_their_order() -> None:
             life.begin_drain("the test")
             await life.drained()
         whole = life.snapshot()
-        assert list(whole) == list(status.Snapshot.__annotations__)
+        assert list(whole) == list(status_records.Snapshot.__annotations__)
         registrations = [r for each in whole["services"] for r in each["registrations"].values()]
         assert whole["drain"] is not None
         for found, record in (
-            (whole["services"], status.ServiceStatus),
-            (registrations, status.RegistrationStatus),
-            (whole["probes"], status.ProbeStatus),
-            (whole["transitions"], status.TransitionStatus),
-            ([whole["drain"]], status.DrainStatus),
-            (whole["plugins"], status.PluginStatus),
+            (whole["services"], status_records.ServiceStatus),
+            (registrations, status_records.RegistrationStatus),
+            (whole["probes"], status_records.ProbeStatus),
+            (whole["transitions"], status_records.TransitionStatus),
+            ([whole["drain"]], status_records.DrainStatus),
+            (whole["plugins"], status_records.PluginStatus),
         ):
             fields = list(record.__annotations__)
             assert all(keys == fields for keys in keys_of(found)), record.__name__

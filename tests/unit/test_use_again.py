@@ -11,7 +11,7 @@ from typing import Any, Self
 import pytest
 
 import lifecycle
-from lifecycle import installed_plugins
+from lifecycle import plugin_handle
 from lifecycle.runtime import core_of
 from tests.process.kit import wait_for
 
@@ -98,7 +98,7 @@ class LastMinute(Slow):
 @pytest.fixture(autouse=True)
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Block the loop for an instant only, and have the first registry be late."""
-    monkeypatch.setattr(installed_plugins, "USE_TIME", 0.05)
+    monkeypatch.setattr(plugin_handle, "USE_TIME", 0.05)
     monkeypatch.setattr(Slow, "opened", 0)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from lifecycle.environment import PREFIX
+from lifecycle.environment_variables import PREFIX
 
 _LONG: Final = 9
 _UNITS: Final = (

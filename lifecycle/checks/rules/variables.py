@@ -10,7 +10,7 @@ from lifecycle.checks.rules.spelling import intended
 from lifecycle.checks.workloads.variable_references import unreplaced, unreplaced_elsewhere
 from lifecycle.checks.workloads.workload import Workload
 from lifecycle.config import core_variables
-from lifecycle.environment import is_service_link
+from lifecycle.environment_variables import is_service_link
 
 RULES: Final = Table()
 

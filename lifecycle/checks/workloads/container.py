@@ -16,7 +16,7 @@ from lifecycle.checks.commands.servers import ServerCommand, read_options, serve
 from lifecycle.checks.commands.steps import steps
 from lifecycle.checks.node import Node, digits
 from lifecycle.config import KILL_MARGIN, Config, core_variables
-from lifecycle.environment import is_service_link, variable
+from lifecycle.environment_variables import is_service_link, variable
 from lifecycle.exceptions import ConfigError
 
 KINDS: Final = {"live": "liveness", "ready": "readiness", "startup": "startup"}

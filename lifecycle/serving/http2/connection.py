@@ -23,7 +23,7 @@ import h2.settings
 from h2.errors import ErrorCodes
 
 from lifecycle.serving.http2.frame_limits import Budget
-from lifecycle.serving.http2.h2_connection import new_wire
+from lifecycle.serving.http2.h2_library import new_wire
 from lifecycle.serving.http2.requests import Requests
 from lifecycle.serving.hypercorn import Closed, RawData, StreamArguments, WireEvent
 

@@ -7,7 +7,7 @@ from lifecycle_istio.options import QUIT, READY, Options, read_url
 from lifecycle_istio.plugin import Istio
 
 from lifecycle import ConfigError
-from lifecycle.environment import fill
+from lifecycle.environment_variables import fill
 
 
 def test_defaults() -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from lifecycle import hookspecs
 from lifecycle.calls import plugins
-from lifecycle.calls.check_function import plugin_of
 from lifecycle.calls.plugins import Plugins
+from lifecycle.calls.probe_function import plugin_of
 from lifecycle.exceptions import PluginError
 from lifecycle.hookspecs import hookimpl
 from lifecycle.runtime import Lifecycle, core_of

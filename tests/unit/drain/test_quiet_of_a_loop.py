@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lifecycle.calls.app_loop import BEAT, PAUSE, ROUNDS, AppLoop
-from lifecycle.drain.traffic import LOOK_AGAIN, RARELY
+from lifecycle.drain.in_flight import LOOK_AGAIN, RARELY
 from tests.unit.drain.play import Play, soon
 from tests.unit.drain.test_traffic import QUIET, SETTLE, Scene
 from tests.unit.virtual_time import now, run

@@ -15,8 +15,8 @@ from lifecycle.asgi import Middleware
 from lifecycle.calls.app_loop import AppLoop
 from lifecycle.calls.threads import run_soon
 from lifecycle.config import Config
-from lifecycle.drain.monitors import MONITORS
-from lifecycle.drain.traffic import AGENTS_KEPT, Traffic
+from lifecycle.drain.health_checks import MONITORS
+from lifecycle.drain.in_flight import AGENTS_KEPT, Traffic
 from lifecycle.drain.work_names import SHOWN
 from lifecycle.process_globals import PROCESS
 from lifecycle.runtime import Lifecycle, core_of

@@ -35,7 +35,7 @@ from lifecycle.serving.app_runner import AppRunner
 from lifecycle.serving.byte_stream import Reader, StreamProtocol, Writer
 from lifecycle.serving.connection import GOAWAY
 from lifecycle.serving.http1.connection import Http1
-from lifecycle.serving.http2 import h2_connection
+from lifecycle.serving.http2 import h2_library
 from lifecycle.serving.hypercorn import Worker
 from lifecycle.serving.sockets import PathSocket
 from lifecycle.serving.tls import transport
@@ -65,10 +65,10 @@ SEAMS: dict[type, set[str]] = {
     StreamProtocol: {"__init__", "connection_made", "connection_lost", "eof_received"},
     Writer: {"__init__", "drain", "close", "wait_closed"},
     PathSocket: {"bind", "close"},
-    h2_connection.Encoder: {"header_table_size"},
-    h2_connection._Announced: {"max_concurrent_streams"},
-    h2_connection._Frames: {"__init__", "__iter__"},
-    h2_connection.Wire: {"__init__", "reset_stream", "incoming_buffer"},
+    h2_library.Encoder: {"header_table_size"},
+    h2_library._Announced: {"max_concurrent_streams"},
+    h2_library._Frames: {"__init__", "__iter__"},
+    h2_library.Wire: {"__init__", "reset_stream", "incoming_buffer"},
     transport._Layer: {"max_size", "buffer_updated"},
 }
 """Each class that has one of somebody else's above it, with what it overrides or sets of that one."""
@@ -287,7 +287,7 @@ def test_what_tls_reads_at_once() -> None:
 
 def test_where_h2_reads_frames() -> None:
     """h2 goes through what `incoming_buffer` yields, once a frame, and makes it as we do."""
-    receive = inspect.getsource(h2_connection.h2.connection.H2Connection.receive_data)
+    receive = inspect.getsource(h2_library.h2.connection.H2Connection.receive_data)
     assert "in self.incoming_buffer:" in receive
     assert parameters(h2.frame_buffer.FrameBuffer.__init__) == ["server"]
 

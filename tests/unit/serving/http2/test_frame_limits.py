@@ -29,7 +29,7 @@ from lifecycle.serving.http2.frame_limits import (
     TokenBucket,
     resets,
 )
-from lifecycle.serving.http2.h2_connection import Wire, new_wire
+from lifecycle.serving.http2.h2_library import Wire, new_wire
 
 FRAMES: list[tuple[Frame, int]] = [
     (HeadersFrame(1, b"x" * 40, flags=["END_HEADERS"]), 0),

@@ -9,7 +9,7 @@ import h2.settings
 import pytest
 from hypercorn.config import Config
 
-from lifecycle.serving.http2.h2_connection import HEADER_TABLE, new_wire
+from lifecycle.serving.http2.h2_library import HEADER_TABLE, new_wire
 
 TABLE_SIZE = h2.settings.SettingCodes.HEADER_TABLE_SIZE
 

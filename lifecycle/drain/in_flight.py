@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Final, Self
 
 from lifecycle.calls.app_loop import AppLoop
-from lifecycle.drain.monitors import MONITORS
+from lifecycle.drain.health_checks import MONITORS
 from lifecycle.drain.work_names import TRACKED, Entry, most, shown
 from lifecycle.process_globals import PROCESS
 
