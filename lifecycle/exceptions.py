@@ -58,7 +58,7 @@ def text_of(error: BaseException | None) -> str:
 
 
 def reason(error: OSError) -> str:
-    """Say why a socket could not be bound."""
+    """Say what the system has refused for a socket, in words."""
     if error.errno == errno.EADDRINUSE:
         return "it is in use: stop what has it, or choose another"
     return error.strerror or str(error)

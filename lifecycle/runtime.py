@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar, cast
 
+from lifecycle.calls.probe_function import plugin_of
 from lifecycle.config import Config
 from lifecycle.core import Core
 from lifecycle.drain.drain import Drain
@@ -19,6 +20,7 @@ from lifecycle.drain.in_flight import Tracker
 from lifecycle.drain.until_draining import until_draining
 from lifecycle.exceptions import Draining, NotRunning
 from lifecycle.log import Log
+from lifecycle.plugin_handle import InstalledPlugin, install, install_async
 from lifecycle.process_globals import PROCESS
 from lifecycle.service import Exported, Service, check_same, instance_of
 from lifecycle.service_names import check_port, check_service_name
@@ -27,7 +29,6 @@ from lifecycle.states import State
 
 if TYPE_CHECKING:
     from lifecycle.calls.plugin_types import AnyPlugin, Asked
-    from lifecycle.plugin_handle import InstalledPlugin
     from lifecycle.status_records import Snapshot
 
 T = TypeVar("T")
@@ -341,8 +342,6 @@ class Lifecycle:
             LifecycleError: Its registry cannot be had, or takes longer than an event loop may
                 stand still, or this is the control thread.
         """
-        from lifecycle.plugin_handle import install  # who adds none does not pay for it
-
         return install(self._core, plugin, name)
 
     async def use_async(self, plugin: AnyPlugin, *, name: str | None = None) -> InstalledPlugin:
@@ -361,8 +360,6 @@ class Lifecycle:
             ConfigError: Its options do not fit.
             LifecycleError: Its registry cannot be had.
         """
-        from lifecycle.plugin_handle import install_async  # as above
-
         return await install_async(self._core, plugin, name)
 
     def readiness(self, check: Check) -> Check:
@@ -384,8 +381,6 @@ class Lifecycle:
         return self._use_check("lifecycle_liveness", check)
 
     def _use_check(self, hook: str, check: Check) -> Check:
-        from lifecycle.calls.probe_function import plugin_of  # who has none does not pay for it
-
         name = getattr(check, "__name__", type(check).__name__)
         if (
             name in self._core.plugins.names

@@ -150,10 +150,10 @@ class ControlThread:
         if self.here:
             return function()
         outcome = self._submit(function)
-        if not concurrent.futures.wait({outcome}, CALL_TIME).done:
+        if not concurrent.futures.wait({outcome}, 0.9 * CALL_TIME).done:
             if outcome.cancel():
                 raise _held_up("it was not done")
-            if not concurrent.futures.wait({outcome}, CALL_TIME).done:
+            if not concurrent.futures.wait({outcome}, 0.1 * CALL_TIME).done:
                 raise _held_up("whether it will be done is not known")
         return outcome.result()
 

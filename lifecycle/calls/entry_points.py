@@ -8,13 +8,18 @@ package declares is two more: here only what names the group is read.
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
 from collections.abc import Iterator
 from functools import reduce
 from importlib.machinery import PathFinder
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
+
+from lifecycle.exceptions import PluginError
+
+_CANNOT_LOOK: Final = (errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM)
 
 
 class EntryPoint(NamedTuple):
@@ -31,7 +36,12 @@ class EntryPoint(NamedTuple):
 
 
 def entry_points(group: str) -> list[EntryPoint]:
-    """Return the entry points of a group, by name; of two installations of one the path's first."""
+    """
+    Return the entry points of a group, by name; of two installations of one the path's first.
+
+    Raises:
+        PluginError: The system does not let us look.
+    """
     texts = _texts(group) if _plain_path() else None
     found = _asked(group) if texts is None else [p for text in texts for p in _parsed(text, group)]
     return sorted(found, key=lambda point: point.name)
@@ -48,13 +58,14 @@ def _texts(group: str) -> list[str] | None:
     found: dict[str, str] = {}
     header = f"[{group}]"
     for folder in sys.path:
-        if folder.endswith(".egg"):
-            return None  # keeps what it says in another place
+        if type(folder) is not str or folder.endswith(".egg"):
+            return None  # a Path; or what keeps its metadata in another place
         try:
             entries = os.listdir(folder or ".")
         except NotADirectoryError:
             return None  # a zip
-        except OSError:
+        except (OSError, ValueError) as error:
+            _refuse(error, folder)
             continue
         for entry in entries:
             stem, ending = os.path.splitext(entry)
@@ -63,11 +74,18 @@ def _texts(group: str) -> list[str] | None:
             try:
                 with open(os.path.join(folder, entry, "entry_points.txt"), "rb") as file:
                     text = file.read().decode(errors="replace")
-            except OSError:
+            except OSError as error:
+                _refuse(error, folder)
                 continue
             if header in text:
                 found.setdefault(stem.partition("-")[0].lower().replace(".", "_"), text)
     return list(found.values())
+
+
+def _refuse(error: Exception, folder: str) -> None:
+    """Refuse to go on without what nobody could look for; what is not there is no plugin."""
+    if getattr(error, "errno", None) in _CANNOT_LOOK:
+        raise PluginError(f"plugins cannot be looked for in {folder}: {error}") from None
 
 
 def _parsed(text: str, group: str) -> Iterator[EntryPoint]:

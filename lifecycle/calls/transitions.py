@@ -94,7 +94,7 @@ class Transitions:
         """Tell the hooks the last of it, in so many seconds, and nothing more."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                for mailbox in self._mailboxes:
+                for mailbox in tuple(self._mailboxes):  # a plugin may be taken out meanwhile
                     await mailbox.empty()
         for mailbox in self._mailboxes:
             mailbox.close()

@@ -19,8 +19,8 @@ from lifecycle.config import Config
 from lifecycle.drain.exit_code import INTERRUPTED
 from lifecycle.exceptions import LifecycleError
 from lifecycle.log import renderer_for
+from lifecycle.process.exit_status import code_of
 from lifecycle.process.main_function import takes_lifecycle
-from lifecycle.process.main_outcome import code_of
 from lifecycle.process.run import Interrupted, Runner
 from lifecycle.service_names import service_spec
 from lifecycle.serving.sockets import bind

@@ -88,6 +88,8 @@ class PluginActivation:
         self._take_out = take_out
         self._brought: dict[str, list[Registry]] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._leaving: dict[str, asyncio.Task[None]] = {}
+        """What takes registries out, by their names."""
         self._active: set[object] = set()
         self._under_way: dict[str | None, asyncio.Future[None]] = {}
         self._registries: set[str] = set()
@@ -136,8 +138,10 @@ class PluginActivation:
             if call.plugin == plugin:
                 del self._commands[name]
         self._plugins.remove(plugin)
-        closing = asyncio.create_task(self._close(plugin, self._brought.pop(plugin, [])))
+        registries = self._brought.pop(plugin, [])
+        closing = asyncio.create_task(self._close(plugin, registries))
         self._closing.add(closing)
+        self._leaving.update((each.name, closing) for each in registries)
         closing.add_done_callback(self._closing.discard)
         await asyncio.wait({closing})
 
@@ -284,6 +288,9 @@ class PluginActivation:
         ]
 
     async def _open(self, registry: Registry, opened: list[Registry]) -> None:
+        if (earlier := self._leaving.get(registry.name)) is not None:
+            # Else what it deregisters late would be this one's.
+            await asyncio.wait({earlier}, timeout=self._config.register_timeout)
         self._registries.add(registry.name)
         if registry.name in self._config.optional_registries:
             registry.required = False

@@ -226,29 +226,45 @@ class Those(Generic[T]):
 
 
 class LeavingRegistry:
-    """A registry that is taken out: no verdict asks for it, and it is still registered there."""
+    """
+    A registry that is taken out: no verdict asks for it, and it is still registered there.
 
-    def __init__(self, registry: Registry, tasks: list[asyncio.Task[None]]) -> None:
+    Args:
+        registry: It.
+        tasks: What keeps its registrations.
+        on_change: Called when one of them has changed.
+
+    Attributes:
+        registrations: Those in it, with the names of their services.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        tasks: list[asyncio.Task[None]],
+        on_change: Callable[[], None],
+    ) -> None:
         self.registry = registry
         self.tasks = tasks
+        self.registrations: list[tuple[str, Registration]] = []
+        self._on_change = on_change
         self._left: Those[Registration] = Those()
-        self._changed = asyncio.Event()
 
-    def take(self, registration: Registration) -> None:
+    @property
+    def out(self) -> bool:
+        """True once it is known that nothing is registered there."""
+        return not self._left
+
+    def take(self, service: str, registration: Registration) -> None:
         """Have one registration deregistered."""
+        self.registrations.append((service, registration))
         registration.on_change = self._note
         self._note(registration)
         registration.want(wanted=False)
 
     def _note(self, registration: Registration) -> None:
         self._left.note(registration, so=registration.actual is not Actual.NO)
-        self._changed.set()
-
-    async def out(self) -> None:
-        """Return once it is known that nothing is registered there."""
-        while self._left:
-            self._changed.clear()
-            await self._changed.wait()
+        self._on_change()
 
 
 def _as_json(told: Mapping[Any, object]) -> dict[str, object]:

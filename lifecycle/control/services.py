@@ -13,6 +13,7 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 from itertools import islice
@@ -220,7 +221,12 @@ class Services:
         self._unconfirmed.note(entry, so=entry.online and not entry.confirmed)
         self._left.note(entry, so=not entry.out)
         self._refused.note(entry, so=entry.refusal() is not None)
-        for waiter in (*self._waiters, *entry.waiters):
+        for waiter in entry.waiters:
+            waiter.set()
+        self._wake()
+
+    def _wake(self) -> None:
+        for waiter in self._waiters:
             waiter.set()
 
     async def until(self, condition: Callable[[], bool], entry: ServiceEntry | None = None) -> None:
@@ -258,8 +264,8 @@ class Services:
 
     @property
     def all_out(self) -> bool:
-        """True if no registration is left, as far as is known."""
-        return not self._left
+        """True if no registration is left, as far as is known, removed registries included."""
+        return not self._left and all(each.out for each in self._leaving)
 
     @property
     def any_exported(self) -> bool:
@@ -291,6 +297,9 @@ class Services:
         for entry in self.entries.values():
             for name, registration in entry.registrations.items():
                 yield f"{entry.instance.service}@{name}", registration
+        for leaving in self._leaving:
+            for service, registration in leaving.registrations:
+                yield f"{service}@{leaving.registry.name}", registration
 
     async def close(self, timeout: float) -> None:
         """Stop reconciling and close the registries, in reverse order of start."""
@@ -324,11 +333,12 @@ class Services:
             return
         leaving = [self._detach(each) for each in registries]
         self._leaving += leaving
-        out = asyncio.gather(*(each.out() for each in leaving))
-        await asyncio.wait({out}, timeout=self._timeout)
-        out.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._timeout):
+                await self.until(lambda: all(each.out for each in leaving))
         mine = [each for each in leaving if each in self._leaving]  # else they are closed already
         self._leaving = [each for each in self._leaving if each not in mine]
+        self._wake()  # a drain that began meanwhile waits for no more than these
         tasks = [task for each in mine for task in each.tasks]
         for task in tasks:
             task.cancel()
@@ -338,12 +348,12 @@ class Services:
 
     def _detach(self, registry: Registry) -> LeavingRegistry:
         self._registries = [each for each in self._registries if each is not registry]
-        leaving = LeavingRegistry(registry, self._reconcilers.pop(registry.name))
+        leaving = LeavingRegistry(registry, self._reconcilers.pop(registry.name), self._wake)
         for entry in self.entries.values():
             registration = entry.registrations[registry.name]
             entry.drop(registration)
             self._asking.note(registration, so=False)
-            leaving.take(registration)
+            leaving.take(entry.instance.service, registration)
             self._changed(entry)
         return leaving
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Sequence
-from itertools import groupby
+from itertools import zip_longest
 from typing import Any
 
 from lifecycle.drain.order import Actions, Facts, Step, Terms
@@ -49,10 +49,15 @@ class Driver:
             terms: What that depends on beside.
             mark: Told the name of what is done.
         """
-        for name, steps in groupby(self._order, lambda step: step.name):
-            taken = [await self._take(step, actions, timetable, terms) for step in steps]
-            if any(taken):
-                mark(name)
+        marks = False
+        for step, following in zip_longest(self._order, self._order[1:]):
+            taken = await self._take(step, actions, timetable, terms)
+            marks = marks or taken
+            if marks and (following is None or following.name != step.name):
+                mark(step.name)
+                marks = False
+            if taken:  # last: the report tells of its own step too
+                step.then(actions)
 
     async def _take(self, step: Step, actions: Actions, timetable: Timetable, terms: Terms) -> bool:
         if step.skip(self.facts):
@@ -63,7 +68,6 @@ class Driver:
         await self.by(self._over(step, actions), lambda: step.until(timetable, terms))
         if not step.over(self.facts):
             step.late(actions)
-        step.then(actions)
         return True
 
     async def _over(self, step: Step, actions: Actions) -> None:

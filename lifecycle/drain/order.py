@@ -147,7 +147,7 @@ ORDER: Final[Sequence[Step]] = (
     Step(
         "wait",
         "calls the `lifecycle_drain` hooks",
-        "every `lifecycle_drain` hook has returned",
+        "every `lifecycle_drain` hook has returned; if forced, every registry has confirmed",
         "T0 + grace_period - stop_timeout - 2",
         over=lambda so: so.hooks or (so.forced and so.deregistered),
         until=lambda plan, _: plan.wait_until,
@@ -159,7 +159,8 @@ ORDER: Final[Sequence[Step]] = (
         "signal",
         "answers preStop, if it was called",
         "SIGTERM has come",
-        "T0 + grace_period - stop_timeout - 2, and not before 1 s has passed",
+        "T0 + grace_period - stop_timeout - 2, or 1 s after this step began if that is later; "
+        "T0 + grace_period - 2",
         over=lambda so: so.signalled,
         # PID 1 leaving under a running preStop is a FailedPreStopHook: stay until SIGTERM.
         skip=lambda so: so.signalled or not so.prestop,
@@ -201,7 +202,7 @@ ORDER: Final[Sequence[Step]] = (
         "stop",
         "",
         "no registration is left",
-        "T0 + register_timeout",
+        "T0 + register_timeout; T0 + grace_period - stop_timeout - 2",
         over=lambda so: so.out,
         until=lambda plan, terms: min(plan.began + terms.register_timeout, plan.wait_until),
         work=lambda do: do.until_out(),
@@ -210,7 +211,7 @@ ORDER: Final[Sequence[Step]] = (
         "stop",
         "cancels the tasks that main has left behind",
         "they have ended",
-        "T0 + grace_period - 1, and not before 0.2 s have passed",
+        "T0 + grace_period - 1, or 0.2 s after this step began if that is later",
         over=lambda so: so.cleared,
         skip=lambda so: not so.main_over,  # what main still uses is not taken from it
         until=lambda plan, terms: max(plan.cancel_until, terms.began + CLEAR_UP_TIME),
@@ -221,7 +222,7 @@ ORDER: Final[Sequence[Step]] = (
         "close",
         "tells the hooks of STOPPED or FAILED, closes the registries",
         "all of that is done",
-        "0.5 s after this step began",
+        "1 s after this step began",
         over=lambda so: so.closed,
         until=lambda _, terms: terms.began + 2 * CLOSE_TIME,  # it keeps its time by itself
         work=lambda do: do.close(),

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from lifecycle.calls.signatures import needed, one_or_none
 from lifecycle.exceptions import Draining
-from lifecycle.process.main_outcome import code_of, status_of
+from lifecycle.process.exit_status import code_of, status_of
 from lifecycle.runtime import Lifecycle
 
 Main: TypeAlias = Callable[[], Awaitable[object]] | Callable[[Lifecycle], Awaitable[object]]

@@ -30,10 +30,10 @@ from lifecycle.drain.timetable import Timetable
 from lifecycle.exceptions import LifecycleError
 from lifecycle.log import Renderer
 from lifecycle.plain import lines
+from lifecycle.process.exit_status import code_of, say, show
 from lifecycle.process.host import ProcessHost
 from lifecycle.process.loop_runner import leave_to_parent, run_until_over, tear_down
 from lifecycle.process.main_function import Main, outcome_of, takes_lifecycle
-from lifecycle.process.main_outcome import code_of, say, show
 from lifecycle.process.signals import Signals, by_person
 from lifecycle.process.watchdog import Watchdog, flush_streams
 from lifecycle.runtime import core_of, handle_of

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from lifecycle.exceptions import AlreadyExported, Draining, RegistrationRefused
-from lifecycle.process.main_outcome import show
+from lifecycle.process.exit_status import show
 from lifecycle.runtime import Lifecycle, core_of
 from lifecycle.service_names import service_spec
 from lifecycle.serving.port_wait import until_listening

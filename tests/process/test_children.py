@@ -83,6 +83,34 @@ def test_a_childs_sigterm_is_its_own(start, tmp_path, kind):
     assert_left(app, 0)
 
 
+def test_a_forked_child_ends_by_itself(start):
+    """A forked child that runs to its end neither drains nor closes anything of its parent's."""
+    app = start(
+        """
+import asyncio, os, sys, lifecycle
+
+async def main(life):
+    life.export("orders", port=int(os.environ["PORT"]))
+    await life.ready()
+    if os.fork() == 0:
+        sys.stdout.flush()
+        os._exit(0)
+    pid, status = os.wait()
+    print("child", status, flush=True)
+    await life.drained()
+
+lifecycle.run(main)
+""",
+        env=RECORDED | {"PYTHONWARNINGS": "ignore"},
+    )
+    wait_for(lambda: "child 0" in app.stdout, 30, "the child's end")
+
+    assert app.get("/ready")[0] == 200
+    assert app.control("GET", "/status")[0] == 200
+    app.signal(signal.SIGTERM)
+    assert_left(app, 0)
+
+
 def test_a_process_group(start):
     """SIGTERM to the whole group, as an init or a terminal sends it, drains the parent once."""
     app = start(

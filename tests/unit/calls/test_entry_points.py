@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from lifecycle.calls import entry_points as entry_points_module
 from lifecycle.calls.entry_points import EntryPoint, entry_points
+from lifecycle.exceptions import PluginError
 
 GROUP = "their.group"
 
@@ -129,6 +132,30 @@ def test_a_path_that_cannot_be_listed(
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "path", [odd and str(folder / odd), str(folder)])
     assert entry_points(GROUP) == [("one", "a:b")]
+
+
+@pytest.mark.parametrize("odd", [Path("nowhere"), "with\0null"])
+def test_a_path_of_another_kind(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, odd: str | Path
+) -> None:
+    """A program that puts a Path into its path, or what is none, starts all the same."""
+    distribution(folder, "one-1.dist-info", f"[{GROUP}]\none = a:b\n")
+    monkeypatch.setattr(sys, "path", [odd, folder if isinstance(odd, Path) else str(folder)])
+    assert entry_points(GROUP) == [("one", "a:b")]
+
+
+@pytest.mark.parametrize("what", ["listdir", "open"])
+def test_nobody_can_look(folder: Path, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """Without a descriptor left nobody knows what is installed: a start is refused, not quiet."""
+    distribution(folder, "one-1.dist-info", f"[{GROUP}]\none = a:b\n")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    place = entry_points_module.os if what == "listdir" else entry_points_module
+    monkeypatch.setattr(place, what, full, raising=False)
+    with pytest.raises(PluginError, match=r"cannot be looked for in .*Too many open files"):
+        entry_points(GROUP)
 
 
 def test_a_file_that_is_not_text(folder: Path) -> None:

@@ -203,6 +203,19 @@ def test_what_hangs_is_left_at_its_time(hang: str, late: str) -> None:
     run(main())
 
 
+def test_the_report_has_its_own_step() -> None:
+    """What is done at the end of a step comes after the step is marked as done."""
+
+    async def main() -> None:
+        driver = Driver(ORDER)
+        notes = Notes(driver)
+        driver.note(main_over=True)
+        await driver.run(notes, plan(now()), OURS, lambda name: notes.called.append(f"mark {name}"))
+        assert notes.called[-3:] == ["close", "mark close", "report"]
+
+    run(main())
+
+
 def test_what_breaks_is_raised() -> None:
     """An error of ours ends the drain: who leads it says so."""
 
@@ -243,3 +256,28 @@ def test_a_step_more_is_one_row_more() -> None:
         assert marks == ["wait", "stop", "tell", "close"]
 
     run(main())
+
+
+LIMITS = {
+    "T0 + grace_period - stop_timeout - 2": lambda began: 100 + 30 - 3 - 2,
+    "T0 + grace_period - stop_timeout - 2, or 1 s after this step began if that is later; "
+    "T0 + grace_period - 2": lambda began: min(max(125, began + 1), 128),
+    "T0 + grace_period - 2; no limit in somebody else's loop": lambda began: 128,
+    "T0 + grace_period - 1": lambda began: 129,
+    "T0 + grace_period - 2": lambda began: 128,
+    "T0 + register_timeout; T0 + grace_period - stop_timeout - 2": lambda began: min(110, 125),
+    "T0 + grace_period - 1, or 0.2 s after this step began if that is later": lambda began: max(
+        129, began + 0.2
+    ),
+    "1 s after this step began": lambda began: began + 1,
+}
+
+
+@pytest.mark.parametrize("began", [100.0, 124.5, 127.5, 129.0])
+def test_what_the_documentation_says_of_each_limit(began: float) -> None:
+    """The words of the table are what is done: T0 is 100, and all settings are the default."""
+    plan = Timetable.plan(Config(), 100.0)
+    terms = Terms(register_timeout=10.0, cancels_main=True, began=began)
+    said = {step.limit: LIMITS[step.limit](began) for step in ORDER}
+    assert {step.limit: step.until(plan, terms) for step in ORDER} == pytest.approx(said)
+    assert said.keys() == LIMITS.keys()

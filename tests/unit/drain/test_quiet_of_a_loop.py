@@ -13,7 +13,7 @@ import pytest
 from lifecycle.calls.app_loop import BEAT, PAUSE, ROUNDS, AppLoop
 from lifecycle.drain.in_flight import LOOK_AGAIN, RARELY
 from tests.unit.drain.play import Play, soon
-from tests.unit.drain.test_traffic import QUIET, SETTLE, Scene
+from tests.unit.drain.test_in_flight import QUIET, SETTLE, Scene
 from tests.unit.virtual_time import now, run
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from lifecycle.drain.in_flight import Traffic
-from tests.unit.drain.test_traffic import QUIET, SETTLE, Scene
+from tests.unit.drain.test_in_flight import QUIET, SETTLE, Scene
 from tests.unit.virtual_time import run
 
 

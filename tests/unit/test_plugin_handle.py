@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import threading
 import time
@@ -37,6 +38,7 @@ class Consul(lifecycle.Registry):
     def __init__(self, diary: list[str]) -> None:
         self.diary = diary
         self.hangs = False
+        self.takes = 0.0
 
     async def __aenter__(self) -> Self:
         self.diary.append("opened")
@@ -51,6 +53,7 @@ class Consul(lifecycle.Registry):
     async def deregister(self, instance: lifecycle.Instance) -> None:
         if self.hangs:
             await asyncio.Event().wait()
+        await asyncio.sleep(self.takes)
         self.diary.append(f"deregistered {instance.service}")
 
     async def keep(self, instance: lifecycle.Instance) -> str:
@@ -163,7 +166,70 @@ def test_its_registry_is_not_waited_for_by_readiness() -> None:
     asyncio.run(main())
 
 
-def test_the_end_does_not_wait_for_a_removal() -> None:
+def test_a_removal_under_way_when_the_app_drains() -> None:
+    """What is registered there is deregistered first, as everywhere."""
+
+    async def main() -> None:
+        plugin = Plugin()
+        plugin.ok, plugin.registry.takes = True, 0.4
+        async with lifecycle.Lifecycle(CONFIG) as life:
+            life.export("orders", port=8080)
+            installed = await life.use_async(plugin)
+            await life.ready()
+            removing = asyncio.create_task(installed.remove_async())
+            await asyncio.sleep(0.05)
+            life.begin_drain("the test")
+            await life.drained()
+            assert "deregistered orders" in plugin.diary
+        await removing
+        theirs = [each for each in plugin.diary if each.islower()]
+        assert theirs == ["opened", "registered orders", "deregistered orders", "closed"]
+
+    asyncio.run(main())
+
+
+def test_the_same_registry_again_while_it_is_being_left() -> None:
+    """The new one waits: what the old one still deregisters would be the new one's."""
+
+    async def main() -> None:
+        first, second = Plugin(), Plugin()
+        first.ok = second.ok = True
+        second.registry.diary = first.registry.diary
+        first.registry.takes = 0.4
+        async with lifecycle.Lifecycle(CONFIG) as life:
+            life.export("orders", port=8080)
+            installed = await life.use_async(first, name="first")
+            await life.ready()
+            removing = asyncio.create_task(installed.remove_async())
+            await asyncio.sleep(0.05)
+            await life.use_async(second, name="second")
+            await life.services["orders"].registered()
+            await removing
+            theirs = [each for each in first.diary if each.islower()]
+            once = ["opened", "registered orders"]
+            assert theirs == [*once, "deregistered orders", "closed", *once]
+
+    asyncio.run(main())
+
+
+def test_a_registry_that_does_not_let_go(caplog: pytest.LogCaptureFixture) -> None:
+    """A removal that is late says nothing of asyncio's."""
+
+    async def main() -> None:
+        plugin = Plugin()
+        async with lifecycle.Lifecycle(CONFIG) as life:
+            life.export("orders", port=8080)
+            plugin.ok = plugin.registry.hangs = True
+            installed = await life.use_async(plugin)
+            await life.ready()
+            await installed.remove_async()
+
+    asyncio.run(main())
+    gc.collect()
+    assert [each for each in caplog.records if each.name == "asyncio"] == []
+
+
+def test_the_end_closes_what_a_removal_is_leaving() -> None:
     """A registry that is being left when the app ends is closed, once."""
 
     async def main() -> None:
