@@ -11,7 +11,7 @@ from typing import Final, Self
 
 from lifecycle.calls.app_loop import AppLoop
 from lifecycle.drain.health_checks import MONITORS
-from lifecycle.drain.work_names import TRACKED, Entry, most, shown
+from lifecycle.drain.work_names import TRACKED, WorkEntry, most, shown
 from lifecycle.process_globals import PROCESS
 
 AGENTS_KEPT: Final = 100
@@ -38,9 +38,9 @@ class Traffic:
         self.clock = clock
         self._agents = MONITORS + tuple(word for word in ignored if not word.startswith("/"))
         self._paths = frozenset(word for word in ignored if word.startswith("/"))
-        self.entries: dict[object, Entry] = {}
+        self.entries: dict[object, WorkEntry] = {}
         self.nameless: deque[None] = deque()
-        self.late: dict[object, Entry] = {}
+        self.late: dict[object, WorkEntry] = {}
         """Work without a name that has come since T0: each may be sent away."""
         self._wake: Callable[[], object] = lambda: None
         self._changed: asyncio.Event | None = None
@@ -251,7 +251,7 @@ class Work(Tracker):
     def __init__(
         self,
         traffic: Traffic,
-        among: dict[object, Entry],
+        among: dict[object, WorkEntry],
         agent: str = "",
         path: str = "",
         method: str = "",

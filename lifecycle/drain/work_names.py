@@ -44,7 +44,7 @@ The scope itself is the app's: it may put anything into it, at any time. The nam
 only when it is asked for.
 """
 
-Entry: TypeAlias = Named | Request
+WorkEntry: TypeAlias = Named | Request
 
 
 def words_of(scope: Mapping[str, Any]) -> Words:
@@ -72,7 +72,7 @@ def _text(word: Any) -> str:
     return word if isinstance(word, str) else ""
 
 
-def name_of(entry: Entry) -> str:
+def name_of(entry: WorkEntry) -> str:
     """Return the name of one piece of work: `GET /orders from curl/8`."""
     named = entry if isinstance(entry, Words) or not isinstance(entry, tuple) else _words(entry)
     agent, path, method = named.agent, named.path, named.method
@@ -85,7 +85,7 @@ def shown(text: str) -> str:
     return one_line(text[:SHOWN])
 
 
-def most(entries: Iterable[Entry], nameless: int = 0) -> list[str]:
+def most(entries: Iterable[WorkEntry], nameless: int = 0) -> list[str]:
     """
     Name the most frequent kinds of work, with their counts if there are several of a kind.
 

@@ -43,7 +43,7 @@ def takes_lifecycle(main: Any) -> bool:
     return bool(parameters)
 
 
-class Outcome(NamedTuple):
+class MainOutcome(NamedTuple):
     """
     How main ended.
 
@@ -63,7 +63,7 @@ async def outcome_of(
     *given: Lifecycle,
     cancelled: Callable[[], bool],
     draining: Callable[[], bool],
-) -> Outcome:
+) -> MainOutcome:
     """
     Run main to its end.
 
@@ -76,15 +76,15 @@ async def outcome_of(
     try:
         value = await _awaitable(main(*given))
     except asyncio.CancelledError:
-        return Outcome("main was cancelled", 0 if cancelled() else 1)
+        return MainOutcome("main was cancelled", 0 if cancelled() else 1)
     except SystemExit as leaving:
-        return Outcome("main left", code_of(leaving))
+        return MainOutcome("main left", code_of(leaving))
     except Draining:
-        return Outcome("main gave up: the app is draining", 0 if draining() else 1)
+        return MainOutcome("main gave up: the app is draining", 0 if draining() else 1)
     except BaseException as error:  # noqa: BLE001 - shown as the app's own, then exit code 1
-        return Outcome(f"main raised {type(error).__name__}", 1, error)
+        return MainOutcome(f"main raised {type(error).__name__}", 1, error)
     is_code = isinstance(value, int) and not isinstance(value, bool)
-    return Outcome("main returned", status_of(value) if is_code else 0)
+    return MainOutcome("main returned", status_of(value) if is_code else 0)
 
 
 def _awaitable(given: Any) -> Awaitable[Any]:

@@ -11,7 +11,7 @@ from lifecycle.exceptions import PortUnavailable
 from lifecycle.plain import one_line
 
 
-class Process(NamedTuple):
+class PortHolder(NamedTuple):
     """
     A process as proc(5) shows it.
 
@@ -37,12 +37,12 @@ class PortTaken(PortUnavailable):
         found: The process that has it; None if it cannot be seen.
     """
 
-    def __init__(self, message: str, found: Process | None) -> None:
+    def __init__(self, message: str, found: PortHolder | None) -> None:
         super().__init__(message)
         self.found = found
 
 
-def holder(port: int) -> Process | None:
+def holder(port: int) -> PortHolder | None:
     """
     Find the process that listens on a port: of several, the one that is nearest to us.
 
@@ -58,17 +58,17 @@ def holder(port: int) -> Process | None:
     return found[0] if found else None
 
 
-def is_fellow(found: Process) -> bool:
+def is_fellow(found: PortHolder) -> bool:
     """Tell whether it is another worker of the server that has started this one."""
     return found.parent == os.getppid() and found.pid != os.getpid()
 
 
-def lives(found: Process) -> bool:
+def lives(found: PortHolder) -> bool:
     """Tell whether a process that was found is still there."""
     return os.path.exists(f"/proc/{found.pid}")
 
 
-def way_out(found: Process) -> str:
+def way_out(found: PortHolder) -> str:
     """Say what is wrong when this process has it, and what to do."""
     if found.pid == os.getpid():
         return "this process has it itself: two lifecycles in one process (Managed twice?)"
@@ -94,7 +94,7 @@ def _inodes(port: int) -> Iterator[str]:
                 yield row[9]
 
 
-def _processes() -> Iterator[Process]:
+def _processes() -> Iterator[PortHolder]:
     for name in _names("/proc"):
         if name.isdigit():
             _, _, after = _read(f"/proc/{name}/stat").rpartition(") ")
@@ -102,7 +102,7 @@ def _processes() -> Iterator[Process]:
             if after:
                 command = " ".join(words).strip()
                 parent = int(after.split()[1])
-                yield Process(int(name), parent, one_line(command[:80]) or "?")
+                yield PortHolder(int(name), parent, one_line(command[:80]) or "?")
 
 
 def _links(pid: int) -> set[str]:

@@ -16,7 +16,7 @@ from lifecycle.control.backoff import until_done
 from lifecycle.drain.kernel_sockets import is_listening
 from lifecycle.exceptions import PortUnavailable
 from lifecycle.log import Log
-from lifecycle.qos.port_holder import PortTaken, Process, is_fellow, lives
+from lifecycle.qos.port_holder import PortHolder, PortTaken, is_fellow, lives
 
 RECYCLE_TIMEOUT: Final = 30.0
 """Seconds that a new worker waits, unless told otherwise, for the one that it replaces to end."""
@@ -95,7 +95,7 @@ async def _started(start: Start) -> PortTaken | None:
     return None
 
 
-async def _look(port: int, found: Process | None) -> None:
+async def _look(port: int, found: PortHolder | None) -> None:
     # Once it has ended, a port that is still in use is somebody else's: it is looked up anew.
     if is_listening(port) and (found is None or lives(found)):
         raise OSError(f"port {port} is in use")

@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 from lifecycle.serving.app_runner import ABORT
 from lifecycle.serving.byte_stream import Reader, Writer, is_readable
 from lifecycle.serving.connection_states import ConnEvent
-from lifecycle.serving.connection_table import Entry
+from lifecycle.serving.connection_table import ConnectionEntry
 from lifecycle.serving.hypercorn import (
     Closed,
     RawData,
@@ -58,11 +58,11 @@ class Owner(Protocol):
     app: App
     draining: bool
 
-    def asked(self, entry: Entry) -> bool:
+    def asked(self, entry: ConnectionEntry) -> bool:
         """Find room for a connection that has asked; False if there is none."""
 
 
-class Settings:
+class ConnectionSettings:
     """
     What all connections of one server share.
 
@@ -106,8 +106,8 @@ class Connection:
     def __init__(
         self,
         owner: Owner,
-        settings: Settings,
-        entry: Entry,
+        settings: ConnectionSettings,
+        entry: ConnectionEntry,
         closing: asyncio.Event,
         reader: Reader,
         writer: Writer,

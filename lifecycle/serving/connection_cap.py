@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from lifecycle.serving.connection_table import ConnectionTable, Entry
+from lifecycle.serving.connection_table import ConnectionEntry, ConnectionTable
 
 RESERVE: Final = 8
 """One in so many places is kept beyond the cap for who has not asked, so that it may."""
@@ -42,7 +42,7 @@ class ConnectionCap:
             self.cut(least)
         return least is not None
 
-    def has_room_to_ask(self, entry: Entry) -> bool:
+    def has_room_to_ask(self, entry: ConnectionEntry) -> bool:
         """Find room for a connection that has asked; False if there is none, and it is cut."""
         if self._most is None or len(self._table) <= self._most:
             return True
@@ -51,7 +51,7 @@ class ConnectionCap:
             self.cut(least)
         return least is not entry
 
-    def cut(self, entry: Entry) -> None:
+    def cut(self, entry: ConnectionEntry) -> None:
         """Close a connection at once; it counts no more."""
         self._table.remove(entry)
         entry.abort()

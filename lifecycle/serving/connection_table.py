@@ -3,7 +3,7 @@ The connections of a server: the state of each, since when, and which one makes 
 
 Rules of this file:
 
-1. A connection's state is set in one place, `Entry.become`, with the time since when. What
+1. A connection's state is set in one place, `ConnectionEntry.become`, with the time since when. What
    follows from a state is looked up in `connection_states`.
 2. The address with the most connections makes room first, so that a crowd costs nobody else.
    A connection that has sent its request makes room only for another one that has.
@@ -31,7 +31,7 @@ LOOKS: Final = 16
 """How many of the oldest are looked at for one that has sent nothing."""
 
 
-class Entry:
+class ConnectionEntry:
     """
     One accepted connection, from `accept` until its socket is closed.
 
@@ -88,9 +88,11 @@ class AddressGroup:
     def __init__(self, address: str) -> None:
         self.address = address
         self.size = 0
-        self.by_state: dict[ConnState, dict[Entry, None]] = {each: {} for each in ConnState}
+        self.by_state: dict[ConnState, dict[ConnectionEntry, None]] = {
+            each: {} for each in ConnState
+        }
 
-    def least(self, whom: GivesWay) -> Entry | None:
+    def least(self, whom: GivesWay) -> ConnectionEntry | None:
         """Return the oldest of the least state, but none that has sent what nobody has read."""
         for state in GIVE_WAY[whom]:
             for each in itertools.islice(self.by_state[state], LOOKS):
@@ -115,23 +117,23 @@ class ConnectionTable:
     def __len__(self) -> int:
         return self._size
 
-    def __iter__(self) -> Iterator[Entry]:
+    def __iter__(self) -> Iterator[ConnectionEntry]:
         """Go through all that are here now, whatever happens to them meanwhile."""
         groups = self._groups.values()
         return iter([each for group in groups for some in group.by_state.values() for each in some])
 
-    def add(self, address: str) -> Entry:
+    def add(self, address: str) -> ConnectionEntry:
         """Take a new connection in."""
         group = self._groups.get(address)
         if group is None:
             group = self._groups[address] = AddressGroup(address)
-        entry = Entry(self, group)
+        entry = ConnectionEntry(self, group)
         group.by_state[entry.state][entry] = None
         group.size += 1
         self._size += 1
         return entry
 
-    def remove(self, entry: Entry) -> None:
+    def remove(self, entry: ConnectionEntry) -> None:
         """Forget a connection, unless that was done before."""
         group = entry.group
         same = group.by_state[entry.state]
@@ -151,7 +153,9 @@ class ConnectionTable:
     def _largest(self) -> int:
         return max((each.size for each in self._groups.values()), default=0)
 
-    def dispensable(self, address: str | None = None, *, crowded: bool = False) -> Entry | None:
+    def dispensable(
+        self, address: str | None = None, *, crowded: bool = False
+    ) -> ConnectionEntry | None:
         """
         Return what makes room for a connection that has not asked yet; None if nothing may.
 
@@ -163,7 +167,7 @@ class ConnectionTable:
         size = own.size + 1 if own is not None else 1
         return self._least(own, size, GivesWay.TO_ANYBODY, self._largest() if crowded else 0)
 
-    def outranked(self, asking: Entry) -> Entry | None:
+    def outranked(self, asking: ConnectionEntry) -> ConnectionEntry | None:
         """
         Return what makes room for a connection that has just asked.
 
@@ -176,7 +180,7 @@ class ConnectionTable:
 
     def _least(
         self, own: AddressGroup | None, size: int, whom: GivesWay, at_least: int = 0
-    ) -> Entry | None:
+    ) -> ConnectionEntry | None:
         # Of addresses with as many, the newcomer's own comes first: it has the more with it.
         sizes = [(size if each is own else each.size, each) for each in self._groups.values()]
         rivals = [(n, each is own, each) for n, each in sizes if n >= max(size, at_least)]

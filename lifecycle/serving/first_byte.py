@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from lifecycle.serving.byte_stream import has_sent
-from lifecycle.serving.connection_table import Entry
+from lifecycle.serving.connection_table import ConnectionEntry
 
 HANDSHAKE_TIME: Final = 10.0
 """Seconds for a handshake, for the wait before it, and for its first message."""
@@ -44,19 +44,19 @@ class FirstBytes:
         self,
         keep_alive: float,
         *,
-        begin: Callable[[socket.socket, Entry, asyncio.Event], None],
-        lost: Callable[[Entry], None],
+        begin: Callable[[socket.socket, ConnectionEntry, asyncio.Event], None],
+        lost: Callable[[ConnectionEntry], None],
     ) -> None:
         self._keep_alive = keep_alive
         self._begin = begin
         self._lost = lost
         self._loop = asyncio.get_running_loop()
-        self._timers: dict[Entry, asyncio.TimerHandle] = {}
+        self._timers: dict[ConnectionEntry, asyncio.TimerHandle] = {}
 
     def wait(
         self,
         accepted: socket.socket,
-        entry: Entry,
+        entry: ConnectionEntry,
         look: Callable[[], Came],
         closing: asyncio.Event,
     ) -> None:
@@ -80,7 +80,7 @@ class FirstBytes:
     def _watch(
         self,
         accepted: socket.socket,
-        entry: Entry,
+        entry: ConnectionEntry,
         look: Callable[[], Came],
         closing: asyncio.Event,
     ) -> None:
@@ -113,7 +113,7 @@ class FirstBytes:
         for entry in list(self._timers):
             self._abort_by(entry, entry.idle_from)
 
-    def _abort_by(self, entry: Entry, until: float) -> None:
+    def _abort_by(self, entry: ConnectionEntry, until: float) -> None:
         timer = self._timers[entry]
         if until < timer.when():
             timer.cancel()

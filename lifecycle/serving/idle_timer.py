@@ -11,7 +11,7 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from lifecycle.serving.connection_table import Entry
+from lifecycle.serving.connection_table import ConnectionEntry
 
 Action = Callable[[], Coroutine[Any, Any, None]]
 
@@ -21,7 +21,7 @@ class IdleTimer:
     The idle time of one connection, from `restart` to `stop`.
 
     A connection that has not asked yet has its time from when it was accepted. Once `closing`
-    is set there is none left, but for the new: `Entry.idle_from`.
+    is set there is none left, but for the new: `ConnectionEntry.idle_from`.
 
     Args:
         limit: Seconds.
@@ -29,7 +29,7 @@ class IdleTimer:
         closing: Set once it should close as soon as it is idle; whoever sets it calls `hurry`.
     """
 
-    def __init__(self, limit: float, entry: Entry, closing: asyncio.Event) -> None:
+    def __init__(self, limit: float, entry: ConnectionEntry, closing: asyncio.Event) -> None:
         self._limit = limit
         self._entry = entry
         self._closing = closing

@@ -30,10 +30,10 @@ from weakref import WeakSet
 
 from lifecycle.process_globals import PROCESS
 from lifecycle.serving.byte_stream import Reader, StreamProtocol, Writer, has_sent
-from lifecycle.serving.connection import App, Connection, Settings
+from lifecycle.serving.connection import App, Connection, ConnectionSettings
 from lifecycle.serving.connection_cap import ConnectionCap
 from lifecycle.serving.connection_states import ConnEvent
-from lifecycle.serving.connection_table import ConnectionTable, Entry
+from lifecycle.serving.connection_table import ConnectionEntry, ConnectionTable
 from lifecycle.serving.first_byte import FirstBytes, any_byte
 from lifecycle.serving.listeners import Listeners
 from lifecycle.serving.sockets import peer_of
@@ -104,7 +104,9 @@ class Server:
         self._tls = None if tls is None else _over(tls)
         self._patience = patience
         self._logger = logger
-        self._settings = Settings(keep_alive=keep_alive, state=state, plain=plain, logger=logger)
+        self._settings = ConnectionSettings(
+            keep_alive=keep_alive, state=state, plain=plain, logger=logger
+        )
         self._closing = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._tell_lost = lost
@@ -115,7 +117,7 @@ class Server:
         self._accepted: WeakSet[socket.socket] = WeakSet()
         self._first_bytes = FirstBytes(keep_alive, begin=self._begin, lost=self._lost)
         self._connections: set[Connection] = set()
-        self._tasks: dict[Entry, asyncio.Task[None]] = {}
+        self._tasks: dict[ConnectionEntry, asyncio.Task[None]] = {}
 
     def listen(self, sockets: Iterable[socket.socket], backlog: int = BACKLOG) -> None:
         """Begin to accept on bound sockets; they are this server's from now on."""
@@ -141,13 +143,15 @@ class Server:
         self._first_bytes.wait(accepted, entry, look, self._closing)
         return True
 
-    def _begin(self, accepted: socket.socket, entry: Entry, closing: asyncio.Event) -> None:
+    def _begin(
+        self, accepted: socket.socket, entry: ConnectionEntry, closing: asyncio.Event
+    ) -> None:
         task = self._loop.create_task(self._serve(accepted, entry, closing))
         entry.abort = task.cancel
         self._tasks[entry] = task
         task.add_done_callback(partial(self._served, accepted, entry))
 
-    def asked(self, entry: Entry) -> bool:
+    def asked(self, entry: ConnectionEntry) -> bool:
         """Find room for a connection that has asked; False if there is none, and it is cut."""
         return self._listeners.closing or self._cap.has_room_to_ask(entry)
 
@@ -160,7 +164,9 @@ class Server:
 
     # One connection
 
-    async def _serve(self, accepted: socket.socket, entry: Entry, closing: asyncio.Event) -> None:
+    async def _serve(
+        self, accepted: socket.socket, entry: ConnectionEntry, closing: asyncio.Event
+    ) -> None:
         reader = Reader(loop=self._loop)
         protocol = StreamProtocol(reader, self._loop)
         protocol.when_lost.append(partial(self._lost, entry))
@@ -189,18 +195,24 @@ class Server:
             protocol.when_over = lambda: None
 
     async def _connect(
-        self, accepted: socket.socket, protocol: StreamProtocol, entry: Entry, latest: float
+        self,
+        accepted: socket.socket,
+        protocol: StreamProtocol,
+        entry: ConnectionEntry,
+        latest: float,
     ) -> asyncio.Transport:
         if self._tls is None:
             return (await self._loop.connect_accepted_socket(lambda: protocol, accepted))[0]
         return await self._tls.connect(accepted, protocol, entry, latest)
 
-    def _lost(self, entry: Entry) -> None:
+    def _lost(self, entry: ConnectionEntry) -> None:
         self._table.remove(entry)
         self._changed.set()
         self._listeners.descriptor_freed()
 
-    def _served(self, accepted: socket.socket, entry: Entry, task: asyncio.Task[None]) -> None:
+    def _served(
+        self, accepted: socket.socket, entry: ConnectionEntry, task: asyncio.Task[None]
+    ) -> None:
         self._tasks.pop(entry, None)
         self._changed.set()
         if task.cancelled() or task.exception() is not None:  # perhaps before it began
@@ -225,7 +237,7 @@ class Server:
         """
         Close idle connections, and the others after their response; go on accepting.
 
-        What has not asked yet is not idle at first: `Entry.idle_from`.
+        What has not asked yet is not idle at first: `ConnectionEntry.idle_from`.
         """
         before, self._closing = self._closing, asyncio.Event()
         before.set()

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from lifecycle.serving.connection_table import Entry
+from lifecycle.serving.connection_table import ConnectionEntry
 from lifecycle.serving.first_byte import HANDSHAKE_TIME
 from lifecycle.serving.tls.malloc_trim import Trimmer
 
@@ -54,7 +54,7 @@ class Handshakes:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._all: dict[Entry, _Handshake] = {}
+        self._all: dict[ConnectionEntry, _Handshake] = {}
         self._under_way: set[_Handshake] = set()
         self._places: Counter[str] = Counter()
         self._waiting: dict[str, OrderedDict[asyncio.Future[None], None]] = {}
@@ -62,7 +62,7 @@ class Handshakes:
 
     @contextlib.asynccontextmanager
     async def place(
-        self, entry: Entry, *, latest: float = math.inf
+        self, entry: ConnectionEntry, *, latest: float = math.inf
     ) -> AsyncIterator[Callable[[], None]]:
         """
         Have a place for one handshake while this is entered.
@@ -94,7 +94,7 @@ class Handshakes:
         finally:
             self._all.pop(entry, None)
 
-    def hurry(self, until: Callable[[Entry], float]) -> None:
+    def hurry(self, until: Callable[[ConnectionEntry], float]) -> None:
         """Let no handshake that has begun, or waits, go on for longer than this says."""
         for entry, shake in self._all.items():
             shake.latest = min(shake.latest, until(entry))

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Final
 
 from lifecycle.serving.byte_stream import StreamProtocol
-from lifecycle.serving.connection_table import Entry
+from lifecycle.serving.connection_table import ConnectionEntry
 from lifecycle.serving.first_byte import Came
 from lifecycle.serving.tls.client_hello import ClientHello
 from lifecycle.serving.tls.handshakes import Handshakes
@@ -40,7 +40,7 @@ class Tls:
         self._handshakes = Handshakes(asyncio.get_running_loop().time)
 
     async def connect(
-        self, sock: socket.socket, protocol: StreamProtocol, entry: Entry, latest: float
+        self, sock: socket.socket, protocol: StreamProtocol, entry: ConnectionEntry, latest: float
     ) -> asyncio.Transport:
         """
         Wait for a place, and do the server's side of a handshake.

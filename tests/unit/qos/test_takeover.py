@@ -11,7 +11,7 @@ import pytest
 
 from lifecycle import Config, Lifecycle, PortUnavailable
 from lifecycle.qos import takeover
-from lifecycle.qos.port_holder import PortTaken, Process, is_fellow, lives
+from lifecycle.qos.port_holder import PortHolder, PortTaken, is_fellow, lives
 from lifecycle.qos.takeover import start_after
 
 
@@ -79,7 +79,7 @@ def test_a_stranger_takes_the_port_meanwhile(
     taken: socket.socket, monkeypatch: pytest.MonkeyPatch, *, gap: bool
 ) -> None:
     """It is refused for that one, and at once: nothing is said of workers that are recycled."""
-    worker, stranger = Process(1, 2, "a worker"), Process(3, 4, "a stranger")
+    worker, stranger = PortHolder(1, 2, "a worker"), PortHolder(3, 4, "a stranger")
     tried: list[PortTaken] = []
     monkeypatch.setattr(takeover, "is_fellow", lambda each: each is worker)
     monkeypatch.setattr(takeover, "lives", lambda each: gap or each is not worker, raising=False)
@@ -107,7 +107,7 @@ def test_a_stranger_takes_the_port_meanwhile(
 )
 def test_who_lives(pid: int, expected: bool) -> None:
     """As the kernel has it."""
-    assert lives(Process(pid, 1, "")) is expected
+    assert lives(PortHolder(pid, 1, "")) is expected
 
 
 def test_a_start_that_fails_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,12 +122,12 @@ def test_a_start_that_fails_otherwise(tmp_path: Path, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("found", "expected"),
     [
-        (Process(1, os.getppid(), "worker"), True),
-        (Process(os.getpid(), os.getppid(), "this one"), False),
-        (Process(os.getppid(), 1, "the master"), False),
-        (Process(1, 2, "a stranger"), False),
+        (PortHolder(1, os.getppid(), "worker"), True),
+        (PortHolder(os.getpid(), os.getppid(), "this one"), False),
+        (PortHolder(os.getppid(), 1, "the master"), False),
+        (PortHolder(1, 2, "a stranger"), False),
     ],
 )
-def test_who_is_a_fellow(found: Process, expected: bool) -> None:
+def test_who_is_a_fellow(found: PortHolder, expected: bool) -> None:
     """A child of the same parent, and not this process itself."""
     assert is_fellow(found) is expected

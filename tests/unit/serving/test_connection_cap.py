@@ -6,14 +6,14 @@ import itertools
 
 from lifecycle.serving.connection_cap import RESERVE, ConnectionCap
 from lifecycle.serving.connection_states import ConnState
-from lifecycle.serving.connection_table import ConnectionTable, Entry
+from lifecycle.serving.connection_table import ConnectionEntry, ConnectionTable
 
 CAP = 4 * RESERVE
 
 
 def full(
     state: ConnState, address: str = "crowd"
-) -> tuple[ConnectionCap, list[Entry], list[Entry]]:
+) -> tuple[ConnectionCap, list[ConnectionEntry], list[ConnectionEntry]]:
     """Return a cap that is reached by connections of one address, those, and those that are cut."""
     table = ConnectionTable(itertools.count().__next__)
     there, cut = [table.add(address) for _ in range(CAP)], []

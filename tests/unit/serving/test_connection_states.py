@@ -15,7 +15,7 @@ from lifecycle.serving.connection_states import (
     ConnState,
     GivesWay,
 )
-from lifecycle.serving.connection_table import ConnectionTable, Entry
+from lifecycle.serving.connection_table import ConnectionEntry, ConnectionTable
 
 CLOSED, IDLE, NEW, ACTIVE, HELD = ConnState
 REQUEST, HOLD, ANSWERED, CLOSE = ConnEvent
@@ -30,7 +30,7 @@ DRAWN = """
 """
 
 
-def in_state(state: ConnState, at: float = 10.0) -> Entry:
+def in_state(state: ConnState, at: float = 10.0) -> ConnectionEntry:
     """Return a connection that has come to a state at a time; it is 20 s later by now."""
     table = ConnectionTable(iter([at, at, at + 20.0]).__next__)
     entry = table.add("a")

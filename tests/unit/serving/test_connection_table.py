@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifecycle.serving.connection_states import ConnState
-from lifecycle.serving.connection_table import ConnectionTable, Entry
+from lifecycle.serving.connection_table import ConnectionEntry, ConnectionTable
 
 CLOSED, IDLE, NEW, ACTIVE, HELD = ConnState
 
 
-def table_of(*connections: tuple[str, ConnState]) -> tuple[ConnectionTable, list[Entry]]:
+def table_of(*connections: tuple[str, ConnState]) -> tuple[ConnectionTable, list[ConnectionEntry]]:
     """Return a table with connections, in their order, a second apart."""
     table = ConnectionTable(itertools.count().__next__)
     added = []
@@ -121,8 +121,8 @@ def test_where_everything_is_held_the_crowds_own_is_refused(address, refused):
 def test_the_table_counts_what_is_there(steps):
     """Whatever comes, changes and goes, in any order, and twice."""
     table = ConnectionTable(itertools.count().__next__)
-    there: dict[tuple[str, int], Entry] = {}
-    gone: list[Entry] = []
+    there: dict[tuple[str, int], ConnectionEntry] = {}
+    gone: list[ConnectionEntry] = []
     for address, number, state in steps:
         key = address, number
         if key not in there:
