@@ -9,7 +9,8 @@ Rules of this file:
 1. The thread is open, then closing, then closed. What was asked while it was open is answered,
    or refused with `NotRunning` once it is closed. Afterwards all is refused. Nothing hangs.
 2. Nothing runs in the caller's thread instead, unless that is the control thread.
-3. Who waits without a loop waits for a bounded time: an app's loop may stand still meanwhile.
+3. A call waits for a bounded time: an app's loop may stand still meanwhile. What waits without
+   a timeout is for threads that hold no loop up.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ T = TypeVar("T")
 Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 CALL_TIME: Final = 5.0
-"""Seconds that a call waits for the control thread to come to it, and as long for its answer."""
+"""Seconds that a call waits for its answer."""
 LEAVING: Final = 0.1
 """Seconds that what is left on the control loop has, once cancelled, to end."""
 
