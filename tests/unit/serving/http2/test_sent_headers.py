@@ -21,7 +21,7 @@ def test_headers_that_are_remembered(offered: list[int], upgrade: bool) -> None:
     client = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
     wire = new_wire(Config())
     if upgrade:
-        client.local_settings = h2.settings.ConnectionSettings(
+        client.local_settings = h2.settings.Settings(
             client=True, initial_values={TABLE_SIZE: offered[-1]} if offered else {}
         )
         wire.initiate_upgrade_connection(client.initiate_upgrade_connection())
