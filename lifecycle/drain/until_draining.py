@@ -62,8 +62,12 @@ async def _next(iterator: AsyncIterator[T], draining: asyncio.Future[None]) -> T
     # It never comes by itself: what is used of it is that it cancels, and takes that back.
     cut = asyncio.timeout(None)
 
+    waits = True
+
     def now(_: asyncio.Future[None]) -> None:
-        cut.reschedule(asyncio.get_running_loop().time())
+        # It may have been called for before the item came, and come after: too late to be removed.
+        if waits:
+            cut.reschedule(asyncio.get_running_loop().time())
 
     try:
         async with cut:
@@ -74,6 +78,7 @@ async def _next(iterator: AsyncIterator[T], draining: asyncio.Future[None]) -> T
                 own = error
                 raise
             finally:
+                waits = False
                 draining.remove_done_callback(now)
     except TimeoutError as error:
         if error is own:

@@ -53,10 +53,13 @@ class LingeringClose:
 
     async def run(self) -> None:
         """Wait until the client has said all, or has had its time; then close."""
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(SILENCE) as self._silence:
                 await self._closing.wait()
-        self._silence = None
+        except TimeoutError:
+            pass
+        finally:
+            self._silence = None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LINGER_LAST if self._closing.is_set() else 0):
                 await self._gone.wait()

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, nullcontext
 
 import pytest
 
 from lifecycle import Config, Lifecycle, NotRunning
+from lifecycle.drain.until_draining import until_draining
+from lifecycle.states import State
 from tests.unit.drain.consumers import numbers, on_stage
 from tests.unit.virtual_time import Stage, hang_for_ever, now
 
@@ -162,3 +165,62 @@ def test_a_consumer_that_is_cancelled_as_draining_begins() -> None:
         assert after == []
 
     on_stage(main)
+
+
+class Steps:
+    """A consumer whose draining begins, and an iterator whose only item comes, at given steps."""
+
+    def __init__(self) -> None:
+        self.drains: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.item: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    @property
+    def draining(self) -> bool:
+        return self.drains.done()
+
+    async def reached(self, state: State) -> None:
+        await self.drains
+
+    def track(self) -> AbstractContextManager[object]:
+        return nullcontext()
+
+    def __aiter__(self) -> AsyncIterator[int]:
+        return self
+
+    async def __anext__(self) -> int:
+        return await self.item
+
+
+@pytest.mark.parametrize("drain_at", range(5))
+@pytest.mark.parametrize("item_at", range(8))
+def test_an_item_that_comes_in_the_step_in_which_draining_begins(
+    drain_at: int, item_at: int
+) -> None:
+    """Whichever is first by a step of the loop: the item is whole or not taken, nothing breaks."""
+    broken: list[object] = []
+    seen: list[int] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: broken.append(context))
+        steps = Steps()
+
+        async def consume() -> None:
+            async for item in until_draining(steps, steps):
+                seen.append(item)
+                if not steps.draining:
+                    await hang_for_ever()
+
+        task = asyncio.create_task(consume())
+        for step in range(12):
+            if step == drain_at:
+                steps.drains.set_result(None)
+            if step == item_at and not steps.item.done():
+                steps.item.set_result(1)
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+
+    asyncio.run(main())
+    assert broken == []
+    assert seen in ([], [1])
