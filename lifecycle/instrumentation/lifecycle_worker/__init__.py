@@ -1,0 +1,1 @@
+"""What a worker tells the parent of its command, and does in a drain."""

@@ -1,0 +1,372 @@
+"""
+The board: a file in which the workers of a command tell its parent how they are.
+
+It is mapped into every process. The parent writes the header, each worker its own slot, and
+nobody waits for anybody: a value is eight bytes, stored at once. All times are those of
+`time.monotonic()`, which is one clock for all processes of a machine.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+
+TYPE_CHECKING = False  # importing typing costs as much as all the rest
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+VARIABLE = "LIFECYCLE_BOARD"
+"""Names the file, in the environment of the command."""
+WAKE = ".wake"
+"""The name of the pipe beside it, by which workers wake the parent, ends so."""
+
+MAGIC = 0x31626C6966656379
+"""The first number of a file that is a board of this layout."""
+HEADER = 4096
+"""Bytes of the header."""
+SLOT = 256
+"""Bytes of a slot."""
+SLOTS = 512
+"""How many workers can be there at once."""
+SIZE = HEADER + SLOTS * SLOT
+
+# The header, in numbers of eight bytes; then text.
+_MAGIC, _PID, _STARTED, _DRAINING_AT, _SETTLED_AT, _LENGTH = range(6)
+_TEXT = 64
+
+# A slot, in numbers of eight bytes; then text.
+(
+    PID,
+    STARTED,
+    STATE,
+    SINCE,
+    BEAT_AT,
+    AWAKE_SINCE,
+    IN_FLIGHT,
+    SERVED,
+    ARRIVED_AT,
+    BUSY_SINCE,
+    CAPACITY,
+    CONNECTIONS,
+) = range(12)
+_DISTURBER, _DISTURBER_SIZE = 96, 96
+_SERVER, _SERVER_SIZE = 192, 32
+
+CLAIMED, SERVING = 1, 2
+"""What a worker says of itself: it has its slot; it serves."""
+
+
+class NoBoard(Exception):
+    """There is no board to be had; the message says why."""
+
+
+def start_time(pid: int) -> int:
+    """Return when a process began, in ticks since the machine's start; 0 if that is not told."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stat:
+            # The name of the command may hold spaces and brackets: proc(5).
+            return int(stat.read().rpartition(b")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def is_alive(pid: int, started: int) -> bool:
+    """Tell whether the process that began then still has this pid."""
+    if pid <= 0:
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is somebody else's, so it is there
+        pass
+    now = start_time(pid)
+    return not now or not started or now == started
+
+
+class Slot:
+    """
+    What one worker says of itself; written by that worker alone.
+
+    Args:
+        board: The board that it is on.
+        index: Which one.
+    """
+
+    def __init__(self, board: Board, index: int) -> None:
+        self.board = board
+        self.index = index
+        self.at = (HEADER + index * SLOT) // 8
+        """Where its numbers begin, in `board.whole` and `board.real`."""
+
+    @property
+    def pid(self) -> int:
+        """The worker's process; 0 in a slot that is free."""
+        return self.board.whole[self.at + PID]
+
+    @property
+    def started(self) -> int:
+        """When that process began, in ticks: another one may have its pid one day."""
+        return self.board.whole[self.at + STARTED]
+
+    @property
+    def state(self) -> int:
+        """`CLAIMED` or `SERVING`."""
+        return self.board.whole[self.at + STATE]
+
+    @property
+    def since(self) -> float:
+        """When the slot was claimed."""
+        return self.board.real[self.at + SINCE]
+
+    @property
+    def beat_at(self) -> float:
+        """The last heartbeat of its loop."""
+        return self.board.real[self.at + BEAT_AT]
+
+    @property
+    def awake_since(self) -> float:
+        """Since when its loop has come round without a pause."""
+        return self.board.real[self.at + AWAKE_SINCE]
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are under way."""
+        return self.board.whole[self.at + IN_FLIGHT]
+
+    @property
+    def served(self) -> int:
+        """How many requests have ended."""
+        return self.board.whole[self.at + SERVED]
+
+    @property
+    def arrived_at(self) -> float:
+        """When a request last came that counts, from T0 on; 0 if none has."""
+        return self.board.real[self.at + ARRIVED_AT]
+
+    @property
+    def busy_since(self) -> float:
+        """When the oldest request under way has begun; 0 if there is none."""
+        return self.board.real[self.at + BUSY_SINCE]
+
+    @property
+    def capacity(self) -> int:
+        """How many requests it serves at a time, one in a thread each; 0 if a loop serves all."""
+        return self.board.whole[self.at + CAPACITY]
+
+    @property
+    def disturber(self) -> str:
+        """The user agent of the last arrival that counts."""
+        return self._text(_DISTURBER, _DISTURBER_SIZE)
+
+    @property
+    def server(self) -> str:
+        """What serves: the server's name."""
+        return self._text(_SERVER, _SERVER_SIZE)
+
+    def is_alive(self) -> bool:
+        """Tell whether its worker is."""
+        return is_alive(self.pid, self.started)
+
+    def stalled_for(self, now: float) -> float:
+        """
+        Return for how many seconds this worker has made no progress.
+
+        A loop that does not come round makes none; threads make none once all of them are at
+        work, and the oldest request is as old as that.
+        """
+        if not self.capacity:
+            return max(0.0, now - self.beat_at)
+        busy = self.busy_since
+        return max(0.0, now - busy) if busy and self.in_flight >= self.capacity else 0.0
+
+    def set_text(self, disturber: str = "", server: str = "") -> None:
+        """Write a text; for its owner."""
+        for text, start, size in (
+            (disturber, _DISTURBER, _DISTURBER_SIZE),
+            (server, _SERVER, _SERVER_SIZE),
+        ):
+            if text:
+                begin = self.at * 8 + start
+                raw = text.encode("utf-8", "replace")[:size]
+                self.board.raw[begin : begin + size] = raw.ljust(size, b"\0")
+
+    def _text(self, start: int, size: int) -> str:
+        begin = self.at * 8 + start
+        raw = bytes(self.board.raw[begin : begin + size])
+        return raw.partition(b"\0")[0].decode("utf-8", "replace")
+
+    def clear(self) -> None:
+        """Make it free: for the parent, once its worker is dead, and for who claims it."""
+        self.board.whole[self.at + PID] = 0  # first: whoever looks now sees that it is free
+        begin = self.at * 8
+        self.board.raw[begin + 8 : begin + SLOT] = bytes(SLOT - 8)
+
+
+class Board:
+    """
+    A board that is mapped.
+
+    Args:
+        path: The file. It is to be opened before the worker gives up rights.
+
+    Raises:
+        NoBoard: It is not there, not ours to open, or of another layout.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        try:
+            self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            raise NoBoard(f"{path}: {error.strerror}") from None
+        try:
+            self._map = mmap.mmap(self._fd, SIZE)
+        except (OSError, ValueError) as error:
+            os.close(self._fd)
+            raise NoBoard(f"{path}: {error}") from None
+        self.raw = memoryview(self._map)
+        self.whole = self.raw.cast("q")
+        self.real = self.raw.cast("d")
+        if self.whole[_MAGIC] != MAGIC:
+            self.close()
+            raise NoBoard(f"{path} is of another version of pod-lifecycle")
+        try:
+            self._wake = os.open(path + WAKE, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:  # ENXIO: nobody reads it any more
+            self.close()
+            raise NoBoard(f"{path}{WAKE}: {error.strerror}") from None
+
+    @classmethod
+    def create(cls, path: str, ignored: tuple[str, ...] = ()) -> Board:
+        """
+        Make a board, and the pipe beside it, whose reading end has to be open already.
+
+        Args:
+            path: Where; nothing may be there.
+            ignored: User agents (by prefix) and paths (`/…`) that do not count as arrivals.
+
+        Raises:
+            OSError: It cannot be written there.
+        """
+        text = "\n".join(ignored).encode()[: HEADER - _TEXT]
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            os.posix_fallocate(
+                fd, 0, SIZE
+            )  # a full file system is an error now, and no SIGBUS later
+            with mmap.mmap(fd, SIZE) as whole, memoryview(whole) as raw:
+                numbers = raw.cast("q")
+                numbers[_PID] = os.getpid()
+                numbers[_STARTED] = start_time(os.getpid())
+                numbers[_LENGTH] = len(text)
+                numbers[_MAGIC] = MAGIC
+                numbers.release()
+                raw[_TEXT : _TEXT + len(text)] = text
+        finally:
+            os.close(fd)
+        return cls(path)
+
+    # The header
+
+    @property
+    def draining_at(self) -> float:
+        """T0; 0 before it."""
+        return self.real[_DRAINING_AT]
+
+    @draining_at.setter
+    def draining_at(self, at: float) -> None:
+        self.real[_DRAINING_AT] = at
+
+    @property
+    def settled_at(self) -> float:
+        """When consumers have had time to notice; it may move to earlier. 0 before T0."""
+        return self.real[_SETTLED_AT]
+
+    @settled_at.setter
+    def settled_at(self, at: float) -> None:
+        self.real[_SETTLED_AT] = at
+
+    @property
+    def ignored(self) -> tuple[str, ...]:
+        """User agents (by prefix) and paths (`/…`) that do not count as arrivals."""
+        length = self.whole[_LENGTH]
+        text = bytes(self.raw[_TEXT : _TEXT + length]).decode("utf-8", "replace")
+        return tuple(filter(None, text.split("\n")))
+
+    @property
+    def parent_alive(self) -> bool:
+        """Whether the parent of the command is."""
+        return is_alive(self.whole[_PID], self.whole[_STARTED])
+
+    # The slots
+
+    def slots(self) -> Iterator[Slot]:
+        """Yield the slots that are taken, also by those who are dead."""
+        first = HEADER // 8
+        for index in range(SLOTS):
+            if self.whole[first + index * (SLOT // 8)]:
+                yield Slot(self, index)
+
+    def claim(self, now: float) -> Slot | None:
+        """
+        Take a slot for this process; None if all are taken.
+
+        A lock on the slot is tried and never waited for: who does not get it takes another.
+
+        Args:
+            now: The time.
+        """
+        for index in range(SLOTS):
+            slot = Slot(self, index)
+            if slot.is_alive():
+                continue
+            where = slot.at * 8
+            try:
+                fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, SLOT, where)
+            except OSError:
+                continue
+            try:
+                if slot.is_alive():  # it was quicker
+                    continue
+                slot.clear()
+                self.whole[slot.at + STARTED] = start_time(os.getpid())
+                self.whole[slot.at + STATE] = CLAIMED
+                for each in (SINCE, BEAT_AT, AWAKE_SINCE):
+                    self.real[slot.at + each] = now
+                self.whole[slot.at + PID] = os.getpid()  # last: from now on it is looked at
+                return slot
+            finally:
+                fcntl.lockf(self._fd, fcntl.LOCK_UN, SLOT, where)
+        return None
+
+    def free(self, slot: Slot) -> None:
+        """Make the slot of a dead worker free, unless another one is just taking it."""
+        where = slot.at * 8
+        try:
+            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, SLOT, where)
+        except OSError:
+            return
+        try:
+            if not slot.is_alive():
+                slot.clear()
+        finally:
+            fcntl.lockf(self._fd, fcntl.LOCK_UN, SLOT, where)
+
+    def tell(self, line: str) -> None:
+        """Wake the parent with a line; if its pipe is full it is awake, or gone."""
+        try:
+            os.write(self._wake, line.encode() + b"\n")
+        except OSError:
+            pass
+
+    def close(self) -> None:
+        """Give everything back; the files stay."""
+        for view in ("real", "whole", "raw"):
+            if hasattr(self, view):
+                getattr(self, view).release()
+        self._map.close()
+        for fd in (self._fd, getattr(self, "_wake", -1)):
+            if fd >= 0:
+                os.close(fd)
