@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Final, Self
 
 from lifecycle.calls.app_loop import AppLoop
+from lifecycle.drain.elsewhere import Elsewhere, Nowhere
 from lifecycle.drain.health_checks import MONITORS
 from lifecycle.drain.work_names import TRACKED, WorkEntry, most, shown
 from lifecycle.process_globals import PROCESS
@@ -53,16 +54,20 @@ class Traffic:
         """True from T0 on, and for good."""
         self.ended = False
         """True once the lifecycle whose traffic this is has ended."""
+        self.elsewhere: Elsewhere = Nowhere()
+        """What other processes serve."""
         self._tracker = Tracker(self)
 
     @property
     def in_flight(self) -> int:
         """How many pieces of work are under way; from any thread."""
-        return len(self.nameless) + len(self.late) + len(self.entries)
+        own = len(self.nameless) + len(self.late) + len(self.entries)
+        return own + self.elsewhere.in_flight()
 
     def names(self) -> list[str]:
         """Name the most frequent kinds of work in flight; from any thread."""
-        return most(self.entries.copy().values(), len(self.nameless) + len(self.late))
+        own = most(self.entries.copy().values(), len(self.nameless) + len(self.late))
+        return own + self.elsewhere.names()
 
     def claim(self) -> None:
         """Take over, at the start, the middleware that was made before."""
@@ -100,6 +105,7 @@ class Traffic:
         changed = self._changed = asyncio.Event()
         self._wake = lambda: wake(changed.set)
         self._arrived_at = since
+        self.elsewhere.begin()
         self.draining = True
 
     def arrived(self, agent: str = "", path: str = "", at: float | None = None) -> None:
@@ -148,13 +154,15 @@ class Traffic:
         while True:
             self._watched().clear()
             waived = math.isinf(self._arrived_at)
-            since = self._arrived_at if waived else max(self._arrived_at, app.awake_since())
-            left = max(not_before(), since + quiet) - self.clock()
+            over_at = max(not_before(), self._since(app) + quiet)
+            left = over_at - self.clock()
             timeout = None  # with work in flight only its end can change the answer
             if self.in_flight:
                 look = None
             elif 0 < left < math.inf:
                 look, timeout = None, left
+            elif not waived and self.elsewhere.seen_until() < over_at:
+                look = None  # whoever looks next wakes us
             elif left <= 0 and (waived or (look is not None and look.over)):
                 began = self.clock()
                 if waived or not queued():
@@ -165,6 +173,13 @@ class Traffic:
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout):
                     await self._watched().wait()
+
+    def _since(self, app: AppLoop) -> float:
+        """Return since when it is quiet."""
+        if math.isinf(self._arrived_at):
+            return self._arrived_at
+        there = self.elsewhere
+        return max(self._arrived_at, app.awake_since(), there.arrived_at(), there.awake_since())
 
     async def nothing_in_flight(self) -> None:
         """Wait until nothing is in flight."""
@@ -191,7 +206,8 @@ class Traffic:
     def last_disturbers(self) -> list[str]:
         """Return who has arrived most often while draining: `user agent (count)`."""
         counts = Counter(self.disturbers.copy())  # other threads go on counting
-        return [f"{agent} ({count})" for agent, count in counts.most_common(5)]
+        own = [f"{agent} ({count})" for agent, count in counts.most_common(5)]
+        return own + self.elsewhere.disturbers()
 
     def nudge(self) -> None:
         """Have `gone` look again; on the control loop."""

@@ -231,6 +231,8 @@ class Worker:
         if now - real[at + BEAT_AT] > PAUSE:
             real[at + AWAKE_SINCE] = now  # first: who sees the new beat must see this too
         real[at + BEAT_AT] = now
+        if self.draining:
+            slot.board.tell("w")  # the drain waits for who has not looked at his sockets lately
         if self.close_idle is not None and self.settled:
             try:
                 self.close_idle()
