@@ -23,7 +23,10 @@ def main(words: list[str]) -> int:
     parser = make_parser([name]) if name in COMMANDS else make_parser(with_arguments=False)
     if name in TAKES_COMMAND and not {"--", "-h", "--help", "kustomize"} & set(words):
         parser.error(f"{name}: put -- before the command: lifecycle {name} [OPTIONS] -- COMMAND")
+    words, command = split(words) if name == "run" else (words, None)
     options = parser.parse_args(words)  # which exits if no command was named
+    if name == "run":
+        options.behind, options.command = options.command, command
     try:
         code: int = options.action(options)
         if name != "run" and sys.stdout is not None:
@@ -36,6 +39,14 @@ def main(words: list[str]) -> int:
         stdout_failed(error)
         return 1
     return code
+
+
+def split(words: list[str]) -> tuple[list[str], list[str] | None]:
+    """Return what comes before the first `--`, and what comes behind it; None if there is none."""
+    if "--" not in words:
+        return words, None
+    at = words.index("--")
+    return words[:at], words[at + 1 :]
 
 
 def make_parser(

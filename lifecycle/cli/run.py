@@ -14,11 +14,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from lifecycle.cli import run_command
 from lifecycle.cli.console import USAGE, fail, warn
 from lifecycle.config import Config
 from lifecycle.drain.exit_code import INTERRUPTED
 from lifecycle.exceptions import LifecycleError
 from lifecycle.log import renderer_for
+from lifecycle.process.command.supervise import supervise
 from lifecycle.process.exit_status import code_of
 from lifecycle.process.main_function import takes_lifecycle
 from lifecycle.process.run import Interrupted, Runner
@@ -26,6 +28,7 @@ from lifecycle.service_names import service_spec
 from lifecycle.serving.sockets import bind
 
 DEFAULT_BIND = "0.0.0.0:8080"
+KEEP_ALIVE = 75.0
 
 
 class BadTarget(Exception):
@@ -34,7 +37,9 @@ class BadTarget(Exception):
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare its arguments."""
-    parser.add_argument("target", metavar="MODULE:NAME", help="an async main, or an ASGI app")
+    parser.add_argument(
+        "target", nargs="?", metavar="MODULE:NAME", help="an async main, or an ASGI app"
+    )
     parser.add_argument("--asgi", action="store_true", help="it is an ASGI app: serve it")
     parser.add_argument(
         "--bind",
@@ -60,18 +65,18 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep-alive",
         type=_seconds,
-        default=75.0,
         metavar="SECONDS",
         help="how long a connection may be idle; longer than the load balancer's (default: 75)",
     )
     parser.add_argument(
-        "--loop", choices=("asyncio", "uvloop"), default="asyncio", help="the app's event loop"
+        "--loop", choices=("asyncio", "uvloop"), help="the app's event loop (default: asyncio)"
     )
     parser.add_argument("--certfile", help="serve HTTPS with this certificate")
     parser.add_argument("--keyfile", help="the certificate's key")
     parser.add_argument(
         "--log-level", default="info", choices=("debug", "info", "warning", "error")
     )
+    run_command.add(parser)
 
 
 def _seconds(text: str) -> float:
@@ -85,7 +90,11 @@ def _seconds(text: str) -> float:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run an app to its end; returns the exit code of the process."""
+    """Run an app, or a command, to its end; returns the exit code of the process."""
+    try:
+        command = run_command.command_of(options)
+    except run_command.Refused as refused:
+        return fail(str(refused), refused.code)
     given: dict[str, Any] = {}
     if options.service:
         given["services"] = tuple(options.service)
@@ -94,11 +103,17 @@ def run(options: argparse.Namespace) -> int:
         if options.plugins:
             given["plugins"] = (*config.plugins, *options.plugins)
             config = Config(**given)
+        services = []
+        if command is not None:
+            services = run_command.services_of(config.services)
         sys.path.insert(0, os.path.abspath(options.app_dir))
         runner = Runner(config, renderer=renderer_for(sys.stderr, options.log_level))
         runner.open()
     except (LifecycleError, Interrupted) as error:
         return INTERRUPTED if isinstance(error, Interrupted) else fail(str(error), USAGE)
+    if command is not None:
+        main = partial(supervise, command=command, services=services)
+        return runner.run(main, takes_life=True)
     with contextlib.ExitStack() as sockets:  # which takes the file of each Unix socket along
         return _run(options, config, runner, sockets)
 
@@ -183,13 +198,13 @@ def _asgi_main(
         app=app,
         sockets=sockets,
         services=services,
-        keep_alive=options.keep_alive,
+        keep_alive=options.keep_alive or KEEP_ALIVE,
         tls=_tls(options),
     )
 
 
-def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
-    if name == "asyncio":
+def _loop_factory(name: str | None) -> Callable[[], asyncio.AbstractEventLoop]:
+    if name in (None, "asyncio"):
         return asyncio.new_event_loop
     try:
         uvloop = importlib.import_module("uvloop")

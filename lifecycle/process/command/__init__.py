@@ -1,0 +1,1 @@
+"""A command as the main of a process: `lifecycle run -- COMMAND`."""

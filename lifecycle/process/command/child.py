@@ -1,0 +1,114 @@
+"""The command itself: started, signalled, and its end noticed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final, NamedTuple
+
+from lifecycle.process.signals import by_person
+
+LAUNCHER: Final = os.path.join(os.path.dirname(__file__), "launcher.py")
+
+
+class Command(NamedTuple):
+    """
+    What is run.
+
+    Attributes:
+        words: The program and its arguments, as they were given.
+        program: Where the program is.
+        stop_signal: By which it is told to end.
+    """
+
+    words: tuple[str, ...]
+    program: str
+    stop_signal: signal.Signals = signal.SIGTERM
+
+    @property
+    def name(self) -> str:
+        """The program's name."""
+        return os.path.basename(self.words[0])
+
+
+def shares_group() -> bool:
+    """
+    Tell whether the command is to be in our process group: at a terminal, whose keys it is to have.
+
+    In a group of its own it would be stopped when it reads. Without a terminal it has its own, so
+    that what signals a group (dumb-init, `timeout`) does not reach it.
+    """
+    try:
+        return os.isatty(0) and (by_person() or os.getpid() == 1)
+    except OSError:
+        return False
+
+
+class Child:
+    """
+    The direct child. Made on the main thread, which must outlive it; used on the app's loop.
+
+    Args:
+        command: What it runs.
+        environment: Its variables.
+        own_group: False if it shares our process group.
+
+    Raises:
+        OSError: It cannot be started: there are too many processes.
+
+    Attributes:
+        pid: Its process id.
+        code: Its exit code once it has ended, or minus the signal that it died of.
+        ended: Set once it has.
+        sent: The signal by which it was told to end; None: nobody has told it.
+    """
+
+    def __init__(
+        self, command: Command, environment: Mapping[str, str], *, own_group: bool
+    ) -> None:
+        launch = (sys.executable, "-I", "-S", LAUNCHER, str(os.getpid()), command.program)
+        self._process = subprocess.Popen(  # noqa: S603 - what the user has asked for
+            (*launch, *command.words),
+            env=environment,
+            close_fds=False,  # ours are closed at exec; what was handed to us is for the command
+            process_group=0 if own_group else None,
+        )
+        self.pid = self._process.pid
+        self.code: int | None = None
+        self.ended = asyncio.Event()
+        self.sent: signal.Signals | None = None
+
+    def look(self) -> None:
+        """Take note of its end, if it has come."""
+        if self.code is not None:
+            return
+        try:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+        except ChildProcessError:  # somebody has waited for any child, and has its exit code
+            pid, status = self.pid, 1 << 8
+        if pid:
+            self.code = os.waitstatus_to_exitcode(status)
+            self._process.returncode = self.code
+            self.ended.set()
+
+    def send(self, number: int) -> None:
+        """Send a signal to it alone, if it has not ended."""
+        if self.code is None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(self.pid, number)
+
+    def pass_on(self, number: int) -> None:
+        """Send a signal that was meant for it; none any more once it was told to end."""
+        if self.sent is None:
+            self.send(number)
+
+    def stop(self, number: signal.Signals) -> None:
+        """Tell it to end: once."""
+        if self.sent is None:
+            self.sent = number
+            self.send(number)

@@ -1,0 +1,100 @@
+"""
+All that a command has started: found, reaped once it has ended, and ended in the end.
+
+Rules of this file:
+
+1. Orphans of the command (of a double fork, of a master that was killed) come to this process,
+   which reaps them. A container's PID 1 has them by nature.
+2. What a plugin has started in this process is the plugin's. It is neither reaped nor ended.
+3. A pid is only used while its process cannot have been reaped by anybody else.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from lifecycle.process.command.own_children import OwnChildren
+from lifecycle.process.command.processes import Process, children, descendants, everybody
+
+PR_SET_CHILD_SUBREAPER: Final = 36
+
+
+def adopt_orphans() -> None:
+    """Have the orphans among this process's descendants become its children (Linux)."""
+    if os.getpid() == 1:
+        return
+    try:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    except (ImportError, AttributeError, OSError):
+        return  # they go to PID 1, as they do without us
+
+
+class Family:
+    """
+    A command and all its descendants. Used on the app's loop.
+
+    Args:
+        direct: The pid of the command itself, which others wait for.
+        group: Its process group; 0 if it shares ours.
+        own: What this process has started for itself.
+    """
+
+    def __init__(self, direct: int, group: int, own: OwnChildren) -> None:
+        self.direct = direct
+        self._group = group
+        self._own = own
+        self._pid = os.getpid()
+        self._our_group = os.getpgrp()
+
+    def reap(self, again: Callable[[], object]) -> None:
+        """
+        Take note of the orphans that have ended.
+
+        Args:
+            again: Called, in any thread, when it is worth another look.
+        """
+        if not self._own.known(again):
+            return
+        for each in children():
+            if each.ended and self._is_orphan(each):
+                with suppress(ChildProcessError):
+                    os.waitpid(each.pid, os.WNOHANG)
+        self._own.forget_ended()
+
+    def orphans(self) -> list[Process]:
+        """Return the processes of the command that have lost their parents, and run."""
+        found = everybody()
+        return [each for each in found if self._is_orphan(each) and not each.ended]
+
+    def left(self) -> list[Process]:
+        """Return all that the command has started, itself too, and that runs."""
+        found = everybody()
+        roots = [each.pid for each in found if self._is_root(each)]
+        return [each for each in set(descendants(roots, found)) if not each.ended]
+
+    def send(self, number: signal.Signals) -> list[Process]:
+        """Send a signal to all that is left, and return who that was."""
+        if number == signal.SIGKILL and self._group:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._group, number)  # at once, and where there is no /proc
+        left = self.left()
+        for each in left:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(each.pid, number)
+        return left
+
+    def _is_root(self, process: Process) -> bool:
+        of_group = bool(self._group) and process.group == self._group
+        return process.pid == self.direct or of_group or self._is_orphan(process)
+
+    def _is_orphan(self, process: Process) -> bool:
+        if process.parent != self._pid or process.pid == self.direct or process.pid in self._own:
+            return False
+        # What was forked here, and not by `subprocess`, is still in our process group.
+        return not (self._group and process.group == self._our_group)

@@ -1,0 +1,93 @@
+"""What the kernel says of processes: who is whose child, and in which process group."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import NamedTuple
+
+
+class Process(NamedTuple):
+    """
+    One process.
+
+    Attributes:
+        pid: Its id.
+        parent: Its parent's id.
+        group: Its process group.
+        ended: True for a zombie: it has ended, and nobody has taken note yet.
+    """
+
+    pid: int
+    parent: int
+    group: int
+    ended: bool
+
+
+def look_at(pid: int) -> Process | None:
+    """Return what is known of a process; None if there is none, or no /proc to ask."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            stat = file.read()
+    except OSError:
+        return None
+    # Its name comes first, in brackets, and may have any character.
+    state, parent, group = stat[stat.rindex(b")") + 2 :].split()[:3]
+    return Process(pid, int(parent), int(group), state in (b"Z", b"X"))
+
+
+def everybody() -> list[Process]:
+    """Return all processes that can be seen; none where there is no /proc."""
+    try:
+        names = os.listdir("/proc")
+    except OSError:
+        return []
+    found = (look_at(int(name)) for name in names if name.isdigit())
+    return [each for each in found if each is not None]
+
+
+def children() -> list[Process]:
+    """Return the children of this process that it started in, or took over into, its main thread."""
+    pid = os.getpid()
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", "rb") as file:
+            found = map(look_at, map(int, file.read().split()))
+            return [each for each in found if each is not None]
+    except OSError:  # a kernel without this list
+        return [each for each in everybody() if each.parent == pid]
+
+
+def descendants(roots: Iterable[int], processes: Iterable[Process]) -> list[Process]:
+    """Return some processes and all that they have started, in any order."""
+    by_parent: dict[int, list[Process]] = {}
+    by_pid = {}
+    for each in processes:
+        by_pid[each.pid] = each
+        by_parent.setdefault(each.parent, []).append(each)
+    found = [by_pid[root] for root in roots if root in by_pid]
+    for each in found:  # which grows meanwhile
+        found += by_parent.get(each.pid, ())
+    return found
+
+
+def command_line(pid: int) -> str:
+    """Return the command line of a process, shortened; empty if it has none, or is gone."""
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read(400).rstrip(b"\0").replace(b"\0", b" ")
+    except OSError:
+        return ""
+    return words.decode(errors="replace")[:80]
+
+
+def variable(pid: int, name: str) -> str:
+    """Return a variable of the environment that a process was started with; empty if none."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            variables = file.read().split(b"\0")
+    except OSError:
+        return ""
+    prefix = name.encode() + b"="
+    return next(
+        (v[len(prefix) :].decode(errors="replace") for v in variables if v.startswith(prefix)), ""
+    )

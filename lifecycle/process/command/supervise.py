@@ -1,0 +1,209 @@
+"""
+The main of `lifecycle run -- COMMAND`: a command as a child, which knows nothing of us.
+
+Rules of this file:
+
+1. At T0 nothing is sent: the command serves on until nobody can be lost any more. Then it gets
+   its stop signal, once, and it alone: its workers would die of it under their work.
+2. The end of the direct child is not the end: what it has left behind is ended too.
+3. However this main ends, nothing of the command is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Coroutine, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from typing import Any, Final
+
+from lifecycle.calls.stacks import Straggler
+from lifecycle.process.command.child import Child, Command, shares_group
+from lifecycle.process.command.family import Family, adopt_orphans
+from lifecycle.process.command.outcome import Outcome, unasked, when_told
+from lifecycle.process.command.own_children import OwnChildren
+from lifecycle.process.command.processes import command_line
+from lifecycle.process.command.services import make_ready
+from lifecycle.runtime import Lifecycle, core_of
+from lifecycle.states import State
+
+PASSED_ON: Final = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+"""What the command means something by: reload, open the log anew, change the binary."""
+PASSED_ON_TO_GROUP: Final = (signal.SIGWINCH, signal.SIGTTIN, signal.SIGTTOU)
+"""Likewise, unless the terminal sends these to us and the command alike."""
+TERMINAL_KEYS: Final = ("SIGINT", "SIGQUIT")
+"""What has reached the command too, at a terminal."""
+AFTER_A_KEY: Final = 1.0
+"""Seconds until a command that has not ended by it is told by its stop signal."""
+KILL_TIME: Final = 0.8
+"""Seconds that the kernel has to end what was killed; a cancelled main has 1 s."""
+
+
+async def supervise(
+    life: Lifecycle, *, command: Command, services: Iterable[tuple[str, int]]
+) -> int:
+    """
+    Run a command to its end: the main of `lifecycle run -- COMMAND`.
+
+    Args:
+        life: The lifecycle.
+        command: It.
+        services: Names and ports to export.
+
+    Returns:
+        The exit code.
+    """
+    adopt_orphans()
+    own = OwnChildren(os.getpid())
+    own_group = not shares_group()
+    environment = os.environ | {"UWSGI_DIE_ON_TERM": "1"}  # else SIGTERM reloads uWSGI
+    with own.noticed():
+        try:
+            child = Child(command, environment, own_group=own_group)
+        except OSError as error:
+            problem = f"{command.name} cannot be started: {error.strerror}"
+            life.log.error("command", problem=problem)  # noqa: TRY400 - not ours to trace
+            return 1
+        family = Family(child.pid, child.pid if own_group else 0, own)
+        supervisor = Supervisor(life, command, child, family, own_group=own_group)
+        return await supervisor.run(services)
+
+
+class Supervisor:
+    """
+    Sees one command through. Lives on the app's loop.
+
+    Args:
+        life: The lifecycle.
+        command: What was started.
+        child: As what.
+        family: It, and all that it starts.
+        own_group: False if the terminal signals it together with us.
+    """
+
+    def __init__(
+        self, life: Lifecycle, command: Command, child: Child, family: Family, *, own_group: bool
+    ) -> None:
+        self._life = life
+        self._command = command
+        self._child = child
+        self._family = family
+        self._own_group = own_group
+        self._changed = asyncio.Event()
+        self._failed = False
+
+    async def run(self, services: Iterable[tuple[str, int]]) -> int:
+        """See it through to its end, and return the exit code."""
+        core_of(self._life).app_loop.describe = self._straggler
+        with self._signals():
+            try:
+                async with asyncio.TaskGroup() as group:
+                    readying = group.create_task(make_ready(self._life, services, self._fail))
+                    await self._until_told()
+                    readying.cancel()
+                outcome = await self._outcome()
+                await self._end_what_is_left()
+            finally:
+                await self._kill()
+        if outcome.problem:
+            self._life.log.error("command", problem=outcome.problem)
+        return outcome.code or int(self._failed)
+
+    def _fail(self, cause: str) -> None:
+        self._failed = True
+        self._life.begin_drain(cause)
+
+    # What arrives
+
+    @contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        passed_on = (*PASSED_ON, *(PASSED_ON_TO_GROUP if self._own_group else ()))
+        with ExitStack() as stack:
+            loop.add_signal_handler(signal.SIGCHLD, self._look)
+            stack.callback(loop.remove_signal_handler, signal.SIGCHLD)
+            for number in passed_on:
+                if signal.getsignal(number) is not signal.SIG_IGN:  # as `nohup` wants it
+                    loop.add_signal_handler(number, self._child.pass_on, number)
+            self._look()  # it may have ended before
+            yield
+
+    def _look(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._child.look()
+        self._family.reap(again=partial(loop.call_soon_threadsafe, self._look))
+        self._changed.set()
+
+    # What is done
+
+    async def _until_told(self) -> None:
+        """Return once the command is to be told to end, or has ended."""
+        await _first(self._child.ended.wait(), self._life.drained())
+
+    async def _outcome(self) -> Outcome:
+        """Tell the command to end, if it has not, and return what its end means."""
+        child, command, life = self._child, self._command, self._life
+        if child.code is None:
+            await self._stop()
+        code = child.code if child.code is not None else 1
+        if child.sent is not None:
+            return when_told(code, child.sent, command.name)
+        starting = not life.draining and life.state is not State.READY
+        life.begin_drain(f"{command.name} ended")
+        left = [command_line(each.pid) for each in self._family.left()] if starting else []
+        return unasked(code, command.name, words=command.words, left=left[:3])
+
+    async def _stop(self) -> None:
+        drain = self._life.drain
+        if not self._own_group and drain is not None and drain.cause in TERMINAL_KEYS:
+            self._child.sent = signal.Signals[drain.cause]
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._child.ended.wait(), AFTER_A_KEY)
+                return
+            self._child.sent = None
+        self._child.stop(self._command.stop_signal)
+        await self._child.ended.wait()
+
+    async def _end_what_is_left(self) -> None:
+        """Have what the command has left behind end: it has the time that main has, or less."""
+        if not self._family.send(signal.SIGTERM):
+            return
+        drain = self._life.drain
+        limit = self._life.config.stop_timeout
+        if drain is not None:
+            limit = min(limit, drain.main_time_left())
+        with suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                while self._family.left():
+                    self._changed.clear()
+                    await self._changed.wait()
+
+    async def _kill(self) -> None:
+        """Kill all that is left; it is gone when this returns, unless the kernel holds it."""
+        killed: set[str] = set()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(KILL_TIME):
+                while left := self._family.send(signal.SIGKILL):
+                    killed |= {command_line(each.pid) or str(each.pid) for each in left}
+                    self._changed.clear()
+                    await self._changed.wait()
+
+    def _straggler(self) -> Straggler:
+        child, name = self._child, self._command.name
+        if child.code is not None:
+            return Straggler(f"what {name} has left behind", [])
+        told = f"which was told to end by {child.sent.name}" if child.sent else "which runs"
+        return Straggler(f"{name} (pid {child.pid}), {told}", [])
+
+
+async def _first(*waits: Coroutine[Any, Any, object]) -> None:
+    """Return once one of them has returned; the others are cancelled."""
+    tasks = [asyncio.ensure_future(each) for each in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in tasks:
+            each.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,45 @@
+"""`lifecycle run -- COMMAND`: what does not add up is refused in a sentence."""
+
+from __future__ import annotations
+
+import pytest
+
+from lifecycle.testing.environment import handed_on
+from tests.process.kit import cli, free_port
+
+CASES = {
+    "no command": (["--"], 2, "there is no command after --: lifecycle run"),
+    "an empty word": (["--", ""], 2, "there is no command after --"),
+    "nothing at all": ([], 2, "nothing to run: name MODULE:NAME, or a command: lifecycle run"),
+    "no --": (["shop:main", "gunicorn"], 2, "'gunicorn': put -- before a command"),
+    "both": (["shop:main", "--", "true"], 2, "shop:main and a command: run one of them"),
+    "--asgi": (["--asgi", "--", "true"], 2, "--asgi is for MODULE:NAME, and not for a command"),
+    "--bind": (["--bind", ":80", "--", "true"], 2, "--bind is for MODULE:NAME"),
+    "--keep-alive": (["--keep-alive", "9", "--", "true"], 2, "--keep-alive is for MODULE:NAME"),
+    "--loop": (["--loop", "asyncio", "--", "true"], 2, "--loop is for MODULE:NAME"),
+    "no such signal": (["--stop-signal", "TREM", "--", "true"], 2, "--stop-signal TREM: no signal"),
+    "SIGKILL": (["--stop-signal", "KILL", "--", "true"], 2, "--stop-signal KILL: no signal"),
+    "signal 99": (["--stop-signal", "99", "--", "true"], 2, "--stop-signal 99: no signal"),
+    "a signal, but no command": (["--stop-signal", "INT", "a:b"], 2, "--stop-signal is for a comm"),
+    "no port": (["--service", "shop", "--", "true"], 2, "--service shop:8080"),
+    "no such command": (["--", "no-such-command"], 127, "there is no command 'no-such-command' in"),
+    "no such file": (["--", "./no/such"], 127, "there is no command './no/such'"),
+    "an app": (["--", "shop:main"], 127, "an app is run without the --, lifecycle run shop:main"),
+    "a folder": (["--", "/usr"], 126, "cannot run /usr: it is a folder"),
+    "not executable": (["--", "./data"], 126, "cannot run ./data: it is not executable"),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_refused(tmp_path, case):
+    """One sentence and the exit code, before anything is started."""
+    words, code, says = CASES[case]
+    (tmp_path / "data").write_text("nothing")
+    env = handed_on() | {"LIFECYCLE_RUN_DIR": str(tmp_path), "LIFECYCLE_QOS_PORT": str(free_port())}
+
+    done = cli("run", *words, env=env, cwd=tmp_path)
+
+    assert done.returncode == code, done.stderr
+    assert done.stderr.startswith("lifecycle: ")
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,69 @@
+"""What the end of a command means."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from lifecycle.process.command.outcome import unasked, when_told
+
+TERM, INT = signal.SIGTERM, signal.SIGINT
+
+
+@pytest.mark.parametrize(
+    ("code", "sent", "expected"),
+    [
+        (0, TERM, 0),
+        (-TERM, TERM, 0),
+        (128 + TERM, TERM, 0),
+        (-INT, INT, 0),
+        (-TERM, INT, 143),
+        (-signal.SIGSEGV, TERM, 139),
+        (7, TERM, 7),
+        (-40, TERM, 168),
+    ],
+)
+def test_told_to_end(code, sent, expected):
+    """It ended by what it was told by: 0. Else its own code, or 128 + n, with a sentence."""
+    outcome = when_told(code, sent, "shop")
+
+    assert outcome.code == expected
+    assert bool(outcome.problem) == bool(expected)
+    assert not expected or outcome.problem.startswith(f"shop was told to end by {sent.name}, and")
+
+
+@pytest.mark.parametrize(
+    ("code", "expected", "says"),
+    [
+        (0, 1, "shop ended with exit code 0: nobody had told it to end."),
+        (7, 7, "shop ended with exit code 7: nobody had told it to end."),
+        (-TERM, 143, "shop died of SIGTERM: nobody had told it to end."),
+        (-signal.SIGKILL, 137, "Perhaps the container is out of memory."),
+        (-40, 168, "died of signal 40"),
+    ],
+)
+def test_unasked(code, expected, says):
+    """What ends unasked is never a success, and says how it ended."""
+    outcome = unasked(code, "shop")
+
+    assert outcome.code == expected
+    assert says in outcome.problem
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["gunicorn", "--daemon", "shop:app"], "Leave out --daemon:"),
+        (["gunicorn", "-D", "shop:app"], "Leave out -D:"),
+        (["uwsgi", "--daemonize=/log", "shop"], "Leave out --daemonize:"),
+        (["sh", "start.sh"], "leave out --daemon (gunicorn), --daemonize (uWSGI)"),
+    ],
+)
+def test_into_the_background(words, says):
+    """A command that leaves for the background is refused, with the option to leave out."""
+    outcome = unasked(0, words[0], words=words, left=["gunicorn: master"])
+
+    assert outcome.code == 1
+    assert "went on in the background (gunicorn: master)" in outcome.problem
+    assert says in outcome.problem
