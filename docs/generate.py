@@ -164,6 +164,7 @@ def commands() -> str:
         usage += " [OPTIONS]" if any(each.option_strings for each in actions) else ""
         if actions[-1:] and actions[-1].dest == "command":  # somebody else's, with its options
             usage = f"lifecycle {name} [OPTIONS] -- {positional[-1]}"
+        usage = (parser.usage or usage).replace(", or ", "`, or `")
         rows = [(f"`{_option(each)}`", each.help or _choices(each)) for each in actions]
         head = f"## `lifecycle {name}`\n\n`{usage}`: {helps[name]}.\n"
         parts.append(head + (f"\n{table('argument | meaning', rows)}" if rows else ""))

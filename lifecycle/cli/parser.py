@@ -26,6 +26,8 @@ def main(words: list[str]) -> int:
     words, command = split(words) if name == "run" else (words, None)
     options = parser.parse_args(words)  # which exits if no command was named
     if name == "run":
+        if options.target is None and command is None:
+            parser.error("run: name MODULE:NAME, or put -- before a command")
         options.behind, options.command = options.command, command
     try:
         code: int = options.action(options)

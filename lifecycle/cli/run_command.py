@@ -26,6 +26,7 @@ OF_AN_APP = {
     "keyfile": "say it to the command itself",
 }
 """The options of `lifecycle run MODULE:NAME`, and what a command has instead."""
+USES = "lifecycle run [OPTIONS] MODULE:NAME, or lifecycle run [OPTIONS] -- COMMAND"
 EXAMPLE = "lifecycle run --service shop:8000 -- gunicorn shop.wsgi"
 
 
@@ -44,8 +45,12 @@ class Refused(Exception):
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare its arguments."""
+    parser.usage = USES
     parser.add_argument(
-        "command", nargs="*", metavar="-- COMMAND", help="a server to run, after --: any, unchanged"
+        "command",
+        nargs="*",
+        metavar="COMMAND",
+        help="after --: any server, as you start it without us",
     )
     parser.add_argument(
         "--stop-signal",
@@ -65,8 +70,6 @@ def command_of(options: argparse.Namespace) -> Command | None:
     if options.behind:
         raise Refused(f"{options.behind[0]!r}: put -- before a command: {EXAMPLE}")
     if words is None:
-        if options.target is None:
-            raise Refused(f"nothing to run: name MODULE:NAME, or a command: {EXAMPLE}")
         if options.stop_signal is not None:
             raise Refused(f"--stop-signal is for a command: {EXAMPLE}")
         return None

@@ -10,7 +10,6 @@ from tests.process.kit import cli, free_port
 CASES = {
     "no command": (["--"], 2, "there is no command after --: lifecycle run"),
     "an empty word": (["--", ""], 2, "there is no command after --"),
-    "nothing at all": ([], 2, "nothing to run: name MODULE:NAME, or a command: lifecycle run"),
     "no --": (["shop:main", "gunicorn"], 2, "'gunicorn': put -- before a command"),
     "both": (["shop:main", "--", "true"], 2, "shop:main and a command: run one of them"),
     "--asgi": (["--asgi", "--", "true"], 2, "--asgi is for MODULE:NAME, and not for a command"),
