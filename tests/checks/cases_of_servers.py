@@ -19,6 +19,17 @@ def _plain(*command: str, **variables: str) -> tuple[dict[str, Any], ...]:
     return (pod(WEB | {"command": list(command)} | env(**variables)),)
 
 
+def _configured(text: str, *words: str) -> dict[str, Any]:
+    made = DRAINED | {"command": ["gunicorn", *words, "-c", "/etc/gunicorn/conf.py", "a:b"]}
+    made |= {"volumeMounts": [{"name": "c", "mountPath": "/etc/gunicorn"}]} | env(CPUS="2")
+    return pod(made, volumes=[{"name": "c", "configMap": {"name": "settings"}}])
+
+
+def _config_map(text: str) -> dict[str, Any]:
+    head = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}}
+    return head | {"data": {"conf.py": text}}
+
+
 SERVERS: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
     # managed-lifespan
     *(
@@ -94,6 +105,31 @@ SERVERS: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
     ([], _plain("fastapi", "run", "--workers", "4")),
     ([], (pod(QOS | {"command": ["uv", "pip", "install", "uvicorn"]}),)),
     ([], (pod(QOS | {"command": [*SH, "poetry add gunicorn && exec app"]}),)),
+    # workers in a file of gunicorn, of a ConfigMap
+    *(
+        (expected, (_configured(text, *words), _config_map(text)))
+        for expected, text, *words in (
+            (["error managed-workers"], "workers = 4"),
+            (["error managed-workers"], "import os\nworkers = int(os.environ.get('W', 3))"),
+            (["error managed-workers"], "workers = int(os.getenv('W') or 2)"),
+            (["error managed-workers"], "from os import environ\nworkers = int(environ['CPUS'])"),
+            (["error managed-workers"], "n = cpu_count()\nworkers: int = multiprocessing.cpu_count() * 2 + n"),
+            (["error managed-workers"], "workers = max(2, 1)"),
+            (["error managed-lifespan"], "worker_class = 'gthread'"),
+            (["warning managed-recycling"], "max_requests = 1000"),
+            (["warning reload"], "reload = True"),
+            ([], "workers = 4", "-w", "1"),
+            ([], "workers = 4\nworkers = 1"),
+            ([], "workers = 4\nif production:\n    workers = 1"),
+            ([], "workers = read()"),
+            ([], "workers = 10 ** 9 ** 9"),
+            ([], "workers = 'x' * 10 ** 9"),
+            ([], "workers = 1 +"),
+            ([], "workers = int(os.environ['NOWHERE'])"),
+            ([], "reload = False"),
+        )
+    ),
+    ([], (_configured("", "-c", "python:shop.conf"), _config_map("workers = 4"))),
     # managed-recycling
     *(
         (["warning managed-recycling"], _ours(*command, **variables))

@@ -18,6 +18,7 @@ from tests.checks.cases_of_probes import PROBED
 from tests.checks.cases_of_servers import SERVERS
 from tests.checks.cases_of_termination import TERMINATION
 from tests.checks.cases_of_variables import VARIABLES
+from tests.checks.cases_of_wrapped import WRAPPED
 from tests.checks.kit import (
     MANAGED,
     ON_NODE,
@@ -66,6 +67,7 @@ TABLE: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
     *ENDINGS,
     *HOOKS,
     *SERVERS,
+    *WRAPPED,
     *VARIABLES,
     *PROBED,
     # managed-prestop, managed-workers

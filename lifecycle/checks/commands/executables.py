@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from lifecycle.checks.commands.programs import RUNNERS, SERVERS, flags_of, script_of
+from lifecycle.checks.commands.programs import (
+    RUNNERS,
+    SERVERS,
+    command_after,
+    flags_of,
+    script_of,
+)
 from lifecycle.checks.commands.shell import Unclear, read_script
 
 _PROGRAM: Final = re.compile(rf"(?:[\w@./-]*/)?(lifecycle|python[\d.]*|{'|'.join(SERVERS)})")
@@ -75,6 +81,7 @@ def place_of(words: Sequence[str]) -> Place | None:
 def places(words: Sequence[str]) -> list[Place]:
     """Return the programs of a command that are Python's, a server's or ours."""
     found = []
+    words = _without_child(words)
     entered = bool(_ENTERS.search(" ".join(words)))
     login = any("l" in flags_of(words[at:]) for at in range(len(words)))
     for command in _opened(words):
@@ -88,6 +95,15 @@ def places(words: Sequence[str]) -> list[Place]:
     return found
 
 
+def _without_child(words: Sequence[str]) -> list[str]:
+    """Leave out what `lifecycle run --` starts: it need not find `lifecycle`."""
+    for at, word in enumerate(words):
+        if os.path.basename(word) == "lifecycle":
+            child = command_after(words[at:])
+            return list(words[: len(words) - len(child or ())])
+    return list(words)
+
+
 def _opened(words: Sequence[str], depth: int = 0) -> list[list[str]]:
     """Return the commands of a script, wherever its shell stands; else the one that it is."""
     for at in range(len(words)):
@@ -97,5 +113,6 @@ def _opened(words: Sequence[str], depth: int = 0) -> list[list[str]]:
                 commands = read_script(script)
             except Unclear:
                 return []
-            return [each for part in commands for each in _opened(part.words, depth + 1)]
+            given = (_without_child(part.words) for part in commands)
+            return [each for part in given for each in _opened(part, depth + 1)]
     return [list(words)]

@@ -13,6 +13,9 @@ from lifecycle.checks.commands.shell import Unclear, read_script
 
 SHELLS: Final = ("sh", "ash", "dash", "bash", "zsh", "ksh")
 SERVERS: Final = ("uvicorn", "hypercorn", "granian", "gunicorn", "daphne", "fastapi")
+"""Servers that run an app in which `Managed` may be."""
+MORE_SERVERS: Final = ("waitress-serve", "flask", "sanic", "uwsgi", "pyuwsgi")
+"""Servers that only `lifecycle run --` drains."""
 INITS: Final = ("tini", "tini-static", "dumb-init", "catatonit", "docker-init")
 _WRAPPERS: Final = (
     *INITS, "exec", "command", "env", "nohup", "nice", "ionice", "setsid", "stdbuf", "time",
@@ -35,7 +38,9 @@ _STARTERS: Final = (
     "envconsul", "secrets-init", "dockerize",
 )  # fmt: skip
 """What starts a program after options of its own, which only a known program ends."""
-_KNOWN: Final = {*SHELLS, *SERVERS, *_WRAPPERS, *RUNNERS, "lifecycle", "sleep", "celery", "flask"}
+_KNOWN: Final = {
+    *SHELLS, *SERVERS, *MORE_SERVERS, *_WRAPPERS, *RUNNERS, "lifecycle", "sleep", "celery",
+}  # fmt: skip
 _PYTHON: Final = re.compile(r"python[\d.]*")
 _AMOUNT: Final = re.compile(r"\d+(?:\.\d*)?[smhd]?|\.\d+[smhd]?")
 """What `timeout` and `nice` take before the command."""
@@ -104,12 +109,21 @@ def unwrapping(words: Sequence[str]) -> list[list[str]]:
             inner = rest[1:]
         elif name in _STARTERS or name.endswith(".sh") or "entrypoint" in name:
             inner = _started(rest)
+        elif name == "lifecycle":
+            inner = command_after(rest)
         else:
             break
         if inner is None:
             break
         found.append(inner)
     return found
+
+
+def command_after(words: Sequence[str]) -> list[str] | None:
+    """Return what `lifecycle run … -- COMMAND` starts; None if it is another command of ours."""
+    if list(words[1:2]) != ["run"] or "--" not in words[:-1]:
+        return None
+    return list(words[words.index("--") + 1 :])
 
 
 def _of_python(words: list[str]) -> list[str] | None:

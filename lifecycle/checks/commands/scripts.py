@@ -45,7 +45,10 @@ def keeper(
         words: The command.
         value: Gives an environment variable's value, by which an init may signal the whole group.
     """
-    inits = [each for each in unwrapping(words) if each and each[0] in INITS]
+    ways = unwrapping(words)
+    if any(each[:2] == ["lifecycle", "run"] for each in ways):
+        return None  # it has the signals, and what it starts need not pass them on
+    inits = [each for each in ways if each and each[0] in INITS]
     if any(signals_group(each, value) for each in inits):
         return None
     init = inits[0][0] if inits else ""

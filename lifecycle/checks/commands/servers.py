@@ -6,10 +6,12 @@ import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Final
 
-from lifecycle.checks.commands.programs import SERVERS
+from lifecycle.checks.commands import gunicorn_config
+from lifecycle.checks.commands.programs import MORE_SERVERS, SERVERS
 from lifecycle.checks.node import digits
 
 WORKERS: Final = ("--workers", "-w")
@@ -33,6 +35,13 @@ _NO_LIFESPAN: Final = {
     "gunicorn": {"--worker-class/-k": _WSGI_WORKERS},
 }
 """Options, and the values with which a server does not run the lifespan."""
+_CONFIGS: Final = ("--config", "-c")
+_DAEMONS: Final = {
+    "gunicorn": ("--daemon", "-D"),
+    "uwsgi": ("--daemonize", "-d", "--daemonize2"),
+    "sanic": ("--daemon", "-D"),
+}
+"""Options after which the process that was started ends at once, and another one serves."""
 
 
 @dataclass(frozen=True)
@@ -43,22 +52,48 @@ class ServerCommand:
     Attributes:
         words: The server's name, and what follows it.
         value: Gives an environment variable's value; None if it is not set, or not known.
+        file: Gives the text of a file of the image; None if it is not there to be read.
     """
 
     words: Sequence[str]
     value: Callable[[str], str | None]
+    file: Callable[[str], str | None] = lambda _: None
 
     @property
     def name(self) -> str:
-        """The server: one of `SERVERS`."""
-        return self.words[0]
+        """The server: one of `SERVERS` or `MORE_SERVERS`."""
+        return "uwsgi" if self.words[0] == "pyuwsgi" else self.words[0]
+
+    @cached_property
+    def _arguments(self) -> list[str]:
+        """What follows its name, and of gunicorn what a variable adds."""
+        added = self.value("GUNICORN_CMD_ARGS") if self.name == "gunicorn" else None
+        return [*self.words[1:], *_split(added or "")]
+
+    @cached_property
+    def settings(self) -> dict[str, str]:
+        """What the file of `gunicorn -c` sets, as far as it is there and can be read."""
+        if self.name != "gunicorn":
+            return {}
+        said = [value for name, value in read_options(self._arguments) if name in _CONFIGS]
+        path = gunicorn_config.path_of(said)
+        text = self.file(path) if path else None
+        return {} if text is None else gunicorn_config.settings_of(text, self.value)
+
+    @property
+    def default_host(self) -> str:
+        """The host by a variable that is not called like an option; empty if there is none."""
+        return (self.value("FLASK_RUN_HOST") or "") if self.name == "flask" else ""
+
+    @property
+    def default_port(self) -> str:
+        """The port by a variable that is not called like an option; empty if there is none."""
+        variable = {"flask": "FLASK_RUN_PORT", "fastapi": "PORT"}.get(self.name)
+        return (self.value(variable) or "") if variable else ""
 
     def given(self, *options: str) -> list[str]:
         """Return the values of some options, the command's first, then the environment's."""
-        words = [*self.words[1:]]
-        if self.name == "gunicorn":
-            words += _split(self.value("GUNICORN_CMD_ARGS") or "")
-        said = [value for name, value in read_options(words) if name in options]
+        said = [value for name, value in read_options(self._arguments) if name in options]
         if self.name in _BY_VARIABLE:
             said += [
                 value
@@ -66,7 +101,8 @@ class ServerCommand:
                 if option.startswith("--")
                 and (value := self.value(_variable(self.name, option))) is not None
             ]
-        return said
+        names = [each[2:].replace("-", "_") for each in options if each.startswith("--")]
+        return said + [self.settings[each] for each in names if each in self.settings]
 
     @property
     def workers(self) -> int:
@@ -81,7 +117,7 @@ class ServerCommand:
         """The option or command by which it watches its files; empty if it does not."""
         if self.name == "fastapi" and self.words[1] == "dev" and "--no-reload" not in self.words:
             return "fastapi dev"
-        if "--reload" in (*self.words, *_split(self.value("GUNICORN_CMD_ARGS") or "")):
+        if "--reload" in self._arguments or self.settings.get("reload") == "True":
             return f"{self.name} --reload"
         variable = _variable(self.name, "--reload")
         on = self.name in _BY_VARIABLE and (self.value(variable) or "").lower() not in _OFF
@@ -97,6 +133,14 @@ class ServerCommand:
         return ""
 
     @property
+    def daemonizes(self) -> str:
+        """The option by which it leaves its own process; empty if it stays."""
+        options = _DAEMONS.get(self.name, ())
+        given = (each.partition("=")[0] for each in self._arguments)
+        by_file = "daemon" if self.settings.get("daemon") == "True" else ""
+        return next((each for each in given if each in options), by_file)
+
+    @property
     def no_lifespan(self) -> str:
         """Why it does not run the app's lifespan; empty if it may."""
         if self.name == "daphne":
@@ -110,22 +154,47 @@ class ServerCommand:
 
 
 def server_command(
-    programs: Sequence[Sequence[str]], value: Callable[[str], str | None]
+    programs: Sequence[Sequence[str]],
+    value: Callable[[str], str | None],
+    file: Callable[[str], str | None] = lambda _: None,
+    *,
+    known: Sequence[str] = SERVERS,
 ) -> ServerCommand | None:
-    """Return the server among some programs; None if there is none, or a lifecycle runs it."""
+    """
+    Return the server among some programs; None if there is none, or another command is ours.
+
+    Args:
+        programs: Commands, each with its program's name first.
+        value: Gives an environment variable's value; None if it is not set, or not known.
+        file: Gives the text of a file of the image; None if it is not there to be read.
+        known: The servers that are looked for.
+    """
     if any(words[0] == "lifecycle" for words in programs):
         return None
     for words in programs:
-        if words[0] in SERVERS and (words[0] != "fastapi" or words[1:2] in (["run"], ["dev"])):
-            return ServerCommand(words, value)
+        if words[0] in known and _serves(words):
+            return ServerCommand(words, value, file)
     return None
+
+
+def _serves(words: Sequence[str]) -> bool:
+    """Tell whether a command of several uses starts a server: `flask run`, not `flask db`."""
+    match words[0]:
+        case "fastapi":
+            return list(words[1:2]) in (["run"], ["dev"])
+        case "flask":
+            return "run" in words
+    return True
+
+
+ALL_SERVERS: Final = (*SERVERS, *MORE_SERVERS)
 
 
 def read_options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
     """Give options with their values: `--name value`, `--name=value`, `-n4`, `-Pgevent`."""
     for word, after in pairwise([*words, ""]):
         name, equals, value = word.partition("=")
-        if re.fullmatch(r"-[a-z]\d+|-[kwP][a-z]\S*", word):
+        if re.fullmatch(r"-[a-z]\d+|-[kwP][a-z]\S*|-b\S*:\d+", word):
             name, equals, value = word[:2], "=", word[2:]
         yield name, value if equals else after
 

@@ -16,6 +16,7 @@ from lifecycle.checks.rules import (
     rollout,
     termination,
     variables,
+    wrapped,
 )
 
 RULES: Final[dict[str, Rule]] = {
@@ -26,6 +27,7 @@ RULES: Final[dict[str, Rule]] = {
         front_containers.RULES,
         variables.RULES,
         managed.RULES,
+        wrapped.RULES,
         launchers.RULES,
         probes.RULES,
         probe_answers.RULES,

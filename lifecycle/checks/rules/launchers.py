@@ -48,8 +48,11 @@ def signal_to_group(workload: Workload) -> Iterator[Found]:
     gunicorn, uvicorn and granian finish their requests in both cases, so the rule does not name them.
     It is a warning if a preStop hook drains the app first, or if DUMB_INIT_SETSID may come from envFrom or a ConfigMap.
     With `--workers` 2 or more, hypercorn itself ends all its workers once one has stopped. Then a request is cut whatever the init does, so the rule leaves it out.
+    Under `lifecycle run --`, the command has a process group of its own, and stops only after the drain. So the rule leaves it out too.
     """
     for container in workload.containers:
+        if container.is_wrapped:
+            continue
         variables = workload.variables_of(container, DUMB_INIT_SETSID="0")
         for init in stages(container.words):
             cut = next((each for each in map(_cut, programs(init)) if each), "")
@@ -105,14 +108,22 @@ def conda_run(workload: Workload) -> Iterator[Found]:
     `conda run` starts your program as a child process, and does not send SIGTERM to it.
     As PID 1, conda does not stop either. So the kubelet kills everything at the end of the grace period, and no drain starts.
     It is a warning if nothing is served, or if a preStop hook drains the app.
+    `lifecycle run -- conda run …` is fine: pod-lifecycle ends what conda leaves behind.
     """
     for container in workload.apps:
-        if not any(map(_is_conda_run, stages(container.words))):
+        if not any(map(_is_conda_run, _before_ours(container))):
             continue
         harmless = workload.is_job or container.asks_to_drain or not workload.serves(container)
         severity = Severity.WARNING if harmless else None
         message = f"{container.name}: conda run gets SIGTERM, and the app does not"
         yield Found(container.command, message, severity)
+
+
+def _before_ours(container: Container) -> list[list[str]]:
+    """Return the programs that start the app, without those that `lifecycle run --` starts."""
+    found = [*stages(container.words)]
+    ours = (at for at, each in enumerate(found) if each[:2] == ["lifecycle", "run"])
+    return found[: next(ours, len(found))]
 
 
 def _is_conda_run(words: list[str]) -> bool:
@@ -139,7 +150,7 @@ def process_manager(workload: Workload) -> Iterator[Found]:
     If the app crashes, the process manager restarts it, and Kubernetes does not see a restart.
     """
     for container in workload.ours:
-        names = [each[0] for each in stages(container.words)]
+        names = [each[0] for each in _before_ours(container)]
         name = next((each for each in names if each in _MANAGERS), "")
         if name:
             seconds = _MANAGERS[name]
@@ -164,7 +175,7 @@ def reload(workload: Workload) -> Iterator[Found]:
     The rule knows `--reload` of the servers, `fastapi dev`, `flask run --debug`, `manage.py runserver`, and programs such as watchfiles.
     """
     for container in workload.apps:
-        server = container.server_command
+        server = container.server_command or container.wrapped_server
         name = server.reloads if server else ""
         started = (_watches(each, container) for each in stages(container.words))
         name = name or next((each for each in started if each), "")

@@ -40,8 +40,9 @@ def _managed(workload: Workload) -> list[tuple[Container, ServerCommand]]:
     Severity.ERROR,
     sources=("https://github.com/django/daphne/issues/264", "hosts.md"),
     fix=(
-        "Run the app with `lifecycle run --asgi`, or under a server that runs the lifespan: "
-        "uvicorn, hypercorn, granian with `--interface asgi`, or gunicorn with uvicorn's worker."
+        "Put `lifecycle run --service NAME:PORT --` in front of the command, which needs no "
+        "lifespan. Or run the app with `lifecycle run --asgi`, or under a server that runs the "
+        "lifespan: uvicorn, hypercorn, or granian with `--interface asgi`."
     ),
 )
 def managed_lifespan(workload: Workload) -> Iterator[Found]:
@@ -60,7 +61,10 @@ def managed_lifespan(workload: Workload) -> Iterator[Found]:
     "managed-prestop",
     Severity.ERROR,
     sources=(UVICORN,),
-    fix="Give it a preStop: exec: [lifecycle, prestop].",
+    fix=(
+        "Put `lifecycle run --service NAME:PORT --` in front of the command: then SIGTERM drains "
+        "too. Or give it a preStop: exec: [lifecycle, prestop]."
+    ),
 )
 def managed_prestop(workload: Workload) -> Iterator[Found]:
     """Another server has the signals, and no preStop begins the drain.
@@ -103,7 +107,9 @@ def _is_read(words: list[str]) -> bool:
     Severity.ERROR,
     sources=(_TAKEN,),
     fix=(
-        "Run one worker in each pod, and more replicas: `--workers 1`, and no WEB_CONCURRENCY above 1."
+        "Put `lifecycle run --service NAME:PORT --` in front of the command: it drains any number "
+        "of workers. Or run one worker in each pod, and more replicas: `--workers 1`, and no "
+        "WEB_CONCURRENCY above 1."
     ),
 )
 def managed_workers(workload: Workload) -> Iterator[Found]:
@@ -112,6 +118,7 @@ def managed_workers(workload: Workload) -> Iterator[Found]:
     Two workers cannot share a lifecycle, because `/ready` can report on only one of them.
     The second worker finds the port in use. It waits up to 30 s, and is then refused. Its server starts it again and again, or ends.
     The rule reads the options of the server, WEB_CONCURRENCY, GUNICORN_CMD_ARGS and the variables of uvicorn and granian.
+    Of the file that `gunicorn -c` names, the rule reads simple assignments. The file must be in a ConfigMap that the pod mounts, or in the folder of the manifest, or above it.
     It is a warning if the manifest does not show which server the image runs.
     """
     for container in workload.ours:
@@ -142,7 +149,8 @@ def _workers_of_image(container: Container) -> int:
     Severity.WARNING,
     sources=("hosts.md",),
     fix=(
-        "Remove the option, and replace the pod in a rolling update instead. If the app leaks "
+        "Put `lifecycle run --service NAME:PORT --` in front of the command, under which workers "
+        "may be replaced. Or remove the option, and replace the pod in a rolling update. If the app leaks "
         "memory, set a memory limit that is high enough for the time between two updates."
     ),
 )

@@ -14,7 +14,8 @@ from lifecycle.checks.commands.scripts import slept
 from lifecycle.checks.commands.shell import SUBSTITUTED
 from lifecycle.checks.commands.steps import Step, port_option, steps
 from lifecycle.checks.rule import HOOKS, Found, Severity, Table
-from lifecycle.checks.workloads.container import Container, expanded, path_of, probes_of
+from lifecycle.checks.workloads.container import Container, probes_of
+from lifecycle.checks.workloads.kubelet_texts import expanded, path_of
 from lifecycle.checks.workloads.workload import Workload
 
 RULES: Final = Table()

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
 from lifecycle.checks.commands.hosts import is_own
 from lifecycle.checks.commands.http_requests import Fetch, fetches
-from lifecycle.checks.commands.programs import programs, runs, script_of, stages, unwrapped
+from lifecycle.checks.commands.lifecycle_run import LifecycleRun, lifecycle_run
+from lifecycle.checks.commands.programs import (
+    SERVERS,
+    programs,
+    runs,
+    script_of,
+    stages,
+    unwrapped,
+)
 from lifecycle.checks.commands.scripts import slept
-from lifecycle.checks.commands.servers import ServerCommand, read_options, server_command
+from lifecycle.checks.commands.servers import (
+    ALL_SERVERS,
+    ServerCommand,
+    read_options,
+    server_command,
+)
 from lifecycle.checks.commands.steps import steps
 from lifecycle.checks.node import Node, digits
+from lifecycle.checks.workloads.kubelet_texts import expanded, path_of, undoubled
 from lifecycle.config import KILL_MARGIN, Config, core_variables
 from lifecycle.environment_variables import is_service_link, variable
 from lifecycle.exceptions import ConfigError
@@ -22,8 +36,6 @@ from lifecycle.exceptions import ConfigError
 KINDS: Final = {"live": "liveness", "ready": "readiness", "startup": "startup"}
 PROBE_PATHS: Final = {f"/{name}{z}": kind for name, kind in KINDS.items() for z in ("", "z")}
 DEFAULT_QOS: Final = 22222
-_REFERENCE: Final = re.compile(r"\$\([^)]*\)|\$\{[^}]*\}|#\{[^}]*\}|__\w+__")
-"""What the kubelet replaces, and placeholders, which it does not: the tool that writes them does."""
 _REFERRED: Final = re.compile(r"\$\$|\$\(([^)]*)\)")
 _OF_SHELL: Final = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?-([^}$]*))?\})")
 _SUBSTITUTED: Final = re.compile(r"\$\(([^()]+)\)")
@@ -55,7 +67,7 @@ class Probe:
     @property
     def command(self) -> list[str]:
         """Its exec."""
-        return [_undoubled(each.text()) for each in self.node.at("exec", "command").each()]
+        return [undoubled(each.text()) for each in self.node.at("exec", "command").each()]
 
     @cached_property
     def fetches(self) -> list[Fetch]:
@@ -135,10 +147,18 @@ class Container:
     Args:
         node: Where it stands.
         is_native_sidecar: It is an init container that is always restarted: it ends after the app.
+        file: Gives the text of a file of its image; None if it is not there to be read.
     """
 
-    def __init__(self, node: Node, *, is_native_sidecar: bool = False) -> None:
+    def __init__(
+        self,
+        node: Node,
+        *,
+        is_native_sidecar: bool = False,
+        file: Callable[[str], str | None] = lambda _: None,
+    ) -> None:
         self.node = node
+        self._file = file
         self.name = node.at("name").text()
         self.is_native_sidecar = is_native_sidecar
 
@@ -263,7 +283,7 @@ class Container:
     def is_lifecycle(self) -> bool:
         """Whether it runs under a lifecycle, as far as can be seen."""
         return (
-            runs(self.words, "lifecycle", "run")
+            self.lifecycle_run is not None
             or runs(self.pre_stop_words, "lifecycle", "prestop")
             or any(_is_ours(name, node) for name, node in self.env.items())
             or any(each.probed for each in self.probes.values())
@@ -293,16 +313,40 @@ class Container:
     @property
     def has_plugins(self) -> bool:
         """Whether it asks for plugins, which may serve paths of their own on the QOS port."""
-        return any(name == "-p" for name, _ in self.options()) or (
+        own = self.lifecycle_run.options if self.lifecycle_run else ()
+        return any(name == "-p" for name, _ in read_options(own)) or (
             not self.is_known("plugins") or self.value("LIFECYCLE_PLUGINS") is not None
         )
 
     @cached_property
+    def lifecycle_run(self) -> LifecycleRun | None:
+        """The `lifecycle run` of its command; None if it has none."""
+        return lifecycle_run([self._filled(each) for each in self.words])
+
+    @property
     def server_command(self) -> ServerCommand | None:
         """The other server that it runs by itself; None if it runs none, as far as is seen."""
+        return None if self.lifecycle_run else self._server(SERVERS)
+
+    @property
+    def wrapped_server(self) -> ServerCommand | None:
+        """The server that `lifecycle run --` starts in it; None if it starts none that is known."""
+        return self._server(ALL_SERVERS) if self.is_wrapped else None
+
+    @property
+    def is_wrapped(self) -> bool:
+        """Whether it is a command under `lifecycle run --`."""
+        return self.lifecycle_run is not None and bool(self.lifecycle_run.command)
+
+    def _server(self, known: Sequence[str]) -> ServerCommand | None:
         exported = self._exported
         commands = [[*map(self._filled, words)] for words in programs(self.words)]
-        return server_command(commands, lambda name: exported.get(name) or self.value(name))
+        return server_command(
+            commands,
+            lambda name: exported.get(name) or self.value(name),
+            self._file,
+            known=known,
+        )
 
     @property
     def _exported(self) -> dict[str, str]:
@@ -326,20 +370,6 @@ class Container:
     def server(self) -> str:
         """The name of that server; empty if there is none."""
         return self.server_command.name if self.server_command else ""
-
-
-def path_of(http: Node) -> str:
-    """Return what an httpGet asks for, without the query."""
-    return "/" + http.at("path").text().partition("?")[0].strip("/")
-
-
-def expanded(text: str) -> str | None:
-    """Return what the kubelet makes of a value; None if a variable or a placeholder is in it."""
-    return None if _REFERENCE.search(text.replace("$$", "")) else _undoubled(text)
-
-
-def _undoubled(text: str) -> str:
-    return text.replace("$$", "$")
 
 
 def _is_ours(name: str, node: Node) -> bool:

@@ -15,6 +15,7 @@ from lifecycle.checks.reading.documents import Document
 from lifecycle.checks.reading.kinds import Kind, kind_of, templates
 from lifecycle.checks.reading.patches import completed, is_partial
 from lifecycle.checks.workloads.container import Container
+from lifecycle.checks.workloads.image_files import text_near
 from lifecycle.checks.workloads.knative import KNATIVE, KNATIVE_GRACE, as_knative_runs
 from lifecycle.checks.workloads.ownership import is_of_a_job, made_by_others
 from lifecycle.checks.workloads.scaling import Scaler, Scaling
@@ -75,12 +76,23 @@ class Workload:
     @cached_property
     def containers(self) -> list[Container]:
         """The containers that run while the pod does: native sidecars too."""
-        sidecars = [
-            Container(each, is_native_sidecar=True)
+        made = [Container(each, file=self._file) for each in self.pod.at("containers").each()]
+        return made + [
+            Container(each, is_native_sidecar=True, file=self._file)
             for each in self.pod.at("initContainers").each()
             if each.at("restartPolicy").text() == "Always"
         ]
-        return [*map(Container, self.pod.at("containers").each()), *sidecars]
+
+    def _file(self, path: str) -> str | None:
+        """Return a file of the image: of a ConfigMap that is mounted, or near the manifest."""
+        mounted = {each.at("configMap", "name").text() for each in self.pod.at("volumes").each()}
+        maps = [each.node for each in self.around.others if each.kind == "ConfigMap"]
+        for node in maps:
+            with suppress(Unreadable):
+                text = node.at("data", os.path.basename(path)).text()
+                if text and node.at("metadata", "name").text() in mounted:
+                    return text
+        return text_near(self.document.file, path)
 
     @cached_property
     def apps(self) -> list[Container]:
