@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 PREFIX: Final = "LIFECYCLE_"
 REDACTED: Final = "<redacted>"
+NO_SETTINGS: Final = frozenset({"LIFECYCLE_BOARD"})
+"""Variables that `lifecycle run -- COMMAND` gives its command."""
 DEFAULT: Final = "default"
 KEYWORD: Final = "keyword"
 
@@ -166,7 +168,7 @@ def unknown_variables(environ: Mapping[str, str], known: Iterable[str]) -> dict[
         name: f"{name} is no setting{_suggest(name, names)}"
         for name in environ
         if name.startswith(PREFIX)
-        and name not in names
+        and name not in names | NO_SETTINGS
         and not is_service_link(name, environ[name], environ)
     }
 

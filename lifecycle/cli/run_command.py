@@ -26,6 +26,7 @@ OF_AN_APP = {
     "keyfile": "say it to the command itself",
 }
 """The options of `lifecycle run MODULE:NAME`, and what a command has instead."""
+OF_A_COMMAND = ("stop_signal", "instrument")
 USES = "lifecycle run [OPTIONS] MODULE:NAME, or lifecycle run [OPTIONS] -- COMMAND"
 EXAMPLE = "lifecycle run --service shop:8000 -- gunicorn shop.wsgi"
 
@@ -57,6 +58,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="SIGNAL",
         help="tells COMMAND to end, once the drain is over (default: SIGTERM)",
     )
+    parser.add_argument(
+        "--instrument",
+        choices=("yes", "no"),
+        help="whether the Python processes of COMMAND tell what they serve, and tell kept "
+        "connections to go (default: yes)",
+    )
 
 
 def command_of(options: argparse.Namespace) -> Command | None:
@@ -70,8 +77,9 @@ def command_of(options: argparse.Namespace) -> Command | None:
     if options.behind:
         raise Refused(f"{options.behind[0]!r}: put -- before a command: {EXAMPLE}")
     if words is None:
-        if options.stop_signal is not None:
-            raise Refused(f"--stop-signal is for a command: {EXAMPLE}")
+        for name in OF_A_COMMAND:
+            if getattr(options, name) is not None:
+                raise Refused(f"--{name.replace('_', '-')} is for a command: {EXAMPLE}")
         return None
     if options.target is not None:
         raise Refused(f"{options.target} and a command: run one of them")
@@ -81,7 +89,12 @@ def command_of(options: argparse.Namespace) -> Command | None:
             raise Refused(f"{flag} is for MODULE:NAME, and not for a command: {instead}")
     if not words or not words[0]:
         raise Refused(f"there is no command after --: {EXAMPLE}")
-    return Command(tuple(words), _found(words[0]), _stop_signal(options.stop_signal or "TERM"))
+    return Command(
+        tuple(words),
+        _found(words[0]),
+        _stop_signal(options.stop_signal or "TERM"),
+        instrumented=options.instrument != "no",
+    )
 
 
 def services_of(specs: Iterable[str]) -> list[tuple[str, int]]:

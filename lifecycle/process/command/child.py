@@ -24,11 +24,13 @@ class Command(NamedTuple):
         words: The program and its arguments, as they were given.
         program: Where the program is.
         stop_signal: By which it is told to end.
+        instrumented: Whether its Python processes are to tell what they serve.
     """
 
     words: tuple[str, ...]
     program: str
     stop_signal: signal.Signals = signal.SIGTERM
+    instrumented: bool = True
 
     @property
     def name(self) -> str:

@@ -1,30 +1,54 @@
-"""The services of a command: exported once it serves, and then READY."""
+"""
+The services of a command: exported once a worker serves, and then READY.
+
+An open port proves nothing: the kernel accepts for a master whose workers are not there yet. So it
+counts only where no worker can be asked.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from typing import Final
 
+from lifecycle.calls.until_first import until_first
 from lifecycle.exceptions import AlreadyExported, Draining, RegistrationRefused
+from lifecycle.process.command.workers import Workers
 from lifecycle.process.exit_status import show
-from lifecycle.runtime import Lifecycle
+from lifecycle.runtime import Lifecycle, core_of
 from lifecycle.serving.port_wait import until_listening
+
+TOLD_WITHIN: Final = 3.0
+"""Seconds from the open port on in which a server that we know has told that it was imported."""
 
 
 async def make_ready(
-    life: Lifecycle, services: Iterable[tuple[str, int]], fail: Callable[[str], None]
+    life: Lifecycle,
+    services: Iterable[tuple[str, int]],
+    fail: Callable[[str], None],
+    workers: Workers | None,
 ) -> None:
     """
-    Export services, each once its port is open, and become ready.
+    Export services once they are served, and become ready.
 
     Args:
         life: The lifecycle.
         services: Names and ports.
         fail: Called with the reason if it will never be ready.
+        workers: Who tells when they serve; None: nobody does.
     """
+    known = list(services)
+    if not known:
+        life.log.warning(
+            "no services",
+            hint="READY at once; if the command serves something, say --service NAME:PORT",
+        )
     with suppress(Draining):
         try:
-            for name, port in services:
+            if workers is not None and known:
+                await _until_serving(life, workers, [port for _, port in known])
+            for name, port in known:
                 await until_listening(port)
                 life.export(name, port=port)
             await life.ready()
@@ -33,3 +57,33 @@ async def make_ready(
         except Exception as error:  # noqa: BLE001 - else it would never be READY, without a word
             show(error)
             fail(f"it could not become ready: {type(error).__name__}: {error}")
+
+
+async def _until_serving(life: Lifecycle, workers: Workers, ports: Sequence[int]) -> None:
+    await until_first(workers.serving.wait(), _until_unknown(workers, ports))
+    if workers.serving.is_set():
+        core_of(life).traffic.in_use = True
+        return
+    if workers.failed:
+        why = f"it does not fit this version of {workers.failed}"
+    elif workers.greeted.is_set():
+        why = "none of its processes has imported a server that is known"
+    else:
+        why = "it is not Python, or it was started with -I, -E or -S, or without our PYTHONPATH"
+    life.log.warning(
+        "not instrumented",
+        why=why,
+        hint="the open port is taken for READY; the drain goes by what the kernel tells, and "
+        "kept connections are not told to go",
+    )
+
+
+async def _until_unknown(workers: Workers, ports: Sequence[int]) -> None:
+    """Return once the ports are open, and nobody will ever tell that he serves."""
+    for port in ports:
+        await until_listening(port)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(TOLD_WITHIN):
+            await workers.given_up.wait()
+    if workers.expected:
+        await workers.given_up.wait()

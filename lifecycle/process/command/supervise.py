@@ -14,21 +14,30 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
+from lifecycle import instrumentation
 from lifecycle.calls.stacks import Straggler
+from lifecycle.calls.until_first import until_first
+from lifecycle.exceptions import LifecycleError
+from lifecycle.instrumentation.lifecycle_worker.board import VARIABLE
+from lifecycle.process.command.board_file import BoardFile
 from lifecycle.process.command.child import Child, Command, shares_group
 from lifecycle.process.command.family import Family, adopt_orphans
 from lifecycle.process.command.outcome import Outcome, unasked, when_told
 from lifecycle.process.command.own_children import OwnChildren
 from lifecycle.process.command.processes import command_line
 from lifecycle.process.command.services import make_ready
+from lifecycle.process.command.worker_probes import WorkerProbes
+from lifecycle.process.command.workers import Workers
 from lifecycle.runtime import Lifecycle, core_of
 from lifecycle.states import State
 
+INSTRUMENTATION: Final = os.path.dirname(instrumentation.__file__)
+"""The folder that the command's interpreters find their `sitecustomize` in."""
 PASSED_ON: Final = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 """What the command means something by: reload, open the log anew, change the binary."""
 PASSED_ON_TO_GROUP: Final = (signal.SIGWINCH, signal.SIGTTIN, signal.SIGTTOU)
@@ -58,17 +67,45 @@ async def supervise(
     adopt_orphans()
     own = OwnChildren(os.getpid())
     own_group = not shares_group()
-    environment = os.environ | {"UWSGI_DIE_ON_TERM": "1"}  # else SIGTERM reloads uWSGI
-    with own.noticed():
+    with ExitStack() as stack:
+        workers = _workers(life, stack) if command.instrumented else None
+        stack.enter_context(own.noticed())
         try:
-            child = Child(command, environment, own_group=own_group)
+            child = Child(command, environment(workers), own_group=own_group)
         except OSError as error:
             problem = f"{command.name} cannot be started: {error.strerror}"
             life.log.error("command", problem=problem)  # noqa: TRY400 - not ours to trace
             return 1
         family = Family(child.pid, child.pid if own_group else 0, own)
-        supervisor = Supervisor(life, command, child, family, own_group=own_group)
+        supervisor = Supervisor(life, command, child, family, workers, own_group=own_group)
         return await supervisor.run(services)
+
+
+def _workers(life: Lifecycle, stack: ExitStack) -> Workers:
+    """Make what the workers tell of themselves by, and have the drain and the probes read it."""
+    core, config = core_of(life), life.config
+    try:
+        file = BoardFile(config.run_dir, config.quiet_ignore)
+    except LifecycleError as error:
+        raise SystemExit(f"lifecycle: {error}") from None
+    workers = Workers(file, lambda: core.control.post(core.traffic.nudge))
+    stack.callback(workers.close)
+    core.traffic.elsewhere = workers
+    life.use(
+        WorkerProbes(workers, core.app_loop, config.loop_stall_limit, config.ready_stall_limit),
+        name="workers",
+    )
+    return workers
+
+
+def environment(workers: Workers | None) -> dict[str, str]:
+    """Return the variables of the command: ours, and what its workers find us by."""
+    found = os.environ | {"UWSGI_DIE_ON_TERM": "1"}  # else SIGTERM reloads uWSGI
+    if workers is not None:
+        found[VARIABLE] = workers.path
+        before = found.get("PYTHONPATH")
+        found["PYTHONPATH"] = INSTRUMENTATION + (os.pathsep + before if before else "")
+    return found
 
 
 class Supervisor:
@@ -80,16 +117,25 @@ class Supervisor:
         command: What was started.
         child: As what.
         family: It, and all that it starts.
+        workers: What its workers tell of themselves; None: they are not asked.
         own_group: False if the terminal signals it together with us.
     """
 
     def __init__(
-        self, life: Lifecycle, command: Command, child: Child, family: Family, *, own_group: bool
+        self,
+        life: Lifecycle,
+        command: Command,
+        child: Child,
+        family: Family,
+        workers: Workers | None,
+        *,
+        own_group: bool,
     ) -> None:
         self._life = life
         self._command = command
         self._child = child
         self._family = family
+        self._workers = workers
         self._own_group = own_group
         self._changed = asyncio.Event()
         self._failed = False
@@ -100,13 +146,17 @@ class Supervisor:
         with self._signals():
             try:
                 async with asyncio.TaskGroup() as group:
-                    readying = group.create_task(make_ready(self._life, services, self._fail))
+                    readying = group.create_task(
+                        make_ready(self._life, services, self._fail, self._workers)
+                    )
                     await self._until_told()
                     readying.cancel()
                 outcome = await self._outcome()
                 await self._end_what_is_left()
             finally:
                 await self._kill()
+                if self._workers is not None:
+                    self._workers.look(all_again=True)  # what the dead had in flight is no more
         if outcome.problem:
             self._life.log.error("command", problem=outcome.problem)
         return outcome.code or int(self._failed)
@@ -140,7 +190,7 @@ class Supervisor:
 
     async def _until_told(self) -> None:
         """Return once the command is to be told to end, or has ended."""
-        await _first(self._child.ended.wait(), self._life.drained())
+        await until_first(self._child.ended.wait(), self._life.drained())
 
     async def _outcome(self) -> Outcome:
         """Tell the command to end, if it has not, and return what its end means."""
@@ -196,14 +246,3 @@ class Supervisor:
             return Straggler(f"what {name} has left behind", [])
         told = f"which was told to end by {child.sent.name}" if child.sent else "which runs"
         return Straggler(f"{name} (pid {child.pid}), {told}", [])
-
-
-async def _first(*waits: Coroutine[Any, Any, object]) -> None:
-    """Return once one of them has returned; the others are cancelled."""
-    tasks = [asyncio.ensure_future(each) for each in waits]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for each in tasks:
-            each.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,205 @@
+"""
+The workers of a command, as they tell of themselves on the board.
+
+What they write there is read when somebody asks. They wake us by a line in the board's pipe, and
+the kernel does when one of them has died, so nothing is polled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+from lifecycle.instrumentation.lifecycle_worker.board import SERVING, Slot, is_alive
+from lifecycle.instrumentation.lifecycle_worker.worker import PAUSE
+from lifecycle.process.command.board_file import BoardFile
+
+READ: Final = 65536
+"""Bytes that are read of the pipe at once: all that it holds."""
+DISTURBERS_KEPT: Final = 5
+
+
+class Workers:
+    """
+    Reads a board, and gives the slots of dead workers back.
+
+    Made and entered on the app's loop; what `lifecycle.drain.elsewhere.Elsewhere` names may be
+    called from any thread.
+
+    Args:
+        file: The board.
+        nudge: Has the drain look again; from any thread.
+
+    Attributes:
+        greeted: Set once the instrumentation runs in a process of the command.
+        expected: The names of known servers that were imported: their workers will say when
+            they serve.
+        serving: Set once a worker has said that it serves.
+        failed: The name of a server whose workers cannot say it; empty if there is none.
+        given_up: Set then.
+    """
+
+    def __init__(self, file: BoardFile, nudge: Callable[[], object]) -> None:
+        self.greeted = asyncio.Event()
+        self.expected: set[str] = set()
+        self.serving = asyncio.Event()
+        self.failed = ""
+        self.given_up = asyncio.Event()
+        self._file = file
+        self._board = file.board
+        self._nudge = nudge
+        self._loop = asyncio.get_running_loop()
+        self._rest = b""
+        self._watched: dict[tuple[int, int], int] = {}
+        """A descriptor of each worker's process, by its slot and its pid; -1: none is to be had."""
+        self._arrived_at = -math.inf
+        self._disturbers: dict[str, None] = {}
+        self._loop.add_reader(file.fd, self._wakened)
+
+    @property
+    def path(self) -> str:
+        """Where the board is."""
+        return self._file.path
+
+    def close(self) -> None:
+        """Watch no more, and remove the files."""
+        self._loop.remove_reader(self._file.fd)
+        for key in list(self._watched):
+            self._forget(key)
+        self._file.close()
+
+    # What arrives; on the app's loop
+
+    def _wakened(self) -> None:
+        with suppress(BlockingIOError):
+            found = os.read(self._file.fd, READ)
+            *lines, self._rest = (self._rest + found).split(b"\n")
+            for line in set(lines):
+                self._told(line.decode(errors="replace").split())
+            if len(found) > READ // 2 or any(line.startswith(b"serves") for line in lines):
+                self.look()  # a line that found no room in the pipe has told us nothing
+        self._nudge()
+
+    def _told(self, words: list[str]) -> None:
+        match words:
+            case ["hello", _]:
+                self.greeted.set()
+            case ["expects", server, _]:
+                self.expected.add(server)
+                self.greeted.set()
+            case ["fails", server, _]:
+                self.failed = server
+                self.given_up.set()
+
+    def look(self, *, all_again: bool = False) -> None:
+        """
+        Watch each new worker's process, and give back the slots of those that have died.
+
+        Args:
+            all_again: Look at those too whose death the kernel will tell of.
+        """
+        for slot in self._board.slots():
+            key = slot.index, slot.pid
+            if key not in self._watched:
+                self._watch(key, slot)
+            elif (all_again or self._watched[key] < 0) and not slot.is_alive():
+                self._died(key)
+        if any(slot.state == SERVING for slot in self._board.slots()):
+            self.serving.set()
+
+    def _watch(self, key: tuple[int, int], slot: Slot) -> None:
+        _, pid = key
+        try:
+            fd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            fd = -1
+        except (OSError, AttributeError):  # an old kernel, a sandbox: `look` notices it one day
+            self._watched[key] = -1
+            return
+        self._watched[key] = fd
+        # Only now is it certain whose process the descriptor stands for.
+        if fd < 0 or not is_alive(pid, slot.started):
+            self._died(key)
+        else:
+            self._loop.add_reader(fd, self._died, key)
+
+    def _died(self, key: tuple[int, int]) -> None:
+        index, pid = key
+        self._forget(key)
+        slot = Slot(self._board, index)
+        if slot.pid == pid:
+            self._arrived_at = max(self._arrived_at, slot.arrived_at or -math.inf)
+            self._note(slot.disturber)
+            self._board.free(slot)
+        self._nudge()
+
+    def _forget(self, key: tuple[int, int]) -> None:
+        fd = self._watched.pop(key, -1)
+        if fd >= 0:
+            self._loop.remove_reader(fd)
+            os.close(fd)
+
+    def _note(self, disturber: str) -> None:
+        if disturber and len(self._disturbers) < DISTURBERS_KEPT:
+            self._disturbers[disturber] = None
+
+    # What is so; from any thread
+
+    def serving_now(self) -> list[Slot]:
+        """Return the slots of the workers that serve."""
+        return [slot for slot in self._board.slots() if slot.state == SERVING]
+
+    def now(self) -> float:
+        """Return the time, on the clock of the board."""
+        return self._loop.time()
+
+    def begin(self) -> None:
+        """Tell the workers of T0."""
+        self._board.draining_at = self.now()
+
+    def settles_at(self, at: float) -> None:
+        """Tell the workers from when on they close what is idle."""
+        self._board.settled_at = at
+
+    def in_flight(self) -> int:
+        """Return how many requests are under way."""
+        return sum(slot.in_flight for slot in self._board.slots())
+
+    def names(self) -> list[str]:
+        """Name the workers that have some."""
+        found = [(slot.in_flight, slot.server, slot.pid) for slot in self._board.slots()]
+        busy = sorted((each for each in found if each[0]), reverse=True)
+        return [f"{server} worker {pid} ({count})" for count, server, pid in busy[:5]]
+
+    def arrived_at(self) -> float:
+        """Return when a request last came that counts; minus infinity if none has."""
+        now = (slot.arrived_at for slot in self._board.slots() if slot.arrived_at)
+        return max(self._arrived_at, *now, -math.inf)
+
+    def awake_since(self) -> float:
+        """Return since when all loops have come round without a pause; infinity while one does not."""
+        now = self.now()
+        return max(
+            (
+                slot.awake_since if now - slot.beat_at <= PAUSE else math.inf
+                for slot in self._loops()
+            ),
+            default=-math.inf,
+        )
+
+    def seen_until(self) -> float:
+        """Return the time up to which all loops have come round; infinity if there is none."""
+        return min((slot.beat_at for slot in self._loops()), default=math.inf)
+
+    def disturbers(self) -> list[str]:
+        """Return who has come while draining."""
+        now = (slot.disturber for slot in self._board.slots())
+        return list(dict.fromkeys((*self._disturbers, *filter(None, now))))[:DISTURBERS_KEPT]
+
+    def _loops(self) -> list[Slot]:
+        # Threads notice who comes whatever the others do; at the end of a request, too.
+        return [slot for slot in self.serving_now() if not slot.capacity]
