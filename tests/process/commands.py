@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lifecycle.process.command.processes import Process, everybody
@@ -42,6 +42,8 @@ while True:
 """
 """A program that listens on a port, and tells what it meets in the file TOLD."""
 
+BECOME = "import os, sys; os.execvp(sys.argv[1], sys.argv[1:])"
+
 
 def run(
     start: Start,
@@ -49,12 +51,26 @@ def run(
     *command: str,
     options: tuple[str, ...] = (),
     tty: bool = False,
+    before: Sequence[str] = (),
     **env: str,
 ) -> App:
-    """Start `lifecycle run --service shop:PORT OPTIONS -- COMMAND`; {port} is its port."""
+    """
+    Start `lifecycle run --service shop:PORT OPTIONS -- COMMAND`.
+
+    Args:
+        start: The fixture.
+        folder: Where it runs.
+        command: Its words; `{port}` is its port.
+        options: Of `lifecycle run`.
+        tty: Give it a terminal.
+        before: A program in front of `lifecycle`, and its arguments.
+        env: Settings.
+    """
     port = str(free_port())
     words = [each.replace("{port}", port) for each in command]
     argv = ["-m", "lifecycle", "run", "--service", f"shop:{port}", *options, "--", *words]
+    if before:  # the kit starts Python
+        argv = ["-c", BECOME, *before, sys.executable, *argv]
     return start(
         argv, cwd=folder, tty=tty, env=QUICK | {"PORT": port, "TOLD": str(folder / "told"), **env}
     )

@@ -40,6 +40,8 @@ NEEDS: Final = (
     Need("wget", "wget", ("tests/process/test_exec_hooks.py",)),
     Need("busybox", "busybox", ("tests/process/test_exec_hooks.py",)),
     Need("ps", "procps", ("tests/examples/test_demo.py",)),
+    Need("dumb-init", "dumb-init", ("tests/process/test_command_surroundings.py",)),
+    Need("tini", "tini", ("tests/process/test_command_surroundings.py",)),
     Need("openssl", "openssl", ("plugins/kubernetes/tests/test_outages.py",)),
 )
 

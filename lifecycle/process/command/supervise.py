@@ -22,7 +22,7 @@ from typing import Final
 from lifecycle import instrumentation
 from lifecycle.calls.stacks import Straggler
 from lifecycle.calls.until_first import until_first
-from lifecycle.exceptions import LifecycleError
+from lifecycle.exceptions import Draining, LifecycleError
 from lifecycle.instrumentation.lifecycle_worker.board import VARIABLE
 from lifecycle.process.command.board_file import BoardFile
 from lifecycle.process.command.child import Child, Command, shares_group
@@ -44,6 +44,8 @@ PASSED_ON_TO_GROUP: Final = (signal.SIGWINCH, signal.SIGTTIN, signal.SIGTTOU)
 """Likewise, unless the terminal sends these to us and the command alike."""
 TERMINAL_KEYS: Final = ("SIGINT", "SIGQUIT")
 """What has reached the command too, at a terminal."""
+ONE_KEY: Final = 0.25
+"""Seconds within which a key that has ended the command begins our drain too."""
 AFTER_A_KEY: Final = 1.0
 """Seconds until a command that has not ended by it is told by its stop signal."""
 KILL_TIME: Final = 0.8
@@ -197,18 +199,27 @@ class Supervisor:
         child, command, life = self._child, self._command, self._life
         if child.code is None:
             await self._stop()
+        elif not self._own_group and await self._by_a_key():
+            child.sent = signal.SIGINT
         code = child.code if child.code is not None else 1
         if child.sent is not None:
             return when_told(code, child.sent, command.name)
-        starting = not life.draining and life.state is not State.READY
+        starting = not life.services and not life.draining
         life.begin_drain(f"{command.name} ended")
         left = [command_line(each.pid) for each in self._family.left()] if starting else []
         return unasked(code, command.name, words=command.words, left=left[:3])
 
-    async def _stop(self) -> None:
+    async def _by_a_key(self) -> bool:
+        """Tell whether a key of the terminal has begun the drain, or is just doing so."""
+        with suppress(TimeoutError, Draining):
+            async with asyncio.timeout(ONE_KEY):
+                await self._life.reached(State.DRAINING)
         drain = self._life.drain
-        if not self._own_group and drain is not None and drain.cause in TERMINAL_KEYS:
-            self._child.sent = signal.Signals[drain.cause]
+        return drain is not None and drain.cause in TERMINAL_KEYS
+
+    async def _stop(self) -> None:
+        if not self._own_group and await self._by_a_key():
+            self._child.sent = signal.SIGINT
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._child.ended.wait(), AFTER_A_KEY)
                 return
@@ -232,13 +243,12 @@ class Supervisor:
 
     async def _kill(self) -> None:
         """Kill all that is left; it is gone when this returns, unless the kernel holds it."""
-        killed: set[str] = set()
         with suppress(TimeoutError):
             async with asyncio.timeout(KILL_TIME):
-                while left := self._family.send(signal.SIGKILL):
-                    killed |= {command_line(each.pid) or str(each.pid) for each in left}
+                while self._family.send(signal.SIGKILL):
                     self._changed.clear()
                     await self._changed.wait()
+        self._look()  # who has just ended is reaped too
 
     def _straggler(self) -> Straggler:
         child, name = self._child, self._command.name
