@@ -156,8 +156,9 @@ class UninstrumentedTraffic:
         return self._seen_until
 
     def disturbers(self) -> list[str]:
-        """Return whose new connections there were most: `10.0.0.7 (12 connections)`."""
-        return [f"{name_of(peer)} ({count} connections)" for peer, count in self._arrivals.most()]
+        """Return whose new connections there were most: `connections from 10.0.0.7 (12)`."""
+        most = self._arrivals.most()
+        return [f"connections from {name_of(peer)} ({count})" for peer, count in most]
 
     # What is seen
 

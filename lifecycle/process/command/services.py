@@ -46,6 +46,7 @@ async def make_ready(
         )
     with suppress(Draining):
         try:
+            core_of(life).traffic.in_use = bool(known)  # the workers count, or the kernel does
             if workers is not None and known:
                 await _until_serving(life, workers, [port for _, port in known])
             for name, port in known:
@@ -62,7 +63,6 @@ async def make_ready(
 async def _until_serving(life: Lifecycle, workers: Workers, ports: Sequence[int]) -> None:
     await until_first(workers.serving.wait(), _until_unknown(workers, ports))
     if workers.serving.is_set():
-        core_of(life).traffic.in_use = True
         return
     if workers.failed:
         why = f"it does not fit this version of {workers.failed}"

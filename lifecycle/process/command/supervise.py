@@ -22,6 +22,8 @@ from typing import Final
 from lifecycle import instrumentation
 from lifecycle.calls.stacks import Straggler
 from lifecycle.calls.until_first import until_first
+from lifecycle.drain.elsewhere import Nowhere
+from lifecycle.drain.uninstrumented import UninstrumentedTraffic
 from lifecycle.exceptions import Draining, LifecycleError
 from lifecycle.instrumentation.lifecycle_worker.board import VARIABLE
 from lifecycle.process.command.board_file import BoardFile
@@ -31,6 +33,7 @@ from lifecycle.process.command.outcome import Outcome, unasked, when_told
 from lifecycle.process.command.own_children import OwnChildren
 from lifecycle.process.command.processes import command_line
 from lifecycle.process.command.services import make_ready
+from lifecycle.process.command.traffic import CommandTraffic
 from lifecycle.process.command.worker_probes import WorkerProbes
 from lifecycle.process.command.workers import Workers
 from lifecycle.runtime import Lifecycle, core_of
@@ -71,6 +74,7 @@ async def supervise(
     own_group = not shares_group()
     with ExitStack() as stack:
         workers = _workers(life, stack) if command.instrumented else None
+        _watch(life, workers, stack)
         stack.enter_context(own.noticed())
         try:
             child = Child(command, environment(workers), own_group=own_group)
@@ -84,7 +88,7 @@ async def supervise(
 
 
 def _workers(life: Lifecycle, stack: ExitStack) -> Workers:
-    """Make what the workers tell of themselves by, and have the drain and the probes read it."""
+    """Make what the workers tell of themselves by, and have the probes read it."""
     core, config = core_of(life), life.config
     try:
         file = BoardFile(config.run_dir, config.quiet_ignore)
@@ -92,12 +96,25 @@ def _workers(life: Lifecycle, stack: ExitStack) -> Workers:
         raise SystemExit(f"lifecycle: {error}") from None
     workers = Workers(file, lambda: core.control.post(core.traffic.nudge))
     stack.callback(workers.close)
-    core.traffic.elsewhere = workers
     life.use(
         WorkerProbes(workers, core.app_loop, config.loop_stall_limit, config.ready_stall_limit),
         name="workers",
     )
     return workers
+
+
+def _watch(life: Lifecycle, workers: Workers | None, stack: ExitStack) -> None:
+    """Have the drain go by what the workers tell, or else by what the kernel does."""
+    core, config = core_of(life), life.config
+    kernel = UninstrumentedTraffic(
+        core.running().services.ports,
+        early=config.settle - config.quiet,
+        nudge=core.traffic.nudge,
+    )
+    stack.callback(core.control.post, kernel.end)
+    core.traffic.elsewhere = CommandTraffic(
+        workers or Nowhere(), kernel, lambda: workers is not None and workers.serving.is_set()
+    )
 
 
 def environment(workers: Workers | None) -> dict[str, str]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -17,6 +16,7 @@ from lifecycle.contracts import Kind
 from lifecycle.control.services import OPERATOR
 from lifecycle.drain.exit_code import Ending
 from lifecycle.drain.kernel_sockets import accept_queue
+from lifecycle.drain.socket_messages import TcpSocket
 from lifecycle.exceptions import RegistrationRefused
 from tests.unit.control.registries import Scripted, failing, table
 from tests.unit.virtual_time import Stage, instance, run
@@ -159,31 +159,30 @@ def test_a_change_costs_the_same_in_any_table(acts: list[str]) -> None:
 
 
 def test_the_kernel_is_asked_once_for_all_ports(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its tables are long when there are many connections. Without a port nothing is read."""
-    read: list[str] = []
+    """A question costs more than a port in it. Without a port it is not asked."""
+    asked: list[list[int]] = []
 
-    def note(table: str, _: object) -> int:
-        read.append(table)
-        return 1
+    def note(ports: Iterable[int], *_: object, **__: object) -> list[TcpSocket]:
+        if found := list(ports):
+            asked.append(found)
+        return []
 
-    async def main(ports: list[int | None]) -> int:
+    async def main(ports: list[int | None]) -> None:
         stage = await Stage(Config()).open()
         for number, port in enumerate(ports):
             stage.conductor.export(instance(f"s{number}", port))
-        waiting = accept_queue(*stage.conductor.services.ports())
+        accept_queue(*stage.conductor.services.ports())
         stage.departure.begin("test")
         stage.departure.main_ended(Ending(), "test")
-        asked = list(read)
+        once = list(asked)
         await stage.close()
-        read[:] = asked
-        return waiting
+        asked[:] = once
 
-    monkeypatch.setattr("lifecycle.drain.kernel_sockets.TABLES", (os.devnull,))
-    monkeypatch.setattr("lifecycle.drain.kernel_sockets._queued", note)
-    assert run(main([None])) == 0
-    assert read == []
-    assert run(main([*range(8000, 8050), None])) == 1
-    assert read == [os.devnull]
+    monkeypatch.setattr("lifecycle.drain.kernel_sockets.sockets_of", note)
+    run(main([None]))
+    assert asked == []
+    run(main([*range(8000, 8050), None]))
+    assert asked == [list(range(8000, 8050))]
 
 
 async def registering(size: int, answer: Callable[[], Awaitable[Any]]) -> int:

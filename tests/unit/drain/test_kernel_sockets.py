@@ -6,7 +6,9 @@ import socket
 
 import pytest
 
-from lifecycle.drain.kernel_sockets import accept_queue, is_listening
+from lifecycle.drain.kernel_sockets import accept_queue, is_listening, tcp_sockets
+from lifecycle.drain.socket_diagnosis import NoDiagnosis
+from lifecycle.drain.socket_messages import ESTABLISHED, LISTEN, name_of
 
 
 @pytest.mark.parametrize(
@@ -51,7 +53,46 @@ def test_who_waits_to_be_accepted_is_counted(host):
     assert counts == [0, 3, 0]
 
 
-def test_without_a_table_nobody_is_seen_to_wait(monkeypatch):
+@pytest.fixture
+def no_diagnosis(monkeypatch):
+    """A kernel, or a sandbox, without socket diagnosis."""
+
+    def none(*_, **__):
+        raise NoDiagnosis
+
+    monkeypatch.setattr("lifecycle.drain.kernel_sockets.sockets_of", none)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def test_the_tables_tell_the_same(no_diagnosis, host):
+    """Who waits, who is connected from where, whose bytes nobody has read."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.create_server((host, 0), family=family) as server:
+        address = server.getsockname()[:2]
+        with socket.create_connection(address) as client:
+            client.sendall(b"hello")
+            assert accept_queue(address[1]) == 1
+            with server.accept()[0]:
+                assert accept_queue(address[1]) == 0
+                [found] = tcp_sockets([1, address[1]], ESTABLISHED)
+    assert found.port == address[1]
+    assert name_of(found.peer) == host
+    assert (found.waiting, found.accepted, found.state) == (5, True, ESTABLISHED)
+
+
+def test_whoever_comes_first_is_not_all(no_diagnosis):
+    """Other states than that of a listener are looked for in the whole table."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(5)]
+        assert len(tcp_sockets([port], ESTABLISHED)) == 5
+        assert len(tcp_sockets([port], LISTEN)) == 1
+        assert len({each.cookie for each in tcp_sockets([port], LISTEN | ESTABLISHED)}) == 6
+        for each in clients:
+            each.close()
+
+
+def test_without_a_table_nobody_is_seen_to_wait(monkeypatch, no_diagnosis):
     """On a system without /proc."""
     monkeypatch.setattr("lifecycle.drain.kernel_sockets.TABLES", ("/nowhere/tcp",))
     assert accept_queue(80) == 0
