@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 
 from lifecycle.checks.check import check
@@ -78,7 +79,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="yaml, json, or a kustomize component to put onto existing manifests (default: yaml)",
     )
     parser.add_argument("--to", metavar="DIR", help="where kustomize's files are written")
-    parser.add_argument("command", nargs="*", metavar="COMMAND", help="of the app, after --")
+    parser.add_argument(
+        "command",
+        nargs="*",
+        metavar="COMMAND",
+        help="of the app, after --; a server's own is put under `lifecycle run --`",
+    )
 
 
 def _count(text: str) -> int:
@@ -118,6 +124,8 @@ def run(options: argparse.Namespace) -> int:
             sys.stdout.write(as_json(plan) if options.output == "json" else as_yaml(objects(plan)))
     except Refused as error:
         return fail(str(error), USAGE)
+    if plan.wrapped:
+        warn(f"the command is now: {shlex.join(plan.command)}. The image needs pod-lifecycle")
     for sentence in doubts(plan):
         warn(sentence)
     return 0

@@ -5,20 +5,31 @@ from __future__ import annotations
 import argparse
 import os.path
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-from lifecycle.checks.commands.programs import SERVERS, script_of
+from lifecycle.checks.commands.listening import listening
+from lifecycle.checks.commands.programs import (
+    INITS,
+    RUNNERS,
+    command_after,
+    programs,
+    script_of,
+    unwrapping,
+)
+from lifecycle.checks.commands.servers import ALL_SERVERS, ServerCommand, server_command
 from lifecycle.checks.commands.shell import Unclear, read_script
 from lifecycle.exceptions import ConfigError
 
 DEFAULT_BIND: Final = "0.0.0.0:8080"
-_KNOWN: Final = re.compile(rf"(?:[\w./-]*/)?(lifecycle|python[\d.]*|{'|'.join(SERVERS)})")
+_KNOWN: Final = re.compile(rf"(?:[\w./-]*/)?(lifecycle|python[\d.]*|{'|'.join(ALL_SERVERS)})")
+_BEFORE: Final = {*INITS, *RUNNERS, "env", "exec"} - {"conda"}
+"""What stays in front of `lifecycle run`. `conda run` does not pass SIGTERM on, so it stays behind."""
 
 
 def own_command(command: Sequence[str]) -> list[str]:
     """Return how `lifecycle` is called in this image: beside the program that the app's one is."""
-    words = _program(command) or ["lifecycle"]
+    words = _program(_without_child(command)) or ["lifecycle"]
     if os.path.basename(words[0]).startswith("python"):
         return [words[0], "-m", "lifecycle"]
     return [os.path.join(os.path.dirname(words[0]), "lifecycle")]
@@ -31,20 +42,49 @@ def run_options(command: Sequence[str]) -> argparse.Namespace | None:
     Raises:
         ConfigError: It would refuse its options.
     """
-    name, words = _module(command)
+    name, words = _module(_without_child(command))
     return _options(words[1:]) if name == "lifecycle" and words[:1] == ["run"] else None
 
 
-def listeners(command: Sequence[str]) -> list[tuple[str, int]]:
-    """Return the hosts, empty if unknown, and the ports that the command says it listens on."""
-    name, words = _module(command)
-    if name in SERVERS:
-        options = _options(words)
-        where = options.bind or [f"{options.host}:{options.port}"]
-    else:
-        run = run_options(command)
-        where = (run.bind or [DEFAULT_BIND]) if run is not None and run.asgi else []
+def listeners(
+    command: Sequence[str], env: Mapping[str, str] | None = None
+) -> list[tuple[str, int]]:
+    """
+    Return the hosts, empty if unknown, and the ports that the command says it listens on.
+
+    Args:
+        command: Of the app.
+        env: Its variables.
+    """
+    if server := server_of(command, env or {}):
+        return listening(server)
+    run = run_options(command)
+    where = (run.bind or [DEFAULT_BIND]) if run is not None and run.asgi else []
     return [address for each in where if (address := _address(each))]
+
+
+def server_of(command: Sequence[str], env: Mapping[str, str]) -> ServerCommand | None:
+    """Return the server that a command starts, also under `lifecycle run --`; None if none is known."""
+    return server_command(programs(command), env.get, known=ALL_SERVERS)
+
+
+def wrapped(command: Sequence[str], services: Sequence[tuple[str, int]]) -> list[str]:
+    """Put `lifecycle run` in front of a server: after inits and `poetry run`, before all else."""
+    at = next(
+        len(command) - len(each)
+        for each in unwrapping(command)
+        if each[:1] and each[0] not in _BEFORE
+    )
+    exported = [word for name, port in services for word in ("--service", f"{name}:{port}")]
+    return [*command[:at], *own_command(command), "run", *exported, "--", *command[at:]]
+
+
+def _without_child(command: Sequence[str]) -> list[str]:
+    """Leave out what `lifecycle run --` starts."""
+    for at, word in enumerate(command):
+        if os.path.basename(word) == "lifecycle" and (child := command_after(command[at:])):
+            return list(command[: len(command) - len(child) - 1])
+    return list(command)
 
 
 def _program(command: Sequence[str]) -> list[str]:

@@ -15,7 +15,9 @@ from lifecycle.manifests.validation import Refused
 
 REPLACE: Final = ("$patch", "replace")
 _WORD: Final = re.compile(r"[A-Za-z/].")
-"""What neither PyYAML nor Go takes for a number: among words, both know the same special ones."""
+"""What neither PyYAML nor Go takes for a number."""
+_SPECIAL: Final = ("y", "yes", "on", "n", "no", "off", "true", "false", "null")
+"""Words that one of them may take for something else, however they are capitalized."""
 
 
 def as_json(plan: Plan) -> str:
@@ -40,7 +42,8 @@ def as_yaml(made: Iterable[Object]) -> str:
         """One that quotes whatever is no word."""
 
     def text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
-        style = None if _WORD.match(value) else "'"
+        plain = _WORD.match(value) and value.lower() not in _SPECIAL
+        style = None if plain else "'"
         return dumper.represent_scalar("tag:yaml.org,2002:str", value, style)
 
     Dumper.add_representer(str, text)

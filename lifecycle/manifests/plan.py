@@ -10,10 +10,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from lifecycle.checks.commands.listening import is_loopback, listening
+from lifecycle.checks.commands.servers import ServerCommand
 from lifecycle.config import Config, core_variables
 from lifecycle.environment_variables import PREFIX, is_service_link, unknown_variables
 from lifecycle.exceptions import ConfigError
-from lifecycle.manifests.command import listeners, run_options
+from lifecycle.manifests.command import listeners, run_options, server_of, wrapped
 from lifecycle.manifests.names import RUN_DIR
 from lifecycle.manifests.validation import (
     Refused,
@@ -30,6 +32,12 @@ ISTIO: Final = {
     "job-istio": ("LIFECYCLE_ISTIO_WAIT", "LIFECYCLE_ISTIO_QUIT"),
 }
 """What lifecycle-istio is told to do, by profile."""
+_GUNICORN_PORT: Final = 8000
+_HOST_VARIABLES: Final = {
+    "uvicorn": "UVICORN_HOST",
+    "granian": "GRANIAN_HOST",
+    "flask": "FLASK_RUN_HOST",
+}
 _ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 
 
@@ -42,6 +50,7 @@ class Plan:
         name: Of the Deployment or Job, and of what belongs to it.
         image: None in a component: it is the other manifest's.
         command: The app's, without a shell; empty in a component: as above.
+        wrapped: Whether the command was given as a server's own, and is now under `lifecycle run --`.
         services: Name and port, as the app exports them.
         env: The app's variables, those of the settings among them.
         profile: `app`, `sidecar-istio`, `job` or `job-istio`.
@@ -53,6 +62,7 @@ class Plan:
     name: str
     image: str | None = None
     command: Sequence[str] = ()
+    wrapped: bool = False
     services: Sequence[tuple[str, int]] = ()
     env: Mapping[str, str] = field(default_factory=dict)
     replicas: int = 2
@@ -144,8 +154,8 @@ def make_plan(options: argparse.Namespace, environ: Mapping[str, str]) -> Plan:
         )
     env = _environment(options.env, environ)
     try:
-        services = _services(options.service, options.command, Config.from_environ(env))
-        run = run_options(options.command)
+        command, services = _command(options, env)
+        run = run_options(command)
         if services and not (run is not None and run.service):
             env["LIFECYCLE_SERVICES"] = _shown(services)
         grace = math.ceil(Config.from_environ(env).grace_period)
@@ -162,7 +172,8 @@ def make_plan(options: argparse.Namespace, environ: Mapping[str, str]) -> Plan:
     return Plan(
         name=options.name,
         image=options.image,
-        command=tuple(options.command),
+        command=tuple(command),
+        wrapped=command != options.command,
         services=services,
         env=env,
         replicas=options.replicas or 2,
@@ -177,6 +188,21 @@ def make_plan(options: argparse.Namespace, environ: Mapping[str, str]) -> Plan:
     )
 
 
+def _command(
+    options: argparse.Namespace, env: dict[str, str]
+) -> tuple[list[str], list[tuple[str, int]]]:
+    """Return the command as the container gets it, and its services; adds to its variables."""
+    command: list[str] = options.command
+    server = None if options.profile.startswith("job") else _unwrapped_server(command, env)
+    if server is not None:
+        env |= _reachable(server, options.service)
+    services = _services(options.service, command, Config.from_environ(env), env)
+    if server is not None:
+        services = services or [(options.name, _port(server))]
+        command = wrapped(command, services)
+    return command, services
+
+
 def doubts(plan: Plan) -> list[str]:
     """Return the sentences about what may be a mistake."""
     unknown = unknown_variables(plan.env, core_variables()).values()
@@ -185,20 +211,16 @@ def doubts(plan: Plan) -> list[str]:
 
 def _unheard(plan: Plan) -> Iterator[str]:
     """Give the services that the command, as far as it says so, does not serve."""
-    heard = listeners(plan.command)
+    heard = listeners(plan.command, plan.env)
     for name, port in plan.services:
         hosts = [host for host, each in heard if each == port]
         if heard and not hosts:
             ports = ", ".join(str(each) for _, each in heard)
             yield f"service {name}:{port}: the command listens on {ports}"
-        if hosts and all(map(_is_loopback, hosts)):
+        if hosts and all(map(is_loopback, hosts)):
             yield f"service {name}:{port}: the command listens on {hosts[0]}, in the pod alone"
     if not plan.services and "--service" in " ".join(plan.command):
         yield "--service in the command is not understood: say it before -- too"
-
-
-def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _environment(given: Iterable[str], environ: Mapping[str, str]) -> dict[str, str]:
@@ -216,10 +238,10 @@ def _environment(given: Iterable[str], environ: Mapping[str, str]) -> dict[str, 
 
 
 def _services(
-    given: Sequence[str], command: Sequence[str], config: Config
+    given: Sequence[str], command: Sequence[str], config: Config, env: Mapping[str, str]
 ) -> list[tuple[str, int]]:
     """Return the services: those given, else those of the command, else those of the settings."""
-    default = next((port for _, port in listeners(command)), None)
+    default = next((port for _, port in listeners(command, env)), None)
 
     def with_ports(said: Iterable[str]) -> list[tuple[str, int]]:
         found = []
@@ -238,6 +260,31 @@ def _services(
             "leave it out"
         )
     return wanted or exported or with_ports(config.services)
+
+
+def _unwrapped_server(command: Sequence[str], env: Mapping[str, str]) -> ServerCommand | None:
+    """Return the server that a command starts by itself; None if there is none, or ours runs it."""
+    return None if run_options(command) is not None else server_of(command, env)
+
+
+def _reachable(server: ServerCommand, services: Sequence[str]) -> dict[str, str]:
+    """Return the variables by which a server that is told no address listens on all of them."""
+    if server.name == "gunicorn":
+        told = server.given("--bind", "-b", "--config", "-c") or server.default_port
+        said = [port for _, port in map(service_spec, services) if port]
+        return {} if told else {"PORT": str(next(iter(said), _GUNICORN_PORT))}
+    variable = _HOST_VARIABLES.get(server.name)
+    if variable is None or server.given("--host", "-h", "--uds", "--fd") or server.default_host:
+        return {}
+    return {variable: "0.0.0.0"}  # noqa: S104 - of the pod
+
+
+def _port(server: ServerCommand) -> int:
+    """Return the port of the service that a server alone makes."""
+    heard = listening(server)
+    if not heard:
+        raise Refused(f"--service NAME:PORT is missing: the port of {server.name} is not known")
+    return heard[0][1]
 
 
 def _shown(services: Iterable[tuple[str, int]]) -> str:

@@ -130,6 +130,7 @@ WRAPPED: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
             (["flask", "db", "upgrade"], {}),
         )
     ),
+    ([], _ours(*PARENT[:-1], "--service=metrics:9100", "--", *GUNICORN)),
     ([], _ours("lifecycle", "run", "--service", "shop", "--", "uvicorn", "--port", "80", "a:b")),
     ([], _ours("lifecycle", "run", "--service=shop:$(PORT)", "--", *GUNICORN, PORT="8000")),
     ([], (pod(QOS | PRESTOP | {"command": [*PARENT, "uvicorn", "a:b"]}, {"image": "front:1"}),)),

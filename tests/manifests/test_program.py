@@ -73,7 +73,7 @@ def test_where_services_come_from(words: str, command: list[str], exported: str)
         n for n, _ in wanted.services
     ]
     told = wanted.env.get("LIFECYCLE_SERVICES")
-    assert told == (None if "--service" in " ".join(command) else exported)
+    assert told == (None if "--service" in " ".join(wanted.command) else exported)
     assert doubts(wanted) == []
 
 
@@ -117,3 +117,83 @@ def test_a_command_that_is_questioned(service: str, command: list[str], doubt: s
 
     assert len(said) == bool(doubt)
     assert doubt in " ".join(said)
+
+
+RUN = ["run", "--service", "orders:8000", "--"]
+
+
+@pytest.mark.parametrize(
+    ("command", "written"),
+    [
+        (["uvicorn", "a:b"], ["lifecycle", *RUN, "uvicorn", "a:b"]),
+        (["gunicorn", "-w", "4", "a:b"], ["lifecycle", *RUN, "gunicorn", "-w", "4", "a:b"]),
+        (["/v/bin/granian", "a:b"], ["/v/bin/lifecycle", *RUN, "/v/bin/granian", "a:b"]),
+        (
+            ["python3", "-m", "gunicorn", "a:b"],
+            ["python3", "-m", "lifecycle", *RUN, "python3", "-m", "gunicorn", "a:b"],
+        ),
+        (["tini", "--", "uvicorn", "a:b"], ["tini", "--", "lifecycle", *RUN, "uvicorn", "a:b"]),
+        (
+            ["sh", "-c", "migrate && gunicorn -b :8000 a:b"],
+            ["lifecycle", *RUN, "sh", "-c", "migrate && gunicorn -b :8000 a:b"],
+        ),
+        (
+            ["opentelemetry-instrument", "gunicorn", "a:b"],
+            ["lifecycle", *RUN, "opentelemetry-instrument", "gunicorn", "a:b"],
+        ),
+        (
+            ["waitress-serve", "--port=8000", "a:b"],
+            ["lifecycle", *RUN, "waitress-serve", "--port=8000", "a:b"],
+        ),
+        (["lifecycle", *RUN, "node", "server.js"], ["lifecycle", *RUN, "node", "server.js"]),
+        (["lifecycle", "run", "a:b"], ["lifecycle", "run", "a:b"]),
+        (["flask", "db", "upgrade"], ["flask", "db", "upgrade"]),
+        (["python", "shop.py"], ["python", "shop.py"]),
+    ],
+)
+def test_a_servers_own_command_is_wrapped(command: list[str], written: list[str]) -> None:
+    """It stands under `lifecycle run --`, which is found beside it; what is ours already stays."""
+    wanted = plan(command=command)
+
+    assert list(wanted.command) == written
+    assert wanted.wrapped is (command != written)
+    assert ("LIFECYCLE_SERVICES" in wanted.env) is False
+
+
+@pytest.mark.parametrize(
+    ("words", "command", "variables"),
+    [
+        ("", ["gunicorn", "a:b"], {"PORT": "8000"}),
+        ("--service=orders:9000", ["gunicorn", "a:b"], {"PORT": "9000"}),
+        ("--env=PORT=9000", ["gunicorn", "a:b"], {"PORT": "9000"}),
+        ("", ["gunicorn", "-b", "0.0.0.0:9000", "a:b"], {}),
+        ("--service=orders:9000", ["gunicorn", "-c", "conf.py", "a:b"], {}),
+        ("", ["uvicorn", "a:b"], {"UVICORN_HOST": "0.0.0.0"}),
+        ("", ["uvicorn", "--host", "::", "a:b"], {}),
+        ("", ["granian", "a:b"], {"GRANIAN_HOST": "0.0.0.0"}),
+        ("", ["flask", "run"], {"FLASK_RUN_HOST": "0.0.0.0"}),
+        ("", ["fastapi", "run"], {}),
+    ],
+)
+def test_a_wrapped_server_is_reached(
+    words: str, command: list[str], variables: dict[str, str]
+) -> None:
+    """A server that is told no address gets the one on which the pod is reached."""
+    wanted = plan(*words.split(), command=command)
+
+    assert {k: v for k, v in wanted.env.items() if not k.startswith("LIFECYCLE_")} == variables
+    assert doubts(wanted) == []
+
+
+@pytest.mark.parametrize(
+    "command", [["gunicorn", "-c", "conf.py", "a:b"], ["uvicorn", "--uds", "/s", "a:b"]]
+)
+def test_a_port_that_is_not_known(command: list[str]) -> None:
+    """A Service needs one: it is asked for."""
+    with pytest.raises(Refused, match="--service NAME:PORT is missing"):
+        plan(command=command)
+
+
+def test_a_job_is_not_wrapped() -> None:
+    """It serves nobody."""
+    assert plan("--profile=job", command=UVICORN).command == tuple(UVICORN)

@@ -55,7 +55,9 @@ def test_what_does_not_add_up_is_refused(
     ("command", "rule"),
     [
         (["sh", "-c", "python shop.py"], "shell-pid-1"),
-        (["uvicorn", "a:b", "--workers", "4"], "managed-workers"),
+        (["uvicorn", "a:b", "--reload"], "reload"),
+        (["uvicorn", "a:b", "--host", "127.0.0.1"], "service-port"),
+        (["daphne", "a:b"], "service-port"),
     ],
 )
 def test_what_our_own_rules_find_is_refused(

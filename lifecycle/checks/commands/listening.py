@@ -66,6 +66,8 @@ def listening(server: ServerCommand) -> list[Address]:
         return [] if None in found else [each for each in found if each is not None]
     host, port = server.given(*options.host), server.given(*options.port)
     default_host, default_port = options.default or ("", 0)
+    if server.name == "gunicorn":
+        default_host = "0.0.0.0"  # noqa: S104 - where gunicorn binds if PORT is set
     said = port[0] if port else server.default_port or str(default_port)
     if not _PORT.fullmatch(said) or not 0 < int(said) <= 65535:
         return []

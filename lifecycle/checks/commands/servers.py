@@ -88,7 +88,9 @@ class ServerCommand:
     @property
     def default_port(self) -> str:
         """The port by a variable that is not called like an option; empty if there is none."""
-        variable = {"flask": "FLASK_RUN_PORT", "fastapi": "PORT"}.get(self.name)
+        variable = {"flask": "FLASK_RUN_PORT", "fastapi": "PORT", "gunicorn": "PORT"}.get(self.name)
+        if self.name == "gunicorn" and self.given("-c", "--config"):
+            return ""  # its own file may say where
         return (self.value(variable) or "") if variable else ""
 
     def given(self, *options: str) -> list[str]:

@@ -78,18 +78,21 @@ def service_port(workload: Workload) -> Iterator[Found]:
 
     `--service NAME:PORT`, or LIFECYCLE_SERVICES, tells clients where the app is. The server has its own option for the port.
     If the two differ, no client reaches the app.
+    If one of several services has the server's port, the rule leaves the others alone, because the app may open a port of its own.
     It is a warning if the server listens on the pod's loopback address only, and no other container of the pod can pass requests on.
     """
     for container in _wrapped(workload):
         server = container.wrapped_server
         heard = listening(server) if server else []
-        for name, port in _services(container) if heard else ():
+        services = _services(container) if heard else []
+        served = [name for name, port in services if port in {each for _, each in heard}]
+        for name, port in services:
             hosts = [host for host, each in heard if each == port]
             who = f"{container.name}: service {name}:{port}"
-            if not hosts:
+            if not served:
                 listens = f"{server.name if server else ''} listens on {ports_of(heard)}"
                 yield Found(container.command, f"{who}, and {listens}")
-            elif all(map(is_loopback, hosts)) and len(workload.containers) == 1:
+            elif hosts and all(map(is_loopback, hosts)) and len(workload.containers) == 1:
                 message = f"{who} listens on {hosts[0]}, which only this pod reaches"
                 yield Found(container.command, message, Severity.WARNING)
 
