@@ -34,8 +34,10 @@ class Command(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The program's name."""
-        return os.path.basename(self.words[0])
+        """What people call it: `gunicorn`, also if it was started as `python -m gunicorn`."""
+        name = os.path.basename(self.words[0])
+        is_module = name.startswith("python") and self.words[1:2] == ("-m",)
+        return self.words[2] if is_module and len(self.words) > 2 else name
 
 
 def shares_group() -> bool:
@@ -97,6 +99,11 @@ class Child:
             self.code = os.waitstatus_to_exitcode(status)
             self._process.returncode = self.code
             self.ended.set()
+
+    def succeed(self, pid: int) -> None:
+        """Take another child of this process for it, in whose favour it has ended."""
+        self.pid, self.code = pid, None
+        self.ended.clear()
 
     def send(self, number: int) -> None:
         """Send a signal to it alone, if it has not ended."""

@@ -18,9 +18,16 @@ from contextlib import suppress
 from typing import Final
 
 from lifecycle.process.command.own_children import OwnChildren
-from lifecycle.process.command.processes import Process, children, descendants, everybody
+from lifecycle.process.command.processes import (
+    Process,
+    children,
+    descendants,
+    everybody,
+    variable,
+)
 
 PR_SET_CHILD_SUBREAPER: Final = 36
+SUCCEEDS: Final = "GUNICORN_PID"
 
 
 def adopt_orphans() -> None:
@@ -67,16 +74,31 @@ class Family:
                     os.waitpid(each.pid, os.WNOHANG)
         self._own.forget_ended()
 
-    def orphans(self) -> list[Process]:
-        """Return the processes of the command that have lost their parents, and run."""
-        found = everybody()
-        return [each for each in found if self._is_orphan(each) and not each.ended]
+    def successor(self) -> int:
+        """
+        Return the pid of the process in whose favour the command has ended; 0 if there is none.
+
+        gunicorn starts a new master at SIGUSR2, and tells it by a variable whose successor it is.
+        """
+        for each in everybody():
+            if self._is_orphan(each) and variable(each.pid, SUCCEEDS) == str(self.direct):
+                self.direct = each.pid
+                return each.pid
+        return 0
 
     def left(self) -> list[Process]:
         """Return all that the command has started, itself too, and that runs."""
-        found = everybody()
-        roots = [each.pid for each in found if self._is_root(each)]
-        return [each for each in set(descendants(roots, found)) if not each.ended]
+        before: set[int] = set()
+        while True:
+            found = everybody()
+            roots = [each.pid for each in found if self._is_root(each)]
+            family = set(descendants(roots, found))
+            running = [each for each in family if not each.ended]
+            pids = {each.pid for each in family}
+            # Who has ended may just have started somebody, whom this look has missed.
+            if running or pids <= before:
+                return running
+            before = pids
 
     def send(self, number: signal.Signals) -> list[Process]:
         """Send a signal to all that is left, and return who that was."""

@@ -209,7 +209,14 @@ class Supervisor:
 
     async def _until_told(self) -> None:
         """Return once the command is to be told to end, or has ended."""
-        await until_first(self._child.ended.wait(), self._life.drained())
+        child = self._child
+        while True:
+            await until_first(child.ended.wait(), self._life.drained())
+            if child.code is None or not (successor := self._family.successor()):
+                return
+            self._life.log.info("command succeeded", pid=child.pid, by=successor)
+            child.succeed(successor)
+            self._look()  # it may have ended meanwhile
 
     async def _outcome(self) -> Outcome:
         """Tell the command to end, if it has not, and return what its end means."""
