@@ -10,6 +10,7 @@ from typing import Final
 
 from lifecycle.exceptions import LifecycleError
 from lifecycle.instrumentation.lifecycle_worker.board import WAKE, Board, NoBoard
+from lifecycle.process.command.uwsgi import DRAINING
 from lifecycle.qos.control_socket import FOLDERS
 
 FIRST: Final = "/dev/shm"  # noqa: S108 - each file there is of mode 0600, and made by us alone
@@ -96,7 +97,7 @@ def _remove_if_left(path: str) -> None:
 
 
 def remove(path: str) -> None:
-    """Remove a board and its pipe, as far as they are there."""
-    for each in (path, path + WAKE):
+    """Remove a board and what is beside it, as far as it is there."""
+    for each in (path, path + WAKE, path + DRAINING):
         with suppress(OSError):
             os.unlink(each)

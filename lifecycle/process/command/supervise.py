@@ -26,6 +26,7 @@ from lifecycle.drain.elsewhere import Nowhere
 from lifecycle.drain.uninstrumented import UninstrumentedTraffic
 from lifecycle.exceptions import Draining, LifecycleError
 from lifecycle.instrumentation.lifecycle_worker.board import VARIABLE
+from lifecycle.process.command import uwsgi
 from lifecycle.process.command.board_file import BoardFile
 from lifecycle.process.command.child import Child, Command, shares_group
 from lifecycle.process.command.family import Family, adopt_orphans
@@ -119,7 +120,7 @@ def _watch(life: Lifecycle, workers: Workers | None, stack: ExitStack) -> None:
 
 def environment(workers: Workers | None) -> dict[str, str]:
     """Return the variables of the command: ours, and what its workers find us by."""
-    found = os.environ | {"UWSGI_DIE_ON_TERM": "1"}  # else SIGTERM reloads uWSGI
+    found = os.environ | uwsgi.environment(os.environ, workers.path if workers else "")
     if workers is not None:
         found[VARIABLE] = workers.path
         before = found.get("PYTHONPATH")

@@ -16,6 +16,7 @@ from typing import Final
 
 from lifecycle.instrumentation.lifecycle_worker.board import SERVING, Slot, is_alive
 from lifecycle.instrumentation.lifecycle_worker.worker import PAUSE
+from lifecycle.process.command import uwsgi
 from lifecycle.process.command.board_file import BoardFile
 
 READ: Final = 65536
@@ -160,6 +161,7 @@ class Workers:
     def begin(self) -> None:
         """Tell the workers of T0."""
         self._board.draining_at = self.now()
+        uwsgi.tell(self.path)
 
     def settles_at(self, at: float) -> None:
         """Tell the workers from when on they close what is idle."""

@@ -1,0 +1,142 @@
+"""A server under `lifecycle run -- COMMAND`, drained with everything under way at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Final
+
+import websockets
+
+from tests.process.commands import run
+from tests.process.h1_client import Connection
+from tests.process.kit import App
+from tests.process.rollout import SERVED
+from tests.process.wire import Answer
+
+SETTLE: Final = 1.0
+TIMES: Final = {
+    "LIFECYCLE_SETTLE": str(SETTLE),
+    "LIFECYCLE_QUIET": "0.5",
+    "LIFECYCLE_GRACE_PERIOD": "12",
+    "LIFECYCLE_STOP_TIMEOUT": "3",
+}
+EVENTS: Final = {"Accept": "text/event-stream"}
+LATE: Final = 0.7
+"""Seconds after settle by which its heartbeat must have come, on a busy machine."""
+
+
+def serve(start: Callable[..., App], folder: Path, *command: str, **env: str) -> App:
+    """Start a server of `tests/hosts/served` under `lifecycle run`, and wait until it is READY."""
+    path = os.pathsep.join((str(SERVED), env.pop("PYTHONPATH", "")))
+    app = run(start, folder, *command, PYTHONPATH=path.rstrip(os.pathsep), **TIMES, **env)
+    app.wait_state("ready")
+    return app
+
+
+def assert_drains(
+    app: App,
+    *,
+    server: str,
+    workers: int = 1,
+    idle: bool = True,
+    websocket: str = "/ws",
+    events: bool = True,
+    codes: Sequence[int] = (0,),
+) -> None:
+    """
+    Drain it, and see that nothing of what is under way is lost, and that all are told to go.
+
+    Args:
+        app: It, READY.
+        server: The name that its workers have on the board.
+        workers: How many it has.
+        idle: Whether it closes idle connections at settle.
+        websocket: The path of its WebSockets; empty if it has none.
+        events: Whether it serves event streams.
+        codes: The exit codes that are in order.
+    """
+    assert not app.events("not instrumented"), app.stderr
+    asyncio.run(asyncio.wait_for(_drain(app, idle=idle, path=websocket, events=events), 40))
+    assert app.wait() in codes, app.stderr
+    report = app.events("drain report")[0]
+    assert "Traceback" not in app.stderr, app.stderr
+    assert "lifecycle: " not in app.stderr, app.stderr
+    assert report["code"] == 0, report
+    assert "cut" not in report, report
+
+
+async def _drain(app: App, *, idle: bool, path: str, events: bool) -> None:
+    kept, fresh, slow, busy = [await Connection.open(app.port) for _ in range(4)]
+    first = await kept.ask("/")
+    assert (first.status, first.closes, first.body) == (200, False, b"hello")
+    assert not (await busy.ask("/", body=b"posted")).closes
+    listening = [asyncio.create_task(_listen(app.port, path))] if path else []
+    streams = [asyncio.create_task(_follow(app.port))] if events else []
+    working = [asyncio.create_task(each) for each in (slow.ask("/slow"), _stream(app.port))]
+    expected = len(listening) + len(streams) + len(working)
+    await _until(lambda: app.status()["in_flight"] == expected, f"{expected} in flight", app)
+
+    began = await asyncio.to_thread(app.signal, signal.SIGTERM)
+    await _until(lambda: app.status()["state"] == "draining", "draining", app)
+
+    told = await busy.ask("/")
+    assert (told.status, told.closes) == (200, True), told
+    assert await asyncio.wait_for(busy.read(), 2) == b""
+    assert not fresh.over
+    assert not kept.over
+    if idle:
+        assert await asyncio.wait_for(kept.read(), 5) == b""
+        assert SETTLE - 0.05 <= time.monotonic() - began <= SETTLE + LATE
+        assert not fresh.over  # it has not asked yet
+    last = await fresh.ask("/")
+    assert (last.status, last.closes, last.body) == (200, True, b"hello")
+    for task in listening:
+        code, at = await task
+        assert code == 1001
+        assert SETTLE - 0.05 <= at - began <= SETTLE + LATE
+    for task in streams:
+        whole, at = await task
+        assert whole.startswith(b"data: 0\n\n")
+        assert whole.endswith(b"\n\n")
+        assert SETTLE - 0.05 <= at - began <= SETTLE + LATE
+    assert (await working[0]).body == b"hello"
+    assert (await working[1]).body == b"x" * 1000
+    for each in (kept, fresh, slow, busy):
+        each.close()
+
+
+async def _stream(port: int) -> Answer:
+    connection = await Connection.open(port)
+    with closing(connection):
+        return await connection.ask("/stream")
+
+
+async def _follow(port: int) -> tuple[bytes, float]:
+    """Follow an event stream to its end, which must be a whole one."""
+    connection = await Connection.open(port)
+    with closing(connection):
+        answer = await connection.ask("/events", EVENTS, within=15)
+        return answer.body, time.monotonic()
+
+
+async def _listen(port: int, path: str) -> tuple[int | None, float]:
+    async with websockets.connect(f"ws://127.0.0.1:{port}{path}") as socket:
+        await socket.send("one")
+        assert await socket.recv() == "one"
+        with suppress(websockets.ConnectionClosed):
+            await socket.recv()
+        return socket.close_code, time.monotonic()
+
+
+async def _until(condition: Callable[[], object], what: str, app: App) -> None:
+    for _ in range(500):
+        if await asyncio.to_thread(condition):
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError(f"not {what}: {app.status()} {app.stderr}")

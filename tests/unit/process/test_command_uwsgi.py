@@ -1,0 +1,32 @@
+"""uWSGI is told what it needs by variables, and none that a user has set is changed."""
+
+from __future__ import annotations
+
+import pytest
+
+from lifecycle.process.command.uwsgi import DIE_ON_TERM, DRAINING, ROUTE, environment, tell
+
+SAYS_CLOSE = "exists:/dev/shm/a.board.draining addheader:Connection: close"
+
+
+@pytest.mark.parametrize(
+    ("given", "board", "added"),
+    [
+        ({}, "", {DIE_ON_TERM: "1"}),
+        ({}, "/dev/shm/a.board", {DIE_ON_TERM: "1", ROUTE: SAYS_CLOSE}),
+        ({DIE_ON_TERM: "0", "HOME": "/"}, "/dev/shm/a.board", {ROUTE: SAYS_CLOSE}),
+        ({ROUTE: "true: addheader:X: y"}, "/dev/shm/a.board", {DIE_ON_TERM: "1"}),
+    ],
+)
+def test_variables(given, board, added):
+    """It ends by SIGTERM, and says close while a file is there, unless the user says otherwise."""
+    assert environment(given, board) == added
+
+
+def test_the_file_of_t0(tmp_path):
+    """It is made once; where none can be made, nothing is said."""
+    board = tmp_path / "a.board"
+    tell(str(board))
+    tell(str(board))
+    assert [each.name for each in tmp_path.iterdir()] == ["a.board" + DRAINING]
+    tell(str(tmp_path / "missing" / "a.board"))
