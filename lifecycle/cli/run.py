@@ -30,6 +30,9 @@ from lifecycle.serving.sockets import bind
 DEFAULT_BIND = "0.0.0.0:8080"
 KEEP_ALIVE = 75.0
 
+LOCAL = {"qos_port": 0, "settle": 0.0, "quiet": 0.0}
+"""The settings of `--local`, whatever the environment says."""
+
 
 class BadTarget(Exception):
     """What was to be run is not there, or is no such thing."""
@@ -60,6 +63,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME",
         help="load a module as a plugin; no:NAME leaves one out",
+    )
+    parser.add_argument(
+        "--local",
+        action="store_true",
+        help="for a laptop: any free QOS port, and a drain that does not wait for clients to "
+        "notice (settle and quiet are 0)",
     )
     parser.add_argument("--app-dir", default=".", help="where the module is looked for first")
     parser.add_argument(
@@ -95,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
         command = run_command.command_of(options)
     except run_command.Refused as refused:
         return fail(str(refused), refused.code)
-    given: dict[str, Any] = {}
+    given: dict[str, Any] = dict(LOCAL) if options.local else {}
     if options.service:
         given["services"] = tuple(options.service)
     try:
@@ -109,6 +118,8 @@ def run(options: argparse.Namespace) -> int:
         sys.path.insert(0, os.path.abspath(options.app_dir))
         runner = Runner(config, renderer=renderer_for(sys.stderr, options.log_level))
         runner.open()
+        if options.local:
+            _say_local(runner)
     except (LifecycleError, Interrupted) as error:
         return INTERRUPTED if isinstance(error, Interrupted) else fail(str(error), USAGE)
     if command is not None:
@@ -116,6 +127,13 @@ def run(options: argparse.Namespace) -> int:
         return runner.run(main, takes_life=True)
     with contextlib.ExitStack() as sockets:  # which takes the file of each Unix socket along
         return _run(options, config, runner, sockets)
+
+
+def _say_local(runner: Runner) -> None:
+    port = runner.life.qos_url.rpartition(":")[2] if runner.life.qos_url else "none"
+    runner.life.log.info(
+        "local", qos_port=port, hint=f"settle and quiet are 0; lifecycle status --port {port}"
+    )
 
 
 def _run(
