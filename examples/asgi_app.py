@@ -3,6 +3,11 @@ An ASGI app that needs no change:
 
     lifecycle run --app-dir examples --asgi asgi_app:app --bind 0.0.0.0:8080 --service orders
 
+Or, from this folder, with the server of your choice and several workers:
+
+    lifecycle run --service orders:8080 -- uvicorn --workers 2 --host 0.0.0.0 --port 8080 asgi_app:app
+    lifecycle run --service orders:8080 -- granian --interface asgi --workers 2 --host 0.0.0.0 --port 8080 asgi_app:app
+
 Whatever speaks ASGI goes in the place of `app`: Starlette, FastAPI, Litestar, Django.
 """
 

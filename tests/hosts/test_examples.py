@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +26,18 @@ def asgi(name: str) -> tuple[str, ...]:
     return (*RUN, "--app-dir", EXAMPLES, "--asgi", f"{name}:app", *BIND, "--service", "orders")
 
 
+def wrapped(*command: str) -> tuple[str, ...]:
+    return (*RUN, "--service", "orders:{port}", "--", sys.executable, *command)
+
+
+GUNICORN = ("-m", "gunicorn", "-w", "2", "--threads", "8", "-b", "0.0.0.0:{port}")
+GRANIAN = ("-m", "granian", "--interface", "asgi", "--workers", "2")
 COMMANDS = {
+    "gunicorn, Django": wrapped(*GUNICORN, "django_app"),
+    "gunicorn, Flask": wrapped(*GUNICORN, "flask_app:app"),
+    "flask run": wrapped("-m", "flask", "--app", "flask_app", "run", "-p", "{port}"),
+    "uvicorn, two workers": wrapped("-m", "uvicorn", "--workers", "2", *ADDRESS, "asgi_app:app"),
+    "granian, two workers": wrapped(*GRANIAN, *ADDRESS, "asgi_app:app"),
     "fastapi_app": asgi("fastapi_app"),
     "starlette_app": asgi("starlette_app"),
     "litestar_app": asgi("litestar_app"),
@@ -51,6 +63,16 @@ def test_it_serves_and_leaves(start: Callable[..., App], name: str) -> None:
     app.signal(signal.SIGTERM)
     assert app.wait() in (0, -signal.SIGTERM), app.stderr
     assert "Traceback" not in app.stderr
+
+
+def test_what_is_no_python_serves_and_leaves(start: Callable[..., App]) -> None:
+    """A program of which nothing is known is ready once its port is open, and is drained."""
+    app = start(*wrapped("-I", "-m", "http.server", "{port}", "--directory", EXAMPLES))
+    app.wait_state("ready", 20)
+
+    assert "lifecycle run" in ask(app.port, "/README.md")[1]
+    app.signal(signal.SIGTERM)
+    assert app.wait() == 0, app.stderr
 
 
 def test_what_never_ends_in_fastapi_ends_at_settle(start: Callable[..., App]) -> None:
