@@ -55,6 +55,7 @@ RECORDS: Final = {
     "Each entry of `probes`:": status_records.ProbeStatus,
     "Each entry of `transitions`:": status_records.TransitionStatus,
     "`drain`, once a drain has begun:": status_records.DrainStatus,
+    "Each entry of `workers`:": status_records.WorkerStatus,
     "Each entry of `plugins`:": status_records.PluginStatus,
 }
 """How the documentation introduces each record of `/status`."""

@@ -7,7 +7,7 @@ what JSON can hold. Points in time are seconds since the epoch, ages and duratio
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 
 class RegistrationStatus(TypedDict):
@@ -117,6 +117,28 @@ class PluginStatus(TypedDict):
     problem: str
 
 
+class WorkerStatus(TypedDict):
+    """
+    One worker of a command: a process that serves, and tells what it does.
+
+    Attributes:
+        pid: The id of its process.
+        server: The server that it runs.
+        age: How many seconds ago it began to serve.
+        stalled: For how many seconds it has made no progress: its event loop does not come round,
+            or all its threads are busy, and the oldest request is as old as that.
+        in_flight: How many requests are under way.
+        served: How many requests it has served.
+    """
+
+    pid: int
+    server: str
+    age: float
+    stalled: float
+    in_flight: int
+    served: int
+
+
 class Snapshot(TypedDict):
     """
     What `/status` shows, and `Lifecycle.snapshot` returns.
@@ -129,6 +151,7 @@ class Snapshot(TypedDict):
         probes: The last answer of each probe.
         transitions: Every step from state to state so far.
         drain: The drain, or null while there is none.
+        workers: The workers of a command, as far as they tell; empty for an app.
         plugins: The loaded plugins, then those that failed.
         pid: The id of the process.
         version: The version of pod-lifecycle.
@@ -141,6 +164,7 @@ class Snapshot(TypedDict):
     probes: list[ProbeStatus]
     transitions: list[TransitionStatus]
     drain: DrainStatus | None
+    workers: NotRequired[list[WorkerStatus]]
     plugins: list[PluginStatus]
     pid: int
     version: str

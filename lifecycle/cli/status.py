@@ -19,6 +19,7 @@ from lifecycle.status_records import (
     ServiceStatus,
     Snapshot,
     TransitionStatus,
+    WorkerStatus,
 )
 
 CLEAR: Final = "\x1b[H\x1b[2J"
@@ -108,6 +109,9 @@ def render(status: Snapshot) -> str:
         f"pid {status['pid']}, pod-lifecycle {status['version']}",
         _drain(status["drain"]),
         _table("SERVICE PORT STATE REGISTERED", map(_service, status["services"])),
+        _table(
+            "WORKER SERVER AGE STALLED IN-FLIGHT SERVED", map(_worker, status.get("workers", ()))
+        ),
         _table("PROBE KIND OK MS AGE REASON", map(_probe, status["probes"])),
         _table("FROM TO AT CAUSE", map(_transition, status["transitions"])),
         _table("PLUGIN PROBLEM", map(_plugin, status["plugins"])),
@@ -164,6 +168,11 @@ def _probe(probe: ProbeStatus) -> tuple[object, ...]:
     verdict = "yes" if probe["ok"] else "NO"
     age = f"{probe['age']:.1f} s"
     return probe["name"], probe["kind"], verdict, f"{probe['ms']:.1f}", age, probe["reason"]
+
+
+def _worker(worker: WorkerStatus) -> tuple[object, ...]:
+    seconds = (f"{worker['age']:.0f} s", f"{worker['stalled']:.1f} s")
+    return worker["pid"], worker["server"], *seconds, worker["in_flight"], worker["served"]
 
 
 def _transition(step: TransitionStatus) -> tuple[object, ...]:

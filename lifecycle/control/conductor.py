@@ -252,6 +252,7 @@ class Conductor:
             "probes": self.probes.status(now),
             "transitions": [transition_status(each) for each in self.transitions.history],
             "drain": self.departure.snapshot(now),
+            "workers": self.traffic.workers(),
             "plugins": self.plugins.status(),
             "pid": os.getpid(),
             "version": VERSION,

@@ -14,6 +14,7 @@ from lifecycle.drain.elsewhere import Elsewhere, Nowhere
 from lifecycle.drain.health_checks import MONITORS
 from lifecycle.drain.work_names import TRACKED, WorkEntry, most, shown
 from lifecycle.process_globals import PROCESS
+from lifecycle.status_records import WorkerStatus
 
 AGENTS_KEPT: Final = 100
 """How many user agents a report keeps: strangers choose them."""
@@ -56,6 +57,8 @@ class Traffic:
         """True once the lifecycle whose traffic this is has ended."""
         self.elsewhere: Elsewhere = Nowhere()
         """What other processes serve."""
+        self.workers: Callable[[], list[WorkerStatus]] = list
+        """Tells, from any thread, what `/status` shows of each of them."""
         self._tracker = Tracker(self)
 
     @property

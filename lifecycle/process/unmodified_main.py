@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 
 from lifecycle.exceptions import AlreadyExported, Draining, RegistrationRefused
 from lifecycle.process.exit_status import show
@@ -21,30 +20,31 @@ async def make_ready(life: Lifecycle, fail: Callable[[str], None]) -> None:
         life: The lifecycle of a main that knows nothing of it.
         fail: Called with the reason if it will never be ready.
     """
-    with suppress(Draining):
-        await asyncio.sleep(0)  # main's first step
-        if not life.config.services:
-            life.log.warning(
-                "no services",
-                hint="READY as soon as main first waits; set LIFECYCLE_SERVICES=NAME:PORT "
-                "if it serves something",
-            )
-        try:
-            await _export(life)
-            await life.ready()
-        except (RegistrationRefused, AlreadyExported) as refused:
-            fail(f"registration refused: {refused}")
-            return
-        except Exception as error:  # noqa: BLE001 - else it would never be READY, without a word
-            show(error)
-            fail(f"it could not become ready: {type(error).__name__}: {error}")
-            return
-        if life.services and not core_of(life).traffic.in_use:
-            life.log.warning(
-                "nothing counted",
-                hint="work in flight is waited for if it is counted: put "
-                "lifecycle.asgi.Middleware around the app, or use track()",
-            )
+    await asyncio.sleep(0)  # main's first step
+    if not life.config.services:
+        life.log.warning(
+            "no services",
+            hint="READY as soon as main first waits; set LIFECYCLE_SERVICES=NAME:PORT "
+            "if it serves something",
+        )
+    try:
+        await _export(life)
+        await life.ready()
+    except Draining:
+        return
+    except (RegistrationRefused, AlreadyExported) as refused:
+        fail(f"registration refused: {refused}")
+        return
+    except Exception as error:  # noqa: BLE001 - else it would never be READY, without a word
+        show(error)
+        fail(f"it could not become ready: {type(error).__name__}: {error}")
+        return
+    if life.services and not core_of(life).traffic.in_use:
+        life.log.warning(
+            "nothing counted",
+            hint="work in flight is waited for if it is counted: put "
+            "lifecycle.asgi.Middleware around the app, or use track()",
+        )
 
 
 async def _export(life: Lifecycle) -> None:

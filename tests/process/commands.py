@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from lifecycle.process.command.processes import Process, everybody
 from tests.process.kit import QUICK, App, free_port
@@ -76,10 +77,11 @@ def run(
     )
 
 
-def telltale(start: Start, folder: Path, **more: object) -> App:
+def telltale(start: Start, folder: Path, **more: Any) -> App:
     """Start TELLTALE under `lifecycle run`, and return once it is READY."""
     (folder / "telltale.py").write_text(TELLTALE)
-    app = run(start, folder, sys.executable, "telltale.py", **more)  # type: ignore[arg-type]
+    options = ("--instrument=no", *more.pop("options", ()))  # it tells nothing, so none is awaited
+    app = run(start, folder, sys.executable, "telltale.py", options=options, **more)
     app.wait_state("ready")
     return app
 

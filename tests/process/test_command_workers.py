@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import time
@@ -10,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.commands import run
-from tests.process.kit import ask, background, wait_for
+from tests.process.commands import descendants, run
+from tests.process.kit import QUICK, ask, background, wait_for
 
 SERVER = """
 import asyncio, os, socket, sys, time
@@ -120,6 +121,57 @@ def test_what_is_in_flight_is_waited_for(start, tmp_path):
     assert not of(app)
 
 
+def test_status(start, tmp_path):
+    """`/status` and `lifecycle status` list the workers; in flight and served are theirs."""
+    app = serve(start, tmp_path)
+    app.wait_state("ready")
+    wait_for(lambda: len(app.status()["workers"]) == 2, 5, "both workers")
+    for _ in range(5):
+        ask(app.port)
+    slow = background(lambda: ask(app.port, "/slow"))
+    wait_for(lambda: app.status()["in_flight"] == 1, 5, "the request in flight")
+
+    workers = app.status()["workers"]
+
+    assert {each["pid"] for each in workers} < {each.pid for each in descendants(app.pid)}
+    assert sum(each["served"] for each in workers) == 5
+    assert sum(each["in_flight"] for each in workers) == 1
+    assert all(each["server"] == "fake" and 0 <= each["stalled"] < 5 for each in workers)
+    shown = app.cli("status").stdout
+
+    assert re.search(
+        rf"^ *{workers[0]['pid']} +fake +\d+ s +\d\.\d s +[01] +\d", shown, re.MULTILINE
+    )
+    assert slow.result(10)[0] == 200
+    app.stop(0)
+
+
+@pytest.mark.parametrize("option", [(), ("--instrument", "no")])
+def test_no_folder_for_the_board(start, tmp_path, option):
+    """Where no folder takes the board, a sentence says what to do; without it, all goes on."""
+    script = (
+        "import os, sys; from lifecycle.process.command import board_file as it; "
+        "it.FIRST = '/no/memory'; sys.argv[0] = 'lifecycle'; import lifecycle.cli as c; c.main()"
+    )
+    run_dir = tmp_path / "run"
+    run_dir.mkdir(mode=0o700)
+    words = ["run", *option, "--", "sleep", "70"]
+    env = QUICK | {"LIFECYCLE_RUN_DIR": str(run_dir), "LIFECYCLE_QOS_ENABLED": "false"}
+    run_dir.rmdir()
+    app = start(["-c", script, *words], env=env)
+
+    if option:
+        wait_for(lambda: descendants(app.pid), 15, "the command")
+        app.stop(0)
+    else:
+        assert app.wait() == 2
+        said = "Cannot create the board of the workers in any folder (/no/memory: No such file or"
+        assert said in app.stderr
+        assert "LIFECYCLE_RUN_DIR" in app.stderr
+        assert "--instrument=no" in app.stderr
+        assert "Traceback" not in app.stderr
+
+
 def test_what_a_dead_worker_had_in_flight_is_no_more(start, tmp_path):
     """A worker that dies gives its slot back, and its successor is counted."""
     app = serve(start, tmp_path, workers=1)
@@ -186,6 +238,8 @@ def test_not_instrumented(start, tmp_path, option):
 
     app.wait_state("ready")
 
+    if option == "yes":
+        wait_for(lambda: app.events("not instrumented"), 5, "the warning")
     said = app.events("not instrumented")
     assert len(said) == (option == "yes")
     assert all("-I, -E or -S" in each["why"] for each in said)

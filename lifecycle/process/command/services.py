@@ -44,20 +44,21 @@ async def make_ready(
             "no services",
             hint="READY at once; if the command serves something, say --service NAME:PORT",
         )
-    with suppress(Draining):
-        try:
-            core_of(life).traffic.in_use = bool(known)  # the workers count, or the kernel does
-            if workers is not None and known:
-                await _until_serving(life, workers, [port for _, port in known])
-            for name, port in known:
-                await until_listening(port)
-                life.export(name, port=port)
-            await life.ready()
-        except (RegistrationRefused, AlreadyExported) as refused:
-            fail(f"registration refused: {refused}")
-        except Exception as error:  # noqa: BLE001 - else it would never be READY, without a word
-            show(error)
-            fail(f"it could not become ready: {type(error).__name__}: {error}")
+    try:
+        core_of(life).traffic.in_use = bool(known)  # the workers count, or the kernel does
+        if workers is not None and known:
+            await _until_serving(life, workers, [port for _, port in known])
+        for name, port in known:
+            await until_listening(port)
+            life.export(name, port=port)
+        await life.ready()
+    except Draining:
+        return
+    except (RegistrationRefused, AlreadyExported) as refused:
+        fail(f"registration refused: {refused}")
+    except Exception as error:  # noqa: BLE001 - else it would never be READY, without a word
+        show(error)
+        fail(f"it could not become ready: {type(error).__name__}: {error}")
 
 
 async def _until_serving(life: Lifecycle, workers: Workers, ports: Sequence[int]) -> None:

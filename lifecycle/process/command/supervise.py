@@ -23,6 +23,7 @@ from lifecycle import instrumentation
 from lifecycle.calls.stacks import Straggler
 from lifecycle.calls.until_first import until_first
 from lifecycle.drain.elsewhere import Nowhere
+from lifecycle.drain.exit_code import USAGE
 from lifecycle.drain.uninstrumented import UninstrumentedTraffic
 from lifecycle.exceptions import Draining, LifecycleError
 from lifecycle.instrumentation.lifecycle_worker.board import VARIABLE
@@ -37,6 +38,7 @@ from lifecycle.process.command.services import make_ready
 from lifecycle.process.command.traffic import CommandTraffic
 from lifecycle.process.command.worker_probes import WorkerProbes
 from lifecycle.process.command.workers import Workers
+from lifecycle.process.exit_status import say
 from lifecycle.runtime import Lifecycle, core_of
 from lifecycle.states import State
 
@@ -94,9 +96,11 @@ def _workers(life: Lifecycle, stack: ExitStack) -> Workers:
     try:
         file = BoardFile(config.run_dir, config.quiet_ignore)
     except LifecycleError as error:
-        raise SystemExit(f"lifecycle: {error}") from None
+        say(f"lifecycle: {error}")
+        raise SystemExit(USAGE) from None
     workers = Workers(file, lambda: core.control.post(core.traffic.nudge))
     stack.callback(workers.close)
+    core.traffic.workers = workers.status
     life.use(
         WorkerProbes(workers, core.app_loop, config.loop_stall_limit, config.ready_stall_limit),
         name="workers",

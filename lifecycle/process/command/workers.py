@@ -18,6 +18,7 @@ from lifecycle.instrumentation.lifecycle_worker.board import SERVING, Slot, is_a
 from lifecycle.instrumentation.lifecycle_worker.worker import PAUSE
 from lifecycle.process.command import uwsgi
 from lifecycle.process.command.board_file import BoardFile
+from lifecycle.status_records import WorkerStatus
 
 READ: Final = 65536
 """Bytes that are read of the pipe at once: all that it holds."""
@@ -201,6 +202,21 @@ class Workers:
         """Return who has come while draining."""
         now = (slot.disturber for slot in self._board.slots())
         return list(dict.fromkeys((*self._disturbers, *filter(None, now))))[:DISTURBERS_KEPT]
+
+    def status(self) -> list[WorkerStatus]:
+        """Return what `/status` shows of each that serves."""
+        now = self.now()
+        return [
+            {
+                "pid": slot.pid,
+                "server": slot.server,
+                "age": round(now - slot.since, 3),
+                "stalled": round(slot.stalled_for(now), 3),
+                "in_flight": slot.in_flight,
+                "served": slot.served,
+            }
+            for slot in self.serving_now()
+        ]
 
     def _loops(self) -> list[Slot]:
         # Threads notice who comes whatever the others do; at the end of a request, too.
