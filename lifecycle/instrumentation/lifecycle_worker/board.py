@@ -61,18 +61,24 @@ class NoBoard(Exception):
     """There is no board to be had; the message says why."""
 
 
-def start_time(pid: int) -> int:
-    """Return when a process began, in ticks since the machine's start; 0 if that is not told."""
+def _look(pid: int) -> tuple[bytes, int]:
+    """Return a process's state, a letter, and when it began; nothing and 0 if that is not told."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as stat:
             # The name of the command may hold spaces and brackets: proc(5).
-            return int(stat.read().rpartition(b")")[2].split()[19])
+            fields = stat.read().rpartition(b")")[2].split()
+            return fields[0], int(fields[19])
     except (OSError, ValueError, IndexError):
-        return 0
+        return b"", 0
+
+
+def start_time(pid: int) -> int:
+    """Return when a process began, in ticks since the machine's start; 0 if that is not told."""
+    return _look(pid)[1]
 
 
 def is_alive(pid: int, started: int) -> bool:
-    """Tell whether the process that began then still has this pid."""
+    """Tell whether the process that began then still has this pid, and has not ended."""
     if pid <= 0:
         return False
     try:
@@ -81,7 +87,9 @@ def is_alive(pid: int, started: int) -> bool:
         return False
     except OSError:  # it is somebody else's, so it is there
         pass
-    now = start_time(pid)
+    state, now = _look(pid)
+    if state in (b"Z", b"X"):  # it has ended, and its parent has not looked yet
+        return False
     return not now or not started or now == started
 
 

@@ -19,6 +19,7 @@ from lifecycle.instrumentation.lifecycle_worker.board import (
     Board,
     NoBoard,
     is_alive,
+    start_time,
 )
 from lifecycle.instrumentation.lifecycle_worker.worker import Worker
 
@@ -221,6 +222,16 @@ def test_a_pid_that_another_process_has_now(board: Board, sync: Worker) -> None:
     (slot,) = board.slots()
     assert is_alive(slot.pid, slot.started)
     assert not is_alive(slot.pid, slot.started - 1)
+
+
+def test_one_that_has_ended_is_dead(board: Board, sync: Worker) -> None:
+    """Also while its parent has not looked yet: the kernel tells of its end before that."""
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+    assert not is_alive(child, start_time(child))
+    os.waitpid(child, 0)
 
 
 def test_a_forked_child_has_no_slot(board: Board, sync: Worker) -> None:
