@@ -19,6 +19,8 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.commands import COMMANDS
+from benchmarks.commands import measure as command
 from benchmarks.exports import FEW, MANY, exporting
 from benchmarks.in_process import costs
 from benchmarks.processes import (
@@ -159,6 +161,30 @@ def load() -> Iterator[Row]:
         )
 
 
+def commands() -> Iterator[Row]:
+    """`lifecycle run -- COMMAND` beside the command alone: throughput, memory, the start."""
+    for name in COMMANDS:
+        seen = command(name)
+        yield Row(
+            f"{name} as a command, an app that takes 75 us",
+            str(seen.throughput),
+            ">= 0.98 x the same command without us",
+            median(seen.throughput.ratios) >= 0.98,
+        )
+        yield Row(
+            f"the same, memory of our process, {name}",
+            f"{seen.memory:.1f} MiB",
+            "<= 36 MiB",
+            seen.memory <= 36,
+        )
+        yield Row(
+            f"the same, the first answer, {name}",
+            f"{seen.later * 1000:+.0f} ms",
+            "<= 300 ms later",
+            seen.later <= 0.3,
+        )
+
+
 def leaving() -> Iterator[Row]:
     """SIGTERM to exit, beyond settle, with and without a kept QOS connection."""
     for python in _pythons():
@@ -240,7 +266,7 @@ def main() -> None:
     table = Table(title="pod-lifecycle: budgets and what was measured in this run")
     for name in ("what", "measured", "budget", ""):
         table.add_column(name)
-    for part in (latency, busy, start, counting, services, load, leaving, prestop):
+    for part in (latency, busy, start, counting, services, load, commands, leaving, prestop):
         console.print(f"measuring {part.__name__} …", style="dim")
         for row in part():
             mark = "[green]kept[/]" if row.kept else "[red]over[/]"

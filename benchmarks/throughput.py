@@ -8,15 +8,14 @@ with, without (so that what drifts drifts for both), by connections that are kep
 
 from __future__ import annotations
 
-import selectors
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from statistics import median, quantiles
 from typing import Final, NamedTuple
 
+from benchmarks.asking import Asking, cpu_of
 from benchmarks.processes import APP, free_port, running, said, until_200
 
 PROCESSES: Final = 3
@@ -25,10 +24,6 @@ WINDOW: Final = 0.1
 """Seconds that it is asked for in a turn: what else the machine does changes more slowly."""
 WARM: Final = 0.1
 """Seconds that it is asked for before, unmeasured: a lifecycle's start is no throughput."""
-DEADLINE: Final = 15.0
-CONNECTIONS: Final = 16
-REQUEST: Final = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
-BODY: Final = b"true"
 
 SERVED = f"""
 import asyncio, os, sys
@@ -160,52 +155,22 @@ class _Server:
     def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
         self._process = process
         self._now = "nothing"
-        self._selector = selectors.DefaultSelector()
-        for _ in range(CONNECTIONS):
-            sock = socket.create_connection(("127.0.0.1", port))
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._selector.register(sock, selectors.EVENT_READ, sock)
+        self._asking = Asking(port, partial(cpu_of, process.pid))
 
     def turn(self, to: str) -> tuple[float, float]:
-        """Have it turn to "middleware", "alone" or "nothing"; returns what `_ask` does."""
+        """Have it turn to "middleware", "alone" or "nothing"; returns what `ask` does."""
         if to != self._now:
             if self._process.stdin is None:
                 raise TypeError("the server is told through pipes")
             self._process.stdin.write(f"{to}\n".encode())
             said(self._process, to)
             self._now = to
-            self._ask(WARM)
-        return self._ask(WINDOW)
-
-    def _ask(self, seconds: float) -> tuple[float, float]:
-        """Ask as much as it answers; returns requests a second, and CPU seconds a request."""
-        count, began, spent = 0, time.perf_counter(), self._spent()
-        for key in self._selector.get_map().values():
-            key.data.sendall(REQUEST)
-        asked, over = CONNECTIONS, False
-        while count < asked:
-            if not (answers := self._selector.select(DEADLINE)):
-                raise TimeoutError(f"the server has not answered for {DEADLINE} s")
-            for key, _ in answers:
-                if not (answer := key.data.recv(4096)):
-                    raise ConnectionError("the server has closed a kept connection")
-                if answer.endswith(BODY):
-                    count += 1
-                    if not over:
-                        key.data.sendall(REQUEST)
-                        asked += 1
-            over = time.perf_counter() - began > seconds
-        return count / (time.perf_counter() - began), (self._spent() - spent) / count
-
-    def _spent(self) -> float:
-        """Return the CPU seconds of the process so far."""
-        return time.clock_gettime(~self._process.pid << 3 | 2)  # clock_getcpuclockid(3)
+            self._asking.ask(WARM)
+        return self._asking.ask(WINDOW)
 
     def close(self) -> None:
         """Close the connections."""
-        for key in [*self._selector.get_map().values()]:
-            key.data.close()
-        self._selector.close()
+        self._asking.close()
 
 
 @contextmanager

@@ -1,0 +1,155 @@
+"""
+Servers under `lifecycle run -- COMMAND`, beside the same command without us.
+
+Both run at the same time, and are asked in turns: without, with, with, without. The next pair of
+processes is another one: two of the very same program differ by some percent.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Final, NamedTuple
+
+from benchmarks.asking import Asking, cpu_of
+from benchmarks.processes import free_port, rss, until_200
+from benchmarks.throughput import Measured
+from lifecycle.process.command.processes import everybody
+
+PAIRS: Final = 5
+ROUNDS: Final = 12
+WINDOW: Final = 0.2
+"""Seconds that one of the two is asked for in a turn."""
+WARM: Final = 0.5
+STARTS: Final = 10
+ENDS: Final = 15.0
+
+APPS: Final = """
+import time
+
+def work():
+    until = time.perf_counter() + 75e-6
+    while time.perf_counter() < until:
+        pass
+
+def wsgi(environ, start_response):
+    work()
+    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "4")])
+    return [b"true"]
+
+async def asgi(scope, receive, send):
+    if scope["type"] != "http":
+        while (await receive())["type"] != "lifespan.shutdown":
+            await send({"type": "lifespan.startup.complete"})
+        return await send({"type": "lifespan.shutdown.complete"})
+    work()
+    headers = [(b"content-type", b"text/plain"), (b"content-length", b"4")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"true"})
+"""
+"""Apps that take 75 microseconds."""
+
+COMMANDS: Final = {
+    "gunicorn gthread": "gunicorn -w 2 --threads 8 -b 127.0.0.1:{port} --no-control-socket apps:wsgi",
+    "uvicorn --workers 2": "uvicorn --workers 2 --port {port} --no-access-log apps:asgi",
+    "granian --workers 2": "granian --workers 2 --interface asgi --port {port} apps:asgi",
+}
+ALONE: Final = "no:tcp,no:http,no:disk,no:memory"
+"""The core is measured; lifecycle-probes is beside it for the tests."""
+
+
+class Seen(NamedTuple):
+    """
+    What was measured of one command.
+
+    Attributes:
+        throughput: With us, by without us.
+        memory: MiB of our process.
+        later: Seconds by which the first answer comes later.
+    """
+
+    throughput: Measured
+    memory: float
+    later: float
+
+
+class _Command:
+    def __init__(self, process: subprocess.Popen[bytes], port: int, began: float) -> None:
+        self.process = process
+        self.port = port
+        self.first_answer = until_200(port, "/") - began
+
+    def asking(self) -> Asking:
+        """Return connections to it."""
+        found, below = everybody(), {self.process.pid}
+        while more := {each.pid for each in found if each.parent in below} - below:
+            below |= more
+        return Asking(self.port, lambda: sum(map(cpu_of, below)))
+
+
+@contextmanager
+def _started(name: str, *, ours: bool) -> Iterator[_Command]:
+    port, qos = free_port(), free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "apps.py").write_text(APPS)
+        words = [sys.executable, "-m", *COMMANDS[name].format(port=port).split()]
+        if ours:
+            shop = ["--service", f"shop:{port}", "--"]
+            words = [sys.executable, "-m", "lifecycle", "run", *shop, *words]
+        env = os.environ | {
+            "LIFECYCLE_QOS_PORT": str(qos),
+            "LIFECYCLE_RUN_DIR": folder,
+            "LIFECYCLE_PLUGINS": ALONE,
+            "LIFECYCLE_SETTLE": "0",
+            "LIFECYCLE_QUIET": "0",
+        }
+        quiet, began = subprocess.DEVNULL, time.perf_counter()
+        with subprocess.Popen(words, cwd=folder, env=env, stdout=quiet, stderr=quiet) as process:
+            try:
+                command = _Command(process, port, began)
+                if ours:
+                    until_200(qos, "/startup")
+                yield command
+            finally:
+                process.send_signal(signal.SIGTERM)
+                process.wait(ENDS)
+
+
+def measure(name: str) -> Seen:
+    """Measure one of `COMMANDS`."""
+    rounds, memory = [], []
+    for _ in range(PAIRS):
+        with ExitStack() as stack:
+            both = [stack.enter_context(_started(name, ours=ours)) for ours in (False, True)]
+            bare, mine = (each.asking() for each in both)
+            stack.callback(bare.close)
+            stack.callback(mine.close)
+            bare.ask(WARM), mine.ask(WARM)
+            for _ in range(ROUNDS):
+                turns = [each.ask(WINDOW) for each in (bare, mine, mine, bare)]
+                without, with_ = turns[0::3], turns[1:3]
+                rate, cpu = (sum(pair) / 2 for pair in zip(*without, strict=True))
+                our_rate, our_cpu = (sum(pair) / 2 for pair in zip(*with_, strict=True))
+                rounds.append((our_rate / rate, (our_cpu - cpu) * 1e6, rate, rate * cpu))
+            memory.append(rss(both[1].process.pid))
+    ratios, cpus, rates, cores = (list(column) for column in zip(*rounds, strict=True))
+    throughput = Measured(ratios, cpus, median(rates), median(cores))
+    return Seen(throughput, median(memory), _later(name))
+
+
+def _later(name: str) -> float:
+    """Return by how many seconds the first answer comes later with us, alternating."""
+    times: dict[bool, list[float]] = {False: [], True: []}
+    for _ in range(STARTS):
+        for ours, found in times.items():
+            with _started(name, ours=ours) as command:
+                found.append(command.first_answer)
+    return median(times[True]) - median(times[False])
