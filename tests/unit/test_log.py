@@ -157,6 +157,29 @@ def test_unconfigured() -> None:
     assert (ran.stdout, ran.stderr) == ("", "event=careful\n")
 
 
+def test_json_lines_need_no_structlog() -> None:
+    """Off a terminal `lifecycle run` writes as structlog would, but does not import it."""
+    source = """
+        from pathlib import PurePosixPath
+        from lifecycle.log import Log, renderer_for
+        import json, sys
+        log = Log(renderer_for(sys.stderr))
+        log.prepare(); log.info("ready", port=80, path=PurePosixPath("/a")); log.flush(5)
+        assert "structlog" not in sys.modules
+    """
+    ran = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(source)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+    line = json.loads(ran.stderr)
+    assert line.pop("timestamp").endswith("Z")
+    path = "PurePosixPath('/a')"
+    assert line == {"port": 80, "path": path, "event": "ready", "level": "info"}
+
+
 def test_a_handler_that_blocks(handler: Keeping) -> None:
     """A handler that is stuck holds up nobody; what does not fit is dropped, and counted."""
     log = Log()
