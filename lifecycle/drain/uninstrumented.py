@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -164,7 +165,7 @@ class UninstrumentedTraffic:
 
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
-        now = loop.time()
+        now, spent = loop.time(), time.thread_time()
         try:
             found = tcp_sockets([*self._ports()], ALIVE | CLOSING, info=True)
         except OSError:  # no descriptor is left: what cannot be seen is waited for
@@ -176,7 +177,7 @@ class UninstrumentedTraffic:
             self._part_from({each.cookie for each in found}, now)
             there = self._connections.values()
             self._held = Counter(each.socket.port for each in there if each.held)
-        cost = loop.time() - now
+        cost = time.thread_time() - spent
         pace = SELDOM if now + SELDOM <= self._often_at else OFTEN
         self._timer = loop.call_later(max(pace, cost * DEAREST), self._look)
         self._nudge()

@@ -86,7 +86,7 @@ class Scene:
 
     async def until(self, what: Callable[[], object]) -> None:
         """Wait until a look has shown something."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not what():
                 self.looked.clear()
                 await self.looked.wait()
