@@ -24,7 +24,11 @@ def main(words: list[str]) -> int:
     if name in TAKES_COMMAND and not {"--", "-h", "--help", "kustomize"} & set(words):
         parser.error(f"{name}: put -- before the command: lifecycle {name} [OPTIONS] -- COMMAND")
     words, command = split(words) if name == "run" else (words, None)
-    options = parser.parse_args(words)  # which exits if no command was named
+    options, unknown = parser.parse_known_args(words)  # which exits if no command was named
+    if unknown:
+        before = command is None and name == "run" and ":" not in (options.target or ":")
+        hint = f"; put -- before a command: lifecycle run -- {options.target} …" if before else ""
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     if name == "run":
         if options.target is None and command is None:
             parser.error("run: name MODULE:NAME, or put -- before a command")

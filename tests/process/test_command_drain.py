@@ -49,6 +49,18 @@ def test_a_server_is_drained(start, tmp_path, server):
     assert not [pid for pid in family if look_at(pid)]
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGQUIT])
+def test_other_signals_that_begin_a_drain(start, tmp_path, number):
+    """SIGINT and SIGQUIT begin one as well, and it ends by the stop signal all the same."""
+    app = telltale(start, tmp_path)
+
+    app.signal(number)
+
+    assert app.wait() == 0, app.stderr
+    assert [each["name"] for each in told(tmp_path, "signal")] == ["SIGTERM"]
+    assert app.events("drain report")[0]["cause"] == number.name
+
+
 def test_nothing_is_sent_before_the_drain_is_over(start, tmp_path):
     """At T0 the command hears nothing; after settle it gets SIGTERM, once."""
     app = telltale(start, tmp_path, LIFECYCLE_SETTLE="0.7")

@@ -42,3 +42,13 @@ def test_refused(tmp_path, case):
     assert done.stderr.startswith("lifecycle: ")
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_without_the_dashes(tmp_path):
+    """A command whose options we do not know gets the hint to put -- before it."""
+    env = handed_on() | {"LIFECYCLE_RUN_DIR": str(tmp_path), "LIFECYCLE_QOS_PORT": str(free_port())}
+
+    done = cli("run", "gunicorn", "-w", "4", "shop.wsgi", env=env, cwd=tmp_path)
+
+    assert done.returncode == 2
+    assert "put -- before a command: lifecycle run -- gunicorn" in done.stderr

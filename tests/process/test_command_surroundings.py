@@ -47,6 +47,26 @@ def test_inherited_signals(start, tmp_path):
     assert up["masked"] == []
 
 
+HANDS_ON = """
+import os, socket, sys
+listener = socket.create_server(("127.0.0.1", 0))
+os.dup2(listener.fileno(), 3)
+os.set_inheritable(3, True)
+os.environ |= {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+TAKES = "import os, socket, sys; print(os.environ['LISTEN_PID'] == str(os.getpid()), socket.socket(fileno=3).getsockname()[0])"
+
+
+def test_sockets_that_systemd_hands_on(start, tmp_path):
+    """A descriptor that we have inherited is the command's, as if it had been started alone."""
+    before = [sys.executable, "-c", HANDS_ON]
+    app = run(start, tmp_path, sys.executable, "-c", TAKES, before=before)
+
+    assert app.wait() == 1
+    assert app.stdout == "True 127.0.0.1\n"
+
+
 def test_stdin_stdout_and_stderr(tmp_path):
     """The command's are ours: it reads what is piped in, and says what it says."""
     words = [

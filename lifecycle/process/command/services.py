@@ -19,6 +19,8 @@ from lifecycle.process.exit_status import show
 from lifecycle.runtime import Lifecycle, core_of
 from lifecycle.serving.port_wait import until_listening
 
+PATIENCE: Final = 10.0
+"""Seconds more after which it is said what is waited for."""
 TOLD_WITHIN: Final = 3.0
 """Seconds from the open port on in which a server that we know has told that it was imported."""
 
@@ -62,7 +64,7 @@ async def make_ready(
 
 
 async def _until_serving(life: Lifecycle, workers: Workers, ports: Sequence[int]) -> None:
-    await until_first(workers.serving.wait(), _until_unknown(workers, ports))
+    await until_first(workers.serving.wait(), _until_unknown(life, workers, ports))
     if workers.serving.is_set():
         return
     if workers.failed:
@@ -79,12 +81,23 @@ async def _until_serving(life: Lifecycle, workers: Workers, ports: Sequence[int]
     )
 
 
-async def _until_unknown(workers: Workers, ports: Sequence[int]) -> None:
+async def _until_unknown(life: Lifecycle, workers: Workers, ports: Sequence[int]) -> None:
     """Return once the ports are open, and nobody will ever tell that he serves."""
     for port in ports:
         await until_listening(port)
     with suppress(TimeoutError):
         async with asyncio.timeout(TOLD_WITHIN):
             await workers.given_up.wait()
-    if workers.expected:
-        await workers.given_up.wait()
+    if not workers.expected:
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(PATIENCE):
+            await workers.given_up.wait()
+    if not workers.given_up.is_set():
+        life.log.warning(
+            "waiting for a worker",
+            server=", ".join(sorted(workers.expected)),
+            hint="its port is open, and no worker has said yet that it serves; "
+            "with --instrument=no the open port is enough",
+        )
+    await workers.given_up.wait()

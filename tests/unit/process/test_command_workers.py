@@ -1,0 +1,188 @@
+"""What the parent reads on the board of its workers."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lifecycle.exceptions import LifecycleError
+from lifecycle.instrumentation.lifecycle_worker import board as layout
+from lifecycle.instrumentation.lifecycle_worker.board import VARIABLE, Board
+from lifecycle.instrumentation.lifecycle_worker.worker import Worker
+from lifecycle.process.command import board_file
+from lifecycle.process.command.board_file import BoardFile
+from lifecycle.process.command.workers import Workers
+
+Nudges = list[None]
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make boards where nobody else does."""
+    monkeypatch.setattr(board_file, "FIRST", str(tmp_path))
+
+
+def with_workers(test: Callable[[Workers, BoardFile, Nudges], None]) -> None:
+    """Run a test on a loop, and have it read what has arrived."""
+
+    async def main() -> None:
+        nudges: Nudges = []
+        file = BoardFile()
+        workers = Workers(file, lambda: nudges.append(None))
+        try:
+            test(workers, file, nudges)
+            await asyncio.sleep(0)
+        finally:
+            workers.close()
+        assert not os.path.exists(file.path)
+
+    asyncio.run(main())
+
+
+def test_nobody() -> None:
+    """Without a worker nothing is in flight, nothing has come, and nobody needs to look."""
+
+    def test(workers: Workers, _: BoardFile, __: Nudges) -> None:
+        assert workers.in_flight() == 0
+        assert workers.names() == workers.disturbers() == workers.status() == []
+        assert workers.arrived_at() == workers.awake_since() == -math.inf
+        assert workers.seen_until() == math.inf
+
+    with_workers(test)
+
+
+def test_what_a_loop_tells() -> None:
+    """In flight, served, the last arrival and who it was, up to when its loop has looked."""
+
+    def test(workers: Workers, file: BoardFile, _: Nudges) -> None:
+        worker = Worker()
+        worker.open(file.path)
+        assert worker.serves("uvicorn")
+        for key in range(3):
+            worker.begin(key)
+        worker.end(0, "curl/8", "/")
+        assert workers.arrived_at() == -math.inf  # nobody has begun a drain
+        workers.begin()
+        worker.begin(4)
+        worker.end(4, "curl/8", "/")
+
+        assert workers.in_flight() == 2
+        assert workers.names() == [f"uvicorn worker {os.getpid()} (2)"]
+        assert workers.disturbers() == ["curl/8"]
+        assert workers.arrived_at() >= file.board.draining_at > 0
+        [status] = workers.status()
+        assert (status["pid"], status["server"], status["served"]) == (os.getpid(), "uvicorn", 2)
+        [slot] = workers.serving_now()
+        assert workers.seen_until() == slot.beat_at
+        assert workers.awake_since() == slot.awake_since
+        file.board.real[slot.at + layout.BEAT_AT] = workers.now() - 9
+        assert workers.awake_since() == math.inf
+
+    with_workers(test)
+
+
+def test_what_threads_tell() -> None:
+    """Who serves in threads has no loop that needs to look; all of them busy is no progress."""
+
+    def test(workers: Workers, file: BoardFile, _: Nudges) -> None:
+        worker = Worker()
+        worker.open(file.path)
+        worker.serves("gunicorn", capacity=1)
+        worker.begin(1)
+
+        assert workers.seen_until() == math.inf
+        assert workers.awake_since() == -math.inf
+        [slot] = workers.serving_now()
+        file.board.real[slot.at + layout.BUSY_SINCE] = workers.now() - 9
+        assert workers.status()[0]["stalled"] >= 9
+
+    with_workers(test)
+
+
+DIES = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+from lifecycle_worker.worker import Worker
+worker = Worker()
+worker.open(os.environ["LIFECYCLE_BOARD"])
+worker.expects("gunicorn")
+worker.serves("gunicorn")
+worker.begin(1)
+worker.begin(2)
+worker.end(2, "curl/8", "/")
+print("up", flush=True)
+sys.stdin.read()
+os._exit(1)
+"""
+
+
+def test_a_worker_that_dies() -> None:
+    """Its slot is free, what it had in flight is no more; who came last to it is remembered."""
+    folder = str(Path(layout.__file__).parent.parent)
+
+    async def main() -> None:
+        file = BoardFile()
+        gone = asyncio.Event()
+        workers = Workers(file, lambda: None if workers.in_flight() else gone.set())
+        workers.begin()
+        process = subprocess.Popen(
+            [sys.executable, "-c", DIES, folder],
+            env=os.environ | {VARIABLE: file.path},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert process.stdout is not None
+        assert process.stdin is not None
+        await asyncio.to_thread(process.stdout.readline)
+        await asyncio.wait_for(workers.serving.wait(), 10)
+        assert workers.expected == {"gunicorn"}
+        assert workers.in_flight() == 1
+        arrived_at = workers.arrived_at()
+        assert arrived_at > 0
+        gone.clear()
+
+        process.stdin.close()
+
+        await asyncio.wait_for(gone.wait(), 10)  # before it is reaped
+        assert not list(file.board.slots())
+        assert workers.arrived_at() == arrived_at
+        assert workers.disturbers() == ["curl/8"]
+        process.wait(10)
+        process.stdout.close()
+        workers.close()
+
+    asyncio.run(main())
+
+
+def test_two_parents_and_a_dead_one(tmp_path: Path) -> None:
+    """A board whose parent lives stays; one that nobody holds is removed with its pipe."""
+    first = BoardFile()
+    dead = str(tmp_path / "lifecycle-1-abc.board")
+    os.mkfifo(dead + layout.WAKE)
+    reader = os.open(dead + layout.WAKE, os.O_RDONLY | os.O_NONBLOCK)
+    Board.create(dead).close()
+    os.close(reader)
+
+    second = BoardFile()
+
+    assert os.path.exists(first.path)
+    assert not os.path.exists(dead)
+    assert not os.path.exists(dead + layout.WAKE)
+    for file in (first, second):
+        file.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each folder is named with its reason, and what to do."""
+    monkeypatch.setattr(board_file, "FIRST", "/proc/no/such")
+
+    with pytest.raises(LifecycleError, match=r"/proc/no/such: No such file.*/dev/null: Not a dir"):
+        BoardFile("/dev/null")
