@@ -1,0 +1,151 @@
+"""Servers are changed as they are imported, and an app never notices."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+from lifecycle.instrumentation.lifecycle_worker.import_hook import Finder
+from lifecycle.instrumentation.lifecycle_worker.servers import PATCHES
+from tests.unit.instrumentation.interpreters import FOLDER, Parent
+
+
+def installed() -> list[str]:
+    """Return the servers' files of which a server is there."""
+    known = {(name.partition(".")[0], file) for name, (file, _, _) in PATCHES.items()}
+    return sorted({file for name, file in known if importlib.util.find_spec(name)})
+
+
+@pytest.mark.parametrize("file", installed())
+def test_every_seam_is_there(command: Parent, file: str) -> None:
+    """All that a server's file needs of it, the installed version has: else there is a warning."""
+    modules = [name for name, known in PATCHES.items() if known[0] == file]
+    tried = "\n".join(
+        f"try: import {each}\nexcept ModuleNotFoundError as error:"
+        f" assert error.name not in {each!r}, error"
+        for each in modules
+    )
+
+    done = command.run(tried)
+
+    assert done.returncode == 0, done.stderr
+    assert "lifecycle:" not in done.stderr
+    servers = {known[2] for known in PATCHES.values() if known[0] == file and known[2]}
+    assert {line for line in command.told() if line != "hello"} == {
+        f"expects {each}" for each in servers
+    }
+
+
+HOOKED = """
+import sys
+from lifecycle_worker import import_hook, servers
+servers.made_up = sys.modules["made_up"] = type(sys)("made_up")
+from lifecycle_worker.seams import needs, seam, wrap
+exec(open({patch!r}).read(), vars(servers.made_up))
+{before}
+import_hook.install({{"shop_server": ("made_up", "patch_server", "shop")}})
+"""
+WHOLE = """
+from lifecycle_worker.seams import needs, wrap
+def patch_server(module):
+    needs(module.Server.__init__, "connections")
+    wrap(module, "Server.run", lambda was: lambda self: "wrapped " + was(self))
+"""
+SERVER = """
+class Server:
+    def __init__(self): self.connections = set()
+    def run(self): return "ran"
+"""
+OTHER = """
+class Server:
+    def __init__(self): self.links = set()
+    def run(self): return "ran"
+"""
+
+
+@pytest.fixture
+def shop(command: Parent, tmp_path: Path):
+    def run(code: str, *, server: str = SERVER, patch: str = WHOLE, before: str = ""):
+        (tmp_path / "shop_server.py").write_text(server)
+        (tmp_path / "patch.py").write_text(patch)
+        head = HOOKED.format(patch=str(tmp_path / "patch.py"), before=before)
+        return command.run(head + code, FOLDER, tmp_path)
+
+    return run
+
+
+@pytest.mark.parametrize("before", ["", "import shop_server"])
+def test_a_server_is_changed(command: Parent, shop, before: str) -> None:
+    """As it is imported, or at once if it is; and the parent is told to wait for its word."""
+    done = shop("import shop_server; print(shop_server.Server().run())", before=before)
+
+    assert (done.stdout, done.stderr) == ("wrapped ran\n", "")
+    assert command.told() == ["hello", "expects shop"]
+
+
+@pytest.mark.parametrize(
+    ("server", "patch", "why"),
+    [
+        (OTHER, WHOLE, "Moved: no connections in Server.__init__"),
+        (SERVER.replace("run", "start"), WHOLE, "Moved: no Server.run"),
+        ("", WHOLE, "AttributeError"),
+        (SERVER, "def patch_server(module): 1 / 0", "ZeroDivisionError"),
+        (SERVER, "", "AttributeError"),
+    ],
+    ids=["attribute", "function", "class", "our own mistake", "no patch"],
+)
+def test_a_seam_that_has_moved(command: Parent, shop, server: str, patch: str, why: str) -> None:
+    """It is one warning that says what to do, however often it is imported; the import works."""
+    done = shop(
+        "import shop_server, importlib; importlib.reload(shop_server); print('serves')",
+        server=server,
+        patch=patch,
+    )
+
+    assert done.stdout == "serves\n"
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"lifecycle: shop_server is not as known ({why}")
+    assert "Please report" in line
+    assert set(command.told()) == {"hello", "fails shop"}
+
+
+def test_the_apps_own_errors_are_the_apps(shop) -> None:
+    """A server that cannot be imported fails as it would without us; then it may be tried again."""
+    done = shop("import shop_server", server="import nothing_of_this_name")
+
+    assert done.returncode == 1
+    assert "ModuleNotFoundError: No module named 'nothing_of_this_name'" in done.stderr
+    assert "lifecycle:" not in done.stderr
+
+
+def test_the_real_loader_is_back(shop) -> None:
+    """Reloaders, pickling and `inspect` find what they would without us."""
+    done = shop(
+        "import inspect, importlib.util, shop_server as s\n"
+        "print(type(s.__loader__).__name__, type(s.__spec__.loader).__name__)\n"
+        "print(inspect.getsource(s.Server).strip().splitlines()[0], s.Server.run.__name__)\n"
+        "found = importlib.util.find_spec('shop_server')\n"
+        "print(type(found.loader).__name__)\n"
+        "importlib.reload(s)\n"
+        "print(s.Server().run())"
+    )
+
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == [
+        "SourceFileLoader SourceFileLoader",
+        "class Server: run",
+        "SourceFileLoader",
+        "wrapped ran",
+    ]
+
+
+def test_what_is_not_in_the_table_is_passed_over() -> None:
+    """It costs one look into the table."""
+    finder = Finder({"shop_server": ("made_up", "patch_server", "shop")})
+
+    assert finder.find_spec("json") is None
+    assert finder.find_spec("shop_server") is None
+    assert "shop_server" not in sys.modules
