@@ -92,6 +92,11 @@ class Worker:
         if self.board is not None:
             self.board.tell(f"expects {server} {os.getpid()}")
 
+    def fails(self, server: str) -> None:
+        """Say that a server cannot be made to tell anything: nobody is to wait for its word."""
+        if self.board is not None:
+            self.board.tell(f"fails {server} {os.getpid()}")
+
     def serves(self, server: str, capacity: int = 0) -> bool:
         """
         Say that this process serves: called where a server's worker begins to accept.
@@ -239,6 +244,12 @@ class Worker:
             except Exception as error:
                 self.complain(f"idle connections are not closed: {error!r}")
                 self.close_idle = None
+
+    def turn(self) -> None:
+        """Beat, unless it has lately: for a loop that comes round as often as something comes."""
+        slot = self.slot
+        if slot is not None and monotonic() - slot.beat_at >= BEAT:
+            self.beat()
 
     def beat_on(self, loop: Any) -> None:
         """Beat on an asyncio loop for as long as it runs; called on it, after `serves`."""

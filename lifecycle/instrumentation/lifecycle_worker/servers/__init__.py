@@ -5,16 +5,32 @@ Rules of this folder:
 
 1. A file has one function for each module of its server that it changes, `patch_…(module)`. It
    is called right after that module was executed, before whoever imports it sees it.
-2. The server's public API first; where there is none, one named seam. A version on which it has
-   moved is a warning, and the worker serves on, uncounted.
+2. The server's public API first; where there is none, one named seam, asked for with `seams.wrap`,
+   `seams.seam` or `seams.needs`. A version on which it has moved is a warning, and the worker
+   serves on, uncounted. The patch asks for all that it needs before it changes anything.
 3. The decision to close a connection is made once, when the header is written, and the same
    decision closes it.
 """
 
 from __future__ import annotations
 
-PATCHES: dict[str, tuple[str, str, str]] = {}
+PATCHES: dict[str, tuple[str, str, str]] = {
+    "granian.server.mp": ("granian", "patch_mp", ""),
+    "gunicorn.http.wsgi": ("gunicorn", "patch_response", ""),
+    "gunicorn.workers.base_async": ("gunicorn_gevent", "patch_async", ""),
+    "gunicorn.workers.ggevent": ("gunicorn_gevent", "patch_gevent", "gunicorn"),
+    "gunicorn.workers.gthread": ("gunicorn_gthread", "patch_gthread", "gunicorn"),
+    "gunicorn.workers.sync": ("gunicorn", "patch_sync", "gunicorn"),
+    "waitress.channel": ("waitress", "patch_channel", ""),
+    "waitress.server": ("waitress", "patch_server", ""),
+    "waitress.task": ("waitress", "patch_task", ""),
+    "werkzeug.serving": ("werkzeug", "patch_serving", ""),
+}
 """
-What is imported, to the file of this folder, its function, and the server's name. The name is
-empty where the import alone does not mean that this process, or its child, is going to serve.
+The module that is imported, to the file of this folder, its function, and the server's name:
+
+    "waitress.server": ("waitress", "patch_server", "waitress"),
+
+The name is empty where the import alone does not mean that this process, or its child, is going
+to serve; then the file calls `worker.expects` itself where that is known, or not at all.
 """

@@ -1,0 +1,137 @@
+"""
+granian by WSGI: Rust reads and writes, Python threads serve, and no loop in Python turns.
+
+A request is in flight from the app's call until its body is whole: a list at once, an iterator
+once it is exhausted, closed or dropped. The worker makes no progress once all its
+`--blocking-threads` are at work, and the oldest request is as old as `loop_stall_limit`.
+
+From T0 on the app's answers say close, which granian follows. Idle connections are out of reach
+in Rust: granian closes them when it stops. Nor can the clients of HTTP/2 be told: what comes
+over their connections is waited for, but it does not prolong the drain.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from ..seams import needs, seam, wrap
+from ..worker import worker
+
+TYPE_CHECKING = False  # importing typing costs as much as all the rest
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+NAME = "granian"
+CLOSE = ("connection", "close")
+
+
+def patch_mp(module: Any) -> None:
+    """Count the requests of its worker processes, and say when they serve."""
+    for name in ("WSGIWorker", "_wsgi_call_wrap", "_new_cbscheduler"):
+        seam(module, name)
+    needs(seam(module, "MPServer._spawn_wsgi_worker"), "blocking_threads", "wcallback")
+    wrap(module, "MPServer.serve", _expected)
+    wrap(module, "_wsgi_call_wrap", _wsgi)
+    module.WSGIWorker = _serving(module.WSGIWorker)
+
+
+def _expected(serve: Callable[..., None]) -> Callable[..., None]:
+    def expecting(*args: Any, **kwargs: Any) -> None:
+        worker.expects(NAME)
+        serve(*args, **kwargs)
+
+    return expecting
+
+
+def _serving(make_worker: Callable[..., Any]) -> Callable[..., Any]:
+    """Say that it serves: the next call of this process after this one accepts."""
+
+    def serving(*args: Any) -> Any:
+        made = make_worker(*args)
+        if threading.current_thread() is threading.main_thread():
+            worker.serves(f"{NAME} wsgi", capacity=args[_THREADS])
+        return made
+
+    return serving
+
+
+_THREADS = 5
+"""Where `WSGIWorker` has its number of Python threads."""
+
+
+def _wsgi(make: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapper(callback: Any, *args: Any, **kwargs: Any) -> Any:
+        return make(_counted(callback), *args, **kwargs)
+
+    return wrapper
+
+
+def _counted(app: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a WSGI app that is counted, and whose answers say close from T0 on."""
+
+    def counted(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        http2 = environ.get("SERVER_PROTOCOL", "").startswith("HTTP/2")
+
+        def start(status: str, headers: Any, exc_info: Any = None) -> Any:
+            if worker.draining and not http2:
+                headers = [each for each in headers if each[0].lower() != CLOSE[0]]
+                headers.append(CLOSE)
+            return start_response(status, headers, exc_info)
+
+        key = object()
+        asked = (environ.get("HTTP_USER_AGENT", ""), environ.get("PATH_INFO", ""))
+
+        def end() -> None:
+            worker.end(key, *asked, sent_away=http2)
+
+        worker.begin(key)
+        try:
+            body = app(environ, start)
+        except BaseException:
+            end()
+            raise
+        if isinstance(body, list):
+            end()
+            return body
+        return Body(body, end)
+
+    return counted
+
+
+class Body:
+    """
+    A response's body that tells when nobody will ask it for more.
+
+    Args:
+        body: The app's.
+        end: Called then, perhaps more than once.
+    """
+
+    def __init__(self, body: Any, end: Callable[[], None]) -> None:
+        self._body = body
+        self._end = end
+        self._iterator = iter(body)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        """Return the next piece."""
+        try:
+            return next(self._iterator)
+        except BaseException:
+            self._end()
+            raise
+
+    def close(self) -> None:
+        """Close the app's body: its client has what it wanted, or is gone."""
+        try:
+            close = getattr(self._body, "close", None)
+            if close is not None:
+                close()
+        finally:
+            self._end()
+
+    def __del__(self) -> None:
+        self._end()

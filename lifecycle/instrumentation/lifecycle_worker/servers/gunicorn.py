@@ -1,0 +1,83 @@
+"""
+gunicorn: what its workers share, and its sync worker.
+
+A request is in flight from `handle_request` until its last byte is with the kernel. What a
+worker waits for in `handle`, the first byte or the client's FIN, is no request.
+
+The sync worker closes each connection after its answer, and says so. It serves one request at a
+time, so a long one is at work and not dead until `loop_stall_limit`. gunicorn's own `timeout`
+kills it earlier if it is shorter.
+"""
+
+from __future__ import annotations
+
+from ..seams import seam, wrap
+from ..worker import worker
+
+TYPE_CHECKING = False  # importing typing costs as much as all the rest
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+
+def counted(position: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """
+    Return what counts a worker's requests.
+
+    Args:
+        position: Of the request, among the arguments behind `self`.
+    """
+
+    def make(handle: Callable[..., Any]) -> Callable[..., Any]:
+        def handle_request(self: Any, *args: Any) -> Any:
+            request = args[position]
+            worker.begin(request)
+            try:
+                return handle(self, *args)
+            finally:
+                if worker.draining:
+                    worker.end(request, *_who_asks_what(request))
+                else:
+                    worker.end(request)
+
+        return handle_request
+
+    return make
+
+
+def _who_asks_what(request: Any) -> tuple[str, str]:
+    for name, value in request.headers:
+        if name == "USER-AGENT":
+            return value, request.path
+    return "", request.path
+
+
+def patch_response(module: Any) -> None:
+    """Latch the close when the header is made: the same answer tells the client, and closes."""
+    seam(module, "Response.force_close")
+    seam(module, "Response.should_close")
+
+    def make(default_headers: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def with_close(self: Any) -> Any:
+            if worker.draining and not self.upgrade:
+                self.force_close()
+            return default_headers(self)
+
+        return with_close
+
+    wrap(module, "Response.default_headers", make)
+
+
+def patch_sync(module: Any) -> None:
+    """Count the sync worker's requests."""
+    seam(module, "SyncWorker.handle_request")
+
+    def make(run: Callable[[Any], None]) -> Callable[[Any], None]:
+        def serve(self: Any) -> None:
+            worker.serves("gunicorn sync", capacity=1)
+            run(self)
+
+        return serve
+
+    wrap(module, "SyncWorker.run", make)
+    wrap(module, "SyncWorker.handle_request", counted(1))

@@ -1,0 +1,126 @@
+"""
+gunicorn's gevent worker: a greenlet for each connection.
+
+A greenlet of ours beats: as long as the hub turns, the worker makes progress. C code or a long
+computation stops it. It closes idle connections too, from settle on, by a shutdown of their
+sockets, which ends the greenlets that wait in them.
+
+`-k gevent_pywsgi` serves by gevent's own server and is not counted. HTTP/2 is as with gthread.
+"""
+
+from __future__ import annotations
+
+from ..seams import needs, seam, wrap
+from ..unread import has_unread
+from ..worker import BEAT, worker
+from .gunicorn import counted
+
+TYPE_CHECKING = False  # importing typing costs as much as all the rest
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+HEARTBEAT = "lifecycle-heartbeat"
+"""The name of our greenlet."""
+
+BELOW = "_sock"
+"""Of gevent's sockets: what is below TLS too, whose reader sees a shutdown as the client's end."""
+
+FRESH, AT_WORK, IDLE, READING = range(4)
+"""What a connection does: it has not asked yet; it is served; it waits; its next request comes."""
+
+
+class Connections:
+    """What the open connections do, by their sockets."""
+
+    def __init__(self) -> None:
+        self.state: dict[Any, int] = {}
+
+    def set(self, sock: Any, state: int) -> None:
+        """Note what a connection does now, if it is known."""
+        if sock in self.state:
+            self.state[sock] = state
+
+    def close_idle(self, poll: Callable[[], Any]) -> None:
+        """Close who has been answered, waits, and has nothing unread."""
+        for sock, state in list(self.state.items()):
+            raw = getattr(sock, BELOW)
+            if state == IDLE and not has_unread(raw.fileno(), poll):
+                self.state[sock] = READING
+                try:
+                    raw.shutdown(2)  # SHUT_RDWR
+                except OSError:  # its client was quicker
+                    pass
+
+
+connections = Connections()
+
+
+def patch_async(module: Any) -> None:
+    """Count the requests of workers with a greenlet for each connection."""
+    cls = seam(module, "AsyncWorker")
+    seam(cls, "handle_request")
+    needs(seam(cls, "handle"), "handle_request", "listener", "client", "addr")
+
+    def make_read(chunk: Callable[..., bytes]) -> Callable[..., bytes]:
+        def read(self: Any, *args: Any) -> bytes:
+            found = chunk(self, *args)
+            if connections.state.get(self.sock) == IDLE:
+                connections.state[self.sock] = READING  # its next request has begun to come
+            return found
+
+        return read
+
+    def make_handle(handle: Callable[..., None]) -> Callable[..., None]:
+        def handle_connection(self: Any, listener: Any, client: Any, addr: Any) -> None:
+            connections.state[client] = FRESH
+            try:
+                handle(self, listener, client, addr)
+            finally:
+                connections.state.pop(client, None)
+
+        return handle_connection
+
+    def make_request(handle: Callable[..., Any]) -> Callable[..., Any]:
+        count = counted(1)(handle)
+
+        def handle_request(self: Any, name: Any, req: Any, sock: Any, addr: Any) -> Any:
+            connections.set(sock, AT_WORK)
+            result = count(self, name, req, sock, addr)
+            connections.set(sock, IDLE)
+            return result
+
+        return handle_request
+
+    wrap(module, "http.unreader.SocketUnreader.chunk", make_read)
+    wrap(cls, "handle", make_handle)
+    wrap(cls, "handle_request", make_request)
+    if hasattr(cls, "handle_http2_request"):
+        wrap(cls, "handle_http2_request", counted(1))
+
+
+def patch_gevent(module: Any) -> None:
+    """Beat in the worker's hub, and close its idle connections there."""
+    cls = seam(module, "GeventWorker")
+    get_original = seam(module, "monkey.get_original")
+    spawn, sleep = seam(module, "gevent.spawn"), seam(module, "gevent.sleep")
+
+    def beat() -> None:
+        while True:
+            worker.beat()
+            sleep(BEAT)
+
+    def make(run: Callable[[Any], None]) -> Callable[[Any], None]:
+        def serve(self: Any) -> None:
+            if self.server_class is not None:
+                worker.complain("gunicorn's gevent_pywsgi worker is not counted: use -k gevent")
+                worker.fails("gunicorn gevent_pywsgi")
+            elif worker.serves("gunicorn gevent"):
+                poll = get_original("select", "poll")
+                worker.close_idle = lambda: connections.close_idle(poll)
+                spawn(beat).name = HEARTBEAT
+            run(self)
+
+        return serve
+
+    wrap(cls, "run", make)

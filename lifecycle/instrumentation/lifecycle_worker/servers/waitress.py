@@ -1,0 +1,145 @@
+"""
+waitress: threads that serve, and a loop that reads and writes.
+
+A request is in flight from when it waits for a thread until its last byte is with the kernel:
+the loop writes what a client is slow to take. The worker makes no progress once as many requests
+as it has threads are under way, and the oldest is as old as `loop_stall_limit`.
+
+Idle connections are closed from settle on, in its loop, which comes round once a second or more
+often. waitress has no SIGTERM handler: it dies of it, once nothing is in flight.
+"""
+
+from __future__ import annotations
+
+from ..seams import needs, seam, wrap
+from ..unread import has_unread
+from ..worker import worker
+
+TYPE_CHECKING = False  # importing typing costs as much as all the rest
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+NAME = "waitress"
+UNSENT = "_lifecycle_unsent"
+"""Of a channel: the requests whose answers are made and not yet sent."""
+ANSWERED = "_lifecycle_answered"
+"""Of a channel: whether it has had an answer."""
+
+servers: list[Any] = []
+"""Those of this process: one for each address."""
+
+
+def patch_task(module: Any) -> None:
+    """Latch the close when the header is made, and count what is given to a thread."""
+    needs(seam(module, "Task.build_response_header"), "CONNECTION", "set_close_on_finish")
+
+    def make_header(build: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+        def with_close(self: Any) -> bytes:
+            if worker.draining:  # as if its client had asked for it
+                self.request.headers["CONNECTION"] = "close"
+            return build(self)
+
+        return with_close
+
+    def make_add(add_task: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+        def add(self: Any, task: Any) -> None:
+            requests = getattr(task, "requests", None)
+            if requests:
+                worker.begin(requests[0])
+            add_task(self, task)
+
+        return add
+
+    wrap(module, "Task.build_response_header", make_header)
+    wrap(module, "ThreadedTaskDispatcher.add_task", make_add)
+
+
+def patch_channel(module: Any) -> None:
+    """Count a request no more once its answer is sent."""
+    cls = seam(module, "HTTPChannel")
+    needs(seam(cls, "service"), "requests", "close_on_finish")
+    for name in ("handle_write", "handle_close", "total_outbufs_len"):
+        if not hasattr(cls, name):
+            seam(cls, name)
+
+    def make_service(service: Callable[[Any], None]) -> Callable[[Any], None]:
+        def serve(self: Any) -> None:
+            request = self.requests[0]
+            try:
+                service(self)
+            finally:
+                setattr(self, ANSWERED, True)
+                self.__dict__.setdefault(UNSENT, []).append(request)
+                _end_what_is_sent(self)  # the loop may have sent it before we noted it
+
+        return serve
+
+    def make_loop(method: Callable[[Any], None]) -> Callable[[Any], None]:
+        def on_loop(self: Any) -> None:
+            method(self)
+            _end_what_is_sent(self)
+
+        return on_loop
+
+    wrap(cls, "service", make_service)
+    wrap(cls, "handle_write", make_loop)
+    wrap(cls, "handle_close", make_loop)
+
+
+def _end_what_is_sent(channel: Any) -> None:
+    unsent = channel.__dict__.get(UNSENT)
+    while unsent and not channel.total_outbufs_len:
+        try:
+            request = unsent.pop(0)
+        except IndexError:  # the other thread was quicker
+            return
+        agent = request.headers.get("USER_AGENT", "") if worker.draining else ""
+        worker.end(request, agent, getattr(request, "path", ""))
+
+
+def patch_server(module: Any) -> None:
+    """Say when it serves, and look after its idle connections at each turn of its loop."""
+    base, several = seam(module, "BaseWSGIServer"), seam(module, "MultiSocketServer")
+    seam(base, "run")
+    seam(several, "run")
+    needs(seam(base, "__init__"), "active_channels", "accept_connections")
+
+    def make_start(init: Callable[..., None]) -> Callable[..., None]:
+        def start(self: Any, *args: Any, **kwargs: Any) -> None:
+            worker.expects(NAME)  # before its port is open
+            init(self, *args, **kwargs)
+            servers.append(self)
+
+        return start
+
+    def make_run(run: Callable[[Any], None]) -> Callable[[Any], None]:
+        def serve(self: Any) -> None:
+            if worker.serves(NAME, capacity=self.adj.threads):
+                worker.close_idle = _close_idle
+            run(self)
+
+        return serve
+
+    def make_turn(readable: Callable[[Any], bool]) -> Callable[[Any], bool]:
+        def turn(self: Any) -> bool:
+            worker.turn()
+            return readable(self)
+
+        return turn
+
+    wrap(base, "__init__", make_start)
+    wrap(base, "run", make_run)
+    wrap(several, "run", make_run)
+    wrap(base, "readable", make_turn)
+
+
+def _close_idle() -> None:
+    """Have the loop close who has been answered, waits, and has nothing unread."""
+    for server in servers:
+        for channel in list(server.active_channels.values()):
+            at_work = channel.requests or channel.total_outbufs_len or channel.request is not None
+            if at_work or ANSWERED not in channel.__dict__:
+                continue
+            if not has_unread(channel.socket.fileno()):
+                channel.will_close = True

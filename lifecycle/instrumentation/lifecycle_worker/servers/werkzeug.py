@@ -1,0 +1,65 @@
+"""
+werkzeug's own server: `flask run`, `app.run()`, also with `--reload`, where the child serves.
+
+It closes each connection after its answer, and says so. It has a thread for each request, as
+many as come, so it makes no progress only where it has none (`--without-threads`) and the one
+request is as old as `loop_stall_limit`. With `processes` it forks for each request, and is not
+counted.
+"""
+
+from __future__ import annotations
+
+from ..seams import needs, seam, wrap
+from ..worker import worker
+
+TYPE_CHECKING = False  # importing typing costs as much as all the rest
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+NAME = "werkzeug"
+ANY_NUMBER = 1_000_000
+"""So many threads that they are never all at work."""
+
+
+def patch_serving(module: Any) -> None:
+    """Count its requests."""
+    server = seam(module, "BaseWSGIServer")
+    needs(seam(module, "WSGIRequestHandler.run_wsgi"), "environ")
+    for name in ("multithread", "multiprocess", "serve_forever"):
+        if not hasattr(server, name):
+            seam(server, name)
+
+    def make_start(init: Callable[..., None]) -> Callable[..., None]:
+        def start(self: Any, *args: Any, **kwargs: Any) -> None:
+            worker.expects(NAME)  # before its port is open
+            init(self, *args, **kwargs)
+
+        return start
+
+    def make_serve(serve: Callable[..., None]) -> Callable[..., None]:
+        def serve_forever(self: Any, *args: Any, **kwargs: Any) -> None:
+            if self.multiprocess:
+                worker.complain("werkzeug's server with processes is not counted: use threads")
+                worker.fails(NAME)
+            else:
+                worker.serves(NAME, capacity=ANY_NUMBER if self.multithread else 1)
+            serve(self, *args, **kwargs)
+
+        return serve_forever
+
+    def make_run(run_wsgi: Callable[[Any], None]) -> Callable[[Any], None]:
+        def run(self: Any) -> None:
+            key = object()
+            worker.begin(key)
+            try:
+                run_wsgi(self)
+            finally:
+                path = self.path.partition("?")[0]
+                worker.end(key, self.headers.get("User-Agent", ""), path)
+
+        return run
+
+    wrap(module, "BaseWSGIServer.__init__", make_start)
+    wrap(module, "BaseWSGIServer.serve_forever", make_serve)
+    wrap(module, "WSGIRequestHandler.run_wsgi", make_run)
