@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 NAME = "granian"
+WSGI = "wsgi"
+"""The interface, as granian calls it."""
 CLOSE = ("connection", "close")
 
 
@@ -37,9 +39,10 @@ def patch_mp(module: Any) -> None:
 
 
 def _expected(serve: Callable[..., None]) -> Callable[..., None]:
-    def expecting(*args: Any, **kwargs: Any) -> None:
-        worker.expects(NAME)
-        serve(*args, **kwargs)
+    def expecting(self: Any, *args: Any, **kwargs: Any) -> None:
+        if self.interface == WSGI:
+            worker.expects(NAME)
+        serve(self, *args, **kwargs)
 
     return expecting
 
@@ -50,7 +53,7 @@ def _serving(make_worker: Callable[..., Any]) -> Callable[..., Any]:
     def serving(*args: Any) -> Any:
         made = make_worker(*args)
         if threading.current_thread() is threading.main_thread():
-            worker.serves(f"{NAME} wsgi", capacity=args[_THREADS])
+            worker.serves(f"{NAME} {WSGI}", capacity=args[_THREADS])
         return made
 
     return serving
