@@ -13,12 +13,16 @@ from contextlib import suppress
 from typing import Final
 
 from lifecycle.calls.until_first import until_first
+from lifecycle.drain.kernel_sockets import is_listening
 from lifecycle.exceptions import AlreadyExported, Draining, RegistrationRefused
 from lifecycle.process.command.workers import Workers
 from lifecycle.process.exit_status import show
 from lifecycle.runtime import Lifecycle, core_of
 from lifecycle.serving.port_wait import until_listening
 
+GREETED_WITHIN: Final = 0.3
+"""Seconds from the open port on in which word has come from a Python that finds us: it greets as it
+starts, long before it opens a port."""
 PATIENCE: Final = 10.0
 """Seconds more after which it is said what is waited for."""
 TOLD_WITHIN: Final = 3.0
@@ -83,8 +87,14 @@ async def _until_serving(life: Lifecycle, workers: Workers, ports: Sequence[int]
 
 async def _until_unknown(life: Lifecycle, workers: Workers, ports: Sequence[int]) -> None:
     """Return once the ports are open, and nobody will ever tell that he serves."""
+    handed_on = any(map(is_listening, ports))  # an inherited socket is open before the command is
     for port in ports:
         await until_listening(port)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(GREETED_WITHIN):
+            await workers.greeted.wait()
+    if not handed_on and not workers.greeted.is_set():
+        return
     with suppress(TimeoutError):
         async with asyncio.timeout(TOLD_WITHIN):
             await workers.given_up.wait()
