@@ -133,8 +133,8 @@ def _found(word: str) -> str:
         (path for path in (os.path.join(f, word) for f in folders) if os.path.exists(path)), ""
     )
     if there:
-        why = "a folder" if os.path.isdir(there) else "not executable"
-        raise Refused(f"cannot run {there}: it is {why}", NOT_EXECUTABLE)
+        why = "it is a folder" if os.path.isdir(there) else "it is not executable"
+        raise Refused(f"cannot run {there}: {why}", NOT_EXECUTABLE)
     hint = ""
     if ":" in word:
         hint = f": an app is run without the --, lifecycle run {word}"
