@@ -84,6 +84,7 @@ class Stage:
             self.env["LIFECYCLE_PLUGINS"] = ",".join(f"no:{point.name}" for point in points)
         self.app: subprocess.Popen[bytes] | None = None
         self.started = ""
+        self.local = False
         self.tested = False
 
     def __enter__(self) -> Self:
@@ -166,6 +167,7 @@ class Stage:
         assert self.app is None, "one app a section"
         env, words = _split(self._here(command))
         self.started = words[0]
+        self.local = "--local" in words
         with (self.folder / "out").open("wb") as out:
             self.app = subprocess.Popen(
                 words, cwd=self.folder, env=self.env | env, stdout=out, stderr=out
@@ -177,6 +179,8 @@ class Stage:
         if self.app is not None and self.app.poll() is not None:
             assert self.app.returncode == 0, self._output()
             return True
+        if self.local:  # its QOS port is any free one
+            return '"event": "ready"' in self._output()
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.qos}/ready", timeout=5):
                 return True

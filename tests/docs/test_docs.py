@@ -19,11 +19,12 @@ import yaml
 from lifecycle.cli.parser import make_parser
 from lifecycle.config import Config
 from lifecycle.qos.routes import PROBES
+from tests.checks.kit import PRESTOP, QOS, found, pod
 from tests.docs.pages import ROOT, Block, Section, anchors, links, pages, sections
 from tests.docs.stage import Stage
 
 EXECUTED = ("python", "sh", "shell", "console")
-LANGUAGES = (*EXECUTED, "yaml", "toml", "json", "text", "mermaid")
+LANGUAGES = (*EXECUTED, "yaml", "toml", "json", "text", "mermaid", "dockerfile")
 AT_ONCE = 6
 
 SECTIONS = [section for page in pages() for section in sections(page)]
@@ -113,6 +114,16 @@ def _check_manifest(node: Any) -> None:
         elif key == "terminationGracePeriodSeconds":
             assert value == Config().grace_period
         _check_manifest(value)
+
+
+@pytest.mark.parametrize("block", _blocks("dockerfile"))
+def test_a_dockerfile_starts_what_check_lets_through(block: Block) -> None:
+    """Its last command, in a pod with our probes and preStop, has no finding."""
+    command = json.loads(re.findall(r"^CMD (.+)$", block.text, re.MULTILINE)[-1])
+    made = pod(QOS | PRESTOP | {"command": command})
+
+    assert command[0] == "lifecycle"
+    assert found(made) == []
 
 
 @pytest.mark.parametrize("block", _blocks("toml"))
