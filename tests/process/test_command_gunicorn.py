@@ -77,8 +77,8 @@ def test_the_killed_parent_leaves_nothing(start, tmp_path):
     """`kill -9` of the parent: the master is told to end, and its workers with it."""
     app = serve(start, tmp_path, "-w", "2", "shop:app")
     app.wait_state("ready")
+    wait_for(lambda: len(descendants(app.pid)) == 3, 10, "both workers")
     family = [each.pid for each in descendants(app.pid)]
-    assert len(family) == 3
 
     app.process.kill()
     app.wait()
