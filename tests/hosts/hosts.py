@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,6 +83,21 @@ def _managed(name: str, shop: str, how: str, *command: str) -> Host:
     return Host(name, ("-m", *command), "exec", env={"SHOP": shop, "HOW": how})
 
 
+def _command(name: str, *command: str, **more: Any) -> Host:
+    """Serve by a server's own command, with what is known of it in its workers."""
+    words = (*RUN, "--service", "shop:{port}", "--", sys.executable, "-m", *command)
+    return Host(name, words, **{"traffic": IDLE, **more})
+
+
+def _gunicorn(name: str, *options: str, app: str = "wsgi_shop:app", **more: Any) -> Host:
+    return _command(f"gunicorn {name}", *GUNICORN_ALONE, *options, app, **more)
+
+
+GUNICORN_ALONE: Final = (
+    *("gunicorn", "--bind", "127.0.0.1:{port}", "--keep-alive", "75"),
+    *("--no-control-socket", "--log-level", "warning"),
+)
+GTHREAD: Final = ("--workers", "2", "--threads", "16")
 UVICORN: Final = (
     *("uvicorn", "managed:app", "--port", "{port}", "--timeout-keep-alive", "75"),
     *("--log-level", "warning"),
@@ -136,4 +152,20 @@ HOSTS: Final = (
     _managed("FastAPI, Managed added", "fastapi_shop", "added", *UVICORN),
     _managed("Starlette, Managed added", "starlette_shop", "added", *UVICORN),
     _managed("Litestar, Managed", "litestar_shop", "wrapped", *UVICORN),
+    _gunicorn("sync x 4", "--workers", "4", traffic=rarely_idle(clients=4, rate=15.0)),
+    _gunicorn("gthread x 2", *GTHREAD),
+    _gunicorn("gevent x 2", "--workers", "2", "--worker-class", "gevent"),
+    _gunicorn("gthread x 2, Flask", *GTHREAD, app="flask_shop:app"),
+    _gunicorn("gthread x 2, Django", *GTHREAD, app="django_shop:app"),
+    _command(
+        "granian wsgi x 2",
+        *("granian", "--interface", "wsgi", "--workers", "2", "--blocking-threads", "16"),
+        *("--port", "{port}", "--no-log", "wsgi_shop:app"),
+        traffic=rarely_idle(),
+    ),
+    _command(
+        "waitress",
+        *("waitress", "--threads", "16", "--listen", "127.0.0.1:{port}"),
+        *("--channel-timeout", "75", "wsgi_shop:app"),
+    ),
 )
