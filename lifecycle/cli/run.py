@@ -25,9 +25,11 @@ from lifecycle.process.exit_status import code_of
 from lifecycle.process.main_function import takes_lifecycle
 from lifecycle.process.run import Interrupted, Runner
 from lifecycle.service_names import service_spec
+from lifecycle.serving.asgi_servers import SERVERS, ServerKind, server_kind
 from lifecycle.serving.sockets import bind
 
 DEFAULT_BIND = "0.0.0.0:8080"
+DEFAULT_SERVER = "hypercorn"
 KEEP_ALIVE = 75.0
 
 LOCAL = {"qos_port": 0, "settle": 0.0, "quiet": 0.0}
@@ -78,7 +80,18 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="how long a connection may be idle; longer than the load balancer's (default: 75)",
     )
     parser.add_argument(
-        "--loop", choices=("asyncio", "uvloop"), help="the app's event loop (default: asyncio)"
+        "--loop",
+        choices=("asyncio", "uvloop", "auto"),
+        help="the app's event loop; auto is uvloop where it is installed, else asyncio "
+        "(default: asyncio, or auto with --server uvicorn)",
+    )
+    parser.add_argument(
+        "--server",
+        choices=sorted(SERVERS),
+        help="what serves the ASGI app; uvicorn is faster, and has no HTTP/2 (default: hypercorn)",
+    )
+    parser.add_argument(
+        "--access-log", action="store_true", help="log a line a request, with --server uvicorn"
     )
     parser.add_argument("--certfile", help="serve HTTPS with this certificate")
     parser.add_argument("--keyfile", help="the certificate's key")
@@ -142,10 +155,11 @@ def _run(
     try:
         wanted = (options.bind or [DEFAULT_BIND]) if options.asgi else []
         sockets = [opened.enter_context(bind(where)) for where in wanted]
+        kind = _server(options)
         target = runner.interruptible(lambda: _load(options.target))
-        main = _asgi_main(options, config, target, sockets) if options.asgi else target
+        main = _asgi_main(options, config, target, sockets, kind) if kind else target
         takes_life = options.asgi or takes_lifecycle(main)
-        factory = _loop_factory(options.loop)
+        factory = _loop_factory(options.loop or (kind.loop if kind else "asyncio"))
     except Interrupted:
         return runner.abandon(0, "a signal while the app was imported", interrupted=True)
     except (LifecycleError, BadTarget, TypeError) as error:
@@ -198,8 +212,20 @@ def _is_foreign(filename: str) -> bool:
     return filename == __file__ or filename.startswith("<frozen") or "importlib" in filename
 
 
+def _server(options: argparse.Namespace) -> ServerKind | None:
+    if not options.asgi:
+        for flag in ("server", "access_log"):
+            if getattr(options, flag):
+                raise BadTarget(f"--{flag.replace('_', '-')} is for an ASGI app: add --asgi")
+        return None
+    kind = server_kind(options.server or DEFAULT_SERVER)
+    if options.access_log and not kind.access_log:
+        raise BadTarget("--access-log: this server has none; --server uvicorn does")
+    return kind
+
+
 def _asgi_main(
-    options: argparse.Namespace, config: Config, app: Any, sockets: list[Any]
+    options: argparse.Namespace, config: Config, app: Any, sockets: list[Any], kind: ServerKind
 ) -> Callable[..., Any]:
     from lifecycle.process.serve_asgi import serve
 
@@ -214,25 +240,29 @@ def _asgi_main(
     return partial(
         serve,
         app=app,
+        kind=kind,
         sockets=sockets,
         services=services,
         keep_alive=options.keep_alive or KEEP_ALIVE,
-        tls=_tls(options),
+        tls=_tls(options, kind),
+        access_log=options.access_log,
     )
 
 
-def _loop_factory(name: str | None) -> Callable[[], asyncio.AbstractEventLoop]:
-    if name in (None, "asyncio"):
+def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    if name == "asyncio":
         return asyncio.new_event_loop
     try:
         uvloop = importlib.import_module("uvloop")
     except ModuleNotFoundError:
+        if name == "auto":
+            return asyncio.new_event_loop
         raise BadTarget("--loop uvloop: it is not installed (pip install uvloop)") from None
     factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     return factory
 
 
-def _tls(options: argparse.Namespace) -> Any:
+def _tls(options: argparse.Namespace, kind: ServerKind) -> Any:
     if options.certfile is None:
         return None
     import ssl
@@ -242,5 +272,5 @@ def _tls(options: argparse.Namespace) -> Any:
         context.load_cert_chain(options.certfile, options.keyfile)
     except (OSError, ssl.SSLError) as error:
         raise BadTarget(f"--certfile {options.certfile}: {error}") from None
-    context.set_alpn_protocols(["h2", "http/1.1"])
+    context.set_alpn_protocols([*kind.alpn])
     return context

@@ -21,6 +21,8 @@ OF_AN_APP = {
     "asgi": "the command has a server of its own",
     "bind": "say it to the command itself",
     "keep_alive": "say it to the command itself",
+    "server": "the command has a server of its own",
+    "access_log": "say it to the command itself",
     "loop": "say it to the command itself",
     "certfile": "say it to the command itself",
     "keyfile": "say it to the command itself",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import ssl
 from collections.abc import Iterable
 from functools import partial
@@ -13,14 +12,14 @@ from lifecycle.calls.stacks import Straggler
 from lifecycle.exceptions import AlreadyExported, RegistrationRefused
 from lifecycle.hookspecs import hookimpl
 from lifecycle.runtime import Lifecycle, core_of
+from lifecycle.serving.asgi_servers import NOT_ACCEPTED, AsgiServer, ServerKind, ServerSettings
 from lifecycle.serving.lifespan import Lifespan
-from lifecycle.serving.server import NOT_ACCEPTED, Server
 from lifecycle.serving.sockets import address
 from lifecycle.serving.websockets_and_event_streams import App
 from lifecycle.states import State, Transition
 
 
-def _straggler(life: Lifecycle, server: Server, lifespan: Lifespan) -> Straggler:
+def _straggler(life: Lifecycle, server: AsgiServer, lifespan: Lifespan) -> Straggler:
     """Name what `run --asgi` still has when it should have ended."""
     counts = ((core_of(life).traffic.in_flight, "request"), (server.connections, "connection"))
     left = [f"{n} {what}{'s' * (n > 1)}" for n, what in counts if n]
@@ -33,7 +32,7 @@ def _straggler(life: Lifecycle, server: Server, lifespan: Lifespan) -> Straggler
 class _HttpDrain:
     """What `run --asgi` does in a drain, as a plugin: GOAWAY, then close what is idle."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: AsgiServer) -> None:
         self._server = server
 
     @hookimpl
@@ -53,35 +52,39 @@ async def serve(
     life: Lifecycle,
     *,
     app: App,
+    kind: ServerKind,
     sockets: list[Any],
     services: Iterable[tuple[str, int | None]],
     keep_alive: float,
     tls: ssl.SSLContext | None = None,
+    access_log: bool = False,
 ) -> None:
     """
-    Serve an ASGI app with hypercorn on this loop: the main of `lifecycle run --asgi`.
+    Serve an ASGI app on this loop: the main of `lifecycle run --asgi`.
 
     Args:
         life: The lifecycle.
         app: The app, without middleware of ours.
+        kind: The server.
         sockets: Bound sockets.
         services: Names and ports to export.
         keep_alive: Seconds a connection may be idle.
         tls: For HTTPS.
+        access_log: Log a line a request, if the server can.
 
     Raises:
         SystemExit: A registry will never take a service, or the app's lifespan has failed.
         Draining: The app was told to leave before it had started.
     """
     state: dict[str, Any] = {}
-    server = Server(
-        Middleware(app, life),
+    settings = ServerSettings(
         keep_alive=keep_alive,
         state=state,
         tls=tls,
+        access_log=access_log,
         lost=lambda count: life.log.warning("clients lost", count=count, problem=NOT_ACCEPTED),
-        logger=logging.getLogger("hypercorn.error"),
     )
+    server = kind.make(Middleware(app, life), settings)
     lifespan = Lifespan(app, state, unless=life.drained)
     core_of(life).app_loop.describe = partial(_straggler, life, server, lifespan)
     async with lifespan:

@@ -19,7 +19,8 @@ from lifecycle.log import Log
 from lifecycle.qos import control_socket
 from lifecycle.qos.access import Access
 from lifecycle.qos.routes import Routes
-from lifecycle.serving.server import NOT_ACCEPTED, Server
+from lifecycle.serving.asgi_servers import NOT_ACCEPTED
+from lifecycle.serving.server import Server
 from lifecycle.serving.sockets import PathSocket, bind_tcp, peer_uid
 
 HEADER_TIME: Final = 2.0

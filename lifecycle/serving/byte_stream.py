@@ -161,12 +161,17 @@ class Writer(asyncio.StreamWriter):
 
     def untaken(self) -> tuple[int, int]:
         """Return how many bytes the peer has not taken: still here, and in the kernel."""
-        sock = self.get_extra_info("socket")
-        in_kernel = 0
-        with contextlib.suppress(OSError, ValueError):  # closed meanwhile
-            queue = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0" * 4)
-            in_kernel = struct.unpack("i", queue)[0]
-        return self.transport.get_write_buffer_size(), in_kernel
+        return untaken(self.transport)
+
+
+def untaken(transport: asyncio.WriteTransport) -> tuple[int, int]:
+    """Return how many bytes of a transport its peer has not taken: still here, and in the kernel."""
+    sock = transport.get_extra_info("socket")
+    in_kernel = 0
+    with contextlib.suppress(OSError, ValueError):  # closed meanwhile
+        queue = fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, b"\0" * 4)
+        in_kernel = struct.unpack("i", queue)[0]
+    return transport.get_write_buffer_size(), in_kernel
 
 
 def is_readable(sock: Any) -> bool:

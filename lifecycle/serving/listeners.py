@@ -20,6 +20,8 @@ from typing import Final
 
 from lifecycle.serving.sockets import PathSocket
 
+BACKLOG: Final = 4096
+"""What the queue holds, unless the kernel allows less (net.core.somaxconn)."""
 BATCH: Final = 16
 """Connections that are taken in at one wake-up of the loop."""
 REFUSALS: Final = 256

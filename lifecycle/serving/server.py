@@ -29,13 +29,20 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
 from lifecycle.process_globals import PROCESS
+from lifecycle.serving.asgi_servers import (
+    CLEAR_TIME,
+    CUT_TIME,
+    TAKING_TIME,
+    ServerKind,
+    ServerSettings,
+)
 from lifecycle.serving.byte_stream import Reader, StreamProtocol, Writer, has_sent
 from lifecycle.serving.connection import App, Connection, ConnectionSettings
 from lifecycle.serving.connection_cap import ConnectionCap
 from lifecycle.serving.connection_states import ConnEvent
 from lifecycle.serving.connection_table import ConnectionEntry, ConnectionTable
 from lifecycle.serving.first_byte import FirstBytes, any_byte
-from lifecycle.serving.listeners import Listeners
+from lifecycle.serving.listeners import BACKLOG, Listeners
 from lifecycle.serving.sockets import peer_of
 
 if TYPE_CHECKING:
@@ -43,23 +50,10 @@ if TYPE_CHECKING:
 
 Admit = Callable[[socket.socket], bool]
 
-BACKLOG: Final = 4096
-"""What the queue holds, unless the kernel allows less (net.core.somaxconn)."""
 PATIENCE: Final = 60.0
 """Seconds in which a client must take something of its response."""
-CUT_TIME: Final = 0.3
-"""Seconds before the end by which what has asked for nothing is cut."""
 CUT_EACH: Final = 0.001
-"""And for each connection, where there are many: what a slow machine takes to cut it."""
-TAKING_TIME: Final = 1.0
-"""Seconds that clients have at least, if there are as many, to take what they are answered."""
-CLEAR_TIME: Final = 0.05
-"""Seconds for connections to end once they are cut, and again once their tasks are cancelled."""
-NOT_ACCEPTED: Final = (
-    "They had connected, but the process had no file descriptor left to accept them until the end. "
-    "Raise the limit of open files, or find what your app leaves open."
-)
-"""What is said of clients that are lost."""
+"""Seconds beside `CUT_TIME` for each connection, where there are many, on a slow machine."""
 
 
 class Server:
@@ -321,3 +315,18 @@ def _over(context: ssl.SSLContext) -> Tls:
     from lifecycle.serving.tls.transport import Tls  # the QOS port never pays for it
 
     return Tls(context)
+
+
+def _of_an_app(app: App, settings: ServerSettings) -> Server:
+    return Server(
+        app,
+        keep_alive=settings.keep_alive,
+        state=settings.state,
+        tls=settings.tls,
+        lost=settings.lost,
+        logger=logging.getLogger("hypercorn.error"),
+    )
+
+
+KIND: Final = ServerKind(make=_of_an_app, alpn=("h2", "http/1.1"))
+"""What `run --asgi` knows of it."""
