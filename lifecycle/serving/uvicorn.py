@@ -201,6 +201,8 @@ class UvicornServer:
                 and may yet ask; then connections are cut.
             taking: Of these, seconds for clients to take what apps have said that are done.
         """
+        # Uvicorn would show an app that is cancelled, by whomever, as an error of the app's.
+        LOG.addFilter(_is_no_cancellation)
         try:
             await self._close(timeout, max(taking, TAKING_TIME))
         finally:
@@ -225,15 +227,12 @@ class UvicornServer:
             connecting.cancel()
         self._cut(lambda protocol: not self._is_busy(protocol))
         await self._empty(deadline)
-        self._cut(lambda _: True)
-        await self._empty(self._loop.time() + CLEAR_TIME)
         hurrying.cancel()
-        # Uvicorn would show where each stood, as an error of the app's.
-        LOG.addFilter(_is_no_cancellation)
         for task in self._seam.tasks:
             task.cancel()
         await self._empty(self._loop.time() + CLEAR_TIME)
-        LOG.removeFilter(_is_no_cancellation)
+        self._cut(lambda _: True)
+        await self._empty(self._loop.time() + CLEAR_TIME)
 
     def _is_over(self, protocol: Any) -> bool:
         """Tell whether only its last bytes, or its client's goodbye, are missing."""

@@ -70,8 +70,8 @@ class Host:
         return Rehearsal(own, generator=self.generator)
 
 
-def _asgi(name: str, target: str, **more: Any) -> Host:
-    return Host(name, (*RUN, "--asgi", target, *BIND), **{"traffic": IDLE, **more})
+def _asgi(name: str, target: str, *options: str, **more: Any) -> Host:
+    return Host(name, (*RUN, "--asgi", target, *BIND, *options), **{"traffic": IDLE, **more})
 
 
 def _main(name: str, target: str, **more: Any) -> Host:
@@ -98,6 +98,7 @@ GUNICORN_ALONE: Final = (
     *("--no-control-socket", "--log-level", "warning"),
 )
 GTHREAD: Final = ("--workers", "2", "--threads", "16")
+ON_UVICORN: Final = ("--server", "uvicorn")
 UVICORN: Final = (
     *("uvicorn", "managed:app", "--port", "{port}", "--timeout-keep-alive", "75"),
     *("--log-level", "warning"),
@@ -119,6 +120,20 @@ HOSTS: Final = (
         "run --asgi, WebSocket", "shop:app", traffic=rarely_idle(protocols=(Protocol.WEBSOCKET,))
     ),
     _asgi("run --asgi, events", "shop:app", generator=EventLoad, traffic=NOTHING),
+    _asgi("run --asgi, uvicorn", "shop:app", *ON_UVICORN),
+    _asgi(
+        "run --asgi, uvicorn, WebSocket",
+        "shop:app",
+        *ON_UVICORN,
+        traffic=rarely_idle(protocols=(Protocol.WEBSOCKET,)),
+    ),
+    _asgi(
+        "run --asgi, uvicorn, events",
+        "shop:app",
+        *ON_UVICORN,
+        generator=EventLoad,
+        traffic=NOTHING,
+    ),
     _asgi("FastAPI, unchanged", "fastapi_shop:app"),
     _asgi("Starlette, unchanged", "starlette_shop:app"),
     _asgi("Litestar, unchanged", "litestar_shop:app"),

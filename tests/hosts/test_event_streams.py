@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from lifecycle.serving.websockets_and_event_streams import EventStream
-from tests.hosts.hosts import HYPERCORN, UVICORN
+from tests.hosts.hosts import HYPERCORN, ON_UVICORN, UVICORN
 from tests.process.h1_client import Connection
 from tests.process.kit import App
 from tests.process.rollout import BIND, RUN
@@ -24,6 +24,7 @@ ASGI = (*RUN, "--asgi", "shop:app", *BIND)
 MANAGED = {"SHOP": "shop", "HOW": "wrapped"}
 HOSTS: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {
     "run --asgi": (ASGI, {}),
+    "run --asgi, uvicorn": ((*ASGI, *ON_UVICORN), {}),
     "uvicorn in a main": ((*RUN, "mains:uvicorn_inside"), {}),
     "uvicorn, Managed": (("-m", *UVICORN), MANAGED),
     "hypercorn, Managed": (("-m", *HYPERCORN), MANAGED),
