@@ -226,7 +226,8 @@ class UvicornServer:
         for connecting in self._connecting:
             connecting.cancel()
         self._cut(lambda protocol: not self._is_busy(protocol))
-        await self._empty(deadline)
+        # A little later: by then the drain has noted what it cuts off.
+        await self._empty(deadline + CLEAR_TIME)
         hurrying.cancel()
         for task in self._seam.tasks:
             task.cancel()

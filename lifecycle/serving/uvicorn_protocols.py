@@ -16,7 +16,7 @@ import uvicorn
 
 from lifecycle.serving.asgi_servers import ServerUnavailable
 
-OLDEST: Final = (0, 30, 0)
+OLDEST: Final = (0, 23, 0)
 """The oldest version that the tests have passed with."""
 LOG: Final = logging.getLogger("uvicorn.error")
 ACCESS_LOG: Final = logging.getLogger("uvicorn.access")
