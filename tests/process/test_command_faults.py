@@ -22,6 +22,7 @@ import os, time
 
 def wsgi(environ, start_response):
     if environ["PATH_INFO"] == "/slow": time.sleep(1.5)
+    if environ["PATH_INFO"] == "/hang": time.sleep(120)
     start_response("200 OK", [("Content-Type", "text/plain")])
     return [str(os.getpid()).encode()]
 
@@ -148,9 +149,8 @@ def test_a_killed_worker_is_replaced(start, tmp_path, server):
 def test_a_killed_master_or_parent_leaves_nothing(start, tmp_path, server, who):
     """`kill -9` of the master ends it all, with its code; that of the parent, by the kernel's word."""
     app = serve(start, tmp_path, server)
-    everybody = family(app)
+    everybody = wait_for(lambda: len(found := family(app)) >= 3 and found, 10, "the workers")
     [master] = [each.pid for each in descendants(app.pid) if each.parent == app.pid]
-    assert len(everybody) >= 3
 
     os.kill(master if who == "master" else app.pid, signal.SIGKILL)
 
@@ -211,3 +211,45 @@ def test_a_crash_loop_costs_nothing(start, tmp_path):
     app.stop(0)
     assert gone(left)
     assert not boards(app)
+
+
+def test_blocked_workers(start, tmp_path):
+    """One worker whose threads hang is no reason to restart the pod; all of them are one."""
+    app = serve(
+        start,
+        tmp_path,
+        "gunicorn",
+        "--threads",
+        "2",
+        "--timeout",
+        "60",
+        LIFECYCLE_LOOP_STALL_LIMIT="1.5",
+        LIFECYCLE_READY_STALL_LIMIT="1",
+    )
+    hung = []
+
+    def hang() -> None:
+        hung.append(background(lambda: ask(app.port, "/hang")))
+
+    def said(what: str) -> bool:
+        return what in app.get("/live?verbose")[1]
+
+    for _ in range(3):
+        hang()  # one of the two has two of them, or more
+    wait_for(lambda: said("1 of 2 workers") or said("0 of 2 workers"), 15, "a blocked worker")
+    assert app.get("/live")[0] == 200 or said("0 of 2 workers")
+
+    deadline = time.monotonic() + 30
+    while not said("0 of 2 workers"):  # whose threads hang goes on accepting
+        assert time.monotonic() < deadline
+        hang()
+        time.sleep(0.2)
+
+    assert app.get("/live")[0] == 503
+    assert app.get("/ready")[0] == 503
+    left = family(app)
+    app.signal(signal.SIGTERM)
+    assert app.wait() in {0, 124}, app.stderr
+    assert gone(left)
+    for each in hung:
+        each.exception(10)
