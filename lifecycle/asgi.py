@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from types import MethodType
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from lifecycle.config import Config
 from lifecycle.drain.in_flight import Tracker, Traffic
 from lifecycle.drain.work_names import words_of
+from lifecycle.environment_variables import BOARD
 from lifecycle.exceptions import (
     AlreadyExported,
     Draining,
@@ -181,6 +183,9 @@ class Managed:
     It starts with the server's lifespan, becomes ready once the app's own startup is complete
     and the port is seen open, and leaves the signals to the server: only preStop can drain it.
 
+    Under `lifecycle run -- COMMAND` it does nothing: there the parent has the lifecycle, for all
+    workers of the server.
+
     Args:
         app: The ASGI app.
         service: Its name; without one nothing is registered.
@@ -214,13 +219,17 @@ class Managed:
         self._config = config
         self._plugins = tuple(plugins)
         self._inner: Middleware | None = None
+        self._has_parent = os.path.exists(os.environ.get(BOARD, ""))
         self._why_not = (
             "Managed needs the server's lifespan: switch it on (--lifespan on). "
             "daphne does not have it: use another server"
         )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] == "lifespan":
+        if self._has_parent:
+            run = self._run_lifespan if scope["type"] == "lifespan" else self.app
+            await run(scope, receive, send)
+        elif scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
         elif self._inner is None:
             raise NotRunning(self._why_not)

@@ -25,7 +25,9 @@ T = TypeVar("T")
 
 PREFIX: Final = "LIFECYCLE_"
 REDACTED: Final = "<redacted>"
-NO_SETTINGS: Final = frozenset({"LIFECYCLE_BOARD"})
+BOARD: Final = "LIFECYCLE_BOARD"
+"""Names the board of `lifecycle run -- COMMAND` in the environment of the command."""
+NO_SETTINGS: Final = frozenset({BOARD})
 """Variables that `lifecycle run -- COMMAND` gives its command."""
 DEFAULT: Final = "default"
 KEYWORD: Final = "keyword"

@@ -37,6 +37,9 @@ COMMANDS = {
     "gunicorn, Flask": wrapped(*GUNICORN, "flask_app:app"),
     "flask run": wrapped("-m", "flask", "--app", "flask_app", "run", "-p", "{port}"),
     "uvicorn, two workers": wrapped("-m", "uvicorn", "--workers", "2", *ADDRESS, "asgi_app:app"),
+    "uvicorn, two workers that wear Managed": wrapped(
+        "-m", "uvicorn", "--workers", "2", *ADDRESS, "managed:app"
+    ),
     "granian, two workers": wrapped(*GRANIAN, *ADDRESS, "asgi_app:app"),
     "fastapi_app": asgi("fastapi_app"),
     "starlette_app": asgi("starlette_app"),
