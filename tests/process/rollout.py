@@ -104,7 +104,11 @@ def assert_nothing_lost(result: Result) -> None:
 
 
 def assert_in_order(
-    result: Result, codes: Sequence[int] = (0,), settle: float = SETTLE, crowded: float = 3.0
+    result: Result,
+    codes: Sequence[int] = (0,),
+    settle: float = SETTLE,
+    own_end: float = 0.0,
+    crowded: float = 3.0,
 ) -> None:
     """
     Every replica that was replaced left by itself, and in time.
@@ -113,6 +117,7 @@ def assert_in_order(
         result: Of its rehearsal.
         codes: The exit codes that are in order.
         settle: Of its drain.
+        own_end: Seconds that a master takes to end its workers.
         crowded: Seconds more until the kubelet's part is done on a busy machine: the
             preStop's exec and the interpreter's end.
     """
@@ -123,7 +128,7 @@ def assert_in_order(
         assert not replica.deletion.killed, seen
         assert not replica.deletion.pre_stop_failed, seen
         assert "Traceback" not in replica.pod.output, seen
-        promised = settle + BEFORE_EXIT + result.tally.longest + MARGIN
+        promised = settle + BEFORE_EXIT + result.tally.longest + MARGIN + own_end
         assert drained(replica) < promised, seen
         assert replica.seconds < promised + crowded, seen
 

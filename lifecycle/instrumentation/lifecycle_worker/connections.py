@@ -1,0 +1,59 @@
+"""What servers on an asyncio loop have in common: how they serve, and how what is idle is closed."""
+
+from __future__ import annotations
+
+from .unread import has_unread
+from .worker import worker
+
+TYPE_CHECKING = False  # importing typing costs as much as all the rest
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+GOING_AWAY = 1001
+PATIENCE = 1.0
+"""Seconds that a client has to take the end of what never ends by itself."""
+
+
+def serves_on(loop: Any, server: str, close_idle: Callable[[], object]) -> None:
+    """
+    Say that this process serves on a loop, unless it serves already: the first server counts.
+
+    Args:
+        loop: The asyncio loop; called on it, or before it runs.
+        server: The server's name.
+        close_idle: Closes what is idle, and ends what never ends by itself.
+    """
+    if worker.board is None or worker.slot is not None:
+        return
+    worker.close_idle = close_idle
+    if worker.serves(server):
+        worker.beat_on(loop)
+
+
+def unread(sock: Any) -> bool:
+    """
+    Tell whether something has come on a socket that nobody has read: its close would be a reset.
+
+    Args:
+        sock: Anything with `fileno()`; None has nothing.
+    """
+    return sock is not None and sock.fileno() >= 0 and has_unread(sock.fileno())
+
+
+def is_quiet(transport: Any) -> bool:
+    """Tell whether an asyncio transport is open, and nothing has come that it has not read."""
+    return (
+        transport is not None
+        and not transport.is_closing()
+        and not unread(transport.get_extra_info("socket"))
+    )
+
+
+def end(transport: Any) -> None:
+    """Have the client of an asyncio transport know now: its close comes a turn of the loop later."""
+    try:
+        if transport.can_write_eof():
+            transport.write_eof()
+    except (OSError, RuntimeError, NotImplementedError):
+        pass

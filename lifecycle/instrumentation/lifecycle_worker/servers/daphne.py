@@ -1,0 +1,179 @@
+"""
+daphne, one process.
+
+A request or a WebSocket is in flight until the app has returned. From T0 on each response says
+`Connection: close`, and closes. At settle, idle connections are closed, WebSockets with 1001, and
+event streams ended; an app that serves one is cancelled.
+
+Out of reach: HTTP/2, whose clients are not told to go.
+"""
+
+from __future__ import annotations
+
+from ..connections import GOING_AWAY, serves_on, unread
+from ..event_streams import EVENTS, STREAM_HEADER, asks_for_events, is_endless
+from ..seams import needs, seam, wrap
+from ..worker import worker
+
+TYPE_CHECKING = False  # importing typing costs as much as all the rest
+if TYPE_CHECKING:
+    from typing import Any
+
+SERVER = "daphne"
+
+_channels: Any = None
+"""A `WeakSet` of the HTTP/1 connections on which something was asked."""
+_long: dict[Any, bool] = {}
+"""WebSockets and event streams: whether they have come after settle, to go at once."""
+_ended: set[Any] = set()
+"""Those of them that were ended from here."""
+
+
+def patch_server(module: Any) -> None:
+    """Count requests and WebSockets, and say when it serves, in `daphne.server`."""
+    global _channels  # noqa: PLW0603 - weakref is imported no earlier
+    import weakref
+
+    needs(seam(module, "Server.create_application"), "connections", "application_instance")
+    needs(seam(module, "Server.run"), "_asyncioEventloop")
+    seam(module, "Server.listen_success")
+    _channels = weakref.WeakSet()
+
+    def create(was: Any) -> Any:
+        def create_application(self: Any, protocol: Any, scope: Any) -> Any:
+            queue = was(self, protocol, scope)
+            running = self.connections.get(protocol, {}).get("application_instance")
+            if running is not None:
+                _begin(protocol, scope, running)
+            return queue
+
+        return create_application
+
+    def start(was: Any) -> Any:
+        def run(self: Any) -> None:
+            worker.expects(SERVER)  # Django imports this file wherever daphne is among its apps
+            was(self)
+
+        return run
+
+    def listen(was: Any) -> Any:
+        def listen_success(self: Any, port: Any) -> None:
+            was(self, port)
+            serves_on(module.reactor._asyncioEventloop, SERVER, _close_idle)
+
+        return listen_success
+
+    wrap(module, "Server.create_application", create)
+    wrap(module, "Server.listen_success", listen)
+    wrap(module, "Server.run", start)
+
+
+def patch_http(module: Any) -> None:
+    """Say `Connection: close`, and know event streams, in `daphne.http_protocol`."""
+
+    def reply(was: Any) -> Any:
+        def handle_reply(self: Any, message: Any) -> Any:
+            if message.get("type") == "http.response.start" and self.channel is not None:
+                message = _start(self, message)
+            return was(self, message)
+
+        return handle_reply
+
+    needs(seam(module, "WebRequest.handle_reply"), "channel", "finished")
+    wrap(module, "WebRequest.handle_reply", reply)
+
+
+def patch_websocket(module: Any) -> None:
+    """See that a WebSocket can be closed with 1001, in `daphne.ws_protocol`."""
+    # Below `sendClose`, which lets applications say 1000 and 3000 to 4999 only.
+    seam(module, "WebSocketProtocol.sendCloseFrame")
+    seam(module, "WebSocketProtocol.STATE_OPEN")
+    seam(module, "WebSocketProtocol.dropConnection")
+
+
+def _begin(protocol: Any, scope: Any, running: Any) -> None:
+    worker.begin(protocol)
+    websocket = scope["type"] == "websocket"
+    if websocket:
+        _long[protocol] = worker.settled
+    elif hasattr(protocol.channel, "persistent"):
+        _channels.add(protocol.channel)
+
+    def done(_: Any) -> None:
+        late = _long.pop(protocol, False)
+        sent_away = late and protocol in _ended
+        _ended.discard(protocol)
+        agent = ""
+        if worker.draining:
+            found = [value for name, value in scope["headers"] if name == b"user-agent"]
+            agent = found[0].decode("latin-1") if found else ""
+        worker.end(protocol, agent, scope["path"], sent_away=sent_away)
+
+    running.add_done_callback(done)
+
+
+def _start(request: Any, message: Any) -> Any:
+    headers = list(message.get("headers", ()))
+    if worker.draining and hasattr(request.channel, "persistent"):
+        headers = [pair for pair in headers if pair[0].lower() != b"connection"]
+        message = dict(message, headers=[*headers, (b"Connection", b"close")])
+        request.channel.persistent = False
+    for name, value in headers:
+        if name.lower() == b"content-type" and len(value) >= len(EVENTS):
+            if is_endless(value.decode("latin-1"), _kind(headers)) and _asks(request):
+                _long[request] = worker.settled
+            break
+    return message
+
+
+def _kind(headers: Any) -> str:
+    wanted = STREAM_HEADER.lower().encode()
+    return next((value.decode("latin-1") for name, value in headers if name.lower() == wanted), "")
+
+
+def _asks(request: Any) -> bool:
+    accept = request.requestHeaders.getRawHeaders(b"accept") or ()
+    return asks_for_events(request.method.decode("latin-1"), [e.decode("latin-1") for e in accept])
+
+
+def _close_idle() -> None:
+    for channel in tuple(_channels):
+        half_read = channel._receivedHeaderSize or channel._buffer or channel._dataBuffer
+        if channel.requests or half_read or not channel.persistent:
+            continue
+        transport = channel.transport
+        if getattr(transport, "connected", True) and not unread(_socket(transport)):
+            channel.loseConnection()
+    for protocol in tuple(_long):
+        if protocol in _ended:
+            continue
+        if not hasattr(protocol, "sendCloseFrame"):
+            _end_stream(protocol)
+        elif protocol.state == protocol.STATE_OPEN:
+            _ended.add(protocol)
+            _end_websocket(protocol)
+
+
+def _end_websocket(protocol: Any) -> None:
+    drop = protocol.dropConnection
+
+    def drop_softly(abort: bool = False) -> None:  # noqa: ARG001, FBT001, FBT002 - its signature
+        drop()  # a reset would overtake the 1001
+
+    protocol.dropConnection = drop_softly
+    protocol.sendCloseFrame(code=GOING_AWAY)
+
+
+def _socket(transport: Any) -> Any:
+    handle = getattr(transport, "getHandle", None)
+    return handle() if handle is not None else None
+
+
+def _end_stream(request: Any) -> None:
+    _ended.add(request)
+    if request.channel is not None:
+        request.channel.persistent = False
+    running = request.server.connections.get(request, {}).get("application_instance")
+    request.handle_reply({"type": "http.response.body", "body": b""})
+    if running is not None:
+        running.cancel()

@@ -1,0 +1,178 @@
+"""
+Sanic under its own command or `app.run`: single process, and with any number of workers.
+
+A request is in flight while its handler runs and its response is written; a WebSocket until its
+handler returns. From T0 on each response says `Connection: close`, and closes, by a response
+middleware: Sanic compiles some of its methods anew from their source, which no patch survives. At
+settle, idle connections are closed, WebSockets with 1001, and event streams ended; a handler that
+serves one is cancelled.
+
+Out of reach: HTTP/3. A worker that dies is not replaced by Sanic.
+"""
+
+from __future__ import annotations
+
+from ..connections import PATIENCE, end, is_quiet, serves_on
+from ..event_streams import STREAM_HEADER, asks_for_events, is_endless
+from ..seams import needs, seam, wrap
+from ..worker import worker
+
+TYPE_CHECKING = False  # importing typing costs as much as all the rest
+if TYPE_CHECKING:
+    from typing import Any
+
+SERVER = "sanic"
+
+_prepared: set[int] = set()
+"""The apps that have our middleware."""
+_connections: Any = ()
+"""Of the server that runs in this process."""
+_streams: dict[Any, Any] = {}
+"""Event streams, by their connection: the response."""
+_late: set[Any] = set()
+"""Connections whose WebSocket or stream has come after settle, to go at once."""
+_ended: set[Any] = set()
+"""Connections of which what never ends by itself was ended from here."""
+_ending: set[Any] = set()
+
+
+def patch_runners(module: Any) -> None:
+    """Count requests, and say when it serves, in `sanic.server.runners`."""
+    import inspect
+
+    serve = seam(module, "_serve_http_1")
+    signature = inspect.signature(serve)
+    needs(serve, "app", "protocol", "connections", "loop")
+    for name in ("_setup", "close_if_idle", "abort", "recv_buffer", "connection_task"):
+        seam(module, "HttpProtocol." + name)
+    needs(module.HttpProtocol._setup, "request_handler")
+
+    def make(was: Any) -> Any:
+        def _serve_http_1(*args: Any, **options: Any) -> Any:
+            given = signature.bind(*args, **options)
+            given.apply_defaults()
+            _prepare(given.arguments)
+            return was(*given.args, **given.kwargs)
+
+        return _serve_http_1
+
+    wrap(module, "_serve_http_1", make)
+
+
+def _prepare(given: dict[str, Any]) -> None:
+    global _connections  # noqa: PLW0603 - a process has one server
+    app, loop = given["app"], given["loop"]
+    if worker.board is None or id(app) in _prepared:
+        return
+    _prepared.add(id(app))
+    if given["connections"] is None:
+        given["connections"] = set()
+    _connections = given["connections"]
+    given["protocol"] = _counting(given["protocol"])
+
+    async def started(*_: Any) -> None:
+        serves_on(loop, SERVER, _close_idle)
+
+    app.register_listener(started, "after_server_start")
+    app.register_middleware(_say_close, "response")
+
+
+def _say_close(request: Any, response: Any) -> None:
+    stream = request.stream
+    if stream is None:
+        return
+    if worker.draining:
+        stream.keep_alive = False
+    kind = response.content_type or ""
+    if is_endless(kind, response.headers.get(STREAM_HEADER, "")) and asks_for_events(
+        request.method, request.headers.getall("accept", ())
+    ):
+        _streams[stream.protocol] = response
+
+
+def _counting(protocol: Any) -> Any:
+    class Counting(protocol):  # type: ignore[misc]
+        __slots__ = ("answered",)
+
+        def _setup(self: Any) -> None:
+            super()._setup()
+            self.answered = False
+            self.request_handler = _counted(self, self.request_handler)
+
+    Counting.__name__ = protocol.__name__
+    return Counting
+
+
+def _counted(connection: Any, handler: Any) -> Any:
+    async def handle_request(request: Any) -> None:
+        worker.begin(connection)
+        if worker.settled:
+            _late.add(connection)
+        try:
+            await handler(request)
+            http = connection.http
+            if http is not None and http.stage.name == "RESPONSE":
+                await http.response.send(end_stream=True)  # Sanic does it behind the handler
+        finally:
+            connection.answered = True
+            _streams.pop(connection, None)
+            sent_away = connection in _ended and connection in _late
+            _ended.discard(connection)
+            _late.discard(connection)
+            if worker.draining:
+                agent = request.headers.get("user-agent", "")
+                worker.end(connection, agent, request.path, sent_away=sent_away)
+            else:
+                worker.end(connection)
+
+    return handle_request
+
+
+def _close_idle() -> None:
+    import asyncio
+
+    for connection in tuple(_connections):  # who is closed leaves it
+        if getattr(connection, "websocket", None) is not None:
+            if connection not in _ended:
+                _ended.add(connection)
+                connection.close_if_idle()  # it says 1001
+                connection.loop.call_later(PATIENCE, _cut, connection)
+        elif connection in _streams:
+            if connection not in _ended:
+                _ended.add(connection)
+                task = asyncio.ensure_future(_end_stream(connection))
+                _ending.add(task)
+                task.add_done_callback(_ending.discard)
+        elif _is_idle(connection):
+            end(connection.transport)
+            connection.close_if_idle()
+
+
+def _is_idle(connection: Any) -> bool:
+    http = connection.http
+    return bool(
+        connection.answered
+        and http is not None
+        and http.stage.name == "IDLE"
+        and not connection.recv_buffer
+        and is_quiet(connection.transport)
+    )
+
+
+def _cut(connection: Any) -> None:
+    if connection in _connections:
+        connection.abort()
+
+
+async def _end_stream(connection: Any) -> None:
+    """End it between two events, and cut it off if its client does not take that."""
+    import asyncio
+
+    response = _streams[connection]
+    connection.http.keep_alive = False
+    try:
+        await asyncio.wait_for(response.eof(), PATIENCE)
+    except Exception:
+        connection.abort()
+    else:
+        connection.close()  # so its handler is cancelled, as when its client goes

@@ -1,0 +1,24 @@
+"""`lifecycle run -- …` with Tornado: alone, with processes of its own, and as gunicorn's worker."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.process.command_drain import assert_drains, serve
+from tests.process.rollout import SERVED
+
+SHOP = str(SERVED / "tornado_shop.py")
+GUNICORN = (
+    *("-m", "gunicorn", "--worker-class", "tornado", "--workers", "2"),
+    *("--bind", "127.0.0.1:{port}", "--no-control-socket", "tornado_shop:app"),
+)
+COMMANDS = {"alone": (SHOP,), "fork_processes": (SHOP, "2"), "gunicorn": GUNICORN}
+
+
+@pytest.mark.parametrize("how", COMMANDS)
+def test_it_is_drained(start, tmp_path, how):
+    """Nothing is lost, and every client is told to go: requests, streams, WebSockets, the idle."""
+    app = serve(start, tmp_path, sys.executable, *COMMANDS[how])
+    assert_drains(app)
