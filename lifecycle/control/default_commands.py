@@ -133,7 +133,8 @@ class DefaultCommands:
             return Reply("two loggers are named; give one, as /NAME or as ?logger=NAME", 400)
         name = request.arguments.get("logger") or request.arguments.get("name") or ""
         logging.getLogger(name or None).setLevel(levels[level])
-        return Reply(f"OK: {name or 'root'} at {level}")
+        own = "; the command's own log is as it was" if self._snapshot().get("workers") else ""
+        return Reply(f"OK: {name or 'root'} at {level}{own}")
 
     @inline
     def config(self, _: Request) -> Any:

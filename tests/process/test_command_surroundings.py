@@ -108,16 +108,19 @@ def test_a_signal_to_the_group_is_for_the_parent(start, tmp_path):
     assert signals[0]["at"] - at >= 0.7
 
 
-@pytest.mark.parametrize("code", [0, 130])
-def test_ctrl_c(start, tmp_path, code):
+@pytest.mark.parametrize(
+    ("key", "name", "code"),
+    [(b"\x03", "SIGINT", 0), (b"\x03", "SIGINT", 130), (b"\x1c", "SIGQUIT", 131)],
+)
+def test_ctrl_c(start, tmp_path, key, name, code):
     """At a terminal Ctrl-C reaches the command too: it is told nothing more, and that is all."""
-    app = telltale(start, tmp_path, tty=True, ENDS_BY="SIGINT", CODE=str(code))
+    app = telltale(start, tmp_path, tty=True, ENDS_BY=name, CODE=str(code))
     assert told(tmp_path, "up")[0]["group"] == os.getpgid(app.pid)
 
-    os.write(app.terminal, b"\x03")
+    os.write(app.terminal, key)
 
     assert app.wait() == 0, app.stderr
-    assert [each["name"] for each in told(tmp_path, "signal")] == ["SIGINT"]
+    assert [each["name"] for each in told(tmp_path, "signal")] == [name]
 
 
 def test_ctrl_c_that_is_ignored(start, tmp_path):

@@ -143,6 +143,8 @@ def test_status(start, tmp_path):
         rf"^ *{workers[0]['pid']} +fake +\d+ s +\d\.\d s +[01] +\d", shown, re.MULTILINE
     )
     assert slow.result(10)[0] == 200
+    said = app.get("/log-level?level=INFO", method="POST")[1].strip()
+    assert said == "OK: root at INFO; the command's own log is as it was"
     app.stop(0)
 
 

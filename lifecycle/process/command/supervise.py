@@ -228,8 +228,8 @@ class Supervisor:
         child, command, life = self._child, self._command, self._life
         if child.code is None:
             await self._stop()
-        elif not self._own_group and await self._by_a_key():
-            child.sent = signal.SIGINT
+        else:
+            child.sent = await self._by_a_key()
         code = child.code if child.code is not None else 1
         if child.sent is not None:
             return when_told(code, child.sent, command.name)
@@ -238,17 +238,21 @@ class Supervisor:
         left = [command_line(each.pid) for each in self._family.left()] if starting else []
         return unasked(code, command.name, words=command.words, left=left[:3])
 
-    async def _by_a_key(self) -> bool:
-        """Tell whether a key of the terminal has begun the drain, or is just doing so."""
+    async def _by_a_key(self) -> signal.Signals | None:
+        """Return the signal of the terminal's key that begins the drain; None if none does."""
+        if self._own_group:
+            return None
         with suppress(TimeoutError, Draining):
             async with asyncio.timeout(ONE_KEY):
                 await self._life.reached(State.DRAINING)
         drain = self._life.drain
-        return drain is not None and drain.cause in TERMINAL_KEYS
+        if drain is None or drain.cause not in TERMINAL_KEYS:
+            return None
+        return signal.Signals[drain.cause]
 
     async def _stop(self) -> None:
-        if not self._own_group and await self._by_a_key():
-            self._child.sent = signal.SIGINT
+        if (key := await self._by_a_key()) is not None:
+            self._child.sent = key
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._child.ended.wait(), AFTER_A_KEY)
                 return
