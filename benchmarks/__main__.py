@@ -35,7 +35,7 @@ from benchmarks.processes import (
     said,
     until_200,
 )
-from benchmarks.throughput import SERVERS, measure
+from benchmarks.throughput import SERVERS, measure, uvicorn_beside_hypercorn
 
 PAIRS = 3000
 BUSY_PROBES = 400
@@ -150,7 +150,10 @@ def load() -> Iterator[Row]:
         seen = measure(server)
         budget = ">= 0.98 x the same server without it"
         yield Row(
-            f"throughput under load, {server}", str(seen), budget, median(seen.ratios) >= 0.98
+            f"throughput under load, {server}",
+            str(seen),
+            budget,
+            median(seen.ratios) >= 0.98,
         )
         seen = measure(server, "alone")
         yield Row(
@@ -183,6 +186,17 @@ def commands() -> Iterator[Row]:
             "<= 300 ms later",
             seen.later <= 0.3,
         )
+
+
+def servers() -> Iterator[Row]:
+    """Requests a second of `run --asgi` with each of its servers."""
+    seen = uvicorn_beside_hypercorn()
+    yield Row(
+        "run --asgi --server uvicorn, beside hypercorn",
+        str(seen),
+        ">= 1.5 x hypercorn's",
+        median(seen.ratios) >= 1.5,
+    )
 
 
 def leaving() -> Iterator[Row]:
@@ -266,7 +280,18 @@ def main() -> None:
     table = Table(title="pod-lifecycle: budgets and what was measured in this run")
     for name in ("what", "measured", "budget", ""):
         table.add_column(name)
-    for part in (latency, busy, start, counting, services, load, commands, leaving, prestop):
+    for part in (
+        latency,
+        busy,
+        start,
+        counting,
+        services,
+        load,
+        servers,
+        commands,
+        leaving,
+        prestop,
+    ):
         console.print(f"measuring {part.__name__} …", style="dim")
         for row in part():
             mark = "[green]kept[/]" if row.kept else "[red]over[/]"

@@ -9,8 +9,8 @@ with, without (so that what drifts drifts for both), by connections that are kep
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from functools import partial
 from statistics import median, quantiles
 from typing import Final, NamedTuple
@@ -124,6 +124,17 @@ asyncio.run(main())
 """
 
 
+RUN_ASGI: Final = f"""
+import os, sys
+
+{APP}
+if __name__ == "__main__":
+    words = ("--asgi", "--bind", f"127.0.0.1:{{sys.argv[1]}}", "--log-level", "error", "app:app")
+    server = ("--server", os.environ["SERVER"])
+    os.execv(sys.executable, (sys.executable, "-m", "lifecycle", "run", *server, *words))
+"""
+
+
 class Measured(NamedTuple):
     """
     What the rounds have shown, a number a round each.
@@ -203,5 +214,35 @@ def measure(name: str, what: str = "middleware") -> Measured:
                 rate, cpu = (sum(pair) / 2 for pair in zip(first, fourth, strict=True))
                 ours = [sum(pair) / 2 for pair in zip(second, third, strict=True)]
                 rounds.append((ours[0] / rate, (ours[1] - cpu) * 1e6, rate, rate * cpu))
+    ratios, cpus, rates, cores = (list(column) for column in zip(*rounds, strict=True))
+    return Measured(ratios, cpus, median(rates), median(cores))
+
+
+@contextmanager
+def _run_asgi(name: str) -> Iterator[Callable[[], tuple[float, float]]]:
+    """Run one server of `run --asgi`; yields what asks it, by new connections: it ends old ones."""
+    environ = {"LIFECYCLE_QOS_PORT": str(free_port()), "SERVER": name}
+    with running(RUN_ASGI, **environ) as (process, port, _):
+        until_200(port, "/")
+
+        def ask() -> tuple[float, float]:
+            with closing(Asking(port, partial(cpu_of, process.pid))) as asking:
+                asking.ask(0)  # a connection's first request is no throughput
+                return asking.ask(WINDOW)
+
+        yield ask
+
+
+def uvicorn_beside_hypercorn() -> Measured:
+    """Measure `run --asgi` with both of its servers, both running and asked in turns."""
+    rounds = []
+    for _ in range(PROCESSES):
+        with _run_asgi("hypercorn") as hypercorn, _run_asgi("uvicorn") as uvicorn:
+            for _ in range(ROUNDS):
+                order = (hypercorn, uvicorn, uvicorn, hypercorn)
+                first, second, third, fourth = (ask() for ask in order)
+                rate, cpu = (sum(pair) / 2 for pair in zip(first, fourth, strict=True))
+                other = [sum(pair) / 2 for pair in zip(second, third, strict=True)]
+                rounds.append((other[0] / rate, (other[1] - cpu) * 1e6, rate, rate * cpu))
     ratios, cpus, rates, cores = (list(column) for column in zip(*rounds, strict=True))
     return Measured(ratios, cpus, median(rates), median(cores))
