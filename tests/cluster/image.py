@@ -34,7 +34,7 @@ from packaging.requirements import Requirement
 from tests.cluster.build import CACHE, locked
 
 CHECKOUT = Path(__file__).parents[2]
-SERVERS = ("uvicorn", "uvloop", "granian", "fastapi")
+SERVERS = ("uvicorn", "uvloop", "granian", "fastapi", "gunicorn", "django")
 """What the apps of the tests need beyond the checkout's own distributions."""
 KEPT = 3
 """So many images stay in the cache."""

@@ -13,7 +13,7 @@ from tests.e2e.kit import Space
 from tests.e2e.manifests import PORT
 
 NAME: Final = "shop"
-APP: Final = Path(__file__).parents[1] / "hosts" / "served" / "shop.py"
+SERVED: Final = Path(__file__).parents[1] / "hosts" / "served"
 APP_DIR: Final = ("--app-dir", "/app")
 RUN: Final = (
     *("lifecycle", "run", *APP_DIR, "--asgi", "shop:app"),
@@ -23,14 +23,20 @@ UVICORN: Final = (
     *("python3", "-m", "uvicorn", *APP_DIR, "shop:app", "--host", "0.0.0.0"),
     *("--port", str(PORT), "--log-level", "warning"),
 )
+WRAPPED: Final = ("lifecycle", "run", "--service", f"{NAME}:{PORT}", "--")
+GUNICORN: Final = (
+    *("python3", "-m", "gunicorn", "--chdir", "/app", "django_shop:app"),
+    *("--workers", "2", "--threads", "16", "--bind", f"0.0.0.0:{PORT}"),
+    *("--log-level", "warning", "--no-control-socket"),
+)
 SLEEP: Final = {"preStop": {"sleep": {"seconds": 5}}}
 
 Manifests = list[dict[str, Any]]
 
 
-def generated(image: str, *options: str) -> Manifests:
-    """Return what `lifecycle manifests` writes; added is where the app's file is."""
-    told = written("--image", image, *options, "-o", "json", name=NAME, command=RUN)
+def generated(image: str, *options: str, command: Sequence[str] = RUN) -> Manifests:
+    """Return what `lifecycle manifests` writes; added is where the app's files are."""
+    told = written("--image", image, *options, "-o", "json", name=NAME, command=command)
     made: Manifests = json.loads(told)["items"]
     pod = deployment(made)["spec"]["template"]["spec"]
     pod["volumes"].append({"name": "app", "configMap": {"name": NAME}})
@@ -58,7 +64,7 @@ def deployment(made: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def create(space: Space, made: Manifests) -> None:
-    """Put the app's file and its manifests into a namespace."""
-    space.files(NAME, APP)
+    """Put the app's files and its manifests into a namespace."""
+    space.files(NAME, *(SERVED / name for name in ("shop.py", "wsgi_shop.py", "django_shop.py")))
     for each in made:
         space.create(each)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import pytest
@@ -68,6 +68,26 @@ def test_no_pod_of_the_rollouts_was_killed_or_complained_of(ours: Rolled) -> Non
 def test_prestop_ran_in_every_pod_before_its_sigterm(ours: Rolled) -> None:
     """Each pod says that preStop began its drain, that SIGTERM came after, and that all is well."""
     for pod in ours.pods:
+        pod.assert_drained_by_prestop()
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [("gunicorn, 2 workers, Django", deployments.GUNICORN)],
+    ids=["gunicorn-django"],
+)
+def test_a_server_with_several_workers_loses_nothing(
+    space: Space, name: str, command: Sequence[str], record_property: Callable[[str, object], None]
+) -> None:
+    """The command that people have, behind `lifecycle run --`: nobody is lost, killed or late."""
+    made = deployments.generated(space.image, command=(*deployments.WRAPPED, *command))
+    rolled = roll(name, space, made)
+    record_property(ROWS, rolled.rows())
+
+    assert rolled.lost == 0, rolled.describe()
+    assert {end for pod in rolled.pods for end in pod.ends} == {(0, "Completed")}
+    assert not NEVER & {reason for reason, _ in rolled.events}
+    for pod in rolled.pods:
         pod.assert_drained_by_prestop()
 
 
