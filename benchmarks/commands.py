@@ -89,10 +89,13 @@ class _Command:
 
     def asking(self) -> Asking:
         """Return connections to it."""
-        found, below = everybody(), {self.process.pid}
+        return Asking(self.port, self._spent)
+
+    def _spent(self) -> float:
+        found, below = everybody(), {self.process.pid}  # workers may still be starting
         while more := {each.pid for each in found if each.parent in below} - below:
             below |= more
-        return Asking(self.port, lambda: sum(map(cpu_of, below)))
+        return sum(map(cpu_of, below))
 
 
 @contextmanager
