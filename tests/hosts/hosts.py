@@ -228,6 +228,13 @@ HOSTS: Final = (
         *("--port", "{port}", "--no-log", "wsgi_shop:app"),
         traffic=rarely_idle(),
     ),
+    _gunicorn("asgi x 2", "--workers", "2", "--worker-class", "asgi", app="shop:app"),
+    _command(
+        "granian asgi x 2",
+        *("granian", "--interface", "asgi", "--workers", "2"),
+        *("--port", "{port}", "--no-log", "shop:app"),
+        traffic=rarely_idle(),
+    ),
     _command(
         "waitress",
         *("waitress", "--threads", "16", "--listen", "127.0.0.1:{port}"),

@@ -1,12 +1,14 @@
 """
-granian by WSGI: Rust reads and writes, Python threads serve, and no loop in Python turns.
+granian: Rust reads and writes, and Python serves: threads by WSGI, a loop by ASGI.
 
-A request is in flight from the app's call until its body is whole: a list at once, an iterator
+By ASGI a request or a WebSocket is in flight until the app has returned, and the loop beats.
+By WSGI no loop in Python turns. A request is in flight from the app's call until its body is whole: a list at once, an iterator
 once it is exhausted, closed or dropped. The worker makes no progress once all its
 `--blocking-threads` are at work, and the oldest request is as old as `loop_stall_limit`.
 
 From T0 on the app's answers say close, which granian follows. Idle connections are out of reach
-in Rust: granian closes them when it stops. Nor can the clients of HTTP/2 be told: what comes
+in Rust: granian closes them when it stops. From settle on ASGI's WebSockets
+are closed with 1001. RSGI is not counted yet. Nor can the clients of HTTP/2 be told: what comes
 over their connections is waited for, but it does not prolong the drain.
 """
 
@@ -14,6 +16,8 @@ from __future__ import annotations
 
 import threading
 
+from ..asgi import App, end_long_lived
+from ..connections import serves_on
 from ..seams import needs, seam, wrap
 from ..worker import worker
 
@@ -24,23 +28,26 @@ if TYPE_CHECKING:
 
 NAME = "granian"
 WSGI = "wsgi"
-"""The interface, as granian calls it."""
+COUNTED = (WSGI, "asgi", "asginl")
+"""The interfaces, as granian calls them."""
 CLOSE = ("connection", "close")
 
 
 def patch_mp(module: Any) -> None:
     """Count the requests of its worker processes, and say when they serve."""
-    for name in ("WSGIWorker", "_wsgi_call_wrap", "_new_cbscheduler"):
+    for name in ("WSGIWorker", "_wsgi_call_wrap", "_asgi_call_wrap", "_new_cbscheduler"):
         seam(module, name)
     needs(seam(module, "MPServer._spawn_wsgi_worker"), "blocking_threads", "wcallback")
     wrap(module, "MPServer.serve", _expected)
     wrap(module, "_wsgi_call_wrap", _wsgi)
+    wrap(module, "_asgi_call_wrap", _asgi)
+    wrap(module, "_new_cbscheduler", _on_loop)
     module.WSGIWorker = _serving(module.WSGIWorker)
 
 
 def _expected(serve: Callable[..., None]) -> Callable[..., None]:
     def expecting(self: Any, *args: Any, **kwargs: Any) -> None:
-        if self.interface == WSGI:
+        if self.interface in COUNTED:
             worker.expects(NAME)
         serve(self, *args, **kwargs)
 
@@ -61,6 +68,29 @@ def _serving(make_worker: Callable[..., Any]) -> Callable[..., Any]:
 
 _THREADS = 5
 """Where `WSGIWorker` has its number of Python threads."""
+
+
+_asgi_apps: list[Any] = []
+"""The app of this process, once there is one."""
+
+
+def _asgi(make: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapper(callback: Any, *args: Any, **kwargs: Any) -> Any:
+        _asgi_apps.append(callback)
+        return make(App(callback), *args, **kwargs)
+
+    return wrapper
+
+
+def _on_loop(make: Callable[..., Any]) -> Callable[..., Any]:
+    """Say that it serves by ASGI: what is called next accepts."""
+
+    def scheduler(loop: Any, *args: Any, **kwargs: Any) -> Any:
+        if _asgi_apps and threading.current_thread() is threading.main_thread():
+            serves_on(loop, f"{NAME} asgi", end_long_lived)
+        return make(loop, *args, **kwargs)
+
+    return scheduler
 
 
 def _wsgi(make: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,0 +1,271 @@
+"""
+An ASGI app of a worker: counted, and its clients told to go.
+
+From T0 on each HTTP/1 response says `Connection: close`. From settle on `end_long_lived`, called
+at each heartbeat, closes WebSockets with 1001 and ends the streams of an `EventSource`; who
+comes after settle is sent away by the next heartbeat.
+"""
+
+from __future__ import annotations
+
+from .connections import GOING_AWAY, PATIENCE
+from .event_streams import EVENTS, STREAM_HEADER, asks_for_events, is_endless
+from .worker import worker
+
+TYPE_CHECKING = False  # importing typing costs as much as all the rest
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+CLOSE = (b"connection", b"close")
+_long: set[LongLived] = set()
+"""The WebSockets and event streams that are open."""
+
+
+def end_long_lived() -> None:
+    """End what never ends by itself; on the loop, once the settle time is over."""
+    for each in tuple(_long):
+        each.end()
+
+
+class App:
+    """
+    Stands around an app.
+
+    Args:
+        app: It: called with a scope, `receive`, `send`, and whatever the server adds.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "app":  # while it is copied
+            raise AttributeError(name)
+        return getattr(self.app, name)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any, *more: Any) -> None:
+        kind = scope["type"]
+        if worker.slot is None or kind not in ("http", "websocket"):
+            await self.app(scope, receive, send, *more)
+            return
+        key = object()
+        worker.begin(key)
+        long: Any = None
+        try:
+            if kind == "websocket":
+                long = WebSocket(receive, send)
+                await long.run(self.app, scope, *more)
+                return
+            if scope.get("http_version", "1.1") < "2":
+                send = _answering(send)
+            if _is_event_source(scope):
+                long = EventStream(receive, send)
+                await long.run(self.app, scope, *more)
+            else:
+                await self.app(scope, receive, send, *more)
+        finally:
+            sent_away = long is not None and long.sent_away
+            agent = _header(scope["headers"], b"user-agent") if worker.draining else ""
+            worker.end(key, agent, scope.get("path", ""), sent_away=sent_away)
+
+
+def _answering(send: Any) -> Callable[[Any], Any]:
+    # No coroutine function: on every message that would cost what all the rest does.
+    def answer(message: Any) -> Any:
+        if message["type"] == "http.response.start" and worker.draining:
+            headers = message.get("headers", ())
+            kept = [pair for pair in headers if pair[0].lower() != b"connection"]
+            message = dict(message, headers=[*kept, CLOSE])
+        return send(message)
+
+    return answer
+
+
+def _is_event_source(scope: Any) -> bool:
+    accept = [
+        value.decode("latin-1")
+        for name, value in scope["headers"]
+        if name == b"accept" and len(value) >= len(EVENTS)
+    ]
+    return bool(accept) and asks_for_events(scope.get("method", ""), accept)
+
+
+def _header(headers: Any, wanted: bytes) -> str:
+    for name, value in headers:
+        if name.lower() == wanted:
+            return str(value, "latin-1")
+    return ""
+
+
+class _Gone(OSError):
+    """What ASGI raises for a message to a client that is gone."""
+
+
+class LongLived:
+    """
+    What never ends by itself.
+
+    Args:
+        receive: The server's.
+        send: The server's.
+    """
+
+    def __init__(self, receive: Any, send: Any) -> None:
+        import asyncio
+
+        self._asyncio: Any = asyncio
+        self._receive = receive
+        self._send = send
+        self._late = worker.settled
+        self._begun = self._ended = self._cancelled = False
+        self._app: Any = asyncio.current_task()
+        self._ending: Any = None
+
+    @property
+    def sent_away(self) -> bool:
+        """Whether it came after settle, and was ended from here."""
+        return self._late and self._ending is not None
+
+    def end(self) -> None:
+        """End it, if it has begun and has not ended."""
+        if self._begun and not self._ended and self._ending is None:
+            self._ending = self._asyncio.ensure_future(self._end())
+
+    async def _end(self) -> None:
+        raise NotImplementedError
+
+    async def run(self, app: Any, scope: Any, *more: Any) -> None:
+        """Have the app talk; what it still says once this has ended is nobody's error."""
+        _long.add(self)
+        try:
+            await app(scope, self.receive, self.send, *more)
+        except self._asyncio.CancelledError:
+            if not self._cancelled:
+                raise
+            if hasattr(self._app, "uncancel"):
+                self._app.uncancel()
+        except Exception as error:
+            if not isinstance(error, _Gone) and not isinstance(error.__context__, _Gone):
+                raise
+        finally:
+            _long.discard(self)
+            self._app = None
+        if self._ending is not None:
+            await self._asyncio.wait({self._ending}, timeout=PATIENCE)
+
+    def _cancel_app(self) -> None:
+        if self._app is not None and not self._cancelled:
+            self._cancelled = True
+            self._app.cancel()
+
+    async def receive(self) -> Any:
+        """Receive as the server does."""
+        return await self._receive()
+
+    async def send(self, message: Any) -> None:
+        """Send, unless it has ended."""
+        raise NotImplementedError
+
+
+class WebSocket(LongLived):
+    """One WebSocket: closed with 1001."""
+
+    def __init__(self, receive: Any, send: Any) -> None:
+        super().__init__(receive, send)
+        self._over = self._asyncio.get_running_loop().create_future()
+        self._reading: Any = None
+        self._sending = 0
+
+    async def run(self, app: Any, scope: Any, *more: Any) -> None:
+        try:
+            await super().run(app, scope, *more)
+        finally:
+            if self._reading is not None:
+                self._reading.cancel()
+
+    async def receive(self) -> Any:
+        if not self._ended:
+            if self._reading is None:
+                self._reading = self._asyncio.ensure_future(self._receive())
+            reading = self._reading  # it outlives a receive that is cancelled: nothing is lost
+            first = self._asyncio.FIRST_COMPLETED
+            await self._asyncio.wait({reading, self._over}, return_when=first)
+            if not self._ended:
+                self._reading = None
+                return reading.result()
+        return {"type": "websocket.disconnect", "code": GOING_AWAY}
+
+    async def send(self, message: Any) -> None:
+        if worker.draining:
+            await self._asyncio.sleep(0)  # an app that pushes without a pause can be ended too
+        if self._ended:
+            raise _Gone("the WebSocket is closed: the app is leaving")
+        if message["type"] == "websocket.close":
+            self._ended = True
+        self._sending += 1
+        try:
+            await self._send(message)
+        finally:
+            self._sending -= 1
+        if message["type"] == "websocket.accept":
+            self._begun = True
+
+    async def _end(self) -> None:
+        self._ended = True
+        if not self._over.done():
+            self._over.set_result(None)
+        if self._sending:  # its client has stopped reading
+            self._asyncio.get_running_loop().call_later(PATIENCE, self._cancel_stuck)
+        try:
+            await self._asyncio.wait_for(self._close(), PATIENCE)
+        except Exception:  # noqa: S110 - the client may be gone meanwhile
+            pass
+
+    def _cancel_stuck(self) -> None:
+        if self._sending:
+            self._cancel_app()
+
+    async def _close(self) -> None:
+        await self._send({"type": "websocket.close", "code": GOING_AWAY})
+        # What the client still sends is read: else its connection ends before it sees the 1001.
+        while True:
+            reading, self._reading = self._reading or self._receive(), None
+            if (await reading)["type"] == "websocket.disconnect":
+                return
+
+
+class EventStream(LongLived):
+    """One response to an EventSource: ended between two events."""
+
+    def __init__(self, receive: Any, send: Any) -> None:
+        super().__init__(receive, send)
+        self._one_at_a_time = self._asyncio.Lock()
+
+    async def send(self, message: Any) -> None:
+        if worker.draining:
+            await self._asyncio.sleep(0)
+        async with self._one_at_a_time:
+            if self._ended:
+                return
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                self._ended = True
+            await self._send(message)
+        if message["type"] == "http.response.start":
+            headers = tuple(message.get("headers", ()))
+            kind = _header(headers, STREAM_HEADER.lower().encode())
+            self._begun = is_endless(_header(headers, b"content-type"), kind)
+
+    async def _end(self) -> None:
+        try:
+            await self._asyncio.wait_for(self._last(), PATIENCE)
+        except Exception:  # noqa: S110 - the client may be gone, or not read
+            pass
+        self._ended = True
+        self._cancel_app()
+
+    async def _last(self) -> None:
+        async with self._one_at_a_time:
+            if not self._ended:
+                self._ended = True
+                await self._send({"type": "http.response.body", "body": b""})
