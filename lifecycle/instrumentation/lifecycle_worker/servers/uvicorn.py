@@ -1,0 +1,83 @@
+"""
+uvicorn: alone, `--workers`, `--reload`, and as gunicorn's worker.
+
+A request or a WebSocket is in flight until the app has returned. From T0 on each response says
+`Connection: close`, and uvicorn closes by that header. At settle, idle connections are closed,
+WebSockets with 1001, and event streams ended.
+
+Out of reach: HTTP/2 (zttp), whose clients are not told to go.
+"""
+
+from __future__ import annotations
+
+from ..asgi import App, end_long_lived
+from ..connections import is_quiet, serves_on
+from ..seams import needs, seam, wrap
+from ..worker import worker
+
+TYPE_CHECKING = False  # importing typing costs as much as all the rest
+if TYPE_CHECKING:
+    from typing import Any
+
+SERVER = "uvicorn"
+
+
+def patch_config(module: Any) -> None:
+    """Count what an app serves, in `uvicorn.config`."""
+    needs(seam(module, "Config.load"), "loaded_app")
+
+    def load(was: Any) -> Any:
+        def load(self: Any) -> None:
+            was(self)
+            self.loaded_app = App(self.loaded_app)
+
+        return load
+
+    def init(was: Any) -> Any:
+        def __init__(self: Any, *arguments: Any, **named: Any) -> None:  # noqa: N807 - it is one
+            was(self, *arguments, **named)
+            worker.expects(SERVER)  # many apps import uvicorn, and do not run it
+
+        return __init__
+
+    wrap(module, "Config.load", load)
+    wrap(module, "Config.__init__", init)
+
+
+def patch_server(module: Any) -> None:
+    """Say when it serves, and close what is idle, in `uvicorn.server`."""
+    needs(seam(module, "Server.__init__"), "server_state", "started")
+    needs(seam(module, "ServerState.__init__"), "connections")
+
+    def start(was: Any) -> Any:
+        async def startup(self: Any, *arguments: Any, **named: Any) -> None:
+            await was(self, *arguments, **named)
+            if self.started:
+                import asyncio
+
+                loop = asyncio.get_running_loop()
+                serves_on(loop, SERVER, lambda: _close_idle(self.server_state))
+
+        return startup
+
+    wrap(module, "Server.startup", start)
+
+
+def patch_protocol(module: Any) -> None:
+    """See that idle connections can be told, in each HTTP/1 implementation."""
+    for name in ("H11Protocol", "HttpToolsProtocol", "ZttpProtocol"):
+        protocol = getattr(module, name, None)
+        if protocol is not None:
+            seam(protocol, "shutdown")
+            needs(protocol.__init__, "timeout_keep_alive_task", "transport")
+            return
+    seam(module, "H11Protocol")
+
+
+def _close_idle(state: Any) -> None:
+    end_long_lived()
+    for protocol in tuple(state.connections):
+        # Set once a response is complete, and taken back by the first byte of the next request.
+        idle = getattr(protocol, "timeout_keep_alive_task", None) is not None
+        if idle and is_quiet(protocol.transport):
+            protocol.shutdown()

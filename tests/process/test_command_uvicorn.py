@@ -1,0 +1,123 @@
+"""`lifecycle run -- uvicorn …`: counted, told to go, and nobody is lost."""
+
+from __future__ import annotations
+
+import http.client
+import signal
+import socket
+import sys
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from tests.process.commands import run
+from tests.process.kit import ask, background, wait_for
+
+WEB = """
+import asyncio
+async def app(scope, receive, send):
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (message := await receive())["type"] != "websocket.disconnect":
+            await send({"type": "websocket.send", "text": message["text"]})
+        print("app saw", message["code"], flush=True)
+        return
+    if scope["type"] != "http":
+        return
+    headers = [(b"content-length", b"5")]
+    if scope["path"] == "/events":
+        await send({"type": "http.response.start", "status": 200,
+                    "headers": [(b"content-type", b"text/event-stream")]})
+        while True:
+            await send({"type": "http.response.body", "body": b"data: 1\\n\\n", "more_body": True})
+            await asyncio.sleep(0.05)
+    if scope["path"] == "/slow":
+        await asyncio.sleep(2)
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": b"hello"})
+"""
+
+
+def kept(port: int) -> http.client.HTTPConnection:
+    """Return a connection that was answered, and is kept."""
+    made = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    assert again(made) is None
+    return made
+
+
+def again(connection: http.client.HTTPConnection, path: str = "/") -> str | None:
+    """Ask on it, and return the response's Connection."""
+    connection.request("GET", path)
+    response = connection.getresponse()
+    assert response.read() == b"hello"
+    return response.getheader("Connection")
+
+
+def events(port: int) -> bytes:
+    """Follow a stream of events to its end."""
+    made = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    made.request("GET", "/events", headers={"Accept": "text/event-stream"})
+    try:
+        return made.getresponse().read()
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize("ws", ["websockets", "websockets-sansio", "wsproto"])
+@pytest.mark.parametrize("web", ["h11", "httptools"])
+def test_a_drain(start, tmp_path, ws, web):
+    """Close from T0 on; at settle what is idle is closed, 1001 is said, and streams are ended."""
+    (tmp_path / "web.py").write_text(WEB)
+    words = ["-m", "uvicorn", "--port", "{port}", "--http", web, "--ws", ws, "web:app"]
+    settings = {"LIFECYCLE_SETTLE": "1", "LIFECYCLE_GRACE_PERIOD": "20"}
+    app = run(start, tmp_path, sys.executable, *words, **settings)
+    app.wait_state("ready")
+    used, idle = kept(app.port), kept(app.port)
+    fresh = socket.create_connection(("127.0.0.1", app.port))
+    stream = background(lambda: events(app.port))
+    slow = background(lambda: ask(app.port, "/slow"))
+    with connect(f"ws://127.0.0.1:{app.port}/") as talk:
+        talk.send("a")
+        assert talk.recv(5) == "a"
+        wait_for(lambda: app.status()["in_flight"] == 3, 10, "three in flight")
+
+        app.signal(signal.SIGTERM)
+        app.wait_state("draining")
+
+        assert again(used) == "close"
+        with pytest.raises(ConnectionClosed) as closed:
+            talk.recv(10)
+    assert closed.value.rcvd.code == 1001
+    idle.sock.settimeout(10)
+    assert idle.sock.recv(1) == b""
+    assert stream.result(10).startswith(b"data: 1")
+    assert slow.result(10) == (200, "hello")
+    for each in (used, idle, fresh):
+        each.close()
+    assert app.wait() == 0, app.stderr
+    assert "Traceback" not in app.stderr
+    assert "app saw 1001" in app.stdout
+    assert app.events("drain report")[0]["code"] == 0
+
+
+def test_recycled_workers(start, tmp_path):
+    """Two workers that end every few requests, spawned anew: no count is left of them."""
+    (tmp_path / "web.py").write_text(WEB)
+    words = ["-m", "uvicorn", "--port", "{port}", "--workers", "2", "--limit-max-requests", "20"]
+    # uvicorn's parent looks for up to 5 s whether a worker is alive before it ends.
+    settings = {"LIFECYCLE_STOP_TIMEOUT": "12", "LIFECYCLE_GRACE_PERIOD": "30"}
+    app = run(start, tmp_path, sys.executable, *words, "web:app", **settings)
+    app.wait_state("ready")
+
+    answers = 0
+    while answers < 60:
+        try:
+            answers += ask(app.port) == (200, "hello")
+        except (OSError, http.client.HTTPException):
+            continue  # a worker that ends itself cuts off who was waiting
+
+    wait_for(lambda: app.status()["in_flight"] == 0, 10, "nothing in flight")
+    app.stop(0)
+    assert "lifecycle:" not in app.stderr
