@@ -29,7 +29,7 @@ FAULTS = {
         "No cycles are allowed in lifecycle.qos.",
     ),
     "only one file knows pluggy": ("states", "pluggy", "lifecycle.states -> pluggy"),
-    "few know hypercorn, h2 and wsproto": (
+    "few know uvicorn, hypercorn, h2 and wsproto": (
         "states",
         "h2",
         "lifecycle.states -> h2",

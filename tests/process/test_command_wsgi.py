@@ -210,7 +210,7 @@ def test_workers_of_another_user(start, tmp_path):
     assert ask_all(app.port, "/", "/") == 2
     with board(app) as seen:
         (slot,) = seen.slots()
-        assert slot.served == 2
+        wait_for(lambda: slot.served == 2, 5, "both counted, once their answers have gone")
         assert os.stat(f"/proc/{slot.pid}").st_uid == 65534
     app.stop(0)
 
