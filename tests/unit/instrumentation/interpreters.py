@@ -9,9 +9,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from lifecycle import instrumentation
 from lifecycle.instrumentation.lifecycle_worker.board import VARIABLE, WAKE, Board
 
-FOLDER = Path(__file__).parents[3] / "lifecycle" / "instrumentation"
+FOLDER = Path(instrumentation.__file__).parent
 """What is put on the workers' path."""
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from lifecycle import instrumentation
 from lifecycle.instrumentation.lifecycle_worker.board import (
     BEAT_AT,
     SLOTS,
@@ -270,7 +271,7 @@ def test_its_start_imports_next_to_nothing() -> None:
         "import sys; before = set(sys.modules); sys.path.insert(0, sys.argv[1]);"
         "import lifecycle_worker.worker; print(*sorted(set(sys.modules) - before))"
     )
-    folder = Path(__file__).parents[3] / "lifecycle" / "instrumentation"
+    folder = Path(instrumentation.__file__).parent
     words = [sys.executable, "-I", "-c", code, str(folder)]
     found = subprocess.run(words, capture_output=True, text=True, check=True, timeout=20).stdout
     ours = {"lifecycle_worker", "lifecycle_worker.board", "lifecycle_worker.worker"}
