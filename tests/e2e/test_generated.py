@@ -62,9 +62,7 @@ def registrations(kubectl: Kubectl, pod: str) -> dict[str, tuple[str, bool]]:
     }
 
 
-def assert_rolls(
-    space: Space, kubectl: Kubectl, found: Sequence[Pod], *, json_is_logged: bool
-) -> None:
+def assert_rolls(space: Space, kubectl: Kubectl, found: Sequence[Pod]) -> None:
     """A rolling update replaces every pod, and each leaves by itself, without a complaint."""
     leaving = [Departure(space, pod.metadata.name) for pod in found]
 
@@ -74,8 +72,7 @@ def assert_rolls(
     assert not {each.metadata.name for each in found} & {each.metadata.name for each in replaced}
     assert [each.exit_code() for each in leaving] == [0] * len(found)
     reports = [report for each in leaving for report in each.said("drain report")]
-    if json_is_logged:
-        assert len(reports) == len(found)
+    assert len(reports) == len(found)
     assert {(each["cause"], each["code"]) for each in reports} <= {("preStop", 0)}
     troubled = {
         said["event"]
@@ -112,7 +109,7 @@ def test_a_deployment_that_is_generated_runs_and_rolls_under_restricted(
     assert guarded.expectedPods == len(found)
     classes = {pod.status.qosClass for pod in found}
     assert classes == {"Guaranteed" if "--guaranteed" in options else "Burstable"}
-    assert_rolls(space, kubectl, found, json_is_logged=command is not MANAGED)
+    assert_rolls(space, kubectl, found)
 
 
 @pytest.mark.timeout(300)
