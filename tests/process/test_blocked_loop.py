@@ -206,7 +206,8 @@ def test_who_stood_still_as_a_whole_is_ready_and_alive(
     """Stopped and continued: what asks first finds an app that is at work, and has not beaten yet."""
     (tmp_path / "still.py").write_text(STILL)
     limits = {"LIFECYCLE_READY_STALL_LIMIT": "1", "LIFECYCLE_LOOP_STALL_LIMIT": "1"}
-    app = start(["still.py", loop], env=SETTINGS | limits)
+    patient = {"LIFECYCLE_PROBE_TIMEOUT": "8"}  # the machine may be busy just then
+    app = start(["still.py", loop], env=SETTINGS | limits | patient)
     app.wait_state("ready")
     for _ in range(2):
         with ExitStack() as stack:

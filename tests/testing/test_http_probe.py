@@ -180,4 +180,4 @@ async def test_period(node: Kubelet, tmp_path: Path):
 
     times = [each["at"] for each in record(tmp_path, "request")]
     assert times[0] - began >= 1.0
-    assert 0.8 <= times[3] - times[0] < 3
+    assert 0.6 <= times[3] - times[0] < 3  # the first may have been served late
