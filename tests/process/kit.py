@@ -9,14 +9,11 @@ Rules of this file:
 
 from __future__ import annotations
 
-import ast
 import http.client
 import json
 import os
 import pty
-import shlex
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -29,6 +26,8 @@ from typing import Any, Self, TypeVar
 
 from lifecycle.testing import free_port as free_port
 from lifecycle.testing.environment import handed_on
+from tests.process.asking import UnixConnection, asked
+from tests.process.log_lines import events
 
 T = TypeVar("T")
 
@@ -87,7 +86,7 @@ def wait_for(condition: Callable[[], T], timeout: float, what: str | Callable[[]
 def ask(port: int, path: str = "/") -> tuple[int, str]:
     """Ask an app on its own port, on a connection of its own: status and body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    return _ask(connection, "GET", path, None)[:2]
+    return asked(connection, "GET", path, None)[:2]
 
 
 def cli(
@@ -126,17 +125,6 @@ def background(function: Callable[[], T]) -> Future[T]:
 
     threading.Thread(target=work, daemon=True).start()
     return future
-
-
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
 
 
 class App:
@@ -268,7 +256,7 @@ class App:
     ) -> tuple[int, str, float]:
         """Ask the QOS port over TCP, as an operator: status, body, seconds."""
         meant = {"X-Lifecycle": "1"} if method == "POST" else {}
-        return _ask(
+        return asked(
             http.client.HTTPConnection("127.0.0.1", self.qos, timeout=timeout),
             method,
             path,
@@ -278,7 +266,7 @@ class App:
     def control(self, method: str, path: str, timeout: float = 30.0) -> tuple[int, str, float]:
         """Ask over the control socket: status, body, seconds."""
         where = f"{self.env['LIFECYCLE_RUN_DIR']}/lifecycle-{self.qos}.sock"
-        return _ask(_UnixConnection(where, timeout), method, path, None)
+        return asked(UnixConnection(where, timeout), method, path, None)
 
     def prestop(self) -> Future[tuple[int, str, float]]:
         """Begin a preStop over the control socket, which answers when it is over."""
@@ -391,22 +379,6 @@ def assert_left(app: App, code: int, final: str = "stopped", timeout: float = 30
     assert "Task was destroyed" not in app.stderr
 
 
-def _ask(
-    connection: http.client.HTTPConnection,
-    method: str,
-    path: str,
-    headers: Mapping[str, str] | None,
-) -> tuple[int, str, float]:
-    began = time.perf_counter()
-    try:
-        connection.request(method, path, headers={"Connection": "close", **(headers or {})})
-        response = connection.getresponse()
-        body = response.read().decode(errors="replace")
-        return response.status, body, time.perf_counter() - began
-    finally:
-        connection.close()
-
-
 def _copy(terminal: int, path: Path) -> None:
     with path.open("ab", buffering=0) as file:
         while True:
@@ -417,33 +389,3 @@ def _copy(terminal: int, path: Path) -> None:
             if not chunk:
                 return
             file.write(chunk)
-
-
-def events(log: str, event: str = "") -> list[dict[str, Any]]:
-    """Return a log's lines (JSON or logfmt) as dictionaries; `event`: only those."""
-    found = [parsed for line in log.splitlines() if (parsed := _parse(line))]
-    return [each for each in found if event in ("", each["event"])]
-
-
-def _parse(line: str) -> dict[str, Any] | None:
-    if line.startswith("{"):
-        try:
-            found = json.loads(line)
-        except ValueError:
-            return None
-        return found if isinstance(found, dict) and "event" in found else None
-    if "event=" not in line:
-        return None
-    try:
-        words = shlex.split(line[line.index("event=") :])
-    except ValueError:
-        return None
-    pairs = (word.partition("=") for word in words)
-    return {name: _value(text) if mark else True for name, mark, text in pairs}
-
-
-def _value(text: str) -> Any:
-    try:
-        return ast.literal_eval(text.capitalize() if text in ("true", "false") else text)
-    except (ValueError, SyntaxError):
-        return text

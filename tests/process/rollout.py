@@ -15,7 +15,8 @@ from lifecycle.rehearsal.replicas.replica import Replica
 from lifecycle.rehearsal.report.text import Painter, render
 from lifecycle.rehearsal.verdict.result import Result
 from tests.process.h1_client import Connection, Lost
-from tests.process.kit import App, events, free_port
+from tests.process.kit import App, free_port
+from tests.process.log_lines import events
 from tests.process.serving import CERTIFICATE
 
 SERVED: Final = Path(__file__).parents[1] / "hosts" / "served"

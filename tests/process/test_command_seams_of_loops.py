@@ -8,11 +8,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from lifecycle import event_streams as ours
-from lifecycle.instrumentation.lifecycle_worker import event_streams as theirs
 from lifecycle.instrumentation.lifecycle_worker.seams import Moved
 from lifecycle.instrumentation.lifecycle_worker.servers import PATCHES
 
@@ -28,10 +24,6 @@ for name in sys.argv[1:]:
     getattr(importlib.import_module(servers), function)(module)
     print(name)
 """
-SOME = st.sampled_from(
-    ["text/event-stream", "Text/Event-Stream", "*/*", "text/plain", ",", ";", "q=0", "q=0.5", '"']
-)
-LINES = st.lists(st.lists(SOME | st.text(max_size=3), max_size=5).map("".join), max_size=3)
 
 
 def test_the_installed_versions_fit():
@@ -51,15 +43,3 @@ def test_a_version_on_which_something_has_moved(name):
     with pytest.raises(Moved):
         patch(module)
     assert not vars(module)
-
-
-@given(st.sampled_from(["GET", "POST"]), LINES)
-def test_who_asks_for_events(method, accept):
-    """The workers' rule is the one of pod-lifecycle, which they cannot import."""
-    assert theirs.asks_for_events(method, accept) == ours.asks_for_events(method, accept)
-
-
-@given(LINES.map("".join), st.sampled_from(["", "finite", " Finite ", "endless"]))
-def test_what_is_endless(kind, stream):
-    """Likewise."""
-    assert theirs.is_endless(kind, stream) == ours.is_endless(kind, stream)

@@ -7,14 +7,13 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
 from lifecycle import plugin_handle
 from lifecycle.config import Config
-from lifecycle.contracts import Command, Instance, Registry
+from lifecycle.contracts import Registry
 from lifecycle.drain.drain import Drain
 from lifecycle.drain.exit_code import Ending
 from lifecycle.exceptions import Draining, LifecycleError, NotRunning, PluginError
@@ -23,73 +22,10 @@ from lifecycle.qos.port import Port
 from lifecycle.runtime import Lifecycle, core_of, current
 from lifecycle.states import State
 from tests.process.kit import wait_for
+from tests.unit.slow_registry import LIMIT, Cheap, Slow, WithSlow
 from tests.unit.virtual_time import Stage, run
 
-LIMIT = 10
 QUICK = Config(qos_enabled=False, settle=0, quiet=0, register_timeout=60)
-
-
-class Slow(Registry):
-    """Opens once it is told to."""
-
-    name = "slow"
-
-    def __init__(self) -> None:
-        self.opening = threading.Event()
-        self.go_on = threading.Event()
-        self.closed = False
-
-    async def __aenter__(self) -> Self:
-        self.opening.set()
-        try:
-            if not await asyncio.to_thread(self.go_on.wait, LIMIT):
-                raise TimeoutError("the app's loop stands still")
-        except asyncio.CancelledError:
-            self.closed = True
-            raise
-        return self
-
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.closed = True
-
-    async def register(self, instance: Instance) -> None: ...
-
-    async def deregister(self, instance: Instance) -> None: ...
-
-    async def keep(self, instance: Instance) -> str:
-        await asyncio.Event().wait()
-        return ""
-
-
-class WithSlow:
-    """Gives it."""
-
-    def __init__(self) -> None:
-        self.registry = Slow()
-
-    @hookimpl
-    def lifecycle_registries(self) -> Registry:
-        """Give it."""
-        return self.registry
-
-
-class Cheap:
-    """Has a probe and a command."""
-
-    @hookimpl
-    def lifecycle_readiness(self) -> bool:
-        """Fine."""
-        return True
-
-    @hookimpl
-    def lifecycle_commands(self) -> Command:
-        """One."""
-        return Command("cheap", lambda _: "cheap")
 
 
 @asynccontextmanager

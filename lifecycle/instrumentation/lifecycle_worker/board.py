@@ -32,7 +32,7 @@ SLOTS = 512
 SIZE = HEADER + SLOTS * SLOT
 
 # The header, in numbers of eight bytes; then text.
-_MAGIC, _PID, _STARTED, _DRAINING_AT, _SETTLED_AT, _LENGTH = range(6)
+_MAGIC, _DRAINING_AT, _SETTLED_AT, _LENGTH = range(4)
 _TEXT = 64
 
 # A slot, in numbers of eight bytes; then text.
@@ -48,8 +48,7 @@ _TEXT = 64
     ARRIVED_AT,
     BUSY_SINCE,
     CAPACITY,
-    CONNECTIONS,
-) = range(12)
+) = range(11)
 _DISTURBER, _DISTURBER_SIZE = 96, 96
 _SERVER, _SERVER_SIZE = 192, 32
 
@@ -266,8 +265,6 @@ class Board:
             )  # a full file system is an error now, and no SIGBUS later
             with mmap.mmap(fd, SIZE) as whole, memoryview(whole) as raw:
                 numbers = raw.cast("q")
-                numbers[_PID] = os.getpid()
-                numbers[_STARTED] = start_time(os.getpid())
                 numbers[_LENGTH] = len(text)
                 numbers[_MAGIC] = MAGIC
                 numbers.release()
@@ -302,11 +299,6 @@ class Board:
         length = self.whole[_LENGTH]
         text = bytes(self.raw[_TEXT : _TEXT + length]).decode("utf-8", "replace")
         return tuple(filter(None, text.split("\n")))
-
-    @property
-    def parent_alive(self) -> bool:
-        """Whether the parent of the command is."""
-        return is_alive(self.whole[_PID], self.whole[_STARTED])
 
     # The slots
 

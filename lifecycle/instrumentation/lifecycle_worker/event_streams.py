@@ -1,9 +1,4 @@
-"""
-Streams of server-sent events: which of them are ended at settle.
-
-The rule is that of `lifecycle.event_streams`, whose words these are; nothing is imported from
-there, because a worker may run another Python, without pod-lifecycle.
-"""
+"""Streams of server-sent events: who asks for one, and which are ended at settle; the one rule for all."""
 
 from __future__ import annotations
 
@@ -15,7 +10,9 @@ if TYPE_CHECKING:
 
 EVENTS = "text/event-stream"
 STREAM_HEADER = "X-Lifecycle-Stream"
+"""The header of a response that says of which kind its stream is."""
 FINITE = "finite"
+"""The value of `STREAM_HEADER` of a stream that has an end: a drain waits for it."""
 
 # What stands between two commas, of which some are within quotes.
 _ITEM = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
