@@ -154,7 +154,21 @@ UWSGI: Final = (
 )
 FLASK: Final = ("-m", "flask", "--app", "flask_shop:app", "run", "--port", "{port}")
 
+UVICORN_ALONE: Final = (
+    *("-m", "uvicorn", "shop:app", "--port", "{port}", "--timeout-keep-alive", "75"),
+    *("--log-level", "warning"),
+)
+ASGI: Final = ("--workers", "2", "--worker-class", "asgi")
+GRANIAN_ASGI: Final = (
+    *("granian", "--interface", "asgi", "--workers", "2"),
+    *("--port", "{port}", "--no-log", "shop:app"),
+)
+
 BY_HAND: Final = (
+    _python("uvicorn", *UVICORN_ALONE),
+    _python("uvicorn x 2, WebSocket", *UVICORN_ALONE, "--workers", "2", **_websocket()),
+    _gunicorn("asgi x 2, WebSocket", *ASGI, app="shop:app", **_websocket(own_end=1.0)),
+    _command("granian asgi x 2, WebSocket", *GRANIAN_ASGI, **_websocket()),
     _python("daphne, WebSocket", *DAPHNE, **_websocket(own_end=1.0)),
     _python("Sanic x 2, WebSocket", *SANIC, **_websocket(**OF_SANIC)),
     _python("aiohttp, unchanged", f"{SERVED}/aiohttp_shop.py"),
@@ -228,12 +242,12 @@ HOSTS: Final = (
         *("--port", "{port}", "--no-log", "wsgi_shop:app"),
         traffic=rarely_idle(),
     ),
-    _gunicorn("asgi x 2", "--workers", "2", "--worker-class", "asgi", app="shop:app"),
-    _command(
-        "granian asgi x 2",
-        *("granian", "--interface", "asgi", "--workers", "2"),
-        *("--port", "{port}", "--no-log", "shop:app"),
-        traffic=rarely_idle(),
+    _gunicorn("asgi x 2", *ASGI, app="shop:app"),
+    _command("granian asgi x 2", *GRANIAN_ASGI, traffic=rarely_idle()),
+    _python("uvicorn x 2", *UVICORN_ALONE, "--workers", "2"),
+    _python(
+        "gunicorn uvicorn-worker x 2",
+        *(*TWO_OF_GUNICORN, "uvicorn_worker.UvicornWorker", "--log-level", "warning", "shop:app"),
     ),
     _command(
         "waitress",

@@ -227,12 +227,14 @@ class WebSocket(LongLived):
             self._cancel_app()
 
     async def _close(self) -> None:
+        if self._reading is not None:  # granian sends no close while somebody receives
+            self._reading.cancel()
+            await self._asyncio.wait({self._reading})
+            self._reading = None
         await self._send({"type": "websocket.close", "code": GOING_AWAY})
         # What the client still sends is read: else its connection ends before it sees the 1001.
-        while True:
-            reading, self._reading = self._reading or self._receive(), None
-            if (await reading)["type"] == "websocket.disconnect":
-                return
+        while (await self._receive())["type"] != "websocket.disconnect":
+            pass
 
 
 class EventStream(LongLived):
