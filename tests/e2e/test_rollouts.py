@@ -73,8 +73,11 @@ def test_prestop_ran_in_every_pod_before_its_sigterm(ours: Rolled) -> None:
 
 @pytest.mark.parametrize(
     ("name", "command"),
-    [("gunicorn, 2 workers, Django", deployments.GUNICORN)],
-    ids=["gunicorn-django"],
+    [
+        ("gunicorn, 2 workers, Django", deployments.GUNICORN),
+        ("uvicorn, 2 workers", (*deployments.UVICORN, "--workers", "2")),
+    ],
+    ids=["gunicorn-django", "uvicorn"],
 )
 def test_a_server_with_several_workers_loses_nothing(
     space: Space, name: str, command: Sequence[str], record_property: Callable[[str, object], None]
