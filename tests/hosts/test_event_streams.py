@@ -75,7 +75,7 @@ def test_an_event_source_is_sent_away_at_settle(start: Callable[..., App], host:
         code = await asyncio.to_thread(app.wait)
         assert code in (0, -signal.SIGTERM), app.stderr
         assert time.monotonic() - at < 5
-        assert "Traceback" not in app.stderr
+        assert "Traceback" not in app.stderr, app.stderr
 
     asyncio.run(scenario())
 

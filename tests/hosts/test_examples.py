@@ -65,7 +65,7 @@ def test_it_serves_and_leaves(start: Callable[..., App], name: str) -> None:
         assert app.prestop().result(10)[0] == 200
     app.signal(signal.SIGTERM)
     assert app.wait() in (0, -signal.SIGTERM), app.stderr
-    assert "Traceback" not in app.stderr
+    assert "Traceback" not in app.stderr, app.stderr
 
 
 def test_what_is_no_python_serves_and_leaves(start: Callable[..., App]) -> None:
@@ -101,7 +101,7 @@ def test_what_never_ends_in_fastapi_ends_at_settle(start: Callable[..., App]) ->
             assert socket.close_code == 1001
         assert (await listening).startswith(b"id: 1\ndata: tick\n\n")
         assert await asyncio.to_thread(app.wait) == 0, app.stderr
-        assert "Traceback" not in app.stderr
+        assert "Traceback" not in app.stderr, app.stderr
 
     asyncio.run(scenario())
 

@@ -124,7 +124,7 @@ def test_an_idle_worker_leaves_at_once(start: Callable[..., App], redis_url: str
             assert await asyncio.to_thread(app.wait) == 0, app.stderr
             assert asyncio.get_running_loop().time() - at < 3
             assert app.stdout == "0 messages done and acknowledged\n"
-            assert "Traceback" not in app.stderr
+            assert "Traceback" not in app.stderr, app.stderr
             assert "Unclosed" not in app.stderr, app.stderr
 
     asyncio.run(scenario())

@@ -20,7 +20,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     with App.start(SERVICE, cwd=tmp_path_factory.mktemp("access"), env=ENV) as app:
         app.wait_state("ready")
         yield app
-        assert "Traceback" not in app.stderr
+        assert "Traceback" not in app.stderr, app.stderr
         assert unharmed(app)
 
 

@@ -81,7 +81,7 @@ def command(start: Start, *words: str, **env: str) -> App:
 def complaint(app: App, code: int = 2) -> str:
     """Return the one sentence that an app which does not start says, once it has ended."""
     assert app.wait() == code, app.stderr
-    assert "Traceback" not in app.stderr
+    assert "Traceback" not in app.stderr, app.stderr
     lines = [line for line in app.stderr.splitlines() if line.startswith("lifecycle: ")]
     assert len(lines) == 1, app.stderr
     assert not list(app.cwd.glob("*.sock"))
@@ -243,7 +243,7 @@ def test_an_app_that_leaves_at_import(start: Start, tmp_path: Path, text: str, c
     app = command(start, "shop:main")
 
     assert app.wait() == code
-    assert "Traceback" not in app.stderr
+    assert "Traceback" not in app.stderr, app.stderr
     assert ("bye" in app.stderr) is (code == 1)
     assert app.events("draining")
     assert not list(tmp_path.glob("*.sock"))
@@ -321,7 +321,7 @@ def test_a_service_that_the_app_exports_otherwise(start: Start, tmp_path: Path) 
 
     assert app.wait() == 1
     assert "it is exported already, with port=8080" in app.events("draining")[0]["cause"]
-    assert "Traceback" not in app.stderr
+    assert "Traceback" not in app.stderr, app.stderr
 
 
 def test_service_links(start: Start, modules: Path) -> None:

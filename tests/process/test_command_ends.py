@@ -46,7 +46,7 @@ def test_unasked(start, tmp_path, command, code, says):
     assert app.wait() == code, app.stderr
 
     assert says in app.stderr
-    assert "Traceback" not in app.stderr
+    assert "Traceback" not in app.stderr, app.stderr
     assert app.events("drain report")[0]["code"] == code
     if (left := tmp_path / "pid").exists():
         assert not look_at(int(left.read_text()))

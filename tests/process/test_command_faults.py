@@ -159,7 +159,7 @@ def test_a_killed_master_or_parent_leaves_nothing(start, tmp_path, server, who):
     if who == "master":
         assert not boards(app)
         assert "died of SIGKILL" in app.stderr
-        assert "Traceback" not in app.stderr
+        assert "Traceback" not in app.stderr, app.stderr
 
 
 def test_recycling_while_a_drain_begins(start, tmp_path):

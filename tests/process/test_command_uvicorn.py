@@ -97,7 +97,7 @@ def test_a_drain(start, tmp_path, ws, web):
     for each in (used, idle, fresh):
         each.close()
     assert app.wait() == 0, app.stderr
-    assert "Traceback" not in app.stderr
+    assert "Traceback" not in app.stderr, app.stderr
     assert "app saw 1001" in app.stdout
     assert app.events("drain report")[0]["code"] == 0
 

@@ -171,7 +171,7 @@ def test_no_folder_for_the_board(start, tmp_path, option):
         assert said in app.stderr
         assert "LIFECYCLE_RUN_DIR" in app.stderr
         assert "--instrument=no" in app.stderr
-        assert "Traceback" not in app.stderr
+        assert "Traceback" not in app.stderr, app.stderr
 
 
 def test_what_a_dead_worker_had_in_flight_is_no_more(start, tmp_path):

@@ -75,4 +75,4 @@ def test_a_last_answer(start: Start, tmp_path: Path) -> None:
             answer = wire.read(wire.read_all(sock))
         assert (answer.status, answer.closes) == ((200, False) if path == "/begun" else (503, True))
     assert app.wait() == 124
-    assert "Traceback" not in app.stderr
+    assert "Traceback" not in app.stderr, app.stderr

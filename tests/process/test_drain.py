@@ -274,7 +274,7 @@ lifecycle.run(main)
         wait_for(lambda: "none left" in app.stdout, 10, "the descriptors to go")
 
         app.stop()
-        assert "Traceback" not in app.stderr
+        assert "Traceback" not in app.stderr, app.stderr
 
     def test_registry_hangs(self, start):
         """A registry that does not answer holds nobody up for longer than the drain waits."""

@@ -99,7 +99,7 @@ class TestByItself:
 
         assert_left(app, 7, "failed")
 
-        assert "Traceback" not in app.stderr
+        assert "Traceback" not in app.stderr, app.stderr
 
     def test_system_exit_in_a_callback(self, start):
         """`sys.exit` in a callback of the loop ends the app too, with its code."""
@@ -248,5 +248,5 @@ lifecycle.run(main, config=config, plugins=[Plugin()])
 
         assert_left(app, 1, "failed")
 
-        assert "Traceback" not in app.stderr
+        assert "Traceback" not in app.stderr, app.stderr
         assert "not you" in app.record("transition")[-2]["cause"]

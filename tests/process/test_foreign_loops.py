@@ -171,7 +171,7 @@ class TestManaged:
         assert app.afters()[-2:] == ["draining", "stopped"]
         assert "lifespan.shutdown" in app.stdout
         assert app.record("deregister")
-        assert "Traceback" not in app.stderr
+        assert "Traceback" not in app.stderr, app.stderr
 
     def test_sigterm_alone(self, managed):
         """Without preStop the server stops at once, and what was registered is deregistered."""
@@ -194,7 +194,7 @@ class TestManaged:
         app.signal(SIGTERM)
         app.wait()
 
-        assert "Traceback" not in app.stderr
+        assert "Traceback" not in app.stderr, app.stderr
         assert app.record("deregister")
 
     def test_a_second_worker(self, managed):

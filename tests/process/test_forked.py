@@ -233,4 +233,4 @@ def test_a_child_ends_inside_a_block(start: Callable[..., App]) -> None:
     app = start(BLOCK, env=RECORDED)
     assert_left(app, 0)
     assert app.stdout == "block 3\n"
-    assert "Traceback" not in app.stderr
+    assert "Traceback" not in app.stderr, app.stderr

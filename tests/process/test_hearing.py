@@ -48,7 +48,7 @@ def test_while_a_plugin_is_being_imported(start: Start, tmp_path: Path) -> None:
     wait_for(lambda: "importing" in app.stdout, 10, lambda: app.stderr)
 
     app.stop(143, timeout=10)
-    assert "Traceback" not in app.stderr
+    assert "Traceback" not in app.stderr, app.stderr
 
 
 def test_though_a_registry_has_stopped_the_control_thread(start: Start) -> None:

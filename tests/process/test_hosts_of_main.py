@@ -173,7 +173,7 @@ class TestServers:
         assert slow.result(5)[0] == 200
         assert "lifespan.shutdown" in app.stdout
         assert time.monotonic() - at < LATEST
-        assert "Traceback" not in app.stderr
+        assert "Traceback" not in app.stderr, app.stderr
 
     def test_prestop(self, start, host):
         """preStop drains; the server is stopped at SIGTERM, and serves until then: 0."""
@@ -210,7 +210,7 @@ class TestOddHosts:
         app.signal(SIGTERM)
 
         assert app.wait() in (0, 143)
-        assert "Traceback" not in app.stderr
+        assert "Traceback" not in app.stderr, app.stderr
 
     def test_server_that_does_not_stop(self, start):
         """A server that is told to stop and does not is cancelled: 124, inside the grace period."""

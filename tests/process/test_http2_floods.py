@@ -67,7 +67,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
         yield app
         wait_for(lambda: app.status()["in_flight"] == 0, 5, "the end of all requests")
         app.stop()
-        assert "Traceback" not in app.stderr
+        assert "Traceback" not in app.stderr, app.stderr
 
 
 def request(number: int, path: bytes = b"/", *, end: bool = True) -> HeadersFrame:

@@ -86,7 +86,7 @@ def test_registries_that_never_come(start: Start, way: str) -> None:
     assert app.wait() == 2, app.stderr
     said = f"lifecycle: plugin 'Bad': lifecycle_registries {problem}; name"
     assert re.search(said, app.stderr), app.stderr
-    assert "Traceback" not in app.stderr
+    assert "Traceback" not in app.stderr, app.stderr
     assert codes(app) == ["exit code 2"]
 
 

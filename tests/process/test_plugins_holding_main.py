@@ -128,7 +128,7 @@ def test_a_plugin_that_does_not_let_it_start(start: Start, error: str, sentence:
 
     assert app.wait() == 2, app.stderr
     assert f"lifecycle: plugin 'Door': {sentence}\n" in app.stderr
-    assert "Traceback" not in app.stderr
+    assert "Traceback" not in app.stderr, app.stderr
     assert "main" not in app.stdout.splitlines()
 
 

@@ -84,7 +84,7 @@ def test_a_transition_hook_that_is_wrong(start: Start, kind: str) -> None:
     print(f"{kind}: out after {took:.2f} s")
     assert took < 10.0
     assert sorted(app.stdout.splitlines()) == sorted(ALL)
-    assert "Traceback" not in app.stderr
+    assert "Traceback" not in app.stderr, app.stderr
 
 
 DRAINS = {
@@ -105,7 +105,7 @@ def test_a_drain_hook_that_hangs(start: Start, kind: str) -> None:
     print(f"{kind}: out after {took:.2f} s")
     assert 1.4 < took < LATEST
     assert "good drains" in app.stdout
-    assert "Traceback" not in app.stderr
+    assert "Traceback" not in app.stderr, app.stderr
     assert app.events("registration")[-1]["registered"] == "no"
 
 

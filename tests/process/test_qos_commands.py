@@ -55,7 +55,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     with App.start(SERVICES, cwd=tmp_path_factory.mktemp("qos"), env=ENV) as app:
         app.wait_state("ready")
         yield app
-        assert "Traceback" not in app.stderr
+        assert "Traceback" not in app.stderr, app.stderr
 
 
 def online(app: App) -> dict[str, bool]:
@@ -310,7 +310,7 @@ def test_no_folder_for_the_socket(start: Start, tmp_path: Path) -> None:
         assert app.wait() == 2
         assert why in app.stderr
         assert "LIFECYCLE_RUN_DIR" in app.stderr
-        assert "Traceback" not in app.stderr
+        assert "Traceback" not in app.stderr, app.stderr
 
 
 def test_the_first_folder_that_takes_it(start: Start) -> None:

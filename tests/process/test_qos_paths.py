@@ -59,7 +59,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
         app.wait_state("ready")
         assert app.get("/startup")[0] == 200  # until it was asked once, readiness shows it too
         yield app
-        assert "Traceback" not in app.stderr
+        assert "Traceback" not in app.stderr, app.stderr
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     with App.start(ODD, cwd=tmp_path_factory.mktemp("odd"), env=env) as app:
         app.wait_state("ready")
         yield app
-        assert "Traceback" not in app.stderr
+        assert "Traceback" not in app.stderr, app.stderr
         assert "Logging error" not in app.stderr
 
 

@@ -30,7 +30,7 @@ class TestStates:
         assert probes == [(200, "true"), (503, "false"), (503, "false")]
         assert app.afters() == ["draining", "stopped"]
         assert time.monotonic() - at < 10.0
-        assert "Traceback" not in app.stderr
+        assert "Traceback" not in app.stderr, app.stderr
 
     def test_importing_code_that_catches_everything(self, start, tmp_path):
         """An import that swallows the interruption is over at the drain's end all the same."""
@@ -58,7 +58,7 @@ class TestStates:
         for app in apps:
             # Before Python has come to our code, SIGTERM does what it always does.
             assert app.wait() in (0, 143, -SIGTERM)
-            assert "Traceback" not in app.stderr
+            assert "Traceback" not in app.stderr, app.stderr
 
     def test_as_soon_as_the_port_answers(self, start):
         """From the moment that the QOS port takes connections on, SIGTERM drains."""
@@ -74,7 +74,7 @@ class TestStates:
         app.signal(SIGTERM)
 
         assert app.wait() in (0, 143)  # 143: before main had begun; plugins may not be there yet
-        assert "Traceback" not in app.stderr
+        assert "Traceback" not in app.stderr, app.stderr
 
     def test_main_not_ready(self, start):
         """A main that was still starting and waits for the end of the drain leaves with 0."""

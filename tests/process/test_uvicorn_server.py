@@ -292,4 +292,4 @@ def test_an_environment_without_it(start: Start, tmp_path: Path, module: str, sa
     [line] = [each for each in app.stderr.splitlines() if each.startswith("lifecycle")]
     assert said in line
     assert "pip install 'pod-lifecycle[uvicorn]'" in line
-    assert "Traceback" not in app.stderr
+    assert "Traceback" not in app.stderr, app.stderr

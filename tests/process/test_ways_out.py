@@ -111,7 +111,7 @@ lifecycle.run(main)
     assert report["code"] == 1
     assert "unregistered" not in report
     assert app.stdout == "cleaned up\n"
-    assert "Traceback" not in app.stderr
+    assert "Traceback" not in app.stderr, app.stderr
 
 
 def test_a_second_signal_while_a_handler_takes_its_time(start: Start) -> None:

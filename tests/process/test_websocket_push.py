@@ -62,5 +62,5 @@ def test_a_websocket_that_never_reads_is_told_where_it_sends(
     assert (
         tmp_path / "told"
     ).read_text() == "OSError the WebSocket is closed: the app is leaving\n"
-    assert "Traceback" not in app.stderr
+    assert "Traceback" not in app.stderr, app.stderr
     assert "cut_off" not in app.events("drain report")[0]

@@ -53,7 +53,7 @@ def test_a_start_without_threads(start: Start, left: int) -> None:
 
     assert app.wait() == 2, app.stderr
     assert "lifecycle: no thread can be started (can't start new thread)" in app.stderr
-    assert "Traceback" not in app.stderr
+    assert "Traceback" not in app.stderr, app.stderr
     assert app.stdout == ""
     assert [each["cause"] for each in app.events("failed")] in ([], ["exit code 2"])
 
@@ -117,4 +117,4 @@ def test_a_drain_without_threads(start: Start, end: str, code: int) -> None:
     problems = " ".join(each["problem"] for each in app.events("plugin"))
     assert "lifecycle_drain raised RuntimeError: can't start new thread" in problems
     assert app.record("deregister")
-    assert "Traceback" not in app.stderr
+    assert "Traceback" not in app.stderr, app.stderr

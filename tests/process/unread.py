@@ -105,7 +105,7 @@ def serving(kind: str, folder: Path) -> Iterator[App]:
         yield app
         at_rest(app)
         app.stop()
-        assert "Traceback" not in app.stderr
+        assert "Traceback" not in app.stderr, app.stderr
         assert "Error in ASGI" not in app.stderr
 
 
