@@ -163,12 +163,14 @@ GRANIAN_ASGI: Final = (
     *("granian", "--interface", "asgi", "--workers", "2"),
     *("--port", "{port}", "--no-log", "shop:app"),
 )
+GRANIAN_RSGI: Final = ("granian", "--interface", "rsgi", *GRANIAN_ASGI[3:-1], "rsgi_shop:app")
 
 BY_HAND: Final = (
     _python("uvicorn", *UVICORN_ALONE),
     _python("uvicorn x 2, WebSocket", *UVICORN_ALONE, "--workers", "2", **_websocket()),
     _gunicorn("asgi x 2, WebSocket", *ASGI, app="shop:app", **_websocket(own_end=1.0)),
     _command("granian asgi x 2, WebSocket", *GRANIAN_ASGI, **_websocket()),
+    _command("granian rsgi x 2", *GRANIAN_RSGI, traffic=rarely_idle()),
     _python("daphne, WebSocket", *DAPHNE, **_websocket(own_end=1.0)),
     _python("Sanic x 2, WebSocket", *SANIC, **_websocket(**OF_SANIC)),
     _python("aiohttp, unchanged", f"{SERVED}/aiohttp_shop.py"),

@@ -46,6 +46,7 @@ def assert_drains(
     websocket: str = "/ws",
     events: bool = True,
     codes: Sequence[int] = (0,),
+    goodbye: int = 1001,
 ) -> None:
     """
     Drain it, and see that nothing of what is under way is lost, and that all are told to go.
@@ -56,9 +57,11 @@ def assert_drains(
         websocket: The path of its WebSockets; empty if it has none.
         events: Whether it serves event streams.
         codes: The exit codes that are in order.
+        goodbye: What its WebSockets are closed with.
     """
     assert not app.events("not instrumented"), app.stderr
-    asyncio.run(asyncio.wait_for(_drain(app, idle=idle, path=websocket, events=events), 40))
+    drain = _drain(app, idle=idle, path=websocket, events=events, goodbye=goodbye)
+    asyncio.run(asyncio.wait_for(drain, 40))
     assert app.wait() in codes, app.stderr
     report = app.events("drain report")[0]
     assert "Traceback" not in app.stderr, app.stderr
@@ -67,7 +70,7 @@ def assert_drains(
     assert "cut" not in report, report
 
 
-async def _drain(app: App, *, idle: bool, path: str, events: bool) -> None:
+async def _drain(app: App, *, idle: bool, path: str, events: bool, goodbye: int) -> None:
     kept, fresh, slow, busy = [await Connection.open(app.port) for _ in range(4)]
     first = await kept.ask("/")
     assert (first.status, first.closes, first.body) == (200, False, b"hello")
@@ -94,7 +97,7 @@ async def _drain(app: App, *, idle: bool, path: str, events: bool) -> None:
     assert (last.status, last.closes, last.body) == (200, True, b"hello")
     for task in listening:
         code, at = await task
-        assert code == 1001
+        assert code == goodbye
         assert SETTLE - 0.05 <= at - began <= SETTLE + LATE
     for task in streams:
         whole, at = await task

@@ -1,15 +1,16 @@
 """
 granian: Rust reads and writes, and Python serves: threads by WSGI, a loop by ASGI.
 
-By ASGI a request or a WebSocket is in flight until the app has returned, and the loop beats.
-By WSGI no loop in Python turns. A request is in flight from the app's call until its body is whole: a list at once, an iterator
-once it is exhausted, closed or dropped. The worker makes no progress once all its
-`--blocking-threads` are at work, and the oldest request is as old as `loop_stall_limit`.
+By ASGI a request or a WebSocket is in flight until the app has returned, and the loop beats; RSGI
+is in `granian_rsgi`. By WSGI no loop in Python turns. A request is in flight from the app's call
+until its body is whole: a list at once, an iterator once it is exhausted, closed or dropped. The
+worker makes no progress once all its `--blocking-threads` are at work, and the oldest request is
+as old as `loop_stall_limit`.
 
 From T0 on the app's answers say close, which granian follows. Idle connections are out of reach
-in Rust: granian closes them when it stops. From settle on ASGI's WebSockets
-are closed with 1001. RSGI is not counted yet. Nor can the clients of HTTP/2 be told: what comes
-over their connections is waited for, but it does not prolong the drain.
+in Rust: granian closes them when it stops. From settle on ASGI's WebSockets are closed with 1001.
+Nor can the clients of HTTP/2 be told: what comes over their connections is waited for, but by WSGI
+and RSGI it does not prolong the drain.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ..asgi import App, end_long_lived
 from ..connections import serves_on
 from ..seams import needs, seam, wrap
 from ..worker import worker
+from . import granian_rsgi
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
 if TYPE_CHECKING:
@@ -28,19 +30,21 @@ if TYPE_CHECKING:
 
 NAME = "granian"
 WSGI = "wsgi"
-COUNTED = (WSGI, "asgi", "asginl")
+COUNTED = (WSGI, "asgi", "asginl", "rsgi")
 """The interfaces, as granian calls them."""
 CLOSE = ("connection", "close")
 
 
 def patch_mp(module: Any) -> None:
     """Count the requests of its worker processes, and say when they serve."""
-    for name in ("WSGIWorker", "_wsgi_call_wrap", "_asgi_call_wrap", "_new_cbscheduler"):
+    for name in ("WSGIWorker", "_wsgi_call_wrap", "_asgi_call_wrap", "_rsgi_call_wrap"):
         seam(module, name)
+    seam(module, "_new_cbscheduler")
     needs(seam(module, "MPServer._spawn_wsgi_worker"), "blocking_threads", "wcallback")
     wrap(module, "MPServer.serve", _expected)
     wrap(module, "_wsgi_call_wrap", _wsgi)
-    wrap(module, "_asgi_call_wrap", _asgi)
+    wrap(module, "_asgi_call_wrap", _on("asgi", App))
+    wrap(module, "_rsgi_call_wrap", _on("rsgi", granian_rsgi.counted))
     wrap(module, "_new_cbscheduler", _on_loop)
     module.WSGIWorker = _serving(module.WSGIWorker)
 
@@ -70,27 +74,37 @@ _THREADS = 5
 """Where `WSGIWorker` has its number of Python threads."""
 
 
-_asgi_apps: list[Any] = []
-"""The app of this process, once there is one."""
+_interfaces: list[str] = []
+"""By what this process serves on a loop, once that is known."""
 
 
-def _asgi(make: Callable[..., Any]) -> Callable[..., Any]:
-    def wrapper(callback: Any, *args: Any, **kwargs: Any) -> Any:
-        _asgi_apps.append(callback)
-        return make(App(callback), *args, **kwargs)
+def _on(interface: str, around: Callable[[Any], Any]) -> Callable[..., Any]:
+    """Put something around the app of an interface with a loop."""
 
-    return wrapper
+    def make_wrapper(make: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapper(callback: Any, *args: Any, **kwargs: Any) -> Any:
+            _interfaces.append(interface)
+            return make(around(callback), *args, **kwargs)
+
+        return wrapper
+
+    return make_wrapper
 
 
 def _on_loop(make: Callable[..., Any]) -> Callable[..., Any]:
-    """Say that it serves by ASGI: what is called next accepts."""
+    """Say that it serves on a loop: what is called next accepts."""
 
     def scheduler(loop: Any, *args: Any, **kwargs: Any) -> Any:
-        if _asgi_apps and threading.current_thread() is threading.main_thread():
-            serves_on(loop, f"{NAME} asgi", end_long_lived)
+        if _interfaces and threading.current_thread() is threading.main_thread():
+            serves_on(loop, f"{NAME} {_interfaces[-1]}", _end_long_lived)
         return make(loop, *args, **kwargs)
 
     return scheduler
+
+
+def _end_long_lived() -> None:
+    end_long_lived()
+    granian_rsgi.end_long_lived()
 
 
 def _wsgi(make: Callable[..., Any]) -> Callable[..., Any]:

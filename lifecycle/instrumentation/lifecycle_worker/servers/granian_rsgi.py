@@ -1,0 +1,213 @@
+"""
+granian's own interface, RSGI: an app on a loop, called with a scope and a protocol.
+
+A request or a WebSocket is in flight until the app has returned. From T0 on HTTP/1's answers say
+close, which granian follows. From settle on WebSockets are closed, and streams of events ended.
+
+RSGI has no way to say why a WebSocket is closed, so its client sees 1005 and not 1001.
+"""
+
+from __future__ import annotations
+
+from ..event_streams import STREAM_HEADER, asks_for_events, is_endless
+from ..worker import worker
+
+TYPE_CHECKING = False  # importing typing costs as much as all the rest
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+CLOSE = ("connection", "close")
+_long: set[LongLived] = set()
+"""The WebSockets and event streams that are open."""
+
+
+def end_long_lived() -> None:
+    """End what never ends by itself; on the loop, once the settle time is over."""
+    for each in tuple(_long):
+        each.end()
+
+
+def counted(app: Callable[..., Any]) -> Callable[..., Any]:
+    """Return an app whose requests and WebSockets are counted, and whose clients are told to go."""
+
+    async def serve(scope: Any, proto: Any) -> None:
+        http2 = scope.http_version.startswith("2")  # whose clients cannot be told
+        long = WebSocket(proto) if scope.proto == "ws" else Http(scope, proto)
+        key = object()
+        worker.begin(key)
+        try:
+            await long.run(app, scope)
+        finally:
+            agent = scope.headers.get("user-agent", "") if worker.draining else ""
+            worker.end(key, agent, scope.path, sent_away=http2 or long.sent_away)
+
+    return serve
+
+
+class LongLived:
+    """
+    Stands around a protocol, and ends what never ends by itself.
+
+    Args:
+        proto: granian's.
+    """
+
+    def __init__(self, proto: Any) -> None:
+        self._proto = proto
+        self._late = worker.settled
+        self._ended = False
+
+    @property
+    def sent_away(self) -> bool:
+        """Whether it came after settle, and was ended from here."""
+        return self._late and self._ended
+
+    async def run(self, app: Callable[..., Any], scope: Any) -> None:
+        """Have the app answer."""
+        try:
+            await app(scope, self)
+        finally:
+            _long.discard(self)
+
+    def end(self) -> None:
+        """End it, unless it has ended."""
+        if self._ended:
+            return
+        self._ended = True
+        try:
+            self._end()
+        except Exception:  # noqa: S110 - the client may be gone meanwhile
+            pass
+
+    def _end(self) -> None:
+        raise NotImplementedError
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_proto":  # while it is copied
+            raise AttributeError(name)
+        return getattr(self._proto, name)
+
+
+class WebSocket(LongLived):
+    """One WebSocket: closed, and then the app receives its end."""
+
+    async def accept(self) -> Any:
+        """Accept it."""
+        transport = await self._proto.accept()
+        _long.add(self)
+        return transport
+
+    def _end(self) -> None:
+        self._proto.close(None)
+
+
+class Http(LongLived):
+    """
+    One request.
+
+    Args:
+        scope: The request.
+        proto: granian's.
+    """
+
+    def __init__(self, scope: Any, proto: Any) -> None:
+        super().__init__(proto)
+        self._scope = scope
+        self._stream: Stream | None = None
+        self._app: Any = None
+        self._cancelled = False
+
+    async def run(self, app: Callable[..., Any], scope: Any) -> None:
+        """Have the app answer; an event stream of it may be ended, and it is cancelled then."""
+        from asyncio import CancelledError
+
+        try:
+            await super().run(app, scope)
+        except CancelledError:
+            if not self._cancelled:
+                raise
+        except Exception:
+            if self._stream is None or not self._stream.refused:
+                raise
+        finally:
+            self._app = None
+
+    def __call__(self) -> Any:
+        """Read the body."""
+        return self._proto()
+
+    def __aiter__(self) -> Any:
+        """Read the body in pieces."""
+        return self._proto.__aiter__()
+
+    def __getattr__(self, name: str) -> Any:
+        found = super().__getattr__(name)
+        if not name.startswith("response_"):
+            return found
+
+        def respond(status: int, headers: Any, *args: Any, **kwargs: Any) -> Any:
+            return found(status, self._closing(headers), *args, **kwargs)
+
+        return respond
+
+    def response_stream(self, status: int, headers: Any) -> Any:
+        """Answer in pieces."""
+        from asyncio import current_task
+
+        transport = self._proto.response_stream(status, self._closing(headers))
+        said = {name.lower(): value for name, value in headers}
+        endless = is_endless(said.get("content-type", ""), said.get(STREAM_HEADER.lower(), ""))
+        accept = self._scope.headers.get("accept", "") if endless else ""
+        if not asks_for_events(self._scope.method, (accept,)):
+            return transport
+        self._app = current_task()
+        self._stream = Stream(transport)
+        _long.add(self)
+        return self._stream
+
+    def _closing(self, headers: Any) -> Any:
+        if not worker.draining or not self._scope.http_version.startswith("1"):
+            return headers
+        return [*(pair for pair in headers if pair[0].lower() != CLOSE[0]), CLOSE]
+
+    def _end(self) -> None:
+        if self._stream is not None:
+            self._stream.end()
+        if self._app is not None:
+            self._cancelled = True
+            self._app.cancel()
+
+
+class Stream:
+    """
+    An event stream: at its end the transport is let go, which is its last byte.
+
+    Args:
+        transport: granian's.
+    """
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self.refused = False
+        """Whether the app has gone on after the end, and was told so."""
+
+    def end(self) -> None:
+        """End it; what is being sent still goes."""
+        self._transport = None
+
+    def _open(self) -> Any:
+        if self._transport is None:
+            from granian._granian import RSGIProtocolClosed as ProtocolClosed
+
+            self.refused = True
+            raise ProtocolClosed
+        return self._transport
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Send a piece."""
+        await self._open().send_bytes(data)
+
+    async def send_str(self, data: str) -> None:
+        """Send a piece of text."""
+        await self._open().send_str(data)

@@ -1,0 +1,64 @@
+"""`lifecycle run -- granian …`: its own interface, and the ways in which its workers start."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import pytest
+
+from lifecycle.instrumentation.lifecycle_worker.board import Board, Slot
+from tests.process.command_drain import assert_drains, serve
+from tests.process.commands import run
+from tests.process.kit import ask, wait_for
+from tests.process.wsgi_shop import SHOP, board, of_now
+
+STARTED_BY = """
+import multiprocessing, sys
+from granian.cli import entrypoint
+if __name__ == "__main__":
+    multiprocessing.set_start_method(sys.argv.pop(1))
+    entrypoint()
+"""
+RSGI = """
+import os
+async def app(scope, proto):
+    proto.response_str(200, [], str(os.getpid()))
+"""
+NO_CODE = 1005
+
+
+def test_rsgi_is_drained(start, tmp_path):
+    """Nothing is lost; WebSockets are closed, by RSGI without a code, and event streams end."""
+    words = ("-m", "granian", "--interface", "rsgi", "--access-log", "--port", "{port}")
+    app = serve(start, tmp_path, sys.executable, *words, "rsgi_shop:app")
+    (worker,) = app.status()["workers"]
+    assert worker["server"] == "granian rsgi"
+
+    assert_drains(app, idle=False, goodbye=NO_CODE)
+
+
+@pytest.mark.parametrize("interface", ["wsgi", "rsgi"])
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_workers_that_are_not_forked(start, tmp_path, method, interface):
+    """However its workers start, each has its slot; and its successor has one, after a crash."""
+    (tmp_path / "started_by.py").write_text(STARTED_BY)
+    (tmp_path / "shop.py").write_text(SHOP if interface == "wsgi" else RSGI)
+    words = ("started_by.py", method, "--interface", interface, "--workers", "2")
+    more = ("--respawn-failed-workers", "--port", "{port}", "shop:app")
+    app = run(start, tmp_path, sys.executable, *words, *more, PYTHONPATH=str(tmp_path))
+    app.wait_state("ready")
+    with board(app) as seen:
+        first = wait_for(lambda: _two(seen), 20, "both workers")
+        asked = {int(ask(app.port)[1]) for _ in range(20)}
+        assert asked <= set(first)
+        os.kill(max(first), signal.SIGKILL)
+        second = wait_for(lambda: _two(seen, without=max(first)), 20, "its successor")
+        assert {each.server for each in second.values()} == {f"granian {interface}"}
+    app.stop(0)
+
+
+def _two(seen: Board, without: int = 0) -> dict[int, Slot] | None:
+    found = of_now(seen.slots())
+    return found if len(found) == 2 and without not in found else None
