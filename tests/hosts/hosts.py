@@ -165,12 +165,18 @@ GRANIAN_ASGI: Final = (
 )
 GRANIAN_RSGI: Final = ("granian", "--interface", "rsgi", *GRANIAN_ASGI[3:-1], "rsgi_shop:app")
 
+HYPERCORN_ALONE: Final = (
+    *("-m", "hypercorn", "--workers", "2", "--bind", "127.0.0.1:{port}", "--keep-alive", "75"),
+    *("--log-level", "warning", "shop:app"),
+)
+
 BY_HAND: Final = (
     _python("uvicorn", *UVICORN_ALONE),
     _python("uvicorn x 2, WebSocket", *UVICORN_ALONE, "--workers", "2", **_websocket()),
     _gunicorn("asgi x 2, WebSocket", *ASGI, app="shop:app", **_websocket(own_end=1.0)),
     _command("granian asgi x 2, WebSocket", *GRANIAN_ASGI, **_websocket()),
     _command("granian rsgi x 2", *GRANIAN_RSGI, traffic=rarely_idle()),
+    _python("hypercorn x 2, WebSocket", *HYPERCORN_ALONE, **_websocket(own_end=1.0)),
     _python("daphne, WebSocket", *DAPHNE, **_websocket(own_end=1.0)),
     _python("Sanic x 2, WebSocket", *SANIC, **_websocket(**OF_SANIC)),
     _python("aiohttp, unchanged", f"{SERVED}/aiohttp_shop.py"),
@@ -250,6 +256,12 @@ HOSTS: Final = (
     _python(
         "gunicorn uvicorn-worker x 2",
         *(*TWO_OF_GUNICORN, "uvicorn_worker.UvicornWorker", "--log-level", "warning", "shop:app"),
+    ),
+    _python("hypercorn x 2", *HYPERCORN_ALONE),
+    _python(
+        "hypercorn x 2, HTTP/2",
+        *HYPERCORN_ALONE,
+        traffic=rarely_idle(protocols=(Protocol.HTTP2,)),
     ),
     _command(
         "waitress",

@@ -12,7 +12,7 @@ import pytest
 from lifecycle.instrumentation.lifecycle_worker.seams import Moved
 from lifecycle.instrumentation.lifecycle_worker.servers import PATCHES
 
-FILES = {"aiohttp", "daphne", "sanic", "tornado"}
+FILES = {"aiohttp", "daphne", "hypercorn", "sanic", "tornado"}
 MODULES = sorted(name for name, (file, _, _) in PATCHES.items() if file in FILES)
 FITS = """
 import importlib, sys, warnings

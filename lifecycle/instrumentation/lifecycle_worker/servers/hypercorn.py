@@ -1,0 +1,165 @@
+"""
+hypercorn: its command with any number of workers, and `hypercorn.asyncio.serve`, on asyncio and uvloop.
+
+A request or a WebSocket is in flight until the app has returned. From T0 on each HTTP/1 response
+says `Connection: close`, and hypercorn closes by that header. An HTTP/2 connection that has been
+asked anything, also one that comes later, gets a GOAWAY. It is written past h2, whose own would
+end what is under way. At settle, idle connections are closed, WebSockets with 1001, and event
+streams ended.
+
+Out of reach: trio, HTTP/3.
+"""
+
+from __future__ import annotations
+
+from ..asgi import App, end_long_lived
+from ..connections import end, is_quiet, serves_on
+from ..seams import needs, seam, wrap
+from ..worker import BEAT, worker
+
+TYPE_CHECKING = False  # importing typing costs as much as all the rest
+if TYPE_CHECKING:
+    from typing import Any
+
+SERVER = "hypercorn"
+GOAWAY = b"\0\0\x08\x07\0\0\0\0\0" + b"\x7f\xff\xff\xff" + b"\0\0\0\0"
+"""A frame that names no last stream: all that are under way go on, and the client begins no more."""
+
+_connections: dict[Any, bool] = {}
+"""Each connection, and whether it was sent a GOAWAY."""
+
+
+def patch_command(module: Any) -> None:
+    """Have its workers be waited for, in `hypercorn.run`."""
+    needs(seam(module, "run"), "worker_class")
+
+    def run(was: Any) -> Any:
+        def run(config: Any) -> Any:
+            if config.worker_class == "trio":
+                worker.complain(
+                    "hypercorn's trio workers are not counted, and their clients not told to go."
+                    " Use --worker-class asyncio or uvloop, or one process: lifecycle run --asgi"
+                )
+            else:
+                worker.expects(SERVER)
+            return was(config)
+
+        return run
+
+    wrap(module, "run", run)
+
+
+def patch_run(module: Any) -> None:
+    """Count what an app serves, and say when it serves, in `hypercorn.asyncio.run`."""
+    needs(seam(module, "worker_serve"), "raise_shutdown")
+    needs(seam(module, "asyncio.StreamReader._wait_for_data"), "_waiter")
+
+    def serve(was: Any) -> Any:
+        async def worker_serve(app: Any, *arguments: Any, **named: Any) -> None:
+            worker.expects(SERVER)
+            await was(App(app), *arguments, **named)
+
+        return worker_serve
+
+    def wait(was: Any) -> Any:
+        async def raise_shutdown(*arguments: Any) -> None:
+            _serves()  # it is called once the listeners are open
+            await was(*arguments)
+
+        return raise_shutdown
+
+    wrap(module, "worker_serve", serve)
+    wrap(module, "raise_shutdown", wait)
+
+
+def patch_connection(module: Any) -> None:
+    """Know the connections, in `hypercorn.asyncio.tcp_server`."""
+    needs(seam(module, "TCPServer.__init__"), "reader", "writer")
+    needs(seam(module, "TCPServer.run"), "protocol")
+
+    def run(was: Any) -> Any:
+        async def run(self: Any) -> None:
+            _connections[self] = False
+            try:
+                await was(self)
+            finally:
+                _connections.pop(self, None)
+
+        return run
+
+    wrap(module, "TCPServer.run", run)
+
+
+def patch_negotiation(module: Any) -> None:
+    """See that a connection's protocol can be told, in `hypercorn.protocol`."""
+    needs(seam(module, "ProtocolWrapper.__init__"), "protocol")
+
+
+def patch_http1(module: Any) -> None:
+    """See that idle connections can be told, in `hypercorn.protocol.h11`."""
+    needs(seam(module, "H11Protocol.__init__"), "connection", "keep_alive_requests", "stream")
+
+
+def patch_http2(module: Any) -> None:
+    """See that idle connections can be told, in `hypercorn.protocol.h2`."""
+    needs(seam(module, "H2Protocol.__init__"), "connection", "keep_alive_requests", "streams")
+    seam(module, "H2Protocol.idle")
+
+
+def _serves() -> None:
+    if worker.board is None or worker.slot is not None:
+        return
+    import asyncio
+
+    loop = asyncio.get_running_loop()
+    serves_on(loop, SERVER, _close_idle)
+    _say_goodbye(loop)
+
+
+def _say_goodbye(loop: Any) -> None:
+    if worker.slot is None:
+        return
+    if worker.draining:
+        for each, told in tuple(_connections.items()):
+            # Who has never asked is left alone: told at once, he would connect again and again.
+            if not told and _is_http2(each) and _has_asked(each) and not each.writer.is_closing():
+                _connections[each] = True
+                each.writer.write(GOAWAY)
+    loop.call_later(BEAT, _say_goodbye, loop)
+
+
+def _close_idle() -> None:
+    end_long_lived()
+    for each in tuple(_connections):
+        transport = each.writer.transport
+        if not (_is_idle(each) and is_quiet(transport)):
+            continue
+        if _is_http2(each):  # what crosses with it, the client may ask elsewhere
+            http2 = _protocol(each).connection
+            http2.close_connection()
+            each.writer.write(http2.data_to_send())
+        end(transport)
+        transport.close()
+
+
+def _is_idle(connection: Any) -> bool:
+    protocol = _protocol(connection)
+    if not _has_asked(connection) or connection.writer.transport.get_write_buffer_size():
+        return False
+    if connection.reader._waiter is None:  # asyncio has no other sign of who waits
+        return False
+    if _is_http2(connection):
+        return bool(protocol.idle)
+    return protocol.stream is None and not protocol.connection.trailing_data[0]
+
+
+def _has_asked(connection: Any) -> bool:
+    return getattr(_protocol(connection), "keep_alive_requests", 0) > 0
+
+
+def _is_http2(connection: Any) -> bool:
+    return hasattr(_protocol(connection), "streams")
+
+
+def _protocol(connection: Any) -> Any:
+    return getattr(getattr(connection, "protocol", None), "protocol", None)
