@@ -313,14 +313,16 @@ class Board:
         """
         Take a slot for this process; None if all are taken.
 
-        A lock on the slot is tried and never waited for: who does not get it takes another.
+        A lock on the slot is tried and never waited for: who does not get it takes another. One
+        of this pid is taken again: a program that this process was before had it.
 
         Args:
             now: The time.
         """
+        own = os.getpid()
         for index in range(SLOTS):
             slot = Slot(self, index)
-            if slot.is_alive():
+            if slot.pid != own and slot.is_alive():
                 continue
             where = slot.at * 8
             try:
@@ -328,14 +330,14 @@ class Board:
             except OSError:
                 continue
             try:
-                if slot.is_alive():  # it was quicker
+                if slot.pid != own and slot.is_alive():  # it was quicker
                     continue
                 slot.clear()
-                self.whole[slot.at + STARTED] = start_time(os.getpid())
+                self.whole[slot.at + STARTED] = start_time(own)
                 self.whole[slot.at + STATE] = CLAIMED
                 for each in (SINCE, BEAT_AT, AWAKE_SINCE):
                     self.real[slot.at + each] = now
-                self.whole[slot.at + PID] = os.getpid()  # last: from now on it is looked at
+                self.whole[slot.at + PID] = own  # last: from now on it is looked at
                 return slot
             finally:
                 fcntl.lockf(self._fd, fcntl.LOCK_UN, SLOT, where)

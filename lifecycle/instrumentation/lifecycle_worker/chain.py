@@ -1,4 +1,15 @@
-"""The sitecustomize that ours hides is run too: Debian's, coverage's, an agent's."""
+"""
+Who else is run at an interpreter's start, and which processes find us: by PYTHONPATH.
+
+Rules of this file:
+
+1. The sitecustomize that ours hides is run too: Debian's, an agent's.
+2. What this process starts finds us, our folder first, whatever an agent does to its path.
+   `opentelemetry-instrument` puts its own folder first, runs the command by exec, and does not
+   hand on.
+3. Once this process serves, what it starts is the app's own, and does not find us. Only where
+   it becomes another program itself (a reloader that execs) is it the same worker.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +18,16 @@ import sys
 from _frozen_importlib import module_from_spec  # importlib itself costs more
 from _frozen_importlib_external import PathFinder
 
-from .worker import warn
+from .board import VARIABLE
+from .worker import warn, worker
+
+TYPE_CHECKING = False  # importing typing costs as much as all the rest
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 NAME = "sitecustomize"
+PATH = "PYTHONPATH"
 
 
 def run_next(folder: str) -> None:
@@ -39,3 +57,93 @@ def _behind(folder: str, path: list[str]) -> list[str]:
     ours = [index for index, each in enumerate(path) if os.path.abspath(each) == folder]
     first = ours[0] if ours else -1
     return [each for index, each in enumerate(path) if index > first and index not in ours]
+
+
+class Heirs:
+    """
+    What this process starts, and whether it finds us.
+
+    Args:
+        folder: Where our sitecustomize is.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._left = False
+
+    def keep(self) -> None:
+        """Have what is started from now on find us, until `leave`."""
+        path = os.environ.get(PATH, "")
+        if not self._left and VARIABLE in os.environ and self._first(path) != path:
+            os.environ[PATH] = self._first(path)
+
+    def leave(self) -> None:
+        """Have what is started from now on not find us: this process serves."""
+        if self._left:
+            return
+        self._left = True
+        others = self._others(os.environ.get(PATH, ""))
+        if others:
+            os.environ[PATH] = os.pathsep.join(others)
+        else:
+            os.environ.pop(PATH, None)
+
+    def watch_exec(self) -> None:
+        """Have a program find us that this process becomes, or spawns by `os`."""
+        for name, make in (
+            ("execv", self._execv),
+            ("execve", self._execve),
+            ("posix_spawn", self._spawn),
+            ("posix_spawnp", self._spawn),
+        ):
+            self._wrap(name, make)
+
+    def _wrap(self, name: str, make: Callable[[Any], Any]) -> None:
+        was = getattr(os, name, None)
+        if was is not None:
+            made = make(was)
+            made.__name__ = made.__qualname__ = name
+            made.__doc__, made.__wrapped__ = was.__doc__, was
+            setattr(os, name, made)
+
+    def _execv(self, execv: Any) -> Callable[[Any, Any], Any]:
+        def with_ours(path: Any, argv: Any, /) -> Any:
+            environment = self._after_exec(os.environ)
+            if environment is os.environ:
+                return execv(path, argv)
+            return os.execve(path, argv, environment)  # noqa: S606 - as whoever calls wants it
+
+        return with_ours
+
+    def _execve(self, execve: Any) -> Callable[[Any, Any, Any], Any]:
+        def with_ours(path: Any, argv: Any, env: Any) -> Any:
+            return execve(path, argv, self._after_exec(env))
+
+        return with_ours
+
+    def _spawn(self, spawn: Any) -> Callable[..., Any]:
+        def with_ours(path: Any, argv: Any, env: Any, **named: Any) -> Any:
+            return spawn(path, argv, env if self._left else self._with_ours(env), **named)
+
+        return with_ours
+
+    def _after_exec(self, environment: Any) -> Any:
+        is_child_of_what_serves = self._left and worker.slot is None
+        return environment if is_child_of_what_serves else self._with_ours(environment)
+
+    def _with_ours(self, environment: Any) -> Any:
+        """Return an environment with our folder first, or the same one if that is not called for."""
+        try:
+            path = environment.get(PATH, "")
+            if VARIABLE not in environment or self._first(path) == path:
+                return environment
+            return {**environment, PATH: self._first(path)}
+        except (AttributeError, TypeError):  # of bytes, or no environment: not ours to mend
+            return environment
+
+    def _first(self, path: str) -> str:
+        return os.pathsep.join([self._folder, *self._others(path)])
+
+    def _others(self, path: str) -> list[str]:
+        each_of = path.split(os.pathsep) if path else []
+        return [each for each in each_of if not each or os.path.abspath(each) != self._folder]

@@ -2,12 +2,14 @@
 Servers are changed when they are imported: right after their module's code has run.
 
 One finder at the front of `sys.meta_path` asks the others, and puts itself around the loader.
-The real loader is back before the module's code runs: reloaders and pickling look at it.
+The real loader is back before the module's code runs: reloaders and pickling look at it. What
+runs while a module is executed is a part of importlib to tracebacks, which leave it out.
 """
 
 from __future__ import annotations
 
 import sys
+from _frozen_importlib import module_from_spec  # importlib itself costs more
 
 from .worker import worker
 
@@ -64,6 +66,13 @@ def patch(module: Any, file: str, function: str, server: str) -> None:
         worker.expects(server)
 
 
+def _unseen(function: Any) -> Any:
+    """Have a function be left out of the traceback of a module that fails, as importlib's are."""
+    name = module_from_spec.__code__.co_filename
+    function.__code__ = function.__code__.replace(co_filename=name)
+    return function
+
+
 class Finder:
     """
     Finds what is in the table, by way of the other finders.
@@ -75,6 +84,7 @@ class Finder:
     def __init__(self, patches: Mapping[str, tuple[str, str, str]]) -> None:
         self._patches = patches
 
+    @_unseen
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
         """Find a module, and see that it is changed."""
         if name not in self._patches:
@@ -106,6 +116,7 @@ class _Loader:
         create = getattr(self._loader, "create_module", None)
         return create(spec) if create is not None else None
 
+    @_unseen
     def exec_module(self, module: Any) -> None:
         """Execute it, and change it."""
         module.__loader__ = self._loader

@@ -29,23 +29,35 @@ def start(folder: str) -> Callable[[], None]:
     from . import chain
 
     path = os.environ.get(VARIABLE)
-    if path and not hasattr(sys, _FLAG):
-        setattr(sys, _FLAG, True)
-        open_board(path)
-    return lambda: chain.run_next(folder)
+    if not path or hasattr(sys, _FLAG):
+        return lambda: chain.run_next(folder)
+    setattr(sys, _FLAG, True)
+    heirs = chain.Heirs(folder)
+    if open_board(path):
+        worker.on_serving = heirs.leave
+        heirs.watch_exec()
+
+    def run_next() -> None:
+        try:
+            chain.run_next(folder)
+        finally:
+            heirs.keep()
+
+    return run_next
 
 
-def open_board(path: str) -> None:
-    """Open the board, and watch for servers; a warning says why not."""
+def open_board(path: str) -> bool:
+    """Open the board, and watch for servers; else a warning says why not, and False is returned."""
     try:
         worker.open(path)
     except NoBoard as error:
         warn(f"this process is not counted: {error}{_remedy(path)}")
-        return
+        return False
     from . import import_hook
     from .servers import PATCHES
 
     import_hook.install(PATCHES)
+    return True
 
 
 def _remedy(path: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -35,6 +36,8 @@ class Server:
     def __init__(self): self.links = set()
     def run(self): return "ran"
 """
+
+STARTED_AT = re.compile('File "<string>", line [0-9]+')
 
 
 @pytest.fixture
@@ -83,13 +86,15 @@ def test_a_seam_that_has_moved(command: Parent, shop, server: str, patch: str, w
     assert set(command.told()) == {"hello", "fails shop"}
 
 
-def test_the_apps_own_errors_are_the_apps(shop) -> None:
-    """A server that cannot be imported fails as it would without us; then it may be tried again."""
-    done = shop("import shop_server", server="import nothing_of_this_name")
+@pytest.mark.parametrize("server", ["import nothing_of_this_name", "1 / 0", "1 +", "raise OSError"])
+def test_the_apps_own_errors_are_the_apps(command: Parent, shop, tmp_path, server: str) -> None:
+    """A server that cannot be imported fails as it would without us, to the letter."""
+    done = shop("import shop_server", server=server)
 
-    assert done.returncode == 1
-    assert "ModuleNotFoundError: No module named 'nothing_of_this_name'" in done.stderr
-    assert "lifecycle:" not in done.stderr
+    bare = command.run("import shop_server", tmp_path, board=False)
+    said, expected = (STARTED_AT.sub("", each.stderr) for each in (done, bare))
+    assert said == expected
+    assert (done.returncode, done.stdout) == (bare.returncode, "")
 
 
 def test_the_real_loader_is_back(shop) -> None:
