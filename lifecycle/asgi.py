@@ -314,7 +314,7 @@ class Managed:
         await started.wait()
         with contextlib.suppress(Draining):
             if self._port is not None:
-                await until_listening(self._port)
+                await until_listening(self._port, self._service or "the app", life.log)
             try:
                 if self._service is not None:
                     life.export(self._service, port=self._port)

@@ -135,11 +135,18 @@ def _found(word: str) -> str:
         (path for path in (os.path.join(f, word) for f in folders) if os.path.exists(path)), ""
     )
     if there:
-        why = "it is a folder" if os.path.isdir(there) else "it is not executable"
+        why = (
+            "it is a folder"
+            if os.path.isdir(there)
+            else "it is not executable: chmod +x it, or name its interpreter, like -- python FILE"
+        )
         raise Refused(f"cannot run {there}: {why}", NOT_EXECUTABLE)
     hint = ""
     if ":" in word:
         hint = f": an app is run without the --, lifecycle run {word}"
     elif os.sep not in word:
-        hint = f" in {os.environ.get('PATH', os.defpath)}"
+        hint = (
+            f" in {os.environ.get('PATH', os.defpath)}: install it, or give its path; "
+            "an alias or a function of your shell is not a command"
+        )
     raise Refused(f"there is no command {word!r}{hint}", NOT_FOUND)

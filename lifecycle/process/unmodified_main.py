@@ -50,5 +50,5 @@ async def make_ready(life: Lifecycle, fail: Callable[[str], None]) -> None:
 async def _export(life: Lifecycle) -> None:
     for name, port in map(service_spec, life.config.services):
         if port is not None:
-            await until_listening(port)
+            await until_listening(port, name, life.log)
         life.export(name, port=port)

@@ -2,15 +2,44 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Final
+
 from lifecycle.control.backoff import until_done
 from lifecycle.drain.kernel_sockets import is_listening
+from lifecycle.log import Log
+
+PATIENCE: Final = 10.0
+"""Seconds after which a port that is still closed is a warning: it may be the wrong one."""
 
 
-async def until_listening(port: int) -> None:
-    """Wait until something listens on a port of this machine: the one thing found by looking."""
+async def until_listening(port: int, name: str, log: Log, *, patience: float = PATIENCE) -> None:
+    """
+    Wait until something listens on a port of this machine: the one thing found by looking.
+
+    Args:
+        port: It.
+        name: The service's, for the warning.
+        log: Is warned, once, if it takes long.
+        patience: Seconds until then.
+    """
 
     async def look() -> None:
         if not is_listening(port):
             raise ConnectionError(f"nothing listens on port {port}")
 
-    await until_done(look, first=0.02, longest=0.5)
+    late = asyncio.get_running_loop().call_later(patience, _say_closed, port, name, log)
+    try:
+        await until_done(look, first=0.02, longest=0.5)
+    finally:
+        late.cancel()
+
+
+def _say_closed(port: int, name: str, log: Log) -> None:
+    log.warning(
+        "waiting for a port",
+        service=name,
+        port=port,
+        hint=f"nothing listens on port {port}, so {name} is not ready. The app may still be "
+        "starting. If it listens on another port, correct the port of the service",
+    )

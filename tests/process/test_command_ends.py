@@ -33,7 +33,11 @@ def start_job(start, folder, *command, **env):
         ([sys.executable, "-c", DIES.format("SIGTERM")], 143, "died of SIGTERM: nobody had told"),
         (["sh", "-c", BACKGROUND], 1, "sh ended at once, and went on in the background ("),
         (["./no-interpreter"], 127, "the interpreter that its first line names is not there"),
-        (["./no-program"], 126, "cannot start ./no-program: Exec format error"),
+        (
+            ["./no-program"],
+            126,
+            "cannot start ./no-program: Exec format error: its first line must name",
+        ),
     ],
 )
 def test_unasked(start, tmp_path, command, code, says):

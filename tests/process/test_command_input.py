@@ -21,11 +21,15 @@ CASES = {
     "signal 99": (["--stop-signal", "99", "--", "true"], 2, "--stop-signal 99: no signal"),
     "a signal, but no command": (["--stop-signal", "INT", "a:b"], 2, "--stop-signal is for a comm"),
     "no port": (["--service", "shop", "--", "true"], 2, "--service shop:8080"),
-    "no such command": (["--", "no-such-command"], 127, "there is no command 'no-such-command' in"),
+    "no such command": (
+        ["--", "no-such-command"],
+        127,
+        "an alias or a function of your shell is not a command",
+    ),
     "no such file": (["--", "./no/such"], 127, "there is no command './no/such'"),
     "an app": (["--", "shop:main"], 127, "an app is run without the --, lifecycle run shop:main"),
     "a folder": (["--", "/usr"], 126, "cannot run /usr: it is a folder"),
-    "not executable": (["--", "./data"], 126, "cannot run ./data: it is not executable"),
+    "not executable": (["--", "./data"], 126, "./data: it is not executable: chmod +x it"),
 }
 
 

@@ -6,6 +6,7 @@ nothing of this package. In a thread of the parent, `subprocess` could do none o
 it runs between fork and exec may deadlock.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -27,9 +28,11 @@ def main() -> None:
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         # It was found: so it is the interpreter in its first line that was not.
-        why = (
-            "the interpreter that its first line names is not there" if missing else error.strerror
-        )
+        why = error.strerror or str(error)
+        if missing:
+            why = "the interpreter that its first line names is not there"
+        elif error.errno == errno.ENOEXEC:
+            why += ": its first line must name its interpreter, like #!/bin/sh"
         sys.stderr.write(f"lifecycle: cannot start {program}: {why}\n")
         sys.stderr.flush()
         os._exit(NOT_FOUND if missing else NOT_EXECUTABLE)

@@ -53,9 +53,9 @@ async def make_ready(
     try:
         core_of(life).traffic.in_use = bool(known)  # the workers count, or the kernel does
         if workers is not None and known:
-            await _until_serving(life, workers, [port for _, port in known])
+            await _until_serving(life, workers, known)
         for name, port in known:
-            await until_listening(port)
+            await until_listening(port, name, life.log)
             life.export(name, port=port)
         await life.ready()
     except Draining:
@@ -67,8 +67,10 @@ async def make_ready(
         fail(f"it could not become ready: {type(error).__name__}: {error}")
 
 
-async def _until_serving(life: Lifecycle, workers: Workers, ports: Sequence[int]) -> None:
-    await until_first(workers.serving.wait(), _until_unknown(life, workers, ports))
+async def _until_serving(
+    life: Lifecycle, workers: Workers, known: Sequence[tuple[str, int]]
+) -> None:
+    await until_first(workers.serving.wait(), _until_unknown(life, workers, known))
     if workers.serving.is_set():
         return
     if workers.failed:
@@ -76,20 +78,26 @@ async def _until_serving(life: Lifecycle, workers: Workers, ports: Sequence[int]
     elif workers.greeted.is_set():
         why = "none of its processes has imported a server that is known"
     else:
-        why = "it is not Python, or it was started with -I, -E or -S, or without our PYTHONPATH"
+        why = (
+            "it is not Python, or was started with -I, -E or -S, without our PYTHONPATH, "
+            "or as another user"
+        )
     life.log.warning(
         "not instrumented",
         why=why,
-        hint="the open port is taken for READY; the drain goes by what the kernel tells, and "
-        "kept connections are not told to go",
+        hint="the app is READY because its port is open. In a drain, clients with keep-alive "
+        "connections are not told to close them, so they may lose requests",
     )
 
 
-async def _until_unknown(life: Lifecycle, workers: Workers, ports: Sequence[int]) -> None:
+async def _until_unknown(
+    life: Lifecycle, workers: Workers, known: Sequence[tuple[str, int]]
+) -> None:
     """Return once the ports are open, and nobody will ever tell that he serves."""
-    handed_on = any(map(is_listening, ports))  # an inherited socket is open before the command is
-    for port in ports:
-        await until_listening(port)
+    # An inherited socket is open before the command is.
+    handed_on = any(is_listening(port) for _, port in known)
+    for name, port in known:
+        await until_listening(port, name, life.log)
     with suppress(TimeoutError):
         async with asyncio.timeout(GREETED_WITHIN):
             await workers.greeted.wait()
