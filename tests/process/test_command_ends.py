@@ -14,6 +14,7 @@ from tests.process.commands import descendants, telltale, told
 from tests.process.kit import QUICK, wait_for
 
 JOB = ("-m", "lifecycle", "run", "--instrument=no", "--")
+SERVER = ("-m", "lifecycle", "run", "--instrument=no", "--service", "shop:1", "--")
 DIES = "import os, signal; os.kill(os.getpid(), signal.{})"
 BACKGROUND = "sleep 61 & echo $! > pid; exit 0"
 
@@ -23,15 +24,32 @@ def start_job(start, folder, *command, **env):
     return start([*JOB, *command], cwd=folder, env=QUICK | env)
 
 
+def start_server(start, folder, *command):
+    """Start a command that is to serve something."""
+    return start([*SERVER, *command], cwd=folder, env=QUICK)
+
+
 @pytest.mark.parametrize(
     ("command", "code", "says"),
     [
-        (["sh", "-c", "exit 7"], 7, "sh ended with exit code 7: nobody had told it to end."),
         (["true"], 1, "true ended with exit code 0: nobody had told it to end."),
+        (["sh", "-c", BACKGROUND], 1, "sh ended at once, and went on in the background ("),
+    ],
+)
+def test_an_end_of_what_is_to_serve(start, tmp_path, command, code, says):
+    """It is never a success, whatever it says; what it leaves behind is ended."""
+    assert_ended(start_server(start, tmp_path, *command), code, says)
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "says"),
+    [
+        (["true"], 0, ""),
+        (["sh", "-c", "exit 7"], 7, "sh ended with exit code 7: nobody had told it to end."),
         ([sys.executable, "-c", DIES.format("SIGSEGV")], 139, "died of SIGSEGV: nobody had told"),
         ([sys.executable, "-c", DIES.format("SIGKILL")], 137, "Perhaps the container is out of"),
         ([sys.executable, "-c", DIES.format("SIGTERM")], 143, "died of SIGTERM: nobody had told"),
-        (["sh", "-c", BACKGROUND], 1, "sh ended at once, and went on in the background ("),
+        (["sh", "-c", BACKGROUND], 0, "what it has left in the background ends too (sleep 61)."),
         (["./no-interpreter"], 127, "the interpreter that its first line names is not there"),
         (
             ["./no-program"],
@@ -41,18 +59,20 @@ def start_job(start, folder, *command, **env):
     ],
 )
 def test_unasked(start, tmp_path, command, code, says):
-    """Its exit code is passed on, with a sentence; 0 is 1; what it leaves behind is ended."""
+    """Its exit code is passed on, with a sentence; what it leaves behind is ended."""
     for name, text in (("no-interpreter", "#!/no/such\n"), ("no-program", "\x00\x01")):
         (tmp_path / name).write_text(text)
         (tmp_path / name).chmod(0o755)
-    app = start_job(start, tmp_path, *command)
+    assert_ended(start_job(start, tmp_path, *command), code, says)
 
+
+def assert_ended(app, code, says):
     assert app.wait() == code, app.stderr
-
     assert says in app.stderr
+    assert says or "problem" not in app.stderr
     assert "Traceback" not in app.stderr, app.stderr
     assert app.events("drain report")[0]["code"] == code
-    if (left := tmp_path / "pid").exists():
+    if (left := app.cwd / "pid").exists():
         assert not look_at(int(left.read_text()))
 
 
@@ -62,16 +82,16 @@ TRAPPED = "trap '{}' TERM; echo up; while :; do sleep 0.05; done"
 @pytest.mark.parametrize(
     ("command", "code", "says"),
     [
-        (["sleep", "62"], 0, ""),
-        (["sh", "-c", "sleep 63"], 0, ""),
+        (["sleep", "62"], 143, ""),
+        (["sh", "-c", "sleep 63"], 143, ""),
         (["sh", "-c", TRAPPED.format("exit 0")], 0, ""),
-        (["sh", "-c", TRAPPED.format("exit 143")], 0, ""),
+        (["sh", "-c", TRAPPED.format("exit 143")], 143, ""),
         (["sh", "-c", TRAPPED.format("exit 3")], 3, "told to end by SIGTERM, and ended with exit"),
         (["sh", "-c", TRAPPED.format("kill -9 $$")], 137, "told to end by SIGTERM, and died of"),
     ],
 )
 def test_told_to_end(start, tmp_path, command, code, says):
-    """What dies of the signal that tells it to end, or ends with 0, has ended well."""
+    """What ends with 0 has ended well; what dies of the signal was interrupted, having no service."""
     app = start_job(start, tmp_path, *command)
     app.wait_state("ready")
     wait_for(lambda: "echo up" not in command[-1] or "up" in app.stdout, 5, "the trap")
@@ -202,7 +222,7 @@ def test_orphans_are_reaped_and_a_plugins_children_are_not(start, tmp_path):
 
     wait_for(lambda: len(descendants(app.pid)) == 1 + 20, 5, "one child, and its own zombies")
     assert "plugin [5, 5, 5, 5]" in app.stdout
-    app.stop(0)
+    app.stop(143)
 
 
 def test_what_a_dead_master_leaves_is_ended(start, tmp_path):

@@ -28,7 +28,9 @@ async def main(life):
 WAYS = {
     "main": lambda _: ("shop:main",),
     "asgi": lambda port: ("--asgi", "shop:app", "--bind", f"127.0.0.1:{port}", "--service", "shop"),
-    "command": lambda port: ("--", sys.executable, "-m", "http.server", str(port)),
+    "command": lambda port: (
+        *("--service", f"shop:{port}", "--", sys.executable, "-m", "http.server", str(port)),
+    ),
 }
 
 

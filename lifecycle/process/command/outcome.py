@@ -6,10 +6,16 @@ import signal
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from lifecycle.drain.exit_code import INTERRUPTED
+
 BY_SIGNAL: Final = 128
 """What a shell adds to the number of the signal that a command died of."""
 INTO_BACKGROUND: Final = ("--daemon", "-D", "--daemonize")
 """The options by which gunicorn and uWSGI leave their parent."""
+HELPER: Final = "from multiprocessing."
+"""What a process that Python's multiprocessing has started is known by."""
+SHOWN: Final = 80
+"""Characters of a command line."""
 
 
 class Outcome(NamedTuple):
@@ -18,14 +24,14 @@ class Outcome(NamedTuple):
 
     Attributes:
         code: The exit code.
-        problem: A sentence, if it is not as it should be.
+        problem: A sentence, if it is not, or perhaps not, as it should be.
     """
 
     code: int
     problem: str = ""
 
 
-def when_told(code: int, sent: signal.Signals, name: str) -> Outcome:
+def when_told(code: int, sent: signal.Signals, name: str, *, job: bool = False) -> Outcome:
     """
     Judge the end of a command that was told to end.
 
@@ -33,8 +39,12 @@ def when_told(code: int, sent: signal.Signals, name: str) -> Outcome:
         code: Its exit code, or minus the signal that it died of.
         sent: By which signal it was told.
         name: The command's.
+        job: Whether it had work to complete, and nothing to serve: then it was interrupted if it
+            died of the signal, and a Kubernetes Job is not to take it for complete.
     """
-    if code in (0, -sent, BY_SIGNAL + sent):  # the last one is how `sh` and `uv run` put it
+    if code in (-sent, BY_SIGNAL + sent):  # the last one is how `sh` and `uv run` put it
+        return Outcome(INTERRUPTED if job else 0)
+    if code == 0:
         return Outcome(0)
     if code < 0:
         return Outcome(
@@ -44,16 +54,17 @@ def when_told(code: int, sent: signal.Signals, name: str) -> Outcome:
 
 
 def unasked(
-    code: int, name: str, *, words: Sequence[str] = (), left: Sequence[str] = ()
+    code: int, name: str, *, words: Sequence[str] = (), left: Sequence[str] = (), job: bool = False
 ) -> Outcome:
     """
-    Judge the end of a command that nobody has told to end: it is never a success.
+    Judge the end of a command that nobody has told to end: only for a job it may be a success.
 
     Args:
         code: Its exit code, or minus the signal that it died of.
         name: The command's.
         words: The command.
-        left: The command lines of what it has left behind, if READY had not been reached.
+        left: The command lines of what it has left behind, if nothing of it has served yet.
+        job: Whether it had work to complete, and nothing to serve.
     """
     if code < 0:
         hint = " Perhaps the container is out of memory." if code == -signal.SIGKILL else ""
@@ -62,8 +73,12 @@ def unasked(
         )
     if code:
         return Outcome(code, f"{name} ended with exit code {code}: nobody had told it to end.")
-    if left:
-        return Outcome(1, _background(name, words, left))
+    left = [line for line in left if HELPER not in line]  # which end by themselves, or are lost
+    option = next((each for each in words[1:] if each.split("=")[0] in INTO_BACKGROUND), "")
+    if left and (option or not job):
+        return Outcome(1, _in_background(name, option.split("=")[0], left))
+    if job:
+        return Outcome(0, _left_behind(name, left) if left else "")
     return Outcome(
         1,
         f"{name} ended with exit code 0: nobody had told it to end. "
@@ -71,16 +86,26 @@ def unasked(
     )
 
 
-def _background(name: str, words: Sequence[str], left: Sequence[str]) -> str:
-    option = next((each for each in words[1:] if each.split("=")[0] in INTO_BACKGROUND), "")
+def _in_background(name: str, option: str, left: Sequence[str]) -> str:
     if option:
-        advice = f"Leave out {option.split('=')[0]}: the command must stay in the foreground."
+        advice = f"Leave out {option}: the command must stay in the foreground."
     else:
         advice = (
             "The command must stay in the foreground: "
             "leave out --daemon (gunicorn), --daemonize (uWSGI), or the & of a script."
         )
-    return f"{name} ended at once, and went on in the background ({', '.join(left)}). {advice}"
+    return f"{name} ended at once, and went on in the background ({_few(left)}). {advice}"
+
+
+def _left_behind(name: str, left: Sequence[str]) -> str:
+    return (
+        f"{name} has ended, and what it has left in the background ends too ({_few(left)}). "
+        "If that serves something, keep it in the foreground, and name it: --service NAME:PORT."
+    )
+
+
+def _few(lines: Sequence[str]) -> str:
+    return ", ".join(line[:SHOWN] for line in lines[:3])
 
 
 def _named(number: int) -> str:

@@ -71,13 +71,13 @@ def descendants(roots: Iterable[int], processes: Iterable[Process]) -> list[Proc
 
 
 def command_line(pid: int) -> str:
-    """Return the command line of a process, shortened; empty if it has none, or is gone."""
+    """Return how the command line of a process begins; empty if it has none, or is gone."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             words = file.read(400).rstrip(b"\0").replace(b"\0", b" ")
     except OSError:
         return ""
-    return words.decode(errors="replace")[:80]
+    return words.decode(errors="replace")
 
 
 def variable(pid: int, name: str) -> str:

@@ -161,17 +161,19 @@ class Supervisor:
         self._family = family
         self._workers = workers
         self._own_group = own_group
+        self._services: tuple[tuple[str, int], ...] = ()
         self._changed = asyncio.Event()
         self._failed = False
 
     async def run(self, services: Iterable[tuple[str, int]]) -> int:
         """See it through to its end, and return the exit code."""
         core_of(self._life).app_loop.describe = self._straggler
+        self._services = tuple(services)
         with self._signals():
             try:
                 async with asyncio.TaskGroup() as group:
                     readying = group.create_task(
-                        make_ready(self._life, services, self._fail, self._workers)
+                        make_ready(self._life, self._services, self._fail, self._workers)
                     )
                     await self._until_told()
                     readying.cancel()
@@ -182,7 +184,8 @@ class Supervisor:
                 if self._workers is not None:
                     self._workers.look(all_again=True)  # what the dead had in flight is no more
         if outcome.problem:
-            self._life.log.error("command", problem=outcome.problem)
+            log = self._life.log.error if outcome.code else self._life.log.warning
+            log("command", problem=outcome.problem)
         return outcome.code or int(self._failed)
 
     def _fail(self, cause: str) -> None:
@@ -232,11 +235,16 @@ class Supervisor:
             child.sent = await self._by_a_key()
         code = child.code if child.code is not None else 1
         if child.sent is not None:
-            return when_told(code, child.sent, command.name)
+            return when_told(code, child.sent, command.name, job=self._is_job())
         starting = not life.services and not life.draining
         life.begin_drain(f"{command.name} ended")
         left = [command_line(each.pid) for each in self._family.left()] if starting else []
-        return unasked(code, command.name, words=command.words, left=left[:3])
+        return unasked(code, command.name, words=command.words, left=left, job=self._is_job())
+
+    def _is_job(self) -> bool:
+        """Tell whether it has nothing to serve, but work to complete."""
+        serves = self._workers is not None and self._workers.serving.is_set()
+        return not self._services and not serves
 
     async def _by_a_key(self) -> signal.Signals | None:
         """Return the signal of the terminal's key that begins the drain; None if none does."""

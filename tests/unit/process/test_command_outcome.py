@@ -52,18 +52,77 @@ def test_unasked(code, expected, says):
 
 
 @pytest.mark.parametrize(
+    ("code", "sent", "expected"),
+    [
+        (0, None, 0),
+        (7, None, 7),
+        (0, TERM, 0),
+        (-TERM, TERM, 143),
+        (128 + TERM, TERM, 143),
+        (-INT, INT, 143),
+        (-signal.SIGKILL, TERM, 137),
+    ],
+)
+def test_a_job(code, sent, expected):
+    """Complete it has succeeded; whatever interrupted it, it is not taken for complete."""
+    told = when_told(code, sent, "job", job=True) if sent else unasked(code, "job", job=True)
+
+    assert told.code == expected
+    assert bool(told.problem) == (expected not in {0, 143})
+
+
+HELPER = "/usr/bin/python -c from multiprocessing.resource_tracker import main;main(5)"
+
+
+@pytest.mark.parametrize(
+    ("job", "left", "code", "says"),
+    [
+        (False, [HELPER], 1, "ended with exit code 0: nobody had told it to end."),
+        (False, [HELPER, "master"], 1, "went on in the background (master)."),
+        (True, [HELPER], 0, ""),
+        (True, [HELPER, "proxy"], 0, "left in the background ends too (proxy)."),
+    ],
+)
+def test_what_is_left(job, left, code, says):
+    """A server has gone into the background, unless it is Python's helpers; a job has not."""
+    outcome = unasked(0, "shop", left=left, job=job)
+
+    assert outcome.code == code
+    assert says in outcome.problem
+    assert bool(outcome.problem) == bool(says)
+    assert "multiprocessing" not in outcome.problem
+
+
+@pytest.mark.parametrize("job", [False, True])
+def test_an_option_that_only_looks_like_it(job):
+    """If nothing is left, -D means something else."""
+    outcome = unasked(0, "curl", words=["curl", "-D", "headers"], job=job)
+
+    assert outcome.code == int(not job)
+    assert "-D" not in outcome.problem
+
+
+@pytest.mark.parametrize("job", [False, True])
+@pytest.mark.parametrize(
     ("words", "says"),
     [
         (["gunicorn", "--daemon", "shop:app"], "Leave out --daemon:"),
         (["gunicorn", "-D", "shop:app"], "Leave out -D:"),
         (["uwsgi", "--daemonize=/log", "shop"], "Leave out --daemonize:"),
-        (["sh", "start.sh"], "leave out --daemon (gunicorn), --daemonize (uWSGI)"),
     ],
 )
-def test_into_the_background(words, says):
+def test_into_the_background(words, says, job):
     """A command that leaves for the background is refused, with the option to leave out."""
-    outcome = unasked(0, words[0], words=words, left=["gunicorn: master"])
+    outcome = unasked(0, words[0], words=words, left=["gunicorn: master"], job=job)
 
     assert outcome.code == 1
     assert "went on in the background (gunicorn: master)" in outcome.problem
     assert says in outcome.problem
+
+
+def test_a_script_into_the_background():
+    """Where no option says so, those that may be meant are named."""
+    outcome = unasked(0, "sh", words=["sh", "start.sh"], left=["gunicorn: master"])
+
+    assert outcome.code == 1
+    assert "leave out --daemon (gunicorn), --daemonize (uWSGI)" in outcome.problem
