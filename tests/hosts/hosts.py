@@ -101,8 +101,8 @@ def _python(name: str, *words: str, program: str = sys.executable, **more: Any) 
     return Host(name, argv, **{"traffic": IDLE, **more})
 
 
-def _uninstrumented(name: str, program: str, *words: str, **more: Any) -> Host:
-    """Serve by what can tell no client to go: only new connections are promised."""
+def uninstrumented(name: str, program: str, *words: str, **more: Any) -> Host:
+    """Return a host that can tell no client to go: only new connections are promised."""
     load = rarely_idle(kept=0.0)
     return _python(f"{name}: new connections", *words, program=program, traffic=load, **more)
 
@@ -274,7 +274,7 @@ HOSTS: Final = (
     _python("gunicorn aiohttp x 2, WebSocket", *AIOHTTP, **_websocket(own_end=5.0)),
     _python("Tornado, fork_processes x 2", *TORNADO, own_end=1.0),
     _python("flask run", *FLASK),
-    _uninstrumented("Node", f"{ROOT_DIR}/bin/node", f"{SERVED}/shop.js"),
-    _uninstrumented("uWSGI x 2", str(Path(sys.executable).parent / "pyuwsgi"), *UWSGI, own_end=2.0),
+    uninstrumented("Node", f"{ROOT_DIR}/bin/node", f"{SERVED}/shop.js"),
+    uninstrumented("uWSGI x 2", str(Path(sys.executable).parent / "pyuwsgi"), *UWSGI, own_end=2.0),
     *(BY_HAND if ROLLOUTS > 2 else ()),
 )
