@@ -164,7 +164,7 @@ def test_no_folder_for_the_board(start, tmp_path, option):
 
     if option:
         wait_for(lambda: descendants(app.pid), 15, "the command")
-        app.stop(0)
+        app.stop(143)
     else:
         assert app.wait() == 2
         said = "Cannot create the board of the workers in any folder (/no/memory: No such file or"
