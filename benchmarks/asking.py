@@ -5,6 +5,7 @@ from __future__ import annotations
 import selectors
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -21,15 +22,26 @@ class Asking:
     Args:
         port: Where it listens.
         spent: Tells the CPU seconds that it has spent so far.
+        workers: How many processes serve there. If more than one, each has as many of the
+            connections, and says who it is in a header `X-Worker`.
     """
 
-    def __init__(self, port: int, spent: Callable[[], float]) -> None:
+    def __init__(self, port: int, spent: Callable[[], float], workers: int = 1) -> None:
         self._spent = spent
         self._selector = selectors.DefaultSelector()
-        for _ in range(CONNECTIONS):
+        has: Counter[bytes] = Counter()
+        limit = time.perf_counter() + DEADLINE
+        while has.total() < CONNECTIONS:
             sock = socket.create_connection(("127.0.0.1", port))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._selector.register(sock, selectors.EVENT_READ, sock)
+            worker = _worker_of(sock) if workers > 1 else b""
+            if has[worker] < CONNECTIONS // workers:
+                has[worker] += 1
+                self._selector.register(sock, selectors.EVENT_READ, sock)
+            else:
+                sock.close()
+                if time.perf_counter() > limit:
+                    raise TimeoutError(f"not all of {workers} workers have served in {DEADLINE} s")
 
     def ask(self, seconds: float) -> tuple[float, float]:
         """Ask as much as it answers; returns requests a second, and CPU seconds a request."""
@@ -56,6 +68,15 @@ class Asking:
         for key in [*self._selector.get_map().values()]:
             key.data.close()
         self._selector.close()
+
+
+def _worker_of(sock: socket.socket) -> bytes:
+    sock.sendall(REQUEST)
+    sock.settimeout(DEADLINE)
+    answer = sock.recv(4096)
+    while not answer.endswith(BODY):
+        answer += sock.recv(4096)
+    return answer.lower().partition(b"\r\nx-worker: ")[2].partition(b"\r\n")[0]
 
 
 def cpu_of(pid: int) -> float:

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Final, NamedTuple
@@ -32,35 +33,45 @@ WARM: Final = 0.5
 STARTS: Final = 10
 ENDS: Final = 15.0
 
+WORKERS: Final = 2
+TAKES: Final = 75e-6
+"""CPU seconds that the apps take."""
+
 APPS: Final = """
-import time
+import os
 
 def work():
-    until = time.perf_counter() + 75e-6
-    while time.perf_counter() < until:
+    for _ in range({turns}):
         pass
+
+def who():
+    return str(os.getpid())
 
 def wsgi(environ, start_response):
     work()
-    start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "4")])
+    start_response("200 OK", [("X-Worker", who()), ("Content-Length", "4")])
     return [b"true"]
 
 async def asgi(scope, receive, send):
     if scope["type"] != "http":
         while (await receive())["type"] != "lifespan.shutdown":
-            await send({"type": "lifespan.startup.complete"})
-        return await send({"type": "lifespan.shutdown.complete"})
+            await send({{"type": "lifespan.startup.complete"}})
+        return await send({{"type": "lifespan.shutdown.complete"}})
     work()
-    headers = [(b"content-type", b"text/plain"), (b"content-length", b"4")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": b"true"})
+    headers = [(b"x-worker", who().encode()), (b"content-length", b"4")]
+    await send({{"type": "http.response.start", "status": 200, "headers": headers}})
+    await send({{"type": "http.response.body", "body": b"true"}})
 """
-"""Apps that take 75 microseconds."""
+"""
+Apps that do the same work at each request, and say which worker they are in.
+
+A number of turns, and no time by the clock: that would pass also while others have the core.
+"""
 
 COMMANDS: Final = {
-    "gunicorn gthread": "gunicorn -w 2 --threads 8 -b 127.0.0.1:{port} --no-control-socket apps:wsgi",
-    "uvicorn --workers 2": "uvicorn --workers 2 --port {port} --no-access-log apps:asgi",
-    "granian --workers 2": "granian --workers 2 --interface asgi --port {port} apps:asgi",
+    "gunicorn gthread": "gunicorn -w {workers} --threads 8 -b 127.0.0.1:{port} --no-control-socket apps:wsgi",
+    "uvicorn --workers 2": "uvicorn --workers {workers} --port {port} --no-access-log apps:asgi",
+    "granian --workers 2": "granian --workers {workers} --interface asgi --port {port} apps:asgi",
 }
 ALONE: Final = "no:tcp,no:http,no:disk,no:memory"
 """The core is measured; lifecycle-probes is beside it for the tests."""
@@ -89,7 +100,7 @@ class _Command:
 
     def asking(self) -> Asking:
         """Return connections to it."""
-        return Asking(self.port, self._spent)
+        return Asking(self.port, self._spent, WORKERS)
 
     def _spent(self) -> float:
         found, below = everybody(), {self.process.pid}  # workers may still be starting
@@ -98,12 +109,24 @@ class _Command:
         return sum(map(cpu_of, below))
 
 
+@cache
+def _turns() -> int:
+    """Return how many turns of an empty loop take as long as the apps do."""
+    many, times = 200_000, []
+    for _ in range(9):
+        began = time.thread_time()
+        for _ in range(many):
+            pass
+        times.append(time.thread_time() - began)
+    return round(many * TAKES / median(times))
+
+
 @contextmanager
 def _started(name: str, *, ours: bool) -> Iterator[_Command]:
     port, qos = free_port(), free_port()
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "apps.py").write_text(APPS)
-        words = [sys.executable, "-m", *COMMANDS[name].format(port=port).split()]
+        Path(folder, "apps.py").write_text(APPS.format(turns=_turns()))
+        words = [sys.executable, "-m", *COMMANDS[name].format(port=port, workers=WORKERS).split()]
         if ours:
             shop = ["--service", f"shop:{port}", "--"]
             words = [sys.executable, "-m", "lifecycle", "run", *shop, *words]

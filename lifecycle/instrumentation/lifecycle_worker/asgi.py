@@ -8,16 +8,20 @@ comes after settle is sent away by the next heartbeat.
 
 from __future__ import annotations
 
+from .board import DRAINING_AT
 from .connections import GOING_AWAY, PATIENCE
 from .event_streams import EVENTS, STREAM_HEADER, asks_for_events, is_endless
 from .worker import worker
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
 CLOSE = (b"connection", b"close")
+HELD = ("http", "websocket")
+"""What is in flight."""
+START = "http.response.start"
+_STREAM = EVENTS.encode()
 _long: set[LongLived] = set()
 """The WebSockets and event streams that are open."""
 
@@ -46,49 +50,56 @@ class App:
 
     async def __call__(self, scope: Any, receive: Any, send: Any, *more: Any) -> None:
         kind = scope["type"]
-        if worker.slot is None or kind not in ("http", "websocket"):
+        if worker.slot is None or kind not in HELD:
             await self.app(scope, receive, send, *more)
             return
-        key = object()
-        worker.begin(key)
+        times = worker.times
+
+        # No coroutine function: on every message that would cost what all the rest does.
+        def answer(message: Any) -> Any:
+            if times[DRAINING_AT] and message["type"] == START:
+                message = _with_close(message, scope)
+            return send(message)
+
+        worker.begin(answer)
         long: Any = None
         try:
             if kind == "websocket":
                 long = WebSocket(receive, send)
+            elif _is_event_source(scope):
+                long = EventStream(receive, answer)
+            if long is not None:
                 await long.run(self.app, scope, *more)
-                return
-            if scope.get("http_version", "1.1") < "2":
-                send = _answering(send)
-            if _is_event_source(scope):
-                long = EventStream(receive, send)
-                await long.run(self.app, scope, *more)
-            else:
-                await self.app(scope, receive, send, *more)
+            elif more:
+                await self.app(scope, receive, answer, *more)
+            else:  # the same, in half the time
+                await self.app(scope, receive, answer)
         finally:
-            sent_away = long is not None and long.sent_away
-            agent = _header(scope["headers"], b"user-agent") if worker.draining else ""
-            worker.end(key, agent, scope.get("path", ""), sent_away=sent_away)
+            if times[DRAINING_AT]:
+                agent = _header(scope["headers"], b"user-agent")
+                sent_away = long is not None and long.sent_away
+                worker.end(answer, agent, scope.get("path", ""), sent_away=sent_away)
+            else:
+                worker.end(answer)
 
 
-def _answering(send: Any) -> Callable[[Any], Any]:
-    # No coroutine function: on every message that would cost what all the rest does.
-    def answer(message: Any) -> Any:
-        if message["type"] == "http.response.start" and worker.draining:
-            headers = message.get("headers", ())
-            kept = [pair for pair in headers if pair[0].lower() != b"connection"]
-            message = dict(message, headers=[*kept, CLOSE])
-        return send(message)
-
-    return answer
+def _with_close(message: Any, scope: Any) -> Any:
+    if scope.get("http_version", "1.1") >= "2":
+        return message
+    headers = message.get("headers", ())
+    kept = [pair for pair in headers if pair[0].lower() != CLOSE[0]]
+    return dict(message, headers=[*kept, CLOSE])
 
 
 def _is_event_source(scope: Any) -> bool:
-    accept = [
-        value.decode("latin-1")
-        for name, value in scope["headers"]
-        if name == b"accept" and len(value) >= len(EVENTS)
-    ]
-    return bool(accept) and asks_for_events(scope.get("method", ""), accept)
+    headers = scope["headers"]
+    for name, value in headers:  # hardly anybody gets further than this
+        if name == b"accept" and len(value) >= len(_STREAM) and _STREAM in value.lower():
+            break
+    else:
+        return False
+    accept = [value.decode("latin-1") for name, value in headers if name == b"accept"]
+    return asks_for_events(scope.get("method", ""), accept)
 
 
 def _header(headers: Any, wanted: bytes) -> str:

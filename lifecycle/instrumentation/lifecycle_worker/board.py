@@ -32,7 +32,7 @@ SLOTS = 512
 SIZE = HEADER + SLOTS * SLOT
 
 # The header, in numbers of eight bytes; then text.
-_MAGIC, _DRAINING_AT, _SETTLED_AT, _LENGTH = range(4)
+_MAGIC, DRAINING_AT, _SETTLED_AT, _LENGTH = range(4)
 _TEXT = 64
 
 # A slot, in numbers of eight bytes; then text.
@@ -278,11 +278,11 @@ class Board:
     @property
     def draining_at(self) -> float:
         """T0; 0 before it."""
-        return self.real[_DRAINING_AT]
+        return self.real[DRAINING_AT]
 
     @draining_at.setter
     def draining_at(self, at: float) -> None:
-        self.real[_DRAINING_AT] = at
+        self.real[DRAINING_AT] = at
 
     @property
     def settled_at(self) -> float:

@@ -13,6 +13,7 @@ from .board import (
     BEAT_AT,
     BUSY_SINCE,
     CAPACITY,
+    DRAINING_AT,
     IN_FLIGHT,
     SERVED,
     SERVING,
@@ -55,6 +56,8 @@ class Worker:
     def __init__(self) -> None:
         self.board: Board | None = None
         self.slot: Slot | None = None
+        self.times = memoryview(bytes(8 * (DRAINING_AT + 1))).cast("d")
+        """The board's times: what is asked at every request looks at `times[DRAINING_AT]`."""
         self.on_serving: Callable[[], object] = lambda: None
         """Called once this process has a slot."""
         self.close_idle: Callable[[], object] | None = None
@@ -78,6 +81,7 @@ class Worker:
             NoBoard: It is not to be had.
         """
         self.board = Board(path)
+        self.times = self.board.real
         self.board.tell(f"hello {os.getpid()}")
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forked)
@@ -132,8 +136,7 @@ class Worker:
     @property
     def draining(self) -> bool:
         """True from T0 on."""
-        board = self.board
-        return board is not None and board.draining_at > 0
+        return self.times[DRAINING_AT] > 0
 
     @property
     def settled(self) -> bool:
@@ -168,12 +171,13 @@ class Worker:
         slot = self.slot
         if slot is None:
             return
+        begun = self._begun
         if self._lock is None:
-            self._begun[key] = monotonic()
-            slot.board.whole[slot.at + IN_FLIGHT] = len(self._begun)
+            begun[key] = monotonic()
+            slot.board.whole[slot.at + IN_FLIGHT] = len(begun)
             return
         with self._lock:
-            self._begun[key] = monotonic()
+            begun[key] = monotonic()
             self._stamp(slot)
 
     def end(self, key: object, agent: str = "", path: str = "", *, sent_away: bool = False) -> None:
@@ -189,28 +193,27 @@ class Worker:
         slot = self.slot
         if slot is None:
             return
+        begun = self._begun
         if self._lock is None:
-            began = self._begun.pop(key, None)
+            began = begun.pop(key, None)
             if began is None:
                 return
-            self._served += 1
-            at, whole = slot.at, slot.board.whole
-            whole[at + SERVED] = self._served
-            if slot.board.draining_at > 0:  # first the arrival: else it would be quiet between
+            whole, at = slot.board.whole, slot.at
+            self._served = whole[at + SERVED] = self._served + 1
+            if self.times[DRAINING_AT]:  # first the arrival: else it would be quiet between
                 self._note(slot, began, agent, path, sent_away=sent_away)
-            whole[at + IN_FLIGHT] = len(self._begun)
+            whole[at + IN_FLIGHT] = len(begun)
         else:
             with self._lock:
-                began = self._begun.pop(key, None)
+                began = begun.pop(key, None)
                 if began is None:
                     return
-                self._served += 1
-                slot.board.whole[slot.at + SERVED] = self._served
-                if slot.board.draining_at > 0:
+                self._served = slot.board.whole[slot.at + SERVED] = self._served + 1
+                if self.times[DRAINING_AT]:
                     # Only now does this thread look at who waits: that is as an arrival.
                     self._note(slot, monotonic(), agent, path, sent_away=sent_away)
                 self._stamp(slot)
-        if slot.board.draining_at > 0 and not self._begun:
+        if self.times[DRAINING_AT] and not begun:
             slot.board.tell("w")
 
     def _stamp(self, slot: Slot) -> None:
