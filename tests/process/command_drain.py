@@ -67,7 +67,7 @@ def assert_drains(
     assert "Traceback" not in app.stderr, app.stderr
     assert "lifecycle: " not in app.stderr, app.stderr
     assert report["code"] == 0, report
-    assert "cut" not in report, report
+    assert "cut_off" not in report, report
 
 
 async def _drain(app: App, *, idle: bool, path: str, events: bool, goodbye: int) -> None:

@@ -27,7 +27,7 @@ def test_it_is_drained(start, tmp_path, socket):
     assert time.monotonic() - began < SETTLE + 2.0 + 4.0
     report = app.events("drain report")[0]
     assert report["code"] == 0
-    assert "cut" not in report
+    assert "cut_off" not in report
     assert not [each for each in os.listdir("/dev/shm") if f"lifecycle-{app.pid}-" in each]
 
 

@@ -12,6 +12,8 @@ import fcntl
 import mmap
 import os
 
+from .held_file import HeldFile
+
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,6 +92,19 @@ def is_alive(pid: int, started: int) -> bool:
     if state in (b"Z", b"X"):  # it has ended, and its parent has not looked yet
         return False
     return not now or not started or now == started
+
+
+def _allocate(fd: int) -> None:
+    """Have a full file system be an error now, and no SIGBUS later."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(fd, 0, SIZE)
+    else:  # macOS
+        os.pwrite(fd, bytes(SIZE), 0)
+
+
+def _whole_lines(text: bytes, most: int) -> bytes:
+    # A part of a user agent would stand for many more.
+    return text if len(text) <= most else text[:most].rpartition(b"\n")[0]
 
 
 class Slot:
@@ -225,13 +240,13 @@ class Board:
     def __init__(self, path: str) -> None:
         self.path = path
         try:
-            self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+            self._file = HeldFile(path, os.O_RDWR)
         except OSError as error:
             raise NoBoard(f"{path}: {error.strerror}") from None
         try:
-            self._map = mmap.mmap(self._fd, SIZE)
+            self._map = mmap.mmap(self._file.fileno(), SIZE)
         except (OSError, ValueError) as error:
-            os.close(self._fd)
+            self._file.close()
             raise NoBoard(f"{path}: {error}") from None
         self.raw = memoryview(self._map)
         self.whole = self.raw.cast("q")
@@ -240,7 +255,7 @@ class Board:
             self.close()
             raise NoBoard(f"{path} is of another version of pod-lifecycle")
         try:
-            self._wake = os.open(path + WAKE, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            self._wake = HeldFile(path + WAKE, os.O_WRONLY | os.O_NONBLOCK)
         except OSError as error:  # ENXIO: nobody reads it any more
             self.close()
             raise NoBoard(f"{path}{WAKE}: {error.strerror}") from None
@@ -257,12 +272,10 @@ class Board:
         Raises:
             OSError: It cannot be written there.
         """
-        text = "\n".join(ignored).encode()[: HEADER - _TEXT]
+        text = _whole_lines("\n".join(ignored).encode(), HEADER - _TEXT)
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            os.posix_fallocate(
-                fd, 0, SIZE
-            )  # a full file system is an error now, and no SIGBUS later
+            _allocate(fd)
             with mmap.mmap(fd, SIZE) as whole, memoryview(whole) as raw:
                 numbers = raw.cast("q")
                 numbers[_LENGTH] = len(text)
@@ -326,7 +339,7 @@ class Board:
                 continue
             where = slot.at * 8
             try:
-                fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, SLOT, where)
+                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, SLOT, where)
             except OSError:
                 continue
             try:
@@ -340,26 +353,26 @@ class Board:
                 self.whole[slot.at + PID] = own  # last: from now on it is looked at
                 return slot
             finally:
-                fcntl.lockf(self._fd, fcntl.LOCK_UN, SLOT, where)
+                fcntl.lockf(self._file, fcntl.LOCK_UN, SLOT, where)
         return None
 
     def free(self, slot: Slot) -> None:
         """Make the slot of a dead worker free, unless another one is just taking it."""
         where = slot.at * 8
         try:
-            fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB, SLOT, where)
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, SLOT, where)
         except OSError:
             return
         try:
             if not slot.is_alive():
                 slot.clear()
         finally:
-            fcntl.lockf(self._fd, fcntl.LOCK_UN, SLOT, where)
+            fcntl.lockf(self._file, fcntl.LOCK_UN, SLOT, where)
 
     def tell(self, line: str) -> None:
         """Wake the parent with a line; if its pipe is full it is awake, or gone."""
         try:
-            os.write(self._wake, line.encode() + b"\n")
+            os.write(self._wake.fileno(), line.encode() + b"\n")
         except OSError:
             pass
 
@@ -369,6 +382,6 @@ class Board:
             if hasattr(self, view):
                 getattr(self, view).release()
         self._map.close()
-        for fd in (self._fd, getattr(self, "_wake", -1)):
-            if fd >= 0:
-                os.close(fd)
+        for held in ("_file", "_wake"):
+            if hasattr(self, held):
+                getattr(self, held).close()

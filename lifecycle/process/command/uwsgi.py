@@ -44,5 +44,7 @@ def environment(given: Mapping[str, str], board: str = "") -> dict[str, str]:
 
 def tell(board: str) -> None:
     """Have its responses say close, from now on; if the file cannot be made they do not."""
+    # Anybody may write in the folder of the board: a pipe of his would have us wait for ever.
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
     with suppress(OSError):
-        os.close(os.open(board + DRAINING, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        os.close(os.open(board + DRAINING, flags, 0o600))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ import pytest
 from lifecycle import instrumentation
 from lifecycle.instrumentation.lifecycle_worker.board import (
     BEAT_AT,
+    SIZE,
     SLOTS,
     WAKE,
     Board,
@@ -27,16 +29,22 @@ from lifecycle.instrumentation.lifecycle_worker.worker import Worker
 SPAWN = multiprocessing.get_context("spawn")
 
 
-@pytest.fixture
-def board(tmp_path: Path) -> Iterator[Board]:
-    path = str(tmp_path / "board")
+@contextmanager
+def board_in(folder: Path, *ignored: str) -> Iterator[Board]:
+    path = str(folder / "board")
     os.mkfifo(path + WAKE)
     reader = os.open(path + WAKE, os.O_RDONLY | os.O_NONBLOCK)
-    made = Board.create(path, ("kube-probe/", "/healthz"))
+    made = Board.create(path, ignored)
     made.reader = reader
     yield made
     made.close()
     os.close(reader)
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Iterator[Board]:
+    with board_in(tmp_path, "kube-probe/", "/healthz") as made:
+        yield made
 
 
 def lines(board: Board) -> list[str]:
@@ -246,6 +254,43 @@ def test_a_forked_child_has_no_slot(board: Board, sync: Worker) -> None:
     assert next(board.slots()).in_flight == 1
 
 
+def test_descriptors_that_were_closed(board: Board) -> None:
+    """A daemon closes all descriptors at its start: what has our numbers then is not written to."""
+    source = (
+        "import os, sys; from lifecycle_worker.worker import worker; worker.open(sys.argv[1]);"
+        "os.closerange(3, 50);"
+        "fds = [os.open(f'{sys.argv[1]}.data', os.O_RDWR | os.O_CREAT) for _ in range(9)];"
+        "worker.serves('late'); print(os.path.getsize(sys.argv[1] + '.data'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source, board.path],
+        env={"PYTHONPATH": os.path.dirname(instrumentation.__file__)},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+
+    assert done.stdout == "0\n"
+    assert [line.split()[0] for line in lines(board)] == ["hello", "serves"]
+
+
+def test_a_system_without_posix_fallocate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """macOS has none; a board is whole there too."""
+    monkeypatch.delattr(os, "posix_fallocate")
+    with board_in(tmp_path, "curl/") as made:
+        assert made.ignored == ("curl/",)
+        assert os.stat(made.path).st_blocks * 512 >= SIZE
+
+
+def test_more_is_ignored_than_there_is_room_for(tmp_path: Path) -> None:
+    """What is left out is left out whole: the beginning of a user agent would stand for many."""
+    agents = tuple(f"Mozilla/5.0 ({n})" for n in range(1000))
+    with board_in(tmp_path, *agents) as made:
+        assert 100 < len(made.ignored) < len(agents)
+        assert made.ignored == agents[: len(made.ignored)]
+
+
 def test_too_many_workers(board: Board, worker: Worker, capsys: pytest.CaptureFixture[str]) -> None:
     """The one that gets no slot says so once, and serves on uncounted."""
     for index in range(SLOTS):
@@ -273,5 +318,8 @@ def test_its_start_imports_next_to_nothing() -> None:
     folder = Path(instrumentation.__file__).parent
     words = [sys.executable, "-I", "-c", code, str(folder)]
     found = subprocess.run(words, capture_output=True, text=True, check=True, timeout=20).stdout
-    ours = {"lifecycle_worker", "lifecycle_worker.board", "lifecycle_worker.worker"}
+    ours = {
+        "lifecycle_worker",
+        *(f"lifecycle_worker.{n}" for n in ("board", "held_file", "worker")),
+    }
     assert set(found.split()) - ours <= {"__future__", "mmap", "fcntl"}

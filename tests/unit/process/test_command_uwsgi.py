@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from lifecycle.process.command.uwsgi import DIE_ON_TERM, DRAINING, ROUTE, environment, tell
@@ -30,3 +32,12 @@ def test_the_file_of_t0(tmp_path):
     tell(str(board))
     assert [each.name for each in tmp_path.iterdir()] == ["a.board" + DRAINING]
     tell(str(tmp_path / "missing" / "a.board"))
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: os.symlink(f"{path}.target", path)])
+def test_another_users_file(tmp_path, make):
+    """What somebody else has put in its place is neither waited for nor followed."""
+    board = tmp_path / "a.board"
+    make(f"{board}{DRAINING}")
+    tell(str(board))
+    assert [each.name for each in tmp_path.iterdir()] == ["a.board" + DRAINING]
