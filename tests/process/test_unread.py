@@ -180,12 +180,7 @@ def test_http2(app: App, end: str, body: str) -> None:
     at_rest(app)
 
 
-def message(data: bytes, opcode: int = 1) -> bytes:
-    """Return a WebSocket's frame, masked with zeros."""
-    return bytes([0x80 | opcode, 0x80 | len(data), 0, 0, 0, 0]) + data
-
-
-TALK = b"".join(message(b"hello %d" % n) for n in range(40))
+TALK = b"".join(wire.message(b"hello %d" % n) for n in range(40))
 
 
 @pytest.mark.parametrize("end", [*ENDS, "gone"])
@@ -209,9 +204,6 @@ def test_websocket(app: App, end: str, much: int) -> None:
     at_rest(app)
 
 
-GOODBYE = message(b"hello") + message(b"\x03\xe8", 8)
-
-
 def test_the_last_message_before_a_close(app: App) -> None:
     """A message right before its client's close reaches the app, which is told 1000 then."""
     with connect(app) as sock:
@@ -221,7 +213,7 @@ def test_the_last_message_before_a_close(app: App) -> None:
         received = b""
         while not received.endswith(b"\r\n\r\n"):
             received += sock.recv(1)
-        sock.sendall(GOODBYE)
+        sock.sendall(wire.GOODBYE)
         assert wire.read_all(sock) == b"\x88\x02\x03\xe8"
     at_rest(app)
     with connect(app) as sock:
@@ -230,7 +222,7 @@ def test_the_last_message_before_a_close(app: App) -> None:
     with Multiplexed(app) as client:
         number = client.post("/last", method="CONNECT")
         assert client.begun(number) == 200
-        client.feed(number, GOODBYE)
+        client.feed(number, wire.GOODBYE)
         client.status(number)
         assert client.status(client.post("/last", end=True)) == 200
     at_rest(app)

@@ -48,6 +48,15 @@ def connect(address: Address, *, source: str = "", timeout: float = 5.0) -> sock
     return sock
 
 
+def message(data: bytes, opcode: int = 1) -> bytes:
+    """Return a WebSocket's frame, masked with zeros."""
+    return bytes([0x80 | opcode, 0x80 | len(data), 0, 0, 0, 0]) + data
+
+
+GOODBYE = message(b"hello") + message(b"\x03\xe8", 8)
+"""A message, and right behind it the client's own close, with 1000."""
+
+
 def read_all(sock: socket.socket) -> bytes:
     """Read until the other side closes; a reset is an end too."""
     received = b""
