@@ -23,6 +23,11 @@ from lifecycle.exceptions import ConfigError
 
 DEFAULT_BIND: Final = "0.0.0.0:8080"
 _KNOWN: Final = re.compile(rf"(?:[\w./-]*/)?(lifecycle|python[\d.]*|{'|'.join(ALL_SERVERS)})")
+_FOREIGN: Final = (
+    "node", "npm", "npx", "pnpm", "yarn", "deno", "bun", "java", "dotnet", "ruby", "bundle", "puma",
+    "php", "php-fpm", "nginx", "caddy",
+)  # fmt: skip
+"""What is no Python: only `lifecycle run --` opens the probe port for it."""
 _BEFORE: Final = {*INITS, *RUNNERS, "env", "exec"} - {"conda"}
 """What stays in front of `lifecycle run`. `conda run` does not pass SIGTERM on, so it stays behind."""
 
@@ -66,6 +71,12 @@ def listeners(
 def server_of(command: Sequence[str], env: Mapping[str, str]) -> ServerCommand | None:
     """Return the server that a command starts, also under `lifecycle run --`; None if none is known."""
     return server_command(programs(command), env.get, known=ALL_SERVERS)
+
+
+def foreign_program(command: Sequence[str]) -> str:
+    """Return the program that cannot run pod-lifecycle itself, such as `node`; empty if there is none."""
+    last = next(reversed(programs(command)), [""])
+    return last[0] if last[0] in _FOREIGN else ""
 
 
 def wrapped(command: Sequence[str], services: Sequence[tuple[str, int]]) -> list[str]:

@@ -15,7 +15,7 @@ from lifecycle.checks.commands.servers import ServerCommand
 from lifecycle.config import Config, core_variables
 from lifecycle.environment_variables import PREFIX, is_service_link, unknown_variables
 from lifecycle.exceptions import ConfigError
-from lifecycle.manifests.command import listeners, run_options, server_of, wrapped
+from lifecycle.manifests.command import foreign_program, listeners, run_options, server_of, wrapped
 from lifecycle.manifests.names import RUN_DIR
 from lifecycle.manifests.validation import (
     Refused,
@@ -193,14 +193,20 @@ def _command(
 ) -> tuple[list[str], list[tuple[str, int]]]:
     """Return the command as the container gets it, and its services; adds to its variables."""
     command: list[str] = options.command
-    server = None if options.profile.startswith("job") else _unwrapped_server(command, env)
+    alone = not options.profile.startswith("job") and run_options(command) is None
+    server = server_of(command, env) if alone else None
+    foreign = foreign_program(command) if alone else ""
     if server is not None:
         env |= _reachable(server, options.service)
     services = _services(options.service, command, Config.from_environ(env), env)
     if server is not None:
         services = services or [(options.name, _port(server))]
-        command = wrapped(command, services)
-    return command, services
+    elif foreign and not services:
+        raise Refused(
+            f"--service NAME:PORT is missing: the port of {foreign} is not known. If it serves "
+            "nothing, put `lifecycle run --` in front of it"
+        )
+    return (wrapped(command, services) if server or foreign else command), services
 
 
 def doubts(plan: Plan) -> list[str]:
@@ -260,11 +266,6 @@ def _services(
             "leave it out"
         )
     return wanted or exported or with_ports(config.services)
-
-
-def _unwrapped_server(command: Sequence[str], env: Mapping[str, str]) -> ServerCommand | None:
-    """Return the server that a command starts by itself; None if there is none, or ours runs it."""
-    return None if run_options(command) is not None else server_of(command, env)
 
 
 def _reachable(server: ServerCommand, services: Sequence[str]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Any
 from tests.checks.kit import PRESTOP, QOS, SH, env, pod
 
 PARENT = ["lifecycle", "run", "--service", "shop:8000", "--"]
+FROM = {"configMapRef": {"name": "settings"}}
 GUNICORN = ["gunicorn", "-w", "4", "-b", "0.0.0.0:8000", "shop.wsgi"]
 
 
@@ -25,6 +26,11 @@ WRAPPED: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
         for made in (
             _wrapped(*GUNICORN),
             _wrapped("gunicorn", "-k", "gthread", "--max-requests", "100", "-b:8000", "a:b"),
+            _wrapped("gunicorn", "-c", "gunicorn.conf.py", "a:b"),
+            _wrapped("fastapi", "run", "--workers", "4", "main.py"),
+            _wrapped(*SH, "exec gunicorn -w 4 -b 0.0.0.0:8000 shop.wsgi"),
+            _wrapped("poetry", "run", *GUNICORN),
+            _wrapped("tini", "--", *GUNICORN),
             _wrapped("uvicorn", "--workers", "2", "--host", "0.0.0.0", "a:b"),
             _wrapped("daphne", "-b", "0.0.0.0", "-p", "8000", "a:b"),
             _wrapped("hypercorn", "-w", "2", "-b", "0.0.0.0:8000", "a:b"),
@@ -87,6 +93,28 @@ WRAPPED: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
             (["uwsgi", "--http-socket", ":8000", "--daemonize=/var/log/uwsgi.log"], {}),
         )
     ),
+    # no-service
+    *(
+        (["warning no-service"], _ours("lifecycle", "run", "--", *command, **variables))
+        for command, variables in (
+            (GUNICORN, {}),
+            (["dumb-init", *GUNICORN], {}),
+            (["uvicorn", "--host", "0.0.0.0", "a:b"], {"LIFECYCLE_SERVICES": ""}),
+            (["gunicorn", "-c", "gunicorn.conf.py", "a:b"], {}),
+            ([*SH, "migrate; exec gunicorn -b :8000 a:b"], {}),
+            (["conda", "run", "-n", "web", *GUNICORN], {}),
+        )
+    ),
+    *(
+        ([], _ours("lifecycle", "run", "--", *command, **variables))
+        for command, variables in (
+            (GUNICORN, {"LIFECYCLE_SERVICES": "shop:8000"}),
+            (["node", "worker.js"], {}),
+            (["celery", "-A", "a", "worker"], {}),
+            (["flask", "db", "upgrade"], {}),
+        )
+    ),
+    ([], (pod(QOS | PRESTOP | {"command": ["lifecycle", "run", "--", *GUNICORN], "envFrom": [FROM]}),)),
     # service-port
     *(
         (["error service-port"], _wrapped(*command, **variables))

@@ -186,7 +186,29 @@ def test_a_wrapped_server_is_reached(
 
 
 @pytest.mark.parametrize(
-    "command", [["gunicorn", "-c", "conf.py", "a:b"], ["uvicorn", "--uds", "/s", "a:b"]]
+    ("command", "written"),
+    [
+        (["node", "server.js"], ["lifecycle", *RUN, "node", "server.js"]),
+        (
+            ["/bin/tini", "--", "java", "-jar", "a.jar"],
+            ["/bin/tini", "--", "lifecycle", *RUN, "java", "-jar", "a.jar"],
+        ),
+        (
+            ["sh", "-c", "npm ci; exec node a.js"],
+            ["lifecycle", *RUN, "sh", "-c", "npm ci; exec node a.js"],
+        ),
+        (["sh", "-c", "nginx; exec python a.py"], ["sh", "-c", "nginx; exec python a.py"]),
+        (["/app/server"], ["/app/server"]),
+    ],
+)
+def test_what_is_not_python_is_wrapped(command: list[str], written: list[str]) -> None:
+    """Nothing else opens the probe port for it; a program that may be ours stays as it is."""
+    assert list(plan("--service=orders:8000", command=command).command) == written
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["gunicorn", "-c", "conf.py", "a:b"], ["uvicorn", "--uds", "/s", "a:b"], ["node", "a.js"]],
 )
 def test_a_port_that_is_not_known(command: list[str]) -> None:
     """A Service needs one: it is asked for."""
@@ -197,3 +219,4 @@ def test_a_port_that_is_not_known(command: list[str]) -> None:
 def test_a_job_is_not_wrapped() -> None:
     """It serves nobody."""
     assert plan("--profile=job", command=UVICORN).command == tuple(UVICORN)
+    assert plan("--profile=job", command=["node", "a.js"]).command == ("node", "a.js")

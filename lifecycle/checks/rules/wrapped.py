@@ -97,6 +97,30 @@ def service_port(workload: Workload) -> Iterator[Found]:
                 yield Found(container.command, message, Severity.WARNING)
 
 
+@RULES.add(
+    "no-service",
+    Severity.WARNING,
+    sources=(_PAGE,),
+    fix=(
+        "Name the service and the port of the server: `lifecycle run --service shop:8000 -- "
+        "gunicorn --bind 0.0.0.0:8000 …`. Or set LIFECYCLE_SERVICES=shop:8000."
+    ),
+)
+def no_service(workload: Workload) -> Iterator[Found]:
+    """A server under `lifecycle run --` exports no service.
+
+    Without a service, the pod is READY before the server listens, so the first requests are refused.
+    The drain does not wait for clients that still find the pod, because pod-lifecycle does not expect any.
+    If the image sets LIFECYCLE_SERVICES, turn the rule off.
+    """
+    for container in _wrapped(workload):
+        run, server = container.lifecycle_run, container.wrapped_server
+        if server is None or run is None or run.services or workload.is_partial:
+            continue
+        if container.is_known("services") and not container.value("LIFECYCLE_SERVICES"):
+            yield Found(container.command, f"{container.name}: {server.name} without --service")
+
+
 def _services(container: Container) -> list[tuple[str, int]]:
     """Return the services that a container exports, as far as their ports are said."""
     run = container.lifecycle_run
