@@ -109,9 +109,7 @@ def render(status: Snapshot) -> str:
         f"pid {status['pid']}, pod-lifecycle {status['version']}",
         _drain(status["drain"]),
         _table("SERVICE PORT STATE REGISTERED", map(_service, status["services"])),
-        _table(
-            "WORKER SERVER AGE STALLED IN-FLIGHT SERVED", map(_worker, status.get("workers", ()))
-        ),
+        _table("SERVER PID AGE STALLED IN-FLIGHT SERVED", map(_worker, status.get("workers", ()))),
         _table("PROBE KIND OK MS AGE REASON", map(_probe, status["probes"])),
         _table("FROM TO AT CAUSE", map(_transition, status["transitions"])),
         _table("PLUGIN PROBLEM", map(_plugin, status["plugins"])),
@@ -172,7 +170,7 @@ def _probe(probe: ProbeStatus) -> tuple[object, ...]:
 
 def _worker(worker: WorkerStatus) -> tuple[object, ...]:
     seconds = (f"{worker['age']:.0f} s", f"{worker['stalled']:.1f} s")
-    return worker["pid"], worker["server"], *seconds, worker["in_flight"], worker["served"]
+    return worker["server"], worker["pid"], *seconds, worker["in_flight"], worker["served"]
 
 
 def _transition(step: TransitionStatus) -> tuple[object, ...]:

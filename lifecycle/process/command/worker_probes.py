@@ -71,4 +71,4 @@ class WorkerProbes:
         stalled = sum(stall > limit for stall in stalls)
         ok = not self._ready or stalled < len(serving)
         count = f"{len(serving) - stalled} of {len(serving)} workers make progress"
-        return ProbeResult(ok, f"{count}; the best was last seen {min(stalls):.1f} s ago")
+        return ProbeResult(ok, f"{count} ({min(stalls):.1f} s ago)")

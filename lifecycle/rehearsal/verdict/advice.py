@@ -185,8 +185,9 @@ def _keep_listening(given: Circumstances) -> str:
         return f"set LIFECYCLE_SETTLE to more than the propagation ({given.propagation:g} s)"
     seconds = int(given.propagation) + 3
     return (
-        f"go on listening for longer than the propagation ({given.propagation:g} s): a preStop "
-        f"sleep of {seconds}, or lifecycle's settle time"
+        f"go on listening for longer than the propagation ({given.propagation:g} s): put "
+        f"`lifecycle run --service NAME:PORT --` in front of the command, or add a preStop sleep "
+        f"of {seconds}"
     )
 
 
@@ -201,5 +202,6 @@ def _say_close(given: Circumstances) -> str:
         return "put lifecycle's middleware around the app: it says Connection: close from T0 on"
     return (
         "say Connection: close on every response from T0 on, and close idle connections only "
-        "later (lifecycle run --asgi does both); a preStop sleep does not help here"
+        "later: `lifecycle run --service NAME:PORT --` in front of the command does both; "
+        "a preStop sleep does not help here"
     )
