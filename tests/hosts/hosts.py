@@ -19,6 +19,7 @@ from tests.process.rollout import BIND, RUN, SERVED, SETTLE, plan, traffic
 
 ROLLOUTS: Final = int(os.environ.get("ROLLOUTS", "2"))
 """How many times each host is rolled."""
+REPLICAS: Final = 2 if ROLLOUTS > 2 else 1
 EXAMPLES: Final = str(Path(__file__).parents[2] / "examples")
 IN_TURNS: Final = "sh -c 'case $LIFECYCLE_RUN_DIR in *[13579]) exec lifecycle prestop; esac'"
 """Every other replica is drained by preStop, its neighbour by SIGTERM alone."""
@@ -70,7 +71,7 @@ class Host:
             env=env,
             prestop=self.prestop,
             traffic=self.traffic,
-            replicas=1,
+            replicas=REPLICAS,
             rollouts=ROLLOUTS,
         )
         return Rehearsal(own, generator=self.generator)
