@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +15,7 @@ from lifecycle.rehearsal.load.generator import LoadGenerator
 from lifecycle.rehearsal.plan import Protocol, Traffic
 from lifecycle.rehearsal.rehearsal import Rehearsal
 from tests.hosts.own_load import NOTHING, EventLoad, GrpcLoad
-from tests.process.rollout import BIND, RUN, SERVED, SETTLE, plan, traffic
+from tests.process.rollout import BIND, RUN, SERVED, SETTLE, Watched, plan, traffic
 
 ROLLOUTS: Final = int(os.environ.get("ROLLOUTS", "2"))
 """How many times each host is rolled."""
@@ -50,6 +50,7 @@ class Host:
         settle: Seconds of the drain in which consumers hear of it.
         own_end: Seconds that a master takes to end its workers, once nothing is in flight.
         codes: The exit codes that are in order; uvicorn dies of its SIGTERM, once it has stopped.
+        watched: Whether health checks keep asking the app's own port, in the drain too.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Host:
     settle: float = SETTLE
     own_end: float = 0.0
     codes: Sequence[int] = (0, 143)
+    watched: bool = False
 
     def rehearsal(self, folder: Path) -> Rehearsal:
         """Return what rolls it over."""
@@ -74,7 +76,8 @@ class Host:
             replicas=REPLICAS,
             rollouts=ROLLOUTS,
         )
-        return Rehearsal(own, generator=self.generator)
+        kind = Watched if self.watched else Rehearsal
+        return kind(own, generator=self.generator)
 
 
 def _asgi(name: str, target: str, *options: str, **more: Any) -> Host:
@@ -185,8 +188,13 @@ BY_HAND: Final = (
     _python("gunicorn Tornado x 2", *TWO_OF_GUNICORN, "tornado", "tornado_shop:app", own_end=3.0),
 )
 """What `make test` leaves out: it would take too long."""
+WATCHED_BY_HAND: Final = (
+    *("gunicorn sync x 4", "gunicorn gevent x 2", "gunicorn asgi x 2"),
+    *("gunicorn uvicorn-worker x 2", "hypercorn x 2", "granian wsgi x 2", "granian asgi x 2"),
+    *("run --asgi, uvicorn", "waitress"),
+)
 
-HOSTS: Final = (
+ROLLED: Final = (
     _asgi("run --asgi", "shop:app"),
     _asgi("run --asgi, HTTP/2", "shop:app", traffic=rarely_idle(protocols=(Protocol.HTTP2,))),
     _asgi(
@@ -277,5 +285,20 @@ HOSTS: Final = (
     _python("flask run", *FLASK),
     uninstrumented("Node", f"{ROOT_DIR}/bin/node", f"{SERVED}/shop.js"),
     uninstrumented("uWSGI x 2", str(Path(sys.executable).parent / "pyuwsgi"), *UWSGI, own_end=2.0),
+)
+"""What `make test` rolls."""
+
+
+def _watched(*names: str) -> Iterator[Host]:
+    """Yield hosts once more, whose own port a kubelet, a load balancer and a scraper ask."""
+    for host in ROLLED:
+        if host.name in names:
+            yield replace(host, name=f"{host.name}, watched", watched=True)
+
+
+HOSTS: Final = (
+    *ROLLED,
+    *_watched("gunicorn gthread x 2", "uvicorn x 2"),
     *(BY_HAND if ROLLOUTS > 2 else ()),
+    *(_watched(*WATCHED_BY_HAND) if ROLLOUTS > 2 else ()),
 )

@@ -36,6 +36,8 @@ SIZE = HEADER + SLOTS * SLOT
 # The header, in numbers of eight bytes; then text.
 _MAGIC, DRAINING_AT, _SETTLED_AT, _LENGTH = range(4)
 _TEXT = 64
+IGNORED_SIZE = HEADER - _TEXT
+"""Bytes of the names of those who do not count as arrivals."""
 
 # A slot, in numbers of eight bytes; then text.
 (
@@ -100,11 +102,6 @@ def _allocate(fd: int) -> None:
         os.posix_fallocate(fd, 0, SIZE)
     else:  # macOS
         os.pwrite(fd, bytes(SIZE), 0)
-
-
-def _whole_lines(text: bytes, most: int) -> bytes:
-    # A part of a user agent would stand for many more.
-    return text if len(text) <= most else text[:most].rpartition(b"\n")[0]
 
 
 class Slot:
@@ -267,12 +264,13 @@ class Board:
 
         Args:
             path: Where; nothing may be there.
-            ignored: User agents (by prefix) and paths (`/…`) that do not count as arrivals.
+            ignored: User agents (by prefix) and paths (`/…`) that do not count as arrivals:
+                `IGNORED_SIZE` bytes at most, with a separator after each but the last.
 
         Raises:
             OSError: It cannot be written there.
         """
-        text = _whole_lines("\n".join(ignored).encode(), HEADER - _TEXT)
+        text = "\n".join(ignored).encode()
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             _allocate(fd)

@@ -9,7 +9,12 @@ from contextlib import suppress
 from typing import Final
 
 from lifecycle.exceptions import LifecycleError
-from lifecycle.instrumentation.lifecycle_worker.board import WAKE, Board, NoBoard
+from lifecycle.instrumentation.lifecycle_worker.board import (
+    IGNORED_SIZE,
+    WAKE,
+    Board,
+    NoBoard,
+)
 from lifecycle.process.command.uwsgi import DRAINING
 from lifecycle.qos.control_socket import FOLDERS
 
@@ -41,6 +46,11 @@ class BoardFile:
     fd: int
 
     def __init__(self, run_dir: str = "", ignored: tuple[str, ...] = ()) -> None:
+        if (size := len("\n".join(ignored).encode())) > IGNORED_SIZE:
+            raise LifecycleError(
+                f"LIFECYCLE_QUIET_IGNORE has {size - IGNORED_SIZE} bytes more than the workers "
+                "can be told. Name prefixes that several user agents share."
+            )
         problems = []
         for folder in dict.fromkeys((FIRST, *((run_dir,) if run_dir else FOLDERS))):
             try:

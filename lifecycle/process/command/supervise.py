@@ -24,6 +24,7 @@ from lifecycle.calls.stacks import Straggler
 from lifecycle.calls.until_first import until_first
 from lifecycle.drain.elsewhere import Nowhere
 from lifecycle.drain.exit_code import USAGE
+from lifecycle.drain.health_checks import MONITORS
 from lifecycle.drain.uninstrumented import UninstrumentedTraffic
 from lifecycle.exceptions import Draining, LifecycleError
 from lifecycle.instrumentation.lifecycle_worker.board import VARIABLE
@@ -94,7 +95,7 @@ def _workers(life: Lifecycle, stack: ExitStack) -> Workers:
     """Make what the workers tell of themselves by, and have the probes read it."""
     core, config = core_of(life), life.config
     try:
-        file = BoardFile(config.run_dir, config.quiet_ignore)
+        file = BoardFile(config.run_dir, (*MONITORS, *config.quiet_ignore))
     except LifecycleError as error:
         say(f"lifecycle: {error}")
         raise SystemExit(USAGE) from None

@@ -283,14 +283,6 @@ def test_a_system_without_posix_fallocate(tmp_path: Path, monkeypatch: pytest.Mo
         assert os.stat(made.path).st_blocks * 512 >= SIZE
 
 
-def test_more_is_ignored_than_there_is_room_for(tmp_path: Path) -> None:
-    """What is left out is left out whole: the beginning of a user agent would stand for many."""
-    agents = tuple(f"Mozilla/5.0 ({n})" for n in range(1000))
-    with board_in(tmp_path, *agents) as made:
-        assert 100 < len(made.ignored) < len(agents)
-        assert made.ignored == agents[: len(made.ignored)]
-
-
 def test_too_many_workers(board: Board, worker: Worker, capsys: pytest.CaptureFixture[str]) -> None:
     """The one that gets no slot says so once, and serves on uncounted."""
     for index in range(SLOTS):
