@@ -230,6 +230,10 @@ class Board:
     Args:
         path: The file. It is to be opened before the worker gives up rights.
 
+    Attributes:
+        file: It, of which parts are locked.
+        wake: The pipe beside it, which the parent reads as long as it lives.
+
     Raises:
         NoBoard: It is not there, not ours to open, or of another layout.
     """
@@ -237,13 +241,13 @@ class Board:
     def __init__(self, path: str) -> None:
         self.path = path
         try:
-            self._file = HeldFile(path, os.O_RDWR)
+            self.file = HeldFile(path, os.O_RDWR)
         except OSError as error:
             raise NoBoard(f"{path}: {error.strerror}") from None
         try:
-            self._map = mmap.mmap(self._file.fileno(), SIZE)
+            self._map = mmap.mmap(self.file.fileno(), SIZE)
         except (OSError, ValueError) as error:
-            self._file.close()
+            self.file.close()
             raise NoBoard(f"{path}: {error}") from None
         self.raw = memoryview(self._map)
         self.whole = self.raw.cast("q")
@@ -252,7 +256,7 @@ class Board:
             self.close()
             raise NoBoard(f"{path} is of another version of pod-lifecycle")
         try:
-            self._wake = HeldFile(path + WAKE, os.O_WRONLY | os.O_NONBLOCK)
+            self.wake = HeldFile(path + WAKE, os.O_WRONLY | os.O_NONBLOCK)
         except OSError as error:  # ENXIO: nobody reads it any more
             self.close()
             raise NoBoard(f"{path}{WAKE}: {error.strerror}") from None
@@ -337,7 +341,7 @@ class Board:
                 continue
             where = slot.at * 8
             try:
-                fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, SLOT, where)
+                fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB, SLOT, where)
             except OSError:
                 continue
             try:
@@ -351,26 +355,26 @@ class Board:
                 self.whole[slot.at + PID] = own  # last: from now on it is looked at
                 return slot
             finally:
-                fcntl.lockf(self._file, fcntl.LOCK_UN, SLOT, where)
+                fcntl.lockf(self.file, fcntl.LOCK_UN, SLOT, where)
         return None
 
     def free(self, slot: Slot) -> None:
         """Make the slot of a dead worker free, unless another one is just taking it."""
         where = slot.at * 8
         try:
-            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, SLOT, where)
+            fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB, SLOT, where)
         except OSError:
             return
         try:
             if not slot.is_alive():
                 slot.clear()
         finally:
-            fcntl.lockf(self._file, fcntl.LOCK_UN, SLOT, where)
+            fcntl.lockf(self.file, fcntl.LOCK_UN, SLOT, where)
 
     def tell(self, line: str) -> None:
         """Wake the parent with a line; if its pipe is full it is awake, or gone."""
         try:
-            os.write(self._wake.fileno(), line.encode() + b"\n")
+            os.write(self.wake.fileno(), line.encode() + b"\n")
         except OSError:
             pass
 
@@ -380,6 +384,6 @@ class Board:
             if hasattr(self, view):
                 getattr(self, view).release()
         self._map.close()
-        for held in ("_file", "_wake"):
+        for held in ("file", "wake"):
             if hasattr(self, held):
                 getattr(self, held).close()

@@ -22,6 +22,7 @@ from .board import (
     NoBoard,
     Slot,
 )
+from .orphan import Orphan
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Worker:
         self._lock: Any = None
         self._ignored: tuple[tuple[str, ...], frozenset[str]] | None = None
         self._said: set[str] = set()
+        self._orphan: Orphan | None = None
 
     # The start
 
@@ -87,7 +89,7 @@ class Worker:
             os.register_at_fork(after_in_child=self._forked)
 
     def _forked(self) -> None:
-        self.slot = self._lock = None  # they are the parent's
+        self.slot = self._lock = self._orphan = None  # they are the parent's
         self._begun = {}
         self._served = 0
 
@@ -123,6 +125,7 @@ class Worker:
                 return False
             self._lock = _thread.allocate_lock() if capacity else None
             self.slot = slot
+            self._orphan = Orphan(board)
         slot = self.slot
         slot.set_text(server=server)
         board.whole[slot.at + CAPACITY] = capacity
@@ -239,6 +242,8 @@ class Worker:
         if now - real[at + BEAT_AT] > PAUSE:
             real[at + AWAKE_SINCE] = now  # first: who sees the new beat must see this too
         real[at + BEAT_AT] = now
+        if self._orphan is not None:
+            self._orphan.look(now)
         if self.draining:
             slot.board.tell("w")  # the drain waits for who has not looked at his sockets lately
         if self.close_idle is not None and self.settled:
@@ -253,6 +258,11 @@ class Worker:
         slot = self.slot
         if slot is not None and monotonic() - slot.beat_at >= BEAT:
             self.beat()
+
+    def watch_parent(self) -> None:
+        """Wait for the parent's end in a thread: for a server that has threads, and no heartbeat."""
+        if self._orphan is not None:
+            _thread.start_new_thread(self._orphan.watch, ())
 
     def beat_on(self, loop: Any) -> None:
         """Beat on an asyncio loop for as long as it runs; called on it, after `serves`."""

@@ -65,6 +65,7 @@ def _serving(make_worker: Callable[..., Any]) -> Callable[..., Any]:
         made = make_worker(*args)
         if threading.current_thread() is threading.main_thread():
             worker.serves(f"{NAME} {WSGI}", capacity=args[_THREADS])
+            worker.watch_parent()
         return made
 
     return serving

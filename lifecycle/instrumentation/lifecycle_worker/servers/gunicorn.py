@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+IDLE_TURN = 1.0
+"""Seconds between two turns of an idle sync worker, which by itself looks up after `timeout` / 2."""
+
 
 def counted(position: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """
@@ -71,6 +74,7 @@ def patch_response(module: Any) -> None:
 def patch_sync(module: Any) -> None:
     """Count the sync worker's requests."""
     seam(module, "SyncWorker.handle_request")
+    seam(module, "SyncWorker.wait")
 
     def make(run: Callable[[Any], None]) -> Callable[[Any], None]:
         def serve(self: Any) -> None:
@@ -79,5 +83,13 @@ def patch_sync(module: Any) -> None:
 
         return serve
 
+    def make_wait(wait: Callable[[Any, float], Any]) -> Callable[[Any, float], Any]:
+        def wait_and_beat(self: Any, timeout: float) -> Any:
+            worker.turn()
+            return wait(self, min(timeout, IDLE_TURN))
+
+        return wait_and_beat
+
     wrap(module, "SyncWorker.run", make)
+    wrap(module, "SyncWorker.wait", make_wait)
     wrap(module, "SyncWorker.handle_request", counted(1))

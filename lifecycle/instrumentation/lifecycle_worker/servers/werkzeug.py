@@ -61,5 +61,16 @@ def patch_serving(module: Any) -> None:
         return run
 
     wrap(module, "BaseWSGIServer.__init__", make_start)
+    wrap(module, "BaseWSGIServer.service_actions", _turning)
     wrap(module, "BaseWSGIServer.serve_forever", make_serve)
     wrap(module, "WSGIRequestHandler.run_wsgi", make_run)
+
+
+def _turning(service_actions: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Have each turn of its loop, twice a second while nobody comes, be a sign of life."""
+
+    def turn(self: Any) -> None:
+        worker.turn()
+        service_actions(self)
+
+    return turn

@@ -1,0 +1,74 @@
+"""A worker whose parent was killed: who is told to end, and how often."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.instrumentation.interpreters import Parent
+
+WORKERS = """
+import os, signal, sys
+from lifecycle_worker import orphan as module
+from lifecycle_worker.orphan import PATIENCE, Orphan
+from lifecycle_worker.worker import worker
+
+board = worker.board
+read, write = os.pipe()
+told = []
+signal.signal(signal.SIGTERM, lambda *_: told.append(1))
+{before}
+
+def work():
+    orphan = Orphan(board)
+    module.has_parent = lambda board: {has_parent}
+    for at in (100, 100 + PATIENCE / 2, 100 + PATIENCE, 100 + 2 * PATIENCE):
+        orphan.look(at)
+    os.write(write, b"looked")
+    signal.pause()  # whoever has told somebody has to be there
+
+pids = []
+for _ in range(3):
+    pid = os.fork()
+    if not pid:
+        signal.signal(signal.SIGTERM, lambda *_: (os.write(write, b"myself"), os._exit(0)))
+        work()
+    pids.append(pid)
+for _ in pids:
+    got = os.read(read, 6)
+    print(got.decode(), end=" ")
+for pid in pids:
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+print(len(told))
+"""
+EXEC_WITHOUT = """
+if len(sys.argv) < 2:
+    code = open("/proc/self/cmdline").read().split(chr(0))[2]
+    clean = {each: value for each, value in os.environ.items() if each != "LIFECYCLE_BOARD"}
+    os.execve(sys.executable, [sys.executable, "-c", code, board.path], clean)
+"""
+OPENS = """
+if len(sys.argv) > 1:
+    worker.open(sys.argv[1])
+    board = worker.board
+"""
+
+
+@pytest.mark.parametrize(
+    ("has_parent", "said"),
+    [(True, "looked looked looked 0"), (False, "looked looked looked 1")],
+)
+def test_a_master_is_told(command: Parent, has_parent: bool, said: str) -> None:
+    """It is told once by all its workers, who do not tell themselves."""
+    done = command.run(WORKERS.format(has_parent=has_parent, before=""))
+
+    assert (done.stdout, done.stderr) == (f"{said}\n", "")
+
+
+def test_a_worker_without_a_master_of_its_command(command: Parent) -> None:
+    """It tells itself: what is above it, and has not this board, is somebody else's."""
+    code = WORKERS.format(has_parent=False, before=OPENS + EXEC_WITHOUT)
+
+    done = command.run(code)
+
+    assert (done.stdout, done.stderr) == ("myself myself myself 0\n", "")
