@@ -5,6 +5,9 @@ A request or a WebSocket is in flight until the app has returned. From T0 on eac
 `Connection: close`, and uvicorn closes by that header. At settle, idle connections are closed,
 WebSockets with 1001, and event streams ended.
 
+A worker that ends itself after `--limit-max-requests` cuts off who has connected and not asked yet.
+So none does from T0 on: it has seconds left anyway.
+
 Out of reach: HTTP/2 (zttp), whose clients are not told to go.
 """
 
@@ -48,6 +51,7 @@ def patch_server(module: Any) -> None:
     """Say when it serves, and close what is idle, in `uvicorn.server`."""
     needs(seam(module, "Server.__init__"), "server_state", "started")
     needs(seam(module, "ServerState.__init__"), "connections")
+    needs(seam(module, "Server.on_tick"), "limit_max_requests")
 
     def start(was: Any) -> Any:
         async def startup(self: Any, *arguments: Any, **named: Any) -> None:
@@ -60,7 +64,17 @@ def patch_server(module: Any) -> None:
 
         return startup
 
+    def tick(was: Any) -> Any:
+        async def on_tick(self: Any, counter: int) -> bool:
+            if worker.draining:
+                self.limit_max_requests = self.config.limit_max_requests = None
+            over: bool = await was(self, counter)
+            return over
+
+        return on_tick
+
     wrap(module, "Server.startup", start)
+    wrap(module, "Server.on_tick", tick)
 
 
 def patch_protocol(module: Any) -> None:
