@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -237,3 +239,23 @@ def test_what_a_dead_master_leaves_is_ended(start, tmp_path):
 
     assert app.wait() == 137, app.stderr
     assert not [pid for pid in family if look_at(pid)]
+
+
+FIRST_THREAD_ENDS = """
+import ctypes, platform, threading, time
+threading.Thread(target=time.sleep, args=(60,)).start()
+number = {"x86_64": 60, "aarch64": 93}[platform.machine()]
+ctypes.CDLL(None).syscall(number, 0)  # exit() of this thread alone
+"""
+
+
+def test_the_first_thread_is_not_the_process():
+    """Where its first thread has ended before others it looks like a zombie, but it is there."""
+    with subprocess.Popen([sys.executable, "-c", FIRST_THREAD_ENDS]) as process:
+        stat = Path(f"/proc/{process.pid}/stat")
+        try:
+            wait_for(lambda: ") Z " in stat.read_text(), 15, "the first thread's end")
+            assert not look_at(process.pid).ended
+        finally:
+            process.kill()
+        wait_for(lambda: look_at(process.pid).ended, 15, "its end")

@@ -106,10 +106,10 @@ def test_recycled_workers(start, tmp_path):
     """Two workers that end every few requests, spawned anew: no count is left of them."""
     (tmp_path / "web.py").write_text(WEB)
     words = ["-m", "uvicorn", "--port", "{port}", "--workers", "2", "--limit-max-requests", "20"]
-    # uvicorn's parent looks to no signal while it waits for a word of a worker that has just ended:
-    # by default 5 s for each, one after the other.
-    words += ["--timeout-worker-healthcheck", "1", "web:app"]
-    settings = {"LIFECYCLE_STOP_TIMEOUT": "12", "LIFECYCLE_GRACE_PERIOD": "30"}
+    # uvicorn's parent sees to no signal while it waits for the word of a worker that has just
+    # ended: 5 s for each of them, one after the other.
+    settings = {"LIFECYCLE_STOP_TIMEOUT": "25", "LIFECYCLE_GRACE_PERIOD": "40"}
+    words.append("web:app")
     app = run(start, tmp_path, sys.executable, *words, **settings)
     app.wait_state("ready")
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+_THREADS: Final = 17
+"""Where its number of threads is, after its name: proc(5)."""
 
 
 class Process(NamedTuple):
@@ -15,7 +18,7 @@ class Process(NamedTuple):
         pid: Its id.
         parent: Its parent's id.
         group: Its process group.
-        ended: True for a zombie: it has ended, and nobody has taken note yet.
+        ended: True for a zombie: all of it has ended, and nobody has taken note yet.
     """
 
     pid: int
@@ -32,8 +35,11 @@ def look_at(pid: int) -> Process | None:
     except OSError:
         return None
     # Its name comes first, in brackets, and may have any character.
-    state, parent, group = stat[stat.rindex(b")") + 2 :].split()[:3]
-    return Process(pid, int(parent), int(group), state in (b"Z", b"X"))
+    fields = stat[stat.rindex(b")") + 2 :].split()
+    state, parent, group = fields[:3]
+    # The state is that of its first thread: nobody can reap it while another one is there.
+    ended = state in (b"Z", b"X") and int(fields[_THREADS]) <= 1
+    return Process(pid, int(parent), int(group), ended)
 
 
 def everybody() -> list[Process]:
