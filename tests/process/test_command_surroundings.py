@@ -133,10 +133,11 @@ def test_ctrl_c_that_is_ignored(start, tmp_path):
     assert [each["name"] for each in told(tmp_path, "signal")] == ["SIGINT", "SIGTERM"]
 
 
-def test_reading_at_a_terminal(start, tmp_path):
-    """A command that reads from the terminal (a debugger) gets what is typed."""
+@pytest.mark.parametrize("pod", [{}, {"KUBERNETES_SERVICE_HOST": "127.0.0.1"}])
+def test_reading_at_a_terminal(start, tmp_path, pod):
+    """A command that reads from the terminal (a debugger) gets what is typed, in a pod too."""
     script = "import os; print('line', input('> '), flush=True); __import__('time').sleep(60)"
-    app = run(start, tmp_path, sys.executable, "-c", script, tty=True)
+    app = run(start, tmp_path, sys.executable, "-c", script, tty=True, **pod)
     wait_for(lambda: ">" in app.stdout or ">" in app.stderr, 15, "the prompt")
 
     os.write(app.terminal, b"hello\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import signal
 import socket
 import sys
@@ -11,7 +12,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests.process.commands import run
+from lifecycle.process.command.processes import look_at
+from tests.process.commands import descendants, run
 from tests.process.kit import ask, background, wait_for
 
 WEB = """
@@ -123,3 +125,28 @@ def test_recycled_workers(start, tmp_path):
     wait_for(lambda: app.status()["in_flight"] == 0, 10, "nothing in flight")
     app.stop(0)
     assert "lifecycle:" not in app.stderr
+
+
+def test_a_changed_file_is_served(start, tmp_path):
+    """On a laptop, with `--reload`: the new answer comes, and Ctrl-C ends it all."""
+    (tmp_path / "web.py").write_text(WEB)
+    words = [sys.executable, "-m", "uvicorn", "--port", "{port}", "--reload", "web:app"]
+    app = run(start, tmp_path, *words, options=("--local",), tty=True)
+    wait_for(lambda: answer(app.port) == "hello", 30, "the first answer")
+
+    (tmp_path / "web.py").write_text(WEB.replace('b"hello"', 'b"world"'))
+
+    wait_for(lambda: answer(app.port) == "world", 30, "the new answer")
+    family = [each.pid for each in descendants(app.pid)]
+    os.write(app.terminal, b"\x03")
+    assert app.wait() == 0, app.stderr
+    assert not [pid for pid in family if look_at(pid)]
+    assert "Traceback" not in app.stderr, app.stderr
+
+
+def answer(port: int) -> str:
+    """Return the answer; nothing while nobody is there."""
+    try:
+        return ask(port)[1]
+    except (OSError, http.client.HTTPException):
+        return ""

@@ -53,6 +53,20 @@ def shares_group() -> bool:
         return False
 
 
+def hand_over_terminal(pid: int) -> None:
+    """
+    Give the terminal, if we have it, to a command that was stopped because it has not.
+
+    A pod may have one (`tty: true`), and nobody at it: so the command is in a group of its own,
+    and Ctrl-C drains it. Once it reads (a debugger, `input()`), it has the keys.
+    """
+    with suppress(OSError):
+        group = os.getpgid(pid)
+        if group != os.getpgrp() and os.tcgetpgrp(0) == os.getpgrp():
+            os.tcsetpgrp(0, group)
+            os.killpg(group, signal.SIGCONT)
+
+
 class Child:
     """
     The direct child. Made on the main thread, which must outlive it; used on the app's loop.
@@ -88,14 +102,17 @@ class Child:
         self.sent: signal.Signals | None = None
 
     def look(self) -> None:
-        """Take note of its end, if it has come."""
+        """Take note of its end, if it has come; or let it read from the terminal, if it wants to."""
         if self.code is not None:
             return
         try:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            pid, status = os.waitpid(self.pid, os.WNOHANG | os.WUNTRACED)
         except ChildProcessError:  # somebody has waited for any child, and has its exit code
             pid, status = self.pid, 1 << 8
-        if pid:
+        if pid and os.WIFSTOPPED(status):
+            if os.WSTOPSIG(status) in (signal.SIGTTIN, signal.SIGTTOU):
+                hand_over_terminal(self.pid)
+        elif pid:
             self.code = os.waitstatus_to_exitcode(status)
             self._process.returncode = self.code
             self.ended.set()
