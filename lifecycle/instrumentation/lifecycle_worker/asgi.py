@@ -3,18 +3,22 @@ An ASGI app of a worker: counted, and its clients told to go.
 
 From T0 on each HTTP/1 response says `Connection: close`. From settle on `end_long_lived`, called
 at each heartbeat, closes WebSockets with 1001 and ends the streams of an `EventSource`; who
-comes after settle is sent away by the next heartbeat.
+comes after settle is sent away by the next heartbeat. A client that does not take its end is cut
+off: its server would wait for it.
 """
 
 from __future__ import annotations
 
+from functools import partial
+
 from .board import DRAINING_AT
-from .connections import GOING_AWAY, PATIENCE
+from .connections import GOING_AWAY, LINGER, PATIENCE
 from .event_streams import EVENTS, STREAM_HEADER, asks_for_events, is_endless
 from .worker import worker
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 CLOSE = (b"connection", b"close")
@@ -38,13 +42,16 @@ class App:
 
     Args:
         app: It: called with a scope, `receive`, `send`, and whatever the server adds.
+        abort: Cuts the connection that the server's own `receive` and `send` belong to; not
+            called over HTTP/2, where others are on it. None if the server has no means.
     """
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Any, abort: Callable[[Any, Any], object] | None = None) -> None:
         self.app = app
+        self._abort = abort
 
     def __getattr__(self, name: str) -> Any:
-        if name == "app":  # while it is copied
+        if name in ("app", "_abort"):  # while it is copied
             raise AttributeError(name)
         return getattr(self.app, name)
 
@@ -69,6 +76,8 @@ class App:
             elif _is_event_source(scope):
                 long = EventStream(receive, answer)
             if long is not None:
+                if self._abort is not None and scope.get("http_version", "1.1") < "2":
+                    long.abort = partial(self._abort, receive, send)
                 await long.run(self.app, scope, *more)
             elif more:
                 await self.app(scope, receive, answer, *more)
@@ -113,6 +122,15 @@ class _Gone(OSError):
     """What ASGI raises for a message to a client that is gone."""
 
 
+def _tells_of_the_end(error: Any) -> bool:
+    parts = getattr(error, "exceptions", ())
+    return (
+        isinstance(error, _Gone)
+        or isinstance(error.__context__, _Gone)
+        or (bool(parts) and all(map(_tells_of_the_end, parts)))
+    )
+
+
 class LongLived:
     """
     What never ends by itself.
@@ -128,8 +146,10 @@ class LongLived:
         self._asyncio: Any = asyncio
         self._receive = receive
         self._send = send
+        self.abort: Callable[[], object] = lambda: None
+        """Cuts the connection, if nobody else is on it."""
         self._late = worker.settled
-        self._begun = self._ended = self._cancelled = False
+        self._begun = self._over = self._ended = self._cancelled = False
         self._app: Any = asyncio.current_task()
         self._ending: Any = None
 
@@ -139,8 +159,8 @@ class LongLived:
         return self._late and self._ending is not None
 
     def end(self) -> None:
-        """End it, if it has begun and has not ended."""
-        if self._begun and not self._ended and self._ending is None:
+        """End it, if it has begun, and the app has not ended it."""
+        if self._begun and not self._over and self._ending is None:
             self._ending = self._asyncio.ensure_future(self._end())
 
     async def _end(self) -> None:
@@ -154,13 +174,13 @@ class LongLived:
         except self._asyncio.CancelledError:
             if not self._cancelled:
                 raise
-            if hasattr(self._app, "uncancel"):
-                self._app.uncancel()
         except Exception as error:
-            if not isinstance(error, _Gone) and not isinstance(error.__context__, _Gone):
+            if not _tells_of_the_end(error):
                 raise
         finally:
             _long.discard(self)
+            if self._cancelled and hasattr(self._app, "uncancel"):
+                self._app.uncancel()
             self._app = None
         if self._ending is not None:
             await self._asyncio.wait({self._ending}, timeout=PATIENCE)
@@ -169,6 +189,12 @@ class LongLived:
         if self._app is not None and not self._cancelled:
             self._cancelled = True
             self._app.cancel()
+
+    def _cut(self) -> None:
+        try:
+            self.abort()
+        except Exception as error:
+            worker.complain(f"a client that does not read is not cut off: {error!r}")
 
     async def receive(self) -> Any:
         """Receive as the server does."""
@@ -184,9 +210,10 @@ class WebSocket(LongLived):
 
     def __init__(self, receive: Any, send: Any) -> None:
         super().__init__(receive, send)
-        self._over = self._asyncio.get_running_loop().create_future()
+        self._told = self._asyncio.get_running_loop().create_future()
         self._reading: Any = None
         self._sending = 0
+        self._heard_at = 0.0
 
     async def run(self, app: Any, scope: Any, *more: Any) -> None:
         try:
@@ -196,13 +223,14 @@ class WebSocket(LongLived):
                 self._reading.cancel()
 
     async def receive(self) -> Any:
-        if not self._ended:
+        while not self._ended:
             if self._reading is None:
                 self._reading = self._asyncio.ensure_future(self._receive())
             reading = self._reading  # it outlives a receive that is cancelled: nothing is lost
             first = self._asyncio.FIRST_COMPLETED
-            await self._asyncio.wait({reading, self._over}, return_when=first)
-            if not self._ended:
+            await self._asyncio.wait({reading, self._told}, return_when=first)
+            # Two may ask at once: each message is for one of them.
+            if not self._ended and reading is self._reading:
                 self._reading = None
                 return reading.result()
         return {"type": "websocket.disconnect", "code": GOING_AWAY}
@@ -213,7 +241,7 @@ class WebSocket(LongLived):
         if self._ended:
             raise _Gone("the WebSocket is closed: the app is leaving")
         if message["type"] == "websocket.close":
-            self._ended = True
+            self._over = True
         self._sending += 1
         try:
             await self._send(message)
@@ -223,18 +251,25 @@ class WebSocket(LongLived):
             self._begun = True
 
     async def _end(self) -> None:
+        loop = self._asyncio.get_running_loop()
         self._ended = True
-        if not self._over.done():
-            self._over.set_result(None)
+        self._told.set_result(None)
         if self._sending:  # its client has stopped reading
-            self._asyncio.get_running_loop().call_later(PATIENCE, self._cancel_stuck)
-        try:
-            await self._asyncio.wait_for(self._close(), PATIENCE)
-        except Exception:  # noqa: S110 - the client may be gone meanwhile
-            pass
+            loop.call_later(PATIENCE, self._cancel_stuck)
+        began = self._heard_at = loop.time()
+        closing = self._asyncio.ensure_future(self._close())
+        while not closing.done():
+            left = min(self._heard_at + PATIENCE, began + LINGER) - loop.time()
+            if left <= 0:
+                closing.cancel()
+                self._cut()
+            await self._asyncio.wait({closing}, timeout=max(left, 0.1))
+        if not closing.cancelled():
+            closing.exception()  # the client may be gone meanwhile
 
     def _cancel_stuck(self) -> None:
         if self._sending:
+            self._cut()
             self._cancel_app()
 
     async def _close(self) -> None:
@@ -245,7 +280,7 @@ class WebSocket(LongLived):
         await self._send({"type": "websocket.close", "code": GOING_AWAY})
         # What the client still sends is read: else its connection ends before it sees the 1001.
         while (await self._receive())["type"] != "websocket.disconnect":
-            pass
+            self._heard_at = self._asyncio.get_running_loop().time()
 
 
 class EventStream(LongLived):
@@ -262,7 +297,7 @@ class EventStream(LongLived):
             if self._ended:
                 return
             if message["type"] == "http.response.body" and not message.get("more_body"):
-                self._ended = True
+                self._over = True
             await self._send(message)
         if message["type"] == "http.response.start":
             headers = tuple(message.get("headers", ()))
@@ -272,13 +307,15 @@ class EventStream(LongLived):
     async def _end(self) -> None:
         try:
             await self._asyncio.wait_for(self._last(), PATIENCE)
-        except Exception:  # noqa: S110 - the client may be gone, or not read
+        except self._asyncio.TimeoutError:
+            self._cut()
+        except Exception:  # noqa: S110 - the client may be gone meanwhile
             pass
         self._ended = True
         self._cancel_app()
 
     async def _last(self) -> None:
         async with self._one_at_a_time:
-            if not self._ended:
+            if not self._over:
                 self._ended = True
                 await self._send({"type": "http.response.body", "body": b""})

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 GOING_AWAY = 1001
 PATIENCE = 1.0
 """Seconds that a client has to take the end of what never ends by itself."""
+LINGER = 5.0
+"""Seconds that it has if it goes on sending: it will see the 1001 behind what it has not read."""
 
 
 def serves_on(loop: Any, server: str, close_idle: Callable[[], object]) -> None:

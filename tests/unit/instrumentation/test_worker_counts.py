@@ -25,11 +25,11 @@ REQUESTS = 300
 class Parent:
     """The board as the parent has it, and a worker on it."""
 
-    def __init__(self, folder: Path, capacity: int) -> None:
+    def __init__(self, folder: Path, capacity: int, *ignored: str) -> None:
         path = str(folder / "board")
         os.mkfifo(path + WAKE)
         self.pipe = os.open(path + WAKE, os.O_RDONLY | os.O_NONBLOCK)
-        self.board = Board.create(path)
+        self.board = Board.create(path, ignored)
         self.worker = Worker()
         self.worker.open(path)
         assert self.worker.serves("gunicorn gthread" if capacity else "uvicorn", capacity)

@@ -35,7 +35,7 @@ def patch_worker(module: Any) -> None:
     def make_load(load: Callable[[Any], None]) -> Callable[[Any], None]:
         def load_wsgi(self: Any) -> None:
             load(self)
-            self.asgi = App(self.asgi)
+            self.asgi = App(self.asgi, _abort)
 
         return load_wsgi
 
@@ -63,6 +63,11 @@ def patch_protocol(module: Any) -> None:
     wrap(cls, "connection_lost", _lost)
     wrap(cls, "data_received", _received)
     wrap(cls, "_arm_keepalive_timer", _armed)
+
+
+def _abort(receive: Any, _send: Any) -> None:
+    belongs_to = receive.__self__
+    getattr(belongs_to, "protocol", belongs_to).transport.abort()
 
 
 def _closing(will_close: Callable[..., bool]) -> Callable[..., bool]:

@@ -57,7 +57,7 @@ def patch_run(module: Any) -> None:
     def serve(was: Any) -> Any:
         async def worker_serve(app: Any, *arguments: Any, **named: Any) -> None:
             worker.expects(SERVER)
-            await was(App(app), *arguments, **named)
+            await was(App(app, _abort), *arguments, **named)
 
         return worker_serve
 
@@ -104,6 +104,12 @@ def patch_http2(module: Any) -> None:
     """See that idle connections can be told, in `hypercorn.protocol.h2`."""
     needs(seam(module, "H2Protocol.__init__"), "connection", "keep_alive_requests", "streams")
     seam(module, "H2Protocol.idle")
+
+
+def _abort(_receive: Any, send: Any) -> None:
+    stream = send.__self__
+    protocol = stream.send.__self__
+    protocol.send.__self__.writer.transport.abort()
 
 
 def _serves() -> None:

@@ -32,7 +32,7 @@ def patch_config(module: Any) -> None:
     def load(was: Any) -> Any:
         def load(self: Any) -> None:
             was(self)
-            self.loaded_app = App(self.loaded_app)
+            self.loaded_app = App(self.loaded_app, _abort)
 
         return load
 
@@ -86,6 +86,10 @@ def patch_protocol(module: Any) -> None:
             needs(protocol.__init__, "timeout_keep_alive_task", "transport")
             return
     seam(module, "H11Protocol")
+
+
+def _abort(receive: Any, _send: Any) -> None:
+    receive.__self__.transport.abort()
 
 
 def _close_idle(state: Any) -> None:
