@@ -7,6 +7,7 @@ processes is another one: two of the very same program differ by some percent.
 
 from __future__ import annotations
 
+import compileall
 import os
 import signal
 import subprocess
@@ -23,7 +24,10 @@ from typing import Final, NamedTuple
 from benchmarks.asking import Asking, cpu_of
 from benchmarks.processes import free_port, rss, until_200
 from benchmarks.throughput import Measured
+from lifecycle.instrumentation.lifecycle_worker.board import VARIABLE
+from lifecycle.process.command.board_file import BoardFile
 from lifecycle.process.command.processes import everybody
+from lifecycle.process.command.supervise import INSTRUMENTATION
 
 PAIRS: Final = 5
 ROUNDS: Final = 12
@@ -31,6 +35,7 @@ WINDOW: Final = 0.2
 """Seconds that one of the two is asked for in a turn."""
 WARM: Final = 0.5
 STARTS: Final = 10
+INTERPRETERS: Final = 100
 ENDS: Final = 15.0
 
 WORKERS: Final = 2
@@ -179,3 +184,25 @@ def _later(name: str) -> float:
             with _started(name, ours=ours) as command:
                 found.append(command.first_answer)
     return median(times[True]) - median(times[False])
+
+
+def interpreter_starts() -> list[float]:
+    """Return what a Python that serves nothing costs more to start under us: CPU seconds, in turns."""
+    compileall.compile_dir(INSTRUMENTATION, quiet=1)  # as pip does
+    with tempfile.TemporaryDirectory() as folder:
+        file = BoardFile(folder)
+        bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+        ours = bare | {VARIABLE: file.path, "PYTHONPATH": INSTRUMENTATION}
+        found = []
+        for _ in range(INTERPRETERS):
+            first, *mine, last = (_start(each) for each in (bare, ours, ours, bare))
+            found.append((sum(mine) - first - last) / 2)
+            os.read(file.fd, 65536)  # what they have told: a full pipe would be quicker
+        file.close()
+    return found
+
+
+def _start(env: dict[str, str]) -> float:
+    pid = os.posix_spawn(sys.executable, [sys.executable, "-c", "pass"], env)
+    usage = os.wait4(pid, 0)[2]
+    return usage.ru_utime + usage.ru_stime

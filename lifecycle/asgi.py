@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from types import MethodType
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from lifecycle.config import Config
 from lifecycle.drain.in_flight import Tracker, Traffic
 from lifecycle.drain.work_names import words_of
-from lifecycle.environment_variables import BOARD
+from lifecycle.environment_variables import is_of_a_command
 from lifecycle.exceptions import (
     AlreadyExported,
     Draining,
@@ -219,7 +218,7 @@ class Managed:
         self._config = config
         self._plugins = tuple(plugins)
         self._inner: Middleware | None = None
-        self._has_parent = os.path.exists(os.environ.get(BOARD, ""))
+        self._has_parent = is_of_a_command()
         self._why_not = (
             "Managed needs the server's lifespan: switch it on (--lifespan on). "
             "daphne does not have it: use another server"

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 import re
 import types
 import typing
@@ -26,7 +27,10 @@ T = TypeVar("T")
 PREFIX: Final = "LIFECYCLE_"
 REDACTED: Final = "<redacted>"
 BOARD: Final = "LIFECYCLE_BOARD"
-"""Names the board of `lifecycle run -- COMMAND` in the environment of the command."""
+"""
+Names the board of `lifecycle run -- COMMAND` in the environment of the command; empty if its
+workers are not instrumented.
+"""
 NO_SETTINGS: Final = frozenset({BOARD})
 """Variables that `lifecycle run -- COMMAND` gives its command."""
 DEFAULT: Final = "default"
@@ -49,6 +53,12 @@ _LINKS: Final = (
     (f"({_PORT}_ADDR|_SERVICE_HOST)$", _ADDRESS),
 )
 _LINK_OR_OPTION: Final = "_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$"
+
+
+def is_of_a_command() -> bool:
+    """Tell whether this process is of the command of a `lifecycle run -- COMMAND` that runs."""
+    board = os.environ.get(BOARD)
+    return board is not None and (not board or os.path.exists(board))
 
 
 def variable(name: str, plugin: str = "") -> str:

@@ -18,6 +18,7 @@ from lifecycle.core import Core
 from lifecycle.drain.drain import Drain
 from lifecycle.drain.in_flight import Tracker
 from lifecycle.drain.until_draining import until_draining
+from lifecycle.environment_variables import is_of_a_command
 from lifecycle.exceptions import Draining, NotRunning
 from lifecycle.log import Log
 from lifecycle.plugin_handle import InstalledPlugin, install, install_async
@@ -41,9 +42,18 @@ def current() -> Lifecycle:
     Return the lifecycle that runs in this process, from any thread.
 
     Raises:
-        NotRunning: None does.
+        NotRunning: None does, for example in a worker of `lifecycle run -- COMMAND`.
     """
     if not PROCESS.lifecycles:
+        if is_of_a_command():
+            raise NotRunning(
+                "this process belongs to the command of `lifecycle run -- COMMAND`, "
+                "and the lifecycle runs in its parent process. "
+                "The parent counts the requests by itself. "
+                "Add probes to the parent with a plugin: `lifecycle run -p NAME -- COMMAND`. "
+                "If the app needs the lifecycle itself, start it with `lifecycle run PKG.MOD:MAIN` "
+                "or `lifecycle run --asgi PKG.MOD:APP`"
+            )
         child = ", or this is a forked child of the process in which one runs"
         raise NotRunning(
             "no lifecycle is running: start the app with lifecycle.run(main) or `lifecycle run`"

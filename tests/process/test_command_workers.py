@@ -263,3 +263,13 @@ def test_killed_parents_leave_no_board(start, tmp_path):
 
     assert not set(left) & boards()
     second.stop(0)
+
+
+@pytest.mark.parametrize("option", ["yes", "no"])
+def test_the_lifecycle_in_a_worker(start, tmp_path, option):
+    """It is the parent's: an app that asks for it is told so, instrumented or not."""
+    words = (sys.executable, "-c", "import lifecycle; lifecycle.current()")
+    app = run(start, tmp_path, *words, options=("--instrument", option))
+
+    assert app.wait() == 1
+    assert "NotRunning: this process belongs to the command of `lifecycle run" in app.stderr

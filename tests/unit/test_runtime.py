@@ -16,6 +16,7 @@ from lifecycle.config import Config
 from lifecycle.contracts import Registry
 from lifecycle.drain.drain import Drain
 from lifecycle.drain.exit_code import Ending
+from lifecycle.environment_variables import BOARD
 from lifecycle.exceptions import Draining, LifecycleError, NotRunning, PluginError
 from lifecycle.hookspecs import hookimpl
 from lifecycle.qos.port import Port
@@ -358,3 +359,24 @@ def test_a_start_that_breaks_is_told_to_who_waits_to_be_ready() -> None:
         await stage.close()
 
     run(main())
+
+
+@pytest.mark.parametrize("instrumented", [True, False])
+def test_the_lifecycle_of_a_command_is_its_parents(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, instrumented: bool
+) -> None:
+    """In a worker there is none to be had: the error says where it is, and what to do."""
+    board = tmp_path / "board"
+    monkeypatch.setenv(BOARD, str(board) if instrumented else "")
+    board.touch()
+    with pytest.raises(NotRunning, match=r"`lifecycle run -- COMMAND`.*lifecycle run -p NAME"):
+        current()
+
+
+def test_the_board_of_a_command_that_has_ended(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A variable that is left over changes nothing."""
+    monkeypatch.setenv(BOARD, str(tmp_path / "gone"))
+    with pytest.raises(NotRunning, match="no lifecycle is running"):
+        current()

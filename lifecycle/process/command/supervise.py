@@ -126,8 +126,8 @@ def _watch(life: Lifecycle, workers: Workers | None, stack: ExitStack) -> None:
 def environment(workers: Workers | None) -> dict[str, str]:
     """Return the variables of the command: ours, and what its workers find us by."""
     found = os.environ | uwsgi.environment(os.environ, workers.path if workers else "")
+    found[VARIABLE] = workers.path if workers else ""
     if workers is not None:
-        found[VARIABLE] = workers.path
         before = found.get("PYTHONPATH")
         found["PYTHONPATH"] = INSTRUMENTATION + (os.pathsep + before if before else "")
     return found
