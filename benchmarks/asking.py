@@ -45,7 +45,7 @@ class Asking:
 
     def ask(self, seconds: float) -> tuple[float, float]:
         """Ask as much as it answers; returns requests a second, and CPU seconds a request."""
-        count, began, spent = 0, time.perf_counter(), self._spent()
+        spent, count, began = self._spent(), 0, time.perf_counter()
         for key in self._selector.get_map().values():
             key.data.sendall(REQUEST)
         asked, over = CONNECTIONS, False

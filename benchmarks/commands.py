@@ -2,7 +2,8 @@
 Servers under `lifecycle run -- COMMAND`, beside the same command without us.
 
 Both run at the same time, and are asked in turns: without, with, with, without. The next pair of
-processes is another one: two of the very same program differ by some percent.
+processes is another one: two of the very same program differ by some percent. What that leaves
+is told beside each figure, by the command without us against itself.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from functools import cache
 from pathlib import Path
 from statistics import median
@@ -29,8 +30,8 @@ from lifecycle.process.command.board_file import BoardFile
 from lifecycle.process.command.processes import everybody
 from lifecycle.process.command.supervise import INSTRUMENTATION
 
-PAIRS: Final = 5
-ROUNDS: Final = 12
+PAIRS: Final = 12
+ROUNDS: Final = 5
 WINDOW: Final = 0.2
 """Seconds that one of the two is asked for in a turn."""
 WARM: Final = 0.5
@@ -88,11 +89,13 @@ class Seen(NamedTuple):
 
     Attributes:
         throughput: With us, by without us.
+        null: Without us, by without us: what the measuring is worth.
         memory: MiB of our process.
         later: Seconds by which the first answer comes later.
     """
 
     throughput: Measured
+    null: Measured
     memory: float
     later: float
 
@@ -104,14 +107,16 @@ class _Command:
         self.first_answer = until_200(port, "/") - began
 
     def asking(self) -> Asking:
-        """Return connections to it."""
-        return Asking(self.port, self._spent, WORKERS)
+        """Return connections to it, as many to each worker."""
+        asking = Asking(self.port, lambda: sum(map(cpu_of, self._pids)), WORKERS)
+        self._pids = self._all_of_it()  # now that all workers have answered
+        return asking
 
-    def _spent(self) -> float:
-        found, below = everybody(), {self.process.pid}  # workers may still be starting
+    def _all_of_it(self) -> set[int]:
+        found, below = everybody(), {self.process.pid}
         while more := {each.pid for each in found if each.parent in below} - below:
             below |= more
-        return sum(map(cpu_of, below))
+        return below
 
 
 @cache
@@ -156,24 +161,29 @@ def _started(name: str, *, ours: bool) -> Iterator[_Command]:
 
 def measure(name: str) -> Seen:
     """Measure one of `COMMANDS`."""
-    rounds, memory = [], []
+    memory: list[float] = []
+    with_us = _throughput(name, memory.append)
+    return Seen(with_us, _throughput(name), median(memory), _later(name))
+
+
+def _throughput(name: str, tell: Callable[[float], None] | None = None) -> Measured:
+    """Measure one beside the other; the other is ours if somebody wants to know our memory."""
+    rounds = []
     for _ in range(PAIRS):
         with ExitStack() as stack:
-            both = [stack.enter_context(_started(name, ours=ours)) for ours in (False, True)]
-            bare, mine = (each.asking() for each in both)
-            stack.callback(bare.close)
-            stack.callback(mine.close)
-            bare.ask(WARM), mine.ask(WARM)
+            which = (False, tell is not None)
+            both = [stack.enter_context(_started(name, ours=ours)) for ours in which]
+            first, second = (stack.enter_context(closing(each.asking())) for each in both)
+            first.ask(WARM), second.ask(WARM)
             for _ in range(ROUNDS):
-                turns = [each.ask(WINDOW) for each in (bare, mine, mine, bare)]
-                without, with_ = turns[0::3], turns[1:3]
-                rate, cpu = (sum(pair) / 2 for pair in zip(*without, strict=True))
-                our_rate, our_cpu = (sum(pair) / 2 for pair in zip(*with_, strict=True))
-                rounds.append((our_rate / rate, (our_cpu - cpu) * 1e6, rate, rate * cpu))
-            memory.append(rss(both[1].process.pid))
+                turns = [each.ask(WINDOW) for each in (first, second, second, first)]
+                rate, cpu = (sum(pair) / 2 for pair in zip(*turns[0::3], strict=True))
+                their_rate, their_cpu = (sum(pair) / 2 for pair in zip(*turns[1:3], strict=True))
+                rounds.append((their_rate / rate, (their_cpu - cpu) * 1e6, rate, rate * cpu))
+            if tell is not None:
+                tell(rss(both[1].process.pid))
     ratios, cpus, rates, cores = (list(column) for column in zip(*rounds, strict=True))
-    throughput = Measured(ratios, cpus, median(rates), median(cores))
-    return Seen(throughput, median(memory), _later(name))
+    return Measured(ratios, cpus, median(rates), median(cores))
 
 
 def _later(name: str) -> float:
