@@ -86,7 +86,7 @@ async def _until_serving(
         "not instrumented",
         why=why,
         hint="the app is READY because its port is open. In a drain, clients with keep-alive "
-        "connections are not told to close them, so they may lose requests",
+        "connections may not be told to close them, and may then lose requests",
     )
 
 
