@@ -104,12 +104,16 @@ class Workers:
         Args:
             all_again: Look at those too whose death the kernel will tell of.
         """
+        taken = set()
         for slot in self._board.slots():
             key = slot.index, slot.pid
+            taken.add(key)
             if key not in self._watched:
                 self._watch(key, slot)
             elif (all_again or self._watched[key] < 0) and not slot.is_alive():
                 self._died(key)
+        for key in [key for key, fd in self._watched.items() if fd < 0 and key not in taken]:
+            self._died(key)  # another one has its slot already
         if any(slot.state == SERVING for slot in self._board.slots()):
             self.serving.set()
 

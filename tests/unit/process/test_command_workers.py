@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import math
 import os
 import subprocess
@@ -159,6 +160,33 @@ def test_a_worker_that_dies() -> None:
         workers.close()
 
     asyncio.run(main())
+
+
+def test_workers_that_die_where_the_kernel_tells_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whose slot another one has taken, before anybody looked, is not remembered for ever."""
+    never = 1 << 22  # no process has such a number, nor a greater one
+
+    def unknown(_: int) -> int:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(os, "pidfd_open", unknown)
+
+    def test(workers: Workers, file: BoardFile, _: Nudges) -> None:
+        slot = file.board.claim(1.0)
+        assert slot is not None
+
+        def turn(pids: range) -> int:
+            for pid in pids:
+                file.board.whole[slot.at + layout.PID] = pid
+                workers.look()
+            return sys.getsizeof(workers.__dict__["_watched"])
+
+        few = turn(range(never + 1, never + 10))
+        assert turn(range(never + 10, never + 1000)) == few
+        workers.look()
+        assert not list(file.board.slots())
+
+    with_workers(test)
 
 
 def test_two_parents_and_a_dead_one(tmp_path: Path) -> None:
