@@ -35,6 +35,22 @@ def rarely_idle(**changes: Any) -> Traffic:
 IDLE: Final = traffic(clients=12, rate=60.0)
 """Some are idle for longer than settle: idle in the whole drain."""
 
+# How long a server takes to end once it is told to: bare, with nothing open, the worst of five on
+# a quiet machine. Who looks once a second whether he is to stop takes longer; so does a master that
+# asks for its workers once a second.
+OWN_END: Final = 0.7
+"""Of who looks at once: gunicorn's gthread 0.67, all others less."""
+OF_GUNICORN_ASGI: Final = 1.4
+"""Its loop looks once a second: 1.34."""
+OF_GEVENT: Final = 2.4
+"""Its loop looks once a second, then again: 2.36."""
+OF_AIOHTTP: Final = 2.5
+"""Its loop looks once a second, and closes what is left: 2.49."""
+OF_GUNICORN_TORNADO: Final = 2.8
+"""Its loop looks once a second, and waits for one more: 2.74."""
+OF_UWSGI: Final = 1.1
+"""Its master looks once a second: 1.01."""
+
 
 @dataclass(frozen=True)
 class Host:
@@ -48,7 +64,8 @@ class Host:
         generator: Makes the clients.
         env: More settings.
         settle: Seconds of the drain in which consumers hear of it.
-        own_end: Seconds that a master takes to end its workers, once nothing is in flight.
+        own_end: Seconds that a command takes to end once it is told to, with nothing in flight;
+            None: there is none.
         codes: The exit codes that are in order; uvicorn dies of its SIGTERM, once it has stopped.
         watched: Whether health checks keep asking the app's own port, in the drain too.
     """
@@ -60,7 +77,7 @@ class Host:
     generator: type[LoadGenerator] = LoadGenerator
     env: dict[str, str] = field(default_factory=dict)
     settle: float = SETTLE
-    own_end: float = 0.0
+    own_end: float | None = None
     codes: Sequence[int] = (0, 143)
     watched: bool = False
 
@@ -95,14 +112,13 @@ def _managed(name: str, shop: str, how: str, *command: str) -> Host:
 
 def _command(name: str, *command: str, **more: Any) -> Host:
     """Serve by a server's own command, with what is known of it in its workers."""
-    words = (*RUN, "--service", "shop:{port}", "--", sys.executable, "-m", *command)
-    return Host(name, words, **{"traffic": IDLE, **more})
+    return _python(name, "-m", *command, **more)
 
 
 def _python(name: str, *words: str, program: str = sys.executable, **more: Any) -> Host:
     """Serve by a command of Python's with these words, or by another program."""
     argv = (*RUN, "--service", "shop:{port}", "--", program, *words)
-    return Host(name, argv, **{"traffic": IDLE, **more})
+    return Host(name, argv, **{"traffic": IDLE, "own_end": OWN_END, **more})
 
 
 def uninstrumented(name: str, program: str, *words: str, **more: Any) -> Host:
@@ -144,8 +160,8 @@ SANIC: Final = (
     *("-m", "sanic", "sanic_shop:app", "--port", "{port}", "--workers", "2"),
     *("--no-motd", "--no-access-logs"),
 )
-OF_SANIC: Final[dict[str, Any]] = {"own_end": 5.0, "codes": (0, 1)}
-"""Its manager, once told to end, fails now and then over its table of workers, drain or not."""
+OF_SANIC: Final[dict[str, Any]] = {"own_end": 1.3, "codes": (0, 1)}
+"""Bare 1.26, and with 1 now and then: its manager fails over its table of workers, drain or not."""
 TWO_OF_GUNICORN: Final = (
     *("-m", "gunicorn", "--workers", "2", "--bind", "127.0.0.1:{port}", "--no-control-socket"),
     *("--keep-alive", "75", "--worker-class"),
@@ -177,15 +193,19 @@ HYPERCORN_ALONE: Final = (
 BY_HAND: Final = (
     _python("uvicorn", *UVICORN_ALONE),
     _python("uvicorn x 2, WebSocket", *UVICORN_ALONE, "--workers", "2", **_websocket()),
-    _gunicorn("asgi x 2, WebSocket", *ASGI, app="shop:app", **_websocket(own_end=1.0)),
+    _gunicorn("asgi x 2, WebSocket", *ASGI, app="shop:app", **_websocket(own_end=OF_GUNICORN_ASGI)),
     _command("granian asgi x 2, WebSocket", *GRANIAN_ASGI, **_websocket()),
     _command("granian rsgi x 2", *GRANIAN_RSGI, traffic=rarely_idle()),
-    _python("hypercorn x 2, WebSocket", *HYPERCORN_ALONE, **_websocket(own_end=1.0)),
-    _python("daphne, WebSocket", *DAPHNE, **_websocket(own_end=1.0)),
+    _python("hypercorn x 2, WebSocket", *HYPERCORN_ALONE, **_websocket()),
+    _python("daphne, WebSocket", *DAPHNE, **_websocket()),
     _python("Sanic x 2, WebSocket", *SANIC, **_websocket(**OF_SANIC)),
     _python("aiohttp, unchanged", f"{SERVED}/aiohttp_shop.py"),
-    _python("Tornado, fork_processes x 2, WebSocket", *TORNADO, **_websocket(own_end=1.0)),
-    _python("gunicorn Tornado x 2", *TWO_OF_GUNICORN, "tornado", "tornado_shop:app", own_end=3.0),
+    _python("Tornado, fork_processes x 2, WebSocket", *TORNADO, **_websocket()),
+    _python(
+        "gunicorn Tornado x 2",
+        *(*TWO_OF_GUNICORN, "tornado", "tornado_shop:app"),
+        own_end=OF_GUNICORN_TORNADO,
+    ),
 )
 """What `make test` leaves out: it would take too long."""
 WATCHED_BY_HAND: Final = (
@@ -250,7 +270,7 @@ ROLLED: Final = (
     _managed("Litestar, Managed", "litestar_shop", "wrapped", *UVICORN),
     _gunicorn("sync x 4", "--workers", "4", traffic=rarely_idle(clients=4, rate=15.0)),
     _gunicorn("gthread x 2", *GTHREAD),
-    _gunicorn("gevent x 2", "--workers", "2", "--worker-class", "gevent"),
+    _gunicorn("gevent x 2", "--workers", "2", "--worker-class", "gevent", own_end=OF_GEVENT),
     _gunicorn("gthread x 2, Flask", *GTHREAD, app="flask_shop:app"),
     _gunicorn("gthread x 2, Django", *GTHREAD, app="django_shop:app"),
     _command(
@@ -259,7 +279,7 @@ ROLLED: Final = (
         *("--port", "{port}", "--no-log", "wsgi_shop:app"),
         traffic=rarely_idle(),
     ),
-    _gunicorn("asgi x 2", *ASGI, app="shop:app"),
+    _gunicorn("asgi x 2", *ASGI, app="shop:app", own_end=OF_GUNICORN_ASGI),
     _command("granian asgi x 2", *GRANIAN_ASGI, traffic=rarely_idle()),
     _python("uvicorn x 2", *UVICORN_ALONE, "--workers", "2"),
     _python(
@@ -277,14 +297,16 @@ ROLLED: Final = (
         *("waitress", "--threads", "16", "--listen", "127.0.0.1:{port}"),
         *("--channel-timeout", "75", "wsgi_shop:app"),
     ),
-    _python("daphne", *DAPHNE, own_end=1.0),
+    _python("daphne", *DAPHNE),
     _python("Sanic x 2", *SANIC, **OF_SANIC),
-    _python("gunicorn aiohttp x 2", *AIOHTTP, own_end=5.0),
-    _python("gunicorn aiohttp x 2, WebSocket", *AIOHTTP, **_websocket(own_end=5.0)),
-    _python("Tornado, fork_processes x 2", *TORNADO, own_end=1.0),
+    _python("gunicorn aiohttp x 2", *AIOHTTP, own_end=OF_AIOHTTP),
+    _python("gunicorn aiohttp x 2, WebSocket", *AIOHTTP, **_websocket(own_end=OF_AIOHTTP)),
+    _python("Tornado, fork_processes x 2", *TORNADO),
     _python("flask run", *FLASK),
     uninstrumented("Node", f"{ROOT_DIR}/bin/node", f"{SERVED}/shop.js"),
-    uninstrumented("uWSGI x 2", str(Path(sys.executable).parent / "pyuwsgi"), *UWSGI, own_end=2.0),
+    uninstrumented(
+        "uWSGI x 2", str(Path(sys.executable).parent / "pyuwsgi"), *UWSGI, own_end=OF_UWSGI
+    ),
 )
 """What `make test` rolls."""
 

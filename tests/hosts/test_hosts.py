@@ -9,6 +9,7 @@ from concurrent.futures import Future
 import pytest
 from anyio.from_thread import start_blocking_portal
 
+from lifecycle.rehearsal.verdict.judge import Verdict
 from lifecycle.rehearsal.verdict.result import Result
 from tests.hosts.hosts import HOSTS, ROLLOUTS, Host
 from tests.hosts.table import ROWS, row
@@ -17,9 +18,11 @@ from tests.process.rollout import assert_in_order, assert_nothing_lost, roll
 EXACT = ROLLOUTS >= 20
 """Whether the times count: then fewer hosts share the machine."""
 AT_ONCE = 3 if EXACT else 6
-CROWDED = 0.0 if EXACT else 12.0
+NOISY = 12.0
 """Seconds more until the kubelet's part is done: the preStop's exec and the interpreter's end,
 which want seconds of work where a framework is imported, and get a share of what six hosts leave."""
+CROWDED = 0.0 if EXACT else NOISY
+"""Likewise, unless the rehearsal itself has found its machine too noisy to tell."""
 A_ROLLOUT = 15.0
 """Seconds of one rollout at most, on a machine that has six under way."""
 
@@ -59,6 +62,7 @@ def test_a_host_loses_nothing(
     assert_nothing_lost(result)
     assert len(result.rollouts) == ROLLOUTS
     assert result.tally.requests > 40 * ROLLOUTS
+    crowded = NOISY if result.verdict is Verdict.INCONCLUSIVE else CROWDED
     assert_in_order(
-        result, codes=host.codes, settle=host.settle, own_end=host.own_end, crowded=CROWDED
+        result, codes=host.codes, settle=host.settle, own_end=host.own_end, crowded=crowded
     )

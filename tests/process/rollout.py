@@ -27,6 +27,8 @@ QUIET: Final = 0.5
 BEFORE_EXIT: Final = QUIET + 0.2
 MARGIN: Final = 1.0
 """Seconds more than promised: the machine of a test has other things to do."""
+INTERPRETERS: Final = 2.0
+"""Seconds more in which a master's and its workers' interpreters end, on such a machine."""
 
 WATCHERS: Final = (
     ("kube-probe/1.30", False),
@@ -108,7 +110,7 @@ def assert_in_order(
     result: Result,
     codes: Sequence[int] = (0,),
     settle: float = SETTLE,
-    own_end: float = 0.0,
+    own_end: float | None = None,
     crowded: float = 3.0,
 ) -> None:
     """
@@ -118,7 +120,8 @@ def assert_in_order(
         result: Of its rehearsal.
         codes: The exit codes that are in order.
         settle: Of its drain.
-        own_end: Seconds that a master takes to end its workers.
+        own_end: Seconds that a command takes to end once it is told to, which are its own; None:
+            there is no command.
         crowded: Seconds more until the kubelet's part is done on a busy machine: the
             preStop's exec and the interpreter's end.
     """
@@ -129,9 +132,21 @@ def assert_in_order(
         assert not replica.deletion.killed, seen
         assert not replica.deletion.pre_stop_failed, seen
         assert "Traceback" not in replica.pod.output, seen
-        promised = settle + BEFORE_EXIT + result.tally.longest + MARGIN + own_end
-        assert drained(replica) < promised, seen
-        assert replica.seconds < promised + crowded, seen
+        promised = settle + BEFORE_EXIT + result.tally.longest + MARGIN
+        own = 0.0 if own_end is None else took_to_end(replica)
+        assert own <= (own_end or 0.0) + INTERPRETERS + crowded, seen
+        assert drained(replica) - own < promised, seen
+        assert replica.seconds - own < promised + crowded, seen
+
+
+def took_to_end(replica: Replica) -> float:
+    """Return the seconds from a command's last signal to its end, by the report."""
+    for report in events(replica.pod.output, "drain report"):
+        steps = report.get("steps", {})
+        if "stop" in steps:
+            told = max(steps.get("signal", 0.0), steps.get("wait", 0.0))
+            return float(steps["stop"] - told)
+    return 0.0
 
 
 def drained(replica: Replica) -> float:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
+import threading
 
 from lifecycle.process.command.processes import command_line, look_at
 from tests.process.commands import descendants, run
-from tests.process.kit import ask, wait_for
+from tests.process.kit import ask, background, wait_for
 
 WSGI = """
 import os
@@ -19,6 +21,26 @@ def app(environ, start_response):
 GUNICORN = (sys.executable, "-m", "gunicorn", "--no-control-socket", "-b", "127.0.0.1:{port}")
 
 
+@contextlib.contextmanager
+def asked_all_the_time(port):
+    """Ask on new connections, and collect which master's workers have answered."""
+    masters, over = set(), threading.Event()
+
+    def ask_on():
+        while not over.is_set():
+            status, master = ask(port)
+            assert status == 200
+            masters.add(int(master))
+
+    asking = [background(ask_on) for _ in range(3)]
+    try:
+        yield masters
+    finally:
+        over.set()
+        for each in asking:
+            each.result(10)
+
+
 def serve(start, folder, *words, **env):
     (folder / "shop.py").write_text(WSGI)
     (folder / "broken.py").write_text("raise RuntimeError('no database')")
@@ -26,25 +48,38 @@ def serve(start, folder, *words, **env):
 
 
 def test_a_new_master(start, tmp_path):
-    """SIGUSR2 and SIGQUIT change the binary: the old master's end is not the end."""
-    app = serve(start, tmp_path, "shop:app")
+    """
+    SIGUSR2 and SIGTERM change the binary under load: the old master's end is not the end.
+
+    No request is lost, then or at a reload, and each worker has its slot.
+    """
+    app = serve(start, tmp_path, "-k", "gthread", "--threads", "4", "-w", "2", "shop:app")
     app.wait_state("ready")
-    old = int(ask(app.port)[1])
+    with asked_all_the_time(app.port) as masters:
+        (old,) = wait_for(lambda: set(masters), 10, "an answer")
+        app.signal(signal.SIGUSR2)
+        (new,) = wait_for(lambda: set(masters) - {old}, 20, "the new one")
+        os.kill(old, signal.SIGTERM)
+        wait_for(lambda: not look_at(old), 15, "the old one's end")
+        wait_for(lambda: app.events("command succeeded"), 10, "that it is noticed")
+        assert app.get("/ready")[0] == 200
+        first = wait_for(lambda: _workers_of(app, new), 10, "its two workers")
 
-    app.signal(signal.SIGUSR2)
-    new = wait_for(
-        lambda: {int(ask(app.port)[1]) for _ in range(20)} - {old}, 15, "the new one"
-    ).pop()
-    os.kill(old, signal.SIGQUIT)
-    wait_for(lambda: not look_at(old), 15, "the old one's end")
-
-    wait_for(lambda: app.events("command succeeded"), 5, "that it is noticed")
-    assert int(ask(app.port)[1]) == new
-    assert app.get("/ready")[0] == 200
-    app.signal(signal.SIGHUP)  # which is now for the new one
-    wait_for(lambda: "Handling signal: hup" in app.stderr, 10, "its reload")
+        app.signal(signal.SIGHUP)  # which is now for the new one
+        wait_for(lambda: not first & _workers_of(app, new), 20, "its reload")
+        second = wait_for(lambda: _workers_of(app, new), 10, "two again")
+        served = app.status()["workers"][0]["served"]
+        wait_for(lambda: app.status()["workers"][0]["served"] > served, 10, "that they are counted")
+        assert _workers_of(app, new) == second
     app.stop(0)
     assert not look_at(new)
+
+
+def _workers_of(app, master):
+    """Return the workers that tell of themselves, once they are both of them."""
+    found = {each["pid"] for each in app.status()["workers"]}
+    own = {each.pid for each in descendants(app.pid) if each.parent == master}
+    return found if len(found) == 2 and found <= own else set()
 
 
 def test_daemon(start, tmp_path):

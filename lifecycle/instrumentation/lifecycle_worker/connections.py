@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .unread import has_unread
+from .unread import has_unread, is_half_read
 from .worker import worker
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
@@ -44,12 +44,13 @@ def unread(sock: Any) -> bool:
 
 
 def is_quiet(transport: Any) -> bool:
-    """Tell whether an asyncio transport is open, and nothing has come that it has not read."""
-    return (
-        transport is not None
-        and not transport.is_closing()
-        and not unread(transport.get_extra_info("socket"))
-    )
+    """Tell whether an asyncio transport is open, and nothing has come that it has not passed on."""
+    if transport is None or transport.is_closing():
+        return False
+    sock = transport.get_extra_info("socket")
+    if transport.get_extra_info("sslcontext") is not None and is_half_read(sock):
+        return False
+    return not unread(sock)
 
 
 def end(transport: Any) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from ..connections import GOING_AWAY, serves_on, unread
 from ..event_streams import EVENTS, STREAM_HEADER, asks_for_events, is_endless
 from ..seams import needs, seam, wrap
+from ..unread import is_half_read
 from ..worker import worker
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
@@ -142,7 +143,7 @@ def _close_idle() -> None:
         if channel.requests or half_read or not channel.persistent:
             continue
         transport = channel.transport
-        if getattr(transport, "connected", True) and not unread(_socket(transport)):
+        if getattr(transport, "connected", True) and not _has_unread(transport):
             channel.loseConnection()
     for protocol in tuple(_long):
         if protocol in _ended:
@@ -164,9 +165,13 @@ def _end_websocket(protocol: Any) -> None:
     protocol.sendCloseFrame(code=GOING_AWAY)
 
 
-def _socket(transport: Any) -> Any:
-    handle = getattr(transport, "getHandle", None)
-    return handle() if handle is not None else None
+def _has_unread(transport: Any) -> bool:
+    below = transport
+    while hasattr(below, "wrappedProtocol"):  # TLS
+        below = below.transport
+    handle = getattr(below, "getHandle", None)
+    sock = handle() if handle is not None else None
+    return unread(sock) or (below is not transport and sock is not None and is_half_read(sock))
 
 
 def _end_stream(request: Any) -> None:

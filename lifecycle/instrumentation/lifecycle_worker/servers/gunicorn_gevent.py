@@ -11,7 +11,7 @@ sockets, which ends the greenlets that wait in them.
 from __future__ import annotations
 
 from ..seams import needs, seam, wrap
-from ..unread import has_unread
+from ..unread import has_unread, is_half_read
 from ..worker import BEAT, worker
 from .gunicorn import counted
 
@@ -46,6 +46,8 @@ class Connections:
         for sock, state in list(self.state.items()):
             raw = getattr(sock, BELOW)
             if state == IDLE and not has_unread(raw.fileno(), poll):
+                if hasattr(sock, "pending") and is_half_read(raw):
+                    continue
                 self.state[sock] = READING
                 try:
                     raw.shutdown(2)  # SHUT_RDWR

@@ -35,7 +35,7 @@ def patch_gthread(module: Any) -> None:
     def make(run: Callable[[Any], None]) -> Callable[[Any], None]:
         def serve(self: Any) -> None:
             if worker.serves("gunicorn gthread", capacity=self.cfg.threads):
-                _beat_in(self.poller)
+                _beat_in(self)
                 worker.close_idle = lambda: _close_idle(self, getattr(self, kept))
             run(self)
 
@@ -54,15 +54,20 @@ def _name_of_kept(cls: Any) -> str:
     raise Moved("no keepalived_conns in ThreadWorker")
 
 
-def _beat_in(poller: Any) -> None:
-    """Beat at each turn of the loop, which is the only one that waits with this poller."""
-    select = poller.select
+def _beat_in(gunicorn: Any) -> None:
+    """Beat at each turn of the loop, which is the only one that waits with its poller."""
+    select = gunicorn.poller.select
 
     def select_and_beat(timeout: float | None = None) -> Any:
-        worker.turn()
+        if gunicorn.alive:
+            worker.turn()
+        else:  # it ends once the last connection is closed
+            worker.beat()
+            if not gunicorn.nr_conns:
+                return []
         return select(BEAT if timeout is None else min(timeout, BEAT))
 
-    poller.select = select_and_beat
+    gunicorn.poller.select = select_and_beat
 
 
 def _close_idle(gunicorn: Any, kept: Any) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from ..connections import GOING_AWAY, PATIENCE, serves_on, unread
 from ..event_streams import EVENTS, STREAM_HEADER, asks_for_events, is_endless
 from ..seams import needs, seam, wrap
+from ..unread import is_half_read
 from ..worker import worker
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
@@ -175,6 +176,8 @@ def _close_idle() -> None:
     for stream in list(_answered):
         half_read = getattr(stream, "_read_buffer_size", 0)
         if stream.closed() or half_read or stream.writing() or unread(stream.socket):
+            continue
+        if hasattr(stream.socket, "pending") and is_half_read(stream.socket):
             continue
         stream.close()
     for connection in list(_streams):
