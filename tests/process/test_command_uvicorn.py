@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from lifecycle.process.command.processes import look_at
+from tests.process.command_drain import assert_drains, serve
 from tests.process.commands import descendants, run
 from tests.process.kit import ask, background, wait_for
 
@@ -150,3 +151,23 @@ def answer(port: int) -> str:
         return ask(port)[1]
     except (OSError, http.client.HTTPException):
         return ""
+
+
+def test_as_a_worker_of_gunicorn(start, tmp_path):
+    """Its two workers have their slots, and their successors after a reload; and they are drained."""
+    gunicorn = ("-m", "gunicorn", "-k", "uvicorn_worker.UvicornWorker", "-w", "2", "--keep-alive")
+    words = ("60", "-b", "127.0.0.1:{port}", "--no-control-socket", "shop:app")
+    app = serve(start, tmp_path, sys.executable, *gunicorn, *words)
+    first = wait_for(lambda: two_workers(app), 10, "both")
+
+    app.signal(signal.SIGHUP)
+
+    wait_for(lambda: two_workers(app) and not first & two_workers(app), 20, "their successors")
+    assert {each["server"] for each in app.status()["workers"]} == {"uvicorn"}
+    assert_drains(app)
+
+
+def two_workers(app):
+    """Return the workers that tell of themselves, if they are two."""
+    found = {each["pid"] for each in app.status()["workers"]}
+    return found if len(found) == 2 else set()

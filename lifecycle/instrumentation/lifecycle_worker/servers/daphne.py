@@ -3,14 +3,15 @@ daphne, one process.
 
 A request or a WebSocket is in flight until the app has returned. From T0 on each response says
 `Connection: close`, and closes. At settle, idle connections are closed, WebSockets with 1001, and
-event streams ended; an app that serves one is cancelled.
+event streams ended; an app that serves one is cancelled. WebSockets that come while it stops are
+closed with 1001 before the applications are cancelled.
 
 Out of reach: HTTP/2, whose clients are not told to go.
 """
 
 from __future__ import annotations
 
-from ..connections import GOING_AWAY, serves_on, unread
+from ..connections import GOING_AWAY, PATIENCE, serves_on, unread
 from ..event_streams import EVENTS, STREAM_HEADER, asks_for_events, is_endless
 from ..seams import needs, seam, wrap
 from ..unread import is_half_read
@@ -28,6 +29,8 @@ _long: dict[Any, bool] = {}
 """WebSockets and event streams: whether they have come after settle, to go at once."""
 _ended: set[Any] = set()
 """Those of them that were ended from here."""
+_ports: list[Any] = []
+"""Where it listens."""
 
 
 def patch_server(module: Any) -> None:
@@ -38,6 +41,7 @@ def patch_server(module: Any) -> None:
     needs(seam(module, "Server.create_application"), "connections", "application_instance")
     needs(seam(module, "Server.run"), "_asyncioEventloop")
     seam(module, "Server.listen_success")
+    needs(seam(module, "Server.kill_all_applications"), "defer")
     _channels = weakref.WeakSet()
 
     def create(was: Any) -> Any:
@@ -60,13 +64,50 @@ def patch_server(module: Any) -> None:
     def listen(was: Any) -> Any:
         def listen_success(self: Any, port: Any) -> None:
             was(self, port)
+            _ports.append(port)
             serves_on(module.reactor._asyncioEventloop, SERVER, _close_idle)
 
         return listen_success
 
     wrap(module, "Server.create_application", create)
+    wrap(module, "Server.kill_all_applications", _stopping(module))
     wrap(module, "Server.listen_success", listen)
     wrap(module, "Server.run", start)
+
+
+def _stopping(module: Any) -> Any:
+    """Close the WebSockets that have come while it was told to end, before apps are cancelled."""
+
+    def until_none_is_open(_: Any) -> Any:
+        open_ones = _end_websockets()
+        ended = module.defer.DeferredList(open_ones, consumeErrors=True)
+        return ended.addCallback(until_none_is_open) if open_ones else ended
+
+    def in_a_turn(_: Any) -> Any:  # in which apps hear of it
+        turn = module.defer.Deferred()
+        module.reactor.callLater(0, turn.callback, None)
+        return turn
+
+    def kill(was: Any) -> Any:
+        def kill_all_applications(self: Any) -> Any:
+            if worker.draining:
+                for port in _ports:
+                    port.stopListening()
+            ended = until_none_is_open(None)
+            ended.addTimeout(PATIENCE, module.reactor)
+            return ended.addBoth(in_a_turn).addCallback(lambda _: end_apps(self))
+
+        def end_apps(server: Any) -> Any:
+            # It fails over a connection whose app has ended, and leaves all others running.
+            ended = module.reactor._asyncioEventloop.create_future()
+            ended.set_result(None)
+            for details in server.connections.values():
+                details.setdefault("application_instance", ended)
+            return was(server)
+
+        return kill_all_applications
+
+    return kill
 
 
 def patch_http(module: Any) -> None:
@@ -88,8 +129,9 @@ def patch_websocket(module: Any) -> None:
     """See that a WebSocket can be closed with 1001, in `daphne.ws_protocol`."""
     # Below `sendClose`, which lets applications say 1000 and 3000 to 4999 only.
     seam(module, "WebSocketProtocol.sendCloseFrame")
-    seam(module, "WebSocketProtocol.STATE_OPEN")
-    seam(module, "WebSocketProtocol.dropConnection")
+    for name in ("STATE_OPEN", "STATE_CLOSING"):
+        seam(module, f"WebSocketProtocol.{name}")
+    needs(seam(module, "WebSocketProtocol.dropConnection"), "is_closed")
 
 
 def _begin(protocol: Any, scope: Any, running: Any) -> None:
@@ -145,14 +187,24 @@ def _close_idle() -> None:
         transport = channel.transport
         if getattr(transport, "connected", True) and not _has_unread(transport):
             channel.loseConnection()
+    _end_websockets()
     for protocol in tuple(_long):
-        if protocol in _ended:
-            continue
-        if not hasattr(protocol, "sendCloseFrame"):
+        if protocol not in _ended and not hasattr(protocol, "sendCloseFrame"):
             _end_stream(protocol)
-        elif protocol.state == protocol.STATE_OPEN:
+
+
+def _end_websockets() -> list[Any]:
+    """Close those that are open, and return what fires once each is closed; none before T0."""
+    ended = []
+    for protocol in tuple(_long) if worker.draining else ():
+        if not hasattr(protocol, "sendCloseFrame"):
+            continue
+        if protocol.state == protocol.STATE_OPEN and protocol not in _ended:
             _ended.add(protocol)
             _end_websocket(protocol)
+        if protocol.state == protocol.STATE_CLOSING:
+            ended.append(protocol.is_closed)
+    return ended
 
 
 def _end_websocket(protocol: Any) -> None:
