@@ -139,9 +139,7 @@ def test_status(start, tmp_path):
     assert all(each["server"] == "fake" and 0 <= each["stalled"] < 5 for each in workers)
     shown = app.cli("status").stdout
 
-    assert re.search(
-        rf"^ *{workers[0]['pid']} +fake +\d+ s +\d\.\d s +[01] +\d", shown, re.MULTILINE
-    )
+    assert re.search(rf"^fake +{workers[0]['pid']} +\d+ s +\d\.\d s +[01] +\d", shown, re.MULTILINE)
     assert slow.result(10)[0] == 200
     said = app.get("/log-level?level=INFO", method="POST")[1].strip()
     assert said == "OK: root at INFO; the command's own log is as it was"
