@@ -35,6 +35,9 @@ def app(environ, start_response):
     if path in ("/pieces", "/breaks", "/endless"):
         start_response("200 OK", headers)
         return pieces(path)
+    if path == "/events":
+        start_response("200 OK", [("Content-Type", "text/event-stream")])
+        return events()
     body = str(os.getpid()).encode()
     start_response("200 OK", [*headers, ("Content-Length", str(len(body)))])
     return [body]
@@ -43,6 +46,11 @@ def pieces(path):
     for index in range(10_000 if path == "/endless" else 3):
         yield b"x" * (100_000 if path == "/endless" else 10)
         if path == "/breaks" and index == 1: raise RuntimeError("the app's own")
+        time.sleep(0.1)
+
+def events():
+    while True:
+        yield b"data: 1\\n\\n"
         time.sleep(0.1)
 """
 GUNICORN = (
@@ -84,9 +92,9 @@ class Client:
         # As of a client that does not close its side: what is closed, the server has closed.
         self.socket: socket.socket = self._http.sock.dup()
 
-    def send(self, path: str) -> http.client.HTTPResponse:
+    def send(self, path: str, **headers: str) -> http.client.HTTPResponse:
         """Ask, and return the answer once its header is there."""
-        self._http.request("GET", path, headers={"User-Agent": "test/1"})
+        self._http.request("GET", path, headers={"User-Agent": "test/1", **headers})
         return self._http.getresponse()
 
     def ask(self, path: str = "/") -> tuple[int, str, bytes]:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import threading
 
+from .. import wsgi
 from ..asgi import App, end_long_lived
 from ..connections import serves_on
 from ..seams import needs, seam, wrap
@@ -117,6 +118,7 @@ def _wsgi(make: Callable[..., Any]) -> Callable[..., Any]:
 
 def _counted(app: Callable[..., Any]) -> Callable[..., Any]:
     """Return a WSGI app that is counted, and whose answers say close from T0 on."""
+    answer = wsgi.App(app)
 
     def counted(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         http2 = environ.get("SERVER_PROTOCOL", "").startswith("HTTP/2")
@@ -129,13 +131,14 @@ def _counted(app: Callable[..., Any]) -> Callable[..., Any]:
 
         key = object()
         asked = (environ.get("HTTP_USER_AGENT", ""), environ.get("PATH_INFO", ""))
+        events = wsgi.asks(environ)
 
         def end() -> None:
-            worker.end(key, *asked, sent_away=http2)
+            worker.end(key, *asked, sent_away=http2 or events)
 
         worker.begin(key)
         try:
-            body = app(environ, start)
+            body = answer(environ, start)
         except BaseException:
             end()
             raise

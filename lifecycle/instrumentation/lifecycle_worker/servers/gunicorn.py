@@ -7,12 +7,16 @@ worker waits for in `handle`, the first byte or the client's FIN, is no request.
 The sync worker closes each connection after its answer, and says so. It serves one request at a
 time, so a long one is at work and not dead until `loop_stall_limit`. gunicorn's own `timeout`
 kills it earlier if it is shorter.
+
+Event streams end from settle on, each at its next event.
 """
 
 from __future__ import annotations
 
-from ..seams import seam, wrap
+from ..event_streams import asks_for_events
+from ..seams import needs, seam, wrap
 from ..worker import worker
+from ..wsgi import App
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
 if TYPE_CHECKING:
@@ -39,7 +43,8 @@ def counted(position: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]
                 return handle(self, *args)
             finally:
                 if worker.draining:
-                    worker.end(request, *_who_asks_what(request))
+                    agent, events = _who_asks(request)
+                    worker.end(request, agent, request.path, sent_away=events)
                 else:
                     worker.end(request)
 
@@ -48,11 +53,25 @@ def counted(position: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]
     return make
 
 
-def _who_asks_what(request: Any) -> tuple[str, str]:
+def _who_asks(request: Any) -> tuple[str, bool]:
+    """Return the user agent, and whether an `EventSource` asks: it comes again, and again."""
+    agent, accept = "", []
     for name, value in request.headers:
         if name == "USER-AGENT":
-            return value, request.path
-    return "", request.path
+            agent = value
+        elif name == "ACCEPT":
+            accept.append(value)
+    return agent, asks_for_events(request.method, accept)
+
+
+def ending_streams(load: Callable[[Any], None]) -> Callable[[Any], None]:
+    """Have the event streams of a worker's app end at settle: around its `load_wsgi`."""
+
+    def load_wsgi(self: Any) -> None:
+        load(self)
+        self.wsgi = App(self.wsgi)
+
+    return load_wsgi
 
 
 def patch_response(module: Any) -> None:
@@ -73,7 +92,8 @@ def patch_response(module: Any) -> None:
 
 def patch_sync(module: Any) -> None:
     """Count the sync worker's requests."""
-    seam(module, "SyncWorker.handle_request")
+    needs(seam(module, "SyncWorker.handle_request"), "wsgi")
+    seam(module, "SyncWorker.load_wsgi")
     seam(module, "SyncWorker.wait")
 
     def make(run: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -92,4 +112,5 @@ def patch_sync(module: Any) -> None:
 
     wrap(module, "SyncWorker.run", make)
     wrap(module, "SyncWorker.wait", make_wait)
+    wrap(module, "SyncWorker.load_wsgi", ending_streams)
     wrap(module, "SyncWorker.handle_request", counted(1))

@@ -13,7 +13,7 @@ from __future__ import annotations
 from ..seams import needs, seam, wrap
 from ..unread import has_unread, is_half_read
 from ..worker import BEAT, worker
-from .gunicorn import counted
+from .gunicorn import counted, ending_streams
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ connections = Connections()
 def patch_async(module: Any) -> None:
     """Count the requests of workers with a greenlet for each connection."""
     cls = seam(module, "AsyncWorker")
-    seam(cls, "handle_request")
+    needs(seam(cls, "handle_request"), "wsgi")
+    seam(cls, "load_wsgi")
     needs(seam(cls, "handle"), "handle_request", "listener", "client", "addr")
 
     def make_read(chunk: Callable[..., bytes]) -> Callable[..., bytes]:
@@ -95,6 +96,7 @@ def patch_async(module: Any) -> None:
         return handle_request
 
     wrap(module, "http.unreader.SocketUnreader.chunk", make_read)
+    wrap(cls, "load_wsgi", ending_streams)
     wrap(cls, "handle", make_handle)
     wrap(cls, "handle_request", make_request)
     if hasattr(cls, "handle_http2_request"):

@@ -15,7 +15,7 @@ from __future__ import annotations
 from ..seams import Moved, needs, seam, wrap
 from ..unread import has_unread
 from ..worker import BEAT, worker
-from .gunicorn import counted
+from .gunicorn import counted, ending_streams
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 def patch_gthread(module: Any) -> None:
     """Count its requests, close its idle connections, and beat in its loop."""
     cls = seam(module, "ThreadWorker")
-    seam(cls, "handle_request")
+    needs(seam(cls, "handle_request"), "wsgi")
+    seam(cls, "load_wsgi")
     seam(module, "TConn.close")
     needs(seam(cls, "init_process"), "poller")
     kept = _name_of_kept(cls)
@@ -42,6 +43,7 @@ def patch_gthread(module: Any) -> None:
         return serve
 
     wrap(cls, "run", make)
+    wrap(cls, "load_wsgi", ending_streams)
     wrap(cls, "handle_request", counted(0))
     if hasattr(cls, "handle_http2_request"):
         wrap(cls, "handle_http2_request", counted(0))

@@ -6,14 +6,16 @@ the loop writes what a client is slow to take. The worker makes no progress once
 as it has threads are under way, and the oldest is as old as `loop_stall_limit`.
 
 Idle connections are closed from settle on, in its loop, which comes round once a second or more
-often. waitress has no SIGTERM handler: it dies of it, once nothing is in flight.
+often. Event streams end then, each at its next event. waitress has no SIGTERM handler: it dies of it, once nothing is in flight.
 """
 
 from __future__ import annotations
 
+from ..event_streams import asks_for_events
 from ..seams import needs, seam, wrap
 from ..unread import has_unread
 from ..worker import worker
+from ..wsgi import App
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
 if TYPE_CHECKING:
@@ -94,8 +96,12 @@ def _end_what_is_sent(channel: Any) -> None:
             request = unsent.pop(0)
         except IndexError:  # the other thread was quicker
             return
-        agent = request.headers.get("USER_AGENT", "") if worker.draining else ""
-        worker.end(request, agent, getattr(request, "path", ""))
+        if worker.draining:
+            agent, accept = (request.headers.get(each, "") for each in ("USER_AGENT", "ACCEPT"))
+            events = asks_for_events(getattr(request, "command", ""), (accept,))
+            worker.end(request, agent, getattr(request, "path", ""), sent_away=events)
+        else:
+            worker.end(request)
 
 
 def patch_server(module: Any) -> None:
@@ -103,12 +109,13 @@ def patch_server(module: Any) -> None:
     base, several = seam(module, "BaseWSGIServer"), seam(module, "MultiSocketServer")
     seam(base, "run")
     seam(several, "run")
-    needs(seam(base, "__init__"), "active_channels", "accept_connections")
+    needs(seam(base, "__init__"), "active_channels", "accept_connections", "application")
 
     def make_start(init: Callable[..., None]) -> Callable[..., None]:
         def start(self: Any, *args: Any, **kwargs: Any) -> None:
             worker.expects(NAME)  # before its port is open
             init(self, *args, **kwargs)
+            self.application = App(self.application)
             servers.append(self)
 
         return start

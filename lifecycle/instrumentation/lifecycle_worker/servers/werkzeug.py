@@ -4,13 +4,15 @@ werkzeug's own server: `flask run`, `app.run()`, also with `--reload`, where the
 It closes each connection after its answer, and says so. It has a thread for each request, as
 many as come, so it makes no progress only where it has none (`--without-threads`) and the one
 request is as old as `loop_stall_limit`. With `processes` it forks for each request, and is not
-counted.
+counted. Event streams end from settle on, each at its next event.
 """
 
 from __future__ import annotations
 
+from ..event_streams import asks_for_events
 from ..seams import needs, seam, wrap
 from ..worker import worker
+from ..wsgi import App
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ def patch_serving(module: Any) -> None:
     """Count its requests."""
     server = seam(module, "BaseWSGIServer")
     needs(seam(module, "WSGIRequestHandler.run_wsgi"), "environ")
+    needs(seam(module, "BaseWSGIServer.__init__"), "app")
     for name in ("multithread", "multiprocess", "serve_forever"):
         if not hasattr(server, name):
             seam(server, name)
@@ -34,6 +37,7 @@ def patch_serving(module: Any) -> None:
         def start(self: Any, *args: Any, **kwargs: Any) -> None:
             worker.expects(NAME)  # before its port is open
             init(self, *args, **kwargs)
+            self.app = App(self.app)
 
         return start
 
@@ -48,22 +52,10 @@ def patch_serving(module: Any) -> None:
 
         return serve_forever
 
-    def make_run(run_wsgi: Callable[[Any], None]) -> Callable[[Any], None]:
-        def run(self: Any) -> None:
-            key = object()
-            worker.begin(key)
-            try:
-                run_wsgi(self)
-            finally:
-                path = self.path.partition("?")[0]
-                worker.end(key, self.headers.get("User-Agent", ""), path)
-
-        return run
-
     wrap(module, "BaseWSGIServer.__init__", make_start)
     wrap(module, "BaseWSGIServer.service_actions", _turning)
     wrap(module, "BaseWSGIServer.serve_forever", make_serve)
-    wrap(module, "WSGIRequestHandler.run_wsgi", make_run)
+    wrap(module, "WSGIRequestHandler.run_wsgi", _counted)
 
 
 def _turning(service_actions: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -74,3 +66,20 @@ def _turning(service_actions: Callable[[Any], None]) -> Callable[[Any], None]:
         service_actions(self)
 
     return turn
+
+
+def _counted(run_wsgi: Callable[[Any], None]) -> Callable[[Any], None]:
+    def run(self: Any) -> None:
+        key = object()
+        worker.begin(key)
+        try:
+            run_wsgi(self)
+        finally:
+            if worker.draining:
+                path, headers = self.path.partition("?")[0], self.headers
+                events = asks_for_events(self.command, headers.get_all("Accept", ()))
+                worker.end(key, headers.get("User-Agent", ""), path, sent_away=events)
+            else:
+                worker.end(key)
+
+    return run

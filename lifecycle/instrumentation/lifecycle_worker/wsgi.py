@@ -1,0 +1,89 @@
+"""
+A WSGI app of a worker: from settle on its event streams end, each at its next event.
+
+Nothing can end one that waits for an event: its thread is the app's. The app's `close` is called
+as if the client had gone.
+"""
+
+from __future__ import annotations
+
+from .event_streams import EVENTS, STREAM_HEADER, asks_for_events, is_endless
+from .worker import worker
+
+TYPE_CHECKING = False  # importing typing costs as much as all the rest
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+
+class App:
+    """
+    Stands around an app.
+
+    Args:
+        app: It.
+    """
+
+    def __init__(self, app: Callable[..., Any]) -> None:
+        self.app = app
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "app":  # while it is copied
+            raise AttributeError(name)
+        return getattr(self.app, name)
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        if not asks(environ):
+            return self.app(environ, start_response)
+        kinds: list[bool] = []
+
+        def start(status: str, headers: Any, *exc_info: Any) -> Any:
+            kinds.append(_is_endless(headers))
+            return start_response(status, headers, *exc_info)
+
+        body = self.app(environ, start)
+        # A generator that is an app calls `start` only when it is asked for its first piece.
+        return body if kinds and not kinds[-1] else Events(body, kinds)
+
+
+def asks(environ: dict[str, Any]) -> bool:
+    """Tell whether an `EventSource` asks: it connects again when its stream has ended."""
+    accept = environ.get("HTTP_ACCEPT")
+    if not accept or EVENTS not in accept.lower():  # hardly anybody gets further than this
+        return False
+    return asks_for_events(environ.get("REQUEST_METHOD", ""), (accept,))
+
+
+def _is_endless(headers: Any) -> bool:
+    found = {name.lower(): value for name, value in headers}
+    return is_endless(found.get("content-type", ""), found.get(STREAM_HEADER.lower(), ""))
+
+
+class Events:
+    """
+    A body that ends between two pieces, once the settle time is over, if it never ends by itself.
+
+    Args:
+        body: The app's.
+        kinds: Whether it is endless; empty until the app has said it.
+    """
+
+    def __init__(self, body: Any, kinds: list[bool]) -> None:
+        self._body = body
+        self._kinds = kinds
+        self._iterator = iter(body)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        """Return the next piece."""
+        if self._kinds and self._kinds[-1] and worker.settled:
+            raise StopIteration
+        return next(self._iterator)
+
+    def close(self) -> None:
+        """Close the app's body."""
+        close = getattr(self._body, "close", None)
+        if close is not None:
+            close()
