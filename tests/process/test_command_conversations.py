@@ -126,7 +126,6 @@ async def _come_late(app, held):
 async def _watch(port):
     with contextlib.suppress(OSError, Lost):
         while True:
-            connection = await Connection.open(port)
-            await connection.ask("/", {"User-Agent": "kube-probe/1.34"})
-            connection.close()
+            with contextlib.closing(await Connection.open(port)) as connection:
+                await connection.ask("/", {"User-Agent": "kube-probe/1.34"})
             await asyncio.sleep(0.05)
