@@ -44,14 +44,23 @@ class App:
         app: It: called with a scope, `receive`, `send`, and whatever the server adds.
         abort: Cuts the connection that the server's own `receive` and `send` belong to; not
             called over HTTP/2, where others are on it. None if the server has no means.
+        tells_http2: Whether the clients of HTTP/2 are told to go. Else they ask on and on, and
+            what they ask is no arrival: the drain would wait for them until its deadline.
     """
 
-    def __init__(self, app: Any, abort: Callable[[Any, Any], object] | None = None) -> None:
+    def __init__(
+        self,
+        app: Any,
+        abort: Callable[[Any, Any], object] | None = None,
+        *,
+        tells_http2: bool = False,
+    ) -> None:
         self.app = app
         self._abort = abort
+        self._tells_http2 = tells_http2
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("app", "_abort"):  # while it is copied
+        if name == "app":  # while it is copied
             raise AttributeError(name)
         return getattr(self.app, name)
 
@@ -87,6 +96,8 @@ class App:
             if times[DRAINING_AT]:
                 agent = _header(scope["headers"], b"user-agent")
                 sent_away = long is not None and long.sent_away
+                if scope.get("http_version", "1.1") >= "2" and not self._tells_http2:
+                    sent_away = True
                 worker.end(answer, agent, scope.get("path", ""), sent_away=sent_away)
             else:
                 worker.end(answer)

@@ -71,10 +71,22 @@ def run(main: Awaitable[None]) -> None:
     ("agent", "path", "counts"),
     [(b"curl/8", "/a", True), (b"kube-probe/1.30", "/a", False), (b"curl/8", "/healthz", False)],
 )
+@pytest.mark.parametrize("version", ["1.1", "2"])
+@pytest.mark.parametrize("told", [False, True])
 def test_a_health_check_is_no_arrival(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, agent: bytes, path: str, counts: bool
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    agent: bytes,
+    path: str,
+    counts: bool,
+    version: str,
+    told: bool,
 ) -> None:
-    """Who only looks whether the app is there does not keep a drain from being quiet."""
+    """
+    Who only looks whether the app is there does not keep a drain from being quiet.
+
+    Nor does a client of HTTP/2 that cannot be told to go: it would ask until the deadline.
+    """
     parent = Parent(tmp_path, 0, "kube-probe/", "/healthz")
     monkeypatch.setattr(asgi, "worker", parent.worker)
     parent.board.draining_at = time.monotonic()
@@ -82,11 +94,12 @@ def test_a_health_check_is_no_arrival(
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
 
-    server = Server("http", (b"user-agent", agent))
+    server = Server("http", (b"user-agent", agent), version=version)
     server.scope["path"] = path
-    run(server.serve(app))
+    run(asgi.App(app, tells_http2=told)(server.scope, server.receive, server.send))
+    counts = counts and (told or version < "2")
     assert (parent.slot.served, parent.slot.arrived_at > 0) == (1, counts)
-    assert server.heard[0]["headers"] == [(b"connection", b"close")]
+    assert server.heard[0]["headers"] == [(b"connection", b"close")] * (version < "2")
     parent.close()
 
 

@@ -9,8 +9,8 @@ as old as `loop_stall_limit`.
 
 From T0 on the app's answers say close, which granian follows. Idle connections are out of reach
 in Rust: granian closes them when it stops. From settle on ASGI's WebSockets are closed with 1001.
-Nor can the clients of HTTP/2 be told: what comes over their connections is waited for, but by WSGI
-and RSGI it does not prolong the drain.
+Nor can the clients of HTTP/2 be told: what comes over their connections is waited for, but it does
+not prolong the drain.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def patch_run(module: Any) -> None:
     def serve(was: Any) -> Any:
         async def worker_serve(app: Any, *arguments: Any, **named: Any) -> None:
             worker.expects(SERVER)
-            await was(App(app, _abort), *arguments, **named)
+            await was(App(app, _abort, tells_http2=True), *arguments, **named)
 
         return worker_serve
 
