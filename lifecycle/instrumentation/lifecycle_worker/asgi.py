@@ -95,9 +95,8 @@ class App:
         finally:
             if times[DRAINING_AT]:
                 agent = _header(scope["headers"], b"user-agent")
-                sent_away = long is not None and long.sent_away
-                if scope.get("http_version", "1.1") >= "2" and not self._tells_http2:
-                    sent_away = True
+                vain = scope.get("http_version", "1.1") >= "2" and not self._tells_http2
+                sent_away = vain or (long is not None and long.sent_away)
                 worker.end(answer, agent, scope.get("path", ""), sent_away=sent_away)
             else:
                 worker.end(answer)
