@@ -210,10 +210,10 @@ def test_recycling_while_a_drain_begins(start, tmp_path, server):
     )
     before = size(app)
     with load(app.port) as (answers, failed):
-        wait_for(lambda: len(set(answers)) > 6, 30, "six workers")
+        wait_for(lambda: len(set(answers)) > 3, 30, "two more workers")
         t0 = app.signal(signal.SIGTERM)
         known, answered = len(set(answers)), len(answers)
-        wait_for(lambda: len(answers) > answered + 250, 20, "what would be five workers more")
+        wait_for(lambda: len(answers) > answered + 200, 20, "what would be four workers more")
         later = len(set(answers)) - known
         assert size(app)[0] <= before[0] + 8
     left = family(app)
