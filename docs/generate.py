@@ -219,7 +219,13 @@ def paths() -> str:
     ]
     given: Any = None  # what the commands are asked about; not needed to list them
     default = DefaultCommands(
-        commands=given, services=given, settings=given, snapshot=given, online=given, offline=given
+        commands=given,
+        services=given,
+        settings=given,
+        snapshot=given,
+        online=given,
+        offline=given,
+        of_a_command=given,
     )
     listed = [*default.lifecycle_commands(), DrainHandler(given, given).lifecycle_commands()]
     for command in listed:

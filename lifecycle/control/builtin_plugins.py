@@ -12,6 +12,7 @@ from lifecycle.control.default_commands import DefaultCommands
 from lifecycle.control.default_probes import LoopProbe, ServiceProbe, StateProbes
 from lifecycle.control.services import LOCAL
 from lifecycle.drain.drain import Drain
+from lifecycle.drain.elsewhere import Nowhere
 from lifecycle.hookspecs import hookimpl
 from lifecycle.states import State, Transition
 
@@ -132,6 +133,7 @@ def builtins(conductor: Conductor) -> list[Builtin]:
             snapshot=conductor.snapshot,
             online=conductor.set_online,
             offline=conductor.set_offline,
+            of_a_command=lambda: not isinstance(conductor.traffic.elsewhere, Nowhere),
         ),
     )
     return [Builtin(name, plugin) for name, plugin in zip(NAMES, made, strict=True)]

@@ -29,6 +29,7 @@ class DefaultCommands:
         snapshot: Gives what `/status` shows.
         online: Releases the operator's hold on services by a glob; names them.
         offline: Holds services by a glob, for a reason; names them.
+        of_a_command: Tells whether a command serves, in processes of its own.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class DefaultCommands:
         snapshot: Callable[[], Snapshot],
         online: Callable[[str], list[str]],
         offline: Callable[[str, str], list[str]],
+        of_a_command: Callable[[], bool],
     ) -> None:
         self._commands = commands
         self._services = services
@@ -47,6 +49,7 @@ class DefaultCommands:
         self._snapshot = snapshot
         self._online = online
         self._offline = offline
+        self._of_a_command = of_a_command
 
     @hookimpl
     @inline
@@ -133,7 +136,7 @@ class DefaultCommands:
             return Reply("two loggers are named; give one, as /NAME or as ?logger=NAME", 400)
         name = request.arguments.get("logger") or request.arguments.get("name") or ""
         logging.getLogger(name or None).setLevel(levels[level])
-        own = "; the command's own log is as it was" if self._snapshot().get("workers") else ""
+        own = "; the command's own log is as it was" if self._of_a_command() else ""
         return Reply(f"OK: {name or 'root'} at {level}{own}")
 
     @inline

@@ -244,6 +244,8 @@ def test_not_instrumented(start, tmp_path, option):
     assert len(said) == (option == "yes")
     assert all("-I, -E or -S" in each["why"] for each in said)
     assert len(of(app)) == (2 if option == "yes" else 0)
+    level = app.get("/log-level?level=INFO", method="POST")[1].strip()
+    assert level == "OK: root at INFO; the command's own log is as it was"
     app.stop(0)
 
 
