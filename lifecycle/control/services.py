@@ -117,6 +117,10 @@ class Services:
         """What is online and acknowledged."""
         self.closed = False
         """True from when the registries are closed: nobody would close one that comes now."""
+        self.on_held: Callable[[bool], object] = lambda _: None
+        """Called when the last one that was online is held offline, and when one is online again."""
+        self._online: Those[ServiceEntry] = Those()
+        self._held = False
         self._registries: list[Registry] = []
         self._timeout = register_timeout
         self._log = log
@@ -217,6 +221,10 @@ class Services:
         self._changed(entry)
 
     def _changed(self, entry: ServiceEntry) -> None:
+        self._online.note(entry, so=entry.online)
+        if self._held == bool(self._online):
+            self._held = not self._held
+            self.on_held(self._held)
         self.serving.note(entry, so=entry.online and entry.confirmed)
         self._unconfirmed.note(entry, so=entry.online and not entry.confirmed)
         self._left.note(entry, so=not entry.out)

@@ -50,7 +50,7 @@ def run(
     start: Start,
     folder: Path,
     *command: str,
-    options: tuple[str, ...] = (),
+    options: Sequence[str] = (),
     tty: bool = False,
     before: Sequence[str] = (),
     **env: str,
@@ -62,13 +62,15 @@ def run(
         start: The fixture.
         folder: Where it runs.
         command: Its words; `{port}` is its port.
-        options: Of `lifecycle run`.
+        options: Of `lifecycle run`; likewise.
         tty: Give it a terminal.
         before: A program in front of `lifecycle`, and its arguments.
         env: Settings.
     """
     port = str(free_port())
-    words = [each.replace("{port}", port) for each in command]
+    options, words = (
+        [each.replace("{port}", port) for each in those] for those in (options, command)
+    )
     argv = ["-m", "lifecycle", "run", "--service", f"shop:{port}", *options, "--", *words]
     if before:  # the kit starts Python
         argv = ["-c", BECOME, *before, sys.executable, *argv]

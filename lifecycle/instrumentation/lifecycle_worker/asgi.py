@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from .board import DRAINING_AT
+from .board import DRAINING_AT, GO_AT
 from .connections import GOING_AWAY, LINGER, PATIENCE
 from .event_streams import EVENTS, STREAM_HEADER, asks_for_events, is_endless
 from .worker import worker
@@ -73,7 +73,7 @@ class App:
 
         # No coroutine function: on every message that would cost what all the rest does.
         def answer(message: Any) -> Any:
-            if times[DRAINING_AT] and message["type"] == START:
+            if times[GO_AT] and message["type"] == START:
                 message = _with_close(message, scope)
             return send(message)
 

@@ -34,7 +34,7 @@ SLOTS = 512
 SIZE = HEADER + SLOTS * SLOT
 
 # The header, in numbers of eight bytes; then text.
-_MAGIC, DRAINING_AT, _SETTLED_AT, _LENGTH = range(4)
+_MAGIC, DRAINING_AT, _SETTLED_AT, _LENGTH, GO_AT = range(5)
 _TEXT = 64
 IGNORED_SIZE = HEADER - _TEXT
 """Bytes of the names of those who do not count as arrivals."""
@@ -297,7 +297,16 @@ class Board:
 
     @draining_at.setter
     def draining_at(self, at: float) -> None:
-        self.real[DRAINING_AT] = at
+        self.real[DRAINING_AT] = self.real[GO_AT] = at
+
+    @property
+    def go_at(self) -> float:
+        """Since when clients are told to go: T0, or since every service is held offline; or 0."""
+        return self.real[GO_AT]
+
+    @go_at.setter
+    def go_at(self, at: float) -> None:
+        self.real[GO_AT] = at
 
     @property
     def settled_at(self) -> float:

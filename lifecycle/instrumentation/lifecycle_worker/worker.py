@@ -14,6 +14,7 @@ from .board import (
     BUSY_SINCE,
     CAPACITY,
     DRAINING_AT,
+    GO_AT,
     IN_FLIGHT,
     SERVED,
     SERVING,
@@ -57,8 +58,8 @@ class Worker:
     def __init__(self) -> None:
         self.board: Board | None = None
         self.slot: Slot | None = None
-        self.times = memoryview(bytes(8 * (DRAINING_AT + 1))).cast("d")
-        """The board's times: what is asked at every request looks at `times[DRAINING_AT]`."""
+        self.times = memoryview(bytes(8 * (GO_AT + 1))).cast("d")
+        """The board's times: what is asked at every request looks at `times[DRAINING_AT]` and `times[GO_AT]`."""
         self.on_serving: Callable[[], object] = lambda: None
         """Called once this process has a slot."""
         self.close_idle: Callable[[], object] | None = None
@@ -138,8 +139,8 @@ class Worker:
 
     @property
     def draining(self) -> bool:
-        """True from T0 on."""
-        return self.times[DRAINING_AT] > 0
+        """True while clients are to be told to go: from T0 on, and while all is held offline."""
+        return self.times[GO_AT] > 0
 
     @property
     def settled(self) -> bool:

@@ -102,6 +102,7 @@ def _workers(life: Lifecycle, stack: ExitStack) -> Workers:
     workers = Workers(file, lambda: core.control.post(core.traffic.nudge))
     stack.callback(workers.close)
     core.traffic.workers = workers.status
+    core.running().services.on_held = workers.held
     life.use(
         WorkerProbes(workers, core.app_loop, config.loop_stall_limit, config.ready_stall_limit),
         name="workers",

@@ -168,6 +168,15 @@ class Workers:
         self._board.draining_at = self.now()
         uwsgi.tell(self.path)
 
+    def held(self, held: bool) -> None:  # noqa: FBT001 - it is what has changed
+        """
+        Tell the workers whether every service is held offline; on the control loop.
+
+        Args:
+            held: It.
+        """
+        self._board.go_at = self.now() if held else self._board.draining_at
+
     def settles_at(self, at: float) -> None:
         """Tell the workers from when on they close what is idle."""
         self._board.settled_at = at

@@ -14,6 +14,7 @@ Out of reach: HTTP/2 (zttp), whose clients are not told to go.
 from __future__ import annotations
 
 from ..asgi import App, end_long_lived
+from ..board import DRAINING_AT
 from ..connections import is_quiet, serves_on
 from ..seams import needs, seam, wrap
 from ..worker import worker
@@ -66,7 +67,7 @@ def patch_server(module: Any) -> None:
 
     def tick(was: Any) -> Any:
         async def on_tick(self: Any, counter: int) -> bool:
-            if worker.draining:
+            if worker.times[DRAINING_AT]:
                 self.limit_max_requests = self.config.limit_max_requests = None
             over: bool = await was(self, counter)
             return over
