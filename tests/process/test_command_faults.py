@@ -316,3 +316,20 @@ def test_blocked_workers(start, tmp_path, server, options):
     assert not files(app)
     for each in hung:
         each.exception(10)
+
+
+def test_work_that_takes_longer_than_there_is_time(start, tmp_path):
+    """A server that dies of its stop signal, with a request in flight: cut off is 124, and said."""
+    (tmp_path / "web.py").write_text(WEB)
+    words = (sys.executable, "-m", "waitress", "--listen", "127.0.0.1:{port}", "web:wsgi")
+    app = run(start, tmp_path, *words, LIFECYCLE_SETTLE="0.2", LIFECYCLE_GRACE_PERIOD="7")
+    app.wait_state("ready")
+    hanging = background(lambda: ask(app.port, "/hang"))
+    wait_for(lambda: app.status()["in_flight"] == 1, 5, "the request")
+
+    app.signal(signal.SIGTERM)
+
+    with pytest.raises(OSError):
+        hanging.result(15)
+    assert app.wait() == 124, app.stderr
+    assert "waitress ended with requests in flight: waitress worker" in app.stderr

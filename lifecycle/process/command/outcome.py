@@ -6,7 +6,7 @@ import signal
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from lifecycle.drain.exit_code import INTERRUPTED
+from lifecycle.drain.exit_code import CUT_OFF, INTERRUPTED
 
 BY_SIGNAL: Final = 128
 """What a shell adds to the number of the signal that a command died of."""
@@ -51,6 +51,20 @@ def when_told(code: int, sent: signal.Signals, name: str, *, job: bool = False) 
             BY_SIGNAL - code, f"{name} was told to end by {sent.name}, and died of {_named(-code)}."
         )
     return Outcome(code, f"{name} was told to end by {sent.name}, and ended with exit code {code}.")
+
+
+def cut_off(outcome: Outcome, name: str, at_work: Sequence[str]) -> Outcome:
+    """
+    Judge the end of a command that was told to end while it was at work, because time was over.
+
+    Args:
+        outcome: What its own end means.
+        name: The command's.
+        at_work: The workers that have died with requests in flight.
+    """
+    if outcome.code or not at_work:
+        return outcome
+    return Outcome(CUT_OFF, f"{name} ended with requests in flight: {', '.join(at_work)}.")
 
 
 def unasked(

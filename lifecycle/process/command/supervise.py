@@ -32,7 +32,7 @@ from lifecycle.process.command import uwsgi
 from lifecycle.process.command.board_file import BoardFile
 from lifecycle.process.command.child import Child, Command, shares_group
 from lifecycle.process.command.family import Family, adopt_orphans
-from lifecycle.process.command.outcome import Outcome, unasked, when_told
+from lifecycle.process.command.outcome import Outcome, cut_off, unasked, when_told
 from lifecycle.process.command.own_children import OwnChildren
 from lifecycle.process.command.processes import command_line
 from lifecycle.process.command.services import make_ready
@@ -166,6 +166,8 @@ class Supervisor:
         self._services: tuple[tuple[str, int], ...] = ()
         self._changed = asyncio.Event()
         self._failed = False
+        self._gave_up = False
+        """True once it was told to end although something was in flight: time was over."""
 
     async def run(self, services: Iterable[tuple[str, int]]) -> int:
         """See it through to its end, and return the exit code."""
@@ -185,6 +187,8 @@ class Supervisor:
                 await self._kill()
                 if self._workers is not None:
                     self._workers.look(all_again=True)  # what the dead had in flight is no more
+        if self._workers is not None and self._gave_up:
+            outcome = cut_off(outcome, self._command.name, self._workers.died_at_work)
         if outcome.problem:
             log = self._life.log.error if outcome.code else self._life.log.warning
             log("command", problem=outcome.problem)
@@ -267,6 +271,9 @@ class Supervisor:
                 await asyncio.wait_for(self._child.ended.wait(), AFTER_A_KEY)
                 return
             self._child.sent = None
+        if self._workers is not None and self._workers.in_flight():
+            self._gave_up = True
+            self._workers.died_at_work.clear()
         self._child.stop(self._command.stop_signal)
         await self._child.ended.wait()
 

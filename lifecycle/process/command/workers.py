@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
@@ -23,6 +24,8 @@ from lifecycle.status_records import WorkerStatus
 READ: Final = 65536
 """Bytes that are read of the pipe at once: all that it holds."""
 DISTURBERS_KEPT: Final = 5
+NAMED: Final = 5
+"""How many workers at work are named."""
 
 
 class Workers:
@@ -43,6 +46,7 @@ class Workers:
         serving: Set once a worker has said that it serves.
         failed: The name of a server whose workers cannot say it; empty if there is none.
         given_up: Set then.
+        died_at_work: The last workers that have died with requests in flight, and how many.
     """
 
     def __init__(self, file: BoardFile, nudge: Callable[[], object]) -> None:
@@ -51,6 +55,7 @@ class Workers:
         self.serving = asyncio.Event()
         self.failed = ""
         self.given_up = asyncio.Event()
+        self.died_at_work: deque[str] = deque(maxlen=NAMED)
         self._file = file
         self._board = file.board
         self._nudge = nudge
@@ -140,6 +145,8 @@ class Workers:
         if slot.pid == pid:
             self._arrived_at = max(self._arrived_at, slot.arrived_at or -math.inf)
             self._note(slot.disturber)
+            if slot.in_flight:
+                self.died_at_work.append(_at_work(slot))
             self._board.free(slot)
         self._nudge()
 
@@ -187,9 +194,9 @@ class Workers:
 
     def names(self) -> list[str]:
         """Name the workers that have some."""
-        found = [(slot.in_flight, slot.server, slot.pid) for slot in self._board.slots()]
-        busy = sorted((each for each in found if each[0]), reverse=True)
-        return [f"{server} worker {pid} ({count})" for count, server, pid in busy[:5]]
+        busy = [slot for slot in self._board.slots() if slot.in_flight]
+        busy.sort(key=lambda slot: slot.in_flight, reverse=True)
+        return [*map(_at_work, busy[:NAMED])]
 
     def arrived_at(self) -> float:
         """Return when a request last came that counts; minus infinity if none has."""
@@ -234,3 +241,7 @@ class Workers:
     def _loops(self) -> list[Slot]:
         # Threads notice who comes whatever the others do; at the end of a request, too.
         return [slot for slot in self.serving_now() if not slot.capacity]
+
+
+def _at_work(slot: Slot) -> str:
+    return f"{slot.server} worker {slot.pid} ({slot.in_flight})"

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from lifecycle.process.command.outcome import unasked, when_told
+from lifecycle.process.command.outcome import Outcome, cut_off, unasked, when_told
 
 TERM, INT = signal.SIGTERM, signal.SIGINT
 
@@ -126,3 +126,20 @@ def test_a_script_into_the_background():
 
     assert outcome.code == 1
     assert "leave out --daemon (gunicorn), --daemonize (uWSGI)" in outcome.problem
+
+
+@pytest.mark.parametrize(
+    ("own", "at_work", "expected"),
+    [
+        (Outcome(0), [], Outcome(0)),
+        (
+            Outcome(0),
+            ["a (1)", "b (2)"],
+            Outcome(124, "shop ended with requests in flight: a (1), b (2)."),
+        ),
+        (Outcome(7, "its own"), ["a (1)"], Outcome(7, "its own")),
+    ],
+)
+def test_told_to_end_while_it_was_at_work(own, at_work, expected):
+    """What was cut off is no success, and its own failure goes first."""
+    assert cut_off(own, "shop", at_work) == expected
