@@ -1,7 +1,8 @@
 """
 daphne, one process.
 
-A request or a WebSocket is in flight until the app has returned. From T0 on each response says
+A request is in flight until the app has returned and its answer is sent, a WebSocket until the app
+has returned. From T0 on each response says
 `Connection: close`, and closes. At settle, idle connections are closed, WebSockets with 1001, and
 event streams ended; an app that serves one is cancelled. WebSockets that come while it stops are
 closed with 1001 before the applications are cancelled.
@@ -11,6 +12,8 @@ Out of reach: HTTP/2, whose clients are not told to go.
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..connections import GOING_AWAY, PATIENCE, serves_on, unread
 from ..event_streams import EVENTS, STREAM_HEADER, asks_for_events, is_endless
 from ..seams import needs, seam, wrap
@@ -19,9 +22,14 @@ from ..worker import worker
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 SERVER = "daphne"
+LOOK_AGAIN = 0.1
+"""Seconds between two looks at an answer whose client is slow to take it."""
+
+_reactor: Any = None
 
 _channels: Any = None
 """A `WeakSet` of the HTTP/1 connections on which something was asked."""
@@ -35,13 +43,15 @@ _ports: list[Any] = []
 
 def patch_server(module: Any) -> None:
     """Count requests and WebSockets, and say when it serves, in `daphne.server`."""
-    global _channels  # noqa: PLW0603 - weakref is imported no earlier
+    global _channels, _reactor  # noqa: PLW0603 - weakref is imported no earlier
     import weakref
 
     needs(seam(module, "Server.create_application"), "connections", "application_instance")
     needs(seam(module, "Server.run"), "_asyncioEventloop")
     seam(module, "Server.listen_success")
     needs(seam(module, "Server.kill_all_applications"), "defer")
+    seam(module, "reactor.getWriters")
+    _reactor = module.reactor
     _channels = weakref.WeakSet()
 
     def create(was: Any) -> Any:
@@ -142,6 +152,8 @@ def _begin(protocol: Any, scope: Any, running: Any) -> None:
     elif hasattr(protocol.channel, "persistent"):
         _channels.add(protocol.channel)
 
+    transport = getattr(protocol.channel, "transport", None) if not websocket else None
+
     def done(_: Any) -> None:
         late = _long.pop(protocol, False)
         sent_away = late and protocol in _ended
@@ -150,9 +162,20 @@ def _begin(protocol: Any, scope: Any, running: Any) -> None:
         if worker.draining:
             found = [value for name, value in scope["headers"] if name == b"user-agent"]
             agent = found[0].decode("latin-1") if found else ""
-        worker.end(protocol, agent, scope["path"], sent_away=sent_away)
+        end = partial(worker.end, protocol, agent, scope["path"], sent_away=sent_away)
+        # In two turns of the loop the kernel has taken what there is room for.
+        running.get_loop().call_soon(running.get_loop().call_soon, _end_once_sent, transport, end)
 
     running.add_done_callback(done)
+
+
+def _end_once_sent(transport: Any, end: Callable[[], None]) -> None:
+    """End a request once the kernel has all of its answer: daphne's stop would not wait for it."""
+    below = getattr(transport, "transport", transport)  # below TLS
+    if below is not None and below in _reactor.getWriters():
+        _reactor.callLater(LOOK_AGAIN, _end_once_sent, transport, end)
+    else:
+        end()
 
 
 def _start(request: Any, message: Any) -> Any:
