@@ -19,16 +19,16 @@ LINGER = 5.0
 
 def serves_on(loop: Any, server: str, close_idle: Callable[[], object]) -> None:
     """
-    Say that this process serves on a loop, unless it serves already: the first server counts.
+    Say that this process serves on a loop, unless this server has said it.
 
     Args:
         loop: The asyncio loop; called on it, or before it runs.
         server: The server's name.
         close_idle: Closes what is idle, and ends what never ends by itself.
     """
-    if worker.board is None or worker.slot is not None:
+    if worker.board is None or close_idle in worker.closers:
         return
-    worker.close_idle = close_idle
+    worker.closes(close_idle)
     if worker.serves(server):
         worker.beat_on(loop)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import os
 import sys
+from _thread import get_ident  # the thread, also once gevent has patched it
 from time import monotonic
 
 from .board import (
@@ -62,11 +63,14 @@ class Worker:
         """The board's times: what is asked at every request looks at `times[DRAINING_AT]` and `times[GO_AT]`."""
         self.on_serving: Callable[[], object] = lambda: None
         """Called once this process has a slot."""
-        self.close_idle: Callable[[], object] | None = None
+        self.closers: dict[Callable[[], object], int] = {}
         """
-        Closes idle connections: called at each heartbeat once the settle time is over, on the
-        loop. The server's file sets it.
+        What closes idle connections, and the thread that each belongs to: called at each heartbeat
+        of that thread once the settle time is over.
         """
+        self._beating: set[Any] = set()
+        self._main = self._owner = get_ident()
+        """The main thread, and that of the server that counts."""
         self._begun: dict[object, float] = {}
         self._served = 0
         self._lock: Any = None
@@ -93,6 +97,8 @@ class Worker:
         self.slot = self._lock = self._orphan = None  # they are the parent's
         self._begun = {}
         self._served = 0
+        self.closers, self._beating = {}, set()
+        self._main = get_ident()
 
     def expects(self, server: str) -> None:
         """Say that a server was imported: from now on only a worker's word counts as serving."""
@@ -107,6 +113,9 @@ class Worker:
     def serves(self, server: str, capacity: int = 0) -> bool:
         """
         Say that this process serves: called where a server's worker begins to accept.
+
+        An app may have a small server of its own, for metrics, and starts it before it is served
+        itself. So the last server counts, and one of the main thread rather than another.
 
         Args:
             server: The server's name, as `/status` shows it.
@@ -124,12 +133,16 @@ class Worker:
             if slot is None:
                 self.complain("there are too many workers: this one is not counted")
                 return False
-            self._lock = _thread.allocate_lock() if capacity else None
             self.slot = slot
+            self._owner = 0
             self._orphan = Orphan(board)
         slot = self.slot
-        slot.set_text(server=server)
-        board.whole[slot.at + CAPACITY] = capacity
+        if capacity and self._lock is None:
+            self._lock = _thread.allocate_lock()
+        if self._owner != self._main or get_ident() == self._main:
+            self._owner = get_ident()
+            slot.set_text(server=server)
+            board.whole[slot.at + CAPACITY] = capacity
         board.whole[slot.at + STATE] = SERVING
         board.tell(f"serves {os.getpid()}")
         self.on_serving()
@@ -234,25 +247,36 @@ class Worker:
 
     # The heartbeat
 
+    def closes(self, close_idle: Callable[[], object]) -> None:
+        """Have idle connections be closed by this, at the heartbeats of the thread that says so."""
+        self.closers[close_idle] = get_ident()
+
     def beat(self) -> None:
         """Stamp the heartbeat, and close what is idle if it is time; on the loop."""
         slot = self.slot
         if slot is None:
             return
         now, real, at = monotonic(), slot.board.real, slot.at
-        if now - real[at + BEAT_AT] > PAUSE:
-            real[at + AWAKE_SINCE] = now  # first: who sees the new beat must see this too
-        real[at + BEAT_AT] = now
+        if get_ident() == self._owner:
+            if now - real[at + BEAT_AT] > PAUSE:
+                real[at + AWAKE_SINCE] = now  # first: who sees the new beat must see this too
+            real[at + BEAT_AT] = now
         if self._orphan is not None:
             self._orphan.look(now)
         if self.draining:
             slot.board.tell("w")  # the drain waits for who has not looked at his sockets lately
-        if self.close_idle is not None and self.settled:
+        if self.closers and self.settled:
+            self._close_idle()
+
+    def _close_idle(self) -> None:
+        for close_idle, thread in tuple(self.closers.items()):
+            if thread != get_ident():
+                continue
             try:
-                self.close_idle()
+                close_idle()
             except Exception as error:
                 self.complain(f"idle connections are not closed: {error!r}")
-                self.close_idle = None
+                self.closers.pop(close_idle, None)
 
     def turn(self) -> None:
         """Beat, unless it has lately: for a loop that comes round as often as something comes."""
@@ -268,6 +292,9 @@ class Worker:
     def beat_on(self, loop: Any) -> None:
         """Beat on an asyncio loop for as long as it runs; called on it, after `serves`."""
         slot = self.slot
+        if loop in self._beating:
+            return
+        self._beating.add(loop)
 
         def beat() -> None:
             if self.slot is slot is not None:

@@ -175,7 +175,7 @@ def test_idle_connections_are_closed_from_settle_on(board: Board, worker: Worker
     """At each heartbeat, and not before; one that fails is a warning, and is not tried again."""
     closed: list[int] = []
     worker.serves("uvicorn")
-    worker.close_idle = lambda: closed.append(1)
+    worker.closes(lambda: closed.append(1))
     board.draining_at = time.monotonic()
     board.settled_at = time.monotonic() + 100
     worker.beat()

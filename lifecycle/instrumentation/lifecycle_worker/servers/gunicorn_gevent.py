@@ -121,7 +121,7 @@ def patch_gevent(module: Any) -> None:
                 worker.fails("gunicorn gevent_pywsgi")
             elif worker.serves("gunicorn gevent"):
                 poll = get_original("select", "poll")
-                worker.close_idle = lambda: connections.close_idle(poll)
+                worker.closes(lambda: connections.close_idle(poll))
                 spawn(beat).name = HEARTBEAT
             run(self)
 

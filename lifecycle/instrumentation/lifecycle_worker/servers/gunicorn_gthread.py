@@ -37,7 +37,7 @@ def patch_gthread(module: Any) -> None:
         def serve(self: Any) -> None:
             if worker.serves("gunicorn gthread", capacity=self.cfg.threads):
                 _beat_in(self)
-                worker.close_idle = lambda: _close_idle(self, getattr(self, kept))
+                worker.closes(lambda: _close_idle(self, getattr(self, kept)))
             run(self)
 
         return serve

@@ -123,7 +123,7 @@ def patch_server(module: Any) -> None:
     def make_run(run: Callable[[Any], None]) -> Callable[[Any], None]:
         def serve(self: Any) -> None:
             if worker.serves(NAME, capacity=self.adj.threads):
-                worker.close_idle = _close_idle
+                worker.closes(_close_idle)
             run(self)
 
         return serve

@@ -1,0 +1,90 @@
+"""A process with two servers: an app may have one of its own, for its metrics."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from lifecycle.instrumentation.lifecycle_worker import connections
+from lifecycle.instrumentation.lifecycle_worker.board import Board
+from lifecycle.instrumentation.lifecycle_worker.worker import Worker
+from tests.unit.instrumentation.test_board import board_in
+
+ANY = 1_000_000
+
+
+@pytest.fixture
+def board(tmp_path: Path) -> Iterator[Board]:
+    with board_in(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def worker(board: Board, monkeypatch: pytest.MonkeyPatch) -> Worker:
+    made = Worker()
+    made.open(board.path)
+    monkeypatch.setattr(connections, "worker", made)
+    return made
+
+
+def in_thread(function: Callable[[], object]) -> None:
+    thread = threading.Thread(target=function)
+    thread.start()
+    thread.join()
+
+
+def test_both_of_a_loop_close_what_is_idle(board: Board, worker: Worker) -> None:
+    """The app's own comes first, and the one that serves the app counts."""
+    closed: list[str] = []
+
+    async def serve() -> None:
+        loop = asyncio.get_running_loop()
+        board.settled_at = time.monotonic()
+        closers = {name: lambda name=name: closed.append(name) for name in ("aiohttp", "uvicorn")}
+        for name in ("aiohttp", "aiohttp", "uvicorn", "uvicorn"):  # a server may say it twice
+            connections.serves_on(loop, name, closers[name])
+        closed.clear()
+        worker.beat()
+
+    asyncio.run(serve())
+
+    assert closed == ["aiohttp", "uvicorn"]
+    assert worker.slot is not None
+    assert worker.slot.server == "uvicorn"
+
+
+@pytest.mark.parametrize("first", ["thread", "main"])
+def test_the_main_threads_counts(board: Board, worker: Worker, first: str) -> None:
+    """A server of threads beside a loop, whichever has come first: the loop's heart is looked at."""
+    in_its_thread = lambda: in_thread(lambda: worker.serves("werkzeug", capacity=ANY))
+    on_the_loop = lambda: worker.serves("uvicorn")
+    order = [in_its_thread, on_the_loop]
+    for serve in order if first == "thread" else reversed(order):
+        serve()
+    slot = worker.slot
+    assert slot is not None
+    before = slot.beat_at
+
+    in_thread(worker.beat)
+    assert slot.beat_at == before
+    worker.beat()
+    assert slot.beat_at > before
+    assert (slot.server, slot.capacity) == ("uvicorn", 0)
+
+
+def test_each_closes_in_its_own_thread(board: Board, worker: Worker) -> None:
+    """What a loop has open is nothing to touch from another thread."""
+    closed: list[int] = []
+    worker.serves("uvicorn")
+    worker.closes(lambda: closed.append(threading.get_ident()))
+    board.settled_at = time.monotonic()
+
+    in_thread(worker.beat)
+    assert closed == []
+    worker.beat()
+    assert closed == [threading.get_ident()]
