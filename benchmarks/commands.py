@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from statistics import median
@@ -109,14 +109,17 @@ class _Command:
     def asking(self) -> Asking:
         """Return connections to it, as many to each worker."""
         asking = Asking(self.port, lambda: sum(map(cpu_of, self._pids)), WORKERS)
-        self._pids = self._all_of_it()  # now that all workers have answered
+        self._pids = _all_of(self.process.pid)  # now that all workers have answered
         return asking
 
-    def _all_of_it(self) -> set[int]:
-        found, below = everybody(), {self.process.pid}
-        while more := {each.pid for each in found if each.parent in below} - below:
-            below |= more
-        return below
+
+def _all_of(pid: int) -> set[int]:
+    """Return a process and all that come from it, as far as they are there."""
+    found = everybody()
+    below = {each.pid for each in found if each.pid == pid}
+    while more := {each.pid for each in found if each.parent in below} - below:
+        below |= more
+    return below
 
 
 @cache
@@ -156,7 +159,10 @@ def _started(name: str, *, ours: bool) -> Iterator[_Command]:
                 yield command
             finally:
                 process.send_signal(signal.SIGTERM)
-                process.wait(ENDS)
+                with suppress(subprocess.TimeoutExpired):  # granian's master waits now and then
+                    process.wait(ENDS)
+                for pid in _all_of(process.pid):
+                    os.kill(pid, signal.SIGKILL)
 
 
 def measure(name: str) -> Seen:

@@ -42,7 +42,7 @@ def test_http2_clients_are_told_to_go(start, tmp_path):
     asyncio.run(asyncio.wait_for(_drain_http2(app), 40))
     assert app.wait() == 0, app.stderr
     report = app.events("drain report")[0]
-    assert (report["code"], "cut" in report) == (0, False), report
+    assert (report["code"], "cut_off" in report) == (0, False), report
     assert "Traceback" not in app.stderr, app.stderr
 
 

@@ -201,6 +201,8 @@ async def _end(connection: Any, long: _Long) -> None:
 
     transport, response = connection.transport, long.response
     websocket = response.status == 101
+    if not websocket:
+        response.write = _until_cancelled  # the app may come round before it is cancelled
     try:
         farewell = response.close(code=GOING_AWAY) if websocket else response.write_eof()
         await asyncio.wait_for(farewell, PATIENCE)
@@ -212,3 +214,9 @@ async def _end(connection: Any, long: _Long) -> None:
             transport.abort()
     if not websocket:
         long.task.cancel()
+
+
+async def _until_cancelled(_: Any) -> None:
+    import asyncio
+
+    await asyncio.get_running_loop().create_future()
