@@ -63,6 +63,12 @@ class Asking:
             over = time.perf_counter() - began > seconds
         return count / (time.perf_counter() - began), (self._spent() - spent) / count
 
+    def tell(self, path: str) -> None:
+        """Ask for this path once, on each connection, one after the other."""
+        request = REQUEST.replace(b"/", path.encode(), 1)
+        for key in self._selector.get_map().values():
+            _answer(key.data, request)
+
     def close(self) -> None:
         """Close the connections."""
         for key in [*self._selector.get_map().values()]:
@@ -71,12 +77,18 @@ class Asking:
 
 
 def _worker_of(sock: socket.socket) -> bytes:
-    sock.sendall(REQUEST)
+    return _answer(sock, REQUEST).lower().partition(b"\r\nx-worker: ")[2].partition(b"\r\n")[0]
+
+
+def _answer(sock: socket.socket, request: bytes) -> bytes:
     sock.settimeout(DEADLINE)
+    sock.sendall(request)
     answer = sock.recv(4096)
     while not answer.endswith(BODY):
-        answer += sock.recv(4096)
-    return answer.lower().partition(b"\r\nx-worker: ")[2].partition(b"\r\n")[0]
+        if not (more := sock.recv(4096)):
+            raise ConnectionError(f"no whole answer: {answer!r}")
+        answer += more
+    return answer
 
 
 def cpu_of(pid: int) -> float:

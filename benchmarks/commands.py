@@ -1,9 +1,9 @@
 """
 Servers under `lifecycle run -- COMMAND`, beside the same command without us.
 
-Both run at the same time, and are asked in turns: without, with, with, without. The next pair of
-processes is another one: two of the very same program differ by some percent. What that leaves
-is told beside each figure, by the command without us against itself.
+Requests a second: what we put around each request is switched off and on in the same workers, in
+turns: off, on, on, off. Two processes of the very same program differ by more than it costs. Our
+own process is not among what is switched; what it takes while it waits is a row of its own.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from statistics import median
@@ -30,10 +30,13 @@ from lifecycle.process.command.board_file import BoardFile
 from lifecycle.process.command.processes import everybody
 from lifecycle.process.command.supervise import INSTRUMENTATION
 
-PAIRS: Final = 12
-ROUNDS: Final = 5
-WINDOW: Final = 0.2
-"""Seconds that one of the two is asked for in a turn."""
+COMMANDS_TRIED: Final = 4
+"""Each time with new processes."""
+ROUNDS: Final = 40
+WINDOW: Final = 0.1
+"""Seconds that it is asked for in a turn."""
+WAITS: Final = 5.0
+"""Seconds in which our process waits."""
 WARM: Final = 0.5
 STARTS: Final = 10
 INTERPRETERS: Final = 100
@@ -43,41 +46,12 @@ WORKERS: Final = 2
 TAKES: Final = 75e-6
 """CPU seconds that the apps take."""
 
-APPS: Final = """
-import os
-
-def work():
-    for _ in range({turns}):
-        pass
-
-def who():
-    return str(os.getpid())
-
-def wsgi(environ, start_response):
-    work()
-    start_response("200 OK", [("X-Worker", who()), ("Content-Length", "4")])
-    return [b"true"]
-
-async def asgi(scope, receive, send):
-    if scope["type"] != "http":
-        while (await receive())["type"] != "lifespan.shutdown":
-            await send({{"type": "lifespan.startup.complete"}})
-        return await send({{"type": "lifespan.shutdown.complete"}})
-    work()
-    headers = [(b"x-worker", who().encode()), (b"content-length", b"4")]
-    await send({{"type": "http.response.start", "status": 200, "headers": headers}})
-    await send({{"type": "http.response.body", "body": b"true"}})
-"""
-"""
-Apps that do the same work at each request, and say which worker they are in.
-
-A number of turns, and no time by the clock: that would pass also while others have the core.
-"""
+SERVED: Final = Path(__file__).parent / "served"
 
 COMMANDS: Final = {
-    "gunicorn gthread": "gunicorn -w {workers} --threads 8 -b 127.0.0.1:{port} --no-control-socket apps:wsgi",
-    "uvicorn --workers 2": "uvicorn --workers {workers} --port {port} --no-access-log apps:asgi",
-    "granian --workers 2": "granian --workers {workers} --interface asgi --port {port} apps:asgi",
+    "gunicorn gthread": "gunicorn -w {workers} --threads 8 -b 127.0.0.1:{port} --no-control-socket switched:wsgi",
+    "uvicorn --workers 2": "uvicorn --workers {workers} --port {port} --no-access-log switched:asgi",
+    "granian --workers 2": "granian --workers {workers} --interface asgi --port {port} switched:asgi",
 }
 ALONE: Final = "no:tcp,no:http,no:disk,no:memory"
 """The core is measured; lifecycle-probes is beside it for the tests."""
@@ -89,13 +63,13 @@ class Seen(NamedTuple):
 
     Attributes:
         throughput: With us, by without us.
-        null: Without us, by without us: what the measuring is worth.
+        waiting: Milliseconds of CPU a second that our process takes while it waits.
         memory: MiB of our process.
         later: Seconds by which the first answer comes later.
     """
 
     throughput: Measured
-    null: Measured
+    waiting: float
     memory: float
     later: float
 
@@ -138,7 +112,6 @@ def _turns() -> int:
 def _started(name: str, *, ours: bool) -> Iterator[_Command]:
     port, qos = free_port(), free_port()
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "apps.py").write_text(APPS.format(turns=_turns()))
         words = [sys.executable, "-m", *COMMANDS[name].format(port=port, workers=WORKERS).split()]
         if ours:
             shop = ["--service", f"shop:{port}", "--"]
@@ -149,9 +122,18 @@ def _started(name: str, *, ours: bool) -> Iterator[_Command]:
             "LIFECYCLE_PLUGINS": ALONE,
             "LIFECYCLE_SETTLE": "0",
             "LIFECYCLE_QUIET": "0",
+            "PYTHONPATH": str(SERVED),
+            "TURNS": str(_turns()),
         }
         quiet, began = subprocess.DEVNULL, time.perf_counter()
-        with subprocess.Popen(words, cwd=folder, env=env, stdout=quiet, stderr=quiet) as process:
+        with subprocess.Popen(
+            words,
+            cwd=folder,
+            env=env,
+            stdout=quiet,
+            stderr=quiet,
+            start_new_session=True,  # the kernel shares the cores out by sessions (sched(7))
+        ) as process:
             try:
                 command = _Command(process, port, began)
                 if ours:
@@ -167,29 +149,33 @@ def _started(name: str, *, ours: bool) -> Iterator[_Command]:
 
 def measure(name: str) -> Seen:
     """Measure one of `COMMANDS`."""
-    memory: list[float] = []
-    with_us = _throughput(name, memory.append)
-    return Seen(with_us, _throughput(name), median(memory), _later(name))
-
-
-def _throughput(name: str, tell: Callable[[float], None] | None = None) -> Measured:
-    """Measure one beside the other; the other is ours if somebody wants to know our memory."""
-    rounds = []
-    for _ in range(PAIRS):
-        with ExitStack() as stack:
-            which = (False, tell is not None)
-            both = [stack.enter_context(_started(name, ours=ours)) for ours in which]
-            first, second = (stack.enter_context(closing(each.asking())) for each in both)
-            first.ask(WARM), second.ask(WARM)
-            for _ in range(ROUNDS):
-                turns = [each.ask(WINDOW) for each in (first, second, second, first)]
-                rate, cpu = (sum(pair) / 2 for pair in zip(*turns[0::3], strict=True))
-                their_rate, their_cpu = (sum(pair) / 2 for pair in zip(*turns[1:3], strict=True))
-                rounds.append((their_rate / rate, (their_cpu - cpu) * 1e6, rate, rate * cpu))
-            if tell is not None:
-                tell(rss(both[1].process.pid))
+    rounds, waiting, memory = [], [], []
+    for _ in range(COMMANDS_TRIED):
+        with _started(name, ours=True) as command:
+            with closing(command.asking()) as asking:
+                asking.ask(WARM)
+                rounds += [_round(asking) for _ in range(ROUNDS)]
+            memory.append(rss(command.process.pid))
+            waiting.append(_waiting(command.process.pid))
     ratios, cpus, rates, cores = (list(column) for column in zip(*rounds, strict=True))
-    return Measured(ratios, cpus, median(rates), median(cores))
+    throughput = Measured(ratios, cpus, median(rates), median(cores))
+    return Seen(throughput, median(waiting), median(memory), _later(name))
+
+
+def _round(asking: Asking) -> tuple[float, float, float, float]:
+    turns = []
+    for path in ("/off", "/on", "/on", "/off"):
+        asking.tell(path)
+        turns.append(asking.ask(WINDOW))
+    rate, cpu = (sum(pair) / 2 for pair in zip(*turns[0::3], strict=True))
+    our_rate, our_cpu = (sum(pair) / 2 for pair in zip(*turns[1:3], strict=True))
+    return our_rate / rate, (our_cpu - cpu) * 1e6, rate, rate * cpu
+
+
+def _waiting(pid: int) -> float:
+    before = cpu_of(pid)
+    time.sleep(WAITS)
+    return (cpu_of(pid) - before) / WAITS * 1000
 
 
 def _later(name: str) -> float:
