@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import sys
 import threading
 
@@ -80,6 +81,35 @@ def _workers_of(app, master):
     found = {each["pid"] for each in app.status()["workers"]}
     own = {each.pid for each in descendants(app.pid) if each.parent == master}
     return found if len(found) == 2 and found <= own else set()
+
+
+def test_clients_that_are_slow_to_close(start, tmp_path):
+    """Threads' clients that were told to go, and keep their side open, hold nobody up."""
+    gthread = ("--threads", "4", "--keep-alive", "30", "shop:app")
+    app = serve(start, tmp_path, *gthread, LIFECYCLE_SETTLE="20", LIFECYCLE_GRACE_PERIOD="60")
+    app.wait_state("ready")
+    with contextlib.ExitStack() as stack:
+        address = ("127.0.0.1", app.port)
+        kept = [stack.enter_context(socket.create_connection(address, 15)) for _ in range(6)]
+        assert not any(b"Connection: close" in _answer(each) for each in kept)
+        app.signal(signal.SIGTERM)
+        app.wait_state("draining")
+
+        def all_are_answered():
+            assert all(b"Connection: close" in _answer(each) for each in kept)
+            return ask(app.port)[0]
+
+        # gunicorn itself waits 2 s for each of them, and answers nobody meanwhile.
+        assert background(all_are_answered).result(8) == 200
+        assert [each.recv(1) for each in kept] == [b""] * 6
+
+
+def _answer(sock: socket.socket) -> bytes:
+    sock.sendall(b"GET / HTTP/1.1\r\nHost: shop\r\n\r\n")
+    answer = b""
+    while not answer.endswith(b"0\r\n\r\n"):
+        answer += sock.recv(4096)
+    return answer
 
 
 def test_daemon(start, tmp_path):

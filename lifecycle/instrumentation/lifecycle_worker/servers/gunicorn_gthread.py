@@ -7,10 +7,14 @@ once all threads are at work, and the oldest request is as old as `loop_stall_li
 Idle connections are closed from settle on, by the loop itself. An HTTP/2 connection (a beta of
 gunicorn) is not told to go: gunicorn says GOAWAY when it stops.
 
-While each answer says close, the loop waits up to 2 s for a client that does not close its side.
+gunicorn's loop waits up to 2 s for each client that it closes and that does not close its side. In
+a drain that would be every client that is slow to notice, one after the other, so the loop goes
+on meanwhile.
 """
 
 from __future__ import annotations
+
+from time import monotonic
 
 from ..seams import Moved, needs, seam, wrap
 from ..unread import has_unread
@@ -22,13 +26,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+SHUT_WR = 1  # as in `socket`, which is imported later
+LINGER = 2.0
+"""Seconds that a client has to close its side, as gunicorn has it."""
+_pollers: list[Any] = []
+"""What this worker's loop waits with."""
+_lingering: dict[Callable[[], None], float] = {}
+"""What ends the connections that only wait for their clients, and when at the latest."""
+
 
 def patch_gthread(module: Any) -> None:
     """Count its requests, close its idle connections, and beat in its loop."""
     cls = seam(module, "ThreadWorker")
     needs(seam(cls, "handle_request"), "wsgi")
     seam(cls, "load_wsgi")
-    seam(module, "TConn.close")
     needs(seam(cls, "init_process"), "poller")
     kept = _name_of_kept(cls)
     needs(seam(cls, "murder_keepalived"), kept, "poller", "unregister", "nr_conns")
@@ -42,6 +53,18 @@ def patch_gthread(module: Any) -> None:
 
         return serve
 
+    def make_close(close: Callable[..., None]) -> Callable[..., None]:
+        def close_or_linger(self: Any, *args: Any, **named: Any) -> None:
+            lingers = any(args) or any(named.values())  # `graceful`, in the versions that do
+            if lingers and _pollers and worker.draining:
+                _linger(_pollers[-1], module.selectors.EVENT_READ, self.sock)
+            else:
+                close(self, *args, **named)
+
+        return close_or_linger
+
+    seam(module, "selectors.EVENT_READ")
+    wrap(module, "TConn.close", make_close)
     wrap(cls, "run", make)
     wrap(cls, "load_wsgi", ending_streams)
     wrap(cls, "handle_request", counted(0))
@@ -56,11 +79,51 @@ def _name_of_kept(cls: Any) -> str:
     raise Moved("no keepalived_conns in ThreadWorker")
 
 
+def _linger(poller: Any, event: Any, sock: Any) -> None:
+    """Close a connection once its client has, or after a while; in the loop, which goes on."""
+
+    def read(_: Any) -> None:
+        try:
+            while sock.recv(4096):
+                pass
+        except BlockingIOError:
+            return
+        except OSError:  # reset
+            pass
+        end()
+
+    def end() -> None:
+        _lingering.pop(end, None)
+        try:
+            poller.unregister(sock)
+        except (KeyError, ValueError, OSError):
+            pass
+        sock.close()
+
+    try:
+        sock.shutdown(SHUT_WR)
+        sock.setblocking(False)
+        poller.register(sock, event, read)
+    except (KeyError, ValueError, OSError):
+        sock.close()
+        return
+    _lingering[end] = monotonic() + LINGER
+
+
+def _end_lingering() -> None:
+    now = monotonic()
+    for end in [end for end, limit in _lingering.items() if limit <= now]:
+        end()
+
+
 def _beat_in(gunicorn: Any) -> None:
     """Beat at each turn of the loop, which is the only one that waits with its poller."""
     select = gunicorn.poller.select
+    _pollers.append(gunicorn.poller)
 
     def select_and_beat(timeout: float | None = None) -> Any:
+        if _lingering:
+            _end_lingering()
         if gunicorn.alive:
             worker.turn()
         else:  # it ends once the last connection is closed
