@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 CLOSE = (b"connection", b"close")
 HELD = ("http", "websocket")
 """What is in flight."""
+BEGUN = ("lifespan.startup.complete", "lifespan.startup.failed")
 START = "http.response.start"
 _STREAM = EVENTS.encode()
 _long: set[LongLived] = set()
@@ -67,7 +68,8 @@ class App:
     async def __call__(self, scope: Any, receive: Any, send: Any, *more: Any) -> None:
         kind = scope["type"]
         if worker.slot is None or kind not in HELD:
-            await self.app(scope, receive, send, *more)
+            begin = self._begin if kind == "lifespan" else self.app
+            await begin(scope, receive, send, *more)
             return
         times = worker.times
 
@@ -100,6 +102,18 @@ class App:
                 worker.end(answer, agent, scope.get("path", ""), sent_away=sent_away)
             else:
                 worker.end(answer)
+
+    async def _begin(self, scope: Any, receive: Any, send: Any, *more: Any) -> None:
+        def told(message: Any) -> Any:
+            if message["type"] in BEGUN:
+                worker.app_begins = False
+            return send(message)
+
+        worker.app_begins = True
+        try:
+            await self.app(scope, receive, told, *more)
+        finally:
+            worker.app_begins = False
 
 
 def _with_close(message: Any, scope: Any) -> Any:

@@ -63,6 +63,8 @@ class Worker:
         """The board's times: what is asked at every request looks at `times[DRAINING_AT]` and `times[GO_AT]`."""
         self.on_serving: Callable[[], object] = lambda: None
         """Called once this process has a slot."""
+        self.app_begins = False
+        """Whether the app is just beginning: what serves by now is a server of its own, for metrics."""
         self.closers: dict[Callable[[], object], int] = {}
         """
         What closes idle connections, and the thread that each belongs to: called at each heartbeat
@@ -115,7 +117,8 @@ class Worker:
         Say that this process serves: called where a server's worker begins to accept.
 
         An app may have a small server of its own, for metrics, and starts it before it is served
-        itself. So the last server counts, and one of the main thread rather than another.
+        itself. So the last server counts, and one of the main thread rather than another; while
+        the app is beginning, none does.
 
         Args:
             server: The server's name, as `/status` shows it.
@@ -126,7 +129,7 @@ class Worker:
             True if it is on the board.
         """
         board = self.board
-        if board is None:
+        if board is None or self.app_begins:
             return False
         if self.slot is None:
             slot = board.claim(monotonic())

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from lifecycle.instrumentation.lifecycle_worker import connections
+from lifecycle.instrumentation.lifecycle_worker import asgi, connections
 from lifecycle.instrumentation.lifecycle_worker.board import Board
 from lifecycle.instrumentation.lifecycle_worker.worker import Worker
 from tests.unit.instrumentation.test_board import board_in
@@ -29,6 +31,7 @@ def worker(board: Board, monkeypatch: pytest.MonkeyPatch) -> Worker:
     made = Worker()
     made.open(board.path)
     monkeypatch.setattr(connections, "worker", made)
+    monkeypatch.setattr(asgi, "worker", made)
     return made
 
 
@@ -88,3 +91,39 @@ def test_each_closes_in_its_own_thread(board: Board, worker: Worker) -> None:
     assert closed == []
     worker.beat()
     assert closed == [threading.get_ident()]
+
+
+@pytest.mark.parametrize("last", ["lifespan.startup.complete", "lifespan.startup.failed", "raises"])
+def test_one_that_the_app_starts_as_it_begins(worker: Worker, last: str) -> None:
+    """It does not make the worker one that serves: the app is not there yet."""
+    closed: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        loop = asyncio.get_running_loop()
+        connections.serves_on(loop, "aiohttp", lambda: closed.append("aiohttp"))
+        assert worker.slot is None
+        if last == "raises":
+            raise LookupError
+        await send({"type": last})
+
+    async def serve() -> None:
+        heard: list[Any] = []
+
+        async def send(message: Any) -> None:
+            heard.append(message["type"])
+
+        with contextlib.suppress(LookupError):
+            await asgi.App(app)({"type": "lifespan"}, None, send)
+        assert heard == [last] * (last != "raises")
+        connections.serves_on(
+            asyncio.get_running_loop(), "uvicorn", lambda: closed.append("uvicorn")
+        )
+        assert worker.board is not None
+        worker.board.settled_at = time.monotonic()
+        worker.beat()
+
+    asyncio.run(serve())
+
+    assert worker.slot is not None
+    assert worker.slot.server == "uvicorn"
+    assert closed == ["aiohttp", "uvicorn"]

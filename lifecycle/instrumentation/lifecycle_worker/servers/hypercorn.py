@@ -113,7 +113,7 @@ def _abort(_receive: Any, send: Any) -> None:
 
 
 def _serves() -> None:
-    if worker.board is None or worker.slot is not None:
+    if worker.board is None or _close_idle in worker.closers:
         return
     import asyncio
 
