@@ -7,7 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Final
 
@@ -72,47 +72,49 @@ def assert_drains(
 
 
 async def _drain(app: App, *, idle: bool, path: str, events: bool, goodbye: int) -> None:
-    kept, fresh, slow, busy = [await Connection.open(app.port) for _ in range(4)]
-    first = await kept.ask("/")
-    assert (first.status, first.closes, first.body) == (200, False, b"hello")
-    assert not (await busy.ask("/", body=b"posted")).closes
-    listening = [asyncio.create_task(_listen(app.port, path))] if path else []
-    streams = [asyncio.create_task(_follow(app.port))] if events else []
-    working = [asyncio.create_task(each) for each in (slow.ask("/slow"), _stream(app.port))]
-    watching = asyncio.create_task(_watch(app.port))
-    expected = len(listening) + len(streams) + len(working)
-    await _until(
-        lambda: expected <= app.status()["in_flight"] <= expected + 1, f"{expected} in flight", app
-    )
+    async with asyncio.TaskGroup() as group:
+        with ExitStack() as stack:
+            opened = [await Connection.open(app.port) for _ in range(4)]
+            kept, fresh, slow, busy = (stack.enter_context(closing(each)) for each in opened)
+            first = await kept.ask("/")
+            assert (first.status, first.closes, first.body) == (200, False, b"hello")
+            assert not (await busy.ask("/", body=b"posted")).closes
+            listening = [group.create_task(_listen(app.port, path))] if path else []
+            streams = [group.create_task(_follow(app.port))] if events else []
+            working = [group.create_task(each) for each in (slow.ask("/slow"), _stream(app.port))]
+            group.create_task(_watch(app.port))
+            expected = len(listening) + len(streams) + len(working)
+            await _until(
+                lambda: expected <= app.status()["in_flight"] <= expected + 1,
+                f"{expected} in flight",
+                app,
+            )
 
-    began = await asyncio.to_thread(app.signal, signal.SIGTERM)
-    await _until(lambda: app.status()["state"] == "draining", "draining", app)
+            began = await asyncio.to_thread(app.signal, signal.SIGTERM)
+            await _until(lambda: app.status()["state"] == "draining", "draining", app)
 
-    told = await busy.ask("/")
-    assert (told.status, told.closes) == (200, True), told
-    assert await asyncio.wait_for(busy.read(), 2) == b""
-    assert not fresh.over
-    assert not kept.over
-    if idle:
-        assert await asyncio.wait_for(kept.read(), 5) == b""
-        assert SETTLE - 0.05 <= time.monotonic() - began <= SETTLE + LATE
-        assert not fresh.over  # it has not asked yet
-    last = await fresh.ask("/")
-    assert (last.status, last.closes, last.body) == (200, True, b"hello")
-    for task in listening:
-        code, at = await task
-        assert code == goodbye
-        assert SETTLE - 0.05 <= at - began <= SETTLE + LATE
-    for task in streams:
-        whole, at = await task
-        assert whole.startswith(b"data: 0\n\n")
-        assert whole.endswith(b"\n\n")
-        assert SETTLE - 0.05 <= at - began <= SETTLE + LATE
-    assert (await working[0]).body == b"hello"
-    assert (await working[1]).body == b"x" * 1000
-    for each in (kept, fresh, slow, busy):
-        each.close()
-    await watching
+            told = await busy.ask("/")
+            assert (told.status, told.closes) == (200, True), told
+            assert await asyncio.wait_for(busy.read(), 2) == b""
+            assert not fresh.over
+            assert not kept.over
+            if idle:
+                assert await asyncio.wait_for(kept.read(), 5) == b""
+                assert SETTLE - 0.05 <= time.monotonic() - began <= SETTLE + LATE
+                assert not fresh.over  # it has not asked yet
+            last = await fresh.ask("/")
+            assert (last.status, last.closes, last.body) == (200, True, b"hello")
+            for task in listening:
+                code, at = await task
+                assert code == goodbye
+                assert SETTLE - 0.05 <= at - began <= SETTLE + LATE
+            for task in streams:
+                whole, at = await task
+                assert whole.startswith(b"data: 0\n\n")
+                assert whole.endswith(b"\n\n")
+                assert SETTLE - 0.05 <= at - began <= SETTLE + LATE
+            assert (await working[0]).body == b"hello"
+            assert (await working[1]).body == b"x" * 1000
 
 
 async def _watch(port: int) -> None:
