@@ -68,7 +68,13 @@ def cut_off(outcome: Outcome, name: str, at_work: Sequence[str]) -> Outcome:
 
 
 def unasked(
-    code: int, name: str, *, words: Sequence[str] = (), left: Sequence[str] = (), job: bool = False
+    code: int,
+    name: str,
+    *,
+    words: Sequence[str] = (),
+    left: Sequence[str] = (),
+    served: bool = False,
+    job: bool = False,
 ) -> Outcome:
     """
     Judge the end of a command that nobody has told to end: only for a job it may be a success.
@@ -77,7 +83,8 @@ def unasked(
         code: Its exit code, or minus the signal that it died of.
         name: The command's.
         words: The command.
-        left: The command lines of what it has left behind, if nothing of it has served yet.
+        left: The command lines of what it has left behind.
+        served: Whether anything of it has served: what goes into the background does so before.
         job: Whether it had work to complete, and nothing to serve.
     """
     if code < 0:
@@ -89,7 +96,7 @@ def unasked(
         return Outcome(code, f"{name} ended with exit code {code}: nobody had told it to end.")
     left = [line for line in left if HELPER not in line]  # which end by themselves, or are lost
     option = next((each for each in words[1:] if each.split("=")[0] in INTO_BACKGROUND), "")
-    if left and (option or not job):
+    if left and (option or not (job or served)):
         return Outcome(1, _in_background(name, option.split("=")[0], left))
     if job:
         return Outcome(0, _left_behind(name, left) if left else "")

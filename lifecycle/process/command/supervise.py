@@ -242,10 +242,12 @@ class Supervisor:
         code = child.code if child.code is not None else 1
         if child.sent is not None:
             return when_told(code, child.sent, command.name, job=self._is_job())
-        starting = not life.services and not life.draining
+        left = [] if life.draining else [command_line(each.pid) for each in self._family.left()]
+        served = bool(life.services)
         life.begin_drain(f"{command.name} ended")
-        left = [command_line(each.pid) for each in self._family.left()] if starting else []
-        return unasked(code, command.name, words=command.words, left=left, job=self._is_job())
+        return unasked(
+            code, command.name, words=command.words, left=left, served=served, job=self._is_job()
+        )
 
     def _is_job(self) -> bool:
         """Tell whether it has nothing to serve, but work to complete."""

@@ -93,6 +93,13 @@ def test_what_is_left(job, left, code, says):
     assert "multiprocessing" not in outcome.problem
 
 
+def test_what_is_left_of_what_has_served():
+    outcome = unasked(0, "gunicorn", words=["gunicorn", "shop:app"], left=["worker"], served=True)
+
+    assert outcome.code == 1
+    assert "background" not in outcome.problem
+
+
 @pytest.mark.parametrize("job", [False, True])
 def test_an_option_that_only_looks_like_it(job):
     """If nothing is left, -D means something else."""
