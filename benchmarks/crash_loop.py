@@ -60,6 +60,10 @@ OF_WORKERS: Final = ("-w", "--workers")
 MINUTE: Final = 60.0
 WARM: Final = 10.0
 """Seconds after which the parent has all the memory that it needs for this."""
+EVERY: Final = 0.5
+"""Seconds between two looks at the parent."""
+NOTICES: Final = 2.0
+"""Seconds in which it takes note of the last that have died."""
 GROWTH: Final = 400
 """KiB that it may have more than that in the end: what an allocator keeps."""
 
@@ -169,12 +173,12 @@ def _loop(server: str, parent: Parent, seconds: float) -> str:
             warm = now
         if parent.process.poll() is not None or parent.answers("/live") != 200:
             return "it does not live any more"
-        time.sleep(0.5)
+        time.sleep(EVERY)
     at_end = parent.look()
     died = parent.born() - born
     (parent.folder / "crash").unlink()
     parent.until(lambda: len(list(parent.board.slots())) >= before.slots, 60)
-    time.sleep(2)
+    time.sleep(NOTICES)
     after = parent.look()
     share = (at_end.cpu - before.cpu) / seconds
     print(

@@ -82,7 +82,7 @@ async def _drain(app: App, *, idle: bool, path: str, events: bool, goodbye: int)
             listening = [group.create_task(_listen(app.port, path))] if path else []
             streams = [group.create_task(_follow(app.port))] if events else []
             working = [group.create_task(each) for each in (slow.ask("/slow"), _stream(app.port))]
-            group.create_task(_watch(app.port))
+            group.create_task(watch(app.port))
             expected = len(listening) + len(streams) + len(working)
             await _until(
                 lambda: expected <= app.status()["in_flight"] <= expected + 1,
@@ -117,7 +117,7 @@ async def _drain(app: App, *, idle: bool, path: str, events: bool, goodbye: int)
             assert (await working[1]).body == b"x" * 1000
 
 
-async def _watch(port: int) -> None:
+async def watch(port: int) -> None:
     """Look whether it is healthy, as monitors do, until it is not there any more."""
     with suppress(OSError, Lost):
         while True:

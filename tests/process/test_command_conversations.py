@@ -13,8 +13,8 @@ import pytest
 import websockets
 
 from tests.process import wire
+from tests.process.command_drain import watch
 from tests.process.commands import Start, run
-from tests.process.h1_client import Connection, Lost
 from tests.process.kit import wait_for
 
 APP = """
@@ -105,7 +105,7 @@ def test_who_does_not_take_his_end_holds_nobody_up(
 async def _come_late(app, held):
     """Return the codes of all who come as long as the app is there; `held` is let go meanwhile."""
     codes = []
-    watching = asyncio.create_task(_watch(app.port))
+    watching = asyncio.create_task(watch(app.port))
     with contextlib.suppress(OSError, websockets.InvalidHandshake):
         while True:
             async with websockets.connect(f"ws://127.0.0.1:{app.port}/") as client:
@@ -121,11 +121,3 @@ async def _come_late(app, held):
     assert held is None
     await watching
     return codes
-
-
-async def _watch(port):
-    with contextlib.suppress(OSError, Lost):
-        while True:
-            with contextlib.closing(await Connection.open(port)) as connection:
-                await connection.ask("/", {"User-Agent": "kube-probe/1.34"})
-            await asyncio.sleep(0.05)

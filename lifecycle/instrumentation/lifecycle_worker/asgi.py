@@ -13,7 +13,8 @@ from functools import partial
 
 from .board import DRAINING_AT, GO_AT
 from .connections import GOING_AWAY, LINGER, PATIENCE
-from .event_streams import EVENTS, STREAM_HEADER, asks_for_events, is_endless
+from .event_streams import EVENTS, asks_for_events
+from .headers import CLOSE_BYTES, say_endless, value_of, with_close
 from .worker import worker
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-CLOSE = (b"connection", b"close")
 HELD = ("http", "websocket")
 """What is in flight."""
 BEGUN = ("lifespan.startup.complete", "lifespan.startup.failed")
@@ -76,7 +76,7 @@ class App:
         # No coroutine function: on every message that would cost what all the rest does.
         def answer(message: Any) -> Any:
             if times[GO_AT] and message["type"] == START:
-                message = _with_close(message, scope)
+                message = _last(message, scope)
             return send(message)
 
         worker.begin(answer)
@@ -96,7 +96,7 @@ class App:
                 await self.app(scope, receive, answer)
         finally:
             if times[DRAINING_AT]:
-                agent = _header(scope["headers"], b"user-agent")
+                agent = value_of(scope["headers"], "user-agent")
                 vain = scope.get("http_version", "1.1") >= "2" and not self._tells_http2
                 sent_away = vain or (long is not None and long.sent_away)
                 worker.end(answer, agent, scope.get("path", ""), sent_away=sent_away)
@@ -116,12 +116,10 @@ class App:
             worker.app_begins = False
 
 
-def _with_close(message: Any, scope: Any) -> Any:
+def _last(message: Any, scope: Any) -> Any:
     if scope.get("http_version", "1.1") >= "2":
         return message
-    headers = message.get("headers", ())
-    kept = [pair for pair in headers if pair[0].lower() != CLOSE[0]]
-    return dict(message, headers=[*kept, CLOSE])
+    return dict(message, headers=with_close(message.get("headers", ()), CLOSE_BYTES))
 
 
 def _is_event_source(scope: Any) -> bool:
@@ -133,13 +131,6 @@ def _is_event_source(scope: Any) -> bool:
         return False
     accept = [value.decode("latin-1") for name, value in headers if name == b"accept"]
     return asks_for_events(scope.get("method", ""), accept)
-
-
-def _header(headers: Any, wanted: bytes) -> str:
-    for name, value in headers:
-        if name.lower() == wanted:
-            return str(value, "latin-1")
-    return ""
 
 
 class _Gone(OSError):
@@ -324,9 +315,7 @@ class EventStream(LongLived):
                 self._over = True
             await self._send(message)
         if message["type"] == "http.response.start":
-            headers = tuple(message.get("headers", ()))
-            kind = _header(headers, STREAM_HEADER.lower().encode())
-            self._begun = is_endless(_header(headers, b"content-type"), kind)
+            self._begun = say_endless(tuple(message.get("headers", ())))
 
     async def _end(self) -> None:
         try:

@@ -17,7 +17,7 @@ LINGER = 5.0
 """Seconds that it has if it goes on sending: it will see the 1001 behind what it has not read."""
 
 
-def serves_on(loop: Any, server: str, close_idle: Callable[[], object]) -> None:
+def serves_on(loop: Any, server: str, close_idle: Callable[[], object]) -> bool:
     """
     Say that this process serves on a loop, unless this server has said it.
 
@@ -25,12 +25,17 @@ def serves_on(loop: Any, server: str, close_idle: Callable[[], object]) -> None:
         loop: The asyncio loop; called on it, or before it runs.
         server: The server's name.
         close_idle: Closes what is idle, and ends what never ends by itself.
+
+    Returns:
+        True if it is on the board from now on.
     """
     if worker.board is None or close_idle in worker.closers:
-        return
+        return False
     worker.closes(close_idle)
-    if worker.serves(server):
-        worker.beat_on(loop)
+    if not worker.serves(server):
+        return False
+    worker.beat_on(loop)
+    return True
 
 
 def unread(sock: Any) -> bool:

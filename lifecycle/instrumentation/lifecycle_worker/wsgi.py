@@ -7,7 +7,8 @@ as if the client had gone.
 
 from __future__ import annotations
 
-from .event_streams import EVENTS, STREAM_HEADER, asks_for_events, is_endless
+from .event_streams import EVENTS, asks_for_events
+from .headers import say_endless
 from .worker import worker
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
@@ -38,7 +39,7 @@ class App:
         kinds: list[bool] = []
 
         def start(status: str, headers: Any, *exc_info: Any) -> Any:
-            kinds.append(_is_endless(headers))
+            kinds.append(say_endless(headers))
             return start_response(status, headers, *exc_info)
 
         body = self.app(environ, start)
@@ -52,11 +53,6 @@ def asks(environ: dict[str, Any]) -> bool:
     if not accept or EVENTS not in accept.lower():  # hardly anybody gets further than this
         return False
     return asks_for_events(environ.get("REQUEST_METHOD", ""), (accept,))
-
-
-def _is_endless(headers: Any) -> bool:
-    found = {name.lower(): value for name, value in headers}
-    return is_endless(found.get("content-type", ""), found.get(STREAM_HEADER.lower(), ""))
 
 
 class Events:

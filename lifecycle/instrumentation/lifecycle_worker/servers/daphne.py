@@ -15,7 +15,8 @@ from __future__ import annotations
 from functools import partial
 
 from ..connections import GOING_AWAY, PATIENCE, serves_on, unread
-from ..event_streams import EVENTS, STREAM_HEADER, asks_for_events, is_endless
+from ..event_streams import asks_for_events
+from ..headers import CLOSE_BYTES, say_endless, value_of, with_close
 from ..seams import needs, seam, wrap
 from ..unread import is_half_read
 from ..worker import worker
@@ -160,8 +161,7 @@ def _begin(protocol: Any, scope: Any, running: Any) -> None:
         _ended.discard(protocol)
         agent = ""
         if worker.draining:
-            found = [value for name, value in scope["headers"] if name == b"user-agent"]
-            agent = found[0].decode("latin-1") if found else ""
+            agent = value_of(scope["headers"], "user-agent")
         end = partial(worker.end, protocol, agent, scope["path"], sent_away=sent_away)
         # In two turns of the loop the kernel has taken what there is room for.
         running.get_loop().call_soon(running.get_loop().call_soon, _end_once_sent, transport, end)
@@ -181,20 +181,11 @@ def _end_once_sent(transport: Any, end: Callable[[], None]) -> None:
 def _start(request: Any, message: Any) -> Any:
     headers = list(message.get("headers", ()))
     if worker.draining and hasattr(request.channel, "persistent"):
-        headers = [pair for pair in headers if pair[0].lower() != b"connection"]
-        message = dict(message, headers=[*headers, (b"Connection", b"close")])
+        message = dict(message, headers=with_close(headers, CLOSE_BYTES))
         request.channel.persistent = False
-    for name, value in headers:
-        if name.lower() == b"content-type" and len(value) >= len(EVENTS):
-            if is_endless(value.decode("latin-1"), _kind(headers)) and _asks(request):
-                _long[request] = worker.settled
-            break
+    if say_endless(headers) and _asks(request):
+        _long[request] = worker.settled
     return message
-
-
-def _kind(headers: Any) -> str:
-    wanted = STREAM_HEADER.lower().encode()
-    return next((value.decode("latin-1") for name, value in headers if name.lower() == wanted), "")
 
 
 def _asks(request: Any) -> bool:

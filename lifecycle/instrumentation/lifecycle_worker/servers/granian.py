@@ -20,6 +20,7 @@ import threading
 from .. import wsgi
 from ..asgi import App, end_long_lived
 from ..connections import serves_on
+from ..headers import CLOSE, with_close
 from ..seams import needs, seam, wrap
 from ..worker import worker
 from . import granian_rsgi
@@ -33,7 +34,6 @@ NAME = "granian"
 WSGI = "wsgi"
 COUNTED = (WSGI, "asgi", "asginl", "rsgi")
 """The interfaces, as granian calls them."""
-CLOSE = ("connection", "close")
 
 
 def patch_mp(module: Any) -> None:
@@ -125,8 +125,7 @@ def _counted(app: Callable[..., Any]) -> Callable[..., Any]:
 
         def start(status: str, headers: Any, exc_info: Any = None) -> Any:
             if worker.draining and not http2:
-                headers = [each for each in headers if each[0].lower() != CLOSE[0]]
-                headers.append(CLOSE)
+                headers = with_close(headers, CLOSE)
             return start_response(status, headers, exc_info)
 
         key = object()

@@ -9,7 +9,8 @@ RSGI has no way to say why a WebSocket is closed, so its client sees 1005 and no
 
 from __future__ import annotations
 
-from ..event_streams import STREAM_HEADER, asks_for_events, is_endless
+from ..event_streams import asks_for_events
+from ..headers import CLOSE, say_endless, with_close
 from ..worker import worker
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-CLOSE = ("connection", "close")
 _long: set[LongLived] = set()
 """The WebSockets and event streams that are open."""
 
@@ -156,9 +156,7 @@ class Http(LongLived):
         from asyncio import current_task
 
         transport = self._proto.response_stream(status, self._closing(headers))
-        said = {name.lower(): value for name, value in headers}
-        endless = is_endless(said.get("content-type", ""), said.get(STREAM_HEADER.lower(), ""))
-        accept = self._scope.headers.get("accept", "") if endless else ""
+        accept = self._scope.headers.get("accept", "") if say_endless(headers) else ""
         if not asks_for_events(self._scope.method, (accept,)):
             return transport
         self._app = current_task()
@@ -169,7 +167,7 @@ class Http(LongLived):
     def _closing(self, headers: Any) -> Any:
         if not worker.draining or not self._scope.http_version.startswith("1"):
             return headers
-        return [*(pair for pair in headers if pair[0].lower() != CLOSE[0]), CLOSE]
+        return with_close(headers, CLOSE)
 
     def _end(self) -> None:
         if self._stream is not None:

@@ -29,10 +29,8 @@ if TYPE_CHECKING:
 SHUT_WR = 1  # as in `socket`, which is imported later
 LINGER = 2.0
 """Seconds that a client has to close its side, as gunicorn has it."""
-_pollers: list[Any] = []
-"""What this worker's loop waits with."""
-_lingering: dict[Callable[[], None], float] = {}
-"""What ends the connections that only wait for their clients, and when at the latest."""
+_lingering: list[Lingering] = []
+"""That of this worker, once it serves."""
 
 
 def patch_gthread(module: Any) -> None:
@@ -47,7 +45,7 @@ def patch_gthread(module: Any) -> None:
     def make(run: Callable[[Any], None]) -> Callable[[Any], None]:
         def serve(self: Any) -> None:
             if worker.serves("gunicorn gthread", capacity=self.cfg.threads):
-                _beat_in(self)
+                _beat_in(self, Lingering(self.poller, module.selectors.EVENT_READ))
                 worker.closes(lambda: _close_idle(self, getattr(self, kept)))
             run(self)
 
@@ -56,8 +54,8 @@ def patch_gthread(module: Any) -> None:
     def make_close(close: Callable[..., None]) -> Callable[..., None]:
         def close_or_linger(self: Any, *args: Any, **named: Any) -> None:
             lingers = any(args) or any(named.values())  # `graceful`, in the versions that do
-            if lingers and _pollers and worker.draining:
-                _linger(_pollers[-1], module.selectors.EVENT_READ, self.sock)
+            if lingers and _lingering and worker.draining:
+                _lingering[0].add(self.sock)
             else:
                 close(self, *args, **named)
 
@@ -79,10 +77,38 @@ def _name_of_kept(cls: Any) -> str:
     raise Moved("no keepalived_conns in ThreadWorker")
 
 
-def _linger(poller: Any, event: Any, sock: Any) -> None:
-    """Close a connection once its client has, or after a while; in the loop, which goes on."""
+class Lingering:
+    """
+    Connections that are over, and wait until their clients have closed their side, or a while.
 
-    def read(_: Any) -> None:
+    Args:
+        poller: What the worker's loop waits with.
+        event: By which it tells that something has come.
+    """
+
+    def __init__(self, poller: Any, event: Any) -> None:
+        self._poller = poller
+        self._event = event
+        self._until: dict[Any, float] = {}
+
+    def add(self, sock: Any) -> None:
+        """Close one, in the loop, which goes on."""
+        try:
+            sock.shutdown(SHUT_WR)
+            sock.setblocking(False)
+            self._poller.register(sock, self._event, self._read)
+        except (KeyError, ValueError, OSError):
+            sock.close()
+        else:
+            self._until[sock] = monotonic() + LINGER
+
+    def end_late(self) -> None:
+        """Wait no longer for those that have taken their time."""
+        now = monotonic()
+        for sock in [sock for sock, until in self._until.items() if until <= now]:
+            self._end(sock)
+
+    def _read(self, sock: Any) -> None:
         try:
             while sock.recv(4096):
                 pass
@@ -90,40 +116,24 @@ def _linger(poller: Any, event: Any, sock: Any) -> None:
             return
         except OSError:  # reset
             pass
-        end()
+        self._end(sock)
 
-    def end() -> None:
-        _lingering.pop(end, None)
+    def _end(self, sock: Any) -> None:
+        self._until.pop(sock, None)
         try:
-            poller.unregister(sock)
+            self._poller.unregister(sock)
         except (KeyError, ValueError, OSError):
             pass
         sock.close()
 
-    try:
-        sock.shutdown(SHUT_WR)
-        sock.setblocking(False)
-        poller.register(sock, event, read)
-    except (KeyError, ValueError, OSError):
-        sock.close()
-        return
-    _lingering[end] = monotonic() + LINGER
 
-
-def _end_lingering() -> None:
-    now = monotonic()
-    for end in [end for end, limit in _lingering.items() if limit <= now]:
-        end()
-
-
-def _beat_in(gunicorn: Any) -> None:
+def _beat_in(gunicorn: Any, lingering: Lingering) -> None:
     """Beat at each turn of the loop, which is the only one that waits with its poller."""
     select = gunicorn.poller.select
-    _pollers.append(gunicorn.poller)
+    _lingering[:] = [lingering]
 
     def select_and_beat(timeout: float | None = None) -> Any:
-        if _lingering:
-            _end_lingering()
+        lingering.end_late()
         if gunicorn.alive:
             worker.turn()
         else:  # it ends once the last connection is closed

@@ -63,7 +63,9 @@ def patch_run(module: Any) -> None:
 
     def wait(was: Any) -> Any:
         async def raise_shutdown(*arguments: Any) -> None:
-            _serves()  # it is called once the listeners are open
+            loop = module.asyncio.get_running_loop()
+            if serves_on(loop, SERVER, _close_idle):  # once the listeners are open
+                _say_goodbye(loop)
             await was(*arguments)
 
         return raise_shutdown
@@ -110,16 +112,6 @@ def _abort(_receive: Any, send: Any) -> None:
     stream = send.__self__
     protocol = stream.send.__self__
     protocol.send.__self__.writer.transport.abort()
-
-
-def _serves() -> None:
-    if worker.board is None or _close_idle in worker.closers:
-        return
-    import asyncio
-
-    loop = asyncio.get_running_loop()
-    serves_on(loop, SERVER, _close_idle)
-    _say_goodbye(loop)
 
 
 def _say_goodbye(loop: Any) -> None:
