@@ -178,10 +178,17 @@ def zeros(size: int) -> bytes:
 
 
 class Multiplexed:
-    """One HTTP/2 connection, by hand."""
+    """
+    One HTTP/2 connection, by hand.
 
-    def __init__(self, app: App) -> None:
+    Args:
+        app: Who it is to.
+        patience: Seconds for which nothing may come.
+    """
+
+    def __init__(self, app: App, patience: float = 10.0) -> None:
         self._sock = connect(app, alpn="h2")
+        self._sock.settimeout(patience)
         self._h2 = h2.connection.H2Connection(h2.config.H2Configuration(header_encoding="utf-8"))
         self._h2.initiate_connection()
         self._statuses: dict[int, int] = {}
