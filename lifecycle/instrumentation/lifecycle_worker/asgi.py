@@ -99,7 +99,7 @@ class App:
                 agent = value_of(scope["headers"], "user-agent")
                 vain = scope.get("http_version", "1.1") >= "2" and not self._tells_http2
                 sent_away = vain or (long is not None and long.sent_away)
-                worker.end(answer, agent, scope.get("path", ""), sent_away=sent_away)
+                worker.end_from(answer, agent, scope.get("path", ""), sent_away=sent_away)
             else:
                 worker.end(answer)
 

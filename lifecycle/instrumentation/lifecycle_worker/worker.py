@@ -9,27 +9,25 @@ from _thread import get_ident  # the thread, also once gevent has patched it
 from time import monotonic
 
 from .board import (
-    ARRIVED_AT,
     AWAKE_SINCE,
     BEAT_AT,
-    BUSY_SINCE,
     CAPACITY,
-    DRAINING_AT,
     GO_AT,
-    IN_FLIGHT,
-    SERVED,
     SERVING,
     STATE,
     Board,
     NoBoard,
     Slot,
 )
+from .in_flight import InFlight
 from .orphan import Orphan
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from .in_flight import EndFrom
 
 BEAT = 0.25
 """Seconds between two heartbeats of a loop."""
@@ -46,14 +44,15 @@ def warn(text: str) -> None:
         pass
 
 
+def _count_nothing(*_: object, **_named: object) -> None:
+    """Do nothing: this process serves nothing."""
+
+
 class Worker:
     """
     What a server's file speaks to. There is one in a process, `worker`.
 
     Without a board, or in a process that serves nothing, everything does nothing.
-
-    `begin` and `end` may be called from any thread if the worker has a capacity, else from its
-    loop's thread only.
     """
 
     def __init__(self) -> None:
@@ -70,13 +69,25 @@ class Worker:
         What closes idle connections, and the thread that each belongs to: called at each heartbeat
         of that thread once the settle time is over.
         """
+        self.begin: Callable[[object], None] = _count_nothing
+        """
+        Counts a request, until `end` is called with the same key: anything that no other request
+        under way has. Both may be called from any thread if the worker has a capacity, else from
+        its loop's thread only.
+        """
+        self.end: Callable[[object], None] = _count_nothing
+        """Counts a request no more. A key that is not counted is passed over."""
+        self.end_from: EndFrom = _count_nothing
+        """
+        The same from T0 on, and before it too: the request was an arrival, unless it is a health
+        check, by its user agent or its path without the query, or its client was `sent_away` at
+        once.
+        """
+        self._next_beat = 0.0
         self._beating: set[Any] = set()
         self._main = self._owner = get_ident()
         """The main thread, and that of the server that counts."""
-        self._begun: dict[object, float] = {}
-        self._served = 0
-        self._lock: Any = None
-        self._ignored: tuple[tuple[str, ...], frozenset[str]] | None = None
+        self._in_flight: InFlight | None = None
         self._said: set[str] = set()
         self._orphan: Orphan | None = None
 
@@ -96,9 +107,8 @@ class Worker:
             os.register_at_fork(after_in_child=self._forked)
 
     def _forked(self) -> None:
-        self.slot = self._lock = self._orphan = None  # they are the parent's
-        self._begun = {}
-        self._served = 0
+        self.slot = self._in_flight = self._orphan = None  # they are the parent's
+        self.begin = self.end = self.end_from = _count_nothing
         self.closers, self._beating = {}, set()
         self._main = get_ident()
 
@@ -139,9 +149,11 @@ class Worker:
             self.slot = slot
             self._owner = 0
             self._orphan = Orphan(board)
+            self._in_flight = InFlight(slot)
+            self.begin, self.end, self.end_from = self._in_flight.on_a_loop()
         slot = self.slot
-        if capacity and self._lock is None:
-            self._lock = _thread.allocate_lock()
+        if capacity and self._in_flight is not None:
+            self.begin, self.end, self.end_from = self._in_flight.in_threads()
         if self._owner != self._main or get_ident() == self._main:
             self._owner = get_ident()
             slot.set_text(server=server)
@@ -164,90 +176,6 @@ class Worker:
         board = self.board
         return board is not None and 0 < board.settled_at <= monotonic()
 
-    def counts(self, agent: str, path: str) -> bool:
-        """
-        Tell whether a request keeps a drain from being quiet: a health check does not.
-
-        Args:
-            agent: Its user agent.
-            path: What it asks for.
-        """
-        if self._ignored is None:
-            known = self.board.ignored if self.board is not None else ()
-            paths = frozenset(each for each in known if each.startswith("/"))
-            self._ignored = (tuple(each for each in known if each not in paths), paths)
-        agents, paths = self._ignored
-        return path not in paths and not (agent and agent.startswith(agents))
-
-    # What is in flight
-
-    def begin(self, key: object) -> None:
-        """
-        Count a request, until `end` is called with the same key.
-
-        Args:
-            key: Anything that no other request under way has.
-        """
-        slot = self.slot
-        if slot is None:
-            return
-        begun = self._begun
-        if self._lock is None:
-            begun[key] = monotonic()
-            slot.board.whole[slot.at + IN_FLIGHT] = len(begun)
-            return
-        with self._lock:
-            begun[key] = monotonic()
-            self._stamp(slot)
-
-    def end(self, key: object, agent: str = "", path: str = "", *, sent_away: bool = False) -> None:
-        """
-        Count a request no more. What comes from T0 on is an arrival, unless it is a health check.
-
-        Args:
-            key: As at `begin`. One that is not counted is passed over.
-            agent: Its user agent; looked at only from T0 on, so it need not be given before.
-            path: What it has asked for, without the query; likewise.
-            sent_away: Its client was told to go at once: that is no arrival.
-        """
-        slot = self.slot
-        if slot is None:
-            return
-        begun = self._begun
-        if self._lock is None:
-            began = begun.pop(key, None)
-            if began is None:
-                return
-            whole, at = slot.board.whole, slot.at
-            self._served = whole[at + SERVED] = self._served + 1
-            if self.times[DRAINING_AT]:  # first the arrival: else it would be quiet between
-                self._note(slot, began, agent, path, sent_away=sent_away)
-            whole[at + IN_FLIGHT] = len(begun)
-        else:
-            with self._lock:
-                began = begun.pop(key, None)
-                if began is None:
-                    return
-                self._served = slot.board.whole[slot.at + SERVED] = self._served + 1
-                if self.times[DRAINING_AT]:
-                    # Only now does this thread look at who waits: that is as an arrival.
-                    self._note(slot, monotonic(), agent, path, sent_away=sent_away)
-                self._stamp(slot)
-        if self.times[DRAINING_AT] and not begun:
-            slot.board.tell("w")
-
-    def _stamp(self, slot: Slot) -> None:
-        at, begun = slot.at, self._begun
-        slot.board.whole[at + IN_FLIGHT] = len(begun)
-        slot.board.real[at + BUSY_SINCE] = next(iter(begun.values()), 0.0)
-
-    def _note(self, slot: Slot, at: float, agent: str, path: str, *, sent_away: bool) -> None:
-        if sent_away or at < slot.board.draining_at or not self.counts(agent, path):
-            return
-        where = slot.at + ARRIVED_AT
-        slot.board.real[where] = max(slot.board.real[where], at)
-        slot.set_text(disturber=agent or "(no user agent)")
-
     # The heartbeat
 
     def closes(self, close_idle: Callable[[], object]) -> None:
@@ -260,6 +188,7 @@ class Worker:
         if slot is None:
             return
         now, real, at = monotonic(), slot.board.real, slot.at
+        self._next_beat = now + BEAT
         if get_ident() == self._owner:
             if now - real[at + BEAT_AT] > PAUSE:
                 real[at + AWAKE_SINCE] = now  # first: who sees the new beat must see this too
@@ -283,8 +212,7 @@ class Worker:
 
     def turn(self) -> None:
         """Beat, unless it has lately: for a loop that comes round as often as something comes."""
-        slot = self.slot
-        if slot is not None and monotonic() - slot.beat_at >= BEAT:
+        if monotonic() >= self._next_beat:
             self.beat()
 
     def watch_parent(self) -> None:

@@ -50,7 +50,8 @@ class App:
 def asks(environ: dict[str, Any]) -> bool:
     """Tell whether an `EventSource` asks: it connects again when its stream has ended."""
     accept = environ.get("HTTP_ACCEPT")
-    if not accept or EVENTS not in accept.lower():  # hardly anybody gets further than this
+    # Hardly anybody gets further than this.
+    if not accept or len(accept) < len(EVENTS) or EVENTS not in accept.lower():
         return False
     return asks_for_events(environ.get("REQUEST_METHOD", ""), (accept,))
 

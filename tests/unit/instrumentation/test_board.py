@@ -134,7 +134,7 @@ def test_arrivals_from_t0_on(
     board.draining_at = time.monotonic()
     worker.begin(1)
     assert slot.in_flight == 1
-    worker.end(1, agent, path)
+    worker.end_from(1, agent, path)
     assert (slot.arrived_at > 0) is counts
     assert slot.disturber == ((agent or "(no user agent)") if counts else "")
     assert lines(board)[-1] == "w"
@@ -145,7 +145,7 @@ def test_one_that_is_sent_away_is_no_arrival(board: Board, worker: Worker) -> No
     worker.serves("uvicorn")
     board.draining_at = time.monotonic()
     worker.begin(1)
-    worker.end(1, "curl/8", "/", sent_away=True)
+    worker.end_from(1, "curl/8", "/", sent_away=True)
     assert next(board.slots()).arrived_at == 0
 
 
@@ -312,6 +312,6 @@ def test_its_start_imports_next_to_nothing() -> None:
     found = subprocess.run(words, capture_output=True, text=True, check=True, timeout=20).stdout
     ours = {
         "lifecycle_worker",
-        *(f"lifecycle_worker.{n}" for n in ("board", "held_file", "orphan", "worker")),
+        *(f"lifecycle_worker.{n}" for n in ("board", "held_file", "in_flight", "orphan", "worker")),
     }
     assert set(found.split()) - ours <= {"__future__", "mmap", "fcntl", "errno", "select"}

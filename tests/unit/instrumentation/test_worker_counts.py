@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from lifecycle.instrumentation.lifecycle_worker import asgi
 from lifecycle.instrumentation.lifecycle_worker.board import WAKE, Board, Slot
 from lifecycle.instrumentation.lifecycle_worker.event_streams import asks_for_events
+from lifecycle.instrumentation.lifecycle_worker.in_flight import InFlight
 from lifecycle.instrumentation.lifecycle_worker.worker import Worker
 
 THREADS = 8
@@ -76,7 +78,7 @@ def test_many_threads_count_right(threads: Parent, draining: bool) -> None:
             seen = slot.in_flight
             if not 1 <= seen <= THREADS or not slot.busy_since:
                 wrong.append(("under way", seen))
-            worker.end(key)
+            worker.end_from(key, "", "")
             if draining and slot.arrived_at < began:
                 wrong.append(("gone without an arrival", slot.arrived_at - began))
 
@@ -94,18 +96,19 @@ def test_an_arrival_is_noted_before_nothing_is_in_flight(
     tmp_path: Path, capacity: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever sees that nothing is in flight sees the arrival too: it is no quiet moment."""
+    note, seen = InFlight._note, []
+
+    def noted(*args: Any) -> None:
+        seen.append(slot.in_flight)
+        note(*args)
+        seen.append(slot.in_flight)
+
+    monkeypatch.setattr(InFlight, "_note", noted)
     parent = Parent(tmp_path, capacity)
     parent.board.draining_at = time.monotonic()
-    slot, note, seen = parent.slot, Worker._note, []
-
-    def noted(*args: object, **named: object) -> None:
-        seen.append(slot.in_flight)
-        note(*args, **named)  # type: ignore[arg-type]
-        seen.append(slot.in_flight)
-
-    monkeypatch.setattr(Worker, "_note", noted)
+    slot = parent.slot
     parent.worker.begin("GET /")
-    parent.worker.end("GET /", "curl/8")
+    parent.worker.end_from("GET /", "curl/8", "/")
     assert (seen, slot.in_flight, slot.disturber) == ([1, 1], 0, "curl/8")
     assert slot.arrived_at >= parent.board.draining_at
     parent.close()

@@ -68,11 +68,11 @@ def test_what_a_loop_tells() -> None:
         assert worker.serves("uvicorn")
         for key in range(3):
             worker.begin(key)
-        worker.end(0, "curl/8", "/")
+        worker.end_from(0, "curl/8", "/")
         assert workers.arrived_at() == -math.inf  # nobody has begun a drain
         workers.begin()
         worker.begin(4)
-        worker.end(4, "curl/8", "/")
+        worker.end_from(4, "curl/8", "/")
 
         assert workers.in_flight() == 2
         assert workers.names() == [f"uvicorn worker {os.getpid()} (2)"]
@@ -117,7 +117,7 @@ worker.expects("gunicorn")
 worker.serves("gunicorn")
 worker.begin(1)
 worker.begin(2)
-worker.end(2, "curl/8", "/")
+worker.end_from(2, "curl/8", "/")
 print("up", flush=True)
 sys.stdin.read()
 os._exit(1)

@@ -60,7 +60,7 @@ def patch_protocol(module: Any) -> None:
                     _half_read.discard(self)
                     sent_away = long is not None and long.ended and long.late
                     agent = request.headers.get("User-Agent", "")
-                    worker.end(self, agent, request.path, sent_away=sent_away)
+                    worker.end_from(self, agent, request.path, sent_away=sent_away)
                 else:
                     worker.end(self)
 

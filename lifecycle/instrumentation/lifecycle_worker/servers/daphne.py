@@ -162,7 +162,7 @@ def _begin(protocol: Any, scope: Any, running: Any) -> None:
         agent = ""
         if worker.draining:
             agent = value_of(scope["headers"], "user-agent")
-        end = partial(worker.end, protocol, agent, scope["path"], sent_away=sent_away)
+        end = partial(worker.end_from, protocol, agent, scope["path"], sent_away=sent_away)
         # In two turns of the loop the kernel has taken what there is room for.
         running.get_loop().call_soon(running.get_loop().call_soon, _end_once_sent, transport, end)
 

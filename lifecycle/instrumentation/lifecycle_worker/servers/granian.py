@@ -133,7 +133,7 @@ def _counted(app: Callable[..., Any]) -> Callable[..., Any]:
         events = wsgi.asks(environ)
 
         def end() -> None:
-            worker.end(key, *asked, sent_away=http2 or events)
+            worker.end_from(key, *asked, sent_away=http2 or events)
 
         worker.begin(key)
         try:

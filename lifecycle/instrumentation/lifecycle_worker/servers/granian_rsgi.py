@@ -40,7 +40,7 @@ def counted(app: Callable[..., Any]) -> Callable[..., Any]:
             await long.run(app, scope)
         finally:
             agent = scope.headers.get("user-agent", "") if worker.draining else ""
-            worker.end(key, agent, scope.path, sent_away=http2 or long.sent_away)
+            worker.end_from(key, agent, scope.path, sent_away=http2 or long.sent_away)
 
     return serve
 

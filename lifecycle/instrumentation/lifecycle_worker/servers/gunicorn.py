@@ -13,6 +13,7 @@ Event streams end from settle on, each at its next event.
 
 from __future__ import annotations
 
+from ..board import DRAINING_AT, GO_AT
 from ..event_streams import asks_for_events
 from ..seams import needs, seam, wrap
 from ..worker import worker
@@ -42,9 +43,9 @@ def counted(position: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]
             try:
                 return handle(self, *args)
             finally:
-                if worker.draining:
+                if worker.times[DRAINING_AT]:
                     agent, events = _who_asks(request)
-                    worker.end(request, agent, request.path, sent_away=events)
+                    worker.end_from(request, agent, request.path, sent_away=events)
                 else:
                     worker.end(request)
 
@@ -81,7 +82,7 @@ def patch_response(module: Any) -> None:
 
     def make(default_headers: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def with_close(self: Any) -> Any:
-            if worker.draining and not self.upgrade:
+            if worker.times[GO_AT] and not self.upgrade:
                 self.force_close()
             return default_headers(self)
 

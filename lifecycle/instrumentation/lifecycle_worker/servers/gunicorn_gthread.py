@@ -104,6 +104,8 @@ class Lingering:
 
     def end_late(self) -> None:
         """Wait no longer for those that have taken their time."""
+        if not self._until:
+            return
         now = monotonic()
         for sock in [sock for sock, until in self._until.items() if until <= now]:
             self._end(sock)

@@ -121,7 +121,7 @@ def _counted(connection: Any, handler: Any) -> Any:
             _late.discard(connection)
             if worker.draining:
                 agent = request.headers.get("user-agent", "")
-                worker.end(connection, agent, request.path, sent_away=sent_away)
+                worker.end_from(connection, agent, request.path, sent_away=sent_away)
             else:
                 worker.end(connection)
 

@@ -153,7 +153,7 @@ def _end(key: Any, headers: Any, path: str, *, late: bool = False) -> None:
     sent_away = headers is None or (late and key in _ended)
     _ended.discard(key)
     agent = headers.get("User-Agent", "") if headers is not None and worker.draining else ""
-    worker.end(key, agent, path, sent_away=sent_away)
+    worker.end_from(key, agent, path, sent_away=sent_away)
 
 
 def _say_close(connection: Any, headers: Any) -> None:

@@ -99,7 +99,7 @@ def _end_what_is_sent(channel: Any) -> None:
         if worker.draining:
             agent, accept = (request.headers.get(each, "") for each in ("USER_AGENT", "ACCEPT"))
             events = asks_for_events(getattr(request, "command", ""), (accept,))
-            worker.end(request, agent, getattr(request, "path", ""), sent_away=events)
+            worker.end_from(request, agent, getattr(request, "path", ""), sent_away=events)
         else:
             worker.end(request)
 

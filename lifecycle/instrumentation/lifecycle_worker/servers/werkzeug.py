@@ -78,7 +78,7 @@ def _counted(run_wsgi: Callable[[Any], None]) -> Callable[[Any], None]:
             if worker.draining:
                 path, headers = self.path.partition("?")[0], self.headers
                 events = asks_for_events(self.command, headers.get_all("Accept", ()))
-                worker.end(key, headers.get("User-Agent", ""), path, sent_away=events)
+                worker.end_from(key, headers.get("User-Agent", ""), path, sent_away=events)
             else:
                 worker.end(key)
 
