@@ -4,8 +4,9 @@ daphne, one process.
 A request is in flight until the app has returned and its answer is sent, a WebSocket until the app
 has returned. From T0 on each response says
 `Connection: close`, and closes. At settle, idle connections are closed, WebSockets with 1001, and
-event streams ended; an app that serves one is cancelled. WebSockets that come while it stops are
-closed with 1001 before the applications are cancelled.
+event streams ended; an app that serves one is cancelled. By its stop signal daphne cancels what
+is in flight. During a drain that is only what has come at that moment: it is waited for, and
+WebSockets are closed with 1001.
 
 Out of reach: HTTP/2, whose clients are not told to go.
 """
@@ -40,6 +41,10 @@ _ended: set[Any] = set()
 """Those of them that were ended from here."""
 _ports: list[Any] = []
 """Where it listens."""
+_in_flight: set[Any] = set()
+"""Requests and WebSockets."""
+_stops: list[Any] = []
+"""What fires once none of them is left, while it stops."""
 
 
 def patch_server(module: Any) -> None:
@@ -87,34 +92,33 @@ def patch_server(module: Any) -> None:
 
 
 def _stopping(module: Any) -> Any:
-    """Close the WebSockets that have come while it was told to end, before apps are cancelled."""
+    """Have what is in flight end, before the connections do."""
 
-    def until_none_is_open(_: Any) -> Any:
-        open_ones = _end_websockets()
-        ended = module.defer.DeferredList(open_ones, consumeErrors=True)
-        return ended.addCallback(until_none_is_open) if open_ones else ended
-
-    def in_a_turn(_: Any) -> Any:  # in which apps hear of it
+    def in_a_turn(_: Any) -> Any:  # in which it reads what has come, and clients are told
         turn = module.defer.Deferred()
         module.reactor.callLater(0, turn.callback, None)
-        return turn
+        return turn.addCallback(until_nothing_is_in_flight)
+
+    def until_nothing_is_in_flight(_: Any) -> Any:
+        _end_websockets()
+        if not _in_flight:
+            return None  # and the connections end in this very turn
+        ended = module.defer.Deferred()
+        _stops.append(ended)
+        return ended.addCallback(in_a_turn)
 
     def kill(was: Any) -> Any:
         def kill_all_applications(self: Any) -> Any:
             if worker.draining:
                 for port in _ports:
                     port.stopListening()
-            ended = until_none_is_open(None)
-            ended.addTimeout(PATIENCE, module.reactor)
-            return ended.addBoth(in_a_turn).addCallback(lambda _: end_apps(self))
-
-        def end_apps(server: Any) -> Any:
+                return in_a_turn(None)
             # It fails over a connection whose app has ended, and leaves all others running.
             ended = module.reactor._asyncioEventloop.create_future()
             ended.set_result(None)
-            for details in server.connections.values():
+            for details in self.connections.values():
                 details.setdefault("application_instance", ended)
-            return was(server)
+            return was(self)
 
         return kill_all_applications
 
@@ -140,13 +144,14 @@ def patch_websocket(module: Any) -> None:
     """See that a WebSocket can be closed with 1001, in `daphne.ws_protocol`."""
     # Below `sendClose`, which lets applications say 1000 and 3000 to 4999 only.
     seam(module, "WebSocketProtocol.sendCloseFrame")
-    for name in ("STATE_OPEN", "STATE_CLOSING"):
-        seam(module, f"WebSocketProtocol.{name}")
-    needs(seam(module, "WebSocketProtocol.dropConnection"), "is_closed")
+    seam(module, "WebSocketProtocol.STATE_OPEN")
+    seam(module, "WebSocketProtocol.dropConnection")
+    needs(seam(module, "WebSocketProtocol._closeConnection"), "transport", "abortConnection")
 
 
 def _begin(protocol: Any, scope: Any, running: Any) -> None:
     worker.begin(protocol)
+    _in_flight.add(protocol)
     websocket = scope["type"] == "websocket"
     if websocket:
         _long[protocol] = worker.settled
@@ -162,11 +167,18 @@ def _begin(protocol: Any, scope: Any, running: Any) -> None:
         agent = ""
         if worker.draining:
             agent = value_of(scope["headers"], "user-agent")
-        end = partial(worker.end_from, protocol, agent, scope["path"], sent_away=sent_away)
+        end = partial(_end, protocol, agent, scope["path"], sent_away=sent_away)
         # In two turns of the loop the kernel has taken what there is room for.
         running.get_loop().call_soon(running.get_loop().call_soon, _end_once_sent, transport, end)
 
     running.add_done_callback(done)
+
+
+def _end(protocol: Any, agent: str, path: str, *, sent_away: bool) -> None:
+    worker.end_from(protocol, agent, path, sent_away=sent_away)
+    _in_flight.discard(protocol)
+    while _stops and not _in_flight:
+        _stops.pop().callback(None)
 
 
 def _end_once_sent(transport: Any, end: Callable[[], None]) -> None:
@@ -207,18 +219,13 @@ def _close_idle() -> None:
             _end_stream(protocol)
 
 
-def _end_websockets() -> list[Any]:
-    """Close those that are open, and return what fires once each is closed; none before T0."""
-    ended = []
-    for protocol in tuple(_long) if worker.draining else ():
-        if not hasattr(protocol, "sendCloseFrame"):
+def _end_websockets() -> None:
+    for protocol in tuple(_long):
+        if protocol in _ended or not hasattr(protocol, "sendCloseFrame"):
             continue
-        if protocol.state == protocol.STATE_OPEN and protocol not in _ended:
+        if protocol.state == protocol.STATE_OPEN:
             _ended.add(protocol)
             _end_websocket(protocol)
-        if protocol.state == protocol.STATE_CLOSING:
-            ended.append(protocol.is_closed)
-    return ended
 
 
 def _end_websocket(protocol: Any) -> None:
@@ -226,6 +233,7 @@ def _end_websocket(protocol: Any) -> None:
 
     def drop_softly(abort: bool = False) -> None:  # noqa: ARG001, FBT001, FBT002 - its signature
         drop()  # a reset would overtake the 1001
+        _reactor.callLater(PATIENCE, protocol.transport.abortConnection)  # if nobody reads it
 
     protocol.dropConnection = drop_softly
     protocol.sendCloseFrame(code=GOING_AWAY)
