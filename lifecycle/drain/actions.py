@@ -93,6 +93,8 @@ class DrainActions:
 
     def stop_main(self) -> None:
         """Tell main, and whoever waits for a moment of the drain that will not come later."""
+        if not self._drain.traffic_gone.happened:
+            self._drain.time_over.set(None)  # or there is no drain handler to wait
         self._drain.settle_passed.set(None)
         self._drain.traffic_gone.set(None)
         self._parts.host.stop_main()  # first: in whatever order main then ends, it has been told

@@ -118,6 +118,7 @@ class Departure:
             self.report.forced = True
             self._driver.note(forced=True)
             self.drain.timetable.force(self._clock())
+            self.drain.time_over.set(None)
             self._replan()
 
     def pressed_again(self) -> bool:
@@ -165,7 +166,12 @@ class Departure:
         drain, parts = await self._began, self._parts
         watchers = [
             asyncio.create_task(watch(drain), name=watch.__name__)
-            for watch in (self._watch_settle, self._watch_traffic, self._watch_deregistration)
+            for watch in (
+                self._watch_settle,
+                self._watch_traffic,
+                self._watch_deregistration,
+                self._watch_time,
+            )
         ]
         for each in watchers:
             each.add_done_callback(self._watched)
@@ -217,6 +223,10 @@ class Departure:
         self._driver.note(deregistered=True)
         drain.deregistration_done.set(done)
         self._mark("deregister")
+
+    async def _watch_time(self, drain: Drain) -> None:
+        await self._driver.by(asyncio.Event().wait(), lambda: drain.timetable.wait_until)
+        drain.time_over.set(None)
 
     def _replan(self) -> None:
         self._driver.replan()

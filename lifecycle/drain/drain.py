@@ -23,6 +23,7 @@ class Drain:
         self.settle_passed: Moment[None] = Moment()
         self.deregistration_done: Moment[bool] = Moment()
         self.traffic_gone: Moment[None] = Moment()
+        self.time_over: Moment[None] = Moment()
 
     def time_left(self) -> float:
         """Return how many seconds the drain can still wait; it may shrink at any moment."""

@@ -95,6 +95,51 @@ def test_prestop(start, tmp_path):
     assert len(told(tmp_path, "signal")) == 1
 
 
+WSGI = """
+import time
+def app(environ, start_response):
+    time.sleep({"/slow": 1.5, "/hang": 60}.get(environ["PATH_INFO"], 0))
+    start_response("200 OK", [("Content-Length", "5")])
+    return [b"hello"]
+"""
+
+
+def at_work_after_the_wait(start, folder, path):
+    """Return a server that dies of SIGTERM, asked when the wait was over already, and the asking."""
+    (folder / "web.py").write_text(WSGI)
+    words = ("-m", "waitress", "--listen", "127.0.0.1:{port}", "web:app")
+    app = run(start, folder, sys.executable, *words, LIFECYCLE_GRACE_PERIOD="20")
+    app.wait_state("ready")
+    assert app.prestop().result(10)[0] == 200
+    asking = background(lambda: ask(app.port, path))
+    wait_for(lambda: app.status()["in_flight"] == 1, 5, "the request")
+    app.signal(signal.SIGTERM)
+    return app, asking
+
+
+def test_who_comes_after_the_wait(start, tmp_path):
+    """What is in flight when the drain has seen that nothing is: the stop signal waits for it."""
+    app, asking = at_work_after_the_wait(start, tmp_path, "/slow")
+
+    assert asking.result(10) == (200, "hello")
+    assert app.wait() == 0, app.stderr
+    assert "problem" not in app.stderr, app.stderr
+
+
+def test_a_second_signal_forces_who_comes_after_the_wait(start, tmp_path):
+    """It is not waited for: the stop signal is sent at once."""
+    app, asking = at_work_after_the_wait(start, tmp_path, "/hang")
+    at = wait_for(lambda: app.status()["drain"]["step"] == "stop" and time.monotonic(), 5, "stop")
+
+    app.signal_again(signal.SIGTERM, at)
+
+    assert app.wait() == 1, app.stderr
+    assert time.monotonic() - at < 5
+    with pytest.raises(OSError):
+        asking.result(10)
+    assert "waitress ended with requests in flight: waitress worker" in app.stderr
+
+
 def test_signals_are_passed_on(start, tmp_path):
     """Reload, reopen and the like are the command's, and begin no drain."""
     app = telltale(start, tmp_path)

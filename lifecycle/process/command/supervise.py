@@ -273,11 +273,29 @@ class Supervisor:
                 await asyncio.wait_for(self._child.ended.wait(), AFTER_A_KEY)
                 return
             self._child.sent = None
+        else:
+            await self._until_idle()
+        if self._child.code is not None:
+            return
         if self._workers is not None and self._workers.in_flight():
             self._gave_up = True
             self._workers.died_at_work.clear()
         self._child.stop(self._command.stop_signal)
         await self._child.ended.wait()
+
+    async def _until_idle(self) -> None:
+        """
+        Wait once more until nothing is in flight, unless time is over.
+
+        Since the drain has seen that, a health check may have come, or whoever came while SIGTERM
+        was waited for. Between this look and the stop signal there is no turn of the loop.
+        """
+        workers, ended, drain = self._workers, self._child.ended, self._life.drain
+        if workers is None or drain is None:
+            return
+        while workers.in_flight() and not ended.is_set() and not drain.time_over.happened:
+            workers.news.clear()
+            await until_first(workers.news.wait(), ended.wait(), drain.time_over.wait())
 
     async def _end_what_is_left(self) -> None:
         """Have what the command has left behind end: it has the time that main has, or less."""

@@ -47,6 +47,7 @@ class Workers:
         failed: The name of a server whose workers cannot say it; empty if there is none.
         given_up: Set then.
         died_at_work: The last workers that have died with requests in flight, and how many.
+        news: Set at each word of theirs, and when one has died; on the app's loop.
     """
 
     def __init__(self, file: BoardFile, nudge: Callable[[], object]) -> None:
@@ -56,6 +57,7 @@ class Workers:
         self.failed = ""
         self.given_up = asyncio.Event()
         self.died_at_work: deque[str] = deque(maxlen=NAMED)
+        self.news = asyncio.Event()
         self._file = file
         self._board = file.board
         self._nudge = nudge
@@ -89,6 +91,7 @@ class Workers:
                 self._told(line.decode(errors="replace").split())
             if len(found) > READ // 2 or any(line.startswith(b"serves") for line in lines):
                 self.look()  # a line that found no room in the pipe has told us nothing
+        self.news.set()
         self._nudge()
 
     def _told(self, words: list[str]) -> None:
@@ -148,6 +151,7 @@ class Workers:
             if slot.in_flight:
                 self.died_at_work.append(_at_work(slot))
             self._board.free(slot)
+        self.news.set()
         self._nudge()
 
     def _forget(self, key: tuple[int, int]) -> None:

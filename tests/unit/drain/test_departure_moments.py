@@ -42,6 +42,12 @@ class Asks:
         ]
 
 
+def time_is_over(play: Play) -> bool:
+    """Tell whether what is in flight is not to be waited for any more."""
+    drain = play.departure.drain
+    return drain is not None and drain.time_over.happened
+
+
 @pytest.mark.parametrize(
     ("forced_at", "told"),
     [
@@ -65,6 +71,7 @@ def test_who_waits_is_told_when_the_drain_is_cut_short(
         await asyncio.gather(*asks.tasks)
         assert asks.told == {name: soon(at) for name, at in told.items()}
         assert asks.deregistered is True
+        assert time_is_over(play)
 
     run(main())
 
@@ -79,6 +86,7 @@ def test_who_waits_is_told_when_nothing_is_waited_for() -> None:
         await play.end()
         await asyncio.gather(*asks.tasks)
         assert asks.told == dict.fromkeys(("deregistered", "settled", "idle"), soon(0))
+        assert time_is_over(play)
 
     run(main())
 
@@ -94,6 +102,7 @@ def test_a_registry_that_is_late_is_not_deregistered() -> None:
         await asyncio.gather(*asks.tasks)
         assert asks.told["deregistered"] == soon(8)
         assert asks.deregistered is False
+        assert not time_is_over(play)
         assert play.report["steps"]["deregister"] == soon(8)
 
     run(main())
