@@ -1,20 +1,19 @@
 """
 An ASGI app of a worker: counted, and its clients told to go.
 
-From T0 on each HTTP/1 response says `Connection: close`. From settle on `end_long_lived`, called
-at each heartbeat, closes WebSockets with 1001 and ends the streams of an `EventSource`; who
-comes after settle is sent away by the next heartbeat. A client that does not take its end is cut
-off: its server would wait for it.
+From T0 on each HTTP/1 response says `Connection: close`. WebSockets and event streams are ended
+in `long_lived`.
 """
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 
 from .board import DRAINING_AT, GO_AT
-from .connections import GOING_AWAY, LINGER, PATIENCE
 from .event_streams import EVENTS, asks_for_events
-from .headers import CLOSE_BYTES, say_endless, value_of, with_close
+from .headers import CLOSE_BYTES, value_of, with_close
+from .long_lived import EventStream, LongLived, WebSocket
 from .worker import worker
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
@@ -26,15 +25,27 @@ HELD = ("http", "websocket")
 """What is in flight."""
 BEGUN = ("lifespan.startup.complete", "lifespan.startup.failed")
 START = "http.response.start"
+NOBODY = ("", "")
 _STREAM = EVENTS.encode()
-_long: set[LongLived] = set()
-"""The WebSockets and event streams that are open."""
 
 
-def end_long_lived() -> None:
-    """End what never ends by itself; on the loop, once the settle time is over."""
-    for each in tuple(_long):
-        each.end()
+def _marking() -> Callable[[Any], Any] | None:
+    """
+    Return what marks a function as a coroutine function; None if nobody looks.
+
+    asgiref does, and warns. It is imported by the apps that use it, and this is called later.
+    """
+    if "asgiref.sync" not in sys.modules:
+        return None
+    inspect: Any = sys.modules["inspect"]
+    if hasattr(inspect, "markcoroutinefunction"):
+        return inspect.markcoroutinefunction  # type: ignore[no-any-return]
+    coroutines: Any = sys.modules["asyncio.coroutines"]
+
+    def mark(function: Any) -> None:  # before Python 3.12
+        function._is_coroutine = coroutines._is_coroutine  # noqa: SLF001 - as asgiref does
+
+    return mark
 
 
 class App:
@@ -47,6 +58,7 @@ class App:
             called over HTTP/2, where others are on it. None if the server has no means.
         tells_http2: Whether the clients of HTTP/2 are told to go. Else they ask on and on, and
             what they ask is no arrival: the drain would wait for them until its deadline.
+        root_in_path: Whether the server puts `root_path` before the path that was asked for.
     """
 
     def __init__(
@@ -55,10 +67,13 @@ class App:
         abort: Callable[[Any, Any], object] | None = None,
         *,
         tells_http2: bool = False,
+        root_in_path: bool = False,
     ) -> None:
         self.app = app
         self._abort = abort
         self._tells_http2 = tells_http2
+        self._root_in_path = root_in_path
+        self._mark = _marking()
 
     def __getattr__(self, name: str) -> Any:
         if name == "app":  # while it is copied
@@ -79,16 +94,15 @@ class App:
                 message = _last(message, scope)
             return send(message)
 
+        if self._mark is not None:
+            self._mark(answer)
         worker.begin(answer)
+        # Now: the app may change its scope. Who has come before T0 is no arrival.
+        asked = self._asked(scope) if times[DRAINING_AT] else NOBODY
         long: Any = None
         try:
-            if kind == "websocket":
-                long = WebSocket(receive, send)
-            elif _is_event_source(scope):
-                long = EventStream(receive, answer)
-            if long is not None:
-                if self._abort is not None and scope.get("http_version", "1.1") < "2":
-                    long.abort = partial(self._abort, receive, send)
+            if kind == "websocket" or _is_event_source(scope):
+                long = self._long_lived(scope, receive, send, answer)
                 await long.run(self.app, scope, *more)
             elif more:
                 await self.app(scope, receive, answer, *more)
@@ -96,12 +110,24 @@ class App:
                 await self.app(scope, receive, answer)
         finally:
             if times[DRAINING_AT]:
-                agent = value_of(scope["headers"], "user-agent")
                 vain = scope.get("http_version", "1.1") >= "2" and not self._tells_http2
                 sent_away = vain or (long is not None and long.sent_away)
-                worker.end_from(answer, agent, scope.get("path", ""), sent_away=sent_away)
+                worker.end_from(answer, *asked, sent_away=sent_away)
             else:
                 worker.end(answer)
+
+    def _long_lived(self, scope: Any, receive: Any, send: Any, answer: Any) -> LongLived:
+        websocket = scope["type"] == "websocket"
+        long = WebSocket(receive, send) if websocket else EventStream(receive, answer)
+        if self._abort is not None and scope.get("http_version", "1.1") < "2":
+            long.abort = partial(self._abort, receive, send)
+        return long
+
+    def _asked(self, scope: Any) -> tuple[str, str]:
+        path, root = scope.get("path", ""), scope.get("root_path", "")
+        if self._root_in_path and root and path.startswith(root):
+            path = path[len(root) :]
+        return value_of(scope["headers"], "user-agent"), path
 
     async def _begin(self, scope: Any, receive: Any, send: Any, *more: Any) -> None:
         def told(message: Any) -> Any:
@@ -131,204 +157,3 @@ def _is_event_source(scope: Any) -> bool:
         return False
     accept = [value.decode("latin-1") for name, value in headers if name == b"accept"]
     return asks_for_events(scope.get("method", ""), accept)
-
-
-class _Gone(OSError):
-    """What ASGI raises for a message to a client that is gone."""
-
-
-def _tells_of_the_end(error: Any) -> bool:
-    parts = getattr(error, "exceptions", ())
-    return (
-        isinstance(error, _Gone)
-        or isinstance(error.__context__, _Gone)
-        or (bool(parts) and all(map(_tells_of_the_end, parts)))
-    )
-
-
-class LongLived:
-    """
-    What never ends by itself.
-
-    Args:
-        receive: The server's.
-        send: The server's.
-    """
-
-    def __init__(self, receive: Any, send: Any) -> None:
-        import asyncio
-
-        self._asyncio: Any = asyncio
-        self._receive = receive
-        self._send = send
-        self.abort: Callable[[], object] = lambda: None
-        """Cuts the connection, if nobody else is on it."""
-        self._late = worker.settled
-        self._begun = self._over = self._ended = self._cancelled = False
-        self._app: Any = asyncio.current_task()
-        self._ending: Any = None
-
-    @property
-    def sent_away(self) -> bool:
-        """Whether it came after settle, and was ended from here."""
-        return self._late and self._ending is not None
-
-    def end(self) -> None:
-        """End it, if it has begun, and the app has not ended it."""
-        if self._begun and not self._over and self._ending is None:
-            self._ending = self._asyncio.ensure_future(self._end())
-
-    async def _end(self) -> None:
-        raise NotImplementedError
-
-    async def run(self, app: Any, scope: Any, *more: Any) -> None:
-        """Have the app talk; what it still says once this has ended is nobody's error."""
-        _long.add(self)
-        try:
-            await app(scope, self.receive, self.send, *more)
-        except self._asyncio.CancelledError:
-            if not self._cancelled:
-                raise
-        except Exception as error:
-            if not _tells_of_the_end(error):
-                raise
-        finally:
-            _long.discard(self)
-            if self._cancelled and hasattr(self._app, "uncancel"):
-                self._app.uncancel()
-            self._app = None
-        if self._ending is not None:
-            await self._asyncio.wait({self._ending}, timeout=PATIENCE)
-
-    def _cancel_app(self) -> None:
-        if self._app is not None and not self._cancelled:
-            self._cancelled = True
-            self._app.cancel()
-
-    def _cut(self) -> None:
-        try:
-            self.abort()
-        except Exception as error:
-            worker.complain(f"a client that does not read is not cut off: {error!r}")
-
-    async def receive(self) -> Any:
-        """Receive as the server does."""
-        return await self._receive()
-
-    async def send(self, message: Any) -> None:
-        """Send, unless it has ended."""
-        raise NotImplementedError
-
-
-class WebSocket(LongLived):
-    """One WebSocket: closed with 1001."""
-
-    def __init__(self, receive: Any, send: Any) -> None:
-        super().__init__(receive, send)
-        self._told = self._asyncio.get_running_loop().create_future()
-        self._reading: Any = None
-        self._sending = 0
-        self._heard_at = 0.0
-
-    async def run(self, app: Any, scope: Any, *more: Any) -> None:
-        try:
-            await super().run(app, scope, *more)
-        finally:
-            if self._reading is not None:
-                self._reading.cancel()
-
-    async def receive(self) -> Any:
-        while not self._ended:
-            if self._reading is None:
-                self._reading = self._asyncio.ensure_future(self._receive())
-            reading = self._reading  # it outlives a receive that is cancelled: nothing is lost
-            first = self._asyncio.FIRST_COMPLETED
-            await self._asyncio.wait({reading, self._told}, return_when=first)
-            # Two may ask at once: each message is for one of them.
-            if not self._ended and reading is self._reading:
-                self._reading = None
-                return reading.result()
-        return {"type": "websocket.disconnect", "code": GOING_AWAY}
-
-    async def send(self, message: Any) -> None:
-        if worker.draining:
-            await self._asyncio.sleep(0)  # an app that pushes without a pause can be ended too
-        if self._ended:
-            raise _Gone("the WebSocket is closed: the app is leaving")
-        if message["type"] == "websocket.close":
-            self._over = True
-        self._sending += 1
-        try:
-            await self._send(message)
-        finally:
-            self._sending -= 1
-        if message["type"] == "websocket.accept":
-            self._begun = True
-
-    async def _end(self) -> None:
-        loop = self._asyncio.get_running_loop()
-        self._ended = True
-        self._told.set_result(None)
-        if self._sending:  # its client has stopped reading
-            loop.call_later(PATIENCE, self._cancel_stuck)
-        began = self._heard_at = loop.time()
-        closing = self._asyncio.ensure_future(self._close())
-        while not closing.done():
-            left = min(self._heard_at + PATIENCE, began + LINGER) - loop.time()
-            if left <= 0:
-                closing.cancel()
-                self._cut()
-            await self._asyncio.wait({closing}, timeout=max(left, 0.1))
-        if not closing.cancelled():
-            closing.exception()  # the client may be gone meanwhile
-
-    def _cancel_stuck(self) -> None:
-        if self._sending:
-            self._cut()
-            self._cancel_app()
-
-    async def _close(self) -> None:
-        if self._reading is not None:  # granian sends no close while somebody receives
-            self._reading.cancel()
-            await self._asyncio.wait({self._reading})
-            self._reading = None
-        await self._send({"type": "websocket.close", "code": GOING_AWAY})
-        # What the client still sends is read: else its connection ends before it sees the 1001.
-        while (await self._receive())["type"] != "websocket.disconnect":
-            self._heard_at = self._asyncio.get_running_loop().time()
-
-
-class EventStream(LongLived):
-    """One response to an EventSource: ended between two events."""
-
-    def __init__(self, receive: Any, send: Any) -> None:
-        super().__init__(receive, send)
-        self._one_at_a_time = self._asyncio.Lock()
-
-    async def send(self, message: Any) -> None:
-        if worker.draining:
-            await self._asyncio.sleep(0)
-        async with self._one_at_a_time:
-            if self._ended:
-                return
-            if message["type"] == "http.response.body" and not message.get("more_body"):
-                self._over = True
-            await self._send(message)
-        if message["type"] == "http.response.start":
-            self._begun = say_endless(tuple(message.get("headers", ())))
-
-    async def _end(self) -> None:
-        try:
-            await self._asyncio.wait_for(self._last(), PATIENCE)
-        except self._asyncio.TimeoutError:
-            self._cut()
-        except Exception:  # noqa: S110 - the client may be gone meanwhile
-            pass
-        self._ended = True
-        self._cancel_app()
-
-    async def _last(self) -> None:
-        async with self._one_at_a_time:
-            if not self._over:
-                self._ended = True
-                await self._send({"type": "http.response.body", "body": b""})

@@ -43,7 +43,8 @@ class InFlight:
         self._slot = slot
         self._begun: dict[object, float] = {}
         self._served = iter(range(1, sys.maxsize))
-        self._lock = _thread.allocate_lock()
+        # The collector may run anywhere, and what it finalizes may be a response: its end.
+        self._lock = _thread.RLock()
         self._ignored: tuple[tuple[str, ...], frozenset[str]] | None = None
 
     def on_a_loop(self) -> Counting:
@@ -79,16 +80,24 @@ class InFlight:
 
         def begin(key: object) -> None:
             with lock:
-                begun[key] = monotonic()
-                whole[in_flight_at] = len(begun)
-                times[busy_since_at] = next(iter(begun.values()))
+                begun[key] = now = monotonic()
+                whole[in_flight_at] = many = len(begun)
+                if many == 1:
+                    times[busy_since_at] = now
 
         def end(key: object) -> None:
             with lock:
                 if begun.pop(key, None) is not None:
                     whole[served_at] = next(served)
                     whole[in_flight_at] = len(begun)
-                    times[busy_since_at] = next(iter(begun.values()), 0.0)
+                    show_oldest()
+
+        def show_oldest() -> None:
+            # No call: in one the collector might run, and what it finalizes change what there is.
+            for since in begun.values():
+                times[busy_since_at] = since
+                return
+            times[busy_since_at] = 0.0
 
         def end_from(key: object, agent: str, path: str, *, sent_away: bool = False) -> None:
             with lock:

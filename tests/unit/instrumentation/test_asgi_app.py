@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 
-from lifecycle.instrumentation.lifecycle_worker import asgi
+from lifecycle.instrumentation.lifecycle_worker import asgi, long_lived
 from tests.unit.instrumentation.test_worker_counts import Parent
 
 ACCEPT = {"type": "websocket.accept"}
@@ -23,8 +24,9 @@ PIECE = {"type": "http.response.body", "body": b"data: 1\n\n", "more_body": True
 @pytest.fixture
 def parent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Parent]:
     made = Parent(tmp_path, 0)
-    monkeypatch.setattr(asgi, "worker", made.worker)
-    monkeypatch.setattr(asgi, "PATIENCE", 0.1)
+    for module in (asgi, long_lived):
+        monkeypatch.setattr(module, "worker", made.worker)
+    monkeypatch.setattr(long_lived, "PATIENCE", 0.1)
     yield made
     made.close()
 
@@ -103,6 +105,38 @@ def test_a_health_check_is_no_arrival(
     parent.close()
 
 
+@pytest.mark.parametrize(("root_in_path", "path"), [(False, "/healthz"), (True, "/api/healthz")])
+def test_it_is_the_path_that_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root_in_path: bool, path: str
+) -> None:
+    """Whatever the server has put before it, and whatever the app makes of it."""
+    parent = Parent(tmp_path, 0, "/healthz")
+    monkeypatch.setattr(asgi, "worker", parent.worker)
+    parent.board.draining_at = time.monotonic()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["path"] = "/"
+        scope["headers"] = []
+
+    server = Server("http", (b"user-agent", b"curl/8"))
+    server.scope |= {"path": path, "root_path": "/api"}
+    run(asgi.App(app, root_in_path=root_in_path)(server.scope, server.receive, server.send))
+    assert (parent.slot.served, parent.slot.arrived_at) == (1, 0.0)
+    parent.close()
+
+
+def test_asgiref_takes_what_the_app_sends_by_for_a_coroutine_function(parent: Parent) -> None:
+    """It warns of everything else, and warnings are errors here."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        say = async_to_sync(send)
+        await asyncio.to_thread(say, START)
+
+    server = Server("http")
+    run(server.serve(app))
+    assert server.heard == [START]
+
+
 def test_a_receive_that_the_app_cancels_loses_no_message(parent: Parent) -> None:
     """What comes after it is there for the next one; and of two at once each gets its own."""
 
@@ -131,7 +165,7 @@ def test_an_app_that_closes_by_itself(parent: Parent) -> None:
         async def app(scope: Any, receive: Any, send: Any) -> None:
             await send(ACCEPT)
             await send({"type": "websocket.close", "code": 4001})
-            asgi.end_long_lived()
+            long_lived.end_long_lived()
             assert await receive() == {"type": "websocket.disconnect", "code": 4001}
             raise KeyError("the app's own")
 
@@ -176,7 +210,7 @@ def test_what_an_ended_app_still_says_is_no_error(
 
         async def app(scope: Any, receive: Any, send: Any) -> None:
             await send(ACCEPT)
-            asyncio.get_running_loop().call_later(0.05, asgi.end_long_lived)
+            asyncio.get_running_loop().call_later(0.05, long_lived.end_long_lived)
             await talk(receive, send)
 
         await server.serve(app)
@@ -198,7 +232,7 @@ def test_a_client_that_has_stopped_reading(parent: Parent, kind: str, version: s
         async def app(scope: Any, receive: Any, send: Any) -> None:
             await send(ACCEPT if kind == "websocket" else START)
             server.stuck = True
-            asyncio.get_running_loop().call_later(0.05, asgi.end_long_lived)
+            asyncio.get_running_loop().call_later(0.05, long_lived.end_long_lived)
             while True:
                 await send(TICK if kind == "websocket" else PIECE)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle.instrumentation.lifecycle_worker import asgi
+from lifecycle.instrumentation.lifecycle_worker import asgi, long_lived
 from lifecycle.instrumentation.lifecycle_worker.worker import Worker
 from tests.unit.instrumentation.test_board import board_in
 
@@ -82,7 +82,7 @@ def test_one_that_is_ended_at_settle(worker: Worker) -> None:
 
     async def app(_: Any, receive: Any, send: Any) -> None:
         await send({"type": "websocket.accept"})
-        asyncio.get_running_loop().call_soon(asgi.end_long_lived)
+        asyncio.get_running_loop().call_soon(long_lived.end_long_lived)
         heard.append(await receive())
         await send({"type": "websocket.send", "text": "late"})
 

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from lifecycle.instrumentation.lifecycle_worker import asgi
 from lifecycle.instrumentation.lifecycle_worker.board import WAKE, Board, Slot
 from lifecycle.instrumentation.lifecycle_worker.event_streams import asks_for_events
 from lifecycle.instrumentation.lifecycle_worker.in_flight import InFlight
+from lifecycle.instrumentation.lifecycle_worker.servers import granian
 from lifecycle.instrumentation.lifecycle_worker.worker import Worker
 
 THREADS = 8
@@ -121,6 +122,44 @@ def test_each_is_counted_once(loop: Parent) -> None:
     for key in ("a", "a", "c"):
         loop.worker.end(key)
     assert (loop.slot.in_flight, loop.slot.served) == (1, 1)
+
+
+class Finalizing:
+    """A key over which the collector runs, which finalizes another response."""
+
+    def __init__(self, end: Callable[[], None]) -> None:
+        self._end = end
+
+    def __hash__(self) -> int:
+        self._end()
+        return 1
+
+
+def test_a_response_may_be_finalized_while_another_is_counted(threads: Parent) -> None:
+    """It may be so in the same thread, which must not wait for itself."""
+    worker = threads.worker
+
+    def serve() -> None:
+        for key in ("a", "b"):
+            worker.begin(key)
+        begins = Finalizing(lambda: worker.end("a"))
+        worker.begin(begins)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert not thread.is_alive()
+    assert (threads.slot.in_flight, threads.slot.served) == (2, 1)
+
+
+def test_a_body_is_over_once() -> None:
+    """It may be exhausted, closed and dropped: its request is counted no more by the first."""
+    ended: list[int] = []
+    body = granian.Body([b"a"], lambda: ended.append(1))
+    assert list(body) == [b"a"]
+    body.close()
+    del body
+    assert ended == [1]
 
 
 ACCEPT = st.sampled_from(

@@ -18,9 +18,10 @@ from __future__ import annotations
 import threading
 
 from .. import wsgi
-from ..asgi import App, end_long_lived
+from ..asgi import App
 from ..connections import serves_on
 from ..headers import CLOSE, with_close
+from ..long_lived import end_long_lived
 from ..seams import needs, seam, wrap
 from ..worker import worker
 from . import granian_rsgi
@@ -155,12 +156,12 @@ class Body:
 
     Args:
         body: The app's.
-        end: Called then, perhaps more than once.
+        end: Called then, once.
     """
 
     def __init__(self, body: Any, end: Callable[[], None]) -> None:
         self._body = body
-        self._end = end
+        self._ends = [end]
         self._iterator = iter(body)
 
     def __iter__(self) -> Iterator[Any]:
@@ -185,3 +186,7 @@ class Body:
 
     def __del__(self) -> None:
         self._end()
+
+    def _end(self) -> None:
+        while self._ends:
+            self._ends.pop()()

@@ -8,8 +8,9 @@ with 1001. HTTP/2 (a beta of gunicorn) is as with gthread.
 
 from __future__ import annotations
 
-from ..asgi import App, end_long_lived
+from ..asgi import App
 from ..connections import is_quiet, serves_on
+from ..long_lived import end_long_lived
 from ..seams import needs, seam, wrap
 from ..worker import worker
 

@@ -12,8 +12,9 @@ Out of reach: trio, HTTP/3.
 
 from __future__ import annotations
 
-from ..asgi import App, end_long_lived
+from ..asgi import App
 from ..connections import end, is_quiet, serves_on
+from ..long_lived import end_long_lived
 from ..seams import needs, seam, wrap
 from ..worker import BEAT, worker
 

@@ -13,9 +13,10 @@ Out of reach: HTTP/2 (zttp), whose clients are not told to go.
 
 from __future__ import annotations
 
-from ..asgi import App, end_long_lived
+from ..asgi import App
 from ..board import DRAINING_AT
 from ..connections import is_quiet, serves_on
+from ..long_lived import end_long_lived
 from ..seams import needs, seam, wrap
 from ..worker import worker
 
@@ -33,7 +34,7 @@ def patch_config(module: Any) -> None:
     def load(was: Any) -> Any:
         def load(self: Any) -> None:
             was(self)
-            self.loaded_app = App(self.loaded_app, _abort)
+            self.loaded_app = App(self.loaded_app, _abort, root_in_path=True)
 
         return load
 
