@@ -60,7 +60,7 @@ def patch(module: Any, file: str, function: str, server: str) -> None:
             " its requests are not counted, and its clients not told to go."
             f" Please report this version of {module.__name__.partition('.')[0]}"
         )
-        worker.fails(server or file)
+        worker.fails(server or file.partition("_")[0])
         return
     if server:
         worker.expects(server)

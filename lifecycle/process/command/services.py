@@ -74,7 +74,7 @@ async def _until_serving(
     if workers.serving.is_set():
         return
     if workers.failed:
-        why = f"it does not fit this version of {workers.failed}"
+        why = f"it does not fit this version of {', '.join(sorted(workers.failed))}"
     elif workers.greeted.is_set():
         why = "none of its processes has imported a server that is known"
     else:
@@ -114,7 +114,7 @@ async def _until_unknown(
     if not workers.given_up.is_set():
         life.log.warning(
             "waiting for a worker",
-            server=", ".join(sorted(workers.expected)),
+            server=", ".join(sorted(workers.expected - workers.failed)),
             hint="its port is open, and no worker has said yet that it serves; "
             "with --instrument=no the open port is enough",
         )

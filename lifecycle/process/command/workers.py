@@ -44,8 +44,8 @@ class Workers:
         expected: The names of known servers that were imported: their workers will say when
             they serve.
         serving: Set once a worker has said that it serves.
-        failed: The name of a server whose workers cannot say it; empty if there is none.
-        given_up: Set then.
+        failed: The names of servers whose workers cannot say it.
+        given_up: Set while there are such servers, and no other one is expected.
         died_at_work: The last workers that have died with requests in flight, and how many.
         news: Set at each word of theirs, and when one has died; on the app's loop.
     """
@@ -54,7 +54,7 @@ class Workers:
         self.greeted = asyncio.Event()
         self.expected: set[str] = set()
         self.serving = asyncio.Event()
-        self.failed = ""
+        self.failed: set[str] = set()
         self.given_up = asyncio.Event()
         self.died_at_work: deque[str] = deque(maxlen=NAMED)
         self.news = asyncio.Event()
@@ -101,9 +101,12 @@ class Workers:
             case ["expects", server, _]:
                 self.expected.add(server)
                 self.greeted.set()
-            case ["fails", server, _]:
-                self.failed = server
-                self.given_up.set()
+            case ["fails", server, *_]:
+                self.failed.add(server)
+        if self.failed and self.expected <= self.failed:
+            self.given_up.set()
+        else:
+            self.given_up.clear()
 
     def look(self, *, all_again: bool = False) -> None:
         """

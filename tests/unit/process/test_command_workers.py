@@ -107,6 +107,49 @@ def test_what_threads_tell() -> None:
     with_workers(test)
 
 
+@pytest.mark.parametrize("first", ["expects", "fails"])
+def test_a_server_that_fails_beside_another(first: str) -> None:
+    """Who fits is still waited for: every Flask app imports werkzeug's server, whoever serves it."""
+
+    async def main() -> None:
+        file = BoardFile()
+        workers = Workers(file, lambda: None)
+        worker = Worker()
+        worker.open(file.path)
+
+        async def told() -> None:
+            workers.news.clear()
+            await asyncio.wait_for(workers.news.wait(), 10)
+
+        words = [lambda: worker.expects("gunicorn"), lambda: worker.fails("werkzeug")]
+        for word in words if first == "expects" else reversed(words):
+            word()
+            await told()
+        assert not workers.given_up.is_set()
+
+        worker.fails("gunicorn gevent_pywsgi")
+        await told()
+        assert workers.given_up.is_set()
+        workers.close()
+
+    asyncio.run(main())
+
+
+def test_one_that_fails_alone() -> None:
+    """Nobody is waited for, whether it was expected or not."""
+
+    async def main() -> None:
+        file = BoardFile()
+        workers = Workers(file, lambda: None)
+        worker = Worker()
+        worker.open(file.path)
+        worker.fails("werkzeug")
+        await asyncio.wait_for(workers.given_up.wait(), 10)
+        workers.close()
+
+    asyncio.run(main())
+
+
 DIES = """
 import os, sys
 sys.path.insert(0, sys.argv[1])
