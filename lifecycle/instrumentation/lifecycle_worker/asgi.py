@@ -130,16 +130,24 @@ class App:
         return value_of(scope["headers"], "user-agent"), path
 
     async def _begin(self, scope: Any, receive: Any, send: Any, *more: Any) -> None:
+        begins = True
+
+        def has_begun() -> None:
+            nonlocal begins
+            if begins:
+                begins = False
+                worker.has_begun()
+
         def told(message: Any) -> Any:
             if message["type"] in BEGUN:
-                worker.app_begins = False
+                has_begun()
             return send(message)
 
-        worker.app_begins = True
+        worker.begins()
         try:
             await self.app(scope, receive, told, *more)
         finally:
-            worker.app_begins = False
+            has_begun()
 
 
 def _last(message: Any, scope: Any) -> Any:

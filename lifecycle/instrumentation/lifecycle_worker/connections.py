@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from .unread import has_unread, is_half_read
 from .worker import worker
 
@@ -32,7 +34,13 @@ def serves_on(loop: Any, server: str, close_idle: Callable[[], object]) -> bool:
     if worker.board is None or close_idle in worker.closers:
         return False
     worker.closes(close_idle)
-    if not worker.serves(server):
+
+    def again() -> None:
+        if worker.slot is not None or worker.serves(server, again=later):
+            worker.beat_on(loop)
+
+    later = partial(loop.call_soon_threadsafe, again)
+    if not worker.serves(server, again=later):
         return False
     worker.beat_on(loop)
     return True

@@ -62,8 +62,6 @@ class Worker:
         """The board's times: what is asked at every request looks at `times[DRAINING_AT]` and `times[GO_AT]`."""
         self.on_serving: Callable[[], object] = lambda: None
         """Called once this process has a slot."""
-        self.app_begins = False
-        """Whether the app is just beginning: what serves by now is a server of its own, for metrics."""
         self.closers: dict[Callable[[], object], int] = {}
         """
         What closes idle connections, and the thread that each belongs to: called at each heartbeat
@@ -88,6 +86,10 @@ class Worker:
         self._main = self._owner = get_ident()
         """The main thread, and that of the server that counts."""
         self._in_flight: InFlight | None = None
+        self._beginning: dict[int, int] = {}
+        """How many apps are just beginning, by the threads they begin in."""
+        self._held: list[Callable[[], object]] = []
+        """Says once more what came while it did not count."""
         self._said: set[str] = set()
         self._orphan: Orphan | None = None
 
@@ -110,6 +112,7 @@ class Worker:
         self.slot = self._in_flight = self._orphan = None  # they are the parent's
         self.begin = self.end = self.end_from = _count_nothing
         self.closers, self._beating = {}, set()
+        self._beginning, self._held = {}, []
         self._main = get_ident()
 
     def expects(self, server: str) -> None:
@@ -122,24 +125,66 @@ class Worker:
         if self.board is not None:
             self.board.tell(f"fails {server} {os.getpid()}")
 
-    def serves(self, server: str, capacity: int = 0) -> bool:
+    def begins(self) -> None:
+        """Say that an app is just beginning in this thread: what serves by now is its own."""
+        thread = get_ident()
+        self._beginning[thread] = self._beginning.get(thread, 0) + 1
+
+    def has_begun(self) -> None:
+        """Say that this app is not beginning any more: once for each `begins`."""
+        thread = get_ident()
+        left = self._beginning.get(thread, 0) - 1
+        if left > 0:
+            self._beginning[thread] = left
+            return
+        self._beginning.pop(thread, None)
+        self._say_held()
+
+    def _say_held(self) -> None:
+        held, self._held = self._held, []
+        for say in held:
+            try:
+                say()
+            except RuntimeError:  # its loop is closed
+                pass
+
+    def serves(
+        self, server: str, capacity: int = 0, again: Callable[[], object] | None = None
+    ) -> bool:
         """
         Say that this process serves: called where a server's worker begins to accept.
 
         An app may have a small server of its own, for metrics, and starts it before it is served
-        itself. So the last server counts, and one of the main thread rather than another; while
-        the app is beginning, none does.
+        itself. So the last server counts, and one of the main thread rather than another. While
+        an app is beginning, none of its thread does, and none at all if that is the main thread.
 
         Args:
             server: The server's name, as `/status` shows it.
             capacity: How many requests it serves at a time, each in a thread; 0 if a loop
                 serves all of them.
+            again: Called if it does not count yet, once it may.
 
         Returns:
             True if it is on the board.
         """
+        if self.board is None:
+            return False
+        thread = get_ident()
+        if self._waits(thread):
+            self._held.append(again or (lambda: self._say_again(server, capacity, thread)))
+            return False
+        return self._say(server, capacity, thread)
+
+    def _waits(self, thread: int) -> bool:
+        return thread in self._beginning or self._main in self._beginning
+
+    def _say_again(self, server: str, capacity: int, thread: int) -> None:
+        if self.slot is None:
+            self._say(server, capacity, thread)
+
+    def _say(self, server: str, capacity: int, thread: int) -> bool:
         board = self.board
-        if board is None or self.app_begins:
+        if board is None:
             return False
         if self.slot is None:
             slot = board.claim(monotonic())
@@ -154,8 +199,8 @@ class Worker:
         slot = self.slot
         if capacity and self._in_flight is not None:
             self.begin, self.end, self.end_from = self._in_flight.in_threads()
-        if self._owner != self._main or get_ident() == self._main:
-            self._owner = get_ident()
+        if self._owner != self._main or thread == self._main:
+            self._owner = thread
             slot.set_text(server=server)
             board.whole[slot.at + CAPACITY] = capacity
         board.whole[slot.at + STATE] = SERVING

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -127,3 +128,101 @@ def test_one_that_the_app_starts_as_it_begins(worker: Worker, last: str) -> None
     assert worker.slot is not None
     assert worker.slot.server == "uvicorn"
     assert closed == ["aiohttp", "uvicorn"]
+
+
+LIFESPAN = {"type": "lifespan"}
+COMPLETE = {"type": "lifespan.startup.complete"}
+
+
+async def nothing(_: object = None) -> None:
+    """Send, or receive."""
+
+
+def test_one_that_begins_in_a_thread(worker: Worker) -> None:
+    """It keeps nobody but its own thread from serving."""
+
+    def begin() -> None:
+        worker.begins()
+        begun.set()
+        over.wait(10)
+        worker.has_begun()
+
+    begun, over = threading.Event(), threading.Event()
+    thread = threading.Thread(target=begin)
+    thread.start()
+    begun.wait(10)
+    try:
+        assert worker.serves("gunicorn sync", capacity=1)
+    finally:
+        over.set()
+        thread.join()
+
+
+def test_a_process_that_is_forked_while_an_app_begins(worker: Worker) -> None:
+    """Whatever began in its parent does not begin in it."""
+    worker.begins()
+    assert not worker.serves("gunicorn sync", capacity=1)
+
+    pid = os.fork()
+    if not pid:
+        os._exit(0 if worker.serves("gunicorn sync", capacity=1) else 1)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def test_an_app_that_begins_within_another(worker: Worker) -> None:
+    """The inner one's server does not make the worker one that serves: the outer one's does."""
+    counted: list[str] = []
+
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        await send(COMPLETE)
+
+    async def outer(scope: Any, receive: Any, send: Any) -> None:
+        loop = asyncio.get_running_loop()
+        await asgi.App(inner)(LIFESPAN, nothing, nothing)
+        connections.serves_on(loop, "inner", lambda: None)
+        assert worker.slot is None
+        in_thread(lambda: worker.serves("werkzeug", capacity=ANY))
+        assert worker.slot is None
+        await send(COMPLETE)
+
+    async def serve() -> None:
+        await asgi.App(outer)(LIFESPAN, nothing, nothing)
+        assert connections.serves_on(asyncio.get_running_loop(), "outer", lambda: None)
+        counted.append(worker.slot.server if worker.slot is not None else "")
+        await asyncio.sleep(0)
+        counted.append(worker.slot.server if worker.slot is not None else "")
+
+    asyncio.run(serve())
+
+    assert counted == ["outer", "outer"]
+
+
+def test_one_that_serves_while_another_app_begins(worker: Worker) -> None:
+    """Two of one loop: the first one's word is kept, whatever becomes of the other one."""
+
+    async def fails(scope: Any, receive: Any, send: Any) -> None:
+        loop = asyncio.get_running_loop()
+        assert not connections.serves_on(loop, "uvicorn", lambda: None)
+        raise LookupError
+
+    async def serve() -> None:
+        with contextlib.suppress(LookupError):
+            await asgi.App(fails)(LIFESPAN, nothing, nothing)
+        await asyncio.sleep(0)
+        assert worker.slot is not None
+        assert worker.slot.server == "uvicorn"
+
+    asyncio.run(serve())
+
+
+def test_the_only_one_serves_in_a_thread_while_another_app_begins(worker: Worker) -> None:
+    """Its word is kept until the main thread's app has begun."""
+    worker.begins()
+    in_thread(lambda: worker.serves("werkzeug", capacity=ANY))
+    assert worker.slot is None
+
+    worker.has_begun()
+
+    assert worker.slot is not None
+    assert worker.slot.server == "werkzeug"
