@@ -38,9 +38,11 @@ class App:
             return self.app(environ, start_response)
         kinds: list[bool] = []
 
-        def start(status: str, headers: Any, *exc_info: Any) -> Any:
+        def start(status: str, headers: Any, exc_info: Any = None) -> Any:
             kinds.append(say_endless(headers))
-            return start_response(status, headers, *exc_info)
+            if exc_info is None:  # the server may have another name for it
+                return start_response(status, headers)
+            return start_response(status, headers, exc_info)
 
         body = self.app(environ, start)
         # A generator that is an app calls `start` only when it is asked for its first piece.

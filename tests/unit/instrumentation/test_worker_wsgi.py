@@ -97,6 +97,28 @@ def test_what_is_no_endless_stream(settle: Any, environ: Any, headers: Any) -> N
     assert wsgi.App(app)(environ, ignore) is own
 
 
+@pytest.mark.parametrize(
+    ("args", "named", "passed_on"),
+    [
+        ((), {}, ()),
+        ((), {"exc_info": None}, ()),
+        (("failure",), {}, ("failure",)),
+        ((), {"exc_info": "failure"}, ("failure",)),
+    ],
+)
+def test_how_an_app_tells_of_an_exception(args: Any, named: Any, passed_on: Any) -> None:
+    """By position or by name; the server gets it by its position, and only if there is one."""
+    got: list[Any] = []
+
+    def app(_: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [], *args, **named)
+        return []
+
+    wsgi.App(app)(ASKS, lambda *all_of_it: got.append(all_of_it))
+
+    assert got == [("200 OK", [], *passed_on)]
+
+
 def test_an_app_is_what_it_was() -> None:
     """Its attributes are there."""
     assert wsgi.App(Stream).closed is False
