@@ -241,6 +241,24 @@ def test_what_a_dead_master_leaves_is_ended(start, tmp_path):
     assert not [pid for pid in family if look_at(pid)]
 
 
+def test_the_commands_pid_is_nobody_elses(start, tmp_path):
+    """As long as what it has left behind is ended: that is found, and killed, by its group too."""
+    script = "(trap '' TERM; echo up; sleep 70) & echo $$ > pid; wait"
+    app = start_job(start, tmp_path, "sh", "-c", script, LIFECYCLE_STOP_TIMEOUT="2")
+    app.wait_state("ready")
+    wait_for(lambda: "up" in app.stdout, 5, "the trap")
+    pid = int((tmp_path / "pid").read_text())
+
+    os.kill(pid, signal.SIGKILL)
+    app.wait_state("draining")
+    held = look_at(pid)
+
+    assert app.wait() == 137, app.stderr
+    assert held
+    assert held.ended
+    assert not look_at(pid)
+
+
 FIRST_THREAD_ENDS = """
 import ctypes, platform, threading, time
 threading.Thread(target=time.sleep, args=(60,)).start()

@@ -14,6 +14,8 @@ from typing import Final, NamedTuple
 from lifecycle.process.signals import by_person
 
 LAUNCHER: Final = os.path.join(os.path.dirname(__file__), "launcher.py")
+IS_HELD: Final = hasattr(os, "waitid")
+"""Whether a child's end can be seen without reaping it: not on macOS before Python 3.13."""
 
 
 class Command(NamedTuple):
@@ -67,9 +69,39 @@ def hand_over_terminal(pid: int) -> None:
             os.killpg(group, signal.SIGCONT)
 
 
+def look_at_child(pid: int) -> tuple[int | None, int]:
+    """
+    Return what has become of a child, which is not reaped if it has ended.
+
+    Returns:
+        Its exit code, or minus the signal that it died of, or None while it runs; and the signal
+        that has just stopped it, or 0.
+
+    Raises:
+        ChildProcessError: There is no such child.
+    """
+    if not IS_HELD:
+        ended, status = os.waitpid(pid, os.WNOHANG | os.WUNTRACED)
+        if ended and os.WIFSTOPPED(status):
+            return None, os.WSTOPSIG(status)
+        return (os.waitstatus_to_exitcode(status) if ended else None), 0
+    found = os.waitid(os.P_PID, pid, os.WEXITED | os.WSTOPPED | os.WNOHANG | os.WNOWAIT)
+    if found is None:
+        return None, 0
+    if found.si_code == os.CLD_EXITED:
+        return found.si_status, 0
+    if found.si_code in (os.CLD_KILLED, os.CLD_DUMPED):
+        return -found.si_status, 0
+    with suppress(ChildProcessError):  # it may have ended meanwhile, of which SIGCHLD tells
+        os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG)  # or it would be told again
+    return None, found.si_status
+
+
 class Child:
     """
     The direct child. Made on the main thread, which must outlive it; used on the app's loop.
+
+    It is reaped last: until then its pid, which may be its group's too, is nobody else's.
 
     Args:
         command: What it runs.
@@ -83,6 +115,7 @@ class Child:
         pid: Its process id.
         code: Its exit code once it has ended, or minus the signal that it died of.
         ended: Set once it has.
+        lost: True if somebody else has reaped it.
         sent: The signal by which it was told to end; None: nobody has told it.
     """
 
@@ -99,6 +132,7 @@ class Child:
         self.pid = self._process.pid
         self.code: int | None = None
         self.ended = asyncio.Event()
+        self.lost = False
         self.sent: signal.Signals | None = None
 
     def look(self) -> None:
@@ -106,20 +140,25 @@ class Child:
         if self.code is not None:
             return
         try:
-            pid, status = os.waitpid(self.pid, os.WNOHANG | os.WUNTRACED)
+            code, stopped_by = look_at_child(self.pid)
         except ChildProcessError:  # somebody has waited for any child, and has its exit code
-            pid, status = self.pid, 1 << 8
-        if pid and os.WIFSTOPPED(status):
-            if os.WSTOPSIG(status) in (signal.SIGTTIN, signal.SIGTTOU):
-                hand_over_terminal(self.pid)
-        elif pid:
-            self.code = os.waitstatus_to_exitcode(status)
-            self._process.returncode = self.code
+            code, stopped_by, self.lost = 1, 0, True
+        if code is not None:
+            self.code = self._process.returncode = code
             self.ended.set()
+        elif stopped_by in (signal.SIGTTIN, signal.SIGTTOU):
+            hand_over_terminal(self.pid)
+
+    def reap(self) -> None:
+        """Give its pid away, if it has ended: nobody uses it any more."""
+        if IS_HELD and self.code is not None and not self.lost:
+            with suppress(ChildProcessError):
+                os.waitpid(self.pid, os.WNOHANG)
 
     def succeed(self, pid: int) -> None:
         """Take another child of this process for it, in whose favour it has ended."""
-        self.pid, self.code = pid, None
+        self.reap()
+        self.pid, self.code, self.lost = pid, None, False
         self.ended.clear()
 
     def send(self, number: int) -> None:

@@ -6,7 +6,8 @@ Rules of this file:
 1. Orphans of the command (of a double fork, of a master that was killed) come to this process,
    which reaps them. A container's PID 1 has them by nature.
 2. What a plugin has started in this process is the plugin's. It is neither reaped nor ended.
-3. A pid is only used while its process cannot have been reaped by anybody else.
+3. A pid is only used while its process cannot have been reaped by anybody else. That of the
+   command itself is its group's too: it is reaped last.
 """
 
 from __future__ import annotations
@@ -55,6 +56,7 @@ class Family:
     def __init__(self, direct: int, group: int, own: OwnChildren) -> None:
         self.direct = direct
         self._group = group
+        self._has_group = bool(group)
         self._own = own
         self._pid = os.getpid()
         self._our_group = os.getpgrp()
@@ -74,15 +76,24 @@ class Family:
                     os.waitpid(each.pid, os.WNOHANG)
         self._own.forget_ended()
 
-    def successor(self) -> int:
+    def lose(self) -> None:
+        """Forget the command itself: somebody else has reaped it, and its pid may be anybody's."""
+        self.direct = self._group = 0
+
+    def successor(self, ended: int) -> int:
         """
         Return the pid of the process in whose favour the command has ended; 0 if there is none.
 
         gunicorn starts a new master at SIGUSR2, and tells it by a variable whose successor it is.
+
+        Args:
+            ended: The pid that the command had.
         """
         for each in everybody():
-            if self._is_orphan(each) and variable(each.pid, SUCCEEDS) == str(self.direct):
+            if self._is_orphan(each) and variable(each.pid, SUCCEEDS) == str(ended):
                 self.direct = each.pid
+                if each.group != self._group:  # which may be nobody's soon
+                    self._group = 0
                 return each.pid
         return 0
 
@@ -119,4 +130,4 @@ class Family:
         if process.parent != self._pid or process.pid == self.direct or process.pid in self._own:
             return False
         # What was forked here, and not by `subprocess`, is still in our process group.
-        return not (self._group and process.group == self._our_group)
+        return not (self._has_group and process.group == self._our_group)

@@ -216,6 +216,8 @@ class Supervisor:
     def _look(self) -> None:
         loop = asyncio.get_running_loop()
         self._child.look()
+        if self._child.lost:
+            self._family.lose()
         self._family.reap(again=partial(loop.call_soon_threadsafe, self._look))
         self._changed.set()
 
@@ -226,7 +228,7 @@ class Supervisor:
         child = self._child
         while True:
             await until_first(child.ended.wait(), self._life.drained())
-            if child.code is None or not (successor := self._family.successor()):
+            if child.code is None or not (successor := self._family.successor(child.pid)):
                 return
             self._life.log.info("command succeeded", pid=child.pid, by=successor)
             child.succeed(successor)
@@ -319,6 +321,7 @@ class Supervisor:
                     self._changed.clear()
                     await self._changed.wait()
         self._look()  # who has just ended is reaped too
+        self._child.reap()
 
     def _straggler(self) -> Straggler:
         child, name = self._child, self._command.name
