@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import _thread
 import os
 import sys
-from _thread import get_ident  # the thread, also once gevent has patched it
+from _thread import get_ident, start_new_thread  # threads, also once gevent has patched it
 from time import monotonic
 
 from .board import (
@@ -263,7 +262,7 @@ class Worker:
     def watch_parent(self) -> None:
         """Wait for the parent's end in a thread: for a server that has threads, and no heartbeat."""
         if self._orphan is not None:
-            _thread.start_new_thread(self._orphan.watch, ())
+            start_new_thread(self._orphan.watch, ())
 
     def beat_on(self, loop: Any) -> None:
         """Beat on an asyncio loop for as long as it runs; called on it, after `serves`."""

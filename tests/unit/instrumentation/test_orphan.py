@@ -72,3 +72,25 @@ def test_a_worker_without_a_master_of_its_command(command: Parent) -> None:
     done = command.run(code)
 
     assert (done.stdout, done.stderr) == ("myself myself myself 0\n", "")
+
+
+WATCHES = """
+import _thread, os
+from lifecycle_worker.worker import worker
+
+def as_a_greenlet(*_):
+    print("a greenlet")
+
+_thread.start_new_thread = as_a_greenlet
+worker.serves("shop")
+before = len(os.listdir("/proc/self/task"))
+worker.watch_parent()
+print(len(os.listdir("/proc/self/task")) - before)
+"""
+
+
+def test_a_parent_is_watched_in_a_thread(command: Parent) -> None:
+    """Also where gevent has patched threads: a greenlet that waits would stop all others."""
+    done = command.run(WATCHES)
+
+    assert (done.stdout, done.stderr) == ("1\n", "")
