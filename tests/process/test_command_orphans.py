@@ -23,6 +23,9 @@ COMMANDS = {
     "gunicorn": (*GUNICORN, "-w", "2", "--threads", "4", "wsgi_shop:app"),
     "uvicorn": UVICORN,
     "tornado": (sys.executable, str(SERVED / "tornado_shop.py"), "2"),
+    "gunicorn of another user in a shell": (
+        *IN_A_SHELL, *GUNICORN, "-w", "2", "--user", "65534", "--preload", "wsgi_shop:app"
+    ),
     "gunicorn sync in a shell": (*IN_A_SHELL, *GUNICORN, "-w", "2", "wsgi_shop:app"),
     "uvicorn in a shell": (*IN_A_SHELL, *UVICORN),
     "werkzeug in a shell": (
@@ -38,6 +41,8 @@ COMMANDS = {
 @pytest.mark.parametrize("command", COMMANDS.values(), ids=COMMANDS)
 def test_a_killed_parent(start, tmp_path, command):
     """Its servers end as they do by SIGTERM, whatever stood between; the port is free."""
+    if "--user" in command and os.geteuid():
+        pytest.skip("only root may run workers as another user")
     app = run(start, tmp_path, *command, PYTHONPATH=str(SERVED))
     app.wait_state("ready")
     assert ask(app.port)[0] == 200

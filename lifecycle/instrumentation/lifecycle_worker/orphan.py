@@ -6,7 +6,7 @@ Rules of this file:
 1. The kernel tells the direct child of the parent, and most servers take their workers along.
    So a worker first waits for `PATIENCE`.
 2. A master above it is told, by one of its workers and once: it would only start them anew.
-   A worker that has none tells itself.
+   A worker that has none, or none of its own user, tells itself.
 3. A master is of this command if the board's path is in its environment. Nobody else is told.
 """
 
@@ -51,7 +51,7 @@ class Orphan:
             self._next = now + PATIENCE
         elif now >= self._next:
             self._next = now + PATIENCE
-            self._tell(_master(self._board.path) or os.getpid())
+            self.tell()
 
     def watch(self) -> None:
         """Wait until the parent is not there, and end this worker; in a thread of its own."""
@@ -60,7 +60,9 @@ class Orphan:
             self.look(monotonic())
             sleep(PATIENCE)
 
-    def _tell(self, pid: int) -> None:
+    def tell(self) -> None:
+        """Tell the master to end, once, or this process if there is none."""
+        pid = _master(self._board.path) or os.getpid()
         if pid in self._told:
             return
         self._told.add(pid)

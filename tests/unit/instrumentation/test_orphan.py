@@ -74,6 +74,31 @@ def test_a_worker_without_a_master_of_its_command(command: Parent) -> None:
     assert (done.stdout, done.stderr) == ("myself myself myself 0\n", "")
 
 
+MASTER = """
+import signal
+from lifecycle_worker.servers import gunicorn
+
+told = []
+signal.signal(signal.SIGTERM, lambda *_: told.append(1))
+
+class module:
+    class Arbiter:
+        def spawn_worker(self):
+            return "pid"
+
+gunicorn.patch_arbiter(module)
+for gunicorn.has_parent in (lambda board: True, lambda board: False, lambda board: False):
+    print(module.Arbiter().spawn_worker(), len(told), end="; ")
+"""
+
+
+def test_a_master_that_its_workers_may_not_tell(command: Parent) -> None:
+    """It tells itself, once, when it is to start one of them anew."""
+    done = command.run(MASTER)
+
+    assert (done.stdout, done.stderr) == ("pid 0; pid 1; pid 1; ", "")
+
+
 WATCHES = """
 import _thread, os
 from lifecycle_worker.worker import worker

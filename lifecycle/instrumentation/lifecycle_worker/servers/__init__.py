@@ -24,6 +24,7 @@ PATCHES: dict[str, tuple[str, str, str]] = {
     "daphne.server": ("daphne", "patch_server", ""),
     "daphne.ws_protocol": ("daphne", "patch_websocket", ""),
     "granian.server.mp": ("granian", "patch_mp", ""),
+    "gunicorn.arbiter": ("gunicorn", "patch_arbiter", ""),
     "gunicorn.asgi.protocol": ("gunicorn_asgi", "patch_protocol", ""),
     "gunicorn.http.wsgi": ("gunicorn", "patch_response", ""),
     "gunicorn.workers.base_async": ("gunicorn_gevent", "patch_async", ""),

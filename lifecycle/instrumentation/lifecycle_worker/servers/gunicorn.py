@@ -9,12 +9,16 @@ time, so a long one is at work and not dead until `loop_stall_limit`. gunicorn's
 kills it earlier if it is shorter.
 
 Event streams end from settle on, each at its next event.
+
+Workers of `--user` may not tell a master that is root to end, once its parent was killed. They end
+themselves, and the master notices when it is to start others.
 """
 
 from __future__ import annotations
 
 from ..board import DRAINING_AT, GO_AT
 from ..event_streams import asks_for_events
+from ..orphan import Orphan, has_parent
 from ..seams import needs, seam, wrap
 from ..worker import worker
 from ..wsgi import App
@@ -73,6 +77,24 @@ def ending_streams(load: Callable[[Any], None]) -> Callable[[Any], None]:
         self.wsgi = App(self.wsgi)
 
     return load_wsgi
+
+
+def patch_arbiter(module: Any) -> None:
+    """Have a master whose parent was killed end, and not start its workers anew."""
+    board = worker.board
+    if board is None:
+        return
+    orphan = Orphan(board)
+
+    def make(spawn: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        def spawn_worker(self: Any) -> Any:
+            if not has_parent(board):
+                orphan.tell()
+            return spawn(self)
+
+        return spawn_worker
+
+    wrap(module, "Arbiter.spawn_worker", make)
 
 
 def patch_response(module: Any) -> None:
