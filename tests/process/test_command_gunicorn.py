@@ -9,6 +9,8 @@ import socket
 import sys
 import threading
 
+import pytest
+
 from lifecycle.process.command.processes import command_line, look_at
 from tests.process.commands import descendants, run
 from tests.process.kit import ask, background, wait_for
@@ -19,6 +21,44 @@ def app(environ, start_response):
     start_response("200 OK", [])
     return [str(os.getppid()).encode()]
 """
+WITH_SERVERS = """
+import asyncio, os, subprocess, sys, threading, urllib.request
+import uvicorn
+from werkzeug.serving import make_server
+
+begun = threading.Event()
+
+async def beginning(scope, receive, send):
+    begun.set()
+    await asyncio.Event().wait()
+
+def metrics(environ, start_response):
+    start_response("200 OK", [])
+    return [b""]
+
+def serve_in_a_thread(serve):
+    threading.Thread(target=serve, daemon=True).start()
+
+serve_in_a_thread(uvicorn.Server(uvicorn.Config(beginning, port=0, lifespan="on")).run)
+begun.wait()
+threads = make_server("127.0.0.1", 0, metrics, threaded=True)
+serve_in_a_thread(threads.serve_forever)
+urllib.request.urlopen(f"http://127.0.0.1:{threads.port}/").close()
+with open("path", "w") as path:
+    code = "import os; print(os.environ.get('PYTHONPATH', ''))"
+    subprocess.run([sys.executable, "-c", code], stdout=path, check=True)
+with open("load") as load:
+    load.read()
+
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [b""]
+
+async def asgi(scope, receive, send):
+    if scope["type"] == "lifespan":
+        await send({"type": "lifespan.startup.complete"})
+"""
+"""An app with two servers of its own, of which one never serves; it loads until the test says so."""
 GUNICORN = (sys.executable, "-m", "gunicorn", "--no-control-socket", "-b", "127.0.0.1:{port}")
 
 
@@ -81,6 +121,33 @@ def _workers_of(app, master):
     found = {each["pid"] for each in app.status()["workers"]}
     own = {each.pid for each in descendants(app.pid) if each.parent == master}
     return found if len(found) == 2 and found <= own else set()
+
+
+@pytest.mark.parametrize(
+    ("words", "server"),
+    [
+        (["shop:app"], "gunicorn sync"),
+        (["--preload", "shop:app"], "gunicorn sync"),
+        (["--threads", "2", "shop:app"], "gunicorn gthread"),
+        (["-k", "uvicorn_worker.UvicornWorker", "shop:asgi"], "uvicorn"),
+    ],
+    ids=["sync", "preload", "gthread", "uvicorn"],
+)
+def test_an_app_with_servers_of_its_own(start, tmp_path, words, server):
+    """READY is when gunicorn serves the app: not before, and whatever the app's own do."""
+    os.mkfifo(tmp_path / "load")
+    (tmp_path / "shop.py").write_text(WITH_SERVERS)
+    app = run(start, tmp_path, *GUNICORN, *words)
+
+    with open(tmp_path / "load", "w"):  # once the app reads it
+        assert app.status()["workers"] == []
+        assert app.status()["state"] == "starting"
+        assert "instrumentation" not in (tmp_path / "path").read_text()
+
+    app.wait_state("ready")
+    assert [each["server"] for each in app.status()["workers"]] == [server]
+    assert not app.events("not instrumented")
+    app.stop(0)
 
 
 def test_clients_that_are_slow_to_close(start, tmp_path):

@@ -7,8 +7,9 @@ Rules of this file:
 2. What this process starts finds us, our folder first, whatever an agent does to its path.
    `opentelemetry-instrument` puts its own folder first, runs the command by exec, and does not
    hand on.
-3. Once this process serves, what it starts is the app's own, and does not find us. Only where
-   it becomes another program itself (a reloader that execs) is it the same worker.
+3. Once this process serves, or a server loads the app, what it starts is the app's own, and does
+   not find us. Only where it becomes another program itself (a reloader that execs) is it the
+   same worker; and where a master does that serves nothing itself, it is the next master.
 """
 
 from __future__ import annotations
@@ -69,7 +70,7 @@ class Heirs:
 
     def __init__(self, folder: str) -> None:
         self._folder = folder
-        self._left = False
+        self._left = self._served = False
 
     def keep(self) -> None:
         """Have what is started from now on find us, until `leave`."""
@@ -77,8 +78,13 @@ class Heirs:
         if not self._left and VARIABLE in os.environ and self._first(path) != path:
             os.environ[PATH] = self._first(path)
 
+    def serve(self) -> None:
+        """Leave: this process serves, and a fork of it that becomes another program is the app's."""
+        self._served = True
+        self.leave()
+
     def leave(self) -> None:
-        """Have what is started from now on not find us: this process serves."""
+        """Have what is started from now on not find us."""
         if self._left:
             return
         self._left = True
@@ -128,7 +134,7 @@ class Heirs:
         return with_ours
 
     def _after_exec(self, environment: Any) -> Any:
-        is_child_of_what_serves = self._left and worker.slot is None
+        is_child_of_what_serves = self._served and worker.slot is None
         return environment if is_child_of_what_serves else self._with_ours(environment)
 
     def _with_ours(self, environment: Any) -> Any:

@@ -34,7 +34,8 @@ def start(folder: str) -> Callable[[], None]:
     setattr(sys, _FLAG, True)
     heirs = chain.Heirs(folder)
     if open_board(path):
-        worker.on_serving = heirs.leave
+        worker.on_serving = heirs.serve
+        worker.on_loading = heirs.leave
         heirs.watch_exec()
 
     def run_next() -> None:

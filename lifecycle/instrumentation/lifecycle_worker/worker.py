@@ -61,6 +61,8 @@ class Worker:
         """The board's times: what is asked at every request looks at `times[DRAINING_AT]` and `times[GO_AT]`."""
         self.on_serving: Callable[[], object] = lambda: None
         """Called once this process has a slot."""
+        self.on_loading: Callable[[], object] = lambda: None
+        """Called before a server loads the app: what is started from then on is the app's own."""
         self.closers: dict[Callable[[], object], int] = {}
         """
         What closes idle connections, and the thread that each belongs to: called at each heartbeat
@@ -85,6 +87,10 @@ class Worker:
         self._main = self._owner = get_ident()
         """The main thread, and that of the server that counts."""
         self._in_flight: InFlight | None = None
+        self.failed: set[str] = set()
+        """The servers that cannot be made to tell anything."""
+        self._leads: Callable[[], bool] = lambda: False
+        """Tells whether a server of the main thread is certain to serve, here or in a fork."""
         self._beginning: dict[int, int] = {}
         """How many apps are just beginning, by the threads they begin in."""
         self._held: list[Callable[[], object]] = []
@@ -116,13 +122,27 @@ class Worker:
 
     def expects(self, server: str) -> None:
         """Say that a server was imported: from now on only a worker's word counts as serving."""
-        if self.board is not None:
+        if self.board is not None and not self._is_aside(get_ident()):
             self.board.tell(f"expects {server} {os.getpid()}")
 
     def fails(self, server: str) -> None:
         """Say that a server cannot be made to tell anything: nobody is to wait for its word."""
+        self.failed.add(server.partition(" ")[0])
         if self.board is not None:
             self.board.tell(f"fails {server} {os.getpid()}")
+
+    def leads(self, is_known: Callable[[], bool]) -> None:
+        """
+        Say that a server of the main thread is certain to serve: until it does, nobody else counts.
+
+        Args:
+            is_known: Tells whether it is one that says `serves`; asked when somebody else does.
+        """
+        if get_ident() == self._main:
+            self._leads = is_known
+
+    def _is_aside(self, thread: int) -> bool:
+        return self.slot is None and thread != self._main and self._leads()
 
     def begins(self) -> None:
         """Say that an app is just beginning in this thread: what serves by now is its own."""
@@ -156,6 +176,7 @@ class Worker:
         An app may have a small server of its own, for metrics, and starts it before it is served
         itself. So the last server counts, and one of the main thread rather than another. While
         an app is beginning, none of its thread does, and none at all if that is the main thread.
+        Nor does another thread's before that of a main thread that `leads`.
 
         Args:
             server: The server's name, as `/status` shows it.
@@ -175,10 +196,12 @@ class Worker:
         return self._say(server, capacity, thread)
 
     def _waits(self, thread: int) -> bool:
-        return thread in self._beginning or self._main in self._beginning
+        if thread in self._beginning or self._main in self._beginning:
+            return True
+        return self._is_aside(thread)
 
     def _say_again(self, server: str, capacity: int, thread: int) -> None:
-        if self.slot is None:
+        if self.slot is None and not self._is_aside(thread):
             self._say(server, capacity, thread)
 
     def _say(self, server: str, capacity: int, thread: int) -> bool:
@@ -205,6 +228,7 @@ class Worker:
         board.whole[slot.at + STATE] = SERVING
         board.tell(f"serves {os.getpid()}")
         self.on_serving()
+        self._say_held()
         return True
 
     # The drain

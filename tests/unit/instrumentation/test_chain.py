@@ -37,6 +37,7 @@ os.execl(sys.executable, sys.executable, "-c", {code!r})
 """
 SPAWNS = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {HOOKED!r}], check=True)"
 SERVES = "from lifecycle_worker.worker import worker; worker.serves('shop');"
+LOADS = "from lifecycle_worker.worker import worker; worker.on_loading();"
 BECOMES = f"import os, sys; os.execv(sys.executable, [sys.executable, '-c', {HOOKED!r}])"
 FORKS = f"""
 import os, sys
@@ -125,6 +126,9 @@ def test_an_agent_that_starts_the_command(
         (SERVES + BECOMES, 1),
         (SERVES + FORKS, 0),
         (SERVES + POSIX_SPAWNS, 0),
+        (LOADS + SPAWNS, 0),
+        (LOADS + FORKS, 1),
+        (LOADS + SERVES + FORKS, 0),
         (WITHOUT_A_BOARD, 0),
         (WITH_BYTES, 1),
     ],
@@ -135,6 +139,9 @@ def test_an_agent_that_starts_the_command(
         "a worker execs itself",
         "a worker forks and execs",
         "a worker spawns by os",
+        "a master that has loaded the app spawns",
+        "a master that has loaded the app forks and execs",
+        "a worker that has loaded the app forks and execs",
         "without a board",
         "an environment of bytes",
     ],
@@ -145,7 +152,7 @@ def test_who_finds_us(command: Parent, code: str, found: int) -> None:
     done = command.run(code)
 
     assert (done.stdout, done.stderr) == (f"{found}\n", "")
-    assert len(list(command.board.slots())) == code.startswith(SERVES)
+    assert len(list(command.board.slots())) == (SERVES in code)
 
 
 @pytest.mark.parametrize("more", ["", "/shop", "/shop:/more"])

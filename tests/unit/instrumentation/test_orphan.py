@@ -83,6 +83,9 @@ signal.signal(signal.SIGTERM, lambda *_: told.append(1))
 
 class module:
     class Arbiter:
+        def setup(self, app):
+            self.worker_class = app
+
         def spawn_worker(self):
             return "pid"
 

@@ -15,10 +15,12 @@ import pytest
 
 from lifecycle.instrumentation.lifecycle_worker import asgi, connections
 from lifecycle.instrumentation.lifecycle_worker.board import Board
+from lifecycle.instrumentation.lifecycle_worker.servers import gunicorn
 from lifecycle.instrumentation.lifecycle_worker.worker import Worker
 from tests.unit.instrumentation.test_board import board_in
 
 ANY = 1_000_000
+tells = gunicorn.__dict__["_tells"]
 
 
 @pytest.fixture
@@ -226,3 +228,78 @@ def test_the_only_one_serves_in_a_thread_while_another_app_begins(worker: Worker
 
     assert worker.slot is not None
     assert worker.slot.server == "werkzeug"
+
+
+def test_one_in_a_thread_beside_one_that_leads(worker: Worker) -> None:
+    """The main thread's is certain to serve: nobody waits for another one, nor takes its word."""
+    worker.leads(lambda: True)
+    in_thread(lambda: worker.serves("werkzeug", capacity=ANY))
+    assert worker.slot is None
+    assert worker.serves("gunicorn sync", capacity=1)
+    assert worker.slot is not None
+    assert worker.slot.server == "gunicorn sync"
+
+
+def test_one_in_a_thread_beside_one_that_says_nothing(worker: Worker) -> None:
+    """A main server that is not known, or does not fit, keeps nobody from serving."""
+    worker.leads(lambda: False)
+
+    in_thread(lambda: worker.serves("werkzeug", capacity=ANY))
+
+    assert worker.slot is not None
+    assert worker.slot.server == "werkzeug"
+
+
+def test_a_loop_of_a_thread_beats_once_the_main_thread_serves(worker: Worker) -> None:
+    """So that what is idle there is closed, too."""
+    worker.leads(lambda: True)
+    closed = threading.Event()
+
+    async def serve() -> None:
+        over = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def close() -> None:
+            closed.set()
+            over.set()
+
+        assert not connections.serves_on(loop, "uvicorn", close)
+        waits.set()
+        await asyncio.wait_for(over.wait(), 10)
+
+    waits = threading.Event()
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    assert waits.wait(10)
+    assert worker.board is not None
+    worker.board.settled_at = time.monotonic()
+    worker.serves("gunicorn sync", capacity=1)
+    thread.join()
+
+    assert closed.is_set()
+
+
+def test_which_workers_of_gunicorn_tell() -> None:
+    """Those of the known modules, and what is derived from them, unless they do not fit."""
+
+    def derived(module: str, **attributes: object) -> type:
+        base = type("Base", (), {"__module__": module})
+        return type("Own", (base,), {"__module__": "shop", **attributes})
+
+    assert tells(derived("gunicorn.workers.sync"))
+    assert tells(derived("uvicorn_worker._workers"))
+    assert not tells(derived("gunicorn.workers.ggevent", server_class=object))
+    assert not tells(derived("gunicorn.workers.geventlet"))
+    assert not tells(None)
+
+
+def test_workers_of_gunicorn_that_do_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another server's failure says nothing of them."""
+    failing = Worker()
+    monkeypatch.setattr(gunicorn, "worker", failing)
+    own = type("Own", (), {"__module__": "gunicorn.workers.sync"})
+    failing.fails("werkzeug")
+    assert tells(own)
+
+    failing.fails("gunicorn gevent_pywsgi")
+    assert not tells(own)

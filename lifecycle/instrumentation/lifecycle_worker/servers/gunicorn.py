@@ -31,6 +31,18 @@ if TYPE_CHECKING:
 IDLE_TURN = 1.0
 """Seconds between two turns of an idle sync worker, which by itself looks up after `timeout` / 2."""
 
+TELLING = {
+    "aiohttp.worker": "aiohttp",
+    "gunicorn.workers.gasgi": "gunicorn",
+    "gunicorn.workers.ggevent": "gunicorn",
+    "gunicorn.workers.gthread": "gunicorn",
+    "gunicorn.workers.gtornado": "tornado",
+    "gunicorn.workers.sync": "gunicorn",
+    "uvicorn.workers": "uvicorn",
+    "uvicorn_worker._workers": "uvicorn",
+}
+"""The modules of worker classes, and the servers that say when they serve."""
+
 
 def counted(position: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """
@@ -80,11 +92,25 @@ def ending_streams(load: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 def patch_arbiter(module: Any) -> None:
-    """Have a master whose parent was killed end, and not start its workers anew."""
+    """
+    Know the master, before it loads an app or forks: its workers serve in their main threads.
+
+    If its parent was killed, it ends, and does not start its workers anew.
+    """
     board = worker.board
     if board is None:
         return
     orphan = Orphan(board)
+    needs(seam(module, "Arbiter.setup"), "worker_class")
+    seam(module, "Arbiter.spawn_worker")
+
+    def make_setup(setup: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
+        def set_up(self: Any, app: Any) -> None:
+            worker.leads(lambda: _tells(getattr(self, "worker_class", None)))
+            worker.on_loading()
+            setup(self, app)
+
+        return set_up
 
     def make(spawn: Callable[[Any], Any]) -> Callable[[Any], Any]:
         def spawn_worker(self: Any) -> Any:
@@ -94,7 +120,16 @@ def patch_arbiter(module: Any) -> None:
 
         return spawn_worker
 
+    wrap(module, "Arbiter.setup", make_setup)
     wrap(module, "Arbiter.spawn_worker", make)
+
+
+def _tells(worker_class: Any) -> bool:
+    """Tell whether the workers of a class say when they serve."""
+    if getattr(worker_class, "server_class", None) is not None:  # gevent_pywsgi
+        return False
+    modules = [each.__module__ for each in getattr(worker_class, "__mro__", ())]
+    return any(TELLING.get(each, "") not in {"", *worker.failed} for each in modules)
 
 
 def patch_response(module: Any) -> None:

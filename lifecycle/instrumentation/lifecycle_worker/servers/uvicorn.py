@@ -55,6 +55,15 @@ def patch_server(module: Any) -> None:
     needs(seam(module, "ServerState.__init__"), "connections")
     needs(seam(module, "Server.on_tick"), "limit_max_requests")
 
+    def serve(was: Any) -> Any:
+        async def serve(self: Any, *arguments: Any, **named: Any) -> Any:
+            worker.leads(lambda: SERVER not in worker.failed)
+            if isinstance(self.config.app, str):
+                worker.on_loading()
+            return await was(self, *arguments, **named)
+
+        return serve
+
     def start(was: Any) -> Any:
         async def startup(self: Any, *arguments: Any, **named: Any) -> None:
             await was(self, *arguments, **named)
@@ -75,6 +84,7 @@ def patch_server(module: Any) -> None:
 
         return on_tick
 
+    wrap(module, "Server.serve", serve)
     wrap(module, "Server.startup", start)
     wrap(module, "Server.on_tick", tick)
 
