@@ -43,6 +43,70 @@ async def app(scope, receive, send):
     await send({"type": "http.response.body", "body": b"hello"})
 """
 
+WITH_SERVERS = """
+import asyncio, contextlib, subprocess, sys, threading, urllib.request
+import uvicorn
+from werkzeug.serving import make_server
+
+def metrics(environ, start_response):
+    start_response("200 OK", [])
+    return [b""]
+
+threads = make_server("127.0.0.1", 0, metrics, threaded=True)
+threading.Thread(target=threads.serve_forever, daemon=True).start()
+urllib.request.urlopen(f"http://127.0.0.1:{threads.port}/").close()
+with open("path", "w") as path:
+    code = "import os; print(os.environ.get('PYTHONPATH', ''))"
+    subprocess.run([sys.executable, "-c", code], stdout=path, check=True)
+
+async def inner(scope, receive, send):
+    await receive()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await send({"type": "lifespan.shutdown.complete"})
+
+class Inner(uvicorn.Server):
+    capture_signals = contextlib.nullcontext
+    async def startup(self, sockets=None):
+        await super().startup(sockets)
+        up.set()
+
+up = asyncio.Event()
+own = Inner(uvicorn.Config(inner, port=0, lifespan="on"))
+
+def load():
+    with open("load") as load:
+        load.read()
+
+async def app(scope, receive, send):
+    assert (await receive())["type"] == "lifespan.startup"
+    serving = asyncio.ensure_future(own.serve())
+    await up.wait()
+    await asyncio.to_thread(load)
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    own.should_exit = True
+    await serving
+    await send({"type": "lifespan.shutdown.complete"})
+"""
+"""An app with two servers of its own; it begins until the test says so."""
+
+
+def test_an_app_with_servers_of_its_own(start, tmp_path):
+    """READY is when uvicorn serves the app, and not while that begins."""
+    os.mkfifo(tmp_path / "load")
+    (tmp_path / "shop.py").write_text(WITH_SERVERS)
+    app = run(start, tmp_path, sys.executable, "-m", "uvicorn", "--port", "{port}", "shop:app")
+
+    with open(tmp_path / "load", "w"):  # once the app reads it
+        assert app.status()["workers"] == []
+        assert app.status()["state"] == "starting"
+        assert "instrumentation" not in (tmp_path / "path").read_text()
+
+    app.wait_state("ready")
+    assert [each["server"] for each in app.status()["workers"]] == ["uvicorn"]
+    app.stop(0)
+
 
 def kept(port: int) -> http.client.HTTPConnection:
     """Return a connection that was answered, and is kept."""

@@ -89,6 +89,7 @@ class Worker:
         self._in_flight: InFlight | None = None
         self.failed: set[str] = set()
         """The servers that cannot be made to tell anything."""
+        self._leader: object = None
         self._leads: Callable[[], bool] = lambda: False
         """Tells whether a server of the main thread is certain to serve, here or in a fork."""
         self._beginning: dict[int, int] = {}
@@ -131,15 +132,20 @@ class Worker:
         if self.board is not None:
             self.board.tell(f"fails {server} {os.getpid()}")
 
-    def leads(self, is_known: Callable[[], bool]) -> None:
+    def leads(self, who: object, is_known: Callable[[], bool]) -> None:
         """
         Say that a server of the main thread is certain to serve: until it does, nobody else counts.
 
+        Who says so from another thread serves there, and nobody waits for the main thread any more.
+
         Args:
+            who: It, or what it serves by.
             is_known: Tells whether it is one that says `serves`; asked when somebody else does.
         """
         if get_ident() == self._main:
-            self._leads = is_known
+            self._leader, self._leads = who, is_known
+        elif who is self._leader:
+            self._leads = lambda: False
 
     def _is_aside(self, thread: int) -> bool:
         return self.slot is None and thread != self._main and self._leads()

@@ -232,7 +232,7 @@ def test_the_only_one_serves_in_a_thread_while_another_app_begins(worker: Worker
 
 def test_one_in_a_thread_beside_one_that_leads(worker: Worker) -> None:
     """The main thread's is certain to serve: nobody waits for another one, nor takes its word."""
-    worker.leads(lambda: True)
+    worker.leads(None, lambda: True)
     in_thread(lambda: worker.serves("werkzeug", capacity=ANY))
     assert worker.slot is None
     assert worker.serves("gunicorn sync", capacity=1)
@@ -242,7 +242,7 @@ def test_one_in_a_thread_beside_one_that_leads(worker: Worker) -> None:
 
 def test_one_in_a_thread_beside_one_that_says_nothing(worker: Worker) -> None:
     """A main server that is not known, or does not fit, keeps nobody from serving."""
-    worker.leads(lambda: False)
+    worker.leads(None, lambda: False)
 
     in_thread(lambda: worker.serves("werkzeug", capacity=ANY))
 
@@ -250,9 +250,23 @@ def test_one_in_a_thread_beside_one_that_says_nothing(worker: Worker) -> None:
     assert worker.slot.server == "werkzeug"
 
 
+def test_one_that_is_loaded_by_the_main_thread_and_serves_in_another(worker: Worker) -> None:
+    """It does not wait for itself."""
+    server, other = object(), object()
+    worker.leads(server, lambda: True)
+    in_thread(lambda: worker.leads(other, lambda: True))
+    in_thread(lambda: worker.serves("uvicorn"))
+    assert worker.slot is None
+
+    in_thread(lambda: worker.leads(server, lambda: True))
+    in_thread(lambda: worker.serves("uvicorn"))
+
+    assert worker.slot is not None
+
+
 def test_a_loop_of_a_thread_beats_once_the_main_thread_serves(worker: Worker) -> None:
     """So that what is idle there is closed, too."""
-    worker.leads(lambda: True)
+    worker.leads(None, lambda: True)
     closed = threading.Event()
 
     async def serve() -> None:

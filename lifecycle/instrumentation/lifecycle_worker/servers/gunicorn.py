@@ -106,7 +106,7 @@ def patch_arbiter(module: Any) -> None:
 
     def make_setup(setup: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
         def set_up(self: Any, app: Any) -> None:
-            worker.leads(lambda: _tells(getattr(self, "worker_class", None)))
+            worker.leads(self, lambda: _tells(getattr(self, "worker_class", None)))
             worker.on_loading()
             setup(self, app)
 

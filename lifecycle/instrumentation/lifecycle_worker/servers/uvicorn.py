@@ -33,6 +33,7 @@ def patch_config(module: Any) -> None:
 
     def load(was: Any) -> Any:
         def load(self: Any) -> None:
+            _load(self)
             was(self)
             self.loaded_app = App(self.loaded_app, _abort, root_in_path=True)
 
@@ -45,7 +46,16 @@ def patch_config(module: Any) -> None:
 
         return __init__
 
+    def load_app(was: Any) -> Any:
+        def load_app(self: Any) -> Any:
+            _load(self)
+            return was(self)
+
+        return load_app
+
     wrap(module, "Config.load", load)
+    if hasattr(module.Config, "load_app"):  # which `uvicorn.run` calls before it runs a server
+        wrap(module, "Config.load_app", load_app)
     wrap(module, "Config.__init__", init)
 
 
@@ -57,9 +67,7 @@ def patch_server(module: Any) -> None:
 
     def serve(was: Any) -> Any:
         async def serve(self: Any, *arguments: Any, **named: Any) -> Any:
-            worker.leads(lambda: SERVER not in worker.failed)
-            if isinstance(self.config.app, str):
-                worker.on_loading()
+            _lead(self.config)
             return await was(self, *arguments, **named)
 
         return serve
@@ -98,6 +106,16 @@ def patch_protocol(module: Any) -> None:
             needs(protocol.__init__, "timeout_keep_alive_task", "transport")
             return
     seam(module, "H11Protocol")
+
+
+def _load(config: Any) -> None:
+    if isinstance(config.app, str):
+        _lead(config)
+        worker.on_loading()
+
+
+def _lead(config: Any) -> None:
+    worker.leads(config, lambda: SERVER not in worker.failed)
 
 
 def _abort(receive: Any, _send: Any) -> None:
