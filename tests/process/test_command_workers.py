@@ -44,7 +44,7 @@ async def serve():
         body = f"{os.getpid()} {worker.draining}"
         writer.write(f"HTTP/1.1 200 OK\\r\\nConnection: close\\r\\nContent-Length: {len(body)}\\r\\n\\r\\n{body}".encode())
         writer.close()
-        worker.end(writer, "curl", path)
+        worker.end_from(writer, "curl", path)
     await asyncio.start_server(handle, sock=listener)
     await asyncio.sleep(600)
 
