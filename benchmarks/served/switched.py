@@ -41,7 +41,7 @@ def _places() -> list[tuple[Any, str, Callable[..., Any], Callable[..., Any]]]:
     from lifecycle_worker import asgi as our_asgi  # type: ignore[import-not-found]
     from lifecycle_worker import wsgi as our_wsgi  # type: ignore[import-not-found]
 
-    apps = [each.App for each in (our_asgi, our_wsgi)]
+    apps = [our_asgi.App, *our_asgi.App.__subclasses__(), our_wsgi.App]
     found = [(app, "__call__", app.__call__, lambda self, *more: self.app(*more)) for app in apps]
     gthread = sys.modules.get("gunicorn.workers.gthread")
     if gthread is not None:

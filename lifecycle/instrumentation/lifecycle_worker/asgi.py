@@ -101,7 +101,7 @@ class App:
         asked = self._asked(scope) if times[DRAINING_AT] else NOBODY
         long: Any = None
         try:
-            if kind == "websocket" or _is_event_source(scope):
+            if kind == "websocket" or is_event_source(scope):
                 long = self._long_lived(scope, receive, send, answer)
                 await long.run(self.app, scope, *more)
             elif more:
@@ -156,7 +156,8 @@ def _last(message: Any, scope: Any) -> Any:
     return dict(message, headers=with_close(message.get("headers", ()), CLOSE_BYTES))
 
 
-def _is_event_source(scope: Any) -> bool:
+def is_event_source(scope: Any) -> bool:
+    """Tell whether an `EventSource` asks."""
     headers = scope["headers"]
     for name, value in headers:  # hardly anybody gets further than this
         if name == b"accept" and len(value) >= len(_STREAM) and _STREAM in value.lower():

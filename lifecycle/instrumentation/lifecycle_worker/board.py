@@ -166,7 +166,7 @@ class Slot:
 
     @property
     def busy_since(self) -> float:
-        """When the oldest request under way has begun; 0 if there is none."""
+        """When the oldest request under way has begun, if there are as many as `capacity`."""
         return self.board.real[self.at + BUSY_SINCE]
 
     @property
@@ -197,8 +197,7 @@ class Slot:
         """
         if not self.capacity:
             return max(0.0, now - self.beat_at)
-        busy = self.busy_since
-        return max(0.0, now - busy) if busy and self.in_flight >= self.capacity else 0.0
+        return max(0.0, now - self.busy_since) if self.in_flight >= self.capacity else 0.0
 
     def set_text(self, disturber: str = "", server: str = "") -> None:
         """Write a text; for its owner."""

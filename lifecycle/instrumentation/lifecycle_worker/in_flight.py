@@ -71,33 +71,35 @@ class InFlight:
 
         return begin, end, end_from
 
-    def in_threads(self) -> Counting:
-        """Return what counts in any number of threads."""
+    def in_threads(self, capacity: int) -> Counting:
+        """
+        Return what counts in any number of threads.
+
+        Args:
+            capacity: How many requests are served at a time. Only once there are as many does
+                anybody ask since when the oldest is.
+        """
         begun, served, note, tell = self._begun, self._served, self._note, self._slot.board.tell
         whole, times = self._slot.board.whole, self._slot.board.real
         in_flight_at, served_at = self._slot.at + IN_FLIGHT, self._slot.at + SERVED
-        busy_since_at, lock = self._slot.at + BUSY_SINCE, self._lock
+        show_oldest, lock = self._show_oldest, self._lock
 
         def begin(key: object) -> None:
             with lock:
-                begun[key] = now = monotonic()
-                whole[in_flight_at] = many = len(begun)
-                if many == 1:
-                    times[busy_since_at] = now
+                begun[key] = monotonic()
+                many = len(begun)
+                if many >= capacity:
+                    show_oldest()  # first: who sees how many there are must see this too
+                whole[in_flight_at] = many
 
         def end(key: object) -> None:
             with lock:
                 if begun.pop(key, None) is not None:
                     whole[served_at] = next(served)
-                    whole[in_flight_at] = len(begun)
-                    show_oldest()
-
-        def show_oldest() -> None:
-            # No call: in one the collector might run, and what it finalizes change what there is.
-            for since in begun.values():
-                times[busy_since_at] = since
-                return
-            times[busy_since_at] = 0.0
+                    many = len(begun)
+                    if many >= capacity:
+                        show_oldest()
+                    whole[in_flight_at] = many
 
         def end_from(key: object, agent: str, path: str, *, sent_away: bool = False) -> None:
             with lock:
@@ -109,6 +111,12 @@ class InFlight:
                 tell("w")
 
         return begin, end, end_from
+
+    def _show_oldest(self) -> None:
+        # No call: in one the collector might run, and what it finalizes change what there is.
+        for since in self._begun.values():
+            self._slot.board.real[self._slot.at + BUSY_SINCE] = since
+            return
 
     def _counts(self, agent: str, path: str) -> bool:
         """Tell whether a request keeps a drain from being quiet: a health check does not."""

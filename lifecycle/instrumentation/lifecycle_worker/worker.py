@@ -82,7 +82,8 @@ class Worker:
         check, by its user agent or its path without the query, or its client was `sent_away` at
         once.
         """
-        self._next_beat = 0.0
+        self.next_beat = 0.0
+        """When the heartbeat is due, for loops that come round as often as something comes."""
         self._beating: set[Any] = set()
         self._main = self._owner = get_ident()
         """The main thread, and that of the server that counts."""
@@ -226,7 +227,7 @@ class Worker:
             self.begin, self.end, self.end_from = self._in_flight.on_a_loop()
         slot = self.slot
         if capacity and self._in_flight is not None:
-            self.begin, self.end, self.end_from = self._in_flight.in_threads()
+            self.begin, self.end, self.end_from = self._in_flight.in_threads(capacity)
         if self._owner != self._main or thread == self._main:
             self._owner = thread
             slot.set_text(server=server)
@@ -262,7 +263,7 @@ class Worker:
         if slot is None:
             return
         now, real, at = monotonic(), slot.board.real, slot.at
-        self._next_beat = now + BEAT
+        self.next_beat = now + BEAT
         if get_ident() == self._owner:
             if now - real[at + BEAT_AT] > PAUSE:
                 real[at + AWAKE_SINCE] = now  # first: who sees the new beat must see this too
@@ -286,7 +287,7 @@ class Worker:
 
     def turn(self) -> None:
         """Beat, unless it has lately: for a loop that comes round as often as something comes."""
-        if monotonic() >= self._next_beat:
+        if monotonic() >= self.next_beat:
             self.beat()
 
     def watch_parent(self) -> None:

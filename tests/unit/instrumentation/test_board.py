@@ -156,8 +156,11 @@ def test_threads_make_no_progress_once_all_of_them_are_at_work(board: Board, syn
     assert slot.stalled_for(slot.busy_since + 100) == 0
     sync.begin(2)
     assert slot.stalled_for(slot.busy_since + 100) == 100
+    oldest = slot.busy_since
     sync.end(1)
     assert slot.stalled_for(slot.busy_since + 100) == 0
+    sync.begin(3)
+    assert slot.busy_since > oldest
 
 
 def test_a_loop_makes_no_progress_without_a_heartbeat(board: Board, worker: Worker) -> None:

@@ -16,10 +16,11 @@ from __future__ import annotations
 
 from time import monotonic
 
+from ..board import DRAINING_AT
 from ..seams import Moved, needs, seam, wrap
 from ..unread import has_unread
 from ..worker import BEAT, worker
-from .gunicorn import counted, ending_streams
+from .gunicorn import counted, end_in_drain, ending_streams
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
 if TYPE_CHECKING:
@@ -65,9 +66,24 @@ def patch_gthread(module: Any) -> None:
     wrap(module, "TConn.close", make_close)
     wrap(cls, "run", make)
     wrap(cls, "load_wsgi", ending_streams)
-    wrap(cls, "handle_request", counted(0))
+    wrap(cls, "handle_request", _counted)
     if hasattr(cls, "handle_http2_request"):
         wrap(cls, "handle_http2_request", counted(0))
+
+
+def _counted(handle: Callable[..., Any]) -> Callable[..., Any]:
+    # As `gunicorn.counted`, with the arguments as they are: any number of them would take longer.
+    def handle_request(self: Any, request: Any, conn: Any) -> Any:
+        worker.begin(request)
+        try:
+            return handle(self, request, conn)
+        finally:
+            if worker.times[DRAINING_AT]:
+                end_in_drain(request)
+            else:
+                worker.end(request)
+
+    return handle_request
 
 
 def _name_of_kept(cls: Any) -> str:
@@ -104,8 +120,6 @@ class Lingering:
 
     def end_late(self) -> None:
         """Wait no longer for those that have taken their time."""
-        if not self._until:
-            return
         now = monotonic()
         for sock in [sock for sock, until in self._until.items() if until <= now]:
             self._end(sock)
@@ -135,14 +149,12 @@ def _beat_in(gunicorn: Any, lingering: Lingering) -> None:
     _lingering[:] = [lingering]
 
     def select_and_beat(timeout: float | None = None) -> Any:
-        lingering.end_late()
-        if gunicorn.alive:
-            worker.turn()
-        else:  # it ends once the last connection is closed
+        if monotonic() >= worker.next_beat or not gunicorn.alive:
+            lingering.end_late()
             worker.beat()
-            if not gunicorn.nr_conns:
-                return []
-        return select(BEAT if timeout is None else min(timeout, BEAT))
+            if not gunicorn.alive and not gunicorn.nr_conns:
+                return []  # it ends once the last connection is closed
+        return select(BEAT if timeout is None or timeout > BEAT else timeout)
 
     gunicorn.poller.select = select_and_beat
 
