@@ -38,6 +38,9 @@ OFTEN: Final = 0.1
 """Likewise, afterwards."""
 DEAREST: Final = 20
 """A look that costs more is repeated only after so many times what it cost."""
+FLOWING: Final = 500
+"""Milliseconds since something was sent in which more may follow: two pieces of an answer may have
+one or two looks between them."""
 TO_AND_FRO: Final = 3
 """After so many looks between which bytes went both ways, a connection is one that is kept: a TLS
 handshake and a first answer are fewer."""
@@ -76,7 +79,8 @@ class Connection:
         self._to_and_fro += answering and now.received > before.received
         if not now.state & ALIVE or self._to_and_fro >= TO_AND_FRO:
             self._owed = False
-        waits = answering or bool(now.unsent) or _unanswered(now)
+        flows = answering or (bool(now.sent) and now.sent_ago < FLOWING)
+        waits = flows or bool(now.unsent) or _unanswered(now)
         if now.received and not waits:
             self._owed = False
         self.held = self._owed and waits

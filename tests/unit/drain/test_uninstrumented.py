@@ -24,7 +24,7 @@ def look(received: int = 0, sent: int = 0, **more: int) -> TcpSocket:
 
 
 ASKED_AGAIN = {"received_ago": 1}
-SERVED = look(80, 500)
+SERVED = look(80, 500, received_ago=600, sent_ago=600)
 """Asked, answered, and quiet."""
 
 LOOKS = {
@@ -39,6 +39,10 @@ LOOKS = {
     "an answer that flows": (
         [look(80, sent) for sent in (0, 100, 200, 300, 400, 500)],
         [True] * 6,
+    ),
+    "an answer that pauses": (
+        [look(80, sent) for sent in (100, 100, 200, 500, 500, 500)] + [SERVED],
+        [True] * 6 + [False],
     ),
     "an answer that is not taken": ([look(80, 500, unsent=99)] * 3, [True] * 3),
     "an upload": ([look(n * 100, 0) for n in range(1, 8)], [True] * 7),
