@@ -9,6 +9,7 @@ import pytest
 import wsproto
 from wsproto import events
 
+from lifecycle.rehearsal.clients.wire import Wire
 from lifecycle.rehearsal.plan import Protocol
 from tests.rehearsal.kit import ask, client_of, reset, run, seen, serving
 
@@ -87,6 +88,25 @@ def test_a_session_that_ends_while_idle(end: End, cause: str | None):
     async def between(servers: list[Server]) -> None:
         end(servers[-1])
         await asyncio.sleep(0.05)
+
+    assert run(play(between)) == ([(cause, True)] if cause else [], 2, 2)
+
+
+@pytest.mark.parametrize(("end", "cause"), WAYS[:4], ids=IDS[:4])
+def test_a_session_that_ends_as_it_is_looked_at(
+    end: End, cause: str | None, monkeypatch: pytest.MonkeyPatch
+):
+    """A close frame counts that comes between two looks at whether there is one."""
+
+    async def between(servers: list[Server]) -> None:
+        look = Wire.look
+
+        async def look_and_end(wire: Wire) -> None:
+            await look(wire)
+            monkeypatch.undo()
+            end(servers[-1])
+
+        monkeypatch.setattr(Wire, "look", look_and_end)
 
     assert run(play(between)) == ([(cause, True)] if cause else [], 2, 2)
 

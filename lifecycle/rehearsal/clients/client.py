@@ -154,6 +154,7 @@ class Client:
         await connection.wire.look()
         if not connection.over:
             return connection
+        await connection.wire.look()  # how it has ended may have come since
         if (broken := connection.broken) is not None:
             self._tally.requests += 1
             ended = connection.wire.ended_at or time.monotonic()

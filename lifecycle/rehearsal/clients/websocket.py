@@ -47,7 +47,8 @@ class WebSocket(Connection):
     def broken(self) -> Lost | None:
         """Lost if it has ended without a close frame, or with one that speaks of an error."""
         self._look()
-        return self._lost() if self._open and self.over else None
+        ended = self._code is not None or bool(self.wire.ended)
+        return self._lost() if self._open and ended else None
 
     def _look(self) -> None:
         if self._open and self._code is None and self.wire.received:
