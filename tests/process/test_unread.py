@@ -273,7 +273,7 @@ def test_compressed_messages_over_http2(app: App) -> None:
         numbers = [client.post("/late", method="CONNECT") for _ in range(7)]
         for number in numbers:
             assert client.begun(number) == 200
-            client.feed(number, zeros(4_000_000) * 16)
+            client.feed(number, zeros(4_000_000) * 10)
         assert client.status(client.post("/", end=True)) == 200
         assert most_memory(app) < 250_000
         assert client.status(client.post("/late", end=True)) == 200

@@ -47,7 +47,7 @@ async def app(scope, receive, send):
             assert len((await receive())["bytes"]) == 4_000_000
         if path == "/late":
             await late.wait()
-            for _ in range(16):
+            for _ in range(10):
                 assert len((await receive())["bytes"]) == 4_000_000
         await send({"type": "websocket.close", "code": 4001})
     elif path == "/asks":
