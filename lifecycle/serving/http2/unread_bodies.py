@@ -48,12 +48,15 @@ class UnreadBodies:
         self._stop = stop
         self._loop = asyncio.get_running_loop()
         self._left: dict[int, _Left] = {}
+        self._closed = False
 
     def __len__(self) -> int:
         return len(self._left)
 
     def expect(self, number: int) -> None:
-        """Begin to throw away what comes."""
+        """Begin to throw away what comes, unless the connection has ended meanwhile."""
+        if self._closed:
+            return
         left = self._left[number] = _Left(self._loop.time())
         left.timer = self._loop.call_at(left.due, self._look, number)
 
@@ -74,6 +77,7 @@ class UnreadBodies:
 
     def close(self) -> None:
         """Forget all: the connection has ended."""
+        self._closed = True
         for number in [*self._left]:
             self.ended(number)
 

@@ -64,13 +64,14 @@ def test_too_many_bytes() -> None:
 
 
 def test_the_end_of_the_connection() -> None:
-    """Once the connection has ended nobody is stopped."""
+    """Once the connection has ended nobody is stopped, nor is who is answered just then."""
 
     async def main() -> None:
         stopped: list[int] = []
         leftovers = UnreadBodies(stopped.append)
         leftovers.expect(1)
         leftovers.close()
+        leftovers.expect(3)
         await asyncio.sleep(2 * LONGEST)
         assert stopped == []
 
