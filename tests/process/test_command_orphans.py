@@ -24,7 +24,7 @@ COMMANDS = {
     "uvicorn": UVICORN,
     "tornado": (sys.executable, str(SERVED / "tornado_shop.py"), "2"),
     "gunicorn of another user in a shell": (
-        *IN_A_SHELL, *GUNICORN, "-w", "2", "--user", "65534", "--preload", "wsgi_shop:app"
+        *IN_A_SHELL, *GUNICORN, "-w", "2", "--user", "65534", "--preload", "seeded_shop:app"
     ),
     "gunicorn sync in a shell": (*IN_A_SHELL, *GUNICORN, "-w", "2", "wsgi_shop:app"),
     "uvicorn in a shell": (*IN_A_SHELL, *UVICORN),

@@ -154,6 +154,11 @@ class WebSocket(LongLived):
         self._sending += 1
         try:
             await self._send(message)
+        except RuntimeError as error:
+            if message["type"] == "websocket.accept" and worker.settled:
+                # uvicorn's, which refuses the handshakes that it has begun once it stops.
+                raise _Gone("the WebSocket is refused: the server is leaving") from error
+            raise
         finally:
             self._sending -= 1
         if message["type"] == "websocket.accept":

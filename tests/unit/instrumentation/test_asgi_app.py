@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +136,24 @@ def test_asgiref_takes_what_the_app_sends_by_for_a_coroutine_function(parent: Pa
     server = Server("http")
     run(server.serve(app))
     assert server.heard == [START]
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_a_handshake_that_the_server_has_refused_as_it_stops(parent: Parent, settled: bool) -> None:
+    """It is nobody's error; at any other time it is the app's, or its server's."""
+    parent.board.draining_at = time.monotonic()
+    parent.board.settled_at = 1.0 if settled else time.monotonic() + 60
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(ACCEPT)
+
+    class Stopping(Server):
+        async def send(self, message: Any) -> None:
+            raise RuntimeError("Expected ASGI message 'websocket.close'")
+
+    with nullcontext() if settled else pytest.raises(RuntimeError, match="Expected"):
+        run(Stopping("websocket").serve(app))
+    assert parent.slot.in_flight == 0
 
 
 def test_a_receive_that_the_app_cancels_loses_no_message(parent: Parent) -> None:
