@@ -39,12 +39,12 @@ cluster: $(STAMP)
 
 # On the cluster of KUBECONFIG, or on one of its own.
 e2e: $(STAMP)
-	test -n "$$KUBECONFIG" || tests/cluster/install.sh
+	test -n "$$KUBECONFIG" || { tests/cluster/install.sh && $(BIN)/python -m tests.cluster.build; }
 	$(BIN)/pytest -q -p no:xdist tests/e2e
 
 # Rolled 20 times there under load, beside uvicorn alone and with a sleep; the suite does it twice.
 rollouts: $(STAMP)
-	test -n "$$KUBECONFIG" || tests/cluster/install.sh
+	test -n "$$KUBECONFIG" || { tests/cluster/install.sh && $(BIN)/python -m tests.cluster.build; }
 	ROLLOUTS=20 $(BIN)/pytest -q -p no:xdist tests/e2e/test_rollouts.py
 
 bench: $(STAMP)

@@ -1,4 +1,10 @@
-"""The programs of the cluster, built from published Go modules and kept by their sources' hash."""
+"""
+The programs of the cluster, built from published Go modules and kept by their sources' hash.
+
+    python -m tests.cluster.build
+
+On a new machine that takes longer than a test may.
+"""
 
 from __future__ import annotations
 
@@ -62,3 +68,7 @@ def locked(name: str) -> Iterator[None]:
     with (CACHE / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+if __name__ == "__main__":
+    programs()
