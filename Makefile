@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PLUGINS := $(wildcard plugins/*/pyproject.toml)
 ACTIONLINT := v1.7.12
 
-.PHONY: demo test lint bench compare soak fuzz mutate docs dist workflows rehearsals cluster e2e rollouts clean
+.PHONY: demo test lint bench compare soak fuzz mutate docs dist workflows rehearsals cluster own-cluster e2e rollouts clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo/demo.py
@@ -37,14 +37,16 @@ cluster: $(STAMP)
 	tests/cluster/install.sh
 	$(BIN)/python -m tests.cluster
 
-# On the cluster of KUBECONFIG, or on one of its own.
-e2e: $(STAMP)
+# What a cluster of one's own is made of, where there is no KUBECONFIG.
+own-cluster: $(STAMP)
 	test -n "$$KUBECONFIG" || { tests/cluster/install.sh && $(BIN)/python -m tests.cluster.build; }
+
+# On the cluster of KUBECONFIG, or on one of its own.
+e2e: own-cluster
 	$(BIN)/pytest -q -p no:xdist tests/e2e
 
 # Rolled 20 times there under load, beside uvicorn alone and with a sleep; the suite does it twice.
-rollouts: $(STAMP)
-	test -n "$$KUBECONFIG" || { tests/cluster/install.sh && $(BIN)/python -m tests.cluster.build; }
+rollouts: own-cluster
 	ROLLOUTS=20 $(BIN)/pytest -q -p no:xdist tests/e2e/test_rollouts.py
 
 bench: $(STAMP)

@@ -1,7 +1,7 @@
 """
-What of an ASGI app never ends by itself: WebSockets, and the streams of an `EventSource`.
+What of an app on a loop never ends by itself: WebSockets, and the streams of an `EventSource`.
 
-From settle on `end_long_lived`, called at each heartbeat, closes WebSockets with 1001 and ends
+ASGI's are here; RSGI's are in `servers.granian_rsgi`. From settle on `end_long_lived`, called at each heartbeat, closes WebSockets with 1001 and ends
 event streams; who comes after settle is sent away by the next heartbeat. A client that does not
 take its end is cut off: its server would wait for it.
 """
@@ -15,15 +15,21 @@ from .worker import worker
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, Protocol
 
-_long: set[LongLived] = set()
+    class Endless(Protocol):
+        """What `end` ends."""
+
+        def end(self) -> None: ...
+
+
+open_ones: set[Endless] = set()
 """Those that are open."""
 
 
 def end_long_lived() -> None:
     """End what never ends by itself; on the loop, once the settle time is over."""
-    for each in tuple(_long):
+    for each in tuple(open_ones):
         each.end()
 
 
@@ -77,7 +83,7 @@ class LongLived:
 
     async def run(self, app: Any, scope: Any, *more: Any) -> None:
         """Have the app talk; what it still says once this has ended is nobody's error."""
-        _long.add(self)
+        open_ones.add(self)
         try:
             await app(scope, self.receive, self.send, *more)
         except self._asyncio.CancelledError:
@@ -87,7 +93,7 @@ class LongLived:
             if not _tells_of_the_end(error):
                 raise
         finally:
-            _long.discard(self)
+            open_ones.discard(self)
             if self._cancelled and hasattr(self._app, "uncancel"):
                 self._app.uncancel()
             self._app = None

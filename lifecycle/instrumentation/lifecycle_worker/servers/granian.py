@@ -99,15 +99,10 @@ def _on_loop(make: Callable[..., Any]) -> Callable[..., Any]:
 
     def scheduler(loop: Any, *args: Any, **kwargs: Any) -> Any:
         if _interfaces and threading.current_thread() is threading.main_thread():
-            serves_on(loop, f"{NAME} {_interfaces[-1]}", _end_long_lived)
+            serves_on(loop, f"{NAME} {_interfaces[-1]}", end_long_lived)
         return make(loop, *args, **kwargs)
 
     return scheduler
-
-
-def _end_long_lived() -> None:
-    end_long_lived()
-    granian_rsgi.end_long_lived()
 
 
 def _wsgi(make: Callable[..., Any]) -> Callable[..., Any]:

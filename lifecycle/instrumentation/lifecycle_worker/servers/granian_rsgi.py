@@ -11,21 +11,13 @@ from __future__ import annotations
 
 from ..event_streams import asks_for_events
 from ..headers import CLOSE, say_endless, with_close
+from ..long_lived import open_ones
 from ..worker import worker
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
-
-_long: set[LongLived] = set()
-"""The WebSockets and event streams that are open."""
-
-
-def end_long_lived() -> None:
-    """End what never ends by itself; on the loop, once the settle time is over."""
-    for each in tuple(_long):
-        each.end()
 
 
 def counted(app: Callable[..., Any]) -> Callable[..., Any]:
@@ -68,7 +60,7 @@ class LongLived:
         try:
             await app(scope, self)
         finally:
-            _long.discard(self)
+            open_ones.discard(self)
 
     def end(self) -> None:
         """End it, unless it has ended."""
@@ -95,7 +87,7 @@ class WebSocket(LongLived):
     async def accept(self) -> Any:
         """Accept it."""
         transport = await self._proto.accept()
-        _long.add(self)
+        open_ones.add(self)
         return transport
 
     def _end(self) -> None:
@@ -161,7 +153,7 @@ class Http(LongLived):
             return transport
         self._app = current_task()
         self._stream = Stream(transport)
-        _long.add(self)
+        open_ones.add(self)
         return self._stream
 
     def _closing(self, headers: Any) -> Any:

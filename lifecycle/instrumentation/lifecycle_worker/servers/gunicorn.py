@@ -60,19 +60,14 @@ def counted(position: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]
                 return handle(self, *args)
             finally:
                 if worker.times[DRAINING_AT]:
-                    end_in_drain(request)
+                    agent, events = _who_asks(request)
+                    worker.end_from(request, agent, request.path, sent_away=events)
                 else:
                     worker.end(request)
 
         return handle_request
 
     return make
-
-
-def end_in_drain(request: Any) -> None:
-    """Count a request no more, from T0 on."""
-    agent, events = _who_asks(request)
-    worker.end_from(request, agent, request.path, sent_away=events)
 
 
 def _who_asks(request: Any) -> tuple[str, bool]:

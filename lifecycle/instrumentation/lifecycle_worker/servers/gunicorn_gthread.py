@@ -16,11 +16,10 @@ from __future__ import annotations
 
 from time import monotonic
 
-from ..board import DRAINING_AT
 from ..seams import Moved, needs, seam, wrap
 from ..unread import has_unread
 from ..worker import BEAT, worker
-from .gunicorn import counted, end_in_drain, ending_streams
+from .gunicorn import counted, ending_streams
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
 if TYPE_CHECKING:
@@ -66,24 +65,9 @@ def patch_gthread(module: Any) -> None:
     wrap(module, "TConn.close", make_close)
     wrap(cls, "run", make)
     wrap(cls, "load_wsgi", ending_streams)
-    wrap(cls, "handle_request", _counted)
+    wrap(cls, "handle_request", counted(0))
     if hasattr(cls, "handle_http2_request"):
         wrap(cls, "handle_http2_request", counted(0))
-
-
-def _counted(handle: Callable[..., Any]) -> Callable[..., Any]:
-    # As `gunicorn.counted`, with the arguments as they are: any number of them would take longer.
-    def handle_request(self: Any, request: Any, conn: Any) -> Any:
-        worker.begin(request)
-        try:
-            return handle(self, request, conn)
-        finally:
-            if worker.times[DRAINING_AT]:
-                end_in_drain(request)
-            else:
-                worker.end(request)
-
-    return handle_request
 
 
 def _name_of_kept(cls: Any) -> str:

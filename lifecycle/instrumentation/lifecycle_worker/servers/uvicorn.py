@@ -2,8 +2,8 @@
 uvicorn: alone, `--workers`, `--reload`, and as gunicorn's worker.
 
 A request or a WebSocket is in flight until the app has returned. From T0 on each response says
-`Connection: close`, and uvicorn closes by that header: also those of requests that have begun
-before, which learn it by uvicorn's next tick, 0.1 s later at most. At settle, idle connections are closed,
+`Connection: close`, and uvicorn closes by that header. Those of requests that have begun before
+learn it by uvicorn's next tick, 0.1 s later at most. At settle, idle connections are closed,
 WebSockets with 1001, and event streams ended.
 
 A worker that ends itself after `--limit-max-requests` cuts off who has connected and not asked yet.
