@@ -9,9 +9,10 @@ import sys
 import pytest
 
 from lifecycle.instrumentation.lifecycle_worker.board import Board, Slot
+from lifecycle.process.command.processes import look_at
 from tests.process.command_drain import assert_drains, serve
-from tests.process.commands import run
-from tests.process.kit import ask, wait_for
+from tests.process.commands import descendants, run
+from tests.process.kit import App, ask, wait_for
 from tests.process.wsgi_shop import SHOP, board, of_now
 
 STARTED_BY = """
@@ -25,6 +26,11 @@ RSGI = """
 import os
 async def app(scope, proto):
     proto.response_str(200, [], str(os.getpid()))
+"""
+ASGI = """
+async def app(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"hello"})
 """
 NO_CODE = 1005
 
@@ -62,3 +68,22 @@ def test_workers_that_are_not_forked(start, tmp_path, method, interface):
 def _two(seen: Board, without: int = 0) -> dict[int, Slot] | None:
     found = of_now(seen.slots())
     return found if len(found) == 2 and without not in found else None
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+def test_it_is_told_while_its_workers_start(start, tmp_path, how):
+    """A signal that a worker cannot take yet is not lost: nobody waits for that worker for ever."""
+    (tmp_path / "shop.py").write_text(ASGI)
+    words = ("-m", "granian", "--interface", "asgi", "--workers", "2", "--port", "{port}")
+    for _ in range(3):
+        app = run(start, tmp_path, sys.executable, *words, "shop:app", LIFECYCLE_GRACE_PERIOD="20")
+        pids = wait_for(lambda app=app: len(found := family(app)) == 3 and found, 10, "two workers")
+
+        app.signal(how)
+
+        app.wait(10)  # of the 20 s of its grace period
+        wait_for(lambda pids=pids: not any(map(look_at, pids)), 10, "everybody's end")
+
+
+def family(app: App) -> list[int]:
+    return [each.pid for each in descendants(app.pid)]

@@ -18,6 +18,7 @@ from .board import (
     NoBoard,
     Slot,
 )
+from .early_signals import InheritedHandler, have_noted, hold_back, let_come
 from .in_flight import InFlight
 from .orphan import Orphan
 
@@ -99,6 +100,7 @@ class Worker:
         """Says once more what came while it did not count."""
         self._said: set[str] = set()
         self._orphan: Orphan | None = None
+        self._inherited: InheritedHandler | None = None
 
     # The start
 
@@ -113,7 +115,9 @@ class Worker:
         self.times = self.board.real
         self.board.tell(f"hello {os.getpid()}")
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._forked)
+            os.register_at_fork(
+                before=hold_back, after_in_parent=let_come, after_in_child=self._forked
+            )
 
     def _forked(self) -> None:
         self.slot = self._in_flight = self._orphan = None  # they are the parent's
@@ -121,6 +125,8 @@ class Worker:
         self.closers, self._beating = {}, set()
         self._beginning, self._held = {}, []
         self._main = get_ident()
+        self._inherited = InheritedHandler()
+        let_come()
 
     def expects(self, server: str) -> None:
         """Say that a server was imported: from now on only a worker's word counts as serving."""
@@ -236,6 +242,8 @@ class Worker:
         board.tell(f"serves {os.getpid()}")
         self.on_serving()
         self._say_held()
+        if self._inherited is not None:
+            self._inherited.pass_on()
         return True
 
     # The drain
@@ -308,6 +316,8 @@ class Worker:
                 loop.call_later(BEAT, beat)
 
         beat()
+        if get_ident() == self._main:
+            loop.call_soon(have_noted, loop)
 
     def complain(self, text: str) -> None:
         """Warn, once of each thing."""

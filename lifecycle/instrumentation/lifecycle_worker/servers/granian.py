@@ -43,7 +43,9 @@ def patch_mp(module: Any) -> None:
         seam(module, name)
     seam(module, "_new_cbscheduler")
     needs(seam(module, "MPServer._spawn_wsgi_worker"), "blocking_threads", "wcallback")
+    needs(seam(module, "MPServer.signal_handler_interrupt"), "interrupt_signal")
     wrap(module, "MPServer.serve", _expected)
+    wrap(module, "MPServer.signal_handler_interrupt", _once)
     wrap(module, "_wsgi_call_wrap", _wsgi)
     wrap(module, "_asgi_call_wrap", _on("asgi", App))
     wrap(module, "_rsgi_call_wrap", _on("rsgi", granian_rsgi.counted))
@@ -58,6 +60,20 @@ def _expected(serve: Callable[..., None]) -> Callable[..., None]:
         serve(self, *args, **kwargs)
 
     return expecting
+
+
+def _once(handle: Callable[..., None]) -> Callable[..., None]:
+    """
+    Have the master take one signal: a second one that comes while it sets its event locks it up.
+
+    So many come when the parent is killed: the kernel sends SIGTERM at the end of each thread of it.
+    """
+
+    def handle_once(self: Any, *args: Any, **kwargs: Any) -> None:
+        if not self.interrupt_signal:
+            handle(self, *args, **kwargs)
+
+    return handle_once
 
 
 def _serving(make_worker: Callable[..., Any]) -> Callable[..., Any]:
