@@ -81,6 +81,34 @@ class App:
         return getattr(self.app, name)
 
     async def __call__(self, scope: Any, receive: Any, send: Any, *more: Any) -> None:
+        times = worker.times
+        if times[GO_AT] or worker.slot is None or scope["type"] != "http" or is_event_source(scope):
+            await self._serve(scope, receive, send, *more)
+            return
+
+        # No coroutine function: on every message that would cost what all the rest does.
+        def answer(message: Any) -> Any:
+            if times[GO_AT] and message["type"] == START:
+                message = _last(message, scope)
+            return send(message)
+
+        if self._mark is not None:
+            self._mark(answer)
+        under_way = worker.under_way
+        under_way.add(answer)
+        try:
+            if more:
+                await self.app(scope, receive, answer, *more)
+            else:  # the same, in half the time
+                await self.app(scope, receive, answer)
+        finally:
+            under_way.discard(answer)
+            worker.comes()
+            if times[GO_AT]:  # it came before, so it is no arrival
+                worker.forget(answer)
+
+    async def _serve(self, scope: Any, receive: Any, send: Any, *more: Any) -> None:
+        """Serve what is counted one by one: all from T0 on, and what never ends by itself."""
         kind = scope["type"]
         if worker.slot is None or kind not in HELD:
             begin = self._begin if kind == "lifespan" else self.app
@@ -88,7 +116,6 @@ class App:
             return
         times = worker.times
 
-        # No coroutine function: on every message that would cost what all the rest does.
         def answer(message: Any) -> Any:
             if times[GO_AT] and message["type"] == START:
                 message = _last(message, scope)
@@ -104,10 +131,8 @@ class App:
             if kind == "websocket" or is_event_source(scope):
                 long = self._long_lived(scope, receive, send, answer)
                 await long.run(self.app, scope, *more)
-            elif more:
+            else:
                 await self.app(scope, receive, answer, *more)
-            else:  # the same, in half the time
-                await self.app(scope, receive, answer)
         finally:
             if times[DRAINING_AT]:
                 vain = scope.get("http_version", "1.1") >= "2" and not self._tells_http2

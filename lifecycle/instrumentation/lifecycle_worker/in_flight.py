@@ -3,20 +3,25 @@ What is in flight in a worker, counted at every request.
 
 Nothing else of the instrumentation is done as often. So what counts are functions that have all
 they need at hand: some for the thread of one loop, some for any number of threads.
+
+A server that has a heartbeat need not even call these before T0. It keeps a set of what is under
+way, or its server does, and each heartbeat shows how much that is. The first one after T0 counts it.
 """
 
 from __future__ import annotations
 
 import _thread
 import sys
+from _operator import length_hint  # operator itself takes time to import
 from time import monotonic
 
 from .board import ARRIVED_AT, BUSY_SINCE, DRAINING_AT, IN_FLIGHT, SERVED
 
+MOST = sys.maxsize
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Protocol
+    from collections.abc import Callable, Sequence
+    from typing import Any, Protocol
 
     from .board import Slot
 
@@ -42,7 +47,17 @@ class InFlight:
     def __init__(self, slot: Slot) -> None:
         self._slot = slot
         self._begun: dict[object, float] = {}
-        self._served = iter(range(1, sys.maxsize))
+        self._served = iter(range(1, MOST))
+        self.comes: Callable[[], object] = self._served.__next__
+        """Counts a request as served that nothing else here counts."""
+        self.under_way: set[object] = set()
+        """What is under way before T0, and only shown at the heartbeats."""
+        self._others = 0
+        self._counts_all = False
+        self._since_t0: list[object] = []
+        """What was under way at T0, and has been counted from then on."""
+        self._capacity = 0
+        self._seen = -1
         # The collector may run anywhere, and what it finalizes may be a response: its end.
         self._lock = _thread.RLock()
         self._ignored: tuple[tuple[str, ...], frozenset[str]] | None = None
@@ -55,12 +70,12 @@ class InFlight:
 
         def begin(key: object) -> None:
             begun[key] = monotonic()
-            whole[in_flight_at] = len(begun)
+            whole[in_flight_at] = len(begun) + self._others
 
         def end(key: object) -> None:
             if begun.pop(key, None) is not None:
                 whole[served_at] = next(served)
-                whole[in_flight_at] = len(begun)
+                whole[in_flight_at] = len(begun) + self._others
 
         def end_from(key: object, agent: str, path: str, *, sent_away: bool = False) -> None:
             if times[DRAINING_AT] and key in begun and not sent_away:
@@ -71,6 +86,50 @@ class InFlight:
 
         return begin, end, end_from
 
+    def look(self, tasks: Sequence[Any], *, count: bool) -> None:
+        """
+        Show how many requests are under way, or count them; at each heartbeat, in its thread.
+
+        Args:
+            tasks: Of the server: what is under way besides, and what has a callback for its end.
+            count: Whether all that begins is counted from now on.
+        """
+        if count and not self._counts_all:
+            self._count(tasks)
+        elif self._counts_all and not count:  # nobody is to go any more
+            while self._since_t0:
+                self._begun.pop(self._since_t0.pop(), None)
+        self._counts_all = count
+        self._others = 0 if count else len(self.under_way) + len(tasks)
+        board, at = self._slot.board, self._slot.at
+        served, many = MOST - 1 - length_hint(self._served), len(self._begun) + self._others
+        if self._others and many >= self._capacity > 0 and served != self._seen:
+            board.real[at + BUSY_SINCE] = monotonic()  # since then none has ended
+        self._seen = served if many >= self._capacity else -1
+        board.whole[at + SERVED] = served
+        with self._lock:
+            board.whole[at + IN_FLIGHT] = len(self._begun) + self._others
+
+    def _count(self, tasks: Sequence[Any]) -> None:
+        now = monotonic()
+        for key in self.under_way.copy():
+            self._since_t0.append(key)
+            self._begun[key] = now
+            if key not in self.under_way:  # its thread has ended it meanwhile
+                self._begun.pop(key, None)
+        for task in tasks:
+            self._since_t0.append(task)
+            self._begun[task] = now
+            task.add_done_callback(self.forget)
+
+    def forget(self, key: object) -> None:
+        """Count a request no more that was under way at T0: it is no arrival."""
+        with self._lock:
+            if self._begun.pop(key, None) is not None:
+                self._slot.board.whole[self._slot.at + IN_FLIGHT] = len(self._begun) + self._others
+        if self._slot.board.real[DRAINING_AT] and not self._begun:
+            self._slot.board.tell("w")
+
     def in_threads(self, capacity: int) -> Counting:
         """
         Return what counts in any number of threads.
@@ -79,6 +138,7 @@ class InFlight:
             capacity: How many requests are served at a time. Only once there are as many does
                 anybody ask since when the oldest is.
         """
+        self._capacity = capacity
         begun, served, note, tell = self._begun, self._served, self._note, self._slot.board.tell
         whole, times = self._slot.board.whole, self._slot.board.real
         in_flight_at, served_at = self._slot.at + IN_FLIGHT, self._slot.at + SERVED
@@ -87,7 +147,7 @@ class InFlight:
         def begin(key: object) -> None:
             with lock:
                 begun[key] = monotonic()
-                many = len(begun)
+                many = len(begun) + self._others
                 if many >= capacity:
                     show_oldest()  # first: who sees how many there are must see this too
                 whole[in_flight_at] = many
@@ -96,7 +156,7 @@ class InFlight:
             with lock:
                 if begun.pop(key, None) is not None:
                     whole[served_at] = next(served)
-                    many = len(begun)
+                    many = len(begun) + self._others
                     if many >= capacity:
                         show_oldest()
                     whole[in_flight_at] = many

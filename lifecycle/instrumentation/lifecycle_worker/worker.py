@@ -69,6 +69,8 @@ class Worker:
         What closes idle connections, and the thread that each belongs to: called at each heartbeat
         of that thread once the settle time is over.
         """
+        self._tasks: dict[Callable[[], list[Any]], int] = {}
+        """What knows the requests that a server keeps itself, and the thread it belongs to."""
         self.begin: Callable[[object], None] = _count_nothing
         """
         Counts a request, until `end` is called with the same key: anything that no other request
@@ -83,6 +85,15 @@ class Worker:
         check, by its user agent or its path without the query, or its client was `sent_away` at
         once.
         """
+        self.under_way: set[object] = set()
+        """
+        What is under way of a server with a heartbeat, before T0. Instead of `begin` and `end` it
+        may put a request in here and take it out, call `comes`, and, if it is T0 by then, `forget`.
+        """
+        self.comes: Callable[[], object] = _count_nothing
+        """Counts a request as served that is not counted with `begin`."""
+        self.forget: Callable[[object], None] = _count_nothing
+        """Counts a request no more that was under way at T0, if it is counted by now."""
         self.next_beat = 0.0
         """When the heartbeat is due, for loops that come round as often as something comes."""
         self._beating: set[Any] = set()
@@ -121,8 +132,9 @@ class Worker:
 
     def _forked(self) -> None:
         self.slot = self._in_flight = self._orphan = None  # they are the parent's
-        self.begin = self.end = self.end_from = _count_nothing
-        self.closers, self._beating = {}, set()
+        self.begin = self.end = self.end_from = self.comes = self.forget = _count_nothing
+        self.closers, self._tasks, self._beating = {}, {}, set()
+        self.under_way = set()
         self._beginning, self._held = {}, []
         self._main = get_ident()
         self._inherited = InheritedHandler()
@@ -231,6 +243,8 @@ class Worker:
             self._orphan = Orphan(board)
             self._in_flight = InFlight(slot)
             self.begin, self.end, self.end_from = self._in_flight.on_a_loop()
+            self.under_way, self.comes = self._in_flight.under_way, self._in_flight.comes
+            self.forget = self._in_flight.forget
         slot = self.slot
         if capacity and self._in_flight is not None:
             self.begin, self.end, self.end_from = self._in_flight.in_threads(capacity)
@@ -270,9 +284,13 @@ class Worker:
         slot = self.slot
         if slot is None:
             return
+        thread = get_ident()
+        if self._in_flight is not None and thread == self._owner:
+            here = [tasks for tasks, owner in self._tasks.items() if owner == thread]
+            self._in_flight.look([each for tasks in here for each in tasks()], count=self.draining)
         now, real, at = monotonic(), slot.board.real, slot.at
         self.next_beat = now + BEAT
-        if get_ident() == self._owner:
+        if thread == self._owner:
             if now - real[at + BEAT_AT] > PAUSE:
                 real[at + AWAKE_SINCE] = now  # first: who sees the new beat must see this too
             real[at + BEAT_AT] = now
@@ -302,6 +320,10 @@ class Worker:
         """Wait for the parent's end in a thread: for a server that has threads, and no heartbeat."""
         if self._orphan is not None:
             start_new_thread(self._orphan.watch, ())
+
+    def keeps(self, tasks: Callable[[], list[Any]]) -> None:
+        """Have requests be shown that a server of this thread keeps itself: what this returns."""
+        self._tasks[tasks] = get_ident()
 
     def beat_on(self, loop: Any) -> None:
         """Beat on an asyncio loop for as long as it runs; called on it, after `serves`."""

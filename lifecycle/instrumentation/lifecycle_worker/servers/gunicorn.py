@@ -44,6 +44,36 @@ TELLING = {
 """The modules of worker classes, and the servers that say when they serve."""
 
 
+def known(position: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """
+    Return what knows a worker's requests: one whose loop beats also while it serves them.
+
+    Args:
+        position: Of the request, among the arguments behind `self`.
+    """
+    count = counted(position)
+
+    def make(handle: Callable[..., Any]) -> Callable[..., Any]:
+        count_and_handle = count(handle)
+
+        def handle_request(self: Any, *args: Any) -> Any:
+            if worker.times[GO_AT]:
+                return count_and_handle(self, *args)
+            request, under_way = args[position], worker.under_way
+            under_way.add(request)
+            try:
+                return handle(self, *args)
+            finally:
+                under_way.discard(request)
+                worker.comes()
+                if worker.times[GO_AT]:  # it came before, so it is no arrival
+                    worker.forget(request)
+
+        return handle_request
+
+    return make
+
+
 def counted(position: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """
     Return what counts a worker's requests.

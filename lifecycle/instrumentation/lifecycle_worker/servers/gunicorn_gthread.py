@@ -19,7 +19,7 @@ from time import monotonic
 from ..seams import Moved, needs, seam, wrap
 from ..unread import has_unread
 from ..worker import BEAT, worker
-from .gunicorn import counted, ending_streams
+from .gunicorn import ending_streams, known
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
 if TYPE_CHECKING:
@@ -65,9 +65,9 @@ def patch_gthread(module: Any) -> None:
     wrap(module, "TConn.close", make_close)
     wrap(cls, "run", make)
     wrap(cls, "load_wsgi", ending_streams)
-    wrap(cls, "handle_request", counted(0))
+    wrap(cls, "handle_request", known(0))
     if hasattr(cls, "handle_http2_request"):
-        wrap(cls, "handle_http2_request", counted(0))
+        wrap(cls, "handle_http2_request", known(0))
 
 
 def _name_of_kept(cls: Any) -> str:

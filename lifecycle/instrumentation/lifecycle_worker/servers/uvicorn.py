@@ -14,6 +14,9 @@ Out of reach: HTTP/2 (zttp), whose clients are not told to go.
 
 from __future__ import annotations
 
+import sys
+from _thread import get_ident
+
 from ..asgi import App, is_event_source
 from ..board import DRAINING_AT, GO_AT
 from ..connections import is_quiet, serves_on
@@ -24,31 +27,59 @@ from ..worker import worker
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from typing import Any
 
 SERVER = "uvicorn"
 
 
 class _App(App):
-    """An app whose requests are only counted as long as nobody is to go: that costs half as much."""
+    """An app whose requests are not counted one by one as long as nobody is to go."""
 
-    async def __call__(self, scope: Any, receive: Any, send: Any, *more: Any) -> None:
+    under_way: _UnderWay | None = None
+    """What shows them instead, once it is served."""
+
+    def __call__(self, scope: Any, receive: Any, send: Any, *more: Any) -> Any:
+        """Serve a request: no coroutine, as that would cost as much as all the rest."""
         if (
-            worker.times[GO_AT]
-            or worker.slot is None
+            self.under_way is None
+            or worker.times[GO_AT]
             or scope["type"] != "http"
             or is_event_source(scope)
         ):
-            await super().__call__(scope, receive, send, *more)
-            return
-        worker.begin(send)
+            counted = super().__call__(scope, receive, send, *more)
+            return self.under_way.knows(counted) if self.under_way is not None else counted
+        worker.comes()
+        return self.app(scope, receive, send, *more)
+
+
+class _UnderWay:
+    """
+    What is under way in the servers of this thread, by their own word: each keeps its tasks.
+
+    From T0 on each request is counted, and what has begun before is until it is done.
+    """
+
+    def __init__(self) -> None:
+        self.states: list[Any] = []
+        self._counted: set[Any] = set()
+
+    async def knows(self, served: Awaitable[None]) -> None:
+        """Serve what is counted, and know that its task is."""
+        task = sys.modules["asyncio"].current_task()
+        self._counted.add(task)
         try:
-            await self.app(scope, receive, send, *more)
+            await served
         finally:
-            if worker.times[DRAINING_AT]:
-                worker.end_from(send, "", "")  # it came before T0, so it is no arrival
-            else:
-                worker.end(send)
+            self._counted.discard(task)
+
+    def tasks(self) -> list[Any]:
+        """Return those that nobody counts."""
+        all_of_them = [task for state in self.states for task in state.tasks if not task.done()]
+        return [task for task in all_of_them if task not in self._counted]
+
+
+_of_thread: dict[int, _UnderWay] = {}
 
 
 def patch_config(module: Any) -> None:
@@ -86,7 +117,7 @@ def patch_config(module: Any) -> None:
 def patch_server(module: Any) -> None:
     """Say when it serves, and close what is idle, in `uvicorn.server`."""
     needs(seam(module, "Server.__init__"), "server_state", "started")
-    needs(seam(module, "ServerState.__init__"), "connections")
+    needs(seam(module, "ServerState.__init__"), "connections", "tasks")
     needs(seam(module, "Server.on_tick"), "limit_max_requests")
 
     def serve(was: Any) -> Any:
@@ -103,6 +134,7 @@ def patch_server(module: Any) -> None:
                 import asyncio
 
                 loop = asyncio.get_running_loop()
+                _show(self)
                 serves_on(loop, SERVER, lambda: _close_idle(self.server_state))
 
         return startup
@@ -133,6 +165,15 @@ def patch_protocol(module: Any) -> None:
             needs(seam(module, "RequestResponseCycle.send"), "default_headers")
             return
     seam(module, "H11Protocol")
+
+
+def _show(server: Any) -> None:
+    app = server.config.loaded_app
+    if not isinstance(app, _App):
+        return
+    app.under_way = _of_thread.setdefault(get_ident(), _UnderWay())
+    app.under_way.states.append(server.server_state)
+    worker.keeps(app.under_way.tasks)
 
 
 def _load(config: Any) -> None:
