@@ -325,8 +325,10 @@ def status_fields() -> str:
 
 
 def _fields(record: type) -> str:
-    told = re.findall(r"^    (\w+): (.*)$", inspect.cleandoc(record.__doc__ or ""), re.MULTILINE)
-    rows = [(f"`{name}`", words) for name, words in told]
+    told = re.findall(
+        r"^    (\w+): (.*(?:\n     .*)*)$", inspect.cleandoc(record.__doc__ or ""), re.MULTILINE
+    )
+    rows = [(f"`{name}`", " ".join(words.split())) for name, words in told]
     if [name for name, _ in told] != list(record.__annotations__):
         raise SystemExit(f"the docstring of {record.__name__} does not name its fields in order")
     return table("field | holds", rows)

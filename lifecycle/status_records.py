@@ -125,10 +125,11 @@ class WorkerStatus(TypedDict):
         pid: The id of its process.
         server: The server that it runs.
         age: How many seconds ago it began to serve.
-        stalled: For how many seconds it has made no progress: its event loop does not come round,
-            or all its threads are busy, and the oldest request is as old as that.
-        in_flight: How many requests are under way.
-        served: How many requests it has served.
+        stalled: For how many seconds it has made no progress: its event loop has not come round,
+            or all its threads are busy and have not ended a request.
+        in_flight: How many requests are under way. Before a drain it may be a quarter of a second
+            old.
+        served: How many requests it has served. The same holds.
     """
 
     pid: int

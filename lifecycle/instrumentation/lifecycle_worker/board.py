@@ -166,7 +166,7 @@ class Slot:
 
     @property
     def busy_since(self) -> float:
-        """When the oldest request under way has begun, if there are as many as `capacity`."""
+        """Since when none of as many as `capacity` has ended: the oldest has begun, or one has ended."""
         return self.board.real[self.at + BUSY_SINCE]
 
     @property
@@ -193,7 +193,7 @@ class Slot:
         Return for how many seconds this worker has made no progress.
 
         A loop that does not come round makes none; threads make none once all of them are at
-        work, and the oldest request is as old as that.
+        work: since the oldest request has begun, or, if a loop looks at them, one has ended.
         """
         if not self.capacity:
             return max(0.0, now - self.beat_at)

@@ -1,5 +1,5 @@
 """
-What is in flight in a worker, counted at every request.
+What is in flight in a worker: counted at every request, or shown at every heartbeat.
 
 Nothing else of the instrumentation is done as often. So what counts are functions that have all
 they need at hand: some for the thread of one loop, some for any number of threads.

@@ -2,7 +2,7 @@
 gunicorn's gthread worker: threads that serve, and a loop that accepts and waits.
 
 Its loop comes round whatever its threads do, so it proves nothing: the worker makes no progress
-once all threads are at work, and the oldest request is as old as `loop_stall_limit`.
+once all threads are at work, and none has ended a request for `loop_stall_limit`.
 
 Idle connections are closed from settle on, by the loop itself. An HTTP/2 connection (a beta of
 gunicorn) is not told to go: gunicorn says GOAWAY when it stops.
