@@ -114,9 +114,10 @@ class InFlight:
         now = monotonic()
         for key in self.under_way.copy():
             self._since_t0.append(key)
-            self._begun[key] = now
-            if key not in self.under_way:  # its thread has ended it meanwhile
-                self._begun.pop(key, None)
+            with self._lock:
+                self._begun[key] = now
+                if key not in self.under_way:  # its thread has ended it meanwhile
+                    self._begun.pop(key, None)
         for task in tasks:
             self._since_t0.append(task)
             self._begun[task] = now

@@ -222,8 +222,19 @@ class Workers:
         )
 
     def seen_until(self) -> float:
-        """Return the time up to which all loops have come round; infinity if there is none."""
-        return min((slot.beat_at for slot in self._loops()), default=math.inf)
+        """
+        Return the time up to which all loops have come round; infinity if there is none.
+
+        One whose requests are served by threads has to come round once in a drain: what its
+        threads had under way at T0 is counted from then on.
+        """
+        since = self._board.draining_at
+        looking = (
+            slot.beat_at
+            for slot in self.serving_now()
+            if not slot.capacity or slot.since < slot.beat_at < since
+        )
+        return min(looking, default=math.inf)
 
     def disturbers(self) -> list[str]:
         """Return who has come while draining."""

@@ -107,6 +107,26 @@ def test_what_threads_tell() -> None:
     with_workers(test)
 
 
+def test_threads_beside_a_loop_that_beats() -> None:
+    """Their loop needs to look once in a drain: it counts what was under way when that began."""
+
+    def test(workers: Workers, file: BoardFile, _: Nudges) -> None:
+        worker = Worker()
+        worker.open(file.path)
+        worker.serves("gunicorn gthread", capacity=2)
+        worker.beat()
+        assert workers.seen_until() == math.inf
+        worker.under_way.add("a request")
+        workers.begin()
+        assert workers.seen_until() < file.board.draining_at
+        assert workers.in_flight() == 0
+        worker.beat()
+        assert workers.seen_until() == math.inf
+        assert workers.in_flight() == 1
+
+    with_workers(test)
+
+
 @pytest.mark.parametrize("first", ["expects", "fails"])
 def test_a_server_that_fails_beside_another(first: str) -> None:
     """Who fits is still waited for: every Flask app imports werkzeug's server, whoever serves it."""
