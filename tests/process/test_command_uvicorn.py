@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 from lifecycle.process.command.processes import look_at
 from tests.process.command_drain import assert_drains, serve
 from tests.process.commands import descendants, run
-from tests.process.kit import ask, background, wait_for
+from tests.process.kit import ask, background, free_port, wait_for
 
 WEB = """
 import asyncio
@@ -168,6 +168,48 @@ def test_a_drain(start, tmp_path, ws, web):
     assert "Traceback" not in app.stderr, app.stderr
     assert "app saw 1001" in app.stdout
     assert app.events("drain report")[0]["code"] == 0
+
+
+TWO = """
+import asyncio, sys, threading, uvicorn
+
+async def app(scope, receive, send):
+    if scope["path"] == "/slow":
+        await asyncio.sleep(2)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
+
+def serve(port):
+    config = uvicorn.Config(app, port=int(port), lifespan="off", log_level="error")
+    uvicorn.Server(config).run()
+
+threading.Thread(target=serve, args=sys.argv[2:], daemon=True).start()
+serve(sys.argv[1])
+"""
+
+
+def test_a_server_in_a_thread_beside_the_main_one(start, tmp_path):
+    """What it has in flight as the drain begins is waited for as well, though its loop is another."""
+    (tmp_path / "two.py").write_text(TWO)
+    admin = free_port()
+    app = run(start, tmp_path, sys.executable, "two.py", "{port}", str(admin))
+    app.wait_state("ready")
+    for port in (app.port, admin):
+        wait_for(lambda port=port: answers(port), 10, "both servers")
+    slow = [background(lambda port=port: ask(port, "/slow")) for port in (app.port, admin)]
+    wait_for(lambda: app.status()["in_flight"] == 2, 5, "both in flight")
+
+    app.signal(signal.SIGTERM)
+
+    assert app.wait() == 0, app.stderr
+    assert [each.result(1)[0] for each in slow] == [200, 200]
+
+
+def answers(port: int) -> bool:
+    try:
+        return ask(port)[0] == 200
+    except OSError:
+        return False
 
 
 def test_recycled_workers(start, tmp_path):

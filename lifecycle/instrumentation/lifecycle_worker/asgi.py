@@ -8,6 +8,7 @@ in `long_lived`.
 from __future__ import annotations
 
 import sys
+from _thread import get_ident
 from functools import partial
 
 from .board import DRAINING_AT, GO_AT
@@ -82,7 +83,12 @@ class App:
 
     async def __call__(self, scope: Any, receive: Any, send: Any, *more: Any) -> None:
         times = worker.times
-        if times[GO_AT] or worker.slot is None or scope["type"] != "http" or is_event_source(scope):
+        if (
+            times[GO_AT]
+            or worker.keeper != get_ident()
+            or scope["type"] != "http"
+            or is_event_source(scope)
+        ):
             await self._serve(scope, receive, send, *more)
             return
 

@@ -29,22 +29,36 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class _Masks(_local):
+class _Forks(_local):
     def __init__(self) -> None:
-        self.before: list[Any] = []
+        self.masks: list[Any] = []
 
 
-_masks = _Masks()
+_forks = _Forks()
+_is_master: list[int] = []
+
+
+def forks_workers() -> None:
+    """
+    Say that this process is a server's master: only there is a signal held back.
+
+    Its handlers raise nothing, and what an app's raise in a hook of a fork would be lost.
+    """
+    if not _is_master:
+        os.register_at_fork(before=hold_back, after_in_parent=let_come, after_in_child=let_come)
+    _is_master[:] = [os.getpid()]
 
 
 def hold_back() -> None:
     """Have the kernel keep a SIGTERM while this thread forks: before it does."""
-    _masks.before.append(pthread_sigmask(SIG_BLOCK, {SIGTERM}))
+    if _is_master == [os.getpid()]:
+        _forks.masks.append(pthread_sigmask(SIG_BLOCK, {SIGTERM}))
 
 
 def let_come() -> None:
-    """Have it come again: afterwards, in the parent and in the child."""
-    pthread_sigmask(SIG_SETMASK, _masks.before.pop())
+    """Have it come again: afterwards, in the parent, and in the child once that can note it."""
+    if _forks.masks:
+        pthread_sigmask(SIG_SETMASK, _forks.masks.pop())
 
 
 class InheritedHandler:

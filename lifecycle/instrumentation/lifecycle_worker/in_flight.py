@@ -53,9 +53,8 @@ class InFlight:
         self.under_way: set[object] = set()
         """What is under way before T0, and only shown at the heartbeats."""
         self._others = 0
-        self._counts_all = False
-        self._since_t0: list[object] = []
-        """What was under way at T0, and has been counted from then on."""
+        self._kept: set[object] = set()
+        """What was only kept at T0, and is counted from then on."""
         self._capacity = 0
         self._seen = -1
         # The collector may run anywhere, and what it finalizes may be a response: its end.
@@ -91,37 +90,38 @@ class InFlight:
         Show how many requests are under way, or count them; at each heartbeat, in its thread.
 
         Args:
-            tasks: Of the server: what is under way besides, and what has a callback for its end.
-            count: Whether all that begins is counted from now on.
+            tasks: Of the server: what is under way besides, has been told by `comes`, and has a
+                callback for its end.
+            count: Whether all is counted one by one now.
         """
-        if count and not self._counts_all:
-            self._count(tasks)
-        elif self._counts_all and not count:  # nobody is to go any more
-            while self._since_t0:
-                self._begun.pop(self._since_t0.pop(), None)
-        self._counts_all = count
+        kept = {*self.under_way.copy(), *tasks} if count else set()
+        self._count(kept - self._kept)
+        for key in self._kept - kept:  # it has ended, or nobody is to go any more
+            self.forget(key)
+        self._kept = kept
         self._others = 0 if count else len(self.under_way) + len(tasks)
         board, at = self._slot.board, self._slot.at
-        served, many = MOST - 1 - length_hint(self._served), len(self._begun) + self._others
-        if self._others and many >= self._capacity > 0 and served != self._seen:
-            board.real[at + BUSY_SINCE] = monotonic()  # since then none has ended
-        self._seen = served if many >= self._capacity else -1
-        board.whole[at + SERVED] = served
+        served = max(0, MOST - 1 - length_hint(self._served) - len(tasks))
         with self._lock:
-            board.whole[at + IN_FLIGHT] = len(self._begun) + self._others
+            many = len(self._begun) + self._others
+            full = many >= self._capacity > 0 and (self._others or kept)
+            if full and served != self._seen:
+                board.real[at + BUSY_SINCE] = monotonic()  # since then none has ended
+            self._seen = served if full else -1
+            board.whole[at + SERVED] = served
+            board.whole[at + IN_FLIGHT] = many
 
-    def _count(self, tasks: Sequence[Any]) -> None:
+    def _count(self, kept: set[Any]) -> None:
         now = monotonic()
-        for key in self.under_way.copy():
-            self._since_t0.append(key)
+        for key in kept:
             with self._lock:
                 self._begun[key] = now
-                if key not in self.under_way:  # its thread has ended it meanwhile
-                    self._begun.pop(key, None)
-        for task in tasks:
-            self._since_t0.append(task)
-            self._begun[task] = now
-            task.add_done_callback(self.forget)
+            if key in self.under_way:
+                continue
+            if hasattr(key, "add_done_callback"):
+                key.add_done_callback(self.forget)
+            else:  # its thread has ended it meanwhile
+                self.forget(key)
 
     def forget(self, key: object) -> None:
         """Count a request no more that was under way at T0: it is no arrival."""

@@ -18,7 +18,7 @@ from .board import (
     NoBoard,
     Slot,
 )
-from .early_signals import InheritedHandler, have_noted, hold_back, let_come
+from .early_signals import InheritedHandler, have_noted
 from .in_flight import InFlight
 from .orphan import Orphan
 
@@ -85,9 +85,11 @@ class Worker:
         check, by its user agent or its path without the query, or its client was `sent_away` at
         once.
         """
+        self.keeper = 0
+        """The thread of the server that counts, if it has a heartbeat."""
         self.under_way: set[object] = set()
         """
-        What is under way of a server with a heartbeat, before T0. Instead of `begin` and `end` it
+        What is under way of a server whose thread is the `keeper`, before T0. Instead of `begin` and `end` it
         may put a request in here and take it out, call `comes`, and, if it is T0 by then, `forget`.
         """
         self.comes: Callable[[], object] = _count_nothing
@@ -126,19 +128,16 @@ class Worker:
         self.times = self.board.real
         self.board.tell(f"hello {os.getpid()}")
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(
-                before=hold_back, after_in_parent=let_come, after_in_child=self._forked
-            )
+            os.register_at_fork(after_in_child=self._forked)
 
     def _forked(self) -> None:
         self.slot = self._in_flight = self._orphan = None  # they are the parent's
         self.begin = self.end = self.end_from = self.comes = self.forget = _count_nothing
         self.closers, self._tasks, self._beating = {}, {}, set()
-        self.under_way = set()
+        self.under_way, self.keeper = set(), 0
         self._beginning, self._held = {}, []
         self._main = get_ident()
         self._inherited = InheritedHandler()
-        let_come()
 
     def expects(self, server: str) -> None:
         """Say that a server was imported: from now on only a worker's word counts as serving."""
@@ -249,15 +248,16 @@ class Worker:
         if capacity and self._in_flight is not None:
             self.begin, self.end, self.end_from = self._in_flight.in_threads(capacity)
         if self._owner != self._main or thread == self._main:
-            self._owner = thread
+            self._owner, self.keeper = thread, 0
             slot.set_text(server=server)
             board.whole[slot.at + CAPACITY] = capacity
         board.whole[slot.at + STATE] = SERVING
         board.tell(f"serves {os.getpid()}")
         self.on_serving()
         self._say_held()
-        if self._inherited is not None:
-            self._inherited.pass_on()
+        inherited, self._inherited = self._inherited, None
+        if inherited is not None:
+            inherited.pass_on()
         return True
 
     # The drain
@@ -284,11 +284,11 @@ class Worker:
         slot = self.slot
         if slot is None:
             return
-        thread = get_ident()
+        now, real, at, thread = monotonic(), slot.board.real, slot.at, get_ident()
         if self._in_flight is not None and thread == self._owner:
-            here = [tasks for tasks, owner in self._tasks.items() if owner == thread]
+            self.keeper = thread
+            here = [tasks for tasks, owner in tuple(self._tasks.items()) if owner == thread]
             self._in_flight.look([each for tasks in here for each in tasks()], count=self.draining)
-        now, real, at = monotonic(), slot.board.real, slot.at
         self.next_beat = now + BEAT
         if thread == self._owner:
             if now - real[at + BEAT_AT] > PAUSE:

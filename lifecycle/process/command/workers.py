@@ -66,6 +66,8 @@ class Workers:
         self._watched: dict[tuple[int, int], int] = {}
         """A descriptor of each worker's process, by its slot and its pid; -1: none is to be had."""
         self._arrived_at = -math.inf
+        self._told_at = -math.inf
+        """When all workers could know of T0: who has looked later knows of it."""
         self._disturbers: dict[str, None] = {}
         self._loop.add_reader(file.fd, self._wakened)
 
@@ -180,6 +182,7 @@ class Workers:
     def begin(self) -> None:
         """Tell the workers of T0."""
         self._board.draining_at = self.now()
+        self._told_at = self.now()
         uwsgi.tell(self.path)
 
     def held(self, held: bool) -> None:  # noqa: FBT001 - it is what has changed
@@ -225,14 +228,13 @@ class Workers:
         """
         Return the time up to which all loops have come round; infinity if there is none.
 
-        One whose requests are served by threads has to come round once in a drain: what its
-        threads had under way at T0 is counted from then on.
+        In a drain each has to come round once before it counts, also one whose requests are served
+        by threads: what was under way at T0 is counted from then on.
         """
-        since = self._board.draining_at
         looking = (
-            slot.beat_at
+            slot.beat_at if slot.beat_at > self._told_at else -math.inf
             for slot in self.serving_now()
-            if not slot.capacity or slot.since < slot.beat_at < since
+            if not slot.capacity or slot.since < slot.beat_at <= self._told_at
         )
         return min(looking, default=math.inf)
 

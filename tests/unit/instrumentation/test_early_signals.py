@@ -43,7 +43,7 @@ print(os.waitstatus_to_exitcode(ended))
         ("of_master", "term, term, takes, serves, serves", "master master worker 0"),
         ("of_master", "takes, term, serves", "worker 0"),
         ("of_master", "takes, serves, term", "worker 0"),
-        ("of_master", "term, serves, takes, serves", "master worker 0"),
+        ("of_master", "term, serves, takes, serves", "master 0"),
         ("of_master", "term, serves", "master 0"),
         ("signal.SIG_IGN", "term, takes, serves", "0"),
         ("signal.SIG_DFL", "term, takes, serves", "-15"),
@@ -58,7 +58,9 @@ def test_a_forked_worker(command: Parent, handler: str, steps: str, said: str) -
 
 AT_ONCE = """
 import os, signal
+from lifecycle_worker.early_signals import forks_workers
 
+forks_workers()
 signal.signal(signal.SIGTERM, lambda *_: os._exit(3))
 codes = []
 for _ in range(100):
@@ -77,6 +79,37 @@ def test_a_signal_while_a_process_is_forked(command: Parent) -> None:
     done = command.run(AT_ONCE)
 
     assert (done.stdout, done.stderr) == ("{3} set()\n", "")
+
+
+RAISES = """
+import os, signal
+
+class Told(Exception):
+    pass
+
+def tell(*_):
+    raise Told
+
+signal.signal(signal.SIGALRM, tell)
+taken = 0
+for each in range(100):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.001 + 0.00003 * each)
+        for _ in range(5000):
+            if not (pid := os.fork()):
+                os._exit(0)
+            os.waitpid(pid, 0)
+    except Told:
+        taken += 1
+print(taken, signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+"""
+
+
+def test_a_program_that_forks_and_raises_at_its_signal(command: Parent) -> None:
+    """Its error is lost in no hook of ours, and nothing stays blocked: it is no server's master."""
+    done = command.run(RAISES)
+
+    assert (done.stdout, done.stderr) == ("100 set()\n", "")
 
 
 NOTED = """

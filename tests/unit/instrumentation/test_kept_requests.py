@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,6 +114,59 @@ def test_offline_and_online_again(here: Here, ends: str) -> None:
     here.go(time.monotonic())
     here.worker.beat()
     assert here.slot.in_flight == (ends == "never")
+
+
+@pytest.mark.parametrize("ends", [True, False])
+def test_offline_online_and_a_drain_between_two_heartbeats(here: Here, ends: bool) -> None:
+    """What has ended meanwhile is not counted for ever, and what has begun is."""
+    here.begin("a")
+    here.worker.beat()
+    here.go(time.monotonic())
+    here.worker.beat()
+    here.go(0.0)
+    if ends:
+        here.end("a")
+    else:
+        here.begin("b")
+    here.go(time.monotonic())
+    here.worker.beat()
+    assert here.slot.in_flight == (0 if ends else 2)
+
+
+def test_what_a_thread_adds_just_after_t0(here: Here) -> None:
+    """The next heartbeat counts it too."""
+    here.worker.beat()
+    here.go(time.monotonic())
+    here.worker.beat()
+    here.begin("a")
+    here.worker.beat()
+    assert here.slot.in_flight == 1
+    here.end("a")
+    assert here.slot.in_flight == 0
+
+
+def test_all_threads_at_work_since_t0(tmp_path: Path) -> None:
+    """Nobody knows since when they are, so it is not since the machine has started."""
+    with parent(tmp_path) as made:
+        here = Here(made, 2)
+        here.worker.beat()
+        here.begin("a")
+        here.begin("b")
+        here.go(now := time.monotonic())
+        here.worker.beat()
+        assert here.slot.in_flight == 2
+        assert here.slot.busy_since >= now
+
+
+def test_another_threads_requests_are_not_kept(tmp_path: Path) -> None:
+    """Only the thread that beats for the server that counts is the keeper; and none in a fork."""
+    with parent(tmp_path) as made:
+        here = Here(made, 0)
+        assert here.worker.keeper == 0
+        here.worker.beat()
+        assert here.worker.keeper == threading.get_ident()
+        here.worker.serves("another", capacity=3)
+        assert here.worker.keeper == 0
 
 
 def test_tasks_that_a_server_keeps(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ import threading
 from .. import wsgi
 from ..asgi import App
 from ..connections import serves_on
+from ..early_signals import forks_workers
 from ..headers import CLOSE, with_close
 from ..long_lived import end_long_lived
 from ..seams import needs, seam, wrap
@@ -57,6 +58,7 @@ def _expected(serve: Callable[..., None]) -> Callable[..., None]:
     def expecting(self: Any, *args: Any, **kwargs: Any) -> None:
         if self.interface in COUNTED:
             worker.expects(NAME)
+        forks_workers()
         serve(self, *args, **kwargs)
 
     return expecting

@@ -17,6 +17,7 @@ themselves, and the master notices when it is to start others.
 from __future__ import annotations
 
 from ..board import DRAINING_AT, GO_AT
+from ..early_signals import forks_workers
 from ..event_streams import asks_for_events
 from ..orphan import Orphan, has_parent
 from ..seams import needs, seam, wrap
@@ -57,10 +58,11 @@ def known(position: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         count_and_handle = count(handle)
 
         def handle_request(self: Any, *args: Any) -> Any:
-            if worker.times[GO_AT]:
-                return count_and_handle(self, *args)
             request, under_way = args[position], worker.under_way
-            under_way.add(request)
+            under_way.add(request)  # first: T0 may come between
+            if worker.times[GO_AT] or not worker.keeper:
+                under_way.discard(request)
+                return count_and_handle(self, *args)
             try:
                 return handle(self, *args)
             finally:
@@ -137,6 +139,7 @@ def patch_arbiter(module: Any) -> None:
     def make_setup(setup: Callable[[Any, Any], None]) -> Callable[[Any, Any], None]:
         def set_up(self: Any, app: Any) -> None:
             worker.leads(self, lambda: _tells(getattr(self, "worker_class", None)))
+            forks_workers()
             worker.on_loading()
             setup(self, app)
 

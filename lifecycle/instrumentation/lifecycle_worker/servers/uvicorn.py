@@ -14,6 +14,7 @@ Out of reach: HTTP/2 (zttp), whose clients are not told to go.
 
 from __future__ import annotations
 
+import os
 import sys
 from _thread import get_ident
 
@@ -44,6 +45,7 @@ class _App(App):
         if (
             self.under_way is None
             or worker.times[GO_AT]
+            or worker.keeper != get_ident()
             or scope["type"] != "http"
             or is_event_source(scope)
         ):
@@ -68,6 +70,7 @@ class _UnderWay:
         """Serve what is counted, and know that its task is."""
         task = sys.modules["asyncio"].current_task()
         self._counted.add(task)
+        worker.forget(task)  # if it was made before T0, and begins now
         try:
             await served
         finally:
@@ -79,7 +82,8 @@ class _UnderWay:
         return [task for task in all_of_them if task not in self._counted]
 
 
-_of_thread: dict[int, _UnderWay] = {}
+_of_thread: dict[tuple[int, int], _UnderWay] = {}
+"""By process and thread: those of a fork are not its parent's."""
 
 
 def patch_config(module: Any) -> None:
@@ -171,7 +175,7 @@ def _show(server: Any) -> None:
     app = server.config.loaded_app
     if not isinstance(app, _App):
         return
-    app.under_way = _of_thread.setdefault(get_ident(), _UnderWay())
+    app.under_way = _of_thread.setdefault((os.getpid(), get_ident()), _UnderWay())
     app.under_way.states.append(server.server_state)
     worker.keeps(app.under_way.tasks)
 
