@@ -243,7 +243,7 @@ def test_what_a_dead_master_leaves_is_ended(start, tmp_path):
 
 def test_the_commands_pid_is_nobody_elses(start, tmp_path):
     """As long as what it has left behind is ended: that is found, and killed, by its group too."""
-    script = "(trap '' TERM; echo up; sleep 70) & echo $$ > pid; wait"
+    script = "echo $$ > pid; (trap '' TERM; echo up; sleep 70) & wait"
     app = start_job(start, tmp_path, "sh", "-c", script, LIFECYCLE_STOP_TIMEOUT="2")
     app.wait_state("ready")
     wait_for(lambda: "up" in app.stdout, 5, "the trap")
