@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import os
 import sys
+from contextlib import suppress
 from types import TracebackType
 from typing import Final
 
@@ -37,14 +38,23 @@ def status_of(code: int) -> int:
 
 
 def show(error: BaseException) -> None:
-    """Show an error as Python does, without our frames."""
+    """Show an error as Python does, without our frames, and in one piece: logs go there too."""
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:
         seen.add(id(link))
         link.__traceback__ = _without_ours(link.__traceback__)
         link = link.__cause__ or link.__context__
-    sys.excepthook(type(error), error, error.__traceback__)
+    # Python's own writes word by word, and a log line would come between; on a terminal, in color.
+    plain = not getattr(sys.stderr, "closed", True) and not sys.stderr.isatty()
+    if plain and sys.excepthook is sys.__excepthook__:
+        import traceback
+
+        with suppress(OSError, ValueError):  # there is nobody to show it to
+            sys.stderr.write("".join(traceback.format_exception(error)))
+            sys.stderr.flush()
+    else:
+        sys.excepthook(type(error), error, error.__traceback__)
 
 
 def _without_ours(frames: TracebackType | None) -> TracebackType | None:
