@@ -82,15 +82,12 @@ class App:
         return getattr(self.app, name)
 
     async def __call__(self, scope: Any, receive: Any, send: Any, *more: Any) -> None:
-        times = worker.times
-        if (
-            times[GO_AT]
-            or worker.keeper != get_ident()
-            or scope["type"] != "http"
-            or is_event_source(scope)
-        ):
-            await self._serve(scope, receive, send, *more)
+        kind = scope["type"]
+        if kind not in HELD or worker.slot is None:
+            begin = self._begin if kind == "lifespan" else self.app
+            await begin(scope, receive, send, *more)
             return
+        times = worker.times
 
         # No coroutine function: on every message that would cost what all the rest does.
         def answer(message: Any) -> Any:
@@ -100,6 +97,11 @@ class App:
 
         if self._mark is not None:
             self._mark(answer)
+        endless = kind == "websocket" or is_event_source(scope)
+        if endless or times[GO_AT] or worker.keeper != get_ident():
+            long = self._long_lived(scope, receive, send, answer) if endless else None
+            await self._count(long, answer, scope, receive, *more)
+            return
         under_way = worker.under_way
         under_way.add(answer)
         try:
@@ -113,29 +115,16 @@ class App:
             if times[GO_AT]:  # it came before, so it is no arrival
                 worker.forget(answer)
 
-    async def _serve(self, scope: Any, receive: Any, send: Any, *more: Any) -> None:
+    async def _count(
+        self, long: LongLived | None, answer: Any, scope: Any, receive: Any, *more: Any
+    ) -> None:
         """Serve what is counted one by one: all from T0 on, and what never ends by itself."""
-        kind = scope["type"]
-        if worker.slot is None or kind not in HELD:
-            begin = self._begin if kind == "lifespan" else self.app
-            await begin(scope, receive, send, *more)
-            return
         times = worker.times
-
-        def answer(message: Any) -> Any:
-            if times[GO_AT] and message["type"] == START:
-                message = _last(message, scope)
-            return send(message)
-
-        if self._mark is not None:
-            self._mark(answer)
         worker.begin(answer)
         # Now: the app may change its scope. Who has come before T0 is no arrival.
         asked = self._asked(scope) if times[DRAINING_AT] else NOBODY
-        long: Any = None
         try:
-            if kind == "websocket" or is_event_source(scope):
-                long = self._long_lived(scope, receive, send, answer)
+            if long is not None:
                 await long.run(self.app, scope, *more)
             else:
                 await self.app(scope, receive, answer, *more)

@@ -82,7 +82,6 @@ class InheritedHandler:
     def pass_on(self) -> None:
         """Send what came to this process once more, if another handler has taken its place since."""
         if self._came and getsignal(SIGTERM) != self._take:
-            self._came = False
             os.kill(os.getpid(), SIGTERM)
 
 

@@ -89,8 +89,9 @@ class Worker:
         """The thread of the server that counts, if it has a heartbeat."""
         self.under_way: set[object] = set()
         """
-        What is under way of a server whose thread is the `keeper`, before T0. Instead of `begin` and `end` it
-        may put a request in here and take it out, call `comes`, and, if it is T0 by then, `forget`.
+        What is under way of a server whose thread is the `keeper`, before T0. Instead of `begin`
+        and `end` it may put a request in here and take it out, call `comes`, and, if it is T0 by
+        then, `forget`.
         """
         self.comes: Callable[[], object] = _count_nothing
         """Counts a request as served that is not counted with `begin`."""
