@@ -12,6 +12,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from lifecycle import hookspecs
@@ -28,11 +29,12 @@ from lifecycle.drain.in_flight import Traffic
 from lifecycle.exceptions import LifecycleError, NotRunning, text_of
 from lifecycle.log import Log, Renderer
 from lifecycle.process_globals import PROCESS
-from lifecycle.qos.port import Port, Sockets
+from lifecycle.qos.bound_sockets import Sockets
 from lifecycle.settings import Settings
 
 if TYPE_CHECKING:
     from lifecycle.calls.plugin_types import AnyPlugin
+    from lifecycle.qos.port import Port
     from lifecycle.status_records import Snapshot
 
 PORT_TIME: Final = 1.0
@@ -133,23 +135,28 @@ class Core:
 
     # The start, in a thread that may wait
 
-    def open(self, on_up: Callable[[], None] = lambda: None) -> None:
+    def open(self, on_up: Callable[[], None] = lambda: None, *, answer: bool = True) -> None:
         """
         Open the QOS port, start the control thread, load the plugins. Blocks.
 
         Args:
-            on_up: Called once the QOS port answers, before a plugin is imported.
+            on_up: Called once the control thread is up, before a plugin is imported.
+            answer: Answer on the port from now on; otherwise once `answer` is called, and who
+                asks before that waits.
         """
-        self.open_port()
+        self.open_port(answer=answer)
         with self.ends_if_it_fails():
             on_up()
             self.find_plugins()
             self.control.wait(lambda: self.install(None))
         self.say_what_failed()
 
-    def open_port(self) -> None:
+    def open_port(self, *, answer: bool = True) -> None:
         """
         Open the QOS port, and start the control thread. Blocks.
+
+        Args:
+            answer: See `open`.
 
         Raises:
             LifecycleError: The port is not to be had, or no thread is.
@@ -159,7 +166,7 @@ class Core:
         if self.config.qos_enabled:
             self._sockets = Sockets(self.config)
         try:
-            self.control.start(self._conduct, self._set_up)
+            self.control.start(self._conduct, partial(self._set_up, answer=answer))
         except BaseException:
             if self._sockets is not None:
                 self._sockets.close()
@@ -168,6 +175,10 @@ class Core:
         PROCESS.let_child_forget(self._let_child_go)
         with self.ends_if_it_fails():
             self._refuse_given_up()
+
+    def answer(self) -> None:
+        """Answer on the QOS port, if that was put off; does not wait. From any thread."""
+        self.control.post(self._answer)
 
     def find_plugins(self) -> None:
         """Import and construct plugins: in the app's thread, and under its loop if it runs."""
@@ -239,13 +250,20 @@ class Core:
             self.plugins.add(builtin.plugin, builtin.name)
         return conductor
 
-    async def _set_up(self) -> None:
+    async def _set_up(self, *, answer: bool) -> None:
         conductor = self.compose()
         await conductor.activation.activate()
-        if self._sockets is not None:
-            self._port = Port(conductor, self._sockets)
-            self._port.open()
+        if answer:
+            self._answer()
         self.log.info("starting", qos=self.url)
+
+    def _answer(self) -> None:
+        if self._sockets is None or self._port is not None:
+            return
+        from lifecycle.qos.port import Port  # a third of all imports: a command starts before it
+
+        self._port = Port(self.running(), self._sockets)
+        self._port.open()
 
     async def _conduct(self) -> None:
         try:
@@ -276,6 +294,8 @@ class Core:
 
     async def _close_port(self) -> None:
         if self._port is None:
+            if self._sockets is not None:
+                self._sockets.close()
             return
         try:
             async with asyncio.timeout(PORT_TIME):

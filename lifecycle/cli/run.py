@@ -130,7 +130,7 @@ def run(options: argparse.Namespace) -> int:
             services = run_command.services_of(config.services)
         sys.path.insert(0, os.path.abspath(options.app_dir))
         runner = Runner(config, renderer=renderer_for(sys.stderr, options.log_level))
-        runner.open()
+        runner.open(answer=command is None)
         if options.local:
             _say_local(runner)
     except (LifecycleError, Interrupted) as error:

@@ -114,9 +114,12 @@ class Runner:
     def _planned(self, timetable: Timetable) -> None:
         self._watchdog.plan(timetable)
 
-    def open(self) -> None:
+    def open(self, *, answer: bool = True) -> None:
         """
         Take the signals and open the QOS port.
+
+        Args:
+            answer: Answer on it from now on; otherwise once main calls `Core.answer`.
 
         Raises:
             LifecycleError: It cannot start: a port in use, a plugin written wrongly.
@@ -125,7 +128,7 @@ class Runner:
         if self._signals is not None:
             self._signals.take()
         try:
-            self.interruptible(lambda: self._core.open(self._watch))
+            self.interruptible(lambda: self._core.open(self._watch, answer=answer))
         except BaseException:
             self._release()
             raise

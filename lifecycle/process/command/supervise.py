@@ -82,6 +82,7 @@ async def supervise(
         stack.enter_context(own.noticed())
         try:
             child = Child(command, environment(workers), own_group=own_group)
+            core_of(life).answer()
         except OSError as error:
             problem = f"{command.name} cannot be started: {error.strerror}"
             life.log.error("command", problem=problem)  # noqa: TRY400 - not ours to trace
