@@ -314,10 +314,10 @@ class App:
         os.kill(self.pid, number)
         return at
 
-    def signal_again(self, number: signal.Signals, at: float) -> float:
-        """Send one that is another than the one that was sent at `at`, and return when."""
-        wait_for(lambda: self.events("signal"), 10, "note of the first one")
-        noted = max(at, time.monotonic())  # two count as one by when they were noted
+    def signal_again(self, number: signal.Signals) -> float:
+        """Send one that counts as another than the one that has begun the drain, and return when."""
+        self.wait_state("draining")
+        noted = time.monotonic()  # two count as one by when they are noted
         wait_for(lambda: time.monotonic() - noted > PRESS, 1, "more than one press")
         return self.signal(number)
 

@@ -131,7 +131,7 @@ def test_a_second_signal_forces_who_comes_after_the_wait(start, tmp_path):
     app, asking = at_work_after_the_wait(start, tmp_path, "/hang")
     at = wait_for(lambda: app.status()["drain"]["step"] == "stop" and time.monotonic(), 5, "stop")
 
-    app.signal_again(signal.SIGTERM, at)
+    app.signal_again(signal.SIGTERM)
 
     assert app.wait() == 1, app.stderr
     assert time.monotonic() - at < 5

@@ -142,7 +142,7 @@ def test_a_second_signal_forces(start, tmp_path):
     family = [each.pid for each in descendants(app.pid)]
 
     at = app.signal(signal.SIGTERM)
-    app.signal_again(signal.SIGTERM, at)
+    app.signal_again(signal.SIGTERM)
 
     assert app.wait() == 1, app.stderr
     assert time.monotonic() - at < 10

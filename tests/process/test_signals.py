@@ -146,7 +146,7 @@ class TestTwice:
         at = app.signal(SIGTERM)
         app.wait_state("draining")
 
-        app.signal_again(SIGTERM, at)
+        app.signal_again(SIGTERM)
         assert_left(app, 1, "failed")
 
         assert time.monotonic() - at < 8.0
@@ -158,8 +158,8 @@ class TestTwice:
         """With a registry that does not answer, deregistration gets 1 s after the second one."""
         app = start(BUSY, env=self.LONG | {"DEREGISTER_SECONDS": "60"})
         app.wait_state("ready")
-        at = app.signal(SIGTERM)
-        again = app.signal_again(SIGTERM, at)
+        app.signal(SIGTERM)
+        again = app.signal_again(SIGTERM)
 
         assert app.wait() == 1
         assert 0.9 < time.monotonic() - again < 8.0  # and not register_timeout

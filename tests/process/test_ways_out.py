@@ -135,10 +135,10 @@ lifecycle.run(main)
         env=QUICK | {"LIFECYCLE_GRACE_PERIOD": "30"},
     )
     app.wait_state("ready")
-    at = app.signal(SIGTERM)
+    app.signal(SIGTERM)
     wait_for(lambda: "handling" in app.stdout, 10, lambda: app.stderr)
 
-    app.signal_again(SIGTERM, at)
+    app.signal_again(SIGTERM)
 
     assert app.wait(20) == 1
     assert app.events("drain report")[0]["forced"] is True
