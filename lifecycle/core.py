@@ -12,7 +12,6 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from lifecycle import hookspecs
@@ -55,6 +54,8 @@ class Core:
         host: Makes who runs main on the app's loop, as a drain knows it.
         clock: What the app's loop and the work in flight are measured by.
         control: The control thread; one of its own otherwise.
+        put_off: Seconds after which the QOS port answers, unless `answer` is called before: who
+            asks meanwhile waits. 0: from the start.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Core:
         host: Callable[[AppLoop], Host] = Embedded,
         clock: Callable[[], float] = time.monotonic,
         control: ControlThread | None = None,
+        put_off: float = 0.0,
     ) -> None:
         self.config = Settings(config)
         self.log = Log(renderer)  # a plugin's events too: from any thread, and nothing waits
@@ -91,6 +93,8 @@ class Core:
         self._given = tuple(plugins)
         self._sockets: Sockets | None = None
         self._port: Port | None = None
+        self._put_off = put_off
+        self._answering: asyncio.TimerHandle | None = None
         self._installing: asyncio.Task[Any] | None = None
         self._given_up = False
         self._final: Snapshot | None = None
@@ -135,28 +139,23 @@ class Core:
 
     # The start, in a thread that may wait
 
-    def open(self, on_up: Callable[[], None] = lambda: None, *, answer: bool = True) -> None:
+    def open(self, on_up: Callable[[], None] = lambda: None) -> None:
         """
         Open the QOS port, start the control thread, load the plugins. Blocks.
 
         Args:
             on_up: Called once the control thread is up, before a plugin is imported.
-            answer: Answer on the port from now on; otherwise once `answer` is called, and who
-                asks before that waits.
         """
-        self.open_port(answer=answer)
+        self.open_port()
         with self.ends_if_it_fails():
             on_up()
             self.find_plugins()
             self.control.wait(lambda: self.install(None))
         self.say_what_failed()
 
-    def open_port(self, *, answer: bool = True) -> None:
+    def open_port(self) -> None:
         """
         Open the QOS port, and start the control thread. Blocks.
-
-        Args:
-            answer: See `open`.
 
         Raises:
             LifecycleError: The port is not to be had, or no thread is.
@@ -166,7 +165,7 @@ class Core:
         if self.config.qos_enabled:
             self._sockets = Sockets(self.config)
         try:
-            self.control.start(self._conduct, partial(self._set_up, answer=answer))
+            self.control.start(self._conduct, self._set_up)
         except BaseException:
             if self._sockets is not None:
                 self._sockets.close()
@@ -177,7 +176,7 @@ class Core:
             self._refuse_given_up()
 
     def answer(self) -> None:
-        """Answer on the QOS port, if that was put off; does not wait. From any thread."""
+        """Put answers on the QOS port off no longer; does not wait. From any thread."""
         self.control.post(self._answer)
 
     def find_plugins(self) -> None:
@@ -250,10 +249,12 @@ class Core:
             self.plugins.add(builtin.plugin, builtin.name)
         return conductor
 
-    async def _set_up(self, *, answer: bool) -> None:
+    async def _set_up(self) -> None:
         conductor = self.compose()
         await conductor.activation.activate()
-        if answer:
+        if self._put_off:
+            self._answering = self.control.loop.call_later(self._put_off, self._answer)
+        else:
             self._answer()
         self.log.info("starting", qos=self.url)
 
@@ -293,6 +294,8 @@ class Core:
             self.log.error("snapshot", problem=problem)  # noqa: TRY400
 
     async def _close_port(self) -> None:
+        if self._answering is not None:
+            self._answering.cancel()
         if self._port is None:
             if self._sockets is not None:
                 self._sockets.close()

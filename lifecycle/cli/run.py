@@ -31,6 +31,8 @@ from lifecycle.serving.sockets import bind
 DEFAULT_BIND = "0.0.0.0:8080"
 DEFAULT_SERVER = "hypercorn"
 KEEP_ALIVE = 75.0
+PUT_OFF = 0.5
+"""Seconds in which a command is started before the port answers, unless a plugin holds it up."""
 
 LOCAL = {"qos_port": 0, "settle": 0.0, "quiet": 0.0}
 """The settings of `--local`, whatever the environment says."""
@@ -129,8 +131,9 @@ def run(options: argparse.Namespace) -> int:
         if command is not None:
             services = run_command.services_of(config.services)
         sys.path.insert(0, os.path.abspath(options.app_dir))
-        runner = Runner(config, renderer=renderer_for(sys.stderr, options.log_level))
-        runner.open(answer=command is None)
+        renderer = renderer_for(sys.stderr, options.log_level)
+        runner = Runner(config, renderer=renderer, put_off=PUT_OFF if command else 0.0)
+        runner.open()
         if options.local:
             _say_local(runner)
     except (LifecycleError, Interrupted) as error:

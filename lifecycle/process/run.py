@@ -89,13 +89,26 @@ class Runner:
         config: The settings.
         plugins: More plugins.
         renderer: How events are written, unless the app has its own configuration.
+        put_off: As `Core` has it.
     """
 
     def __init__(
-        self, config: Config, plugins: Iterable[AnyPlugin] = (), renderer: Renderer | None = None
+        self,
+        config: Config,
+        plugins: Iterable[AnyPlugin] = (),
+        renderer: Renderer | None = None,
+        *,
+        put_off: float = 0.0,
     ) -> None:
         self.life = handle_of(
-            lambda life: Core(life, config, plugins=plugins, renderer=renderer, host=self._hosted)
+            lambda life: Core(
+                life,
+                config,
+                plugins=plugins,
+                renderer=renderer,
+                host=self._hosted,
+                put_off=put_off,
+            )
         )
         self._core = core_of(self.life)
         self._config = self.life.config
@@ -114,12 +127,9 @@ class Runner:
     def _planned(self, timetable: Timetable) -> None:
         self._watchdog.plan(timetable)
 
-    def open(self, *, answer: bool = True) -> None:
+    def open(self) -> None:
         """
         Take the signals and open the QOS port.
-
-        Args:
-            answer: Answer on it from now on; otherwise once main calls `Core.answer`.
 
         Raises:
             LifecycleError: It cannot start: a port in use, a plugin written wrongly.
@@ -128,7 +138,7 @@ class Runner:
         if self._signals is not None:
             self._signals.take()
         try:
-            self.interruptible(lambda: self._core.open(self._watch, answer=answer))
+            self.interruptible(lambda: self._core.open(self._watch))
         except BaseException:
             self._release()
             raise

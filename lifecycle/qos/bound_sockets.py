@@ -18,7 +18,7 @@ from lifecycle.serving.sockets import PathSocket, bind_tcp
 
 
 class Sockets:
-    """The bound, not yet listening sockets of one process."""
+    """The bound sockets of one process: who connects waits until they are served."""
 
     def __init__(self, config: Config) -> None:
         """

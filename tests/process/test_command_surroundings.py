@@ -179,3 +179,26 @@ def test_in_the_background_of_a_script(start, tmp_path):
     assert app.wait() == 0, app.stderr
     assert told(tmp_path, "up")[0]["ignored"] == ["SIGPIPE", "SIGXFSZ"]
     assert not look_at(parent)
+
+
+HELD = """
+import asyncio
+import lifecycle
+
+@lifecycle.hookimpl
+async def lifecycle_start():
+    print("held", flush=True)
+    await asyncio.sleep(600)
+"""
+
+
+def test_probes_are_answered_while_a_plugin_holds_the_command_up(start, tmp_path):
+    """Answers are put off until the command has started, and not for what keeps it from it."""
+    (tmp_path / "held.py").write_text(HELD)
+    app = run(start, tmp_path, "sleep", "60", options=("-p", "held"))
+    wait_for(lambda: "held" in app.stdout, 15, lambda: app.stderr)
+
+    assert app.get("/live")[:2] == (200, "true")
+    assert app.get("/ready")[0] == 503
+    assert not descendants(app.pid)
+    app.stop(143)

@@ -13,15 +13,26 @@ import pytest
 from lifecycle.config import Config
 from lifecycle.core import Core
 from lifecycle.drain.exit_code import Ending
-from lifecycle.runtime import Lifecycle, core_of
+from lifecycle.runtime import core_of, handle_of
 
 
 @pytest.fixture
 def core() -> Iterator[Core]:
     """One whose port is open, and does not answer yet."""
-    core = core_of(Lifecycle(Config(qos_port=0, settle=0, quiet=0, plugins=("no:kubernetes",))))
-    core.open(answer=False)
+    core = made(60)
+    core.open()
     yield core
+    ended(core)
+
+
+def made(put_off: float) -> Core:
+    """Make one."""
+    config = Config(qos_port=0, settle=0, quiet=0, plugins=("no:kubernetes",))
+    return core_of(handle_of(lambda life: Core(life, config, put_off=put_off)))
+
+
+def ended(core: Core) -> None:
+    """End it."""
     core.end(Ending(0), "the end of the test")
     core.close()
 
@@ -44,11 +55,19 @@ def test_who_asks_before_the_port_answers_is_answered_then(core: Core) -> None:
         assert reply.read() == b"true"
 
 
+def test_answers_are_put_off_no_longer_than_that() -> None:
+    """Whatever the start waits for: nobody calls `answer` here."""
+    core = made(0.1)
+    core.open()
+    with asked(core) as sock:
+        assert sock.makefile().read().endswith("\n\ntrue")
+    ended(core)
+
+
 def test_a_port_that_never_answers_is_closed_at_the_end(core: Core) -> None:
     """Who waits there is told."""
     with asked(core) as sock:
-        core.end(Ending(1), "main could not start")
-        core.close()
+        ended(core)
 
         with pytest.raises(ConnectionError):
             sock.recv(1)

@@ -82,11 +82,11 @@ async def supervise(
         stack.enter_context(own.noticed())
         try:
             child = Child(command, environment(workers), own_group=own_group)
-            core_of(life).answer()
         except OSError as error:
             problem = f"{command.name} cannot be started: {error.strerror}"
             life.log.error("command", problem=problem)  # noqa: TRY400 - not ours to trace
             return 1
+        core_of(life).answer()
         family = Family(child.pid, child.pid if own_group else 0, own)
         supervisor = Supervisor(life, command, child, family, workers, own_group=own_group)
         return await supervisor.run(services)
