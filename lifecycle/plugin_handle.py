@@ -6,7 +6,7 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING, Final
 
-from lifecycle.calls.control_thread import Late
+from lifecycle.calls.control_thread import CALL_TIME, Late
 from lifecycle.calls.threads import decided_once, on_a_loop
 from lifecycle.exceptions import LifecycleError, NotRunning
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lifecycle.core import Core
 
 USE_TIME: Final = 1.0
-"""Seconds that `use` and `remove` may hold up an event loop."""
+"""Seconds that `use` and `remove` may hold up an event loop, for registries."""
 
 
 class InstalledPlugin:
@@ -85,14 +85,15 @@ def install(core: Core, plugin: AnyPlugin, name: str | None) -> InstalledPlugin:
     name = core.plugins.add(plugin, name)
     installed = InstalledPlugin(core, name)
     decides = decided_once()
+    limit = _limit(core, name) if on_a_loop() else None
     try:
-        core.control.wait(lambda: core.install(name, decides), USE_TIME if on_a_loop() else None)
+        core.control.wait(lambda: core.install(name, decides), limit)
     except Late:
         if not decides():  # it has come through at this very moment
             return installed
         core.plugins.remove(name)
         raise LifecycleError(
-            f"plugin {name!r} was not open after {USE_TIME:g} s, in which use() blocked this "
+            f"plugin {name!r} was not open after {limit:g} s, in which use() blocked this "
             "event loop: write `await life.use_async(plugin)`"
         ) from None
     except BaseException:
@@ -100,6 +101,12 @@ def install(core: Core, plugin: AnyPlugin, name: str | None) -> InstalledPlugin:
             core.plugins.remove(name)
         raise
     return installed
+
+
+def _limit(core: Core, name: str) -> float:
+    """A registry may take its time; all else takes as long as the control thread is busy."""
+    opens = core.plugins.implementations("lifecycle_registries")
+    return USE_TIME if any(each.plugin == name for each in opens) else CALL_TIME
 
 
 async def install_async(core: Core, plugin: AnyPlugin, name: str | None) -> InstalledPlugin:

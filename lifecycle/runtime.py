@@ -337,7 +337,7 @@ class Lifecycle:
 
         From any thread but the control thread, where registries and inline hooks run. Waits until
         the plugin's registries are open. On an event loop, which stands still meanwhile, it waits
-        1 s at most: use `use_async` there for a registry that may take longer.
+        5 s at most, and 1 s for a registry: one that may take longer needs `use_async`.
 
         Args:
             plugin: An object, a module, or a class to call without arguments.

@@ -91,7 +91,7 @@ async def serve(
         where = [address(sock, tls=tls is not None) for sock in sockets]
         server.listen(sockets)
         life.log.info("listening", on=where)
-        life.use(_HttpDrain(server), name="asgi")
+        await life.use_async(_HttpDrain(server), name="asgi")
         try:
             for name, port in services:
                 life.export(name, port=port)

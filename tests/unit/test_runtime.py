@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -85,6 +86,21 @@ def test_use_on_a_loop(monkeypatch: pytest.MonkeyPatch) -> None:
             plugin.registry.go_on.set()
             await asyncio.to_thread(life.use, plugin, name="mine")
             assert "slow" in core_of(life).running().services.registries
+
+    asyncio.run(main())
+
+
+def test_what_opens_no_registry_waits_for_a_busy_control_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A machine that is busy does not fail the start: only a registry is given up so soon."""
+    monkeypatch.setattr(plugin_handle, "USE_TIME", 0.05)
+
+    async def main() -> None:
+        async with Lifecycle(QUICK) as life:
+            core_of(life).control.post(lambda: time.sleep(0.5))
+            life.use(Cheap())
+            assert "cheap" in core_of(life).running().commands
 
     asyncio.run(main())
 

@@ -77,7 +77,7 @@ async def supervise(
     own = OwnChildren(os.getpid())
     own_group = not shares_group()
     with ExitStack() as stack:
-        workers = _workers(life, stack) if command.instrumented else None
+        workers = await _workers(life, stack) if command.instrumented else None
         _watch(life, workers, stack)
         stack.enter_context(own.noticed())
         try:
@@ -92,7 +92,7 @@ async def supervise(
         return await supervisor.run(services)
 
 
-def _workers(life: Lifecycle, stack: ExitStack) -> Workers:
+async def _workers(life: Lifecycle, stack: ExitStack) -> Workers:
     """Make what the workers tell of themselves by, and have the probes read it."""
     core, config = core_of(life), life.config
     try:
@@ -104,7 +104,7 @@ def _workers(life: Lifecycle, stack: ExitStack) -> Workers:
     stack.callback(workers.close)
     core.traffic.workers = workers.status
     core.running().services.on_held = workers.held
-    life.use(
+    await life.use_async(
         WorkerProbes(workers, core.app_loop, config.loop_stall_limit, config.ready_stall_limit),
         name="workers",
     )

@@ -52,7 +52,7 @@ class _Conduct:
             self._life = self._given or lifecycle.current()
         except lifecycle.NotRunning:
             return
-        self._installed = self._life.use(self, name=f"aiohttp-{id(app):x}")
+        self._installed = await self._life.use_async(self, name=f"aiohttp-{id(app):x}")
 
     async def end(self, _: web.Application) -> None:
         """Take no part any more: the app has ended, and the lifecycle may go on."""
