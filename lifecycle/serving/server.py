@@ -178,12 +178,15 @@ class Server:
         connection = Connection(self, self._settings, entry, closing, reader, writer)
         protocol.when_over = connection.hung_up
         self._connections.add(connection)
+        in_the_kernel = entry.unread
+        entry.unread = lambda: reader.unread > 0 or in_the_kernel()
         try:
             await connection.run()
         except Exception:
             self._logger.debug("a connection has ended badly", exc_info=True)
         finally:
             self._connections.discard(connection)
+            entry.unread = in_the_kernel
             writer.close()
             connection.let_go()
             protocol.when_over = lambda: None
