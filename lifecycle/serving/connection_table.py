@@ -98,7 +98,14 @@ class AddressGroup:
             for each in itertools.islice(self.by_state[state], LOOKS):
                 if not RULES[state].waits or not each.unread():
                     return each
+            if len(self.by_state[state]) > LOOKS:
+                return None  # one that was not looked at may have less to lose than who has asked
         return None
+
+    @property
+    def is_unclear(self) -> bool:
+        """True while so many are yet to be read that nobody knows who has asked for nothing."""
+        return any(len(self.by_state[state]) > LOOKS for state in RULES if RULES[state].waits)
 
 
 class ConnectionTable:
@@ -172,11 +179,13 @@ class ConnectionTable:
         Return what makes room for a connection that has just asked.
 
         That is the connection itself if its own address has the most, and nothing better; None
-        if others have more, and all they have keeps its place.
+        if others have more, and all they have keeps its place, or while that is unclear: until
+        the rest is read, there are a few more than there may be.
         """
         own = asking.group
         found = self._least(own, own.size, GivesWay.TO_A_REQUEST)
-        return found or (asking if own.size == self._largest() else None)
+        last = own.size == self._largest() and not own.is_unclear
+        return found or (asking if last else None)
 
     def _least(
         self, own: AddressGroup | None, size: int, whom: GivesWay, at_least: int = 0

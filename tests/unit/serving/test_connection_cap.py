@@ -62,3 +62,17 @@ def test_who_asks_beyond_it_takes_the_place_of_one_that_is_answered() -> None:
     assert not cap.has_room_to_ask(asking)
     assert asking not in set(first.table)
     assert cut == []
+
+
+def test_nobody_who_has_asked_is_cut_before_all_that_came_is_read() -> None:
+    """Requests that wait to be read hide the one that has sent nothing; it is cut once they are."""
+    cap, there, cut = full(ConnState.NEW)
+    for entry in there:
+        entry.unread = lambda: True
+    silent = there[0].table.add("crowd")
+    silent.abort = lambda: cut.append(silent)
+    for entry in there:
+        entry.become(ConnState.ACTIVE)
+        entry.unread = lambda: False
+        assert cap.has_room_to_ask(entry)
+    assert cut == [silent]
