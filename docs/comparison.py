@@ -13,12 +13,12 @@ MEASURED: Final = Path(__file__).parents[1] / "benchmarks" / "comparison.json"
 def draw() -> str:
     """Return the table, and under what circumstances it came about."""
     said: dict[str, Any] = json.loads(MEASURED.read_text(encoding="utf-8"))
-    lines = ["| | requests | lost on new connections | lost on kept connections | a rollout took |"]
+    lines = ["| | requests | lost, new connections | lost, keep-alive | one rollout |"]
     lines.append("| --- | ---: | ---: | ---: | ---: |")
     lines += [_row(each) for each in said["rows"]]
-    notes = [f"Not measured: {name}, because {why}." for name, why in said["missing"].items()]
+    notes = [f"{name} was not measured, because {why}." for name, why in said["missing"].items()]
     notes += [
-        f"In doubt: {each['name']}, where the load generator itself was late by "
+        f"The row {each['name']} is in doubt, because the load generator itself was late by "
         f"{each['late_p99_ms']:.0f} ms (99th percentile)."
         for each in said["rows"]
         if each["in_doubt"]
