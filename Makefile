@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PLUGINS := $(wildcard plugins/*/pyproject.toml)
 ACTIONLINT := v1.7.12
 
-.PHONY: demo test lint bench compare soak fuzz mutate docs dist workflows rehearsals cluster own-cluster e2e rollouts clean
+.PHONY: demo test lint bench compare soak fuzz mutate docs dist site workflows rehearsals cluster own-cluster e2e rollouts clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo/demo.py
@@ -87,6 +87,10 @@ workflows: .venv-workflows/.installed
 		echo "actionlint $(ACTIONLINT)" && go run github.com/rhysd/actionlint/cmd/actionlint@$(ACTIONLINT); \
 	else echo "NOT RUN: actionlint. Missing: a Go toolchain."; fi
 
+# The documentation as a site; a link that leads nowhere is a failure.
+site: .venv-site/.installed
+	.venv-site/bin/python docs/website.py
+
 # An environment for one group of dependencies, without this package.
 .venv-%/.installed: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "no Python >= 3.11 with venv found: install one"; exit 1; }
@@ -104,4 +108,4 @@ $(STAMP): pyproject.toml constraints.txt lifecycle/version.py $(PLUGINS)
 	@touch $@
 
 clean:
-	rm -rf $(VENV) .venv-dist .venv-workflows dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) .venv-dist .venv-site .venv-workflows .site dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
