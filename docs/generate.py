@@ -249,21 +249,25 @@ def budget() -> str:
     config = Config()
     plan = Timetable.plan(config, 0.0)
     rows = (
-        ("`T0`", "the first signal, preStop, `begin_drain()` or main's end", plan.began),
-        ("settle over", "T0 + settle", plan.settle_at),
+        ("drain start", "the first signal, preStop, `begin_drain()` or the end of main", plan.began),
+        ("`settle` is over", "drain start + settle", plan.settle_at),
         (
             "earliest end of the wait",
-            "the later of settle and quiet",
+            "drain start + the longer of settle and quiet",
             max(config.settle, config.quiet),
         ),
-        ("deadline of the wait", "T0 + grace_period − stop_timeout − 2", plan.wait_until),
-        ("main is cancelled", "T0 + grace_period − 2", plan.main_until),
-        ("a cancelled main is given up", "1 s later", plan.cancel_until),
-        ("the process is gone, whatever hangs", "T0 + grace_period − 0.5", plan.exit_by),
-        ("the kubelet's SIGKILL", "T0 + grace_period", config.grace_period),
+        ("deadline of the wait", "drain start + grace_period − stop_timeout − 2", plan.wait_until),
+        ("main is cancelled", "drain start + grace_period − 2", plan.main_until),
+        ("pod-lifecycle no longer waits for the cancelled main", "1 s later", plan.cancel_until),
+        (
+            "the process has exited, even if something hangs",
+            "drain start + grace_period − 0.5",
+            plan.exit_by,
+        ),
+        ("the kubelet sends SIGKILL", "drain start + grace_period", config.grace_period),
     )
     return table(
-        "moment | when | with the defaults", ((a, b, f"{seconds:g} s") for a, b, seconds in rows)
+        "event | time | with the defaults", ((a, b, f"{seconds:g} s") for a, b, seconds in rows)
     )
 
 

@@ -10,7 +10,7 @@ from lifecycle.config import Config
 from lifecycle.drain.timetable import Timetable
 
 LONGEST_REQUEST: Final = 9.0
-"""Seconds after T0 at which the last request of the drawn drain ends."""
+"""Seconds after the drain start at which the last request of the drawn drain ends."""
 STOP: Final = 1.5
 """Seconds the drawn main takes to stop."""
 
@@ -59,7 +59,7 @@ def draw() -> str:
     left = gone + STOP
     out = _Picture(width=LEFT + (BEFORE + config.grace_period) * SECOND + RIGHT)
     out.moments(
-        (0.0, "T0", "middle"),
+        (0.0, "drain start", "middle"),
         (table.settle_at, "settle", "middle"),
         (gone, "drained", "end"),
         (left, "exit", "start"),
@@ -67,7 +67,7 @@ def draw() -> str:
     lanes: tuple[tuple[str, tuple[Bar, ...]], ...] = (
         ("state", ((-BEFORE, 0, "good", "READY"), (0, left, "leave", "DRAINING"))),
         ("/ready", ((-BEFORE, 0, "good", "true"), (0, left, "bad", "false"))),
-        ("/live", ((-BEFORE, left, "good", "true: who drains is not restarted"),)),
+        ("/live", ((-BEFORE, left, "good", "stays true, so the kubelet does not restart the pod"),)),
         (
             "registered",
             (
@@ -85,7 +85,7 @@ def draw() -> str:
             "in flight",
             (
                 (-BEFORE, LONGEST_REQUEST, "work", "the longest request"),
-                (LONGEST_REQUEST, table.wait_until, "most", "waited for, at most until here"),
+                (LONGEST_REQUEST, table.wait_until, "most", "the drain waits for it until here"),
             ),
         ),
         (
@@ -96,21 +96,21 @@ def draw() -> str:
                 (left, table.main_until, "most", "may use the time until here, then is cancelled"),
             ),
         ),
-        ("QOS port 22222", ((-BEFORE, left, "good", "answers to the last"),)),
+        ("QOS port 22222", ((-BEFORE, left, "good", "open until the process exits"),)),
     )
     for name, bars in lanes:
         out.lane(name, bars)
     out.limits(
         (table.wait_until, "deadline", f"grace − stop_timeout − 2 = {table.wait_until:g} s"),
         (table.main_until, "main cancelled", f"grace − 2 = {table.main_until:g} s"),
-        (table.exit_by, "exit", f"grace − 0.5 = {table.exit_by:g} s, whatever hangs"),
+        (table.exit_by, "exit", f"grace − 0.5 = {table.exit_by:g} s, even if something hangs"),
         (config.grace_period, "SIGKILL", f"grace_period = {config.grace_period:g} s"),
     )
     return out.finish(
         f"One drain, to scale: settle {config.settle:g} s, quiet {config.quiet:g} s, "
-        f"a request that ends {LONGEST_REQUEST:g} s after T0",
-        f"At “drained” ({gone:g} s) preStop is answered; SIGTERM follows, and drained() returns. "
-        f"Exit at {left:g} s. Grey is what a step may take at most.",
+        f"a request that ends {LONGEST_REQUEST:g} s after the drain start",
+        f"At “drained” ({gone:g} s), preStop is answered. SIGTERM follows, and drained() returns. "
+        f"Exit at {left:g} s. The grey bars show the longest possible time of a step.",
     )
 
 
