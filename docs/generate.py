@@ -249,7 +249,11 @@ def budget() -> str:
     config = Config()
     plan = Timetable.plan(config, 0.0)
     rows = (
-        ("drain start", "the first signal, preStop, `begin_drain()` or the end of main", plan.began),
+        (
+            "drain start",
+            "the first signal, preStop, `begin_drain()` or the end of main",
+            plan.began,
+        ),
         ("`settle` is over", "drain start + settle", plan.settle_at),
         (
             "earliest end of the wait",

@@ -67,7 +67,10 @@ def draw() -> str:
     lanes: tuple[tuple[str, tuple[Bar, ...]], ...] = (
         ("state", ((-BEFORE, 0, "good", "READY"), (0, left, "leave", "DRAINING"))),
         ("/ready", ((-BEFORE, 0, "good", "true"), (0, left, "bad", "false"))),
-        ("/live", ((-BEFORE, left, "good", "stays true, so the kubelet does not restart the pod"),)),
+        (
+            "/live",
+            ((-BEFORE, left, "good", "stays true, so the kubelet does not restart the pod"),),
+        ),
         (
             "registered",
             (
