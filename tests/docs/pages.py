@@ -33,6 +33,11 @@ class Block:
         """What is stated to stand before it."""
         return self.comment.removeprefix("given:") if self.comment.startswith("given:") else ""
 
+    @property
+    def files_of(self) -> str:
+        """The section whose files its commands use, as `Section.id` names it."""
+        return self.comment.removeprefix("files: ") if self.comment.startswith("files: ") else ""
+
 
 @dataclass
 class Section:

@@ -6,7 +6,8 @@ Rules of this file:
 1. An app is really started, on free ports, becomes ready, is drained with SIGTERM and
    exits 0, without a traceback.
 2. A Python block that is no file stands inside `async def main(life)`, after what its
-   page states as given. Commands may name `orders:main`: the README's example.
+   page states as given. Commands may name `orders:main`, the README's example, and the
+   files of a section that the comment above their block names: `<!-- files: PAGE: TITLE -->`.
 3. A command is really run, or, if it would leave this machine, checked against what it
    names: `pip install` against the distributions here, `make` with `-n`, and of
    `kubectl exec POD -- COMMAND` the command is run.
@@ -104,6 +105,7 @@ class Stage:
     def play(self) -> None:
         """Do what the section says, from the first block to the last."""
         self._write_example()
+        self._write_named()
         for block in self.section.of("python", "toml"):
             self._write(block)
         for block in self.section.of("python"):
@@ -134,9 +136,18 @@ class Stage:
 
     def _write_example(self) -> None:
         """Give commands that name `orders:main` the README's example."""
-        example = next(b for s in sections(ROOT / "README.md") for b in s.of("python"))
+        blocks = [b for s in sections(ROOT / "README.md") for b in s.of("python")]
+        example = next(block for block in blocks if block.file == "orders.py")
         text = example.text.replace("\n\n\nlifecycle.run(main)\n", "\n")
         (self.folder / example.file).write_text(self._here(text), encoding="utf-8")
+
+    def _write_named(self) -> None:
+        """Write the files of the sections that comments name."""
+        for name in {block.files_of for block in self.section.blocks if block.files_of}:
+            page = ROOT / name.partition(": ")[0]
+            (section,) = (each for each in sections(page) if each.id == name)
+            for block in section.of("python"):
+                self._write(block)
 
     def _install(self, project: dict[str, object]) -> None:
         # What an installation leaves for importlib.metadata to find.
