@@ -26,6 +26,7 @@ lint: $(STAMP)
 	$(BIN)/python tests/typed/check.py
 	$(BIN)/lint-imports --no-logo --no-cache
 	$(BIN)/python -m tests.architecture
+	$(BIN)/python -m tests.plain_words
 	$(BIN)/python docs/generate.py --check
 
 # Every host, rolled 20 times under load; the suite does it twice.
