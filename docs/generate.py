@@ -200,12 +200,16 @@ def checks() -> str:
             f"<{each}>" if each.startswith("https:") else f"[{each}]({each})"
             for each in rule.sources
         )
-        parts.append(f"{head}\n\n{rule.why}\n\nFix: {_lower(rule.fix)}\n\nSource: {sources}\n")
+        notes = {
+            "Fix": rule.fix,
+            "Fix without pod-lifecycle": rule.plain_fix,
+            "Severity": rule.severity_note,
+            "Scope": rule.scope,
+            "Source": sources,
+        }
+        told = [f"**{name}**: {text}" for name, text in notes.items() if text]
+        parts.append("\n\n".join([head, rule.why, *told]) + "\n")
     return "\n".join(parts)
-
-
-def _lower(sentence: str) -> str:
-    return sentence[:1].lower() + sentence[1:]
 
 
 def paths() -> str:

@@ -103,17 +103,23 @@ def _certain(found: list[Finding], workload: Workload, rules: dict[str, Rule]) -
 
 
 def _found(workload: Workload, rules: dict[str, Rule]) -> list[Finding]:
-    return [
-        Finding(
-            rule,
-            each.severity or rule.severity,
-            workload.document.file,
-            each.node.line,
-            each.node.path.removeprefix("$."),
-            str(workload),
-            each.message,
-        )
-        for rule in rules.values()
-        for each in rule.find(workload)
-        if rule.name not in workload.ignored(each.container or workload.container_at(each.node))
-    ]
+    findings = []
+    for rule in rules.values():
+        for each in rule.find(workload):
+            container = each.container or workload.container_at(each.node)
+            if rule.name in workload.ignored(container):
+                continue
+            plain = rule.plain_fix and not workload.may_be_ours(container)
+            findings.append(
+                Finding(
+                    rule,
+                    each.severity or rule.severity,
+                    workload.document.file,
+                    each.node.line,
+                    each.node.path.removeprefix("$."),
+                    str(workload),
+                    each.message,
+                    rule.plain_fix if plain else rule.fix,
+                )
+            )
+    return findings

@@ -1,1 +1,1 @@
-"""What was found: as text for people, as JSON and SARIF for programs."""
+"""Reports: findings as text for people, as JSON and SARIF for programs."""

@@ -9,7 +9,7 @@ from lifecycle.checks.reports.report import Report
 
 
 def as_json(report: Report) -> str:
-    """Write findings for programs."""
+    """Return a report as JSON."""
     return dumped(
         {
             "findings": [
@@ -22,8 +22,9 @@ def as_json(report: Report) -> str:
                     "object": each.object,
                     "message": each.message,
                     "why": each.rule.why,
-                    "fix": each.rule.fix,
-                    "sources": each.rule.sources,
+                    "fix": each.fix,
+                    "page": each.rule.page,
+                    "sources": each.rule.addresses,
                 }
                 for each in report.findings
             ],
@@ -40,7 +41,7 @@ def as_json(report: Report) -> str:
 
 
 def dumped(value: Any) -> str:
-    """Write a value as JSON that every reader takes."""
-    # A lone surrogate, of a name or a file's name, is nothing that JSON's readers take.
+    """Return a value as JSON that every reader accepts."""
+    # The name of an object or a file may hold a lone surrogate, which readers of JSON refuse.
     text = json.dumps(value, ensure_ascii=False).encode(errors="replace")
     return json.dumps(json.loads(text), indent=2)

@@ -1,4 +1,4 @@
-"""What there is to say when everything was checked."""
+"""The result of a check."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from lifecycle.checks.rule import Finding
 @dataclass(frozen=True)
 class Report:
     """
-    What there is to say.
+    The result of a check, before it is written as text, JSON or SARIF.
 
     Attributes:
-        findings: Where rules are broken.
-        unreadable: By file, what could not be read, and why.
-        notes: By file, what else its author should know: nothing that makes the command fail.
-        workloads: How many whole workloads were checked.
-        partial: How many are patches and the like, and were judged by what they say alone.
-        idle: How many files hold no workload.
-        passed_over: Of these, how many hold no Kubernetes object, by what they are.
+        findings: The places where rules are broken.
+        unreadable: Problems with reading, by file. They make the command fail.
+        notes: Other remarks for the author, by file. They do not make the command fail.
+        workloads: Number of complete workloads that were checked.
+        partial: Number of patches and the like. They were judged only by what they contain.
+        idle: Number of files without a workload.
+        passed_over: Number of these files that hold no Kubernetes object, by kind of file.
     """
 
     findings: Sequence[Finding]
@@ -35,10 +35,10 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Whether everything was read."""
+        """Whether everything could be read."""
         return not any(self.unreadable.values())
 
 
 def shown(file: str) -> str:
-    """Return a file as messages name it."""
+    """Return the name of a file as messages show it."""
     return "(stdin)" if file == STDIN else file

@@ -1,4 +1,4 @@
-"""Findings as SARIF 2.1.0, which code hosts show beside the lines."""
+"""Findings as SARIF 2.1.0, which code hosts show next to the lines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import quote
 from lifecycle.checks.reading.inputs import STDIN
 from lifecycle.checks.reports.json_report import dumped
 from lifecycle.checks.reports.report import Report, shown
-from lifecycle.checks.rule import Finding
+from lifecycle.checks.rule import Finding, Rule
 from lifecycle.checks.rules import RULES
 from lifecycle.version import VERSION
 
@@ -18,7 +18,7 @@ SCHEMA: Final = (
 
 
 def as_sarif(report: Report) -> str:
-    """Write findings as SARIF 2.1.0, which code hosts show beside the lines."""
+    """Return a report as SARIF 2.1.0."""
     names = list(RULES)
     driver = {
         "name": "lifecycle check",
@@ -27,8 +27,9 @@ def as_sarif(report: Report) -> str:
             {
                 "id": rule.name,
                 "shortDescription": {"text": rule.title},
-                "fullDescription": {"text": rule.why},
-                "help": {"text": f"{rule.fix} Sources: {', '.join(rule.sources)}"},
+                "fullDescription": {"text": _description(rule)},
+                "helpUri": rule.page,
+                "help": {"text": _help(rule)},
                 "defaultConfiguration": {"level": rule.severity},
             }
             for rule in RULES.values()
@@ -49,7 +50,7 @@ def as_sarif(report: Report) -> str:
             "ruleId": each.rule.name,
             "ruleIndex": names.index(each.rule.name),
             "level": each.severity,
-            "message": {"text": f"{each.object}: {each.message}. {each.rule.fix}"},
+            "message": {"text": f"{each.object}: {each.message}. {each.fix}"},
             "locations": [_location(each)],
         }
         for each in report.findings
@@ -61,6 +62,15 @@ def as_sarif(report: Report) -> str:
             "runs": [{"tool": {"driver": driver}, "invocations": [invocation], "results": results}],
         }
     )
+
+
+def _description(rule: Rule) -> str:
+    return " ".join(each for each in (rule.why, rule.severity_note, rule.scope) if each)
+
+
+def _help(rule: Rule) -> str:
+    plain = f" Without pod-lifecycle: {rule.plain_fix}" if rule.plain_fix else ""
+    return f"{rule.fix}{plain} Sources: {', '.join(rule.addresses)}"
 
 
 def _location(finding: Finding) -> dict[str, Any]:

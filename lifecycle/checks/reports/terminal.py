@@ -1,4 +1,4 @@
-"""Findings as text, for people: each rule once, and under it the places where it is broken."""
+"""Findings as text for people: each rule once, with its fixes and its places."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from lifecycle.plain import one_line
 
 _NARROWEST: Final = 40
 _WIDEST: Final = 100
-"""Columns for prose: longer lines are hard to read."""
+"""Columns for prose. Longer lines are hard to read."""
 _SGR: Final = {"bold": "1", "dim": "2", "error": "1;31", "warning": "33", "unreadable": "1;31"}
 
 
 @dataclass(frozen=True)
 class Screen:
     """
-    Where the text is shown.
+    The screen, pipe or file that the text goes to.
 
     Attributes:
         width: Columns for prose.
-        folds: Whether places are folded, too. An editor that reads them wants each in one line.
-        colours: Whether it shows colours.
+        folds: Whether the lines of places are folded too. An editor needs each place in one line.
+        colours: Whether colours are used.
     """
 
     width: int = 80
@@ -37,7 +37,7 @@ class Screen:
 
     @classmethod
     def of(cls, stream: TextIO | None) -> Screen:
-        """Return what a stream shows: colours on a terminal, if nobody has set NO_COLOR."""
+        """Return the screen behind a stream. A terminal has colours, unless NO_COLOR is set."""
         width = max(shutil.get_terminal_size().columns, _NARROWEST)
         if stream is None or not stream.isatty():
             return cls(width)
@@ -45,13 +45,13 @@ class Screen:
         return cls(width, folds=True, colours=not plain)
 
     def paint(self, style: str, text: str) -> str:
-        """Colour a text."""
+        """Return a text in the colours of a style."""
         sgr = _SGR.get(style, "")
         return f"\x1b[{sgr}m{text}\x1b[0m" if self.colours and sgr and text else text
 
 
 def as_text(report: Report, screen: Screen | None = None) -> str:
-    """Write findings for people: each place first in its line, so that an editor can jump to it."""
+    """Return findings as text. Each line of a place begins with it, so that editors can jump there."""
     screen = screen or Screen()
     parts = [[*_about(places, screen)] for places in _by_rule(report)]
     parts.append(
@@ -68,7 +68,7 @@ def as_text(report: Report, screen: Screen | None = None) -> str:
 
 
 def _by_rule(report: Report) -> list[list[Finding]]:
-    """Return the findings of each rule; first the rules with an error."""
+    """Return the findings of each rule. Rules with an error come first."""
     found: dict[str, list[Finding]] = {}
     for each in report.findings:
         found.setdefault(each.rule.name, []).append(each)
@@ -79,17 +79,23 @@ def _about(places: list[Finding], screen: Screen) -> Iterator[str]:
     rule = places[0].rule
     for line in _folded(f"{rule.name}: {rule.title}", screen.width):
         yield screen.paint("bold", line)
-    width = min(screen.width, _WIDEST)
-    for label, text in (("why", rule.why), ("fix", rule.fix)):
-        for line in _folded(f"  {label}: {text}", width, " " * 7):
-            yield screen.paint("dim", line)
-    link = next((each for each in rule.sources if each.startswith("https:")), "")
-    if link:
-        yield screen.paint("dim", f"  see: {link}")
-    for each in places:
-        place = f"{shown(each.file)}:{each.line}" if each.line else shown(each.file)
-        where = "" if each.line else f"{each.path}: "
-        yield from _place(place, each.severity, f"{each.object}: {where}{each.message}", screen)
+    yield from _label("why", rule.why, screen)
+    sources = sorted(rule.addresses, key=lambda each: each not in rule.sources)
+    for label, link in (("see", rule.page), ("source", sources[0])):
+        yield screen.paint("dim", f"  {label}: {link}")
+    for fix in dict.fromkeys(each.fix for each in places):
+        yield from _label("fix", fix, screen)
+        for each in places:
+            if each.fix == fix:
+                place = f"{shown(each.file)}:{each.line}" if each.line else shown(each.file)
+                where = "" if each.line else f"{each.path}: "
+                text = f"{each.object}: {where}{each.message}"
+                yield from _place(place, each.severity, text, screen)
+
+
+def _label(label: str, text: str, screen: Screen) -> Iterator[str]:
+    for line in _folded(f"  {label}: {text}", min(screen.width, _WIDEST), " " * 7):
+        yield screen.paint("dim", line)
 
 
 def _place(place: str, what: str, text: str, screen: Screen) -> list[str]:
@@ -128,7 +134,7 @@ def _is_error(finding: Finding) -> bool:
 
 
 def count(number: int, one: str) -> str:
-    """Say how many there are."""
+    """Return a number and its noun, in the plural if needed."""
     return f"{number:,} {one if number == 1 else f'{one}s'}"
 
 

@@ -1,4 +1,4 @@
-"""Rules about what a manifest says, whatever it describes."""
+"""Rules about manifests of any kind."""
 
 from __future__ import annotations
 
@@ -24,16 +24,20 @@ RULES: Final = Table()
 def duplicate_key(workload: Workload) -> Iterator[Found]:
     """A key is written twice in one mapping.
 
-    kubectl keeps the last value, and does not warn you. The first value never reaches the cluster.
-    For example, of two `env` lists only the second one is set.
-    kustomize and Flux refuse the file. YAML 1.2 does not allow it.
-    It is a warning if both values are the same.
-    This rule looks at every Kubernetes object, not only at those with pods.
+    kubectl keeps the last value without a warning. The first value never reaches the cluster.
+    For example, of two `env` lists only the second one takes effect.
+    kustomize and Flux refuse the file, because YAML 1.2 does not allow a key twice.
+
+    Severity:
+        If both values are the same, the finding is a warning.
+
+    Scope:
+        The rule looks at every Kubernetes object, not only at those with pods.
     """
     met = set()
     for found in _repeated(workload.node):
         place = found.node.line, found.message.partition(" is ")[2]
-        if place not in met:  # an alias repeats what its anchor says
+        if place not in met:  # an alias repeats the text of its anchor
             met.add(place)
             yield found
 
@@ -42,9 +46,9 @@ def _repeated(node: Node) -> Iterator[Found]:
     for key, first in node.repeated:
         last = node.at(key)
         what = last.path.removeprefix("$.")
-        message = f"{what} is written twice. The value in line {last.line} counts"
+        message = f"{what} is written twice. kubectl uses the value in line {last.line}"
         if first.line != last.line:
-            message += f", not the one in line {first.line}"
+            message += f", not the value in line {first.line}"
         same = first.plain() == last.plain()
         yield Found(last, message, Severity.WARNING if same else None)
     inner = node.value.values() if isinstance(node.value, dict) else node.value

@@ -1,4 +1,4 @@
-"""Rules about a container that stands in front of an app in the same pod."""
+"""Rules about containers that forward requests to an app in the same pod."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FRONTS: Final = frozenset((
 
 
 def is_front(container: Container) -> bool:
-    """Tell whether a container is known as one that passes requests on, by command or image."""
+    """Tell whether the command or image of a container is a known proxy or web server."""
     names = {words[0] for words in programs(container.words)} | {image_name(container)}
     return bool(names & _FRONTS)
 
@@ -38,18 +38,24 @@ def is_front(container: Container) -> bool:
         f"{DOCS}/concepts/workloads/pods/sidecar-containers/",
     ),
     fix=(
-        "Make the front a native sidecar (an init container with restartPolicy: Always), which "
-        "Kubernetes ends after the app. Or give it a preStop that lasts as long as the app's drain, "
-        "for example sleep: {seconds: 15}. For nginx: exec: [sh, -c, sleep 15; nginx -s quit]."
+        "Make the front container a native sidecar (an init container with restartPolicy: Always), "
+        "which Kubernetes stops after the app. Or give it a preStop that lasts as long as the app's "
+        "drain, for example sleep: {seconds: 15}. For nginx, use exec: [sh, -c, sleep 15; nginx -s "
+        "quit]."
     ),
 )
 def front_container(workload: Workload) -> Iterator[Found]:
     """A container in front of the app stops before the app has drained.
 
-    Kubernetes stops all containers of a pod at the same time. The app drains, and its drain needs new requests to arrive for some seconds.
-    A front without a preStop, such as nginx, closes its port at once. So clients that still know the pod are refused.
-    It is an error if a Service shown with the workload sends requests to the front. It is a warning if only the front's `ports` tell of it.
-    The rule knows fronts such as nginx, envoy and haproxy. Of another program, it is a warning if a Service sends requests to it, and to no port of an app under a lifecycle.
+    Kubernetes stops all containers of a pod at the same time. During its drain, the app still accepts new requests for some seconds.
+    A front container without a preStop, such as nginx, closes its port at once. So clients that still use the pod are refused.
+
+    Severity:
+        If a Service in the same run sends requests to the front container, the finding is an error. If only the `ports` of the container show its role, the finding is a warning.
+        If `lifecycle check` does not know the program, the finding is a warning. The Service must then send requests to this container, and to no port of an app under pod-lifecycle.
+
+    Scope:
+        The rule knows programs such as nginx, envoy and haproxy.
     """
     drains = [each for each in workload.apps if _drains(each)]
     if not drains:
@@ -70,7 +76,7 @@ def front_container(workload: Workload) -> Iterator[Found]:
 
 
 def _drains(container: Container) -> bool:
-    """Tell whether a container drains requests: a hook of what serves nothing is about other work."""
+    """Tell whether a container drains requests. If it serves nothing, its hook has another purpose."""
     if container.is_lifecycle:
         return True
     serves = container.ports or "readiness" in container.probes
@@ -84,7 +90,7 @@ def _serves_under_a_lifecycle(container: Container) -> bool:
 
 
 def _targets(workload: Workload) -> list[Node]:
-    """Return the ports of the Services that select the workload's pods, of the nearest files."""
+    """Return the target ports of the Services for the workload's pods, from the nearest files."""
     labels = workload.template.at("metadata", "labels").plain()
     own = workload.document
     nearest: list[list[Node]] = [[], [], []]
@@ -102,14 +108,14 @@ def _targets(workload: Workload) -> list[Node]:
 
 
 def _selects(selector: object, labels: object) -> bool:
-    """Tell whether a Service's selector selects: both may be of a type that Kubernetes refuses."""
+    """Tell whether a selector matches labels. Both may have a type that Kubernetes refuses."""
     if not isinstance(selector, dict) or not isinstance(labels, dict):
         return False
     return bool(selector) and selector.items() <= labels.items()
 
 
 def _distance(one: str, other: str) -> int:
-    """Tell how far files are from each other: environments have their own, with the same names."""
+    """Return the distance of two files: 0 is the same file, 1 the same folder, 2 another folder."""
     return (one != other) + (os.path.dirname(one) != os.path.dirname(other))
 
 

@@ -1,4 +1,4 @@
-"""Rules about what starts the app: inits, process managers, wrappers, reloaders."""
+"""Rules about the programs that start the app: inits, process managers, wrappers, reloaders."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _ONE_PROCESS_POOLS: Final = ("solo", "threads", "gevent", "eventlet")
 _CELERY_TAKES: Final = (
     "-A", "--app", "-b", "--broker", "--result-backend", "--loader", "--config", "--workdir",
 )  # fmt: skip
-# Seconds after which each kills what it has started, unless its own settings say otherwise.
+# Seconds after which each program kills its child processes, by default. None if not known.
 _MANAGERS: Final = {
     "supervisord": 10, "circusd": 30, "honcho": 5, "foreman": None, "goreman": None,
     "overmind": None, "hivemind": None, "pm2-runtime": None, "s6-svscan": None, "runsvdir": None,
@@ -35,20 +35,24 @@ _WATCHERS: Final = ("watchfiles", "watchmedo", "nodemon", "watchexec", "entr")
         "https://github.com/Yelp/dumb-init#session-behavior",
     ),
     fix=(
-        "Let the init signal its child only: `tini --` without -g, `dumb-init --single-child`, or "
-        "DUMB_INIT_SETSID=0."
+        "Let the init process signal only its child: use `tini --` without -g, "
+        "`dumb-init --single-child`, or DUMB_INIT_SETSID=0."
     ),
 )
 def signal_to_group(workload: Workload) -> Iterator[Found]:
-    """An init sends SIGTERM to the worker processes too, and they die at once.
+    """An init process sends SIGTERM to the worker processes too, and they die at once.
 
-    `tini -g` and dumb-init signal every process of the group. dumb-init does so unless it has `--single-child`.
+    `tini -g` and dumb-init signal every process of the group. With `--single-child`, dumb-init does not.
     The main process of celery, hypercorn and sanic handles SIGTERM, but its worker processes do not. They die in the middle of a request or a task.
     For example, 2 of 2 running tasks were lost with `dumb-init celery worker`, and none with `dumb-init --single-child`.
-    gunicorn, uvicorn and granian finish their requests in both cases, so the rule does not name them.
-    It is a warning if a preStop hook drains the app first, or if DUMB_INIT_SETSID may come from envFrom or a ConfigMap.
-    With `--workers` 2 or more, hypercorn itself ends all its workers once one has stopped. Then a request is cut whatever the init does, so the rule leaves it out.
-    Under `lifecycle run --`, the command has a process group of its own, and stops only after the drain. So the rule leaves it out too.
+
+    Severity:
+        If a preStop hook drains the app first, the finding is a warning. The same is true if DUMB_INIT_SETSID may come from envFrom or a ConfigMap.
+
+    Scope:
+        The rule ignores gunicorn, uvicorn and granian, because they finish their requests in both cases.
+        The rule ignores hypercorn with 2 or more `--workers`. If one worker stops, hypercorn itself stops all workers, so requests are cut whatever the init process does.
+        The rule ignores commands under `lifecycle run --`. They have their own process group and stop only after the drain.
     """
     for container in workload.containers:
         if container.is_wrapped:
@@ -57,7 +61,7 @@ def signal_to_group(workload: Workload) -> Iterator[Found]:
         for init in stages(container.words):
             cut = next((each for each in map(_cut, programs(init)) if each), "")
             if cut and init[0] in INITS and signals_group(init, variables):
-                message = f"{container.name}: {init[0]} sends SIGTERM to the workers of {cut} too"
+                message = f"{container.name}: {init[0]} sends SIGTERM to the workers of {cut}, too"
                 unsure = container.asks_to_drain or _may_have(container, "DUMB_INIT_SETSID")
                 warns = unsure if init[0] == "dumb-init" else container.asks_to_drain
                 yield Found(container.command, message, Severity.WARNING if warns else None)
@@ -65,13 +69,13 @@ def signal_to_group(workload: Workload) -> Iterator[Found]:
 
 
 def _may_have(container: Container, name: str) -> bool:
-    """Tell whether a variable may be set to what this manifest does not say."""
+    """Tell whether a variable may have a value that this manifest does not show."""
     given = name in container.env or bool(container.node.at("envFrom"))
     return given and container.value(name) is None
 
 
 def _cut(words: list[str]) -> str:
-    """Return the name of a program whose workers die of SIGTERM; empty if they do not."""
+    """Return the name of a program whose workers die at SIGTERM. Empty if they do not."""
     options = dict(read_options(words[1:]))
     match words[0]:
         case "celery" if _command_of_celery(words) == "worker":
@@ -88,7 +92,7 @@ def _cut(words: list[str]) -> str:
 
 
 def _command_of_celery(words: list[str]) -> str:
-    """Return the first word that is no option and no option's value: an app may be called worker."""
+    """Return the subcommand: the first word that is neither an option nor the value of one."""
     free = pairwise(words)
     return next((w for before, w in free if w[0:1] != "-" and before not in _CELERY_TAKES), "")
 
@@ -99,28 +103,32 @@ def _command_of_celery(words: list[str]) -> str:
     sources=("https://github.com/conda/conda/issues/10351", TERMINATION),
     fix=(
         "Start the program of the environment by its path, for example "
-        "/opt/conda/envs/NAME/bin/uvicorn, or with `exec` after `conda activate`."
+        "/opt/conda/envs/NAME/bin/uvicorn. Or start it with `exec` after `conda activate`."
     ),
 )
 def conda_run(workload: Workload) -> Iterator[Found]:
     """`conda run` does not forward SIGTERM.
 
-    `conda run` starts your program as a child process, and does not send SIGTERM to it.
-    As PID 1, conda does not stop either. So the kubelet kills everything at the end of the grace period, and no drain starts.
-    It is a warning if nothing is served, or if a preStop hook drains the app.
-    `lifecycle run -- conda run …` is fine: pod-lifecycle ends what conda leaves behind.
+    `conda run` starts your program as a child process and does not send SIGTERM to it.
+    As PID 1, conda does not stop either. So no drain starts, and the kubelet kills all processes at the end of the grace period.
+
+    Severity:
+        If the container serves nothing, or if a preStop hook drains the app, the finding is a warning.
+
+    Scope:
+        The rule ignores `lifecycle run -- conda run …`, because pod-lifecycle stops the processes that conda leaves behind.
     """
     for container in workload.apps:
         if not any(map(_is_conda_run, _before_ours(container))):
             continue
         harmless = workload.is_job or container.asks_to_drain or not workload.serves(container)
         severity = Severity.WARNING if harmless else None
-        message = f"{container.name}: conda run gets SIGTERM, and the app does not"
+        message = f"{container.name}: conda run gets SIGTERM, but the app does not"
         yield Found(container.command, message, severity)
 
 
 def _before_ours(container: Container) -> list[list[str]]:
-    """Return the programs that start the app, without those that `lifecycle run --` starts."""
+    """Return the programs that start the app, up to `lifecycle run --`."""
     found = [*stages(container.words)]
     ours = (at for at, each in enumerate(found) if each[:2] == ["lifecycle", "run"])
     return found[: next(ours, len(found))]
@@ -136,18 +144,18 @@ def _is_conda_run(words: list[str]) -> bool:
     Severity.WARNING,
     sources=("https://supervisord.org/configuration.html", TERMINATION),
     fix=(
-        "Run one program in each container, and let the kubelet restart it. If you keep the "
-        "process manager, give it a stop timeout (stopwaitsecs for supervisord) as long as the "
-        "grace period, and start one process of the app."
+        "Run one program per container, and let the kubelet restart it. If you keep the process "
+        "manager, set its stop timeout (stopwaitsecs for supervisord) to the grace period, and start "
+        "only one process of the app."
     ),
 )
 def process_manager(workload: Workload) -> Iterator[Found]:
-    """A process manager starts the app, and may kill it before the drain ends.
+    """A process manager starts the app and may kill it before the drain ends.
 
-    The kubelet signals the process manager. The process manager then gives your app its own stop timeout, which is often shorter than a drain.
-    For example, supervisord kills after 10 s and honcho after 5 s, and a drain with the defaults may take 11 s.
-    If the process manager starts the app several times, the processes share one QOS port. The second one is refused.
-    If the app crashes, the process manager restarts it, and Kubernetes does not see a restart.
+    The kubelet signals the process manager. The process manager then waits for your app, but often not as long as a drain takes.
+    For example, supervisord kills the app after 10 s and honcho after 5 s. A drain with the defaults may take 11 s.
+    If the process manager starts several processes of the app, only the first one can open pod-lifecycle's probe port (QOS port).
+    If the app crashes, the process manager restarts it, and Kubernetes does not see the restart.
     """
     for container in workload.ours:
         names = [each[0] for each in _before_ours(container)]
@@ -163,16 +171,18 @@ def process_manager(workload: Workload) -> Iterator[Found]:
     Severity.WARNING,
     sources=("https://www.uvicorn.org/settings/#development", "hosts.md"),
     fix=(
-        "Remove --reload. Use `fastapi run` in place of `fastapi dev`, and a production server in "
-        "place of `flask run` and `manage.py runserver`."
+        "Remove --reload. Use `fastapi run` instead of `fastapi dev`, and a production server instead "
+        "of `flask run` and `manage.py runserver`."
     ),
 )
 def reload(workload: Workload) -> Iterator[Found]:
     """The server restarts the app whenever a file changes.
 
-    A reloader is made for development. It starts the app in a child process, and stops this process without a drain.
-    If the child process crashes under uvicorn, the reloader does not notice. The port stays open, and no process answers.
-    The rule knows `--reload` of the servers, `fastapi dev`, `flask run --debug`, `manage.py runserver`, and programs such as watchfiles.
+    A reloader is made for development. It starts the app in a child process, and stops that process without a drain.
+    If the child process crashes under uvicorn, the reloader does not notice. The port stays open, but no process answers.
+
+    Scope:
+        The rule knows `--reload` of the servers, `fastapi dev`, `flask run --debug`, `manage.py runserver`, and programs such as watchfiles.
     """
     for container in workload.apps:
         server = container.server_command or container.wrapped_server
@@ -184,7 +194,7 @@ def reload(workload: Workload) -> Iterator[Found]:
 
 
 def _watches(words: list[str], container: Container) -> str:
-    """Return by which command a program watches its files; empty if it does not."""
+    """Return the command with which a program watches its files. Empty if it does not."""
     if words[0] in _WATCHERS:
         return words[0]
     if words[0] == "flask" and "run" in words and "--no-reload" not in words:

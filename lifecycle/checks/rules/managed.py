@@ -1,4 +1,4 @@
-"""Rules about `Managed`: a lifecycle under a server that somebody else started."""
+"""Rules about `Managed`: pod-lifecycle in an app that another server runs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _READ: Final = (
     "sleep", "true", "false", ":", "exit", "echo", "printf", "date", "set", "wait", "kill", "pkill",
     "killall", "test", "[", "touch", "rm", "cat", "nginx",
 )  # fmt: skip
-"""What starts no drain, whatever its arguments are."""
+"""Commands that never start a drain, whatever their arguments are."""
 _VARIABLES: Final = ("UVICORN_WORKERS", "GRANIAN_WORKERS", "WEB_CONCURRENCY")
 
 
@@ -40,7 +40,7 @@ def _managed(workload: Workload) -> list[tuple[Container, ServerCommand]]:
     Severity.ERROR,
     sources=("https://github.com/django/daphne/issues/264", "hosts.md"),
     fix=(
-        "Put `lifecycle run --service NAME:PORT --` in front of the command, which needs no "
+        "Put `lifecycle run --service NAME:PORT --` in front of the command. This setup needs no "
         "lifespan. Or run the app with `lifecycle run --asgi`, or under a server that runs the "
         "lifespan: uvicorn, hypercorn, or granian with `--interface asgi`."
     ),
@@ -49,7 +49,7 @@ def managed_lifespan(workload: Workload) -> Iterator[Found]:
     """The server never starts pod-lifecycle.
 
     `Managed` starts pod-lifecycle in the lifespan of the ASGI app. This server, or this option, does not run the lifespan.
-    So the QOS port stays closed, every probe of it fails, and the app answers each request with an error.
+    So pod-lifecycle's probe port (QOS port) stays closed and all probes fail. The app answers each request with an error.
     For example, daphne never runs the lifespan. uvicorn does not run it with `--lifespan off`, granian with `--interface wsgi` and gunicorn with `-k gthread`.
     """
     for container, server in _managed(workload):
@@ -62,31 +62,33 @@ def managed_lifespan(workload: Workload) -> Iterator[Found]:
     Severity.ERROR,
     sources=(UVICORN,),
     fix=(
-        "Put `lifecycle run --service NAME:PORT --` in front of the command: then SIGTERM drains "
-        "too. Or give it a preStop: exec: [lifecycle, prestop]."
+        "Put `lifecycle run --service NAME:PORT --` in front of the command. SIGTERM then starts a "
+        "drain too. Or set preStop to exec: [lifecycle, prestop]."
     ),
 )
 def managed_prestop(workload: Workload) -> Iterator[Found]:
-    """Another server has the signals, and no preStop begins the drain.
+    """Another server handles the signals, and no preStop hook starts the drain.
 
-    Under `Managed` the server keeps SIGTERM, and closes its listener at once.
-    Only preStop drains such an app.
-    It is a warning if the hook runs a program that this check cannot read, such as a script of the image.
+    Under `Managed`, the server handles SIGTERM and closes its listener at once.
+    Only a preStop hook can drain such an app.
+
+    Severity:
+        If `lifecycle check` cannot read the program of the hook, such as a script in the image, the finding is a warning.
     """
     for container, server in _managed(workload):
         if not (container.asks_to_drain or server.no_lifespan):
             unread = _runs_the_unread(container)
-            what = "its preStop does not drain it" if container.pre_stop else "it has no preStop"
-            what = "nothing here shows that its preStop drains it" if unread else what
+            what = "preStop does not start a drain" if container.pre_stop else "there is no preStop"
+            what = "the manifest does not show that preStop starts a drain" if unread else what
             yield Found(
                 container.pre_stop or container.node,
-                f"{container.name}: {container.server} has the signals, and {what}",
+                f"{container.name}: {container.server} handles the signals, and {what}",
                 Severity.WARNING if unread else None,
             )
 
 
 def _runs_the_unread(container: Container) -> bool:
-    """Tell whether a hook may start the drain by what is not in the manifest: a script, a variable."""
+    """Tell whether a hook may start a drain by means outside the manifest: a script or a variable."""
     words = container.pre_stop_words
     if not words or only_sleeps(words):
         return False
@@ -107,34 +109,39 @@ def _is_read(words: list[str]) -> bool:
     Severity.ERROR,
     sources=(_TAKEN,),
     fix=(
-        "Put `lifecycle run --service NAME:PORT --` in front of the command: it drains any number "
-        "of workers. Or run one worker in each pod, and more replicas: `--workers 1`, and no "
+        "Put `lifecycle run --service NAME:PORT --` in front of the command, which drains any number "
+        "of workers. Or run one worker per pod and more replicas: set `--workers 1`, and do not set "
         "WEB_CONCURRENCY above 1."
     ),
 )
 def managed_workers(workload: Workload) -> Iterator[Found]:
     """Several workers share one QOS port.
 
-    Two workers cannot share a lifecycle, because `/ready` can report on only one of them.
-    The second worker finds the port in use. It waits up to 30 s, and is then refused. Its server starts it again and again, or ends.
-    The rule reads the options of the server, WEB_CONCURRENCY, GUNICORN_CMD_ARGS and the variables of uvicorn and granian.
-    Of the file that `gunicorn -c` names, the rule reads simple assignments. The file must be in a ConfigMap that the pod mounts, or in the folder of the manifest, or above it.
-    It is a warning if the manifest does not show which server the image runs.
+    Only one worker can open pod-lifecycle's probe port (QOS port), because `/ready` can report on only one of them.
+    The second worker waits up to 30 s for the port, and then fails. Its server starts it again and again, or exits.
+
+    Severity:
+        If the manifest does not show which server the image runs, the finding is a warning.
+
+    Scope:
+        The rule reads the options of the server, WEB_CONCURRENCY, GUNICORN_CMD_ARGS and the variables of uvicorn and granian.
+        In the file of `gunicorn -c`, the rule reads simple assignments. The file must be in a ConfigMap that the pod mounts, in the folder of the manifest, or in a folder above.
     """
     for container in workload.ours:
         server = container.server_command
         if server and server.no_lifespan:
             continue
         if server is None and workload.is_partial:
-            continue  # its base may say what runs
+            continue  # the base of the patch may name the server
         workers = server.workers if server else _workers_of_image(container)
         if workers > 1:
             severity = None if server else Severity.WARNING
-            yield Found(container.node, f"{container.name}: {workers} workers", severity)
+            message = f"{container.name}: {workers} workers share one QOS port"
+            yield Found(container.node, message, severity)
 
 
 def _workers_of_image(container: Container) -> int:
-    """Return how many the server of an image is told to start, if the command does not name it."""
+    """Return the number of workers that the image's server starts, if the command names no server."""
     if container.words and not container.words[0].startswith("-"):
         return 1
     said = [value for name, value in container.options() if name in WORKERS]
@@ -149,18 +156,18 @@ def _workers_of_image(container: Container) -> int:
     Severity.WARNING,
     sources=("hosts.md",),
     fix=(
-        "Put `lifecycle run --service NAME:PORT --` in front of the command, under which workers "
-        "may be replaced. Or remove the option, and replace the pod in a rolling update. If the app leaks "
-        "memory, set a memory limit that is high enough for the time between two updates."
+        "Put `lifecycle run --service NAME:PORT --` in front of the command. The server may then "
+        "replace its workers. Or remove the option, and replace the pod in a rolling update. If the app "
+        "leaks memory, set a memory limit that is high enough for the time between two updates."
     ),
 )
 def managed_recycling(workload: Workload) -> Iterator[Found]:
     """The server replaces its worker while the pod serves.
 
-    The old worker stops without a drain. Its responses do not say `Connection: close`, and its service is withdrawn from the registry.
-    The new worker needs the QOS port of the old one. Until the old one has ended, new connections are refused, or they wait.
-    With uvicorn's `--limit-max-requests` the process ends, so the whole container restarts.
-    For example, gunicorn does so with `--max-requests`, and granian with `--workers-lifetime`.
+    The old worker stops without a drain. Its responses have no `Connection: close`, and its service is withdrawn from the service registry.
+    The new worker needs the QOS port of the old worker. Until the old worker has exited, new connections are refused or wait.
+    For example, gunicorn replaces its worker with `--max-requests`, and granian with `--workers-lifetime`.
+    With uvicorn's `--limit-max-requests` the process exits, so the whole container restarts.
     """
     for container, server in _managed(workload):
         if server.recycles and not server.no_lifespan:

@@ -1,4 +1,4 @@
-"""Rules about preStop hooks, and about where the commands of hooks and probes are."""
+"""Rules about preStop hooks, and about the programs of hooks and probes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ COMMANDS: Final = frozenset((
     "run", "prestop", "probe", "ls", "status", "online", "offline", "plugins", "config",
     "manifests", "check", "rehearse",
 ))  # fmt: skip
-"""The commands of `lifecycle`: a hook that misspells one fails."""
+"""The commands of `lifecycle`. A hook with a misspelt command fails."""
 _ENDS: Final = ("kill", "pkill", "killall")
 _BY_NAME: Final = re.compile(r"(?:\$\(|`)\s*(?:pgrep|pidof)\b[^)`]*lifecycle")
 _IDLE: Final = ("true", ":", "exit", "echo", "date", "printf", "set", "sleep")
@@ -38,19 +38,22 @@ _IDLE: Final = ("true", ":", "exit", "echo", "date", "printf", "set", "sleep")
     Severity.ERROR,
     sources=(HOOKS, "security.md"),
     fix=(
-        "Write preStop as exec: [lifecycle, prestop]. If you need httpGet or curl, ask /prestop on "
-        "the QOS port, with the value of LIFECYCLE_PRESTOP_TOKEN in the header X-Lifecycle-Token."
+        "Set preStop to exec: [lifecycle, prestop]. If you need httpGet or curl, send the request to "
+        "/prestop on the QOS port, with the value of LIFECYCLE_PRESTOP_TOKEN in the header "
+        "X-Lifecycle-Token."
     ),
 )
 def prestop_token(workload: Workload) -> Iterator[Found]:
-    """The app refuses the preStop hook's request, or never gets it.
+    """The request of the preStop hook is refused, or does not reach the app.
 
-    Over TCP, only a request with the token starts a drain, also if it comes from inside the container.
-    The request must reach `/prestop` on the QOS port, without TLS, by GET or POST.
-    On the control socket it must be a POST, and needs no token.
+    Over TCP, only a request with the token starts a drain, even from inside the container.
+    The request must be a GET or POST of `/prestop` on pod-lifecycle's probe port (QOS port), without TLS.
+    On the control socket, the request must be a POST. It needs no token there.
     Without a shell, or in single quotes, `$LIFECYCLE_PRESTOP_TOKEN` is sent as this text.
-    The kubelet ignores the status of the answer, and so does curl without `-f`. Then nothing reports that no drain has started.
-    It is a warning if httpGet has `scheme: HTTPS`, because the kubelet then repeats the request over HTTP.
+    The kubelet ignores the status of the answer, and so does curl without `-f`. So you get no report that no drain has started.
+
+    Severity:
+        If httpGet has `scheme: HTTPS`, the finding is a warning, because the kubelet then repeats the request over HTTP.
     """
     for container in workload.ours:
         if container.asks_to_drain and (problem := _shut(container)):
@@ -61,14 +64,14 @@ def prestop_token(workload: Workload) -> Iterator[Found]:
 
 
 def _shut(container: Container) -> str:
-    """Say that nothing takes the request, whatever it is."""
+    """Return why no request can reach the app. Empty if requests can."""
     config = container.config
     if config is None:
         return ""
     if not config.qos_enabled:
-        return "the QOS port and the control socket are off (LIFECYCLE_QOS_ENABLED)"
+        return "LIFECYCLE_QOS_ENABLED turns off the QOS port and the control socket"
     if container.pre_stop.at("httpGet") and LOOPBACK.fullmatch(config.qos_host):
-        return f"the QOS port is on {config.qos_host} alone (LIFECYCLE_QOS_HOST)"
+        return f"the QOS port listens on {config.qos_host} only (LIFECYCLE_QOS_HOST)"
     return ""
 
 
@@ -84,13 +87,13 @@ def _by_kubelet(container: Container, workload: Workload) -> Iterator[Found]:
     elif problem := _another_port(container, port):
         yield Found(where, problem)
     elif LOOPBACK.fullmatch(host.text()) and not workload.host_network:
-        yield Found(host, f"{host.text()} is the node, not the pod")
+        yield Found(host, f"for the kubelet, {host.text()} is the node, not the pod")
     elif not is_own(host.text()):
         yield Found(host, _elsewhere(host.text()))
     else:
         if scheme.text().upper() == "HTTPS":
             yield Found(
-                scheme, "the hook uses HTTPS, and the QOS port has no TLS", Severity.WARNING
+                scheme, "the hook uses HTTPS, but the QOS port has no TLS", Severity.WARNING
             )
         given = {
             each.at("name").text().lower(): each.at("value").text()
@@ -101,7 +104,7 @@ def _by_kubelet(container: Container, workload: Workload) -> Iterator[Found]:
 
 
 def _elsewhere(host: str) -> str:
-    return f"the request goes to {host}, and not to this pod"
+    return f"the request goes to {host}, not to this pod"
 
 
 def _by_command(container: Container) -> Iterator[Found]:
@@ -117,16 +120,16 @@ def _by_command(container: Container) -> Iterator[Found]:
 
 
 def _unexpanded(container: Container, fetch: Fetch) -> str:
-    """Say why the token is the text `$NAME`; empty if a shell replaces it, or it is no variable."""
+    """Return why the token stays the text `$NAME`. Empty if a shell replaces it."""
     sent = (fetch.headers or {}).get(_TOKEN, "")
     if fetch.path != "/prestop" or fetch.socket or not _VARIABLE.search(sent):
         return ""
     script = script_of(unwrapped(container.pre_stop_words))
     if script is None:
-        return f"no shell replaces {sent} in the token: the app gets this text"
+        return f"no shell replaces {sent} in the token, so the app gets this text"
     quoted = _IN_QUOTES.search(script)
     if quoted and script.count('"', 0, quoted.start()) % 2 == 0:
-        return f"the shell does not replace {sent} in single quotes: the app gets this text"
+        return f"the shell does not replace {sent} in single quotes, so the app gets this text"
     return ""
 
 
@@ -135,13 +138,13 @@ def _drains(step: Step) -> bool:
 
 
 def _refused(container: Container, fetch: Fetch) -> str:
-    """Say why a request of a command starts no drain; empty if it does, or nothing shows it."""
+    """Return why a command's request does not start a drain. Empty if it does, or may do so."""
     if fetch.path != "/prestop":
         own = is_own(fetch.host) and not (fetch.socket or fetch.elsewhere)
         return _another_path(container, fetch.path, fetch.method, fetch.port) if own else ""
     allowed = ("POST",) if fetch.socket else ("GET", "POST")
     if fetch.method not in allowed:
-        return f"the request uses {fetch.method}, and /prestop needs {' or '.join(allowed)}"
+        return f"the request uses {fetch.method}, but /prestop needs {' or '.join(allowed)}"
     if fetch.socket or fetch.elsewhere:
         return ""
     problem = _undelivered(container, fetch)
@@ -155,18 +158,18 @@ def _undelivered(container: Container, fetch: Fetch) -> str:
     if not is_own(fetch.host):
         return _elsewhere(fetch.host)
     if fetch.scheme == "https":
-        return "the hook uses HTTPS, and the QOS port has no TLS"
+        return "the hook uses HTTPS, but the QOS port has no TLS"
     return _another_port(container, fetch.port)
 
 
 def _another_port(container: Container, port: float | None) -> str:
     if port is None or port == container.qos_port or not container.is_known("qos_port"):
         return ""
-    return f"the request goes to port {port:g}, and LIFECYCLE_QOS_PORT is {container.qos_port}"
+    return f"the request goes to port {port:g}, but LIFECYCLE_QOS_PORT is {container.qos_port}"
 
 
 def _another_path(container: Container, path: str, method: str, port: float | None) -> str:
-    """Say that a request to the QOS port does nothing there: a plugin may know its path."""
+    """Return that a path of the QOS port starts no drain. Empty if it does, or a plugin may have it."""
     if port != container.qos_port or not container.is_known("qos_port") or container.has_plugins:
         return ""
     if path == "/offline" and method == "POST":
@@ -175,7 +178,7 @@ def _another_path(container: Container, path: str, method: str, port: float | No
 
 
 def _unproved(container: Container, sent: str, *, literal: bool) -> Iterator[str]:
-    """Say why the token does not let the request in."""
+    """Give the reasons why the token does not admit the request."""
     if not sent:
         yield "the request has no X-Lifecycle-Token"
     elif container.is_known("prestop_token"):
@@ -190,16 +193,18 @@ def _unproved(container: Container, sent: str, *, literal: bool) -> Iterator[str
     "prestop-drain",
     Severity.ERROR,
     sources=(HOOKS, "drain.md"),
-    fix="Write preStop as exec: [lifecycle, prestop]: in the foreground, and without a time limit.",
+    fix="Set preStop to exec: [lifecycle, prestop], in the foreground and without a time limit.",
 )
 def prestop_drain(workload: Workload) -> Iterator[Found]:
     """The preStop hook does not wait for the drain.
 
-    `lifecycle prestop` returns when SIGTERM is safe. In the background (`&`), the hook returns earlier.
-    If SIGTERM comes while `lifecycle prestop` still waits, the app stops within 1 s, because it takes the grace period for over.
-    `kill 1` in the hook starts a drain too, but the kubelet's SIGTERM is then the second signal, which forces the exit.
-    With some container runtimes the hook waits for what runs in the background. Do not rely on it.
-    If a time limit ends `lifecycle prestop`, the hook returns before the drain is over. That is an error under another server, such as uvicorn, because it stops at SIGTERM. Under `lifecycle run` it is a warning, because the drain goes on.
+    `lifecycle prestop` returns when SIGTERM is safe. If the command runs in the background (`&`) or a time limit ends it, the hook returns before the drain is over.
+    If SIGTERM arrives while `lifecycle prestop` still waits, the app stops within 1 s. The app then assumes that its grace period is over.
+    `kill 1` in the hook starts a drain too. But the kubelet's SIGTERM is then the second signal, which forces the exit.
+    With some container runtimes, the hook waits for commands in the background. Do not rely on this.
+
+    Severity:
+        If a time limit ends `lifecycle prestop`, the finding is an error under another server, such as uvicorn, because the server stops at SIGTERM. Under `lifecycle run` it is a warning, because the drain continues.
     """
     for container in workload.ours:
         tcp = container.pre_stop.at("tcpSocket")
@@ -220,12 +225,12 @@ def _too_early(container: Container) -> Iterator[tuple[str, Severity | None]]:
         asks = _drains(step) or any(each.path == "/prestop" for each in fetches(step.words))
         if step.words[0] == "lifecycle" and step.words[1:] and step.words[1] not in COMMANDS:
             if not step.words[1].startswith("-") and "$" not in step.words[1]:
-                yield f"lifecycle has no command called {step.words[1]!r}", None
+                yield f"lifecycle has no command {step.words[1]!r}, so the hook fails", None
         elif asks and step.command.background:
-            yield f"{name} runs in the background, and the hook returns at once", None
+            yield f"{name} runs in the background, so the hook returns at once", None
         elif asks and limit is not None and limit < _least(container):
             least = _least(container)
-            message = f"{name} has a time limit of {limit:g} s, and the drain takes {least:g} s"
+            message = f"{name} has a time limit of {limit:g} s, but the drain takes {least:g} s"
             yield message, None if container.server else Severity.WARNING
     by_name = bool(_BY_NAME.search(" ".join(container.pre_stop_words)))
     if (
@@ -233,17 +238,17 @@ def _too_early(container: Container) -> Iterator[tuple[str, Severity | None]]:
         and _ends_it(found, by_name=by_name)
         and not slept(container.pre_stop_words)
     ):
-        yield "the hook signals the app, and the kubelet's SIGTERM is the second signal", None
+        yield "the hook signals the app, so the kubelet's SIGTERM is the second signal", None
 
 
 def _least(container: Container) -> float:
-    """Return how long a drain takes at least; 0 if that is not known here."""
+    """Return the shortest time of a drain, in seconds. 0 if the manifest does not show it."""
     config = container.config
     return max(config.settle, config.quiet) if config else 0
 
 
 def _ends_it(found: list[Step], *, by_name: bool) -> bool:
-    """Tell whether a hook does nothing but send the app a signal that begins a drain."""
+    """Tell whether a hook only sends the app a signal that starts a drain."""
     signals = [each for each in found if each.words[0] in _ENDS]
     return any(_starts_a_drain(each.words, by_name=by_name) for each in signals) and all(
         each.words[0] in (*_ENDS, *_IDLE) and not each.command.inside for each in found
@@ -264,16 +269,18 @@ def _starts_a_drain(words: list[str], *, by_name: bool) -> bool:
     "hook-path",
     Severity.WARNING,
     sources=(HOOKS, "kubernetes.md"),
-    fix="Name the program of the hook or probe as the container's command does, for example "
+    fix="Name the program in the hook or probe exactly as in the container's command, for example "
     "exec: [/app/.venv/bin/lifecycle, prestop].",
 )
 def hook_path(workload: Workload) -> Iterator[Found]:
-    """A hook or a probe looks for lifecycle in another place than the container's command.
+    """A hook or a probe may not find the program `lifecycle`.
 
     An exec hook or probe has the `PATH` of the image and of the container's env.
-    It has nothing of what the container's command sets up itself, such as an activated virtual environment.
-    If `lifecycle` is not found, or another Python has no pod-lifecycle, the probe fails, or no drain starts.
-    Leave the rule out if your image sets `PATH` to the same folder, for example with `ENV PATH=/app/.venv/bin:$PATH`.
+    Changes that the container's command makes, such as activating a virtual environment, do not apply to hooks and probes.
+    If `lifecycle` is not found, or a Python without pod-lifecycle is found, the probe fails or no drain starts.
+
+    Scope:
+        `lifecycle check` cannot see the `PATH` of the image. If your image adds the folder, for example with `ENV PATH=/app/.venv/bin:$PATH`, turn the rule off.
     """
     for container in workload.containers:
         own = place_of(container.words)
@@ -287,7 +294,7 @@ def hook_path(workload: Workload) -> Iterator[Found]:
 
 
 def _misplaced(container: Container, own: Place, place: Place) -> str:
-    """Say how a hook looks elsewhere; empty if it does not, or nothing shows it."""
+    """Return how a hook looks in another place. Empty if it does not, or nothing shows it."""
     if not place.is_ours or place.prepared or place.login:
         return ""
     if place.folder:
@@ -298,16 +305,16 @@ def _misplaced(container: Container, own: Place, place: Place) -> str:
             else ""
         )
     if own.python and place.python and own.python != place.python:
-        return f"{place.shown} is another Python than {own.shown}"
+        return f"{place.shown} is a different Python from {own.shown}"
     if own.prepared:
-        return f"{place.shown} is not in the environment that the command enters"
+        return f"{place.shown} does not get the environment that the command sets up"
     if not own.folder or own.is_standard or _has_path(container, own.folder):
         return ""
-    return f"PATH may have no {place.shown}, because the command is {own.shown}"
+    return f"{place.shown} may not be on the PATH, because the command is {own.shown}"
 
 
 def _has_path(container: Container, folder: str) -> bool:
-    """Tell whether the container's env has a folder on the PATH, or takes PATH from elsewhere."""
+    """Tell whether the container's env puts a folder on the PATH, or may do so."""
     if "PATH" not in container.env:
         return False
     value = container.env["PATH"].at("value")

@@ -1,4 +1,4 @@
-"""Rules about what a probe learns from the QOS port, and in which time."""
+"""Rules about the answers of the QOS port to probes, and about their time limits."""
 
 from __future__ import annotations
 
@@ -28,18 +28,20 @@ _IDLE: Final = ("exit", "true", ":", "echo", "printf", "set")
     "probe-answer",
     Severity.ERROR,
     sources=(PROBES, "qos.md"),
-    fix="Write httpGet with path /ready (or /live, /startup) and port 22222, or "
-    "exec: [lifecycle, probe, ready]. If you use curl, write curl -f; with wget, write -O -.",
+    fix="Use httpGet with path /ready (or /live, /startup) and port 22222, or "
+    "exec: [lifecycle, probe, ready]. If you use curl, add -f. If you use wget, add -O -.",
 )
 def probe_answer(workload: Workload) -> Iterator[Found]:
-    """A probe cannot read the answer of the QOS port.
+    """A probe cannot use the answer of the QOS port.
 
-    The QOS port speaks HTTP/1.1 without TLS. Its answer `false` has the status 503.
-    A probe by gRPC or HTTPS always fails: the pod never becomes ready, or restarts forever.
-    A tcpSocket probe succeeds for as long as the port is open. The port opens before your app is imported, and stays open while it drains.
-    curl without `-f` exits with 0 at a 503, and so does a command that ends in `|| true`.
-    wget without `-O` writes a file. BusyBox wget fails from the second time on, because this file exists.
-    It is a warning if a liveness or startup probe always succeeds: then a hung app is not restarted.
+    pod-lifecycle's probe port (QOS port) speaks HTTP/1.1 without TLS. Its answer `false` has the status 503.
+    A probe by gRPC or HTTPS always fails. So the pod never becomes ready, or Kubernetes restarts it forever.
+    A tcpSocket probe succeeds as long as the port is open. The port opens before your app is imported, and stays open during the drain.
+    curl without `-f` exits with 0 at a 503. A command that ends in `|| true` does the same.
+    wget without `-O` writes a file. BusyBox wget fails from the second time on, because the file exists.
+
+    Severity:
+        If a liveness or startup probe always succeeds, the finding is a warning. Kubernetes then does not restart an app that hangs.
     """
     for probe in probes_of(each for each in workload.ours if each.is_known("qos_port")):
         if problem := _unreadable(probe):
@@ -48,7 +50,7 @@ def probe_answer(workload: Workload) -> Iterator[Found]:
             severity = None if probe.kind == "readiness" else Severity.WARNING
             yield Found(_handler(probe), f"{probe}: {problem}", severity)
         elif probe.fetch is not None and probe.fetch.saved:
-            message = f"{probe}: wget without -O writes a file, and fails if it cannot"
+            message = f"{probe}: wget without -O writes a file, and fails if it cannot write it"
             severity = None if probe.container.has_read_only_root else Severity.WARNING
             yield Found(_handler(probe), message, severity)
 
@@ -59,28 +61,28 @@ def _handler(probe: Probe) -> Node:
 
 
 def _unreadable(probe: Probe) -> str:
-    """Say why a probe of the QOS port always fails; empty if it does not."""
+    """Return why a probe of the QOS port always fails. Empty if it does not."""
     fetch = probe.fetch
     if _asks(probe, "grpc") or any(_reaches(probe, called(each)) for each in _words(probe)):
-        return "the probe uses gRPC, and the QOS port speaks HTTP/1.1"
+        return "the probe uses gRPC, but the QOS port speaks HTTP/1.1"
     if _asks(probe, "httpGet") and probe.http.at("scheme").text().upper() == "HTTPS":
-        return "the probe uses HTTPS, and the QOS port has no TLS"
+        return "the probe uses HTTPS, but the QOS port has no TLS"
     if fetch is None:
         return ""
     if fetch.scheme == "https":
-        return "the probe uses HTTPS, and the QOS port has no TLS"
+        return "the probe uses HTTPS, but the QOS port has no TLS"
     if fetch.http2:
-        return "the probe uses HTTP/2, and the QOS port speaks HTTP/1.1"
+        return "the probe uses HTTP/2, but the QOS port speaks HTTP/1.1"
     return ""
 
 
 def _unread(probe: Probe) -> str:
-    """Say why a probe of the QOS port always succeeds; empty if it does not."""
+    """Return why a probe of the QOS port always succeeds. Empty if it does not."""
     fetch = probe.fetch
     others = {each.words[0] for each in steps(probe.command)}.difference(DIALLERS, _IDLE)
     by_exec = any(_reaches(probe, dialled(each, read=bool(others))) for each in _words(probe))
     if _asks(probe, "tcpSocket") or by_exec or _reaches(probe, _opened(probe)):
-        return "for this probe an open port is enough, whatever the answer is"
+        return "the probe succeeds as soon as the port is open, whatever the answer is"
     asks = fetch is not None or probe.probed
     if asks and always_succeeds(probe.command):
         return "the command exits with 0 whatever the answer is"
@@ -91,7 +93,7 @@ def _unread(probe: Probe) -> str:
 
 
 def _exits_with(probe: Probe, fetch: Fetch) -> bool:
-    """Tell whether nothing but the request decides on the exit code: no `| grep true`."""
+    """Tell whether only the request decides on the exit code: there is no `| grep true`."""
     return all(
         (
             each.words[0] == fetch.tool
@@ -109,7 +111,7 @@ def _asks(probe: Probe, handler: str) -> bool:
 
 
 def _opened(probe: Probe) -> list[tuple[str, int | None]]:
-    """Return where bash opens a connection, and neither sends nor reads anything."""
+    """Return the addresses to which bash opens a connection without sending or reading."""
     text = " ".join(probe.command)
     if _TALKS.search(text):
         return []
@@ -128,16 +130,19 @@ def _reaches(probe: Probe, asked: list[tuple[str, int | None]]) -> bool:
     "probe-timeout",
     Severity.ERROR,
     sources=(PROBES,),
-    fix="Make timeoutSeconds greater than LIFECYCLE_PROBE_TIMEOUT (0.8 by default). For curl in a "
-    "shell, write curl -m 2 and timeoutSeconds: 3.",
+    fix="Set timeoutSeconds to more than LIFECYCLE_PROBE_TIMEOUT (0.8 by default). If a shell runs "
+    "curl, use curl -m 2 and timeoutSeconds: 3.",
 )
 def probe_timeout(workload: Workload) -> Iterator[Found]:
-    """A probe's time limit is too short, or missing.
+    """The time limit of a probe is too short or missing.
 
-    A plugin's probe may take LIFECYCLE_PROBE_TIMEOUT.
-    If timeoutSeconds is no longer than that, the kubelet sees a timeout where the app would have said which probe was slow.
-    The same holds for the time limit of curl or wget in a command.
-    It is a warning if a shell runs curl or wget without a time limit. At timeoutSeconds the container runtime kills the shell only. If the app hangs, each probe leaves one more process behind.
+    A plugin's probe may take up to LIFECYCLE_PROBE_TIMEOUT seconds.
+    If timeoutSeconds is not longer, the kubelet reports only a timeout. With a longer limit, you see which probe was slow.
+    The same is true for the time limit of curl or wget in a command.
+    If a shell runs curl or wget without a time limit, the container runtime kills only the shell at timeoutSeconds. If the app hangs, each probe then leaves one more process behind.
+
+    Severity:
+        If only the time limit of curl or wget is missing, the finding is a warning.
     """
     for probe in probes_of(workload.ours):
         if not probe.is_qos:
@@ -148,7 +153,7 @@ def probe_timeout(workload: Workload) -> Iterator[Found]:
         if known and probe.timeout <= needed:
             yield Found(
                 probe.node,
-                f"{probe}: timeoutSeconds {probe.timeout:g} is not above "
+                f"{probe}: timeoutSeconds {probe.timeout:g} is not more than "
                 f"LIFECYCLE_PROBE_TIMEOUT {needed:g}",
             )
         if probe.fetch is not None:
@@ -160,11 +165,11 @@ def _limits_of_exec(probe: Probe, fetch: Fetch, needed: float) -> Iterator[Found
     sent = [each for each in steps(probe.command) if each.words[0] == fetch.tool]
     limits = [each for each in (fetch.limit, *(one.limit for one in sent)) if each is not None]
     if not limits and any(each.shell for each in sent):
-        message = f"{probe}: {fetch.tool} has no time limit, and outlives its shell"
+        message = f"{probe}: {fetch.tool} has no time limit, so it outlives its shell"
         yield Found(where, message, Severity.WARNING)
     if limits and min(limits) <= needed:
         yield Found(
             where,
-            f"{probe}: {fetch.tool}'s time limit of {min(limits):g} s is not above "
+            f"{probe}: the time limit of {fetch.tool}, {min(limits):g} s, is not more than "
             f"LIFECYCLE_PROBE_TIMEOUT {needed:g}",
         )

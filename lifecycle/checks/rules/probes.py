@@ -26,7 +26,7 @@ RULES: Final = Table()
 _CONCEPT: Final = f"{DOCS}/concepts/workloads/pods/probes/"
 
 LONG_GRACE: Final = 300.0
-"""Seconds: for how long an app that hangs may keep its container, ten times the default."""
+"""The longest acceptable time for an app that hangs, in seconds: ten times the default grace period."""
 
 _DEEP: Final = re.compile(
     r"(^|/)(ready|readyz|readiness|db|database|dependencies|deep|redis|postgres|mysql|kafka)(/|$)"
@@ -39,14 +39,19 @@ _DEEP: Final = re.compile(
     "probe-port",
     Severity.ERROR,
     sources=(PROBES,),
-    fix="Ask a port that the container serves, on the pod's own address; the probes of a "
-    "lifecycle are on LIFECYCLE_QOS_PORT, 22222 by default.",
+    fix=(
+        "Point the probe at a port that the container serves, on the pod's own address. The probes "
+        "of pod-lifecycle are on LIFECYCLE_QOS_PORT, 22222 by default."
+    ),
+    plain_fix="Point the probe at a port that the container serves, on the pod's own address.",
 )
 def probe_port(workload: Workload) -> Iterator[Found]:
-    """A probe asks a port that the pod does not serve.
+    """A probe uses a port that the pod does not serve.
 
-    Every answer is a failure: the pod never becomes ready, or is restarted again and again.
-    It is a warning where the port is only not among those that the pod declares, because a container may serve what it does not declare.
+    Every probe fails. So the pod never becomes ready, or Kubernetes restarts it again and again.
+
+    Severity:
+        If the port is only missing in the `ports` of the pod, the finding is a warning. A container may listen on ports that it does not declare.
     """
     declared = {
         each.number_of(port.at("containerPort"))
@@ -56,7 +61,8 @@ def probe_port(workload: Workload) -> Iterator[Found]:
     for probe in probes_of(workload.containers):
         host = probe.http.at("host").text()
         if LOOPBACK.fullmatch(host) and not workload.host_network:
-            yield Found(probe.http.at("host"), f"{probe}: {host} is the node, not the pod")
+            message = f"{probe}: for the kubelet, {host} is the node, not the pod"
+            yield Found(probe.http.at("host"), message)
         if not probe.port:
             yield from _ports_of_exec(probe, declared)
             continue
@@ -67,13 +73,13 @@ def probe_port(workload: Workload) -> Iterator[Found]:
         elif reason := _closed(probe, number):
             yield Found(probe.port, f"{probe}: {reason}")
         elif probe.container.ports and number not in declared and not _is_mesh(probe, number):
-            message = f"{probe}: port {number:g} is not among those that the pod declares"
+            message = f"{probe}: the pod does not declare port {number:g}"
             if number != probe.container.qos_port or not probe.container.is_lifecycle:
                 yield Found(probe.port, message, Severity.WARNING)
 
 
 def _ports_of_exec(probe: Probe, declared: set[float | None]) -> Iterator[Found]:
-    """Judge the ports of a command that asks for a verdict of the QOS port."""
+    """Give the findings about a command that asks the QOS port for a probe result."""
     container, where = probe.container, probe.node.at("exec", "command")
     if not container.is_lifecycle or not container.is_known("qos_port"):
         return
@@ -84,21 +90,21 @@ def _ports_of_exec(probe: Probe, declared: set[float | None]) -> Iterator[Found]
             message = f"the QOS port is {container.qos_port} (LIFECYCLE_QOS_PORT)"
             yield Found(where, f"{probe}: {message}")
         elif container.ports and fetch.port not in declared:
-            message = f"{probe}: port {fetch.port} is not among those that the pod declares"
+            message = f"{probe}: the pod does not declare port {fetch.port}"
             yield Found(where, message, Severity.WARNING)
     port = next((port_option(words) for words in programs(probe.command)), None)
     if probe.probed and port is not None and port != container.qos_port:
-        message = f"the port is {port}, and LIFECYCLE_QOS_PORT is {container.qos_port}"
+        message = f"the probe uses port {port}, but LIFECYCLE_QOS_PORT is {container.qos_port}"
         yield Found(where, f"{probe}: {message}")
 
 
 def _is_mesh(probe: Probe, number: float) -> bool:
-    # What Istio's injection rewrites, and its own readiness endpoint.
+    # The probes that Istio's injection rewrites, and Istio's own readiness endpoint.
     return number in (15020, 15021) or probe.path.startswith("/app-health")
 
 
 def _closed(probe: Probe, number: float) -> str:
-    """Say why the QOS port is not open where its probe is asked; empty if it is."""
+    """Return why the QOS port is not open at a probe's port. Empty if it is."""
     container, config = probe.container, probe.container.config
     asks = probe.path in PROBE_PATHS or not probe.http
     if config is None or not (container.is_lifecycle and asks):
@@ -108,10 +114,10 @@ def _closed(probe: Probe, number: float) -> str:
     moved = container.is_known("qos_port") and number != config.qos_port
     reasons = {
         "the QOS port is off (LIFECYCLE_QOS_ENABLED)": not config.qos_enabled,
-        f"the QOS port is on {config.qos_host} alone (LIFECYCLE_QOS_HOST)": LOOPBACK.fullmatch(
+        f"the QOS port listens on {config.qos_host} only (LIFECYCLE_QOS_HOST)": LOOPBACK.fullmatch(
             config.qos_host
         ),
-        "the QOS port is any free one (LIFECYCLE_QOS_PORT=0)": config.qos_port == 0,
+        "the QOS port is any free port (LIFECYCLE_QOS_PORT=0)": config.qos_port == 0,
         f"the QOS port is {config.qos_port} (LIFECYCLE_QOS_PORT)": moved,
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
@@ -121,26 +127,39 @@ def _closed(probe: Probe, number: float) -> str:
     "liveness-equals-readiness",
     Severity.ERROR,
     sources=(PROBES,),
-    fix="Ask /live for liveness and /ready for readiness; elsewhere something cheaper for "
-    "liveness, or at least a higher failureThreshold.",
+    fix="Use /live for liveness and /ready for readiness, both on the QOS port (22222 by default).",
+    plain_fix=(
+        "Raise the failureThreshold of liveness, or let liveness use an endpoint that checks the "
+        "process only."
+    ),
 )
 def liveness_equals_readiness(workload: Workload) -> Iterator[Found]:
-    """Liveness asks what readiness asks.
+    """The liveness probe checks the same as the readiness probe.
 
-    What should only take the pod out of traffic restarts it: an overload becomes a storm of restarts, `lifecycle offline` a restart.
-    It is a warning where nothing shows that the endpoint tells of readiness, and liveness is as impatient.
+    A failure that should only remove the pod from traffic now restarts it. An overload turns into a wave of restarts.
+    Under pod-lifecycle, `lifecycle offline` restarts the pod too.
+
+    Severity:
+        If both probes use the same endpoint, and nothing shows that the endpoint is about readiness, the finding is a warning.
+
+    Scope:
+        On a port of your app, both probes may use the same endpoint if liveness tolerates failures for longer than readiness (`periodSeconds` × `failureThreshold`).
     """
     for liveness in probes_of(workload.apps, "liveness"):
         container = liveness.container
         readiness = container.probes.get("readiness")
         if liveness.is_qos and container.is_lifecycle and liveness.asked != "liveness":
-            yield Found(liveness.node, f"{container.name}: liveness asks for {liveness.asked}")
+            message = f"{container.name}: the liveness probe checks {liveness.asked}"
+            yield Found(liveness.node, message)
         elif (
             readiness is not None
             and liveness.handler() == readiness.handler()
             and liveness.patience <= readiness.patience
         ):
-            message = f"{container.name}: both ask the same, and liveness is no more patient"
+            message = (
+                f"{container.name}: liveness and readiness use the same endpoint, and liveness does "
+                "not tolerate failures for longer"
+            )
             yield Found(liveness.node, message, Severity.WARNING)
 
 
@@ -148,27 +167,32 @@ def liveness_equals_readiness(workload: Workload) -> Iterator[Found]:
     "qos-path",
     Severity.ERROR,
     sources=(_CONCEPT,),
-    fix="Ask /live for liveness, /ready for readiness, /startup for startup.",
+    fix="Use /live for liveness, /ready for readiness, and /startup for startup.",
 )
 def qos_path(workload: Workload) -> Iterator[Found]:
-    """A probe asks the QOS port for something else than its own verdict.
+    """A probe uses a wrong path of the QOS port.
 
-    What the port does not serve is 404: the pod is restarted again and again, or never ready.
-    A readiness that asks /live stays true through the whole drain, and before there is anything to serve.
-    The rule also reads commands, such as `curl -f localhost:22222/live` and `lifecycle probe live`.
-    It is a warning for a startup probe, which then holds the others back for too short or too long, and where a plugin may serve the path.
+    pod-lifecycle answers an unknown path of its probe port (QOS port) with 404. So Kubernetes restarts the pod again and again, or the pod never becomes ready.
+    A readiness probe that uses /live stays true during the whole drain. It is also true before your app can serve.
+
+    Severity:
+        For a startup probe, the finding is a warning. The startup probe then delays the other probes for too short or too long a time.
+        If a plugin may serve the path, the finding is a warning too.
+
+    Scope:
+        The rule also reads commands, such as `curl -f localhost:22222/live` and `lifecycle probe live`.
     """
     for probe in probes_of(each for each in workload.ours if each.is_known("qos_port")):
         container = probe.container
         if probe.is_qos and probe.kind not in ("liveness", probe.asked):
             severity = Severity.WARNING if probe.kind == "startup" else None
-            yield Found(probe.node, f"{probe} asks for {probe.asked}", severity)
+            yield Found(probe.node, f"{probe} checks {probe.asked}", severity)
         elif probe.asks_qos_port and not probe.is_qos:
-            message = f"{probe}: the QOS port has no verdict at {probe.path}"
+            message = f"{probe}: the QOS port has no probe result at {probe.path}"
             severity = Severity.WARNING if container.has_plugins else None
             yield Found(_where(probe), message, severity)
         elif probe.probed and probe.probed not in KINDS:
-            message = f"{probe}: lifecycle probe has no verdict called {probe.probed!r}"
+            message = f"{probe}: lifecycle probe does not know {probe.probed!r}"
             yield Found(_where(probe), message)
 
 
@@ -180,19 +204,23 @@ def _where(probe: Probe) -> Node:
     "startup-probe",
     Severity.WARNING,
     sources=(_CONCEPT,),
-    fix="Add a startupProbe with a failureThreshold that the slowest start fits into. Under a "
-    "lifecycle, let it ask /startup on the QOS port.",
+    fix=(
+        "Add a startupProbe that uses /startup on the QOS port (22222 by default). Set its "
+        "failureThreshold so that your slowest start fits."
+    ),
+    plain_fix="Add a startupProbe. Set its failureThreshold so that your slowest start fits.",
 )
 def startup_probe(workload: Workload) -> Iterator[Found]:
-    """Liveness without a startup probe.
+    """There is a liveness probe without a startup probe.
 
-    A start that takes longer than liveness waits is restarted, again and again: on a slow node, on a cold cache, while a registry is away.
+    If a start takes longer than the liveness probe waits, Kubernetes restarts the pod again and again.
+    For example, a start may be slow on a slow node, with a cold cache, or while a service registry is unavailable.
     """
     for liveness in probes_of(workload.apps, "liveness"):
         container = liveness.container
         if "startup" not in container.probes:
             waits = liveness.node.at("initialDelaySeconds").number(0) + liveness.patience
-            message = f"{container.name}: a start may take {waits:g} s"
+            message = f"{container.name}: a start that takes longer than {waits:g} s is restarted"
             yield Found(liveness.node, message)
 
 
@@ -200,17 +228,28 @@ def startup_probe(workload: Workload) -> Iterator[Found]:
     "probe-grace",
     Severity.ERROR,
     sources=(f"{PROBES}#probe-level-terminationgraceperiodseconds",),
-    fix="Set the liveness probe's terminationGracePeriodSeconds to what a short drain takes, for "
-    "example 30. Leave it out of readinessProbe.",
+    fix="Set terminationGracePeriodSeconds of the liveness probe to the time of a short drain, for "
+    "example 30. Remove the field from readinessProbe.",
+    plain_fix=(
+        "Set terminationGracePeriodSeconds of the liveness probe to more than the preStop sleep. "
+        "Remove the field from readinessProbe."
+    ),
 )
 def probe_grace(workload: Workload) -> Iterator[Found]:
-    """A probe's own grace period does not fit.
+    """The grace period of a probe does not fit.
 
-    Kubernetes refuses terminationGracePeriodSeconds in a readiness probe, and below 1 in the others.
-    It is a warning if it is shorter than the drain. When the probe fails, the kubelet kills the app in the middle of its drain. For example, a liveness probe with 5 s cuts the default drain, which takes 11 s (5 + 1 + 3 + 2). A startup probe needs less (3 + 2), because nothing is registered yet.
-    It is a warning if the pod's grace period is longer than 300 s, ten times the default, and the liveness probe of an app under a lifecycle has none of its own. Then an app that hangs keeps the container for the whole period before it is restarted. Kubernetes' documentation has the example of 3600 s for the pod and 60 s for the probe.
+    When a probe fails, its own terminationGracePeriodSeconds replaces that of the pod.
+    If it is shorter than the drain, the kubelet kills the app in the middle of the drain. For example, a liveness probe with 5 s cuts the default drain, which takes 11 s (5 + 1 + 3 + 2). A startup probe needs less (3 + 2), because nothing is registered yet.
+    If the pod's grace period is long and the liveness probe has none, an app that hangs keeps its container for the whole period before it is restarted. The documentation of Kubernetes has the example of 3600 s for the pod and 60 s for the probe.
+    Kubernetes refuses the field in a readiness probe, and values below 1 in the other probes.
+
+    Severity:
+        If Kubernetes refuses the field, the finding is an error. Otherwise it is a warning.
+
+    Scope:
+        A pod's grace period counts as long if it is more than 300 s, ten times the default. This part of the rule looks only at apps under pod-lifecycle.
     """
-    is_whole = not workload.is_partial  # the base of a patch may have the probe's own
+    is_whole = not workload.is_partial  # the base of a patch may have the field
     for probe in probes_of(workload.apps):
         where = probe.node.at("terminationGracePeriodSeconds")
         seconds = where.number(workload.grace)
@@ -219,17 +258,18 @@ def probe_grace(workload: Workload) -> Iterator[Found]:
         elif where and seconds < 1:
             yield Found(where, f"{probe}: terminationGracePeriodSeconds must be at least 1")
         elif where and seconds < (needed := _needed(probe)):
-            message = f"terminationGracePeriodSeconds {seconds:g}, and the drain takes {needed:g} s"
+            what = "drain takes" if probe.container.is_lifecycle else "preStop sleep takes"
+            message = f"terminationGracePeriodSeconds is {seconds:g}, but the {what} {needed:g} s"
             yield Found(where, f"{probe}: {message}", Severity.WARNING)
         elif where or not (is_whole and probe.container.is_lifecycle):
-            continue  # another program, such as a database, may need all of it to stop
+            continue  # another program, such as a database, may need the whole period to stop
         elif probe.kind == "liveness" and seconds > LONG_GRACE:
-            message = f"an app that hangs is killed only {seconds:g} s after the probe has failed"
+            message = f"an app that hangs is killed only {seconds:g} s after the probe fails"
             yield Found(probe.node, f"{probe}: {message}", Severity.WARNING)
 
 
 def _needed(probe: Probe) -> float:
-    """Return how many seconds the container takes to end in order, as far as the manifest says."""
+    """Return the seconds that an orderly shutdown takes, as far as the manifest shows them."""
     container = probe.container
     if not container.is_lifecycle:
         return container.pre_stop_sleep
@@ -240,27 +280,36 @@ def _needed(probe: Probe) -> float:
     "dependency-in-liveness",
     Severity.ERROR,
     sources=("https://github.com/kubernetes/website/pull/39930",),
-    fix="Ask dependencies in readiness; let liveness ask the process itself (/live).",
+    fix=(
+        "Check dependencies in the readiness probe. Let the liveness probe check the process itself: "
+        "/live on the QOS port (22222 by default)."
+    ),
+    plain_fix=(
+        "Check dependencies in the readiness probe. Let the liveness probe use an endpoint that "
+        "checks the process itself only."
+    ),
 )
 def dependency_in_liveness(workload: Workload) -> Iterator[Found]:
-    """Liveness asks for something else than the app.
+    """The liveness probe checks a dependency of the app.
 
-    When the dependency is away every pod is restarted, all together, and that fixes nothing.
-    It is a warning where only a path's name tells of it.
+    When the dependency is unavailable, Kubernetes restarts all pods at the same time. The restarts do not repair the dependency.
+
+    Severity:
+        If only the name of the path suggests a dependency, the finding is a warning. An example is `/health/db`.
     """
     for probe in probes_of(workload.apps, "liveness"):
         container = probe.container
         foreign = _foreign_host(probe, workload)
         if foreign:
-            yield Found(probe.node, f"{container.name}: liveness asks {foreign}")
+            yield Found(probe.node, f"{container.name}: the liveness probe calls {foreign}")
         elif _looks_deep(probe, container):
-            message = f"{container.name}: liveness asks {probe.path}"
+            message = f"{container.name}: the liveness probe calls {probe.path}"
             yield Found(probe.http.at("path"), message, Severity.WARNING)
 
 
 def _foreign_host(probe: Probe, workload: Workload) -> str:
     asked = [probe.node.at(handler, "host").text() for handler in ("httpGet", "tcpSocket")]
-    if workload.host_network:  # the node's own address, which is the pod's
+    if workload.host_network:  # the pod has the address of the node
         asked = [each for each in asked if not is_address(each)]
     asked += [host for words in programs(probe.command) for host in hosts_asked(words)]
     return next((host for host in asked if not is_own(host)), "")

@@ -1,4 +1,4 @@
-"""Which setting a misspelt variable was to be."""
+"""The setting that a misspelt variable name stands for."""
 
 from __future__ import annotations
 
@@ -20,15 +20,20 @@ _MEANT: Final = {
     "SHUTDOWN_TIMEOUT": "GRACE_PERIOD",
     "PORT": "QOS_PORT",
 }
-"""Names that others have for the same."""
+"""Names that other programs use for the same setting."""
 
 
 def intended(name: str, known: Iterable[str]) -> str:
     """
-    Return the variable that a name is surely a slip of; empty if it may be another one.
+    Return the variable that a misspelt name surely stands for. Empty if it may be another variable.
 
-    A plugin's variable is LIFECYCLE_PLUGIN_OPTION, and which plugins an image has is not known. So
-    only what is very near counts: LIFECYCLE_DNS_PORT is not taken for LIFECYCLE_QOS_PORT.
+    The variables of a plugin are called LIFECYCLE_PLUGIN_OPTION, and the plugins of an image are
+    not known. So only very close names count. For example, LIFECYCLE_DNS_PORT does not count as a
+    misspelt LIFECYCLE_QOS_PORT.
+
+    Args:
+        name: The name in the manifest.
+        known: The variables that pod-lifecycle reads.
     """
     names = set(known)
     if name in names:
@@ -43,7 +48,7 @@ def intended(name: str, known: Iterable[str]) -> str:
 def _is_near(name: str, known: str) -> bool:
     if _bare(name) == _bare(known):
         return True
-    if not name.startswith(PREFIX):  # the prefix itself is misspelt
+    if not name.startswith(PREFIX):  # then the prefix itself is misspelt
         return distance(name, known) <= 2 and _bare(name).endswith(_bare(known)[-4:])
     word, wanted = name.removeprefix(PREFIX), known.removeprefix(PREFIX)
     if word.startswith(f"{wanted}_") and word.removeprefix(f"{wanted}_") in _UNITS:
@@ -58,7 +63,7 @@ def _bare(name: str) -> str:
 
 
 def distance(one: str, other: str) -> int:
-    """Return how many letters have to be added, left out, replaced or swapped with the next."""
+    """Return the number of letters to add, remove, replace or swap with the next letter."""
     rows = [list(range(len(other) + 1))]
     for at, letter in enumerate(one, start=1):
         row = [at]

@@ -7,7 +7,7 @@ from typing import Final
 
 from lifecycle.checks.commands.scripts import keeper, only_sleeps, sleeps_first
 from lifecycle.checks.node import digits
-from lifecycle.checks.rule import DOCS, HOOKS, TERMINATION, UVICORN, Found, Severity, Table
+from lifecycle.checks.rule import DOCS, HOOKS, TERMINATION, UVICORN, WRAP, Found, Severity, Table
 from lifecycle.checks.workloads.container import Container
 from lifecycle.checks.workloads.stop_signals import STOPS, is_signal, known_server
 from lifecycle.checks.workloads.workload import Workload
@@ -26,20 +26,27 @@ _STOP_OPTIONS: Final = ("--graceful-timeout", "--timeout-graceful-shutdown")
     Severity.ERROR,
     sources=(TERMINATION,),
     fix=(
-        "Set terminationGracePeriodSeconds to at least preStop + drain, and set "
-        "LIFECYCLE_GRACE_PERIOD to the same number. Or make preStop and the drain shorter."
+        "Set terminationGracePeriodSeconds to at least the sum of preStop and drain, and set "
+        "LIFECYCLE_GRACE_PERIOD to the same number. Or shorten preStop and the drain."
+    ),
+    plain_fix=(
+        "Set terminationGracePeriodSeconds to more than the sum of the preStop sleep and the "
+        "server's own stop timeout, such as --timeout-graceful-shutdown. Or shorten the two."
     ),
 )
 def grace_period(workload: Workload) -> Iterator[Found]:
     """The preStop hook and the drain take longer than the grace period.
 
-    The grace period starts together with preStop.
-    At its end the kubelet kills the app. Running requests are lost, and the app stays registered.
+    The grace period starts together with the preStop hook.
+    At the end of the grace period, the kubelet kills the app. Running requests are lost, and the app stays registered.
     For example, preStop sleeps for 10 s and the drain takes 25 s. A grace period of 30 s is too short for both.
+
+    Severity:
+        If the container is a sidecar, the finding is a warning.
     """
     where = workload.pod.at("terminationGracePeriodSeconds")
     if where and workload.grace < 1:
-        yield Found(where, "0 seconds: the pod is killed at once, without a preStop or a drain")
+        yield Found(where, "with 0 seconds, the pod is killed at once, without preStop and drain")
         return
     said = "" if where else "the default "
     for container in workload.containers:
@@ -60,7 +67,7 @@ def _disagreement(container: Container, workload: Workload) -> str:
     if config is None or not known or config.grace_period <= workload.grace:
         return ""
     if workload.has_gate and container.value("LIFECYCLE_GRACE_PERIOD") is None:
-        return ""  # the plugin takes the pod's
+        return ""  # the plugin uses the grace period of the pod
     return f"LIFECYCLE_GRACE_PERIOD {config.grace_period:g} is more than"
 
 
@@ -70,29 +77,33 @@ def _too_long(container: Container, grace: float) -> str:
     if sleep + drain <= grace and not 0 < grace <= sleep:
         return ""
     if not sleep:
-        return f"{what} {drain:g} is more than"
-    also = f" and {what} {drain:g} s" if drain else ""
-    return f"preStop's sleep of {sleep:g} s{also} do not fit into"
+        return f"{what} {drain:g} s, more than"
+    if not drain:
+        return f"preStop sleeps {sleep:g} s, which leaves no time in"
+    return f"preStop sleeps {sleep:g} s and {what} {drain:g} s, together more than"
 
 
 def _drain(container: Container) -> tuple[float, str]:
-    """Return how long it takes from SIGTERM on, as far as the manifest says, and who says so."""
+    """Return the seconds from SIGTERM to the exit, if the manifest shows them, and their subject."""
     if container.is_lifecycle:
-        return container.drain_time(), "the drain's"
+        return container.drain_time(), "the drain takes"
     for name, value in container.options():
         if name in _STOP_OPTIONS and (seconds := digits(value)) is not None:
-            return float(seconds), name
+            return float(seconds), f"{name} is"
     return 0.0, ""
 
 
 @RULES.add(
-    "settings", Severity.ERROR, sources=("config.md",), fix="Fix the variable named in the message."
+    "settings",
+    Severity.ERROR,
+    sources=("config.md",),
+    fix="Correct the variable that the message names.",
 )
 def settings(workload: Workload) -> Iterator[Found]:
     """The app rejects its own settings.
 
     A `LIFECYCLE_*` value is out of range, or the times do not fit into the grace period.
-    The app exits with code 2 and does not start. Kubernetes restarts it again and again (CrashLoopBackOff).
+    The app then exits with code 2 at start, and Kubernetes restarts it again and again (CrashLoopBackOff).
     """
     for container in workload.ours:
         if isinstance(refused := container.settings, ConfigError):
@@ -103,22 +114,29 @@ def settings(workload: Workload) -> Iterator[Found]:
     "prestop-sleep",
     Severity.ERROR,
     sources=(HOOKS, UVICORN),
-    fix="Set preStop to exec: [lifecycle, prestop]. Set LIFECYCLE_SETTLE to the seconds of the "
-    "sleep.",
+    fix="Set preStop to exec: [lifecycle, prestop], and LIFECYCLE_SETTLE to the seconds of the sleep.",
+    plain_fix=(
+        f"{WRAP} Then set preStop to exec: [lifecycle, prestop], and LIFECYCLE_SETTLE to the seconds "
+        "of the sleep. Until then, keep the sleep, because it protects new connections."
+    ),
 )
 def prestop_sleep(workload: Workload) -> Iterator[Found]:
     """The preStop hook sleeps when the drain should start.
 
-    During the sleep the app stays registered, `/ready` stays true, and clients are not told to close their connections.
-    The sleep protects new connections. It does not protect keep-alive connections, because the server closes them afterwards without notice.
-    If the app does not run under pod-lifecycle, the finding is a warning. A sleep is then better than nothing.
+    During the sleep, the server answers as always, without `Connection: close`.
+    After the sleep, the server closes its keep-alive connections without notice. A request that arrives at that moment is lost.
+    So the sleep protects new connections only.
+    An app under pod-lifecycle also stays registered during the sleep, and its `/ready` stays true.
+
+    Severity:
+        If the app does not run under pod-lifecycle, the finding is a warning. A sleep is then better than nothing.
     """
     for container in workload.apps:
         words, ours = container.pre_stop_words, container.is_lifecycle
         if container.pre_stop.at("sleep") or only_sleeps(words):
             helps = not ours and not container.server
             if helps and any(each.is_lifecycle for each in workload.apps):
-                continue  # it waits for the app's drain, as `front-container` asks of a front
+                continue  # the sleep waits for the app's drain, as `front-container` advises
             severity = None if ours else Severity.WARNING
             yield Found(container.pre_stop, f"{container.name}: preStop sleeps", severity)
         elif ours and sleeps_first(words):
@@ -129,14 +147,18 @@ def prestop_sleep(workload: Workload) -> Iterator[Found]:
     "shell-pid-1",
     Severity.ERROR,
     sources=(TERMINATION, "https://github.com/kubernetes/kubernetes/issues/127188"),
-    fix='Write the command as a list without a shell, or start its last command with "exec".',
+    fix='Write the command as a list without a shell. Or start the last command of the script with "exec".',
 )
 def shell_pid_1(workload: Workload) -> Iterator[Found]:
-    """A shell is PID 1, and does not pass SIGTERM on to the app.
+    """A shell is PID 1 and does not forward SIGTERM to the app.
 
-    The kubelet sends SIGTERM only to PID 1. A shell that waits for its program does not pass the signal on. As PID 1 the shell does not exit either, so the pod is killed at the end of the grace period.
+    The kubelet sends SIGTERM only to PID 1. A shell that waits for its program does not forward the signal.
+    As PID 1, the shell does not exit either. So the kubelet kills the pod at the end of the grace period.
     If an init process forwards the signal only to the shell, the shell exits and its program dies with it.
-    If the app serves requests and its command is in a pipe, a loop or the background, the finding is an error. Otherwise it is a warning, because some shells replace themselves with their last command. bash and BusyBox' ash do. dash, the `sh` of Debian's images, does not.
+
+    Severity:
+        If the app serves requests and its command is in a pipe, a loop or the background, the finding is an error.
+        Otherwise it is a warning, because some shells replace themselves with their last command. bash and the ash of BusyBox do this. dash, the `sh` of Debian's images, does not.
     """
     for container in () if workload.shares_processes else workload.apps:
         found = keeper(
@@ -163,20 +185,25 @@ def _short(text: str) -> str:
     Severity.ERROR,
     sources=("drain.md", HOOKS, "https://www.kubernetes.dev/resources/keps/4960/"),
     fix=(
-        "Remove stopSignal, or set it to a signal at which the program finishes its requests: "
-        "SIGTERM for the servers of Python, SIGQUIT for nginx. Set spec.os.name: linux with it."
+        "Remove stopSignal. Or set it to a signal at which the program finishes its requests, such "
+        "as SIGTERM for Python servers and SIGQUIT for nginx, and set spec.os.name: linux."
     ),
 )
 def stop_signal(workload: Workload) -> Iterator[Found]:
-    """The container is stopped with a signal that does not stop the app.
+    """The stop signal of the container does not stop the app in order.
 
-    Kubernetes refuses `stopSignal` in a pod without `spec.os.name`, and a signal that it does not know, such as `TERM`.
+    With the wrong `stopSignal`, the process exits at once, or only at the end of the grace period.
     Under `lifecycle run` and `run()`, pod-lifecycle drains at SIGTERM, SIGINT, SIGQUIT and SIGHUP.
     Under `Managed`, the server handles the signals. uvicorn, hypercorn, granian and daphne stop at SIGTERM and SIGINT. gunicorn also stops at SIGQUIT.
     As PID 1, a server ignores a signal that it does not handle. SIGHUP makes some servers reload.
-    With another signal in `stopSignal`, the process exits at once, or only at the end of the grace period.
-    The rule also knows nginx, haproxy, httpd, php-fpm, celery and waitress. It is a warning if the server stops at the signal, but cuts the requests in flight: nginx at SIGTERM, gunicorn at SIGINT and SIGQUIT.
-    Without `stopSignal`, Kubernetes sends the `STOPSIGNAL` of the image, which this check cannot see.
+    Kubernetes refuses `stopSignal` in a pod without `spec.os.name`. It also refuses unknown signals, such as `TERM`.
+
+    Severity:
+        If the server stops at the signal but cuts the requests in flight, the finding is a warning. Examples are nginx at SIGTERM, and gunicorn at SIGINT and SIGQUIT.
+
+    Scope:
+        The rule also knows nginx, haproxy, httpd, php-fpm, celery and waitress.
+        Without `stopSignal`, Kubernetes sends the `STOPSIGNAL` of the image. `lifecycle check` cannot see that signal.
     """
     system = workload.pod.at("os", "name").text()
     for container in workload.containers:
@@ -185,7 +212,7 @@ def stop_signal(workload: Workload) -> Iterator[Found]:
         if not name:
             continue
         if not is_signal(name):
-            yield Found(where, f"{container.name}: Kubernetes knows no stopSignal {name}")
+            yield Found(where, f"{container.name}: Kubernetes does not know stopSignal {name}")
             continue
         if not system and not workload.is_partial:
             yield Found(where, f"{container.name}: stopSignal needs spec.os.name: linux")
@@ -198,7 +225,7 @@ def stop_signal(workload: Workload) -> Iterator[Found]:
 
 
 def _unstopped(container: Container, signal: str) -> str:
-    """Say that a signal does not stop a container in order; empty if it does, or is not known to."""
+    """Return why a signal does not stop a container in order. Empty if it does, or may do so."""
     if container.is_lifecycle and not container.server:
         return "" if signal in _DRAINING_SIGNALS else "does not start a drain"
     server = container.server or known_server(container)
@@ -212,25 +239,25 @@ def _unstopped(container: Container, signal: str) -> str:
 
 
 def _cut(container: Container, signal: str) -> str:
-    """Say that a signal cuts what is in flight; empty if it does not, or preStop has drained it."""
+    """Return how a signal cuts requests in flight. Empty if it does not, or preStop drains first."""
     if signal == "SIGKILL":
-        return "kills it at once"
+        return "kills the app at once"
     server = known_server(container)
     if container.is_lifecycle or server not in STOPS or signal not in STOPS[server].at_once:
         return ""
-    return f"stops {server} at once, and cuts the requests in flight"
+    return f"stops {server} at once and cuts the requests in flight"
 
 
 @RULES.add(
     "run-dir",
     Severity.ERROR,
     sources=(f"{DOCS}/tasks/configure-pod-container/security-context/",),
-    fix="Mount an emptyDir at the folder that LIFECYCLE_RUN_DIR names.",
+    fix="Mount an emptyDir at the folder in LIFECYCLE_RUN_DIR.",
 )
 def run_dir(workload: Workload) -> Iterator[Found]:
-    """The control socket has no folder that can be written to.
+    """The folder for the control socket is not writable.
 
-    Under a read-only root file system `LIFECYCLE_RUN_DIR` has to be in a volume: the app does not start otherwise.
+    With a read-only root file system, the folder in `LIFECYCLE_RUN_DIR` must be in a writable volume. Otherwise the app does not start.
     """
     for container in workload.ours:
         folder = container.value("LIFECYCLE_RUN_DIR")

@@ -19,14 +19,16 @@ RULES: Final = Table()
     "unknown-variable",
     Severity.ERROR,
     sources=("config.md",),
-    fix="Write the name as config.md has it. `lifecycle config` shows which variables are read.",
+    fix="Use the name in the message. To list all variables that are read, run `lifecycle config`.",
 )
 def unknown_variable(workload: Workload) -> Iterator[Found]:
     """The name of a LIFECYCLE variable is misspelt.
 
-    pod-lifecycle does not read this variable, so the setting keeps its default. The app starts, and only logs a warning.
+    pod-lifecycle does not read this variable, so the setting keeps its default. The app starts and only logs a warning.
     For example, with `LIFECYCLE_GRACE_PERIODS` set to 60, a drain still ends after 30 s.
-    The rule finds names that are very close to a setting, also if the prefix is misspelt. Variables of plugins have names that this check does not know, so it does not judge them.
+
+    Scope:
+        The rule finds names that are very close to a setting, even if the prefix is misspelt. The rule ignores variables of plugins, because it does not know their names.
     """
     known = core_variables()
     for container in workload.containers:
@@ -46,17 +48,19 @@ def unknown_variable(workload: Workload) -> Iterator[Found]:
     Severity.ERROR,
     sources=(f"{DOCS}/tasks/inject-data-application/define-interdependent-environment-variables/",),
     fix=(
-        "Define the variable in env above the place that uses it. If you mean the text itself, "
-        "write $$(NAME). In a hook, use a shell: sh -c 'exec app $NAME'."
+        "Define the variable in env, above the place that uses it. If you want the text itself, write "
+        "`$$(NAME)`. In a hook, use a shell, for example `sh -c 'exec app $NAME'`."
     ),
 )
 def variable_reference(workload: Workload) -> Iterator[Found]:
-    """A reference to a variable stays as text.
+    """A reference to a variable is not replaced.
 
     The kubelet replaces `$(NAME)` in env only if NAME is defined further up in the same list, in envFrom, or by a Service.
     Otherwise your app gets the text `$(NAME)`, for example `http://$(HOST):80`. Kubernetes reports no error.
-    In command and args, every variable of the container is replaced. In the hooks of a container, and in the headers and paths of httpGet, no variable is. The exec of a probe sees a variable from `valueFrom` as empty.
-    It is a warning if the variable is defined nowhere in the manifest, because another tool may fill it in, for example kustomize's vars.
+    In command and args, the kubelet replaces every variable of the container. It replaces none in the hooks of a container, and none in the headers and paths of httpGet. In the exec of a probe, a variable from `valueFrom` is empty.
+
+    Severity:
+        If the manifest does not define the variable anywhere, the finding is a warning, because another tool may fill it in, for example kustomize with its vars.
     """
     for container in workload.containers:
         found = [] if workload.is_partial else [*unreplaced(container)]

@@ -1,4 +1,4 @@
-"""Rules about `lifecycle run --`: a command that pod-lifecycle starts as its child."""
+"""Rules about `lifecycle run --`: commands that pod-lifecycle starts as child processes."""
 
 from __future__ import annotations
 
@@ -26,18 +26,20 @@ def _wrapped(workload: Workload) -> list[Container]:
     Severity.WARNING,
     sources=(_PAGE,),
     fix=(
-        "Start Python without -I, -E and -S, and keep PYTHONPATH: write PYTHONPATH=/app:$PYTHONPATH. "
-        "If you cannot change the command, add --instrument=no to `lifecycle run`, so that the "
-        "loss of keep-alive connections is a decision."
+        "Start Python without -I, -E and -S, and keep PYTHONPATH, for example with "
+        "PYTHONPATH=/app:$PYTHONPATH. If you cannot change the command, add --instrument=no to "
+        "`lifecycle run`. You then accept the loss of requests on keep-alive connections."
     ),
 )
 def not_instrumented(workload: Workload) -> Iterator[Found]:
     """The workers start without pod-lifecycle's instrumentation.
 
-    `lifecycle run --` puts a folder on PYTHONPATH. Python loads the instrumentation of the server from it.
+    `lifecycle run --` adds a folder to PYTHONPATH. Python loads the instrumentation of the server from this folder.
     `python -I`, `-E` and `-S` do not read PYTHONPATH. `env -i`, `sudo` and `su -` do not pass it on.
-    The drain still works, and new connections are served. But keep-alive connections are not told to close, so the last request on such a connection may be lost.
-    The rule sees only what stands between `lifecycle run --` and the server.
+    The drain still works, and new connections are served. But the responses do not announce the close of keep-alive connections (`Connection: close`), so the last request on such a connection may be lost.
+
+    Scope:
+        The rule sees only the words between `lifecycle run --` and the server.
     """
     for container in _wrapped(workload):
         run = container.lifecycle_run
@@ -52,11 +54,11 @@ def not_instrumented(workload: Workload) -> Iterator[Found]:
     fix="Remove the option, so that the server stays in the foreground.",
 )
 def daemonizes(workload: Workload) -> Iterator[Found]:
-    """The server leaves the process that `lifecycle run --` has started.
+    """The server becomes a daemon, so pod-lifecycle loses it.
 
-    pod-lifecycle takes the end of the command for the end of the app. A server that becomes a daemon ends its first process at once.
+    pod-lifecycle treats the exit of the command as the end of the app. The first process of a daemon exits at once.
     So the container exits, and Kubernetes restarts it again and again.
-    For example, gunicorn does so with `--daemon`, with `-D`, and with `daemon = True` in its configuration file. uWSGI does so with `--daemonize`.
+    For example, gunicorn becomes a daemon with `--daemon`, with `-D`, and with `daemon = True` in its configuration file. uWSGI does so with `--daemonize`.
     """
     for container in _wrapped(workload):
         server = container.wrapped_server
@@ -69,17 +71,21 @@ def daemonizes(workload: Workload) -> Iterator[Found]:
     Severity.ERROR,
     sources=(_PAGE,),
     fix=(
-        "Give --service the port on which the server listens, and let the server listen on all "
-        "addresses: `lifecycle run --service shop:8000 -- gunicorn --bind 0.0.0.0:8000 …`."
+        "Use the port of the server in --service, and let the server listen on all addresses, for "
+        "example: `lifecycle run --service shop:8000 -- gunicorn --bind 0.0.0.0:8000 …`."
     ),
 )
 def service_port(workload: Workload) -> Iterator[Found]:
-    """The exported service names a port on which the server does not listen.
+    """The app service has a port on which the server does not listen.
 
-    `--service NAME:PORT`, or LIFECYCLE_SERVICES, tells clients where the app is. The server has its own option for the port.
-    If the two differ, no client reaches the app.
-    If one of several services has the server's port, the rule leaves the others alone, because the app may open a port of its own.
-    It is a warning if the server listens on the pod's loopback address only, and no other container of the pod can pass requests on.
+    Clients use the port in `--service NAME:PORT` or LIFECYCLE_SERVICES. The server has its own option for the port.
+    If the two ports differ, no client reaches the app.
+
+    Severity:
+        If the server listens only on the pod's loopback address, and no other container in the pod can forward requests, the finding is a warning.
+
+    Scope:
+        If one of several services has the server's port, the rule ignores the other services, because the app may open more ports.
     """
     for container in _wrapped(workload):
         server = container.wrapped_server
@@ -88,12 +94,12 @@ def service_port(workload: Workload) -> Iterator[Found]:
         served = [name for name, port in services if port in {each for _, each in heard}]
         for name, port in services:
             hosts = [host for host, each in heard if each == port]
-            who = f"{container.name}: service {name}:{port}"
+            subject = f"{container.name}: the service is {name}:{port}, but"
+            listens = f"{server.name if server else ''} listens on"
             if not served:
-                listens = f"{server.name if server else ''} listens on {ports_of(heard)}"
-                yield Found(container.command, f"{who}, and {listens}")
+                yield Found(container.command, f"{subject} {listens} {ports_of(heard)}")
             elif hosts and all(map(is_loopback, hosts)) and len(workload.containers) == 1:
-                message = f"{who} listens on {hosts[0]}, which only this pod reaches"
+                message = f"{subject} {listens} {hosts[0]}, which only this pod can reach"
                 yield Found(container.command, message, Severity.WARNING)
 
 
@@ -102,27 +108,29 @@ def service_port(workload: Workload) -> Iterator[Found]:
     Severity.WARNING,
     sources=(_PAGE,),
     fix=(
-        "Name the service and the port of the server: `lifecycle run --service shop:8000 -- "
-        "gunicorn --bind 0.0.0.0:8000 …`. Or set LIFECYCLE_SERVICES=shop:8000."
+        "Add --service with a name and the port of the server, for example: `lifecycle run --service "
+        "shop:8000 -- gunicorn --bind 0.0.0.0:8000 …`. Or set LIFECYCLE_SERVICES=shop:8000."
     ),
 )
 def no_service(workload: Workload) -> Iterator[Found]:
-    """A server under `lifecycle run --` exports no service.
+    """A server under `lifecycle run --` has no app service.
 
-    Without a service, the pod is READY before the server listens, so the first requests are refused.
-    The drain does not wait for clients that still find the pod, because pod-lifecycle does not expect any.
-    If the image sets LIFECYCLE_SERVICES, turn the rule off.
+    Without a service, the pod is READY before the server listens. So the first requests are refused.
+    The drain does not wait for clients that can still find the pod, because pod-lifecycle does not expect clients.
+
+    Scope:
+        `lifecycle check` cannot see the variables of the image. If your image sets LIFECYCLE_SERVICES, turn the rule off.
     """
     for container in _wrapped(workload):
         run, server = container.lifecycle_run, container.wrapped_server
         if server is None or run is None or run.services or workload.is_partial:
             continue
         if container.is_known("services") and not container.value("LIFECYCLE_SERVICES"):
-            yield Found(container.command, f"{container.name}: {server.name} without --service")
+            yield Found(container.command, f"{container.name}: {server.name} has no --service")
 
 
 def _services(container: Container) -> list[tuple[str, int]]:
-    """Return the services that a container exports, as far as their ports are said."""
+    """Return the app services of a container whose ports are known."""
     run = container.lifecycle_run
     said = run.services if run else []
     if not said:
@@ -130,5 +138,5 @@ def _services(container: Container) -> list[tuple[str, int]]:
         try:
             said = [service_spec(each.strip()) for each in texts if each.strip()]
         except ConfigError:
-            return []  # `settings` says it
+            return []  # the rule `settings` reports it
     return [(name, port) for name, port in said if port is not None]

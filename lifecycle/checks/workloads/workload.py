@@ -116,6 +116,19 @@ class Workload:
         """The containers that run under a lifecycle."""
         return [each for each in self.containers if each.is_lifecycle]
 
+    def may_be_ours(self, name: str = "") -> bool:
+        """
+        Tell whether a container runs under pod-lifecycle, or may do so by the image's command.
+
+        Args:
+            name: Name of the container. If empty, one such container in the pod is enough.
+        """
+        return any(
+            each.is_lifecycle or any(one.is_qos for one in each.probes.values())
+            for each in self.containers
+            if name in ("", each.name)
+        )
+
     @property
     def container_names(self) -> set[str]:
         """The names of all its containers: those that only start the pod too."""
