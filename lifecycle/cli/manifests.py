@@ -10,6 +10,7 @@ import sys
 from lifecycle.checks.check import check
 from lifecycle.checks.reading.documents import from_objects
 from lifecycle.cli.console import USAGE, fail, warn
+from lifecycle.manifests import readiness_gate
 from lifecycle.manifests.objects import objects
 from lifecycle.manifests.output import as_json, as_yaml, component
 from lifecycle.manifests.plan import Plan, doubts, make_plan
@@ -67,9 +68,19 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--container", metavar="NAME", help="of the container (default: that of --name)"
     )
     parser.add_argument(
+        "--readiness-gate",
+        action="store_const",
+        const=True,
+        help="write the readiness gate and the Role of lifecycle-kubernetes. The image must have "
+        "this plugin (default: if the plugin is installed here)",
+    )
+    parser.add_argument(
+        "--no-readiness-gate",
         "--no-registry",
-        action="store_true",
-        help="without lifecycle-kubernetes: no readiness gate, no Role",
+        dest="readiness_gate",
+        action="store_const",
+        const=False,
+        help="write neither, for an image without lifecycle-kubernetes",
     )
     parser.add_argument(
         "-o",
@@ -128,6 +139,10 @@ def run(options: argparse.Namespace) -> int:
         warn(f"the command is now: {shlex.join(plan.command)}. The image needs pod-lifecycle")
     for sentence in doubts(plan):
         warn(sentence)
+    asked = options.readiness_gate
+    told = readiness_gate.note(written=plan.registers, asked=asked, env=plan.env)
+    if plan.services and told:
+        warn(told)
     return 0
 
 

@@ -15,6 +15,7 @@ from lifecycle.checks.commands.servers import ServerCommand
 from lifecycle.config import Config, core_variables
 from lifecycle.environment_variables import PREFIX, is_service_link, unknown_variables
 from lifecycle.exceptions import ConfigError
+from lifecycle.manifests import readiness_gate
 from lifecycle.manifests.command import foreign_program, listeners, run_options, server_of, wrapped
 from lifecycle.manifests.names import RUN_DIR
 from lifecycle.manifests.validation import (
@@ -184,8 +185,20 @@ def make_plan(options: argparse.Namespace, environ: Mapping[str, str]) -> Plan:
         memory=options.memory,
         user=options.user or (None if component else DEFAULT_USER),
         container=options.container or "",
-        registry=not options.no_registry,
+        registry=_registry(services, env, asked=options.readiness_gate),
     )
+
+
+def _registry(services: Sequence[object], env: Mapping[str, str], *, asked: bool | None) -> bool:
+    """Decide whether lifecycle-kubernetes registers the pod."""
+    if asked and not services:
+        raise Refused(
+            "--readiness-gate needs an app service, because the gate opens when a service is "
+            "registered. Add --service NAME:PORT"
+        )
+    if asked is not None:
+        return asked
+    return not readiness_gate.is_turned_off(env) and readiness_gate.is_installed()
 
 
 def _command(

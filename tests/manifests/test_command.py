@@ -57,8 +57,8 @@ def test_a_wrong_call(words: list[str], sentence: str, tmp_path: Path) -> None:
 def test_a_component(tmp_path: Path) -> None:
     """A component is three files; what is merged replaces other handlers and keeps the rest."""
     done = run(
-        "--name", "orders", "--service", "orders:8080", "-o", "kustomize", "--to", "kit",
-        "--", *ASGI, cwd=tmp_path,
+        "--name", "orders", "--service", "orders:8080", "--readiness-gate",
+        "-o", "kustomize", "--to", "kit", "--", *ASGI, cwd=tmp_path,
     )  # fmt: skip
 
     assert done.returncode == 0, done.stderr

@@ -162,7 +162,7 @@ def test_restricted_pod_security() -> None:
 
 def test_what_belongs_to_an_app() -> None:
     """An app that serves has all seven objects, in the order in which they are applied."""
-    found = made("--service", "orders:8080")
+    found = made("--service", "orders:8080", "--readiness-gate")
 
     assert list(found) == [
         "ServiceAccount",
@@ -183,7 +183,7 @@ def test_what_belongs_to_an_app() -> None:
 
 def test_the_role_allows_what_the_registry_needs_and_no_more() -> None:
     """Its own pod's condition and annotation, and a look at the endpoint slices."""
-    rules = made("--service", "orders:8080")["Role"]["rules"]
+    rules = made("--service", "orders:8080", "--readiness-gate")["Role"]["rules"]
 
     allowed = {(r, v) for rule in rules for r in rule["resources"] for v in rule["verbs"]}
     assert allowed == {
