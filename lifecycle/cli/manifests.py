@@ -1,4 +1,4 @@
-"""`lifecycle manifests`: writes what `lifecycle check` has nothing to say about."""
+"""`lifecycle manifests`: write manifests in which `lifecycle check` finds no problem."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 from lifecycle.checks.check import check
 from lifecycle.checks.reading.documents import from_objects
 from lifecycle.cli.console import USAGE, fail, warn
+from lifecycle.links import docs_page
 from lifecycle.manifests import readiness_gate
 from lifecycle.manifests.objects import objects
 from lifecycle.manifests.output import as_json, as_yaml, component
@@ -17,55 +18,71 @@ from lifecycle.manifests.plan import Plan, doubts, make_plan
 from lifecycle.manifests.validation import Refused, check_text
 
 DOUBT = "unknown-variable"
-"""The rule whose findings are warnings here: `doubts` has them in words of its own."""
+"""The rule whose findings are only warnings here. `doubts` has its own text for them."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Declare its arguments."""
-    parser.add_argument("--name", required=True, help="of the Deployment and what belongs to it")
-    parser.add_argument("--image", metavar="IMAGE", help="of the app; only kustomize does without")
+    """Declare the arguments of `lifecycle manifests`."""
+    parser.add_argument(
+        "--name", required=True, help="name of the Deployment and of the objects that belong to it"
+    )
+    parser.add_argument(
+        "--image", metavar="IMAGE", help="image of the app. Required, except with -o kustomize"
+    )
     parser.add_argument(
         "--service",
         action="append",
         default=[],
         metavar="NAME:PORT",
-        help="a service that the app exports; repeatable (default: LIFECYCLE_SERVICES, or what "
-        "the command says)",
+        help="name and port of an app service. May be repeated (default: the services in the app's "
+        "command, or LIFECYCLE_SERVICES)",
     )
     parser.add_argument(
         "--env",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="a variable of the app; repeatable. LIFECYCLE_* of this environment are taken too",
+        help="variable of the app. May be repeated. The LIFECYCLE_* variables of your shell are "
+        "copied too",
     )
-    parser.add_argument("--replicas", type=_count, metavar="N", help="how many (default: 2)")
+    parser.add_argument("--replicas", type=_count, metavar="N", help="number of pods (default: 2)")
     parser.add_argument(
         "--profile",
         choices=("app", "sidecar-istio", "job", "job-istio"),
         default="app",
-        help="app, sidecar-istio, job or job-istio (default: app)",
+        help="kind of app: app, sidecar-istio, job or job-istio (default: app)",
     )
     parser.add_argument(
         "--prestop",
         type=_prestop,
         default="exec",
         metavar="exec|http",
-        help="how the drain begins; http comes with a token (default: exec)",
+        help="kind of the preStop hook, which starts the drain. http adds a token to the manifest "
+        "(default: exec)",
     )
     parser.add_argument(
-        "--guaranteed", action="store_true", help="requests equal limits: QoS class Guaranteed"
+        "--guaranteed",
+        action="store_true",
+        help="set requests and limits to the same values, which gives the pod Kubernetes' QoS class "
+        "Guaranteed",
     )
-    parser.add_argument("--cpu", default="250m", help="what it asks for (default: 250m)")
-    parser.add_argument("--memory", default="256Mi", help="what it may use (default: 256Mi)")
+    parser.add_argument(
+        "--cpu", default="250m", help="CPU request of the container (default: 250m)"
+    )
+    parser.add_argument(
+        "--memory",
+        default="256Mi",
+        help="memory request and limit of the container (default: 256Mi)",
+    )
     parser.add_argument(
         "--user",
         type=_uid,
         metavar="UID",
-        help="it runs as (default: 10001; a component keeps the security context that is there)",
+        help="uid that the app runs as (default: 10001. With -o kustomize, the default is to keep "
+        "the security context of the Deployment)",
     )
     parser.add_argument(
-        "--container", metavar="NAME", help="of the container (default: that of --name)"
+        "--container", metavar="NAME", help="name of the container (default: the value of --name)"
     )
     parser.add_argument(
         "--readiness-gate",
@@ -87,56 +104,71 @@ def add(parser: argparse.ArgumentParser) -> None:
         dest="output",
         choices=("yaml", "json", "kustomize"),
         default="yaml",
-        help="yaml, json, or a kustomize component to put onto existing manifests (default: yaml)",
+        help="format: yaml, json, or a kustomize component for an existing Deployment (default: "
+        "yaml)",
     )
-    parser.add_argument("--to", metavar="DIR", help="where kustomize's files are written")
+    parser.add_argument("--to", metavar="DIR", help="folder for the files of -o kustomize")
     parser.add_argument(
         "command",
         nargs="*",
         metavar="COMMAND",
-        help="of the app, after --; a server's own is put under `lifecycle run --`",
+        help="command of the app, after --. If it starts a server such as gunicorn, `lifecycle run "
+        "--` is put in front",
     )
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text[:9]) <= 10_000 or len(text) > 5:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 10000")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 10000")
     return int(text)
 
 
 def _uid(text: str) -> int:
     if not text.isdecimal() or len(text) > 10 or not 0 < int(text) < 2**31:
-        raise argparse.ArgumentTypeError(f"{text!r} is no uid from 1 to 2147483647: not root")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a uid from 1 to 2147483647. 0 is root, which the manifest does not allow"
+        )
     return int(text)
 
 
 def _prestop(text: str) -> str:
     if text.partition(":")[0] == "sleep":
         raise argparse.ArgumentTypeError(
-            "no sleep: while it sleeps nothing is deregistered and no connection is told to go, "
-            "and the kept ones are lost afterwards; LIFECYCLE_SETTLE is the time to wait in the "
-            "drain"
+            "a preStop sleep starts no drain. The app stays registered during the sleep, and "
+            "requests on keep-alive connections are lost afterwards. To wait longer in the drain, "
+            f"use --env LIFECYCLE_SETTLE=SECONDS. See {docs_page('checks.md#prestop-sleep')}"
         )
     if text not in ("exec", "http"):
-        raise argparse.ArgumentTypeError(f"{text!r} is neither exec nor http")
+        raise argparse.ArgumentTypeError(f"{text!r} must be exec or http")
     return text
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write manifests: 0, or 2 if what was asked for does not add up."""
+    """
+    Write the manifests.
+
+    Args:
+        options: The parsed options.
+
+    Returns:
+        0 if the manifests are written, 1 if stdout is closed, 2 if they are refused.
+    """
     try:
         plan = make_plan(options, os.environ)
         _check(plan)
         if options.output == "kustomize":
             _write(component(plan), options.to)
         elif sys.stdout is None:
-            return fail("stdout: closed", 1)
+            return fail("cannot write the manifests: stdout is closed", 1)
         else:
             sys.stdout.write(as_json(plan) if options.output == "json" else as_yaml(objects(plan)))
     except Refused as error:
         return fail(str(error), USAGE)
     if plan.wrapped:
-        warn(f"the command is now: {shlex.join(plan.command)}. The image needs pod-lifecycle")
+        warn(
+            f"the command is now: {shlex.join(plan.command)}. Install pod-lifecycle in the image, "
+            "because the command needs it"
+        )
     for sentence in doubts(plan):
         warn(sentence)
     asked = options.readiness_gate
@@ -147,12 +179,15 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check(plan: Plan) -> None:
-    """Refuse what our own rules would find: the command, or a setting, brings it."""
+    """Refuse manifests in which `lifecycle check` finds a problem of the command or a setting."""
     findings, _ = check(from_objects(objects(plan)))
     first = {each.rule.name: each for each in reversed(findings) if each.rule.name != DOUBT}
     if first:
         raise Refused(
-            "; ".join(f"{name}: {each.message}. {each.rule.fix}" for name, each in first.items())
+            " ".join(
+                f"{name}: {each.message}. {each.fix} See {each.rule.page}."
+                for name, each in first.items()
+            ).removesuffix(".")
         )
 
 
@@ -166,4 +201,4 @@ def _write(files: dict[str, str], folder: str) -> None:
                 file.write(text)
             print(path)
     except OSError as error:
-        raise Refused(f"--to {folder}: {error.strerror}") from None
+        raise Refused(f"cannot write to --to {folder}: {error.strerror}") from None

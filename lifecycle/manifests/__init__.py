@@ -1,1 +1,1 @@
-"""`lifecycle manifests`: what Kubernetes needs to run an app, from the app's own settings."""
+"""`lifecycle manifests`: Kubernetes manifests from the app's own settings."""

@@ -1,4 +1,4 @@
-"""The app's command: what is behind inits, `env` and shells, as far as its words tell."""
+"""The app's command: the program behind init processes, `env` and shells."""
 
 from __future__ import annotations
 
@@ -27,13 +27,21 @@ _FOREIGN: Final = (
     "node", "npm", "npx", "pnpm", "yarn", "deno", "bun", "java", "dotnet", "ruby", "bundle", "puma",
     "php", "php-fpm", "nginx", "caddy",
 )  # fmt: skip
-"""What is no Python: only `lifecycle run --` opens the probe port for it."""
+"""Programs that are not Python. Only `lifecycle run --` can open the QOS port for them."""
 _BEFORE: Final = {*INITS, *RUNNERS, "env", "exec"} - {"conda"}
-"""What stays in front of `lifecycle run`. `conda run` does not pass SIGTERM on, so it stays behind."""
+"""
+Programs that stay in front of `lifecycle run`. `conda run` does not forward SIGTERM, so
+`lifecycle run` goes in front of it.
+"""
 
 
 def own_command(command: Sequence[str]) -> list[str]:
-    """Return how `lifecycle` is called in this image: beside the program that the app's one is."""
+    """
+    Return the words that start `lifecycle` in the image, from the folder of the app's program.
+
+    Args:
+        command: The command of the app.
+    """
     words = _program(_without_child(command)) or ["lifecycle"]
     if os.path.basename(words[0]).startswith("python"):
         return [words[0], "-m", "lifecycle"]
@@ -42,10 +50,10 @@ def own_command(command: Sequence[str]) -> list[str]:
 
 def run_options(command: Sequence[str]) -> argparse.Namespace | None:
     """
-    Read `lifecycle run …` as the command itself would; None if it is something else.
+    Read the options of `lifecycle run …`. Return None for any other command.
 
     Raises:
-        ConfigError: It would refuse its options.
+        ConfigError: `lifecycle run` would refuse the options.
     """
     name, words = _module(_without_child(command))
     return _options(words[1:]) if name == "lifecycle" and words[:1] == ["run"] else None
@@ -55,11 +63,11 @@ def listeners(
     command: Sequence[str], env: Mapping[str, str] | None = None
 ) -> list[tuple[str, int]]:
     """
-    Return the hosts, empty if unknown, and the ports that the command says it listens on.
+    Return the hosts and ports on which the command listens. An unknown host is empty.
 
     Args:
-        command: Of the app.
-        env: Its variables.
+        command: The command of the app.
+        env: The variables of the app.
     """
     if server := server_of(command, env or {}):
         return listening(server)
@@ -69,18 +77,24 @@ def listeners(
 
 
 def server_of(command: Sequence[str], env: Mapping[str, str]) -> ServerCommand | None:
-    """Return the server that a command starts, also under `lifecycle run --`; None if none is known."""
+    """Return the server that a command starts, also under `lifecycle run --`. None if not known."""
     return server_command(programs(command), env.get, known=ALL_SERVERS)
 
 
 def foreign_program(command: Sequence[str]) -> str:
-    """Return the program that cannot run pod-lifecycle itself, such as `node`; empty if there is none."""
+    """Return the program if it is not Python, such as `node`. Empty if it is, or is not known."""
     last = next(reversed(programs(command)), [""])
     return last[0] if last[0] in _FOREIGN else ""
 
 
 def wrapped(command: Sequence[str], services: Sequence[tuple[str, int]]) -> list[str]:
-    """Put `lifecycle run` in front of a server: after inits and `poetry run`, before all else."""
+    """
+    Put `lifecycle run` in front of a server. Init processes and `poetry run` stay in front.
+
+    Args:
+        command: The command of the app.
+        services: Names and ports of the app services, for `--service`.
+    """
     at = next(
         len(command) - len(each)
         for each in unwrapping(command)
@@ -91,7 +105,7 @@ def wrapped(command: Sequence[str], services: Sequence[tuple[str, int]]) -> list
 
 
 def _without_child(command: Sequence[str]) -> list[str]:
-    """Leave out what `lifecycle run --` starts."""
+    """Return a command without the part that `lifecycle run --` starts."""
     for at, word in enumerate(command):
         if os.path.basename(word) == "lifecycle" and (child := command_after(command[at:])):
             return list(command[: len(command) - len(child) - 1])
@@ -99,7 +113,7 @@ def _without_child(command: Sequence[str]) -> list[str]:
 
 
 def _program(command: Sequence[str]) -> list[str]:
-    """Return the words from the app's own program on: the last that is known."""
+    """Return the words from the app's own program on. That is the last known program."""
     for words in reversed(_opened(command)):
         for at, word in enumerate(words):
             if _KNOWN.fullmatch(word):
@@ -108,7 +122,7 @@ def _program(command: Sequence[str]) -> list[str]:
 
 
 def _opened(words: Sequence[str]) -> list[list[str]]:
-    """Return the commands of a script, wherever its shell stands; else the one that it is."""
+    """Return the commands of a shell script in a command. Without a script, return the command."""
     for at in range(len(words)):
         if (script := script_of(words[at:])) is not None:
             try:
@@ -119,7 +133,7 @@ def _opened(words: Sequence[str]) -> list[list[str]]:
 
 
 def _module(command: Sequence[str]) -> tuple[str, list[str]]:
-    """Return the name of the program, or of Python's module, and what follows it."""
+    """Return the name of the program or of Python's module, and the words after it."""
     words = _program(command)
     if words and os.path.basename(words[0]).startswith("python") and "-m" in words[:-1]:
         words = words[words.index("-m") + 1 :]
@@ -136,7 +150,7 @@ def _options(words: list[str]) -> argparse.Namespace:
     try:
         return parser.parse_known_args(words)[0]
     except argparse.ArgumentError as error:
-        raise ConfigError(f"the command: {error}") from None
+        raise ConfigError(f"the app's command is wrong: {error}") from None
 
 
 def _address(where: str) -> tuple[str, int] | None:

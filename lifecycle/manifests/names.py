@@ -1,7 +1,7 @@
 """
-The names that the manifests and the registry of Kubernetes have to agree on.
+Names that the manifests and lifecycle-kubernetes share.
 
-`lifecycle-kubernetes` sets the condition on its own pod; what it may do there is `RULES`.
+The plugin sets the condition `REGISTERED` on its own pod. `RULES` are the rights that it needs.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from lifecycle.checks.workloads.workload import REGISTERED as REGISTERED
 
 RULES: Final[list[dict[str, Any]]] = [
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "watch"]},
-    # Its annotations too: the right to patch pods would be one to change their images.
+    # The annotations are patched here too. The right to patch pods would allow to change images.
     {"apiGroups": [""], "resources": ["pods/status"], "verbs": ["patch"]},
     {
         "apiGroups": ["discovery.k8s.io"],
         "resources": ["endpointslices"],
-        "verbs": ["list", "watch"],  # a watch that begins anew lists first
+        "verbs": ["list", "watch"],  # a watch that starts again lists first
     },
 ]
-"""What the registry asks of the API server: its own pod, and whether others see it."""
+"""The rights of lifecycle-kubernetes: its own pod, and the endpoint slices that clients see."""
 
 RUN_DIR: Final = "/run/lifecycle"
-"""Where the control socket is, under a root file system that is read-only."""
+"""The folder of the control socket, because the root file system is read-only."""

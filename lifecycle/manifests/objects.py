@@ -1,4 +1,4 @@
-"""The objects around the pod."""
+"""The objects in the manifest, except the pod itself."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ _RBAC = "rbac.authorization.k8s.io"
 
 
 def objects(plan: Plan) -> list[Object]:
-    """Return everything, in the order in which it is applied."""
+    """Return all objects, in the order in which Kubernetes needs them."""
     if plan.is_job:
         return [service_account(plan), job(plan)]
     return [*around(plan), *services(plan), deployment(plan)]
 
 
 def around(plan: Plan) -> list[Object]:
-    """Return what belongs to any Deployment: who it is, what it may do, how many must stay."""
+    """Return the objects for any Deployment: account, rights and disruption budget."""
     return [service_account(plan), *rights(plan), budget(plan)]
 
 
 def labels(plan: Plan) -> dict[str, str]:
-    """Return what the pods are selected by."""
+    """Return the labels that select the pods."""
     return {LABEL: plan.name}
 
 
@@ -41,9 +41,9 @@ def template(plan: Plan) -> Object:
 
 
 def deployment(plan: Plan) -> Object:
-    """Return the Deployment. A rollout starts a pod before it stops one."""
+    """Return the Deployment. A rollout starts a new pod before it stops an old one."""
     metadata = _metadata(plan)
-    if plan.replicas == 1:  # it was asked for
+    if plan.replicas == 1:  # the options ask for it
         metadata["annotations"] = {IGNORE: "one-replica"}
     return {
         "apiVersion": "apps/v1",
@@ -62,7 +62,7 @@ def deployment(plan: Plan) -> Object:
 
 
 def job(plan: Plan) -> Object:
-    """Return the Job. A pod that is disrupted is no failure: it left with 143."""
+    """Return the Job. A disrupted pod exits with 143 and does not count as a failure."""
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -83,7 +83,7 @@ def job(plan: Plan) -> Object:
 
 
 def services(plan: Plan) -> list[Object]:
-    """Return a Service for each name that the app exports."""
+    """Return one Service for each app service."""
     return [
         {
             "apiVersion": "v1",
@@ -109,7 +109,7 @@ def service_account(plan: Plan) -> Object:
 
 
 def rights(plan: Plan) -> list[Object]:
-    """Return the Role of the registry and its binding; none without one."""
+    """Return the Role of lifecycle-kubernetes and its binding. Empty without the plugin."""
     if not plan.registers:
         return []
     return [
@@ -130,7 +130,7 @@ def rights(plan: Plan) -> list[Object]:
 
 
 def budget(plan: Plan) -> Object:
-    """Return the PodDisruptionBudget: one at a time, and never in a node's way for good."""
+    """Return the PodDisruptionBudget. It allows one eviction at a time, also of pods not ready."""
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",

@@ -1,4 +1,4 @@
-"""Objects as YAML, as JSON, as a kustomize component."""
+"""Output of the objects: YAML, JSON, or a kustomize component."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from lifecycle.manifests.validation import Refused
 
 REPLACE: Final = ("$patch", "replace")
 _WORD: Final = re.compile(r"[A-Za-z/].")
-"""What neither PyYAML nor Go takes for a number."""
+"""The start of a text that neither PyYAML nor Go reads as a number."""
 _SPECIAL: Final = ("y", "yes", "on", "n", "no", "off", "true", "false", "null")
-"""Words that one of them may take for something else, however they are capitalized."""
+"""Words that PyYAML or Go may read as a boolean or null, in any case of letters."""
 
 
 def as_json(plan: Plan) -> str:
-    """Write one List."""
+    """Return all objects as one List in JSON."""
     made = {"apiVersion": "v1", "kind": "List", "items": objects(plan)}
     return json.dumps(made, indent=2) + "\n"
 
 
 def as_yaml(made: Iterable[Object]) -> str:
     """
-    Write documents, in the order of their keys.
+    Return objects as YAML documents. Keys keep their order.
 
     Raises:
         Refused: PyYAML is not installed.
@@ -39,7 +39,7 @@ def as_yaml(made: Iterable[Object]) -> str:
         raise Refused(EXTRA) from None
 
     class Dumper(yaml.SafeDumper):
-        """One that quotes whatever is no word."""
+        """A dumper that quotes every text that is not a plain word."""
 
     def text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
         plain = _WORD.match(value) and value.lower() not in _SPECIAL
@@ -54,7 +54,7 @@ def as_yaml(made: Iterable[Object]) -> str:
 
 
 def component(plan: Plan) -> dict[str, str]:
-    """Return the files of a kustomize component: replicas, labels and Services stay as they are."""
+    """Return the texts of a kustomize component, by file name."""
     selector = {"kind": "Deployment", "name": plan.name, "fieldPath": "spec.selector.matchLabels"}
     budget = {"kind": "PodDisruptionBudget", "name": plan.name}
     kustomization = {
@@ -82,25 +82,25 @@ def _leave_tmp(*lists: list[Object]) -> None:
 
 
 def patch(plan: Plan) -> Object:
-    """Return what is merged into a Deployment that is there."""
+    """Return the patch for an existing Deployment. Replicas, labels and image stay as they are."""
     made = deployment(plan)
     spec, pod = made["spec"], made["spec"]["template"]["spec"]
     made["metadata"] = {"name": plan.name}
     del spec["replicas"], spec["selector"], spec["template"]["metadata"]["labels"]
     spec["strategy"][REPLACE[0]] = REPLACE[1]
     app = pod["containers"][0]
-    # What is merged would keep the other handler beside ours.
+    # A merge would keep the old handler next to ours.
     for part in ("startupProbe", "readinessProbe", "livenessProbe", "lifecycle"):
         app[part][REPLACE[0]] = REPLACE[1]
-    # A Service may know the app's ports by their names.
+    # A Service may use the names of the app's ports.
     app["ports"] = [each for each in app["ports"] if each["name"] == "qos"]
-    for each in app["env"]:  # it may be there in the other form, and both are none
+    for each in app["env"]:  # the Deployment may have the other form, and Kubernetes refuses both
         each |= {"value": each.get("value"), "valueFrom": each.get("valueFrom")}
     if not plan.guaranteed:
         del app["resources"]
-    if plan.user is None:  # an image of theirs may need root, a capability, or its own files
+    if plan.user is None:  # the image may need root, a capability, or its own files
         del pod["securityContext"], app["securityContext"]
         _leave_tmp(pod["volumes"], app["volumeMounts"])
     if plan.command:
-        app["args"] = None  # they would follow the command
+        app["args"] = None  # old arguments would follow the new command
     return made

@@ -1,4 +1,4 @@
-"""What is wanted, and whether it adds up: before anything is written."""
+"""The plan for the manifests: the options, the settings, and the checks before anything is written."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ISTIO: Final = {
     "sidecar-istio": ("LIFECYCLE_ISTIO_WAIT",),
     "job-istio": ("LIFECYCLE_ISTIO_WAIT", "LIFECYCLE_ISTIO_QUIT"),
 }
-"""What lifecycle-istio is told to do, by profile."""
+"""Variables that turn functions of lifecycle-istio on, by profile."""
 _GUNICORN_PORT: Final = 8000
 _HOST_VARIABLES: Final = {
     "uvicorn": "UVICORN_HOST",
@@ -45,19 +45,27 @@ _ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*")
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """
-    What the manifests are made from.
+    All values that the manifests are made from.
 
     Attributes:
-        name: Of the Deployment or Job, and of what belongs to it.
-        image: None in a component: it is the other manifest's.
-        command: The app's, without a shell; empty in a component: as above.
-        wrapped: Whether the command was given as a server's own, and is now under `lifecycle run --`.
-        services: Name and port, as the app exports them.
-        env: The app's variables, those of the settings among them.
+        name: Name of the Deployment or Job, and of the objects that belong to it.
+        image: Image of the app. None in a component, which keeps the image of the Deployment.
+        command: Command of the app. Empty in a component that keeps the command of the Deployment.
+        wrapped: Whether `lifecycle run --` was put in front of the command.
+        services: Names and ports of the app services.
+        env: The variables of the app, including its settings.
+        replicas: Number of pods, from 1.
         profile: `app`, `sidecar-istio`, `job` or `job-istio`.
-        user: The uid that it runs as; None in a component: the whole security context is the
-            other manifest's.
+        prestop: Kind of the preStop hook: `exec` or `http`.
+        guaranteed: Whether requests and limits are equal.
+        cpu: CPU request, as a quantity of Kubernetes.
+        memory: Memory request and limit, as a quantity of Kubernetes.
+        user: The uid of the app. None in a component that keeps the whole security context.
+        container: Name of the container. Empty for the name of the Deployment.
         registry: Whether lifecycle-kubernetes registers the pod.
+
+    Raises:
+        Refused: Kubernetes or the app would refuse a value.
     """
 
     name: str
@@ -82,7 +90,7 @@ class Plan:
         check_amount("cpu", self.cpu)
         check_amount("memory", self.memory)
         for word in self.command:
-            check_text(f"the command's {word!r}", word)
+            check_text(f"the word {word!r} of the app's command", word)
         for name, value in self.env.items():
             check_text(f"the value of {name}", value)
         if self.command and not self.command[0]:
@@ -91,24 +99,26 @@ class Plan:
             check_label("service", name)
             if port == self.config.qos_port:
                 raise Refused(
-                    f"service {name}:{port} has the QOS port: LIFECYCLE_QOS_PORT names another"
+                    f"service {name}:{port} uses the QOS port of pod-lifecycle. Choose another QOS "
+                    f"port with --env LIFECYCLE_QOS_PORT=PORT"
                 )
         if len({name for name, _ in self.services}) < len(self.services):
-            raise Refused("a service is named twice")
+            raise Refused("two services have the same name. Use each name once")
         if self.is_job and self.services:
             raise Refused(
-                f"--profile={self.profile} serves nobody: leave --service and LIFECYCLE_SERVICES out"
+                f"--profile={self.profile} cannot have app services. Remove --service and "
+                "LIFECYCLE_SERVICES"
             )
         check_run_dir(self.run_dir, self.config.qos_port)
 
     @property
     def config(self) -> Config:
-        """The settings that the app will find."""
+        """The settings, as the app will read them."""
         return Config.from_environ(self.env)
 
     @property
     def grace(self) -> int:
-        """The grace period: whole seconds, for the kubelet and the drain alike."""
+        """The grace period of the kubelet and of the drain, in whole seconds."""
         return int(self.config.grace_period)
 
     @property
@@ -118,40 +128,44 @@ class Plan:
 
     @property
     def is_job(self) -> bool:
-        """Whether it runs to its end, and serves nobody."""
+        """Whether the app is a job, which ends by itself and has no clients."""
         return self.profile.startswith("job")
 
     @property
     def in_mesh(self) -> bool:
-        """Whether Istio's sidecar is beside it."""
+        """Whether the pod has Istio's sidecar."""
         return self.profile.endswith("-istio")
 
     @property
     def registers(self) -> bool:
-        """Whether there is something to register, and who does it."""
+        """Whether the pod has app services that lifecycle-kubernetes registers."""
         return self.registry and bool(self.services)
 
 
 def make_plan(options: argparse.Namespace, environ: Mapping[str, str]) -> Plan:
     """
-    Make a plan from the options of the command and the settings of an environment.
+    Make a plan from the options of `lifecycle manifests` and the variables of the shell.
+
+    Args:
+        options: The parsed options.
+        environ: The variables of the shell.
 
     Raises:
-        Refused: It does not add up.
+        Refused: Options and variables contradict each other, or a value is not valid.
     """
     component = options.output == "kustomize"
     if not component and not (options.image and options.command):
-        missing = "--image" if not options.image else "the app's command, after --"
-        raise Refused(f"{missing} is missing")
+        missing = "--image" if not options.image else "the app's command, after --,"
+        raise Refused(f"{missing} is missing. Only -o kustomize works without it")
     if (options.to is not None) != component:
-        raise Refused("-o kustomize writes several files, into the folder of --to; the others none")
+        raise Refused("--to DIR is required with -o kustomize and not allowed with other formats")
     if component and options.replicas:
-        raise Refused("a component leaves the replicas as they are: without --replicas")
+        raise Refused("-o kustomize does not change the replicas. Remove --replicas")
     if options.image is not None and not re.fullmatch(r"[\w][\w./:@-]*", options.image, re.ASCII):
-        raise Refused(f"--image {options.image!r} is no image")
+        raise Refused(f"--image {options.image!r} is not the name of an image")
     if options.profile.startswith("job") and (component or options.replicas):
         raise Refused(
-            f"--profile={options.profile} is a Job of one pod: without --replicas, and no component"
+            f"--profile={options.profile} writes a Job of one pod. Remove --replicas and -o kustomize"
         )
     env = _environment(options.env, environ)
     try:
@@ -169,7 +183,7 @@ def make_plan(options: argparse.Namespace, environ: Mapping[str, str]) -> Plan:
     if options.prestop == "http":
         env.setdefault("LIFECYCLE_PRESTOP_TOKEN", secrets.token_urlsafe(24))
     else:
-        env.pop("LIFECYCLE_PRESTOP_TOKEN", None)  # a secret that nobody needs
+        env.pop("LIFECYCLE_PRESTOP_TOKEN", None)  # an exec hook does not need this secret
     return Plan(
         name=options.name,
         image=options.image,
@@ -204,7 +218,7 @@ def _registry(services: Sequence[object], env: Mapping[str, str], *, asked: bool
 def _command(
     options: argparse.Namespace, env: dict[str, str]
 ) -> tuple[list[str], list[tuple[str, int]]]:
-    """Return the command as the container gets it, and its services; adds to its variables."""
+    """Return the command of the container and its services. Add the variables that it needs."""
     command: list[str] = options.command
     alone = not options.profile.startswith("job") and run_options(command) is None
     server = server_of(command, env) if alone else None
@@ -216,30 +230,36 @@ def _command(
         services = services or [(options.name, _port(server))]
     elif foreign and not services:
         raise Refused(
-            f"--service NAME:PORT is missing: the port of {foreign} is not known. If it serves "
-            "nothing, put `lifecycle run --` in front of it"
+            f"--service NAME:PORT is missing, because the port of {foreign} is not known. If "
+            f"{foreign} has no clients, put `lifecycle run --` in front of the command"
         )
     return (wrapped(command, services) if server or foreign else command), services
 
 
 def doubts(plan: Plan) -> list[str]:
-    """Return the sentences about what may be a mistake."""
+    """Return the warnings about possible mistakes, one sentence each."""
     unknown = unknown_variables(plan.env, core_variables()).values()
     return [each for each in unknown if "did you mean" in each] + [*_unheard(plan)]
 
 
 def _unheard(plan: Plan) -> Iterator[str]:
-    """Give the services that the command, as far as it says so, does not serve."""
+    """Give a warning for each service that the command does not seem to serve."""
     heard = listeners(plan.command, plan.env)
     for name, port in plan.services:
         hosts = [host for host, each in heard if each == port]
         if heard and not hosts:
             ports = ", ".join(str(each) for _, each in heard)
-            yield f"service {name}:{port}: the command listens on {ports}"
+            yield f"the service is {name}:{port}, but the command listens on {ports}"
         if hosts and all(map(is_loopback, hosts)):
-            yield f"service {name}:{port}: the command listens on {hosts[0]}, in the pod alone"
+            yield (
+                f"no client can reach service {name}:{port}, because the command listens on "
+                f"{hosts[0]}, inside the pod only"
+            )
     if not plan.services and "--service" in " ".join(plan.command):
-        yield "--service in the command is not understood: say it before -- too"
+        yield (
+            "--service in the app's command cannot be read, so no Service is written. Add --service "
+            "NAME:PORT before -- too"
+        )
 
 
 def _environment(given: Iterable[str], environ: Mapping[str, str]) -> dict[str, str]:
@@ -251,7 +271,7 @@ def _environment(given: Iterable[str], environ: Mapping[str, str]) -> dict[str, 
     for each in given:
         name, equals, value = each.partition("=")
         if not equals or not _ENV_NAME.fullmatch(name):
-            raise Refused(f"--env {each!r}: must be NAME=VALUE")
+            raise Refused(f"--env {each!r} must have the form NAME=VALUE")
         env[name] = value
     return env
 
@@ -259,14 +279,14 @@ def _environment(given: Iterable[str], environ: Mapping[str, str]) -> dict[str, 
 def _services(
     given: Sequence[str], command: Sequence[str], config: Config, env: Mapping[str, str]
 ) -> list[tuple[str, int]]:
-    """Return the services: those given, else those of the command, else those of the settings."""
+    """Return the app services: from the options, or the command, or the settings."""
     default = next((port for _, port in listeners(command, env)), None)
 
     def with_ports(said: Iterable[str]) -> list[tuple[str, int]]:
         found = []
         for name, port in map(service_spec, said):
             if port is None and default is None:
-                raise Refused(f"service {name}: a port is needed, {name}:PORT")
+                raise Refused(f"service {name} needs a port. Write {name}:PORT")
             found.append((name, port or default or 0))
         return found
 
@@ -275,14 +295,14 @@ def _services(
     wanted = with_ports(given)
     if wanted and exported and set(wanted) != set(exported):
         raise Refused(
-            f"--service {_shown(wanted)} is not what the command exports, {_shown(exported)}: "
-            "leave it out"
+            f"--service {_shown(wanted)} contradicts the app's command, which has "
+            f"{_shown(exported)}. Remove --service before --"
         )
     return wanted or exported or with_ports(config.services)
 
 
 def _reachable(server: ServerCommand, services: Sequence[str]) -> dict[str, str]:
-    """Return the variables by which a server that is told no address listens on all of them."""
+    """Return the variables that make a server without an address listen on all addresses."""
     if server.name == "gunicorn":
         told = server.given("--bind", "-b", "--config", "-c") or server.default_port
         said = [port for _, port in map(service_spec, services) if port]
@@ -294,10 +314,12 @@ def _reachable(server: ServerCommand, services: Sequence[str]) -> dict[str, str]
 
 
 def _port(server: ServerCommand) -> int:
-    """Return the port of the service that a server alone makes."""
+    """Return the port on which a server listens."""
     heard = listening(server)
     if not heard:
-        raise Refused(f"--service NAME:PORT is missing: the port of {server.name} is not known")
+        raise Refused(
+            f"--service NAME:PORT is missing, because the port of {server.name} is not known"
+        )
     return heard[0][1]
 
 

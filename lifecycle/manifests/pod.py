@@ -1,4 +1,4 @@
-"""The pod: probes, preStop, budget, and a security context that `restricted` lets through."""
+"""The pod: container, probes, preStop, and a security context that passes `restricted`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lifecycle.manifests.names import REGISTERED
 from lifecycle.manifests.plan import Plan
 
 TIMEOUT_MARGIN: Final = 0.2
-"""Seconds by which a probe's timeout is above ours, at least: for the way there and back."""
+"""Seconds that the kubelet waits longer than `probe_timeout`, at least, for the network."""
 TMP: Final = "lifecycle-tmp"
 """The volume at /tmp, because the root file system is read-only."""
 ISTIO_DRAIN: Final = 5
-"""Seconds that pilot-agent drains for at least, if it is told nothing else."""
+"""Default of the shortest drain of Istio's pilot-agent, in seconds."""
 
 Object = dict[str, Any]
 
@@ -73,7 +73,7 @@ def container(plan: Plan) -> Object:
 
 
 def env(plan: Plan) -> list[Object]:
-    """Return where the pod is, and the settings."""
+    """Return the variables of the container: name, namespace and address of the pod, and settings."""
     fields = (
         ("POD_NAME", "metadata.name"),
         ("POD_NAMESPACE", "metadata.namespace"),
@@ -88,12 +88,12 @@ def env(plan: Plan) -> list[Object]:
 
 
 def _literal(text: str) -> str:
-    """Write what the kubelet, which replaces `$(NAME)` and makes one `$` of two, turns into it."""
+    """Return a text with each `$` doubled, so that the kubelet replaces nothing in it."""
     return text.replace("$", "$$")
 
 
 def ports(plan: Plan) -> list[Object]:
-    """Return the container's ports."""
+    """Return the ports of the container: those of the app services, and the QOS port."""
     served = dict.fromkeys(port for _, port in plan.services)
     return [
         *({"name": port_name(port), "containerPort": port} for port in served),
@@ -102,12 +102,12 @@ def ports(plan: Plan) -> list[Object]:
 
 
 def port_name(port: int) -> str:
-    """Return what a port is called: nothing that a mesh would take for a protocol."""
+    """Return the name of a port. A mesh must not read a protocol from the name."""
     return f"port-{port}"
 
 
 def probes(plan: Plan) -> Object:
-    """Return the three probes; a job has nobody to be ready for."""
+    """Return the three probes. A job has no readiness probe, because it has no clients."""
     timeout = max(1, math.ceil(plan.config.probe_timeout + TIMEOUT_MARGIN))
 
     def probe(path: str, period: int, failures: int) -> Object:
@@ -125,18 +125,18 @@ def probes(plan: Plan) -> Object:
     }
     if plan.is_job:
         del made["readinessProbe"]
-    if plan.grace > LONG_GRACE:  # an app that hangs is not waited for so long
+    if plan.grace > LONG_GRACE:  # then an app that hangs must be killed sooner
         made["livenessProbe"]["terminationGracePeriodSeconds"] = _short_grace(plan.config)
     return made
 
 
 def _short_grace(config: Config) -> int:
-    """Return the seconds of a drain in which nothing has to be waited for."""
+    """Return the time of a drain without work in flight, in whole seconds, and 60 at least."""
     return math.ceil(max(60, config.settle + config.quiet + config.stop_timeout + KILL_MARGIN))
 
 
 def pre_stop(plan: Plan) -> Object:
-    """Return what begins the drain."""
+    """Return the preStop hook, which starts the drain."""
     if plan.prestop == "exec":
         return {"exec": {"command": [*own_command(plan.command), "prestop"]}}
     token = plan.config.prestop_token
@@ -150,18 +150,18 @@ def pre_stop(plan: Plan) -> Object:
 
 
 def resources(plan: Plan) -> Object:
-    """Return what is asked for. Without a limit of CPU no probe is late by throttling."""
+    """Return requests and limits. There is no CPU limit, because throttling delays probes."""
     asked = {"cpu": plan.cpu, "memory": plan.memory}
     limits = asked if plan.guaranteed else {"memory": plan.memory}
     return {"requests": dict(asked), "limits": dict(limits)}
 
 
 def told_to_istio(plan: Plan) -> dict[str, str]:
-    """Return what Istio's injection is told: the sidecar starts first and leaves last."""
+    """Return the annotations for Istio's injection: the sidecar starts first and stops last."""
     if not plan.in_mesh:
         return {}
-    # In a cluster without native sidecars: the app starts after the proxy is ready; the proxy
-    # goes on while consumers may still find us, and then until nobody is connected.
+    # In a cluster without native sidecars, the app starts after the proxy is ready. The proxy
+    # keeps running while clients may still reach this pod, and then until no client is connected.
     found = math.ceil(plan.config.settle + plan.config.quiet)
     told = {
         "proxy.istio.io/config": (
@@ -174,7 +174,7 @@ def told_to_istio(plan: Plan) -> dict[str, str]:
         "sidecar.istio.io/nativeSidecar": "true",
         "sidecar.istio.io/rewriteAppHTTPProbers": "true",
     }
-    if plan.prestop == "http":  # older injectors do not rewrite it, and the kubelet has no mTLS
+    if plan.prestop == "http":  # old injectors do not rewrite the hook, and the kubelet has no mTLS
         told["traffic.sidecar.istio.io/excludeInboundPorts"] = str(plan.config.qos_port)
     if plan.guaranteed:
         for kind, value in (("CPU", plan.cpu), ("Memory", plan.memory)):

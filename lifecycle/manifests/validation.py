@@ -1,4 +1,4 @@
-"""What Kubernetes, or the app, would refuse: said before anything is written."""
+"""Checks of values that Kubernetes or the app would refuse."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from lifecycle.manifests.names import RUN_DIR
 from lifecycle.qos.control_socket import candidates
 
 AMOUNTS: Final = {"cpu": ("1m", "10k"), "memory": ("1Mi", "1Pi")}
-"""The least and the most that a container is given."""
+"""The smallest and the largest amount for a container."""
 MAX_SOCKET_PATH: Final = 107
-"""Bytes: unix(7) has 108 for the path of a socket and its end."""
+"""Longest path of a socket, in bytes. unix(7) has 108 for the path and its final zero byte."""
 _LABEL: Final = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _QUANTITY: Final = re.compile(
     r"(\d+\.?\d*|\.\d+)(?:([eE][+-]?\d{1,2})|([KMGTPE]i|[numkMGTPE]))?", re.ASCII
@@ -27,32 +27,61 @@ _FACTORS: Final = {
 
 
 class Refused(Exception):
-    """Such manifests are not written; the message says why."""
+    """The manifests are not written. The message is the reason, and a way out."""
 
 
 def check_label(option: str, name: str) -> None:
-    """Refuse what Kubernetes takes for no name."""
+    """
+    Check a name for Kubernetes.
+
+    Args:
+        option: The option or setting of the name, for the message.
+        name: The name.
+
+    Raises:
+        Refused: Kubernetes does not accept the name.
+    """
     if not _LABEL.fullmatch(name):
         raise Refused(
-            f"{option} {name!r}: Kubernetes takes lower-case letters, digits and dashes, at most "
-            "63, beginning with a letter"
+            f"{option} {name!r} is not a name for Kubernetes. Use at most 63 lower-case letters, "
+            "digits and dashes, and start with a letter"
         )
 
 
 def check_text(what: str, text: str) -> None:
-    """Refuse bytes that are no text: a manifest is UTF-8."""
+    """
+    Check that a text can be written as UTF-8.
+
+    Args:
+        what: Description of the text, for the message.
+        text: The text.
+
+    Raises:
+        Refused: The text contains other bytes.
+    """
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise Refused(f"{what}: no text in UTF-8") from None
+        raise Refused(f"{what} is not text in UTF-8") from None
 
 
 def check_amount(of: str, text: str) -> None:
-    """Refuse what is no quantity, and one that no container can have."""
+    """
+    Check a quantity of CPU or memory.
+
+    Args:
+        of: `cpu` or `memory`.
+        text: The quantity, such as `500m` or `256Mi`.
+
+    Raises:
+        Refused: The text is not a quantity, or no container can have so much or so little.
+    """
     least, most = AMOUNTS[of]
     amount = _amount(text)
     if amount is None or not (_amount(least) or 0) <= amount <= (_amount(most) or 0):
-        raise Refused(f"--{of} {text!r} is no quantity from {least} to {most}, like 500m or 256Mi")
+        raise Refused(
+            f"--{of} {text!r} is not a quantity from {least} to {most}. Examples are 500m and 256Mi"
+        )
 
 
 def _amount(text: str) -> Decimal | None:
@@ -64,14 +93,26 @@ def _amount(text: str) -> Decimal | None:
 
 
 def check_run_dir(folder: str, port: int) -> None:
-    """Refuse a folder over which no volume can be mounted, or where the app opens no socket."""
+    """
+    Check the folder of the control socket.
+
+    Args:
+        folder: The value of LIFECYCLE_RUN_DIR.
+        port: The QOS port, which is part of the socket's name.
+
+    Raises:
+        Refused: No volume can be mounted at the folder, or the path of the socket is too long.
+    """
     parts = [part for part in os.path.normpath(folder).split("/") if part]
-    # What stands directly under the root is the image's, or the kernel's.
+    # A folder directly under the root belongs to the image or the kernel.
     if not os.path.isabs(folder) or ":" in folder or len(parts) < 2 or parts[0] in ("proc", "sys"):
-        raise Refused(f"LIFECYCLE_RUN_DIR={folder}: must be a folder of its own, like {RUN_DIR}")
+        raise Refused(
+            f"LIFECYCLE_RUN_DIR={folder} must be an absolute path with a separate folder, such as "
+            f"{RUN_DIR}"
+        )
     (path,) = candidates(port, folder)
     if len(path.encode()) > MAX_SOCKET_PATH:
         raise Refused(
-            f"LIFECYCLE_RUN_DIR={folder}: {path} is longer than the {MAX_SOCKET_PATH} bytes that "
-            "the path of a socket may have"
+            f"LIFECYCLE_RUN_DIR={folder} is too long. The path {path} of the control socket may have "
+            f"at most {MAX_SOCKET_PATH} bytes"
         )

@@ -35,14 +35,14 @@ def test_the_command(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ([*BASE, "--prestop=sleep", "--", *ASGI], "no sleep: while it sleeps nothing is dereg"),
-        ([*BASE, "--prestop=sleep:5", "--", *ASGI], "no sleep: while it sleeps nothing is dereg"),
+        ([*BASE, "--prestop=sleep", "--", *ASGI], "a preStop sleep starts no drain"),
+        ([*BASE, "--prestop=sleep:5", "--", *ASGI], "a preStop sleep starts no drain"),
         ([*BASE, *ASGI], "manifests: put -- before the command"),
         (["--name", "orders", "--", *ASGI], "--image is missing"),
-        ([*BASE, "--"], "the app's command, after --"),
-        ([*BASE, "--replicas", "0", "--", *ASGI], "'0' is no number from 1 to 10000"),
-        ([*BASE, "--user", "0", "--", *ASGI], "not root"),
-        (["--name", "orders", "-o", "kustomize"], "into the folder of --to"),
+        ([*BASE, "--"], "the app's command, after --, is missing"),
+        ([*BASE, "--replicas", "0", "--", *ASGI], "'0' is not a number from 1 to 10000"),
+        ([*BASE, "--user", "0", "--", *ASGI], "0 is root"),
+        (["--name", "orders", "-o", "kustomize"], "--to DIR is required"),
     ],
 )
 def test_a_wrong_call(words: list[str], sentence: str, tmp_path: Path) -> None:
@@ -85,7 +85,10 @@ def test_a_closed_output(output: str, tmp_path: Path) -> None:
 
     done = cli(*words, env=handed_on(), cwd=tmp_path, redirected=">&-")
 
-    assert (done.returncode, done.stderr) == (1, "lifecycle: stdout: closed\n")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "lifecycle: cannot write the manifests: stdout is closed\n",
+    )
 
 
 @pytest.mark.parametrize(

@@ -80,13 +80,29 @@ def test_where_services_come_from(words: str, command: list[str], exported: str)
 @pytest.mark.parametrize(
     ("words", "command", "sentence"),
     [
-        ("", [*ASGI, "--service", "o", "--bind", "0.0.0.0:99999"], "a port is needed, o:PORT"),
-        ("", [*ASGI, "--service", "o", "--bind", "0.0.0.0:0"], "a port is needed, o:PORT"),
-        ("--service=o:1", [*ASGI, "--service", "s:2"], "--service o:1 is not what the command"),
-        ("", [*ASGI, "--service", "o:1", "--service", "o:2"], "a service is named twice"),
-        ("", [*ASGI, "--service"], "the command: argument --service: expected one argument"),
+        (
+            "",
+            [*ASGI, "--service", "o", "--bind", "0.0.0.0:99999"],
+            "service o needs a port. Write o:PORT",
+        ),
+        (
+            "",
+            [*ASGI, "--service", "o", "--bind", "0.0.0.0:0"],
+            "service o needs a port. Write o:PORT",
+        ),
+        (
+            "--service=o:1",
+            [*ASGI, "--service", "s:2"],
+            "--service o:1 contradicts the app's command",
+        ),
+        ("", [*ASGI, "--service", "o:1", "--service", "o:2"], "two services have the same name"),
+        (
+            "",
+            [*ASGI, "--service"],
+            "the app's command is wrong: argument --service: expected one argument",
+        ),
         ("", [""], "the app's command, after --, is empty"),
-        ("", ["uvicorn", "\udcff"], "no text in UTF-8"),
+        ("", ["uvicorn", "\udcff"], "is not text in UTF-8"),
     ],
 )
 def test_a_command_that_is_refused(words: str, command: list[str], sentence: str) -> None:
@@ -102,13 +118,17 @@ def test_a_command_that_is_refused(words: str, command: list[str], sentence: str
     [
         ("o:8080", [*ASGI, "--bind", "0.0.0.0:9000"], "the command listens on 9000"),
         ("o:8080", [*UVICORN, "--port=9000"], "the command listens on 9000"),
-        ("o:9000", [*ASGI, "--bind", "127.0.0.1:9000"], "on 127.0.0.1, in the pod alone"),
-        ("o:9000", [*UVICORN, "--host", "localhost", "--port", "9000"], "in the pod alone"),
+        ("o:9000", [*ASGI, "--bind", "127.0.0.1:9000"], "on 127.0.0.1, inside the pod only"),
+        ("o:9000", [*UVICORN, "--host", "localhost", "--port", "9000"], "inside the pod only"),
         ("o:9000", [*UVICORN, "--host", "0.0.0.0", "--port", "9000"], ""),
         ("o:9000", [*ASGI, "--bind", "[::1]:9000", "--bind", ":9000"], ""),
         ("o:9000", ["gunicorn", "a:b", "-c", "conf.py"], ""),
-        ("", ["./start", "lifecycle", "--service", "o:1"], "say it before -- too"),
-        ("", ["sh", "-c", 'exec "$@"', "-", *ASGI, "--service", "o"], "say it before -- too"),
+        ("", ["./start", "lifecycle", "--service", "o:1"], "Add --service NAME:PORT before -- too"),
+        (
+            "",
+            ["sh", "-c", 'exec "$@"', "-", *ASGI, "--service", "o"],
+            "Add --service NAME:PORT before -- too",
+        ),
     ],
 )
 def test_a_command_that_is_questioned(service: str, command: list[str], doubt: str) -> None:
