@@ -1,1 +1,1 @@
-"""`lifecycle check`: what in a manifest will hurt, from reading it alone."""
+"""`lifecycle check`: find problems in manifests by reading them."""

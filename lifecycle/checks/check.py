@@ -1,4 +1,4 @@
-"""Every rule, over everything that was read."""
+"""The check: every rule, on all objects that were read."""
 
 from __future__ import annotations
 
@@ -20,10 +20,14 @@ def check(
     documents: Iterable[Document], around: Surroundings | None = None
 ) -> tuple[list[Finding], dict[str, list[str]]]:
     """
-    Look for what will hurt.
+    Apply every rule to every object.
+
+    Args:
+        documents: The objects.
+        around: The objects that were read in the same run. If None, they are `documents`.
 
     Returns:
-        What was found; and by file the fields of a type that Kubernetes would refuse.
+        The findings, and for each file the fields with a type that Kubernetes would refuse.
     """
     around = around or Surroundings(documents)
     findings: list[Finding] = []
@@ -37,13 +41,24 @@ def check(
     for each in around.others:
         with suppress(Unreadable):
             findings += _found(Workload(each, around), _OF_ANY_KIND)
-    return list(dict.fromkeys(findings)), unreadable  # several templates of one object see the same
+    return list(
+        dict.fromkeys(findings)
+    ), unreadable  # several pod templates of one object may have the same finding
 
 
 def misspelt(
     documents: Iterable[Document], around: Surroundings | None = None
 ) -> dict[str, list[str]]:
-    """Return, by file, what annotations leave out that is no rule, and of whom that is nobody."""
+    """
+    Return the unknown rules and containers in annotations that turn rules off.
+
+    Args:
+        documents: The objects.
+        around: The objects that were read in the same run. If None, they are `documents`.
+
+    Returns:
+        One sentence for each unknown name, by file.
+    """
     said: dict[str, list[str]] = {}
     for workload in (around or Surroundings(documents)).workloads:
         with suppress(Unreadable):
@@ -57,19 +72,19 @@ def _misspelt(workload: Workload) -> Iterator[str]:
     for container in ("", *workload.containers_with_leave_outs()):
         where = f"{IGNORE}.{container}" if container else IGNORE
         if container and container not in names and not workload.is_partial:
-            yield f"{where}: no container is called {container}{_hint(container, names)}"
+            yield f"{where}: there is no container {container}.{_hint(container, names)}"
         for name in sorted(workload.ignored(container) - {"", *RULES}):
             if not container or name not in workload.ignored():
-                yield f"{where}: no rule is called {name}{_hint(name, RULES)}"
+                yield f"{where}: there is no rule {name}.{_hint(name, RULES)}"
 
 
 def _hint(name: str, known: Iterable[str]) -> str:
     near = get_close_matches(name, list(known), 1)
-    return f"; did you mean {near[0]}?" if near else ""
+    return f" Did you mean {near[0]}?" if near else ""
 
 
 def not_checked(around: Surroundings) -> dict[str, list[str]]:
-    """Return, by file, the objects that hold pods in a way that is not known here."""
+    """Return one sentence for each object of an unknown kind that holds containers, by file."""
     said: dict[str, list[str]] = {}
     for each in around.others:
         pod = unknown_pod(each.node, each.group, each.kind)
@@ -77,7 +92,7 @@ def not_checked(around: Surroundings) -> dict[str, list[str]]:
             where = f"line {pod.line}: " if pod.line else ""
             with suppress(Unreadable):
                 sentence = (
-                    f"{where}{each.kind}/{each.name} holds containers that are not checked: "
+                    f"{where}the containers of {each.kind}/{each.name} are not checked, because "
                     f"lifecycle check does not know this kind"
                 )
                 said.setdefault(each.file, []).append(sentence)
@@ -94,7 +109,7 @@ def _check(workload: Workload) -> list[Finding]:
 
 
 def _certain(found: list[Finding], workload: Workload, rules: dict[str, Rule]) -> list[Finding]:
-    """Return what is found on every complete base, too: the patch itself says it."""
+    """Return the findings that hold on every base. Only these come from the patch itself."""
     bases = workload.completed() if found else []
     also = [{(each.rule.name, each.path) for each in _found(base, rules)} for base in bases]
     return [

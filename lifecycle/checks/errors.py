@@ -1,7 +1,7 @@
-"""What can go wrong before anything is checked."""
+"""Errors before the check."""
 
 from __future__ import annotations
 
 
 class Unreadable(Exception):
-    """A manifest cannot be read; the message says where and why."""
+    """A manifest cannot be read. The message has the place and the reason."""

@@ -1,4 +1,4 @@
-"""A manifest's values, each of which knows where it stands."""
+"""The values of a manifest, with their places in the file."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ MAX_ALIASED: Final = 200_000
 @dataclass(frozen=True)
 class Node:
     """
-    A value in a manifest, or the place where it would be.
+    A value in a manifest, or the place of a missing value.
 
     Attributes:
-        value: A dict or list of nodes, a scalar, or None.
-        path: From the document's root, as JSON path writes it.
-        line: Of the file, from 1; None if it is not known.
-        repeated: Of a mapping, the keys that were written before with the value that did not last.
+        value: A dict or list of nodes, a scalar, or None for a missing value.
+        path: Path from the root of the document, as in JSON path.
+        line: Line in the file, from 1. None if not known.
+        repeated: The keys of a mapping that are written twice, each with the value that is lost.
     """
 
     value: Any = None
@@ -38,7 +38,7 @@ class Node:
         return self.value is not None
 
     def at(self, *keys: str) -> Node:
-        """Return what is under some keys; a node without a value if there is nothing."""
+        """Return the value under some keys. If there is none, return a node without a value."""
         node = self
         for key in keys:
             node = node._items().get(key) or Node(None, step(node.path, key), node.line)
@@ -49,7 +49,12 @@ class Node:
         return self._items().keys()
 
     def each(self) -> list[Node]:
-        """Return the items of a list; none if it is not there."""
+        """
+        Return the items of a list. A missing list is empty.
+
+        Raises:
+            Unreadable: The value is not a list.
+        """
         if self.value is None:
             return []
         if not isinstance(self.value, list):
@@ -57,13 +62,23 @@ class Node:
         return self.value
 
     def text(self) -> str:
-        """Return text; empty if it is not there."""
+        """
+        Return a text. A missing text is empty.
+
+        Raises:
+            Unreadable: The value is not a text.
+        """
         if isinstance(self.value, (bool, int, float)):
-            raise self.wrong("text: put it in quotes")
+            raise self.wrong("text. Put the value in quotes")
         return self.shown()
 
     def shown(self) -> str:
-        """Return a scalar as text, also where Kubernetes takes a number: a port, a percentage."""
+        """
+        Return a scalar as text. For fields that also accept numbers, such as a port.
+
+        Raises:
+            Unreadable: The value is a list or a mapping.
+        """
         if isinstance(self.value, (dict, list)):
             raise self.wrong("text")
         if isinstance(self.value, bool):
@@ -71,17 +86,25 @@ class Node:
         return "" if self.value is None else str(self.value)
 
     def number(self, default: float) -> float:
-        """Return a number."""
+        """
+        Return a number.
+
+        Args:
+            default: The result for a missing number.
+
+        Raises:
+            Unreadable: The value is not a number of 64 bits.
+        """
         if self.value is None:
             return default
         if isinstance(self.value, bool) or not isinstance(self.value, (int, float)):
             raise self.wrong("a number")
-        if not -(2**63) <= self.value < 2**63:  # NaN is not, either
+        if not -(2**63) <= self.value < 2**63:  # NaN fails too
             raise self.wrong("a number of 64 bits")
         return self.value
 
     def plain(self) -> Any:
-        """Return the value without the places."""
+        """Return the value without the places, as plain lists, dicts and scalars."""
         if isinstance(self.value, dict):
             return {key: node.plain() for key, node in self.value.items()}
         if isinstance(self.value, list):
@@ -96,19 +119,20 @@ class Node:
         return self.value
 
     def wrong(self, wanted: str) -> Unreadable:
-        """Return the error that says what it must be."""
+        """Return the error for a value of a wrong type."""
         line = f"line {self.line}: " if self.line else ""
-        what = "it" if self.path == "$" else self.path.removeprefix("$.").removeprefix("$")
+        is_root = self.path == "$"
+        what = "the document" if is_root else self.path.removeprefix("$.").removeprefix("$")
         return Unreadable(f"{line}{what} must be {wanted}")
 
 
 def digits(text: str) -> int | None:
-    """Return a count written in digits; None if it is none."""
+    """Return the number in a text of at most 9 digits. None for any other text."""
     return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
 
 
 def duration(text: str) -> float | None:
-    """Return the seconds of what `sleep` and `timeout` take: `5`, `.5`, `2m`; None if it is none."""
+    """Return the seconds in an argument of `sleep` or `timeout`, such as `5`, `.5` or `2m`."""
     found = _DURATION.fullmatch(text)
     return float(found[1]) * _UNITS[found[2]] if found else None
 
@@ -120,10 +144,10 @@ def step(path: str, key: str) -> str:
 
 class Budget:
     """
-    How much a document may hold.
+    The number of values that a document may have.
 
     Args:
-        written: How many values stand in it; its aliases may add `MAX_ALIASED` to them.
+        written: Number of values in the text. Aliases may add up to `MAX_ALIASED` values.
     """
 
     def __init__(self, written: int = MAX_NODES) -> None:
@@ -135,20 +159,34 @@ class Budget:
         )
 
     def spend(self, depth: int) -> None:
-        """Count one more value."""
+        """
+        Count one more value.
+
+        Args:
+            depth: Depth of the value, from 0.
+
+        Raises:
+            Unreadable: The document has too many values, or is too deep.
+        """
         self._left -= 1
         if self._left < 0:
             raise Unreadable(self._limit)
         if depth > MAX_DEPTH:
-            raise Unreadable(f"nested deeper than {MAX_DEPTH}, or an alias that contains itself")
+            raise Unreadable(f"nested deeper than {MAX_DEPTH}, or an alias contains itself")
 
 
 def from_plain(value: Any, path: str = "$", depth: int = 0, budget: Budget | None = None) -> Node:
     """
-    Make nodes of what JSON gives: they know their paths and no lines.
+    Turn plain lists, dicts and scalars into nodes. Their lines are not known.
+
+    Args:
+        value: The plain value.
+        path: Path of the value.
+        depth: Depth of the value, from 0.
+        budget: The number of values that are still allowed.
 
     Raises:
-        Unreadable: It is too deep or too large.
+        Unreadable: The value is too deep or too large.
     """
     budget = budget or Budget()
     budget.spend(depth)

@@ -28,7 +28,7 @@ _NOTES: Final = re.compile(r"^(Severity|Scope):\n", re.MULTILINE)
 
 
 class Severity(enum.StrEnum):
-    """How bad a finding is: only errors make the command fail."""
+    """Severity of a finding. Only errors make the command fail."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -66,7 +66,7 @@ class Rule:
         title: The problem, in one sentence.
         why: The consequences of the problem.
         severity_note: When a finding has another severity. May be empty.
-        scope: What the rule looks at and what it ignores. May be empty.
+        scope: Limits of the rule, and the cases that it ignores. May be empty.
         sources: Where the problem is described. Each is an address, or a page in `docs/`.
         fix: How to fix the problem.
         plain_fix: How to fix the problem in an app that does not run under pod-lifecycle. If

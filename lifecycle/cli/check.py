@@ -1,4 +1,4 @@
-"""`lifecycle check`: reads, and says what it found."""
+"""`lifecycle check`: read manifests and report the findings."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ FORMATS = {"json": as_json, "sarif": as_sarif}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Declare its arguments."""
+    """Declare the arguments of `lifecycle check`."""
     parser.add_argument(
         "files",
         nargs="+",
         metavar="PATH",
-        help="a file of YAML or JSON; a folder, of which every *.yaml, *.yml and *.json is read; "
-        "or - for standard input, for example from kubectl get -o json",
+        help="YAML or JSON file, or a folder with *.yaml, *.yml and *.json files, or - for standard "
+        "input, for example from kubectl get -o json",
     )
     parser.add_argument(
         "--format",
         choices=("text", "json", "sarif"),
         default="text",
-        help="text, json or sarif (default: text)",
+        help="output format: text, json or sarif (default: text)",
     )
     parser.add_argument(
         "--allow-nothing",
@@ -46,13 +46,21 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PATTERN",
-        help="leave out the files and folders whose path matches a shell pattern, for example "
-        "'*/testdata' (may be repeated)",
+        help="ignore files and folders whose path matches a shell pattern, for example '*/testdata' "
+        "(may be repeated)",
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Check files: 0 if nothing is bad, 1 if there are errors, 2 if something was not readable."""
+    """
+    Check files and write the report to stdout.
+
+    Args:
+        options: The parsed options.
+
+    Returns:
+        0 without errors, 1 with errors, 2 if a file was not readable or there was nothing to check.
+    """
     found = gather(options.files, options.exclude)
     around = Surroundings(found.documents, found.replicas)
     findings, wrong = check(found.documents, around)
@@ -78,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
     )
     if sys.stdout is not None:
         if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="backslashreplace")  # whatever a name holds
+            sys.stdout.reconfigure(errors="backslashreplace")  # a name may hold any character
         if options.format == "text":
             print(as_text(report, Screen.of(sys.stdout)))
         else:
@@ -89,8 +97,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _nothing(found: Gathered, names: list[str]) -> str:
-    """Say why there was nothing to check: of a file that was named alone, what its note says."""
-    nothing = found.nothing(names)
+    """Return why there was nothing to check. For a single file, its note is the reason."""
+    nothing = found.nothing()
     if nothing and len(names) == 1 and not os.path.isdir(names[0]):
         for sentence in found.notes.pop(names[0], []):
             nothing = f"nothing to check: {sentence}"
@@ -98,5 +106,5 @@ def _nothing(found: Gathered, names: list[str]) -> str:
 
 
 def _objects(around: Surroundings, *, is_partial: bool) -> int:
-    """Count objects, of which one may have several pod templates."""
+    """Return the number of objects. One object may have several pod templates."""
     return len({id(each.document) for each in around.workloads if each.is_partial is is_partial})

@@ -1,4 +1,4 @@
-"""The readiness gate of the pod: whether it is written, and the warning about it."""
+"""The readiness gate of the pod, and the warnings about it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def note(*, written: bool, asked: bool | None, env: Mapping[str, str]) -> str:
 
     Args:
         written: Whether the manifest has the gate.
-        asked: What the options ask for. None if they say nothing.
+        asked: The choice in the options. None if they leave it open.
         env: The variables of the app.
     """
     if written:

@@ -84,8 +84,8 @@ def test_exit_codes(run: Run) -> None:
     [
         ("nosuch.yaml", "nosuch.yaml: unreadable: No such file or directory"),
         ("broken.yaml", "broken.yaml: unreadable: line 2: not valid YAML: "),
-        ("binary", "binary: unreadable: not text in UTF-8: save it as UTF-8"),
-        ("utf16.yaml", "utf16.yaml: unreadable: text in UTF-16: write it as UTF-8 ("),
+        ("binary", "binary: unreadable: not text in UTF-8. Save the file as UTF-8"),
+        ("utf16.yaml", "utf16.yaml: unreadable: text in UTF-16. Save the file as UTF-8 ("),
         ("kustomization.yaml", "kustomization.yaml: unreadable: nothing to check"),
     ],
 )
@@ -148,7 +148,7 @@ def test_a_name_of_control_characters(run: Run) -> None:
     done = run("-", stdin=ODD)
     assert (done.returncode, done.stderr) == (1, "")
     assert r"Pod/a\x1b[2J b\ud800" in done.stdout
-    assert "one-replca; did you mean one-replica?" in " ".join(done.stdout.split())
+    assert "there is no rule one-replca. Did you mean one-replica?" in " ".join(done.stdout.split())
 
     for form in ("json", "sarif"):
         done = run("--format", form, "-", stdin=ODD)
@@ -233,7 +233,7 @@ def test_without_pyyaml(run: Run) -> None:
     )
     done = run(code=code, stdin=BAD)
     assert done.returncode == 2
-    assert done.stdout.endswith("YAML needs PyYAML: pip install 'pod-lifecycle[manifests]'\n")
+    assert done.stdout.endswith("YAML needs PyYAML. Run: pip install 'pod-lifecycle[manifests]'\n")
 
     pod = '{"kind": "Pod", "apiVersion": "v1", "spec": {}}'
     assert run(code=code, stdin=pod).stdout == "nothing found in 1 partial document\n"

@@ -106,7 +106,7 @@ def test_what_is_excluded(run: Check, exclude: str, code: int) -> None:
     make("test/data/bad.yaml", text=BROKEN)
 
     result, said = run(".", exclude=exclude)
-    hint = "to leave out a file, use --exclude PATTERN, for example --exclude test/data/bad.yaml"
+    hint = "to ignore a file, use --exclude PATTERN, for example --exclude test/data/bad.yaml"
     assert (result, said["notes"]) == (code, {".": [hint]} if code else {})
     assert run("test/data/bad.yaml", "good.yaml", exclude=exclude)[0] == code
 
@@ -167,21 +167,21 @@ def test_exit_codes_of_a_folder(run: Check, held: dict[str, str], code: int, hoo
     [
         ("a.yaml", SERVICE, ""),
         ("a.yaml", EMPTY, ""),
-        ("compose.yaml", COMPOSE, "this Compose file is passed over"),
-        ("jobs.yaml", "jobs:\n- name: nightly\n", "this file is passed over ("),
-        ("ci.yaml", "jobs:\n- job: a\n  pool: b\n", "this CI workflow is passed over"),
-        ("api.yaml", "openapi: 3.0.0\nservices: {x: 1}\n", "this file is passed over ("),
-        ("values.yml", "#@data/values\n---\nreplicas: 3\n", "this file is passed over ("),
-        ("w.yml", "on: [push]\njobs: {}\n", "this CI workflow is passed over"),
-        ("kustomization.yaml", "resources: [a.yaml]\n", "this kustomization is passed over. Build"),
+        ("compose.yaml", COMPOSE, "this Compose file is not checked"),
+        ("jobs.yaml", "jobs:\n- name: nightly\n", "this file is not checked ("),
+        ("ci.yaml", "jobs:\n- job: a\n  pool: b\n", "this CI workflow is not checked"),
+        ("api.yaml", "openapi: 3.0.0\nservices: {x: 1}\n", "this file is not checked ("),
+        ("values.yml", "#@data/values\n---\nreplicas: 3\n", "this file is not checked ("),
+        ("w.yml", "on: [push]\njobs: {}\n", "this CI workflow is not checked"),
+        ("kustomization.yaml", "resources: [a.yaml]\n", "this kustomization is not checked. Build"),
         ("k/kustomization.yml", "kind: Component\napiVersion: kustomize.config.k8s.io/v1alpha1\n",
-         "this kustomization is passed over. Build"),
-        ("values.yaml", "replicas: 2\n", "this file of a Helm chart is passed over"),
-        ("t.yaml", TEMPLATE, "this template is passed over. Render it"),
-        ("p.yaml", "- {op: add, path: /spec/replicas, value: 3}\n", "this JSON patch is passed over"),
-        ("package.json", '{"name": "a"}', "this file is passed over ($: not a Kubernetes object"),
-        ("tsconfig.json", '{"a": "b" // no\n}', "this file is passed over (line 1: not valid YAML"),
-        ("e.yaml", "# all of it\n", "this file is passed over (it is empty)"),
+         "this kustomization is not checked. Build"),
+        ("values.yaml", "replicas: 2\n", "this file of a Helm chart is not checked"),
+        ("t.yaml", TEMPLATE, "this template is not checked. Render the template"),
+        ("p.yaml", "- {op: add, path: /spec/replicas, value: 3}\n", "this JSON patch is not checked"),
+        ("package.json", '{"name": "a"}', "this file is not checked ($: not a Kubernetes object"),
+        ("tsconfig.json", '{"a": "b" // no\n}', "this file is not checked (line 1: not valid YAML"),
+        ("e.yaml", "# all of it\n", "this file is not checked (the file is empty)"),
         ("e.yaml", "", "this file is empty"),
     ],
 )  # fmt: skip
@@ -204,11 +204,11 @@ def test_nothing_to_check(run: Check) -> None:
     make("a.yaml", "b.yaml", text=COMPOSE)
     make("c/values.yaml", text="a: b")
 
-    nothing = "nothing to check: it holds 2 Compose files, 1 chart file"
+    nothing = "nothing to check: only 2 Compose files, 1 chart file"
     assert run(".")[1]["unreadable"] == {".": [nothing]}
     assert run(".", allow_nothing=True)[1]["notes"] == {".": [nothing]}
     os.mkdir("empty")
-    nothing = "nothing to check: it holds no *.yaml, *.yml or *.json"
+    nothing = "nothing to check: no *.yaml, *.yml or *.json"
     assert run("empty")[1]["unreadable"] == {"empty": [nothing]}
 
 

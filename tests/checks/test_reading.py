@@ -35,15 +35,15 @@ MERGES = "a0: &a0 {x: y}\n" + "".join(
         ("---\n# nothing\n---\n", "empty"),
         ("a: [1", "line 2: not valid YAML: "),
         ("a: b\n\tc: d", "line 2: not valid YAML: "),
-        ("kind: {{ .Values.kind }}\nname: {{ x }}", "Render it first: helm template"),
+        ("kind: {{ .Values.kind }}\nname: {{ x }}", "render it first: helm template"),
         ('{"kind": "Pod", ]', "not valid YAML: "),
         ("just text", "must be a Kubernetes object"),
         ("- a\n- b", "must be a Kubernetes object"),
-        ("services:\n  web:\n    image: nginx", "line 1: not a Kubernetes object: it has no kind"),
+        ("services:\n  web:\n    image: nginx", "line 1: not a Kubernetes object, because it has no kind"),
         ("kind: [Pod]", "kind must be text"),
-        ("a: *b", "line 1: no anchor is called &b"),
-        ("a: &a [*a]", "an alias that contains itself"),
-        ("a: &a {<<: *a}", "an alias that contains itself"),
+        ("a: *b", "line 1: there is no anchor &b"),
+        ("a: &a [*a]", "an alias contains itself"),
+        ("a: &a {<<: *a}", "an alias contains itself"),
         ("? [a, b]\n: c", "a key must be text"),
         ("[" * 100_000, "nested deeper than 64"),
         ('{"a":' * 100_000, "nested"),
@@ -71,9 +71,15 @@ def test_what_cannot_be_read(text: str, sentence: str) -> None:
         ("containers: [{env: {a: b}}]", "line 4: spec.containers[0].env must be a list"),
         ("terminationGracePeriodSeconds: long", "must be a number"),
         ("containers: [{command: [[a]]}]", "spec.containers[0].command[0] must be text"),
-        ("containers: [{command: [sleep, 30]}]", "command[1] must be text: put it in quotes"),
+        (
+            "containers: [{command: [sleep, 30]}]",
+            "command[1] must be text. Put the value in quotes",
+        ),
         ("containers: [{env: [{name: LIFECYCLE_SETTLE, value: 1e1}]}]", "value must be text"),
-        ("containers: [{name: y}]", "spec.containers[0].name must be text: put it in quotes"),
+        (
+            "containers: [{name: y}]",
+            "spec.containers[0].name must be text. Put the value in quotes",
+        ),
         ("terminationGracePeriodSeconds: .nan", "must be a number of 64 bits"),
         ("terminationGracePeriodSeconds: -.inf", "must be a number of 64 bits"),
     ],
@@ -185,7 +191,7 @@ ITEM = '{"kind": "Pod", "metadata": {"name": "a"}}'
             ["line 1: not valid YAML", "line 4: not valid YAML"],
         ),
         (f"{ONE}---\n{{{{ x }}}}: 1\n---\n{ONE}", ["a", "a"], ["line 6: a key must be text"]),
-        (f"a: *b\n---\n{ONE}---\n- 1\n", ["a"], ["no anchor is called &b", "line 8: "]),
+        (f"a: *b\n---\n{ONE}---\n- 1\n", ["a"], ["there is no anchor &b", "line 8: "]),
         (f"{'[' * 99}\n---\n{ONE}", ["a"], ["line 1: nested deeper than 64"]),
         (f'{{"kind": "List", "items": [1, {ITEM}, {{}}]}}', ["a"], ["items[0]", "items[2]"]),
         (f"{ITEM}\n{ITEM}{ITEM}\n", ["a", "a", "a"], []),
@@ -209,7 +215,7 @@ def test_many_broken_documents() -> None:
     found = parse("---\na: [\n" * 1000)
 
     assert len(found.problems) == 51
-    assert found.problems[-1].endswith("what follows 50 broken documents")
+    assert found.problems[-1].endswith("not read, because 50 documents are broken")
 
 
 def test_lines_after_a_broken_document() -> None:

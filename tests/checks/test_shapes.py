@@ -9,7 +9,7 @@ Above it stands what `lifecycle check` must say, one comment for each finding, i
     # expect: warning one-replica
 
 `# expect: nothing` is for a file in which nothing may be found. What is not a finding is written with
-a part of its sentence: `# expect: unreadable must be a number`, `# expect: note no rule is called`.
+a part of its sentence: `# expect: unreadable must be a number`, `# expect: note there is no rule`.
 A file without an expectation fails, and so does one in which more is found than it expects.
 """
 

@@ -1,1 +1,1 @@
-"""From files, folders and standard input to Kubernetes objects."""
+"""Reading: Kubernetes objects from files, folders and standard input."""

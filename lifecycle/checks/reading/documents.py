@@ -1,4 +1,4 @@
-"""Files and pipes become Kubernetes objects."""
+"""Kubernetes objects from files and standard input."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _KUSTOMIZE: Final = "kustomize.config.k8s.io/"
 @dataclass(frozen=True)
 class Document:
     """
-    One Kubernetes object, and the file that it is from.
+    A Kubernetes object and its file.
 
     Attributes:
-        file: As it was named; `-` for standard input.
-        kind: Deployment, Service, …
-        node: All of it.
-        partial: Whether a base has to complete it; None if its shape must tell.
+        file: Name of the file as given by the user, or `-` for standard input.
+        kind: Kind of the object, such as Deployment.
+        node: The whole object.
+        partial: Whether the object is a patch that needs a base. If None, its shape decides.
     """
 
     file: str
@@ -47,33 +47,33 @@ class Document:
 
     @property
     def group(self) -> str:
-        """The API group; empty for the core's, or if it says none."""
+        """The API group. Empty for the core group, or if there is no apiVersion."""
         group, slash, _ = str(self.node.at("apiVersion").value).partition("/")
         return group if slash else ""
 
     @property
     def name(self) -> str:
-        """Its name, or that it is generated."""
+        """Name of the object. A generated name ends with `*`."""
         metadata = self.node.at("metadata")
         return metadata.at("name").text() or f"{metadata.at('generateName').text()}*"
 
     @property
     def namespace(self) -> str:
-        """Its namespace, if it says one."""
+        """Namespace of the object. Empty if there is none."""
         return self.node.at("metadata", "namespace").text()
 
 
 @dataclass
 class Reading:
     """
-    What one file holds.
+    The content of one file.
 
     Attributes:
-        documents: Its Kubernetes objects.
-        problems: What in it cannot be read; it does not hide the others.
-        templates: What in it is a template, which somebody has to render first.
-        passed_over: What the file is, if it holds no Kubernetes object and is not broken.
-        reason: Why it is passed over.
+        documents: The Kubernetes objects in the file.
+        problems: Problems with parts that cannot be read. They do not hide the other parts.
+        templates: Parts that are templates, which must be rendered first.
+        passed_over: Kind of the file, if it has no Kubernetes object and is not broken.
+        reason: Why the file is passed over.
     """
 
     documents: list[Document] = field(default_factory=list)
@@ -84,7 +84,13 @@ class Reading:
 
 
 def read(file: str, *, walked: bool = False) -> Reading:
-    """Read what a file, or standard input, holds; of a walked one nobody said that it is a manifest."""
+    """
+    Read a file or standard input.
+
+    Args:
+        file: Name of the file, or `-` for standard input.
+        walked: Whether the file was found in a folder, so that it need not be a manifest.
+    """
     try:
         return parse(text_of(file), file, walked=walked)
     except NoText as error:
@@ -97,36 +103,36 @@ def read(file: str, *, walked: bool = False) -> Reading:
 
 def parse(text: str, file: str = STDIN, *, walked: bool = False) -> Reading:
     """
-    Read the objects in a text: YAML or JSON, any number of documents; lists are opened.
+    Read the objects in a text of YAML or JSON documents. A list becomes its items.
 
     Args:
-        text: What is read.
-        file: As it was named.
-        walked: Whether it was found in a folder. Then only what has a kind and an apiVersion
-            should be a manifest, and something else may be broken.
+        text: The text.
+        file: Name of the file, or `-` for standard input.
+        walked: Whether the file was found in a folder. If so, only a text with a kind and an
+            apiVersion counts as a manifest, and any other text may be broken.
     """
     found = Reading()
     if walked and not should_be_manifest(text) and os.path.basename(file) not in KUSTOMIZATIONS:
-        found.passed_over, found.reason = foreign(text, file), "it has no kind and apiVersion"
+        found.passed_over, found.reason = foreign(text, file), "no kind and apiVersion"
         return found
-    if file != STDIN and is_unrendered(text):  # a pipe brings what is rendered
-        found.passed_over, found.reason = Foreign.TEMPLATE, f"it is a template. {RENDER}"
+    if file != STDIN and is_unrendered(text):  # the text from a pipe is rendered
+        found.passed_over, found.reason = Foreign.TEMPLATE, f"the file is a template. {RENDER}"
         return found
     others = _documents(text, file, found)
     if file.endswith(".json") and not should_be_manifest(text):
         others, found.problems = [*found.problems, *others], []  # JSON with comments, for example
     if found.documents or found.problems:
-        found.problems += others  # beside objects it should be one
+        found.problems += others  # next to objects, each document should be an object
     elif found.templates:
         found.passed_over = Foreign.TEMPLATE
     else:
         found.passed_over = foreign(text, file)
-        found.reason = others[0] if others else "it is empty"
+        found.reason = others[0] if others else "the file is empty"
     return found
 
 
 def _documents(text: str, file: str, found: Reading) -> list[str]:
-    """Read the documents, and return why some of them are no Kubernetes objects."""
+    """Read the documents. Return why some of them are not Kubernetes objects."""
     others = []
     templated = bool(TEMPLATED.search(text))
     for node in nodes(text, file):
@@ -151,20 +157,20 @@ def _without_placeholders(document: Document) -> Document:
 
 
 def _leave_templates(found: Reading) -> None:
-    """Pass over what would make pods, and has yet to be filled in."""
+    """Move the objects that are templates of workloads out of the documents."""
     for each in [*found.documents]:
         if kind_of(each.group, each.kind) and is_template(each.node):
             found.documents.remove(each)
-            found.templates.append(f"line {each.node.line}: it is a template. {RENDER}")
+            found.templates.append(f"line {each.node.line}: the object is a template. {RENDER}")
 
 
 def _foreign(node: Node) -> str:
-    """Say why a value is no Kubernetes object; nothing if it may be one."""
+    """Return why a value is not a Kubernetes object. Empty if it may be one."""
     if not isinstance(node.value, dict):
-        return str(node.wrong("a Kubernetes object: a mapping with apiVersion and kind"))
+        return str(node.wrong("a Kubernetes object, a mapping with apiVersion and kind"))
     if not node.at("kind"):
         where = f"line {node.line}: " if node.line else f"{node.path}: "
-        return f"{where}not a Kubernetes object: it has no kind"
+        return f"{where}not a Kubernetes object, because it has no kind"
     if str(node.at("apiVersion").value).startswith(_KUSTOMIZE):
         return Foreign.KUSTOMIZATION.sentence
     return ""
@@ -172,10 +178,14 @@ def _foreign(node: Node) -> str:
 
 def documents(text: str, file: str = STDIN) -> list[Document]:
     """
-    Read the objects in a text, all of which have to be readable.
+    Read the objects in a text. All of them must be readable.
+
+    Args:
+        text: The text.
+        file: Name of the file, or `-` for standard input.
 
     Raises:
-        Unreadable: One is not; or there is none.
+        Unreadable: An object is not readable, or there is no object.
     """
     found = parse(text, file)
     for problem in (*found.problems, *found.templates):
@@ -187,10 +197,14 @@ def documents(text: str, file: str = STDIN) -> list[Document]:
 
 def from_objects(objects: Iterable[Any], file: str = STDIN) -> list[Document]:
     """
-    Make documents of objects that are in memory: they are whole.
+    Make documents from complete objects in memory.
+
+    Args:
+        objects: The objects, as plain lists, dicts and scalars.
+        file: Name of the file for findings.
 
     Raises:
-        Unreadable: One is no Kubernetes object.
+        Unreadable: An item is not a Kubernetes object.
     """
     found = Reading()
     for value in objects:

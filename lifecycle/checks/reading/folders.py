@@ -1,4 +1,4 @@
-"""Which files an argument stands for: itself, or those of a folder."""
+"""The files that the arguments of `lifecycle check` stand for."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from lifecycle.checks.reading.inputs import STDIN
 ENDINGS: Final = (".yaml", ".yml", ".json")
 _LEFT_OUT: Final = ("node_modules", "__pycache__")
 _MARKS: Final = ("pyvenv.cfg", "CACHEDIR.TAG")
-"""A folder with one of these holds what other programs made: a virtual environment, a cache."""
+"""Files that mark a folder made by other programs: a virtual environment or a cache."""
 
 
 @dataclass(frozen=True)
 class Named:
     """
-    A file to be read.
+    A file to read.
 
     Attributes:
-        file: As messages name it.
-        walked: The folder in which it was found; empty if the file itself was named.
-        problem: Why there is nothing to read; empty if there is.
+        file: Name of the file in messages.
+        walked: The folder in which the file was found. Empty if the user named the file.
+        problem: Why the file cannot be read. Empty if it can.
     """
 
     file: str
@@ -36,16 +36,17 @@ class Named:
 
 def files(names: Iterable[str], exclude: Iterable[str] = ()) -> Iterator[Named]:
     """
-    Give the files that some names stand for, each once.
+    Give the files that some names stand for, each file once.
 
-    A folder stands for the *.yaml, *.yml and *.json under it. Hidden folders and files are left
-    out, and node_modules, virtual environments and caches. A link to a folder is not followed, so
-    that no loop of links is endless; a link to a file is, if the file was not met before.
+    A folder stands for all *.yaml, *.yml and *.json files under it. Hidden files and folders,
+    node_modules, virtual environments and caches are ignored. Links to folders are not followed,
+    because they may form an endless loop. A link to a file is followed, unless the file was already
+    given.
 
     Args:
         names: Files, folders, and `-` for standard input.
-        exclude: Shell patterns. A file is left out if one matches its path, or that of a folder
-            above it. `*` matches slashes, too.
+        exclude: Shell patterns. A file is ignored if a pattern matches its path, or the path of a
+            folder above it. `*` also matches slashes.
     """
     met: set[str] = set()
     patterns = [os.path.normpath(each) for each in exclude]
@@ -55,7 +56,7 @@ def files(names: Iterable[str], exclude: Iterable[str] = ()) -> Iterator[Named]:
         for each in (_walked(name) if name != STDIN and os.path.isdir(name) else [Named(name)])
         if each.file == STDIN or not _is_excluded(each.file, patterns)
     ]
-    for each in sorted(found, key=_is_walked_link):  # messages name a file, and not a link to it
+    for each in sorted(found, key=_is_walked_link):  # messages name the file, not a link to it
         real = each.file if each.file == STDIN else os.path.realpath(each.file)
         if real not in met or each.problem:
             met.add(real)

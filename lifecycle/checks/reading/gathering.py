@@ -1,4 +1,4 @@
-"""Everything that the command was given, read: files, folders, standard input."""
+"""All objects from the files, folders and standard input of one run."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from lifecycle.checks.reading.yaml_nodes import EXTRA
 @dataclass
 class Gathered:
     """
-    What was read.
+    The content of all files of one run.
 
     Attributes:
         documents: The Kubernetes objects of all files.
-        unreadable: By file, what could not be read, and why.
-        notes: By file, what its author should know.
-        files: How many files were read.
-        passed_over: How many files hold no Kubernetes object, by what they are.
-        replicas: How many replicas kustomizations give, by the name of a workload.
+        unreadable: Problems with reading, by file.
+        notes: Remarks for the author, by file.
+        files: Number of files that were read.
+        passed_over: Number of files without a Kubernetes object, by kind of file.
+        replicas: Number of replicas from kustomizations, by name of the workload.
     """
 
     documents: list[Document] = field(default_factory=list)
@@ -39,11 +39,17 @@ class Gathered:
     _hinted: set[str] = field(default_factory=set)
 
     def add(self, named: Named, reading: Reading) -> None:
-        """Add what a file holds."""
+        """
+        Add the content of a file.
+
+        Args:
+            named: The file.
+            reading: The content of the file.
+        """
         self.files += 1
         self.documents += reading.documents
         if reading.problems == [EXTRA] and any(EXTRA in said for said in self.unreadable.values()):
-            return  # said once
+            return  # one such message is enough
         if reading.problems:
             self.unreadable.setdefault(named.file, []).extend(reading.problems)
             self._hint(named, reading)
@@ -57,30 +63,34 @@ class Gathered:
             return
         self._hinted.add(named.walked)
         option = f"--exclude {shlex.quote(named.file)}"
-        self.note(named.walked, f"to leave out a file, use --exclude PATTERN, for example {option}")
+        self.note(named.walked, f"to ignore a file, use --exclude PATTERN, for example {option}")
 
     def note(self, file: str, *sentences: str) -> None:
-        """Add notes."""
+        """Add notes about a file."""
         if sentences:
             self.notes.setdefault(file, []).extend(sentences)
 
     def idle(self) -> int:
-        """Return how many files were read and hold no workload."""
+        """Return the number of files without a workload."""
         busy = {each.file for each in self.documents if kind_of(each.group, each.kind)}
         return self.files - len(busy.union(self.unreadable))
 
-    def nothing(self, names: Sequence[str]) -> str:
-        """Say why there was nothing at all to check; empty if there was."""
+    def nothing(self) -> str:
+        """Return why there was nothing to check. Empty if there was something."""
         if self.documents or self.unreadable:
             return ""
         held = ", ".join(kind.counted(number) for kind, number in self.passed_over.most_common())
-        if not held:
-            held = "no *.yaml, *.yml or *.json"
-        return f"nothing to check: {'it holds' if len(names) == 1 else 'they hold'} {held}"
+        return f"nothing to check: {f'only {held}' if held else 'no *.yaml, *.yml or *.json'}"
 
 
 def gather(names: Sequence[str], exclude: Sequence[str] = ()) -> Gathered:
-    """Read files, and what is in folders; what cannot be read hides nothing else."""
+    """
+    Read all files and folders. A file that cannot be read does not hide the others.
+
+    Args:
+        names: Files, folders, and `-` for standard input.
+        exclude: Shell patterns of files and folders to ignore.
+    """
     found = Gathered()
     kustomizations = Kustomizations()
     templates: Counter[str] = Counter()

@@ -1,4 +1,4 @@
-"""Files and standard input as text, and the values that stand in it: YAML or JSON."""
+"""Texts of files and standard input, and their values in YAML or JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lifecycle.checks.reading.yaml_nodes import read_yaml
 
 MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_LINED: Final = 1024 * 1024
-"""So long may a text of JSON be that is read as YAML, which is slower and knows the lines."""
+"""Longest JSON text that is read as YAML, in characters. The YAML reader is slower, but gives the lines."""
 STDIN: Final = "-"
 _LINE: Final = 120
 _JSON_BLANKS: Final = " \t\r\n"
@@ -22,10 +22,10 @@ _JSON_BLANKS: Final = " \t\r\n"
 
 class NoText(Unreadable):
     """
-    A file is no text that can be read.
+    A file is not a readable text.
 
     Attributes:
-        is_manifest: Whether it looks like a manifest all the same.
+        is_manifest: Whether the file still looks like a manifest.
     """
 
     def __init__(self, message: str, data: bytes) -> None:
@@ -39,7 +39,7 @@ def text_of(file: str) -> str:
     Return the text of a file, or of standard input.
 
     Raises:
-        Unreadable: It cannot be read, is too large, or no text in UTF-8.
+        Unreadable: The file cannot be read, is too large, or is not text in UTF-8.
     """
     try:
         if file == STDIN:
@@ -54,17 +54,24 @@ def text_of(file: str) -> str:
     except ValueError:
         raise Unreadable("not a valid file name") from None
     if len(data) > MAX_BYTES:
-        raise NoText(f"larger than {MAX_BYTES // 1024 // 1024} MiB: split it", data)
+        limit = MAX_BYTES // 1024 // 1024
+        raise NoText(f"larger than {limit} MiB. Split the file", data)
     if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        raise NoText("text in UTF-16: write it as UTF-8 (iconv -f UTF-16 -t UTF-8)", data)
+        raise NoText("text in UTF-16. Save the file as UTF-8 (iconv -f UTF-16 -t UTF-8)", data)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise NoText("not text in UTF-8: save it as UTF-8", data) from None
+        raise NoText("not text in UTF-8. Save the file as UTF-8", data) from None
 
 
 def nodes(text: str, file: str) -> Iterator[Node | Unreadable]:
-    """Give the values in a text, or why one cannot be read; those of YAML know their lines."""
+    """
+    Give the values in a text, or the reason why a value cannot be read.
+
+    Args:
+        text: One or several documents in YAML or JSON.
+        file: Name of the file, or `-` for standard input.
+    """
     if text.lstrip()[:1] != "{":
         yield from read_yaml(text)
         return
@@ -74,9 +81,9 @@ def nodes(text: str, file: str) -> Iterator[Node | Unreadable]:
             yield from known
             return
     try:
-        values = list(_json_values(text))  # kubectl's JSON; tabs in it are no YAML
+        values = list(_json_values(text))  # YAML does not allow the tabs in kubectl's JSON
     except RecursionError:
-        yield Unreadable("nested too deep")
+        yield Unreadable("nested too deeply")
         return
     except ValueError:  # YAML in braces
         yield from read_yaml(text)
@@ -89,12 +96,12 @@ def nodes(text: str, file: str) -> Iterator[Node | Unreadable]:
 
 
 def _has_lines(text: str) -> bool:
-    """Tell whether JSON is written for people, so that a line is a place in it."""
+    """Tell whether JSON has short lines, so that a line number helps the reader."""
     return len(text) <= MAX_LINED and len(text) < _LINE * text.count("\n")
 
 
 def _repeats_a_key(text: str) -> bool:
-    """Tell whether a mapping in JSON has a key twice, which only the reader of YAML reports."""
+    """Tell whether a mapping in JSON has a key twice. Only the YAML reader can report this."""
     if len(text) > MAX_LINED:
         return False
     try:
@@ -119,7 +126,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> None:
 def _json_values(
     text: str, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None
 ) -> Iterator[Any]:
-    """Give the values of a text one after the other, as `jq` prints them."""
+    """Give the JSON values in a text, one after the other, as `jq` prints them."""
     decoder = json.JSONDecoder(object_pairs_hook=pairs)
     text = text.strip(_JSON_BLANKS)
     while text:

@@ -1,4 +1,4 @@
-"""Which kinds make pods, and where each keeps its pod template."""
+"""Kinds that make pods, and the places of their pod templates."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from lifecycle.checks.node import Node
 
 class Kind(NamedTuple):
     """
-    How a kind makes pods.
+    The way in which a kind makes pods.
 
     Attributes:
-        paths: Where its pod templates are; `*` is each item of a list, or each value of a mapping.
-        ends: Whether its pods are to end by themselves.
-        counted: Whether spec.replicas says how many pods there are.
+        paths: Paths of the pod templates. `*` is each item of a list or each value of a mapping.
+        ends: Whether the pods are expected to end by themselves.
+        counted: Whether spec.replicas is the number of pods.
     """
 
     paths: tuple[tuple[str, ...], ...] = (("spec", "template"),)
@@ -82,27 +82,36 @@ OTHERS: Final = {
     },
 }
 _NO_PODS: Final = ("CustomResourceDefinition", "ControllerRevision")
-"""What describes pods, or remembers them, and makes none."""
+"""Kinds that describe pods or keep old versions of them, but do not make pods."""
 _POLICIES: Final = ("kyverno.io", "gatekeeper.sh")
-"""Whose kinds hold patterns of pods that others make."""
+"""Groups with policies, which contain patterns of pods but do not make pods."""
 _HOLDERS: Final = ("containers", "initContainers", "sidecars", "steps", "container", "script")
-"""Keys under which kinds keep containers: Tekton calls them steps, Argo Workflows a script."""
+"""Keys that hold containers. For example, Tekton has steps, and Argo Workflows a script."""
 
 
 def kind_of(group: str, name: str) -> Kind | None:
-    """Return how a kind makes pods; None if it makes none, as far as is known."""
+    """Return how a kind makes pods. None if it makes none, or is not known."""
     built_in = BUILT_IN.get(name) if group in _GROUPS else None
     return built_in or OTHERS.get((group, name))
 
 
 def templates(node: Node, kind: Kind) -> Iterator[tuple[Node, tuple[str, ...]]]:
-    """Give the pod templates of an object: a node of it, and the keys that lead on from there."""
+    """
+    Give the pod templates of an object.
+
+    Args:
+        node: The object.
+        kind: The way in which its kind makes pods.
+
+    Returns:
+        For each template, a node in the object and the keys from this node to the template.
+    """
     for path in kind.paths:
         try:
             found = [*_reached(node, path)]
-        except Unreadable:  # whoever goes that way learns what is wrong there
+        except Unreadable:  # a later look at the path reports the error
             found = [(node, path)]
-        # one that is not there is a template all the same, unless there may be others
+        # a missing template counts as a template, unless there may be others
         yield from found if len(kind.paths) == 1 else [each for each in found if _is_there(*each)]
 
 
@@ -125,7 +134,7 @@ def _reached(node: Node, path: tuple[str, ...]) -> Iterator[tuple[Node, tuple[st
 
 
 def unknown_pod(node: Node, group: str, kind: str) -> Node | None:
-    """Return the containers of an object of another kind; None if it holds none."""
+    """Return the containers in an object of an unknown kind. None if there are none."""
     if kind in _NO_PODS or group.endswith(_POLICIES) or not isinstance(node.value, dict):
         return None
     ours = [each for key, each in node.value.items() if key not in ("metadata", "status")]
@@ -145,7 +154,7 @@ def _containers(node: Node) -> Node | None:
 
 
 def _holds(held: Node) -> bool:
-    """Tell whether a value is a container, or a list or a mapping with one."""
+    """Tell whether a value is a container, or a list or mapping that has one."""
     if isinstance(held.value, dict):
         return any(map(_is_container, (held, *held.value.values())))
     return isinstance(held.value, list) and any(map(_is_container, held.value))

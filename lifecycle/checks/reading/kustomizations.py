@@ -1,4 +1,4 @@
-"""What kustomizations say of the files around them: which of them are patches."""
+"""Kustomizations: which files around them are patches, and the replicas that they set."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from lifecycle.checks.reading.not_manifests import KUSTOMIZATIONS
 from lifecycle.checks.reading.yaml_nodes import read_yaml
 
 _ABOVE: Final = 2
-"""So many folders above a file are looked into: a patch may stand in `patches/`."""
+"""Number of folders above a file to search, because a patch may be in `patches/`."""
 _WHOLE: Final = ("resources", "bases", "crds")
 
 
 class Kustomizations:
     """
-    The kustomizations beside the files that are read, and in the folders above them.
+    The kustomizations in the folders of the files, and in the folders above them.
 
     Attributes:
-        replicas: The most replicas that one of them gives a workload, by the workload's name.
+        replicas: The largest number of replicas in a kustomization, by name of the workload.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class Kustomizations:
         self._looked: set[str] = set()
 
     def is_patch(self, file: str) -> bool | None:
-        """Tell whether a kustomization names a file as a patch; None if none names it at all."""
+        """Tell whether a kustomization names a file as a patch. None if none names the file."""
         return None if file == STDIN else self._named.get(os.path.realpath(file))
 
     def look(self, file: str) -> None:
@@ -72,7 +72,7 @@ def _replicas(node: Node) -> Iterator[tuple[str, float]]:
 
 
 def _patched(node: Node, folder: str) -> Iterator[tuple[str, float]]:
-    """Give the replicas in patches with a target: inline ones, and files with a JSON patch."""
+    """Give the replicas in inline patches, and in patch files with a target."""
     for key in ("patches", "patchesJson6902"):
         held = node.value.get(key) if isinstance(node.value, dict) else None
         for each in held.value if held is not None and isinstance(held.value, list) else ():
@@ -108,7 +108,7 @@ def _names(node: Node) -> Iterator[tuple[str, bool]]:
 
 
 def _texts(node: Node, *keys: str) -> list[str]:
-    """Return the texts in a list, or those under a key of its items; whatever else is there is not."""
+    """Return the texts in a list, or under a key of its items. Other values are ignored."""
     items = node.value.get(keys[0]) if isinstance(node.value, dict) else None
     found = items.value if items is not None and isinstance(items.value, list) else []
     for key in keys[1:]:

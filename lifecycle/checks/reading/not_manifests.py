@@ -1,4 +1,4 @@
-"""What lies beside manifests and is none: which kind of file it is."""
+"""Files that are not manifests, by kind."""
 
 from __future__ import annotations
 
@@ -9,36 +9,40 @@ from typing import Final
 
 from lifecycle.checks.node import Node
 
-RENDER: Final = "Render it: helm template … | lifecycle check -"
+RENDER: Final = "Render the template: helm template … | lifecycle check -"
 
 
 class Foreign(enum.Enum):
-    """A kind of file that is passed over: one of it, several of it, and what to do instead."""
+    """A kind of file that is passed over: its name, its plural, and the sentence of the note."""
 
     KUSTOMIZATION = (
         "kustomization",
         "kustomizations",
-        "this kustomization is passed over. Build it: kustomize build … | lifecycle check -",
+        "this kustomization is not checked. Build it: kustomize build … | lifecycle check -",
     )
     TEMPLATE = (
         "template",
         "templates",
-        f"this template is passed over. {RENDER}",
+        f"this template is not checked. {RENDER}",
     )
-    CHART = ("chart file", "chart files", "this file of a Helm chart is passed over")
-    COMPOSE = ("Compose file", "Compose files", "this Compose file is passed over")
-    WORKFLOW = ("CI workflow", "CI workflows", "this CI workflow is passed over")
-    PATCH = ("JSON patch", "JSON patches", "this JSON patch is passed over. Check what it changes")
+    CHART = ("chart file", "chart files", "this file of a Helm chart is not checked")
+    COMPOSE = ("Compose file", "Compose files", "this Compose file is not checked")
+    WORKFLOW = ("CI workflow", "CI workflows", "this CI workflow is not checked")
+    PATCH = (
+        "JSON patch",
+        "JSON patches",
+        "this JSON patch is not checked. Check the patched object instead",
+    )
     EMPTY = ("empty file", "empty files", "this file is empty")
-    OTHER = ("other file", "other files", "this file is passed over")
+    OTHER = ("other file", "other files", "this file is not checked")
 
     @property
     def sentence(self) -> str:
-        """What a note says of it."""
+        """The sentence of the note about such a file."""
         return self.value[2]
 
     def counted(self, number: int) -> str:
-        """Say how many there are of it."""
+        """Return a number and the name of the kind, in the plural if needed."""
         return f"{number:,} {self.value[number != 1]}"
 
 
@@ -46,11 +50,11 @@ KUSTOMIZATIONS: Final = ("kustomization.yaml", "kustomization.yml", "Kustomizati
 TEMPLATED: Final = re.compile(r"\{\{|\{%|<%")
 _UNRENDERED: Final = re.compile(
     r"^\s*#@(\s|\w+/)|:\s+#@\s"  # ytt
-    r"|[:-][ \t]+#\{[\w.-]+\}#?[ \t]*$"  # Azure Pipelines, which YAML takes for a comment
+    r"|[:-][ \t]+#\{[\w.-]+\}#?[ \t]*$"  # Azure Pipelines, a comment in YAML
     r"|%\{~?\s*(if|else|endif|for|endfor)\b",  # Terraform
     re.MULTILINE,
 )
-"""What stands in comments or between lines: without it the YAML is another one, or none."""
+"""Template code in comments or between lines. Without this code, the YAML changes or breaks."""
 _ASSERTED: Final = re.compile(r"\(.*\)", re.DOTALL)
 """An expression of Chainsaw, as a key or a value."""
 _MANIFEST: Final = tuple(
@@ -63,7 +67,7 @@ _FREE: Final = (
     "annotations", "args", "command", "data", "env", "rules", "status",
     "stringData", "value",
 )  # fmt: skip
-"""Where an app's own text stands, in which braces are the app's."""
+"""Fields with text of the app, in which braces belong to the app."""
 _SHAPES: Final = (
     (Foreign.WORKFLOW, (r"^(stages|pipeline|steps|workflows):",)),
     (
@@ -76,22 +80,22 @@ _SHAPES: Final = (
         (r"^\s*[-[{\s]*[\"']?op[\"']?\s*:\s*[\"']?(add|remove|replace|move|copy|test)\b",),
     ),
 )
-"""What a text of each kind has, all of it."""
+"""Patterns of each kind of file. A text of that kind matches all of them."""
 _YTT: Final = re.compile(r"^#@", re.MULTILINE)
 
 
 def should_be_manifest(text: str) -> bool:
-    """Tell whether a text has the two keys that every Kubernetes object has."""
+    """Tell whether a text has `apiVersion` and `kind`, as every Kubernetes object does."""
     return all(each.search(text) for each in _MANIFEST)
 
 
 def is_unrendered(text: str) -> bool:
-    """Tell whether a manifest has what only its tool understands, in places that YAML does not see."""
+    """Tell whether a manifest has template code where a YAML reader does not find it."""
     return bool(_UNRENDERED.search(text)) and should_be_manifest(text)
 
 
 def may_be_template(text: str) -> bool:
-    """Tell whether something in a text may have to be filled in; `is_template` knows it of an object."""
+    """Tell whether a text may contain template code. `is_template` decides for one object."""
     return bool(TEMPLATED.search(text) or re.search(r"\)['\"]?\s*:|:\s*['\"]?\(", text))
 
 
@@ -100,7 +104,13 @@ def _is_open(text: str) -> bool:
 
 
 def foreign(text: str, file: str) -> Foreign:
-    """Tell what a file without a Kubernetes object is, by its name and its text."""
+    """
+    Return the kind of a file without a Kubernetes object.
+
+    Args:
+        text: The text of the file.
+        file: Name of the file.
+    """
     name = os.path.basename(file)
     if name in KUSTOMIZATIONS:
         return Foreign.KUSTOMIZATION
@@ -122,7 +132,7 @@ def foreign(text: str, file: str) -> Foreign:
 
 
 def is_template(node: Node) -> bool:
-    """Tell whether an object has something to be filled in where Kubernetes has its own fields."""
+    """Tell whether an object has template code in a field of Kubernetes."""
     if isinstance(node.value, dict):
         return any(
             _is_open(key) or is_template(each)
@@ -135,7 +145,7 @@ def is_template(node: Node) -> bool:
 
 
 def of_chart(file: str) -> Foreign | None:
-    """Tell which part of a Helm chart a file is: beside a Chart.yaml, or under its `templates`."""
+    """Return the kind of a file in a Helm chart. None for files outside charts."""
     folder = os.path.dirname(os.path.abspath(file))
     if _is_chart(folder):
         return Foreign.CHART

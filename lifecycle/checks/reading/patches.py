@@ -1,8 +1,8 @@
 """
-What only a base completes: patches, and other documents that are no whole object.
+Patches, and other objects that need a base.
 
-Of such a document only that is certain which holds whatever the base adds. So it is judged twice:
-as it is, and on a base that has everything which it leaves open, and has it right.
+A finding in such an object is certain only if it holds on every base. So each patch is checked
+twice: alone, and on a base that adds correct values for everything that the patch leaves out.
 """
 
 from __future__ import annotations
@@ -27,13 +27,19 @@ _PROBES: Final = ("startupProbe", "readinessProbe", "livenessProbe")
 
 def is_partial(node: Node, kind: str, pod: Node) -> bool:
     """
-    Tell by its shape whether an object needs a base: the API server would refuse it as it is.
+    Tell whether an object needs a base, because the API server would refuse the object alone.
 
-    It has no spec.selector, or no container, or one without an image; or it says `$patch`.
+    The reasons are a missing spec.selector, no container, a container without an image, and
+    `$patch`.
+
+    Args:
+        node: The object.
+        kind: Kind of the object.
+        pod: The spec of its pod.
     """
     if _says(node, DIRECTIVE):
         return True
-    if kind == "DeploymentConfig":  # its triggers set the images
+    if kind == "DeploymentConfig":  # triggers set the images
         return not pod.at("containers")
     needs_selector = kind in _SELECTED and node.at("apiVersion").value in _SELECTING
     containers = pod.at("containers").each()
@@ -52,12 +58,17 @@ def _says(node: Node, key: str) -> bool:
 
 def completed(node: Node, template: tuple[str, ...]) -> list[Node]:
     """
-    Return a patch on bases with which nothing is missing, and nothing is too short or too few.
+    Return a patch on two bases that add correct values for everything that the patch leaves out.
 
-    One has a network of its own and the other one the node's, by which probes mean another host.
+    One base has a network for the pod. The other base has the network of the node, where
+    `localhost` in a probe is another host.
+
+    Args:
+        node: The patch.
+        template: Path of the pod template.
     """
     node = changed(node, ("spec",), lambda spec: with_missing(spec, replicas=_REPLICAS))
-    if node.at("spec", _STRATEGY):  # OnDelete takes no pod by itself
+    if node.at("spec", _STRATEGY):  # OnDelete stops no pod by itself
         node = changed(node, ("spec", _STRATEGY), lambda each: with_missing(each, type="OnDelete"))
     pod = (*template, "spec")
     node = changed(node, pod, lambda each: with_missing(each, terminationGracePeriodSeconds=_LONG))
@@ -68,7 +79,14 @@ def completed(node: Node, template: tuple[str, ...]) -> list[Node]:
 
 
 def changed(node: Node, path: tuple[str, ...], change: Callable[[Node], Node]) -> Node:
-    """Return an object in which the value at a path is another one."""
+    """
+    Return a copy of an object with another value at a path.
+
+    Args:
+        node: The object.
+        path: Keys from the object to the value.
+        change: Returns the new value for the old value.
+    """
     if not path:
         return change(node)
     child = changed(node.at(path[0]), path[1:], change)
@@ -76,7 +94,7 @@ def changed(node: Node, path: tuple[str, ...], change: Callable[[Node], Node]) -
 
 
 def with_missing(node: Node, **more: Any) -> Node:
-    """Return a mapping with what it lacks; null, by which a patch deletes, is lacking too."""
+    """Return a copy of a mapping with values for missing keys. null counts as missing."""
     new = {
         key: from_plain(value, step(node.path, key))
         for key, value in more.items()
@@ -113,7 +131,7 @@ def _container(node: Node) -> Node:
 
 
 def _asks(node: Node, command: list[str]) -> Node:
-    """Return a probe or a hook that runs a command, if it does not say itself what it does."""
+    """Return a copy of a probe or hook that runs a command, if it has no handler."""
     if not any(node.at(each) for each in _HANDLERS if each != "exec"):
         node = changed(node, ("exec",), lambda each: with_missing(each, command=command))
     return node
@@ -128,7 +146,7 @@ def _ready(probe: Node) -> Node:
 
 
 def _ports(node: Node) -> Iterator[str | int]:
-    """Give the ports that its probes and hooks ask: the base may declare them."""
+    """Give the ports that probes and hooks use. The base may declare them."""
     places = [node.at(each) for each in _PROBES]
     places += [node.at("lifecycle", each) for each in ("preStop", "postStart")]
     for place in places:

@@ -1,4 +1,4 @@
-"""What another program fills in: `${REPLICAS}` of Flux, envsubst or an OpenShift template."""
+"""Placeholders that another program replaces, such as `${REPLICAS}` in Flux and envsubst."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _FIELDS: Final = re.compile(
     r"replicas|minReplicas|port|containerPort|hostPort|hostNetwork|maxUnavailable|maxSurge"
     r"|minReadySeconds|failureThreshold|successThreshold|\w+Seconds"
 )
-"""Fields that hold no text of the app: nothing there means a variable of the container."""
+"""Fields without text of the app. In these fields, `$(NAME)` is never a container variable."""
 
 
 def emptied(node: Node) -> Node:
-    """Return an object without the values that are yet to be filled in; itself if there are none."""
+    """Return a copy of an object without its placeholders. Without any, return the object itself."""
     if isinstance(node.value, dict):
         inner = {
             key: Node(None, each.path, each.line) if _is_open(key, each) else emptied(each)

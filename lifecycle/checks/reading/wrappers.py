@@ -1,4 +1,4 @@
-"""Objects that hold other objects: lists, OpenShift's templates, operators' bundles."""
+"""Objects that contain other objects: lists, OpenShift templates, ClusterServiceVersions."""
 
 from __future__ import annotations
 
@@ -17,16 +17,20 @@ _HELD: Final = {"Template": ("objects",), "ClusterServiceVersion": _BUNDLE}
 
 def unwrapped(node: Node, kind: str) -> list[tuple[Node, str]]:
     """
-    Return the objects in an object, each with the kind that it has if it says none.
+    Return the objects inside an object, each with its kind in case the object has no kind itself.
 
-    Nothing is returned for an object that stands for itself: an empty list is one, too.
+    The result is empty for an ordinary object, and for an empty list.
+
+    Args:
+        node: The object.
+        kind: Kind of the object.
 
     Raises:
-        Unreadable: It has another type where such a kind has its objects.
+        Unreadable: The field for the inner objects has a wrong type.
     """
     items = node.at("items")
     if kind.endswith("List") and isinstance(items.value, list):
-        # what the API server lists has no kind of its own
+        # items that the API server lists have no kind
         return [(each, kind.removesuffix("List")) for each in items.each() if each]
     if kind == "Template" and isinstance(node.at("objects").value, list):
         return [(each, "") for each in _processed(node) if each]
@@ -36,7 +40,7 @@ def unwrapped(node: Node, kind: str) -> list[tuple[Node, str]]:
 
 
 def wrapper(node: Node, kind: str) -> Node | None:
-    """Return a bundle or a template without its objects, which still has fields of its own."""
+    """Return a ClusterServiceVersion or template without its inner objects. Else None."""
     path = _HELD.get(kind)
     if path is None:
         return None
@@ -44,7 +48,7 @@ def wrapper(node: Node, kind: str) -> Node | None:
 
 
 def _deployment(node: Node) -> Node:
-    """Return one of a bundle's deployments as a Deployment: it has a name and a spec."""
+    """Return a deployment in a ClusterServiceVersion as a Deployment with a name and a spec."""
     head = from_plain({"apiVersion": "apps/v1", "kind": "Deployment"}, node.path)
     metadata = Node({"name": node.at("name")}, step(node.path, "metadata"), node.line)
     fields = {**head.value, "metadata": metadata, "spec": node.at("spec")}
@@ -52,7 +56,7 @@ def _deployment(node: Node) -> Node:
 
 
 def _processed(template: Node) -> Iterator[Node]:
-    """Give the objects of an OpenShift template, with its parameters' values put in."""
+    """Give the objects of an OpenShift template, with the values of its parameters."""
     values = {each.at("name").text(): each.at("value") for each in template.at("parameters").each()}
     for each in template.at("objects").each():
         yield _filled(each, values)

@@ -1,12 +1,13 @@
 """
-YAML with its line numbers, from whoever sends it.
+YAML with line numbers, from any source.
 
 Rules of this file:
 
-1. Events are read, not objects: no tag constructs anything.
-2. Depth is bounded while reading, size while following aliases: neither a bomb of
-   aliases nor one that contains itself costs more than a sentence.
-3. A scalar means what Kubernetes' own parser makes of it: a date is text, `0o17` and `08` are numbers, `y` is true.
+1. Read events, not objects. So no tag can construct an object.
+2. Limit the depth while reading, and the size while following aliases. So a bomb of aliases, or an
+   alias that contains itself, only causes an error message.
+3. Read a scalar as Kubernetes' own parser does. A date is text, `0o17` and `08` are numbers, and `y`
+   is true.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ _INTEGER: Final = re.compile(
 _FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _LONGEST: Final = 67  # 64 bits, a sign and `0b`
 MAX_BROKEN: Final = 50
-EXTRA: Final = "YAML needs PyYAML: pip install 'pod-lifecycle[manifests]'"
+EXTRA: Final = "YAML needs PyYAML. Run: pip install 'pod-lifecycle[manifests]'"
 
 
 @dataclass
@@ -55,23 +56,25 @@ class _Raw:
 
 
 def read_yaml(text: str) -> Iterator[Node | Unreadable]:
-    """Read the documents of a YAML stream: one that cannot be read does not end it."""
+    """Give the documents of a YAML stream. A broken document does not hide the next ones."""
     lines = text.splitlines(keepends=True)
     start = 0
-    for _ in range(MAX_BROKEN):  # each costs what is left of the text
+    for _ in range(MAX_BROKEN):  # each broken document means parsing the rest again
         broken: int | None = None
         for tree in _trees("".join(lines[start:]), start):
             try:
                 yield tree.node()
             except Unreadable as error:
-                hint = "; is it a template? Render it first: helm template … | lifecycle check -"
+                hint = (
+                    ". If this is a template, render it first: helm template … | lifecycle check -"
+                )
                 yield Unreadable(f"{error}{hint if '{{' in text else ''}")
             broken = tree.broken
         after = None if broken is None else _next_document(lines, max(broken, start + 1))
         if after is None:
             return
         start = after
-    yield Unreadable(f"line {start + 1}: what follows {MAX_BROKEN} broken documents")
+    yield Unreadable(f"line {start + 1}: not read, because {MAX_BROKEN} documents are broken")
 
 
 def _trees(text: str, skipped: int) -> Iterator[_Tree]:
@@ -108,11 +111,11 @@ def _next_document(lines: list[str], at: int) -> int | None:
 
 class _Tree:
     """
-    One document while it is read.
+    One document during reading.
 
     Attributes:
-        problem: Why it cannot be.
-        broken: The line, from 0, at which the parser gave up.
+        problem: Why the document cannot be read. Empty if it can.
+        broken: The line at which the parser stopped, from 0. None if it did not stop.
     """
 
     def __init__(self, skipped: int) -> None:
@@ -136,7 +139,7 @@ class _Tree:
         mark = getattr(error, "problem_mark", None)
         self.broken = None if mark is None else self._skipped + mark.line
         where = "" if self.broken is None else f"line {self.broken + 1}: "
-        what = getattr(error, "problem", None) or getattr(error, "reason", None) or "it is broken"
+        what = getattr(error, "problem", None) or getattr(error, "reason", None) or "broken"
         self.problem = f"{where}not valid YAML: {what}"
 
     def add(self, event: Any) -> _Raw:
@@ -162,7 +165,7 @@ class _Tree:
     def repeat(self, event: Any) -> None:
         if event.anchor not in self._anchors:
             line = self._skipped + event.start_mark.line + 1
-            self.problem = f"line {line}: no anchor is called &{event.anchor}"
+            self.problem = f"line {line}: there is no anchor &{event.anchor}"
         self._open[-1].items.append(self._anchors.get(event.anchor, _Raw(1, "")))
 
 
@@ -199,7 +202,7 @@ def _node(raw: _Raw, path: str, depth: int, budget: Budget) -> Node:
 
 
 def scalar(text: str) -> Any:
-    """Return what an unquoted scalar means, as go-yaml resolves it: `08` is 8.0, `y` is true."""
+    """Return the value of an unquoted scalar as go-yaml reads it. `08` is 8.0, and `y` is true."""
     if text in _WORDS:
         return _WORDS[text]
     if text[:1] not in set("+-.0123456789"):

@@ -51,7 +51,7 @@ class Screen:
 
 
 def as_text(report: Report, screen: Screen | None = None) -> str:
-    """Return findings as text. Each line of a place begins with it, so that editors can jump there."""
+    """Return findings as text. Each place comes first in its line, so that editors can jump there."""
     screen = screen or Screen()
     parts = [[*_about(places, screen)] for places in _by_rule(report)]
     parts.append(

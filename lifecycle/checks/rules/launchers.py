@@ -35,8 +35,8 @@ _WATCHERS: Final = ("watchfiles", "watchmedo", "nodemon", "watchexec", "entr")
         "https://github.com/Yelp/dumb-init#session-behavior",
     ),
     fix=(
-        "Let the init process signal only its child: use `tini --` without -g, "
-        "`dumb-init --single-child`, or DUMB_INIT_SETSID=0."
+        "Use an init process that signals only its child, such as `tini --` without -g, "
+        "`dumb-init --single-child`, or dumb-init with DUMB_INIT_SETSID=0."
     ),
 )
 def signal_to_group(workload: Workload) -> Iterator[Found]:
@@ -47,7 +47,7 @@ def signal_to_group(workload: Workload) -> Iterator[Found]:
     For example, 2 of 2 running tasks were lost with `dumb-init celery worker`, and none with `dumb-init --single-child`.
 
     Severity:
-        If a preStop hook drains the app first, the finding is a warning. The same is true if DUMB_INIT_SETSID may come from envFrom or a ConfigMap.
+        If a preStop hook drains the app first, the finding is a warning. If DUMB_INIT_SETSID may come from envFrom or a ConfigMap, the finding is a warning too.
 
     Scope:
         The rule ignores gunicorn, uvicorn and granian, because they finish their requests in both cases.

@@ -110,8 +110,8 @@ def _is_read(words: list[str]) -> bool:
     sources=(_TAKEN,),
     fix=(
         "Put `lifecycle run --service NAME:PORT --` in front of the command, which drains any number "
-        "of workers. Or run one worker per pod and more replicas: set `--workers 1`, and do not set "
-        "WEB_CONCURRENCY above 1."
+        "of workers. Or run one worker per pod and more replicas. To do so, set `--workers 1`, and do "
+        "not set WEB_CONCURRENCY above 1."
     ),
 )
 def managed_workers(workload: Workload) -> Iterator[Found]:

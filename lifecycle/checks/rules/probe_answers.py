@@ -138,7 +138,7 @@ def probe_timeout(workload: Workload) -> Iterator[Found]:
 
     A plugin's probe may take up to LIFECYCLE_PROBE_TIMEOUT seconds.
     If timeoutSeconds is not longer, the kubelet reports only a timeout. With a longer limit, you see which probe was slow.
-    The same is true for the time limit of curl or wget in a command.
+    The time limit of curl or wget in a command must be longer too.
     If a shell runs curl or wget without a time limit, the container runtime kills only the shell at timeoutSeconds. If the app hangs, each probe then leaves one more process behind.
 
     Severity:

@@ -39,7 +39,7 @@ def unknown_variable(workload: Workload) -> Iterator[Found]:
             text = value.value if isinstance(value.value, str) else ""
             wanted = "" if is_service_link(name, text) else intended(name, known)
             if wanted:
-                message = f"{container.name}: {name} is not a setting; did you mean {wanted}?"
+                message = f"{container.name}: {name} is not a setting. Did you mean {wanted}?"
                 yield Found(node, message)
 
 
