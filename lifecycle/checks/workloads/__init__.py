@@ -1,1 +1,1 @@
-"""What the rules look at: workloads, their containers, and what other objects do to them."""
+"""Workloads and their containers, and the other objects that affect them."""

@@ -1,4 +1,4 @@
-"""One container of a pod: what it runs, and what the kubelet does to it."""
+"""Containers of a pod, with their probes, hooks and settings."""
 
 from __future__ import annotations
 
@@ -40,12 +40,19 @@ _REFERRED: Final = re.compile(r"\$\$|\$\(([^)]*)\)")
 _OF_SHELL: Final = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?-([^}$]*))?\})")
 _SUBSTITUTED: Final = re.compile(r"\$\(([^()]+)\)")
 _UNKNOWN: Final = {"grace_period": "86400", "settle": "0", "quiet": "0", "stop_timeout": "0"}
-"""What is assumed of times that stand elsewhere: no budget is called too small for them."""
+"""Assumed values of times that the manifest does not show. They fit into every budget."""
 
 
 @dataclass(frozen=True)
 class Probe:
-    """One of a container's three probes."""
+    """
+    One of the three probes of a container.
+
+    Attributes:
+        kind: `startup`, `readiness` or `liveness`.
+        node: The probe in the manifest.
+        container: The container of the probe.
+    """
 
     kind: str
     node: Node
@@ -56,22 +63,22 @@ class Probe:
 
     @property
     def http(self) -> Node:
-        """Its httpGet."""
+        """The httpGet of the probe. Empty if there is none."""
         return self.node.at("httpGet")
 
     @property
     def path(self) -> str:
-        """What is asked for over HTTP, without the query."""
+        """The path of the HTTP request, without the query."""
         return self.fetch.path if self.fetch else path_of(self.http)
 
     @property
     def command(self) -> list[str]:
-        """Its exec."""
+        """The command of the probe's exec."""
         return [undoubled(each.text()) for each in self.node.at("exec", "command").each()]
 
     @cached_property
     def fetches(self) -> list[Fetch]:
-        """The HTTP requests that its exec sends to the pod itself; what it compares, in the end."""
+        """The HTTP requests of the exec to this pod. Requests inside `$(…)` come last."""
         sent = [each for step in steps(self.command) for each in fetches(step.words)]
         for script in _SUBSTITUTED.findall(script_of(unwrapped(self.command)) or ""):
             compared = [
@@ -82,20 +89,20 @@ class Probe:
 
     @cached_property
     def fetch(self) -> Fetch | None:
-        """The request of its exec to the QOS port, rather for readiness; None if there is none."""
+        """The request of the exec to the QOS port, if possible for readiness. None if there is none."""
         port = self.container.qos_port
         sent = [each for each in self.fetches if each.by_setting or each.port == port]
         return max(sent, key=lambda each: each.path in ("/ready", "/readyz"), default=None)
 
     @property
     def port(self) -> Node:
-        """The number or the name that it asks."""
+        """The number or name of the port."""
         handlers = [self.node.at(each, "port") for each in ("httpGet", "tcpSocket", "grpc")]
         return next((each for each in handlers if each), Node())
 
     @property
     def asks_qos_port(self) -> bool:
-        """Whether it sends an HTTP request to the QOS port."""
+        """Whether the probe sends an HTTP request to the QOS port."""
         by_kubelet = bool(self.http) and self._number == self.container.qos_port
         return by_kubelet or self.fetch is not None
 
@@ -105,15 +112,15 @@ class Probe:
 
     @cached_property
     def asked(self) -> str:
-        """The kind of verdict that it asks a lifecycle for; empty if it asks for none."""
+        """The kind of probe result that the QOS port returns. Empty if it returns none."""
         if self.asks_qos_port:
-            first = "/" + self.path.split("/")[1]  # /ready/NAME asks for one of several
+            first = "/" + self.path.split("/")[1]  # /ready/NAME is the result of one plugin
             return PROBE_PATHS.get(first, "")
         return KINDS.get(self.probed, "")
 
     @property
     def probed(self) -> str:
-        """The verdict that `lifecycle probe` asks for; empty if that is not what it runs."""
+        """The argument of `lifecycle probe`. Empty if the exec does not run this command."""
         for words in programs(self.command):
             if words[:2] == ["lifecycle", "probe"]:
                 return next((word for word in words[2:] if not re.match(r"-|\d", word)), "")
@@ -121,33 +128,34 @@ class Probe:
 
     @property
     def is_qos(self) -> bool:
-        """Whether it asks a lifecycle for a verdict."""
+        """Whether the QOS port answers the probe."""
         return self.asked != ""
 
     @property
     def timeout(self) -> float:
-        """Its timeoutSeconds."""
+        """The timeoutSeconds of the probe."""
         return self.node.at("timeoutSeconds").number(1)
 
     @property
     def patience(self) -> float:
-        """For how many seconds it may fail."""
+        """The time for which the probe may fail, in seconds."""
         return self.node.at("periodSeconds").number(10) * self.node.at("failureThreshold").number(3)
 
     def handler(self) -> object:
-        """Return what is asked, to be compared."""
+        """Return the handlers of the probe as plain values, for comparison."""
         keys = ("httpGet", "tcpSocket", "grpc", "exec")
         return {key: self.node.at(key).plain() for key in keys}
 
 
 class Container:
     """
-    One that runs as long as the pod does.
+    A container that runs as long as the pod.
 
     Args:
-        node: Where it stands.
-        is_native_sidecar: It is an init container that is always restarted: it ends after the app.
-        file: Gives the text of a file of its image; None if it is not there to be read.
+        node: The container in the manifest.
+        is_native_sidecar: Whether it is an init container with restartPolicy Always. Kubernetes
+            stops such a container after the app.
+        file: Returns the text of a file of the image. None if the file is not known.
     """
 
     def __init__(
@@ -164,7 +172,7 @@ class Container:
 
     @cached_property
     def words(self) -> list[str]:
-        """What it runs, as far as the manifest says."""
+        """The words of command and args."""
         given = [each.text() for key in ("command", "args") for each in self.node.at(key).each()]
         return [_REFERRED.sub(self._referred, each) for each in given]
 
@@ -173,17 +181,17 @@ class Container:
 
     @property
     def command(self) -> Node:
-        """Where it says what it runs."""
+        """The place of the command, or of args if there is no command."""
         return self.node.at("command" if self.node.at("command") else "args")
 
     def options(self) -> Iterator[tuple[str, str]]:
-        """Give the options of its commands: `--name value`, `--name=value`, `-n4`."""
+        """Give names and values of options: `--name value`, `--name=value`, `-n4`."""
         for words in programs(self.words):
             yield from read_options(words)
 
     @cached_property
     def probes(self) -> dict[str, Probe]:
-        """Its probes by kind."""
+        """The probes by kind."""
         given = {
             kind: self.node.at(f"{kind}Probe") for kind in ("startup", "readiness", "liveness")
         }
@@ -191,21 +199,21 @@ class Container:
 
     @property
     def pre_stop(self) -> Node:
-        """Its preStop hook."""
+        """The preStop hook."""
         return self.node.at("lifecycle", "preStop")
 
     @property
     def pre_stop_words(self) -> list[str]:
-        """What an exec hook runs."""
+        """The command of an exec hook for preStop."""
         return [each.text() for each in self.pre_stop.at("exec", "command").each()]
 
     @property
     def ports(self) -> list[Node]:
-        """The ports that it declares."""
+        """The declared ports."""
         return self.node.at("ports").each()
 
     def number_of(self, port: Node) -> float | None:
-        """Return a port's number; None if no port has that name, or none is asked."""
+        """Return the number of a port. None if no port has the name, or the name is missing."""
         if isinstance(port.value, (int, float)):
             return port.number(0)
         name = port.text()
@@ -218,22 +226,22 @@ class Container:
 
     @cached_property
     def env(self) -> dict[str, Node]:
-        """Its own variables, by name."""
+        """The variables in env, by name."""
         return {each.at("name").text(): each for each in self.node.at("env").each()}
 
     def value(self, name: str) -> str | None:
-        """Return what a variable is set to; None if it is not set, or not here."""
+        """Return the value of a variable. None if the manifest does not show it."""
         value = self.env.get(name, Node()).at("value")
         return expanded(value.text()) if value else None
 
     def is_known(self, field: str) -> bool:
-        """Tell whether this manifest says what a setting is: given here, or the default."""
+        """Tell whether the manifest shows the value of a setting, or the default holds."""
         name = variable(field)
         return self.value(name) is not None or not (name in self.env or self.node.at("envFrom"))
 
     @cached_property
     def settings(self) -> Config | ConfigError:
-        """The app's settings, as far as they are known; or why it refuses them."""
+        """The known settings of the app, or the error with which the app refuses them."""
         known = {name: self.value(name) for name in core_variables()}
         known |= {variable(k): v for k, v in _UNKNOWN.items() if not self.is_known(k)}
         try:
@@ -243,28 +251,28 @@ class Container:
 
     @property
     def config(self) -> Config | None:
-        """The app's settings, as far as they are known; None if it refuses them."""
+        """The known settings of the app. None if the app refuses them."""
         return self.settings if isinstance(self.settings, Config) else None
 
     @property
     def qos_port(self) -> int:
-        """Where its probes are."""
+        """The QOS port of the app."""
         return self.config.qos_port if self.config else DEFAULT_QOS
 
     # How it ends
 
     @property
     def pre_stop_sleep(self) -> float:
-        """Seconds that its preStop hook sleeps."""
+        """The time that the preStop hook sleeps, in seconds."""
         by_kubelet = self.pre_stop.at("sleep", "seconds").number(0)
         return by_kubelet or slept(self.pre_stop_words)
 
     def drain_time(self, *, registered: bool = True) -> float:
         """
-        Return the seconds that its drain takes by its settings; 0 if it refuses them.
+        Return the shortest time of a drain in seconds. 0 if the app refuses its settings.
 
         Args:
-            registered: Whether clients may know of it. Until then nobody has to be waited for.
+            registered: Whether clients may already use the app. If not, there is no wait for them.
         """
         config = self.config
         if config is None:
@@ -274,14 +282,14 @@ class Container:
 
     @property
     def has_read_only_root(self) -> bool:
-        """Whether nothing can be written but to its volumes."""
+        """Whether the root file system is read-only."""
         return self.node.at("securityContext", "readOnlyRootFilesystem").value is True
 
     # Whose it is
 
     @cached_property
     def is_lifecycle(self) -> bool:
-        """Whether it runs under a lifecycle, as far as can be seen."""
+        """Whether the manifest shows that the app runs under pod-lifecycle."""
         return (
             self.lifecycle_run is not None
             or runs(self.pre_stop_words, "lifecycle", "prestop")
@@ -301,7 +309,7 @@ class Container:
 
     @cached_property
     def asks_to_drain(self) -> bool:
-        """Whether its preStop asks a lifecycle to drain, rightly or not."""
+        """Whether preStop tries to start a drain, even with a wrong request."""
         words = [step.words for step in steps(self.pre_stop_words)]
         sent = [each.path for one in words for each in fetches(one)]
         return (
@@ -312,7 +320,7 @@ class Container:
 
     @property
     def has_plugins(self) -> bool:
-        """Whether it asks for plugins, which may serve paths of their own on the QOS port."""
+        """Whether the app may load plugins, which can add paths to the QOS port."""
         own = self.lifecycle_run.options if self.lifecycle_run else ()
         return any(name == "-p" for name, _ in read_options(own)) or (
             not self.is_known("plugins") or self.value("LIFECYCLE_PLUGINS") is not None
@@ -320,22 +328,22 @@ class Container:
 
     @cached_property
     def lifecycle_run(self) -> LifecycleRun | None:
-        """The `lifecycle run` of its command; None if it has none."""
+        """The `lifecycle run` in the command. None if there is none."""
         return lifecycle_run([self._filled(each) for each in self.words])
 
     @property
     def server_command(self) -> ServerCommand | None:
-        """The other server that it runs by itself; None if it runs none, as far as is seen."""
+        """The server that the command starts without `lifecycle run`. None if not known."""
         return None if self.lifecycle_run else self._server(SERVERS)
 
     @property
     def wrapped_server(self) -> ServerCommand | None:
-        """The server that `lifecycle run --` starts in it; None if it starts none that is known."""
+        """The server that `lifecycle run --` starts. None if not known."""
         return self._server(ALL_SERVERS) if self.is_wrapped else None
 
     @property
     def is_wrapped(self) -> bool:
-        """Whether it is a command under `lifecycle run --`."""
+        """Whether `lifecycle run --` starts the command."""
         return self.lifecycle_run is not None and bool(self.lifecycle_run.command)
 
     def _server(self, known: Sequence[str]) -> ServerCommand | None:
@@ -350,13 +358,13 @@ class Container:
 
     @property
     def _exported(self) -> dict[str, str]:
-        """The variables that its command sets with `export` or `env`."""
+        """The variables that the command sets with `export` or `env`."""
         setters = [each[1:] for each in stages(self.words) if each[:1] in (["export"], ["env"])]
         parts = [word.partition("=") for words in setters for word in words]
         return {name: self._filled(value) for name, equals, value in parts if equals}
 
     def _filled(self, word: str) -> str:
-        """Put in the variables of a shell's word, as far as the manifest says their values."""
+        """Replace the variables in a word of a shell, if the manifest shows their values."""
 
         def put(found: re.Match[str]) -> str:
             name, default = found[1] or found[2], found[3]
@@ -368,24 +376,24 @@ class Container:
 
     @property
     def server(self) -> str:
-        """The name of that server; empty if there is none."""
+        """The name of the server that the command starts without `lifecycle run`. Or empty."""
         return self.server_command.name if self.server_command else ""
 
 
 def _is_ours(name: str, node: Node) -> bool:
-    # LIFECYCLE_ENV may be anybody's: only what we read is a sign.
+    # LIFECYCLE_ENV may belong to any program. Only variables of pod-lifecycle count.
     return name in core_variables() and not is_service_link(name, node.at("value").text())
 
 
 def pairs(containers: list[Container]) -> Iterator[tuple[Container, Container]]:
-    """Give every two of them, each pair once."""
+    """Give every pair of containers once."""
     for at, first in enumerate(containers):
         for second in containers[at + 1 :]:
             yield first, second
 
 
 def probes_of(containers: Iterable[Container], *kinds: str) -> Iterator[Probe]:
-    """Give the probes of some containers; of some kinds, or all of them."""
+    """Give the probes of some containers. Without kinds, give all probes."""
     for container in containers:
         for kind, probe in container.probes.items():
             if not kinds or kind in kinds:

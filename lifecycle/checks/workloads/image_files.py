@@ -1,4 +1,4 @@
-"""Files that an image is made of, as far as they are near the manifest."""
+"""Files of an image that are also near the manifest."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from collections.abc import Iterator
 from typing import Final
 
 _FOLDERS: Final = 4
-"""How many folders are looked into: the manifest's, and those above it."""
+"""Number of folders to search: the folder of the manifest, and folders above it."""
 _MAX_BYTES: Final = 65_536
 _ROOTS: Final = (".git", ".hg")
-"""A folder that has one of these is the last one that is looked into."""
+"""Names that mark the top folder of a repository. The search ends there."""
 
 
 def text_near(manifest: str, path: str) -> str | None:
     """
-    Return the text of a file of the image; None if it is not near the manifest, or is no text.
+    Return the text of a file of the image. None if no such text file is near the manifest.
 
-    Of `/app/conf/gunicorn.conf.py` the repository may have `conf/gunicorn.conf.py`: each end of the
-    path is looked for, the longest first, in the manifest's folder and then above it.
+    For example, the image has `/app/conf/gunicorn.conf.py`, and the repository has
+    `conf/gunicorn.conf.py`. So each end of the path is tried, the longest one first, in the folder
+    of the manifest and then in the folders above.
 
     Args:
-        manifest: The file of the manifest; `-` for standard input.
-        path: As the command in the image says it.
+        manifest: The file of the manifest, or `-` for standard input.
+        path: Path of the file in the image.
     """
     if manifest == "-" or "\0" in path:
         return None

@@ -1,4 +1,4 @@
-"""What Knative adds to the pod of a service."""
+"""Changes that Knative makes to the pod of a service."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from lifecycle.checks.reading.patches import changed, with_missing
 
 KNATIVE: Final = "serving.knative.dev"
 KNATIVE_GRACE: Final = 300.0
-"""How long a request may take, where a service does not say it."""
+"""Default time limit of a request, in seconds."""
 _NAME: Final = "user-container"
 _PROBES: Final = ("startupProbe", "readinessProbe", "livenessProbe")
 
 
 def as_knative_runs(pod: Node) -> Node:
-    """Return the spec of a pod with the name that a container gets, and no probe of port 0."""
+    """Return the spec of a pod as Knative runs it, with a container name and real probe ports."""
     if not pod.at("containers"):
         return pod
     return changed(pod, ("containers",), _containers)
@@ -29,6 +29,8 @@ def _container(node: Node) -> Node:
     node = with_missing(node, name=_NAME)
     for probe in _PROBES:
         for handler in ("httpGet", "tcpSocket", "grpc"):
-            if node.at(probe, handler, "port").value == 0:  # that of the container, which it knows
+            if (
+                node.at(probe, handler, "port").value == 0
+            ):  # Knative puts in the port of the container
                 node = changed(node, (probe, handler, "port"), lambda port: Node(None, port.path))
     return node

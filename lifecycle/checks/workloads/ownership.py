@@ -1,4 +1,4 @@
-"""What a cluster gives back twice: a Deployment, its ReplicaSets, and their Pods."""
+"""Objects that a cluster lists along with their owner: ReplicaSets and Pods of a Deployment."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ Key = tuple[str, str, str]
 
 def made_by_others(documents: Sequence[Document]) -> set[int]:
     """
-    Return the ids of documents that need not be checked: another one stands for them.
+    Return the ids of documents that need no check, because another document represents them.
 
-    These are the pods of a ReplicaSet, the ReplicaSets of a Deployment and the like, if the owner
-    was read, too; old ReplicaSets without a replica; and of the pods of an owner that was not read
-    all but the first of each kind.
+    - Objects whose owner was read too, such as the pods of a ReplicaSet.
+    - Old ReplicaSets without replicas.
+    - Pods whose owner was not read, except the first one of several that are alike.
+
+    Args:
+        documents: All objects of the run.
     """
     read = {_key(each) for each in documents if kind_of(each.group, each.kind)}
     alike: set[object] = set()
@@ -47,7 +50,7 @@ def _key(document: Document) -> Key:
 
 
 def _owners(document: Document) -> Iterator[Key]:
-    """Give what made an object, and what made that, as far as the object itself shows it."""
+    """Give the owner of an object, and the owner of that owner if the object shows it."""
     metadata, namespace = document.node.at("metadata"), document.namespace
     for each in metadata.at("ownerReferences").each():
         if each.at("controller").value is not True:
@@ -68,7 +71,7 @@ def is_of_a_job(document: Document) -> bool:
 
 
 def _unnumbered(owner: Key) -> Key:
-    """Return an owner as the one of its kind: a CronJob only numbers its Jobs."""
+    """Return an owner without a number in its name. A CronJob numbers its Jobs."""
     namespace, kind, name = owner
     return namespace, kind, re.sub(r"-\d+$", "", name) if kind == "Job" else name
 
@@ -78,7 +81,7 @@ def _is_old(document: Document) -> bool:
 
 
 def _containers(document: Document) -> tuple[object, ...]:
-    """Return what tells pods of one owner apart: static pods all belong to their node."""
+    """Return names and images of containers. They distinguish pods with the same owner."""
     known = kind_of(document.group, document.kind)
     specs: list[Node] = []
     if known is not None:
@@ -91,6 +94,6 @@ def _containers(document: Document) -> tuple[object, ...]:
 
 
 _HASHES: Final = {"Deployment": "pod-template-hash", "Rollout": "rollouts-pod-template-hash"}
-"""The label with which a kind ends the name of its ReplicaSets: these may not have been read."""
+"""The label at the end of the names of a kind's ReplicaSets."""
 _KEPT: Final = ("ReplicaSet", "ReplicationController")
-"""What stays after a rollout, without replicas, to be rolled back to."""
+"""Kinds that remain without replicas after a rollout, for a rollback."""

@@ -1,4 +1,4 @@
-"""How many replicas an autoscaler leaves of a workload, at least."""
+"""Autoscalers, and the minimum of replicas that they keep."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lifecycle.checks.node import Node
 from lifecycle.checks.reading.documents import Document
 
 _PAUSED: Final = "autoscaling.keda.sh/paused-replicas"
-# Where each kind says how many are left at least, and what it means if it does not say so.
+# The field of each kind for the minimum, and the default of this field.
 _LEAST: Final[dict[str, tuple[tuple[str, ...], float | None]]] = {
     "HorizontalPodAutoscaler": (("spec", "minReplicas"), 1),
     "WatermarkPodAutoscaler": (("spec", "minReplicas"), 1),
@@ -29,15 +29,15 @@ _ELSEWHERE: Final = 3
 @dataclass(frozen=True)
 class Scaler:
     """
-    What sets the number of replicas in place of the workload.
+    An object that sets the replicas of a workload.
 
     Attributes:
-        name: Its kind and name.
-        namespace: Empty if it does not say one.
-        least: How many it leaves at least, from 0; None if that cannot be seen.
-        file: Where it stands.
-        elsewhere: Whether its folder is neither that of the workload, nor above or below it. Then
-            it may be an overlay's, or that of another environment.
+        name: Kind and name of the object.
+        namespace: Namespace of the object. Empty if there is none.
+        least: The minimum of replicas, from 0. None if not known.
+        file: File of the object.
+        elsewhere: Whether the file is neither in the folder of the workload, nor above or below it.
+            If so, the object may belong to an overlay or to another environment.
     """
 
     name: str
@@ -48,15 +48,18 @@ class Scaler:
 
     @property
     def is_rollout(self) -> bool:
-        """Whether it is an Argo Rollout, which replaces the pods too."""
+        """Whether the object is an Argo Rollout, which also replaces the pods."""
         return self.name.startswith("Rollout/")
 
 
 class Scaling:
     """
-    The autoscalers among some documents, by what they scale.
+    The autoscalers among some objects.
 
-    An Argo Rollout with a `workloadRef` scales what it refers to.
+    An Argo Rollout with a `workloadRef` counts as an autoscaler of that workload.
+
+    Args:
+        documents: The objects.
     """
 
     def __init__(self, documents: Iterable[Document]) -> None:
@@ -76,11 +79,17 @@ class Scaling:
 
     def of(self, kind: str, name: str, namespace: str, file: str) -> Scaler | None:
         """
-        Return what scales a workload; None if nothing does.
+        Return the autoscaler of a workload. None if there is none.
 
-        A namespace that is left out may be any: charts and overlays often leave it out in one
-        of the two. Where several may be meant, it is the nearest one, because environments have
-        their own; and of those as near, the one that leaves most.
+        If one of the two objects has no namespace, they still match, because charts and overlays
+        often leave the namespace out. If several autoscalers match, the nearest file counts, because
+        each environment may have its own one. Among equally near ones, the largest minimum counts.
+
+        Args:
+            kind: Kind of the workload.
+            name: Name of the workload.
+            namespace: Namespace of the workload, or empty.
+            file: File of the workload.
         """
         found = self._found.get((kind, name), [])
         same = [each for each in found if each.namespace == namespace]
@@ -94,7 +103,7 @@ class Scaling:
         return replace(most, least=least, elsewhere=near == _ELSEWHERE and not most.is_rollout)
 
     def _patch(self, document: Document) -> None:
-        """Note the minimum that an overlay gives an autoscaler, if it gives one."""
+        """Remember the minimum that an overlay sets in an autoscaler."""
         count = document.node.at(*_LEAST.get(document.kind, _OTHER)[0]).number(0)
         name = _named(document)
         self._patched[name] = max(count, self._patched.get(name, 0))
@@ -121,7 +130,7 @@ def _named(document: Document) -> str:
 
 
 def _apart(one: str, other: str) -> int:
-    """Tell how far files are from each other: 0 is the same one, `_ELSEWHERE` another branch."""
+    """Return the distance of two files, from 0 for the same file to `_ELSEWHERE`."""
     if one == other:
         return 0
     folders = [f"{os.path.dirname(each)}{os.sep}".lstrip("/") for each in (one, other)]
@@ -145,7 +154,7 @@ def _least(document: Document) -> float | None:
     try:
         given = document.node.at(*path)
         if not given and path[-1] in {*document.node.at(*path[:-1]).keys()}:
-            return None  # a placeholder was there
+            return None  # the value is a placeholder
         return given.number(0) if given else default
-    except Unreadable:  # a placeholder, which something else fills in
+    except Unreadable:  # the value is a placeholder
         return None

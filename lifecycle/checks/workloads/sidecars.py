@@ -1,4 +1,4 @@
-"""Which containers are known to stand next to an app: meshes, proxies and agents."""
+"""Known sidecars: meshes, proxies and agents."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _IMAGES: Final = re.compile(
 
 
 def is_known_sidecar(name: str, image: str) -> bool:
-    """Tell whether a container's name, or its image's, is that of a mesh, a proxy or an agent."""
+    """Tell whether the name or image of a container is that of a mesh, a proxy or an agent."""
     repository = image.partition("@")[0]
     if ":" in repository.rpartition("/")[2]:
         repository = repository.rpartition(":")[0]

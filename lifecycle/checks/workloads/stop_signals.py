@@ -1,4 +1,4 @@
-"""At which signals a known server stops, and whether it finishes its requests then."""
+"""Stop signals of known servers."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from lifecycle.checks.workloads.container import Container
 
 class Stops(NamedTuple):
     """
-    What a server does at signals. At any other signal it does not stop.
+    The signals at which a server stops.
 
     Attributes:
-        finishing: It finishes the requests in flight, as far as it ever does.
-        at_once: It cuts the requests in flight.
+        finishing: Signals at which the server finishes the requests in flight, if it ever does.
+        at_once: Signals at which the server cuts the requests in flight.
     """
 
     finishing: tuple[str, ...]
@@ -59,7 +59,7 @@ def is_signal(name: str) -> bool:
 
 
 def known_server(container: Container) -> str:
-    """Return the server that a container runs, by its command, else by its image; else nothing."""
+    """Return the server in the command or image of a container. Empty if not known."""
     names = [words[0] for words in programs(container.words)]
     if not container.node.at("command"):
         names.append(image_name(container))
@@ -68,6 +68,6 @@ def known_server(container: Container) -> str:
 
 
 def image_name(container: Container) -> str:
-    """Return the last part of the name of its image, without the tag."""
+    """Return the last part of the name of a container's image, without the tag."""
     image = container.node.at("image").text().partition("@")[0]
     return image.rpartition("/")[2].partition(":")[0]

@@ -1,4 +1,4 @@
-"""`$(NAME)` in a container, as the kubelet replaces it."""
+"""References `$(NAME)` in a container that the kubelet does not replace."""
 
 from __future__ import annotations
 
@@ -18,7 +18,15 @@ _OF_SERVICES: Final = re.compile(
 
 
 class Unreplaced(NamedTuple):
-    """A reference that stays as it is: where, which variable, and whether that is certain."""
+    """
+    A reference that stays as text.
+
+    Attributes:
+        node: The place of the reference.
+        name: Name of the variable.
+        why: Why the reference is not replaced.
+        certain: Whether no other file can change this.
+    """
 
     node: Node
     name: str
@@ -27,7 +35,7 @@ class Unreplaced(NamedTuple):
 
 
 def names_in(text: str) -> list[str]:
-    """Return the names that a text refers to; `$$(NAME)` is an escape and no reference."""
+    """Return the names of the variables in a text. `$$(NAME)` is an escape, not a reference."""
     return list(dict.fromkeys(_REFERENCE.findall(text.replace("$$", " "))))
 
 
@@ -43,10 +51,10 @@ def unreplaced(container: Container) -> Iterator[Unreplaced]:
             if name in before:
                 continue
             if name in all_names:
-                why = "is defined by itself" if name == own else "is defined further down"
+                why = "refers to itself" if name == own else "is defined further down"
                 yield Unreplaced(value, name, why, not open_ended)
             elif _is_missing(name, open_ended):
-                yield Unreplaced(value, name, "is defined nowhere", certain=False)
+                yield Unreplaced(value, name, "is not defined in the manifest", certain=False)
         before.add(own)
     for key in ("command", "args"):
         for word in container.node.at(key).each():
@@ -54,15 +62,15 @@ def unreplaced(container: Container) -> Iterator[Unreplaced]:
                 is_function = re.search(rf"\b{re.escape(name)}\s*\(\)", word.text())
                 missing = name not in all_names and _is_missing(name, open_ended)
                 if missing and not is_function:
-                    yield Unreplaced(word, name, "is defined nowhere", certain=False)
+                    yield Unreplaced(word, name, "is not defined in the manifest", certain=False)
 
 
 def unreplaced_elsewhere(container: Container) -> Iterator[Unreplaced]:
     """
-    Give the references to the container's variables in hooks and probes.
+    Give the references in hooks and probes that the kubelet leaves as text.
 
-    In a hook the kubelet replaces nothing. In a probe it replaces in `exec` alone, and of the
-    variables those that have a `value`.
+    The kubelet replaces nothing in a hook. In a probe, it replaces only references in `exec`, and
+    only to variables that have a `value`.
     """
     own = set(container.env)
     taken = {name for name, each in container.env.items() if not each.at("value")}
@@ -72,7 +80,7 @@ def unreplaced_elsewhere(container: Container) -> Iterator[Unreplaced]:
         yield from _in(handler.at("exec", "command").each(), own, hook)
         yield from _in(_of_request(handler), own, hook)
     for probe in container.probes.values():
-        why = "comes from valueFrom, so in a probe it is empty"
+        why = "comes from valueFrom, so a probe gets an empty text"
         yield from _in(probe.node.at("exec", "command").each(), taken, why)
         yield from _in(_of_request(probe.node), own, "is not replaced in an httpGet")
 
@@ -91,7 +99,7 @@ def _in(nodes: list[Node], names: set[str], why: str) -> Iterator[Unreplaced]:
 
 
 def _is_missing(name: str, open_ended: bool) -> bool:  # noqa: FBT001
-    """Tell whether a name is a variable's, and not a Service's, and nothing may define it."""
+    """Tell whether a name looks like a variable, but neither a Service nor envFrom can define it."""
     return not open_ended and bool(_VARIABLE.fullmatch(name)) and not _OF_SERVICES.fullmatch(name)
 
 

@@ -1,4 +1,4 @@
-"""What the rules look at: a workload, its pod, and the others it is shown with."""
+"""Workloads, their pods, and the other objects of the same run."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ from lifecycle.checks.workloads.scaling import Scaler, Scaling
 from lifecycle.checks.workloads.sidecars import is_known_sidecar
 
 DEFAULT_GRACE: Final = 30.0
-"""terminationGracePeriodSeconds, where a pod does not say it."""
+"""Default of terminationGracePeriodSeconds, in seconds."""
 IGNORE: Final = "pod-lifecycle.dev/ignore"
 """
-The annotation, of a workload or its pod template, that names rules to leave out.
+The annotation with the rules to turn off, on a workload or its pod template.
 
-With a dot and a container's name after it, they are left out for that container alone.
+With a dot and the name of a container, the rules are turned off for that container only.
 """
 
 REGISTERED: Final = "pod-lifecycle.dev/registered"
-"""The condition that the registry on Kubernetes sets."""
+"""The pod condition that lifecycle-kubernetes sets."""
 
 
 class Workload:
     """
-    A pod, or what makes pods.
+    A pod, or an object that makes pods.
 
     Args:
-        document: The object, of a kind that makes pods.
-        around: What was read with it.
-        root: Of it, where the way to the pod template begins.
-        path: The way from there.
+        document: The object.
+        around: The other objects of the same run.
+        root: The node in the object at which `path` starts. If None, the object itself.
+        path: Keys from there to the pod template.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Workload:
 
     @cached_property
     def template(self) -> Node:
-        """The pod template; of a Pod itself."""
+        """The pod template. For a Pod, the pod itself."""
         return self._root.at(*self._path)
 
     @cached_property
@@ -75,7 +75,7 @@ class Workload:
 
     @cached_property
     def containers(self) -> list[Container]:
-        """The containers that run while the pod does: native sidecars too."""
+        """The containers that run as long as the pod, including native sidecars."""
         made = [Container(each, file=self._file) for each in self.pod.at("containers").each()]
         return made + [
             Container(each, is_native_sidecar=True, file=self._file)
@@ -84,7 +84,7 @@ class Workload:
         ]
 
     def _file(self, path: str) -> str | None:
-        """Return a file of the image: of a ConfigMap that is mounted, or near the manifest."""
+        """Return the text of a file of the image, from a mounted ConfigMap or near the manifest."""
         mounted = {each.at("configMap", "name").text() for each in self.pod.at("volumes").each()}
         maps = [each.node for each in self.around.others if each.kind == "ConfigMap"]
         for node in maps:
@@ -97,11 +97,11 @@ class Workload:
     @cached_property
     def apps(self) -> list[Container]:
         """
-        The containers that rules about an app look at: sidecars are left out.
+        The containers with the app, without sidecars.
 
-        A sidecar is a native one, which Kubernetes ends after the app, or one that is known as
-        a mesh's, a proxy or an agent. A pod of known ones alone serves with them: they are apps.
-        In a patch they are not, because its base holds the app.
+        Sidecars are native sidecars, which Kubernetes stops after the app, and known meshes,
+        proxies and agents. If a pod has only known ones, they are the app. In a patch they are not,
+        because the base contains the app.
         """
         own = [each for each in self.containers if each.is_lifecycle or not each.is_native_sidecar]
         apps = [
@@ -113,7 +113,7 @@ class Workload:
 
     @cached_property
     def ours(self) -> list[Container]:
-        """The containers that run under a lifecycle."""
+        """The containers that run under pod-lifecycle."""
         return [each for each in self.containers if each.is_lifecycle]
 
     def may_be_ours(self, name: str = "") -> bool:
@@ -131,18 +131,18 @@ class Workload:
 
     @property
     def container_names(self) -> set[str]:
-        """The names of all its containers: those that only start the pod too."""
+        """The names of all containers, including init containers."""
         kinds = ("containers", "initContainers")
         return {each.at("name").text() for kind in kinds for each in self.pod.at(kind).each()}
 
     @property
     def shares_processes(self) -> bool:
-        """Whether PID 1, as its containers see it, is not their own first process."""
+        """Whether PID 1 in the containers may be a process of another container or the node."""
         return any(self.pod.at(each).value is True for each in ("shareProcessNamespace", "hostPID"))
 
     @property
     def grace(self) -> float:
-        """Its terminationGracePeriodSeconds; Knative sets it to the longest request."""
+        """The grace period in seconds. Knative sets it to the time limit of a request."""
         said = self.pod.at("terminationGracePeriodSeconds")
         if self.document.group == KNATIVE:
             return said.number(self.pod.at("timeoutSeconds").number(KNATIVE_GRACE))
@@ -150,12 +150,12 @@ class Workload:
 
     @property
     def has_gate(self) -> bool:
-        """Whether its pods wait for the registry: they have the plugin, which reads their spec."""
+        """Whether the pod has the readiness gate of lifecycle-kubernetes."""
         gates = self.pod.at("readinessGates").each()
         return any(each.at("conditionType").text() == REGISTERED for each in gates)
 
     def serves(self, container: Container) -> bool:
-        """Tell whether somebody asks a container for something."""
+        """Tell whether a container has clients."""
         return bool(container.ports) or "readiness" in container.probes or container.is_lifecycle
 
     @property
@@ -164,7 +164,7 @@ class Workload:
 
     @cached_property
     def is_partial(self) -> bool:
-        """Whether a base has to complete it, so that what is missing here says nothing."""
+        """Whether the object is a patch that needs a base. Its missing fields then prove nothing."""
         if self.document.partial is not None:
             return self.document.partial
         try:
@@ -173,7 +173,7 @@ class Workload:
             return False
 
     def completed(self) -> list[Workload]:
-        """Return it on bases that leave nothing open; none for a kind of which no base is known."""
+        """Return the workload on bases that add correct values. Empty if no base is known."""
         if self._root is not self.node:
             return []
         return [
@@ -185,16 +185,16 @@ class Workload:
 
     @property
     def is_job(self) -> bool:
-        """Whether it is to end by itself."""
+        """Whether the workload is expected to end by itself."""
         return self._known.ends or is_of_a_job(self.document)
 
     @property
     def host_network(self) -> bool:
-        """Whether its ports are the node's."""
+        """Whether the pod uses the network of the node."""
         return self.pod.at("hostNetwork").value is True
 
     def may_run_with(self, other: Workload) -> bool:
-        """Tell whether another workload is for the same cluster: not the same one, of another place."""
+        """Tell whether another workload may run in the same cluster, by name and folder."""
         mine, theirs = self.document, other.document
         if (mine.kind, mine.name) == (theirs.kind, theirs.name):
             return False
@@ -203,13 +203,13 @@ class Workload:
 
     @property
     def scaler(self) -> Scaler | None:
-        """What sets the number of its replicas in its place, if something does."""
+        """The autoscaler of the workload. None if there is none."""
         own = self.document
         return self.around.scaling.of(self.kind, own.name, own.namespace, own.file)
 
     @property
     def replicas(self) -> float | None:
-        """How many there are at least; None if that is not said, or has no meaning."""
+        """The minimum of replicas. None if not known, or if the kind has no replicas."""
         if not self._known.counted:
             return None
         scaler = self.scaler
@@ -222,10 +222,10 @@ class Workload:
 
     def ignored(self, container: str = "") -> set[str]:
         """
-        Return the rules that its annotations leave out.
+        Return the names of the rules that annotations turn off.
 
         Args:
-            container: The name of one: what is left out for it is returned too.
+            container: Name of a container. If given, the rules turned off for it are included.
         """
         names = {IGNORE, f"{IGNORE}.{container}" if container else IGNORE}
         texts = [
@@ -234,14 +234,20 @@ class Workload:
         return {word.strip() for text in texts for word in text.split(",")}
 
     def variables_of(self, container: Container, **assumed: str) -> Callable[[str], str | None]:
-        """Return how to look up a container's variables: what a base may add is assumed."""
+        """
+        Return a function that returns the value of a container's variable.
+
+        Args:
+            container: The container.
+            assumed: Values of variables that the base of a patch may add.
+        """
         if not self.is_partial:
             return container.value
         known = container.value
         return lambda name: assumed.get(name) if known(name) is None else known(name)
 
     def containers_with_leave_outs(self) -> list[str]:
-        """Return the names of containers for which its annotations leave rules out."""
+        """Return the names of containers for which annotations turn rules off."""
         keys = {key for each in self._annotations() for key in sorted(each.keys())}
         return sorted(
             key.removeprefix(f"{IGNORE}.") for key in keys if key.startswith(f"{IGNORE}.")
@@ -251,7 +257,7 @@ class Workload:
         return [part.at("metadata", "annotations") for part in (self.node, self.template)]
 
     def container_at(self, node: Node) -> str:
-        """Return the name of the container that a place is in; empty if it is in none."""
+        """Return the name of the container that contains a place. Empty if there is none."""
         for each in self.containers:
             if node.path == each.node.path or node.path.startswith(f"{each.node.path}."):
                 return each.name
@@ -260,17 +266,17 @@ class Workload:
 
 class Surroundings:
     """
-    Everything that was read together.
+    All objects of one run.
 
-    What in it cannot be read is said where it is checked itself, and is nothing to others.
+    If an object cannot be read, only its own check reports it.
 
     Args:
-        documents: What was read.
-        replicas: How many replicas kustomizations give, by the name of a workload.
+        documents: The objects.
+        replicas: Number of replicas from kustomizations, by name of the workload.
 
     Attributes:
-        workloads: What makes pods, each of them once: not what another one of them made.
-        others: The other objects.
+        workloads: The objects that make pods, without objects whose owner was read too.
+        others: All other objects.
     """
 
     def __init__(
@@ -291,7 +297,7 @@ class Surroundings:
                 ]
 
     def overlaid(self, workload: Workload) -> float:
-        """Return how many replicas overlays give a workload, at most; 0 if they leave it as it is."""
+        """Return the largest number of replicas in overlays. 0 if no overlay sets it."""
         name = workload.document.name
         return max(self._patched.get((workload.kind, name), 0), self._replicas.get(name, 0))
 
@@ -307,12 +313,12 @@ class Surroundings:
 
     @cached_property
     def scaling(self) -> Scaling:
-        """What sets the number of replicas of others."""
+        """The autoscalers of the run."""
         return Scaling(self._documents)
 
     @cached_property
     def on_the_node(self) -> dict[int, list[Workload]]:
-        """Those that take a QOS port of the node they are on, by port."""
+        """The workloads that open a QOS port on their node, by port."""
         found: dict[int, list[Workload]] = {}
         for each in self.workloads:
             with suppress(Unreadable):
@@ -323,7 +329,7 @@ class Surroundings:
 
 
 def _refers(node: Node) -> bool:
-    """Tell whether an object has its pods from another one: a Rollout from its Deployment."""
+    """Tell whether an object uses the pods of another object, as a Rollout may do."""
     with suppress(Unreadable):
         return bool(node.at("spec", "workloadRef"))
     return False
