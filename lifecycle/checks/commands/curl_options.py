@@ -1,11 +1,11 @@
-"""Which options of curl and wget take a value: the next word, or the rest of their own."""
+"""Options of curl and wget with a value, in the next word or the rest of the same word."""
 
 from __future__ import annotations
 
 from typing import Final
 
 CURL_TAKES: Final = frozenset("AbcCdDeEFHhKmoPQrtTuUwxXyYz")
-"""Options of one letter, with one dash."""
+"""Options of curl with one letter and one dash."""
 WGET_TAKES: Final = frozenset("aABDeiIloOPQRtTUwXY")
 CURL_TAKES_LONG: Final = frozenset((
     "abstract-unix-socket", "alt-svc", "aws-sigv4", "cacert", "capath", "cert", "cert-type",
@@ -31,7 +31,7 @@ CURL_TAKES_LONG: Final = frozenset((
     "trace-ascii", "unix-socket", "upload-file", "url", "url-query", "user", "user-agent",
     "write-out",
 ))  # fmt: skip
-"""As `curl --help all` lists them, without the dashes."""
+"""Long options from `curl --help all`, without the dashes."""
 WGET_TAKES_LONG: Final = frozenset((
     "accept", "accept-regex", "append-output", "backups", "base", "bind-address", "body-data",
     "body-file", "ca-certificate", "ca-directory", "certificate", "certificate-type", "ciphers",

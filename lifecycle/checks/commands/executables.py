@@ -1,4 +1,4 @@
-"""Where the Python, the server or the `lifecycle` of a command is: its folder, as it is written."""
+"""Folders of the Python, the server or the `lifecycle` in a command."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STANDARD: Final = (
     "/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin", "/opt/conda/bin",
 )  # fmt: skip
 _RUNNERS: Final = frozenset(RUNNERS) - {"pipx"}
-"""What enters the app's environment: pipx makes one of its own."""
+"""Programs that use the app's environment. pipx makes a separate environment."""
 _ENTERS: Final = re.compile(r"bin/activate\b|\bPATH=|\bconda activate\b")
 _VERSION: Final = re.compile(r"python(\d+\.\d+)")
 _DEPTH: Final = 5
@@ -31,13 +31,14 @@ _DEPTH: Final = 5
 @dataclass(frozen=True)
 class Place:
     """
-    A program that is Python's, a server's or ours.
+    A Python, a server or `lifecycle` in a command.
 
     Attributes:
-        program: As it is written.
-        is_ours: It is `lifecycle`, or `python -m lifecycle`.
-        prepared: Its command first enters an environment: activates one, sets PATH, `poetry run`.
-        login: A login shell runs it, whose PATH may be another one.
+        program: The program as written in the command.
+        is_ours: Whether it is `lifecycle` or `python -m lifecycle`.
+        prepared: Whether the command sets up an environment first. Examples are `activate`, `PATH=`
+            and `poetry run`.
+        login: Whether a login shell runs the program. Its PATH may be different.
     """
 
     program: str
@@ -47,39 +48,39 @@ class Place:
 
     @property
     def folder(self) -> str:
-        """Its folder; empty if PATH says it."""
+        """Folder of the program. Empty if the PATH decides."""
         return os.path.dirname(self.program)
 
     @property
     def is_absolute(self) -> bool:
-        """Whether its folder is the same wherever it is started."""
+        """Whether the folder does not depend on the working directory."""
         return self.folder.startswith("/")
 
     @property
     def is_standard(self) -> bool:
-        """Whether every image has its folder on the PATH."""
+        """Whether the folder is on the PATH of every image."""
         return self.folder in _STANDARD
 
     @property
     def python(self) -> str:
-        """The version in the name of its Python; empty if it says none."""
+        """The version in the name of the Python. Empty if there is none."""
         found = _VERSION.fullmatch(os.path.basename(self.program))
         return found[1] if found else ""
 
     @property
     def shown(self) -> str:
-        """What messages call it."""
+        """The program as shown in messages."""
         python = os.path.basename(self.program).startswith("python")
         return f"{self.program} -m lifecycle" if self.is_ours and python else self.program
 
 
 def place_of(words: Sequence[str]) -> Place | None:
-    """Return where the program of a container's command is; None if nothing shows one."""
+    """Return the place of the program in a container's command. None if not known."""
     return next(reversed(places(words)), None)
 
 
 def places(words: Sequence[str]) -> list[Place]:
-    """Return the programs of a command that are Python's, a server's or ours."""
+    """Return every Python, server and `lifecycle` in a command."""
     found = []
     words = _without_child(words)
     entered = bool(_ENTERS.search(" ".join(words)))
@@ -96,7 +97,7 @@ def places(words: Sequence[str]) -> list[Place]:
 
 
 def _without_child(words: Sequence[str]) -> list[str]:
-    """Leave out what `lifecycle run --` starts: it need not find `lifecycle`."""
+    """Return a command without the part after `lifecycle run --`, which need not find `lifecycle`."""
     for at, word in enumerate(words):
         if os.path.basename(word) == "lifecycle":
             child = command_after(words[at:])
@@ -105,7 +106,7 @@ def _without_child(words: Sequence[str]) -> list[str]:
 
 
 def _opened(words: Sequence[str], depth: int = 0) -> list[list[str]]:
-    """Return the commands of a script, wherever its shell stands; else the one that it is."""
+    """Return the commands of a shell script in a command. Without a script, return the command."""
     for at in range(len(words)):
         script = script_of(words[at:]) if depth < _DEPTH else None
         if script is not None:

@@ -1,4 +1,4 @@
-"""What a configuration file of gunicorn sets, as far as simple assignments tell."""
+"""Settings from simple assignments in the configuration file of gunicorn."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any, Final
 
 MAX_CHARACTERS: Final = 65_536
-"""A longer file is not read."""
+"""Longest file that is read, in characters."""
 DEFAULT: Final = "gunicorn.conf.py"
-"""The file in its working directory that gunicorn reads if no option names one."""
+"""The file in the working directory that gunicorn reads by default."""
 
 _OPERATORS: Final[Mapping[type[ast.operator], Callable[[Any, Any], Any]]] = {
     ast.Add: operator.add,
@@ -25,19 +25,19 @@ _FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
 }  # fmt: skip
 _CPUS: Final = ("cpu_count", "process_cpu_count")
 _MOST: Final = 1_000_000
-"""No text and no number beyond this is computed."""
+"""Largest number that is computed."""
 
 
 class _Unknown(Exception):
-    """An expression whose value does not stand in the file."""
+    """The file does not show the value of an expression."""
 
 
 def path_of(said: Sequence[str]) -> str:
     """
-    Return the path of the file that `--config` names; empty for a Python module.
+    Return the path of the configuration file. Empty for a Python module.
 
     Args:
-        said: The values of `-c` and `--config`, the first one counts.
+        said: The values of `-c` and `--config`. The first value counts.
     """
     name = next(iter(said), "")
     if name.startswith("python:") or "$" in name:
@@ -47,13 +47,13 @@ def path_of(said: Sequence[str]) -> str:
 
 def settings_of(text: str, value: Callable[[str], str | None]) -> dict[str, str]:
     """
-    Return the settings that a file assigns, by name, as texts.
+    Return the settings in a configuration file as texts, by name.
 
-    A setting whose value cannot be told is left out. `cpu_count()` counts as 1, the least.
+    Settings with an unknown value are left out. `cpu_count()` counts as 1, the smallest value.
 
     Args:
-        text: The file.
-        value: Gives an environment variable's value; None if it is not set, or not known.
+        text: Text of the file.
+        value: Returns the value of an environment variable. None if not set or not known.
     """
     try:
         body = ast.parse(text[:MAX_CHARACTERS]).body
@@ -74,7 +74,7 @@ def settings_of(text: str, value: Callable[[str], str | None]) -> dict[str, str]
 
 
 def _assigned(statement: ast.stmt) -> list[str]:
-    """Return the names that a statement may set, wherever in it."""
+    """Return all names that a statement may set."""
     return [
         each.id
         for each in ast.walk(statement)
@@ -111,7 +111,7 @@ def _value(expression: ast.expr, known: Mapping[str, Any], value: Lookup) -> Any
 
 
 def _combined(expression: ast.expr, of: Callable[[ast.expr], Any]) -> Any:
-    """Return what several values make; None if the expression is of another kind."""
+    """Return the value of a list, an operation or a text. None for other expressions."""
     match expression:
         case ast.List(elts=parts) | ast.Tuple(elts=parts):
             return [of(each) for each in parts]
@@ -155,7 +155,7 @@ def _required(found: str | None) -> str:
 
 
 def _last_name(expression: ast.expr) -> str:
-    """Return the last name of `os.environ`, or of `environ`; empty for something else."""
+    """Return the last part of a name such as `os.environ`. Empty for other expressions."""
     if isinstance(expression, ast.Attribute):
         return expression.attr
     return expression.id if isinstance(expression, ast.Name) else ""

@@ -1,4 +1,4 @@
-"""Which hosts and ports a command connects to, as far as its words say."""
+"""Hosts and ports that a command connects to."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _DIALLERS_TAKE: Final = set("wqipsxXIOPTVeGg")
 
 
 def hosts_asked(words: list[str]) -> Iterator[str]:
-    """Give the hosts that a command asks for certain, its own among them."""
+    """Give the hosts that a command certainly connects to, including the pod itself."""
     name, rest = words[0], words[1:]
     yield from (each.host for each in fetches(words) if not (each.socket or each.elsewhere))
     if name in DIALLERS:
@@ -40,11 +40,12 @@ def hosts_asked(words: list[str]) -> Iterator[str]:
 
 def dialled(words: list[str], *, read: bool = False) -> list[tuple[str, int | None]]:
     """
-    Return where a command only opens a TCP connection: hosts with their ports.
+    Return the hosts and ports to which a command only opens a TCP connection.
 
     Args:
         words: The command.
-        read: Another command may read what netcat prints, so only `nc -z` is sure to print nothing.
+        read: Whether another command may read the output. If so, netcat counts only with `-z`,
+            which prints nothing.
     """
     if words[0] in DIALLERS:
         opens = not read or any(_ZERO.fullmatch(each) for each in words[1:])
@@ -56,7 +57,7 @@ def dialled(words: list[str], *, read: bool = False) -> list[tuple[str, int | No
 
 
 def called(words: list[str]) -> list[tuple[str, int | None]]:
-    """Return whom a command asks by gRPC: hosts with their ports."""
+    """Return the hosts and ports that a command calls by gRPC."""
     return list(_of_grpc(words[1:])) if words[0] in _GRPC else []
 
 
@@ -74,7 +75,7 @@ def _of_grpc(words: list[str]) -> Iterator[tuple[str, int | None]]:
 
 
 def _operands(words: list[str], takes: set[str]) -> list[str]:
-    """Leave out options, and the words that they take."""
+    """Return the words that are neither options nor values of options."""
     found = []
     left = iter(words)
     for word in left:
@@ -87,7 +88,7 @@ def _operands(words: list[str], takes: set[str]) -> list[str]:
 
 def _takes(letters: str, takes: set[str]) -> bool:
     first = next((at for at, each in enumerate(letters) if each in takes), None)
-    return first == len(letters) - 1  # `-w2` has it already
+    return first == len(letters) - 1  # `-w2` contains the value
 
 
 def _options(words: list[str], *names: str) -> Iterator[str]:
@@ -100,13 +101,13 @@ def _options(words: list[str], *names: str) -> Iterator[str]:
 
 
 def is_own(host: str) -> bool:
-    """Tell whether a host may be the pod itself: itself, a socket's path, or a variable."""
+    """Tell whether a host may be the pod itself: a loopback name, a socket's path, or a variable."""
     host = host.strip("[]'\"")
     return not host or host[0] in "$-/" or "$" in host or bool(_OWN.fullmatch(host))
 
 
 def is_address(host: str) -> bool:
-    """Tell whether it is an address."""
+    """Tell whether a host is an IP address."""
     try:
         ipaddress.ip_address(host.strip("[]"))
     except ValueError:

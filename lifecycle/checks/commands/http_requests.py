@@ -1,4 +1,4 @@
-"""The HTTP requests that a command sends with curl, wget or Python, as far as its words say."""
+"""HTTP requests that a command sends with curl, wget or Python."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _WGET_BODIES: Final = frozenset(("--post-data", "--post-file"))
 _SOCKETS: Final = frozenset(("--unix-socket", "--abstract-unix-socket"))
 _ELSEWHERE: Final = frozenset(("--resolve", "--connect-to", "-x", "--proxy"))
 _VARIABLE: Final = re.compile(r"\$(?:\w+|\{[^}]*\}|\(\)|@)")
-"""A word that may be any options, such as `$OPTIONS`."""
+"""A word that may stand for any options, such as `$OPTIONS`."""
 _PYTHON_URL: Final = re.compile(r"https?://[^\s'\"]+")
 _PYTHON_METHOD: Final = re.compile(r"method\s*=\s*['\"](\w+)|\.(get|head|post|put|delete)\(")
 _PYTHON_LIMIT: Final = re.compile(r"timeout\s*=\s*(\d+(?:\.\d*)?|\.\d+)")
@@ -46,18 +46,18 @@ class Fetch:
     Attributes:
         tool: curl, wget or python.
         scheme: http or https.
-        host: As it is written; a variable begins with `$`.
-        port: None if a variable says it.
-        by_setting: The variable is LIFECYCLE_QOS_PORT.
-        path: Without the query.
-        method: GET, POST, ….
-        fails: The tool's exit code tells an answer of 400 or more.
-        limit: Seconds after which the tool itself gives up; None if it does not.
-        headers: Lower-case names; None if they cannot be seen.
-        socket: The Unix socket that it uses, whatever the URL says.
-        elsewhere: The host of the URL is not who gets it.
-        http2: It begins with HTTP/2, without an upgrade.
-        saved: The file that it writes, by the name of the path.
+        host: Host as written. A variable starts with `$`.
+        port: Port of the request. None if a variable contains it.
+        path: Path without the query.
+        method: GET, POST and so on.
+        fails: Whether the tool exits with an error at a status of 400 or more.
+        limit: Time limit of the tool in seconds. None if there is none.
+        headers: Headers with lower-case names. None if they are not known.
+        socket: Path of the Unix socket. Empty for TCP.
+        elsewhere: Whether the request goes to another host than that of the URL.
+        http2: Whether the connection starts with HTTP/2, without an upgrade.
+        saved: Whether the tool writes the answer to a file with the name of the path.
+        by_setting: Whether the variable for the port is LIFECYCLE_QOS_PORT.
     """
 
     tool: str
@@ -77,7 +77,7 @@ class Fetch:
 
 
 def fetches(words: Sequence[str]) -> list[Fetch]:
-    """Return the requests of a command, whose first word is the name of its program."""
+    """Return the requests of a command. The first word is the name of the program."""
     match words:
         case ["curl", *rest]:
             return _of_curl(rest)
@@ -162,7 +162,7 @@ def _target(tool: str, url: str) -> Fetch:
 def _options(
     words: Sequence[str], takes: frozenset[str], takes_long: frozenset[str]
 ) -> Iterator[tuple[str, str]]:
-    """Give options with their values, and what is no option under an empty name."""
+    """Give options with their values. Other words have an empty name."""
     left = iter(words)
     for word in left:
         if word.startswith("--"):

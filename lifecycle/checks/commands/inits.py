@@ -1,4 +1,4 @@
-"""Whether an init sends a signal to its child alone, or to the whole group."""
+"""Init processes, and the processes that they signal."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _TAKE: Final = ("-p", "-e", "-r", "--rewrite")
 
 def signals_group(init: Sequence[str], value: Callable[[str], str | None]) -> bool:
     """
-    Tell whether an init sends SIGTERM to every process of its group.
+    Tell whether an init process sends SIGTERM to every process of its group.
 
     Args:
-        init: Its command, the name of the init first: one of `programs.INITS`.
-        value: Gives an environment variable's value; None if it is not set, or not known.
+        init: The command of the init process. The first word is one of `programs.INITS`.
+        value: Returns the value of an environment variable. None if not set or not known.
     """
     options = _options_of(init)
     letters = "".join(each[1:] for each in options if each[1:2] != "-")
@@ -26,7 +26,7 @@ def signals_group(init: Sequence[str], value: Callable[[str], str | None]) -> bo
 
 
 def _options_of(init: Sequence[str]) -> list[str]:
-    """Return the options of an init itself, without their values."""
+    """Return the options of the init process, without their values."""
     found: list[str] = []
     left = iter(init[1:])
     for word in left:

@@ -1,4 +1,4 @@
-"""`lifecycle run … -- COMMAND`: the parent's own options, and what it starts."""
+"""`lifecycle run … -- COMMAND` in a manifest: its options and its command."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _OFF: Final = ("no", "false", "0", "off")
 @dataclass(frozen=True)
 class LifecycleRun:
     """
-    A `lifecycle run` as it stands in a command.
+    A `lifecycle run` in a command.
 
     Attributes:
-        options: What follows `run`, up to `--`.
-        command: What it starts, after `--`; empty for `lifecycle run MODULE:NAME`.
+        options: The words after `run`, up to `--`.
+        command: The words after `--`. Empty for `lifecycle run MODULE:NAME`.
     """
 
     options: Sequence[str]
@@ -34,28 +34,28 @@ class LifecycleRun:
 
     @property
     def services(self) -> list[tuple[str, int | None]]:
-        """The services that it exports, by name and port; None for a port that it does not name."""
+        """Names and ports of the app services. A missing port is None."""
         said = [value for name, value in read_options(self.options) if name == "--service"]
         parts = [each.rpartition(":") if ":" in each else (each, "", "") for each in said]
         return [(name, digits(port)) for name, _, port in parts]
 
     @property
     def without_instrumentation(self) -> bool:
-        """Whether it is told to leave the workers as they are."""
+        """Whether `--instrument` turns the instrumentation off."""
         given = dict(read_options(self.options))
         return given.get("--instrument", "").lower() in _OFF
 
     @property
     def loses_instrumentation(self) -> str:
-        """What keeps the instrumentation out of the workers; empty if nothing here does."""
+        """Why the workers do not load the instrumentation. Empty if they do."""
         found = next((why for each in stages(self.command) if (why := _drops(each))), "")
         if not found and any(map(_OWN_PATH.search, self.command)):
-            return "PYTHONPATH= replaces the folder of the instrumentation"
+            return "PYTHONPATH= removes the folder of the instrumentation"
         return found
 
 
 def lifecycle_run(words: Sequence[str]) -> LifecycleRun | None:
-    """Return the `lifecycle run` of a command; None if it has none."""
+    """Return the `lifecycle run` in a command. None if there is none."""
     for each in stages(words):
         if each[:2] == ["lifecycle", "run"]:
             command = command_after(each)
@@ -66,22 +66,22 @@ def lifecycle_run(words: Sequence[str]) -> LifecycleRun | None:
 
 
 def _drops(words: Sequence[str]) -> str:
-    """Say how a program starts the next one without our variables; empty if it does not."""
+    """Return how a program removes our variables for the next program. Empty if it does not."""
     name = os.path.basename(words[0])
     if _PYTHON.fullmatch(name):
         switch = next((x for x in _python_options(words) if _SWITCHES.fullmatch(x)), "")
         return f"{name} {switch} does not read PYTHONPATH" if switch else ""
     options = [*_leading(words)]
     if name == "env" and {"-", "-i", "--ignore-environment"} & {*options}:
-        return "env -i empties the environment"
+        return "env -i removes all variables"
     if name in ("su", "runuser") and {"-", "-l", "--login"} & {*words[1:]}:
-        return f"{name} with a login shell empties the environment"
+        return f"{name} with a login shell removes the variables"
     kept = any(each.startswith(("-E", "--preserve-env")) for each in options)
-    return "sudo empties the environment" if name == "sudo" and not kept else ""
+    return "sudo removes the variables" if name == "sudo" and not kept else ""
 
 
 def _python_options(words: Sequence[str]) -> Iterator[str]:
-    """Give Python's own options, without what follows -m, -c or the script."""
+    """Give the options of Python itself, up to -m, -c or the script."""
     taken = False
     for word in words[1:]:
         if taken:

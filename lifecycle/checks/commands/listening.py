@@ -1,4 +1,4 @@
-"""On which hosts and ports a server listens, as its command and its environment say it."""
+"""Hosts and ports on which a server listens, by its command and its variables."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _PORT: Final = re.compile(r"\d{1,5}")
 
 class _Options(NamedTuple):
     """
-    How a server is told where to listen.
+    The options of a server for its address.
 
     Attributes:
         bind: Options for `HOST:PORT`.
-        host: Options for a host alone.
-        port: Options for a port alone.
-        default: The host and the port without options; None if another file may say them.
+        host: Options for only a host.
+        port: Options for only a port.
+        default: Host and port without options. None if another file may set them.
     """
 
     bind: tuple[str, ...] = ()
@@ -52,11 +52,18 @@ _ELSEWHERE: Final = {
     "waitress-serve": ("--unix-socket",),
     "sanic": ("--unix", "-u", "--fd"),
 }
-"""Options after which the port is said elsewhere, or there is none."""
+"""Options with which the port is set elsewhere, or there is no port."""
 
 
 def listening(server: ServerCommand) -> list[Address]:
-    """Return the hosts, empty for all of them, and the ports; nothing where they are not known."""
+    """
+    Return the hosts and ports on which a server listens. Empty if they are not known.
+
+    An empty host stands for all addresses.
+
+    Args:
+        server: The server.
+    """
     options = _SERVERS.get(server.name)
     if options is None or server.given(*_ELSEWHERE.get(server.name, ())):
         return []
@@ -76,7 +83,7 @@ def listening(server: ServerCommand) -> list[Address]:
 
 
 def _address(where: str) -> Address | None:
-    """Read `HOST:PORT`, `:PORT` or `PORT`; None for a socket's path, and for a variable."""
+    """Read `HOST:PORT`, `:PORT` or `PORT`. Return None for the path of a socket and a variable."""
     host, _, port = where.rpartition("://")[2].rpartition(":")
     if where.startswith(("unix:", "fd:")) or not _PORT.fullmatch(port):
         return None
@@ -84,10 +91,10 @@ def _address(where: str) -> Address | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only the pod itself reaches a host."""
+    """Tell whether only the pod itself can reach a host."""
     return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def ports_of(addresses: Sequence[Address]) -> str:
-    """Show the ports of some addresses."""
+    """Return the ports of some addresses as text."""
     return ", ".join(str(port) for port in dict.fromkeys(port for _, port in addresses))

@@ -1,4 +1,4 @@
-"""Which programs a command starts, through shells, inits and other wrappers."""
+"""Programs that a command starts, through shells, init processes and other wrappers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from lifecycle.checks.commands.shell import Unclear, read_script
 
 SHELLS: Final = ("sh", "ash", "dash", "bash", "zsh", "ksh")
 SERVERS: Final = ("uvicorn", "hypercorn", "granian", "gunicorn", "daphne", "fastapi")
-"""Servers that run an app in which `Managed` may be."""
+"""Servers that may run an app with `Managed`."""
 MORE_SERVERS: Final = ("waitress-serve", "flask", "sanic", "uwsgi", "pyuwsgi")
-"""Servers that only `lifecycle run --` drains."""
+"""Servers that only `lifecycle run --` can drain."""
 INITS: Final = ("tini", "tini-static", "dumb-init", "catatonit", "docker-init")
 _WRAPPERS: Final = (
     *INITS, "exec", "command", "env", "nohup", "nice", "ionice", "setsid", "stdbuf", "time",
@@ -26,7 +26,7 @@ RUNNERS: Final = (
     "poetry", "uv", "pipenv", "pdm", "hatch", "pipx", "rye", "pixi",
     "conda", "mamba", "micromamba",
 )  # fmt: skip
-"""What starts another program by its `run` alone: `poetry add uvicorn` starts none."""
+"""Programs that start another program only with `run`. `poetry add uvicorn` starts none."""
 _RUNNERS_TAKE: Final = (
     "-n", "--name", "-p", "--prefix", "--cwd", "-C", "--directory", "--project", "--with",
     "--with-editable", "--with-requirements", "-e", "--env", "--environment", "--python", "--extra",
@@ -37,21 +37,25 @@ _STARTERS: Final = (
     "doppler", "infisical", "vault-env", "wait-for-it", "s6-setuidgid", "sudo", "chamber",
     "envconsul", "secrets-init", "dockerize",
 )  # fmt: skip
-"""What starts a program after options of its own, which only a known program ends."""
+"""Programs that start another program after options of unknown length."""
 _KNOWN: Final = {
     *SHELLS, *SERVERS, *MORE_SERVERS, *_WRAPPERS, *RUNNERS, "lifecycle", "sleep", "celery",
 }  # fmt: skip
 _PYTHON: Final = re.compile(r"python[\d.]*")
 _AMOUNT: Final = re.compile(r"\d+(?:\.\d*)?[smhd]?|\.\d+[smhd]?")
-"""What `timeout` and `nice` take before the command."""
+"""The argument of `timeout` and `nice` before the command."""
 _DEPTH: Final = 5
 
 
 def programs(words: Sequence[str], depth: int = 0) -> list[list[str]]:
     """
-    Return the commands that a command amounts to, each with its program's name first.
+    Return the commands that a command finally runs. The first word of each is a program's name.
 
-    A shell's script is opened; of one that cannot be followed there is none.
+    The commands of a shell script are included. If the script is too complex, the result is empty.
+
+    Args:
+        words: The command.
+        depth: Number of shells around the command.
     """
     words = unwrapped(words)
     script = script_of(words)
@@ -66,15 +70,19 @@ def programs(words: Sequence[str], depth: int = 0) -> list[list[str]]:
 
 
 def unwrapped(words: Sequence[str]) -> list[str]:
-    """Take away what only starts another program: `tini --`, `env A=1`, `python -m`."""
+    """Return a command without wrappers such as `tini --`, `env A=1` and `python -m`."""
     return unwrapping(words)[-1]
 
 
 def stages(words: Sequence[str], depth: int = 0) -> Iterator[list[str]]:
     """
-    Give each program on the way to what a command starts: `tini -- conda run app` has three.
+    Give each program that a command starts in turn. For example, `tini -- conda run app` has three.
 
-    A shell's script is opened; what follows one that cannot be followed is left out.
+    The commands of a shell script are included. If the script is too complex, it is left out.
+
+    Args:
+        words: The command.
+        depth: Number of shells around the command.
     """
     *before, last = unwrapping(words)
     yield from before
@@ -88,14 +96,14 @@ def stages(words: Sequence[str], depth: int = 0) -> Iterator[list[str]]:
 
 
 def _filled(command: list[str], shell: list[str], script: str) -> list[str]:
-    """Put the operands after a shell's script where a command of it has `"$0"` or `"$@"`."""
+    """Replace `"$0"` and `"$@"` in a command by the operands after the shell's script."""
     operands = shell[shell.index(script) + 1 :]
     puts = {"$0": operands[:1], "$@": operands[1:]}
     return [one for word in command for one in puts.get(word, [word])]
 
 
 def unwrapping(words: Sequence[str]) -> list[list[str]]:
-    """Return what is left each time that something is taken away, all of it first."""
+    """Return the command, and then the rest of it after each wrapper."""
     found = [list(words)]
     while rest := found[-1]:
         rest[0] = name = os.path.basename(rest[0])
@@ -120,7 +128,7 @@ def unwrapping(words: Sequence[str]) -> list[list[str]]:
 
 
 def command_after(words: Sequence[str]) -> list[str] | None:
-    """Return what `lifecycle run … -- COMMAND` starts; None if it is another command of ours."""
+    """Return the COMMAND of `lifecycle run … -- COMMAND`. None for other commands."""
     if list(words[1:2]) != ["run"] or "--" not in words[:-1]:
         return None
     return list(words[words.index("--") + 1 :])
@@ -138,7 +146,7 @@ def _of_python(words: list[str]) -> list[str] | None:
 
 
 def _started(words: list[str]) -> list[str] | None:
-    """Return the known program that another one or a script gets to start; None if there is none."""
+    """Return the known program in the arguments of a script or starter. None if there is none."""
     for at, (before, word) in enumerate(pairwise(words), start=1):
         name = os.path.basename(word)
         known = name in _KNOWN or _PYTHON.fullmatch(name)
@@ -149,7 +157,7 @@ def _started(words: list[str]) -> list[str] | None:
 
 
 def _inner(words: list[str], takes: tuple[str, ...] = ()) -> list[str]:
-    """Return where the wrapped command begins: at a known name, or at what is no option."""
+    """Return the wrapped command, from a known name on, or from the first word without a dash."""
     free = [at for at in range(len(words)) if at == 0 or words[at - 1] not in takes]
     for at in free:
         name = os.path.basename(words[at])
@@ -163,18 +171,18 @@ def _inner(words: list[str], takes: tuple[str, ...] = ()) -> list[str]:
 
 
 def script_of(words: Sequence[str]) -> str | None:
-    """Return the script of a shell's `-c`; None if it is no shell, or has none."""
+    """Return the script after a shell's `-c`. None if there is no shell or no script."""
     flags, operands = _of_shell(words)
     return operands[0] if "c" in flags and operands else None
 
 
 def flags_of(words: Sequence[str]) -> str:
-    """Return the letters of a shell's own options, `l` also for --login; empty if it is none."""
+    """Return the letters of a shell's options, with `l` for --login. Empty for other programs."""
     return _of_shell(words)[0]
 
 
 def _of_shell(words: Sequence[str]) -> tuple[str, list[str]]:
-    """Return a shell's flags, and what follows its options: `-c -e SCRIPT` has them after -c."""
+    """Return the letters of a shell's options, and the words after them."""
     if not words or os.path.basename(words[0]) not in SHELLS:
         return "", []
     flags, left = "", list(words[1:])
@@ -192,5 +200,5 @@ def _of_shell(words: Sequence[str]) -> tuple[str, list[str]]:
 
 
 def runs(words: Sequence[str], *wanted: str) -> bool:
-    """Tell whether a command is another one, directly or through a shell or a wrapper."""
+    """Tell whether a command runs a program, directly or through a shell or a wrapper."""
     return any(each[: len(wanted)] == list(wanted) for each in programs(words))

@@ -1,4 +1,4 @@
-"""What a shell's script does to signals, and how long it sleeps."""
+"""Shell scripts: their handling of signals, and the time that they sleep."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _ELSEWHERE: Final = (".", "source", "eval")
 @dataclass(frozen=True)
 class Keeper:
     """
-    A shell that SIGTERM ends at.
+    A shell that gets SIGTERM and does not forward it.
 
     Attributes:
-        shell: Its name.
-        script: What it runs.
-        init: The init that passes the signal on to it alone; empty if it is PID 1 itself.
-        certain: No shell makes way for the last command of this script.
+        shell: Name of the shell.
+        script: The script.
+        init: The init process that signals only the shell. Empty if the shell is PID 1.
+        certain: Whether no shell replaces itself with the last command of this script.
     """
 
     shell: str
@@ -39,15 +39,16 @@ def keeper(
     words: Sequence[str], value: Callable[[str], str | None] = lambda _: None
 ) -> Keeper | None:
     """
-    Return the shell that gets SIGTERM in place of its program; None if nothing shows one.
+    Return the shell that gets SIGTERM instead of its program. None if there is none.
 
     Args:
         words: The command.
-        value: Gives an environment variable's value, by which an init may signal the whole group.
+        value: Returns the value of an environment variable, which may configure an init process.
+            None if not set or not known.
     """
     ways = unwrapping(words)
     if any(each[:2] == ["lifecycle", "run"] for each in ways):
-        return None  # it has the signals, and what it starts need not pass them on
+        return None  # pod-lifecycle handles the signals, so its child need not forward them
     inits = [each for each in ways if each and each[0] in INITS]
     if any(signals_group(each, value) for each in inits):
         return None
@@ -75,13 +76,13 @@ def _makes_way(command: Command) -> bool:
 
 
 def slept(words: Sequence[str]) -> float:
-    """Return for how many seconds a command sleeps, at least: what runs for certain, in turn."""
+    """Return the time that a command certainly sleeps, in seconds."""
     commands = _commands(words)
     return sum(_seconds(each.words) for each in commands if each.certain and not each.apart)
 
 
 def only_sleeps(words: Sequence[str]) -> bool:
-    """Tell whether a command does nothing but wait."""
+    """Tell whether a command only waits."""
     commands = _commands(words)
     return any(map(_sleeps, commands)) and all(
         _sleeps(each) or each.words[0] in _HARMLESS for each in commands
@@ -89,7 +90,7 @@ def only_sleeps(words: Sequence[str]) -> bool:
 
 
 def sleeps_first(words: Sequence[str]) -> bool:
-    """Tell whether a command waits before it does anything."""
+    """Tell whether a command waits before it does anything else."""
     for each in _commands(words):
         if _sleeps(each):
             return each.certain and not each.apart
@@ -108,7 +109,7 @@ def _commands(words: Sequence[str]) -> list[Command]:
 
 
 def _opened(words: list[str]) -> list[list[str]]:
-    # What `timeout` cuts short does not sleep as long as it says.
+    # A sleep under `timeout` may be shorter than its argument.
     inner = [] if words[:1] == ["timeout"] else programs(words)
     return inner or ([words] if words else [])
 

@@ -1,4 +1,4 @@
-"""What a server's command and its environment ask of it: workers, reloads, worker classes."""
+"""Options of servers, from their command, variables and configuration file."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from lifecycle.checks.commands.programs import MORE_SERVERS, SERVERS
 from lifecycle.checks.node import digits
 
 WORKERS: Final = ("--workers", "-w")
-# Every option of these has a variable too: `--workers-lifetime` is GRANIAN_WORKERS_LIFETIME.
+# Servers with a variable for every option. `--workers-lifetime` is GRANIAN_WORKERS_LIFETIME.
 _BY_VARIABLE: Final = ("uvicorn", "granian")
 _CONCURRENCY: Final = ("uvicorn", "gunicorn", "fastapi")
 _OFF: Final = ("", "0", "false", "no", "off", "f", "n")
-# What makes the server replace a worker that works: after requests, after a time, by its memory.
+# Options that replace a healthy worker after a number of requests, a time, or by its memory.
 _RECYCLING: Final = {
     "gunicorn": ("--max-requests",),
     "hypercorn": ("--max-requests",),
@@ -34,25 +34,25 @@ _NO_LIFESPAN: Final = {
     "granian": {"--interface": "wsgi|rsgi|asginl"},
     "gunicorn": {"--worker-class/-k": _WSGI_WORKERS},
 }
-"""Options, and the values with which a server does not run the lifespan."""
+"""Options, and values with which a server does not run the lifespan."""
 _CONFIGS: Final = ("--config", "-c")
 _DAEMONS: Final = {
     "gunicorn": ("--daemon", "-D"),
     "uwsgi": ("--daemonize", "-d", "--daemonize2"),
     "sanic": ("--daemon", "-D"),
 }
-"""Options after which the process that was started ends at once, and another one serves."""
+"""Options with which the first process exits at once, and another process serves."""
 
 
 @dataclass(frozen=True)
 class ServerCommand:
     """
-    A server as a command starts it.
+    A server in a command.
 
     Attributes:
-        words: The server's name, and what follows it.
-        value: Gives an environment variable's value; None if it is not set, or not known.
-        file: Gives the text of a file of the image; None if it is not there to be read.
+        words: Name of the server, and the words after it.
+        value: Returns the value of an environment variable. None if not set or not known.
+        file: Returns the text of a file of the image. None if not known.
     """
 
     words: Sequence[str]
@@ -61,18 +61,18 @@ class ServerCommand:
 
     @property
     def name(self) -> str:
-        """The server: one of `SERVERS` or `MORE_SERVERS`."""
+        """Name of the server, from `SERVERS` or `MORE_SERVERS`."""
         return "uwsgi" if self.words[0] == "pyuwsgi" else self.words[0]
 
     @cached_property
     def _arguments(self) -> list[str]:
-        """What follows its name, and of gunicorn what a variable adds."""
+        """The words after the name. For gunicorn, with those in GUNICORN_CMD_ARGS."""
         added = self.value("GUNICORN_CMD_ARGS") if self.name == "gunicorn" else None
         return [*self.words[1:], *_split(added or "")]
 
     @cached_property
     def settings(self) -> dict[str, str]:
-        """What the file of `gunicorn -c` sets, as far as it is there and can be read."""
+        """The known settings in the file of `gunicorn -c`."""
         if self.name != "gunicorn":
             return {}
         said = [value for name, value in read_options(self._arguments) if name in _CONFIGS]
@@ -82,19 +82,19 @@ class ServerCommand:
 
     @property
     def default_host(self) -> str:
-        """The host by a variable that is not called like an option; empty if there is none."""
+        """The host from a variable with a special name. Empty if there is none."""
         return (self.value("FLASK_RUN_HOST") or "") if self.name == "flask" else ""
 
     @property
     def default_port(self) -> str:
-        """The port by a variable that is not called like an option; empty if there is none."""
+        """The port from a variable with a special name. Empty if there is none."""
         variable = {"flask": "FLASK_RUN_PORT", "fastapi": "PORT", "gunicorn": "PORT"}.get(self.name)
         if self.name == "gunicorn" and self.given("-c", "--config"):
-            return ""  # its own file may say where
+            return ""  # the file may set the address
         return (self.value(variable) or "") if variable else ""
 
     def given(self, *options: str) -> list[str]:
-        """Return the values of some options, the command's first, then the environment's."""
+        """Return the values of some options: from the command, the variables, and the file."""
         said = [value for name, value in read_options(self._arguments) if name in options]
         if self.name in _BY_VARIABLE:
             said += [
@@ -108,7 +108,7 @@ class ServerCommand:
 
     @property
     def workers(self) -> int:
-        """How many it is told to start; 1 if nothing says it."""
+        """Number of workers. 1 if not set."""
         said = self.given(*WORKERS)
         if self.name in _CONCURRENCY:
             said.append(self.value("WEB_CONCURRENCY") or "")
@@ -116,7 +116,7 @@ class ServerCommand:
 
     @property
     def reloads(self) -> str:
-        """The option or command by which it watches its files; empty if it does not."""
+        """The option or command that makes the server watch its files. Empty if it does not."""
         if self.name == "fastapi" and self.words[1] == "dev" and "--no-reload" not in self.words:
             return "fastapi dev"
         if "--reload" in self._arguments or self.settings.get("reload") == "True":
@@ -127,7 +127,7 @@ class ServerCommand:
 
     @property
     def recycles(self) -> str:
-        """The option by which it replaces workers that work; empty if it does not."""
+        """The option that replaces healthy workers. Empty if there is none."""
         for option in _RECYCLING.get(self.name, ()):
             value = next(iter(self.given(option)), "")
             if value.lower() not in _OFF:
@@ -136,7 +136,7 @@ class ServerCommand:
 
     @property
     def daemonizes(self) -> str:
-        """The option by which it leaves its own process; empty if it stays."""
+        """The option that turns the server into a daemon. Empty if there is none."""
         options = _DAEMONS.get(self.name, ())
         given = (each.partition("=")[0] for each in self._arguments)
         by_file = "daemon" if self.settings.get("daemon") == "True" else ""
@@ -144,7 +144,7 @@ class ServerCommand:
 
     @property
     def no_lifespan(self) -> str:
-        """Why it does not run the app's lifespan; empty if it may."""
+        """Why the server does not run the lifespan of the app. Empty if it may do so."""
         if self.name == "daphne":
             return "daphne does not support the lifespan protocol"
         for option, wrong in _NO_LIFESPAN.get(self.name, {}).items():
@@ -163,13 +163,13 @@ def server_command(
     known: Sequence[str] = SERVERS,
 ) -> ServerCommand | None:
     """
-    Return the server among some programs; None if there is none, or another command is ours.
+    Return the server among some commands. None if there is none, or if `lifecycle` is among them.
 
     Args:
-        programs: Commands, each with its program's name first.
-        value: Gives an environment variable's value; None if it is not set, or not known.
-        file: Gives the text of a file of the image; None if it is not there to be read.
-        known: The servers that are looked for.
+        programs: Commands. The first word of each is the name of its program.
+        value: Returns the value of an environment variable. None if not set or not known.
+        file: Returns the text of a file of the image. None if not known.
+        known: Names of the servers to look for.
     """
     if any(words[0] == "lifecycle" for words in programs):
         return None
@@ -180,7 +180,7 @@ def server_command(
 
 
 def _serves(words: Sequence[str]) -> bool:
-    """Tell whether a command of several uses starts a server: `flask run`, not `flask db`."""
+    """Tell whether a command starts a server, as `flask run` does and `flask db` does not."""
     match words[0]:
         case "fastapi":
             return list(words[1:2]) in (["run"], ["dev"])
@@ -193,7 +193,7 @@ ALL_SERVERS: Final = (*SERVERS, *MORE_SERVERS)
 
 
 def read_options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Give options with their values: `--name value`, `--name=value`, `-n4`, `-Pgevent`."""
+    """Give names and values of options: `--name value`, `--name=value`, `-n4`, `-Pgevent`."""
     for word, after in pairwise([*words, ""]):
         name, equals, value = word.partition("=")
         if re.fullmatch(r"-[a-z]\d+|-[kwP][a-z]\S*|-b\S*:\d+", word):

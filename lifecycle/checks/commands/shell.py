@@ -1,9 +1,9 @@
 """
-A shell's script as its simple commands: what runs for certain, and what in a process of its own.
+Shell scripts, split into simple commands.
 
-It reads words, quotes, comments, redirections, lists, pipes and compound commands. It expands
-nothing: what a variable or a substitution stands for begins with `$`. A script that it cannot
-follow is `Unclear`, and who asks says nothing about it.
+The reader understands words, quotes, comments, redirections, lists, pipes and compound commands.
+It does not expand anything, so a variable or a substitution starts with `$` in the result. If the
+reader does not understand a script, it raises `Unclear`, and the rules report nothing about it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _BLANKS: Final = " \t\r"
 
 
 class Unclear(Exception):
-    """A script that this reader cannot follow."""
+    """The reader does not understand a script."""
 
 
 @dataclass
@@ -34,14 +34,16 @@ class Command:
     One simple command.
 
     Attributes:
-        words: Without its assignments and redirections.
-        certain: It runs, unless one before it fails: it is no branch, no loop's body.
-        apart: It is in a pipe, in the background or in a subshell: an `exec` in it is of that.
-        looped: It is in a loop.
-        forked: It is in a pipe or in the background: no shell makes way for it.
-        background: It is in the background.
-        inside: It is a branch, or in a loop's or a function's body.
-        after: The operator before it, such as `||`; `;` also for a new line, and at the beginning.
+        words: The words, without assignments and redirections.
+        certain: Whether the command runs unless an earlier command fails. Branches and loops do not.
+        apart: Whether the command is in a pipe, in the background or in a subshell. An `exec` then
+            replaces only that process.
+        looped: Whether the command is in a loop.
+        forked: Whether the command is in a pipe or in the background. A shell never replaces itself
+            with such a command.
+        background: Whether the command is in the background.
+        inside: Whether the command is in a branch, or in the body of a loop or function.
+        after: The operator before the command, such as `||`. A new line and the start count as `;`.
     """
 
     words: list[str] = field(default_factory=list)
@@ -56,11 +58,14 @@ class Command:
 
 def read_script(script: str) -> list[Command]:
     """
-    Return the simple commands of a script, in their order.
+    Return the simple commands of a script, in order.
+
+    Args:
+        script: Text of the script.
 
     Raises:
-        Unclear: A quote or a parenthesis has no end, a keyword stands where none can, or it is
-            nested too deep.
+        Unclear: A quote or a parenthesis has no end, a keyword is in a wrong place, or the script is
+            nested too deeply.
     """
     try:
         return _Parser().read(script)
@@ -70,7 +75,7 @@ def read_script(script: str) -> list[Command]:
 
 @dataclass
 class _Frame:
-    """A compound command: where its list of commands begins, and its pipeline."""
+    """A compound command, with the starts of its list of commands and of its pipeline."""
 
     kind: str
     listed: int = 0
@@ -85,7 +90,7 @@ class _Parser:
         self.frames = [_Frame("script")]
         self.words: list[str] = []
         self.assigned = False  # no keyword can follow
-        self.skipping = ""  # words that are no command: of `for`, of `case`, of `name ()`
+        self.skipping = ""  # inside the head of `for`, `case` or `name ()`, which has no commands
         self.function = False
         self.after = ";"
 
@@ -284,7 +289,7 @@ def _end(script: str, wanted: str, at: int, *, required: bool = False) -> int:
 
 
 def _after_document(script: str, name: str, at: int) -> int:
-    """Return where a here-document ends."""
+    """Return the position after a here-document."""
     while at < len(script):
         end = _end(script, "\n", at)
         line, at = script[at:end].strip(), end + 1

@@ -1,4 +1,4 @@
-"""What a hook's or a probe's command does in turn: what it waits for, and what its exit code says."""
+"""Steps of the command of a hook or probe, and its exit code."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ class Step:
     One program that a command runs.
 
     Attributes:
-        words: Its own, the name of the program first, without wrappers.
-        command: How it stands in its script.
-        limit: Seconds after which `timeout` ends it; None if nothing does.
-        shell: A shell waits for it, and stays its parent.
+        words: Name and arguments of the program, without wrappers.
+        command: Position of the program in the script.
+        limit: Time limit of `timeout` in seconds. None if there is none.
+        shell: Whether a shell stays the parent of the program and waits for it.
     """
 
     words: list[str]
@@ -36,7 +36,13 @@ class Step:
 
 
 def steps(words: Sequence[str], depth: int = 0) -> list[Step]:
-    """Return what a command runs; nothing if its script cannot be followed."""
+    """
+    Return the programs that a command runs, in order. Empty if its script is too complex.
+
+    Args:
+        words: The command.
+        depth: Number of shells around the command.
+    """
     inner = unwrapped(words)
     wrappers = words[: len(words) - len(inner)]
     limit = _limit(wrappers)
@@ -62,7 +68,7 @@ def steps(words: Sequence[str], depth: int = 0) -> list[Step]:
 
 
 def _placed(inner: Command, outer: Command, *, waits: bool) -> Command:
-    """Return how a step stands in the outermost script."""
+    """Return the position of a step in the outermost script."""
     background = inner.background or (outer.background and not waits)
     return replace(
         outer,
@@ -87,7 +93,7 @@ def _limit(wrappers: Sequence[str]) -> float | None:
 
 
 def always_succeeds(words: Sequence[str]) -> bool:
-    """Tell whether a command's exit code is 0 whatever its programs say: `… || true`."""
+    """Tell whether the exit code of a command is always 0, as in `… || true`."""
     found = steps(words)
     if not found or any(each.words[0] == "exit" and each.words[1:2] != ["0"] for each in found):
         return False
@@ -109,7 +115,7 @@ def _stops_at_errors(words: Sequence[str]) -> bool:
 
 
 def port_option(words: Sequence[str]) -> int | None:
-    """Return the number after `--port`; None if it is not there, or a variable says it."""
+    """Return the number after `--port`. None if there is no number."""
     for word, after in zip(words, [*words[1:], ""], strict=True):
         name, equals, value = word.partition("=")
         if name == "--port":
