@@ -43,7 +43,7 @@ class Command:
             with such a command.
         background: Whether the command is in the background.
         inside: Whether the command is in a branch, or in the body of a loop or function.
-        after: The operator before the command, such as `||`. A new line and the start count as `;`.
+        after: The separator before the command, such as `||`. A new line and the start count as `;`.
     """
 
     words: list[str] = field(default_factory=list)
