@@ -42,6 +42,7 @@ def probe_answer(workload: Workload) -> Iterator[Found]:
 
     Severity:
         If a liveness or startup probe always succeeds, the finding is a warning. Kubernetes then does not restart an app that hangs.
+        For wget without `-O`, the finding is a warning too, unless the root file system is read-only.
     """
     for probe in probes_of(each for each in workload.ours if each.is_known("qos_port")):
         if problem := _unreadable(probe):
