@@ -39,7 +39,10 @@ MERGES = "a0: &a0 {x: y}\n" + "".join(
         ('{"kind": "Pod", ]', "not valid YAML: "),
         ("just text", "must be a Kubernetes object"),
         ("- a\n- b", "must be a Kubernetes object"),
-        ("services:\n  web:\n    image: nginx", "line 1: not a Kubernetes object, because it has no kind"),
+        (
+            "services:\n  web:\n    image: nginx",
+            "line 1: not a Kubernetes object, because it has no kind",
+        ),
         ("kind: [Pod]", "kind must be text"),
         ("a: *b", "line 1: there is no anchor &b"),
         ("a: &a [*a]", "an alias contains itself"),
