@@ -20,6 +20,7 @@ from lifecycle.config import Config
 from lifecycle.drain.exit_code import INTERRUPTED
 from lifecycle.exceptions import LifecycleError
 from lifecycle.log import renderer_for
+from lifecycle.process.asgi_callable import refusal
 from lifecycle.process.command.supervise import supervise
 from lifecycle.process.exit_status import code_of
 from lifecycle.process.main_function import takes_lifecycle
@@ -232,13 +233,15 @@ def _asgi_main(
 ) -> Callable[..., Any]:
     from lifecycle.process.serve_asgi import serve
 
-    if not callable(app):
-        raise BadTarget(f"{options.target!r} is no ASGI app, but {app!r}")
     first = next((s.getsockname()[1] for s in sockets if isinstance(s.getsockname(), tuple)), None)
     services = [
         (name, port if port is not None else first)
         for name, port in map(service_spec, config.services)
     ]
+    if not callable(app):
+        raise BadTarget(f"{options.target!r} is not an ASGI app but {app!r}")
+    if why := refusal(app, options.target, *(services or [("", first)])[0]):
+        raise BadTarget(why)
     logging.getLogger("hypercorn.error").setLevel(logging.INFO)
     return partial(
         serve,

@@ -23,6 +23,9 @@ ASGI = """
 async def app(scope, receive, send):
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"ok"})
+
+def wsgi(environ, start_response):
+    return []
 """
 RUN = """
 import lifecycle
@@ -173,7 +176,9 @@ BAD_LINES: list[tuple[list[str], list[str]]] = [
     (["web:app"], ["scope, receive, send", "lifecycle run --asgi"]),
     (["builtins:dict"], ["async function", "'dict'"]),
     (["--asgi", "--bind", ":0", "--certfile", "nosuch.pem", "web:app"], ["nosuch.pem"]),
-    (["--asgi", "--bind", ":0", "shop:__name__"], ["'shop:__name__' is no ASGI app"]),
+    (["--asgi", "--bind", ":0", "shop:__name__"], ["'shop:__name__' is not an ASGI app"]),
+    (["--asgi", "--bind", ":0", "web:wsgi"], ["'web:wsgi' is a WSGI app", "gunicorn --bind"]),
+    (["--asgi", "--bind", ":0", "shop:main"], ["'shop:main' is not an ASGI app", "async main"]),
     (["shop"], ["'shop'", "MODULE:NAME"]),
     (["shop:"], ["'shop:'", "MODULE:NAME"]),
     ([".shop:main"], ["'.shop:main'", "MODULE:NAME"]),

@@ -1,0 +1,128 @@
+"""
+Which callables `lifecycle run --asgi` can serve, and what to do with the others.
+
+A callable is refused only if the call that the server makes, `app(scope, receive, send)`, cannot
+work. If its signature leaves that open, for example `*args`, it is accepted.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from functools import partial
+from types import FunctionType, MethodType
+from typing import Any, Final
+
+ASGI: Final = 3
+"""How many arguments a server gives to an ASGI app: scope, receive, send."""
+WSGI: Final = 2
+"""How many a server gives to a WSGI app: environ, start_response."""
+START_RESPONSE: Final = "start_response"
+
+
+def refusal(app: Callable[..., object], target: str, service: str, port: int | None) -> str:
+    """
+    Return why a callable cannot be served as an ASGI app, and what to do; "" if it can be.
+
+    Args:
+        app: The callable.
+        target: How the user named it, as MODULE:NAME.
+        service: The name of the app service, for the command in the message; "" if not known.
+        port: The port of the app service, for the same command; None if there is none.
+    """
+    call = _called(app)
+    try:
+        own = _own_signature(call)
+        shown = inspect.signature(call)
+    except (TypeError, ValueError):  # some callables that are written in C have no signature
+        return ""
+    asynchronous = _is_async(call)
+    if own is None or _takes(own, ASGI):
+        hides_wsgi = own is None or _is_open(own)
+        if asynchronous or not (_is_wsgi(shown) if hides_wsgi else _names_wsgi(shown)):
+            return ""
+        return _wsgi(target, shown, service, port)
+    if not asynchronous and _is_wsgi(own):
+        return _wsgi(target, own, service, port)
+    if not asynchronous and _takes(own, 1) and not _takes(own, 0):
+        return (
+            f"{target!r} is an ASGI 2 app: it takes the scope alone. --asgi calls an app with "
+            "(scope, receive, send), so every request would fail. Wrap it: "
+            "app = asgiref.compatibility.guarantee_single_callable(app)"
+        )
+    return (
+        f"{target!r} is not an ASGI app: it takes {_words(own)}. --asgi calls an app with "
+        f"(scope, receive, send), so every request would fail. {_hint(own, asynchronous)}"
+    )
+
+
+def _hint(own: inspect.Signature, asynchronous: bool) -> str:
+    if asynchronous and (_takes(own, 0) or _takes(own, 1)):
+        return "If it is an async main, leave out --asgi"
+    if _takes(own, 0):
+        return "If it makes the app, call it in your module, app = create_app(), and name the app"
+    return "Name the app itself"
+
+
+def _wsgi(target: str, shown: inspect.Signature, service: str, port: int | None) -> str:
+    number = port or 8080
+    return (
+        f"{target!r} is a WSGI app: it takes {_words(shown)}. --asgi serves ASGI apps only, so "
+        f"every request would fail. Run the app's own server instead: lifecycle run --service "
+        f"{service or 'NAME'}:{number} -- gunicorn --bind 0.0.0.0:{number} {target}. If your "
+        "framework has an ASGI app too, name that one, for example mysite.asgi:application in "
+        "Django"
+    )
+
+
+def _called(app: Callable[..., object]) -> Callable[..., object]:
+    """Return what runs when the app is called: of an object with `__call__`, that method."""
+    if isinstance(app, (FunctionType, MethodType, partial, type)):
+        return app
+    # Python looks it up on the class. `inspect.signature` forgets that it may be a static method.
+    call: Any = inspect.getattr_static(type(app), "__call__", app)
+    return call.__get__(app, type(app)) if hasattr(call, "__get__") else call  # type: ignore[no-any-return]
+
+
+def _own_signature(call: Callable[..., object]) -> inspect.Signature | None:
+    """Return the signature of the callable itself; None if it shows one of something else."""
+    if getattr(call, "__signature__", None) is not None:
+        return None
+    return inspect.signature(call, follow_wrapped=False)
+
+
+def _takes(signature: inspect.Signature, count: int) -> bool:
+    """Tell whether a call with so many positional arguments is possible."""
+    try:
+        signature.bind(*range(count))
+    except TypeError:
+        return False
+    return True
+
+
+def _is_open(signature: inspect.Signature) -> bool:
+    return any(each.kind is each.VAR_POSITIONAL for each in signature.parameters.values())
+
+
+def _is_wsgi(signature: inspect.Signature) -> bool:
+    if _takes(signature, ASGI):
+        return _names_wsgi(signature)
+    return _takes(signature, WSGI) and not _takes(signature, 1)
+
+
+def _names_wsgi(signature: inspect.Signature) -> bool:
+    return [*signature.parameters][1:2] == [START_RESPONSE]
+
+
+def _is_async(call: Callable[..., object]) -> bool:
+    """Tell whether it, or a function that it decorates, is a coroutine function."""
+    each: Any = call
+    while each is not None:
+        if inspect.iscoroutinefunction(each) or hasattr(each, "_is_coroutine"):  # asyncio's mark
+            return True
+        each = each.func if isinstance(each, partial) else getattr(each, "__wrapped__", None)
+    return False
+
+
+def _words(signature: inspect.Signature) -> str:
+    return f"({', '.join(signature.parameters)})"

@@ -1,0 +1,327 @@
+"""Which callables `lifecycle run --asgi` serves, and what it says about the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial, wraps
+from typing import Any
+
+import pytest
+
+from lifecycle.process.asgi_callable import refusal
+
+# Apps that can be served
+
+
+async def plain(scope: Any, receive: Any, send: Any) -> None:
+    """Serve."""
+
+
+def returns_a_coroutine(scope: Any, receive: Any, send: Any) -> Any:
+    """Serve, without being a coroutine function."""
+    return plain(scope, receive, send)
+
+
+async def optional(scope: Any, receive: Any = None, send: Any = None) -> None:
+    """Serve, or be called by a test."""
+
+
+def wsgi(environ: Any, start_response: Any) -> list[bytes]:
+    """Serve WSGI."""
+    return []
+
+
+@wraps(plain)
+def decorated(*args: Any, **kwargs: Any) -> Any:
+    """Serve through a decorator."""
+    return plain(*args, **kwargs)
+
+
+@wraps(wsgi)
+async def adapter(scope: Any, receive: Any, send: Any) -> None:
+    """Serve what it wraps, as an ASGI app."""
+
+
+@wraps(wsgi)
+async def open_adapter(*args: Any) -> None:
+    """The same; its signature does not show it."""
+
+
+def anything(*args: Any) -> Any:
+    """Serve, perhaps."""
+
+
+class Instance:
+    """An app as the frameworks make it, and its methods."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve."""
+
+    async def method(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve."""
+
+    @classmethod
+    async def of_the_class(cls, scope: Any, receive: Any, send: Any) -> None:
+        """Serve."""
+
+
+class Static:
+    """An app whose `__call__` has no self."""
+
+    __call__ = staticmethod(plain)
+
+
+class Endpoint:
+    """A class that is the app: each request makes one, and awaits it."""
+
+    def __init__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Take the request."""
+
+    def __await__(self) -> Iterator[None]:
+        """Serve it."""
+        yield
+
+
+class Shown:
+    """An app that shows another signature than it has."""
+
+    def __init__(self) -> None:
+        import inspect
+
+        self.__signature__ = inspect.signature(lambda request: None)
+
+    async def __call__(self, *args: Any) -> None:
+        """Serve."""
+
+
+def _with_state(state: Any, scope: Any, receive: Any, send: Any) -> Any:
+    return plain(scope, receive, send)
+
+
+def fastapi_app() -> Any:
+    from fastapi import FastAPI
+
+    return FastAPI()
+
+
+def starlette_app() -> Any:
+    from starlette.applications import Starlette
+    from starlette.middleware.gzip import GZipMiddleware
+
+    return GZipMiddleware(Starlette())
+
+
+def litestar_app() -> Any:
+    from litestar import Litestar
+
+    return Litestar([])
+
+
+def sanic_app() -> Any:
+    from sanic import Sanic
+
+    return Sanic("asgi_callable")
+
+
+def django_app() -> Any:
+    from django.core.handlers.asgi import ASGIHandler
+
+    return ASGIHandler.__new__(ASGIHandler)
+
+
+def adapted_flask() -> Any:
+    from asgiref.wsgi import WsgiToAsgi
+    from flask import Flask
+
+    return WsgiToAsgi(Flask("adapted"))
+
+
+def single_callable() -> Any:
+    from asgiref.compatibility import guarantee_single_callable
+
+    return guarantee_single_callable(TwoCalls)
+
+
+SERVED = [
+    plain,
+    returns_a_coroutine,
+    optional,
+    decorated,
+    adapter,
+    open_adapter,
+    anything,
+    Instance(),
+    Instance().method,
+    Instance.of_the_class,
+    Instance().__call__,
+    Static(),
+    Endpoint,
+    Shown(),
+    partial(plain),
+    partial(_with_state, "state"),
+    partial(Instance()),
+    dict.get,
+]
+FRAMEWORKS = [
+    fastapi_app,
+    starlette_app,
+    litestar_app,
+    sanic_app,
+    django_app,
+    adapted_flask,
+]
+
+
+@pytest.mark.parametrize("app", SERVED, ids=repr)
+def test_what_may_be_an_asgi_app(app: Callable[..., object]) -> None:
+    """A callable that can take scope, receive and send is never refused."""
+    assert refusal(app, "web:app", "", 8080) == ""
+
+
+@pytest.mark.parametrize("make", FRAMEWORKS)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_an_asgi_framework(make: Callable[[], Any]) -> None:
+    """The apps of the frameworks, and WSGI apps behind an adapter, are never refused."""
+    assert refusal(make(), "web:app", "", 8080) == ""
+
+
+# Apps that cannot
+
+
+class WsgiInstance:
+    """A WSGI app as the frameworks make it."""
+
+    def __call__(self, environ: Any, start_response: Any) -> list[bytes]:
+        """Serve WSGI."""
+        return []
+
+    def wsgi_app(self, environ: Any, start_response: Any) -> list[bytes]:
+        """Serve WSGI."""
+        return []
+
+
+class WsgiClass:
+    """A class that is the app: each request makes one, and iterates over it."""
+
+    def __init__(self, environ: Any, start_response: Any) -> None:
+        """Take the request."""
+
+
+@wraps(wsgi)
+def decorated_wsgi(*args: Any, **kwargs: Any) -> Any:
+    """Serve WSGI through a decorator."""
+    return wsgi(*args, **kwargs)
+
+
+def with_a_default(environ: Any, start_response: Any, exc_info: Any = None) -> list[bytes]:
+    """Serve WSGI, and take one more."""
+    return []
+
+
+def _with_prefix(prefix: Any, env: Any, start: Any) -> list[bytes]:
+    return []
+
+
+def flask_app() -> Any:
+    from flask import Flask
+
+    return Flask("refused")
+
+
+def flask_behind_a_proxy() -> Any:
+    from flask import Flask
+    from werkzeug.middleware.proxy_fix import ProxyFix
+
+    return ProxyFix(Flask("refused"))
+
+
+def django_wsgi() -> Any:
+    from django.core.handlers.wsgi import WSGIHandler
+
+    return WSGIHandler.__new__(WSGIHandler)
+
+
+WSGI = [
+    wsgi,
+    decorated_wsgi,
+    with_a_default,
+    lambda e, s: [],
+    WsgiInstance(),
+    WsgiInstance().wsgi_app,
+    WsgiClass,
+    partial(wsgi),
+    partial(_with_prefix, "/shop"),
+]
+
+
+@pytest.mark.parametrize("app", WSGI, ids=repr)
+def test_a_wsgi_app(app: Callable[..., object]) -> None:
+    """A WSGI app is refused, with a command that works."""
+    said = refusal(app, "web:app", "shop", 9000)
+    assert said.startswith("'web:app' is a WSGI app: it takes (")
+    assert "lifecycle run --service shop:9000 -- gunicorn --bind 0.0.0.0:9000 web:app" in said
+
+
+@pytest.mark.parametrize("make", [flask_app, flask_behind_a_proxy, django_wsgi])
+def test_a_wsgi_framework(make: Callable[[], Any]) -> None:
+    """The apps of the WSGI frameworks are refused; a service without a name is a word to replace."""
+    said = refusal(make(), "mysite.wsgi:application", "", None)
+    assert "is a WSGI app: it takes (environ, start_response)" in said
+    assert "--service NAME:8080 -- gunicorn" in said
+    assert "mysite.asgi:application in Django" in said
+
+
+class TwoCalls:
+    """An ASGI 2 app."""
+
+    def __init__(self, scope: Any) -> None:
+        """Take the scope."""
+
+    async def __call__(self, receive: Any, send: Any) -> None:
+        """Serve."""
+
+
+def two_calls(scope: Any) -> Any:
+    """Take the scope, and return what serves."""
+    return TwoCalls(scope)
+
+
+@pytest.mark.parametrize("app", [TwoCalls, two_calls], ids=repr)
+def test_an_asgi_2_app(app: Callable[..., object]) -> None:
+    """The two calls of ASGI 2 are not WSGI: the message names the wrapper."""
+    said = refusal(app, "web:app", "", 8080)
+    assert said.startswith("'web:app' is an ASGI 2 app")
+    assert "guarantee_single_callable(app)" in said
+
+
+def test_a_wrapped_asgi_2_app() -> None:
+    """What the message advises is accepted."""
+    assert refusal(single_callable(), "web:app", "", 8080) == ""
+
+
+def create_app(debug: bool = False) -> Any:
+    """Make the app."""
+
+
+async def main(life: Any) -> None:
+    """Run."""
+
+
+async def two(scope: Any, receive: Any) -> None:
+    """Serve nobody."""
+
+
+@pytest.mark.parametrize(
+    ("app", "advice"),
+    [
+        (create_app, "call it in your module"),
+        (main, "leave out --asgi"),
+        (two, "Name the app itself"),
+    ],
+)
+def test_another_callable(app: Callable[..., object], advice: str) -> None:
+    """A factory, a main, and what fails at each request, are refused with what was meant."""
+    said = refusal(app, "web:app", "", 8080)
+    assert "is not an ASGI app: it takes (" in said
+    assert advice in said
+    assert "WSGI" not in said
