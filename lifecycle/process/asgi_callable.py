@@ -52,11 +52,11 @@ def refusal(app: Callable[..., object], target: str, service: str, port: int | N
         )
     return (
         f"{target!r} is not an ASGI app: it takes {_words(own)}. --asgi calls an app with "
-        f"(scope, receive, send), so every request would fail. {_hint(own, asynchronous)}"
+        f"(scope, receive, send), so every request would fail. {_hint(own, asynchronous=asynchronous)}"
     )
 
 
-def _hint(own: inspect.Signature, asynchronous: bool) -> str:
+def _hint(own: inspect.Signature, *, asynchronous: bool) -> str:
     if asynchronous and (_takes(own, 0) or _takes(own, 1)):
         return "If it is an async main, leave out --asgi"
     if _takes(own, 0):

@@ -185,6 +185,11 @@ class Plan:
     cwd: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def names_port(self) -> bool:
+        """Whether `{port}` is in the command or in `env`; else the app must read `PORT`."""
+        return any("{port}" in text for text in (*self.command, *self.env.values()))
+
     def __post_init__(self) -> None:
         if not self.command:
             raise CannotRehearse("no command: lifecycle rehearse [OPTIONS] -- COMMAND…")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from lifecycle.testing import free_port
 from lifecycle.testing.environment import handed_on
 
 HERE = Path(__file__).parent
@@ -72,6 +73,7 @@ RUNS: dict[str, tuple[Words, Words]] = {
         ["--start-time", "10"],
         [*LIFECYCLE, "run", "--asgi", "shop:app", "--bind", ":0"],
     ),
+    "wrong port": ([], [*FILES[:-1], str(free_port())]),
     "error": (["--path", "/broken"], UVICORN),
     "no http2": (["--protocol", "http2"], FILES),
     "no websocket": (["--protocol", "websocket"], FILES),

@@ -1,24 +1,74 @@
-"""Who listens, by the kernel's table: connecting would be seen by the app as a client."""
+"""
+The ports that are listened on, read from the kernel's tables.
+
+A test connection would tell the same, but the app would see it as a client.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
+from typing import Final
 
 from lifecycle.drain.kernel_sockets import LISTEN, TABLES
 
+_SESSION: Final = 3
+"""Where a process's session is, after its name: proc(5)."""
+_INODE: Final = 9
+"""Where the inode of a socket is, in a row of a table: proc(5)."""
+
 
 def listening_ports() -> frozenset[int] | None:
-    """Return the ports that somebody listens on; None where the kernel keeps no table."""
+    """Return the TCP ports that any process listens on; None if the kernel has no table."""
     tables = [table for table in TABLES if os.path.exists(table)]
-    return frozenset(port for table in tables for port in _ports(table)) if tables else None
+    return frozenset(port for port, _ in _listeners(tables)) if tables else None
 
 
-def _ports(table: str) -> Iterator[int]:
-    with open(table, encoding="ascii") as lines:
-        next(lines, None)
-        for line in lines:
-            fields = line.split(maxsplit=4)
-            if fields[3] != LISTEN:  # listeners come first; connections may be thousands
-                return
-            yield int(fields[1].rpartition(":")[2], 16)
+def ports_of_session(session: int) -> frozenset[int]:
+    """
+    Return the TCP ports that the processes of one session listen on; none if there is no /proc.
+
+    Args:
+        session: The process id of the session's first process.
+    """
+    tables = [table for table in TABLES if os.path.exists(table)]
+    sockets = {f"socket:[{inode}]": port for port, inode in _listeners(tables)}
+    pids = [name for name in _names("/proc") if name.isdigit()]
+    opened = {link for pid in pids if _session(pid) == session for link in _descriptors(pid)}
+    return frozenset(sockets[link] for link in opened & sockets.keys())
+
+
+def _listeners(tables: list[str]) -> Iterator[tuple[int, str]]:
+    """Give the port and the inode of each listening socket."""
+    for table in tables:
+        with open(table, encoding="ascii") as lines:
+            next(lines, None)
+            for line in lines:
+                fields = line.split(maxsplit=_INODE + 1)
+                if fields[3] != LISTEN:  # listeners come first; connections may be thousands
+                    break
+                yield int(fields[1].rpartition(":")[2], 16), fields[_INODE]
+
+
+def _session(pid: str) -> int:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            stat = file.read()
+    except OSError:  # the process has ended
+        return -1
+    return int(stat[stat.rindex(b")") + 2 :].split()[_SESSION])
+
+
+def _descriptors(pid: str) -> Iterator[str]:
+    folder = f"/proc/{pid}/fd"
+    for name in _names(folder):
+        with contextlib.suppress(OSError):  # closed meanwhile
+            yield os.readlink(f"{folder}/{name}")
+
+
+def _names(folder: str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:  # no /proc, or a process that has ended, or another user's
+        return []

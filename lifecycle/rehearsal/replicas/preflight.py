@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import shlex
 import time
 from dataclasses import replace
 from typing import Final
@@ -14,6 +16,7 @@ from lifecycle.rehearsal.clients.wire import OwnError
 from lifecycle.rehearsal.errors import CannotRehearse
 from lifecycle.rehearsal.measuring.losses import Cause, Declined, GoneAway, Lost
 from lifecycle.rehearsal.plan import Plan, Protocol
+from lifecycle.rehearsal.replicas.listeners import ports_of_session
 from lifecycle.rehearsal.replicas.replica import Replica
 from lifecycle.rehearsal.replicas.template import Template
 from lifecycle.testing import Endpoint, Kubelet, Pod
@@ -21,23 +24,31 @@ from lifecycle.testing import Endpoint, Kubelet, Pod
 LOOK: Final = 0.05
 """Seconds between two looks at which ports are open."""
 QOS_TIME: Final = 1.0
-"""Seconds that QOS may open later than the app's own port."""
+"""Seconds that the QOS port may open later than the app's own port."""
+ELSEWHERE_TIME: Final = 1.0
+"""Seconds that the app's port may open later than another port of the command."""
+ELSEWHERE_LOOK: Final = 0.2
+"""Seconds between two looks at the other ports of the command, which read all of /proc."""
 LINES: Final = 15
 """How many of the last lines of a command's output are shown."""
 
 
 async def reconnoitre(kubelet: Kubelet, template: Template) -> Template:
     """
-    Start the command once, see whether it opens QOS, and end it; not if that was said.
+    Start the command once, see which ports it opens, and end it.
+
+    Nothing is started if the plan says both: `{port}`, and that the app answers on QOS.
 
     Raises:
-        CannotRehearse: It does not start, or opens no port.
+        CannotRehearse: It does not start, or does not listen on the app's port.
     """
-    if template.plan.ready == "qos":
+    plan = template.plan
+    by_qos = plan.ready == "qos"
+    if by_qos and plan.names_port:
         return replace(template, qos=True)
     pod = await kubelet.run(template.scout())
     try:
-        return replace(template, qos=await _opens_qos(pod, template.plan))
+        return replace(template, qos=await _opens_qos(pod, plan) or by_qos)
     finally:
         await pod.close()
 
@@ -45,25 +56,81 @@ async def reconnoitre(kubelet: Kubelet, template: Template) -> Template:
 async def _opens_qos(pod: Pod, plan: Plan) -> bool:
     deadline = time.monotonic() + plan.start_time
     opened: float | None = None
+    elsewhere = _Elsewhere(pod)
     while True:
         if pod.finished:
             raise ended_early(pod, "the command does not start")
-        if is_listening(pod.port("qos")):
-            return True
         if opened is None and is_listening(pod.port("http")):
             opened = time.monotonic()
+        # Without {port} the app may listen anywhere, though it is ready by QOS.
+        if (opened or plan.names_port) and is_listening(pod.port("qos")):
+            return True
         if opened is not None and time.monotonic() > opened + QOS_TIME:
             return False
+        if opened is None and not plan.names_port and (ports := elsewhere.ports()):
+            raise CannotRehearse(_wrong_port(pod, plan, ports), last_lines(pod))
         if opened is None and time.monotonic() > deadline:
-            raise CannotRehearse(_never_open(plan), last_lines(pod))
+            raise CannotRehearse(_never_open(pod, plan), last_lines(pod))
         await asyncio.sleep(LOOK)
 
 
-def _never_open(plan: Plan) -> str:
-    hint = "" if any("{port}" in word for word in plan.command) else "; there is no {port} in it"
+class _Elsewhere:
+    """Sees that a command listens on other ports than those that it was given."""
+
+    def __init__(self, pod: Pod) -> None:
+        self._pod = pod
+        self._given = frozenset(pod.ports.values())
+        self._since: float | None = None
+        self._next_look = 0.0
+
+    def ports(self) -> list[int]:
+        """Return the other ports, if there have been any for `ELSEWHERE_TIME`."""
+        now = time.monotonic()
+        if now < self._next_look or (pid := self._pod.pid) is None:
+            return []
+        self._next_look = now + ELSEWHERE_LOOK
+        found = sorted(ports_of_session(pid) - self._given)
+        if not found:
+            self._since = None
+            return []
+        self._since = self._since or now
+        return found if now >= self._since + ELSEWHERE_TIME else []
+
+
+def _wrong_port(pod: Pod, plan: Plan, ports: list[int]) -> str:
+    port = pod.port("http")
+    said = ", ".join(map(str, ports))
+    command = [_port_replaced(word, ports) for word in plan.command]
+    if command == [*plan.command]:
+        change = "Write {port} where the command takes its port, for example --port {port}"
+    else:
+        shown = " ".join(map(_quoted, command))
+        change = f"Write {{port}} instead: lifecycle rehearse -- {shown}"
     return (
-        f"the command runs, but nothing listens on the app's port after {plan.start_time:g} s: "
-        f"it must listen on {{port}}, or on $PORT{hint}"
+        f"the command listens on port {said}, and not on {port}, the port that this rehearsal "
+        f"gave it. Every client would be refused. {change}. If your app reads the variable PORT, "
+        "and opens that port later, write: lifecycle rehearse -- env PORT={port} COMMAND"
+    )
+
+
+def _port_replaced(word: str, ports: list[int]) -> str:
+    for port in ports:
+        word = re.sub(rf"(?<!\d){port}(?!\d)", "{port}", word)
+    return word
+
+
+def _quoted(word: str) -> str:
+    """Quote a word for a shell; `{port}` needs no quotes."""
+    plain = word.replace("{port}", "0")
+    return word if shlex.quote(plain) == plain else shlex.quote(word)
+
+
+def _never_open(pod: Pod, plan: Plan) -> str:
+    hint = "" if plan.names_port else ". The command has no {port}"
+    return (
+        f"the command runs, but nothing listens on port {pod.port('http')} after "
+        f"{plan.start_time:g} s. The app must listen on the port that {{port}} in the command, "
+        f"and the variable PORT, name{hint}"
     )
 
 
