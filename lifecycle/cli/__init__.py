@@ -1,8 +1,8 @@
 """
 The command `lifecycle`.
 
-`prestop` and `probe` run inside the container, often throttled to a tenth of a core:
-they are answered before anything heavy is imported.
+The kubelet runs `prestop` and `probe` inside the container, often with a tenth of a core.
+They therefore finish before any large module is imported.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sys
 
 
 def main() -> None:
-    """Run the command. Exits by SystemExit."""
+    """Run the command line of this process. It always raises SystemExit."""
     from lifecycle.cli import commands
 
     words = sys.argv[1:]
@@ -21,6 +21,6 @@ def main() -> None:
             from lifecycle.cli import parser
 
             code = parser.main(words)
-    except KeyboardInterrupt:  # who waits for a preStop at a terminal may stop waiting
+    except KeyboardInterrupt:  # a person who waits for `prestop` may press Ctrl-C
         code = 130
     raise SystemExit(code)

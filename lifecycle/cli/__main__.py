@@ -1,4 +1,4 @@
-"""`python -m lifecycle.cli`."""
+"""Entry point of `python -m lifecycle.cli`."""
 
 from lifecycle.cli import main
 

@@ -1,9 +1,9 @@
 """
-The commands of `lifecycle`, and the module of each, which is imported when it is named.
+The subcommands of `lifecycle`. The module of a subcommand is imported only when you name it.
 
-A module has `add(parser)`, which declares its arguments, and `run(options)`, which returns the
-exit code. What the kubelet starts has `run_plain(words)` too: without a parser, whose import alone
-takes longer than a probe may on a tenth of a core.
+Each module has `add(parser)`, which declares the arguments, and `run(options)`, which returns the
+exit code. The subcommands that the kubelet starts also have `run_plain(words)`, which needs no
+parser. Importing the parser alone takes longer than a probe may take on a tenth of a core.
 """
 
 from __future__ import annotations
@@ -15,36 +15,36 @@ if TYPE_CHECKING:
     from typing import Any
 
 COMMANDS = {
-    "run": ("lifecycle.cli.run", "run an app under a lifecycle"),
-    "prestop": ("lifecycle.cli.prestop", "drain; returns when SIGTERM is safe"),
-    "probe": ("lifecycle.cli.probe", "ask one probe; exit code 0 if true"),
-    "ls": ("lifecycle.cli.ls", "list services and where they are registered"),
-    "status": ("lifecycle.cli.status", "show everything there is to see"),
-    "online": ("lifecycle.cli.online", "release services that were taken offline"),
-    "offline": ("lifecycle.cli.offline", "take services out of traffic"),
+    "run": ("lifecycle.cli.run", "run an app, or a server command, with pod-lifecycle"),
+    "prestop": ("lifecycle.cli.prestop", "drain the app; return when SIGTERM is safe"),
+    "probe": ("lifecycle.cli.probe", "ask for one probe result; exit code 0 if true"),
+    "ls": ("lifecycle.cli.ls", "list app services and where each one is registered"),
+    "status": ("lifecycle.cli.status", "show the full status of the app"),
+    "online": ("lifecycle.cli.online", "bring app services back online"),
+    "offline": ("lifecycle.cli.offline", "take app services out of traffic"),
     "plugins": ("lifecycle.cli.plugins", "list installed plugins and their hooks"),
-    "config": ("lifecycle.cli.config", "show what is set, and from where"),
-    "manifests": ("lifecycle.cli.manifests", "write what Kubernetes needs to run an app"),
-    "check": ("lifecycle.cli.check", "find what will hurt in Kubernetes manifests"),
+    "config": ("lifecycle.cli.config", "show all settings and where each value comes from"),
+    "manifests": ("lifecycle.cli.manifests", "write Kubernetes manifests for an app"),
+    "check": ("lifecycle.cli.check", "find problems in Kubernetes manifests"),
     "rehearse": (
         "lifecycle.cli.rehearse",
-        "roll a service over under load, on this machine; count what is lost",
+        "restart a service in a rolling update under load, on this machine; count lost requests",
     ),
 }
-"""By name: its module, and what `lifecycle --help` says of it."""
+"""Module and help text of each subcommand, by its name."""
 PLAIN = ("prestop", "probe")
-"""Those that need no parser."""
+"""Subcommands that can run without the parser."""
 
 
 def module_of(name: str) -> Any:
-    """Import the module of a command."""
+    """Import the module of a subcommand."""
     module, _ = COMMANDS[name]
     __import__(module)  # importlib would be imported
     return sys.modules[module]
 
 
 def run_plain(words: list[str]) -> int | None:
-    """Run a command that needs no parser, and return its exit code; None: ask the parser."""
+    """Run a subcommand without the parser. Returns its exit code; None if the parser is needed."""
     if not words or words[0] not in PLAIN:
         return None
     code: int | None = module_of(words[0]).run_plain(words[1:])

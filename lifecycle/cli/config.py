@@ -1,4 +1,4 @@
-"""`lifecycle config`: shows what is set, and from where."""
+"""The command `lifecycle config`: all settings, and where each value comes from."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lifecycle.plain import table
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Declare how it is shown."""
-    parser.add_argument("--json", action="store_true", help="as JSON")
+    """Declare the arguments."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print every setting and its source; an unknown variable is an error here."""
+    """Print every setting and its source. An unknown `LIFECYCLE_` variable is an error here."""
     try:
         config, plugins = found()
     except LifecycleError as error:

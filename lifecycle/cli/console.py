@@ -1,7 +1,7 @@
 """
-What the command says on its two streams: the exit code is the same if nobody reads it.
+Output of the command on stdout and stderr. A reader that has gone does not change the exit code.
 
-It imports next to nothing: `probe` says something too.
+Importing this file must stay cheap, because `lifecycle probe` uses it.
 """
 
 from __future__ import annotations
@@ -14,32 +14,32 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 USAGE = 2
-"""The exit code if what was asked for, or configured, does not add up."""
+"""Exit code if the arguments or the settings are wrong."""
 
 
 def fail(message: str, code: int) -> int:
-    """Say what is wrong, and return the exit code."""
+    """Write an error message to stderr, and return the exit code."""
     warn(message)
     return code
 
 
 def refused(body: str) -> int:
-    """Pass on why the app has refused, and return the exit code."""
+    """Write the app's reason for a refusal to stderr, and return the exit code."""
     say(body.rstrip("\n") + "\n", sys.stderr)
     return 1
 
 
 def warn(message: str) -> None:
-    """Say what is wrong."""
+    """Write a message to stderr, after the name of the command."""
     say(f"lifecycle: {message}\n", sys.stderr)
 
 
 def say(text: str, stream: TextIO | None) -> None:
-    """Write for who listens: the exit code is the same if nobody can."""
-    if stream is None:  # closed since before we were
+    """Write to a stream. The exit code stays the same if nobody can read it."""
+    if stream is None:  # it was closed before this process started
         return
     if not text.replace("\n", "").isprintable():
-        from lifecycle.plain import lines  # most texts need no care, and `probe` no import
+        from lifecycle.plain import lines  # rarely needed, and the import is slow
 
         text = lines(text)
     try:
@@ -50,12 +50,12 @@ def say(text: str, stream: TextIO | None) -> None:
 
 
 def encodable(text: str, stream: TextIO) -> str:
-    """Escape the characters that a stream's encoding lacks."""
+    """Escape the characters that the encoding of a stream does not have."""
     return text.encode(stream.encoding, "backslashreplace").decode(stream.encoding)
 
 
 def stdout_failed(error: OSError) -> None:
-    """Give stdout up, and say why; who reads no further, like `head`, wants no word about it."""
+    """Stop writing to stdout. Write the reason to stderr, except for EPIPE (as with `head`)."""
     import errno
 
     give_up(sys.stdout)
@@ -64,5 +64,5 @@ def stdout_failed(error: OSError) -> None:
 
 
 def give_up(stream: TextIO) -> None:
-    """Send what a stream has not been able to write, and would try again at exit, nowhere."""
+    """Discard what a stream still has in its buffer, so that Python does not try again at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -1,11 +1,11 @@
 """
-The client of the control socket, and the option `--port` that names it.
+The client of the control socket, and the option `--port` that selects the socket.
 
 Rules of this file:
 
-1. It imports next to nothing: `_socket` is the C module under `socket`, without the
-   enums and selectors that cost 8 ms of a throttled core.
-2. It sends a request over the control socket to who owns it, and to nobody else.
+1. Importing it must stay cheap. `_socket` is the C module under `socket`, without the
+   enums and selectors that cost 8 ms on a tenth of a core.
+2. It sends a request only to a control socket whose owner is the user of this process or root.
 """
 
 from __future__ import annotations
@@ -24,21 +24,26 @@ DEFAULT_PORT = 22222
 
 
 class Unreachable(Exception):
-    """Nobody answers on the control socket."""
+    """No app answers on the control socket."""
 
 
 def add_port(parser: argparse.ArgumentParser) -> None:
-    """Declare `--port`."""
-    parser.add_argument("--port", type=_port, default=None, help="the QOS port")
+    """Declare the option `--port`."""
+    parser.add_argument(
+        "--port",
+        type=_port,
+        default=None,
+        help="QOS port of the app (default: LIFECYCLE_QOS_PORT, else 22222)",
+    )
 
 
 def port_of(options: argparse.Namespace) -> int:
-    """Return the port that was named, or that the environment names."""
+    """Return the port of the option `--port`, or else of the environment."""
     return options.port or own_port()
 
 
 def port_in(words: list[str]) -> int | None:
-    """Return the port if this is all that the words say; None: ask the parser."""
+    """Return the port if the words are nothing else than a port; None if the parser is needed."""
     match words:
         case []:
             return own_port()
@@ -51,18 +56,18 @@ def _port(text: str) -> int:
     if not _is_port(text):
         from argparse import ArgumentTypeError
 
-        raise ArgumentTypeError(f"{text!r} is no port from 1 to 65535")
+        raise ArgumentTypeError(f"{text!r} is not a port from 1 to 65535")
     return int(text)
 
 
 def _is_port(text: str) -> bool:
-    """Tell whether this is a port from 1 to 65535, in plain digits."""
+    """Tell whether a text is a port from 1 to 65535, written in ASCII digits."""
     return text.isascii() and text.isdecimal() and len(text) < 6 and 0 < int(text) <= 65535
 
 
 def own_port() -> int:
-    """Return the QOS port that the environment names; 0 if it leaves the choice to the app."""
-    try:  # as `Config` reads it; a service link's tcp:// is no number either
+    """Return the QOS port that the environment names; 0 if the app takes any free port."""
+    try:  # as `Config` reads it; a service link's tcp:// is not a number
         return int(os.environ.get("LIFECYCLE_QOS_PORT", ""))
     except ValueError:
         return DEFAULT_PORT
@@ -74,20 +79,20 @@ def request(method: str, path: str, port: int, *, timeout: float | None) -> tupl
 
     Args:
         method: GET or POST.
-        path: With its query.
-        port: The QOS port, which names the socket.
-        timeout: Seconds for each step; None for as long as it takes.
+        path: The path, with its query.
+        port: The QOS port, which is part of the name of the socket.
+        timeout: Seconds for each step; None for no limit.
 
     Returns:
-        The status and the body.
+        The HTTP status and the body.
 
     Raises:
-        Unreachable: Nobody answers; the message says what to look at.
+        Unreachable: No app answers. The message says what to check.
     """
     if not port:
         raise Unreachable(
-            "with port 0 the app has taken any free one: name that one with --port (the app's "
-            "first log line, `starting`, shows it)"
+            "LIFECYCLE_QOS_PORT is 0, so the app has chosen a free port. Pass that port with "
+            "--port. It is in the app's first log line, `starting`"
         )
     folder = os.environ.get("LIFECYCLE_RUN_DIR", "").strip()  # as `Config` reads it
     tried = candidates(port, folder)
@@ -105,9 +110,9 @@ def request(method: str, path: str, port: int, *, timeout: float | None) -> tupl
         finally:
             sock.close()
     raise Unreachable(
-        f"no app answers on the control socket of port {port} (looked for {', '.join(tried)}): "
-        "is it running under a lifecycle, as the same user, with the same LIFECYCLE_QOS_PORT "
-        "and LIFECYCLE_RUN_DIR?"
+        f"no app answers on the control socket of port {port} (tried {', '.join(tried)}). "
+        "Check that the app runs with pod-lifecycle in this container, as the same user, and "
+        "with the same LIFECYCLE_QOS_PORT and LIFECYCLE_RUN_DIR"
     )
 
 
@@ -132,7 +137,9 @@ def _talk(sock: _socket.socket, method: str, path: str) -> tuple[int, str]:
     head, _, body = received.partition(b"\r\n\r\n")
     status = head[9:12]
     if not received:
-        raise Unreachable("the app went away before it had answered")
+        raise Unreachable("the app closed the control socket before it answered")
     if not (head.startswith(b"HTTP/1.") and status.isdigit()):
-        raise Unreachable(f"what answers on the control socket is no app: {head[:40]!r}")
+        raise Unreachable(
+            f"the answer on the control socket is not from pod-lifecycle: {head[:40]!r}"
+        )
     return int(status), body.decode(errors="replace")

@@ -1,4 +1,4 @@
-"""`lifecycle ls`: lists services and where they are registered."""
+"""The command `lifecycle ls`: the app services, and where each one is registered."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ add = add_port
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the list: 0; 1 if the app refuses."""
+    """Print the list. The exit code is 0, or 1 if the app refuses."""
     code, body = request("GET", "/ls", port_of(options), timeout=5)
     if code >= 400:
         return refused(body)

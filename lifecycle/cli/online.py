@@ -1,4 +1,4 @@
-"""`lifecycle online`: releases services that were taken offline."""
+"""The command `lifecycle online`: bring app services back online."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ add = offline.add
 
 
 def run(options: argparse.Namespace) -> int:
-    """Release services: 0; 1 if the app refuses."""
+    """Bring app services online. The exit code is 0, or 1 if the app refuses."""
     return offline.switch("online", options)

@@ -1,4 +1,4 @@
-"""The parser of the command `lifecycle`: it knows the arguments of the command that was named."""
+"""The parser of the command line. It has the arguments of the subcommand that you name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TAKES_COMMAND = ("rehearse", "manifests")
 
 
 def main(words: list[str]) -> int:
-    """Run one command; returns its exit code."""
+    """Run one subcommand, and return its exit code."""
     words = words[1:] if words[:1] == ["--"] else words
     name = words[0] if words else ""
     parser = make_parser([name]) if name in COMMANDS else make_parser(with_arguments=False)
@@ -31,7 +31,7 @@ def main(words: list[str]) -> int:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     if name == "run":
         if options.target is None and command is None:
-            parser.error("run: name MODULE:NAME, or put -- before a command")
+            parser.error("run: name an app as MODULE:NAME, or put -- before a command")
         options.behind, options.command = options.command, command
     try:
         code: int = options.action(options)
@@ -48,7 +48,7 @@ def main(words: list[str]) -> int:
 
 
 def split(words: list[str]) -> tuple[list[str], list[str] | None]:
-    """Return what comes before the first `--`, and what comes behind it; None if there is none."""
+    """Split the words at the first `--`. The second part is None if there is no `--`."""
     if "--" not in words:
         return words, None
     at = words.index("--")
@@ -59,14 +59,15 @@ def make_parser(
     names: Iterable[str] = COMMANDS, *, with_arguments: bool = True
 ) -> argparse.ArgumentParser:
     """
-    Make the parser; the documentation's reference is generated from it.
+    Make the parser. docs/commands.md is generated from it.
 
     Args:
-        names: The commands that it knows.
-        with_arguments: Whether it knows their arguments too: then their modules are imported.
+        names: The subcommands of the parser.
+        with_arguments: Whether to declare their arguments too, which imports their modules.
     """
     parser = argparse.ArgumentParser(
-        prog="lifecycle", description="An explicit lifecycle for asyncio apps on Kubernetes."
+        prog="lifecycle",
+        description="Rolling updates without lost requests, for apps on Kubernetes.",
     )
     parser.add_argument("--version", action="version", version=f"pod-lifecycle {VERSION}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)

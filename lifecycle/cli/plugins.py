@@ -1,4 +1,4 @@
-"""`lifecycle plugins`: lists the plugins that this environment would give an app."""
+"""The command `lifecycle plugins`: the plugins that an app gets in this environment."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from lifecycle.settings import Settings
 
 
 def add(_: argparse.ArgumentParser) -> None:
-    """Declare nothing: it has no arguments."""
+    """Declare no arguments."""
 
 
 def run(_: argparse.Namespace) -> int:
-    """Print the installed plugins, their hooks, and why one does not load."""
+    """Print the installed plugins, their hooks, and why a plugin does not load."""
     try:
         plugins = found()[1]
     except LifecycleError as error:
@@ -31,7 +31,7 @@ def run(_: argparse.Namespace) -> int:
     rows += [(name, "-", "off: not configured") for name in plugins.off]
     rows += [(name, "-", problem) for name, problem in plugins.failed.items()]
     if not rows:
-        print("no plugins are installed; the built-in ones are always there")
+        print("no plugins are installed (the built-in plugins are not listed)")
         return 0
     print(table(("PLUGIN", "HOOKS", "PROBLEM"), rows))
     return 1 if plugins.failed else 0
@@ -42,7 +42,7 @@ def found() -> tuple[Settings, Plugins]:
     Return the settings and the plugins of this environment.
 
     Raises:
-        LifecycleError: Something is set that cannot be.
+        LifecycleError: A setting is wrong.
     """
     settings = Settings()
     plugins = Plugins(hookspecs, settings, os.environ)

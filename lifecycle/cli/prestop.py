@@ -1,7 +1,8 @@
 """
-`lifecycle prestop`: drains, and returns when SIGTERM is safe.
+The command `lifecycle prestop`: drain the app, and return when SIGTERM is safe.
 
-It runs inside the container, often throttled to a tenth of a core: it imports next to nothing.
+The kubelet runs it inside the container, often with a tenth of a core. Importing this file must
+therefore stay cheap.
 """
 
 from __future__ import annotations
@@ -16,28 +17,28 @@ add = add_port
 
 
 def run(options: argparse.Namespace) -> int:
-    """Drain the app of a port."""
+    """Drain the app that has the given port."""
     return prestop(port_of(options))
 
 
 def run_plain(words: list[str]) -> int | None:
-    """Do it if the words need no parser; None if they do."""
+    """Drain the app if the words need no parser; return None if they do."""
     port = port_in(words)
     return None if port is None else prestop(port)
 
 
 def prestop(port: int) -> int:
-    """Drain, and return when it is safe to send SIGTERM: 0; 1 if nobody was there to drain."""
+    """Drain the app. Returns 0 when SIGTERM is safe, and 1 if there was no app to drain."""
     try:
         status, body = request("POST", "/prestop", port, timeout=None)
     except Unreachable as error:
         return _fail(str(error))
     if status != 200:
-        return _fail(f"preStop was answered with {status}: {body.strip()}")
+        return _fail(f"the app answered preStop with {status}: {body.strip()}")
     return 0
 
 
 def _fail(message: str) -> int:
-    from lifecycle.cli.console import fail  # who has drained has nothing to say
+    from lifecycle.cli.console import fail  # a drain that succeeds prints nothing
 
     return fail(message, 1)

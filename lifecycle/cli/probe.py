@@ -1,7 +1,8 @@
 """
-`lifecycle probe`: asks one probe.
+The command `lifecycle probe`: ask the app for one probe result.
 
-It runs inside the container, often throttled to a tenth of a core: it imports next to nothing.
+The kubelet runs it inside the container, often with a tenth of a core. Importing this file must
+therefore stay cheap.
 """
 
 from __future__ import annotations
@@ -20,24 +21,24 @@ TIMEOUT = 5.0
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Declare which probe is asked, and where."""
+    """Declare the arguments: which probe, and the port of the app."""
     parser.add_argument("kind", choices=KINDS)
     add_port(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Ask one probe."""
+    """Ask for the probe that the options name."""
     return probe(options.kind, port_of(options))
 
 
 def run_plain(words: list[str]) -> int | None:
-    """Do it if the words need no parser; None if they do."""
+    """Ask for a probe if the words need no parser; return None if they do."""
     port = port_in(words[1:])
     return probe(words[0], port) if words and words[0] in KINDS and port is not None else None
 
 
 def probe(kind: str, port: int) -> int:
-    """Ask one probe: 0 if true, 1 if false (with the reasons), 2 if nobody answers."""
+    """Ask for one probe. Returns 0 if true, 1 if false (with the reasons), 2 if no app answers."""
     try:
         status, body = request("GET", f"/{kind}?verbose", port, timeout=TIMEOUT)
     except Unreachable as error:

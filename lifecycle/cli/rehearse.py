@@ -1,4 +1,4 @@
-"""`lifecycle rehearse`: an application, so it words its errors and owns the terminal."""
+"""The command `lifecycle rehearse`: a rollout under load on this machine."""
 
 from __future__ import annotations
 
@@ -28,9 +28,11 @@ add = rehearse_options.add
 
 def run(options: argparse.Namespace) -> int:
     """
-    Rehearse: 0 for nothing lost, 1 for losses, 2 if it could not be rehearsed, 3 if inconclusive.
+    Rehearse a rollout.
 
-    If nothing was lost, but the result could not be written, that is 2 too.
+    Returns:
+        0 if nothing was lost, 1 if requests were lost, 2 if the rehearsal was not possible, 3 if it
+        was inconclusive. If nothing was lost, but the result could not be written: 2.
     """
     try:
         _check_files(options)
@@ -40,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         return fail(str(error), CANNOT)
     except _Ended as ended:
         return 128 + ended.signum
-    # The files first: whoever reads stdout may have gone.
+    # The files first: the reader of stdout may be gone.
     written = [_write(option, getattr(options, option), result) for option in FILES]
     written.append(_show(result, as_json=options.json))
     return result.verdict.exit_code or (0 if all(written) else CANNOT)
@@ -60,14 +62,14 @@ async def _rehearse(plan: Plan) -> Result:
         came.append(signum)
         task.cancel()
 
-    # What was started is ended, also when a CI system has had enough or a terminal is closed.
+    # Stop every process also if a CI system sends SIGTERM, or the terminal is closed.
     for signum in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(signum) is not signal.SIG_IGN:  # as nohup does
             asyncio.get_running_loop().add_signal_handler(signum, end, signum)
     try:
         with display() as shown:
             return await Rehearsal(plan, shown.update).run()
-    except (asyncio.CancelledError, OSError):  # to a closed terminal nothing can be written
+    except (asyncio.CancelledError, OSError):  # OSError: the terminal is closed
         if came:
             raise _Ended(came[0]) from None
         raise
@@ -77,7 +79,7 @@ def _check_files(options: argparse.Namespace) -> None:
     named = {option: path for option in FILES if (path := getattr(options, option)) is not None}
     if len(named) > len({os.path.realpath(path) for path in named.values()}):
         raise CannotRehearse(
-            f"--report and --junit both name {options.junit}: give each a file of its own"
+            f"--report and --junit both name {options.junit}: use two different files"
         )
     for option, path in named.items():
         _check_file(option, path)
@@ -85,9 +87,9 @@ def _check_files(options: argparse.Namespace) -> None:
 
 def _check_file(option: str, path: str) -> None:
     """
-    Find out before the rehearsal, not after it, that a file cannot be written.
+    Check before the rehearsal that a file can be written.
 
-    It removes the result of an earlier rehearsal: without a result there is no file.
+    This removes the file of an earlier rehearsal: without a result there is no file.
     """
     try:
         with open(path, "w", encoding="utf-8"):
@@ -95,7 +97,7 @@ def _check_file(option: str, path: str) -> None:
     except OSError as error:
         raise CannotRehearse(f"--{option} {path}: {error.strerror}") from None
     if os.path.isfile(path) and not os.path.islink(path):
-        with contextlib.suppress(OSError):  # a folder that is not ours: it stays empty
+        with contextlib.suppress(OSError):  # not our folder: the file stays, empty
             os.unlink(path)
 
 
@@ -106,7 +108,7 @@ def _write(option: str, path: str | None, result: Result) -> bool:
     if path is None:
         return True
     try:
-        # An argument that is not UTF-8 is no character of HTML or XML.
+        # An argument may have bytes that are not UTF-8, and HTML and XML cannot hold them.
         with open(path, "w", encoding="utf-8", errors="replace") as file:
             file.write(page(result) if option == "report" else junit(result))
     except OSError as error:
@@ -118,7 +120,7 @@ def _write(option: str, path: str | None, result: Result) -> bool:
 
 def _show(result: Result, *, as_json: bool) -> bool:
     out = sys.stdout
-    if out is None:  # closed since before we were
+    if out is None:  # it was closed before this process started
         return True
     text = json.dumps(result.to_json(), indent=2) if as_json else render(result, Painter(out))
     try:

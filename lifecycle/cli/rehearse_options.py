@@ -1,4 +1,4 @@
-"""The options of `lifecycle rehearse`, and the plan that they make."""
+"""The options of `lifecycle rehearse`, and the plan made from them."""
 
 from __future__ import annotations
 
@@ -12,51 +12,68 @@ UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Declare them."""
+    """Declare the options."""
     for flag, kind, default, metavar, text in (
-        ("--rollouts", int, 1, "N", "how often every replica is replaced"),
-        ("--replicas", int, 2, "N", "how many there are"),
-        ("--rate", float, 100.0, "N", "requests a second on new connections, open loop"),
-        ("--clients", int, 40, "N", "how many, each with its own view of the endpoints"),
-        ("--kept", float, 0.5, "SHARE", "of the clients keep their connections, closed loop"),
-        ("--think", float, 1.0, "SECONDS", "a kept connection idles between requests"),
-        ("--busy", float, 0.3, "SHARE", "of the kept connections never idle"),
-        ("--slow-share", float, 0.01, "SHARE", "of the requests ask for --slow"),
-        ("--timeout", float, 10.0, "SECONDS", "for a whole response"),
-        ("--rtt", float, 0.002, "SECONDS", "the network's round trip"),
+        ("--rollouts", int, 1, "N", "number of rollouts; each one replaces every replica"),
+        ("--replicas", int, 2, "N", "number of replicas"),
+        ("--rate", float, 100.0, "N", "requests per second on new connections, open loop"),
+        ("--clients", int, 40, "N", "number of clients, each with its own view of the endpoints"),
+        ("--kept", float, 0.5, "SHARE", "share of clients that keep their connection, closed loop"),
+        (
+            "--think",
+            float,
+            1.0,
+            "SECONDS",
+            "average idle time between two requests on a keep-alive connection",
+        ),
+        ("--busy", float, 0.3, "SHARE", "share of keep-alive connections that are never idle"),
+        ("--slow-share", float, 0.01, "SHARE", "share of requests that ask for the --slow path"),
+        ("--timeout", float, 10.0, "SECONDS", "time limit for a whole response"),
+        ("--rtt", float, 0.002, "SECONDS", "round-trip time of the network"),
         (
             "--first-after",
             float,
             0.0,
             "SECONDS",
-            "pause between a client's connect and its first request",
+            "pause between connecting and the first request",
         ),
         ("--body-seconds", float, 0.0, "SECONDS", "time that a client takes to send one body"),
-        ("--propagation", float, 2.0, "SECONDS", "time until the last client hears of a removal"),
-        ("--grace", float, 30.0, "SECONDS", "terminationGracePeriodSeconds"),
+        (
+            "--propagation",
+            float,
+            2.0,
+            "SECONDS",
+            "time until the last client notices that a replica is gone",
+        ),
+        ("--grace", float, 30.0, "SECONDS", "terminationGracePeriodSeconds of the pods"),
         (
             "--min-ready",
             float,
             0.0,
             "SECONDS",
-            "minReadySeconds: ready so long before an old one goes",
+            "minReadySeconds: time a new replica must be ready before an old one is deleted",
         ),
-        ("--start-time", float, 60.0, "SECONDS", "a replica has to become ready"),
-        ("--processes", int, 0, "N", "of the load generator; 0: as the rate needs"),
+        ("--start-time", float, 60.0, "SECONDS", "time limit for a replica to become ready"),
+        (
+            "--processes",
+            int,
+            0,
+            "N",
+            "processes of the load generator; 0: as many as the rate needs",
+        ),
     ):
         shown = f"{text} (default: {default:g})"
         parser.add_argument(flag, type=kind, default=default, metavar=metavar, help=shown)
     parser.add_argument(
-        "--path", action="append", metavar="PATH", help="what is asked for; repeatable (default: /)"
+        "--path", action="append", metavar="PATH", help="path to request; repeatable (default: /)"
     )
     parser.add_argument(
         "--propagation-in",
         type=float,
         metavar="SECONDS",
-        help="time until the last client hears of a new replica (default: a tenth of "
-        "--propagation)",
+        help="time until the last client notices a new replica (default: a tenth of --propagation)",
     )
-    parser.add_argument("--slow", metavar="PATH", help="a path that takes long")
+    parser.add_argument("--slow", metavar="PATH", help="path whose response takes long")
     parser.add_argument(
         "--method",
         metavar="METHOD",
@@ -73,29 +90,31 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--protocol",
         action="append",
         choices=("http1", "http2", "websocket"),
-        help="repeatable: http1, http2 (prior knowledge) or websocket (default: http1)",
+        help="http1, http2 (prior knowledge) or websocket; repeatable (default: http1)",
     )
     parser.add_argument(
         "--prestop",
         metavar="HOOK",
-        help="none, exec (lifecycle prestop), http, sleep:SECONDS or a command "
-        "(default: exec if the app answers on QOS, else none)",
+        help="preStop hook: none, exec (lifecycle prestop), http, sleep:SECONDS or a command "
+        "(default: exec if the app answers on the QOS port, else none)",
     )
     parser.add_argument(
         "--ready",
         metavar="PATH",
-        help="of the app that says that it is ready, or qos (default: /ready on QOS if it is "
-        "open, else that the port is)",
+        help="readiness path on the app's own port, or qos (default: /ready on the QOS port if "
+        "that is open, else the app's port being open)",
     )
-    parser.add_argument("--cwd", metavar="DIR", help="the command's working directory")
-    parser.add_argument("--report", metavar="FILE", help="write a timeline as HTML")
-    parser.add_argument("--junit", metavar="FILE", help="write the result as JUnit XML, for CI")
-    parser.add_argument("--json", action="store_true", help="as JSON")
+    parser.add_argument("--cwd", metavar="DIR", help="working directory of the command")
+    parser.add_argument("--report", metavar="FILE", help="write a timeline as HTML to this file")
+    parser.add_argument(
+        "--junit", metavar="FILE", help="write the result as JUnit XML to this file, for CI"
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument(
         "command",
         nargs="+",
         metavar="COMMAND",
-        help="of the app, after --; {port} in it, and $PORT, is its port",
+        help="command that starts the app, after --; {port} and $PORT stand for the app's port",
     )
 
 
@@ -108,10 +127,10 @@ def _size(text: str) -> int:
 
 def plan_of(options: argparse.Namespace) -> Plan:
     """
-    Make the plan.
+    Make the plan of a rehearsal from the options.
 
     Raises:
-        CannotRehearse: An option does not make sense.
+        CannotRehearse: The value of an option is not possible.
     """
     traffic = Traffic(
         rate=options.rate,
@@ -135,7 +154,7 @@ def plan_of(options: argparse.Namespace) -> Plan:
     )
     cwd = options.cwd
     if cwd is not None and not os.path.isdir(cwd):
-        raise CannotRehearse(f"--cwd {cwd}: there is no such folder")
+        raise CannotRehearse(f"--cwd {cwd}: this folder does not exist")
     return Plan(
         tuple(options.command),
         traffic,

@@ -1,4 +1,8 @@
-"""`lifecycle run`: an application, so it configures the log and words its errors."""
+"""
+The command `lifecycle run`: run an app, or a server command, with pod-lifecycle.
+
+This is an application. It configures the log, and writes errors for people.
+"""
 
 from __future__ import annotations
 
@@ -36,30 +40,33 @@ PUT_OFF = 0.5
 """Seconds in which a command is started before the port answers, unless a plugin holds it up."""
 
 LOCAL = {"qos_port": 0, "settle": 0.0, "quiet": 0.0}
-"""The settings of `--local`, whatever the environment says."""
+"""The settings of `--local`. They take precedence over the environment."""
 
 
 class BadTarget(Exception):
-    """What was to be run is not there, or is no such thing."""
+    """The target of `lifecycle run` does not exist, or cannot be run."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Declare its arguments."""
+    """Declare the arguments."""
     parser.add_argument(
-        "target", nargs="?", metavar="MODULE:NAME", help="an async main, or an ASGI app"
+        "target",
+        nargs="?",
+        metavar="MODULE:NAME",
+        help="an async main function, or an ASGI app with --asgi",
     )
-    parser.add_argument("--asgi", action="store_true", help="it is an ASGI app: serve it")
+    parser.add_argument("--asgi", action="store_true", help="serve MODULE:NAME as an ASGI app")
     parser.add_argument(
         "--bind",
         action="append",
         metavar="HOST:PORT",
-        help="where to serve the ASGI app; repeatable, also unix:PATH (default: 0.0.0.0:8080)",
+        help="address to serve the ASGI app on, or unix:PATH; repeatable (default: 0.0.0.0:8080)",
     )
     parser.add_argument(
         "--service",
         action="append",
         metavar="NAME[:PORT]",
-        help="a service to export; repeatable (default: LIFECYCLE_SERVICES)",
+        help="app service to publish; repeatable (default: LIFECYCLE_SERVICES)",
     )
     parser.add_argument(
         "-p",
@@ -67,37 +74,42 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="load a module as a plugin; no:NAME leaves one out",
+        help="plugin module to load, or no:NAME to turn a plugin off; repeatable",
     )
     parser.add_argument(
         "--local",
         action="store_true",
-        help="for a laptop: any free QOS port, and a drain that does not wait for clients to "
-        "notice (settle and quiet are 0)",
+        help="settings for a laptop: any free QOS port, and a drain without waiting times "
+        "(settle and quiet are 0)",
     )
-    parser.add_argument("--app-dir", default=".", help="where the module is looked for first")
+    parser.add_argument(
+        "--app-dir",
+        default=".",
+        metavar="DIR",
+        help="folder to import the module from (default: .)",
+    )
     parser.add_argument(
         "--keep-alive",
         type=_seconds,
         metavar="SECONDS",
-        help="how long a connection may be idle; longer than the load balancer's (default: 75)",
+        help="idle time of a connection; must be longer than your load balancer's (default: 75)",
     )
     parser.add_argument(
         "--loop",
         choices=("asyncio", "uvloop", "auto"),
-        help="the app's event loop; auto is uvloop where it is installed, else asyncio "
+        help="event loop of the app; auto is uvloop if it is installed, else asyncio "
         "(default: asyncio, or auto with --server uvicorn)",
     )
     parser.add_argument(
         "--server",
         choices=sorted(SERVERS),
-        help="what serves the ASGI app; uvicorn is faster, and has no HTTP/2 (default: hypercorn)",
+        help="server of the ASGI app; uvicorn is faster but has no HTTP/2 (default: hypercorn)",
     )
     parser.add_argument(
-        "--access-log", action="store_true", help="log a line a request, with --server uvicorn"
+        "--access-log", action="store_true", help="log one line per request; needs --server uvicorn"
     )
-    parser.add_argument("--certfile", help="serve HTTPS with this certificate")
-    parser.add_argument("--keyfile", help="the certificate's key")
+    parser.add_argument("--certfile", metavar="FILE", help="certificate to serve HTTPS with")
+    parser.add_argument("--keyfile", metavar="FILE", help="private key of the certificate")
     parser.add_argument(
         "--log-level", default="info", choices=("debug", "info", "warning", "error")
     )
@@ -110,12 +122,14 @@ def _seconds(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 < value <= 86400:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds up to 86400")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of seconds, above 0 and at most 86400"
+        )
     return value
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run an app, or a command, to its end; returns the exit code of the process."""
+    """Run an app or a command until it ends, and return the exit code of the process."""
     try:
         command = run_command.command_of(options)
     except run_command.Refused as refused:
@@ -142,14 +156,16 @@ def run(options: argparse.Namespace) -> int:
     if command is not None:
         main = partial(supervise, command=command, services=services)
         return runner.run(main, takes_life=True)
-    with contextlib.ExitStack() as sockets:  # which takes the file of each Unix socket along
+    with contextlib.ExitStack() as sockets:  # it removes the file of each Unix socket
         return _run(options, config, runner, sockets)
 
 
 def _say_local(runner: Runner) -> None:
     port = runner.life.qos_url.rpartition(":")[2] if runner.life.qos_url else "none"
     runner.life.log.info(
-        "local", qos_port=port, hint=f"settle and quiet are 0; lifecycle status --port {port}"
+        "local",
+        qos_port=port,
+        hint=f"settle and quiet are 0. To see the status: lifecycle status --port {port}",
     )
 
 
@@ -165,32 +181,32 @@ def _run(
         takes_life = options.asgi or takes_lifecycle(main)
         factory = _loop_factory(options.loop or (kind.loop if kind else "asyncio"))
     except Interrupted:
-        return runner.abandon(0, "a signal while the app was imported", interrupted=True)
+        return runner.abandon(0, "a signal during the import of the app", interrupted=True)
     except (LifecycleError, BadTarget, TypeError) as error:
         warn(str(error))
-        return runner.abandon(USAGE, "nothing to run")
+        return runner.abandon(USAGE, "no app to run")
     except _AppError:
-        return runner.abandon(1, "the app's import raised")
+        return runner.abandon(1, "the import of the app raised an exception")
     except SystemExit as leaving:
-        return runner.abandon(code_of(leaving), "the app left while it was imported")
+        return runner.abandon(code_of(leaving), "the app exited during its import")
     return runner.run(main, takes_life=takes_life, loop_factory=factory)
 
 
 class _AppError(Exception):
-    """The app's own import raised; its traceback was shown."""
+    """The import of the app raised an exception. Its traceback has been printed."""
 
 
 def _load(target: str) -> Any:
     module_name, _, path = target.partition(":")
     if not module_name or not path or module_name.startswith("."):
-        raise BadTarget(f"{target!r}: must be MODULE:NAME, like shop.main:main")
+        raise BadTarget(f"{target!r}: must be MODULE:NAME, for example shop.main:main")
     try:
         value: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is not None and (module_name + ".").startswith(error.name + "."):
             raise BadTarget(
-                f"no module named {error.name!r} (looked in {sys.path[0]} first; --app-dir "
-                "names another folder)"
+                f"no module named {error.name!r}. The first folder searched was {sys.path[0]}. "
+                "To search another folder first, use --app-dir"
             ) from None
         _show(error)
         raise _AppError from None
@@ -205,7 +221,7 @@ def _load(target: str) -> Any:
 
 
 def _show(error: Exception) -> None:
-    """Show the app's own traceback, without the frames of the import system and ours."""
+    """Print the traceback of the app, without the frames of the import system and of this file."""
     frames = error.__traceback__
     while frames is not None and _is_foreign(frames.tb_frame.f_code.co_filename):
         frames = frames.tb_next
@@ -220,11 +236,11 @@ def _server(options: argparse.Namespace) -> ServerKind | None:
     if not options.asgi:
         for flag in ("server", "access_log"):
             if getattr(options, flag):
-                raise BadTarget(f"--{flag.replace('_', '-')} is for an ASGI app: add --asgi")
+                raise BadTarget(f"--{flag.replace('_', '-')} is only for an ASGI app: add --asgi")
         return None
     kind = server_kind(options.server or DEFAULT_SERVER)
     if options.access_log and not kind.access_log:
-        raise BadTarget("--access-log: this server has none; --server uvicorn does")
+        raise BadTarget("--access-log: needs --server uvicorn")
     return kind
 
 
@@ -263,7 +279,7 @@ def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
     except ModuleNotFoundError:
         if name == "auto":
             return asyncio.new_event_loop
-        raise BadTarget("--loop uvloop: it is not installed (pip install uvloop)") from None
+        raise BadTarget("--loop uvloop: uvloop is not installed. Run: pip install uvloop") from None
     factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     return factory
 

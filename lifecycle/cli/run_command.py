@@ -1,4 +1,4 @@
-"""`lifecycle run -- COMMAND`: what was asked for, checked before anything is started."""
+"""The arguments of `lifecycle run -- COMMAND`, checked before anything is started."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from lifecycle.service_names import service_spec
 NOT_FOUND = 127
 NOT_EXECUTABLE = 126
 NO_STOP = (signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, signal.SIGCONT)
-"""What ends no command, or gives it no time."""
+"""Signals that do not end a command, or that leave it no time to end."""
 OF_AN_APP = {
-    "asgi": "the command has a server of its own",
-    "bind": "say it to the command itself",
-    "keep_alive": "say it to the command itself",
-    "server": "the command has a server of its own",
-    "access_log": "say it to the command itself",
-    "loop": "say it to the command itself",
-    "certfile": "say it to the command itself",
-    "keyfile": "say it to the command itself",
+    "asgi": "the command has its own server",
+    "bind": "use the option of the command itself",
+    "keep_alive": "use the option of the command itself",
+    "server": "the command has its own server",
+    "access_log": "use the option of the command itself",
+    "loop": "use the option of the command itself",
+    "certfile": "use the option of the command itself",
+    "keyfile": "use the option of the command itself",
 }
-"""The options of `lifecycle run MODULE:NAME`, and what a command has instead."""
+"""The options that only `lifecycle run MODULE:NAME` has, and what to do instead for a command."""
 OF_A_COMMAND = ("stop_signal", "instrument")
 USES = "lifecycle run [OPTIONS] MODULE:NAME, or lifecycle run [OPTIONS] -- COMMAND"
 EXAMPLE = "lifecycle run --service shop:8000 -- gunicorn shop.wsgi"
@@ -35,7 +35,7 @@ EXAMPLE = "lifecycle run --service shop:8000 -- gunicorn shop.wsgi"
 
 class Refused(Exception):
     """
-    What was asked for does not add up, or there is no such program.
+    The arguments are wrong, or the program does not exist.
 
     Attributes:
         code: The exit code.
@@ -47,33 +47,33 @@ class Refused(Exception):
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Declare its arguments."""
+    """Declare the arguments."""
     parser.usage = USES
     parser.add_argument(
         "command",
         nargs="*",
         metavar="COMMAND",
-        help="after --: any server, as you start it without us",
+        help="command of any server, after --, as you start it without pod-lifecycle",
     )
     parser.add_argument(
         "--stop-signal",
         metavar="SIGNAL",
-        help="tells COMMAND to end, once the drain is over (default: SIGTERM)",
+        help="signal that ends COMMAND after the drain (default: SIGTERM)",
     )
     parser.add_argument(
         "--instrument",
         choices=("yes", "no"),
-        help="whether the Python processes of COMMAND tell what they serve, and tell kept "
-        "connections to go (default: yes)",
+        help="whether to load the instrumentation in COMMAND's Python processes, which counts "
+        "requests and closes keep-alive connections in a drain (default: yes)",
     )
 
 
 def command_of(options: argparse.Namespace) -> Command | None:
     """
-    Return the command that is to be run; None if it is a MODULE:NAME.
+    Return the command to run; None if the target is a MODULE:NAME.
 
     Raises:
-        Refused: It does not add up.
+        Refused: The arguments are wrong, or the program does not exist.
     """
     words = options.command
     if options.behind:
@@ -81,14 +81,14 @@ def command_of(options: argparse.Namespace) -> Command | None:
     if words is None:
         for name in OF_A_COMMAND:
             if getattr(options, name) is not None:
-                raise Refused(f"--{name.replace('_', '-')} is for a command: {EXAMPLE}")
+                raise Refused(f"--{name.replace('_', '-')} is only for a command: {EXAMPLE}")
         return None
     if options.target is not None:
-        raise Refused(f"{options.target} and a command: run one of them")
+        raise Refused(f"{options.target} and a command: give only one of the two")
     for name, instead in OF_AN_APP.items():
         if getattr(options, name):
             flag = "--" + name.replace("_", "-")
-            raise Refused(f"{flag} is for MODULE:NAME, and not for a command: {instead}")
+            raise Refused(f"{flag} is only for MODULE:NAME, not for a command: {instead}")
     if not words or not words[0]:
         raise Refused(f"there is no command after --: {EXAMPLE}")
     return Command(
@@ -101,16 +101,16 @@ def command_of(options: argparse.Namespace) -> Command | None:
 
 def services_of(specs: Iterable[str]) -> list[tuple[str, int]]:
     """
-    Return the services of a command, with their ports.
+    Return the app services of a command, with their ports.
 
     Raises:
-        ConfigError: One has no port.
+        ConfigError: A service has no port.
     """
     found = []
     for name, port in map(service_spec, specs):
         if port is None:
             raise ConfigError(
-                f"service {name!r}: say on which port the command serves it: --service {name}:8080"
+                f"service {name!r}: name the port on which the command serves it: --service {name}:8080"
             )
         found.append((name, port))
     return found
@@ -122,11 +122,13 @@ def _stop_signal(text: str) -> signal.Signals:
     for each in signal.Signals:
         if each not in NO_STOP and (each == number or name in (each.name, each.name[3:])):
             return each
-    raise Refused(f"--stop-signal {text}: no signal that tells a process to end, like INT or QUIT")
+    raise Refused(
+        f"--stop-signal {text}: must be a signal that ends a process, for example INT or QUIT"
+    )
 
 
 def _found(word: str) -> str:
-    """Return where a program is, as a shell would find it."""
+    """Return the path of a program. It is looked up as a shell does it."""
     program = shutil.which(word)
     if program is not None:
         return program
@@ -138,15 +140,15 @@ def _found(word: str) -> str:
         why = (
             "it is a folder"
             if os.path.isdir(there)
-            else "it is not executable: chmod +x it, or name its interpreter, like -- python FILE"
+            else "it is not executable: run chmod +x, or name its interpreter, for example -- python FILE"
         )
         raise Refused(f"cannot run {there}: {why}", NOT_EXECUTABLE)
     hint = ""
     if ":" in word:
-        hint = f": an app is run without the --, lifecycle run {word}"
+        hint = f": to run an app, leave out the --: lifecycle run {word}"
     elif os.sep not in word:
         hint = (
-            f" in {os.environ.get('PATH', os.defpath)}: install it, or give its path; "
-            "an alias or a function of your shell is not a command"
+            f" in {os.environ.get('PATH', os.defpath)}. Install it, or give its path. An alias or "
+            "a function of your shell cannot be used"
         )
     raise Refused(f"there is no command {word!r}{hint}", NOT_FOUND)

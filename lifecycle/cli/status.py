@@ -1,4 +1,4 @@
-"""`lifecycle status`: shows everything there is to see, and how it looks."""
+"""The command `lifecycle status`: the full status of the app."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ PERIOD: Final = 1.0
 
 
 class NoStatus(Unreachable):
-    """Something answers, but not as an app under a lifecycle would."""
+    """The answer is not the status of an app that runs with pod-lifecycle."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """Declare how it is shown, and of which app."""
-    parser.add_argument("--json", action="store_true", help="as JSON")
-    parser.add_argument("--watch", action="store_true", help="redraw every second")
+    """Declare the arguments."""
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--watch", action="store_true", help="print the status every second")
     add_port(parser)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print it once, or again and again."""
+    """Print the status once, or with `--watch` repeatedly."""
     shown = watch if options.watch else show
     return shown(port_of(options), as_json=options.json)
 
 
 def show(port: int, *, as_json: bool) -> int:
-    """Print it once."""
+    """Print the status once."""
     status = ask(port)
     print(json.dumps(status, indent=2) if as_json else render(status))
     return 0
@@ -52,14 +52,14 @@ def show(port: int, *, as_json: bool) -> int:
 
 def watch(port: int, *, as_json: bool) -> int:
     """
-    Print it again and again, until the app is gone, or the person has seen enough.
+    Print the status every second, until the app has exited or the user presses Ctrl-C.
 
     Args:
         port: The QOS port.
-        as_json: Print one JSON document a line.
+        as_json: Print one JSON document per line.
 
     Raises:
-        Unreachable: It was never there.
+        Unreachable: The first request found no app.
     """
     never = threading.Event()
     status = ask(port)
@@ -73,7 +73,7 @@ def watch(port: int, *, as_json: bool) -> int:
             except NoStatus:
                 raise
             except Unreachable:
-                print("the app is gone", file=sys.stderr if as_json else sys.stdout)
+                print("the app has exited", file=sys.stderr if as_json else sys.stdout)
                 return 0
     except KeyboardInterrupt:
         return 0
@@ -81,11 +81,11 @@ def watch(port: int, *, as_json: bool) -> int:
 
 def ask(port: int) -> Snapshot:
     """
-    Return what the app answers.
+    Return the status that the app answers.
 
     Raises:
-        Unreachable: Nobody answers.
-        NoStatus: It is no status.
+        Unreachable: No app answers.
+        NoStatus: The answer is not a status.
     """
     code, body = request("GET", "/status", port, timeout=5)
     try:
@@ -95,14 +95,14 @@ def ask(port: int) -> Snapshot:
     if code != 200 or not isinstance(found, dict) or not found.keys() >= Snapshot.__required_keys__:
         what = body.strip().partition("\n")[0][:80]
         raise NoStatus(
-            f"/status of port {port} was answered with {code} and {what!r}, which is no status: "
-            "does another program, or another version, have this port?"
+            f"/status of port {port} answered {code} and {what!r}, which is not a status. Check "
+            "whether another program, or another version of pod-lifecycle, uses this port"
         )
     return cast("Snapshot", found)
 
 
 def render(status: Snapshot) -> str:
-    """Turn `/status` into what a person reads; what strangers have chosen stays on its line."""
+    """Return the status as text for people. Each text from outside stays on its line."""
     status = cast("Snapshot", _plain(status))
     parts = [
         f"{status['state'].upper()} for {_ago(status['since'])}, {status['in_flight']} in flight, "
@@ -142,10 +142,10 @@ def _drain(drain: DrainStatus | None) -> str:
     if drain is None:
         return ""
     text = (
-        f"drain began by {drain['cause']} {drain['elapsed']:.1f} s ago, step {drain['step']}, "
+        f"drain started by {drain['cause']} {drain['elapsed']:.1f} s ago, step {drain['step']}, "
         f"{drain['deadline']:.1f} s left to wait"
     )
-    if waiting_for := drain.get("waiting_for"):  # an older app does not tell
+    if waiting_for := drain.get("waiting_for"):  # an older version has no such field
         text += f"\nwaiting for: {'; '.join(waiting_for)}"
     if drain["disturbed_by"]:
         text += f"\nstill arriving: {', '.join(drain['disturbed_by'])}"

@@ -171,7 +171,7 @@ BAD_LINES: list[tuple[list[str], list[str]]] = [
     (["--asgi", "--bind", ":\u00b2", "web:app"], ["--bind :\u00b2", "HOST:PORT"]),
     (["--asgi", "--bind", ":" + "9" * 5000, "web:app"], ["--bind :999", "HOST:PORT"]),
     (["--asgi", "--service", "a:80", "--service", "a:90", "web:app"], ["'a' has 80 and 90"]),
-    (["--server", "uvicorn", "web:app"], ["--server is for an ASGI app", "--asgi"]),
+    (["--server", "uvicorn", "web:app"], ["--server is only for an ASGI app", "--asgi"]),
     (["--asgi", "--access-log", "web:app"], ["--access-log", "--server uvicorn"]),
     (["web:app"], ["scope, receive, send", "lifecycle run --asgi"]),
     (["builtins:dict"], ["async function", "'dict'"]),

@@ -114,8 +114,8 @@ def test_watch_until_it_is_gone(start: Start, tmp_path: Path) -> None:
 
     app.signal(signal.SIGTERM)
     assert watch.wait() == 0
-    assert "drain began by SIGTERM" in watch.stdout
-    assert watch.stdout.endswith("the app is gone\n")
+    assert "drain started by SIGTERM" in watch.stdout
+    assert watch.stdout.endswith("the app has exited\n")
     assert (watch.stderr, app.wait()) == ("", 0)
 
 
@@ -211,7 +211,7 @@ def test_usage(alone: Callable[..., subprocess.CompletedProcess[str]], words: li
         (["probe", "--help"], ["live", "ready", "startup", "--port"]),
         (["prestop", "--help"], ["--port"]),
         (["status", "--help"], ["--json", "--watch"]),
-        (["offline", "--help"], ["GLOB"]),
+        (["offline", "--help"], ["PATTERN"]),
         (["config", "--help"], ["--json"]),
         (["--version"], ["pod-lifecycle"]),
     ],

@@ -173,14 +173,14 @@ def http(status: str, body: bytes) -> bytes:
     ("answer", "said"),
     [
         (http("404 Not Found", b"<html>\nno such page"), "404 and '<html>'"),
-        (http("500 Internal Server Error", b'{"state": "ready"}'), "answered with 500"),
+        (http("500 Internal Server Error", b'{"state": "ready"}'), "answered 500"),
         (http("200 OK", b"hello"), "200 and 'hello'"),
-        (http("200 OK", b"\xff\xfe\x00"), "no status"),
-        (http("200 OK", b"[1, 2]"), "no status"),
-        (http("200 OK", b'{"state": "ready"}'), "no status"),
-        (http("200 OK", b""), "no status"),
-        (b"SSH-2.0-OpenSSH_9.6\r\n", "is no app: b'SSH-2.0"),
-        (b"", "went away"),
+        (http("200 OK", b"\xff\xfe\x00"), "not a status"),
+        (http("200 OK", b"[1, 2]"), "not a status"),
+        (http("200 OK", b'{"state": "ready"}'), "not a status"),
+        (http("200 OK", b""), "not a status"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "is not from pod-lifecycle: b'SSH-2.0"),
+        (b"", "before it answered"),
     ],
 )
 @pytest.mark.parametrize("words", [(), ("--json",), ("--watch",), ("--watch", "--json")])
@@ -213,4 +213,4 @@ def test_watch_as_json(start: Start, tmp_path: Path) -> None:
     documents = [json.loads(line) for line in watch.stdout.splitlines()]
     assert {"ready"} <= {each["state"] for each in documents}
     assert {each["pid"] for each in documents} == {app.pid}
-    assert watch.stderr == "the app is gone\n"
+    assert watch.stderr == "the app has exited\n"

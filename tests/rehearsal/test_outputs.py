@@ -125,7 +125,7 @@ def test_one_file_for_two_results_is_refused(
     (tmp_path / "link").symlink_to("same")
     options = ("--report", str(tmp_path / "same"), "--junit", str(tmp_path / "link"))
     assert command(result_of(), *options) == 2
-    assert "give each a file of its own" in capsys.readouterr().err
+    assert "use two different files" in capsys.readouterr().err
     assert (tmp_path / "same").read_text() == "mine"
 
 
