@@ -1,1 +1,1 @@
-"""The process: `run()` and its end, signals, the watchdog."""
+"""The process: `run()` and its end, signals, and the watchdog."""

@@ -1,9 +1,9 @@
 """
-The signal handlers that an app, or a server inside it, has installed.
+The signal handlers that the app, or a server inside it, has installed.
 
-They are kept as the app believes them to be installed, and called once, when the drain is over.
-So `signal.getsignal` answers as if the app were alone, and a handler that calls the one it
-has replaced still reaches it.
+pod-lifecycle keeps these handlers, and calls them once, when the drain is over. Meanwhile
+`signal.getsignal` answers as if the app were alone in the process. A handler that calls the
+handler it has replaced still reaches it.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ Handler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None
 
 
 def on_the_loop(number: int, frame: FrameType | None) -> None:
-    """Stand for a handler that the loop calls: what `getsignal` gives after `add_signal_handler`."""
+    """Stand for a handler on the loop: `getsignal` returns it after `add_signal_handler`."""
 
 
 def default(number: int) -> Handler:
-    """Return what Python itself does about a signal."""
+    """Return Python's default handler of a signal."""
     return signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
 
 
 def is_caught(number: int) -> bool:
     """
-    Tell whether this process handles a signal, in C too: `getsignal` knows of Python's alone.
+    Return whether this process handles a signal, including handlers in C that `getsignal` misses.
 
-    False where the system does not tell (it is read from /proc).
+    The answer comes from /proc. It is False on systems without it.
     """
     try:
         with open("/proc/self/status", "rb") as status:
@@ -43,12 +43,16 @@ def is_caught(number: int) -> bool:
 
 
 def _is_own(number: int, handler: Handler) -> bool:
-    """Tell whether a handler is more than what Python itself does about this very signal."""
+    """Return whether a handler is more than Python's default for this signal."""
     return callable(handler) and handler is not default(number)
 
 
 class Handlers:
-    """What the app has installed, by signal. Used on the main thread; `get` on any."""
+    """
+    The handlers that the app has installed, by signal.
+
+    Used on the main thread; `get` on any thread.
+    """
 
     def __init__(self) -> None:
         self._installed: dict[int, Handler] = {}
@@ -61,44 +65,44 @@ class Handlers:
         self._called = False
 
     def get(self, number: int) -> Handler:
-        """Return what is installed, as `signal.getsignal` would."""
+        """Return the installed handler, as `signal.getsignal` would."""
         return self._installed[number]
 
     def of_child(self, number: int) -> Handler:
-        """Return what a forked child inherits; not the loop's own, which is the parent's loop."""
+        """Return the handler that a forked child inherits: never one of the parent's loop."""
         handler = self._installed.get(number)
         return default(number) if handler in (None, on_the_loop) else handler
 
     def install(self, number: int, handler: Handler) -> Handler:
-        """Install one, and return what it replaces."""
+        """Install a handler, and return the handler that it replaces."""
         previous = self._installed.get(number)
         self._beneath[number] = previous
         self._installed[number] = handler
         return previous
 
     def add_on_loop(self, number: int, handle: asyncio.Handle) -> None:
-        """Install one that the loop calls; the loop's one before it is forgotten."""
+        """Install a handler that the loop calls. It replaces the earlier one on the loop."""
         self._on_loop[number] = handle
         self._installed[number] = on_the_loop
 
     def remove_on_loop(self, number: int) -> bool:
-        """Remove the loop's, as `remove_signal_handler` does; False if there is none."""
+        """Remove the loop's handler, as `remove_signal_handler` does; False if there is none."""
         if self._on_loop.pop(number, None) is None:
             return False
         self._installed[number] = default(number)
         return True
 
     def wants(self, number: int) -> bool:
-        """Tell whether there is one to be called: not the default action, nor to ignore it."""
+        """Return whether the app's own handler must be called: neither the default nor SIG_IGN."""
         return _is_own(number, self._installed.get(number))
 
     @property
     def frame(self) -> FrameType | None:
-        """What the handler that runs at this moment was called with; None if none runs."""
+        """The frame that the running handler was called with; None if no handler runs."""
         return self._frame
 
     def call_beneath(self, number: int) -> None:
-        """Call what the running handler has replaced without being seen, and now hands on to."""
+        """Call the handler that the running handler has replaced and now calls in turn."""
         handler = self._beneath.get(number)
         if callable(handler) and _is_own(number, handler):
             handler(number, self._frame)
@@ -109,15 +113,15 @@ class Handlers:
         on_end: Callable[[Exception | None], object],
     ) -> int | None:
         """
-        Call the first one there is, once for good; on the app's loop.
+        Call the first handler that is installed, on the app's loop. Later calls do nothing.
 
         Args:
-            numbers: Which signals, the most wanted first.
-            on_end: Called after it if it has sent this process a signal to die of, or with
-                what it has raised.
+            numbers: The signals, in order of preference.
+            on_end: Called after the handler if the handler has sent this process a signal that
+                ends it (with None), or has raised an exception (with that exception).
 
         Returns:
-            Its signal; None if there is none, or it was called before.
+            The signal of the handler; None if there is no handler, or one was called before.
         """
         number = next((each for each in numbers if self.wants(each)), None)
         if number is None or self._called:
@@ -128,11 +132,11 @@ class Handlers:
         if callable(handler) and handler is not on_the_loop:
             self._call(handler, number, on_end)
         if handle is not None:
-            handle._run()  # noqa: SLF001 - now, in its own context, and its errors are the loop's
+            handle._run()  # noqa: SLF001 - at once, in its own context; the loop handles its errors
         return number
 
     def is_echo(self, number: int) -> bool:
-        """Tell whether a signal that this process raises is what a called handler means by it."""
+        """Return whether a signal that this process raises was sent by the app's handler itself."""
         if number not in self._echoes:
             return False
         self._echoes.discard(number)

@@ -1,4 +1,4 @@
-"""What an end means: the exit code, and what is shown on stderr."""
+"""The exit code of the process, and the last output on stderr."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NOT_THE_APPS: Final = (
 
 
 def code_of(leaving: BaseException) -> int:
-    """Return the exit code of a SystemExit or KeyboardInterrupt; its message is shown."""
+    """Return the exit code of a SystemExit or KeyboardInterrupt, and print its message."""
     code = getattr(leaving, "code", 1) if isinstance(leaving, SystemExit) else 130
     if code is None:
         return 0
@@ -27,18 +27,18 @@ def code_of(leaving: BaseException) -> int:
 
 
 def say(message: object) -> None:
-    """Print a message on stderr; nowhere if that is closed, when `print` would take stdout."""
+    """Print a message on stderr. If stderr is closed, print nothing (`print` would use stdout)."""
     if sys.stderr is not None:
         print(message, file=sys.stderr)
 
 
 def status_of(code: int) -> int:
-    """Return what the kernel would make of an exit code, but never a success of a failure."""
+    """Return the exit code that the kernel reports. A failure never becomes 0."""
     return code & 0xFF or int(code != 0)
 
 
 def show(error: BaseException) -> None:
-    """Show an error as Python does, without our frames, and in one piece: logs go there too."""
+    """Print an error as Python does, without our frames, and in one piece between log lines."""
     seen: set[int] = set()
     link: BaseException | None = error
     while link is not None and id(link) not in seen:
@@ -58,7 +58,7 @@ def show(error: BaseException) -> None:
 
 
 def _without_ours(frames: TracebackType | None) -> TracebackType | None:
-    """Return a traceback without our frames, and those through which our threads hand errors on."""
+    """Return a traceback without our frames, and without the frames of our threads."""
     foreign = []
     while frames is not None:
         filename = frames.tb_frame.f_code.co_filename

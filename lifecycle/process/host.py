@@ -1,4 +1,4 @@
-"""What a drain needs of a process: its main is told, cancelled, named, and cleared up after."""
+"""The parts of this process that a drain uses: stopping main, cancelling it, cleaning up."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from lifecycle.drain.timetable import Timetable
 OWN_FILES: Final = tuple(
     f"{os.path.join(os.path.dirname(__file__), name)}:" for name in ("run.py", "main_function.py")
 )
-"""Where every main stands too: they say nothing."""
+"""Files that are in every traceback of a main, and explain nothing."""
 
 
 class ProcessHost:
     """
-    The host of a drain in a process of our own: see `lifecycle.drain.host.Host`.
+    The host of a drain in a process that `run` owns: see `lifecycle.drain.host.Host`.
 
     Args:
-        app_loop: The loop that main runs on.
-        planned: Takes each timetable: what ends the process when its time is over.
-        stop: Tells main to end; called on the app's loop.
+        app_loop: The loop of main.
+        planned: Receives each timetable. It ends the process when the time is over.
+        stop: Asks main to end. Called on the app's loop.
 
     Attributes:
-        task: Main's, once it runs. Touched on the app's loop, like what follows.
-        own: Tasks on the app's loop that main has not left behind.
-        cancelled: True once main has been cancelled by us.
+        task: The task of main, once it runs. Use it on the app's loop.
+        own: Tasks on the app's loop that belong to pod-lifecycle. Use it on the app's loop.
+        cancelled: True once pod-lifecycle has cancelled main.
     """
 
     cancels_main = True
@@ -52,30 +52,30 @@ class ProcessHost:
         self._left: set[asyncio.Task[Any]] = set()
 
     def planned(self, timetable: Timetable) -> None:
-        """Hand it on."""
+        """Pass a timetable on."""
         self._planned(timetable)
 
     def stop_main(self) -> None:
-        """Have main told, in its own time."""
+        """Ask main to end, on its own loop."""
         self._app_loop.post(self._stop)
 
     def cancel_main(self) -> None:
-        """Have main cancelled, in its own time."""
+        """Cancel main, on its own loop."""
         self._app_loop.post(self.cancel)
 
     def cancel(self) -> None:
-        """Cancel main; on the app's loop."""
+        """Cancel main. Called on the app's loop."""
         self.cancelled = True
         if self.task is not None:
             self.task.cancel()
 
     def straggler(self) -> Straggler:
-        """Name main, and say where it stands in the app's own files."""
+        """Name main, and the line in the app's own files at which it stands."""
         name, stack = self._app_loop.straggler(self.task)
         return Straggler(name, [each for each in stack if not each.startswith(OWN_FILES)])
 
     async def clear_up(self) -> None:
-        """Cancel what main has left behind, as asyncio.run would, and wait for its end."""
+        """Cancel the tasks that main has left, as asyncio.run does, and wait for their end."""
         gone: Moment[None] = Moment()
 
         def end(task: asyncio.Task[Any]) -> None:
@@ -95,6 +95,6 @@ class ProcessHost:
             await gone.wait()
 
     def left_behind(self) -> list[Straggler]:
-        """Name those that go on, and say where they stand."""
+        """Name the tasks that still run, and the lines at which they stand."""
         where = self._app_loop.where
         return [Straggler(task.get_name(), where(task)) for task in list(self._left)]

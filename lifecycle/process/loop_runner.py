@@ -1,4 +1,4 @@
-"""The loop that main runs on: run until that is over, and taken down."""
+"""The loop of main: running it until main is over, and closing it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 TEARDOWN: Final = 0.3
-"""Seconds for what plugins do in their last moment."""
+"""Seconds for the tasks of plugins at the end."""
 
 
 def run_until_over(
@@ -19,13 +19,13 @@ def run_until_over(
     stopped: Callable[[], None],
 ) -> None:
     """
-    Run something to its end, though the app may stop the loop on the way.
+    Run a coroutine to its end, even if the app stops the loop before that.
 
     Args:
         loop: The loop.
-        work: What is run.
-        leaving: Called with the SystemExit or KeyboardInterrupt by which a task, or a server's
-            signal handler, wants out; if it returns True, the loop runs not one turn more.
+        work: The coroutine.
+        leaving: Called with a SystemExit or KeyboardInterrupt that a task, or the signal handler of
+            a server, has raised. If it returns True, the loop makes no further turn.
         stopped: Called when the app has stopped the loop.
     """
     task = loop.create_task(work)
@@ -43,7 +43,7 @@ def run_until_over(
 
 
 def _know_of(leaving: BaseException, loop: asyncio.AbstractEventLoop) -> None:
-    """Have the loop not complain that nobody retrieved it from the task that raised it."""
+    """Mark the exception of a task as retrieved, so that asyncio does not log it."""
     handle = loop.get_exception_handler()
 
     def complain(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -58,7 +58,7 @@ def _know_of(leaving: BaseException, loop: asyncio.AbstractEventLoop) -> None:
 
 
 def tear_down(loop: asyncio.AbstractEventLoop) -> bool:
-    """Cancel what plugins have left behind; True if something ignores it."""
+    """Cancel the tasks that plugins have left. Returns True if a task ignores it."""
     left = asyncio.all_tasks(loop)
     for task in left:
         task.cancel()
@@ -75,10 +75,10 @@ def tear_down(loop: asyncio.AbstractEventLoop) -> bool:
 
 def leave_to_parent(loop: asyncio.AbstractEventLoop) -> None:
     """
-    Drop, in a forked child, the loop that it has a copy of: it runs not one turn more.
+    Drop the loop in a forked child, which has a copy of it. The loop makes no further turn.
 
     Args:
-        loop: One that has been parted from the parent's: see `part_from_parent`.
+        loop: A loop that is separated from the parent's: see `part_from_parent`.
     """
     # What its tasks would do when they are cancelled is the parent's to do: they are dropped too.
     loop.set_exception_handler(lambda *_: None)

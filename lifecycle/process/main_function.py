@@ -1,4 +1,4 @@
-"""What may be a main, and how it ended."""
+"""The main function: which functions are accepted, and how main ended."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _ASGI: Final = ("scope", "receive", "send")
 
 def takes_lifecycle(main: Any) -> bool:
     """
-    Tell whether main wants the handle.
+    Return whether main takes the `Lifecycle` argument.
 
     Raises:
-        TypeError: It cannot be a main; the message says what to write instead.
+        TypeError: This cannot be a main. The message says what to write instead.
     """
     if inspect.iscoroutine(main):
         main.close()
-        raise TypeError("run() takes the function, not its coroutine: lifecycle.run(main)")
+        raise TypeError("run() takes the function, not its coroutine: write lifecycle.run(main)")
     if not callable(main):
         raise TypeError(f"run() takes an async function, not {main!r}")
     try:
@@ -35,7 +35,7 @@ def takes_lifecycle(main: Any) -> bool:
         raise TypeError(f"run() takes an async function, not {main!r}") from None
     if not one_or_none(parameters):
         asgi = len(parameters) == len(_ASGI) or parameters[0].name == _ASGI[0]
-        hint = "; an ASGI app is served by `lifecycle run --asgi`" if asgi else ""
+        hint = ". To serve an ASGI app, use `lifecycle run --asgi`" if asgi else ""
         raise TypeError(
             "main takes one argument (the Lifecycle) or none, not "
             f"{', '.join(map(str, parameters))}{hint}"
@@ -48,9 +48,9 @@ class MainOutcome(NamedTuple):
     How main ended.
 
     Attributes:
-        cause: In the log's words.
-        code: The exit code that it means.
-        raised: What is to be shown as the app's own.
+        cause: The words for the log.
+        code: The exit code.
+        raised: An exception of the app that must be shown; None if there is none.
     """
 
     cause: str
@@ -68,19 +68,19 @@ async def outcome_of(
     Run main to its end.
 
     Args:
-        main: It.
+        main: The main function.
         given: Its argument, if it takes one.
-        cancelled: Tells, once it has ended, whether it was cancelled by us.
-        draining: Tells whether it was told to go.
+        cancelled: Returns, after the end of main, whether pod-lifecycle has cancelled it.
+        draining: Returns whether the app is draining.
     """
     try:
         value = await _awaitable(main(*given))
     except asyncio.CancelledError:
         return MainOutcome("main was cancelled", 0 if cancelled() else 1)
     except SystemExit as leaving:
-        return MainOutcome("main left", code_of(leaving))
+        return MainOutcome("main raised SystemExit", code_of(leaving))
     except Draining:
-        return MainOutcome("main gave up: the app is draining", 0 if draining() else 1)
+        return MainOutcome("main stopped because the app is draining", 0 if draining() else 1)
     except BaseException as error:  # noqa: BLE001 - shown as the app's own, then exit code 1
         return MainOutcome(f"main raised {type(error).__name__}", 1, error)
     is_code = isinstance(value, int) and not isinstance(value, bool)

@@ -1,16 +1,16 @@
 """
-`run()`: puts an app's main under a lifecycle, and ends the process when it must end.
+The function `run`: it runs an app's main with pod-lifecycle, and ends the process in time.
 
-Main itself is in `main_function.py`, the loop that it runs on in `loop_runner.py`, and what a
-drain does to it in `host.py`.
+Main itself is in `main_function.py`, its loop in `loop_runner.py`, and what a drain does to main
+in `host.py`.
 
 Rules of this file:
 
-1. Never `asyncio.run`'s teardown: it waits for ever for a task that ignores its
+1. Never use the teardown of `asyncio.run`. It waits forever for a task that ignores its
    cancellation.
-2. Once somebody outside wants the process gone, it is gone inside the grace period,
-   whatever hangs: the watchdog sees to it.
-3. A traceback that is shown is the app's own, without our frames.
+2. After SIGTERM or preStop, the process ends within the grace period, whatever hangs. The watchdog
+   makes sure of this.
+3. A traceback shows the app's own frames, without ours.
 """
 
 from __future__ import annotations
@@ -43,30 +43,32 @@ if TYPE_CHECKING:
 
 
 class Interrupted(BaseException):
-    """A signal came while the app was being imported."""
+    """A signal arrived during the import of the app."""
 
 
 def run(main: Main, *, config: Config | None = None, plugins: Iterable[AnyPlugin] = ()) -> None:
     """
-    Run an app's main under a lifecycle, from the first line of the process to the last.
+    Run an app's main function with pod-lifecycle, until the process ends.
+
+    Call it as the last line of your program, outside of any event loop.
 
     Args:
-        main: An async function. With one argument it gets the `Lifecycle`; with none it
-            is taken as it is: its services come from `config.services`.
-        config: The settings; `Config()` otherwise.
+        main: An async function. If it has one argument, it gets the `Lifecycle` object. If it has
+            none, it needs no changes: its app services come from `config.services`.
+        config: The settings; None for `Config()`.
         plugins: More plugins.
 
     Raises:
-        TypeError: `main` is no async function of one or no argument.
-        RuntimeError: A loop is running in this thread.
-        SystemExit: The exit code is not 0. 1: main failed, or a second signal forced it;
-            124: work was cut off; 143: a job was interrupted; 2: it could not start.
+        TypeError: `main` is not an async function with at most one argument.
+        RuntimeError: An event loop is already running in this thread.
+        SystemExit: The exit code is not 0. 1: main failed, or a second signal forced the end.
+            124: work was cut off. 143: a job was interrupted. 2: the app could not start.
     """
     takes_life = takes_lifecycle(main)
     if on_a_loop():
         raise RuntimeError(
-            "run() has a loop of its own, and one is running here already: "
-            "use `async with lifecycle.Lifecycle() as life:`"
+            "run() starts its own event loop, but a loop is already running in this thread. "
+            "Use `async with lifecycle.Lifecycle() as life:`"
         )
     try:
         runner = Runner(config if config is not None else Config(), plugins)
@@ -83,13 +85,13 @@ def run(main: Main, *, config: Config | None = None, plugins: Iterable[AnyPlugin
 
 class Runner:
     """
-    Runs one process under a lifecycle. Made and used on the main thread.
+    Runs one process with pod-lifecycle. Make and use it on the main thread.
 
     Args:
         config: The settings.
         plugins: More plugins.
-        renderer: How events are written, unless the app has its own configuration.
-        put_off: As `Core` has it.
+        renderer: The format of log events, unless the app configures structlog itself.
+        put_off: The same as in `Core`.
     """
 
     def __init__(
@@ -118,7 +120,7 @@ class Runner:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._takes_life = True
         self._left_with: int | None = None
-        """The exit code that somebody else than main has asked for."""
+        """The exit code that other code than main has asked for."""
 
     def _hosted(self, app_loop: AppLoop) -> ProcessHost:
         self._main = ProcessHost(app_loop, planned=self._planned, stop=self._stop)
@@ -129,11 +131,11 @@ class Runner:
 
     def open(self) -> None:
         """
-        Take the signals and open the QOS port.
+        Take over the signals, and open the QOS port.
 
         Raises:
-            LifecycleError: It cannot start: a port in use, a plugin written wrongly.
-            Interrupted: A signal came while plugins were being imported.
+            LifecycleError: The app cannot start: a port is in use, or a plugin is written wrongly.
+            Interrupted: A signal arrived during the import of plugins.
         """
         if self._signals is not None:
             self._signals.take()
@@ -155,10 +157,10 @@ class Runner:
 
     def interruptible(self, work: Callable[[], Any]) -> Any:
         """
-        Do something long in the main thread that a signal may break off: importing the app.
+        Do long work in the main thread that a signal may interrupt: the import of the app.
 
         Raises:
-            Interrupted: A signal came.
+            Interrupted: A signal arrived.
         """
         if self._signals is None:
             return work()
@@ -198,7 +200,7 @@ class Runner:
         return code
 
     def abandon(self, code: int, cause: str, *, interrupted: bool = False) -> int:
-        """Leave without ever having run main; returns the exit code."""
+        """End without having run main, and return the exit code."""
         self._left_with = code
         if not self._core.in_child:
             self._core.end(Ending(code, interrupted), cause)
@@ -239,17 +241,17 @@ class Runner:
     # On the app's loop
 
     def _wants_out(self, leaving: BaseException) -> bool:
-        """Take note that somebody but main leaves; True in a forked child."""
+        """Note that other code than main wants to exit. Returns True in a forked child."""
         if self._core.in_child:
             self._left_with = code_of(leaving)
             return True
-        # aiohttp's handler raises a subclass, whatever the reason.
+        # aiohttp's signal handler raises a subclass of SystemExit.
         own = type(leaving) is SystemExit or not self.life.draining
         self._leave(code_of(leaving) if own else None)
         return False
 
     def _loop_stopped(self) -> None:
-        self._log.warning("loop stopped", hint="the app called loop.stop(): main is cancelled")
+        self._log.warning("loop stopped", hint="The app called loop.stop(), so main is cancelled")
         self._leave(None if self.life.draining else 1)
 
     def _leave(self, code: int | None) -> None:
@@ -276,17 +278,17 @@ class Runner:
         await self._core.left.wait()
 
     async def _may_start(self) -> bool:
-        """Wait for the plugins that hold main back; False if it is not to begin at all."""
+        """Wait for the plugins that main waits for. Returns False if main must not start."""
         life = self.life
         try:
             await self._core.control.request(self._core.running().start)
         except LifecycleError as error:
             say(f"lifecycle: {lines(str(error))}")
-            self._core.end(Ending(USAGE), "it could not start")
+            self._core.end(Ending(USAGE), "the app could not start")
             return False
         leaving = life.draining
         if leaving:
-            self._core.end(Ending(interrupted=True), "told to leave before main")
+            self._core.end(Ending(interrupted=True), "asked to exit before main started")
         return not leaving
 
     def _hold_signals(self) -> None:
@@ -305,15 +307,15 @@ class Runner:
         if self._core.in_child:
             if outcome.raised is not None:
                 show(outcome.raised)
-            raise SystemExit(code)  # the loop runs not one turn more
+            raise SystemExit(code)  # the loop makes no further turn
         interrupted = self._main.cancelled and self._left_with is None
         job = interrupted and not self._takes_life and not life.services
         self._core.end(Ending(code, interrupted=job), outcome.cause)
-        if outcome.raised is not None:  # only now: a full pipe would hold us here
+        if outcome.raised is not None:  # only now, because a full pipe would block here
             show(outcome.raised)
 
     def _stop(self) -> None:
-        """The drain is over: main is to end, or has ended, and its own handler is to be told."""
+        """Ask main to end after the drain, and call the app's own signal handler."""
         departure = self._departure
         drain = departure.drain
         if drain is None or (departure.ended_by_itself and not departure.signalled):

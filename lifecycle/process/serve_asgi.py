@@ -1,4 +1,4 @@
-"""The main of `lifecycle run --asgi`: an ASGI app, served on the loop that `run` has."""
+"""The main of `lifecycle run --asgi`: it serves an ASGI app on the loop of `run`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lifecycle.states import State, Transition
 
 
 def _straggler(life: Lifecycle, server: AsgiServer, lifespan: Lifespan) -> Straggler:
-    """Name what `run --asgi` still has when it should have ended."""
+    """Name what still runs when `run --asgi` should have ended."""
     counts = ((core_of(life).traffic.in_flight, "request"), (server.connections, "connection"))
     left = [f"{n} {what}{'s' * (n > 1)}" for n, what in counts if n]
     stack = lifespan.standing()
@@ -30,20 +30,20 @@ def _straggler(life: Lifecycle, server: AsgiServer, lifespan: Lifespan) -> Strag
 
 
 class _HttpDrain:
-    """What `run --asgi` does in a drain, as a plugin: GOAWAY, then close what is idle."""
+    """The drain of `run --asgi`, as a plugin: send GOAWAY, then close idle connections."""
 
     def __init__(self, server: AsgiServer) -> None:
         self._server = server
 
     @hookimpl
     async def lifecycle_transition(self, transition: Transition) -> None:
-        """Ask HTTP/2 clients to send what is new elsewhere."""
+        """Send GOAWAY to HTTP/2 clients, so that their next requests go to another pod."""
         if transition.after is State.DRAINING:
             self._server.go_away()
 
     @hookimpl
     async def lifecycle_drain(self, drain: Any) -> None:
-        """Close what is idle once consumers have had time to notice."""
+        """Close idle connections after the propagation delay."""
         await drain.settled()
         await self._server.close_idle()
 
@@ -60,21 +60,22 @@ async def serve(
     access_log: bool = False,
 ) -> None:
     """
-    Serve an ASGI app on this loop: the main of `lifecycle run --asgi`.
+    Serve an ASGI app on this loop. This is the main of `lifecycle run --asgi`.
 
     Args:
-        life: The lifecycle.
-        app: The app, without middleware of ours.
+        life: The `Lifecycle` object.
+        app: The app, without our middleware.
         kind: The server.
         sockets: Bound sockets.
-        services: Names and ports to export.
-        keep_alive: Seconds a connection may be idle.
-        tls: For HTTPS.
-        access_log: Log a line a request, if the server can.
+        services: Names and ports of the app services to publish.
+        keep_alive: Seconds that a connection may be idle.
+        tls: The TLS context for HTTPS; None for plain HTTP.
+        access_log: Log one line per request, if the server can.
 
     Raises:
-        SystemExit: A registry will never take a service, or the app's lifespan has failed.
-        Draining: The app was told to leave before it had started.
+        SystemExit: A service registry refuses an app service for good, or the app's lifespan
+            failed.
+        Draining: The app was asked to exit before it had started.
     """
     state: dict[str, Any] = {}
     settings = ServerSettings(
@@ -102,5 +103,5 @@ async def serve(
         finally:
             server.stop_listening()
             left = life.drain
-            # What nobody takes of an answer is not to cost the app's shutdown its time.
+            # A client that does not read its response must not use up the time of the app's shutdown.
             await server.close(*(left.main_time_left(), left.time_left()) if left else (0.0,))

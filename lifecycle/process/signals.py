@@ -1,22 +1,22 @@
 """
-Signals: noticed at once, whatever the app's loop or C code in the main thread does.
+Signals that end the process, noticed at once even if the app's loop or C code blocks.
 
 Rules of this file:
 
-1. The interpreter writes a signal's number to a wakeup descriptor as soon as it
-   arrives; the control thread reads the other end. Nothing is blocked or masked:
-   children would inherit it.
-2. A handler that the app, or a server inside it, installs for SIGTERM or SIGINT does
-   not replace ours: it is taken back, kept, and called once when the drain is over.
-   Meanwhile `signal.getsignal` gives it back, as if the app were alone.
-   What it then sends itself, so that this process dies of it, is our own doing and no
-   second signal: uvicorn by `signal.raise_signal` when it has stopped, others at once,
-   by `os.kill` too. Both are seen where they are called: what arrives from outside is
-   never taken for it.
-3. SIGQUIT and SIGHUP are ours as long as they would end the process without a word.
-   Who installs a handler for them means something else by them, and one in C
-   (`faulthandler.register`) is seen by the kernel alone.
-4. Every other signal is the app's: its number is passed on to the app's loop.
+1. When a signal arrives, the interpreter writes its number to a wakeup descriptor at once. The
+   control thread reads the other end. No signal is blocked or masked, because children would
+   inherit that.
+2. If the app, or a server inside it, installs a handler for SIGTERM or SIGINT, that handler does
+   not replace ours. It is kept, and called once after the drain. Meanwhile `signal.getsignal`
+   returns it, as if the app were alone.
+   The handler may then send a signal to this process, so that the process dies of it. That does not
+   count as a second signal. uvicorn does it with `signal.raise_signal` after it has stopped. Other
+   servers do it at once, also with `os.kill`. Both calls are intercepted, so a signal from outside
+   is never mistaken for one of these.
+3. SIGQUIT and SIGHUP are ours while their default would end the process without a log line. An app
+   that installs a handler for them uses them for something else. Only the kernel can see a handler
+   in C (`faulthandler.register`).
+4. Every other signal belongs to the app. Its number is passed on to the app's loop.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ from lifecycle.process.app_signal_handlers import Handler, Handlers, default, is
 from lifecycle.process_globals import PROCESS
 
 OURS: Final = (signal.SIGTERM, signal.SIGINT)
-"""What always begins a drain; the app's own handlers come at its end."""
+"""Signals that always start a drain. The app's own handlers are called at its end."""
 UNLESS_WANTED: Final = (signal.SIGQUIT, signal.SIGHUP)
-"""What begins one unless the app has a handler for it, or it is ignored."""
+"""Signals that start a drain unless the app handles or ignores them."""
 
 
 def by_person() -> bool:
-    """Tell whether a person sits in front of this process; a pod may have a terminal too."""
+    """Return whether a person uses this process at a terminal. In a pod this is False."""
     if os.environ.get("KUBERNETES_SERVICE_HOST") or os.getpid() == 1:
         return False
     return any(os.isatty(fd) for fd in (0, 1, 2))
 
 
 class _Descriptor(NamedTuple):
-    """A wakeup descriptor of the app's: its number may be another file's by the time of use."""
+    """A wakeup descriptor of the app. Its number may belong to another file when it is used."""
 
     number: int
     device: int
@@ -64,12 +64,12 @@ class _Descriptor(NamedTuple):
         return cls(number, found.st_dev, found.st_ino)
 
     def is_there(self) -> bool:
-        """Tell whether the number still stands for the same file."""
+        """Return whether the number still refers to the same file."""
         return _Descriptor.of(self.number) == self
 
 
 class _Seam:
-    """What the standard library's `signal` calls: the interpreter, and two functions of ours."""
+    """A replacement for the C functions that the module `signal` calls. Two of them are ours."""
 
     def __init__(
         self,
@@ -91,10 +91,10 @@ def _named(handler: Handler) -> Handler:
 
 class Signals:
     """
-    Takes the signals that end a process while it is held. Made and used on the main thread.
+    Handles the signals that end a process, from `take` to `give_back`. Used on the main thread.
 
     Args:
-        on_signal: Called with the signal's name on the loop that `watch` runs on.
+        on_signal: Called with the signal's name, on the loop that is passed to `watch`.
     """
 
     def __init__(self, on_signal: Callable[[str], None]) -> None:
@@ -118,13 +118,13 @@ class Signals:
 
     @staticmethod
     def possible() -> bool:
-        """Tell whether this is the main thread, the only one that may take signals."""
+        """Return whether this is the main thread, which alone may install signal handlers."""
         return threading.current_thread() is threading.main_thread()
 
     # Taking and giving back
 
     def take(self) -> None:
-        """Take the signals, and interpose what would give them to somebody else."""
+        """Install our handlers, and intercept the calls that would replace them."""
         before = self._set_fd(self._write.fileno(), warn_on_full_buffer=False)
         self._fd_before = _Descriptor.of(before)
         for each in (*OURS, *UNLESS_WANTED):
@@ -165,12 +165,12 @@ class Signals:
 
     def give_back(self, last: Callable[[], None] | None = None) -> None:
         """
-        Put back what was there.
+        Restore the earlier handlers.
 
         Args:
-            last: Where a signal has ended this process: the handlers stay, and call
-                this in the main thread. What comes between here and the end must neither
-                change the exit code nor leave a traceback.
+            last: Set if a signal has ended this process. Then our handlers stay, and call this
+                function in the main thread. A signal that arrives now must neither change the exit
+                code nor print a traceback.
         """
         if not self._held:
             return
@@ -189,14 +189,16 @@ class Signals:
         if last is None:
             PROCESS.keep(self._let_child_go)
         else:
-            # The interpreter takes handlers away before it is gone, but leaves what is ignored.
+            # At its end, the interpreter removes handlers, but not SIG_IGN.
             atexit.register(self._ignore)
 
     def _give_fd_back(self) -> None:
         self._set_fd(-1)
         before = self._fd_before
         if before is not None and before.is_there():
-            with contextlib.suppress(OSError, ValueError):  # closed now, or no longer fit for it
+            with contextlib.suppress(
+                OSError, ValueError
+            ):  # it is closed now, or cannot be used any more
                 self._set_fd(before.number)
 
     def _farewell(self, _: int, __: FrameType | None) -> None:
@@ -218,7 +220,7 @@ class Signals:
                     self._set(each, self._handlers.of_child(each))
 
     def close(self) -> None:
-        """Give the descriptors back, once nothing watches them any more."""
+        """Close the descriptors, once no loop watches them."""
         self._read.close()
         self._write.close()
 
@@ -228,26 +230,27 @@ class Signals:
         self, loop: asyncio.AbstractEventLoop, on_arrival: Callable[[], None] = lambda: None
     ) -> None:
         """
-        Read the wakeup descriptor on this loop (the control thread's).
+        Read the wakeup descriptor on a loop, which must be that of the control thread.
 
         Args:
             loop: The control loop.
-            on_arrival: Called on the main thread too: the last resort if that loop is stuck.
+            on_arrival: Called on the main thread for each signal, in case the control loop is
+                blocked.
         """
         self._on_arrival = on_arrival
         loop.add_reader(self._read, self._wakened)
 
     def interrupts(self, error: type[BaseException] | None) -> None:
-        """Have a signal raise in the main thread (while it imports the app), or not."""
+        """Set the exception that a signal raises in the main thread; None for none."""
         self._interrupt = error
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if frame is not None and frame is self._handlers.frame:
-            # Nothing has arrived: a handler of the app's hands on to the one it found here.
+            # No signal has arrived: the app's handler calls the handler that it has replaced.
             self._handlers.call_beneath(number)
             return
         # Written to the wakeup descriptor already, unless somebody has put another there:
-        # asyncio takes it away with the last handler that is removed.
+        # asyncio removes it together with the last handler.
         if not self._hold_fd():
             with contextlib.suppress(BlockingIOError):
                 self._write.send(bytes((number,)))
@@ -268,7 +271,7 @@ class Signals:
         fd = self._app_fd
         if fd is None:
             return
-        if not fd.is_there():  # its loop has gone, and the number is another file's
+        if not fd.is_there():  # its loop is closed, and another file has the number
             self._app_fd = None
             return
         with contextlib.suppress(OSError):
@@ -277,7 +280,7 @@ class Signals:
     # What the app does about signals
 
     def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Keep the handlers that are installed on the app's loop; before it runs."""
+        """Intercept `add_signal_handler` on the app's loop. Call it before the loop runs."""
         add, remove = loop.add_signal_handler, loop.remove_signal_handler
 
         def add_signal_handler(number: int, callback: Callable[..., Any], *args: Any) -> None:
@@ -294,7 +297,9 @@ class Signals:
             self.hold()
             return gone
 
-        with contextlib.suppress(AttributeError):  # a loop that takes none: `hold` sees it later
+        with contextlib.suppress(
+            AttributeError
+        ):  # a loop whose methods cannot be replaced: `hold` notices the handlers later
             loop.add_signal_handler = add_signal_handler  # type: ignore[method-assign, assignment]
             loop.remove_signal_handler = remove_signal_handler  # type: ignore[method-assign, assignment]
 
@@ -302,7 +307,7 @@ class Signals:
         return number in OURS and self._held and self.possible()
 
     def _signal(self, number: int, handler: Handler) -> Handler:
-        if handler == self._handle:  # found by other means than ours
+        if handler == self._handle:  # the app has found our handler without `getsignal`
             handler = self._before.get(number, signal.SIG_DFL)
         usable = callable(handler) or handler in (signal.SIG_DFL, signal.SIG_IGN)
         if usable and self._takes(number):
@@ -332,11 +337,11 @@ class Signals:
         return -1 if before is None else before.number
 
     def _hold_fd(self) -> bool:
-        """Have the wakeup descriptor be ours; False if it was not. On the main thread."""
+        """Set our wakeup descriptor again. Returns False if it was replaced. On the main thread."""
         fd = self._set_fd(self._write.fileno(), warn_on_full_buffer=False)
         if fd == self._write.fileno():
             return True
-        # None is one that was taken back: its loop has ended, or has no handler any more.
+        # None: its loop has ended, or has no handler any more.
         self._app_fd = _Descriptor.of(fd) if fd != -1 else None
         return False
 
@@ -350,7 +355,7 @@ class Signals:
         return ignored is not None and self._handlers.get(number) is ignored
 
     def hold(self) -> None:
-        """Take back what was taken from us meanwhile. On the main thread, at every heartbeat."""
+        """Restore our handlers if they were replaced. On the main thread, at every heartbeat."""
         if not self._held:
             return
         self._hold_fd()
@@ -361,7 +366,7 @@ class Signals:
             wanted = signal.SIG_IGN if self._stays_ignored(each) else self._handle
             if found != wanted:
                 self._set(each, wanted)
-        # What comes later in C is over ours, and seen by nobody; what was there is over one day.
+        # A handler in C may replace ours unnoticed, and may be removed again later.
         self._caught_in_c = {each for each in self._caught_in_c if self._is_in_c(each)}
         for each in UNLESS_WANTED:
             if self._get(each) is signal.SIG_DFL and each not in self._caught_in_c:
@@ -376,19 +381,19 @@ class Signals:
         on_end: Callable[[Exception | None], object] = lambda _: None,
     ) -> bool:
         """
-        Call the handler the app had installed, once; on the app's loop.
+        Call the handler that the app had installed, once. On the app's loop.
 
         Args:
-            cause: What began the drain; SIGINT's handler goes first if it was SIGINT.
-            on_end: Called after it if it has sent this process a signal to die of, or with
-                what it has raised.
+            cause: What started the drain. If it was SIGINT, the handler of SIGINT is preferred.
+            on_end: Called after the handler if the handler has sent this process a signal that
+                ends it (with None), or has raised an exception (with that exception).
 
         Returns:
-            False if the app has installed none.
+            False if the app has installed no handler.
         """
         self.hold()
         order = sorted(OURS, key=lambda each: each.name != cause)
         number = self._handlers.call(order, on_end)
         if number is not None:
-            self._pass_on(number)  # for a loop that we have not been shown
+            self._pass_on(number)  # for a loop that was not passed to `adopt`
         return number is not None

@@ -1,4 +1,4 @@
-"""Making an unmodified main ready: its services are found by looking at their ports."""
+"""Readiness of a main without changes: its app services are published once their ports are open."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from lifecycle.serving.port_wait import until_listening
 
 async def make_ready(life: Lifecycle, fail: Callable[[str], None]) -> None:
     """
-    Export the services that the settings name, each once its port is open, and become ready.
+    Publish each app service of the settings once its port is open, and become READY.
 
     Args:
-        life: The lifecycle of a main that knows nothing of it.
-        fail: Called with the reason if it will never be ready.
+        life: The `Lifecycle` object, which this main does not use.
+        fail: Called with the reason if the app can never be ready.
     """
     await asyncio.sleep(0)  # main's first step
     if not life.config.services:
         life.log.warning(
             "no services",
-            hint="READY as soon as main first waits; set LIFECYCLE_SERVICES=NAME:PORT "
-            "if it serves something",
+            hint="The app becomes READY at its first await. If it serves traffic, set "
+            "LIFECYCLE_SERVICES=NAME:PORT",
         )
     try:
         await _export(life)
@@ -35,15 +35,15 @@ async def make_ready(life: Lifecycle, fail: Callable[[str], None]) -> None:
     except (RegistrationRefused, AlreadyExported) as refused:
         fail(f"registration refused: {refused}")
         return
-    except Exception as error:  # noqa: BLE001 - else it would never be READY, without a word
+    except Exception as error:  # noqa: BLE001 - without this, READY never comes, and no log line says why
         show(error)
-        fail(f"it could not become ready: {type(error).__name__}: {error}")
+        fail(f"the app could not become ready: {type(error).__name__}: {error}")
         return
     if life.services and not core_of(life).traffic.in_use:
         life.log.warning(
             "nothing counted",
-            hint="work in flight is waited for if it is counted: put "
-            "lifecycle.asgi.Middleware around the app, or use track()",
+            hint="A drain waits only for work that is counted. Put lifecycle.asgi.Middleware "
+            "around the app, or use track()",
         )
 
 

@@ -1,4 +1,4 @@
-"""What ends the process when its time is over."""
+"""The watchdog, which ends the process when its time is over."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ class Watchdog:
     Ends the process when its time is over, whatever hangs.
 
     Args:
-        config: For the time that threads get when nobody outside wants us gone.
-        log: Told what hung.
+        config: The settings, for the time that threads get if the app ends by itself.
+        log: The logger for what hung.
     """
 
     _departure: Departure
@@ -43,10 +43,11 @@ class Watchdog:
 
     def start(self, departure: Departure) -> None:
         """
-        Begin to watch; at the start, since at the end there may be no thread to be had.
+        Start the thread of the watchdog. It starts early, because later there may be no free
+        thread.
 
         Args:
-            departure: Whose exit code counts. It may have been planned already.
+            departure: Provides the exit code. Its end may have been planned already.
         """
         self._departure = departure
         earlier, PROCESS.watchdog = PROCESS.watchdog, self
@@ -55,21 +56,21 @@ class Watchdog:
         start_thread(self._watch, "lifecycle-watchdog")
 
     def plan(self, timetable: Timetable) -> None:
-        """Take a new timetable; from any thread."""
+        """Set a new timetable. Any thread."""
         self._timetable = timetable
         self._changed.set()
 
     def signalled(self) -> None:
-        """Count from now, though the control thread may be stuck; in a signal handler."""
+        """Count from now, in case the control thread is blocked. Called in a signal handler."""
         if self._latest == float("inf"):
             self._latest = time.monotonic() + self._config.grace_period - CLOSE_TIME
             self._changed.set()
 
     def retire(self) -> None:
         """
-        Take note that run() returns: what comes after it has all the time it wants.
+        Note that `run` returns. Code after it may take any time.
 
-        Watched is then the end of the interpreter, unless there is nothing that can hang it.
+        After that, only the end of the interpreter is watched, if anything can block it.
         """
         mine = (threading.main_thread(), threading.current_thread())
         alive = [t for t in threading.enumerate() if not t.daemon and t not in mine]
@@ -86,12 +87,12 @@ class Watchdog:
         atexit.register(self._last_words)
 
     def give_way(self) -> None:
-        """Take note that another one watches: what hung in this run has nothing to say in it."""
+        """Note that a later run has its own watchdog. Threads of this run do not count in it."""
         self._retired = True
         self._changed.set()
 
     def forget(self) -> None:
-        """Take note that this is a forked child: its end is watched by nobody."""
+        """Note that this is a forked child, whose end is not watched."""
         self._retired = True
 
     def _interpreter_ends(self) -> None:
@@ -99,7 +100,7 @@ class Watchdog:
         self._changed.set()
 
     def _last_words(self) -> None:
-        """Leave though nobody reads what was written: the interpreter would wait for ever."""
+        """Exit although the output is not read. The interpreter would wait forever for a reader."""
         if self._retired:
             return
         self._flushing = True
@@ -118,12 +119,12 @@ class Watchdog:
             self._kill()
 
     def _time_left(self) -> float:
-        """Return the seconds until the process must be gone: infinite while nobody wants it."""
+        """Return the seconds until the process must have ended; infinity if there is no limit."""
         now = time.monotonic()
         if self._timetable is not None and self._departure.terminating:
             return self._timetable.exit_by - now
         if self._ending and self._latest == float("inf"):
-            # What came after run() had all the time it wanted; what hangs now has a little.
+            # Code after run() had unlimited time. What blocks the exit now has stop_timeout.
             self._latest = now + self._config.stop_timeout
         return self._latest - now
 
@@ -140,7 +141,7 @@ class Watchdog:
             for thread in threading.enumerate()
             if not thread.daemon
         ]
-        self._log.error("killed", cause="the time is over", code=code, alive=alive)
+        self._log.error("killed", cause="the time for the exit is over", code=code, alive=alive)
         self._log.flush(0.1)
         flush_streams()
 
@@ -157,11 +158,11 @@ def _flush() -> None:
 
 
 def flush_streams() -> None:
-    """Flush stdout and stderr, without waiting for who does not read them."""
-    # In a thread, because a full pipe would hold it for ever.
+    """Flush stdout and stderr, without waiting for a reader."""
+    # In a thread, because a full pipe would block it forever.
     thread = threading.Thread(target=_flush, name="lifecycle-flush", daemon=True)
     try:
         thread.start()
     except RuntimeError:
-        return  # Python 3.12 starts none once the interpreter ends: out is better than flushed
+        return  # Python 3.12 starts no thread at its end, and exiting matters more than flushing
     thread.join(0.1)

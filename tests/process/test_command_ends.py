@@ -34,8 +34,8 @@ def start_server(start, folder, *command):
 @pytest.mark.parametrize(
     ("command", "code", "says"),
     [
-        (["true"], 1, "true ended with exit code 0: nobody had told it to end."),
-        (["sh", "-c", BACKGROUND], 1, "sh ended at once, and went on in the background ("),
+        (["true"], 1, "true ended by itself, with exit code 0."),
+        (["sh", "-c", BACKGROUND], 1, "sh ended at once, and left processes in the background ("),
     ],
 )
 def test_an_end_of_what_is_to_serve(start, tmp_path, command, code, says):
@@ -47,12 +47,12 @@ def test_an_end_of_what_is_to_serve(start, tmp_path, command, code, says):
     ("command", "code", "says"),
     [
         (["true"], 0, ""),
-        (["sh", "-c", "exit 7"], 7, "sh ended with exit code 7: nobody had told it to end."),
-        ([sys.executable, "-c", DIES.format("SIGSEGV")], 139, "died of SIGSEGV: nobody had told"),
-        ([sys.executable, "-c", DIES.format("SIGKILL")], 137, "Perhaps the container is out of"),
-        ([sys.executable, "-c", DIES.format("SIGTERM")], 143, "died of SIGTERM: nobody had told"),
-        (["sh", "-c", BACKGROUND], 0, "what it has left in the background ends too ("),
-        (["./no-interpreter"], 127, "the interpreter that its first line names is not there"),
+        (["sh", "-c", "exit 7"], 7, "sh ended by itself, with exit code 7."),
+        ([sys.executable, "-c", DIES.format("SIGSEGV")], 139, "lifecycle did not send it."),
+        ([sys.executable, "-c", DIES.format("SIGKILL")], 137, "The container may be out of"),
+        ([sys.executable, "-c", DIES.format("SIGTERM")], 143, "SIGTERM killed "),
+        (["sh", "-c", BACKGROUND], 0, "its processes in the background are ended too ("),
+        (["./no-interpreter"], 127, "the interpreter in its first line does not exist"),
         (
             ["./no-program"],
             126,
@@ -88,8 +88,8 @@ TRAPPED = "trap '{}' TERM; echo up; while :; do sleep 0.05; done"
         (["sh", "-c", "sleep 63"], 143, ""),
         (["sh", "-c", TRAPPED.format("exit 0")], 0, ""),
         (["sh", "-c", TRAPPED.format("exit 143")], 143, ""),
-        (["sh", "-c", TRAPPED.format("exit 3")], 3, "told to end by SIGTERM, and ended with exit"),
-        (["sh", "-c", TRAPPED.format("kill -9 $$")], 137, "told to end by SIGTERM, and died of"),
+        (["sh", "-c", TRAPPED.format("exit 3")], 3, "sh got SIGTERM, and ended with exit"),
+        (["sh", "-c", TRAPPED.format("kill -9 $$")], 137, "sh got SIGTERM, and SIGKILL killed it"),
     ],
 )
 def test_told_to_end(start, tmp_path, command, code, says):
@@ -128,7 +128,7 @@ def test_ignored_stop_signal(start, tmp_path):
     assert time.monotonic() - at < 4
     cut_off = app.events("drain report")[0]["cut_off"]
     assert "sh (pid" in cut_off[0]
-    assert "which was told to end by SIGTERM, which had not ended in time" in cut_off[0]
+    assert "which got SIGTERM, which had not ended in time" in cut_off[0]
     assert len(family) >= 2
     assert not [pid for pid in family if look_at(pid)]
 
@@ -159,7 +159,7 @@ def test_an_end_is_known_at_once(start, tmp_path):
 
     assert app.wait() == 137
     assert time.monotonic() - at < 4
-    assert "died of SIGKILL" in app.stderr
+    assert "SIGKILL killed " in app.stderr
     assert app.events("drain report")[0]["cause"].endswith("ended")
 
 

@@ -184,8 +184,8 @@ def test_daemon(start, tmp_path):
     app = serve(start, tmp_path, "--daemon", "--pid", "pid", "shop:app")
 
     assert app.wait() == 1
-    assert "gunicorn ended at once, and went on in the background" in app.stderr
-    assert "Leave out --daemon: the command must stay in the foreground." in app.stderr
+    assert "gunicorn ended at once, and left processes in the background" in app.stderr
+    assert "The command must stay in the foreground. Leave out --daemon." in app.stderr
     assert not _answers(app.port)
 
 
@@ -202,7 +202,7 @@ def test_workers_that_do_not_start(start, tmp_path):
 
     assert app.wait() == 3
     assert "no database" in app.stderr
-    assert "gunicorn ended with exit code 3: nobody had told it to end." in app.stderr
+    assert "gunicorn ended by itself, with exit code 3." in app.stderr
 
 
 def test_the_killed_parent_leaves_nothing(start, tmp_path):

@@ -37,7 +37,7 @@ def test_more_monitors_than_the_workers_can_be_told(start, tmp_path):
     app = run(start, tmp_path, "sleep", "60", LIFECYCLE_QUIET_IGNORE="watcher/1.0," * 400)
 
     assert app.wait() == 2
-    assert "Name prefixes that several user agents share." in app.stderr
+    assert "Use prefixes that several user agents share." in app.stderr
 
 
 def test_a_long_list_that_fits(start, tmp_path):

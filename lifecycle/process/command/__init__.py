@@ -1,1 +1,1 @@
-"""A command as the main of a process: `lifecycle run -- COMMAND`."""
+"""A server command as the main of the process: `lifecycle run -- COMMAND`."""

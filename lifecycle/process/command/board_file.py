@@ -1,4 +1,4 @@
-"""The board's file, and the pipe beside it: made where one may write, and gone at the end."""
+"""The file of the board, and the pipe next to it, in a folder that is writable."""
 
 from __future__ import annotations
 
@@ -19,26 +19,30 @@ from lifecycle.process.command.uwsgi import DRAINING
 from lifecycle.qos.control_socket import FOLDERS
 
 FIRST: Final = "/dev/shm"  # noqa: S108 - each file there is of mode 0600, and made by us alone
-"""In memory, and writable where the root is not: what workers write is never written to a disk."""
+"""
+The folder tried first. It is in memory, and writable even if the root file system is not.
+
+What the workers write is therefore never written to a disk.
+"""
 PREFIX: Final = "lifecycle-"
 SUFFIX: Final = ".board"
 
 
 class BoardFile:
     """
-    A board that the workers of a command find by its path.
+    A board that the workers of a command open by its path.
 
     Args:
-        run_dir: A folder to use if there is no memory for it; else a short list is tried.
+        run_dir: The folder to use if /dev/shm cannot be used; "" to try a short list of folders.
         ignored: User agents (by prefix) and paths that do not count as arrivals.
 
     Raises:
-        LifecycleError: No folder takes it.
+        LifecycleError: The file cannot be created in any folder.
 
     Attributes:
-        board: It.
-        path: Where it is.
-        fd: The end of the pipe on which workers wake us; it never blocks.
+        board: The board.
+        path: The path of its file.
+        fd: The reading end of the pipe that workers write to. It never blocks.
     """
 
     board: Board
@@ -48,8 +52,8 @@ class BoardFile:
     def __init__(self, run_dir: str = "", ignored: tuple[str, ...] = ()) -> None:
         if (size := len("\n".join(ignored).encode())) > IGNORED_SIZE:
             raise LifecycleError(
-                f"LIFECYCLE_QUIET_IGNORE has {size - IGNORED_SIZE} bytes more than the workers "
-                "can be told. Name prefixes that several user agents share."
+                f"LIFECYCLE_QUIET_IGNORE is {size - IGNORED_SIZE} bytes too long for the board of "
+                "the workers. Use prefixes that several user agents share."
             )
         problems = []
         for folder in dict.fromkeys((FIRST, *((run_dir,) if run_dir else FOLDERS))):
@@ -62,7 +66,7 @@ class BoardFile:
         raise LifecycleError(
             f"Cannot create the board of the workers in any folder ({'; '.join(problems)}). "
             "Mount an emptyDir and set LIFECYCLE_RUN_DIR to its path. "
-            "Or leave the workers uncounted: --instrument=no."
+            "To run without the board, and without counting requests, add --instrument=no."
         )
 
     def _make(self, folder: str, ignored: tuple[str, ...]) -> None:
@@ -72,7 +76,7 @@ class BoardFile:
         fd = -1
         try:
             fd = os.open(path + WAKE, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # as long as we live: see `sweep`
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)  # until this process ends: see `sweep`
             self.board = Board.create(path, ignored)
         except BaseException:
             remove(path)
@@ -82,13 +86,13 @@ class BoardFile:
         self.path, self.fd = path, fd
 
     def close(self) -> None:
-        """Remove the files. The board stays mapped: what it says last is still asked for."""
+        """Remove the files. The board stays mapped, because its last content is still read."""
         remove(self.path)
         os.close(self.fd)
 
 
 def sweep(folder: str) -> None:
-    """Remove what a parent that was killed has left there."""
+    """Remove the files of a parent process that was killed."""
     with suppress(OSError):
         for name in os.listdir(folder):
             if name.startswith(PREFIX) and name.endswith(SUFFIX):
@@ -107,7 +111,7 @@ def _remove_if_left(path: str) -> None:
 
 
 def remove(path: str) -> None:
-    """Remove a board and what is beside it, as far as it is there."""
+    """Remove the files of a board, if they exist."""
     for each in (path, path + WAKE, path + DRAINING):
         with suppress(OSError):
             os.unlink(each)

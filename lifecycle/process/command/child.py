@@ -1,4 +1,4 @@
-"""The command itself: started, signalled, and its end noticed."""
+"""The process of the command: starting it, sending it signals, and noticing its end."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from lifecycle.process.signals import by_person
 
 LAUNCHER: Final = os.path.join(os.path.dirname(__file__), "launcher.py")
 IS_HELD: Final = hasattr(os, "waitid")
-"""Whether a child's end can be seen without reaping it: not on macOS before Python 3.13."""
+"""Whether the end of a child can be seen without reaping it. Not on macOS before Python 3.13."""
 
 
 class Command(NamedTuple):
     """
-    What is run.
+    The command to run.
 
     Attributes:
-        words: The program and its arguments, as they were given.
-        program: Where the program is.
-        stop_signal: By which it is told to end.
-        instrumented: Whether its Python processes are to tell what they serve.
+        words: The program and its arguments, as given.
+        program: The path of the program.
+        stop_signal: The signal that asks the command to end.
+        instrumented: Whether to load the instrumentation in its Python processes.
     """
 
     words: tuple[str, ...]
@@ -36,7 +36,7 @@ class Command(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What people call it: `gunicorn`, also if it was started as `python -m gunicorn`."""
+        """The short name of the command: `gunicorn`, also for `python -m gunicorn`."""
         name = os.path.basename(self.words[0])
         is_module = name.startswith("python") and self.words[1:2] == ("-m",)
         return self.words[2] if is_module and len(self.words) > 2 else name
@@ -44,10 +44,11 @@ class Command(NamedTuple):
 
 def shares_group() -> bool:
     """
-    Tell whether the command is to be in our process group: at a terminal, whose keys it is to have.
+    Return whether the command shares our process group, so that the terminal's keys reach it.
 
-    In a group of its own it would be stopped when it reads. Without a terminal it has its own, so
-    that what signals a group (dumb-init, `timeout`) does not reach it.
+    At a terminal it shares the group: in its own group it would be stopped when it reads. Without a
+    terminal it gets its own group, so that programs which signal a whole group (dumb-init,
+    `timeout`) do not reach it.
     """
     try:
         return os.isatty(0) and (by_person() or os.getpid() == 1)
@@ -57,10 +58,11 @@ def shares_group() -> bool:
 
 def hand_over_terminal(pid: int) -> None:
     """
-    Give the terminal, if we have it, to a command that was stopped because it has not.
+    Give the terminal to a command that was stopped because it tried to read without having it.
 
-    A pod may have one (`tty: true`), and nobody at it: so the command is in a group of its own,
-    and Ctrl-C drains it. Once it reads (a debugger, `input()`), it has the keys.
+    A pod may have a terminal (`tty: true`) that no person uses. The command is then in its own
+    group, and Ctrl-C starts the drain. Once the command reads (a debugger, `input()`), it gets the
+    keys.
     """
     with suppress(OSError):
         group = os.getpgid(pid)
@@ -71,11 +73,11 @@ def hand_over_terminal(pid: int) -> None:
 
 def look_at_child(pid: int) -> tuple[int | None, int]:
     """
-    Return what has become of a child, which is not reaped if it has ended.
+    Return the state of a child. If the child has ended, it is not reaped.
 
     Returns:
-        Its exit code, or minus the signal that it died of, or None while it runs; and the signal
-        that has just stopped it, or 0.
+        Two values. The first is its exit code, or minus the number of the signal that killed it, or
+        None while it runs. The second is the signal that has just stopped it, or 0.
 
     Raises:
         ChildProcessError: There is no such child.
@@ -99,24 +101,25 @@ def look_at_child(pid: int) -> tuple[int | None, int]:
 
 class Child:
     """
-    The direct child. Made on the main thread, which must outlive it; used on the app's loop.
+    The process of the command, a direct child of this process.
 
-    It is reaped last: until then its pid, which may be its group's too, is nobody else's.
+    Make it on the main thread, which must outlive it. Use it on the app's loop. It is reaped last:
+    until then no other process can get its pid, which may also be the id of its group.
 
     Args:
-        command: What it runs.
-        environment: Its variables.
-        own_group: False if it shares our process group.
+        command: The command to run.
+        environment: The environment variables of the child.
+        own_group: Whether the child gets its own process group.
 
     Raises:
-        OSError: It cannot be started: there are too many processes.
+        OSError: The child cannot be started, because there are too many processes.
 
     Attributes:
-        pid: Its process id.
-        code: Its exit code once it has ended, or minus the signal that it died of.
-        ended: Set once it has.
-        lost: True if somebody else has reaped it.
-        sent: The signal by which it was told to end; None: nobody has told it.
+        pid: The process id.
+        code: The exit code, or minus the number of the signal that killed it; None while it runs.
+        ended: Set once it has ended.
+        lost: True if other code in this process has reaped it.
+        sent: The signal that asked it to end; None if none was sent.
     """
 
     def __init__(
@@ -136,7 +139,7 @@ class Child:
         self.sent: signal.Signals | None = None
 
     def look(self) -> None:
-        """Take note of its end, if it has come; or let it read from the terminal, if it wants to."""
+        """Check whether the child has ended, or wants to read from the terminal."""
         if self.code is not None:
             return
         try:
@@ -150,30 +153,30 @@ class Child:
             hand_over_terminal(self.pid)
 
     def reap(self) -> None:
-        """Give its pid away, if it has ended: nobody uses it any more."""
+        """Reap the child if it has ended. Its pid must not be used after this."""
         if IS_HELD and self.code is not None and not self.lost:
             with suppress(ChildProcessError):
                 os.waitpid(self.pid, os.WNOHANG)
 
     def succeed(self, pid: int) -> None:
-        """Take another child of this process for it, in whose favour it has ended."""
+        """Continue with another child of this process, its successor."""
         self.reap()
         self.pid, self.code, self.lost = pid, None, False
         self.ended.clear()
 
     def send(self, number: int) -> None:
-        """Send a signal to it alone, if it has not ended."""
+        """Send a signal to the child alone, if it has not ended."""
         if self.code is None:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(self.pid, number)
 
     def pass_on(self, number: int) -> None:
-        """Send a signal that was meant for it; none any more once it was told to end."""
+        """Pass a signal on to the child, unless the child was already asked to end."""
         if self.sent is None:
             self.send(number)
 
     def stop(self, number: signal.Signals) -> None:
-        """Tell it to end: once."""
+        """Ask the child to end. Only the first call sends a signal."""
         if self.sent is None:
             self.sent = number
             self.send(number)

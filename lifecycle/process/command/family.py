@@ -1,13 +1,13 @@
 """
-All that a command has started: found, reaped once it has ended, and ended in the end.
+The processes that a command has started: found, reaped when they end, and ended at the end.
 
 Rules of this file:
 
-1. Orphans of the command (of a double fork, of a master that was killed) come to this process,
-   which reaps them. A container's PID 1 has them by nature.
-2. What a plugin has started in this process is the plugin's. It is neither reaped nor ended.
-3. A pid is only used while its process cannot have been reaped by anybody else. That of the
-   command itself is its group's too: it is reaped last.
+1. Orphans of the command (from a double fork, or a master process that was killed) become
+   children of this process, which reaps them. PID 1 of a container gets orphans in any case.
+2. A process that a plugin has started here belongs to the plugin. It is neither reaped nor ended.
+3. A pid is used only while no other code can have reaped its process. The pid of the command is
+   also the id of its group, so the command is reaped last.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SUCCEEDS: Final = "GUNICORN_PID"
 
 
 def adopt_orphans() -> None:
-    """Have the orphans among this process's descendants become its children (Linux)."""
+    """Make this process the new parent of its orphaned descendants (Linux)."""
     if os.getpid() == 1:
         return
     try:
@@ -48,9 +48,9 @@ class Family:
     A command and all its descendants. Used on the app's loop.
 
     Args:
-        direct: The pid of the command itself, which others wait for.
-        group: Its process group; 0 if it shares ours.
-        own: What this process has started for itself.
+        direct: The pid of the command itself. Other code waits for that process.
+        group: The process group of the command; 0 if it shares ours.
+        own: The children that this process has started for itself.
     """
 
     def __init__(self, direct: int, group: int, own: OwnChildren) -> None:
@@ -63,10 +63,10 @@ class Family:
 
     def reap(self, again: Callable[[], object]) -> None:
         """
-        Take note of the orphans that have ended.
+        Reap the orphans that have ended.
 
         Args:
-            again: Called, in any thread, when it is worth another look.
+            again: Called, in any thread, when another call is useful.
         """
         if not self._own.known(again):
             return
@@ -77,14 +77,14 @@ class Family:
         self._own.forget_ended()
 
     def lose(self) -> None:
-        """Forget the command itself: somebody else has reaped it, and its pid may be anybody's."""
+        """Forget the pid of the command: other code has reaped it, and the pid may be reused."""
         self.direct = self._group = 0
 
     def successor(self, ended: int) -> int:
         """
-        Return the pid of the process in whose favour the command has ended; 0 if there is none.
+        Return the pid of the process that replaces the command; 0 if there is none.
 
-        gunicorn starts a new master at SIGUSR2, and tells it by a variable whose successor it is.
+        At SIGUSR2, gunicorn starts a new master. A variable in its environment names the old one.
 
         Args:
             ended: The pid that the command had.
@@ -98,7 +98,7 @@ class Family:
         return 0
 
     def left(self) -> list[Process]:
-        """Return all that the command has started, itself too, and that runs."""
+        """Return all running processes of the command, including the command itself."""
         before: set[int] = set()
         while True:
             found = everybody()
@@ -112,7 +112,7 @@ class Family:
             before = pids
 
     def send(self, number: signal.Signals) -> list[Process]:
-        """Send a signal to all that is left, and return who that was."""
+        """Send a signal to all running processes of the command, and return these processes."""
         if number == signal.SIGKILL and self._group:
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._group, number)  # at once, and where there is no /proc

@@ -1,9 +1,9 @@
 """
-What a command is started by: it becomes the command, with the signals as a shell would have them.
+The program that becomes the command, after it has reset the signals as a shell does.
 
-It is run by its path, with `python -I -S launcher.py PARENT PROGRAM COMMAND…`, so it imports
-nothing of this package. In a thread of the parent, `subprocess` could do none of this: what
-it runs between fork and exec may deadlock.
+It is run by its path, with `python -I -S launcher.py PARENT PROGRAM COMMAND…`, and imports
+nothing of this package. `subprocess` cannot do this in a process with threads: code that it
+runs between fork and exec may deadlock.
 """
 
 import errno
@@ -17,7 +17,7 @@ PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Become the command. Exits with 126 or 127, as a shell does, if that is impossible."""
+    """Become the command. If that is impossible, exit with 126 or 127, as a shell does."""
     parent, program, *command = sys.argv[1:]
     reset_signals()
     end_with(int(parent))
@@ -27,19 +27,19 @@ def main() -> None:
         os.execv(program, command)  # noqa: S606 - what the user has asked for
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
-        # It was found: so it is the interpreter in its first line that was not.
+        # The program was found, so the interpreter in its first line is missing.
         why = error.strerror or str(error)
         if missing:
-            why = "the interpreter that its first line names is not there"
+            why = "the interpreter in its first line does not exist"
         elif error.errno == errno.ENOEXEC:
-            why += ": its first line must name its interpreter, like #!/bin/sh"
+            why += ": its first line must name its interpreter, for example #!/bin/sh"
         sys.stderr.write(f"lifecycle: cannot start {program}: {why}\n")
         sys.stderr.flush()
         os._exit(NOT_FOUND if missing else NOT_EXECUTABLE)
 
 
 def reset_signals() -> None:
-    """Undo what this process inherited: an ignored signal stays ignored over exec."""
+    """Reset the signals that this process inherited. Without this, ignored signals survive exec."""
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         try:
             signal.signal(number, signal.SIG_DFL)
@@ -49,7 +49,7 @@ def reset_signals() -> None:
 
 
 def end_with(parent: int) -> None:
-    """Have the kernel send SIGTERM when the parent dies, where it can do that (Linux)."""
+    """Have the kernel send SIGTERM to this process when its parent dies (Linux)."""
     try:
         import ctypes
 

@@ -1,4 +1,4 @@
-"""What the end of a command means: the exit code, and a sentence about what nobody has asked for."""
+"""The meaning of a command's end: the exit code, and a sentence if the end was not expected."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Final, NamedTuple
 from lifecycle.drain.exit_code import CUT_OFF, INTERRUPTED
 
 BY_SIGNAL: Final = 128
-"""What a shell adds to the number of the signal that a command died of."""
+"""The number that a shell adds to the signal that killed a command."""
 INTO_BACKGROUND: Final = ("--daemon", "-D", "--daemonize")
-"""The options by which gunicorn and uWSGI leave their parent."""
+"""The options with which gunicorn and uWSGI go into the background."""
 HELPER: Final = "from multiprocessing."
-"""What a process that Python's multiprocessing has started is known by."""
+"""The text that identifies a process of Python's multiprocessing by its command line."""
 SHOWN: Final = 80
-"""Characters of a command line."""
+"""How many characters of a command line are shown."""
 
 
 class Outcome(NamedTuple):
     """
-    What an end means.
+    The meaning of a command's end.
 
     Attributes:
         code: The exit code.
-        problem: A sentence, if it is not, or perhaps not, as it should be.
+        problem: A sentence for people if something is wrong, or may be wrong.
     """
 
     code: int
@@ -33,38 +33,39 @@ class Outcome(NamedTuple):
 
 def when_told(code: int, sent: signal.Signals, name: str, *, job: bool = False) -> Outcome:
     """
-    Judge the end of a command that was told to end.
+    Judge the end of a command that was asked to end.
 
     Args:
-        code: Its exit code, or minus the signal that it died of.
-        sent: By which signal it was told.
-        name: The command's.
-        job: Whether it had work to complete, and nothing to serve: then it was interrupted if it
-            died of the signal, and a Kubernetes Job is not to take it for complete.
+        code: Its exit code, or minus the number of the signal that killed it.
+        sent: The signal that asked it to end.
+        name: The name of the command.
+        job: Whether the command is a job, with work to complete and no service. A job that the
+            signal killed was interrupted, and a Kubernetes Job must not count it as complete.
     """
-    if code in (-sent, BY_SIGNAL + sent):  # the last one is how `sh` and `uv run` put it
+    if code in (-sent, BY_SIGNAL + sent):  # `sh` and `uv run` exit with the latter
         return Outcome(INTERRUPTED if job else 0)
     if code == 0:
         return Outcome(0)
     if code < 0:
-        return Outcome(
-            BY_SIGNAL - code, f"{name} was told to end by {sent.name}, and died of {_named(-code)}."
-        )
-    return Outcome(code, f"{name} was told to end by {sent.name}, and ended with exit code {code}.")
+        return Outcome(BY_SIGNAL - code, f"{name} got {sent.name}, and {_named(-code)} killed it.")
+    return Outcome(code, f"{name} got {sent.name}, and ended with exit code {code}.")
 
 
 def cut_off(outcome: Outcome, name: str, at_work: Sequence[str]) -> Outcome:
     """
-    Judge the end of a command that was told to end while it was at work, because time was over.
+    Judge the end of a command that was asked to end during work, because its time was over.
 
     Args:
-        outcome: What its own end means.
-        name: The command's.
-        at_work: The workers that have died with requests in flight.
+        outcome: The meaning of its own end.
+        name: The name of the command.
+        at_work: The workers that died with requests in flight.
     """
     if outcome.code or not at_work:
         return outcome
-    return Outcome(CUT_OFF, f"{name} ended with requests in flight: {', '.join(at_work)}.")
+    return Outcome(
+        CUT_OFF,
+        f"The time was over, and {name} ended with requests in flight: {', '.join(at_work)}.",
+    )
 
 
 def unasked(
@@ -77,24 +78,25 @@ def unasked(
     job: bool = False,
 ) -> Outcome:
     """
-    Judge the end of a command that nobody has told to end: only for a job it may be a success.
+    Judge the end of a command that was not asked to end. Only for a job can it be a success.
 
     Args:
-        code: Its exit code, or minus the signal that it died of.
-        name: The command's.
+        code: Its exit code, or minus the number of the signal that killed it.
+        name: The name of the command.
         words: The command.
-        left: The command lines of what it has left behind.
-        served: Whether anything of it has served: what goes into the background does so before.
-        job: Whether it had work to complete, and nothing to serve.
+        left: The command lines of the processes that still run.
+        served: Whether a process of the command has served. A command that goes into the
+            background ends before that.
+        job: Whether the command is a job, with work to complete and no service.
     """
     if code < 0:
-        hint = " Perhaps the container is out of memory." if code == -signal.SIGKILL else ""
+        hint = " The container may be out of memory." if code == -signal.SIGKILL else ""
         return Outcome(
-            BY_SIGNAL - code, f"{name} died of {_named(-code)}: nobody had told it to end.{hint}"
+            BY_SIGNAL - code, f"{_named(-code)} killed {name}. lifecycle did not send it.{hint}"
         )
     if code:
-        return Outcome(code, f"{name} ended with exit code {code}: nobody had told it to end.")
-    left = [line for line in left if HELPER not in line]  # which end by themselves, or are lost
+        return Outcome(code, f"{name} ended by itself, with exit code {code}.")
+    left = [line for line in left if HELPER not in line]  # these end by themselves, or are killed
     option = next((each for each in words[1:] if each.split("=")[0] in INTO_BACKGROUND), "")
     if left and (option or not (job or served)):
         return Outcome(1, _in_background(name, option.split("=")[0], left))
@@ -102,26 +104,26 @@ def unasked(
         return Outcome(0, _left_behind(name, left) if left else "")
     return Outcome(
         1,
-        f"{name} ended with exit code 0: nobody had told it to end. "
-        "A service that has ended is not up, so the exit code is 1.",
+        f"{name} ended by itself, with exit code 0. A service must keep running, so the exit code "
+        "of lifecycle is 1.",
     )
 
 
 def _in_background(name: str, option: str, left: Sequence[str]) -> str:
     if option:
-        advice = f"Leave out {option}: the command must stay in the foreground."
+        advice = f"The command must stay in the foreground. Leave out {option}."
     else:
         advice = (
-            "The command must stay in the foreground: "
-            "leave out --daemon (gunicorn), --daemonize (uWSGI), or the & of a script."
+            "The command must stay in the foreground. "
+            "Leave out --daemon (gunicorn), --daemonize (uWSGI), or the & of a script."
         )
-    return f"{name} ended at once, and went on in the background ({_few(left)}). {advice}"
+    return f"{name} ended at once, and left processes in the background ({_few(left)}). {advice}"
 
 
 def _left_behind(name: str, left: Sequence[str]) -> str:
     return (
-        f"{name} has ended, and what it has left in the background ends too ({_few(left)}). "
-        "If that serves something, keep it in the foreground, and name it: --service NAME:PORT."
+        f"{name} has ended, so its processes in the background are ended too ({_few(left)}). "
+        "If they serve traffic, keep them in the foreground, and add --service NAME:PORT."
     )
 
 

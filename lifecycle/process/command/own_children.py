@@ -1,8 +1,8 @@
 """
-The children that this process itself has started: a plugin's, whose end is the plugin's to see.
+The children that this process itself has started, for example for a plugin.
 
-They look just like the orphans that a command has left to us. So whoever starts one by
-`subprocess`, or by asyncio, which stands on it, is noticed: `Popen.__init__` is wrapped.
+They look exactly like orphans of the command, but must be left to the code that started them.
+`Popen.__init__` is therefore wrapped, so that each start by `subprocess` or asyncio is seen.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from lifecycle.process.command.processes import look_at
 
 class OwnChildren:
     """
-    Knows them by their pid. Any thread may start some; all else is for one thread.
+    The pids of the children that this process has started.
+
+    Children may be started in any thread. Use everything else in one thread.
 
     Args:
         parent: The pid of this process.
@@ -37,17 +39,17 @@ class OwnChildren:
 
     def known(self, otherwise: Callable[[], object]) -> bool:
         """
-        Tell whether all are known at this moment, and none is being started.
+        Return whether all these children are known at this moment, and none is being started.
 
         Args:
-            otherwise: Called as soon as they are, in the thread that has started one.
+            otherwise: Called as soon as all are known, in the thread that has started the child.
         """
         with self._lock:
             self._owed = otherwise if self._starting else None
             return not self._starting
 
     def forget_ended(self) -> None:
-        """Forget those whose end has been seen: their pids may be other processes' one day."""
+        """Forget the children that have been reaped, because their pids may be reused."""
         with self._lock:
             pids = tuple(self._pids)
         for pid in pids:
@@ -58,7 +60,7 @@ class OwnChildren:
 
     @contextmanager
     def noticed(self) -> Iterator[None]:
-        """Notice each that is started while this is entered."""
+        """Note each child that is started while this context is entered."""
         start = subprocess.Popen.__init__
 
         @functools.wraps(start)

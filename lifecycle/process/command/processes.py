@@ -1,4 +1,4 @@
-"""What the kernel says of processes: who is whose child, and in which process group."""
+"""Processes as the kernel lists them: parents, process groups, command lines and environments."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 _THREADS: Final = 17
-"""Where its number of threads is, after its name: proc(5)."""
+"""The position of the number of threads in /proc/PID/stat, counted after the name: proc(5)."""
 
 
 class Process(NamedTuple):
     """
-    One process.
+    A process.
 
     Attributes:
-        pid: Its id.
-        parent: Its parent's id.
-        group: Its process group.
-        ended: True for a zombie: all of it has ended, and nobody has taken note yet.
+        pid: The process id.
+        parent: The id of the parent.
+        group: The process group.
+        ended: True for a zombie, a process that has ended and was not reaped.
     """
 
     pid: int
@@ -28,7 +28,7 @@ class Process(NamedTuple):
 
 
 def look_at(pid: int) -> Process | None:
-    """Return what is known of a process; None if there is none, or no /proc to ask."""
+    """Return a process; None if it does not exist, or there is no /proc."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             stat = file.read()
@@ -43,7 +43,7 @@ def look_at(pid: int) -> Process | None:
 
 
 def everybody() -> list[Process]:
-    """Return all processes that can be seen; none where there is no /proc."""
+    """Return all visible processes; none if there is no /proc."""
     try:
         names = os.listdir("/proc")
     except OSError:
@@ -53,7 +53,7 @@ def everybody() -> list[Process]:
 
 
 def children() -> list[Process]:
-    """Return the children of this process that it started in, or took over into, its main thread."""
+    """Return the children that the main thread of this process has started or adopted."""
     pid = os.getpid()
     try:
         with open(f"/proc/{pid}/task/{pid}/children", "rb") as file:
@@ -64,7 +64,7 @@ def children() -> list[Process]:
 
 
 def descendants(roots: Iterable[int], processes: Iterable[Process]) -> list[Process]:
-    """Return some processes and all that they have started, in any order."""
+    """Return the processes with the given ids and all their descendants, in any order."""
     by_parent: dict[int, list[Process]] = {}
     by_pid = {}
     for each in processes:
@@ -77,7 +77,7 @@ def descendants(roots: Iterable[int], processes: Iterable[Process]) -> list[Proc
 
 
 def command_line(pid: int) -> str:
-    """Return how the command line of a process begins; empty if it has none, or is gone."""
+    """Return the first 400 bytes of a process's command line; "" if there is none."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             words = file.read(400).rstrip(b"\0").replace(b"\0", b" ")
@@ -87,7 +87,7 @@ def command_line(pid: int) -> str:
 
 
 def variable(pid: int, name: str) -> str:
-    """Return a variable of the environment that a process was started with; empty if none."""
+    """Return a variable from the initial environment of a process; "" if it is not set."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             variables = file.read().split(b"\0")

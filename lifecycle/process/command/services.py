@@ -1,8 +1,9 @@
 """
-The services of a command: exported once a worker serves, and then READY.
+The app services of a command: published once a worker serves; after that the app is READY.
 
-An open port proves nothing: the kernel accepts for a master whose workers are not there yet. So it
-counts only where no worker can be asked.
+An open port alone does not prove that the app serves. The kernel accepts connections for a master
+process whose workers have not started. The open port therefore counts only if no worker can
+report.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ from lifecycle.runtime import Lifecycle, core_of
 from lifecycle.serving.port_wait import until_listening
 
 GREETED_WITHIN: Final = 0.3
-"""Seconds from the open port on in which word has come from a Python that finds us: it greets as it
-starts, long before it opens a port."""
+"""
+Seconds after the port opens in which an instrumented Python must have reported. It reports when
+it starts, long before it opens a port.
+"""
 PATIENCE: Final = 10.0
-"""Seconds more after which it is said what is waited for."""
+"""More seconds after which a log line names what the start waits for."""
 TOLD_WITHIN: Final = 3.0
-"""Seconds from the open port on in which a server that we know has told that it was imported."""
+"""Seconds after the port opens in which a known server must have reported that it was imported."""
 
 
 async def make_ready(
@@ -36,22 +39,24 @@ async def make_ready(
     workers: Workers | None,
 ) -> None:
     """
-    Export services once they are served, and become ready.
+    Publish the app services once a worker serves, and become READY.
 
     Args:
-        life: The lifecycle.
-        services: Names and ports.
-        fail: Called with the reason if it will never be ready.
-        workers: Who tells when they serve; None: nobody does.
+        life: The `Lifecycle` object.
+        services: Names and ports of the app services.
+        fail: Called with the reason if the app can never be ready.
+        workers: The workers, which report when they serve; None if they cannot report.
     """
     known = list(services)
     if not known:
         life.log.warning(
             "no services",
-            hint="READY at once; if the command serves something, say --service NAME:PORT",
+            hint="The app is READY at once. If the command serves traffic, add --service NAME:PORT",
         )
     try:
-        core_of(life).traffic.in_use = bool(known)  # the workers count, or the kernel does
+        core_of(life).traffic.in_use = bool(
+            known
+        )  # requests are counted by the workers, or by the kernel
         if workers is not None and known:
             await _until_serving(life, workers, known)
         for name, port in known:
@@ -62,9 +67,9 @@ async def make_ready(
         return
     except (RegistrationRefused, AlreadyExported) as refused:
         fail(f"registration refused: {refused}")
-    except Exception as error:  # noqa: BLE001 - else it would never be READY, without a word
+    except Exception as error:  # noqa: BLE001 - without this, READY never comes, and no log line says why
         show(error)
-        fail(f"it could not become ready: {type(error).__name__}: {error}")
+        fail(f"the app could not become ready: {type(error).__name__}: {error}")
 
 
 async def _until_serving(
@@ -74,27 +79,30 @@ async def _until_serving(
     if workers.serving.is_set():
         return
     if workers.failed:
-        why = f"it does not fit this version of {', '.join(sorted(workers.failed))}"
+        why = (
+            f"the instrumentation does not support this version of "
+            f"{', '.join(sorted(workers.failed))}"
+        )
     elif workers.greeted.is_set():
-        why = "none of its processes has imported a server that is known"
+        why = "no process of the command has imported a server that the instrumentation supports"
     else:
         why = (
-            "it is not Python, or was started with -I, -E or -S, without our PYTHONPATH, "
-            "or as another user"
+            "the command is not Python, or was started with -I, -E or -S, without the PYTHONPATH "
+            "that lifecycle has set, or as another user"
         )
     life.log.warning(
         "not instrumented",
         why=why,
-        hint="the app is READY because its port is open. In a drain, clients with keep-alive "
-        "connections may not be told to close them, and may then lose requests",
+        hint="The app is READY because its port is open. In a drain, keep-alive connections may be "
+        "closed without notice, and clients may lose requests on them",
     )
 
 
 async def _until_unknown(
     life: Lifecycle, workers: Workers, known: Sequence[tuple[str, int]]
 ) -> None:
-    """Return once the ports are open, and nobody will ever tell that he serves."""
-    # An inherited socket is open before the command is.
+    """Return once the ports are open and it is certain that no worker will report."""
+    # An inherited socket is open before the command starts.
     handed_on = any(is_listening(port) for _, port in known)
     for name, port in known:
         await until_listening(port, name, life.log)
@@ -115,7 +123,7 @@ async def _until_unknown(
         life.log.warning(
             "waiting for a worker",
             server=", ".join(sorted(workers.expected - workers.failed)),
-            hint="its port is open, and no worker has said yet that it serves; "
-            "with --instrument=no the open port is enough",
+            hint="The port is open, but no worker has reported yet that it serves. If the command "
+            "does serve, add --instrument=no: then the open port is enough",
         )
     await workers.given_up.wait()

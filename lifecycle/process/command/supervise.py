@@ -1,12 +1,13 @@
 """
-The main of `lifecycle run -- COMMAND`: a command as a child, which knows nothing of us.
+The main of `lifecycle run -- COMMAND`: a command as a child process, without changes to it.
 
 Rules of this file:
 
-1. At T0 nothing is sent: the command serves on until nobody can be lost any more. Then it gets
-   its stop signal, once, and it alone: its workers would die of it under their work.
-2. The end of the direct child is not the end: what it has left behind is ended too.
-3. However this main ends, nothing of the command is left.
+1. When the drain starts, nothing is sent to the command. It serves until no client can lose a
+   request any more. Then it gets its stop signal, once. Its workers do not get the signal, because
+   they would die of it in the middle of requests.
+2. The end of the direct child is not the end of the run: processes that it has left are ended too.
+3. However this main ends, no process of the command is left.
 """
 
 from __future__ import annotations
@@ -44,31 +45,31 @@ from lifecycle.runtime import Lifecycle, core_of
 from lifecycle.states import State
 
 INSTRUMENTATION: Final = os.path.dirname(instrumentation.__file__)
-"""The folder that the command's interpreters find their `sitecustomize` in."""
+"""The folder in which the command's Python processes find our `sitecustomize`."""
 PASSED_ON: Final = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-"""What the command means something by: reload, open the log anew, change the binary."""
+"""Signals that servers use for reloading, reopening the log or replacing the binary."""
 PASSED_ON_TO_GROUP: Final = (signal.SIGWINCH, signal.SIGTTIN, signal.SIGTTOU)
-"""Likewise, unless the terminal sends these to us and the command alike."""
+"""The same, but not passed on if the terminal has sent the signal to the command too."""
 TERMINAL_KEYS: Final = ("SIGINT", "SIGQUIT")
-"""What has reached the command too, at a terminal."""
+"""Signals that a terminal sends to the command too."""
 ONE_KEY: Final = 0.25
-"""Seconds within which a key that has ended the command begins our drain too."""
+"""Seconds within which a key that has ended the command also starts our drain."""
 AFTER_A_KEY: Final = 1.0
-"""Seconds until a command that has not ended by it is told by its stop signal."""
+"""Seconds after which a command that a key has not ended gets its stop signal."""
 KILL_TIME: Final = 0.8
-"""Seconds that the kernel has to end what was killed; a cancelled main has 1 s."""
+"""Seconds for the kernel to end killed processes. A cancelled main has 1 s."""
 
 
 async def supervise(
     life: Lifecycle, *, command: Command, services: Iterable[tuple[str, int]]
 ) -> int:
     """
-    Run a command to its end: the main of `lifecycle run -- COMMAND`.
+    Run a command until it ends. This is the main of `lifecycle run -- COMMAND`.
 
     Args:
-        life: The lifecycle.
-        command: It.
-        services: Names and ports to export.
+        life: The `Lifecycle` object.
+        command: The command.
+        services: Names and ports of the app services to publish.
 
     Returns:
         The exit code.
@@ -93,7 +94,7 @@ async def supervise(
 
 
 async def _workers(life: Lifecycle, stack: ExitStack) -> Workers:
-    """Make what the workers tell of themselves by, and have the probes read it."""
+    """Create the board for the workers, and add the probes that read it."""
     core, config = core_of(life), life.config
     try:
         file = BoardFile(config.run_dir, (*MONITORS, *config.quiet_ignore))
@@ -112,7 +113,7 @@ async def _workers(life: Lifecycle, stack: ExitStack) -> Workers:
 
 
 def _watch(life: Lifecycle, workers: Workers | None, stack: ExitStack) -> None:
-    """Have the drain go by what the workers tell, or else by what the kernel does."""
+    """Have the drain count what the workers report; without workers, what the kernel reports."""
     core, config = core_of(life), life.config
     kernel = UninstrumentedTraffic(
         core.running().services.ports,
@@ -126,7 +127,7 @@ def _watch(life: Lifecycle, workers: Workers | None, stack: ExitStack) -> None:
 
 
 def environment(workers: Workers | None) -> dict[str, str]:
-    """Return the variables of the command: ours, and what its workers find us by."""
+    """Return the environment of the command: ours, and the variables that its workers need."""
     found = os.environ | uwsgi.environment(os.environ, workers.path if workers else "")
     found[VARIABLE] = workers.path if workers else ""
     if workers is not None:
@@ -137,15 +138,15 @@ def environment(workers: Workers | None) -> dict[str, str]:
 
 class Supervisor:
     """
-    Sees one command through. Lives on the app's loop.
+    Supervises one command from its start to its end. Used on the app's loop.
 
     Args:
-        life: The lifecycle.
-        command: What was started.
-        child: As what.
-        family: It, and all that it starts.
-        workers: What its workers tell of themselves; None: they are not asked.
-        own_group: False if the terminal signals it together with us.
+        life: The `Lifecycle` object.
+        command: The command.
+        child: The process of the command.
+        family: The command and all processes that it starts.
+        workers: What the workers report; None if the instrumentation is off.
+        own_group: False if the terminal sends signals to the command and to this process.
     """
 
     def __init__(
@@ -168,10 +169,10 @@ class Supervisor:
         self._changed = asyncio.Event()
         self._failed = False
         self._gave_up = False
-        """True once it was told to end although something was in flight: time was over."""
+        """True if the command was asked to end with requests in flight: the time was over."""
 
     async def run(self, services: Iterable[tuple[str, int]]) -> int:
-        """See it through to its end, and return the exit code."""
+        """Supervise the command until its end, and return the exit code."""
         core_of(self._life).app_loop.describe = self._straggler
         self._services = tuple(services)
         with self._signals():
@@ -225,7 +226,7 @@ class Supervisor:
     # What is done
 
     async def _until_told(self) -> None:
-        """Return once the command is to be told to end, or has ended."""
+        """Return once the command must be asked to end, or has ended."""
         child = self._child
         while True:
             await until_first(child.ended.wait(), self._life.drained())
@@ -236,7 +237,7 @@ class Supervisor:
             self._look()  # it may have ended meanwhile
 
     async def _outcome(self) -> Outcome:
-        """Tell the command to end, if it has not, and return what its end means."""
+        """Ask the command to end if it runs, and return the meaning of its end."""
         child, command, life = self._child, self._command, self._life
         if child.code is None:
             await self._stop()
@@ -247,18 +248,18 @@ class Supervisor:
             return when_told(code, child.sent, command.name, job=self._is_job())
         left = [] if life.draining else [command_line(each.pid) for each in self._family.left()]
         served = bool(life.services)
-        life.begin_drain(f"{command.name} ended")
+        life.begin_drain(f"the command {command.name} ended")
         return unasked(
             code, command.name, words=command.words, left=left, served=served, job=self._is_job()
         )
 
     def _is_job(self) -> bool:
-        """Tell whether it has nothing to serve, but work to complete."""
+        """Return whether the command is a job, with work to complete and no service."""
         serves = self._workers is not None and self._workers.serving.is_set()
         return not self._services and not serves
 
     async def _by_a_key(self) -> signal.Signals | None:
-        """Return the signal of the terminal's key that begins the drain; None if none does."""
+        """Return the signal of a terminal key that starts the drain; None if no key does."""
         if self._own_group:
             return None
         with suppress(TimeoutError, Draining):
@@ -288,10 +289,11 @@ class Supervisor:
 
     async def _until_idle(self) -> None:
         """
-        Wait once more until nothing is in flight, unless time is over.
+        Wait again until nothing is in flight, unless the time is over.
 
-        Since the drain has seen that, a health check may have come, or whoever came while SIGTERM
-        was waited for. Between this look and the stop signal there is no turn of the loop.
+        A request may have arrived since the drain saw that nothing was in flight: a health check,
+        or any request during the wait for SIGTERM. The loop makes no turn between this check and
+        the stop signal.
         """
         workers, ended, drain = self._workers, self._child.ended, self._life.drain
         if workers is None or drain is None:
@@ -301,7 +303,7 @@ class Supervisor:
             await until_first(workers.news.wait(), ended.wait(), drain.time_over.wait())
 
     async def _end_what_is_left(self) -> None:
-        """Have what the command has left behind end: it has the time that main has, or less."""
+        """Ask the remaining processes to end. They have at most the time that main has."""
         if not self._family.send(signal.SIGTERM):
             return
         drain = self._life.drain
@@ -315,18 +317,18 @@ class Supervisor:
                     await self._changed.wait()
 
     async def _kill(self) -> None:
-        """Kill all that is left; it is gone when this returns, unless the kernel holds it."""
+        """Kill all remaining processes, and wait up to `KILL_TIME` for their end."""
         with suppress(TimeoutError):
             async with asyncio.timeout(KILL_TIME):
                 while self._family.send(signal.SIGKILL):
                     self._changed.clear()
                     await self._changed.wait()
-        self._look()  # who has just ended is reaped too
+        self._look()  # this reaps the processes that have just ended
         self._child.reap()
 
     def _straggler(self) -> Straggler:
         child, name = self._child, self._command.name
         if child.code is not None:
-            return Straggler(f"what {name} has left behind", [])
-        told = f"which was told to end by {child.sent.name}" if child.sent else "which runs"
+            return Straggler(f"processes that {name} has started", [])
+        told = f"which got {child.sent.name}" if child.sent else "which is running"
         return Straggler(f"{name} (pid {child.pid}), {told}", [])

@@ -1,4 +1,4 @@
-"""The traffic of a command: by its workers' own word, or, where none can tell, by the kernel's."""
+"""The traffic of a command: as its workers report it, or else as the kernel reports it."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from lifecycle.drain.uninstrumented import UninstrumentedTraffic
 
 class CommandTraffic:
     """
-    Decides at T0 who is asked: the kernel, if no worker has ever said that it serves.
+    The traffic of a command. The source is chosen when the drain starts.
+
+    If no worker has ever reported that it serves, the kernel is the source.
 
     Args:
-        workers: What the workers tell.
-        kernel: What the kernel tells.
-        told: Tells whether a worker has said that it serves.
+        workers: The reports of the workers.
+        kernel: The reports of the kernel.
+        told: Returns whether a worker has reported that it serves.
     """
 
     def __init__(
@@ -26,32 +28,32 @@ class CommandTraffic:
         self._told = told
 
     def begin(self) -> None:
-        """Take note of T0; on the control loop."""
+        """Note that the drain starts. Called on the control loop."""
         self._workers.begin()
         if not self._told():
             self._asked = self._kernel
             self._kernel.begin()
 
     def in_flight(self) -> int:
-        """Return how much is under way; from any thread."""
+        """Return the number of requests in flight. Any thread."""
         return self._asked.in_flight()
 
     def names(self) -> list[str]:
-        """Name the most frequent of it; from any thread."""
+        """Return the most frequent names of the work in flight. Any thread."""
         return self._asked.names()
 
     def arrived_at(self) -> float:
-        """Return when something last came that counts; minus infinity if nothing has."""
+        """Return when the last request that counts arrived; minus infinity if none has."""
         return self._asked.arrived_at()
 
     def awake_since(self) -> float:
-        """Return since when all who notice arrivals have done so without a pause."""
+        """Return since when every source has noticed arrivals without a pause."""
         return self._asked.awake_since()
 
     def seen_until(self) -> float:
-        """Return the time up to which all of them have looked; infinity if nobody needs to."""
+        """Return the time up to which every source has looked; infinity if none needs to look."""
         return self._asked.seen_until()
 
     def disturbers(self) -> list[str]:
-        """Return who has come while draining."""
+        """Return the clients that have sent requests during the drain."""
         return self._asked.disturbers()

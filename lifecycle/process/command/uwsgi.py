@@ -1,18 +1,19 @@
 """
-uWSGI, which serves in C: what its environment alone has it do.
+Support for uWSGI, which serves in C: settings that it reads from its environment.
 
 Rules of this file:
 
-1. Only variables that uWSGI reads are set, and none that the user has set. Any other command
-   does not look at them.
-2. SIGTERM ends it: by itself it would load the app anew (`die-on-term`).
-3. From T0 on each response says `Connection: close`: a route of its own router, which holds while
-   a file is there. The file is made at T0. What uWSGI does then is its own: `--http-socket` closes
-   after each response, drain or not; `--http11-socket` leaves the closing to the client;
-   `--http --http-keepalive` closes.
+1. Only variables that uWSGI reads are set, and only if the user has not set them. Other commands
+   ignore them.
+2. SIGTERM ends uWSGI. Its default is to reload the app (`die-on-term` changes that).
+3. After the drain start, each response has `Connection: close`. This is a rule of uWSGI's own
+   router, which applies while a file exists. The file is created when the drain starts. What uWSGI
+   then does depends on its option. With `--http-socket` it closes after each response, drain or
+   not. With `--http11-socket` it leaves the closing to the client. With `--http --http-keepalive`
+   it closes.
 
-Out of reach: idle connections, WebSockets, a uWSGI that was built without routing. What is in
-flight, and who comes, the kernel tells.
+Not covered: idle connections, WebSockets, and a uWSGI that was built without routing. The kernel
+reports requests in flight, and new clients.
 """
 
 from __future__ import annotations
@@ -23,18 +24,18 @@ from contextlib import suppress
 from typing import Final
 
 DRAINING: Final = ".draining"
-"""The name of the file that is there from T0 on ends so; it begins as that of the board."""
+"""The suffix of the file that exists from the drain start on, after the path of the board."""
 DIE_ON_TERM: Final = "UWSGI_DIE_ON_TERM"
 ROUTE: Final = "UWSGI_RESPONSE_ROUTE_IF"
 
 
 def environment(given: Mapping[str, str], board: str = "") -> dict[str, str]:
     """
-    Return the variables to add to those of the command.
+    Return the variables to add to the environment of the command.
 
     Args:
-        given: Those that it has.
-        board: The path of the board; empty if there is none: then its clients are not told to go.
+        given: The environment of the command.
+        board: The path of the board. Without a board (""), no response gets `Connection: close`.
     """
     ours = {DIE_ON_TERM: "1"}
     if board:
@@ -43,7 +44,7 @@ def environment(given: Mapping[str, str], board: str = "") -> dict[str, str]:
 
 
 def tell(board: str) -> None:
-    """Have its responses say close, from now on; if the file cannot be made they do not."""
+    """Have each response say `Connection: close` from now on, if the file can be created."""
     # Anybody may write in the folder of the board: a pipe of his would have us wait for ever.
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
     with suppress(OSError):

@@ -1,4 +1,4 @@
-"""What the workers of a command say of its health, and what they are told of a drain."""
+"""The probes of a command's workers, and what a drain sends to the workers."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from lifecycle.states import State, Transition
 
 class WorkerProbes:
     """
-    Liveness, readiness and the drain of workers, as a plugin.
+    Liveness, readiness and the drain of the workers, as a plugin.
 
     Args:
-        workers: They.
-        app_loop: Our own loop: while it stands still too, nobody is to blame.
-        live_limit: Seconds without progress in all workers after which they are not alive;
-            0: never.
-        ready_limit: Likewise, after which they are not ready; 0: when they are not alive.
+        workers: The workers.
+        app_loop: Our own loop. While it is blocked too, no worker is reported.
+        live_limit: Seconds without progress in all workers after which liveness fails; 0: never.
+        ready_limit: Seconds without progress in all workers after which readiness fails;
+            0: together with liveness.
     """
 
     def __init__(
@@ -36,30 +36,30 @@ class WorkerProbes:
 
     @hookimpl
     async def lifecycle_transition(self, transition: Transition) -> None:
-        """Look in READY only: who starts may block, who drains is not shot."""
+        """Check progress in READY only: a worker may block while it starts or drains."""
         self._ready = transition.after is State.READY
 
     @hookimpl
     async def lifecycle_liveness(self) -> ProbeResult | None:
-        """Tell whether one of them makes progress."""
+        """Return whether at least one worker makes progress."""
         self._workers.look()
         serving = self._workers.serving_now()
         return self._progress(serving, self._live_limit) if serving else None
 
     @hookimpl
     async def lifecycle_readiness(self) -> ProbeResult | None:
-        """Tell whether one of them serves."""
+        """Return whether at least one worker serves."""
         self._workers.look()
         serving = self._workers.serving_now()
         if not serving:
             if not self._ready or not self._workers.serving.is_set():
-                return None  # it has not begun, or nobody can tell
+                return None  # no worker has served yet, or none can report it
             return ProbeResult(ok=False, reason="no worker serves")
         return self._progress(serving, self._ready_limit)
 
     @hookimpl
     async def lifecycle_drain(self, drain: Any) -> None:
-        """Tell the workers when to close what is idle."""
+        """Send the workers the time at which they close idle connections."""
         self._workers.settles_at(drain.timetable.settle_at)
         await drain.settled()
         self._workers.settles_at(min(drain.timetable.settle_at, self._workers.now()))

@@ -1,8 +1,8 @@
 """
-The workers of a command, as they tell of themselves on the board.
+The workers of a command, as they report on the board.
 
-What they write there is read when somebody asks. They wake us by a line in the board's pipe, and
-the kernel does when one of them has died, so nothing is polled.
+The board is read on demand. A worker wakes this process with a line in the board's pipe, and
+the kernel wakes it when a worker dies, so nothing is polled.
 """
 
 from __future__ import annotations
@@ -22,32 +22,33 @@ from lifecycle.process.command.board_file import BoardFile
 from lifecycle.status_records import WorkerStatus
 
 READ: Final = 65536
-"""Bytes that are read of the pipe at once: all that it holds."""
+"""Bytes to read from the pipe at once: more than it can hold."""
 DISTURBERS_KEPT: Final = 5
 NAMED: Final = 5
-"""How many workers at work are named."""
+"""How many workers with requests in flight are named."""
 
 
 class Workers:
     """
-    Reads a board, and gives the slots of dead workers back.
+    Reads a board, and frees the slots of dead workers.
 
-    Made and entered on the app's loop; what `lifecycle.drain.elsewhere.Elsewhere` names may be
+    Make and enter it on the app's loop. The methods of `lifecycle.drain.elsewhere.Elsewhere` may be
     called from any thread.
 
     Args:
         file: The board.
-        nudge: Has the drain look again; from any thread.
+        nudge: Has the drain check its conditions again. Called from any thread.
 
     Attributes:
         greeted: Set once the instrumentation runs in a process of the command.
-        expected: The names of known servers that were imported: their workers will say when
+        expected: The names of known servers that were imported. Their workers will report when
             they serve.
-        serving: Set once a worker has said that it serves.
-        failed: The names of servers whose workers cannot say it.
-        given_up: Set while there are such servers, and no other one is expected.
-        died_at_work: The last workers that have died with requests in flight, and how many.
-        news: Set at each word of theirs, and when one has died; on the app's loop.
+        serving: Set once a worker has reported that it serves.
+        failed: The names of servers whose workers cannot report.
+        given_up: Set while there are such servers, and no other server is expected.
+        died_at_work: The last workers that died with requests in flight, and the number of
+            requests.
+        news: Set at each report of a worker, and when a worker has died. On the app's loop.
     """
 
     def __init__(self, file: BoardFile, nudge: Callable[[], object]) -> None:
@@ -64,20 +65,20 @@ class Workers:
         self._loop = asyncio.get_running_loop()
         self._rest = b""
         self._watched: dict[tuple[int, int], int] = {}
-        """A descriptor of each worker's process, by its slot and its pid; -1: none is to be had."""
+        """A descriptor of each worker's process, by slot and pid; -1 if none could be opened."""
         self._arrived_at = -math.inf
         self._told_at = -math.inf
-        """When all workers could know of T0: who has looked later knows of it."""
+        """When all workers could see the drain start: a loop that has looked later has seen it."""
         self._disturbers: dict[str, None] = {}
         self._loop.add_reader(file.fd, self._wakened)
 
     @property
     def path(self) -> str:
-        """Where the board is."""
+        """The path of the board."""
         return self._file.path
 
     def close(self) -> None:
-        """Watch no more, and remove the files."""
+        """Stop watching, and remove the files."""
         self._loop.remove_reader(self._file.fd)
         for key in list(self._watched):
             self._forget(key)
@@ -112,10 +113,10 @@ class Workers:
 
     def look(self, *, all_again: bool = False) -> None:
         """
-        Watch each new worker's process, and give back the slots of those that have died.
+        Watch the process of each new worker, and free the slots of dead workers.
 
         Args:
-            all_again: Look at those too whose death the kernel will tell of.
+            all_again: Check also the workers whose death the kernel will report.
         """
         taken = set()
         for slot in self._board.slots():
@@ -180,41 +181,41 @@ class Workers:
         return self._loop.time()
 
     def begin(self) -> None:
-        """Tell the workers of T0."""
+        """Write to the board that the drain starts."""
         self._board.draining_at = self.now()
         self._told_at = self.now()
         uwsgi.tell(self.path)
 
     def held(self, held: bool) -> None:  # noqa: FBT001 - it is what has changed
         """
-        Tell the workers whether every service is held offline; on the control loop.
+        Write to the board whether every app service is offline. Called on the control loop.
 
         Args:
-            held: It.
+            held: Whether every app service is offline.
         """
         self._board.go_at = self.now() if held else self._board.draining_at
 
     def settles_at(self, at: float) -> None:
-        """Tell the workers from when on they close what is idle."""
+        """Write to the board when the workers start to close idle connections."""
         self._board.settled_at = at
 
     def in_flight(self) -> int:
-        """Return how many requests are under way."""
+        """Return the number of requests in flight."""
         return sum(slot.in_flight for slot in self._board.slots())
 
     def names(self) -> list[str]:
-        """Name the workers that have some."""
+        """Return the names of the workers with requests in flight."""
         busy = [slot for slot in self._board.slots() if slot.in_flight]
         busy.sort(key=lambda slot: slot.in_flight, reverse=True)
         return [*map(_at_work, busy[:NAMED])]
 
     def arrived_at(self) -> float:
-        """Return when a request last came that counts; minus infinity if none has."""
+        """Return when the last request that counts arrived; minus infinity if none has."""
         now = (slot.arrived_at for slot in self._board.slots() if slot.arrived_at)
         return max(self._arrived_at, *now, -math.inf)
 
     def awake_since(self) -> float:
-        """Return since when all loops have come round without a pause; infinity while one does not."""
+        """Return since when every loop has turned without a pause; infinity while one does not."""
         now = self.now()
         return max(
             (
@@ -226,10 +227,11 @@ class Workers:
 
     def seen_until(self) -> float:
         """
-        Return the time up to which all loops have come round; infinity if there is none.
+        Return the time up to which every loop has turned; infinity if there is no loop.
 
-        In a drain each has to come round once before it counts, also one whose requests are served
-        by threads: what was under way at T0 is counted from then on.
+        In a drain, each loop must turn once before it counts. This holds also for a worker that
+        serves in threads: from that turn on, requests that were running at the drain start are
+        counted.
         """
         looking = (
             slot.beat_at if slot.beat_at > self._told_at else -math.inf
@@ -239,12 +241,12 @@ class Workers:
         return min(looking, default=math.inf)
 
     def disturbers(self) -> list[str]:
-        """Return who has come while draining."""
+        """Return the clients that have sent requests during the drain."""
         now = (slot.disturber for slot in self._board.slots())
         return list(dict.fromkeys((*self._disturbers, *filter(None, now))))[:DISTURBERS_KEPT]
 
     def status(self) -> list[WorkerStatus]:
-        """Return what `/status` shows of each that serves."""
+        """Return the rows of `/status` for the workers that serve."""
         now = self.now()
         return [
             {

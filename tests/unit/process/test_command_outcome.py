@@ -30,17 +30,17 @@ def test_told_to_end(code, sent, expected):
 
     assert outcome.code == expected
     assert bool(outcome.problem) == bool(expected)
-    assert not expected or outcome.problem.startswith(f"shop was told to end by {sent.name}, and")
+    assert not expected or outcome.problem.startswith(f"shop got {sent.name}, and")
 
 
 @pytest.mark.parametrize(
     ("code", "expected", "says"),
     [
-        (0, 1, "shop ended with exit code 0: nobody had told it to end."),
-        (7, 7, "shop ended with exit code 7: nobody had told it to end."),
-        (-TERM, 143, "shop died of SIGTERM: nobody had told it to end."),
-        (-signal.SIGKILL, 137, "Perhaps the container is out of memory."),
-        (-40, 168, "died of signal 40"),
+        (0, 1, "shop ended by itself, with exit code 0."),
+        (7, 7, "shop ended by itself, with exit code 7."),
+        (-TERM, 143, "SIGTERM killed shop. lifecycle did not send it."),
+        (-signal.SIGKILL, 137, "The container may be out of memory."),
+        (-40, 168, "signal 40 killed shop"),
     ],
 )
 def test_unasked(code, expected, says):
@@ -77,10 +77,10 @@ HELPER = "/usr/bin/python -c from multiprocessing.resource_tracker import main;m
 @pytest.mark.parametrize(
     ("job", "left", "code", "says"),
     [
-        (False, [HELPER], 1, "ended with exit code 0: nobody had told it to end."),
-        (False, [HELPER, "master"], 1, "went on in the background (master)."),
+        (False, [HELPER], 1, "ended by itself, with exit code 0."),
+        (False, [HELPER, "master"], 1, "left processes in the background (master)."),
         (True, [HELPER], 0, ""),
-        (True, [HELPER, "proxy"], 0, "left in the background ends too (proxy)."),
+        (True, [HELPER, "proxy"], 0, "processes in the background are ended too (proxy)."),
     ],
 )
 def test_what_is_left(job, left, code, says):
@@ -113,9 +113,9 @@ def test_an_option_that_only_looks_like_it(job):
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["gunicorn", "--daemon", "shop:app"], "Leave out --daemon:"),
-        (["gunicorn", "-D", "shop:app"], "Leave out -D:"),
-        (["uwsgi", "--daemonize=/log", "shop"], "Leave out --daemonize:"),
+        (["gunicorn", "--daemon", "shop:app"], "Leave out --daemon."),
+        (["gunicorn", "-D", "shop:app"], "Leave out -D."),
+        (["uwsgi", "--daemonize=/log", "shop"], "Leave out --daemonize."),
     ],
 )
 def test_into_the_background(words, says, job):
@@ -123,7 +123,7 @@ def test_into_the_background(words, says, job):
     outcome = unasked(0, words[0], words=words, left=["gunicorn: master"], job=job)
 
     assert outcome.code == 1
-    assert "went on in the background (gunicorn: master)" in outcome.problem
+    assert "left processes in the background (gunicorn: master)" in outcome.problem
     assert says in outcome.problem
 
 
@@ -132,7 +132,7 @@ def test_a_script_into_the_background():
     outcome = unasked(0, "sh", words=["sh", "start.sh"], left=["gunicorn: master"])
 
     assert outcome.code == 1
-    assert "leave out --daemon (gunicorn), --daemonize (uWSGI)" in outcome.problem
+    assert "Leave out --daemon (gunicorn), --daemonize (uWSGI)" in outcome.problem
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,9 @@ def test_a_script_into_the_background():
         (
             Outcome(0),
             ["a (1)", "b (2)"],
-            Outcome(124, "shop ended with requests in flight: a (1), b (2)."),
+            Outcome(
+                124, "The time was over, and shop ended with requests in flight: a (1), b (2)."
+            ),
         ),
         (Outcome(7, "its own"), ["a (1)"], Outcome(7, "its own")),
     ],
