@@ -1,1 +1,1 @@
-"""`lifecycle rehearse`: rolls a service over under load, and tells what was lost and why."""
+"""The rehearsal: a rollout under load on one machine, and a report of the lost requests."""

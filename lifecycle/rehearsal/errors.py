@@ -1,4 +1,4 @@
-"""Why there is no result."""
+"""The error that ends a rehearsal without a result."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 class CannotRehearse(Exception):
     """
-    It could not be rehearsed: exit code 2.
+    The rehearsal is not possible. The exit code is 2.
 
     Args:
-        reason: What a person can act on.
-        output: The last lines that the command said.
+        reason: What is wrong and what to change, for people.
+        output: The last lines of the command's output.
     """
 
     def __init__(self, reason: str, output: Sequence[str] = ()) -> None:

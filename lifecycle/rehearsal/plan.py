@@ -1,4 +1,4 @@
-"""What is to be rehearsed: the options of the command, checked. Pure."""
+"""The plan of a rehearsal: the options of the command, checked. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lifecycle.testing.endpoints import JOIN_SHARE
 
 
 class Protocol(StrEnum):
-    """What a client speaks; HTTP/2 with prior knowledge."""
+    """The protocol of a client. HTTP/2 is used with prior knowledge."""
 
     HTTP1 = "http1"
     HTTP2 = "http2"
@@ -23,32 +23,32 @@ class Protocol(StrEnum):
 @dataclass(frozen=True)
 class Traffic:
     """
-    What the load generator does.
+    The requests of the load generator.
 
     Args:
-        rate: Requests a second on new connections, open loop: sent when they are due,
+        rate: Requests per second on new connections. Open loop: each one is sent when it is due,
             however long the answers take.
-        clients: How many; each has its own view of the endpoints.
-        kept: The share of them that keep their connections: closed loop, the next request
+        clients: The number of clients. Each has its own view of the endpoints.
+        kept: The share of clients that keep their connection. Closed loop: the next request
             follows the last answer.
-        think: Seconds that a kept connection idles before its next request, on average.
-        busy: The share of the kept connections that never idle.
-        paths: What is asked for, by chance.
-        slow: A path that takes long.
-        slow_share: The share of requests that ask for it.
-        method: Of every request over HTTP; None: POST if there is a body, else GET.
+        think: Average seconds that a keep-alive connection is idle before its next request.
+        busy: The share of keep-alive connections that are never idle.
+        paths: The paths to request, chosen at random.
+        slow: A path whose response takes long.
+        slow_share: The share of requests that ask for the slow path.
+        method: The method of every HTTP request; None for POST if there is a body, else GET.
         body_size: Bytes of each request's body.
-        body_seconds: How long a client takes to send a body; 0: as fast as it can.
-        protocols: Dealt to the clients in turn.
+        body_seconds: Seconds in which a client sends a body; 0 for as fast as possible.
+        protocols: The protocols, assigned to the clients in turn.
         timeout: Seconds for a whole response.
-        rtt: Seconds that the network's round trip takes: so old is what a client has seen of
-            its connection when its request arrives.
-        first_after: Seconds more from a client's connect to its first request.
-        propagation: Seconds until the last client has heard that an endpoint is gone.
-        propagation_in: Seconds until the last client has heard of a new endpoint; None: a
-            tenth of `propagation`.
-        processes: How many processes do it; 0: as many as the rate needs.
-        seed: For the same choices in every run.
+        rtt: Seconds of the network's round trip. When a request arrives, what the client has seen
+            of its connection is this old.
+        first_after: More seconds between connecting and the first request.
+        propagation: Seconds until the last client has noticed that an endpoint is gone.
+        propagation_in: Seconds until the last client has noticed a new endpoint; None for a tenth
+            of `propagation`.
+        processes: The number of processes; 0 for as many as the rate needs.
+        seed: The seed of the random choices, so that every run makes the same ones.
     """
 
     rate: float = 100.0
@@ -86,7 +86,7 @@ class Traffic:
         if self.clients < 1:
             raise CannotRehearse(f"--clients {self.clients}: must be at least 1")
         if self.processes < 0:
-            raise CannotRehearse(f"--processes {self.processes}: must not be negative")
+            raise CannotRehearse(f"--processes {self.processes}: must be at least 0")
         for path in self.paths:
             _path("--path", path)
         if self.slow is not None:
@@ -101,11 +101,11 @@ class Traffic:
             shown = method or "''"
             raise CannotRehearse(f"--method {shown}: must be in capital letters, for example POST")
         if method == "CONNECT":
-            raise CannotRehearse("--method CONNECT: opens a tunnel, which cannot be rehearsed")
+            raise CannotRehearse("--method CONNECT: cannot be rehearsed, because it opens a tunnel")
         if self.body_size < 0:
-            raise CannotRehearse(f"--body-size {self.body_size}: must not be negative")
+            raise CannotRehearse(f"--body-size {self.body_size}: must be at least 0")
         if self.body_seconds and not self.body_size:
-            raise CannotRehearse(f"--body-seconds {self.body_seconds:g}: give --body-size too")
+            raise CannotRehearse(f"--body-seconds {self.body_seconds:g}: also needs --body-size")
         if self.body_seconds >= self.timeout:
             raise CannotRehearse(
                 f"--body-seconds {self.body_seconds:g}: must be less than --timeout "
@@ -114,33 +114,33 @@ class Traffic:
         if (self.method or self.body_size) and set(self.protocols) == {Protocol.WEBSOCKET}:
             option = f"--method {method}" if method else f"--body-size {self.body_size}"
             raise CannotRehearse(
-                f"{option}: over WebSocket each request is a ping; add --protocol http1 or http2"
+                f"{option}: over WebSocket, each request is a ping. Add --protocol http1 or http2"
             )
 
     @property
     def verb(self) -> str:
-        """The method of every request over HTTP."""
+        """The method of every HTTP request."""
         return self.method or ("POST" if self.body_size else "GET")
 
     @property
     def joining(self) -> float:
-        """Seconds until the last client has heard of a new endpoint."""
+        """Seconds until the last client has noticed a new endpoint."""
         if self.propagation_in is None:
             return self.propagation * JOIN_SHARE
         return self.propagation_in
 
     @property
     def keepers(self) -> int:
-        """How many clients keep their connections."""
+        """The number of clients that keep their connection."""
         return round(self.clients * self.kept)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `from_json` takes."""
+        """Return the value that `from_json` takes."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Self:
-        """Make it of what `to_json` gave."""
+        """Make the traffic from the value of `to_json`."""
         tuples = {
             "paths": tuple(fields["paths"]),
             "protocols": tuple(Protocol(each) for each in fields["protocols"]),
@@ -151,25 +151,25 @@ class Traffic:
 @dataclass(frozen=True)
 class Plan:
     """
-    One rehearsal.
+    The plan of a rehearsal.
 
     Args:
-        command: Of the app; `{port}` in it is the app's port.
-        traffic: What is asked of it meanwhile.
-        rollouts: How often every replica is replaced.
-        replicas: How many there are.
-        prestop: `none`, `exec`, `http`, `sleep:SECONDS` or a command; None: `exec` if the
-            app answers on QOS, else `none`.
-        ready: A path on the app's own port that answers below 400 when it is ready; `qos`:
-            QOS, however long it takes to open; None: QOS if it is open once the app's port
-            is, else that the port is open.
+        command: The command that starts the app. `{port}` in it stands for the app's port.
+        traffic: The load during the rehearsal.
+        rollouts: The number of rollouts. Each one replaces every replica.
+        replicas: The number of replicas.
+        prestop: `none`, `exec`, `http`, `sleep:SECONDS` or a command; None for `exec` if the
+            app answers on the QOS port, else `none`.
+        ready: A path on the app's own port that answers below 400 when the app is ready. `qos`:
+            the QOS port, however long it takes to open. None: the QOS port if it is open once
+            the app's port is open, else the open port itself.
         grace: terminationGracePeriodSeconds.
-        start_time: Seconds a replica has to become ready.
-        pause: Seconds of load from one rollout to the next.
-        min_ready: minReadySeconds: so long a new replica has been ready, without a break,
+        start_time: Seconds in which a replica must become ready.
+        pause: Seconds of load between two rollouts.
+        min_ready: minReadySeconds: how long a new replica must have been ready, without a break,
             before an old one is deleted.
-        cwd: The command's working directory.
-        env: Added to its environment; `{port}` in it is the app's port.
+        cwd: The working directory of the command.
+        env: Variables to add to the environment. `{port}` in them stands for the app's port.
     """
 
     command: tuple[str, ...]
@@ -187,12 +187,12 @@ class Plan:
 
     @property
     def names_port(self) -> bool:
-        """Whether `{port}` is in the command or in `env`; else the app must read `PORT`."""
+        """Whether `{port}` is in the command or in `env`. Otherwise the app must read `PORT`."""
         return any("{port}" in text for text in (*self.command, *self.env.values()))
 
     def __post_init__(self) -> None:
         if not self.command:
-            raise CannotRehearse("no command: lifecycle rehearse [OPTIONS] -- COMMAND…")
+            raise CannotRehearse("no command: write lifecycle rehearse [OPTIONS] -- COMMAND…")
         _positive("--grace", self.grace)
         _positive("--start-time", self.start_time)
         _not_negative("pause", self.pause)
@@ -201,7 +201,7 @@ class Plan:
             if getattr(self, name) < 1:
                 raise CannotRehearse(f"--{name} {getattr(self, name)}: must be at least 1")
         if self.ready is not None and self.ready != "qos" and not self.ready.startswith("/"):
-            raise CannotRehearse(f"--ready {self.ready}: must be a path that begins with /, or qos")
+            raise CannotRehearse(f"--ready {self.ready}: must be a path that starts with /, or qos")
         if self.ready not in (None, "qos"):
             _path("--ready", self.ready)
 
@@ -213,16 +213,16 @@ def _positive(name: str, value: float) -> None:
 
 def _not_negative(name: str, value: float) -> None:
     if not 0 <= value < math.inf:
-        raise CannotRehearse(f"{name} {value:g}: must be a number, and not negative")
+        raise CannotRehearse(f"{name} {value:g}: must be a number of at least 0")
 
 
 def _share(name: str, value: float) -> None:
     if not 0 <= value <= 1:
-        raise CannotRehearse(f"{name} {value:g}: must be a share from 0 to 1")
+        raise CannotRehearse(f"{name} {value:g}: must be a number from 0 to 1")
 
 
 def _path(name: str, path: str) -> None:
     if not path.startswith("/") or not all("!" <= char <= "~" for char in path):
         raise CannotRehearse(
-            f"{name} {path}: must begin with / and be of ASCII without blanks (others as %20)"
+            f"{name} {path}: must start with /, and have only ASCII characters without blanks (write others as %20)"
         )

@@ -1,7 +1,7 @@
 """
-One rehearsal, from the first try of the command to the result.
+A rehearsal, from the first try of the command to the result.
 
-    try the command · start the replicas · ask once · load begins · rollouts · load ends
+    try the command · start the replicas · ask once · start the load · rollouts · end the load
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ from lifecycle.testing.environment import environment
 WARM_UP: Final = 0.5
 """Seconds of load before the first rollout."""
 AFTERWARDS: Final = 0.3
-"""Seconds of load after the last client has heard of the last change of a rollout."""
+"""Seconds of load after the last client has noticed the last change of a rollout."""
 
 
 class Rehearsal:
     """
-    One rehearsal.
+    A rehearsal.
 
     Args:
-        plan: What is wanted.
-        changed: Called whenever there is something new to see.
-        generator: Makes the load.
+        plan: The plan.
+        changed: Called whenever the display must be updated.
+        generator: The class of the load generator.
 
     Attributes:
-        phase: What is being done, in words.
-        load: The load generator, once there is one.
-        deployment: The replicas, once there are any.
-        zero: When the load began.
-        stalls: When this process stood still, which tells the clients of the replicas, runs
+        phase: The current step, in words.
+        load: The load generator, once it exists.
+        deployment: The replicas, once they exist.
+        zero: When the load started.
+        stalls: The times when this process stood still. It reports replicas to the clients, runs
             hooks and sends signals.
     """
 
@@ -68,14 +68,14 @@ class Rehearsal:
 
     async def run(self) -> Result:
         """
-        Rehearse.
+        Run the rehearsal.
 
         Raises:
-            CannotRehearse: It could not be; the message says why.
+            CannotRehearse: The rehearsal is not possible. The message says why.
         """
         plan = self.plan
         with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
-            if plan.prestop is not None:  # what is wrong with it shows before anything is started
+            if plan.prestop is not None:  # a wrong hook is noticed before any process starts
                 hook = choose(plan.prestop, qos=True, grace=plan.grace, token="")
                 container = Template(plan, folder).scout().container
                 check_program(hook, environment(container, container.ports), plan.cwd)
@@ -87,7 +87,7 @@ class Rehearsal:
                 self._say("trying the command")
                 template = await reconnoitre(kubelet, Template(plan, folder))
                 hook = template.hook
-                self._say(f"ready means: {template.readiness} · preStop: {hook.name}")
+                self._say(f"ready: {template.readiness} · preStop: {hook.name}")
                 deployment = self.deployment = Deployment(kubelet, template, load, self._say)
                 self._say(f"starting {plan.replicas} replicas")
                 await deployment.scale()
@@ -97,7 +97,9 @@ class Rehearsal:
     async def _under_load(
         self, template: Template, deployment: Deployment, load: LoadGenerator
     ) -> Result:
-        await asyncio.sleep(self.plan.traffic.joining + AFTERWARDS)  # they hear of the first ones
+        await asyncio.sleep(
+            self.plan.traffic.joining + AFTERWARDS
+        )  # until the clients have noticed the first replicas
         zero = self.zero = time.monotonic()
         beating = asyncio.create_task(Pulse(self.stalls.append).beat())
         try:
@@ -122,7 +124,7 @@ class Rehearsal:
     async def _rolls(self, deployment: Deployment, load: LoadGenerator) -> None:
         traffic = self.plan.traffic
         load.begin()
-        self._say("the load is on")
+        self._say("starting the load")
         await asyncio.sleep(WARM_UP)
         for _ in range(self.plan.rollouts):
             rollout = await deployment.roll()
@@ -133,4 +135,4 @@ class Rehearsal:
             await asyncio.sleep(heard + self.plan.pause - time.monotonic())
             rollout.ended = time.monotonic()
             load.check()
-        self._say("the clients finish")
+        self._say("waiting for the clients to finish")

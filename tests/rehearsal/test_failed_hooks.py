@@ -85,5 +85,5 @@ def test_a_hook_that_names_no_interpreter_is_not_rehearsed(tmp_path: Path):
     hook = tmp_path / "hook"
     hook.write_text("exit 0\n")
     hook.chmod(0o755)
-    with pytest.raises(CannotRehearse, match=r"exec format error. Begin the file .* #!/bin/sh"):
+    with pytest.raises(CannotRehearse, match=r"exec format error. Start the file .* #!/bin/sh"):
         rehearse(str(hook), ("no-such-app",))

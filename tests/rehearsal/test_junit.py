@@ -118,10 +118,10 @@ def test_what_noise_explains_is_an_error():
     (error,) = suite.iter("error")
     assert (error.get("type"), error.get("message")) == (
         "inconclusive",
-        "inconclusive: noise on this machine can explain 1 of 1 lost requests: lower --rate, "
-        "--clients or --busy, or rehearse on a machine with less to do; lost 1 requests (1 cut)",
+        "inconclusive: noise on this machine can explain 1 of 1 lost requests. Lower --rate, "
+        "--clients or --busy, or rehearse on a less busy machine; lost 1 requests (1 cut)",
     )
-    assert "lower --rate, --clients or --busy" in (error.text or "")
+    assert "Lower --rate, --clients or --busy" in (error.text or "")
 
 
 FAILS = "echo no; echo token; exit 4"

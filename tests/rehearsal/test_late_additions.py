@@ -89,7 +89,7 @@ def test_late_additions_leave_clients_without_an_endpoint(results: list[Result])
     assert [each.detail for each in others if result.judge.counts(each)] == []
     groups = result.groups(late)
     assert groups
-    assert all("had not heard of it" in each.advice.why for each in groups)
+    assert all("noticed it only after" in each.advice.why for each in groups)
     assert all("minReadySeconds: 6 " in each.advice.change for each in groups)
     assert all("--min-ready 6" in each.advice.change for each in groups)
 

@@ -14,7 +14,7 @@ from lifecycle.rehearsal.measuring.tally import Tally
 from lifecycle.rehearsal.plan import Plan
 from lifecycle.rehearsal.rehearsal import Rehearsal
 
-NOISY = "this machine stood still: the result may be INCONCLUSIVE"
+NOISY = "a process stood still, so the result may be INCONCLUSIVE"
 
 
 class Generator:
@@ -28,7 +28,7 @@ def shown(load: list[Stall], own: list[Stall]) -> str:
     """Return what is drawn, without colours."""
     generator: Any = Generator(Tally(requests=12345, stalls=load))
     rehearsal = Rehearsal(Plan(("shop",)))
-    rehearsal.phase, rehearsal.load, rehearsal.stalls = "the load is on", generator, own
+    rehearsal.phase, rehearsal.load, rehearsal.stalls = "starting the load", generator, own
     out = io.StringIO()
     live = Live(out)
     live._console.print(live._draw(rehearsal))
@@ -44,5 +44,5 @@ def test_a_machine_that_stood_still_is_shown(load: float, own: float, *, noisy: 
     now = time.monotonic()
     text = shown([Stall(now - load, now)], [Stall(now - own, now)])
     assert (NOISY in text) is noisy
-    assert "the load is on" in text
+    assert "starting the load" in text
     assert "12,345 requests" in text

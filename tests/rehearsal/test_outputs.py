@@ -103,7 +103,7 @@ def test_no_result_leaves_no_earlier_one(command: Command, tmp_path: Path):
     for file in files:
         file.write_text("stale")
     options = ("--report", str(files[0]), "--junit", str(files[1]))
-    assert command(CannotRehearse("the command does not start"), *options) == 2
+    assert command(CannotRehearse("the command did not start"), *options) == 2
     assert not any(file.exists() for file in files)
 
 
@@ -112,7 +112,7 @@ def test_an_earlier_result_behind_a_link(command: Command, tmp_path: Path):
     (tmp_path / "run-1.xml").write_text("stale")
     (tmp_path / "latest.xml").symlink_to("run-1.xml")
     option = ("--junit", str(tmp_path / "latest.xml"))
-    assert command(CannotRehearse("the command does not start"), *option) == 2
+    assert command(CannotRehearse("the command did not start"), *option) == 2
     assert (tmp_path / "latest.xml").is_symlink()
     assert (tmp_path / "run-1.xml").read_text() == ""
 

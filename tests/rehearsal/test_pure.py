@@ -53,7 +53,7 @@ from lifecycle.testing import Exec, HttpGet, Sleep
         ({"method": ""}, "--method '': must be in capital letters"),
         ({"method": "CONNECT"}, "--method CONNECT"),
         ({"body_size": -1}, "--body-size -1"),
-        ({"body_seconds": 1}, "--body-seconds 1: give --body-size too"),
+        ({"body_seconds": 1}, "--body-seconds 1: also needs --body-size"),
         ({"body_size": 9, "body_seconds": 10}, "--body-seconds 10: must be less than --timeout"),
         ({"body_size": 9, "protocols": (Protocol.WEBSOCKET,)}, "--body-size 9: over WebSocket"),
         ({"method": "PUT", "protocols": (Protocol.WEBSOCKET,)}, "--method PUT: over WebSocket"),
@@ -113,7 +113,7 @@ def test_the_hook(wanted: str | None, qos: bool, name: str, handler: object):
 def test_the_default_hook_of_an_app_under_lifecycle():
     """It is `lifecycle prestop`, and the choice says why."""
     hook = choose(None, qos=True, grace=30, token="t")
-    assert hook.name == "lifecycle prestop (the app answers on QOS)"
+    assert hook.name == "lifecycle prestop (the app answers on the QOS port)"
     assert isinstance(hook.handler, Exec)
     assert list(hook.handler.command[1:]) == ["-m", "lifecycle", "prestop"]
 
@@ -228,7 +228,7 @@ def test_every_loss_has_its_advice(
     assert advice.why
     assert advice.change
     if cause is not Cause.MALFORMED and stage is not Stage.SERVING and stage is not Stage.STARTING:
-        assert "not what the protocol allows" not in advice.why
+        assert "breaks the protocol" not in advice.why
 
 
 @pytest.mark.parametrize(("joining", "seconds"), [(0.2, 1), (5.0, 6), (7.5, 8)])

@@ -79,7 +79,7 @@ def test_new_connections_that_are_closed_as_idle(runs):
     early = cause(result(runs, "first"), "closed unasked", "new")
     assert OPEN in early["when"]
     assert "treated the connection as idle" in early["why"]
-    assert "close only connections that have been answered" in early["change"]
+    assert "close only connections that have had an answer" in early["change"]
 
 
 def test_posts_on_kept_connections_that_are_closed_as_idle(runs):
@@ -178,8 +178,8 @@ def test_lifecycle_run_loses_nothing(runs):
     assert found["longest"] > 1
     assert set(found["statuses"]) == {"101", "200"}
     assert (found["ready"], found["prestop"]) == (
-        "/ready on QOS",
-        "lifecycle prestop (the app answers on QOS)",
+        "/ready on the QOS port",
+        "lifecycle prestop (the app answers on the QOS port)",
     )
     assert found["rollouts"][0]["exit_codes"] == [0, 0]
     assert found["rollouts"][0]["exit_code"] == 0
@@ -190,7 +190,7 @@ def test_what_is_in_flight_is_not_waited_for(runs):
     found = result(runs, "cut")
     assert ("cut", "new") in causes(found)
     assert found["rollouts"][0]["exit_codes"] == [7, 7]
-    assert any("left with exit code 7" in each for each in found["findings"])
+    assert any("ended with exit code 7" in each for each in found["findings"])
 
 
 def test_sigkill_is_a_finding(runs):
@@ -224,18 +224,18 @@ def test_progress_goes_to_stderr_in_plain_lines(runs):
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("no such command", "does not start: .*No such file or directory: 'no-such-command-here'"),
-        ("fails", r"does not start: exit code 1\n  \| no database"),
+        ("no such command", "did not start: .*No such file or directory: 'no-such-command-here'"),
+        ("fails", r"did not start: exit code 1\n  \| no database"),
         ("no port", r"nothing listens on port \d+ after 0.5 s\. .* The command has no {port}"),
         ("never ready", r"app-\d is not ready after 6 s .*statuscode: 404"),
         ("other port", r"listens on port \d+, and not on \d+, .* Write {port} where"),
         ("wrong port", r"Write {port} instead: .* http.server --bind 127.0.0.1 {port}\. If"),
-        ("error", "http1 /broken: answered with 500, before anything was rolled"),
-        ("no POST", "http1 /shop.py: answered with 501, before anything was rolled"),
-        ("no http2", "http2 /: .*before anything was rolled"),
+        ("error", "http1 /broken: answered with 500, before any rollout"),
+        ("no POST", "http1 /shop.py: answered with 501, before any rollout"),
+        ("no http2", "http2 /: .*before any rollout"),
         ("no websocket", "websocket /: no WebSocket there: answered with 200"),
         ("no qos", "--prestop exec: nothing listens on LIFECYCLE_QOS_PORT"),
-        ("bad option", "--kept 2: must be a share from 0 to 1"),
+        ("bad option", "--kept 2: must be a number from 0 to 1"),
         ("bad report", "--report /no/such/folder/out.html: No such file or directory"),
         ("bad junit", "--junit /no/such/folder/junit.xml: No such file or directory"),
         ("no such hook", "--prestop no-such-hook --now: cannot run no-such-hook in the container"),

@@ -49,9 +49,7 @@ def test_a_crash_is_told_with_its_exit_code(tmp_path: Path):
             await pod.until(lambda pod: pod.restart_count and pod.running)
             replica = Replica(pod)
             (finding,) = result_of(replica, Rollout(1, 0.0)).findings()
-            assert finding == (
-                "app-1 ended without being asked and were started again (exit code 3)"
-            )
+            assert finding == ("unexpected exit and restart of app-1 (exit code 3)")
 
     run(main())
 

@@ -1,1 +1,1 @@
-"""The clients' side of the protocols: what was answered, what was lost."""
+"""The client side of the protocols: which requests were answered, and which were lost."""

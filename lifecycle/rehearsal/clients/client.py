@@ -1,12 +1,12 @@
 """
-One client: whom it asks, and on which connection.
+A client: which replica it asks, and on which connection.
 
-A client looks at its connection before it writes; what it sees there is as old, when the
-request arrives, as the network's round trip takes. On one machine that would be no time,
-and a race that is lost in production would be won here.
+A client looks at its connection before it writes. When the request arrives, what the client saw
+is as old as one round trip of the network. On a single machine the round trip takes almost no
+time, and clients would lose fewer requests to this race than in production.
 
-A kept connection is kept until the server ends it or says so, wherever new connections go
-meanwhile: so does a kube-proxy with an established flow.
+A client keeps a keep-alive connection until the server closes it, or announces that it will. New
+connections may meanwhile go elsewhere. kube-proxy treats an established connection the same way.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from lifecycle.testing import Client as View
 from lifecycle.testing import NoEndpoints
 
 REPEATS: Final = 3
-"""How often a request that was declined is sent again."""
+"""How often a declined request is sent again."""
 AFTER_LOSS: Final = 0.1
-"""Seconds that a client pauses after a loss: so that a dead endpoint does not count without end."""
+"""Seconds that a client waits after a loss. This limits the losses per dead endpoint."""
 
 
 class _Attempt:
-    """One request under way."""
+    """A request in flight."""
 
     def __init__(self, path: str, began: float, connection: Connection | None, pod: str) -> None:
         self.path = path
@@ -44,14 +44,14 @@ class _Attempt:
 
 class Client:
     """
-    One client.
+    A client.
 
     Args:
-        view: What it knows of the endpoints.
-        traffic: What it asks for.
-        protocol: What it speaks.
-        tally: Where it counts.
-        draw: Its chances.
+        view: The endpoints that this client sees.
+        traffic: The requests to send.
+        protocol: The protocol of the requests.
+        tally: The counters.
+        draw: The random numbers.
     """
 
     def __init__(
@@ -70,7 +70,11 @@ class Client:
         await self._request(self._path(), keep=False)
 
     async def stay(self, over: asyncio.Event, *, think: float) -> None:
-        """Ask on one connection until it is over, and once more: who idled finds out."""
+        """
+        Send requests on a keep-alive connection until `over` is set, and one more after that.
+
+        The last request shows whether the connection was lost while the client was idle.
+        """
         while not over.is_set():
             answered = await self._request(self._path(), keep=True)
             pause = self._draw.uniform(0.5, 1.5) * think if think else 0.0
@@ -90,7 +94,7 @@ class Client:
         return self._draw.choice(traffic.paths)
 
     async def _request(self, path: str, *, keep: bool) -> bool:
-        """Make one request; tells whether it was answered."""
+        """Send one request. Returns whether it was answered."""
         began = time.monotonic()
         connection = await self._kept(path) if keep else None
         attempt = _Attempt(path, began, connection, self._pod if connection else "")
@@ -120,7 +124,7 @@ class Client:
         return False
 
     def _wait(self, attempt: _Attempt) -> float:
-        """Return the seconds from the connect to the first request, beside the round trip."""
+        """Return the seconds from the connect to the first request, without the round trip."""
         return 0.0 if attempt.kept else self._traffic.first_after
 
     async def _exchange(self, attempt: _Attempt, *, keep: bool) -> int:
@@ -144,10 +148,10 @@ class Client:
                 self._tally.repeated += 1
                 attempt.connection.close()
                 attempt.connection, attempt.kept = None, False
-        raise Lost(Cause.STREAM_RESET, f"declined {REPEATS} times")
+        raise Lost(Cause.STREAM_RESET, f"the server declined it {REPEATS} times")
 
     async def _kept(self, path: str) -> Connection | None:
-        """Take the kept connection, if it can still be used."""
+        """Return the keep-alive connection if it can still be used."""
         connection, self._connection = self._connection, None
         if connection is None:
             return None

@@ -1,4 +1,4 @@
-"""What a client's connections have in common, whatever is spoken on them."""
+"""Base of a client's connections, for all protocols."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from lifecycle.rehearsal.plan import Traffic
 AGENT: Final = "lifecycle-rehearse/1"
 TYPE: Final = "application/octet-stream"
 BODILESS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "DELETE"})
-"""Methods of which a request without a body does not speak of one."""
+"""Methods without a Content-Length header if the request has no body."""
 PIECE: Final = 65536
 """Bytes of a body that are sent at once."""
 STEP: Final = 0.05
-"""Seconds between two pieces of a body that takes its time."""
+"""Seconds between two pieces of a body that is sent slowly."""
 
 
 class Request(NamedTuple):
     """
-    What is asked for.
+    A request.
 
     Attributes:
-        path: Where.
-        method: How.
-        size: Bytes of its body; 0: it has none.
-        seconds: How long a client takes to send the body.
+        path: The path.
+        method: The HTTP method.
+        size: Bytes of the body; 0 for no body.
+        seconds: Seconds in which the client sends the body.
     """
 
     path: str
@@ -42,11 +42,11 @@ class Request(NamedTuple):
 
     @classmethod
     def of(cls, traffic: Traffic, path: str) -> Self:
-        """Return the request for a path that traffic is made of."""
+        """Return the request for a path, with the options of the traffic."""
         return cls(path, traffic.verb, traffic.body_size, traffic.body_seconds)
 
     async def pieces(self) -> AsyncIterator[int]:
-        """Give the bytes of each piece of the body, when it is due."""
+        """Yield the bytes of each piece of the body, at the time when the piece must be sent."""
         began = time.monotonic()
         count = max(math.ceil(self.size / PIECE), min(self.size, int(self.seconds / STEP)))
         for number in range(count):
@@ -58,10 +58,10 @@ class Request(NamedTuple):
 
 class Connection(ABC):
     """
-    One connection, and one request at a time on it.
+    A connection, with one request at a time.
 
     Attributes:
-        wire: Its bytes.
+        wire: The TCP connection.
     """
 
     def __init__(self, wire: Wire) -> None:
@@ -74,35 +74,35 @@ class Connection(ABC):
     @property
     @abstractmethod
     def reusable(self) -> bool:
-        """False if the other side has said that no further request may be sent."""
+        """False if the server has announced that it accepts no further request."""
 
     @property
     def over(self) -> bool:
-        """True if no further request may be sent: the other side has ended it, or said so."""
+        """True if no further request may be sent: the connection was closed, or that was announced."""
         return not self.reusable or self.wire.over
 
     @abstractmethod
     async def ask(self, request: Request) -> int:
         """
-        Send one request and read its whole answer.
+        Send one request, and read the whole response.
 
-        A final answer that comes before the whole body has been sent is one too.
+        A final response that arrives before the whole body was sent counts too.
 
         Returns:
-            Its status.
+            The status.
 
         Raises:
-            Lost: There is none, or it is 500 or above.
-            Declined: The server has not touched it.
-            GoneAway: The server has ended the session in good order.
+            Lost: There is no whole response, or the status is 500 or above.
+            Declined: The server has not processed the request.
+            GoneAway: The server has ended the session properly.
         """
 
     def close(self) -> None:
-        """Close it."""
+        """Close the connection."""
         self.wire.close()
 
     def _begin(self, size: int) -> None:
-        """Note what the wire is like before a request of so many bytes."""
+        """Note the state of the wire before a request of the given size."""
         self._size, self._before, self._sent = size, self.wire.written, time.monotonic()
 
     def _unanswered(self, *, begun: bool) -> Lost:
@@ -124,13 +124,13 @@ class Connection(ABC):
 
     @property
     def broken(self) -> Lost | None:
-        """What was lost with the connection, though no request was on it."""
+        """The loss if the connection broke without a request on it; None if nothing was lost."""
         return None
 
 
 @contextlib.asynccontextmanager
 async def meanwhile(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Do something until the block is left; then it is broken off."""
+    """Run a coroutine until the block ends, and then cancel it."""
     task = asyncio.create_task(work)
     try:
         yield
@@ -142,7 +142,7 @@ async def meanwhile(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 
 def checked(status: int) -> int:
-    """Return a status that is none of an error of the server's."""
+    """Return a status below 500. Raise `Lost` for any other status."""
     if status >= 500:
         raise Lost(Cause.ERROR, f"answered with {status}")
     return status

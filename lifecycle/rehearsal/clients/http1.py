@@ -1,4 +1,4 @@
-"""HTTP/1.1, parsed by h11."""
+"""HTTP/1.1 connections, parsed by h11."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lifecycle.testing import Endpoint
 
 
 class Http1(Connection):
-    """One connection; made by `open`."""
+    """An HTTP/1.1 connection. Made by `open`."""
 
     def __init__(self, wire: Wire, host: str, *, keep: bool) -> None:
         super().__init__(wire)
@@ -33,7 +33,7 @@ class Http1(Connection):
 
     @classmethod
     async def open(cls, endpoint: Endpoint, *, keep: bool) -> Self:
-        """Connect; without `keep` the request says that it is the only one."""
+        """Connect. Without `keep`, the request has the header `Connection: close`."""
         wire = await Wire.open(endpoint)
         return cls(wire, f"{endpoint.host}:{endpoint.port}", keep=keep)
 
@@ -95,7 +95,7 @@ class Http1(Connection):
 
 @functools.lru_cache(maxsize=1024)
 def _head(host: str, request: Request, *, keep: bool) -> h11.Request:
-    """Make a head: the same ones are sent again and again, and h11 checks each with care."""
+    """Make the head of a request. Heads are cached, because h11 checks each one slowly."""
     headers = [("Host", host), ("User-Agent", AGENT), ("Accept", "*/*")]
     if request.size or request.method not in BODILESS:
         headers += [("Content-Type", TYPE), ("Content-Length", str(request.size))]

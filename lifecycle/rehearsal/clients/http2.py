@@ -1,8 +1,8 @@
 """
-HTTP/2 with prior knowledge.
+HTTP/2 connections with prior knowledge.
 
-The h2 library ends a connection at the first GOAWAY, with whatever is in flight: so these
-frames are taken out before it sees them, and honoured here (RFC 9113, section 6.8).
+The h2 library closes a connection at the first GOAWAY, with all streams. These frames are
+therefore removed before h2 sees them, and handled here (RFC 9113, section 6.8).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ REFUSED_STREAM: Final = int(h2.errors.ErrorCodes.REFUSED_STREAM)
 
 
 class Http2(Connection):
-    """One connection; made by `open`."""
+    """An HTTP/2 connection. Made by `open`."""
 
     def __init__(self, wire: Wire, host: str) -> None:
         super().__init__(wire)
@@ -54,7 +54,7 @@ class Http2(Connection):
 
     @classmethod
     async def open(cls, endpoint: Endpoint) -> Self:
-        """Connect, and say that HTTP/2 is spoken."""
+        """Connect, and send the HTTP/2 preface."""
         connection = cls(await Wire.open(endpoint), f"{endpoint.host}:{endpoint.port}")
         connection._h2.initiate_connection()
         connection._flush()
@@ -91,7 +91,7 @@ class Http2(Connection):
                 raise self._unanswered(begun=bool(self._status))
 
     async def _open_stream(self, request: Request) -> None:
-        """Send the request's head, once the server allows a stream more."""
+        """Send the head of the request, once the server allows another stream."""
         self._stream = self._h2.get_next_available_stream_id()
         self._status, self._answered = 0, False
         self._body = self._left = request.size
@@ -115,7 +115,7 @@ class Http2(Connection):
         self.wire.write(head)
 
     async def _send(self, request: Request) -> None:
-        """Send the body, as fast as the server's windows allow."""
+        """Send the body as fast as the flow control of the server allows."""
         async for size in request.pieces():
             due = size
             while due:
@@ -132,7 +132,7 @@ class Http2(Connection):
                     await self._wider.wait()
 
     def _stop_sending(self) -> None:
-        """Give up what is left of a body that was answered before its end."""
+        """Stop sending a body that was answered before its end."""
         with contextlib.suppress(h2.exceptions.ProtocolError):  # it was sent to its end
             self._h2.reset_stream(self._stream, h2.errors.ErrorCodes.CANCEL)
             self._flush()
@@ -143,7 +143,7 @@ class Http2(Connection):
         return self._h2.open_outbound_streams < most
 
     async def _more(self) -> bool:
-        """Take in what comes next; False when the server has ended the connection."""
+        """Read and process more frames. Returns False when the server has closed the connection."""
         data = await self.wire.read()
         self._take(data)
         self._flush()

@@ -1,4 +1,4 @@
-"""Which file speaks which protocol; its library is imported when it is spoken."""
+"""The connection class of each protocol. Its library is imported at the first use."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ async def open_connection(
     Open a connection.
 
     Args:
-        protocol: What is spoken on it.
-        endpoint: With whom.
-        path: Where a WebSocket is.
-        keep: Whether there will be more than one request.
+        protocol: The protocol.
+        endpoint: The replica to connect to.
+        path: The path of a WebSocket.
+        keep: Whether more than one request will be sent.
 
     Raises:
-        Lost: It cannot be had.
+        Lost: The connection failed.
     """
     match protocol:
         case Protocol.HTTP1:

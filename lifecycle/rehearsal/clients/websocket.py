@@ -1,8 +1,8 @@
 """
-WebSocket: what is asked is a ping, which every server answers, whatever its app speaks.
+WebSocket connections. A request is a ping, which every server answers whatever its app does.
 
-The first request on a connection is the opening handshake and a ping; a ping for each that
-follows. A connection that ends without a close frame is lost, though nothing was asked.
+The first request on a connection is the opening handshake and a ping. Each further request is a
+ping. If a connection ends without a close frame, it counts as lost even if no ping was sent.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ABNORMAL = 1006
 
 
 class WebSocket(Connection):
-    """One connection; made by `open`."""
+    """A WebSocket connection. Made by `open`."""
 
     def __init__(self, wire: Wire, host: str, path: str) -> None:
         super().__init__(wire)
@@ -35,7 +35,7 @@ class WebSocket(Connection):
 
     @classmethod
     async def open(cls, endpoint: Endpoint, path: str) -> Self:
-        """Connect; the handshake is part of the first request."""
+        """Connect. The handshake is part of the first request."""
         return cls(await Wire.open(endpoint), f"{endpoint.host}:{endpoint.port}", path)
 
     @property
@@ -45,7 +45,7 @@ class WebSocket(Connection):
 
     @property
     def broken(self) -> Lost | None:
-        """Lost if it has ended without a close frame, or with one that speaks of an error."""
+        """The loss if the connection ended without a close frame, or with an error code."""
         self._look()
         ended = self._code is not None or bool(self.wire.ended)
         return self._lost() if self._open and ended else None

@@ -1,16 +1,16 @@
 """
-A TCP connection that knows at every moment whether the other side has ended it, and how.
+A TCP connection that notes when and how the server ended it.
 
-What Linux does, seen from the client (measured with a server of which each is true):
+The client sees this on Linux (each line was measured with a server that behaves that way):
 
-    its listener closes, the connection still in the queue     RST
-    it closes what it has not read, or dies with it unread     RST
-    it closes what it has read, or dies: SIGKILL, exit         FIN
-    it closes, and the request arrives later                   FIN; RST once it arrives
-    it answers, and closes what it has not read                the answer, then RST
+    the listener closes, the connection is still in its queue  RST
+    the server closes or dies with unread bytes                RST
+    the server closes or dies (SIGKILL, exit), all bytes read  FIN
+    the server closes, and the request arrives later           FIN; RST once it arrives
+    the server answers, and closes with unread bytes           the answer, then RST
 
-So a RST tells that nobody had read the request, or not all of it. After a FIN the bytes that
-were acknowledged tell whether the request had come: a socket that is closed takes none.
+A RST therefore means that the request was not read, or not all of it. After a FIN, the number of
+acknowledged bytes shows whether the request had arrived: a closed socket acknowledges nothing.
 """
 
 from __future__ import annotations
@@ -29,28 +29,29 @@ from lifecycle.rehearsal.measuring.losses import Cause, Lost
 from lifecycle.testing import Endpoint
 
 OWN_ERRORS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS})
-"""Where connecting fails because this side has no more descriptors or ports."""
+"""Errors of connecting that mean that this side has no more descriptors or ports."""
 BUFFERED: Final = 65536
-"""Bytes that wait here for the kernel to take them, before a sender has to wait."""
+"""Bytes that may wait here for the kernel before a sender has to wait."""
 TCP_INFO: Final = getattr(socket, "TCP_INFO", None)
 ACKNOWLEDGED: Final = slice(120, 128)
-"""Where TCP_INFO has `tcpi_bytes_acked` in linux/tcp.h; the SYN counts as one."""
+"""The offset of `tcpi_bytes_acked` in TCP_INFO (linux/tcp.h). The SYN counts as one byte."""
 
 
 class OwnError(Exception):
-    """The load generator itself could not do it: nobody's loss."""
+    """The load generator itself could not send a request. This is not a loss."""
 
 
 class Wire(asyncio.Protocol):
     """
-    One connection; made by `open`.
+    A TCP connection. Made by `open`.
 
     Attributes:
-        received: What has come and was not taken yet.
-        heard: How many bytes have come, ever.
-        written: How many bytes were to be sent, ever.
-        ended_at: When the other side ended it, on the monotonic clock.
-        reset: Whether it was ended by RST, with no FIN before it.
+        received: Bytes that have arrived and were not consumed.
+        heard: How many bytes have arrived in total.
+        written: How many bytes were to be sent in total.
+        ended_at: When the server ended the connection, on the monotonic clock; None while it is
+            open.
+        reset: Whether the connection ended by RST without a FIN before it.
     """
 
     def __init__(self) -> None:
@@ -73,8 +74,8 @@ class Wire(asyncio.Protocol):
         Connect.
 
         Raises:
-            Lost: Nobody took the connection.
-            OwnError: This side could not make one.
+            Lost: The server did not accept the connection.
+            OwnError: This side could not open a connection.
         """
         loop = asyncio.get_running_loop()
         try:
@@ -134,39 +135,39 @@ class Wire(asyncio.Protocol):
 
     @property
     def ended(self) -> str:
-        """How it was ended; empty while it is open."""
+        """How the connection ended, in words; "" while it is open."""
         return self._ended
 
     @property
     def over(self) -> bool:
-        """True if the other side has ended it, or has sent what nobody asked for."""
+        """True if the server has ended the connection, or has sent bytes without a request."""
         # Asked of the kernel: what this loop has not got round to read counts as seen too.
         return bool(self._ended or self.received or self._transport is None or self._poll.poll(0))
 
     @property
     def arrived(self) -> int | None:
-        """How many bytes the other side's kernel has taken, read or not; None: it does not say."""
+        """How many bytes the server's kernel has acknowledged; None if that is not known."""
         if self._transport is not None:
             self._arrived = _acknowledged(self._transport.get_extra_info("socket"))
         return self._arrived
 
     async def look(self) -> None:
-        """Take in whatever has come, the end included; to be called before `over`."""
+        """Process everything that has arrived, also the end. Call it before `over`."""
         while not self._ended and self._poll.poll(0):  # noqa: ASYNC110 - a turn of the loop each
             await asyncio.sleep(0)
 
     def write(self, data: bytes) -> None:
-        """Send; whether it arrives is seen by reading."""
+        """Send bytes. Whether they arrive is noticed by reading."""
         if self._transport is not None and data:
             self.written += len(data)
             self._transport.write(data)
 
     async def room(self) -> None:
-        """Wait until more may be written, or it was ended."""
+        """Wait until more may be written, or the connection has ended."""
         await self._room.wait()
 
     async def read(self) -> bytes:
-        """Return what comes next; b"" when it was ended."""
+        """Return the next bytes; b"" at the end."""
         while not self.received and not self._ended:
             self._wake.clear()
             await self._wake.wait()
@@ -175,7 +176,7 @@ class Wire(asyncio.Protocol):
         return data
 
     def close(self) -> None:
-        """Close it; what the kernel has not taken yet is not sent any more."""
+        """Close the connection. Bytes that the kernel has not accepted are not sent any more."""
         if self._transport is None:
             return
         if self._transport.get_write_buffer_size():

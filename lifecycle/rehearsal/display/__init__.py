@@ -1,1 +1,1 @@
-"""What is seen while a rehearsal goes on."""
+"""The display of a running rehearsal."""

@@ -1,4 +1,4 @@
-"""The live display; needs rich."""
+"""The live display, which needs rich."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ LABEL: Final = 9
 EDGES: Final = 6
 GREEN, VIOLET, AMBER, GREY, RED = "#3fae5a", "#a371f7", "#d7a12b", "#7f8793", "#ff5f56"
 PERIOD: Final = 0.15
-"""Seconds between two drawings."""
+"""Seconds between two updates of the screen."""
 SHOWN: Final = 8
-"""How many replicas at most."""
+"""The maximum number of replicas shown."""
 
 
 class Live:
     """
-    Replicas as lanes, and requests over time.
+    The replicas as lanes, and the requests over time.
 
     Args:
         out: A terminal.
@@ -47,7 +47,7 @@ class Live:
         self._live.stop()
 
     def update(self, rehearsal: Rehearsal) -> None:
-        """Draw it anew, if it is time."""
+        """Redraw the screen, if `PERIOD` has passed."""
         now = time.monotonic()
         if now >= self._next:
             self._next = now + PERIOD
@@ -67,7 +67,7 @@ class Live:
         noisy = any(each.ended - each.began >= LONG for each in (*tally.stalls, *rehearsal.stalls))
         if noisy:
             rows.append(
-                Text("this machine stood still: the result may be INCONCLUSIVE", style=AMBER)
+                Text("a process stood still, so the result may be INCONCLUSIVE", style=AMBER)
             )
         style = AMBER if noisy else RED if tally.losses else GREEN
         return Panel(

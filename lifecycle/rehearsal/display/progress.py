@@ -1,4 +1,4 @@
-"""What is seen while it goes on: a live display where rich is installed, else plain lines."""
+"""The progress of a running rehearsal: a live display if rich is installed, else plain lines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HINT = "for a live display: pip install 'pod-lifecycle[rehearse]'"
 
 
 class Display(Protocol):
-    """Shows a rehearsal that goes on; a context manager."""
+    """A display of a running rehearsal. It is a context manager."""
 
     def __enter__(self) -> Self: ...
     def __exit__(self, *exc: object) -> None: ...
@@ -23,11 +23,11 @@ class Display(Protocol):
 
 class Lines:
     """
-    A line whenever something new is being done.
+    Prints one line per step of the rehearsal.
 
     Args:
-        out: Where.
-        hint: Whether to say how a live display is had.
+        out: The stream.
+        hint: Whether to print how to get the live display.
     """
 
     def __init__(self, out: TextIO, *, hint: bool = False) -> None:
@@ -45,7 +45,7 @@ class Lines:
         return
 
     def update(self, rehearsal: Rehearsal) -> None:
-        """Say what is being done, if it is not what was said."""
+        """Print the current step, if it has changed."""
         if rehearsal.phase in ("", self._said):
             return
         self._said = rehearsal.phase
@@ -63,7 +63,7 @@ class Lines:
 
 
 def display(out: TextIO = sys.stderr) -> Display:
-    """Return the best display there is."""
+    """Return the best display that is possible here."""
     if not out.isatty():
         return Lines(out)
     if importlib.util.find_spec("rich") is None:

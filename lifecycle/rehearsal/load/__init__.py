@@ -1,1 +1,1 @@
-"""The load generator: processes of clients, and what they tell the process that runs them."""
+"""The load generator: processes with clients, and their reports to the rehearsal."""

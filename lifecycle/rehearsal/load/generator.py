@@ -1,4 +1,4 @@
-"""The load generator, seen from the process that runs the rehearsal."""
+"""The load generator, as the process of the rehearsal controls it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from lifecycle.testing import Pod
 from lifecycle.testing.environment import handed_on
 
 A_PROCESS_EACH: Final = 400.0
-"""Requests a second on new connections that one process does with ease."""
+"""Requests per second on new connections that one process can send easily."""
 LINE: Final = 1 << 24
 MARGIN: Final = 10.0
-"""Seconds beyond the longest answer after which a process that does not end is given up."""
+"""Seconds after the longest possible answer at which a process that still runs is abandoned."""
 
 
 def split(traffic: Traffic) -> list[Traffic]:
-    """Share traffic out among processes."""
+    """Split the traffic among processes."""
     wanted = traffic.processes or min(os.cpu_count() or 1, 1 + int(traffic.rate / A_PROCESS_EACH))
     count = max(1, min(wanted, traffic.clients))
     shares = []
@@ -40,15 +40,15 @@ def split(traffic: Traffic) -> list[Traffic]:
 
 class LoadGenerator:
     """
-    The processes of the load; an async context manager that leaves none behind.
+    The processes of the load generator. The async context manager ends all of them.
 
     Args:
-        traffic: What they do together.
-        changed: Called whenever there is news.
+        traffic: The traffic of all processes together.
+        changed: Called at every new report.
 
     Attributes:
-        tally: What they have seen so far.
-        processes: How many they are.
+        tally: The counts so far.
+        processes: The number of processes.
     """
 
     def __init__(self, traffic: Traffic, changed: Callable[[], None] = lambda: None) -> None:
@@ -93,7 +93,7 @@ class LoadGenerator:
             await worker.wait()
 
     def follow(self, pod: Pod) -> None:
-        """Let the clients hear of a pod, from now on whenever it changes."""
+        """Report a pod to the clients, now and at each of its changes."""
         last: list[dict[str, Any]] = []
 
         def tell() -> None:
@@ -115,15 +115,15 @@ class LoadGenerator:
         tell()
 
     def begin(self) -> None:
-        """Set the clients to work."""
+        """Start the clients."""
         self._send_all({"do": "begin"})
 
     async def end(self) -> Tally:
         """
-        Let the clients finish what they have begun, and return what they have seen.
+        Let the clients finish their requests, and return all counts.
 
         Raises:
-            CannotRehearse: A process of the load generator has failed, or nothing was asked.
+            CannotRehearse: A process of the load generator failed, or no request was made.
         """
         self._send_all({"do": "end"})
         try:
@@ -131,17 +131,15 @@ class LoadGenerator:
             async with asyncio.timeout(longest * 2 + MARGIN):
                 await asyncio.gather(*self._reading)
         except TimeoutError:
-            raise CannotRehearse(
-                "the load generator did not come to an end: lower --rate"
-            ) from None
+            raise CannotRehearse("the load generator did not end in time. Lower --rate") from None
         return _in_order(self.tally)
 
     def check(self) -> None:
         """
-        See whether all of them still work.
+        Check that all processes still run.
 
         Raises:
-            CannotRehearse: One has failed.
+            CannotRehearse: A process failed.
         """
         for task in self._reading:
             if task.done():
@@ -164,18 +162,18 @@ class LoadGenerator:
             self._changed()
             if over:
                 return
-        raise CannotRehearse("the load generator has failed; what it said is above")
+        raise CannotRehearse("the load generator failed. Its output is above")
 
 
 def _in_order(tally: Tally) -> Tally:
-    """Return a tally in which every request was either answered or lost, and there were some."""
+    """Return the tally, if there were requests, and each one was either answered or lost."""
     answered, lost = tally.answers.total(), len(tally.losses)
     if tally.requests != answered + lost:
         raise CannotRehearse(
-            f"the load generator has failed: of {tally.requests:,} requests {answered:,} were "
+            f"the load generator failed: of {tally.requests:,} requests {answered:,} were "
             f"answered and {lost:,} lost"
         )
     if not tally.requests:
         why = "; ".join(tally.own_errors) or "raise --rate or --clients"
-        raise CannotRehearse(f"not one request was made, so nothing is known: {why}")
+        raise CannotRehearse(f"no request was sent, so there is no result: {why}")
     return tally

@@ -1,10 +1,10 @@
 """
-The load of one process: its clients, at work.
+The load of one process: its clients and their requests.
 
-    new connections   open loop: each request is sent when it is due, however long the
-                      answers to others take
-    kept connections  closed loop: each request follows the last answer, at once (busy)
-                      or after a time to think
+    new connections         open loop: each request is sent at its due time, however long the
+                            answers to others take
+    keep-alive connections  closed loop: each request follows the last answer, at once (busy)
+                            or after some idle time
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from lifecycle.testing import Service
 @dataclass
 class FarPod:
     """
-    A pod in another process, as a Service looks at it.
+    A pod in another process, with the attributes that a Service reads.
 
     Attributes:
-        uid: Its own.
-        name: As losses name it.
+        uid: Its unique id.
+        name: Its name in losses.
         ip: Its address.
         number: The app's port.
-        ready: Whether it is to get traffic.
-        finished: Whether it is gone.
-        deletion: Not None once it is being deleted.
+        ready: Whether it gets traffic.
+        finished: Whether it has ended.
+        deletion: Not None once its deletion has started.
     """
 
     uid: str
@@ -48,20 +48,20 @@ class FarPod:
     changed: Callable[[], None] | None = None
 
     def port(self, name: int | str) -> int:
-        """Return the number of a port: there is one."""
+        """Return the number of the only port."""
         return self.number if name == "http" else int(name)
 
     def subscribe(self, callback: Callable[[], None]) -> None:
-        """Have a function called after every change."""
+        """Call a function after every change."""
         self.changed = callback
 
 
 class Load:
     """
-    Clients at work, and a Service that tells each of them late of the pods.
+    The clients of one process, and a Service that reports pods to each of them with a delay.
 
     Args:
-        traffic: What they do.
+        traffic: The requests of these clients.
     """
 
     def __init__(self, traffic: Traffic) -> None:
@@ -89,7 +89,7 @@ class Load:
     def tell(
         self, uid: str, name: str, ip: str, port: int, *, ready: bool, finished: bool, deleted: bool
     ) -> None:
-        """Say what a pod is like now."""
+        """Set the current state of a pod."""
         pod = self._pods.setdefault(uid, FarPod(uid, name, ip, port))
         pod.ready, pod.finished = ready, finished
         pod.deletion = True if deleted else None
@@ -99,7 +99,7 @@ class Load:
             pod.changed()
 
     def begin(self) -> None:
-        """Set the clients to work."""
+        """Start the clients."""
         traffic = self._traffic
         keepers, visitors = self._shares()
         busy = round(len(keepers) * traffic.busy)
@@ -120,12 +120,12 @@ class Load:
             self._errors.append(error)
 
     def check(self) -> None:
-        """Raise what a client has failed with: its requests would count as neither."""
+        """Raise the exception that a client failed with. Its requests would be counted nowhere."""
         for error in self._errors:
             raise error
 
     def _shares(self) -> tuple[list[Client], list[Client]]:
-        """Deal the clients out so that each protocol has its share of kept connections."""
+        """Assign protocols to clients. Each protocol gets its share of keep-alive connections."""
         kinds = len(self._traffic.protocols)
         order = [each for first in range(kinds) for each in self._clients[first::kinds]]
         wanted = self._traffic.keepers
@@ -145,7 +145,7 @@ class Load:
             self._visits.add(self._start(self._draw.choice(visitors).visit()))
 
     def count_known(self) -> None:
-        """Count who knows of which pod now."""
+        """Count how many clients see each pod at this moment."""
         bucket = int(time.monotonic() / BUCKET)
         known = Counter(each.name for client in self._clients for each in client.view.endpoints())
         for late in range(self._counted + 1, bucket + 1):
@@ -153,7 +153,7 @@ class Load:
         self._counted = bucket
 
     async def end(self) -> None:
-        """Let the clients finish what they have begun."""
+        """Let the clients finish their requests."""
         self._over.set()
         if self._arriving is not None:  # the next one may not be due for long
             self._arriving.cancel()

@@ -1,9 +1,9 @@
 """
 A process of the load generator: `python -m lifecycle.rehearsal.load.worker`.
 
-It reads JSON lines (traffic first; then pods as they change, `begin`, `end`) and writes a
-tally of what has happened since the last one, ten times a second. It ends with its stdin, and
-without a last tally when a client has failed: so that nothing is counted as what it was not.
+It reads JSON lines: the traffic first, then pods as they change, `begin` and `end`. Ten times per
+second, it writes a tally of what has happened since the last one. It ends with its stdin. If a
+client fails, it ends without a last tally, so that no request is counted wrongly.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LINE = 1 << 20
 
 
 async def work() -> None:
-    """Do as the lines say."""
+    """Execute the commands that arrive as lines."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=LINE)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
@@ -73,7 +73,7 @@ def _say(load: Load, *, over: bool = False) -> None:
 
 
 def main() -> None:
-    """Run it."""
+    """Run the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with contextlib.suppress(ValueError, OSError):
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,1 +1,1 @@
-"""What is measured while a service is rolled over: losses, answers, and how steady the machine was."""
+"""The measurements of a rehearsal: losses, answers, and pauses of the machine."""

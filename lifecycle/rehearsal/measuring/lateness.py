@@ -1,4 +1,4 @@
-"""How late something was, counted in a histogram that can be added to another. Pure."""
+"""A histogram of delays that can be added to another one. Pure."""
 
 from __future__ import annotations
 
@@ -8,37 +8,37 @@ from collections.abc import Mapping
 from typing import Final
 
 FINEST: Final = 0.0001
-"""Seconds below which it is not told apart."""
+"""Seconds below which delays are not distinguished."""
 STEP: Final = math.log(1.1)
 DOUBT: Final = 0.1
-"""Seconds of lateness, for one request in a hundred, from which on the result is in doubt."""
+"""The delay in seconds at which the result is in doubt, if one request in a hundred had it."""
 
 
 class Lateness:
-    """Seconds between when something was due and when it was done."""
+    """Delays in seconds, between when something was due and when it was done."""
 
     def __init__(self, counts: Mapping[int, int] | None = None, longest: float = 0.0) -> None:
         self._counts = Counter(counts or {})
         self.longest = longest
 
     def add(self, seconds: float) -> None:
-        """Count one."""
+        """Count one delay."""
         late = max(seconds, 0.0)
         self._counts[max(0, math.ceil(math.log(max(late, FINEST) / FINEST) / STEP))] += 1
         self.longest = max(self.longest, late)
 
     def merge(self, other: Lateness) -> None:
-        """Count another's too."""
+        """Add the counts of another histogram."""
         self._counts.update(other._counts)
         self.longest = max(self.longest, other.longest)
 
     @property
     def count(self) -> int:
-        """How many there were."""
+        """The number of delays."""
         return self._counts.total()
 
     def quantile(self, share: float) -> float:
-        """Return what this share does not exceed, at most a tenth too large."""
+        """Return the delay that this share does not exceed. It is at most a tenth too large."""
         left = share * self.count
         for step in sorted(self._counts):
             left -= self._counts[step]
@@ -48,14 +48,14 @@ class Lateness:
 
     @property
     def in_doubt(self) -> bool:
-        """Whether it was so late that what it measured is doubtful."""
+        """Whether the delays were so long that the result is in doubt."""
         return self.quantile(0.99) > DOUBT
 
     def to_json(self) -> tuple[dict[str, int], float]:
-        """Return what `from_json` takes."""
+        """Return the value that `from_json` takes."""
         return {str(step): count for step, count in self._counts.items()}, self.longest
 
     @classmethod
     def from_json(cls, counts: Mapping[str, int], longest: float) -> Lateness:
-        """Make it of what `to_json` gave."""
+        """Make a histogram from the value of `to_json`."""
         return cls({int(step): count for step, count in counts.items()}, longest)

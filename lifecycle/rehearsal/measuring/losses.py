@@ -1,22 +1,22 @@
 """
-What counts as lost, and what does not. Pure.
+The rules for what counts as lost. Pure.
 
 Rules of this file:
 
-1. A request that was written and got no whole answer below 500 is lost; so is one that
-   could not be written because nobody took the connection. Nobody retries.
-2. Who sees the end of an idle connection before writing has lost nothing: every client
+1. A request is lost if it was written and got no whole answer below 500. It is also lost if it
+   could not be written because the server did not accept the connection. Clients do not retry.
+2. If a client sees the end of an idle connection before it writes, nothing is lost. Every client
    library looks before it writes.
-3. A request that the server has declined before it did anything, in a way that the protocol
-   lets every client repeat (HTTP/2: REFUSED_STREAM, a stream above GOAWAY's last), is
-   repeated, and the repetition counts.
-4. A new connection that the server closes before the first request has arrived is lost: what
-   the client has seen of it when it writes is as old as the network's round trip.
-   A RST without a byte on it is the listener's queue, if the listener closed at that moment:
-   nobody had read the request. Otherwise a process had the connection. A FIN always comes from
-   a process. `wire.py` has what was measured.
-5. A WebSocket is lost when it ends without a close frame (1006), idle or not, or with one
-   that speaks of an error.
+3. A server can decline a request before it does anything, so that the protocol lets every client
+   repeat it (HTTP/2: REFUSED_STREAM, a stream above GOAWAY's last). The request is repeated, and
+   only the repetition counts.
+4. A new connection is lost if the server closes it before the first request has arrived. What the
+   client saw of it when it wrote is as old as one round trip.
+   If a RST arrives without any byte of an answer, and the listener closed at that moment, the
+   connection was in the listener's queue and its request was not read. Otherwise a process had
+   the connection. A FIN always comes from a process. See the measurements in `wire.py`.
+5. A WebSocket is lost if it ends without a close frame (1006), idle or not, or with a close code
+   that means an error.
 """
 
 from __future__ import annotations
@@ -26,12 +26,14 @@ from enum import StrEnum
 from typing import Any, Final, Self
 
 IN_FLIGHT: Final = 0.2
-"""Seconds after which a request without any answer was being worked on, where nothing else tells:
-a connection that is closed already tells at once."""
+"""
+Seconds after which a request without an answer counts as being processed, if nothing else shows
+it. (If the server has closed the connection before, this shows at once.)
+"""
 UNREAD: Final = 262_144
-"""Bytes, of which a connection that nobody reads takes fewer: Linux takes 128,000."""
+"""Bytes that a connection cannot accept unless a process reads it: Linux accepts 128,000."""
 WELL_CLOSED: Final = frozenset({1000, 1001, 1005, 1012, 1013})
-"""WebSocket close codes with which a server that goes away says so."""
+"""WebSocket close codes with which a server ends a connection properly."""
 
 
 class Cause(StrEnum):
@@ -56,9 +58,9 @@ class Lost(Exception):
     A request got no whole answer.
 
     Args:
-        cause: How.
-        detail: What was seen.
-        otherwise: How, if its connection did not wait in the listener's queue.
+        cause: How it was lost.
+        detail: What the client saw.
+        otherwise: The cause if its connection did not wait in the listener's queue.
     """
 
     def __init__(self, cause: Cause, detail: str, otherwise: Cause = Cause.CUT) -> None:
@@ -69,11 +71,11 @@ class Lost(Exception):
 
 
 class Declined(Exception):
-    """The server has not touched the request: any client may send it again."""
+    """The server has not processed the request, so any client may send it again."""
 
 
 class GoneAway(Exception):
-    """A WebSocket was closed by a server that said so: nothing is lost."""
+    """The server closed a WebSocket properly. Nothing is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +85,14 @@ class End:
 
     Attributes:
         how: In words.
-        reset: By RST, with no FIN before it.
-        kept: Whether a request had been answered on it before.
-        heard: Whether any byte has come on it, ever.
-        begun: Whether some of this answer has come.
-        seconds: How long ago the request was begun.
+        reset: Whether it ended by RST without a FIN before it.
+        kept: Whether it had answered a request before.
+        heard: Whether any byte has arrived on it.
+        begun: Whether a part of this answer has arrived.
+        seconds: Seconds since the request was started.
         size: Bytes of the request.
-        arrived: How many of these the other side's kernel has taken, read or not; None where
-            the kernel does not say.
+        arrived: How many of these bytes the server's kernel has acknowledged; None if our kernel
+            does not report it.
     """
 
     how: str
@@ -104,7 +106,7 @@ class End:
 
     @property
     def read(self) -> bool:
-        """Whether somebody had read some of the request."""
+        """Whether a process had read a part of the request."""
         late = self.seconds >= IN_FLIGHT
         if self.reset:
             # A place in the queue may be a long one: without a byte no time tells.
@@ -130,7 +132,7 @@ def unanswered(end: End) -> Lost:
 
 
 def _had(end: End) -> Cause:
-    """Tell how a request was lost if a process had its connection."""
+    """Return the cause for the case that a process had the connection."""
     if end.arrived == 0:
         return Cause.UNASKED
     return Cause.CUT if end.arrived is None or end.arrived >= end.size else Cause.UPLOAD
@@ -139,18 +141,18 @@ def _had(end: End) -> Cause:
 @dataclass(frozen=True, slots=True)
 class Loss:
     """
-    One lost request.
+    A lost request.
 
     Attributes:
-        at: When, on the monotonic clock.
-        sent: When it was begun.
+        at: When it was lost, on the monotonic clock.
+        sent: When it was started.
         kept: Whether its connection had been used before.
-        protocol: What was spoken.
+        protocol: The protocol.
         cause: How it was lost.
-        detail: What was seen.
-        path: What was asked for.
-        pod: Whom; empty if there was nobody.
-        otherwise: How it was lost, if its connection did not wait in the listener's queue.
+        detail: What the client saw.
+        path: The requested path.
+        pod: The name of the pod; "" if the client knew of none.
+        otherwise: The cause if its connection did not wait in the listener's queue.
     """
 
     at: float
@@ -164,15 +166,15 @@ class Loss:
     otherwise: Cause = Cause.CUT
 
     def outside_of_the_queue(self) -> Self:
-        """Return what it was if a process had its connection."""
+        """Return the loss for the case that a process had the connection."""
         return replace(self, cause=self.otherwise)
 
     def to_json(self) -> list[Any]:
-        """Return what `from_json` takes."""
+        """Return the value that `from_json` takes."""
         return [getattr(self, name) for name in self.__slots__]
 
     @classmethod
     def from_json(cls, values: list[Any]) -> Self:
-        """Make it of what `to_json` gave."""
+        """Make a loss from the value of `to_json`."""
         fields = dict(zip(cls.__slots__, values, strict=True))
         return cls(**fields | {each: Cause(fields[each]) for each in ("cause", "otherwise")})

@@ -1,8 +1,8 @@
 """
-Notices when a loop, or the whole process, stood still.
+Detection of times when a loop, or the whole process, stood still.
 
     due     due     due                     woken
-     ├───────┼───────┼─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─┤
+     ├───────┼───────┼─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─┤
       10 ms   10 ms            a stall
 """
 
@@ -16,11 +16,11 @@ from typing import Final, NamedTuple
 BEAT: Final = 0.01
 """Seconds between two beats."""
 SHORTEST: Final = 0.02
-"""Seconds that a beat must be late for to be a stall."""
+"""Seconds by which a beat must be late to count as a stall."""
 
 
 class Stall(NamedTuple):
-    """From when to when something stood still, on the machine's monotonic clock."""
+    """A time in which something stood still, on the machine's monotonic clock."""
 
     began: float
     ended: float
@@ -32,7 +32,7 @@ class Pulse:
 
     Args:
         note: Called with each stall.
-        clock: For tests without waiting.
+        clock: The clock, for tests without waiting.
     """
 
     def __init__(
@@ -43,14 +43,14 @@ class Pulse:
         self._due = clock() + BEAT
 
     async def beat(self) -> None:
-        """Beat until it is cancelled."""
+        """Beat until this is cancelled."""
         while True:
             self._due = self._clock() + BEAT
             await asyncio.sleep(BEAT)
             self.look()
 
     def look(self) -> None:
-        """See whether the beat that is due is late; one that is noted is not noted again."""
+        """Check whether the due beat is late. Each stall is noted once."""
         now = self._clock()
         if now - self._due >= SHORTEST:
             self._note(Stall(self._due, now))

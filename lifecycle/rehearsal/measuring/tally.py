@@ -1,4 +1,4 @@
-"""What the clients have seen, counted; sent to the parent a tenth of a second at a time."""
+"""The counts of what the clients have seen, sent to the parent process ten times per second."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ BUCKET: Final = 0.1
 @dataclass
 class Tally:
     """
-    Counts, of one process or of all.
+    The counts of one process, or of all.
 
     Attributes:
-        requests: How many were begun; a repetition of what was declined is none of its own.
-        answers: How many were answered, by bucket, pod and whether on a kept connection.
-        statuses: How many, by status.
-        losses: Each one.
-        closed_idle: Kept connections that were found ended before anything was written.
-        repeated: Requests that the server declined untouched, and sessions that it ended in
-            good order, so that they were sent again.
-        own_errors: What the load generator itself could not do, by reason.
+        requests: Requests that were started. The repetition of a declined request does not count.
+        answers: Answered requests, by bucket, pod and whether the connection was kept alive.
+        statuses: Answered requests, by status.
+        losses: All losses.
+        closed_idle: Keep-alive connections that were found closed before a request was written.
+        repeated: Requests sent again, because the server had declined them, or had ended the
+            session properly.
+        own_errors: Requests that the load generator itself could not send, by reason.
         longest: Seconds of the longest whole answer.
-        lateness: Of the load generator.
-        known: How many clients knew of a pod, at a moment: of all processes together.
-        stalls: When a process of the load generator stood still.
+        lateness: The delays of the load generator.
+        known: How many clients of all processes saw a pod, by moment.
+        stalls: The times when a process of the load generator stood still.
     """
 
     requests: int = 0
@@ -47,7 +47,7 @@ class Tally:
     stalls: list[Stall] = field(default_factory=list)
 
     def merge(self, other: Tally) -> None:
-        """Count another's too."""
+        """Add the counts of another tally."""
         self.requests += other.requests
         self.answers.update(other.answers)
         self.statuses.update(other.statuses)
@@ -61,11 +61,11 @@ class Tally:
         self.stalls += other.stalls
 
     def lost(self, *, kept: bool) -> int:
-        """Return how many requests on kept or new connections were lost."""
+        """Return how many requests on keep-alive or new connections were lost."""
         return sum(loss.kept == kept for loss in self.losses)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `from_json` takes."""
+        """Return the value that `from_json` takes."""
         return {
             "requests": self.requests,
             "answers": [[*key, count] for key, count in self.answers.items()],
@@ -82,7 +82,7 @@ class Tally:
 
     @classmethod
     def from_json(cls, fields: dict[str, Any]) -> Tally:
-        """Make it of what `to_json` gave."""
+        """Make a tally from the value of `to_json`."""
         return cls(
             requests=fields["requests"],
             answers=Counter({(b, pod, kept): n for b, pod, kept, n in fields["answers"]}),

@@ -1,1 +1,1 @@
-"""The replicas: what they are made of, and how they are replaced."""
+"""The replicas: their pod template, and how they are replaced."""

@@ -1,7 +1,7 @@
 """
-The ports that are listened on, read from the kernel's tables.
+The TCP ports on which processes listen, read from the kernel's tables.
 
-A test connection would tell the same, but the app would see it as a client.
+A test connection would be possible too, but the app would see it as a client.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from typing import Final
 from lifecycle.drain.kernel_sockets import LISTEN, TABLES
 
 _SESSION: Final = 3
-"""Where a process's session is, after its name: proc(5)."""
+"""The position of a process's session in /proc/PID/stat, counted after the name: proc(5)."""
 _INODE: Final = 9
-"""Where the inode of a socket is, in a row of a table: proc(5)."""
+"""The position of a socket's inode in a row of a table: proc(5)."""
 
 
 def listening_ports() -> frozenset[int] | None:
@@ -40,7 +40,7 @@ def ports_of_session(session: int) -> frozenset[int]:
 
 
 def _listeners(tables: list[str]) -> Iterator[tuple[int, str]]:
-    """Give the port and the inode of each listening socket."""
+    """Yield the port and the inode of each listening socket."""
     for table in tables:
         with open(table, encoding="ascii") as lines:
             next(lines, None)

@@ -1,4 +1,4 @@
-"""Tries the command once, and asks what will be asked: so that a mistake is no loss."""
+"""Checks before the rollout: the command starts, and answers every request of the traffic."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ async def reconnoitre(kubelet: Kubelet, template: Template) -> Template:
     """
     Start the command once, see which ports it opens, and end it.
 
-    Nothing is started if the plan says both: `{port}`, and that the app answers on QOS.
+    Nothing is started if the command has `{port}` and `ready` is `qos`.
 
     Raises:
-        CannotRehearse: It does not start, or does not listen on the app's port.
+        CannotRehearse: The command does not start, or does not listen on the app's port.
     """
     plan = template.plan
     by_qos = plan.ready == "qos"
@@ -59,7 +59,7 @@ async def _opens_qos(pod: Pod, plan: Plan) -> bool:
     elsewhere = _Elsewhere(pod)
     while True:
         if pod.finished:
-            raise ended_early(pod, "the command does not start")
+            raise ended_early(pod, "the command did not start")
         if opened is None and is_listening(pod.port("http")):
             opened = time.monotonic()
         # Without {port} the app may listen anywhere, though it is ready by QOS.
@@ -75,7 +75,7 @@ async def _opens_qos(pod: Pod, plan: Plan) -> bool:
 
 
 class _Elsewhere:
-    """Sees that a command listens on other ports than those that it was given."""
+    """Notices that a command listens on other ports than the given ones."""
 
     def __init__(self, pod: Pod) -> None:
         self._pod = pod
@@ -139,13 +139,13 @@ async def until_ready(replica: Replica, template: Template) -> None:
     Wait until a replica is ready.
 
     Raises:
-        CannotRehearse: It ends, or takes too long.
+        CannotRehearse: The replica ends, or takes too long.
     """
     pod, limit = replica.pod, template.plan.start_time
     try:
         await pod.until(lambda pod: pod.ready or pod.exit_codes, limit)
     except TimeoutError:
-        said = ["it was not probed", *pod.said("Unhealthy")][-1]
+        said = ["no probe has run", *pod.said("Unhealthy")][-1]
         raise CannotRehearse(
             f"{replica.name} is not ready after {limit:g} s ({template.readiness}): {said}",
             last_lines(pod),
@@ -155,23 +155,23 @@ async def until_ready(replica: Replica, template: Template) -> None:
 
 
 def ended_early(pod: Pod, what: str) -> CannotRehearse:
-    """Say how a command ended that was to run."""
+    """Return an error for a command that ended too early."""
     if failed := pod.said("Failed"):
         return CannotRehearse(f"{what}: {failed[-1].removeprefix('Error: ')}")
     return CannotRehearse(f"{what}: exit code {pod.exit_codes[-1]}", last_lines(pod))
 
 
 def last_lines(pod: Pod) -> list[str]:
-    """Return the last lines that a pod has said."""
+    """Return the last lines of a pod's output."""
     return pod.output.splitlines()[-LINES:]
 
 
 async def ask_once(replica: Replica, plan: Plan) -> None:
     """
-    Ask for everything that will be asked for, once, before anything is rolled.
+    Send each kind of request once, before any rollout.
 
     Raises:
-        CannotRehearse: It is not answered, or with an error.
+        CannotRehearse: A request is not answered, or answered with an error.
     """
     traffic = plan.traffic
     endpoint = Endpoint(replica.name, replica.pod.ip, replica.port)
@@ -187,7 +187,7 @@ async def ask_once(replica: Replica, plan: Plan) -> None:
             else:
                 continue
             raise CannotRehearse(
-                f"{protocol} {path}: {problem}, before anything was rolled", last_lines(replica.pod)
+                f"{protocol} {path}: {problem}, before any rollout", last_lines(replica.pod)
             )
 
 
@@ -202,7 +202,7 @@ async def _ask(protocol: Protocol, endpoint: Endpoint, request: Request) -> None
 def _problem(error: Exception, endpoint: Endpoint) -> str:
     if isinstance(error, Lost) and error.cause is Cause.REFUSED:
         return (
-            f"it is ready, but nobody listens on the app's port ({endpoint.port}): it must "
-            "listen on {port}, or on $PORT"
+            f"the replica is ready, but does not listen on the app's port ({endpoint.port}). The "
+            "app must listen on the port that {port} and the variable PORT name"
         )
     return error.detail if isinstance(error, Lost) else str(error)

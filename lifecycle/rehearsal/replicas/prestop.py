@@ -1,4 +1,4 @@
-"""Which preStop hook is run, and why."""
+"""The choice of the preStop hook."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Hook:
     A preStop hook.
 
     Attributes:
-        name: What is said of it.
-        handler: What the kubelet does; None: nothing.
-        token: What the app must take as `LIFECYCLE_PRESTOP_TOKEN`.
+        name: Its name, for people.
+        handler: What the kubelet does; None for nothing.
+        token: The token that the app must accept, as `LIFECYCLE_PRESTOP_TOKEN`.
     """
 
     name: str
@@ -33,26 +33,26 @@ class Hook:
 
 def choose(wanted: str | None, *, qos: bool, grace: float, token: str) -> Hook:
     """
-    Choose the hook.
+    Choose the preStop hook.
 
     Args:
         wanted: `none`, `exec`, `http`, `sleep:SECONDS`, a command, or None for the default.
-        qos: Whether the app answers on QOS.
-        grace: Seconds that a sleep must not exceed.
-        token: What `http` sends.
+        qos: Whether the app answers on the QOS port.
+        grace: The longest possible sleep, in seconds.
+        token: The token that `http` sends.
 
     Raises:
         CannotRehearse: There is no such hook, or the app cannot answer it.
     """
     if wanted is None:
         hook = choose("exec" if qos else "none", qos=qos, grace=grace, token=token)
-        why = "the app answers on QOS" if qos else "nothing listens on LIFECYCLE_QOS_PORT"
+        why = "the app answers on the QOS port" if qos else "nothing listens on LIFECYCLE_QOS_PORT"
         return Hook(f"{hook.name} ({why})", hook.handler)
     kind, _, argument = wanted.partition(":")
     if kind in ("exec", "http") and not argument and not qos:
         raise CannotRehearse(
-            f"--prestop {kind}: nothing listens on LIFECYCLE_QOS_PORT; for an app that is not "
-            "run by lifecycle: --prestop none, sleep:SECONDS or a command"
+            f"--prestop {kind}: nothing listens on LIFECYCLE_QOS_PORT, so the app does not run "
+            "with pod-lifecycle. Use --prestop none, sleep:SECONDS or a command"
         )
     match kind, argument:
         case "none", "":
@@ -76,24 +76,24 @@ def choose(wanted: str | None, *, qos: bool, grace: float, token: str) -> Hook:
 
 def check_program(hook: Hook, env: Mapping[str, str], cwd: str | None) -> None:
     """
-    See that the program of a command is there.
+    Check that the program of a hook exists.
 
     Args:
-        hook: Whose command.
-        env: The container's environment.
-        cwd: The container's working directory.
+        hook: The hook.
+        env: The environment of the container.
+        cwd: The working directory of the container.
 
     Raises:
-        CannotRehearse: It is not, or must not be run.
+        CannotRehearse: The program does not exist, or cannot be run.
     """
     if not isinstance(hook.handler, Exec):
         return
     try:
         look_up(hook.handler.command[0], env, cwd)
     except OSError as error:
-        change = "Name a program on its PATH, or one by its path"
+        change = "Use a program on the PATH, or give its path"
         if error.errno == errno.ENOEXEC:
-            change = "Begin the file with a line that names its interpreter, for example #!/bin/sh"
+            change = "Start the file with a line that names its interpreter, for example #!/bin/sh"
         raise CannotRehearse(
             f"--prestop {hook.name}: cannot run {hook.handler.command[0]} in the container: "
             f"{str(error.strerror).lower()}. {change}"

@@ -1,7 +1,7 @@
 """
-One replica, and the moments of its life.
+A replica, and the times of its events.
 
-    started    ready        T0      preStop over, SIGTERM    listener closed    exit
+    started    ready    drain start  preStop over, SIGTERM    listener closed    exit
        ├─────────┼──────────┼──────────────┼─────────────────────┼───────────────┤
         STARTING   SERVING      DRAINING         STOPPING             CLOSED       GONE
 """
@@ -16,37 +16,39 @@ from typing import Any, Final
 from lifecycle.testing import Deletion, Pod
 
 NEARBY: Final = 0.2
-"""Seconds around the close of a listener in which its queue is seen to be reset: a client and the
-rehearsal each notice the close a little late."""
+"""
+Seconds around the close of a listener in which a reset counts as one of its queue. The client and
+the rehearsal each notice the close a little late.
+"""
 
 
 class Stage(StrEnum):
-    """Where in a replica's life something fell."""
+    """The stage of a replica at which a request was lost."""
 
     STARTING = "before it was ready"
-    SERVING = "before T0"
-    DRAINING = "after T0, before SIGTERM"
+    SERVING = "before the drain start"
+    DRAINING = "after the drain start, before SIGTERM"
     STOPPING = "after SIGTERM, listener open"
     CLOSED = "after the listener closed"
     GONE = "after its exit"
-    NOBODY = "with nobody to ask"
+    NOBODY = "without an endpoint"
 
 
 class Replica:
     """
-    One replica.
+    A replica.
 
     Args:
-        pod: What the kubelet runs.
+        pod: The pod that the kubelet runs.
 
     Attributes:
-        name: As the report names it.
-        started_at: On the monotonic clock, like all that follow.
-        ready_at: For the first time.
-        ready_since: For the last time; None while it is not ready.
-        ready_spans: From when to when it was ready, without the time that goes on.
-        closed_at: Its listener was seen to be closed.
-        deaf: Whether SIGTERM finds no handler, so that it is not delivered to a PID 1.
+        name: Its name in the report.
+        started_at: When it was started, on the monotonic clock (as all times here).
+        ready_at: When it was ready for the first time.
+        ready_since: When it was last found ready; None while it is not ready.
+        ready_spans: The spans in which it was ready, without the current one.
+        closed_at: When its listener was found closed.
+        deaf: Whether it has no handler for SIGTERM, so that PID 1 would not get the signal.
     """
 
     def __init__(self, pod: Pod) -> None:
@@ -71,26 +73,26 @@ class Replica:
 
     @property
     def port(self) -> int:
-        """The app's."""
+        """The app's port."""
         return self.pod.port("http")
 
     @property
     def deletion(self) -> Deletion | None:
-        """How it was ended."""
+        """The deletion of its pod; None before that."""
         return self.pod.deletion
 
     @property
     def deleted_at(self) -> float | None:
-        """T0."""
+        """When its pod was deleted, which starts the drain; None before that."""
         return self.deletion.decided_at if self.deletion else None
 
     def moment(self, name: str) -> float | None:
-        """Return when something of its deletion happened; None if it did not."""
+        """Return the time of an event of its deletion; None if the event did not happen."""
         since = getattr(self.deletion, name, None)
         return None if since is None or self.deletion is None else self.deletion.decided_at + since
 
     def serves_since(self, at: float) -> float | None:
-        """Return since when it had been ready at a moment; None if it was not, or was deleted."""
+        """Return since when it was ready at a given time; None if it was not ready, or deleted."""
         if self.deleted_at is not None and at >= self.deleted_at:
             return None
         spans = list(self.ready_spans)
@@ -99,13 +101,13 @@ class Replica:
         return next((began for began, ended in spans if began <= at < ended), None)
 
     def refused(self, at: float) -> None:
-        """Note that a connection was refused: its listener was closed by then."""
+        """Note that a connection was refused, so the listener was closed by then."""
         if self.deleted_at is not None and at >= self.deleted_at:
             self.closed_at = at if self.closed_at is None else min(at, self.closed_at)
 
     def may_have_reset_its_queue(self, at: float, late: float) -> bool:
         """
-        Tell whether its listener closed at a moment, or may have.
+        Return whether its listener closed, or may have closed, at a given time.
 
         Args:
             at: When a client noticed the end of its connection.
@@ -116,7 +118,7 @@ class Replica:
         return -NEARBY <= at - self.closed_at <= NEARBY + late
 
     def stage(self, at: float) -> Stage:
-        """Return where in its life a moment falls."""
+        """Return its stage at a given time."""
         later = (
             (Stage.GONE, self.moment("exited")),
             (Stage.CLOSED, self.closed_at),
@@ -130,11 +132,11 @@ class Replica:
 
     @property
     def seconds(self) -> float:
-        """From T0 to its exit."""
+        """Seconds from the drain start to its exit."""
         return (self.deletion and self.deletion.exited) or 0.0
 
     def to_json(self, zero: float) -> dict[str, Any]:
-        """Return its life, in seconds since a moment; None for what did not happen."""
+        """Return its events, in seconds since a given time; None for events that did not happen."""
         moments = {
             "started": self.started_at,
             "ready": self.ready_at,

@@ -1,4 +1,4 @@
-"""Replaces every replica, as a Deployment does with maxSurge 1 and maxUnavailable 0."""
+"""Rollouts: every replica is replaced, as by a Deployment with maxSurge 1 and maxUnavailable 0."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from lifecycle.testing import Kubelet
 from lifecycle.testing.processes import catches_sigterm
 
 LOOK: Final = 0.03
-"""Seconds between two looks at whose listener is closed."""
+"""Seconds between two looks at which listeners are closed."""
 
 
 @dataclass
 class Rollout:
     """
-    One rollout.
+    A rollout.
 
     Attributes:
-        number: From 1.
-        began: On the monotonic clock: the first new replica is started.
-        ended: Every client has heard of the last change.
-        left: The replicas that it replaced.
-        came: The replicas that replaced them.
+        number: Its number, from 1.
+        began: When the first new replica was started, on the monotonic clock.
+        ended: When every client had noticed the last change.
+        left: The replicas that were replaced.
+        came: The new replicas.
     """
 
     number: int
@@ -44,18 +44,18 @@ class Rollout:
 
     @property
     def seconds(self) -> float:
-        """From the first T0 to the last exit."""
+        """Seconds from the first drain start to the last exit."""
         begins = [each.deleted_at for each in self.left if each.deleted_at is not None]
         ends = [at for each in self.left if (at := each.moment("exited")) is not None]
         return max(ends) - min(begins) if begins and ends else 0.0
 
     @property
     def exit_codes(self) -> list[int | None]:
-        """Of the replicas that it replaced."""
+        """The exit codes of the replaced replicas."""
         return [each.deletion.exit_code if each.deletion else None for each in self.left]
 
     def to_json(self, zero: float) -> dict[str, Any]:
-        """Return it, in seconds since a moment; `exit_code` is the worst one."""
+        """Return the rollout, in seconds since a given time. `exit_code` is the worst one."""
         return {
             "rollout": self.number,
             "began": round(self.began - zero, 3),
@@ -72,10 +72,10 @@ class Deployment:
     The replicas of one service.
 
     Args:
-        kubelet: What runs them.
-        template: What they are made of.
-        load: Whom to tell of them.
-        changed: Called with a sentence when there is news.
+        kubelet: The kubelet that runs the pods.
+        template: The template of the pods.
+        load: The load generator, which is informed about each pod.
+        changed: Called with a sentence at each step.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class Deployment:
         return replica
 
     async def roll(self) -> Rollout:
-        """Replace every replica; returns when all that left are gone."""
+        """Replace every replica. Returns when all replaced replicas have exited."""
         rollout = Rollout(len(self.rollouts) + 1, time.monotonic())
         self.rollouts.append(rollout)
         old, self._running = self._running, []
@@ -121,7 +121,7 @@ class Deployment:
                 rollout.came.append(new)
                 self._load.check()
                 if self._template.plan.min_ready:
-                    self._say(f"{count}: {new.name} is ready, minReadySeconds pass")
+                    self._say(f"{count}: {new.name} is ready, waiting for minReadySeconds")
                     await _available(new, self._template)
                 self._say(f"{count}: {new.name} is ready, {replica.name} is deleted")
                 pid = replica.pod.pid
@@ -158,7 +158,7 @@ async def _available(replica: Replica, template: Template) -> None:
     Wait until a replica is available: ready for minReadySeconds without a break.
 
     Raises:
-        CannotRehearse: It ends, or is ready with breaks only.
+        CannotRehearse: The replica ends, or is never ready for that long.
     """
     plan = template.plan
     limit = plan.start_time + plan.min_ready
@@ -176,7 +176,7 @@ async def _available(replica: Replica, template: Template) -> None:
 
 
 async def _stays_ready(replica: Replica, seconds: float) -> bool:
-    """Wait for so many seconds since it was ready, or for a break; tells whether there was none."""
+    """Wait until the replica has been ready for so many seconds. Returns False at a break."""
     since = replica.ready_since
     if since is None:
         return False

@@ -1,4 +1,4 @@
-"""What the replicas are made of: the container's command, environment and probe."""
+"""The template of the replicas: command, environment and probe of the container."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from lifecycle.testing import Container, HttpGet, PodSpec, Probe, TcpSocket
 from lifecycle.testing.environment import own_environment
 
 PERIOD = 0.25
-"""Seconds between two readiness probes: a real kubelet's second would only make it slower."""
+"""Seconds between two readiness probes. One second would only make rehearsals slower."""
 
 
 @dataclass(frozen=True)
 class Template:
     """
-    What replicas are made of.
+    The template of the replicas.
 
     Args:
-        plan: What is wanted.
-        folder: For what they need on disk.
-        qos: Whether the app answers on QOS.
-        token: What preStop over HTTP is to send.
+        plan: The plan of the rehearsal.
+        folder: A folder for the files of the replicas.
+        qos: Whether the app answers on the QOS port.
+        token: The token that a preStop hook over HTTP sends.
     """
 
     plan: Plan
@@ -40,19 +40,19 @@ class Template:
 
     @property
     def readiness(self) -> str:
-        """What readiness means, in words."""
+        """The condition for readiness, in words."""
         if self.qos:
-            return "/ready on QOS"
+            return "/ready on the QOS port"
         return f"{self.plan.ready} on the app's port" if self.plan.ready else "the port is open"
 
     def scout(self) -> PodSpec:
-        """Return the pod that shows what the app opens: neither probed nor restarted."""
+        """Return the pod that shows which ports the app opens, without probes and restarts."""
         return PodSpec(
             self._container("scout", None, Hook("none")), "scout", restart_policy="Never"
         )
 
     def replica(self, name: str) -> PodSpec:
-        """Return one replica."""
+        """Return the pod of one replica."""
         handler: HttpGet | TcpSocket
         if self.qos:
             handler = HttpGet("qos", "/ready")
@@ -90,5 +90,5 @@ class Template:
 
 
 def _word(text: str) -> str:
-    """Put the port in; whatever a manifest would expand stays as it is."""
+    """Insert the port. Escape everything that a manifest would expand."""
     return text.replace("$", "$$").replace("{port}", "$(PORT_HTTP)")

@@ -1,1 +1,1 @@
-"""The report: one HTML page with everything in it, nothing loaded from anywhere."""
+"""The reports: an HTML page that loads nothing, JUnit XML, and text."""

@@ -1,11 +1,11 @@
 """
-The result as JUnit XML, for the pages of a CI system.
+The result as JUnit XML, for CI systems.
 
-A rollout is a test case, and so is what fell outside of all rollouts. Rules of this file:
+Each rollout is a test case. Losses outside of all rollouts are one more. Rules of this file:
 
-1. Losses are one `failure` of their test case: Jenkins keeps the first one only.
-2. A verdict that cannot be relied on is an `error`: a skipped test would be shown as fine.
-3. The text repeats what the attribute `message` says: GitLab shows the text alone.
+1. All losses of a test case are one `failure`, because Jenkins keeps only the first one.
+2. A verdict that is not certain is an `error`, because a skipped test would be shown as fine.
+3. The text repeats the attribute `message`, because GitLab shows only the text.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ ELEMENTS: Final = {
     Verdict.HOOK_FAILED: "error",
 }
 MESSAGE: Final = 400
-"""Characters of a reason in the attribute `message`; the text has all of it."""
+"""Characters of a reason in the attribute `message`. The text has all of it."""
 _ILLEGAL: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 cannot hold, escaped or not: the control characters of a command's output."""
+"""Characters that XML 1.0 cannot contain: control characters of a command's output."""
 
 
 def junit(result: Result) -> str:
-    """Return the XML."""
+    """Return the result as XML."""
     cases = list(_cases(result))
     kinds = Counter(ELEMENTS[verdict] for verdict, _ in cases if verdict in ELEMENTS)
     seconds = result.ended - result.zero
@@ -115,7 +115,7 @@ def _case(
 def _reasons(
     result: Result, verdict: Verdict, losses: list[Loss], rollout: Rollout | None
 ) -> list[str]:
-    """Return why a case is an error: each on one line, as an attribute holds it."""
+    """Return why a case is an error, each reason on one line, as an attribute needs it."""
     reasons: list[str] = []
     if verdict is Verdict.INCONCLUSIVE:
         reasons = result.why_inconclusive(losses, [rollout] if rollout else [])

@@ -1,4 +1,4 @@
-"""The page: the verdict, the timelines, what was lost and what to change."""
+"""The HTML page: the verdict, the timelines, the losses and what to change."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from lifecycle.rehearsal.verdict.result import LossGroup, Result
 from lifecycle.version import VERSION
 
 OPEN: Final = 4
-"""Timelines that are open at first; the others are a click away."""
+"""The number of timelines that are open at first."""
 MOST: Final = 20
-"""Timelines that are drawn: of more, the first and those with losses."""
+"""The number of timelines that are drawn. Of more, the first and those with losses are chosen."""
 
 LEGEND: Final = (
     ('<rect width="16" height="12" rx="3" class="starting"/>', "starting"),
     ('<rect width="16" height="12" rx="3" class="ready"/>', "ready"),
     ('<rect width="16" height="12" rx="3" class="draining"/>', "preStop"),
     ('<rect width="16" height="12" rx="3" class="stopping"/>', "SIGTERM to exit"),
-    ('<path d="M0 1H6L16 12H0z" class="known"/>', "clients that know of the endpoint"),
+    ('<path d="M0 1H6L16 12H0z" class="known"/>', "clients that use the endpoint"),
     ('<rect width="16" height="12" class="new"/>', "answered on new connections"),
-    ('<rect width="16" height="12" class="kept"/>', "on kept ones"),
+    ('<rect width="16" height="12" class="kept"/>', "answered on keep-alive connections"),
     ('<rect width="16" height="12" class="lost"/>', "lost"),
     ('<circle cx="8" cy="6" r="4" class="mark"/>', "lost on a new connection"),
-    ('<path d="M8 0l6 6l-6 6l-6 -6z" class="mark"/>', "lost on a kept one"),
+    ('<path d="M8 0l6 6l-6 6l-6 -6z" class="mark"/>', "lost on a keep-alive connection"),
 )
 
 
@@ -59,9 +59,9 @@ def _head(result: Result) -> Iterator[str]:
     tiles = (
         (f"{tally.requests:,}", "requests", ""),
         (f"{new:,}", "lost on new connections", "bad" if new else "good"),
-        (f"{kept:,}", "lost on kept connections", "bad" if kept else "good"),
+        (f"{kept:,}", "lost on keep-alive connections", "bad" if kept else "good"),
         (rollouts, "rollouts x replicas", ""),
-        (f"{max(out, default=0.0):.1f} s", "the slowest replica out after", ""),
+        (f"{max(out, default=0.0):.1f} s", "slowest exit of a replica", ""),
         (f"{tally.lateness.quantile(0.99) * 1000:.0f} ms", "load generator late (p99)", ""),
     )
     cells = (
@@ -94,7 +94,7 @@ def _timelines(result: Result) -> Iterator[str]:
         codes = ", ".join(str(code) for code in rollout.exit_codes)
         yield (
             f'<details class="card"{" open" * shown}><summary><strong>Rollout {rollout.number}'
-            f'</strong> {lost} <span class="aside">{rollout.seconds:.1f} s from the first T0 to the '
+            f'</strong> {lost} <span class="aside">{rollout.seconds:.1f} s from the first drain start to the '
             f"last exit · exit codes {codes}</span></summary>"
             f'<div class="scroll">{figure.draw()}</div></details>'
         )
@@ -112,12 +112,12 @@ def _causes(result: Result) -> Iterator[str]:
 
 def _cause(group: LossGroup) -> str:
     span = group.from_t0()
-    when = f" · T0 {span[0]:+.2f} to {span[1]:+.2f} s" if span else ""
+    when = f" · {span[0]:.2f} to {span[1]:.2f} s after the drain start" if span else ""
     protocol = "" if group.protocol == "http1" else f" · {group.protocol}"
     details = " · ".join(sorted({loss.detail for loss, _ in group.losses})[:3])
     return (
         f'<div class="card cause"><header><span class="count">{len(group.losses):,}x</span>'
-        f"<strong>{escape(group.cause)} on {group.connection} connections</strong>"
+        f"<strong>{escape(group.cause)} on {group.connections}</strong>"
         f'<span class="aside">{escape(group.when + when + protocol)}</span></header><dl>'
         f"<dt>why</dt><dd>{escape(group.advice.why)}</dd>"
         f'<dt>change</dt><dd class="change">{escape(group.advice.change)}</dd>'
@@ -131,24 +131,24 @@ def _details(result: Result) -> Iterator[str]:
     slow = f", {traffic.slow_share:.1%} of them {traffic.slow}" if traffic.slow else ""
     body = f", each with {traffic.body_size:,} bytes" if traffic.body_size else ""
     rows: Iterable[tuple[str, str]] = (
-        ("ready means", result.template.readiness),
+        ("readiness", result.template.readiness),
         ("preStop", result.template.hook.name),
         ("grace period", f"{plan.grace:g} s"),
         ("endpoint removal", f"reaches each client within {traffic.propagation:g} s"),
         (
             "requests",
             f"{traffic.verb} {', '.join(traffic.paths)}{slow}{body} over "
-            f"{', '.join(traffic.protocols)}; {traffic.rate:g} a second on new connections "
+            f"{', '.join(traffic.protocols)}; {traffic.rate:g} per second on new connections "
             "(open loop)",
         ),
         (
             "clients",
             f"{traffic.clients}, of which {traffic.keepers} keep their connection (closed loop): "
-            f"{traffic.busy:.0%} of these never idle, the others think for {traffic.think:g} s",
+            f"{traffic.busy:.0%} of these never idle, the others idle for {traffic.think:g} s",
         ),
         ("longest answer", f"{tally.longest:.2f} s"),
-        ("found closed before writing", f"{tally.closed_idle:,} kept connections (not lost)"),
-        ("sent again", f"{tally.repeated:,} that the server had declined untouched (not lost)"),
+        ("found closed before writing", f"{tally.closed_idle:,} keep-alive connections (not lost)"),
+        ("sent again", f"{tally.repeated:,} requests that the server had declined (not lost)"),
         (
             "load generator",
             f"{result.processes} process(es), late by p50 {late.quantile(0.5) * 1000:.1f} ms, p99 "

@@ -1,4 +1,4 @@
-"""How the page looks, in light and in dark."""
+"""The style sheet of the page, with a light and a dark theme."""
 
 from __future__ import annotations
 

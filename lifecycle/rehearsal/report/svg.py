@@ -1,4 +1,4 @@
-"""The few shapes that the timeline is drawn with."""
+"""The shapes of the timeline."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ class Drawing:
     An SVG picture that is styled by the page's classes.
 
     Args:
-        width: In its own units.
-        label: What it shows, for who cannot see it.
+        width: The width, in the picture's own units.
+        label: A description for people who cannot see the picture.
     """
 
     def __init__(self, width: float, label: str) -> None:
@@ -30,7 +30,7 @@ class Drawing:
         tip: str = "",
         round_: float = 0,
     ) -> None:
-        """Draw a rectangle; one of no width is still seen."""
+        """Draw a rectangle. It is visible even without a width."""
         attributes = f'x="{x:.1f}" y="{y:.1f}" width="{max(w, 1.0):.1f}" height="{h:.1f}"'
         if round_:
             attributes += f' rx="{round_:g}"'
@@ -52,12 +52,12 @@ class Drawing:
         self._add("circle", f'cx="{x:.1f}" cy="{y:.1f}" r="{r:g}" class="{style}"', tip)
 
     def diamond(self, x: float, y: float, r: float, style: str, *, tip: str = "") -> None:
-        """Draw a square that stands on a corner."""
+        """Draw a square on its corner."""
         points = f"M{x:.1f} {y - r:.1f}l{r:g} {r:g}l{-r:g} {r:g}l{-r:g} {-r:g}z"
         self.path(points, style, tip=tip)
 
     def text(self, x: float, y: float, text: str, style: str = "", anchor: str = "start") -> None:
-        """Write."""
+        """Draw a text."""
         self._parts.append(
             f'<text x="{x:.1f}" y="{y:.1f}" class="{style}" text-anchor="{anchor}">'
             f"{escape(text)}</text>"

@@ -1,4 +1,4 @@
-"""The result as text: the same with and without colour."""
+"""The result as text, with or without colours."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WIDTH: Final = 96
 
 
 class Painter:
-    """Colours text, if it is for a terminal."""
+    """Colours text if it is written to a terminal."""
 
     def __init__(self, out: TextIO = sys.stdout) -> None:
         self._on = out.isatty()
@@ -35,7 +35,7 @@ class Painter:
 
 
 def render(result: Result, paint: Painter) -> str:
-    """Return what a person reads at the end."""
+    """Return the text that is printed at the end."""
     parts = [_head(result, paint), _rollouts(result)]
     parts += [describe(number, group, paint) for number, group in enumerate(result.groups(), 1)]
     parts += ["\n".join(_wrapped("! ", finding) for finding in result.findings())]
@@ -51,8 +51,8 @@ def _head(result: Result, paint: Painter) -> str:
         answered[on_kept] += count
     rows = [
         ("on new connections", f"{answered[False] + new:,}", f"{new:,}"),
-        ("on kept connections", f"{answered[True] + kept:,}", f"{kept:,}"),
-        ("together", f"{tally.requests:,}", f"{result.lost:,}"),
+        ("on keep-alive connections", f"{answered[True] + kept:,}", f"{kept:,}"),
+        ("total", f"{tally.requests:,}", f"{result.lost:,}"),
     ]
     table = tabulate.tabulate(
         rows,
@@ -71,7 +71,7 @@ def _rollouts(result: Result) -> str:
         codes = ", ".join(str(code) for code in rollout.exit_codes)
         lost = result.lost_in(rollout)
         rows.append((rollout.number, f"{rollout.seconds:.1f} s", seconds, codes, lost))
-    header = ("ROLLOUT", "TOOK", "REPLICAS OUT AFTER", "EXIT CODES", "LOST")
+    header = ("ROLLOUT", "TOOK", "REPLICAS EXITED AFTER", "EXIT CODES", "LOST")
     if len(rows) > 12:
         rows = [*rows[:6], ("…", "", "", "", ""), *rows[-5:]]
     if result.lost_outside:
@@ -84,12 +84,9 @@ def _plain(_: str, text: str) -> str:
 
 
 def describe(number: int, group: LossGroup, paint: Callable[[str, str], str] = _plain) -> str:
-    """Return one kind of loss: how many and when, why, and what to change."""
+    """Describe one kind of loss: how many and when, why, and what to change."""
     count = len(group.losses)
-    head = (
-        f"{number}. {count:,}x {group.cause} on {group.connection} connections: "
-        f"{group.when}{_span(group)}"
-    )
+    head = f"{number}. {count:,}x {group.cause} on {group.connections}: {group.when}{_span(group)}"
     if group.protocol != "http1":
         head += f" ({group.protocol})"
     lines = [paint("bold", head), _wrapped("   why:    ", group.advice.why)]
@@ -101,8 +98,9 @@ def _span(group: LossGroup) -> str:
     span = group.from_t0()
     if span is None:
         return ""
-    first, last = f"{span[0]:+.2f}", f"{span[1]:+.2f}"
-    return f" (T0 {first} s)" if first == last else f" (T0 {first} to {last} s)"
+    first, last = f"{span[0]:.2f}", f"{span[1]:.2f}"
+    seconds = first if first == last else f"{first} to {last}"
+    return f" ({seconds} s after the drain start)"
 
 
 def _wrapped(head: str, text: str) -> str:
@@ -114,10 +112,10 @@ def _footnote(result: Result) -> str:
     lines: Iterable[str] = (
         f"ready: {result.template.readiness} · preStop: {result.template.hook.name} · "
         f"longest answer {tally.longest:.2f} s",
-        f"kept connections found closed before writing: {tally.closed_idle:,} (not lost) · "
-        f"sent again because the server had declined them: {tally.repeated:,}",
-        f"the load generator ({result.processes} process{'es' * (result.processes > 1)}) was late "
-        f"by p50 {late.quantile(0.5) * 1000:.1f}, p99 {late.quantile(0.99) * 1000:.1f}, max "
+        f"keep-alive connections found closed before writing: {tally.closed_idle:,} (not lost) · "
+        f"requests sent again because the server had declined them: {tally.repeated:,}",
+        f"delay of the load generator ({result.processes} process{'es' * (result.processes > 1)}): "
+        f"p50 {late.quantile(0.5) * 1000:.1f}, p99 {late.quantile(0.99) * 1000:.1f}, max "
         f"{late.longest * 1000:.1f} ms over {late.count:,} scheduled requests",
     )
     return "\n".join(lines)

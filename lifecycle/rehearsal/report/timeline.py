@@ -1,9 +1,9 @@
 """
-One rollout as a picture.
+The picture of one rollout.
 
-    requests a tenth of a second  ▂▅▇▇▆▇▇▅
-    app-1   ████ready████│▓draining▓│stopping│        its life
-            ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▆▅▃▂▁ · ·                   clients that know of it · what was lost
+    requests per 0.1 s            ▂▅▇▇▆▇▇▅
+    app-1   ████ready████│▓draining▓│stopping│        the replica's stages
+            ▇▇▇▇▇▇▇▇▇▇▇▇▇▇▆▅▃▂▁ · ·                   clients that know of it · losses
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ LABELS: Final = 13.0
 BAR: Final = 17.0
 KNOWN: Final = 20.0
 BEFORE: Final = 0.2
-"""Seconds that are shown of what was before."""
+"""Seconds that are shown before the rollout."""
 GOLDEN: Final = 0.618034
 MOST: Final = 1500
-"""Losses that are drawn of one rollout."""
+"""The maximum number of losses drawn per rollout."""
 STEPS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 60.0)
 
 
@@ -44,8 +44,8 @@ class Figure:
     Draws one rollout.
 
     Args:
-        result: Of the rehearsal.
-        rollout: Which.
+        result: The result of the rehearsal.
+        rollout: The rollout.
     """
 
     def __init__(self, result: Result, rollout: Rollout) -> None:
@@ -62,7 +62,7 @@ class Figure:
 
     @property
     def lost(self) -> int:
-        """How many requests were lost in it."""
+        """The number of requests lost in this rollout."""
         return len(self._losses)
 
     def _shown(self, at: float) -> bool:
@@ -78,7 +78,7 @@ class Figure:
         return f"{at - self._zero:+.2f} s"
 
     def draw(self) -> str:
-        """Return the SVG."""
+        """Return the picture as SVG."""
         lanes = [*self._rollout.left, *self._rollout.came]
         height = TOP + CHART + AXIS + LANE * len(lanes) + 4
         self._axis(height)
@@ -128,7 +128,7 @@ class Figure:
             x, y = self._x(bucket * BUCKET), bottom
             width = max(self._x((bucket + 1) * BUCKET) - x - 1, 1.0)
             when = self._since(bucket * BUCKET)
-            tip = f"{when}: {new} answered on new, {kept} on kept connections, {lost} lost"
+            tip = f"{when}: {new} answered on new, {kept} on keep-alive connections, {lost} lost"
             for count, style in ((kept, "kept"), (new, "new"), (lost, "lost")):
                 tall = CHART * count / most
                 if count:
@@ -178,7 +178,7 @@ class Figure:
                 yield max(start, self._begin), min(end, self._end), style, word
 
     def _moments(self, replica: Replica, y: float) -> None:
-        """Label what happened; what has no room is told by the bar's tooltip."""
+        """Label the events. If a label has no room, the tooltip of the bar shows it."""
         moments = (
             (replica.deleted_at, "deleted"),
             (replica.moment("sigterm"), "SIGTERM"),
@@ -198,7 +198,7 @@ class Figure:
             self._drawing.line(x, y - 4 if fits else y + 4, x, y + BAR + 4, "moment", tip=tip)
 
     def _exit(self, replica: Replica, y: float) -> float:
-        """Label its exit, after its bar or else within; returns up to where the bar is free."""
+        """Label the exit, after the bar or inside it. Returns up to where the bar is free."""
         exited = replica.moment("exited")
         if exited is None or replica.deletion is None or not self._begin <= exited <= self._end:
             return WIDTH
@@ -211,7 +211,7 @@ class Figure:
         return x - 7 - wide
 
     def _answers(self, replica: Replica, y: float) -> None:
-        """Draw, inside its bar, what it answered."""
+        """Draw the answers of a replica inside its bar."""
         most = max(self._by_pod.values(), default=1)
         for (bucket, pod), count in self._by_pod.items():
             if pod != replica.name:
@@ -235,14 +235,14 @@ class Figure:
         start, end = self._x(shares[0][0]), self._x(shares[-1][0])
         points = f"M{start:.1f} {y + KNOWN:.1f}L{'L'.join(drawn)}L{end:.1f} {y + KNOWN:.1f}z"
         left = [at for (at, share), (_, next_) in itertools.pairwise(shares) if share and not next_]
-        tip = f"clients that know of {replica.name} as an endpoint"
+        tip = f"clients that use {replica.name} as an endpoint"
         if left and replica.deleted_at is not None:
-            tip += f"; the last one hears at {self._since(left[-1] + BUCKET)}"
+            tip += f", the last one until {self._since(left[-1] + BUCKET)}"
         self._drawing.path(points, "known", tip=tip)
 
     def _mark(self, loss: Loss, y: float) -> None:
-        kind = "kept" if loss.kept else "new"
-        whom = loss.pod or "nobody"
+        kind = "keep-alive" if loss.kept else "new"
+        whom = loss.pod or "no replica"
         stage = self._result.stage(loss)
         tip = (
             f"{self._since(loss.at)}: {loss.path} to {whom} on a {kind} connection ({loss.protocol})"
@@ -255,5 +255,5 @@ class Figure:
 
 
 def _spread(top: float, height: float) -> Iterator[float]:
-    """Give heights so that marks at the same time do not hide each other."""
+    """Yield heights, so that marks at the same time do not hide each other."""
     return (top + height * (number * GOLDEN % 1.0) for number in itertools.count(1))

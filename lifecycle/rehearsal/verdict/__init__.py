@@ -1,1 +1,1 @@
-"""What a rehearsal has shown, and what to change."""
+"""The verdict of a rehearsal, and what to change."""

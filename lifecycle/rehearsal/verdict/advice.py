@@ -1,4 +1,4 @@
-"""What each kind of loss means, and what to change. Pure."""
+"""The meaning of each kind of loss, and what to change. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lifecycle.rehearsal.replicas.replica import Stage
 
 
 class Advice(NamedTuple):
-    """Why it happened, and what to change."""
+    """Why requests were lost, and what to change."""
 
     why: str
     change: str
@@ -23,13 +23,13 @@ class Circumstances:
     What advice depends on.
 
     Attributes:
-        qos: Whether the app answers on QOS: it runs under lifecycle.
-        propagation: Seconds until the last client has heard.
+        qos: Whether the app answers on the QOS port, and so runs with pod-lifecycle.
+        propagation: Seconds until the last client has noticed a removal.
         grace: terminationGracePeriodSeconds.
-        killed: Whether it was lost when SIGKILL had been sent to the replica, or later.
-        joining: Seconds until the last client has heard of a new replica.
-        unheard: Whether a replica was ready that the client had not heard of.
-        method: Of the requests.
+        killed: Whether the request was lost after SIGKILL was sent to the replica.
+        joining: Seconds until the last client has noticed a new replica.
+        unheard: Whether a replica was ready that the client had not noticed yet.
+        method: The method of the requests.
     """
 
     qos: bool
@@ -42,17 +42,17 @@ class Circumstances:
 
 
 MALFORMED: Final = Advice(
-    "the answer was not what the protocol allows", "look at what stands in front of the app"
+    "the response breaks the protocol", "check the proxy or server in front of the app"
 )
 SEVERED: Final = Advice(
-    "the server ended a connection in use, rollout or not",
-    "see whether it crashed; let it keep idle connections for longer than --think",
+    "the server closed a connection in use, outside of any rollout",
+    "find out whether it crashed. Have it keep idle connections for longer than --think",
 )
 UNASKED: Final = Advice(
-    "the server closed a new connection before its first request came, because it treated the "
+    "the server closed a new connection before its first request arrived, because it treated the "
     "connection as idle",
-    "close only connections that have been answered; give a new one its time to send a header "
-    "(lifecycle run --asgi does both)",
+    "close only connections that have had an answer, and give new connections time to send a "
+    "request (lifecycle run --asgi does both)",
 )
 SEVERED_BY_SIGKILL: Final = frozenset(
     {
@@ -68,83 +68,84 @@ SEVERED_BY_SIGKILL: Final = frozenset(
 )
 IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 KEPT: Final = (
-    "the server closed a kept connection without having said Connection: close, while the next "
-    "request was on its way"
+    "the server closed a keep-alive connection without Connection: close in the last response, "
+    "while the next request was on its way"
 )
 
 HEALTHY: Final[dict[Cause, Advice]] = {
     Cause.REFUSED: Advice(
-        "a replica was among the endpoints though nobody listened there",
-        "say ready only once the port is open; see whether it crashed",
+        "a replica was an endpoint, but no process listened on its port",
+        "become ready only once the port is open. Find out whether the replica crashed",
     ),
     Cause.ERROR: Advice(
-        "the app answered with an error, rollout or not", "look at the app's own log"
+        "the app answered with an error, outside of any rollout", "read the app's own log"
     ),
     Cause.TIMEOUT: Advice(
-        "the app did not answer in time, rollout or not",
-        "it is overloaded or hangs: lower --rate, or raise --timeout",
+        "the app did not answer in time, outside of any rollout",
+        "the app is overloaded or hangs. Lower --rate, or raise --timeout",
     ),
     Cause.QUEUE: Advice(
-        "the listener was closed before the server accepted the connection, rollout or not",
+        "the listener was closed before the server accepted the connection, outside of any rollout",
         "find out what closed the listener: a crash, or a restart of a worker",
     ),
     Cause.RESET: SEVERED,
     Cause.UNASKED: UNASKED,
     Cause.CUT: SEVERED,
     Cause.UPLOAD: Advice(
-        "the server ended the connection while the body was arriving, rollout or not",
-        "see whether it crashed; let it wait longer for a body than a client takes to send it",
+        "the server closed the connection while the body was arriving, outside of any rollout",
+        "find out whether it crashed. Have it wait longer for a body than a client takes to send it",
     ),
     Cause.STREAM_RESET: SEVERED,
     Cause.ABNORMAL: SEVERED,
 }
-"""What was lost by a replica that was not leaving."""
+"""Advice for losses of a replica that was not leaving."""
 
 LEAVING: Final[dict[Cause, Advice]] = {
     Cause.CUT: Advice(
-        "it was in flight when the server left: nobody waited for it",
-        "wait for what is in flight before the process ends (lifecycle's drain does), and give "
-        "it a grace period that is longer than the longest request",
+        "the server exited while the request was in flight",
+        "wait for requests in flight before the process ends (the drain of lifecycle does), and "
+        "set a grace period that is longer than the longest request",
     ),
     Cause.UPLOAD: Advice(
-        "the server ended the connection while the body of the request was arriving",
+        "the server closed the connection while the body of the request was arriving",
         "count a request as in flight from its first byte, and wait for it before the process "
-        "ends (lifecycle's drain does). Set a grace period that is longer than the longest upload",
+        "ends (the drain of lifecycle does). Set a grace period that is longer than the longest "
+        "upload",
     ),
     Cause.STREAM_RESET: Advice(
-        "the server reset a stream that it had begun to serve",
+        "the server reset a stream that it had started to serve",
         "send GOAWAY first, finish the streams that are open, then close",
     ),
     Cause.ABNORMAL: Advice(
         "the server dropped a WebSocket without a close frame",
-        "close WebSockets with 1001 (going away) while draining, before the process ends",
+        "during the drain, close WebSockets with 1001 (going away) before the process ends",
     ),
     Cause.ERROR: Advice(
-        "the app answered with an error while it was leaving: what it needs was closed before "
-        "its last request",
-        "close pools and clients after the drain, not when the signal comes",
+        "the app answered with an error while it was shutting down: something that it needs was "
+        "closed before the last request",
+        "close pools and clients after the drain, not when the signal arrives",
     ),
     Cause.NO_ENDPOINT: Advice(
-        "every replica the client knew of had left, and no new one had joined",
-        "say ready only when it can serve; keep more than one replica",
+        "every replica that the client knew of had left, and no new one had joined",
+        "become ready only when the app can serve, and run more than one replica",
     ),
     Cause.TIMEOUT: Advice(
-        "the replica took the request and did not answer while it was leaving",
-        "find out what it waits for; a queue that nobody serves any more hangs like this",
+        "the replica accepted the request, and did not answer while it was shutting down",
+        "find out what the app waits for, for example a queue whose worker has ended",
     ),
 }
-"""What was lost by a replica that was leaving."""
+"""Advice for losses of a replica that was leaving."""
 
 TOO_EARLY: Final[dict[Cause, str]] = {
-    Cause.REFUSED: "the listener was closed before every client had heard that the endpoint is "
-    "gone",
+    Cause.REFUSED: "the listener was closed before every client had noticed that the "
+    "endpoint is gone",
     Cause.QUEUE: "the listener closed while the connection waited in its accept queue, so no "
     "process had read the request",
     Cause.RESET: "the connection had just been accepted when the listener was closed",
-    Cause.UNASKED: "the server ended a new connection before its first request came, when the "
+    Cause.UNASKED: "the server closed a new connection before its first request arrived, when the "
     "listener was closed",
 }
-"""What was lost because the listener was closed too early."""
+"""Reasons for losses because the listener was closed too early."""
 
 
 def advise(cause: Cause, stage: Stage, given: Circumstances, *, kept: bool) -> Advice:
@@ -153,14 +154,14 @@ def advise(cause: Cause, stage: Stage, given: Circumstances, *, kept: bool) -> A
         return HEALTHY.get(cause, MALFORMED)
     if given.killed and cause in SEVERED_BY_SIGKILL:
         return Advice(
-            "it was under way when the grace period was over and SIGKILL came",
+            "the request was in flight when the grace period ended and SIGKILL arrived",
             f"raise terminationGracePeriodSeconds (--grace {given.grace:g}) above preStop + the "
             "longest request, or end the drain sooner",
         )
     if cause is Cause.RESET and kept:
         return Advice(f"{KEPT}. {_repeated(given.method)}", _say_close(given))
     if cause is Cause.UNASKED and stage not in (Stage.CLOSED, Stage.GONE):
-        return UNASKED  # its listener was open still
+        return UNASKED  # its listener was still open
     if cause in TOO_EARLY:
         change = _keep_listening(given)
         if cause is Cause.QUEUE:
@@ -173,10 +174,10 @@ def advise(cause: Cause, stage: Stage, given: Circumstances, *, kept: bool) -> A
 def _late_addition(given: Circumstances) -> Advice:
     seconds = math.floor(given.joining) + 1
     return Advice(
-        "a new replica was ready, but the client had not heard of it when it heard that the old "
-        "ones had left",
+        "a new replica was ready, but the client noticed it only after it had noticed that the "
+        "old replicas were gone",
         f"set minReadySeconds: {seconds} in the Deployment, more than the {given.joining:g} s in "
-        f"which clients hear of a new replica; to try it here, add --min-ready {seconds}",
+        f"which clients notice a new replica. To try it here, add --min-ready {seconds}",
     )
 
 
@@ -185,7 +186,7 @@ def _keep_listening(given: Circumstances) -> str:
         return f"set LIFECYCLE_SETTLE to more than the propagation ({given.propagation:g} s)"
     seconds = int(given.propagation) + 3
     return (
-        f"go on listening for longer than the propagation ({given.propagation:g} s): put "
+        f"keep listening for longer than the propagation ({given.propagation:g} s). Put "
         f"`lifecycle run --service NAME:PORT --` in front of the command, or add a preStop sleep "
         f"of {seconds}"
     )
@@ -199,9 +200,9 @@ def _repeated(method: str) -> str:
 
 def _say_close(given: Circumstances) -> str:
     if given.qos:
-        return "put lifecycle's middleware around the app: it says Connection: close from T0 on"
+        return "put lifecycle.asgi.Middleware around the app. It sends Connection: close in a drain"
     return (
-        "say Connection: close on every response from T0 on, and close idle connections only "
-        "later: `lifecycle run --service NAME:PORT --` in front of the command does both; "
-        "a preStop sleep does not help here"
+        "send Connection: close in every response of the drain, and close idle connections only "
+        "later. `lifecycle run --service NAME:PORT --` in front of the command does both. "
+        "A preStop sleep does not help here"
     )

@@ -1,12 +1,12 @@
 """
-What a rehearsal has shown: nothing lost, something lost, or nothing that can be relied on. Pure.
+The verdict: nothing was lost, something was lost, or the result is not reliable. Pure.
 
 Rules of this file:
 
-1. A refused connection is lost whatever the noise, if by then not every client can have heard
-   that the replica leaves. No noise closes a listener early.
+1. A refused connection counts whatever the noise, if not every client can have noticed by then
+   that the replica was leaving. Noise cannot close a listener early.
 2. Any other loss counts, unless noise can explain it.
-3. Without a loss that counts, nothing was lost only where noise cannot have hidden a loss.
+3. Without a loss that counts, the verdict is "passed" only if noise cannot have hidden a loss.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from lifecycle.rehearsal.replicas.replica import Replica
 from lifecycle.rehearsal.replicas.rollout import Rollout
 
 BEFORE: Final = 0.05
-"""Seconds before T0 from which on a replica is watched."""
-QUIETER: Final = "lower --rate, --clients or --busy, or rehearse on a machine with less to do"
+"""Seconds before the drain start from which a replica is watched."""
+QUIETER: Final = "Lower --rate, --clients or --busy, or rehearse on a less busy machine"
 
 
 class Verdict(StrEnum):
-    """What it comes to."""
+    """The verdict of a rehearsal, or of a rollout."""
 
     PASSED = "passed"
     LOST = "lost"
@@ -38,19 +38,19 @@ class Verdict(StrEnum):
 
     @property
     def exit_code(self) -> int:
-        """What the command ends with."""
+        """The exit code of the command."""
         return {"passed": 0, "lost": 1, "hook failed": 2, "inconclusive": 3}[self.value]
 
 
 class Judge:
     """
-    Tells what counts.
+    Decides which losses count.
 
     Args:
-        tally: What the clients have seen.
-        replicas: All, by name.
-        stalls: When the process stood still that rolled them.
-        traffic: What was asked of them.
+        tally: The counts of the clients.
+        replicas: All replicas, by name.
+        stalls: The times when the process of the rehearsal stood still.
+        traffic: The traffic.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Judge:
         self._heard = max(propagation, traffic.joining)
 
     def counts(self, loss: Loss) -> bool:
-        """Tell whether a loss is beyond doubt."""
+        """Return whether a loss is certain."""
         replica = self._replicas.get(loss.pod)
         left = replica.deleted_at if replica else None
         if loss.cause is Cause.REFUSED and left and left <= loss.at <= left + self._propagation:
@@ -83,11 +83,11 @@ class Judge:
         return not self._noise.may_have_lost(began, loss.sent, loss.at, unheard=unheard)
 
     def _may_be_unheard(self, loss: Loss, left: float | None) -> bool:
-        """Tell whether only a client that heard late can have asked a replica that left."""
+        """Return whether only a client that noticed the removal late can have sent this request."""
         return not loss.kept and left is not None and loss.sent > left + self._propagation
 
     def _changes(self, at: float) -> list[float]:
-        """Return since when a client that knows of nobody could have heard of somebody."""
+        """Return since when a client without an endpoint could have noticed one."""
         replicas = self._replicas.values()
         came = [since for each in replicas if (since := each.serves_since(at)) is not None]
         left = [each.deleted_at for each in replicas if each.deleted_at is not None]
@@ -105,14 +105,14 @@ class Judge:
         return Verdict.HOOK_FAILED if hook_failed else Verdict.PASSED
 
     def reasons(self, rollouts: Iterable[Rollout]) -> Iterator[str]:
-        """Say why losses may have been missed, or made: a sentence each."""
+        """Yield why losses may have been missed, or made, one sentence each."""
         late = self._tally.lateness
         if late.in_doubt:
-            yield f"the load generator was late itself (p99 {late.quantile(0.99) * 1000:.0f} ms)"
+            yield f"the load generator sent requests late (p99 {late.quantile(0.99) * 1000:.0f} ms)"
         for reason, count in self._tally.own_errors.items():
-            yield f"the load generator itself could not send {count:,} requests: {reason.lower()}"
+            yield f"the load generator could not send {count:,} requests: {reason.lower()}"
         leaving = [each for rollout in rollouts for each in rollout.left]
-        for who, noise in (("the load generator", self._load), ("the rehearsal itself", self._own)):
+        for who, noise in (("the load generator", self._load), ("the rehearsal", self._own)):
             spans = [(each, *self._span(each)) for each in leaving]
             found = [
                 (each.name, *noise.within(began, ended))
@@ -129,7 +129,7 @@ class Judge:
                 )
 
     def _span(self, replica: Replica) -> tuple[float, float]:
-        """Return from when to when a replica that left could lose something."""
+        """Return the span in which a replica that left could lose requests."""
         left = replica.deleted_at or 0.0
         gone = replica.moment("exited") or left
         return left - BEFORE, max(gone, left + self._heard) + BEFORE

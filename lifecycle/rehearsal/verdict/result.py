@@ -1,4 +1,4 @@
-"""What a rehearsal has shown."""
+"""The result of a rehearsal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from lifecycle.version import VERSION
 
 TERMINATED: Final = 143
 SLACK: Final = 0.2
-"""Seconds by which the last client may hear late of a replica."""
+"""Seconds by which the last client may notice a replica late."""
 
 
 @dataclass
@@ -29,11 +29,11 @@ class LossGroup:
 
     Attributes:
         cause: How they were lost.
-        kept: Whether on kept connections.
-        protocol: What was spoken.
+        kept: Whether they were lost on keep-alive connections.
+        protocol: The protocol.
         advice: Why, and what to change.
-        stages: How many, by where in their replica's life.
-        losses: Each of them, with the seconds from T0 of its replica.
+        stages: How many were lost in each stage of their replica.
+        losses: Each loss, with the seconds since the drain start of its replica.
     """
 
     cause: Cause
@@ -45,7 +45,7 @@ class LossGroup:
 
     @property
     def when(self) -> str:
-        """Where in their replica's life, in words."""
+        """The stages of their replicas, in words."""
         stages = self.stages.most_common()
         if len(stages) == 1:
             return stages[0][0]
@@ -53,16 +53,21 @@ class LossGroup:
 
     @property
     def connection(self) -> str:
-        """What kind of connection."""
+        """The kind of connection: new or kept."""
         return "kept" if self.kept else "new"
 
+    @property
+    def connections(self) -> str:
+        """The kind of connections, in words."""
+        return "keep-alive connections" if self.kept else "new connections"
+
     def from_t0(self) -> tuple[float, float] | None:
-        """Return the first and the last, in seconds from T0; None if nobody was leaving."""
+        """Return the first and the last loss, in seconds since the drain start; None if none."""
         seconds = [since for _, since in self.losses if since is not None]
         return (min(seconds), max(seconds)) if seconds else None
 
     def to_json(self) -> dict[str, Any]:
-        """Return it."""
+        """Return the group for `--json`."""
         span = self.from_t0()
         return {
             "cause": self.cause,
@@ -81,17 +86,17 @@ class LossGroup:
 @dataclass
 class Result:
     """
-    What a rehearsal has shown.
+    The result of a rehearsal.
 
     Attributes:
-        template: What was rolled.
-        tally: What the clients have seen.
-        replicas: Every one.
-        rollouts: Every one.
-        processes: How many processes the load generator had.
-        zero: When the load began, on the monotonic clock.
-        ended: When it was over.
-        stalls: When the process that rolled it stood still.
+        template: The template of the replicas.
+        tally: The counts of the clients.
+        replicas: All replicas.
+        rollouts: All rollouts.
+        processes: The number of processes of the load generator.
+        zero: When the load started, on the monotonic clock.
+        ended: When the load was over.
+        stalls: The times when the process of the rehearsal stood still.
     """
 
     template: Template
@@ -114,7 +119,7 @@ class Result:
         self.judge = Judge(self.tally, self._by_name, self.stalls, traffic)
 
     def _where_it_waited(self, loss: Loss) -> Loss:
-        """Return a loss as it is known once all is over: only a close of the listener resets a queue."""
+        """Correct the cause of a loss: only a listener that closes can reset its queue."""
         replica = self._by_name.get(loss.pod)
         traffic = self.template.plan.traffic
         late = traffic.rtt + traffic.first_after
@@ -128,19 +133,19 @@ class Result:
 
     @property
     def verdict(self) -> Verdict:
-        """What it comes to."""
+        """The verdict of the whole rehearsal."""
         failed = bool(self.failed_hooks(self.replicas))
         return self.judge.verdict(self.tally.losses, self.rollouts, hook_failed=failed)
 
     def verdict_of(self, rollout: Rollout) -> Verdict:
-        """Return what one rollout comes to."""
+        """Return the verdict of one rollout."""
         failed = bool(self.failed_hooks(rollout.left))
         losses = [each for each in self.tally.losses if rollout.began <= each.at < rollout.ended]
         return self.judge.verdict(losses, [rollout], hook_failed=failed)
 
     @property
     def doubtful(self) -> int:
-        """How many losses noise on the machine can explain."""
+        """The number of losses that noise on the machine can explain."""
         return sum(not self.judge.counts(each) for each in self.tally.losses)
 
     def headline(self) -> str:
@@ -159,11 +164,11 @@ class Result:
         self, losses: list[Loss] | None = None, rollouts: list[Rollout] | None = None
     ) -> list[str]:
         """
-        Return what casts doubt on it, and what to do, a sentence each; empty if nothing does.
+        Return why the result is in doubt, and what to do, one sentence each; [] if it is not.
 
         Args:
-            losses: Only these; None: all.
-            rollouts: Only these; None: all.
+            losses: The losses to consider; None for all.
+            rollouts: The rollouts to consider; None for all.
         """
         losses = self.tally.losses if losses is None else losses
         reasons = list(self.judge.reasons(self.rollouts if rollouts is None else rollouts))
@@ -171,48 +176,48 @@ class Result:
             reasons.append(
                 f"noise on this machine can explain {doubtful:,} of {len(losses):,} lost requests"
             )
-        return [f"{each}: {QUIETER}" for each in reasons]
+        return [f"{each}. {QUIETER}" for each in reasons]
 
     @staticmethod
     def failed_hooks(replicas: list[Replica]) -> list[Replica]:
-        """Return those whose preStop hook failed, could not be run, or was turned away."""
+        """Return the replicas whose preStop hook failed, could not be run, or was refused."""
         return [each for each in replicas if _why_no_hook(each)]
 
     @property
     def lost(self) -> int:
-        """How many requests were lost."""
+        """The number of lost requests."""
         return len(self.tally.losses)
 
     def lost_in(self, rollout: Rollout) -> int:
-        """Return how many were lost in a rollout."""
+        """Return how many requests were lost in a rollout."""
         return sum(rollout.began <= loss.at < rollout.ended for loss in self.tally.losses)
 
     @property
     def lost_outside(self) -> int:
-        """How many were lost before the first rollout, after the last, or between two."""
+        """The number of requests lost before, after or between the rollouts."""
         return self.lost - sum(self.lost_in(each) for each in self.rollouts)
 
     def _was_unheard_of(self, at: float) -> bool:
-        """Tell whether a replica was ready at a moment, and not every client had heard of it."""
+        """Return whether a replica was ready at a time when not every client had noticed it."""
         joining = self.template.plan.traffic.joining + SLACK
         began = [each.serves_since(at) for each in self.replicas]
         return any(since is not None and at - since <= joining for since in began)
 
     def stage(self, loss: Loss) -> Stage:
-        """Return where in its replica's life a loss fell."""
+        """Return the stage of its replica in which a loss happened."""
         replica = self._by_name.get(loss.pod)
         if replica is None:
             return Stage.NOBODY
         return replica.stage(loss.sent if loss.cause is Cause.TIMEOUT else loss.at)
 
     def since_t0(self, loss: Loss) -> float | None:
-        """Return the seconds from its replica's T0 to a loss."""
+        """Return the seconds from its replica's drain start to a loss."""
         replica = self._by_name.get(loss.pod)
         at = replica.deleted_at if replica is not None else None
         return None if at is None else loss.at - at
 
     def groups(self, losses: Iterable[Loss] | None = None) -> list[LossGroup]:
-        """Return all losses, or some, by kind, the most frequent first."""
+        """Return all or some losses, grouped by kind, the most frequent kind first."""
         plan = self.template.plan
         found: dict[tuple[Cause, bool, str, Advice], LossGroup] = {}
         for loss in self.tally.losses if losses is None else losses:
@@ -237,11 +242,11 @@ class Result:
         return sorted(found.values(), key=lambda group: -len(group.losses))
 
     def findings(self) -> list[str]:
-        """Return what should be known besides the losses, a sentence each."""
+        """Return what else was found, one sentence each."""
         return [*self.why_inconclusive(), *self._about_replicas(), *self._about_answers()]
 
     def why_hook_failed(self, replicas: list[Replica]) -> list[str]:
-        """Return why the hooks of some replicas failed, and what to do; empty if none did."""
+        """Return why the hooks of some replicas failed, and what to do; [] if none failed."""
         failed = self.failed_hooks(replicas)
         if not failed:
             return []
@@ -258,17 +263,17 @@ class Result:
         if killed:
             deaf = any(each.deaf for each in killed)
             why = (
-                "as the first process of a container it has no handler for SIGTERM, so that the "
-                "kernel does not deliver it (a shell? begin its last command with exec)"
+                "The process has no handler for SIGTERM, so the kernel does not deliver SIGTERM to it "
+                "as PID 1 of a container. If it is a shell, start its last command with exec"
                 if deaf
-                else "it did not end by itself"
+                else "The process did not end by itself"
             )
-            yield f"{_names(killed)} had to be ended with SIGKILL after {grace:g} s: {why}"
+            yield f"{_names(killed)} needed SIGKILL after {grace:g} s. {why}"
         yield from self.why_hook_failed(self.replicas)
         crashed = [each for each in self.replicas if each.pod.restart_count]
         if crashed:
             codes = ", ".join(str(code) for each in crashed for code in _crashes(each))
-            yield f"{_names(crashed)} ended without being asked and were started again (exit code {codes})"
+            yield f"unexpected exit and restart of {_names(crashed)} (exit code {codes})"
         bad = [
             each
             for each in self.replicas
@@ -280,25 +285,21 @@ class Result:
             codes = ", ".join(
                 sorted({str(each.deletion.exit_code) for each in bad if each.deletion})
             )
-            yield f"{_names(bad)} left with exit code {codes}"
+            yield f"{_names(bad)} ended with exit code {codes}"
 
     def _about_answers(self) -> Iterator[str]:
         traffic = self.template.plan.traffic
         plain = traffic.verb == "GET" and not traffic.body_size
-        question = (
-            "does --path name what is there?"
-            if plain
-            else "do --path, --method and --body-size fit the app?"
-        )
+        options = "--path" if plain else "--path, --method and --body-size"
         refused = {s: n for s, n in sorted(self.tally.statuses.items()) if 400 <= s < 500}
         for status, count in refused.items():
-            yield f"{count:,} requests were answered with {status}: {question}"
+            yield f"{count:,} requests were answered with {status}. Check {options}"
         again = any(kept for _, _, kept in self.tally.answers)
         if self.template.plan.traffic.keepers and self.tally.answers and not again:
-            yield "no connection was kept: the server ended each with its first answer"
+            yield "no connection was kept alive: the server closed each one after its first answer"
 
     def to_json(self) -> dict[str, Any]:
-        """Return everything, for machines."""
+        """Return the whole result for `--json`."""
         tally, plan, late = self.tally, self.template.plan, self.tally.lateness
         return {
             "version": VERSION,
@@ -336,11 +337,11 @@ class Result:
 
 
 def _why_no_hook(replica: Replica) -> str:
-    """Return why a replica's drain did not begin with its hook; empty if it did."""
+    """Return why a replica's drain did not start with its hook; "" if it did."""
     deletion = replica.deletion
     status = deletion.pre_stop_status if deletion else None
     if status is not None and status >= 400:
-        return f"it was answered with {status}, which the kubelet ignores"
+        return f"the answer was {status}, which the kubelet ignores"
     return deletion.pre_stop_error if deletion else ""
 
 
