@@ -1,9 +1,9 @@
 """
-A kubelet and a Service for tests: they deal with an app as Kubernetes does, on one machine.
+A kubelet and a Service for tests, which treat an app on one machine as Kubernetes does.
 
-`Kubelet` starts real processes, probes them, restarts them and ends them by the kubelet's
-own rules; `Service` tells its clients of endpoints that come and go, each client in its own
-time. Names are imported when they are first used: a pytest run pays for what it uses.
+`Kubelet` starts real processes, and probes, restarts and ends them by the rules of the real
+kubelet. `Service` reports new and removed endpoints to its clients, with a different delay per
+client. Each name is imported at its first use, so a pytest run pays only for what it uses.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The same kubelet for tests that are plain functions: its loop runs in a thread of its own."""
+"""The kubelet for tests that are plain functions. Its loop runs in a separate thread."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class BlockingDeletion:
-    """A deletion under way; `wait` gives the record of it."""
+    """A running deletion. `wait` returns its record."""
 
     def __init__(self, deletion: Deletion, portal: BlockingPortal) -> None:
         self.record = deletion
@@ -29,10 +29,10 @@ class BlockingDeletion:
 
     def wait(self, timeout: float = 60.0) -> Deletion:
         """
-        Wait for its end.
+        Wait for the end of the deletion.
 
         Raises:
-            TimeoutError: Not in time.
+            TimeoutError: The deletion did not end in time.
         """
 
         async def over() -> Deletion:
@@ -43,7 +43,7 @@ class BlockingDeletion:
 
 
 class BlockingPod:
-    """A `Pod` whose methods return when it is done."""
+    """A `Pod` whose methods block until they are done."""
 
     def __init__(self, pod: Pod, portal: BlockingPortal) -> None:
         self._pod = pod
@@ -51,27 +51,27 @@ class BlockingPod:
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """The name of the pod."""
         return self._pod.name
 
     @property
     def uid(self) -> str:
-        """Its own."""
+        """The unique id of the pod."""
         return self._pod.uid
 
     @property
     def ip(self) -> str:
-        """Its address."""
+        """The IP address of the pod."""
         return self._pod.ip
 
     @property
     def ports(self) -> dict[str, int]:
-        """Its named ports."""
+        """The named ports of the pod."""
         return self._pod.ports
 
     @property
     def pid(self) -> int | None:
-        """The process id of its container, while it runs."""
+        """The process id of the container; None while it does not run."""
         return self._pod.pid
 
     @property
@@ -81,47 +81,47 @@ class BlockingPod:
 
     @property
     def started(self) -> bool:
-        """True once startup has passed, of the container that runs now."""
+        """True once the startup probe of the running container has passed."""
         return self._pod.started
 
     @property
     def ready(self) -> bool:
-        """True while its container runs, has passed startup, and says that it is ready."""
+        """True while the container runs, has passed startup, and its readiness is true."""
         return self._pod.ready
 
     @property
     def finished(self) -> bool:
-        """True when nothing more will happen to it."""
+        """True when the pod cannot change any more."""
         return self._pod.finished
 
     @property
     def restart_count(self) -> int:
-        """How often its container has been started again."""
+        """How often the container has been restarted."""
         return self._pod.restart_count
 
     @property
     def exit_codes(self) -> list[int]:
-        """One for each end of its container: 128 + the signal that ended it."""
+        """The exit code of each end of the container: 128 + the signal that killed it."""
         return list(self._pod.exit_codes)
 
     @property
     def endings(self) -> list[Ending]:
-        """How each container that the kubelet ended was ended."""
+        """A record of each time the kubelet has ended the container."""
         return list(self._pod.endings)
 
     @property
     def events(self) -> list[Event]:
-        """What the kubelet said, oldest first."""
+        """The events of the kubelet, oldest first."""
         return list(self._pod.events)
 
     @property
     def deletion(self) -> Deletion | None:
-        """Once it is being deleted."""
+        """The deletion of the pod; None before that."""
         return self._pod.deletion
 
     @property
     def output(self) -> str:
-        """What its container has written to stdout and stderr, restarts included."""
+        """The output of the container (stdout and stderr), including restarts."""
         return self._pod.output
 
     def port(self, name: int | str) -> int:
@@ -129,45 +129,45 @@ class BlockingPod:
         return self._pod.port(name)
 
     def said(self, reason: str = "") -> list[str]:
-        """Return the messages of its events, or of those with a reason."""
+        """Return the messages of all events, or of the events with the given reason."""
         return self._pod.said(reason)
 
     def describe(self) -> str:
-        """Return what `kubectl describe` and `kubectl logs` would show, in short."""
+        """Return a short version of what `kubectl describe` and `kubectl logs` print."""
         return self._pod.describe()
 
     def subscribe(self, callback: Callable[[], None]) -> None:
-        """Have a function called after every change, on the kubelet's thread."""
+        """Call a function after every change, on the kubelet's thread."""
         self._portal.call(self._pod.subscribe, callback)
 
     def until(self, predicate: Callable[[Pod], object], timeout: float = 10.0) -> None:
-        """Wait until something is true of it, or raise TimeoutError."""
+        """Wait until a condition on the pod is true. Raises TimeoutError."""
         self._portal.call(self._pod.until, predicate, timeout)
 
     def until_ready(self, timeout: float = 30.0) -> None:
-        """Wait until it is ready, or raise TimeoutError or `PodEnded`."""
+        """Wait until the pod is ready. Raises TimeoutError or `PodEnded`."""
         self._portal.call(self._pod.until_ready, timeout)
 
     def until_finished(self, timeout: float = 30.0) -> None:
-        """Wait until it has ended, or raise TimeoutError."""
+        """Wait until the pod has ended. Raises TimeoutError."""
         self._portal.call(self._pod.until_finished, timeout)
 
     def delete(self, grace: float | None = None) -> BlockingDeletion:
-        """Delete it: returns at once; `.wait()` what it returns for the end."""
-        # In a tuple: the portal would await what can be awaited.
+        """Start to delete the pod, and return at once. `.wait()` of the result waits for it."""
+        # In a tuple, because the portal awaits every awaitable result.
         (deletion,) = self._portal.call(lambda: (self._pod.delete(grace),))
         return BlockingDeletion(deletion, self._portal)
 
 
 class BlockingKubelet:
     """
-    A `Kubelet` for plain functions; a context manager that leaves no process behind.
+    A `Kubelet` for plain functions. The context manager ends every process that it started.
 
     Args:
-        kubelet: One that is not entered yet; a new one with the defaults if it is None.
+        kubelet: A kubelet that is not entered yet; None for a new one with the defaults.
 
     Raises:
-        TypeError: It is not a `Kubelet`.
+        TypeError: The argument is not a `Kubelet`.
     """
 
     def __init__(self, kubelet: Kubelet | None = None) -> None:
@@ -195,11 +195,14 @@ class BlockingKubelet:
 
     def run(self, spec: PodSpec) -> BlockingPod:
         """
-        Run a pod; returns when its container has been started for the first time, or failed to.
+        Run a pod. Returns when its container was started for the first time, or could not be
+        started.
 
         Raises:
             RuntimeError: The kubelet is not entered.
         """
         if self._portal is None:
-            raise RuntimeError("a kubelet runs pods inside `with BlockingKubelet() as kubelet:`")
+            raise RuntimeError(
+                "a kubelet runs pods only inside `with BlockingKubelet() as kubelet:`"
+            )
         return BlockingPod(self._portal.call(self._kubelet.run, spec), self._portal)

@@ -1,15 +1,15 @@
 """
-A Service: who may be asked, and what each client has heard of it so far.
+A Service: its endpoints, and which of them each client has noticed so far.
 
 Rules of this file:
 
-1. The slice follows the pods at once; each client hears of each change in a time of its own.
-2. A client hears of changes in their order, as a watch delivers them. Additions with a time of
-   their own are the exception: a load balancer that still checks a new target does not go on
-   using an old one meanwhile. The changes of one endpoint stay in their order.
-3. A connection that is established is nobody's business here: it is never cut.
-4. A pod's deletion is the one start of both its endpoint's removal and its container's end;
-   nothing here waits for the kubelet, nor it for anything here.
+1. The EndpointSlice follows the pods at once. Each client notices each change with its own delay.
+2. A client notices changes in their order, as a watch delivers them. Additions with a separate
+   delay are the exception: a load balancer that still checks a new target does not keep an old
+   one in use meanwhile. The changes of one endpoint stay in their order.
+3. Established connections are not touched here: a Service never cuts them.
+4. The deletion of a pod starts two things: the removal of its endpoint, and the end of its
+   container. Neither waits for the other.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ from typing import Final, NamedTuple, Protocol
 from lifecycle.testing import validation
 
 Spread = tuple[float, float]
-"""Seconds: the earliest and the latest."""
+"""The earliest and the latest time, in seconds."""
 
 JOIN_SHARE: Final = 0.1
-"""Good news travels faster: the share of the spread in which a client hears of it."""
+"""The share of the spread within which a client notices additions, which spread faster."""
 
 
 class NoEndpoints(Exception):
-    """The client knows of nobody whom it could ask."""
+    """The client knows of no endpoint."""
 
 
 class Endpoint(NamedTuple):
-    """Where one pod serves."""
+    """The address at which one pod serves."""
 
     name: str
     host: str
@@ -53,7 +53,7 @@ class SliceEntry(NamedTuple):
 
 
 class Watched(Protocol):
-    """A pod, as a Service looks at it."""
+    """The attributes of a pod that a Service reads."""
 
     @property
     def name(self) -> str: ...
@@ -73,16 +73,16 @@ class Watched(Protocol):
 
 class Service:
     """
-    The endpoints of some pods. May be used from any thread.
+    The endpoints of some pods. You can use it from any thread.
 
     Args:
-        propagation: Seconds within which a client hears that an endpoint is gone: the
-            earliest and the latest, or the latest alone.
-        propagation_in: Seconds within which a client hears of an endpoint that has become
-            ready, in the same form. A load balancer that checks the health of a new target
-            first needs 10 s or more. None: a tenth of `propagation`, as from a watch.
-        seed: For the same delays in every run.
-        clock: For tests without waiting.
+        propagation: Seconds within which a client notices that an endpoint is gone: the
+            earliest and the latest time, or the latest alone.
+        propagation_in: Seconds within which a client notices a new ready endpoint, in the same
+            form. A load balancer that first checks the health of a new target needs 10 s or
+            more. None for a tenth of `propagation`, as from a watch.
+        seed: The seed of the delays, so that every run has the same ones.
+        clock: The clock, for tests without waiting.
 
     Raises:
         TypeError: A time is not a number.
@@ -112,11 +112,11 @@ class Service:
 
     def add(self, pod: Watched, port: int | str) -> Endpoint:
         """
-        Make a pod one of this Service's.
+        Add a pod to this Service.
 
         Args:
-            pod: It joins when it is ready, and leaves when it is not, or is deleted.
-            port: A number, or the name of one of its ports.
+            pod: The pod. It is an endpoint while it is ready and not being deleted.
+            port: A number, or the name of one of the pod's ports.
 
         Raises:
             TypeError: The port is neither a number nor a name.
@@ -134,12 +134,12 @@ class Service:
 
     @property
     def slice(self) -> tuple[SliceEntry, ...]:
-        """The EndpointSlice as it is now."""
+        """The current EndpointSlice."""
         with self._lock:
             return tuple(self._slice.values())
 
     def client(self) -> Client:
-        """Return a new client; it begins with the slice as it is now."""
+        """Return a new client, which starts with the current EndpointSlice."""
         with self._lock:
             seed = f"{self._seed} {len(self._clients)}"
             client = Client(dict(self._slice), seed, self.clock)
@@ -167,7 +167,7 @@ class Service:
 
 
 def _spread(name: str, value: Spread | float) -> Spread:
-    """Return the earliest and the latest, or raise."""
+    """Return the earliest and the latest time, or raise."""
     low, high = value if isinstance(value, tuple) and len(value) == 2 else (0.0, value)
     for each in (low, high):
         if isinstance(each, bool) or not isinstance(each, int | float):
@@ -189,10 +189,10 @@ class _News(NamedTuple):
 
 class Client:
     """
-    One client, node or load balancer: what it believes now. Made by `Service.client`.
+    One client, node or load balancer, with the endpoints it knows of. Made by `Service.client`.
 
-    It asks those that are ready; where none is, those that terminate and still serve,
-    as a kube-proxy does.
+    It uses the ready endpoints. If there are none, it uses those that are terminating and still
+    serve, as kube-proxy does.
     """
 
     def __init__(
@@ -211,21 +211,21 @@ class Client:
         self._latest_of: dict[str, float] = {}
 
     def endpoints(self) -> tuple[Endpoint, ...]:
-        """Return whom it would ask now."""
+        """Return the endpoints that the client uses at this moment."""
         known = self._hear().values()
         ready = tuple(entry.endpoint for entry in known if entry.ready)
         return ready or tuple(each.endpoint for each in known if each.terminating and each.serving)
 
     def pick(self) -> Endpoint:
         """
-        Choose whom to ask, by chance.
+        Choose an endpoint at random.
 
         Raises:
-            NoEndpoints: It knows of nobody.
+            NoEndpoints: The client knows of no endpoint.
         """
         endpoints = self.endpoints()
         if not endpoints:
-            raise NoEndpoints("no endpoint that is ready, none that still serves")
+            raise NoEndpoints("no endpoint is ready, and none still serves")
         return self._random.choice(endpoints)
 
     def _tell(self, uid: str, entry: SliceEntry | None, spread: Spread, *, in_turn: bool) -> None:

@@ -1,4 +1,4 @@
-"""The environment of a container, and the `$(NAME)` in it, as Kubernetes expands them."""
+"""The environment of a container, with `$(NAME)` expanded as in Kubernetes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _REFERENCE: Final = re.compile(r"\$\$|\$\(([-._a-zA-Z][-._a-zA-Z0-9]*)\)")
 
 
 def expand(text: str, env: Mapping[str, str]) -> str:
-    """Replace `$(NAME)` by its value; what is not set stays as it is, `$$` is a dollar."""
+    """Replace each `$(NAME)` with its value. Unknown names stay unchanged. `$$` becomes `$`."""
 
     def value(found: re.Match[str]) -> str:
         if found[1] is None:
@@ -25,13 +25,13 @@ def expand(text: str, env: Mapping[str, str]) -> str:
 
 
 def own_environment() -> dict[str, str]:
-    """Return this process's, which another thread may change meanwhile: pytest does, each test."""
+    """Return the environment of this process, though another thread may change it meanwhile."""
     found = {name: os.environ.get(name) for name in list(os.environ)}
     return {name: value for name, value in found.items() if value is not None}
 
 
 def handed_on() -> dict[str, str]:
-    """Return what others get of it: no `LIFECYCLE_*`."""
+    """Return the environment of this process without its `LIFECYCLE_*` variables."""
     return {name: v for name, v in own_environment().items() if not name.startswith("LIFECYCLE_")}
 
 
@@ -39,8 +39,8 @@ def environment(container: Container, ports: Mapping[str, int]) -> dict[str, str
     """
     Return the environment of a container.
 
-    The interpreter's own folder comes first in its PATH, so that commands of this
-    environment (`lifecycle prestop`) are found as they are in an image.
+    Its PATH starts with the folder of this Python interpreter. Commands of this environment
+    (`lifecycle prestop`) are therefore found, as they are in an image.
     """
     env = handed_on()
     here = os.path.dirname(sys.executable)

@@ -1,4 +1,4 @@
-"""What the kubelet says of a pod, in its own words."""
+"""The kubelet's events about a pod, in the kubelet's own words."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ WARNING: Final = "Warning"
 
 class Event(NamedTuple):
     """
-    One event, as `kubectl describe pod` shows it; every occurrence is one of its own.
+    One event, as `kubectl describe pod` shows it. Repeated events are not merged.
 
     Attributes:
         type: `Normal` or `Warning`.
-        reason: One word: `Unhealthy`.
-        message: What `kubectl` shows.
-        at: When, on the monotonic clock.
-        detail: What the kubelet writes to its own log alone; empty if there is no more to say.
+        reason: One word, for example `Unhealthy`.
+        message: The message that `kubectl` shows.
+        at: When it happened, on the monotonic clock.
+        detail: A text that the kubelet writes only to its own log; "" if there is none.
     """
 
     type: str

@@ -1,10 +1,10 @@
 """
-Ends what was started here when this process is gone without a word: by SIGKILL, by SIGHUP.
+The guard, which ends the started processes if this process is killed (SIGKILL, SIGHUP).
 
-A process of its own reads a pipe to which all that is started here says what process group it
-is, before it is anything else: there is no moment at which one runs and is not known. The
-kernel closes the pipe however this process ends. PR_SET_PDEATHSIG would do it for children
-alone, not for what they have started, and only on Linux.
+The guard is a separate process that reads a pipe. Each started process writes its process group to
+the pipe before it runs anything else, so the guard knows every running process. The kernel closes
+the pipe however this process ends. PR_SET_PDEATHSIG would work only on Linux, and only for direct
+children.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from lifecycle.testing.environment import handed_on
 REAPER: Final = str(Path(__file__).with_name("reaper.py"))
 ANNOUNCED: Final = ("/bin/sh", "-c", 'echo "+$$"; exec "$@" >&2', "sh")
 HEAD: Final = 128
-"""Bytes from a file's start within which every binary format has a NUL byte, and no text has."""
+"""Bytes to read of a file: in these, every binary format has a NUL byte, and text has none."""
 _GIVEN_BACK: Final = frozenset({signal.SIGPIPE, signal.SIGXFSZ})
-"""What Python ignores by itself, and gives back to its children."""
+"""Signals that Python itself ignores, and resets in its children."""
 
 
 class Guard:
-    """One such process; made by `start`."""
+    """The guard process. Made by `start`."""
 
     def __init__(self, process: asyncio.subprocess.Process, pipe: int) -> None:
         self._process = process
@@ -40,7 +40,7 @@ class Guard:
 
     @classmethod
     async def start(cls) -> Self:
-        """Start it, out of reach of a terminal."""
+        """Start the guard, so that a terminal cannot signal it."""
         reading, writing = os.pipe()
         try:
             process = await asyncio.create_subprocess_exec(
@@ -60,10 +60,10 @@ class Guard:
         self, command: Sequence[str], env: Mapping[str, str], cwd: str | None, output: int
     ) -> asyncio.subprocess.Process:
         """
-        Start a process in a group of its own that ends with this one.
+        Start a process in its own group, which the guard ends together with this process.
 
         Raises:
-            OSError: It cannot be started.
+            OSError: The process cannot be started.
         """
         look_up(command[0], env, cwd)
         return await asyncio.create_subprocess_exec(
@@ -79,28 +79,29 @@ class Guard:
         )
 
     def forget(self, group: int) -> None:
-        """Leave a process group alone: it is gone."""
+        """Stop watching a process group that is gone."""
         with contextlib.suppress(BrokenPipeError):
             os.write(self._pipe, f"-{group}\n".encode())
 
     async def close(self) -> None:
-        """End it, and what it still watches."""
+        """End the guard, and the processes that it still watches."""
         os.close(self._pipe)
         await self._process.wait()
 
 
 def _as_in_a_container() -> Callable[[], None] | None:
     """
-    Return what has the signals do in a new process what they do in a container; None: they do.
+    Return a function that resets signals in a new process, as in a container; None if not needed.
 
-    What is ignored here (`nohup`, `&` in a script) would be ignored in all that is started.
+    Signals that are ignored here (`nohup`, `&` in a script) would be ignored in every started
+    process.
     """
     ignored = [
         each
         for each in signal.valid_signals() - _GIVEN_BACK
         if signal.getsignal(each) is signal.SIG_IGN
     ]
-    # Nothing else can reset them: a shell must not. It sets handlers, and touches nothing more.
+    # Nothing else can reset them, and a shell must not. It only sets handlers.
     return partial(_reset, ignored) if ignored else None
 
 
@@ -111,10 +112,11 @@ def _reset(numbers: Sequence[int]) -> None:
 
 def look_up(name: str, env: Mapping[str, str], cwd: str | None) -> None:
     """
-    See that a command is there and may be run, as the kernel would say it.
+    Check that a command exists and can be run, with the errors of the kernel.
 
     Raises:
-        OSError: It is not there, must not be run, or is a text that names no interpreter.
+        OSError: The command does not exist, cannot be run, or is a text without an interpreter
+            line.
     """
     is_path = os.path.dirname(name) != ""
     where = os.path.join(cwd or "", name) if is_path else name
@@ -127,10 +129,10 @@ def look_up(name: str, env: Mapping[str, str], cwd: str | None) -> None:
 
 
 def _names_no_interpreter(path: str) -> bool:
-    """Tell whether the kernel refuses a file that the shell of `ANNOUNCED` would interpret."""
+    """Return whether the kernel refuses a file that the shell of `ANNOUNCED` would interpret."""
     try:
         with open(path, "rb") as file:
             head = file.read(HEAD)
-    except OSError:  # what may be run and not read is no script
+    except OSError:  # a file that can be run but not read is not a script
         return False
     return not head.startswith(b"#!") and b"\0" not in head

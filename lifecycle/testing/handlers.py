@@ -1,4 +1,4 @@
-"""What probes and hooks do in a container, and how it turned out."""
+"""The handlers of probes and hooks in a container, and their outcomes."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ from lifecycle.testing.specs import (
 )
 
 TRIES: Final = 3
-"""How often a probe is tried that could not be carried out."""
+"""How often a probe that could not be carried out is tried."""
 
 
 class Verdict(Enum):
-    """How a probe turned out; ERROR means that it says nothing about the container."""
+    """The result of a probe. ERROR means that the probe could not be carried out."""
 
     SUCCESS = "success"
     WARNING = "warning"
@@ -44,31 +44,31 @@ class Verdict(Enum):
 
 
 class Outcome(NamedTuple):
-    """One probe's verdict, and what an event says of it."""
+    """The result of one probe, and the text of its event."""
 
     verdict: Verdict
     output: str
 
 
 class HookFailed(Exception):
-    """A preStop hook has not done what it was to do; the text says why."""
+    """A preStop hook failed. The text is the reason."""
 
 
 class NoSuchPort(ValueError):
-    """A container has no port of that name."""
+    """The container has no port of that name."""
 
 
 @dataclass
 class Place:
     """
-    Where handlers work: one pod.
+    The pod in which handlers run.
 
     Attributes:
-        ip: Its address.
-        ports: Its named ports.
-        env: The container's environment.
-        version: The kubelet's, as user agents name it.
-        kept: Connections of hooks that are kept, as the kubelet keeps them.
+        ip: The IP address of the pod.
+        ports: The named ports of the pod.
+        env: The environment of the container.
+        version: The version of the kubelet, for user agents.
+        kept: Open connections of hooks, as the kubelet keeps them open.
     """
 
     ip: str
@@ -89,23 +89,23 @@ class Place:
         return self.ports[port]
 
     def url(self, get: HttpGet) -> str:
-        """Return the URL that a handler asks."""
+        """Return the URL of a handler."""
         return url_of(get, get.host or self.ip, self.port(get.port))
 
     def close(self) -> None:
-        """Close the connections that were kept."""
+        """Close the connections that were kept open."""
         for connection in self.kept:
             hang_up(connection)
         self.kept.clear()
 
 
 async def probe(handler: ProbeHandler, place: Place, process: Process, timeout: float) -> Outcome:
-    """Carry out one probe; what cannot be carried out is tried three times in a row."""
+    """Carry out one probe. If that is not possible, it is tried three times in a row."""
     outcome = Outcome(Verdict.ERROR, "")
     for _ in range(TRIES):
         try:
             outcome = await _probe_once(handler, place, process, timeout)
-        except Exception as error:  # noqa: BLE001 - a probe that cannot be made says nothing
+        except Exception as error:  # noqa: BLE001 - a probe that cannot be made has no result
             outcome = Outcome(Verdict.ERROR, _reason(error))
         if outcome.verdict is not Verdict.ERROR:
             break
@@ -169,14 +169,13 @@ async def _probe_tcp(tcp: TcpSocket, place: Place, timeout: float) -> Outcome:
 
 async def run_hook(handler: HookHandler, place: Place, process: Process) -> int | None:
     """
-    Run a preStop hook for as long as it takes.
+    Run a preStop hook to its end.
 
     Returns:
-        The status that a request was answered with; None if there was none.
+        The status of the response to an HTTP request; None for other hooks.
 
     Raises:
-        HookFailed: It has failed, or could not be run at all. A status is no failure, whatever
-            it is.
+        HookFailed: The hook failed, or could not be run. No response status is a failure.
     """
     try:
         match handler:
@@ -188,7 +187,7 @@ async def run_hook(handler: HookHandler, place: Place, process: Process) -> int 
                 await asyncio.sleep(handler.seconds)
     except HookFailed:
         raise
-    except Exception as error:  # whatever it is: the hook has not run
+    except Exception as error:  # whatever the error is, the hook has not run
         raise HookFailed(_reason(error)) from error
     return None
 
@@ -209,7 +208,7 @@ async def _hook_http(get: HttpGet, place: Place) -> int | None:
     url = place.url(get)
     headers = headers_of(get, f"kube-lifecycle/{place.version}")
     headers.append(("Accept-Encoding", "gzip"))
-    with contextlib.suppress(BodyFailed):  # the body is read, and what becomes of it ignored
+    with contextlib.suppress(BodyFailed):  # the body is read, and an error is ignored
         try:
             response = await fetch(url, headers, timeout=None)
         except NotTLS:

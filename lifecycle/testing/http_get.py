@@ -1,12 +1,12 @@
 """
-GET as the kubelet's HTTP client does it, and errors in that client's words.
+HTTP GET as the kubelet's HTTP client does it, with that client's error messages.
 
 Rules of this file:
 
-1. One connection for each request; who asks says whether the request announces its end.
+1. Each request has its own connection. The caller decides whether the request announces its end.
 2. The timeout covers everything: connecting, TLS, redirects, the body.
-3. A redirect is followed on the same host only, until ten requests have been made.
-4. No more of a body than `BODY_LIMIT` is read.
+3. A redirect is followed only on the same host, up to ten requests in all.
+4. At most `BODY_LIMIT` bytes of a body are read.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ Headers = Sequence[tuple[str, str]]
 
 
 class Failed(Exception):
-    """There is no response; the text is what an event says."""
+    """There is no response. The text is that of the event."""
 
 
 class BodyFailed(Failed):
-    """There is a status, but the body did not come."""
+    """The status arrived, but the body did not."""
 
 
 class NotTLS(Failed):
@@ -45,12 +45,12 @@ class NotTLS(Failed):
 @dataclass(slots=True)
 class Response:
     """
-    One response.
+    An HTTP response.
 
     Attributes:
-        status: Its code.
-        body: The first 10 KiB.
-        connection: Still open; whoever asked closes it.
+        status: The status code.
+        body: The first 10 KiB of the body.
+        connection: The open connection. The caller must close it.
     """
 
     status: int
@@ -59,14 +59,14 @@ class Response:
 
 
 def url_of(get: HttpGet, host: str, port: int) -> str:
-    """Return the URL that a handler asks."""
+    """Return the URL of a handler."""
     address = f"[{host}]" if ":" in host else host
     path = get.path if get.path.startswith("/") else f"/{get.path}"
     return f"{get.scheme}://{address}:{port}{path}"
 
 
 def headers_of(get: HttpGet, agent: str) -> list[tuple[str, str]]:
-    """Return the headers of a handler's request; an empty Accept takes it away."""
+    """Return the headers of a handler's request. An empty Accept header removes the default one."""
     own = {name.lower() for name, _ in get.headers}
     headers = [pair for pair in get.headers if pair[1] or pair[0].lower() != "accept"]
     if "user-agent" not in own:
@@ -78,19 +78,19 @@ def headers_of(get: HttpGet, agent: str) -> list[tuple[str, str]]:
 
 async def fetch(url: str, headers: Headers, *, timeout: float | None) -> Response:
     """
-    GET, and follow redirects on the same host.
+    Send a GET request, and follow redirects on the same host.
 
     Args:
-        url: Absolute.
-        headers: Sent as they are, after `Host`.
-        timeout: Seconds for everything; None for as long as it takes.
+        url: The absolute URL.
+        headers: The headers, sent unchanged after `Host`.
+        timeout: Seconds for everything; None for no limit.
 
     Returns:
-        The last response, its connection still open.
+        The last response, with its open connection.
 
     Raises:
-        Failed: No response came, or not in time.
-        BodyFailed: Its body did not come, or not in time.
+        Failed: No response arrived, or not in time.
+        BodyFailed: The body did not arrive, or not in time.
     """
     fetching = _Fetch(url, headers)
     try:
@@ -103,7 +103,7 @@ async def fetch(url: str, headers: Headers, *, timeout: float | None) -> Respons
 
 
 def hang_up(connection: asyncio.StreamWriter) -> None:
-    """Close a connection without waiting for the other side."""
+    """Close a connection without waiting for the server."""
     connection.transport.abort()
 
 
@@ -133,7 +133,7 @@ class _Fetch:
         return response
 
     def late(self) -> Failed:
-        """Say what did not come in time."""
+        """Return the error for what did not arrive in time."""
         if self._stage == "body":
             return BodyFailed(
                 "context deadline exceeded (Client.Timeout or context cancellation while reading body)"

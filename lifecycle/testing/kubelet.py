@@ -1,4 +1,4 @@
-"""The kubelet: it owns its pods, and every process of theirs."""
+"""The kubelet, which owns its pods and all their processes."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ VERSION: Final = "1.34"
 
 class Kubelet:
     """
-    Runs pods on this machine; an async context manager that leaves no process behind,
-    however this one ends.
+    Runs pods on this machine. It is an async context manager.
+
+    At the end, no process is left, however this process ends.
 
     Args:
-        version: As its user agents name it: `kube-probe/1.34`.
-        back_off: Seconds before a container that keeps crashing is started again, the
-            second time; the first time there is no wait, and it doubles from then on.
-        longest_back_off: What it does not exceed.
+        version: The version in its user agents, for example `kube-probe/1.34`.
+        back_off: Seconds before a container that keeps crashing is restarted for the second time.
+            The first restart has no delay. Each later delay is twice as long.
+        longest_back_off: The longest delay in seconds.
 
     Raises:
-        TypeError: An argument is of the wrong type.
+        TypeError: An argument has the wrong type.
         ValueError: A time is negative or not finite, or the version cannot be sent.
     """
 
@@ -71,13 +72,14 @@ class Kubelet:
 
     async def run(self, spec: PodSpec) -> Pod:
         """
-        Run a pod; returns when its container has been started for the first time, or failed to.
+        Run a pod. Returns when its container was started for the first time, or could not be
+        started.
 
         Raises:
             RuntimeError: The kubelet is not entered.
         """
         if self._node is None:
-            raise RuntimeError("a kubelet runs pods inside `async with Kubelet() as kubelet:` only")
+            raise RuntimeError("a kubelet runs pods only inside `async with Kubelet() as kubelet:`")
         pod = Pod(spec, self._node)
         self.pods.append(pod)
         await pod.until(lambda pod: pod.running or pod.exit_codes, 30.0)

@@ -1,9 +1,9 @@
 """
-What can be watched: it says what happens to it, and wakes those who wait.
+An object that can be watched: it has events, and notifies its subscribers.
 
 Rules of this file:
 
-1. Whatever changes wakes those who wait and tells those who subscribed, at once.
+1. Every change wakes the waiting tasks and calls the subscribers at once.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from typing import Final, Self
 from lifecycle.testing.events import WARNING, Event
 
 POLL: Final = 0.02
-"""Seconds between two looks at what only looking can tell: a condition on the output."""
+"""Seconds between two checks of a condition that no change announces, for example on the output."""
 
 
 class Observed(ABC):
     """
-    Something with events, on the loop that runs when it is made.
+    An object with events. It belongs to the loop that runs when it is made.
 
     Attributes:
-        events: What was said of it, oldest first.
+        events: Its events, oldest first.
     """
 
     def __init__(self) -> None:
@@ -36,22 +36,22 @@ class Observed(ABC):
 
     @abstractmethod
     def describe(self) -> str:
-        """Return what a person should see when waiting for it has failed."""
+        """Return the text to show when waiting for it failed."""
 
     def said(self, reason: str = "") -> list[str]:
-        """Return the messages of its events, or of those with a reason."""
+        """Return the messages of all events, or of the events with the given reason."""
         return [event.message for event in self.events if reason in ("", event.reason)]
 
     def subscribe(self, callback: Callable[[], None]) -> None:
-        """Have a function called after every change, on the kubelet's loop."""
+        """Call a function after every change, on the kubelet's loop."""
         self._subscribers.append(callback)
 
     async def until(self, predicate: Callable[[Self], object], timeout: float = 10.0) -> None:
         """
-        Wait until something is true of it.
+        Wait until a condition is true.
 
         Raises:
-            TimeoutError: Not in time; the message describes the pod.
+            TimeoutError: The condition was not true in time. The message describes the pod.
         """
         try:
             async with asyncio.timeout(timeout):

@@ -1,11 +1,11 @@
 """
-One pod: what it is now, and the loop that brings it from its start to its end.
+A pod: its state, and the loop that runs it from its start to its end.
 
 Rules of this file:
 
-1. A pod's container is started again as its restart policy and the crash loop say.
-2. What has been begun is brought to its end, as the real kubelet does it: a deletion waits for
-   a restart that is under way, and ends the new container.
+1. The container is restarted according to the restart policy and the crash loop.
+2. A step that has started is completed, as in the real kubelet. For example, a deletion waits for
+   a running restart, and then ends the new container.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ Phase = Literal["Pending", "Running", "Succeeded", "Failed"]
 
 
 class PodEnded(Exception):
-    """What was waited for can no longer come: the pod has ended."""
+    """The pod has ended, so the condition can never become true."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """What a kubelet gives its pods: its version, a folder, the crash loop's times, a guard."""
+    """What a kubelet gives its pods: its version, a folder, the back-off times, a guard."""
 
     version: str
     folder: str
@@ -55,17 +55,17 @@ class Node:
 
 class Pod(Observed):
     """
-    One pod on a kubelet; made by `Kubelet.run`.
+    One pod on a kubelet. Made by `Kubelet.run`.
 
     Attributes:
-        spec: What it was made of.
-        uid: Its own.
-        ports: Its named ports, 0 replaced by a number.
+        spec: The spec of the pod.
+        uid: The unique id of the pod.
+        ports: The named ports. A port 0 is replaced by a free one.
         phase: `Pending`, `Running`, `Succeeded` or `Failed`.
-        restart_count: How often its container has been started again.
-        exit_codes: One for each end of its container: 128 + the signal that ended it.
-        endings: How each container that the kubelet ended was ended.
-        deletion: Once it is being deleted.
+        restart_count: How often the container has been restarted.
+        exit_codes: The exit code of each end of the container: 128 + the signal that killed it.
+        endings: A record of each time the kubelet has ended the container.
+        deletion: The deletion of the pod; None before that.
     """
 
     def __init__(self, spec: PodSpec, node: Node) -> None:
@@ -92,46 +92,46 @@ class Pod(Observed):
         self._terminating = False
         self._life = asyncio.create_task(self._live())
 
-    # What it is
+    # State
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """The name of the pod."""
         return self.spec.name
 
     @property
     def ip(self) -> str:
-        """Its address."""
+        """The IP address of the pod."""
         return self.spec.ip
 
     @property
     def running(self) -> bool:
-        """True while its container runs."""
+        """True while the container runs."""
         return self._run is not None
 
     @property
     def started(self) -> bool:
-        """True once startup has passed, of the container that runs now."""
+        """True once the startup probe of the running container has passed."""
         return self._run is not None and self._run.started
 
     @property
     def ready(self) -> bool:
-        """True while its container runs, has passed startup, and says that it is ready."""
+        """True while the container runs, has passed startup, and its readiness is true."""
         return self._run is not None and self._run.started and self._run.ready
 
     @property
     def finished(self) -> bool:
-        """True when nothing more will happen to it."""
+        """True when the pod cannot change any more."""
         return self.phase in ("Succeeded", "Failed")
 
     @property
     def pid(self) -> int | None:
-        """The process id of its container, while it runs."""
+        """The process id of the container; None while it does not run."""
         return self._run.process.pid if self._run is not None else None
 
     @property
     def output(self) -> str:
-        """What its container has written to stdout and stderr, restarts included."""
+        """The output of the container (stdout and stderr), including restarts."""
         if self._last_output is not None:
             return self._last_output
         return self._read_log()
@@ -141,41 +141,41 @@ class Pod(Observed):
         return self._place.port(name)
 
     def describe(self) -> str:
-        """Return what `kubectl describe` and `kubectl logs` would show, in short."""
+        """Return a short version of what `kubectl describe` and `kubectl logs` print."""
         lines = [f"pod {self.name}: {self.phase}, ready {self.ready}, exits {self.exit_codes}"]
         lines += [f"  {event}" for event in self.events[-20:]]
         lines += [f"  | {line}" for line in self.output.splitlines()[-20:]]
         return "\n".join(lines)
 
-    # What is done with it
+    # Actions
 
     async def until_ready(self, timeout: float = 30.0) -> None:
         """
-        Wait until it is ready.
+        Wait until the pod is ready.
 
         Raises:
-            TimeoutError: Not in time; the message describes the pod.
-            PodEnded: It can no longer be.
+            TimeoutError: The pod was not ready in time. The message describes the pod.
+            PodEnded: The pod has ended, and cannot become ready.
         """
         await self.until(lambda pod: pod.ready or pod.finished, timeout)
         if not self.ready:
-            raise PodEnded(f"it will not be ready: {self.describe()}")
+            raise PodEnded(f"the pod has ended, and cannot become ready: {self.describe()}")
 
     async def until_finished(self, timeout: float = 30.0) -> None:
-        """Wait until it has ended."""
+        """Wait until the pod has ended."""
         await self.until(lambda pod: pod.finished, timeout)
 
     def delete(self, grace: float | None = None) -> Deletion:
         """
-        Delete it: returns at once; `await` what it returns for the end.
+        Start to delete the pod, and return at once. To wait for the end, `await` the result.
 
         Args:
-            grace: Seconds, instead of the pod's grace period. A second call may shorten it, and
-                cannot make it longer; once the container is being ended, it changes nothing.
+            grace: Seconds, instead of the pod's grace period. A second call can make it shorter,
+                but not longer. Once the kubelet ends the container, a further call changes nothing.
 
         Raises:
             TypeError: The grace period is not a number.
-            ValueError: It is negative or not finite.
+            ValueError: The grace period is negative or not finite.
         """
         if grace is not None:
             validation.number("delete: grace", grace)
@@ -192,16 +192,18 @@ class Pod(Observed):
         return self.deletion
 
     async def close(self) -> None:
-        """Leave nothing of it behind."""
+        """Kill the container, and remove everything of the pod."""
         self._life.cancel()
         await asyncio.gather(self._life, return_exceptions=True)
         for hook in tuple(self._hooks):
             hook.cancel()
         await asyncio.gather(*self._hooks, return_exceptions=True)
         self._place.close()
-        self._last_output = self._read_log()  # the folder goes, the pod can still be looked at
+        self._last_output = (
+            self._read_log()
+        )  # the folder is removed, but the output is still needed
 
-    # Its life
+    # The loop
 
     def _read_log(self) -> str:
         if not os.path.exists(self._log):
@@ -223,7 +225,7 @@ class Pod(Observed):
                     await process.close()
             if not self._to_be_restarted(killed=killed):
                 break
-            # Who was killed is started in the same breath: only exits before that one count.
+            # A killed container is restarted at once: only earlier exits count.
             if not await self._backed_off(known_exit if killed else self._last_exit):
                 break
         self._finish()
@@ -236,7 +238,7 @@ class Pod(Observed):
             process = await Process.start(
                 command, self._place.env, container.cwd, self._log, self._guard
             )
-        except (OSError, ValueError) as error:  # ValueError: a word that was changed to nonsense
+        except (OSError, ValueError) as error:  # ValueError: a word with a NUL, for example
             self._say(WARNING, "Failed", f"Error: failed to start container: {error}")
             self._exited(START_ERROR)
             return None
@@ -245,7 +247,7 @@ class Pod(Observed):
         return process
 
     async def _supervise(self, process: Process) -> bool:
-        """Probe a container, and end it if it must be; returns whether probes ended it."""
+        """Probe a container, and end it if necessary. Returns whether a probe caused its end."""
         container = self.spec.container
         run = self._run = Run.of(container, process)
         self._changed()
@@ -318,7 +320,7 @@ class Pod(Observed):
         return False
 
     async def _backed_off(self, exited_at: float | None) -> bool:
-        """Wait for as long as the crash loop says; False if the pod is deleted before that."""
+        """Wait for the back-off of the crash loop. Returns False if the pod is deleted first."""
         if exited_at is not None:
             until = self._crash_loop.wait_until(exited_at)
             if until > self._loop.time():

@@ -1,4 +1,4 @@
-"""Ports that nobody has."""
+"""Free TCP ports for tests."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import Final
 _FIRST: Final = 20000
 _LAST: Final = 32000
 _TRIES: Final = 1000
-_draw: Final = random.SystemRandom()  # the global one is seeded by tests: to the same ports
+_draw: Final = random.SystemRandom()  # tests seed the global one, which would give the same ports
 _given: Final[set[int]] = set()
 
 
 def free_port() -> int:
     """
-    Return a TCP port that nobody listens on, and that no process of this user was given.
+    Return a TCP port that is free, and was given to no process of this user.
 
-    It lies below the range that the kernel takes a client's own end of a connection from:
-    so nobody gets it by chance before the app has bound it.
+    The port is below the range from which the kernel takes ports for outgoing connections. No
+    connection can therefore take it by chance before the app has bound it.
     """
     for _ in range(_TRIES):
         port = _draw.randrange(_FIRST, _LAST)
@@ -43,7 +43,7 @@ def _is_free(port: int) -> bool:
 
 
 def _claim(port: int) -> bool:
-    """Take a port from all other processes, until this one ends."""
+    """Claim a port, so that no other process gets it until this one ends."""
     try:
         fcntl.lockf(_claims(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
     except OSError:

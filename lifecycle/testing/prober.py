@@ -1,5 +1,5 @@
 """
-One worker a probe, for as long as one container lives.
+The probes of a container: one worker per probe, until the container ends.
 
     start     initial delay        + period        + 2 periods
       │            │ probe            │ probe           │ probe
@@ -9,9 +9,9 @@ One worker a probe, for as long as one container lives.
 Rules of this file:
 
 1. Until startup has passed, the other probes are not carried out.
-2. Once the pod is being deleted only readiness goes on.
-3. A probe that errored changes nothing, neither for the better nor for the worse.
-4. After a liveness or startup failure nothing is probed until there is a new container.
+2. Once the pod is being deleted, only readiness is probed.
+3. A probe that could not be carried out changes nothing.
+4. After a liveness or startup failure, nothing is probed until there is a new container.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from lifecycle.testing.specs import Container, Probe
 @dataclass
 class Run:
     """
-    One life of a container: from a start to the next end.
+    One run of a container, from a start to the next end.
 
     Attributes:
-        process: Its process.
-        started: Startup has passed, or there is no such probe.
-        ready: What readiness says: false at first, true without such a probe.
-        unhealthy: Which probe has given it up.
-        failed: Set with `unhealthy`.
-        again: Set to have readiness probed at once.
+        process: The process.
+        started: Whether startup has passed, or there is no startup probe.
+        ready: The readiness: false at first, true if there is no readiness probe.
+        unhealthy: The probe that failed for good; None if none did.
+        failed: Set together with `unhealthy`.
+        again: Set to probe readiness at once.
     """
 
     process: Process
@@ -61,12 +61,12 @@ class Worker:
     Carries out one probe of one run.
 
     Attributes:
-        kind: Which of the three.
+        kind: The kind of the probe.
         spec: The probe.
-        run: What it reports to.
-        place: Where it works.
-        deleted: Whether the pod is being deleted.
-        say: Takes type, reason and message of an event.
+        run: The run, which receives the results.
+        place: The pod.
+        deleted: Returns whether the pod is being deleted.
+        say: Records an event with a type, a reason and a message.
         changed: Called when `run` has changed.
     """
 
@@ -81,7 +81,7 @@ class Worker:
     _in_a_row: int = 0
 
     async def work(self) -> None:
-        """Probe until there is nothing left to probe; cancelled when the container ends."""
+        """Probe until no probe is needed any more. It is cancelled when the container ends."""
         loop = asyncio.get_running_loop()
         started = self.run.process.started_at
         due = started + self.spec.initial_delay
@@ -90,7 +90,7 @@ class Worker:
                 async with asyncio.timeout_at(due):
                     await self._triggered()
             now = loop.time()
-            if now >= due:  # ticks that were missed are dropped, as a ticker drops them
+            if now >= due:  # missed ticks are dropped, as Go's ticker does
                 due += self.spec.period * (1 + (now - due) // self.spec.period)
             waits_for_startup = self.kind is not Kind.STARTUP and not self.run.started
             if now >= started + self.spec.initial_delay and not waits_for_startup:

@@ -1,13 +1,13 @@
 """
-A container's process, and the commands that are executed beside it.
+The process of a container, and the commands that are executed in the container.
 
 Rules of this file:
 
-1. Every process has a session of its own: it gets no Ctrl-C, and its whole group can be ended.
-2. When the container's process ends, whatever else ran in the container is killed, as the
-   kernel does when the first process of a PID namespace is gone.
-3. Nothing that was started here is left behind or unreaped, and when this process itself is
-   killed, its guard ends it all. Out of reach is only what has left its group by setsid.
+1. Every process has its own session. It gets no Ctrl-C, and its whole group can be killed.
+2. When the container's process ends, all other processes of the container are killed. The kernel
+   does the same when the first process of a PID namespace ends.
+3. No process that was started here is left running or unreaped. If this process itself is killed,
+   its guard ends all of them. Only a process that has left its group with setsid is out of reach.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Final, Self
 from lifecycle.testing.guard import Guard
 
 OUTPUT_LIMIT: Final = 10 * 1024
-"""How much of a command's output the kubelet reads."""
+"""How many bytes of a command's output the kubelet reads."""
 SIGTERM_BIT: Final = 1 << (signal.SIGTERM - 1)
 
 
@@ -32,18 +32,19 @@ class NoExec(Exception):
 
 
 class TimedOut(Exception):
-    """A command did not end in time; it has been killed."""
+    """A command did not end in time. It was killed."""
 
 
 class Process:
     """
-    One container's process; made by `start`.
+    The process of a container. Made by `start`.
 
     Attributes:
-        pid: Its process id.
-        started_at: On the monotonic clock.
-        exited_at: The same; None while it runs.
-        exit_code: As a container's: 128 + the signal that ended it; None while it runs.
+        pid: The process id.
+        started_at: When it was started, on the monotonic clock.
+        exited_at: When it exited, on the same clock; None while it runs.
+        exit_code: The exit code as of a container, 128 + the signal that killed it; None while
+            it runs.
         ended: Set when it has ended.
     """
 
@@ -75,23 +76,23 @@ class Process:
         guard: Guard,
     ) -> Self:
         """
-        Start one; its output is appended to a file, and a guard ends it with this process.
+        Start a process. Its output is appended to a file, and the guard ends it with this process.
 
         Raises:
-            OSError: It cannot be started.
+            OSError: The process cannot be started.
         """
         with open(log, "ab", buffering=0) as output:  # noqa: ASYNC230 - a local file
             process = await guard.spawn(command, env, cwd, output.fileno())
         return cls(process, env, cwd, guard)
 
     def terminate(self, *, pid_1: bool) -> None:
-        """Send SIGTERM; to a `pid_1` without a handler the kernel would not deliver it."""
+        """Send SIGTERM, but not to a `pid_1` without a handler: the kernel would drop it."""
         if self.exit_code is None and not (pid_1 and not catches_sigterm(self.pid)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGTERM)
 
     def kill(self) -> None:
-        """Send SIGKILL to all that runs in the container."""
+        """Send SIGKILL to all processes of the container."""
         if self.exit_code is None:
             kill_group(self.pid)
         for process in self._beside:
@@ -101,11 +102,11 @@ class Process:
         self, command: Sequence[str], timeout: float | None = None
     ) -> tuple[int, str]:
         """
-        Run a command beside it: its exit code, and the first 10 KiB of what it said.
+        Run a command in the container. Returns its exit code, and the first 10 KiB of its output.
 
         Raises:
-            NoExec: It cannot be started, or the container has ended.
-            TimedOut: It has not ended in time.
+            NoExec: The command cannot be started, or the container has ended.
+            TimedOut: The command did not end in time.
         """
         if self.exit_code is not None:
             raise NoExec("failed to exec in container: failed to load task: no running task found")
@@ -150,13 +151,13 @@ class Process:
         self.ended.set()
 
     async def close(self) -> None:
-        """Kill it if it runs, and wait until it is gone."""
+        """Kill the process if it runs, and wait until it is gone."""
         self.kill()
         await self._reaping
 
 
 def catches_sigterm(pid: int) -> bool:
-    """Tell whether a process has a handler for SIGTERM; True where nobody can tell."""
+    """Return whether a process has a handler for SIGTERM; True if that is not known."""
     try:
         with open(f"/proc/{pid}/status", encoding="ascii") as status:
             for line in status:
@@ -168,13 +169,13 @@ def catches_sigterm(pid: int) -> bool:
 
 
 def kill_group(pid: int) -> None:
-    """Send SIGKILL to a process group, if there is anybody left in it."""
+    """Send SIGKILL to a process group, if any process of it is left."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
 
 
 async def _reaped(process: asyncio.subprocess.Process) -> None:
-    """Wait for a process that has been killed, though the waiting task is cancelled."""
+    """Wait for a killed process, even if the waiting task is cancelled."""
     waiting = asyncio.ensure_future(process.wait())
     while not waiting.done():
         with contextlib.suppress(asyncio.CancelledError):

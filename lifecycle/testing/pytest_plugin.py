@@ -1,8 +1,8 @@
 """
-The fixture `kubelet`, found by pytest through its entry point.
+The fixture `kubelet`, which pytest finds through an entry point.
 
-Nothing is imported here before a test asks for the fixture: every pytest run in an
-environment with this distribution loads this file.
+Every pytest run in an environment with pod-lifecycle loads this file. Nothing is therefore
+imported here before a test uses the fixture.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 @pytest.fixture
 def kubelet() -> Iterator[BlockingKubelet]:
     """
-    A kubelet of the test's own; whatever it has started ends with the test.
+    A kubelet for one test. All its processes end with the test.
 
-    It blocks: `pod = kubelet.run(PodSpec(Container([...])))`, `pod.until_ready()`,
-    `pod.delete().wait()`. In an `async def` test use `async with Kubelet() as kubelet:`.
+    Its methods block: `pod = kubelet.run(PodSpec(Container([...])))`, `pod.until_ready()`,
+    `pod.delete().wait()`. In an `async def` test, use `async with Kubelet() as kubelet:` instead.
     """
     from lifecycle.testing.blocking import BlockingKubelet
 

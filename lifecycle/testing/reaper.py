@@ -1,8 +1,8 @@
 """
-What `Guard` runs, by its path: it kills what is left when its stdin ends.
+The program of the guard, run by its path: it kills the remaining processes when its stdin ends.
 
-`+12` on a line is a process group that is being started, `-12` one that is gone. It imports
-next to nothing, so that it is there at once.
+A line `+12` means that process group 12 is being started, a line `-12` that it is gone. The
+program imports almost nothing, so that it starts at once.
 """
 
 import os
@@ -11,7 +11,7 @@ import sys
 
 
 def main() -> None:
-    """Kill what is left once nobody can tell of it any more."""
+    """Kill the remaining process groups once stdin has ended."""
     groups: set[int] = set()
     for line in sys.stdin:
         (groups.add if line.startswith("+") else groups.discard)(int(line[1:]))

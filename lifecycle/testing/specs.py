@@ -1,4 +1,4 @@
-"""What a pod is to be: the fields of a manifest that a kubelet acts on, with its defaults."""
+"""The spec of a pod: the fields of a manifest that a kubelet acts on, with their defaults."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ HTTPS: Final = "https"
 @dataclass(frozen=True)
 class HttpGet:
     """
-    Ask over HTTP.
+    An HTTP GET request.
 
     Args:
         port: A number, or the name of one of the container's ports.
-        path: With its query.
-        host: Instead of the pod's own address.
-        scheme: `http` or `https`; a certificate is not verified.
-        headers: Pairs; they replace the kubelet's own of the same name.
+        path: The path, with its query.
+        host: The host; None for the pod's own address.
+        scheme: `http` or `https`. Certificates are not verified.
+        headers: Pairs of name and value. They replace the kubelet's own headers of the same name.
 
     Raises:
-        TypeError: An argument is of the wrong type, for example headers in a dict.
+        TypeError: An argument has the wrong type, for example headers in a dict.
         ValueError: An argument cannot be sent, for example a header with a line break.
     """
 
@@ -47,10 +47,10 @@ class HttpGet:
 @dataclass(frozen=True)
 class Exec:
     """
-    Run a command inside: with the container's environment and working directory.
+    A command in the container, with the container's environment and working directory.
 
     Args:
-        command: Its words; no shell.
+        command: The words of the command. No shell is involved.
     """
 
     command: Sequence[str]
@@ -62,11 +62,11 @@ class Exec:
 @dataclass(frozen=True)
 class TcpSocket:
     """
-    Open a connection, and close it.
+    A TCP connection that is opened and closed.
 
     Args:
         port: A number, or the name of one of the container's ports.
-        host: Instead of the pod's own address.
+        host: The host; None for the pod's own address.
     """
 
     port: int | str
@@ -80,10 +80,10 @@ class TcpSocket:
 @dataclass(frozen=True)
 class Sleep:
     """
-    Wait; for preStop alone.
+    A pause. Only for preStop.
 
     Args:
-        seconds: How long.
+        seconds: The duration in seconds.
     """
 
     seconds: float
@@ -102,14 +102,14 @@ class Probe:
     One probe, with the kubelet's defaults. Seconds may be fractions, so that tests are fast.
 
     Args:
-        handler: What is asked.
-        initial_delay: Seconds after the container's start before which nothing is asked.
-        period: Seconds from one probe to the next.
-        timeout: Seconds for the whole answer, connecting included.
-        success_threshold: How many in a row make it good again.
-        failure_threshold: How many in a row make it bad.
-        termination_grace_period: For the restart that this probe brings about, instead of
-            the pod's; liveness and startup only.
+        handler: The request or command of the probe.
+        initial_delay: Seconds from the container's start to the first probe.
+        period: Seconds between two probes.
+        timeout: Seconds for the whole answer, including connecting.
+        success_threshold: Successes in a row after which the probe counts as passed.
+        failure_threshold: Failures in a row after which the probe counts as failed.
+        termination_grace_period: The grace period for a restart that this probe causes; None for
+            the pod's. Only for liveness and startup.
     """
 
     handler: ProbeHandler
@@ -134,23 +134,24 @@ class Probe:
 @dataclass(frozen=True)
 class Container:
     """
-    The one container of a pod: a real process.
+    The only container of a pod: a real process.
 
     Args:
-        command: Its words; `$(NAME)` is taken from its environment, as in a manifest.
-        env: Added to this process's environment, of which no `LIFECYCLE_*` is handed on;
-            `$(NAME)` is what has been set before.
-        ports: Names for handlers; 0 is a free one for each pod, the same after a restart.
-            The container finds the number of `http` in its variable `PORT_HTTP`.
-        startup: Holds the two others back until it has passed once.
-        readiness: Whether the pod is to get traffic.
-        liveness: Whether the container is to go on living.
-        pre_stop: What is done before SIGTERM, within the grace period.
-        cwd: Its working directory.
-        name: As events name it.
-        pid_1: True: it is told to end as the first process of a container is. The kernel
-            does not deliver such a process a SIGTERM that it has no handler for. False: as
-            under an init that hands signals on.
+        command: The words of the command. `$(NAME)` is replaced from its environment, as in a
+            manifest.
+        env: Variables to add to this process's environment, without its `LIFECYCLE_*` variables.
+            `$(NAME)` is replaced by the value of an earlier variable.
+        ports: Numbers by name. 0 stands for a free port per pod, which stays the same after a
+            restart. The container gets the number of `http` in its variable `PORT_HTTP`.
+        startup: The startup probe. The other two probes wait until it has passed once.
+        readiness: The readiness probe. It decides whether the pod gets traffic.
+        liveness: The liveness probe. If it fails, the container is restarted.
+        pre_stop: The hook before SIGTERM, which runs within the grace period.
+        cwd: The working directory.
+        name: The name in events.
+        pid_1: Whether the process ends like the first process of a container. The kernel does not
+            deliver SIGTERM to such a process if it has no handler for it. False: as under an
+            init process that forwards signals.
     """
 
     command: Sequence[str]
@@ -193,12 +194,12 @@ class PodSpec:
     A pod.
 
     Args:
-        container: What runs.
-        name: As events name it.
+        container: The container.
+        name: The name in events.
         grace_period: terminationGracePeriodSeconds.
-        restart_policy: `Always`; `OnFailure` or `Never` for jobs.
-        ip: The pod's address, which probes and hooks ask. On Linux `127.0.0.2` finds the
-            app that listens on 127.0.0.1 alone: in Kubernetes no probe would reach it.
+        restart_policy: `Always`, or `OnFailure` or `Never` for jobs.
+        ip: The pod's address, for probes and hooks. On Linux, use `127.0.0.2` to detect an app that
+            listens only on 127.0.0.1: in Kubernetes, no probe would reach such an app.
     """
 
     container: Container

@@ -1,5 +1,5 @@
 """
-How a container is ended.
+The end of a container: preStop, SIGTERM and SIGKILL.
 
     deletion   preStop                        SIGTERM                     SIGKILL
        ├──────────┼──────────────────────────────┼───────────────────────────┤
@@ -19,28 +19,30 @@ from lifecycle.testing.processes import Process
 from lifecycle.testing.specs import Container, Exec, HookHandler, Sleep
 
 SHORTEST_WINDOW: Final = 2.0
-"""Seconds that SIGTERM always leaves."""
+"""Seconds that a container always has after SIGTERM."""
 SHORTEST_GRACE: Final = 1.0
-"""Seconds of grace that a deletion has at least."""
+"""The shortest grace period of a deletion, in seconds."""
 
 
 @dataclass(eq=False)
 class Ending:
     """
-    When what happened, in seconds since it was decided; None for what did not happen.
+    The times of a container's end, in seconds since the decision; None for what did not happen.
 
     Attributes:
-        decided_at: On the monotonic clock.
-        pre_stop_started: The hook was begun.
-        pre_stop_ended: It came back, or was cut short. None, though it was begun: abandoned.
-        pre_stop_failed: It failed, could not be run, or the container ended under it.
-        pre_stop_error: Why it failed, in words; empty if it did not.
-        pre_stop_status: What an HTTP hook was answered with. The kubelet ignores it: a hook that
-            was answered with 403 has not failed, and has not started a drain either.
-        sigterm: SIGTERM was sent.
-        sigkill: SIGKILL was needed.
-        exited: The process was gone.
-        exit_code: As a container's: 128 + the signal that ended it.
+        decided_at: When the end was decided, on the monotonic clock.
+        pre_stop_started: When the hook was started.
+        pre_stop_ended: When the hook returned, or was cut off. None after a start: it was
+            abandoned.
+        pre_stop_failed: Whether the hook failed, could not be run, or the container ended during
+            it.
+        pre_stop_error: Why the hook failed, in words; "" if it did not.
+        pre_stop_status: The response status of an HTTP hook. The kubelet ignores it: a hook that
+            was answered with 403 has not failed, but has not started a drain either.
+        sigterm: When SIGTERM was sent.
+        sigkill: When SIGKILL was sent.
+        exited: When the process was gone.
+        exit_code: The exit code as of a container: 128 + the signal that killed it.
     """
 
     decided_at: float
@@ -60,17 +62,17 @@ class Ending:
         return self.sigkill is not None
 
     def since(self) -> float:
-        """Return the seconds since it was decided."""
+        """Return the seconds since the decision."""
         return asyncio.get_running_loop().time() - self.decided_at
 
 
 @dataclass(eq=False)
 class Deletion(Ending):
     """
-    A pod's deletion, as it goes on and when it is over: `await` it for its end.
+    The deletion of a pod, while it runs and afterwards. `await` it to wait for its end.
 
     Attributes:
-        grace: The grace period that counts.
+        grace: The effective grace period, in seconds.
     """
 
     grace: float = 30.0
@@ -83,14 +85,14 @@ class Deletion(Ending):
 
 class Killer:
     """
-    Ends one container's process.
+    Ends the process of one container.
 
     Args:
-        container: What it was made of.
-        process: Its process.
-        place: Where hooks work.
-        warn: Takes reason, message and detail of a warning.
-        hooks: Every hook under way, an abandoned one included, until it comes back.
+        container: The spec of the container.
+        process: The process.
+        place: The pod, in which hooks run.
+        warn: Records a warning with a reason, a message and a detail.
+        hooks: All running hooks, including abandoned ones, until they return.
     """
 
     def __init__(
@@ -108,7 +110,7 @@ class Killer:
         self._hooks = hooks
 
     async def kill(self, grace: float, ending: Ending) -> None:
-        """Run the hook, send SIGTERM, and SIGKILL if it must be; returns when it is gone."""
+        """Run the hook, send SIGTERM, and SIGKILL if needed. Returns when the process is gone."""
         hook = self._container.pre_stop
         if hook is not None and grace > 0:
             began = ending.since()
@@ -137,7 +139,7 @@ class Killer:
             await asyncio.wait({task}, timeout=grace)
         except asyncio.CancelledError:
             if isinstance(hook, Exec | Sleep):
-                task.cancel()  # an HTTP request knows nothing of it and goes on
+                task.cancel()  # an HTTP request continues on the server
             raise
 
     async def _run(self, hook: HookHandler, ending: Ending) -> None:

@@ -1,4 +1,4 @@
-"""What a spec cannot be: each check raises with a sentence that says what to write instead."""
+"""The checks of a spec: each one raises an error that says what to write instead."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _HOST_NAME: Final = re.compile(
     r"(\.[A-Za-z0-9_]([-A-Za-z0-9_]{0,61}[A-Za-z0-9_])?)*\.?"
 )
 _FRAMING: Final = frozenset({"content-length", "transfer-encoding", "trailer"})
-"""Headers that say where a request ends: the kubelet's HTTP client sends none that is given."""
+"""Headers that define where a request ends. The kubelet's HTTP client never sends given ones."""
 _FIELD: Final = re.compile(r"([!-~]([\t -~]*[!-~])?)?")
 
 
@@ -40,7 +40,7 @@ def words(field: str, command: object) -> None:
 
 
 def text(field: str, value: object) -> None:
-    """Refuse what is not text that a process can be given."""
+    """Refuse a value that is not a text, or that no process can receive."""
     if not isinstance(value, str):
         raise TypeError(f"{field} must be text, not {value!r}: write '{value}'")
     if "\0" in value:
@@ -54,7 +54,7 @@ def text(field: str, value: object) -> None:
 
 
 def number(field: str, value: object, *, positive: bool = False) -> None:
-    """Refuse what is not a finite number of seconds, 0 or more (`positive`: more than 0)."""
+    """Refuse a value that is not a finite number of seconds >= 0 (`positive`: > 0)."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{field} must be a number of seconds, not {value!r}")
     if not is_finite(value) or value < 0 or (positive and value == 0):
@@ -63,7 +63,7 @@ def number(field: str, value: object, *, positive: bool = False) -> None:
 
 
 def is_finite(value: float) -> bool:
-    """Tell whether a number can be one of seconds: 10**400 is too large for a float."""
+    """Return whether a number is finite as seconds: 10**400 is too large for a float."""
     try:
         return math.isfinite(value)
     except OverflowError:
@@ -71,7 +71,7 @@ def is_finite(value: float) -> bool:
 
 
 def threshold(field: str, value: object) -> None:
-    """Refuse what is not a number of probes in a row."""
+    """Refuse a value that is not a number of probes in a row."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{field} must be a whole number, not {value!r}")
     if value < 1:
@@ -79,7 +79,7 @@ def threshold(field: str, value: object) -> None:
 
 
 def port(field: str, value: object) -> None:
-    """Refuse what is neither the number nor the name of a port."""
+    """Refuse a value that is neither the number nor the name of a port."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise TypeError(f"{field} must be a port's number or name, not {value!r}")
     if isinstance(value, str) and not (value.isascii() and value.isdigit()):
@@ -89,7 +89,7 @@ def port(field: str, value: object) -> None:
 
 
 def port_name(field: str, value: object) -> None:
-    """Refuse a name that Kubernetes allows no port."""
+    """Refuse a name that is not allowed for a port in Kubernetes."""
     if not isinstance(value, str):
         raise TypeError(f"{field} must be a port's name, not {value!r}")
     if not _PORT_NAME.fullmatch(value):
@@ -100,7 +100,7 @@ def port_name(field: str, value: object) -> None:
 
 
 def ports(field: str, value: object) -> None:
-    """Refuse what does not give port names a number each."""
+    """Refuse a value that is not a dict of port names and numbers."""
     if not isinstance(value, Mapping):
         raise TypeError(f"{field} must be a dict, for example {{'http': 0}}, not {value!r}")
     for name, number_ in value.items():
@@ -115,7 +115,7 @@ def ports(field: str, value: object) -> None:
 
 
 def environment(field: str, value: object) -> None:
-    """Refuse what cannot be a process's environment."""
+    """Refuse a value that cannot be the environment of a process."""
     if not isinstance(value, Mapping):
         raise TypeError(f"{field} must be a dict, for example {{'DEBUG': '1'}}, not {value!r}")
     for name, content in value.items():
@@ -126,13 +126,13 @@ def environment(field: str, value: object) -> None:
 
 
 def label(field: str, value: object) -> None:
-    """Refuse a name that Kubernetes allows no container."""
+    """Refuse a name that is not allowed for a container in Kubernetes."""
     wanted = "of at most 63 lower-case letters, digits and dashes, for example 'shop-1'"
     _shaped(_LABEL, field, value, wanted)
 
 
 def subdomain(field: str, value: object) -> None:
-    """Refuse a name that Kubernetes allows no pod."""
+    """Refuse a name that is not allowed for a pod in Kubernetes."""
     wanted = "of lower-case letters, digits, dashes and dots, for example 'shop-1'"
     _shaped(_SUBDOMAIN, field, value, wanted)
 
@@ -144,13 +144,13 @@ def _shaped(shape: re.Pattern[str], field: str, value: object, wanted: str) -> N
 
 
 def flag(field: str, value: object) -> None:
-    """Refuse what is neither True nor False."""
+    """Refuse a value that is neither True nor False."""
     if not isinstance(value, bool):
         raise TypeError(f"{field} must be True or False, not {value!r}")
 
 
 def folder(field: str, value: object) -> None:
-    """Refuse what cannot name a folder."""
+    """Refuse a value that cannot name a folder."""
     if value is None:
         return
     name = os.fspath(value) if isinstance(value, os.PathLike) else value
@@ -160,7 +160,7 @@ def folder(field: str, value: object) -> None:
 
 
 def address(field: str, value: object) -> None:
-    """Refuse what is not an IP address."""
+    """Refuse a value that is not an IP address."""
     text(field, value)
     if not _is_address(str(value)):
         raise ValueError(f"{field} must be an IP address, for example '127.0.0.2', not {value!r}")
@@ -175,7 +175,7 @@ def _is_address(value: str) -> bool:
 
 
 def host(field: str, value: object) -> None:
-    """Refuse what is not a host's name or address."""
+    """Refuse a value that is not the name or address of a host."""
     if value is None:
         return
     text(field, value)
@@ -186,27 +186,27 @@ def host(field: str, value: object) -> None:
 
 
 def version(field: str, value: object) -> None:
-    """Refuse what cannot stand in a user agent."""
+    """Refuse a value that cannot be in a user agent."""
     text(field, value)
     if not _TOKEN.fullmatch(str(value)):
         raise ValueError(f"{field} must be a version, for example '1.34', not {value!r}")
 
 
 def one_of(field: str, value: object, *allowed: str) -> None:
-    """Refuse what is not among a few words."""
+    """Refuse a value that is not one of the allowed words."""
     if value not in allowed:
         raise ValueError(f"{field} must be one of {', '.join(map(repr, allowed))}, not {value!r}")
 
 
 def kind(field: str, value: object, *allowed: type) -> None:
-    """Refuse what is not of one of some kinds."""
+    """Refuse a value that does not have one of the given types."""
     if not isinstance(value, allowed):
         names = " or ".join(each.__name__ for each in allowed)
         raise TypeError(f"{field} must be of {names}, not {value!r}")
 
 
 def path(field: str, value: object) -> None:
-    """Refuse a path that cannot stand in a request."""
+    """Refuse a path that cannot be in a request."""
     text(field, value)
     if not _VISIBLE.fullmatch(str(value)):
         raise ValueError(
