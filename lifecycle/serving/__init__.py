@@ -1,1 +1,1 @@
-"""Servers that serve an ASGI app: accepting, and what a connection speaks."""
+"""Servers for ASGI apps: accepting connections, and the protocols on them."""

@@ -1,4 +1,4 @@
-"""How a request reaches its app: a stream of hypercorn's, and a queue of ours between the two."""
+"""The path of a request to its app: a stream of hypercorn, and a queue of ours between the two."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from lifecycle.serving.websocket_buffer import MessageBuffer
 
 ABORT: Final = "lifecycle.abort"
 """
-The key of a scope under which the app finds how to cut its request short at once: with its
-connection, or over HTTP/2 its stream alone.
+The key in the scope whose value cuts the request off at once: its connection, or over HTTP/2 only
+its stream.
 """
 
 
 class AppRunner:
     """
-    What a stream takes for its TaskGroup.
+    The replacement of the TaskGroup that hypercorn's streams use.
 
-    Hypercorn's own hands the app a queue of ten messages: when nobody reads it, whoever puts
-    the eleventh waits for ever, be it the one who answers and puts the disconnect.
+    Hypercorn's own TaskGroup gives the app a queue of ten messages. If the app does not read it,
+    the code that puts the eleventh message waits forever, even if it puts the disconnect.
 
     Args:
-        tasks: Where what is spawned belongs.
+        tasks: The task group for all started tasks.
         make: Makes the queue of the next request, "http" or "websocket".
-        count: Told +1 and −1: how many apps run.
-        wanted: Asked before the app begins: False if the client has taken the request back.
-        cut: Called when the app is cancelled: the process is leaving.
-        abort: What the app finds under `ABORT`.
+        count: Called with +1 and −1 when an app starts and ends.
+        wanted: Called before an app starts. Returns False if the client has cancelled the request.
+        cut: Called when the app is cancelled, because the process exits.
+        abort: The value under `ABORT` in the scope.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class AppRunner:
         self._abort = abort
 
     async def spawn_app(self, app: Any, config: Any, scope: Any, send: Any) -> Any:
-        """Start the app, and return how it is handed what comes."""
+        """Start the app, and return the function that passes messages to it."""
         queue = self._make(scope["type"])
         if self._abort is not None:
             scope[ABORT] = self._abort
@@ -79,7 +79,7 @@ class AppRunner:
             try:
                 await send(None)
             except Exception:  # the others on this connection go on
-                logging.getLogger(__name__).debug("an answer has ended badly", exc_info=True)
+                logging.getLogger(__name__).debug("a response ended with an error", exc_info=True)
 
 
 def new_stream(
@@ -91,14 +91,14 @@ def new_stream(
     **arguments: Unpack[StreamArguments],
 ) -> HTTPStream | WSStream:
     """
-    Return what speaks ASGI with the app of one request.
+    Return the hypercorn stream for the app of one request.
 
     Args:
         runner: Runs the app.
-        number: The stream's.
-        send: Takes what the app answers.
-        websocket: What was asked for.
-        arguments: What all streams of the connection are made of.
+        number: The number of the stream.
+        send: Receives what the app sends.
+        websocket: Whether the request is for a WebSocket.
+        arguments: The arguments of all streams of the connection.
     """
     task_group: Any = runner
     if not websocket:

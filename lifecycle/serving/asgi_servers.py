@@ -1,4 +1,4 @@
-"""The servers that `run --asgi` knows, and what it needs of each: one more is a file more."""
+"""The servers of `run --asgi`, and the interface that each one must provide."""
 
 from __future__ import annotations
 
@@ -15,70 +15,70 @@ from lifecycle.exceptions import LifecycleError
 SERVERS: Final = MappingProxyType(
     {"hypercorn": "lifecycle.serving.server", "uvicorn": "lifecycle.serving.uvicorn"}
 )
-"""Each server's name, which is its distribution's too, and the module that has its `KIND`."""
+"""The module with the `KIND` of each server, by the name of the server and its distribution."""
 
 CUT_TIME: Final = 0.3
-"""Seconds before the end by which what has asked for nothing is cut."""
+"""Seconds before the end at which connections without a request are cut."""
 TAKING_TIME: Final = 1.0
-"""Seconds that clients have at least, if there are as many, to take what they are answered."""
+"""Seconds that clients have at least to read their responses, if the timeout allows it."""
 CLEAR_TIME: Final = 0.05
-"""Seconds for connections to end once they are cut, and again once their tasks are cancelled."""
+"""Seconds for connections to end after they are cut, and again after their tasks are cancelled."""
 NOT_ACCEPTED: Final = (
-    "They had connected, but the process had no file descriptor left to accept them until the end. "
-    "Raise the limit of open files, or find what your app leaves open."
+    "These clients had connected, but the process had no file descriptor left to accept them. "
+    "Raise the limit of open files, or find the files that your app leaves open."
 )
-"""What is said of clients that are lost."""
+"""The log text about clients that were never accepted."""
 
 
 class ServerUnavailable(LifecycleError):
-    """A server is not installed, or in a version that cannot be used."""
+    """A server is not installed, or its version cannot be used."""
 
 
 class AsgiServer(Protocol):
-    """What serves one app on the running loop, as the drain sees it."""
+    """A server for one app on the running loop, as the drain uses it."""
 
     @property
     def connections(self) -> int:
-        """How many connections there are; from any thread."""
+        """The number of connections. Any thread."""
 
     def listen(self, sockets: Iterable[Any]) -> None:
-        """Begin to accept on bound sockets; they are this server's from now on."""
+        """Start to accept on bound sockets. The server owns them from now on."""
 
     def go_away(self) -> None:
-        """From now on, tell every HTTP/2 client to send what is new elsewhere."""
+        """Send GOAWAY to every HTTP/2 client from now on, so that new requests go elsewhere."""
 
     async def close_idle(self) -> None:
         """
-        Close idle connections, from now on to the end; go on accepting.
+        Close idle connections from now on until the end, and continue to accept new ones.
 
-        Idle is who was answered, waits, and has sent nothing that is not read. Who has never
-        asked is not idle: its request is on its way.
+        A connection is idle if it was answered, waits, and has no unread bytes. A connection
+        without a request so far is not idle, because its first request may be on its way.
         """
 
     def stop_listening(self) -> None:
-        """Accept what has come already, and nothing more."""
+        """Accept the connections that have already arrived, and no others."""
 
     async def close(self, timeout: float, taking: float = math.inf) -> None:
         """
-        Stop, in `timeout` seconds and a tenth of one more, whatever the clients do.
+        Stop within `timeout` seconds and a tenth of a second more, whatever the clients do.
 
         Args:
-            timeout: Seconds for requests under way; then connections are cut.
-            taking: Of these, seconds for clients to take what apps have said that are done.
+            timeout: Seconds for running requests. After that, connections are cut.
+            taking: Seconds of these for clients to read responses whose app has finished.
         """
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerSettings:
     """
-    What every server is told.
+    The settings of every server.
 
     Attributes:
-        keep_alive: Seconds a connection may be idle.
-        state: The lifespan's state, handed to every request.
-        tls: For HTTPS; it offers the server's own `alpn`.
-        access_log: Log a line a request, if the server can.
-        lost: Told at the end how many clients had connected, and were never accepted.
+        keep_alive: Seconds that a connection may be idle.
+        state: The state of the lifespan, which every request gets.
+        tls: The TLS context for HTTPS, with the server's own `alpn`; None for plain HTTP.
+        access_log: Log one line per request, if the server can.
+        lost: Called at the end with the number of clients that were never accepted.
     """
 
     keep_alive: float
@@ -91,13 +91,13 @@ class ServerSettings:
 @dataclass(frozen=True, kw_only=True)
 class ServerKind:
     """
-    One server.
+    The description of a server.
 
     Attributes:
-        make: Makes it for an app, on the running loop.
-        alpn: What it speaks over TLS, best first.
-        loop: What runs the app, unless the user says it: "asyncio", or "auto".
-        access_log: Whether it can log a line a request.
+        make: Makes the server for an app, on the running loop.
+        alpn: The protocols that it offers over TLS, best first.
+        loop: The default event loop of the app: "asyncio" or "auto".
+        access_log: Whether it can log one line per request.
     """
 
     make: Callable[[Any, ServerSettings], AsgiServer]
@@ -108,10 +108,10 @@ class ServerKind:
 
 def server_kind(name: str) -> ServerKind:
     """
-    Return one of `SERVERS`.
+    Return the description of one of `SERVERS`.
 
     Raises:
-        ServerUnavailable: It is not installed, or too old.
+        ServerUnavailable: The server is not installed, or too old.
     """
     try:
         kind: ServerKind = import_module(SERVERS[name]).KIND
@@ -119,6 +119,6 @@ def server_kind(name: str) -> ServerKind:
         if error.name != name:
             raise
         raise ServerUnavailable(
-            f"--server {name}: {name} is not installed (pip install 'pod-lifecycle[{name}]')"
+            f"--server {name}: {name} is not installed. Run: pip install 'pod-lifecycle[{name}]'"
         ) from None
     return kind

@@ -1,13 +1,13 @@
 """
-The byte stream below one connection: no wait on the peer is without a bound of ours.
+The byte stream of a connection. Every wait for the peer has a time limit.
 
 Rules of this file:
 
-1. A peer that takes nothing for `patience` seconds is cut, in the middle of a response and
-   at its end. One that is slow, and takes something, is not.
-2. Nobody waits for a goodbye. Once a connection is closed, whoever has closed it goes on; what
-   was sent last still leaves. TLS cannot close one half, so its peer has `GOODBYE` seconds to
-   say goodbye too once it has everything.
+1. If a peer accepts nothing for `patience` seconds, the connection is cut, in the middle of a
+   response and at its end. A slow peer that accepts something is not cut.
+2. No code waits for the peer's close. After a close, the closing code continues, and bytes that
+   were sent last still leave. TLS cannot close one direction only. Its peer therefore has `GOODBYE`
+   seconds to close too, after it has received everything.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ from collections.abc import Callable
 from typing import Any, Final, cast
 
 GOODBYE: Final = 0.5
-"""Seconds that a peer has to close its side once it has all that was sent."""
+"""Seconds for a peer to close its side after it has received everything."""
 
 
 class Reader(asyncio.StreamReader):
     """
-    What comes from one peer.
+    The bytes that arrive from one peer.
 
     Attributes:
-        unread: Bytes that have come and that `read` has not returned.
+        unread: The number of bytes that have arrived and that `read` has not returned.
     """
 
     unread = 0
 
     def feed_data(self, data: Any) -> None:
-        """Take what has come."""
+        """Store arrived bytes."""
         self.unread += len(data)
         super().feed_data(data)
 
     async def read(self, n: int = -1) -> bytes:
-        """Return up to `n` bytes, more than 0; none once the peer has said all."""
+        """Return 1 to `n` bytes; no bytes at the end of the stream."""
         data = await super().read(n)
         self.unread -= len(data)
         return data
 
 
 class StreamProtocol(asyncio.StreamReaderProtocol):
-    """Tells when its peer has said all, and when its connection is lost and its socket closed."""
+    """A protocol that reports the end of the peer's stream, and the loss of the connection."""
 
     def __init__(self, reader: Reader, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(reader, loop=loop)
@@ -58,18 +58,18 @@ class StreamProtocol(asyncio.StreamReaderProtocol):
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport: over TLS it comes with the end of the handshake."""
+        """Store the transport. Over TLS it arrives at the end of the handshake."""
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
         super().connection_made(transport)
 
     def eof_received(self) -> bool | None:
-        """Tell that nothing more comes, also while nobody reads."""
+        """Report the end of the peer's stream, even if it is not being read."""
         stays_open = super().eof_received()
         self.when_over()
         return stays_open
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell it, after the stream itself."""
+        """Report the loss of the connection, after the stream itself has handled it."""
         if exc is not None:
             exc.with_traceback(None)  # its frames hold all that have written or read here
         super().connection_lost(exc)
@@ -81,14 +81,14 @@ class StreamProtocol(asyncio.StreamReaderProtocol):
 
 class Writer(asyncio.StreamWriter):
     """
-    What is sent to one peer.
+    The bytes that are sent to one peer.
 
     Args:
-        transport: Where to.
-        protocol: Whose end ends the wait for the peer.
+        transport: The transport.
+        protocol: Its protocol. The end of the connection also ends every wait for the peer.
         reader: The other direction.
-        patience: Seconds in which the peer must take something of what waits for it.
-        closing: Called once, when it is closed.
+        patience: Seconds within which the peer must accept some of the waiting bytes.
+        closing: Called once, when the connection is closed.
     """
 
     def __init__(
@@ -110,10 +110,10 @@ class Writer(asyncio.StreamWriter):
 
     async def drain(self) -> None:
         """
-        Wait until the peer has taken enough.
+        Wait until the peer has accepted enough bytes.
 
         Raises:
-            ConnectionError: It is gone, or has taken nothing for too long.
+            ConnectionError: The peer is gone, or has accepted nothing for too long.
         """
         if not self.transport.get_write_buffer_size():
             await super().drain()
@@ -134,7 +134,7 @@ class Writer(asyncio.StreamWriter):
             before = left
 
     def close(self) -> None:
-        """Close it: what was sent still leaves, in its time."""
+        """Close the connection. Bytes that were sent before still leave, within `patience`."""
         if self._when_closing is None:
             return
         self._when_closing()
@@ -145,7 +145,7 @@ class Writer(asyncio.StreamWriter):
             self._look(self.untaken(), self._clock())
 
     async def wait_closed(self) -> None:
-        """Return at once: the peer's goodbye is nothing to wait for."""
+        """Return at once, because no code waits for the peer's close."""
 
     def _look(self, before: tuple[int, int], taken_at: float) -> None:
         def look() -> None:
@@ -160,12 +160,12 @@ class Writer(asyncio.StreamWriter):
         self._when_lost.append(handle.cancel)
 
     def untaken(self) -> tuple[int, int]:
-        """Return how many bytes the peer has not taken: still here, and in the kernel."""
+        """Return how many bytes the peer has not accepted: those here, and those in the kernel."""
         return untaken(self.transport)
 
 
 def untaken(transport: asyncio.WriteTransport) -> tuple[int, int]:
-    """Return how many bytes of a transport its peer has not taken: still here, and in the kernel."""
+    """Return how many bytes of a transport the peer has not accepted: here, and in the kernel."""
     sock = transport.get_extra_info("socket")
     in_kernel = 0
     with contextlib.suppress(OSError, ValueError):  # closed meanwhile
@@ -175,7 +175,7 @@ def untaken(transport: asyncio.WriteTransport) -> tuple[int, int]:
 
 
 def is_readable(sock: Any) -> bool:
-    """Tell whether something has come on a socket, be it its end; False once it is closed."""
+    """Return whether a socket has bytes, or its end, to read; False once it is closed."""
     descriptor = sock.fileno()
     if descriptor == -1:
         return False
@@ -185,7 +185,7 @@ def is_readable(sock: Any) -> bool:
 
 
 def has_sent(sock: socket.socket) -> bool:
-    """Tell whether bytes have come that nobody has read; a client that is gone sends no more."""
+    """Return whether a socket has unread bytes. A closed peer sends no more."""
     try:
         return sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
     except OSError:

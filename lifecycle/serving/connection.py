@@ -1,11 +1,11 @@
 """
-One accepted connection: what its client sends, what is sent to it, and when it ends.
+An accepted connection: reading, writing, and when it ends.
 
 Rules of this file:
 
-1. Where it stands is noted in its entry of the server's table, and asked there.
-2. It is not closed over what has come and is not read, but lingers.
-3. Once its server closes, no request follows the one that is answered.
+1. Its state is stored only in its entry of the server's table, and read there.
+2. It is not closed with unread bytes. It lingers instead.
+3. Once its server closes, no request follows the current one.
 """
 
 from __future__ import annotations
@@ -39,38 +39,38 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MAX_READ: Final = 64 * 1024
-"""Bytes that are read at once."""
+"""Bytes to read at once."""
 UNREAD_LOOKS: Final = 100
 UNREAD_PAUSE: Final = 0.01
-"""How often, and with which pause, a connection to be closed is left to read what has come."""
+"""How often, and with which pause, a closing connection may still read arrived bytes."""
 HOLD: Final = "lifecycle.hold"
-"""The key of a scope under which the app finds how to keep the request's connection."""
+"""The key in the scope whose value makes the request keep its connection."""
 GOING_TIME: Final = 1.0
-"""Seconds that an HTTP/2 client has to hear that it should go: RFC 9113, section 6.8, says why."""
+"""Seconds for an HTTP/2 client to receive the GOAWAY. RFC 9113, section 6.8, explains why."""
 
 # Stream 0, type 7, "no stream is refused", NO_ERROR: RFC 9113, section 6.8.
 GOAWAY: Final = bytes.fromhex("000008 07 00 00000000 7fffffff 00000000")
 
 
 class Owner(Protocol):
-    """What a connection needs of the server that has accepted it."""
+    """The part of the server that a connection uses."""
 
     app: App
     draining: bool
 
     def asked(self, entry: ConnectionEntry) -> bool:
-        """Find room for a connection that has asked; False if there is none."""
+        """Make room for a connection that has sent a request; False if there is no room."""
 
 
 class ConnectionSettings:
     """
-    What all connections of one server share.
+    The settings of all connections of one server.
 
     Args:
-        keep_alive: Seconds a connection may be idle, and a request's header may take.
-        state: The lifespan's state, handed to every request.
-        plain: Speak HTTP/1.1 and nothing else: no HTTP/2, no WebSockets.
-        logger: Where hypercorn's own complaints go.
+        keep_alive: Seconds that a connection may be idle, and that a request's header may take.
+        state: The state of the lifespan, which every request gets.
+        plain: Use HTTP/1.1 only: no HTTP/2, no WebSockets.
+        logger: The logger for hypercorn's own errors.
     """
 
     def __init__(
@@ -92,15 +92,15 @@ class ConnectionSettings:
 
 class Connection:
     """
-    One connection: knows where it stands, and can say that no request should follow.
+    A connection. It keeps its state, and can announce that no further request is accepted.
 
     Args:
-        owner: The server that has accepted it.
-        settings: What it has in common with others.
-        entry: Where it stands.
-        closing: Set once it should close as soon as it is idle.
-        reader: What comes.
-        writer: What is sent.
+        owner: The server.
+        settings: The settings of all connections.
+        entry: The entry in the server's table, with the state.
+        closing: Set once it must close as soon as it is idle.
+        reader: The incoming bytes.
+        writer: The outgoing bytes.
     """
 
     def __init__(
@@ -208,12 +208,12 @@ class Connection:
         try:
             await negotiated.handle(RawData(data))
         except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes make anybody raise
-            logging.getLogger(__name__).debug("a connection has ended: %r", error)
+            logging.getLogger(__name__).debug("a connection ended with an error: %r", error)
             await negotiated.handle(Closed())
             await self._finish()
 
     def hung_up(self) -> None:
-        """Tell an app that its client is gone, also while nothing is read."""
+        """Report to the app that its client is gone, even if nothing is being read."""
         if self._negotiated is not None:
             self._negotiated.protocol.hung_up()
 
@@ -225,7 +225,7 @@ class Connection:
     # What is sent
 
     async def _send(self, event: WireEvent) -> None:
-        """Do what the protocol asks for: write, close, note whether anything is under way."""
+        """Do what the protocol asks for: write, close, or note whether a request is running."""
         # By type: `isinstance` of an abstract class costs more than the rest of this.
         if type(event) is RawData:
             if event.data and self._lingering is None:
@@ -263,7 +263,7 @@ class Connection:
                 self.writer.write(data)
 
     def _say_eof(self) -> None:
-        """Close our half, which TLS cannot."""
+        """Close our direction, which TLS cannot do."""
         if self.writer.can_write_eof() and not self.writer.is_closing():
             with contextlib.suppress(OSError, RuntimeError):
                 self.writer.write_eof()
@@ -272,7 +272,7 @@ class Connection:
 
     @property
     def answered(self) -> bool:
-        """True if no app is at work, and a request over HTTP/2 is not over all the same."""
+        """True if no app is running, and only clients are waited for."""
         return (
             not self.requests
             and self._negotiated is not None
@@ -280,22 +280,22 @@ class Connection:
         )
 
     def go_away(self) -> None:
-        """Ask an HTTP/2 client to send what is new elsewhere; what it has sent is answered."""
+        """Send GOAWAY to an HTTP/2 client. Requests that it has sent are still answered."""
         if self._going_since is None and not self.writer.is_closing():
             self._going_since = self._loop.time()
             self._write_now(GOAWAY)
 
     def refuse_more(self) -> None:
-        """Refuse what an HTTP/2 client sends `GOING_TIME` after it was asked to go."""
+        """Refuse requests that an HTTP/2 client sends `GOING_TIME` after the GOAWAY."""
         if self._negotiated is not None and self._going_since is not None:
             self._negotiated.refuse_from(self._going_since + GOING_TIME)
 
     def close_if_idle(self) -> None:
-        """Close once nothing is under way: now, if so now."""
+        """Close at once if no request is running, otherwise after the running one."""
         self._idle.hurry()
 
     def cut(self) -> bool:
-        """Answer a request that has no answer with 503, and close; False if there is none."""
+        """Answer each unanswered request with 503, and close. Returns False if there is none."""
         if self._lingering is not None or self.writer.is_closing():
             return False
         if not (last := self._negotiated.protocol.cut()):
@@ -309,7 +309,7 @@ class Connection:
         self.writer.transport.abort()
 
     def let_go(self) -> None:
-        """Part from those who know this, at its end: in a circle, all would wait for the collector."""
+        """Break reference cycles at the end, so that memory is freed at once."""
         if self._negotiated is not None:
             self._negotiated.let_go()
         nobody: Any = None
@@ -319,7 +319,7 @@ class Connection:
         self.entry.abort = self.writer.transport.abort
 
     async def _finish(self) -> None:
-        """Close; over what is unread only once the client has had time to read what was sent."""
+        """Close. If there are unread bytes, first give the client time to read the response."""
         if self._lingering is not None or self.writer.is_closing():
             return
         self._say_eof()
@@ -334,7 +334,7 @@ class Connection:
 
     @property
     def _busy(self) -> bool:
-        """True while a request is answered, or over HTTP/2 is not over for its client."""
+        """True while a request is answered, or over HTTP/2 not fully received by its client."""
         return self.requests > 0 or bool(self._negotiated.protocol.busy)
 
     @property
@@ -343,22 +343,22 @@ class Connection:
         return over or self._busy or self._idle.running
 
     async def _expire(self) -> None:
-        """Close: it has been idle for long enough."""
-        # Closing over a request that has come meanwhile would reset it; once it is read, it
-        # stops this task. From the last look to the close nothing is awaited in earnest.
+        """Close, because the idle time is over."""
+        # A close with an unread request would reset the connection. Once the request is read, it
+        # stops this task. Nothing really waits between the last look and the close.
         for _ in range(UNREAD_LOOKS):
             if not self._unread() and not self._busy and not self._half_read:
                 break
             await asyncio.sleep(UNREAD_PAUSE)
         if self._busy:
-            return  # the time begins anew when it is over
+            return  # the idle time starts again after the request
         self._write_now(self._negotiated.protocol.goodbye())
-        self._say_eof()  # now; the close itself comes a turn of the loop later
+        self._say_eof()  # at once, because the close comes one turn of the loop later
         await self._negotiated.handle(Closed())
         self.writer.close()
 
     @property
     def _half_read(self) -> bool:
-        """True if a kept connection has begun its next request."""
+        """True if a part of the next request has arrived on a keep-alive connection."""
         begun = self._negotiated.protocol.half_read
         return begun and self._closing.is_set() and self.entry.rules.kept

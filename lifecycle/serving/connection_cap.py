@@ -1,4 +1,4 @@
-"""How many connections a server has at a time, and that the next one finds room."""
+"""The limit on the number of connections, and making room for the next one."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Final
 from lifecycle.serving.connection_table import ConnectionEntry, ConnectionTable
 
 RESERVE: Final = 8
-"""One in so many places is kept beyond the cap for who has not asked, so that it may."""
+"""One extra place for every so many, for connections that have not sent a request yet."""
 
 
 class ConnectionCap:
     """
-    The cap of one server.
+    The connection limit of one server.
 
     Args:
-        table: Its connections.
-        most: How many there may be; None: any number.
+        table: The connections of the server.
+        most: The limit; None for no limit.
     """
 
     def __init__(self, table: ConnectionTable, most: int | None) -> None:
@@ -24,10 +24,10 @@ class ConnectionCap:
         self._most = most
 
     def has_room(self, address: str) -> bool:
-        """Find room for a connection that has just been accepted; False if there is none."""
+        """Make room for a new connection; False if there is no room."""
         if self._most is None or len(self._table) < self._most:
             return True
-        # Whoever has the most has half of the reserve, and cannot take it all.
+        # The address with the most connections gets only half of the reserve.
         reserve = max(self._most // RESERVE, 2) // (2 if self._table.is_largest(address) else 1)
         return (
             self.make_room(address, crowded=True)
@@ -36,14 +36,14 @@ class ConnectionCap:
         )
 
     def make_room(self, address: str | None = None, *, crowded: bool = False) -> bool:
-        """Cut what has least to lose; False if nothing may be cut. See `dispensable`."""
+        """Cut the connection with least to lose; False if none may be cut. See `dispensable`."""
         least = self._table.dispensable(address, crowded=crowded)
         if least is not None:
             self.cut(least)
         return least is not None
 
     def has_room_to_ask(self, entry: ConnectionEntry) -> bool:
-        """Find room for a connection that has asked; False if there is none, and it is cut."""
+        """Make room for a connection that has sent a request. If there is none, cut it: False."""
         if self._most is None or len(self._table) <= self._most:
             return True
         least = self._table.outranked(entry)
@@ -52,6 +52,6 @@ class ConnectionCap:
         return least is not entry
 
     def cut(self, entry: ConnectionEntry) -> None:
-        """Close a connection at once; it counts no more."""
+        """Close a connection at once, and remove it from the table."""
         self._table.remove(entry)
         entry.abort()

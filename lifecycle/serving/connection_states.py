@@ -1,9 +1,9 @@
 """
-What a connection's state says about it, as two tables; nothing else asks about a single state.
+The states of a connection, as two tables. No other code tests for a single state.
 
-`NEXT` says what an event makes of a state, `RULES` what holds in it. NEW is not idle: a
-connection that has not asked yet has a request on its way, as far as anybody can tell. As in
-Go's net/http, it is idle only once it is old enough.
+`NEXT` has the state after each event. `RULES` has what applies in each state. NEW is not idle: the
+first request of a new connection may be on its way. As in Go's net/http, such a connection
+becomes idle only after some time.
 """
 
 from __future__ import annotations
@@ -12,57 +12,58 @@ import enum
 from typing import Final, NamedTuple
 
 NEW_TIME: Final = 3.0
-"""Seconds after which a connection that has not asked yet counts as idle, as in Go's net/http."""
+"""Seconds after which a connection without a request counts as idle, as in Go's net/http."""
 
 
 class ConnState(enum.IntEnum):
-    """Where a connection stands: by what would be lost if it were cut, least first."""
+    """The state of a connection, ordered by how much a cut would lose, least first."""
 
     CLOSED = 0
-    """The server has ended it; what was sent last may still be on its way."""
+    """Closed by the server. Bytes that were sent last may still be on their way."""
     IDLE = 1
     """Answered, and waiting for its next request."""
     NEW = 2
-    """It has not sent a whole request yet; over TLS, it may still be shaking hands."""
+    """Without a whole request so far. Over TLS, the handshake may still be running."""
     ACTIVE = 3
     """At least one request is being answered."""
     HELD = 4
-    """As ACTIVE, and its app has asked that it keeps its place."""
+    """As ACTIVE, and the app has asked to keep the connection's place."""
 
 
 class ConnEvent(enum.IntEnum):
-    """What changes it."""
+    """An event that changes the state."""
 
     REQUEST = enum.auto()
-    """A request has come."""
+    """A request has arrived."""
     HOLD = enum.auto()
-    """The app of a request has asked that the connection keeps its place."""
+    """The app of a request has asked to keep the connection's place."""
     ANSWERED = enum.auto()
-    """No request is left that is not answered."""
+    """All requests are answered."""
     CLOSE = enum.auto()
-    """The server ends it."""
+    """The server closes the connection."""
 
 
 class GivesWay(enum.IntEnum):
-    """To whom a connection gives its place up, when there are as many as there may be."""
+    """Which connections may take a connection's place at the limit."""
 
     TO_ANYBODY = 0
-    """To one that has just been accepted, too."""
+    """Any connection, even one that has just been accepted."""
     TO_A_REQUEST = 1
-    """Only to one that has sent its request."""
+    """Only a connection that has sent its request."""
     TO_NOBODY = 2
 
 
 class Rules(NamedTuple):
     """
-    What holds in one state.
+    What applies in one state.
 
     Attributes:
-        gives_way: To whom it gives its place up.
-        waits: Nobody answers it, it is to ask. What has come of it unread counts as a request
-            until it is read; and what has asked for nothing is cut first when the server ends.
+        gives_way: Which connections may take its place.
+        waits: It waits for a request. Unread bytes count as a request until they are read. If it
+            has sent no request, it is cut first when the server ends.
         young: It is not idle before it is `NEW_TIME` old.
-        kept: It has been answered before: once it has begun to ask again, it may finish that.
+        kept: It was answered before. Once a part of the next request has arrived, that request may
+            be completed.
         over: Only its last bytes are on their way.
     """
 
@@ -96,4 +97,4 @@ GIVE_WAY: Final[dict[GivesWay, tuple[ConnState, ...]]] = {
     whom: tuple(state for state, rules in RULES.items() if rules.gives_way <= whom)
     for whom in GivesWay
 }
-"""The states that give way to somebody, the one that has least to lose first."""
+"""The states that give way to each kind of connection, the one with least to lose first."""

@@ -1,13 +1,13 @@
 """
-The connections of a server: the state of each, since when, and which one makes room for the next.
+The connections of a server, with their states, and the choice of the one that makes room.
 
 Rules of this file:
 
-1. A connection's state is set in one place, `ConnectionEntry.become`, with the time since when. What
-   follows from a state is looked up in `connection_states`.
-2. The address with the most connections makes room first, so that a crowd costs nobody else.
-   A connection that has sent its request makes room only for another one that has.
-3. What makes room is found by counts that are kept, not by a search of all connections.
+1. A connection's state is set in one place, `ConnectionEntry.become`, with the time of the change.
+   What follows from a state is in `connection_states`.
+2. The address with the most connections makes room first, so that a crowd from one address harms
+   no other. A connection that has sent its request makes room only for another one that has.
+3. The choice uses counters, and does not search all connections.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from lifecycle.serving.connection_states import (
 )
 
 LOOKS: Final = 16
-"""How many of the oldest are looked at for one that has sent nothing."""
+"""How many of the oldest connections are checked for one without unread bytes."""
 
 
 class ConnectionEntry:
     """
-    One accepted connection, from `accept` until its socket is closed.
+    An accepted connection, from `accept` until its socket is closed.
 
     Attributes:
-        address: Who has connected.
-        state: Where it stands.
+        address: The address of the client.
+        state: The state.
         since: Since when, by the clock of the loop.
-        abort: Closes it at once; whoever accepts it says how.
-        unread: Tells whether something has come that nobody has read.
+        abort: Closes the connection at once. Set by the code that accepts it.
+        unread: Returns whether it has unread bytes.
     """
 
     __slots__ = ("abort", "address", "group", "since", "state", "table", "unread")
@@ -56,20 +56,20 @@ class ConnectionEntry:
 
     @property
     def rules(self) -> Rules:
-        """What holds for it now."""
+        """The rules of its current state."""
         return RULES[self.state]
 
     @property
     def idle_from(self) -> float:
-        """From when on it may be closed if nothing is under way; by the clock of the loop."""
+        """The time from which it may be closed if no request is running (clock of the loop)."""
         return self.since + NEW_TIME if RULES[self.state].young else self.since
 
     def note(self, event: ConnEvent) -> None:
-        """Note what has happened."""
+        """Apply an event."""
         self.become(NEXT[self.state][event])
 
     def become(self, state: ConnState) -> None:
-        """Note where it stands from now on; once it is CLOSED, for good."""
+        """Set the state. CLOSED is final."""
         if self.state in (state, ConnState.CLOSED):
             return
         by_state = self.group.by_state
@@ -81,7 +81,7 @@ class ConnectionEntry:
 
 
 class AddressGroup:
-    """All connections from one address: by their state, the oldest first."""
+    """All connections from one address, by state, the oldest first."""
 
     __slots__ = ("address", "by_state", "size")
 
@@ -93,7 +93,7 @@ class AddressGroup:
         }
 
     def least(self, whom: GivesWay) -> ConnectionEntry | None:
-        """Return the oldest of the least state, but none that has sent what nobody has read."""
+        """Return the oldest connection of the lowest state, but none that has unread bytes."""
         for state in GIVE_WAY[whom]:
             for each in itertools.islice(self.by_state[state], LOOKS):
                 if not RULES[state].waits or not each.unread():
@@ -113,7 +113,7 @@ class ConnectionTable:
     The connections of one server.
 
     Args:
-        clock: Seconds, monotonic.
+        clock: The monotonic clock, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -125,12 +125,12 @@ class ConnectionTable:
         return self._size
 
     def __iter__(self) -> Iterator[ConnectionEntry]:
-        """Go through all that are here now, whatever happens to them meanwhile."""
+        """Iterate over the current connections. The table may change meanwhile."""
         groups = self._groups.values()
         return iter([each for group in groups for some in group.by_state.values() for each in some])
 
     def add(self, address: str) -> ConnectionEntry:
-        """Take a new connection in."""
+        """Add a new connection."""
         group = self._groups.get(address)
         if group is None:
             group = self._groups[address] = AddressGroup(address)
@@ -141,7 +141,7 @@ class ConnectionTable:
         return entry
 
     def remove(self, entry: ConnectionEntry) -> None:
-        """Forget a connection, unless that was done before."""
+        """Remove a connection, if it is there."""
         group = entry.group
         same = group.by_state[entry.state]
         if entry in same:
@@ -152,7 +152,7 @@ class ConnectionTable:
                 del self._groups[group.address]
 
     def is_largest(self, address: str) -> bool:
-        """Tell whether an address would have the most connections with one more."""
+        """Return whether an address would have the most connections with one more."""
         own = self._groups.get(address)
         size = own.size + 1 if own is not None else 1
         return size >= self._largest()
@@ -164,11 +164,11 @@ class ConnectionTable:
         self, address: str | None = None, *, crowded: bool = False
     ) -> ConnectionEntry | None:
         """
-        Return what makes room for a connection that has not asked yet; None if nothing may.
+        Return the connection that makes room for one without a request; None if none may.
 
         Args:
-            address: Where that one comes from; None if nobody knows.
-            crowded: Look only at the address with the most connections.
+            address: The address of the new connection; None if it is not known.
+            crowded: Consider only the address with the most connections.
         """
         own = self._groups.get(address) if address is not None else None
         size = own.size + 1 if own is not None else 1
@@ -176,11 +176,12 @@ class ConnectionTable:
 
     def outranked(self, asking: ConnectionEntry) -> ConnectionEntry | None:
         """
-        Return what makes room for a connection that has just asked.
+        Return the connection that makes room for one that has just sent a request.
 
-        That is the connection itself if its own address has the most, and nothing better; None
-        if others have more, and all they have keeps its place, or while that is unclear: until
-        the rest is read, there are a few more than there may be.
+        It is the connection itself if its own address has the most connections, and no other one
+        may be cut. It is None if other addresses have more, and all of theirs keep their place.
+        It is also None while so many requests are not read yet that the choice is unclear. Until
+        then, there are a few more connections than there may be.
         """
         own = asking.group
         found = self._least(own, own.size, GivesWay.TO_A_REQUEST)

@@ -1,4 +1,4 @@
-"""Accepted connections that have sent nothing yet: each costs hardly more than its socket."""
+"""Accepted connections that have sent nothing yet. Each one costs little more than its socket."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from lifecycle.serving.byte_stream import has_sent
 from lifecycle.serving.connection_table import ConnectionEntry
 
 HANDSHAKE_TIME: Final = 10.0
-"""Seconds for a handshake, for the wait before it, and for its first message."""
+"""Seconds for a TLS handshake, for the wait before it, and for its first message."""
 
 
 class Came(enum.Enum):
-    """What has come of a client's first message."""
+    """How much of a client's first message has arrived."""
 
     PART = enum.auto()
     ALL = enum.auto()
-    """It can begin; or what has come is no such message, and whoever reads it knows what to say."""
+    """All of it. Or it is not such a message, and the code that reads it will answer."""
     NO_MORE = enum.auto()
-    """Its client is gone."""
+    """The client is gone."""
 
 
 def any_byte() -> Came:
-    """Look for a first message where one byte is enough: whoever is called has seen one."""
+    """Check for a first message of which one byte is enough. The caller has seen a byte."""
     return Came.ALL
 
 
 class FirstBytes:
     """
-    Those of one server, on the running loop.
+    The connections of one server without a first byte, on the running loop.
 
     Args:
-        keep_alive: Seconds that a client has for its first byte.
-        begin: Serves a connection whose first message has come.
-        lost: Told of one that is closed before.
+        keep_alive: Seconds for a client to send its first byte.
+        begin: Serves a connection whose first message has arrived.
+        lost: Called with a connection that is closed before that.
     """
 
     def __init__(
@@ -61,13 +61,13 @@ class FirstBytes:
         closing: asyncio.Event,
     ) -> None:
         """
-        Begin with a connection once its first message has come: now, if it is there.
+        Serve a connection once its first message has arrived, at once if it is there.
 
         Args:
-            accepted: Its socket.
-            entry: Where it stands.
-            look: Looks what has come, once something has.
-            closing: Set once it should close as soon as it is idle.
+            accepted: The socket.
+            entry: The entry in the server's table.
+            look: Checks the first message, once bytes have arrived.
+            closing: Set once it must close as soon as it is idle.
         """
         begun = has_sent(accepted)
         if begun and look() is Came.ALL:
@@ -109,7 +109,7 @@ class FirstBytes:
         entry.abort = abort
 
     def hurry(self) -> None:
-        """Let none wait for longer than until it is idle: the server closes what is."""
+        """Shorten every wait to the idle time, because the server closes idle connections."""
         for entry in list(self._timers):
             self._abort_by(entry, entry.idle_from)
 

@@ -1,13 +1,13 @@
 """
-Hypercorn, as far as this package uses it: no other module imports it, nor wsproto.
+The parts of hypercorn that this package uses. No other module imports hypercorn or wsproto.
 
-Hypercorn speaks ASGI with the app, one stream a request, and HTTP/1.1 with the client. What it
-does not offer is in the modules that import from here: connections, HTTP/2, memory, the end.
+Hypercorn handles ASGI for the app, with one stream per request, and HTTP/1.1 for the client. The
+modules that import from here add connections, HTTP/2, memory limits and shutdown.
 
 Rules of this file:
 
-1. Nothing whose name begins with `_` is used, of hypercorn, h11, h2, wsproto or asyncio.
-2. What is used of hypercorn is a name below, or an attribute that a test knows.
+1. No name that starts with `_` is used, of hypercorn, h11, h2, wsproto or asyncio.
+2. Everything that is used of hypercorn is a name below, or an attribute that a test checks.
 """
 
 from __future__ import annotations
@@ -78,16 +78,16 @@ __all__ = [
 
 
 class Worker:
-    """What hypercorn's classes take for the worker that they belong to."""
+    """The worker that hypercorn's classes expect."""
 
     event_class = staticmethod(lambda: None)
-    """What HTTP/1.1 makes an event of, for reading in a way of its own that is not used."""
+    """The event class for hypercorn's own way of reading HTTP/1.1, which is not used."""
     sleep = staticmethod(asyncio.sleep)
-    """What a WebSocket's pings wait by, if there are any."""
+    """The function with which the pings of a WebSocket would wait."""
 
 
 class StreamArguments(TypedDict):
-    """What every stream of one connection is made of."""
+    """The arguments of every stream of one connection."""
 
     app: Any
     config: Any
@@ -102,8 +102,8 @@ def new_config(*, keep_alive: float, logger: logging.Logger) -> hypercorn.config
     Return hypercorn's settings.
 
     Args:
-        keep_alive: Seconds a connection may be idle.
-        logger: Where hypercorn's own complaints go.
+        keep_alive: Seconds that a connection may be idle.
+        logger: The logger for hypercorn's own errors.
     """
     config = hypercorn.config.Config()
     config.keep_alive_timeout = keep_alive

@@ -1,7 +1,7 @@
 """
-When a connection is idle for too long: a timer, and no task until it has run out.
+The timer of idle connections. It starts a task only when the time is over.
 
-A task costs a tenth of a small request, and nearly every such time is cut short by the next one.
+A task costs a tenth of a small request, and the next request ends nearly every idle time early.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ class IdleTimer:
     """
     The idle time of one connection, from `restart` to `stop`.
 
-    A connection that has not asked yet has its time from when it was accepted. Once `closing`
-    is set there is none left, but for the new: `ConnectionEntry.idle_from`.
+    The time of a connection without a request starts when it is accepted. Once `closing` is set,
+    the idle time is 0, except for new connections: see `ConnectionEntry.idle_from`.
 
     Args:
-        limit: Seconds.
-        entry: Where the connection stands.
-        closing: Set once it should close as soon as it is idle; whoever sets it calls `hurry`.
+        limit: The idle time, in seconds.
+        entry: The entry of the connection in the server's table.
+        closing: Set once it must close as soon as it is idle. After setting it, call `hurry`.
     """
 
     def __init__(self, limit: float, entry: ConnectionEntry, closing: asyncio.Event) -> None:
@@ -44,27 +44,27 @@ class IdleTimer:
         return self._armed is not None or self._task is not None
 
     def open(self, tasks: asyncio.TaskGroup) -> None:
-        """Have what is to be done run among these tasks, until `close`."""
+        """Run the actions in a task group, until `close`."""
         self._tasks = tasks
 
     def close(self) -> None:
-        """Begin nothing more."""
+        """Start no more actions."""
         self._tasks = None
         self._cancel()
 
     async def restart(self, expired: Action) -> None:
-        """Begin anew; `expired` is done when the time is over."""
+        """Start the time again. `expired` is called when it is over."""
         await self.stop()
         began = self._entry.since if self._entry.rules.young else self._loop.time()
         self._arm(began + self._limit, expired)
 
     async def replace(self, action: Action) -> None:
-        """Do something else now, until `stop`."""
+        """Run another action now, until `stop`."""
         await self.stop()
         self._run(action)
 
     async def stop(self) -> None:
-        """End it, and what is being done."""
+        """Stop the timer, and the running action."""
         self._cancel()
         task, self._task = self._task, None
         if task is not None:
@@ -74,7 +74,7 @@ class IdleTimer:
             self._cancel()  # what another task has begun meanwhile
 
     def hurry(self) -> None:
-        """Look at `closing` again."""
+        """Check `closing` again."""
         if self._armed is not None:
             timer, expired = self._armed
             self._cancel()

@@ -1,4 +1,4 @@
-"""The lifespan protocol of an ASGI app that this process serves itself."""
+"""The lifespan protocol for an ASGI app that this process serves itself."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from lifecycle.exceptions import Draining
 Message = dict[str, Any]
 
 LAST_WORD: Final = 0.2
-"""Seconds an app has to return from its lifespan once it has said its last word."""
+"""Seconds for an app to return from its lifespan after its last message."""
 
 
 class Lifespan:
     """
-    Runs an app's startup and shutdown around a block; an app that knows neither is fine.
+    Runs an app's startup before a block, and its shutdown after it.
 
-    An app that has asked for the startup event, and then raises, has not started: its
-    own error is raised.
+    An app without lifespan support is accepted. If an app asks for the startup event and then
+    raises, it has not started, and its own error is raised.
 
     Args:
         app: The ASGI app.
-        state: What it fills, for its requests.
-        unless: Awaited beside the startup; if it returns first, there will be none.
+        state: The state that the app fills for its requests.
+        unless: Awaited during the startup. If it returns first, the startup is abandoned.
 
     Raises:
-        SystemExit: The app says that it could not start, or stop.
-        Draining: `unless` came first.
+        SystemExit: The app has reported that its startup or shutdown failed.
+        Draining: `unless` returned first.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Lifespan:
         await self._end("stop", await self._stopped.wait())
 
     def standing(self) -> list[str]:
-        """Return where the app's shutdown stands, innermost last; empty if none is under way."""
+        """Return the stack of the app's running shutdown, innermost last; empty if none runs."""
         going = self._stopping and not self._stopped.happened
         return await_chain(self._task) if going else []
 
@@ -83,7 +83,7 @@ class Lifespan:
                 return started.result()
             self._task.cancel()
             await asyncio.wait({self._task})
-            raise Draining("the app was told to leave before it had started")
+            raise Draining("the app was asked to exit before it had started")
         finally:
             started.cancel()
             instead.cancel()
@@ -107,7 +107,7 @@ class Lifespan:
         except Exception as error:
             if self._known:
                 raise
-            logging.getLogger("lifecycle").debug("the app knows no lifespan: %r", error)
+            logging.getLogger("lifecycle").debug("the app does not support lifespan: %r", error)
         finally:
             self._started.set("")
             self._stopped.set("")
@@ -117,7 +117,7 @@ class Lifespan:
         return await self._inbox.get()
 
     async def _send(self, message: Message) -> None:
-        problem = message.get("message") or "it gives no reason"
+        problem = message.get("message") or "the app gave no reason"
         match message["type"]:
             case "lifespan.startup.complete":
                 self._started.set("")

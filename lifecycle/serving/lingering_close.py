@@ -1,8 +1,9 @@
 """
-A connection that is closed over what its client still sends.
+Closing a connection whose client still sends.
 
-A socket that is closed over unread bytes is reset, and what the client has not read yet is lost
-to it: what comes is read and thrown away first, for a while, as in nginx.
+If a socket with unread bytes is closed, the kernel resets the connection, and the client loses
+what it has not read yet. Arriving bytes are therefore read and thrown away for a while, as in
+nginx.
 """
 
 from __future__ import annotations
@@ -13,13 +14,13 @@ from collections.abc import Callable
 from typing import Final
 
 LINGER: Final = 5.0
-"""Seconds that a client which goes on sending has to read why its connection ends."""
+"""Seconds for a client that continues to send to read why its connection ends."""
 SILENCE: Final = 1.0
-"""And for how long of them it may send nothing."""
+"""Seconds of these in which it may send nothing."""
 LINGER_LAST: Final = 0.5
-"""And once the connections are to close."""
+"""The same limit once all connections must close."""
 LINGER_BYTES: Final = 64 * 1024 * 1024
-"""And what it may send meanwhile."""
+"""Bytes that it may send meanwhile."""
 
 
 class LingeringClose:
@@ -27,11 +28,11 @@ class LingeringClose:
     The last seconds of one connection.
 
     Args:
-        limit: Seconds that a connection may be idle: it lingers no longer.
-        closing: Set once connections should close.
-        gone: Set once the client has said all.
+        limit: Seconds that a connection may be idle. It never lingers longer.
+        closing: Set once all connections must close.
+        gone: Set once the client has sent everything.
         close: Closes the connection.
-        abort: Closes it at once.
+        abort: Closes the connection at once.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class LingeringClose:
         self._silence: asyncio.Timeout | None = None
 
     async def run(self) -> None:
-        """Wait until the client has said all, or has had its time; then close."""
+        """Wait until the client has sent everything, or its time is over. Then close."""
         try:
             async with asyncio.timeout(SILENCE) as self._silence:
                 await self._closing.wait()
@@ -66,7 +67,7 @@ class LingeringClose:
         self._close()  # what it is still taking is still sent, as anywhere else
 
     def throw_away(self, size: int) -> None:
-        """Note how many bytes have come."""
+        """Note how many bytes have arrived."""
         self._size += size
         if self._size > LINGER_BYTES:
             self._abort()

@@ -1,12 +1,13 @@
 """
-The sockets that a server listens on, and the queues before them.
+The listening sockets of a server, and their accept queues.
 
 Rules of this file:
 
-1. Who is in the queue of a listener that closes is reset. So all of them are accepted first.
-2. While the process has no descriptor left, nobody can be accepted. A server that goes on makes
-   room. One that closes keeps the listener, and accepts the rest as other connections end.
-3. Whoever is lost all the same is counted.
+1. If a listener closes, the kernel resets the clients in its queue. All of them are therefore
+   accepted first.
+2. While the process has no file descriptor left, it cannot accept clients. A running server then
+   makes room. A closing server keeps the listener, and accepts the rest as other connections end.
+3. Clients that are lost in spite of this are counted.
 """
 
 from __future__ import annotations
@@ -21,20 +22,20 @@ from typing import Final
 from lifecycle.serving.sockets import PathSocket
 
 BACKLOG: Final = 4096
-"""What the queue holds, unless the kernel allows less (net.core.somaxconn)."""
+"""The size of the accept queue, unless the kernel allows less (net.core.somaxconn)."""
 BATCH: Final = 16
-"""Connections that are taken in at one wake-up of the loop."""
+"""Connections that are served per wake-up of the loop."""
 REFUSALS: Final = 256
-"""And those that are looked at, to be refused for the most part: that is quick."""
+"""Connections that are looked at per wake-up. Most of them are refused, which is fast."""
 LAST_BATCH: Final = 65536
-"""Connections that are accepted from the queue of a listener before it closes: it holds fewer."""
+"""Connections to accept from a queue before its listener closes: more than it can hold."""
 ACCEPT_PAUSE: Final = 0.1
-"""Seconds until the next try when the process has no descriptor left."""
+"""Seconds until the next try if the process has no file descriptor left."""
 NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 NO_LISTENER: Final = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK})
-"""What `accept` says of the listener. Its other errors are those of one client: accept(2)."""
+"""Errors of `accept` about the listener. Its other errors are those of one client: accept(2)."""
 UNACKED: Final = 24
-"""Where TCP_INFO of a listener has the length of its queue: `tcpi_unacked` in linux/tcp.h."""
+"""The offset of the queue's length in TCP_INFO of a listener: `tcpi_unacked` in linux/tcp.h."""
 
 
 class Listeners:
@@ -42,9 +43,9 @@ class Listeners:
     The listeners of one server, on the running loop.
 
     Args:
-        take: Takes an accepted socket in; False if it was refused.
-        make_room: Called when the process has no descriptor left.
-        changed: Called once the last queue is empty, while it closes.
+        take: Receives an accepted socket. Returns False if it was refused.
+        make_room: Called when the process has no file descriptor left.
+        changed: Called once the last queue is empty, during the close.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class Listeners:
         self._again: asyncio.Handle | None = None
 
     def open(self, sockets: Iterable[socket.socket], backlog: int) -> None:
-        """Begin to accept on bound sockets; they are this object's from now on."""
+        """Start to accept on bound sockets. They belong to this object from now on."""
         for sock in sockets:
             sock.setblocking(False)
             sock.listen(backlog)
@@ -75,12 +76,12 @@ class Listeners:
             self._loop.add_reader(sock, self._accept, sock)
 
     def __iter__(self) -> Iterator[socket.socket]:
-        """Go through those that are open."""
+        """Iterate over the open listeners."""
         return iter(self._sockets)
 
     @property
     def waiting(self) -> bool:
-        """True while somebody may be accepted yet, though it closes."""
+        """True while clients may still be accepted during the close."""
         return self._again is not None
 
     def _accept(self, sock: socket.socket) -> None:
@@ -114,9 +115,10 @@ class Listeners:
 
     def stop(self) -> None:
         """
-        Accept what has come already; a listener closes as soon as its queue is empty.
+        Accept the clients that have already arrived. A listener closes as soon as its queue is
+        empty.
 
-        That is at once, unless the process has no descriptor left.
+        That is at once, unless the process has no file descriptor left.
         """
         if self.closing:
             return
@@ -130,7 +132,7 @@ class Listeners:
         self._take_rest()
 
     def descriptor_freed(self) -> None:
-        """Accept more, if more wait, once the caller has closed its socket."""
+        """Accept more clients, if any wait. Call it after a socket was closed."""
         if self.waiting:
             self._take_rest_at(self._loop.time())
 
@@ -166,13 +168,13 @@ class Listeners:
         return True
 
     def give_up(self) -> None:
-        """Accept nobody any more; who waits is lost when this is closed."""
+        """Stop accepting. Clients that still wait are lost at `close`."""
         if self._again is not None:
             self._again.cancel()
             self._again = None
 
     def close(self) -> int:
-        """Close what is still open, and return how many clients that has lost."""
+        """Close the open listeners, and return how many clients were lost."""
         self.give_up()
         lost = sum(_close(sock) for sock in self._sockets)
         self._sockets = []
@@ -180,7 +182,7 @@ class Listeners:
 
 
 def _close(sock: socket.socket) -> int:
-    """Close a listener; return how many clients were in its queue."""
+    """Close a listener, and return how many clients were in its queue."""
     with sock:
         for lost in range(LAST_BATCH):
             try:
@@ -193,7 +195,7 @@ def _close(sock: socket.socket) -> int:
 
 
 def _queue(sock: socket.socket) -> int:
-    """Return how many clients wait for a TCP listener; 0 where the system does not tell."""
+    """Return how many clients wait in a TCP listener; 0 if the system does not report it."""
     if sock.family not in (socket.AF_INET, socket.AF_INET6) or not hasattr(socket, "TCP_INFO"):
         return 0
     info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, UNACKED + 4)

@@ -1,7 +1,7 @@
 """
-Which protocol a connection speaks, and going on in another one: ALPN, preface, upgrade.
+The choice of a connection's protocol, and changes of it: ALPN, preface, upgrade.
 
-`HttpProtocol` is all that a connection knows of them, and of hypercorn behind them.
+A connection uses protocols, and hypercorn behind them, only through `HttpProtocol`.
 """
 
 from __future__ import annotations
@@ -24,70 +24,71 @@ if TYPE_CHECKING:
 
 
 def load_http2() -> type[Http2]:
-    """Import HTTP/2: a server that speaks HTTP/1.1 alone, as the QOS port does, never pays for it."""
+    """Import HTTP/2. A server with HTTP/1.1 only, such as the QOS port, never imports it."""
     from lifecycle.serving.http2.connection import Http2
 
     return Http2
 
 
 class HttpProtocol(Protocol):
-    """What a connection asks of the protocol that it speaks."""
+    """The interface of a protocol for its connection."""
 
     @property
     def busy(self) -> bool:
-        """True while a request is under way beside those whose app is at work."""
+        """True while a request is running, other than those whose app is running."""
 
     @property
     def answered(self) -> bool:
-        """True if only the client is waited for: to take what it is answered, or to end."""
+        """True if only the client is waited for: to read its responses, or to end its requests."""
 
     @property
     def unread(self) -> bool:
-        """True if the client may have more to say than has been read."""
+        """True if the client may have sent more than has been read."""
 
     @property
     def half_read(self) -> bool:
-        """True if something has come that is no whole request yet."""
+        """True if a part of a request has arrived."""
 
     async def initiate(self) -> None:
-        """Begin."""
+        """Start the protocol."""
 
     async def handle(self, event: WireEvent) -> None:
-        """Take what a client has sent, or that it is gone."""
+        """Process arrived bytes, or the end of the client."""
 
     def hung_up(self) -> None:
-        """Tell an app that its client is gone, also while nothing is read."""
+        """Report to the app that its client is gone, even if nothing is being read."""
 
     def refuse_from(self, when: float) -> None:
         """Refuse new requests from a time of the loop on."""
 
     def goodbye(self) -> bytes:
-        """Return what is sent last on an idle connection."""
+        """Return the last bytes for an idle connection."""
 
     def cut(self) -> bytes:
-        """Return a last answer for each request that has none."""
+        """Return a last response for each unanswered request."""
 
     def let_go(self) -> None:
-        """Part from those who know this, at its end."""
+        """Break reference cycles at the end."""
 
 
 class Negotiated:
     """
-    HTTP/1.1, until the client asks for HTTP/2 by its preface or by an upgrade; or HTTP/2.
+    HTTP/1.1 until the client asks for HTTP/2 by its preface or an upgrade; or HTTP/2 from the
+    start.
 
     Args:
-        alpn: What the TLS handshake has agreed on, None without.
-        plain: HTTP/1.1 and nothing else.
-        tasks: Where apps run.
-        state: The lifespan's, handed to every request.
-        send: Takes what is to be written, and that the connection is to end.
+        alpn: The protocol that the TLS handshake has chosen; None without TLS.
+        plain: Use HTTP/1.1 only.
+        tasks: The task group of the apps.
+        state: The state of the lifespan, which every request gets.
+        send: Receives bytes to write, and the end of the connection.
         write_now: Writes at once, without waiting for the client.
-        patience: Seconds in which a client must take something of what waits for it.
-        untaken: Returns how many bytes have left and are not taken: here, and in the kernel.
-        arguments: What the streams of both are made of.
+        patience: Seconds within which a client must accept some of the waiting bytes.
+        untaken: Returns how many sent bytes the client has not accepted: here, and in the kernel.
+        arguments: The arguments of the streams of both protocols.
 
     Attributes:
-        protocol: The one that is spoken now.
+        protocol: The current protocol.
     """
 
     def __init__(
@@ -121,11 +122,11 @@ class Negotiated:
             )
 
     async def initiate(self) -> None:
-        """Begin."""
+        """Start the protocol."""
         await self.protocol.initiate()
 
     async def handle(self, event: WireEvent) -> None:
-        """Take what a client has sent, or that it is gone."""
+        """Process arrived bytes, or the end of the client."""
         try:
             await self.protocol.handle(event)
         except H2ProtocolAssumedError as preface:
@@ -145,5 +146,5 @@ class Negotiated:
         self.protocol.refuse_from(when)
 
     def let_go(self) -> None:
-        """Part from those who know this, at its end."""
+        """Break reference cycles at the end."""
         self.protocol.let_go()

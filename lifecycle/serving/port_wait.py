@@ -1,4 +1,4 @@
-"""Waiting until a server listens, where the server itself does not say when."""
+"""Waiting until a port is open, for servers that do not report it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from lifecycle.drain.kernel_sockets import is_listening
 from lifecycle.log import Log
 
 PATIENCE: Final = 10.0
-"""Seconds after which a port that is still closed is a warning: it may be the wrong one."""
+"""Seconds after which a closed port causes a warning, because it may be the wrong port."""
 
 
 async def until_listening(port: int, name: str, log: Log, *, patience: float = PATIENCE) -> None:
     """
-    Wait until something listens on a port of this machine: the one thing found by looking.
+    Wait until something listens on a port of this machine. The port is polled.
 
     Args:
-        port: It.
-        name: The service's, for the warning.
-        log: Is warned, once, if it takes long.
-        patience: Seconds until then.
+        port: The port.
+        name: The name of the app service, for the warning.
+        log: The logger for one warning, if it takes long.
+        patience: Seconds until the warning.
     """
 
     async def look() -> None:

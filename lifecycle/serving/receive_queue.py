@@ -3,13 +3,15 @@ The body of a request, or the messages of a WebSocket, until the app asks for th
 
 Rules of this file:
 
-1. What is over never holds anybody: once the request is answered, its app has returned or its
-   client is gone, `put` throws away and returns at once, and `get` gives the disconnect.
-2. What waits is bounded by bytes, and not by messages: the parts of a body that nobody has
-   read yet are one part, however small they came.
-3. Over HTTP/1.1 and for WebSockets who puts waits for room, so that nothing more is read or
-   unpacked. For a body over HTTP/2 nobody waits, since other streams come the same way: there
-   the windows of flow control are the bound, and `taken` says which bytes have made room.
+1. After the end of a request, nothing blocks. Once it is answered, its app has returned, or its
+   client is gone, `put` throws its message away and returns at once, and `get` returns the
+   disconnect.
+2. The limit counts bytes, not messages. Unread parts of a body are merged into one, however small
+   they arrived.
+3. Over HTTP/1.1 and for WebSockets, `put` waits for room, so that nothing more is read or
+   decompressed. For a body over HTTP/2 it does not wait, because other streams use the same
+   connection. There, the windows of flow control are the limit, and `taken` reports the bytes that
+   have made room.
 """
 
 from __future__ import annotations
@@ -23,25 +25,25 @@ from typing import Any, Final
 Message = dict[str, Any]
 
 MOST: Final = 64 * 1024
-"""Bytes that wait for an app, beside the part that came last."""
+"""Bytes that may wait for an app, not counting the last part."""
 OVERHEAD: Final = 256
-"""Bytes that a message of a WebSocket is counted for beside its own."""
+"""Bytes that are counted for each WebSocket message in addition to its own."""
 NORMAL_CLOSURE: Final = 1000
 SLICE: Final = 8 * 1024
-"""Bytes of a WebSocket taken at once: they may be compressed a thousand times."""
+"""Bytes of a WebSocket to process at once, because compression may be a thousandfold."""
 
 _NONE: Final[deque[Message]] = deque(maxlen=0)
 
 
 class ReceiveQueue:
     """
-    One request's messages.
+    The messages of one request.
 
     Args:
         kind: "http" or "websocket".
-        most: Bytes that may wait before `put` does; None: `put` never waits.
-        asked: Called once, when the app asks for what has not come yet.
-        taken: Told how many of the bytes that were `charge`d are out of the way.
+        most: Bytes that may wait before `put` waits; None if `put` never waits.
+        asked: Called once, when the app asks for a part that has not arrived yet.
+        taken: Called with the number of `charge`d bytes that are processed.
     """
 
     def __init__(
@@ -68,7 +70,7 @@ class ReceiveQueue:
 
     @property
     def empty(self) -> bool:
-        """True if nothing waits for the app but the disconnect."""
+        """True if nothing but the disconnect waits for the app."""
         return not self._messages and not self._body
 
     @property
@@ -77,7 +79,7 @@ class ReceiveQueue:
         return self._size
 
     async def put(self, message: Message) -> None:
-        """Add a message; waits for room, unless the request is over."""
+        """Add a message. Waits for room, unless the request is over."""
         kind = message["type"]
         if kind == self._last["type"]:
             self.disconnect(message)
@@ -98,7 +100,7 @@ class ReceiveQueue:
             await self._room.wait()
 
     async def get(self) -> Message:
-        """Return the next message: ASGI's `receive`."""
+        """Return the next message. This is ASGI's `receive`."""
         while True:
             if self._messages:
                 message = self._messages.popleft()
@@ -122,12 +124,12 @@ class ReceiveQueue:
             await self._arrived.wait()
 
     def charge(self, size: int) -> None:
-        """Have `taken` told of so many bytes once nothing waits any more: at once, if so now."""
+        """Pass a number of bytes to `taken` once nothing waits any more, perhaps at once."""
         self._charged += size
         self._settle()
 
     def disconnect(self, message: Message | None = None) -> None:
-        """Take nothing more: the client is gone. What is there may still be read."""
+        """Accept no more messages, because the client is gone. Stored ones can still be read."""
         if not self.over:
             self.over = True
             self._last = message or self._last
@@ -135,7 +137,7 @@ class ReceiveQueue:
         self._make_room()
 
     def discard(self) -> None:
-        """Take nothing more, and throw away what is there: the request is answered."""
+        """Accept no more messages, and drop the stored ones, because the request is answered."""
         self._messages.clear()
         self._body.clear()
         self._size, self._told_whole = 0, True
@@ -157,7 +159,7 @@ class ReceiveQueue:
 
 
 def memory(data: bytes | str) -> int:
-    """Return how many bytes of memory it takes: with one odd character, a text may take four each."""
+    """Return the bytes of memory of a message. One wide character can quadruple a text."""
     return len(data) if isinstance(data, bytes) or data.isascii() else sys.getsizeof(data)
 
 

@@ -1,17 +1,17 @@
 """
-Accepting connections for one ASGI app, on sockets that are already bound.
+The server on hypercorn: it accepts connections for one ASGI app, on bound sockets.
 
-A cap on connections, an end to idle ones while the listener stays open, and an end of
-its own that does not depend on the Python version: hypercorn offers none of these.
+It adds what hypercorn does not have: a limit on connections, closing idle connections while the
+listener stays open, and a shutdown that works the same on every Python version.
 
 Rules of this file:
 
-1. Whatever is accepted is in the table until its socket is closed, a handshake included.
-2. What has asked for nothing, or is answered, is cut before it could make the end late.
-3. Who is in the queue of a listener when it closes is accepted first, and served; or, if there
-   is no descriptor until the end, counted and told.
-4. A forked child has nothing of it: what it held would go on accepting, and keep clients
-   waiting, once we are gone.
+1. Every accepted connection is in the table until its socket is closed, even during a handshake.
+2. Connections without a request, and answered ones, are cut before they could delay the end.
+3. When a listener closes, clients in its queue are accepted and served first. If there is no file
+   descriptor until the end, they are counted and reported.
+4. A forked child inherits none of this. Its copies of the sockets would continue to accept
+   clients, and keep them waiting, after this process has ended.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ if TYPE_CHECKING:
 Admit = Callable[[socket.socket], bool]
 
 PATIENCE: Final = 60.0
-"""Seconds in which a client must take something of its response."""
+"""Seconds within which a client must accept some of its response."""
 CUT_EACH: Final = 0.001
-"""Seconds beside `CUT_TIME` for each connection, where there are many, on a slow machine."""
+"""Additional seconds to `CUT_TIME` for each connection, for many connections on a slow machine."""
 
 
 class Server:
@@ -61,21 +61,22 @@ class Server:
     Serves one app on the running loop, until `close`.
 
     Args:
-        app: The ASGI app; lifespan is not its business here.
-        keep_alive: Seconds a connection may be idle, and a request's header may take.
-        cap: Connections at a time; for the next one, one makes room, of the address with the
-            most: one that is idle, or else has not sent its request; or else, once the next one
-            has sent its own, one that is being answered: of these the oldest. Whose app has
-            called `scope[HOLD]()` keeps its place until it is answered: if all do, the next
-            one is refused. None: any.
-        admit: Looks at an accepted socket; False closes it.
-        state: The lifespan's state, handed to every request.
-        tls: For HTTPS.
-        patience: Seconds in which a client must take something of its response.
-        plain: Speak HTTP/1.1 and nothing else: no HTTP/2, no WebSockets.
-        lost: Told at the end how many clients waited in the queue of a listener, and were reset
-            because the process had no descriptor left; not called if there were none.
-        logger: Where hypercorn's own complaints go.
+        app: The ASGI app. The lifespan is not handled here.
+        keep_alive: Seconds that a connection may be idle, and that a request's header may take.
+        cap: The maximum number of connections; None for no limit. At the limit, a new connection
+            replaces an old one of the address with the most. The first choice is an idle one, then
+            one that has not sent its request. Once the new one has sent its own request, it may
+            also replace one that is being answered. Within each group, the oldest is replaced. A
+            connection whose app has called `scope[HOLD]()` keeps its place until it is answered.
+            If all do, the new one is refused.
+        admit: Called with an accepted socket. If it returns False, the socket is closed.
+        state: The state of the lifespan, which every request gets.
+        tls: The TLS context for HTTPS; None for plain HTTP.
+        patience: Seconds within which a client must accept some of its response.
+        plain: Use HTTP/1.1 only: no HTTP/2, no WebSockets.
+        lost: Called at the end with the number of clients that were reset in a listener's queue,
+            because the process had no file descriptor left. Not called if there were none.
+        logger: The logger for hypercorn's own errors.
     """
 
     def __init__(
@@ -114,7 +115,7 @@ class Server:
         self._tasks: dict[ConnectionEntry, asyncio.Task[None]] = {}
 
     def listen(self, sockets: Iterable[socket.socket], backlog: int = BACKLOG) -> None:
-        """Begin to accept on bound sockets; they are this server's from now on."""
+        """Start to accept on bound sockets. The server owns them from now on."""
         PROCESS.let_child_forget(self._let_child_go)
         self._listeners.open(sockets, backlog)
 
@@ -146,7 +147,7 @@ class Server:
         task.add_done_callback(partial(self._served, accepted, entry))
 
     def asked(self, entry: ConnectionEntry) -> bool:
-        """Find room for a connection that has asked; False if there is none, and it is cut."""
+        """Make room for a connection that has sent a request. If there is none, cut it: False."""
         return self._listeners.closing or self._cap.has_room_to_ask(entry)
 
     def _let_child_go(self) -> None:
@@ -183,7 +184,7 @@ class Server:
         try:
             await connection.run()
         except Exception:
-            self._logger.debug("a connection has ended badly", exc_info=True)
+            self._logger.debug("a connection ended with an error", exc_info=True)
         finally:
             self._connections.discard(connection)
             entry.unread = in_the_kernel
@@ -220,11 +221,11 @@ class Server:
 
     @property
     def connections(self) -> int:
-        """How many connections there are; from any thread."""
+        """The number of connections. Any thread."""
         return len(self._table)
 
     def go_away(self) -> None:
-        """From now on, tell every HTTP/2 client to send what is new elsewhere."""
+        """Send GOAWAY to every HTTP/2 client from now on, so that new requests go elsewhere."""
         self.draining = True
         for connection in self._connections:
             if connection.is_http2:
@@ -232,9 +233,9 @@ class Server:
 
     async def close_idle(self) -> None:
         """
-        Close idle connections, and the others after their response; go on accepting.
+        Close idle connections, and the others after their response. Continue to accept new ones.
 
-        What has not asked yet is not idle at first: `ConnectionEntry.idle_from`.
+        A connection without a request is not idle at first: see `ConnectionEntry.idle_from`.
         """
         before, self._closing = self._closing, asyncio.Event()
         before.set()
@@ -246,20 +247,21 @@ class Server:
 
     def stop_listening(self) -> None:
         """
-        Accept what has come already, and nothing more.
+        Accept the connections that have already arrived, and no others.
 
-        What finds no descriptor is accepted as connections end, until `close` is over.
+        If there is no file descriptor for a client, it is accepted when another connection ends,
+        until `close` is over.
         """
         self._listeners.stop()
 
     async def close(self, timeout: float, taking: float = math.inf) -> None:
         """
-        Stop, in `timeout` seconds and a tenth of one more, whatever the clients do.
+        Stop within `timeout` seconds and a tenth of a second more, whatever the clients do.
 
         Args:
-            timeout: Seconds for requests under way, and at most for those who have connected
-                and may yet ask; then connections are cut.
-            taking: Of these, seconds for clients to take what apps have said that are done.
+            timeout: Seconds for running requests, and at most for clients that have connected and
+                may still send a request. After that, connections are cut.
+            taking: Seconds of these for clients to read responses whose app has finished.
         """
         try:
             await self._close(timeout, max(taking, TAKING_TIME))
@@ -297,14 +299,14 @@ class Server:
         await self._empty(self._loop.time() + CLEAR_TIME)
 
     def _cut_unasked(self) -> None:
-        """Cut what has asked for nothing, and do not wait until all of it is cleared away."""
+        """Cut connections without a request, without waiting until all of them are cleaned up."""
         for entry in self._table:
             if entry.rules.waits:
                 self._tasks.pop(entry, None)
                 self._cap.cut(entry)
 
     async def _empty(self, until: float) -> None:
-        """Wait until nothing is left, or until a time; not a turn of the loop if that is past."""
+        """Wait until nothing is left, or until a time; without a turn of the loop if it is over."""
         if until <= self._loop.time():
             return
         with contextlib.suppress(TimeoutError):
@@ -332,4 +334,4 @@ def _of_an_app(app: App, settings: ServerSettings) -> Server:
 
 
 KIND: Final = ServerKind(make=_of_an_app, alpn=("h2", "http/1.1"))
-"""What `run --asgi` knows of it."""
+"""The description of this server for `run --asgi`."""

@@ -18,12 +18,12 @@ def bind_tcp(host: str, port: int, *, listen: bool = False) -> socket.socket:
     Bind a TCP socket.
 
     Args:
-        host: An address; empty for all interfaces, over IPv6 and IPv4.
-        port: 0 to 65535; 0 is any free one.
-        listen: Take the port for good: what is only bound, another may still take.
+        host: An address; "" for all interfaces, over IPv6 and IPv4.
+        port: 0 to 65535; 0 for any free port.
+        listen: Reserve the port. Another process could still take a port that is only bound.
 
     Raises:
-        OSError: It cannot be had.
+        OSError: The address cannot be bound.
     """
     if host:
         return _bound(*_looked_up(host, port), listen=listen)
@@ -43,7 +43,9 @@ def _looked_up(host: str, port: int) -> tuple[int, tuple[Any, ...]]:
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except UnicodeError:  # an empty label, or one that is too long
-        raise OSError(errno.EINVAL, f"{host!r} is no address and no name of a host") from None
+        raise OSError(
+            errno.EINVAL, f"{host!r} is neither an address nor the name of a host"
+        ) from None
     return family, address
 
 
@@ -63,7 +65,7 @@ def _bound(family: int, address: tuple[Any, ...], *, listen: bool) -> socket.soc
 
 
 def peer_of(sock: socket.socket) -> str:
-    """Return who has connected: an IP address, or the user at the other end of a Unix socket."""
+    """Return the client of a connection: an IP address, or the user of a Unix socket."""
     if sock.family == socket.AF_UNIX:
         return f"uid {peer_uid(sock)}"
     try:
@@ -73,7 +75,7 @@ def peer_of(sock: socket.socket) -> str:
 
 
 def peer_uid(sock: socket.socket) -> int | None:
-    """Return the user at the other end of a Unix socket; None where the system does not tell."""
+    """Return the user at the other end of a Unix socket; None if the system does not report it."""
     if not hasattr(socket, "SO_PEERCRED"):
         return None
     size = struct.calcsize("3i")
@@ -83,10 +85,10 @@ def peer_uid(sock: socket.socket) -> int | None:
 
 def bind(where: str) -> socket.socket:
     """
-    Bind what `--bind` names: `HOST:PORT`, `[HOST]:PORT`, `:PORT`, `PORT` or `unix:PATH`.
+    Bind the address of `--bind`: `HOST:PORT`, `[HOST]:PORT`, `:PORT`, `PORT` or `unix:PATH`.
 
     Raises:
-        PortUnavailable: It is none of these, or cannot be had; the message says why.
+        PortUnavailable: The address has another form, or cannot be bound. The message says why.
     """
     if where.startswith("unix:"):
         return _bind_path(where.removeprefix("unix:"))
@@ -103,7 +105,7 @@ def bind(where: str) -> socket.socket:
 
 
 def address(sock: socket.socket, *, tls: bool = False) -> str:
-    """Return where a bound socket is reached: `http://HOST:PORT`, or `unix:PATH`."""
+    """Return the address of a bound socket: `http://HOST:PORT`, or `unix:PATH`."""
     name = sock.getsockname()
     if not isinstance(name, tuple):
         return f"unix:{name.decode() if isinstance(name, bytes) else name}"
@@ -113,7 +115,7 @@ def address(sock: socket.socket, *, tls: bool = False) -> str:
 
 
 class PathSocket(socket.socket):
-    """A Unix socket that is bound to a path, and takes its file along when it is closed."""
+    """A Unix socket that is bound to a path. Its file is removed when it is closed."""
 
     _file: tuple[str, tuple[int, int], int] | None = None
 
@@ -122,14 +124,14 @@ class PathSocket(socket.socket):
         Bind, and remember which file is ours.
 
         Raises:
-            OSError: The path cannot be had.
+            OSError: The path cannot be bound.
         """
         super().bind(path)
         found = os.lstat(path)
         self._file = path, (found.st_dev, found.st_ino), os.getpid()
 
     def withdraw(self) -> None:
-        """Remove the file: nobody new can connect. Another's file, or a parent's, is left."""
+        """Remove the file, so that no new client can connect. A file of another process stays."""
         if self._file is None:
             return
         path, ours, owner = self._file
@@ -140,7 +142,7 @@ class PathSocket(socket.socket):
                 os.unlink(path)
 
     def close(self) -> None:
-        """Close it, and remove its file."""
+        """Close the socket, and remove its file."""
         self.withdraw()
         super().close()
 

@@ -1,18 +1,19 @@
 """
-Uvicorn's protocols, on connections that are accepted here.
+The server on uvicorn: uvicorn's protocols, on connections that are accepted here.
 
-Uvicorn speaks HTTP/1.1 and WebSockets, with httptools where it is installed. Its own `Server.serve`
-is not used: it takes the signals, runs the lifespan, closes its listener over those who wait in
-the queue, and ends by its own clock.
+uvicorn handles HTTP/1.1 and WebSockets, with httptools if it is installed. Its own `Server.serve`
+is not used. That function handles signals and the lifespan itself, closes its listener while
+clients wait in the queue, and decides itself when to end.
 
 Rules of this file:
 
-1. What is used of uvicorn stands in `Seam`.
-2. Idle is who has been answered, waits for its next request, and has sent nothing: uvicorn's timer
-   of idle connections runs then, and only then. Who has never asked is idle once it is old.
-3. From T0 on uvicorn closes a connection by the header that the app sends it, `Connection: close`:
-   nothing here decides it a second time.
-4. Who is in the queue of a listener when it closes is accepted first, and served.
+1. Everything that is used of uvicorn is in `Seam`.
+2. A connection is idle if it was answered, waits for its next request, and has no unread bytes.
+   uvicorn's idle timer runs then, and only then. A connection without a request becomes idle
+   after some time.
+3. After the drain start, uvicorn closes a connection because of the header `Connection: close` from
+   the app. This file does not decide that a second time.
+4. When a listener closes, clients in its queue are accepted and served first.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from lifecycle.serving.listeners import BACKLOG, Listeners
 from lifecycle.serving.uvicorn_protocols import LOG, Seam
 
 DATE_TIME: Final = 1.0
-"""Seconds for which the Date of an answer is right."""
+"""Seconds for which the Date header of a response is valid."""
 
 
 class UvicornServer:
@@ -52,9 +53,9 @@ class UvicornServer:
     Serves one app on the running loop, until `close`.
 
     Args:
-        app: The ASGI app; lifespan is not its business here.
-        settings: What every server is told.
-        options: More of `uvicorn.Config`.
+        app: The ASGI app. The lifespan is not handled here.
+        settings: The settings of every server.
+        options: More arguments of `uvicorn.Config`.
     """
 
     def __init__(self, app: Any, settings: ServerSettings, **options: Any) -> None:
@@ -82,7 +83,7 @@ class UvicornServer:
         return self._app(scope, receive, send)
 
     def listen(self, sockets: Iterable[socket.socket]) -> None:
-        """Begin to accept on bound sockets; they are this server's from now on."""
+        """Start to accept on bound sockets. The server owns them from now on."""
         PROCESS.let_child_forget(self._let_child_go)
         self._dating = self._loop.create_task(self._keep_date())
         self._listeners.open(sockets, BACKLOG)
@@ -129,7 +130,7 @@ class UvicornServer:
         self._listeners.descriptor_freed()
 
     def _make_room(self) -> bool:
-        """Close the oldest connection that is idle; False if none is."""
+        """Close the oldest idle connection; False if there is none."""
         found = next(filter(self._seam.is_idle, self._since), None)
         return found is not None and self._close_if_idle(found)
 
@@ -147,17 +148,17 @@ class UvicornServer:
 
     @property
     def connections(self) -> int:
-        """How many connections there are; from any thread."""
+        """The number of connections. Any thread."""
         return len(self._seam.connections) + len(self._connecting)
 
     def go_away(self) -> None:
-        """Nobody is to be told: it speaks no HTTP/2."""
+        """Do nothing, because uvicorn has no HTTP/2."""
 
     async def close_idle(self) -> None:
         """
-        Close idle connections, from now on to the end; go on accepting.
+        Close idle connections from now on until the end, and continue to accept new ones.
 
-        Who has never asked is idle at the age of `NEW_TIME`.
+        A connection without a request is idle at the age of `NEW_TIME`.
         """
         self._settled = True
         now = self._loop.time()
@@ -189,17 +190,17 @@ class UvicornServer:
         return self._seam.is_idle(protocol)
 
     def stop_listening(self) -> None:
-        """Accept what has come already, and nothing more."""
+        """Accept the connections that have already arrived, and no others."""
         self._listeners.stop()
 
     async def close(self, timeout: float, taking: float = math.inf) -> None:
         """
-        Stop, in `timeout` seconds and a tenth of one more, whatever the clients do.
+        Stop within `timeout` seconds and a tenth of a second more, whatever the clients do.
 
         Args:
-            timeout: Seconds for requests under way, and at most for those who have connected
-                and may yet ask; then connections are cut.
-            taking: Of these, seconds for clients to take what apps have said that are done.
+            timeout: Seconds for running requests, and at most for clients that have connected and
+                may still send a request. After that, connections are cut.
+            taking: Seconds of these for clients to read responses whose app has finished.
         """
         # Uvicorn would show an app that is cancelled, by whomever, as an error of the app's.
         LOG.addFilter(_is_no_cancellation)
@@ -236,17 +237,17 @@ class UvicornServer:
         await self._empty(self._loop.time() + CLEAR_TIME)
 
     def _is_over(self, protocol: Any) -> bool:
-        """Tell whether only its last bytes, or its client's goodbye, are missing."""
+        """Return whether only its last bytes, or its client's close, are missing."""
         if self._seam.transport(protocol).is_closing():
             return True
         return not self._seam.is_http(protocol) and not self._seam.tasks
 
     def _is_busy(self, protocol: Any) -> bool:
-        """Tell whether it is being answered."""
+        """Return whether a request on it is being answered."""
         return not self._seam.is_waiting(protocol) and not self._is_over(protocol)
 
     def _close_waiting(self) -> None:
-        """Close who has been answered, has begun to ask again, and has not come to an end."""
+        """Close connections that were answered, and have sent only a part of the next request."""
         for protocol in filter(self._seam.is_waiting, [*self._since]):
             if not is_readable(self._seam.transport(protocol).get_extra_info("socket")):
                 protocol.shutdown()
@@ -256,7 +257,7 @@ class UvicornServer:
             self._seam.transport(protocol).abort()
 
     async def _empty(self, until: float) -> None:
-        """Wait until nothing is left, or until a time; not a turn of the loop if that is past."""
+        """Wait until nothing is left, or until a time; without a turn of the loop if it is over."""
         seen: dict[Any, float] = {}
         while (now := self._loop.time()) < until and self._is_left():
             for protocol in filter(self._is_over, [*self._since]):
@@ -269,7 +270,7 @@ class UvicornServer:
         return bool(self._since or self._connecting or self._seam.tasks or self._listeners.waiting)
 
     def _end_if_taken(self, protocol: Any) -> None:
-        """Over TLS, and after a WebSocket's end, a client that has all may say no goodbye."""
+        """Close a connection whose client has received everything, but does not close its side."""
         transport = self._seam.transport(protocol)
         if not any(untaken(transport)):
             transport.abort()
@@ -292,4 +293,4 @@ def _is_no_cancellation(record: logging.LogRecord) -> bool:
 
 
 KIND: Final = ServerKind(make=UvicornServer, alpn=("http/1.1",), loop="auto", access_log=True)
-"""What `run --asgi` knows of it."""
+"""The description of this server for `run --asgi`."""

@@ -1,7 +1,8 @@
 """
-Uvicorn, as far as this package uses it: no other module imports it.
+The parts of uvicorn that this package uses. No other module imports uvicorn.
 
-What is not in uvicorn's documentation is a member of `Seam`; a test fails where it has moved.
+Everything that is not in uvicorn's documentation is a member of `Seam`. A test fails if uvicorn
+changes it.
 """
 
 from __future__ import annotations
@@ -17,18 +18,18 @@ import uvicorn
 from lifecycle.serving.asgi_servers import ServerUnavailable
 
 OLDEST: Final = (0, 23, 0)
-"""The oldest version that the tests have passed with."""
+"""The oldest version with which the tests pass."""
 LOG: Final = logging.getLogger("uvicorn.error")
 ACCESS_LOG: Final = logging.getLogger("uvicorn.access")
 
 
 class Connections(set[Any]):
     """
-    Uvicorn's protocols of this moment: each puts itself in, and takes itself out.
+    The current protocols of uvicorn. Each protocol adds and removes itself.
 
     Args:
-        came: Called with each that comes.
-        gone: Called with each that goes.
+        came: Called with each new protocol.
+        gone: Called with each removed protocol.
     """
 
     def __init__(self, came: Callable[[Any], object], gone: Callable[[Any], object]) -> None:
@@ -37,12 +38,12 @@ class Connections(set[Any]):
         self._gone = gone
 
     def add(self, protocol: Any) -> None:
-        """Take one in."""
+        """Add a protocol."""
         super().add(protocol)
         self._came(protocol)
 
     def discard(self, protocol: Any) -> None:
-        """Let one go, if it is here."""
+        """Remove a protocol, if it is there."""
         super().discard(protocol)
         self._gone(protocol)
 
@@ -51,15 +52,15 @@ class Connections(set[Any]):
 
 class Seam:
     """
-    What is used of uvicorn: what makes its protocols, and what is asked of them.
+    The used parts of uvicorn: making its protocols, and reading their state.
 
     Args:
         app: The ASGI app.
-        keep_alive: Seconds a connection may be idle.
-        access_log: Log a line a request.
-        came: Called with each protocol whose connection is made.
-        gone: Called with each whose connection is lost, or another protocol's.
-        options: More of `uvicorn.Config`.
+        keep_alive: Seconds that a connection may be idle.
+        access_log: Log one line per request.
+        came: Called with each protocol whose connection was made.
+        gone: Called with each protocol whose connection was lost, or was given to another protocol.
+        options: More arguments of `uvicorn.Config`.
     """
 
     def __init__(
@@ -90,48 +91,48 @@ class Seam:
         self._state = self._server.server_state
         self._state.connections = self.connections = Connections(came, gone)
         self.tasks: set[asyncio.Task[None]] = self._state.tasks
-        """Of all apps that run."""
+        """The tasks of all running apps."""
 
     async def set_date(self) -> None:
-        """Set the headers that all answers have."""
+        """Set the headers of all responses."""
         await self._server.on_tick(0)
 
     def protocol(self, state: dict[str, Any], loop: asyncio.AbstractEventLoop) -> Any:
-        """Make what speaks with one client."""
+        """Make the protocol of one connection."""
         make: Any = self._config.http_protocol_class
         return make(config=self._config, server_state=self._state, app_state=state, _loop=loop)
 
     @staticmethod
     def is_http(protocol: Any) -> bool:
-        """Tell whether it is HTTP; a WebSocket otherwise."""
+        """Return whether it is an HTTP protocol. Otherwise it is a WebSocket."""
         return hasattr(protocol, "cycle")
 
     @staticmethod
     def is_new(protocol: Any) -> bool:
-        """Tell whether its client has not asked yet."""
+        """Return whether its client has not sent a request yet."""
         return getattr(protocol, "cycle", protocol) is None
 
     @staticmethod
     def is_waiting(protocol: Any) -> bool:
-        """Tell whether it waits for a request, or for the rest of one."""
+        """Return whether it waits for a request, or for the rest of one."""
         cycle = getattr(protocol, "cycle", protocol)
         return cycle is None or (cycle is not protocol and cycle.response_complete)
 
     @staticmethod
     def is_idle(protocol: Any) -> bool:
-        """Tell whether its client was answered, and nothing has come since."""
+        """Return whether its client was answered, and nothing has arrived since."""
         cycle = getattr(protocol, "cycle", None)
         waits = getattr(protocol, "timeout_keep_alive_task", None) is not None
         return waits and cycle is not None and cycle.response_complete
 
     @staticmethod
     def transport(protocol: Any) -> Any:
-        """Return what its connection is."""
+        """Return the transport of a protocol."""
         return protocol.transport
 
     @staticmethod
     def transport_of(receive: Any) -> Any:
-        """Return what an app's `receive` belongs to."""
+        """Return the transport that belongs to an app's `receive`."""
         return receive.__self__.transport
 
 
@@ -140,8 +141,8 @@ def _check_version() -> None:
     if found < OLDEST:
         oldest = ".".join(map(str, OLDEST))
         raise ServerUnavailable(
-            f"--server uvicorn: uvicorn {uvicorn.__version__} is too old: install {oldest} or newer "
-            "(pip install 'pod-lifecycle[uvicorn]')"
+            f"--server uvicorn: uvicorn {uvicorn.__version__} is too old. Install {oldest} or newer: "
+            "pip install 'pod-lifecycle[uvicorn]'"
         )
 
 

@@ -1,4 +1,4 @@
-"""A WebSocket's message until it is whole, in memory once."""
+"""A buffer for a WebSocket message until it is complete, with one copy in memory."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from lifecycle.serving.hypercorn import FrameTooLargeError, WebsocketBuffer, Web
 from lifecycle.serving.receive_queue import memory
 
 WIDEST: Final = 4
-"""Bytes that a character takes at most."""
+"""The maximum number of bytes per character."""
 
 
 class MessageBuffer(WebsocketBuffer):
     """
-    What a stream of hypercorn's puts messages together in.
+    The buffer in which hypercorn's streams assemble messages.
 
-    Hypercorn's own copies each message, and keeps the copy while the message waits for its app.
+    Hypercorn's own buffer copies each message, and keeps the copy while the message waits for its
+    app.
 
     Args:
-        max_length: Bytes of a message, or characters of a text.
+        max_length: The maximum number of bytes of a message, or of characters of a text.
     """
 
     def __init__(self, max_length: int) -> None:
@@ -28,7 +29,7 @@ class MessageBuffer(WebsocketBuffer):
 
     @property
     def held(self) -> int:
-        """Bytes of memory: of what has come, or of the last piece of a message that waits."""
+        """Bytes of memory of the arrived pieces, or of the last piece of a waiting message."""
         return self.length * self._width or self._last
 
     def extend(self, event: WebSocketMessage[Any]) -> None:
@@ -36,7 +37,7 @@ class MessageBuffer(WebsocketBuffer):
         Add a piece.
 
         Raises:
-            FrameTooLargeError: The message is longer than it may be.
+            FrameTooLargeError: The message is too long.
         """
         size = memory(event.data)
         if event.data:
@@ -68,7 +69,7 @@ class MessageBuffer(WebsocketBuffer):
         return message
 
     def clear(self) -> None:
-        """Begin with the next message."""
+        """Start the next message."""
         super().clear()
         self._only = None
         self._width = self._last = 0

@@ -1,23 +1,23 @@
 """
-WebSockets are closed with 1001, and streams of events ended, when the settle time is over.
+The end of long-lived connections after the propagation delay: WebSockets and event streams.
 
 Rules of this file:
 
-1. Only what its client opens again by itself is ended: a WebSocket is closed with 1001,
-   "going away"; an EventSource connects again, with the id of the last event it has seen.
-2. Who asks like an EventSource, and what is no endless answer, is defined in
-   `event_streams`. Any other response, however long, is work in flight and is waited for: the
-   answer of a language model that is streamed to a POST has an end, and nobody asks for it twice.
-3. It is ended between two messages, and the app is told: by a disconnect, by an error where
-   it sends, by cancellation.
-4. From T0 on every message lets the loop come round: an app that pushes without a pause
-   would otherwise leave no moment in which anything could be ended.
-5. A client has as long to take its end as the drain waits for quiet, `PATIENCE` at most; one
-   that has stopped reading holds nobody up.
-6. What the client of a closed WebSocket still sends is read and thrown away. If nobody read
-   it, the server would wait for room in its queue; and a connection that is closed over what
-   is unread is reset, before its client has seen the 1001. A client that is busy sending may
-   come to it late: its connection lingers, the drain goes on.
+1. Only connections that clients reopen by themselves are ended. A WebSocket is closed with 1001,
+   "going away". An EventSource reconnects with the id of the last event that it has seen.
+2. `event_streams` defines which request comes from an EventSource, and which response is endless.
+   Any other response, however long, is work in flight, and the drain waits for it. For example, the
+   streamed answer of a language model to a POST has an end, and a client does not repeat the POST.
+3. The connection is ended between two messages, and the app is informed: by a disconnect, by an
+   error when it sends, or by cancellation.
+4. After the drain start, the loop turns at every message. Otherwise an app that sends without a
+   pause would leave no moment in which anything can be ended.
+5. A client has as long to read the end as the drain waits for quiet, at most `PATIENCE`. A client
+   that has stopped reading delays nothing.
+6. Data that the client of a closed WebSocket still sends is read and thrown away. Otherwise the
+   server would wait for room in its queue. A connection that is closed with unread data is also
+   reset before its client has seen the 1001. A client that is busy sending may read it late: its
+   connection lingers, while the drain continues.
 """
 
 from __future__ import annotations
@@ -36,40 +36,40 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Any, Any, Any], Awaitable[None]]
-"""Any, because each framework has types of its own for the three."""
+"""An ASGI app. It is Any, because each framework has its own types for the three arguments."""
 
 GOING_AWAY: Final = 1001
 PATIENCE: Final = 1.0
-"""Seconds that a client has at most to take its end."""
+"""The maximum seconds for a client to read the end."""
 LEAST_PATIENCE: Final = 0.1
-"""And at least: the end has to be sent first."""
+"""The minimum seconds for it, because the end has to be sent first."""
 LINGER: Final = 5.0
-"""Seconds that it has if it goes on sending: it will see the 1001 behind what it has not read."""
+"""Seconds for a client that continues to send: it reads the 1001 after its unread data."""
 MAY_BE_EVENTS: Final = b"event-stream"
-"""What stands, in any case, in the Accept of whoever may ask for events."""
+"""Text that every Accept header for events contains."""
 SHORTEST: Final = len(EVENTS)
-"""What is shorter than this accepts no events."""
+"""The length below which an Accept header cannot be one for events."""
 
 
 def is_event_source(scope: Scope) -> bool:
-    """Tell whether an EventSource asks: it will connect again when its stream has ended."""
+    """Return whether a request comes from an EventSource, which reconnects after the end."""
     return asks_for_events(scope.get("method", ""), _lines(scope["headers"], b"accept"))
 
 
 class _Gone(OSError):
-    """What ASGI raises for a message to a client that is gone."""
+    """The error that ASGI raises for a message to a client that is gone."""
 
 
 class _LongLived:
     """
-    What never ends by itself.
+    A connection that never ends by itself.
 
     Args:
-        receive: The server's.
-        send: The server's.
-        draining: Tells whether T0 has come.
-        abort: Cuts the connection, if nobody else is on it.
-        patience: Seconds that the client has to take its end.
+        receive: The server's function.
+        send: The server's function.
+        draining: Returns whether the drain has started.
+        abort: Cuts the connection, if no other request uses it.
+        patience: Seconds for the client to read the end.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class _LongLived:
         self._begun = asyncio.Event()
         self._ended = False
         self.on_end: Callable[[], object] = lambda: None
-        """Called when it is ended from here: its client is to come again, elsewhere."""
+        """Called when pod-lifecycle ends it, so that its client reconnects to another pod."""
         self._limit = asyncio.timeout(None)
 
     async def _limited(self, app: Awaitable[None]) -> None:
@@ -104,7 +104,7 @@ class _LongLived:
 
 
 class WebSocket(_LongLived):
-    """One WebSocket: closed with 1001 when the settle time is over."""
+    """A WebSocket, which is closed with 1001 after the propagation delay."""
 
     _receiving: anyio.CancelScope | None = None
     _ending: asyncio.Task[None] | None = None
@@ -112,7 +112,7 @@ class WebSocket(_LongLived):
     _ends_at = _heard_at = 0.0
 
     async def run(self, app: App, scope: Scope) -> None:
-        """Have the app talk; what it still says to a closed WebSocket is nobody's error."""
+        """Run the app. If it sends to a WebSocket that was closed here, this is not an error."""
         try:
             with contextlib.suppress(_Gone):
                 await self._limited(app(scope, self.receive, self.send))
@@ -122,12 +122,12 @@ class WebSocket(_LongLived):
                 await asyncio.wait({self._ending}, timeout=max(0.0, left))
 
     async def linger(self) -> None:
-        """Let a client that is busy sending come to see its 1001; no work in flight any more."""
+        """Wait for a busy client to read its 1001. This does not count as work in flight."""
         if self._ending is not None:
             await asyncio.wait({self._ending})
 
     async def end_when(self, moment: Callable[[], Awaitable[None]]) -> None:
-        """Close it once the moment has come."""
+        """Close it once the given event has happened."""
         await moment()
         await self._begun.wait()
         if not self._ended:
@@ -173,7 +173,7 @@ class WebSocket(_LongLived):
         if self._draining():
             await asyncio.sleep(0)
         if self._ended:
-            raise _Gone("the WebSocket is closed: the app is leaving")
+            raise _Gone("the WebSocket is closed, because the app is shutting down")
         if message["type"] == "websocket.close":
             self._ended = True
         self._sending += 1
@@ -192,18 +192,18 @@ class WebSocket(_LongLived):
 
 
 class EventStream(_LongLived):
-    """One response to an EventSource: ended between two events when the settle time is over."""
+    """A response to an EventSource, ended between two events after the propagation delay."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._one_at_a_time = asyncio.Lock()
 
     async def run(self, app: App, scope: Scope) -> None:
-        """Have the app answer; its stream's end cancels it."""
+        """Run the app. The end of its stream cancels it."""
         await self._limited(app(scope, self._receive, self.send))
 
     async def end_when(self, moment: Callable[[], Awaitable[None]]) -> None:
-        """End it once the moment has come, if what the app sends is a stream of events."""
+        """End it once the given event has happened, if the app sends a stream of events."""
         await moment()
         await self._begun.wait()
         try:

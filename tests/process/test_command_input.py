@@ -14,12 +14,24 @@ CASES = {
     "both": (["shop:main", "--", "true"], 2, "shop:main and a command: give only one of the two"),
     "--asgi": (["--asgi", "--", "true"], 2, "--asgi is only for MODULE:NAME, not for a command"),
     "--bind": (["--bind", ":80", "--", "true"], 2, "--bind is only for MODULE:NAME"),
-    "--keep-alive": (["--keep-alive", "9", "--", "true"], 2, "--keep-alive is only for MODULE:NAME"),
+    "--keep-alive": (
+        ["--keep-alive", "9", "--", "true"],
+        2,
+        "--keep-alive is only for MODULE:NAME",
+    ),
     "--loop": (["--loop", "asyncio", "--", "true"], 2, "--loop is only for MODULE:NAME"),
-    "no such signal": (["--stop-signal", "TREM", "--", "true"], 2, "--stop-signal TREM: must be a signal"),
+    "no such signal": (
+        ["--stop-signal", "TREM", "--", "true"],
+        2,
+        "--stop-signal TREM: must be a signal",
+    ),
     "SIGKILL": (["--stop-signal", "KILL", "--", "true"], 2, "--stop-signal KILL: must be a signal"),
     "signal 99": (["--stop-signal", "99", "--", "true"], 2, "--stop-signal 99: must be a signal"),
-    "a signal, but no command": (["--stop-signal", "INT", "a:b"], 2, "--stop-signal is only for a comm"),
+    "a signal, but no command": (
+        ["--stop-signal", "INT", "a:b"],
+        2,
+        "--stop-signal is only for a comm",
+    ),
     "no port": (["--service", "shop", "--", "true"], 2, "--service shop:8080"),
     "no such command": (
         ["--", "no-such-command"],
@@ -27,7 +39,11 @@ CASES = {
         "An alias or a function of your shell cannot be used",
     ),
     "no such file": (["--", "./no/such"], 127, "there is no command './no/such'"),
-    "an app": (["--", "shop:main"], 127, "to run an app, leave out the --: lifecycle run shop:main"),
+    "an app": (
+        ["--", "shop:main"],
+        127,
+        "to run an app, leave out the --: lifecycle run shop:main",
+    ),
     "a folder": (["--", "/usr"], 126, "cannot run /usr: it is a folder"),
     "not executable": (["--", "./data"], 126, "./data: it is not executable: run chmod +x"),
 }

@@ -115,7 +115,7 @@ FLOODS = {
     "DATA for what its client has reset": TAKEN_BACK + many(DataFrame(1, b"x")),
     "DATA for what we have reset": REFUSED + many(DataFrame(1, b"x")),
     "rapid reset": rapid_reset(),
-    "more requests than are answered": b"".join(
+    "more requests than the limit allows": b"".join(
         request(1 + 2 * n, b"/waits").serialize() for n in range(2500)
     ),
     "CONTINUATION": HeadersFrame(1, b"\x00\x01a\x01b").serialize()

@@ -61,6 +61,6 @@ def test_a_websocket_that_never_reads_is_told_where_it_sends(
     assert app.wait() == 0, app.stderr
     assert (
         tmp_path / "told"
-    ).read_text() == "OSError the WebSocket is closed: the app is leaving\n"
+    ).read_text() == "OSError the WebSocket is closed, because the app is shutting down\n"
     assert "Traceback" not in app.stderr, app.stderr
     assert "cut_off" not in app.events("drain report")[0]

@@ -1,4 +1,4 @@
-"""The head of an answer and the beginning of its body, sent as one."""
+"""Sending the head of a response and the start of its body in one packet."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from lifecycle.serving.hypercorn import RawData, WireEvent
 
 class Coalescer:
     """
-    Holds the head of an answer back until its body comes, for a turn of the loop at most.
+    Delays the head of a response until its body arrives, for at most one turn of the loop.
 
     Args:
-        send: Takes what is to be written, and that the connection is to end.
+        send: Receives bytes to write, and the end of the connection.
         write_now: Writes at once, without waiting for the client.
     """
 
@@ -25,11 +25,11 @@ class Coalescer:
         self._head: bytes | None = None
 
     def expect_head(self) -> None:
-        """Take what is sent next for a head."""
+        """Treat the next bytes as a head."""
         self._head = b""
 
     async def send(self, event: WireEvent) -> None:
-        """Send; behind the head that waits, if there is one."""
+        """Send bytes, after the delayed head if there is one."""
         head, self._head = self._head, None
         if head is None:
             await self._send(event)
@@ -43,7 +43,7 @@ class Coalescer:
             await self._send(event)
 
     def _part(self) -> None:
-        """Send the head alone: its app takes its time."""
+        """Send the head alone, because the app needs more time."""
         head, self._head = self._head, None
         if head:
             self._write_now(head)

@@ -1,16 +1,16 @@
 """
-HTTP/1.1 and its WebSockets: hypercorn's protocol, and what it does with what nobody reads.
+HTTP/1.1 and its WebSockets: hypercorn's protocol, with limits on unread bytes.
 
 Rules of this file:
 
-1. A body that is still coming when its request has been answered is read and thrown away, up
-   to `DISCARDED` bytes; then the connection goes on. Where more is announced the answer says
+1. If a body is still arriving after its request was answered, it is read and thrown away, up to
+   `DISCARDED` bytes. Then the connection continues. If more is announced, the response has
    `Connection: close`.
-2. Who waits for 100-continue gets it when the app asks for the body, and not before: an app
-   that refuses an upload unread has its client send nothing, and the connection ends.
-3. A request with both Content-Length and Transfer-Encoding is the last one of its connection:
-   RFC 9112, section 6.1.
-4. A piece of the socket's that holds ten thousand parts lets the loop come round in between.
+2. A client that waits for 100-continue gets it when the app asks for the body, and not before. If
+   the app refuses an upload unread, the client sends nothing, and the connection ends.
+3. A request with both Content-Length and Transfer-Encoding is the last one of its connection
+   (RFC 9112, section 6.1).
+4. If one read from the socket has ten thousand parts, the loop turns in between.
 """
 
 from __future__ import annotations
@@ -59,25 +59,25 @@ from lifecycle.serving.hypercorn import (
 from lifecycle.serving.receive_queue import MOST, SLICE, ReceiveQueue
 
 DISCARDED: Final = 256 * 1024
-"""Bytes of a body that are read after the answer, so that the connection can go on: as Go does."""
+"""Bytes of a body to read after the response, so that the connection can continue, as in Go."""
 LEAST: Final = 1024
-"""Bytes of a body that wait for an app which reads none."""
+"""Bytes of a body that wait for an app that reads none."""
 PARTS: Final = 64
-"""Parts taken before the loop comes round."""
+"""Parts that are processed before the loop turns."""
 CLOSE: Final = (CONNECTION, b"close")
 
 
 class Http1(H11Protocol):
     """
-    One connection's HTTP/1.1.
+    The HTTP/1.1 protocol of one connection.
 
     Args:
-        plain: Speak nothing else: no HTTP/2, no upgrade, and no body after the answer.
-        tasks: Where apps run.
-        state: The lifespan's.
-        send: Takes what is to be written, and that the connection is to end.
+        plain: Use HTTP/1.1 only: no HTTP/2, no upgrade, and no body after the response.
+        tasks: The task group of the apps.
+        state: The state of the lifespan.
+        send: Receives bytes to write, and the end of the connection.
         write_now: Writes at once, without waiting for the client.
-        arguments: What its streams are made of.
+        arguments: The arguments of its streams.
     """
 
     def __init__(
@@ -118,11 +118,11 @@ class Http1(H11Protocol):
             await self._say(h11.InformationalResponse(status_code=100, headers=headers))
 
     busy = answered = False
-    """What is under way is a request of an app's, and what is sent is the socket's."""
+    """Always False: only apps and the socket have work."""
 
     @property
     def unread(self) -> bool:
-        """True if the client has more to say than has been read."""
+        """True if the client has sent, or will send, bytes that were not read."""
         if isinstance(self.connection, H11WSConnection):
             return self._begun and not self._both_closed
         more: bool = self.connection.their_state in (h11.SEND_BODY, h11.ERROR)
@@ -130,23 +130,23 @@ class Http1(H11Protocol):
 
     @property
     def half_read(self) -> bool:
-        """True if something has come that is no whole request yet."""
+        """True if a part of a request has arrived."""
         return bool(self.connection.trailing_data[0])
 
     def goodbye(self) -> bytes:
-        """Return nothing: the end of the connection says it all."""
+        """Return no bytes, because the end of the connection is enough."""
         return b""
 
     def refuse_from(self, when: float) -> None:
-        """Do nothing: no request follows one that was answered while the server closes."""
+        """Do nothing, because no request follows a response while the server closes."""
 
     def hung_up(self) -> None:
-        """Tell the app that its client is gone, if it has the whole request: it may be answered."""
+        """Report to the app that its client is gone, if the app has the whole request."""
         if self._whole and self._queue is not None:
             self._queue.disconnect()
 
     def cut(self, status: int = 503) -> bytes:
-        """Return a last answer for who has none; what the app answers now is thrown away."""
+        """Return a last response for an unanswered request, and drop the app's own response."""
         if self.stream is None or self._begun or self._over:
             return b""
         self._begun = self._answered = True
@@ -164,7 +164,7 @@ class Http1(H11Protocol):
         self._over = True
 
     async def handle(self, event: WireEvent) -> None:
-        """Take what has come, or that the client is gone."""
+        """Process arrived bytes, or the end of the client."""
         if type(event) is not RawData:
             await super().handle(event)
         elif self.connection.their_state is not h11.ERROR:
@@ -211,7 +211,7 @@ class Http1(H11Protocol):
             await self._open(request, websocket=asks.websocket)
 
     async def _open(self, request: h11.Request, *, websocket: bool) -> None:
-        """Begin with a request."""
+        """Start a request."""
         wire: Any = self.connection  # h11's
         stream = new_stream(
             self._runner, STREAM_ID, self.stream_send, websocket=websocket, **self._arguments
@@ -241,7 +241,7 @@ class Http1(H11Protocol):
     async def _say(
         self, event: h11.InformationalResponse | h11.Response | h11.Data | h11.EndOfMessage
     ) -> None:
-        """Send; nothing to a client that has broken the protocol, if it comes too late."""
+        """Send an event. A client that has broken the protocol gets nothing if it is too late."""
         try:
             data = self.connection.send(event)
         except h11.LocalProtocolError:
@@ -282,7 +282,7 @@ class Http1(H11Protocol):
             await self.send(Closed())
 
     async def _talk(self, event: Data) -> None:
-        """Hand on what came over a WebSocket."""
+        """Pass on what arrived over a WebSocket."""
         data = event.data
         for start in range(0, len(data), SLICE):
             stream = self.stream
@@ -322,7 +322,7 @@ class Http1(H11Protocol):
             await self._recycle()
 
     async def stream_send(self, event: StreamEvent) -> None:
-        """Send what the app answers; nothing more once the connection has been ended."""
+        """Send what the app sends. After the end of the connection, send nothing."""
         if (self._over or self._answered) and not isinstance(event, StreamClosed):
             return
         if isinstance(event, Response):
@@ -339,7 +339,7 @@ class Http1(H11Protocol):
             self._queue.discard()
 
     def _ends(self) -> bool:
-        """Tell whether the connection cannot go on after this answer."""
+        """Return whether the connection must end after this response."""
         if self._last or self.connection.they_are_waiting_for_100_continue:
             return True
         coming: bool = self.connection.their_state is h11.SEND_BODY
@@ -367,7 +367,7 @@ class Http1(H11Protocol):
             await self._finish()
 
     def let_go(self) -> None:
-        """Part from those who know this: in a circle, all would wait for the collector."""
+        """Break reference cycles, so that memory is freed without the garbage collector."""
         nobody: Any = None
         self._over = True
         self.task_group = self._runner = self.send = self._coalescer = nobody

@@ -1,4 +1,4 @@
-"""What the headers of an HTTP/1.1 request say about its body, and about going on in another way."""
+"""The headers of an HTTP/1.1 request about its body and about other protocols."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CONNECTION, UPGRADE = b"connection", b"upgrade"
 LENGTH, CODING = b"content-length", b"transfer-encoding"
 HEAD: Final = b"HEAD"
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\n"
-"""What an HTTP/2 client begins with; to a parser of HTTP/1 it is a request."""
+"""The first line of an HTTP/2 client. A parser of HTTP/1 treats it as a request."""
 
 
 class Asked(NamedTuple):
@@ -18,11 +18,11 @@ class Asked(NamedTuple):
     What a request asks for.
 
     Attributes:
-        length: Bytes of its body, as announced; None if it does not say.
-        coded: It has a Transfer-Encoding.
-        http2: It is the beginning of an HTTP/2 connection.
-        h2c: It offers to go on in HTTP/2, and has no body that would come before.
-        websocket: It asks for a WebSocket.
+        length: The announced bytes of its body; None without a Content-Length.
+        coded: Whether it has a Transfer-Encoding.
+        http2: Whether it is the start of an HTTP/2 connection.
+        h2c: Whether it offers an upgrade to HTTP/2, and has no body that would come before that.
+        websocket: Whether it asks for a WebSocket.
     """
 
     length: int | None
@@ -33,7 +33,7 @@ class Asked(NamedTuple):
 
 
 def asked(request: h11.Request) -> Asked:
-    """Read the headers; of two of a name that may stand once, the last one counts."""
+    """Read the headers. Of two equal names that may occur once, the last one counts."""
     length, coded, upgrade, options = None, False, "", ""
     for name, value in request.headers:
         if name == LENGTH:
@@ -58,12 +58,12 @@ def asked(request: h11.Request) -> Asked:
 
 
 def refusal(request: h11.Request) -> tuple[int, str] | None:
-    """Return status and reason for who asks to speak something else, where only HTTP/1.1 is spoken."""
+    """Return status and reason for a client that asks for another protocol than HTTP/1.1."""
     if request.method == b"PRI" and request.http_version == b"2.0":
-        return 505, "this port speaks HTTP/1.1 only: no HTTP/2 here\n"
+        return 505, "this port accepts HTTP/1.1 only, not HTTP/2\n"
     # An offer to go on in HTTP/2 (h2c), as Java's client makes with every request, may be passed
     # over: RFC 9110, section 7.8. A WebSocket's client can do nothing with a plain answer.
     upgrades = {value.strip().lower() for name, value in request.headers if name == UPGRADE}
     if b"websocket" in upgrades:
-        return 403, "this port speaks HTTP/1.1 only: no WebSocket here\n"
+        return 403, "this port accepts HTTP/1.1 only, not WebSocket\n"
     return None

@@ -1,1 +1,1 @@
-"""HTTP/2: loaded by a server that speaks more than HTTP/1.1."""
+"""HTTP/2. It is imported only by a server that offers HTTP/2."""

@@ -1,12 +1,12 @@
 """
-HTTP/2: one connection of the h2 library's, and what its client may ask of it.
+An HTTP/2 connection of the h2 library, and the limits for its client.
 
 Rules of this file:
 
-1. Frames that ask for work, and requests taken back, are budgeted: who sends more than
-   anybody needs is told ENHANCE_YOUR_CALM, and closed.
-2. Priorities are not looked at, as RFC 9113 (section 5.3) allows: streams take turns.
-3. Whatever a client sends, this raises nothing: the connection ends.
+1. Frames that cause work, and cancelled requests, have a budget. A client that exceeds it gets
+   ENHANCE_YOUR_CALM, and its connection is closed.
+2. Priorities are ignored, as RFC 9113 (section 5.3) allows. Streams take turns.
+3. Whatever a client sends, no exception leaves this file. The connection ends instead.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ from lifecycle.serving.hypercorn import Closed, RawData, StreamArguments, WireEv
 _log = logging.getLogger(__name__)
 
 WINDOW: Final = 65_535
-"""Bytes that a stream may send before its app reads: HTTP/2's own default."""
+"""Bytes that a stream may receive before its app reads. This is HTTP/2's own default."""
 PIECE: Final = 4 * 1024
-"""Bytes taken apart before the loop comes round, where frames are small."""
+"""Bytes that are parsed before the loop turns, if frames are small."""
 MANY: Final = 128
-"""Frames in one read that make them small."""
+"""The number of frames in one read from which they count as small."""
 
 
 class Http2:
     """
-    One connection's HTTP/2.
+    The HTTP/2 protocol of one connection.
 
     Args:
-        tasks: Where apps run.
-        state: The lifespan's.
-        send: Takes what is to be written, and that the connection is to end.
+        tasks: The task group of the apps.
+        state: The state of the lifespan.
+        send: Receives bytes to write, and the end of the connection.
         write_now: Writes at once, without waiting for the client.
-        patience: Seconds in which a client must take something of what waits for it.
-        untaken: Returns how many bytes have left and are not taken: here, and in the kernel.
-        arguments: What streams are made of.
+        patience: Seconds within which a client must accept some of the waiting bytes.
+        untaken: Returns how many sent bytes the client has not accepted: here, and in the kernel.
+        arguments: The arguments of its streams.
     """
 
     def __init__(
@@ -85,26 +85,26 @@ class Http2:
 
     @property
     def busy(self) -> bool:
-        """True while anything is under way."""
+        """True while a request is running."""
         return self._requests.busy
 
     @property
     def answered(self) -> bool:
-        """True if only the client is waited for: to take what it is answered, or to end."""
+        """True if only the client is waited for: to read its responses, or to end its requests."""
         return self._requests.answered
 
     @property
     def unread(self) -> bool:
-        """True: a client may always have more to say."""
+        """Always True: a client may send more at any time."""
         return True
 
     half_read = False
-    """What is no whole frame yet is no request."""
+    """Always False: an incomplete frame is not a request."""
 
     async def initiate(
         self, headers: list[tuple[bytes, bytes]] | None = None, settings: bytes | None = None
     ) -> None:
-        """Say hello; `headers`: of the request that has asked to go on in HTTP/2."""
+        """Send the settings. `headers` are those of the request that asked for the upgrade."""
         try:
             if settings is None:
                 self._wire.initiate_connection()
@@ -124,7 +124,7 @@ class Http2:
     # What comes in.
 
     async def handle(self, event: WireEvent) -> None:
-        """Take what a client has sent, or that it is gone."""
+        """Process arrived bytes, or the end of the client."""
         if isinstance(event, RawData):
             await self._receive(event.data)
         elif isinstance(event, Closed) and not self._requests.closed:
@@ -133,7 +133,7 @@ class Http2:
     async def _receive(self, data: bytes) -> None:
         frames, fair = self._budget.read(data)
         if not fair:
-            await self._calm("more control frames than anybody needs")
+            await self._calm("too many control frames")
             return
         size = PIECE if frames > MANY else len(data) or 1
         for start in range(0, len(data), size):
@@ -144,12 +144,12 @@ class Http2:
             try:
                 events = self._wire.receive_data(data[start : start + size])
             except Exception as error:  # noqa: BLE001 - h2 raises more than it says
-                _log.debug("HTTP/2 has ended: %r", error)
+                _log.debug("an HTTP/2 connection ended with an error: %r", error)
                 await self._finish()
                 return
             if reply := self._wire.data_to_send():
                 if not self._budget.reply(reply, self._wire.late.forgiven()):
-                    await self._calm("more frames than anybody sends for what has been reset")
+                    await self._calm("too many frames for reset streams")
                     return
                 await self._send(RawData(data=bytes(reply)))
             for event in events:
@@ -194,20 +194,20 @@ class Http2:
         await self._send(Closed())
 
     def goodbye(self) -> bytes:
-        """Return what ends it in order: the client learns which of its requests was the last."""
+        """Return the last GOAWAY of the connection. It names the last request that was accepted."""
         with contextlib.suppress(h2.exceptions.ProtocolError):
             self._wire.close_connection()
         return bytes(self._wire.data_to_send())
 
     def refuse_from(self, when: float) -> None:
-        """Refuse new requests from a time of the loop on, for the client to send elsewhere."""
+        """Refuse new requests from a time of the loop on, so that clients send them elsewhere."""
         self._requests.refuses_from = when
 
     def hung_up(self) -> None:
-        """Do nothing: what comes is always read, and so is the end of it."""
+        """Do nothing, because arriving bytes and their end are always read."""
 
     def cut(self) -> bytes:
-        """Return a last answer for each request that has none."""
+        """Return a last response for each unanswered request."""
         self._requests.refuse()
         try:
             return bytes(self._wire.data_to_send())
@@ -215,7 +215,7 @@ class Http2:
             return b""
 
     def let_go(self) -> None:
-        """Part from those who know this: in a circle, all would wait for the collector."""
+        """Break reference cycles, so that memory is freed without the garbage collector."""
         nobody: Any = None
         self._tasks = self._send = self._write_now = nobody
         self._requests.let_go()

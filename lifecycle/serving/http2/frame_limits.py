@@ -1,9 +1,9 @@
 """
-Limits of HTTP/2: control frames, requests taken back, and data for what has been reset.
+Limits of HTTP/2: control frames, cancelled requests, and data for reset streams.
 
-A frame of nine bytes costs its sender nothing, and us some thirty microseconds: so frames are
-counted in the bytes as they come, before anybody takes them apart. docs/security.md has the
-rates and what others take.
+A frame of nine bytes costs its sender nothing, and this process about thirty microseconds. Frames
+are therefore counted in the raw bytes, before they are parsed. docs/security.md has the rates, and
+what other servers accept.
 """
 
 from __future__ import annotations
@@ -12,37 +12,37 @@ from collections.abc import Callable
 from typing import Final
 
 PREFACE: Final = 24
-"""Bytes with which a client begins: RFC 9113, section 3.4."""
+"""Bytes of the client preface (RFC 9113, section 3.4)."""
 HEAD: Final = 9
 """Bytes of a frame's header."""
 DATA, HEADERS, RST_STREAM = 0, 1, 3
 END_STREAM: Final = 1
 PADDED: Final = 8
-"""The flag of a frame some of whose bytes say nothing."""
+"""The flag of a frame that has padding."""
 TINY: Final = 5
-"""Bytes of padded data below which a frame is counted, as one without any data is."""
+"""Bytes of padded data below which a frame is counted like a frame without data."""
 
 FRAMES: Final = 1000
-"""Control frames at once."""
+"""Control frames that are allowed at once."""
 FRAMES_A_SECOND: Final = 100.0
 FRAMES_EARNED: Final = 10
-"""Control frames more for every request, and for every frame of data that we send."""
+"""Additional control frames for every request, and for every frame of data that we send."""
 FRAMES_SAVED: Final = 10_000
-"""Control frames that a connection may have earned at most."""
+"""The most control frames that a connection can save up."""
 RESETS: Final = 1000
-"""Requests taken back before their answer, at once: nghttp2's figures."""
+"""Cancelled requests that are allowed at once. These are nghttp2's numbers."""
 RESETS_A_SECOND: Final = 33.0
 
 
 class TokenBucket:
     """
-    A bucket of tokens.
+    A token bucket.
 
     Args:
-        burst: Tokens at first, and what it fills up to by itself.
-        rate: Tokens a second.
-        clock: Seconds.
-        saved: What `earn` fills it up to.
+        burst: Tokens at the start, and the level to which it refills.
+        rate: Tokens per second.
+        clock: The clock, in seconds.
+        saved: The level to which `earn` can fill it.
     """
 
     def __init__(
@@ -70,14 +70,14 @@ class TokenBucket:
 
 
 class Frames:
-    """Counts the frames of one connection, in whatever pieces its bytes come."""
+    """Counts the frames of one connection, however its bytes are split."""
 
     def __init__(self) -> None:
         self._skip = PREFACE
         self._head = b""
 
     def count(self, data: bytes) -> tuple[int, int]:
-        """Return how many frames begin in these bytes, and how many of them are to be paid for."""
+        """Return how many frames start in these bytes, and how many of them cost tokens."""
         data = self._head + data
         size = len(data)
         at = self._skip
@@ -99,7 +99,7 @@ class Frames:
 
 
 def resets(frames: bytes) -> int:
-    """Return how many of these whole frames, which we send, reset a stream."""
+    """Return how many of these whole outgoing frames reset a stream."""
     at = found = 0
     while at < len(frames):
         found += frames[at + 3] == RST_STREAM
@@ -109,12 +109,12 @@ def resets(frames: bytes) -> int:
 
 class LateData:
     """
-    What comes for streams that we have reset: their client has sent it before it could know.
+    Data for streams that we have reset, sent before the client could notice the reset.
 
-    It may be as much as fits in the window that each of them had left, in frames of any size.
+    It may be as much as was left in the window of each stream, in frames of any size.
 
     Args:
-        most: Streams that are remembered, the latest ones.
+        most: How many streams are remembered (the latest ones).
     """
 
     def __init__(self, most: int) -> None:
@@ -123,13 +123,13 @@ class LateData:
         self._forgiven = 0
 
     def expect(self, number: int, size: int) -> None:
-        """Note that we reset a stream, and how many bytes its client may have sent of it by now."""
+        """Note that we reset a stream, and how many bytes of it may still arrive."""
         self._left[number] = size
         if len(self._left) > self._most:
             del self._left[next(iter(self._left))]
 
     def came(self, number: int, size: int, *, last: bool) -> None:
-        """Note a frame of data for a stream that is closed; `last`: its client ends it."""
+        """Note a frame of data for a closed stream. `last`: the client ends the stream with it."""
         left = self._left.pop(number, -1) - size
         if left < 0:
             return
@@ -138,17 +138,17 @@ class LateData:
             self._left[number] = left
 
     def forgiven(self) -> int:
-        """Return how many frames have come that are nobody's fault, since the last call."""
+        """Return how many frames since the last call were late without a fault of the client."""
         forgiven, self._forgiven = self._forgiven, 0
         return forgiven
 
 
 class Budget:
     """
-    All of one connection's.
+    The limits of one connection.
 
     Args:
-        clock: Seconds.
+        clock: The clock, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -157,24 +157,24 @@ class Budget:
         self._resets = TokenBucket(RESETS, RESETS_A_SECOND, clock)
 
     def read(self, data: bytes) -> tuple[int, bool]:
-        """Return how many frames begin in these bytes, and whether they may be taken."""
+        """Return how many frames start in these bytes, and whether they are within the limit."""
         frames, paid = self._frames.count(data)
         return frames, not paid or self._control.spend(paid)
 
     def reply(self, frames: bytes, forgiven: int) -> bool:
         """
-        Note what the protocol itself has answered; False if too much came for what was reset.
+        Note the protocol's own replies; False if too much has arrived for reset streams.
 
-        What comes then is paid for like control frames, whatever it is: each has us answer, and
-        nothing else comes of it. `forgiven`: for how many of them no client is to blame.
+        Such frames cost tokens like control frames, whatever they are, because each one causes a
+        reply and nothing else. `forgiven` is the number of those that are not the client's fault.
         """
         found = resets(frames) - forgiven
         return found <= 0 or self._control.spend(found)
 
     def earn(self) -> None:
-        """Allow what goes with a request, or with a frame of data."""
+        """Add the tokens for a request, or for a frame of data."""
         self._control.earn(FRAMES_EARNED)
 
     def take_back(self) -> bool:
-        """Note a request that has been taken back, or refused; False if they are too many."""
+        """Note a cancelled or refused request; False if there were too many."""
         return self._resets.spend(1)

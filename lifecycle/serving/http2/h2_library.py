@@ -1,10 +1,10 @@
 """
-The h2 library's connection, with what a server adds: limits of its own, and late data noticed.
+The connection of the h2 library, with our own limits, and with late data counted.
 
 Rules of this file:
 
-1. Of h2 and hpack only public names are overridden or replaced.
-2. What h2 would refuse by ending the connection, we refuse by ending a stream.
+1. Of h2 and hpack, only public names are overridden or replaced.
+2. If h2 would end the connection, we end only the stream.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from h2.stream import StreamState
 from lifecycle.serving.http2.frame_limits import DATA, LateData
 
 HEADER_TABLE: Final = 4096
-"""Bytes of headers that are remembered for a client, whatever it offers: HTTP/2's own default."""
+"""Bytes of headers that are remembered per client, whatever it offers. This is HTTP/2's default."""
 
 
 class Encoder(hpack.Encoder):
-    """Remembers no more headers than `HEADER_TABLE`: each new one is looked for among them all."""
+    """An encoder that remembers at most `HEADER_TABLE` bytes: searching more would be slow."""
 
     @property
     def header_table_size(self) -> int:
-        """Return how many bytes of headers are remembered at most."""
+        """Return the maximum number of bytes of remembered headers."""
         return int(self.header_table.maxsize)
 
     @header_table_size.setter
@@ -42,11 +42,11 @@ class Encoder(hpack.Encoder):
 
 
 class _Announced(h2.settings.Settings):
-    """What the client is told; h2 itself ends the connection of who has more streams than that."""
+    """The settings that the client gets. h2 itself would close a connection above the limit."""
 
     @property
     def max_concurrent_streams(self) -> int:
-        """Return what h2 allows: whoever uses it refuses what is too much."""
+        """Return the limit for h2. Our own code refuses streams above the announced limit."""
         return 2**31
 
     @max_concurrent_streams.setter
@@ -55,14 +55,14 @@ class _Announced(h2.settings.Settings):
 
 
 class _Frames(h2.frame_buffer.FrameBuffer):
-    """The frames that have come, each told of what is late just before h2 takes it."""
+    """The arrived frames. Late data is counted just before h2 processes a frame."""
 
     def __init__(self, late: LateData) -> None:
         super().__init__(server=True)
         self.late = late
 
     def __iter__(self) -> Any:
-        """Go through those that are whole."""
+        """Iterate over the complete frames."""
         frame: Any
         for frame in iter(self.__next__, None):
             if frame.type == DATA:
@@ -73,10 +73,10 @@ class _Frames(h2.frame_buffer.FrameBuffer):
 
 class Wire(h2.connection.H2Connection):
     """
-    A server's connection.
+    The connection of a server.
 
     Attributes:
-        late: Told of the streams that we reset, and of what still comes for them.
+        late: Counts the reset streams, and the data that still arrives for them.
     """
 
     def __init__(self, late: LateData) -> None:
@@ -85,7 +85,7 @@ class Wire(h2.connection.H2Connection):
         self.incoming_buffer = _Frames(late)
 
     def reset_stream(self, stream_id: int, error_code: ErrorCodes | int = 0) -> None:
-        """End a stream out of order; its client may have sent all that its window allows."""
+        """Reset a stream. The client may already have sent all that its window allows."""
         stream = self.streams.get(stream_id)
         state = None if stream is None else stream.state_machine.state
         speaks = state in {StreamState.OPEN, StreamState.HALF_CLOSED_LOCAL}
@@ -96,7 +96,7 @@ class Wire(h2.connection.H2Connection):
 
 
 def new_wire(config: Any) -> Wire:
-    """Return a connection with hypercorn's settings, not yet begun; it refuses no stream itself."""
+    """Return a new connection with hypercorn's settings. It refuses no stream itself."""
     # As many as have their windows in the connection's.
     wire = Wire(LateData(2 * config.h2_max_concurrent_streams))
     wire.encoder = Encoder()

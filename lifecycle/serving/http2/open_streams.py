@@ -1,4 +1,4 @@
-"""Which requests of an HTTP/2 connection are not over, and whether its client may have more."""
+"""The unfinished requests of an HTTP/2 connection, and whether its client may start more."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from lifecycle.serving.http2.unread_bodies import UnreadBodies
 
 class OpenStreams(dict[int, Stream]):
     """
-    Those of one connection, by their numbers.
+    The unfinished requests of one connection, by their numbers.
 
     Args:
-        most: How many a client may have at a time.
-        unread_bodies: The requests that are answered, and that their client has not ended.
+        most: The maximum number of requests at a time.
+        unread_bodies: The answered requests whose client has not ended the body.
 
     Attributes:
-        running: How many apps run, also for clients who have taken their requests back.
+        running: How many apps run, including those of cancelled requests.
     """
 
     def __init__(self, most: int, unread_bodies: UnreadBodies) -> None:
@@ -26,23 +26,23 @@ class OpenStreams(dict[int, Stream]):
 
     @property
     def busy(self) -> bool:
-        """True while there is a request: unanswered, not all taken or not all heard."""
+        """True while a request is unanswered, not fully sent, or not fully received."""
         return bool(len(self) or self.running or len(self._unread_bodies))
 
     @property
     def answered(self) -> bool:
-        """True if it is only their client that those there are wait for."""
+        """True if all requests wait only for their client."""
         begun = all(stream.begun for stream in self.values())
         return self.busy and begun and not self.running
 
     @property
     def too_many(self) -> bool:
-        """True if the latest one is more than is served."""
+        """True if the latest request is above the limit."""
         return self._one_too_many or self.running >= 2 * self._most
 
     @property
     def _one_too_many(self) -> bool:
-        """True if the client has more requests than it may: it may not know yet how many."""
+        """True if the client has too many requests. It may not have received the limit yet."""
         if len(self) + len(self._unread_bodies) <= self._most:
             return False
         mine = sum(stream.open for stream in self.values())

@@ -1,4 +1,4 @@
-"""What an HTTP/2 client's headers ask for, as hypercorn's streams are told it."""
+"""The headers of an HTTP/2 request, as an event for hypercorn's streams."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ def asked(number: int, headers: list[tuple[bytes, bytes]], state: Any) -> Reques
     """
     Return the request, or the status that refuses it.
 
-    A CONNECT is a WebSocket's (RFC 8441), or refused: this is no proxy.
+    A CONNECT is accepted only for a WebSocket (RFC 8441), because this is not a proxy.
 
     Args:
-        number: The stream's.
-        headers: As h2 has let them through.
-        state: The lifespan's.
+        number: The number of the stream.
+        headers: The headers, as h2 has accepted them.
+        state: The state of the lifespan.
     """
     fields = dict(headers)
     method, path = fields.get(b":method", b""), fields.get(b":path", b"")
@@ -35,7 +35,7 @@ def asked(number: int, headers: list[tuple[bytes, bytes]], state: Any) -> Reques
 
 
 def waits_to_be_asked(request: Request) -> bool:
-    """Tell whether a client sends its body only once it has `100 Continue`, as far as it says."""
+    """Return whether a client waits for `100 Continue` before it sends its body."""
     return any(
         name == b"expect" and value.strip().lower() == b"100-continue"
         for name, value in request.headers

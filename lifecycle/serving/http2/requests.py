@@ -1,12 +1,12 @@
 """
-The requests of one HTTP/2 connection: each with its app, what comes for it, and its answer.
+The requests of one HTTP/2 connection: their apps, bodies and responses.
 
 Rules of this file:
 
-1. What one stream leaves unread stops no other: each has a window of its own, and the
-   connection's is larger than all of them together.
-2. The client has credit again for what the app has taken, and for what is thrown away.
-3. Whatever a client sends, this raises nothing: the stream ends.
+1. Unread data of one stream stops no other stream. Each one has its own window, and the window of
+   the connection is larger than all of them together.
+2. The client gets credit for bytes that the app has read, and for bytes that are thrown away.
+3. Whatever a client sends, no exception leaves this file. The stream ends instead.
 """
 
 from __future__ import annotations
@@ -51,24 +51,24 @@ _log = logging.getLogger(__name__)
 
 class Requests:
     """
-    One connection's. Made by the task that reads.
+    The requests of one connection. Made by the task that reads.
 
     Args:
         wire: The connection.
-        budget: What its client may ask for.
-        tasks: Where apps run.
-        state: The lifespan's.
-        send: Takes what is to be written, and whether anything is under way.
+        budget: The limits of the client.
+        tasks: The task group of the apps.
+        state: The state of the lifespan.
+        send: Receives bytes to write, and whether a request is running.
         write_now: Writes at once, without waiting for the client.
-        calm: Ends a connection that asks for too much; told why.
-        patience: Seconds in which a client must take something of what waits for it.
-        untaken: Returns how many bytes have left and are not taken: here, and in the kernel.
-        arguments: What streams are made of.
+        calm: Ends a connection that exceeds the limits. Called with the reason.
+        patience: Seconds within which a client must accept some of the waiting bytes.
+        untaken: Returns how many sent bytes the client has not accepted: here, and in the kernel.
+        arguments: The arguments of its streams.
 
     Attributes:
-        closed: The client is gone, or has been told to be.
-        out: Sends what apps say.
-        refuses_from: From this time of the loop on, new requests are refused.
+        closed: Whether the client is gone, or its connection is being closed.
+        out: Sends the responses of the apps.
+        refuses_from: The time of the loop from which new requests are refused.
     """
 
     def __init__(
@@ -121,16 +121,16 @@ class Requests:
 
     @property
     def busy(self) -> bool:
-        """True while there is a request: unanswered, not all taken or not all heard."""
+        """True while a request is unanswered, not fully sent, or not fully received."""
         return self._streams.busy
 
     @property
     def answered(self) -> bool:
-        """True if it is only their client that those there are wait for."""
+        """True if all requests wait only for their client."""
         return self._streams.answered
 
     async def _rest(self) -> None:
-        """Tell once nothing is under way any more: asked whenever that may be so."""
+        """Report if no request is running any more. Called whenever this may have changed."""
         if self._is_under_way and not self.busy:
             self._is_under_way = False
             await self._send(Updated(idle=True))
@@ -138,7 +138,7 @@ class Requests:
     # What comes in.
 
     async def open(self, number: int, headers: list[tuple[bytes, bytes]]) -> None:
-        """Begin with a request."""
+        """Start a request."""
         if self.closed:
             return
         stream = self._streams[number] = Stream(number)
@@ -159,11 +159,11 @@ class Requests:
             await self._tell(stream, stream.asgi, request)
 
     async def _tell(self, stream: Stream, asgi: HTTPStream | WSStream, event: StreamEvent) -> None:
-        """Tell hypercorn's stream what has come; whatever it raises ends this stream alone."""
+        """Pass an event to hypercorn's stream. If this raises, only this stream ends."""
         try:
             await asgi.handle(event)
         except Exception as error:  # noqa: BLE001 - strangers' bytes: headers, WebSocket frames
-            _log.debug("an HTTP/2 stream has ended: %r", error)
+            _log.debug("an HTTP/2 stream ended with an error: %r", error)
             await self._abandon(stream)
             return
         if asgi.closed and not stream.over:
@@ -208,7 +208,7 @@ class Requests:
             self.out.wake()
 
     async def data(self, event: h2.events.DataReceived) -> None:
-        """Take a part of a body, or of a WebSocket."""
+        """Process a part of a body, or of a WebSocket."""
         stream = self._streams.get(event.stream_id)
         queue = stream.queue if stream is not None else None
         size, data = event.flow_controlled_length, event.data
@@ -230,7 +230,7 @@ class Requests:
             self._acknowledge(event.stream_id, size)
 
     async def heard(self, number: int) -> None:
-        """Note that the client has said all."""
+        """Note that the client has sent the whole body."""
         self._hear_all(number)
         stream = self._streams.get(number)
         if stream is None:
@@ -243,7 +243,7 @@ class Requests:
             await self._tell(stream, stream.asgi, EndBody(stream_id=stream.number))
 
     async def reset(self, number: int) -> None:
-        """Note that the client has taken a request back."""
+        """Note that the client has cancelled a request."""
         stream = self._streams.get(number)
         if stream is None:
             self._hear_all(number)
@@ -251,10 +251,10 @@ class Requests:
         early, stream.taken_back = not stream.sent, True
         await self._drop(stream)
         if early and not self._budget.take_back():
-            await self._calm("more requests taken back than anybody needs to")
+            await self._calm("too many cancelled requests")
 
     def unblock(self, number: int | None) -> None:
-        """Go on sending, on one stream, or with 0 on all of them."""
+        """Continue to send, on one stream, or with 0 on all of them."""
         if not number:
             self.out.unblock()
         elif stream := self._streams.get(number):
@@ -274,7 +274,7 @@ class Requests:
     # How it ends.
 
     async def close(self) -> None:
-        """End all that there is: the client is gone."""
+        """End all requests, because the client is gone."""
         self.closed = True
         for stream in [*self._streams.values()]:
             await self._drop(stream)
@@ -282,12 +282,12 @@ class Requests:
         self.out.close()
 
     def take_back(self) -> None:
-        """Begin no app that has not begun."""
+        """Start no app that has not started yet."""
         for stream in self._streams.values():
             stream.taken_back = True
 
     def refuse(self) -> None:
-        """Answer each request that has no answer."""
+        """Answer each unanswered request."""
         for stream in [*self._streams.values()]:
             if not stream.begun:
                 self._answer(stream, 503)
@@ -301,14 +301,14 @@ class Requests:
             stream.asgi = stream.queue = None  # in a circle, they would wait for the collector
 
     async def _abandon(self, stream: Stream, code: ErrorCodes = ErrorCodes.INTERNAL_ERROR) -> None:
-        """End a stream that cannot be ended in order."""
+        """End a stream that cannot be ended properly."""
         self.out.reset(stream.number, code)
         await self._drop(stream)
 
     async def _refuse_stream(self, stream: Stream) -> None:
         await self._abandon(stream, ErrorCodes.REFUSED_STREAM)
         if not self._budget.take_back():
-            await self._calm("more requests than are answered")
+            await self._calm("more requests than the limit allows")
 
     def _hear_all(self, number: int) -> None:
         self._unread_bodies.ended(number)
@@ -334,7 +334,7 @@ class Requests:
     # What goes out.
 
     def let_go(self) -> None:
-        """Part from those who know this, at its end."""
+        """Break reference cycles at the end."""
         nobody: Any = None
         self.closed = True
         self._tasks = self._send = self._write_now = self._calm = nobody
@@ -342,7 +342,7 @@ class Requests:
         del self._arguments
 
     async def stream_send(self, event: StreamEvent) -> None:
-        """Send what an app answers; to nobody, if its client is gone."""
+        """Send what an app sends, unless its client is gone."""
         if self.closed or (stream := self._streams.get(event.stream_id)) is None:
             return
         try:
@@ -352,11 +352,11 @@ class Requests:
                 await self._abandon(stream, ErrorCodes.ENHANCE_YOUR_CALM)
         except h2.exceptions.ProtocolError as error:
             # Its client has ended it, and that is not yet told; or it cannot be sent at all.
-            _log.debug("HTTP/2: nothing could be sent: %r", error)
+            _log.debug("an HTTP/2 response could not be sent: %r", error)
             await self._abandon(stream)
 
     async def _close(self, stream: Stream) -> None:
-        """End a stream whose app has said all, or has returned."""
+        """End a stream whose app has sent everything, or has returned."""
         if isinstance(stream.asgi, WSStream) and stream.queue is not None:
             stream.queue.disconnect()  # what came before its client's goodbye may still be read
             stream.said = stream.said or stream.begun
@@ -369,7 +369,7 @@ class Requests:
             await self._leave(stream)
 
     async def _break_off(self, stream: Stream) -> None:
-        """End a WebSocket once it has left why: what has come before may still be read."""
+        """End a WebSocket after its close frame has left. Earlier bytes may still be read."""
         if stream.asgi is not None:
             await stream.asgi.handle(StreamClosed(stream_id=stream.number))
         stream.said = stream.leaves = True

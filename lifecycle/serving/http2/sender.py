@@ -1,13 +1,13 @@
 """
-The answers of one HTTP/2 connection, as its client takes them.
+The responses of one HTTP/2 connection, sent as fast as the client accepts them.
 
 Rules of this file:
 
-1. Streams take turns, a frame each, as the client's windows allow.
-2. Who reads what clients send must not wait for one of them: not for the room of a pong.
-3. An app waits where its client does not take what it says: until little of it is left.
-4. A client that takes nothing of an answer for `patience` seconds has it ended. One that is
-   slow, and takes something, has not, be it a byte.
+1. Streams take turns, one frame each, as the client's windows allow.
+2. The code that reads from the client must never wait for the client, not even to send a pong.
+3. An app waits while its client does not accept its response, until little of it is left.
+4. If a client accepts nothing of a response for `patience` seconds, the response is ended. A slow
+   client that accepts at least one byte is not cut off.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from lifecycle.serving.hypercorn import (
 )
 
 HIGH_WATER: Final = 32 * 1024
-"""Bytes of an answer that wait for the client before the app does."""
+"""Bytes of a response that may wait for the client before the app waits."""
 MOST_UNASKED: Final = 1024 * 1024
-"""Bytes of pongs and the like that wait for a client before its stream is ended."""
+"""Bytes of pongs and similar replies that may wait for a client before its stream is ended."""
 
 
 class _Blocked(NamedTuple):
-    """Since when a stream may send nothing, and what its client had not taken then."""
+    """Since when a stream may send nothing, and how much its client had not accepted then."""
 
     since: float
     untaken: tuple[int, int]
@@ -50,18 +50,18 @@ class _Blocked(NamedTuple):
 
 class Sender:
     """
-    Sends what apps say. Made by the task that reads.
+    Sends the responses of the apps. Made by the task that reads.
 
     Args:
         wire: The connection.
-        send: Takes what is to be written, and waits for the socket.
-        patience: Seconds in which a client must take something of what waits for it.
-        untaken: Returns how many bytes have left and are not taken: here, and in the kernel.
-        own_headers: What each answer says beside its app's.
-        earn: Told of each frame of data.
-        end: Ends a stream of which nothing more can be sent.
-        left: Told of one whose app has returned, and all of what it has said is sent.
-        rests: Called when all is sent that can be sent now.
+        send: Receives bytes to write, and waits for the socket.
+        patience: Seconds within which a client must accept some of the waiting bytes.
+        untaken: Returns how many sent bytes the client has not accepted: here, and in the kernel.
+        own_headers: Returns the headers to add to those of the app.
+        earn: Called for each frame of data.
+        end: Ends a stream on which nothing more can be sent.
+        left: Called for a stream whose app has returned, and whose whole response is sent.
+        rests: Called when everything is sent that can be sent at the moment.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Sender:
         self._closed = False
 
     async def run(self) -> None:
-        """Send what waits, until `close`."""
+        """Send waiting data, until `close`."""
         while not self._closed:
             await self._something()
             self._wake.clear()
@@ -108,7 +108,7 @@ class Sender:
                 await self._rests()
 
     async def _something(self) -> None:
-        """Wait for something to do: what has come, or what has waited for too long."""
+        """Wait for data to send, or for a stream that has waited too long."""
         if not self._blocked:
             await self._wake.wait()
             return
@@ -118,7 +118,7 @@ class Sender:
                 await self._wake.wait()
 
     async def _give_up(self) -> None:
-        """End what is to be cut, and what its client has taken nothing of for too long."""
+        """End the streams to cut, and those whose client has accepted nothing for too long."""
         while self._cut and not self._closed:
             await self._end(self._cut.pop(), ErrorCodes.CANCEL)
         now = self._clock()
@@ -133,14 +133,14 @@ class Sender:
                 await self._end(stream, ErrorCodes.CANCEL)
 
     def _takes(self, blocked: _Blocked, now: float) -> bool:
-        # What has left may still be on its way, to a client that is slow. And where it is the
-        # connection's window that is shut, it is the connection that must get on.
+        # Sent bytes may still be on their way to a slow client. If the window of the connection
+        # is closed, progress of the whole connection counts.
         shut = self._wire.outbound_flow_control_window <= 0
         moves = shut and now < self._sent_at + self._patience
         return moves or self._untaken() != blocked.untaken
 
     def wake(self) -> None:
-        """Send what the connection itself has to say."""
+        """Send what the connection itself has to send."""
         self._wake.set()
 
     def ready(self, stream: Stream) -> None:
@@ -150,12 +150,12 @@ class Sender:
         self._wake.set()
 
     def unblock(self) -> None:
-        """Go on with all that may send again, what has waited longest first: they take turns."""
+        """Continue with all streams that may send again, the longest waiting first."""
         for stream in self._blocked:
             self.ready(stream)
 
     def forget(self, stream: Stream) -> None:
-        """Send nothing more of a stream, and let its app go on."""
+        """Send nothing more of a stream, and let its app continue."""
         self._ready.pop(stream, None)
         self._blocked.pop(stream, None)
         self._cut.discard(stream)
@@ -165,13 +165,13 @@ class Sender:
         self._wake.set()
 
     def cut(self, stream: Stream) -> None:
-        """End a stream soon, whatever of it has not left."""
+        """End a stream soon, even if a part of it has not left."""
         if not stream.over:
             self._cut.add(stream)
             self._wake.set()
 
     def reset(self, number: int, code: ErrorCodes) -> None:
-        """End a stream out of order, unless it has ended."""
+        """Reset a stream, unless it has ended."""
         try:
             self._wire.reset_stream(number, code)
         except h2.exceptions.ProtocolError:
@@ -189,7 +189,7 @@ class Sender:
 
     async def say(self, stream: Stream, event: StreamEvent) -> bool:
         """
-        Send what an app says; False if the client leaves too much waiting that it has asked for.
+        Send what an app sends; False if the client leaves too many requested replies waiting.
 
         Raises:
             h2.exceptions.ProtocolError: It cannot be sent.
@@ -244,7 +244,7 @@ class Sender:
             await self._left(stream)
 
     def _frame(self, stream: Stream) -> bool:
-        """Send one frame; tell whether there may be another."""
+        """Send one frame. Returns whether there may be another."""
         if stream.over or not stream.waits:
             return False
         room = self._wire.local_flow_control_window(stream.number)

@@ -1,4 +1,4 @@
-"""One request over HTTP/2, and its answer: what has come, and what is still to leave."""
+"""A request over HTTP/2, and its response: received bytes, and bytes still to send."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lifecycle.serving.receive_queue import ReceiveQueue
 
 
 class Stream:
-    """One request and its answer."""
+    """A request and its response."""
 
     def __init__(self, number: int) -> None:
         self.number = number
@@ -34,10 +34,10 @@ class Stream:
 
     @property
     def open(self) -> bool:
-        """True for as long as its client counts it among those that it may have."""
+        """True as long as the stream counts towards the client's limit."""
         return not (self.sent and self.heard)
 
     def discard(self) -> None:
-        """Throw away what the app has not read, and what still comes."""
+        """Throw away what the app has not read, and what still arrives."""
         if self.queue is not None:
             self.queue.discard()

@@ -1,8 +1,9 @@
 """
-What still comes to HTTP/2 requests that have been answered: thrown away, as over HTTP/1.1.
+Bodies that still arrive for answered HTTP/2 requests. They are thrown away, as over HTTP/1.1.
 
-A stream that is reset right behind its answer's end costs some clients the answer (curl 7.88),
-and one that gets no more credit holds others up for ever (httpx sends all before it reads).
+Two other ways are not possible. If a stream is reset right after its response, some clients lose
+the response (curl 7.88). If it gets no more credit, other clients wait forever, because they send
+everything before they read (httpx).
 """
 
 from __future__ import annotations
@@ -12,15 +13,15 @@ from collections.abc import Callable
 from typing import Final
 
 LONGEST: Final = 5.0
-"""Seconds that a client may go on sending what nobody reads."""
+"""Seconds that a client may continue to send a body that is not read."""
 SILENCE: Final = 1.0
-"""And for how long of them it may send nothing."""
+"""Seconds of these in which it may send nothing."""
 MOST: Final = 64 * 1024 * 1024
-"""And the bytes of it, for each request."""
+"""Bytes that it may send, for each request."""
 
 
 class _Left:
-    """What is left of one request."""
+    """The rest of one request."""
 
     __slots__ = ("last", "size", "timer", "until")
 
@@ -32,16 +33,16 @@ class _Left:
 
     @property
     def due(self) -> float:
-        """When its client has had its time, if nothing more comes."""
+        """When the client's time is over, if nothing more arrives."""
         return min(self.until, self.last + SILENCE)
 
 
 class UnreadBodies:
     """
-    The requests of one connection that are answered, and that their client has not ended.
+    The answered requests of one connection whose client has not ended the body.
 
     Args:
-        stop: Called with the number of a stream whose client has had its time.
+        stop: Called with the number of a stream whose time is over.
     """
 
     def __init__(self, stop: Callable[[int], None]) -> None:
@@ -54,14 +55,14 @@ class UnreadBodies:
         return len(self._left)
 
     def expect(self, number: int) -> None:
-        """Begin to throw away what comes, unless the connection has ended meanwhile."""
+        """Start to throw away what arrives, unless the connection has ended meanwhile."""
         if self._closed:
             return
         left = self._left[number] = _Left(self._loop.time())
         left.timer = self._loop.call_at(left.due, self._look, number)
 
     def came(self, number: int, size: int) -> None:
-        """Note what has been thrown away."""
+        """Note the bytes that were thrown away."""
         if left := self._left.get(number):
             left.size += size
             left.last = self._loop.time()
@@ -70,13 +71,13 @@ class UnreadBodies:
                 self._stop(number)
 
     def ended(self, number: int) -> None:
-        """Forget a stream: nothing more comes."""
+        """Forget a stream, because nothing more arrives."""
         left = self._left.pop(number, None)
         if left is not None and left.timer is not None:
             left.timer.cancel()
 
     def close(self) -> None:
-        """Forget all: the connection has ended."""
+        """Forget all streams, because the connection has ended."""
         self._closed = True
         for number in [*self._left]:
             self.ended(number)

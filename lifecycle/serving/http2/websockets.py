@@ -1,11 +1,11 @@
 """
-What comes over the WebSockets of one HTTP/2 connection, unpacked no faster than apps read.
+The incoming messages of the WebSockets of one HTTP/2 connection, decompressed as apps read.
 
 Rules of this file:
 
-1. What may be compressed a thousand times stays as it came while its app leaves messages unread.
-2. The client has credit again for what has been unpacked and read, and for what is thrown away.
-3. Who reads the connection waits for none of this.
+1. Data may be compressed a thousand times. It stays compressed while its app has unread messages.
+2. The client gets credit for bytes that were decompressed and read, or thrown away.
+3. The code that reads the connection never waits for this.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from lifecycle.serving.receive_queue import SLICE
 from lifecycle.serving.websocket_buffer import MessageBuffer
 
 MOST_UNPACKED: Final = 64 * 1024 * 1024
-"""Bytes that all WebSockets of a connection hold together: four of the longest messages."""
+"""Bytes that all WebSockets of a connection may hold together: four of the longest messages."""
 
 
 class Unpacker:
     """
-    One connection's.
+    Decompresses the WebSockets of one connection.
 
     Args:
-        streams: Returns all streams there are.
-        tell: Hands what has come on to a stream; it raises nothing.
-        abandon: Ends a stream that cannot go on.
-        break_off: Ends one whose client has been told why.
-        credit: Told of a stream, and how many of its bytes are out of the way.
+        streams: Returns all streams.
+        tell: Passes data to a stream. It never raises.
+        abandon: Ends a stream that cannot continue.
+        break_off: Ends a stream whose client has received the reason.
+        credit: Called with a stream, and how many of its bytes are processed.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class Unpacker:
         self._packed: dict[Stream, bytearray] = {}
 
     def holds(self, stream: Stream) -> bool:
-        """Tell whether `run` is not done with a stream."""
+        """Return whether `run` still works on a stream."""
         return stream in self._packed
 
     def put(self, stream: Stream, data: bytes) -> bool:
-        """Keep what has come; True if `run` is to be started."""
+        """Store arrived data. Returns True if `run` must be started."""
         if (packed := self._packed.get(stream)) is not None:
             packed += data
             return False
@@ -65,7 +65,7 @@ class Unpacker:
         return True
 
     async def run(self, stream: Stream) -> None:
-        """Hand on what has come, as the app reads it, until nothing is left."""
+        """Pass data on, as the app reads it, until nothing is left."""
         packed = self._packed[stream]
         while packed and isinstance(stream.asgi, WSStream):
             if stream.over or stream.asgi.closed:

@@ -1,1 +1,1 @@
-"""TLS below connections: loaded by a server that has a certificate."""
+"""TLS of connections. It is imported only by a server that has a certificate."""

@@ -1,8 +1,8 @@
 """
-The ClientHello of a TLS handshake, looked at while nobody has read it.
+The ClientHello of a TLS handshake, inspected before it is read.
 
-OpenSSL takes most of a handshake's memory at the first byte. A client that does not even send its
-first message should cost no more than one that sends nothing.
+OpenSSL allocates most of a handshake's memory at the first byte. A client that does not send its
+whole first message must not cost more than one that sends nothing.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from lifecycle.serving.first_byte import Came
 HEADER: Final = 5
 """Bytes of a record's header: its type, two of version, two of length."""
 HANDSHAKE: Final = 22
-"""The type of the record that a ClientHello comes in: RFC 8446, section 5.1."""
+"""The type of the record that contains a ClientHello (RFC 8446, section 5.1)."""
 LONGEST: Final = 2**14
-"""Bytes in a record at most."""
+"""The maximum number of bytes of a record."""
 LOOKS: Final = 3
-"""At a first byte, at the header, at the message. Some systems do not wait for as much as asked."""
+"""How often to look: at the first byte, the header and the message. Some systems wake early."""
 GONE: Final = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
 
 
 class ClientHello:
     """
-    The first message of a client; it stays unread.
+    The first message of a client. It stays unread.
 
     Args:
-        sock: The client's, over TCP.
+        sock: The client's TCP socket.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -37,7 +37,7 @@ class ClientHello:
         self._looks = LOOKS
 
     def look(self) -> Came:
-        """Look when the socket is readable; it is next readable when it is worth looking again."""
+        """Look at a readable socket. It becomes readable again when another look is useful."""
         try:
             begun = self._sock.recv(HEADER + LONGEST, socket.MSG_PEEK | socket.MSG_DONTWAIT)
             needed = _needed(begun)
@@ -57,7 +57,7 @@ class ClientHello:
 
 
 def _needed(begun: bytes) -> int:
-    """Return how many bytes must have come before the next step."""
+    """Return how many bytes must have arrived before the next step."""
     if begun and begun[0] != HANDSHAKE:
         return 0
     if len(begun) < HEADER:

@@ -1,14 +1,15 @@
 """
-TLS handshakes: bounded in time and in memory, since each takes some before anybody knows whose
-it is.
+TLS handshakes, limited in time and memory, because each one costs memory before its client is
+known.
 
 Rules of this file:
 
-1. More than `AT_ONCE` wait for a place. The next place goes to the address that has the fewest.
-2. A handshake's time is its client's: that it has waited for its place does not count.
-3. While others wait, a handshake of which nothing comes has `STALLED` seconds and no more.
-4. A client that has not sent its whole first message takes no place: see `client_hello`.
-5. When many have gone, their memory is given back.
+1. If more than `AT_ONCE` handshakes run, the others wait for a place. The next place goes to the
+   address that has the fewest.
+2. The time of a handshake is the client's own time. The wait for a place does not count.
+3. While others wait, a handshake without progress has `STALLED` seconds.
+4. A client that has not sent its whole first message gets no place: see `client_hello`.
+5. After many handshakes have ended, their memory is given back.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ from lifecycle.serving.tls.malloc_trim import Trimmer
 
 STALLED: Final = 1.5
 MEMORY: Final = 16 * 2**20
-"""Bytes for all handshakes that are under way."""
+"""Bytes for all running handshakes."""
 COST: Final = 56 * 2**10
-"""Bytes for one, from its client's first message on, as measured."""
+"""Bytes for one handshake after its client's first message, as measured."""
 AT_ONCE: Final = MEMORY // COST
 
 
@@ -39,9 +40,9 @@ class _Handshake:
     limit: asyncio.Timeout
     latest: float
     began: float | None = None
-    """When it had its place; None while it waits for one."""
+    """When it got its place; None while it waits for one."""
     moved: float = 0.0
-    """When something has come of it."""
+    """When its last bytes arrived."""
 
 
 class Handshakes:
@@ -49,7 +50,7 @@ class Handshakes:
     The handshakes of one server.
 
     Args:
-        clock: Seconds, as the running loop counts them.
+        clock: The clock of the running loop, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -65,17 +66,17 @@ class Handshakes:
         self, entry: ConnectionEntry, *, latest: float = math.inf
     ) -> AsyncIterator[Callable[[], None]]:
         """
-        Have a place for one handshake while this is entered.
+        Hold a place for one handshake while this context is entered.
 
         Args:
-            entry: Of the connection.
-            latest: When it must be over in any case, by the clock.
+            entry: The entry of the connection.
+            latest: When the handshake must be over in any case, by the clock.
 
         Returns:
-            What is to be called whenever something has come of the handshake.
+            A function to call whenever bytes of the handshake have arrived.
 
         Raises:
-            TimeoutError: It has taken too long, or there was no place in time.
+            TimeoutError: The handshake took too long, or there was no place in time.
         """
         try:
             async with asyncio.timeout_at(min(self._clock() + HANDSHAKE_TIME, latest)) as limit:
@@ -95,7 +96,7 @@ class Handshakes:
             self._all.pop(entry, None)
 
     def hurry(self, until: Callable[[ConnectionEntry], float]) -> None:
-        """Let no handshake that has begun, or waits, go on for longer than this says."""
+        """Shorten the time of every running and waiting handshake to this limit."""
         for entry, shake in self._all.items():
             shake.latest = min(shake.latest, until(entry))
             self._set_limit(shake)

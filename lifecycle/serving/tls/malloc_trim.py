@@ -1,4 +1,4 @@
-"""Memory that was needed for a moment, given back to the system."""
+"""Returning memory to the system that was needed only for a moment."""
 
 from __future__ import annotations
 
@@ -7,37 +7,37 @@ from collections.abc import Callable
 from typing import Final
 
 MANY: Final = 64
-"""So many at a time leave memory behind that is worth it."""
+"""The number of simultaneous objects from which their memory is worth returning."""
 FEW: Final = 8
-"""One in so many of these may still be there."""
+"""Memory is returned once only one in so many of them is left."""
 DELAY: Final = 1.0
-"""Seconds until what has ended is freed."""
+"""Seconds until ended objects are freed."""
 PAUSE: Final = 4.0
-"""Seconds between two times."""
+"""Seconds between two trims."""
 SHARE: Final = 0.02
-"""Of all time, that it may take: it walks through all of the process's memory, and stops the loop."""
+"""The share of all time that trims may take. A trim walks through all memory, and blocks."""
 
 
 def trim() -> None:
     """
-    Have glibc give back what is free between what lives; it does not by itself.
+    Have glibc return free memory between used blocks, which it does not do by itself.
 
-    Other systems' allocators have no such call, and most of them need none.
+    Allocators of other systems have no such call, and most of them need none.
     """
     with contextlib.suppress(ImportError, OSError, AttributeError):
-        import ctypes  # here: hardly a process ever needs it
+        import ctypes  # imported here, because hardly any process needs it
 
         ctypes.CDLL(None).malloc_trim(0)
 
 
 class Trimmer:
     """
-    Gives memory back once many things of a kind have gone.
+    Returns memory after many objects of one kind have gone.
 
     Args:
-        clock: Seconds, as the running loop counts them.
-        call_at: The running loop's.
-        give_back: What does it.
+        clock: The clock of the running loop, in seconds.
+        call_at: `call_at` of the running loop.
+        give_back: Returns the memory.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class Trimmer:
         self._planned = False
 
     def note_count(self, count: int) -> None:
-        """Note how many there are now."""
+        """Note the current number of objects."""
         self._most = max(self._most, count)
         if self._most < MANY or count > self._most // FEW or self._planned:
             return

@@ -1,9 +1,9 @@
 """
-TLS below one connection, for less memory than asyncio takes.
+TLS of one connection, with less memory than asyncio needs.
 
-asyncio's own protocol, and uvloop's, fill a buffer of 256 KiB for every connection before its
-first byte, and keep it to the end. A record of TLS is enough: what arrives faster is read in more
-turns.
+The protocols of asyncio and uvloop fill a buffer of 256 KiB for every connection before its first
+byte, and keep it to the end. The size of one TLS record is enough: if data arrives faster, it is
+read in more turns of the loop.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from lifecycle.serving.tls.client_hello import ClientHello
 from lifecycle.serving.tls.handshakes import Handshakes
 
 BUFFER: Final = 16 * 1024
-"""Bytes that are read at once."""
+"""Bytes to read at once."""
 FIRST_BUFFER: Final = 2 * 1024
-"""And during the handshake."""
+"""Bytes to read at once during the handshake."""
 
 
 class Tls:
     """
-    TLS below the connections of one server. Made and used on its loop.
+    The TLS of one server's connections. Make and use it on the server's loop.
 
     Args:
-        context: The server's.
+        context: The TLS context of the server.
     """
 
     def __init__(self, context: ssl.SSLContext) -> None:
@@ -46,24 +46,24 @@ class Tls:
         Wait for a place, and do the server's side of a handshake.
 
         Args:
-            sock: Accepted; if this raises or is cancelled, whoever calls closes it.
-            protocol: What is above TLS.
-            entry: Of the connection.
-            latest: When it must be over in any case, by the loop's clock.
+            sock: The accepted socket. If this raises or is cancelled, the caller must close it.
+            protocol: The protocol above TLS.
+            entry: The entry of the connection.
+            latest: When the handshake must be over in any case, by the clock of the loop.
 
         Raises:
-            OSError: The client is gone, or speaks another language.
-            TimeoutError: It has taken too long, or there was no place in time.
+            OSError: The client is gone, or does not use TLS.
+            TimeoutError: The handshake took too long, or there was no place in time.
         """
         async with self._handshakes.place(entry, latest=latest) as moved:
             return await _shake_hands(sock, protocol, self._context, moved)
 
     def client_hello(self, sock: socket.socket) -> Callable[[], Came]:
-        """Return what looks for a client's first message, which is not read."""
+        """Return the inspector of a client's first message, which does not read it."""
         return ClientHello(sock).look
 
     def hurry(self) -> None:
-        """Let no handshake go on for longer than until its connection is idle."""
+        """Shorten the time of every handshake to the idle time of its connection."""
         self._handshakes.hurry(lambda entry: entry.idle_from)
 
 
@@ -95,5 +95,5 @@ async def _shake_hands(
     del layer.moved
     layer.max_size = BUFFER  # type: ignore[misc] # asyncio reads it from the instance
     if protocol.transport is None:
-        raise ConnectionResetError("gone during its handshake")
+        raise ConnectionResetError("the client closed the connection during its handshake")
     return protocol.transport
