@@ -3,8 +3,8 @@
 Write the parts of the documentation that the code knows best, or say which are stale.
 
 `python docs/generate.py` rewrites what stands between `<!-- generated: NAME -->` and
-`<!-- end of generated -->` in the pages, and the timeline picture; `--check` exits 1
-and names what is stale. It needs the package and nothing else.
+`<!-- end of generated -->` in the pages, and the pictures; `--check` exits 1 and names
+what is stale. It needs the package and nothing else.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from typing import Any, Final
 
 import comparison
 import mutation
+import pod_deletion
+import setups
 import timeline
 
 import lifecycle
@@ -40,7 +42,7 @@ from lifecycle.qos.routes import PROBES
 from lifecycle.states import TRANSITIONS, State
 
 HERE: Final = Path(__file__).parent
-PICTURE: Final = HERE / "img" / "timeline.svg"
+PICTURES: Final = {"timeline.svg": timeline.draw, **pod_deletion.PICTURES, **setups.PICTURES}
 SECTION: Final = re.compile(
     r"(?P<head><!-- generated: (?P<name>[\w-]+) -->\n).*?(?P<tail><!-- end of generated -->)",
     re.DOTALL,
@@ -373,7 +375,7 @@ SECTIONS: Final[dict[str, Callable[[], str]]] = {
 
 def wanted() -> dict[Path, str]:
     """Return what each generated file should hold."""
-    files = {PICTURE: timeline.draw()}
+    files = {HERE / "img" / name: draw() for name, draw in PICTURES.items()}
     for page in sorted(HERE.glob("*.md")):
         text = page.read_text(encoding="utf-8")
         fresh = SECTION.sub(
