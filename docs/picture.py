@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - a script beside the pages
-"""What the pictures of the pages have in common: the frame, the colours, text as text."""
+"""Frame, colours and symbols of the pictures of the pages. Text stays text."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ STYLE: Final = """
 
 
 def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> str:
-    """Return text; `kind` is one or more classes of `STYLE`."""
+    """Return text, with one or more classes of `STYLE` as its `kind`."""
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}" text-anchor="{anchor}">'
         f"{escape(words)}</text>"
@@ -55,7 +55,7 @@ def text(x: float, y: float, words: str, kind: str = "", anchor: str = "start") 
 
 
 def symbol(x: float, y: float, kind: str) -> str:
-    """Return a request: a cross if it is lost, else a circle."""
+    """Return a request, as a cross if the request is lost, else as a circle."""
     if kind == "cross":
         return f'<path d="M{x - 6:.1f} {y - 6:.1f}l12 12m0 -12l-12 12" class="cross"/>'
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="7" class="{kind}"/>'

@@ -1,5 +1,5 @@
 # ruff: noqa: INP001 - a script beside the pages
-"""Pictures of the page on concepts: which setup fits, and which program calls which port."""
+"""Pictures of the page on concepts: which setup fits, and the callers of each port."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def which_setup() -> str:
     return whole("Which setup is mine?", y + BOX + MARGIN, parts)
 
 
-def who_calls() -> str:
-    """Return which program calls which port, as SVG."""
+def callers() -> str:
+    """Return the callers of each port, as SVG."""
     rows = (
         ("clients, proxies", "requests", ("your app\u2019s port,", "for example 8080")),
         ("", "probes", ("probe port (QOS port)", "22222")),
@@ -63,7 +63,7 @@ def who_calls() -> str:
             parts += _box(MARGIN, y, wide, (caller,), "lane")
         parts += _arrow(MARGIN + wide, y + BOX / 2, target, y + BOX / 2, label)
         parts += _box(target, y, 246, called)
-    return whole("Who calls which port", top + len(rows) * 70 + 26, parts)
+    return whole("Callers and ports", top + len(rows) * 70 + 26, parts)
 
 
 def _box(
@@ -91,5 +91,5 @@ def _arrow(x1: float, y1: float, x2: float, y2: float, label: str) -> list[str]:
     ]
 
 
-PICTURES: Final = {"which-setup.svg": which_setup, "who-calls.svg": who_calls}
+PICTURES: Final = {"which-setup.svg": which_setup, "callers.svg": callers}
 """How each picture is drawn, by the name of its file."""
