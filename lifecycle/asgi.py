@@ -1,9 +1,10 @@
-"""ASGI apps: the middleware, and `Managed` under another server."""
+"""For ASGI apps: the middleware, and `Managed`, which runs pod-lifecycle under another server."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from types import MethodType
@@ -49,21 +50,25 @@ if TYPE_CHECKING:
 
 Talk = TypeVar("Talk", WebSocket, EventStream)
 
+IN_A_POD: Final = "KUBERNETES_SERVICE_HOST"
+"""A variable that the kubelet sets in every container."""
 CLOSE_HEADER: Final = (b"connection", b"close")
 
 
 class Middleware:
     """
-    Counts requests and WebSockets in flight, and says `Connection: close` while draining.
+    ASGI middleware that counts requests and WebSockets, so that the drain waits for them.
 
-    When the settle time is over, WebSockets are closed with 1001, and the streams of an
-    EventSource are ended: their clients connect again, elsewhere.
+    While the app drains, each HTTP/1 response gets the header `Connection: close`. After the
+    propagation delay (`settle`), WebSockets are closed with code 1001, and event streams of
+    an `EventSource` end. Their clients then connect to another pod.
 
-    Without a running lifecycle (a unit test of the app) it does nothing.
+    If pod-lifecycle does not run, for example in a unit test of your app, the middleware
+    does nothing.
 
     Args:
-        app: The ASGI app.
-        life: The lifecycle; the running one otherwise.
+        app: Your ASGI app.
+        life: The `Lifecycle` object. The default is the one that runs in this process.
     """
 
     def __init__(self, app: App, life: Lifecycle | None = None) -> None:
@@ -74,7 +79,7 @@ class Middleware:
             PROCESS.middleware_made = True
 
     def _find(self) -> Traffic | None:
-        """Find the lifecycle that runs now, unless one was given; None if none does."""
+        """Find the `Lifecycle` that was given, or else the running one. None if nothing runs."""
         try:
             self._life = self._given or current()
         except NotRunning:
@@ -82,7 +87,7 @@ class Middleware:
         traffic = core_of(self._life).traffic
         traffic.in_use = True
         self._answer = _answering(traffic)
-        self._traffic = traffic  # last: other threads look at it first
+        self._traffic = traffic  # assigned last, because other threads read it first
         return traffic
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -90,7 +95,7 @@ class Middleware:
         if traffic is None or traffic.draining or scope["type"] != "http":
             await self._special(scope, receive, send)
             return
-        # What every request costs: a call more here is felt.
+        # This code runs for every request, so one more call here costs throughput.
         for name, value in scope["headers"]:
             if name == b"accept" and len(value) >= SHORTEST and MAY_BE_EVENTS in value.lower():
                 await self._special(scope, receive, send)
@@ -104,10 +109,10 @@ class Middleware:
         finally:
             del entries[key]
             if traffic.draining:
-                traffic.left()  # type: ignore[unreachable]  # T0 may have come meanwhile
+                traffic.left()  # type: ignore[unreachable]  # the drain may have started meanwhile
 
     async def _special(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve what is no plain request before T0."""
+        """Serve everything except a plain request before the drain starts."""
         kind = scope["type"]
         traffic = self._traffic
         if traffic is None or traffic.ended:
@@ -138,7 +143,7 @@ class Middleware:
     ) -> Talk:
         life, traffic = self._life, self._traffic
         if life is None or traffic is None:
-            raise NotRunning("a WebSocket is counted only under a lifecycle")
+            raise NotRunning("pod-lifecycle does not run, so it cannot count a WebSocket")
         abort = scope.get(ABORT, lambda: None)
         patience = min(PATIENCE, max(LEAST_PATIENCE, life.config.quiet))
         conversation = kind(receive, send, lambda: traffic.draining, abort, patience)
@@ -153,8 +158,8 @@ class Middleware:
 
 
 def _answering(traffic: Traffic) -> Callable[[Send, Message], Awaitable[None]]:
-    # Bound to `send` it is as quick to make and to call as a method. No coroutine function:
-    # on every message that would cost what all the rest does.
+    # Bound to `send`, this is as fast to create and to call as a method. A coroutine function
+    # would double the cost of every message.
     def answer(send: Send, message: Message) -> Awaitable[None]:
         if traffic.draining and message["type"] == "http.response.start":
             headers = message.get("headers", ())
@@ -175,27 +180,62 @@ async def _settled(life: Lifecycle) -> None:
         await life.drain.settled()
 
 
+def _tell_who_has_the_signals(life: Lifecycle) -> None:
+    event = "signals are the server's"
+    if life.config.qos_enabled:
+        life.log.info(event, hint="The drain starts with a preStop hook: lifecycle prestop")
+    else:
+        life.log.warning(
+            event,
+            problem="The QOS port is off, so a preStop hook cannot start the drain.",
+            hint="Set LIFECYCLE_QOS_ENABLED=true, or call begin_drain() before the server stops.",
+        )
+
+
+def _watched(receive: Receive, life: Lifecycle) -> Receive:
+    """Warn if the server of a pod stops before the drain has started."""
+
+    async def watched() -> Message:
+        message = await receive()
+        stops = message["type"] == "lifespan.shutdown" and life.state is State.READY
+        if stops and not life.draining and os.environ.get(IN_A_POD):  # else Ctrl-C on a laptop
+            life.log.warning(
+                "the server stopped before the drain",
+                problem="The server stopped listening while clients could still find this pod, "
+                "so requests may be lost.",
+                hint="If Kubernetes stopped the pod, add a preStop hook that runs: "
+                "lifecycle prestop",
+            )
+        return message
+
+    return watched
+
+
 class Managed:
     """
-    Puts a lifecycle under an ASGI app that somebody else's server runs.
+    Runs pod-lifecycle in an ASGI app under your own server, for example uvicorn.
 
-    It starts with the server's lifespan, becomes ready once the app's own startup is complete
-    and the port is seen open, and leaves the signals to the server: only preStop can drain it.
+    pod-lifecycle starts in the lifespan of the server. The app becomes READY when its own
+    startup is complete and the server listens on `port`.
 
-    Under `lifecycle run -- COMMAND` it does nothing: there the parent has the lifecycle, for all
-    workers of the server.
+    The server keeps handling the signals, and stops listening at SIGTERM. So add a preStop
+    hook that runs `lifecycle prestop`, because only this hook can drain the app first.
+
+    Under `lifecycle run -- COMMAND`, `Managed` does nothing, because the parent process runs
+    pod-lifecycle for all workers of the server.
 
     Args:
-        app: The ASGI app.
-        service: Its name; without one nothing is registered.
-        port: The server's port, 1 to 65535; READY waits until it is open.
-        config: The settings; `Config()` otherwise.
-        plugins: More plugins.
-        recycle_timeout: Seconds that a new worker waits for the one that it replaces to end, if
-            the server starts it first; then it is refused, as a second worker is.
+        app: Your ASGI app.
+        service: The name of the app service. Without a name, nothing is registered.
+        port: The port of the server, 1 to 65535. The app is not READY before this port is open.
+        config: The settings. The default is `Config()`.
+        plugins: More plugins to load.
+        recycle_timeout: Some servers start a new worker before the old one has ended. The new
+            worker waits this many seconds for the QOS port. If the old worker still runs
+            then, the new worker does not start.
 
     Raises:
-        ValueError: The service's name breaks the rule for names, or the port is out of range.
+        ValueError: `service` is not a valid name, or `port` is out of range.
     """
 
     def __init__(
@@ -220,8 +260,8 @@ class Managed:
         self._inner: Middleware | None = None
         self._has_parent = is_of_a_command()
         self._why_not = (
-            "Managed needs the server's lifespan: switch it on (--lifespan on). "
-            "daphne does not have it: use another server"
+            "Managed needs the lifespan of the server. Turn it on, for example with "
+            "--lifespan on. daphne does not support it, so use another server."
         )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -244,17 +284,14 @@ class Managed:
         except Exception as error:
             known = isinstance(error, LifecycleError)
             said = str(error) if known else f"{type(error).__name__}: {text_of(error)}"
-            self._why_not = f"the lifecycle did not start: {said}"
+            self._why_not = f"pod-lifecycle did not start: {said}"
             await receive()
             await send({"type": "lifespan.startup.failed", "message": f"lifecycle: {lines(said)}"})
             if known:
                 return
-            raise  # most servers show where it comes from
+            raise  # most servers print the traceback
         self._inner = Middleware(self.app, life)
-        life.log.warning(
-            "signals are the server's",
-            hint="only preStop can drain it: lifecycle prestop, as an exec hook",
-        )
+        _tell_who_has_the_signals(life)
         started = asyncio.Event()
         readying = asyncio.create_task(self._ready(life, started))
 
@@ -268,13 +305,13 @@ class Managed:
             if kind == "lifespan.startup.failed":
                 await leave(LifecycleError("the app's startup failed"))
             elif kind.startswith("lifespan.shutdown."):
-                await leave()  # once the server has its answer, it waits for nobody
+                await leave()  # after this answer, the server does not wait
             await send(message)
             if kind == "lifespan.startup.complete":
                 started.set()
 
         try:
-            await self._run_lifespan(scope, receive, send_on)
+            await self._run_lifespan(scope, _watched(receive, life), send_on)
         finally:
             await leave()
 
@@ -296,12 +333,12 @@ class Managed:
         except Exception as error:
             if said:
                 raise
-            if asked:  # it knows the protocol, and did not come so far as to answer
+            if asked:  # the app knows the protocol, and raised before it answered
                 problem = f"{type(error).__name__}: {error}"
                 await send({"type": "lifespan.startup.failed", "message": problem})
                 raise
         if not said:
-            # The app knows no lifespan: the protocol is answered for it.
+            # The app does not support the lifespan protocol, so this class answers for it.
             if not asked:
                 await receive()
             await send({"type": "lifespan.startup.complete"})
@@ -320,6 +357,6 @@ class Managed:
                 await life.ready()
             except (RegistrationRefused, AlreadyExported) as refused:
                 life.log.error("registration refused", reason=str(refused))  # noqa: TRY400
-            except Exception as error:  # noqa: BLE001 - else it would never be READY, without a word
+            except Exception as error:  # noqa: BLE001 - else it is never READY, and no log line has the cause
                 problem = f"{type(error).__name__}: {error}"
                 life.log.error("not ready", problem=problem)  # noqa: TRY400

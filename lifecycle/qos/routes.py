@@ -27,11 +27,14 @@ PROBES: Final = {
 }
 READS: Final = ("GET", "HEAD")
 INTENT: Final = "-H 'X-Lifecycle: 1'"
+OF_SERVICES: Final = frozenset({"online", "offline"})
+IN_A_SHELL: Final = OF_SERVICES | {"ls", "prestop", "status"}
+"""The commands that `lifecycle NAME` sends over the control socket."""
 _REFUSALS: Final = {ServiceNotFound: 404, Draining: 409, LifecycleError: 400}
 
 
 class Response(NamedTuple):
-    """What goes out."""
+    """One HTTP response of the QOS port."""
 
     status: int
     body: str
@@ -44,8 +47,8 @@ class Routes:
     Answers every request on the QOS port and on the control socket.
 
     Args:
-        conductor: What the probes and commands are asked of.
-        access: Who may call what.
+        conductor: Has the probes and the commands.
+        access: Decides which caller may use which command.
     """
 
     def __init__(self, conductor: Conductor, access: Access) -> None:
@@ -85,47 +88,46 @@ class Routes:
         level = self._access.level(caller)
         if name in PROBES:
             if scope["method"] not in READS:
-                return Response(405, f"/{name} is asked with GET\n", allow="GET, HEAD")
+                return _only_read(name)
             return await self._probe(PROBES[name], rest, query, caller, level)
         found = self._conductor.commands.get(name)
         if found is None:
-            return Response(404, f"no /{one_line(name[:80])} here; /help lists what there is\n")
+            return Response(404, f"There is no /{one_line(name[:80])}. See GET /help.\n")
         command, call = found
-        if refusal := self._refusal(command, scope["method"], caller, level):
-            return refusal
         if rest:
             query.append(("name", rest))
+        service = next((value for key, value in query if key in ("name", "service")), "")
+        if refusal := self._refusal(command, scope, caller, level, service):
+            return refusal
         request = Request(dict(query), str(caller), level, lambda: _hung_up(receive))
         if command.changes:
             fields = _plain(request.arguments)
             self._conductor.log.info("command", command=name, caller=str(caller), **fields)
         if len(request.arguments) < len(query):
-            return Response(400, f"/{name}: an argument is given twice; give each once\n")
+            return Response(400, f"/{name} got an argument twice. Give each argument once.\n")
         if command.level is Level.PRIVATE and command.timeout is None:
-            scope[HOLD]()  # a preStop is not cut off by who comes after it
+            scope[HOLD]()  # a newer connection must not replace a preStop call that waits
         return self._read(await call(request), name)
 
     def _refusal(
-        self, command: Command, method: str, caller: Caller, level: Level
+        self, command: Command, scope: Scope, caller: Caller, level: Level, service: str
     ) -> Response | None:
+        name, method = command.name, scope["method"]
         if level < command.level:
-            denied = f"/{command.name} is {command.level.name}: not for this caller\n"
-            return Response(403, denied)
+            denied = f"/{name} is {command.level.name}, so this caller may not use it."
+            return Response(403, _sentences(denied, _in_a_shell(name, service)))
         if not command.changes:
-            right = method in READS
-            return None if right else Response(405, f"GET /{command.name}\n", allow="GET, HEAD")
+            return None if method in READS else _only_read(name)
         if method == "POST" and self._access.means_it(caller):
             return None
+        curl = f"With curl, use `curl -X POST {INTENT}`."
         if method == "POST":
-            curl = f"curl -X POST {INTENT} …"
-            hint = (
-                f"/{command.name} over TCP needs a header: {curl}; `lifecycle offline` does not\n"
-            )
-            return Response(403, hint)
+            missing = f"POST /{name} over TCP needs the header X-Lifecycle."
+            return Response(403, _sentences(missing, _in_a_shell(name, service), curl))
         if method == "GET" and command.token_get and self._access.has_token(caller.headers):
             return None
-        hint = f"/{command.name} changes something: POST it (curl -X POST {INTENT} …)\n"
-        return Response(405, hint, allow="POST")
+        wrong = f"/{name} changes something, so only POST is allowed."
+        return Response(405, _sentences(wrong, _in_a_shell(name, service), curl), allow="POST")
 
     def _read(self, outcome: Outcome, name: str) -> Response:
         error = outcome.error
@@ -144,7 +146,7 @@ class Routes:
             text = json.dumps(reply.body, default=str)
         except BaseException as wrong:  # noqa: BLE001 - a stranger's __str__, a circle
             said = one_line(f"{type(wrong).__name__}: {text_of(wrong)}")
-            return Response(500, f"/{name} answered what JSON cannot hold: {said}\n")
+            return Response(500, f"/{name} returned a value that JSON cannot hold: {said}\n")
         return Response(reply.status, text, "application/json")
 
     async def _probe(
@@ -159,7 +161,7 @@ class Routes:
         probes, life = self._conductor.probes, self._conductor.life
         verdict = await probes.verdict(kind, life, only=only, exclude=exclude)
         if only and not verdict.answers:
-            return Response(404, f"no {kind} probe is called {only[:80]!r}\n")
+            return Response(404, f"There is no {kind} probe named {only[:80]!r}.\n")
         now = asyncio.get_running_loop().time()
         status = 200 if verdict.ok else 503
         open_ = level >= Level.PROTECTED
@@ -172,8 +174,31 @@ class Routes:
         return Response(status, "true" if verdict.ok else "false", "text/plain")
 
 
+def _only_read(name: str) -> Response:
+    return Response(405, f"Use GET /{name}.\n", allow="GET, HEAD")
+
+
+def _in_a_shell(name: str, service: str) -> str:
+    """Name the command line that does the same; empty if there is none."""
+    if name not in IN_A_SHELL:
+        return ""
+    line = f"lifecycle {name}"
+    if service and name in OF_SERVICES:
+        plain = service.isprintable() and not {"'", "`"} & set(service) and len(service) <= 253
+        line += f" '{service}'" if plain else " NAME"
+    return f"Run `{line}` in the container."
+
+
+def _sentences(*sentences: str) -> str:
+    return " ".join(filter(None, sentences)) + "\n"
+
+
 def _target(scope: Scope) -> tuple[str | None, str]:
-    """Return the authority, if the target is a whole URL (RFC 9112, section 3.2.2), and the path."""
+    """
+    Return the authority and the path of a request.
+
+    The authority is None unless the target is a whole URL (RFC 9112, section 3.2.2).
+    """
     raw: bytes = scope["raw_path"]
     scheme, mark, rest = raw.partition(b"://")
     if not mark or scheme.lower() not in (b"http", b"https"):
@@ -207,7 +232,7 @@ def _unmapped(address: str) -> str:
 
 
 def _plain(arguments: Mapping[str, str]) -> dict[str, str]:
-    # A key that no log format takes must not cost the line: every change is logged.
+    # Every change is logged, so an odd key must not make the log call fail.
     return {
         "arg_" + "".join(c if c.isalnum() else "_" for c in key[:40]): value[:200]
         for key, value in arguments.items()

@@ -166,14 +166,23 @@ def test_a_change_is_meant(start: Start) -> None:
     app = start(SERVICE, env=ENV | short | {"LIFECYCLE_QOS_ALLOW": "127.0.0.0/8"})
     app.wait_state("ready")
     at = ("127.0.0.1", app.qos)
-    for path in ("/offline", "/online", "/offline/orders", "/log-level?level=INFO", "/touch"):
+    in_a_shell = {
+        "/offline": "Run `lifecycle offline` in the container. ",
+        "/online": "Run `lifecycle online` in the container. ",
+        "/offline/orders": "Run `lifecycle offline 'orders'` in the container. ",
+        "/online?service=ord*": "Run `lifecycle online 'ord*'` in the container. ",
+        "/offline?service=it's": "Run `lifecycle offline NAME` in the container. ",
+        "/log-level?level=INFO": "",
+        "/touch": "",
+    }
+    for path, run in in_a_shell.items():
         name = path.split("?")[0].split("/")[1]
         for headers in ((), ("X-Lifecycle:",), ("X-Lifecycle-Token: wrong",), ("X-Other: 1",)):
             refused = wire.ask(at, path, method="POST", headers=headers)
             assert refused.status == 403
             assert refused.text == (
-                f"/{name} over TCP needs a header: curl -X POST -H 'X-Lifecycle: 1' …; "
-                "`lifecycle offline` does not\n"
+                f"POST /{name} over TCP needs the header X-Lifecycle. {run}"
+                "With curl, use `curl -X POST -H 'X-Lifecycle: 1'`.\n"
             )
     assert unharmed(app)
     assert not app.events("command")

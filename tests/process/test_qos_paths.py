@@ -205,7 +205,7 @@ def test_unknown_paths(at: tuple[str, int], path: str) -> None:
     answer = wire.ask(at, path)
 
     assert answer.status == 404
-    assert answer.text[-26:] == "/help lists what there is\n"
+    assert answer.text.endswith(" See GET /help.\n")
     assert answer.text.count("\n") == 1
 
 
@@ -241,7 +241,8 @@ def test_private_is_not_for_loopback(at: tuple[str, int], path: str, method: str
     answer = wire.ask(at, path, method=method)
 
     assert answer.status == 403
-    assert f"{path} is PRIVATE: not for this caller\n" == answer.text
+    run = "Run `lifecycle prestop` in the container." if path == "/prestop" else ""
+    assert f"{path} is PRIVATE, so this caller may not use it. {run}".strip() == answer.text[:-1]
 
 
 def test_status(app: App, at: tuple[str, int]) -> None:

@@ -103,7 +103,7 @@ def test_the_same_as_json(app: App, at: tuple[str, int]) -> None:
         ("/coloured", 200, "\\x1b[31mred\\x9b0m\n\ttable\n"),
         ("/fails", 400, "no\\nway \\udcff\n"),
         ("/raises", 500, "/raises raised ValueError: no\\nway \\udcff\n"),
-        ("/no%0Asuch", 404, "no /no\\nsuch here; /help lists what there is\n"),
+        ("/no%0Asuch", 404, "There is no /no\\nsuch. See GET /help.\n"),
     ],
 )
 def test_one_line_bodies(at: tuple[str, int], path: str, status: int, text: str) -> None:
@@ -154,11 +154,11 @@ def test_a_path_is_decoded_once(app: App, at: tuple[str, int]) -> None:
         ("/offline/orders?service=billing", "/NAME or as ?service=GLOB"),
         ("/online/orders?service=orders", "/NAME or as ?service=GLOB"),
         ("/offline?name=orders&service=billing", "?service=GLOB"),
-        ("/offline?service=orders&service=billing", "given twice"),
-        ("/offline/orders?name=billing", "given twice"),
+        ("/offline?service=orders&service=billing", "an argument twice"),
+        ("/offline/orders?name=billing", "an argument twice"),
         ("/log-level/asyncio?logger=lifecycle&level=INFO", "/NAME or as ?logger=NAME"),
-        ("/log-level?level=INFO&level=DEBUG", "given twice"),
-        ("/touch/a?name=b", "given twice"),
+        ("/log-level?level=INFO&level=DEBUG", "an argument twice"),
+        ("/touch/a?name=b", "an argument twice"),
     ],
 )
 def test_what_is_said_twice(app: App, at: tuple[str, int], path: str, hint: str) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -51,6 +53,35 @@ def test_a_start_that_fails(monkeypatch: pytest.MonkeyPatch, error: Exception, w
     assert message["message"] == f"lifecycle: {words}"
 
 
+@pytest.mark.parametrize("enabled", [False, True])
+def test_nothing_can_begin_the_drain(
+    caplog: pytest.LogCaptureFixture, tmp_path: Path, *, enabled: bool
+) -> None:
+    """A preStop hook needs the QOS port: that it is off is a warning, that it is on is none."""
+    config = Config(qos_enabled=enabled, qos_port=0, run_dir=str(tmp_path), settle=0, quiet=0)
+
+    async def main() -> None:
+        app = Managed(lambda *_: asyncio.sleep(0), config=config)
+        stop = asyncio.Event()
+        messages = [STARTUP, {"type": "lifespan.shutdown"}]
+
+        async def receive() -> dict[str, Any]:
+            if len(messages) == 1:
+                await stop.wait()
+            return messages.pop(0)
+
+        async def send(message: dict[str, Any]) -> None:
+            stop.set()
+
+        with caplog.at_level(logging.INFO, "lifecycle"):
+            await app({"type": "lifespan"}, receive, send)
+
+    asyncio.run(main())
+    [said] = [each for each in caplog.records if "signals are the server's" in each.getMessage()]
+    assert said.levelname == ("INFO" if enabled else "WARNING")
+    assert ("LIFECYCLE_QOS_ENABLED=true" in said.getMessage()) is not enabled
+
+
 def test_a_request_after_a_start_that_failed() -> None:
     """A server that goes on all the same shows with each request why nothing is served."""
 
@@ -60,7 +91,7 @@ def test_a_request_after_a_start_that_failed() -> None:
 
     async def main() -> None:
         app = Managed(lambda *_: asyncio.sleep(0), config=CONFIG, plugins=[Raises])
-        with pytest.raises(NotRunning, match="switch it on"):
+        with pytest.raises(NotRunning, match="Turn it on"):
             await app({"type": "http"}, None, None)
         await _lifespan(app, [])
         with pytest.raises(NotRunning, match=r"did not start: plugin 'Raises'.*no DATABASE_URL"):

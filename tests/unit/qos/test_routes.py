@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from lifecycle.calls.runs import Outcome, Status
+from lifecycle.cli.commands import COMMANDS
 from lifecycle.contracts import Reply
 from lifecycle.exceptions import LifecycleError
-from lifecycle.qos.routes import Routes
+from lifecycle.qos.routes import IN_A_SHELL, Routes
 
 
 class Leaves:
@@ -59,7 +60,12 @@ def test_what_json_cannot_hold(value: Any) -> None:
     status, body = read(value)
 
     assert status == 500
-    assert body.startswith("/theirs answered what JSON cannot hold: ")
+    assert body.startswith("/theirs returned a value that JSON cannot hold: ")
+
+
+def test_the_command_lines_that_refusals_name() -> None:
+    """A refusal sends nobody to a command that `lifecycle` does not have."""
+    assert set(COMMANDS) >= IN_A_SHELL
 
 
 def test_an_error_that_cannot_be_shown() -> None:
