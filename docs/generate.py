@@ -134,7 +134,7 @@ def _wanted(each: dataclasses.Field[Any]) -> str:
             " s" if isinstance(each.default, float) else ""
         )
     words = check(("\0",))
-    return f"comma-separated {words.partition(';')[0]}" if words else "comma-separated words"
+    return f"comma-separated {words.partition('. ')[0]}" if words else "comma-separated words"
 
 
 def states() -> str:

@@ -1,8 +1,8 @@
 """
-An explicit lifecycle for asyncio apps on Kubernetes.
+Rolling updates without lost requests, for asyncio apps on Kubernetes.
 
-This is the whole public API. Names are imported when they are first used, so that
-`lifecycle prestop` stays light.
+This package has the whole public API. Each name is imported when you first use it, so that
+`lifecycle prestop` starts fast.
 """
 
 from __future__ import annotations

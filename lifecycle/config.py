@@ -1,7 +1,7 @@
 """
 The settings, as plain values, and their checks.
 
-A value out of range never passes: the error names the field, the value, the range.
+A value out of range is an error. The error contains the field, the value and the range.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lifecycle.service_names import RULE, is_service_spec, service_spec
 T = TypeVar("T")
 
 KILL_MARGIN: Final = 2.0
-"""Seconds of the grace period that are never planned for: the kubelet's own floor."""
+"""Seconds of the grace period that are always kept in reserve: the kubelet's own minimum."""
 
 
 def _setting(default: T, describe: str, check: Callable[[Any], str | None], **extra: Any) -> Any:
@@ -54,19 +54,19 @@ def _check_port(value: Any) -> str | None:
 
 
 def _check_network(word: str) -> str | None:
-    import ipaddress  # only who sets qos_allow pays for it
+    import ipaddress  # imported only if qos_allow is set
 
     try:
         ipaddress.ip_network(word, strict=False)
     except ValueError:
-        return f"addresses and CIDRs; {word!r} is neither"
+        return f"addresses and CIDRs. {word!r} is neither"
     return None
 
 
 def _check_service(word: str) -> str | None:
     if is_service_spec(word):
         return None
-    return f"NAME or NAME:PORT; {word[:80]!r} is neither. NAME {RULE}, PORT from 1 to 65535"
+    return f"NAME or NAME:PORT. {word[:80]!r} is neither. NAME {RULE}. PORT is from 1 to 65535"
 
 
 def _check_token(value: Any) -> str | None:
@@ -80,7 +80,7 @@ def _check_services(value: Any) -> str | None:
     ports: dict[str, int | None] = {}
     for name, port in map(service_spec, value):
         if ports.setdefault(name, port) != port:
-            return f"one port a name; {name!r} has {ports[name] or 'none'} and {port or 'none'}"
+            return f"one port per name. {name!r} has {ports[name] or 'none'} and {port or 'none'}"
     return None
 
 
@@ -88,11 +88,11 @@ def _check_host(value: Any) -> str | None:
     if not isinstance(value, str):
         return "text"
     try:
-        # Python imports IDNA for this: who leaves the default does not pay for it.
+        # Python imports IDNA for this, so the default value is not encoded.
         usable = not value or ("\0" not in value and value.encode("idna") is not None)
     except UnicodeError:  # an empty label, or one that is too long
         usable = False
-    return None if usable else "an address or the name of a host"
+    return None if usable else "an address or a host name"
 
 
 def _check_text(value: Any) -> str | None:
@@ -101,7 +101,7 @@ def _check_text(value: Any) -> str | None:
 
 class Sourced:
     """
-    What knows where each of its values came from: no value itself, and not compared.
+    Holds the source of each setting. Two settings objects may differ in it and still be equal.
 
     Attributes:
         sources: For each setting `keyword`, `default`, or the name of the variable.
@@ -113,43 +113,80 @@ class Sourced:
 @dataclass(frozen=True, kw_only=True)
 class Config(Sourced):
     """
-    Every setting of the core. What is not given comes from `LIFECYCLE_*`, then the default.
+    All settings of pod-lifecycle, as keyword arguments.
+
+    A setting that you do not pass comes from its `LIFECYCLE_*` variable, or else has its
+    default. The object is frozen.
 
     Raises:
-        ConfigError: A value out of range, an unknown keyword, or times that do not
-            fit into the grace period.
+        ConfigError: A value is out of range, a keyword is unknown, or the times together are
+            longer than the grace period.
     """
 
-    grace_period: float = _seconds(30.0, 3, 86400, "the pod's terminationGracePeriodSeconds")
-    settle: float = _seconds(5.0, 0, 3600, "how long consumers may still find us after T0")
-    quiet: float = _seconds(1.0, 0, 600, "how long nothing must have arrived before we stop")
-    stop_timeout: float = _seconds(3.0, 0, 3600, "kept free for the app's own stop")
-    probe_timeout: float = _seconds(0.8, 0.01, 60, "how long a plugin's answer may take")
-    register_timeout: float = _seconds(10.0, 0.1, 600, "how long one registration may take")
+    grace_period: float = _seconds(
+        30.0, 3, 86400, "Grace period. Set it to the pod's terminationGracePeriodSeconds."
+    )
+    settle: float = _seconds(
+        5.0,
+        0,
+        3600,
+        "Propagation delay. How long clients may still reach this pod after the drain starts.",
+    )
+    quiet: float = _seconds(
+        1.0, 0, 600, "Quiet period. The drain waits until no request has come for this long."
+    )
+    stop_timeout: float = _seconds(
+        3.0, 0, 3600, "Time reserved for your own shutdown code after the drain."
+    )
+    probe_timeout: float = _seconds(
+        0.8, 0.01, 60, "How long a plugin may take to answer. A probe that takes longer has failed."
+    )
+    register_timeout: float = _seconds(
+        10.0, 0.1, 600, "How long one registration or deregistration may take."
+    )
     ready_stall_limit: float = _seconds(
-        5.0, 0, 86400, "a loop silent for longer makes /ready false (0: only loop_stall_limit does)"
+        5.0,
+        0,
+        86400,
+        "If the app's event loop is blocked for longer, /ready is false. 0 turns this limit off. "
+        "Then only loop_stall_limit applies.",
     )
     loop_stall_limit: float = _seconds(
-        30.0, 0, 86400, "a loop silent for longer makes /live false (0: never)"
+        30.0,
+        0,
+        86400,
+        "If the app's event loop is blocked for longer, /live is false, so Kubernetes restarts "
+        "the container. 0 turns this limit off.",
     )
-    qos_enabled: bool = _flag(True, "open the QOS port and the control socket")
-    qos_host: str = _setting("", "address of the QOS port; empty: all interfaces", _check_host)
-    qos_port: int = _setting(22222, "the QOS port (0: any free one)", _check_port)
-    qos_allow: tuple[str, ...] = _words("CIDRs that count as PROTECTED callers", _check_network)
+    qos_enabled: bool = _flag(True, "Open the QOS port (probe port) and the control socket.")
+    qos_host: str = _setting(
+        "", "Address on which the QOS port listens. Empty means all interfaces.", _check_host
+    )
+    qos_port: int = _setting(22222, "Number of the QOS port. 0 means any free port.", _check_port)
+    qos_allow: tuple[str, ...] = _words(
+        "Addresses and CIDRs whose callers may use PROTECTED commands.", _check_network
+    )
     prestop_token: str | None = _setting(
-        None, "secret that makes a caller PRIVATE", _check_token, repr=False
+        None, "Secret token that lets a caller use PRIVATE commands.", _check_token, repr=False
     )
     run_dir: str = _setting(
-        "", "folder of the control socket; empty: /run, /dev/shm, /tmp", _check_text
+        "",
+        "Folder of the control socket. Empty means the first writable one of /run, /dev/shm and "
+        "/tmp.",
+        _check_text,
     )
     services: tuple[str, ...] = _setting(
-        (), "NAME:PORT of an unmodified main's services", _check_services
+        (), "App services, as NAME:PORT, of a main without changes.", _check_services
     )
-    plugins: tuple[str, ...] = _words("modules to load as plugins; no:NAME disables one")
-    optional_registries: tuple[str, ...] = _words("registries that readiness does not wait for")
-    quiet_ignore: tuple[str, ...] = _words("user agents and /paths that do not disturb the quiet")
+    plugins: tuple[str, ...] = _words("Modules to load as plugins. no:NAME turns a plugin off.")
+    optional_registries: tuple[str, ...] = _words(
+        "Names of service registries that READY and /ready do not wait for."
+    )
+    quiet_ignore: tuple[str, ...] = _words(
+        "User agents and paths, such as /metrics, whose requests do not delay the end of the drain."
+    )
 
-    if not TYPE_CHECKING:  # for whom it is the dataclass's own, with every field as a keyword
+    if not TYPE_CHECKING:  # type checkers use the __init__ of the dataclass
 
         def __init__(self, /, **given: Any) -> None:
             self._fill(os.environ, given)
@@ -157,13 +194,13 @@ class Config(Sourced):
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], /, **given: Any) -> Self:
         """
-        Return what `Config(**given)` would be with another environment.
+        Make a `Config(**given)` that reads `environ` instead of the process environment.
 
         Raises:
             ConfigError: As for `Config`.
         """
         config = cls.__new__(cls)
-        config._fill(environ, given)  # noqa: SLF001 - it is made here
+        config._fill(environ, given)  # noqa: SLF001 - an object that this method has made
         return config
 
     def _fill(self, environ: Mapping[str, str], given: Mapping[str, Any]) -> None:
@@ -184,13 +221,13 @@ class Config(Sourced):
         if needed > self.grace_period:
             raise ConfigError(
                 f"settle {self.settle:g} + quiet {self.quiet:g} + stop_timeout "
-                f"{self.stop_timeout:g} + {KILL_MARGIN:g} = {needed:g} s do not fit into "
-                f"grace_period={self.grace_period:g} s: raise it (and the pod's "
-                "terminationGracePeriodSeconds with it), or lower one of them"
+                f"{self.stop_timeout:g} + {KILL_MARGIN:g} = {needed:g} s, which is longer than "
+                f"grace_period={self.grace_period:g} s. Raise grace_period and the pod's "
+                "terminationGracePeriodSeconds, or lower one of the other settings."
             )
 
     def public(self) -> dict[str, dict[str, object]]:
-        """Return every setting with its source and secrets redacted: what `/config` shows."""
+        """Return every setting with its source, as `/config` shows it. Secrets are redacted."""
         return {
             each.name: {
                 "value": shown(each, getattr(self, each.name)),
@@ -203,18 +240,18 @@ class Config(Sourced):
 
 
 def shown(each: dataclasses.Field[Any], value: object) -> object:
-    """Return the value of a field as JSON can hold it; of a secret, that there is one."""
+    """Return the value of a field in a form that JSON can hold. A secret is redacted."""
     secret = not each.repr and value is not None
     return REDACTED if secret else _plain(value)
 
 
 def _plain(value: object) -> object:
-    """Copy a value as JSON can hold it: an option of a plugin's may be anything."""
-    import json  # `/config` is seldom asked for
+    """Copy a value in a form that JSON can hold. An option of a plugin may be any object."""
+    import json  # needed only for `/config`
 
     try:
         return json.loads(json.dumps(value, default=str, allow_nan=False))
-    except BaseException:  # noqa: BLE001 - a circle, a key that is no text, a stranger's __str__
+    except BaseException:  # noqa: BLE001 - a cycle, a key that is not text, a __str__ that raises
         return _text_of(value)
 
 
@@ -222,7 +259,7 @@ def _text_of(value: object) -> str:
     try:
         return str(value)
     except BaseException as error:  # noqa: BLE001 - as above
-        return f"(it cannot be shown: {type(error).__name__})"
+        return f"(cannot be shown: {type(error).__name__})"
 
 
 def core_variables() -> set[str]:

@@ -1,4 +1,4 @@
-"""What a plugin exchanges with the core: verdicts, registries, commands."""
+"""The types that plugins use: probe results, registries, commands."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INLINE_MARK: Final = "__lifecycle_inline__"
 
 
 class Kind(StrEnum):
-    """The three questions Kubernetes asks."""
+    """The three kinds of probes of Kubernetes."""
 
     STARTUP = "startup"
     READINESS = "readiness"
@@ -29,9 +29,10 @@ class ProbeResult:
     One answer of a probe.
 
     Args:
-        ok: The verdict.
-        reason: Why, for the person who reads `?verbose`; never a secret.
-        name: Set when one plugin answers for several things; shown as `plugin.name`.
+        ok: True if the check has passed.
+        reason: The reason, which `/ready?verbose` shows. Never put a secret into it.
+        name: A name for this answer, if your plugin checks several things. It is shown as
+            `plugin.name`.
     """
 
     ok: bool
@@ -46,7 +47,7 @@ class ProbeResult:
 
 
 class ProbeOptions(NamedTuple):
-    """How a hook wants to be called; set by `lifecycle.probe`."""
+    """The options of a probe hook. `lifecycle.probe` sets them."""
 
     timeout: float | None = None
     every: float | None = None
@@ -54,16 +55,16 @@ class ProbeOptions(NamedTuple):
 
 def probe(*, timeout: float | None = None, every: float | None = None) -> Callable[[F], F]:
     """
-    Say how one hook implementation is called; put it under `@hookimpl`.
+    Set how one probe hook is called. A decorator for below `@hookimpl`.
 
     Args:
-        timeout: Seconds, 0.01 to 60, this call may take, instead of `probe_timeout`.
-            Keep it under the kubelet's own `timeoutSeconds`.
-        every: Seconds, 0.1 to 86400: call it in the background with this period and
-            answer with its last result and that result's age.
+        timeout: Seconds that a call may take, from 0.01 to 60, instead of `probe_timeout`. Use a
+            shorter time than `timeoutSeconds` of the probe in your manifest.
+        every: Seconds between two calls in the background, from 0.1 to 86400. The probe then
+            answers with the last result and the age of this result.
 
     Raises:
-        ValueError: A value is out of its range.
+        ValueError: A value is out of range.
     """
     for name, value, low, high in (("timeout", timeout, 0.01, 60), ("every", every, 0.1, 86400)):
         if value is not None and not low <= value <= high:
@@ -78,9 +79,9 @@ def probe(*, timeout: float | None = None, every: float | None = None) -> Callab
 
 def inline(function: F) -> F:
     """
-    Run this hook on the control loop itself, without a thread and without a cache.
+    Run this hook on the control loop, without a thread and without a cache.
 
-    For the built-in plugins only: what blocks here blocks the probes.
+    Only for the built-in plugins. A hook that blocks here blocks the probes.
     """
     setattr(function, INLINE_MARK, True)
     return function
@@ -88,7 +89,7 @@ def inline(function: F) -> F:
 
 @dataclass(frozen=True)
 class Instance:
-    """One service of this process, as a registry is told of it."""
+    """One app service with its address, as a registry stores it."""
 
     service: str
     host: str
@@ -101,28 +102,29 @@ class Instance:
 
 
 class _Named(Protocol):
-    # Of a protocol what has no value is abstract: type checkers miss a name that is not given.
+    # In a protocol, a name without a value is abstract, so type checkers report a missing name.
     name: str
 
 
 class Registry(_Named, ABC):
     """
-    Where consumers look for services. Lives on the control loop: never block in it.
+    A service registry, in which clients look for services. Never block in its methods.
 
-    The core calls one method at a time per service, retries what fails with backoff,
-    and cancels whatever is under way before it calls `deregister`. An error is shown with
-    its class's name, a `LifecycleError` as it is.
+    All methods run on the control loop. For each service, pod-lifecycle calls one method at a
+    time, and tries a failed call again with backoff. Before `deregister`, it cancels the method
+    that is running. The message of a `LifecycleError` is shown as it is. Any other error is shown
+    with the name of its class.
 
     Attributes:
-        name: How it is shown and configured. Set it in the class or in `__init__`: type checkers
+        name: The name in logs and settings. Set it in the class or in `__init__`. Type checkers
             refuse a property.
-        required: Whether `REGISTERED` and readiness wait for it.
+        required: Whether the state REGISTERED and readiness wait for this registry.
     """
 
     required: bool = True
 
     async def __aenter__(self) -> Self:
-        """Open connections. Must not wait for a server that is away."""
+        """Open connections. Do not wait here for a server that does not answer."""
         return self
 
     async def __aexit__(
@@ -131,43 +133,52 @@ class Registry(_Named, ABC):
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close what was opened; has 0.5 s."""
+        """Close the connections, within 0.5 s."""
         return
 
     @abstractmethod
     async def register(self, instance: Instance) -> None:
         """
-        Register; returning means that the registry has acknowledged. Idempotent.
+        Register a service. Return when the registry has acknowledged it.
+
+        The method must be idempotent.
 
         Raises:
-            RegistrationRefused: It will never be accepted. Anything else is retried.
+            RegistrationRefused: The registry will never accept the service. After any other
+                error, pod-lifecycle tries again.
         """
 
     @abstractmethod
     async def deregister(self, instance: Instance) -> None:
-        """Take it out; returning means that it is out. Idempotent."""
+        """
+        Deregister a service. Return when the registry has removed it.
+
+        The method must be idempotent.
+        """
 
     @abstractmethod
     async def keep(self, instance: Instance) -> str:
         """
-        Keep a registration alive (heartbeat, watch) for as long as it lives.
+        Keep a registration alive, for example by a heartbeat or a watch, until it is lost.
+
+        If the state is unknown, raise an exception. Then the last state stays, and pod-lifecycle
+        calls the method again.
 
         Returns:
-            Why the registration is lost, once the registry has said so. An exception
-            means that nobody knows: the last verdict stays, and it is tried again.
+            The reason, when the registry reports that the registration is lost.
         """
 
-    def describe(self, instance: Instance) -> Mapping[str, object]:  # noqa: ARG002 - for who knows more
+    def describe(self, instance: Instance) -> Mapping[str, object]:  # noqa: ARG002 - for subclasses
         """
-        Say what else is known of a registration: shown in `/status` and the drain's report.
+        Return details of a registration, for `/status` and the drain report.
 
-        Optional; at once, without asking anybody; what JSON can hold.
+        Optional. The values must be JSON types. Return at once, without a call to the registry.
         """
         return {}
 
 
 class Level(IntEnum):
-    """Who may call a command; see the security model in the documentation."""
+    """The permission that a caller of a command needs. See docs/security.md."""
 
     PUBLIC = 0
     PROTECTED = 1
@@ -179,10 +190,10 @@ class Request(NamedTuple):
     One call of a command.
 
     Attributes:
-        arguments: From the query; `name` also from `/command/NAME`.
-        caller: Who calls, for the log: an address, or `socket:uid`.
-        level: The caller's own level.
-        gone: Returns once the caller has hung up.
+        arguments: The arguments from the query. In `/command/NAME`, NAME is the argument `name`.
+        caller: The caller for the log: its address, or `unix socket`.
+        level: The permission level of the caller.
+        gone: An async function that returns when the caller has disconnected.
     """
 
     arguments: Mapping[str, str]
@@ -192,14 +203,14 @@ class Request(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """What a command answers; `body` is text, or anything that JSON can hold."""
+    """The answer of a command. `body` is text, or a value that can be written as JSON."""
 
     body: Any
     status: int = 200
 
 
 class CommandHandler(Protocol):
-    """A plain or async function; async ones run on the app's loop."""
+    """A plain or async function. Async functions run on the app's loop."""
 
     def __call__(self, request: Request, /) -> Any:
         """Answer one request."""
@@ -210,14 +221,15 @@ class Command(NamedTuple):
     A command on the QOS port: `GET /name`, or `POST /name` if it changes something.
 
     Args:
-        name: The path, without the slash: lower-case letters, digits and dashes.
-        handler: Called with a `Request`; answers text, JSON-able data or a `Reply`.
+        name: The path without the slash, in lower-case letters, digits and dashes.
+        handler: The function. It gets a `Request`, and returns text, a value that can be written
+            as JSON, or a `Reply`.
         help: One line for `/help`.
-        level: Who may call it.
-        changes: True if it changes something: then it is POST only, over TCP with the header
-            `X-Lifecycle`, and logged.
-        timeout: Seconds it may take; None: as long as its caller stays.
-        token_get: May also be called by GET with the token (the kubelet's httpGet).
+        level: The permission that a caller needs.
+        changes: True if the command changes something. Then only POST is allowed, each call is
+            logged, and a call over TCP needs the header `X-Lifecycle`.
+        timeout: Seconds that a call may take. None means as long as the caller stays connected.
+        token_get: Whether GET with the token is allowed too, for the kubelet's `httpGet`.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """
-The parts of one lifecycle, and how they start and end: its threads, its port, its plugins.
+The parts of one `Lifecycle` (its threads, its port, its plugins), and their start and end.
 
-`open` and `close` block, for a main thread that has no loop yet. On somebody's loop it is
-`embedded.py` that takes their steps one by one.
+`open` and `close` block, for a main thread that does not run an event loop yet. If your event
+loop already runs, `embedded.py` takes the same steps without blocking it.
 """
 
 from __future__ import annotations
@@ -39,23 +39,23 @@ if TYPE_CHECKING:
 PORT_TIME: Final = 1.0
 """Seconds that closing the QOS port takes at most."""
 FLUSH_TIME: Final = 1.0
-"""Seconds that the log's handlers have for the last events; only one that is stuck needs them."""
+"""Seconds that the log handlers have for the last events, in case that one of them is blocked."""
 
 
 class Core:
     """
-    The parts of one lifecycle, for those who stand above it; `Lifecycle` is what an app sees.
+    The parts of one `Lifecycle`. For this package only; apps use the `Lifecycle` object.
 
     Args:
-        handle: The app's `Lifecycle`: plugins are given it, and nothing here looks into it.
-        config: The settings; `Config()` otherwise.
+        handle: The `Lifecycle` of the app. It is passed to plugins, and not used here.
+        config: The settings. The default is `Config()`.
         plugins: More plugins.
-        renderer: How events are written, unless the app has its own configuration.
-        host: Makes who runs main on the app's loop, as a drain knows it.
-        clock: What the app's loop and the work in flight are measured by.
-        control: The control thread; one of its own otherwise.
-        put_off: Seconds after which the QOS port answers, unless `answer` is called before: who
-            asks meanwhile waits. 0: from the start.
+        renderer: Writes log events, unless the app has its own configuration.
+        host: Makes the object that runs main on the app's loop, for the drain.
+        clock: Measures the app's loop and the work in flight.
+        control: The control thread. The default is a new one.
+        put_off: Seconds after which the QOS port starts to answer, unless `answer` is called
+            before. Until then, requests wait. 0: it answers from the start.
     """
 
     def __init__(
@@ -71,23 +71,23 @@ class Core:
         put_off: float = 0.0,
     ) -> None:
         self.config = Settings(config)
-        self.log = Log(renderer)  # a plugin's events too: from any thread, and nothing waits
+        self.log = Log(renderer)  # for plugins too, from any thread, without waiting
         self.app_loop = AppLoop(clock)
         self.traffic = Traffic(clock, self.config.quiet_ignore)
         self.plugins = Plugins(hookspecs, self.config, os.environ, self.log)
         self.control = control if control is not None else ControlThread()
         self.conductor: Conductor | None = None
-        """What runs on the control thread; None until that is up."""
+        """Everything that runs on the control thread. None until the thread has started."""
         self.asked_to_leave = False
-        """True once the app wants to leave, though the control thread may not know yet."""
+        """True once the app has asked for a drain, even before the control thread starts it."""
         self.in_child = False
-        """True in a forked child, which has a copy of all this and none of its threads."""
+        """True in a forked child, which has a copy of this object but not of its threads."""
         self.left: Moment[None] = Moment()
-        """The drain is over, and how it ended is decided."""
+        """Set when the drain is over and the exit code is decided."""
         self.released: Moment[None] = Moment()
-        """The app's thread needs nothing more: the port may close."""
+        """Set when the app's thread has finished, so that the port may close."""
         self.ended: Moment[None] = Moment()
-        """The port is closed, and the control thread has nothing left to do."""
+        """Set when the port is closed and the control thread has finished."""
         self._handle = handle
         self.host = host(self.app_loop)
         self._given = tuple(plugins)
@@ -103,32 +103,33 @@ class Core:
 
     def running(self) -> Conductor:
         """
-        Return what runs on the control thread; once it has ended too.
+        Return the parts on the control thread, even after the end.
 
         Raises:
-            NotRunning: It was never started, or this is a forked child.
+            NotRunning: The `Lifecycle` has not started, or this is a forked child.
         """
         if self.in_child:
             raise NotRunning(
-                "this process was forked from one with a running Lifecycle, which is the parent's: "
-                "start the child with the method 'spawn', or give it a Lifecycle of its own"
+                "this process was forked from a process with a running Lifecycle. The Lifecycle "
+                "belongs to the parent. Start the child with the method 'spawn', or make a new "
+                "Lifecycle in it."
             )
         if self.conductor is None:
-            raise NotRunning("this Lifecycle has not been started: use `async with` or run()")
+            raise NotRunning("this Lifecycle has not been started. Use `async with` or run().")
         return self.conductor
 
     @property
     def is_up(self) -> bool:
-        """True from the open port to the end: `current()` may give its handle."""
+        """True from the open port to the end. Then `current()` may return this `Lifecycle`."""
         return self._handle in PROCESS.lifecycles
 
     @property
     def url(self) -> str:
-        """Where the QOS port answers on this machine; empty if it is switched off."""
+        """The URL of the QOS port on this machine. Empty if the port is off."""
         return f"http://127.0.0.1:{self._sockets.port}" if self._sockets is not None else ""
 
     def snapshot(self) -> Snapshot:
-        """Return what `/status` shows; once it has ended, what was to be seen then."""
+        """Return the content of `/status`. After the end, the last content."""
         conductor = self.running()
         try:
             return self.control.call(conductor.snapshot)
@@ -144,7 +145,7 @@ class Core:
         Open the QOS port, start the control thread, load the plugins. Blocks.
 
         Args:
-            on_up: Called once the control thread is up, before a plugin is imported.
+            on_up: Called when the control thread has started, before a plugin is imported.
         """
         self.open_port()
         with self.ends_if_it_fails():
@@ -158,10 +159,10 @@ class Core:
         Open the QOS port, and start the control thread. Blocks.
 
         Raises:
-            LifecycleError: The port is not to be had, or no thread is.
+            LifecycleError: The port or a thread is not available.
         """
         if self.conductor is not None:
-            raise NotRunning("a Lifecycle runs once; make another one")
+            raise NotRunning("a Lifecycle can be started only once. Make a new one.")
         if self.config.qos_enabled:
             self._sockets = Sockets(self.config)
         try:
@@ -176,17 +177,17 @@ class Core:
             self._refuse_given_up()
 
     def answer(self) -> None:
-        """Put answers on the QOS port off no longer; does not wait. From any thread."""
+        """Start to answer on the QOS port now. From any thread, without waiting."""
         self.control.post(self._answer)
 
     def find_plugins(self) -> None:
-        """Import and construct plugins: in the app's thread, and under its loop if it runs."""
+        """Import and construct plugins, in the thread of the app."""
         self.plugins.discover()
         for plugin in self._given:
             self.plugins.add(plugin)
 
     def install_all(self) -> None:
-        """Put all plugins that were found to work, and wait until their registries are open."""
+        """Activate all plugins that were found, and wait until their registries are open."""
         with self.ends_if_it_fails():
             self._refuse_given_up()
             self.control.wait(lambda: self.install(None))
@@ -194,31 +195,31 @@ class Core:
 
     @contextlib.contextmanager
     def ends_if_it_fails(self) -> Iterator[None]:
-        """End everything if the start fails within, and raise why."""
+        """End everything if the block raises, and raise the same error."""
         try:
             yield
         except BaseException as error:
-            code = USAGE if isinstance(error, LifecycleError) else 1  # as the process will say
+            code = USAGE if isinstance(error, LifecycleError) else 1  # the exit code of the process
             ending = Ending(code) if isinstance(error, Exception) else Ending(interrupted=True)
-            self.end(ending, "it could not start")
+            self.end(ending, "the start failed")
             self.close()
             self.log.close(0)
             raise
 
     def say_what_failed(self) -> None:
-        """Log what was left out, and which settings nobody reads."""
+        """Log the plugins that failed, and the variables that are not settings."""
         for name, problem in self.plugins.failed.items():
             self.log.error("plugin", plugin=name, problem=problem)
         for sentence in self.running().activation.unused_settings():
             self.log.warning("config", problem=sentence)
 
     async def install(self, plugin: str | None, decides: Callable[[], bool] = lambda: True) -> None:
-        """Put a plugin to work, or all that were found; on the control loop."""
+        """Activate one plugin, or all that were found. Runs on the control loop."""
         self._installing = asyncio.current_task()
         await self.running().activation.activate(plugin, decides)
 
     def give_up(self) -> None:
-        """Have the start end, in the thread that it has: nobody waits for it any more."""
+        """Cancel the start, in the thread in which it runs. The caller no longer waits for it."""
         self._given_up = True
 
         def cancel() -> None:
@@ -230,12 +231,12 @@ class Core:
 
     def _refuse_given_up(self) -> None:
         if self._given_up:
-            raise NotRunning("cancelled while it started")
+            raise NotRunning("the start was cancelled")
 
     # On the control thread
 
     def compose(self) -> Conductor:
-        """Make what runs on the control thread, with the built-in plugins; on its loop."""
+        """Make the parts on the control thread, with the built-in plugins. For the control loop."""
         conductor = self.conductor = Conductor(
             self._handle,
             self.host,
@@ -261,7 +262,7 @@ class Core:
     def _answer(self) -> None:
         if self._sockets is None or self._port is not None:
             return
-        from lifecycle.qos.port import Port  # a third of all imports: a command starts before it
+        from lifecycle.qos.port import Port  # a third of all imports, so a command starts before it
 
         self._port = Port(self.running(), self._sockets)
         self._port.open()
@@ -269,14 +270,14 @@ class Core:
     async def _conduct(self) -> None:
         try:
             await self._lead(self.running())
-        finally:  # whatever has happened: who waits for the end must have it
+        finally:  # in any case, or a waiter would never return
             self.left.set(None)
             self.ended.set(None)
 
     async def _lead(self, conductor: Conductor) -> None:
         try:
             await conductor.departure.run()
-        except Exception as error:  # noqa: BLE001 - ours: it must not leave anybody waiting
+        except Exception as error:  # noqa: BLE001 - even a bug here must not block the end
             problem = f"{type(error).__name__}: {error}"
             self.log.error("drain", problem=problem)  # noqa: TRY400
         finally:
@@ -289,7 +290,7 @@ class Core:
     def _keep_snapshot(self, conductor: Conductor) -> None:
         try:
             self._final = conductor.snapshot()
-        except Exception as error:  # noqa: BLE001 - only what is shown afterwards depends on it
+        except Exception as error:  # noqa: BLE001 - only needed for showing the state after the end
             problem = f"{type(error).__name__}: {text_of(error)}"
             self.log.error("snapshot", problem=problem)  # noqa: TRY400
 
@@ -303,8 +304,8 @@ class Core:
         try:
             async with asyncio.timeout(PORT_TIME):
                 await self._port.close()
-        except Exception as error:  # noqa: BLE001 - whoever waits for the end must have it
-            problem = f"it did not close: {type(error).__name__}: {error}"
+        except Exception as error:  # noqa: BLE001 - the end must come in any case
+            problem = f"The QOS port did not close: {type(error).__name__}: {error}"
             self.log.error("port", port="QOS", problem=problem)  # noqa: TRY400
             if self._sockets is not None:
                 self._sockets.close()
@@ -312,14 +313,14 @@ class Core:
     # The end, in a thread that may wait
 
     def end(self, ending: Ending, cause: str) -> None:
-        """Say that main is over: what is left to do begins, or goes on without it."""
-        if self.in_child:  # what ends is a copy, of which nothing is to be taken out
+        """Report that main has ended. The drain starts, or goes on without main."""
+        if self.in_child:  # a copy, with nothing to deregister
             return
         departure = self.running().departure
         self.control.post(lambda: departure.main_ended(ending, cause))
 
     def close(self) -> None:
-        """Close the QOS port and end the control thread, once `left` has come. Blocks."""
+        """Close the QOS port and end the control thread, after `left` is set. Blocks."""
         if self.in_child:
             self.log.flush(FLUSH_TIME)
             return
@@ -327,12 +328,12 @@ class Core:
         self.await_end()
 
     def release(self) -> None:
-        """Take leave of the app's loop, on which this is called."""
+        """Detach from the app's loop. Called on this loop."""
         self.app_loop.detach()
         self.released.set(None)
 
     def await_end(self) -> None:
-        """Wait until the control thread has ended, and all is written. Blocks, for 3 s at most."""
+        """Wait until the control thread has ended and the log is written. Blocks 3 s at most."""
         self.control.join(timeout=2)
         self.traffic.end()
         self.log.flush(FLUSH_TIME)
@@ -341,11 +342,11 @@ class Core:
             PROCESS.lifecycles.remove(self._handle)
 
     def _let_child_go(self) -> None:
-        """Take note that this is a forked child: it has no thread of ours, and no port."""
+        """Switch to a forked child, in which there are no threads and no port."""
         self.in_child = True
         self.control.forget()
         self.app_loop.forget()
         self.traffic.end()
         self.log.forget()
         if self._sockets is not None:
-            self._sockets.close()  # the file of the control socket stays: it is the parent's
+            self._sockets.close()  # the file of the control socket belongs to the parent and stays

@@ -1,8 +1,8 @@
 """
-A lifecycle that starts and ends on a loop that somebody else runs.
+Start and end of a `Lifecycle` on an event loop that already runs.
 
-The parts that wait have a thread of their own, so that a slow registry holds up nothing else on
-that loop. Plugins are imported and constructed in the app's thread all the same.
+The steps that wait run in a separate thread, so that a slow registry does not block the loop.
+Plugins are imported and constructed in the thread of the app even so.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from lifecycle.drain.exit_code import Ending
 from lifecycle.exceptions import LifecycleError
 
 FORCED_TIME: Final = 2.0
-"""Seconds that leaving takes at most once who waits for it has been cancelled."""
+"""Seconds that the end takes at most after its caller was cancelled."""
 
 
 async def enter(core: Core) -> None:
     """
-    Start under the loop that runs here; returns when the app may start.
+    Start on the running event loop. Returns when the app may start.
 
     Raises:
-        LifecycleError: It cannot start; then it has ended.
+        LifecycleError: The start failed, and everything has ended again.
     """
     await _open(core)
     core.app_loop.attach()
@@ -37,14 +37,14 @@ async def enter(core: Core) -> None:
 
 
 async def _open(core: Core) -> None:
-    """Open, with what has to wait in a thread of its own: a registry takes its time."""
+    """Open everything. Steps that wait, for example for a registry, run in a separate thread."""
     await _in_thread_of_its_own(core, core.open_port)
     with core.ends_if_it_fails():
         core.find_plugins()
     try:
         await _in_thread_of_its_own(core, core.install_all)
     except LifecycleError:
-        if core.is_up:  # no thread was to be had to end it in
+        if core.is_up:  # there was no thread to end it in
             with core.ends_if_it_fails():
                 raise
         raise
@@ -58,7 +58,7 @@ async def _in_thread_of_its_own(core: Core, work: Callable[[], None]) -> None:
     except asyncio.CancelledError as error:
         core.give_up()
         await asyncio.wait({opening}, timeout=FORCED_TIME)
-        if not opening.done():  # an import that hangs: its thread clears up by itself
+        if not opening.done():  # an import that hangs, whose thread cleans up later
             opening.add_done_callback(lambda done: done.cancelled() or done.exception())
         elif not opening.exception():
             await leave(core, error)
@@ -67,11 +67,11 @@ async def _in_thread_of_its_own(core: Core, work: Callable[[], None]) -> None:
 
 async def leave(core: Core, error: BaseException | None = None) -> None:
     """
-    Drain, if that is not done, and end. Cancelled, it takes 2 s more at most.
+    Drain, unless the drain is over, and end. If cancelled, returns after 2 s at the latest.
 
     Args:
-        core: What was entered.
-        error: What the app's block was left with.
+        core: The parts that `enter` has started.
+        error: The exception that ended the `async with` block, or None.
     """
     if core.in_child:
         return
@@ -104,5 +104,5 @@ async def _see_out(core: Core) -> None:
 async def _end(core: Core) -> None:
     try:
         await in_thread(core.await_end, name="lifecycle-close")
-    except LifecycleError:  # no thread to be had
+    except LifecycleError:  # no thread is available
         core.await_end()

@@ -3,10 +3,10 @@ Reading settings and plugins' options from `LIFECYCLE_*` variables.
 
 Rules of this file:
 
-1. A given value wins over the variable, the variable over the default.
-2. What Kubernetes' service links put into a pod's environment is not ours: ignored.
-3. An unknown variable is a warning, never a refusal, so that rolling back an image
-   cannot crash-loop; an unknown keyword is a mistake in the code, and an error.
+1. A keyword argument wins over the variable, and the variable wins over the default.
+2. Variables that Kubernetes sets for Services (service links) are ignored.
+3. An unknown variable causes a warning and never an error, so that rolling back to an older
+   image cannot cause a crash loop. An unknown keyword is an error, because it is in the code.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ PREFIX: Final = "LIFECYCLE_"
 REDACTED: Final = "<redacted>"
 BOARD: Final = "LIFECYCLE_BOARD"
 """
-Names the board of `lifecycle run -- COMMAND` in the environment of the command; empty if its
-workers are not instrumented.
+The path of the board of `lifecycle run -- COMMAND`, in the environment of the command. Empty if
+the workers are not instrumented.
 """
 NO_SETTINGS: Final = frozenset({BOARD})
-"""Variables that `lifecycle run -- COMMAND` gives its command."""
+"""Variables that `lifecycle run -- COMMAND` sets for its command."""
 DEFAULT: Final = "default"
 KEYWORD: Final = "keyword"
 
@@ -44,8 +44,8 @@ _BOOLS: Final = {
 _PORT: Final = r"_PORT_[0-9]+_(TCP|UDP|SCTP)"
 _URL: Final = r"(tcp|udp|sctp)://.*"
 _ADDRESS: Final = r"[0-9]+([.][0-9]+){3}|[0-9a-f:]*:[0-9a-f:.]*"
-# How the name of a service link ends, and its value: the value alone is no sign, since
-# LIFECYCLE_TCP_TARGETS=tcp://… is a mistake to be told of; nor is the name alone.
+# The end of the name of a service link, and its value. Both must match: for example,
+# LIFECYCLE_TCP_TARGETS=tcp://… is a mistake of the user, which must be reported.
 _LINKS: Final = (
     (f"(_PORT|{_PORT})$", _URL),
     (f"({_PORT}_PROTO)$", "tcp|udp|sctp"),
@@ -56,13 +56,13 @@ _LINK_OR_OPTION: Final = "_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$"
 
 
 def is_of_a_command() -> bool:
-    """Tell whether this process is of the command of a `lifecycle run -- COMMAND` that runs."""
+    """Return True in the processes of the command of `lifecycle run -- COMMAND`."""
     board = os.environ.get(BOARD)
     return board is not None and (not board or os.path.exists(board))
 
 
 def variable(name: str, plugin: str = "") -> str:
-    """Return the environment variable of a field: `LIFECYCLE_SETTLE`, `LIFECYCLE_TCP_PORT`."""
+    """Return the variable of a setting, for example `LIFECYCLE_SETTLE` or `LIFECYCLE_TCP_PORT`."""
     words = f"{plugin}_{name}" if plugin else name
     return PREFIX + re.sub(r"[^A-Za-z0-9]", "_", words).upper()
 
@@ -72,7 +72,7 @@ def parse(text: str, annotation: Any) -> Any:
     Turn the text of a variable into a value of the annotated type.
 
     Raises:
-        ValueError: It is none; the message says what is wanted.
+        ValueError: The text is not such a value. The message contains the expected form.
     """
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     text = text.strip()
@@ -87,7 +87,7 @@ def parse(text: str, annotation: Any) -> Any:
         return _BOOLS[text.lower()]
     if annotation in (int, float):
         try:
-            return annotation(text.encode("ascii"))  # other digits are a slip of the keyboard
+            return annotation(text.encode("ascii"))  # only ASCII digits
         except ValueError:
             kind = "a whole number" if annotation is int else "a number"
             raise ValueError(f"must be {kind}") from None
@@ -98,19 +98,20 @@ def fill(
     cls: type[T], environ: Mapping[str, str], *, plugin: str = "", **given: Any
 ) -> tuple[T, dict[str, str]]:
     """
-    Make an instance of a dataclass: given values, then the environment, then defaults.
+    Make an instance of a dataclass from keyword arguments, the environment and defaults.
 
     Args:
-        cls: A dataclass; its annotations say how text is parsed.
-        environ: Where the variables are.
-        plugin: The plugin's name, part of its variables' names.
+        cls: A dataclass. The type of each field decides how its text is parsed.
+        environ: The environment variables.
+        plugin: The name of the plugin, which is a part of the names of its variables.
         given: Values that win over the environment.
 
     Returns:
-        The instance, and for each field where it came from.
+        The instance, and the source of each field.
 
     Raises:
-        ConfigError: A bad value, with its variable; an unknown name, with the nearest.
+        ConfigError: A value is wrong (the message contains its variable), or a name is unknown
+            (the message contains the closest name).
     """
     values, sources = read(cls, environ, given, plugin=plugin)
     with blaming(sources):
@@ -121,20 +122,20 @@ def read(
     cls: type[object], environ: Mapping[str, str], given: Mapping[str, Any], *, plugin: str = ""
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """
-    Return what the fields of a dataclass are to be, if not their defaults; as `fill` does.
+    Read the values of the fields of a dataclass, as `fill` does, without making an instance.
 
     Returns:
-        Those values, and for every field where its value comes from: `keyword`, `default`, or
-        the variable.
+        The values that are not defaults, and the source of every field: `keyword`, `default`, or
+        the name of the variable.
 
     Raises:
-        ConfigError: A text that is no value, with its variable; an unknown name, with the nearest.
+        ConfigError: As for `fill`.
     """
     hints = typing.get_type_hints(cls)
     fields = {each.name: each for each in dataclasses.fields(cls) if each.init}  # type: ignore[arg-type]
     for name in given:
         if name not in fields:
-            raise ConfigError(f"{name!r} is no setting{_suggest(name, fields)}")
+            raise ConfigError(f"{name!r} is not a setting{_suggest(name, fields)}")
     values, sources = dict(given), dict.fromkeys(given, KEYWORD)
     for name, field in fields.items():
         if name in given:
@@ -156,10 +157,10 @@ def read(
 @contextlib.contextmanager
 def blaming(sources: Mapping[str, str]) -> Iterator[None]:
     """
-    Name the variables that values came from, if what is made of them is refused.
+    Add the names of the variables to an error about their values.
 
     Raises:
-        ConfigError: A ValueError or a TypeError was raised inside.
+        ConfigError: The block raised ValueError or TypeError.
     """
     try:
         yield
@@ -174,10 +175,10 @@ def blaming(sources: Mapping[str, str]) -> Iterator[None]:
 
 
 def unknown_variables(environ: Mapping[str, str], known: Iterable[str]) -> dict[str, str]:
-    """Return every `LIFECYCLE_` variable that nobody reads, with the sentence to say about it."""
+    """Return each unknown `LIFECYCLE_` variable, with a message that suggests the closest name."""
     names = set(known)
     return {
-        name: f"{name} is no setting{_suggest(name, names)}"
+        name: f"{name} is not a setting{_suggest(name, names)}"
         for name in environ
         if name.startswith(PREFIX)
         and name not in names | NO_SETTINGS
@@ -186,27 +187,28 @@ def unknown_variables(environ: Mapping[str, str], known: Iterable[str]) -> dict[
 
 
 def _suggest(name: str, known: Iterable[str]) -> str:
-    from difflib import get_close_matches  # only mistakes pay for it
+    from difflib import get_close_matches  # imported only after a mistake
 
-    # Without the prefix, which would make everything resemble everything.
+    # The common prefix would make all names similar, so it is left out.
     names = {each.removeprefix(PREFIX): each for each in known}
     near = get_close_matches(name.removeprefix(PREFIX), names, n=1)
-    return f"; did you mean {names[near[0]]}?" if near else ""
+    return f". Did you mean {names[near[0]]}?" if near else ""
 
 
 def is_service_link(
     name: str, value: str, environ: Mapping[str, str] = types.MappingProxyType({})
 ) -> bool:
     """
-    Tell whether Kubernetes made this variable for a Service called `lifecycle…`.
+    Return True if Kubernetes set this variable for a Service named `lifecycle…`.
 
-    An option may be called `service_host` or `service_port` too: these are a link's if the
-    rest of its family, like `LIFECYCLE_QOS_PORT_22222_TCP`, is in the environment.
+    An option of a plugin may be named `service_host` or `service_port` too. Such a variable is a
+    service link only if the environment also has the other variables of the same Service, for
+    example `LIFECYCLE_QOS_PORT_22222_TCP`.
     """
     if not any(re.search(end, name) and _is(shape, value) for end, shape in _LINKS):
         return False
     if not re.search(_LINK_OR_OPTION, name) or _is(_URL, value):
-        return True  # a URL too: the Service may be called `lifecycle-service`
+        return True  # with a URL too, because the Service may be named `lifecycle-service`
     port = re.sub(_LINK_OR_OPTION, "_PORT", name)
     return any(
         other.startswith(port) and is_service_link(other, environ[other]) for other in environ

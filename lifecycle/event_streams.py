@@ -1,17 +1,18 @@
 """
-Streams of server-sent events: who asks for one, and which of them never end by themselves.
+Streams of server-sent events: which requests open one, and which streams never end.
 
-Public, for whoever puts another server under pod-lifecycle. It knows no server and does no I/O.
+This module is public, for adapters to other servers. It is independent of servers and does no I/O.
 
 Rules of this file:
 
-1. An event stream is known by its media type, which is text in any case and has parameters:
-   `Accept` is a list, perhaps over several lines, with weights; `Content-Type` is one of them.
-2. Only an `EventSource` connects again when its stream has ended. It asks with GET, and says
-   that it accepts events. A wildcard (`*/*`) does not say so.
-3. A stream that has an end says so in a header of its response, and is waited for.
+1. The media type marks an event stream. Case does not matter, and there may be parameters.
+   `Accept` is a list with weights, perhaps over several lines. `Content-Type` is one media type.
+2. Only an `EventSource` reconnects when its stream has ended. Its request is a GET, and its
+   `Accept` contains the media type of events. A wildcard (`*/*`) does not count.
+3. A stream with an end has a header in its response, and the drain waits for it.
 
-The rule itself is among what runs in workers: those may run another Python, without pod-lifecycle.
+The code is in the package for workers, because workers may run another Python version that does
+not have pod-lifecycle.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every error this package raises: a leaf, so that any module may import it."""
+"""All exceptions of this package. The module imports no other module of the package."""
 
 from __future__ import annotations
 
@@ -6,59 +6,59 @@ import errno
 
 
 class LifecycleError(Exception):
-    """The base of every error raised by this package."""
+    """Base class of all errors that pod-lifecycle raises."""
 
 
 class IllegalTransition(LifecycleError):
-    """The machine got an event that has no row for its state; nothing has changed."""
+    """An event is not allowed in the current state. The state has not changed."""
 
 
 class ConfigError(LifecycleError, ValueError):
-    """A setting has a bad value, or a name that does not exist."""
+    """A setting has a wrong value, or there is no setting of this name."""
 
 
 class PluginError(LifecycleError):
-    """A plugin cannot be used as it is written: a misspelt hook, a wrong argument."""
+    """A plugin is written wrongly, for example with a misspelt hook or a wrong argument."""
 
 
 class PortUnavailable(LifecycleError):
-    """A port or a socket could not be opened; the message says which, and what to do."""
+    """A port or a socket cannot be opened. The message contains its name and what to do."""
 
 
 class NotRunning(LifecycleError, RuntimeError):
-    """There is no running lifecycle where one is needed."""
+    """No `Lifecycle` runs here. Start the app with `lifecycle.run(main)` or `lifecycle run`."""
 
 
 class Draining(LifecycleError):
-    """The app is on its way out: nothing can be exported or made ready any more."""
+    """The app is draining or has ended, so it cannot export a service or become READY."""
 
 
 class AlreadyExported(LifecycleError, ValueError):
-    """A service of this name was exported before, with another port, host or protocol."""
+    """A service of this name is already exported with another port, host or protocol."""
 
 
 class ServiceNotFound(LifecycleError, LookupError):
-    """No exported service has this name, or matches this glob."""
+    """No exported service has this name or matches this pattern."""
 
 
 class RegistrationRefused(LifecycleError):
     """
-    A registry has refused a registration for good: trying again cannot help.
+    A service registry has refused a registration permanently, so it is not tried again.
 
-    Raised by a `Registry` from `register`; raised to the app by `Lifecycle.ready`.
+    Raise this error in `Registry.register`. The app gets the error from `Lifecycle.ready`.
     """
 
 
 def text_of(error: BaseException | None) -> str:
-    """Return an error's message, whatever its class makes of being asked for it."""
+    """Return the message of an error, even if its `__str__` raises."""
     try:
         return str(error)
-    except BaseException:  # noqa: BLE001 - a stranger's __str__
+    except BaseException:  # noqa: BLE001 - a __str__ of the app or of a plugin
         return "(its message cannot be shown)"
 
 
 def reason(error: OSError) -> str:
-    """Say what the system has refused for a socket, in words."""
+    """Return in words why the system refused to open a socket."""
     if error.errno == errno.EADDRINUSE:
-        return "it is in use: stop what has it, or choose another"
+        return "already in use. Stop the process that uses it, or choose another one"
     return error.strerror or str(error)

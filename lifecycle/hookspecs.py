@@ -1,10 +1,10 @@
 """
 The hooks of pod-lifecycle.
 
-A plugin is any object or module with functions of these names, marked with
-`@lifecycle.hookimpl`. It takes the arguments it wants, by name: `life` is the app's
-lifecycle, `me` the plugin itself, with its name and its options. Every call is
-isolated and bounded: what raises or hangs harms nobody else.
+A plugin is an object or a module with functions of these names, marked with
+`@lifecycle.hookimpl`. A hook takes the arguments that it needs, by name: `life` is the
+`Lifecycle` of the app, and `me` has the name, the options and the log of the plugin. Every call
+has a time limit. If a hook raises or hangs, other plugins are not affected.
 """
 
 from __future__ import annotations
@@ -23,88 +23,101 @@ if TYPE_CHECKING:
     from lifecycle.states import Transition
 
 Lifecycle: TypeAlias = Any
-"""The app's own: `lifecycle.Lifecycle`, which stands above this file."""
+"""`lifecycle.Lifecycle`, which this file must not import."""
 
 
 @hookspec
 def lifecycle_liveness(life: Lifecycle, me: Me) -> Answer:
     """
-    Is this process broken in a way that only a restart mends?
+    Check whether this process still works, or needs a restart.
 
-    May be async (then it runs on the app's loop); a plain function runs in a worker
-    thread. None is "nothing to say". Anything but an answer, raising, or being late
-    is a failure under the plugin's name. Never ask a dependency here: when it is
-    away, every pod would be restarted.
+    An async function runs on the app's event loop, a plain function in a worker thread.
+    Return True or False, a `ProbeResult`, or several of them. None means that the plugin has
+    nothing to report. If the function raises, takes too long or returns anything else, the probe
+    has failed, and the failure is shown under the plugin's name.
+
+    Do not check a dependency here, for example a database. If the dependency fails, Kubernetes
+    restarts every pod.
     """
 
 
 @hookspec
 def lifecycle_readiness(life: Lifecycle, me: Me) -> Answer:
-    """Can this process serve now? Called as `lifecycle_liveness` is."""
+    """Check whether this process can serve now. Called in the same way as `lifecycle_liveness`."""
 
 
 @hookspec
 def lifecycle_startup(life: Lifecycle, me: Me) -> Answer:
-    """Has this process finished starting? Asked until it was true once, then never again."""
+    """
+    Check whether this process has finished starting. Called in the same way as liveness hooks.
+
+    Once its answer has been true, the hook is not called again.
+    """
 
 
 @hookspec
 def lifecycle_transition(life: Lifecycle, transition: Transition, me: Me) -> None:
     """
-    Be told of every transition, in order. May be async.
+    Handle a transition from one state to the next. Called for every transition, in order.
 
-    A slow implementation delays its own next call and nobody else's.
+    The function may be async. If it is slow, only its own next call is delayed.
     """
 
 
 @hookspec
 def lifecycle_start(life: Lifecycle, me: Me) -> None:
     """
-    Return when the app may start: main begins once every plugin has returned.
+    Prepare the plugin, for example open a connection pool. Return when the app may start.
 
-    Called once, with the QOS port open, the probes asked and the registries open; not of
-    a plugin that is added later. May be async. It has all the time there is: give it a
-    deadline of its own, under the startupProbe's. If it raises, the app does not start,
-    and a `LifecycleError`'s sentence is what is shown. Once a drain begins it is waited
-    for no longer, and cancelled if it is async.
+    Main starts when this hook of every plugin has returned. The hook is called once, when the
+    QOS port (probe port) and the registries are open and the probes are answered. The hook is not
+    called for a plugin that you add later.
+
+    The function may be async, and has no time limit. Use a deadline of your own, shorter than
+    that of your startupProbe. If the function raises, the app does not start. The message of a
+    `LifecycleError` is then shown as it is. If a drain starts, the hook is no longer waited for,
+    and an async hook is cancelled.
     """
 
 
 @hookspec
 def lifecycle_drain(life: Lifecycle, drain: Drain, me: Me) -> None:
     """
-    Return when your own work is out of the way: stop fetching, hand over, finish.
+    Stop your own work when the drain starts. Return when this work is finished.
 
-    Called at T0; the drain waits for it, at most until its deadline
-    (`drain.time_left()` seconds). May be async; then it is cancelled at the deadline.
+    For example, stop fetching messages, hand over leases, and finish the current item. The drain
+    waits for this hook until its deadline at the latest (`drain.time_left()` seconds). The
+    function may be async, and is then cancelled at the deadline.
     """
 
 
 @hookspec
 def lifecycle_registries(life: Lifecycle, me: Me) -> Registry | Iterable[Registry] | None:
     """
-    Give registries. Called once, at start, in a thread; never async.
+    Return one or more service registries. Called once at start, in a thread. Never async.
 
-    A registry is not done without unasked: if this raises, or gives nothing within
-    `register_timeout`, the start fails, unless `optional_registries` names the plugin.
+    Registries are required unless you declare otherwise. If this hook raises, or does not return
+    within `register_timeout`, the app does not start. To start without the registry, add the
+    plugin's name to `optional_registries`.
     """
 
 
 @hookspec
 def lifecycle_commands(life: Lifecycle, me: Me) -> Command | Iterable[Command] | None:
     """
-    Give commands for the QOS port. Called once, at start, in a thread; never async.
+    Return one or more commands for the QOS port. Called once at start, in a thread. Never async.
 
-    If this raises, or gives nothing within `register_timeout`, the app starts without.
+    If this hook raises, or does not return within `register_timeout`, the app starts without the
+    commands.
     """
 
 
 @hookspec
 def lifecycle_options() -> type[object]:  # type: ignore[empty-body]
     """
-    Give a frozen dataclass: each field is filled from `LIFECYCLE_<PLUGIN>_<FIELD>`.
+    Return a frozen dataclass. Each field is filled from `LIFECYCLE_<PLUGIN>_<FIELD>`.
 
-    It refuses a bad value by raising ValueError in `__post_init__`. If it has an
-    attribute or property `enabled` and that is false, the plugin is left out: it is
-    off until it is configured. A hook reads the filled instance with `me.options(Cls)`.
+    To refuse a wrong value, raise ValueError in `__post_init__`. If the instance has an attribute
+    or property `enabled` that is false, the plugin is not loaded. So a plugin can be off until it
+    is configured. Read the instance in a hook with `me.options(Cls)`.
     """

@@ -1,13 +1,13 @@
 """
-The log: structlog events, named after the moments of the lifecycle.
+The log: events with fields, for structlog or the standard logging.
 
 Rules of this file:
 
-1. The app's own configuration is respected: a configured structlog gets the events,
-   otherwise the standard logger `lifecycle` does, as lines of `key=value`. Only
-   `lifecycle run` brings a renderer of its own.
-2. Writing happens in a thread of its own: a handler that blocks (a full pipe, a lock
-   held by a stuck app) must never hold up a probe.
+1. The app's own configuration is respected. If structlog is configured, it gets the events.
+   Otherwise the standard logger `lifecycle` gets them as lines of `key=value`. Only
+   `lifecycle run` has its own renderer.
+2. A separate thread writes the events, so that a handler that blocks (a full pipe, a lock of a
+   blocked app) never delays a probe.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from lifecycle.plain import one_line
 
 NAME: Final = "lifecycle"
 CAPACITY: Final = 10_000
-"""Events that may wait for a blocked handler; beyond that they are dropped, and counted."""
+"""Events that may wait for a blocked handler. Further events are dropped and counted."""
 
 
 class LogEntry(NamedTuple):
-    """One event; it may be written later than it happened."""
+    """One event with the time at which it happened. It may be written later."""
 
     at: float
     level: int
@@ -41,53 +41,53 @@ class LogEntry(NamedTuple):
 
 
 LAST: Final = LogEntry(0.0, 0, "", {})
-"""What ends the writer."""
+"""The entry that ends the writer thread."""
 
 Renderer = Callable[[LogEntry], None]
 
 
 class Log:
-    """Takes events from any thread and returns at once."""
+    """The log. Takes events from any thread, and never blocks."""
 
     def __init__(self, renderer: Renderer | None = None) -> None:
         self._renderer = renderer
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew, without a thread; in a forked child, too, where there is none."""
+        """Start again with an empty queue and without a thread, for example in a forked child."""
         self._events: queue.Queue[LogEntry | None] = queue.Queue(CAPACITY)
         self._writer: threading.Thread | None = None
         self._starting = threading.Lock()
         self._dropped = 0
 
     def debug(self, event: str, **fields: Any) -> None:
-        """Log what only a developer of a plugin wants to see."""
+        """Log an event for developers of plugins."""
         self._put(logging.DEBUG, event, fields)
 
     def info(self, event: str, **fields: Any) -> None:
-        """Log what happened."""
+        """Log an event that is part of normal work."""
         self._put(logging.INFO, event, fields)
 
     def warning(self, event: str, **fields: Any) -> None:
-        """Log what a person should look at."""
+        """Log an event that a person should look at."""
         self._put(logging.WARNING, event, fields)
 
     def error(self, event: str, **fields: Any) -> None:
-        """Log what went wrong."""
+        """Log a failure."""
         self._put(logging.ERROR, event, fields)
 
     def prepare(self) -> None:
-        """Load what writing needs: when there is something to say, time may be short."""
+        """Import the modules for writing now, because there may be no time for it later."""
         if self._wanted(logging.WARNING):
             self._queue(None)
 
     def flush(self, timeout: float) -> None:
-        """Wait until all is written, `timeout` seconds at most."""
+        """Wait until all events are written, `timeout` seconds at most."""
         with self._events.all_tasks_done:
             self._events.all_tasks_done.wait_for(lambda: not self._events.unfinished_tasks, timeout)
 
     def close(self, timeout: float) -> None:
-        """Write what waits, `timeout` seconds at most, and end the thread."""
+        """Write the waiting events, `timeout` seconds at most, and end the thread."""
         self.flush(timeout)
         with self._starting:
             if self._writer is not None:
@@ -112,14 +112,14 @@ class Log:
         with self._starting:
             if self._writer is None:
                 writer = threading.Thread(target=self._write, name="lifecycle-log", daemon=True)
-                with contextlib.suppress(RuntimeError):  # no thread to be had: try again later
+                with contextlib.suppress(RuntimeError):  # no thread is available now
                     writer.start()
                     self._writer = writer
 
     def _wanted(self, level: int) -> bool:
         if _structlog_configured():
             return True
-        if self._renderer is not None:  # which knows its own threshold, unless this one is set
+        if self._renderer is not None:  # it has its own threshold, unless a level is set
             return level >= logging.getLogger(NAME).level
         return logging.getLogger(NAME).isEnabledFor(level)
 
@@ -148,10 +148,10 @@ class Log:
     def _emit(self, entry: LogEntry) -> None:
         _, level, event, fields = entry
         if _structlog_configured():
-            # Not `.log`, which not every wrapper class has.
+            # Not every wrapper class has the method `log`.
             logger = sys.modules["structlog"].get_logger(NAME)
             say = getattr(logger, logging.getLevelName(level).lower())
-            say(event, **_all_shown(fields))  # it may have a renderer for people
+            say(event, **_all_shown(fields))  # its renderer may be one for terminals
         elif self._renderer is not None:
             self._renderer(entry)
         else:
@@ -166,25 +166,25 @@ class PluginLog:
         self._plugin = plugin
 
     def debug(self, event: str, **fields: Any) -> None:
-        """Log what only a developer of the plugin wants to see."""
+        """Log an event for developers of the plugin."""
         self._log.debug(event, **{"plugin": self._plugin, **fields})
 
     def info(self, event: str, **fields: Any) -> None:
-        """Log what happened."""
+        """Log an event that is part of normal work."""
         self._log.info(event, **{"plugin": self._plugin, **fields})
 
     def warning(self, event: str, **fields: Any) -> None:
-        """Log what a person should look at."""
+        """Log an event that a person should look at."""
         self._log.warning(event, **{"plugin": self._plugin, **fields})
 
     def error(self, event: str, **fields: Any) -> None:
-        """Log what went wrong."""
+        """Log a failure."""
         self._log.error(event, **{"plugin": self._plugin, **fields})
 
 
 def _structlog_configured() -> bool:
     structlog = sys.modules.get("structlog")
-    configured = getattr(structlog, "is_configured", None)  # None while it is being imported
+    configured = getattr(structlog, "is_configured", None)  # None during its import
     return configured is not None and configured()
 
 
@@ -192,8 +192,8 @@ def logfmt(words: dict[str, Any]) -> str:
     """
     Write an event as one line of `key=value`, for the standard logger.
 
-    Not structlog's own renderer: importing structlog costs 50 ms at the start, and twice
-    that at the exit, of an app that has not asked for it.
+    The renderer of structlog is not used, because importing structlog takes 50 ms at the start of
+    the app, and twice as long at its exit.
     """
     return " ".join(f"{_key(name)}={_quoted(value)}" for name, value in words.items())
 
@@ -209,7 +209,7 @@ def _quoted(value: Any) -> str:
 
 
 def _shown(value: Any) -> Any:
-    return one_line(value) if isinstance(value, str) else value  # of others, the repr is shown
+    return one_line(value) if isinstance(value, str) else value  # others are shown by repr
 
 
 def _all_shown(words: dict[str, Any]) -> dict[str, Any]:
@@ -218,15 +218,15 @@ def _all_shown(words: dict[str, Any]) -> dict[str, Any]:
 
 class LineRenderer:
     """
-    The renderer of `lifecycle run`: for people on a terminal, JSON otherwise.
+    The renderer of `lifecycle run`: readable lines on a terminal, JSON otherwise.
 
-    JSON as structlog writes it, but without structlog: with what that imports if it is there
-    (rich, twisted), it costs up to 90 ms and 11 MiB.
+    The JSON is the same as that of structlog. But structlog is not imported, because with the
+    packages that it imports (rich, twisted) it costs up to 90 ms and 11 MiB.
 
     Args:
-        stream: Where it writes.
-        threshold: The lowest level that is written, while the standard logger `lifecycle`
-            has none of its own: one is set by `/log-level`, or by the app.
+        stream: The stream to write to.
+        threshold: The lowest level that is written. A level of the standard logger `lifecycle`,
+            set by `/log-level` or by the app, has precedence.
     """
 
     def __init__(self, stream: Any, threshold: str) -> None:
@@ -234,7 +234,7 @@ class LineRenderer:
         self._lowest = logging.getLevelNamesMapping()[threshold.upper()]
 
     def prepare(self) -> None:
-        """Import what will be needed."""
+        """Import the modules that writing needs."""
         if self._stream.isatty():
             importlib.import_module("structlog")
 
@@ -267,5 +267,5 @@ def _json(words: dict[str, Any]) -> str:
 
 
 def renderer_for(stream: Any, threshold: str = "info") -> Renderer:
-    """Make the renderer of `lifecycle run`; `LineRenderer` has the arguments."""
+    """Make the renderer of `lifecycle run`. For the arguments, see `LineRenderer`."""
     return LineRenderer(stream, threshold)

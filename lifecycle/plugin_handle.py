@@ -1,4 +1,4 @@
-"""Adding a plugin to a lifecycle that runs, and taking it out again."""
+"""Adding a plugin while the app runs, and removing it again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lifecycle.core import Core
 
 USE_TIME: Final = 1.0
-"""Seconds that `use` and `remove` may hold up an event loop, for registries."""
+"""Seconds for which `use` and `remove` may block an event loop, if the plugin has registries."""
 
 
 class InstalledPlugin:
@@ -29,27 +29,28 @@ class InstalledPlugin:
     def __init__(self, core: Core, name: str) -> None:
         self.name = name
         self._core = core
-        self._plugin = core.plugins.get(name)  # None if it is switched off
+        self._plugin = core.plugins.get(name)  # None if the plugin is off
         self._lock = threading.Lock()
 
     def remove(self) -> None:
         """
-        Take the plugin out again. From any thread but the control thread.
+        Remove the plugin. From any thread except the control thread.
 
-        At once its hooks are called no more, and its probes, its commands and its options are
-        gone. A probe that is running is given up. Then its registries are left: what is
-        registered there is deregistered, within `register_timeout`, and they are closed. On an
-        event loop, which stands still meanwhile, `remove` waits 1 s at most for that, and the
-        rest is done in the background: use `remove_async` there for a plugin with registries.
+        From now on, its hooks are not called, and its probes, commands and options do not exist.
+        The result of a running probe is ignored. Then the services are deregistered from the
+        plugin's registries, within `register_timeout`, and these registries are closed.
 
-        If the app is draining, the drain itself deregisters there and closes the registries. To
-        remove a plugin twice, or after the lifecycle has ended, does nothing.
+        On an event loop, `remove` blocks the loop. It waits 1 s at most, and the rest is done in
+        the background. For a plugin with registries, use `remove_async` there.
+
+        If the app is draining, the drain deregisters the services and closes the registries. If
+        the plugin is already removed, or the app has ended, this method does nothing.
 
         Raises:
             LifecycleError: This is the control thread.
         """
         if self._core.control.here:
-            raise LifecycleError("remove() on the control thread would wait for itself")
+            raise LifecycleError("remove() must not be called on the control thread")
         timeout = USE_TIME if on_a_loop() else None
         plugin = self._take()
         with contextlib.suppress(NotRunning, Late):
@@ -58,9 +59,9 @@ class InstalledPlugin:
 
     async def remove_async(self) -> None:
         """
-        Take the plugin out again, like `remove`, without holding up the event loop.
+        Remove the plugin, like `remove`, without blocking the event loop.
 
-        If you are cancelled meanwhile, the removal goes on.
+        If your task is cancelled meanwhile, the removal continues.
         """
         plugin = self._take()
         with contextlib.suppress(NotRunning):
@@ -68,7 +69,7 @@ class InstalledPlugin:
             await self._core.control.request(lambda: activation.deactivate(self.name, plugin))
 
     def _take(self) -> object | None:
-        """Return the plugin, the first time only."""
+        """Return the plugin on the first call, then None."""
         with self._lock:
             plugin, self._plugin = self._plugin, None
         return plugin
@@ -78,10 +79,10 @@ class InstalledPlugin:
 
 
 def install(core: Core, plugin: AnyPlugin, name: str | None) -> InstalledPlugin:
-    """Do what `Lifecycle.use` says."""
+    """Implement `Lifecycle.use`."""
     core.running()
     if core.control.here:
-        raise LifecycleError("use() on the control thread would wait for itself")
+        raise LifecycleError("use() must not be called on the control thread")
     name = core.plugins.add(plugin, name)
     installed = InstalledPlugin(core, name)
     decides = decided_once()
@@ -89,12 +90,12 @@ def install(core: Core, plugin: AnyPlugin, name: str | None) -> InstalledPlugin:
     try:
         core.control.wait(lambda: core.install(name, decides), limit)
     except Late:
-        if not decides():  # it has come through at this very moment
+        if not decides():  # the registries have opened at this moment
             return installed
         core.plugins.remove(name)
         raise LifecycleError(
-            f"plugin {name!r} was not open after {limit:g} s, in which use() blocked this "
-            "event loop: write `await life.use_async(plugin)`"
+            f"plugin {name!r} was not open after {limit:g} s, and use() blocks this event "
+            "loop. Use `await life.use_async(plugin)` instead."
         ) from None
     except BaseException:
         if decides():
@@ -104,13 +105,13 @@ def install(core: Core, plugin: AnyPlugin, name: str | None) -> InstalledPlugin:
 
 
 def _limit(core: Core, name: str) -> float:
-    """A registry may take its time; all else takes as long as the control thread is busy."""
+    """Return the seconds to wait. Only a registry may be slow itself; anything else waits its turn."""
     opens = core.plugins.implementations("lifecycle_registries")
     return USE_TIME if any(each.plugin == name for each in opens) else CALL_TIME
 
 
 async def install_async(core: Core, plugin: AnyPlugin, name: str | None) -> InstalledPlugin:
-    """Do what `Lifecycle.use_async` says."""
+    """Implement `Lifecycle.use_async`."""
     core.running()
     name = core.plugins.add(plugin, name)
     installed = InstalledPlugin(core, name)

@@ -1,8 +1,8 @@
 """
-What is global to this process, and what a forked child forgets of it.
+The global state of this process, and how a forked child forgets it.
 
-A child made by `os.fork` has a copy of everything but the threads. What only looks alive
-there is forgotten: the lifecycle that runs, its port, its signals.
+A child made by `os.fork` has a copy of everything except the threads. So the child must forget
+the running `Lifecycle`, its port and its signal handlers.
 """
 
 from __future__ import annotations
@@ -14,40 +14,40 @@ from typing import Protocol
 
 
 class Watch(Protocol):
-    """What watches over the end of this process."""
+    """The watchdog that ends this process in time."""
 
     def give_way(self) -> None:
-        """Take note that another one watches now."""
+        """Stop, because another watchdog has taken over."""
 
     def forget(self) -> None:
-        """Take note that this is a forked child."""
+        """Stop in a forked child."""
 
 
 class Process:
-    """The one place for what is global to a process. Attributes are set and read at once."""
+    """The only place for global state. Attributes are set and read in one step."""
 
     def __init__(self) -> None:
         self.lifecycles: list[object] = []
-        """The handles of those that run, the latest last."""
+        """The running `Lifecycle` objects, the latest last."""
         self.watchdog: Watch | None = None
-        """The one that watches."""
+        """The current watchdog."""
         self.middleware_made = False
-        """True if a middleware was made while no lifecycle ran: it is the next one's."""
+        """True if a middleware was made before pod-lifecycle started."""
         self.is_child = False
-        """True in a child forked while a lifecycle ran."""
+        """True in a child that was forked while pod-lifecycle ran."""
         self._forget: list[Callable[[], object]] = []
 
     def let_child_forget(self, forget: Callable[[], object]) -> None:
-        """Have a forked child call this, in the child; until `keep` is called with the same."""
+        """Call `forget` in each forked child, until `keep` is called with the same function."""
         self._forget.append(forget)
 
     def keep(self, forget: Callable[[], object]) -> None:
-        """Take back what `let_child_forget` was given; nothing happens if it was not."""
+        """Undo `let_child_forget`. Does nothing if the function was not registered."""
         with contextlib.suppress(ValueError):
             self._forget.remove(forget)
 
     def in_child(self) -> None:
-        """Forget; called in a forked child before anything else of ours."""
+        """Forget everything. Called in a forked child before any other code of this package."""
         forget, self._forget = self._forget, []
         self.is_child = self.is_child or bool(forget)
         self.lifecycles.clear()
@@ -55,7 +55,7 @@ class Process:
             self.watchdog.forget()
             self.watchdog = None
         for each in forget:
-            with contextlib.suppress(Exception):  # a child must come up, whatever is left over
+            with contextlib.suppress(Exception):  # an error must not stop the child
                 each()
 
 

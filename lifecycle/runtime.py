@@ -1,8 +1,8 @@
 """
-`Lifecycle`: the handle an app holds. It starts the control thread and speaks to it.
+The `Lifecycle` object of an app, which starts the control thread and calls it.
 
-`export`, `online`, `offline`, `begin_drain`, `snapshot` and `track` may be called from
-any thread; what is awaited is awaited on the app's loop.
+`export`, `online`, `offline`, `begin_drain`, `snapshot` and `track` may be called from any
+thread. Await the async methods on the app's event loop.
 """
 
 from __future__ import annotations
@@ -34,41 +34,40 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Check = TypeVar("Check", bound="Callable[[], Asked] | Callable[[Lifecycle], Asked]")
-"""A readiness or liveness check: with the `Lifecycle` as its argument, or with none."""
+"""A readiness or liveness check. It takes the `Lifecycle` as its argument, or no argument."""
 
 
 def current() -> Lifecycle:
     """
-    Return the lifecycle that runs in this process, from any thread.
+    Return the `Lifecycle` that runs in this process. May be called from any thread.
 
     Raises:
-        NotRunning: None does, for example in a worker of `lifecycle run -- COMMAND`.
+        NotRunning: None runs, for example in a worker of `lifecycle run -- COMMAND`.
     """
     if not PROCESS.lifecycles:
         if is_of_a_command():
             raise NotRunning(
                 "this process belongs to the command of `lifecycle run -- COMMAND`, "
-                "and the lifecycle runs in its parent process. "
-                "The parent counts the requests by itself. "
+                "and pod-lifecycle runs in its parent process. The parent counts the requests. "
                 "Add probes to the parent with a plugin: `lifecycle run -p NAME -- COMMAND`. "
-                "If the app needs the lifecycle itself, start it with `lifecycle run PKG.MOD:MAIN` "
-                "or `lifecycle run --asgi PKG.MOD:APP`"
+                "If the app needs the `Lifecycle` object, start the app with "
+                "`lifecycle run PKG.MOD:MAIN` or `lifecycle run --asgi PKG.MOD:APP`."
             )
-        child = ", or this is a forked child of the process in which one runs"
+        child = " This process may be a forked child of a process in which it runs."
         raise NotRunning(
-            "no lifecycle is running: start the app with lifecycle.run(main) or `lifecycle run`"
-            f"{child if PROCESS.is_child else ''}"
+            "pod-lifecycle is not running. Start the app with lifecycle.run(main) or "
+            f"`lifecycle run`.{child if PROCESS.is_child else ''}"
         )
     return cast("Lifecycle", PROCESS.lifecycles[-1])
 
 
 def core_of(life: Lifecycle) -> Core:
-    """Return a lifecycle's parts: for this package's own rooms, and not part of the public API."""
-    return life._core  # noqa: SLF001 - who may have it asks here
+    """Return the parts of a `Lifecycle`. For this package only, not a part of the public API."""
+    return life._core  # noqa: SLF001 - the only access
 
 
 def handle_of(make: Callable[[Lifecycle], Core]) -> Lifecycle:
-    """Return a handle of other parts than usual; for this package's own rooms, like `core_of`."""
+    """Make a `Lifecycle` with other parts than usual. For this package only, like `core_of`."""
     life = Lifecycle.__new__(Lifecycle)
     life._core = make(life)  # noqa: SLF001 - in place of `__init__`, which is the public API
     return life
@@ -76,17 +75,17 @@ def handle_of(make: Callable[[Lifecycle], Core]) -> Lifecycle:
 
 class Lifecycle:
     """
-    The lifecycle of one app.
+    Runs one app with probes, registration and a drain. An async context manager.
 
-    An async context manager, for a loop that somebody else runs: it takes no signals
-    and ends no process. `lifecycle.run` and `Managed` stand on it.
+    Use `async with Lifecycle()` in an event loop of your own. It then handles no signals and does
+    not end the process. `lifecycle.run` and `Managed` make the object for you.
 
-    What asks the control thread (`export`, `ready`, `online`, `offline`, `snapshot`) waits for it
-    5 s at most. If a registry blocks it for longer, that is a `LifecycleError`.
+    `export`, `ready`, `online`, `offline` and `snapshot` wait for the control thread, 5 s at most.
+    If a registry blocks this thread for longer, they raise `LifecycleError`.
 
     Args:
-        config: The settings; `Config()` otherwise.
-        plugins: More plugins: objects, modules, or classes to call without arguments.
+        config: The settings. The default is `Config()`.
+        plugins: More plugins. Each one is an object, a module, or a class without arguments.
     """
 
     def __init__(
@@ -98,7 +97,7 @@ class Lifecycle:
         self._core = Core(self, config, plugins=plugins)
 
     async def __aenter__(self) -> Self:
-        from lifecycle.embedded import enter  # run() needs nothing of it
+        from lifecycle.embedded import enter  # not needed by run()
 
         await enter(self._core)
         return self
@@ -117,17 +116,17 @@ class Lifecycle:
 
     @property
     def config(self) -> Settings:
-        """The settings: a copy of those that were given."""
+        """The settings, as a copy of the `Config` that was passed."""
         return self._core.config
 
     @property
     def log(self) -> Log:
-        """Where events go, a plugin's too; from any thread, and nothing waits."""
+        """The log. May be used from any thread, also by plugins, and never blocks."""
         return self._core.log
 
     @property
     def state(self) -> State:
-        """The state of the machine; from any thread. STOPPED in a forked child."""
+        """The current state. May be read from any thread. STOPPED in a forked child."""
         if self._core.in_child:
             return State.STOPPED
         conductor = self._core.conductor
@@ -135,22 +134,22 @@ class Lifecycle:
 
     @property
     def draining(self) -> bool:
-        """True from T0 on; from any thread."""
+        """True as soon as the drain has started. May be read from any thread."""
         return self._core.asked_to_leave or self.state.leaving
 
     @property
     def drain(self) -> Drain | None:
         """
-        The drain, as `lifecycle_drain` is given it; from any thread.
+        The drain, the same object as in `lifecycle_drain`. May be read from any thread.
 
-        None before T0, and in a forked child.
+        None before the drain starts, and in a forked child.
         """
         conductor = None if self._core.in_child else self._core.conductor
         return conductor.departure.drain if conductor is not None else None
 
     @property
     def services(self) -> Mapping[str, Service]:
-        """The exported services by name."""
+        """The exported services, by name."""
         conductor = self._core.conductor
         if conductor is None:
             return MappingProxyType({})
@@ -158,14 +157,14 @@ class Lifecycle:
 
     @property
     def qos_url(self) -> str:
-        """Where the QOS port answers on this machine; empty if it is switched off."""
+        """The URL of the QOS port (probe port) on this machine. Empty if the port is off."""
         return self._core.url
 
     def snapshot(self) -> Snapshot:
         """
-        Return everything there is to see: what `/status` shows. From any thread.
+        Return the whole state of the app, as `/status` shows it. From any thread.
 
-        Once the lifecycle has ended: what was to be seen then.
+        After the end, this method returns the last state.
         """
         return self._core.snapshot()
 
@@ -181,24 +180,24 @@ class Lifecycle:
         metadata: Mapping[str, str] = MappingProxyType({}),
     ) -> Service:
         """
-        Declare a service whose port is open. From any thread.
+        Publish an app service. Call it when the port is open, from any thread.
 
         Args:
-            name: What consumers look for: 1 to 253 letters, digits, `.`, `_`, `-` or `/`. It
-                starts and ends with a letter or a digit, before and after each `/` too, and has
-                no `..`.
-            port: 1 to 65535, or None for a service without one.
-            host: What is advertised; the pod's own address (`POD_IP`) otherwise.
-            protocol: For registries that want to know.
-            metadata: For registries that carry it.
+            name: The name that clients look for. 1 to 253 letters, digits, `.`, `_`, `-` or `/`.
+                It starts and ends with a letter or a digit, also next to each `/`, and does not
+                contain `..`.
+            port: 1 to 65535, or None for a service without a port.
+            host: The address to publish. The default is the address of the pod (`POD_IP`).
+            protocol: A name for registries that store it.
+            metadata: Values for registries that store them.
 
         Returns:
-            The service; the one there is, if the name was exported before.
+            The service. If the name is already exported, the existing service.
 
         Raises:
-            Draining: It is too late.
-            ValueError: The name breaks the rule for names, the port is out of range, or the name
-                was exported before with another port, host or protocol.
+            Draining: The drain has started.
+            ValueError: The name is not valid, the port is out of range, or the name is already
+                exported with another port, host or protocol.
         """
         check_service_name(name)
         check_port(f"export({name!r}", port)
@@ -210,11 +209,11 @@ class Lifecycle:
 
     async def ready(self) -> None:
         """
-        Say that everything is declared: registers, and returns once READY is reached.
+        Register all exported services. Returns when the app is READY.
 
         Raises:
-            RegistrationRefused: A registry will never take a service.
-            Draining: The app is on its way out.
+            RegistrationRefused: A registry has refused a service permanently.
+            Draining: The drain has started.
         """
         conductor = self._core.running()
         self._unless_ended("ready", conductor.make_ready)
@@ -222,30 +221,32 @@ class Lifecycle:
 
     async def reached(self, state: State) -> None:
         """
-        Wait for a state.
+        Wait until the app has reached a state.
 
         Raises:
-            Draining: It can no longer come.
+            Draining: The app can no longer reach this state.
         """
         await self._core.running().transitions.reached[State(state)].wait()
 
     async def drained(self) -> float:
         """
-        Wait until nobody can be lost any more.
+        Wait until the drain is over. Stop your server when this method returns.
+
+        The drain is over when no request is running or expected, or when its time is up.
 
         Returns:
-            The seconds left to stop in, as they are at this moment. A later call returns less.
+            The seconds that are left for your own shutdown code. A later call returns less.
         """
         await self._core.running().departure.drained.wait()
         return self.drain.main_time_left() if self.drain is not None else 0.0
 
     def begin_drain(self, cause: str) -> None:
         """
-        Begin to leave, or join the drain under way. From any thread; waits for nobody.
+        Start the drain, or join the drain that is running. From any thread, without waiting.
 
-        When it returns, `draining` is true. `state` and the probes follow as soon as the
-        control thread comes to it, and before anything that is asked of it afterwards:
-        `export` and `ready` raise `Draining` from here on.
+        After the call, `draining` is true, and `export` and `ready` raise `Draining`. `state` and
+        the probes change as soon as the control thread runs, and before any later call to it.
+        `cause` is shown in the log and in `/status`.
         """
         conductor = self._core.running()
         self._core.asked_to_leave = True
@@ -256,75 +257,74 @@ class Lifecycle:
 
     def online(self, glob: str = "*") -> list[str]:
         """
-        Release the operator's hold on the services that match. From any thread.
+        Bring services online again that `offline` took offline. From any thread.
 
         Raises:
-            ServiceNotFound: None matches.
-            Draining: It is too late.
+            ServiceNotFound: No service matches the pattern `glob`, for example `orders*`.
+            Draining: The drain has started.
         """
         conductor = self._core.running()
         return self._unless_ended("online", lambda: conductor.set_online(glob))
 
     def offline(self, glob: str = "*", reason: str = "") -> list[str]:
         """
-        Hold the services that match offline, as the operator. From any thread.
+        Take services offline, as an administrator does with `lifecycle offline`. From any thread.
 
         Raises:
-            ServiceNotFound: None matches.
+            ServiceNotFound: No service matches the pattern `glob`, for example `orders*`.
         """
         conductor = self._core.running()
         try:
             return self._core.control.call(lambda: conductor.set_offline(glob, reason))
-        except NotRunning:  # as from DRAINING on: nothing is left to do
+        except NotRunning:  # as while draining, there is nothing to do
             return conductor.services.matching(glob)
 
     def _unless_ended(self, what: str, work: Callable[[], T]) -> T:
         try:
             return self._core.control.call(work)
         except NotRunning:
-            raise Draining(f"{what}: too late, the app is {self.state}") from None
+            raise Draining(f"{what} is not possible while the app is {self.state}") from None
 
     def track(
         self, agent: str = "", path: str = "", method: str = ""
     ) -> AbstractContextManager[Tracker]:
         """
-        Count one piece of work in flight while it is entered: the drain waits for it.
+        Count one piece of work, so that the drain waits for it: `with life.track():`.
 
-        The name of what holds a drain up is made of these words: `GET /orders from curl/8`.
+        If the drain waits long, the log names the work, for example `GET /orders from curl/8`.
 
         Args:
-            agent: The user agent of who asks for it, so that a probe or a scraper does not
-                keep a drain from being quiet.
-            path: What it asks for, without the query; `quiet_ignore` may name it.
-            method: How it asks for it.
+            agent: The user agent. Known probes and scrapers do not restart the quiet period.
+            path: The path without the query. You can add paths to `quiet_ignore`.
+            method: The HTTP method.
 
         Returns:
-            A context manager. Entered, it gives an object whose `sent_away()` says that the
-            work was refused or ended at once because the app is draining: then it does not
-            keep the drain from being quiet. Work without a name that began before the drain
-            is waited for all the same.
+            A context manager. It gives an object with the method `sent_away()`. Call this method
+            if you refuse or end the work because the app is draining. Then the work does not
+            restart the quiet period. But work without a name that started before the drain is
+            still waited for.
 
         Raises:
-            TypeError: One of these words is no text.
+            TypeError: An argument is not text.
         """
         return self._core.traffic.track(agent, path, method)
 
     def until_draining(self, source: AsyncIterable[T]) -> AsyncGenerator[T, None]:
         """
-        Pass on what `source` yields until draining begins: a consumer's loop that ends.
+        Iterate over `source` until the drain starts, for example over messages of a queue.
 
-        The loop ends between two items. An item is counted in flight until you ask for the
-        next one. In all else this is `async for item in source`: the source runs in your
-        task, and an item is asked for only when you ask for it.
+        The loop ends between two items. An item counts as work in flight until you request the
+        next one. In all other respects this is `async for item in source`. The source runs in
+        your task, and gets a request for an item only when you request one.
 
-        If the drain begins while the source waits for its next item, that wait is cancelled:
-        the source sees a `CancelledError`. If the source yields an item instead, you still get
-        that item. If the drain begins while you work on an item, a source that is an async
-        generator is closed after it, so that its `finally` blocks run. What a source has
-        fetched and not yielded is its own to give back.
+        If the drain starts while the source waits for its next item, the wait is cancelled with
+        `CancelledError`. If the source yields an item instead, you still get this item. If the
+        drain starts while you process an item, a source that is an async generator is closed
+        afterwards, so that its `finally` blocks run. If the source has fetched items that it has
+        not yielded, the source itself must return them, for example to the broker.
 
         Raises:
-            NotRunning: The lifecycle has not been started.
+            NotRunning: This `Lifecycle` has not started.
         """
         self._core.running()
         return until_draining(self, source)
@@ -333,68 +333,67 @@ class Lifecycle:
 
     def use(self, plugin: AnyPlugin, *, name: str | None = None) -> InstalledPlugin:
         """
-        Add a plugin to a lifecycle that runs: all of what it brings, or nothing.
+        Add a plugin while the app runs. If a part of the plugin fails, nothing is added.
 
-        From any thread but the control thread, where registries and inline hooks run. Waits until
-        the plugin's registries are open. On an event loop, which stands still meanwhile, it waits
-        5 s at most, and 1 s for a registry: one that may take longer needs `use_async`.
+        From any thread except the control thread, where registries and inline hooks run. The
+        method waits until the plugin's registries are open. On an event loop, it blocks the loop
+        and waits 5 s at most, or 1 s if the plugin has registries. Use `use_async` there for
+        a registry that may take longer.
 
         Args:
-            plugin: An object, a module, or a class to call without arguments.
-            name: Its name; its class's or module's otherwise.
+            plugin: An object, a module, or a class without arguments.
+            name: The plugin's name. The default is the name of its class or module.
 
         Returns:
-            The installed plugin. Its `remove()` takes it out again.
+            The installed plugin. To remove it again, call `remove()`.
 
         Raises:
-            PluginError: It is written wrongly, or what it brings is taken.
-            ConfigError: Its options do not fit.
-            LifecycleError: Its registry cannot be had, or takes longer than an event loop may
-                stand still, or this is the control thread.
+            PluginError: The plugin is written wrongly, or a name in it is already used.
+            ConfigError: The plugin's options are wrong.
+            LifecycleError: A registry of the plugin does not open (on an event loop, within 1 s),
+                or this is the control thread.
         """
         return install(self._core, plugin, name)
 
     async def use_async(self, plugin: AnyPlugin, *, name: str | None = None) -> InstalledPlugin:
         """
-        Add a plugin to a lifecycle that runs, like `use`, without holding up the event loop.
+        Add a plugin while the app runs, like `use`, without blocking the event loop.
 
         Args:
-            plugin: An object, a module, or a class to call without arguments.
-            name: Its name; its class's or module's otherwise.
+            plugin: An object, a module, or a class without arguments.
+            name: The plugin's name. The default is the name of its class or module.
 
         Returns:
-            The installed plugin. Its `remove_async()` takes it out again.
+            The installed plugin. To remove it again, await `remove_async()`.
 
         Raises:
-            PluginError: It is written wrongly, or what it brings is taken.
-            ConfigError: Its options do not fit.
-            LifecycleError: Its registry cannot be had.
+            PluginError: The plugin is written wrongly, or a name in it is already used.
+            ConfigError: The plugin's options are wrong.
+            LifecycleError: A registry of the plugin does not open.
         """
         return await install_async(self._core, plugin, name)
 
     def readiness(self, check: Check) -> Check:
         """
-        Make a function a readiness probe of its name: `@life.readiness`.
+        Add a function as a readiness probe, with the decorator `@life.readiness`.
 
         Raises:
-            PluginError: It needs more than the lifecycle, or is no function.
+            PluginError: This is not a function with one or no argument.
         """
         return self._use_check("lifecycle_readiness", check)
 
     def liveness(self, check: Check) -> Check:
         """
-        Make a function a liveness probe of its name: `@life.liveness`.
+        Add a function as a liveness probe, with the decorator `@life.liveness`.
 
         Raises:
-            PluginError: It needs more than the lifecycle, or is no function.
+            PluginError: This is not a function with one or no argument.
         """
         return self._use_check("lifecycle_liveness", check)
 
     def _use_check(self, hook: str, check: Check) -> Check:
         name = getattr(check, "__name__", type(check).__name__)
-        if (
-            name in self._core.plugins.names
-        ):  # one function for both hooks, or an installed plugin's
+        if name in self._core.plugins.names:  # used in both hooks, or the name of a plugin
             name += hook.removeprefix("lifecycle").replace("_", "-")
         self.use(plugin_of(hook, check, self), name=name)
         return check

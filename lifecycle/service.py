@@ -1,4 +1,4 @@
-"""One exported service, as the app holds it."""
+"""`Service`: one exported app service."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lifecycle.exceptions import AlreadyExported, Draining, NotRunning
 
 
 class Service:
-    """One exported service of this process."""
+    """One app service that this process has exported."""
 
     def __init__(self, core: Core, entry: ServiceEntry) -> None:
         self._core = core
@@ -22,38 +22,38 @@ class Service:
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """The name of the service."""
         return self._entry.instance.service
 
     @property
     def port(self) -> int | None:
-        """Its port, if it has one."""
+        """The port of the service. None for a service without a port."""
         return self._entry.instance.port
 
     @property
     def online(self) -> bool:
-        """True if neither the operator nor the app holds it offline."""
+        """True if neither an administrator nor the app has taken the service offline."""
         return self._entry.online
 
     @property
     def confirmed(self) -> bool:
-        """True if every required registry has acknowledged it, as far as is known."""
+        """True if every required registry has acknowledged the service, by its last answer."""
         return self._entry.confirmed
 
     async def registered(self) -> None:
         """
-        Wait until every required registry has acknowledged it.
+        Wait until every required registry has acknowledged the service.
 
         Raises:
-            RegistrationRefused: One never will.
-            Draining: It is too late.
+            RegistrationRefused: A registry has refused the service permanently.
+            Draining: The drain has started.
         """
         conductor = self._core.running()
         refusal: list[Exception] = []
 
         def settled() -> bool:
             if conductor.transitions.state.leaving:
-                refusal.append(Draining("the app is leaving"))
+                refusal.append(Draining("registered() is not possible while the app is draining"))
             elif (refused := self._entry.refusal()) is not None:
                 refusal.append(refused)
             return bool(refusal) or self.confirmed
@@ -61,12 +61,17 @@ class Service:
         try:
             await self._core.control.request(lambda: conductor.services.until(settled, self._entry))
         except NotRunning:
-            raise Draining("the app has left") from None
+            raise Draining("registered() is not possible after the app has ended") from None
         if refusal:
             raise refusal[0]
 
     async def set_offline(self, reason: str = "") -> None:
-        """Hold it offline, for the app; returns once it is deregistered. No-op while draining."""
+        """
+        Take the service offline. Returns when the service is deregistered.
+
+        The offline reason is the app's own. A service is online only if neither the app nor an
+        administrator has taken it offline. While the app drains, this method does nothing.
+        """
         conductor = self._core.running()
 
         async def hold() -> None:
@@ -74,34 +79,34 @@ class Service:
                 conductor.services.hold([self.name], APP, reason)
                 await conductor.services.until(lambda: self._entry.out or self.online, self._entry)
 
-        with contextlib.suppress(NotRunning):  # as while draining: nothing is left to do
+        with contextlib.suppress(NotRunning):  # as while draining, there is nothing to do
             await self._core.control.request(hold)
 
     async def set_online(self) -> None:
         """
-        Release the app's own hold; the operator's stays.
+        Remove the app's own offline reason. The reason of an administrator stays.
 
         Raises:
-            Draining: It is too late.
+            Draining: The drain has started.
         """
         conductor = self._core.running()
 
         async def release() -> None:
             if conductor.transitions.state.leaving:
-                raise Draining("online: too late, the app is leaving")
+                raise Draining("online is not possible while the app is draining")
             conductor.services.release([self.name], APP)
 
         try:
             await self._core.control.request(release)
         except NotRunning:
-            raise Draining("online: too late, the app has left") from None
+            raise Draining("online is not possible after the app has ended") from None
 
 
 class Exported(Mapping[str, Service]):
     """
-    The exported services by name, as they are at any moment.
+    The exported services, by name. The mapping always shows the current services.
 
-    To look one up costs the same however many there are. It may be used from any thread.
+    A lookup takes the same time for any number of services. May be used from any thread.
     """
 
     def __init__(self, core: Core, entries: Mapping[str, ServiceEntry]) -> None:
@@ -124,7 +129,7 @@ class Exported(Mapping[str, Service]):
 def instance_of(
     name: str, port: int | None, host: str | None, protocol: str, metadata: dict[str, str]
 ) -> Instance:
-    """Describe a service of this pod to a registry; the environment says which pod it is."""
+    """Describe a service of this pod for a registry. The pod comes from the environment."""
     advertised = host or os.environ.get("POD_IP") or _own_address()
     pod = os.environ.get("POD_NAME") or os.environ.get("HOSTNAME") or socket.gethostname()
     return Instance(
@@ -141,10 +146,10 @@ def instance_of(
 
 def check_same(known: Instance, port: int | None, host: str | None, protocol: str) -> None:
     """
-    Check that what is exported again is what is exported already.
+    Check that a second export of a name has the same port, host and protocol.
 
     Raises:
-        AlreadyExported: It is another.
+        AlreadyExported: A value is different.
     """
     for field, there, asked in (
         ("port", known.port, port),
@@ -153,13 +158,13 @@ def check_same(known: Instance, port: int | None, host: str | None, protocol: st
     ):
         if there != asked:
             raise AlreadyExported(
-                f"export({known.service!r}, {field}={asked!r}): it is exported already, with "
-                f"{field}={there!r}; give the other one a name of its own"
+                f"export({known.service!r}, {field}={asked!r}): this name is already exported "
+                f"with {field}={there!r}. Use another name."
             )
 
 
 def _own_address() -> str:
-    # Connecting a datagram socket sends nothing; it only asks the routing table.
+    # Connecting a datagram socket sends nothing. The system only looks at its routing table.
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         try:
             sock.connect(("192.0.2.1", 9))

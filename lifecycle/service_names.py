@@ -1,4 +1,4 @@
-"""The rule for the names of services: one, wherever a name comes from."""
+"""The rule for the names and ports of services."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Final
 from lifecycle.exceptions import ConfigError
 
 LONGEST: Final = 253
-"""Characters of a name: as many as a name in DNS may have."""
+"""Characters of a name at most, as in DNS."""
 RULE: Final = (
-    f"must be 1 to {LONGEST} letters (A to Z, a to z), digits, '.', '_', '-' or '/', "
-    "start and end with a letter or a digit, before and after each '/' too, and have no '..'"
+    f"must be 1 to {LONGEST} letters (A to Z, a to z), digits, '.', '_', '-' or '/'. It must "
+    "start and end with a letter or a digit, also next to each '/', and must not contain '..'"
 )
 _PART: Final = "[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?"
 _TOO_LONG: Final = f"[A-Za-z0-9._/-]{{{LONGEST + 1}}}"
@@ -22,15 +22,15 @@ _SPEC: Final = rf"(?P<name>{_NAME})(:(?P<port>[0-9]{{1,5}}))?"
 
 def check_service_name(name: str) -> None:
     """
-    Check what is to be the name of a service.
+    Check the name of a service.
 
-    It is shown to people, compared with patterns, and is a part of what registries store, so it
-    has neither spaces nor control characters, and no `:`, which comes before a port. A path
-    that is made of it leads where it says, and no part of it is empty: it has no `//`, no `..`, no dot
-    at an end. It need not be a name in DNS: it may have `_` and `/`, and a part of more than 63.
+    The name is shown to people, compared with patterns, and stored in registries. So the name has
+    no spaces, no control characters, and no `:`, which separates it from a port. A file path made
+    of the name must be safe, so the name has no `//`, no `..` and no dot at an end. The name does
+    not have to be valid in DNS. It may have `_`, `/`, and parts of more than 63 characters.
 
     Raises:
-        ValueError: It breaks the rule.
+        ValueError: The name breaks the rule.
     """
     if not isinstance(name, str) or not re.fullmatch(_NAME, name):
         shown = repr(name[:80]) if isinstance(name, str) else f"a {type(name).__name__}"
@@ -39,10 +39,14 @@ def check_service_name(name: str) -> None:
 
 def check_port(where: str, port: int | None) -> None:
     """
-    Check what is to be the port of a service; None is none.
+    Check the port of a service. None means that the service has no port.
+
+    Args:
+        where: The start of the error message, for example `export('orders'`.
+        port: The port.
 
     Raises:
-        ValueError: It is no port, or 0; the message begins with `where`.
+        ValueError: The port is not a number from 1 to 65535.
     """
     if port is None:
         return
@@ -51,7 +55,7 @@ def check_port(where: str, port: int | None) -> None:
 
 
 def is_service_spec(text: str) -> bool:
-    """Tell whether a text is `NAME` or `NAME:PORT`."""
+    """Return True if a text is `NAME` or `NAME:PORT`."""
     try:
         service_spec(text)
     except ConfigError:
@@ -61,10 +65,10 @@ def is_service_spec(text: str) -> bool:
 
 def service_spec(text: str) -> tuple[str, int | None]:
     """
-    Split `NAME:PORT`.
+    Split `NAME:PORT` into the name and the port. The port is None for `NAME`.
 
     Raises:
-        ConfigError: It is not of that form.
+        ConfigError: The text does not have this form.
     """
     match = re.fullmatch(_SPEC, text)
     port = int(match["port"]) if match and match["port"] else None

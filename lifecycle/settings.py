@@ -1,8 +1,8 @@
 """
-The settings of one lifecycle: a `Config`, and what the lifecycle itself learns.
+The settings of one `Lifecycle` object: a `Config`, and what is only known at run time.
 
-A `Config` is a value, and may be given to several lifecycles. Which plugins there are, what
-their options are, and how long the pod's own grace period is, each lifecycle knows for itself.
+You may pass one `Config` to several `Lifecycle` objects. Each object then has its own plugins,
+the options of these plugins, and the grace period that a registry has read from the pod.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from lifecycle.exceptions import ConfigError
 T = TypeVar("T")
 
 POD: Final = "pod"
-"""Where a setting came from that a registry has read in the pod's own specification."""
+"""The source of a setting that a registry has read from the specification of the pod."""
 
 
 class Settings(Config):
     """
-    The settings of one lifecycle, read like those of the `Config` it was made of.
+    The settings of one `Lifecycle` object. Read them like those of a `Config`.
 
-    It stays equal to that `Config`, whatever the lifecycle learns.
+    The object stays equal to the `Config` that it was made from, even if `grace_period` changes.
 
     Args:
-        config: The values; those of `Config(**given)` otherwise.
+        config: The values. The default is `Config(**given)`.
         given: As for `Config`.
     """
 
@@ -36,7 +36,7 @@ class Settings(Config):
         config = Config(**given) if config is None else config
         vars(self).update(vars(config))
         self.sources = dict(config.sources)
-        self._given: Config = config._given if isinstance(config, Settings) else config  # noqa: SLF001 - one of its own kind
+        self._given: Config = config._given if isinstance(config, Settings) else config  # noqa: SLF001 - an object of the same class
         self._options: dict[str, tuple[Any, Mapping[str, str]]] = {}
 
     def __eq__(self, other: object) -> bool:
@@ -47,19 +47,23 @@ class Settings(Config):
 
     def take_grace_period(self, seconds: float) -> bool:
         """
-        Use the pod's own grace period, if none was set; for a registry that can read it.
+        Use the grace period of the pod, unless one is set. For a registry that can read it.
+
+        Args:
+            seconds: The `terminationGracePeriodSeconds` of the pod.
 
         Returns:
-            Whether it is used.
+            True if this grace period is now used.
 
         Raises:
-            ConfigError: The other times do not fit into it; the old one stays.
+            ConfigError: The other times together are longer than this grace period. The old
+                grace period stays.
         """
         if self.sources["grace_period"] not in (DEFAULT, POD):
             return False
         values = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
         Config(**values | {"grace_period": float(seconds)})
-        # The value that was given stays as it is, and whoever asks this lifecycle sees the new one.
+        # The `Config` that was passed does not change. Only this object has the new value.
         vars(self)["grace_period"] = float(seconds)
         self.sources = {**self.sources, "grace_period": POD}
         return True
@@ -69,12 +73,12 @@ class Settings(Config):
         Return the options of a plugin, filled from the environment.
 
         Args:
-            cls: What the plugin gave in `lifecycle_options`.
-            plugin: Its name. A hook has it from its argument `me`: `me.options(cls)`.
+            cls: The class that the plugin returned from `lifecycle_options`.
+            plugin: The name of the plugin. In a hook, use `me.options(cls)` instead.
 
         Raises:
-            ConfigError: No loaded plugin of that name gave this class, or several did and none
-                is named.
+            ConfigError: No loaded plugin of this name has this class, or several plugins have
+                it and `plugin` is empty.
         """
         filled = {
             name: options
@@ -86,22 +90,21 @@ class Settings(Config):
             raise ConfigError(f"{cls.__name__} is not the options class of {of}")
         if len(filled) > 1:
             raise ConfigError(
-                f"the plugins {', '.join(filled)} all have options of the class {cls.__name__}: "
-                "take the argument `me` in the hook, and read me.options("
-                f"{cls.__name__})"
+                f"the plugins {', '.join(filled)} all have options of the class {cls.__name__}. "
+                f"Add the argument `me` to the hook, and use me.options({cls.__name__})."
             )
         return next(iter(filled.values()))
 
     def keep_options(self, options: object, plugin: str, sources: Mapping[str, str]) -> None:
-        """Make `options` return this instance, for the plugin of that name."""
+        """Store the options of the plugin of this name, for `options` to return."""
         self._options[plugin] = options, sources
 
     def drop_options(self, plugin: str) -> None:
-        """Forget the options of a plugin that was refused, or has been taken out."""
+        """Forget the options of a plugin that was refused or removed."""
         self._options.pop(plugin, None)
 
     def public_options(self) -> dict[str, dict[str, object]]:
-        """Return the options of the loaded plugins in the form of `public`."""
+        """Return the options of the loaded plugins, in the same form as `public`."""
         return {
             f"{plugin}.{each.name}": {
                 "value": shown(each, getattr(options, each.name)),

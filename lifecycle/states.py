@@ -1,13 +1,13 @@
 """
-The states of an app and the one table that says how it may move between them.
+The states of an app, and the table of all transitions between them.
 
 Rules of this file:
 
-1. `TRANSITIONS` is complete: every state has a row, a final state an empty one.
-2. An event that is not in the row raises `IllegalTransition` and changes nothing.
-3. There is one way out: whatever ends the app goes through DRAINING, so that what
-   was registered is always deregistered. STOPPED or FAILED says how it ended.
-4. Nothing here does I/O, reads a clock or logs. The diagram in the documentation
+1. `TRANSITIONS` is complete. Every state has a row, and a final state has an empty row.
+2. An event that is not in the row raises `IllegalTransition`, and the state does not change.
+3. Every shutdown, whatever its cause, goes through DRAINING. This guarantees that every
+   registration is withdrawn. STOPPED and FAILED show how the app ended.
+4. The code here does no I/O, reads no clock and logs nothing. The diagram in the documentation
    is generated from the table.
 """
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class State(StrEnum):
-    """Where the app is in its life."""
+    """The state of the app, from STARTING to STOPPED or FAILED."""
 
     STARTING = "starting"
     EXPORTING = "exporting"
@@ -37,12 +37,12 @@ class State(StrEnum):
 
     @property
     def leaving(self) -> bool:
-        """True from DRAINING on: there is no way back to READY."""
+        """True from DRAINING on. The app cannot become READY again."""
         return self in _LEAVING
 
 
 class Event(StrEnum):
-    """What happens to the app."""
+    """An event that changes the state of the app."""
 
     EXPORT = "export"
     REGISTER = "register"
@@ -69,13 +69,13 @@ TRANSITIONS: Final[Mapping[State, Mapping[Event, State]]] = MappingProxyType(
 
 class Transition(NamedTuple):
     """
-    One step of the machine, as `lifecycle_transition` is told of it.
+    One change of the state. The hook `lifecycle_transition` gets it as an argument.
 
     Attributes:
-        before: The state that was left.
-        after: The state that was entered.
-        cause: What brought it about, in a few words: `export orders`, `SIGTERM`.
-        at: When, in seconds since the epoch.
+        before: The old state.
+        after: The new state.
+        cause: The cause in a few words, for example `export orders` or `SIGTERM`.
+        at: The time, in seconds since the epoch.
     """
 
     before: State
@@ -85,7 +85,7 @@ class Transition(NamedTuple):
 
 
 def transition_status(step: Transition) -> TransitionStatus:
-    """Return what `/status` shows of a step."""
+    """Return a transition as `/status` shows it."""
     return {
         "from": step.before.value,
         "to": step.after.value,
@@ -95,7 +95,7 @@ def transition_status(step: Transition) -> TransitionStatus:
 
 
 class Machine:
-    """The state of one app. Owned by one thread; `state` may be read from any."""
+    """The state of one app. One thread changes `state`, any thread may read it."""
 
     def __init__(self) -> None:
         self.state = State.STARTING
@@ -103,24 +103,24 @@ class Machine:
 
     def fire(self, event: Event, *, cause: str, at: float) -> Transition:
         """
-        Move along `TRANSITIONS`.
+        Change the state by one event.
 
         Args:
-            event: What happened.
-            cause: Why, in a few words.
-            at: When, in seconds since the epoch.
+            event: The event.
+            cause: The cause in a few words.
+            at: The time, in seconds since the epoch.
 
         Returns:
-            The step that was taken.
+            The transition.
 
         Raises:
-            IllegalTransition: The event has no place in this state. Nothing has changed.
+            IllegalTransition: The event is not allowed in this state. Nothing has changed.
         """
         row = TRANSITIONS[self.state]
         if event not in row:
-            possible = ", ".join(row) or "nothing: it is final"
+            possible = ", ".join(row) or "none, the state is final"
             raise IllegalTransition(
-                f"'{event}' cannot happen while {self.state} (possible here: {possible})"
+                f"'{event}' is not allowed while the app is {self.state} (allowed: {possible})"
             )
         transition = Transition(self.state, row[event], cause, at)
         self.state = transition.after
@@ -129,7 +129,7 @@ class Machine:
 
 
 def reachable(start: State) -> frozenset[State]:
-    """Return every state that `start` can still come to, itself included."""
+    """Return every state that can follow `start`, and `start` itself."""
     found = {start}
     frontier = [start]
     while frontier:

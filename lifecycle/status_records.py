@@ -1,8 +1,8 @@
 """
-What `/status` shows, as typed records.
+The content of `/status`, as typed records.
 
-Each record has one function that makes it, next to the thing that it shows. All values are
-what JSON can hold. Points in time are seconds since the epoch, ages and durations are seconds.
+For each record there is one function that makes it, in the module of the shown object. All values
+can be written as JSON. Times are seconds since the epoch. Ages and durations are in seconds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class RegistrationStatus(TypedDict):
     Attributes:
         registered: `yes`, `no` or `unknown`.
         required: Whether readiness waits for this registry.
-        reason: What is wrong; empty if nothing is.
+        reason: The problem, or empty.
     """
 
     registered: str
@@ -32,8 +32,8 @@ class ServiceStatus(TypedDict):
     Attributes:
         name: The name that clients look for.
         port: The port, or null.
-        online: Whether nobody holds the service offline.
-        held_by: Who holds it offline (`operator`, `app`), each with the reason.
+        online: Whether the service is online.
+        held_by: The offline reasons, by source: `operator` (an administrator) or `app`.
         registrations: For each registry, by name, the registration there.
     """
 
@@ -52,9 +52,9 @@ class ProbeStatus(TypedDict):
         kind: `startup`, `readiness` or `liveness`.
         name: The name of the probe, as in `/ready?verbose`.
         ok: The answer.
-        ms: How many milliseconds the answer took.
-        reason: Why, in the probe's own words.
-        age: How many seconds ago the probe answered.
+        ms: The time that the answer took, in milliseconds.
+        reason: The reason that the probe gave.
+        age: The age of the answer, in seconds.
     """
 
     kind: str
@@ -69,28 +69,28 @@ TransitionStatus = TypedDict(
     "TransitionStatus", {"from": str, "to": str, "at": float, "cause": str}
 )
 TransitionStatus.__doc__ = """
-    One step from state to state.
+    One transition from one state to the next.
 
     Attributes:
-        from: The state before.
-        to: The state after.
-        at: When the step was taken, in seconds since the epoch.
-        cause: What caused it, for example `SIGTERM`.
+        from: The old state.
+        to: The new state.
+        at: The time, in seconds since the epoch.
+        cause: The cause, for example `SIGTERM`.
     """
 
 
 class DrainStatus(TypedDict):
     """
-    The drain under way, or the one that is over.
+    The drain that is running, or that is over.
 
     Attributes:
-        step: What is done now.
-        cause: What began the drain.
-        deadline: How many seconds are left to wait for work in flight.
-        elapsed: Seconds since the drain began.
-        steps: How many seconds after the beginning each step was over.
-        waiting_for: What holds the drain up now, by name.
-        disturbed_by: Which clients still send most requests, and so delay the end of the drain.
+        step: The current step.
+        cause: The cause of the drain, for example `SIGTERM`.
+        deadline: The seconds that are left to wait for work in flight.
+        elapsed: The seconds since the drain started.
+        steps: For each finished step, the seconds from the drain start to its end.
+        waiting_for: The names of everything that the drain waits for now.
+        disturbed_by: The clients that still send most requests, and so delay the end of the drain.
     """
 
     step: str
@@ -108,8 +108,8 @@ class PluginStatus(TypedDict):
 
     Attributes:
         name: The name of the plugin.
-        ok: Whether it works.
-        problem: Why it does not; empty if it does.
+        ok: Whether the plugin works.
+        problem: The problem, or empty.
     """
 
     name: str
@@ -119,17 +119,18 @@ class PluginStatus(TypedDict):
 
 class WorkerStatus(TypedDict):
     """
-    One worker of a command: a process that serves, and tells what it does.
+    One worker of a command. A worker is a process that serves requests and reports on them.
 
     Attributes:
         pid: The id of its process.
         server: The server that it runs.
-        age: How many seconds ago it began to serve.
-        stalled: For how many seconds it has made no progress: its event loop has not come round,
-            or all its threads are busy and have not ended a request.
-        in_flight: How many requests are under way. Before a drain it may be a quarter of a second
-            old.
-        served: How many requests it has served. The same holds.
+        age: The seconds since the worker started to serve.
+        stalled: The seconds for which the worker has made no progress. Its event loop is blocked,
+            or all its threads are busy and have not finished a request.
+        in_flight: The number of running requests. Before a drain, the number may be a quarter of a
+            second old.
+        served: The number of answered requests. Before a drain, the number may be a quarter of a
+            second old.
     """
 
     pid: int
@@ -142,17 +143,17 @@ class WorkerStatus(TypedDict):
 
 class Snapshot(TypedDict):
     """
-    What `/status` shows, and `Lifecycle.snapshot` returns.
+    The whole state of the app, as `/status` shows it and `Lifecycle.snapshot` returns it.
 
     Attributes:
         state: The state of the app.
-        since: Since when the app is in this state, in seconds since the epoch.
-        in_flight: How many pieces of work are under way.
+        since: The time at which the app reached this state, in seconds since the epoch.
+        in_flight: The number of running requests and other pieces of work.
         services: The exported services.
         probes: The last answer of each probe.
-        transitions: Every step from state to state so far.
-        drain: The drain, or null while there is none.
-        workers: The workers of a command, as far as they tell; empty for an app.
+        transitions: All transitions so far.
+        drain: The drain, or null before a drain has started.
+        workers: The workers of a command that report to pod-lifecycle. Empty for an app.
         plugins: The loaded plugins, then those that failed.
         pid: The id of the process.
         version: The version of pod-lifecycle.

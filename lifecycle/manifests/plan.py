@@ -239,7 +239,7 @@ def _command(
 def doubts(plan: Plan) -> list[str]:
     """Return the warnings about possible mistakes, one sentence each."""
     unknown = unknown_variables(plan.env, core_variables()).values()
-    return [each for each in unknown if "did you mean" in each] + [*_unheard(plan)]
+    return [each for each in unknown if "Did you mean" in each] + [*_unheard(plan)]
 
 
 def _unheard(plan: Plan) -> Iterator[str]:

@@ -28,7 +28,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert done.returncode == 0
     assert json.loads(done.stdout)["kind"] == "List"
     assert done.stderr == (
-        "lifecycle: LIFECYCLE_SETLE is no setting; did you mean LIFECYCLE_SETTLE?\n"
+        "lifecycle: LIFECYCLE_SETLE is not a setting. Did you mean LIFECYCLE_SETTLE?\n"
     )
 
 

@@ -32,7 +32,7 @@ from tests.manifests.test_manifests import ASGI, BASE, plan
         ),
         (["--profile", "job-istio", "--replicas", "2"], {}, "--profile=job-istio writes a Job"),
         (["--to", "x"], {}, "--to DIR is required with -o kustomize"),
-        ([], {"LIFECYCLE_SETTLE": "25"}, "do not fit into grace_period=30 s"),
+        ([], {"LIFECYCLE_SETTLE": "25"}, "longer than grace_period=30 s"),
         ([], {"LIFECYCLE_SETTLE": "soon"}, "LIFECYCLE_SETTLE='soon'"),
         ([], {"LIFECYCLE_RUN_DIR": "run"}, "LIFECYCLE_RUN_DIR=run"),
         *(
@@ -42,7 +42,7 @@ from tests.manifests.test_manifests import ASGI, BASE, plan
         ([], {"LIFECYCLE_RUN_DIR": "/run/" + "a" * 150}, "may have at most 107 bytes"),
         (["--env", "A=\udcff"], {}, "the value of A is not text in UTF-8"),
         ([], {"LIFECYCLE_X": "\udcff"}, "the value of LIFECYCLE_X is not text in UTF-8"),
-        (["--service", "a:1", "--service", "a:2"], {}, "one port a name"),
+        (["--service", "a:1", "--service", "a:2"], {}, "one port per name"),
     ],
 )
 def test_what_does_not_add_up_is_refused(

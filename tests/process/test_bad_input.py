@@ -126,8 +126,8 @@ BAD_VALUES: list[tuple[dict[str, str], list[str]]] = [
     ({"LIFECYCLE_QOS_HOST": "a" * 64}, ["qos_host='aaa", "name of a host"]),
     ({"LIFECYCLE_SETTLE": "\uff13"}, ["LIFECYCLE_SETTLE=", "a number"]),
     ({"LIFECYCLE_SERVICES": "a:\uff18\uff10"}, ["services", "NAME:PORT"]),
-    ({"LIFECYCLE_SERVICES": "a:80,b,a:90"}, ["one port a name", "'a' has 80 and 90"]),
-    ({"LIFECYCLE_SERVICES": "a:80,a"}, ["one port a name", "'a' has 80 and none"]),
+    ({"LIFECYCLE_SERVICES": "a:80,b,a:90"}, ["one port per name", "'a' has 80 and 90"]),
+    ({"LIFECYCLE_SERVICES": "a:80,a"}, ["one port per name", "'a' has 80 and none"]),
     ({"LIFECYCLE_QOS_ALLOW": "10.0.0.0/33"}, ["qos_allow", "10.0.0.0/33"]),
     ({"LIFECYCLE_SETTLE": "soon"}, ["LIFECYCLE_SETTLE='soon'", "a number"]),
     ({"LIFECYCLE_SETTLE": "nan"}, ["settle=nan", "from 0 to"]),
@@ -296,11 +296,11 @@ def test_an_unknown_variable(start: Start, modules: Path) -> None:
     app = command(start, "shop:main", LIFECYCLE_SETTEL="3")
     app.wait_state("ready")
     said = wait_for(lambda: app.events("config"), 20, lambda: app.stderr)
-    assert said[0]["problem"] == "LIFECYCLE_SETTEL is no setting; did you mean LIFECYCLE_SETTLE?"
+    assert said[0]["problem"] == "LIFECYCLE_SETTEL is not a setting. Did you mean LIFECYCLE_SETTLE?"
 
     done = app.cli("config")
     assert done.returncode == 2
-    assert "LIFECYCLE_SETTEL is no setting; did you mean LIFECYCLE_SETTLE?" in done.stderr
+    assert "LIFECYCLE_SETTEL is not a setting. Did you mean LIFECYCLE_SETTLE?" in done.stderr
 
 
 def test_an_optional_registry_that_is_none(start: Start, modules: Path) -> None:
@@ -325,7 +325,7 @@ def test_a_service_that_the_app_exports_otherwise(start: Start, tmp_path: Path) 
     app = command(start, "shop:main", LIFECYCLE_SERVICES="orders", LIFECYCLE_SETTLE="0")
 
     assert app.wait() == 1
-    assert "it is exported already, with port=8080" in app.events("draining")[0]["cause"]
+    assert "this name is already exported with port=8080" in app.events("draining")[0]["cause"]
     assert "Traceback" not in app.stderr, app.stderr
 
 

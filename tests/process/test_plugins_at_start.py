@@ -234,7 +234,7 @@ PLUGINS = [Plugin()]
     app = start(APP.replace("{plugin}", plugin).replace("{main}", "pass"))
     app.wait_state("ready")
 
-    assert "refused: use() on the control thread would wait for itself\n" in app.stdout
+    assert "refused: use() must not be called on the control thread\n" in app.stdout
 
 
 def test_a_hook_that_gives_registries_may_use_plugins(start: Start) -> None:

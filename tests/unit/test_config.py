@@ -62,9 +62,9 @@ WRONG: list[tuple[str, Any, str]] = [
     *((name, True, "seconds") for name, value in DEFAULTS.items() if isinstance(value, float)),
     *((name, None, "must be") for name in DEFAULTS if name != "prestop_token"),
     ("grace_period", 2.9, "from 3 to 86400 seconds"),
-    *(("qos_host", host, "an address or the name") for host in ("..", ".a", "a" * 64, "a\0b")),
-    ("services", ("a:80", "b:80", "a:81"), "one port a name; 'a' has 80 and 81"),
-    ("services", ("a", "a:81"), "one port a name; 'a' has none and 81"),
+    *(("qos_host", host, "an address or a host name") for host in ("..", ".a", "a" * 64, "a\0b")),
+    ("services", ("a:80", "b:80", "a:81"), "one port per name. 'a' has 80 and 81"),
+    ("services", ("a", "a:81"), "one port per name. 'a' has none and 81"),
     ("grace_period", float("inf"), "from 3 to 86400 seconds"),
     ("settle", -0.1, "from 0 to 3600 seconds"),
     ("settle", 3601, "from 0 to 3600 seconds"),
@@ -178,10 +178,10 @@ def test_an_error_is_both_kinds() -> None:
 )
 def test_an_unknown_keyword(name: str, near: str | None) -> None:
     """An unknown keyword is an error, with the nearest name if one is near."""
-    with pytest.raises(ConfigError, match="is no setting") as caught:
+    with pytest.raises(ConfigError, match="is not a setting") as caught:
         Config(**{name: 1})
-    assert str(caught.value) == f"{name!r} is no setting" + (
-        f"; did you mean {near}?" if near else ""
+    assert str(caught.value) == f"{name!r} is not a setting" + (
+        f". Did you mean {near}?" if near else ""
     )
 
 
@@ -205,7 +205,7 @@ def test_a_config_is_frozen() -> None:
 )
 def test_what_does_not_fit_into_the_grace_period(given: dict[str, float], needed: str) -> None:
     """Settle + quiet + stop_timeout + 2 must fit; the error does the sum."""
-    with pytest.raises(ConfigError, match=f"= {needed} s do not fit into grace_period="):
+    with pytest.raises(ConfigError, match=f"= {needed} s, which is longer than grace_period="):
         Config(**given)
 
 
@@ -251,8 +251,8 @@ def test_an_unknown_variable() -> None:
         "lifecycle_settle": "1",
     }
     assert unknown_variables(environ, core_variables()) == {
-        "LIFECYCLE_SETLE": "LIFECYCLE_SETLE is no setting; did you mean LIFECYCLE_SETTLE?",
-        "LIFECYCLE_XYZZY": "LIFECYCLE_XYZZY is no setting",
+        "LIFECYCLE_SETLE": "LIFECYCLE_SETLE is not a setting. Did you mean LIFECYCLE_SETTLE?",
+        "LIFECYCLE_XYZZY": "LIFECYCLE_XYZZY is not a setting",
     }
 
 
@@ -278,7 +278,7 @@ def test_public_can_be_json() -> None:
         "value": ["orders:1"],
         "source": "keyword",
         "variable": "LIFECYCLE_SERVICES",
-        "help": "NAME:PORT of an unmodified main's services",
+        "help": "App services, as NAME:PORT, of a main without changes.",
     }
     assert all(each["help"] for each in shown.values())
 

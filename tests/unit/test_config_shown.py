@@ -41,8 +41,8 @@ class Options:
         ({(1, 2): "pair"}, "{(1, 2): 'pair'}"),
         (float("inf"), "inf"),
         (CIRCLE, "[[...]]"),
-        (Unshown(OSError("no")), "(it cannot be shown: OSError)"),
-        (Unshown(SystemExit(3)), "(it cannot be shown: SystemExit)"),
+        (Unshown(OSError("no")), "(cannot be shown: OSError)"),
+        (Unshown(SystemExit(3)), "(cannot be shown: SystemExit)"),
     ],
 )
 def test_an_odd_option_is_shown_as_text(odd: object, shown: object) -> None:

@@ -53,7 +53,7 @@ def test_the_same_again(first: dict[str, Any], second: dict[str, Any]) -> None:
 )
 def test_another_of_the_same_name(changed: dict[str, Any], asked: str, there: str) -> None:
     """Another one of the same name is an error that says what is exported already."""
-    with pytest.raises(ValueError, match=r"it is exported already") as caught:
+    with pytest.raises(ValueError, match=r"this name is already exported") as caught:
         export_twice(FIRST, FIRST | changed)
 
     assert f"export('orders', {asked})" in str(caught.value)

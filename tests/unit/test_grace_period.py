@@ -27,7 +27,7 @@ def test_the_pods_own_grace_period_is_taken_unless_one_was_set() -> None:
 def test_a_grace_period_that_the_other_times_do_not_fit_into_is_not_taken() -> None:
     """The error says which; the old one stays."""
     config = Settings()
-    with pytest.raises(ConfigError, match="do not fit into grace_period=8 s"):
+    with pytest.raises(ConfigError, match="longer than grace_period=8 s"):
         config.take_grace_period(8)
     assert config.grace_period == 30
 

@@ -288,7 +288,7 @@ def test_in_threads_and_on_the_control_thread() -> None:
         async with lifecycle.Lifecycle(CONFIG) as life:
             plugin = Plugin()
             installed = await asyncio.to_thread(life.use, plugin)
-            with pytest.raises(LifecycleError, match="would wait for itself"):
+            with pytest.raises(LifecycleError, match="must not be called on the control thread"):
                 core_of(life).control.call(installed.remove)
             await asyncio.to_thread(installed.remove)
             assert plugin.diary == ["opened", "closed"]

@@ -394,5 +394,5 @@ def test_the_board_of_a_command_that_has_ended(
 ) -> None:
     """A variable that is left over changes nothing."""
     monkeypatch.setenv(BOARD, str(tmp_path / "gone"))
-    with pytest.raises(NotRunning, match="no lifecycle is running"):
+    with pytest.raises(NotRunning, match="pod-lifecycle is not running"):
         current()

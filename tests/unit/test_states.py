@@ -62,7 +62,7 @@ def test_every_event_in_every_state(state: State, event: Event) -> None:
     wanted = LEGAL.get((state, event))
 
     if wanted is None:
-        with pytest.raises(IllegalTransition, match=rf"'{event}' cannot happen while {state}"):
+        with pytest.raises(IllegalTransition, match=rf"'{event}' is not allowed while the app is {state}"):
             machine.fire(event, cause="now", at=2.0)
         assert (machine.state, machine.history) == (state, before)
     else:
@@ -77,14 +77,14 @@ def test_every_event_in_every_state(state: State, event: Event) -> None:
         (State.STARTING, "export, drain"),
         (State.READY, "drain"),
         (State.DRAINING, "stop, fail"),
-        (State.STOPPED, "nothing: it is final"),
+        (State.STOPPED, "none, the state is final"),
     ],
 )
 def test_an_event_out_of_place_is_told_what_is_possible(state: State, possible: str) -> None:
     """The message has the event, the state, and what may happen there."""
     with pytest.raises(IllegalTransition) as raised:
         machine_in(state).fire(Event.READY, cause="", at=0.0)
-    assert str(raised.value) == f"'ready' cannot happen while {state} (possible here: {possible})"
+    assert str(raised.value) == f"'ready' is not allowed while the app is {state} (possible here: {possible})"
 
 
 def test_a_final_state_says_so() -> None:

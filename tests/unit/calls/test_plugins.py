@@ -178,7 +178,7 @@ def test_options() -> None:
     assert config.options(Options).host == "db"
     assert loaded.unknown_variables(core_variables()) == {
         "LIFECYCLE_THEIRS_HSOT": (
-            "LIFECYCLE_THEIRS_HSOT is no setting; did you mean LIFECYCLE_THEIRS_HOST?"
+            "LIFECYCLE_THEIRS_HSOT is not a setting. Did you mean LIFECYCLE_THEIRS_HOST?"
         )
     }
 
