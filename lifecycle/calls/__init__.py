@@ -1,1 +1,1 @@
-"""Crossing threads, and calling plugins."""
+"""Calls between threads, and calls of plugins."""

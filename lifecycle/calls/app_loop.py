@@ -1,4 +1,4 @@
-"""The app's loop, seen from the control thread: a guest that may be busy, stuck or gone."""
+"""The app's event loop, seen from the control thread. The loop may be blocked, or have ended."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from lifecycle.calls.threads import run_soon
 BEAT: Final = 0.25
 """Seconds between two heartbeats."""
 PAUSE: Final = 2 * BEAT
-"""Seconds without a heartbeat after which the loop does not come round."""
+"""Seconds without a heartbeat after which the loop counts as blocked."""
 ROUNDS: Final = 20
-"""Turns of the loop from a connection in the listener's queue to the app that is asked, and more."""
+"""Turns of the loop that a connection needs from the accept queue to the app, with a reserve."""
 
 
 class AppLoop:
     """
-    Attached to the app's loop while it runs; stamps a heartbeat there.
+    Watches the app's event loop by a heartbeat that runs on it.
 
-    Everything but `attach` and `detach` may be called from any thread.
+    All methods except `attach` and `detach` may be called from any thread.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -42,14 +42,14 @@ class AppLoop:
         self._awake_since = 0.0
         self._on_beat: Callable[[], None] | None = None
         self.in_child = False
-        """True in a forked child, in which no such loop runs for us."""
+        """True in a forked child, in which the loop does not run."""
         self.hooks: set[asyncio.Task[Any]] = set()
-        """What runs on the app's loop for plugins; touched there only."""
+        """The tasks of plugins on the app's loop. Used on this loop only."""
         self.describe: Callable[[], Straggler] | None = None
-        """Says what of main has not ended, where main is ours; from any thread."""
+        """Returns what of main has not ended, if pod-lifecycle runs main. From any thread."""
 
     def attach(self, on_beat: Callable[[], None] | None = None) -> None:
-        """Begin to beat on the running loop; `on_beat` is called there each time."""
+        """Start the heartbeat on the running loop. `on_beat` is called there each time."""
         self._loop = asyncio.get_running_loop()
         self._thread_id = threading.get_ident()
         self._context = contextvars.copy_context()
@@ -58,13 +58,13 @@ class AppLoop:
         self._timer = self._loop.call_later(BEAT, self._beat)
 
     def detach(self) -> None:
-        """Stop beating; on the app's loop."""
+        """Stop the heartbeat. Call this on the app's loop."""
         if self._timer is not None:
             self._timer.cancel()
         self._loop = None
 
     def forget(self) -> None:
-        """Take note that this is a forked child; its copy of the loop is none of ours."""
+        """Give up the copy of the loop in a forked child."""
         loop, self._loop, self.in_child = self._loop, None, True
         if loop is not None:
             part_from_parent(loop)
@@ -73,7 +73,7 @@ class AppLoop:
         now = self._clock()
         gap = now - self._beat_at
         if gap > PAUSE:
-            self._awake_since = now  # first: who sees the new beat must see this too
+            self._awake_since = now  # set first, because a reader of the new beat needs it too
         self._last_gap, self._beat_at = gap, now
         if self._loop is not None:
             self._timer = self._loop.call_later(BEAT, self._beat)
@@ -82,10 +82,10 @@ class AppLoop:
 
     def beat_soon(self, beaten: Callable[[], object]) -> bool:
         """
-        Have the loop beat as soon as it comes round, and not only when the next beat is due.
+        Request a heartbeat as soon as the loop can run it, before the next one is due.
 
         Args:
-            beaten: Called on the app's loop then.
+            beaten: Called on the app's loop after this heartbeat.
 
         Returns:
             False if there is no loop.
@@ -101,7 +101,7 @@ class AppLoop:
 
     @property
     def beat_at(self) -> float:
-        """When it was last seen, on its clock."""
+        """The time of the last heartbeat, on the clock of this object."""
         return self._beat_at
 
     @property
@@ -110,31 +110,31 @@ class AppLoop:
         return self._loop is not None
 
     def post(self, function: Callable[[], object]) -> bool:
-        """Run a function on the app's loop, in the app's context; False if there is none."""
+        """Run a function on the app's loop, in the app's context. Returns False without a loop."""
         loop = self._loop
         return loop is not None and run_soon(loop, function, self._context)
 
     def run_hook(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
-        """Start what a plugin asks for; on the app's loop."""
+        """Start a task for a plugin. Call this on the app's loop."""
         task = asyncio.get_running_loop().create_task(work, name=name)
         self.hooks.add(task)
         task.add_done_callback(self.hooks.discard)
         return task
 
     def silent_for(self) -> float:
-        """Return the age of the last heartbeat in seconds; 0 without a loop."""
+        """Return the age of the last heartbeat in seconds. 0 without a loop."""
         return max(0.0, self._clock() - self._beat_at) if self.attached else 0.0
 
     def busy(self) -> bool:
-        """Tell whether the loop is too busy just now to be asked anything."""
+        """Return True if the loop is too busy now to run a probe in time."""
         return max(self.silent_for(), self._last_gap if self.attached else 0.0) > PAUSE
 
     def awake_since(self) -> float:
         """
-        Return since when the loop has come round without a pause, on its clock.
+        Return the time since which the loop has run without a pause, on the clock of this object.
 
         Returns:
-            Infinity while it does not come round, minus infinity without a loop.
+            Infinity while the loop is blocked, minus infinity without a loop.
         """
         if not self.attached:
             return float("-inf")
@@ -142,10 +142,10 @@ class AppLoop:
 
     def come_round(self, done: Callable[[], object]) -> bool:
         """
-        Have the loop come round until what waits in its sockets' queues has been looked at.
+        Wait for so many turns of the loop that it has handled what waits in its socket queues.
 
         Args:
-            done: Called on the app's loop then.
+            done: Called on the app's loop after these turns.
 
         Returns:
             False if there is no loop.
@@ -161,20 +161,21 @@ class AppLoop:
         return self.post(lambda: turn(ROUNDS))
 
     def runs(self, task: asyncio.Task[object]) -> bool:
-        """Tell whether this task is the one that is running at this moment."""
+        """Return True if this task is running at this moment."""
         loop = self._loop
         return loop is not None and asyncio.current_task(loop) is task
 
     def stack(self) -> list[str]:
-        """Return where the loop's thread is at this moment, innermost last."""
+        """Return the stack of the loop's thread at this moment, innermost frame last."""
         return thread_stack(self._thread_id)
 
     def straggler(self, task: asyncio.Task[Any] | None) -> Straggler:
         """
-        Name what runs as main, and say where it stands.
+        Return the name of main and its stack.
 
         Args:
-            task: Main's: what it awaits is named, unless the loop does not come round.
+            task: The task of main. The stack shows what it awaits, or, if the loop is blocked,
+                the code that blocks the loop.
         """
         if self.describe is not None:
             name, stack = self.describe()
@@ -182,7 +183,7 @@ class AppLoop:
         return Straggler("main", self.stack() if task is None else self.where(task))
 
     def where(self, task: asyncio.Task[Any]) -> list[str]:
-        """Return what a task awaits, or where the loop's thread is if that does not come round."""
+        """Return what a task awaits or, if the loop is blocked, the stack of the loop's thread."""
         return self.stack() if self._blocked or self.runs(task) else await_chain(task)
 
     @property
@@ -192,10 +193,10 @@ class AppLoop:
 
 def part_from_parent(loop: asyncio.AbstractEventLoop) -> None:
     """
-    Have a forked child's copy of a loop watch for itself, before anything closes it.
+    Give the copy of a loop in a forked child its own epoll table, before the copy is closed.
 
-    The kernel's table of what a loop watches is shared: who closes the copy takes away from the
-    parent what wakes its own.
+    Without this, parent and child share the table of the kernel. Closing the copy would then
+    remove the entries that wake the loop of the parent.
     """
     selector: Any = getattr(loop, "_selector", None)
     if type(selector).__name__ != "EpollSelector":
@@ -204,6 +205,6 @@ def part_from_parent(loop: asyncio.AbstractEventLoop) -> None:
         for key in selector.get_map().values():
             reads = select.EPOLLIN if key.events & selectors.EVENT_READ else 0
             writes = select.EPOLLOUT if key.events & selectors.EVENT_WRITE else 0
-            with suppress(OSError):  # it is closed in the child
+            with suppress(OSError):  # the descriptor is closed in the child
                 table.register(key.fd, reads | writes)
         os.dup2(table.fileno(), selector.fileno(), inheritable=False)

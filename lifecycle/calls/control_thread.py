@@ -1,16 +1,17 @@
 """
-The control thread: a loop of its own, and the one way of speaking to it.
+The control thread with its event loop, and all calls from other threads to it.
 
-It owns everything that must work when the app does not. The app's loop is a guest. Nothing
-here waits for the app's thread, so that a stuck app can stop nobody.
+The thread owns everything that must work when the app does not. The code here never waits for
+the app's thread, so that a blocked app cannot stop it.
 
 Rules of this file:
 
-1. The thread is open, then closing, then closed. What was asked while it was open is answered,
-   or refused with `NotRunning` once it is closed. Afterwards all is refused. Nothing hangs.
-2. Nothing runs in the caller's thread instead, unless that is the control thread.
-3. A call waits for a bounded time: an app's loop may stand still meanwhile. What waits without
-   a timeout is for threads that hold no loop up.
+1. The thread is open, then closing, then closed. A call that came while the thread was open gets
+   its answer, or `NotRunning` when the thread is closed. Later calls get `NotRunning`. No call
+   hangs.
+2. A function runs on the control thread, and never in the caller's thread instead.
+3. A call has a time limit, because the event loop of the app may be blocked meanwhile. Calls
+   without a time limit are for threads without an event loop.
 """
 
 from __future__ import annotations
@@ -31,51 +32,52 @@ Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 CALL_TIME: Final = 5.0
 """Seconds that a call waits for its answer."""
 LEAVING: Final = 0.1
-"""Seconds that what is left on the control loop has, once cancelled, to end."""
+"""Seconds that cancelled tasks on the control loop have to end."""
 
 
 class Late(Exception):
-    """Something takes longer than its caller may wait; it is cancelled."""
+    """Work takes longer than its caller may wait, and was cancelled."""
 
 
 async def _cancel_all() -> None:
-    await asyncio.sleep(0)  # what was submitted begins, and is among the tasks
+    await asyncio.sleep(0)  # submitted work starts, and becomes a task
     left = asyncio.all_tasks() - {asyncio.current_task()}
     for task in left:
         task.cancel()
     left.add(asyncio.create_task(asyncio.get_running_loop().shutdown_asyncgens()))
     _, stubborn = await asyncio.wait(left, timeout=LEAVING)
     for task in stubborn:
-        # What ignores its cancellation is dropped with the loop, and that is said elsewhere.
+        # A task that ignores its cancellation is dropped with the loop. This is logged elsewhere.
         task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001 - no other way
 
 
 class ControlThread:
     """
-    The control thread and its loop, and the one way of speaking to it.
+    The control thread with its event loop, and the calls to it.
 
-    It is open from `start` until its main returns, closing while what is left on the loop ends,
-    and then closed.
+    The thread is open from `start` until its main returns. It is closing while the rest of the
+    tasks end, and then closed.
     """
 
     loop: asyncio.AbstractEventLoop
 
     def __init__(self) -> None:
         self._thread: threading.Thread | None = None
-        self._lock = threading.RLock()  # a signal's handler may come between
+        self._lock = threading.RLock()  # a signal handler may interrupt the holder
         self._open = False
         self._pending: set[concurrent.futures.Future[Any]] = set()
 
     def start(self, main: Work, set_up: Work | None = None) -> None:
         """
-        Run `set_up()` on the control loop, and from then on `main()` until it returns.
+        Run `set_up()` on the control loop, and then `main()` until it returns.
 
-        Returns once `set_up()` has; what it raises is raised here, and ends the thread.
+        Returns when `set_up()` has returned. If `set_up()` raises, the thread ends, and the error
+        is raised here.
 
         Raises:
-            LifecycleError: There is no thread to run it in.
+            LifecycleError: The system cannot start a thread.
         """
-        # Not `new_event_loop`: the app's loop policy is the app's own affair.
+        # Not `new_event_loop`, because the loop policy belongs to the app.
         self.loop = asyncio.SelectorEventLoop()
         self._open = True
         up: concurrent.futures.Future[None] = concurrent.futures.Future()
@@ -84,7 +86,7 @@ class ControlThread:
             try:
                 if set_up is not None:
                     await set_up()
-            except BaseException as error:  # noqa: BLE001 - it belongs to who starts the thread
+            except BaseException as error:  # noqa: BLE001 - raised in the starting thread
                 up.set_exception(error)
                 return
             up.set_result(None)
@@ -99,7 +101,7 @@ class ControlThread:
         up.result()
 
     def _run(self, main: Work) -> None:
-        # Not `asyncio.Runner`, which waits for ever for a task that ignores its cancellation.
+        # Not `asyncio.Runner`, which waits forever for a task that ignores its cancellation.
         try:
             self._run_to_its_end(main())
         finally:
@@ -117,7 +119,7 @@ class ControlThread:
                 each.set_exception(_ended())
 
     def forget(self) -> None:
-        """Take note that this is a forked child: there is no such thread in it."""
+        """Switch to a forked child, in which there is no control thread."""
         self._thread, self._open = None, False
         self._lock = threading.RLock()
         self._pending.clear()
@@ -125,7 +127,7 @@ class ControlThread:
     def _run_to_its_end(self, work: Coroutine[Any, Any, None]) -> None:
         task = self.loop.create_task(work)
         while not task.done():
-            # What a stranger's code raises to leave has stopped the loop, and ends nothing here.
+            # An exit that foreign code raises stops the loop, but must not end this thread.
             with contextlib.suppress(SystemExit, KeyboardInterrupt):
                 self.loop.run_until_complete(task)
         task.result()
@@ -136,7 +138,7 @@ class ControlThread:
         return threading.current_thread() is self._thread
 
     def post(self, function: Callable[[], object]) -> None:
-        """Run a function on the control loop, once started; returns at once, from any thread."""
+        """Run a function on the control loop. Returns at once. From any thread, after `start`."""
         run_soon(self.loop, function)
 
     def call(self, function: Callable[[], T]) -> T:
@@ -144,18 +146,18 @@ class ControlThread:
         Run a function on the control loop and return what it returns, from any thread.
 
         Raises:
-            NotRunning: The thread is not started, or ends.
-            LifecycleError: Something there holds the thread up for longer than `CALL_TIME`. What
-                has not begun by then is not done later.
+            NotRunning: The thread has not started, or ends.
+            LifecycleError: The thread is blocked for longer than `CALL_TIME`. If the function has
+                not started by then, it does not run later.
         """
         if self.here:
             return function()
         outcome = self._submit(function)
         if not concurrent.futures.wait({outcome}, 0.9 * CALL_TIME).done:
             if outcome.cancel():
-                raise _held_up("it was not done")
+                raise _held_up("did not run")
             if not concurrent.futures.wait({outcome}, 0.1 * CALL_TIME).done:
-                raise _held_up("whether it will be done is not known")
+                raise _held_up("may still run later")
         return outcome.result()
 
     def _submit(self, function: Callable[[], T]) -> concurrent.futures.Future[T]:
@@ -163,10 +165,10 @@ class ControlThread:
 
         def work() -> None:
             if not outcome.set_running_or_notify_cancel():
-                return  # nobody waits for it any more
+                return  # the caller no longer waits
             try:
                 outcome.set_result(function())
-            except BaseException as error:  # noqa: BLE001 - it belongs to the caller
+            except BaseException as error:  # noqa: BLE001 - raised in the caller
                 outcome.set_exception(error)
 
         with self._lock:
@@ -177,16 +179,16 @@ class ControlThread:
 
     def wait(self, work: Callable[[], Coroutine[Any, Any, T]], timeout: float | None = None) -> T:
         """
-        Run a coroutine on the control loop and wait here for what it returns.
+        Run a coroutine on the control loop and block until it returns.
 
         Args:
             work: The coroutine function.
-            timeout: Seconds; then it is cancelled.
+            timeout: Seconds after which the coroutine is cancelled. None means no limit.
 
         Raises:
             RuntimeError: This is the control thread itself.
-            NotRunning: The thread is not started, or ends.
-            Late: It takes longer.
+            NotRunning: The thread has not started, or ends.
+            Late: The coroutine takes longer than `timeout`.
         """
         if self.here:
             raise RuntimeError("the control thread cannot wait for itself")
@@ -196,14 +198,14 @@ class ControlThread:
                 raise Late
             return outcome.result()
         finally:
-            outcome.cancel()  # late, or a signal has come between: nobody waits any more
+            outcome.cancel()  # too late, or a signal interrupted the wait
 
     async def request(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """
-        Run a coroutine on the control loop and await it here, on any loop.
+        Run a coroutine on the control loop and await it on any event loop.
 
         Raises:
-            NotRunning: The thread is not started, or ends.
+            NotRunning: The thread has not started, or ends.
         """
         if self.here:
             return await work()
@@ -214,13 +216,13 @@ class ControlThread:
             try:
                 return await work()
             except BaseException as error:
-                with self._lock:  # else it may not be assigned yet
+                with self._lock:  # without the lock, `outcome` may not be assigned yet
                     gone = outcome.cancelled()
-                if gone:  # who asked, and there is nobody to raise it to
+                if gone:  # the caller no longer waits
                     raise asyncio.CancelledError from None
                 if self._open or not isinstance(error, asyncio.CancelledError):
                     raise
-                # The thread ends; who asked is not cancelled by that.
+                # The thread ends. This must not cancel the caller.
                 raise _ended() from None
 
         with self._lock:
@@ -238,7 +240,7 @@ class ControlThread:
             raise _ended()
 
     def join(self, timeout: float) -> bool:
-        """Wait for the thread's end; False if it has not ended in `timeout` seconds."""
+        """Wait for the end of the thread. False if it has not ended after `timeout` seconds."""
         if self._thread is None:
             return True
         self._thread.join(timeout)
@@ -247,10 +249,10 @@ class ControlThread:
 
 def _held_up(consequence: str) -> LifecycleError:
     return LifecycleError(
-        f"the control thread has not answered for {CALL_TIME:g} s, and {consequence}: a registry "
-        "blocks it; have that await what is slow, or do it in a thread"
+        f"the control thread has not answered for {CALL_TIME:g} s, because a registry blocks it. "
+        f"Your call {consequence}. In the registry, await slow work, or do it in a thread."
     )
 
 
 def _ended() -> NotRunning:
-    return NotRunning("the lifecycle has ended")
+    return NotRunning("pod-lifecycle has ended")

@@ -1,14 +1,15 @@
 """
-The one dispatcher: every call of a plugin passes here, isolated and bounded.
+Calls every hook of every plugin, isolated and with a time limit.
 
 Rules of this file:
 
-1. Async hooks run on the app's loop, plain ones in a thread, built-in ones here.
-2. Probes share a run, so nothing can pile up; a run that is shared is ended by its deadline,
-   and never by one of those who ask.
-3. What one caller has asked for is his own: it ends with him, and what he was refused
-   does not run afterwards.
-4. A call ends by its deadline, whatever the plugin does; the outcome says how.
+1. Async hooks run on the app's loop, plain functions in a thread, built-in plugins on the control
+   loop.
+2. Probes share a run, so that calls cannot pile up. A shared run ends by its deadline, and never
+   because one of its callers leaves.
+3. A run that is not shared ends with its caller. If the caller got a refusal, the run does not
+   start later.
+4. A call ends by its deadline, whatever the plugin does. The outcome contains the reason.
 """
 
 from __future__ import annotations
@@ -27,21 +28,20 @@ from lifecycle.calls.runs import Limits, Outcome, Run, Status, drop, guard, see_
 from lifecycle.calls.threads import run_in_thread
 
 MOST_ANSWERS: Final = 10_000
-"""What a generator may give; one that never ends must not fill the memory."""
+"""Answers that a generator may yield, so that an endless one does not fill the memory."""
 
 
 class Call:
     """
-    How one implementation of one hook is called; how its runs relate is a subclass's affair.
+    Calls one implementation of one hook. Subclasses decide how runs relate to callers.
 
-    Lives on the control loop.
+    For the control loop.
 
     Args:
-        implementation: What to call.
+        implementation: The implementation to call.
         app_loop: The app's loop.
-        timeout: Seconds; None: until the caller is cancelled.
-        start_within: Seconds after which a busy app loop is waited for no longer;
-            None: `timeout`.
+        timeout: Seconds that a run may take. None means until the caller is cancelled.
+        start_within: Seconds that a run waits for a busy app loop. None means `timeout`.
     """
 
     patient = False
@@ -64,7 +64,7 @@ class Call:
 
     @property
     def threaded(self) -> bool:
-        """True if each run has a thread, which nobody can end."""
+        """True if each run has a thread, which cannot be stopped from outside."""
         return not self.implementation.inline and not self._is_async
 
     def _start(self, given: tuple[Any, ...], offered: dict[str, Any]) -> Run:
@@ -95,13 +95,13 @@ class Call:
             return
         try:
             awaitable = call()
-        except BaseException as error:  # noqa: BLE001 - an argument too many, a decorator's own
+        except BaseException as error:  # noqa: BLE001 - a wrong argument, a failing decorator
             run.finish(None, error)
             return
         guarded = guard(awaitable, run, lambda task: self._app_loop.post(task.cancel))
         try:
             task = self._app_loop.run_hook(guarded, f"lifecycle-{self.plugin}")
-        except BaseException as error:  # noqa: BLE001 - the app's own task factory
+        except BaseException as error:  # noqa: BLE001 - the task factory of the app
             guarded.close()
             drop(awaitable)
             run.finish(None, error)
@@ -110,13 +110,13 @@ class Call:
 
 
 class Shared(Call):
-    """One run for all who ask at the same time: only its deadline ends it, whoever leaves."""
+    """One run for all callers at the same time. Only its deadline can end it early."""
 
     _run: Run | None = None
     _closed = False
 
     async def __call__(self, *given: Any, **offered: Any) -> Outcome:
-        """Call it, or share the run that is under way. Never raises what a plugin raised."""
+        """Start a run, or share the current one. Never raises an error of the plugin."""
         if self._closed:
             return Outcome(Status.UNSTARTED, 0.0)
         run = self._run
@@ -129,27 +129,27 @@ class Shared(Call):
         return run.told.result()
 
     def close(self) -> None:
-        """Give up what is under way, and begin nothing more."""
+        """Abandon the current run, and start no other."""
         self._closed = True
         if self._run is not None:
             self._run.abandon()
 
 
 class Own(Call):
-    """A run for each caller: it ends with him, and never begins once he was refused."""
+    """One run for each caller. It ends with the caller, and does not start after a refusal."""
 
     async def __call__(self, *given: Any, **offered: Any) -> Outcome:
-        """Call it. Never raises what a plugin raised."""
+        """Start a run. Never raises an error of the plugin."""
         return await _told(self._start(given, offered))
 
 
 class InTurn(Own):
-    """A run for each caller, one after the other: for what has a thread, which nobody can end."""
+    """One run for each caller, one after the other. For functions that run in a thread."""
 
     _run: Run | None = None
 
     async def __call__(self, *given: Any, **offered: Any) -> Outcome:
-        """Call it as soon as no other run is outstanding: BUSY if one hangs."""
+        """Start a run when the previous one has ended. BUSY if the previous one hangs."""
         now = asyncio.get_running_loop().time
         until = now() + (self.timeout or 0.0)
         while (run := self._run) is not None and not run.ended.done():
@@ -162,7 +162,7 @@ class InTurn(Own):
 
 
 class Delivery(Call):
-    """A run that is to come, however late: a busy loop is told afterwards of what happened."""
+    """A run that must happen, even if late: a busy loop still gets every transition."""
 
     patient = True
 
@@ -172,11 +172,11 @@ class Delivery(Call):
         return self.implementation.inline and not self._is_async
 
     def now(self, **offered: Any) -> Outcome:
-        """Call a built-in that is no coroutine function, here and now."""
+        """Call a built-in plain function now."""
         return self._start((), offered).told.result()
 
     async def __call__(self, on_outcome: Callable[[Outcome], None], **offered: Any) -> None:
-        """Call it, say what came of it in time, and return once nothing of it is outstanding."""
+        """Start a run, report its outcome in time, and return when the run has really ended."""
         run = self._start((), offered)
         on_outcome(await _told(run))
         await _ended(run)
@@ -203,7 +203,7 @@ async def _ended(run: Run) -> None:
 def _run_here(run: Run, call: Callable[[], Any]) -> None:
     try:
         value = call()
-    except BaseException as error:  # noqa: BLE001 - isolation is this file's purpose
+    except BaseException as error:  # noqa: BLE001 - this file isolates plugins
         run.answer(None, error)
         return
     if inspect.isawaitable(value):
@@ -215,13 +215,13 @@ def _run_here(run: Run, call: Callable[[], Any]) -> None:
 
 def _plain(value: Any) -> Any:
     if inspect.isgenerator(value):
-        several = list(islice(value, MOST_ANSWERS + 1))  # here, because it may take time
+        several = list(islice(value, MOST_ANSWERS + 1))  # in the thread, because it may take time
         if len(several) > MOST_ANSWERS:
-            raise TypeError(f"gave more than {MOST_ANSWERS} answers")
+            raise TypeError(f"the hook yielded more than {MOST_ANSWERS} answers")
         return several
     if inspect.iscoroutine(value):
         value.close()
-        raise TypeError("returned a coroutine: declare the hook itself with `async def`")
+        raise TypeError("the hook returned a coroutine. Declare the hook itself with `async def`.")
     return value
 
 
@@ -232,10 +232,10 @@ def _is_async(function: Callable[..., Any]) -> bool:
 
 class _Outside:
     """
-    Runs that wait for the app's loop, behind one handle of it.
+    Runs that wait for the app's loop, behind one handle of this loop.
 
-    However many ask while that loop is stuck, and go away again: it holds one handle for
-    all of them, and what has left is not kept.
+    While the loop is blocked, any number of callers may come and go. The loop holds only one
+    handle for all of them, and runs without a caller are dropped.
     """
 
     def __init__(self, app_loop: AppLoop) -> None:
@@ -245,7 +245,7 @@ class _Outside:
         self._posted = False
 
     def put(self, run: Run, begin: Callable[[], None]) -> bool:
-        """Have it begun on the app's loop; False if there is none."""
+        """Start the run on the app's loop when possible. False if there is no loop."""
         with self._lock:
             if not self._posted:
                 self._posted = self._app_loop.post(self._let_in)
@@ -255,7 +255,7 @@ class _Outside:
             return False
 
     def drop(self, run: Run) -> None:
-        """Forget one that has left."""
+        """Drop a run that has ended."""
         with self._lock:
             self._waiting.pop(run, None)
 

@@ -1,9 +1,9 @@
 """
-What installed distributions offer under an entry point group.
+The entry points of one group, read from the installed distributions.
 
-`importlib.metadata.entry_points` answers the same, and is asked wherever something other than
-plain folders is on the path. Importing it is 7 ms of a start of 120, and parsing what every
-package declares is two more: here only what names the group is read.
+`importlib.metadata.entry_points` returns the same, and is used if the path has anything other
+than plain folders. But its import takes 7 ms of a start of 120 ms, and parsing the files of all
+packages takes 2 ms more. The code here parses only the files that contain the group.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ _CANNOT_LOOK: Final = (errno.EMFILE, errno.ENFILE, errno.EIO, errno.ENOMEM)
 
 
 class EntryPoint(NamedTuple):
-    """What a distribution says of one object: `name = module:attribute`."""
+    """One entry point of a distribution: `name = module:attribute`."""
 
     name: str
     value: str
 
     def load(self) -> Any:
-        """Import the module and return the object; what its import raises comes through."""
+        """Import the module and return the object. Raises whatever the import raises."""
         module, _, attribute = self.value.partition("[")[0].strip().partition(":")
         found = importlib.import_module(module.strip())
         return reduce(getattr, filter(None, attribute.strip().split(".")), found)
@@ -37,10 +37,12 @@ class EntryPoint(NamedTuple):
 
 def entry_points(group: str) -> list[EntryPoint]:
     """
-    Return the entry points of a group, by name; of two installations of one the path's first.
+    Return the entry points of a group, sorted by name.
+
+    If a distribution is installed twice, the first one on the path counts.
 
     Raises:
-        PluginError: The system does not let us look.
+        PluginError: The system cannot read a folder now, for example without free descriptors.
     """
     texts = _texts(group) if _plain_path() else None
     found = _asked(group) if texts is None else [p for text in texts for p in _parsed(text, group)]
@@ -48,18 +50,18 @@ def entry_points(group: str) -> list[EntryPoint]:
 
 
 def _plain_path() -> bool:
-    """Tell whether nothing but the interpreter's own finder knows of distributions."""
+    """Return True if only the finder of the interpreter can find distributions."""
     known = [finder for finder in sys.meta_path if hasattr(finder, "find_distributions")]
     return known == [PathFinder]
 
 
 def _texts(group: str) -> list[str] | None:
-    """Return what says something of the group; None if the path holds more than folders."""
+    """Return the files that contain the group. None if the path has more than folders."""
     found: dict[str, str] = {}
     header = f"[{group}]"
     for folder in sys.path:
         if type(folder) is not str or folder.endswith(".egg"):
-            return None  # a Path; or what keeps its metadata in another place
+            return None  # a Path object, or an egg with its metadata elsewhere
         try:
             entries = os.listdir(folder or ".")
         except NotADirectoryError:
@@ -83,9 +85,9 @@ def _texts(group: str) -> list[str] | None:
 
 
 def _refuse(error: Exception, folder: str) -> None:
-    """Refuse to go on without what nobody could look for; what is not there is no plugin."""
+    """Raise if plugins may exist that cannot be read. A missing folder is not an error."""
     if getattr(error, "errno", None) in _CANNOT_LOOK:
-        raise PluginError(f"plugins cannot be looked for in {folder}: {error}") from None
+        raise PluginError(f"cannot look for plugins in {folder}: {error}") from None
 
 
 def _parsed(text: str, group: str) -> Iterator[EntryPoint]:

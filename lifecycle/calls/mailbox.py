@@ -1,4 +1,4 @@
-"""The transitions that one plugin is told of."""
+"""The queue of transitions for one plugin."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Mailbox:
     """
     Delivers transitions to one plugin, in order, one at a time.
 
-    A plugin that is slow delays its own next one only.
+    A slow plugin delays only its own next transition.
     """
 
     def __init__(self, call: Delivery, on_problem: Callable[[str, str], None]) -> None:
@@ -25,7 +25,7 @@ class Mailbox:
         self._task: asyncio.Task[None] | None = None
 
     def put(self, **offered: Any) -> None:
-        """Deliver now if it is a built-in, soon otherwise. On the control loop."""
+        """Deliver now to a built-in plugin, soon to any other. Call this on the control loop."""
         if self._call.immediate:
             self._note(self._call.now(**offered))
             return
@@ -36,7 +36,7 @@ class Mailbox:
     async def _deliver(self) -> None:
         while self._waiting:
             await self._call(self._note, **self._waiting.popleft())
-        # At once: what is put after this step needs a new task.
+        # In the same step, because a later `put` needs a new task.
         self._task = None
 
     def _note(self, outcome: Outcome) -> None:
@@ -45,7 +45,7 @@ class Mailbox:
 
     @property
     def registration(self) -> object:
-        """Which coming of its plugin it belongs to."""
+        """Identifies the installation of the plugin. A plugin may be removed and added again."""
         return self._call.implementation.registration
 
     async def empty(self) -> None:
@@ -54,7 +54,7 @@ class Mailbox:
             await asyncio.wait({self._task})
 
     def close(self) -> None:
-        """Deliver nothing more."""
+        """Stop the delivery."""
         self._waiting.clear()
         if self._task is not None:
             self._task.cancel()

@@ -1,4 +1,4 @@
-"""Something that happens once: set from any thread, awaited on any loop."""
+"""A one-time event with a value: set from any thread, awaited on any event loop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class Moment(Generic[T]):
-    """Something that happens once: set from any thread, awaited on any loop."""
+    """A one-time event with a value: set from any thread, awaited on any event loop."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -25,15 +25,15 @@ class Moment(Generic[T]):
 
     @property
     def happened(self) -> bool:
-        """True once it was set, or can no longer be; from any thread."""
+        """True after `set` or `fail`. May be read from any thread."""
         return self._outcome.done()
 
     def set(self, value: T) -> None:
-        """Let it happen; every later call does nothing."""
+        """Set the value. Later calls do nothing."""
         self._settle(lambda: self._outcome.set_result(value))
 
     def fail(self, error: Exception) -> None:
-        """Say that it can no longer happen: whoever waits gets the error."""
+        """Report that the event can no longer happen. All waiters get the error."""
         self._settle(lambda: self._outcome.set_exception(error))
 
     def _settle(self, decide: Callable[[], None]) -> None:
@@ -44,18 +44,18 @@ class Moment(Generic[T]):
             waiting: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
             for waiter, loop in self._waiters.items():
                 waiting.setdefault(loop, []).append(waiter)
-        # Once a loop, and not once for each who waits: ten thousand would hold this thread up.
+        # One call per loop, because ten thousand calls, one per waiter, would block this thread.
         for loop, waiters in waiting.items():
             run_soon(loop, partial(_wake, waiters))
 
     def _result(self) -> T:
         error = self._outcome.exception()
         if error is not None:
-            raise _another(error)  # what is raised twice grows, and is kept with its frames
+            raise _another(error)  # an error raised twice grows, and keeps its frames
         return self._outcome.result()
 
     async def wait(self) -> T:
-        """Wait for it; cancelling one who waits disturbs no other."""
+        """Wait for the event. Cancelling one waiter does not affect the others."""
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
         with self._lock:
@@ -77,10 +77,10 @@ def _wake(waiters: list[asyncio.Future[None]]) -> None:
 
 
 def _another(error: BaseException) -> BaseException:
-    """Copy an error, for one of several to whom it is raised."""
+    """Copy an error, because it is raised to several waiters."""
     try:
         again = copy.copy(error)
-    except Exception:  # noqa: BLE001 - a class that cannot be copied: then it is the one
+    except Exception:  # noqa: BLE001 - a class that cannot be copied
         again = error
     if type(again) is not type(error):
         again = error

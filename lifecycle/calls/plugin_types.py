@@ -1,7 +1,7 @@
 """
 The types of plugins, for type checkers.
 
-Import it for annotations only. At run time every object is looked at when it is added.
+Import this module for annotations only. At run time, an object is checked when it is added.
 """
 
 from __future__ import annotations
@@ -95,4 +95,4 @@ Plugin: TypeAlias = (
 )
 
 AnyPlugin: TypeAlias = Plugin | ModuleType | Callable[[], Plugin]
-"""An object or a module with hooks, or a class of such objects that is called without arguments."""
+"""An object or a module with hooks, or a class that makes such an object without arguments."""

@@ -1,4 +1,4 @@
-"""Finding plugins, checking them, and handing out their hook implementations."""
+"""Finding plugins, checking them, and returning their hook implementations."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ hookspec = pluggy.HookspecMarker(PROJECT)
 
 
 class _Hookless(PluginError):
-    """What was given has no hook at all."""
+    """An object without any hook."""
 
 
 class Me:
     """
-    What a plugin knows of itself. A hook that takes the argument `me` is given it.
+    The name, the log and the options of a plugin. A hook gets it as the argument `me`.
 
     Attributes:
-        name: The plugin's name, as it is configured, shown and asked for.
-        log: Where the plugin logs: `me.log.info("connected", host="db")`, and in the same way
-            `debug`, `warning` and `error`. From any thread, and without waiting. Each event has
-            the plugin's name in the field `plugin`.
+        name: The plugin's name, as in settings, in `/status` and in probe paths.
+        log: The log of the plugin, for example `me.log.info("connected", host="db")`. It has the
+            methods `debug`, `info`, `warning` and `error`. Use it from any thread. It never
+            blocks. Each event has the plugin's name in the field `plugin`.
     """
 
     def __init__(self, name: str, settings: Settings, log: Log) -> None:
@@ -56,10 +56,10 @@ class Me:
         Return this plugin's own options, filled from `LIFECYCLE_<PLUGIN>_<FIELD>`.
 
         Args:
-            cls: What it gave in `lifecycle_options`.
+            cls: The class that the plugin returned from `lifecycle_options`.
 
         Raises:
-            ConfigError: It gave another class, or none.
+            ConfigError: The plugin returned another class, or none.
         """
         return self._settings.options(cls, self.name)
 
@@ -78,28 +78,28 @@ class Implementation(NamedTuple):
     inline: bool
     me: Me | None = None
     registration: object = None
-    """Which coming of its plugin it belongs to: the next one of the same name is another."""
+    """Identifies the installation. A plugin of the same name that is added later has another."""
 
     def arguments(self, offered: Mapping[str, Any]) -> dict[str, Any]:
-        """Choose what this implementation asks for by name."""
+        """Return the arguments that this implementation takes, by name."""
         return {name: self.me if name == ME else offered[name] for name in self.argnames}
 
 
 class _Manager(pluggy.PluginManager):
     def parse_hookimpl_opts(self, plugin: object, name: str) -> Any:
-        # What every object has is no hook, and is the larger part of what is looked at.
+        # Names that every object has are not hooks, but most of the names to check.
         return None if name.startswith("__") else super().parse_hookimpl_opts(plugin, name)
 
 
 class Plugins:
     """
-    The plugins of one lifecycle.
+    The plugins of one `Lifecycle`.
 
     Args:
         specs: The module with the hook specifications.
-        settings: Whose `plugins` names what to load and what to leave out.
-        environ: Where plugins' options are read from.
-        log: Where plugins log.
+        settings: The settings. `plugins` lists the plugins to load and to turn off.
+        environ: The environment variables with the options of plugins.
+        log: The log for plugins.
     """
 
     def __init__(
@@ -115,34 +115,34 @@ class Plugins:
         self._manager = _Manager(PROJECT)
         self._manager.add_hookspecs(specs)
         self.hooks = [name for name in vars(specs) if name.startswith(f"{PROJECT}_")]
-        """The names of all hooks there are."""
+        """The names of all hooks."""
         self._option_names: set[str] = set()
         self.failed: dict[str, str] = {}
         self._left_out: set[str] = set()
         self.off: list[str] = []
-        """Plugins whose options have an `enabled` that is false: loaded, and left out."""
+        """Plugins that are installed, but have an option `enabled` that is false."""
         self._disabled = {word[3:] for word in settings.plugins if word.startswith("no:")}
 
     @property
     def names(self) -> list[str]:
-        """The names of all plugins, in the order they were loaded."""
+        """The names of all plugins, in the order of loading."""
         return [name for name, plugin in self._manager.list_name_plugin() if plugin is not None]
 
     def status(self) -> list[PluginStatus]:
-        """Return every plugin as `/status` shows it: those that work, then those that failed."""
+        """Return all plugins as `/status` shows them: first the working, then the failed ones."""
         working: list[PluginStatus] = [_status_of(name) for name in self.names]
         return working + [_status_of(*each) for each in self.failed.items()]
 
     def discover(self) -> None:
         """
-        Load what is installed (entry points) and what the configuration names.
+        Load the installed plugins (entry points) and those in the setting `plugins`.
 
-        An installed plugin that does not import, or has no hook, is kept in `failed`; it stops
-        nobody.
+        If an installed plugin cannot be imported or has no hook, it is put into `failed`, and the
+        app starts without it.
 
         Raises:
-            PluginError: A plugin that was asked for by name cannot be loaded, or a
-                plugin is written wrongly.
+            PluginError: A plugin in the setting `plugins` cannot be loaded, or a plugin is
+                written wrongly.
         """
         for point in entry_points(PROJECT):
             if point.name in self._disabled:
@@ -154,7 +154,7 @@ class Plugins:
             try:
                 plugin = point.load()
                 plugin = plugin() if isinstance(plugin, type) else plugin
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - a stranger's import
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code
                 self.failed[point.name] = f"{point.value}: {type(error).__name__}: {error}"
                 continue
             try:
@@ -168,7 +168,7 @@ class Plugins:
                 module = importlib.import_module(word)
             except (Exception, SystemExit) as error:
                 raise PluginError(
-                    f"plugin {word!r} does not import: {type(error).__name__}: {error}"
+                    f"plugin {word!r} cannot be imported: {type(error).__name__}: {error}"
                 ) from error
             self.add(module, word)
 
@@ -177,16 +177,16 @@ class Plugins:
         Register one plugin and check how it is written.
 
         Args:
-            plugin: An object or module with hooks; a class is called without arguments.
-            name: Its name; the object's own otherwise.
+            plugin: An object or module with hooks, or a class, which is called without arguments.
+            name: The plugin's name. The default is the name of the object.
 
         Returns:
-            The name it has.
+            The name of the plugin.
 
         Raises:
-            PluginError: Its class raises, no hook, one that is not marked or misspelt, an unknown
-                argument, a name taken twice.
-            ConfigError: Its options do not fit.
+            PluginError: The class raises, the plugin has no hook, a hook is not marked or is
+                misspelt, an argument is unknown, or the name is already used.
+            ConfigError: The plugin's options are wrong.
         """
         if isinstance(plugin, type):
             plugin = _constructed(plugin, name or plugin.__name__)
@@ -194,7 +194,7 @@ class Plugins:
         if name in self._disabled:
             self._left_out.add(name)
             return name
-        if plugin is None:  # pluggy would pass it over
+        if plugin is None:  # pluggy would ignore it
             raise _hookless(plugin, name)
         found = dir(plugin)
         self._refuse_what_is_never_asked(
@@ -203,7 +203,7 @@ class Plugins:
         try:
             self._manager.register(plugin, name)
         except pluggy.PluginValidationError as error:
-            if self._manager.is_registered(plugin):  # by a pluggy that validates too late
+            if self._manager.is_registered(plugin):  # an older pluggy validates too late
                 self._manager.unregister(plugin)
             raise PluginError(f"plugin {name!r}: {error}") from None
         except ValueError:
@@ -222,16 +222,16 @@ class Plugins:
     def _taken(self, plugin: object, name: str) -> str:
         known = self._manager.get_name(plugin)
         if known is not None:
-            return f"plugin {name!r}: this very object is registered already, as {known!r}"
-        return f"plugin {name!r} is registered already; give the other one a name of its own"
+            return f"plugin {name!r}: the same object is already registered, as {known!r}"
+        return f"plugin {name!r} is already registered. Use another name for the second plugin."
 
     def get(self, name: str) -> object | None:
-        """Return the plugin of that name, if there is one."""
+        """Return the plugin of this name. None if there is none."""
         plugin: object | None = self._manager.get_plugin(name)
         return plugin
 
     def remove(self, name: str) -> None:
-        """Take a plugin out again, as if it had never come."""
+        """Remove a plugin and its options."""
         if self._manager.has_plugin(name):
             self._manager.unregister(name=name)
         self._settings.drop_options(name)
@@ -257,7 +257,7 @@ class Plugins:
                 continue
             if inspect.isroutine(value) and not hasattr(value, f"{PROJECT}_impl"):
                 raise PluginError(
-                    f"plugin {name!r}: {each!r} is not marked; put @lifecycle.hookimpl above it"
+                    f"plugin {name!r}: {each!r} is not marked. Add @lifecycle.hookimpl above it."
                 )
             if each in self.hooks:
                 raise PluginError(f"plugin {name!r}: {each!r} must be a function or a method")
@@ -266,18 +266,18 @@ class Plugins:
         self, hook: pluggy.HookCaller, plugin: object, name: str
     ) -> None:
         if not hook.has_spec():
-            from difflib import get_close_matches  # only mistakes pay for it
+            from difflib import get_close_matches  # imported only after a mistake
 
             near = get_close_matches(hook.name, self.hooks, n=1, cutoff=0.3)
             raise PluginError(
                 f"plugin {name!r} has a hook {hook.name!r}, which does not exist"
-                + (f"; did you mean {near[0]!r}?" if near else "")
+                + (f". Did you mean {near[0]!r}?" if near else "")
             )
         mine = [impl for impl in hook.get_hookimpls() if impl.plugin is plugin]
         if any(impl.wrapper or impl.hookwrapper for impl in mine):
             raise PluginError(
-                f"plugin {name!r}: {hook.name!r} is a wrapper; hooks here are called "
-                "one by one, each under its own deadline, and cannot be wrapped"
+                f"plugin {name!r}: {hook.name!r} is a wrapper. pod-lifecycle calls each hook "
+                "separately, with its own deadline, so wrappers are not supported."
             )
 
     def _fill_options(self, name: str) -> bool:
@@ -290,7 +290,9 @@ class Plugins:
             except (Exception, SystemExit) as error:
                 raise PluginError(f"plugin {name!r}: lifecycle_options raised {error!r}") from error
             if not isinstance(cls, type) or not dataclasses.is_dataclass(cls):
-                raise PluginError(f"plugin {name!r}: lifecycle_options gave {cls!r}, no dataclass")
+                raise PluginError(
+                    f"plugin {name!r}: lifecycle_options returned {cls!r}, not a dataclass"
+                )
             options, sources = fill(cls, self._environ, plugin=name)
             self._settings.keep_options(options, name, sources)
             self._option_names.update(variable(field, name) for field in cls.__dataclass_fields__)
@@ -298,7 +300,7 @@ class Plugins:
         return enabled
 
     def implementations(self, hook: str) -> list[Implementation]:
-        """Return the implementations of a hook, in the order their plugins were loaded."""
+        """Return the implementations of a hook, in the order in which the plugins were loaded."""
         impls = getattr(self._manager.hook, hook).get_hookimpls()
         return [
             Implementation(
@@ -315,11 +317,11 @@ class Plugins:
         ]
 
     def unused_exclusions(self) -> list[str]:
-        """Return what `no:NAME` was said of, and is neither installed nor built in."""
+        """Return each NAME in `no:NAME` that is neither installed nor built in."""
         return sorted(self._disabled - self._left_out)
 
     def unknown_variables(self, known: Iterable[str]) -> dict[str, str]:
-        """Return what is set in the environment and read by nobody, with a sentence each."""
+        """Return each unknown variable of the environment, with a message."""
         disabled = tuple(variable("", name) for name in (*self._disabled, *self.failed))
         theirs = {name for name in self._environ if disabled and name.startswith(disabled)}
         return unknown_variables(self._environ, {*known, *self._option_names, *theirs})
@@ -331,10 +333,10 @@ def _status_of(name: str, problem: str = "") -> PluginStatus:
 
 def _constructed(cls: type[Any], name: str) -> Any:
     """
-    Make a plugin of its class.
+    Make a plugin from its class.
 
     Raises:
-        PluginError: The class raises; the message has the line of its constructor.
+        PluginError: The class raises. The message contains the line in its constructor.
     """
     try:
         return cls()
@@ -346,11 +348,11 @@ def _constructed(cls: type[Any], name: str) -> Any:
 
 
 def _hookless(plugin: object, name: str) -> _Hookless:
-    """Say what was meant, if what is no plugin looks like it."""
+    """Make the error for an object without hooks, with the most likely fix."""
     if isinstance(plugin, str):
-        instead = f"give the module {plugin!r} itself, or name it in the setting `plugins`"
+        instead = f"Pass the module {plugin!r} itself, or add it to the setting `plugins`."
     elif inspect.isroutine(plugin):
-        instead = "it is a function; call it, and give what it returns"
+        instead = "This is a function. Call it, and pass the object that it returns."
     else:
-        instead = f"it is {reprlib.repr(plugin)}"
-    return _Hookless(f"plugin {name!r} has no hook: {instead}")
+        instead = f"The object is {reprlib.repr(plugin)}."
+    return _Hookless(f"plugin {name!r} has no hook. {instead}")

@@ -1,4 +1,4 @@
-"""A plugin that is made of one function: what `@life.readiness` marks."""
+"""Makes a plugin from one function, for `@life.readiness` and `@life.liveness`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from lifecycle.exceptions import PluginError
 
 def plugin_of(hook: str, check: Callable[..., Any], life: object) -> Any:
     """
-    Make a plugin of one function, which may take the lifecycle or nothing.
+    Make a plugin from one function, which takes the `Lifecycle` or no argument.
 
     Raises:
-        PluginError: It is no such function.
+        PluginError: The object is not such a function.
     """
     arguments = (life,) if _takes_lifecycle(check) else ()
 
@@ -38,17 +38,17 @@ def plugin_of(hook: str, check: Callable[..., Any], life: object) -> Any:
 def _takes_lifecycle(check: Any) -> bool:
     if inspect.iscoroutine(check):
         check.close()
-        raise PluginError("a check is the function, not its coroutine: leave out the ()")
+        raise PluginError("pass the function of the check, without the ()")
     if not callable(check):
-        raise PluginError(f"a check is a function, not {reprlib.repr(check)}")
+        raise PluginError(f"a check must be a function, not {reprlib.repr(check)}")
     try:
         parameters = needed(check)
-    except ValueError:  # some that are written in C do not say
+    except ValueError:  # unknown for some functions in C
         return False
     if not one_or_none(parameters):
         name = getattr(check, "__name__", type(check).__name__)
         raise PluginError(
-            f"the check {name!r} takes one argument (the Lifecycle) or none, not "
+            f"the check {name!r} must take one argument (the Lifecycle) or none, not "
             f"{', '.join(map(str, parameters))}"
         )
     return bool(parameters)

@@ -3,10 +3,11 @@ One run of a plugin's hook: QUEUED → RUNNING → DONE or ABANDONED.
 
 Rules of this file:
 
-1. Every move is made under one lock: a run is begun on one thread and given up on another.
-2. What is given up before it has begun never begins: its caller was told that it did not run.
-3. Being told and having ended are two things: callers are told by the deadline, and what
-   ignores its cancellation stays outstanding until it has really ended.
+1. Every change of state holds one lock, because a run starts on one thread and may be abandoned
+   on another.
+2. A run that is abandoned before its start never starts, because its caller got this answer.
+3. The answer and the end of a run are separate. Callers get an answer by the deadline. A run that
+   ignores its cancellation counts as running until it has really ended.
 """
 
 from __future__ import annotations
@@ -28,32 +29,36 @@ class Status(Enum):
 
     ANSWERED = auto()
     RAISED = auto()
-    LATE = auto()  # it has begun, and not answered in time
-    UNSTARTED = auto()  # the app's loop did not get round to it in time; a patient run still waits
-    BUSY = auto()  # the run before it has not ended
+    LATE = auto()  # started, but gave no answer in time
+    UNSTARTED = auto()  # the app's loop was busy for too long. A patient run still waits.
+    BUSY = auto()  # the previous run has not ended
 
 
 class Outcome(NamedTuple):
-    """What came of one call; `seconds` is how long it took."""
+    """The outcome of one call. `seconds` is its duration."""
 
     status: Status
     seconds: float
     value: Any = None
     error: BaseException | None = None
     blocking: bool = False
-    """True if it is this very call that holds up the app's loop."""
+    """True if this call blocks the app's loop."""
 
     def problem(self) -> str:
-        """Say in a few words what went wrong; empty if it answered."""
+        """Return the problem in a few words. Empty if there was an answer."""
         match self.status:
             case Status.RAISED:
                 return f"raised {type(self.error).__name__}: {text_of(self.error)}"
             case Status.LATE if self.blocking:
-                return f"no answer for {self.seconds:.1f} s: it blocks the app's loop"
+                blocks = "because it blocks the app's event loop"
+                return f"gave no answer for {self.seconds:.1f} s, {blocks}"
             case Status.LATE:
-                return f"no answer for {self.seconds:.1f} s"
+                return f"gave no answer for {self.seconds:.1f} s"
             case Status.UNSTARTED:
-                return f"not started for {self.seconds:.1f} s: the app's loop is busy or gone"
+                return (
+                    f"not started within {self.seconds:.1f} s, because the app's event loop is "
+                    "busy or has ended"
+                )
             case Status.BUSY:
                 return f"not started: the previous run is still running after {self.seconds:.1f} s"
         return ""
@@ -61,13 +66,13 @@ class Outcome(NamedTuple):
 
 class Limits(NamedTuple):
     """
-    How long a run may take, in seconds.
+    The time limits of a run, in seconds.
 
     Attributes:
-        timeout: From its start to its answer; None: until its caller leaves.
-        start_within: After this the app's loop is waited for no longer; None: `timeout`.
-        patient: True if it waits for the app's loop, and is to begin however late that comes;
-            `timeout` counts from then.
+        timeout: From its start to its answer. None means until its caller leaves.
+        start_within: The longest wait for the app's loop. None means `timeout`.
+        patient: True if the run must start even if the app's loop is free very late. `timeout`
+            then counts from this start.
     """
 
     timeout: float | None
@@ -76,7 +81,7 @@ class Limits(NamedTuple):
 
     @property
     def first(self) -> float | None:
-        """When to look for the first time whether it is late."""
+        """The time of the first check whether the run is late."""
         if self.timeout is None or self.start_within is None:
             return self.timeout
         return min(self.timeout, self.start_within)
@@ -91,14 +96,14 @@ class _State(Enum):
 
 class Run:
     """
-    One run under way. Made on the control loop.
+    One run of a hook. Made on the control loop.
 
     `begin`, `attach` and `finish` may be called from any thread, everything else on the
     control loop.
 
     Attributes:
-        told: What its callers get, by the deadline at the latest.
-        ended: Set once nothing of it is left.
+        told: The outcome for the callers. Set by the deadline at the latest.
+        ended: Set when the run has really ended.
     """
 
     def __init__(self, app_loop: AppLoop, limits: Limits) -> None:
@@ -117,22 +122,22 @@ class Run:
 
     @property
     def in_child(self) -> bool:
-        """True in a forked child, where nobody waits for it."""
+        """True in a forked child, which has no caller that waits."""
         return self._app_loop.in_child
 
     def age(self) -> float:
-        """Return how long ago it was asked for, in seconds."""
+        """Return the seconds since the run was requested."""
         return self._loop.time() - self._started_at
 
     def watch(self) -> None:
-        """Give it up at its deadline, whoever still waits."""
+        """Start the timer that abandons the run at its deadline."""
         if self._limits.first is not None and not self.told.done():
             self._timer = self._loop.call_at(
                 self._started_at + self._limits.first, self._at_a_deadline
             )
 
     def begin(self) -> bool:
-        """Say that it begins now; False if it was given up meanwhile, and must not."""
+        """Mark the run as started. False if it is already abandoned and must not start."""
         with self._lock:
             if self._state is not _State.QUEUED:
                 return False
@@ -142,13 +147,13 @@ class Run:
         return True
 
     def attach(self, task: asyncio.Task[Any], cancel: Callable[[], object]) -> bool:
-        """Say which task it is, before its first step; False if it must not take that step."""
+        """Store the task of the run, before its first step. False if it must not take this step."""
         with self._lock:
             self._task, self._cancel = task, cancel
             return self._state is _State.RUNNING
 
     def finish(self, value: Any, error: BaseException | None) -> None:
-        """Say how it ended; only the first time counts."""
+        """Store how the run ended. Only the first call counts."""
         with self._lock:
             if self._state is _State.RUNNING:
                 self._state = _State.DONE
@@ -156,19 +161,19 @@ class Run:
         run_soon(self._loop, lambda: self._end(Outcome(status, self.age(), value, error)))
 
     def answer(self, value: Any, error: BaseException | None) -> None:
-        """Say how it ended, here and now."""
+        """Store how the run ended, and wake the callers now."""
         status = Status.ANSWERED if error is None else Status.RAISED
         self._end(Outcome(status, self.age(), value, error))
 
     def abandon(self, *, if_queued: bool = False) -> bool:
         """
-        Give it up: what has not begun never will, what has begun is cancelled, once.
+        Abandon the run. It never starts or, if it has started, it is cancelled once.
 
         Args:
-            if_queued: Only if it has not begun.
+            if_queued: Abandon the run only if it has not started.
 
         Returns:
-            Whether it is given up by this.
+            True if this call has abandoned the run.
         """
         with self._lock:
             before = self._state
@@ -184,7 +189,7 @@ class Run:
         return True
 
     def late(self) -> Outcome:
-        """Return what to say of it, when it goes on after its deadline."""
+        """Return the outcome of a run that continues after its deadline."""
         task = self._task
         blocking = task is not None and self._app_loop.runs(task)
         return Outcome(Status.LATE, self.age(), blocking=blocking)
@@ -224,7 +229,7 @@ class Run:
 async def guard(
     awaitable: Awaitable[Any], run: Run, cancel: Callable[[asyncio.Task[Any]], object]
 ) -> None:
-    """Await what a hook returned, as a task of its own, and say how it ended."""
+    """Await the awaitable of a hook in its own task, and store how it ended."""
     task = asyncio.current_task()
     if task is None or not run.attach(task, lambda: cancel(task)):
         run.finish(None, asyncio.CancelledError())
@@ -232,7 +237,7 @@ async def guard(
     try:
         value = await awaitable
     except BaseException as error:
-        if run.in_child:  # which wants out: nobody is there to be told
+        if run.in_child:  # no caller waits in a forked child
             raise
         run.finish(None, error)  # a plugin's SystemExit must not end the loop
     else:
@@ -240,7 +245,7 @@ async def guard(
 
 
 def see_out(task: asyncio.Task[None], awaitable: Awaitable[Any], run: Run) -> None:
-    """Take note of a guard's end too if it was cancelled before its first step."""
+    """Finish the run even if its task was cancelled before the first step."""
 
     def over(_: asyncio.Task[None]) -> None:
         drop(awaitable)

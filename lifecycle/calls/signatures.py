@@ -1,4 +1,4 @@
-"""Which arguments a function of the app's needs: the lifecycle, none, or some that nobody gives it."""
+"""Which arguments a function of the app needs: the `Lifecycle`, none, or unknown ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def needed(function: Callable[..., Any]) -> list[inspect.Parameter]:
     Return the parameters that must be given.
 
     Raises:
-        ValueError: Nobody knows: some functions that are written in C do not say.
+        ValueError: The parameters are unknown, as for some functions in C.
     """
     open_ended = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return [
@@ -23,6 +23,6 @@ def needed(function: Callable[..., Any]) -> list[inspect.Parameter]:
 
 
 def one_or_none(parameters: list[inspect.Parameter]) -> bool:
-    """Tell whether they can all be given by one argument, or by none."""
+    """Return True if a call with at most one argument is enough."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     return len(parameters) <= 1 and all(each.kind in kinds for each in parameters)

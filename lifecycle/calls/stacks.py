@@ -1,8 +1,8 @@
 """
-Where code stands: the frames a thread is in, and what a task awaits.
+The stack of a thread, and the chain of awaits of a task.
 
-Both are read from another thread while the code may run on. So a frame that is gone
-meanwhile is left out, and nothing here raises.
+Both are read from another thread while the code may continue. A frame that has ended meanwhile
+is left out, and nothing here raises.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from types import CodeType, FrameType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 DEEPEST: Final = 100
-"""Frames of an await chain that are followed: an await may form a circle."""
+"""The most frames of an await chain that are followed, because awaits may form a cycle."""
 
 
 _Frame: TypeAlias = tuple[CodeType, int, FrameType | None]
@@ -25,11 +25,11 @@ _Frame: TypeAlias = tuple[CodeType, int, FrameType | None]
 
 class Straggler(NamedTuple):
     """
-    What did not end, and where it stands.
+    Work that did not end, with its stack.
 
     Attributes:
-        name: How the report names it.
-        stack: Its frames, innermost last; empty if they say nothing to anybody.
+        name: The name in the drain report.
+        stack: Its frames, innermost last. Empty if they are not useful.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Straggler(NamedTuple):
 
 
 def thread_stack(thread_id: int) -> list[str]:
-    """Return where a thread is at this moment, innermost last; empty if it is gone."""
+    """Return the stack of a thread, innermost frame last. Empty if the thread has ended."""
     frame = sys._current_frames().get(thread_id)  # noqa: SLF001 - documented, in spite of its name
     if frame is None:
         return []
@@ -46,10 +46,10 @@ def thread_stack(thread_id: int) -> list[str]:
 
 def await_chain(task: asyncio.Task[Any]) -> list[str]:
     """
-    Return what a task awaits at this moment, innermost last: from its coroutine to the last await.
+    Return the chain of awaits of a task, from its coroutine to the last await.
 
-    Where it waits for another task (`await`, `gather`, `wait`, `wait_for`, `shield`, a TaskGroup
-    of asyncio's or anyio's), the chain goes on there.
+    If the task waits for another task (`await`, `gather`, `wait`, `wait_for`, `shield`, a
+    TaskGroup of asyncio or anyio), the chain continues in this task.
     """
     lines: list[str] = []
     seen: set[int] = set()
@@ -70,7 +70,7 @@ def _frames(awaitable: Any) -> Iterator[_Frame]:
     for _ in range(DEEPEST):
         kind = _kind(awaitable)
         if kind is None:
-            # What a step of an async generator awaits is held by an object that shows nothing.
+            # The awaitable of an async generator step is hidden in an object without attributes.
             awaitable = next(filter(_kind, gc.get_referents(awaitable)), None)
             kind = _kind(awaitable)
         frame: FrameType | None = getattr(awaitable, f"{kind}_frame", None)
@@ -86,7 +86,7 @@ def _kind(awaitable: Any) -> str | None:
 
 
 def _awaited(waiting: asyncio.Future[Any], frames: list[_Frame]) -> Iterator[asyncio.Future[Any]]:
-    """Find what a task or a future waits for."""
+    """Find the futures that a task or a future waits for."""
     if frames:
         yield from _in_frame(frames[-1])
     for each in (getattr(waiting, "_fut_waiter", None), *getattr(waiting, "_children", ())):
@@ -96,7 +96,7 @@ def _awaited(waiting: asyncio.Future[Any], frames: list[_Frame]) -> Iterator[asy
 
 
 def _in_frame(frame: _Frame) -> Iterator[asyncio.Future[Any]]:
-    """Find the futures for which a function of asyncio's, or anyio's, waits in its own way."""
+    """Find the futures that a function of asyncio or anyio keeps in its own variables."""
     code, _, here = frame
     names = here.f_locals if here is not None else {}
     if code.co_filename == asyncio.tasks.__file__:  # of `wait`, and of `wait_for`
@@ -109,7 +109,7 @@ def _in_frame(frame: _Frame) -> Iterator[asyncio.Future[Any]]:
 
 
 def _shielded(outer: asyncio.Future[Any]) -> Iterator[asyncio.Future[Any]]:
-    """Find what `shield` has put behind a future, which nothing but its callback knows."""
+    """Find the future inside `shield`, which only its callback refers to."""
     for callback, _ in list(getattr(outer, "_callbacks", None) or ()):
         if (
             getattr(getattr(callback, "__code__", None), "co_filename", "")

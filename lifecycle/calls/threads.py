@@ -1,4 +1,4 @@
-"""Threads: what runs in one of its own, and what is handed from one to another."""
+"""Helpers for threads: running work in a new thread, and calls from one thread to another."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def on_a_loop() -> bool:
-    """Tell whether an event loop runs in this thread: it would stand still while we wait."""
+    """Return True if an event loop runs in this thread, so that waiting would block it."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -25,7 +25,7 @@ def on_a_loop() -> bool:
 
 
 def decided_once() -> Callable[[], bool]:
-    """Make what answers True to the first who asks, from any thread, and False to all others."""
+    """Make a function that returns True to its first caller, from any thread, and then False."""
     return partial(threading.Lock().acquire, blocking=False)
 
 
@@ -34,7 +34,7 @@ def run_soon(
     function: Callable[[], object],
     context: contextvars.Context | None = None,
 ) -> bool:
-    """Run a function on a loop, from any thread; False if that loop has ended."""
+    """Run a function on a loop, from any thread. False if the loop has ended."""
     try:
         loop.call_soon_threadsafe(function, context=context)
     except RuntimeError:
@@ -49,24 +49,24 @@ def run_in_thread(
     name: str,
 ) -> None:
     """
-    Run a function in a daemon thread of its own.
+    Run a function in a new daemon thread.
 
-    A daemon, because what hangs in a plugin must never hold up the interpreter's exit.
+    It is a daemon thread, so that a plugin that hangs cannot delay the exit of the interpreter.
 
     Args:
         function: Called in the thread, in a copy of the caller's context.
-        done: Called there with the value, or with what was raised.
-        name: The thread's name.
+        done: Called in the thread with the value or the error.
+        name: The name of the thread.
 
     Raises:
-        RuntimeError: The system has no thread to give.
+        RuntimeError: The system cannot start a thread.
     """
     context = contextvars.copy_context()
 
     def work() -> None:
         try:
             value = context.run(function)
-        except BaseException as error:  # noqa: BLE001 - a plugin's SystemExit is a failure too
+        except BaseException as error:  # noqa: BLE001 - SystemExit of a plugin is a failure too
             done(None, error)
         else:
             done(value, None)
@@ -76,15 +76,15 @@ def run_in_thread(
 
 async def in_thread(function: Callable[[], T], *, name: str) -> T:
     """
-    Run a function in a thread of its own, and await what it returns.
+    Run a function in a new thread, and await its result.
 
-    Whoever is cancelled while awaiting does not wait for it: it goes on.
+    If the caller is cancelled, the function continues.
 
     Raises:
-        LifecycleError: The system has no thread to give.
+        LifecycleError: The system cannot start a thread.
     """
     outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
-    outcome.set_running_or_notify_cancel()  # from here on nobody can cancel it
+    outcome.set_running_or_notify_cancel()  # from here on it cannot be cancelled
 
     def done(value: T, error: BaseException | None) -> None:
         if error is not None:
@@ -101,10 +101,10 @@ async def in_thread(function: Callable[[], T], *, name: str) -> T:
 
 def start_thread(target: Callable[[], None], name: str) -> threading.Thread:
     """
-    Start a thread of our own, without which nothing can be promised.
+    Start a daemon thread that pod-lifecycle needs.
 
     Raises:
-        LifecycleError: The system has no thread to give.
+        LifecycleError: The system cannot start a thread.
     """
     thread = threading.Thread(target=target, name=name, daemon=True)
     try:
@@ -116,6 +116,6 @@ def start_thread(target: Callable[[], None], name: str) -> threading.Thread:
 
 def _no_thread(error: RuntimeError) -> LifecycleError:
     return LifecycleError(
-        f"no thread can be started ({error}): the pod, or its user, has as many processes and "
-        "threads as it may have (pids.max, ulimit -u)"
+        f"cannot start a thread ({error}). The pod or its user has reached its limit of processes "
+        "and threads (pids.max, ulimit -u). Raise this limit."
     )

@@ -1,10 +1,10 @@
 """
-The machine, fired, and told to everybody who wants to know.
+Changes the state of the app, and reports each transition to the hooks.
 
 Rules of this file:
 
-1. The machine is fired here, and here only.
-2. What it decides is told to the hooks; nothing else learns it another way.
+1. Only the code here changes the state.
+2. The hooks are the only way to learn about a transition, also for the built-in plugins.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from lifecycle.states import Event, Machine, State, Transition, reachable
 
 class Transitions:
     """
-    The machine of one app, and who is told of its transitions. Lives on the control loop.
+    The state machine of one app, with the hooks that get its transitions. For the control loop.
 
     Args:
-        life: The app's handle, which the hooks are given.
-        log: Told of every transition, and of hooks that fail.
+        life: The `Lifecycle` of the app, which is passed to the hooks.
+        log: The log, for every transition and for hooks that fail.
 
     Attributes:
-        since: When the state was entered, in seconds since the epoch.
-        reached: For each state the moment in which it is entered; for any thread.
-        became_ready: The moment in which READY is reached. It fails once the app leaves, or
-            with what holds READY up for good.
+        since: The time at which the app reached its state, in seconds since the epoch.
+        reached: For each state, the event that the app has reached it. For any thread.
+        became_ready: The event that the app is READY. It fails when the app drains, or with the
+            error that makes READY impossible.
     """
 
     def __init__(self, life: object, log: Log) -> None:
@@ -49,7 +49,7 @@ class Transitions:
 
     @property
     def state(self) -> State:
-        """The state; from any thread."""
+        """The current state. May be read from any thread."""
         return self._machine.state
 
     @property
@@ -58,11 +58,11 @@ class Transitions:
         return self._machine.history
 
     def tell(self, call: Delivery) -> None:
-        """From now on, tell one more hook."""
+        """Report all further transitions to one more hook."""
         self._mailboxes.append(Mailbox(call, self._complain))
 
     def tell_no_more(self, registrations: Collection[object]) -> None:
-        """From now on, tell nothing to the hooks of a plugin that is taken out."""
+        """Report no further transitions to the hooks of a plugin that is removed."""
         for mailbox in [each for each in self._mailboxes if each.registration in registrations]:
             self._mailboxes.remove(mailbox)
             mailbox.close()
@@ -72,10 +72,10 @@ class Transitions:
 
     def fire(self, event: Event, cause: str) -> None:
         """
-        Move the machine, and tell everybody.
+        Change the state by one event, log the transition and report it to the hooks.
 
         Raises:
-            IllegalTransition: The event has no place in this state. Nothing has changed.
+            IllegalTransition: The event is not allowed in this state. Nothing has changed.
         """
         transition = self._machine.fire(event, cause=cause, at=time.time())
         self.since = transition.at
@@ -86,20 +86,20 @@ class Transitions:
         possible = reachable(transition.after)
         for state, moment in self.reached.items():
             if state not in possible and not moment.happened:
-                moment.fail(Draining(f"{state} can no longer be reached: {transition.after}"))
+                moment.fail(Draining(f"the app is {transition.after} and can no longer be {state}"))
         if transition.after.leaving:
-            self.became_ready.fail(Draining(f"the app is leaving: {cause}"))
+            self.became_ready.fail(Draining(f"the app is draining (cause: {cause})"))
 
     async def close(self, timeout: float) -> None:
-        """Tell the hooks the last of it, in so many seconds, and nothing more."""
+        """Deliver the last transitions to the hooks, within `timeout` seconds, and then stop."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
-                for mailbox in tuple(self._mailboxes):  # a plugin may be taken out meanwhile
+                for mailbox in tuple(self._mailboxes):  # a plugin may be removed meanwhile
                     await mailbox.empty()
         for mailbox in self._mailboxes:
             mailbox.close()
 
     def over(self, error: Exception) -> None:
-        """Take note that nothing comes any more: whoever waits for a state gets the error."""
+        """Report that no transition will come any more. All waiters get the error."""
         for moment in (*self.reached.values(), self.became_ready):
             moment.fail(error)

@@ -1,4 +1,4 @@
-"""Waiting for the first of several things, and for nothing else then."""
+"""Waits for the first of several coroutines, and cancels the others."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 async def until_first(*waits: Coroutine[Any, Any, object]) -> None:
     """
-    Return once one of them has returned, or raised; the others are cancelled.
+    Return when one of the coroutines has returned or raised. The others are cancelled.
 
     Raises:
-        Exception: What one of them has raised.
+        Exception: The error of a coroutine.
     """
     tasks = [asyncio.ensure_future(each) for each in waits]
     try:

@@ -90,7 +90,7 @@ RUBBISH = {
     "endless generator": (
         "def",
         "while True:\n    yield ProbeResult(True)",
-        "raised TypeError: gave more than 10000 answers",
+        "raised TypeError: the hook yielded more than 10000 answers",
     ),
     "failing iterable": ("def", "return (1 / 0 for _ in 'x')", "division by zero"),
     "slow repr": (
@@ -107,8 +107,8 @@ RUBBISH = {
     "endless results": ("def", "import itertools\nreturn itertools.repeat(ProbeResult(True))", ""),
 }
 HANGS = {
-    "async": ("async def", "await asyncio.sleep(3600)", "no answer for 0.8 s"),
-    "thread": ("def", "time.sleep(3600)", "no answer for 0.8 s"),
+    "async": ("async def", "await asyncio.sleep(3600)", "gave no answer for 0.8 s"),
+    "thread": ("def", "time.sleep(3600)", "gave no answer for 0.8 s"),
     "stubborn": (
         "async def",
         "while True:\n    try:\n        await asyncio.sleep(3600)\n"

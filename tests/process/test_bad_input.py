@@ -188,7 +188,7 @@ BAD_LINES: list[tuple[list[str], list[str]]] = [
     (["shop:nosuch"], ["'shop:nosuch'", "has no 'nosuch'"]),
     (["shop:main.nosuch"], ["has no 'nosuch'"]),
     (["shop:__name__"], ["async function", "'shop'"]),
-    (["-p", "nosuch_plugin", "shop:main"], ["'nosuch_plugin'", "does not import"]),
+    (["-p", "nosuch_plugin", "shop:main"], ["'nosuch_plugin'", "cannot be imported"]),
 ]
 LINE_IDS = [" ".join(words)[:60] for words, _ in BAD_LINES]
 
@@ -257,7 +257,7 @@ def test_an_app_that_leaves_at_import(start: Start, tmp_path: Path, text: str, c
 PLUGINS = {
     "misspelt": (
         "def lifecycle_readyness(): return True",
-        ["'lifecycle_readyness', which does not exist", "did you mean 'lifecycle_readiness'?"],
+        ["'lifecycle_readyness', which does not exist", "Did you mean 'lifecycle_readiness'?"],
     ),
     "coroutine commands": ("async def lifecycle_commands(): return []", ["'mine'", "async"]),
     "no commands": ("def lifecycle_commands(): return 5", ["'mine'", "Command"]),

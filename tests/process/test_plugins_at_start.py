@@ -148,7 +148,7 @@ def test_an_installed_plugin_that_leaves_while_it_is_imported(start: Start, tmp_
     app = start(plain, env=env | {"LIFECYCLE_PLUGINS": "no:leaver,other"})
     (tmp_path / "other.py").write_text("raise SystemExit(0)\n")
     assert app.wait() == 2
-    assert "plugin 'other' does not import: SystemExit: 0" in app.stderr
+    assert "plugin 'other' cannot be imported: SystemExit: 0" in app.stderr
 
 
 def test_a_plugin_that_is_in_the_way_ends_with_the_code_it_is_logged_with(start: Start) -> None:
@@ -185,7 +185,7 @@ REFUSALS = {
     ),
     "a wrong thing": ("return 5", "plugin 'used': lifecycle_commands gave 5, no Command"),
     "a failure": ("1 / 0", "lifecycle_commands raised ZeroDivisionError: division by zero"),
-    "a hang": (HANG, "plugin 'used': lifecycle_commands no answer for 0.5 s"),
+    "a hang": (HANG, "plugin 'used': lifecycle_commands gave no answer for 0.5 s"),
 }
 
 

@@ -43,7 +43,7 @@ def test_a_handler_that_hangs_has_one_thread(start: Start) -> None:
     app = start(HANGING, env=QUICK)
     app.wait_state("ready")
 
-    assert app.get("/hangs")[:2] == (500, "/hangs no answer for 0.3 s\n")
+    assert app.get("/hangs")[:2] == (500, "/hangs gave no answer for 0.3 s\n")
     for _ in range(5):
         status, body, _ = app.get("/hangs")
         assert status == 503
@@ -88,7 +88,7 @@ def test_a_command_that_was_refused_does_not_run_later(start: Start) -> None:
     """Whoever was told "not started" while the app's loop was busy can count on it."""
     app = start(BUSY, env=QUICK)
     app.wait_state("ready")
-    assert app.get("/block", method="POST")[1].endswith("it blocks the app's loop\n")
+    assert app.get("/block", method="POST")[1].endswith("it blocks the app's event loop\n")
 
     for _ in range(3):
         status, body, _ = app.get("/change", method="POST")

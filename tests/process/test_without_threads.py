@@ -52,7 +52,7 @@ def test_a_start_without_threads(start: Start, left: int) -> None:
     app = start(NO_MORE + BEGINS.replace("LEFT", str(left)))
 
     assert app.wait() == 2, app.stderr
-    assert "lifecycle: no thread can be started (can't start new thread)" in app.stderr
+    assert "lifecycle: cannot start a thread (can't start new thread)" in app.stderr
     assert "Traceback" not in app.stderr, app.stderr
     assert app.stdout == ""
     assert [each["cause"] for each in app.events("failed")] in ([], ["exit code 2"])
@@ -72,13 +72,13 @@ async def main():
             async with lifecycle.Lifecycle():
                 pass
         except lifecycle.LifecycleError as error:
-            print(str(error)[:27], flush=True)
+            print(str(error)[:21], flush=True)
 
 asyncio.run(main())
 """
     )
     assert app.wait() == 0, app.stderr
-    assert app.stdout == "no thread can be started (c\n" * 2
+    assert app.stdout == "cannot start a thread\n" * 2
 
 
 LEAVES = """

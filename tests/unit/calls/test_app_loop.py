@@ -126,7 +126,8 @@ def test_a_hook_that_blocks_the_loop_itself(app: App) -> None:
         outcome = await asked()
         assert outcome.blocking
         assert re.fullmatch(
-            r"no answer for \d\.\d s: it blocks the app's loop", outcome.problem() or ""
+            r"gave no answer for \d\.\d s, because it blocks the app's event loop",
+            outcome.problem() or "",
         )
         free.set()
         await idle(asked)
@@ -178,7 +179,7 @@ def test_late_in_its_first_step(app: App, eager: bool) -> None:
         if eager:
             app.loop.set_task_factory(at_once)
         asked = call(hook, app.app_loop, timeout=0.2)
-        assert (await asked()).problem().endswith("it blocks the app's loop")
+        assert (await asked()).problem().endswith("it blocks the app's event loop")
         free.set()
         for ends in (1, 2):
             await asyncio.wait_for(idle(asked), LIMIT)

@@ -121,7 +121,7 @@ def test_a_plain_hook_that_returns_a_coroutine() -> None:
     async def main() -> None:
         outcome = await call(hook, attached())()
         assert outcome.problem() == (
-            "raised TypeError: returned a coroutine: declare the hook itself with `async def`"
+            "raised TypeError: the hook returned a coroutine. Declare the hook itself with `async def`."
         )
 
     run(main())
@@ -161,7 +161,7 @@ def test_an_async_hook_that_hangs_is_cancelled() -> None:
         began = now()
         outcome = await call(hook, attached(), timeout=0.8)()
         assert outcome.status is Status.LATE
-        assert outcome.problem() == "no answer for 0.8 s"
+        assert outcome.problem() == "gave no answer for 0.8 s"
         assert now() - began == pytest.approx(0.8)
         await until(lambda: bool(hook.ended), within=0.1)
 
@@ -285,7 +285,10 @@ def test_an_endless_generator() -> None:
 
     async def main() -> None:
         outcome = await call(hook, attached(), timeout=60.0)()
-        assert outcome.problem() == f"raised TypeError: gave more than {MOST_ANSWERS} answers"
+        assert (
+            outcome.problem()
+            == f"raised TypeError: the hook yielded more than {MOST_ANSWERS} answers"
+        )
         assert outcome.value is None
         assert len(given) == MOST_ANSWERS + 1
 

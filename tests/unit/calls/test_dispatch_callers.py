@@ -157,7 +157,7 @@ def test_who_comes_to_what_goes_on_after_its_deadline() -> None:
         began = now()
         outcome = await asked()
         assert (outcome.status, now()) == (Status.LATE, began)
-        assert outcome.problem() == "no answer for 2.8 s"
+        assert outcome.problem() == "gave no answer for 2.8 s"
         hang.let_go()
         await idle(asked)
 

@@ -154,7 +154,7 @@ def test_nobody_can_look(folder: Path, monkeypatch: pytest.MonkeyPatch, what: st
 
     place = entry_points_module.os if what == "listdir" else entry_points_module
     monkeypatch.setattr(place, what, full, raising=False)
-    with pytest.raises(PluginError, match=r"cannot be looked for in .*Too many open files"):
+    with pytest.raises(PluginError, match=r"cannot look for plugins in .*Too many open files"):
         entry_points(GROUP)
 
 

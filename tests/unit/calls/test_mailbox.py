@@ -124,7 +124,7 @@ def test_a_slow_one_delays_nobody_else() -> None:
         assert seen == [0, 1, 2]
         assert now() - began < 0.8
         await until(lambda: bool(problems))
-        assert problems == [("p", "no answer for 0.8 s")]
+        assert problems == [("p", "gave no answer for 0.8 s")]
         hang.let_go()
         await slow.empty()
 
@@ -216,7 +216,8 @@ def test_a_busy_loop_is_told_afterwards(stuck: asyncio.SelectorEventLoop) -> Non
             box.put(number=number)
         await asyncio.sleep(100)
         assert seen == []
-        assert problems == [("p", "not started for 0.8 s: the app's loop is busy or gone")]
+        late = "not started within 0.8 s, because the app's event loop is busy or has ended"
+        assert problems == [("p", late)]
         free()
         await box.empty()
         assert seen == [0, 1, 2]

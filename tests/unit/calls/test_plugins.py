@@ -110,7 +110,7 @@ def test_a_wrapper(kind: str) -> None:
 
     plugin = types.SimpleNamespace(lifecycle_readiness=hookimpl(**{kind: True})(around))
     loaded = plugins()
-    with pytest.raises(PluginError, match="cannot be wrapped"):
+    with pytest.raises(PluginError, match="wrappers are not supported"):
         loaded.add(plugin, "theirs")
     assert loaded.names == []
 
@@ -120,9 +120,9 @@ def test_a_name_taken_twice() -> None:
     loaded = plugins()
     first = Fine()
     loaded.add(first, "theirs")
-    with pytest.raises(PluginError, match="'theirs' is registered already"):
+    with pytest.raises(PluginError, match="'theirs' is already registered"):
         loaded.add(Fine(), "theirs")
-    twice = "'other': this very object is registered already, as 'theirs'"
+    twice = "'other': the same object is already registered, as 'theirs'"
     with pytest.raises(PluginError, match=twice):
         loaded.add(first, "other")
     assert loaded.names == ["theirs"]
@@ -258,7 +258,7 @@ def test_options_that_are_no_dataclass(given: object) -> None:
     """What is no dataclass is an error with the plugin's name."""
     plugin = types.SimpleNamespace(lifecycle_options=hookimpl(lambda: given))
     loaded = plugins()
-    with pytest.raises(PluginError, match="plugin 'theirs': lifecycle_options gave"):
+    with pytest.raises(PluginError, match="plugin 'theirs': lifecycle_options returned"):
         loaded.add(plugin, "theirs")
 
 

@@ -71,14 +71,14 @@ class Wants(Fine):
 
 
 NO_PLUGINS = [
-    (42, "plugin 'int' has no hook: it is 42"),
-    (None, "plugin 'NoneType' has no hook: it is None"),
-    ("lifecycle_probes", "give the module 'lifecycle_probes' itself, or .*`plugins`"),
-    (Hookless(), "plugin 'Hookless' has no hook: it is <"),
+    (42, "plugin 'int' has no hook. The object is 42"),
+    (None, "plugin 'NoneType' has no hook. The object is None"),
+    ("lifecycle_probes", "Pass the module 'lifecycle_probes' itself, or .*`plugins`"),
+    (Hookless(), "plugin 'Hookless' has no hook. The object is <"),
     (Hookless, "plugin 'Hookless' has no hook"),
     (Falsy(), "plugin 'Falsy' has no hook"),
     ([], "plugin 'list' has no hook"),
-    (lambda name="": Fine(), "it is a function; call it, and give what it returns"),
+    (lambda name="": Fine(), "This is a function. Call it, and pass the object that it returns."),
     (types.ModuleType("theirs"), "plugin 'theirs' has no hook"),
     (Raises, r"'Raises': its class raised RuntimeError: no DATABASE_URL \(.*refused\.py:\d+\)$"),
     (Leaves, r"'Leaves': its class raised SystemExit: 3 \(.*refused\.py:\d+\)$"),
@@ -126,7 +126,7 @@ def test_a_hook_that_is_not_marked(hook: str, *, beside: bool) -> None:
     given: dict[str, Any] = {hook: lambda self: True}
     if beside:
         given[other] = hookimpl(lambda self: None)
-    words = f"'theirs': {hook!r} is not marked; put @lifecycle.hookimpl above it"
+    words = f"'theirs': {hook!r} is not marked. Add @lifecycle.hookimpl above it"
     refused(type("Theirs", (), given)(), words)
     refused(type("Theirs", (), {**given, hook: staticmethod(lambda: True)})(), words)
     module = types.ModuleType("theirs")
@@ -207,11 +207,11 @@ async def coroutine() -> bool:
 
 
 WRONG_CHECKS: list[tuple[Callable[[], object], str]] = [
-    (lambda: lambda a, b: True, "takes one argument .the Lifecycle. or none, not a, b"),
+    (lambda: lambda a, b: True, "must take one argument .the Lifecycle. or none, not a, b"),
     (lambda: lambda *, a: True, "not a"),
-    (lambda: True, "a check is a function, not True"),
-    (lambda: "database", "a check is a function, not 'database'"),
-    (coroutine, "not its coroutine"),
+    (lambda: True, "a check must be a function, not True"),
+    (lambda: "database", "a check must be a function, not 'database'"),
+    (coroutine, r"without the \(\)"),
 ]
 
 
