@@ -1,4 +1,4 @@
-"""Trying again until it works: with backoff and jitter, for ever."""
+"""Retries a call forever, with backoff and jitter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LONGEST: Final = 15.0
 
 
 def prepare() -> None:
-    """Load what trying again needs: from T0 on nothing is imported any more."""
+    """Import the modules for retries now, because nothing is imported after the drain starts."""
     importlib.import_module("tenacity")
 
 
@@ -28,23 +28,23 @@ async def until_done(
 
     Args:
         attempt: One try.
-        fatal: What is not tried again, but raised.
-        first: Seconds before the second try; doubled, with jitter, for each one after.
-        longest: Seconds that no pause exceeds.
+        fatal: Errors that are raised instead of retried.
+        first: Seconds before the second try. The pause doubles for each further try, with jitter.
+        longest: The longest pause in seconds.
     """
     try:
         await attempt()
     except fatal:
         raise
-    except Exception:  # noqa: BLE001 - whatever a client library raises: try again
-        import tenacity  # who cannot fail never pays for it
+    except Exception:  # noqa: BLE001 - any error of a client library is retried
+        import tenacity  # imported only after a failure
 
         await asyncio.sleep(first)
         await tenacity.AsyncRetrying(
             sleep=asyncio.sleep,
             wait=tenacity.wait_exponential(first * 2, longest - first)
             + tenacity.wait_random(0, first),
-            # Not "unless fatal": tenacity would try again after a cancellation too.
+            # Only `Exception`, because tenacity would retry after a cancellation too.
             retry=tenacity.retry_if_exception(
                 lambda error: isinstance(error, Exception) and not isinstance(error, fatal)
             ),

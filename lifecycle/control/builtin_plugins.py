@@ -1,4 +1,4 @@
-"""The built-in plugins, each handed what it uses: probes, commands, drain handler, `local` registry."""
+"""The built-in plugins: probes, commands, the drain handler and the `local` registry."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from lifecycle.states import State, Transition
 
 class DrainHandler:
     """
-    Takes the app out of traffic: deregisters at T0, waits until nothing is in flight.
+    Takes the app out of traffic. Deregisters when the drain starts, then waits for running work.
 
     Args:
         withdraw: Deregisters everything.
-        prestop: Drains, and returns when preStop may be answered, or its caller has left.
+        prestop: Drains. Returns when preStop may be answered, or when its caller disconnects.
     """
 
     def __init__(
@@ -37,25 +37,25 @@ class DrainHandler:
     @hookimpl
     @inline
     def lifecycle_transition(self, transition: Transition) -> None:
-        """Deregister everywhere, at once."""
+        """Deregister from all registries when the drain starts."""
         if transition.after is State.DRAINING:
             self._withdraw()
 
     @hookimpl
     @inline
     async def lifecycle_drain(self, drain: Drain) -> None:
-        """Wait for the deregistration, the settle time, the work in flight and the quiet."""
+        """Wait for the deregistration, `settle`, the running work and the quiet period."""
         await drain.deregistered()
         await drain.idle()
 
     @hookimpl
     @inline
     def lifecycle_commands(self) -> Command:
-        """Give preStop."""
+        """Return the command `prestop`."""
         return Command(
             "prestop",
             self.prestop,
-            "drain; answers when it is safe to send SIGTERM",
+            "drain the app, answer when it is ready for SIGTERM",
             Level.PRIVATE,
             changes=True,
             timeout=None,
@@ -64,13 +64,13 @@ class DrainHandler:
 
     @inline
     async def prestop(self, request: Request) -> str:
-        """Drain, and answer when it is over."""
+        """Drain, and answer when the drain is over."""
         await self._prestop(request.gone)
         return "drained"
 
 
 class LocalRegistry(Registry):
-    """Registers in this process only, so that a laptop needs nothing."""
+    """Registers in this process only, so that you need no service registry on a laptop."""
 
     name = LOCAL
 
@@ -78,15 +78,15 @@ class LocalRegistry(Registry):
         self.instances: dict[str, Instance] = {}
 
     async def register(self, instance: Instance) -> None:
-        """Acknowledged at once."""
+        """Register at once."""
         self.instances[instance.id] = instance
 
     async def deregister(self, instance: Instance) -> None:
-        """Out at once."""
+        """Deregister at once."""
         self.instances.pop(instance.id, None)
 
-    async def keep(self, instance: Instance) -> str:  # noqa: ARG002 - nothing is lost here
-        """Keep it for as long as the process lives."""
+    async def keep(self, instance: Instance) -> str:  # noqa: ARG002 - a registration is never lost
+        """Keep the registration until the process ends."""
         never: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         return await never
 
@@ -97,12 +97,12 @@ class LocalRegistryPlugin:
     @hookimpl
     @inline
     def lifecycle_registries(self) -> Registry:
-        """Give it."""
+        """Return the registry."""
         return LocalRegistry()
 
 
 class Builtin(NamedTuple):
-    """One built-in plugin and the name that `-p no:NAME` knows it by."""
+    """One built-in plugin, and the name that turns it off with `-p no:NAME`."""
 
     name: str
     plugin: object
@@ -112,7 +112,7 @@ NAMES: Final = ("state", "services", "loop", "drain", "local", "commands")
 
 
 def builtins(conductor: Conductor) -> list[Builtin]:
-    """Make the built-in plugins, in the order their verdicts are shown."""
+    """Make the built-in plugins, in the order in which their probe results are shown."""
     config, services = conductor.config, conductor.services
     patience = config.probe_timeout / 2
     made = (

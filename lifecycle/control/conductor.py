@@ -1,10 +1,10 @@
 """
-What happens on the control thread: services declared, registered, READY, and all of it shown.
+The work of the control thread: exporting and registering services, READY, and the snapshot.
 
 Rules of this file:
 
-1. Every wait has a deadline from the timetable once T0 has come.
-2. Nothing here waits for the app's loop without such a deadline.
+1. After the drain has started, every wait has a deadline from the timetable.
+2. The code here never waits for the app's loop without such a deadline.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from lifecycle.status_records import Snapshot
 
 LIVENESS_START: Final = 0.05
-"""Seconds after which a busy loop keeps a liveness probe's last verdict."""
+"""Seconds after which a liveness probe on a busy loop keeps its last result."""
 
 _PROBE_HOOKS: Final = {
     "lifecycle_startup": Kind.STARTUP,
@@ -46,7 +46,7 @@ _PROBE_HOOKS: Final = {
 
 
 class Conductor:
-    """Composes the machine, the services, the probes and the drain of one lifecycle."""
+    """Owns the state machine, the services, the probes and the drain of one `Lifecycle`."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class Conductor:
     # Plugins
 
     def install(self, implementations: Iterable[Implementation]) -> None:
-        """Put hook implementations to work."""
+        """Install hook implementations."""
         timeout = self.config.probe_timeout
         for each in implementations:
             if kind := _PROBE_HOOKS.get(each.hook):
@@ -115,7 +115,7 @@ class Conductor:
                 self.departure.hooks.append(Own(each, self.app_loop, None))
 
     def uninstall(self, registrations: Collection[object]) -> None:
-        """Call the hook implementations of a plugin no more."""
+        """Remove the hook implementations of a plugin."""
         self.probes.remove(registrations)
         self.transitions.tell_no_more(registrations)
         for calls in (self.start_calls, self.departure.hooks):
@@ -123,10 +123,10 @@ class Conductor:
 
     async def start(self) -> None:
         """
-        Wait until every plugin lets the app start, or the app is on its way out.
+        Wait until every `lifecycle_start` hook has returned, or the drain has started.
 
         Raises:
-            LifecycleError: One does not.
+            LifecycleError: A hook has raised.
         """
         left = asyncio.create_task(self.transitions.reached[State.DRAINING].wait())
         asked = {asyncio.create_task(self._ask_to_start(call)) for call in self.start_calls}
@@ -152,10 +152,10 @@ class Conductor:
 
     def export(self, instance: Instance) -> ServiceEntry:
         """
-        Declare a service; after READY it registers in the background.
+        Export a service. After READY, it is registered in the background.
 
         Raises:
-            Draining: It is too late.
+            Draining: The drain has started.
         """
         self._refuse_leaving("export")
         entry = self.services.export(instance)
@@ -164,7 +164,7 @@ class Conductor:
         return entry
 
     def make_ready(self) -> None:
-        """Begin to register everything; READY follows once all is acknowledged."""
+        """Start to register all services. The app is READY when all are acknowledged."""
         self._refuse_leaving("ready")
         if self._readying is not None:
             return
@@ -176,7 +176,7 @@ class Conductor:
     async def _become_ready(self) -> None:
         try:
             await self._register_all()
-        except Exception as error:  # noqa: BLE001 - else `ready()` would never return
+        except Exception as error:  # noqa: BLE001 - otherwise `ready()` would never return
             problem = f"{type(error).__name__}: {error}"
             self.log.error("not ready", problem=problem)  # noqa: TRY400
             self.transitions.became_ready.fail(error)
@@ -195,10 +195,10 @@ class Conductor:
 
     def set_offline(self, glob: str, reason: str) -> list[str]:
         """
-        Hold services offline for the operator; nothing to do once draining.
+        Take services offline for an administrator. While draining, this does nothing.
 
         Raises:
-            ServiceNotFound: None matches.
+            ServiceNotFound: No service matches.
         """
         names = self.services.matching(glob)
         if not self.transitions.state.leaving:
@@ -207,11 +207,11 @@ class Conductor:
 
     def set_online(self, glob: str) -> list[str]:
         """
-        Release the operator's hold.
+        Remove the offline reason of an administrator.
 
         Raises:
-            ServiceNotFound: None matches.
-            Draining: It is too late.
+            ServiceNotFound: No service matches.
+            Draining: The drain has started.
         """
         self._refuse_leaving("online")
         names = self.services.matching(glob)
@@ -220,29 +220,29 @@ class Conductor:
 
     def _refuse_leaving(self, what: str) -> None:
         if self.transitions.state.leaving:
-            raise Draining(f"{what}: too late, the app is {self.transitions.state}")
+            raise Draining(f"{what} is not possible while the app is {self.transitions.state}")
 
     def post(self, function: Callable[[], object]) -> None:
         """Run a function on the control loop, from any thread."""
         run_soon(self._loop, function)
 
     def over(self) -> None:
-        """Take note that nothing comes any more: whoever waits for something is told."""
-        error = Draining("it can no longer come: the app has left")
+        """Report that the app has ended. All waiters get an error."""
+        error = Draining("the app has ended, so the wait is over")
         self.transitions.over(error)
         self.departure.over(error)
 
     async def close(self, timeout: float) -> None:
-        """Tell the hooks the last of it, then close registries and background probes."""
+        """Deliver the last transitions, then close background probes and registries."""
         began = self.clock()
         await self.transitions.close(timeout * 0.8)
         self.probes.close()
         if self._readying is not None:
-            self._readying.cancel()  # it waits still, if the app has left before it was ready
+            self._readying.cancel()  # the app has ended before it was READY
         await self.services.close(timeout - (self.clock() - began))
 
     def snapshot(self) -> Snapshot:
-        """Return everything there is to see, as `/status` shows it."""
+        """Return the whole state of the app, as `/status` shows it."""
         now = self.clock()
         return {
             "state": self.transitions.state.value,

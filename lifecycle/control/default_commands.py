@@ -1,4 +1,4 @@
-"""The default commands of the QOS port: `/status`, `/offline`, `/config` and their like. A plugin."""
+"""The plugin with the built-in commands of the QOS port, for example `/status` and `/offline`."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 class DefaultCommands:
     """
-    What the QOS port answers besides the probes and preStop.
+    The built-in commands of the QOS port, except the probes and `/prestop`.
 
     Args:
-        commands: All there are, by name, for `/help`; a plugin's may be added later.
-        services: The table.
-        settings: What is set.
-        snapshot: Gives what `/status` shows.
-        online: Releases the operator's hold on services by a glob; names them.
-        offline: Holds services by a glob, for a reason; names them.
-        of_a_command: Tells whether a command serves, in processes of its own.
+        commands: All commands by name, for `/help`. Plugins may add commands later.
+        services: The table of services.
+        settings: The settings.
+        snapshot: Returns the content of `/status`.
+        online: Brings services online by a pattern. Returns their names.
+        offline: Takes services offline by a pattern, with a reason. Returns their names.
+        of_a_command: Returns True under `lifecycle run -- COMMAND`.
     """
 
     def __init__(
@@ -54,16 +54,16 @@ class DefaultCommands:
     @hookimpl
     @inline
     def lifecycle_commands(self) -> Iterable[Command]:
-        """Give them."""
+        """Return the commands."""
         return [
-            Command("status", self.status, "everything there is to see, as JSON"),
-            Command("ls", self.ls, "services and where they are registered"),
+            Command("status", self.status, "the whole state as JSON"),
+            Command("ls", self.ls, "app services and their registrations"),
             Command("help", self.help, "this list"),
             Command("version", self.version, "the version of pod-lifecycle"),
-            Command("online", self.online, "release services: ?service=GLOB", changes=True),
-            Command("offline", self.offline, "hold services: ?service=GLOB", changes=True),
-            Command("log-level", self.log_level, "?level=LEVEL&logger=NAME", changes=True),
-            Command("config", self.config, "what is set, and from where", Level.PRIVATE),
+            Command("online", self.online, "bring services online: ?service=…", changes=True),
+            Command("offline", self.offline, "take services offline: ?service=…", changes=True),
+            Command("log-level", self.log_level, "set log levels: ?level=…&logger=…", changes=True),
+            Command("config", self.config, "the settings and their sources", Level.PRIVATE),
         ]
 
     @inline
@@ -115,12 +115,12 @@ class DefaultCommands:
 
     @inline
     def online(self, request: Request) -> str:
-        """Release the operator's hold."""
+        """Bring services online again."""
         return "OK: " + ", ".join(self._online(_glob(request)))
 
     @inline
     def offline(self, request: Request) -> str:
-        """Hold services offline for the operator."""
+        """Take services offline."""
         return "OK: " + ", ".join(self._offline(_glob(request), request.caller))
 
     @inline
@@ -131,26 +131,27 @@ class DefaultCommands:
         levels = logging.getLevelNamesMapping()
         level = request.arguments.get("level", "").upper()
         if level not in levels:
-            return Reply(f"level must be one of {', '.join(levels)}", 400)
+            return Reply(f"The argument level must be one of {', '.join(levels)}.", 400)
         if {"logger", "name"} <= request.arguments.keys():
-            return Reply("two loggers are named; give one, as /NAME or as ?logger=NAME", 400)
+            return Reply("You named two loggers. Use either /NAME or ?logger=NAME.", 400)
         name = request.arguments.get("logger") or request.arguments.get("name") or ""
         logging.getLogger(name or None).setLevel(levels[level])
-        own = "; the command's own log is as it was" if self._of_a_command() else ""
+        own = " (not in the command's own log)" if self._of_a_command() else ""
         return Reply(f"OK: {name or 'root'} at {level}{own}")
 
     @inline
     def config(self, _: Request) -> Any:
-        """Answer `/config`, secrets redacted."""
+        """Answer `/config`. Secrets are redacted."""
         return self._settings.public() | self._settings.public_options()
 
 
 def _glob(request: Request) -> str:
     given = dict(request.arguments)
     if {"name", "service"} <= given.keys():
-        raise LifecycleError("two services are named; give one, as /NAME or as ?service=GLOB")
+        raise LifecycleError("You named two services. Use either /NAME or ?service=PATTERN.")
     glob = given.pop("name", given.pop("service", "*"))
     if given:
-        # Without this, a misspelt ?service= would be all services.
-        raise LifecycleError(f"{next(iter(given))[:80]!r} is no argument; it takes ?service=GLOB")
+        # Otherwise a misspelt ?service= would mean all services.
+        name = next(iter(given))[:80]
+        raise LifecycleError(f"{name!r} is not an argument. Use ?service=PATTERN.")
     return glob

@@ -1,4 +1,4 @@
-"""The default probes: the state, the services, and the app's loop. Plugins like any other."""
+"""The plugins with the built-in probes: state, services, and event loop of the app."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lifecycle.states import State, Transition
 
 
 class StateProbes:
-    """Startup: READY was reached. Readiness: the state is READY. Liveness: it has not ended."""
+    """Startup: the app has been READY. Readiness: it is READY. Liveness: it has not ended."""
 
     def __init__(self) -> None:
         self._state = State.STARTING
@@ -25,26 +25,26 @@ class StateProbes:
     @hookimpl
     @inline
     def lifecycle_transition(self, transition: Transition) -> None:
-        """Learn the state."""
+        """Store the state."""
         self._state = transition.after
         self._was_ready |= transition.after is State.READY
 
     @hookimpl
     @inline
     def lifecycle_startup(self) -> ProbeResult:
-        """READY was reached."""
+        """Pass if the app has been READY."""
         return ProbeResult(self._was_ready, f"the state is {self._state}")
 
     @hookimpl
     @inline
     def lifecycle_readiness(self) -> ProbeResult:
-        """The state is READY."""
+        """Pass if the app is READY."""
         return ProbeResult(self._state is State.READY, f"the state is {self._state}")
 
     @hookimpl
     @inline
     def lifecycle_liveness(self) -> ProbeResult:
-        """It has not ended."""
+        """Pass if the app has not ended."""
         ended = self._state in (State.STOPPED, State.FAILED)
         return ProbeResult(not ended, f"the state is {self._state}")
 
@@ -53,13 +53,14 @@ class ServiceProbe:
     """
     Readiness: if there are services, at least one is online and acknowledged.
 
-    Once ready, an acknowledgement that is under way is waited for: who sees the registration in
-    the registry may ask before the registry's answer is here. The kubelet does, when the readiness
-    gate becomes true, and asks again only a period later.
+    After READY, the probe waits for an acknowledgement that is on its way. A client that has
+    already seen the registration in the registry may ask `/ready` before the registry's answer
+    reaches the app. For example, the kubelet asks when the readiness gate becomes true, and asks
+    again only after `periodSeconds`.
 
     Args:
-        services: The table.
-        patience: Seconds that an acknowledgement is waited for.
+        services: The table of services.
+        patience: Seconds that the probe waits for an acknowledgement.
     """
 
     def __init__(self, services: Services, patience: float) -> None:
@@ -70,13 +71,13 @@ class ServiceProbe:
     @hookimpl
     @inline
     def lifecycle_transition(self, transition: Transition) -> None:
-        """Learn whether READY has been reached, and not left."""
+        """Store whether the app is READY."""
         self._ready = transition.after is State.READY
 
     @hookimpl
     @inline
     def lifecycle_readiness(self) -> ProbeResult | Awaitable[ProbeResult]:
-        """Ask the table of services."""
+        """Look at the table of services."""
         result = self._look()
         if result.ok or not self._ready or not self._services.asking:
             return result
@@ -102,14 +103,15 @@ class ServiceProbe:
 
 class LoopProbe:
     """
-    Liveness and readiness: from READY on, the app's loop has shown a heartbeat lately.
+    Liveness and readiness: while the app is READY, its event loop has had a recent heartbeat.
 
     Args:
         app_loop: The app's loop.
-        live_limit: Seconds of silence after which the app is not alive; 0: never.
-        ready_limit: Seconds of silence after which the app is not ready; 0: when it is not alive.
-        patience: Seconds that a silent loop is given to show that it comes round all the same:
-            after the whole process has stood still, this probe may be asked before the next beat.
+        live_limit: Seconds without a heartbeat after which liveness fails. 0 means never.
+        ready_limit: Seconds without a heartbeat after which readiness fails. 0 means the same
+            limit as for liveness.
+        patience: Seconds that the probe waits for one more heartbeat before it fails. If the
+            whole process was stopped for a while, the probe may run before the next heartbeat.
     """
 
     def __init__(
@@ -125,7 +127,7 @@ class LoopProbe:
     @hookimpl
     @inline
     def lifecycle_transition(self, transition: Transition) -> None:
-        """Watch in READY only: who starts may block, who drains is not shot."""
+        """Watch only while READY. An app may block at its start, and is not killed in a drain."""
         self._watching = transition.after is State.READY
 
     @hookimpl
@@ -137,7 +139,7 @@ class LoopProbe:
     @hookimpl
     @inline
     def lifecycle_readiness(self) -> ProbeResult | Awaitable[ProbeResult]:
-        """Look at the age of the last heartbeat: who is blocked serves nobody."""
+        """Look at the age of the last heartbeat, because a blocked app serves no requests."""
         return self._look(self._ready_limit)
 
     def _look(self, limit: float) -> ProbeResult | Awaitable[ProbeResult]:
@@ -154,7 +156,7 @@ class LoopProbe:
                 if self._app_loop.beat_soon(lambda: beaten.set(None)):
                     await beaten.wait()
         if not beaten.happened:
-            self._silent_since = last  # which is not to be waited for once more
+            self._silent_since = last  # do not wait again for this heartbeat
         return self._verdict(limit)
 
     def _verdict(self, limit: float) -> ProbeResult:

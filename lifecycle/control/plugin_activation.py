@@ -1,13 +1,13 @@
 """
-Putting plugins to work, all of what one brings or nothing; and taking them out again.
+Activates plugins, either completely or not at all, and removes them again.
 
 Rules of this file:
 
-1. A hook that gives something (registries, commands) is called once, isolated like every
-   other, and has `register_timeout`: the control loop goes on meanwhile.
-2. Whatever can fail comes first; what is changed at the end cannot.
-3. What was refused may take its time to clear up. A plugin of that name that comes meanwhile
-   is another one, and waits for it: both may have the same registry.
+1. A hook that returns something (registries, commands) is called once, isolated like every other
+   hook, within `register_timeout`. The control loop is not blocked meanwhile.
+2. All steps that can fail come first. The changes at the end cannot fail.
+3. A refused plugin may take some time to clean up. A new plugin of the same name waits for it,
+   because both may have the same registry.
 """
 
 from __future__ import annotations
@@ -49,19 +49,18 @@ _PROBE_PATHS: Final = frozenset({"live", "ready", "startup", "livez", "readyz", 
 
 class PluginActivation:
     """
-    Puts the plugins of one lifecycle to work. Lives on the control loop.
+    Activates the plugins of one `Lifecycle`. For the control loop.
 
     Args:
-        plugins: Whose hooks are put to work.
-        services: The table that gets their registries.
-        config: Which registries are optional, and how long one may take to open.
-        app_loop: Where async commands run.
-        log: Told what is wrong with a plugin.
-        commands: The table that gets their commands, by name.
-        life: Handed to the hooks.
-        put_to_work: Takes what is called later: probes, and the hooks of a start, of
-            transitions and of a drain.
-        take_out: Takes those of a plugin out again; given its registrations.
+        plugins: The plugins.
+        services: The table of services, which gets the registries.
+        config: The settings, for `optional_registries` and `register_timeout`.
+        app_loop: The app's loop, for async commands.
+        log: The log for problems with plugins.
+        commands: The table that gets the commands, by name.
+        life: The `Lifecycle`, which is passed to the hooks.
+        put_to_work: Installs the hooks that are called later: probes, start, transitions, drain.
+        take_out: Removes such hooks of a plugin again, by its registrations.
     """
 
     def __init__(
@@ -89,7 +88,7 @@ class PluginActivation:
         self._brought: dict[str, list[Registry]] = {}
         self._closing: set[asyncio.Task[None]] = set()
         self._leaving: dict[str, asyncio.Task[None]] = {}
-        """What takes registries out, by their names."""
+        """The tasks that remove registries, by the name of the registry."""
         self._active: set[object] = set()
         self._under_way: dict[str | None, asyncio.Future[None]] = {}
         self._registries: set[str] = set()
@@ -98,17 +97,19 @@ class PluginActivation:
         self, plugin: str | None = None, decides: Callable[[], bool] = lambda: True
     ) -> None:
         """
-        Put to work what is new.
+        Activate plugins that are not active yet.
 
         Args:
-            plugin: Of this one only, with which nothing may be wrong. Otherwise of all: the
-                log names a plugin that fails to give its commands, and the app starts.
-            decides: Asked once, before anything takes effect: False if nobody wants it any more.
+            plugin: The name of one plugin, whose every problem is an error. None means all
+                plugins. If one of them cannot return its commands, this is logged, and the app
+                starts.
+            decides: Called once, before the changes. False cancels them, because the caller no
+                longer waits.
 
         Raises:
-            PluginError: A hook gave what it must not, or what is taken.
-            LifecycleError: A required registry cannot be had. NotRunning: the registries have been
-                closed meanwhile.
+            PluginError: A hook returned a wrong value, or a name that is already used.
+            LifecycleError: A required registry does not open.
+            NotRunning: The registries have been closed meanwhile.
         """
         await self._until_cleared_up(plugin)
         with self._clearing_up(plugin):
@@ -116,13 +117,13 @@ class PluginActivation:
 
     async def deactivate(self, plugin: str, which: object) -> None:
         """
-        Take a plugin out: it is called no more, its name is free, and its options are forgotten.
+        Remove a plugin: its hooks are no longer called, and its name can be used again.
 
-        Returns once its registries are closed. That goes on if the caller is cancelled.
+        Returns when its registries are closed. If the caller is cancelled, the removal continues.
 
         Args:
-            plugin: Its name.
-            which: The plugin itself. Nothing is done if another one has the name by now.
+            plugin: The name of the plugin.
+            which: The plugin itself. If another plugin has this name by now, nothing happens.
         """
         if which is None or self._plugins.get(plugin) is not which:
             return
@@ -175,7 +176,7 @@ class PluginActivation:
             self._refuse_taken([registry for _, registry in given], commands)
             for _, registry in given:
                 await self._open(registry, opened)
-            self._refuse_taken(opened, commands)  # by who was quicker meanwhile
+            self._refuse_taken(opened, commands)  # another plugin may have been faster
             self._refuse_unwanted(decides)
         except BaseException:
             self._active -= keys
@@ -191,7 +192,7 @@ class PluginActivation:
 
     def _refuse_unwanted(self, decides: Callable[[], bool]) -> None:
         if self._services.closed:
-            raise NotRunning("the lifecycle has ended")
+            raise NotRunning("pod-lifecycle has ended")
         if not decides():
             raise asyncio.CancelledError
 
@@ -207,7 +208,7 @@ class PluginActivation:
         self, fresh: Iterable[Implementation], *, strict: bool
     ) -> tuple[list[tuple[str, Registry]], list[tuple[str, Command]]]:
         asked = [each for each in fresh if each.hook in (GIVES_REGISTRIES, GIVES_COMMANDS)]
-        outcomes = await asyncio.gather(*map(self._ask, asked))  # a hang is everybody's, once
+        outcomes = await asyncio.gather(*map(self._ask, asked))  # in parallel
         registries: list[tuple[str, Registry]] = []
         commands: list[tuple[str, Command]] = []
         for each, outcome in zip(asked, outcomes, strict=True):
@@ -230,10 +231,10 @@ class PluginActivation:
         self._log.warning("plugin", plugin=each.plugin, problem=failed)
         optional = each.plugin in self._config.optional_registries
         if each.hook == GIVES_REGISTRIES and not optional:
-            # To go on would be to serve, and to be ready, where nobody finds us.
+            # Without the registry, the app would be ready, but clients would not find it.
             raise LifecycleError(
-                f"plugin {each.plugin!r}: {failed}; name the plugin in optional_registries if the "
-                f"app may run without its registries, or leave it out with no:{each.plugin}"
+                f"plugin {each.plugin!r}: {failed}. If the app may run without its registries, add "
+                f"the plugin to optional_registries, or turn the plugin off with no:{each.plugin}."
             )
         if strict:
             raise PluginError(f"plugin {each.plugin!r}: {failed}")
@@ -242,45 +243,45 @@ class PluginActivation:
         self, registries: Iterable[Registry], commands: Iterable[tuple[str, Command]]
     ) -> None:
         """
-        Refuse what has a name that is another's, or is no name.
+        Check the names of registries and commands.
 
         Raises:
-            PluginError: It has.
+            PluginError: A name is already used, or is not valid.
         """
         taken = set(self._services.registries)
         for registry in registries:
             if registry.name in taken:
                 raise PluginError(
-                    f"two registries are called {registry.name!r}; leave one out with no:NAME"
+                    f"two registries are named {registry.name!r}. Turn one plugin off with no:NAME."
                 )
             taken.add(registry.name)
         paths = _PROBE_PATHS | self._commands.keys()
         for plugin, command in commands:
             if not _COMMAND_NAME.fullmatch(command.name):
                 raise PluginError(
-                    f"plugin {plugin!r}: the command name {command.name!r} must be of lower-case "
-                    "letters, digits and dashes"
+                    f"plugin {plugin!r}: the command name {command.name!r} must have only "
+                    "lower-case letters, digits and dashes"
                 )
             if command.name in paths:
                 raise PluginError(
-                    f"plugin {plugin!r}: the command name {command.name!r} is taken; "
-                    "give it another"
+                    f"plugin {plugin!r}: the command name {command.name!r} is already used. "
+                    "Use another name."
                 )
             paths |= {command.name}
 
     def unused_settings(self) -> list[str]:
-        """Return a sentence about everything that is set, and names nothing there is."""
+        """Return a message for each setting that names an unknown plugin or registry."""
         plugins = self._plugins
         givers = {each.plugin for each in plugins.implementations(GIVES_REGISTRIES)}
         known = self._registries | givers | plugins.failed.keys() | set(plugins.off)
-        there = ", ".join(sorted(self._registries)) or "none"
+        there = f"registries: {', '.join(sorted(self._registries)) or 'none'}"
         return [
             *(
-                f"no:{name} leaves nothing out: no such plugin"
+                f"no:{name} has no effect, because there is no plugin {name!r}"
                 for name in plugins.unused_exclusions()
             ),
             *(
-                f"optional_registries names {name!r}, which is no registry (there is: {there})"
+                f"optional_registries contains {name!r}, which is not a registry ({there})"
                 for name in self._config.optional_registries
                 if name not in known
             ),
@@ -289,7 +290,7 @@ class PluginActivation:
 
     async def _open(self, registry: Registry, opened: list[Registry]) -> None:
         if (earlier := self._leaving.get(registry.name)) is not None:
-            # Else what it deregisters late would be this one's.
+            # Otherwise a late deregistration would affect the new registry.
             await asyncio.wait({earlier}, timeout=self._config.register_timeout)
         self._registries.add(registry.name)
         if registry.name in self._config.optional_registries:
@@ -302,8 +303,8 @@ class PluginActivation:
             self._log.warning("plugin", plugin=registry.name, problem=problem)
             if registry.required:
                 raise LifecycleError(
-                    f"registry {registry.name!r} did not open: {text_of(error)}; name it in "
-                    "optional_registries if the app may run without it"
+                    f"registry {registry.name!r} did not open: {text_of(error)}. If the app may "
+                    "run without this registry, add it to optional_registries."
                 ) from error
         else:
             opened.append(registry)
@@ -319,7 +320,7 @@ class PluginActivation:
 
 
 def _several(function: Callable[..., Any], **arguments: Any) -> list[Any]:
-    """Call a hook, and take what it gives: a generator too runs here, where it may take time."""
+    """Call a hook and collect its values. A generator runs here too, in the same thread."""
     value = function(**arguments)
     # A Command is a tuple.
     many = isinstance(value, Iterable) and not isinstance(value, (Registry, Command))
@@ -328,17 +329,17 @@ def _several(function: Callable[..., Any], **arguments: Any) -> list[Any]:
 
 def checked(each: Implementation, given: list[Any], wanted: type[Any]) -> list[Any]:
     """
-    Return what a hook gave.
+    Check the values that a hook returned.
 
     Raises:
-        PluginError: Something of it is not what the hook is to give, or has no name.
+        PluginError: A value has the wrong type, or no name.
     """
     for one in given:
         try:
             problem = _what_is_wrong(each.hook, one, wanted)
-        except BaseException as error:  # noqa: BLE001 - a stranger's property, on the control loop
+        except BaseException as error:  # noqa: BLE001 - a foreign property, on the control loop
             said = f"{type(error).__name__}: {text_of(error)}"
-            problem = f"what {each.hook} gave raised {said}"
+            problem = f"the value of {each.hook} raised {said}"
         if problem:
             raise PluginError(f"plugin {each.plugin!r}: {problem}")
     return given
@@ -349,7 +350,7 @@ def _what_is_wrong(hook: str, one: Any, wanted: type[Any]) -> str:
         one.close()
         return f"{hook} must not be async"
     if not isinstance(one, wanted):
-        return f"{hook} gave {one!r}, no {wanted.__name__}"
+        return f"{hook} returned {one!r}, not a {wanted.__name__}"
     if not isinstance(getattr(one, "name", None), str):
-        return f"{type(one).__name__} has no name: set `name` in the class"
+        return f"{type(one).__name__} has no name. Set `name` in the class."
     return ""

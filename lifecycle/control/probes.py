@@ -1,13 +1,13 @@
 """
-The three verdicts: what plugins answer, for how long an answer counts, who is false.
+The results of the three probes, made from the answers of all plugins.
 
 Rules of this file:
 
-1. A verdict is the AND of all answers; each answer keeps its plugin's name.
-2. State is never cached; what plugins answer is, for `FRESH` seconds.
-3. About the app's loop only the heartbeat decides: a liveness probe that the loop
-   did not get round to keeps its last verdict, marked stale.
-4. Startup latches: a startup probe is asked until it was true once.
+1. A probe passes if all its answers pass. Each answer keeps the name of its plugin.
+2. Answers of plugins are cached for `FRESH` seconds. The state of the app is never cached.
+3. Only the heartbeat decides about the app's loop. If a liveness probe cannot run because the
+   loop is busy, it keeps its last answer, marked as stale.
+4. A startup probe runs until it has passed once.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ if TYPE_CHECKING:
     from lifecycle.status_records import ProbeStatus
 
 FRESH: Final = 0.5
-"""Seconds for which a plugin's answer is used again."""
+"""Seconds for which the answer of a plugin is cached."""
 
 STARTUP: Final = "startup"
-"""What readiness calls the startup verdict: asked for by name always, else until it is true."""
+"""The name of the startup result in readiness. Shown until it passes, or if asked by name."""
 
 _BEFORE_FIRST: Final = {Kind.STARTUP: False, Kind.READINESS: False, Kind.LIVENESS: True}
 
 
 class Answer(NamedTuple):
-    """One line of a verdict, and fit for one; `at` is when, on the control loop's clock."""
+    """One answer of a probe, safe for one line. `at` is its time on the control loop's clock."""
 
     plugin: str
     name: str
@@ -48,7 +48,7 @@ class Answer(NamedTuple):
     stale: bool = False
 
     def status(self, kind: Kind, now: float) -> ProbeStatus:
-        """Return what `/status` shows of it."""
+        """Return the answer as `/status` shows it."""
         return {
             "kind": kind.value,
             "name": self.name,
@@ -60,34 +60,34 @@ class Answer(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """What `/live`, `/ready` or `/startup` says, and why."""
+    """The result of `/live`, `/ready` or `/startup`, with all answers."""
 
     kind: Kind
     answers: tuple[Answer, ...]
 
     @property
     def ok(self) -> bool:
-        """True if every answer is."""
+        """True if every answer has passed."""
         return all(answer.ok for answer in self.answers)
 
 
 class Probe:
-    """One plugin's probe of one kind; asks it no more often than it must."""
+    """One probe of one plugin, with its cached answers."""
 
     def __init__(self, kind: Kind, call: Shared, app_loop: AppLoop) -> None:
         self.kind = kind
         self.plugin = call.plugin
         self.registration = call.implementation.registration
-        """Which coming of its plugin it belongs to."""
+        """Identifies the installation of the plugin. A plugin may be removed and added again."""
         self.removed = False
-        """True once its plugin has been taken out: what it still answers counts for nothing."""
+        """True once the plugin is removed. Later answers do not count."""
         self.every = call.implementation.options.every
         self._call = call
         self._app_loop = app_loop
         self._last: tuple[Answer, ...] | None = None
 
     async def answers(self, life: Any) -> tuple[Answer, ...]:
-        """Return its answers: fresh, kept, or the background run's last."""
+        """Return the answers: new ones, cached ones, or those of the last background run."""
         now = asyncio.get_running_loop().time()
         if self.every is not None:
             return self._last if self._last is not None else (self._not_yet(now),)
@@ -97,7 +97,7 @@ class Probe:
         return await self.ask(life)
 
     async def ask(self, life: Any) -> tuple[Answer, ...]:
-        """Ask it now, or share the asking that is under way."""
+        """Run the probe now, or share the run that has already started."""
         outcome = await self._call(life=life)
         answers = self._read(outcome, asyncio.get_running_loop().time())
         self._last = tuple(
@@ -106,7 +106,7 @@ class Probe:
         return self._last
 
     def close(self) -> None:
-        """Ask it no more; what is under way on the app's loop is cancelled."""
+        """Stop the probe. A run on the app's loop is cancelled."""
         self._call.close()
 
     def _not_yet(self, now: float) -> Answer:
@@ -123,8 +123,8 @@ class Probe:
                 )
             except TypeError as error:
                 return (Answer(self.plugin, self.plugin, False, text_of(error), ms, now),)
-            except BaseException as error:  # noqa: BLE001 - a property of a stranger's subclass
-                reason = f"its answer raised {type(error).__name__}: {text_of(error)}"
+            except BaseException as error:  # noqa: BLE001 - a property of a foreign subclass
+                reason = f"the answer raised {type(error).__name__}: {text_of(error)}"
                 return (Answer(self.plugin, self.plugin, False, reason, ms, now),)
         if self.kind is Kind.LIVENESS and self._loop_is_to_blame(outcome):
             kept = self._last or (self._not_yet(now),)
@@ -142,10 +142,10 @@ class Probe:
 
 def interpret(value: Any) -> tuple[ProbeResult, ...]:
     """
-    Read what a probe returned.
+    Turn the return value of a probe into answers.
 
     Raises:
-        TypeError: It is no answer; the message says what would be one.
+        TypeError: The value is not an answer. The message lists the allowed types.
     """
     if value is None:
         return (ProbeResult(ok=True),)
@@ -153,23 +153,24 @@ def interpret(value: Any) -> tuple[ProbeResult, ...]:
         return (ProbeResult(ok=value),)
     if isinstance(value, ProbeResult):
         return (value,)
-    # No other iterable: going through it here would run a stranger's code.
+    # No other iterable, because iterating over it would run foreign code here.
     if type(value) in (list, tuple, set, frozenset):
         several = tuple(value)
         if all(isinstance(each, ProbeResult) for each in several):
             return several or (ProbeResult(ok=True),)
     shown = repr(value[:50]) if type(value) in (str, bytes) else ""
     shown = shown or (repr(value) if type(value) in (int, float) else f"a {type(value).__name__}")
-    raise TypeError(f"returned {shown}, which is no bool, ProbeResult, several of them, or None")
+    wanted = "a bool, a ProbeResult, several ProbeResults, or None"
+    raise TypeError(f"returned {shown}, but a probe must return {wanted}")
 
 
 class Probes:
     """
-    All probes of one lifecycle. Lives on the control loop.
+    All probes of one `Lifecycle`. For the control loop.
 
     Args:
         app_loop: The app's loop.
-        log: Told when a verdict changes, and not otherwise.
+        log: The log. Only changes of an answer are logged.
     """
 
     def __init__(self, app_loop: AppLoop, log: Log) -> None:
@@ -182,14 +183,14 @@ class Probes:
         self.started = False
 
     def add(self, kind: Kind, call: Shared, life: Any) -> None:
-        """Add one plugin's probe."""
+        """Add the probe of a plugin."""
         probe = Probe(kind, call, self._app_loop)
         self._probes[kind].append(probe)
         if probe.every is not None:
             self._background[probe] = asyncio.create_task(self._repeat(probe, probe.every, life))
 
     def remove(self, registrations: Collection[object]) -> None:
-        """Take out the probes of a plugin; what is under way of them is given up."""
+        """Remove the probes of a plugin. Their running calls are abandoned."""
         for kind, probes in self._probes.items():
             gone = [each for each in probes if each.registration in registrations]
             self._probes[kind] = [each for each in probes if each not in gone]
@@ -203,7 +204,7 @@ class Probes:
             self._forget(kind, {each.plugin for each in gone}, ())
 
     def close(self) -> None:
-        """Stop what runs in the background, and ask nobody any more."""
+        """Stop all probes, also those in the background."""
         for task in self._background.values():
             task.cancel()
         for probes in self._probes.values():
@@ -226,13 +227,13 @@ class Probes:
         self, kind: Kind, life: Any, *, only: str = "", exclude: Collection[str] = ()
     ) -> Verdict:
         """
-        Ask all probes of a kind, side by side.
+        Run all probes of a kind in parallel, and return the result.
 
         Args:
-            kind: Which.
-            life: Handed to the plugins.
-            only: A probe's or plugin's name: ask only this one.
-            exclude: Names that do not count.
+            kind: The kind of probe.
+            life: The `Lifecycle`, which is passed to the plugins.
+            only: The name of a probe or plugin. Run only this one.
+            exclude: Names of probes or plugins that do not count.
         """
         asked = [p for p in self._probes[kind] if self._asked(p, only, exclude)]
         startup: Answer | None = None
@@ -279,7 +280,7 @@ class Probes:
         return Answer(STARTUP, STARTUP, startup.ok and self.started, reason, 0.0, now)
 
     def _note(self, kind: Kind, answers: Iterable[Answer]) -> None:
-        # Of answers with one name the false one counts: a verdict must not flap by itself.
+        # If several answers have the same name, a failed one counts, so that the log does not flap.
         by_name = {a.name: a for a in sorted(answers, key=lambda a: a.ok, reverse=True)}
         for answer in by_name.values():
             before = self._known.get((kind, answer.name))
@@ -291,7 +292,7 @@ class Probes:
         self._forget(kind, {a.plugin for a in by_name.values()}, by_name)
 
     def _forget(self, kind: Kind, plugins: set[str], said: Collection[str]) -> None:
-        # A name that its plugin no longer says, like its own while it was late, is no probe.
+        # Remove names that the plugin no longer uses, for example its own name from a late answer.
         gone = [k for k, a in self._known.items() if k[0] is kind and a.plugin in plugins]
         for key in gone:
             if key[1] not in said and not self._known.pop(key).ok:

@@ -1,13 +1,13 @@
 """
-One service in one registry: what is wanted, what is so, and what brings the two together.
+One service in one registry: the wanted state, the actual state, and the work to make them equal.
 
 Rules of this file:
 
-1. One operation at a time: what serves the opposite of what is wanted is cancelled, and
-   waited for.
-2. Registered means acknowledged. Not knowing changes no verdict, so that an outage
-   of a registry never takes a healthy provider out.
-3. Whatever a registry raises, SystemExit too, is a failure of its own and of nobody else.
+1. Only one operation runs at a time. If the wanted state changes, the operation for the old one
+   is cancelled and waited for.
+2. Registered means acknowledged. An unknown state does not change readiness, so that an outage of
+   a registry never takes a healthy pod out of traffic.
+3. If a registry raises anything, even SystemExit, this affects only its own registrations.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 class Actual(StrEnum):
-    """What is known of a registration."""
+    """The known state of a registration."""
 
     YES = "yes"
     NO = "no"
@@ -66,13 +66,13 @@ class Registration:
         self._instance = instance
         self._timeout = timeout
         self.on_change = on_change
-        """Told of every change of what is known."""
+        """Called after every change of the known state."""
         self._log = log.info, log.warning
         self._changed = asyncio.Event()
         self._step: asyncio.Task[None] | None = None
 
-    def want(self, wanted: bool) -> None:  # noqa: FBT001 - it is the value
-        """Say what is wanted; an operation that serves the opposite is cancelled."""
+    def want(self, wanted: bool) -> None:  # noqa: FBT001 - a value, not an option
+        """Set the wanted state. An operation for the old one is cancelled."""
         if wanted is self.wanted:
             return
         self.wanted = wanted
@@ -84,17 +84,17 @@ class Registration:
             _insist(self._step)
 
     def described(self) -> dict[str, object]:
-        """Return what the registry says beside, as JSON can hold it; if it fails at it, how."""
+        """Return the details from the registry in a form that JSON can hold, or the problem."""
         failed = "raised"
         try:
             told = dict(self.registry.describe(self._instance))
-            failed = "returned what JSON cannot hold:"
+            failed = "returned a value that JSON cannot hold:"
             return _as_json(told)
-        except BaseException as error:  # noqa: BLE001 - a stranger's, which must end no loop of ours
+        except BaseException as error:  # noqa: BLE001 - foreign code must not end the control loop
             return {"problem": f"describe {failed} {type(error).__name__}: {text_of(error)}"}
 
     def status(self) -> RegistrationStatus:
-        """Return what `/status` shows of it, and what the registry says beside."""
+        """Return the registration as `/status` shows it, with details from the registry."""
         told = {
             **self.described(),
             "registered": self.actual.value,
@@ -104,7 +104,7 @@ class Registration:
         return cast("RegistrationStatus", told)
 
     async def reconcile(self) -> None:
-        """Bring what is so to what is wanted, for ever."""
+        """Make the actual state equal to the wanted state, forever."""
         while True:
             self._changed.clear()
             step = self._step = asyncio.create_task(self._next_step())
@@ -115,9 +115,9 @@ class Registration:
                 await asyncio.wait({step})
                 raise
             if not self._changed.is_set() and (step.cancelled() or step.exception()):
-                # Not by us: a client library has cancelled its caller, or worse.
+                # Foreign: a client library has cancelled its caller or raised something else.
                 why = "cancelled its caller" if step.cancelled() else str(step.exception())
-                self._set(Actual.UNKNOWN, f"the registry's client {why}")
+                self._set(Actual.UNKNOWN, f"the client of the registry {why}")
                 await asyncio.sleep(FIRST)
 
     async def _next_step(self) -> None:
@@ -130,11 +130,11 @@ class Registration:
                 await self._changed.wait()
         except asyncio.CancelledError:
             raise
-        except BaseException as leaving:  # noqa: BLE001 - from a task some would end the control loop
+        except BaseException as leaving:  # noqa: BLE001 - some of these would end the control loop
             raise RuntimeError(f"raised {type(leaving).__name__}") from None
 
     async def _hold(self) -> None:
-        """Register and keep it; one that is lost soon is registered again ever more rarely."""
+        """Register and keep the service. After quick losses, the pauses become longer."""
         with contextlib.suppress(RegistrationRefused):
             await until_done(self._register_and_keep, fatal=(RegistrationRefused,))
 
@@ -145,7 +145,7 @@ class Registration:
         began = now()
         try:
             reason = await self.registry.keep(self._instance)
-        except Exception as error:  # noqa: BLE001 - a client library's own
+        except Exception as error:  # noqa: BLE001 - any error of a client library
             self._set(Actual.UNKNOWN, _told(error))
         else:
             self.confirmed = False
@@ -154,7 +154,7 @@ class Registration:
             raise ConnectionError(self.error)
 
     async def _register(self) -> None:
-        # From here on nobody knows, until the registry has answered.
+        # From here on the state is unknown until the registry has answered.
         self.actual, self.asking = Actual.UNKNOWN, True
         self.on_change(self)
         try:
@@ -175,7 +175,7 @@ class Registration:
         self._set(Actual.YES, "")
 
     async def _deregister(self) -> None:
-        self.actual, self.confirmed = Actual.UNKNOWN, False  # cut short, it may have been done
+        self.actual, self.confirmed = Actual.UNKNOWN, False  # a cancelled call may have worked
         self.on_change(self)
         try:
             async with asyncio.timeout(self._timeout):
@@ -205,13 +205,13 @@ class Registration:
 
 
 class Those(Generic[T]):
-    """Which of many are so, in the order in which they became so: kept by each that changes."""
+    """A set that keeps the order of adding: the objects for which a condition is true."""
 
     def __init__(self) -> None:
         self._those: dict[T, None] = {}
 
     def note(self, one: T, *, so: bool) -> None:
-        """Say whether one is so."""
+        """Set whether the condition is true for an object."""
         if so:
             self._those.setdefault(one)
         else:
@@ -221,21 +221,21 @@ class Those(Generic[T]):
         return len(self._those)
 
     def first(self, most: int) -> list[T]:
-        """Return the first few."""
+        """Return the first objects, `most` at the most."""
         return list(islice(self._those, most))
 
 
 class LeavingRegistry:
     """
-    A registry that is taken out: no verdict asks for it, and it is still registered there.
+    A registry that is being removed. Readiness ignores it, but services are still registered.
 
     Args:
-        registry: It.
-        tasks: What keeps its registrations.
-        on_change: Called when one of them has changed.
+        registry: The registry.
+        tasks: The tasks that keep its registrations.
+        on_change: Called after each change of a registration.
 
     Attributes:
-        registrations: Those in it, with the names of their services.
+        registrations: Its registrations, with the names of their services.
     """
 
     def __init__(
@@ -252,11 +252,11 @@ class LeavingRegistry:
 
     @property
     def out(self) -> bool:
-        """True once it is known that nothing is registered there."""
+        """True when no service is registered there any more."""
         return not self._left
 
     def take(self, service: str, registration: Registration) -> None:
-        """Have one registration deregistered."""
+        """Take over one registration, and deregister it."""
         self.registrations.append((service, registration))
         registration.on_change = self._note
         self._note(registration)
@@ -268,7 +268,7 @@ class LeavingRegistry:
 
 
 def _as_json(told: Mapping[Any, object]) -> dict[str, object]:
-    """Copy it: what is a stranger's may change, or fail, whenever it is looked at."""
+    """Copy a foreign object, which may change or fail later."""
     if not told:
         return {}
     words = {str(name): value for name, value in told.items()}
@@ -282,7 +282,7 @@ def _told(error: Exception) -> str:
 
 
 def _insist(step: asyncio.Task[None]) -> None:
-    """Cancel, and again: a client library may swallow a cancellation."""
+    """Cancel again and again, because a client library may swallow a cancellation."""
     if not step.done():
         step.cancel()
         asyncio.get_running_loop().call_later(INSIST, _insist, step)

@@ -1,13 +1,14 @@
 """
-The services of this process and where they are registered.
+The app services of this process, and their registrations.
 
 Rules of this file:
 
-1. The table is service × registry; `registration.py` has one of them: one service in one registry.
-2. What is asked of the whole table is kept by what changes, never looked up in all of it:
-   n services cost n.
-3. A service is online if nobody holds it offline; the operator and the app each
-   hold and release their own.
+1. The table has one row per service and one column per registry. `registration.py` implements
+   one cell.
+2. Values for the whole table are updated with each change, and not computed from all cells. So
+   n services cost only n.
+3. A service is online if it has no offline reason. An administrator and the app each have their
+   own reason.
 """
 
 from __future__ import annotations
@@ -31,19 +32,19 @@ if TYPE_CHECKING:
 OPERATOR: Final = "operator"
 APP: Final = "app"
 LOCAL: Final = "local"
-"""The registry that never fails: it is in this process."""
+"""The name of the registry in this process, which never fails."""
 SHOWN: Final = 5
-"""How many names a sentence lists."""
+"""Names that a message lists at most."""
 
 
 def some(names: Iterable[str], count: int) -> str:
-    """List the first few of many names: "a, b, c, d, e and 4,995 more"."""
+    """Join the first names of many, for example "a, b, c, d, e and 4,995 more"."""
     shown = ", ".join(islice(names, SHOWN))
     return f"{shown} and {count - SHOWN:,} more" if count > SHOWN else shown
 
 
 class ServiceEntry:
-    """One exported service: who holds it offline, and its registrations. Its properties are for any thread."""
+    """One exported service with its offline reasons and registrations. Any thread may read it."""
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
@@ -55,7 +56,7 @@ class ServiceEntry:
         self._refused: Those[Registration] = Those()
 
     def note(self, registration: Registration) -> None:
-        """Take note of what is so of one of its registrations."""
+        """Update the values that depend on one registration."""
         self._unconfirmed.note(
             registration, so=registration.required and not registration.confirmed
         )
@@ -65,32 +66,32 @@ class ServiceEntry:
         )
 
     def drop(self, registration: Registration) -> None:
-        """Forget one of its registrations."""
+        """Remove one registration."""
         del self.registrations[registration.registry.name]
         for those in (self._unconfirmed, self._left, self._refused):
             those.note(registration, so=False)
 
     @property
     def online(self) -> bool:
-        """True if nobody holds it offline."""
+        """True if there is no offline reason."""
         return not self.held_by
 
     @property
     def confirmed(self) -> bool:
-        """True if every required registry has acknowledged it, as far as is known."""
+        """True if every required registry has acknowledged the service, by its last answer."""
         return not self._unconfirmed
 
     @property
     def out(self) -> bool:
-        """True if it is known to be in no registry."""
+        """True if the service is not registered in any registry."""
         return not self._left
 
     def refusal(self) -> RegistrationRefused | None:
-        """Return why a required registry will never take it, if that is so."""
+        """Return the permanent refusal of a required registry, if there is one."""
         return next((registration.refused for registration in self._refused.first(1)), None)
 
     def status(self) -> ServiceStatus:
-        """Return what `/status` shows of it. On the control loop."""
+        """Return the service as `/status` shows it. For the control loop."""
         return {
             "name": self.instance.service,
             "port": self.instance.port,
@@ -104,21 +105,21 @@ class ServiceEntry:
 
 class Services:
     """
-    The table. Lives on the control loop.
+    The table of all services and registries. For the control loop.
 
     Args:
         register_timeout: Seconds for one operation on a registry.
-        log: Told of every change of a registration.
+        log: The log, for every change of a registration.
     """
 
     def __init__(self, *, register_timeout: float, log: Log) -> None:
         self.entries: dict[str, ServiceEntry] = {}
         self.serving: Those[ServiceEntry] = Those()
-        """What is online and acknowledged."""
+        """The services that are online and acknowledged."""
         self.closed = False
-        """True from when the registries are closed: nobody would close one that comes now."""
+        """True once the registries are being closed. No registry can be added any more."""
         self.on_held: Callable[[bool], object] = lambda _: None
-        """Called when the last one that was online is held offline, and when one is online again."""
+        """Called with True when the last service goes offline, with False when one is online."""
         self._online: Those[ServiceEntry] = Those()
         self._held = False
         self._registries: list[Registry] = []
@@ -136,11 +137,11 @@ class Services:
 
     @property
     def registries(self) -> list[str]:
-        """The names of the registries there are."""
+        """The names of all registries."""
         return [registry.name for registry in self._registries]
 
     def add_registries(self, registries: Iterable[Registry]) -> None:
-        """Add registries; services that are there already get registrations in them."""
+        """Add registries. Existing services get registrations in them."""
         for registry in registries:
             if registry.name != LOCAL:
                 prepare()
@@ -150,7 +151,7 @@ class Services:
                 self._add_registration(entry, registry)
 
     def export(self, instance: Instance) -> ServiceEntry:
-        """Add a service, or return the one that has the same name already."""
+        """Add a service, or return the existing one of the same name."""
         if (known := self.entries.get(instance.service)) is not None:
             return known
         entry = self.entries[instance.service] = ServiceEntry(instance)
@@ -173,24 +174,24 @@ class Services:
         self._reconcilers[registry.name].append(asyncio.create_task(registration.reconcile()))
 
     def register(self) -> None:
-        """From now on, everything that is online is to be registered."""
+        """Register all online services from now on."""
         self._wanted = True
         self._apply(self.entries.values())
 
     def withdraw(self) -> None:
-        """From now on, nothing is to be registered."""
+        """Deregister everything from now on."""
         self._wanted, self._withdrawn = False, True
         self._apply(self.entries.values())
 
     def hold(self, names: Iterable[str], who: str, reason: str = "") -> None:
-        """Hold services offline."""
+        """Take services offline, with the reason of `who`."""
         entries = [self.entries[name] for name in names]
         for entry in entries:
             entry.held_by[who] = reason
         self._apply(entries)
 
     def release(self, names: Iterable[str], who: str) -> None:
-        """Release one's own hold."""
+        """Remove the offline reason of `who`."""
         entries = [self.entries[name] for name in names]
         for entry in entries:
             entry.held_by.pop(who, None)
@@ -198,15 +199,15 @@ class Services:
 
     def matching(self, glob: str) -> list[str]:
         """
-        Return the names that match.
+        Return the names of all services that match a pattern.
 
         Raises:
-            ServiceNotFound: None does; the message lists what there is.
+            ServiceNotFound: No service matches. The message lists all services.
         """
         names = [name for name in self.entries if fnmatchcase(name, glob)]
         if not names:
-            there = some(self.entries, len(self.entries)) or "none exported"
-            raise ServiceNotFound(f"no service matches {glob!r} (there is: {there})")
+            there = some(self.entries, len(self.entries)) or "none"
+            raise ServiceNotFound(f"no service matches {glob!r} (services: {there})")
         return names
 
     def _apply(self, entries: Iterable[ServiceEntry]) -> None:
@@ -239,12 +240,12 @@ class Services:
 
     async def until(self, condition: Callable[[], bool], entry: ServiceEntry | None = None) -> None:
         """
-        Wait until something is true of the table.
+        Wait until a condition on the table is true.
 
         Args:
-            condition: Looked at whenever the table changes, so it must look at no more than a few
-                things: who waits for one service of many says so.
-            entry: Whose changes matter; all otherwise.
+            condition: Checked after every change of the table, so it must be cheap. If it is only
+                about one service, pass this service.
+            entry: The service whose changes matter. None means all services.
         """
         waiters = self._waiters if entry is None else entry.waiters
         waiter = asyncio.Event()
@@ -257,27 +258,27 @@ class Services:
             waiters.discard(waiter)
 
     def refusal(self) -> RegistrationRefused | None:
-        """Return why a required registry will never take a service, if that is so."""
+        """Return the permanent refusal of a service by a required registry, if there is one."""
         return next((entry.refusal() for entry in self._refused.first(1)), None)
 
     @property
     def asking(self) -> bool:
-        """True while a required registry is asked to register something."""
+        """True while a registration in a required registry is running."""
         return bool(self._asking)
 
     @property
     def all_confirmed(self) -> bool:
-        """True if everything that is online is acknowledged."""
+        """True if all online services are acknowledged."""
         return not self._unconfirmed
 
     @property
     def all_out(self) -> bool:
-        """True if no registration is left, as far as is known, removed registries included."""
+        """True if no registration is left, also in registries that are being removed."""
         return not self._left and all(each.out for each in self._leaving)
 
     @property
     def any_exported(self) -> bool:
-        """True if there is a service."""
+        """True if at least one service is exported."""
         return bool(self.entries)
 
     def ports(self) -> set[int]:
@@ -286,7 +287,7 @@ class Services:
         return {port for port in ports if port is not None}
 
     def unregistered(self) -> list[str]:
-        """Name what is not known to be out, and say why: `orders@consul: no answer yet`."""
+        """List what may still be registered, for example `orders@consul: no answer yet`."""
         return [
             f"{at}: {registration.error or 'no answer yet'}"
             for at, registration in self._registrations()
@@ -294,7 +295,7 @@ class Services:
         ]
 
     def described(self) -> dict[str, dict[str, object]]:
-        """Return what the registries say of registrations: `orders@consul` to what it says."""
+        """Return the details from the registries, by registration, for example `orders@consul`."""
         return {
             at: said
             for at, registration in self._registrations()
@@ -320,21 +321,21 @@ class Services:
         now = asyncio.get_running_loop().time
         end = now() + timeout
         if under_way:
-            # One method at a time to the last, so all are waited for, side by side: however many
-            # there are, each has this time. What ignores its cancellation is its own fault.
+            # A registry runs one method at a time, so wait for all of them, in parallel. A task
+            # that ignores its cancellation is not waited for any longer.
             await asyncio.wait(under_way, timeout=timeout / 2)
         registries = [*self._registries, *(each.registry for each in leaving)]
         await self.close_registries(registries, end - now())
 
     async def remove_registries(self, registries: Iterable[Registry], close_time: float) -> None:
         """
-        Take registries out: for every verdict they are gone at once.
+        Remove registries. Readiness ignores them from now on.
 
-        What is registered there is deregistered first, in `register_timeout` at most. Once
-        everything is withdrawn they stay: the drain deregisters there, and closes them.
+        First, their services are deregistered, within `register_timeout`. If a drain has started,
+        the registries stay, because the drain deregisters the services and closes the registries.
 
         Args:
-            registries: Those to take out.
+            registries: The registries to remove.
             close_time: Seconds that closing them may take.
         """
         if self._withdrawn or self.closed:
@@ -344,9 +345,9 @@ class Services:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._timeout):
                 await self.until(lambda: all(each.out for each in leaving))
-        mine = [each for each in leaving if each in self._leaving]  # else they are closed already
+        mine = [each for each in leaving if each in self._leaving]  # the others are already closed
         self._leaving = [each for each in self._leaving if each not in mine]
-        self._wake()  # a drain that began meanwhile waits for no more than these
+        self._wake()  # a drain may wait for these
         tasks = [task for each in mine for task in each.tasks]
         for task in tasks:
             task.cancel()
@@ -370,7 +371,7 @@ class Services:
         now = asyncio.get_running_loop().time
         end = now() + timeout
         for left, registry in reversed(list(enumerate(registries, start=1))):
-            # In a task, so that one that hangs takes no more than its share.
+            # In a task, so that a registry that hangs uses only its share of the time.
             share = max(0.0, end - now()) / left
             closing = asyncio.create_task(self._close_registry(registry))
             await asyncio.wait({closing}, timeout=share)
@@ -379,7 +380,7 @@ class Services:
     async def _close_registry(self, registry: Registry) -> None:
         try:
             await registry.__aexit__(None, None, None)
-        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - the next one is closed all the same
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - the next one must be closed too
             self._log.warning("registry close", registry=registry.name, reason=text_of(error))
 
     def status(self) -> list[ServiceStatus]:

@@ -1,1 +1,1 @@
-"""From T0 to the end: the order of leaving, its timetable, its report, what is in flight."""
+"""The drain: its steps, its timetable, its report, and the work in flight."""

@@ -1,4 +1,4 @@
-"""What is done in the steps of a drain: main told and cancelled, the report written, the end fired."""
+"""The actions of a drain: stopping and cancelling main, the report, and the final state."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from lifecycle.states import Event
 
 
 class Note(Protocol):
-    """Takes facts that have come true."""
+    """Stores facts that have become true."""
 
     def __call__(self, **facts: bool) -> None:
-        """Take them."""
+        """Store the facts."""
 
 
 class DrainActions:
     """
-    The `Actions` of one drain. Lives on the control loop.
+    The `Actions` of one drain. For the control loop.
 
     Args:
-        parts: What the departure was handed.
+        parts: The parts of the departure.
         drain: The drain, with its timetable.
-        report: Takes the names of what was not waited for.
-        note: Takes the facts that come true.
+        report: Gets the names of work that was not waited for.
+        note: Stores the facts that become true.
         hooks: The `lifecycle_drain` hooks.
         wait_over: Set when preStop is answered.
-        drained: Set when nobody can be lost any more.
-        decide: Decides the exit code, for good.
+        drained: Set when the drain is over.
+        decide: Decides the exit code finally.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class DrainActions:
     # wait
 
     async def call_hooks(self) -> None:
-        """Call every hook, side by side."""
+        """Call all hooks in parallel."""
         async with asyncio.TaskGroup() as group:
             for call in self._hooks:
                 group.create_task(self._hook(call))
@@ -78,7 +78,7 @@ class DrainActions:
             self._parts.log.warning("plugin", plugin=call.plugin, problem=problem)
 
     def note_what_held_up(self) -> None:
-        """Name who kept it from being quiet, and what was still waited for."""
+        """Store for the report which clients and which work the drain was waiting for."""
         parts = self._parts
         self._report.disturbed_by = told(parts.traffic.last_disturbers)
         self._report.waited_for = told(
@@ -86,30 +86,30 @@ class DrainActions:
         )
 
     def answer_prestop(self) -> None:
-        """Answer everybody who has called it."""
+        """Answer all preStop calls."""
         self._wait_over.set(None)
 
     # stop
 
     def stop_main(self) -> None:
-        """Tell main, and whoever waits for a moment of the drain that will not come later."""
+        """Tell main to stop, and end all waits for events of the drain."""
         if not self._drain.traffic_gone.happened:
-            self._drain.time_over.set(None)  # or there is no drain handler to wait
+            self._drain.time_over.set(None)  # otherwise the drain handler has not waited
         self._drain.settle_passed.set(None)
         self._drain.traffic_gone.set(None)
-        self._parts.host.stop_main()  # first: in whatever order main then ends, it has been told
+        self._parts.host.stop_main()  # first, because main must know before it can end
         self._drained.set(None)
-        # Without the drain handler nobody has; main has time yet.
+        # The drain handler may be off. Then deregister here, while main still has time.
         self._parts.registrations.withdraw()
 
     def cancel_main(self) -> None:
-        """Cancel it, once it is known where it stands: then it stands in its own clearing up."""
+        """Store where main stands, then cancel main. Afterwards it stands in its own cleanup."""
         self._main, self._report.stuck_at = stands(self._parts.host.straggler)
         self._report.cut_off.append(f"{self._main}, which had not ended in time")
         self._parts.host.cancel_main()
 
     def give_main_up(self) -> None:
-        """Take note that it goes on."""
+        """Store that main has ignored its cancellation."""
         self._report.stubborn = True
         self._report.cut_off.append(f"{self._main}, which did not end when it was cancelled")
 
@@ -119,7 +119,7 @@ class DrainActions:
         self._note(idle=True)
 
     def note_what_is_cut_off(self) -> None:
-        """Name what is still in flight."""
+        """Store the names of work that is still in flight."""
         self._report.cut_off += told(in_flight, self._parts.traffic)
 
     async def until_out(self) -> None:
@@ -129,12 +129,12 @@ class DrainActions:
         self._note(out=True)
 
     async def clear_up(self) -> None:
-        """Have the host end what main has left behind."""
+        """Let the host end the tasks that main has left behind."""
         await self._parts.host.clear_up()
         self._note(cleared=True)
 
     def note_what_is_left_behind(self) -> None:
-        """Name what ignores its cancellation."""
+        """Store the names of tasks that ignore their cancellation."""
         left = self._parts.host.left_behind()
         left = left or [Straggler("the app's loop", self._parts.app_loop.stack())]
         names = ", ".join(each.name for each in left)
@@ -145,7 +145,7 @@ class DrainActions:
     # close
 
     async def close(self) -> None:
-        """Fire the end, with the exit code as its cause, and close the rest."""
+        """Change to the final state, with the exit code as its cause, and close the rest."""
         code = self._code = self._decide()
         end = Event.STOP if code in (0, INTERRUPTED) else Event.FAIL
         self._parts.transitions.fire(end, f"exit code {code}")
@@ -155,7 +155,7 @@ class DrainActions:
     def _close_time(self) -> float:
         if not self._parts.host.ends_in_time:
             return CLOSE_TIME
-        # Not to the last moment: the port is to be closed too, before the watchdog comes.
+        # Not until the last moment, because the port must be closed before the watchdog acts.
         left = self._drain.timetable.exit_by - asyncio.get_running_loop().time()
         return min(CLOSE_TIME, max(0.1, left - 0.1))
 

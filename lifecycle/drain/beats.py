@@ -1,8 +1,9 @@
 """
-Telling, among connections of which only the kernel tells, those of a monitor: they keep a beat.
+Recognizes health checks by their regular timing, from connections that only the kernel sees.
 
 A health check on the app's own port is a new connection, and the kernel shows no user agent. But
-each sends the same bytes from the same address at a regular beat, and clients do not.
+each health check sends the same number of bytes from the same address at a regular interval, and
+clients do not.
 """
 
 from __future__ import annotations
@@ -12,41 +13,41 @@ from collections import deque
 from typing import Final
 
 SHORTEST: Final = 0.5
-"""Seconds between two checks of one monitor, at least; the kubelet's period is 1 s or more."""
+"""The shortest interval of a monitor, in seconds. The kubelet's is 1 s or more."""
 MONITORS: Final = 4
-"""How many beats may be mixed: liveness, readiness and startup may ask the same question."""
+"""Intervals that may be mixed, because all three probes may send the same request."""
 PERIODS: Final = 3
-"""How many times each of them must have kept its beat."""
+"""Intervals that each of them must have kept."""
 LOOSE: Final = 0.1
-"""The part of a period by which a check may be early or late."""
+"""The fraction of an interval by which a check may be early or late."""
 KEPT: Final = 100
-"""How many senders are told apart: strangers choose their addresses."""
+"""Senders that are stored at most, because clients choose their addresses."""
 
 
 class Sender:
-    """Who sends the same number of bytes from the same address."""
+    """A sender: the same number of bytes from the same address."""
 
     def __init__(self) -> None:
         self.count = 0
         self.times: deque[float] = deque(maxlen=MONITORS * (PERIODS + 1))
         self.at = -math.inf
-        """When it last came."""
+        """The time of its last connection."""
 
     def came(self, ended: float, began: float) -> None:
-        """Note a connection; its end is what is known exactly."""
+        """Store a connection. Its end is known exactly, its start is not."""
         self.count += 1
         self.times.append(ended)
         self.at = max(self.at, began)
 
     @property
     def keeps_a_beat(self) -> bool:
-        """True if it came as a monitor does, or as a few of them do, all the last times."""
+        """True if the last connections came as regularly as those of one or a few monitors."""
         times = list(self.times)
         return any(_regular(times, mixed) for mixed in range(1, MONITORS + 1))
 
 
 def _regular(times: list[float], mixed: int) -> bool:
-    """Tell whether each of the last times lies a period behind another."""
+    """Return True if each of the last times lies one interval after another."""
     last = times[-mixed * (PERIODS + 1) :]
     if len(last) < mixed * (PERIODS + 1):
         return False
@@ -57,9 +58,9 @@ def _regular(times: list[float], mixed: int) -> bool:
 
 class Arrivals:
     """
-    The connections that have come and gone since T0, by sender.
+    The connections that have come and gone since the drain start, by sender.
 
-    Nothing was sent on some (a port that was only tried): those are nobody's request.
+    Connections without data, for example from a port check, do not count.
     """
 
     def __init__(self) -> None:
@@ -68,13 +69,13 @@ class Arrivals:
 
     def note(self, peer: bytes, received: int, *, ended: float, began: float) -> None:
         """
-        Note a connection that has ended.
+        Store a connection that has ended.
 
         Args:
-            peer: Where it came from.
-            received: The bytes that came on it; its end counts as one.
-            ended: When it ended.
-            began: When it was first seen.
+            peer: The address of the client.
+            received: The bytes received on it. Its end counts as one byte.
+            ended: The time of its end.
+            began: The time when it was first seen.
         """
         if received <= 1:
             return
@@ -86,16 +87,16 @@ class Arrivals:
             self._others_at = max(self._others_at, self._senders.pop(oldest).at)
 
     def missed(self, at: float) -> None:
-        """Note that so many have ended that some were not seen."""
+        """Store that some connections were missed, because too many ended at once."""
         self._others_at = max(self._others_at, at)
 
     def last(self) -> float:
-        """Return when one last came that is no monitor's; minus infinity if none has."""
+        """Return the time of the last connection that is not from a monitor, or minus infinity."""
         counting = (each.at for each in self._senders.values() if not each.keeps_a_beat)
         return max(self._others_at, max(counting, default=-math.inf))
 
     def most(self) -> list[tuple[bytes, int]]:
-        """Return who has come most often, the monitors left out: address and count."""
+        """Return the most frequent addresses with their counts, without monitors."""
         counts: dict[bytes, int] = {}
         for (peer, _), sender in self._senders.items():
             if not sender.keeps_a_beat:

@@ -1,13 +1,14 @@
 """
-What begins a drain, who joins it, and what is so of it: from T0 to the end.
+Starts a drain, lets later causes join it, and holds its facts until the end.
 
 Rules of this file:
 
-1. T0 is the first of a signal (`signals.py` has which), preStop, `begin_drain` and main's
-   end; all later ones join the same drain.
-2. What comes next is in `order.py`; here are the facts that it goes by.
-3. Every wait ends by the timetable, and is planned anew when the timetable shrinks.
-4. Nothing is imported from T0 on: the app may be out of descriptors, or inside an import.
+1. The drain starts with the first of these causes: a signal (see `signals.py`), preStop,
+   `begin_drain`, or the end of main. All later causes join the same drain.
+2. `order.py` has the order of the steps. The code here has the facts on which this order depends.
+3. Every wait ends by the timetable, and is planned again when the timetable becomes shorter.
+4. Nothing is imported after the drain start, because the app may have no free descriptors, or be
+   inside an import.
 """
 
 from __future__ import annotations
@@ -35,26 +36,26 @@ if TYPE_CHECKING:
     from lifecycle.status_records import DrainStatus
 
 ONE_PRESS: Final = 0.25
-"""Seconds within which two signals are one (a terminal, a supervisor, both at once)."""
+"""Seconds within which two signals count as one, for example from a terminal and a supervisor."""
 PRESSED: Final = ("SIGINT", "SIGQUIT")
-"""What a person sends by a key: Ctrl-C, Ctrl-\\."""
+"""Signals that a person sends with a key: Ctrl-C, Ctrl-\\."""
 
 
 class Departure:
     """
-    Leads one app out. Lives on the control loop; `exit_code` may be read from any thread.
+    Drains and ends one app. For the control loop. `exit_code` may be read from any thread.
 
     Args:
-        parts: What it is handed.
+        parts: The parts that the departure uses.
 
     Attributes:
-        drain: The drain, from T0 on.
-        report: How it goes.
-        ending: How main ended, once it has.
-        hooks: The `lifecycle_drain` hooks, called at T0.
-        wait_over: The moment in which preStop is answered.
-        drained: The moment in which nobody can be lost any more.
-        ended_by_itself: True if nothing but main's own end has begun the drain.
+        drain: The drain. None before the drain start.
+        report: The report of the drain.
+        ending: The end of main. None before.
+        hooks: The `lifecycle_drain` hooks, called at the drain start.
+        wait_over: The event that preStop is answered.
+        drained: The event that the drain is over.
+        ended_by_itself: True if the end of main is the cause of the drain.
     """
 
     def __init__(self, parts: Parts) -> None:
@@ -77,7 +78,7 @@ class Departure:
     # What begins a drain, or joins it
 
     def begin(self, cause: str, *, settle: bool = True, quiet: bool = True) -> None:
-        """Begin the drain, or join the one that is under way."""
+        """Start the drain, or join the one that is running."""
         parts = self._parts
         if self.drain is not None:
             if parts.host.joining_is_the_signal:
@@ -85,7 +86,7 @@ class Departure:
             return
         now = self._clock()
         if parts.transitions.state is not State.READY and parts.registrations.all_out:
-            settle = quiet = False  # nobody can have found us yet
+            settle = quiet = False  # no client can have found the app yet
         timetable = Timetable.plan(parts.config, now, settle=settle)
         self.drain = Drain(cause, timetable, self._clock)
         parts.traffic.watch(partial(run_soon, self._loop), now if quiet else -math.inf)
@@ -95,10 +96,10 @@ class Departure:
         parts.log.prepare()
 
     def signal(self, name: str, *, terminal: bool) -> None:
-        """Take a signal: the first one drains, a second one forces."""
+        """Handle a signal. The first one starts the drain, a second one forces the end."""
         now = self._clock()
         if not self.pressed_again() or self._decided is not None:
-            return  # a bounce; or too late, how it ended is decided and told
+            return  # a repeated signal, or too late because the exit code is decided
         second = self.signalled
         self._signal_at = now
         self._driver.note(signalled=True)
@@ -113,7 +114,7 @@ class Departure:
         self._replan()
 
     def force(self) -> None:
-        """Wait for nothing more; the deregistration gets a second."""
+        """End the drain now. Only the deregistration still gets 1 s."""
         if self.drain is not None and self._decided is None:
             self.report.forced = True
             self._driver.note(forced=True)
@@ -122,11 +123,11 @@ class Departure:
             self._replan()
 
     def pressed_again(self) -> bool:
-        """Tell whether a signal that comes now is another one; from any thread."""
+        """Return True if a signal that comes now counts as a new one. From any thread."""
         return self._clock() - self._signal_at >= ONE_PRESS
 
     def main_ended(self, ending: Ending, cause: str) -> None:
-        """Take note that main is over; settle and quiet have lost their sense with it."""
+        """Handle the end of main. The propagation delay and the quiet period are then skipped."""
         self.ending = ending
         self.ended_by_itself = self.drain is None
         self._driver.note(main_over=True)
@@ -138,7 +139,7 @@ class Departure:
         self._replan()
 
     async def prestop(self, gone: Callable[[], Awaitable[None]]) -> None:
-        """Drain because preStop says so; returns when it may be answered, or its caller left."""
+        """Drain for a preStop call. Returns when it may be answered, or its caller disconnects."""
         self._driver.note(prestop=True)
         if self.drain is None:
             self.begin("preStop")
@@ -155,14 +156,14 @@ class Departure:
                 each.cancel()
 
     def over(self, error: Exception) -> None:
-        """Take note that nothing comes any more: whoever waits is told."""
+        """Report the end. All waiters get the error."""
         self.drained.fail(error)
         self.wait_over.set(None)
 
     # From T0 to the end
 
     async def run(self) -> None:
-        """Wait for T0, take the steps of the order, and see to what goes on beside them."""
+        """Wait for the drain start, and take all steps, with the watchers in parallel."""
         drain, parts = await self._began, self._parts
         watchers = [
             asyncio.create_task(watch(drain), name=watch.__name__)
@@ -247,29 +248,29 @@ class Departure:
 
     @property
     def signalled(self) -> bool:
-        """True once a signal has come; from any thread."""
+        """True once a signal has come. From any thread."""
         return self._driver.facts.signalled
 
     @property
     def terminating(self) -> bool:
-        """True if somebody outside wants this process gone, and a grace period runs."""
+        """True if the end was requested from outside, so that a grace period is running."""
         return self._driver.facts.prestop or self.signalled
 
     @property
     def stubborn(self) -> bool:
-        """True if something has ignored its cancellation: it cannot be torn down."""
+        """True if a task has ignored its cancellation, so that it cannot be ended."""
         return self.report.stubborn
 
     @property
     def exit_code(self) -> int:
-        """The exit code, if it ended now; from STOPPED or FAILED on it stays."""
+        """The exit code at this moment. From STOPPED or FAILED on, it does not change."""
         if self._decided is not None:
             return self._decided
         report = self.report
         return exit_code(self.ending, forced=report.forced, cut_off=bool(report.cut_off))
 
     def snapshot(self, now: float) -> DrainStatus | None:
-        """Return what `/status` shows of the drain."""
+        """Return the drain as `/status` shows it."""
         if self.drain is None:
             return None
         timetable, parts = self.drain.timetable, self._parts

@@ -1,4 +1,4 @@
-"""The drain, as `lifecycle_drain` is given it."""
+"""`Drain`: the argument of the hook `lifecycle_drain`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from lifecycle.drain.timetable import Timetable
 
 class Drain:
     """
-    One drain, as `lifecycle_drain` is given it. Every method may be used on any loop.
+    A drain. The hook `lifecycle_drain` gets it as an argument. Use its methods on any event loop.
 
     Attributes:
-        cause: What began it.
+        cause: The cause of the drain, for example `SIGTERM` or `preStop`.
     """
 
     def __init__(self, cause: str, timetable: Timetable, clock: Callable[[], float]) -> None:
@@ -26,21 +26,21 @@ class Drain:
         self.time_over: Moment[None] = Moment()
 
     def time_left(self) -> float:
-        """Return how many seconds the drain can still wait; it may shrink at any moment."""
+        """Return the seconds that the drain can still wait. A later call may return much less."""
         return max(0.0, self.timetable.wait_until - self._clock())
 
     def main_time_left(self) -> float:
-        """Return how many seconds main has left to stop in; it may shrink at any moment."""
+        """Return the seconds that main has left to stop. A later call may return much less."""
         return max(0.0, self.timetable.main_until - self._clock())
 
     async def settled(self) -> None:
-        """Wait until consumers have had `settle` seconds to notice: close what is idle now."""
+        """Wait until the propagation delay (`settle`) is over. Then close idle connections."""
         await self.settle_passed.wait()
 
     async def deregistered(self) -> bool:
-        """Wait until every registry has been told; False if one has not confirmed in time."""
+        """Wait for the deregistration. False if a registry has not confirmed in time."""
         return await self.deregistration_done.wait()
 
     async def idle(self) -> None:
-        """Wait until settle has passed, nothing is in flight, and nothing arrives any more."""
+        """Wait until `settle` is over, no work is in flight, and no requests arrive any more."""
         await self.traffic_gone.wait()

@@ -1,4 +1,4 @@
-"""What takes a drain through its order: it waits for facts, and knows no step by name."""
+"""Takes the steps of a drain in their order. It only waits for facts, for any steps."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from lifecycle.drain.timetable import Timetable
 
 class Driver:
     """
-    Takes the steps of an order, one after the other. Lives on the control loop.
+    Takes the steps of a drain, one after the other. For the control loop.
 
     Args:
         order: The steps.
 
     Attributes:
-        facts: What is so.
-        step: The name of the step under way; the last one's, once all are taken.
+        facts: The facts that are true.
+        step: The name of the current step. At the end, that of the last step.
     """
 
     def __init__(self, order: Sequence[Step]) -> None:
@@ -33,7 +33,7 @@ class Driver:
         self._planned: dict[asyncio.Timeout, Callable[[], float]] = {}
 
     def note(self, **facts: bool) -> None:
-        """Take note of what is so from now on."""
+        """Store facts that are true from now on."""
         self.facts = self.facts._replace(**facts)
         self._changed.set()
 
@@ -41,13 +41,13 @@ class Driver:
         self, actions: Actions, timetable: Timetable, terms: Terms, mark: Callable[[str], None]
     ) -> None:
         """
-        Take every step.
+        Take all steps.
 
         Args:
-            actions: What is done in them.
-            timetable: How long they may take.
-            terms: What that depends on beside.
-            mark: Told the name of what is done.
+            actions: The actions of the steps.
+            timetable: The times by which they end.
+            terms: Other values for these times.
+            mark: Called with the name of each finished step.
         """
         marks = False
         for step, following in zip_longest(self._order, self._order[1:]):
@@ -56,7 +56,7 @@ class Driver:
             if marks and (following is None or following.name != step.name):
                 mark(step.name)
                 marks = False
-            if taken:  # last: the report tells of its own step too
+            if taken:  # last, because the report includes its own step
                 step.then(actions)
 
     async def _take(self, step: Step, actions: Actions, timetable: Timetable, terms: Terms) -> bool:
@@ -79,13 +79,13 @@ class Driver:
                 self._changed.clear()
                 await self._changed.wait()
                 if work is not None and work.done():
-                    work.result()  # what broke is raised here
+                    work.result()  # raises an error of the work
         finally:
             if work is not None:
                 work.cancel()
 
     async def by(self, work: Awaitable[Any], until: Callable[[], float]) -> bool:
-        """Await something until a time that is planned anew; False if that time came first."""
+        """Await work until a time that may change. False if this time came first."""
         done = False
         timer = asyncio.timeout_at(_when(until))
         try:
@@ -102,7 +102,7 @@ class Driver:
         return done
 
     def replan(self) -> None:
-        """Take note that the timetable has shrunk."""
+        """Plan all waits again, because the timetable has become shorter."""
         for timer, until in self._planned.items():
             if not timer.expired():
                 timer.reschedule(_when(until))

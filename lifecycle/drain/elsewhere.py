@@ -1,4 +1,4 @@
-"""Traffic that other processes serve, as a drain sees it: the workers of a command."""
+"""The traffic of other processes, such as the workers of a command, for the drain."""
 
 from __future__ import annotations
 
@@ -8,36 +8,36 @@ from typing import Protocol
 
 class Elsewhere(Protocol):
     """
-    Traffic that other processes serve. Asked on the control thread, once a drain has begun.
+    The traffic of other processes. Used on the control thread, after the drain start.
 
-    Whoever implements it wakes the drain by `Traffic.nudge` when what is in flight has ended, and
-    from T0 on at each sign of life of those who notice arrivals.
+    An implementation calls `Traffic.nudge` when the work in flight has ended and, after the drain
+    start, at each heartbeat of the processes that notice requests.
     """
 
     def begin(self) -> None:
-        """Take note of T0."""
+        """Handle the drain start."""
 
     def in_flight(self) -> int:
-        """Return how many pieces of work are under way; from any thread, before T0 too."""
+        """Return the amount of work in flight. From any thread, also before the drain start."""
 
     def names(self) -> list[str]:
-        """Name the most frequent of them; from any thread."""
+        """Return the names of the most frequent work. From any thread."""
 
     def arrived_at(self) -> float:
-        """Return when one last came that counts; minus infinity if none has."""
+        """Return the time of the last request that counts, or minus infinity."""
 
     def awake_since(self) -> float:
-        """Return since when all who notice arrivals have done so without a pause."""
+        """Return the time since which all processes have noticed requests without a pause."""
 
     def seen_until(self) -> float:
-        """Return the time up to which all of them have looked; infinity if nobody needs to."""
+        """Return the time up to which all processes have looked, or infinity without processes."""
 
     def disturbers(self) -> list[str]:
-        """Return who has come while draining: `user agent`."""
+        """Return the user agents of the clients that came while draining."""
 
 
 class Nowhere:
-    """There is no other process."""
+    """No other process has traffic."""
 
     def begin(self) -> None:
         """Do nothing."""
@@ -47,21 +47,21 @@ class Nowhere:
         return 0
 
     def names(self) -> list[str]:
-        """Name nothing."""
+        """Return no names."""
         return []
 
     def arrived_at(self) -> float:
-        """Nothing has come."""
+        """Return minus infinity."""
         return -math.inf
 
     def awake_since(self) -> float:
-        """Nobody needs to look."""
+        """Return minus infinity."""
         return -math.inf
 
     def seen_until(self) -> float:
-        """Nobody needs to look."""
+        """Return infinity."""
         return math.inf
 
     def disturbers(self) -> list[str]:
-        """Nobody has come."""
+        """Return no clients."""
         return []

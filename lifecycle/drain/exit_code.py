@@ -1,4 +1,4 @@
-"""How main, and with it the process, ended: the exit code, and what decides it."""
+"""The exit code of the process, and the values that decide it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ INTERRUPTED: Final = 143
 
 class Ending(NamedTuple):
     """
-    How main ended.
+    The end of main.
 
     Attributes:
-        code: Its own exit code; 1 if it raised.
+        code: The exit code of main. 1 if main raised.
         interrupted: True for a job that a drain had to cancel.
     """
 
@@ -25,12 +25,12 @@ class Ending(NamedTuple):
 
 def exit_code(ending: Ending | None, *, forced: bool, cut_off: bool) -> int:
     """
-    Return the exit code of a process: the first that applies.
+    Return the exit code of the process.
 
     Args:
-        ending: How main ended; None: it has not.
+        ending: The end of main. None if main has not ended.
         forced: True if a second signal has come.
-        cut_off: True if something was not waited for.
+        cut_off: True if some work was cut off.
     """
     if forced:
         return FORCED

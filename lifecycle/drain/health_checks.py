@@ -1,9 +1,9 @@
 """
-Monitors: clients that only look whether an app is there, and do not keep a drain from being quiet.
+The user agents of health checks and scrapers, which do not delay the end of a drain.
 
-Where the names of the less known are from: grafana/alloy `internal/useragent`, grafana/agent,
-istio/istio `pkg/istio-agent/health`, cloudflare/cloudflared, and the documentation of
-Cloudflare's health checks, of Azure Front Door, and of Istio's access log (Route 53).
+Sources of the less known names: grafana/alloy `internal/useragent`, grafana/agent, istio/istio
+`pkg/istio-agent/health`, cloudflare/cloudflared, and the documentation of Cloudflare's health
+checks, of Azure Front Door, and of Istio's access log (Route 53).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final
 MONITORS: Final = (
     "kube-probe/",
     "kube-lifecycle/",
-    "istio-probe/",  # istio-agent's own; the metrics it merges, it asks for as its scraper
+    "istio-probe/",  # istio-agent itself. For merged metrics it uses the user agent of its scraper
     "GoogleHC/",
     "ELB-HealthChecker/",
     "Amazon-Route53-Health-Check-Service",
@@ -21,7 +21,7 @@ MONITORS: Final = (
     "Edge Health Probe",  # Azure Front Door
     "Load Balancer Agent",
     "DigitalOcean Uptime Probe",
-    # Cloudflare's documentation spells it in both ways.
+    # The documentation of Cloudflare has both spellings.
     "Mozilla/5.0 (compatible; Cloudflare-Healthchecks/",
     "Mozilla/5.0 (compatible;Cloudflare-Healthchecks/",
     "Mozilla/5.0 (compatible; Cloudflare-Traffic-Manager/",
@@ -36,4 +36,4 @@ MONITORS: Final = (
     "Blackbox Exporter/",
     "Datadog Agent/",
 )
-"""User agents (by prefix) that do not disturb the quiet of a drain."""
+"""User agents, by prefix, whose requests do not restart the quiet period."""

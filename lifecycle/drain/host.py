@@ -1,8 +1,8 @@
 """
-What a departure is handed by those above it: its host, and the table of registrations.
+The interfaces that a departure uses: the host, and the table of registrations.
 
-The host is whoever runs main, and ends the process. It is handed over when the departure is
-made, before the QOS port is open, so whatever begins the drain meets the right one.
+The host runs main and ends the process. It is passed in before the QOS port opens, so that every
+possible cause of a drain uses the right host.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from lifecycle.log import Log
 
 class Host(Protocol):
     """
-    Who runs main. Everything is called on the control thread; nothing may wait for the app.
+    Runs main. All methods are called on the control thread, and must not wait for the app.
 
     Attributes:
-        cancels_main: True if main may be cancelled once it has used up its time.
-        ends_in_time: True if the process is ended when the grace period is over, so that the
-            closing must leave time for what comes after it.
-        joining_is_the_signal: True if the host takes the signals, and tells of SIGTERM by
+        cancels_main: True if main may be cancelled when its time is over.
+        ends_in_time: True if the process is ended before the grace period is over, so that
+            closing must leave time for the steps after it.
+        joining_is_the_signal: True if the host handles the signals, and reports SIGTERM by
             joining the drain.
     """
 
@@ -36,30 +36,30 @@ class Host(Protocol):
     joining_is_the_signal: bool
 
     def planned(self, timetable: Timetable) -> None:
-        """Take note of the timetable: at T0, and whenever it shrinks."""
+        """Handle the timetable, at the drain start and after each change."""
 
     def stop_main(self) -> None:
-        """Tell main to end: nobody can be lost any more."""
+        """Tell main to stop, because the drain is over."""
 
     def cancel_main(self) -> None:
-        """Cancel main: it has used up its time."""
+        """Cancel main, because its time is over."""
 
     def straggler(self) -> Straggler:
-        """Name main, and say where it stands."""
+        """Return the name and the stack of main."""
 
     async def clear_up(self) -> None:
-        """End what main has left behind; return once it has ended. Cancelled when it is late."""
+        """End the tasks that main has left behind. Cancelled if this takes too long."""
 
     def left_behind(self) -> list[Straggler]:
-        """Name what `clear_up` waits for; empty if that cannot be told."""
+        """Return what `clear_up` waits for. Empty if this is unknown."""
 
 
 class Embedded:
     """
-    Somebody else's loop: nothing of main is ours, and nothing of the process.
+    The host for an event loop of the app. It ends neither main nor the process.
 
     Args:
-        app_loop: That loop.
+        app_loop: The event loop.
     """
 
     cancels_main = False
@@ -70,67 +70,67 @@ class Embedded:
         self._app_loop = app_loop
 
     def planned(self, timetable: Timetable) -> None:
-        """Keep no time."""
+        """Do nothing."""
 
     def stop_main(self) -> None:
-        """Leave it to `drained()`."""
+        """Do nothing. The app uses `drained()`."""
 
     def cancel_main(self) -> None:
-        """Cancel nothing."""
+        """Do nothing."""
 
     def straggler(self) -> Straggler:
-        """Name main, and say where the thread of its loop is."""
+        """Return the name of main, and the stack of the loop's thread."""
         return self._app_loop.straggler(None)
 
     async def clear_up(self) -> None:
-        """Leave everything as it is."""
+        """Do nothing."""
 
     def left_behind(self) -> list[Straggler]:
-        """Wait for nothing."""
+        """Return nothing."""
         return []
 
 
 class Registrations(Protocol):
-    """The table of registrations, as a departure sees it."""
+    """The table of registrations, for a departure."""
 
     @property
     def any_exported(self) -> bool:
-        """True if there is a service."""
+        """True if at least one service is exported."""
 
     @property
     def all_out(self) -> bool:
-        """True if no registration is left, as far as is known."""
+        """True if no registration is left."""
 
     def withdraw(self) -> None:
-        """From now on, nothing is to be registered."""
+        """Deregister everything from now on."""
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until something is true of the table."""
+        """Wait until a condition on the table is true."""
 
     def ports(self) -> Iterable[int]:
         """Return the ports of the services."""
 
     def unregistered(self) -> list[str]:
-        """Name what is not known to be out, and say why: `orders@consul: no answer yet`."""
+        """List what may still be registered, for example `orders@consul: no answer yet`."""
 
     def described(self) -> Mapping[str, Mapping[str, object]]:
-        """Return what the registries say of registrations: `orders@consul` to what it says."""
+        """Return the details from the registries, by registration, for example `orders@consul`."""
 
 
 class Parts(NamedTuple):
     """
-    All that a departure is handed.
+    The parts of a departure.
 
     Attributes:
-        host: Who runs main.
-        life: The app's handle, which the hooks are given.
+        host: Runs main.
+        life: The `Lifecycle` of the app, which is passed to the hooks.
         config: The settings.
-        transitions: Fired at T0 and at the end.
-        registrations: What is to be withdrawn.
-        app_loop: The loop that main runs on.
-        traffic: What is in flight.
-        log: Told of signals, of what fails, and of how it went.
-        close: Closes the rest, in so many seconds.
+        transitions: Changes the state at the drain start and at the end.
+        registrations: The registrations to withdraw.
+        app_loop: The event loop of main.
+        traffic: The work in flight.
+        log: The log for signals, failures and the report.
+        close: Closes the rest within a number of seconds.
     """
 
     host: Host

@@ -1,4 +1,4 @@
-"""What is in flight, and whether anything still arrives."""
+"""Counts work in flight, and notices requests that arrive during a drain."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from lifecycle.process_globals import PROCESS
 from lifecycle.status_records import WorkerStatus
 
 AGENTS_KEPT: Final = 100
-"""How many user agents a report keeps: strangers choose them."""
+"""User agents that a report stores at most, because clients choose them."""
 LOOK_AGAIN: Final = 0.05
-"""Seconds until the next look at a listener whose queue is not empty, if a look costs little."""
+"""Seconds until the next check of an accept queue that is not empty, if checks are cheap."""
 RARELY: Final = 20
-"""A look that costs more is repeated only after so many times what it cost."""
+"""A more expensive check is repeated only after this many times its duration."""
 
 
 class Traffic:
     """
-    Knows the work in flight. Lives on the control loop; `track`, and what says so, is for any thread.
+    Counts the work in flight. For the control loop, except methods for any thread, as documented.
 
-    `entries` has what has a name, each under a key of its own; what has none is only counted.
-    A dict and a deque, because what is done to them is atomic: two threads lose nothing.
+    `entries` has the work with a name. Work without a name is only counted. Both are a dict and a
+    deque with atomic operations, so that threads need no lock.
 
     Args:
-        clock: Seconds, monotonic.
-        ignored: More user agents (by prefix) and paths (`/…`) that do not count as arrivals.
+        clock: A monotonic clock, in seconds.
+        ignored: More user agents (by prefix) and paths (`/…`) whose requests do not count.
     """
 
     def __init__(self, clock: Callable[[], float], ignored: tuple[str, ...] = ()) -> None:
@@ -43,67 +43,67 @@ class Traffic:
         self.entries: dict[object, WorkEntry] = {}
         self.nameless: deque[None] = deque()
         self.late: dict[object, WorkEntry] = {}
-        """Work without a name that has come since T0: each may be sent away."""
+        """Work without a name that came after the drain start, which may still be refused."""
         self._wake: Callable[[], object] = lambda: None
         self._changed: asyncio.Event | None = None
         self._arrived_at = -math.inf
         self._deaf = False
         self.disturbers: Counter[str] = Counter()
         self.in_use = False
-        """True once something counts: a middleware was made for it, or work was tracked."""
+        """True once something counts work: a middleware was made, or `track` was used."""
         self.draining = False
-        """True from T0 on, and for good."""
+        """True from the drain start on, permanently."""
         self.ended = False
-        """True once the lifecycle whose traffic this is has ended."""
+        """True once the `Lifecycle` of this traffic has ended."""
         self.elsewhere: Elsewhere = Nowhere()
-        """What other processes serve."""
+        """The traffic of other processes."""
         self.workers: Callable[[], list[WorkerStatus]] = list
-        """Tells, from any thread, what `/status` shows of each of them."""
+        """Returns the workers as `/status` shows them. From any thread."""
         self._tracker = Tracker(self)
 
     @property
     def in_flight(self) -> int:
-        """How many pieces of work are under way; from any thread."""
+        """The number of pieces of work in flight. From any thread."""
         own = len(self.nameless) + len(self.late) + len(self.entries)
         return own + self.elsewhere.in_flight()
 
     def names(self) -> list[str]:
-        """Name the most frequent kinds of work in flight; from any thread."""
+        """Return the names of the most frequent kinds of work in flight. From any thread."""
         own = most(self.entries.copy().values(), len(self.nameless) + len(self.late))
         return own + self.elsewhere.names()
 
     def claim(self) -> None:
-        """Take over, at the start, the middleware that was made before."""
+        """Take over a middleware that was made before the start."""
         self.in_use, PROCESS.middleware_made = self.in_use or PROCESS.middleware_made, False
 
     def track(self, agent: str = "", path: str = "", method: str = "") -> Tracker:
         """
-        Return what counts one piece of work for as long as it is entered.
+        Return a context manager that counts one piece of work. From any thread.
 
         Args:
-            agent: The user agent of who asks for it: a probe does not disturb the quiet.
-            path: What it asks for.
-            method: How it asks.
+            agent: The user agent. Known probes do not restart the quiet period.
+            path: The path.
+            method: The HTTP method.
 
         Raises:
-            TypeError: One of them is not text.
+            TypeError: An argument is not text.
         """
         self.in_use = True
         if agent or path or method:
             agent, path, method = words = agent or "", path or "", method or ""
             for word in words:
                 if not isinstance(word, str):
-                    raise TypeError(f"track: {word!r} is not text: write str({word!r})")
+                    raise TypeError(f"track: {word!r} is not text. Use str({word!r}).")
             return Work(self, self.entries, agent, path, method)
         return Work(self, self.late) if self.draining else self._tracker
 
     def watch(self, wake: Callable[[Callable[[], object]], object], since: float) -> None:
         """
-        From T0 on: notice arrivals, and the end of each piece of work.
+        Start to notice requests, and the end of each piece of work. Called at the drain start.
 
         Args:
             wake: Runs a function on the control loop, from any thread.
-            since: When the quiet begins if nothing arrives.
+            since: The time at which the quiet period starts if no request comes.
         """
         changed = self._changed = asyncio.Event()
         self._wake = lambda: wake(changed.set)
@@ -113,12 +113,12 @@ class Traffic:
 
     def arrived(self, agent: str = "", path: str = "", at: float | None = None) -> None:
         """
-        Note an arrival while draining, unless it is a probe's or a scraper's; any thread.
+        Store a request while draining, unless it is from a probe or scraper. From any thread.
 
         Args:
-            agent: The user agent of who has come.
-            path: What it asks for.
-            at: When it came; now otherwise.
+            agent: The user agent of the request.
+            path: The path of the request.
+            at: The time of the request. None means now.
         """
         if self._deaf or path in self._paths or (agent and agent.startswith(self._agents)):
             return
@@ -129,7 +129,7 @@ class Traffic:
         self.disturbers[known] += 1
 
     def left(self) -> None:
-        """Note the end of a piece of work while draining; any thread."""
+        """Handle the end of a piece of work while draining. From any thread."""
         if not self.in_flight:
             self._wake()
 
@@ -142,16 +142,16 @@ class Traffic:
         queued: Callable[[], int] = lambda: 0,
     ) -> None:
         """
-        Wait until nothing is in flight and nothing has arrived for `quiet` seconds.
+        Wait until no work is in flight and no request has come for `quiet` seconds.
 
-        While the app's loop is blocked nobody is seen arriving. So only time in which it comes
-        round counts, and at the end it has once more looked at what waits in its sockets.
+        While the app's loop is blocked, it does not notice requests. So only the time counts in
+        which the loop runs, and at the end the loop looks once more at its sockets.
 
         Args:
-            not_before: Tells the time before which it is too early in any case.
-            quiet: Seconds.
-            app: The loop on which arrivals are noticed.
-            queued: Tells how many clients wait to be accepted.
+            not_before: Returns the earliest time for the end of this wait.
+            quiet: The quiet period in seconds.
+            app: The loop that notices requests.
+            queued: Returns the number of clients in the accept queue.
         """
         look: _Look | None = None
         while True:
@@ -159,13 +159,13 @@ class Traffic:
             waived = math.isinf(self._arrived_at)
             over_at = max(not_before(), self._since(app) + quiet)
             left = over_at - self.clock()
-            timeout = None  # with work in flight only its end can change the answer
+            timeout = None  # while work is in flight, only its end matters
             if self.in_flight:
                 look = None
             elif 0 < left < math.inf:
                 look, timeout = None, left
             elif not waived and self.elsewhere.seen_until() < over_at:
-                look = None  # whoever looks next wakes us
+                look = None  # the next look wakes this loop
             elif left <= 0 and (waived or (look is not None and look.over)):
                 began = self.clock()
                 if waived or not queued():
@@ -178,7 +178,7 @@ class Traffic:
                     await self._watched().wait()
 
     def _since(self, app: AppLoop) -> float:
-        """Return since when it is quiet."""
+        """Return the start of the current quiet period."""
         if math.isinf(self._arrived_at):
             return self._arrived_at
         there = self.elsewhere
@@ -194,32 +194,32 @@ class Traffic:
 
     def _watched(self) -> asyncio.Event:
         if self._changed is None:
-            raise RuntimeError("watch() comes first")
+            raise RuntimeError("call watch() first")
         return self._changed
 
     def end(self) -> None:
-        """Take note that the lifecycle has ended, perhaps without a drain; from any thread."""
+        """Handle the end of the `Lifecycle`, perhaps without a drain. From any thread."""
         self.draining = self.ended = True
 
     def forget_arrivals(self) -> None:
-        """Let the quiet be reached, and stay so: who arrives now finds nobody any more."""
+        """End the quiet period at once. Further requests do not matter, because main has ended."""
         self._deaf = True
         self._arrived_at = -math.inf
 
     def last_disturbers(self) -> list[str]:
-        """Return who has arrived most often while draining: `user agent (count)`."""
-        counts = Counter(self.disturbers.copy())  # other threads go on counting
+        """Return the most frequent clients while draining, as `user agent (count)`."""
+        counts = Counter(self.disturbers.copy())  # other threads continue to count
         own = [f"{agent} ({count})" for agent, count in counts.most_common(5)]
         return own + self.elsewhere.disturbers()
 
     def nudge(self) -> None:
-        """Have `gone` look again; on the control loop."""
+        """Let `gone` check again. For the control loop."""
         if self._changed is not None:
             self._changed.set()
 
 
 class _Look:
-    """One look of the app's loop at what waits in its sockets."""
+    """One look of the app's loop at its sockets."""
 
     def __init__(self, app: AppLoop, wake: Callable[[], object]) -> None:
         self.over = False
@@ -233,7 +233,7 @@ class _Look:
 
 
 class Tracker:
-    """Counts all work without a name: it has no state, so one serves it all, and none is allocated."""
+    """Counts work without a name. It has no state, so one object is enough for all work."""
 
     __slots__ = ("_add", "_remove", "_traffic")
 
@@ -254,15 +254,15 @@ class Tracker:
             self._traffic.left()
 
     def sent_away(self) -> None:
-        """Say that who came is sent away at once: that disturbs no quiet, and is not waited for."""
+        """Report that the work is refused or ends at once because the app is draining."""
 
 
 class Work(Tracker):
     """
-    One piece of work that has a name, or has come since T0.
+    One piece of work that has a name, or that came after the drain start.
 
-    While it is in flight the drain waits for it anyway. So its arrival is noted at its end, when
-    it is known whether it was sent away.
+    While the work is in flight, the drain waits for it anyway. So its request is counted at its
+    end, when it is known whether the work was refused.
     """
 
     __slots__ = ("_among", "_since", "agent", "method", "path")
@@ -291,7 +291,7 @@ class Work(Tracker):
     def __exit__(self, *_: object) -> None:
         traffic = self._traffic
         try:
-            if self._since is not None:  # before it is no longer waited for
+            if self._since is not None:  # while the drain still waits for it
                 nameless = self._among is traffic.late
                 agent = f"({TRACKED})" if nameless else self.agent
                 traffic.arrived(agent, self.path, self._since)
@@ -304,6 +304,6 @@ class Work(Tracker):
             traffic.left()
 
     def sent_away(self) -> None:
-        """Say that who came is sent away at once: that disturbs no quiet, and is not waited for."""
+        """Report that the work is refused or ends at once because the app is draining."""
         self._since = None
         self._leave()

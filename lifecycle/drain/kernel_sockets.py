@@ -1,4 +1,4 @@
-"""What the kernel says of a port: whether anything listens, who waits in it, who is connected."""
+"""The state of a port in the kernel: whether it is open, its accept queue, its connections."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ LISTEN: Final = "0A"
 
 def is_listening(port: int) -> bool:
     """
-    Tell whether anything listens on a TCP port of this network namespace (a pod has one).
+    Return True if a process listens on a TCP port in this network namespace, which is the pod's.
 
-    Where the kernel keeps a table (Linux), it is read: connecting would be seen by the
-    app as a client that says nothing.
+    On Linux, a table of the kernel is read. Otherwise the port is tried, and the app then sees a
+    client that sends nothing.
     """
     tables = [table for table in TABLES if os.path.exists(table)]
     if not tables:
@@ -38,30 +38,31 @@ def _listens(table: str, port: int) -> bool:
 
 def accept_queue(*ports: int) -> int:
     """
-    Return how many clients have connected to TCP ports and wait to be accepted, by all sockets
-    that listen on them in this network namespace; 0 where the kernel tells nothing.
+    Return the number of clients in the accept queues of TCP ports.
 
-    A listener that closes resets them, so a server may stop once this is 0. Ask for all ports at
-    once: where it must be read in a table, that takes the kernel some milliseconds.
+    All sockets that listen on these ports in this network namespace count. The number is 0 if the
+    kernel has no such information. A listener that closes resets its queue, so a server may stop
+    when the number is 0. Pass all ports in one call, because reading a table takes the kernel
+    some milliseconds.
 
     Raises:
-        OSError: It cannot be told just now: no descriptor is left.
+        OSError: No descriptor is free now.
     """
     return sum(each.waiting for each in tcp_sockets(ports, LISTENING))
 
 
 def tcp_sockets(ports: Sequence[int], states: int, *, info: bool = False) -> list[TcpSocket]:
     """
-    Return the TCP sockets with one of some local ports, of whatever process.
+    Return the TCP sockets of all processes that have one of these local ports.
 
     Args:
-        ports: Them.
-        states: Which states they may be in: of `socket_messages`.
-        info: True if bytes and times are wanted too; the tables, which are read where there is
-            no socket diagnosis, do not have them.
+        ports: The local ports.
+        states: The states to include, as defined in `socket_messages`.
+        info: Whether to include bytes and times. If the kernel has no socket diagnosis, tables
+            are read instead, and bytes and times are missing.
 
     Raises:
-        OSError: It cannot be told just now: no descriptor is left.
+        OSError: No descriptor is free now.
     """
     try:
         return sockets_of(ports, states, info=info)
@@ -78,13 +79,13 @@ def _found(table: str, ports: Container[str], states: int) -> Iterator[TcpSocket
             row = line.split()
             state = 1 << int(row[3], 16)
             if states == LISTENING and state != LISTENING:
-                break  # who listens comes first; the connections behind may be many
+                break  # listeners come first, and many connections may follow
             if state & states and row[1].rpartition(":")[2] in ports:
                 yield _described(row, state)
 
 
 def _described(row: list[str], state: int) -> TcpSocket:
-    """Read a row of a table: proc(5). A connection is known by its two ends."""
+    """Read a row of a table, see proc(5). Its two addresses identify a connection."""
     unsent, _, waiting = row[4].partition(":")
     return TcpSocket(
         state=state,
@@ -98,7 +99,7 @@ def _described(row: list[str], state: int) -> TcpSocket:
 
 
 def _packed(address: str) -> bytes:
-    """Return an address as the network has it: a table shows numbers of four bytes each."""
+    """Return an address in network byte order. A table has numbers of four bytes each."""
     numbers = (int(address[at : at + 8], 16) for at in range(0, len(address), 8))
     return b"".join(number.to_bytes(4, sys.byteorder) for number in numbers)
 

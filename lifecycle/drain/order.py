@@ -1,14 +1,14 @@
 """
-The order of leaving, as a table: what a drain waits for, how long, and what it does then.
+The steps of a drain as a table, with what each step does, what it waits for, and its time limit.
 
 Rules of this file:
 
-1. `ORDER` is complete: a drain takes its steps from the first to the last, and nothing else
-   decides what comes next.
-2. A step ends when it is over, or at its time. One more fact never makes a drain wait longer;
-   only preStop does, after which a SIGTERM comes.
-3. Nothing here does I/O, reads a clock or logs. The table in the documentation is generated
-   from it.
+1. `ORDER` is complete. A drain takes the steps from the first to the last, and nothing else
+   decides about the next step.
+2. A step ends when its condition is true, or at its time limit. A further fact never makes a
+   drain longer. The only exception is preStop, because a SIGTERM follows it.
+3. The code here does no I/O, reads no clock and logs nothing. The table in the documentation is
+   generated from it.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from typing import Final, NamedTuple, Protocol
 from lifecycle.drain.timetable import CLOSE_TIME, Timetable
 
 SIGNAL_FOLLOWS: Final = 1.0
-"""Seconds that SIGTERM has, after preStop was answered late, before we stop without it."""
+"""Seconds to wait for SIGTERM after preStop was answered late."""
 CLEAR_UP_TIME: Final = 0.2
-"""Seconds that tasks left behind by main have at least, when main itself has used up its time."""
+"""Seconds that the remaining tasks of main have to end, even if the time of main is over."""
 
 
 class Facts(NamedTuple):
     """
-    What is so of a drain. Each comes true once, and stays true.
+    The facts about a drain. Each fact becomes true once, and stays true.
 
     Attributes:
         hooks: Every `lifecycle_drain` hook has returned.
-        deregistered: Every registry has confirmed at T0, or was late.
+        deregistered: Every registry has confirmed the deregistration, or was too late.
         prestop: preStop was called.
         signalled: A signal has come.
-        forced: A second signal has come: no more waiting.
+        forced: A second signal has come, so nothing more is waited for.
         main_over: Main has ended.
-        idle: Nothing has been in flight since main was to end.
+        idle: No work was in flight at some time after main was told to stop.
         out: No registration is left.
-        cleared: What main has left behind has ended.
+        cleared: The remaining tasks of main have ended.
         closed: Plugins and registries are closed.
     """
 
@@ -55,56 +55,56 @@ class Facts(NamedTuple):
 
 
 class Actions(Protocol):
-    """What a drain does in its steps. What is awaited makes a fact true, and may be cancelled."""
+    """The actions of the steps. An async action makes a fact true, and may be cancelled."""
 
     async def call_hooks(self) -> None:
-        """Call every `lifecycle_drain` hook: makes `hooks` true."""
+        """Call every `lifecycle_drain` hook. Makes `hooks` true."""
 
     def note_what_held_up(self) -> None:
-        """Name for the report what was still waited for."""
+        """Store for the report what the drain still waited for."""
 
     def answer_prestop(self) -> None:
-        """Answer preStop: SIGTERM may come."""
+        """Answer preStop. SIGTERM may come now."""
 
     def stop_main(self) -> None:
-        """Tell main to end: nobody can be lost any more."""
+        """Tell main to stop, because the drain is over."""
 
     def cancel_main(self) -> None:
-        """Name for the report where main stands, and cancel it."""
+        """Store for the report where main stands, and cancel main."""
 
     def give_main_up(self) -> None:
-        """Take note that main has ignored its cancellation."""
+        """Store that main has ignored its cancellation."""
 
     async def until_idle(self) -> None:
-        """Wait until nothing is in flight: makes `idle` true."""
+        """Wait until no work is in flight. Makes `idle` true."""
 
     def note_what_is_cut_off(self) -> None:
-        """Name for the report what is still in flight."""
+        """Store for the report the work that is still in flight."""
 
     async def until_out(self) -> None:
-        """Wait until no registration is left: makes `out` true."""
+        """Wait until no registration is left. Makes `out` true."""
 
     async def clear_up(self) -> None:
-        """End what main has left behind: makes `cleared` true."""
+        """End the remaining tasks of main. Makes `cleared` true."""
 
     def note_what_is_left_behind(self) -> None:
-        """Name for the report what main has left behind, and what ignores its cancellation."""
+        """Store for the report the remaining tasks of main that ignore their cancellation."""
 
     async def close(self) -> None:
-        """Decide the exit code, tell it, and close the rest: makes `closed` true."""
+        """Decide and report the exit code, and close the rest. Makes `closed` true."""
 
     def report(self) -> None:
-        """Say how it went."""
+        """Log the drain report."""
 
 
 class Terms(NamedTuple):
     """
-    What a step's time depends on beside the timetable.
+    Values for the time limit of a step, besides the timetable.
 
     Attributes:
-        register_timeout: Seconds that the deregistration has from T0 on.
-        cancels_main: False if main may use all the time it wants.
-        began: When the step began.
+        register_timeout: Seconds that the deregistration has from the drain start on.
+        cancels_main: False if main has no time limit.
+        began: The start time of the step.
     """
 
     register_timeout: float
@@ -117,17 +117,17 @@ class Step(NamedTuple):
     One step of the order.
 
     Attributes:
-        name: What `/status` and the report call it; several steps in a row may share a name.
-        does: What is done first, in words.
-        waits: What it then waits for, in words: until …
-        limit: How long, in words: at the latest at …
-        over: Whether that has come.
-        until: When it waits no longer.
-        skip: Whether it is not taken at all, looked at once when it would begin.
-        begin: What is done when it begins.
-        work: What is done while it waits, and cancelled at its end.
-        late: What is done if it was not over in time.
-        then: What is done at its end in any case.
+        name: The name in `/status` and in the report. Several steps in a row may share a name.
+        does: The first action, in words.
+        waits: The condition that the step waits for, in words.
+        limit: The time limit, in words.
+        over: Returns whether the condition is true.
+        until: Returns the time limit.
+        skip: Returns whether to skip the step. Called once, before the step.
+        begin: Called at the start of the step.
+        work: Called at the start too, and cancelled at the end of the step.
+        late: Called if the step has reached its time limit.
+        then: Called at the end of the step in any case.
     """
 
     name: str
@@ -147,8 +147,8 @@ ORDER: Final[Sequence[Step]] = (
     Step(
         "wait",
         "calls the `lifecycle_drain` hooks",
-        "every `lifecycle_drain` hook has returned; if forced, every registry has confirmed",
-        "T0 + grace_period - stop_timeout - 2",
+        "every `lifecycle_drain` hook has returned, or, if forced, every registry has confirmed",
+        "drain start + grace_period - stop_timeout - 2",
         over=lambda so: so.hooks or (so.forced and so.deregistered),
         until=lambda plan, _: plan.wait_until,
         work=lambda do: do.call_hooks(),
@@ -159,10 +159,10 @@ ORDER: Final[Sequence[Step]] = (
         "signal",
         "answers preStop, if it was called",
         "SIGTERM has come",
-        "T0 + grace_period - stop_timeout - 2, or 1 s after this step began if that is later; "
-        "T0 + grace_period - 2",
+        "drain start + grace_period - stop_timeout - 2, or 1 s after the start of this step if "
+        "that is later, but not later than drain start + grace_period - 2",
         over=lambda so: so.signalled,
-        # PID 1 leaving under a running preStop is a FailedPreStopHook: stay until SIGTERM.
+        # If PID 1 exits while preStop runs, that is a FailedPreStopHook, so stay until SIGTERM.
         skip=lambda so: so.signalled or not so.prestop,
         until=lambda plan, terms: min(
             max(plan.wait_until, terms.began + SIGNAL_FOLLOWS), plan.main_until
@@ -170,9 +170,9 @@ ORDER: Final[Sequence[Step]] = (
     ),
     Step(
         "stop",
-        "tells main to end: `drained()` returns",
+        "tells main to stop (`drained()` returns)",
         "main has ended",
-        "T0 + grace_period - 2; no limit in somebody else's loop",
+        "drain start + grace_period - 2, without a limit in your own event loop",
         over=lambda so: so.main_over,
         until=lambda plan, terms: plan.main_until if terms.cancels_main else math.inf,
         begin=lambda do: do.stop_main(),
@@ -181,7 +181,7 @@ ORDER: Final[Sequence[Step]] = (
         "stop",
         "cancels main",
         "main has ended",
-        "T0 + grace_period - 1",
+        "drain start + grace_period - 1",
         over=lambda so: so.main_over,
         skip=lambda so: so.main_over,
         until=lambda plan, _: plan.cancel_until,
@@ -191,8 +191,8 @@ ORDER: Final[Sequence[Step]] = (
     Step(
         "stop",
         "",
-        "nothing is in flight",
-        "T0 + grace_period - 2",
+        "no work is in flight",
+        "drain start + grace_period - 2",
         over=lambda so: so.idle or so.forced,
         until=lambda plan, _: plan.main_until,
         work=lambda do: do.until_idle(),
@@ -202,29 +202,30 @@ ORDER: Final[Sequence[Step]] = (
         "stop",
         "",
         "no registration is left",
-        "T0 + register_timeout; T0 + grace_period - stop_timeout - 2",
+        "drain start + register_timeout, but not later than drain start + grace_period - "
+        "stop_timeout - 2",
         over=lambda so: so.out,
         until=lambda plan, terms: min(plan.began + terms.register_timeout, plan.wait_until),
         work=lambda do: do.until_out(),
     ),
     Step(
         "stop",
-        "cancels the tasks that main has left behind",
-        "they have ended",
-        "T0 + grace_period - 1, or 0.2 s after this step began if that is later",
+        "cancels the remaining tasks of main",
+        "these tasks have ended",
+        "drain start + grace_period - 1, or 0.2 s after the start of this step if that is later",
         over=lambda so: so.cleared,
-        skip=lambda so: not so.main_over,  # what main still uses is not taken from it
+        skip=lambda so: not so.main_over,  # main may still use its tasks
         until=lambda plan, terms: max(plan.cancel_until, terms.began + CLEAR_UP_TIME),
         work=lambda do: do.clear_up(),
         late=lambda do: do.note_what_is_left_behind(),
     ),
     Step(
         "close",
-        "tells the hooks of STOPPED or FAILED, closes the registries",
-        "all of that is done",
-        "1 s after this step began",
+        "reports STOPPED or FAILED to the hooks, closes the registries",
+        "both are done",
+        "1 s after the start of this step",
         over=lambda so: so.closed,
-        until=lambda _, terms: terms.began + 2 * CLOSE_TIME,  # it keeps its time by itself
+        until=lambda _, terms: terms.began + 2 * CLOSE_TIME,  # the action has its own time limit
         work=lambda do: do.close(),
         then=lambda do: do.report(),
     ),
@@ -232,5 +233,5 @@ ORDER: Final[Sequence[Step]] = (
 
 
 def standing(facts: Facts, order: Sequence[Step] = ORDER) -> Step | None:
-    """Return the step at which a drain stands while time does not pass; None: at its end."""
+    """Return the step of a drain with these facts, without time limits. None at the end."""
     return next((each for each in order if not (each.skip(facts) or each.over(facts))), None)

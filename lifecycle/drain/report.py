@@ -1,4 +1,4 @@
-"""The report of a drain: each step's time, what was cut off, and where it hung."""
+"""The drain report: the time of each step, the work that was cut off, and where it stood."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ FRAMES_SHOWN: Final = 8
 
 class Report:
     """
-    What there is to say about a drain when it is over.
+    The report about a drain.
 
     Attributes:
-        steps: When each step was done, in seconds after T0.
-        forced: True if a second signal made an end of it.
-        stubborn: True if something has ignored its cancellation: it cannot be torn down.
-        cut_off: What was not waited for any longer.
-        disturbed_by: Who kept it from being quiet.
-        waited_for: What was still waited for when the wait's deadline came.
-        stuck_at: What main awaited when it was to end, or where its thread was; innermost last.
+        steps: The end of each step, in seconds after the drain start.
+        forced: True if a second signal ended the drain.
+        stubborn: True if a task has ignored its cancellation, so that it cannot be ended.
+        cut_off: The work that was cut off.
+        disturbed_by: The clients whose requests delayed the end of the drain.
+        waited_for: What the drain still waited for at its deadline.
+        stuck_at: The stack of main when it was cancelled, innermost frame last.
     """
 
     def __init__(self) -> None:
@@ -46,12 +46,12 @@ class Report:
         self, log: Log, registrations: Registrations, cause: str, code: int, *, counted: bool
     ) -> None:
         """
-        Log it: what went as it should is left out.
+        Log the report. Empty fields are left out.
 
         Args:
-            log: Where to.
-            registrations: What is left of them, and what is said of them.
-            cause: What began the drain.
+            log: The log.
+            registrations: The registrations, with those that are left.
+            cause: The cause of the drain.
             code: The exit code.
             counted: True if something counts work in flight.
         """
@@ -66,7 +66,10 @@ class Report:
             "registries": registrations.described(),
         }
         if registrations.any_exported and not counted:
-            details["uncounted"] = "nothing counts work in flight: see Middleware and track()"
+            details["uncounted"] = (
+                "Nothing counts running requests, so the drain did not wait for them. "
+                "Use lifecycle.asgi.Middleware or track()."
+            )
         bad = self.cut_off or self.forced or unregistered
         (log.warning if bad else log.info)(
             "drain report",
@@ -78,15 +81,15 @@ class Report:
 
 
 def told(find: Callable[P, list[str]], *args: P.args, **kwargs: P.kwargs) -> list[str]:
-    """Return what something finds for a report: a drain never fails for a line that it says."""
+    """Call a function for the report. An error in it must not stop the drain."""
     try:
         return find(*args, **kwargs)
-    except Exception as error:  # noqa: BLE001 - names come from the app, and stand for nothing
-        return [f"it cannot be named: {type(error).__name__}: {text_of(error)}"]
+    except Exception as error:  # noqa: BLE001 - names come from the app, and may raise
+        return [f"(cannot be named: {type(error).__name__}: {text_of(error)})"]
 
 
 def stands(find: Callable[[], Straggler]) -> Straggler:
-    """Return where main stands; nowhere if that cannot be told."""
+    """Return where main stands. Without a stack if this is unknown."""
     try:
         return find()
     except Exception:  # noqa: BLE001 - as above
@@ -94,20 +97,20 @@ def stands(find: Callable[[], Straggler]) -> Straggler:
 
 
 def held_up_by(app_loop: AppLoop, traffic: Traffic, registrations: Registrations) -> list[str]:
-    """Name what keeps a drain from being quiet at this moment."""
+    """Return what the drain waits for at this moment."""
     found = in_flight(traffic)
     if app_loop.awake_since() == math.inf:
         found.append(f"the app's loop, last seen {app_loop.silent_for():.1f} s ago")
     try:
         if waiting := accept_queue(*registrations.ports()):
-            found.append(f"{waiting} to be accepted")
+            found.append(f"{waiting} in the accept queue")
     except OSError as error:
-        found.append(f"clients may wait to be accepted: {reason(error)}")
+        found.append(f"the accept queue cannot be read: {reason(error)}")
     return found
 
 
 def in_flight(traffic: Traffic) -> list[str]:
-    """Name the work in flight: `2 in flight: GET /orders from curl/8 (2)`; empty if none is."""
+    """Return the work in flight, for example `2 in flight: GET /orders from curl/8 (2)`."""
     count, names = traffic.in_flight, traffic.names()
     if not count:
         return []
@@ -116,8 +119,8 @@ def in_flight(traffic: Traffic) -> list[str]:
 
 
 def may_be_queued(registrations: Registrations) -> bool:
-    """Tell whether clients wait to be accepted by a service; True while nobody can tell."""
+    """Return True if clients are in the accept queue of a service, or if this is unknown."""
     try:
         return accept_queue(*registrations.ports()) > 0
-    except OSError:  # the kernel's table cannot be read: no descriptor is left
+    except OSError:  # no descriptor is free to read the table of the kernel
         return True

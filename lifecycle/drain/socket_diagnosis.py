@@ -1,10 +1,10 @@
 """
-What the kernel tells about TCP sockets of this network namespace, whoever owns them.
+The socket diagnosis of the kernel: all TCP sockets of this network namespace.
 
-It needs no privilege: any user sees the sockets of all processes of a pod. It is asked by local
-port, and filters itself, so that thousands of other connections, and those that are remembered
-only (TIME-WAIT), cost little: measured, 0.02 ms for listeners, and for connections 0.3 ms and
-1.5 µs more for each that is described. /proc/net/tcp took 3 to 25 ms for the same.
+No privilege is needed. Any user sees the sockets of all processes of a pod. The kernel itself
+filters by local port, so that thousands of other connections and of closed ones (TIME-WAIT) cost
+little. Measured: 0.02 ms for listeners, 0.3 ms for connections and 1.5 µs for each one of them.
+/proc/net/tcp took 3 to 25 ms for the same.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ FAMILIES: Final = (socket.AF_INET, socket.AF_INET6)
 SOCK_DIAG: Final = 4
 """NETLINK_SOCK_DIAG: linux/netlink.h."""
 _ENDED: Final = 1 << 0 | 1 << 2
-"""The groups that are told of TCP sockets that have ended, IPv4's and IPv6's."""
+"""The groups for events of ended TCP sockets, of IPv4 and IPv6."""
 DATAGRAM: Final = 1 << 16
 MANY_PORTS: Final = 200
-"""Ports that one question is about: the kernel's check of it costs their square."""
+"""Ports per request, because the time of the kernel grows with their square."""
 PATIENCE: Final = 1.0
-"""Seconds that an answer may take, which the kernel gives at once."""
+"""Seconds that an answer may take. Normally the kernel answers at once."""
 MISSING: Final = frozenset(
     {
         errno.EAFNOSUPPORT,
@@ -41,11 +41,11 @@ MISSING: Final = frozenset(
         errno.EACCES,
     }
 )
-"""What a kernel, or a sandbox, says that has no socket diagnosis for us."""
+"""The errors of a kernel or sandbox without socket diagnosis."""
 
 
 class NoDiagnosis(Exception):
-    """This kernel, or a sandbox, tells us nothing about sockets."""
+    """This kernel or sandbox has no socket diagnosis."""
 
 
 def _opened(groups: int = 0) -> socket.socket:
@@ -72,16 +72,16 @@ def _told(error: OSError) -> Exception:
 
 def sockets_of(ports: Sequence[int], states: int, *, info: bool = False) -> list[TcpSocket]:
     """
-    Return the TCP sockets with one of some local ports.
+    Return the TCP sockets with one of these local ports.
 
     Args:
-        ports: Them.
-        states: Which states they may be in: of `socket_messages`.
-        info: True if bytes and times are wanted too.
+        ports: The local ports.
+        states: The states to include, as defined in `socket_messages`.
+        info: Whether to include bytes and times.
 
     Raises:
-        NoDiagnosis: The kernel does not tell.
-        OSError: It does not tell just now: no descriptor, or no memory, is left.
+        NoDiagnosis: The kernel has no socket diagnosis.
+        OSError: No descriptor or no memory is free now.
     """
     found: list[TcpSocket] = []
     if not ports:
@@ -93,12 +93,12 @@ def sockets_of(ports: Sequence[int], states: int, *, info: bool = False) -> list
             for family in FAMILIES:
                 known += _ask(sock, query(family, some, states, info=info), found)
     if not known:
-        raise NoDiagnosis("this kernel tells nothing about TCP")
+        raise NoDiagnosis("this kernel has no socket diagnosis for TCP")
     return found
 
 
 def _ask(sock: socket.socket, question: bytes, found: list[TcpSocket]) -> bool:
-    """Add what is found; returns False if the kernel does not know the family."""
+    """Add the sockets to `found`. Returns False if the kernel does not know the family."""
     answer = None
     try:
         sock.send(question)
@@ -114,11 +114,11 @@ def _ask(sock: socket.socket, question: bytes, found: list[TcpSocket]) -> bool:
 
 class Endings:
     """
-    Hears of each TCP connection that ends, so that none is missed that is short.
+    Receives an event for each TCP connection that ends, so that no short connection is missed.
 
     Raises:
-        NoDiagnosis: The kernel does not tell.
-        OSError: No descriptor is left.
+        NoDiagnosis: The kernel has no such events.
+        OSError: No descriptor is free now.
     """
 
     def __init__(self) -> None:
@@ -128,18 +128,18 @@ class Endings:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
 
     def fileno(self) -> int:
-        """Return the descriptor that is readable once a connection has ended."""
+        """Return the descriptor, which is readable when a connection has ended."""
         return self._sock.fileno()
 
     def take(self, most: int) -> tuple[list[TcpSocket], bool]:
         """
-        Return some that have ended.
+        Return connections that have ended.
 
         Args:
-            most: How many at most, at one time.
+            most: The most connections per call.
 
         Returns:
-            Them, and True if some were missed, because so many have ended at once.
+            The connections, and True if some were missed because too many ended at once.
         """
         found: list[TcpSocket] = []
         missed = False
@@ -155,5 +155,5 @@ class Endings:
         return found, missed
 
     def close(self) -> None:
-        """Hear no more."""
+        """Stop."""
         self._sock.close()

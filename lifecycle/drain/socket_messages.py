@@ -1,7 +1,7 @@
 """
-The messages of the kernel's socket diagnosis, as bytes: what it is asked, and what it answers.
+The messages of the kernel's socket diagnosis, as bytes: requests and answers.
 
-Netlink, `SOCK_DIAG_BY_FAMILY`: sock_diag(7). Nothing here touches a socket.
+Netlink, `SOCK_DIAG_BY_FAMILY`, see sock_diag(7). The code here uses no sockets.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Final, NamedTuple
 
 ESTABLISHED: Final = 1 << 1
 CLOSE_WAIT: Final = 1 << 8
-"""The client has said its last word, and may wait for an answer."""
+"""The client sends nothing more, and may wait for an answer."""
 LISTEN: Final = 1 << 10
 CLOSING: Final = 1 << 4 | 1 << 5 | 1 << 9 | 1 << 11
-"""On the way out: FIN_WAIT1, FIN_WAIT2, LAST_ACK, CLOSING."""
+"""Being closed: FIN_WAIT1, FIN_WAIT2, LAST_ACK, CLOSING."""
 
 _DONE, _ERROR, _BY_FAMILY = 3, 2, 20
 _REQUEST, _DUMP = 0x1, 0x300
 _BYTECODE, _INFO = 1, 2
 _GE, _LE, _JUMP = 2, 3, 1
-"""Instructions of the filter: is the local port at least, at most; go on elsewhere."""
+"""Instructions of the filter: local port at least, local port at most, jump."""
 
 _HEADER: Final = struct.Struct("=IHHII")
 _QUERY: Final = struct.Struct("=BBBBI48x")
@@ -38,7 +38,7 @@ _BYTES: Final = struct.Struct("=QQ")
 _BYTES_AT: Final = 120
 _SENT: Final = struct.Struct("=Q")
 _SENT_AT: Final = 200
-"""Where tcp_info has them: linux/tcp.h."""
+"""The positions in tcp_info, see linux/tcp.h."""
 
 _CODE: Final = struct.Struct("=i")
 
@@ -51,17 +51,18 @@ class TcpSocket(NamedTuple):
 
     Attributes:
         state: One of the states of this file.
-        cookie: What no other socket ever has.
-        port: Its own.
-        peer: The address at its other end, packed.
-        waiting: Of a listener, how many connections wait to be accepted; else the bytes that the
-            app has not read yet.
-        unsent: Of a listener, how many may wait; else the bytes that the peer has not confirmed.
-        accepted: False while no process has it. One that has ended has none any more.
-        received: The bytes that have come.
-        sent: The bytes that have been sent.
-        received_ago: Milliseconds since some came; 0 if that was not asked for.
-        sent_ago: Milliseconds since some were sent.
+        cookie: A unique id.
+        port: The local port.
+        peer: The address of the peer, packed.
+        waiting: For a listener, the connections in its accept queue. Otherwise the bytes that
+            the app has not read yet.
+        unsent: For a listener, the size of its accept queue. Otherwise the bytes that the peer
+            has not confirmed.
+        accepted: False while no process has the socket, and after its end.
+        received: The received bytes.
+        sent: The sent bytes.
+        received_ago: Milliseconds since the last bytes came. 0 without `info`.
+        sent_ago: Milliseconds since the last bytes were sent. 0 without `info`.
     """
 
     state: int
@@ -79,12 +80,12 @@ class TcpSocket(NamedTuple):
 
 class Answer(NamedTuple):
     """
-    What one datagram has brought.
+    The content of one datagram.
 
     Attributes:
-        sockets: Those it describes.
-        over: True if it ends the answer.
-        error: The kernel's refusal; 0 if there is none.
+        sockets: The sockets in it.
+        over: True if the answer ends with it.
+        error: The error number of the kernel. 0 without an error.
     """
 
     sockets: list[TcpSocket]
@@ -94,13 +95,13 @@ class Answer(NamedTuple):
 
 def query(family: int, ports: Sequence[int], states: int, *, info: bool) -> bytes:
     """
-    Return the question for the sockets of a family that have one of some local ports.
+    Return the request for the sockets of a family with one of these local ports.
 
     Args:
         family: AF_INET or AF_INET6.
-        ports: At least one, and at most 3000.
-        states: Which states they may be in.
-        info: True if bytes and times are wanted too.
+        ports: The local ports, from 1 to 3000 of them.
+        states: The states to include.
+        info: Whether to include bytes and times.
     """
     steps = _filter(ports)
     attribute = _ATTRIBUTE.pack(_ATTRIBUTE.size + len(steps), _BYTECODE) + steps
@@ -111,11 +112,11 @@ def query(family: int, ports: Sequence[int], states: int, *, info: bool) -> byte
 
 
 def _filter(ports: Sequence[int]) -> bytes:
-    """Return the program that lets through who has one of the ports; each is five steps."""
+    """Return the filter program for these ports. Each port takes five steps."""
     program = b""
     for after in range(len(ports) - 1, -1, -1):
         rest = after * _SIZE_OF_PORT
-        # A jump that lands just behind the program lets through, one farther refuses.
+        # A jump to the end of the program accepts the socket, a jump beyond it refuses the socket.
         refused = _SIZE_OF_PORT if after else _SIZE_OF_PORT + _STEP.size
         port = ports[len(ports) - 1 - after]
         program += _STEP.pack(_GE, 2 * _STEP.size, refused) + _STEP.pack(0, 0, port)
@@ -126,7 +127,7 @@ def _filter(ports: Sequence[int]) -> bytes:
 
 
 def parse(data: bytes) -> Answer:
-    """Read a datagram of the kernel's; what is cut off or makes no sense in it is left out."""
+    """Read a datagram of the kernel. Incomplete and invalid parts are ignored."""
     sockets: list[TcpSocket] = []
     at = 0
     while at + _HEADER.size <= len(data):
@@ -159,7 +160,7 @@ def _socket(body: bytes) -> TcpSocket:
     if len(info) < _BYTES_AT + _BYTES.size:
         return found
     sent_ago, _, received_ago, _ = _TIMES.unpack_from(info, _TIMES_AT)
-    sent, received = _BYTES.unpack_from(info, _BYTES_AT)  # confirmed ones, on old kernels
+    sent, received = _BYTES.unpack_from(info, _BYTES_AT)  # on old kernels only the confirmed ones
     if len(info) >= _SENT_AT + _SENT.size:
         (sent,) = _SENT.unpack_from(info, _SENT_AT)
     return TcpSocket(*found[:7], received, sent, received_ago, sent_ago)
@@ -178,7 +179,7 @@ def _info(body: bytes) -> bytes:
 
 
 def name_of(peer: bytes) -> str:
-    """Return a packed address as people write it; an IPv4 address that IPv6 has mapped too."""
+    """Return a packed address as text. An IPv4-mapped address is shown as IPv4."""
     if len(peer) == 16 and peer.startswith(bytes(10) + b"\xff\xff"):
         peer = peer[12:]
     return socket.inet_ntop(socket.AF_INET if len(peer) == 4 else socket.AF_INET6, peer)

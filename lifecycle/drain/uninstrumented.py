@@ -1,19 +1,20 @@
 """
-The traffic of a server that tells nothing of itself, as the kernel sees it, from T0 on.
+The traffic of a server without instrumentation, as the kernel sees it during a drain.
 
 Rules of this file:
 
-1. A connection is waited for while it is owed an answer: nobody has accepted it, or it has
-   unread bytes, or something came on it and nothing was sent since, or the answer still flows.
-2. It is owed none any more once it was seen answered, or to go to and fro: a client that keeps a
-   connection asks for ever, and nobody can tell it to go. Its server may end it well itself.
-3. What arrives is a new connection. One on which nothing is sent is none, and those of a monitor
-   are none either (`beats`): else a drain with probes on the app's own port would never be quiet.
-4. It is looked only while draining: now and then, and often from settle − quiet on.
+1. The drain waits for a connection while an answer is due. This is so if no process has accepted
+   the connection, it has unread bytes, bytes came and nothing was sent since, or the answer is
+   still being sent.
+2. After the answer was seen, or bytes went both ways several times, no answer is due any more. A
+   client with a keep-alive connection may send requests forever, and cannot be told to stop.
+3. A new connection counts as a request, with two exceptions: connections without data, and those
+   of a monitor (see `beats`). Otherwise probes on the app's own port would delay the drain.
+4. Connections are checked only while draining: seldom at first, often from settle − quiet on.
 
-What it cannot see: what is inside TLS, HTTP/2's streams, Unix sockets; and a WebSocket whose
-client has spoken last looks like a request. A client that asks the same at a regular beat, with a
-new connection each time, looks like a monitor.
+Limits: the content of TLS, HTTP/2 streams and Unix sockets are not visible. A WebSocket whose
+client has sent last looks like a request. A client that sends the same request at a regular
+interval, each time on a new connection, looks like a monitor.
 """
 
 from __future__ import annotations
@@ -33,31 +34,31 @@ from lifecycle.drain.socket_messages import CLOSE_WAIT, CLOSING, ESTABLISHED, Tc
 
 ALIVE: Final = ESTABLISHED | CLOSE_WAIT
 SELDOM: Final = 0.5
-"""Seconds between two looks as long as it is too early to leave."""
+"""Seconds between two checks while it is too early to end the drain."""
 OFTEN: Final = 0.1
-"""Likewise, afterwards."""
+"""Seconds between two checks afterwards."""
 DEAREST: Final = 20
-"""A look that costs more is repeated only after so many times what it cost."""
+"""A more expensive check is repeated only after this many times its duration."""
 FLOWING: Final = 500
-"""Milliseconds since something was sent in which more may follow: two pieces of an answer may have
-one or two looks between them."""
+"""Milliseconds after the last sent bytes in which more may follow. There may be one or two checks
+between two parts of an answer."""
 TO_AND_FRO: Final = 3
-"""After so many looks between which bytes went both ways, a connection is one that is kept: a TLS
-handshake and a first answer are fewer."""
+"""After this many checks with bytes in both directions, it is a keep-alive connection. A TLS
+handshake and a first answer take fewer."""
 AT_ONCE: Final = 500
-"""How many endings are read before something else has its turn."""
+"""Ended connections that are read in one turn of the loop."""
 
 
 class Connection:
     """
-    One connection, from look to look.
+    One connection, over several checks.
 
     Attributes:
-        new: True if it has come since T0.
-        seen_at: When it was first seen.
-        held: True while it is waited for.
-        socket: How it was last seen.
-        gone: True if the last look did not find it, and its end has not been told yet.
+        new: True if it came after the drain start.
+        seen_at: The time when it was first seen.
+        held: True while the drain waits for it.
+        socket: Its state at the last check.
+        gone: True if the last check did not find it, and the event of its end has not come yet.
     """
 
     __slots__ = ("_owed", "_to_and_fro", "gone", "held", "new", "seen_at", "socket")
@@ -73,7 +74,7 @@ class Connection:
         self.seen(found)
 
     def seen(self, now: TcpSocket) -> None:
-        """Take note of how it is at this look."""
+        """Store its state at this check."""
         before, self.socket, self.gone = self.socket, now, False
         answering = now.sent > before.sent
         self._to_and_fro += answering and now.received > before.received
@@ -89,19 +90,19 @@ class Connection:
 def _unanswered(now: TcpSocket) -> bool:
     if not now.accepted or now.waiting:
         return True
-    # By the bytes at first: what came within one tick of the kernel's clock has the same age.
-    asked = now.received > (now.state == CLOSE_WAIT)  # the peer's end counts as a byte
+    # Compare bytes first, because within one tick of the kernel clock ages are equal.
+    asked = now.received > (now.state == CLOSE_WAIT)  # the end of the peer counts as one byte
     return asked and (not now.sent or now.received_ago < now.sent_ago)
 
 
 class UninstrumentedTraffic:
     """
-    What other processes serve, by the kernel's word. Lives on the control loop.
+    The traffic of other processes, from the kernel. For the control loop.
 
     Args:
-        ports: Tells the ports of the services.
-        early: Seconds from T0 in which no drain is over: settle − quiet.
-        nudge: Called after each look.
+        ports: Returns the ports of the services.
+        early: Seconds after the drain start in which no drain can end: settle − quiet.
+        nudge: Called after each check.
     """
 
     def __init__(
@@ -120,16 +121,16 @@ class UninstrumentedTraffic:
         self._often_at = -math.inf
 
     def begin(self) -> None:
-        """Take note of T0: who is connected now has not arrived."""
+        """Handle the drain start. Existing connections do not count as new."""
         loop = asyncio.get_running_loop()
         self._often_at = loop.time() + self._early
-        with suppress(NoDiagnosis, OSError):  # then what is short is seen only by a look
+        with suppress(NoDiagnosis, OSError):  # then short connections may be missed
             self._endings = Endings()
             loop.add_reader(self._endings, self._ended)
         self._look()
 
     def end(self) -> None:
-        """Look no more; on the control loop."""
+        """Stop the checks. For the control loop."""
         if self._timer is not None:
             self._timer.cancel()
         if self._endings is not None:
@@ -140,28 +141,28 @@ class UninstrumentedTraffic:
     # What is asked
 
     def in_flight(self) -> int:
-        """Return how many connections are owed an answer; from any thread; 0 before T0."""
+        """Return the number of connections with a due answer. From any thread."""
         return self._held.total()
 
     def names(self) -> list[str]:
-        """Name the ports that they are on; from any thread."""
+        """Return the ports of these connections. From any thread."""
         return [f"on port {port} ({count})" for port, count in self._held.most_common(5)]
 
     def arrived_at(self) -> float:
-        """Return when a connection last came that counts; minus infinity if none has."""
+        """Return the time of the last connection that counts, or minus infinity."""
         new = (each.seen_at for each in self._connections.values() if each.new)
         return max(self._arrivals.last(), max(new, default=-math.inf))
 
     def awake_since(self) -> float:
-        """Return minus infinity: the kernel notices always."""
+        """Return minus infinity, because the kernel notices all connections."""
         return -math.inf
 
     def seen_until(self) -> float:
-        """Return the time of the last look."""
+        """Return the time of the last check."""
         return self._seen_until
 
     def disturbers(self) -> list[str]:
-        """Return whose new connections there were most: `connections from 10.0.0.7 (12)`."""
+        """Return the most frequent clients, for example `connections from 10.0.0.7 (12)`."""
         most = self._arrivals.most()
         return [f"connections from {name_of(peer)} ({count})" for peer, count in most]
 
@@ -172,7 +173,7 @@ class UninstrumentedTraffic:
         now, spent = loop.time(), time.thread_time()
         try:
             found = tcp_sockets([*self._ports()], ALIVE | CLOSING, info=True)
-        except OSError:  # no descriptor is left: what cannot be seen is waited for
+        except OSError:  # no descriptor is free, so wait
             found = None
         if found is not None:
             for each in found:
@@ -190,11 +191,11 @@ class UninstrumentedTraffic:
         known = self._connections.get(found.cookie)
         if known is not None:
             known.seen(found)
-        elif found.state & ALIVE or not self._snapped:  # a later one is told of by its end
+        elif found.state & ALIVE or not self._snapped:  # a closing one comes as an event
             self._connections[found.cookie] = Connection(found, now, new=self._snapped)
 
     def _part_from(self, there: set[int], now: float) -> None:
-        """Take note of who is there no more, if his end has not been told by the next look."""
+        """Handle connections that have disappeared, if no event of their end has come."""
         for cookie, each in [*self._connections.items()]:
             if cookie in there:
                 continue
@@ -219,7 +220,7 @@ class UninstrumentedTraffic:
     def _over(self, ended: TcpSocket, now: float) -> None:
         known = self._connections.pop(ended.cookie, None)
         if known is not None and known.held:
-            self._held = self._held - Counter([known.socket.port])  # others may be reading it
+            self._held = self._held - Counter([known.socket.port])  # other threads may read it
         if known is None or known.new:
             began = now if known is None else known.seen_at
             self._arrivals.note(ended.peer, ended.received, ended=now, began=began)

@@ -1,4 +1,4 @@
-"""A consumer's loop, which ends between two items when draining begins."""
+"""A loop over items of a queue, which ends between two items when the drain starts."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ T = TypeVar("T")
 
 
 class Consumer(Protocol):
-    """What a consumer's loop asks of the app's lifecycle."""
+    """The part of `Lifecycle` that such a loop uses."""
 
     @property
     def draining(self) -> bool:
-        """True from T0 on."""
+        """True as soon as the drain has started."""
 
     async def reached(self, state: State) -> None:
         """Wait for a state."""
 
     def track(self) -> AbstractContextManager[object]:
-        """Count one item in flight while it is entered."""
+        """Return a context manager that counts one item as work in flight."""
 
 
 class _Cut(Exception):
-    """Draining has begun before the next item was there."""
+    """The drain has started before the next item came."""
 
 
 async def until_draining(life: Consumer, source: AsyncIterable[T]) -> AsyncGenerator[T, None]:
-    """Pass on what `source` yields until draining begins; see `Lifecycle.until_draining`."""
+    """Yield the items of `source` until the drain starts. See `Lifecycle.until_draining`."""
     draining = asyncio.ensure_future(life.reached(State.DRAINING))
     iterator = aiter(source)
     try:
@@ -45,27 +45,27 @@ async def until_draining(life: Consumer, source: AsyncIterable[T]) -> AsyncGener
     finally:
         draining.cancel()
         if isinstance(iterator, AsyncGenerator):
-            await _close(iterator)  # now: what it has fetched and not yielded it gives back
+            await _close(iterator)  # now, so that it can return what it has fetched
 
 
 async def _next(iterator: AsyncIterator[T], draining: asyncio.Future[None]) -> T:
     """
-    Await the next item, here in the consumer's own task, as a loop without us would.
+    Await the next item in the task of the caller, as `async for` does.
 
-    In a task of its own, the source's context variables, cancel scopes and timeouts around its
-    `yield` would belong to another task than the one that they are left in.
+    In another task, the context variables, cancel scopes and timeouts around a `yield` of the
+    source would be entered and left in different tasks.
 
     Raises:
-        _Cut: Draining has begun, and the wait was cancelled for it.
+        _Cut: The drain has started, and the wait was cancelled.
     """
     own: BaseException | None = None
-    # It never comes by itself: what is used of it is that it cancels, and takes that back.
+    # The timeout never expires by itself. It is used because it can cancel, and undo this.
     cut = asyncio.timeout(None)
 
     waits = True
 
     def now(_: asyncio.Future[None]) -> None:
-        # It may have been called for before the item came, and come after: too late to be removed.
+        # This callback may already be scheduled when the item comes, and cannot be removed then.
         if waits:
             cut.reschedule(asyncio.get_running_loop().time())
 
@@ -87,7 +87,7 @@ async def _next(iterator: AsyncIterator[T], draining: asyncio.Future[None]) -> T
 
 
 async def _close(source: AsyncGenerator[T, None]) -> None:
-    """Close a source where it stands, between two items."""
+    """Close a source between two items."""
     try:
         await source.aclose()
     except BaseExceptionGroup as group:

@@ -1,7 +1,7 @@
 """
 The names of work in flight: method, path and user agent of a request, never its query or body.
 
-Strangers choose these words: they are cut short, and stay on one line.
+Clients choose these words. So they are shortened, and kept on one line.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 from lifecycle.plain import one_line
 
 SHOWN: Final = 100
-"""How many characters of a path, and of a user agent, are shown."""
+"""Characters of a path or a user agent that are shown."""
 NAMED: Final = 5
-"""How many kinds of work are named: the most frequent ones."""
+"""Kinds of work that are named at most, the most frequent first."""
 TRACKED: Final = "tracked work"
-"""What work is called that has no name."""
+"""The name of work without a name."""
 
 
 class Named(Protocol):
@@ -29,7 +29,7 @@ class Named(Protocol):
 
 
 class Words(NamedTuple):
-    """What a piece of work is named by."""
+    """The parts of the name of a piece of work."""
 
     agent: str
     path: str
@@ -38,17 +38,17 @@ class Words(NamedTuple):
 
 Request: TypeAlias = tuple[Any, Any, Any]
 """
-The headers, the path and the method of an ASGI request, taken out of its scope when it came.
+The headers, the path and the method of an ASGI request, copied from its scope when it came.
 
-The scope itself is the app's: it may put anything into it, at any time. The name is worked out
-only when it is asked for.
+The scope itself is not kept, because the app may change it at any time. The name is made only when
+it is needed.
 """
 
 WorkEntry: TypeAlias = Named | Request
 
 
 def words_of(scope: Mapping[str, Any]) -> Words:
-    """Return the agent, the path and the method of an ASGI request; what is no text is empty."""
+    """Return the agent, the path and the method of an ASGI request. Invalid values are empty."""
     method = "WebSocket" if scope.get("type") == "websocket" else scope.get("method")
     return _words((scope.get("headers"), scope.get("path"), method))
 
@@ -63,7 +63,7 @@ def _agent(headers: Any) -> str:
         for name, value in headers:
             if name == b"user-agent":
                 return str(value, "latin-1")
-    except Exception:  # noqa: BLE001 - whatever an app has put there
+    except Exception:  # noqa: BLE001 - the app may put anything there
         return ""
     return ""
 
@@ -73,7 +73,7 @@ def _text(word: Any) -> str:
 
 
 def name_of(entry: WorkEntry) -> str:
-    """Return the name of one piece of work: `GET /orders from curl/8`."""
+    """Return the name of one piece of work, for example `GET /orders from curl/8`."""
     named = entry if isinstance(entry, Words) or not isinstance(entry, tuple) else _words(entry)
     agent, path, method = named.agent, named.path, named.method
     what = " ".join(filter(None, (shown(method), shown(path)))) or TRACKED
@@ -81,17 +81,17 @@ def name_of(entry: WorkEntry) -> str:
 
 
 def shown(text: str) -> str:
-    """Return a stranger's word as it is shown."""
+    """Return a word of a client, shortened and on one line."""
     return one_line(text[:SHOWN])
 
 
 def most(entries: Iterable[WorkEntry], nameless: int = 0) -> list[str]:
     """
-    Name the most frequent kinds of work, with their counts if there are several of a kind.
+    Return the names of the most frequent kinds of work, with a count if it is more than one.
 
     Args:
-        entries: The work that has a name.
-        nameless: How many pieces have none.
+        entries: The work with a name.
+        nameless: The number of pieces without a name.
     """
     counts = Counter(map(name_of, entries))
     if nameless:

@@ -85,7 +85,7 @@ RUBBISH = {
     "unshowable": (
         "def",
         "class Shy:\n    def __repr__(self): raise ValueError\nreturn Shy()",
-        "which is no bool",
+        "a probe must return a bool",
     ),
     "endless generator": (
         "def",

@@ -310,7 +310,7 @@ def test_an_optional_registry_that_is_none(start: Start, modules: Path) -> None:
     said = wait_for(lambda: app.events("config"), 10, lambda: app.stderr)
 
     assert [each["problem"] for each in said] == [
-        "optional_registries names 'locla', which is no registry (there is: local)"
+        "optional_registries contains 'locla', which is not a registry (registries: local)"
     ]
 
 

@@ -142,7 +142,7 @@ def test_status(start, tmp_path):
     assert re.search(rf"^fake +{workers[0]['pid']} +\d+ s +\d\.\d s +[01] +\d", shown, re.MULTILINE)
     assert slow.result(10)[0] == 200
     said = app.get("/log-level?level=INFO", method="POST")[1].strip()
-    assert said == "OK: root at INFO; the command's own log is as it was"
+    assert said == "OK: root at INFO (not in the command's own log)"
     app.stop(0)
 
 
@@ -245,7 +245,7 @@ def test_not_instrumented(start, tmp_path, option):
     assert all("-I, -E or -S" in each["why"] for each in said)
     assert len(of(app)) == (2 if option == "yes" else 0)
     level = app.get("/log-level?level=INFO", method="POST")[1].strip()
-    assert level == "OK: root at INFO; the command's own log is as it was"
+    assert level == "OK: root at INFO (not in the command's own log)"
     app.stop(0)
 
 

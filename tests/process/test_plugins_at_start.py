@@ -181,9 +181,9 @@ USED = """
 REFUSALS = {
     "the name of a command": (
         'return [Command("mine", print), Command("good", print)]',
-        "plugin 'used': the command name 'good' is taken; give it another",
+        "plugin 'used': the command name 'good' is already used. Use another name.",
     ),
-    "a wrong thing": ("return 5", "plugin 'used': lifecycle_commands gave 5, no Command"),
+    "a wrong thing": ("return 5", "plugin 'used': lifecycle_commands returned 5, not a Command"),
     "a failure": ("1 / 0", "lifecycle_commands raised ZeroDivisionError: division by zero"),
     "a hang": (HANG, "plugin 'used': lifecycle_commands gave no answer for 0.5 s"),
 }

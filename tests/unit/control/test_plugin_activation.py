@@ -39,7 +39,7 @@ def test_a_registry_without_a_name(registry: type[Nameless]) -> None:
     [given] = plugins.implementations("lifecycle_registries")
 
     with pytest.raises(
-        lifecycle.PluginError, match=f"plugin 'theirs': {registry.__name__} has no name: set `name`"
+        lifecycle.PluginError, match=f"plugin 'theirs': {registry.__name__} has no name. Set `name`"
     ):
         checked(given, [registry()], lifecycle.Registry)
 
@@ -63,6 +63,6 @@ def test_what_wants_to_exit_when_it_is_looked_at(given: object) -> None:
     [each] = plugins.implementations("lifecycle_registries")
 
     with pytest.raises(
-        lifecycle.PluginError, match="what lifecycle_registries gave raised SystemExit: 3"
+        lifecycle.PluginError, match="the value of lifecycle_registries raised SystemExit: 3"
     ):
         checked(each, [given], lifecycle.Registry)

@@ -68,7 +68,8 @@ def test_a_verdict_is_the_and_of_all_answers() -> None:
             "bad": (False, "raised OSError: away"),
             "odd": (
                 False,
-                "returned 17, which is no bool, ProbeResult, several of them, or None",
+                "returned 17, but a probe must return a bool, a ProbeResult, several "
+                "ProbeResults, or None",
             ),
             "many.a": (True, ""),
             "many": (False, "b"),

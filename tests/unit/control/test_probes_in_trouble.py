@@ -31,7 +31,7 @@ def test_liveness_when_the_apps_loop_is_busy(last: bool | None) -> None:
         verdict = await table.verdict(LIVE)
         (answer,) = verdict.answers
         assert (answer.ok, answer.stale) == (last is not False, True)
-        assert "the app's loop is busy" in answer.reason
+        assert "the app's event loop is busy" in answer.reason
         stuck.close()
 
     run(main())
@@ -111,7 +111,7 @@ def test_an_answer_that_wants_to_exit_when_it_is_read() -> None:
         table.add(READY, "good", lambda: True)
         verdict = await table.verdict(READY)
         assert {a.name: (a.ok, a.reason) for a in verdict.answers} == {
-            "bad": (False, "its answer raised SystemExit: 3"),
+            "bad": (False, "the answer raised SystemExit: 3"),
             "good": (True, ""),
         }
 

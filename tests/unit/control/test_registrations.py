@@ -250,7 +250,7 @@ def test_a_client_that_breaks_off(where: str, error: BaseException, why: str) ->
         services.withdraw() if where == "on_deregister" else None
         await asyncio.sleep(5)
         assert len(registry.asked) < 250
-        assert row(services).error == f"the registry's client {why}"
+        assert row(services).error == f"the client of the registry {why}"
         setattr(registry, where, good)
         if where == "on_deregister":
             await services.until(lambda: services.all_out)

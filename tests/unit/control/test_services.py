@@ -234,9 +234,9 @@ def test_a_glob_that_matches_nothing() -> None:
     async def main() -> None:
         services = table(names=("orders", "billing"))
         for glob in ("Orders", "", "x*"):
-            with pytest.raises(ServiceNotFound, match=r"\(there is: orders, billing\)"):
+            with pytest.raises(ServiceNotFound, match=r"\(services: orders, billing\)"):
                 services.matching(glob)
-        with pytest.raises(ServiceNotFound, match=r"\(there is: none exported\)"):
+        with pytest.raises(ServiceNotFound, match=r"\(services: none\)"):
             table(names=()).matching("*")
         await services.close(1)
 

@@ -194,7 +194,7 @@ def test_a_description_of_anything(told: Any, shown: dict[str, object] | None) -
         assert json.loads(json.dumps(whole, allow_nan=False)) == whole
         said = whole[0]["registrations"]["reg"]
         if shown is None:
-            assert said["problem"].startswith("describe returned what JSON cannot hold: ")
+            assert said["problem"].startswith("describe returned a value that JSON cannot hold: ")
         else:
             assert {name: said[name] for name in shown} == shown
         assert "problem" not in whole[0]["registrations"]["other"]
@@ -210,10 +210,10 @@ def test_nothing_is_exported() -> None:
         services = table(names=())
         with pytest.raises(ServiceNotFound) as raised:
             services.matching("*")
-        assert str(raised.value) == "no service matches '*' (there is: none exported)"
+        assert str(raised.value) == "no service matches '*' (services: none)"
         services.export(instance("orders"))
         with pytest.raises(ServiceNotFound) as raised:
             services.matching("bill*")
-        assert str(raised.value) == "no service matches 'bill*' (there is: orders)"
+        assert str(raised.value) == "no service matches 'bill*' (services: orders)"
 
     run(main())

@@ -238,9 +238,9 @@ def test_who_waits_to_be_accepted_holds_the_drain(accepted_at: float, end: float
             await asyncio.sleep(1)
             drain = play.life.snapshot()["drain"]
             assert drain is not None
-            assert drain["waiting_for"] == ["1 to be accepted"]
+            assert drain["waiting_for"] == ["1 in the accept queue"]
             assert await play.end() == soon(end)
-        told = None if accepted_at < NEVER else "1 to be accepted"
+        told = None if accepted_at < NEVER else "1 in the accept queue"
         assert play.report.get("waited_for") == told
 
     run(main())

@@ -86,7 +86,7 @@ def test_a_report_that_cannot_be_made_holds_up_no_drain(
         assert play.drained_at == soon(25)
         assert play.report["cut_off"][0] == "main, which had not ended in time"
         if lost == "names":
-            assert play.report["waited_for"] == "it cannot be named: ZeroDivisionError: ours"
+            assert play.report["waited_for"] == "(cannot be named: ZeroDivisionError: ours)"
 
     run(main())
 

@@ -204,7 +204,7 @@ def test_nothing_in_flight() -> None:
         await scene.traffic.nothing_in_flight()
         assert now() - scene.began == pytest.approx(0.5)
         scene.task.cancel()
-        with pytest.raises(RuntimeError, match=r"^watch\(\) comes first$"):
+        with pytest.raises(RuntimeError, match=r"^call watch\(\) first$"):
             await Traffic(now).nothing_in_flight()
 
     run(main())

@@ -259,17 +259,20 @@ def test_a_step_more_is_one_row_more() -> None:
 
 
 LIMITS = {
-    "T0 + grace_period - stop_timeout - 2": lambda began: 100 + 30 - 3 - 2,
-    "T0 + grace_period - stop_timeout - 2, or 1 s after this step began if that is later; "
-    "T0 + grace_period - 2": lambda began: min(max(125, began + 1), 128),
-    "T0 + grace_period - 2; no limit in somebody else's loop": lambda began: 128,
-    "T0 + grace_period - 1": lambda began: 129,
-    "T0 + grace_period - 2": lambda began: 128,
-    "T0 + register_timeout; T0 + grace_period - stop_timeout - 2": lambda began: min(110, 125),
-    "T0 + grace_period - 1, or 0.2 s after this step began if that is later": lambda began: max(
-        129, began + 0.2
+    "drain start + grace_period - stop_timeout - 2": lambda began: 100 + 30 - 3 - 2,
+    "drain start + grace_period - stop_timeout - 2, or 1 s after the start of this step if that "
+    "is later, but not later than drain start + grace_period - 2": lambda began: min(
+        max(125, began + 1), 128
     ),
-    "1 s after this step began": lambda began: began + 1,
+    "drain start + grace_period - 2, without a limit in your own event loop": lambda began: 128,
+    "drain start + grace_period - 1": lambda began: 129,
+    "drain start + grace_period - 2": lambda began: 128,
+    "drain start + register_timeout, but not later than drain start + grace_period - "
+    "stop_timeout - 2": lambda began: min(110, 125),
+    "drain start + grace_period - 1, or 0.2 s after the start of this step if that is later": (
+        lambda began: max(129, began + 0.2)
+    ),
+    "1 s after the start of this step": lambda began: began + 1,
 }
 
 

@@ -31,7 +31,7 @@ def test_a_queue_that_nobody_can_see_is_waited_for(
         if back_after is None:
             assert took == soon(25)
             assert play.report["waited_for"] == (
-                "clients may wait to be accepted: Too many open files"
+                "the accept queue cannot be read: Too many open files"
             )
         else:
             assert took == soon(5 + back_after)
