@@ -56,7 +56,7 @@ RECORDS: Final = {
     ),
     "Each entry of `probes`:": status_records.ProbeStatus,
     "Each entry of `transitions`:": status_records.TransitionStatus,
-    "`drain`, once a drain has begun:": status_records.DrainStatus,
+    "`drain`, after a drain has started:": status_records.DrainStatus,
     "Each entry of `workers`:": status_records.WorkerStatus,
     "Each entry of `plugins`:": status_records.PluginStatus,
 }
@@ -220,7 +220,7 @@ def paths() -> str:
     for path, kind in PROBES.items():
         aliases.setdefault(kind.value, []).append(f"`/{path}`")
     rows: list[tuple[str, str, str, str]] = [
-        (" ".join(names), "GET, HEAD", "PUBLIC", f"the {kind} verdict")
+        (" ".join(names), "GET, HEAD", "PUBLIC", f"result of the {kind} probe")
         for kind, names in aliases.items()
     ]
     given: Any = None  # what the commands are asked about; not needed to list them
@@ -242,12 +242,12 @@ def paths() -> str:
 
 
 def order() -> str:
-    """Write the table of a drain's steps."""
+    """Write the table of the steps of a drain."""
     rows = [
         (f"`{each.name}`", each.does or "-", each.waits, each.limit.replace(" - ", " − "))
         for each in ORDER
     ]
-    return table("step | what it does first | waits until | at the latest", rows)
+    return table("step | first action | waits until | at the latest", rows)
 
 
 def budget() -> str:

@@ -60,5 +60,5 @@ def text_of(error: BaseException | None) -> str:
 def reason(error: OSError) -> str:
     """Return in words why the system refused to open a socket."""
     if error.errno == errno.EADDRINUSE:
-        return "already in use. Stop the process that uses it, or choose another one"
+        return "the address is in use. Stop the process that uses it, or choose another address"
     return error.strerror or str(error)

@@ -1,1 +1,1 @@
-"""The QOS port: probes for the kubelet, commands for people, preStop."""
+"""The QOS port (probe port): probes for the kubelet, commands for people, and preStop."""

@@ -1,17 +1,17 @@
 """
-Who may call what.
+The permissions of callers: which command a caller may use.
 
 Rules of this file:
 
-1. PUBLIC is for anyone.
-2. PROTECTED is for a TCP peer that is exactly 127.0.0.1 or ::1, speaking to that same
-   address, with no header of a proxy: a mesh's passthrough comes from 127.0.0.6, or
-   with such headers. Or for an address in `qos_allow`.
-3. PRIVATE is for the Unix socket inside the container, or the token.
-4. Above PUBLIC, a `Host` that is a name, and any `Origin`, is refused, so that neither
-   a web page nor DNS rebinding gets in.
-5. Over TCP, what changes something needs a header that nobody sends by chance: the app's
-   own fetching of a URL that a user gave comes from loopback too, webhooks by POST.
+1. PUBLIC is for any caller.
+2. PROTECTED is for a TCP peer that is exactly 127.0.0.1 or ::1, calls the same address, and
+   sends no header of a proxy. The passthrough of a mesh comes from 127.0.0.6, or with such
+   headers. PROTECTED is also for the addresses in `qos_allow`.
+3. PRIVATE is for the Unix socket inside the container, or for the token.
+4. Above PUBLIC, a `Host` that is a name, and any `Origin`, is refused. So web pages and DNS
+   rebinding have no access.
+5. Over TCP, a command that changes something needs a header that no client sends by chance. If
+   your app fetches a URL of a user, this request comes from loopback too, and webhooks use POST.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Final, NamedTuple
 
 from lifecycle.contracts import Level
 
-TOKEN_HEADER: Final = "x-lifecycle-token"  # noqa: S105 - a name, no secret
+TOKEN_HEADER: Final = "x-lifecycle-token"  # noqa: S105 - a name, not a secret
 INTENT_HEADER: Final = "x-lifecycle"
 PROXY_HEADERS: Final = (
     *("forwarded", "via", "x-forwarded-", "x-envoy-"),
@@ -37,14 +37,14 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 class Caller(NamedTuple):
     """
-    Who calls.
+    The caller of a command.
 
     Attributes:
-        peer: The address of the peer; empty on the Unix socket.
+        peer: The address of the peer. Empty on the Unix socket.
         local: The address that was called.
-        unix: True on the Unix socket, whose peer's uid was checked when it connected.
-        headers: Lower-case names.
-        authority: The host in the request's target, if that is a whole URL.
+        unix: True on the Unix socket. The uid of the peer was checked when it connected.
+        headers: The headers, with names in lower case.
+        authority: The host in the target of the request, if the target is a whole URL.
     """
 
     peer: str
@@ -59,11 +59,11 @@ class Caller(NamedTuple):
 
 class Access:
     """
-    Decides the level of a caller.
+    Decides the permission level of a caller.
 
     Args:
-        allow: CIDRs that are PROTECTED.
-        token: What makes a caller PRIVATE; None: nothing does.
+        allow: Addresses and CIDRs with the level PROTECTED.
+        token: The token for the level PRIVATE. None means that there is none.
     """
 
     def __init__(self, allow: Iterable[str] = (), token: str | None = None) -> None:
@@ -71,7 +71,7 @@ class Access:
         self._token = token
 
     def level(self, caller: Caller) -> Level:
-        """Return the highest level that this caller has."""
+        """Return the highest level of this caller."""
         if not _addressed_directly(caller):
             return Level.PUBLIC
         if caller.unix or self.has_token(caller.headers):
@@ -86,12 +86,12 @@ class Access:
         return Level.PROTECTED if loopback and direct else Level.PUBLIC
 
     def means_it(self, caller: Caller) -> bool:
-        """Tell whether who asks for a change knows whom: see rule 5."""
+        """Return True if the caller asks for a change on purpose. See rule 5."""
         named = caller.headers.get(INTENT_HEADER, "").strip() != ""
         return caller.unix or named or self.has_token(caller.headers)
 
     def has_token(self, headers: Headers) -> bool:
-        """Tell whether the request carries the token; compared in constant time."""
+        """Return True if the request has the token. The comparison takes constant time."""
         given = headers.get(TOKEN_HEADER)
         if self._token is None or given is None:
             return False
@@ -100,7 +100,7 @@ class Access:
 
 def _address(text: str) -> Address | None:
     try:
-        # A scope belongs to IPv6 alone: "127.0.0.1%.evil" is a name.
+        # Only IPv6 has scopes: "127.0.0.1%.evil" is a name.
         address = ipaddress.ip_address(text.partition("%")[0] if ":" in text else text)
     except ValueError:
         return None
@@ -109,7 +109,7 @@ def _address(text: str) -> Address | None:
 
 
 def _addressed_directly(caller: Caller) -> bool:
-    """Tell whether the request names us by an address, and comes from no web page."""
+    """Return True if the request uses an address as host, and does not come from a web page."""
     named = [caller.headers.get("host", "")]
     if caller.authority is not None:
         named.append(caller.authority)

@@ -1,7 +1,7 @@
 """
-Binding the QOS port and the control socket: who comes from then on waits until they answer.
+Binds the QOS port and the control socket. Clients that connect wait for the server.
 
-Apart from what answers, which imports a server: a command is started in that time.
+The server is in another module, because its import takes time in which a command can start.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from lifecycle.serving.sockets import PathSocket, bind_tcp
 
 
 class Sockets:
-    """The bound sockets of one process: who connects waits until they are served."""
+    """The bound sockets of one process. Who connects waits until the port answers."""
 
     def __init__(self, config: Config) -> None:
         """
-        Bind.
+        Bind the sockets.
 
         Raises:
-            PortUnavailable: The port is taken, or no folder takes the control socket.
+            PortUnavailable: The port is in use, or the control socket cannot be created.
         """
         self.tcp = _bind_tcp(config.qos_host, config.qos_port)
         self.port: int = self.tcp.getsockname()[1]
@@ -36,7 +36,7 @@ class Sockets:
             raise
 
     def close(self) -> None:
-        """Give everything back."""
+        """Close the sockets."""
         self.tcp.close()
         self.unix.close()
 
@@ -50,17 +50,17 @@ def _bind_tcp(host: str, port: int) -> socket.socket:
 
 def _why(where: str, port: int, error: OSError) -> PortUnavailable:
     if error.errno == errno.EADDRINUSE:
-        # Only who finds it taken pays for it.
+        # Imported only if the port is in use.
         from lifecycle.qos.port_holder import PortTaken, holder, way_out
 
         found = holder(port)
-        who = way_out(found) if found is not None else "another process of this pod has it"
+        who = way_out(found) if found is not None else "Another process of this pod uses the port."
         return PortTaken(
-            f"the QOS port {where} is in use: {who}; or choose another with "
-            f"LIFECYCLE_QOS_PORT (0: any free one; now {port})",
+            f"the QOS port {where} is in use. {who} You can also choose another port with "
+            f"LIFECYCLE_QOS_PORT (now {port}, 0 means any free port).",
             found,
         )
-    return PortUnavailable(f"the QOS port {where} cannot be opened: {reason(error)}")
+    return PortUnavailable(f"cannot open the QOS port {where}: {reason(error)}")
 
 
 def _bind_unix(config: Config, port: int) -> tuple[PathSocket, str]:
@@ -71,34 +71,33 @@ def _bind_unix(config: Config, port: int) -> tuple[PathSocket, str]:
         sock = PathSocket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             with contextlib.suppress(OSError):
-                os.unlink(path)  # who left it is gone
+                os.unlink(path)  # left by a process that has ended
             sock.bind(path)
-            os.chmod(path, 0o600)  # in time: nobody can connect before it listens
-            sock.listen(1)  # now, so that the next one sees that it is taken
+            os.chmod(path, 0o600)  # before it listens, so no client can connect earlier
+            sock.listen(1)  # now, so that another process sees that it is in use
         except OSError as error:
             sock.close()
             tried.append(f"{path}: {error.strerror or error}")
             continue
         return sock, path
     raise PortUnavailable(
-        "no folder takes the control socket, without which `lifecycle prestop` cannot work ("
-        + "; ".join(tried)
-        + "): mount an emptyDir and name it in LIFECYCLE_RUN_DIR"
+        f"cannot create the control socket in any folder ({', '.join(tried)}). `lifecycle prestop` "
+        "needs this socket. Mount an emptyDir, and set LIFECYCLE_RUN_DIR to its path."
     )
 
 
 def _somebody_listens(path: str) -> bool:
-    # The same port of another address, or of another network namespace with the same folder.
+    # Another process may have the same port on another address or in another network namespace.
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
         sock.setblocking(False)
         try:
             return sock.connect_ex(path) in (0, errno.EAGAIN)
-        except OSError:  # too long
+        except OSError:  # the path is too long
             return False
 
 
 def _taken(path: str, port: int) -> str:
     return (
-        f"another process with the QOS port {port} answers on the control socket {path}: choose "
-        "another with LIFECYCLE_QOS_PORT, or for each a folder of its own with LIFECYCLE_RUN_DIR"
+        f"another process with the QOS port {port} uses the control socket {path}. Choose another "
+        "port with LIFECYCLE_QOS_PORT, or another folder with LIFECYCLE_RUN_DIR."
     )

@@ -1,4 +1,4 @@
-"""Answering on the QOS port and on the control socket, and closing them last."""
+"""The server of the QOS port and of the control socket, which closes last."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from lifecycle.serving.server import Server
 from lifecycle.serving.sockets import peer_uid
 
 HEADER_TIME: Final = 2.0
-"""Seconds for a request's header, and for an idle connection."""
+"""Seconds for the header of a request, and for an idle connection."""
 MOST_CONNECTIONS: Final = 128
 CLOSE_TIME: Final = 0.05
-"""Seconds for what is being answered when the port closes."""
+"""Seconds for running requests when the port closes."""
 
 
 class Port:
-    """The QOS port of one lifecycle. Lives on the control loop."""
+    """The QOS port (probe port) of one `Lifecycle`. For the control loop."""
 
     def __init__(self, conductor: Conductor, sockets: Sockets) -> None:
         config = conductor.config
@@ -48,12 +48,12 @@ class Port:
         self._unix = server(routes.on_socket, admit=_same_user)
 
     def open(self) -> None:
-        """Answer from now on."""
+        """Start to answer."""
         self._tcp.listen([self._sockets.tcp])
         self._unix.listen([self._sockets.unix])
 
     async def close(self) -> None:
-        """Answer what is under way, and nothing more."""
+        """Finish the running requests, and accept no others."""
         await asyncio.gather(self._unix.close(CLOSE_TIME), self._tcp.close(CLOSE_TIME))
 
 
@@ -62,7 +62,7 @@ def _say_lost(log: Log, count: int) -> None:
 
 
 def _same_user(sock: socket.socket) -> bool:
-    # None: the file's mode is all there is on this system.
+    # None means that only the file mode protects the socket on this system.
     return peer_uid(sock) in (os.geteuid(), 0, None)
 
 

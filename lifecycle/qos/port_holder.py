@@ -1,4 +1,4 @@
-"""Who has the QOS port already: looked up when it cannot be bound, in the kernel's tables."""
+"""Finds the process that already uses the QOS port, in the tables of the kernel."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lifecycle.plain import one_line
 
 class PortHolder(NamedTuple):
     """
-    A process as proc(5) shows it.
+    A process, as in proc(5).
 
     Attributes:
         pid: Its process id.
-        parent: Its parent's.
-        command: How it was started, shortened.
+        parent: The process id of its parent.
+        command: Its command line, shortened.
     """
 
     pid: int
@@ -31,10 +31,10 @@ class PortHolder(NamedTuple):
 
 class PortTaken(PortUnavailable):
     """
-    A port is in use.
+    The QOS port is already in use.
 
     Attributes:
-        found: The process that has it; None if it cannot be seen.
+        found: The process that uses the port. None if it is not visible.
     """
 
     def __init__(self, message: str, found: PortHolder | None) -> None:
@@ -44,10 +44,11 @@ class PortTaken(PortUnavailable):
 
 def holder(port: int) -> PortHolder | None:
     """
-    Find the process that listens on a port: of several, the one that is nearest to us.
+    Find the process that listens on a port.
 
-    Nearest is this process itself, then its parent, then a child of the same parent.
-    None if it cannot be seen: another user's, another pod's, another system's.
+    If there are several, the order is: this process, its parent, a child of the same parent, any
+    other process. None if the process is not visible, for example because it belongs to another
+    user or pod.
     """
     sockets = {f"socket:[{inode}]" for inode in _inodes(port)}
     if not sockets:
@@ -59,31 +60,37 @@ def holder(port: int) -> PortHolder | None:
 
 
 def is_fellow(found: PortHolder) -> bool:
-    """Tell whether it is another worker of the server that has started this one."""
+    """Return True if it is another worker of the same server."""
     return found.parent == os.getppid() and found.pid != os.getpid()
 
 
 def lives(found: PortHolder) -> bool:
-    """Tell whether a process that was found is still there."""
+    """Return True if the process still exists."""
     return os.path.exists(f"/proc/{found.pid}")
 
 
 def way_out(found: PortHolder) -> str:
-    """Say what is wrong when this process has it, and what to do."""
+    """Return which process uses the port, and what to do."""
     if found.pid == os.getpid():
-        return "this process has it itself: two lifecycles in one process (Managed twice?)"
-    one = "one process a pod has a lifecycle; run one worker and scale with replicas"
+        return (
+            "This process already uses the port. Start pod-lifecycle only once, for example with "
+            "one Managed."
+        )
+    one = (
+        "Only one process per pod can run pod-lifecycle. "
+        "Run one worker per pod, and scale with replicas"
+    )
     if found.pid == os.getppid():
         return (
-            f"{found}, which has started this one, has it: {one}, "
-            "and open no lifecycle before a server forks its workers"
+            f"The parent of this process uses the port: {found}. {one}. "
+            "Do not start pod-lifecycle before a server forks its workers."
         )
     if is_fellow(found):
         return (
-            f"{found}, another worker of the same server, has it: {one} "
-            "(--workers 1; unset WEB_CONCURRENCY)"
+            f"Another worker of the same server uses the port: {found}. {one} "
+            "(--workers 1, and unset WEB_CONCURRENCY)."
         )
-    return f"{found} has it: stop it, or run it in a pod of its own"
+    return f"Another program uses the port: {found}. Stop it, or run it in another pod."
 
 
 def _inodes(port: int) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """
-Starting while another worker of the same server, which is about to end, has the QOS port.
+Starts a worker while an old worker of the same server still uses the QOS port.
 
 A server that recycles its workers (granian at HUP and with `--workers-lifetime`, gunicorn at HUP)
-starts the new one before it ends the old one. The new one waits, and nobody's loop is held.
+starts the new worker before it ends the old one. The new worker waits, without blocking its loop.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from lifecycle.log import Log
 from lifecycle.qos.port_holder import PortHolder, PortTaken, is_fellow, lives
 
 RECYCLE_TIMEOUT: Final = 30.0
-"""Seconds that a new worker waits, unless told otherwise, for the one that it replaces to end."""
+"""Seconds that a new worker waits for the old one to end, by default."""
 FIRST: Final = 0.02
 LONGEST: Final = 0.2
-"""Seconds between two looks whether the port is free."""
+"""Seconds between two checks whether the port is free."""
 
 
 Start: TypeAlias = Callable[[], Awaitable[object]]
@@ -30,22 +30,22 @@ Start: TypeAlias = Callable[[], Awaitable[object]]
 
 async def start_after(start: Start, port: int, patience: float, log: Log) -> None:
     """
-    Start a lifecycle; where another worker of the same server has its QOS port, after that one.
+    Start a `Lifecycle`, and wait if another worker of the same server uses its QOS port.
 
     Args:
-        start: Starts it, and raises `PortTaken` if somebody has the port.
-        port: Its QOS port.
-        patience: Seconds that are waited, from the first refusal on.
-        log: Its log.
+        start: Starts the `Lifecycle`. Raises `PortTaken` if the port is in use.
+        port: The QOS port.
+        patience: Seconds to wait, from the first refusal on.
+        log: The log.
 
     Raises:
-        LifecycleError: It cannot start. PortUnavailable: the port is not free in time, or its
-            holder is no worker of the same server and will not end.
+        LifecycleError: The start failed.
+        PortUnavailable: The port is not free in time, or another program uses it.
     """
     try:
         await _start_after(start, port, patience, log)
     except BaseException:
-        log.close(0)  # what it has said of its waiting has a thread
+        log.close(0)  # ends the thread of the log
         raise
 
 
@@ -59,12 +59,12 @@ async def _start_after(start: Start, port: int, patience: float, log: Log) -> No
         port=port,
         holder=str(refused.found),
         timeout=patience,
-        hint="a server that recycles its workers starts the new one first",
+        hint="Some servers start a new worker before the old one has ended.",
     )
     while refused is not None:
         try:
             async with asyncio.timeout_at(until):
-                await asyncio.sleep(FIRST)  # what is not seen to listen may be refused all the same
+                await asyncio.sleep(FIRST)  # the holder may not listen yet
                 look = partial(_look, port, refused.found)
                 await until_done(look, first=FIRST, longest=LONGEST)
         except TimeoutError:
@@ -74,14 +74,14 @@ async def _start_after(start: Start, port: int, patience: float, log: Log) -> No
 
 async def _refusal(start: Start) -> PortTaken | None:
     """
-    Start it; return why not, if that is another worker, for which it is worth to wait.
+    Call `start`. Return the refusal if another worker of the same server uses the port.
 
     Raises:
-        PortTaken: Anybody else has the port, who does not end because this worker starts.
+        PortTaken: Another program uses the port. Waiting for it makes no sense.
     """
     refused = await _started(start)
     if refused is not None and refused.found is None:
-        refused = await _started(start)  # perhaps it was given back while its holder was looked for
+        refused = await _started(start)  # the port may be free by now
     if refused is not None and (refused.found is None or not is_fellow(refused.found)):
         raise refused
     return refused
@@ -96,14 +96,14 @@ async def _started(start: Start) -> PortTaken | None:
 
 
 async def _look(port: int, found: PortHolder | None) -> None:
-    # Once it has ended, a port that is still in use is somebody else's: it is looked up anew.
+    # If this process has ended, another one uses the port, and must be looked up again.
     if is_listening(port) and (found is None or lives(found)):
         raise OSError(f"port {port} is in use")
 
 
 def _too_long(refused: PortUnavailable, patience: float) -> str:
     return (
-        f"{refused}. This worker waited {patience:g} s for the other one to end, because a server "
-        "that recycles its workers starts the new one first. If yours does so and takes longer, "
-        "raise recycle_timeout: Managed(app, recycle_timeout=60)"
+        f"{refused} This worker waited {patience:g} s for the other one to end, because a server "
+        "that recycles its workers starts the new one first. If your server does so and takes "
+        "longer, raise recycle_timeout: Managed(app, recycle_timeout=60)."
     )

@@ -23,7 +23,8 @@ from tests.process.wire import connect
 MANAGED = {"SHOP": "shop", "HOW": "wrapped", "RECYCLE_TIMEOUT": "0.5"}
 TWO = ("--workers", "2")
 REFUSAL = (
-    r"the QOS port \*:(\d+) is in use: process (\d+) \(.*\), another worker of the same server"
+    r"the QOS port \*:(\d+) is in use\. Another worker of the same server uses the port: "
+    r"process (\d+) \("
 )
 
 
@@ -35,7 +36,7 @@ def test_two_workers_are_one_too_many(start: Callable[..., App], server: tuple[s
 
     assert int(said[1]) == app.qos
     assert int(said[2]) != app.pid
-    assert "run one worker and scale with replicas" in app.stderr + app.stdout
+    assert "Run one worker per pod, and scale with replicas" in app.stderr + app.stdout
     assert "waited 0.5 s" in app.stderr + app.stdout
 
 
@@ -130,8 +131,8 @@ def _run(source: str, folder: Path, port: int) -> str:
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        (FORKS, "which has started this one, has it: one process a pod has a lifecycle"),
-        (TWICE, "this process has it itself: two lifecycles in one process (Managed twice?)"),
+        (FORKS, "Do not start pod-lifecycle before a server forks its workers."),
+        (TWICE, "This process already uses the port. Start pod-lifecycle only once"),
     ],
     ids=["parent", "itself"],
 )
@@ -163,7 +164,9 @@ def test_a_stranger_is_named(port: int, tmp_path: Path) -> None:
         finally:
             stranger.communicate(b"\n", timeout=10)
 
-    assert re.search(rf"process {stranger.pid} \(\S*python.*\) has it: stop it", said), said
+    assert re.search(rf"uses the port: process {stranger.pid} \(\S*python.*\)\. Stop it", said), (
+        said
+    )
 
 
 def test_nobody_is_found_where_nobody_listens(port: int) -> None:

@@ -103,7 +103,7 @@ def test_the_qos_port_is_in_use(start: Start, modules: Path, way: str) -> None:
         said = complaint(app)
 
     assert f"{port} is in use" in said
-    assert "one process a pod" in said
+    assert "one process per pod" in said
     assert "LIFECYCLE_QOS_PORT" in said
 
 
@@ -208,7 +208,7 @@ def test_the_apps_port_is_in_use(start: Start, modules: Path) -> None:
         app = command(start, "--asgi", "--bind", f"127.0.0.1:{port}", "--service", "a", "web:app")
         said = complaint(app)
 
-    assert f"--bind 127.0.0.1:{port}: it is in use" in said
+    assert f"--bind 127.0.0.1:{port}: the address is in use" in said
     assert "ready" not in [each["event"] for each in app.events()]
 
 

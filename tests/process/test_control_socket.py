@@ -38,7 +38,7 @@ def test_one_port_of_two_addresses(start: Start, tmp_path: Path) -> None:
     second = start(WAITS, env=same, cwd=tmp_path / "second")
 
     assert second.wait() == 2
-    assert f"answers on the control socket {file_of(first)}" in second.stderr
+    assert f"uses the control socket {file_of(first)}" in second.stderr
     assert "LIFECYCLE_RUN_DIR" in second.stderr
     assert "Traceback" not in second.stderr
     assert first.cli("prestop").returncode == 0

@@ -208,4 +208,4 @@ class TestManaged:
         app.signal(SIGTERM)
         app.wait()
 
-        assert "one process a pod" in app.stderr
+        assert "one process per pod" in app.stderr

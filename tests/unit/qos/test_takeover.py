@@ -69,7 +69,7 @@ def test_it_does_not_wait_for_anybody_else(
     """Who is no worker of the same server does not end because this one starts."""
     monkeypatch.setattr(takeover, "is_fellow", is_fellow)
 
-    with pytest.raises(PortUnavailable, match="has it itself") as refused:
+    with pytest.raises(PortUnavailable, match="This process already uses the port") as refused:
         asyncio.run(started_after(_life(taken), 3600))
     assert "waited" not in str(refused.value)
 
@@ -115,7 +115,7 @@ def test_a_start_that_fails_otherwise(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("LIFECYCLE_RUN_DIR", str(tmp_path))
     life = Lifecycle(Config(qos_host="192.0.2.1", qos_port=22999))
 
-    with pytest.raises(PortUnavailable, match="cannot be opened"):
+    with pytest.raises(PortUnavailable, match="cannot open the QOS port"):
         asyncio.run(started_after(life, 3600))
 
 
