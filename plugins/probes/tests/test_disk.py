@@ -28,22 +28,22 @@ def statvfs(*, size=100 * GI, free=50 * GI, inodes=1000, free_inodes=500, flag=0
             {"free": 4 * GI},
             {},
             False,
-            "4 GiB of 100 GiB free (4.0 %), at least 5 % wanted: delete files or grow the volume",
+            "4 GiB of 100 GiB free (4.0 %), at least 5 % required. Delete files or grow the volume",
         ),
         ({"free": 5 * GI}, {}, True, "5 GiB of 100 GiB free (5.0 %), 50 % of inodes"),
         (
             {"free": 9 * GI},
             {"min_bytes": "10Gi"},
             False,
-            "9 GiB of 100 GiB free (9.0 %), at least 10 GiB wanted: "
-            "delete files or grow the volume",
+            "9 GiB of 100 GiB free (9.0 %), at least 10 GiB required. "
+            "Delete files or grow the volume",
         ),
         ({"free": 4 * GI}, {"min_percent": 0, "min_bytes": "1Gi"}, True, "4 GiB of 100 GiB free"),
         (
             {"free_inodes": 10},
             {},
             False,
-            "10 of 1000 inodes free (1.0 %), at least 5 % wanted: too many small files",
+            "10 of 1000 inodes free (1.0 %), at least 5 % required. There are too many small files",
         ),
         ({"free_inodes": 10}, {"min_inodes_percent": 1}, True, "50 GiB of 100 GiB free (50.0 %)"),
         ({"inodes": 0, "free_inodes": 0}, {}, True, "50 GiB of 100 GiB free (50.0 %)"),
@@ -80,7 +80,7 @@ def test_real_paths_have_an_answer_each(ask, tmp_path):
     assert " free (" in answers[f"disk.{tmp_path}"]["reason"]
     missing = answers[f"disk.{tmp_path}/missing"]
     assert not missing["ok"]
-    assert missing["reason"].startswith("cannot be looked at (No such file or directory)")
+    assert missing["reason"].startswith("cannot be read (No such file or directory)")
 
 
 def test_more_than_there_is_is_short(ask, tmp_path):
@@ -88,7 +88,7 @@ def test_more_than_there_is_is_short(ask, tmp_path):
     answers = ask("disk", DISK_PATHS=str(tmp_path), DISK_MIN_BYTES="9000Ti")
 
     assert not answers[f"disk.{tmp_path}"]["ok"]
-    assert "at least 9000 TiB wanted" in answers[f"disk.{tmp_path}"]["reason"]
+    assert "at least 9000 TiB required" in answers[f"disk.{tmp_path}"]["reason"]
 
 
 @pytest.mark.parametrize(

@@ -41,13 +41,13 @@ def speaking(words):
             {"Location": "https://sso.example/login?token=secret"},
             False,
             "GET answered 302 Found, a redirect to https://sso.example/login, "
-            "which is not followed: name the URL that answers 2xx",
+            "which is not followed. Use the URL that returns 2xx",
         ),
         (304, {}, False, "GET answered 304 Not Modified, a redirect to nowhere"),
-        (401, {}, False, "GET answered 401 Unauthorized: it wants credentials"),
-        (404, {}, False, "GET answered 404 Not Found, not 2xx: is the path right?"),
-        (503, {}, False, "GET answered 503 Service Unavailable: it is there, and says that"),
-        (599, {}, False, "GET answered 599: it is there"),
+        (401, {}, False, "GET answered 401 Unauthorized, credentials are required"),
+        (404, {}, False, "GET answered 404 Not Found, not 2xx. Check the path"),
+        (503, {}, False, "GET answered 503 Service Unavailable, the server is up but"),
+        (599, {}, False, "GET answered 599, the server is up"),
     ],
 )
 def test_2xx_is_ready_and_nothing_else_is(ask, serve, status, headers, ok, words):
@@ -84,8 +84,8 @@ def test_a_proxy_in_the_environment_is_not_used(ask, serve, lifecycle_env):
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (b"", "GET: it hung up without an answer"),
-        (b"SSH-2.0-OpenSSH_9.6\r\n", "GET: its answer is no HTTP (BadStatusLine)"),
+        (b"", "GET: the server closed the connection without an answer"),
+        (b"SSH-2.0-OpenSSH_9.6\r\n", "GET: the answer is not HTTP (BadStatusLine)"),
     ],
 )
 def test_what_speaks_no_http_is_told_apart(ask, words, reason):
@@ -103,7 +103,7 @@ def test_a_tls_port_that_speaks_none_is_told_apart(ask, serve):
 
     answer = ask("http", HTTP_URLS=f"it=https://{where}/")["http.it"]
 
-    assert "TLS failed: does the port speak it?" in answer["reason"]
+    assert "TLS failed (check that this is a TLS port)" in answer["reason"]
 
 
 def test_a_server_that_never_answers_is_late_within_the_timeout(ask):
@@ -165,11 +165,11 @@ def test_a_url_is_read(text, url):
         ("file:///etc/passwd", "'file:///etc/passwd': must be http://HOST"),
         ("http://", "'http://': must be http://HOST"),
         ("http://a..b/", "'http://a..b/': must be http://HOST"),
-        ("http://a:99999/", "a URL is wrong"),
-        ("http://[::1", "a URL is wrong"),
+        ("http://a:99999/", "a URL is not valid"),
+        ("http://[::1", "a URL is not valid"),
         ("http://a/b c", "'http://a/b c': must be http://HOST"),
-        ("http://me:secret@a/", "a URL carries a user or password"),
-        ("http://a/b?x=secret,http://a/b?x=secret2", "two targets are called 'a/b'"),
+        ("http://me:secret@a/", "a URL contains a user or password"),
+        ("http://a/b?x=secret,http://a/b?x=secret2", "two targets are named 'a/b'"),
     ],
 )
 def test_a_bad_url_names_the_variable_and_shows_no_secret(ask, urls, problem):

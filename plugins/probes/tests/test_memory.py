@@ -250,11 +250,11 @@ def test_over_the_threshold_says_what_happens_and_what_to_do(tree):
 
     assert not result.ok
     assert result.reason == (
-        "working set 461 MiB is 90.0 % of the limit 512 MiB, 85 % allowed: at 100 % the kernel "
-        "kills the container; raise its memory limit, or find what grows; in this container all "
-        "tasks waited for memory 0 % of the last 10 s; QoS class Burstable: when the node runs "
-        "short of memory it is evicted early once it uses more than its memory request (lowest "
-        "priority first, then the largest excess), and last while it uses less"
+        "working set 461 MiB is 90.0 % of the limit 512 MiB, 85 % allowed. At 100 % the kernel "
+        "kills the container. Raise its memory limit, or find what grows; in this container all "
+        "tasks waited for memory 0 % of the last 10 s; QoS class Burstable: if the node runs "
+        "short of memory, this pod is evicted early while it uses more than its memory request "
+        "(lowest priority first, then the largest excess), and last while it uses less"
     )
 
 
@@ -280,7 +280,7 @@ def test_without_a_limit_the_node_is_the_measure(tree):
     result = look(tree(private_v2(7 * GI, "max")), max_percent=85)
 
     assert not result.ok
-    assert "7 GiB is 87.5 % of the node's 8 GiB, as no memory limit is set" in result.reason
+    assert "7 GiB is 87.5 % of the node's 8 GiB, because no memory limit is set" in result.reason
 
 
 def test_a_limit_beyond_the_nodes_memory_is_none(tree):
@@ -294,8 +294,8 @@ def test_too_much_pressure_is_not_ready(tree):
 
     assert not result.ok
     assert (
-        "in this container all tasks waited for memory 30.5 % of the last 10 s, 20 % allowed: "
-        "it is reclaiming instead of working" in result.reason
+        "in this container all tasks waited for memory 30.5 % of the last 10 s, 20 % allowed. "
+        "It reclaims memory instead of working" in result.reason
     )
 
 
@@ -305,7 +305,7 @@ def test_the_nodes_pressure_takes_no_pod_out(tree):
 
     assert result.ok
     assert "in the node all tasks waited for memory 90 % of the last 10 s" in result.reason
-    assert "max_pressure is not checked: the kernel tells only the node's" in result.reason
+    assert "max_pressure is not checked, because only the node's is known" in result.reason
 
 
 def test_what_cannot_be_measured_takes_nobody_out(tree):
@@ -314,17 +314,20 @@ def test_what_cannot_be_measured_takes_nobody_out(tree):
 
     assert result.ok
     assert result.reason == (
-        "not measured: no memory cgroup is to be seen here; max_pressure is not checked: the "
-        "kernel tells no memory pressure; QoS class unknown: no pod"
+        "not measured, because no memory cgroup is visible; max_pressure is not checked, "
+        "because the kernel has no memory pressure; QoS class unknown (not a pod)"
     )
 
 
 @pytest.mark.parametrize(
     ("score", "words"),
     [
-        (-997, "QoS class Guaranteed: when the node runs short of memory it is evicted last"),
-        (1000, "QoS class BestEffort: it requests no memory, so when the node runs short it is"),
-        (0, "QoS class unknown: it shows in neither cgroup nor oom_score_adj"),
+        (-997, "QoS class Guaranteed: if the node runs short of memory, this pod is evicted last"),
+        (
+            1000,
+            "QoS class BestEffort: this pod requests no memory, so if the node runs short, it is",
+        ),
+        (0, "QoS class unknown (neither cgroup nor oom_score_adj show it)"),
     ],
 )
 def test_each_qos_class_says_what_it_means(tree, score, words):
@@ -338,7 +341,7 @@ def test_outside_a_pod_the_score_means_nothing(tree):
     """A desktop sets 200 for its own reasons."""
     files = private_v2(MI, GI, oom_score_adj=200)
 
-    assert "QoS class unknown: no pod" in look(tree(files), environ={}, max_percent=85).reason
+    assert "QoS class unknown (not a pod)" in look(tree(files), environ={}, max_percent=85).reason
 
 
 def test_this_machines_own_cgroups_are_read(ask):

@@ -114,9 +114,9 @@ def test_a_target_is_host_and_port(text, where):
         ("user@db:5432", "'user@db:5432': must be HOST:PORT"),
         (f"{'a' * 64}:5432", "must be HOST:PORT"),
         ("a..b:5432", "'a..b:5432': must be HOST:PORT"),
-        ("=db:5432", "'' is no name for a target"),
-        ("a b=db:5432", "'a b' is no name for a target"),
-        ("db:1,db:1", "two targets are called 'db:1'"),
+        ("=db:5432", "'' is not a valid name"),
+        ("a b=db:5432", "'a b' is not a valid name"),
+        ("db:1,db:1", "two targets are named 'db:1'"),
     ],
 )
 def test_a_bad_target_names_the_variable(ask, targets, problem):

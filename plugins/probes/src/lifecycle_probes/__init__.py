@@ -1,7 +1,7 @@
 """
-Readiness probes for pod-lifecycle, each off until its options configure it.
+Readiness probes for pod-lifecycle. Each probe is off until its options configure it.
 
-Installed, they are found by themselves; a module is imported for its entry point only.
+After installation, pod-lifecycle finds the probes. Each module is imported only for its own probe.
 """
 
 from __future__ import annotations

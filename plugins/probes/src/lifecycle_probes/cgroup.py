@@ -1,14 +1,14 @@
 """
-The memory cgroups of this process, v1 and v2, as far up as they can be seen.
+The memory cgroups of this process, v1 and v2, up to the highest visible one.
 
 Rules of this file:
 
-1. Where the kernel says: `/proc/self/cgroup` has the path, `/proc/self/mountinfo` the mount.
-   On a hybrid system the memory controller is in v1, and the v2 tree has the pressure.
-2. In a container the path may be relative to another root than the mount's: then what is
-   mounted is the container's own.
-3. Use is the working set, usage − inactive_file, as the kubelet computes it.
-4. The whole way up counts, because the kernel kills at the first limit that is reached.
+1. `/proc/self/cgroup` has the path, and `/proc/self/mountinfo` has the mount. On a hybrid system
+   the memory controller is in v1, and the v2 tree has the pressure.
+2. In a container, the path may be relative to another root than that of the mount. Then the mount
+   is the container's own cgroup.
+3. The used memory is the working set, usage − inactive_file, as the kubelet computes it.
+4. All levels count, because the kernel kills at the first limit that is reached.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 
 class Level(NamedTuple):
-    """One cgroup: its name, working set and limit in bytes, limit None if it has none."""
+    """One cgroup: its name, and its working set and limit in bytes. Limit None means no limit."""
 
     name: str
     working_set: int
@@ -28,7 +28,7 @@ class Level(NamedTuple):
 
 
 class Pressure(NamedTuple):
-    """PSI: percent of the last 10 s in which some, or all, tasks waited for memory."""
+    """PSI: percent of the last 10 s in which some or all tasks waited for memory."""
 
     some: float
     full: float
@@ -36,7 +36,7 @@ class Pressure(NamedTuple):
 
 
 class Mount(NamedTuple):
-    """A mounted cgroup tree: which part of it, and where."""
+    """A mounted cgroup tree: its root in the tree, and its mount point."""
 
     root: str
     point: str
@@ -44,17 +44,17 @@ class Mount(NamedTuple):
 
 class Cgroups:
     """
-    What the kernel says about this process.
+    The cgroups of this process.
 
     Args:
-        root: The folder that stands for `/`.
+        root: The folder to use as `/`.
     """
 
     def __init__(self, root: str = "/") -> None:
         self._root = root
 
     def paths(self) -> dict[str, str]:
-        """Return the cgroup path for `memory` (v1) and `` (v2), as far as there are such."""
+        """Return the cgroup paths by controller, `memory` for v1 and an empty name for v2."""
         lines = (line.split(":", 2) for line in self._lines("proc/self/cgroup"))
         found = ((controllers, path) for _, controllers, path in lines)
         return {
@@ -65,12 +65,12 @@ class Cgroups:
         }
 
     def all_paths(self) -> list[str]:
-        """Return every path in which a pod may be recognised: the cgroups', the mounts' roots."""
+        """Return all paths that may show the pod: those of the cgroups, and the mount roots."""
         mounts = [root for _, root, _ in self._mounts()]
         return [line.split(":", 2)[2] for line in self._lines("proc/self/cgroup")] + mounts
 
     def levels(self) -> list[Level]:
-        """Return this process's memory cgroups, its own first; empty if none can be seen."""
+        """Return the memory cgroups of this process, its own first. Empty if none is visible."""
         paths = self.paths()
         if "memory" in paths:
             levels = self._levels("memory", paths["memory"], _V1)
@@ -79,11 +79,11 @@ class Cgroups:
         return self._levels("", paths[""], _V2) if "" in paths else []
 
     def pressure(self) -> Pressure | None:
-        """Return the pressure in this container, else the node's; None if the kernel tells none."""
+        """Return the pressure of this container, or else of the node. None without PSI."""
         mount, path = self._mount(""), self.paths().get("")
         if mount is not None and path is not None:
             _, folder = next(self._folders(mount, path))
-            # The root of the tree, whose pressure is the node's, has no cgroup.events.
+            # The root of the tree has the pressure of the node, and no cgroup.events.
             own = os.path.exists(os.path.join(folder, "cgroup.events"))
             if own and (found := self._read_pressure(os.path.join(folder, "memory.pressure"))):
                 return Pressure(*found, of_node=False)
@@ -91,7 +91,7 @@ class Cgroups:
         return Pressure(*found, of_node=True) if found else None
 
     def node_memory(self) -> int | None:
-        """Return the node's MemTotal in bytes."""
+        """Return the MemTotal of the node in bytes."""
         for line in self._lines("proc/meminfo"):
             name, _, value = line.partition(":")
             if name == "MemTotal":
@@ -99,7 +99,7 @@ class Cgroups:
         return None
 
     def oom_score_adj(self) -> int | None:
-        """Return what the kubelet (or somebody else) has set for the OOM killer."""
+        """Return the value for the OOM killer, which the kubelet usually sets."""
         return _number(self._path("proc/self/oom_score_adj"))
 
     def _levels(self, controller: str, path: str, files: _Files) -> list[Level]:
@@ -113,7 +113,7 @@ class Cgroups:
                 continue
             stat = _stat(os.path.join(folder, "memory.stat"))
             own = _number(os.path.join(folder, files.limit))
-            # v1 tells here what an ancestor beyond the mount allows.
+            # In v1, this value includes limits of ancestors that are not visible.
             limits = [n for n in (own, stat.get("hierarchical_memory_limit")) if n is not None]
             levels.append(
                 Level(
@@ -125,7 +125,7 @@ class Cgroups:
         return levels
 
     def _folders(self, mount: Mount, path: str) -> Iterator[tuple[str, str]]:
-        """Yield the name and folder of each cgroup, from this process's own up to the mount."""
+        """Yield the name and folder of each cgroup, from that of this process up to the mount."""
         top = self._path(mount.point)
         inside = _inside(mount.root, path)
         if not os.path.isdir(os.path.join(top, inside)):
@@ -136,7 +136,7 @@ class Cgroups:
         yield "/", top
 
     def _mount(self, controller: str) -> Mount | None:
-        # A root above the namespace's own hides which of its cgroups is this process's.
+        # With a root above the namespace, the cgroup of this process cannot be found.
         found = (
             Mount(root, point)
             for name, root, point in self._mounts()
@@ -178,9 +178,9 @@ _V2 = _Files("memory.current", "memory.max", "inactive_file")
 
 
 def _inside(root: str, path: str) -> str:
-    """Return the path below the mount; empty if what is mounted is all there is to see."""
+    """Return the path below the mount. Empty if only the mount itself is visible."""
     parts = path.strip("/").split("/")
-    if ".." in parts:  # another cgroup namespace's view
+    if ".." in parts:  # seen from another cgroup namespace
         return ""
     if root == "/":
         return path.strip("/")

@@ -1,8 +1,9 @@
 """
-What a pod's QoS class means when memory runs short.
+The meaning of a pod's QoS class when the node runs short of memory.
 
-The kubelet does not evict by class but by use over request, then priority; the class says
-which of the two groups a pod is in (Kubernetes documentation, "Node-pressure Eviction").
+The kubelet does not evict by class, but by the use above the request, and then by priority. The
+class determines in which of the two groups a pod is (Kubernetes documentation, "Node-pressure
+Eviction"). The QoS class has nothing to do with the QOS port.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Final
 
 
 class QosClass(StrEnum):
-    """The three classes of Kubernetes."""
+    """The three QoS classes of Kubernetes."""
 
     GUARANTEED = "Guaranteed"
     BURSTABLE = "Burstable"
@@ -29,15 +30,15 @@ _IN_PATHS: Final = {
 
 MEANING: Final = {
     QosClass.GUARANTEED: (
-        "when the node runs short of memory it is evicted last, and killed last by the kernel"
+        "if the node runs short of memory, this pod is evicted last, and killed last by the kernel"
     ),
     QosClass.BURSTABLE: (
-        "when the node runs short of memory it is evicted early once it uses more than its "
+        "if the node runs short of memory, this pod is evicted early while it uses more than its "
         "memory request (lowest priority first, then the largest excess), and last while it "
         "uses less"
     ),
     QosClass.BEST_EFFORT: (
-        "it requests no memory, so when the node runs short it is evicted early (lowest "
+        "this pod requests no memory, so if the node runs short, it is evicted early (lowest "
         "priority first, then the largest use), and killed first by the kernel"
     ),
 }
@@ -45,11 +46,11 @@ MEANING: Final = {
 
 def class_from_paths(paths: Iterable[str]) -> QosClass | None:
     """
-    Recognise the class in cgroup paths; of nested pods the innermost counts.
+    Find the class in cgroup paths. With nested pods, the innermost one counts.
 
     The kubelet makes `kubepods/burstable/pod…` (cgroupfs) or
-    `kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod….slice` (systemd);
-    a Guaranteed pod is `kubepods/pod…` or `kubepods-pod….slice`.
+    `kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod….slice` (systemd). For a
+    Guaranteed pod it makes `kubepods/pod…` or `kubepods-pod….slice`.
     """
     for path in paths:
         if words := re.findall(r"kubepods[/-](burstable|besteffort|pod)", path):
@@ -58,7 +59,7 @@ def class_from_paths(paths: Iterable[str]) -> QosClass | None:
 
 
 def class_from_score(oom_score_adj: int | None) -> QosClass | None:
-    """Recognise the class by what the kubelet sets for the OOM killer (-998 until 1.21)."""
+    """Find the class by the value of the kubelet for the OOM killer (-998 until 1.21)."""
     match oom_score_adj:
         case -997 | -998:
             return QosClass.GUARANTEED

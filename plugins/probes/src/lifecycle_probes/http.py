@@ -1,9 +1,9 @@
 """
-`http`: ready while GET on a URL answers 2xx.
+The probe `http`: ready while GET on each URL returns 2xx.
 
-The standard library's `http.client` in a worker thread: one request without redirects,
-proxies, cookies or a pool needs no more, and a probe must not bring a client of ten
-megabytes into everybody's image.
+It uses `http.client` of the standard library in a worker thread. This is enough for one request
+without redirects, proxies, cookies or a pool. Another client would add about ten megabytes to
+every image.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Url(NamedTuple):
-    """What to GET, and what the verdict calls it."""
+    """A URL to GET, with the name of its result."""
 
     name: str
     host: str
@@ -37,20 +37,20 @@ class Url(NamedTuple):
 @dataclass(frozen=True)
 class HttpOptions:
     """
-    `LIFECYCLE_HTTP_*`.
+    The options `LIFECYCLE_HTTP_*`.
 
     Raises:
-        ValueError: One is no http(s) URL or `NAME=URL`, or the timeout is out of range.
+        ValueError: An entry is not an http(s) URL or `NAME=URL`, or the timeout is out of range.
     """
 
     urls: tuple[str, ...] = field(
-        default=(), metadata={"describe": "URL or NAME=URL, several with commas"}, repr=False
+        default=(), metadata={"describe": "URL or NAME=URL, separated by commas."}, repr=False
     )
-    timeout: float = field(default=0.5, metadata={"describe": "seconds for all of them"})
+    timeout: float = field(default=0.5, metadata={"describe": "Seconds for all URLs together."})
 
     @property
     def enabled(self) -> bool:
-        """Whether the probe is on: it has URLs."""
+        """True if the probe is on, because it has URLs."""
         return bool(self.urls)
 
     def __post_init__(self) -> None:
@@ -58,13 +58,13 @@ class HttpOptions:
         self.keys()
 
     def keys(self) -> list[Url]:
-        """Return what to GET."""
+        """Return the URLs to GET."""
         read = read_targets("urls", self.urls, read_url)
         return [url._replace(name=name) for name, url in read.items()]
 
 
 class HttpProbe(SideBySideProbe[Url]):
-    """The plugin: it GETs every URL."""
+    """The plugin, which requests every URL."""
 
     def __init__(self) -> None:
         super().__init__(HttpOptions, self._get, hanging="the resolver or the server hangs")
@@ -93,10 +93,13 @@ class HttpProbe(SideBySideProbe[Url]):
             response = connection.getresponse()
             status, location = response.status, response.headers.get("Location", "")
         except RemoteDisconnected:
-            words = "it hung up without an answer: is it starting, is this its HTTP port?"
+            words = (
+                "the server closed the connection without an answer. "
+                "Check that it has started, and that this is its HTTP port"
+            )
             return lifecycle.ProbeResult(False, f"GET: {words}", url.name)
         except HTTPException as error:
-            words = f"its answer is no HTTP ({type(error).__name__}): is the port right?"
+            words = f"the answer is not HTTP ({type(error).__name__}). Check the port"
             return lifecycle.ProbeResult(False, f"GET: {words}", url.name)
         except OSError as error:
             return lifecycle.ProbeResult(False, f"GET: {explain(error)}", url.name)
@@ -110,19 +113,19 @@ class HttpProbe(SideBySideProbe[Url]):
 
 def read_url(text: str) -> tuple[str, Url]:
     """
-    Read an http or https URL. Its name leaves the query out: names are seen by everybody.
+    Read an http or https URL. Its name has no query, because any caller sees the name.
 
     Raises:
-        ValueError: It is none, or carries a user or a password.
+        ValueError: The text is not such a URL, or contains a user or a password.
     """
     wanted = "must be http://HOST[:PORT][/PATH] or https://…, or NAME=URL"
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
     except ValueError as wrong:
-        raise ValueError(f"a URL is wrong ({wrong}): {wanted}") from None
+        raise ValueError(f"a URL is not valid ({wrong}), {wanted}") from None
     if "@" in parts.netloc:
-        raise ValueError("a URL carries a user or password: name a path that needs none")
+        raise ValueError("a URL contains a user or password. Use a path without authentication")
     printable = text.isascii() and text.isprintable() and " " not in text
     if (
         parts.scheme not in {"http", "https"}
@@ -144,9 +147,9 @@ def _words(status: int, location: str) -> str:
     said = f"{status} {responses.get(status, '')}".rstrip()
     if 300 <= status < 400:
         to = urlsplit(location)._replace(query="", fragment="").geturl()[:200] or "nowhere"
-        return f"{said}, a redirect to {to}, which is not followed: name the URL that answers 2xx"
+        return f"{said}, a redirect to {to}, which is not followed. Use the URL that returns 2xx"
     if status in {401, 403}:
-        return f"{said}: it wants credentials; name a path that needs none"
+        return f"{said}, credentials are required. Use a path without authentication"
     if status >= 500:
-        return f"{said}: it is there, and says that it cannot serve"
-    return f"{said}, not 2xx: is the path right?"
+        return f"{said}, the server is up but cannot serve"
+    return f"{said}, not 2xx. Check the path"

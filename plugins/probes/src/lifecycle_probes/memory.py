@@ -1,4 +1,4 @@
-"""`memory`: ready while the container's working set is under a share of its own limit."""
+"""The probe `memory`: ready while the working set is below a share of the memory limit."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class MemoryOptions:
     """
-    `LIFECYCLE_MEMORY_*`. Off until one of them is set.
+    The options `LIFECYCLE_MEMORY_*`. The probe is off until one of them is set.
 
     Raises:
-        ValueError: A threshold is no percentage.
+        ValueError: A threshold is not a percentage.
     """
 
     max_percent: float | None = field(
-        default=None, metadata={"describe": "percent of the limit that the working set may be"}
+        default=None, metadata={"describe": "Allowed working set, in percent of the limit."}
     )
     max_pressure: float | None = field(
         default=None,
-        metadata={"describe": "percent of the last 10 s all tasks may have waited for memory"},
+        metadata={"describe": "Allowed time in which all tasks wait for memory, in percent."},
     )
 
     @property
     def enabled(self) -> bool:
-        """Whether the probe is on: it has a threshold."""
+        """True if the probe is on, because it has a threshold."""
         return self.max_percent is not None or self.max_pressure is not None
 
     def __post_init__(self) -> None:
@@ -48,8 +48,8 @@ class MemoryProbe:
     The plugin.
 
     Args:
-        root: The folder that stands for `/`: `/proc` and the cgroup mounts are below it.
-        environ: Where Kubernetes shows that this is a pod.
+        root: The folder to use as `/`, with `/proc` and the cgroup mounts in it.
+        environ: The environment, which shows whether this is a pod.
     """
 
     def __init__(self, root: str = "/", environ: Mapping[str, str] = os.environ) -> None:
@@ -58,17 +58,17 @@ class MemoryProbe:
 
     @lifecycle.hookimpl
     def lifecycle_options(self) -> type[MemoryOptions]:
-        """Give the options."""
+        """Return the options class."""
         return MemoryOptions
 
     @lifecycle.hookimpl
     def lifecycle_readiness(self, me: lifecycle.Me) -> list[lifecycle.ProbeResult]:
-        """Compare the working set with the limit, and the pressure with its own."""
+        """Compare the working set and the memory pressure with their limits."""
         return [self.look(me.options(MemoryOptions))]
 
     def look(self, options: MemoryOptions) -> lifecycle.ProbeResult:
-        """Look at everything the kernel says, and judge it."""
-        from lifecycle_probes.cgroup import Cgroups  # who does not use it must not pay for it
+        """Read the values of the kernel, and compare them with the thresholds."""
+        from lifecycle_probes.cgroup import Cgroups  # imported only if the probe is on
 
         cgroups = Cgroups(self._root)
         use_ok, use = self._use(cgroups, options.max_percent)
@@ -79,7 +79,7 @@ class MemoryProbe:
     def _use(self, cgroups: Cgroups, allowed: float | None) -> tuple[bool, str]:
         levels, node = cgroups.levels(), cgroups.node_memory()
         if not levels or node is None:
-            return True, "not measured: no memory cgroup is to be seen here"
+            return True, "not measured, because no memory cgroup is visible"
         return judge_use(levels, node, allowed)
 
     def _eviction(self, cgroups: Cgroups) -> str:
@@ -90,15 +90,15 @@ class MemoryProbe:
             seen = class_from_score(cgroups.oom_score_adj())
         if seen is not None:
             return f"QoS class {seen}: {MEANING[seen]}"
-        where = "it shows in neither cgroup nor oom_score_adj" if self._in_pod else "no pod"
-        return f"QoS class unknown: {where}"
+        where = "neither cgroup nor oom_score_adj show it" if self._in_pod else "not a pod"
+        return f"QoS class unknown ({where})"
 
 
 def judge_use(levels: list[Level], node: int, allowed: float | None) -> tuple[bool, str]:
-    """Judge the cgroup that is nearest to its limit; without any limit, the node's memory is one."""
+    """Check the cgroup nearest to its limit. Without a limit, use the memory of the node."""
     from lifecycle_probes.quantities import show_bytes
 
-    # v1 writes "no limit" as a number beyond any memory.
+    # In v1, "no limit" is a number larger than any memory.
     limited = [(e, e.limit) for e in levels if e.limit is not None and 0 < e.limit < node]
     if limited:
         level, limit = max(limited, key=lambda each: each[0].working_set / each[1])
@@ -106,29 +106,29 @@ def judge_use(levels: list[Level], node: int, allowed: float | None) -> tuple[bo
         if level is not levels[0]:
             of += f" of the cgroup {level.name} above"
         advice = (
-            "at 100 % the kernel kills the container; raise its memory limit, or find what grows"
+            "At 100 % the kernel kills the container. Raise its memory limit, or find what grows"
         )
     else:
         level, limit = levels[0], node
-        of = f"the node's {show_bytes(node)}, as no memory limit is set"
-        advice = "set a memory limit, or find what grows"
+        of = f"the node's {show_bytes(node)}, because no memory limit is set"
+        advice = "Set a memory limit, or find what grows"
     percent = 100 * level.working_set / limit
     said = f"working set {show_bytes(level.working_set)} is {percent:.1f} % of {of}"
     if allowed is None or percent <= allowed:
         return True, said
-    return False, f"{said}, {allowed:g} % allowed: {advice}"
+    return False, f"{said}, {allowed:g} % allowed. {advice}"
 
 
 def _judge_pressure(found: Pressure | None, allowed: float | None) -> tuple[bool, str]:
     if found is None:
-        unknown = "max_pressure is not checked: the kernel tells no memory pressure"
+        unknown = "max_pressure is not checked, because the kernel has no memory pressure"
         return True, unknown if allowed is not None else ""
     whose = "the node" if found.of_node else "this container"
     said = f"in {whose} all tasks waited for memory {found.full:g} % of the last 10 s"
     if allowed is None:
         return True, said
     if found.of_node:
-        return True, f"{said} (max_pressure is not checked: the kernel tells only the node's)"
+        return True, f"{said} (max_pressure is not checked, because only the node's is known)"
     if found.full <= allowed:
         return True, said
-    return False, f"{said}, {allowed:g} % allowed: it is reclaiming instead of working"
+    return False, f"{said}, {allowed:g} % allowed. It reclaims memory instead of working"

@@ -1,4 +1,4 @@
-"""What the options of several probes have in common: targets with names, ranges."""
+"""Helpers for the options of several probes: named targets and ranges."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TypeVar
 T = TypeVar("T")
 
 MOST_OF_THE_PROBE_TIMEOUT = 0.9
-"""The share of `probe_timeout` a check may take, so that the reason is ours to word."""
+"""The share of `probe_timeout` that a check may take, so that the check can give a reason."""
 
 
 def check_range(field: str, value: float, low: float, high: float, unit: str) -> None:
     """
-    Refuse a number out of its range.
+    Check that a number is in its range.
 
     Raises:
-        ValueError: It is, or it is no number; the message names the field.
+        ValueError: The value is not a number, or out of range. The message contains the field.
     """
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not low <= value <= high:
@@ -27,15 +27,16 @@ def read_targets(
     field: str, texts: tuple[str, ...], read: Callable[[str], tuple[str, T]]
 ) -> dict[str, T]:
     """
-    Read `TARGET` or `NAME=TARGET` for each text; the name is what a verdict shows.
+    Read `TARGET` or `NAME=TARGET` from each text. Probe results show the name.
 
     Args:
-        field: The option's name, for the error.
-        texts: What was configured.
-        read: Reads a target; returns its name, if none is given, and what it read.
+        field: The name of the option, for the error.
+        texts: The configured texts.
+        read: Reads a target. Returns the default name of the target, and the target.
 
     Raises:
-        ValueError: One is no target, or two have one name; the message names the field.
+        ValueError: A text is not a target, or two have the same name. The message contains the
+            field.
     """
     targets: dict[str, T] = {}
     for text in texts:
@@ -43,7 +44,7 @@ def read_targets(
         labelled = bool(equals) and not set(label) & set(":/?[")
         if labelled and not (label and label.replace("-", "").replace("_", "").isalnum()):
             raise ValueError(
-                f"{field}: {label!r} is no name for a target: letters, digits, - and _ only"
+                f"{field}: {label!r} is not a valid name. Use only letters, digits, - and _"
             )
         try:
             own_name, target = read(rest if labelled else text)
@@ -52,14 +53,14 @@ def read_targets(
         name = label if labelled else own_name
         if name in targets:
             raise ValueError(
-                f"{field}: two targets are called {name!r}; name one of them: NAME=TARGET"
+                f"{field}: two targets are named {name!r}. Give one of them a name: NAME=TARGET"
             )
         targets[name] = target
     return targets
 
 
 def is_host(text: str) -> bool:
-    """Tell whether a text can be looked up at all: no label is empty or too long."""
+    """Return True if a text can be a host name, without empty or too long labels."""
     try:
         return bool(text.encode("idna"))
     except UnicodeError:
@@ -67,5 +68,5 @@ def is_host(text: str) -> bool:
 
 
 def time_for_checks(timeout: float, probe_timeout: float) -> float:
-    """Return the seconds that checks may take, so that they end before the dispatcher ends them."""
+    """Return the seconds that checks may take, so that they end before the probe's deadline."""
     return min(timeout, probe_timeout * MOST_OF_THE_PROBE_TIMEOUT)

@@ -1,4 +1,4 @@
-"""Bytes: read as Kubernetes writes them, shown as people read them."""
+"""Numbers of bytes, in the notation of Kubernetes and for people."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read_bytes(text: str) -> int:
     Read `512Mi`, `1.5Gi`, `2G` or a number of bytes.
 
     Raises:
-        ValueError: It is none of these.
+        ValueError: The text has another form.
     """
     number = text.rstrip("kMGTi")
     unit = text[len(number) :]
@@ -36,7 +36,7 @@ def read_bytes(text: str) -> int:
 
 
 def show_bytes(value: int) -> str:
-    """Show bytes in the largest unit that leaves a whole part: `1.5 GiB`."""
+    """Return bytes as text in the largest possible unit, for example `1.5 GiB`."""
     for unit, size in (("TiB", 2**40), ("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
         if value >= size:
             return (

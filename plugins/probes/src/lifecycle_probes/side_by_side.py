@@ -1,11 +1,11 @@
 """
-Several blocking checks at once, under one deadline: the plugin that does so, whatever it checks.
+Runs several blocking checks in parallel, with one deadline.
 
 Rules of this file:
 
-1. What hangs (a resolver, a dead NFS server) costs its own target the verdict, and no other.
-2. It is not started again while it hangs, so no threads pile up.
-3. Its thread is a daemon: executors and anyio join theirs, and hold up the exit.
+1. If a check hangs, for example in a resolver or on a dead NFS server, only its own target fails.
+2. While a check hangs, it is not started again, so that threads do not pile up.
+3. The threads are daemon threads. Executors and anyio would wait for theirs at the exit.
 """
 
 from __future__ import annotations
@@ -22,32 +22,32 @@ K = TypeVar("K", bound=tuple[object, ...])
 K_co = TypeVar("K_co", covariant=True)
 
 CHECKS_SHARE = 0.9
-"""What a check has of the time, so that one that keeps it words its own failure."""
+"""The share of the time for a check, so that it can give its own reason."""
 
 
 class Options(Protocol[K_co]):
     """
-    What the options of such a plugin have.
+    The options of such a plugin.
 
     Attributes:
-        timeout: Seconds for all checks.
+        timeout: Seconds for all checks together.
     """
 
     @property
     def timeout(self) -> float: ...
 
     def keys(self) -> Sequence[K_co]:
-        """Return what is checked; the first item of each is its name."""
+        """Return the targets to check. The first item of each one is its name."""
 
 
 class SideBySideProbe(Generic[K]):
     """
-    A plugin that is ready while every check of its options succeeds.
+    A plugin that is ready while every check succeeds.
 
     Args:
         options: The class of its options.
-        check: Called in a thread of its own with a key and the seconds it has.
-        hanging: What to say of a check that does not return.
+        check: Called in a separate thread with a key and its seconds.
+        hanging: The reason for a check that does not return.
     """
 
     def __init__(
@@ -62,14 +62,14 @@ class SideBySideProbe(Generic[K]):
 
     @lifecycle.hookimpl
     def lifecycle_options(self) -> type[object]:
-        """Give the options."""
+        """Return the options class."""
         return self._options
 
     @lifecycle.hookimpl
     def lifecycle_readiness(
         self, life: lifecycle.Lifecycle, me: lifecycle.Me
     ) -> list[lifecycle.ProbeResult]:
-        """Check every key, side by side."""
+        """Check all keys in parallel."""
         options = me.options(self._options)
         timeout = time_for_checks(options.timeout, life.config.probe_timeout)
         return self._checks.results(options.keys(), timeout)
@@ -80,9 +80,9 @@ class SideBySide(Generic[K]):
     Runs the checks of one probe.
 
     Args:
-        check: Called in a thread of its own with a key and the seconds it has.
-        name: Names a key in the results.
-        hanging: What to say of a check that does not return.
+        check: Called in a separate thread with a key and its seconds.
+        name: Returns the name of a key for the results.
+        hanging: The reason for a check that does not return.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class SideBySide(Generic[K]):
         self._under_way: dict[K, _Run] = {}
 
     def results(self, keys: Iterable[K], timeout: float) -> list[lifecycle.ProbeResult]:
-        """Check every key; what has no result after `timeout` seconds is a failure that says so."""
+        """Check all keys. A check without a result after `timeout` seconds has failed."""
         deadline = time.monotonic() + timeout
         runs = [self._run(key, timeout * CHECKS_SHARE) for key in keys]
         return [self._result(run, deadline) for run in runs]
@@ -111,7 +111,7 @@ class SideBySide(Generic[K]):
             def work() -> None:
                 try:
                     run.result = self._check(key, timeout)
-                except Exception as error:  # noqa: BLE001 - one target's failure is not another's
+                except Exception as error:  # noqa: BLE001 - a failure must not affect other targets
                     reason = f"raised {type(error).__name__}: {error}"
                     run.result = lifecycle.ProbeResult(False, reason, run.name)
                 run.done.set()
@@ -123,12 +123,12 @@ class SideBySide(Generic[K]):
         if run.done.wait(max(0.0, deadline - time.monotonic())) and run.result is not None:
             return run.result
         hanging = time.monotonic() - run.started_at
-        reason = f"no answer for {hanging:.1f} s: {self._hanging}"
+        reason = f"no answer for {hanging:.1f} s, {self._hanging}"
         return lifecycle.ProbeResult(False, reason, run.name)
 
 
 class _Run:
-    """One check under way."""
+    """One check that is running."""
 
     def __init__(self, name: str) -> None:
         self.name = name

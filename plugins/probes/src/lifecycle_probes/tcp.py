@@ -1,8 +1,8 @@
 """
-`tcp`: ready while HOST:PORT accepts connections.
+The probe `tcp`: ready while each HOST:PORT accepts connections.
 
-Plain functions, not async ones, so that they run in a worker thread: a busy app loop
-must not make a database look dead.
+The functions are not async, so that they run in a worker thread. With a busy event loop, a
+database must not look dead.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lifecycle_probes.side_by_side import SideBySideProbe
 
 
 class Target(NamedTuple):
-    """Where to connect, and what the verdict calls it."""
+    """A target to connect to, with the name of its result."""
 
     name: str
     host: str
@@ -29,20 +29,20 @@ class Target(NamedTuple):
 @dataclass(frozen=True)
 class TcpOptions:
     """
-    `LIFECYCLE_TCP_*`.
+    The options `LIFECYCLE_TCP_*`.
 
     Raises:
         ValueError: A target is not `HOST:PORT` or `NAME=HOST:PORT`, or the timeout is out of range.
     """
 
     targets: tuple[str, ...] = field(
-        default=(), metadata={"describe": "HOST:PORT or NAME=HOST:PORT, several with commas"}
+        default=(), metadata={"describe": "HOST:PORT or NAME=HOST:PORT, separated by commas."}
     )
-    timeout: float = field(default=0.5, metadata={"describe": "seconds for all of them"})
+    timeout: float = field(default=0.5, metadata={"describe": "Seconds for all targets together."})
 
     @property
     def enabled(self) -> bool:
-        """Whether the probe is on: it has targets."""
+        """True if the probe is on, because it has targets."""
         return bool(self.targets)
 
     def __post_init__(self) -> None:
@@ -50,13 +50,13 @@ class TcpOptions:
         self.keys()
 
     def keys(self) -> list[Target]:
-        """Return where to connect."""
+        """Return the targets."""
         read = read_targets("targets", self.targets, read_target)
         return [Target(name, *where) for name, where in read.items()]
 
 
 class TcpProbe(SideBySideProbe[Target]):
-    """The plugin: it connects to every target."""
+    """The plugin, which connects to every target."""
 
     def __init__(self) -> None:
         super().__init__(TcpOptions, connect, hanging="the resolver or the network hangs")
@@ -67,7 +67,7 @@ def read_target(text: str) -> tuple[str, tuple[str, int]]:
     Read `HOST:PORT` or `[IPv6]:PORT`.
 
     Raises:
-        ValueError: It is neither.
+        ValueError: The text has another form.
     """
     host, _, port = text.rpartition(":")
     bare = host.removeprefix("[").removesuffix("]")
@@ -83,7 +83,7 @@ def read_target(text: str) -> tuple[str, tuple[str, int]]:
 
 
 def connect(target: Target, timeout: float) -> lifecycle.ProbeResult:
-    """Connect to a target, to each of its addresses in turn, and hang up."""
+    """Connect to the addresses of a target, one after the other, and close the connection."""
     started_at = time.monotonic()
     where = f"{target.host} port {target.port}"
     try:
