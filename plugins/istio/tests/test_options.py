@@ -62,7 +62,7 @@ def test_a_url_that_is_none_of_this_pod(field: str, url: str) -> None:
         fill(Options, {variable: url}, plugin="istio")
 
     assert str(refused.value) == (
-        f"{field}={url!r}: must be http://ADDRESS:PORT/PATH with an address of loopback "
+        f"{field}={url!r}: must be http://ADDRESS:PORT/PATH with a loopback address "
         f"(from {variable})"
     )
 

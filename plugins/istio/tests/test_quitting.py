@@ -124,19 +124,19 @@ def test_a_sidecar_that_is_not_there(start: Start) -> None:
     app = start(quit="true", quit_url=url, env={"CODE": "0"})
 
     assert app.wait() == 0, app.stderr
-    assert problem(app) == f"{url}: connection refused: nothing listens there"
+    assert problem(app) == f"{url}: connection refused, nothing listens there"
 
 
 @pytest.mark.parametrize("way", ["refuses", "talks rubbish"])
 def test_a_sidecar_that_does_not_do_it(start: Start, agent: PilotAgent, way: str) -> None:
-    """What it answered is in the log."""
+    """What the answer is is in the log."""
     agent.localhost = ()
     with something_else(b"220 mail.example ESMTP\r\n\r\n") as rubbish:
         url = agent.quit_url if way == "refuses" else rubbish
         app = start(quit="true", quit_url=url, env={"CODE": "0"})
 
         assert app.wait() == 0, app.stderr
-    said = "it answered 403" if way == "refuses" else "what answered speaks no HTTP"
+    said = "the answer is 403" if way == "refuses" else "the answer is not HTTP"
     assert problem(app) == f"{url}: {said}"
 
 

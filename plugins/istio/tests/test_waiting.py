@@ -21,10 +21,10 @@ SHORT = "1"
 REDIRECT = b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n"
 OTHERS = {
     "hangs": (None, False, "no answer within 1 s"),
-    "hangs up": (b"", False, "it hung up without an answer"),
-    "talks rubbish": (b"220 mail.example ESMTP\r\n\r\n", False, "speaks no HTTP"),
-    "never comes to an end": (b"H", True, "(no answer within 1 s|speaks no HTTP)"),
-    "redirects": (REDIRECT, False, "it answered 302"),
+    "hangs up": (b"", False, "connection was closed without an answer"),
+    "talks rubbish": (b"220 mail.example ESMTP\r\n\r\n", False, "answer is not HTTP"),
+    "never comes to an end": (b"H", True, "(no answer within 1 s|answer is not HTTP)"),
+    "redirects": (REDIRECT, False, "the answer is 302"),
 }
 
 
@@ -40,8 +40,8 @@ def test_main_begins_when_the_sidecar_is_ready(start: Start, agent: PilotAgent) 
     for path in ("/startup", "/ready"):
         assert app.get(path)[:2] == (503, "false")
         assert "istio failed" in (shown := app.control("GET", f"{path}?verbose")[1])
-        assert "the sidecar is not ready for " in shown
-        assert "it answered 503" in shown
+        assert "the sidecar has not been ready for " in shown
+        assert "the answer is 503" in shown
     assert "main begins" not in app.stdout
 
     agent.ready.set()
@@ -71,9 +71,9 @@ def test_a_sidecar_that_is_never_ready(start: Start, agent: PilotAgent) -> None:
     assert app.wait() == 2, app.stderr
     assert (
         "lifecycle: plugin 'istio': the sidecar was not ready within 1 s: "
-        f"{agent.ready_url}: it answered 503. `kubectl logs POD -c istio-proxy` says what it waits "
-        "for; LIFECYCLE_ISTIO_WAIT_TIMEOUT gives it longer; LIFECYCLE_ISTIO_WAIT=false is for a "
-        "pod that has none\n"
+        f"{agent.ready_url}: the answer is 503. To find out why, run `kubectl logs POD -c "
+        "istio-proxy`. To wait longer, set LIFECYCLE_ISTIO_WAIT_TIMEOUT. If the pod has no "
+        "sidecar, set LIFECYCLE_ISTIO_WAIT=false.\n"
     ) in app.stderr
     assert "Traceback" not in app.stderr
     assert "main begins" not in app.stdout
@@ -97,7 +97,7 @@ def test_nothing_listens(start: Start) -> None:
     app = start(wait="true", wait_timeout=SHORT, ready_url=url)
 
     assert app.wait() == 2, app.stderr
-    assert f"{url}: connection refused: nothing listens there" in app.stderr
+    assert f"{url}: connection refused, nothing listens there" in app.stderr
 
 
 def test_a_sidecar_that_comes_late(start: Start) -> None:
@@ -116,7 +116,7 @@ def test_a_signal_during_the_wait(start: Start, agent: PilotAgent, way: str) -> 
     """It leaves at once, with 143 and without main."""
     with something_else(None) as silent:
         app = start(wait="true", ready_url=silent if way == "hangs" else agent.ready_url)
-        waits = "istio failed" if way == "hangs" else "it answered 503"
+        waits = "istio failed" if way == "hangs" else "the answer is 503"
         wait_for(lambda: waits in shown(app), 20, lambda: app.stderr)
 
         began = app.signal(signal.SIGTERM)

@@ -105,10 +105,10 @@ def test_a_patch_that_takes_the_pod_out_has_no_annotation() -> None:
 @pytest.mark.parametrize(
     ("environ", "files", "missing"),
     [
-        ({}, (), "this is no pod"),
+        ({}, (), "this is not a pod"),
         ({"KUBERNETES_SERVICE_HOST": "10.0.0.1"}, (), "KUBERNETES_SERVICE_PORT is not set"),
-        (ADDRESS, ("ca.crt", "namespace"), "token is missing: automountServiceAccountToken"),
-        (ADDRESS, ("token", "namespace"), "ca.crt is missing: the account is mounted in part"),
+        (ADDRESS, ("ca.crt", "namespace"), "token is missing. Check automountServiceAccountToken"),
+        (ADDRESS, ("token", "namespace"), "ca.crt is missing. The account is mounted only in part"),
     ],
 )
 def test_no_pod_has_no_place(

@@ -69,15 +69,15 @@ def http_hook(port: int | str = "qos", path: str = "/prestop", token: str = TOKE
     ("changes", "settings", "said"),
     [
         ({"spec.readinessGates": None}, {}, "no readinessGate"),
-        ({}, {"grace_period": 60}, "the kubelet kills before the drain is over"),
-        ({}, {"grace_period": 20}, "gives up earlier"),
-        ({}, {"qos_port": 22223}, "asks port 22222, the QOS port is 22223"),
+        ({}, {"grace_period": 60}, "the kubelet kills the pod before the drain is over"),
+        ({}, {"grace_period": 20}, "ends earlier than necessary"),
+        ({}, {"qos_port": 22223}, "uses port 22222, but the QOS port is 22223"),
         ({}, {"qos_enabled": False}, "qos_enabled is false"),
         ({}, {"probe_timeout": 1}, "timeoutSeconds 1 is not above probe_timeout"),
         ({"startupProbe": None}, {}, "no startupProbe"),
-        ({"livenessProbe": probe("/ready")}, {}, "livenessProbe asks /ready instead of /live"),
-        ({"readinessProbe": {"tcpSocket": {"port": 8080}}}, {}, "does not ask /ready"),
-        ({"livenessProbe.httpGet.scheme": "HTTPS"}, {}, "speaks HTTP"),
+        ({"livenessProbe": probe("/ready")}, {}, "livenessProbe uses /ready instead of /live"),
+        ({"readinessProbe": {"tcpSocket": {"port": 8080}}}, {}, "does not use /ready"),
+        ({"livenessProbe.httpGet.scheme": "HTTPS"}, {}, "plain HTTP"),
         ({"livenessProbe.terminationGracePeriodSeconds": 5}, {}, "livenessProbe's own termin"),
         ({"lifecycle": None}, {}, "no preStop"),
         ({"lifecycle.preStop": {"sleep": {"seconds": 5}}}, {}, "preStop sleeps"),
@@ -86,12 +86,12 @@ def http_hook(port: int | str = "qos", path: str = "/prestop", token: str = TOKE
         (
             {"lifecycle.preStop": http_hook(port=8080)},
             {"prestop_token": TOKEN},
-            "preStop asks port 8080",
+            "preStop uses port 8080",
         ),
         (
             {"lifecycle.preStop": http_hook(path="/stop")},
             {"prestop_token": TOKEN},
-            "preStop asks /stop",
+            "preStop uses /stop",
         ),
         (
             {"lifecycle.preStop": http_hook(token="another-one-of-them")},
@@ -134,7 +134,7 @@ def test_agreement_is_not_mentioned(changes: dict[str, Any], settings: dict[str,
 def test_settings_that_do_not_fit_into_the_pods_grace_are_said() -> None:
     """With 8 s of the pod's there is no room for settle 5 + quiet 1 + stop 3 + 2."""
     said = sentences({"spec.terminationGracePeriodSeconds": 8})
-    assert any("do not fit into terminationGracePeriodSeconds 8" in each for each in said)
+    assert any("is longer than terminationGracePeriodSeconds 8" in each for each in said)
 
 
 def test_the_apps_container_is_found_beside_a_sidecar() -> None:
@@ -162,5 +162,5 @@ def test_what_lifecycle_manifests_writes_agrees(prestop: str) -> None:
 def test_a_port_that_no_container_declares_is_said() -> None:
     """A service on 8081 where 8080 is declared; with nothing declared nobody can tell."""
     orders = lifecycle.Instance("orders", "10.0.0.1", 8081, "x")
-    assert "port 8081, the containers declare 8080, 22222" in undeclared_port(GOOD, orders)
+    assert "port 8081, but the containers declare 8080, 22222" in undeclared_port(GOOD, orders)
     assert undeclared_port({"containers": [{"name": "app"}]}, orders) == ""

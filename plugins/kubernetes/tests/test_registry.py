@@ -166,7 +166,7 @@ def test_the_grace_period_is_the_pods_unless_it_is_set(play: Play) -> None:
         assert not any("grace_period" in each for each in problems)
         async with pod.ready(grace_period=60) as life:
             assert life.config.grace_period == 60
-        assert any("the kubelet kills" in each["problem"] for each in pod.said("manifest"))
+        assert any("the kubelet kills the pod" in each["problem"] for each in pod.said("manifest"))
 
     play(scenario)
 
@@ -182,7 +182,10 @@ def test_a_port_that_no_container_declares_is_said_once(play: Play) -> None:
             life.online()
             await pod.until(lambda: pod.api.condition() == "True", "it is in")
         said = [each["problem"] for each in pod.said("manifest")]
-        assert len([each for each in said if "port 8080, the containers declare 9000" in each]) == 1
+        assert (
+            len([each for each in said if "port 8080, but the containers declare 9000" in each])
+            == 1
+        )
 
     play(scenario)
 
@@ -197,7 +200,7 @@ def test_a_laptop_is_left_out_and_told(monkeypatch: pytest.MonkeyPatch, play: Pl
             assert "kubernetes" not in registrations
         assert pod.said("kubernetes")[0]["registry"] == "left out"
         monkeypatch.setenv("LIFECYCLE_KUBERNETES_ENABLED", "true")
-        with pytest.raises(lifecycle.LifecycleError, match="this is no pod"):
+        with pytest.raises(lifecycle.LifecycleError, match="this is not a pod"):
             async with pod.run():
                 pass
         monkeypatch.setenv("LIFECYCLE_KUBERNETES_ENABLED", "false")

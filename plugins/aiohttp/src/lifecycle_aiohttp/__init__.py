@@ -1,8 +1,9 @@
 """
-aiohttp servers under a lifecycle.
+pod-lifecycle for aiohttp servers.
 
-`setup(app)` counts every request in flight, says `Connection: close` while draining, and
-ends idle connections, WebSockets and event streams when the settle time is over.
+`setup(app)` counts every request. While the app drains, each response has the header
+`Connection: close`. After the propagation delay (`settle`), idle connections, WebSockets and event
+streams end.
 """
 
 from __future__ import annotations

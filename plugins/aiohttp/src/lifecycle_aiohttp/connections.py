@@ -1,4 +1,4 @@
-"""Closing idle connections while the listener stays open, without cutting off what has come."""
+"""Closes idle connections while the server still listens, without losing a request."""
 
 from __future__ import annotations
 
@@ -9,23 +9,27 @@ from contextlib import suppress
 
 LOOKS = 100
 PAUSE = 0.01
-"""How often, and with which pause, a connection is left to read what has come."""
+"""The number of checks, and the pause between them, in which a connection may read a request."""
 TURNS = 3
-"""Turns of the loop after which what was read is a request that is being handled."""
+"""Turns of the loop after which a request that was read is being handled."""
 
 
 async def close_idle(
     connections: Iterable[asyncio.Transport], busy: Container[asyncio.Transport]
 ) -> None:
     """
-    Close the connections on which nothing is under way.
+    Close the connections without a running request.
 
-    A busy one is left alone: its response says `Connection: close`, and ends it. Neither is
-    one closed over a request that has come meanwhile, which would reset it.
+    A busy connection is not closed, because its response has `Connection: close` and ends it. A
+    connection with a new unread request is not closed either, because closing would reset it.
+
+    Args:
+        connections: The connections of the server.
+        busy: The connections with a running request. May change meanwhile.
     """
     waiting = list(connections)
     for _ in range(LOOKS):
-        # While nothing is read, a request is either being handled or still in the kernel.
+        # While reading is paused, a request is either being handled or still in the kernel.
         paused = [each for each in waiting if each.is_reading()]
         for each in paused:
             each.pause_reading()
@@ -36,7 +40,7 @@ async def close_idle(
         for each in set(idle).difference(waiting):
             if each.can_write_eof():
                 with suppress(OSError):
-                    each.write_eof()  # now; the close itself comes a turn of the loop later
+                    each.write_eof()  # at once, since close() waits for one turn
             each.close()
         for each in paused:
             if not each.is_closing():

@@ -1,4 +1,4 @@
-"""`setup`: what an aiohttp app does under a lifecycle."""
+"""`setup`, which adds pod-lifecycle to an aiohttp app."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from lifecycle_aiohttp.streams import EventStream, Handler, goes_on, is_event_so
 
 def setup(app: web.Application, life: lifecycle.Lifecycle | None = None) -> None:
     """
-    Put an aiohttp app under a lifecycle; before it starts.
+    Add pod-lifecycle to an aiohttp app. Call this function before the app starts.
 
     Args:
-        app: The outermost app; its sub-apps are counted with it.
-        life: The lifecycle; the one that runs when the app starts otherwise. Without one
-            (a unit test of the app) nothing is changed.
+        app: The outermost app. Requests of its sub-apps are counted too.
+        life: The `Lifecycle`. The default is the one that runs when the app starts. If none runs,
+            for example in a unit test of the app, nothing changes.
     """
     conduct = _Conduct(life)
     app.middlewares.insert(0, conduct.count)
@@ -33,7 +33,7 @@ def setup(app: web.Application, life: lifecycle.Lifecycle | None = None) -> None
 
 
 class _Conduct:
-    """How an app behaves: counts, tells its clients, ends what is idle."""
+    """Counts requests, tells clients to close, and ends idle connections."""
 
     def __init__(self, life: lifecycle.Lifecycle | None) -> None:
         self._given = life
@@ -47,7 +47,7 @@ class _Conduct:
         self._farewells: set[asyncio.Task[None]] = set()
 
     async def begin(self, app: web.Application) -> None:
-        """Find the lifecycle, and take part in its drain."""
+        """Find the `Lifecycle`, and install this plugin in it."""
         try:
             self._life = self._given or lifecycle.current()
         except lifecycle.NotRunning:
@@ -55,18 +55,18 @@ class _Conduct:
         self._installed = await self._life.use_async(self, name=f"aiohttp-{id(app):x}")
 
     async def end(self, _: web.Application) -> None:
-        """Take no part any more: the app has ended, and the lifecycle may go on."""
+        """Remove this plugin, because the app has ended and the `Lifecycle` may continue."""
         if self._installed is not None:
             await self._installed.remove_async()
 
     @web.middleware
     async def count(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Count a request until its response has left."""
+        """Count a request until its response is sent."""
         life = self._life
         if life is None:
             return await handler(request)
         connection = request.transport
-        if connection is not None:  # its client may be gone already
+        if connection is not None:  # the client may already be gone
             self._connections.add(connection)
             self._busy.add(connection)
         agent = request.headers.get(hdrs.USER_AGENT, "")
@@ -91,7 +91,7 @@ class _Conduct:
             self._streams.discard(stream)
 
     async def tell(self, _: web.BaseRequest, response: web.StreamResponse) -> None:
-        """Say on a response that its connection ends with it, if the app is leaving."""
+        """Add `Connection: close` to a response while the app drains."""
         stream, sent_away = _stream.get(), _sent_away.get()
         events = stream is not None and goes_on(response)
         if sent_away and (events or isinstance(response, web.WebSocketResponse)):
@@ -111,7 +111,7 @@ class _Conduct:
 
     @lifecycle.hookimpl
     async def lifecycle_drain(self, drain: lifecycle.Drain) -> None:
-        """End what is idle, and what never ends by itself, once consumers have noticed."""
+        """After `settle`, end idle connections, WebSockets and endless event streams."""
         await drain.settled()
         self._settled = True
         for stream in self._streams:
@@ -124,11 +124,11 @@ class _Conduct:
 
 _stream: Final[ContextVar[EventStream | None]] = ContextVar("_stream", default=None)
 _sent_away: Final[ContextVar[Callable[[], None] | None]] = ContextVar("_sent_away", default=None)
-"""How a request that came after settle says that it is ended at once."""
+"""Reports that a request after `settle` is ended at once."""
 
 
 async def _sent(request: web.Request, answer: Awaitable[web.StreamResponse]) -> web.StreamResponse:
-    """Send what aiohttp would send after the last middleware: only then it has left."""
+    """Send the response here, as aiohttp would do after the last middleware."""
     try:
         response = await answer
     except web.HTTPException as response_:
@@ -140,7 +140,7 @@ async def _sent(request: web.Request, answer: Awaitable[web.StreamResponse]) -> 
 
 
 async def _send(request: web.Request, response: web.StreamResponse) -> None:
-    with suppress(ConnectionError):  # aiohttp meets it again, and knows what to do
+    with suppress(ConnectionError):  # aiohttp gets the same error later, and handles it
         await response.prepare(request)
         await response.write_eof()
 
@@ -148,7 +148,7 @@ async def _send(request: web.Request, response: web.StreamResponse) -> None:
 async def _close_once_open(socket: web.WebSocketResponse) -> None:
     for _ in range(LOOKS):
         await asyncio.sleep(PAUSE)
-        with suppress(RuntimeError):  # its handshake is still being sent
+        with suppress(RuntimeError):  # its handshake is not yet sent
             await _close(socket)
             return
 

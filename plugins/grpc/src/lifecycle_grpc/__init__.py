@@ -1,9 +1,9 @@
 """
-grpc.aio servers under a lifecycle.
+pod-lifecycle for grpc.aio servers.
 
-`Interceptor` counts every call in flight; `attach` adds the health service, and ends
-kept connections with GOAWAY once consumers have had time to notice; `options` has each
-connection renewed so often that none is left by then.
+`Interceptor` counts every running call. `attach` adds the health service, and ends connections
+with GOAWAY after the propagation delay (`settle`). With `options`, clients renew each connection
+so often that none is left by then.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Leaving: GOAWAY to kept connections when the settle time is over."""
+"""The drain of a grpc.aio server: GOAWAY to all connections after `settle`."""
 
 from __future__ import annotations
 
@@ -12,20 +12,25 @@ import lifecycle
 from lifecycle_grpc.health import Health
 
 JITTER: Final = 1.1
-"""grpc spreads a connection's age by a tenth, so that clients do not all come back at once."""
+"""grpc varies the age of connections by a tenth, so that clients do not reconnect at once."""
 
 
 def options(life: lifecycle.Lifecycle) -> list[tuple[str, int]]:
     """
-    Return options of a server whose clients have all left before it stops.
+    Return server options that limit the age of connections, so that no call is lost.
 
-    A server that stops fails the calls that reach it while its GOAWAY is on the way. One
-    that goes on does not, so each connection is told GOAWAY at half of `settle`, always:
-    in a drain each is renewed, elsewhere, in the half after the removal was heard of.
-    Streams on an old connection are not cut off.
+    When a server stops, calls that arrive while its GOAWAY is on the way fail. A server that does
+    not stop accepts such calls. Therefore these options renew each connection after half of
+    `settle`, always. In a drain, each client then reconnects to another pod in the second half of
+    `settle`, when it knows that this pod is removed. Streams on an old connection are not cut off.
+
+    For example, with `settle=10` each connection is renewed after 5 s at the latest.
 
     Args:
-        life: The lifecycle.
+        life: The `Lifecycle`.
+
+    Returns:
+        Options for `grpc.aio.server(options=…)`.
     """
     age = life.config.settle / 2 / JITTER
     return [("grpc.max_connection_age_ms", max(100, round(age * 1000)))]
@@ -33,20 +38,20 @@ def options(life: lifecycle.Lifecycle) -> list[tuple[str, int]]:
 
 def attach(server: grpc.aio.Server, life: lifecycle.Lifecycle) -> Health:
     """
-    Put a grpc.aio server under the lifecycle; before `server.start()`.
+    Add pod-lifecycle to a grpc.aio server. Call this function before `server.start()`.
 
-    Adds the health service. In a drain, once consumers have had `settle` seconds to
-    notice, the server is stopped gracefully: clients of kept connections are sent
-    elsewhere with GOAWAY, calls under way are finished. What is still in flight when the time
-    of the drain and `stop_timeout` are over is cut off: the process exits with 124. grpc cannot
-    send GOAWAY and go on listening, so this server's listener closes when settle is over.
+    The function adds the health service. In a drain, the server stops gracefully after the
+    propagation delay (`settle`). Clients get GOAWAY and reconnect to another pod, and running
+    calls are finished. If calls still run when the time of the drain and `stop_timeout` are over,
+    they are cut off, and the process exits with 124. grpc cannot send GOAWAY and keep listening,
+    so this server stops listening after `settle`.
 
     Args:
-        server: From `grpc.aio.server(...)`, with an `Interceptor` among its interceptors.
-        life: The lifecycle.
+        server: The server from `grpc.aio.server(...)`, with an `Interceptor`.
+        life: The `Lifecycle`.
 
     Returns:
-        The health service that was added.
+        The health service.
     """
     health = Health(life)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
@@ -64,16 +69,16 @@ class _Stop:
 
     @lifecycle.hookimpl
     async def lifecycle_drain(self, drain: lifecycle.Drain) -> None:
-        """Stop when consumers have noticed; returns when the last call is finished."""
+        """Stop the server after `settle`. Returns when the last call is finished."""
         await drain.settled()
         self._health.end_watches()
-        # Not the drain's own deadline: calls have `stop_timeout` after it, as everywhere, and
-        # what is in flight then is in the report. `lifecycle_transition` cuts it off.
+        # Not the deadline of the drain, because calls may also use `stop_timeout` after it, and
+        # the report lists the calls that still run then. `lifecycle_transition` cuts them off.
         self._stopping = asyncio.create_task(self._server.stop(self._life.config.grace_period))
         await asyncio.shield(self._stopping)
 
     @lifecycle.hookimpl
     async def lifecycle_transition(self, transition: lifecycle.Transition) -> None:
-        """End what is left, with a status, once the report has named it."""
+        """End the remaining calls with a status, after the report has listed them."""
         if transition.after in (lifecycle.State.STOPPED, lifecycle.State.FAILED):
             await self._server.stop(0)

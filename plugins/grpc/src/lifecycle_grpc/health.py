@@ -1,4 +1,4 @@
-"""`grpc.health.v1`, mirrored from the lifecycle."""
+"""The health service `grpc.health.v1`, with the state of the app."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 
 class Health(health_pb2_grpc.HealthServicer):
     """
-    Answers for the process (the empty name) and for each exported service by its name.
+    The health service. The empty name is the process, other names are exported services.
 
-    SERVING while READY and online: `Watch` is told when that changes, by a transition, by
-    an operator's or the app's offline and online, and by the beginning of the drain.
+    The status is SERVING while the app is READY and the service is online. `Watch` reports each
+    change, for example at the drain start, or when an administrator or the app takes a service
+    offline.
 
     Args:
-        life: The lifecycle.
+        life: The `Lifecycle`.
     """
 
     def __init__(self, life: lifecycle.Lifecycle) -> None:
@@ -35,16 +36,16 @@ class Health(health_pb2_grpc.HealthServicer):
 
     @lifecycle.hookimpl
     def lifecycle_registries(self) -> lifecycle.Registry:
-        """Give what is told of every service that goes online or offline."""
+        """Return a registry, which is notified when a service goes online or offline."""
         return _Listed(self)
 
     @lifecycle.hookimpl
     async def lifecycle_transition(self) -> None:
-        """Tell who watches."""
+        """Notify all watches."""
         await self._tell("", *self._life.services)
 
     def changed(self, name: str) -> None:
-        """Tell who watches a service, or the process, soon; from any thread."""
+        """Notify the watches of a service and of the process soon. From any thread."""
 
         def tell() -> None:
             self._untold.add(name)
@@ -54,7 +55,7 @@ class Health(health_pb2_grpc.HealthServicer):
         self._loop.call_soon_threadsafe(tell)
 
     async def _tell_all(self) -> None:
-        # One task for as many as change meanwhile: n services cost n.
+        # One task for all changes meanwhile, so that n services cost only n.
         try:
             while self._untold:
                 names, self._untold = self._untold, set()
@@ -67,13 +68,13 @@ class Health(health_pb2_grpc.HealthServicer):
             await self._servicer.set(name, self._status(name))
 
     async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802 - grpc's name
-        """Answer for now."""
+        """Return the current status."""
         if self._is_known(request.service):
             return health_pb2.HealthCheckResponse(status=self._status(request.service))
         return await self._servicer.Check(request, context)
 
     async def Watch(self, request: Any, context: Any) -> None:  # noqa: N802 - grpc's name
-        """Answer now and at every change, until `end_watches`."""
+        """Send the status now and at every change, until `end_watches`."""
         if self._is_known(request.service):
             await self._tell(request.service)
         watching = asyncio.ensure_future(self._servicer.Watch(request, context))
@@ -85,7 +86,7 @@ class Health(health_pb2_grpc.HealthServicer):
             over.cancel()
 
     def end_watches(self) -> None:
-        """End every watch: none ends by itself, and a server that stops waits for them."""
+        """End all watches, because a server that stops waits for them."""
         self._over.set()
 
     def _is_known(self, name: str) -> bool:
@@ -103,7 +104,7 @@ class Health(health_pb2_grpc.HealthServicer):
 
 
 class _Listed(lifecycle.Registry):
-    """Where clients of the health service look: in this process, so it never fails."""
+    """A registry for the health service. It is in this process, so it never fails."""
 
     name = "grpc-health"
     required = False
@@ -112,18 +113,18 @@ class _Listed(lifecycle.Registry):
         self._health = health
 
     async def register(self, instance: lifecycle.Instance) -> None:
-        """It is online: `keep`, which comes next, says so."""
+        """Do nothing, because `keep` follows."""
 
     async def deregister(self, instance: lifecycle.Instance) -> None:
-        """It is offline."""
+        """Report that the service is offline."""
         self._health.changed(instance.service)
 
     async def keep(self, instance: lifecycle.Instance) -> str:
         """
-        It is online, for as long as the process lives.
+        Report that the service is online, and keep this state.
 
-        Said here, because one that is offline and online again in one breath was never
-        deregistered, and yet somebody may have been told: it is kept anew in any case.
+        The report is here and not in `register`. A service that is offline for a very short time
+        is not deregistered, but clients may have seen it offline. `keep` is called again then.
         """
         self._health.changed(instance.service)
         never: asyncio.Future[str] = asyncio.get_running_loop().create_future()

@@ -1,14 +1,14 @@
 """
-Counting calls in flight, of all four kinds of methods.
+Counts running calls of all four kinds of methods.
 
 Rules of this file:
 
-1. A call is counted as long as the RPC lives: from the moment the server has chosen its method
-   to the moment its status is sent, its client has cancelled it, or its deadline has passed.
-   grpc.aio gives each RPC a task of its own and runs interceptors in it, so its end is the task's.
-   The contexts know less: the callbacks of a plain function's context are never called.
-2. A plain function goes on in its thread when the RPC is over. It is counted until it returns.
-   A plain generator that grpc has abandoned is not: nobody ever asks it for more.
+1. A call counts from the choice of its method until its status is sent, the client has cancelled
+   it, or its deadline is over. grpc.aio runs each RPC with its interceptors in its own task, so
+   the end of the task is the end of the call. The contexts are not enough, because the callbacks
+   of a plain function's context are never called.
+2. A plain function continues in its thread after the end of the RPC, and counts until it returns.
+   A plain generator that grpc has abandoned does not count, because it is never continued.
 """
 
 from __future__ import annotations
@@ -29,29 +29,29 @@ Behaviour = Callable[[Any, Any], Any]
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
 UNCOUNTED: Final = ("/grpc.health.", "/grpc.reflection.")
-"""Who only looks whether we are there: a health watch would keep a drain from ever ending."""
+"""Calls that do not count. For example, a health watch would never let a drain end."""
 AGENT: Final = "user-agent"
 
 
 class Interceptor(grpc.aio.ServerInterceptor):
     """
-    Counts each call in flight, as long as the RPC lives; health and reflection are not counted.
+    Counts each running call, except health checks and reflection, so that the drain waits for it.
 
     Args:
-        life: The lifecycle; the running one otherwise.
+        life: The `Lifecycle`. The default is the one that runs in this process.
     """
 
     def __init__(self, life: lifecycle.Lifecycle | None = None) -> None:
         self._life = life
         if life is not None:
-            life.track()  # says already that calls are counted here
+            life.track()  # marks that calls are counted
 
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler | None:
-        """Count the call, if there is such a method."""
+        """Count the call, if its method exists."""
         handler = await continuation(handler_call_details)
         method = handler_call_details.method
         rpc = asyncio.current_task()
@@ -71,7 +71,7 @@ def _agent(details: grpc.HandlerCallDetails) -> str:
 
 
 class _Call:
-    """One call in flight: entered when it is made, until everything about it has left."""
+    """One running call. It counts until all its parts have ended."""
 
     def __init__(self, work: AbstractContextManager[object]) -> None:
         self._work = work
@@ -80,7 +80,7 @@ class _Call:
         work.__enter__()
 
     def enter(self) -> bool:
-        """Count something more about this call; False if nothing is counted any more."""
+        """Count one more part of this call. False if the call has already ended."""
         with self._lock:
             if self._inside:
                 self._inside += 1
@@ -88,7 +88,7 @@ class _Call:
             return False
 
     def leave(self) -> None:
-        """Count it no longer; from any thread."""
+        """End one part of the call. From any thread."""
         with self._lock:
             self._inside -= 1
             over = not self._inside
@@ -97,7 +97,7 @@ class _Call:
 
 
 def _followed(handler: Handler, call: _Call) -> Handler:
-    """Follow a plain function into its thread; what is async ends with the RPC."""
+    """Count a plain function in its thread too. An async one ends with the RPC."""
     kind = f"{_arity(handler.request_streaming)}_{_arity(handler.response_streaming)}"
     behaviour = getattr(handler, kind)
     if inspect.iscoroutinefunction(behaviour) or inspect.isasyncgenfunction(behaviour):
@@ -109,7 +109,7 @@ def _followed(handler: Handler, call: _Call) -> Handler:
     return followed
 
 
-def _arity(streaming: bool) -> str:  # noqa: FBT001 - it is grpc's own attribute
+def _arity(streaming: bool) -> str:  # noqa: FBT001 - an attribute of grpc
     return "stream" if streaming else "unary"
 
 

@@ -1,7 +1,7 @@
 """
-Istio's sidecar: main begins when it is ready, and a job ends it.
+Istio's sidecar: main starts when the sidecar is ready, and a job ends the sidecar.
 
-Installed, it is found by itself, and is off until an option says what it is to do.
+After installation, pod-lifecycle finds the plugin. The plugin is off until you set an option.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the plugin is told to do, and where the sidecar is asked."""
+"""The options of the plugin, with the URLs of the sidecar."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Url(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """What `Host` says."""
+        """The value of the header `Host`."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def __str__(self) -> str:
@@ -30,27 +30,31 @@ class Url(NamedTuple):
 @dataclass(frozen=True)
 class Options:
     """
-    `LIFECYCLE_ISTIO_*`.
+    The options `LIFECYCLE_ISTIO_*`.
 
     Raises:
-        ValueError: A URL is no endpoint of this pod, or the timeout is out of range.
+        ValueError: A URL is not a loopback URL, or the timeout is out of range.
     """
 
     wait: bool = field(
-        default=False, metadata={"describe": "main begins when the sidecar is ready"}
+        default=False, metadata={"describe": "Start main only when the sidecar is ready."}
     )
     wait_timeout: float = field(
-        default=60.0, metadata={"describe": "seconds until the start is given up"}
+        default=60.0, metadata={"describe": "Seconds after which the start fails."}
     )
     quit: bool = field(
-        default=False, metadata={"describe": "the sidecar is told to end once main has ended"}
+        default=False, metadata={"describe": "End the sidecar after main has ended."}
     )
-    ready_url: str = field(default=READY, metadata={"describe": "answers 200 when it is ready"})
-    quit_url: str = field(default=QUIT, metadata={"describe": "ends the sidecar by a POST"})
+    ready_url: str = field(
+        default=READY, metadata={"describe": "URL that returns 200 when the sidecar is ready."}
+    )
+    quit_url: str = field(
+        default=QUIT, metadata={"describe": "URL that ends the sidecar with a POST."}
+    )
 
     @property
     def enabled(self) -> bool:
-        """Whether there is anything to do."""
+        """True if the plugin has something to do."""
         return self.wait or self.quit
 
     def __post_init__(self) -> None:
@@ -70,9 +74,9 @@ def read_url(text: str) -> Url:
     Read a URL of the sidecar.
 
     Raises:
-        ValueError: It is none: the sidecar is in this pod, and speaks plain HTTP there.
+        ValueError: The URL is not plain HTTP on a loopback address.
     """
-    wanted = "must be http://ADDRESS:PORT/PATH with an address of loopback"
+    wanted = "must be http://ADDRESS:PORT/PATH with a loopback address"
     try:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port

@@ -1,4 +1,4 @@
-"""The plugin: holds main until the sidecar is ready, and ends the sidecar after main."""
+"""The plugin, which starts main when the sidecar is ready, and ends the sidecar after main."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ import lifecycle
 from lifecycle_istio.options import Options, Url, read_url
 
 ATTEMPT: Final = 1.0
-"""Seconds that one request for its readiness may take."""
+"""Seconds that one request for the readiness of the sidecar may take."""
 FIRST_PAUSE: Final = 0.05
 LONGEST_PAUSE: Final = 0.5
 QUIT_TIME: Final = 0.3
-"""Seconds that telling it to end may take: what the core gives the last transition is 0.4."""
+"""Seconds that the request to end may take. The hook of the last transition has 0.4 s."""
 ENDS: Final = (lifecycle.State.STOPPED, lifecycle.State.FAILED)
 
 
 class Istio:
-    """What Istio's sidecar wants of an app: to be waited for, and in a job to be ended."""
+    """Waits for Istio's sidecar at the start, and ends it at the end of a job."""
 
     def __init__(self) -> None:
         self._leaving = threading.Event()
         self._began = time.monotonic()
         self._ready = False
-        self._reason = "it has not been asked yet"
+        self._reason = "no request has been sent yet"
 
     @lifecycle.hookimpl
     def lifecycle_options(self) -> type[Options]:
-        """Give the options."""
+        """Return the options class."""
         return Options
 
     @lifecycle.hookimpl
@@ -38,9 +38,9 @@ class Istio:
         Wait for the sidecar.
 
         Raises:
-            LifecycleError: It did not become ready in time.
+            LifecycleError: The sidecar did not become ready in time.
         """
-        from lifecycle_istio import sidecar  # also for the end: nothing is imported then
+        from lifecycle_istio import sidecar  # also for the end, when nothing can be imported
 
         options = me.options(Options)
         if not options.wait:
@@ -67,9 +67,9 @@ class Istio:
         except sidecar.Unanswered as problem:
             raise lifecycle.LifecycleError(
                 f"the sidecar was not ready within {options.wait_timeout:g} s: {url}: {problem}. "
-                "`kubectl logs POD -c istio-proxy` says what it waits for; "
-                "LIFECYCLE_ISTIO_WAIT_TIMEOUT gives it longer; "
-                "LIFECYCLE_ISTIO_WAIT=false is for a pod that has none"
+                "To find out why, run `kubectl logs POD -c istio-proxy`. "
+                "To wait longer, set LIFECYCLE_ISTIO_WAIT_TIMEOUT. "
+                "If the pod has no sidecar, set LIFECYCLE_ISTIO_WAIT=false."
             ) from None
         self._ready = True
         life.log.info("istio", sidecar="ready", seconds=round(self._waited(), 3))
@@ -79,23 +79,23 @@ class Istio:
 
     @lifecycle.hookimpl
     def lifecycle_startup(self, me: lifecycle.Me) -> lifecycle.ProbeResult | None:
-        """Say what the start waits for."""
+        """Fail while the start waits for the sidecar, with the reason."""
         if self._ready or not me.options(Options).wait:
             return None
         return lifecycle.ProbeResult(
-            False, f"the sidecar is not ready for {self._waited():.1f} s: {self._reason}"
+            False, f"the sidecar has not been ready for {self._waited():.1f} s: {self._reason}"
         )
 
     @lifecycle.hookimpl
     def lifecycle_readiness(self, me: lifecycle.Me) -> lifecycle.ProbeResult | None:
-        """Say the same: later on the pod's readiness has the sidecar's own probe in it."""
+        """Fail in the same way. Later, the pod's readiness includes the probe of the sidecar."""
         return self.lifecycle_startup(me)
 
     @lifecycle.hookimpl
     def lifecycle_transition(
         self, life: lifecycle.Lifecycle, transition: lifecycle.Transition, me: lifecycle.Me
     ) -> None:
-        """Give the wait up when the app leaves; end the sidecar when main has ended."""
+        """Stop waiting when the drain starts. End the sidecar when main has ended."""
         if transition.after.leaving:
             self._leaving.set()
         if transition.after in ENDS and me.options(Options).quit:

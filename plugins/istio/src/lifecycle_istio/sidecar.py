@@ -1,8 +1,8 @@
 """
-Asking the sidecar: one request, a 200 or a reason, by a deadline.
+Sends one request to the sidecar, with a deadline.
 
-h11 parses and does no I/O, so the whole of a request has one deadline, also when the
-other side answers a byte a second. No proxy of the environment is used.
+h11 only parses and does no I/O. So the whole request has one deadline, even if the server sends
+one byte per second. A proxy of the environment is not used.
 """
 
 from __future__ import annotations
@@ -16,35 +16,35 @@ from lifecycle_istio.options import Url
 
 
 class Unanswered(Exception):
-    """The sidecar has not answered with 200; the message says what came instead."""
+    """The sidecar has not answered with 200. The message contains what came instead."""
 
 
 def ask(method: str, url: Url, timeout: float) -> None:
     """
-    Send a request, and return when it is answered with 200.
+    Send a request. Returns when the answer is 200.
 
     Args:
-        method: GET or POST; without a body.
-        url: What is asked.
-        timeout: Seconds for all of it.
+        method: GET or POST, without a body.
+        url: The URL.
+        timeout: Seconds for the whole request.
 
     Raises:
-        Unanswered: It is not.
+        Unanswered: There is no answer, or another answer than 200.
     """
     until = time.monotonic() + timeout
     try:
         with socket.create_connection((url.host, url.port), timeout) as connection:
             status = _converse(connection, method, url, until)
     except ConnectionRefusedError:
-        raise Unanswered("connection refused: nothing listens there") from None
+        raise Unanswered("connection refused, nothing listens there") from None
     except TimeoutError:
         raise Unanswered(f"no answer within {timeout:g} s") from None
     except OSError as error:
         raise Unanswered(error.strerror or str(error)) from None
     except h11.RemoteProtocolError:
-        raise Unanswered("what answered speaks no HTTP") from None
+        raise Unanswered("the answer is not HTTP") from None
     if status != 200:
-        raise Unanswered(f"it answered {status}")
+        raise Unanswered(f"the answer is {status}")
 
 
 def _converse(connection: socket.socket, method: str, url: Url, until: float) -> int:
@@ -68,5 +68,5 @@ def _converse(connection: socket.socket, method: str, url: Url, until: float) ->
             connection.settimeout(left)
             data = connection.recv(4096)
             if not data:
-                raise Unanswered("it hung up without an answer")
+                raise Unanswered("the connection was closed without an answer")
             http.receive_data(data)

@@ -1,7 +1,7 @@
 """
-Kubernetes as the registry: the pod's own readiness gate, and the annotation that Dubbo reads.
+Kubernetes as the service registry: a readiness gate of the pod, and an annotation for Dubbo.
 
-Installed, it is found by itself; lightkube is imported when the registry opens.
+After installation, pod-lifecycle finds the plugin. lightkube is imported when the registry opens.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The API server as this pod speaks to it: four requests, and a name for each failure."""
+"""The requests of this pod to the API server, with a name for each failure."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from lifecycle_kubernetes.layout import Object
 from lifecycle_kubernetes.place import Place
 
 TIMEOUT: Final = httpx2.Timeout(5.0, connect=3.0)
-"""Of one request; the core tries again."""
+"""The time limits of one request. pod-lifecycle tries again."""
 PACE: Final = 0.5
-"""Seconds between two beginnings of a watch, at least."""
+"""The shortest time between two starts of a watch, in seconds."""
 SERVICE_NAME: Final = "kubernetes.io/service-name"
 
 _STATES: Final = {
@@ -38,16 +38,16 @@ _STATES: Final = {
 
 
 class Silence(Exception):
-    """A watch has said nothing for longer than it may."""
+    """A watch has been silent for too long."""
 
 
 @contextlib.contextmanager
 def named_errors() -> Iterator[None]:
     """
-    Give each failure its name.
+    Turn each failure into an `ApiServerError` with a name.
 
     Raises:
-        ApiServerError: Whatever else was raised inside.
+        ApiServerError: The block has raised.
     """
     try:
         yield
@@ -64,8 +64,8 @@ def named_errors() -> Iterator[None]:
         raise ApiServerError("connection lost", str(error) or type(error).__name__) from error
     except (ConfigError, OSError) as error:
         raise ApiServerError("no token", str(error)) from error
-    except (ValueError, KeyError, TypeError) as error:  # of lightkube, from what is no API server
-        raise ApiServerError("broken", f"an answer that cannot be read: {error!r}") from error
+    except (ValueError, KeyError, TypeError) as error:  # not an API server
+        raise ApiServerError("broken", f"the answer cannot be read: {error!r}") from error
 
 
 def _code(error: httpx2.HTTPStatusError) -> int:
@@ -83,18 +83,18 @@ def _is_untrusted(error: BaseException | None) -> bool:
 
 class _Transport(httpx2.AsyncHTTPTransport):
     """
-    Knows what a pod has to: certificates are rotated, and those of many clusters are old.
+    The transport for a pod. It handles rotated certificates, and old ones as in many clusters.
 
-    lightkube begins a watch that was ended without a word anew at once: here it waits.
+    When a watch ends without notice, lightkube starts it again at once. The transport delays this.
     """
 
     def __init__(self, ca: str) -> None:
         self._ca = ca
         self._trust = ssl.create_default_context(cafile=ca)
-        # From Python 3.13 on it asks for extensions that the certificates of EKS do not have.
-        # Chain and name are checked all the same.
+        # Python 3.13 and later require extensions that the certificates of EKS do not have.
+        # The chain and the name are still checked.
         self._trust.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        unlimited = httpx2.Limits(max_connections=None)  # each watch has one for itself
+        unlimited = httpx2.Limits(max_connections=None)  # each watch has its own connection
         super().__init__(verify=self._trust, trust_env=False, limits=unlimited)
         self._begun: dict[str, float] = {}
 
@@ -114,18 +114,18 @@ class _Transport(httpx2.AsyncHTTPTransport):
 
 class ApiServer:
     """
-    What may be asked about one pod. Every method raises `ApiServerError`.
+    The requests about one pod. Every method may raise `ApiServerError`.
 
     Args:
-        place: Which pod.
-        idle: Seconds that a watch may be silent.
+        place: The pod.
+        idle: Seconds for which a watch may be silent.
     """
 
     def __init__(self, place: Place, idle: float) -> None:
         config = KubeConfig.from_service_account(place.account)
         self._place = place
         self._idle = idle
-        # A proxy of the environment is for the world outside.
+        # A proxy of the environment is for addresses outside of the cluster.
         self._client = AsyncClient(
             config,
             namespace=place.namespace,
@@ -142,12 +142,12 @@ class ApiServer:
         await self._client.close()
 
     async def get(self) -> Object:
-        """Return the own pod."""
+        """Return this pod."""
         with named_errors():
             return (await self._client.get(Pod, self._place.pod)).to_dict()
 
     async def patch_status(self, patch: Mapping[str, Any]) -> Object:
-        """Patch the own pod's status, and its annotations; return it as it is then."""
+        """Patch the status and the annotations of this pod. Returns the new pod."""
         with named_errors():
             patched = await self._client.patch(
                 PodStatus, self._place.pod, dict(patch), patch_type=PatchType.STRATEGIC
@@ -156,10 +156,10 @@ class ApiServer:
 
     async def watch_pod(self, version: str) -> AsyncGenerator[tuple[str, Object], None]:
         """
-        Yield what becomes of the own pod: the kind of change, and the pod.
+        Yield each change of this pod: the kind of the change, and the pod.
 
         Raises:
-            Silence: Nothing has come for a while; whether it is still so has to be asked.
+            Silence: Nothing has come for a while, so the current state must be requested.
         """
         changes = self._client.watch(
             Pod,
@@ -171,7 +171,7 @@ class ApiServer:
             yield kind, pod.to_dict()
 
     async def list_slices(self, service: str) -> tuple[str, list[Object]]:
-        """Return a Service's EndpointSlices, and the version from which to watch."""
+        """Return the EndpointSlices of a Service, and the version for a watch."""
         with named_errors():
             listed = self._client.list(EndpointSlice, labels={SERVICE_NAME: service})
             slices = [each.to_dict() async for each in listed]
@@ -180,7 +180,7 @@ class ApiServer:
     async def watch_slices(
         self, service: str, version: str
     ) -> AsyncGenerator[tuple[str, Object], None]:
-        """Yield what becomes of a Service's EndpointSlices; else as `watch_pod`."""
+        """Yield each change of the EndpointSlices of a Service. Otherwise as `watch_pod`."""
         changes = self._client.watch(
             EndpointSlice,
             labels={SERVICE_NAME: service},
@@ -192,7 +192,7 @@ class ApiServer:
 
     @property
     def _server_timeout(self) -> int:
-        # For the server, should we be gone without a word; our own clock is first.
+        # For the server, in case that this process disappears. The own time limit is shorter.
         return int(self._idle) + 5
 
     async def _unless_silent(self, changes: Any) -> AsyncGenerator[tuple[str, Any], None]:

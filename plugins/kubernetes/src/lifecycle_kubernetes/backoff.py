@@ -1,4 +1,4 @@
-"""How long to wait before the API server is asked again after an error."""
+"""The pauses before the next request after an error of the API server."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ import random
 from typing import Final
 
 LONGEST: Final = 15.0
-"""Seconds that a pause has at most."""
+"""The longest pause in seconds."""
 
 
 class Backoff:
     """
-    Pauses that double, with jitter: the pods of a cluster do not ask all at once.
+    Pauses that double, with jitter, so that not all pods of a cluster send requests at once.
 
     Args:
-        first: Seconds of the first pause, at most.
+        first: The longest first pause in seconds.
     """
 
     def __init__(self, first: float = 0.1) -> None:
         self._first = self._next = first
 
     def reset(self) -> None:
-        """Begin with the first pause again: it has worked."""
+        """Start again with the first pause, after a success."""
         self._next = self._first
 
     async def pause(self) -> None:
-        """Wait, and have the next pause be longer."""
+        """Wait. The next pause is longer."""
         await asyncio.sleep(self._next * random.uniform(0.5, 1))  # noqa: S311 - jitter
         self._next = min(self._next * 2, LONGEST)

@@ -1,4 +1,4 @@
-"""What can go wrong with the API server."""
+"""The error for failures of the API server."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import lifecycle
 
 class ApiServerError(lifecycle.LifecycleError):
     """
-    The API server has not done what it was asked; the core tries again.
+    A request to the API server has failed. pod-lifecycle tries again.
 
     Attributes:
-        state: Why, in a word: unreachable, untrusted, slow, forbidden, unauthorized, conflict, expired, …
+        state: The reason in one or two words: unreachable, untrusted, slow, forbidden,
+            unauthorized, conflict, expired and others.
     """
 
     def __init__(self, state: str, detail: str) -> None:

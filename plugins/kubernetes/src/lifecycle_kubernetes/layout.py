@@ -1,4 +1,4 @@
-"""What is written onto the pod: the condition of its readiness gate, and Dubbo's annotation."""
+"""The values on the pod: the condition of its readiness gate, and the annotation for Dubbo."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from typing import Any, Final
 import lifecycle
 
 REGISTERED: Final = "pod-lifecycle.dev/registered"
-"""The condition of the readiness gate; `lifecycle manifests` writes the same name."""
+"""The condition of the readiness gate. `lifecycle manifests` uses the same name."""
 ANNOTATION: Final = "io.dubbo/metadata"
-"""Where a Dubbo consumer on the Kubernetes registry reads an instance's metadata."""
+"""The annotation in which a Dubbo client on Kubernetes finds the metadata of an instance."""
 
 Object = dict[str, Any]
 
 
 def annotation(instances: Iterable[lifecycle.Instance], at: float) -> str:
     """
-    Return the annotation's value: a JSON object whose values are all strings.
+    Return the value of the annotation, a JSON object with only strings as values.
 
-    What a service carries as metadata stands beside Dubbo's own keys; of two services that
-    carry the same key, the first one's is taken. A consumer takes the first endpoint of a
-    protocol for any service: a protocol on several ports is left out, and it takes the
-    port of the Kubernetes Service.
+    The metadata of the services is next to the keys of Dubbo. If two services have the same key,
+    that of the first service counts. A Dubbo client uses the first endpoint of a protocol for any
+    service. So a protocol on several ports is left out, and the client then uses the port of the
+    Kubernetes Service.
 
     Args:
-        instances: What is registered.
-        at: Since when, in seconds since the epoch.
+        instances: The registered services.
+        at: The time of the registration, in seconds since the epoch.
     """
     each = sorted(instances, key=lambda instance: instance.service)
     ports: dict[str, set[int]] = {}
@@ -59,12 +59,12 @@ def annotation(instances: Iterable[lifecycle.Instance], at: float) -> str:
 
 def patch(uid: str, instances: Iterable[lifecycle.Instance], at: float) -> Object:
     """
-    Return the patch of `pods/status` that makes it so: condition and annotation in one.
+    Return the patch of `pods/status`, which sets condition and annotation in one request.
 
     Args:
-        uid: Of our own pod, so that another one of its name is left alone.
-        instances: What is to be registered; nothing: the pod is taken out.
-        at: Since when, in seconds since the epoch.
+        uid: The uid of this pod, so that another pod of the same name is not changed.
+        instances: The services to register. If empty, the pod is deregistered.
+        at: The time of the registration, in seconds since the epoch.
     """
     each = list(instances)
     moment = datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -88,18 +88,18 @@ def patch(uid: str, instances: Iterable[lifecycle.Instance], at: float) -> Objec
 
 
 def is_set(pod: Mapping[str, Any]) -> bool:
-    """Tell whether the condition of the readiness gate is true."""
+    """Return True if the condition of the readiness gate is true."""
     conditions = (pod.get("status") or {}).get("conditions") or ()
     return any(each["type"] == REGISTERED and each["status"] == "True" for each in conditions)
 
 
 def is_annotated(pod: Mapping[str, Any]) -> bool:
-    """Tell whether the annotation is there."""
+    """Return True if the annotation exists."""
     return ANNOTATION in (pod["metadata"].get("annotations") or {})
 
 
 def lost(pod: Mapping[str, Any], uid: str) -> str:
-    """Say why a registered pod is registered no more; empty while it is."""
+    """Return why a pod is no longer registered. Empty while it is registered."""
     if pod["metadata"].get("uid") != uid:
         return "another pod has this pod's name"
     if not is_set(pod):

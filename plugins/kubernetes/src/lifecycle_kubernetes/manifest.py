@@ -1,4 +1,4 @@
-"""Where the pod's spec and the running configuration disagree: a sentence for each."""
+"""Compares the spec of the pod with the settings of the app."""
 
 from __future__ import annotations
 
@@ -17,18 +17,21 @@ PATHS: Final = {
     "livenessProbe": ("/live", "/livez"),
 }
 ISTIO: Final = re.compile(r"/app-(health|lifecycle)/[^/]+/(startupz|readyz|livez|prestopz)")
-"""Where Istio's injector sends the kubelet: its agent asks the port that the manifest had named."""
+"""Probe paths that Istio's injector writes. Its agent then asks the original port."""
 MARGIN: Final = 2.0
-"""Seconds of the grace period that no drain uses."""
+"""Seconds of the grace period that are always kept in reserve."""
 
 
 def disagreements(spec: Spec, config: lifecycle.Config) -> list[str]:
     """
-    Compare a pod's spec with the settings of the app in it.
+    Compare the spec of a pod with the settings of the app in it.
 
     Args:
-        spec: The pod's, as the API server gives it.
-        config: The app's.
+        spec: The spec of the pod, as the API server returns it.
+        config: The settings of the app.
+
+    Returns:
+        A sentence for each difference.
     """
     container = _own_container(spec, config.qos_port)
     return [
@@ -40,22 +43,24 @@ def disagreements(spec: Spec, config: lifecycle.Config) -> list[str]:
 
 
 def undeclared_port(spec: Spec, instance: lifecycle.Instance) -> str:
-    """Say so if the containers declare ports, and a service's is none of them."""
+    """Return a sentence if the containers declare ports, but not the port of the service."""
     declared = {
         port["containerPort"] for each in spec["containers"] for port in each.get("ports") or ()
     }
     if not declared or instance.port is None or instance.port in declared:
         return ""
     ports = ", ".join(map(str, sorted(declared)))
-    return f"service {instance.service} has port {instance.port}, the containers declare {ports}"
+    return (
+        f"service {instance.service} has port {instance.port}, but the containers declare {ports}"
+    )
 
 
 def _gate(spec: Spec) -> Iterator[str]:
     gates = [each.get("conditionType") for each in spec.get("readinessGates") or ()]
     if REGISTERED not in gates:
         yield (
-            f"no readinessGate {REGISTERED}: a deregistration reaches consumers only when the "
-            "readiness probe has failed often enough"
+            f"no readinessGate {REGISTERED}, so clients notice a deregistration only after the "
+            "readiness probe has failed failureThreshold times"
         )
 
 
@@ -64,18 +69,18 @@ def _grace(spec: Spec, config: lifecycle.Config) -> Iterator[str]:
     if config.grace_period > grace:
         yield (
             f"grace_period {config.grace_period:g} s is longer than terminationGracePeriodSeconds "
-            f"{grace}: the kubelet kills before the drain is over"
+            f"{grace}, so the kubelet kills the pod before the drain is over"
         )
     elif config.grace_period < grace:
         yield (
             f"grace_period {config.grace_period:g} s is shorter than terminationGracePeriodSeconds "
-            f"{grace}: the drain gives up earlier than it has to"
+            f"{grace}, so the drain ends earlier than necessary"
         )
     needed = config.settle + config.quiet + config.stop_timeout + MARGIN
     if needed > grace:
         yield (
             f"settle {config.settle:g} + quiet {config.quiet:g} + stop_timeout "
-            f"{config.stop_timeout:g} + {MARGIN:g} do not fit into terminationGracePeriodSeconds "
+            f"{config.stop_timeout:g} + {MARGIN:g} is longer than terminationGracePeriodSeconds "
             f"{grace}"
         )
 
@@ -84,18 +89,18 @@ def _probes(container: Spec, config: lifecycle.Config) -> Iterator[str]:
     for kind, paths in PATHS.items():
         probe = container.get(kind)
         if not probe:
-            yield f"no {kind}: nobody asks {paths[0]}"
+            yield f"no {kind}, so the kubelet does not use {paths[0]}"
             continue
         if (http := probe.get("httpGet")) is None:
             if "lifecycle" not in " ".join((probe.get("exec") or {}).get("command") or ()):
-                yield f"the {kind} does not ask {paths[0]} on the QOS port {config.qos_port}"
+                yield f"the {kind} does not use {paths[0]} on the QOS port {config.qos_port}"
             continue
         yield from _http(kind, http, paths, container, config)
         timeout = probe.get("timeoutSeconds", 1)
         if timeout <= config.probe_timeout:
             yield (
                 f"the {kind}'s timeoutSeconds {timeout} is not above probe_timeout "
-                f"{config.probe_timeout:g}: a slow plugin fails it before it has an answer"
+                f"{config.probe_timeout:g}, so a slow plugin makes the probe fail"
             )
         own = probe.get("terminationGracePeriodSeconds")
         if own is not None and own < config.grace_period:
@@ -109,41 +114,41 @@ def _http(
     kind: str, http: Spec, paths: tuple[str, ...], container: Spec, config: lifecycle.Config
 ) -> Iterator[str]:
     if not config.qos_enabled:
-        yield f"the {kind} asks by HTTP, and qos_enabled is false"
+        yield f"the {kind} uses HTTP, but qos_enabled is false"
         return
     if _is_istios(http):
         return
     if (port := _number(http["port"], container)) != config.qos_port:
-        yield f"the {kind} asks port {port or http['port']}, the QOS port is {config.qos_port}"
+        yield f"the {kind} uses port {port or http['port']}, but the QOS port is {config.qos_port}"
     path = str(http.get("path") or "/").partition("?")[0]
     if not any(path == each or path.startswith(f"{each}/") for each in paths):
-        yield f"the {kind} asks {path} instead of {paths[0]}"
+        yield f"the {kind} uses {path} instead of {paths[0]}"
     if http.get("scheme", "HTTP") != "HTTP":
-        yield f"the {kind} asks by {http['scheme']}, the QOS port speaks HTTP"
+        yield f"the {kind} uses {http['scheme']}, but the QOS port is plain HTTP"
 
 
 def _pre_stop(container: Spec, config: lifecycle.Config) -> Iterator[str]:
     hook = (container.get("lifecycle") or {}).get("preStop") or {}
     if "sleep" in hook:
-        yield "preStop sleeps instead of beginning the drain: its time is lost to the drain"
+        yield "preStop sleeps and does not start the drain, so the drain loses this time"
     elif (http := hook.get("httpGet")) is not None:
         yield from _http_pre_stop(http, container, config)
     elif (command := (hook.get("exec") or {}).get("command")) is None:
-        yield "no preStop: the drain begins with SIGTERM"
+        yield "no preStop, so the drain starts with SIGTERM"
     elif "prestop" not in " ".join(command):
-        yield f"preStop runs {' '.join(command)!r} and not `lifecycle prestop`"
+        yield f"preStop runs {' '.join(command)!r} instead of `lifecycle prestop`"
 
 
 def _http_pre_stop(http: Spec, container: Spec, config: lifecycle.Config) -> Iterator[str]:
     if _is_istios(http):
         return
     if (port := _number(http["port"], container)) != config.qos_port:
-        yield f"preStop asks port {port or http['port']}, the QOS port is {config.qos_port}"
+        yield f"preStop uses port {port or http['port']}, but the QOS port is {config.qos_port}"
     if str(http.get("path")).partition("?")[0] != "/prestop":
-        yield f"preStop asks {http.get('path')} instead of /prestop"
+        yield f"preStop uses {http.get('path')} instead of /prestop"
     headers = {each["name"].lower(): each["value"] for each in http.get("httpHeaders") or ()}
     if config.prestop_token is None or headers.get("x-lifecycle-token") != config.prestop_token:
-        yield "preStop by httpGet has not the app's token: it is refused"
+        yield "preStop uses httpGet without the prestop_token of the app, so it is refused"
 
 
 def _is_istios(http: Spec) -> bool:
@@ -151,7 +156,7 @@ def _is_istios(http: Spec) -> bool:
 
 
 def _own_container(spec: Spec, qos_port: int) -> Spec:
-    """Return the app's: the only one, or the one that has to do with the QOS port, or the first."""
+    """Return the container of the app: the one with the QOS port, or else the first."""
     containers: list[Spec] = spec["containers"]
 
     def about_us(each: Spec) -> bool:
@@ -165,7 +170,7 @@ def _own_container(spec: Spec, qos_port: int) -> Spec:
 
 
 def _number(port: int | str, container: Spec) -> int | None:
-    """Return a port's number; one that is named is looked up."""
+    """Return the number of a port. A named port is looked up."""
     if isinstance(port, int):
         return port
     ports = {each.get("name"): each["containerPort"] for each in container.get("ports") or ()}

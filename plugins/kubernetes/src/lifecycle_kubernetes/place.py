@@ -1,4 +1,4 @@
-"""Which pod this is, and how its API server is reached: what the kubelet has put there."""
+"""The name of this pod, and its access to the API server, from the files of the kubelet."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SERVICE_ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
 class Enabled(StrEnum):
-    """Whether the registry is used; `auto`: where there is a service account."""
+    """Whether the registry is used. `auto` means if there is a service account."""
 
     AUTO = "auto"
     TRUE = "true"
@@ -23,22 +23,22 @@ class Enabled(StrEnum):
         return self is not Enabled.FALSE
 
     @classmethod
-    def _missing_(cls, value: object) -> Enabled:  # noqa: ARG003 - the core names it
+    def _missing_(cls, value: object) -> Enabled:  # noqa: ARG003 - the core adds it
         raise ValueError("must be auto, true or false")
 
 
 @dataclass(frozen=True)
 class Options:
     """
-    Options, from `LIFECYCLE_KUBERNETES_*`.
+    The options `LIFECYCLE_KUBERNETES_*`.
 
     Args:
         enabled: `auto`, `true` or `false`.
         account: The folder with token, ca.crt and namespace.
-        idle: Seconds of silence after which a watch is begun anew.
+        idle: Seconds of silence after which a watch is started again.
 
     Raises:
-        ValueError: A value is out of its range.
+        ValueError: A value is out of range.
     """
 
     enabled: Enabled = Enabled.AUTO
@@ -52,7 +52,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Place:
-    """Where this process is: its pod, and the account that speaks for it."""
+    """The pod of this process, and its service account."""
 
     pod: str
     namespace: str
@@ -60,24 +60,24 @@ class Place:
 
 
 class NoAccount(Exception):
-    """There is no service account: this is no pod, or one without a token."""
+    """There is no service account, because this is not a pod or a pod without a token."""
 
 
 def find_place(account: str, environ: Mapping[str, str] = os.environ) -> Place:
     """
-    Find out which pod this is.
+    Find the pod of this process.
 
     Raises:
-        NoAccount: The API server cannot be asked; the message says what is missing.
+        NoAccount: There is no access to the API server. The message contains what is missing.
     """
     for name in ("KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT"):
         if name not in environ:
-            raise NoAccount(f"{name} is not set: this is no pod")
+            raise NoAccount(f"{name} is not set, so this is not a pod")
     if not os.path.exists(os.path.join(account, "token")):
-        raise NoAccount(f"{account}/token is missing: automountServiceAccountToken is false?")
+        raise NoAccount(f"{account}/token is missing. Check automountServiceAccountToken")
     for name in ("ca.crt", "namespace"):
         if not os.path.exists(os.path.join(account, name)):
-            raise NoAccount(f"{account}/{name} is missing: the account is mounted in part")
+            raise NoAccount(f"{account}/{name} is missing. The account is mounted only in part")
     with open(os.path.join(account, "namespace"), encoding="utf-8") as file:
         own_namespace = file.read().strip()
     return Place(

@@ -1,4 +1,4 @@
-"""The plugin: gives the registry where there is an API server to register with."""
+"""The plugin, which returns the registry if there is access to an API server."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from lifecycle_kubernetes.place import Enabled, NoAccount, Options, find_place
 
 
 class Kubernetes:
-    """Registers the app's services by the readiness gate of its own pod."""
+    """Registers the services of the app with the readiness gate of its pod."""
 
     @lifecycle.hookimpl
     def lifecycle_options(self) -> type[Options]:
-        """Give the options."""
+        """Return the options class."""
         return Options
 
     @lifecycle.hookimpl
@@ -19,10 +19,10 @@ class Kubernetes:
         self, life: lifecycle.Lifecycle, me: lifecycle.Me
     ) -> lifecycle.Registry | None:
         """
-        Give the registry; none on a laptop.
+        Return the registry. None on a laptop.
 
         Raises:
-            LifecycleError: It is enabled, and there is no service account.
+            LifecycleError: The option `enabled` is true, but there is no service account.
         """
         options = me.options(Options)
         try:

@@ -1,13 +1,14 @@
 """
-The registry: this pod's own readiness gate.
+The registry: the readiness gate of this pod.
 
 Rules of this file:
 
-1. The pod has one condition and one annotation, whatever the number of services: one writer
-   writes all of what is registered now, and one watch tells all who keep it.
-2. What a previous container of this pod has left is cleared before anything is written.
-3. Nothing here waits for an API server that is away: it raises, and the core tries again.
-4. What is acknowledged stays so: a request that was given up and arrives late is undone.
+1. The pod has one condition and one annotation for any number of services. One writer writes the
+   current set of services, and one watch serves all registrations.
+2. The values of an earlier container of this pod are removed before anything is written.
+3. The code here never waits for an API server that does not answer. It raises an error, and
+   pod-lifecycle tries again.
+4. An acknowledged state stays. If an abandoned request arrives late, its effect is undone.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ if TYPE_CHECKING:
 
 class PodRegistry(lifecycle.Registry):
     """
-    Registered = the condition of the readiness gate is true and the annotation is there.
+    Registers by the condition of the readiness gate, together with the annotation.
 
     Args:
-        life: The lifecycle, whose settings are compared with the pod's spec.
-        place: Which pod this is.
-        idle: Seconds of silence after which a watch is begun anew.
+        life: The `Lifecycle`. Its settings are compared with the spec of the pod.
+        place: This pod.
+        idle: Seconds of silence after which a watch is started again.
     """
 
     name = "kubernetes"
@@ -66,7 +67,7 @@ class PodRegistry(lifecycle.Registry):
         return self
 
     def _connect(self) -> ApiServer:
-        # lightkube's import takes a tenth of a second, which no probe must wait for.
+        # The import of lightkube takes 0.1 s, which must not delay a probe.
         from lifecycle_kubernetes.api import ApiServer
 
         return ApiServer(self._place, self._idle)
@@ -96,7 +97,7 @@ class PodRegistry(lifecycle.Registry):
                 await backoff.pause()
 
     async def _prepare(self) -> None:
-        """Read the own pod once, and clear what a container before this one has left."""
+        """Read this pod once, and remove the values of an earlier container."""
         async with self._preparing:
             if self._uid:
                 return
@@ -105,7 +106,7 @@ class PodRegistry(lifecycle.Registry):
             if is_set(pod) or is_annotated(pod):
                 pod = await self._api.patch_status(patch(uid, (), time.time()))
                 self._life.log.info(
-                    "kubernetes", cleared="what a previous container had registered"
+                    "kubernetes", cleared="the registration of an earlier container"
                 )
             self._watch = PodWatch(self._api, uid, self._see)
             self._stands, self._spec = is_set(pod), pod["spec"]
@@ -114,13 +115,13 @@ class PodRegistry(lifecycle.Registry):
 
     def _compare(self) -> None:
         config, grace = self._life.config, self._spec.get("terminationGracePeriodSeconds", 30)
-        with suppress(lifecycle.ConfigError):  # told below
+        with suppress(lifecycle.ConfigError):  # reported below
             config.take_grace_period(grace)
         try:
             sentences = disagreements(self._spec, config)
         except (LookupError, TypeError, AttributeError) as error:
-            # A spec of a form that we do not know must not keep the pod out.
-            sentences = [f"it cannot be compared with the settings: {error!r}"]
+            # An unknown form of the spec must not keep the pod out of traffic.
+            sentences = [f"the spec of the pod cannot be compared with the settings: {error!r}"]
         for sentence in sentences:
             self._warn(sentence)
 
@@ -152,12 +153,12 @@ class PodRegistry(lifecycle.Registry):
             await self._writer.put(instance.service, None)
         except ApiServerError as error:
             if error.state == "not found":
-                return  # with the pod everything is out
+                return  # without the pod, nothing is registered
             if (
-                error.state in ("conflict", INVALID)  # the second: our uid is not the pod's
+                error.state in ("conflict", INVALID)  # INVALID, if the uid is that of another pod
                 and (await self._api.get())["metadata"]["uid"] != self._uid
             ):
-                return  # this pod is gone, and another one has its name
+                return  # another pod has the name of this one
             raise
         self._watch.start()
 
@@ -168,17 +169,17 @@ class PodRegistry(lifecycle.Registry):
         pod = await self._api.patch_status(patch(self._uid, wanted.values(), self._moment))
         self._stands = is_set(pod)
         if not is_set(pod) == is_annotated(pod) == bool(wanted):
-            raise ApiServerError("not kept", "the API server has dropped a part of the patch")
+            raise ApiServerError("not kept", "the API server has ignored a part of the patch")
 
-    def _see(self, pod: Object, fresh: bool) -> bool:  # noqa: FBT001 - the watch's
+    def _see(self, pod: Object, fresh: bool) -> bool:  # noqa: FBT001 - the signature of the watch
         self._stands = is_set(pod)
         ours = pod["metadata"].get("uid") == self._uid
         stray = ours and not self._writer.wanted and (is_set(pod) or is_annotated(pod))
         if stray and fresh:
-            self._writer.again()  # a request that came late, or somebody else
-        return stray and not fresh  # what a watch tells may be older than what we wrote
+            self._writer.again()  # a late request, or another program
+        return stray and not fresh  # an event of a watch may be older than the last write
 
-    async def keep(self, instance: lifecycle.Instance) -> str:  # noqa: ARG002 - the pod is one for all
+    async def keep(self, instance: lifecycle.Instance) -> str:  # noqa: ARG002 - one pod for all
         return await self._watch.keep()
 
     def _look_out(self, instance: lifecycle.Instance) -> Visibility:

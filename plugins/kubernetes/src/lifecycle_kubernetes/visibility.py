@@ -1,4 +1,4 @@
-"""Whether consumers can find this pod: its own entry in a Service's EndpointSlices. Gates nothing."""
+"""Whether clients can find this pod in the EndpointSlices of a Service. For information only."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from lifecycle_kubernetes.api import ApiServer
 
 FIRST: Final = 0.5
-"""Seconds before what failed is tried again, at first."""
+"""Seconds before the first retry."""
 
 
 def has_ready(piece: Mapping[str, Any], pod: str) -> bool:
-    """Tell whether a pod is in an EndpointSlice, and ready for consumers."""
+    """Return True if a pod is in an EndpointSlice, and is ready."""
     return any(
         (each.get("targetRef") or {}).get("name") == pod
-        # No condition is a yes (Kubernetes' API reference).
+        # A missing condition means ready (API reference of Kubernetes).
         and (each.get("conditions") or {}).get("ready") is not False
         for each in piece.get("endpoints") or ()
     )
@@ -29,11 +29,11 @@ def has_ready(piece: Mapping[str, Any], pod: str) -> bool:
 
 class Visibility:
     """
-    What is seen of one pod in one Service.
+    The visibility of one pod in one Service.
 
     Args:
-        service: The Service's name.
-        pod: The pod's name.
+        service: The name of the Service.
+        pod: The name of the pod.
     """
 
     def __init__(self, service: str, pod: str) -> None:
@@ -45,14 +45,14 @@ class Visibility:
         self._expected: bool | None = None
         self._since = 0.0
         self._after: float | None = None
-        self._reason = "not yet asked"
+        self._reason = "no answer yet"
 
     def expect(self, *, visible: bool) -> None:
-        """From now on, count until it is seen; what comes after that is not our doing."""
+        """Measure the time from now until the pod is visible or not. Later changes do not count."""
         self._expected, self._since, self._after = visible, time.monotonic(), None
 
     def describe(self) -> dict[str, object]:
-        """Say what is seen: `visible` is yes, no, or None if it is not known."""
+        """Return the details. `visible` is True, False, or None if it is unknown."""
         told: dict[str, object] = {"visible": self._visible}
         if self._visible is None:
             told["visible_reason"] = self._reason
@@ -61,7 +61,7 @@ class Visibility:
         return told
 
     async def follow(self, api: ApiServer) -> None:
-        """Watch, for ever; what goes wrong is what `describe` says."""
+        """Watch forever. `describe` shows errors."""
         from lifecycle_kubernetes.api import Silence
 
         backoff = Backoff(FIRST)
@@ -74,7 +74,7 @@ class Visibility:
                     backoff.reset()
                 await self._watch(api)
             except Silence:
-                pass  # watch on from the last version: the connection may be dead
+                pass  # continue at the last version, because the connection may be dead
             except ApiServerError as error:
                 self._version = ""
                 if error.state != "expired":

@@ -1,4 +1,4 @@
-"""The own pod, watched: once for all who keep a registration on it."""
+"""The watch of this pod, which serves all registrations."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 class PodWatch:
     """
-    Watches from the first registration to the end.
+    Watches this pod from the first registration to the end.
 
     Args:
-        api: Whom to ask.
-        uid: The own pod's.
-        on_pod: Told of each state in which the pod is seen, and whether it was asked for just
-            now; returns True if that is to be done.
+        api: The API server.
+        uid: The uid of this pod.
+        on_pod: Called with each state of the pod, and whether this state was requested now. If it
+            returns True, the state is requested again.
     """
 
     def __init__(self, api: ApiServer, uid: str, on_pod: Callable[[Object, bool], bool]) -> None:
@@ -35,13 +35,13 @@ class PodWatch:
 
     async def keep(self) -> str:
         """
-        Return why the pod is registered no more, once that is so.
+        Wait until the pod is no longer registered, and return why.
 
         Raises:
-            ApiServerError: It is not known.
+            ApiServerError: The state is unknown.
         """
         if not self._keepers:
-            # What the last watch has yet to tell may be older than this registration.
+            # Waiting events of the last watch may be older than this registration.
             self.close()
             self.start()
         keeper = asyncio.get_running_loop().create_future()
@@ -52,14 +52,14 @@ class PodWatch:
             self._keepers.discard(keeper)
 
     def start(self) -> None:
-        """Watch, unless it is watched."""
+        """Start the watch, unless it runs."""
         if all(task.cancelling() for task in self._tasks):
             task = asyncio.create_task(self._follow())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     def close(self) -> set[asyncio.Task[None]]:
-        """Stop watching; return what is still about to end."""
+        """Stop the watch. Returns the tasks that have not ended yet."""
         for task in self._tasks:
             task.cancel()
         return set(self._tasks)
@@ -74,7 +74,7 @@ class PodWatch:
                         self._tell_if_lost(kind, pod)
                         if self._on_pod(pod, not kind):
                             break
-            except Exception as error:  # noqa: BLE001 - the keepers', whatever it is
+            except Exception as error:  # noqa: BLE001 - passed to the waiters
                 self._tell(error)
                 await backoff.pause()
 
@@ -91,7 +91,7 @@ class PodWatch:
                     async for change in changes:
                         yield change
             except Silence:
-                pass  # nothing has happened, or the connection is dead: ask
+                pass  # nothing has happened, or the connection is dead, so request the state
             except ApiServerError as error:
                 if error.state != "expired":
                     raise
@@ -107,6 +107,6 @@ class PodWatch:
                 continue
             if isinstance(outcome, Exception):
                 keeper.set_exception(outcome)
-                keeper.exception()  # who was cancelled meanwhile does not ask for it
+                keeper.exception()  # a cancelled waiter does not retrieve it
             else:
                 keeper.set_result(outcome)

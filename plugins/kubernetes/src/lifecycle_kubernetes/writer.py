@@ -1,12 +1,13 @@
 """
-The one who writes: what is wanted on the pod, one request at a time.
+Writes the wanted registrations to the pod, one request at a time.
 
 Rules of this file:
 
-1. There is one request under way at most, and nobody's cancellation ends it: what was sent may
-   arrive, so that whoever comes next has to wait for its answer, and writes after it.
-2. What is written is always the newest that is wanted, of all services: many calls, one request.
-3. A call is answered by the first request that ends after it and says what the call wants.
+1. At most one request is running, and no cancellation ends it. The request may arrive even so.
+   Therefore the next one waits for its answer.
+2. A request always contains the newest wanted state of all services. Many calls need only one
+   request.
+3. A call returns with the first later request that contains the wanted state of this call.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Writer:
     Writes the set of registered services.
 
     Args:
-        write: Makes it so, or raises.
+        write: Writes a set of services to the pod, or raises.
     """
 
     def __init__(self, write: Callable[[Instances], Awaitable[None]]) -> None:
@@ -43,25 +44,25 @@ class Writer:
 
     @property
     def wanted(self) -> Instances:
-        """What is to be registered, by the service's name."""
+        """The services to register, by name."""
         return self._wanted
 
     def again(self) -> None:
-        """Write what is wanted once more."""
+        """Write the wanted state once more."""
         self._asked.set()
 
     async def put(self, service: str, instance: lifecycle.Instance | None) -> None:
         """
-        Register a service, or take it out, and return when that is acknowledged.
+        Register or deregister a service. Returns when this is acknowledged.
 
-        Cancelled, it is still wanted.
+        If the call is cancelled, the wanted state stays.
 
         Args:
-            service: Its name.
-            instance: None: it is not to be registered.
+            service: The name of the service.
+            instance: The service. None deregisters it.
 
         Raises:
-            ApiServerError: It is not known to be so.
+            ApiServerError: The state is not acknowledged.
         """
         if instance is None:
             self._wanted.pop(service, None)
@@ -74,7 +75,7 @@ class Writer:
         await answer
 
     async def run(self) -> None:
-        """Write, for ever."""
+        """Write forever."""
         while True:
             await self._asked.wait()
             self._asked.clear()
@@ -87,7 +88,7 @@ class Writer:
                 self._answer(wanted, error)
 
     async def _send_one_by_one(self, new: list[str]) -> None:
-        """Find out which one it is that is refused: no other is to suffer for it."""
+        """Send each new service alone, so that only the refused one fails."""
         for name in new:
             wanted = {
                 each: instance
@@ -101,7 +102,7 @@ class Writer:
         self._sent = wanted
         try:
             await self._write(wanted)
-        except Exception as error:  # noqa: BLE001 - the callers', whatever it is
+        except Exception as error:  # noqa: BLE001 - passed to the callers
             return error
         finally:
             self._sent = None
@@ -118,10 +119,10 @@ class Writer:
             if refused and self._wanted.get(service) == instance:
                 self._wanted.pop(service, None)
             if answer.done():
-                continue  # nobody waits any more
+                continue  # the caller no longer waits
             if error is None:
                 answer.set_result(None)
             else:
                 answer.set_exception(error)
-                answer.exception()  # who was cancelled meanwhile does not ask for it
+                answer.exception()  # a cancelled caller does not retrieve it
         self._calls = [call for call in left if not call[2].done()]
