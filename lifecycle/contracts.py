@@ -218,7 +218,9 @@ class CommandHandler(Protocol):
 
 class Command(NamedTuple):
     """
-    A command on the QOS port: `GET /name`, or `POST /name` if it changes something.
+    A command on the probe port, which is called QOS port after Dubbo.
+
+    Call a command with `GET /name`, or with `POST /name` if it changes something.
 
     Args:
         name: The path without the slash, in lower-case letters, digits and dashes.

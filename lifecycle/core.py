@@ -44,7 +44,7 @@ FLUSH_TIME: Final = 1.0
 
 class Core:
     """
-    The parts of one `Lifecycle`. For this package only; apps use the `Lifecycle` object.
+    The parts of one `Lifecycle`. For this package only. Apps use the `Lifecycle` object.
 
     Args:
         handle: The `Lifecycle` of the app. It is passed to plugins, and not used here.

@@ -159,7 +159,7 @@ class Log:
 
 
 class PluginLog:
-    """The log of one plugin: each event has the plugin's name in the field `plugin`."""
+    """The log of one plugin. Each event has the plugin's name in the field `plugin`."""
 
     def __init__(self, log: Log, plugin: str) -> None:
         self._log = log

@@ -1,5 +1,5 @@
 """
-Makes text safe for terminals: foreign text cannot move the cursor or fake a log line.
+Makes text safe for terminals, so that it cannot move the cursor or fake a log line.
 
 Use these functions for all foreign text that people see, for example a user agent, the name of a
 service, or an error of a server. JSON does its own escaping. This module imports nothing, because

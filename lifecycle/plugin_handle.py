@@ -47,7 +47,7 @@ class InstalledPlugin:
         the plugin is already removed, or the app has ended, this method does nothing.
 
         Raises:
-            LifecycleError: This is the control thread.
+            LifecycleError: The caller is the control thread.
         """
         if self._core.control.here:
             raise LifecycleError("remove() must not be called on the control thread")

@@ -351,7 +351,7 @@ class Lifecycle:
             PluginError: The plugin is written wrongly, or a name in it is already used.
             ConfigError: The plugin's options are wrong.
             LifecycleError: A registry of the plugin does not open (on an event loop, within 1 s),
-                or this is the control thread.
+                or the caller is the control thread.
         """
         return install(self._core, plugin, name)
 
@@ -378,7 +378,7 @@ class Lifecycle:
         Add a function as a readiness probe, with the decorator `@life.readiness`.
 
         Raises:
-            PluginError: This is not a function with one or no argument.
+            PluginError: `check` is not a function with one or no argument.
         """
         return self._use_check("lifecycle_readiness", check)
 
@@ -387,7 +387,7 @@ class Lifecycle:
         Add a function as a liveness probe, with the decorator `@life.liveness`.
 
         Raises:
-            PluginError: This is not a function with one or no argument.
+            PluginError: `check` is not a function with one or no argument.
         """
         return self._use_check("lifecycle_liveness", check)
 

@@ -5,8 +5,8 @@ Rules of this file:
 
 1. `TRANSITIONS` is complete. Every state has a row, and a final state has an empty row.
 2. An event that is not in the row raises `IllegalTransition`, and the state does not change.
-3. Every shutdown, whatever its cause, goes through DRAINING. This guarantees that every
-   registration is withdrawn. STOPPED and FAILED show how the app ended.
+3. Every shutdown, whatever its cause, goes through DRAINING, so that every registration is
+   withdrawn. STOPPED and FAILED show how the app ended.
 4. The code here does no I/O, reads no clock and logs nothing. The diagram in the documentation
    is generated from the table.
 """

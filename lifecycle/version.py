@@ -1,4 +1,4 @@
-"""The version; read by the builds of all distributions, by `/version` and by `lifecycle --version`."""
+"""The version, for all distributions, for `/version` and for `lifecycle --version`."""
 
 from typing import Final
 

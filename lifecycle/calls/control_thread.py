@@ -186,7 +186,7 @@ class ControlThread:
             timeout: Seconds after which the coroutine is cancelled. None means no limit.
 
         Raises:
-            RuntimeError: This is the control thread itself.
+            RuntimeError: The caller is the control thread itself.
             NotRunning: The thread has not started, or ends.
             Late: The coroutine takes longer than `timeout`.
         """

@@ -162,7 +162,7 @@ class InTurn(Own):
 
 
 class Delivery(Call):
-    """A run that must happen, even if late: a busy loop still gets every transition."""
+    """A run that must happen, even if late, so that a busy loop still gets every transition."""
 
     patient = True
 

@@ -352,7 +352,7 @@ def _hookless(plugin: object, name: str) -> _Hookless:
     if isinstance(plugin, str):
         instead = f"Pass the module {plugin!r} itself, or add it to the setting `plugins`."
     elif inspect.isroutine(plugin):
-        instead = "This is a function. Call it, and pass the object that it returns."
+        instead = "The object is a function. Call it, and pass the object that it returns."
     else:
         instead = f"The object is {reprlib.repr(plugin)}."
     return _Hookless(f"plugin {name!r} has no hook. {instead}")

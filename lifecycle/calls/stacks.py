@@ -1,8 +1,8 @@
 """
 The stack of a thread, and the chain of awaits of a task.
 
-Both are read from another thread while the code may continue. A frame that has ended meanwhile
-is left out, and nothing here raises.
+Another thread reads them while the code may continue. A frame that has ended meanwhile is left
+out, and nothing here raises.
 """
 
 from __future__ import annotations

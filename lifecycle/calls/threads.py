@@ -51,7 +51,7 @@ def run_in_thread(
     """
     Run a function in a new daemon thread.
 
-    It is a daemon thread, so that a plugin that hangs cannot delay the exit of the interpreter.
+    A daemon thread that hangs in a plugin cannot delay the exit of the interpreter.
 
     Args:
         function: Called in the thread, in a copy of the caller's context.

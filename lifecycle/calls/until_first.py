@@ -9,7 +9,7 @@ from typing import Any
 
 async def until_first(*waits: Coroutine[Any, Any, object]) -> None:
     """
-    Return when one of the coroutines has returned or raised. The others are cancelled.
+    Return when one of the coroutines has returned or raised, and cancel the others.
 
     Raises:
         Exception: The error of a coroutine.

@@ -1,1 +1,1 @@
-"""What runs on the control thread: services and registries, probes, plugins put to work."""
+"""The parts on the control thread: services, registries, probes, and active plugins."""

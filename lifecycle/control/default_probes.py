@@ -103,7 +103,7 @@ class ServiceProbe:
 
 class LoopProbe:
     """
-    Liveness and readiness: while the app is READY, its event loop has had a recent heartbeat.
+    Liveness and readiness fail if the app is READY and its event loop has no recent heartbeat.
 
     Args:
         app_loop: The app's loop.

@@ -117,7 +117,7 @@ class PluginActivation:
 
     async def deactivate(self, plugin: str, which: object) -> None:
         """
-        Remove a plugin: its hooks are no longer called, and its name can be used again.
+        Remove a plugin. Its hooks are no longer called, and its name can be used again.
 
         Returns when its registries are closed. If the caller is cancelled, the removal continues.
 

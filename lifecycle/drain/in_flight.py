@@ -28,8 +28,8 @@ class Traffic:
     """
     Counts the work in flight. For the control loop, except methods for any thread, as documented.
 
-    `entries` has the work with a name. Work without a name is only counted. Both are a dict and a
-    deque with atomic operations, so that threads need no lock.
+    `entries` has the work with a name. `nameless` only counts the work without a name. Their
+    operations are atomic, so that threads need no lock.
 
     Args:
         clock: A monotonic clock, in seconds.

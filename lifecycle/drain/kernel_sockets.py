@@ -1,4 +1,4 @@
-"""The state of a port in the kernel: whether it is open, its accept queue, its connections."""
+"""The state of a port in the kernel: listening sockets, accept queue, connections."""
 
 from __future__ import annotations
 

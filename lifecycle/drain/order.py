@@ -222,7 +222,7 @@ ORDER: Final[Sequence[Step]] = (
     Step(
         "close",
         "reports STOPPED or FAILED to the hooks, closes the registries",
-        "both are done",
+        "hooks and registries are done",
         "1 s after the start of this step",
         over=lambda so: so.closed,
         until=lambda _, terms: terms.began + 2 * CLOSE_TIME,  # the action has its own time limit

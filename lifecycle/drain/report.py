@@ -29,7 +29,7 @@ class Report:
         stubborn: True if a task has ignored its cancellation, so that it cannot be ended.
         cut_off: The work that was cut off.
         disturbed_by: The clients whose requests delayed the end of the drain.
-        waited_for: What the drain still waited for at its deadline.
+        waited_for: The work that the drain still waited for at its deadline.
         stuck_at: The stack of main when it was cancelled, innermost frame last.
     """
 

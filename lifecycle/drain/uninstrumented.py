@@ -3,9 +3,9 @@ The traffic of a server without instrumentation, as the kernel sees it during a 
 
 Rules of this file:
 
-1. The drain waits for a connection while an answer is due. This is so if no process has accepted
-   the connection, it has unread bytes, bytes came and nothing was sent since, or the answer is
-   still being sent.
+1. The drain waits for a connection while an answer is due. An answer is due if no process has
+   accepted the connection, or if it has unread bytes. An answer is also due if bytes came and
+   nothing was sent since, and while the answer is being sent.
 2. After the answer was seen, or bytes went both ways several times, no answer is due any more. A
    client with a keep-alive connection may send requests forever, and cannot be told to stop.
 3. A new connection counts as a request, with two exceptions: connections without data, and those

@@ -254,7 +254,7 @@ def test_over_the_threshold_says_what_happens_and_what_to_do(tree):
         "kills the container. Raise its memory limit, or find what grows; in this container all "
         "tasks waited for memory 0 % of the last 10 s; QoS class Burstable: if the node runs "
         "short of memory, this pod is evicted early while it uses more than its memory request "
-        "(lowest priority first, then the largest excess), and last while it uses less"
+        "(lowest priority first, then the largest excess), otherwise last"
     )
 
 

@@ -78,7 +78,10 @@ NO_PLUGINS = [
     (Hookless, "plugin 'Hookless' has no hook"),
     (Falsy(), "plugin 'Falsy' has no hook"),
     ([], "plugin 'list' has no hook"),
-    (lambda name="": Fine(), "This is a function. Call it, and pass the object that it returns."),
+    (
+        lambda name="": Fine(),
+        "The object is a function. Call it, and pass the object that it returns.",
+    ),
     (types.ModuleType("theirs"), "plugin 'theirs' has no hook"),
     (Raises, r"'Raises': its class raised RuntimeError: no DATABASE_URL \(.*refused\.py:\d+\)$"),
     (Leaves, r"'Leaves': its class raised SystemExit: 3 \(.*refused\.py:\d+\)$"),

@@ -22,7 +22,8 @@ def options(life: lifecycle.Lifecycle) -> list[tuple[str, int]]:
     When a server stops, calls that arrive while its GOAWAY is on the way fail. A server that does
     not stop accepts such calls. Therefore these options renew each connection after half of
     `settle`, always. In a drain, each client then reconnects to another pod in the second half of
-    `settle`, when it knows that this pod is removed. Streams on an old connection are not cut off.
+    `settle`, when this pod is no longer in its list of addresses. Streams on an old connection are
+    not cut off.
 
     For example, with `settle=10` each connection is renewed after 5 s at the latest.
 

@@ -1,4 +1,4 @@
-"""The probe `disk`: ready while the filesystems of some paths have free space and are writable."""
+"""The probe `disk`, which fails if a filesystem has too little space or is not writable."""
 
 from __future__ import annotations
 

@@ -34,8 +34,7 @@ MEANING: Final = {
     ),
     QosClass.BURSTABLE: (
         "if the node runs short of memory, this pod is evicted early while it uses more than its "
-        "memory request (lowest priority first, then the largest excess), and last while it "
-        "uses less"
+        "memory request (lowest priority first, then the largest excess), otherwise last"
     ),
     QosClass.BEST_EFFORT: (
         "this pod requests no memory, so if the node runs short, it is evicted early (lowest "

@@ -1,9 +1,9 @@
 """
-The probe `http`: ready while GET on each URL returns 2xx.
+The probe `http`, which fails if GET on a URL does not return 2xx.
 
-It uses `http.client` of the standard library in a worker thread. This is enough for one request
-without redirects, proxies, cookies or a pool. Another client would add about ten megabytes to
-every image.
+The probe uses `http.client` of the standard library in a worker thread. One request without
+redirects, proxies, cookies or a pool needs no more. Another client would add about ten megabytes
+to every image.
 """
 
 from __future__ import annotations

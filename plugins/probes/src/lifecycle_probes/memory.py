@@ -1,4 +1,4 @@
-"""The probe `memory`: ready while the working set is below a share of the memory limit."""
+"""The probe `memory`, which fails if the working set is above a share of the memory limit."""
 
 from __future__ import annotations
 

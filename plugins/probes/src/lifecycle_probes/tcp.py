@@ -1,5 +1,5 @@
 """
-The probe `tcp`: ready while each HOST:PORT accepts connections.
+The probe `tcp`, which fails if a HOST:PORT does not accept connections.
 
 The functions are not async, so that they run in a worker thread. With a busy event loop, a
 database must not look dead.
