@@ -89,7 +89,19 @@ def inline(function: F) -> F:
 
 @dataclass(frozen=True)
 class Instance:
-    """One app service with its address, as a registry stores it."""
+    """
+    One app service with its address, for a registry.
+
+    Attributes:
+        service: The name of the service.
+        host: The address to publish.
+        port: The port, or None.
+        id: A unique id, `POD/SERVICE`.
+        protocol: The protocol that was passed to `export`.
+        namespace: The namespace of the pod (`POD_NAMESPACE`).
+        version: The value of `version` in the metadata, or empty.
+        metadata: The metadata that was passed to `export`.
+    """
 
     service: str
     host: str
@@ -178,7 +190,14 @@ class Registry(_Named, ABC):
 
 
 class Level(IntEnum):
-    """The permission that a caller of a command needs. See docs/security.md."""
+    """
+    The permission that a caller of a command needs.
+
+    Attributes:
+        PUBLIC: For any caller.
+        PROTECTED: For callers on the loopback address of the pod, and addresses in `qos_allow`.
+        PRIVATE: For the control socket in the container, and callers with the token.
+    """
 
     PUBLIC = 0
     PROTECTED = 1

@@ -25,7 +25,18 @@ if TYPE_CHECKING:
 
 
 class State(StrEnum):
-    """The state of the app, from STARTING to STOPPED or FAILED."""
+    """
+    The state of the app.
+
+    Attributes:
+        STARTING: The app has not exported a service yet.
+        EXPORTING: Services are exported, but not yet registered.
+        REGISTERED: Every required registry has acknowledged every service.
+        READY: The app serves.
+        DRAINING: The drain has started.
+        STOPPED: The app has ended normally.
+        FAILED: The app has ended with an error.
+    """
 
     STARTING = "starting"
     EXPORTING = "exporting"
