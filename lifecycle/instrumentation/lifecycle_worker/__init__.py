@@ -1,1 +1,1 @@
-"""What a worker tells the parent of its command, and does in a drain."""
+"""The instrumentation: what a worker reports to its command's parent, and does in a drain."""

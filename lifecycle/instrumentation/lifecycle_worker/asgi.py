@@ -1,8 +1,8 @@
 """
-An ASGI app of a worker: counted, and its clients told to go.
+A wrapper around an ASGI app in a worker: it counts requests, and closes connections in a drain.
 
-From T0 on each HTTP/1 response says `Connection: close`. WebSockets and event streams are ended
-in `long_lived`.
+After the drain start, each HTTP/1 response has `Connection: close`. `long_lived` ends WebSockets
+and event streams.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 HELD = ("http", "websocket")
-"""What is in flight."""
+"""The keys of the requests in flight."""
 BEGUN = ("lifespan.startup.complete", "lifespan.startup.failed")
 START = "http.response.start"
 NOBODY = ("", "")
@@ -32,9 +32,10 @@ _STREAM = EVENTS.encode()
 
 def _marking() -> Callable[[Any], Any] | None:
     """
-    Return what marks a function as a coroutine function; None if nobody looks.
+    Return the function that marks a function as a coroutine function; None if nothing checks it.
 
-    asgiref does, and warns. It is imported by the apps that use it, and this is called later.
+    asgiref checks it, and warns. Apps that use asgiref import it themselves, and this is called
+    later.
     """
     if "asgiref.sync" not in sys.modules:
         return None
@@ -51,15 +52,15 @@ def _marking() -> Callable[[Any], Any] | None:
 
 class App:
     """
-    Stands around an app.
+    A wrapper around an app.
 
     Args:
-        app: It: called with a scope, `receive`, `send`, and whatever the server adds.
-        abort: Cuts the connection that the server's own `receive` and `send` belong to; not
-            called over HTTP/2, where others are on it. None if the server has no means.
-        tells_http2: Whether the clients of HTTP/2 are told to go. Else they ask on and on, and
-            what they ask is no arrival: the drain would wait for them until its deadline.
-        root_in_path: Whether the server puts `root_path` before the path that was asked for.
+        app: The app. It is called with a scope, `receive`, `send`, and what the server adds.
+        abort: Cuts the connection of the server's own `receive` and `send`. It is not called over
+            HTTP/2, where other requests use the connection. None if the server cannot do this.
+        tells_http2: Whether HTTP/2 clients get a GOAWAY. If not, they continue to send requests,
+            and these do not count as arrivals. Otherwise the drain would wait until its deadline.
+        root_in_path: Whether the server puts `root_path` before the requested path.
     """
 
     def __init__(
@@ -118,7 +119,7 @@ class App:
     async def _count(
         self, long: LongLived | None, answer: Any, scope: Any, receive: Any, *more: Any
     ) -> None:
-        """Serve what is counted one by one: all from T0 on, and what never ends by itself."""
+        """Serve a request that is counted individually: in a drain all, else long-lived ones."""
         times = worker.times
         worker.begin(answer)
         # Now: the app may change its scope. Who has come before T0 is no arrival.
@@ -177,7 +178,7 @@ def _last(message: Any, scope: Any) -> Any:
 
 
 def is_event_source(scope: Any) -> bool:
-    """Tell whether an `EventSource` asks."""
+    """Return whether a request comes from an `EventSource`."""
     headers = scope["headers"]
     for name, value in headers:  # hardly anybody gets further than this
         if name == b"accept" and len(value) >= len(_STREAM) and _STREAM in value.lower():

@@ -1,9 +1,9 @@
 """
-The board: a file in which the workers of a command tell its parent how they are.
+The board: a file in which the workers of a command report to its parent.
 
-It is mapped into every process. The parent writes the header, each worker its own slot, and
-nobody waits for anybody: a value is eight bytes, stored at once. All times are those of
-`time.monotonic()`, which is one clock for all processes of a machine.
+It is mapped into every process. The parent writes the header, and each worker its own slot.
+No process waits for another one: a value has eight bytes, which are stored at once. All times are
+those of `time.monotonic()`, which is the same clock for all processes of a machine.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 VARIABLE = "LIFECYCLE_BOARD"
-"""Names the file, in the environment of the command."""
+"""The variable with the path of the file, in the environment of the command."""
 WAKE = ".wake"
-"""The name of the pipe beside it, by which workers wake the parent, ends so."""
+"""The suffix of the pipe next to the file. Workers wake the parent with it."""
 
 MAGIC = 0x31626C6966656379
 """The first number of a file that is a board of this layout."""
@@ -30,14 +30,14 @@ HEADER = 4096
 SLOT = 256
 """Bytes of a slot."""
 SLOTS = 512
-"""How many workers can be there at once."""
+"""The maximum number of workers at the same time."""
 SIZE = HEADER + SLOTS * SLOT
 
 # The header, in numbers of eight bytes; then text.
 _MAGIC, DRAINING_AT, _SETTLED_AT, _LENGTH, GO_AT = range(5)
 _TEXT = 64
 IGNORED_SIZE = HEADER - _TEXT
-"""Bytes of the names of those who do not count as arrivals."""
+"""Bytes for the user agents and paths that do not count as arrivals."""
 
 # A slot, in numbers of eight bytes; then text.
 (
@@ -57,15 +57,15 @@ _DISTURBER, _DISTURBER_SIZE = 96, 96
 _SERVER, _SERVER_SIZE = 192, 32
 
 CLAIMED, SERVING = 1, 2
-"""What a worker says of itself: it has its slot; it serves."""
+"""The states of a worker: it has a slot, and it serves."""
 
 
 class NoBoard(Exception):
-    """There is no board to be had; the message says why."""
+    """The board cannot be opened. The message says why."""
 
 
 def _look(pid: int) -> tuple[bytes, int]:
-    """Return a process's state, a letter, and when it began; nothing and 0 if that is not told."""
+    """Return the state of a process (a letter) and its start time; "" and 0 if not known."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as stat:
             # The name of the command may hold spaces and brackets: proc(5).
@@ -76,12 +76,12 @@ def _look(pid: int) -> tuple[bytes, int]:
 
 
 def start_time(pid: int) -> int:
-    """Return when a process began, in ticks since the machine's start; 0 if that is not told."""
+    """Return the start time of a process in ticks since the machine's start; 0 if not known."""
     return _look(pid)[1]
 
 
 def is_alive(pid: int, started: int) -> bool:
-    """Tell whether the process that began then still has this pid, and has not ended."""
+    """Return whether the process with this pid and start time still runs."""
     if pid <= 0:
         return False
     try:
@@ -97,7 +97,7 @@ def is_alive(pid: int, started: int) -> bool:
 
 
 def _allocate(fd: int) -> None:
-    """Have a full file system be an error now, and no SIGBUS later."""
+    """Reserve the file's space: a full file system is an error now, and not a SIGBUS later."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(fd, 0, SIZE)
     else:  # macOS
@@ -106,27 +106,27 @@ def _allocate(fd: int) -> None:
 
 class Slot:
     """
-    What one worker says of itself; written by that worker alone.
+    The values of one worker. Only that worker writes them.
 
     Args:
-        board: The board that it is on.
-        index: Which one.
+        board: The board.
+        index: The number of the slot.
     """
 
     def __init__(self, board: Board, index: int) -> None:
         self.board = board
         self.index = index
         self.at = (HEADER + index * SLOT) // 8
-        """Where its numbers begin, in `board.whole` and `board.real`."""
+        """The position of its numbers in `board.whole` and `board.real`."""
 
     @property
     def pid(self) -> int:
-        """The worker's process; 0 in a slot that is free."""
+        """The process id of the worker; 0 in a free slot."""
         return self.board.whole[self.at + PID]
 
     @property
     def started(self) -> int:
-        """When that process began, in ticks: another one may have its pid one day."""
+        """The start time of that process in ticks, because its pid may be reused."""
         return self.board.whole[self.at + STARTED]
 
     @property
@@ -146,32 +146,32 @@ class Slot:
 
     @property
     def awake_since(self) -> float:
-        """Since when its loop has come round without a pause."""
+        """Since when its loop has turned without a pause."""
         return self.board.real[self.at + AWAKE_SINCE]
 
     @property
     def in_flight(self) -> int:
-        """How many requests are under way."""
+        """The number of requests in flight."""
         return self.board.whole[self.at + IN_FLIGHT]
 
     @property
     def served(self) -> int:
-        """How many requests have ended."""
+        """The number of requests that have ended."""
         return self.board.whole[self.at + SERVED]
 
     @property
     def arrived_at(self) -> float:
-        """When a request last came that counts, from T0 on; 0 if none has."""
+        """When the last request that counts arrived after the drain start; 0 if none has."""
         return self.board.real[self.at + ARRIVED_AT]
 
     @property
     def busy_since(self) -> float:
-        """Since when none of as many as `capacity` has ended: the oldest has begun, or one has ended."""
+        """Since when `capacity` requests run and none has ended: oldest start, or last end."""
         return self.board.real[self.at + BUSY_SINCE]
 
     @property
     def capacity(self) -> int:
-        """How many requests it serves at a time, one in a thread each; 0 if a loop serves all."""
+        """How many requests it serves at a time, one per thread; 0 if a loop serves all of them."""
         return self.board.whole[self.at + CAPACITY]
 
     @property
@@ -181,26 +181,27 @@ class Slot:
 
     @property
     def server(self) -> str:
-        """What serves: the server's name."""
+        """The name of the server."""
         return self._text(_SERVER, _SERVER_SIZE)
 
     def is_alive(self) -> bool:
-        """Tell whether its worker is."""
+        """Return whether its worker runs."""
         return is_alive(self.pid, self.started)
 
     def stalled_for(self, now: float) -> float:
         """
         Return for how many seconds this worker has made no progress.
 
-        A loop that does not come round makes none; threads make none once all of them are at
-        work: since the oldest request has begun, or, if a loop looks at them, one has ended.
+        A loop makes no progress while it does not turn. Threads make none once all of them are
+        busy: since the start of the oldest request, or, if a loop watches them, since the last end
+        of a request.
         """
         if not self.capacity:
             return max(0.0, now - self.beat_at)
         return max(0.0, now - self.busy_since) if self.in_flight >= self.capacity else 0.0
 
     def set_text(self, disturber: str = "", server: str = "") -> None:
-        """Write a text; for its owner."""
+        """Write a text. Only the owner of the slot calls this."""
         for text, start, size in (
             (disturber, _DISTURBER, _DISTURBER_SIZE),
             (server, _SERVER, _SERVER_SIZE),
@@ -216,7 +217,7 @@ class Slot:
         return raw.partition(b"\0")[0].decode("utf-8", "replace")
 
     def clear(self) -> None:
-        """Make it free: for the parent, once its worker is dead, and for who claims it."""
+        """Free the slot: for the parent of a dead worker, and for a worker that claims it."""
         self.board.whole[self.at + PID] = 0  # first: whoever looks now sees that it is free
         begin = self.at * 8
         self.board.raw[begin + 8 : begin + SLOT] = bytes(SLOT - 8)
@@ -224,17 +225,17 @@ class Slot:
 
 class Board:
     """
-    A board that is mapped.
+    A mapped board.
 
     Args:
-        path: The file. It is to be opened before the worker gives up rights.
+        path: The path of the file. It must be opened before the worker gives up rights.
 
     Attributes:
-        file: It, of which parts are locked.
-        wake: The pipe beside it, which the parent reads as long as it lives.
+        file: The file, of which parts are locked.
+        wake: The pipe next to it, which the parent reads as long as it lives.
 
     Raises:
-        NoBoard: It is not there, not ours to open, or of another layout.
+        NoBoard: The file does not exist, cannot be opened, or has another layout.
     """
 
     def __init__(self, path: str) -> None:
@@ -253,7 +254,7 @@ class Board:
         self.real = self.raw.cast("d")
         if self.whole[_MAGIC] != MAGIC:
             self.close()
-            raise NoBoard(f"{path} is of another version of pod-lifecycle")
+            raise NoBoard(f"{path} belongs to another version of pod-lifecycle")
         try:
             self.wake = HeldFile(path + WAKE, os.O_WRONLY | os.O_NONBLOCK)
         except OSError as error:  # ENXIO: nobody reads it any more
@@ -263,15 +264,15 @@ class Board:
     @classmethod
     def create(cls, path: str, ignored: tuple[str, ...] = ()) -> Board:
         """
-        Make a board, and the pipe beside it, whose reading end has to be open already.
+        Create a board, and the pipe next to it. The reading end of the pipe must already be open.
 
         Args:
-            path: Where; nothing may be there.
-            ignored: User agents (by prefix) and paths (`/…`) that do not count as arrivals:
-                `IGNORED_SIZE` bytes at most, with a separator after each but the last.
+            path: The path of the file, which must not exist.
+            ignored: User agents (by prefix) and paths (`/…`) that do not count as arrivals: at most
+                `IGNORED_SIZE` bytes, with a separator after each one except the last.
 
         Raises:
-            OSError: It cannot be written there.
+            OSError: The file cannot be written there.
         """
         text = "\n".join(ignored).encode()
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -291,7 +292,7 @@ class Board:
 
     @property
     def draining_at(self) -> float:
-        """T0; 0 before it."""
+        """The drain start; 0 before it."""
         return self.real[DRAINING_AT]
 
     @draining_at.setter
@@ -300,7 +301,7 @@ class Board:
 
     @property
     def go_at(self) -> float:
-        """Since when clients are told to go: T0, or since every service is held offline; or 0."""
+        """When connections start to close: drain start, or all services went offline; or 0."""
         return self.real[GO_AT]
 
     @go_at.setter
@@ -309,7 +310,7 @@ class Board:
 
     @property
     def settled_at(self) -> float:
-        """When consumers have had time to notice; it may move to earlier. 0 before T0."""
+        """The end of the propagation delay; it may become earlier. 0 before the drain start."""
         return self.real[_SETTLED_AT]
 
     @settled_at.setter
@@ -326,7 +327,7 @@ class Board:
     # The slots
 
     def slots(self) -> Iterator[Slot]:
-        """Yield the slots that are taken, also by those who are dead."""
+        """Yield the claimed slots, including those of dead workers."""
         first = HEADER // 8
         for index in range(SLOTS):
             if self.whole[first + index * (SLOT // 8)]:
@@ -334,10 +335,10 @@ class Board:
 
     def claim(self, now: float) -> Slot | None:
         """
-        Take a slot for this process; None if all are taken.
+        Claim a slot for this process; None if no slot is free.
 
-        A lock on the slot is tried and never waited for: who does not get it takes another. One
-        of this pid is taken again: a program that this process was before had it.
+        The lock of a slot is tried without waiting. If it is taken, the next slot is tried. A slot
+        with this pid is used again: it belonged to the program that this process was before.
 
         Args:
             now: The time.
@@ -367,7 +368,7 @@ class Board:
         return None
 
     def free(self, slot: Slot) -> None:
-        """Make the slot of a dead worker free, unless another one is just taking it."""
+        """Free the slot of a dead worker, unless another worker is claiming it."""
         where = slot.at * 8
         try:
             fcntl.lockf(self.file, fcntl.LOCK_EX | fcntl.LOCK_NB, SLOT, where)
@@ -380,14 +381,14 @@ class Board:
             fcntl.lockf(self.file, fcntl.LOCK_UN, SLOT, where)
 
     def tell(self, line: str) -> None:
-        """Wake the parent with a line; if its pipe is full it is awake, or gone."""
+        """Wake the parent with a line. If the pipe is full, the parent is awake, or gone."""
         try:
             os.write(self.wake.fileno(), line.encode() + b"\n")
         except OSError:
             pass
 
     def close(self) -> None:
-        """Give everything back; the files stay."""
+        """Unmap the board and close its descriptors. The files stay."""
         for view in ("real", "whole", "raw"):
             if hasattr(self, view):
                 getattr(self, view).release()

@@ -1,15 +1,16 @@
 """
-Who else is run at an interpreter's start, and which processes find us: by PYTHONPATH.
+Other sitecustomize modules, and which child processes load the instrumentation: by PYTHONPATH.
 
 Rules of this file:
 
-1. The sitecustomize that ours hides is run too: Debian's, an agent's.
-2. What this process starts finds us, our folder first, whatever an agent does to its path.
-   `opentelemetry-instrument` puts its own folder first, runs the command by exec, and does not
-   hand on.
-3. Once this process serves, or a server loads the app, what it starts is the app's own, and does
-   not find us. Only where it becomes another program itself (a reloader that execs) is it the
-   same worker; and where a master does that serves nothing itself, it is the next master.
+1. The sitecustomize that ours hides is run too, for example that of Debian or of an agent.
+2. Processes that this process starts load the instrumentation. Our folder is put first, whatever an
+   agent does to the path. `opentelemetry-instrument` puts its own folder first, runs the command by
+   exec, and does not run the next sitecustomize.
+3. Once this process serves, or a server loads the app, the processes that it starts belong to the
+   app and do not load the instrumentation. There are two exceptions. If this process itself becomes
+   another program (a reloader that uses exec), it stays the same worker. If a master that does not
+   serve does that, it is the next master.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def run_next(folder: str) -> None:
     Run the next sitecustomize on the path, as the interpreter would without ours.
 
     Args:
-        folder: Where ours is.
+        folder: The folder of our sitecustomize.
     """
     behind = _behind(folder, sys.path)
     spec = PathFinder.find_spec(NAME, behind)
@@ -54,7 +55,7 @@ def run_next(folder: str) -> None:
 
 
 def _behind(folder: str, path: list[str]) -> list[str]:
-    """Return what comes on the path behind a folder: what is before it has had its turn."""
+    """Return the part of the path after a folder. The part before it has been searched."""
     ours = [index for index, each in enumerate(path) if os.path.abspath(each) == folder]
     first = ours[0] if ours else -1
     return [each for index, each in enumerate(path) if index > first and index not in ours]
@@ -62,10 +63,10 @@ def _behind(folder: str, path: list[str]) -> list[str]:
 
 class Heirs:
     """
-    What this process starts, and whether it finds us.
+    Decides which processes that this process starts load the instrumentation.
 
     Args:
-        folder: Where our sitecustomize is.
+        folder: The folder of our sitecustomize.
     """
 
     def __init__(self, folder: str) -> None:
@@ -73,18 +74,18 @@ class Heirs:
         self._left = self._served = False
 
     def keep(self) -> None:
-        """Have what is started from now on find us, until `leave`."""
+        """Have all processes started from now on load the instrumentation, until `leave`."""
         path = os.environ.get(PATH, "")
         if not self._left and VARIABLE in os.environ and self._first(path) != path:
             os.environ[PATH] = self._first(path)
 
     def serve(self) -> None:
-        """Leave: this process serves, and a fork of it that becomes another program is the app's."""
+        """Call `leave`, because this process serves. A fork that runs exec is the app's."""
         self._served = True
         self.leave()
 
     def leave(self) -> None:
-        """Have what is started from now on not find us."""
+        """Have no process started from now on load the instrumentation."""
         if self._left:
             return
         self._left = True
@@ -95,7 +96,7 @@ class Heirs:
             os.environ.pop(PATH, None)
 
     def watch_exec(self) -> None:
-        """Have a program find us that this process becomes, or spawns by `os`."""
+        """Have programs load the instrumentation that this process becomes, or spawns with `os`."""
         for name, make in (
             ("execv", self._execv),
             ("execve", self._execve),
@@ -138,7 +139,7 @@ class Heirs:
         return environment if is_child_of_what_serves else self._with_ours(environment)
 
     def _with_ours(self, environment: Any) -> Any:
-        """Return an environment with our folder first, or the same one if that is not called for."""
+        """Return an environment with our folder first on the path, or unchanged if not needed."""
         try:
             path = environment.get(PATH, "")
             if VARIABLE not in environment or self._first(path) == path:

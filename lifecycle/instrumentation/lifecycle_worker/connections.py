@@ -1,4 +1,4 @@
-"""What servers on an asyncio loop have in common: how they serve, and how what is idle is closed."""
+"""Shared code for servers on an asyncio loop: serving, and closing idle connections."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 GOING_AWAY = 1001
 PATIENCE = 1.0
-"""Seconds that a client has to take the end of what never ends by itself."""
+"""Seconds for a client to read the end of a long-lived connection."""
 LINGER = 5.0
-"""Seconds that it has if it goes on sending: it will see the 1001 behind what it has not read."""
+"""Seconds for a client that continues to send: it reads the 1001 after its unread data."""
 
 
 def serves_on(loop: Any, server: str, close_idle: Callable[[], object]) -> bool:
     """
-    Say that this process serves on a loop, unless this server has said it.
+    Report that this process serves on a loop, unless this server has already reported it.
 
     Args:
-        loop: The asyncio loop; called on it, or before it runs.
-        server: The server's name.
-        close_idle: Closes what is idle, and ends what never ends by itself.
+        loop: The asyncio loop. Call this on it, or before it runs.
+        server: The name of the server.
+        close_idle: Closes idle connections, and ends long-lived ones.
 
     Returns:
         True if it is on the board from now on.
@@ -48,16 +48,16 @@ def serves_on(loop: Any, server: str, close_idle: Callable[[], object]) -> bool:
 
 def unread(sock: Any) -> bool:
     """
-    Tell whether something has come on a socket that nobody has read: its close would be a reset.
+    Return whether a socket has unread bytes. Closing it then would reset the connection.
 
     Args:
-        sock: Anything with `fileno()`; None has nothing.
+        sock: An object with `fileno()`; None has no bytes.
     """
     return sock is not None and sock.fileno() >= 0 and has_unread(sock.fileno())
 
 
 def is_quiet(transport: Any) -> bool:
-    """Tell whether an asyncio transport is open, and nothing has come that it has not passed on."""
+    """Return whether an asyncio transport is open, and has no bytes that it has not passed on."""
     if transport is None or transport.is_closing():
         return False
     sock = transport.get_extra_info("socket")
@@ -67,7 +67,7 @@ def is_quiet(transport: Any) -> bool:
 
 
 def end(transport: Any) -> None:
-    """Have the client of an asyncio transport know now: its close comes a turn of the loop later."""
+    """End a transport for its client at once. Its close comes one turn of the loop later."""
     try:
         if transport.can_write_eof():
             transport.write_eof()

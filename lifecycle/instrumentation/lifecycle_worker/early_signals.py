@@ -1,13 +1,13 @@
 """
-A SIGTERM that comes to a worker before its server can take it.
+Handling of a SIGTERM that arrives in a worker before its server can handle it.
 
-It would be lost, and the master would wait for its worker for ever (granian), or for its whole
-timeout (gunicorn). There are three ways to lose it:
+Without this, the signal would be lost. The master would then wait for its worker forever (granian),
+or for its whole timeout (gunicorn). There are three ways to lose it:
 
-1. The interpreter forgets what comes while it makes a forked process its own.
-2. A forked worker has its master's handler until its server sets its own. That one queues the
-   signal, or sets an event, for a loop that does not turn in the worker.
-3. uvloop notes a signal that comes before it runs, and looks at its notes when the next one comes.
+1. The interpreter forgets signals that arrive while it initializes a forked process.
+2. A forked worker has its master's handler until its server sets its own. The master's handler
+   queues the signal, or sets an event, for a loop that does not turn in the worker.
+3. uvloop notes a signal that arrives before it runs, but handles it only at the next signal.
 """
 
 from __future__ import annotations
@@ -40,9 +40,10 @@ _is_master: list[int] = []
 
 def forks_workers() -> None:
     """
-    Say that this process is a server's master: only there is a signal held back.
+    Mark this process as the master of a server. Signals are held back only in such a process.
 
-    Its handlers raise nothing, and what an app's raise in a hook of a fork would be lost.
+    Its handlers raise nothing. If a handler of an app raised in a fork hook, the exception would be
+    lost.
     """
     if not _is_master:
         os.register_at_fork(before=hold_back, after_in_parent=let_come, after_in_child=let_come)
@@ -50,22 +51,22 @@ def forks_workers() -> None:
 
 
 def hold_back() -> None:
-    """Have the kernel keep a SIGTERM while this thread forks: before it does."""
+    """Have the kernel hold a SIGTERM back while this thread forks. Called before the fork."""
     if _is_master == [os.getpid()]:
         _forks.masks.append(pthread_sigmask(SIG_BLOCK, {SIGTERM}))
 
 
 def let_come() -> None:
-    """Have it come again: afterwards, in the parent, and in the child once that can note it."""
+    """Let SIGTERM through again: in the parent after the fork, in the child once it can note it."""
     if _forks.masks:
         pthread_sigmask(SIG_SETMASK, _forks.masks.pop())
 
 
 class InheritedHandler:
     """
-    What a forked process does at SIGTERM: the same as before, and it is noted that one came.
+    The SIGTERM handler of a forked process: it calls the inherited one, and notes the signal.
 
-    Made in the child, in the thread that has forked, before anything else runs there.
+    It is made in the child, in the thread that has forked, before any other code runs there.
     """
 
     def __init__(self) -> None:
@@ -80,17 +81,17 @@ class InheritedHandler:
             self._handler(number, frame)
 
     def pass_on(self) -> None:
-        """Send what came to this process once more, if another handler has taken its place since."""
+        """Send the noted signal to this process again, if its handler was replaced meanwhile."""
         if self._came and getsignal(SIGTERM) != self._take:
             os.kill(os.getpid(), SIGTERM)
 
 
 def have_noted(loop: Any) -> None:
     """
-    Have a loop look at the signals that it has noted; called on it, in the main thread.
+    Have a loop handle the signals that it has noted. Called on it, in the main thread.
 
-    uvloop does so whenever something comes from the descriptor that the interpreter writes the
-    numbers of signals to, and 0 is no signal's.
+    uvloop does this whenever bytes arrive on the wakeup descriptor of the interpreter. The byte 0
+    is sent, because no signal has this number.
     """
     if not type(loop).__module__.startswith("uvloop"):
         return

@@ -1,4 +1,4 @@
-"""Streams of server-sent events: who asks for one, and which are ended at settle; the one rule for all."""
+"""Server-sent events: which requests ask for them, and which streams a drain ends."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ if TYPE_CHECKING:
 
 EVENTS = "text/event-stream"
 STREAM_HEADER = "X-Lifecycle-Stream"
-"""The header of a response that says of which kind its stream is."""
+"""The response header with the kind of a stream."""
 FINITE = "finite"
-"""The value of `STREAM_HEADER` of a stream that has an end: a drain waits for it."""
+"""The value of `STREAM_HEADER` for a stream that has an end, so that a drain waits for it."""
 
 # What stands between two commas, of which some are within quotes.
 _ITEM = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
@@ -20,11 +20,11 @@ _ITEM = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
 
 def asks_for_events(method: str, accept: Iterable[str]) -> bool:
     """
-    Tell whether an `EventSource` asks: it connects again when its stream has ended.
+    Return whether a request comes from an `EventSource`, which reconnects after the end.
 
     Args:
-        method: The request's.
-        accept: The values of its `Accept` lines.
+        method: The method of the request.
+        accept: The values of its `Accept` headers.
     """
     return method == "GET" and any(
         _media_type(item) == EVENTS and _is_wanted(item)
@@ -35,11 +35,11 @@ def asks_for_events(method: str, accept: Iterable[str]) -> bool:
 
 def is_endless(content_type: str, stream: str = "") -> bool:
     """
-    Tell whether a response goes on until it is ended: events, unless it says that it has an end.
+    Return whether a response is endless: events, unless its header announces an end.
 
     Args:
         content_type: The value of its `Content-Type`.
-        stream: The value of its `STREAM_HEADER`; empty if it has none.
+        stream: The value of its `STREAM_HEADER`; "" if it has none.
     """
     return _media_type(content_type) == EVENTS and stream.strip().lower() != FINITE
 

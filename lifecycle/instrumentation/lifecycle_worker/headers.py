@@ -1,4 +1,4 @@
-"""Headers as WSGI, RSGI and ASGI have them: pairs, of `str` or of `bytes`."""
+"""Headers of WSGI, RSGI and ASGI: pairs of `str` or of `bytes`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def value_of(headers: Any, wanted: str) -> str:
     Return the value of a header; empty if it is not there.
 
     Args:
-        headers: Its pairs.
-        wanted: Its name, in small letters.
+        headers: The pairs.
+        wanted: The name, in lower case.
     """
     names = (wanted, wanted.encode())
     for name, value in headers:
@@ -32,14 +32,14 @@ def with_close(headers: Any, close: tuple[Any, Any]) -> list[Any]:
     Return the headers of a response that is the last one of its connection.
 
     Args:
-        headers: Their pairs.
-        close: `CLOSE` or `CLOSE_BYTES`, as the pairs are.
+        headers: The pairs.
+        close: `CLOSE` or `CLOSE_BYTES`, to match the pairs.
     """
     return [*(pair for pair in headers if pair[0].lower() != close[0]), close]
 
 
 def say_endless(headers: Any) -> bool:
-    """Tell whether a response with these headers goes on until it is ended."""
+    """Return whether a response with these headers is endless."""
     kind = value_of(headers, "content-type")
     if len(kind) < len(EVENTS):  # hardly any gets further than this
         return False

@@ -1,4 +1,4 @@
-"""A file that is held open by its descriptor, whoever closes descriptors by their number."""
+"""A file that stays open even if other code closes descriptors by their number."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ import os
 
 class HeldFile:
     """
-    A file that is held open: what closes all descriptors, as a daemon does at its start, may give
-    its number to a file of the app's.
+    A file that stays open.
+
+    Code that closes all descriptors, such as a daemon at its start, may give the number of this one
+    to a file of the app.
 
     Args:
-        path: Of the file.
-        flags: How it is opened.
+        path: The path of the file.
+        flags: The flags to open it with.
 
     Raises:
-        OSError: It cannot be opened.
+        OSError: The file cannot be opened.
     """
 
     def __init__(self, path: str, flags: int) -> None:
@@ -29,17 +31,17 @@ class HeldFile:
 
     def fileno(self) -> int:
         """
-        Return its descriptor: a new one if the number is another file's by now.
+        Return its descriptor. If another file has its number by now, it is opened again.
 
         Raises:
-            OSError: It cannot be opened any more.
+            OSError: The file cannot be opened again.
         """
         if _file_of(self._fd) != self._file:
             self._open()
         return self._fd
 
     def close(self) -> None:
-        """Close it, and nobody else's."""
+        """Close the descriptor, unless another file has its number."""
         if _file_of(self._fd) == self._file:
             os.close(self._fd)
 

@@ -1,9 +1,9 @@
 """
-Servers are changed when they are imported: right after their module's code has run.
+An import hook that patches servers right after the code of their module has run.
 
-One finder at the front of `sys.meta_path` asks the others, and puts itself around the loader.
-The real loader is back before the module's code runs: reloaders and pickling look at it. What
-runs while a module is executed is a part of importlib to tracebacks, which leave it out.
+One finder at the front of `sys.meta_path` asks the other finders, and wraps the loader. The real
+loader is restored before the module's code runs, because reloaders and pickling look at it.
+Tracebacks leave out the code that runs while a module is executed, as they do for importlib.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 _unknown: set[str] = set()
-"""The modules that are not as known: each is one warning."""
+"""The modules that the patches do not support. Each one causes one warning."""
 
 
 def install(patches: Mapping[str, tuple[str, str, str]]) -> None:
     """
-    Change the modules of a table when they are imported, and at once those that are.
+    Patch the modules of a table when they are imported, and at once those that already are.
 
     Args:
-        patches: As `servers.PATCHES`.
+        patches: A table like `servers.PATCHES`.
     """
     sys.meta_path.insert(0, Finder(patches))
     for name in patches:
@@ -39,25 +39,25 @@ def install(patches: Mapping[str, tuple[str, str, str]]) -> None:
 
 def patch(module: Any, file: str, function: str, server: str) -> None:
     """
-    Change a module that was executed. What goes wrong is a warning.
+    Patch a module that was executed. An error causes a warning.
 
     Args:
-        module: It.
-        file: Of `servers`.
-        function: In that file.
-        server: Its name; empty if the import alone does not mean that it is going to serve.
+        module: The module.
+        file: The file in `servers`.
+        function: The function in that file.
+        server: The name of the server; "" if an import does not mean that the server will serve.
     """
     try:
         # As `from .servers import FILE`; importlib itself would cost more.
         servers = __import__("servers", globals(), None, [file], 1)
         getattr(getattr(servers, file), function)(module)
     except Exception as error:
-        if module.__name__ in _unknown:  # it was executed anew
+        if module.__name__ in _unknown:  # it was executed again
             return
         _unknown.add(module.__name__)
         worker.complain(
-            f"{module.__name__} is not as known ({type(error).__name__}: {error}):"
-            " its requests are not counted, and its clients not told to go."
+            f"{module.__name__} is not supported in this version ({type(error).__name__}: {error})."
+            " Its requests are not counted, and its keep-alive connections close without notice."
             f" Please report this version of {module.__name__.partition('.')[0]}"
         )
         worker.fails(server or file.partition("_")[0])
@@ -67,7 +67,7 @@ def patch(module: Any, file: str, function: str, server: str) -> None:
 
 
 def _unseen(function: Any) -> Any:
-    """Have a function be left out of the traceback of a module that fails, as importlib's are."""
+    """Have a function left out of the traceback of a failing module, as importlib's are."""
     name = module_from_spec.__code__.co_filename
     function.__code__ = function.__code__.replace(co_filename=name)
     return function
@@ -75,10 +75,10 @@ def _unseen(function: Any) -> Any:
 
 class Finder:
     """
-    Finds what is in the table, by way of the other finders.
+    Finds the modules of the table, with the help of the other finders.
 
     Args:
-        patches: As `servers.PATCHES`.
+        patches: A table like `servers.PATCHES`.
     """
 
     def __init__(self, patches: Mapping[str, tuple[str, str, str]]) -> None:
@@ -86,7 +86,7 @@ class Finder:
 
     @_unseen
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """Find a module, and see that it is changed."""
+        """Find a module, and have it patched."""
         if name not in self._patches:
             return None
         for finder in sys.meta_path:
@@ -100,7 +100,7 @@ class Finder:
 
 
 class _Loader:
-    """Stands around a loader until the module is executed."""
+    """A wrapper around a loader, until the module is executed."""
 
     def __init__(self, loader: Any, known: tuple[str, str, str]) -> None:
         self._loader = loader
@@ -112,13 +112,13 @@ class _Loader:
         return getattr(self._loader, name)
 
     def create_module(self, spec: Any) -> Any:
-        """Create it as its loader does."""
+        """Create the module as its loader does."""
         create = getattr(self._loader, "create_module", None)
         return create(spec) if create is not None else None
 
     @_unseen
     def exec_module(self, module: Any) -> None:
-        """Execute it, and change it."""
+        """Execute the module, and patch it."""
         module.__loader__ = self._loader
         if getattr(module, "__spec__", None) is not None:
             module.__spec__.loader = self._loader

@@ -1,11 +1,12 @@
 """
-What is in flight in a worker: counted at every request, or shown at every heartbeat.
+The requests in flight in a worker: counted at every request, or shown at every heartbeat.
 
-Nothing else of the instrumentation is done as often. So what counts are functions that have all
-they need at hand: some for the thread of one loop, some for any number of threads.
+No other code of the instrumentation runs as often. The counting functions are therefore closures
+with everything they need: one set for the thread of one loop, one for any number of threads.
 
-A server that has a heartbeat need not even call these before T0. It keeps a set of what is under
-way, or its server does, and each heartbeat shows how much that is. The first one after T0 counts it.
+A server with a heartbeat does not even call these before the drain start. It keeps a set of its
+running requests, and each heartbeat shows how many there are. The first heartbeat after the drain
+start counts them.
 """
 
 from __future__ import annotations
@@ -26,14 +27,14 @@ if TYPE_CHECKING:
     from .board import Slot
 
     class EndFrom(Protocol):
-        """What counts a request no more that has come from somebody."""
+        """The function that ends the counting of a request, with details about its client."""
 
         def __call__(
             self, key: object, agent: str, path: str, *, sent_away: bool = False
         ) -> None: ...
 
     Counting = tuple[Callable[[object], None], Callable[[object], None], EndFrom]
-    """`begin`, `end` and `end_from`, as `Worker` has them."""
+    """The functions `begin`, `end` and `end_from` of `Worker`."""
 
 
 class InFlight:
@@ -41,7 +42,7 @@ class InFlight:
     The requests of one worker.
 
     Args:
-        slot: Where their number is shown.
+        slot: The slot that shows their number.
     """
 
     def __init__(self, slot: Slot) -> None:
@@ -49,12 +50,12 @@ class InFlight:
         self._begun: dict[object, float] = {}
         self._served = iter(range(1, MOST))
         self.comes: Callable[[], object] = self._served.__next__
-        """Counts a request as served that nothing else here counts."""
+        """Counts a request as served that is not counted elsewhere."""
         self.under_way: set[object] = set()
-        """What is under way before T0, and only shown at the heartbeats."""
+        """The running requests before the drain start, which are only shown at the heartbeats."""
         self._others = 0
         self._kept: set[object] = set()
-        """What was only kept at T0, and is counted from then on."""
+        """The requests that were only in a set at the drain start, and are counted from then on."""
         self._capacity = 0
         self._seen = -1
         # The collector may run anywhere, and what it finalizes may be a response: its end.
@@ -62,7 +63,7 @@ class InFlight:
         self._ignored: tuple[tuple[str, ...], frozenset[str]] | None = None
 
     def on_a_loop(self) -> Counting:
-        """Return what counts on the thread of one loop."""
+        """Return the counting functions for the thread of one loop."""
         begun, served, note, tell = self._begun, self._served, self._note, self._slot.board.tell
         whole, times = self._slot.board.whole, self._slot.board.real
         in_flight_at, served_at = self._slot.at + IN_FLIGHT, self._slot.at + SERVED
@@ -87,12 +88,12 @@ class InFlight:
 
     def look(self, tasks: Sequence[Any], *, count: bool) -> None:
         """
-        Show how many requests are under way, or count them; at each heartbeat, in its thread.
+        Show how many requests are in flight, or count them. At each heartbeat, in its thread.
 
         Args:
-            tasks: Of the server: what is under way besides, has been told by `comes`, and has a
-                callback for its end.
-            count: Whether all is counted one by one now.
+            tasks: More running tasks of the server. They were passed to `comes`, and have a
+                callback for their end.
+            count: Whether every request is counted individually now.
         """
         kept = {*self.under_way.copy(), *tasks} if count else set()
         self._count(kept - self._kept)
@@ -124,7 +125,7 @@ class InFlight:
                 self.forget(key)
 
     def forget(self, key: object) -> None:
-        """Count a request no more that was under way at T0: it is no arrival."""
+        """Stop counting a request that was running at the drain start. It is not an arrival."""
         with self._lock:
             if self._begun.pop(key, None) is not None:
                 self._slot.board.whole[self._slot.at + IN_FLIGHT] = len(self._begun) + self._others
@@ -133,11 +134,11 @@ class InFlight:
 
     def in_threads(self, capacity: int) -> Counting:
         """
-        Return what counts in any number of threads.
+        Return the counting functions for any number of threads.
 
         Args:
-            capacity: How many requests are served at a time. Only once there are as many does
-                anybody ask since when the oldest is.
+            capacity: How many requests are served at a time. The start of the oldest request
+                matters only once so many are running.
         """
         self._capacity = capacity
         begun, served, note, tell = self._begun, self._served, self._note, self._slot.board.tell
@@ -180,7 +181,7 @@ class InFlight:
             return
 
     def _counts(self, agent: str, path: str) -> bool:
-        """Tell whether a request keeps a drain from being quiet: a health check does not."""
+        """Return whether a request delays the quiet period of a drain. A health check does not."""
         if self._ignored is None:
             known = self._slot.board.ignored
             paths = frozenset(each for each in known if each.startswith("/"))

@@ -1,9 +1,10 @@
 """
-What of an app on a loop never ends by itself: WebSockets, and the streams of an `EventSource`.
+Long-lived connections of an app on a loop: WebSockets, and the streams of an `EventSource`.
 
-ASGI's are here; RSGI's are in `servers.granian_rsgi`. From settle on `end_long_lived`, called at each heartbeat, closes WebSockets with 1001 and ends
-event streams; who comes after settle is sent away by the next heartbeat. A client that does not
-take its end is cut off: its server would wait for it.
+Those of ASGI are here, those of RSGI in `servers.granian_rsgi`. After the propagation delay,
+`end_long_lived` is called at each heartbeat. It closes WebSockets with 1001, and ends event
+streams. A connection that opens later is ended by the next heartbeat. A client that does not read
+the end is cut off, because its server would wait for it.
 """
 
 from __future__ import annotations
@@ -18,23 +19,23 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     class Endless(Protocol):
-        """What `end` ends."""
+        """An object with `end`."""
 
         def end(self) -> None: ...
 
 
 open_ones: set[Endless] = set()
-"""Those that are open."""
+"""The open connections."""
 
 
 def end_long_lived() -> None:
-    """End what never ends by itself; on the loop, once the settle time is over."""
+    """End all long-lived connections. Called on the loop, after the propagation delay."""
     for each in tuple(open_ones):
         each.end()
 
 
 class _Gone(OSError):
-    """What ASGI raises for a message to a client that is gone."""
+    """The error that ASGI raises for a message to a client that is gone."""
 
 
 def _tells_of_the_end(error: Any) -> bool:
@@ -48,11 +49,11 @@ def _tells_of_the_end(error: Any) -> bool:
 
 class LongLived:
     """
-    What never ends by itself.
+    A long-lived connection.
 
     Args:
-        receive: The server's.
-        send: The server's.
+        receive: The server's function.
+        send: The server's function.
     """
 
     def __init__(self, receive: Any, send: Any) -> None:
@@ -62,7 +63,7 @@ class LongLived:
         self._receive = receive
         self._send = send
         self.abort: Callable[[], object] = lambda: None
-        """Cuts the connection, if nobody else is on it."""
+        """Cuts the connection, if no other request uses it."""
         self._late = worker.settled
         self._begun = self._over = self._ended = self._cancelled = False
         self._app: Any = asyncio.current_task()
@@ -70,11 +71,11 @@ class LongLived:
 
     @property
     def sent_away(self) -> bool:
-        """Whether it came after settle, and was ended from here."""
+        """Whether it was opened after the propagation delay, and ended here."""
         return self._late and self._ending is not None
 
     def end(self) -> None:
-        """End it, if it has begun, and the app has not ended it."""
+        """End it, if it has started, and the app has not ended it."""
         if self._begun and not self._over and self._ending is None:
             self._ending = self._asyncio.ensure_future(self._end())
 
@@ -82,7 +83,7 @@ class LongLived:
         raise NotImplementedError
 
     async def run(self, app: Any, scope: Any, *more: Any) -> None:
-        """Have the app talk; what it still says once this has ended is nobody's error."""
+        """Run the app. If it sends after the end, this is not an error."""
         open_ones.add(self)
         try:
             await app(scope, self.receive, self.send, *more)
@@ -109,10 +110,10 @@ class LongLived:
         try:
             self.abort()
         except Exception as error:
-            worker.complain(f"a client that does not read is not cut off: {error!r}")
+            worker.complain(f"could not cut off a client that does not read: {error!r}")
 
     async def receive(self) -> Any:
-        """Receive as the server does."""
+        """Receive with the server's function."""
         return await self._receive()
 
     async def send(self, message: Any) -> None:
@@ -121,7 +122,7 @@ class LongLived:
 
 
 class WebSocket(LongLived):
-    """One WebSocket: closed with 1001."""
+    """A WebSocket, which is closed with 1001."""
 
     def __init__(self, receive: Any, send: Any) -> None:
         super().__init__(receive, send)
@@ -152,9 +153,11 @@ class WebSocket(LongLived):
 
     async def send(self, message: Any) -> None:
         if worker.draining:
-            await self._asyncio.sleep(0)  # an app that pushes without a pause can be ended too
+            await self._asyncio.sleep(
+                0
+            )  # so that an app that sends without a pause can be ended too
         if self._ended:
-            raise _Gone("the WebSocket is closed: the app is leaving")
+            raise _Gone("the WebSocket is closed, because the app is shutting down")
         if message["type"] == "websocket.close":
             self._over = True
         self._sending += 1
@@ -162,8 +165,10 @@ class WebSocket(LongLived):
             await self._send(message)
         except RuntimeError as error:
             if message["type"] == "websocket.accept" and worker.settled:
-                # uvicorn's, which refuses the handshakes that it has begun once it stops.
-                raise _Gone("the WebSocket is refused: the server is leaving") from error
+                # At its stop, uvicorn refuses the handshakes that it has started.
+                raise _Gone(
+                    "the WebSocket is refused, because the server is shutting down"
+                ) from error
             raise
         finally:
             self._sending -= 1
@@ -204,7 +209,7 @@ class WebSocket(LongLived):
 
 
 class EventStream(LongLived):
-    """One response to an EventSource: ended between two events."""
+    """A response to an EventSource, which is ended between two events."""
 
     def __init__(self, receive: Any, send: Any) -> None:
         super().__init__(receive, send)

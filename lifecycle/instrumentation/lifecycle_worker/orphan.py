@@ -1,13 +1,15 @@
 """
-A worker whose parent was killed: it ends as its server does by SIGTERM, and holds no port.
+A worker whose parent was killed: it ends as its server does at SIGTERM, and frees its port.
 
 Rules of this file:
 
-1. The kernel tells the direct child of the parent, and most servers take their workers along.
-   So a worker first waits for `PATIENCE`.
-2. A master above it is told, by one of its workers and once: it would only start them anew.
-   A worker that has none, or none of its own user, tells itself.
-3. A master is of this command if the board's path is in its environment. Nobody else is told.
+1. The kernel signals the direct child of the parent, and most servers end their workers
+   themselves. A worker therefore first waits for `PATIENCE`.
+2. If there is a master above it, one of its workers sends SIGTERM to the master, once. The master
+   would otherwise restart its workers. A worker without a master, or without one of its own user,
+   signals itself.
+3. A process is a master of this command if its environment has the path of the board. No other
+   process is signalled.
 """
 
 from __future__ import annotations
@@ -21,16 +23,16 @@ from time import monotonic, sleep
 from .board import SIZE, VARIABLE, Board
 
 PATIENCE = 2.0
-"""Seconds that a server has to end its workers by itself."""
+"""Seconds for a server to end its workers by itself."""
 SIGTERM = 15
 
 
 class Orphan:
     """
-    What a worker does about the end of its parent.
+    The reaction of a worker to the end of its parent.
 
     Args:
-        board: Its board.
+        board: The board of the worker.
     """
 
     def __init__(self, board: Board) -> None:
@@ -40,7 +42,7 @@ class Orphan:
 
     def look(self, now: float) -> None:
         """
-        See whether the parent is there, and end this worker, in a while, if it is not.
+        Check whether the parent lives. If it does not, end this worker after `PATIENCE`.
 
         Args:
             now: The time.
@@ -54,14 +56,14 @@ class Orphan:
             self.tell()
 
     def watch(self) -> None:
-        """Wait until the parent is not there, and end this worker; in a thread of its own."""
+        """Wait for the end of the parent, and end this worker. It needs its own thread."""
         has_parent(self._board, wait=None)
         while True:
             self.look(monotonic())
             sleep(PATIENCE)
 
     def tell(self) -> None:
-        """Tell the master to end, once, or this process if there is none."""
+        """Send SIGTERM to the master, once, or to this process if there is no master."""
         pid = _master(self._board.path) or os.getpid()
         if pid in self._told:
             return
@@ -76,11 +78,11 @@ class Orphan:
 
 def has_parent(board: Board, wait: float | None = 0) -> bool:
     """
-    Tell whether the parent lives: it reads the board's pipe as long as it does.
+    Return whether the parent lives. As long as it does, it reads the board's pipe.
 
     Args:
         board: The board.
-        wait: Milliseconds to wait for its end; None: for ever.
+        wait: Milliseconds to wait for its end; None to wait forever.
     """
     reader = poll()
     try:
@@ -91,7 +93,7 @@ def has_parent(board: Board, wait: float | None = 0) -> bool:
 
 
 def _master(board: str) -> int:
-    """Return the topmost of the processes above this one that are of a board's command; or 0."""
+    """Return the topmost process above this one that belongs to a board's command; or 0."""
     found, pid = 0, os.getppid()
     while pid > 1 and _is_of(pid, board):
         found, pid = pid, _parent_of(pid)

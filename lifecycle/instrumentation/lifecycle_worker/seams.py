@@ -1,7 +1,7 @@
 """
-How a server is changed: each name that is needed of it is asked for here, and must be there.
+Patching of a server. Each name that a patch needs is looked up here, and must exist.
 
-So a version on which one has moved is noticed when it is imported, not at the first request.
+A version of the server that has moved a name is thus noticed at the import, not at a request.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 
 class Moved(Exception):
-    """A name that is needed is not there."""
+    """A needed name does not exist."""
 
 
 def seam(owner: Any, path: str) -> Any:
     """
-    Return what has a name, `Config.load`, in a module or class.
+    Return the object with a dotted name, such as `Config.load`, in a module or class.
 
     Raises:
-        Moved: There is nothing of this name.
+        Moved: There is no such name.
     """
     found = owner
     for name in path.split("."):
@@ -33,15 +33,15 @@ def seam(owner: Any, path: str) -> Any:
 
 def wrap(owner: Any, path: str, make: Callable[[Any], Any]) -> None:
     """
-    Put something around a function, which then has its name and signature.
+    Wrap a function. The wrapper gets its name and signature.
 
     Args:
         owner: A module or class.
-        path: The function's name, `Config.load`.
-        make: Called with the function, returns what takes its place.
+        path: The name of the function, such as `Config.load`.
+        make: Called with the function. Returns the wrapper.
 
     Raises:
-        Moved: There is nothing of this name.
+        Moved: There is no such name.
     """
     was = seam(owner, path)
     *way, name = path.split(".")
@@ -59,10 +59,10 @@ def wrap(owner: Any, path: str, make: Callable[[Any], Any]) -> None:
 
 def needs(function: Any, *names: str) -> None:
     """
-    See that a function uses names: attributes that are made where it runs, and not before.
+    Check that a function uses some names: attributes that exist only while it runs.
 
     Raises:
-        Moved: It does not use one of them.
+        Moved: The function does not use one of them.
     """
     code = getattr(function, "__wrapped__", function).__code__
     known = {*code.co_names, *code.co_varnames, *code.co_freevars, *code.co_cellvars}

@@ -1,4 +1,4 @@
-"""The start of a worker: at its interpreter's, before anything of the app is imported."""
+"""The start of a worker, at its interpreter's start, before anything of the app is imported."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _FLAG = "_lifecycle_worker"
-"""In `sys`: another sitecustomize may hand on to ours, and then it runs twice."""
+"""A name in `sys`. If another sitecustomize runs ours again, the second run is noticed."""
 
 
 def start(folder: str) -> Callable[[], None]:
     """
-    Open the board and watch for servers, unless that is done.
+    Open the board and install the import hook, unless this was done before.
 
     Args:
-        folder: Where our sitecustomize is.
+        folder: The folder of our sitecustomize.
 
     Returns:
-        What runs the next sitecustomize.
+        The function that runs the next sitecustomize.
     """
     from . import chain
 
@@ -48,7 +48,7 @@ def start(folder: str) -> Callable[[], None]:
 
 
 def open_board(path: str) -> bool:
-    """Open the board, and watch for servers; else a warning says why not, and False is returned."""
+    """Open the board, and install the import hook. On an error, warn and return False."""
     try:
         worker.open(path)
     except NoBoard as error:
@@ -69,6 +69,6 @@ def _remedy(path: str) -> str:
     if owner == os.geteuid():
         return ""
     return (
-        f". It runs as uid {os.geteuid()}, and lifecycle as uid {owner}:"
-        " start lifecycle as that user (runAsUser), not the server"
+        f". This process runs as uid {os.geteuid()}, and lifecycle as uid {owner}."
+        " Start lifecycle as the user of this process (runAsUser)"
     )

@@ -1,4 +1,4 @@
-"""A connection with bytes that nobody has taken is not idle: to close it now would lose them."""
+"""Unread bytes: a connection that has some is not idle, because closing it would lose them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 POLLIN = 1
 _AGES = struct.Struct("=44xI4xI")
-"""Of the kernel's `tcp_info`: how long ago data was last sent and last received, in ms."""
+"""The fields of the kernel's `tcp_info` with the age of the last sent and received data, in ms."""
 
 
 def has_unread(fd: int, make_poll: Callable[[], Any] = poll) -> bool:
     """
-    Tell whether a socket has unread bytes, or its client's end.
+    Return whether a socket has unread bytes, or its client's end.
 
     Args:
-        fd: Its descriptor.
-        make_poll: The real `select.poll`, where gevent has put its own there.
+        fd: The descriptor.
+        make_poll: The real `select.poll`, in case gevent has replaced it.
     """
     waiting = make_poll()
     waiting.register(fd, POLLIN)
@@ -32,9 +32,10 @@ def has_unread(fd: int, make_poll: Callable[[], Any] = poll) -> bool:
 
 def is_half_read(sock: Any) -> bool:
     """
-    Tell whether something has come on a socket with TLS since its last answer (Linux).
+    Return whether bytes have arrived on a TLS socket since its last response (Linux).
 
-    The first half of a record has been read, and is known to nobody until the second has come.
+    The first half of a TLS record may have been read already. Only TLS itself can see it until the
+    second half arrives.
 
     Args:
         sock: The socket below TLS, or around it.

@@ -1,4 +1,4 @@
-"""This process as a worker: its slot, what is in flight in it, and its heartbeat."""
+"""This process as a worker: its slot, its requests in flight, and its heartbeat."""
 
 from __future__ import annotations
 
@@ -32,86 +32,89 @@ if TYPE_CHECKING:
 BEAT = 0.25
 """Seconds between two heartbeats of a loop."""
 PAUSE = 2 * BEAT
-"""Seconds without a heartbeat after which a loop does not come round."""
+"""Seconds without a heartbeat after which a loop counts as blocked."""
 
 
 def warn(text: str) -> None:
-    """Say what did not work, on one line of stderr."""
+    """Print a warning on one line of stderr."""
     try:
         sys.stderr.write("lifecycle: " + " ".join(text.split()) + "\n")
         sys.stderr.flush()
-    except Exception:  # noqa: S110 - there may be no stderr, and that is nobody's trouble
+    except Exception:  # noqa: S110 - there may be no stderr
         pass
 
 
 def _count_nothing(*_: object, **_named: object) -> None:
-    """Do nothing: this process serves nothing."""
+    """Do nothing, because this process does not serve."""
 
 
 class Worker:
     """
-    What a server's file speaks to. There is one in a process, `worker`.
+    The interface for the files of the servers. A process has one, `worker`.
 
-    Without a board, or in a process that serves nothing, everything does nothing.
+    Without a board, or in a process that does not serve, every method does nothing.
     """
 
     def __init__(self) -> None:
         self.board: Board | None = None
         self.slot: Slot | None = None
         self.times = memoryview(bytes(8 * (GO_AT + 1))).cast("d")
-        """The board's times: what is asked at every request looks at `times[DRAINING_AT]` and `times[GO_AT]`."""
+        """
+        The times of the board. Code that runs at every request reads `times[DRAINING_AT]` and
+        `times[GO_AT]` directly.
+        """
         self.on_serving: Callable[[], object] = lambda: None
         """Called once this process has a slot."""
         self.on_loading: Callable[[], object] = lambda: None
-        """Called before a server loads the app: what is started from then on is the app's own."""
+        """Called before a server loads the app. Processes started later belong to the app."""
         self.closers: dict[Callable[[], object], int] = {}
         """
-        What closes idle connections, and the thread that each belongs to: called at each heartbeat
-        of that thread once the settle time is over.
+        The functions that close idle connections, each with its thread. They are called at each
+        heartbeat of that thread after the propagation delay.
         """
         self._tasks: dict[Callable[[], list[Any]], int] = {}
-        """What knows the requests that a server keeps itself, and the thread it belongs to."""
+        """The functions that return the running requests of a server, each with its thread."""
         self.begin: Callable[[object], None] = _count_nothing
         """
-        Counts a request, until `end` is called with the same key: anything that no other request
-        under way has. Both may be called from any thread if the worker has a capacity, else from
-        its loop's thread only.
+        Counts a request until `end` is called with the same key. The key is any value that no other
+        running request has. With a capacity, both may be called from any thread, else only from the
+        thread of the loop.
         """
         self.end: Callable[[object], None] = _count_nothing
-        """Counts a request no more. A key that is not counted is passed over."""
+        """Stops counting a request. An unknown key is ignored."""
         self.end_from: EndFrom = _count_nothing
         """
-        The same from T0 on, and before it too: the request was an arrival, unless it is a health
-        check, by its user agent or its path without the query, or its client was `sent_away` at
-        once.
+        Stops counting a request, with details about its client. After the drain start, the request
+        was an arrival, unless its user agent or its path (without the query) is that of a health
+        check, or its client was `sent_away` at once.
         """
         self.keeper = 0
         """The thread of the server that counts, if it has a heartbeat."""
         self.under_way: set[object] = set()
         """
-        What is under way of a server whose thread is the `keeper`, before T0. Instead of `begin`
-        and `end` it may put a request in here and take it out, call `comes`, and, if it is T0 by
-        then, `forget`.
+        The running requests of a server whose thread is the `keeper`, before the drain start.
+        Instead of `begin` and `end`, the server may add a request here and remove it, call `comes`,
+        and, if the drain has started meanwhile, `forget`.
         """
         self.comes: Callable[[], object] = _count_nothing
         """Counts a request as served that is not counted with `begin`."""
         self.forget: Callable[[object], None] = _count_nothing
-        """Counts a request no more that was under way at T0, if it is counted by now."""
+        """Stops counting a request that was running at the drain start, if it is counted."""
         self.next_beat = 0.0
-        """When the heartbeat is due, for loops that come round as often as something comes."""
+        """When the next heartbeat is due, for loops that turn at every arrival."""
         self._beating: set[Any] = set()
         self._main = self._owner = get_ident()
-        """The main thread, and that of the server that counts."""
+        """The main thread, and the thread of the server that counts."""
         self._in_flight: InFlight | None = None
         self.failed: set[str] = set()
-        """The servers that cannot be made to tell anything."""
+        """The servers that cannot report anything."""
         self._leader: object = None
         self._leads: Callable[[], bool] = lambda: False
-        """Tells whether a server of the main thread is certain to serve, here or in a fork."""
+        """Returns whether a server of the main thread will certainly serve, here or in a fork."""
         self._beginning: dict[int, int] = {}
-        """How many apps are just beginning, by the threads they begin in."""
+        """How many apps are starting, by thread."""
         self._held: list[Callable[[], object]] = []
-        """Says once more what came while it did not count."""
+        """Functions that report again what did not count at first."""
         self._said: set[str] = set()
         self._orphan: Orphan | None = None
         self._inherited: InheritedHandler | None = None
@@ -120,10 +123,10 @@ class Worker:
 
     def open(self, path: str) -> None:
         """
-        Map the board: at the interpreter's start, while this process may still open it.
+        Map the board, at the interpreter's start, while this process may still open it.
 
         Raises:
-            NoBoard: It is not to be had.
+            NoBoard: The board cannot be opened.
         """
         self.board = Board(path)
         self.times = self.board.real
@@ -141,25 +144,27 @@ class Worker:
         self._inherited = InheritedHandler()
 
     def expects(self, server: str) -> None:
-        """Say that a server was imported: from now on only a worker's word counts as serving."""
+        """Report that a server was imported. From now on, only a worker's report counts."""
         if self.board is not None and not self._is_aside(get_ident()):
             self.board.tell(f"expects {server} {os.getpid()}")
 
     def fails(self, server: str) -> None:
-        """Say that a server cannot be made to tell anything: nobody is to wait for its word."""
+        """Report that a server cannot report anything, so that READY does not wait for it."""
         self.failed.add(server.partition(" ")[0])
         if self.board is not None:
             self.board.tell(f"fails {server} {os.getpid()}")
 
     def leads(self, who: object, is_known: Callable[[], bool]) -> None:
         """
-        Say that a server of the main thread is certain to serve: until it does, nobody else counts.
+        Note that a server of the main thread will certainly serve. Until then, no other one counts.
 
-        Who says so from another thread serves there, and nobody waits for the main thread any more.
+        If this is called in another thread, the server serves there, and the main thread is not
+        waited for any more.
 
         Args:
-            who: It, or what it serves by.
-            is_known: Tells whether it is one that says `serves`; asked when somebody else does.
+            who: The server, or the object that it serves with.
+            is_known: Returns whether an object is one that calls `serves`. Called when another one
+                does.
         """
         if get_ident() == self._main:
             self._leader, self._leads = who, is_known
@@ -170,12 +175,12 @@ class Worker:
         return self.slot is None and thread != self._main and self._leads()
 
     def begins(self) -> None:
-        """Say that an app is just beginning in this thread: what serves by now is its own."""
+        """Note that an app is starting in this thread. A server started meanwhile is the app's."""
         thread = get_ident()
         self._beginning[thread] = self._beginning.get(thread, 0) + 1
 
     def has_begun(self) -> None:
-        """Say that this app is not beginning any more: once for each `begins`."""
+        """Note that this app has started: once for each `begins`."""
         thread = get_ident()
         left = self._beginning.get(thread, 0) - 1
         if left > 0:
@@ -196,18 +201,19 @@ class Worker:
         self, server: str, capacity: int = 0, again: Callable[[], object] | None = None
     ) -> bool:
         """
-        Say that this process serves: called where a server's worker begins to accept.
+        Report that this process serves. Called where a server's worker starts to accept.
 
-        An app may have a small server of its own, for metrics, and starts it before it is served
-        itself. So the last server counts, and one of the main thread rather than another. While
-        an app is beginning, none of its thread does, and none at all if that is the main thread.
-        Nor does another thread's before that of a main thread that `leads`.
+        An app may have its own small server, for example for metrics, and start it before it is
+        served itself. The last server therefore counts, and a server of the main thread has
+        priority. While an app is starting, no server of its thread counts, and no server at all if
+        that is the main thread. If a main thread `leads`, no server of another thread counts before
+        it.
 
         Args:
-            server: The server's name, as `/status` shows it.
-            capacity: How many requests it serves at a time, each in a thread; 0 if a loop
-                serves all of them.
-            again: Called if it does not count yet, once it may.
+            server: The name of the server, as `/status` shows it.
+            capacity: How many requests it serves at a time, one per thread; 0 if a loop serves all
+                of them.
+            again: Called once it may count, if it does not count yet.
 
         Returns:
             True if it is on the board.
@@ -236,7 +242,7 @@ class Worker:
         if self.slot is None:
             slot = board.claim(monotonic())
             if slot is None:
-                self.complain("there are too many workers: this one is not counted")
+                self.complain("there are too many workers. Requests of this one are not counted")
                 return False
             self.slot = slot
             self._owner = 0
@@ -265,23 +271,23 @@ class Worker:
 
     @property
     def draining(self) -> bool:
-        """True while clients are to be told to go: from T0 on, and while all is held offline."""
+        """True after the drain start, or while all app services are offline: connections close."""
         return self.times[GO_AT] > 0
 
     @property
     def settled(self) -> bool:
-        """True once consumers have had time to notice: what is idle is to be closed."""
+        """True after the propagation delay, when idle connections are closed."""
         board = self.board
         return board is not None and 0 < board.settled_at <= monotonic()
 
     # The heartbeat
 
     def closes(self, close_idle: Callable[[], object]) -> None:
-        """Have idle connections be closed by this, at the heartbeats of the thread that says so."""
+        """Set the function that closes idle connections, at heartbeats of the calling thread."""
         self.closers[close_idle] = get_ident()
 
     def beat(self) -> None:
-        """Stamp the heartbeat, and close what is idle if it is time; on the loop."""
+        """Write the heartbeat, and close idle connections if it is time. On the loop."""
         slot = self.slot
         if slot is None:
             return
@@ -309,25 +315,25 @@ class Worker:
             try:
                 close_idle()
             except Exception as error:
-                self.complain(f"idle connections are not closed: {error!r}")
+                self.complain(f"could not close idle connections: {error!r}")
                 self.closers.pop(close_idle, None)
 
     def turn(self) -> None:
-        """Beat, unless it has lately: for a loop that comes round as often as something comes."""
+        """Write the heartbeat if it is due, for a loop that turns at every arrival."""
         if monotonic() >= self.next_beat:
             self.beat()
 
     def watch_parent(self) -> None:
-        """Wait for the parent's end in a thread: for a server that has threads, and no heartbeat."""
+        """Wait for the parent's end in a thread, for a server with threads but no heartbeat."""
         if self._orphan is not None:
             start_new_thread(self._orphan.watch, ())
 
     def keeps(self, tasks: Callable[[], list[Any]]) -> None:
-        """Have requests be shown that a server of this thread keeps itself: what this returns."""
+        """Show the running requests of a server of this thread. The function returns them."""
         self._tasks[tasks] = get_ident()
 
     def beat_on(self, loop: Any) -> None:
-        """Beat on an asyncio loop for as long as it runs; called on it, after `serves`."""
+        """Add a heartbeat to an asyncio loop while it runs. Called on it, after `serves`."""
         slot = self.slot
         if loop in self._beating:
             return
@@ -343,13 +349,13 @@ class Worker:
             loop.call_soon(have_noted, loop)
 
     def complain(self, text: str) -> None:
-        """Warn, once of each thing."""
+        """Print a warning, once per message."""
         if text not in self._said:
             self._said.add(text)
             warn(text)
 
 
 worker = Worker()
-"""This process."""
+"""The worker of this process."""
 
 __all__ = ["BEAT", "NoBoard", "Worker", "warn", "worker"]

@@ -1,8 +1,8 @@
 """
-A WSGI app of a worker: from settle on its event streams end, each at its next event.
+A wrapper around a WSGI app: after the propagation delay, its event streams end at the next event.
 
-Nothing can end one that waits for an event: its thread is the app's. The app's `close` is called
-as if the client had gone.
+A stream that waits for an event cannot be ended, because its thread belongs to the app. The app's
+`close` is called as if the client had gone.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 class App:
     """
-    Stands around an app.
+    A wrapper around an app.
 
     Args:
-        app: It.
+        app: The WSGI app.
     """
 
     def __init__(self, app: Callable[..., Any]) -> None:
@@ -50,7 +50,7 @@ class App:
 
 
 def asks(environ: dict[str, Any]) -> bool:
-    """Tell whether an `EventSource` asks: it connects again when its stream has ended."""
+    """Return whether a request comes from an `EventSource`, which reconnects after the end."""
     accept = environ.get("HTTP_ACCEPT")
     # Hardly anybody gets further than this.
     if not accept or len(accept) < len(EVENTS) or EVENTS not in accept.lower():
@@ -60,11 +60,11 @@ def asks(environ: dict[str, Any]) -> bool:
 
 class Events:
     """
-    A body that ends between two pieces, once the settle time is over, if it never ends by itself.
+    A response body. If it is endless, it ends between two pieces after the propagation delay.
 
     Args:
-        body: The app's.
-        kinds: Whether it is endless; empty until the app has said it.
+        body: The app's body.
+        kinds: Whether it is endless; empty until the app has sent its headers.
     """
 
     def __init__(self, body: Any, kinds: list[bool]) -> None:

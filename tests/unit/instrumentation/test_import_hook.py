@@ -81,7 +81,7 @@ def test_a_seam_that_has_moved(command: Parent, shop, server: str, patch: str, w
 
     assert done.stdout == "serves\n"
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"lifecycle: shop_server is not as known ({why}")
+    assert line.startswith(f"lifecycle: shop_server is not supported in this version ({why}")
     assert "Please report" in line
     assert set(command.told()) == {"hello", "fails shop"}
 

@@ -65,7 +65,7 @@ def test_a_board_of_another_user(
 
     start.open_board(str(path))
 
-    assert "It runs as uid 65534" in capsys.readouterr().err
+    assert "This process runs as uid 65534" in capsys.readouterr().err
 
 
 def test_a_python_that_is_too_old(command: Parent) -> None:
@@ -80,7 +80,7 @@ def test_a_python_that_is_too_old(command: Parent) -> None:
 
     assert done.stdout == "serves\n"
     assert done.stderr == (
-        "lifecycle: Python 2.7 is too old to tell of its requests: use 3.8 or later\n"
+        "lifecycle: requests are not counted, because Python 2.7 is too old. Use 3.8 or later\n"
     )
 
 

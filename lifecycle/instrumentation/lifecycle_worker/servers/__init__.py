@@ -1,15 +1,16 @@
 """
-The servers: one file for each, with all that is known of it.
+The servers: one file for each, with everything that is specific to it.
 
 Rules of this folder:
 
-1. A file has one function for each module of its server that it changes, `patch_…(module)`. It
-   is called right after that module was executed, before whoever imports it sees it.
-2. The server's public API first; where there is none, one named seam, asked for with `seams.wrap`,
-   `seams.seam` or `seams.needs`. A version on which it has moved is a warning, and the worker
-   serves on, uncounted. The patch asks for all that it needs before it changes anything.
-3. The decision to close a connection is made once, when the header is written, and the same
-   decision closes it.
+1. A file has one function, `patch_…(module)`, for each module of its server that it patches. It is
+   called right after that module was executed, before the importing code sees the module.
+2. A patch uses the public API of the server first. Otherwise it uses a named internal, which it
+   looks up with `seams.wrap`, `seams.seam` or `seams.needs`. If a version has moved the name, this
+   causes a warning, and the worker serves without being counted. A patch looks up all names before
+   it changes anything.
+3. The decision to close a connection is made once, when the header is written. The same decision
+   closes the connection.
 """
 
 from __future__ import annotations
@@ -53,10 +54,10 @@ PATCHES: dict[str, tuple[str, str, str]] = {
     "werkzeug.serving": ("werkzeug", "patch_serving", ""),
 }
 """
-The module that is imported, to the file of this folder, its function, and the server's name:
+For each module: the file in this folder, its function, and the name of the server:
 
     "waitress.server": ("waitress", "patch_server", "waitress"),
 
-The name is empty where the import alone does not mean that this process, or its child, is going
-to serve; then the file calls `worker.expects` itself where that is known, or not at all.
+The name is empty if the import alone does not mean that this process, or its child, will serve. The
+file then calls `worker.expects` itself when that is known, or never.
 """

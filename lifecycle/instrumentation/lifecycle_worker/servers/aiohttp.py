@@ -1,12 +1,13 @@
 """
 aiohttp: alone (`web.run_app`, `AppRunner`), and in gunicorn as `aiohttp.GunicornWebWorker`.
 
-A request is in flight until its handler has returned and its response is written. From T0 on
-each response says `Connection: close`, and closes. At settle, idle connections are closed,
-WebSockets with 1001, and event streams ended; a handler that serves one is cancelled.
+A request is in flight until its handler has returned and its response is written. After the drain
+start, each response has `Connection: close`, and closes the connection. After the propagation
+delay, idle connections are closed, WebSockets are closed with 1001, and event streams are ended.
+The handler of such a connection is cancelled.
 
-Out of reach: nothing that is known. A WebSocket's handler that goes on after the 1001 is work in
-flight until it returns.
+Not covered: nothing that is known. If a handler continues after the 1001 of its WebSocket, it is
+work in flight until it returns.
 """
 
 from __future__ import annotations
@@ -25,9 +26,9 @@ SERVER = "aiohttp"
 _servers: Any = None
 """A `WeakSet` of the servers in this process."""
 _half_read: set[Any] = set()
-"""Connections of which a part of the next request was read; from T0 on."""
+"""Connections on which a part of the next request was read, after the drain start."""
 _long: dict[Any, _Long] = {}
-"""What never ends by itself, by its connection."""
+"""Long-lived responses, by their connection."""
 _ending: set[Any] = set()
 
 
@@ -38,7 +39,7 @@ class _Long:
         self.response = response
         self.task = task
         self.late = worker.settled
-        """It has come when all were told to go: that is no arrival."""
+        """Whether it was opened after the propagation delay, so that it is not an arrival."""
         self.ended = False
 
 
@@ -79,7 +80,7 @@ def patch_protocol(module: Any) -> None:
 
 
 def patch_response(module: Any) -> None:
-    """Say `Connection: close`, and know what never ends, in `aiohttp.web_response`."""
+    """Send `Connection: close`, and note long-lived responses, in `aiohttp.web_response`."""
 
     def prepare(was: Any) -> Any:
         def prepare_headers(self: Any) -> Any:
@@ -106,7 +107,7 @@ def patch_response(module: Any) -> None:
 
 
 def patch_server(module: Any) -> None:
-    """Know the servers, in `aiohttp.web_server`."""
+    """Note the servers, in `aiohttp.web_server`."""
     global _servers  # noqa: PLW0603 - weakref is imported no earlier
     import asyncio
     import weakref
@@ -134,12 +135,12 @@ def patch_server(module: Any) -> None:
 
 
 def patch_worker(module: Any) -> None:
-    """Know that gunicorn's workers are going to serve, in `aiohttp.worker`."""
+    """Note that gunicorn's workers will serve, in `aiohttp.worker`."""
     seam(module, "GunicornWebWorker")
 
 
 def patch_runner(module: Any) -> None:
-    """Say when it serves, in `aiohttp.web_runner`."""
+    """Report when it serves, in `aiohttp.web_runner`."""
     import asyncio
 
     def set_up(was: Any) -> Any:
@@ -196,7 +197,7 @@ def _close_idle() -> None:
 
 
 async def _end(connection: Any, long: _Long) -> None:
-    """End it, and cut it off if its client does not take that."""
+    """End it, and cut it off if its client does not read the end."""
     import asyncio
 
     transport, response = connection.transport, long.response

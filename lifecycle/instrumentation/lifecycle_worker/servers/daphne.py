@@ -1,14 +1,14 @@
 """
-daphne, one process.
+daphne, with one process.
 
-A request is in flight until the app has returned and its answer is sent, a WebSocket until the app
-has returned. From T0 on each response says
-`Connection: close`, and closes. At settle, idle connections are closed, WebSockets with 1001, and
-event streams ended; an app that serves one is cancelled. By its stop signal daphne cancels what
-is in flight. During a drain that is only what has come at that moment: it is waited for, and
-WebSockets are closed with 1001.
+A request is in flight until the app has returned and its response is sent, and a WebSocket until
+the app has returned. After the drain start, each response has `Connection: close`, and closes the
+connection. After the propagation delay, idle connections are closed, WebSockets are closed with
+1001, and event streams are ended. The app of such a connection is cancelled. At its stop signal,
+daphne cancels requests in flight. In a drain, these are only requests that have just arrived. The
+stop waits for them, and their WebSockets are closed with 1001.
 
-Out of reach: HTTP/2, whose clients are not told to go.
+Not covered: HTTP/2. Its clients get no notice.
 """
 
 from __future__ import annotations
@@ -29,26 +29,26 @@ if TYPE_CHECKING:
 
 SERVER = "daphne"
 LOOK_AGAIN = 0.1
-"""Seconds between two looks at an answer whose client is slow to take it."""
+"""Seconds between two looks at a response that its client reads slowly."""
 
 _reactor: Any = None
 
 _channels: Any = None
-"""A `WeakSet` of the HTTP/1 connections on which something was asked."""
+"""A `WeakSet` of the HTTP/1 connections with at least one request."""
 _long: dict[Any, bool] = {}
-"""WebSockets and event streams: whether they have come after settle, to go at once."""
+"""WebSockets and event streams, and whether they must end at once (opened after the delay)."""
 _ended: set[Any] = set()
-"""Those of them that were ended from here."""
+"""The ones of these that were ended here."""
 _ports: list[Any] = []
-"""Where it listens."""
+"""The listening ports."""
 _in_flight: set[Any] = set()
-"""Requests and WebSockets."""
+"""The requests and WebSockets in flight."""
 _stops: list[Any] = []
-"""What fires once none of them is left, while it stops."""
+"""The Deferreds that fire once nothing is in flight during the stop."""
 
 
 def patch_server(module: Any) -> None:
-    """Count requests and WebSockets, and say when it serves, in `daphne.server`."""
+    """Count requests and WebSockets, and report when it serves, in `daphne.server`."""
     global _channels, _reactor  # noqa: PLW0603 - weakref is imported no earlier
     import weakref
 
@@ -92,7 +92,7 @@ def patch_server(module: Any) -> None:
 
 
 def _stopping(module: Any) -> Any:
-    """Have what is in flight end, before the connections do."""
+    """Wait for requests in flight before the connections are closed."""
 
     def in_a_turn(_: Any) -> Any:  # in which it reads what has come, and clients are told
         turn = module.defer.Deferred()
@@ -126,7 +126,7 @@ def _stopping(module: Any) -> Any:
 
 
 def patch_http(module: Any) -> None:
-    """Say `Connection: close`, and know event streams, in `daphne.http_protocol`."""
+    """Send `Connection: close`, and note event streams, in `daphne.http_protocol`."""
 
     def reply(was: Any) -> Any:
         def handle_reply(self: Any, message: Any) -> Any:
@@ -141,7 +141,7 @@ def patch_http(module: Any) -> None:
 
 
 def patch_websocket(module: Any) -> None:
-    """See that a WebSocket can be closed with 1001, in `daphne.ws_protocol`."""
+    """Check that a WebSocket can be closed with 1001, in `daphne.ws_protocol`."""
     # Below `sendClose`, which lets applications say 1000 and 3000 to 4999 only.
     seam(module, "WebSocketProtocol.sendCloseFrame")
     seam(module, "WebSocketProtocol.STATE_OPEN")
@@ -182,7 +182,7 @@ def _end(protocol: Any, agent: str, path: str, *, sent_away: bool) -> None:
 
 
 def _end_once_sent(transport: Any, end: Callable[[], None]) -> None:
-    """End a request once the kernel has all of its answer: daphne's stop would not wait for it."""
+    """End a request once the kernel has all of its response. daphne's stop does not wait."""
     below = getattr(transport, "transport", transport)  # below TLS
     if below is not None and below in _reactor.getWriters():
         _reactor.callLater(LOOK_AGAIN, _end_once_sent, transport, end)

@@ -1,16 +1,16 @@
 """
-granian: Rust reads and writes, and Python serves: threads by WSGI, a loop by ASGI.
+granian: Rust reads and writes, and Python serves: in threads (WSGI) or on a loop (ASGI).
 
-By ASGI a request or a WebSocket is in flight until the app has returned, and the loop beats; RSGI
-is in `granian_rsgi`. By WSGI no loop in Python turns. A request is in flight from the app's call
-until its body is whole: a list at once, an iterator once it is exhausted, closed or dropped. The
-worker makes no progress once all its `--blocking-threads` are at work, and the oldest request is
-as old as `loop_stall_limit`.
+With ASGI, a request or a WebSocket is in flight until the app has returned, and the loop has a
+heartbeat. RSGI is in `granian_rsgi`. With WSGI, there is no Python loop. A request is in flight
+from the call of the app until its body is complete: a list at once, an iterator once it is
+exhausted, closed or dropped. The worker makes no progress if all its `--blocking-threads` are busy,
+and the oldest request is older than `loop_stall_limit`.
 
-From T0 on the app's answers say close, which granian follows. Idle connections are out of reach
-in Rust: granian closes them when it stops. From settle on ASGI's WebSockets are closed with 1001.
-Nor can the clients of HTTP/2 be told: what comes over their connections is waited for, but it does
-not prolong the drain.
+After the drain start, the app's responses have `Connection: close`, which granian follows. Idle
+connections are in Rust, and cannot be reached: granian closes them when it stops. After the
+propagation delay, WebSockets of ASGI are closed with 1001. HTTP/2 clients get no notice either. The
+drain waits for their requests, but these do not prolong it.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
 NAME = "granian"
 WSGI = "wsgi"
 COUNTED = (WSGI, "asgi", "asginl", "rsgi")
-"""The interfaces, as granian calls them."""
+"""The interfaces, by granian's names."""
 
 
 def patch_mp(module: Any) -> None:
-    """Count the requests of its worker processes, and say when they serve."""
+    """Count the requests of its worker processes, and report when they serve."""
     for name in ("WSGIWorker", "_wsgi_call_wrap", "_asgi_call_wrap", "_rsgi_call_wrap"):
         seam(module, name)
     seam(module, "_new_cbscheduler")
@@ -66,9 +66,10 @@ def _expected(serve: Callable[..., None]) -> Callable[..., None]:
 
 def _once(handle: Callable[..., None]) -> Callable[..., None]:
     """
-    Have the master take one signal: a second one that comes while it sets its event locks it up.
+    Have the master handle only one signal. A second one during its handler would block it forever.
 
-    So many come when the parent is killed: the kernel sends SIGTERM at the end of each thread of it.
+    When the parent is killed, several signals arrive: the kernel sends SIGTERM at the end of each
+    of its threads.
     """
 
     def handle_once(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -79,7 +80,7 @@ def _once(handle: Callable[..., None]) -> Callable[..., None]:
 
 
 def _serving(make_worker: Callable[..., Any]) -> Callable[..., Any]:
-    """Say that it serves: the next call of this process after this one accepts."""
+    """Report that it serves, because the next call in this process accepts connections."""
 
     def serving(*args: Any) -> Any:
         made = make_worker(*args)
@@ -92,15 +93,15 @@ def _serving(make_worker: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _THREADS = 5
-"""Where `WSGIWorker` has its number of Python threads."""
+"""The attribute of `WSGIWorker` with the number of its Python threads."""
 
 
 _interfaces: list[str] = []
-"""By what this process serves on a loop, once that is known."""
+"""The interfaces that this process serves on a loop, once they are known."""
 
 
 def _on(interface: str, around: Callable[[Any], Any]) -> Callable[..., Any]:
-    """Put something around the app of an interface with a loop."""
+    """Wrap the app of an interface with a loop."""
 
     def make_wrapper(make: Callable[..., Any]) -> Callable[..., Any]:
         def wrapper(callback: Any, *args: Any, **kwargs: Any) -> Any:
@@ -113,7 +114,7 @@ def _on(interface: str, around: Callable[[Any], Any]) -> Callable[..., Any]:
 
 
 def _on_loop(make: Callable[..., Any]) -> Callable[..., Any]:
-    """Say that it serves on a loop: what is called next accepts."""
+    """Report that it serves on a loop, because the next call accepts connections."""
 
     def scheduler(loop: Any, *args: Any, **kwargs: Any) -> Any:
         if _interfaces and threading.current_thread() is threading.main_thread():
@@ -131,7 +132,7 @@ def _wsgi(make: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _counted(app: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a WSGI app that is counted, and whose answers say close from T0 on."""
+    """Return a WSGI app that is counted, and sends `Connection: close` in a drain."""
     answer = wsgi.App(app)
 
     def counted(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
@@ -165,10 +166,10 @@ def _counted(app: Callable[..., Any]) -> Callable[..., Any]:
 
 class Body:
     """
-    A response's body that tells when nobody will ask it for more.
+    The body of a response, which reports when it is not read any more.
 
     Args:
-        body: The app's.
+        body: The app's body.
         end: Called then, once.
     """
 
@@ -189,7 +190,7 @@ class Body:
             raise
 
     def close(self) -> None:
-        """Close the app's body: its client has what it wanted, or is gone."""
+        """Close the app's body, because its client has everything, or is gone."""
         try:
             close = getattr(self._body, "close", None)
             if close is not None:

@@ -1,10 +1,11 @@
 """
-granian's own interface, RSGI: an app on a loop, called with a scope and a protocol.
+granian's own interface RSGI: an app on a loop, called with a scope and a protocol.
 
-A request or a WebSocket is in flight until the app has returned. From T0 on HTTP/1's answers say
-close, which granian follows. From settle on WebSockets are closed, and streams of events ended.
+A request or a WebSocket is in flight until the app has returned. After the drain start, HTTP/1
+responses have `Connection: close`, which granian follows. After the propagation delay, WebSockets
+are closed, and event streams are ended.
 
-RSGI has no way to say why a WebSocket is closed, so its client sees 1005 and not 1001.
+RSGI cannot send a close code for a WebSocket, so its client gets 1005 and not 1001.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def counted(app: Callable[..., Any]) -> Callable[..., Any]:
-    """Return an app whose requests and WebSockets are counted, and whose clients are told to go."""
+    """Return an app whose requests and WebSockets are counted, and ended in a drain."""
 
     async def serve(scope: Any, proto: Any) -> None:
         http2 = scope.http_version.startswith("2")  # whose clients cannot be told
@@ -39,10 +40,10 @@ def counted(app: Callable[..., Any]) -> Callable[..., Any]:
 
 class LongLived:
     """
-    Stands around a protocol, and ends what never ends by itself.
+    A wrapper around a protocol, which ends long-lived connections.
 
     Args:
-        proto: granian's.
+        proto: granian's protocol.
     """
 
     def __init__(self, proto: Any) -> None:
@@ -52,11 +53,11 @@ class LongLived:
 
     @property
     def sent_away(self) -> bool:
-        """Whether it came after settle, and was ended from here."""
+        """Whether it was opened after the propagation delay, and ended here."""
         return self._late and self._ended
 
     async def run(self, app: Callable[..., Any], scope: Any) -> None:
-        """Have the app answer."""
+        """Run the app."""
         try:
             await app(scope, self)
         finally:
@@ -82,10 +83,10 @@ class LongLived:
 
 
 class WebSocket(LongLived):
-    """One WebSocket: closed, and then the app receives its end."""
+    """A WebSocket. It is closed, and then the app receives its end."""
 
     async def accept(self) -> Any:
-        """Accept it."""
+        """Accept the WebSocket."""
         transport = await self._proto.accept()
         open_ones.add(self)
         return transport
@@ -96,11 +97,11 @@ class WebSocket(LongLived):
 
 class Http(LongLived):
     """
-    One request.
+    A request.
 
     Args:
         scope: The request.
-        proto: granian's.
+        proto: granian's protocol.
     """
 
     def __init__(self, scope: Any, proto: Any) -> None:
@@ -111,7 +112,7 @@ class Http(LongLived):
         self._cancelled = False
 
     async def run(self, app: Callable[..., Any], scope: Any) -> None:
-        """Have the app answer; an event stream of it may be ended, and it is cancelled then."""
+        """Run the app. If its event stream is ended here, the app is cancelled."""
         from asyncio import CancelledError
 
         try:
@@ -144,7 +145,7 @@ class Http(LongLived):
         return respond
 
     def response_stream(self, status: int, headers: Any) -> Any:
-        """Answer in pieces."""
+        """Send the response in pieces."""
         from asyncio import current_task
 
         transport = self._proto.response_stream(status, self._closing(headers))
@@ -171,19 +172,19 @@ class Http(LongLived):
 
 class Stream:
     """
-    An event stream: at its end the transport is let go, which is its last byte.
+    An event stream. To end it, the transport is dropped, which sends its last byte.
 
     Args:
-        transport: granian's.
+        transport: granian's transport.
     """
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
         self.refused = False
-        """Whether the app has gone on after the end, and was told so."""
+        """Whether the app has sent after the end, and got an error."""
 
     def end(self) -> None:
-        """End it; what is being sent still goes."""
+        """End the stream. A piece that is being sent is still sent."""
         self._transport = None
 
     def _open(self) -> Any:

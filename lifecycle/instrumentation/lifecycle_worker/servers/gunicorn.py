@@ -1,17 +1,17 @@
 """
-gunicorn: what its workers share, and its sync worker.
+gunicorn: shared code for its workers, and its sync worker.
 
-A request is in flight from `handle_request` until its last byte is with the kernel. What a
-worker waits for in `handle`, the first byte or the client's FIN, is no request.
+A request is in flight from `handle_request` until its last byte is in the kernel. While a worker
+waits in `handle` for the first byte, or for the client's FIN, no request is in flight.
 
-The sync worker closes each connection after its answer, and says so. It serves one request at a
-time, so a long one is at work and not dead until `loop_stall_limit`. gunicorn's own `timeout`
-kills it earlier if it is shorter.
+The sync worker closes each connection after its response, and announces it. It serves one request
+at a time, so a long request counts as work, and not as a stall, until `loop_stall_limit`. If
+gunicorn's own `timeout` is shorter, gunicorn kills the worker earlier.
 
-Event streams end from settle on, each at its next event.
+After the propagation delay, event streams end, each at its next event.
 
-Workers of `--user` may not tell a master that is root to end, once its parent was killed. They end
-themselves, and the master notices when it is to start others.
+If the parent was killed, workers of `--user` may not signal a master that runs as root. They end
+themselves, and the master notices it when it must start new ones.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 IDLE_TURN = 1.0
-"""Seconds between two turns of an idle sync worker, which by itself looks up after `timeout` / 2."""
+"""Seconds between two turns of an idle sync worker. Its own value is `timeout` / 2."""
 
 TELLING = {
     "aiohttp.worker": "aiohttp",
@@ -42,15 +42,15 @@ TELLING = {
     "uvicorn.workers": "uvicorn",
     "uvicorn_worker._workers": "uvicorn",
 }
-"""The modules of worker classes, and the servers that say when they serve."""
+"""The modules of the worker classes, and the servers that report when they serve."""
 
 
 def known(position: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """
-    Return what knows a worker's requests: one whose loop beats also while it serves them.
+    Return a wrapper that shows a worker's requests, for a loop with a heartbeat during requests.
 
     Args:
-        position: Of the request, among the arguments behind `self`.
+        position: The position of the request in the arguments after `self`.
     """
     count = counted(position)
 
@@ -78,10 +78,10 @@ def known(position: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
 def counted(position: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """
-    Return what counts a worker's requests.
+    Return a wrapper that counts a worker's requests.
 
     Args:
-        position: Of the request, among the arguments behind `self`.
+        position: The position of the request in the arguments after `self`.
     """
 
     def make(handle: Callable[..., Any]) -> Callable[..., Any]:
@@ -103,7 +103,7 @@ def counted(position: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def _who_asks(request: Any) -> tuple[str, bool]:
-    """Return the user agent, and whether an `EventSource` asks: it comes again, and again."""
+    """Return the user agent, and whether an `EventSource` asks, which reconnects repeatedly."""
     agent, accept = "", []
     for name, value in request.headers:
         if name == "USER-AGENT":
@@ -114,7 +114,7 @@ def _who_asks(request: Any) -> tuple[str, bool]:
 
 
 def ending_streams(load: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Have the event streams of a worker's app end at settle: around its `load_wsgi`."""
+    """Wrap `load_wsgi`, so that event streams of the app end after the propagation delay."""
 
     def load_wsgi(self: Any) -> None:
         load(self)
@@ -125,9 +125,9 @@ def ending_streams(load: Callable[[Any], None]) -> Callable[[Any], None]:
 
 def patch_arbiter(module: Any) -> None:
     """
-    Know the master, before it loads an app or forks: its workers serve in their main threads.
+    Note the master before it loads an app or forks. Its workers serve in their main threads.
 
-    If its parent was killed, it ends, and does not start its workers anew.
+    If its parent was killed, the master ends, and does not restart its workers.
     """
     board = worker.board
     if board is None:
@@ -158,7 +158,7 @@ def patch_arbiter(module: Any) -> None:
 
 
 def _tells(worker_class: Any) -> bool:
-    """Tell whether the workers of a class say when they serve."""
+    """Return whether the workers of a class report when they serve."""
     if getattr(worker_class, "server_class", None) is not None:  # gevent_pywsgi
         return False
     modules = [each.__module__ for each in getattr(worker_class, "__mro__", ())]
@@ -166,7 +166,7 @@ def _tells(worker_class: Any) -> bool:
 
 
 def patch_response(module: Any) -> None:
-    """Latch the close when the header is made: the same answer tells the client, and closes."""
+    """Fix the decision to close when the header is made: the same response announces and closes."""
     seam(module, "Response.force_close")
     seam(module, "Response.should_close")
 
@@ -182,7 +182,7 @@ def patch_response(module: Any) -> None:
 
 
 def patch_sync(module: Any) -> None:
-    """Count the sync worker's requests."""
+    """Count the requests of the sync worker."""
     needs(seam(module, "SyncWorker.handle_request"), "wsgi")
     seam(module, "SyncWorker.load_wsgi")
     seam(module, "SyncWorker.wait")

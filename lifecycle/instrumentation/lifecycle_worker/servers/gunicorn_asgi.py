@@ -1,9 +1,10 @@
 """
-gunicorn's own asgi worker: an asyncio loop that serves all.
+gunicorn's own asgi worker: an asyncio loop that serves all requests.
 
-A request or a WebSocket is in flight until the app has returned. The loop beats. From T0 on each
-HTTP/1 response says close, and closes. From settle on idle connections are closed, WebSockets
-with 1001. HTTP/2 (a beta of gunicorn) is as with gthread.
+A request or a WebSocket is in flight until the app has returned. The loop has a heartbeat. After
+the drain start, each HTTP/1 response has `Connection: close`, and closes the connection. After the
+propagation delay, idle connections are closed, and WebSockets are closed with 1001. HTTP/2 (a beta
+of gunicorn) works as with gthread.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ if TYPE_CHECKING:
     from typing import Any
 
 LATCHED = "_lifecycle_latched"
-"""Of a connection: the request that was decided on last, and what was decided."""
+"""The attribute of a connection with the last decided request, and the decision."""
 READ = "_lifecycle_read"
-"""Of a connection: whether something was read since it waits for its next request."""
+"""The attribute of a connection that shows whether bytes of the next request were read."""
 
 connections: set[Any] = set()
 
 
 def patch_worker(module: Any) -> None:
-    """Count the app's requests, and say when it serves: once its lifespan has begun."""
+    """Count the requests of the app, and report when it serves: once its lifespan has started."""
     cls = seam(module, "ASGIWorker")
     needs(seam(cls, "_serve"), "notify", "create_server")
     needs(seam(cls, "load_wsgi"), "asgi")
@@ -52,7 +53,7 @@ def patch_worker(module: Any) -> None:
 
 
 def patch_protocol(module: Any) -> None:
-    """Latch the close when the header is made, and know who is idle."""
+    """Fix the decision to close when the header is made, and note which connections are idle."""
     cls = seam(module, "ASGIProtocol")
     for name in ("connection_made", "connection_lost", "data_received", "_keepalive_timeout"):
         seam(cls, name)
@@ -115,7 +116,7 @@ def _armed(arm: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 def _close_idle() -> None:
-    """Close who has been answered, waits, and has nothing unread; and what never ends."""
+    """Close idle connections without unread bytes, and end long-lived ones."""
     for each in tuple(connections):
         waits = each._awaiting_request and each.req_count > 1
         if waits and not getattr(each, READ, True) and is_quiet(each.transport):

@@ -1,11 +1,11 @@
 """
-gunicorn's gevent worker: a greenlet for each connection.
+gunicorn's gevent worker: a greenlet per connection.
 
-A greenlet of ours beats: as long as the hub turns, the worker makes progress. C code or a long
-computation stops it. It closes idle connections too, from settle on, by a shutdown of their
-sockets, which ends the greenlets that wait in them.
+A greenlet of ours has the heartbeat: as long as the hub turns, the worker makes progress. C code or
+a long computation stops it. After the propagation delay, it also closes idle connections. It shuts
+their sockets down, which ends the greenlets that wait in them.
 
-`-k gevent_pywsgi` serves by gevent's own server and is not counted. HTTP/2 is as with gthread.
+`-k gevent_pywsgi` uses gevent's own server, and is not counted. HTTP/2 works as with gthread.
 """
 
 from __future__ import annotations
@@ -24,25 +24,25 @@ HEARTBEAT = "lifecycle-heartbeat"
 """The name of our greenlet."""
 
 BELOW = "_sock"
-"""Of gevent's sockets: what is below TLS too, whose reader sees a shutdown as the client's end."""
+"""The attribute of gevent's sockets with the raw socket. Its shutdown wakes a reader of TLS too."""
 
 FRESH, AT_WORK, IDLE, READING = range(4)
-"""What a connection does: it has not asked yet; it is served; it waits; its next request comes."""
+"""The states of a connection: no request so far; being served; idle; reading its next request."""
 
 
 class Connections:
-    """What the open connections do, by their sockets."""
+    """The states of the open connections, by their sockets."""
 
     def __init__(self) -> None:
         self.state: dict[Any, int] = {}
 
     def set(self, sock: Any, state: int) -> None:
-        """Note what a connection does now, if it is known."""
+        """Set the state of a connection, if it is in the table."""
         if sock in self.state:
             self.state[sock] = state
 
     def close_idle(self, poll: Callable[[], Any]) -> None:
-        """Close who has been answered, waits, and has nothing unread."""
+        """Close idle connections without unread bytes."""
         for sock, state in list(self.state.items()):
             raw = getattr(sock, BELOW)
             if state == IDLE and not has_unread(raw.fileno(), poll):
@@ -59,7 +59,7 @@ connections = Connections()
 
 
 def patch_async(module: Any) -> None:
-    """Count the requests of workers with a greenlet for each connection."""
+    """Count the requests of workers with a greenlet per connection."""
     cls = seam(module, "AsyncWorker")
     needs(seam(cls, "handle_request"), "wsgi")
     seam(cls, "load_wsgi")
@@ -104,7 +104,7 @@ def patch_async(module: Any) -> None:
 
 
 def patch_gevent(module: Any) -> None:
-    """Beat in the worker's hub, and close its idle connections there."""
+    """Start the heartbeat in the worker's hub, which also closes idle connections."""
     cls = seam(module, "GeventWorker")
     get_original = seam(module, "monkey.get_original")
     spawn, sleep = seam(module, "gevent.spawn"), seam(module, "gevent.sleep")
@@ -117,7 +117,9 @@ def patch_gevent(module: Any) -> None:
     def make(run: Callable[[Any], None]) -> Callable[[Any], None]:
         def serve(self: Any) -> None:
             if self.server_class is not None:
-                worker.complain("gunicorn's gevent_pywsgi worker is not counted: use -k gevent")
+                worker.complain(
+                    "requests of gunicorn's gevent_pywsgi worker are not counted. Use -k gevent"
+                )
                 worker.fails("gunicorn gevent_pywsgi")
             elif worker.serves("gunicorn gevent"):
                 poll = get_original("select", "poll")

@@ -1,15 +1,14 @@
 """
 gunicorn's gthread worker: threads that serve, and a loop that accepts and waits.
 
-Its loop comes round whatever its threads do, so it proves nothing: the worker makes no progress
-once all threads are at work, and none has ended a request for `loop_stall_limit`.
+Its loop turns whatever its threads do, so a heartbeat would prove nothing. The worker makes no
+progress if all threads are busy, and none has ended a request for `loop_stall_limit`.
 
-Idle connections are closed from settle on, by the loop itself. An HTTP/2 connection (a beta of
-gunicorn) is not told to go: gunicorn says GOAWAY when it stops.
+After the propagation delay, the loop closes idle connections. An HTTP/2 connection (a beta of
+gunicorn) gets no notice before gunicorn sends GOAWAY at its stop.
 
-gunicorn's loop waits up to 2 s for each client that it closes and that does not close its side. In
-a drain that would be every client that is slow to notice, one after the other, so the loop goes
-on meanwhile.
+When gunicorn's loop closes a connection, it waits up to 2 s for the client to close its side. In a
+drain, this would add up for all slow clients, so the loop continues meanwhile.
 """
 
 from __future__ import annotations
@@ -28,13 +27,13 @@ if TYPE_CHECKING:
 
 SHUT_WR = 1  # as in `socket`, which is imported later
 LINGER = 2.0
-"""Seconds that a client has to close its side, as gunicorn has it."""
+"""Seconds for a client to close its side, as in gunicorn."""
 _lingering: list[Lingering] = []
-"""That of this worker, once it serves."""
+"""The closing connections of this worker, once it serves."""
 
 
 def patch_gthread(module: Any) -> None:
-    """Count its requests, close its idle connections, and beat in its loop."""
+    """Count its requests, close its idle connections, and add a heartbeat to its loop."""
     cls = seam(module, "ThreadWorker")
     needs(seam(cls, "handle_request"), "wsgi")
     seam(cls, "load_wsgi")
@@ -79,11 +78,11 @@ def _name_of_kept(cls: Any) -> str:
 
 class Lingering:
     """
-    Connections that are over, and wait until their clients have closed their side, or a while.
+    Connections that are over, and wait up to `LINGER` until their clients close their side.
 
     Args:
-        poller: What the worker's loop waits with.
-        event: By which it tells that something has come.
+        poller: The poller of the worker's loop.
+        event: The poller's event for arrived bytes.
     """
 
     def __init__(self, poller: Any, event: Any) -> None:
@@ -92,7 +91,7 @@ class Lingering:
         self._until: dict[Any, float] = {}
 
     def add(self, sock: Any) -> None:
-        """Close one, in the loop, which goes on."""
+        """Close a connection in the loop, while the loop continues."""
         try:
             sock.shutdown(SHUT_WR)
             sock.setblocking(False)
@@ -103,7 +102,7 @@ class Lingering:
             self._until[sock] = monotonic() + LINGER
 
     def end_late(self) -> None:
-        """Wait no longer for those that have taken their time."""
+        """Close the connections whose time is over."""
         now = monotonic()
         for sock in [sock for sock, until in self._until.items() if until <= now]:
             self._end(sock)
@@ -128,7 +127,7 @@ class Lingering:
 
 
 def _beat_in(gunicorn: Any, lingering: Lingering) -> None:
-    """Beat at each turn of the loop, which is the only one that waits with its poller."""
+    """Add a heartbeat to each turn of the loop, which alone waits with its poller."""
     select = gunicorn.poller.select
     _lingering[:] = [lingering]
 
@@ -144,7 +143,7 @@ def _beat_in(gunicorn: Any, lingering: Lingering) -> None:
 
 
 def _close_idle(gunicorn: Any, kept: Any) -> None:
-    """Close who has been answered, waits, and has nothing unread. Runs in the loop."""
+    """Close idle connections without unread bytes. Runs in the loop."""
     for conn in list(kept):
         if has_unread(conn.sock.fileno()):
             continue

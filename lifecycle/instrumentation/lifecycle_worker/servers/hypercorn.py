@@ -1,13 +1,14 @@
 """
-hypercorn: its command with any number of workers, and `hypercorn.asyncio.serve`, on asyncio and uvloop.
+hypercorn: its command with any number of workers, and `hypercorn.asyncio.serve`, on asyncio and
+uvloop.
 
-A request or a WebSocket is in flight until the app has returned. From T0 on each HTTP/1 response
-says `Connection: close`, and hypercorn closes by that header. An HTTP/2 connection that has been
-asked anything, also one that comes later, gets a GOAWAY. It is written past h2, whose own would
-end what is under way. At settle, idle connections are closed, WebSockets with 1001, and event
-streams ended.
+A request or a WebSocket is in flight until the app has returned. After the drain start, each HTTP/1
+response has `Connection: close`, and hypercorn closes the connection because of it. Each HTTP/2
+connection with a request gets a GOAWAY, also one that opens later. The frame is written directly,
+because the GOAWAY of h2 would end running streams. After the propagation delay, idle connections
+are closed, WebSockets are closed with 1001, and event streams are ended.
 
-Out of reach: trio, HTTP/3.
+Not covered: trio, HTTP/3.
 """
 
 from __future__ import annotations
@@ -24,22 +25,23 @@ if TYPE_CHECKING:
 
 SERVER = "hypercorn"
 GOAWAY = b"\0\0\x08\x07\0\0\0\0\0" + b"\x7f\xff\xff\xff" + b"\0\0\0\0"
-"""A frame that names no last stream: all that are under way go on, and the client begins no more."""
+"""A GOAWAY without a last stream: running streams continue, and the client starts no new ones."""
 
 _connections: dict[Any, bool] = {}
-"""Each connection, and whether it was sent a GOAWAY."""
+"""The connections, and whether each one has got a GOAWAY."""
 
 
 def patch_command(module: Any) -> None:
-    """Have its workers be waited for, in `hypercorn.run`."""
+    """Have READY wait for its workers, in `hypercorn.run`."""
     needs(seam(module, "run"), "worker_class")
 
     def run(was: Any) -> Any:
         def run(config: Any) -> Any:
             if config.worker_class == "trio":
                 worker.complain(
-                    "hypercorn's trio workers are not counted, and their clients not told to go."
-                    " Use --worker-class asyncio or uvloop, or one process: lifecycle run --asgi"
+                    "requests of hypercorn's trio workers are not counted, and their keep-alive"
+                    " connections close without notice. Use --worker-class asyncio or uvloop,"
+                    " or one process with lifecycle run --asgi"
                 )
             else:
                 worker.expects(SERVER)
@@ -51,7 +53,7 @@ def patch_command(module: Any) -> None:
 
 
 def patch_run(module: Any) -> None:
-    """Count what an app serves, and say when it serves, in `hypercorn.asyncio.run`."""
+    """Count the requests of an app, and report when it serves, in `hypercorn.asyncio.run`."""
     needs(seam(module, "worker_serve"), "raise_shutdown")
     needs(seam(module, "asyncio.StreamReader._wait_for_data"), "_waiter")
 
@@ -76,7 +78,7 @@ def patch_run(module: Any) -> None:
 
 
 def patch_connection(module: Any) -> None:
-    """Know the connections, in `hypercorn.asyncio.tcp_server`."""
+    """Note the connections, in `hypercorn.asyncio.tcp_server`."""
     needs(seam(module, "TCPServer.__init__"), "reader", "writer")
     needs(seam(module, "TCPServer.run"), "protocol")
 
@@ -94,17 +96,17 @@ def patch_connection(module: Any) -> None:
 
 
 def patch_negotiation(module: Any) -> None:
-    """See that a connection's protocol can be told, in `hypercorn.protocol`."""
+    """Check that the protocol of a connection can be read, in `hypercorn.protocol`."""
     needs(seam(module, "ProtocolWrapper.__init__"), "protocol")
 
 
 def patch_http1(module: Any) -> None:
-    """See that idle connections can be told, in `hypercorn.protocol.h11`."""
+    """Check that idle connections can be recognized, in `hypercorn.protocol.h11`."""
     needs(seam(module, "H11Protocol.__init__"), "connection", "keep_alive_requests", "stream")
 
 
 def patch_http2(module: Any) -> None:
-    """See that idle connections can be told, in `hypercorn.protocol.h2`."""
+    """Check that idle connections can be recognized, in `hypercorn.protocol.h2`."""
     needs(seam(module, "H2Protocol.__init__"), "connection", "keep_alive_requests", "streams")
     seam(module, "H2Protocol.idle")
 

@@ -1,13 +1,13 @@
 """
-Sanic under its own command or `app.run`: single process, and with any number of workers.
+Sanic with its own command or `app.run`: single process, and with any number of workers.
 
-A request is in flight while its handler runs and its response is written; a WebSocket until its
-handler returns. From T0 on each response says `Connection: close`, and closes, by a response
-middleware: Sanic compiles some of its methods anew from their source, which no patch survives. At
-settle, idle connections are closed, WebSockets with 1001, and event streams ended; a handler that
-serves one is cancelled.
+A request is in flight while its handler runs and its response is written, and a WebSocket until its
+handler returns. After the drain start, a response middleware adds `Connection: close` to each
+response, and closes the connection. (Sanic compiles some of its methods again from their source, so
+a patch would be lost.) After the propagation delay, idle connections are closed, WebSockets are
+closed with 1001, and event streams are ended. The handler of such a connection is cancelled.
 
-Out of reach: HTTP/3. A worker that dies is not replaced by Sanic.
+Not covered: HTTP/3. Sanic does not replace a worker that dies.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ SERVER = "sanic"
 _prepared: set[int] = set()
 """The apps that have our middleware."""
 _connections: Any = ()
-"""Of the server that runs in this process."""
+"""The connections of the server in this process."""
 _streams: dict[Any, Any] = {}
-"""Event streams, by their connection: the response."""
+"""The responses that are event streams, by their connection."""
 _late: set[Any] = set()
-"""Connections whose WebSocket or stream has come after settle, to go at once."""
+"""Connections whose WebSocket or stream was opened after the propagation delay."""
 _ended: set[Any] = set()
-"""Connections of which what never ends by itself was ended from here."""
+"""Connections whose WebSocket or stream was ended here."""
 _ending: set[Any] = set()
 
 
 def patch_runners(module: Any) -> None:
-    """Count requests, and say when it serves, in `sanic.server.runners`."""
+    """Count requests, and report when it serves, in `sanic.server.runners`."""
     import inspect
 
     serve = seam(module, "_serve_http_1")
@@ -165,7 +165,7 @@ def _cut(connection: Any) -> None:
 
 
 async def _end_stream(connection: Any) -> None:
-    """End it between two events, and cut it off if its client does not take that."""
+    """End it between two events, and cut it off if its client does not read the end."""
     import asyncio
 
     response = _streams[connection]

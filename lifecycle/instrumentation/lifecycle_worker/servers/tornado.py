@@ -1,13 +1,14 @@
 """
 Tornado: alone, after `fork_processes`, and in gunicorn as its tornado worker.
 
-A request is in flight from its last header on until its response is written; a WebSocket until it
-is closed. From T0 on each response says `Connection: close`, and closes. At settle, idle
-connections are closed, WebSockets with 1001, and event streams ended: their handlers are told by
-`on_connection_close`, and what they still write raises `StreamClosedError`.
+A request is in flight from its last header until its response is written, and a WebSocket until it
+is closed. After the drain start, each response has `Connection: close`, and closes the connection.
+After the propagation delay, idle connections are closed, WebSockets are closed with 1001, and event
+streams are ended. Their handlers are informed by `on_connection_close`, and a later write raises
+`StreamClosedError`.
 
-Out of reach: the masters of `fork_processes` and `HTTPServer.start(N)` die of SIGTERM, and leave
-their children to the parent, which ends them once nothing is in flight.
+Not covered: the masters of `fork_processes` and `HTTPServer.start(N)` die of SIGTERM, and leave
+their children to the parent. The parent ends the children once nothing is in flight.
 """
 
 from __future__ import annotations
@@ -27,15 +28,15 @@ SERVER = "tornado"
 _answered: Any = None
 """A `WeakSet` of the streams that wait for their next request."""
 _streams: dict[Any, bool] = {}
-"""Event streams: whether they have come after settle, and are to go at once."""
+"""Event streams, and whether they must end at once (opened after the propagation delay)."""
 _sockets: dict[Any, bool] = {}
-"""WebSockets, likewise."""
+"""WebSockets, and whether they must end at once."""
 _ended: set[Any] = set()
-"""Of both, those that were ended from here."""
+"""Event streams and WebSockets that were ended here."""
 
 
 def patch_connection(module: Any) -> None:
-    """Count requests, and say `Connection: close`, in `tornado.http1connection`."""
+    """Count requests, and send `Connection: close`, in `tornado.http1connection`."""
     global _answered  # noqa: PLW0603 - weakref is imported no earlier
     import weakref
 
@@ -101,12 +102,12 @@ def patch_websocket(module: Any) -> None:
 
 
 def patch_worker(module: Any) -> None:
-    """Know that gunicorn's workers are going to serve, in `gunicorn.workers.gtornado`."""
+    """Note that gunicorn's workers will serve, in `gunicorn.workers.gtornado`."""
     seam(module, "TornadoWorker")
 
 
 def patch_server(module: Any) -> None:
-    """Say when it serves, in `tornado.httpserver`."""
+    """Report when it serves, in `tornado.httpserver`."""
 
     def make(was: Any) -> Any:
         def initialize(self: Any, *args: Any, **options: Any) -> None:

@@ -1,15 +1,16 @@
 """
-uvicorn: alone, `--workers`, `--reload`, and as gunicorn's worker.
+uvicorn: alone, with `--workers` or `--reload`, and as gunicorn's worker.
 
-A request or a WebSocket is in flight until the app has returned. From T0 on each response says
-`Connection: close`, and uvicorn closes by that header. Those of requests that have begun before
-learn it by uvicorn's next tick, 0.1 s later at most. At settle, idle connections are closed,
-WebSockets with 1001, and event streams ended.
+A request or a WebSocket is in flight until the app has returned. After the drain start, each
+response has `Connection: close`, and uvicorn closes the connection because of it. Responses to
+requests that started before get the header at uvicorn's next tick, at most 0.1 s later. After the
+propagation delay, idle connections are closed, WebSockets are closed with 1001, and event streams
+are ended.
 
-A worker that ends itself after `--limit-max-requests` cuts off who has connected and not asked yet.
-So none does from T0 on: it has seconds left anyway.
+A worker that ends itself after `--limit-max-requests` cuts off clients that have connected and not
+sent a request yet. No worker does this after the drain start, because it has only seconds left.
 
-Out of reach: HTTP/2 (zttp), whose clients are not told to go.
+Not covered: HTTP/2 (zttp). Its clients get no notice.
 """
 
 from __future__ import annotations
@@ -35,13 +36,13 @@ SERVER = "uvicorn"
 
 
 class _App(App):
-    """An app whose requests are not counted one by one as long as nobody is to go."""
+    """An app whose requests are not counted individually before the drain start."""
 
     under_way: _UnderWay | None = None
-    """What shows them instead, once it is served."""
+    """The running requests, which are shown instead, once it serves."""
 
     def __call__(self, scope: Any, receive: Any, send: Any, *more: Any) -> Any:
-        """Serve a request: no coroutine, as that would cost as much as all the rest."""
+        """Serve a request. This is not a coroutine, because that would double the cost."""
         if (
             self.under_way is None
             or worker.times[GO_AT]
@@ -57,9 +58,10 @@ class _App(App):
 
 class _UnderWay:
     """
-    What is under way in the servers of this thread, by their own word: each keeps its tasks.
+    The running requests of the servers in this thread, from the task sets that they keep.
 
-    From T0 on each request is counted, and what has begun before is until it is done.
+    After the drain start, each request is counted, and requests that started before are counted
+    until they are done.
     """
 
     def __init__(self) -> None:
@@ -67,7 +69,7 @@ class _UnderWay:
         self._counted: set[Any] = set()
 
     async def knows(self, served: Awaitable[None]) -> None:
-        """Serve what is counted, and know that its task is."""
+        """Serve a counted request, and note that its task is counted."""
         task = sys.modules["asyncio"].current_task()
         self._counted.add(task)
         worker.forget(task)  # if it was made before T0, and begins now
@@ -77,17 +79,17 @@ class _UnderWay:
             self._counted.discard(task)
 
     def tasks(self) -> list[Any]:
-        """Return those that nobody counts."""
+        """Return the tasks that are not counted."""
         all_of_them = [task for state in self.states for task in state.tasks if not task.done()]
         return [task for task in all_of_them if task not in self._counted]
 
 
 _of_thread: dict[tuple[int, int], _UnderWay] = {}
-"""By process and thread: those of a fork are not its parent's."""
+"""By process and thread, because those of a fork are not its parent's."""
 
 
 def patch_config(module: Any) -> None:
-    """Count what an app serves, in `uvicorn.config`."""
+    """Count the requests of an app, in `uvicorn.config`."""
     needs(seam(module, "Config.load"), "loaded_app")
 
     def load(was: Any) -> Any:
@@ -119,7 +121,7 @@ def patch_config(module: Any) -> None:
 
 
 def patch_server(module: Any) -> None:
-    """Say when it serves, and close what is idle, in `uvicorn.server`."""
+    """Report when it serves, and close idle connections, in `uvicorn.server`."""
     needs(seam(module, "Server.__init__"), "server_state", "started")
     needs(seam(module, "ServerState.__init__"), "connections", "tasks")
     needs(seam(module, "Server.on_tick"), "limit_max_requests")
@@ -160,7 +162,7 @@ def patch_server(module: Any) -> None:
 
 
 def patch_protocol(module: Any) -> None:
-    """See that idle connections can be told, in each HTTP/1 implementation."""
+    """Check that idle connections can be recognized, in each HTTP/1 implementation."""
     for name in ("H11Protocol", "HttpToolsProtocol", "ZttpProtocol"):
         protocol = getattr(module, name, None)
         if protocol is not None:
@@ -195,7 +197,7 @@ def _abort(receive: Any, _send: Any) -> None:
 
 
 def _tell_begun(state: Any) -> None:
-    """Have the responses say close that have not begun, of requests that have."""
+    """Add `Connection: close` to responses that have not started, of requests that have."""
     for protocol in tuple(state.connections):
         cycle: Any = getattr(protocol, "cycle", None)
         headers = getattr(cycle, "default_headers", None)

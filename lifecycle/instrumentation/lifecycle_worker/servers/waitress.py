@@ -1,12 +1,13 @@
 """
 waitress: threads that serve, and a loop that reads and writes.
 
-A request is in flight from when it waits for a thread until its last byte is with the kernel:
-the loop writes what a client is slow to take. The worker makes no progress once as many requests
-as it has threads are under way, and the oldest is as old as `loop_stall_limit`.
+A request is in flight from when it waits for a thread until its last byte is in the kernel. The
+loop writes what a slow client has not accepted. The worker makes no progress if as many requests as
+threads are running, and the oldest is older than `loop_stall_limit`.
 
-Idle connections are closed from settle on, in its loop, which comes round once a second or more
-often. Event streams end then, each at its next event. waitress has no SIGTERM handler: it dies of it, once nothing is in flight.
+After the propagation delay, idle connections are closed in its loop, which turns at least once per
+second. Event streams then end, each at its next event. waitress has no SIGTERM handler. It dies of
+SIGTERM once nothing is in flight.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ if TYPE_CHECKING:
 
 NAME = "waitress"
 UNSENT = "_lifecycle_unsent"
-"""Of a channel: the requests whose answers are made and not yet sent."""
+"""The attribute of a channel with the requests whose responses are made and not yet sent."""
 ANSWERED = "_lifecycle_answered"
-"""Of a channel: whether it has had an answer."""
+"""The attribute of a channel that shows whether a request on it was answered."""
 
 servers: list[Any] = []
-"""Those of this process: one for each address."""
+"""The servers of this process: one per address."""
 
 
 def patch_task(module: Any) -> None:
-    """Latch the close when the header is made, and count what is given to a thread."""
+    """Fix the decision to close when the header is made, and count requests given to a thread."""
     needs(seam(module, "Task.build_response_header"), "CONNECTION", "set_close_on_finish")
 
     def make_header(build: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
@@ -58,7 +59,7 @@ def patch_task(module: Any) -> None:
 
 
 def patch_channel(module: Any) -> None:
-    """Count a request no more once its answer is sent."""
+    """Stop counting a request once its response is sent."""
     cls = seam(module, "HTTPChannel")
     needs(seam(cls, "service"), "requests", "close_on_finish")
     for name in ("handle_write", "handle_close", "total_outbufs_len"):
@@ -105,7 +106,7 @@ def _end_what_is_sent(channel: Any) -> None:
 
 
 def patch_server(module: Any) -> None:
-    """Say when it serves, and look after its idle connections at each turn of its loop."""
+    """Report when it serves, and close idle connections at each turn of its loop."""
     base, several = seam(module, "BaseWSGIServer"), seam(module, "MultiSocketServer")
     seam(base, "run")
     seam(several, "run")
@@ -142,7 +143,7 @@ def patch_server(module: Any) -> None:
 
 
 def _close_idle() -> None:
-    """Have the loop close who has been answered, waits, and has nothing unread."""
+    """Have the loop close idle connections without unread bytes."""
     for server in servers:
         for channel in list(server.active_channels.values()):
             at_work = channel.requests or channel.total_outbufs_len or channel.request is not None

@@ -1,10 +1,10 @@
 """
 werkzeug's own server: `flask run`, `app.run()`, also with `--reload`, where the child serves.
 
-It closes each connection after its answer, and says so. It has a thread for each request, as
-many as come, so it makes no progress only where it has none (`--without-threads`) and the one
-request is as old as `loop_stall_limit`. With `processes` it forks for each request, and is not
-counted. Event streams end from settle on, each at its next event.
+It closes each connection after its response, and announces it. It has a thread per request, without
+a limit. It makes no progress only if it has no threads (`--without-threads`), and the one request
+is older than `loop_stall_limit`. With `processes` it forks for each request, and is not counted.
+After the propagation delay, event streams end, each at its next event.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 NAME = "werkzeug"
 ANY_NUMBER = 1_000_000
-"""So many threads that they are never all at work."""
+"""A number of threads that are never all busy."""
 
 
 def patch_serving(module: Any) -> None:
@@ -44,7 +44,9 @@ def patch_serving(module: Any) -> None:
     def make_serve(serve: Callable[..., None]) -> Callable[..., None]:
         def serve_forever(self: Any, *args: Any, **kwargs: Any) -> None:
             if self.multiprocess:
-                worker.complain("werkzeug's server with processes is not counted: use threads")
+                worker.complain(
+                    "requests of werkzeug's server with processes are not counted. Use threads"
+                )
                 worker.fails(NAME)
             else:
                 worker.serves(NAME, capacity=ANY_NUMBER if self.multithread else 1)
@@ -59,7 +61,7 @@ def patch_serving(module: Any) -> None:
 
 
 def _turning(service_actions: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Have each turn of its loop, twice a second while nobody comes, be a sign of life."""
+    """Add a heartbeat to each turn of its loop, which comes twice per second without requests."""
 
     def turn(self: Any) -> None:
         worker.turn()
