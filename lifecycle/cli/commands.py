@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "run": ("lifecycle.cli.run", "run an app, or a server command, with pod-lifecycle"),
-    "prestop": ("lifecycle.cli.prestop", "drain the app; return when SIGTERM is safe"),
-    "probe": ("lifecycle.cli.probe", "ask for one probe result; exit code 0 if true"),
+    "prestop": ("lifecycle.cli.prestop", "drain the app, and return when SIGTERM is safe"),
+    "probe": ("lifecycle.cli.probe", "ask for one probe result (exit code 0 if true)"),
     "ls": ("lifecycle.cli.ls", "list app services and where each one is registered"),
     "status": ("lifecycle.cli.status", "show the full status of the app"),
     "online": ("lifecycle.cli.online", "bring app services back online"),
@@ -28,7 +28,7 @@ COMMANDS = {
     "check": ("lifecycle.cli.check", "find problems in Kubernetes manifests"),
     "rehearse": (
         "lifecycle.cli.rehearse",
-        "restart a service in a rolling update under load, on this machine; count lost requests",
+        "restart a service in a rolling update under load, on this machine, and count lost requests",
     ),
 }
 """Module and help text of each subcommand, by its name."""
@@ -44,7 +44,7 @@ def module_of(name: str) -> Any:
 
 
 def run_plain(words: list[str]) -> int | None:
-    """Run a subcommand without the parser. Returns its exit code; None if the parser is needed."""
+    """Run a subcommand without the parser. Returns its exit code, or None to use the parser."""
     if not words or words[0] not in PLAIN:
         return None
     code: int | None = module_of(words[0]).run_plain(words[1:])

@@ -35,7 +35,7 @@ def warn(message: str) -> None:
 
 
 def say(text: str, stream: TextIO | None) -> None:
-    """Write to a stream. The exit code stays the same if nobody can read it."""
+    """Write to a stream. An unreadable stream does not change the exit code."""
     if stream is None:  # it was closed before this process started
         return
     if not text.replace("\n", "").isprintable():

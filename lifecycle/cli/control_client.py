@@ -5,7 +5,7 @@ Rules of this file:
 
 1. Importing it must stay cheap. `_socket` is the C module under `socket`, without the
    enums and selectors that cost 8 ms on a tenth of a core.
-2. It sends a request only to a control socket whose owner is the user of this process or root.
+2. A request is sent only to a control socket whose owner is the user of this process or root.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def port_of(options: argparse.Namespace) -> int:
 
 
 def port_in(words: list[str]) -> int | None:
-    """Return the port if the words are nothing else than a port; None if the parser is needed."""
+    """Return the port if the words name nothing else, or None if the parser is needed."""
     match words:
         case []:
             return own_port()
@@ -66,7 +66,7 @@ def _is_port(text: str) -> bool:
 
 
 def own_port() -> int:
-    """Return the QOS port that the environment names; 0 if the app takes any free port."""
+    """Return the QOS port that the environment names, or 0 if the app takes any free port."""
     try:  # as `Config` reads it; a service link's tcp:// is not a number
         return int(os.environ.get("LIFECYCLE_QOS_PORT", ""))
     except ValueError:
@@ -81,7 +81,7 @@ def request(method: str, path: str, port: int, *, timeout: float | None) -> tupl
         method: GET or POST.
         path: The path, with its query.
         port: The QOS port, which is part of the name of the socket.
-        timeout: Seconds for each step; None for no limit.
+        timeout: Seconds for each step, or None for no limit.
 
     Returns:
         The HTTP status and the body.

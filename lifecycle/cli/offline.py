@@ -1,4 +1,4 @@
-"""The command `lifecycle offline`: take app services out of traffic."""
+"""The command `lifecycle offline`, which takes app services out of traffic."""
 
 from __future__ import annotations
 

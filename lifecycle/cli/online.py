@@ -1,4 +1,4 @@
-"""The command `lifecycle online`: bring app services back online."""
+"""The command `lifecycle online`, which brings app services back online."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def main(words: list[str]) -> int:
     options, unknown = parser.parse_known_args(words)  # which exits if no command was named
     if unknown:
         before = command is None and name == "run" and ":" not in (options.target or ":")
-        hint = f"; put -- before a command: lifecycle run -- {options.target} …" if before else ""
+        hint = f". Put -- before a command: lifecycle run -- {options.target} …" if before else ""
         parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     if name == "run":
         if options.target is None and command is None:

@@ -1,5 +1,5 @@
 """
-The command `lifecycle prestop`: drain the app, and return when SIGTERM is safe.
+The command `lifecycle prestop`, which drains the app and returns when SIGTERM is safe.
 
 The kubelet runs it inside the container, often with a tenth of a core. Importing this file must
 therefore stay cheap.
@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def run_plain(words: list[str]) -> int | None:
-    """Drain the app if the words need no parser; return None if they do."""
+    """Drain the app if the words need no parser, or else return None."""
     port = port_in(words)
     return None if port is None else prestop(port)
 

@@ -1,5 +1,5 @@
 """
-The command `lifecycle probe`: ask the app for one probe result.
+The command `lifecycle probe`, which asks the app for one probe result.
 
 The kubelet runs it inside the container, often with a tenth of a core. Importing this file must
 therefore stay cheap.
@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def run_plain(words: list[str]) -> int | None:
-    """Ask for a probe if the words need no parser; return None if they do."""
+    """Ask for a probe if the words need no parser, or else return None."""
     port = port_in(words[1:])
     return probe(words[0], port) if words and words[0] in KINDS and port is not None else None
 

@@ -14,7 +14,7 @@ UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     for flag, kind, default, metavar, text in (
-        ("--rollouts", int, 1, "N", "number of rollouts; each one replaces every replica"),
+        ("--rollouts", int, 1, "N", "number of rollouts, each of which replaces every replica"),
         ("--replicas", int, 2, "N", "number of replicas"),
         ("--rate", float, 100.0, "N", "requests per second on new connections, open loop"),
         ("--clients", int, 40, "N", "number of clients, each with its own view of the endpoints"),
@@ -59,13 +59,13 @@ def add(parser: argparse.ArgumentParser) -> None:
             int,
             0,
             "N",
-            "processes of the load generator; 0: as many as the rate needs",
+            "processes of the load generator, or 0 for as many as the rate needs",
         ),
     ):
         shown = f"{text} (default: {default:g})"
         parser.add_argument(flag, type=kind, default=default, metavar=metavar, help=shown)
     parser.add_argument(
-        "--path", action="append", metavar="PATH", help="path to request; repeatable (default: /)"
+        "--path", action="append", metavar="PATH", help="path to request (repeatable, default: /)"
     )
     parser.add_argument(
         "--propagation-in",
@@ -90,7 +90,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--protocol",
         action="append",
         choices=("http1", "http2", "websocket"),
-        help="http1, http2 (prior knowledge) or websocket; repeatable (default: http1)",
+        help="http1, http2 (prior knowledge) or websocket (repeatable, default: http1)",
     )
     parser.add_argument(
         "--prestop",
@@ -114,7 +114,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "command",
         nargs="+",
         metavar="COMMAND",
-        help="command that starts the app, after --; {port} and $PORT stand for the app's port",
+        help="command that starts the app, after --. {port} and $PORT stand for the app's port",
     )
 
 

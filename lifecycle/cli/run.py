@@ -1,7 +1,7 @@
 """
-The command `lifecycle run`: run an app, or a server command, with pod-lifecycle.
+The command `lifecycle run`, which runs an app, or a server command, with pod-lifecycle.
 
-This is an application. It configures the log, and writes errors for people.
+The command configures the log, and writes errors for people.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--bind",
         action="append",
         metavar="HOST:PORT",
-        help="address to serve the ASGI app on, or unix:PATH; repeatable (default: 0.0.0.0:8080)",
+        help="address to serve the ASGI app on, or unix:PATH (repeatable, default: 0.0.0.0:8080)",
     )
     parser.add_argument(
         "--service",
         action="append",
         metavar="NAME[:PORT]",
-        help="app service to publish; repeatable (default: LIFECYCLE_SERVICES)",
+        help="app service to publish (repeatable, default: LIFECYCLE_SERVICES)",
     )
     parser.add_argument(
         "-p",
@@ -74,7 +74,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="plugin module to load, or no:NAME to turn a plugin off; repeatable",
+        help="plugin module to load, or no:NAME to turn a plugin off (repeatable)",
     )
     parser.add_argument(
         "--local",
@@ -92,21 +92,23 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--keep-alive",
         type=_seconds,
         metavar="SECONDS",
-        help="idle time of a connection; must be longer than your load balancer's (default: 75)",
+        help="idle time of a connection, longer than your load balancer's (default: 75)",
     )
     parser.add_argument(
         "--loop",
         choices=("asyncio", "uvloop", "auto"),
-        help="event loop of the app; auto is uvloop if it is installed, else asyncio "
+        help="event loop of the app. auto is uvloop if it is installed, else asyncio "
         "(default: asyncio, or auto with --server uvicorn)",
     )
     parser.add_argument(
         "--server",
         choices=sorted(SERVERS),
-        help="server of the ASGI app; uvicorn is faster but has no HTTP/2 (default: hypercorn)",
+        help="server of the ASGI app. uvicorn is faster but has no HTTP/2 (default: hypercorn)",
     )
     parser.add_argument(
-        "--access-log", action="store_true", help="log one line per request; needs --server uvicorn"
+        "--access-log",
+        action="store_true",
+        help="log one line per request (needs --server uvicorn)",
     )
     parser.add_argument("--certfile", metavar="FILE", help="certificate to serve HTTPS with")
     parser.add_argument("--keyfile", metavar="FILE", help="private key of the certificate")
@@ -236,7 +238,7 @@ def _server(options: argparse.Namespace) -> ServerKind | None:
     if not options.asgi:
         for flag in ("server", "access_log"):
             if getattr(options, flag):
-                raise BadTarget(f"--{flag.replace('_', '-')} is only for an ASGI app: add --asgi")
+                raise BadTarget(f"--{flag.replace('_', '-')} is only for an ASGI app. Add --asgi")
         return None
     kind = server_kind(options.server or DEFAULT_SERVER)
     if options.access_log and not kind.access_log:

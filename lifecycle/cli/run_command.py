@@ -70,7 +70,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def command_of(options: argparse.Namespace) -> Command | None:
     """
-    Return the command to run; None if the target is a MODULE:NAME.
+    Return the command to run, or None if the target is a MODULE:NAME.
 
     Raises:
         Refused: The arguments are wrong, or the program does not exist.
@@ -138,9 +138,9 @@ def _found(word: str) -> str:
     )
     if there:
         why = (
-            "it is a folder"
+            "the path is a folder"
             if os.path.isdir(there)
-            else "it is not executable: run chmod +x, or name its interpreter, for example -- python FILE"
+            else "the file is not executable. Run chmod +x, or name its interpreter, for example -- python FILE"
         )
         raise Refused(f"cannot run {there}: {why}", NOT_EXECUTABLE)
     hint = ""

@@ -51,7 +51,7 @@ class Handlers:
     """
     The handlers that the app has installed, by signal.
 
-    Used on the main thread; `get` on any thread.
+    Use it on the main thread, except `get`, which may be called on any thread.
     """
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class Handlers:
         self._installed[number] = on_the_loop
 
     def remove_on_loop(self, number: int) -> bool:
-        """Remove the loop's handler, as `remove_signal_handler` does; False if there is none."""
+        """Remove the loop's handler as `remove_signal_handler` does. Returns whether it existed."""
         if self._on_loop.pop(number, None) is None:
             return False
         self._installed[number] = default(number)
@@ -98,7 +98,7 @@ class Handlers:
 
     @property
     def frame(self) -> FrameType | None:
-        """The frame that the running handler was called with; None if no handler runs."""
+        """The frame that the running handler was called with, or None if no handler runs."""
         return self._frame
 
     def call_beneath(self, number: int) -> None:
@@ -121,7 +121,7 @@ class Handlers:
                 ends it (with None), or has raised an exception (with that exception).
 
         Returns:
-            The signal of the handler; None if there is no handler, or one was called before.
+            The signal of the handler, or None if there is no handler, or one was called before.
         """
         number = next((each for each in numbers if self.wants(each)), None)
         if number is None or self._called:

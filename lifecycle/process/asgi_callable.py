@@ -22,13 +22,13 @@ START_RESPONSE: Final = "start_response"
 
 def refusal(app: Callable[..., object], target: str, service: str, port: int | None) -> str:
     """
-    Return why a callable cannot be served as an ASGI app, and what to do; "" if it can be.
+    Return why a callable cannot be served as an ASGI app, and what to do, or "" if it can be.
 
     Args:
         app: The callable.
         target: How the user named it, as MODULE:NAME.
-        service: The name of the app service, for the command in the message; "" if not known.
-        port: The port of the app service, for the same command; None if there is none.
+        service: The name of the app service, for the command in the message, or "" if not known.
+        port: The port of the app service, for the same command, or None if there is none.
     """
     call = _called(app)
     try:
@@ -46,12 +46,12 @@ def refusal(app: Callable[..., object], target: str, service: str, port: int | N
         return _wsgi(target, own, service, port)
     if not asynchronous and _takes(own, 1) and not _takes(own, 0):
         return (
-            f"{target!r} is an ASGI 2 app: it takes the scope alone. --asgi calls an app with "
+            f"{target!r} is an ASGI 2 app, which takes the scope alone. --asgi calls an app with "
             "(scope, receive, send), so every request would fail. Wrap it: "
             "app = asgiref.compatibility.guarantee_single_callable(app)"
         )
     return (
-        f"{target!r} is not an ASGI app: it takes {_words(own)}. --asgi calls an app with "
+        f"{target!r} is not an ASGI app, because it takes {_words(own)}. --asgi calls an app with "
         f"(scope, receive, send), so every request would fail. {_hint(own, asynchronous=asynchronous)}"
     )
 
@@ -67,7 +67,7 @@ def _hint(own: inspect.Signature, *, asynchronous: bool) -> str:
 def _wsgi(target: str, shown: inspect.Signature, service: str, port: int | None) -> str:
     number = port or 8080
     return (
-        f"{target!r} is a WSGI app: it takes {_words(shown)}. --asgi serves ASGI apps only, so "
+        f"{target!r} is a WSGI app, which takes {_words(shown)}. --asgi serves ASGI apps only, so "
         f"every request would fail. Run the app's own server instead: lifecycle run --service "
         f"{service or 'NAME'}:{number} -- gunicorn --bind 0.0.0.0:{number} {target}. If your "
         "framework has an ASGI app too, name that one, for example mysite.asgi:application in "
@@ -85,7 +85,7 @@ def _called(app: Callable[..., object]) -> Callable[..., object]:
 
 
 def _own_signature(call: Callable[..., object]) -> inspect.Signature | None:
-    """Return the signature of the callable itself; None if it shows one of something else."""
+    """Return the signature of the callable itself, or None if it shows one of something else."""
     if getattr(call, "__signature__", None) is not None:
         return None
     return inspect.signature(call, follow_wrapped=False)

@@ -1,4 +1,4 @@
-"""The loop of main: running it until main is over, and closing it."""
+"""The loop of main, which runs until main is over, and is then closed."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ def takes_lifecycle(main: Any) -> bool:
     Return whether main takes the `Lifecycle` argument.
 
     Raises:
-        TypeError: This cannot be a main. The message says what to write instead.
+        TypeError: The object cannot be a main. The message contains what to write instead.
     """
     if inspect.iscoroutine(main):
         main.close()
@@ -50,7 +50,7 @@ class MainOutcome(NamedTuple):
     Attributes:
         cause: The words for the log.
         code: The exit code.
-        raised: An exception of the app that must be shown; None if there is none.
+        raised: An exception of the app that must be shown, or None if there is none.
     """
 
     cause: str
@@ -89,5 +89,5 @@ async def outcome_of(
 
 def _awaitable(given: Any) -> Awaitable[Any]:
     if not inspect.isawaitable(given):
-        raise TypeError(f"main must be an async function (`async def`): it returned {given!r}")
+        raise TypeError(f"main must be an async function (`async def`), but it returned {given!r}")
     return given

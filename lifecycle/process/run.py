@@ -1,5 +1,5 @@
 """
-The function `run`: it runs an app's main with pod-lifecycle, and ends the process in time.
+The function `run`, which runs an app's main with pod-lifecycle and ends the process in time.
 
 Main itself is in `main_function.py`, its loop in `loop_runner.py`, and what a drain does to main
 in `host.py`.
@@ -55,7 +55,7 @@ def run(main: Main, *, config: Config | None = None, plugins: Iterable[AnyPlugin
     Args:
         main: An async function. If it has one argument, it gets the `Lifecycle` object. If it has
             none, it needs no changes: its app services come from `config.services`.
-        config: The settings; None for `Config()`.
+        config: The settings, or None for `Config()`.
         plugins: More plugins.
 
     Raises:
@@ -134,7 +134,8 @@ class Runner:
         Take over the signals, and open the QOS port.
 
         Raises:
-            LifecycleError: The app cannot start: a port is in use, or a plugin is written wrongly.
+            LifecycleError: The app cannot start, because a port is in use or a plugin is written
+                wrongly.
             Interrupted: A signal arrived during the import of plugins.
         """
         if self._signals is not None:

@@ -1,4 +1,4 @@
-"""The main of `lifecycle run --asgi`: it serves an ASGI app on the loop of `run`."""
+"""The main of `lifecycle run --asgi`, which serves an ASGI app on the loop of `run`."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def serve(
     access_log: bool = False,
 ) -> None:
     """
-    Serve an ASGI app on this loop. This is the main of `lifecycle run --asgi`.
+    Serve an ASGI app on this loop, as the main of `lifecycle run --asgi`.
 
     Args:
         life: The `Lifecycle` object.
@@ -69,7 +69,7 @@ async def serve(
         sockets: Bound sockets.
         services: Names and ports of the app services to publish.
         keep_alive: Seconds that a connection may be idle.
-        tls: The TLS context for HTTPS; None for plain HTTP.
+        tls: The TLS context for HTTPS, or None for plain HTTP.
         access_log: Log one line per request, if the server can.
 
     Raises:

@@ -9,10 +9,10 @@ Rules of this file:
 2. If the app, or a server inside it, installs a handler for SIGTERM or SIGINT, that handler does
    not replace ours. It is kept, and called once after the drain. Meanwhile `signal.getsignal`
    returns it, as if the app were alone.
-   The handler may then send a signal to this process, so that the process dies of it. That does not
-   count as a second signal. uvicorn does it with `signal.raise_signal` after it has stopped. Other
-   servers do it at once, also with `os.kill`. Both calls are intercepted, so a signal from outside
-   is never mistaken for one of these.
+   The handler may then send a signal to this process, so that the process dies of it. Such a signal
+   does not count as a second one. uvicorn does it with `signal.raise_signal` after it has stopped.
+   Other servers do it at once, also with `os.kill`. Both calls are intercepted, so a signal from
+   outside is never mistaken for one of these.
 3. SIGQUIT and SIGHUP are ours while their default would end the process without a log line. An app
    that installs a handler for them uses them for something else. Only the kernel can see a handler
    in C (`faulthandler.register`).
@@ -241,7 +241,7 @@ class Signals:
         loop.add_reader(self._read, self._wakened)
 
     def interrupts(self, error: type[BaseException] | None) -> None:
-        """Set the exception that a signal raises in the main thread; None for none."""
+        """Set the exception that a signal raises in the main thread, or None for none."""
         self._interrupt = error
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
@@ -384,7 +384,7 @@ class Signals:
         Call the handler that the app had installed, once. On the app's loop.
 
         Args:
-            cause: What started the drain. If it was SIGINT, the handler of SIGINT is preferred.
+            cause: The cause of the drain. If it was SIGINT, the handler of SIGINT is preferred.
             on_end: Called after the handler if the handler has sent this process a signal that
                 ends it (with None), or has raised an exception (with that exception).
 

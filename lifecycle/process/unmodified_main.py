@@ -1,4 +1,4 @@
-"""Readiness of a main without changes: its app services are published once their ports are open."""
+"""Readiness of a main without changes, whose services are published once their ports open."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ class Watchdog:
             self._kill()
 
     def _time_left(self) -> float:
-        """Return the seconds until the process must have ended; infinity if there is no limit."""
+        """Return the seconds until the process must have ended, or infinity without a limit."""
         now = time.monotonic()
         if self._timetable is not None and self._departure.terminating:
             return self._timetable.exit_by - now

@@ -10,7 +10,7 @@ class CannotRehearse(Exception):
     The rehearsal is not possible. The exit code is 2.
 
     Args:
-        reason: What is wrong and what to change, for people.
+        reason: A sentence for people about what is wrong and what to change.
         output: The last lines of the command's output.
     """
 

@@ -36,18 +36,18 @@ class Traffic:
         paths: The paths to request, chosen at random.
         slow: A path whose response takes long.
         slow_share: The share of requests that ask for the slow path.
-        method: The method of every HTTP request; None for POST if there is a body, else GET.
+        method: The method of every HTTP request, or None for POST if there is a body, else GET.
         body_size: Bytes of each request's body.
-        body_seconds: Seconds in which a client sends a body; 0 for as fast as possible.
+        body_seconds: Seconds in which a client sends a body, or 0 for as fast as possible.
         protocols: The protocols, assigned to the clients in turn.
         timeout: Seconds for a whole response.
         rtt: Seconds of the network's round trip. When a request arrives, what the client has seen
             of its connection is this old.
         first_after: More seconds between connecting and the first request.
         propagation: Seconds until the last client has noticed that an endpoint is gone.
-        propagation_in: Seconds until the last client has noticed a new endpoint; None for a tenth
-            of `propagation`.
-        processes: The number of processes; 0 for as many as the rate needs.
+        propagation_in: Seconds until the last client has noticed a new endpoint, or None for a
+            tenth of `propagation`.
+        processes: The number of processes, or 0 for as many as the rate needs.
         seed: The seed of the random choices, so that every run makes the same ones.
     """
 
@@ -158,7 +158,7 @@ class Plan:
         traffic: The load during the rehearsal.
         rollouts: The number of rollouts. Each one replaces every replica.
         replicas: The number of replicas.
-        prestop: `none`, `exec`, `http`, `sleep:SECONDS` or a command; None for `exec` if the
+        prestop: `none`, `exec`, `http`, `sleep:SECONDS` or a command, or None for `exec` if the
             app answers on the QOS port, else `none`.
         ready: A path on the app's own port that answers below 400 when the app is ready. `qos`:
             the QOS port, however long it takes to open. None: the QOS port if it is open once

@@ -76,7 +76,7 @@ class ServerSettings:
     Attributes:
         keep_alive: Seconds that a connection may be idle.
         state: The state of the lifespan, which every request gets.
-        tls: The TLS context for HTTPS, with the server's own `alpn`; None for plain HTTP.
+        tls: The TLS context for HTTPS, with the server's own `alpn`, or None for plain HTTP.
         access_log: Log one line per request, if the server can.
         lost: Called at the end with the number of clients that were never accepted.
     """

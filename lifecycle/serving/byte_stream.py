@@ -42,7 +42,7 @@ class Reader(asyncio.StreamReader):
         super().feed_data(data)
 
     async def read(self, n: int = -1) -> bytes:
-        """Return 1 to `n` bytes; no bytes at the end of the stream."""
+        """Return 1 to `n` bytes, or no bytes at the end of the stream."""
         data = await super().read(n)
         self.unread -= len(data)
         return data
@@ -175,7 +175,7 @@ def untaken(transport: asyncio.WriteTransport) -> tuple[int, int]:
 
 
 def is_readable(sock: Any) -> bool:
-    """Return whether a socket has bytes, or its end, to read; False once it is closed."""
+    """Return whether a socket has bytes, or its end, to read. A closed socket has none."""
     descriptor = sock.fileno()
     if descriptor == -1:
         return False

@@ -4,7 +4,7 @@ An accepted connection: reading, writing, and when it ends.
 Rules of this file:
 
 1. Its state is stored only in its entry of the server's table, and read there.
-2. It is not closed with unread bytes. It lingers instead.
+2. A connection with unread bytes is not closed. It lingers instead.
 3. Once its server closes, no request follows the current one.
 """
 
@@ -59,7 +59,7 @@ class Owner(Protocol):
     draining: bool
 
     def asked(self, entry: ConnectionEntry) -> bool:
-        """Make room for a connection that has sent a request; False if there is no room."""
+        """Make room for a connection that has sent a request. Returns False if there is no room."""
 
 
 class ConnectionSettings:

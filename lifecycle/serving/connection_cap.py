@@ -16,7 +16,7 @@ class ConnectionCap:
 
     Args:
         table: The connections of the server.
-        most: The limit; None for no limit.
+        most: The limit, or None for no limit.
     """
 
     def __init__(self, table: ConnectionTable, most: int | None) -> None:
@@ -24,7 +24,7 @@ class ConnectionCap:
         self._most = most
 
     def has_room(self, address: str) -> bool:
-        """Make room for a new connection; False if there is no room."""
+        """Make room for a new connection. Returns False if there is no room."""
         if self._most is None or len(self._table) < self._most:
             return True
         # The address with the most connections gets only half of the reserve.
@@ -36,7 +36,7 @@ class ConnectionCap:
         )
 
     def make_room(self, address: str | None = None, *, crowded: bool = False) -> bool:
-        """Cut the connection with least to lose; False if none may be cut. See `dispensable`."""
+        """Cut the connection with least to lose (`dispensable`). Returns False if there is none."""
         least = self._table.dispensable(address, crowded=crowded)
         if least is not None:
             self.cut(least)

@@ -55,15 +55,15 @@ class GivesWay(enum.IntEnum):
 
 class Rules(NamedTuple):
     """
-    What applies in one state.
+    The rules of one state.
 
     Attributes:
         gives_way: Which connections may take its place.
-        waits: It waits for a request. Unread bytes count as a request until they are read. If it
-            has sent no request, it is cut first when the server ends.
-        young: It is not idle before it is `NEW_TIME` old.
-        kept: It was answered before. Once a part of the next request has arrived, that request may
-            be completed.
+        waits: Whether it waits for a request. Unread bytes count as a request until they are read.
+            If it has sent no request, it is cut first when the server ends.
+        young: Whether it must be `NEW_TIME` old before it counts as idle.
+        kept: Whether it was answered before. Once a part of the next request has arrived, that
+            request may be completed.
         over: Only its last bytes are on their way.
     """
 

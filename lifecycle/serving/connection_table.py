@@ -4,7 +4,7 @@ The connections of a server, with their states, and the choice of the one that m
 Rules of this file:
 
 1. A connection's state is set in one place, `ConnectionEntry.become`, with the time of the change.
-   What follows from a state is in `connection_states`.
+   The consequences of a state are in `connection_states`.
 2. The address with the most connections makes room first, so that a crowd from one address harms
    no other. A connection that has sent its request makes room only for another one that has.
 3. The choice uses counters, and does not search all connections.
@@ -164,10 +164,10 @@ class ConnectionTable:
         self, address: str | None = None, *, crowded: bool = False
     ) -> ConnectionEntry | None:
         """
-        Return the connection that makes room for one without a request; None if none may.
+        Return the connection that makes room for one without a request, or None if none may.
 
         Args:
-            address: The address of the new connection; None if it is not known.
+            address: The address of the new connection, or None if it is not known.
             crowded: Consider only the address with the most connections.
         """
         own = self._groups.get(address) if address is not None else None
@@ -178,10 +178,11 @@ class ConnectionTable:
         """
         Return the connection that makes room for one that has just sent a request.
 
-        It is the connection itself if its own address has the most connections, and no other one
-        may be cut. It is None if other addresses have more, and all of theirs keep their place.
-        It is also None while so many requests are not read yet that the choice is unclear. Until
-        then, there are a few more connections than there may be.
+        The result is the connection itself if its own address has the most connections, and no
+        other one may be cut. The result is None if other addresses have more, and all of theirs
+        keep their place.
+        The result is also None while so many requests are not read yet that the choice is unclear.
+        Until then, there are a few more connections than there may be.
         """
         own = asking.group
         found = self._least(own, own.size, GivesWay.TO_A_REQUEST)

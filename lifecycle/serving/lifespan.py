@@ -70,7 +70,7 @@ class Lifespan:
         await self._end("stop", await self._stopped.wait())
 
     def standing(self) -> list[str]:
-        """Return the stack of the app's running shutdown, innermost last; empty if none runs."""
+        """Return the stack of the app's running shutdown, innermost last, or [] if none runs."""
         going = self._stopping and not self._stopped.happened
         return await_chain(self._task) if going else []
 

@@ -28,7 +28,7 @@ BATCH: Final = 16
 REFUSALS: Final = 256
 """Connections that are looked at per wake-up. Most of them are refused, which is fast."""
 LAST_BATCH: Final = 65536
-"""Connections to accept from a queue before its listener closes: more than it can hold."""
+"""Connections to accept from a queue before its listener closes, more than it can hold."""
 ACCEPT_PAUSE: Final = 0.1
 """Seconds until the next try if the process has no file descriptor left."""
 NO_DESCRIPTOR: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
@@ -118,7 +118,7 @@ class Listeners:
         Accept the clients that have already arrived. A listener closes as soon as its queue is
         empty.
 
-        That is at once, unless the process has no file descriptor left.
+        Each listener closes at once, unless the process has no file descriptor left.
         """
         if self.closing:
             return
@@ -195,7 +195,7 @@ def _close(sock: socket.socket) -> int:
 
 
 def _queue(sock: socket.socket) -> int:
-    """Return how many clients wait in a TCP listener; 0 if the system does not report it."""
+    """Return how many clients wait in a TCP listener, or 0 if the system does not report it."""
     if sock.family not in (socket.AF_INET, socket.AF_INET6) or not hasattr(socket, "TCP_INFO"):
         return 0
     info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, UNACKED + 4)

@@ -73,11 +73,10 @@ class HttpProtocol(Protocol):
 
 class Negotiated:
     """
-    HTTP/1.1 until the client asks for HTTP/2 by its preface or an upgrade; or HTTP/2 from the
-    start.
+    HTTP/1.1 until the client asks for HTTP/2 by its preface or an upgrade, or HTTP/2 at once.
 
     Args:
-        alpn: The protocol that the TLS handshake has chosen; None without TLS.
+        alpn: The protocol that the TLS handshake has chosen, or None without TLS.
         plain: Use HTTP/1.1 only.
         tasks: The task group of the apps.
         state: The state of the lifespan, which every request gets.

@@ -41,7 +41,7 @@ class ReceiveQueue:
 
     Args:
         kind: "http" or "websocket".
-        most: Bytes that may wait before `put` waits; None if `put` never waits.
+        most: Bytes that may wait before `put` waits, or None if `put` never waits.
         asked: Called once, when the app asks for a part that has not arrived yet.
         taken: Called with the number of `charge`d bytes that are processed.
     """
@@ -100,7 +100,7 @@ class ReceiveQueue:
             await self._room.wait()
 
     async def get(self) -> Message:
-        """Return the next message. This is ASGI's `receive`."""
+        """Return the next message, as ASGI's `receive`."""
         while True:
             if self._messages:
                 message = self._messages.popleft()

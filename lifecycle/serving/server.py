@@ -1,8 +1,8 @@
 """
-The server on hypercorn: it accepts connections for one ASGI app, on bound sockets.
+The server on hypercorn, which accepts connections for one ASGI app, on bound sockets.
 
-It adds what hypercorn does not have: a limit on connections, closing idle connections while the
-listener stays open, and a shutdown that works the same on every Python version.
+This server adds features that hypercorn does not have. It limits the number of connections, and
+closes idle connections while the listener stays open. Its shutdown is the same on every Python.
 
 Rules of this file:
 
@@ -63,7 +63,7 @@ class Server:
     Args:
         app: The ASGI app. The lifespan is not handled here.
         keep_alive: Seconds that a connection may be idle, and that a request's header may take.
-        cap: The maximum number of connections; None for no limit. At the limit, a new connection
+        cap: The maximum number of connections, or None for no limit. At the limit, a new connection
             replaces an old one of the address with the most. The first choice is an idle one, then
             one that has not sent its request. Once the new one has sent its own request, it may
             also replace one that is being answered. Within each group, the oldest is replaced. A
@@ -71,7 +71,7 @@ class Server:
             If all do, the new one is refused.
         admit: Called with an accepted socket. If it returns False, the socket is closed.
         state: The state of the lifespan, which every request gets.
-        tls: The TLS context for HTTPS; None for plain HTTP.
+        tls: The TLS context for HTTPS, or None for plain HTTP.
         patience: Seconds within which a client must accept some of its response.
         plain: Use HTTP/1.1 only: no HTTP/2, no WebSockets.
         lost: Called at the end with the number of clients that were reset in a listener's queue,

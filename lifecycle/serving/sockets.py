@@ -18,8 +18,8 @@ def bind_tcp(host: str, port: int, *, listen: bool = False) -> socket.socket:
     Bind a TCP socket.
 
     Args:
-        host: An address; "" for all interfaces, over IPv6 and IPv4.
-        port: 0 to 65535; 0 for any free port.
+        host: An address, or "" for all interfaces, over IPv6 and IPv4.
+        port: 0 to 65535, or 0 for any free port.
         listen: Reserve the port. Another process could still take a port that is only bound.
 
     Raises:
@@ -75,7 +75,7 @@ def peer_of(sock: socket.socket) -> str:
 
 
 def peer_uid(sock: socket.socket) -> int | None:
-    """Return the user at the other end of a Unix socket; None if the system does not report it."""
+    """Return the user at the other end of a Unix socket, or None if that is not known."""
     if not hasattr(socket, "SO_PEERCRED"):
         return None
     size = struct.calcsize("3i")

@@ -130,7 +130,7 @@ class UvicornServer:
         self._listeners.descriptor_freed()
 
     def _make_room(self) -> bool:
-        """Close the oldest idle connection; False if there is none."""
+        """Close the oldest idle connection, or False if there is none."""
         found = next(filter(self._seam.is_idle, self._since), None)
         return found is not None and self._close_if_idle(found)
 

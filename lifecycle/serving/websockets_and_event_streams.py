@@ -44,7 +44,7 @@ PATIENCE: Final = 1.0
 LEAST_PATIENCE: Final = 0.1
 """The minimum seconds for it, because the end has to be sent first."""
 LINGER: Final = 5.0
-"""Seconds for a client that continues to send: it reads the 1001 after its unread data."""
+"""Seconds for a client that continues to send, and reads the 1001 after its unread data."""
 MAY_BE_EVENTS: Final = b"event-stream"
 """Text that every Accept header for events contains."""
 SHORTEST: Final = len(EVENTS)
@@ -122,7 +122,7 @@ class WebSocket(_LongLived):
                 await asyncio.wait({self._ending}, timeout=max(0.0, left))
 
     async def linger(self) -> None:
-        """Wait for a busy client to read its 1001. This does not count as work in flight."""
+        """Wait for a busy client to read its 1001, which does not count as work in flight."""
         if self._ending is not None:
             await asyncio.wait({self._ending})
 

@@ -71,7 +71,7 @@ class BlockingPod:
 
     @property
     def pid(self) -> int | None:
-        """The process id of the container; None while it does not run."""
+        """The process id of the container, or None while it does not run."""
         return self._pod.pid
 
     @property
@@ -116,7 +116,7 @@ class BlockingPod:
 
     @property
     def deletion(self) -> Deletion | None:
-        """The deletion of the pod; None before that."""
+        """The deletion of the pod, or None before that."""
         return self._pod.deletion
 
     @property
@@ -164,7 +164,7 @@ class BlockingKubelet:
     A `Kubelet` for plain functions. The context manager ends every process that it started.
 
     Args:
-        kubelet: A kubelet that is not entered yet; None for a new one with the defaults.
+        kubelet: A kubelet that is not entered yet, or None for a new one with the defaults.
 
     Raises:
         TypeError: The argument is not a `Kubelet`.

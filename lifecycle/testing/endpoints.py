@@ -32,7 +32,7 @@ JOIN_SHARE: Final = 0.1
 
 
 class NoEndpoints(Exception):
-    """The client knows of no endpoint."""
+    """The client has no endpoint."""
 
 
 class Endpoint(NamedTuple):
@@ -189,10 +189,10 @@ class _News(NamedTuple):
 
 class Client:
     """
-    One client, node or load balancer, with the endpoints it knows of. Made by `Service.client`.
+    One client, node or load balancer, and its endpoints. Made by `Service.client`.
 
-    It uses the ready endpoints. If there are none, it uses those that are terminating and still
-    serve, as kube-proxy does.
+    A client uses the ready endpoints. If there are none, it uses those that are terminating and
+    still serve, as kube-proxy does.
     """
 
     def __init__(
@@ -221,7 +221,7 @@ class Client:
         Choose an endpoint at random.
 
         Raises:
-            NoEndpoints: The client knows of no endpoint.
+            NoEndpoints: The client has no endpoint.
         """
         endpoints = self.endpoints()
         if not endpoints:

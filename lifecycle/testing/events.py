@@ -17,7 +17,7 @@ class Event(NamedTuple):
         reason: One word, for example `Unhealthy`.
         message: The message that `kubectl` shows.
         at: When it happened, on the monotonic clock.
-        detail: A text that the kubelet writes only to its own log; "" if there is none.
+        detail: A text that the kubelet writes only to its own log, or "" if there is none.
     """
 
     type: str

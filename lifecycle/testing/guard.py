@@ -91,7 +91,8 @@ class Guard:
 
 def _as_in_a_container() -> Callable[[], None] | None:
     """
-    Return a function that resets signals in a new process, as in a container; None if not needed.
+    Return a function that resets signals in a new process, as in a container, or None if not
+    needed.
 
     Signals that are ignored here (`nohup`, `&` in a script) would be ignored in every started
     process.

@@ -172,7 +172,7 @@ async def run_hook(handler: HookHandler, place: Place, process: Process) -> int 
     Run a preStop hook to its end.
 
     Returns:
-        The status of the response to an HTTP request; None for other hooks.
+        The status of the response to an HTTP request, or None for other hooks.
 
     Raises:
         HookFailed: The hook failed, or could not be run. No response status is a failure.

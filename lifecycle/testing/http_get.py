@@ -83,7 +83,7 @@ async def fetch(url: str, headers: Headers, *, timeout: float | None) -> Respons
     Args:
         url: The absolute URL.
         headers: The headers, sent unchanged after `Host`.
-        timeout: Seconds for everything; None for no limit.
+        timeout: Seconds for everything, or None for no limit.
 
     Returns:
         The last response, with its open connection.

@@ -1,5 +1,5 @@
 """
-An object that can be watched: it has events, and notifies its subscribers.
+An object that can be watched, with events and subscribers.
 
 Rules of this file:
 

@@ -44,7 +44,7 @@ class PodEnded(Exception):
 
 @dataclass(frozen=True)
 class Node:
-    """What a kubelet gives its pods: its version, a folder, the back-off times, a guard."""
+    """The values that a kubelet gives its pods: version, folder, back-off times, guard."""
 
     version: str
     folder: str
@@ -65,7 +65,7 @@ class Pod(Observed):
         restart_count: How often the container has been restarted.
         exit_codes: The exit code of each end of the container: 128 + the signal that killed it.
         endings: A record of each time the kubelet has ended the container.
-        deletion: The deletion of the pod; None before that.
+        deletion: The deletion of the pod, or None before that.
     """
 
     def __init__(self, spec: PodSpec, node: Node) -> None:
@@ -126,7 +126,7 @@ class Pod(Observed):
 
     @property
     def pid(self) -> int | None:
-        """The process id of the container; None while it does not run."""
+        """The process id of the container, or None while it does not run."""
         return self._run.process.pid if self._run is not None else None
 
     @property

@@ -37,7 +37,7 @@ class Run:
         process: The process.
         started: Whether startup has passed, or there is no startup probe.
         ready: The readiness: false at first, true if there is no readiness probe.
-        unhealthy: The probe that failed for good; None if none did.
+        unhealthy: The probe that failed for good, or None if none did.
         failed: Set together with `unhealthy`.
         again: Set to probe readiness at once.
     """

@@ -42,8 +42,8 @@ class Process:
     Attributes:
         pid: The process id.
         started_at: When it was started, on the monotonic clock.
-        exited_at: When it exited, on the same clock; None while it runs.
-        exit_code: The exit code as of a container, 128 + the signal that killed it; None while
+        exited_at: When it exited, on the same clock, or None while it runs.
+        exit_code: The exit code as of a container, 128 + the signal that killed it, or None while
             it runs.
         ended: Set when it has ended.
     """
@@ -86,7 +86,7 @@ class Process:
         return cls(process, env, cwd, guard)
 
     def terminate(self, *, pid_1: bool) -> None:
-        """Send SIGTERM, but not to a `pid_1` without a handler: the kernel would drop it."""
+        """Send SIGTERM, but not to a `pid_1` without a handler, for which the kernel drops it."""
         if self.exit_code is None and not (pid_1 and not catches_sigterm(self.pid)):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGTERM)
@@ -157,7 +157,7 @@ class Process:
 
 
 def catches_sigterm(pid: int) -> bool:
-    """Return whether a process has a handler for SIGTERM; True if that is not known."""
+    """Return whether a process has a handler for SIGTERM, or True if that is not known."""
     try:
         with open(f"/proc/{pid}/status", encoding="ascii") as status:
             for line in status:

@@ -1,5 +1,5 @@
 """
-The program of the guard, run by its path: it kills the remaining processes when its stdin ends.
+The program of the guard, which kills the remaining processes when its stdin ends.
 
 A line `+12` means that process group 12 is being started, a line `-12` that it is gone. The
 program imports almost nothing, so that it starts at once.

@@ -21,7 +21,7 @@ class HttpGet:
     Args:
         port: A number, or the name of one of the container's ports.
         path: The path, with its query.
-        host: The host; None for the pod's own address.
+        host: The host, or None for the pod's own address.
         scheme: `http` or `https`. Certificates are not verified.
         headers: Pairs of name and value. They replace the kubelet's own headers of the same name.
 
@@ -66,7 +66,7 @@ class TcpSocket:
 
     Args:
         port: A number, or the name of one of the container's ports.
-        host: The host; None for the pod's own address.
+        host: The host, or None for the pod's own address.
     """
 
     port: int | str
@@ -108,7 +108,7 @@ class Probe:
         timeout: Seconds for the whole answer, including connecting.
         success_threshold: Successes in a row after which the probe counts as passed.
         failure_threshold: Failures in a row after which the probe counts as failed.
-        termination_grace_period: The grace period for a restart that this probe causes; None for
+        termination_grace_period: The grace period for a restart that this probe causes, or None for
             the pod's. Only for liveness and startup.
     """
 

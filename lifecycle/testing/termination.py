@@ -27,16 +27,16 @@ SHORTEST_GRACE: Final = 1.0
 @dataclass(eq=False)
 class Ending:
     """
-    The times of a container's end, in seconds since the decision; None for what did not happen.
+    The times of a container's end, in seconds since the decision, or None for what did not happen.
 
     Attributes:
         decided_at: When the end was decided, on the monotonic clock.
         pre_stop_started: When the hook was started.
-        pre_stop_ended: When the hook returned, or was cut off. None after a start: it was
+        pre_stop_ended: When the hook returned, or was cut off. None after a start if it was
             abandoned.
         pre_stop_failed: Whether the hook failed, could not be run, or the container ended during
             it.
-        pre_stop_error: Why the hook failed, in words; "" if it did not.
+        pre_stop_error: Why the hook failed, in words, or "" if it did not.
         pre_stop_status: The response status of an HTTP hook. The kubelet ignores it: a hook that
             was answered with 403 has not failed, but has not started a drain either.
         sigterm: When SIGTERM was sent.

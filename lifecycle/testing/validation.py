@@ -231,8 +231,8 @@ def headers(field: str, value: object) -> None:
     for name, _ in pairs:
         if name.lower() in _FRAMING:
             raise ValueError(
-                f"{field}: {name!r} cannot be sent, because a GET of the kubelet has no body: "
-                "leave it out"
+                f"{field}: {name!r} cannot be sent, because a GET of the kubelet has no body. "
+                "Leave it out"
             )
     hosts = [name for name, _ in pairs if name.lower() == "host"]
     try:

@@ -44,8 +44,8 @@ CASES = {
         127,
         "to run an app, leave out the --: lifecycle run shop:main",
     ),
-    "a folder": (["--", "/usr"], 126, "cannot run /usr: it is a folder"),
-    "not executable": (["--", "./data"], 126, "./data: it is not executable: run chmod +x"),
+    "a folder": (["--", "/usr"], 126, "cannot run /usr: the path is a folder"),
+    "not executable": (["--", "./data"], 126, "./data: the file is not executable. Run chmod +x"),
 }
 
 

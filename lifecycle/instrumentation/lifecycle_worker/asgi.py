@@ -1,5 +1,5 @@
 """
-A wrapper around an ASGI app in a worker: it counts requests, and closes connections in a drain.
+A wrapper around an ASGI app, which counts requests, and closes connections in a drain.
 
 After the drain start, each HTTP/1 response has `Connection: close`. `long_lived` ends WebSockets
 and event streams.
@@ -32,7 +32,7 @@ _STREAM = EVENTS.encode()
 
 def _marking() -> Callable[[Any], Any] | None:
     """
-    Return the function that marks a function as a coroutine function; None if nothing checks it.
+    Return the function that marks a function as a coroutine function, or None if nothing checks it.
 
     asgiref checks it, and warns. Apps that use asgiref import it themselves, and this is called
     later.

@@ -1,9 +1,9 @@
 """
 The board: a file in which the workers of a command report to its parent.
 
-It is mapped into every process. The parent writes the header, and each worker its own slot.
-No process waits for another one: a value has eight bytes, which are stored at once. All times are
-those of `time.monotonic()`, which is the same clock for all processes of a machine.
+The file is mapped into every process. The parent writes the header, and each worker its own slot.
+No process waits for another one, because a value has eight bytes, which are stored at once. All
+times are those of `time.monotonic()`, which is the same clock for all processes of a machine.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class NoBoard(Exception):
 
 
 def _look(pid: int) -> tuple[bytes, int]:
-    """Return the state of a process (a letter) and its start time; "" and 0 if not known."""
+    """Return the state of a process (a letter) and its start time, or "" and 0 if not known."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as stat:
             # The name of the command may hold spaces and brackets: proc(5).
@@ -76,7 +76,7 @@ def _look(pid: int) -> tuple[bytes, int]:
 
 
 def start_time(pid: int) -> int:
-    """Return the start time of a process in ticks since the machine's start; 0 if not known."""
+    """Return the start time of a process in ticks since the machine's start, or 0 if not known."""
     return _look(pid)[1]
 
 
@@ -121,7 +121,7 @@ class Slot:
 
     @property
     def pid(self) -> int:
-        """The process id of the worker; 0 in a free slot."""
+        """The process id of the worker, or 0 in a free slot."""
         return self.board.whole[self.at + PID]
 
     @property
@@ -161,7 +161,7 @@ class Slot:
 
     @property
     def arrived_at(self) -> float:
-        """When the last request that counts arrived after the drain start; 0 if none has."""
+        """When the last request that counts arrived after the drain start, or 0 if none has."""
         return self.board.real[self.at + ARRIVED_AT]
 
     @property
@@ -171,7 +171,7 @@ class Slot:
 
     @property
     def capacity(self) -> int:
-        """How many requests it serves at a time, one per thread; 0 if a loop serves all of them."""
+        """How many requests it serves at a time, one per thread, or 0 if a loop serves all."""
         return self.board.whole[self.at + CAPACITY]
 
     @property
@@ -193,8 +193,8 @@ class Slot:
         Return for how many seconds this worker has made no progress.
 
         A loop makes no progress while it does not turn. Threads make none once all of them are
-        busy: since the start of the oldest request, or, if a loop watches them, since the last end
-        of a request.
+        busy. The time counts from the start of the oldest request, or, if a loop watches them, from
+        the last end of a request.
         """
         if not self.capacity:
             return max(0.0, now - self.beat_at)
@@ -292,7 +292,7 @@ class Board:
 
     @property
     def draining_at(self) -> float:
-        """The drain start; 0 before it."""
+        """The drain start, or 0 before it."""
         return self.real[DRAINING_AT]
 
     @draining_at.setter
@@ -301,7 +301,7 @@ class Board:
 
     @property
     def go_at(self) -> float:
-        """When connections start to close: drain start, or all services went offline; or 0."""
+        """When connections start to close: the drain start, or all went offline. 0 before."""
         return self.real[GO_AT]
 
     @go_at.setter
@@ -310,7 +310,7 @@ class Board:
 
     @property
     def settled_at(self) -> float:
-        """The end of the propagation delay; it may become earlier. 0 before the drain start."""
+        """The end of the propagation delay, which may become earlier. 0 before the drain start."""
         return self.real[_SETTLED_AT]
 
     @settled_at.setter
@@ -335,10 +335,11 @@ class Board:
 
     def claim(self, now: float) -> Slot | None:
         """
-        Claim a slot for this process; None if no slot is free.
+        Claim a slot for this process. Returns None if no slot is free.
 
         The lock of a slot is tried without waiting. If it is taken, the next slot is tried. A slot
-        with this pid is used again: it belonged to the program that this process was before.
+        with this pid is used again, because it belonged to the program that this process was
+        before.
 
         Args:
             now: The time.

@@ -16,7 +16,7 @@ GOING_AWAY = 1001
 PATIENCE = 1.0
 """Seconds for a client to read the end of a long-lived connection."""
 LINGER = 5.0
-"""Seconds for a client that continues to send: it reads the 1001 after its unread data."""
+"""Seconds for a client that continues to send, and reads the 1001 after its unread data."""
 
 
 def serves_on(loop: Any, server: str, close_idle: Callable[[], object]) -> bool:
@@ -51,7 +51,7 @@ def unread(sock: Any) -> bool:
     Return whether a socket has unread bytes. Closing it then would reset the connection.
 
     Args:
-        sock: An object with `fileno()`; None has no bytes.
+        sock: An object with `fileno()`, or None, which has no bytes.
     """
     return sock is not None and sock.fileno() >= 0 and has_unread(sock.fileno())
 

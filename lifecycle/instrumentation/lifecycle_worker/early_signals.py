@@ -64,9 +64,9 @@ def let_come() -> None:
 
 class InheritedHandler:
     """
-    The SIGTERM handler of a forked process: it calls the inherited one, and notes the signal.
+    The SIGTERM handler of a forked process, which calls the inherited one, and notes the signal.
 
-    It is made in the child, in the thread that has forked, before any other code runs there.
+    Make it in the child, in the thread that has forked, before any other code runs there.
     """
 
     def __init__(self) -> None:

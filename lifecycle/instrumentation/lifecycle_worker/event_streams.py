@@ -39,7 +39,7 @@ def is_endless(content_type: str, stream: str = "") -> bool:
 
     Args:
         content_type: The value of its `Content-Type`.
-        stream: The value of its `STREAM_HEADER`; "" if it has none.
+        stream: The value of its `STREAM_HEADER`, or "" if it has none.
     """
     return _media_type(content_type) == EVENTS and stream.strip().lower() != FINITE
 

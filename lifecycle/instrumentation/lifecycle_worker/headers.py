@@ -14,7 +14,7 @@ CLOSE_BYTES = (b"connection", b"close")
 
 def value_of(headers: Any, wanted: str) -> str:
     """
-    Return the value of a header; empty if it is not there.
+    Return the value of a header, or an empty one if it is not there.
 
     Args:
         headers: The pairs.

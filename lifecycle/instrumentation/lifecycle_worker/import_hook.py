@@ -45,7 +45,7 @@ def patch(module: Any, file: str, function: str, server: str) -> None:
         module: The module.
         file: The file in `servers`.
         function: The function in that file.
-        server: The name of the server; "" if an import does not mean that the server will serve.
+        server: The name of the server, or "" if an import does not mean that the server will serve.
     """
     try:
         # As `from .servers import FILE`; importlib itself would cost more.

@@ -1,5 +1,5 @@
 """
-A worker whose parent was killed: it ends as its server does at SIGTERM, and frees its port.
+The end of a worker whose parent was killed, as its server ends at SIGTERM.
 
 Rules of this file:
 
@@ -82,7 +82,7 @@ def has_parent(board: Board, wait: float | None = 0) -> bool:
 
     Args:
         board: The board.
-        wait: Milliseconds to wait for its end; None to wait forever.
+        wait: Milliseconds to wait for its end, or None to wait forever.
     """
     reader = poll()
     try:

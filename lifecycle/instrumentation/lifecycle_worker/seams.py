@@ -1,7 +1,7 @@
 """
 Patching of a server. Each name that a patch needs is looked up here, and must exist.
 
-A version of the server that has moved a name is thus noticed at the import, not at a request.
+A version of the server that has moved a name is noticed at the import, not at a request.
 """
 
 from __future__ import annotations

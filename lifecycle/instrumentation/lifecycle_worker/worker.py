@@ -211,8 +211,8 @@ class Worker:
 
         Args:
             server: The name of the server, as `/status` shows it.
-            capacity: How many requests it serves at a time, one per thread; 0 if a loop serves all
-                of them.
+            capacity: How many requests it serves at a time, one per thread, or 0 if a loop serves
+                all of them.
             again: Called once it may count, if it does not count yet.
 
         Returns:

@@ -64,7 +64,7 @@ class Events:
 
     Args:
         body: The app's body.
-        kinds: Whether it is endless; empty until the app has sent its headers.
+        kinds: Whether it is endless. Empty until the app has sent its headers.
     """
 
     def __init__(self, body: Any, kinds: list[bool]) -> None:

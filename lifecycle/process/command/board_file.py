@@ -22,7 +22,7 @@ FIRST: Final = "/dev/shm"  # noqa: S108 - each file there is of mode 0600, and m
 """
 The folder tried first. It is in memory, and writable even if the root file system is not.
 
-What the workers write is therefore never written to a disk.
+The workers therefore never write to a disk.
 """
 PREFIX: Final = "lifecycle-"
 SUFFIX: Final = ".board"
@@ -33,7 +33,7 @@ class BoardFile:
     A board that the workers of a command open by its path.
 
     Args:
-        run_dir: The folder to use if /dev/shm cannot be used; "" to try a short list of folders.
+        run_dir: The folder to use if /dev/shm cannot be used, or "" to try a short list of folders.
         ignored: User agents (by prefix) and paths that do not count as arrivals.
 
     Raises:

@@ -46,9 +46,9 @@ def shares_group() -> bool:
     """
     Return whether the command shares our process group, so that the terminal's keys reach it.
 
-    At a terminal it shares the group: in its own group it would be stopped when it reads. Without a
-    terminal it gets its own group, so that programs which signal a whole group (dumb-init,
-    `timeout`) do not reach it.
+    At a terminal it shares the group, because in its own group it would be stopped when it reads.
+    Without a terminal it gets its own group, so that programs which signal a whole group
+    (dumb-init, `timeout`) do not reach it.
     """
     try:
         return os.isatty(0) and (by_person() or os.getpid() == 1)
@@ -103,8 +103,8 @@ class Child:
     """
     The process of the command, a direct child of this process.
 
-    Make it on the main thread, which must outlive it. Use it on the app's loop. It is reaped last:
-    until then no other process can get its pid, which may also be the id of its group.
+    Make it on the main thread, which must outlive it. Use it on the app's loop. It is reaped last.
+    Until then no other process can get its pid, which may also be the id of its group.
 
     Args:
         command: The command to run.
@@ -116,10 +116,11 @@ class Child:
 
     Attributes:
         pid: The process id.
-        code: The exit code, or minus the number of the signal that killed it; None while it runs.
+        code: The exit code, or minus the number of the signal that killed it, or None while it
+            runs.
         ended: Set once it has ended.
         lost: True if other code in this process has reaped it.
-        sent: The signal that asked it to end; None if none was sent.
+        sent: The signal that asked it to end, or None if none was sent.
     """
 
     def __init__(

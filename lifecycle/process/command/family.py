@@ -49,7 +49,7 @@ class Family:
 
     Args:
         direct: The pid of the command itself. Other code waits for that process.
-        group: The process group of the command; 0 if it shares ours.
+        group: The process group of the command, or 0 if it shares ours.
         own: The children that this process has started for itself.
     """
 
@@ -77,12 +77,12 @@ class Family:
         self._own.forget_ended()
 
     def lose(self) -> None:
-        """Forget the pid of the command: other code has reaped it, and the pid may be reused."""
+        """Forget the pid of the command, because other code has reaped it."""
         self.direct = self._group = 0
 
     def successor(self, ended: int) -> int:
         """
-        Return the pid of the process that replaces the command; 0 if there is none.
+        Return the pid of the process that replaces the command, or 0 if there is none.
 
         At SIGUSR2, gunicorn starts a new master. A variable in its environment names the old one.
 

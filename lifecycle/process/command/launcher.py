@@ -1,7 +1,7 @@
 """
 The program that becomes the command, after it has reset the signals as a shell does.
 
-It is run by its path, with `python -I -S launcher.py PARENT PROGRAM COMMAND…`, and imports
+This file is run by its path, with `python -I -S launcher.py PARENT PROGRAM COMMAND…`, and imports
 nothing of this package. `subprocess` cannot do this in a process with threads: code that it
 runs between fork and exec may deadlock.
 """

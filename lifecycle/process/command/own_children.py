@@ -1,8 +1,8 @@
 """
 The children that this process itself has started, for example for a plugin.
 
-They look exactly like orphans of the command, but must be left to the code that started them.
-`Popen.__init__` is therefore wrapped, so that each start by `subprocess` or asyncio is seen.
+These children look exactly like orphans of the command, but must be left to the code that started
+them. `Popen.__init__` is therefore wrapped, so that each start by `subprocess` or asyncio is seen.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ class Process(NamedTuple):
 
 
 def look_at(pid: int) -> Process | None:
-    """Return a process; None if it does not exist, or there is no /proc."""
+    """Return a process, or None if it does not exist, or there is no /proc."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             stat = file.read()
@@ -43,7 +43,7 @@ def look_at(pid: int) -> Process | None:
 
 
 def everybody() -> list[Process]:
-    """Return all visible processes; none if there is no /proc."""
+    """Return all visible processes, or none if there is no /proc."""
     try:
         names = os.listdir("/proc")
     except OSError:
@@ -77,7 +77,7 @@ def descendants(roots: Iterable[int], processes: Iterable[Process]) -> list[Proc
 
 
 def command_line(pid: int) -> str:
-    """Return the first 400 bytes of a process's command line; "" if there is none."""
+    """Return the first 400 bytes of a process's command line, or "" if there is none."""
     try:
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             words = file.read(400).rstrip(b"\0").replace(b"\0", b" ")
@@ -87,7 +87,7 @@ def command_line(pid: int) -> str:
 
 
 def variable(pid: int, name: str) -> str:
-    """Return a variable from the initial environment of a process; "" if it is not set."""
+    """Return a variable from the initial environment of a process, or "" if it is not set."""
     try:
         with open(f"/proc/{pid}/environ", "rb") as file:
             variables = file.read().split(b"\0")

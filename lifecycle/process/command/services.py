@@ -1,5 +1,5 @@
 """
-The app services of a command: published once a worker serves; after that the app is READY.
+The app services of a command, published once a worker serves. After that the app is READY.
 
 An open port alone does not prove that the app serves. The kernel accepts connections for a master
 process whose workers have not started. The open port therefore counts only if no worker can
@@ -45,7 +45,7 @@ async def make_ready(
         life: The `Lifecycle` object.
         services: Names and ports of the app services.
         fail: Called with the reason if the app can never be ready.
-        workers: The workers, which report when they serve; None if they cannot report.
+        workers: The workers, which report when they serve, or None if they cannot report.
     """
     known = list(services)
     if not known:
@@ -124,6 +124,6 @@ async def _until_unknown(
             "waiting for a worker",
             server=", ".join(sorted(workers.expected - workers.failed)),
             hint="The port is open, but no worker has reported yet that it serves. If the command "
-            "does serve, add --instrument=no: then the open port is enough",
+            "does serve, add --instrument=no, so that the open port is enough",
         )
     await workers.given_up.wait()

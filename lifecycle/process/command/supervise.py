@@ -64,7 +64,7 @@ async def supervise(
     life: Lifecycle, *, command: Command, services: Iterable[tuple[str, int]]
 ) -> int:
     """
-    Run a command until it ends. This is the main of `lifecycle run -- COMMAND`.
+    Run a command until it ends, as the main of `lifecycle run -- COMMAND`.
 
     Args:
         life: The `Lifecycle` object.
@@ -145,7 +145,7 @@ class Supervisor:
         command: The command.
         child: The process of the command.
         family: The command and all processes that it starts.
-        workers: What the workers report; None if the instrumentation is off.
+        workers: The reports of the workers, or None if the instrumentation is off.
         own_group: False if the terminal sends signals to the command and to this process.
     """
 
@@ -259,7 +259,7 @@ class Supervisor:
         return not self._services and not serves
 
     async def _by_a_key(self) -> signal.Signals | None:
-        """Return the signal of a terminal key that starts the drain; None if no key does."""
+        """Return the signal of a terminal key that starts the drain, or None if no key does."""
         if self._own_group:
             return None
         with suppress(TimeoutError, Draining):

@@ -43,7 +43,7 @@ class CommandTraffic:
         return self._asked.names()
 
     def arrived_at(self) -> float:
-        """Return when the last request that counts arrived; minus infinity if none has."""
+        """Return when the last request that counts arrived, or minus infinity if none has."""
         return self._asked.arrived_at()
 
     def awake_since(self) -> float:
@@ -51,7 +51,7 @@ class CommandTraffic:
         return self._asked.awake_since()
 
     def seen_until(self) -> float:
-        """Return the time up to which every source has looked; infinity if none needs to look."""
+        """Return the time up to which every source has looked, or infinity if none needs to."""
         return self._asked.seen_until()
 
     def disturbers(self) -> list[str]:

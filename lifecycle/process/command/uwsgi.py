@@ -6,9 +6,9 @@ Rules of this file:
 1. Only variables that uWSGI reads are set, and only if the user has not set them. Other commands
    ignore them.
 2. SIGTERM ends uWSGI. Its default is to reload the app (`die-on-term` changes that).
-3. After the drain start, each response has `Connection: close`. This is a rule of uWSGI's own
-   router, which applies while a file exists. The file is created when the drain starts. What uWSGI
-   then does depends on its option. With `--http-socket` it closes after each response, drain or
+3. After the drain start, each response has `Connection: close`. A rule of uWSGI's own
+   router adds it while a file exists. The file is created when the drain starts. The behaviour of
+   uWSGI then depends on its option. With `--http-socket` it closes after each response, drain or
    not. With `--http11-socket` it leaves the closing to the client. With `--http --http-keepalive`
    it closes.
 

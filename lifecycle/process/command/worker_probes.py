@@ -20,9 +20,10 @@ class WorkerProbes:
     Args:
         workers: The workers.
         app_loop: Our own loop. While it is blocked too, no worker is reported.
-        live_limit: Seconds without progress in all workers after which liveness fails; 0: never.
-        ready_limit: Seconds without progress in all workers after which readiness fails;
-            0: together with liveness.
+        live_limit: Seconds without progress in all workers after which liveness fails, or 0 for
+            never.
+        ready_limit: Seconds without progress in all workers after which readiness fails,
+            or 0 to fail together with liveness.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class WorkerProbes:
 
     @hookimpl
     async def lifecycle_transition(self, transition: Transition) -> None:
-        """Check progress in READY only: a worker may block while it starts or drains."""
+        """Check progress in READY only, because a worker may block while it starts or drains."""
         self._ready = transition.after is State.READY
 
     @hookimpl

@@ -22,7 +22,7 @@ from lifecycle.process.command.board_file import BoardFile
 from lifecycle.status_records import WorkerStatus
 
 READ: Final = 65536
-"""Bytes to read from the pipe at once: more than it can hold."""
+"""Bytes to read from the pipe at once, which is more than it can hold."""
 DISTURBERS_KEPT: Final = 5
 NAMED: Final = 5
 """How many workers with requests in flight are named."""
@@ -210,12 +210,12 @@ class Workers:
         return [*map(_at_work, busy[:NAMED])]
 
     def arrived_at(self) -> float:
-        """Return when the last request that counts arrived; minus infinity if none has."""
+        """Return when the last request that counts arrived, or minus infinity if none has."""
         now = (slot.arrived_at for slot in self._board.slots() if slot.arrived_at)
         return max(self._arrived_at, *now, -math.inf)
 
     def awake_since(self) -> float:
-        """Return since when every loop has turned without a pause; infinity while one does not."""
+        """Return since when every loop turns without a pause, or infinity while one does not."""
         now = self.now()
         return max(
             (
@@ -227,11 +227,10 @@ class Workers:
 
     def seen_until(self) -> float:
         """
-        Return the time up to which every loop has turned; infinity if there is no loop.
+        Return the time up to which every loop has turned, or infinity if there is no loop.
 
-        In a drain, each loop must turn once before it counts. This holds also for a worker that
-        serves in threads: from that turn on, requests that were running at the drain start are
-        counted.
+        In a drain, each loop must turn once before it counts, even if its worker serves in threads.
+        From that turn on, requests that were running at the drain start are counted.
         """
         looking = (
             slot.beat_at if slot.beat_at > self._told_at else -math.inf

@@ -28,7 +28,7 @@ from lifecycle.testing import NoEndpoints
 REPEATS: Final = 3
 """How often a declined request is sent again."""
 AFTER_LOSS: Final = 0.1
-"""Seconds that a client waits after a loss. This limits the losses per dead endpoint."""
+"""Seconds that a client waits after a loss, which limits the losses per dead endpoint."""
 
 
 class _Attempt:

@@ -31,7 +31,7 @@ class Request(NamedTuple):
     Attributes:
         path: The path.
         method: The HTTP method.
-        size: Bytes of the body; 0 for no body.
+        size: Bytes of the body, or 0 for no body.
         seconds: Seconds in which the client sends the body.
     """
 
@@ -78,7 +78,7 @@ class Connection(ABC):
 
     @property
     def over(self) -> bool:
-        """True if no further request may be sent: the connection was closed, or that was announced."""
+        """True if no further request may be sent, because a close happened or was announced."""
         return not self.reusable or self.wire.over
 
     @abstractmethod
@@ -124,7 +124,7 @@ class Connection(ABC):
 
     @property
     def broken(self) -> Lost | None:
-        """The loss if the connection broke without a request on it; None if nothing was lost."""
+        """The loss if the connection broke without a request on it, or None if nothing was lost."""
         return None
 
 

@@ -38,7 +38,7 @@ ACKNOWLEDGED: Final = slice(120, 128)
 
 
 class OwnError(Exception):
-    """The load generator itself could not send a request. This is not a loss."""
+    """The load generator itself could not send a request, which is not a loss."""
 
 
 class Wire(asyncio.Protocol):
@@ -49,7 +49,7 @@ class Wire(asyncio.Protocol):
         received: Bytes that have arrived and were not consumed.
         heard: How many bytes have arrived in total.
         written: How many bytes were to be sent in total.
-        ended_at: When the server ended the connection, on the monotonic clock; None while it is
+        ended_at: When the server ended the connection, on the monotonic clock, or None while it is
             open.
         reset: Whether the connection ended by RST without a FIN before it.
     """
@@ -135,7 +135,7 @@ class Wire(asyncio.Protocol):
 
     @property
     def ended(self) -> str:
-        """How the connection ended, in words; "" while it is open."""
+        """How the connection ended, in words, or "" while it is open."""
         return self._ended
 
     @property
@@ -146,7 +146,7 @@ class Wire(asyncio.Protocol):
 
     @property
     def arrived(self) -> int | None:
-        """How many bytes the server's kernel has acknowledged; None if that is not known."""
+        """How many bytes the server's kernel has acknowledged, or None if that is not known."""
         if self._transport is not None:
             self._arrived = _acknowledged(self._transport.get_extra_info("socket"))
         return self._arrived
@@ -167,7 +167,7 @@ class Wire(asyncio.Protocol):
         await self._room.wait()
 
     async def read(self) -> bytes:
-        """Return the next bytes; b"" at the end."""
+        """Return the next bytes, or b"" at the end."""
         while not self.received and not self._ended:
             self._wake.clear()
             await self._wake.wait()

@@ -116,7 +116,7 @@ class Live:
         row.append("   ")
         row.append(f"{len(tally.losses):,} lost", style=f"bold {RED if tally.losses else GREEN}")
         row.append(
-            f"   ({tally.lost(kept=False):,} on new, {tally.lost(kept=True):,} on kept "
+            f"   ({tally.lost(kept=False):,} on new, {tally.lost(kept=True):,} on keep-alive "
             f"connections)   {time.monotonic() - self._began:.0f} s",
             style="dim",
         )

@@ -1,4 +1,4 @@
-"""The progress of a running rehearsal: a live display if rich is installed, else plain lines."""
+"""The progress of a running rehearsal, as a live display (with rich) or in plain lines."""
 
 from __future__ import annotations
 

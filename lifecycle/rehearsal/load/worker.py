@@ -1,9 +1,9 @@
 """
 A process of the load generator: `python -m lifecycle.rehearsal.load.worker`.
 
-It reads JSON lines: the traffic first, then pods as they change, `begin` and `end`. Ten times per
-second, it writes a tally of what has happened since the last one. It ends with its stdin. If a
-client fails, it ends without a last tally, so that no request is counted wrongly.
+The process reads JSON lines: the traffic first, then pods as they change, `begin` and `end`. Ten
+times per second, it writes a tally of what has happened since the last one. It ends with its stdin.
+If a client fails, it ends without a last tally, so that no request is counted wrongly.
 """
 
 from __future__ import annotations

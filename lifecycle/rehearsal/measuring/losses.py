@@ -10,8 +10,8 @@ Rules of this file:
 3. A server can decline a request before it does anything, so that the protocol lets every client
    repeat it (HTTP/2: REFUSED_STREAM, a stream above GOAWAY's last). The request is repeated, and
    only the repetition counts.
-4. A new connection is lost if the server closes it before the first request has arrived. What the
-   client saw of it when it wrote is as old as one round trip.
+4. A new connection is lost if the server closes it before the first request has arrived. When the
+   client wrote, its view of the connection was one round trip old.
    If a RST arrives without any byte of an answer, and the listener closed at that moment, the
    connection was in the listener's queue and its request was not read. Otherwise a process had
    the connection. A FIN always comes from a process. See the measurements in `wire.py`.
@@ -59,7 +59,7 @@ class Lost(Exception):
 
     Args:
         cause: How it was lost.
-        detail: What the client saw.
+        detail: The client's observation, in words.
         otherwise: The cause if its connection did not wait in the listener's queue.
     """
 
@@ -91,7 +91,7 @@ class End:
         begun: Whether a part of this answer has arrived.
         seconds: Seconds since the request was started.
         size: Bytes of the request.
-        arrived: How many of these bytes the server's kernel has acknowledged; None if our kernel
+        arrived: How many of these bytes the server's kernel has acknowledged, or None if our kernel
             does not report it.
     """
 
@@ -149,9 +149,9 @@ class Loss:
         kept: Whether its connection had been used before.
         protocol: The protocol.
         cause: How it was lost.
-        detail: What the client saw.
+        detail: The client's observation, in words.
         path: The requested path.
-        pod: The name of the pod; "" if the client knew of none.
+        pod: The name of the pod, or "" if the client knew of none.
         otherwise: The cause if its connection did not wait in the listener's queue.
     """
 

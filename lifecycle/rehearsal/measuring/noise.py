@@ -3,9 +3,9 @@ The noise of the machine, and which results it may have spoilt. Pure.
 
 Rules of this file, each from experiments that docs/rehearse.md describes:
 
-1. Losses may have been missed if a process stood still without a break for a quarter of the time
-   in which clients notice a removal, or for half of the whole time. Breaks shorter than `BRIEF`
-   make requests late, but prevent none.
+1. Losses may have been missed if a process stood still for long. The limits are a quarter of the
+   time in which clients notice a removal (without a break), or half of the whole time. Breaks
+   shorter than `BRIEF` make requests late, but prevent none.
 2. A loss takes one moment, so less noise can explain it: a tenth of the duration of its request.
    If the client may have noticed late that the replica was leaving, a fiftieth of the time since
    the drain start is enough.

@@ -20,14 +20,14 @@ _INODE: Final = 9
 
 
 def listening_ports() -> frozenset[int] | None:
-    """Return the TCP ports that any process listens on; None if the kernel has no table."""
+    """Return the TCP ports that any process listens on, or None if the kernel has no table."""
     tables = [table for table in TABLES if os.path.exists(table)]
     return frozenset(port for port, _ in _listeners(tables)) if tables else None
 
 
 def ports_of_session(session: int) -> frozenset[int]:
     """
-    Return the TCP ports that the processes of one session listen on; none if there is no /proc.
+    Return the TCP ports that the processes of one session listen on, or none if there is no /proc.
 
     Args:
         session: The process id of the session's first process.

@@ -22,7 +22,7 @@ class Hook:
 
     Attributes:
         name: Its name, for people.
-        handler: What the kubelet does; None for nothing.
+        handler: The action of the kubelet, or None for nothing.
         token: The token that the app must accept, as `LIFECYCLE_PRESTOP_TOKEN`.
     """
 

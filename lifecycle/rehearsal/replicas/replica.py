@@ -45,7 +45,7 @@ class Replica:
         name: Its name in the report.
         started_at: When it was started, on the monotonic clock (as all times here).
         ready_at: When it was ready for the first time.
-        ready_since: When it was last found ready; None while it is not ready.
+        ready_since: When it was last found ready, or None while it is not ready.
         ready_spans: The spans in which it was ready, without the current one.
         closed_at: When its listener was found closed.
         deaf: Whether it has no handler for SIGTERM, so that PID 1 would not get the signal.
@@ -78,21 +78,21 @@ class Replica:
 
     @property
     def deletion(self) -> Deletion | None:
-        """The deletion of its pod; None before that."""
+        """The deletion of its pod, or None before that."""
         return self.pod.deletion
 
     @property
     def deleted_at(self) -> float | None:
-        """When its pod was deleted, which starts the drain; None before that."""
+        """When its pod was deleted, which starts the drain, or None before that."""
         return self.deletion.decided_at if self.deletion else None
 
     def moment(self, name: str) -> float | None:
-        """Return the time of an event of its deletion; None if the event did not happen."""
+        """Return the time of an event of its deletion, or None if the event did not happen."""
         since = getattr(self.deletion, name, None)
         return None if since is None or self.deletion is None else self.deletion.decided_at + since
 
     def serves_since(self, at: float) -> float | None:
-        """Return since when it was ready at a given time; None if it was not ready, or deleted."""
+        """Return since when it was ready at a given time, or None if it was not, or was deleted."""
         if self.deleted_at is not None and at >= self.deleted_at:
             return None
         spans = list(self.ready_spans)
@@ -136,7 +136,7 @@ class Replica:
         return (self.deletion and self.deletion.exited) or 0.0
 
     def to_json(self, zero: float) -> dict[str, Any]:
-        """Return its events, in seconds since a given time; None for events that did not happen."""
+        """Return its events, in seconds since a given time, or None if one did not happen."""
         moments = {
             "started": self.started_at,
             "ready": self.ready_at,

@@ -4,7 +4,7 @@ The result as JUnit XML, for CI systems.
 Each rollout is a test case. Losses outside of all rollouts are one more. Rules of this file:
 
 1. All losses of a test case are one `failure`, because Jenkins keeps only the first one.
-2. A verdict that is not certain is an `error`, because a skipped test would be shown as fine.
+2. A result that is not certain is an `error`, because a skipped test would be shown as fine.
 3. The text repeats the attribute `message`, because GitLab shows only the text.
 """
 

@@ -1,4 +1,4 @@
-"""The HTML page: the verdict, the timelines, the losses and what to change."""
+"""The HTML page: the result, the timelines, the losses and what to change."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def _details(result: Result) -> Iterator[str]:
         (
             "requests",
             f"{traffic.verb} {', '.join(traffic.paths)}{slow}{body} over "
-            f"{', '.join(traffic.protocols)}; {traffic.rate:g} per second on new connections "
+            f"{', '.join(traffic.protocols)}, {traffic.rate:g} per second on new connections "
             "(open loop)",
         ),
         (

@@ -1,1 +1,1 @@
-"""The verdict of a rehearsal, and what to change."""
+"""The result of a rehearsal, and what to change."""

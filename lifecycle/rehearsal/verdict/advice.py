@@ -20,7 +20,7 @@ class Advice(NamedTuple):
 @dataclass(frozen=True)
 class Circumstances:
     """
-    What advice depends on.
+    The circumstances that advice depends on.
 
     Attributes:
         qos: Whether the app answers on the QOS port, and so runs with pod-lifecycle.

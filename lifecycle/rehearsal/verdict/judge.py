@@ -1,12 +1,12 @@
 """
-The verdict: nothing was lost, something was lost, or the result is not reliable. Pure.
+The judgement of a rehearsal: passed, lost or inconclusive. Pure.
 
 Rules of this file:
 
 1. A refused connection counts whatever the noise, if not every client can have noticed by then
    that the replica was leaving. Noise cannot close a listener early.
 2. Any other loss counts, unless noise can explain it.
-3. Without a loss that counts, the verdict is "passed" only if noise cannot have hidden a loss.
+3. Without a loss that counts, the result is "passed" only if noise cannot have hidden a loss.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ QUIETER: Final = "Lower --rate, --clients or --busy, or rehearse on a less busy 
 
 
 class Verdict(StrEnum):
-    """The verdict of a rehearsal, or of a rollout."""
+    """The result of a rehearsal, or of a rollout, in one word."""
 
     PASSED = "passed"
     LOST = "lost"

@@ -62,7 +62,7 @@ class LossGroup:
         return "keep-alive connections" if self.kept else "new connections"
 
     def from_t0(self) -> tuple[float, float] | None:
-        """Return the first and the last loss, in seconds since the drain start; None if none."""
+        """Return the first and the last loss, in seconds since the drain start, or None if none."""
         seconds = [since for _, since in self.losses if since is not None]
         return (min(seconds), max(seconds)) if seconds else None
 
@@ -133,12 +133,12 @@ class Result:
 
     @property
     def verdict(self) -> Verdict:
-        """The verdict of the whole rehearsal."""
+        """The result of the whole rehearsal, in one word."""
         failed = bool(self.failed_hooks(self.replicas))
         return self.judge.verdict(self.tally.losses, self.rollouts, hook_failed=failed)
 
     def verdict_of(self, rollout: Rollout) -> Verdict:
-        """Return the verdict of one rollout."""
+        """Return the result of one rollout, in one word."""
         failed = bool(self.failed_hooks(rollout.left))
         losses = [each for each in self.tally.losses if rollout.began <= each.at < rollout.ended]
         return self.judge.verdict(losses, [rollout], hook_failed=failed)
@@ -149,7 +149,7 @@ class Result:
         return sum(not self.judge.counts(each) for each in self.tally.losses)
 
     def headline(self) -> str:
-        """Return the verdict in words."""
+        """Return the result in one sentence."""
         lost = f"lost {self.lost:,} of {self.tally.requests:,} requests"
         match self.verdict:
             case Verdict.LOST:
@@ -164,11 +164,11 @@ class Result:
         self, losses: list[Loss] | None = None, rollouts: list[Rollout] | None = None
     ) -> list[str]:
         """
-        Return why the result is in doubt, and what to do, one sentence each; [] if it is not.
+        Return why the result is in doubt, and what to do, one sentence each, or [] if it is not.
 
         Args:
-            losses: The losses to consider; None for all.
-            rollouts: The rollouts to consider; None for all.
+            losses: The losses to consider, or None for all.
+            rollouts: The rollouts to consider, or None for all.
         """
         losses = self.tally.losses if losses is None else losses
         reasons = list(self.judge.reasons(self.rollouts if rollouts is None else rollouts))
@@ -246,7 +246,7 @@ class Result:
         return [*self.why_inconclusive(), *self._about_replicas(), *self._about_answers()]
 
     def why_hook_failed(self, replicas: list[Replica]) -> list[str]:
-        """Return why the hooks of some replicas failed, and what to do; [] if none failed."""
+        """Return why the hooks of some replicas failed, and what to do, or [] if none failed."""
         failed = self.failed_hooks(replicas)
         if not failed:
             return []
@@ -337,7 +337,7 @@ class Result:
 
 
 def _why_no_hook(replica: Replica) -> str:
-    """Return why a replica's drain did not start with its hook; "" if it did."""
+    """Return why a replica's drain did not start with its hook, or "" if it did."""
     deletion = replica.deletion
     status = deletion.pre_stop_status if deletion else None
     if status is not None and status >= 400:

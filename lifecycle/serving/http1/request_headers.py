@@ -15,10 +15,10 @@ PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\n"
 
 class Asked(NamedTuple):
     """
-    What a request asks for.
+    The wishes of a request, by its headers.
 
     Attributes:
-        length: The announced bytes of its body; None without a Content-Length.
+        length: The announced bytes of its body, or None without a Content-Length.
         coded: Whether it has a Transfer-Encoding.
         http2: Whether it is the start of an HTTP/2 connection.
         h2c: Whether it offers an upgrade to HTTP/2, and has no body that would come before that.

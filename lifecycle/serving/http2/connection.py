@@ -30,7 +30,7 @@ from lifecycle.serving.hypercorn import Closed, RawData, StreamArguments, WireEv
 _log = logging.getLogger(__name__)
 
 WINDOW: Final = 65_535
-"""Bytes that a stream may receive before its app reads. This is HTTP/2's own default."""
+"""Bytes that a stream may receive before its app reads, as in HTTP/2's own default."""
 PIECE: Final = 4 * 1024
 """Bytes that are parsed before the loop turns, if frames are small."""
 MANY: Final = 128

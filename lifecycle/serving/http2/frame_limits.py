@@ -30,7 +30,7 @@ FRAMES_EARNED: Final = 10
 FRAMES_SAVED: Final = 10_000
 """The most control frames that a connection can save up."""
 RESETS: Final = 1000
-"""Cancelled requests that are allowed at once. These are nghttp2's numbers."""
+"""Cancelled requests that are allowed at once, as in nghttp2."""
 RESETS_A_SECOND: Final = 33.0
 
 
@@ -56,7 +56,7 @@ class TokenBucket:
         self._at = clock()
 
     def spend(self, tokens: int) -> bool:
-        """Take tokens; False if there are not enough."""
+        """Take tokens. Returns False if there are not enough."""
         now = self._clock()
         if self._left < self._burst:
             self._left = min(self._burst, self._left + (now - self._at) * self._rate)
@@ -111,7 +111,7 @@ class LateData:
     """
     Data for streams that we have reset, sent before the client could notice the reset.
 
-    It may be as much as was left in the window of each stream, in frames of any size.
+    The client may send as much as was left in the window of each stream, in frames of any size.
 
     Args:
         most: How many streams are remembered (the latest ones).
@@ -163,7 +163,7 @@ class Budget:
 
     def reply(self, frames: bytes, forgiven: int) -> bool:
         """
-        Note the protocol's own replies; False if too much has arrived for reset streams.
+        Note the protocol's own replies. Returns False if too much has arrived for reset streams.
 
         Such frames cost tokens like control frames, whatever they are, because each one causes a
         reply and nothing else. `forgiven` is the number of those that are not the client's fault.
@@ -176,5 +176,5 @@ class Budget:
         self._control.earn(FRAMES_EARNED)
 
     def take_back(self) -> bool:
-        """Note a cancelled or refused request; False if there were too many."""
+        """Note a cancelled or refused request. Returns False if there were too many."""
         return self._resets.spend(1)

@@ -22,11 +22,11 @@ from h2.stream import StreamState
 from lifecycle.serving.http2.frame_limits import DATA, LateData
 
 HEADER_TABLE: Final = 4096
-"""Bytes of headers that are remembered per client, whatever it offers. This is HTTP/2's default."""
+"""Bytes of headers that are remembered per client, whatever it offers: HTTP/2's default."""
 
 
 class Encoder(hpack.Encoder):
-    """An encoder that remembers at most `HEADER_TABLE` bytes: searching more would be slow."""
+    """An encoder that remembers at most `HEADER_TABLE` bytes, because searching more is slow."""
 
     @property
     def header_table_size(self) -> int:

@@ -189,10 +189,11 @@ class Sender:
 
     async def say(self, stream: Stream, event: StreamEvent) -> bool:
         """
-        Send what an app sends; False if the client leaves too many requested replies waiting.
+        Send what an app sends. Returns False if the client leaves too many requested replies
+        waiting.
 
         Raises:
-            h2.exceptions.ProtocolError: It cannot be sent.
+            h2.exceptions.ProtocolError: The event cannot be sent.
         """
         match event:
             case InformationalResponse() | Response():

@@ -40,7 +40,7 @@ class _Handshake:
     limit: asyncio.Timeout
     latest: float
     began: float | None = None
-    """When it got its place; None while it waits for one."""
+    """When it got its place, or None while it waits for one."""
     moved: float = 0.0
     """When its last bytes arrived."""
 

@@ -2,7 +2,7 @@
 TLS of one connection, with less memory than asyncio needs.
 
 The protocols of asyncio and uvloop fill a buffer of 256 KiB for every connection before its first
-byte, and keep it to the end. The size of one TLS record is enough: if data arrives faster, it is
+byte, and keep it to the end. The size of one TLS record is enough. If data arrives faster, it is
 read in more turns of the loop.
 """
 

@@ -258,7 +258,7 @@ WSGI = [
 def test_a_wsgi_app(app: Callable[..., object]) -> None:
     """A WSGI app is refused, with a command that works."""
     said = refusal(app, "web:app", "shop", 9000)
-    assert said.startswith("'web:app' is a WSGI app: it takes (")
+    assert said.startswith("'web:app' is a WSGI app, which takes (")
     assert "lifecycle run --service shop:9000 -- gunicorn --bind 0.0.0.0:9000 web:app" in said
 
 
@@ -266,7 +266,7 @@ def test_a_wsgi_app(app: Callable[..., object]) -> None:
 def test_a_wsgi_framework(make: Callable[[], Any]) -> None:
     """The apps of the WSGI frameworks are refused; a service without a name is a word to replace."""
     said = refusal(make(), "mysite.wsgi:application", "", None)
-    assert "is a WSGI app: it takes (environ, start_response)" in said
+    assert "is a WSGI app, which takes (environ, start_response)" in said
     assert "--service NAME:8080 -- gunicorn" in said
     assert "mysite.asgi:application in Django" in said
 
@@ -322,6 +322,6 @@ async def two(scope: Any, receive: Any) -> None:
 def test_another_callable(app: Callable[..., object], advice: str) -> None:
     """A factory, a main, and what fails at each request, are refused with what was meant."""
     said = refusal(app, "web:app", "", 8080)
-    assert "is not an ASGI app: it takes (" in said
+    assert "is not an ASGI app, because it takes (" in said
     assert advice in said
     assert "WSGI" not in said

@@ -29,7 +29,7 @@ connections: set[Any] = set()
 
 
 def patch_worker(module: Any) -> None:
-    """Count the requests of the app, and report when it serves: once its lifespan has started."""
+    """Count the requests of the app, and report that it serves once its lifespan has started."""
     cls = seam(module, "ASGIWorker")
     needs(seam(cls, "_serve"), "notify", "create_server")
     needs(seam(cls, "load_wsgi"), "asgi")
