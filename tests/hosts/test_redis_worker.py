@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import shutil
 import signal
-import socket
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,23 +18,6 @@ from tests.process.kit import App
 EXAMPLE = Path(__file__).parents[2] / "examples" / "redis_worker.py"
 ROLLOUTS = max(5, int(os.environ.get("ROLLOUTS", "5")))
 SLOW = 0.4
-
-
-@pytest.fixture
-def redis_url(tmp_path: Path) -> Iterator[str]:
-    """A Redis server of the test's own."""
-    program = shutil.which("redis-server")
-    assert program, "redis-server is not there: `make test` installs it, as root on Debian"
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port = sock.getsockname()[1]
-    words = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    with (tmp_path / "redis.log").open("wb") as log:
-        server = subprocess.Popen([program, *words], cwd=tmp_path, stdout=log, stderr=log)
-    try:
-        yield f"redis://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(10)
 
 
 async def _up(redis: Redis) -> None:
