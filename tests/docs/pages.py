@@ -25,7 +25,7 @@ class Block:
     @property
     def file(self) -> str:
         """Its file's name, if its first line is a comment that gives one."""
-        match = re.match(r"# ([\w./-]+\.(py|toml))\n", self.text)
+        match = re.match(r"(?:#|//) ([\w./-]+\.(py|toml|proto))\n", self.text)
         return match[1] if match else ""
 
     @property
@@ -37,6 +37,23 @@ class Block:
     def files_of(self) -> str:
         """The section whose files its commands use, as `Section.id` names it."""
         return self.comment.removeprefix("files: ") if self.comment.startswith("files: ") else ""
+
+    @property
+    def example(self) -> str:
+        """The file of the repository that it is a part of."""
+        return self.comment.removeprefix("example: ") if self.comment.startswith("example:") else ""
+
+    @property
+    def written(self) -> str:
+        """The file that the section's commands write, and that the block shows."""
+        return self.comment.removeprefix("written: ") if self.comment.startswith("written:") else ""
+
+    @property
+    def sides(self) -> tuple[str, str]:
+        """What a diff changes, and what it makes of it."""
+        lines = self.text.splitlines()
+        before, after = ([line[1:] for line in lines if line[:1] != sign] for sign in "+-")
+        return "\n".join(before), "\n".join(after)
 
 
 @dataclass
@@ -53,8 +70,13 @@ class Section:
         return f"{self.page.relative_to(ROOT)}: {self.title}"
 
     def of(self, *languages: str) -> list[Block]:
-        """Return its blocks of some languages."""
-        return [block for block in self.blocks if block.language in languages]
+        """Return its blocks of some languages, without those that are parts of examples."""
+        return [b for b in self.blocks if b.language in languages and not b.example]
+
+    @property
+    def examples(self) -> list[Block]:
+        """Its blocks that are parts of examples."""
+        return [block for block in self.blocks if block.example]
 
 
 def pages() -> list[Path]:

@@ -9,8 +9,11 @@ Rules of this file:
    page states as given. Commands may name `orders:main`, the README's example, and the
    files of a section that the comment above their block names: `<!-- files: PAGE: TITLE -->`.
 3. A command is really run, or, if it would leave this machine, checked against what it
-   names: `pip install` against the distributions here, `make` with `-n`, and of
-   `kubectl exec POD -- COMMAND` the command is run.
+   names: `pip install` against the distributions that are built or installed here, `make`
+   with `-n`, and of `kubectl exec POD -- COMMAND` the command is run.
+4. A block with `<!-- example: FILE -->` above it is a part of that file, which the commands
+   find in their folder.
+5. A YAML block with `<!-- written: FILE -->` above it has what the commands wrote into FILE.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,6 +36,8 @@ from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+import yaml
 
 from lifecycle.testing.environment import handed_on
 from tests.docs.pages import ROOT, Block, Section, sections
@@ -106,7 +112,7 @@ class Stage:
         """Do what the section says, from the first block to the last."""
         self._write_example()
         self._write_named()
-        for block in self.section.of("python", "toml"):
+        for block in self.section.of("python", "toml", "proto"):
             self._write(block)
         for block in self.section.of("python"):
             if not block.file and "lifecycle.run(" in block.text:
@@ -121,6 +127,7 @@ class Stage:
         files = {b.file for b in self.section.of("python") if b.file}
         files = {file for file in files if not self.tested}
         assert self.app is not None or not files, f"{files}: no shell block runs it"
+        self._compare_written()
         self._end()
 
     # Files
@@ -142,12 +149,21 @@ class Stage:
         (self.folder / example.file).write_text(self._here(text), encoding="utf-8")
 
     def _write_named(self) -> None:
-        """Write the files of the sections that comments name."""
+        """Write the files of the sections, and the examples, that comments name."""
         for name in {block.files_of for block in self.section.blocks if block.files_of}:
             page = ROOT / name.partition(": ")[0]
             (section,) = (each for each in sections(page) if each.id == name)
-            for block in section.of("python"):
+            for block in section.of("python", "proto"):
                 self._write(block)
+        for name in {block.example for block in self.section.examples}:
+            shutil.copy(ROOT / name, self.folder)
+
+    def _compare_written(self) -> None:
+        for block in self.section.of("yaml"):
+            if block.written:
+                text = (self.folder / block.written).read_text(encoding="utf-8")
+                shown = list(yaml.safe_load_all(block.text.replace("8080", str(self.port))))
+                assert list(yaml.safe_load_all(text)) == shown, text
 
     def _install(self, project: dict[str, object]) -> None:
         # What an installation leaves for importlib.metadata to find.
@@ -227,8 +243,8 @@ class Stage:
                 self.env |= _split(" ".join(words[1:]))[0]
                 return
             case ["pip", "install", *names]:
-                built = {name.partition("[")[0] for name in names} <= _distributions()
-                assert built, f"{names}: not built here"
+                wanted = {name.partition("[")[0] for name in names}
+                assert wanted <= _distributions() | _installed(), f"{names}: not here"
                 return
             case ["make", *_]:
                 _check(
@@ -248,6 +264,9 @@ class Stage:
                 _check([sys.executable, "-m", *words, *own], self.folder, env, command)
                 self.tested = True
                 return
+            case ["python", "-m", "grpc_tools.protoc", *_]:
+                _check([sys.executable, *words[1:]], self.folder, self.env, command)
+                return
             case ["lifecycle", "rehearse", *_]:
                 # The settings that make other pages quick would lose what it is to show.
                 self.env = {n: v for n, v in self.env.items() if not n.startswith("LIFECYCLE_")}
@@ -259,10 +278,13 @@ class Stage:
         if asks and self.app is None:
             self._start_standing([])
         assert words[0] in ("curl", "lifecycle"), f"line {block.line}: cannot run {command!r}"
+        surroundings = self.env
+        if words[:2] == ["lifecycle", "manifests"]:  # it would write these settings down
+            surroundings = {n: v for n, v in self.env.items() if not n.startswith("LIFECYCLE_")}
         output = _check(
             ["bash", "-c", self._here(command)],
             self.folder,
-            self.env | env,
+            surroundings | env,
             command,
             must_succeed=expected is None,
         )
@@ -324,3 +346,7 @@ def _expected(expected: str, output: str) -> list[str]:
 def _distributions() -> set[str]:
     files = [ROOT / "pyproject.toml", *(ROOT / "plugins").glob("*/pyproject.toml")]
     return {tomllib.loads(file.read_text())["project"]["name"] for file in files}
+
+
+def _installed() -> set[str]:
+    return {each.name.lower() for each in metadata.distributions()}

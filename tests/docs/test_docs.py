@@ -19,12 +19,12 @@ import yaml
 from lifecycle.cli.parser import make_parser
 from lifecycle.config import Config
 from lifecycle.qos.routes import PROBES
-from tests.checks.kit import PRESTOP, QOS, found, pod
+from tests.checks.kit import PRESTOP, QOS, found, found_in, pod
 from tests.docs.pages import ROOT, Block, Section, anchors, links, pages, sections
 from tests.docs.stage import Stage
 
 EXECUTED = ("python", "sh", "shell", "console")
-LANGUAGES = (*EXECUTED, "yaml", "toml", "json", "text", "mermaid", "dockerfile")
+LANGUAGES = (*EXECUTED, "yaml", "toml", "json", "text", "mermaid", "dockerfile", "diff", "proto")
 AT_ONCE = 6
 
 SECTIONS = [section for page in pages() for section in sections(page)]
@@ -60,6 +60,18 @@ def plays(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[None]]]:
 def test_a_section_does_what_it_says(section: Section, plays: dict[str, Future[None]]) -> None:
     """Its apps start, become ready and leave with 0; its commands succeed and say what is shown."""
     plays[section.id].result(timeout=50)
+
+
+def test_a_part_of_an_example_stands_in_it() -> None:
+    """What a page shows of an example is what the example's own tests run."""
+    wrong = [
+        f"{section.id}, line {block.line}"
+        for section in SECTIONS
+        for block in section.examples
+        if block.text not in (ROOT / block.example).read_text(encoding="utf-8")
+    ]
+
+    assert wrong == []
 
 
 def test_every_block_is_of_a_kind_that_is_checked() -> None:
@@ -114,6 +126,18 @@ def _check_manifest(node: Any) -> None:
         elif key == "terminationGracePeriodSeconds":
             assert value == Config().grace_period
         _check_manifest(value)
+
+
+@pytest.mark.parametrize("block", _blocks("diff"))
+def test_a_diff_of_a_manifest_makes_one_without_findings(block: Block) -> None:
+    """Both its sides are manifests; the new one names what exists, and `check` finds nothing."""
+    before, after = block.sides
+    made = list(yaml.safe_load_all(after))
+
+    assert made != list(yaml.safe_load_all(before))
+    assert found_in(after) == []
+    for document in made:
+        _check_manifest(document)
 
 
 @pytest.mark.parametrize("block", _blocks("dockerfile"))
