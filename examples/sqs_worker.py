@@ -19,7 +19,7 @@ import boto3
 import lifecycle
 
 QUEUE_URL = os.environ["QUEUE_URL"]
-LONG_POLL = 10  # seconds; a drain waits for the end of a long poll
+LONG_POLL = int(os.environ.get("LONG_POLL", "10"))  # seconds; a drain waits for its end
 BATCH = 10  # messages of one long poll
 
 Message = dict[str, Any]

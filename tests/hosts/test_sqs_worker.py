@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -15,9 +16,11 @@ from typing import Any
 import boto3
 import pytest
 
+from lifecycle.testing.environment import handed_on
 from tests.process.kit import App, free_port, wait_for
 
-EXAMPLE = str(Path(__file__).parents[2] / "examples" / "sqs_worker.py")
+EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLE = str(EXAMPLES / "sqs_worker.py")
 ROLLOUTS = max(3, int(os.environ.get("ROLLOUTS", "3")))
 ACCOUNT = {
     "AWS_ACCESS_KEY_ID": "moto",
@@ -93,12 +96,13 @@ def done_by(*apps: App) -> list[int]:
 def test_a_worker_is_rolled(start: Callable[..., App], queue: Queue) -> None:
     """In the middle of a batch: what is left of it is given back, and another worker does it."""
     queue.send(*range(100))
-    running = start(EXAMPLE, **queue.env)
+    env = queue.env | {"LONG_POLL": "1"}
+    running = start(EXAMPLE, **env)
     apps = [running]
     for _ in range(ROLLOUTS):
         running.wait_state("ready", 20)
         wait_for(lambda app=running: len(done_by(app)) >= 3, 20, "three messages")
-        fresh = start(EXAMPLE, **queue.env)
+        fresh = start(EXAMPLE, **env)
         fresh.wait_state("ready", 20)
         running.signal(signal.SIGTERM)
         assert running.wait() == 0, running.stderr
@@ -126,3 +130,22 @@ def test_what_the_last_long_poll_brings_is_done(start: Callable[..., App], queue
     assert app.wait(20) == 0, app.stderr
     assert app.stdout == "done 1\nno message is left here\n"
     assert queue.left() == (0, 0)
+
+
+@pytest.mark.timeout(150)
+def test_the_test_to_copy_passes(tmp_path: Path) -> None:
+    """The test beside the example, which docs/queue-workers.md shows, runs for whoever copies both."""
+    for name in ("sqs_worker.py", "test_sqs_worker.py"):
+        shutil.copy(EXAMPLES / name, tmp_path)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path],
+        cwd=tmp_path,
+        env=handed_on() | {"PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
