@@ -23,22 +23,6 @@ class Block:
     comment: str = ""
 
     @property
-    def file(self) -> str:
-        """Its file's name, if its first line is a comment that gives one."""
-        match = re.match(r"(?:#|//) ([\w./-]+\.(py|toml|proto))\n", self.text)
-        return match[1] if match else ""
-
-    @property
-    def given(self) -> str:
-        """What is stated to stand before it."""
-        return self.comment.removeprefix("given:") if self.comment.startswith("given:") else ""
-
-    @property
-    def files_of(self) -> str:
-        """The section whose files its commands use, as `Section.id` names it."""
-        return self.comment.removeprefix("files: ") if self.comment.startswith("files: ") else ""
-
-    @property
     def example(self) -> str:
         """The file of the repository that it is a part of."""
         return self.comment.removeprefix("example: ") if self.comment.startswith("example:") else ""
@@ -54,6 +38,22 @@ class Block:
         lines = self.text.splitlines()
         before, after = ([line[1:] for line in lines if line[:1] != sign] for sign in "+-")
         return "\n".join(before), "\n".join(after)
+
+    @property
+    def file(self) -> str:
+        """Its file's name, if its first line is a comment that gives one."""
+        match = re.match(r"(?:#|//) ([\w./-]+\.(py|toml|proto))\n", self.text)
+        return match[1] if match else ""
+
+    @property
+    def given(self) -> str:
+        """What is stated to stand before it."""
+        return self.comment.removeprefix("given:") if self.comment.startswith("given:") else ""
+
+    @property
+    def files_of(self) -> str:
+        """The section whose files its commands use, as `Section.id` names it."""
+        return self.comment.removeprefix("files: ") if self.comment.startswith("files: ") else ""
 
 
 @dataclass

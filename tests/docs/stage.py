@@ -9,8 +9,8 @@ Rules of this file:
    page states as given. Commands may name `orders:main`, the README's example, and the
    files of a section that the comment above their block names: `<!-- files: PAGE: TITLE -->`.
 3. A command is really run, or, if it would leave this machine, checked against what it
-   names: `pip install` against the distributions that are built or installed here, `make`
-   with `-n`, and of `kubectl exec POD -- COMMAND` the command is run.
+   names: `pip install` against the distributions here, `make` with `-n`, and of
+   `kubectl exec POD -- COMMAND` the command is run.
 4. A block with `<!-- example: FILE -->` above it is a part of that file, which the commands
    find in their folder.
 5. A YAML block with `<!-- written: FILE -->` above it has what the commands wrote into FILE.
@@ -95,6 +95,11 @@ class Stage:
         self.tested = False
 
     def __enter__(self) -> Self:
+        for name in {block.example for block in self.section.examples}:
+            shutil.copy(ROOT / name, self.folder)
+        for section in (self.section, *self._named()):
+            for block in section.of("proto"):
+                self._write(block)
         return self
 
     def __exit__(
@@ -112,7 +117,7 @@ class Stage:
         """Do what the section says, from the first block to the last."""
         self._write_example()
         self._write_named()
-        for block in self.section.of("python", "toml", "proto"):
+        for block in self.section.of("python", "toml"):
             self._write(block)
         for block in self.section.of("python"):
             if not block.file and "lifecycle.run(" in block.text:
@@ -149,14 +154,17 @@ class Stage:
         (self.folder / example.file).write_text(self._here(text), encoding="utf-8")
 
     def _write_named(self) -> None:
-        """Write the files of the sections, and the examples, that comments name."""
+        """Write the files of the sections that comments name."""
         for name in {block.files_of for block in self.section.blocks if block.files_of}:
             page = ROOT / name.partition(": ")[0]
             (section,) = (each for each in sections(page) if each.id == name)
-            for block in section.of("python", "proto"):
+            for block in section.of("python"):
                 self._write(block)
-        for name in {block.example for block in self.section.examples}:
-            shutil.copy(ROOT / name, self.folder)
+
+    def _named(self) -> list[Section]:
+        names = {block.files_of for block in self.section.blocks if block.files_of}
+        pages = {ROOT / name.partition(": ")[0] for name in names}
+        return [each for page in pages for each in sections(page) if each.id in names]
 
     def _compare_written(self) -> None:
         for block in self.section.of("yaml"):
