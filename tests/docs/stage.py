@@ -161,18 +161,6 @@ class Stage:
             for block in section.of("python"):
                 self._write(block)
 
-    def _named(self) -> list[Section]:
-        names = {block.files_of for block in self.section.blocks if block.files_of}
-        pages = {ROOT / name.partition(": ")[0] for name in names}
-        return [each for page in pages for each in sections(page) if each.id in names]
-
-    def _compare_written(self) -> None:
-        for block in self.section.of("yaml"):
-            if block.written:
-                text = (self.folder / block.written).read_text(encoding="utf-8")
-                shown = list(yaml.safe_load_all(block.text.replace("8080", str(self.port))))
-                assert list(yaml.safe_load_all(text)) == shown, text
-
     def _install(self, project: dict[str, object]) -> None:
         # What an installation leaves for importlib.metadata to find.
         info = self.folder / f"{str(project['name']).replace('-', '_')}-0.dist-info"
@@ -189,6 +177,18 @@ class Stage:
 
     def _here(self, text: str) -> str:
         return text.replace("8080", str(self.port)).replace("22222", str(self.qos))
+
+    def _named(self) -> list[Section]:
+        names = {block.files_of for block in self.section.blocks if block.files_of}
+        pages = {ROOT / name.partition(": ")[0] for name in names}
+        return [each for page in pages for each in sections(page) if each.id in names]
+
+    def _compare_written(self) -> None:
+        for block in self.section.of("yaml"):
+            if block.written:
+                text = (self.folder / block.written).read_text(encoding="utf-8")
+                shown = list(yaml.safe_load_all(block.text.replace("8080", str(self.port))))
+                assert list(yaml.safe_load_all(text)) == shown, text
 
     # The app
 
