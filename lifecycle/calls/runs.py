@@ -50,8 +50,10 @@ class Outcome(NamedTuple):
             case Status.RAISED:
                 return f"raised {type(self.error).__name__}: {text_of(self.error)}"
             case Status.LATE if self.blocking:
-                blocks = "because it blocks the app's event loop"
-                return f"gave no answer for {self.seconds:.1f} s, {blocks}"
+                return (
+                    f"gave no answer for {self.seconds:.1f} s, because it blocks the app's "
+                    "event loop"
+                )
             case Status.LATE:
                 return f"gave no answer for {self.seconds:.1f} s"
             case Status.UNSTARTED:

@@ -120,7 +120,7 @@ def test_what_was_late_and_is_used_again(how: str, same: bool) -> None:
             life.export("orders")
             await life.ready()
             assert again.registry.known == ["orders"]
-            with pytest.raises(lifecycle.PluginError, match="registered already"):
+            with pytest.raises(lifecycle.PluginError, match="already registered"):
                 life.use(Plugin())
 
     asyncio.run(main())
@@ -215,7 +215,7 @@ def test_who_is_cancelled_as_it_comes_through() -> None:
             with pytest.raises(asyncio.CancelledError):
                 await using
             assert "Plugin" in [each["name"] for each in life.snapshot()["plugins"]]
-            with pytest.raises(lifecycle.PluginError, match="registered already"):
+            with pytest.raises(lifecycle.PluginError, match="already registered"):
                 await life.use_async(Plugin())
 
     asyncio.run(main())
