@@ -50,7 +50,7 @@ def show(error: BaseException) -> None:
     if plain and sys.excepthook is sys.__excepthook__:
         import traceback
 
-        with suppress(OSError, ValueError):  # there is nobody to show it to
+        with suppress(OSError, ValueError):  # stderr cannot be written
             sys.stderr.write("".join(traceback.format_exception(error)))
             sys.stderr.flush()
     else:

@@ -80,5 +80,5 @@ def leave_to_parent(loop: asyncio.AbstractEventLoop) -> None:
     Args:
         loop: A loop that is separated from the parent's: see `part_from_parent`.
     """
-    # What its tasks would do when they are cancelled is the parent's to do: they are dropped too.
+    # The cleanup of its tasks belongs to the parent, so the tasks are dropped too.
     loop.set_exception_handler(lambda *_: None)

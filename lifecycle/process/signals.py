@@ -142,7 +142,7 @@ class Signals:
         PROCESS.let_child_forget(self._let_child_go)
 
     def _interpose(self) -> None:
-        # Not `signal.signal`: who has imported that function before would go past us.
+        # Not `signal.signal`, because code that has imported that function before would bypass us.
         vars(signal)["_signal"] = self._seam
         signal.raise_signal = self._raised
         signal.set_wakeup_fd = self._set_wakeup_fd
@@ -153,7 +153,7 @@ class Signals:
             ("raise_signal", self._raised, self._raise),
             ("set_wakeup_fd", self._set_wakeup_fd, self._set_fd),
         ):
-            if getattr(signal, name) == ours:  # else somebody calls it within his own
+            if getattr(signal, name) == ours:  # otherwise other code wraps ours
                 setattr(signal, name, theirs)
 
     def _set(self, number: int, handler: Handler) -> Handler:
@@ -224,7 +224,7 @@ class Signals:
         self._read.close()
         self._write.close()
 
-    # What arrives
+    # Arriving signals
 
     def watch(
         self, loop: asyncio.AbstractEventLoop, on_arrival: Callable[[], None] = lambda: None
@@ -249,7 +249,7 @@ class Signals:
             # No signal has arrived: the app's handler calls the handler that it has replaced.
             self._handlers.call_beneath(number)
             return
-        # Written to the wakeup descriptor already, unless somebody has put another there:
+        # The number is in the wakeup descriptor, unless other code has replaced the descriptor:
         # asyncio removes it together with the last handler.
         if not self._hold_fd():
             with contextlib.suppress(BlockingIOError):
@@ -277,7 +277,7 @@ class Signals:
         with contextlib.suppress(OSError):
             os.write(fd.number, bytes((number,)))
 
-    # What the app does about signals
+    # The app's own handlers
 
     def adopt(self, loop: asyncio.AbstractEventLoop) -> None:
         """Intercept `add_signal_handler` on the app's loop. Call it before the loop runs."""
@@ -286,7 +286,7 @@ class Signals:
         def add_signal_handler(number: int, callback: Callable[..., Any], *args: Any) -> None:
             odd = asyncio.iscoroutine(callback) or asyncio.iscoroutinefunction(callback)
             if odd or loop.is_closed() or not self._takes(number):
-                add(number, callback, *args)  # raises what it must
+                add(number, callback, *args)  # raises the usual errors
             else:
                 self._handlers.add_on_loop(number, asyncio.Handle(callback, args, loop))
             self.hold()
@@ -313,7 +313,7 @@ class Signals:
         if usable and self._takes(number):
             previous = self._handlers.install(number, _named(handler))
         else:
-            previous = self._set(number, handler)  # raises what it must
+            previous = self._set(number, handler)  # raises the usual errors
             if previous == self._handle:
                 previous = signal.SIG_DFL
         self.hold()
@@ -346,7 +346,7 @@ class Signals:
         return False
 
     def _ignored_before(self, number: int) -> Handler:
-        # The convention of `nohup … &`; SIGTERM is what Kubernetes sends, whoever started us.
+        # The convention of `nohup … &`. SIGTERM is not included, because Kubernetes sends it.
         before = self._before[number]
         return before if number == signal.SIGINT and before is signal.SIG_IGN else None
 

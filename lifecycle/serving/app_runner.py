@@ -71,14 +71,14 @@ class AppRunner:
         except asyncio.CancelledError:
             self._cut()
             raise
-        except Exception:  # noqa: BLE001 - the app's own, and told as hypercorn does
+        except Exception:  # noqa: BLE001 - the app's own error, logged as by hypercorn
             await config.log.exception("Error in ASGI Framework")
         finally:
             self._count(-1)
             queue.discard()
             try:
                 await send(None)
-            except Exception:  # the others on this connection go on
+            except Exception:  # the other streams of this connection continue
                 logging.getLogger(__name__).debug("a response ended with an error", exc_info=True)
 
 

@@ -59,7 +59,7 @@ class StreamProtocol(asyncio.StreamReaderProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Store the transport. Over TLS it arrives at the end of the handshake."""
-        self.transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's class is not a subclass
         super().connection_made(transport)
 
     def eof_received(self) -> bool | None:

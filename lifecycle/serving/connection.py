@@ -131,7 +131,7 @@ class Connection:
 
     async def _call(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self._lingering is not None or not self._owner.asked(self.entry):
-            return  # what came behind the request has ended the connection; or there is no room
+            return  # later bytes have ended the connection, or there is no room
         self.requests += 1
         scope[HOLD] = self._hold
         if self._owner.draining and scope["http_version"] == "2":
@@ -179,14 +179,14 @@ class Connection:
                 finally:
                     self._idle.close()
         except OSError:
-            return  # gone before it had begun
+            return  # the client is already gone
         finally:
             self._say_eof()
             with contextlib.suppress(OSError, RuntimeError):
                 self.writer.close()
             await self._idle.stop()
 
-    # What comes
+    # Input
 
     async def _read(self, negotiated: Negotiated) -> None:
         while not self.reader.at_eof():
@@ -199,7 +199,7 @@ class Connection:
             else:
                 await self._handle(negotiated, data)
         self._gone.set()
-        # Apps learn it here, and who waits until the client has taken what was sent.
+        # This informs apps, and code that waits until the client has read everything.
         await negotiated.handle(Closed())
         self._idle.close()
         await self._idle.stop()
@@ -207,7 +207,7 @@ class Connection:
     async def _handle(self, negotiated: Negotiated, data: bytes) -> None:
         try:
             await negotiated.handle(RawData(data))
-        except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes make anybody raise
+        except Exception as error:  # noqa: BLE001 - any error that a client's bytes cause
             logging.getLogger(__name__).debug("a connection ended with an error: %r", error)
             await negotiated.handle(Closed())
             await self._finish()
@@ -222,7 +222,7 @@ class Connection:
             return True
         return not self.reader.at_eof() and is_readable(self.writer.get_extra_info("socket"))
 
-    # What is sent
+    # Output
 
     async def _send(self, event: WireEvent) -> None:
         """Do what the protocol asks for: write, close, or note whether a request is running."""
@@ -243,7 +243,7 @@ class Connection:
             if self.writer.transport.get_write_buffer_size():
                 await self.writer.drain()
         except ConnectionError:
-            await self._negotiated.handle(Closed())  # whoever reads may be waiting for the app
+            await self._negotiated.handle(Closed())  # the reading task may wait for the app
             return
         if not self.requests and not self._timed:
             # A preface of HTTP/2, or a refused upgrade: the clock has been stopped for a request

@@ -71,7 +71,7 @@ class IdleTimer:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-            self._cancel()  # what another task has begun meanwhile
+            self._cancel()  # an action that another task has started meanwhile
 
     def hurry(self) -> None:
         """Check `closing` again."""

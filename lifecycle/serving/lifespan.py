@@ -93,7 +93,7 @@ class Lifespan:
         await asyncio.wait({task}, timeout=LAST_WORD)
         task.cancel()
         if problem:
-            # Having said what is wrong, many raise it too.
+            # Many apps report the error, and then raise it too.
             task.add_done_callback(lambda task: task.cancelled() or task.exception())
             raise SystemExit(f"lifecycle: the app did not {what}: {problem}")
         if task.done():

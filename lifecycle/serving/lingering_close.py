@@ -64,7 +64,7 @@ class LingeringClose:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LINGER_LAST if self._closing.is_set() else 0):
                 await self._gone.wait()
-        self._close()  # what it is still taking is still sent, as anywhere else
+        self._close()  # bytes that the client still reads are still sent
 
     def throw_away(self, size: int) -> None:
         """Note how many bytes have arrived."""

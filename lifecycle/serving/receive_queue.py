@@ -113,7 +113,9 @@ class ReceiveQueue:
                 self._make_room()
                 return {"type": "http.request", "body": body, "more_body": not self._whole}
             if self.over:
-                await asyncio.sleep(0)  # an app that asks again and again holds nobody up
+                await asyncio.sleep(
+                    0
+                )  # so that an app that asks repeatedly does not block the loop
                 return self._last
             if self._asked is not None:
                 asked, self._asked = self._asked, None

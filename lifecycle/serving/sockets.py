@@ -148,7 +148,7 @@ class PathSocket(socket.socket):
 
 
 def _bind_path(path: str) -> socket.socket:
-    if not path:  # the kernel would choose a name that nobody knows
+    if not path:  # the kernel would choose a random name
         raise PortUnavailable("--bind unix: must be unix:PATH, with the path of the socket")
     sock = PathSocket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

@@ -167,7 +167,7 @@ class UvicornServer:
                 self._loop.call_at(max(now, since + NEW_TIME), self._close_if_idle, protocol)
         for connecting, since in self._connecting.items():
             self._loop.call_at(max(now, since + NEW_TIME), connecting.cancel)
-        # What follows says "close" itself, but these may have promised to stay open.
+        # Later responses say "close" themselves. These may have announced keep-alive.
         for task in self._seam.tasks:
             task.add_done_callback(lambda _: self._loop.call_soon(self._close_all_idle))
 
@@ -227,7 +227,7 @@ class UvicornServer:
         for connecting in self._connecting:
             connecting.cancel()
         self._cut(lambda protocol: not self._is_busy(protocol))
-        # A little later: by then the drain has noted what it cuts off.
+        # A little later, after the drain has noted what it cuts off.
         await self._empty(deadline + CLEAR_TIME)
         hurrying.cancel()
         for task in self._seam.tasks:

@@ -74,7 +74,7 @@ class Seam:
         **options: Any,
     ) -> None:
         if not access_log or ACCESS_LOG.hasHandlers():
-            options["log_config"] = None  # what the app has configured stays
+            options["log_config"] = None  # keep the app's own logging configuration
         self._config = uvicorn.Config(
             app,
             interface="asgi3",

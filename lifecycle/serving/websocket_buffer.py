@@ -65,7 +65,7 @@ class MessageBuffer(WebsocketBuffer):
             message = {"type": "websocket.receive", "bytes": binary, "text": text}
         last = self._last
         self.clear()
-        self._last = last  # whoever hands the message on still has it
+        self._last = last  # the code that passes the message on still has it
         return message
 
     def clear(self) -> None:

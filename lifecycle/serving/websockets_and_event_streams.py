@@ -225,7 +225,7 @@ class EventStream(_LongLived):
             await asyncio.sleep(0)
         async with self._one_at_a_time:
             if self._ended:
-                return  # what the app still says to an ended stream is nobody's error
+                return  # a message of the app to an ended stream is not an error
             starts = message["type"] == "http.response.start"
             if message["type"] == "http.response.body" and not message.get("more_body"):
                 self._ended = True

@@ -69,7 +69,8 @@ def test_another_port_beside_qos(tmp_path: Path) -> None:
 def test_another_port_in_the_command(tmp_path: Path) -> None:
     """A port that stands in the command is shown as {port} in its place."""
     port = free_port()
-    with pytest.raises(CannotRehearse, match=r"Write {port} instead: .* 127.0.0.1:{port} --fast"):
+    wanted = r"(?s)Write {port} instead: .* 127\.0\.0\.1:{port} --fast"
+    with pytest.raises(CannotRehearse, match=wanted):
         preflight(tmp_path, "listening = listen(sys.argv[1][-5:])", f"127.0.0.1:{port}", "--fast")
 
 

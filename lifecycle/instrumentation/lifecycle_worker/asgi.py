@@ -90,7 +90,7 @@ class App:
             return
         times = worker.times
 
-        # No coroutine function: on every message that would cost what all the rest does.
+        # Not a coroutine function, because that would double the cost of every message.
         def answer(message: Any) -> Any:
             if times[GO_AT] and message["type"] == START:
                 message = _last(message, scope)
@@ -113,7 +113,7 @@ class App:
         finally:
             under_way.discard(answer)
             worker.comes()
-            if times[GO_AT]:  # it came before, so it is no arrival
+            if times[GO_AT]:  # it started before, so it is not an arrival
                 worker.forget(answer)
 
     async def _count(
@@ -122,7 +122,7 @@ class App:
         """Serve a request that is counted individually: in a drain all, else long-lived ones."""
         times = worker.times
         worker.begin(answer)
-        # Now: the app may change its scope. Who has come before T0 is no arrival.
+        # Read now, because the app may change its scope. Earlier requests are not arrivals.
         asked = self._asked(scope) if times[DRAINING_AT] else NOBODY
         try:
             if long is not None:
@@ -180,7 +180,7 @@ def _last(message: Any, scope: Any) -> Any:
 def is_event_source(scope: Any) -> bool:
     """Return whether a request comes from an `EventSource`."""
     headers = scope["headers"]
-    for name, value in headers:  # hardly anybody gets further than this
+    for name, value in headers:  # most requests end here
         if name == b"accept" and len(value) >= len(_STREAM) and _STREAM in value.lower():
             break
     else:

@@ -88,7 +88,7 @@ def is_alive(pid: int, started: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # it is somebody else's, so it is there
+    except OSError:  # it belongs to another user, so it exists
         pass
     state, now = _look(pid)
     if state in (b"Z", b"X"):  # it has ended, and its parent has not looked yet
@@ -218,7 +218,7 @@ class Slot:
 
     def clear(self) -> None:
         """Free the slot: for the parent of a dead worker, and for a worker that claims it."""
-        self.board.whole[self.at + PID] = 0  # first: whoever looks now sees that it is free
+        self.board.whole[self.at + PID] = 0  # first, so that a reader sees a free slot
         begin = self.at * 8
         self.board.raw[begin + 8 : begin + SLOT] = bytes(SLOT - 8)
 
@@ -257,7 +257,7 @@ class Board:
             raise NoBoard(f"{path} belongs to another version of pod-lifecycle")
         try:
             self.wake = HeldFile(path + WAKE, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError as error:  # ENXIO: nobody reads it any more
+        except OSError as error:  # ENXIO: the parent does not read it any more
             self.close()
             raise NoBoard(f"{path}{WAKE}: {error.strerror}") from None
 

@@ -118,7 +118,7 @@ class Heirs:
             environment = self._after_exec(os.environ)
             if environment is os.environ:
                 return execv(path, argv)
-            return os.execve(path, argv, environment)  # noqa: S606 - as whoever calls wants it
+            return os.execve(path, argv, environment)  # noqa: S606 - as the caller wants it
 
         return with_ours
 

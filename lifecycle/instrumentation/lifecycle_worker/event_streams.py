@@ -14,7 +14,7 @@ STREAM_HEADER = "X-Lifecycle-Stream"
 FINITE = "finite"
 """The value of `STREAM_HEADER` for a stream that has an end, so that a drain waits for it."""
 
-# What stands between two commas, of which some are within quotes.
+# The text between two commas. Commas within quotes do not count.
 _ITEM = re.compile(r'(?:[^,"]|"(?:[^"\\]|\\.)*"?)+')
 
 

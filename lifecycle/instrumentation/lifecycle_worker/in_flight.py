@@ -58,7 +58,7 @@ class InFlight:
         """The requests that were only in a set at the drain start, and are counted from then on."""
         self._capacity = 0
         self._seen = -1
-        # The collector may run anywhere, and what it finalizes may be a response: its end.
+        # The garbage collector may run anywhere, and may finalize a response, which ends it.
         self._lock = _thread.RLock()
         self._ignored: tuple[tuple[str, ...], frozenset[str]] | None = None
 
@@ -97,7 +97,7 @@ class InFlight:
         """
         kept = {*self.under_way.copy(), *tasks} if count else set()
         self._count(kept - self._kept)
-        for key in self._kept - kept:  # it has ended, or nobody is to go any more
+        for key in self._kept - kept:  # it has ended, or connections need not close any more
             self.forget(key)
         self._kept = kept
         self._others = 0 if count else len(self.under_way) + len(tasks)
@@ -151,7 +151,7 @@ class InFlight:
                 begun[key] = monotonic()
                 many = len(begun) + self._others
                 if many >= capacity:
-                    show_oldest()  # first: who sees how many there are must see this too
+                    show_oldest()  # first, because a reader of the count must see this too
                 whole[in_flight_at] = many
 
         def end(key: object) -> None:
@@ -166,7 +166,7 @@ class InFlight:
         def end_from(key: object, agent: str, path: str, *, sent_away: bool = False) -> None:
             with lock:
                 if times[DRAINING_AT] and key in begun and not sent_away:
-                    # Only now does this thread look at who waits: that is as an arrival.
+                    # Only now this thread looks at waiting clients, which is like an arrival.
                     note(monotonic(), agent, path)
             end(key)
             if times[DRAINING_AT] and not begun:
@@ -175,7 +175,7 @@ class InFlight:
         return begin, end, end_from
 
     def _show_oldest(self) -> None:
-        # No call: in one the collector might run, and what it finalizes change what there is.
+        # No call here, because in a call the garbage collector might change the entries.
         for since in self._begun.values():
             self._slot.board.real[self._slot.at + BUSY_SINCE] = since
             return

@@ -198,12 +198,12 @@ class WebSocket(LongLived):
             self._cancel_app()
 
     async def _close(self) -> None:
-        if self._reading is not None:  # granian sends no close while somebody receives
+        if self._reading is not None:  # granian sends no close while a receive is waiting
             self._reading.cancel()
             await self._asyncio.wait({self._reading})
             self._reading = None
         await self._send({"type": "websocket.close", "code": GOING_AWAY})
-        # What the client still sends is read: else its connection ends before it sees the 1001.
+        # The client's data is read. Otherwise its connection ends before it sees the 1001.
         while (await self._receive())["type"] != "websocket.disconnect":
             self._heard_at = self._asyncio.get_running_loop().time()
 

@@ -72,7 +72,7 @@ class Orphan:
             # Beyond the end of the file, and held to the end of this process.
             fcntl.lockf(self._board.file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, SIZE + pid)
             os.kill(pid, SIGTERM)
-        except OSError:  # another worker has told it, or it has just ended
+        except OSError:  # another worker has signalled it, or it has just ended
             pass
 
 
@@ -86,7 +86,7 @@ def has_parent(board: Board, wait: float | None = 0) -> bool:
     """
     reader = poll()
     try:
-        reader.register(board.wake.fileno(), 0)  # that nobody reads it is told in any case
+        reader.register(board.wake.fileno(), 0)  # the end of the reader is reported in any case
     except OSError as error:
         return error.errno != errno.ENXIO
     return not reader.poll(wait)
@@ -104,7 +104,7 @@ def _is_of(pid: int, board: str) -> bool:
     try:
         with open(f"/proc/{pid}/environ", "rb") as environ:
             return f"{VARIABLE}={board}".encode() in environ.read().split(b"\0")
-    except OSError:  # it has ended, or is somebody else's
+    except OSError:  # it has ended, or belongs to another user
         return False
 
 

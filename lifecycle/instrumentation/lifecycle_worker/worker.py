@@ -299,12 +299,16 @@ class Worker:
         self.next_beat = now + BEAT
         if thread == self._owner:
             if now - real[at + BEAT_AT] > PAUSE:
-                real[at + AWAKE_SINCE] = now  # first: who sees the new beat must see this too
+                real[at + AWAKE_SINCE] = (
+                    now  # first, because a reader of the new beat must see this too
+                )
             real[at + BEAT_AT] = now
         if self._orphan is not None:
             self._orphan.look(now)
         if self.draining:
-            slot.board.tell("w")  # the drain waits for who has not looked at his sockets lately
+            slot.board.tell(
+                "w"
+            )  # the drain waits for workers that have not checked their sockets lately
         if self.closers and self.settled:
             self._close_idle()
 

@@ -52,7 +52,7 @@ class App:
 def asks(environ: dict[str, Any]) -> bool:
     """Return whether a request comes from an `EventSource`, which reconnects after the end."""
     accept = environ.get("HTTP_ACCEPT")
-    # Hardly anybody gets further than this.
+    # Most requests end here.
     if not accept or len(accept) < len(EVENTS) or EVENTS not in accept.lower():
         return False
     return asks_for_events(environ.get("REQUEST_METHOD", ""), (accept,))

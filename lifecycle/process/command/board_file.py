@@ -18,7 +18,7 @@ from lifecycle.instrumentation.lifecycle_worker.board import (
 from lifecycle.process.command.uwsgi import DRAINING
 from lifecycle.qos.control_socket import FOLDERS
 
-FIRST: Final = "/dev/shm"  # noqa: S108 - each file there is of mode 0600, and made by us alone
+FIRST: Final = "/dev/shm"  # noqa: S108 - each file there has mode 0600, and is created here only
 """
 The folder tried first. It is in memory, and writable even if the root file system is not.
 
@@ -100,7 +100,7 @@ def sweep(folder: str) -> None:
 
 
 def _remove_if_left(path: str) -> None:
-    # Its pid says nothing: another container of the pod, with pids of its own, may share the folder.
+    # The pid in the name is no proof, because another container may share the folder.
     with suppress(OSError):
         fd = os.open(path + WAKE, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:

@@ -94,8 +94,8 @@ def look_at_child(pid: int) -> tuple[int | None, int]:
         return found.si_status, 0
     if found.si_code in (os.CLD_KILLED, os.CLD_DUMPED):
         return -found.si_status, 0
-    with suppress(ChildProcessError):  # it may have ended meanwhile, of which SIGCHLD tells
-        os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG)  # or it would be told again
+    with suppress(ChildProcessError):  # it may have ended meanwhile, which SIGCHLD reports
+        os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOHANG)  # so that it is not reported again
     return None, found.si_status
 
 
@@ -130,7 +130,7 @@ class Child:
         self._process = subprocess.Popen(  # noqa: S603 - what the user has asked for
             (*launch, *command.words),
             env=environment,
-            close_fds=False,  # ours are closed at exec; what was handed to us is for the command
+            close_fds=False,  # ours close at exec, and inherited ones are for the command
             process_group=0 if own_group else None,
         )
         self.pid = self._process.pid
@@ -145,7 +145,7 @@ class Child:
             return
         try:
             code, stopped_by = look_at_child(self.pid)
-        except ChildProcessError:  # somebody has waited for any child, and has its exit code
+        except ChildProcessError:  # other code has reaped it, and has its exit code
             code, stopped_by, self.lost = 1, 0, True
         if code is not None:
             self.code = self._process.returncode = code

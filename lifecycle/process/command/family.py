@@ -40,7 +40,7 @@ def adopt_orphans() -> None:
 
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     except (ImportError, AttributeError, OSError):
-        return  # they go to PID 1, as they do without us
+        return  # they go to PID 1, as without this function
 
 
 class Family:
@@ -92,7 +92,7 @@ class Family:
         for each in everybody():
             if self._is_orphan(each) and variable(each.pid, SUCCEEDS) == str(ended):
                 self.direct = each.pid
-                if each.group != self._group:  # which may be nobody's soon
+                if each.group != self._group:  # the group may end soon
                     self._group = 0
                 return each.pid
         return 0
@@ -106,7 +106,7 @@ class Family:
             family = set(descendants(roots, found))
             running = [each for each in family if not each.ended]
             pids = {each.pid for each in family}
-            # Who has ended may just have started somebody, whom this look has missed.
+            # A process that has just ended may have started another one after this look.
             if running or pids <= before:
                 return running
             before = pids
@@ -115,7 +115,7 @@ class Family:
         """Send a signal to all running processes of the command, and return these processes."""
         if number == signal.SIGKILL and self._group:
             with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._group, number)  # at once, and where there is no /proc
+                os.killpg(self._group, number)  # at once, and also without /proc
         left = self.left()
         for each in left:
             with suppress(ProcessLookupError, PermissionError):
@@ -129,5 +129,5 @@ class Family:
     def _is_orphan(self, process: Process) -> bool:
         if process.parent != self._pid or process.pid == self.direct or process.pid in self._own:
             return False
-        # What was forked here, and not by `subprocess`, is still in our process group.
+        # A child forked here without `subprocess` is still in our process group.
         return not (self._has_group and process.group == self._our_group)

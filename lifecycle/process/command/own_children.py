@@ -76,7 +76,7 @@ class OwnChildren:
         try:
             yield
         finally:
-            if subprocess.Popen.__init__ is noticing:  # else somebody calls it within his own
+            if subprocess.Popen.__init__ is noticing:  # otherwise other code wraps ours
                 subprocess.Popen.__init__ = start  # type: ignore[method-assign]
 
     def _started(self, pid: int | None) -> None:

@@ -37,7 +37,7 @@ def look_at(pid: int) -> Process | None:
     # Its name comes first, in brackets, and may have any character.
     fields = stat[stat.rindex(b")") + 2 :].split()
     state, parent, group = fields[:3]
-    # The state is that of its first thread: nobody can reap it while another one is there.
+    # The state is that of its first thread. It cannot be reaped while another thread runs.
     ended = state in (b"Z", b"X") and int(fields[_THREADS]) <= 1
     return Process(pid, int(parent), int(group), ended)
 

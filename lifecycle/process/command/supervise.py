@@ -85,7 +85,7 @@ async def supervise(
             child = Child(command, environment(workers), own_group=own_group)
         except OSError as error:
             problem = f"{command.name} cannot be started: {error.strerror}"
-            life.log.error("command", problem=problem)  # noqa: TRY400 - not ours to trace
+            life.log.error("command", problem=problem)  # noqa: TRY400 - a traceback would not help
             return 1
         core_of(life).answer()
         family = Family(child.pid, child.pid if own_group else 0, own)
@@ -188,7 +188,7 @@ class Supervisor:
             finally:
                 await self._kill()
                 if self._workers is not None:
-                    self._workers.look(all_again=True)  # what the dead had in flight is no more
+                    self._workers.look(all_again=True)  # requests of dead workers have ended
         if self._workers is not None and self._gave_up:
             outcome = cut_off(outcome, self._command.name, self._workers.died_at_work)
         if outcome.problem:
@@ -200,7 +200,7 @@ class Supervisor:
         self._failed = True
         self._life.begin_drain(cause)
 
-    # What arrives
+    # Arriving signals
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -223,7 +223,7 @@ class Supervisor:
         self._family.reap(again=partial(loop.call_soon_threadsafe, self._look))
         self._changed.set()
 
-    # What is done
+    # The steps
 
     async def _until_told(self) -> None:
         """Return once the command must be asked to end, or has ended."""

@@ -45,7 +45,7 @@ def environment(given: Mapping[str, str], board: str = "") -> dict[str, str]:
 
 def tell(board: str) -> None:
     """Have each response say `Connection: close` from now on, if the file can be created."""
-    # Anybody may write in the folder of the board: a pipe of his would have us wait for ever.
+    # Any user may write in the folder of the board. Opening a pipe there would block forever.
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
     with suppress(OSError):
         os.close(os.open(board + DRAINING, flags, 0o600))

@@ -84,7 +84,7 @@ class Workers:
             self._forget(key)
         self._file.close()
 
-    # What arrives; on the app's loop
+    # Arriving reports, on the app's loop
 
     def _wakened(self) -> None:
         with suppress(BlockingIOError):
@@ -93,7 +93,7 @@ class Workers:
             for line in set(lines):
                 self._told(line.decode(errors="replace").split())
             if len(found) > READ // 2 or any(line.startswith(b"serves") for line in lines):
-                self.look()  # a line that found no room in the pipe has told us nothing
+                self.look()  # a line may be missing because the pipe was full
         self.news.set()
         self._nudge()
 
@@ -127,7 +127,7 @@ class Workers:
             elif (all_again or self._watched[key] < 0) and not slot.is_alive():
                 self._died(key)
         for key in [key for key, fd in self._watched.items() if fd < 0 and key not in taken]:
-            self._died(key)  # another one has its slot already
+            self._died(key)  # another worker already has its slot
         if any(slot.state == SERVING for slot in self._board.slots()):
             self.serving.set()
 
@@ -137,11 +137,14 @@ class Workers:
             fd = os.pidfd_open(pid)
         except ProcessLookupError:
             fd = -1
-        except (OSError, AttributeError):  # an old kernel, a sandbox: `look` notices it one day
+        except (
+            OSError,
+            AttributeError,
+        ):  # an old kernel or a sandbox: `look` notices the end later
             self._watched[key] = -1
             return
         self._watched[key] = fd
-        # Only now is it certain whose process the descriptor stands for.
+        # Only now it is certain that the descriptor belongs to this process.
         if fd < 0 or not is_alive(pid, slot.started):
             self._died(key)
         else:
@@ -170,7 +173,7 @@ class Workers:
         if disturber and len(self._disturbers) < DISTURBERS_KEPT:
             self._disturbers[disturber] = None
 
-    # What is so; from any thread
+    # The state, from any thread
 
     def serving_now(self) -> list[Slot]:
         """Return the slots of the workers that serve."""
@@ -186,7 +189,7 @@ class Workers:
         self._told_at = self.now()
         uwsgi.tell(self.path)
 
-    def held(self, held: bool) -> None:  # noqa: FBT001 - it is what has changed
+    def held(self, held: bool) -> None:  # noqa: FBT001 - the new value
         """
         Write to the board whether every app service is offline. Called on the control loop.
 
@@ -260,7 +263,7 @@ class Workers:
         ]
 
     def _loops(self) -> list[Slot]:
-        # Threads notice who comes whatever the others do; at the end of a request, too.
+        # Threads notice arrivals independently of each other, also at the end of a request.
         return [slot for slot in self.serving_now() if not slot.capacity]
 
 

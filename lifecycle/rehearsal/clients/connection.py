@@ -108,7 +108,9 @@ class Connection(ABC):
     def _unanswered(self, *, begun: bool) -> Lost:
         wire, arrived = self.wire, self.wire.arrived
         if wire.ended_at is not None and wire.ended_at <= self._sent:
-            arrived = self._before  # who has said that it is over does not wait for a request
+            arrived = (
+                self._before
+            )  # a server that has announced the end does not wait for a request
         return unanswered(
             End(
                 how=wire.ended,

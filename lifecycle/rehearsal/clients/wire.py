@@ -86,7 +86,7 @@ class Wire(asyncio.Protocol):
             raise Lost(Cause.REFUSED, _words(error)) from None
         return wire
 
-    # What the loop calls
+    # Called by the loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
@@ -122,16 +122,16 @@ class Wire(asyncio.Protocol):
         self._transport = None
         code = exc.errno if isinstance(exc, OSError) else None
         self.reset = code == errno.ECONNRESET and not self._ended
-        # Who writes after a FIN and a RST finds a broken pipe: the FIN was first.
+        # A write after a FIN and a RST gives a broken pipe. The FIN was first.
         self._end(_words(exc) if isinstance(exc, OSError) and code != errno.EPIPE else "closed")
 
     def _end(self, how: str) -> None:
-        if not self._ended:  # what came first: the end itself, not what writing on found
+        if not self._ended:  # the first event is the end itself, not the error of a later write
             self._ended, self.ended_at = how, time.monotonic()
         self._wake.set()
         self._room.set()
 
-    # What a client does
+    # Called by clients
 
     @property
     def ended(self) -> str:
@@ -141,7 +141,7 @@ class Wire(asyncio.Protocol):
     @property
     def over(self) -> bool:
         """True if the server has ended the connection, or has sent bytes without a request."""
-        # Asked of the kernel: what this loop has not got round to read counts as seen too.
+        # The kernel is asked, so that bytes which this loop has not read yet count too.
         return bool(self._ended or self.received or self._transport is None or self._poll.poll(0))
 
     @property

@@ -58,7 +58,7 @@ class Lines:
         try:
             self._out.write(text + "\n")
             self._out.flush()
-        except OSError:  # nobody reads it: what counts is the result
+        except OSError:  # the progress is not read, and only the result counts
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
 
 

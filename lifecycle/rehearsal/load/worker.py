@@ -81,7 +81,7 @@ def main() -> None:
     gc.freeze()
     try:
         asyncio.run(work())
-    except* BrokenPipeError:  # nobody wants to know any more
+    except* BrokenPipeError:  # the rehearsal has ended
         pass
 
 

@@ -109,7 +109,7 @@ class End:
         """Whether a process had read a part of the request."""
         late = self.seconds >= IN_FLIGHT
         if self.reset:
-            # A place in the queue may be a long one: without a byte no time tells.
+            # The wait in the queue may be long, so without a byte the time proves nothing.
             return (self.arrived or 0) > UNREAD or (late and self.heard)
         return late if self.arrived is None else self.arrived > 0
 

@@ -145,7 +145,7 @@ class Deployment:
         while True:
             await asyncio.sleep(LOOK)
             ports = listening_ports()
-            if ports is None:  # no table here: the first refusal will tell
+            if ports is None:  # there is no table: the first refusal shows it
                 return
             for replica in self.replicas:
                 leaves = replica.deletion is not None and not replica.pod.finished

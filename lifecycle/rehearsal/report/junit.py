@@ -84,7 +84,7 @@ def _cases(result: Result) -> Iterator[tuple[Verdict, ET.Element]]:
         verdict = result.verdict_of(rollout)
         name = f"rollout {rollout.number}: {command}"
         yield verdict, _case(result, name, verdict, inside, rollout)
-    # What may have been missed there is nobody's rollout.
+    # Losses missed there belong to no rollout.
     verdict = result.judge.verdict(losses, [], hook_failed=False) if losses else Verdict.PASSED
     yield verdict, _case(result, f"outside of a rollout: {command}", verdict, losses)
 

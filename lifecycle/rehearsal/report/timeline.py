@@ -90,7 +90,7 @@ class Figure:
             self._mark(loss, y)
         return self._drawing.render(height)
 
-    # Time, and what was asked
+    # Time and requests
 
     def _axis(self, height: float) -> None:
         bottom = TOP + CHART

@@ -178,7 +178,7 @@ class Http1(H11Protocol):
             except h11.RemoteProtocolError as error:
                 if not (self._whole and self.stream is not None):
                     await self._refuse(error.error_status_hint)
-                return  # or it has said that nothing follows, and is answered all the same
+                return  # or it has ended its stream, and still gets its response
             # By type: `isinstance` of h11's abstract classes costs more than the rest of this.
             kind = type(event)
             if event is h11.NEED_DATA or kind is h11.ConnectionClosed:
@@ -297,7 +297,7 @@ class Http1(H11Protocol):
                 await self._finish()
                 return
             if stream.buffer.length > stream.buffer.max_length:
-                await self._finish()  # told already; or it would grow with all that still comes
+                await self._finish()  # already reported; otherwise it would grow without limit
 
     async def _take(self, event: h11.Data) -> None:
         # Here, and not between a request without a body and its end, in which it is answered.
@@ -348,7 +348,7 @@ class Http1(H11Protocol):
     async def _recycle(self) -> None:
         stream, ours = self.stream, self.connection.our_state
         if self._queue is not None and isinstance(stream, WSStream):
-            self._queue.disconnect()  # what came before its client's goodbye may still be read
+            self._queue.disconnect()  # earlier messages of its client may still be read
         elif self._queue is not None:
             self._queue.discard()
         if isinstance(stream, WSStream) and stream.handshake.accepted:

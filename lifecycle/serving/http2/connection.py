@@ -121,7 +121,7 @@ class Http2:
             await self._requests.open(1, headers)
             await self._requests.heard(1)
 
-    # What comes in.
+    # Input
 
     async def handle(self, event: WireEvent) -> None:
         """Process arrived bytes, or the end of the client."""
@@ -143,7 +143,7 @@ class Http2:
                 return
             try:
                 events = self._wire.receive_data(data[start : start + size])
-            except Exception as error:  # noqa: BLE001 - h2 raises more than it says
+            except Exception as error:  # noqa: BLE001 - h2 raises more than it documents
                 _log.debug("an HTTP/2 connection ended with an error: %r", error)
                 await self._finish()
                 return
@@ -188,7 +188,7 @@ class Http2:
             await self._finish()
 
     async def _finish(self) -> None:
-        # Who floods may not read either: nothing is waited for.
+        # A client that floods may not read either, so nothing waits for it.
         self._write_now(self._wire.data_to_send())
         await self.handle(Closed())
         await self._send(Closed())

@@ -135,7 +135,7 @@ class Requests:
             self._is_under_way = False
             await self._send(Updated(idle=True))
 
-    # What comes in.
+    # Input
 
     async def open(self, number: int, headers: list[tuple[bytes, bytes]]) -> None:
         """Start a request."""
@@ -154,7 +154,7 @@ class Requests:
             self.out.wake()
             return
         if not stream.over:  # the connection may have ended meanwhile
-            # From here on it can be told of its end: it is told of its request first.
+            # From here on its end can be reported, and the request must be reported first.
             stream.asgi = self._new_asgi_stream(stream, request)
             await self._tell(stream, stream.asgi, request)
 
@@ -221,7 +221,7 @@ class Requests:
             await self._tell(stream, stream.asgi, Body(stream_id=stream.number, data=data))
             queue.charge(size)
         elif stream.asgi.handshake.accepted:
-            self._acknowledge(event.stream_id, size - len(data))  # what was padding
+            self._acknowledge(event.stream_id, size - len(data))  # the padding
             if self._unpacker.put(stream, data):
                 self._tasks.create_task(self._unpacker.run(stream))
         else:
@@ -331,7 +331,7 @@ class Requests:
         if not stream.heard:
             self._unread_bodies.expect(stream.number)
 
-    # What goes out.
+    # Output
 
     def let_go(self) -> None:
         """Break reference cycles at the end."""
@@ -351,14 +351,14 @@ class Requests:
             elif not await self.out.say(stream, event):
                 await self._abandon(stream, ErrorCodes.ENHANCE_YOUR_CALM)
         except h2.exceptions.ProtocolError as error:
-            # Its client has ended it, and that is not yet told; or it cannot be sent at all.
+            # Its client has ended it, which is not reported yet, or it cannot be sent at all.
             _log.debug("an HTTP/2 response could not be sent: %r", error)
             await self._abandon(stream)
 
     async def _close(self, stream: Stream) -> None:
         """End a stream whose app has sent everything, or has returned."""
         if isinstance(stream.asgi, WSStream) and stream.queue is not None:
-            stream.queue.disconnect()  # what came before its client's goodbye may still be read
+            stream.queue.disconnect()  # earlier messages of its client may still be read
             stream.said = stream.said or stream.begun
         else:
             stream.discard()

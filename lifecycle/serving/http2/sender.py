@@ -225,7 +225,7 @@ class Sender:
         return True
 
     def _finish(self, stream: Stream) -> None:
-        # Nothing is left to say: as over HTTP/1.1 nobody waits until the last bytes have left.
+        # Everything is sent. As over HTTP/1.1, no code waits until the last bytes have left.
         stream.said = True
         self.ready(stream)
 

@@ -86,7 +86,7 @@ class Unpacker:
         if stream.queue is not None:
             stream.queue.charge(len(data))
         if asgi.buffer.length > asgi.buffer.max_length and not stream.over:
-            # Told already; or it would grow for ever.
+            # Already reported. Otherwise it would grow without limit.
             await self._break_off(stream)
 
 

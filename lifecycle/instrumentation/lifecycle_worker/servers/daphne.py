@@ -94,7 +94,9 @@ def patch_server(module: Any) -> None:
 def _stopping(module: Any) -> Any:
     """Wait for requests in flight before the connections are closed."""
 
-    def in_a_turn(_: Any) -> Any:  # in which it reads what has come, and clients are told
+    def in_a_turn(
+        _: Any,
+    ) -> Any:  # in this turn it reads arrived bytes, and clients get their notice
         turn = module.defer.Deferred()
         module.reactor.callLater(0, turn.callback, None)
         return turn.addCallback(until_nothing_is_in_flight)
@@ -142,7 +144,7 @@ def patch_http(module: Any) -> None:
 
 def patch_websocket(module: Any) -> None:
     """Check that a WebSocket can be closed with 1001, in `daphne.ws_protocol`."""
-    # Below `sendClose`, which lets applications say 1000 and 3000 to 4999 only.
+    # Below `sendClose`, which allows only the codes 1000 and 3000 to 4999.
     seam(module, "WebSocketProtocol.sendCloseFrame")
     seam(module, "WebSocketProtocol.STATE_OPEN")
     seam(module, "WebSocketProtocol.dropConnection")
@@ -168,7 +170,7 @@ def _begin(protocol: Any, scope: Any, running: Any) -> None:
         if worker.draining:
             agent = value_of(scope["headers"], "user-agent")
         end = partial(_end, protocol, agent, scope["path"], sent_away=sent_away)
-        # In two turns of the loop the kernel has taken what there is room for.
+        # Within two turns of the loop, the kernel has accepted as much as fits.
         running.get_loop().call_soon(running.get_loop().call_soon, _end_once_sent, transport, end)
 
     running.add_done_callback(done)
@@ -233,7 +235,9 @@ def _end_websocket(protocol: Any) -> None:
 
     def drop_softly(abort: bool = False) -> None:  # noqa: ARG001, FBT001, FBT002 - its signature
         drop()  # a reset would overtake the 1001
-        _reactor.callLater(PATIENCE, protocol.transport.abortConnection)  # if nobody reads it
+        _reactor.callLater(
+            PATIENCE, protocol.transport.abortConnection
+        )  # if the client does not read it
 
     protocol.dropConnection = drop_softly
     protocol.sendCloseFrame(code=GOING_AWAY)

@@ -25,7 +25,7 @@ def counted(app: Callable[..., Any]) -> Callable[..., Any]:
     """Return an app whose requests and WebSockets are counted, and ended in a drain."""
 
     async def serve(scope: Any, proto: Any) -> None:
-        http2 = scope.http_version.startswith("2")  # whose clients cannot be told
+        http2 = scope.http_version.startswith("2")  # its clients cannot get a notice
         long = WebSocket(proto) if scope.proto == "ws" else Http(scope, proto)
         key = object()
         worker.begin(key)

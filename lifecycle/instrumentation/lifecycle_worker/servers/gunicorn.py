@@ -59,7 +59,7 @@ def known(position: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
         def handle_request(self: Any, *args: Any) -> Any:
             request, under_way = args[position], worker.under_way
-            under_way.add(request)  # first: T0 may come between
+            under_way.add(request)  # first, because the drain may start in between
             if worker.times[GO_AT] or not worker.keeper:
                 under_way.discard(request)
                 return count_and_handle(self, *args)
@@ -68,7 +68,7 @@ def known(position: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
             finally:
                 under_way.discard(request)
                 worker.comes()
-                if worker.times[GO_AT]:  # it came before, so it is no arrival
+                if worker.times[GO_AT]:  # it started before, so it is not an arrival
                     worker.forget(request)
 
         return handle_request

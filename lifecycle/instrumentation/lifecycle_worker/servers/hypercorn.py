@@ -122,7 +122,7 @@ def _say_goodbye(loop: Any) -> None:
         return
     if worker.draining:
         for each, told in tuple(_connections.items()):
-            # Who has never asked is left alone: told at once, he would connect again and again.
+            # A connection without a request gets none. Its client would reconnect repeatedly.
             if not told and _is_http2(each) and _has_asked(each) and not each.writer.is_closing():
                 _connections[each] = True
                 each.writer.write(GOAWAY)
@@ -135,7 +135,7 @@ def _close_idle() -> None:
         transport = each.writer.transport
         if not (_is_idle(each) and is_quiet(transport)):
             continue
-        if _is_http2(each):  # what crosses with it, the client may ask elsewhere
+        if _is_http2(each):  # a request that crosses with it can be sent again elsewhere
             http2 = _protocol(each).connection
             http2.close_connection()
             each.writer.write(http2.data_to_send())
@@ -147,7 +147,7 @@ def _is_idle(connection: Any) -> bool:
     protocol = _protocol(connection)
     if not _has_asked(connection) or connection.writer.transport.get_write_buffer_size():
         return False
-    if connection.reader._waiter is None:  # asyncio has no other sign of who waits
+    if connection.reader._waiter is None:  # asyncio has no other sign of a waiting reader
         return False
     if _is_http2(connection):
         return bool(protocol.idle)

@@ -131,11 +131,11 @@ def _counted(connection: Any, handler: Any) -> Any:
 def _close_idle() -> None:
     import asyncio
 
-    for connection in tuple(_connections):  # who is closed leaves it
+    for connection in tuple(_connections):  # a closed connection removes itself
         if getattr(connection, "websocket", None) is not None:
             if connection not in _ended:
                 _ended.add(connection)
-                connection.close_if_idle()  # it says 1001
+                connection.close_if_idle()  # with 1001
                 connection.loop.call_later(PATIENCE, _cut, connection)
         elif connection in _streams:
             if connection not in _ended:

@@ -160,7 +160,7 @@ def _end(key: Any, headers: Any, path: str, *, late: bool = False) -> None:
 def _say_close(connection: Any, headers: Any) -> None:
     connection._disconnect_on_finish = True
     headers["Connection"] = "close"
-    if "Connection" in connection._request_headers:  # else it would be told Keep-Alive
+    if "Connection" in connection._request_headers:  # otherwise the response would have Keep-Alive
         connection._request_headers = connection._request_headers.copy()
         del connection._request_headers["Connection"]
 
@@ -203,7 +203,7 @@ def _end_stream(connection: Any) -> None:
         return
     connection._disconnect_on_finish = True
     connection.finish()
-    connection.write = _gone  # what its handler still writes is not behind the end
+    connection.write = _gone  # so that its handler writes nothing after the end
     if not stream.closed():
         stream.io_loop.call_later(PATIENCE, stream.close)
     if tell is not None:

@@ -72,7 +72,7 @@ class _UnderWay:
         """Serve a counted request, and note that its task is counted."""
         task = sys.modules["asyncio"].current_task()
         self._counted.add(task)
-        worker.forget(task)  # if it was made before T0, and begins now
+        worker.forget(task)  # if it was created before the drain start, and starts now
         try:
             await served
         finally:
