@@ -102,7 +102,7 @@ class Figure:
             style = "zero" if tick == 0 else "grid"
             self._drawing.line(x, TOP, x, bottom, style)
             self._drawing.line(x, bottom + 20, x, height - 4, style)
-            label = "T0" if tick == 0 else f"{tick * step:+g} s"
+            label = "drain start" if tick == 0 else f"{tick * step:+g} s"
             self._drawing.text(
                 x, bottom + 15, label, "tick strong" if tick == 0 else "tick", "middle"
             )
