@@ -56,10 +56,11 @@ def plays(request: pytest.FixtureRequest) -> Iterator[dict[str, Future[None]]]:
         }
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.parametrize("section", PLAYED, ids=lambda section: section.id)
 def test_a_section_does_what_it_says(section: Section, plays: dict[str, Future[None]]) -> None:
     """Its apps start, become ready and leave with 0; its commands succeed and say what is shown."""
-    plays[section.id].result(timeout=50)
+    plays[section.id].result(timeout=230)
 
 
 def test_a_part_of_an_example_stands_in_it() -> None:
