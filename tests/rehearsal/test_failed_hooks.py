@@ -68,9 +68,7 @@ def test_a_hook_that_is_turned_away_is_no_success():
     assert result.lost == 0
     assert result.verdict in (Verdict.HOOK_FAILED, Verdict.INCONCLUSIVE)
     (finding,) = [each for each in result.findings() if "PRESTOP HOOK FAILED" in each]
-    assert (
-        "(GET /prestop) for app-1: the answer was 403, which the kubelet ignores" in finding
-    )
+    assert "(GET /prestop) for app-1: the answer was 403, which the kubelet ignores" in finding
 
 
 @pytest.mark.parametrize("hook", ["no-such-program --now", "./no-such-script", "/no/such/program"])
