@@ -79,7 +79,7 @@ RUBBISH = {
     "text": ("def", "return 'yes'", "returned 'yes'"),
     "number": ("async def", "return 1", "returned 1"),
     "mixed": ("def", "return [ProbeResult(True), True]", "returned a list"),
-    "coroutine": ("def", "return asyncio.sleep(0)", "declare the hook itself with `async def`"),
+    "coroutine": ("def", "return asyncio.sleep(0)", "Declare the hook itself with `async def`"),
     "no bool": ("def", "return ProbeResult(ok=1)", "ProbeResult.ok must be a bool, not 1"),
     "long": ("def", "return 'x' * 10_000_000", "returned 'xxx"),
     "unshowable": (

@@ -122,8 +122,8 @@ BAD_VALUES: list[tuple[dict[str, str], list[str]]] = [
     ({"LIFECYCLE_STOP_TIMEOUT": ""}, ["LIFECYCLE_STOP_TIMEOUT=''", "a number"]),
     ({"LIFECYCLE_QOS_HOST": "nosuch.invalid"}, ["nosuch.invalid", "QOS port"]),
     ({"LIFECYCLE_QOS_HOST": "198.51.100.77"}, ["198.51.100.77"]),
-    ({"LIFECYCLE_QOS_HOST": ".."}, ["qos_host='..'", "name of a host", "LIFECYCLE_QOS_HOST"]),
-    ({"LIFECYCLE_QOS_HOST": "a" * 64}, ["qos_host='aaa", "name of a host"]),
+    ({"LIFECYCLE_QOS_HOST": ".."}, ["qos_host='..'", "host name", "LIFECYCLE_QOS_HOST"]),
+    ({"LIFECYCLE_QOS_HOST": "a" * 64}, ["qos_host='aaa", "host name"]),
     ({"LIFECYCLE_SETTLE": "\uff13"}, ["LIFECYCLE_SETTLE=", "a number"]),
     ({"LIFECYCLE_SERVICES": "a:\uff18\uff10"}, ["services", "NAME:PORT"]),
     ({"LIFECYCLE_SERVICES": "a:80,b,a:90"}, ["one port per name", "'a' has 80 and 90"]),
@@ -261,7 +261,7 @@ PLUGINS = {
     ),
     "coroutine commands": ("async def lifecycle_commands(): return []", ["'mine'", "async"]),
     "no commands": ("def lifecycle_commands(): return 5", ["'mine'", "Command"]),
-    "strange commands": ("def lifecycle_commands(): return ['x']", ["'mine'", "no Command"]),
+    "strange commands": ("def lifecycle_commands(): return ['x']", ["'mine'", "not a Command"]),
     "taken command": (
         "def lifecycle_commands(): return lifecycle.Command('status', print)",
         ["'mine'", "'status'"],
@@ -275,7 +275,7 @@ PLUGINS = {
         ["'mine'", "'a/b'"],
     ),
     "failing options": ("def lifecycle_options(): return 1 / 0", ["'mine'", "ZeroDivisionError"]),
-    "strange registries": ("def lifecycle_registries(): return [1]", ["'mine'", "no Registry"]),
+    "strange registries": ("def lifecycle_registries(): return [1]", ["'mine'", "not a Registry"]),
     "does not import": ("import nosuch_client\ndef x(): pass", ["'mine'", "nosuch_client"]),
 }
 
