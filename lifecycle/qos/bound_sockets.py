@@ -18,7 +18,7 @@ from lifecycle.serving.sockets import PathSocket, bind_tcp
 
 
 class Sockets:
-    """The bound sockets of one process. Who connects waits until the port answers."""
+    """The bound sockets of one process. A client that connects waits until the port answers."""
 
     def __init__(self, config: Config) -> None:
         """
