@@ -166,7 +166,7 @@ class Slot:
 
     @property
     def busy_since(self) -> float:
-        """Since when `capacity` requests run and none has ended: oldest start, or last end."""
+        """Since when at least `capacity` requests are running, and none of them has ended."""
         return self.board.real[self.at + BUSY_SINCE]
 
     @property
@@ -192,9 +192,8 @@ class Slot:
         """
         Return for how many seconds this worker has made no progress.
 
-        A loop makes no progress while it does not turn. Threads make none once all of them are
-        busy. The time counts from the start of the oldest request, or, if a loop watches them, from
-        the last end of a request.
+        A loop makes no progress while it does not turn. Threads make none while all of them are
+        busy and no request ends.
         """
         if not self.capacity:
             return max(0.0, now - self.beat_at)

@@ -137,21 +137,21 @@ class InFlight:
         Return the counting functions for any number of threads.
 
         Args:
-            capacity: How many requests are served at a time. The start of the oldest request
-                matters only once so many are running.
+            capacity: How many requests are served at a time. Only once so many are running, the
+                time since one of them has begun or ended matters.
         """
         self._capacity = capacity
         begun, served, note, tell = self._begun, self._served, self._note, self._slot.board.tell
         whole, times = self._slot.board.whole, self._slot.board.real
         in_flight_at, served_at = self._slot.at + IN_FLIGHT, self._slot.at + SERVED
-        show_oldest, lock = self._show_oldest, self._lock
+        busy_at, lock = self._slot.at + BUSY_SINCE, self._lock
 
         def begin(key: object) -> None:
             with lock:
-                begun[key] = monotonic()
+                begun[key] = now = monotonic()
                 many = len(begun) + self._others
-                if many >= capacity:
-                    show_oldest()  # first, because a reader of the count must see this too
+                if many == capacity:
+                    times[busy_at] = now  # first, because a reader of the count must see this too
                 whole[in_flight_at] = many
 
         def end(key: object) -> None:
@@ -160,7 +160,7 @@ class InFlight:
                     whole[served_at] = next(served)
                     many = len(begun) + self._others
                     if many >= capacity:
-                        show_oldest()
+                        times[busy_at] = monotonic()
                     whole[in_flight_at] = many
 
         def end_from(key: object, agent: str, path: str, *, sent_away: bool = False) -> None:
@@ -173,12 +173,6 @@ class InFlight:
                 tell("w")
 
         return begin, end, end_from
-
-    def _show_oldest(self) -> None:
-        # No call here, because in a call the garbage collector might change the entries.
-        for since in self._begun.values():
-            self._slot.board.real[self._slot.at + BUSY_SINCE] = since
-            return
 
     def _counts(self, agent: str, path: str) -> bool:
         """Return whether a request delays the quiet period of a drain. A health check does not."""

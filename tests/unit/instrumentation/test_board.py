@@ -149,18 +149,35 @@ def test_one_that_is_sent_away_is_no_arrival(board: Board, worker: Worker) -> No
     assert next(board.slots()).arrived_at == 0
 
 
-def test_threads_make_no_progress_once_all_of_them_are_at_work(board: Board, sync: Worker) -> None:
-    """One long request is no dead worker; as many as there are threads are, at their age."""
+def test_threads_make_no_progress_while_all_are_busy_and_none_ends(
+    board: Board, sync: Worker
+) -> None:
+    """One long request is no dead worker, however old it is when the other threads become busy."""
+    (slot,) = board.slots()
+    sync.begin("long")
+    assert slot.stalled_for(time.monotonic() + 100) == 0
+    for each in range(3):
+        full = time.monotonic()
+        sync.begin(each)
+        assert slot.busy_since >= full
+        assert slot.stalled_for(slot.busy_since + 100) == 100
+        sync.end(each)
+        assert slot.stalled_for(time.monotonic() + 100) == 0
+
+
+def test_a_queue_before_busy_threads_is_no_progress_and_an_end_is(
+    board: Board, sync: Worker
+) -> None:
+    """A request that waits for a thread does not hide that none of them ends."""
     (slot,) = board.slots()
     sync.begin(1)
-    assert slot.stalled_for(slot.busy_since + 100) == 0
     sync.begin(2)
-    assert slot.stalled_for(slot.busy_since + 100) == 100
-    oldest = slot.busy_since
+    full = slot.busy_since
+    sync.begin("waits")
+    assert slot.busy_since == full
     sync.end(1)
-    assert slot.stalled_for(slot.busy_since + 100) == 0
-    sync.begin(3)
-    assert slot.busy_since > oldest
+    assert slot.busy_since > full
+    assert slot.stalled_for(slot.busy_since + 100) == 100
 
 
 def test_a_loop_makes_no_progress_without_a_heartbeat(board: Board, worker: Worker) -> None:

@@ -4,8 +4,8 @@ granian: Rust reads and writes, and Python serves: in threads (WSGI) or on a loo
 With ASGI, a request or a WebSocket is in flight until the app has returned, and the loop has a
 heartbeat. RSGI is in `granian_rsgi`. With WSGI, there is no Python loop. A request is in flight
 from the call of the app until its body is complete: a list at once, an iterator once it is
-exhausted, closed or dropped. The worker makes no progress if all its `--blocking-threads` are busy,
-and the oldest request is older than `loop_stall_limit`.
+exhausted, closed or dropped. The worker makes no progress while all its `--blocking-threads` are busy and
+no request ends.
 
 After the drain start, the app's responses have `Connection: close`, which granian follows. Idle
 connections are in Rust, and cannot be reached: granian closes them when it stops. After the
