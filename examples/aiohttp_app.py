@@ -1,9 +1,9 @@
 """
-An aiohttp app, by the plugin: `python examples/aiohttp_app.py`, with
+An aiohttp app with the plugin: `python examples/aiohttp_app.py`, with
 `pip install lifecycle-aiohttp`.
 
-`setup` is the one line that makes the difference: it counts requests, says
-`Connection: close` while draining, and ends what is idle when settle is over.
+The line with `setup` counts requests and sends `Connection: close` during a drain. It also closes
+idle connections when the propagation delay (`settle`) is over.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ Or, from this folder, with the server of your choice and several workers:
     lifecycle run --service orders:8080 -- uvicorn --workers 2 --host 0.0.0.0 --port 8080 asgi_app:app
     lifecycle run --service orders:8080 -- granian --interface asgi --workers 2 --host 0.0.0.0 --port 8080 asgi_app:app
 
-Whatever speaks ASGI goes in the place of `app`: Starlette, FastAPI, Litestar, Django.
+Put any ASGI app in the place of `app`, for example of Starlette, FastAPI, Litestar or Django.
 """
 
 from __future__ import annotations

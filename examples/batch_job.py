@@ -1,9 +1,9 @@
 """
 A job that ends by itself: `python examples/batch_job.py`.
 
-Its exit code is 0 when it is complete. If it is interrupted it exits 143, so that a
-Kubernetes Job runs it again; `finally` saves how far it came. Nobody calls a job, so
-there are no consumers to wait for: settle and quiet are 0.
+When the job is complete, its exit code is 0. If it is interrupted, the exit code is 143, so that a
+Kubernetes Job runs it again. `finally` saves the progress. A job has no clients to wait for, so
+`settle` and `quiet` are 0.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """
-Django, a whole project in one file, with any number of workers and no change for us:
+Django, a whole project in one file, without changes and with any number of workers:
 
     lifecycle run --service orders:8080 -- gunicorn -w 2 --threads 8 -b 0.0.0.0:8080 django_app
 
-In your own project the last word is `mysite.wsgi`. What else `gunicorn` is told stays as it is.
+In your own project the last word is `mysite.wsgi`. The other options of gunicorn stay as they are.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """
-A FastAPI app that knows nothing of a lifecycle, from this folder:
+A FastAPI app without changes. Run it from this folder:
 
     lifecycle run --asgi fastapi_app:app --bind 0.0.0.0:8080 --service orders
 
-Where uvicorn's own command has to start it, one line is added under `app = FastAPI()`:
+If uvicorn's own command must start the app, add one line under `app = FastAPI()`:
 `app.add_middleware(Managed, service="orders", port=8080)`, from `lifecycle.asgi`.
 """
 

@@ -1,8 +1,8 @@
 """
-granian inside a main, so that SIGTERM alone drains it too: `python examples/granian_app.py`,
+granian inside a main, where SIGTERM also starts the drain: `python examples/granian_app.py`,
 with `pip install granian`.
 
-Its own command line is for `Managed`, see managed.py.
+If granian's own command must start the app, see managed.py.
 """
 
 from __future__ import annotations
@@ -38,5 +38,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    # It does not say when it listens, so its port is looked at.
+    # granian does not report when it listens, so wait until its port is open.
     lifecycle.run(main, config=lifecycle.Config(services=(f"orders:{PORT}",)))

@@ -1,5 +1,5 @@
 """
-A grpc.aio server, by the plugin: `python examples/grpc_app.py`, with
+A grpc.aio server with the plugin: `python examples/grpc_app.py`, with
 `pip install lifecycle-grpc`.
 
     grpc_health_probe -addr localhost:8080

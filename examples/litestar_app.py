@@ -1,10 +1,10 @@
 """
-A Litestar app that knows nothing of a lifecycle, from this folder:
+A Litestar app without changes. Run it from this folder:
 
     lifecycle run --asgi litestar_app:app --bind 0.0.0.0:8080 --service orders
 
-Where uvicorn's own command has to start it, the app is wrapped: `app = Managed(Litestar([...]),
-service="orders", port=8080)`. As a Litestar middleware it would not see the lifespan.
+If uvicorn's own command must start the app, wrap the app: `app = Managed(Litestar([...]),
+service="orders", port=8080)`. A middleware of Litestar would not see the lifespan.
 """
 
 from __future__ import annotations

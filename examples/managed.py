@@ -1,12 +1,12 @@
 """
-An app for a server that somebody else's command starts, from this folder:
+An app that your server's own command starts. Run it from this folder:
 
     uvicorn managed:app --host 0.0.0.0 --port 8080
     hypercorn managed:app --bind 0.0.0.0:8080
     granian managed:app --interface asgi --host 0.0.0.0 --port 8080
 
-The server has the signals, so the pod needs the preStop: `lifecycle prestop`.
-One worker: two cannot have one lifecycle.
+The server handles the signals, so the pod needs the preStop hook `lifecycle prestop`.
+Use one worker, because two workers cannot share one probe port.
 """
 
 from __future__ import annotations

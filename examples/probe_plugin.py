@@ -1,7 +1,8 @@
 """
 A probe plugin as a class, with an option and a drain hook: `python examples/probe_plugin.py`.
 
-Its name is the class's, so LIFECYCLE_BACKLOG_LIMIT=5 sets its option. Ask it by
+The plugin has the name of the class, so LIFECYCLE_BACKLOG_LIMIT=5 sets its option. To see its
+answer:
 
     curl 'localhost:22222/ready?verbose'
 """

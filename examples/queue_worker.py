@@ -1,7 +1,7 @@
 """
-A consumer that ends between two jobs: `python examples/queue_worker.py`.
+A queue worker that stops between two jobs: `python examples/queue_worker.py`.
 
-The job being worked on is finished; what nobody has begun is handed back.
+The worker finishes its current job, and hands back the jobs that it has not started.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """
-A consumer of a Redis stream: `python examples/redis_worker.py`, with `pip install redis`.
+A worker of a Redis stream: `python examples/redis_worker.py`, with `pip install redis`.
 
-When it is drained it finishes its message, acknowledges it, and fetches no more. What a
-worker that was killed had not acknowledged, another one claims after a minute.
+In a drain the worker finishes its message, acknowledges it, and fetches no more. If a worker was
+killed, another worker claims its unacknowledged messages after a minute.
 
     redis-cli XADD orders '*' number 1 seconds 0.1
 """
@@ -35,8 +35,8 @@ async def messages(redis: Redis) -> AsyncIterator[Message]:
             try:
                 fetched = await asyncio.shield(fetching)
             except asyncio.CancelledError:
-                # Draining. Who hangs up in the middle may be given a message that it never sees.
-                # So the server is asked to answer now; what it gives all the same is done too.
+                # The drain has started. A worker that disconnects now may lose the next message.
+                # So Redis is asked to answer now. If it still gives a message, the worker does it.
                 while not fetching.done():
                     await redis.client_unblock(number)
                     await asyncio.wait({fetching}, timeout=0.1)

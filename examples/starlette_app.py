@@ -1,10 +1,10 @@
 """
-A Starlette app that knows nothing of a lifecycle, from this folder:
+A Starlette app without changes. Run it from this folder:
 
     lifecycle run --asgi starlette_app:app --bind 0.0.0.0:8080 --service orders
 
-Where uvicorn's own command has to start it, `Starlette(middleware=[Middleware(Managed,
-service="orders", port=8080)])` says the rest, with `Managed` from `lifecycle.asgi`.
+If uvicorn's own command must start the app, write `Starlette(middleware=[Middleware(Managed,
+service="orders", port=8080)])`, with `Managed` from `lifecycle.asgi`.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-A plain asyncio server with the handle: `python examples/streams.py`.
+A plain asyncio server that uses the `Lifecycle` argument: `python examples/streams.py`.
 
     curl localhost:8080; curl localhost:22222/ready; lifecycle status
 """
@@ -26,7 +26,7 @@ async def main(life: lifecycle.Lifecycle) -> None:
     server = await asyncio.start_server(handle, "0.0.0.0", PORT)
     life.export("orders", port=PORT)  # STARTING → EXPORTING
     await life.ready()  # registers: → REGISTERED → READY
-    await life.drained()  # returns when nobody can be lost any more
+    await life.drained()  # returns when the drain is over
     server.close()
 
 

@@ -1,12 +1,13 @@
 """
-An unmodified main with uvicorn inside, which knows nothing of us: it has no argument, and
-its service is named from outside. `python examples/unmodified_uvicorn.py`, or
+A main without changes that runs uvicorn. The main takes no argument, and a variable or a setting
+names its service. Run `python examples/unmodified_uvicorn.py`, or
 
     LIFECYCLE_SERVICES=orders:8080 lifecycle run --app-dir examples unmodified_uvicorn:main
 
-uvicorn's own signal handler is kept, and called once the drain is over: requests on new
-connections are all answered. Nobody tells the kept ones to close, so that a request may meet
-their end; uvicorn_app.py, which serves `Middleware(app)`, does.
+pod-lifecycle keeps uvicorn's own signal handler, and calls it once when the drain is over. So all
+requests on new connections are answered. Clients on keep-alive connections get no
+`Connection: close`, so a request that is on its way when uvicorn closes them is lost.
+uvicorn_app.py serves `Middleware(app)`, which sends `Connection: close`.
 """
 
 from __future__ import annotations

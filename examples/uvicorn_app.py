@@ -1,8 +1,8 @@
 """
 uvicorn inside a main: `python examples/uvicorn_app.py`, with `pip install uvicorn`.
 
-`Middleware` counts the requests in flight and tells kept connections to close; uvicorn's own
-signal handler is kept, and called once the drain is over.
+`Middleware` counts the requests in flight, and sends `Connection: close` during a drain.
+pod-lifecycle keeps uvicorn's own signal handler, and calls it once when the drain is over.
 """
 
 from __future__ import annotations

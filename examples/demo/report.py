@@ -1,4 +1,4 @@
-"""What came of it: requests served and lost, and how long each step of the drain took."""
+"""The result: requests served and lost, and how long each step of the drain took."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.text import Text
 
 MEANING = {
     "deregister": "out of every registry, confirmed",
-    "settle": "consumers had time to notice, idle connections closed",
+    "settle": "clients had time to notice, idle connections closed",
     "quiet": "nothing in flight, nothing arrived for 1 s",
     "wait": "every drain hook returned: preStop answered",
     "signal": "SIGTERM came",
@@ -20,9 +20,9 @@ MEANING = {
     "close": "plugins and registries closed",
 }
 COUNTED = (
-    "Lost is what was refused, reset or cut off without an answer. No client uses a connection "
-    "that it knows is closed. Those that keep theirs send the next request as soon as they have "
-    "an answer, as a busy proxy does."
+    "A request is lost if it was refused, reset or cut off without a response. No client uses a "
+    "connection that it has seen closed. Clients on keep-alive connections send the next request "
+    "as soon as they have a response, as a busy proxy does."
 )
 
 
@@ -56,7 +56,13 @@ def _comparison(rollouts: Iterable[Rollout]) -> Table:
         title="The same app, the same load, the same rollout", title_justify="left", box=SIMPLE_HEAD
     )
     table.add_column("", no_wrap=True)
-    for column in ("served", "lost", "on new\nconnections", "on kept\nconnections", "out\nafter"):
+    for column in (
+        "served",
+        "lost",
+        "on new\nconnections",
+        "on keep-alive\nconnections",
+        "out\nafter",
+    ):
         table.add_column(column, justify="right")
     for each in rollouts:
         style = "bold red" if each.lost else "bold green"

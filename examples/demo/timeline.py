@@ -152,7 +152,7 @@ class Timeline:
         row.append(f"{rollout.lost:,} lost", style=style)
         if rollout.lost:
             new, kept = (rollout.tally.lost(kept=kept) for kept in (False, True))
-            row.append(f"   ({new} new, {kept} kept connections)", DIM)
+            row.append(f"   ({new} new, {kept} keep-alive connections)", DIM)
         return row
 
     def _log(self, room: int) -> list[Text]:
