@@ -50,5 +50,5 @@ def _circumstances(said: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in said["versions"].items())
     return (
         f"Measured on {said['date']}, {said['machine']}, {said['rollouts']} rollouts of 2 replicas "
-        f"each; {versions}."
+        f"each. Versions: {versions}."
     )

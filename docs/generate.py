@@ -1,10 +1,10 @@
 # ruff: noqa: INP001, RUF001 - a script beside the pages; − is what is meant
 """
-Write the parts of the documentation that the code knows best, or say which are stale.
+Write the generated parts of the documentation, or list the stale ones.
 
-`python docs/generate.py` rewrites what stands between `<!-- generated: NAME -->` and
-`<!-- end of generated -->` in the pages, and the pictures; `--check` exits 1 and names
-what is stale. It needs the package and nothing else.
+`python docs/generate.py` rewrites the text between `<!-- generated: NAME -->` and
+`<!-- end of generated -->` in the pages, and the pictures. `--check` exits 1 and names
+each stale file. The script needs the package and nothing else.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ RECORDS: Final = {
 
 
 def table(header: str, rows: Iterable[Iterable[object]]) -> str:
-    """Make a Markdown table; `header` is split at bars."""
+    """Make a Markdown table. `header` is split at bars."""
     lines = [[cell.strip() for cell in header.split("|")]]
     lines.append(["---"] * len(lines[0]))
     lines += [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
@@ -236,7 +236,7 @@ def paths() -> str:
     listed = [*default.lifecycle_commands(), DrainHandler(given, given).lifecycle_commands()]
     for command in listed:
         method = "POST" if command.changes else "GET, HEAD"
-        method += "; GET with the token" if command.token_get else ""
+        method += ", or GET with the token" if command.token_get else ""
         rows.append((f"`/{command.name}`", method, command.level.name, command.help))
     return table("path | method | level | answers", rows)
 

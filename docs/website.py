@@ -2,10 +2,10 @@
 """
 The documentation as a site: `make site` writes it to `.site/html`.
 
-The pages are those of the repository. What differs on a site is changed on the way: GitHub's
-alerts become admonitions, the API is drawn from the docstrings, and a file of the repository that
-a page links to is put beside the pages. Each page is there as Markdown too, for tools that read
-text, and `llms.txt` lists all of them.
+The pages are those of the repository, with three changes. GitHub's alerts become admonitions. The
+API is written from the docstrings. If a page links to another file of the repository, the site gets
+a copy of the file. Each page is there as Markdown too, for tools that read text, and `llms.txt`
+lists all pages.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def _quoted(text: str) -> str:
 
 
 def for_readers_of_text(sections: list[tuple[str, list[tuple[str, str]]]]) -> None:
-    """Put each page's Markdown beside it, and list all in `llms.txt`."""
+    """Put each page's Markdown next to the page, and list all pages in `llms.txt`."""
     lines = ["# pod-lifecycle", ""]
     lines += ["> Rolling updates without lost requests, for Python services on Kubernetes.", ""]
     for heading, under in sections:
@@ -192,7 +192,7 @@ class Page(HTMLParser):
 
 
 def dead_links() -> list[str]:
-    """Return each link of the site that leads nowhere; those to other sites are not followed."""
+    """Return each link of the site that leads nowhere. Links to other sites are not followed."""
     read = {
         path.relative_to(HTML).as_posix(): Page(path.read_text(encoding="utf-8"))
         for path in HTML.rglob("*.html")

@@ -1,4 +1,4 @@
-"""Addresses of the documentation, for messages: an installed user has no `docs/` folder."""
+"""Addresses of the documentation, for messages. An installed package has no `docs/` folder."""
 
 from __future__ import annotations
 
