@@ -1,5 +1,5 @@
 """
-Rolling updates without lost requests, for asyncio apps on Kubernetes.
+Rolling updates without lost requests, for Python services on Kubernetes.
 
 This package has the whole public API. Each name is imported when you first use it, so that
 `lifecycle prestop` starts fast.

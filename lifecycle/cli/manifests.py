@@ -85,6 +85,13 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--container", metavar="NAME", help="name of the container (default: the value of --name)"
     )
     parser.add_argument(
+        "--start-time",
+        type=_start_time,
+        metavar="SECONDS",
+        help="time limit for a start, for example of an app that loads a model. The startup probe "
+        "allows this time (default: 120)",
+    )
+    parser.add_argument(
         "--readiness-gate",
         action="store_const",
         const=True,
@@ -120,6 +127,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 def _count(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text[:9]) <= 10_000 or len(text) > 5:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 10000")
+    return int(text)
+
+
+def _start_time(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text[:9]) <= 86_400 or len(text) > 5:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds from 1 to 86400")
     return int(text)
 
 

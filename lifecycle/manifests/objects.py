@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from lifecycle.checks.workloads.workload import IGNORE
 from lifecycle.manifests.names import RULES
 from lifecycle.manifests.plan import Plan
 from lifecycle.manifests.pod import Object, pod_spec, port_name, told_to_istio
 
 LABEL = "app.kubernetes.io/name"
+_PROGRESS: Final = 600
+"""Default of a Deployment's `progressDeadlineSeconds`."""
+_RESERVE: Final = 120
+"""Seconds in which a pod is scheduled and its image is pulled, before its app starts."""
 _RBAC = "rbac.authorization.k8s.io"
 
 
@@ -45,20 +51,18 @@ def deployment(plan: Plan) -> Object:
     metadata = _metadata(plan)
     if plan.replicas == 1:  # the options ask for it
         metadata["annotations"] = {IGNORE: "one-replica"}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": metadata,
-        "spec": {
-            "replicas": plan.replicas,
-            "selector": {"matchLabels": labels(plan)},
-            "strategy": {
-                "type": "RollingUpdate",
-                "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
-            },
-            "template": template(plan),
+    spec: Object = {
+        "replicas": plan.replicas,
+        "selector": {"matchLabels": labels(plan)},
+        "strategy": {
+            "type": "RollingUpdate",
+            "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
         },
+        "template": template(plan),
     }
+    if (progress := (plan.start_time or 0) + _RESERVE) > _PROGRESS:
+        spec["progressDeadlineSeconds"] = progress
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
 
 
 def job(plan: Plan) -> Object:

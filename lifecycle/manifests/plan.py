@@ -63,6 +63,7 @@ class Plan:
         user: The uid of the app. None in a component that keeps the whole security context.
         container: Name of the container. Empty for the name of the Deployment.
         registry: Whether lifecycle-kubernetes registers the pod.
+        start_time: Time limit for a start, in seconds, from 1 to 86400. None for 120 startup probes.
 
     Raises:
         Refused: Kubernetes or the app would refuse a value.
@@ -83,6 +84,7 @@ class Plan:
     user: int | None = DEFAULT_USER
     container: str = ""
     registry: bool = True
+    start_time: int | None = None
 
     def __post_init__(self) -> None:
         check_label("--name", self.name)
@@ -200,6 +202,7 @@ def make_plan(options: argparse.Namespace, environ: Mapping[str, str]) -> Plan:
         user=options.user or (None if component else DEFAULT_USER),
         container=options.container or "",
         registry=_registry(services, env, asked=options.readiness_gate),
+        start_time=options.start_time,
     )
 
 

@@ -13,6 +13,8 @@ from lifecycle.manifests.plan import Plan
 
 TIMEOUT_MARGIN: Final = 0.2
 """Seconds that the kubelet waits longer than `probe_timeout`, at least, for the network."""
+STARTUP_PROBES: Final = 120
+"""How many startup probes may fail, if no time limit for a start is given."""
 TMP: Final = "lifecycle-tmp"
 """The volume at /tmp, because the root file system is read-only."""
 ISTIO_DRAIN: Final = 5
@@ -119,10 +121,13 @@ def probes(plan: Plan) -> Object:
         }
 
     made = {
-        "startupProbe": probe("/startup", 1, 120),
+        "startupProbe": probe("/startup", 1, STARTUP_PROBES),
         "readinessProbe": probe("/ready", 2, 1),
         "livenessProbe": probe("/live", 10, 3),
     }
+    if plan.start_time is not None:
+        startup = made["startupProbe"]
+        startup["failureThreshold"] = math.ceil(plan.start_time / startup["periodSeconds"])
     if plan.is_job:
         del made["readinessProbe"]
     if plan.grace > LONG_GRACE:  # then an app that hangs must be killed sooner

@@ -41,6 +41,10 @@ def test_the_command(tmp_path: Path) -> None:
         (["--name", "orders", "--", *ASGI], "--image is missing"),
         ([*BASE, "--"], "the app's command, after --, is missing"),
         ([*BASE, "--replicas", "0", "--", *ASGI], "'0' is not a number from 1 to 10000"),
+        (
+            [*BASE, "--start-time", "0", "--", *ASGI],
+            "'0' is not a number of seconds from 1 to 86400",
+        ),
         ([*BASE, "--user", "0", "--", *ASGI], "0 is root"),
         (["--name", "orders", "-o", "kustomize"], "--to DIR is required"),
     ],

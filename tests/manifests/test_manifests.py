@@ -76,6 +76,7 @@ FLAGS = st.lists(
             ["--no-registry"],
             ["--container", "main"],
             ["--cpu", "1", "--memory", "1Gi"],
+            ["--start-time", "900"],
         ]
     ),
     unique_by=tuple,
@@ -349,3 +350,33 @@ def test_a_long_grace_period(environ: dict[str, str], own: int | None) -> None:
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
 
     assert container["livenessProbe"].get("terminationGracePeriodSeconds") == own
+
+
+@pytest.mark.parametrize(
+    ("words", "environ", "allowed", "progress"),
+    [
+        ([], {}, (1, 120), None),
+        (["--start-time", "30"], {}, (1, 30), None),
+        (["--start-time", "480"], {}, (1, 480), None),
+        (["--start-time", "481"], {}, (1, 481), 601),
+        (["--start-time", "301"], {"LIFECYCLE_PROBE_TIMEOUT": "1.5"}, (2, 151), None),
+        ([], {"LIFECYCLE_PROBE_TIMEOUT": "1.5"}, (2, 120), None),
+    ],
+)
+def test_a_start_may_take_its_time(
+    words: list[str], environ: dict[str, str], allowed: tuple[int, int], progress: int | None
+) -> None:
+    """The startup probe allows it, and the Deployment does not give a rollout up before."""
+    found = made(*words, **environ)
+    probe = pod(found)["containers"][0]["startupProbe"]
+
+    assert (probe["periodSeconds"], probe["failureThreshold"]) == allowed
+    assert found["Deployment"]["spec"].get("progressDeadlineSeconds") == progress
+
+
+def test_a_start_of_a_job_may_take_its_time() -> None:
+    """A Job has a startup probe too, and no deadline for its progress."""
+    found = made("--profile", "job", "--start-time", "900", command=["lifecycle", "run", "a:main"])
+
+    assert pod(found)["containers"][0]["startupProbe"]["failureThreshold"] == 900
+    assert "progressDeadlineSeconds" not in found["Job"]["spec"]
