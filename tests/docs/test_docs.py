@@ -185,6 +185,26 @@ def test_every_page_is_in_the_index() -> None:
     assert {page.name for page in (ROOT / "docs").glob("*.md")} - linked == {"README.md"}
 
 
+def test_the_index_lists_each_page_once() -> None:
+    """A page has one purpose: it is a tutorial, a guide, an explanation or a reference."""
+    text = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| \[[^]]+\]\(([\w.-]+\.md)\) \|", text, re.MULTILINE)
+
+    assert sorted(rows) == sorted(
+        {page.name for page in (ROOT / "docs").glob("*.md")} - {"README.md"}
+    )
+
+
+def test_every_example_has_its_row() -> None:
+    """Who opens examples/ finds each file and folder in the README's table."""
+    folder = ROOT / "examples"
+    linked = links(folder / "README.md")
+    there = [each for each in folder.iterdir() if each.is_dir() or each.suffix == ".py"]
+    names = {each.name for each in there if each.name != "__pycache__"}
+
+    assert {name for name in names if not any(link.startswith(name) for link in linked)} == set()
+
+
 def test_what_is_generated_is_fresh() -> None:
     """`make docs` would change nothing."""
     done = subprocess.run(

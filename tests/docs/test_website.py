@@ -38,6 +38,18 @@ def test_every_page_is_staged(website: ModuleType) -> None:
     assert all((website.PAGES / "files" / f"{name}.txt").is_file() for name in stage.files)
 
 
+def test_the_navigation_is_the_index(website: ModuleType) -> None:
+    """Each page is in it once, and each of docs/ under the heading that docs/README.md gives it."""
+    stage = website.Stage()
+    stage.write()
+    sections = [*website.navigation(stage.pages)]
+    places = [place for _, under in sections for _, place in under]
+    (rest,) = (under for heading, under in sections if heading == "Plugins, examples and tests")
+
+    assert sorted(places) == sorted({*stage.pages.values()} - {"contents.md"})
+    assert {place.partition("-")[0] for _, place in rest} == {"lifecycle", "tests", "examples.md"}
+
+
 @pytest.mark.parametrize(
     ("source", "target", "expected"),
     [
