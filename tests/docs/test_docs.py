@@ -252,14 +252,16 @@ def test_each_file_of_the_mutation_tests_is_named_once(which: str) -> None:
 
 
 def _messages() -> list[str]:
-    text = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
-    spans = re.findall(r"^\| `([^`]+)`", text, re.MULTILINE)
-    return [span for span in spans if len(span) > 14]
+    named = ("troubleshooting.md", "any-server.md")
+    texts = [(ROOT / "docs" / name).read_text(encoding="utf-8") for name in named]
+    spans = re.findall(r"^\| `([^`]+)`", "\n".join(texts), re.MULTILINE)
+    commands = ("--", "lifecycle ")
+    return sorted({span for span in spans if len(span) > 14 and not span.startswith(commands)})
 
 
 @pytest.mark.parametrize("message", _messages())
 def test_a_message_to_look_up_is_one_that_is_said(message: str) -> None:
-    """The fixed parts of each message in docs/troubleshooting.md stand in the code."""
+    """The fixed parts of each message in the tables of these pages stand in the code."""
     source = "\n".join(p.read_text(encoding="utf-8") for p in (ROOT / "lifecycle").rglob("*.py"))
     source = re.sub(r"\"\s*\n\s*f?\"|\\n", "", source)  # strings that run over several lines
     source = re.sub(r"\{[^{}]*\}", "…", source)
