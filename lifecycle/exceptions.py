@@ -1,12 +1,50 @@
-"""All exceptions of this package. The module imports no other module of the package."""
+"""All exceptions of this package. The module imports nothing of the package but the addresses."""
 
 from __future__ import annotations
 
 import errno
 
+from lifecycle.links import help_page
 
-class LifecycleError(Exception):
-    """Base class of all errors that pod-lifecycle raises."""
+TYPE_CHECKING = False  # as type checkers know it, without importing `typing`
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    E = TypeVar("E", bound=BaseException)
+
+
+class Explained(Exception):
+    """
+    Base class of errors that name the page on which they are explained.
+
+    A traceback shows the address below the message. `str(error)` is the message alone.
+
+    Args:
+        args: The message.
+        see: The page, as `help_page` takes it. May be empty.
+
+    Attributes:
+        see: The address of the page. Empty if there is none.
+    """
+
+    def __init__(self, *args: object, see: str = "") -> None:
+        super().__init__(*args)
+        self.see = ""
+        if see:
+            explained(self, see)
+
+
+class LifecycleError(Explained):
+    """
+    Base class of all errors that pod-lifecycle raises.
+
+    Args:
+        args: The message.
+        see: Where the error is explained: an address, or an entry of the page Troubleshooting.
+
+    Attributes:
+        see: The address where the error is explained. Empty if there is none.
+    """
 
 
 class IllegalTransition(LifecycleError):
@@ -47,6 +85,20 @@ class RegistrationRefused(LifecycleError):
 
     Raise this error in `Registry.register`. The app gets the error from `Lifecycle.ready`.
     """
+
+
+def explained(error: E, see: str) -> E:
+    """Add the address of a page to any error, for example a TypeError, and return the error."""
+    address = help_page(see)
+    error.see = address  # type: ignore[attr-defined]
+    error.add_note(f"See {address}")
+    return error
+
+
+def page_of(error: object) -> str:
+    """Return the address of the page that explains an error. Empty if there is none."""
+    see = getattr(error, "see", "")
+    return see if isinstance(see, str) else ""
 
 
 def text_of(error: BaseException | None) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from lifecycle.version import VERSION
-
 REPOSITORY = "https://github.com/OWNER/pod-lifecycle"
 """The address of the project. No other file under `lifecycle/` states it."""
 
@@ -15,4 +13,19 @@ def docs_page(name: str) -> str:
     Args:
         name: File in `docs/`, with an anchor if wanted: `checks.md#settings`.
     """
+    from lifecycle.version import VERSION  # imports `typing`, which an error may cost only
+
     return f"{REPOSITORY}/blob/v{VERSION}/docs/{name}"
+
+
+def help_page(entry: str) -> str:
+    """
+    Return the address of the entry that explains a message.
+
+    Args:
+        entry: The anchor of an entry in `docs/troubleshooting.md`, a page in `docs/` with an
+            anchor, or a whole address, which is returned as it is.
+    """
+    if entry.startswith("https://"):
+        return entry
+    return docs_page(entry if "#" in entry else f"troubleshooting.md#{entry}")

@@ -17,9 +17,16 @@ USAGE = 2
 """Exit code if the arguments or the settings are wrong."""
 
 
-def fail(message: str, code: int) -> int:
-    """Write an error message to stderr, and return the exit code."""
-    warn(message)
+def fail(message: object, code: int, *, see: str = "") -> int:
+    """
+    Write an error message to stderr, and return the exit code.
+
+    Args:
+        message: The message, or an error. An error may have its own page.
+        code: The exit code.
+        see: The page that explains the message, as `help_page` takes it.
+    """
+    warn(message, see=see)
     return code
 
 
@@ -29,9 +36,14 @@ def refused(body: str) -> int:
     return 1
 
 
-def warn(message: str) -> None:
-    """Write a message to stderr, after the name of the command."""
-    say(f"lifecycle: {message}\n", sys.stderr)
+def warn(message: object, *, see: str = "") -> None:
+    """Write a message to stderr, after the name of the command, and its page in the next line."""
+    from lifecycle.exceptions import page_of
+    from lifecycle.links import help_page  # only needed if something is wrong
+
+    see = see or page_of(message)
+    page = f"See {help_page(see)}\n" if see else ""
+    say(f"lifecycle: {message}\n{page}", sys.stderr)
 
 
 def say(text: str, stream: TextIO | None) -> None:
