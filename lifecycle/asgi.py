@@ -20,8 +20,10 @@ from lifecycle.exceptions import (
     LifecycleError,
     NotRunning,
     RegistrationRefused,
+    page_of,
     text_of,
 )
+from lifecycle.links import help_page
 from lifecycle.plain import lines
 from lifecycle.process_globals import PROCESS
 from lifecycle.qos.takeover import RECYCLE_TIMEOUT, start_after
@@ -143,7 +145,10 @@ class Middleware:
     ) -> Talk:
         life, traffic = self._life, self._traffic
         if life is None or traffic is None:
-            raise NotRunning("pod-lifecycle does not run, so it cannot count a WebSocket")
+            raise NotRunning(
+                "pod-lifecycle does not run, so it cannot count a WebSocket",
+                see="managed-without-lifespan",
+            )
         abort = scope.get(ABORT, lambda: None)
         patience = min(PATIENCE, max(LEAST_PATIENCE, life.config.quiet))
         conversation = kind(receive, send, lambda: traffic.draining, abort, patience)
@@ -181,14 +186,17 @@ async def _settled(life: Lifecycle) -> None:
 
 
 def _tell_who_has_the_signals(life: Lifecycle) -> None:
-    event = "signals are the server's"
     if life.config.qos_enabled:
-        life.log.info(event, hint="The drain starts with a preStop hook: lifecycle prestop")
+        life.log.info(
+            "signals are the server's",
+            hint="The drain starts with a preStop hook: lifecycle prestop",
+        )
     else:
         life.log.warning(
-            event,
+            "signals are the server's",
             problem="The QOS port is off, so a preStop hook cannot start the drain.",
             hint="Set LIFECYCLE_QOS_ENABLED=true, or call begin_drain() before the server stops.",
+            see="signals-are-the-servers",
         )
 
 
@@ -205,6 +213,7 @@ def _watched(receive: Receive, life: Lifecycle) -> Receive:
                 "so requests may be lost.",
                 hint="If Kubernetes stopped the pod, add a preStop hook that runs: "
                 "lifecycle prestop",
+                see="server-stopped-before-the-drain",
             )
         return message
 
@@ -259,6 +268,7 @@ class Managed:
         self._plugins = tuple(plugins)
         self._inner: Middleware | None = None
         self._has_parent = is_of_a_command()
+        self._see = "managed-without-lifespan"
         self._why_not = (
             "Managed needs the lifespan of the server. Turn it on, for example with "
             "--lifespan on. daphne does not support it, so use another server."
@@ -271,7 +281,7 @@ class Managed:
         elif scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
         elif self._inner is None:
-            raise NotRunning(self._why_not)
+            raise NotRunning(self._why_not, see=self._see)
         else:
             await self._inner(scope, receive, send)
 
@@ -285,8 +295,10 @@ class Managed:
             known = isinstance(error, LifecycleError)
             said = str(error) if known else f"{type(error).__name__}: {text_of(error)}"
             self._why_not = f"pod-lifecycle did not start: {said}"
+            self._see = page_of(error) or help_page("managed-did-not-start")
             await receive()
-            await send({"type": "lifespan.startup.failed", "message": f"lifecycle: {lines(said)}"})
+            message = f"lifecycle: {lines(said)}\nSee {self._see}"
+            await send({"type": "lifespan.startup.failed", "message": message})
             if known:
                 return
             raise  # most servers print the traceback
@@ -303,7 +315,7 @@ class Managed:
         async def send_on(message: Message) -> None:
             kind = message["type"]
             if kind == "lifespan.startup.failed":
-                await leave(LifecycleError("the app's startup failed"))
+                await leave(LifecycleError("the app's startup failed", see="app-startup-failed"))
             elif kind.startswith("lifespan.shutdown."):
                 await leave()  # after this answer, the server does not wait
             await send(message)
@@ -356,7 +368,9 @@ class Managed:
                     life.export(self._service, port=self._port)
                 await life.ready()
             except (RegistrationRefused, AlreadyExported) as refused:
-                life.log.error("registration refused", reason=str(refused))  # noqa: TRY400
+                life.log.error(  # noqa: TRY400
+                    "registration refused", reason=str(refused), see="registration-refused"
+                )
             except Exception as error:  # noqa: BLE001 - else it is never READY, and no log line has the cause
                 problem = f"{type(error).__name__}: {error}"
-                life.log.error("not ready", problem=problem)  # noqa: TRY400
+                life.log.error("not ready", problem=problem, see="not-ready")  # noqa: TRY400

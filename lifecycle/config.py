@@ -216,14 +216,15 @@ class Config(Sourced):
             value = getattr(self, each.name)
             if wanted := each.metadata["check"](value):
                 said = REDACTED if not each.repr else repr(value)
-                raise ConfigError(f"{each.name}={said}: must be {wanted}")
+                raise ConfigError(f"{each.name}={said}: must be {wanted}", see="value-of-a-setting")
         needed = self.settle + self.quiet + self.stop_timeout + KILL_MARGIN
         if needed > self.grace_period:
             raise ConfigError(
                 f"settle {self.settle:g} + quiet {self.quiet:g} + stop_timeout "
                 f"{self.stop_timeout:g} + {KILL_MARGIN:g} = {needed:g} s, which is longer than "
                 f"grace_period={self.grace_period:g} s. Raise grace_period and the pod's "
-                "terminationGracePeriodSeconds, or lower one of the other settings."
+                "terminationGracePeriodSeconds, or lower one of the other settings.",
+                see="grace-period-too-short",
             )
 
     def public(self) -> dict[str, dict[str, object]]:

@@ -9,6 +9,8 @@ from enum import IntEnum, StrEnum
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Protocol, Self, TypeVar
 
+from lifecycle.exceptions import explained
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 PROBE_MARK: Final = "__lifecycle_probe__"
@@ -41,9 +43,15 @@ class ProbeResult:
 
     def __post_init__(self) -> None:
         if not isinstance(self.ok, bool):
-            raise TypeError(f"ProbeResult.ok must be a bool, not {self.ok!r}")
+            raise explained(
+                TypeError(f"ProbeResult.ok must be a bool, not {self.ok!r}"),
+                see="plugin-written-wrongly",
+            )
         if not isinstance(self.reason, str) or not isinstance(self.name, str):
-            raise TypeError(f"ProbeResult's reason and name must be text, not {self.reason!r}")
+            raise explained(
+                TypeError(f"ProbeResult's reason and name must be text, not {self.reason!r}"),
+                see="plugin-written-wrongly",
+            )
 
 
 class ProbeOptions(NamedTuple):
@@ -68,7 +76,10 @@ def probe(*, timeout: float | None = None, every: float | None = None) -> Callab
     """
     for name, value, low, high in (("timeout", timeout, 0.01, 60), ("every", every, 0.1, 86400)):
         if value is not None and not low <= value <= high:
-            raise ValueError(f"probe({name}={value!r}): must be between {low} and {high} seconds")
+            raise explained(
+                ValueError(f"probe({name}={value!r}): must be between {low} and {high} seconds"),
+                see="plugin-written-wrongly",
+            )
 
     def mark(function: F) -> F:
         setattr(function, PROBE_MARK, ProbeOptions(timeout, every))

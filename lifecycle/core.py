@@ -112,10 +112,13 @@ class Core:
             raise NotRunning(
                 "this process was forked from a process with a running Lifecycle. The Lifecycle "
                 "belongs to the parent. Start the child with the method 'spawn', or make a new "
-                "Lifecycle in it."
+                "Lifecycle in it.",
+                see="in-a-forked-child",
             )
         if self.conductor is None:
-            raise NotRunning("this Lifecycle has not been started. Use `async with` or run().")
+            raise NotRunning(
+                "this Lifecycle has not been started. Use `async with` or run().", see="not-running"
+            )
         return self.conductor
 
     @property
@@ -162,7 +165,9 @@ class Core:
             LifecycleError: The port or a thread is not available.
         """
         if self.conductor is not None:
-            raise NotRunning("a Lifecycle can be started only once. Make a new one.")
+            raise NotRunning(
+                "a Lifecycle can be started only once. Make a new one.", see="not-running"
+            )
         if self.config.qos_enabled:
             self._sockets = Sockets(self.config)
         try:
@@ -209,9 +214,9 @@ class Core:
     def say_what_failed(self) -> None:
         """Log the plugins that failed, and the variables that are not settings."""
         for name, problem in self.plugins.failed.items():
-            self.log.error("plugin", plugin=name, problem=problem)
+            self.log.error("plugin", plugin=name, problem=problem, see="plugin-not-loaded")
         for sentence in self.running().activation.unused_settings():
-            self.log.warning("config", problem=sentence)
+            self.log.warning("config", problem=sentence, see="setting-without-effect")
 
     async def install(self, plugin: str | None, decides: Callable[[], bool] = lambda: True) -> None:
         """Activate one plugin, or all that were found. Runs on the control loop."""
@@ -231,7 +236,7 @@ class Core:
 
     def _refuse_given_up(self) -> None:
         if self._given_up:
-            raise NotRunning("the start was cancelled")
+            raise NotRunning("the start was cancelled", see="not-running")
 
     # On the control thread
 
@@ -279,7 +284,7 @@ class Core:
             await conductor.departure.run()
         except Exception as error:  # noqa: BLE001 - even a bug here must not block the end
             problem = f"{type(error).__name__}: {error}"
-            self.log.error("drain", problem=problem)  # noqa: TRY400
+            self.log.error("drain", problem=problem, see="error-inside-pod-lifecycle")  # noqa: TRY400
         finally:
             conductor.over()
             self.left.set(None)
@@ -292,7 +297,7 @@ class Core:
             self._final = conductor.snapshot()
         except Exception as error:  # noqa: BLE001 - only needed for showing the state after the end
             problem = f"{type(error).__name__}: {text_of(error)}"
-            self.log.error("snapshot", problem=problem)  # noqa: TRY400
+            self.log.error("snapshot", problem=problem, see="error-inside-pod-lifecycle")  # noqa: TRY400
 
     async def _close_port(self) -> None:
         if self._answering is not None:
@@ -306,7 +311,7 @@ class Core:
                 await self._port.close()
         except Exception as error:  # noqa: BLE001 - the end must come in any case
             problem = f"The QOS port did not close: {type(error).__name__}: {error}"
-            self.log.error("port", port="QOS", problem=problem)  # noqa: TRY400
+            self.log.error("port", port="QOS", problem=problem, see="error-inside-pod-lifecycle")  # noqa: TRY400
             if self._sockets is not None:
                 self._sockets.close()
 

@@ -20,7 +20,7 @@ import typing
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, TypeVar
 
-from lifecycle.exceptions import ConfigError
+from lifecycle.exceptions import ConfigError, page_of
 
 T = TypeVar("T")
 
@@ -35,6 +35,11 @@ NO_SETTINGS: Final = frozenset({BOARD})
 """Variables that `lifecycle run -- COMMAND` sets for its command."""
 DEFAULT: Final = "default"
 KEYWORD: Final = "keyword"
+
+VALUE: Final = "value-of-a-setting"
+"""The page about wrong values of settings, as `help_page` takes it."""
+OPTION: Final = "errors.md#option-of-a-plugin"
+"""The page about wrong values of plugins' options."""
 
 _BOOLS: Final = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
@@ -114,7 +119,7 @@ def fill(
             (the message contains the closest name).
     """
     values, sources = read(cls, environ, given, plugin=plugin)
-    with blaming(sources):
+    with blaming(sources, OPTION if plugin else VALUE):
         return cls(**values), sources
 
 
@@ -135,7 +140,9 @@ def read(
     fields = {each.name: each for each in dataclasses.fields(cls) if each.init}  # type: ignore[arg-type]
     for name in given:
         if name not in fields:
-            raise ConfigError(f"{name!r} is not a setting{_suggest(name, fields)}")
+            raise ConfigError(
+                f"{name!r} is not a setting{_suggest(name, fields)}", see="unknown-setting"
+            )
     values, sources = dict(given), dict.fromkeys(given, KEYWORD)
     for name, field in fields.items():
         if name in given:
@@ -149,15 +156,20 @@ def read(
             values[name] = parse(raw, hints[name])
         except (ValueError, TypeError) as wrong:
             shown = repr(raw) if field.repr else REDACTED
-            raise ConfigError(f"{where}={shown}: {wrong}") from None
+            see = OPTION if plugin else VALUE
+            raise ConfigError(f"{where}={shown}: {wrong}", see=see) from None
         sources[name] = where
     return values, sources
 
 
 @contextlib.contextmanager
-def blaming(sources: Mapping[str, str]) -> Iterator[None]:
+def blaming(sources: Mapping[str, str], see: str = VALUE) -> Iterator[None]:
     """
     Add the names of the variables to an error about their values.
+
+    Args:
+        sources: The source of each value.
+        see: The page of an error that names none.
 
     Raises:
         ConfigError: The block raised ValueError or TypeError.
@@ -171,7 +183,7 @@ def blaming(sources: Mapping[str, str]) -> Iterator[None]:
             if source not in (DEFAULT, KEYWORD) and re.search(rf"\b{name}\b", str(wrong))
         )
         hint = f" (from {', '.join(used)})" if used else ""
-        raise ConfigError(f"{wrong}{hint}") from None
+        raise ConfigError(f"{wrong}{hint}", see=page_of(wrong) or see) from None
 
 
 def unknown_variables(environ: Mapping[str, str], known: Iterable[str]) -> dict[str, str]:

@@ -27,11 +27,14 @@ class Explained(Exception):
         see: The address of the page. Empty if there is none.
     """
 
+    entry = ""
+    """The page of errors of a class that are all explained in one place."""
+
     def __init__(self, *args: object, see: str = "") -> None:
         super().__init__(*args)
         self.see = ""
-        if see:
-            explained(self, see)
+        if see or self.entry:
+            explained(self, see or self.entry)
 
 
 class LifecycleError(Explained):
@@ -97,8 +100,11 @@ def explained(error: E, see: str) -> E:
 
 def page_of(error: object) -> str:
     """Return the address of the page that explains an error. Empty if there is none."""
-    see = getattr(error, "see", "")
-    return see if isinstance(see, str) else ""
+    try:
+        see = getattr(error, "see", "")
+    except Exception:  # noqa: BLE001 - a property of a foreign error
+        return ""
+    return see if isinstance(see, str) and see.startswith("https://") else ""
 
 
 def text_of(error: BaseException | None) -> str:

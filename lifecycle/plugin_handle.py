@@ -50,7 +50,9 @@ class InstalledPlugin:
             LifecycleError: The caller is the control thread.
         """
         if self._core.control.here:
-            raise LifecycleError("remove() must not be called on the control thread")
+            raise LifecycleError(
+                "remove() must not be called on the control thread", see="control-thread-blocked"
+            )
         timeout = USE_TIME if on_a_loop() else None
         plugin = self._take()
         with contextlib.suppress(NotRunning, Late):
@@ -82,7 +84,9 @@ def install(core: Core, plugin: AnyPlugin, name: str | None) -> InstalledPlugin:
     """Implement `Lifecycle.use`."""
     core.running()
     if core.control.here:
-        raise LifecycleError("use() must not be called on the control thread")
+        raise LifecycleError(
+            "use() must not be called on the control thread", see="control-thread-blocked"
+        )
     name = core.plugins.add(plugin, name)
     installed = InstalledPlugin(core, name)
     decides = decided_once()
@@ -95,7 +99,8 @@ def install(core: Core, plugin: AnyPlugin, name: str | None) -> InstalledPlugin:
         core.plugins.remove(name)
         raise LifecycleError(
             f"plugin {name!r} was not open after {limit:g} s, and use() blocks this event "
-            "loop. Use `await life.use_async(plugin)` instead."
+            "loop. Use `await life.use_async(plugin)` instead.",
+            see="plugin-opened-too-slowly",
         ) from None
     except BaseException:
         if decides():

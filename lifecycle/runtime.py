@@ -51,12 +51,14 @@ def current() -> Lifecycle:
                 "and pod-lifecycle runs in its parent process. The parent counts the requests. "
                 "Add probes to the parent with a plugin: `lifecycle run -p NAME -- COMMAND`. "
                 "If the app needs the `Lifecycle` object, start the app with "
-                "`lifecycle run PKG.MOD:MAIN` or `lifecycle run --asgi PKG.MOD:APP`."
+                "`lifecycle run PKG.MOD:MAIN` or `lifecycle run --asgi PKG.MOD:APP`.",
+                see="in-a-worker-of-a-command",
             )
         child = " This process may be a forked child of a process in which it runs."
         raise NotRunning(
             "pod-lifecycle is not running. Start the app with lifecycle.run(main) or "
-            f"`lifecycle run`.{child if PROCESS.is_child else ''}"
+            f"`lifecycle run`.{child if PROCESS.is_child else ''}",
+            see="not-running",
         )
     return cast("Lifecycle", PROCESS.lifecycles[-1])
 
@@ -283,7 +285,9 @@ class Lifecycle:
         try:
             return self._core.control.call(work)
         except NotRunning:
-            raise Draining(f"{what} is not possible while the app is {self.state}") from None
+            raise Draining(
+                f"{what} is not possible while the app is {self.state}", see="draining"
+            ) from None
 
     def track(
         self, agent: str = "", path: str = "", method: str = ""

@@ -53,7 +53,11 @@ class Service:
 
         def settled() -> bool:
             if conductor.transitions.state.leaving:
-                refusal.append(Draining("registered() is not possible while the app is draining"))
+                refusal.append(
+                    Draining(
+                        "registered() is not possible while the app is draining", see="draining"
+                    )
+                )
             elif (refused := self._entry.refusal()) is not None:
                 refusal.append(refused)
             return bool(refusal) or self.confirmed
@@ -61,7 +65,9 @@ class Service:
         try:
             await self._core.control.request(lambda: conductor.services.until(settled, self._entry))
         except NotRunning:
-            raise Draining("registered() is not possible after the app has ended") from None
+            raise Draining(
+                "registered() is not possible after the app has ended", see="draining"
+            ) from None
         if refusal:
             raise refusal[0]
 
@@ -93,13 +99,15 @@ class Service:
 
         async def release() -> None:
             if conductor.transitions.state.leaving:
-                raise Draining("online is not possible while the app is draining")
+                raise Draining("online is not possible while the app is draining", see="draining")
             conductor.services.release([self.name], APP)
 
         try:
             await self._core.control.request(release)
         except NotRunning:
-            raise Draining("online is not possible after the app has ended") from None
+            raise Draining(
+                "online is not possible after the app has ended", see="draining"
+            ) from None
 
 
 class Exported(Mapping[str, Service]):
@@ -159,7 +167,8 @@ def check_same(known: Instance, port: int | None, host: str | None, protocol: st
         if there != asked:
             raise AlreadyExported(
                 f"export({known.service!r}, {field}={asked!r}): this name is already exported "
-                f"with {field}={there!r}. Use another name."
+                f"with {field}={there!r}. Use another name.",
+                see="already-exported",
             )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from lifecycle.exceptions import ConfigError
+from lifecycle.exceptions import ConfigError, explained
 
 LONGEST: Final = 253
 """Characters of a name at most, as in DNS."""
@@ -34,7 +34,7 @@ def check_service_name(name: str) -> None:
     """
     if not isinstance(name, str) or not re.fullmatch(_NAME, name):
         shown = repr(name[:80]) if isinstance(name, str) else f"a {type(name).__name__}"
-        raise ValueError(f"the service name {shown} {RULE}")
+        raise explained(ValueError(f"the service name {shown} {RULE}"), see="service-name")
 
 
 def check_port(where: str, port: int | None) -> None:
@@ -51,7 +51,9 @@ def check_port(where: str, port: int | None) -> None:
     if port is None:
         return
     if isinstance(port, bool) or not isinstance(port, int) or not 0 < port <= 65535:
-        raise ValueError(f"{where}, port={port!r}): must be from 1 to 65535")
+        raise explained(
+            ValueError(f"{where}, port={port!r}): must be from 1 to 65535"), see="service-name"
+        )
 
 
 def is_service_spec(text: str) -> bool:
@@ -74,6 +76,7 @@ def service_spec(text: str) -> tuple[str, int | None]:
     port = int(match["port"]) if match and match["port"] else None
     if match is None or (port is not None and not 0 < port <= 65535):
         raise ConfigError(
-            f"service {text!r}: must be NAME or NAME:PORT with a port from 1 to 65535. NAME {RULE}"
+            f"service {text!r}: must be NAME or NAME:PORT with a port from 1 to 65535. NAME {RULE}",
+            see="service-name",
         )
     return match["name"], port

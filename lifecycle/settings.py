@@ -87,11 +87,14 @@ class Settings(Config):
         }
         if not filled:
             of = f"the plugin {plugin!r}" if plugin else "a loaded plugin"
-            raise ConfigError(f"{cls.__name__} is not the options class of {of}")
+            raise ConfigError(
+                f"{cls.__name__} is not the options class of {of}", see="plugin-written-wrongly"
+            )
         if len(filled) > 1:
             raise ConfigError(
                 f"the plugins {', '.join(filled)} all have options of the class {cls.__name__}. "
-                f"Add the argument `me` to the hook, and use me.options({cls.__name__})."
+                f"Add the argument `me` to the hook, and use me.options({cls.__name__}).",
+                see="plugin-written-wrongly",
             )
         return next(iter(filled.values()))
 

@@ -131,7 +131,8 @@ class Machine:
         if event not in row:
             possible = ", ".join(row) or "none, the state is final"
             raise IllegalTransition(
-                f"'{event}' is not allowed while the app is {self.state} (allowed: {possible})"
+                f"'{event}' is not allowed while the app is {self.state} (allowed: {possible})",
+                see="transition-not-allowed",
             )
         transition = Transition(self.state, row[event], cause, at)
         self.state = transition.after

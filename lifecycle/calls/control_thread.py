@@ -24,7 +24,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeAlias, TypeVar
 
 from lifecycle.calls.threads import run_soon, start_thread
-from lifecycle.exceptions import LifecycleError, NotRunning
+from lifecycle.exceptions import LifecycleError, NotRunning, explained
 
 T = TypeVar("T")
 Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
@@ -191,7 +191,10 @@ class ControlThread:
             Late: The coroutine takes longer than `timeout`.
         """
         if self.here:
-            raise RuntimeError("the control thread cannot wait for itself")
+            raise explained(
+                RuntimeError("the control thread cannot wait for itself"),
+                see="control-thread-blocked",
+            )
         outcome = self._begin(work)
         try:
             if not concurrent.futures.wait({outcome}, timeout).done:
@@ -250,9 +253,10 @@ class ControlThread:
 def _held_up(consequence: str) -> LifecycleError:
     return LifecycleError(
         f"the control thread has not answered for {CALL_TIME:g} s, because a registry blocks it. "
-        f"Your call {consequence}. In the registry, await slow work, or do it in a thread."
+        f"Your call {consequence}. In the registry, await slow work, or do it in a thread.",
+        see="control-thread-blocked",
     )
 
 
 def _ended() -> NotRunning:
-    return NotRunning("pod-lifecycle has ended")
+    return NotRunning("pod-lifecycle has ended", see="not-running")

@@ -87,7 +87,9 @@ def _texts(group: str) -> list[str] | None:
 def _refuse(error: Exception, folder: str) -> None:
     """Raise if plugins may exist that cannot be read. A missing folder is not an error."""
     if getattr(error, "errno", None) in _CANNOT_LOOK:
-        raise PluginError(f"cannot look for plugins in {folder}: {error}") from None
+        raise PluginError(
+            f"cannot look for plugins in {folder}: {error}", see="plugin-not-loaded"
+        ) from None
 
 
 def _parsed(text: str, group: str) -> Iterator[EntryPoint]:

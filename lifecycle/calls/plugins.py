@@ -168,7 +168,8 @@ class Plugins:
                 module = importlib.import_module(word)
             except (Exception, SystemExit) as error:
                 raise PluginError(
-                    f"plugin {word!r} cannot be imported: {type(error).__name__}: {error}"
+                    f"plugin {word!r} cannot be imported: {type(error).__name__}: {error}",
+                    see="plugin-not-loaded",
                 ) from error
             self.add(module, word)
 
@@ -205,9 +206,9 @@ class Plugins:
         except pluggy.PluginValidationError as error:
             if self._manager.is_registered(plugin):  # an older pluggy validates too late
                 self._manager.unregister(plugin)
-            raise PluginError(f"plugin {name!r}: {error}") from None
+            raise PluginError(f"plugin {name!r}: {error}", see="plugin-written-wrongly") from None
         except ValueError:
-            raise PluginError(self._taken(plugin, name)) from None
+            raise PluginError(self._taken(plugin, name), see="plugin-written-wrongly") from None
         try:
             self._check(plugin, name)
             enabled = self._fill_options(name)
@@ -257,10 +258,14 @@ class Plugins:
                 continue
             if inspect.isroutine(value) and not hasattr(value, f"{PROJECT}_impl"):
                 raise PluginError(
-                    f"plugin {name!r}: {each!r} is not marked. Add @lifecycle.hookimpl above it."
+                    f"plugin {name!r}: {each!r} is not marked. Add @lifecycle.hookimpl above it.",
+                    see="plugin-written-wrongly",
                 )
             if each in self.hooks:
-                raise PluginError(f"plugin {name!r}: {each!r} must be a function or a method")
+                raise PluginError(
+                    f"plugin {name!r}: {each!r} must be a function or a method",
+                    see="plugin-written-wrongly",
+                )
 
     def _refuse_what_cannot_be_asked(
         self, hook: pluggy.HookCaller, plugin: object, name: str
@@ -271,13 +276,15 @@ class Plugins:
             near = get_close_matches(hook.name, self.hooks, n=1, cutoff=0.3)
             raise PluginError(
                 f"plugin {name!r} has a hook {hook.name!r}, which does not exist"
-                + (f". Did you mean {near[0]!r}?" if near else "")
+                + (f". Did you mean {near[0]!r}?" if near else ""),
+                see="plugin-written-wrongly",
             )
         mine = [impl for impl in hook.get_hookimpls() if impl.plugin is plugin]
         if any(impl.wrapper or impl.hookwrapper for impl in mine):
             raise PluginError(
                 f"plugin {name!r}: {hook.name!r} is a wrapper. pod-lifecycle calls each hook "
-                "separately, with its own deadline, so wrappers are not supported."
+                "separately, with its own deadline, so wrappers are not supported.",
+                see="plugin-written-wrongly",
             )
 
     def _fill_options(self, name: str) -> bool:
@@ -288,10 +295,13 @@ class Plugins:
             try:
                 cls = each.function()
             except (Exception, SystemExit) as error:
-                raise PluginError(f"plugin {name!r}: lifecycle_options raised {error!r}") from error
+                raise PluginError(
+                    f"plugin {name!r}: lifecycle_options raised {error!r}", see="plugin-not-loaded"
+                ) from error
             if not isinstance(cls, type) or not dataclasses.is_dataclass(cls):
                 raise PluginError(
-                    f"plugin {name!r}: lifecycle_options returned {cls!r}, not a dataclass"
+                    f"plugin {name!r}: lifecycle_options returned {cls!r}, not a dataclass",
+                    see="plugin-not-loaded",
                 )
             options, sources = fill(cls, self._environ, plugin=name)
             self._settings.keep_options(options, name, sources)
@@ -344,7 +354,9 @@ def _constructed(cls: type[Any], name: str) -> Any:
         said = ": ".join(filter(None, (type(error).__name__, text_of(error))))
         theirs = error.__traceback__ and error.__traceback__.tb_next
         place = f" ({theirs.tb_frame.f_code.co_filename}:{theirs.tb_lineno})" if theirs else ""
-        raise PluginError(f"plugin {name!r}: its class raised {said}{place}") from error
+        raise PluginError(
+            f"plugin {name!r}: its class raised {said}{place}", see="plugin-not-loaded"
+        ) from error
 
 
 def _hookless(plugin: object, name: str) -> _Hookless:
@@ -355,4 +367,4 @@ def _hookless(plugin: object, name: str) -> _Hookless:
         instead = "The object is a function. Call it, and pass the object that it returns."
     else:
         instead = f"The object is {reprlib.repr(plugin)}."
-    return _Hookless(f"plugin {name!r} has no hook. {instead}")
+    return _Hookless(f"plugin {name!r} has no hook. {instead}", see="plugin-written-wrongly")

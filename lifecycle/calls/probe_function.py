@@ -38,9 +38,13 @@ def plugin_of(hook: str, check: Callable[..., Any], life: object) -> Any:
 def _takes_lifecycle(check: Any) -> bool:
     if inspect.iscoroutine(check):
         check.close()
-        raise PluginError("pass the function of the check, without the ()")
+        raise PluginError(
+            "pass the function of the check, without the ()", see="plugin-written-wrongly"
+        )
     if not callable(check):
-        raise PluginError(f"a check must be a function, not {reprlib.repr(check)}")
+        raise PluginError(
+            f"a check must be a function, not {reprlib.repr(check)}", see="plugin-written-wrongly"
+        )
     try:
         parameters = needed(check)
     except ValueError:  # unknown for some functions in C
@@ -49,6 +53,7 @@ def _takes_lifecycle(check: Any) -> bool:
         name = getattr(check, "__name__", type(check).__name__)
         raise PluginError(
             f"the check {name!r} must take one argument (the Lifecycle) or none, not "
-            f"{', '.join(map(str, parameters))}"
+            f"{', '.join(map(str, parameters))}",
+            see="plugin-written-wrongly",
         )
     return bool(parameters)

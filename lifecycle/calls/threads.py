@@ -117,5 +117,6 @@ def start_thread(target: Callable[[], None], name: str) -> threading.Thread:
 def _no_thread(error: RuntimeError) -> LifecycleError:
     return LifecycleError(
         f"cannot start a thread ({error}). The pod or its user has reached its limit of processes "
-        "and threads (pids.max, ulimit -u). Raise this limit."
+        "and threads (pids.max, ulimit -u). Raise this limit.",
+        see="no-thread",
     )

@@ -68,7 +68,7 @@ class Transitions:
             mailbox.close()
 
     def _complain(self, plugin: str, problem: str) -> None:
-        self._log.warning("plugin", plugin=plugin, problem=problem)
+        self._log.warning("plugin", plugin=plugin, problem=problem, see="plugin-hook-failed")
 
     def fire(self, event: Event, cause: str) -> None:
         """
@@ -86,9 +86,16 @@ class Transitions:
         possible = reachable(transition.after)
         for state, moment in self.reached.items():
             if state not in possible and not moment.happened:
-                moment.fail(Draining(f"the app is {transition.after} and can no longer be {state}"))
+                moment.fail(
+                    Draining(
+                        f"the app is {transition.after} and can no longer be {state}",
+                        see="draining",
+                    )
+                )
         if transition.after.leaving:
-            self.became_ready.fail(Draining(f"the app is draining (cause: {cause})"))
+            self.became_ready.fail(
+                Draining(f"the app is draining (cause: {cause})", see="draining")
+            )
 
     async def close(self, timeout: float) -> None:
         """Deliver the last transitions to the hooks, within `timeout` seconds, and then stop."""

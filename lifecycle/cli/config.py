@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         config, plugins = found()
     except LifecycleError as error:
-        return fail(str(error), USAGE)
+        return fail(error, USAGE)
     settings = config.public() | config.public_options()
     if options.json:
         print(json.dumps(settings, indent=2, default=str))
@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
         print(table(("SETTING", "VALUE", "FROM"), rows))
     unknown = plugins.unknown_variables(core_variables())
     for sentence in unknown.values():
-        warn(sentence)
+        warn(sentence, see="unknown-setting")
     return USAGE if unknown else 0
 
 

@@ -41,7 +41,7 @@ def warn(message: object, *, see: str = "") -> None:
     from lifecycle.exceptions import page_of
     from lifecycle.links import help_page  # only needed if something is wrong
 
-    see = see or page_of(message)
+    see = see or page_of(message) or getattr(message, "entry", "")
     page = f"See {help_page(see)}\n" if see else ""
     say(f"lifecycle: {message}\n{page}", sys.stderr)
 
@@ -72,7 +72,7 @@ def stdout_failed(error: OSError) -> None:
 
     give_up(sys.stdout)
     if error.errno != errno.EPIPE:
-        warn(f"stdout: {error.strerror}")
+        warn(f"stdout: {error.strerror}", see="errors.md#output-failed")
 
 
 def give_up(stream: TextIO) -> None:

@@ -10,11 +10,10 @@ import sys
 from lifecycle.checks.check import check
 from lifecycle.checks.reading.documents import from_objects
 from lifecycle.cli.console import USAGE, fail, warn
-from lifecycle.links import docs_page
 from lifecycle.manifests import readiness_gate
 from lifecycle.manifests.objects import objects
 from lifecycle.manifests.output import as_json, as_yaml, component
-from lifecycle.manifests.plan import Plan, doubts, make_plan
+from lifecycle.manifests.plan import Plan, doubts, make_plan, misspelt
 from lifecycle.manifests.validation import Refused, check_text
 
 DOUBT = "unknown-variable"
@@ -149,7 +148,7 @@ def _prestop(text: str) -> str:
         raise argparse.ArgumentTypeError(
             "a preStop sleep starts no drain. The app stays registered during the sleep, and "
             "requests on keep-alive connections are lost afterwards. To wait longer in the drain, "
-            f"use --env LIFECYCLE_SETTLE=SECONDS. See {docs_page('checks.md#prestop-sleep')}"
+            "use --env LIFECYCLE_SETTLE=SECONDS"
         )
     if text not in ("exec", "http"):
         raise argparse.ArgumentTypeError(f"{text!r} must be exec or http")
@@ -172,22 +171,27 @@ def run(options: argparse.Namespace) -> int:
         if options.output == "kustomize":
             _write(component(plan), options.to)
         elif sys.stdout is None:
-            return fail("cannot write the manifests: stdout is closed", 1)
+            return fail(
+                "cannot write the manifests: stdout is closed", 1, see="errors.md#output-failed"
+            )
         else:
             sys.stdout.write(as_json(plan) if options.output == "json" else as_yaml(objects(plan)))
     except Refused as error:
-        return fail(str(error), USAGE)
+        return fail(error, USAGE)
     if plan.wrapped:
         warn(
             f"the command is now: {shlex.join(plan.command)}. Install pod-lifecycle in the image, "
-            "because the command needs it"
+            "because the command needs it",
+            see="errors.md#changed-command",
         )
+    for sentence in misspelt(plan):
+        warn(sentence, see="unknown-setting")
     for sentence in doubts(plan):
-        warn(sentence)
+        warn(sentence, see="errors.md#doubtful-service")
     asked = options.readiness_gate
     told = readiness_gate.note(written=plan.registers, asked=asked, env=plan.env)
     if plan.services and told:
-        warn(told)
+        warn(told, see=readiness_gate.PAGE)
     return 0
 
 
@@ -200,7 +204,8 @@ def _check(plan: Plan) -> None:
             " ".join(
                 f"{name}: {each.message}. {each.fix} See {each.rule.page}."
                 for name, each in first.items()
-            ).removesuffix(".")
+            ).removesuffix("."),
+            see="errors.md#command-with-a-finding",
         )
 
 

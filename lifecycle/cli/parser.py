@@ -6,10 +6,12 @@ import argparse
 import errno
 import sys
 from collections.abc import Iterable
+from typing import NoReturn
 
 from lifecycle.cli.commands import COMMANDS, module_of
 from lifecycle.cli.console import USAGE, fail, stdout_failed
 from lifecycle.cli.control_client import Unreachable
+from lifecycle.links import help_page
 from lifecycle.version import VERSION
 
 UNWRITABLE = (errno.EPIPE, errno.ENOSPC)
@@ -38,7 +40,7 @@ def main(words: list[str]) -> int:
         if name != "run" and sys.stdout is not None:
             sys.stdout.flush()
     except Unreachable as error:
-        return fail(str(error), USAGE)
+        return fail(error, USAGE)
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise
@@ -55,6 +57,14 @@ def split(words: list[str]) -> tuple[list[str], list[str] | None]:
     return words[:at], words[at + 1 :]
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors name their page."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print a message and the page about it, and exit with 2."""
+        super().error(f"{message}\nSee {help_page('errors.md#wrong-arguments')}")
+
+
 def make_parser(
     names: Iterable[str] = COMMANDS, *, with_arguments: bool = True
 ) -> argparse.ArgumentParser:
@@ -65,7 +75,7 @@ def make_parser(
         names: The subcommands of the parser.
         with_arguments: Whether to declare their arguments too, which imports their modules.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="lifecycle",
         description="Rolling updates without lost requests, for apps on Kubernetes.",
     )

@@ -22,7 +22,7 @@ def run(_: argparse.Namespace) -> int:
     try:
         plugins = found()[1]
     except LifecycleError as error:
-        return fail(str(error), USAGE)
+        return fail(error, USAGE)
     hooks: dict[str, list[str]] = {name: [] for name in plugins.names}
     for hook in plugins.hooks:
         for each in plugins.implementations(hook):

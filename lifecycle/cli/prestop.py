@@ -32,13 +32,16 @@ def prestop(port: int) -> int:
     try:
         status, body = request("POST", "/prestop", port, timeout=None)
     except Unreachable as error:
-        return _fail(str(error))
+        return _fail(error)
     if status != 200:
-        return _fail(f"the app answered preStop with {status}: {body.strip()}")
+        return _fail(
+            f"the app answered preStop with {status}: {body.strip()}",
+            see="errors.md#prestop-refused",
+        )
     return 0
 
 
-def _fail(message: str) -> int:
+def _fail(message: object, see: str = "") -> int:
     from lifecycle.cli.console import fail  # a drain that succeeds prints nothing
 
-    return fail(message, 1)
+    return fail(message, 1, see=see)

@@ -42,6 +42,6 @@ def probe(kind: str, port: int) -> int:
     try:
         status, body = request("GET", f"/{kind}?verbose", port, timeout=TIMEOUT)
     except Unreachable as error:
-        return fail(str(error), 2)
+        return fail(error, 2)
     say("true\n" if status == 200 else body, sys.stdout)
     return 0 if status == 200 else 1

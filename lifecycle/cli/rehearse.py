@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
         plan = rehearse_options.plan_of(options)
         result = asyncio.run(_rehearse(plan))
     except CannotRehearse as error:
-        return fail(str(error), CANNOT)
+        return fail(error, CANNOT)
     except _Ended as ended:
         return 128 + ended.signum
     # The files first: the reader of stdout may be gone.
@@ -112,7 +112,7 @@ def _write(option: str, path: str | None, result: Result) -> bool:
         with open(path, "w", encoding="utf-8", errors="replace") as file:
             file.write(page(result) if option == "report" else junit(result))
     except OSError as error:
-        warn(f"--{option} {path}: {error.strerror}")
+        warn(f"--{option} {path}: {error.strerror}", see=CannotRehearse.entry)
         return False
     say(f"{option}: {path}\n", sys.stderr)
     return True

@@ -22,7 +22,7 @@ from lifecycle.cli import run_command
 from lifecycle.cli.console import USAGE, fail, warn
 from lifecycle.config import Config
 from lifecycle.drain.exit_code import INTERRUPTED
-from lifecycle.exceptions import LifecycleError
+from lifecycle.exceptions import Explained, LifecycleError
 from lifecycle.log import renderer_for
 from lifecycle.process.asgi_callable import refusal
 from lifecycle.process.command.supervise import supervise
@@ -43,7 +43,7 @@ LOCAL = {"qos_port": 0, "settle": 0.0, "quiet": 0.0}
 """The settings of `--local`. They take precedence over the environment."""
 
 
-class BadTarget(Exception):
+class BadTarget(Explained):
     """The target of `lifecycle run` does not exist, or cannot be run."""
 
 
@@ -135,7 +135,7 @@ def run(options: argparse.Namespace) -> int:
     try:
         command = run_command.command_of(options)
     except run_command.Refused as refused:
-        return fail(str(refused), refused.code)
+        return fail(refused, refused.code)
     given: dict[str, Any] = dict(LOCAL) if options.local else {}
     if options.service:
         given["services"] = tuple(options.service)
@@ -154,7 +154,7 @@ def run(options: argparse.Namespace) -> int:
         if options.local:
             _say_local(runner)
     except (LifecycleError, Interrupted) as error:
-        return INTERRUPTED if isinstance(error, Interrupted) else fail(str(error), USAGE)
+        return INTERRUPTED if isinstance(error, Interrupted) else fail(error, USAGE)
     if command is not None:
         main = partial(supervise, command=command, services=services)
         return runner.run(main, takes_life=True)
@@ -185,7 +185,7 @@ def _run(
     except Interrupted:
         return runner.abandon(0, "a signal during the import of the app", interrupted=True)
     except (LifecycleError, BadTarget, TypeError) as error:
-        warn(str(error))
+        warn(error)
         return runner.abandon(USAGE, "no app to run")
     except _AppError:
         return runner.abandon(1, "the import of the app raised an exception")
@@ -201,14 +201,17 @@ class _AppError(Exception):
 def _load(target: str) -> Any:
     module_name, _, path = target.partition(":")
     if not module_name or not path or module_name.startswith("."):
-        raise BadTarget(f"{target!r}: must be MODULE:NAME, for example shop.main:main")
+        raise BadTarget(
+            f"{target!r}: must be MODULE:NAME, for example shop.main:main", see="app-not-found"
+        )
     try:
         value: Any = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is not None and (module_name + ".").startswith(error.name + "."):
             raise BadTarget(
                 f"no module named {error.name!r}. The first folder searched was {sys.path[0]}. "
-                "To search another folder first, use --app-dir"
+                "To search another folder first, use --app-dir",
+                see="app-not-found",
             ) from None
         _show(error)
         raise _AppError from None
@@ -217,7 +220,7 @@ def _load(target: str) -> Any:
         raise _AppError from None
     for name in path.split("."):
         if not hasattr(value, name):
-            raise BadTarget(f"{target!r}: {module_name} has no {name!r}")
+            raise BadTarget(f"{target!r}: {module_name} has no {name!r}", see="app-not-found")
         value = getattr(value, name)
     return value
 
@@ -238,11 +241,16 @@ def _server(options: argparse.Namespace) -> ServerKind | None:
     if not options.asgi:
         for flag in ("server", "access_log"):
             if getattr(options, flag):
-                raise BadTarget(f"--{flag.replace('_', '-')} is only for an ASGI app. Add --asgi")
+                raise BadTarget(
+                    f"--{flag.replace('_', '-')} is only for an ASGI app. Add --asgi",
+                    see="option-for-another-kind-of-app",
+                )
         return None
     kind = server_kind(options.server or DEFAULT_SERVER)
     if options.access_log and not kind.access_log:
-        raise BadTarget("--access-log: needs --server uvicorn")
+        raise BadTarget(
+            "--access-log: needs --server uvicorn", see="option-for-another-kind-of-app"
+        )
     return kind
 
 
@@ -257,9 +265,9 @@ def _asgi_main(
         for name, port in map(service_spec, config.services)
     ]
     if not callable(app):
-        raise BadTarget(f"{options.target!r} is not an ASGI app but {app!r}")
-    if why := refusal(app, options.target, *(services or [("", first)])[0]):
-        raise BadTarget(why)
+        raise BadTarget(f"{options.target!r} is not an ASGI app but {app!r}", see="not-an-asgi-app")
+    if refused := refusal(app, options.target, *(services or [("", first)])[0]):
+        raise BadTarget(refused.why, see=refused.see)
     logging.getLogger("hypercorn.error").setLevel(logging.INFO)
     return partial(
         serve,
@@ -281,7 +289,9 @@ def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:
     except ModuleNotFoundError:
         if name == "auto":
             return asyncio.new_event_loop
-        raise BadTarget("--loop uvloop: uvloop is not installed. Run: pip install uvloop") from None
+        raise BadTarget(
+            "--loop uvloop: uvloop is not installed. Run: pip install uvloop", see="package-missing"
+        ) from None
     factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
     return factory
 
@@ -295,6 +305,6 @@ def _tls(options: argparse.Namespace, kind: ServerKind) -> Any:
     try:
         context.load_cert_chain(options.certfile, options.keyfile)
     except (OSError, ssl.SSLError) as error:
-        raise BadTarget(f"--certfile {options.certfile}: {error}") from None
+        raise BadTarget(f"--certfile {options.certfile}: {error}", see="certificate") from None
     context.set_alpn_protocols([*kind.alpn])
     return context

@@ -9,7 +9,7 @@ import signal
 from collections.abc import Iterable
 
 from lifecycle.cli.console import USAGE
-from lifecycle.exceptions import ConfigError
+from lifecycle.exceptions import ConfigError, Explained
 from lifecycle.process.command.child import Command
 from lifecycle.service_names import service_spec
 
@@ -33,7 +33,7 @@ USES = "lifecycle run [OPTIONS] MODULE:NAME, or lifecycle run [OPTIONS] -- COMMA
 EXAMPLE = "lifecycle run --service shop:8000 -- gunicorn shop.wsgi"
 
 
-class Refused(Exception):
+class Refused(Explained):
     """
     The arguments are wrong, or the program does not exist.
 
@@ -41,8 +41,10 @@ class Refused(Exception):
         code: The exit code.
     """
 
-    def __init__(self, message: str, code: int = USAGE) -> None:
-        super().__init__(message)
+    entry = "errors.md#wrong-use-of-run"
+
+    def __init__(self, message: str, code: int = USAGE, *, see: str = "") -> None:
+        super().__init__(message, see=see)
         self.code = code
 
 
@@ -110,7 +112,8 @@ def services_of(specs: Iterable[str]) -> list[tuple[str, int]]:
     for name, port in map(service_spec, specs):
         if port is None:
             raise ConfigError(
-                f"service {name!r}: name the port on which the command serves it: --service {name}:8080"
+                f"service {name!r}: name the port on which the command serves it: --service {name}:8080",
+                see="errors.md#wrong-use-of-run",
             )
         found.append((name, port))
     return found
@@ -142,7 +145,9 @@ def _found(word: str) -> str:
             if os.path.isdir(there)
             else "the file is not executable. Run chmod +x, or name its interpreter, for example -- python FILE"
         )
-        raise Refused(f"cannot run {there}: {why}", NOT_EXECUTABLE)
+        raise Refused(
+            f"cannot run {there}: {why}", NOT_EXECUTABLE, see="errors.md#command-not-executable"
+        )
     hint = ""
     if ":" in word:
         hint = f": to run an app, leave out the --: lifecycle run {word}"
@@ -151,4 +156,6 @@ def _found(word: str) -> str:
             f" in {os.environ.get('PATH', os.defpath)}. Install it, or give its path. An alias or "
             "a function of your shell cannot be used"
         )
-    raise Refused(f"there is no command {word!r}{hint}", NOT_FOUND)
+    raise Refused(
+        f"there is no command {word!r}{hint}", NOT_FOUND, see="errors.md#command-not-found"
+    )

@@ -26,7 +26,7 @@ from lifecycle.control.services import OPERATOR, ServiceEntry, Services, some
 from lifecycle.drain.departure import Departure
 from lifecycle.drain.host import Host, Parts
 from lifecycle.drain.in_flight import Traffic
-from lifecycle.exceptions import Draining, LifecycleError, text_of
+from lifecycle.exceptions import Draining, LifecycleError, page_of, text_of
 from lifecycle.log import Log
 from lifecycle.settings import Settings
 from lifecycle.states import Event, State, transition_status
@@ -133,20 +133,22 @@ class Conductor:
         try:
             while asked and not self.transitions.state.leaving:
                 done, _ = await asyncio.wait({left, *asked}, return_when=asyncio.FIRST_COMPLETED)
-                problems = [each.result() for each in done & asked]
-                if any(problems) and not self.transitions.state.leaving:
-                    raise LifecycleError("; ".join(filter(None, problems)))
+                refusals = [found for each in done & asked if (found := each.result())]
+                if refusals and not self.transitions.state.leaving:
+                    raise LifecycleError("; ".join(map(str, refusals)), see=refusals[0].see)
                 asked -= done
         finally:
             for each in (left, *asked):
                 each.cancel()
 
-    async def _ask_to_start(self, call: Own) -> str:
+    async def _ask_to_start(self, call: Own) -> LifecycleError | None:
         outcome = await call(life=self.life)
+        see = page_of(outcome.error) or "plugin-refuses-the-start"
         if isinstance(outcome.error, LifecycleError):
-            return f"plugin {call.plugin!r}: {text_of(outcome.error)}"
-        problem = outcome.problem()
-        return problem and f"plugin {call.plugin!r}: lifecycle_start {problem}"
+            return LifecycleError(f"plugin {call.plugin!r}: {text_of(outcome.error)}", see=see)
+        if problem := outcome.problem():
+            return LifecycleError(f"plugin {call.plugin!r}: lifecycle_start {problem}", see=see)
+        return None
 
     # States
 
@@ -178,7 +180,7 @@ class Conductor:
             await self._register_all()
         except Exception as error:  # noqa: BLE001 - otherwise `ready()` would never return
             problem = f"{type(error).__name__}: {error}"
-            self.log.error("not ready", problem=problem)  # noqa: TRY400
+            self.log.error("not ready", problem=problem, see="not-ready")  # noqa: TRY400
             self.transitions.became_ready.fail(error)
 
     async def _register_all(self) -> None:
@@ -220,7 +222,9 @@ class Conductor:
 
     def _refuse_leaving(self, what: str) -> None:
         if self.transitions.state.leaving:
-            raise Draining(f"{what} is not possible while the app is {self.transitions.state}")
+            raise Draining(
+                f"{what} is not possible while the app is {self.transitions.state}", see="draining"
+            )
 
     def post(self, function: Callable[[], object]) -> None:
         """Run a function on the control loop, from any thread."""
@@ -228,7 +232,7 @@ class Conductor:
 
     def over(self) -> None:
         """Report that the app has ended. All waiters get an error."""
-        error = Draining("the app has ended, so the wait is over")
+        error = Draining("the app has ended, so the wait is over", see="draining")
         self.transitions.over(error)
         self.departure.over(error)
 

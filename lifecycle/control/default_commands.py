@@ -131,9 +131,13 @@ class DefaultCommands:
         levels = logging.getLevelNamesMapping()
         level = request.arguments.get("level", "").upper()
         if level not in levels:
-            return Reply(f"The argument level must be one of {', '.join(levels)}.", 400)
+            raise LifecycleError(
+                f"The argument level must be one of {', '.join(levels)}.", see="command-refused"
+            )
         if {"logger", "name"} <= request.arguments.keys():
-            return Reply("You named two loggers. Use either /NAME or ?logger=NAME.", 400)
+            raise LifecycleError(
+                "You named two loggers. Use either /NAME or ?logger=NAME.", see="command-refused"
+            )
         name = request.arguments.get("logger") or request.arguments.get("name") or ""
         logging.getLogger(name or None).setLevel(levels[level])
         own = " (not in the command's own log)" if self._of_a_command() else ""
@@ -148,10 +152,14 @@ class DefaultCommands:
 def _glob(request: Request) -> str:
     given = dict(request.arguments)
     if {"name", "service"} <= given.keys():
-        raise LifecycleError("You named two services. Use either /NAME or ?service=PATTERN.")
+        raise LifecycleError(
+            "You named two services. Use either /NAME or ?service=PATTERN.", see="command-refused"
+        )
     glob = given.pop("name", given.pop("service", "*"))
     if given:
         # Otherwise a misspelt ?service= would mean all services.
         name = next(iter(given))[:80]
-        raise LifecycleError(f"{name!r} is not an argument. Use ?service=PATTERN.")
+        raise LifecycleError(
+            f"{name!r} is not an argument. Use ?service=PATTERN.", see="command-refused"
+        )
     return glob

@@ -192,7 +192,7 @@ class PluginActivation:
 
     def _refuse_unwanted(self, decides: Callable[[], bool]) -> None:
         if self._services.closed:
-            raise NotRunning("pod-lifecycle has ended")
+            raise NotRunning("pod-lifecycle has ended", see="not-running")
         if not decides():
             raise asyncio.CancelledError
 
@@ -228,16 +228,17 @@ class PluginActivation:
 
     def _failed(self, each: Implementation, problem: str, *, strict: bool) -> None:
         failed = self._plugins.failed[each.plugin] = f"{each.hook} {problem}"
-        self._log.warning("plugin", plugin=each.plugin, problem=failed)
+        self._log.warning("plugin", plugin=each.plugin, problem=failed, see="plugin-hook-failed")
         optional = each.plugin in self._config.optional_registries
         if each.hook == GIVES_REGISTRIES and not optional:
             # Without the registry, the app would be ready, but clients would not find it.
             raise LifecycleError(
                 f"plugin {each.plugin!r}: {failed}. If the app may run without its registries, add "
-                f"the plugin to optional_registries, or turn the plugin off with no:{each.plugin}."
+                f"the plugin to optional_registries, or turn the plugin off with no:{each.plugin}.",
+                see="registry-did-not-open",
             )
         if strict:
-            raise PluginError(f"plugin {each.plugin!r}: {failed}")
+            raise PluginError(f"plugin {each.plugin!r}: {failed}", see="plugin-written-wrongly")
 
     def _refuse_taken(
         self, registries: Iterable[Registry], commands: Iterable[tuple[str, Command]]
@@ -252,7 +253,8 @@ class PluginActivation:
         for registry in registries:
             if registry.name in taken:
                 raise PluginError(
-                    f"two registries are named {registry.name!r}. Turn one plugin off with no:NAME."
+                    f"two registries are named {registry.name!r}. Turn one plugin off with no:NAME.",
+                    see="plugin-written-wrongly",
                 )
             taken.add(registry.name)
         paths = _PROBE_PATHS | self._commands.keys()
@@ -260,12 +262,14 @@ class PluginActivation:
             if not _COMMAND_NAME.fullmatch(command.name):
                 raise PluginError(
                     f"plugin {plugin!r}: the command name {command.name!r} must have only "
-                    "lower-case letters, digits and dashes"
+                    "lower-case letters, digits and dashes",
+                    see="plugin-written-wrongly",
                 )
             if command.name in paths:
                 raise PluginError(
                     f"plugin {plugin!r}: the command name {command.name!r} is already used. "
-                    "Use another name."
+                    "Use another name.",
+                    see="plugin-written-wrongly",
                 )
             paths |= {command.name}
 
@@ -300,11 +304,17 @@ class PluginActivation:
                 await registry.__aenter__()
         except (Exception, SystemExit, KeyboardInterrupt) as error:
             problem = f"did not open: {type(error).__name__}: {text_of(error)}"
-            self._log.warning("plugin", plugin=registry.name, problem=problem)
+            self._log.warning(
+                "plugin",
+                plugin=registry.name,
+                problem=problem,
+                see="registry-did-not-open",
+            )
             if registry.required:
                 raise LifecycleError(
                     f"registry {registry.name!r} did not open: {text_of(error)}. If the app may "
-                    "run without this registry, add it to optional_registries."
+                    "run without this registry, add it to optional_registries.",
+                    see="registry-did-not-open",
                 ) from error
         else:
             opened.append(registry)
@@ -341,7 +351,7 @@ def checked(each: Implementation, given: list[Any], wanted: type[Any]) -> list[A
             said = f"{type(error).__name__}: {text_of(error)}"
             problem = f"the value of {each.hook} raised {said}"
         if problem:
-            raise PluginError(f"plugin {each.plugin!r}: {problem}")
+            raise PluginError(f"plugin {each.plugin!r}: {problem}", see="plugin-written-wrongly")
     return given
 
 

@@ -288,7 +288,14 @@ class Probes:
             self._known[kind, answer.name] = answer
             if was is not answer.ok:
                 say = self._log.info if answer.ok else self._log.warning
-                say("probe", kind=kind.value, probe=answer.name, ok=answer.ok, reason=answer.reason)
+                say(
+                    "probe",
+                    kind=kind.value,
+                    probe=answer.name,
+                    ok=answer.ok,
+                    reason=answer.reason,
+                    see="" if answer.ok else "probe-failed",
+                )
         self._forget(kind, {a.plugin for a in by_name.values()}, by_name)
 
     def _forget(self, kind: Kind, plugins: set[str], said: Collection[str]) -> None:

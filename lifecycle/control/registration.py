@@ -200,6 +200,7 @@ class Registration:
                 registry=self.registry.name,
                 registered=actual.value,
                 **({"reason": error} if error else {}),
+                see="registration-lost" if error else "",
             )
         self.on_change(self)
 

@@ -207,7 +207,9 @@ class Services:
         names = [name for name in self.entries if fnmatchcase(name, glob)]
         if not names:
             there = some(self.entries, len(self.entries)) or "none"
-            raise ServiceNotFound(f"no service matches {glob!r} (services: {there})")
+            raise ServiceNotFound(
+                f"no service matches {glob!r} (services: {there})", see="service-not-found"
+            )
         return names
 
     def _apply(self, entries: Iterable[ServiceEntry]) -> None:
@@ -381,7 +383,12 @@ class Services:
         try:
             await registry.__aexit__(None, None, None)
         except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - the next one must be closed too
-            self._log.warning("registry close", registry=registry.name, reason=text_of(error))
+            self._log.warning(
+                "registry close",
+                registry=registry.name,
+                reason=text_of(error),
+                see="registry-not-closed",
+            )
 
     def status(self) -> list[ServiceStatus]:
         """Return the table as `/status` shows it."""

@@ -75,7 +75,9 @@ class DrainActions:
         outcome = await call(life=self._parts.life, drain=self._drain)
         if problem := outcome.problem():
             problem = f"lifecycle_drain {problem}"
-            self._parts.log.warning("plugin", plugin=call.plugin, problem=problem)
+            self._parts.log.warning(
+                "plugin", plugin=call.plugin, problem=problem, see="plugin-hook-failed"
+            )
 
     def note_what_held_up(self) -> None:
         """Store for the report which clients and which work the drain was waiting for."""

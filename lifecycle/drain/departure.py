@@ -197,7 +197,12 @@ class Departure:
     def _watched(self, watcher: asyncio.Task[None]) -> None:
         if not watcher.cancelled() and (error := watcher.exception()) is not None:
             problem = f"{type(error).__name__}: {error}"
-            self._parts.log.error("drain", step=watcher.get_name(), problem=problem)
+            self._parts.log.error(
+                "drain",
+                step=watcher.get_name(),
+                problem=problem,
+                see="error-inside-pod-lifecycle",
+            )
 
     async def _watch_settle(self, drain: Drain) -> None:
         await self._driver.by(asyncio.Event().wait(), lambda: drain.timetable.settle_at)

@@ -13,6 +13,7 @@ from lifecycle.calls.app_loop import AppLoop
 from lifecycle.drain.elsewhere import Elsewhere, Nowhere
 from lifecycle.drain.health_checks import MONITORS
 from lifecycle.drain.work_names import TRACKED, WorkEntry, most, shown
+from lifecycle.exceptions import explained
 from lifecycle.process_globals import PROCESS
 from lifecycle.status_records import WorkerStatus
 
@@ -93,7 +94,10 @@ class Traffic:
             agent, path, method = words = agent or "", path or "", method or ""
             for word in words:
                 if not isinstance(word, str):
-                    raise TypeError(f"track: {word!r} is not text. Use str({word!r}).")
+                    raise explained(
+                        TypeError(f"track: {word!r} is not text. Use str({word!r})."),
+                        see="work-without-a-name",
+                    )
             return Work(self, self.entries, agent, path, method)
         return Work(self, self.late) if self.draining else self._tracker
 

@@ -77,6 +77,7 @@ class Report:
             code=code,
             steps=self.steps,
             **{name: value for name, value in details.items() if value},
+            see="drain-report" if bad else "",
         )
 
 

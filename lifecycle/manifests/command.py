@@ -150,7 +150,9 @@ def _options(words: list[str]) -> argparse.Namespace:
     try:
         return parser.parse_known_args(words)[0]
     except argparse.ArgumentError as error:
-        raise ConfigError(f"the app's command is wrong: {error}") from None
+        raise ConfigError(
+            f"the app's command is wrong: {error}", see="errors.md#option-of-manifests"
+        ) from None
 
 
 def _address(where: str) -> tuple[str, int] | None:

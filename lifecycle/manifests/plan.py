@@ -239,13 +239,13 @@ def _command(
     return (wrapped(command, services) if server or foreign else command), services
 
 
-def doubts(plan: Plan) -> list[str]:
-    """Return the warnings about possible mistakes, one sentence each."""
+def misspelt(plan: Plan) -> list[str]:
+    """Return a warning for each variable whose name is close to that of a setting."""
     unknown = unknown_variables(plan.env, core_variables()).values()
-    return [each for each in unknown if "Did you mean" in each] + [*_unheard(plan)]
+    return [each for each in unknown if "Did you mean" in each]
 
 
-def _unheard(plan: Plan) -> Iterator[str]:
+def doubts(plan: Plan) -> Iterator[str]:
     """Give a warning for each service that the command does not seem to serve."""
     heard = listeners(plan.command, plan.env)
     for name, port in plan.services:

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from lifecycle.calls.entry_points import entry_points
-from lifecycle.links import docs_page
 
 PLUGIN: Final = "lifecycle-kubernetes"
 _NAME: Final = "kubernetes"
 _MODULE: Final = "lifecycle_kubernetes."
-_PAGE: Final = docs_page("kubernetes.md#the-readiness-gate")
+PAGE: Final = "kubernetes.md#the-readiness-gate"
+"""The page about the warnings, as `help_page` takes it."""
 
 
 def is_turned_off(env: Mapping[str, str]) -> bool:
@@ -40,11 +40,11 @@ def note(*, written: bool, asked: bool | None, env: Mapping[str, str]) -> str:
     if written:
         return (
             f"the manifest has a readiness gate. If {PLUGIN} is not in the image, the pod never "
-            f"becomes Ready. To write no gate, add --no-readiness-gate. See {_PAGE}"
+            f"becomes Ready. To write no gate, add --no-readiness-gate"
         )
     if asked is None and not is_turned_off(env):
         return (
             f"the manifest has no readiness gate, because {PLUGIN} is not installed here. If the "
-            f"image has this plugin, add --readiness-gate. See {_PAGE}"
+            f"image has this plugin, add --readiness-gate"
         )
     return ""

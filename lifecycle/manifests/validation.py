@@ -7,6 +7,7 @@ import re
 from decimal import Decimal
 from typing import Final
 
+from lifecycle.exceptions import Explained
 from lifecycle.manifests.names import RUN_DIR
 from lifecycle.qos.control_socket import candidates
 
@@ -26,8 +27,10 @@ _FACTORS: Final = {
 }
 
 
-class Refused(Exception):
+class Refused(Explained):
     """The manifests are not written. The message is the reason, and a way out."""
+
+    entry = "errors.md#option-of-manifests"
 
 
 def check_label(option: str, name: str) -> None:

@@ -11,7 +11,7 @@ import inspect
 from collections.abc import Callable
 from functools import partial
 from types import FunctionType, MethodType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 ASGI: Final = 3
 """How many arguments a server gives to an ASGI app: scope, receive, send."""
@@ -20,9 +20,18 @@ WSGI: Final = 2
 START_RESPONSE: Final = "start_response"
 
 
-def refusal(app: Callable[..., object], target: str, service: str, port: int | None) -> str:
+class Refusal(NamedTuple):
+    """Why a callable cannot be served, with what to do, and the page about it."""
+
+    why: str
+    see: str
+
+
+def refusal(
+    app: Callable[..., object], target: str, service: str, port: int | None
+) -> Refusal | None:
     """
-    Return why a callable cannot be served as an ASGI app, and what to do, or "" if it can be.
+    Return why a callable cannot be served as an ASGI app, and what to do, or None if it can be.
 
     Args:
         app: The callable.
@@ -35,24 +44,26 @@ def refusal(app: Callable[..., object], target: str, service: str, port: int | N
         own = _own_signature(call)
         shown = inspect.signature(call)
     except (TypeError, ValueError):  # some callables that are written in C have no signature
-        return ""
+        return None
     asynchronous = _is_async(call)
     if own is None or _takes(own, ASGI):
         hides_wsgi = own is None or _is_open(own)
         if asynchronous or not (_is_wsgi(shown) if hides_wsgi else _names_wsgi(shown)):
-            return ""
+            return None
         return _wsgi(target, shown, service, port)
     if not asynchronous and _is_wsgi(own):
         return _wsgi(target, own, service, port)
     if not asynchronous and _takes(own, 1) and not _takes(own, 0):
-        return (
+        return Refusal(
             f"{target!r} is an ASGI 2 app, which takes the scope alone. --asgi calls an app with "
             "(scope, receive, send), so every request would fail. Wrap it: "
-            "app = asgiref.compatibility.guarantee_single_callable(app)"
+            "app = asgiref.compatibility.guarantee_single_callable(app)",
+            see="asgi-2-app",
         )
-    return (
+    return Refusal(
         f"{target!r} is not an ASGI app, because it takes {_words(own)}. --asgi calls an app with "
-        f"(scope, receive, send), so every request would fail. {_hint(own, asynchronous=asynchronous)}"
+        f"(scope, receive, send), so every request would fail. {_hint(own, asynchronous=asynchronous)}",
+        see="not-an-asgi-app",
     )
 
 
@@ -64,14 +75,15 @@ def _hint(own: inspect.Signature, *, asynchronous: bool) -> str:
     return "Name the app itself"
 
 
-def _wsgi(target: str, shown: inspect.Signature, service: str, port: int | None) -> str:
+def _wsgi(target: str, shown: inspect.Signature, service: str, port: int | None) -> Refusal:
     number = port or 8080
-    return (
+    return Refusal(
         f"{target!r} is a WSGI app, which takes {_words(shown)}. --asgi serves ASGI apps only, so "
         f"every request would fail. Run the app's own server instead: lifecycle run --service "
         f"{service or 'NAME'}:{number} -- gunicorn --bind 0.0.0.0:{number} {target}. If your "
         "framework has an ASGI app too, name that one, for example mysite.asgi:application in "
-        "Django"
+        "Django",
+        see="wsgi-app",
     )
 
 

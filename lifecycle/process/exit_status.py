@@ -9,6 +9,9 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final
 
+from lifecycle.exceptions import page_of
+from lifecycle.plain import lines
+
 _NOT_THE_APPS: Final = (
     os.path.dirname(os.path.dirname(__file__)) + os.sep,
     os.path.dirname(concurrent.futures.__file__) + os.sep,  # our threads hand errors on by it
@@ -24,6 +27,12 @@ def code_of(leaving: BaseException) -> int:
         return status_of(code)
     say(code)
     return 1
+
+
+def say_error(error: BaseException) -> None:
+    """Print an error for people on stderr, and the address of its page in the next line."""
+    see = page_of(error)
+    say(f"lifecycle: {lines(str(error))}" + (f"\nSee {see}" if see else ""))
 
 
 def say(message: object) -> None:

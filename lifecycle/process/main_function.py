@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from lifecycle.calls.signatures import needed, one_or_none
-from lifecycle.exceptions import Draining
+from lifecycle.exceptions import Draining, explained
 from lifecycle.process.exit_status import code_of, status_of
 from lifecycle.runtime import Lifecycle
 
@@ -26,19 +26,29 @@ def takes_lifecycle(main: Any) -> bool:
     """
     if inspect.iscoroutine(main):
         main.close()
-        raise TypeError("run() takes the function, not its coroutine: write lifecycle.run(main)")
+        raise explained(
+            TypeError("run() takes the function, not its coroutine: write lifecycle.run(main)"),
+            see="main-function",
+        )
     if not callable(main):
-        raise TypeError(f"run() takes an async function, not {main!r}")
+        raise explained(
+            TypeError(f"run() takes an async function, not {main!r}"), see="main-function"
+        )
     try:
         parameters = needed(main)
     except ValueError:  # some that are written in C have none
-        raise TypeError(f"run() takes an async function, not {main!r}") from None
+        raise explained(
+            TypeError(f"run() takes an async function, not {main!r}"), see="main-function"
+        ) from None
     if not one_or_none(parameters):
         asgi = len(parameters) == len(_ASGI) or parameters[0].name == _ASGI[0]
         hint = ". To serve an ASGI app, use `lifecycle run --asgi`" if asgi else ""
-        raise TypeError(
-            "main takes one argument (the Lifecycle) or none, not "
-            f"{', '.join(map(str, parameters))}{hint}"
+        raise explained(
+            TypeError(
+                "main takes one argument (the Lifecycle) or none, not "
+                f"{', '.join(map(str, parameters))}{hint}"
+            ),
+            see="main-function",
         )
     return bool(parameters)
 
@@ -89,5 +99,8 @@ async def outcome_of(
 
 def _awaitable(given: Any) -> Awaitable[Any]:
     if not inspect.isawaitable(given):
-        raise TypeError(f"main must be an async function (`async def`), but it returned {given!r}")
+        raise explained(
+            TypeError(f"main must be an async function (`async def`), but it returned {given!r}"),
+            see="main-function",
+        )
     return given

@@ -27,10 +27,9 @@ from lifecycle.core import Core
 from lifecycle.drain.departure import Departure
 from lifecycle.drain.exit_code import FORCED, INTERRUPTED, USAGE, Ending
 from lifecycle.drain.timetable import Timetable
-from lifecycle.exceptions import LifecycleError
+from lifecycle.exceptions import LifecycleError, explained
 from lifecycle.log import Renderer
-from lifecycle.plain import lines
-from lifecycle.process.exit_status import code_of, say, show
+from lifecycle.process.exit_status import code_of, say_error, show
 from lifecycle.process.host import ProcessHost
 from lifecycle.process.loop_runner import leave_to_parent, run_until_over, tear_down
 from lifecycle.process.main_function import Main, outcome_of, takes_lifecycle
@@ -66,15 +65,18 @@ def run(main: Main, *, config: Config | None = None, plugins: Iterable[AnyPlugin
     """
     takes_life = takes_lifecycle(main)
     if on_a_loop():
-        raise RuntimeError(
-            "run() starts its own event loop, but a loop is already running in this thread. "
-            "Use `async with lifecycle.Lifecycle() as life:`"
+        raise explained(
+            RuntimeError(
+                "run() starts its own event loop, but a loop is already running in this thread. "
+                "Use `async with lifecycle.Lifecycle() as life:`"
+            ),
+            see="loop-already-runs",
         )
     try:
         runner = Runner(config if config is not None else Config(), plugins)
         runner.open()
     except LifecycleError as error:
-        say(f"lifecycle: {lines(str(error))}")
+        say_error(error)
         raise SystemExit(USAGE) from None
     except Interrupted:
         raise SystemExit(INTERRUPTED) from None
@@ -252,7 +254,11 @@ class Runner:
         return False
 
     def _loop_stopped(self) -> None:
-        self._log.warning("loop stopped", hint="The app called loop.stop(), so main is cancelled")
+        self._log.warning(
+            "loop stopped",
+            hint="The app called loop.stop(), so main is cancelled",
+            see="loop-stopped",
+        )
         self._leave(None if self.life.draining else 1)
 
     def _leave(self, code: int | None) -> None:
@@ -284,7 +290,7 @@ class Runner:
         try:
             await self._core.control.request(self._core.running().start)
         except LifecycleError as error:
-            say(f"lifecycle: {lines(str(error))}")
+            say_error(error)
             self._core.end(Ending(USAGE), "the app could not start")
             return False
         leaving = life.draining

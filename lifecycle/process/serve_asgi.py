@@ -9,8 +9,9 @@ from typing import Any
 
 from lifecycle.asgi import Middleware
 from lifecycle.calls.stacks import Straggler
-from lifecycle.exceptions import AlreadyExported, RegistrationRefused
+from lifecycle.exceptions import AlreadyExported, RegistrationRefused, page_of
 from lifecycle.hookspecs import hookimpl
+from lifecycle.links import help_page
 from lifecycle.runtime import Lifecycle, core_of
 from lifecycle.serving.asgi_servers import NOT_ACCEPTED, AsgiServer, ServerKind, ServerSettings
 from lifecycle.serving.lifespan import Lifespan
@@ -83,7 +84,9 @@ async def serve(
         state=state,
         tls=tls,
         access_log=access_log,
-        lost=lambda count: life.log.warning("clients lost", count=count, problem=NOT_ACCEPTED),
+        lost=lambda count: life.log.warning(
+            "clients lost", count=count, problem=NOT_ACCEPTED, see="clients-lost"
+        ),
     )
     server = kind.make(Middleware(app, life), settings)
     lifespan = Lifespan(app, state, unless=life.drained)
@@ -99,7 +102,8 @@ async def serve(
             await life.ready()
             await life.drained()
         except (RegistrationRefused, AlreadyExported) as refused:
-            raise SystemExit(f"lifecycle: registration refused: {refused}") from None
+            address = page_of(refused) or help_page("registration-refused")
+            raise SystemExit(f"lifecycle: registration refused: {refused}\nSee {address}") from None
         finally:
             server.stop_listening()
             left = life.drain

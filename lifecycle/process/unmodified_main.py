@@ -26,6 +26,7 @@ async def make_ready(life: Lifecycle, fail: Callable[[str], None]) -> None:
             "no services",
             hint="The app becomes READY at its first await. If it serves traffic, set "
             "LIFECYCLE_SERVICES=NAME:PORT",
+            see="no-services",
         )
     try:
         await _export(life)
@@ -33,6 +34,9 @@ async def make_ready(life: Lifecycle, fail: Callable[[str], None]) -> None:
     except Draining:
         return
     except (RegistrationRefused, AlreadyExported) as refused:
+        life.log.error(  # noqa: TRY400
+            "registration refused", reason=str(refused), see="registration-refused"
+        )
         fail(f"registration refused: {refused}")
         return
     except Exception as error:  # noqa: BLE001 - without this, READY never comes, and no log line says why
@@ -44,6 +48,7 @@ async def make_ready(life: Lifecycle, fail: Callable[[str], None]) -> None:
             "nothing counted",
             hint="A drain waits only for work that is counted. Put lifecycle.asgi.Middleware "
             "around the app, or use track()",
+            see="nothing-counted",
         )
 
 

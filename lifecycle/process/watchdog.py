@@ -141,7 +141,13 @@ class Watchdog:
             for thread in threading.enumerate()
             if not thread.daemon
         ]
-        self._log.error("killed", cause="the time for the exit is over", code=code, alive=alive)
+        self._log.error(
+            "killed",
+            cause="the time for the exit is over",
+            code=code,
+            alive=alive,
+            see="killed",
+        )
         self._log.flush(0.1)
         flush_streams()
 

@@ -60,14 +60,16 @@ def _why(where: str, port: int, error: OSError) -> PortUnavailable:
             f"LIFECYCLE_QOS_PORT (now {port}, 0 means any free port).",
             found,
         )
-    return PortUnavailable(f"cannot open the QOS port {where}: {reason(error)}")
+    return PortUnavailable(
+        f"cannot open the QOS port {where}: {reason(error)}", see="qos-port-cannot-be-opened"
+    )
 
 
 def _bind_unix(config: Config, port: int) -> tuple[PathSocket, str]:
     tried = []
     for path in control_socket.candidates(port, config.run_dir):
         if _somebody_listens(path):
-            raise PortUnavailable(_taken(path, port))
+            raise PortUnavailable(_taken(path, port), see="control-socket-in-use")
         sock = PathSocket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             with contextlib.suppress(OSError):
@@ -82,7 +84,8 @@ def _bind_unix(config: Config, port: int) -> tuple[PathSocket, str]:
         return sock, path
     raise PortUnavailable(
         f"cannot create the control socket in any folder ({', '.join(tried)}). `lifecycle prestop` "
-        "needs this socket. Mount an emptyDir, and set LIFECYCLE_RUN_DIR to its path."
+        "needs this socket. Mount an emptyDir, and set LIFECYCLE_RUN_DIR to its path.",
+        see="no-folder-for-the-control-socket",
     )
 
 

@@ -58,7 +58,7 @@ class Port:
 
 
 def _say_lost(log: Log, count: int) -> None:
-    log.warning("clients lost", port="QOS", count=count, problem=NOT_ACCEPTED)
+    log.warning("clients lost", port="QOS", count=count, problem=NOT_ACCEPTED, see="clients-lost")
 
 
 def _same_user(sock: socket.socket) -> bool:

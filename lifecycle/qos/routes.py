@@ -12,7 +12,8 @@ from lifecycle.calls.runs import Outcome, Status
 from lifecycle.contracts import Command, Kind, Level, Reply, Request
 from lifecycle.control.conductor import Conductor
 from lifecycle.control.probes import Answer, Verdict
-from lifecycle.exceptions import Draining, LifecycleError, ServiceNotFound, text_of
+from lifecycle.exceptions import Draining, LifecycleError, ServiceNotFound, page_of, text_of
+from lifecycle.links import help_page
 from lifecycle.plain import lines, one_line
 from lifecycle.qos.access import Access, Caller
 from lifecycle.serving.connection import HOLD, Receive, Scope, Send
@@ -30,16 +31,19 @@ INTENT: Final = "-H 'X-Lifecycle: 1'"
 OF_SERVICES: Final = frozenset({"online", "offline"})
 IN_A_SHELL: Final = OF_SERVICES | {"ls", "prestop", "status"}
 """The commands that `lifecycle NAME` sends over the control socket."""
+REFUSED: Final = "command-refused"
+FAILED: Final = "command-failed"
 _REFUSALS: Final = {ServiceNotFound: 404, Draining: 409, LifecycleError: 400}
 
 
 class Response(NamedTuple):
-    """One HTTP response of the QOS port."""
+    """One HTTP response of the QOS port. `see` is the page about a refusal."""
 
     status: int
     body: str
     content_type: str = "text/plain; charset=utf-8"
     allow: str = ""
+    see: str = ""
 
 
 class Routes:
@@ -79,20 +83,27 @@ class Routes:
             headers=headers,
             authority=authority,
         )
-        response = await self._route(path, scope, receive, caller)
+        level = self._access.level(caller)
+        response = await self._route(path, scope, receive, caller, level)
+        if response.see and level >= Level.PROTECTED:  # the address has our version
+            page = f"See {help_page(response.see)}\n"
+            response = response._replace(body=response.body + page)
         await _write(send, response)
 
-    async def _route(self, path: str, scope: Scope, receive: Receive, caller: Caller) -> Response:
+    async def _route(
+        self, path: str, scope: Scope, receive: Receive, caller: Caller, level: Level
+    ) -> Response:
         name, _, rest = path.strip("/").partition("/")
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        level = self._access.level(caller)
         if name in PROBES:
             if scope["method"] not in READS:
                 return _only_read(name)
             return await self._probe(PROBES[name], rest, query, caller, level)
         found = self._conductor.commands.get(name)
         if found is None:
-            return Response(404, f"There is no /{one_line(name[:80])}. See GET /help.\n")
+            return Response(
+                404, f"There is no /{one_line(name[:80])}. See GET /help.\n", see=REFUSED
+            )
         command, call = found
         if rest:
             query.append(("name", rest))
@@ -104,7 +115,9 @@ class Routes:
             fields = _plain(request.arguments)
             self._conductor.log.info("command", command=name, caller=str(caller), **fields)
         if len(request.arguments) < len(query):
-            return Response(400, f"/{name} got an argument twice. Give each argument once.\n")
+            return Response(
+                400, f"/{name} got an argument twice. Give each argument once.\n", see=REFUSED
+            )
         if command.level is Level.PRIVATE and command.timeout is None:
             scope[HOLD]()  # a newer connection must not replace a preStop call that waits
         return self._read(await call(request), name)
@@ -115,7 +128,7 @@ class Routes:
         name, method = command.name, scope["method"]
         if level < command.level:
             denied = f"/{name} is {command.level.name}, so this caller may not use it."
-            return Response(403, _sentences(denied, _in_a_shell(name, service)))
+            return Response(403, _sentences(denied, _in_a_shell(name, service)), see=REFUSED)
         if not command.changes:
             return None if method in READS else _only_read(name)
         if method == "POST" and self._access.means_it(caller):
@@ -123,20 +136,22 @@ class Routes:
         curl = f"With curl, use `curl -X POST {INTENT}`."
         if method == "POST":
             missing = f"POST /{name} over TCP needs the header X-Lifecycle."
-            return Response(403, _sentences(missing, _in_a_shell(name, service), curl))
+            return Response(403, _sentences(missing, _in_a_shell(name, service), curl), see=REFUSED)
         if method == "GET" and command.token_get and self._access.has_token(caller.headers):
             return None
         wrong = f"/{name} changes something, so only POST is allowed."
-        return Response(405, _sentences(wrong, _in_a_shell(name, service), curl), allow="POST")
+        return Response(
+            405, _sentences(wrong, _in_a_shell(name, service), curl), allow="POST", see=REFUSED
+        )
 
     def _read(self, outcome: Outcome, name: str) -> Response:
         error = outcome.error
         for refusal, status in _REFUSALS.items():
             if isinstance(error, refusal):
-                return Response(status, f"{one_line(text_of(error))}\n")
+                return Response(status, f"{one_line(text_of(error))}\n", see=page_of(error))
         if outcome.status is not Status.ANSWERED:
             status = 503 if outcome.status is Status.BUSY else 500
-            return Response(status, f"/{name} {one_line(outcome.problem())}\n")
+            return Response(status, f"/{name} {one_line(outcome.problem())}\n", see=FAILED)
         value = outcome.value
         reply = value if isinstance(value, Reply) else Reply(value)
         if isinstance(reply.body, str):
@@ -146,7 +161,8 @@ class Routes:
             text = json.dumps(reply.body, default=str)
         except BaseException as wrong:  # noqa: BLE001 - a stranger's __str__, a circle
             said = one_line(f"{type(wrong).__name__}: {text_of(wrong)}")
-            return Response(500, f"/{name} returned a value that JSON cannot hold: {said}\n")
+            problem = f"/{name} returned a value that JSON cannot hold: {said}\n"
+            return Response(500, problem, see=FAILED)
         return Response(reply.status, text, "application/json")
 
     async def _probe(
@@ -161,7 +177,7 @@ class Routes:
         probes, life = self._conductor.probes, self._conductor.life
         verdict = await probes.verdict(kind, life, only=only, exclude=exclude)
         if only and not verdict.answers:
-            return Response(404, f"There is no {kind} probe named {only[:80]!r}.\n")
+            return Response(404, f"There is no {kind} probe named {only[:80]!r}.\n", see=REFUSED)
         now = asyncio.get_running_loop().time()
         status = 200 if verdict.ok else 503
         open_ = level >= Level.PROTECTED
@@ -175,7 +191,7 @@ class Routes:
 
 
 def _only_read(name: str) -> Response:
-    return Response(405, f"Use GET /{name}.\n", allow="GET, HEAD")
+    return Response(405, f"Use GET /{name}.\n", allow="GET, HEAD", see=REFUSED)
 
 
 def _in_a_shell(name: str, service: str) -> str:

@@ -60,6 +60,7 @@ async def _start_after(start: Start, port: int, patience: float, log: Log) -> No
         holder=str(refused.found),
         timeout=patience,
         hint="Some servers start a new worker before the old one has ended.",
+        see="waiting-for-the-qos-port",
     )
     while refused is not None:
         try:
@@ -68,7 +69,9 @@ async def _start_after(start: Start, port: int, patience: float, log: Log) -> No
                 look = partial(_look, port, refused.found)
                 await until_done(look, first=FIRST, longest=LONGEST)
         except TimeoutError:
-            raise PortUnavailable(_too_long(refused, patience)) from None
+            raise PortUnavailable(
+                _too_long(refused, patience), see="old-worker-still-runs"
+            ) from None
         refused = await _refusal(start)
 
 

@@ -119,6 +119,7 @@ def server_kind(name: str) -> ServerKind:
         if error.name != name:
             raise
         raise ServerUnavailable(
-            f"--server {name}: {name} is not installed. Run: pip install 'pod-lifecycle[{name}]'"
+            f"--server {name}: {name} is not installed. Run: pip install 'pod-lifecycle[{name}]'",
+            see="package-missing",
         ) from None
     return kind

@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 from lifecycle.calls.moment import Moment
 from lifecycle.calls.stacks import await_chain
 from lifecycle.exceptions import Draining
+from lifecycle.links import help_page
 
 Message = dict[str, Any]
 
@@ -83,7 +84,7 @@ class Lifespan:
                 return started.result()
             self._task.cancel()
             await asyncio.wait({self._task})
-            raise Draining("the app was asked to exit before it had started")
+            raise Draining("the app was asked to exit before it had started", see="draining")
         finally:
             started.cancel()
             instead.cancel()
@@ -95,7 +96,8 @@ class Lifespan:
         if problem:
             # Many apps report the error, and then raise it too.
             task.add_done_callback(lambda task: task.cancelled() or task.exception())
-            raise SystemExit(f"lifecycle: the app did not {what}: {problem}")
+            page = help_page("app-startup-failed")
+            raise SystemExit(f"lifecycle: the app did not {what}: {problem}\nSee {page}")
         if task.done():
             task.result()
 

@@ -42,4 +42,5 @@ def _say_closed(port: int, name: str, log: Log) -> None:
         port=port,
         hint=f"nothing listens on port {port}, so {name} is not ready. The app may still be "
         "starting. If it listens on another port, correct the port of the service",
+        see="waiting-for-a-port",
     )

@@ -96,12 +96,13 @@ def bind(where: str) -> socket.socket:
     if not (port.isascii() and port.isdecimal() and len(port) < 6 and int(port) <= 65535):
         raise PortUnavailable(
             f"--bind {where}: must be HOST:PORT, [HOST]:PORT, PORT or unix:PATH, "
-            "with a port from 0 to 65535"
+            "with a port from 0 to 65535",
+            see="bind-address",
         )
     try:
         return bind_tcp(host.strip("[]"), int(port))
     except OSError as error:
-        raise PortUnavailable(f"--bind {where}: {reason(error)}") from None
+        raise PortUnavailable(f"--bind {where}: {reason(error)}", see="bind-address") from None
 
 
 def address(sock: socket.socket, *, tls: bool = False) -> str:
@@ -149,7 +150,9 @@ class PathSocket(socket.socket):
 
 def _bind_path(path: str) -> socket.socket:
     if not path:  # the kernel would choose a random name
-        raise PortUnavailable("--bind unix: must be unix:PATH, with the path of the socket")
+        raise PortUnavailable(
+            "--bind unix: must be unix:PATH, with the path of the socket", see="bind-address"
+        )
     sock = PathSocket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         if os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode) and not _answers(path):
@@ -157,7 +160,7 @@ def _bind_path(path: str) -> socket.socket:
         sock.bind(path)
     except OSError as error:
         sock.close()
-        raise PortUnavailable(f"--bind unix:{path}: {reason(error)}") from None
+        raise PortUnavailable(f"--bind unix:{path}: {reason(error)}", see="bind-address") from None
     return sock
 
 

@@ -30,6 +30,7 @@ from types import MethodType
 from typing import Any, Final
 from weakref import WeakSet
 
+from lifecycle.links import help_page
 from lifecycle.process_globals import PROCESS
 from lifecycle.serving.app_runner import ABORT
 from lifecycle.serving.asgi_servers import (
@@ -125,7 +126,8 @@ class UvicornServer:
             accepted.close()
         elif (error := task.exception()) is not None:
             accepted.close()
-            LOG.error("a connection could not be served", exc_info=error)
+            see = help_page("connection-not-served")
+            LOG.error("a connection could not be served. See %s", see, exc_info=error)
         self._changed.set()
         self._listeners.descriptor_freed()
 

@@ -142,7 +142,8 @@ def _check_version() -> None:
         oldest = ".".join(map(str, OLDEST))
         raise ServerUnavailable(
             f"--server uvicorn: uvicorn {uvicorn.__version__} is too old. Install {oldest} or newer: "
-            "pip install 'pod-lifecycle[uvicorn]'"
+            "pip install 'pod-lifecycle[uvicorn]'",
+            see="package-missing",
         )
 
 

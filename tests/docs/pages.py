@@ -115,11 +115,13 @@ def sections(page: Path) -> list[Section]:
 def anchors(page: Path) -> set[str]:
     """Return what links into a page may name, as GitHub makes it from the headings."""
     text = _FENCE.sub("", page.read_text(encoding="utf-8"))
-    slugs = set()
-    for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE):
-        plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()
-        slugs.add(re.sub(r"[^\w\- ]", "", plain).replace(" ", "-"))
-    return slugs
+    return set(map(slug, re.findall(r"^#+ (.+)$", text, re.MULTILINE)))
+
+
+def slug(heading: str) -> str:
+    """Return the anchor of a heading."""
+    plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading).lower()
+    return re.sub(r"[^\w\- ]", "", plain).replace(" ", "-")
 
 
 def links(page: Path) -> list[str]:

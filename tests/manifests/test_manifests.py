@@ -280,7 +280,7 @@ def test_what_lifecycle_istio_is_told(profile: str, told: dict[str, str]) -> Non
     assert settings(made("--profile", profile)) == told
     own = {f"{prefix}WAIT": "false"}
     assert settings(made("--profile", profile, **own)) == {**told, "WAIT": "false"}
-    assert doubts(plan("--profile", profile)) == []
+    assert [*doubts(plan("--profile", profile))] == []
 
 
 def test_a_job_with_a_sidecar() -> None:

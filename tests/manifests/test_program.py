@@ -74,7 +74,7 @@ def test_where_services_come_from(words: str, command: list[str], exported: str)
     ]
     told = wanted.env.get("LIFECYCLE_SERVICES")
     assert told == (None if "--service" in " ".join(wanted.command) else exported)
-    assert doubts(wanted) == []
+    assert [*doubts(wanted)] == []
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_a_command_that_is_refused(words: str, command: list[str], sentence: str
 )
 def test_a_command_that_is_questioned(service: str, command: list[str], doubt: str) -> None:
     """A Service to where, as far as the command says, nobody listens is written with a word."""
-    said = doubts(plan(*(["--service", service] if service else []), command=command))
+    said = [*doubts(plan(*(["--service", service] if service else []), command=command))]
 
     assert len(said) == bool(doubt)
     assert doubt in " ".join(said)
@@ -202,7 +202,7 @@ def test_a_wrapped_server_is_reached(
     wanted = plan(*words.split(), command=command)
 
     assert {k: v for k, v in wanted.env.items() if not k.startswith("LIFECYCLE_")} == variables
-    assert doubts(wanted) == []
+    assert [*doubts(wanted)] == []
 
 
 @pytest.mark.parametrize(

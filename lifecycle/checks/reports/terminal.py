@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TextIO
 
+from lifecycle.checks.errors import Unreadable
 from lifecycle.checks.reports.report import Report, shown
 from lifecycle.checks.rule import Finding, Severity
 from lifecycle.checks.workloads.workload import IGNORE
+from lifecycle.links import help_page
 from lifecycle.plain import one_line
 
 _NARROWEST: Final = 40
@@ -63,6 +65,8 @@ def as_text(report: Report, screen: Screen | None = None) -> str:
             for line in _place(shown(file), what, sentence, screen)
         ]
     )
+    if any(report.unreadable.values()):
+        parts[-1].append(f"See {help_page(Unreadable.entry)}")
     parts.append([line for each in _counts(report) for line in _folded(each, screen.width)])
     return "\n\n".join("\n".join(part) for part in parts if part)
 

@@ -53,7 +53,8 @@ class BoardFile:
         if (size := len("\n".join(ignored).encode())) > IGNORED_SIZE:
             raise LifecycleError(
                 f"LIFECYCLE_QUIET_IGNORE is {size - IGNORED_SIZE} bytes too long for the board of "
-                "the workers. Use prefixes that several user agents share."
+                "the workers. Use prefixes that several user agents share.",
+                see="errors.md#no-folder-for-the-board",
             )
         problems = []
         for folder in dict.fromkeys((FIRST, *((run_dir,) if run_dir else FOLDERS))):
@@ -66,7 +67,8 @@ class BoardFile:
         raise LifecycleError(
             f"Cannot create the board of the workers in any folder ({'; '.join(problems)}). "
             "Mount an emptyDir and set LIFECYCLE_RUN_DIR to its path. "
-            "To run without the board, and without counting requests, add --instrument=no."
+            "To run without the board, and without counting requests, add --instrument=no.",
+            see="errors.md#no-folder-for-the-board",
         )
 
     def _make(self, folder: str, ignored: tuple[str, ...]) -> None:

@@ -16,6 +16,9 @@ HELPER: Final = "from multiprocessing."
 """The text that identifies a process of Python's multiprocessing by its command line."""
 SHOWN: Final = 80
 """How many characters of a command line are shown."""
+BY_ITSELF: Final = "errors.md#command-ended-by-itself"
+ENDED_BADLY: Final = "errors.md#command-ended-badly"
+IN_BACKGROUND: Final = "errors.md#command-in-the-background"
 
 
 class Outcome(NamedTuple):
@@ -25,10 +28,12 @@ class Outcome(NamedTuple):
     Attributes:
         code: The exit code.
         problem: A sentence for people if something is wrong, or may be wrong.
+        see: The entry of the page that explains the problem.
     """
 
     code: int
     problem: str = ""
+    see: str = ""
 
 
 def when_told(code: int, sent: signal.Signals, name: str, *, job: bool = False) -> Outcome:
@@ -47,8 +52,9 @@ def when_told(code: int, sent: signal.Signals, name: str, *, job: bool = False) 
     if code == 0:
         return Outcome(0)
     if code < 0:
-        return Outcome(BY_SIGNAL - code, f"{name} got {sent.name}, and {_named(-code)} killed it.")
-    return Outcome(code, f"{name} got {sent.name}, and ended with exit code {code}.")
+        problem = f"{name} got {sent.name}, and {_named(-code)} killed it."
+        return Outcome(BY_SIGNAL - code, problem, ENDED_BADLY)
+    return Outcome(code, f"{name} got {sent.name}, and ended with exit code {code}.", ENDED_BADLY)
 
 
 def cut_off(outcome: Outcome, name: str, at_work: Sequence[str]) -> Outcome:
@@ -65,6 +71,7 @@ def cut_off(outcome: Outcome, name: str, at_work: Sequence[str]) -> Outcome:
     return Outcome(
         CUT_OFF,
         f"The time was over, and {name} ended with requests in flight: {', '.join(at_work)}.",
+        ENDED_BADLY,
     )
 
 
@@ -91,21 +98,21 @@ def unasked(
     """
     if code < 0:
         hint = " The container may be out of memory." if code == -signal.SIGKILL else ""
-        return Outcome(
-            BY_SIGNAL - code, f"{_named(-code)} killed {name}. lifecycle did not send it.{hint}"
-        )
+        problem = f"{_named(-code)} killed {name}. lifecycle did not send it.{hint}"
+        return Outcome(BY_SIGNAL - code, problem, "errors.md#command-killed")
     if code:
-        return Outcome(code, f"{name} ended by itself, with exit code {code}.")
+        return Outcome(code, f"{name} ended by itself, with exit code {code}.", BY_ITSELF)
     left = [line for line in left if HELPER not in line]  # these end by themselves, or are killed
     option = next((each for each in words[1:] if each.split("=")[0] in INTO_BACKGROUND), "")
     if left and (option or not (job or served)):
-        return Outcome(1, _in_background(name, option.split("=")[0], left))
+        return Outcome(1, _in_background(name, option.split("=")[0], left), IN_BACKGROUND)
     if job:
-        return Outcome(0, _left_behind(name, left) if left else "")
+        return Outcome(0, _left_behind(name, left), IN_BACKGROUND) if left else Outcome(0)
     return Outcome(
         1,
         f"{name} ended by itself, with exit code 0. A service must keep running, so the exit code "
         "of lifecycle is 1.",
+        BY_ITSELF,
     )
 
 

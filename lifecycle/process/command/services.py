@@ -52,6 +52,7 @@ async def make_ready(
         life.log.warning(
             "no services",
             hint="The app is READY at once. If the command serves traffic, add --service NAME:PORT",
+            see="no-services",
         )
     try:
         core_of(life).traffic.in_use = bool(
@@ -66,6 +67,9 @@ async def make_ready(
     except Draining:
         return
     except (RegistrationRefused, AlreadyExported) as refused:
+        life.log.error(  # noqa: TRY400
+            "registration refused", reason=str(refused), see="registration-refused"
+        )
         fail(f"registration refused: {refused}")
     except Exception as error:  # noqa: BLE001 - without this, READY never comes, and no log line says why
         show(error)
@@ -95,6 +99,7 @@ async def _until_serving(
         why=why,
         hint="The app is READY because its port is open. In a drain, keep-alive connections may be "
         "closed without notice, and clients may lose requests on them",
+        see="errors.md#not-instrumented",
     )
 
 
@@ -125,5 +130,6 @@ async def _until_unknown(
             server=", ".join(sorted(workers.expected - workers.failed)),
             hint="The port is open, but no worker has reported yet that it serves. If the command "
             "does serve, add --instrument=no, so that the open port is enough",
+            see="errors.md#waiting-for-a-worker",
         )
     await workers.given_up.wait()

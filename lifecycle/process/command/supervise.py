@@ -40,7 +40,7 @@ from lifecycle.process.command.services import make_ready
 from lifecycle.process.command.traffic import CommandTraffic
 from lifecycle.process.command.worker_probes import WorkerProbes
 from lifecycle.process.command.workers import Workers
-from lifecycle.process.exit_status import say
+from lifecycle.process.exit_status import say_error
 from lifecycle.runtime import Lifecycle, core_of
 from lifecycle.states import State
 
@@ -85,7 +85,9 @@ async def supervise(
             child = Child(command, environment(workers), own_group=own_group)
         except OSError as error:
             problem = f"{command.name} cannot be started: {error.strerror}"
-            life.log.error("command", problem=problem)  # noqa: TRY400 - a traceback would not help
+            life.log.error(  # noqa: TRY400 - a traceback would not help
+                "command", problem=problem, see="errors.md#command-cannot-start"
+            )
             return 1
         core_of(life).answer()
         family = Family(child.pid, child.pid if own_group else 0, own)
@@ -99,7 +101,7 @@ async def _workers(life: Lifecycle, stack: ExitStack) -> Workers:
     try:
         file = BoardFile(config.run_dir, (*MONITORS, *config.quiet_ignore))
     except LifecycleError as error:
-        say(f"lifecycle: {error}")
+        say_error(error)
         raise SystemExit(USAGE) from None
     workers = Workers(file, lambda: core.control.post(core.traffic.nudge))
     stack.callback(workers.close)
@@ -193,7 +195,7 @@ class Supervisor:
             outcome = cut_off(outcome, self._command.name, self._workers.died_at_work)
         if outcome.problem:
             log = self._life.log.error if outcome.code else self._life.log.warning
-            log("command", problem=outcome.problem)
+            log("command", problem=outcome.problem, see=outcome.see)
         return outcome.code or int(self._failed)
 
     def _fail(self, cause: str) -> None:

@@ -131,7 +131,10 @@ class LoadGenerator:
             async with asyncio.timeout(longest * 2 + MARGIN):
                 await asyncio.gather(*self._reading)
         except TimeoutError:
-            raise CannotRehearse("the load generator did not end in time. Lower --rate") from None
+            raise CannotRehearse(
+                "the load generator did not end in time. Lower --rate",
+                see="errors.md#load-generator-failed",
+            ) from None
         return _in_order(self.tally)
 
     def check(self) -> None:
@@ -162,7 +165,9 @@ class LoadGenerator:
             self._changed()
             if over:
                 return
-        raise CannotRehearse("the load generator failed. Its output is above")
+        raise CannotRehearse(
+            "the load generator failed. Its output is above", see="errors.md#load-generator-failed"
+        )
 
 
 def _in_order(tally: Tally) -> Tally:
@@ -171,9 +176,13 @@ def _in_order(tally: Tally) -> Tally:
     if tally.requests != answered + lost:
         raise CannotRehearse(
             f"the load generator failed: of {tally.requests:,} requests {answered:,} were "
-            f"answered and {lost:,} lost"
+            f"answered and {lost:,} lost",
+            see="errors.md#load-generator-failed",
         )
     if not tally.requests:
         why = "; ".join(tally.own_errors) or "raise --rate or --clients"
-        raise CannotRehearse(f"no request was sent, so there is no result: {why}")
+        raise CannotRehearse(
+            f"no request was sent, so there is no result: {why}",
+            see="errors.md#load-generator-failed",
+        )
     return tally

@@ -68,9 +68,15 @@ async def _opens_qos(pod: Pod, plan: Plan) -> bool:
         if opened is not None and time.monotonic() > opened + QOS_TIME:
             return False
         if opened is None and not plan.names_port and (ports := elsewhere.ports()):
-            raise CannotRehearse(_wrong_port(pod, plan, ports), last_lines(pod))
+            raise CannotRehearse(
+                _wrong_port(pod, plan, ports),
+                last_lines(pod),
+                see="errors.md#wrong-port-in-rehearse",
+            )
         if opened is None and time.monotonic() > deadline:
-            raise CannotRehearse(_never_open(pod, plan), last_lines(pod))
+            raise CannotRehearse(
+                _never_open(pod, plan), last_lines(pod), see="errors.md#wrong-port-in-rehearse"
+            )
         await asyncio.sleep(LOOK)
 
 
@@ -149,6 +155,7 @@ async def until_ready(replica: Replica, template: Template) -> None:
         raise CannotRehearse(
             f"{replica.name} is not ready after {limit:g} s ({template.readiness}): {said}",
             last_lines(pod),
+            see="errors.md#replica-not-ready",
         ) from None
     if not pod.ready:
         raise ended_early(pod, f"{replica.name} ended before it was ready")
@@ -157,8 +164,14 @@ async def until_ready(replica: Replica, template: Template) -> None:
 def ended_early(pod: Pod, what: str) -> CannotRehearse:
     """Return an error for a command that ended too early."""
     if failed := pod.said("Failed"):
-        return CannotRehearse(f"{what}: {failed[-1].removeprefix('Error: ')}")
-    return CannotRehearse(f"{what}: exit code {pod.exit_codes[-1]}", last_lines(pod))
+        return CannotRehearse(
+            f"{what}: {failed[-1].removeprefix('Error: ')}", see="errors.md#command-did-not-start"
+        )
+    return CannotRehearse(
+        f"{what}: exit code {pod.exit_codes[-1]}",
+        last_lines(pod),
+        see="errors.md#command-did-not-start",
+    )
 
 
 def last_lines(pod: Pod) -> list[str]:
@@ -187,7 +200,9 @@ async def ask_once(replica: Replica, plan: Plan) -> None:
             else:
                 continue
             raise CannotRehearse(
-                f"{protocol} {path}: {problem}, before any rollout", last_lines(replica.pod)
+                f"{protocol} {path}: {problem}, before any rollout",
+                last_lines(replica.pod),
+                see="errors.md#request-fails-before-the-rollout",
             )
 
 

@@ -52,7 +52,8 @@ def choose(wanted: str | None, *, qos: bool, grace: float, token: str) -> Hook:
     if kind in ("exec", "http") and not argument and not qos:
         raise CannotRehearse(
             f"--prestop {kind}: nothing listens on LIFECYCLE_QOS_PORT, so the app does not run "
-            "with pod-lifecycle. Use --prestop none, sleep:SECONDS or a command"
+            "with pod-lifecycle. Use --prestop none, sleep:SECONDS or a command",
+            see="errors.md#prestop-option",
         )
     match kind, argument:
         case "none", "":
@@ -68,9 +69,11 @@ def choose(wanted: str | None, *, qos: bool, grace: float, token: str) -> Hook:
     try:
         words = shlex.split(wanted)
     except ValueError as error:
-        raise CannotRehearse(f"--prestop {wanted}: {str(error).lower()}") from None
+        raise CannotRehearse(
+            f"--prestop {wanted}: {str(error).lower()}", see="errors.md#prestop-option"
+        ) from None
     if not words:
-        raise CannotRehearse("--prestop: must not be empty")
+        raise CannotRehearse("--prestop: must not be empty", see="errors.md#prestop-option")
     return Hook(wanted, Exec(words))
 
 
@@ -96,7 +99,8 @@ def check_program(hook: Hook, env: Mapping[str, str], cwd: str | None) -> None:
             change = "Start the file with a line that names its interpreter, for example #!/bin/sh"
         raise CannotRehearse(
             f"--prestop {hook.name}: cannot run {hook.handler.command[0]} in the container: "
-            f"{str(error.strerror).lower()}. {change}"
+            f"{str(error.strerror).lower()}. {change}",
+            see="errors.md#prestop-option",
         ) from None
 
 
@@ -107,6 +111,7 @@ def _seconds(text: str, grace: float) -> float:
         seconds = -1.0
     if not 0 <= seconds <= grace:
         raise CannotRehearse(
-            f"--prestop sleep:{text}: must be a number of seconds, at most --grace ({grace:g})"
+            f"--prestop sleep:{text}: must be a number of seconds, at most --grace ({grace:g})",
+            see="errors.md#prestop-option",
         )
     return seconds

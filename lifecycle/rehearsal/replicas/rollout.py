@@ -171,7 +171,8 @@ async def _available(replica: Replica, template: Template) -> None:
     except TimeoutError:
         raise CannotRehearse(
             f"{replica.name} was never ready for --min-ready {plan.min_ready:g} s without a "
-            f"break ({template.readiness})"
+            f"break ({template.readiness})",
+            see="errors.md#replica-not-ready",
         ) from None
 
 

@@ -69,7 +69,8 @@ class Istio:
                 f"the sidecar was not ready within {options.wait_timeout:g} s: {url}: {problem}. "
                 "To find out why, run `kubectl logs POD -c istio-proxy`. "
                 "To wait longer, set LIFECYCLE_ISTIO_WAIT_TIMEOUT. "
-                "If the pod has no sidecar, set LIFECYCLE_ISTIO_WAIT=false."
+                "If the pod has no sidecar, set LIFECYCLE_ISTIO_WAIT=false.",
+                see="errors.md#sidecar-not-ready",
             ) from None
         self._ready = True
         life.log.info("istio", sidecar="ready", seconds=round(self._waited(), 3))
@@ -108,6 +109,11 @@ class Istio:
         try:
             sidecar.ask("POST", url, QUIT_TIME)
         except sidecar.Unanswered as problem:
-            life.log.warning("istio", sidecar="not told to end", reason=f"{url}: {problem}")
+            life.log.warning(
+                "istio",
+                sidecar="not told to end",
+                reason=f"{url}: {problem}",
+                see="errors.md#sidecar-not-ended",
+            )
         else:
             life.log.info("istio", sidecar="told to end")

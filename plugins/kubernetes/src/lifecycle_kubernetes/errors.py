@@ -14,6 +14,8 @@ class ApiServerError(lifecycle.LifecycleError):
             unauthorized, conflict, expired and others.
     """
 
+    entry = "errors.md#api-server-failed"
+
     def __init__(self, state: str, detail: str) -> None:
         super().__init__(f"{state}: {detail}")
         self.state = state

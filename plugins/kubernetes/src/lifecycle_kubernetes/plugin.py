@@ -30,7 +30,8 @@ class Kubernetes:
         except NoAccount as missing:
             if options.enabled is Enabled.TRUE:
                 raise lifecycle.LifecycleError(
-                    f"LIFECYCLE_KUBERNETES_ENABLED=true: {missing}"
+                    f"LIFECYCLE_KUBERNETES_ENABLED=true: {missing}",
+                    see="errors.md#no-service-account",
                 ) from None
             life.log.info("kubernetes", registry="left out", reason=str(missing))
             return None

@@ -133,7 +133,12 @@ class PodRegistry(lifecycle.Registry):
         if sentence in self._warned:
             return
         self._warned.add(sentence)
-        self._life.log.warning("manifest", pod=self._place.pod, problem=sentence)
+        self._life.log.warning(
+            "manifest",
+            pod=self._place.pod,
+            problem=sentence,
+            see="errors.md#manifest-differs",
+        )
 
     async def register(self, instance: lifecycle.Instance) -> None:
         if self._writer.wanted.get(instance.service) != instance:
@@ -142,7 +147,9 @@ class PodRegistry(lifecycle.Registry):
             await self._writer.put(instance.service, instance)
         except ApiServerError as error:
             if error.state == INVALID:
-                raise lifecycle.RegistrationRefused(str(error)) from error
+                raise lifecycle.RegistrationRefused(
+                    str(error), see="errors.md#api-server-failed"
+                ) from error
             raise
         self._compare_port(instance)
 
