@@ -102,8 +102,8 @@ async def serve(
             await life.ready()
             await life.drained()
         except (RegistrationRefused, AlreadyExported) as refused:
-            address = page_of(refused) or help_page("registration-refused")
-            raise SystemExit(f"lifecycle: registration refused: {refused}\nSee {address}") from None
+            see = page_of(refused) or help_page("registration-refused")
+            raise SystemExit(f"lifecycle: registration refused: {refused}\nSee {see}") from None
         finally:
             server.stop_listening()
             left = life.drain

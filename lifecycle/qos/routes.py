@@ -37,7 +37,7 @@ _REFUSALS: Final = {ServiceNotFound: 404, Draining: 409, LifecycleError: 400}
 
 
 class Response(NamedTuple):
-    """One HTTP response of the QOS port. `see` is the page about a refusal."""
+    """One HTTP response of the QOS port. `see` is the page about a refusal, for `lifecycle NAME`."""
 
     status: int
     body: str
@@ -83,18 +83,16 @@ class Routes:
             headers=headers,
             authority=authority,
         )
-        level = self._access.level(caller)
-        response = await self._route(path, scope, receive, caller, level)
-        if response.see and level >= Level.PROTECTED:  # the address has our version
+        response = await self._route(path, scope, receive, caller)
+        if response.see and unix:  # it has our version, which is not for every client of the port
             page = f"See {help_page(response.see)}\n"
             response = response._replace(body=response.body + page)
         await _write(send, response)
 
-    async def _route(
-        self, path: str, scope: Scope, receive: Receive, caller: Caller, level: Level
-    ) -> Response:
+    async def _route(self, path: str, scope: Scope, receive: Receive, caller: Caller) -> Response:
         name, _, rest = path.strip("/").partition("/")
         query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        level = self._access.level(caller)
         if name in PROBES:
             if scope["method"] not in READS:
                 return _only_read(name)

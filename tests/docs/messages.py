@@ -272,7 +272,7 @@ def fits(quote: str, text: str) -> bool:
 
 def fixed(text: str) -> Sequence[str]:
     """Return the words of a message that never change."""
-    return [each for each in re.findall(r"[A-Za-z]{3,}", text.replace(GAP, " "))]
+    return re.findall(r"[A-Za-z]{3,}", text.replace(GAP, " "))
 
 
 @cache

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lifecycle.links import help_page
 from lifecycle.testing.environment import handed_on
 from tests.process.kit import cli
 
@@ -29,6 +30,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["kind"] == "List"
     assert done.stderr == (
         "lifecycle: LIFECYCLE_SETLE is not a setting. Did you mean LIFECYCLE_SETTLE?\n"
+        f"See {help_page('unknown-setting')}\n"
     )
 
 
@@ -91,7 +93,8 @@ def test_a_closed_output(output: str, tmp_path: Path) -> None:
 
     assert (done.returncode, done.stderr) == (
         1,
-        "lifecycle: cannot write the manifests: stdout is closed\n",
+        "lifecycle: cannot write the manifests: stdout is closed\n"
+        f"See {help_page('errors.md#output-failed')}\n",
     )
 
 

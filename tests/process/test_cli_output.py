@@ -93,7 +93,9 @@ def test_a_list_that_nobody_reads(app: App, words: tuple[str, ...], unbuffered: 
     done = into(app, "full", *words, PYTHONUNBUFFERED=unbuffered)
 
     assert done.returncode == 1
-    assert done.stderr == "lifecycle: stdout: No space left on device\n"
+    assert done.stderr == (
+        f"lifecycle: stdout: No space left on device\nSee {help_page('errors.md#output-failed')}\n"
+    )
 
 
 @pytest.mark.parametrize("words", ["ls", "status", "status --watch", "status --watch --json"])

@@ -13,6 +13,7 @@ from lifecycle import asgi
 from lifecycle.asgi import Managed
 from lifecycle.config import Config
 from lifecycle.exceptions import ConfigError, NotRunning
+from lifecycle.links import help_page
 
 STARTUP = {"type": "lifespan.startup"}
 CONFIG = Config(qos_enabled=False, settle=0, quiet=0)
@@ -50,7 +51,9 @@ def test_a_start_that_fails(monkeypatch: pytest.MonkeyPatch, error: Exception, w
 
     [message] = sent
     assert message["type"] == "lifespan.startup.failed"
-    assert message["message"] == f"lifecycle: {words}"
+    text, _, see = message["message"].partition("\nSee ")
+    assert text == f"lifecycle: {words}"
+    assert see == help_page("managed-did-not-start")
 
 
 @pytest.mark.parametrize("enabled", [False, True])

@@ -175,17 +175,24 @@ FRAMEWORKS = [
 @pytest.mark.parametrize("app", SERVED, ids=repr)
 def test_what_may_be_an_asgi_app(app: Callable[..., object]) -> None:
     """A callable that can take scope, receive and send is never refused."""
-    assert refusal(app, "web:app", "", 8080) == ""
+    assert refusal(app, "web:app", "", 8080) is None
 
 
 @pytest.mark.parametrize("make", FRAMEWORKS)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_an_asgi_framework(make: Callable[[], Any]) -> None:
     """The apps of the frameworks, and WSGI apps behind an adapter, are never refused."""
-    assert refusal(make(), "web:app", "", 8080) == ""
+    assert refusal(make(), "web:app", "", 8080) is None
 
 
 # Apps that cannot
+
+
+def _refused(app: Callable[..., object], target: str, service: str, port: int | None) -> str:
+    """Return why it is refused."""
+    refused = refusal(app, target, service, port)
+    assert refused is not None
+    return refused.why
 
 
 class WsgiInstance:
@@ -257,7 +264,7 @@ WSGI = [
 @pytest.mark.parametrize("app", WSGI, ids=repr)
 def test_a_wsgi_app(app: Callable[..., object]) -> None:
     """A WSGI app is refused, with a command that works."""
-    said = refusal(app, "web:app", "shop", 9000)
+    said = _refused(app, "web:app", "shop", 9000)
     assert said.startswith("'web:app' is a WSGI app, which takes (")
     assert "lifecycle run --service shop:9000 -- gunicorn --bind 0.0.0.0:9000 web:app" in said
 
@@ -265,7 +272,7 @@ def test_a_wsgi_app(app: Callable[..., object]) -> None:
 @pytest.mark.parametrize("make", [flask_app, flask_behind_a_proxy, django_wsgi])
 def test_a_wsgi_framework(make: Callable[[], Any]) -> None:
     """The apps of the WSGI frameworks are refused; a service without a name is a word to replace."""
-    said = refusal(make(), "mysite.wsgi:application", "", None)
+    said = _refused(make(), "mysite.wsgi:application", "", None)
     assert "is a WSGI app, which takes (environ, start_response)" in said
     assert "--service NAME:8080 -- gunicorn" in said
     assert "mysite.asgi:application in Django" in said
@@ -289,14 +296,14 @@ def two_calls(scope: Any) -> Any:
 @pytest.mark.parametrize("app", [TwoCalls, two_calls], ids=repr)
 def test_an_asgi_2_app(app: Callable[..., object]) -> None:
     """The two calls of ASGI 2 are not WSGI: the message names the wrapper."""
-    said = refusal(app, "web:app", "", 8080)
+    said = _refused(app, "web:app", "", 8080)
     assert said.startswith("'web:app' is an ASGI 2 app")
     assert "guarantee_single_callable(app)" in said
 
 
 def test_a_wrapped_asgi_2_app() -> None:
     """What the message advises is accepted."""
-    assert refusal(single_callable(), "web:app", "", 8080) == ""
+    assert refusal(single_callable(), "web:app", "", 8080) is None
 
 
 def create_app(debug: bool = False) -> Any:
@@ -321,7 +328,7 @@ async def two(scope: Any, receive: Any) -> None:
 )
 def test_another_callable(app: Callable[..., object], advice: str) -> None:
     """A factory, a main, and what fails at each request, are refused with what was meant."""
-    said = refusal(app, "web:app", "", 8080)
+    said = _refused(app, "web:app", "", 8080)
     assert "is not an ASGI app, because it takes (" in said
     assert advice in said
     assert "WSGI" not in said

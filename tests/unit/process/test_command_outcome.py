@@ -143,7 +143,9 @@ def test_a_script_into_the_background():
             Outcome(0),
             ["a (1)", "b (2)"],
             Outcome(
-                124, "The time was over, and shop ended with requests in flight: a (1), b (2)."
+                124,
+                "The time was over, and shop ended with requests in flight: a (1), b (2).",
+                "errors.md#command-ended-badly",
             ),
         ),
         (Outcome(7, "its own"), ["a (1)"], Outcome(7, "its own")),
