@@ -55,11 +55,9 @@ def current() -> Lifecycle:
                 see="in-a-worker-of-a-command",
             )
         child = " This process may be a forked child of a process in which it runs."
-        raise NotRunning(
-            "pod-lifecycle is not running. Start the app with lifecycle.run(main) or "
-            f"`lifecycle run`.{child if PROCESS.is_child else ''}",
-            see="not-running",
-        )
+        problem = "pod-lifecycle is not running. Start the app with lifecycle.run(main) or "
+        problem += f"`lifecycle run`.{child if PROCESS.is_child else ''}"
+        raise NotRunning(problem, see="not-running")
     return cast("Lifecycle", PROCESS.lifecycles[-1])
 
 
@@ -285,9 +283,8 @@ class Lifecycle:
         try:
             return self._core.control.call(work)
         except NotRunning:
-            raise Draining(
-                f"{what} is not possible while the app is {self.state}", see="draining"
-            ) from None
+            problem = f"{what} is not possible while the app is {self.state}"
+            raise Draining(problem, see="draining") from None
 
     def track(
         self, agent: str = "", path: str = "", method: str = ""

@@ -49,7 +49,7 @@ SYMPTOMS: Final[Mapping[str, str]] = {
     "service-offline": "an answer of a probe",
     "killed-with-137": "the kubelet kills",
     "sigterm-does-nothing": "nothing is said",
-    "it-serves-until-sigterm": "nothing is wrong",
+    "serving-until-sigterm": "nothing is wrong",
     "http-1-only": "an answer to any client, which must not learn our version",
 }
 """Entries that no message names, and why."""

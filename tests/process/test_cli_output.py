@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from lifecycle.links import help_page
 from lifecycle.testing.environment import handed_on
 from tests.process.kit import App, cli, free_port, wait_for
 

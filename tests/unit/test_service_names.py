@@ -52,7 +52,8 @@ def test_a_name(name: str) -> None:
 def test_no_name(name: str) -> None:
     """Anything else is refused, and what is shown of it is short and printable."""
     with pytest.raises(
-        ValueError, match=r"must be 1 to 253 letters .* start and end with .* not contain '\.\.'\nSee "
+        ValueError,
+        match=r"must be 1 to 253 letters .* start and end with .* not contain '\.\.'\nSee ",
     ) as caught:
         check_service_name(name)
     assert str(caught.value).startswith(f"the service name {name[:80]!r} must be")

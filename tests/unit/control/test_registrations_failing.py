@@ -11,6 +11,7 @@ import pytest
 from lifecycle.control.registration import Actual
 from lifecycle.control.services import OPERATOR, Services
 from lifecycle.exceptions import RegistrationRefused
+from lifecycle.links import help_page
 from lifecycle.log import Log
 from tests.unit.control.registries import Scripted, Unprintable, failing, fine, hang, row, table
 from tests.unit.virtual_time import Diary, instance, run
@@ -160,6 +161,7 @@ def test_a_registration_that_is_lost_for_a_reason() -> None:
         log.flush(5)
         told = {"service": "orders", "registry": "consul"}
         lost = told | {"registered": "no", "reason": "the session has expired"}
+        lost["see"] = help_page("registration-lost")
         yes = told | {"registered": "yes"}
         assert lines[:3] == [(logging.INFO, yes), (logging.WARNING, lost), (logging.INFO, yes)]
         await services.close(1)

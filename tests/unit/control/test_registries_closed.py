@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from lifecycle.control.services import Services
+from lifecycle.links import help_page
 from tests.unit.control.registries import Scripted, after, failing, hang, table
 from tests.unit.virtual_time import Diary, hang_for_ever, now, run
 
@@ -134,7 +135,9 @@ def test_one_that_fails_while_it_is_closed_is_named(error: BaseException) -> Non
         services = Services(register_timeout=10, log=diary.log)
         services.add_registries(registries)
         await services.close(0.5)
-        assert diary.of("registry close") == [{"registry": "b", "reason": "away"}]
+        assert diary.of("registry close") == [
+            {"registry": "b", "reason": "away", "see": help_page("registry-not-closed")}
+        ]
         assert all(each.closed_at for each in (registries[0], registries[2]))
 
     run(main())

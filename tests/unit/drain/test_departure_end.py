@@ -10,6 +10,7 @@ import pytest
 
 from lifecycle.calls.stacks import Straggler
 from lifecycle.drain.exit_code import Ending
+from lifecycle.links import help_page
 from tests.unit.drain.play import NEVER, Play, soon
 from tests.unit.virtual_time import now, run
 
@@ -159,7 +160,11 @@ def test_a_part_of_the_drain_that_fails_is_told() -> None:
         play.signal()
         assert await play.end() == soon(25)
         assert play.stage.diary.of("drain") == [
-            {"step": "_watch_traffic", "problem": "ValueError: no"}
+            {
+                "step": "_watch_traffic",
+                "problem": "ValueError: no",
+                "see": help_page("error-inside-pod-lifecycle"),
+            }
         ]
 
     run(main())

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from lifecycle.asgi import Managed
+from lifecycle.links import help_page
 from tests.unit.drain.play import Play, soon
 from tests.unit.drain.test_departure import WithStuck
 from tests.unit.virtual_time import run
@@ -121,7 +122,8 @@ def test_a_watcher_that_breaks_is_told_of(step: str) -> None:
         play.signal()
         await play.end()
         (told,) = play.stage.diary.of("drain")
-        assert told == {"step": step, "problem": "ZeroDivisionError: ours"}
+        see = help_page("error-inside-pod-lifecycle")
+        assert told == {"step": step, "problem": "ZeroDivisionError: ours", "see": see}
         assert play.departure.exit_code == 0
 
     run(main())
@@ -142,7 +144,7 @@ def test_under_a_server_an_error_on_the_way_to_ready_is_told_of() -> None:
         managed = Managed(lambda *_: asyncio.sleep(0))
         await managed._ready(play.life, started)
         (told,) = play.stage.diary.of("not ready")
-        assert told == {"problem": "ZeroDivisionError: ours"}
+        assert told == {"problem": "ZeroDivisionError: ours", "see": help_page("not-ready")}
         play.signal()
         await play.end()
 
