@@ -19,6 +19,7 @@ from lifecycle.checks.rules import RULES
 from tests.checks.kit import found_in
 from tests.checks.styles import NGINX
 from tests.checks.styles_of_servers import GUNICORN
+from tests.process.explained import message_of
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 BAD = """\
@@ -233,7 +234,9 @@ def test_without_pyyaml(run: Run) -> None:
     )
     done = run(code=code, stdin=BAD)
     assert done.returncode == 2
-    assert done.stdout.endswith("YAML needs PyYAML. Run: pip install 'pod-lifecycle[manifests]'\n")
+    assert message_of(done.stdout).endswith(
+        "YAML needs PyYAML. Run: pip install 'pod-lifecycle[manifests]'"
+    )
 
     pod = '{"kind": "Pod", "apiVersion": "v1", "spec": {}}'
     assert run(code=code, stdin=pod).stdout == "nothing found in 1 partial document\n"

@@ -23,7 +23,8 @@ def written(*options: str, name: str = "orders", command: Sequence[str] = APP) -
     argv = ("manifests", "--name", name, *options, *(("--", *command) if command else ()))
     done = cli(*argv, env=handed_on())
     assert done.returncode == 0, done.stderr
-    said = ("lifecycle: the command is now: ", "lifecycle: the manifest has a readiness gate. ")
+    gate = "lifecycle: the manifest has a readiness gate. "
+    said = ("lifecycle: the command is now: ", gate, "See ")
     assert all(line.startswith(said) for line in done.stderr.splitlines()), done.stderr
     return done.stdout
 

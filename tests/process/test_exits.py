@@ -144,7 +144,7 @@ class TestNoMain:
 
         assert app.wait() == 1
         assert "TypeError: run() takes the function, not its coroutine" in app.stderr
-        assert "lifecycle.run(main)" in app.stderr.splitlines()[-1]
+        assert "lifecycle.run(main)" in app.stderr.splitlines()[-2]
         assert "never awaited" not in app.stderr
 
     def test_plain_function(self, start):

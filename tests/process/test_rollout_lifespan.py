@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lifecycle.links import help_page
 from tests.process.kit import App, ask, background, wait_for
 from tests.process.rollout import run_asgi
 
@@ -69,6 +70,9 @@ def events(folder: Path) -> list[str]:
     return json.loads(path.read_text() or "[]") if path.exists() else []
 
 
+SEE = f"See {help_page('app-startup-failed')}"
+
+
 def report(app: App) -> dict[str, Any]:
     """Its drain, by its own clock: a busy machine takes its time with the rest."""
     [found] = app.events("drain report")
@@ -112,7 +116,7 @@ def test_a_startup_that_says_it_failed(start: Start, tmp_path: Path, then: str) 
     failed = '{"type": "lifespan.startup.failed", "message": "no database"}'
     app = run(start, tmp_path, startup=f"await send({failed}); {then}")
     assert app.wait() == 1
-    assert own_words(app) == ["lifecycle: the app did not start: no database"]
+    assert own_words(app) == ["lifecycle: the app did not start: no database", SEE]
     assert "ready" not in [each["event"] for each in app.events()]
 
 
@@ -152,4 +156,4 @@ def test_a_shutdown_that_says_it_failed(start: Start, tmp_path: Path) -> None:
     app = run(start, tmp_path, shutdown=f"await send({failed}); return")
     app.wait_state("ready")
     app.stop(1)
-    assert own_words(app) == ["lifecycle: the app did not stop: the pool is stuck"]
+    assert own_words(app) == ["lifecycle: the app did not stop: the pool is stuck", SEE]
