@@ -12,6 +12,7 @@ import pytest
 
 from lifecycle.cli import rehearse as cli
 from lifecycle.cli.parser import make_parser
+from lifecycle.links import help_page
 from lifecycle.rehearsal.display.progress import Lines
 from lifecycle.rehearsal.errors import CannotRehearse
 from lifecycle.rehearsal.plan import Plan
@@ -37,6 +38,9 @@ def command(monkeypatch: pytest.MonkeyPatch) -> Command:
     return run
 
 
+FULL = f"See {help_page('errors.md#output-failed')}"
+
+
 def gone() -> io.TextIOWrapper:
     """Return a pipe that nobody reads."""
     reading, writing = os.pipe()
@@ -50,7 +54,7 @@ def full() -> io.TextIOWrapper:
 
 @pytest.mark.parametrize("as_json", [True, False])
 @pytest.mark.parametrize(
-    ("make", "said"), [(gone, []), (full, ["lifecycle: stdout: No space left on device"])]
+    ("make", "said"), [(gone, []), (full, ["lifecycle: stdout: No space left on device", FULL])]
 )
 def test_stdout_that_cannot_be_written(
     make: Callable[[], io.TextIOWrapper],

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
+from lifecycle.links import docs_page
 from lifecycle.log import CAPACITY, Log, LogEntry, renderer_for
 
 LIMIT = 10.0
@@ -303,3 +304,24 @@ def test_what_json_does_not_know(value: object) -> None:
     log.flush(LIMIT)
     assert stream.getvalue().count("\n") == 1
     assert "value" in json.loads(stream.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("see", "shown"),
+    [
+        ("draining", {"see": docs_page("troubleshooting.md#draining")}),
+        ("errors.md#wrong-arguments", {"see": docs_page("errors.md#wrong-arguments")}),
+        ("https://example.com/a", {"see": "https://example.com/a"}),
+        ("An app's own", {"see": "An app's own"}),
+        (3, {"see": 3}),
+        ("", {}),
+    ],
+)
+def test_the_page_of_an_event(see: object, shown: dict[str, object]) -> None:
+    """An entry becomes its address, anything else stays, and an empty field is left out."""
+    stream = io.StringIO()
+    log = Log(renderer_for(stream))
+    log.warning("odd", see=see)
+    log.flush(LIMIT)
+    fields = json.loads(stream.getvalue())
+    assert {name: value for name, value in fields.items() if name == "see"} == shown

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final, NamedTuple
 
+from lifecycle.links import help_page
 from lifecycle.process.signals import by_person
 
 LAUNCHER: Final = os.path.join(os.path.dirname(__file__), "launcher.py")
@@ -126,7 +127,8 @@ class Child:
     def __init__(
         self, command: Command, environment: Mapping[str, str], *, own_group: bool
     ) -> None:
-        launch = (sys.executable, "-I", "-S", LAUNCHER, str(os.getpid()), command.program)
+        page = help_page("errors.md#command-cannot-start")
+        launch = (sys.executable, "-I", "-S", LAUNCHER, str(os.getpid()), page, command.program)
         self._process = subprocess.Popen(  # noqa: S603 - what the user has asked for
             (*launch, *command.words),
             env=environment,

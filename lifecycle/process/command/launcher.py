@@ -1,9 +1,9 @@
 """
 The program that becomes the command, after it has reset the signals as a shell does.
 
-This file is run by its path, with `python -I -S launcher.py PARENT PROGRAM COMMAND…`, and imports
-nothing of this package. `subprocess` cannot do this in a process with threads: code that it
-runs between fork and exec may deadlock.
+This file is run by its path, with `python -I -S launcher.py PARENT PAGE PROGRAM COMMAND…`, and
+imports nothing of this package. PAGE is the address of the page about its errors. `subprocess`
+cannot do this in a process with threads: code that it runs between fork and exec may deadlock.
 """
 
 import errno
@@ -18,7 +18,7 @@ PR_SET_PDEATHSIG = 1
 
 def main() -> None:
     """Become the command. If that is impossible, exit with 126 or 127, as a shell does."""
-    parent, program, *command = sys.argv[1:]
+    parent, page, program, *command = sys.argv[1:]
     reset_signals()
     end_with(int(parent))
     if os.environ.get("LISTEN_PID") == parent:  # systemd's sockets are for the command
@@ -33,7 +33,7 @@ def main() -> None:
             why = "the interpreter in its first line does not exist"
         elif error.errno == errno.ENOEXEC:
             why += ": its first line must name its interpreter, for example #!/bin/sh"
-        sys.stderr.write(f"lifecycle: cannot start {program}: {why}\n")
+        sys.stderr.write(f"lifecycle: cannot start {program}: {why}\nSee {page}\n")
         sys.stderr.flush()
         os._exit(NOT_FOUND if missing else NOT_EXECUTABLE)
 

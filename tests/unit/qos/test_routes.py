@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -10,6 +12,8 @@ from lifecycle.calls.runs import Outcome, Status
 from lifecycle.cli.commands import COMMANDS
 from lifecycle.contracts import Reply
 from lifecycle.exceptions import LifecycleError
+from lifecycle.links import help_page
+from lifecycle.qos.access import Access
 from lifecycle.qos.routes import IN_A_SHELL, Routes
 
 
@@ -52,6 +56,38 @@ def read(value: Any = None, error: BaseException | None = None) -> tuple[int, st
 def test_answers(value: Any, response: tuple[int, str]) -> None:
     """Text is a line, anything else JSON; a `Reply` has its own status."""
     assert read(value) == response
+
+
+class Refuses:
+    """A conductor without commands."""
+
+    commands: Mapping[str, Any] = {}
+
+
+@pytest.mark.parametrize("unix", [False, True])
+def test_only_the_command_line_gets_the_page_of_a_refusal(unix: bool) -> None:
+    """The address has our version, which is not for every client of the port."""
+    routes = Routes(Refuses(), Access())  # type: ignore[arg-type]
+    sent: list[dict[str, Any]] = []
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/nothing",
+        "raw_path": b"/nothing",
+        "query_string": b"",
+        "headers": [(b"host", b"localhost")],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 22222),
+    }
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    answer = routes.on_socket if unix else routes.on_port
+    asyncio.run(answer(scope, None, send))  # type: ignore[arg-type]
+
+    page = f"See {help_page('command-refused')}\n" if unix else ""
+    assert sent[1]["body"].decode() == f"There is no /nothing. See GET /help.\n{page}"
 
 
 @pytest.mark.parametrize("value", [Leaves(), {"a": Leaves()}, CIRCLE, {(1, 2): 3}])
