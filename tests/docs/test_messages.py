@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -20,6 +22,7 @@ from tests.docs.messages import (
     full,
     messages,
     modules,
+    template,
     templates,
 )
 from tests.docs.pages import ROOT, anchors
@@ -44,6 +47,14 @@ WITHOUT: Final[Mapping[str, str]] = {
     "lifecycle/serving/tls/transport.py": NEVER,
 }
 """Files with messages that have no entry of their own, and why."""
+WORKER: Final = "it runs without this package: see the table of the entry `Not instrumented`"
+PRINTED: Final[Mapping[str, str]] = {
+    "lifecycle/cli/console.py": "adds the link in the same line of code",
+    "lifecycle/process/exit_status.py": "adds the link in the same line of code",
+    "lifecycle/instrumentation/lifecycle_worker/worker.py": WORKER,
+    "lifecycle/instrumentation/sitecustomize.py": WORKER,
+}
+"""Files that print a message without a link, and why."""
 SYMPTOMS: Final[Mapping[str, str]] = {
     "startup-not-done": "answers of the probes",
     "service-offline": "an answer of a probe",
@@ -114,6 +125,23 @@ def test_an_entry_of_its_own_for_each_heading() -> None:
     names = [each.name for each in entries()]
 
     assert len(names) == len({*names}) > 90
+
+
+def test_nothing_else_is_printed() -> None:
+    """What is written to stderr beside the log, in our name, has a link, or a reason for none."""
+    found = {
+        path.relative_to(ROOT).as_posix(): [text for text in texts if "See " not in text]
+        for path in sorted((ROOT / "lifecycle").rglob("*.py"))
+        if (texts := [text for text in _strings(path) if text.startswith("lifecycle: ")])
+    }
+
+    assert {name for name, linkless in found.items() if linkless} == PRINTED.keys()
+
+
+def _strings(path: Path) -> list[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    inside = {id(part) for each in ast.walk(tree) for part in getattr(each, "values", ())}
+    return [template(each) for each in ast.walk(tree) if id(each) not in inside]
 
 
 def test_the_addresses() -> None:
