@@ -3,7 +3,7 @@ An aiohttp app with the plugin: `python examples/aiohttp_app.py`, with
 `pip install lifecycle-aiohttp`.
 
 The line with `setup` counts requests and sends `Connection: close` during a drain. It also closes
-idle connections when the propagation delay (`settle`) is over.
+idle connections when the settle time (`settle`) is over.
 """
 
 from __future__ import annotations

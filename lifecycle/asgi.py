@@ -62,7 +62,7 @@ class Middleware:
     ASGI middleware that counts requests and WebSockets, so that the drain waits for them.
 
     While the app drains, each HTTP/1 response gets the header `Connection: close`. After the
-    propagation delay (`settle`), WebSockets are closed with code 1001, and event streams of
+    settle time (`settle`), WebSockets are closed with code 1001, and event streams of
     an `EventSource` end. Their clients then connect to another pod.
 
     If pod-lifecycle does not run, for example in a unit test of your app, the middleware

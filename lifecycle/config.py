@@ -130,7 +130,7 @@ class Config(Sourced):
         5.0,
         0,
         3600,
-        "Propagation delay. How long clients may still reach this pod after the drain starts.",
+        "Settle time. How long clients may still reach this pod after the drain starts.",
     )
     quiet: float = _seconds(
         1.0, 0, 600, "Quiet period. The drain waits until no request has come for this long."

@@ -127,7 +127,7 @@ class Departure:
         return self._clock() - self._signal_at >= ONE_PRESS
 
     def main_ended(self, ending: Ending, cause: str) -> None:
-        """Handle the end of main. The propagation delay and the quiet period are then skipped."""
+        """Handle the end of main. The settle time and the quiet period are then skipped."""
         self.ending = ending
         self.ended_by_itself = self.drain is None
         self._driver.note(main_over=True)

@@ -34,7 +34,7 @@ class Drain:
         return max(0.0, self.timetable.main_until - self._clock())
 
     async def settled(self) -> None:
-        """Wait until the propagation delay (`settle`) is over. Then close idle connections."""
+        """Wait until the settle time (`settle`) is over. Then close idle connections."""
         await self.settle_passed.wait()
 
     async def deregistered(self) -> bool:

@@ -29,7 +29,7 @@ class Timetable:
 
     Attributes:
         began: The drain start.
-        settle_at: The end of the propagation delay, when idle connections are closed.
+        settle_at: The end of the settle time, when idle connections are closed.
         wait_until: The end of the wait for work in flight, the quiet period and the hooks.
         main_until: The end of the time that main has to stop.
         cancel_until: The end of the wait for a cancelled main.

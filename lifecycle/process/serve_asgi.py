@@ -44,7 +44,7 @@ class _HttpDrain:
 
     @hookimpl
     async def lifecycle_drain(self, drain: Any) -> None:
-        """Close idle connections after the propagation delay."""
+        """Close idle connections after the settle time."""
         await drain.settled()
         await self._server.close_idle()
 

@@ -1,5 +1,5 @@
 """
-The end of long-lived connections after the propagation delay: WebSockets and event streams.
+The end of long-lived connections after the settle time: WebSockets and event streams.
 
 Rules of this file:
 
@@ -104,7 +104,7 @@ class _LongLived:
 
 
 class WebSocket(_LongLived):
-    """A WebSocket, which is closed with 1001 after the propagation delay."""
+    """A WebSocket, which is closed with 1001 after the settle time."""
 
     _receiving: anyio.CancelScope | None = None
     _ending: asyncio.Task[None] | None = None
@@ -192,7 +192,7 @@ class WebSocket(_LongLived):
 
 
 class EventStream(_LongLived):
-    """A response to an EventSource, ended between two events after the propagation delay."""
+    """A response to an EventSource, ended between two events after the settle time."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)

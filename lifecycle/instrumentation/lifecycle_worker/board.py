@@ -309,7 +309,7 @@ class Board:
 
     @property
     def settled_at(self) -> float:
-        """The end of the propagation delay, which may become earlier. 0 before the drain start."""
+        """The end of the settle time, which may become earlier. 0 before the drain start."""
         return self.real[_SETTLED_AT]
 
     @settled_at.setter

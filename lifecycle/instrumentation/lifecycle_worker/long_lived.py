@@ -1,7 +1,7 @@
 """
 Long-lived connections of an app on a loop: WebSockets, and the streams of an `EventSource`.
 
-Those of ASGI are here, those of RSGI in `servers.granian_rsgi`. After the propagation delay,
+Those of ASGI are here, those of RSGI in `servers.granian_rsgi`. After the settle time,
 `end_long_lived` is called at each heartbeat. It closes WebSockets with 1001, and ends event
 streams. A connection that opens later is ended by the next heartbeat. A client that does not read
 the end is cut off, because its server would wait for it.
@@ -29,7 +29,7 @@ open_ones: set[Endless] = set()
 
 
 def end_long_lived() -> None:
-    """End all long-lived connections. Called on the loop, after the propagation delay."""
+    """End all long-lived connections. Called on the loop, after the settle time."""
     for each in tuple(open_ones):
         each.end()
 
@@ -71,7 +71,7 @@ class LongLived:
 
     @property
     def sent_away(self) -> bool:
-        """Whether it was opened after the propagation delay, and ended here."""
+        """Whether it was opened after the settle time, and ended here."""
         return self._late and self._ending is not None
 
     def end(self) -> None:

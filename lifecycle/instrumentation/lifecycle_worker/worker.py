@@ -70,7 +70,7 @@ class Worker:
         self.closers: dict[Callable[[], object], int] = {}
         """
         The functions that close idle connections, each with its thread. They are called at each
-        heartbeat of that thread after the propagation delay.
+        heartbeat of that thread after the settle time.
         """
         self._tasks: dict[Callable[[], list[Any]], int] = {}
         """The functions that return the running requests of a server, each with its thread."""
@@ -276,7 +276,7 @@ class Worker:
 
     @property
     def settled(self) -> bool:
-        """True after the propagation delay, when idle connections are closed."""
+        """True after the settle time, when idle connections are closed."""
         board = self.board
         return board is not None and 0 < board.settled_at <= monotonic()
 

@@ -1,5 +1,5 @@
 """
-A wrapper around a WSGI app: after the propagation delay, its event streams end at the next event.
+A wrapper around a WSGI app: after the settle time, its event streams end at the next event.
 
 A stream that waits for an event cannot be ended, because its thread belongs to the app. The app's
 `close` is called as if the client had gone.
@@ -60,7 +60,7 @@ def asks(environ: dict[str, Any]) -> bool:
 
 class Events:
     """
-    A response body. If it is endless, it ends between two pieces after the propagation delay.
+    A response body. If it is endless, it ends between two pieces after the settle time.
 
     Args:
         body: The app's body.

@@ -2,8 +2,8 @@
 aiohttp: alone (`web.run_app`, `AppRunner`), and in gunicorn as `aiohttp.GunicornWebWorker`.
 
 A request is in flight until its handler has returned and its response is written. After the drain
-start, each response has `Connection: close`, and closes the connection. After the propagation
-delay, idle connections are closed, WebSockets are closed with 1001, and event streams are ended.
+start, each response has `Connection: close`, and closes the connection. After the settle
+time, idle connections are closed, WebSockets are closed with 1001, and event streams are ended.
 The handler of such a connection is cancelled.
 
 Not covered: nothing that is known. If a handler continues after the 1001 of its WebSocket, it is
@@ -39,7 +39,7 @@ class _Long:
         self.response = response
         self.task = task
         self.late = worker.settled
-        """Whether it was opened after the propagation delay, so that it is not an arrival."""
+        """Whether it was opened after the settle time, so that it is not an arrival."""
         self.ended = False
 
 

@@ -3,7 +3,7 @@ daphne, with one process.
 
 A request is in flight until the app has returned and its response is sent, and a WebSocket until
 the app has returned. After the drain start, each response has `Connection: close`, and closes the
-connection. After the propagation delay, idle connections are closed, WebSockets are closed with
+connection. After the settle time, idle connections are closed, WebSockets are closed with
 1001, and event streams are ended. The app of such a connection is cancelled. At its stop signal,
 daphne cancels requests in flight. In a drain, these are only requests that have just arrived. The
 stop waits for them, and their WebSockets are closed with 1001.

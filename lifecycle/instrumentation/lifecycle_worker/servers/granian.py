@@ -9,7 +9,7 @@ no request ends.
 
 After the drain start, the app's responses have `Connection: close`, which granian follows. Idle
 connections are in Rust, and cannot be reached: granian closes them when it stops. After the
-propagation delay, WebSockets of ASGI are closed with 1001. HTTP/2 clients get no notice either. The
+settle time, WebSockets of ASGI are closed with 1001. HTTP/2 clients get no notice either. The
 drain waits for their requests, but these do not prolong it.
 """
 

@@ -2,7 +2,7 @@
 granian's own interface RSGI: an app on a loop, called with a scope and a protocol.
 
 A request or a WebSocket is in flight until the app has returned. After the drain start, HTTP/1
-responses have `Connection: close`, which granian follows. After the propagation delay, WebSockets
+responses have `Connection: close`, which granian follows. After the settle time, WebSockets
 are closed, and event streams are ended.
 
 RSGI cannot send a close code for a WebSocket, so its client gets 1005 and not 1001.
@@ -53,7 +53,7 @@ class LongLived:
 
     @property
     def sent_away(self) -> bool:
-        """Whether it was opened after the propagation delay, and ended here."""
+        """Whether it was opened after the settle time, and ended here."""
         return self._late and self._ended
 
     async def run(self, app: Callable[..., Any], scope: Any) -> None:

@@ -8,7 +8,7 @@ The sync worker closes each connection after its response, and announces it. It 
 at a time, so a long request counts as work, and not as a stall, until `loop_stall_limit`. If
 gunicorn's own `timeout` is shorter, gunicorn kills the worker earlier.
 
-After the propagation delay, event streams end, each at its next event.
+After the settle time, event streams end, each at its next event.
 
 If the parent was killed, workers of `--user` may not signal a master that runs as root. They end
 themselves, and the master notices it when it must start new ones.
@@ -114,7 +114,7 @@ def _who_asks(request: Any) -> tuple[str, bool]:
 
 
 def ending_streams(load: Callable[[Any], None]) -> Callable[[Any], None]:
-    """Wrap `load_wsgi`, so that event streams of the app end after the propagation delay."""
+    """Wrap `load_wsgi`, so that event streams of the app end after the settle time."""
 
     def load_wsgi(self: Any) -> None:
         load(self)

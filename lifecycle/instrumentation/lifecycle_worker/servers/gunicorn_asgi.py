@@ -3,7 +3,7 @@ gunicorn's own asgi worker: an asyncio loop that serves all requests.
 
 A request or a WebSocket is in flight until the app has returned. The loop has a heartbeat. After
 the drain start, each HTTP/1 response has `Connection: close`, and closes the connection. After the
-propagation delay, idle connections are closed, and WebSockets are closed with 1001. HTTP/2 (a beta
+settle time, idle connections are closed, and WebSockets are closed with 1001. HTTP/2 (a beta
 of gunicorn) works as with gthread.
 """
 

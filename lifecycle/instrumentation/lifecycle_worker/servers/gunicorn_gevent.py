@@ -2,7 +2,7 @@
 gunicorn's gevent worker: a greenlet per connection.
 
 A greenlet of ours has the heartbeat: as long as the hub turns, the worker makes progress. C code or
-a long computation stops it. After the propagation delay, it also closes idle connections. It shuts
+a long computation stops it. After the settle time, it also closes idle connections. It shuts
 their sockets down, which ends the greenlets that wait in them.
 
 `-k gevent_pywsgi` uses gevent's own server, and is not counted. HTTP/2 works as with gthread.

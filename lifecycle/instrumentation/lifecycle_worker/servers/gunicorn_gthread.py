@@ -4,7 +4,7 @@ gunicorn's gthread worker: threads that serve, and a loop that accepts and waits
 Its loop turns whatever its threads do, so a heartbeat would prove nothing. The worker makes no
 progress if all threads are busy, and none has ended a request for `loop_stall_limit`.
 
-After the propagation delay, the loop closes idle connections. An HTTP/2 connection (a beta of
+After the settle time, the loop closes idle connections. An HTTP/2 connection (a beta of
 gunicorn) gets no notice before gunicorn sends GOAWAY at its stop.
 
 When gunicorn's loop closes a connection, it waits up to 2 s for the client to close its side. In a

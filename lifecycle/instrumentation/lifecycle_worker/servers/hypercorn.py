@@ -5,7 +5,7 @@ uvloop.
 A request or a WebSocket is in flight until the app has returned. After the drain start, each HTTP/1
 response has `Connection: close`, and hypercorn closes the connection because of it. Each HTTP/2
 connection with a request gets a GOAWAY, also one that opens later. The frame is written directly,
-because the GOAWAY of h2 would end running streams. After the propagation delay, idle connections
+because the GOAWAY of h2 would end running streams. After the settle time, idle connections
 are closed, WebSockets are closed with 1001, and event streams are ended.
 
 Not covered: trio, HTTP/3.

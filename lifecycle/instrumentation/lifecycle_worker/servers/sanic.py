@@ -4,7 +4,7 @@ Sanic with its own command or `app.run`: single process, and with any number of 
 A request is in flight while its handler runs and its response is written, and a WebSocket until its
 handler returns. After the drain start, a response middleware adds `Connection: close` to each
 response, and closes the connection. (Sanic compiles some of its methods again from their source, so
-a patch would be lost.) After the propagation delay, idle connections are closed, WebSockets are
+a patch would be lost.) After the settle time, idle connections are closed, WebSockets are
 closed with 1001, and event streams are ended. The handler of such a connection is cancelled.
 
 Not covered: HTTP/3. Sanic does not replace a worker that dies.
@@ -30,7 +30,7 @@ _connections: Any = ()
 _streams: dict[Any, Any] = {}
 """The responses that are event streams, by their connection."""
 _late: set[Any] = set()
-"""Connections whose WebSocket or stream was opened after the propagation delay."""
+"""Connections whose WebSocket or stream was opened after the settle time."""
 _ended: set[Any] = set()
 """Connections whose WebSocket or stream was ended here."""
 _ending: set[Any] = set()

@@ -3,7 +3,7 @@ Tornado: alone, after `fork_processes`, and in gunicorn as its tornado worker.
 
 A request is in flight from its last header until its response is written, and a WebSocket until it
 is closed. After the drain start, each response has `Connection: close`, and closes the connection.
-After the propagation delay, idle connections are closed, WebSockets are closed with 1001, and event
+After the settle time, idle connections are closed, WebSockets are closed with 1001, and event
 streams are ended. Their handlers are informed by `on_connection_close`, and a later write raises
 `StreamClosedError`.
 
@@ -28,7 +28,7 @@ SERVER = "tornado"
 _answered: Any = None
 """A `WeakSet` of the streams that wait for their next request."""
 _streams: dict[Any, bool] = {}
-"""Event streams, and whether they must end at once (opened after the propagation delay)."""
+"""Event streams, and whether they must end at once (opened after the settle time)."""
 _sockets: dict[Any, bool] = {}
 """WebSockets, and whether they must end at once."""
 _ended: set[Any] = set()

@@ -4,7 +4,7 @@ uvicorn: alone, with `--workers` or `--reload`, and as gunicorn's worker.
 A request or a WebSocket is in flight until the app has returned. After the drain start, each
 response has `Connection: close`, and uvicorn closes the connection because of it. Responses to
 requests that started before get the header at uvicorn's next tick, at most 0.1 s later. After the
-propagation delay, idle connections are closed, WebSockets are closed with 1001, and event streams
+settle time, idle connections are closed, WebSockets are closed with 1001, and event streams
 are ended.
 
 A worker that ends itself after `--limit-max-requests` cuts off clients that have connected and not

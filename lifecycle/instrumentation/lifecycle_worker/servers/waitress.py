@@ -5,7 +5,7 @@ A request is in flight from when it waits for a thread until its last byte is in
 loop writes what a slow client has not accepted. The worker makes no progress while as many requests as
 threads are running and none of them ends.
 
-After the propagation delay, idle connections are closed in its loop, which turns at least once per
+After the settle time, idle connections are closed in its loop, which turns at least once per
 second. Event streams then end, each at its next event. waitress has no SIGTERM handler. It dies of
 SIGTERM once nothing is in flight.
 """

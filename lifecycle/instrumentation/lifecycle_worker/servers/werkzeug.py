@@ -4,7 +4,7 @@ werkzeug's own server: `flask run`, `app.run()`, also with `--reload`, where the
 The server closes each connection after its response, and announces it. It has a thread per request,
 without a limit. It makes no progress only if it has no threads (`--without-threads`), and the one
 request is older than `loop_stall_limit`. With `processes` it forks for each request, and is not
-counted. After the propagation delay, event streams end, each at its next event.
+counted. After the settle time, event streams end, each at its next event.
 """
 
 from __future__ import annotations

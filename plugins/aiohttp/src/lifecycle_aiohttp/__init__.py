@@ -2,7 +2,7 @@
 pod-lifecycle for aiohttp servers.
 
 `setup(app)` counts every request. While the app drains, each response has the header
-`Connection: close`. After the propagation delay (`settle`), idle connections, WebSockets and event
+`Connection: close`. After the settle time (`settle`), idle connections, WebSockets and event
 streams end.
 """
 

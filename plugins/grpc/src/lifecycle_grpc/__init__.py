@@ -2,7 +2,7 @@
 pod-lifecycle for grpc.aio servers.
 
 `Interceptor` counts every running call. `attach` adds the health service, and ends connections
-with GOAWAY after the propagation delay (`settle`). With `options`, clients renew each connection
+with GOAWAY after the settle time (`settle`). With `options`, clients renew each connection
 so often that none is left by then.
 """
 

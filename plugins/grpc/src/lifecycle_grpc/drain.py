@@ -42,7 +42,7 @@ def attach(server: grpc.aio.Server, life: lifecycle.Lifecycle) -> Health:
     Add pod-lifecycle to a grpc.aio server. Call this function before `server.start()`.
 
     The function adds the health service. In a drain, the server stops gracefully after the
-    propagation delay (`settle`). Clients get GOAWAY and reconnect to another pod, and running
+    settle time (`settle`). Clients get GOAWAY and reconnect to another pod, and running
     calls are finished. If calls still run when the time of the drain and `stop_timeout` are over,
     they are cut off, and the process exits with 124. grpc cannot send GOAWAY and keep listening,
     so this server stops listening after `settle`.
