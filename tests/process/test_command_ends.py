@@ -128,7 +128,7 @@ def test_ignored_stop_signal(start, tmp_path):
     assert time.monotonic() - at < 4
     cut_off = app.events("drain report")[0]["cut_off"]
     assert "sh (pid" in cut_off[0]
-    assert "which got SIGTERM, which had not ended in time" in cut_off[0]
+    assert "sent SIGTERM), which had not ended in time" in cut_off[0]
     assert len(family) >= 2
     assert not [pid for pid in family if look_at(pid)]
 

@@ -332,5 +332,5 @@ class Supervisor:
         child, name = self._child, self._command.name
         if child.code is not None:
             return Straggler(f"processes that {name} has started", [])
-        told = f"which got {child.sent.name}" if child.sent else "which is running"
-        return Straggler(f"{name} (pid {child.pid}), {told}", [])
+        told = f"sent {child.sent.name}" if child.sent else "sent no signal"
+        return Straggler(f"{name} (pid {child.pid}, {told})", [])
