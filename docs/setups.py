@@ -14,6 +14,8 @@ SETUPS: Final = (
     (("Is it an ASGI app with a", "fixed start command?"), ("Managed in your ASGI app,", "one worker, preStop hook")),
     (("Does a server\u2019s command", "start your app?"), ("lifecycle run --service", "NAME:PORT -- COMMAND")),
     (("Is it an ASGI app", "without a server?"), ("lifecycle run --asgi", "MODULE:APP")),
+    (("Is it an aiohttp app?",), ("the plugin", "lifecycle-aiohttp")),
+    (("Does another program own", "the event loop?"), ("async with", "lifecycle.Lifecycle()")),
 )  # fmt: skip
 """Each question, and the setup if the answer is yes."""
 LAST: Final = ("an asyncio main:", "lifecycle run MODULE:main")

@@ -67,10 +67,7 @@ def draw() -> str:
     lanes: tuple[tuple[str, tuple[Bar, ...]], ...] = (
         ("state", ((-BEFORE, 0, "good", "READY"), (0, left, "leave", "DRAINING"))),
         ("/ready", ((-BEFORE, 0, "good", "true"), (0, left, "bad", "false"))),
-        (
-            "/live",
-            ((-BEFORE, left, "good", "stays true, so the kubelet does not restart the pod"),),
-        ),
+        ("/live", ((-BEFORE, left, "good", "true until the process exits"),)),
         (
             "registered",
             (
@@ -112,8 +109,8 @@ def draw() -> str:
     return out.finish(
         f"One drain, to scale: settle {config.settle:g} s, quiet {config.quiet:g} s, "
         f"a request that ends {LONGEST_REQUEST:g} s after the drain start",
-        f"At “drained” ({gone:g} s), preStop is answered. SIGTERM follows, and drained() returns. "
-        f"Exit at {left:g} s. The grey bars show the longest possible time of a step.",
+        f"At “drained” ({gone:g} s), lifecycle prestop returns. Then SIGTERM follows, and drained() "
+        f"returns. Exit at {left:g} s. The grey bars show the longest possible time of a step.",
     )
 
 
