@@ -138,7 +138,7 @@ class InFlight:
 
         Args:
             capacity: How many requests are served at a time. Only once so many are running, the
-                time since one of them has begun or ended matters.
+                time since one of them has started or ended matters.
         """
         self._capacity = capacity
         begun, served, note, tell = self._begun, self._served, self._note, self._slot.board.tell
