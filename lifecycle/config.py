@@ -135,8 +135,14 @@ class Config(Sourced):
     quiet: float = _seconds(
         1.0, 0, 600, "Quiet period. The drain waits until no request has come for this long."
     )
+    quiet_ignore: tuple[str, ...] = _words(
+        "User agents and paths, such as /metrics, whose requests do not delay the end of the drain."
+    )
     stop_timeout: float = _seconds(
         3.0, 0, 3600, "Time reserved for your own shutdown code after the drain."
+    )
+    services: tuple[str, ...] = _setting(
+        (), "App services, as NAME:PORT, of a main without changes.", _check_services
     )
     probe_timeout: float = _seconds(
         0.8, 0.01, 60, "How long a plugin may take to answer. A probe that takes longer has failed."
@@ -148,15 +154,15 @@ class Config(Sourced):
         5.0,
         0,
         86400,
-        "If the app's event loop is blocked for longer, /ready is false. 0 turns this limit off. "
-        "Then only loop_stall_limit applies.",
+        "If the app's event loop is blocked for longer, or no worker makes progress, /ready is "
+        "false. 0 turns this limit off. Then only loop_stall_limit applies.",
     )
     loop_stall_limit: float = _seconds(
         30.0,
         0,
         86400,
-        "If the app's event loop is blocked for longer, /live is false, so Kubernetes restarts "
-        "the container. 0 turns this limit off.",
+        "If the app's event loop is blocked for longer, or no worker makes progress, /live is "
+        "false, so Kubernetes restarts the container. 0 turns this limit off.",
     )
     qos_enabled: bool = _flag(True, "Open the QOS port (probe port) and the control socket.")
     qos_host: str = _setting(
@@ -171,19 +177,13 @@ class Config(Sourced):
     )
     run_dir: str = _setting(
         "",
-        "Folder of the control socket. Empty means the first writable one of /run, /dev/shm and "
-        "/tmp.",
+        "Folder of the control socket. Empty means the first writable one of /run/lifecycle, "
+        "/run, /dev/shm and /tmp.",
         _check_text,
-    )
-    services: tuple[str, ...] = _setting(
-        (), "App services, as NAME:PORT, of a main without changes.", _check_services
     )
     plugins: tuple[str, ...] = _words("Modules to load as plugins. no:NAME turns a plugin off.")
     optional_registries: tuple[str, ...] = _words(
         "Names of service registries that READY and /ready do not wait for."
-    )
-    quiet_ignore: tuple[str, ...] = _words(
-        "User agents and paths, such as /metrics, whose requests do not delay the end of the drain."
     )
 
     if not TYPE_CHECKING:  # type checkers use the __init__ of the dataclass

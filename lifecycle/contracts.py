@@ -195,7 +195,8 @@ class Registry(_Named, ABC):
         """
         Return details of a registration, for `/status` and the drain report.
 
-        Optional. The values must be JSON types. Return at once, without a call to the registry.
+        This method is optional. The values must be JSON types. The method must return at once,
+        without a call to the registry.
         """
         return {}
 

@@ -69,14 +69,14 @@ def lifecycle_start(life: Lifecycle, me: Me) -> None:
     """
     Prepare the plugin, for example open a connection pool. Return when the app may start.
 
-    Main starts when this hook of every plugin has returned. The hook is called once, when the
-    QOS port (probe port) and the registries are open and the probes are answered. The hook is not
-    called for a plugin that you add later.
+    Your `main` starts when this hook of every plugin has returned. The hook is called once, when
+    the QOS port (probe port) and the registries are open and the probes are answered. The hook is
+    not called for a plugin that you add later.
 
-    The function may be async, and has no time limit. Use a deadline of your own, shorter than
-    that of your startupProbe. If the function raises, the app does not start. The message of a
-    `LifecycleError` is then shown as it is. If a drain starts, the hook is no longer waited for,
-    and an async hook is cancelled.
+    The function may be async, and has no time limit. Use your own deadline, shorter than that
+    of your startupProbe. If the function raises, the app does not start. The message of a
+    `LifecycleError` is then shown as it is. If a drain starts, pod-lifecycle no longer waits for
+    the hook, and cancels an async hook.
     """
 
 
@@ -86,7 +86,7 @@ def lifecycle_drain(life: Lifecycle, drain: Drain, me: Me) -> None:
     Stop your own work when the drain starts. Return when this work is finished.
 
     For example, stop fetching messages, hand over leases, and finish the current item. The drain
-    waits for this hook until its deadline at the latest (`drain.time_left()` seconds). The
+    waits for this hook until the drain's deadline at the latest (`drain.time_left()` seconds). The
     function may be async, and is then cancelled at the deadline.
     """
 
@@ -94,21 +94,21 @@ def lifecycle_drain(life: Lifecycle, drain: Drain, me: Me) -> None:
 @hookspec
 def lifecycle_registries(life: Lifecycle, me: Me) -> Registry | Iterable[Registry] | None:
     """
-    Return one or more service registries. Called once at start, in a thread. Never async.
+    Return one or more service registries. Called once at start, in a thread.
 
-    Registries are required unless you declare otherwise. If this hook raises, or does not return
-    within `register_timeout`, the app does not start. To start without the registry, add the
-    plugin's name to `optional_registries`.
+    The function must not be async. Registries are required unless you declare otherwise. If this
+    hook raises, or does not return within `register_timeout`, the app does not start. To start
+    without the registry, add the plugin's name to `optional_registries`.
     """
 
 
 @hookspec
 def lifecycle_commands(life: Lifecycle, me: Me) -> Command | Iterable[Command] | None:
     """
-    Return one or more commands for the QOS port. Called once at start, in a thread. Never async.
+    Return one or more commands for the QOS port. Called once at start, in a thread.
 
-    If this hook raises, or does not return within `register_timeout`, the app starts without the
-    commands.
+    The function must not be async. If this hook raises, or does not return within
+    `register_timeout`, the app starts without the commands.
     """
 
 

@@ -34,9 +34,10 @@ class InstalledPlugin:
 
     def remove(self) -> None:
         """
-        Remove the plugin. From any thread except the control thread.
+        Remove the plugin. You can call this from any thread except the control thread.
 
-        From now on, its hooks are not called, and its probes, commands and options do not exist.
+        The removal works at once: the plugin's hooks are no longer called, and its probes,
+        commands and options do not exist any more.
         The result of a running probe is ignored. Then the services are deregistered from the
         plugin's registries, within `register_timeout`, and these registries are closed.
 

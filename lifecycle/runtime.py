@@ -39,7 +39,7 @@ Check = TypeVar("Check", bound="Callable[[], Asked] | Callable[[Lifecycle], Aske
 
 def current() -> Lifecycle:
     """
-    Return the `Lifecycle` that runs in this process. May be called from any thread.
+    Return the `Lifecycle` that runs in this process. You can call it from any thread.
 
     Raises:
         NotRunning: None runs, for example in a worker of `lifecycle run -- COMMAND`.
@@ -77,8 +77,8 @@ class Lifecycle:
     """
     Runs one app with probes, registration and a drain. An async context manager.
 
-    Use `async with Lifecycle()` in an event loop of your own. It then handles no signals and does
-    not end the process. `lifecycle.run` and `Managed` make the object for you.
+    Use `async with Lifecycle()` in your own event loop. The object then does not handle signals
+    and does not end the process. `lifecycle.run` and `Managed` make the object for you.
 
     `export`, `ready`, `online`, `offline` and `snapshot` wait for the control thread, 5 s at most.
     If a registry blocks this thread for longer, they raise `LifecycleError`.
@@ -121,12 +121,12 @@ class Lifecycle:
 
     @property
     def log(self) -> Log:
-        """The log. May be used from any thread, also by plugins, and never blocks."""
+        """The log. You and your plugins can use it from any thread, and it never blocks."""
         return self._core.log
 
     @property
     def state(self) -> State:
-        """The current state. May be read from any thread. STOPPED in a forked child."""
+        """The current state. You can read it from any thread. In a forked child, it is STOPPED."""
         if self._core.in_child:
             return State.STOPPED
         conductor = self._core.conductor
@@ -134,15 +134,15 @@ class Lifecycle:
 
     @property
     def draining(self) -> bool:
-        """True as soon as the drain has started. May be read from any thread."""
+        """True as soon as the drain has started. You can read it from any thread."""
         return self._core.asked_to_leave or self.state.leaving
 
     @property
     def drain(self) -> Drain | None:
         """
-        The drain, the same object as in `lifecycle_drain`. May be read from any thread.
+        The drain, the same object as in `lifecycle_drain`. You can read it from any thread.
 
-        None before the drain starts, and in a forked child.
+        Before the drain starts, and in a forked child, it is None.
         """
         conductor = None if self._core.in_child else self._core.conductor
         return conductor.departure.drain if conductor is not None else None
@@ -162,9 +162,9 @@ class Lifecycle:
 
     def snapshot(self) -> Snapshot:
         """
-        Return the whole state of the app, as `/status` shows it. From any thread.
+        Return the complete state of the app, as `/status` shows it.
 
-        After the end, this method returns the last state.
+        You can call it from any thread. After the end, it returns the last state.
         """
         return self._core.snapshot()
 
@@ -209,7 +209,7 @@ class Lifecycle:
 
     async def ready(self) -> None:
         """
-        Register all exported services. Returns when the app is READY.
+        Register all exported services. Call it when your app can serve. Returns in READY.
 
         Raises:
             RegistrationRefused: A registry has refused a service permanently.
@@ -232,7 +232,7 @@ class Lifecycle:
         """
         Wait until the drain is over. Stop your server when this method returns.
 
-        The drain is over when no request is running or expected, or when its time is up.
+        The drain is over when no request is running or expected, or at its deadline.
 
         Returns:
             The seconds that are left for your own shutdown code. A later call returns less.
@@ -242,11 +242,11 @@ class Lifecycle:
 
     def begin_drain(self, cause: str) -> None:
         """
-        Start the drain, or join the drain that is running. From any thread, without waiting.
+        Start the drain, or join the drain that is running.
 
-        After the call, `draining` is true, and `export` and `ready` raise `Draining`. `state` and
-        the probes change as soon as the control thread runs, and before any later call to it.
-        `cause` is shown in the log and in `/status`.
+        You can call it from any thread. It does not wait. After the call, `draining` is true, and
+        `export` and `ready` raise `Draining`. `state` and the probes change as soon as the control
+        thread runs, and before any later call to it. The log and `/status` show `cause`.
         """
         conductor = self._core.running()
         self._core.asked_to_leave = True
@@ -257,7 +257,7 @@ class Lifecycle:
 
     def online(self, glob: str = "*") -> list[str]:
         """
-        Bring services online again that `offline` took offline. From any thread.
+        Bring services online again that `offline` took offline. You can call it from any thread.
 
         Raises:
             ServiceNotFound: No service matches the pattern `glob`, for example `orders*`.
@@ -268,7 +268,7 @@ class Lifecycle:
 
     def offline(self, glob: str = "*", reason: str = "") -> list[str]:
         """
-        Take services offline, as an administrator does with `lifecycle offline`. From any thread.
+        Take services offline, as an administrator does. You can call it from any thread.
 
         Raises:
             ServiceNotFound: No service matches the pattern `glob`, for example `orders*`.
@@ -301,9 +301,9 @@ class Lifecycle:
 
         Returns:
             A context manager. It gives an object with the method `sent_away()`. Call this method
-            if you refuse or end the work because the app is draining. Then the work does not
-            restart the quiet period. But work without a name that started before the drain is
-            still waited for.
+            if you refuse or end the work because the app is draining, for example if you close a
+            new WebSocket: `work.sent_away()`. Then the work does not restart the quiet period.
+            But the drain still waits for work without a name that started before it.
 
         Raises:
             TypeError: An argument is not text.
@@ -315,8 +315,8 @@ class Lifecycle:
         Iterate over `source` until the drain starts, for example over messages of a queue.
 
         The loop ends between two items. An item counts as work in flight until you request the
-        next one. In all other respects this is `async for item in source`. The source runs in
-        your task, and gets a request for an item only when you request one.
+        next one. Otherwise this works like `async for item in source`. The source runs in your
+        task, and is asked for an item only when your loop asks for one.
 
         If the drain starts while the source waits for its next item, the wait is cancelled with
         `CancelledError`. If the source yields an item instead, you still get this item. If the
@@ -336,10 +336,10 @@ class Lifecycle:
         """
         Add a plugin while the app runs. If a part of the plugin fails, nothing is added.
 
-        From any thread except the control thread, where registries and inline hooks run. The
-        method waits until the plugin's registries are open. On an event loop, it blocks the loop
-        and waits 5 s at most, or 1 s if the plugin has registries. Use `use_async` there for
-        a registry that may take longer.
+        You can call this method from any thread except the control thread, where registries and
+        inline hooks run. It waits until the plugin's registries are open. On an event loop, it
+        blocks the loop and waits 5 s at most, or 1 s if the plugin has registries. Use
+        `use_async` there for a registry that may take longer.
 
         Args:
             plugin: An object, a module, or a class without arguments.

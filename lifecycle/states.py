@@ -48,7 +48,7 @@ class State(StrEnum):
 
     @property
     def leaving(self) -> bool:
-        """True from DRAINING on. The app cannot become READY again."""
+        """True once the app is DRAINING. The app cannot become READY again."""
         return self in _LEAVING
 
 

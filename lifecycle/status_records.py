@@ -12,7 +12,7 @@ from typing import NotRequired, TypedDict
 
 class RegistrationStatus(TypedDict):
     """
-    One service in one service registry. The registry may add fields of its own.
+    One service in one service registry. The registry may add its own fields.
 
     Attributes:
         registered: `yes`, `no` or `unknown`.
@@ -143,7 +143,7 @@ class WorkerStatus(TypedDict):
 
 class Snapshot(TypedDict):
     """
-    The whole state of the app, as `/status` shows it and `Lifecycle.snapshot` returns it.
+    The complete state of the app, as `/status` shows it and `Lifecycle.snapshot` returns it.
 
     Attributes:
         state: The state of the app.

@@ -65,8 +65,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--instrument",
         choices=("yes", "no"),
-        help="whether to load the instrumentation in COMMAND's Python processes, which counts "
-        "requests and closes keep-alive connections in a drain (default: yes)",
+        help="load the instrumentation into the Python processes of COMMAND (yes or no). It counts "
+        "requests, and closes keep-alive connections in a drain (default: yes)",
     )
 
 

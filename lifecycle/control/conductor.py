@@ -246,7 +246,7 @@ class Conductor:
         await self.services.close(timeout - (self.clock() - began))
 
     def snapshot(self) -> Snapshot:
-        """Return the whole state of the app, as `/status` shows it."""
+        """Return the complete state of the app, as `/status` shows it."""
         now = self.clock()
         return {
             "state": self.transitions.state.value,

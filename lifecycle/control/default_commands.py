@@ -56,7 +56,7 @@ class DefaultCommands:
     def lifecycle_commands(self) -> Iterable[Command]:
         """Return the commands."""
         return [
-            Command("status", self.status, "the whole state as JSON"),
+            Command("status", self.status, "the complete state as JSON"),
             Command("ls", self.ls, "app services and their registrations"),
             Command("help", self.help, "this list"),
             Command("version", self.version, "the version of pod-lifecycle"),

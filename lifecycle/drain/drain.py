@@ -30,15 +30,15 @@ class Drain:
         return max(0.0, self.timetable.wait_until - self._clock())
 
     def main_time_left(self) -> float:
-        """Return the seconds that main has left to stop. A later call may return much less."""
+        """Return the seconds that `main` has left to stop. A later call may return much less."""
         return max(0.0, self.timetable.main_until - self._clock())
 
     async def settled(self) -> None:
-        """Wait until the settle time (`settle`) is over. Then close idle connections."""
+        """Wait until `settle` is over. After that, close your idle connections."""
         await self.settle_passed.wait()
 
     async def deregistered(self) -> bool:
-        """Wait for the deregistration. False if a registry has not confirmed in time."""
+        """Wait for the deregistration. Returns False if a registry has not confirmed in time."""
         return await self.deregistration_done.wait()
 
     async def idle(self) -> None:

@@ -157,8 +157,8 @@ ORDER: Final[Sequence[Step]] = (
     ),
     Step(
         "signal",
-        "answers preStop, if it was called",
-        "SIGTERM has come",
+        "lets `lifecycle prestop` return, if it was called",
+        "SIGTERM has arrived",
         "drain start + grace_period - stop_timeout - 2, or 1 s after the start of this step if "
         "that is later, but not later than drain start + grace_period - 2",
         over=lambda so: so.signalled,

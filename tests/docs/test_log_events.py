@@ -146,8 +146,8 @@ def test_the_fields_of_every_event_are_explained_once() -> None:
 
 
 def test_the_report_is_explained_in_full_elsewhere() -> None:
-    """Each of its fields is in the table of docs/drain.md too."""
-    drain = (ROOT / "docs" / "drain.md").read_text(encoding="utf-8")
+    """Each of its fields is in the table of docs/drain-report.md too."""
+    drain = (ROOT / "docs" / "drain-report.md").read_text(encoding="utf-8")
     table = drain.partition("### Fields of the report")[2].partition("\n### ")[0]
 
     assert {*re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)} == SHOWN["drain report"].fields

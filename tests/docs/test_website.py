@@ -53,7 +53,7 @@ def test_the_navigation_is_the_index(website: ModuleType) -> None:
 @pytest.mark.parametrize(
     ("source", "target", "expected"),
     [
-        ("README.md", "docs/drain.md#the-report", "drain.md#the-report"),
+        ("README.md", "docs/drain.md#the-budget", "drain.md#the-budget"),
         ("docs/drain.md", "../README.md", "index.md"),
         ("docs/drain.md", "../plugins/grpc/README.md", "lifecycle-grpc.md"),
         ("docs/drain.md", "img/timeline.svg", "img/timeline.svg"),
