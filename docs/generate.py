@@ -51,7 +51,7 @@ SECTION: Final = re.compile(
 RECORDS: Final = {
     "Everything together:": status_records.Snapshot,
     "Each entry of `services`:": status_records.ServiceStatus,
-    "Each registration of a service. A registry may add fields of its own:": (
+    "Each registration of a service. A registry may add its own fields:": (
         status_records.RegistrationStatus
     ),
     "Each entry of `probes`:": status_records.ProbeStatus,
@@ -197,7 +197,7 @@ def checks() -> str:
     """Document every rule of `lifecycle check` from its own texts."""
     parts = []
     for rule in RULES.values():
-        head = f"## {rule.name}\n\n**{rule.title}** ({rule.severity})"
+        head = f"## {rule.name}\n\n**{str(rule.severity).capitalize()}: {rule.title}**"
         sources = ", ".join(
             f"<{each}>" if each.startswith("https:") else f"[{each}]({each})"
             for each in rule.sources
@@ -257,7 +257,7 @@ def budget() -> str:
     rows = (
         (
             "drain start",
-            "the first signal, preStop, `begin_drain()` or the end of main",
+            "the first signal, preStop, `begin_drain()` or the end of `main`",
             plan.began,
         ),
         ("`settle` is over", "drain start + settle", plan.settle_at),
@@ -267,7 +267,7 @@ def budget() -> str:
             max(config.settle, config.quiet),
         ),
         ("deadline of the wait", "drain start + grace_period − stop_timeout − 2", plan.wait_until),
-        ("main is cancelled", "drain start + grace_period − 2", plan.main_until),
+        ("`main` is cancelled", "drain start + grace_period − 2", plan.main_until),
         ("pod-lifecycle no longer waits for the cancelled main", "1 s later", plan.cancel_until),
         (
             "the process has exited, even if something hangs",

@@ -7,7 +7,7 @@ Rules of this file:
    Otherwise the standard logger `lifecycle` gets them as lines of `key=value`. Only
    `lifecycle run` has its own renderer.
 2. The field `see` is the address where an event is explained. Callers name an entry of the pages,
-   as `help_page` takes it, or give an address of their own.
+   as `help_page` takes it, or give another address.
 3. A separate thread writes the events, so that a handler that blocks (a full pipe, a lock of a
    blocked app) never delays a probe.
 """

@@ -36,7 +36,7 @@ class InstalledPlugin:
         """
         Remove the plugin. You can call this from any thread except the control thread.
 
-        The removal works at once: the plugin's hooks are no longer called, and its probes,
+        The removal works at once. The plugin's hooks are no longer called, and its probes,
         commands and options do not exist any more.
         The result of a running probe is ignored. Then the services are deregistered from the
         plugin's registries, within `register_timeout`, and these registries are closed.

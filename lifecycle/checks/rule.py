@@ -70,7 +70,7 @@ class Rule:
         sources: Where the problem is described. Each is an address, or a page in `docs/`.
         fix: How to fix the problem.
         plain_fix: How to fix the problem in an app that does not run under pod-lifecycle. If
-            empty, `fix` holds for every app.
+            empty, `fix` applies to every app.
         find: The function that looks for the problem.
     """
 

@@ -16,6 +16,12 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "run": ("lifecycle.cli.run", "run an app, or a server command, with pod-lifecycle"),
+    "rehearse": (
+        "lifecycle.cli.rehearse",
+        "restart a service in a rolling update under load, on this machine, and count lost requests",
+    ),
+    "check": ("lifecycle.cli.check", "find problems in Kubernetes manifests"),
+    "manifests": ("lifecycle.cli.manifests", "write Kubernetes manifests for an app"),
     "prestop": ("lifecycle.cli.prestop", "drain the app, and return when SIGTERM is safe"),
     "probe": ("lifecycle.cli.probe", "ask for one probe result (exit code 0 if true)"),
     "ls": ("lifecycle.cli.ls", "list app services and where each one is registered"),
@@ -24,12 +30,6 @@ COMMANDS = {
     "offline": ("lifecycle.cli.offline", "take app services out of traffic"),
     "plugins": ("lifecycle.cli.plugins", "list installed plugins and their hooks"),
     "config": ("lifecycle.cli.config", "show all settings and where each value comes from"),
-    "manifests": ("lifecycle.cli.manifests", "write Kubernetes manifests for an app"),
-    "check": ("lifecycle.cli.check", "find problems in Kubernetes manifests"),
-    "rehearse": (
-        "lifecycle.cli.rehearse",
-        "restart a service in a rolling update under load, on this machine, and count lost requests",
-    ),
 }
 """Module and help text of each subcommand, by its name."""
 PLAIN = ("prestop", "probe")

@@ -28,7 +28,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         ),
         ("--busy", float, 0.3, "SHARE", "share of keep-alive connections that are never idle"),
         ("--slow-share", float, 0.01, "SHARE", "share of requests that ask for the --slow path"),
-        ("--timeout", float, 10.0, "SECONDS", "time limit for a whole response"),
+        ("--timeout", float, 10.0, "SECONDS", "time limit for a complete response"),
         ("--rtt", float, 0.002, "SECONDS", "round-trip time of the network"),
         (
             "--first-after",

@@ -34,7 +34,7 @@ class DrainActions:
         report: Gets the names of work that was not waited for.
         note: Stores the facts that become true.
         hooks: The `lifecycle_drain` hooks.
-        wait_over: Set when preStop is answered.
+        wait_over: Set when `lifecycle prestop` may return.
         drained: Set when the drain is over.
         decide: Decides the exit code finally.
     """
@@ -105,7 +105,7 @@ class DrainActions:
         self._parts.registrations.withdraw()
 
     def cancel_main(self) -> None:
-        """Store where main stands, then cancel main. Afterwards it stands in its own cleanup."""
+        """Store where main stands, then cancel main. Afterwards it is in its own cleanup."""
         self._main, self._report.stuck_at = stands(self._parts.host.straggler)
         self._report.cut_off.append(f"{self._main}, which had not ended in time")
         self._parts.host.cancel_main()

@@ -53,7 +53,7 @@ class Departure:
         report: The report of the drain.
         ending: The end of main. None before.
         hooks: The `lifecycle_drain` hooks, called at the drain start.
-        wait_over: The event that preStop is answered.
+        wait_over: The event after which `lifecycle prestop` returns.
         drained: The event that the drain is over.
         ended_by_itself: True if the end of main is the cause of the drain.
     """

@@ -20,7 +20,7 @@ from typing import Final, NamedTuple, Protocol
 from lifecycle.drain.timetable import CLOSE_TIME, Timetable
 
 SIGNAL_FOLLOWS: Final = 1.0
-"""Seconds to wait for SIGTERM after preStop was answered late."""
+"""Seconds to wait for SIGTERM after `lifecycle prestop` has returned late."""
 CLEAR_UP_TIME: Final = 0.2
 """Seconds that the remaining tasks of main have to end, even if the time of main is over."""
 
@@ -64,7 +64,7 @@ class Actions(Protocol):
         """Store for the report what the drain still waited for."""
 
     def answer_prestop(self) -> None:
-        """Answer preStop. SIGTERM may come now."""
+        """Let `lifecycle prestop` return. SIGTERM may come now."""
 
     def stop_main(self) -> None:
         """Tell main to stop, because the drain is over."""
@@ -102,7 +102,7 @@ class Terms(NamedTuple):
     Values for the time limit of a step, besides the timetable.
 
     Attributes:
-        register_timeout: Seconds that the deregistration has from the drain start on.
+        register_timeout: Seconds after the drain start that the deregistration has.
         cancels_main: False if main has no time limit.
         began: The start time of the step.
     """
@@ -170,8 +170,8 @@ ORDER: Final[Sequence[Step]] = (
     ),
     Step(
         "stop",
-        "tells main to stop (`drained()` returns)",
-        "main has ended",
+        "tells `main` to stop (`drained()` returns)",
+        "`main` has ended",
         "drain start + grace_period - 2, without a limit in your own event loop",
         over=lambda so: so.main_over,
         until=lambda plan, terms: plan.main_until if terms.cancels_main else math.inf,
@@ -179,8 +179,8 @@ ORDER: Final[Sequence[Step]] = (
     ),
     Step(
         "stop",
-        "cancels main",
-        "main has ended",
+        "cancels `main`",
+        "`main` has ended",
         "drain start + grace_period - 1",
         over=lambda so: so.main_over,
         skip=lambda so: so.main_over,
@@ -210,7 +210,7 @@ ORDER: Final[Sequence[Step]] = (
     ),
     Step(
         "stop",
-        "cancels the remaining tasks of main",
+        "cancels the remaining tasks of `main`",
         "these tasks have ended",
         "drain start + grace_period - 1, or 0.2 s after the start of this step if that is later",
         over=lambda so: so.cleared,

@@ -19,7 +19,7 @@ CANCEL_TIME: Final = 1.0
 CLOSE_TIME: Final = 0.5
 """Seconds that plugins and registries have to close. The same time is left before SIGKILL."""
 HURRY: Final = 1.0
-"""Seconds of further waiting if SIGTERM comes before preStop was answered."""
+"""Seconds of further waiting if SIGTERM comes before `lifecycle prestop` has returned."""
 
 
 @dataclass(eq=False)

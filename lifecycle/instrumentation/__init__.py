@@ -7,5 +7,5 @@ Rules of this folder:
    Python, in an environment without pod-lifecycle.
 2. At the interpreter's start, only built-in modules and C modules are imported. gevent may patch
    `threading`, `socket` and `ssl` later, so the server must import them first.
-3. Any error causes one warning, and the worker continues to serve.
+3. Any error causes one warning, and the worker keeps serving.
 """

@@ -9,7 +9,7 @@ Rules of this file:
 2. If the app, or a server inside it, installs a handler for SIGTERM or SIGINT, that handler does
    not replace ours. It is kept, and called once after the drain. Meanwhile `signal.getsignal`
    returns it, as if the app were alone.
-   The handler may then send a signal to this process, so that the process dies of it. Such a signal
+   The handler may then send a signal to this process, so that the signal ends the process. Such a signal
    does not count as a second one. uvicorn does it with `signal.raise_signal` after it has stopped.
    Other servers do it at once, also with `os.kill`. Both calls are intercepted, so a signal from
    outside is never mistaken for one of these.

@@ -5,7 +5,7 @@ Rules of this file:
 
 1. When the drain starts, nothing is sent to the command. It serves until no client can lose a
    request any more. Then it gets its stop signal, once. Its workers do not get the signal, because
-   they would die of it in the middle of requests.
+   it would end them in the middle of requests.
 2. The end of the direct child is not the end of the run: processes that it has left are ended too.
 3. However this main ends, no process of the command is left.
 """

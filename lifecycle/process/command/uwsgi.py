@@ -24,7 +24,7 @@ from contextlib import suppress
 from typing import Final
 
 DRAINING: Final = ".draining"
-"""The suffix of the file that exists from the drain start on, after the path of the board."""
+"""The suffix of a file next to the board. The file exists once the drain has started."""
 DIE_ON_TERM: Final = "UWSGI_DIE_ON_TERM"
 ROUTE: Final = "UWSGI_RESPONSE_ROUTE_IF"
 

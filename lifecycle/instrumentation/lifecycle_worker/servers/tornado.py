@@ -7,7 +7,7 @@ After the settle time, idle connections are closed, WebSockets are closed with 1
 streams are ended. Their handlers are informed by `on_connection_close`, and a later write raises
 `StreamClosedError`.
 
-Not covered: the masters of `fork_processes` and `HTTPServer.start(N)` die of SIGTERM, and leave
+Not covered: the masters of `fork_processes` and `HTTPServer.start(N)` end at SIGTERM, and leave
 their children to the parent. The parent ends the children once nothing is in flight.
 """
 

@@ -6,8 +6,8 @@ loop writes what a slow client has not accepted. The worker makes no progress wh
 threads are running and none of them ends.
 
 After the settle time, idle connections are closed in its loop, which turns at least once per
-second. Event streams then end, each at its next event. waitress has no SIGTERM handler. It dies of
-SIGTERM once nothing is in flight.
+second. Event streams then end, each at its next event. waitress has no SIGTERM handler, so
+SIGTERM ends it once nothing is in flight.
 """
 
 from __future__ import annotations
