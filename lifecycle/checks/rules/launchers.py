@@ -169,7 +169,7 @@ def process_manager(workload: Workload) -> Iterator[Found]:
 @RULES.add(
     "reload",
     Severity.WARNING,
-    sources=("https://www.uvicorn.org/settings/#development", "hosts.md"),
+    sources=("https://www.uvicorn.org/settings/#development", "any-server.md"),
     fix=(
         "Remove --reload. Use `fastapi run` instead of `fastapi dev`, and a production server instead "
         "of `flask run` and `manage.py runserver`."

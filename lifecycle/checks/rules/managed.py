@@ -38,7 +38,7 @@ def _managed(workload: Workload) -> list[tuple[Container, ServerCommand]]:
 @RULES.add(
     "managed-lifespan",
     Severity.ERROR,
-    sources=("https://github.com/django/daphne/issues/264", "hosts.md"),
+    sources=("https://github.com/django/daphne/issues/264", "managed.md"),
     fix=(
         "Put `lifecycle run --service NAME:PORT --` in front of the command. This setup needs no "
         "lifespan. Or run the app with `lifecycle run --asgi`, or under a server that runs the "
@@ -154,7 +154,7 @@ def _workers_of_image(container: Container) -> int:
 @RULES.add(
     "managed-recycling",
     Severity.WARNING,
-    sources=("hosts.md",),
+    sources=("managed.md",),
     fix=(
         "Put `lifecycle run --service NAME:PORT --` in front of the command. The server may then "
         "replace its workers. Or remove the option, and replace the pod in a rolling update. If the app "
