@@ -73,5 +73,5 @@ async def _drain_http2(app):
 def test_trio_is_not_counted(command: Parent):
     """`--worker-class trio` says so on one line, and no worker is waited for."""
     done = command.run(TRIO)
-    assert done.stderr.count("lifecycle: hypercorn's trio workers are not counted") == 1
+    assert done.stderr.count("lifecycle: requests of hypercorn's trio workers are not counted") == 1
     assert command.told() == ["hello"]
