@@ -177,6 +177,7 @@ def test_what_a_dead_worker_had_in_flight_is_no_more(start, tmp_path):
     app = serve(start, tmp_path, workers=1)
     app.wait_state("ready")
     first = ask(app.port)[1].split()[0]
+    wait_for(lambda: app.status()["in_flight"] == 0, 5, "the end of the first request")
     background(lambda: ask(app.port, "/hang"))
     wait_for(lambda: app.status()["in_flight"] == 1, 5, "the request in flight")
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import time
+from pathlib import Path
 
 import pytest
 
@@ -103,6 +104,14 @@ def test_who_waits_in_a_crowd_pushes_nobody_out(app: App, said: bytes) -> None:
                     sock.sendall(said)
             assert live(app) < AS_ASKED
         assert answer(kept, LIVE + b"\r\n") == b"true"
+
+
+def unread(port: int) -> int:
+    """Return how many bytes that have come for a port nobody has read."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    established = [row for row in rows if row[3] == "01"]
+    here = [row for row in established if int(row[1].partition(":")[2], 16) == port]
+    return sum(int(row[4].partition(":")[2], 16) for row in here)
 
 
 def answer(sock: socket.socket, request: bytes = b"") -> bytes:
