@@ -11,12 +11,10 @@ from typing import Any
 
 import pytest
 
-from lifecycle.config import Config, core_variables
 from tests.process.kit import App, ask, free_port, wait_for
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 QUICK = {"LIFECYCLE_SETTLE": "0.3", "LIFECYCLE_QUIET": "0.2"}
-MANIFEST = (EXAMPLES / "kubernetes" / "deployment.yaml").read_text()
 
 Start = Callable[..., App]
 
@@ -142,28 +140,3 @@ class TestBatchJob:
         app.signal(signal.SIGTERM)
         assert app.wait() == 143, app.stderr
         assert re.fullmatch(r"checkpoint: \d+ of 100000 rows\n", app.stdout)
-
-
-class TestManifest:
-    """The deployment."""
-
-    def test_budget(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Its settings are known, fit into the grace period, and are the pod's own."""
-        settings = dict(re.findall(r'name: (LIFECYCLE_\w+), value: "([^"]*)"', MANIFEST))
-        for name, value in settings.items():
-            monkeypatch.setenv(name, value)
-        config = Config()
-        grace = int(re.findall(r"terminationGracePeriodSeconds: (\d+)", MANIFEST)[0])
-        in_flight = int(re.findall(r"work in flight (\d+)", MANIFEST)[0])
-
-        assert set(settings) <= core_variables()
-        assert config.grace_period == grace
-        spent = config.settle + config.quiet + config.stop_timeout + 2
-        assert in_flight == grace - spent
-
-    def test_probes(self) -> None:
-        """The three probes ask the QOS port's own default, and preStop is the command."""
-        asked = re.findall(r"httpGet: \{path: (\S+), port: (\d+)\}", MANIFEST)
-
-        assert asked == [("/startup", "22222"), ("/ready", "22222"), ("/live", "22222")]
-        assert "command: [lifecycle, prestop]" in MANIFEST
