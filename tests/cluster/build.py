@@ -23,6 +23,8 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "pod
 SOURCES = Path(__file__).parent / "node"
 VERSION = "v1.34.4"
 """What the programs say that they are: go.mod's k8s.io/kubernetes."""
+HELM = "v3.19.5"
+"""Built on the same modules of Kubernetes."""
 
 _MAJOR, _MINOR, _ = VERSION[1:].split(".")
 _LDFLAGS = (
@@ -61,6 +63,23 @@ def _build(folder: Path) -> None:
         os.rename(f"{work}/programs", folder)
 
 
+def helm() -> Path:
+    """Return the program helm; the first time, this takes minutes."""
+    folder = CACHE / f"helm-{HELM}"
+    with locked("helm"):
+        if not folder.exists():
+            print(f"building Helm {HELM} into {folder}: some minutes", file=sys.stderr)
+            with tempfile.TemporaryDirectory(dir=CACHE) as work:
+                subprocess.run(
+                    ["go", "install", "-trimpath", f"helm.sh/helm/v3/cmd/helm@{HELM}"],
+                    cwd=work,
+                    env=os.environ | {"CGO_ENABLED": "0", "GOBIN": f"{work}/bin"},
+                    check=True,
+                )
+                os.rename(f"{work}/bin", folder)
+    return folder / "helm"
+
+
 @contextmanager
 def locked(name: str) -> Iterator[None]:
     """Let one process at a time make what the cache lacks."""
@@ -72,3 +91,4 @@ def locked(name: str) -> Iterator[None]:
 
 if __name__ == "__main__":
     programs()
+    helm()

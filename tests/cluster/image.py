@@ -7,6 +7,9 @@ is a docker archive for a cluster of your own (`kind load image-archive image.ta
 `k3d image import image.tar`, `docker load`): this interpreter in /usr/local, the checkout's
 distributions and what they need in /opt/python, `lifecycle` on the PATH, and the apps of the
 tests and of the examples in /app, where commands begin.
+
+`base_image` is what a Dockerfile begins with instead of python:3.13-slim: the interpreter, pip and
+a shell.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ import sysconfig
 import tarfile
 import tempfile
 import urllib.parse
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -36,6 +39,8 @@ from tests.cluster.build import CACHE, locked
 CHECKOUT = Path(__file__).parents[2]
 SERVERS = ("uvicorn", "uvloop", "granian", "fastapi", "gunicorn", "django")
 """What the apps of the tests need beyond the checkout's own distributions."""
+WHEELS = "/wheels"
+"""Where pip of the base image finds all that it installs."""
 KEPT = 3
 """So many images stay in the cache."""
 
@@ -46,6 +51,16 @@ _COMMAND = b"""#!/usr/local/bin/python3
 from lifecycle.cli import main
 main()
 """
+_PIP = b"""#!/usr/local/bin/python3
+from pip._internal.cli.main import main
+raise SystemExit(main())
+"""
+_PIP_CONF = f"""[global]
+no-index = true
+find-links = {WHEELS}
+disable-pip-version-check = true
+root-user-action = ignore
+""".encode()
 
 Files = dict[str, Path | bytes]
 """Where a file goes in the image, and what it is."""
@@ -58,6 +73,19 @@ def app_image() -> tuple[Path, str]:
     layers = [python, packages, project | {"usr/local/bin/lifecycle": _COMMAND}, _apps()]
     env = ["PATH=/usr/local/bin", "PYTHONPATH=/opt/python", "PYTHONUNBUFFERED=1", "HOME=/tmp"]
     return _kept("lifecycle", layers, {"Env": env, "Cmd": ["python3"], "WorkingDir": "/app"})
+
+
+def base_image() -> tuple[Path, str]:
+    """Return the archive and the name of the image that a Dockerfile begins with."""
+    python = _interpreter()
+    python |= {"bin/sh": Path("/bin/sh").resolve()}
+    # What is installed later may be linked with what the distributions here are linked with.
+    python |= _libraries([*python.values(), *_packages().values()])
+    site = f"usr/local/lib/python{sys.version_info.major}.{sys.version_info.minor}/site-packages"
+    pip = {f"{site}/{place}": path for place, path in _files_of("pip")}
+    pip |= {"usr/local/bin/pip": _PIP, "etc/pip.conf": _PIP_CONF}
+    pip |= {"etc/passwd": b"root:x:0:0:root:/root:/bin/sh\n"}
+    return _kept("python", [python, pip], {"Env": ["PATH=/usr/local/bin:/bin"], "Cmd": ["python3"]})
 
 
 def pause_image(program: Path) -> tuple[Path, str]:
@@ -82,15 +110,19 @@ def _interpreter() -> Files:
 
 def _packages() -> Files:
     """Return the installed distributions' files, the checkout's own metadata among them."""
-    files: Files = {}
-    for distribution in _needed([*_editable(), *SERVERS]):
-        for file in distribution.files or ():
-            path = Path(str(distribution.locate_file(file)))
-            kept = _CACHED in file.name or "__pycache__" not in file.parts
-            left = file.name.endswith(".pth") or file.name == "direct_url.json"
-            if ".." not in file.parts and kept and not left and path.exists():
-                files[f"opt/python/{file}"] = path
-    return files
+    needed = _needed([*_editable(), *SERVERS])
+    return {f"opt/python/{place}": path for each in needed for place, path in _files_of(each.name)}
+
+
+def _files_of(name: str) -> Iterator[tuple[str, Path]]:
+    """Yield the files of a distribution that is installed here, and their places in it."""
+    distribution = importlib.metadata.distribution(name)
+    for file in distribution.files or ():
+        path = Path(str(distribution.locate_file(file)))
+        kept = _CACHED in file.name or "__pycache__" not in file.parts
+        left = file.name.endswith(".pth") or file.name == "direct_url.json"
+        if ".." not in file.parts and kept and not left and path.exists():
+            yield str(file), path
 
 
 def _project() -> Files:
@@ -186,16 +218,21 @@ def _kept(name: str, layers: list[Files], config: Mapping[str, object]) -> tuple
         key.update(content if isinstance(content, bytes) else content.read_bytes())
     version = key.hexdigest()[:16]
     tag = f"docker.io/local/{name}:{version}"
+    return kept(name, version, lambda work: _write(work, tag, layers, config)), tag
+
+
+def kept(name: str, version: str, make: Callable[[Path], Path]) -> Path:
+    """Return an archive of the cache; `make` writes it in the folder that it gets, if it lacks."""
     with locked("images"):
         archive = CACHE / f"{name}-{version}.tar"
         if not archive.exists():
             with tempfile.TemporaryDirectory(dir=CACHE) as work:
-                _write(Path(work), tag, layers, config).rename(archive)
+                make(Path(work)).rename(archive)
         archive.touch()
         used = sorted(CACHE.glob(f"{name}-*.tar"), key=lambda path: path.stat().st_mtime)
         for old in used[:-KEPT]:
             old.unlink()
-    return archive, tag
+    return archive
 
 
 def _write(work: Path, tag: str, layers: list[Files], config: Mapping[str, object]) -> Path:

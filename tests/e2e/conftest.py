@@ -10,7 +10,7 @@ import pytest
 from tests import tables
 from tests.cluster.cluster import Cluster
 from tests.cluster.fixtures import Target, problem, target
-from tests.e2e import kit
+from tests.e2e import copied_files, kit
 from tests.e2e.rollout_table import HEADER, ROWS
 
 __all__ = ["space", "target"]
@@ -38,13 +38,21 @@ def cluster(target: Target) -> Iterator[Cluster]:
         target.own.start(name)
 
 
+@pytest.fixture(scope="session")
+def copied(target: Target) -> Cluster:
+    """Our own cluster, with the images that the files of examples/kubernetes name."""
+    assert target.own is not None
+    copied_files.load_image(target.own)
+    return target.own
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """On somebody's cluster nothing is broken: what needs ours is left out, and told."""
+    """What breaks a cluster, or gives it images, is left out on somebody's, and told."""
     if not os.environ.get("KUBECONFIG"):
         return
     if why := problem():
         raise pytest.UsageError(why)
-    ours = [item for item in items if "cluster" in getattr(item, "fixturenames", ())]
+    ours = [item for item in items if {"cluster", "copied"} & {*getattr(item, "fixturenames", ())}]
     items[:] = [item for item in items if item not in ours]
     config.hook.pytest_deselected(items=ours)
     config.stash[LEFT_OUT] = [item.nodeid for item in ours]
@@ -56,6 +64,8 @@ def pytest_terminal_summary(
     tables.report(terminalreporter, ROWS, HEADER, texts=2)
     if left_out := config.stash.get(LEFT_OUT, []):
         terminalreporter.section("not run on the cluster of KUBECONFIG")
-        terminalreporter.line("They are about our own cluster, or kill its API server:")
+        terminalreporter.line(
+            "They are about our own cluster, kill its API server, or build images:"
+        )
         for name in left_out:
             terminalreporter.line(f"  {name}")

@@ -12,9 +12,9 @@ from tests.cluster.fixtures import Target
 from tests.e2e import deployments, kit
 from tests.e2e.deployments import Manifests
 from tests.e2e.kit import Space
+from tests.e2e.rolling import assert_lossless, rolled
 from tests.e2e.rollout import Fleet
 from tests.e2e.rollout_table import ROWS, Rolled
-from tests.e2e.service_load import ServiceLoad
 from tests.e2e.test_pod import NEVER
 
 ROLLOUTS: Final = int(os.environ.get("ROLLOUTS", "2"))
@@ -26,14 +26,7 @@ pytestmark = pytest.mark.timeout(240 + ROLLOUTS * 60)
 def roll(name: str, space: Space, made: Manifests) -> Rolled:
     """Create a Deployment, and roll it over under load."""
     deployments.create(space, made)
-    fleet = Fleet(space, deployments.NAME)
-    seconds = []
-    with ServiceLoad(space, deployments.NAME) as load:
-        for _ in range(ROLLOUTS):
-            seconds.append(fleet.roll())
-            load.check()
-        tallies = load.end()
-    return Rolled(name, seconds, tallies, fleet.end(), space.events())
+    return rolled(name, space, deployments.NAME, ROLLOUTS)
 
 
 @pytest.fixture(scope="module")
@@ -84,14 +77,10 @@ def test_a_server_with_several_workers_loses_nothing(
 ) -> None:
     """The command that people have, behind `lifecycle run --`: nobody is lost, killed or late."""
     made = deployments.generated(space.image, command=(*deployments.WRAPPED, *command))
-    rolled = roll(name, space, made)
-    record_property(ROWS, rolled.rows())
+    result = roll(name, space, made)
+    record_property(ROWS, result.rows())
 
-    assert rolled.lost == 0, rolled.describe()
-    assert {end for pod in rolled.pods for end in pod.ends} == {(0, "Completed")}
-    assert not NEVER & {reason for reason, _ in rolled.events}
-    for pod in rolled.pods:
-        pod.assert_drained_by_prestop()
+    assert_lossless(result)
 
 
 @pytest.mark.parametrize("how", ["exec", "http"])
@@ -121,7 +110,7 @@ def test_the_same_without_pod_lifecycle(
     record_property: Callable[[str, object], None],
 ) -> None:
     """The same image loses requests under uvicorn alone; how many, with a sleep too, is printed."""
-    rolled = roll(name, space, deployments.without(deployments.generated(space.image), hooks))
-    record_property(ROWS, rolled.rows())
+    result = roll(name, space, deployments.without(deployments.generated(space.image), hooks))
+    record_property(ROWS, result.rows())
 
-    assert rolled.lost or not loses
+    assert result.lost or not loses

@@ -19,6 +19,7 @@ from tests.process.kit import cli
 FILES = Path(__file__).parents[2] / "examples" / "kubernetes"
 WRITTEN = ("fastapi", "django", "grpc", "worker", "job")
 MANIFESTS = (*WRITTEN, "cronjob", "patch")
+HANDLERS = {"exec", "grpc", "httpGet", "sleep", "tcpSocket"}
 
 Object = dict[str, Any]
 
@@ -45,10 +46,9 @@ def container(name: str) -> Object:
     return dict(only)
 
 
-def replaced(patch: Mapping[str, Any]) -> Object:
-    """Return what a part of a patch puts in the place of what was there."""
-    assert patch["$patch"] == "replace"
-    return {key: value for key, value in patch.items() if key != "$patch"}
+def kept(patch: Mapping[str, Any]) -> Object:
+    """Return what a part of a patch sets, without what it removes of another handler."""
+    return {key: value for key, value in patch.items() if value is not None}
 
 
 @pytest.mark.parametrize("name", WRITTEN)
@@ -74,16 +74,28 @@ def test_the_cronjob_starts_the_job() -> None:
 
 
 def test_the_patch_brings_what_the_whole_manifest_has() -> None:
-    """Command, probes, preStop and grace period are those of the FastAPI file, and replace all."""
+    """Command, probes, preStop and grace period are those of the FastAPI file."""
     whole, part = container("fastapi"), container("patch")
 
-    for field in ("startupProbe", "readinessProbe", "livenessProbe", "lifecycle"):
-        assert replaced(part[field]) == whole[field]
+    for field in ("startupProbe", "readinessProbe", "livenessProbe"):
+        asked = {"httpGet": {**whole[field]["httpGet"], "scheme": "HTTP"}}
+        assert kept(part[field]) == whole[field] | asked | {"initialDelaySeconds": 0}
+    assert kept(part["lifecycle"]["preStop"]) == whole["lifecycle"]["preStop"]
     assert part["command"] == whole["command"]
     assert part["args"] is None
     assert part["ports"] == [port for port in whole["ports"] if port["name"] == "qos"]
     for field in ("name", "terminationGracePeriodSeconds"):
         assert (pod("patch") | part)[field] == (pod("fastapi") | whole)[field]
+
+
+def test_the_patch_removes_each_other_handler() -> None:
+    """A probe and a preStop have one handler: all but ours are null. No directive is there."""
+    part = container("patch")
+
+    for field in ("startupProbe", "readinessProbe", "livenessProbe"):
+        assert HANDLERS - {"sleep"} == {*part[field]} & HANDLERS
+    assert HANDLERS - {"grpc"} == {*part["lifecycle"]["preStop"]}
+    assert "$patch" not in json.dumps(part)  # kubectl drops ours with it where there was nothing
 
 
 def test_the_values_of_helm_are_those_of_the_whole_manifest() -> None:
