@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,13 +34,14 @@ from tests.e2e.rolling import assert_lossless, rolled
 from tests.e2e.rollout import Fleet
 from tests.e2e.rollout_table import ROWS
 from tests.e2e.test_pod import NEVER
-from tests.process.kit import cli, wait_for
+from tests.process.kit import background, cli, wait_for
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.usefixtures("copied")]
 
 IMAGE = "registry.example/orders:1.0"
 WHO = "import os; print(os.getuid(), open('/proc/1/cmdline').read().split('\\0')[1:3])"
-MESSAGES = 60
+SECONDS = 0.2
+"""How long a message takes."""
 
 Record = Callable[[str, object], None]
 
@@ -92,7 +94,7 @@ def test_a_server_is_rolled_and_loses_nothing(
     """Deployment, Service and PodDisruptionBudget, applied unchanged: no request is lost."""
     kubectl.apply("-f", str(FILES / f"{name}.yaml"))
 
-    result = rolled(f"{name}.yaml", space, app, 1)
+    result = rolled(f"{name}.yaml", space, app)
 
     record_property(ROWS, result.rows())
     assert_lossless(result)
@@ -115,7 +117,7 @@ def test_a_grpc_server_is_rolled_and_loses_nothing(
     record_property(ROWS, [calls.row("grpc.yaml", seconds)])
     assert not calls.lost
     assert calls.made > 500
-    for pod in fleet.end():
+    for pod in fleet.replaced():
         pod.assert_drained_by_prestop()
         assert pod.ends == {(0, "Completed")}
     assert not NEVER & {reason for reason, _ in space.events()}
@@ -124,25 +126,37 @@ def test_a_grpc_server_is_rolled_and_loses_nothing(
 def test_a_worker_is_rolled_and_does_each_message_once(
     space: Space, kubectl: Kubectl, redis: Redis, copied: Cluster
 ) -> None:
-    """Two workers are replaced in the middle of a queue: none is lost, none is done twice."""
+    """Two workers are replaced while messages come: none is lost, none is done twice."""
     url = f"redis://{copied.machine.address}:6379"
     text = (FILES / "worker.yaml").read_text()
     assert text.count("value: redis://redis:6379\n") == 1
     kubectl.apply("-f", "-", stdin=text.replace("value: redis://redis:6379", f"value: {url}"))
     fleet = Fleet(space, "worker")
-    for number in range(MESSAGES):
-        redis.xadd("orders", {"number": number, "seconds": 0.5})
+    over = threading.Event()
+    producing = background(lambda: _produce(redis, over))
 
     fleet.roll()
 
-    assert 0 < redis.hlen("done") < MESSAGES, "the workers were replaced in the middle"
-    space.wait(lambda: redis.hlen("done") == MESSAGES, "every message is done")
-    for pod in fleet.end():
-        pod.assert_drained_by_prestop()
-        assert pod.ends == {(0, "Completed")}
+    over.set()
+    produced = producing.result(LATEST)
+    space.wait(lambda: redis.hlen("done") == produced, f"all {produced} messages are done")
     assert set(redis.hvals("done")) == {"1"}
     assert redis.xpending("orders", "workers")["pending"] == 0
+    asked = {each["name"] for each in redis.xinfo_consumers("orders", "workers")}
+    assert asked == set(fleet.seen), "old workers and new ones have taken messages"
+    for pod in fleet.replaced():
+        pod.assert_drained_by_prestop()
+        assert pod.ends == {(0, "Completed")}
     assert not NEVER & {reason for reason, _ in space.events()}
+
+
+def _produce(redis: Redis, over: threading.Event) -> int:
+    """Add messages until it is over, about as many as two workers can do; return how many."""
+    number = 0
+    while not over.wait(SECONDS / 2):
+        redis.xadd("orders", {"number": number, "seconds": SECONDS})
+        number += 1
+    return number
 
 
 def test_a_job_and_the_job_of_a_cronjob_complete(space: Space, kubectl: Kubectl) -> None:
@@ -178,7 +192,7 @@ def test_the_smallest_change_is_put_onto_a_deployment_that_is_there(
     assert_nothing_found(tmp_path, json.dumps(built))
     kubectl("rollout", "status", "deployment/orders", f"--timeout={LATEST:g}s")
     space.wait(lambda: _old_are_gone(space), "the pods without us are gone")
-    result = rolled("patch.yaml", space, "orders", 1)
+    result = rolled("patch.yaml", space, "orders")
     record_property(ROWS, result.rows())
     assert_lossless(result)
 
@@ -241,7 +255,7 @@ def test_a_chart_of_helm_is_installed_and_loses_nothing(
     _run([str(helm()), "install", *values, *where], tmp_path)
 
     assert_nothing_found(tmp_path, rendered)
-    result = rolled("helm", space, "orders", 1)
+    result = rolled("helm", space, "orders")
     record_property(ROWS, result.rows())
     assert_lossless(result)
 
