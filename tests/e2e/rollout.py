@@ -92,11 +92,6 @@ class Fleet:
         self._watching.result(LATEST)
         return list(self.seen.values())
 
-    def replaced(self) -> list[Seen]:
-        """Return what was seen of the pods that are gone; the others end with their namespace."""
-        self._ending = True
-        return [seen for seen in self.seen.values() if seen.gone]
-
     def _complete(self) -> bool:
         deployment = self._space.client.get(Deployment, self._name)
         spec, status = deployment.spec, deployment.status

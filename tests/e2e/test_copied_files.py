@@ -94,7 +94,7 @@ def test_a_server_is_rolled_and_loses_nothing(
     """Deployment, Service and PodDisruptionBudget, applied unchanged: no request is lost."""
     kubectl.apply("-f", str(FILES / f"{name}.yaml"))
 
-    result = rolled(f"{name}.yaml", space, app)
+    result = rolled(f"{name}.yaml", space, app, 1)
 
     record_property(ROWS, result.rows())
     assert_lossless(result)
@@ -117,7 +117,7 @@ def test_a_grpc_server_is_rolled_and_loses_nothing(
     record_property(ROWS, [calls.row("grpc.yaml", seconds)])
     assert not calls.lost
     assert calls.made > 500
-    for pod in fleet.replaced():
+    for pod in fleet.end():
         pod.assert_drained_by_prestop()
         assert pod.ends == {(0, "Completed")}
     assert not NEVER & {reason for reason, _ in space.events()}
@@ -144,7 +144,7 @@ def test_a_worker_is_rolled_and_does_each_message_once(
     assert redis.xpending("orders", "workers")["pending"] == 0
     asked = {each["name"] for each in redis.xinfo_consumers("orders", "workers")}
     assert asked == set(fleet.seen), "old workers and new ones have taken messages"
-    for pod in fleet.replaced():
+    for pod in fleet.end():
         pod.assert_drained_by_prestop()
         assert pod.ends == {(0, "Completed")}
     assert not NEVER & {reason for reason, _ in space.events()}
@@ -192,7 +192,7 @@ def test_the_smallest_change_is_put_onto_a_deployment_that_is_there(
     assert_nothing_found(tmp_path, json.dumps(built))
     kubectl("rollout", "status", "deployment/orders", f"--timeout={LATEST:g}s")
     space.wait(lambda: _old_are_gone(space), "the pods without us are gone")
-    result = rolled("patch.yaml", space, "orders")
+    result = rolled("patch.yaml", space, "orders", 1)
     record_property(ROWS, result.rows())
     assert_lossless(result)
 
@@ -255,7 +255,7 @@ def test_a_chart_of_helm_is_installed_and_loses_nothing(
     _run([str(helm()), "install", *values, *where], tmp_path)
 
     assert_nothing_found(tmp_path, rendered)
-    result = rolled("helm", space, "orders")
+    result = rolled("helm", space, "orders", 1)
     record_property(ROWS, result.rows())
     assert_lossless(result)
 

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.timeout(240 + ROLLOUTS * 60)
 def roll(name: str, space: Space, made: Manifests) -> Rolled:
     """Create a Deployment, and roll it over under load."""
     deployments.create(space, made)
-    return rolled(name, space, deployments.NAME, ROLLOUTS, to_the_end=True)
+    return rolled(name, space, deployments.NAME, ROLLOUTS)
 
 
 @pytest.fixture(scope="module")
