@@ -1,9 +1,9 @@
 """
-An image that buildah builds from a Dockerfile, without a registry and without a network.
+An image that buildah builds from a Dockerfile, without a registry.
 
 The Dockerfile is built as it is. Of its first line, only the image is another one: this machine's
-Python, pip and a shell (`image.base_image`). There pip finds the wheels of this checkout, and those
-of the frameworks, which the ordinary pip of this machine has fetched.
+Python, pip and a shell (`image.base_image`). There pip asks no index. It finds the wheels of this
+checkout, and those of the frameworks, which the ordinary pip of this machine has fetched.
 """
 
 from __future__ import annotations
