@@ -9,6 +9,7 @@ from picture import MARGIN, WIDTH, text, whole
 
 SETUPS: Final = (
     (("Does the program end", "by itself?"), ("a job:", "lifecycle run -- COMMAND")),
+    (("Is it a Celery or", "Dramatiq worker?"), ("lifecycle run -- COMMAND,", "without --service")),
     (("Does it fetch messages", "from a queue?"), ("a queue worker:", "lifecycle run worker:main")),
     (("Is it a gRPC server", "(grpc.aio)?"), ("the plugin", "lifecycle-grpc")),
     (("Is it an ASGI app with a", "fixed start command?"), ("Managed in your ASGI app,", "one worker, preStop hook")),
