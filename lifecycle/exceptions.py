@@ -27,14 +27,14 @@ class Explained(Exception):
         see: The address of the page. Empty if there is none.
     """
 
-    entry = ""
+    see = ""
+    help_entry = ""
     """The page of errors of a class that are all explained in one place."""
 
-    def __init__(self, *args: object, see: str = "") -> None:
-        super().__init__(*args)
-        self.see = ""
-        if see or self.entry:
-            explained(self, see or self.entry)
+    def __init__(self, *args: object, see: str = "", **others: object) -> None:
+        super().__init__(*args, **others)
+        if see or self.help_entry:
+            explained(self, see or self.help_entry)
 
 
 class LifecycleError(Explained):
@@ -93,8 +93,9 @@ class RegistrationRefused(LifecycleError):
 def explained(error: E, see: str) -> E:
     """Add the address of a page to any error, for example a TypeError, and return the error."""
     address = help_page(see)
-    error.see = address  # type: ignore[attr-defined]
     error.add_note(f"See {address}")
+    if not isinstance(getattr(type(error), "see", None), property):  # an app's own
+        error.see = address  # type: ignore[attr-defined]
     return error
 
 
@@ -104,7 +105,7 @@ def page_of(error: object) -> str:
         see = getattr(error, "see", "")
     except Exception:  # noqa: BLE001 - a property of a foreign error
         return ""
-    return see if isinstance(see, str) and see.startswith("https://") else ""
+    return see if isinstance(see, str) and "://" in see else ""
 
 
 def text_of(error: BaseException | None) -> str:

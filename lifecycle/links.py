@@ -26,6 +26,6 @@ def help_page(entry: str) -> str:
         entry: The anchor of an entry in `docs/troubleshooting.md`, a page in `docs/` with an
             anchor, or a whole address, which is returned as it is.
     """
-    if entry.startswith("https://"):
+    if "://" in entry:
         return entry
     return docs_page(entry if "#" in entry else f"troubleshooting.md#{entry}")

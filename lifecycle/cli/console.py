@@ -41,7 +41,7 @@ def warn(message: object, *, see: str = "") -> None:
     from lifecycle.exceptions import page_of
     from lifecycle.links import help_page  # only needed if something is wrong
 
-    see = see or page_of(message) or getattr(message, "entry", "")
+    see = see or page_of(message) or getattr(message, "help_entry", "")
     page = f"See {help_page(see)}\n" if see else ""
     say(f"lifecycle: {message}\n{page}", sys.stderr)
 

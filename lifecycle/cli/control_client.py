@@ -26,7 +26,7 @@ DEFAULT_PORT = 22222
 class Unreachable(Exception):
     """No app answers on the control socket."""
 
-    entry = "errors.md#app-not-reachable"
+    help_entry = "errors.md#app-not-reachable"
     """The page about the error. It is not an `Explained`, whose import would take time."""
 
 

@@ -112,7 +112,7 @@ def _write(option: str, path: str | None, result: Result) -> bool:
         with open(path, "w", encoding="utf-8", errors="replace") as file:
             file.write(page(result) if option == "report" else junit(result))
     except OSError as error:
-        warn(f"--{option} {path}: {error.strerror}", see=CannotRehearse.entry)
+        warn(f"--{option} {path}: {error.strerror}", see=CannotRehearse.help_entry)
         return False
     say(f"{option}: {path}\n", sys.stderr)
     return True

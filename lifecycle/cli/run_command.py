@@ -41,7 +41,7 @@ class Refused(Explained):
         code: The exit code.
     """
 
-    entry = "errors.md#wrong-use-of-run"
+    help_entry = "errors.md#wrong-use-of-run"
 
     def __init__(self, message: str, code: int = USAGE, *, see: str = "") -> None:
         super().__init__(message, see=see)

@@ -30,7 +30,7 @@ _FACTORS: Final = {
 class Refused(Explained):
     """The manifests are not written. The message is the reason, and a way out."""
 
-    entry = "errors.md#option-of-manifests"
+    help_entry = "errors.md#option-of-manifests"
 
 
 def check_label(option: str, name: str) -> None:

@@ -37,7 +37,7 @@ class PortTaken(PortUnavailable):
         found: The process that uses the port. None if it is not visible.
     """
 
-    entry = "qos-port-in-use"
+    help_entry = "qos-port-in-use"
 
     def __init__(self, message: str, found: PortHolder | None) -> None:
         super().__init__(message)

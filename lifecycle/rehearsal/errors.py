@@ -17,7 +17,7 @@ class CannotRehearse(Explained):
         see: The page that explains the reason. Without it, the entry about options.
     """
 
-    entry = "errors.md#option-of-rehearse"
+    help_entry = "errors.md#option-of-rehearse"
 
     def __init__(self, reason: str, output: Sequence[str] = (), *, see: str = "") -> None:
         super().__init__(reason, see=see)

@@ -49,6 +49,29 @@ def test_an_error_without_a_page() -> None:
     assert LifecycleError("no", see="https://example.com/").see == "https://example.com/"
 
 
+def test_an_error_of_the_app_keeps_what_is_its_own() -> None:
+    """A subclass may have an `entry`, a `see` of its own, and another base with its arguments."""
+
+    class Own(LifecycleError, ImportError):
+        def __init__(self, message: str) -> None:
+            self.entry = {"id": 1}
+            super().__init__(message, name="shop", see="draining")
+
+        @property
+        def see(self) -> str:  # type: ignore[override]
+            return "mine"
+
+    error = Own("no")
+    assert (str(error), error.entry, error.name, error.see) == ("no", {"id": 1}, "shop", "mine")
+    assert error.__notes__ == [f"See {PAGE}"]
+
+
+def test_an_address_of_any_scheme_is_kept() -> None:
+    """A company's own page may be on plain HTTP."""
+    error = LifecycleError("no", see="http://wiki.example/x")
+    assert (error.see, page_of(error)) == ("http://wiki.example/x", "http://wiki.example/x")
+
+
 def test_it_survives_a_process_pool() -> None:
     """Once, not twice."""
     error = pickle.loads(pickle.dumps(ConfigError("no", see="draining")))

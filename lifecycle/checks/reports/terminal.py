@@ -66,7 +66,7 @@ def as_text(report: Report, screen: Screen | None = None) -> str:
         ]
     )
     if any(report.unreadable.values()):
-        parts[-1].append(f"See {help_page(Unreadable.entry)}")
+        parts[-1].append(f"See {help_page(Unreadable.help_entry)}")
     parts.append([line for each in _counts(report) for line in _folded(each, screen.width)])
     return "\n\n".join("\n".join(part) for part in parts if part)
 

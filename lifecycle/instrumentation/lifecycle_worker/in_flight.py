@@ -150,7 +150,7 @@ class InFlight:
             with lock:
                 begun[key] = now = monotonic()
                 many = len(begun) + self._others
-                if many == capacity:
+                if many == capacity or (many > capacity and self._others):
                     times[busy_at] = now  # first, because a reader of the count must see this too
                 whole[in_flight_at] = many
 

@@ -14,7 +14,7 @@ class ApiServerError(lifecycle.LifecycleError):
             unauthorized, conflict, expired and others.
     """
 
-    entry = "errors.md#api-server-failed"
+    help_entry = "errors.md#api-server-failed"
 
     def __init__(self, state: str, detail: str) -> None:
         super().__init__(f"{state}: {detail}")
