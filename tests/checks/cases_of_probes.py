@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.checks.kit import SERVED, SH, WEB, env, get, pod, probe
+from tests.checks.kit import PRESTOP, SERVED, SH, WEB, env, get, pod, probe
 
 ANSWER = "probe-answer"
+PORTS = [{"name": "http", "containerPort": 8000}]
+MISNUMBERED = [{"name": "qos", "containerPort": 22223}]
+WRAPPED = PRESTOP | {
+    "command": ["lifecycle", "run", "--service", "a:8000", "--", "gunicorn", "-b", ":8000", "a:b"],
+    "ports": PORTS,
+}
 LOCKED = {"securityContext": {"readOnlyRootFilesystem": True}}
 
 
@@ -26,9 +32,9 @@ PROBED: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
             ([f"error {ANSWER}"], "liveness", {"grpc": {"port": 22222}}, {}),
             ([f"error {ANSWER}"], "readiness", get("/ready", 22222, scheme="HTTPS"), {}),
             ([], "readiness", get("/ready", 22222, scheme="HTTP"), {}),
-            ([], "readiness", {"tcpSocket": {"port": 8080}}, {}),
+            (["warning app-probe"], "readiness", {"tcpSocket": {"port": 8080}}, {}),
             ([], "readiness", {"grpc": {"port": 9000}}, {}),
-            ([], "readiness", get("/health", 8443, scheme="HTTPS"), {}),
+            (["warning app-probe"], "readiness", get("/health", 8443, scheme="HTTPS"), {}),
             ([], "readiness", {"tcpSocket": {"port": 22222}}, {"envFrom": [{}]}),
             ([f"error {ANSWER}"], "readiness", {"tcpSocket": {"port": "qos"}},
              {"ports": [{"name": "qos", "containerPort": 22222}]}),
@@ -55,9 +61,6 @@ PROBED: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
             ["python", "-c", "import urllib.request as u; u.urlopen('http://localhost:22222/ready')"],
             ["python3", "-c", "import httpx; httpx.get('http://localhost:22222/ready').raise_for_status()"],
             ["lifecycle", "probe", "--port", "22222", "ready"],
-            ["curl", "-f", "http://localhost:8080/health"],
-            ["curl", "http://localhost:8080/health"],
-            ["curl", "-f", "https://localhost:8443/ready"],
             ["nc", "-z", "localhost", "8080"],
             ["bash", "-c", "exec 3<>/dev/tcp/::1/22222; echo -e 'GET /ready\\n' >&3; grep true <&3"],
             ["cat", "/tmp/ready"],
@@ -133,7 +136,7 @@ PROBED: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
                     (["error qos-path"], "readiness", "localhost:22222/live"),
                     ([], "readiness", "localhost:22222/ready"),
                     ([], "liveness", "localhost:22222/live"),
-                    ([], "liveness", "localhost:8080/ready"),
+                    (["warning app-probe"], "liveness", "localhost:8080/ready"),
                 )
             ),
             ([], "readiness", [*SH, "out=$(curl -sm2 localhost:22222/ready)\n"
@@ -145,7 +148,16 @@ PROBED: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
             (["error probe-port"], "readiness", ["lifecycle", "probe", "ready", "--port=9"], {}),
             (["warning probe-port"], "readiness", ["curl", "-f", "localhost:2222/ready"], WEB),
             (["warning probe-port"], "readiness", ["curl", "-f", "localhost/ready"], WEB),
-            ([], "readiness", ["curl", "-f", "localhost:8080/ready"], WEB),
+            *(
+                (["warning app-probe"], "readiness", command, WEB)
+                for command in (
+                    ["curl", "-f", "localhost:8080/ready"],
+                    ["curl", "-f", "http://localhost:8080/health"],
+                    ["curl", "http://localhost:8080/health"],
+                    ["curl", "-f", "https://localhost:8443/health"],
+                )
+            ),
+            ([], "readiness", ["curl", "-f", "localhost:$PORT/health"], WEB),
             (["error probe-port"] * 3, "readiness", ["curl", "-f", "localhost:22222/ready"],
              env(LIFECYCLE_QOS_PORT="9000")),
             ([], "readiness", ["curl", "-f", "localhost:22222/ready"],
@@ -157,6 +169,35 @@ PROBED: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
             (["warning probe-timeout"], "readiness", [*SH, "curl -f localhost:22222/ready"], {}),
         )
     ),
+    # Probes that the app answers, and a port `qos` with another number
+    *(
+        (expected, (pod(SERVED | {"ports": PORTS} | probe(kind, handler) | more),))
+        for expected, kind, handler, more in (
+            (["warning app-probe"], "readiness", get("/healthz", "http"), {}),
+            (["warning app-probe"], "readiness", get("/ready", "http"), {}),
+            (["warning app-probe"], "liveness", get("/healthz", 8000), {}),
+            (["warning app-probe"], "startup", get("/startup", "http"), {}),
+            ([], "startup", get("/healthz", "http"), {}),
+            (["error probe-port"], "readiness", get("/ready", "nowhere"), {}),
+            (["warning probe-port"], "readiness", get("/ready", 9000), {}),
+            (["warning app-probe", "warning probe-port"], "readiness", get("/healthz", 9000), {}),
+            (["warning probe-port"], "liveness", get("/live", 22223), {}),
+            ([], "readiness", get("/app-health/orders/readyz", 15020), {}),
+            (["error probe-port"] * 2, "readiness", get("/healthz", "http"), env(LIFECYCLE_QOS_PORT="0")),
+            ([], "readiness", get("/healthz", "http"), {"envFrom": [{}]}),
+            (["error probe-port"], "readiness", get("/ready", "qos"), {"ports": MISNUMBERED}),
+            (["error probe-port"], "liveness", get("/live", 22223), {"ports": MISNUMBERED}),
+            ([], "readiness", get("/ready", "qos"), {"ports": MISNUMBERED, "envFrom": [{}]}),
+            ([], "startup", get("/startup", "qos"), {"ports": [{"name": "qos", "containerPort": 22222}]}),
+        )
+    ),
+    (
+        ["warning app-probe"] * 2 + ["warning liveness-equals-readiness"],
+        (pod(WRAPPED | {f"{kind}Probe": get("/healthz", "http")
+                        for kind in ("startup", "readiness", "liveness")}),),
+    ),
+    (["warning startup-probe"], (pod(WEB | {"command": ["gunicorn", "a:b"]} | probe("liveness", get("/h"))
+                                     | probe("readiness", get("/ready"))),)),
     (["error dependency-in-liveness"], (asked("liveness", "python", "-c",
       "import urllib.request as u; u.urlopen('http://db.example/up')"),)),
 ]  # fmt: skip

@@ -89,12 +89,23 @@ SERVERS: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
         )
     ),
     *(
-        (["warning managed-workers"], (pod(DRAINED | given | env(**variables)),))
-        for given, variables in (
-            ({}, {"WEB_CONCURRENCY": "4"}),
-            ({}, {"GUNICORN_CMD_ARGS": "-w 4"}),
-            ({"args": ["--workers", "4"]}, {}),
+        # The image may have the command `lifecycle run --`, or that ENTRYPOINT
+        (expected, (pod(DRAINED | given | env(**variables)),))
+        for expected, given, variables in (
+            ([], {}, {"WEB_CONCURRENCY": "4"}),
+            ([], {}, {"GUNICORN_CMD_ARGS": "-w 4"}),
+            ([], {"args": ["--workers", "4"]}, {}),
+            (["warning managed-workers"], {"args": ["gunicorn", "-w", "4", "a:b"]}, {}),
+            (["warning managed-workers"], {"args": [*UVICORN]}, {"WEB_CONCURRENCY": "4"}),
+            (["warning managed-lifespan"], {"args": ["daphne", "a:b"]}, {}),
+            ([], {"args": ["lifecycle", "run", "--service", "a:8000", "--", "gunicorn", "-w", "4", "-b",
+                           "0.0.0.0:8000", "a:b"]}, {}),
         )
+    ),
+    (["warning managed-prestop"], (pod(QOS | {"args": [*UVICORN]}),)),
+    *(
+        ([f"{severity} shell-pid-1"], (pod(WEB | {key: [*SH, "gunicorn a:b | tee log"]}),))
+        for severity, key in (("error", "command"), ("warning", "args"))
     ),
     *(
         ([], _ours(*command, **variables))

@@ -117,7 +117,7 @@ def test_text(run: Run) -> None:
     folded = [each for each in lines if ".yaml:" not in each and "https:" not in each]
     assert max(map(len, folded)) <= 80
     assert " ".join(each.strip() for each in lines[-2:]) == (
-        "2 errors, 2 warnings in 2 workloads. To turn off a rule, name it in the annotation "
+        "2 errors, 4 warnings in 2 workloads. To turn off a rule, name it in the annotation "
         "pod-lifecycle.dev/ignore"
     )
     assert run("good.yaml").stdout == "nothing found in 1 workload\n"
@@ -190,7 +190,9 @@ def test_json_from_a_pipe(run: Run) -> None:
 
     assert done.returncode == 1
     said = json.loads(done.stdout)
-    assert [each["rule"] for each in said["findings"]] == ["shell-pid-1", "startup-probe"]
+    assert [each["rule"] for each in said["findings"]] == [
+        "shell-pid-1", "startup-probe", "app-probe"
+    ]  # fmt: skip
     assert said["findings"][0].items() >= {"file": "-", "line": 8, "severity": "error"}.items()
     assert said["unreadable"] == {}
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from lifecycle.checks.rule import Rule
 from lifecycle.checks.rules import (
+    app_probes,
     documents,
     front_containers,
     launchers,
@@ -31,6 +32,7 @@ RULES: Final[dict[str, Rule]] = {
         launchers.RULES,
         probes.RULES,
         probe_answers.RULES,
+        app_probes.RULES,
         rollout.RULES,
         documents.RULES,
     )

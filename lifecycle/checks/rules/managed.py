@@ -7,9 +7,8 @@ from typing import Final
 
 from lifecycle.checks.commands.http_requests import fetches
 from lifecycle.checks.commands.scripts import only_sleeps
-from lifecycle.checks.commands.servers import WORKERS, ServerCommand, read_options
+from lifecycle.checks.commands.servers import ServerCommand
 from lifecycle.checks.commands.steps import steps
-from lifecycle.checks.node import digits
 from lifecycle.checks.rule import UVICORN, Found, Severity, Table
 from lifecycle.checks.workloads.container import Container
 from lifecycle.checks.workloads.workload import Workload
@@ -26,13 +25,17 @@ _READ: Final = (
     "killall", "test", "[", "touch", "rm", "cat", "nginx",
 )  # fmt: skip
 """Commands that never start a drain, whatever their arguments are."""
-_VARIABLES: Final = ("UVICORN_WORKERS", "GRANIAN_WORKERS", "WEB_CONCURRENCY")
 
 
 def _managed(workload: Workload) -> list[tuple[Container, ServerCommand]]:
     return [
         (each, each.server_command) for each in workload.ours if each.server_command is not None
     ]
+
+
+def _guessed(container: Container) -> Severity | None:
+    """Return a lower severity if the image may start the server under `lifecycle run --`."""
+    return Severity.WARNING if container.has_hidden_entrypoint else None
 
 
 @RULES.add(
@@ -51,10 +54,14 @@ def managed_lifespan(workload: Workload) -> Iterator[Found]:
     `Managed` starts pod-lifecycle in the lifespan of the ASGI app. This server, or this option, does not run the lifespan.
     So pod-lifecycle's probe port (QOS port) stays closed and all probes fail. The app answers each request with an error.
     For example, daphne never runs the lifespan. uvicorn does not run it with `--lifespan off`, granian with `--interface wsgi` and gunicorn with `-k gthread`.
+
+    Severity:
+        If the manifest has `args` but no `command`, the finding is a warning. The ENTRYPOINT of the image may then be `lifecycle run --`.
     """
     for container, server in _managed(workload):
         if server.no_lifespan:
-            yield Found(container.command, f"{container.name}: {server.no_lifespan}")
+            message = f"{container.name}: {server.no_lifespan}"
+            yield Found(container.command, message, _guessed(container))
 
 
 @RULES.add(
@@ -74,6 +81,7 @@ def managed_prestop(workload: Workload) -> Iterator[Found]:
 
     Severity:
         If `lifecycle check` cannot read the program of the hook, such as a script in the image, the finding is a warning.
+        If the manifest has `args` but no `command`, the finding is a warning too. The ENTRYPOINT of the image may then be `lifecycle run --`.
     """
     for container, server in _managed(workload):
         if not (container.asks_to_drain or server.no_lifespan):
@@ -83,7 +91,7 @@ def managed_prestop(workload: Workload) -> Iterator[Found]:
             yield Found(
                 container.pre_stop or container.node,
                 f"{container.name}: {container.server} handles the signals, and {what}",
-                Severity.WARNING if unread else None,
+                Severity.WARNING if unread else _guessed(container),
             )
 
 
@@ -121,34 +129,17 @@ def managed_workers(workload: Workload) -> Iterator[Found]:
     The second worker waits up to 30 s for the port, and then fails. Its server starts it again and again, or exits.
 
     Severity:
-        If the manifest does not show which server the image runs, the finding is a warning.
+        If the manifest has `args` but no `command`, the finding is a warning. The ENTRYPOINT of the image may then be `lifecycle run --`.
 
     Scope:
         The rule reads the options of the server, WEB_CONCURRENCY, GUNICORN_CMD_ARGS and the variables of uvicorn and granian.
+        If the image contains the command, and the manifest does not, the rule finds nothing. To have the rule read the command, repeat the command in the manifest.
         In the file of `gunicorn -c`, the rule reads simple assignments. The file must be in a ConfigMap that the pod mounts, in the folder of the manifest, or in a folder above.
     """
-    for container in workload.ours:
-        server = container.server_command
-        if server and server.no_lifespan:
-            continue
-        if server is None and workload.is_partial:
-            continue  # the base of the patch may name the server
-        workers = server.workers if server else _workers_of_image(container)
-        if workers > 1:
-            severity = None if server else Severity.WARNING
-            message = f"{container.name}: {workers} workers share one QOS port"
-            yield Found(container.node, message, severity)
-
-
-def _workers_of_image(container: Container) -> int:
-    """Return the number of workers that the image's server starts, if the command names no server."""
-    if container.words and not container.words[0].startswith("-"):
-        return 1
-    said = [value for name, value in container.options() if name in WORKERS]
-    arguments = (container.value("GUNICORN_CMD_ARGS") or "").split()
-    said += [value for name, value in read_options(arguments) if name in WORKERS]
-    said += [container.value(name) or "" for name in _VARIABLES]
-    return next((number for each in said if (number := digits(each)) is not None), 1)
+    for container, server in _managed(workload):
+        if server.workers > 1 and not server.no_lifespan:
+            message = f"{container.name}: {server.workers} workers share one QOS port"
+            yield Found(container.node, message, _guessed(container))
 
 
 @RULES.add(

@@ -25,6 +25,8 @@ RULES: Final = Table()
 
 _CONCEPT: Final = f"{DOCS}/concepts/workloads/pods/probes/"
 
+QOS_NAME: Final = "qos"
+"""Name of the QOS port in the manifests of `lifecycle manifests`."""
 LONG_GRACE: Final = 300.0
 """The longest acceptable time for an app that hangs, in seconds: ten times the default grace period."""
 
@@ -49,6 +51,7 @@ def probe_port(workload: Workload) -> Iterator[Found]:
     """A probe uses a port that the pod does not serve.
 
     Every probe fails. So the pod never becomes ready, or Kubernetes restarts it again and again.
+    For example, the pod declares a port called `qos` with the number 22223, but the QOS port is 22222.
 
     Severity:
         If the port is only missing in the `ports` of the pod, the finding is a warning. A container may listen on ports that it does not declare.
@@ -72,7 +75,7 @@ def probe_port(workload: Workload) -> Iterator[Found]:
             yield Found(probe.port, message)
         elif reason := _closed(probe, number):
             yield Found(probe.port, f"{probe}: {reason}")
-        elif probe.container.ports and number not in declared and not _is_mesh(probe, number):
+        elif probe.container.ports and number not in declared and not is_of_mesh(probe):
             message = f"{probe}: the pod does not declare port {number:g}"
             if number != probe.container.qos_port or not probe.container.is_lifecycle:
                 yield Found(probe.port, message, Severity.WARNING)
@@ -98,9 +101,10 @@ def _ports_of_exec(probe: Probe, declared: set[float | None]) -> Iterator[Found]
         yield Found(where, f"{probe}: {message}")
 
 
-def _is_mesh(probe: Probe, number: float) -> bool:
-    # The probes that Istio's injection rewrites, and Istio's own readiness endpoint.
-    return number in (15020, 15021) or probe.path.startswith("/app-health")
+def is_of_mesh(probe: Probe) -> bool:
+    """Tell whether Istio's injection has rewritten a probe, or Istio itself answers it."""
+    by_port = probe.container.number_of(probe.port) in (15020, 15021)
+    return by_port or probe.path.startswith("/app-health")
 
 
 def _closed(probe: Probe, number: float) -> str:
@@ -110,7 +114,7 @@ def _closed(probe: Probe, number: float) -> str:
     if config is None or not (container.is_lifecycle and asks):
         return ""
     if number not in (DEFAULT_QOS, config.qos_port):
-        return ""
+        return _misnumbered(container, number)
     moved = container.is_known("qos_port") and number != config.qos_port
     reasons = {
         "the QOS port is off (LIFECYCLE_QOS_ENABLED)": not config.qos_enabled,
@@ -121,6 +125,17 @@ def _closed(probe: Probe, number: float) -> str:
         f"the QOS port is {config.qos_port} (LIFECYCLE_QOS_PORT)": moved,
     }
     return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+def _misnumbered(container: Container, number: float) -> str:
+    """Return that the port called `qos` has another number than the QOS port. Or empty."""
+    named = any(
+        each.at("name").text() == QOS_NAME and each.at("containerPort").number(0) == number
+        for each in container.ports
+    )
+    if not named or not container.is_known("qos_port"):
+        return ""
+    return f"the port called {QOS_NAME} is {number:g}, but the QOS port is {container.qos_port}"
 
 
 @RULES.add(

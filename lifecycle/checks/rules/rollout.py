@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from itertools import combinations
 from typing import Final
 
 from lifecycle.checks.node import Node, digits
 from lifecycle.checks.rule import DOCS, Found, Severity, Table
-from lifecycle.checks.workloads.container import pairs
 from lifecycle.checks.workloads.workload import Workload
 
 RULES: Final = Table()
@@ -159,7 +159,7 @@ def qos_port_clash(workload: Workload) -> Iterator[Found]:
             elif port.at("hostPort").number(0) == container.qos_port:
                 what = "is also the QOS port of a pod on the node's network"
                 yield Found(port, f"{message} {what}", Severity.WARNING)
-    for first, second in pairs(ours):
+    for first, second in combinations(ours, 2):
         if first.qos_port == second.qos_port and first.is_known("qos_port"):
             message = f"{first.name} and {second.name} share a network and port {first.qos_port}"
             yield Found(second.node, message)

@@ -159,6 +159,7 @@ def shell_pid_1(workload: Workload) -> Iterator[Found]:
     Severity:
         If the app serves requests and its command is in a pipe, a loop or the background, the finding is an error.
         Otherwise it is a warning, because some shells replace themselves with their last command. bash and the ash of BusyBox do this. dash, the `sh` of Debian's images, does not.
+        If the manifest has `args` but no `command`, it is a warning too. The ENTRYPOINT of the image may then be an init process or `lifecycle run --`.
     """
     for container in () if workload.shares_processes else workload.apps:
         found = keeper(
@@ -166,7 +167,8 @@ def shell_pid_1(workload: Workload) -> Iterator[Found]:
         )
         if found is None:
             continue
-        certain = found.certain and not workload.is_job and workload.serves(container)
+        certain = found.certain and not (workload.is_job or container.has_hidden_entrypoint)
+        certain = certain and workload.serves(container)
         role = f"gets SIGTERM from {found.init}" if found.init else "is PID 1"
         yield Found(
             container.command,

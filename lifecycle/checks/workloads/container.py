@@ -184,6 +184,11 @@ class Container:
         """The place of the command, or of args if there is no command."""
         return self.node.at("command" if self.node.at("command") else "args")
 
+    @property
+    def has_hidden_entrypoint(self) -> bool:
+        """Whether the ENTRYPOINT of the image, which no manifest shows, starts the args."""
+        return bool(self.node.at("args")) and not self.node.at("command")
+
     def options(self) -> Iterator[tuple[str, str]]:
         """Give names and values of options: `--name value`, `--name=value`, `-n4`."""
         for words in programs(self.words):
@@ -383,13 +388,6 @@ class Container:
 def _is_ours(name: str, node: Node) -> bool:
     # LIFECYCLE_ENV may belong to any program. Only variables of pod-lifecycle count.
     return name in core_variables() and not is_service_link(name, node.at("value").text())
-
-
-def pairs(containers: list[Container]) -> Iterator[tuple[Container, Container]]:
-    """Give every pair of containers once."""
-    for at, first in enumerate(containers):
-        for second in containers[at + 1 :]:
-            yield first, second
 
 
 def probes_of(containers: Iterable[Container], *kinds: str) -> Iterator[Probe]:
