@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
@@ -187,8 +188,14 @@ class Plan:
 
     @property
     def names_port(self) -> bool:
-        """Whether `{port}` is in the command or in `env`. Otherwise the app must read `PORT`."""
-        return any("{port}" in text for text in (*self.command, *self.env.values()))
+        """
+        Whether `{port}` is in the command or in `env`. Otherwise the app must read `PORT`.
+
+        The names and ports of services do not count, because they do not open a port.
+        """
+        said = [text for name, text in self.env.items() if name != "LIFECYCLE_SERVICES"]
+        words = re.sub(r"--service[=\s\0][^\s\0]*", "", "\0".join(self.command))
+        return any("{port}" in text for text in (words, *said))
 
     def __post_init__(self) -> None:
         if not self.command:

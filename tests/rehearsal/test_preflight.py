@@ -10,6 +10,7 @@ import pytest
 
 from lifecycle.rehearsal.errors import CannotRehearse
 from lifecycle.rehearsal.plan import Plan
+from lifecycle.rehearsal.replicas.fixed_ports import refuse_fixed_ports
 from lifecycle.rehearsal.replicas.preflight import reconnoitre
 from lifecycle.rehearsal.replicas.template import Template
 from lifecycle.testing import Kubelet, free_port
@@ -93,3 +94,93 @@ def test_another_port_in_the_command(tmp_path: Path) -> None:
 def test_the_right_port(tmp_path: Path, program: str, words: tuple[str, ...], qos: bool) -> None:
     """A command may open other ports too, and with {port} it may take its time."""
     assert preflight(tmp_path, program, *words).qos is qos
+
+
+RUN = ["lifecycle", "run"]
+GUNICORN = ["--", "gunicorn", "-b", "127.0.0.1:{port}", "shop:app"]
+FIXED = [
+    (
+        [*RUN, "--service", "orders:8000", *GUNICORN],
+        {},
+        "--service orders:8000 has",
+        "-- lifecycle run --service orders:{port} -- gunicorn -b 127.0.0.1:{port} shop:app",
+    ),
+    (
+        [*RUN, "--service=a:{port}", "--service=orders:8000", *GUNICORN],
+        {},
+        "orders:8000",
+        "a:{port}",
+    ),
+    (
+        ["sh", "-c", "exec lifecycle run --service orders:8000 -- gunicorn -b :8000"],
+        {},
+        "--service orders:8000 has",
+        "-- sh -c 'exec lifecycle run --service orders:{port} -- gunicorn -b :{port}'",
+    ),
+    (
+        [sys.executable, "-m", "lifecycle", "run", *GUNICORN],
+        {"LIFECYCLE_SERVICES": "orders:8000, admin"},
+        "LIFECYCLE_SERVICES=orders:8000 has",
+        "Set LIFECYCLE_SERVICES=orders:{port}, admin",
+    ),
+    (
+        ["env", "LIFECYCLE_SERVICES=orders:8000", *RUN, *GUNICORN],
+        {},
+        "LIFECYCLE_SERVICES=orders:8000 has",
+        "-- env LIFECYCLE_SERVICES=orders:{port} lifecycle run -- gunicorn",
+    ),
+    (
+        [*RUN, "--asgi", "shop:app", "--bind", "0.0.0.0:8000", "--service", "shop:{port}"],
+        {},
+        "--bind 0.0.0.0:8000 has",
+        "--bind 0.0.0.0:{port} --service shop:{port}",
+    ),
+]
+
+
+@pytest.mark.parametrize(("command", "variables", "what", "instead"), FIXED)
+def test_a_fixed_port(
+    command: list[str], variables: dict[str, str], what: str, instead: str
+) -> None:
+    """Whatever listens on it would make the replicas ready, so it is refused before any start."""
+    with pytest.raises(CannotRehearse) as refused:
+        refuse_fixed_ports(command, variables)
+    assert what in str(refused.value)
+    assert instead in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("command", "variables"),
+    [
+        ([*RUN, "--service", "orders:{port}", *GUNICORN], {"LIFECYCLE_SERVICES": "orders:8000"}),
+        ([*RUN, "--service", "orders", "--asgi", "shop:app", "--bind", "[::]:{port}"], {}),
+        ([*RUN, "--asgi", "shop:app", "--bind", "unix:/run/shop.sock"], {}),
+        ([*RUN, *GUNICORN], {"LIFECYCLE_SERVICES": "orders:{port},admin:{port}"}),
+        (["gunicorn", "-b", "127.0.0.1:{port}"], {"LIFECYCLE_SERVICES": "orders:8000"}),
+        (["python", "-m", "http.server", "8000"], {}),
+    ],
+)
+def test_no_fixed_port(command: list[str], variables: dict[str, str]) -> None:
+    """A service with {port}, without a port, or of another program is no reason to refuse."""
+    refuse_fixed_ports(command, variables)
+
+
+def test_a_fixed_port_of_an_app_that_runs_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the command does not show `lifecycle run`, the QOS port does."""
+    monkeypatch.setenv("LIFECYCLE_SERVICES", "orders:8000")
+    qos = "both = listen(os.environ['LIFECYCLE_QOS_PORT']), listen(os.environ['PORT'])"
+
+    with pytest.raises(CannotRehearse, match="LIFECYCLE_SERVICES=orders:8000 has a fixed port"):
+        preflight(tmp_path, qos)
+    assert not preflight(tmp_path, "app = listen(os.environ['PORT'])").qos
+
+
+def test_the_port_in_a_service_only(tmp_path: Path) -> None:
+    """A service opens no port, so {port} there does not hide that the command listens elsewhere."""
+    port = free_port()
+    wanted = rf"(?s)listens on port {port}, .* --service a:{{port}} 127\.0\.0\.1:{{port}}"
+    program = "both = listen(os.environ['LIFECYCLE_QOS_PORT']), listen(sys.argv[3][-5:])"
+    with pytest.raises(CannotRehearse, match=wanted):
+        preflight(tmp_path, program, "--service", "a:{port}", f"127.0.0.1:{port}")

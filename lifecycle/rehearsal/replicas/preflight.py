@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import shlex
 import time
 from dataclasses import replace
 from typing import Final
@@ -16,6 +14,7 @@ from lifecycle.rehearsal.clients.wire import OwnError
 from lifecycle.rehearsal.errors import CannotRehearse
 from lifecycle.rehearsal.measuring.losses import Cause, Declined, GoneAway, Lost
 from lifecycle.rehearsal.plan import Plan, Protocol
+from lifecycle.rehearsal.replicas.fixed_ports import refuse_fixed_ports, shown, with_placeholder
 from lifecycle.rehearsal.replicas.listeners import ports_of_session
 from lifecycle.rehearsal.replicas.replica import Replica
 from lifecycle.rehearsal.replicas.template import Template
@@ -40,17 +39,22 @@ async def reconnoitre(kubelet: Kubelet, template: Template) -> Template:
     Nothing is started if the command has `{port}` and `ready` is `qos`.
 
     Raises:
-        CannotRehearse: The command does not start, or does not listen on the app's port.
+        CannotRehearse: The command does not start, does not listen on the app's port, or has a
+            service with a fixed port.
     """
     plan = template.plan
+    refuse_fixed_ports(plan.command, template.variables())
     by_qos = plan.ready == "qos"
     if by_qos and plan.names_port:
         return replace(template, qos=True)
     pod = await kubelet.run(template.scout())
     try:
-        return replace(template, qos=await _opens_qos(pod, plan) or by_qos)
+        qos = await _opens_qos(pod, plan) or by_qos
     finally:
         await pod.close()
+    if qos:  # the app may be started by a program that runs pod-lifecycle itself
+        refuse_fixed_ports(plan.command, template.variables(), is_ours=True)
+    return replace(template, qos=qos)
 
 
 async def _opens_qos(pod: Pod, plan: Plan) -> bool:
@@ -106,29 +110,16 @@ class _Elsewhere:
 def _wrong_port(pod: Pod, plan: Plan, ports: list[int]) -> str:
     port = pod.port("http")
     said = ", ".join(map(str, ports))
-    command = [_port_replaced(word, ports) for word in plan.command]
+    command = [with_placeholder(word, ports) for word in plan.command]
     if command == [*plan.command]:
         change = "Write {port} where the command takes its port, for example --port {port}"
     else:
-        shown = " ".join(map(_quoted, command))
-        change = f"Write {{port}} instead: lifecycle rehearse -- {shown}"
+        change = f"Write {{port}} instead: {shown(command)}"
     return (
         f"the command listens on port {said}, and not on {port}, the port that this rehearsal "
         f"gave it. Every client would be refused. {change}. If your app reads the variable PORT, "
         "and opens that port later, write: lifecycle rehearse -- env PORT={port} COMMAND"
     )
-
-
-def _port_replaced(word: str, ports: list[int]) -> str:
-    for port in ports:
-        word = re.sub(rf"(?<!\d){port}(?!\d)", "{port}", word)
-    return word
-
-
-def _quoted(word: str) -> str:
-    """Quote a word for a shell; `{port}` needs no quotes."""
-    plain = word.replace("{port}", "0")
-    return word if shlex.quote(plain) == plain else shlex.quote(word)
 
 
 def _never_open(pod: Pod, plan: Plan) -> str:

@@ -35,7 +35,7 @@ class Template:
     @property
     def hook(self) -> Hook:
         """The preStop hook."""
-        token = self._env().get("LIFECYCLE_PRESTOP_TOKEN", self.token)
+        token = self.variables().get("LIFECYCLE_PRESTOP_TOKEN", self.token)
         return choose(self.plan.prestop, qos=self.qos, grace=self.plan.grace, token=token)
 
     @property
@@ -63,14 +63,15 @@ class Template:
         container = self._container(name, Probe(handler, period=PERIOD), self.hook)
         return PodSpec(container, name, grace_period=self.plan.grace)
 
-    def _env(self) -> dict[str, str]:
+    def variables(self) -> dict[str, str]:
+        """Return the variables of the plan, and those of pod-lifecycle in this environment."""
         given = {name: v for name, v in own_environment().items() if name.startswith("LIFECYCLE_")}
         return given | dict(self.plan.env)
 
     def _container(self, name: str, readiness: Probe | None, hook: Hook) -> Container:
         run_dir = os.path.join(self.folder, name)
         os.makedirs(run_dir, mode=0o700, exist_ok=True)
-        env = {"LIFECYCLE_GRACE_PERIOD": f"{self.plan.grace:g}"} | self._env()
+        env = {"LIFECYCLE_GRACE_PERIOD": f"{self.plan.grace:g}"} | self.variables()
         if hook.token:
             env["LIFECYCLE_PRESTOP_TOKEN"] = hook.token
         return Container(
