@@ -24,7 +24,7 @@ from lifecycle.config import Config
 from lifecycle.drain.exit_code import INTERRUPTED
 from lifecycle.exceptions import Explained, LifecycleError
 from lifecycle.log import renderer_for
-from lifecycle.process.asgi_callable import refusal
+from lifecycle.process.asgi_callable import refusal, refusal_as_main
 from lifecycle.process.command.supervise import supervise
 from lifecycle.process.exit_status import code_of
 from lifecycle.process.main_function import takes_lifecycle
@@ -179,7 +179,11 @@ def _run(
         sockets = [opened.enter_context(bind(where)) for where in wanted]
         kind = _server(options)
         target = runner.interruptible(lambda: _load(options.target))
-        main = _asgi_main(options, config, target, sockets, kind) if kind else target
+        main = (
+            _asgi_main(options, config, target, sockets, kind)
+            if kind
+            else _own_main(options, config, target)
+        )
         takes_life = options.asgi or takes_lifecycle(main)
         factory = _loop_factory(options.loop or (kind.loop if kind else "asyncio"))
     except Interrupted:
@@ -279,6 +283,14 @@ def _asgi_main(
         tls=_tls(options, kind),
         access_log=options.access_log,
     )
+
+
+def _own_main(options: argparse.Namespace, config: Config, target: Any) -> Any:
+    if callable(target):
+        name, port = next(map(service_spec, config.services), ("", None))
+        if refused := refusal_as_main(target, options.target, name, port):
+            raise BadTarget(refused.why, see=refused.see)
+    return target
 
 
 def _loop_factory(name: str) -> Callable[[], asyncio.AbstractEventLoop]:

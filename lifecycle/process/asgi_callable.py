@@ -1,6 +1,8 @@
 """
 Which callables `lifecycle run --asgi` can serve, and what to do with the others.
 
+Also which callables are apps, and not the main function that `lifecycle run` needs without `--asgi`.
+
 A callable is refused only if the call that the server makes, `app(scope, receive, send)`, cannot
 work. If its signature leaves that open, for example `*args`, it is accepted.
 """
@@ -12,6 +14,8 @@ from collections.abc import Callable
 from functools import partial
 from types import FunctionType, MethodType
 from typing import Any, Final, NamedTuple
+
+from lifecycle.calls.signatures import needed, one_or_none
 
 ASGI: Final = 3
 """How many arguments a server gives to an ASGI app: scope, receive, send."""
@@ -67,6 +71,39 @@ def refusal(
     )
 
 
+def refusal_as_main(
+    app: Callable[..., object], target: str, service: str, port: int | None
+) -> Refusal | None:
+    """
+    Return that a callable is a web app and not a main function, and what to do, or None.
+
+    For the arguments, see `refusal`.
+    """
+    call = _called(app)
+    try:
+        shown = inspect.signature(call)
+        is_main = one_or_none(needed(call))
+    except (TypeError, ValueError):  # some callables that are written in C have no signature
+        return None
+    if is_main:
+        return None
+    if not _is_async(call) and _is_wsgi(shown):
+        return Refusal(
+            f"{target!r} is a WSGI app, which takes {_words(shown)}, and not a main function. "
+            f"{_own_server(target, service, port)}",
+            see="wsgi-app",
+        )
+    if not _takes(shown, ASGI):
+        return None
+    address = f"--bind 0.0.0.0:{port} " if port else ""
+    options = f"--service {service}{f':{port}' if port else ''} {address}" if service else ""
+    return Refusal(
+        f"{target!r} is an ASGI app, which takes {_words(shown)}, and not a main function. "
+        f"Add --asgi: lifecycle run --asgi {options}{target}",
+        see="asgi-app-as-main-function",
+    )
+
+
 def _hint(own: inspect.Signature, *, asynchronous: bool) -> str:
     if asynchronous and (_takes(own, 0) or _takes(own, 1)):
         return "If it is an async main, leave out --asgi"
@@ -76,14 +113,19 @@ def _hint(own: inspect.Signature, *, asynchronous: bool) -> str:
 
 
 def _wsgi(target: str, shown: inspect.Signature, service: str, port: int | None) -> Refusal:
-    number = port or 8080
     return Refusal(
         f"{target!r} is a WSGI app, which takes {_words(shown)}. --asgi serves ASGI apps only, so "
-        f"every request would fail. Run the app's own server instead: lifecycle run --service "
-        f"{service or 'NAME'}:{number} -- gunicorn --bind 0.0.0.0:{number} {target}. If your "
-        "framework has an ASGI app too, name that one, for example mysite.asgi:application in "
-        "Django",
+        f"every request would fail. {_own_server(target, service, port)}. If your framework has an "
+        "ASGI app too, name that one, for example mysite.asgi:application in Django",
         see="wsgi-app",
+    )
+
+
+def _own_server(target: str, service: str, port: int | None) -> str:
+    number = port or 8080
+    return (
+        f"Run the app's own server instead: lifecycle run --service {service or 'NAME'}:{number} -- "
+        f"gunicorn --bind 0.0.0.0:{number} {target}"
     )
 
 

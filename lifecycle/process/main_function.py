@@ -42,11 +42,13 @@ def takes_lifecycle(main: Any) -> bool:
         ) from None
     if not one_or_none(parameters):
         asgi = len(parameters) == len(_ASGI) or parameters[0].name == _ASGI[0]
+        wsgi = [each.name for each in parameters[1:]] == ["start_response"]
         hint = ". To serve an ASGI app, use `lifecycle run --asgi`" if asgi else ""
+        hint = ". To serve a WSGI app, use `lifecycle run -- gunicorn …`" if wsgi else hint
         raise explained(
             TypeError(
                 "main takes one argument (the Lifecycle) or none, not "
-                f"{', '.join(map(str, parameters))}{hint}"
+                f"{', '.join(each.name for each in parameters)}{hint}"
             ),
             see="main-function",
         )

@@ -166,6 +166,21 @@ class TestNoMain:
         assert "main takes one argument (the Lifecycle) or none, not a, b" in app.stderr
 
     @pytest.mark.parametrize(
+        ("arguments", "hint"),
+        [
+            ("environ, start_response", "lifecycle run -- gunicorn"),
+            ("scope: dict, receive, send", "lifecycle run --asgi"),
+        ],
+    )
+    def test_an_app(self, start, arguments, hint):
+        """An app of a web framework is told what serves it."""
+        app = start(f"import lifecycle\ndef main({arguments}): pass\nlifecycle.run(main)\n")
+
+        assert app.wait() == 1
+        assert f"not {arguments.replace(': dict', '')}. To serve" in app.stderr
+        assert hint in app.stderr
+
+    @pytest.mark.parametrize(
         "main",
         ["functools.partial(main, 5)", "Main()", "Main().method", "lambda life: main(5, life)"],
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle.process.asgi_callable import refusal
+from lifecycle.process.asgi_callable import refusal, refusal_as_main
 
 # Apps that can be served
 
@@ -338,3 +338,62 @@ def test_another_callable(app: Callable[..., object], advice: str) -> None:
     assert "is not an ASGI app, because it takes (" in said
     assert advice in said
     assert "WSGI" not in said
+
+
+# Apps that are given as a main, without --asgi
+
+
+async def a_main(life: Any) -> None:
+    """Run."""
+
+
+async def many(a: Any, b: Any) -> None:
+    """Take too much, without being an app."""
+
+
+def _as_main(app: Callable[..., object], *given: Any) -> str:
+    refused = refusal_as_main(app, "web:app", *(given or ("", None)))
+    return refused.why if refused else ""
+
+
+@pytest.mark.parametrize("app", WSGI, ids=_name)
+def test_a_wsgi_app_as_main(app: Callable[..., object]) -> None:
+    """It is called what it is, with a command that serves it."""
+    said = _as_main(app, "orders", 8000)
+    assert said.startswith("'web:app' is a WSGI app, which takes (")
+    assert said.endswith("--service orders:8000 -- gunicorn --bind 0.0.0.0:8000 web:app")
+
+
+@pytest.mark.parametrize("make", [flask_app, flask_behind_a_proxy, django_wsgi])
+def test_a_wsgi_framework_as_main(make: Callable[[], Any]) -> None:
+    """So are the apps of the frameworks; a service without a name is a word to replace."""
+    assert _as_main(make()) == (
+        "'web:app' is a WSGI app, which takes (environ, start_response), and not a main function. "
+        "Run the app's own server instead: lifecycle run --service NAME:8080 -- gunicorn --bind "
+        "0.0.0.0:8080 web:app"
+    )
+
+
+@pytest.mark.parametrize("app", [plain, returns_a_coroutine, Instance(), Endpoint], ids=_name)
+def test_an_asgi_app_as_main(app: Callable[..., object]) -> None:
+    """It needs --asgi, and the message has the whole command."""
+    assert _as_main(app) == (
+        "'web:app' is an ASGI app, which takes (scope, receive, send), and not a main function. "
+        "Add --asgi: lifecycle run --asgi web:app"
+    )
+    assert _as_main(app, "orders", None).endswith("--asgi --service orders web:app")
+    said = _as_main(app, "orders", 8000)
+    assert said.endswith("--asgi --service orders:8000 --bind 0.0.0.0:8000 web:app")
+
+
+@pytest.mark.parametrize("make", [fastapi_app, starlette_app, litestar_app, django_app])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_an_asgi_framework_as_main(make: Callable[[], Any]) -> None:
+    """The apps of the frameworks are known as ASGI apps."""
+    assert "Add --asgi" in _as_main(make())
+
+
+@pytest.mark.parametrize("app", [a_main, partial(many, 1), anything, many, dict, max], ids=_name)
+def test_what_may_be_a_main(app: Callable[..., object]) -> None:
+    """It is no app: another check decides whether it is a main."""
+    assert _as_main(app) == ""
