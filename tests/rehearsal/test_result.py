@@ -161,6 +161,31 @@ def test_min_ready_seconds_are_advised_only_for_a_replica_that_was_ready(
     assert found == advised
 
 
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (200, ""),
+        (304, ""),
+        (301, "SECURE_SSL_REDIRECT"),
+        (302, "do not follow the redirect"),
+        (400, "Check --path. In Django, ALLOWED_HOSTS must contain 127.0.0.1"),
+        (401, "needs no login"),
+        (403, "needs no login"),
+        (404, "no such path"),
+        (410, "answered with 410. Check --path"),
+    ],
+)
+def test_a_status_is_told_with_what_to_change(
+    killed: tuple[Replica, Rollout], status: int, said: str
+):
+    """What every request is answered with, if it shows that the load does not reach the app."""
+    result = result_of(*killed)
+    result.tally.statuses[status] += 1
+    found = [each for each in result.findings() if "answered" in each]
+    assert len(found) == bool(said)
+    assert all(said in each for each in found)
+
+
 def test_every_exit_has_its_label(killed: tuple[Replica, Rollout]):
     """Where there is no room behind the bar, it is within, at its end."""
     replica, rollout = killed

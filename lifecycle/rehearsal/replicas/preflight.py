@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from dataclasses import replace
 from typing import Final
@@ -17,6 +18,7 @@ from lifecycle.rehearsal.plan import Plan, Protocol
 from lifecycle.rehearsal.replicas.fixed_ports import refuse_fixed_ports, shown, with_placeholder
 from lifecycle.rehearsal.replicas.listeners import ports_of_session
 from lifecycle.rehearsal.replicas.replica import Replica
+from lifecycle.rehearsal.replicas.statuses import change_for
 from lifecycle.rehearsal.replicas.template import Template
 from lifecycle.testing import Endpoint, Kubelet, Pod
 
@@ -143,8 +145,11 @@ async def until_ready(replica: Replica, template: Template) -> None:
         await pod.until(lambda pod: pod.ready or pod.exit_codes, limit)
     except TimeoutError:
         said = ["no probe has run", *pod.said("Unhealthy")][-1]
+        status = re.search(r"statuscode: (\d+)", said)
+        change = change_for(int(status[1])) if status and not template.qos else ""
         raise CannotRehearse(
-            f"{replica.name} is not ready after {limit:g} s ({template.readiness}): {said}",
+            f"{replica.name} is not ready after {limit:g} s ({template.readiness}): {said}"
+            f"{f'. {change}' if change else ''}",
             last_lines(pod),
             see="errors.md#replica-not-ready",
         ) from None

@@ -12,6 +12,7 @@ from lifecycle.rehearsal.measuring.stalls import Stall
 from lifecycle.rehearsal.measuring.tally import Tally
 from lifecycle.rehearsal.replicas.replica import Replica, Stage
 from lifecycle.rehearsal.replicas.rollout import Rollout
+from lifecycle.rehearsal.replicas.statuses import change_for
 from lifecycle.rehearsal.replicas.template import Template
 from lifecycle.rehearsal.verdict.advice import Advice, Circumstances, advise
 from lifecycle.rehearsal.verdict.judge import QUIETER, Judge, Verdict
@@ -291,9 +292,11 @@ class Result:
         traffic = self.template.plan.traffic
         plain = traffic.verb == "GET" and not traffic.body_size
         options = "--path" if plain else "--path, --method and --body-size"
-        refused = {s: n for s, n in sorted(self.tally.statuses.items()) if 400 <= s < 500}
-        for status, count in refused.items():
-            yield f"{count:,} requests were answered with {status}. Check {options}"
+        for status, count in sorted(self.tally.statuses.items()):
+            change = change_for(status)
+            if change or 400 <= status < 500:
+                advice = f"Check {options}{f'. {change}' if change else ''}"
+                yield f"{count:,} requests were answered with {status}. {advice}"
         again = any(kept for _, _, kept in self.tally.answers)
         if self.template.plan.traffic.keepers and self.tally.answers and not again:
             yield "no connection was kept alive: the server closed each one after its first answer"
