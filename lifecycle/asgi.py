@@ -196,7 +196,7 @@ def _tell_who_has_the_signals(life: Lifecycle) -> None:
             "signals are the server's",
             problem="The QOS port is off, so a preStop hook cannot start the drain.",
             hint="Set LIFECYCLE_QOS_ENABLED=true, or call begin_drain() before the server stops.",
-            see="signals-are-the-servers",
+            see=help_page("signals-are-the-servers"),
         )
 
 
@@ -213,7 +213,7 @@ def _watched(receive: Receive, life: Lifecycle) -> Receive:
                 "so requests may be lost.",
                 hint="If Kubernetes stopped the pod, add a preStop hook that runs: "
                 "lifecycle prestop",
-                see="server-stopped-before-the-drain",
+                see=help_page("server-stopped-before-the-drain"),
             )
         return message
 
@@ -369,8 +369,10 @@ class Managed:
                 await life.ready()
             except (RegistrationRefused, AlreadyExported) as refused:
                 life.log.error(  # noqa: TRY400
-                    "registration refused", reason=str(refused), see="registration-refused"
+                    "registration refused",
+                    reason=str(refused),
+                    see=help_page("registration-refused"),
                 )
             except Exception as error:  # noqa: BLE001 - else it is never READY, and no log line has the cause
                 problem = f"{type(error).__name__}: {error}"
-                life.log.error("not ready", problem=problem, see="not-ready")  # noqa: TRY400
+                life.log.error("not ready", problem=problem, see=help_page("not-ready"))  # noqa: TRY400

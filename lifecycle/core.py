@@ -26,6 +26,7 @@ from lifecycle.drain.exit_code import USAGE, Ending
 from lifecycle.drain.host import Embedded, Host
 from lifecycle.drain.in_flight import Traffic
 from lifecycle.exceptions import LifecycleError, NotRunning, text_of
+from lifecycle.links import help_page
 from lifecycle.log import Log, Renderer
 from lifecycle.process_globals import PROCESS
 from lifecycle.qos.bound_sockets import Sockets
@@ -214,9 +215,11 @@ class Core:
     def say_what_failed(self) -> None:
         """Log the plugins that failed, and the variables that are not settings."""
         for name, problem in self.plugins.failed.items():
-            self.log.error("plugin", plugin=name, problem=problem, see="plugin-not-loaded")
+            self.log.error(
+                "plugin", plugin=name, problem=problem, see=help_page("plugin-not-loaded")
+            )
         for sentence in self.running().activation.unused_settings():
-            self.log.warning("config", problem=sentence, see="setting-without-effect")
+            self.log.warning("config", problem=sentence, see=help_page("setting-without-effect"))
 
     async def install(self, plugin: str | None, decides: Callable[[], bool] = lambda: True) -> None:
         """Activate one plugin, or all that were found. Runs on the control loop."""
@@ -284,7 +287,7 @@ class Core:
             await conductor.departure.run()
         except Exception as error:  # noqa: BLE001 - even a bug here must not block the end
             problem = f"{type(error).__name__}: {error}"
-            self.log.error("drain", problem=problem, see="error-inside-pod-lifecycle")  # noqa: TRY400
+            self.log.error("drain", problem=problem, see=help_page("error-inside-pod-lifecycle"))  # noqa: TRY400
         finally:
             conductor.over()
             self.left.set(None)
@@ -297,7 +300,7 @@ class Core:
             self._final = conductor.snapshot()
         except Exception as error:  # noqa: BLE001 - only needed for showing the state after the end
             problem = f"{type(error).__name__}: {text_of(error)}"
-            self.log.error("snapshot", problem=problem, see="error-inside-pod-lifecycle")  # noqa: TRY400
+            self.log.error("snapshot", problem=problem, see=help_page("error-inside-pod-lifecycle"))  # noqa: TRY400
 
     async def _close_port(self) -> None:
         if self._answering is not None:
@@ -311,7 +314,9 @@ class Core:
                 await self._port.close()
         except Exception as error:  # noqa: BLE001 - the end must come in any case
             problem = f"The QOS port did not close: {type(error).__name__}: {error}"
-            self.log.error("port", port="QOS", problem=problem, see="error-inside-pod-lifecycle")  # noqa: TRY400
+            self.log.error(  # noqa: TRY400
+                "port", port="QOS", problem=problem, see=help_page("error-inside-pod-lifecycle")
+            )
             if self._sockets is not None:
                 self._sockets.close()
 

@@ -6,8 +6,8 @@ Rules of this file:
 1. The app's own configuration is respected. If structlog is configured, it gets the events.
    Otherwise the standard logger `lifecycle` gets them as lines of `key=value`. Only
    `lifecycle run` has its own renderer.
-2. The field `see` is the address where an event is explained. Callers name an entry of the pages,
-   as `help_page` takes it, or give another address.
+2. The field `see` is the address where an event is explained. Callers give the whole address, so
+   that a field `see` of an app or a plugin stays as it is. An empty field is left out.
 3. A separate thread writes the events, so that a handler that blocks (a full pipe, a lock of a
    blocked app) never delays a probe.
 """
@@ -19,15 +19,13 @@ import importlib
 import json
 import logging
 import queue
-import re
 import sys
 import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple, TypeGuard
+from typing import Any, Final, NamedTuple
 
-from lifecycle.links import help_page
 from lifecycle.plain import one_line
 
 NAME: Final = "lifecycle"
@@ -101,11 +99,8 @@ class Log:
 
     def _put(self, level: int, event: str, fields: dict[str, Any]) -> None:
         if self._wanted(level):
-            see = fields.get("see")
-            if see == "":
+            if fields.get("see") == "":
                 del fields["see"]
-            elif _is_entry(see):
-                fields["see"] = help_page(see)
             self._queue(LogEntry(time.time(), level, event, fields))
 
     def _queue(self, item: LogEntry | None) -> None:
@@ -189,10 +184,6 @@ class PluginLog:
     def error(self, event: str, **fields: Any) -> None:
         """Log a failure."""
         self._log.error(event, **{"plugin": self._plugin, **fields})
-
-
-def _is_entry(see: object) -> TypeGuard[str]:
-    return isinstance(see, str) and re.fullmatch(r"([a-z-]+\.md#)?[a-z0-9-]+", see) is not None
 
 
 def _structlog_configured() -> bool:

@@ -18,6 +18,7 @@ from lifecycle.calls.dispatch import Delivery
 from lifecycle.calls.mailbox import Mailbox
 from lifecycle.calls.moment import Moment
 from lifecycle.exceptions import Draining
+from lifecycle.links import help_page
 from lifecycle.log import Log
 from lifecycle.states import Event, Machine, State, Transition, reachable
 
@@ -68,7 +69,9 @@ class Transitions:
             mailbox.close()
 
     def _complain(self, plugin: str, problem: str) -> None:
-        self._log.warning("plugin", plugin=plugin, problem=problem, see="plugin-hook-failed")
+        self._log.warning(
+            "plugin", plugin=plugin, problem=problem, see=help_page("plugin-hook-failed")
+        )
 
     def fire(self, event: Event, cause: str) -> None:
         """

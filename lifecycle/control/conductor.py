@@ -27,6 +27,7 @@ from lifecycle.drain.departure import Departure
 from lifecycle.drain.host import Host, Parts
 from lifecycle.drain.in_flight import Traffic
 from lifecycle.exceptions import Draining, LifecycleError, page_of, text_of
+from lifecycle.links import help_page
 from lifecycle.log import Log
 from lifecycle.settings import Settings
 from lifecycle.states import Event, State, transition_status
@@ -180,7 +181,7 @@ class Conductor:
             await self._register_all()
         except Exception as error:  # noqa: BLE001 - otherwise `ready()` would never return
             problem = f"{type(error).__name__}: {error}"
-            self.log.error("not ready", problem=problem, see="not-ready")  # noqa: TRY400
+            self.log.error("not ready", problem=problem, see=help_page("not-ready"))  # noqa: TRY400
             self.transitions.became_ready.fail(error)
 
     async def _register_all(self) -> None:

@@ -29,6 +29,7 @@ from lifecycle.contracts import INLINE_MARK, Command, ProbeOptions, Registry
 from lifecycle.control.services import Services
 from lifecycle.drain.timetable import CLOSE_TIME
 from lifecycle.exceptions import LifecycleError, NotRunning, PluginError, text_of
+from lifecycle.links import help_page
 from lifecycle.log import Log
 
 GIVES_REGISTRIES: Final = "lifecycle_registries"
@@ -228,7 +229,9 @@ class PluginActivation:
 
     def _failed(self, each: Implementation, problem: str, *, strict: bool) -> None:
         failed = self._plugins.failed[each.plugin] = f"{each.hook} {problem}"
-        self._log.warning("plugin", plugin=each.plugin, problem=failed, see="plugin-hook-failed")
+        self._log.warning(
+            "plugin", plugin=each.plugin, problem=failed, see=help_page("plugin-hook-failed")
+        )
         optional = each.plugin in self._config.optional_registries
         if each.hook == GIVES_REGISTRIES and not optional:
             # Without the registry, the app would be ready, but clients would not find it.
@@ -308,7 +311,7 @@ class PluginActivation:
                 "plugin",
                 plugin=registry.name,
                 problem=problem,
-                see="registry-did-not-open",
+                see=help_page("registry-did-not-open"),
             )
             if registry.required:
                 raise LifecycleError(

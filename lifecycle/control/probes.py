@@ -21,6 +21,7 @@ from lifecycle.calls.dispatch import Shared
 from lifecycle.calls.runs import Outcome, Status
 from lifecycle.contracts import Kind, ProbeResult
 from lifecycle.exceptions import text_of
+from lifecycle.links import help_page
 from lifecycle.log import Log
 from lifecycle.plain import one_line
 
@@ -294,7 +295,7 @@ class Probes:
                     probe=answer.name,
                     ok=answer.ok,
                     reason=answer.reason,
-                    see="" if answer.ok else "probe-failed",
+                    see="" if answer.ok else help_page("probe-failed"),
                 )
         self._forget(kind, {a.plugin for a in by_name.values()}, by_name)
 

@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 from lifecycle.contracts import Instance, Registry
 from lifecycle.control.backoff import FIRST, LONGEST, until_done
 from lifecycle.exceptions import LifecycleError, RegistrationRefused, text_of
+from lifecycle.links import help_page
 from lifecycle.log import Log
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ class Registration:
                 registry=self.registry.name,
                 registered=actual.value,
                 **({"reason": error} if error else {}),
-                see="registration-lost" if error else "",
+                see=help_page("registration-lost") if error else "",
             )
         self.on_change(self)
 

@@ -24,6 +24,7 @@ from lifecycle.contracts import Instance, Registry
 from lifecycle.control.backoff import prepare
 from lifecycle.control.registration import Actual, LeavingRegistry, Registration, Those
 from lifecycle.exceptions import RegistrationRefused, ServiceNotFound, text_of
+from lifecycle.links import help_page
 from lifecycle.log import Log
 
 if TYPE_CHECKING:
@@ -387,7 +388,7 @@ class Services:
                 "registry close",
                 registry=registry.name,
                 reason=text_of(error),
-                see="registry-not-closed",
+                see=help_page("registry-not-closed"),
             )
 
     def status(self) -> list[ServiceStatus]:

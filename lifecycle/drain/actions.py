@@ -14,6 +14,7 @@ from lifecycle.drain.exit_code import INTERRUPTED
 from lifecycle.drain.host import Parts
 from lifecycle.drain.report import Report, held_up_by, in_flight, stands, told
 from lifecycle.drain.timetable import CLOSE_TIME
+from lifecycle.links import help_page
 from lifecycle.states import Event
 
 
@@ -76,7 +77,7 @@ class DrainActions:
         if problem := outcome.problem():
             problem = f"lifecycle_drain {problem}"
             self._parts.log.warning(
-                "plugin", plugin=call.plugin, problem=problem, see="plugin-hook-failed"
+                "plugin", plugin=call.plugin, problem=problem, see=help_page("plugin-hook-failed")
             )
 
     def note_what_held_up(self) -> None:

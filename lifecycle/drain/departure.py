@@ -30,6 +30,7 @@ from lifecycle.drain.host import Parts
 from lifecycle.drain.order import ORDER, Terms
 from lifecycle.drain.report import Report, held_up_by, may_be_queued, told
 from lifecycle.drain.timetable import Timetable
+from lifecycle.links import help_page
 from lifecycle.states import Event, State
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ class Departure:
                 "drain",
                 step=watcher.get_name(),
                 problem=problem,
-                see="error-inside-pod-lifecycle",
+                see=help_page("error-inside-pod-lifecycle"),
             )
 
     async def _watch_settle(self, drain: Drain) -> None:

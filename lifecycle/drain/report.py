@@ -12,6 +12,7 @@ from lifecycle.drain.host import Registrations
 from lifecycle.drain.in_flight import Traffic
 from lifecycle.drain.kernel_sockets import accept_queue
 from lifecycle.exceptions import reason, text_of
+from lifecycle.links import help_page
 from lifecycle.log import Log
 
 P = ParamSpec("P")
@@ -77,7 +78,7 @@ class Report:
             code=code,
             steps=self.steps,
             **{name: value for name, value in details.items() if value},
-            see="drain-report" if bad else "",
+            see=help_page("drain-report") if bad else "",
         )
 
 

@@ -28,6 +28,7 @@ from lifecycle.drain.departure import Departure
 from lifecycle.drain.exit_code import FORCED, INTERRUPTED, USAGE, Ending
 from lifecycle.drain.timetable import Timetable
 from lifecycle.exceptions import LifecycleError, explained
+from lifecycle.links import help_page
 from lifecycle.log import Renderer
 from lifecycle.process.exit_status import code_of, say_error, show
 from lifecycle.process.host import ProcessHost
@@ -257,7 +258,7 @@ class Runner:
         self._log.warning(
             "loop stopped",
             hint="The app called loop.stop(), so main is cancelled",
-            see="loop-stopped",
+            see=help_page("loop-stopped"),
         )
         self._leave(None if self.life.draining else 1)
 

@@ -85,7 +85,7 @@ async def serve(
         tls=tls,
         access_log=access_log,
         lost=lambda count: life.log.warning(
-            "clients lost", count=count, problem=NOT_ACCEPTED, see="clients-lost"
+            "clients lost", count=count, problem=NOT_ACCEPTED, see=help_page("clients-lost")
         ),
     )
     server = kind.make(Middleware(app, life), settings)

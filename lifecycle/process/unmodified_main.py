@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from lifecycle.exceptions import AlreadyExported, Draining, RegistrationRefused
+from lifecycle.links import help_page
 from lifecycle.process.exit_status import show
 from lifecycle.runtime import Lifecycle, core_of
 from lifecycle.service_names import service_spec
@@ -26,7 +27,7 @@ async def make_ready(life: Lifecycle, fail: Callable[[str], None]) -> None:
             "no services",
             hint="The app becomes READY at its first await. If it serves traffic, set "
             "LIFECYCLE_SERVICES=NAME:PORT",
-            see="no-services",
+            see=help_page("no-services"),
         )
     try:
         await _export(life)
@@ -35,7 +36,7 @@ async def make_ready(life: Lifecycle, fail: Callable[[str], None]) -> None:
         return
     except (RegistrationRefused, AlreadyExported) as refused:
         life.log.error(  # noqa: TRY400
-            "registration refused", reason=str(refused), see="registration-refused"
+            "registration refused", reason=str(refused), see=help_page("registration-refused")
         )
         fail(f"registration refused: {refused}")
         return
@@ -48,7 +49,7 @@ async def make_ready(life: Lifecycle, fail: Callable[[str], None]) -> None:
             "nothing counted",
             hint="A drain waits only for work that is counted. Put lifecycle.asgi.Middleware "
             "around the app, or use track()",
-            see="nothing-counted",
+            see=help_page("nothing-counted"),
         )
 
 

@@ -15,6 +15,7 @@ from lifecycle.config import Config
 from lifecycle.drain.departure import Departure
 from lifecycle.drain.exit_code import CUT_OFF
 from lifecycle.drain.timetable import CLOSE_TIME, Timetable
+from lifecycle.links import help_page
 from lifecycle.log import Log
 from lifecycle.process_globals import PROCESS
 
@@ -146,7 +147,7 @@ class Watchdog:
             cause="the time for the exit is over",
             code=code,
             alive=alive,
-            see="killed",
+            see=help_page("killed"),
         )
         self._log.flush(0.1)
         flush_streams()

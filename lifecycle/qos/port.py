@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final
 
 from lifecycle.control.conductor import Conductor
+from lifecycle.links import help_page
 from lifecycle.log import Log
 from lifecycle.qos.access import Access
 from lifecycle.qos.bound_sockets import Sockets
@@ -58,7 +59,9 @@ class Port:
 
 
 def _say_lost(log: Log, count: int) -> None:
-    log.warning("clients lost", port="QOS", count=count, problem=NOT_ACCEPTED, see="clients-lost")
+    log.warning(
+        "clients lost", port="QOS", count=count, problem=NOT_ACCEPTED, see=help_page("clients-lost")
+    )
 
 
 def _same_user(sock: socket.socket) -> bool:

@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 from lifecycle.control.backoff import until_done
 from lifecycle.drain.kernel_sockets import is_listening
 from lifecycle.exceptions import PortUnavailable
+from lifecycle.links import help_page
 from lifecycle.log import Log
 from lifecycle.qos.port_holder import PortHolder, PortTaken, is_fellow, lives
 
@@ -60,7 +61,7 @@ async def _start_after(start: Start, port: int, patience: float, log: Log) -> No
         holder=str(refused.found),
         timeout=patience,
         hint="Some servers start a new worker before the old one has ended.",
-        see="waiting-for-the-qos-port",
+        see=help_page("waiting-for-the-qos-port"),
     )
     while refused is not None:
         try:

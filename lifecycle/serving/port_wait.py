@@ -7,6 +7,7 @@ from typing import Final
 
 from lifecycle.control.backoff import until_done
 from lifecycle.drain.kernel_sockets import is_listening
+from lifecycle.links import help_page
 from lifecycle.log import Log
 
 PATIENCE: Final = 10.0
@@ -42,5 +43,5 @@ def _say_closed(port: int, name: str, log: Log) -> None:
         port=port,
         hint=f"nothing listens on port {port}, so {name} is not ready. The app may still be "
         "starting. If it listens on another port, correct the port of the service",
-        see="waiting-for-a-port",
+        see=help_page("waiting-for-a-port"),
     )

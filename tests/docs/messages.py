@@ -197,7 +197,12 @@ def _see(call: ast.Call) -> ast.expr | None:
     if name_of(call.func) == "Outcome" and len(call.args) > 2:
         see = call.args[2]
     if isinstance(see, ast.IfExp):
-        see = see.body if template(see.body) else see.orelse
+        empty = isinstance(see.body, ast.Constant) and not see.body.value
+        see = see.orelse if empty else see.body
+    if isinstance(see, ast.Call) and name_of(see.func) == "help_page":
+        see = see.args[0]
+    if isinstance(see, ast.Attribute) and isinstance(see.value, ast.Call):  # Error(see="…").see
+        see = _see(see.value)
     return see
 
 

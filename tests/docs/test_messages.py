@@ -20,6 +20,7 @@ from tests.docs.messages import (
     fits,
     fixed,
     full,
+    is_log,
     messages,
     modules,
     template,
@@ -98,6 +99,20 @@ def test_every_named_entry_exists() -> None:
     ]
 
     assert dead == []
+
+
+def test_an_event_has_a_whole_address() -> None:
+    """The log changes no field, because an app may have a field `see` of its own."""
+    short = [
+        f"{path}:{call.lineno}"
+        for path, tree in modules()
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and is_log(call)
+        for each in call.keywords
+        if each.arg == "see" and template(each.value)
+    ]
+
+    assert short == []
 
 
 def _page(entry: str) -> str:

@@ -16,6 +16,7 @@ from typing import Final
 from lifecycle.calls.until_first import until_first
 from lifecycle.drain.kernel_sockets import is_listening
 from lifecycle.exceptions import AlreadyExported, Draining, RegistrationRefused
+from lifecycle.links import help_page
 from lifecycle.process.command.workers import Workers
 from lifecycle.process.exit_status import show
 from lifecycle.runtime import Lifecycle, core_of
@@ -52,7 +53,7 @@ async def make_ready(
         life.log.warning(
             "no services",
             hint="The app is READY at once. If the command serves traffic, add --service NAME:PORT",
-            see="no-services",
+            see=help_page("no-services"),
         )
     try:
         core_of(life).traffic.in_use = bool(
@@ -68,7 +69,7 @@ async def make_ready(
         return
     except (RegistrationRefused, AlreadyExported) as refused:
         life.log.error(  # noqa: TRY400
-            "registration refused", reason=str(refused), see="registration-refused"
+            "registration refused", reason=str(refused), see=help_page("registration-refused")
         )
         fail(f"registration refused: {refused}")
     except Exception as error:  # noqa: BLE001 - without this, READY never comes, and no log line says why
@@ -99,7 +100,7 @@ async def _until_serving(
         why=why,
         hint="The app is READY because its port is open. In a drain, keep-alive connections may be "
         "closed without notice, and clients may lose requests on them",
-        see="errors.md#not-instrumented",
+        see=help_page("errors.md#not-instrumented"),
     )
 
 
@@ -130,6 +131,6 @@ async def _until_unknown(
             server=", ".join(sorted(workers.expected - workers.failed)),
             hint="The port is open, but no worker has reported yet that it serves. If the command "
             "does serve, add --instrument=no, so that the open port is enough",
-            see="errors.md#waiting-for-a-worker",
+            see=help_page("errors.md#waiting-for-a-worker"),
         )
     await workers.given_up.wait()

@@ -29,6 +29,7 @@ from lifecycle.drain.health_checks import MONITORS
 from lifecycle.drain.uninstrumented import UninstrumentedTraffic
 from lifecycle.exceptions import Draining, LifecycleError
 from lifecycle.instrumentation.lifecycle_worker.board import VARIABLE
+from lifecycle.links import help_page
 from lifecycle.process.command import uwsgi
 from lifecycle.process.command.board_file import BoardFile
 from lifecycle.process.command.child import Child, Command, shares_group
@@ -86,7 +87,7 @@ async def supervise(
         except OSError as error:
             problem = f"{command.name} cannot be started: {error.strerror}"
             life.log.error(  # noqa: TRY400 - a traceback would not help
-                "command", problem=problem, see="errors.md#command-cannot-start"
+                "command", problem=problem, see=help_page("errors.md#command-cannot-start")
             )
             return 1
         core_of(life).answer()
@@ -195,7 +196,7 @@ class Supervisor:
             outcome = cut_off(outcome, self._command.name, self._workers.died_at_work)
         if outcome.problem:
             log = self._life.log.error if outcome.code else self._life.log.warning
-            log("command", problem=outcome.problem, see=outcome.see)
+            log("command", problem=outcome.problem, see=outcome.see and help_page(outcome.see))
         return outcome.code or int(self._failed)
 
     def _fail(self, cause: str) -> None:

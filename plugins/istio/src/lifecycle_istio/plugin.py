@@ -113,7 +113,7 @@ class Istio:
                 "istio",
                 sidecar="not told to end",
                 reason=f"{url}: {problem}",
-                see="errors.md#sidecar-not-ended",
+                see=lifecycle.LifecycleError(see="errors.md#sidecar-not-ended").see,
             )
         else:
             life.log.info("istio", sidecar="told to end")

@@ -137,7 +137,7 @@ class PodRegistry(lifecycle.Registry):
             "manifest",
             pod=self._place.pod,
             problem=sentence,
-            see="errors.md#manifest-differs",
+            see=lifecycle.LifecycleError(see="errors.md#manifest-differs").see,
         )
 
     async def register(self, instance: lifecycle.Instance) -> None:
