@@ -15,8 +15,10 @@ from typing import Final
 
 from lifecycle.calls.until_first import until_first
 from lifecycle.drain.kernel_sockets import is_listening
+from lifecycle.drain.open_ports import ports_of
 from lifecycle.exceptions import AlreadyExported, Draining, RegistrationRefused
 from lifecycle.links import help_page
+from lifecycle.process.command.processes import children, descendants, everybody
 from lifecycle.process.command.workers import Workers
 from lifecycle.process.exit_status import show
 from lifecycle.runtime import Lifecycle, core_of
@@ -62,7 +64,7 @@ async def make_ready(
         if workers is not None and known:
             await _until_serving(life, workers, known)
         for name, port in known:
-            await until_listening(port, name, life.log)
+            await until_listening(port, name, life.log, elsewhere=ports_of_the_command)
             life.export(name, port=port)
         await life.ready()
     except Draining:
@@ -75,6 +77,12 @@ async def make_ready(
     except Exception as error:  # noqa: BLE001 - without this, READY never comes, and no log line says why
         show(error)
         fail(f"the app could not become ready: {type(error).__name__}: {error}")
+
+
+def ports_of_the_command() -> frozenset[int]:
+    """Return the ports on which the processes of the command listen."""
+    roots = [each.pid for each in children()]
+    return ports_of(each.pid for each in descendants(roots, everybody()))
 
 
 async def _until_serving(
@@ -111,7 +119,7 @@ async def _until_unknown(
     # An inherited socket is open before the command starts.
     handed_on = any(is_listening(port) for _, port in known)
     for name, port in known:
-        await until_listening(port, name, life.log)
+        await until_listening(port, name, life.log, elsewhere=ports_of_the_command)
     with suppress(TimeoutError):
         async with asyncio.timeout(GREETED_WITHIN):
             await workers.greeted.wait()

@@ -1,28 +1,13 @@
-"""
-The TCP ports on which processes listen, read from the kernel's tables.
-
-A test connection would be possible too, but the app would see it as a client.
-"""
+"""The TCP ports on which the processes of one replica listen."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Iterator
 from typing import Final
 
-from lifecycle.drain.kernel_sockets import LISTEN, TABLES
+from lifecycle.drain.open_ports import names_in, ports_of
 
 _SESSION: Final = 3
 """The position of a process's session in /proc/PID/stat, counted after the name: proc(5)."""
-_INODE: Final = 9
-"""The position of a socket's inode in a row of a table: proc(5)."""
-
-
-def listening_ports() -> frozenset[int] | None:
-    """Return the TCP ports that any process listens on, or None if the kernel has no table."""
-    tables = [table for table in TABLES if os.path.exists(table)]
-    return frozenset(port for port, _ in _listeners(tables)) if tables else None
 
 
 def ports_of_session(session: int) -> frozenset[int]:
@@ -32,23 +17,8 @@ def ports_of_session(session: int) -> frozenset[int]:
     Args:
         session: The process id of the session's first process.
     """
-    tables = [table for table in TABLES if os.path.exists(table)]
-    sockets = {f"socket:[{inode}]": port for port, inode in _listeners(tables)}
-    pids = [name for name in _names("/proc") if name.isdigit()]
-    opened = {link for pid in pids if _session(pid) == session for link in _descriptors(pid)}
-    return frozenset(sockets[link] for link in opened & sockets.keys())
-
-
-def _listeners(tables: list[str]) -> Iterator[tuple[int, str]]:
-    """Yield the port and the inode of each listening socket."""
-    for table in tables:
-        with open(table, encoding="ascii") as lines:
-            next(lines, None)
-            for line in lines:
-                fields = line.split(maxsplit=_INODE + 1)
-                if fields[3] != LISTEN:  # listeners come first; connections may be thousands
-                    break
-                yield int(fields[1].rpartition(":")[2], 16), fields[_INODE]
+    pids = [name for name in names_in("/proc") if name.isdigit()]
+    return ports_of(int(pid) for pid in pids if _session(pid) == session)
 
 
 def _session(pid: str) -> int:
@@ -58,17 +28,3 @@ def _session(pid: str) -> int:
     except OSError:  # the process has ended
         return -1
     return int(stat[stat.rindex(b")") + 2 :].split()[_SESSION])
-
-
-def _descriptors(pid: str) -> Iterator[str]:
-    folder = f"/proc/{pid}/fd"
-    for name in _names(folder):
-        with contextlib.suppress(OSError):  # closed meanwhile
-            yield os.readlink(f"{folder}/{name}")
-
-
-def _names(folder: str) -> list[str]:
-    try:
-        return os.listdir(folder)
-    except OSError:  # no /proc, or a process that has ended, or another user's
-        return []

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from lifecycle.drain.open_ports import listening_ports
 from lifecycle.rehearsal.errors import CannotRehearse
 from lifecycle.rehearsal.load.generator import LoadGenerator
-from lifecycle.rehearsal.replicas.listeners import listening_ports
 from lifecycle.rehearsal.replicas.preflight import ended_early, until_ready
 from lifecycle.rehearsal.replicas.replica import Replica
 from lifecycle.rehearsal.replicas.template import Template

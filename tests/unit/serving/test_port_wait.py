@@ -45,6 +45,23 @@ def test_a_port_that_stays_closed_is_a_warning(after: int, warnings: int) -> Non
     run(main())
 
 
+def test_the_warning_names_the_ports_that_are_open() -> None:
+    """They are looked up only then, and the hint says what to compare."""
+    log = Heard()
+
+    async def main() -> None:
+        with socket.socket() as server:
+            server.bind(("127.0.0.1", 0))
+            port = server.getsockname()[1]
+            asyncio.get_running_loop().call_later(30, server.listen)
+            await until_listening(port, "shop", log, elsewhere=lambda: {8202, 8201})
+        ((_, said),) = log.warnings
+        assert "The command listens on port 8201, 8202 instead" in said["hint"]
+        assert "the port of shop" in said["hint"]
+
+    run(main())
+
+
 def test_a_wait_that_is_over_warns_no_more() -> None:
     """Who has been cancelled says nothing afterwards."""
     log = Heard()
