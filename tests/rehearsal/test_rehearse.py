@@ -227,7 +227,10 @@ def test_progress_goes_to_stderr_in_plain_lines(runs):
         ("no such command", "did not start: .*No such file or directory: 'no-such-command-here'"),
         ("fails", r"did not start: exit code 1\n  \| no database"),
         ("no port", r"nothing listens on port \d+ after 0.5 s\. .* The command has no {port}"),
-        ("never ready", r"app-\d is not ready after 6 s .*statuscode: 404\. The app has no such path"),
+        (
+            "never ready",
+            r"app-\d is not ready after 6 s .*statuscode: 404\. The app has no such path",
+        ),
         ("other port", r"listens on port \d+, and not on \d+, .* Write {port} where"),
         ("wrong port", r"Write {port} instead: .* http.server --bind 127.0.0.1 {port}\. If"),
         ("error", "http1 /broken: answered with 500, before any rollout"),

@@ -33,14 +33,14 @@ RULES: Final = Table()
 def app_probe(workload: Workload) -> Iterator[Found]:
     """A probe uses the port of the app instead of the QOS port.
 
-    pod-lifecycle answers probes on its own probe port (QOS port). The port of your app gives answers that pod-lifecycle does not know.
+    pod-lifecycle answers probes on its own probe port (QOS port). The answers on the port of your app do not depend on pod-lifecycle.
     If the readiness probe uses the port of your app, `/ready` has no effect. The pod may get requests before `life.ready()`, before the app is registered, and after `lifecycle offline`.
     If the liveness probe uses the port of your app, Kubernetes restarts a pod whose workers are all busy. `/live` needs no free worker.
     If your app has no path `/ready`, `/live` or `/startup`, a probe of that path fails on its port. So the pod never becomes ready, or Kubernetes restarts it again and again.
 
     Scope:
         The rule looks at apps that run under pod-lifecycle, as far as the manifest shows it.
-        The rule ignores a startup probe with a path of your own. It also ignores gRPC probes, which lifecycle-grpc answers, and commands other than HTTP requests.
+        The rule ignores a startup probe with your own path. It also ignores gRPC probes, which lifecycle-grpc answers, and commands other than HTTP requests.
     """
     for probe in probes_of(filter(_has_qos_port, workload.ours)):
         if probe.asks_qos_port or probe.probed or is_of_mesh(probe):
