@@ -21,7 +21,10 @@ ASGI: Final = 3
 """How many arguments a server gives to an ASGI app: scope, receive, send."""
 WSGI: Final = 2
 """How many a server gives to a WSGI app: environ, start_response."""
-START_RESPONSE: Final = "start_response"
+ENVIRON: Final = ("environ", "env", "environment")
+START_RESPONSE: Final = ("start_response", "start")
+"""Names that WSGI apps give to their two arguments. The number alone does not tell."""
+SCOPE: Final = "scope"
 
 
 class Refusal(NamedTuple):
@@ -47,17 +50,15 @@ def refusal(
     try:
         own = _own_signature(call)
         shown = inspect.signature(call)
-    except (TypeError, ValueError):  # some callables that are written in C have no signature
+    except (TypeError, ValueError, NameError):  # written in C, or annotated for type checkers only
         return None
     asynchronous = _is_async(call)
+    judged = shown if own is None or _is_open(own) else own
+    if not asynchronous and _is_wsgi(judged):
+        return _wsgi(target, judged, service, port)
     if own is None or _takes(own, ASGI):
-        hides_wsgi = own is None or _is_open(own)
-        if asynchronous or not (_is_wsgi(shown) if hides_wsgi else _names_wsgi(shown)):
-            return None
-        return _wsgi(target, shown, service, port)
-    if not asynchronous and _is_wsgi(own):
-        return _wsgi(target, own, service, port)
-    if not asynchronous and _takes(own, 1) and not _takes(own, 0):
+        return None
+    if not asynchronous and _takes(own, 1) and [*own.parameters][:1] == [SCOPE]:
         return Refusal(
             f"{target!r} is an ASGI 2 app, which takes the scope alone. --asgi calls an app with "
             "(scope, receive, send), so every request would fail. Wrap it: "
@@ -66,7 +67,8 @@ def refusal(
         )
     return Refusal(
         f"{target!r} is not an ASGI app, because it takes {_words(own)}. --asgi calls an app with "
-        f"(scope, receive, send), so every request would fail. {_hint(own, asynchronous=asynchronous)}",
+        f"(scope, receive, send), so every request would fail. "
+        f"{_hint(own, _own_server(target, service, port), asynchronous=asynchronous)}",
         see="not-an-asgi-app",
     )
 
@@ -83,14 +85,14 @@ def refusal_as_main(
     try:
         shown = inspect.signature(call)
         is_main = one_or_none(needed(call))
-    except (TypeError, ValueError):  # some callables that are written in C have no signature
+    except (TypeError, ValueError, NameError):  # written in C, or annotated for type checkers only
         return None
     if is_main:
         return None
     if not _is_async(call) and _is_wsgi(shown):
         return Refusal(
             f"{target!r} is a WSGI app, which takes {_words(shown)}, and not a main function. "
-            f"{_own_server(target, service, port)}",
+            f"Run the app's own server instead: {_own_server(target, service, port)}",
             see="wsgi-app",
         )
     if not _takes(shown, ASGI):
@@ -104,18 +106,21 @@ def refusal_as_main(
     )
 
 
-def _hint(own: inspect.Signature, *, asynchronous: bool) -> str:
+def _hint(own: inspect.Signature, server: str, *, asynchronous: bool) -> str:
     if asynchronous and (_takes(own, 0) or _takes(own, 1)):
         return "If it is an async main, leave out --asgi"
     if _takes(own, 0):
         return "If it makes the app, call it in your module, app = create_app(), and name the app"
+    if not asynchronous and _takes(own, WSGI) and not _takes(own, 1):
+        return f"If it is a WSGI app, run its own server instead: {server}"
     return "Name the app itself"
 
 
 def _wsgi(target: str, shown: inspect.Signature, service: str, port: int | None) -> Refusal:
     return Refusal(
         f"{target!r} is a WSGI app, which takes {_words(shown)}. --asgi serves ASGI apps only, so "
-        f"every request would fail. {_own_server(target, service, port)}. If your framework has an "
+        f"every request would fail. Run the app's own server instead: "
+        f"{_own_server(target, service, port)}. If your framework has an "
         "ASGI app too, name that one, for example mysite.asgi:application in Django",
         see="wsgi-app",
     )
@@ -124,7 +129,7 @@ def _wsgi(target: str, shown: inspect.Signature, service: str, port: int | None)
 def _own_server(target: str, service: str, port: int | None) -> str:
     number = port or 8080
     return (
-        f"Run the app's own server instead: lifecycle run --service {service or 'NAME'}:{number} -- "
+        f"lifecycle run --service {service or 'NAME'}:{number} -- "
         f"gunicorn --bind 0.0.0.0:{number} {target}"
     )
 
@@ -159,13 +164,8 @@ def _is_open(signature: inspect.Signature) -> bool:
 
 
 def _is_wsgi(signature: inspect.Signature) -> bool:
-    if _takes(signature, ASGI):
-        return _names_wsgi(signature)
-    return _takes(signature, WSGI) and not _takes(signature, 1)
-
-
-def _names_wsgi(signature: inspect.Signature) -> bool:
-    return [*signature.parameters][1:2] == [START_RESPONSE]
+    first, second = [*signature.parameters, "", ""][:2]
+    return _takes(signature, WSGI) and (first in ENVIRON or second in START_RESPONSE)
 
 
 def _is_async(call: Callable[..., object]) -> bool:

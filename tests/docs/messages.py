@@ -119,7 +119,9 @@ def families() -> dict[tuple[str, str], str]:
 def _entry_of(each: ast.ClassDef) -> str:
     for line in each.body:
         match line:
-            case ast.Assign(targets=[ast.Name(id="help_entry")], value=ast.Constant(value=str(see))):
+            case ast.Assign(
+                targets=[ast.Name(id="help_entry")], value=ast.Constant(value=str(see))
+            ):
                 return see
     return ""
 

@@ -10,6 +10,7 @@ import pytest
 
 from lifecycle.rehearsal.errors import CannotRehearse
 from lifecycle.rehearsal.plan import Plan
+from lifecycle.rehearsal.replicas import preflight as preflight_module
 from lifecycle.rehearsal.replicas.fixed_ports import refuse_fixed_ports
 from lifecycle.rehearsal.replicas.preflight import reconnoitre
 from lifecycle.rehearsal.replicas.template import Template
@@ -39,6 +40,13 @@ def preflight(folder: Path, program: str, *words: str, ready: str | None = None)
     return asyncio.run(main())
 
 
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A free port is no usual one, for which a rehearsal waits less long."""
+    monkeypatch.setattr(preflight_module, "PATIENCE", preflight_module.ELSEWHERE_TIME)
+
+
+@pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize("ready", [None, "qos"])
 @pytest.mark.parametrize(
     "program",
@@ -59,6 +67,7 @@ def test_another_port(tmp_path: Path, program: str, ready: str | None) -> None:
     assert "env PORT={port} COMMAND" in said
 
 
+@pytest.mark.usefixtures("hasty")
 def test_another_port_beside_qos(tmp_path: Path) -> None:
     """A QOS port that answers does not hide that the app listens elsewhere."""
     port = free_port()
@@ -80,7 +89,7 @@ def test_another_port_in_the_command(tmp_path: Path) -> None:
     [
         ("listening = listen(os.environ['PORT'])", (), False),
         ("listening = listen(sys.argv[1])", ("{port}",), False),
-        ("first = listen(0); time.sleep(0.3); then = listen(os.environ['PORT'])", (), False),
+        ("first = listen(0); time.sleep(2); then = listen(os.environ['PORT'])", (), False),
         ("first = listen(0); time.sleep(2); then = listen(sys.argv[1])", ("{port}",), False),
         (
             "qos = listen(os.environ['LIFECYCLE_QOS_PORT']); time.sleep(2); "

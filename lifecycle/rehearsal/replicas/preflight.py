@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -27,7 +28,11 @@ LOOK: Final = 0.05
 QOS_TIME: Final = 1.0
 """Seconds that the QOS port may open later than the app's own port."""
 ELSEWHERE_TIME: Final = 1.0
-"""Seconds that the app's port may open later than another port of the command."""
+"""Seconds that the app's port may open later than another port that looks like the app's."""
+PATIENCE: Final = 5.0
+"""Seconds that it may open later than any other port, for example one for metrics."""
+USUAL: Final = frozenset((3000, 5000, 8000, 8080))
+"""Ports on which web servers listen if nothing else is said."""
 ELSEWHERE_LOOK: Final = 0.2
 """Seconds between two looks at the other ports of the command, which read all of /proc."""
 LINES: Final = 15
@@ -62,7 +67,7 @@ async def reconnoitre(kubelet: Kubelet, template: Template) -> Template:
 async def _opens_qos(pod: Pod, plan: Plan) -> bool:
     deadline = time.monotonic() + plan.start_time
     opened: float | None = None
-    elsewhere = _Elsewhere(pod)
+    elsewhere = _Elsewhere(pod, plan.command)
     while True:
         if pod.finished:
             raise ended_early(pod, "the command did not start")
@@ -89,14 +94,15 @@ async def _opens_qos(pod: Pod, plan: Plan) -> bool:
 class _Elsewhere:
     """Notices that a command listens on other ports than the given ones."""
 
-    def __init__(self, pod: Pod) -> None:
+    def __init__(self, pod: Pod, command: Sequence[str]) -> None:
         self._pod = pod
+        self._written = " ".join(command)
         self._given = frozenset(pod.ports.values())
         self._since: float | None = None
         self._next_look = 0.0
 
     def ports(self) -> list[int]:
-        """Return the other ports, if there have been any for `ELSEWHERE_TIME`."""
+        """Return the other ports, if the app's own port is no longer expected."""
         now = time.monotonic()
         if now < self._next_look or (pid := self._pod.pid) is None:
             return []
@@ -106,7 +112,8 @@ class _Elsewhere:
             self._since = None
             return []
         self._since = self._since or now
-        return found if now >= self._since + ELSEWHERE_TIME else []
+        likely = USUAL.intersection(found) or any(str(port) in self._written for port in found)
+        return found if now >= self._since + (ELSEWHERE_TIME if likely else PATIENCE) else []
 
 
 def _wrong_port(pod: Pod, plan: Plan, ports: list[int]) -> str:

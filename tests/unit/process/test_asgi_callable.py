@@ -48,6 +48,22 @@ async def open_adapter(*args: Any) -> None:
     """The same; its signature does not show it."""
 
 
+@wraps(wsgi)
+def plain_adapter(scope: Any, receive: Any, send: Any) -> Any:
+    """The same, without being a coroutine function."""
+    return plain(scope, receive, send)
+
+
+def two_arguments(event: Any, context: Any) -> None:
+    """Serve nobody."""
+
+
+@wraps(two_arguments)
+def open_over_two(*args: Any) -> Any:
+    """Serve, perhaps."""
+    return plain(*args)
+
+
 def anything(*args: Any) -> Any:
     """Serve, perhaps."""
 
@@ -150,6 +166,8 @@ SERVED = [
     decorated,
     adapter,
     open_adapter,
+    plain_adapter,
+    open_over_two,
     anything,
     Instance(),
     Instance().method,
@@ -258,7 +276,7 @@ WSGI = [
     wsgi,
     decorated_wsgi,
     with_a_default,
-    lambda e, s: [],
+    lambda env, start: [],
     WsgiInstance(),
     WsgiInstance().wsgi_app,
     WsgiClass,
@@ -320,6 +338,10 @@ async def main(life: Any) -> None:
     """Run."""
 
 
+def with_settings(settings: Any) -> Any:
+    """Make the app."""
+
+
 async def two(scope: Any, receive: Any) -> None:
     """Serve nobody."""
 
@@ -329,7 +351,9 @@ async def two(scope: Any, receive: Any) -> None:
     [
         (create_app, "call it in your module"),
         (main, "leave out --asgi"),
+        (with_settings, "Name the app itself"),
         (two, "Name the app itself"),
+        (two_arguments, "If it is a WSGI app, run its own server instead: lifecycle run"),
     ],
 )
 def test_another_callable(app: Callable[..., object], advice: str) -> None:
@@ -337,7 +361,7 @@ def test_another_callable(app: Callable[..., object], advice: str) -> None:
     said = _refused(app, "web:app", "", 8080)
     assert "is not an ASGI app, because it takes (" in said
     assert advice in said
-    assert "WSGI" not in said
+    assert "is a WSGI app, which" not in said
 
 
 # Apps that are given as a main, without --asgi
