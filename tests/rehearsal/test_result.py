@@ -19,9 +19,10 @@ from lifecycle.rehearsal.replicas.replica import Replica
 from lifecycle.rehearsal.replicas.rollout import Rollout
 from lifecycle.rehearsal.replicas.template import Template
 from lifecycle.rehearsal.report.page import page
-from lifecycle.rehearsal.report.text import Painter, render
+from lifecycle.rehearsal.report.text import Painter, describe, render
 from lifecycle.rehearsal.report.timeline import Figure
-from lifecycle.rehearsal.verdict.result import Result
+from lifecycle.rehearsal.verdict.advice import Advice
+from lifecycle.rehearsal.verdict.result import LossGroup, Result
 from lifecycle.testing import Container, Kubelet, PodSpec
 from tests.rehearsal.kit import run
 
@@ -201,3 +202,23 @@ def test_every_exit_has_its_label(killed: tuple[Replica, Rollout]):
 def test_the_legend_names_what_is_red(killed: tuple[Replica, Rollout]):
     """The red part of the bars of requests is among what the page explains."""
     assert '<rect width="16" height="12" class="lost"/></svg>lost' in page(result_of(*killed))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        ([-0.4], "0.40 s before the drain start"),
+        ([-0.4, -1.2], "1.20 to 0.40 s before the drain start"),
+        ([-0.4, 1.2], "0.40 s before to 1.20 s after the drain start"),
+        ([-0.004], "0.00 s after the drain start"),
+        ([0.5, 0.501], "0.50 s after the drain start"),
+        ([0.5, 2], "0.50 to 2.00 s after the drain start"),
+        ([None], ""),
+    ],
+)
+def test_when_losses_of_one_kind_were(seconds: list[float | None], told: str):
+    """A time before the drain start has no minus sign, in the text and on the page."""
+    losses = [(lost(0.0), each) for each in seconds]
+    group = LossGroup(Cause.RESET, True, "http1", Advice("", ""), losses=losses)
+    assert group.span() == told
+    assert describe(1, group).splitlines()[0].endswith(f" ({told})" if told else ": ")

@@ -111,8 +111,8 @@ def _causes(result: Result) -> Iterator[str]:
 
 
 def _cause(group: LossGroup) -> str:
-    span = group.from_t0()
-    when = f" · {span[0]:.2f} to {span[1]:.2f} s after the drain start" if span else ""
+    span = group.span()
+    when = f" · {span}" if span else ""
     protocol = "" if group.protocol == "http1" else f" · {group.protocol}"
     details = " · ".join(sorted({loss.detail for loss, _ in group.losses})[:3])
     return (

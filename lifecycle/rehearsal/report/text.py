@@ -86,21 +86,14 @@ def _plain(_: str, text: str) -> str:
 def describe(number: int, group: LossGroup, paint: Callable[[str, str], str] = _plain) -> str:
     """Describe one kind of loss: how many and when, why, and what to change."""
     count = len(group.losses)
-    head = f"{number}. {count:,}x {group.cause} on {group.connections}: {group.when}{_span(group)}"
+    head = f"{number}. {count:,}x {group.cause} on {group.connections}: {group.when}"
+    if span := group.span():
+        head += f" ({span})"
     if group.protocol != "http1":
         head += f" ({group.protocol})"
     lines = [paint("bold", head), _wrapped("   why:    ", group.advice.why)]
     lines.append(_wrapped("   change: ", group.advice.change))
     return "\n".join(lines)
-
-
-def _span(group: LossGroup) -> str:
-    span = group.from_t0()
-    if span is None:
-        return ""
-    first, last = f"{span[0]:.2f}", f"{span[1]:.2f}"
-    seconds = first if first == last else f"{first} to {last}"
-    return f" ({seconds} s after the drain start)"
 
 
 def _wrapped(head: str, text: str) -> str:

@@ -67,6 +67,18 @@ class LossGroup:
         seconds = [since for _, since in self.losses if since is not None]
         return (min(seconds), max(seconds)) if seconds else None
 
+    def span(self) -> str:
+        """Return when the first and the last loss were, in words. Empty if there is no drain start."""
+        ends = self.from_t0()
+        if ends is None:
+            return ""
+        first, last = (round(each, 2) for each in ends)
+        if first < 0 <= last:
+            return f"{-first:.2f} s before to {last:.2f} s after the drain start"
+        side = "before" if last < 0 else "after"
+        seconds = f"{abs(first):.2f}" + (f" to {abs(last):.2f}" if first != last else "")
+        return f"{seconds} s {side} the drain start"
+
     def to_json(self) -> dict[str, Any]:
         """Return the group for `--json`."""
         span = self.from_t0()
