@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any, Self
 
+from lifecycle.checks.commands.lifecycle_run import lifecycle_run
 from lifecycle.rehearsal.errors import CannotRehearse
 from lifecycle.testing.endpoints import JOIN_SHARE
 
@@ -196,6 +197,18 @@ class Plan:
         said = [text for name, text in self.env.items() if name != "LIFECYCLE_SERVICES"]
         words = re.sub(r"--service[=\s\0][^\s\0]*", "", "\0".join(self.command))
         return any("{port}" in text for text in (words, *said))
+
+    @property
+    def is_wrapped(self) -> bool:
+        """Whether `lifecycle run --` or `lifecycle run --asgi` starts the app."""
+        run = lifecycle_run(self.command)
+        return run is not None and (bool(run.command) or "--asgi" in run.options)
+
+    @property
+    def is_instrumented(self) -> bool:
+        """Whether the command lets the workers under `lifecycle run --` load the instrumentation."""
+        run = lifecycle_run(self.command)
+        return run is None or not run.without_instrumentation
 
     def __post_init__(self) -> None:
         if not self.command:

@@ -264,6 +264,42 @@ def test_who_repeats_what_a_kept_connection_has_lost(method: str, told: str):
     assert "Connection: close" in advice.change
 
 
+RUN = ("lifecycle", "run", "--service", "shop:{port}")
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ((*RUN, "--", "uvicorn", "a:b"), "raise the keep-alive timeout"),
+        (("lifecycle", "run", "--asgi", "a:b"), "raise the keep-alive timeout"),
+        (("tini", "--", "python", "-m", *RUN, "--", "uvicorn"), "raise the keep-alive timeout"),
+        ((*RUN, "--instrument=no", "--", "uvicorn", "a:b"), "remove --instrument=no"),
+        (("lifecycle", "run", "shop.main:main"), "put lifecycle.asgi.Middleware around the app"),
+        (("uvicorn", "a:b"), "put lifecycle.asgi.Middleware around the app"),
+    ],
+)
+def test_a_kept_connection_under_lifecycle_run(command: tuple[str, ...], told: str):
+    """A command that announces the close already gets no advice to announce it."""
+    plan = Plan(command)
+    given = Circumstances(
+        True, 2.0, 30.0, False, wrapped=plan.is_wrapped, instrumented=plan.is_instrumented
+    )
+    change = advise(Cause.RESET, Stage.DRAINING, given, kept=True).change
+    assert change.startswith(told)
+    if "keep-alive timeout" in change:
+        assert "hosts.md#keep-alive-timeouts" in change
+        assert "LIFECYCLE_SETTLE to more than the idle time and the propagation (2 s)" in change
+
+
+@pytest.mark.parametrize("qos", [True, False])
+def test_a_kept_connection_outside_of_a_rollout(*, qos: bool):
+    """Its server has a keep-alive timeout, whether or not pod-lifecycle runs it."""
+    given = Circumstances(qos, 2.0, 30.0, False)
+    advice = advise(Cause.RESET, Stage.SERVING, given, kept=True)
+    assert "idle keep-alive connection" in advice.why
+    assert "hosts.md#keep-alive-timeouts" in advice.change
+
+
 @pytest.mark.parametrize("qos", [True, False])
 def test_who_was_in_the_queue_is_to_be_listened_to_for_longer(*, qos: bool):
     """And the queue is to be emptied before the listener closes."""

@@ -97,7 +97,14 @@ def describe(number: int, group: LossGroup, paint: Callable[[str, str], str] = _
 
 
 def _wrapped(head: str, text: str) -> str:
-    return textwrap.fill(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head))
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=head,
+        subsequent_indent=" " * len(head),
+        break_long_words=False,  # an address, or an option, stays whole
+        break_on_hyphens=False,
+    )
 
 
 def _footnote(result: Result) -> str:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from lifecycle.links import docs_page
 from lifecycle.rehearsal.measuring.losses import Cause
 from lifecycle.rehearsal.replicas.replica import Stage
 
@@ -30,6 +31,9 @@ class Circumstances:
         joining: Seconds until the last client has noticed a new replica.
         unheard: Whether a replica was ready that the client had not noticed yet.
         method: The method of the requests.
+        wrapped: Whether `lifecycle run --` or `lifecycle run --asgi` starts the app. Both send
+            Connection: close in a drain.
+        instrumented: Whether the workers under `lifecycle run --` load the instrumentation.
     """
 
     qos: bool
@@ -39,6 +43,8 @@ class Circumstances:
     joining: float = 0.0
     unheard: bool = False
     method: str = "GET"
+    wrapped: bool = False
+    instrumented: bool = True
 
 
 MALFORMED: Final = Advice(
@@ -47,6 +53,15 @@ MALFORMED: Final = Advice(
 SEVERED: Final = Advice(
     "the server closed a connection in use, outside of any rollout",
     "find out whether it crashed. Have it keep idle connections for longer than --think",
+)
+KEEP_ALIVE: Final = (
+    "raise the keep-alive timeout of your server above the longest idle time of your clients (here "
+    f"about --think). See {docs_page('hosts.md#keep-alive-timeouts')}"
+)
+TIMED_OUT: Final = Advice(
+    "the server closed an idle keep-alive connection while the next request was on its way, "
+    "outside of any rollout",
+    f"{KEEP_ALIVE}. If the server has no such timeout, find out whether it crashed",
 )
 UNASKED: Final = Advice(
     "the server closed a new connection before its first request arrived, because it treated the "
@@ -151,7 +166,8 @@ TOO_EARLY: Final[dict[Cause, str]] = {
 def advise(cause: Cause, stage: Stage, given: Circumstances, *, kept: bool) -> Advice:
     """Explain one kind of loss."""
     if stage in (Stage.STARTING, Stage.SERVING):
-        return HEALTHY.get(cause, MALFORMED)
+        timed_out = kept and cause is Cause.RESET
+        return TIMED_OUT if timed_out else HEALTHY.get(cause, MALFORMED)
     if given.killed and cause in SEVERED_BY_SIGKILL:
         return Advice(
             "the request was in flight when the grace period ended and SIGKILL arrived",
@@ -199,6 +215,13 @@ def _repeated(method: str) -> str:
 
 
 def _say_close(given: Circumstances) -> str:
+    if given.qos and given.wrapped and not given.instrumented:
+        return "remove --instrument=no. Each response of a drain then has Connection: close"
+    if given.qos and given.wrapped:
+        return (
+            f"{KEEP_ALIVE}. If the timeout is longer already, set LIFECYCLE_SETTLE to more than "
+            f"the idle time and the propagation ({given.propagation:g} s)"
+        )
     if given.qos:
         return "put lifecycle.asgi.Middleware around the app. It sends Connection: close in a drain"
     return (

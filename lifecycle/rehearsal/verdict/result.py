@@ -246,6 +246,8 @@ class Result:
                 plan.traffic.joining,
                 unheard=self._was_unheard_of(loss.at),
                 method=plan.traffic.verb,
+                wrapped=plan.is_wrapped,
+                instrumented=plan.is_instrumented,
             )
             advice = advise(loss.cause, stage, given, kept=loss.kept)
             key = (loss.cause, loss.kept, loss.protocol, advice)
