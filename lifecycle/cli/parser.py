@@ -23,10 +23,13 @@ def main(words: list[str]) -> int:
     words = words[1:] if words[:1] == ["--"] else words
     name = words[0] if words else ""
     parser = make_parser([name]) if name in COMMANDS else make_parser(with_arguments=False)
+    dashes = f"{name}: put -- before the command: lifecycle {name} [OPTIONS] -- COMMAND"
     if name in TAKES_COMMAND and not {"--", "-h", "--help", "kustomize"} & set(words):
-        parser.error(f"{name}: put -- before the command: lifecycle {name} [OPTIONS] -- COMMAND")
+        parser.error(dashes)
     words, command = split(words) if name == "run" else (words, None)
     options, unknown = parser.parse_known_args(words)  # which exits if no command was named
+    if name in TAKES_COMMAND and starts_before_dashes(words, options.command, unknown):
+        parser.error(dashes)
     if unknown:
         before = command is None and name == "run" and ":" not in (options.target or ":")
         hint = f". Put -- before a command: lifecycle run -- {options.target} …" if before else ""
@@ -55,6 +58,23 @@ def split(words: list[str]) -> tuple[list[str], list[str] | None]:
         return words, None
     at = words.index("--")
     return words[:at], words[at + 1 :]
+
+
+def starts_before_dashes(words: list[str], command: list[str], unknown: list[str]) -> bool:
+    """
+    Tell whether the first `--` is inside the command, as in `rehearse lifecycle run -- uvicorn`.
+
+    Args:
+        words: All words.
+        command: The words that were read as the command.
+        unknown: The words that were not read.
+    """
+    _, after = split(words)
+    if not command or command == after:
+        return False
+    if unknown and unknown[0] in words:  # an option of the command, or a wrong one before it
+        return words.index(command[0]) < words.index(unknown[0])
+    return after is not None
 
 
 class Parser(argparse.ArgumentParser):

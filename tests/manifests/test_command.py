@@ -40,6 +40,8 @@ def test_the_command(tmp_path: Path) -> None:
         ([*BASE, "--prestop=sleep", "--", *ASGI], "a preStop sleep starts no drain"),
         ([*BASE, "--prestop=sleep:5", "--", *ASGI], "a preStop sleep starts no drain"),
         ([*BASE, *ASGI], "manifests: put -- before the command"),
+        ([*BASE, "lifecycle", "run", "--", "gunicorn"], "manifests: put -- before the command"),
+        ([*BASE, "--bogus", "--", *ASGI], "unrecognized arguments: --bogus"),
         (["--name", "orders", "--", *ASGI], "--image is missing"),
         ([*BASE, "--"], "the app's command, after --, is missing"),
         ([*BASE, "--replicas", "0", "--", *ASGI], "'0' is not a number from 1 to 10000"),
