@@ -34,10 +34,11 @@ def prestop(port: int) -> int:
     except Unreachable as error:
         return _fail(error)
     if status != 200:
-        return _fail(
-            f"the app answered preStop with {status}: {body.strip()}",
-            see="errors.md#prestop-refused",
-        )
+        answer = body.strip()
+        see = (
+            "" if "\nSee http" in answer else "errors.md#prestop-refused"
+        )  # the app's page is enough
+        return _fail(f"the app answered preStop with {status}: {answer}", see=see)
     return 0
 
 
