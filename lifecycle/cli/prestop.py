@@ -35,9 +35,8 @@ def prestop(port: int) -> int:
         return _fail(error)
     if status != 200:
         answer = body.strip()
-        see = (
-            "" if "\nSee http" in answer else "errors.md#prestop-refused"
-        )  # the app's page is enough
+        has_page = "\nSee http" in answer
+        see = "" if has_page else "errors.md#prestop-refused"
         return _fail(f"the app answered preStop with {status}: {answer}", see=see)
     return 0
 

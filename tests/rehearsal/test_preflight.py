@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lifecycle.rehearsal.errors import CannotRehearse
-from lifecycle.rehearsal.plan import Plan
+from lifecycle.rehearsal.plan import Plan, Protocol, Traffic
 from lifecycle.rehearsal.replicas import preflight as preflight_module
 from lifecycle.rehearsal.replicas.fixed_ports import refuse_fixed_ports
-from lifecycle.rehearsal.replicas.preflight import reconnoitre
+from lifecycle.rehearsal.replicas.preflight import ask_once, reconnoitre
+from lifecycle.rehearsal.replicas.replica import Replica
 from lifecycle.rehearsal.replicas.template import Template
 from lifecycle.testing import Kubelet, free_port
 
@@ -193,3 +195,21 @@ def test_the_port_in_a_service_only(tmp_path: Path) -> None:
     program = "both = listen(os.environ['LIFECYCLE_QOS_PORT']), listen(sys.argv[3][-5:])"
     with pytest.raises(CannotRehearse, match=wanted):
         preflight(tmp_path, program, "--service", "a:{port}", f"127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize("protocol", Protocol)
+def test_a_replica_that_does_not_listen(tmp_path: Path, protocol: Protocol) -> None:
+    """It may be ready all the same, as by its QOS port. The first request of all finds it."""
+
+    async def main() -> None:
+        async with asyncio.timeout(LIMIT), Kubelet() as kubelet:
+            template = Template(Plan((sys.executable, "-c", SERVES + WAITS)), str(tmp_path))
+            replica = Replica(await kubelet.run(template.scout()))
+            await ask_once(replica, replace(template.plan, traffic=Traffic(protocols=(protocol,))))
+
+    with pytest.raises(CannotRehearse) as refused:
+        asyncio.run(main())
+    said = str(refused.value)
+    assert said.startswith(f"{protocol} /: the replica is ready, but does not listen on ")
+    assert "The app must listen on the port that {port} and the variable PORT name" in said
+    assert refused.value.see.endswith("errors.md#request-fails-before-the-rollout")
