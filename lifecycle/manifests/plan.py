@@ -33,6 +33,10 @@ ISTIO: Final = {
     "job-istio": ("LIFECYCLE_ISTIO_WAIT", "LIFECYCLE_ISTIO_QUIT"),
 }
 """Variables that turn functions of lifecycle-istio on, by profile."""
+_OUR_PLUGINS: Final = tuple(
+    f"{PREFIX}{name}_" for name in ("KUBERNETES", "ISTIO", "TCP", "HTTP", "DISK")
+)
+"""Prefixes of the variables of our plugins, which need not be installed here."""
 _GUNICORN_PORT: Final = 8000
 _HOST_VARIABLES: Final = {
     "uvicorn": "UVICORN_HOST",
@@ -242,7 +246,9 @@ def _command(
 def misspelt(plan: Plan) -> list[str]:
     """Return a warning for each variable whose name is close to that of a setting."""
     unknown = unknown_variables(plan.env, core_variables()).values()
-    return [each for each in unknown if "Did you mean" in each]
+    return [
+        each for each in unknown if "Did you mean" in each and not each.startswith(_OUR_PLUGINS)
+    ]
 
 
 def doubts(plan: Plan) -> Iterator[str]:

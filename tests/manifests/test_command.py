@@ -35,6 +35,19 @@ def test_the_command(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "name", ["KUBERNETES_ENABLED", "ISTIO_WAIT", "TCP_TARGETS", "HTTP_PORT", "DISK_PATHS"]
+)
+def test_a_variable_of_our_plugins(name: str, tmp_path: Path) -> None:
+    """It is no misspelt setting, also where the plugin is not installed."""
+    given = ["--env", f"LIFECYCLE_{name}=false"]
+
+    done = run(*BASE, *given, "-o", "json", "--", *ASGI, cwd=tmp_path)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"LIFECYCLE_{name}" in done.stdout
+
+
+@pytest.mark.parametrize(
     ("words", "sentence"),
     [
         ([*BASE, "--prestop=sleep", "--", *ASGI], "a preStop sleep starts no drain"),
