@@ -13,7 +13,7 @@ from lifecycle.cli.console import USAGE, fail, warn
 from lifecycle.manifests import readiness_gate
 from lifecycle.manifests.objects import objects
 from lifecycle.manifests.output import as_json, as_yaml, component
-from lifecycle.manifests.plan import Plan, doubts, make_plan, misspelt
+from lifecycle.manifests.plan import Plan, doubts, make_plan, misspelt, unopened
 from lifecycle.manifests.validation import Refused, check_text
 
 DOUBT = "unknown-variable"
@@ -118,8 +118,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         "command",
         nargs="*",
         metavar="COMMAND",
-        help="command of the app, after --. If it starts a server such as gunicorn, `lifecycle run "
-        "--` is put in front",
+        help="command of the app, after --. If it starts a server such as gunicorn, or a worker such "
+        "as celery, `lifecycle run --` is put in front",
     )
 
 
@@ -184,6 +184,8 @@ def run(options: argparse.Namespace) -> int:
             "because the command needs it",
             see="errors.md#changed-command",
         )
+    if sentence := unopened(plan):
+        warn(sentence, see="errors.md#no-probe-port")
     for sentence in misspelt(plan):
         warn(sentence, see="unknown-setting")
     for sentence in doubts(plan):

@@ -11,10 +11,12 @@ from typing import Final
 from lifecycle.checks.commands.listening import listening
 from lifecycle.checks.commands.programs import (
     INITS,
+    QUEUE_WORKERS,
     RUNNERS,
     command_after,
     programs,
     script_of,
+    stages,
     unwrapping,
 )
 from lifecycle.checks.commands.servers import ALL_SERVERS, ServerCommand, server_command
@@ -85,6 +87,17 @@ def foreign_program(command: Sequence[str]) -> str:
     """Return the program if it is not Python, such as `node`. Empty if it is, or is not known."""
     last = next(reversed(programs(command)), [""])
     return last[0] if last[0] in _FOREIGN else ""
+
+
+def is_queue_worker(command: Sequence[str]) -> bool:
+    """Tell whether a command starts a program such as Celery, which has no pod-lifecycle in it."""
+    return next(reversed(programs(command)), [""])[0] in QUEUE_WORKERS
+
+
+def unknown_program(command: Sequence[str]) -> str:
+    """Return the program if it may run without pod-lifecycle. Empty for Python and `lifecycle`."""
+    found = [each[0] for each in stages(command)]
+    return "" if not found or any(map(_KNOWN.fullmatch, found)) else found[-1]
 
 
 def wrapped(command: Sequence[str], services: Sequence[tuple[str, int]]) -> list[str]:

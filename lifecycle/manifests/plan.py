@@ -16,7 +16,15 @@ from lifecycle.config import Config, core_variables
 from lifecycle.environment_variables import PREFIX, is_service_link, unknown_variables
 from lifecycle.exceptions import ConfigError
 from lifecycle.manifests import readiness_gate
-from lifecycle.manifests.command import foreign_program, listeners, run_options, server_of, wrapped
+from lifecycle.manifests.command import (
+    foreign_program,
+    is_queue_worker,
+    listeners,
+    run_options,
+    server_of,
+    unknown_program,
+    wrapped,
+)
 from lifecycle.manifests.names import RUN_DIR
 from lifecycle.manifests.validation import (
     Refused,
@@ -240,7 +248,8 @@ def _command(
             f"--service NAME:PORT is missing, because the port of {foreign} is not known. If "
             f"{foreign} has no clients, put `lifecycle run --` in front of the command"
         )
-    return (wrapped(command, services) if server or foreign else command), services
+    wraps = server is not None or bool(foreign) or (alone and is_queue_worker(command))
+    return (wrapped(command, services) if wraps else command), services
 
 
 def misspelt(plan: Plan) -> list[str]:
@@ -249,6 +258,17 @@ def misspelt(plan: Plan) -> list[str]:
     return [
         each for each in unknown if "Did you mean" in each and not each.startswith(_OUR_PLUGINS)
     ]
+
+
+def unopened(plan: Plan) -> str:
+    """Return a warning if the command may not open the QOS port. Empty if there is no doubt."""
+    if plan.is_job or plan.wrapped or run_options(plan.command) is not None:
+        return ""
+    program = unknown_program(plan.command)
+    return program and (
+        f"the probes ask port {plan.config.qos_port}, which {program} opens only if the app itself "
+        "calls lifecycle.run(). If the app does not, put `lifecycle run --` in front of the command"
+    )
 
 
 def doubts(plan: Plan) -> Iterator[str]:

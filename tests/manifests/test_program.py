@@ -6,7 +6,7 @@ import pytest
 
 from lifecycle.cli.parser import make_parser
 from lifecycle.manifests.objects import services
-from lifecycle.manifests.plan import Plan, doubts, make_plan
+from lifecycle.manifests.plan import Plan, doubts, make_plan, unopened
 from lifecycle.manifests.pod import pre_stop
 from lifecycle.manifests.validation import Refused
 
@@ -178,6 +178,52 @@ def test_a_servers_own_command_is_wrapped(command: list[str], written: list[str]
     assert list(wanted.command) == written
     assert wanted.wrapped is (command != written)
     assert ("LIFECYCLE_SERVICES" in wanted.env) is False
+
+
+@pytest.mark.parametrize(
+    ("command", "front"),
+    [
+        (["celery", "-A", "shop", "worker"], ""),
+        (["python", "-m", "celery", "-A", "shop", "worker"], ""),
+        (["sh", "-c", "exec dramatiq shop"], ""),
+        (["tini", "--", "rq", "worker"], "tini --"),
+    ],
+)
+def test_a_queue_worker_is_wrapped(command: list[str], front: str) -> None:
+    """It has no clients, so it gets no service."""
+    wanted = plan(command=command)
+
+    start = len(front.split())
+    assert [*wanted.command[:start]] == front.split()
+    assert wanted.command[-len(command[start:]) :] == tuple(command[start:])
+    assert wanted.command[start:][: -len(command[start:])][-2:] == ("run", "--")
+    assert (wanted.wrapped, [*wanted.services], unopened(wanted)) == (True, [], "")
+
+
+@pytest.mark.parametrize(
+    ("words", "command", "program"),
+    [
+        ("", ["./worker", "--fast"], "worker"),
+        ("", ["arq", "shop.Worker"], "arq"),
+        ("", ["tini", "--", "/venv/bin/shop"], "shop"),
+        ("--service=shop:80", ["sh", "-c", "migrate && exec faststream run a:b"], "faststream"),
+        ("", ["python", "-m", "shop"], ""),
+        ("", ["/venv/bin/python3.12", "shop.py"], ""),
+        ("", ["lifecycle", "run", "shop:main"], ""),
+        ("", ["lifecycle", "run", "--", "./worker"], ""),
+        ("", ["sh", "-c", "exec lifecycle run -- ./worker"], ""),
+        ("", ["uvicorn", "a:b"], ""),
+        ("", ["flask", "db", "upgrade"], ""),
+        ("--profile=job", ["./report"], ""),
+    ],
+)
+def test_a_program_that_may_open_no_qos_port(words: str, command: list[str], program: str) -> None:
+    """It may call `lifecycle.run()` itself, so its command stays, and a warning tells."""
+    wanted = plan(*words.split(), command=command)
+
+    said = unopened(wanted)
+    assert (f"which {program} opens only if" in said) if program else said == ""
+    assert program == "" or list(wanted.command) == command
 
 
 @pytest.mark.parametrize(

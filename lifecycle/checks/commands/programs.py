@@ -16,6 +16,8 @@ SERVERS: Final = ("uvicorn", "hypercorn", "granian", "gunicorn", "daphne", "fast
 """Servers that may run an app with `Managed`."""
 MORE_SERVERS: Final = ("waitress-serve", "flask", "sanic", "uwsgi", "pyuwsgi")
 """Servers that only `lifecycle run --` can drain."""
+QUEUE_WORKERS: Final = ("celery", "dramatiq", "rq")
+"""Workers of a queue that start processes of their own. Only `lifecycle run --` can drain them."""
 INITS: Final = ("tini", "tini-static", "dumb-init", "catatonit", "docker-init")
 _WRAPPERS: Final = (
     *INITS, "exec", "command", "env", "nohup", "nice", "ionice", "setsid", "stdbuf", "time",
@@ -39,7 +41,7 @@ _STARTERS: Final = (
 )  # fmt: skip
 """Programs that start another program after options of unknown length."""
 _KNOWN: Final = {
-    *SHELLS, *SERVERS, *MORE_SERVERS, *_WRAPPERS, *RUNNERS, "lifecycle", "sleep", "celery",
+    *SHELLS, *SERVERS, *MORE_SERVERS, *_WRAPPERS, *RUNNERS, *QUEUE_WORKERS, "lifecycle", "sleep",
 }  # fmt: skip
 _PYTHON: Final = re.compile(r"python[\d.]*")
 _AMOUNT: Final = re.compile(r"\d+(?:\.\d*)?[smhd]?|\.\d+[smhd]?")
