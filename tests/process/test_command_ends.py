@@ -48,7 +48,7 @@ def test_an_end_of_what_is_to_serve(start, tmp_path, command, code, says):
     [
         (["true"], 0, ""),
         (["sh", "-c", "exit 7"], 7, "sh ended by itself, with exit code 7."),
-        ([sys.executable, "-c", DIES.format("SIGSEGV")], 139, "lifecycle did not send it."),
+        ([sys.executable, "-c", DIES.format("SIGSEGV")], 139, "SIGSEGV killed "),
         ([sys.executable, "-c", DIES.format("SIGKILL")], 137, "The container may be out of"),
         ([sys.executable, "-c", DIES.format("SIGTERM")], 143, "SIGTERM killed "),
         (["sh", "-c", BACKGROUND], 0, "its processes in the background are ended too ("),

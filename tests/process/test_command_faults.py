@@ -186,6 +186,7 @@ def test_a_killed_master_or_parent_leaves_nothing(start, tmp_path, server, who):
     assert app.wait() == (137 if who == "master" else -signal.SIGKILL)
     wait_for(lambda: gone(everybody), 10, "everybody's end")
     if who == "master":
+        assert "SIGKILL killed " in app.stderr
         assert "lifecycle did not send it." in app.stderr
         assert app.events("drain report")[0]["code"] == 137
         assert "Traceback" not in app.stderr, app.stderr

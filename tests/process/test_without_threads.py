@@ -72,13 +72,13 @@ async def main():
             async with lifecycle.Lifecycle():
                 pass
         except lifecycle.LifecycleError as error:
-            print(str(error)[:21], flush=True)
+            print(str(error).split(".")[0], flush=True)
 
 asyncio.run(main())
 """
     )
     assert app.wait() == 0, app.stderr
-    assert app.stdout == "cannot start a thread\n" * 2
+    assert app.stdout == "cannot start a thread (can't start new thread)\n" * 2
 
 
 LEAVES = """
