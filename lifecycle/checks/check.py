@@ -134,7 +134,7 @@ def _found(workload: Workload, rules: dict[str, Rule]) -> list[Finding]:
                     each.node.path.removeprefix("$."),
                     str(workload),
                     each.message,
-                    rule.plain_fix if plain else rule.fix,
+                    each.fix or (rule.plain_fix if plain else rule.fix),
                 )
             )
     return findings

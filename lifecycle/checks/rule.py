@@ -44,12 +44,14 @@ class Found(NamedTuple):
         severity: The severity at that place. If None, the severity of the rule holds.
         container: The container that the finding is about. Only needed if the place is not inside
             that container.
+        fix: How to fix the problem at that place. If empty, the fix of the rule holds.
     """
 
     node: Node
     message: str
     severity: Severity | None = None
     container: str = ""
+    fix: str = ""
 
 
 Finder = Callable[[Workload], Iterator[Found]]

@@ -9,6 +9,7 @@ from tests.checks.kit import PRESTOP, QOS, SH, WEB, env, pod
 DRAINED = QOS | PRESTOP
 UVICORN = ["uvicorn", "a:b"]
 CELERY = ["celery", "-A", "a"]
+ASGI_GUNICORN = ["gunicorn", "-k", "uvicorn_worker.UvicornWorker"]
 
 
 def _ours(*command: str, **variables: str) -> tuple[dict[str, Any], ...]:
@@ -161,9 +162,10 @@ SERVERS: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
     *(
         ([], made)
         for made in (
-            _ours("gunicorn", "--max-requests", "0", "a:b"),
-            _ours("gunicorn", "--max-requests-jitter", "50", "a:b"),
-            _ours("granian", "a:b", LIFETIME="0", GRANIAN_WORKERS_LIFETIME="$(LIFETIME)"),
+            _ours(*ASGI_GUNICORN, "--max-requests", "0", "a:b"),
+            _ours(*ASGI_GUNICORN, "--max-requests-jitter", "50", "a:b"),
+            _ours("granian", "a:b", LIFETIME="0", GRANIAN_WORKERS_LIFETIME="$(LIFETIME)",
+                  GRANIAN_INTERFACE="asgi"),
             _plain("gunicorn", "--max-requests", "1000", "a:b"),
         )
     ),

@@ -72,7 +72,7 @@ TERMINATION: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
         for command, also in (
             (["uvicorn"], ()),
             (["tini", "--", "hypercorn"], ()),
-            (["python", "-m", "granian"], ()),
+            (["python", "-m", "granian", "--interface", "asgi"], ()),
             (["sh", "-c", "exec fastapi run"], ()),
             (["gunicorn", "-k", "uvicorn.workers.UvicornWorker"], ("SIGQUIT",)),
         )

@@ -19,7 +19,7 @@ spec:
   containers:
   - name: web
     image: registry.example/shop:1
-    command: [gunicorn, -c, %s, shop.wsgi]
+    command: [gunicorn, -c, %s, 'shop:app']
     readinessProbe: {httpGet: {path: /ready, port: 22222}}
     lifecycle: {preStop: {exec: {command: [lifecycle, prestop]}}}
 """

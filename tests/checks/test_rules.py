@@ -17,6 +17,7 @@ from tests.checks.cases_of_hooks import HOOKS
 from tests.checks.cases_of_probes import PROBED
 from tests.checks.cases_of_servers import SERVERS
 from tests.checks.cases_of_termination import TERMINATION
+from tests.checks.cases_of_unwrapped import UNWRAPPED
 from tests.checks.cases_of_variables import VARIABLES
 from tests.checks.cases_of_wrapped import WRAPPED
 from tests.checks.kit import (
@@ -68,6 +69,7 @@ TABLE: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
     *HOOKS,
     *SERVERS,
     *WRAPPED,
+    *UNWRAPPED,
     *VARIABLES,
     *PROBED,
     # managed-prestop, managed-workers

@@ -35,6 +35,18 @@ _NO_LIFESPAN: Final = {
     "gunicorn": {"--worker-class/-k": _WSGI_WORKERS},
 }
 """Options, and values with which a server does not run the lifespan."""
+_DEFAULTS: Final = {
+    "gunicorn": (("--worker-class", "-k", "--config", "-c"), "its default worker is sync"),
+    "granian": (("--interface",), "its default interface is rsgi"),
+}
+"""Options without which a server does not run the lifespan, and what the server does by default."""
+VARIABLES: Final = {"gunicorn": "GUNICORN_CMD_ARGS", "granian": "GRANIAN_INTERFACE"}
+"""Variables that may contain these options."""
+_NAME: Final = r"[A-Za-z_]\w*"
+_APP: Final = re.compile(rf"({_NAME}(?:\.{_NAME})*):{_NAME}[\w.]*(?:\(.*\))?")
+_WSGI_MODULE: Final = re.compile(rf"(?:{_NAME}\.)*wsgi")
+_FOLDERS: Final = ("--app-dir", "--chdir", "--working-dir", "--pythonpath")
+"""Options for the folder of the app."""
 _CONFIGS: Final = ("--config", "-c")
 _DAEMONS: Final = {
     "gunicorn": ("--daemon", "-D"),
@@ -153,6 +165,34 @@ class ServerCommand:
                 shown = option.partition("/")[0]
                 return f"{self.name} {shown} {value} does not run the lifespan of an ASGI app"
         return ""
+
+    @property
+    def default_mode(self) -> str:
+        """The default with which the server does not run the lifespan. Empty if options change it."""
+        options, default = _DEFAULTS.get(self.name, ((), ""))
+        by_file = self.name == "gunicorn" and self.file(gunicorn_config.DEFAULT) is not None
+        return "" if by_file or self.given(*options) else default
+
+    @property
+    def runs_wsgi(self) -> bool:
+        """Whether the app is a WSGI app by its name, as in `gunicorn shop.wsgi`."""
+        is_wsgi = self.name == "gunicorn" and self.app_module.rpartition(".")[2] == "wsgi"
+        return is_wsgi and self.default_mode != ""
+
+    @property
+    def app_module(self) -> str:
+        """The module of the app, such as `shop.main`. Empty if not known."""
+        if self.name == "fastapi":
+            path = next((each for each in self.words if each.endswith(".py")), "")
+            return path.removeprefix("./").removesuffix(".py").replace("/", ".")
+        named = (found[1] for each in self.words[1:] if (found := _APP.fullmatch(each)))
+        short = (each for each in self.words[1:] if _WSGI_MODULE.fullmatch(each))
+        return next(named, "") or next(short, "")
+
+    @property
+    def runs_elsewhere(self) -> bool:
+        """Whether an option sets another folder for the modules of the app."""
+        return bool(self.given(*_FOLDERS))
 
 
 def server_command(

@@ -16,6 +16,7 @@ from lifecycle.checks.rules import (
     probes,
     rollout,
     termination,
+    unwrapped,
     variables,
     wrapped,
 )
@@ -28,6 +29,7 @@ RULES: Final[dict[str, Rule]] = {
         front_containers.RULES,
         variables.RULES,
         managed.RULES,
+        unwrapped.RULES,
         wrapped.RULES,
         launchers.RULES,
         probes.RULES,

@@ -62,16 +62,10 @@ def signal_to_group(workload: Workload) -> Iterator[Found]:
             cut = next((each for each in map(_cut, programs(init)) if each), "")
             if cut and init[0] in INITS and signals_group(init, variables):
                 message = f"{container.name}: {init[0]} sends SIGTERM to the workers of {cut}, too"
-                unsure = container.asks_to_drain or _may_have(container, "DUMB_INIT_SETSID")
+                unsure = container.asks_to_drain or container.may_have("DUMB_INIT_SETSID")
                 warns = unsure if init[0] == "dumb-init" else container.asks_to_drain
                 yield Found(container.command, message, Severity.WARNING if warns else None)
                 break
-
-
-def _may_have(container: Container, name: str) -> bool:
-    """Tell whether a variable may have a value that this manifest does not show."""
-    given = name in container.env or bool(container.node.at("envFrom"))
-    return given and container.value(name) is None
 
 
 def _cut(words: list[str]) -> str:

@@ -11,6 +11,7 @@ from lifecycle.checks.commands.servers import ServerCommand
 from lifecycle.checks.commands.steps import steps
 from lifecycle.checks.rule import UVICORN, Found, Severity, Table
 from lifecycle.checks.workloads.container import Container
+from lifecycle.checks.workloads.unwrapped import unwrapped
 from lifecycle.checks.workloads.workload import Workload
 
 RULES: Final = Table()
@@ -28,8 +29,11 @@ _READ: Final = (
 
 
 def _managed(workload: Workload) -> list[tuple[Container, ServerCommand]]:
+    without = {each.name for each, program in unwrapped(workload) if program.is_certain}
     return [
-        (each, each.server_command) for each in workload.ours if each.server_command is not None
+        (each, each.server_command)
+        for each in workload.ours
+        if each.server_command is not None and each.name not in without
     ]
 
 

@@ -239,6 +239,11 @@ class Container:
         value = self.env.get(name, Node()).at("value")
         return expanded(value.text()) if value else None
 
+    def may_have(self, name: str) -> bool:
+        """Tell whether a variable may have a value that this manifest does not show."""
+        given = name in self.env or bool(self.node.at("envFrom"))
+        return given and self.value(name) is None
+
     def is_known(self, field: str) -> bool:
         """Tell whether the manifest shows the value of a setting, or the default holds."""
         name = variable(field)
@@ -305,6 +310,15 @@ class Container:
         )
 
     @property
+    def needs_lifecycle(self) -> bool:
+        """Whether a probe or preStop only works if pod-lifecycle runs in the pod."""
+        return (
+            any(each.is_qos for each in self.probes.values())
+            or runs(self.pre_stop_words, "lifecycle", "prestop")
+            or self._asks_the_qos_port_to_drain
+        )
+
+    @property
     def _asks_the_qos_port_to_drain(self) -> bool:
         hook = self.pre_stop.at("httpGet")
         sent = [each for step in steps(self.pre_stop_words) for each in fetches(step.words)]
@@ -344,7 +358,12 @@ class Container:
     @property
     def wrapped_server(self) -> ServerCommand | None:
         """The server that `lifecycle run --` starts. None if not known."""
-        return self._server(ALL_SERVERS) if self.is_wrapped else None
+        return self.any_server if self.is_wrapped else None
+
+    @property
+    def any_server(self) -> ServerCommand | None:
+        """The server that the command starts, with `lifecycle run --` or without. None if not known."""
+        return self._server(ALL_SERVERS)
 
     @property
     def is_wrapped(self) -> bool:

@@ -8,6 +8,8 @@ from typing import Final
 
 _FOLDERS: Final = 4
 """Number of folders to search: the folder of the manifest, and folders above it."""
+_SOURCES: Final = ("", "src")
+"""Folders below these in which a repository has its Python packages."""
 _MAX_BYTES: Final = 65_536
 _ROOTS: Final = (".git", ".hg")
 """Names that mark the top folder of a repository. The search ends there."""
@@ -28,6 +30,22 @@ def text_near(manifest: str, path: str) -> str | None:
     if manifest == "-" or "\0" in path:
         return None
     return next((text for each in _places(manifest, path) if (text := _text(each))), None)
+
+
+def source_near(manifest: str, module: str) -> str | None:
+    """
+    Return the source of a Python module of the image. None if it is not near the manifest.
+
+    Args:
+        manifest: The file of the manifest, or `-` for standard input.
+        module: Name of the module, such as `shop.main`.
+    """
+    if manifest == "-" or not module:
+        return None
+    path = f"{module.replace('.', '/')}.py"
+    folders = _folders(os.path.dirname(os.path.abspath(manifest)))
+    places = (os.path.join(each, source, path) for each in folders for source in _SOURCES)
+    return next((text for each in places if (text := _text(each))), None)
 
 
 def _places(manifest: str, path: str) -> Iterator[str]:

@@ -1,0 +1,89 @@
+"""The rule about servers and queue workers that start without `lifecycle run --`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from lifecycle.checks.commands.listening import listening
+from lifecycle.checks.rule import Found, Severity, Table
+from lifecycle.checks.rules import managed
+from lifecycle.checks.workloads.container import Container
+from lifecycle.checks.workloads.unwrapped import Unwrapped, unwrapped
+from lifecycle.checks.workloads.workload import Workload
+
+RULES: Final = Table()
+
+
+@RULES.add(
+    "not-wrapped",
+    Severity.ERROR,
+    sources=("any-server.md", "queue-workers.md"),
+    fix=(
+        "Put `lifecycle run --service NAME:PORT --` in front of the command, for example: `lifecycle "
+        "run --service shop:8000 -- gunicorn --bind 0.0.0.0:8000 shop.wsgi`. For a queue worker, "
+        "leave out --service. Install pod-lifecycle in the image. If a warning is about an app that "
+        "uses `Managed`, name not-wrapped in the annotation pod-lifecycle.dev/ignore."
+    ),
+)
+def not_wrapped(workload: Workload) -> Iterator[Found]:
+    """A probe or preStop needs pod-lifecycle, but the command starts without it.
+
+    The command starts a server or a queue worker without `lifecycle run --`. So nothing opens pod-lifecycle's probe port (QOS port).
+    The probes fail. The pod then never becomes ready, or Kubernetes restarts it again and again. The preStop hook fails too, so no drain starts.
+    For example, `celery -A shop worker` does not open port 22222, but `lifecycle run -- celery -A shop worker` does.
+
+    Severity:
+        If pod-lifecycle cannot run inside the app, the finding is an error. Such programs are celery, dramatiq, rq, waitress, `flask run` and uWSGI. gunicorn without `-k` and `-c` is one too, if the module of the app is called `wsgi`, as in Django.
+        If the app may use `Managed` or `Lifecycle`, the finding is a warning.
+        If the manifest has `args` but no `command`, it is a warning too. The ENTRYPOINT of the image may then be `lifecycle run --`.
+
+    Scope:
+        Under an ASGI server such as uvicorn, the manifest of an app with `Managed` looks the same. So the rule reports such a server only if there is a sign that `Managed` does not run:
+
+        - gunicorn has no `-k` and no `-c`, or granian has no `--interface`. By default, they do not run the lifespan that `Managed` needs.
+        - The module of the app creates the app, for example with `FastAPI(…)`, and does not import `lifecycle`. `lifecycle check` reads the module in the folder of the manifest, in a folder above, or in the folder `src` there.
+
+        For sanic's own server, the rule needs no sign, because this server does not run `Managed`. But the app may start `Lifecycle` itself.
+        The rule finds nothing if the image contains the command, or if a script or a program in the background may open the port.
+        It finds nothing either if the container sets LIFECYCLE_SERVICES, if another container of the pod may open the port, or if a rule about `Managed` already reports the container.
+    """
+    reported = {
+        workload.container_at(each.node) for rule in managed.RULES for each in rule.find(workload)
+    }
+    for container, program in unwrapped(workload):
+        if container.name in reported or not container.needs_lifecycle:
+            continue
+        doubtful = container.has_hidden_entrypoint or not program.is_certain
+        sign = f"and {program.sign}" if program.sign else f"but {_needs(container)}"
+        yield Found(
+            container.command,
+            f"{container.name}: {program.name} runs without lifecycle run, {sign}",
+            Severity.WARNING if doubtful else None,
+            fix=_fix(container, program),
+        )
+
+
+def _needs(container: Container) -> str:
+    asks = any(each.is_qos for each in container.probes.values())
+    return f"the probes use the QOS port {container.qos_port}" if asks else "preStop needs it"
+
+
+def _fix(container: Container, program: Unwrapped) -> str:
+    service = f"--service {container.name}:{_port(container, program)} " if program.server else ""
+    fix = (
+        f"Put `lifecycle run {service}--` in front of the command, and install pod-lifecycle in the "
+        f"image."
+    )
+    if container.has_hidden_entrypoint:
+        return f"{fix} If the ENTRYPOINT of the image is `lifecycle run --`, ignore this."
+    uses = "starts `Lifecycle` itself" if program.name == "sanic" else "uses `Managed`"
+    return fix if program.is_certain else f"{fix} If your app {uses}, ignore this."
+
+
+def _port(container: Container, program: Unwrapped) -> str:
+    """Return the port of a server, from its command or the declared ports. PORT if not known."""
+    heard = listening(program.server) if program.server else []
+    declared = [each.at("containerPort").number(0) for each in container.ports]
+    ports = {port for _, port in heard} or {*declared} - {container.qos_port}
+    return f"{ports.pop():g}" if len(ports) == 1 else "PORT"
