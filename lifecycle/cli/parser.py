@@ -32,7 +32,11 @@ def main(words: list[str]) -> int:
         parser.error(dashes)
     if unknown:
         before = command is None and name == "run" and ":" not in (options.target or ":")
-        hint = f". Put -- before a command: lifecycle run -- {options.target} …" if before else ""
+        hint = (
+            f". Put -- before a command: lifecycle run [--service NAME:PORT] -- {options.target} …"
+            if before
+            else ""
+        )
         parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     if name == "run":
         if options.target is None and command is None:

@@ -235,6 +235,9 @@ def _command(
 ) -> tuple[list[str], list[tuple[str, int]]]:
     """Return the command of the container and its services. Add the variables that it needs."""
     command: list[str] = options.command
+    if is_queue_worker(command):  # otherwise it would fetch tasks until the settle time is over
+        for name in ("LIFECYCLE_SETTLE", "LIFECYCLE_QUIET"):
+            env.setdefault(name, "0")
     alone = not options.profile.startswith("job") and run_options(command) is None
     server = server_of(command, env) if alone else None
     foreign = foreign_program(command) if alone else ""

@@ -199,6 +199,11 @@ class Plan:
         return any("{port}" in text for text in (words, *said))
 
     @property
+    def is_tried(self) -> bool:
+        """Whether the command is started once before the rehearsal, to see which ports it opens."""
+        return not (self.ready == "qos" and self.names_port)
+
+    @property
     def is_wrapped(self) -> bool:
         """Whether `lifecycle run --` or `lifecycle run --asgi` starts the app."""
         run = lifecycle_run(self.command)

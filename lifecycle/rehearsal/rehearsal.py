@@ -84,7 +84,8 @@ class Rehearsal:
                 self._generator(plan.traffic, lambda: self._changed(self)) as load,
             ):
                 self.load = load
-                self._say("trying the command")
+                if plan.is_tried:
+                    self._say("trying the command")
                 template = await reconnoitre(kubelet, Template(plan, folder))
                 hook = template.hook
                 self._say(f"ready: {template.readiness} · preStop: {hook.name}")

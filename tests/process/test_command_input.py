@@ -71,4 +71,4 @@ def test_without_the_dashes(tmp_path):
     done = cli("run", "gunicorn", "-w", "4", "shop.wsgi", env=env, cwd=tmp_path)
 
     assert done.returncode == 2
-    assert "Put -- before a command: lifecycle run -- gunicorn" in done.stderr
+    assert "Put -- before a command: lifecycle run [--service NAME:PORT] -- gunicorn" in done.stderr

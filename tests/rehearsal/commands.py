@@ -56,6 +56,7 @@ RUNS: dict[str, tuple[Words, Words]] = {
         ["--json", *LATE, *UPLOADS, "--protocol", "http1", "--protocol", "http2"],
         OURS,
     ),
+    "shell": ([*QUICK, "--json", "--grace", "12"], ["sh", "-c", '"$@"; true', "sh", *OURS]),
     "our posts": ([*QUICK, "--json", *POSTS], OURS),
     "first": ([*QUICK, "--json", "--kept", "0", *LATE], [*FAULTY, "first", "{port}"]),
     "idle": ([*QUICK, "--json", *POSTS], [*FAULTY, "idle", "{port}"]),

@@ -203,6 +203,14 @@ def test_sigkill_is_a_finding(runs):
     assert any("no connection was kept" in each for each in found["findings"])
 
 
+def test_a_shell_that_keeps_sigterm_is_a_finding(runs):
+    """The hook saves the requests, but the app ends only at its deadline."""
+    found = result(runs, "shell")
+    assert found["lost"] == 0
+    assert not any(each["killed"] for each in found["rollouts"][0]["replicas"])
+    assert any("got no SIGTERM" in each and "exec" in each for each in found["findings"])
+
+
 def test_what_a_person_reads(runs):
     """The verdict first, then the tables, each cause with what to change, and its own lateness."""
     done = runs["text"].result(LONGEST)

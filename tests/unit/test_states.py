@@ -62,7 +62,9 @@ def test_every_event_in_every_state(state: State, event: Event) -> None:
     wanted = LEGAL.get((state, event))
 
     if wanted is None:
-        with pytest.raises(IllegalTransition, match=rf"'{event}' is not allowed while the app is {state} "):
+        with pytest.raises(
+            IllegalTransition, match=rf"'{event}' is not allowed while the app is {state} "
+        ):
             machine.fire(event, cause="now", at=2.0)
         assert (machine.state, machine.history) == (state, before)
     else:

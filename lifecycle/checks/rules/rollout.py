@@ -119,6 +119,9 @@ def one_replica(workload: Workload) -> Iterator[Found]:
 
     If the pod is evicted or its node is drained, your service is down until a new pod is ready.
     If no endpoint is ready, kube-proxy sends traffic to terminating endpoints that still serve. A drain makes readiness fail, so this fallback is lost.
+
+    Scope:
+        If no client connects to your app, for example to a queue worker, one replica may be enough. Then name one-replica in the annotation.
     """
     if workload.replicas == 1 and workload.kind != "ReplicaSet" and _serves(workload):
         said, scaler = workload.node.at("spec", "replicas"), workload.scaler

@@ -124,7 +124,7 @@ def prestop_sleep(workload: Workload) -> Iterator[Found]:
     """The preStop hook sleeps when the drain should start.
 
     During the sleep, the server answers as always, without `Connection: close`.
-    After the sleep, the server closes its keep-alive connections without notice. A request that arrives at that moment is lost.
+    After the sleep, most servers, for example uvicorn, close their keep-alive connections without notice. A request that arrives at that moment is lost.
     So the sleep protects new connections only.
     An app under pod-lifecycle also stays registered during the sleep, and its `/ready` stays true.
 

@@ -52,7 +52,7 @@ async def reconnoitre(kubelet: Kubelet, template: Template) -> Template:
     plan = template.plan
     refuse_fixed_ports(plan.command, template.variables())
     by_qos = plan.ready == "qos"
-    if by_qos and plan.names_port:
+    if not plan.is_tried:
         return replace(template, qos=True)
     pod = await kubelet.run(template.scout())
     try:

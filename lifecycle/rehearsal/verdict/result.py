@@ -21,6 +21,10 @@ from lifecycle.version import VERSION
 TERMINATED: Final = 143
 SLACK: Final = 0.2
 """Seconds by which the last client may notice a replica late."""
+WHY_DEAF: Final = (
+    "The process has no handler for SIGTERM, so the kernel does not deliver SIGTERM to it as PID 1 of "
+    "a container. If it is a shell, start its last command with exec"
+)
 
 
 @dataclass
@@ -277,13 +281,11 @@ class Result:
         killed = [each for each in self.replicas if each.deletion and each.deletion.killed]
         if killed:
             deaf = any(each.deaf for each in killed)
-            why = (
-                "The process has no handler for SIGTERM, so the kernel does not deliver SIGTERM to it "
-                "as PID 1 of a container. If it is a shell, start its last command with exec"
-                if deaf
-                else "The process did not end by itself"
-            )
+            why = WHY_DEAF if deaf else "The process did not end by itself"
             yield f"{_names(killed)} needed SIGKILL after {grace:g} s. {why}"
+        if late := [each for each in self.replicas if each.deaf and each not in killed]:
+            seconds = max(each.seconds for each in late)
+            yield f"{_names(late)} got no SIGTERM, and ended after {seconds:.0f} s. {WHY_DEAF}"
         yield from self.why_hook_failed(self.replicas)
         crashed = [each for each in self.replicas if each.pod.restart_count]
         if crashed:
