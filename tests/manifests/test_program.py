@@ -190,7 +190,7 @@ def test_a_servers_own_command_is_wrapped(command: list[str], written: list[str]
     ],
 )
 def test_a_queue_worker_is_wrapped(command: list[str], front: str) -> None:
-    """It has no clients, so it gets no service."""
+    """It has no clients, so it gets no service, and no time in which clients notice the drain."""
     wanted = plan(command=command)
 
     start = len(front.split())
@@ -198,6 +198,10 @@ def test_a_queue_worker_is_wrapped(command: list[str], front: str) -> None:
     assert wanted.command[-len(command[start:]) :] == tuple(command[start:])
     assert wanted.command[start:][: -len(command[start:])][-2:] == ("run", "--")
     assert (wanted.wrapped, [*wanted.services], unopened(wanted)) == (True, [], "")
+    for each in (wanted, plan(command=[*wanted.command])):
+        assert (each.config.settle, each.config.quiet) == (0.0, 0.0)
+    given = plan("--env", "LIFECYCLE_SETTLE=2", command=command)
+    assert (given.config.settle, given.config.quiet) == (2.0, 0.0)
 
 
 @pytest.mark.parametrize(
