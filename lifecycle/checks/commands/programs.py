@@ -204,3 +204,11 @@ def _of_shell(words: Sequence[str]) -> tuple[str, list[str]]:
 def runs(words: Sequence[str], *wanted: str) -> bool:
     """Tell whether a command runs a program, directly or through a shell or a wrapper."""
     return any(each[: len(wanted)] == list(wanted) for each in programs(words))
+
+
+def exports(words: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Give the names and values of the variables that a command sets with `export` or `env`."""
+    for name, *rest in filter(None, stages(words)):
+        for variable, equals, value in (each.partition("=") for each in rest):
+            if name in ("export", "env") and equals:
+                yield variable, value

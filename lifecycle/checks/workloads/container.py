@@ -13,10 +13,10 @@ from lifecycle.checks.commands.http_requests import Fetch, fetches
 from lifecycle.checks.commands.lifecycle_run import LifecycleRun, lifecycle_run
 from lifecycle.checks.commands.programs import (
     SERVERS,
+    exports,
     programs,
     runs,
     script_of,
-    stages,
     unwrapped,
 )
 from lifecycle.checks.commands.scripts import slept
@@ -28,7 +28,7 @@ from lifecycle.checks.commands.servers import (
 )
 from lifecycle.checks.commands.steps import steps
 from lifecycle.checks.node import Node, digits
-from lifecycle.checks.workloads.kubelet_texts import expanded, path_of, undoubled
+from lifecycle.checks.workloads.kubelet_texts import expanded, filled, path_of, referred, undoubled
 from lifecycle.config import KILL_MARGIN, Config, core_variables
 from lifecycle.environment_variables import is_service_link, variable
 from lifecycle.exceptions import ConfigError
@@ -36,8 +36,6 @@ from lifecycle.exceptions import ConfigError
 KINDS: Final = {"live": "liveness", "ready": "readiness", "startup": "startup"}
 PROBE_PATHS: Final = {f"/{name}{z}": kind for name, kind in KINDS.items() for z in ("", "z")}
 DEFAULT_QOS: Final = 22222
-_REFERRED: Final = re.compile(r"\$\$|\$\(([^)]*)\)")
-_OF_SHELL: Final = re.compile(r"\$(?:(\w+)|\{(\w+)(?::?-([^}$]*))?\})")
 _SUBSTITUTED: Final = re.compile(r"\$\(([^()]+)\)")
 _UNKNOWN: Final = {"grace_period": "86400", "settle": "0", "quiet": "0", "stop_timeout": "0"}
 """Assumed values of times that the manifest does not show. They fit into every budget."""
@@ -174,10 +172,7 @@ class Container:
     def words(self) -> list[str]:
         """The words of command and args."""
         given = [each.text() for key in ("command", "args") for each in self.node.at(key).each()]
-        return [_REFERRED.sub(self._referred, each) for each in given]
-
-    def _referred(self, found: re.Match[str]) -> str:
-        return "$" if found[0] == "$$" else self.value(found[1]) or found[0]
+        return [referred(each, self.value) for each in given]
 
     @property
     def command(self) -> Node:
@@ -371,7 +366,7 @@ class Container:
         return self.lifecycle_run is not None and bool(self.lifecycle_run.command)
 
     def _server(self, known: Sequence[str]) -> ServerCommand | None:
-        exported = self._exported
+        exported = {name: self._filled(value) for name, value in exports(self.words)}
         commands = [[*map(self._filled, words)] for words in programs(self.words)]
         return server_command(
             commands,
@@ -380,23 +375,9 @@ class Container:
             known=known,
         )
 
-    @property
-    def _exported(self) -> dict[str, str]:
-        """The variables that the command sets with `export` or `env`."""
-        setters = [each[1:] for each in stages(self.words) if each[:1] in (["export"], ["env"])]
-        parts = [word.partition("=") for words in setters for word in words]
-        return {name: self._filled(value) for name, equals, value in parts if equals}
-
     def _filled(self, word: str) -> str:
-        """Replace the variables in a word of a shell, if the manifest shows their values."""
-
-        def put(found: re.Match[str]) -> str:
-            name, default = found[1] or found[2], found[3]
-            if name in self.env or self.node.at("envFrom"):
-                default = None
-            return self.value(name) or default or found[0]
-
-        return _OF_SHELL.sub(put, word)
+        hidden = bool(self.node.at("envFrom"))
+        return filled(word, self.value, lambda name: hidden or name in self.env)
 
     @property
     def server(self) -> str:
