@@ -154,15 +154,17 @@ class Config(Sourced):
         5.0,
         0,
         86400,
-        "If the app's event loop is blocked for longer, or no worker makes progress, /ready is "
-        "false. 0 turns this limit off. Then only loop_stall_limit applies.",
+        "/ready is false if the app's event loop is blocked for longer than this, or if no worker "
+        "makes progress for longer than this. 0 turns this limit off. Then only "
+        "loop_stall_limit applies.",
     )
     loop_stall_limit: float = _seconds(
         30.0,
         0,
         86400,
-        "If the app's event loop is blocked for longer, or no worker makes progress, /live is "
-        "false, so Kubernetes restarts the container. 0 turns this limit off.",
+        "/live is false if the app's event loop is blocked for longer than this, or if no worker "
+        "makes progress for longer than this. Kubernetes then restarts the container. 0 turns "
+        "this limit off.",
     )
     qos_enabled: bool = _flag(True, "Open the QOS port (probe port) and the control socket.")
     qos_host: str = _setting(

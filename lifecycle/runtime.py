@@ -232,7 +232,8 @@ class Lifecycle:
         """
         Wait until the drain is over. Stop your server when this method returns.
 
-        The drain is over when no request is running or expected, or at its deadline.
+        The drain is over when no request is running or expected, or at its deadline. After a
+        preStop call, the drain also waits for SIGTERM, because your app must serve until then.
 
         Returns:
             The seconds that are left for your own shutdown code. A later call returns less.

@@ -36,7 +36,7 @@ def app_probe(workload: Workload) -> Iterator[Found]:
     pod-lifecycle answers probes on its own probe port (QOS port). The answers on the port of your app do not depend on pod-lifecycle.
     If the readiness probe uses the port of your app, `/ready` has no effect. The pod may get requests before `life.ready()`, before the app is registered, and after `lifecycle offline`.
     If the liveness probe uses the port of your app, Kubernetes restarts a pod whose workers are all busy. `/live` needs no free worker.
-    If your app has no path `/ready`, `/live` or `/startup`, a probe of that path fails on its port. So the pod never becomes ready, or Kubernetes restarts it again and again.
+    If your app has no path `/ready`, `/live` or `/startup`, a probe of that path fails on its port. So the pod never becomes Ready, or Kubernetes restarts it again and again.
 
     Scope:
         The rule looks at apps that run under pod-lifecycle, as far as the manifest shows it.

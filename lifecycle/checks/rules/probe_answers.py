@@ -35,10 +35,10 @@ def probe_answer(workload: Workload) -> Iterator[Found]:
     """A probe cannot use the answer of the QOS port.
 
     pod-lifecycle's probe port (QOS port) speaks HTTP/1.1 without TLS. Its answer `false` has the status 503.
-    A probe by gRPC or HTTPS always fails. So the pod never becomes ready, or Kubernetes restarts it forever.
+    A probe by gRPC or HTTPS always fails. So the pod never becomes Ready, or Kubernetes restarts it forever.
     A tcpSocket probe succeeds as long as the port is open. The port opens before your app is imported, and stays open during the drain.
     curl without `-f` exits with 0 at a 503. A command that ends in `|| true` does the same.
-    wget without `-O` writes a file. BusyBox wget fails from the second time on, because the file exists.
+    wget without `-O` writes a file. BusyBox wget then fails at every later probe, because the file exists.
 
     Severity:
         If a liveness or startup probe always succeeds, the finding is a warning. Kubernetes then does not restart an app that hangs.

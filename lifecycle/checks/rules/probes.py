@@ -50,7 +50,7 @@ _DEEP: Final = re.compile(
 def probe_port(workload: Workload) -> Iterator[Found]:
     """A probe uses a port that the pod does not serve.
 
-    Every probe fails. So the pod never becomes ready, or Kubernetes restarts it again and again.
+    Every probe fails. So the pod never becomes Ready, or Kubernetes restarts it again and again.
     For example, the pod declares a port called `qos` with the number 22223, but the QOS port is 22222.
 
     Severity:
@@ -187,7 +187,7 @@ def liveness_equals_readiness(workload: Workload) -> Iterator[Found]:
 def qos_path(workload: Workload) -> Iterator[Found]:
     """A probe uses a wrong path of the QOS port.
 
-    pod-lifecycle answers an unknown path of its probe port (QOS port) with 404. So Kubernetes restarts the pod again and again, or the pod never becomes ready.
+    pod-lifecycle answers an unknown path of its probe port (QOS port) with 404. So Kubernetes restarts the pod again and again, or the pod never becomes Ready.
     A readiness probe that uses /live stays true during the whole drain. It is also true before your app can serve.
 
     Severity:

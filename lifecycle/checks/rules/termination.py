@@ -38,7 +38,7 @@ def grace_period(workload: Workload) -> Iterator[Found]:
     """The preStop hook and the drain take longer than the grace period.
 
     The grace period starts together with the preStop hook.
-    At the end of the grace period, the kubelet kills the app. Running requests are lost, and the app stays registered.
+    At the end of the grace period, the kubelet kills the app. Running requests are lost. If the drain had not started yet, the app also stays registered.
     For example, preStop sleeps for 10 s and the drain takes 25 s. A grace period of 30 s is too short for both.
 
     Severity:

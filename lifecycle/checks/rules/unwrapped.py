@@ -30,7 +30,7 @@ def not_wrapped(workload: Workload) -> Iterator[Found]:
     """A probe or preStop needs pod-lifecycle, but the command starts without it.
 
     The command starts a server or a queue worker without `lifecycle run --`. So nothing opens pod-lifecycle's probe port (QOS port).
-    The probes fail. The pod then never becomes ready, or Kubernetes restarts it again and again. The preStop hook fails too, so no drain starts.
+    The probes fail. The pod then never becomes Ready, or Kubernetes restarts it again and again. The preStop hook fails too, so no drain starts.
     For example, `celery -A shop worker` does not open port 22222, but `lifecycle run -- celery -A shop worker` does.
 
     Severity:
