@@ -245,9 +245,8 @@ class Lifecycle:
         """
         Start the drain, or join the drain that is running.
 
-        You can call it from any thread. It does not wait. After the call, `draining` is true, and
-        `export` and `ready` raise `Draining`. `state` and the probes change as soon as the control
-        thread runs, and before any later call to it. The log and `/status` show `cause`.
+        From any thread, without waiting. Then `export` and `ready` raise `Draining`, and every later
+        call finds the new `state` and probes. The log and `/status` show `cause`.
         """
         conductor = self._core.running()
         self._core.asked_to_leave = True

@@ -116,7 +116,7 @@ def no_service(workload: Workload) -> Iterator[Found]:
     """A server under `lifecycle run --` has no app service.
 
     Without a service, the pod is READY before the server listens. So the first requests are refused.
-    The drain does not wait for clients that can still find the pod, because pod-lifecycle does not expect clients.
+    If pod-lifecycle does not support your server, it does not know the server's port either. The drain then does not wait for running requests.
 
     Scope:
         `lifecycle check` cannot see the variables of the image. If your image sets LIFECYCLE_SERVICES, turn the rule off.
