@@ -245,8 +245,8 @@ class Lifecycle:
         """
         Start the drain, or join the drain that is running.
 
-        From any thread, without waiting. Then `draining` is true, `export` and `ready` raise
-        `Draining`, and later calls find the new `state`. The log and `/status` show `cause`.
+        You can call it from any thread. `draining` is then true, and `export` and `ready` raise
+        `Draining`. `state` and the probes change shortly after. Log and `/status` show `cause`.
         """
         conductor = self._core.running()
         self._core.asked_to_leave = True
