@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import signal
 from collections.abc import Iterable
 
+from lifecycle.checks.commands.quoted import is_quoted, separated
 from lifecycle.cli.console import USAGE
 from lifecycle.exceptions import ConfigError, Explained
 from lifecycle.process.command.child import Command
@@ -147,6 +149,14 @@ def _found(word: str) -> str:
         )
         raise Refused(
             f"cannot run {there}: {why}", NOT_EXECUTABLE, see="errors.md#command-not-executable"
+        )
+    if is_quoted(word):
+        raise Refused(
+            f"the command {word!r} is one word with spaces. Make each word its own argument, "
+            f"without quotes around all of them: lifecycle run [OPTIONS] -- "
+            f"{shlex.join(separated(word))}. In a manifest, make each word its own list item",
+            NOT_FOUND,
+            see="errors.md#command-in-one-word",
         )
     hint = ""
     if ":" in word:

@@ -32,6 +32,7 @@ from lifecycle.manifests.validation import (
     check_label,
     check_run_dir,
     check_text,
+    check_words,
 )
 from lifecycle.service_names import service_spec
 
@@ -175,6 +176,7 @@ def make_plan(options: argparse.Namespace, environ: Mapping[str, str]) -> Plan:
         raise Refused("--to DIR is required with -o kustomize and not allowed with other formats")
     if component and options.replicas:
         raise Refused("-o kustomize does not change the replicas. Remove --replicas")
+    check_words(options.command)
     if options.image is not None and not re.fullmatch(r"[\w][\w./:@-]*", options.image, re.ASCII):
         raise Refused(f"--image {options.image!r} is not the name of an image")
     if options.profile.startswith("job") and (component or options.replicas):

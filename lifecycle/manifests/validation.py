@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os.path
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Final
 
+from lifecycle.checks.commands.quoted import quoted_command
 from lifecycle.exceptions import Explained
 from lifecycle.manifests.names import RUN_DIR
 from lifecycle.qos.control_socket import candidates
@@ -66,6 +68,24 @@ def check_text(what: str, text: str) -> None:
         text.encode()
     except UnicodeEncodeError:
         raise Refused(f"{what} is not text in UTF-8") from None
+
+
+def check_words(command: Sequence[str]) -> None:
+    """
+    Check that a command is not in quotes.
+
+    Args:
+        command: The command of the app.
+
+    Raises:
+        Refused: The whole command is one word.
+    """
+    if word := quoted_command(command):
+        raise Refused(
+            f"the command {word!r} is one word with spaces, and Kubernetes does not split it. Make "
+            "each word its own argument, without quotes around all of them",
+            see="errors.md#command-in-one-word",
+        )
 
 
 def check_amount(of: str, text: str) -> None:

@@ -15,6 +15,7 @@ from lifecycle.cli.commands import COMMANDS
 from tests.checks.cases_of_endings import ENDINGS
 from tests.checks.cases_of_hooks import HOOKS
 from tests.checks.cases_of_probes import PROBED
+from tests.checks.cases_of_quoted import CASES as QUOTED
 from tests.checks.cases_of_servers import SERVERS
 from tests.checks.cases_of_termination import TERMINATION
 from tests.checks.cases_of_unwrapped import UNWRAPPED
@@ -70,6 +71,7 @@ TABLE: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
     *SERVERS,
     *WRAPPED,
     *UNWRAPPED,
+    *QUOTED,
     *VARIABLES,
     *PROBED,
     # managed-prestop, managed-workers
@@ -294,6 +296,21 @@ def test_a_finding_says_where() -> None:
 
     assert (finding.file, finding.line) == ("f.yaml", 8)
     assert (finding.path, finding.object) == ("spec.containers[0].command", "Pod/a")
+
+
+def test_a_command_in_one_word() -> None:
+    """The fix has the list to write, with a shell if the command needs one."""
+    fixes = {
+        "uvicorn a:b --port 80": '["uvicorn", "a:b", "--port", "80"]',
+        "uvicorn a:b --port $PORT": '["sh", "-c", "exec uvicorn a:b --port $PORT"]',
+        "cd /app && exec uvicorn a:b": '["sh", "-c", "cd /app && exec uvicorn a:b"]',
+        "A=1 uvicorn a:b": '["sh", "-c", "A=1 uvicorn a:b"]',
+        "sh -c 'exec uvicorn a:b'": '["sh", "-c", "exec uvicorn a:b"]',
+        "uvicorn a:b 'c": '["uvicorn", "a:b", "\'c"]',
+    }
+    for command, words in fixes.items():
+        (finding,) = found(pod({"command": [command]}))
+        assert finding.fix == f"Write each word of the command as its own list item: {words}."
 
 
 def test_a_service_of_another_environment(tmp_path: Path) -> None:

@@ -57,6 +57,11 @@ def test_a_variable_of_our_plugins(name: str, tmp_path: Path) -> None:
         ([*BASE, "--bogus", "--", *ASGI], "unrecognized arguments: --bogus"),
         (["--name", "orders", "--", *ASGI], "--image is missing"),
         ([*BASE, "--"], "the app's command, after --, is missing"),
+        ([*BASE, "--", "uvicorn a:b --port 8000"], "--port 8000' is one word with spaces"),
+        (
+            [*BASE, "--", "lifecycle", "run", "--service", "a:8000", "--", "uvicorn a:b"],
+            "the command 'uvicorn a:b' is one word with spaces",
+        ),
         ([*BASE, "--replicas", "0", "--", *ASGI], "'0' is not a number from 1 to 10000"),
         (
             [*BASE, "--start-time", "0", "--", *ASGI],

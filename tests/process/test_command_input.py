@@ -45,6 +45,19 @@ CASES = {
         127,
         "to run an app, leave out the --: lifecycle run shop:main",
     ),
+    "one word": (
+        ["--", "uvicorn shop.main:app --port 8000"],
+        127,
+        "is one word with spaces. Make each word its own argument, without quotes around all of "
+        "them: lifecycle run [OPTIONS] -- uvicorn shop.main:app --port 8000. In a manifest, make "
+        "each word its own list item",
+    ),
+    "one word for a shell": (
+        ["--", "uvicorn shop.main:app --port $PORT"],
+        127,
+        "-- sh -c 'exec uvicorn shop.main:app --port $PORT'. In a manifest",
+    ),
+    "a path with a space": (["--", "./no such/file"], 127, "there is no command './no such/file'"),
     "a folder": (["--", "/usr"], 126, "cannot run /usr: the path is a folder"),
     "not executable": (["--", "./data"], 126, "./data: the file is not executable. Run chmod +x"),
 }

@@ -213,3 +213,26 @@ def test_a_replica_that_does_not_listen(tmp_path: Path, protocol: Protocol) -> N
     assert said.startswith(f"{protocol} /: the replica is ready, but does not listen on ")
     assert "The app must listen on the port that {port} and the variable PORT name" in said
     assert refused.value.see.endswith("errors.md#request-fails-before-the-rollout")
+
+
+@pytest.mark.parametrize("before", [(), ("lifecycle", "run", "--service", "a:{port}", "--")])
+def test_a_command_in_one_word(tmp_path: Path, before: tuple[str, ...]) -> None:
+    """Nothing is started, and the message says what is wrong with it."""
+    plan = Plan((*before, "uvicorn shop.main:app --port {port}"))
+    with pytest.raises(CannotRehearse, match="' is one word with spaces") as refused:
+        asyncio.run(reconnoitre(Kubelet(), Template(plan, str(tmp_path))))
+    assert refused.value.see.endswith("errors.md#command-in-one-word")
+
+
+def test_a_program_with_a_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If there is a program with this name, it is started."""
+    (tmp_path / "my app").write_text("#!/bin/sh\nexit 7\n")
+    (tmp_path / "my app").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    async def main() -> None:
+        async with asyncio.timeout(LIMIT), Kubelet() as kubelet:
+            await reconnoitre(kubelet, Template(Plan(("my app",)), str(tmp_path)))
+
+    with pytest.raises(CannotRehearse, match="did not start: exit code 7"):
+        asyncio.run(main())

@@ -40,7 +40,7 @@ _STARTERS: Final = (
     "envconsul", "secrets-init", "dockerize",
 )  # fmt: skip
 """Programs that start another program after options of unknown length."""
-_KNOWN: Final = {
+KNOWN: Final = {
     *SHELLS, *SERVERS, *MORE_SERVERS, *_WRAPPERS, *RUNNERS, *QUEUE_WORKERS, "lifecycle", "sleep",
 }  # fmt: skip
 _PYTHON: Final = re.compile(r"python[\d.]*")
@@ -151,7 +151,7 @@ def _started(words: list[str]) -> list[str] | None:
     """Return the known program in the arguments of a script or starter. None if there is none."""
     for at, (before, word) in enumerate(pairwise(words), start=1):
         name = os.path.basename(word)
-        known = name in _KNOWN or _PYTHON.fullmatch(name)
+        known = name in KNOWN or _PYTHON.fullmatch(name)
         begins = at == 1 or before == "--" or words[0] in _STARTERS
         if known and begins and before not in ("-u", "-g"):
             return words[at:]
@@ -163,7 +163,7 @@ def _inner(words: list[str], takes: tuple[str, ...] = ()) -> list[str]:
     free = [at for at in range(len(words)) if at == 0 or words[at - 1] not in takes]
     for at in free:
         name = os.path.basename(words[at])
-        if name in _KNOWN or _PYTHON.fullmatch(name):
+        if name in KNOWN or _PYTHON.fullmatch(name):
             return words[at:]
     for at in free:
         word = words[at]

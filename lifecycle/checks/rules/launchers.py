@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
 from lifecycle.checks.commands.inits import signals_group
 from lifecycle.checks.commands.programs import INITS, programs, stages
+from lifecycle.checks.commands.quoted import is_quoted, quoted_command, separated
 from lifecycle.checks.commands.servers import read_options
-from lifecycle.checks.rule import TERMINATION, Found, Severity, Table
+from lifecycle.checks.node import Node
+from lifecycle.checks.rule import DOCS, TERMINATION, Found, Severity, Table
 from lifecycle.checks.workloads.container import Container
 from lifecycle.checks.workloads.workload import Workload
 
@@ -197,3 +200,52 @@ def _watches(words: list[str], container: Container) -> str:
         return f"flask run {by_option}" if by_option else "FLASK_DEBUG" if debug else ""
     runs_server = any(each.endswith("manage.py") for each in words[:2]) and "runserver" in words
     return "manage.py runserver" if runs_server and "--noreload" not in words else ""
+
+
+@RULES.add(
+    "quoted-command",
+    Severity.ERROR,
+    sources=(f"{DOCS}/tasks/inject-data-application/define-command-argument-container/",),
+    fix=(
+        'Write each word of the command as its own list item, for example ["uvicorn", '
+        '"shop.main:app"]. If the command needs a shell, write ["sh", "-c", "exec …"].'
+    ),
+)
+def quoted_command_rule(workload: Workload) -> Iterator[Found]:
+    """A command is one word with spaces, so it cannot start.
+
+    Kubernetes does not split a word of a command at its spaces. It looks for a program whose name is the whole word, and finds none.
+    The container then never starts. If the word is in a hook or a probe, the hook or the probe fails.
+    For example, `command: ["uvicorn shop.main:app --port 8000"]` does not start, but `command: ["uvicorn", "shop.main:app", "--port", "8000"]` does.
+
+    Scope:
+        The rule reads `command`, the command after `lifecycle run --`, and the exec of hooks and probes.
+        It ignores words in `args` alone, because the ENTRYPOINT of the image may split them. It also ignores a word that may be the path of a program, and a word with a placeholder such as `{{ }}` or `${ }`.
+    """
+    for container in workload.containers:
+        words = container.words
+        word = quoted_command(words)
+        if word and not (container.has_hidden_entrypoint and word == words[0]):
+            yield _one_word(container.command, container.name, word)
+        for name, node in _executed(container):
+            first = next((each.text() for each in node.each()), "")
+            if is_quoted(first):
+                yield _one_word(node, f"{container.name}: {name}", first)
+
+
+def _executed(container: Container) -> Iterator[tuple[str, Node]]:
+    """Give the commands of hooks and probes."""
+    hooks = ((name, container.node.at("lifecycle", name)) for name in ("postStart", "preStop"))
+    probes = ((f"{kind}Probe", each.node) for kind, each in container.probes.items())
+    for name, node in (*hooks, *probes):
+        yield name, node.at("exec", "command")
+
+
+def _one_word(node: Node, where: str, word: str) -> Found:
+    shown = json.dumps(separated(word), ensure_ascii=False)
+    fix = f"Write each word of the command as its own list item: {shown}."
+    return Found(node, f"{where}: {_short(word)!r} is one word, not a command", fix=fix)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:59]}…"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from lifecycle.checks.commands.quoted import quoted_command
 from lifecycle.drain.kernel_sockets import is_listening
 from lifecycle.rehearsal.clients.connection import Request
 from lifecycle.rehearsal.clients.protocols import open_connection
@@ -46,10 +48,17 @@ async def reconnoitre(kubelet: Kubelet, template: Template) -> Template:
     Nothing is started if the command has `{port}` and `ready` is `qos`.
 
     Raises:
-        CannotRehearse: The command does not start, does not listen on the app's port, or has a
+        CannotRehearse: The command is one word, does not start, does not listen on the app's port, or has a
             service with a fixed port.
     """
     plan = template.plan
+    word = quoted_command(plan.command)
+    if word and shutil.which(word) is None:
+        raise CannotRehearse(
+            f"the command {word!r} is one word with spaces. Make each word its own argument, "
+            "without quotes around all of them",
+            see="errors.md#command-in-one-word",
+        )
     refuse_fixed_ports(plan.command, template.variables())
     by_qos = plan.ready == "qos"
     if not plan.is_tried:
