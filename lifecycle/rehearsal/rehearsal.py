@@ -92,7 +92,7 @@ class Rehearsal:
                 deployment = self.deployment = Deployment(kubelet, template, load, self._say)
                 self._say(f"starting {plan.replicas} replicas")
                 await deployment.scale()
-                await ask_once(deployment.replicas[0], plan)
+                await ask_once(deployment.replicas[0], template)
                 return await self._under_load(template, deployment, load)
 
     async def _under_load(

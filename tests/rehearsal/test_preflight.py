@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from lifecycle.rehearsal.errors import CannotRehearse
 from lifecycle.rehearsal.plan import Plan, Protocol, Traffic
 from lifecycle.rehearsal.replicas import preflight as preflight_module
-from lifecycle.rehearsal.replicas.fixed_ports import refuse_fixed_ports
+from lifecycle.rehearsal.replicas.fixed_ports import missing_service, refuse_fixed_ports
 from lifecycle.rehearsal.replicas.preflight import ask_once, reconnoitre
 from lifecycle.rehearsal.replicas.replica import Replica
 from lifecycle.rehearsal.replicas.template import Template
@@ -205,7 +206,8 @@ def test_a_replica_that_does_not_listen(tmp_path: Path, protocol: Protocol) -> N
         async with asyncio.timeout(LIMIT), Kubelet() as kubelet:
             template = Template(Plan((sys.executable, "-c", SERVES + WAITS)), str(tmp_path))
             replica = Replica(await kubelet.run(template.scout()))
-            await ask_once(replica, replace(template.plan, traffic=Traffic(protocols=(protocol,))))
+            plan = replace(template.plan, traffic=Traffic(protocols=(protocol,)))
+            await ask_once(replica, replace(template, plan=plan))
 
     with pytest.raises(CannotRehearse) as refused:
         asyncio.run(main())
@@ -213,6 +215,56 @@ def test_a_replica_that_does_not_listen(tmp_path: Path, protocol: Protocol) -> N
     assert said.startswith(f"{protocol} /: the replica is ready, but does not listen on ")
     assert "The app must listen on the port that {port} and the variable PORT name" in said
     assert refused.value.see.endswith("errors.md#request-fails-before-the-rollout")
+
+
+@pytest.mark.parametrize(
+    ("command", "variables", "add"),
+    [
+        (
+            "lifecycle run -- uvicorn a:b --port {port}",
+            {},
+            "Add --service NAME:{port}: lifecycle rehearse -- lifecycle run --service NAME:{port} -- "
+            "uvicorn a:b --port {port}",
+        ),
+        (
+            "tini -- /venv/bin/lifecycle run -p no:kubernetes -- uvicorn a:b",
+            {},
+            "Add --service NAME:{port}: lifecycle rehearse -- tini -- /venv/bin/lifecycle run "
+            "--service NAME:{port} -p no:kubernetes -- uvicorn a:b",
+        ),
+        (
+            "sh -c 'exec lifecycle run -- uvicorn a:b'",
+            {},
+            "Add --service NAME:{port} after `lifecycle run`",
+        ),
+        ("lifecycle run --service a:{port} -- uvicorn a:b", {}, ""),
+        ("env LIFECYCLE_SERVICES=a:{port} lifecycle run -- uvicorn a:b", {}, ""),
+        ("lifecycle run -- uvicorn a:b", {"LIFECYCLE_SERVICES": "a:{port}"}, ""),
+        ("lifecycle run --asgi a:b --bind 0.0.0.0:{port}", {}, ""),
+        ("uvicorn a:b --port {port}", {}, ""),
+    ],
+)
+def test_a_missing_service(command: str, variables: dict[str, str], add: str) -> None:
+    """Without a service, `lifecycle run --` is READY before the command listens."""
+    assert missing_service(shlex.split(command), variables) == add
+
+
+def test_a_replica_that_does_not_listen_yet(tmp_path: Path) -> None:
+    """The port is right. What is missing is the service, and the message names it."""
+    command = ("lifecycle", "run", "--", sys.executable, "-m", "http.server", "{port}")
+
+    async def main() -> None:
+        async with asyncio.timeout(LIMIT), Kubelet() as kubelet:
+            waits = Template(Plan((sys.executable, "-c", SERVES + WAITS)), str(tmp_path))
+            replica = Replica(await kubelet.run(waits.scout()))
+            await ask_once(replica, replace(waits, plan=Plan(command)))
+
+    with pytest.raises(CannotRehearse) as refused:
+        asyncio.run(main())
+    assert (
+        "yet. `lifecycle run` has no --service, so the replica was ready before its server "
+        "listened. Add --service NAME:{port}: lifecycle rehearse -- lifecycle run"
+    ) in str(refused.value)
 
 
 @pytest.mark.parametrize("before", [(), ("lifecycle", "run", "--service", "a:{port}", "--")])

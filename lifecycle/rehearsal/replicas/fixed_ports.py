@@ -1,15 +1,17 @@
 """
-Fixed ports in a command, which all replicas would share. They are refused before any start.
+The ports of a command's services: fixed ones, which all replicas would share, and a missing one.
 
 Every replica needs its own port. If a service has a fixed port, another program on that port makes
-the replicas ready, and the rehearsal measures nothing. Pure.
+the replicas ready, and the rehearsal measures nothing. So it is refused before any start. Pure.
 """
 
 from __future__ import annotations
 
+import os.path
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Final
 
 from lifecycle.checks.commands.lifecycle_run import lifecycle_run
@@ -44,13 +46,42 @@ def refuse_fixed_ports(
             raise _refusal(f"{option} {value}", _instead(command, port))
     if services:
         return
-    inside = (word.partition("=")[2] for word in command if word.startswith(f"{SERVICES}="))
-    said = next(inside, variables.get(SERVICES, ""))
+    said = _said(command, variables)
     for value, port in _fixed(each.strip() for each in said.split(",")):
         change = f"Set {SERVICES}={with_placeholder(said, [port])}"
         if [with_placeholder(word, [port]) for word in command] != [*command]:
             change += f". {_instead(command, port)}"
         raise _refusal(f"{SERVICES}={value}", change)
+
+
+def missing_service(command: Sequence[str], variables: Mapping[str, str]) -> str:
+    """
+    Return what to write if `lifecycle run -- COMMAND` has no app service. Empty if it has one.
+
+    Without a service, the replica is ready before its server listens.
+
+    Args:
+        command: The command that starts the app, with `{port}`.
+        variables: The environment of the app.
+    """
+    run = lifecycle_run(command)
+    if run is None or not run.command or run.services or _said(command, variables):
+        return ""
+    at = next((at for at, words in enumerate(pairwise(command)) if _is_run(words)), None)
+    added = ["--service", "NAME:{port}"]
+    if at is None:  # inside a shell script
+        return f"Add {' '.join(added)} after `lifecycle run`"
+    return f"Add {' '.join(added)}: {shown([*command[: at + 2], *added, *command[at + 2 :]])}"
+
+
+def _is_run(words: tuple[str, str]) -> bool:
+    return os.path.basename(words[0]) == "lifecycle" and words[1] == "run"
+
+
+def _said(command: Sequence[str], variables: Mapping[str, str]) -> str:
+    """Return the value of LIFECYCLE_SERVICES, from the command or the environment."""
+    inside = (word.partition("=")[2] for word in command if word.startswith(f"{SERVICES}="))
+    return next(inside, variables.get(SERVICES, ""))
 
 
 def _fixed(values: Iterable[str]) -> list[tuple[str, int]]:

@@ -18,7 +18,12 @@ from lifecycle.rehearsal.clients.wire import OwnError
 from lifecycle.rehearsal.errors import CannotRehearse
 from lifecycle.rehearsal.measuring.losses import Cause, Declined, GoneAway, Lost
 from lifecycle.rehearsal.plan import Plan, Protocol
-from lifecycle.rehearsal.replicas.fixed_ports import refuse_fixed_ports, shown, with_placeholder
+from lifecycle.rehearsal.replicas.fixed_ports import (
+    missing_service,
+    refuse_fixed_ports,
+    shown,
+    with_placeholder,
+)
 from lifecycle.rehearsal.replicas.listeners import ports_of_session
 from lifecycle.rehearsal.replicas.replica import Replica
 from lifecycle.rehearsal.replicas.statuses import change_for
@@ -191,14 +196,14 @@ def last_lines(pod: Pod) -> list[str]:
     return pod.output.splitlines()[-LINES:]
 
 
-async def ask_once(replica: Replica, plan: Plan) -> None:
+async def ask_once(replica: Replica, template: Template) -> None:
     """
     Send each kind of request once, before any rollout.
 
     Raises:
         CannotRehearse: A request is not answered, or answered with an error.
     """
-    traffic = plan.traffic
+    traffic = template.plan.traffic
     endpoint = Endpoint(replica.name, replica.pod.ip, replica.port)
     for protocol in dict.fromkeys(traffic.protocols):
         for path in dict.fromkeys((*traffic.paths, *((traffic.slow,) if traffic.slow else ()))):
@@ -208,7 +213,7 @@ async def ask_once(replica: Replica, plan: Plan) -> None:
             except TimeoutError:
                 problem = f"no answer within --timeout {traffic.timeout:g} s"
             except (Lost, Declined, GoneAway, OwnError) as error:
-                problem = _problem(error, endpoint)
+                problem = _problem(error, endpoint, template)
             else:
                 continue
             raise CannotRehearse(
@@ -226,10 +231,13 @@ async def _ask(protocol: Protocol, endpoint: Endpoint, request: Request) -> None
         connection.close()
 
 
-def _problem(error: Exception, endpoint: Endpoint) -> str:
+def _problem(error: Exception, endpoint: Endpoint, template: Template) -> str:
     if isinstance(error, Lost) and error.cause is Cause.REFUSED:
-        return (
-            f"the replica is ready, but does not listen on the app's port ({endpoint.port}). The "
-            "app must listen on the port that {port} and the variable PORT name"
-        )
+        ready = f"the replica is ready, but does not listen on the app's port ({endpoint.port})"
+        if add := missing_service(template.plan.command, template.variables()):
+            return (
+                f"{ready} yet. `lifecycle run` has no --service, so the replica was ready before its "
+                f"server listened. {add}"
+            )
+        return f"{ready}. The app must listen on the port that {{port}} and the variable PORT name"
     return error.detail if isinstance(error, Lost) else str(error)
