@@ -9,11 +9,16 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from lifecycle.calls.signatures import needed, one_or_none
 from lifecycle.exceptions import Draining, explained
+from lifecycle.links import help_page
 from lifecycle.process.exit_status import code_of, status_of
 from lifecycle.runtime import Lifecycle
+from lifecycle.service_names import service_spec
 
 Main: TypeAlias = Callable[[], Awaitable[object]] | Callable[[Lifecycle], Awaitable[object]]
 
+RETURNED: Final = "main returned"
+AT_ONCE: Final = 5.0
+"""Seconds after its start within which the main of a service hardly returns on purpose."""
 _ASGI: Final = ("scope", "receive", "send")
 
 
@@ -96,7 +101,7 @@ async def outcome_of(
     except BaseException as error:  # noqa: BLE001 - shown as the app's own, then exit code 1
         return MainOutcome(f"main raised {type(error).__name__}", 1, error)
     is_code = isinstance(value, int) and not isinstance(value, bool)
-    return MainOutcome("main returned", status_of(value) if is_code else 0)
+    return MainOutcome(RETURNED, status_of(value) if is_code else 0)
 
 
 def _awaitable(given: Any) -> Awaitable[Any]:
@@ -106,3 +111,29 @@ def _awaitable(given: Any) -> Awaitable[Any]:
             see="main-function",
         )
     return given
+
+
+def warn_if_early(life: Lifecycle, outcome: MainOutcome, seconds: float) -> None:
+    """
+    Log a warning if main has returned at once by itself, though the app has services.
+
+    A job has no services, so it returns without a warning. Call this before the drain starts.
+
+    Args:
+        life: The `Lifecycle` object.
+        outcome: How main ended.
+        seconds: Seconds for which main ran.
+    """
+    services = [*life.services] or [service_spec(each)[0] for each in life.config.services]
+    if not services or life.draining or outcome.code or seconds > AT_ONCE:
+        return
+    if outcome.cause != RETURNED:
+        return
+    life.log.warning(
+        "main returned",
+        after=round(seconds, 3),
+        services=services,
+        hint="main returned by itself, so the app ends, although it has services. Let main wait for "
+        "the drain: await life.drained()",
+        see=help_page("main-returned"),
+    )

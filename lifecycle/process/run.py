@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,12 @@ from lifecycle.log import Renderer
 from lifecycle.process.exit_status import code_of, say_error, show
 from lifecycle.process.host import ProcessHost
 from lifecycle.process.loop_runner import leave_to_parent, run_until_over, tear_down
-from lifecycle.process.main_function import Main, outcome_of, takes_lifecycle
+from lifecycle.process.main_function import (
+    Main,
+    outcome_of,
+    takes_lifecycle,
+    warn_if_early,
+)
 from lifecycle.process.signals import Signals, by_person
 from lifecycle.process.watchdog import Watchdog, flush_streams
 from lifecycle.runtime import core_of, handle_of
@@ -305,6 +311,7 @@ class Runner:
 
     async def _run_main(self, main: Main) -> None:
         life = self.life
+        started = time.monotonic()
         outcome = await outcome_of(
             main,
             *((life,) if self._takes_life else ()),
@@ -312,6 +319,8 @@ class Runner:
             draining=lambda: life.draining,
         )
         code = outcome.code or self._left_with or 0
+        if not self._core.in_child and code == 0:
+            warn_if_early(life, outcome, time.monotonic() - started)
         if self._core.in_child:
             if outcome.raised is not None:
                 show(outcome.raised)

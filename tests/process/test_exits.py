@@ -26,6 +26,29 @@ class TestByItself:
 
         assert app.record("deregister")
 
+    @pytest.mark.parametrize(
+        ("source", "services", "warned"),
+        [
+            (with_main("return"), "", ["[orders]"]),
+            (unmodified("return"), "shop:1", ["[shop]"]),
+            (unmodified("return"), "", []),
+            (with_main("sys.exit(0)"), "", []),
+            (with_main("life.begin_drain('done')", "return"), "", []),
+            (with_main("life.begin_drain('done')", "await life.drained()"), "", []),
+        ],
+    )
+    def test_returns_at_once(self, start, source, services, warned):
+        """A service that returns at once gets a warning. A job does not."""
+        more = {"LIFECYCLE_SERVICES": services} if services else {}
+        app = start(source, env=RECORDED | more)
+
+        assert_left(app, 0)
+
+        found = app.events("main returned")
+        assert [each["services"] for each in found] == warned
+        assert all(float(each["after"]) < 5 for each in found)
+        assert all("await life.drained()" in each["hint"] for each in found)
+
     @pytest.mark.parametrize(("value", "code"), [("3", 3), ("0", 0), ("True", 0), ("'x'", 0)])
     def test_returns(self, start, value, code):
         """An int is the exit code; any other value is none."""
