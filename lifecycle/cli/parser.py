@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import errno
+import re
 import sys
 from collections.abc import Iterable
-from typing import NoReturn
+from difflib import get_close_matches
+from itertools import pairwise
+from typing import Any, NoReturn
 
 from lifecycle.cli.commands import COMMANDS, module_of
 from lifecycle.cli.console import USAGE, fail, stdout_failed
@@ -16,6 +19,8 @@ from lifecycle.version import VERSION
 
 UNWRITABLE = (errno.EPIPE, errno.ENOSPC)
 TAKES_COMMAND = ("rehearse", "manifests")
+ALIKE = 0.75
+"""How alike a misspelt option and the meant one are, from 0 to 1."""
 
 
 def main(words: list[str]) -> int:
@@ -23,24 +28,21 @@ def main(words: list[str]) -> int:
     words = words[1:] if words[:1] == ["--"] else words
     name = words[0] if words else ""
     parser = make_parser([name]) if name in COMMANDS else make_parser(with_arguments=False)
-    dashes = f"{name}: put -- before the command: lifecycle {name} [OPTIONS] -- COMMAND"
+    own = parser.subparser(name)
+    dashes = f"put -- before the command: lifecycle {name} [OPTIONS] -- COMMAND"
     if name in TAKES_COMMAND and not {"--", "-h", "--help", "kustomize"} & set(words):
-        parser.error(dashes)
+        none = f"there is no command: lifecycle {name} [OPTIONS] -- COMMAND"
+        own.error(dashes if own.has_positional(words[1:]) else none)
     words, command = split(words) if name == "run" else (words, None)
     options, unknown = parser.parse_known_args(words)  # which exits if no command was named
     if name in TAKES_COMMAND and starts_before_dashes(words, options.command, unknown):
-        parser.error(dashes)
+        own.error(dashes)
     if unknown:
-        before = command is None and name == "run" and ":" not in (options.target or ":")
-        hint = (
-            f". Put -- before a command: lifecycle run [--service NAME:PORT] -- {options.target} …"
-            if before
-            else ""
-        )
-        parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+        hint = _of_run(options, command, unknown) or own.nearest(split(unknown)[0])
+        own.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     if name == "run":
         if options.target is None and command is None:
-            parser.error("run: name an app as MODULE:NAME, or put -- before a command")
+            own.error("name an app as MODULE:NAME, or put -- before a command")
         options.behind, options.command = options.command, command
     try:
         code: int = options.action(options)
@@ -54,6 +56,21 @@ def main(words: list[str]) -> int:
         stdout_failed(error)
         return 1
     return code
+
+
+def _of_run(options: argparse.Namespace, command: list[str] | None, unknown: list[str]) -> str:
+    """Return what to write for options that only a command has. Empty for another subcommand."""
+    target = getattr(options, "target", None)
+    if command is not None or not target:
+        return ""
+    if options.asgi and any(re.fullmatch(r"(--workers|-w)(=.*|\d+)?", each) for each in unknown):
+        return (
+            ". --asgi serves with one process. For several workers, run a server: lifecycle run "
+            f"--service NAME:PORT -- uvicorn --port PORT --workers 2 {target}"
+        )
+    if ":" not in target:
+        return f". Put -- before a command: lifecycle run [--service NAME:PORT] -- {target} …"
+    return ""
 
 
 def split(words: list[str]) -> tuple[list[str], list[str] | None]:
@@ -82,16 +99,50 @@ def starts_before_dashes(words: list[str], command: list[str], unknown: list[str
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors name their page."""
+    """A parser whose errors name their page, and which finds the nearest option."""
+
+    def __init__(self, **given: Any) -> None:
+        self._declared: list[argparse.Action] = []
+        self._commands: dict[str, Parser] = {}
+        super().__init__(**given)
+
+    def add_argument(self, *names: Any, **given: Any) -> argparse.Action:
+        """Declare an argument, and keep it."""
+        action = super().add_argument(*names, **given)
+        self._declared.append(action)
+        return action
+
+    def add_command(self, commands: Any, name: str) -> Parser:
+        """Declare a subcommand, and return its parser."""
+        added: Parser = commands.add_parser(name, help=COMMANDS[name][1])
+        self._commands[name] = added
+        return added
+
+    def subparser(self, name: str) -> Parser:
+        """Return the parser of a subcommand. Without such a subcommand, return this parser."""
+        return self._commands.get(name, self)
+
+    def has_positional(self, words: list[str]) -> bool:
+        """Tell whether a word is neither an option nor the value of one."""
+        takes = {name for each in self._declared if each.nargs != 0 for name in each.option_strings}
+        return any(
+            not word.startswith("-") and before not in takes
+            for before, word in pairwise(["", *words])
+        )
+
+    def nearest(self, unknown: list[str]) -> str:
+        """Return the options that may be meant by unknown ones, as a question. Or empty."""
+        known = {name.strip("-"): name for each in self._declared for name in each.option_strings}
+        given = (each.partition("=")[0].strip("-") for each in unknown if each.startswith("-"))
+        near = [known[name] for each in given for name in get_close_matches(each, known, 1, ALIKE)]
+        return f". Did you mean {' and '.join(dict.fromkeys(near))}?" if near else ""
 
     def error(self, message: str) -> NoReturn:
         """Print a message and the page about it, and exit with 2."""
         super().error(f"{message}\nSee {help_page('errors.md#wrong-arguments')}")
 
 
-def make_parser(
-    names: Iterable[str] = COMMANDS, *, with_arguments: bool = True
-) -> argparse.ArgumentParser:
+def make_parser(names: Iterable[str] = COMMANDS, *, with_arguments: bool = True) -> Parser:
     """
     Make the parser. docs/commands.md is generated from it.
 
@@ -106,7 +157,7 @@ def make_parser(
     parser.add_argument("--version", action="version", version=f"pod-lifecycle {VERSION}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name in names:
-        command = commands.add_parser(name, help=COMMANDS[name][1])
+        command = parser.add_command(commands, name)
         if with_arguments:
             module = module_of(name)
             module.add(command)

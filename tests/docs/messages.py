@@ -28,6 +28,7 @@ OPTION: Final = "errors.md#option-of-a-plugin"
 """The entry that the core names if a plugin's options raise ValueError."""
 _UNREACHABLE: Final = "lifecycle.cli.control_client"
 _UNREADABLE: Final = "lifecycle.checks.errors"
+PARSERS: Final = frozenset({"parser", "own"})
 OF_ARGPARSE: Final = frozenset({"ArgumentTypeError", "error"})
 BUILTIN: Final = frozenset(
     name
@@ -219,7 +220,7 @@ def _message(call: ast.Call, *, is_message: bool) -> ast.expr | None:
             return first
         case "Refusal" | "ArgumentTypeError", [first, *_]:
             return first
-        case "error", [first] if name_of(getattr(call.func, "value", call)) == "parser":
+        case "error", [first] if name_of(getattr(call.func, "value", call)) in PARSERS:
             return first
         case _, [first, *_] if is_message or (is_log(call) and levels(call) & LOUD):
             return first

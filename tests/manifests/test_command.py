@@ -52,8 +52,9 @@ def test_a_variable_of_our_plugins(name: str, tmp_path: Path) -> None:
     [
         ([*BASE, "--prestop=sleep", "--", *ASGI], "a preStop sleep starts no drain"),
         ([*BASE, "--prestop=sleep:5", "--", *ASGI], "a preStop sleep starts no drain"),
-        ([*BASE, *ASGI], "manifests: put -- before the command"),
-        ([*BASE, "lifecycle", "run", "--", "gunicorn"], "manifests: put -- before the command"),
+        ([*BASE, *ASGI], "manifests: error: put -- before the command"),
+        ([*BASE, "lifecycle", "run", "--", "gunicorn"], "error: put -- before the command"),
+        (BASE, "manifests: error: there is no command: lifecycle manifests [OPTIONS] -- COMMAND"),
         ([*BASE, "--bogus", "--", *ASGI], "unrecognized arguments: --bogus"),
         (["--name", "orders", "--", *ASGI], "--image is missing"),
         ([*BASE, "--"], "the app's command, after --, is missing"),
