@@ -243,9 +243,12 @@ class Config(Sourced):
 
 
 def shown(each: dataclasses.Field[Any], value: object) -> object:
-    """Return the value of a field in a form that JSON can hold. A secret is redacted."""
-    secret = not each.repr and value is not None
-    return REDACTED if secret else _plain(value)
+    """Return the value of a field in a form that JSON can hold. A secret is redacted if it is set."""
+    return _plain(value) if each.repr or _is_unset(value) else REDACTED
+
+
+def _is_unset(value: object) -> bool:
+    return value is None or (isinstance(value, (str, bytes, tuple, list, dict)) and not value)
 
 
 def _plain(value: object) -> object:

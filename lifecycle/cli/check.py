@@ -8,7 +8,7 @@ import os.path
 import sys
 
 from lifecycle.checks.check import check, misspelt, not_checked
-from lifecycle.checks.reading.gathering import Gathered, gather
+from lifecycle.checks.reading.gathering import NOTHING, Gathered, gather
 from lifecycle.checks.reports.json_report import as_json
 from lifecycle.checks.reports.report import Report
 from lifecycle.checks.reports.sarif import as_sarif
@@ -101,7 +101,7 @@ def _nothing(found: Gathered, names: list[str]) -> str:
     nothing = found.nothing()
     if nothing and len(names) == 1 and not os.path.isdir(names[0]):
         for sentence in found.notes.pop(names[0], []):
-            nothing = f"nothing to check: {sentence}"
+            nothing = f"{NOTHING}{sentence}"
     return nothing
 
 

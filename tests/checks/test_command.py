@@ -87,7 +87,7 @@ def test_exit_codes(run: Run) -> None:
         ("broken.yaml", "broken.yaml: unreadable: line 2: not valid YAML: "),
         ("binary", "binary: unreadable: not text in UTF-8. Save the file as UTF-8"),
         ("utf16.yaml", "utf16.yaml: unreadable: text in UTF-16. Save the file as UTF-8 ("),
-        ("kustomization.yaml", "kustomization.yaml: unreadable: nothing to check"),
+        ("kustomization.yaml", "kustomization.yaml: nothing to check: "),
     ],
 )
 def test_bad_input(run: Run, file: str, sentence: str) -> None:
@@ -96,6 +96,19 @@ def test_bad_input(run: Run, file: str, sentence: str) -> None:
 
     assert (done.returncode, done.stderr) == (2, "")
     assert " ".join(done.stdout.split()).startswith(sentence)
+
+
+def test_a_folder_without_manifests(run: Run, tmp_path: Path) -> None:
+    """It can be read. It is said what was looked for, with exit code 2."""
+    (tmp_path / "shop").mkdir()
+    done = run("shop")
+    assert done.returncode == 2
+    assert " ".join(done.stdout.split()).startswith(
+        "shop: nothing to check: no *.yaml, *.yml or *.json file was found in this folder and its "
+        "subfolders See "
+    )
+    done = run("--allow-nothing", "shop")
+    assert (done.returncode, done.stdout.count("nothing to check")) == (0, 1)
 
 
 def test_text(run: Run) -> None:

@@ -208,7 +208,10 @@ def test_nothing_to_check(run: Check) -> None:
     assert run(".")[1]["unreadable"] == {".": [nothing]}
     assert run(".", allow_nothing=True)[1]["notes"] == {".": [nothing]}
     os.mkdir("empty")
-    nothing = "nothing to check: no *.yaml, *.yml or *.json"
+    nothing = (
+        "nothing to check: no *.yaml, *.yml or *.json file was found in this folder and its "
+        "subfolders"
+    )
     assert run("empty")[1]["unreadable"] == {"empty": [nothing]}
 
 

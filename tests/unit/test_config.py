@@ -370,6 +370,16 @@ def test_a_plugins_options_are_shown() -> None:
     }
 
 
+@pytest.mark.parametrize("unset", [None, "", ()])
+def test_an_unset_secret(unset: object) -> None:
+    """Without a value, there is nothing to hide."""
+    config = Settings()
+    options, sources = fill(Options, {"LIFECYCLE_TCP_HOST": "db"}, plugin="tcp", secret=unset)
+    config.keep_options(options, "tcp", sources)
+
+    assert config.public_options()["tcp.secret"]["value"] in (unset, [])
+
+
 def test_options_of_no_plugin() -> None:
     """Asking for options that no loaded plugin gave is an error with the class's name."""
     with pytest.raises(ConfigError, match="Options is not the options class of a loaded plugin"):

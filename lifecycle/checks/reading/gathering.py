@@ -6,6 +6,7 @@ import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from lifecycle.checks.reading.documents import Document, Reading, read
 from lifecycle.checks.reading.folders import Named, files
@@ -14,6 +15,9 @@ from lifecycle.checks.reading.kinds import kind_of
 from lifecycle.checks.reading.kustomizations import Kustomizations
 from lifecycle.checks.reading.not_manifests import Foreign, of_chart
 from lifecycle.checks.reading.yaml_nodes import EXTRA
+
+NOTHING: Final = "nothing to check: "
+NO_FILE: Final = "no *.yaml, *.yml or *.json file was found in this folder and its subfolders"
 
 
 @dataclass
@@ -80,7 +84,7 @@ class Gathered:
         if self.documents or self.unreadable:
             return ""
         held = ", ".join(kind.counted(number) for kind, number in self.passed_over.most_common())
-        return f"nothing to check: {f'only {held}' if held else 'no *.yaml, *.yml or *.json'}"
+        return NOTHING + (f"only {held}" if held else NO_FILE)
 
 
 def gather(names: Sequence[str], exclude: Sequence[str] = ()) -> Gathered:

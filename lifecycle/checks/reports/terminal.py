@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, TextIO
 
 from lifecycle.checks.errors import Unreadable
+from lifecycle.checks.reading.gathering import NOTHING
 from lifecycle.checks.reports.report import Report, shown
 from lifecycle.checks.rule import Finding, Severity
 from lifecycle.checks.workloads.workload import IGNORE
@@ -19,7 +20,14 @@ from lifecycle.plain import one_line
 _NARROWEST: Final = 40
 _WIDEST: Final = 100
 """Columns for prose. Longer lines are hard to read."""
-_SGR: Final = {"bold": "1", "dim": "2", "error": "1;31", "warning": "33", "unreadable": "1;31"}
+_SGR: Final = {
+    "bold": "1",
+    "dim": "2",
+    "error": "1;31",
+    "warning": "33",
+    "unreadable": "1;31",
+    "nothing to check": "1;31",
+}
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ def as_text(report: Report, screen: Screen | None = None) -> str:
             for what, said in (("unreadable", report.unreadable), ("note", report.notes))
             for file, sentences in said.items()
             for sentence in sentences
-            for line in _place(shown(file), what, sentence, screen)
+            for line in _said(shown(file), what, sentence, screen)
         ]
     )
     if any(report.unreadable.values()):
@@ -100,6 +108,13 @@ def _about(places: list[Finding], screen: Screen) -> Iterator[str]:
 def _label(label: str, text: str, screen: Screen) -> Iterator[str]:
     for line in _folded(f"  {label}: {text}", min(screen.width, _WIDEST), " " * 7):
         yield screen.paint("dim", line)
+
+
+def _said(file: str, what: str, sentence: str, screen: Screen) -> list[str]:
+    """Return what is said about a file. A file can be read though there is nothing to check."""
+    if sentence.startswith(NOTHING):
+        what, sentence = NOTHING.rstrip(": "), sentence.removeprefix(NOTHING)
+    return _place(file, what, sentence, screen)
 
 
 def _place(place: str, what: str, text: str, screen: Screen) -> list[str]:
