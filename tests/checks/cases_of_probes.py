@@ -196,7 +196,8 @@ PROBED: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
         (pod(WRAPPED | {f"{kind}Probe": get("/healthz", "http")
                         for kind in ("startup", "readiness", "liveness")}),),
     ),
-    (["warning startup-probe"], (pod(WEB | {"command": ["gunicorn", "a:b"]} | probe("liveness", get("/h"))
+    (["warning no-prestop", "warning startup-probe"],
+     (pod(WEB | {"command": ["gunicorn", "a:b"]} | probe("liveness", get("/h"))
                                      | probe("readiness", get("/ready"))),)),
     (["error dependency-in-liveness"], (asked("liveness", "python", "-c",
       "import urllib.request as u; u.urlopen('http://db.example/up')"),)),

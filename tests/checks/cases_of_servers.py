@@ -11,6 +11,8 @@ UVICORN = ["uvicorn", "a:b"]
 CELERY = ["celery", "-A", "a"]
 ASGI_GUNICORN = ["gunicorn", "-k", "uvicorn_worker.UvicornWorker"]
 
+NO_PRESTOP = ["warning no-prestop"]
+
 
 def _ours(*command: str, **variables: str) -> tuple[dict[str, Any], ...]:
     return (pod(DRAINED | {"command": list(command)} | env(**variables)),)
@@ -18,6 +20,11 @@ def _ours(*command: str, **variables: str) -> tuple[dict[str, Any], ...]:
 
 def _plain(*command: str, **variables: str) -> tuple[dict[str, Any], ...]:
     return (pod(WEB | {"command": list(command)} | env(**variables)),)
+
+
+def _portless(*command: str, **variables: str) -> tuple[dict[str, Any], ...]:
+    """Make a pod without clients."""
+    return (pod({"command": list(command)} | env(**variables)),)
 
 
 def _configured(text: str, *words: str) -> dict[str, Any]:
@@ -61,7 +68,7 @@ SERVERS: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
         )
     ),
     (["error managed-lifespan"], (pod(QOS | {"command": ["daphne", "a:b"]}),)),
-    ([], _plain("daphne", "a:b")),
+    (NO_PRESTOP, _plain("daphne", "a:b")),
     # managed-workers
     *(
         (["error managed-workers"], _ours(*command, **variables))
@@ -118,7 +125,7 @@ SERVERS: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
             (["fastapi", "run", "--workers", "1"], {"WEB_CONCURRENCY": "4"}),
         )
     ),
-    ([], _plain("fastapi", "run", "--workers", "4")),
+    (NO_PRESTOP, _plain("fastapi", "run", "--workers", "4")),
     ([], (pod(QOS | {"command": ["uv", "pip", "install", "uvicorn"]}),)),
     ([], (pod(QOS | {"command": [*SH, "poetry add gunicorn && exec app"]}),)),
     # workers in a file of gunicorn, of a ConfigMap
@@ -166,9 +173,9 @@ SERVERS: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
             _ours(*ASGI_GUNICORN, "--max-requests-jitter", "50", "a:b"),
             _ours("granian", "a:b", LIFETIME="0", GRANIAN_WORKERS_LIFETIME="$(LIFETIME)",
                   GRANIAN_INTERFACE="asgi"),
-            _plain("gunicorn", "--max-requests", "1000", "a:b"),
         )
     ),
+    (NO_PRESTOP, _plain("gunicorn", "--max-requests", "1000", "a:b")),
     # reload
     *(
         (["warning reload"], made)
@@ -188,16 +195,16 @@ SERVERS: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
     *(
         ([], made)
         for made in (
-            _plain("fastapi", "dev", "--no-reload", "main.py"),
-            _plain(*UVICORN, "--reload-dir", "src"),
-            _plain(*UVICORN, UVICORN_RELOAD="false"),
-            _plain("granian", "--no-reload", "a:b"),
-            _plain("app", "--reload"),
-            _plain("python", "manage.py", "runserver", "--noreload"),
-            _plain("python", "manage.py", "migrate"),
-            _plain("flask", "run"),
-            _plain("flask", "run", FLASK_DEBUG="0"),
-            _plain("flask", "db", "upgrade", FLASK_DEBUG="1"),
+            _portless("fastapi", "dev", "--no-reload", "main.py"),
+            _portless(*UVICORN, "--reload-dir", "src"),
+            _portless(*UVICORN, UVICORN_RELOAD="false"),
+            _portless("granian", "--no-reload", "a:b"),
+            _portless("app", "--reload"),
+            _portless("python", "manage.py", "runserver", "--noreload"),
+            _portless("python", "manage.py", "migrate"),
+            _portless("flask", "run"),
+            _portless("flask", "run", FLASK_DEBUG="0"),
+            _portless("flask", "db", "upgrade", FLASK_DEBUG="1"),
         )
     ),
     # through what only starts a server
@@ -274,7 +281,7 @@ SERVERS: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
         )
     ),
     (["warning signal-to-group"], _ours("dumb-init", "hypercorn", "a:b")),
-    (["error signal-to-group"], _plain("dumb-init", "hypercorn", "-w", "1", "a:b")),
+    (["error signal-to-group", *NO_PRESTOP], _plain("dumb-init", "hypercorn", "-w", "1", "a:b")),
     *(
         (["warning signal-to-group"], (pod({"command": ["dumb-init", *CELERY, "worker"]} | unknown),))
         for unknown in (

@@ -14,6 +14,7 @@ from lifecycle.checks.rules.prestop_hooks import COMMANDS as COMMANDS_IN_HOOKS
 from lifecycle.cli.commands import COMMANDS
 from tests.checks.cases_of_endings import ENDINGS
 from tests.checks.cases_of_hooks import HOOKS
+from tests.checks.cases_of_no_prestop import CASES as NO_PRESTOP
 from tests.checks.cases_of_probes import PROBED
 from tests.checks.cases_of_quoted import CASES as QUOTED
 from tests.checks.cases_of_servers import SERVERS
@@ -72,6 +73,7 @@ TABLE: list[tuple[list[str], tuple[dict[str, Any], ...]]] = [
     *WRAPPED,
     *UNWRAPPED,
     *QUOTED,
+    *NO_PRESTOP,
     *VARIABLES,
     *PROBED,
     # managed-prestop, managed-workers
@@ -311,6 +313,23 @@ def test_a_command_in_one_word() -> None:
     for command, words in fixes.items():
         (finding,) = found(pod({"command": [command]}))
         assert finding.fix == f"Write each word of the command as its own list item: {words}."
+
+
+@pytest.mark.parametrize(
+    ("command", "stop", "message", "service"),
+    [
+        (["uvicorn", "a:b", "--port", "9000"], {}, "uvicorn stops at SIGTERM", "c0:9000"),
+        (["gunicorn", "-c", "conf.py", "a"], {}, "gunicorn stops at SIGTERM", "c0:8080"),
+        (["hypercorn", "a"], {"stopSignal": "SIGINT"}, "hypercorn stops at SIGINT", "c0:8000"),
+    ],
+)
+def test_no_prestop(command: list[str], stop: dict[str, str], message: str, service: str) -> None:
+    """The fix has the service and its port."""
+    made = pod(WEB | {"command": command, "lifecycle": stop}, os={"name": "linux"})
+    (finding,) = found(made)
+    assert finding.message == f"c0: {message}, and there is no preStop"
+    assert finding.fix.startswith(f"Put `lifecycle run --service {service} --` in front of the ")
+    assert "sleep: {seconds: 5}" in finding.fix
 
 
 def test_a_service_of_another_environment(tmp_path: Path) -> None:

@@ -141,7 +141,8 @@ def test_a_rule_links_its_section(rule: Any) -> None:
 
 def test_every_report_links_pages_that_open() -> None:
     """An installed user has no folder of pages: text, JSON and SARIF have addresses."""
-    report = Report(found(pod(UVICORN | START | probe("liveness", get("/h", 81)))), workloads=1)
+    made = UVICORN | START | sleep("/app/leave") | probe("liveness", get("/h", 81))
+    report = Report(found(pod(made)), workloads=1)
     rule = RULES["probe-port"]
 
     assert f"\n  see: {rule.page}\n" in as_text(report)

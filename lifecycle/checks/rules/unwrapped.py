@@ -1,15 +1,17 @@
-"""The rule about servers and queue workers that start without `lifecycle run --`."""
+"""Rules about servers and queue workers that start without `lifecycle run --`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Final
 
-from lifecycle.checks.commands.listening import listening
-from lifecycle.checks.rule import Found, Severity, Table
-from lifecycle.checks.rules import managed
+from lifecycle.checks.commands.listening import is_loopback, listening
+from lifecycle.checks.commands.servers import ServerCommand
+from lifecycle.checks.rule import TERMINATION, Found, Severity, Table
+from lifecycle.checks.rules import launchers, managed, termination
 from lifecycle.checks.workloads.container import Container
-from lifecycle.checks.workloads.unwrapped import Unwrapped, unwrapped
+from lifecycle.checks.workloads.knative import KNATIVE
+from lifecycle.checks.workloads.unwrapped import Unwrapped, is_hidden, unwrapped
 from lifecycle.checks.workloads.workload import Workload
 
 RULES: Final = Table()
@@ -70,20 +72,85 @@ def _needs(container: Container) -> str:
 
 
 def _fix(container: Container, program: Unwrapped) -> str:
-    service = f"--service {container.name}:{_port(container, program)} " if program.server else ""
-    fix = (
-        f"Put `lifecycle run {service}--` in front of the command, and install pod-lifecycle in the "
-        f"image."
-    )
+    fix = _put(container, program.server)
     if container.has_hidden_entrypoint:
         return f"{fix} If the ENTRYPOINT of the image is `lifecycle run --`, ignore this."
     uses = "starts `Lifecycle` itself" if program.name == "sanic" else "uses `Managed`"
     return fix if program.is_certain else f"{fix} If your app {uses}, ignore this."
 
 
-def _port(container: Container, program: Unwrapped) -> str:
+def _put(container: Container, server: ServerCommand | None) -> str:
+    service = f"--service {container.name}:{_port(container, server)} " if server else ""
+    return (
+        f"Put `lifecycle run {service}--` in front of the command, and install pod-lifecycle in the "
+        f"image."
+    )
+
+
+def _port(container: Container, server: ServerCommand) -> str:
     """Return the port of a server, from its command or the declared ports. PORT if not known."""
-    heard = listening(program.server) if program.server else []
     declared = [each.at("containerPort").number(0) for each in container.ports]
-    ports = {port for _, port in heard} or {*declared} - {container.qos_port}
+    ports = {port for _, port in listening(server)} or {*declared} - {container.qos_port}
     return f"{ports.pop():g}" if len(ports) == 1 else "PORT"
+
+
+_FIRST: Final = ("shell-pid-1", "conda-run", "process-manager", "stop-signal", "reload")
+"""Rules that report why SIGTERM does not stop the server in order, or why it is for development."""
+
+
+@RULES.add(
+    "no-prestop",
+    Severity.WARNING,
+    sources=(TERMINATION, "concepts.md", "any-server.md"),
+    fix=(
+        "Put `lifecycle run --service NAME:PORT --` in front of the command, and install "
+        "pod-lifecycle in the image. At least add a preStop sleep, for example sleep: {seconds: 5}, "
+        "which protects new connections only."
+    ),
+)
+def no_prestop(workload: Workload) -> Iterator[Found]:
+    """The server stops at SIGTERM, though clients still find the pod.
+
+    Kubernetes sends SIGTERM and removes the pod from its Services at the same time. Clients notice the removal later, and send requests until then.
+    The server closes its port at SIGTERM, so these requests are refused. Every rolling update may lose requests in this way.
+    `lifecycle run --` keeps the server running until no client sends requests any more. A preStop sleep delays SIGTERM.
+
+    Scope:
+        The rule knows servers such as uvicorn, gunicorn, hypercorn and granian. The container must have a port or a readiness probe.
+        It finds nothing in Jobs, in Knative, in patches, and in containers with a preStop hook. It finds nothing either if a script or the ENTRYPOINT of the image may start something else, or if another container forwards the requests.
+        If a rule reports that the server is for development, or that SIGTERM does not reach it, fix that first. Such rules are reload, shell-pid-1, conda-run, process-manager and stop-signal.
+    """
+    if (
+        workload.is_job
+        or workload.is_partial
+        or workload.document.group == KNATIVE
+        or workload.ours
+    ):
+        return
+    rules = (each for each in (*launchers.RULES, *termination.RULES) if each.name in _FIRST)
+    reported = {
+        workload.container_at(found.node) for each in rules for found in each.find(workload)
+    }
+    for container in workload.apps:
+        server = _stopping(container, workload)
+        if server is not None and container.name not in reported:
+            fix = (
+                f"{_put(container, server)} At least add a preStop sleep, for example sleep: "
+                "{seconds: 5}, which protects new connections only."
+            )
+            signal = container.node.at("lifecycle", "stopSignal").text() or "SIGTERM"
+            message = f"{container.name}: {server.name} stops at {signal}, and there is no preStop"
+            yield Found(container.command, message, fix=fix)
+
+
+def _stopping(container: Container, workload: Workload) -> ServerCommand | None:
+    """Return the server that a container certainly starts, and that SIGTERM stops too early."""
+    if container.pre_stop or container.needs_lifecycle or not workload.serves(container):
+        return None
+    if container.has_hidden_entrypoint or is_hidden(container.words) or container.lifecycle_run:
+        return None
+    server = container.any_server
+    hosts = [host for host, _ in listening(server)] if server else []
+    if hosts and all(map(is_loopback, hosts)) and len(workload.containers) > 1:
+        return None
+    return server

@@ -57,7 +57,7 @@ def unwrapped(workload: Workload) -> list[tuple[Container, Unwrapped]]:
 def _unwrapped(container: Container, workload: Workload) -> Unwrapped | None:
     """Return the known program that a command certainly starts without `lifecycle run`."""
     words = container.words
-    if container.lifecycle_run or "LIFECYCLE_SERVICES" in container.env or _is_hidden(words):
+    if container.lifecycle_run or "LIFECYCLE_SERVICES" in container.env or is_hidden(words):
         return None
     server = container.any_server
     if server is None:
@@ -95,7 +95,7 @@ def _judged(server: ServerCommand, container: Container, *, is_without: bool) ->
     return Unwrapped(name, server, sign, is_certain=False)
 
 
-def _is_hidden(words: list[str]) -> bool:
+def is_hidden(words: list[str]) -> bool:
     """Tell whether a script of the image, or a program in the background, may open the port."""
     names = [each[0] for each in stages(words)]
     in_script = any(each.endswith(".sh") or "entrypoint" in each for each in names)
