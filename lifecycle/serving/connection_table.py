@@ -104,7 +104,7 @@ class AddressGroup:
 
     @property
     def is_unclear(self) -> bool:
-        """True while so many are yet to be read that nobody knows who has asked for nothing."""
+        """True while so many connections have unread bytes that the idle ones are not known."""
         return any(len(self.by_state[state]) > LOOKS for state in RULES if RULES[state].waits)
 
 
