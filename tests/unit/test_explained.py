@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import sys
 import traceback
+from pathlib import Path
 
 import pytest
 
+import lifecycle
 from lifecycle import ConfigError, LifecycleError, PluginError
 from lifecycle.cli.console import fail
 from lifecycle.cli.control_client import Unreachable
@@ -127,7 +130,11 @@ def test_the_address_costs_nothing_until_it_is_needed() -> None:
 
     code = "import sys; import lifecycle.exceptions; print('typing' in sys.modules)"
     ran = subprocess.run(
-        [sys.executable, "-S", "-c", code], capture_output=True, text=True, check=False
+        [sys.executable, "-S", "-c", code],
+        env={**os.environ, "PYTHONPATH": str(Path(lifecycle.__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert ran.stdout == "False\n", ran.stderr

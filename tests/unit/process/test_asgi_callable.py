@@ -115,44 +115,6 @@ def _with_state(state: Any, scope: Any, receive: Any, send: Any) -> Any:
     return plain(scope, receive, send)
 
 
-def fastapi_app() -> Any:
-    from fastapi import FastAPI
-
-    return FastAPI()
-
-
-def starlette_app() -> Any:
-    from starlette.applications import Starlette
-    from starlette.middleware.gzip import GZipMiddleware
-
-    return GZipMiddleware(Starlette())
-
-
-def litestar_app() -> Any:
-    from litestar import Litestar
-
-    return Litestar([])
-
-
-def sanic_app() -> Any:
-    from sanic import Sanic
-
-    return Sanic("asgi_callable")
-
-
-def django_app() -> Any:
-    from django.core.handlers.asgi import ASGIHandler
-
-    return ASGIHandler.__new__(ASGIHandler)
-
-
-def adapted_flask() -> Any:
-    from asgiref.wsgi import WsgiToAsgi
-    from flask import Flask
-
-    return WsgiToAsgi(Flask("adapted"))
-
-
 def single_callable() -> Any:
     from asgiref.compatibility import guarantee_single_callable
 
@@ -181,14 +143,6 @@ SERVED = [
     partial(Instance()),
     dict.get,
 ]
-FRAMEWORKS = [
-    fastapi_app,
-    starlette_app,
-    litestar_app,
-    sanic_app,
-    django_app,
-    adapted_flask,
-]
 
 
 def _name(app: Callable[..., object]) -> str:
@@ -200,13 +154,6 @@ def _name(app: Callable[..., object]) -> str:
 def test_what_may_be_an_asgi_app(app: Callable[..., object]) -> None:
     """A callable that can take scope, receive and send is never refused."""
     assert refusal(app, "web:app", "", 8080) is None
-
-
-@pytest.mark.parametrize("make", FRAMEWORKS)
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_an_asgi_framework(make: Callable[[], Any]) -> None:
-    """The apps of the frameworks, and WSGI apps behind an adapter, are never refused."""
-    assert refusal(make(), "web:app", "", 8080) is None
 
 
 # Apps that cannot
@@ -253,25 +200,6 @@ def _with_prefix(prefix: Any, env: Any, start: Any) -> list[bytes]:
     return []
 
 
-def flask_app() -> Any:
-    from flask import Flask
-
-    return Flask("refused")
-
-
-def flask_behind_a_proxy() -> Any:
-    from flask import Flask
-    from werkzeug.middleware.proxy_fix import ProxyFix
-
-    return ProxyFix(Flask("refused"))
-
-
-def django_wsgi() -> Any:
-    from django.core.handlers.wsgi import WSGIHandler
-
-    return WSGIHandler.__new__(WSGIHandler)
-
-
 WSGI = [
     wsgi,
     decorated_wsgi,
@@ -291,15 +219,6 @@ def test_a_wsgi_app(app: Callable[..., object]) -> None:
     said = _refused(app, "web:app", "shop", 9000)
     assert said.startswith("'web:app' is a WSGI app, which takes (")
     assert "lifecycle run --service shop:9000 -- gunicorn --bind 0.0.0.0:9000 web:app" in said
-
-
-@pytest.mark.parametrize("make", [flask_app, flask_behind_a_proxy, django_wsgi])
-def test_a_wsgi_framework(make: Callable[[], Any]) -> None:
-    """The apps of the WSGI frameworks are refused; a service without a name is a word to replace."""
-    said = _refused(make(), "mysite.wsgi:application", "", None)
-    assert "is a WSGI app, which takes (environ, start_response)" in said
-    assert "--service NAME:8080 -- gunicorn" in said
-    assert "mysite.asgi:application in Django" in said
 
 
 class TwoCalls:
@@ -388,16 +307,6 @@ def test_a_wsgi_app_as_main(app: Callable[..., object]) -> None:
     assert said.endswith("--service orders:8000 -- gunicorn --bind 0.0.0.0:8000 web:app")
 
 
-@pytest.mark.parametrize("make", [flask_app, flask_behind_a_proxy, django_wsgi])
-def test_a_wsgi_framework_as_main(make: Callable[[], Any]) -> None:
-    """So are the apps of the frameworks; a service without a name is a word to replace."""
-    assert _as_main(make()) == (
-        "'web:app' is a WSGI app, which takes (environ, start_response), and not a main function. "
-        "Run the app's own server instead: lifecycle run --service NAME:8080 -- gunicorn --bind "
-        "0.0.0.0:8080 web:app"
-    )
-
-
 @pytest.mark.parametrize("app", [plain, returns_a_coroutine, Instance(), Endpoint], ids=_name)
 def test_an_asgi_app_as_main(app: Callable[..., object]) -> None:
     """It needs --asgi, and the message has the whole command."""
@@ -408,13 +317,6 @@ def test_an_asgi_app_as_main(app: Callable[..., object]) -> None:
     assert _as_main(app, "orders", None).endswith("--asgi --service orders web:app")
     said = _as_main(app, "orders", 8000)
     assert said.endswith("--asgi --service orders:8000 --bind 0.0.0.0:8000 web:app")
-
-
-@pytest.mark.parametrize("make", [fastapi_app, starlette_app, litestar_app, django_app])
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_an_asgi_framework_as_main(make: Callable[[], Any]) -> None:
-    """The apps of the frameworks are known as ASGI apps."""
-    assert "Add --asgi" in _as_main(make())
 
 
 @pytest.mark.parametrize("app", [a_main, partial(many, 1), anything, many, dict, max], ids=_name)
