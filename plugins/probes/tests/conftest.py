@@ -28,6 +28,10 @@ def get(url, **headers):
             return error.read().decode()
 
 
+PATIENT = {"HTTP_TIMEOUT": "10", "TCP_TIMEOUT": "10"}
+"""The timeouts of tests that are not about time, so that a busy machine changes no reason."""
+
+
 @pytest.fixture(name="get")
 def _get():
     """Give `get`."""
@@ -82,7 +86,7 @@ def ask(lifecycle_env):
             return {answer["name"]: answer for answer in json.loads(body)["probes"]}
 
     def run(plugin, *, times=1, **variables):
-        for name, value in variables.items():
+        for name, value in (PATIENT | variables).items():
             lifecycle_env.setenv(f"LIFECYCLE_{name}", value)
         return asyncio.run(answers(plugin, times))
 
