@@ -275,6 +275,7 @@ JUNK = st.recursive(
 )
 
 
+@pytest.mark.timeout(240)  # two thousand manifests are checked, on a machine that may be busy
 @settings(deadline=None, max_examples=25)
 @given(JUNK)
 def test_junk_at_any_place(junk: Any) -> None:
