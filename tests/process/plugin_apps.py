@@ -107,8 +107,8 @@ RUBBISH = {
     "endless results": ("def", "import itertools\nreturn itertools.repeat(ProbeResult(True))", ""),
 }
 HANGS = {
-    "async": ("async def", "await asyncio.sleep(3600)", "gave no answer for 0.8 s"),
-    "thread": ("def", "time.sleep(3600)", "gave no answer for 0.8 s"),
+    "async": ("async def", "await asyncio.sleep(3600)", "gave no answer for"),
+    "thread": ("def", "time.sleep(3600)", "gave no answer for"),
     "stubborn": (
         "async def",
         "while True:\n    try:\n        await asyncio.sleep(3600)\n"
