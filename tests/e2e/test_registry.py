@@ -155,12 +155,12 @@ def test_every_disagreement_with_the_manifest_is_told(space: Space) -> None:
     said = [each["problem"] for each in space.log("orders") if each["event"] == "manifest"]
     for part in (
         "grace_period 15 s is longer than terminationGracePeriodSeconds 12",
-        "settle 9 + quiet 0.5 + stop_timeout 2 + 2 do not fit",
-        "the readinessProbe asks /live instead of /ready",
-        "the livenessProbe asks port 8080, the QOS port is 22222",
+        "settle 9 + quiet 0.5 + stop_timeout 2 + 2 is longer than terminationGracePeriodSeconds 12",
+        "the readinessProbe uses /live instead of /ready",
+        "the livenessProbe uses port 8080, but the QOS port is 22222",
         "the startupProbe's timeoutSeconds 1 is not above probe_timeout 1",
-        "preStop sleeps instead of beginning the drain",
-        "service orders has port 8080, the containers declare 9000",
+        "preStop sleeps and does not start the drain",
+        "service orders has port 8080, but the containers declare 9000",
     ):
         assert any(part in each for each in said), part
 
