@@ -17,7 +17,7 @@ import os
 import re
 import sys
 import tomllib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ import mutation
 import pod_deletion
 import setups
 import timeline
+from markdown_parts import prose, table
 
 import lifecycle
 from lifecycle import asgi, hookspecs, status_records
@@ -61,33 +62,6 @@ RECORDS: Final = {
     "Each entry of `plugins`:": status_records.PluginStatus,
 }
 """How the documentation introduces each record of `/status`."""
-
-
-def table(header: str, rows: Iterable[Iterable[object]]) -> str:
-    """Make a Markdown table. `header` is split at bars."""
-    lines = [[cell.strip() for cell in header.split("|")]]
-    lines.append(["---"] * len(lines[0]))
-    lines += [[str(cell).replace("|", "\\|") for cell in row] for row in rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
-
-
-def prose(docstring: str | None) -> str:
-    """Turn a docstring into Markdown: its sections become lists, what it returns a paragraph."""
-    out: list[str] = []
-    in_section = items = False
-    for line in inspect.cleandoc(docstring or "").splitlines():
-        if line in ("Args:", "Returns:", "Raises:", "Attributes:"):
-            in_section, items = True, line != "Returns:"  # which is one text
-            out.append(f"*{line}*\n")
-        elif in_section and line.startswith("    ") and not line.startswith("     "):
-            item = re.sub(r"^(\w+): ", r"`\1`: ", line.strip())
-            out.append(f"- {item}" if items else line.strip())
-        elif in_section and line.startswith("        "):
-            out.append(f"  {line.strip()}")
-        else:
-            in_section = in_section and not line
-            out.append(line)
-    return "\n".join(out).strip() + "\n"
 
 
 def hooks() -> str:

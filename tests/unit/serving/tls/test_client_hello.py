@@ -67,8 +67,7 @@ def test_what_has_come(sent: bytes, came: Came, ends: str) -> None:
             client.close()
         if ends != "stays":
             ended(accepted)
-        if ends != "stays" and came is Came.PART:
-            came = Came.NO_MORE
+            came = Came.NO_MORE if came is Came.PART else came
         assert ClientHello(accepted).look() is came
         if ends != "is reset":
             assert accepted.recv(LONGEST) == sent, "it stays unread"
