@@ -68,12 +68,12 @@ class Rehearsal:
 
     async def run(self) -> Result:
         """
-        Run the rehearsal.
+        Run the rehearsal. One rehearsal can be run several times, one after another.
 
         Raises:
             CannotRehearse: The rehearsal is not possible. The message says why.
         """
-        plan = self.plan
+        plan, self.stalls = self.plan, []
         with tempfile.TemporaryDirectory(prefix="rehearsal-") as folder:
             if plan.prestop is not None:  # a wrong hook is noticed before any process starts
                 hook = choose(plan.prestop, qos=True, grace=plan.grace, token="")

@@ -13,7 +13,7 @@ from lifecycle.rehearsal.verdict.judge import Verdict
 from lifecycle.rehearsal.verdict.result import Result
 from tests.hosts.hosts import HOSTS, ROLLOUTS, Host
 from tests.hosts.table import ROWS, row
-from tests.process.rollout import assert_in_order, assert_nothing_lost, roll
+from tests.process.rollout import ATTEMPTS, assert_in_order, assert_nothing_lost, roll
 
 EXACT = ROLLOUTS >= 20
 """Whether the times count: then fewer hosts share the machine."""
@@ -48,7 +48,7 @@ def rolled(
         }
 
 
-@pytest.mark.timeout(60 + 3 * ROLLOUTS * A_ROLLOUT)
+@pytest.mark.timeout(60 + 3 * ATTEMPTS * ROLLOUTS * A_ROLLOUT)
 @pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.name)
 def test_a_host_loses_nothing(
     host: Host,

@@ -15,10 +15,11 @@ from lifecycle.drain.socket_messages import ESTABLISHED, LISTEN, name_of
     ("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")]
 )
 def test_a_port_is_seen_once_it_listens_and_not_while_it_is_only_bound(family, host):
-    """Bound, nobody could connect yet. A second socket keeps the port from everybody else."""
-    with socket.socket(family) as held:
+    """Bound, nobody could connect yet. A socket of both families keeps the port from all others."""
+    with socket.socket(socket.AF_INET6) as held:
+        held.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        held.bind((host, 0))
+        held.bind(("::", 0))
         port = held.getsockname()[1]
         assert not is_listening(port)
         with socket.socket(family) as sock:
