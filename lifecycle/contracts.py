@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from types import TracebackType
@@ -225,19 +225,32 @@ class Request(NamedTuple):
         caller: The caller for the log: its address, or `unix socket`.
         level: The permission level of the caller.
         gone: An async function that returns when the caller has disconnected.
+        accept: The value of the header `Accept`, or empty.
     """
 
     arguments: Mapping[str, str]
     caller: str
     level: Level
     gone: Callable[[], Awaitable[None]]
+    accept: str = ""
 
 
 class Reply(NamedTuple):
-    """The answer of a command. `body` is text, or a value that can be written as JSON."""
+    """
+    The answer of a command.
+
+    Args:
+        body: Text, or a value that can be written as JSON. With a `content_type`, it must be text.
+        status: The status code.
+        content_type: The media type, for example `text/html; charset=utf-8`. By default, it is
+            `text/plain` for text, and `application/json` for any other value.
+        headers: More headers of the response, as pairs of name and value.
+    """
 
     body: Any
     status: int = 200
+    content_type: str = ""
+    headers: Sequence[tuple[str, str]] = ()
 
 
 class CommandHandler(Protocol):
@@ -254,7 +267,8 @@ class Command(NamedTuple):
     Call a command with `GET /name`, or with `POST /name` if it changes something.
 
     Args:
-        name: The path without the slash, in lower-case letters, digits and dashes.
+        name: The path without the slash, in lower-case letters, digits and dashes. An empty name
+            stands for `GET /`.
         handler: The function. It gets a `Request`, and returns text, a value that can be written
             as JSON, or a `Reply`.
         help: One line for `/help`.

@@ -44,7 +44,7 @@ _ACTIVATED_HOOKS: Final = (
     GIVES_REGISTRIES,
     GIVES_COMMANDS,
 )
-_COMMAND_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_COMMAND_NAME: Final = re.compile(r"([a-z0-9]+(-[a-z0-9]+)*)?")
 _PROBE_PATHS: Final = frozenset({"live", "ready", "startup", "livez", "readyz", "startupz"})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, unquote
 
@@ -37,13 +37,21 @@ _REFUSALS: Final = {ServiceNotFound: 404, Draining: 409, LifecycleError: 400}
 
 
 class Response(NamedTuple):
-    """One HTTP response of the QOS port. `see` is the page about a refusal, for `lifecycle NAME`."""
+    """
+    One HTTP response of the QOS port.
+
+    Attributes:
+        see: The page about a refusal, for `lifecycle NAME`.
+        raw: Send the body as it is, because the command has set the content type.
+    """
 
     status: int
     body: str
     content_type: str = "text/plain; charset=utf-8"
     allow: str = ""
     see: str = ""
+    headers: Sequence[tuple[str, str]] = ()
+    raw: bool = False
 
 
 class Routes:
@@ -108,7 +116,9 @@ class Routes:
         service = next((value for key, value in query if key in ("name", "service")), "")
         if refusal := self._refusal(command, scope, caller, level, service):
             return refusal
-        request = Request(dict(query), str(caller), level, lambda: _hung_up(receive))
+        request = Request(
+            dict(query), str(caller), level, lambda: _hung_up(receive), _accept(caller)
+        )
         if command.changes:
             fields = _plain(request.arguments)
             self._conductor.log.info("command", command=name, caller=str(caller), **fields)
@@ -152,16 +162,18 @@ class Routes:
             return Response(status, f"/{name} {one_line(outcome.problem())}\n", see=FAILED)
         value = outcome.value
         reply = value if isinstance(value, Reply) else Reply(value)
+        if reply.content_type:
+            return _of_that_type(reply, name)
         if isinstance(reply.body, str):
             text = reply.body if reply.body.endswith("\n") else reply.body + "\n"
-            return Response(reply.status, text)
+            return Response(reply.status, text, headers=reply.headers)
         try:
             text = json.dumps(reply.body, default=str)
         except BaseException as wrong:  # noqa: BLE001 - a stranger's __str__, a circle
             said = one_line(f"{type(wrong).__name__}: {text_of(wrong)}")
             problem = f"/{name} returned a value that JSON cannot hold: {said}\n"
             return Response(500, problem, see=FAILED)
-        return Response(reply.status, text, "application/json")
+        return Response(reply.status, text, "application/json", headers=reply.headers)
 
     async def _probe(
         self,
@@ -179,13 +191,25 @@ class Routes:
         now = asyncio.get_running_loop().time()
         status = 200 if verdict.ok else 503
         open_ = level >= Level.PROTECTED
-        if "application/json" in caller.headers.get("accept", ""):
+        if "application/json" in _accept(caller):
             body = json.dumps(_as_json(verdict, now, reasons=open_))
             return Response(status, body, "application/json")
         if any(key == "verbose" for key, _ in query):
             unknown = exclude - set(probes.names(kind))
             return Response(status, _verbose(verdict, now, unknown, reasons=open_))
         return Response(status, "true" if verdict.ok else "false", "text/plain")
+
+
+def _accept(caller: Caller) -> str:
+    return caller.headers.get("accept", "")
+
+
+def _of_that_type(reply: Reply, name: str) -> Response:
+    """Return a response whose content type the command has set."""
+    if not isinstance(reply.body, str):
+        problem = f"/{name} returned a content type, but its body is not text.\n"
+        return Response(500, problem, see=FAILED)
+    return Response(reply.status, reply.body, reply.content_type, headers=reply.headers, raw=True)
 
 
 def _only_read(name: str) -> Response:
@@ -227,18 +251,23 @@ async def _hung_up(receive: Receive) -> None:
 
 
 async def _write(send: Send, response: Response) -> None:
-    text = response.content_type.startswith("text/plain")
+    text = response.content_type.startswith("text/plain") and not response.raw
     shown = lines(response.body) if text else response.body
     body = shown.encode(errors="backslashreplace")
     headers = [
-        (b"content-type", response.content_type.encode()),
+        (b"content-type", _latin(response.content_type)),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
     ]
     if response.allow:
         headers.append((b"allow", response.allow.encode()))
+    headers += [(_latin(name.lower()), _latin(value)) for name, value in response.headers]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+def _latin(word: str) -> bytes:
+    return one_line(word).encode("latin-1", "replace")
 
 
 def _unmapped(address: str) -> str:

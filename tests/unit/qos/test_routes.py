@@ -14,7 +14,7 @@ from lifecycle.contracts import Reply
 from lifecycle.exceptions import LifecycleError
 from lifecycle.links import help_page
 from lifecycle.qos.access import Access
-from lifecycle.qos.routes import IN_A_SHELL, Routes
+from lifecycle.qos.routes import IN_A_SHELL, Routes, _write
 
 
 class Leaves:
@@ -56,6 +56,27 @@ def read(value: Any = None, error: BaseException | None = None) -> tuple[int, st
 def test_answers(value: Any, response: tuple[int, str]) -> None:
     """Text is a line, anything else JSON; a `Reply` has its own status."""
     assert read(value) == response
+
+
+def test_a_reply_with_a_content_type() -> None:
+    """Its body and its headers are sent as they are, and it must be text."""
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    routes = Routes(conductor=None, access=None)  # type: ignore[arg-type]
+    reply = Reply("<p>\t</p>", 200, "text/html", [("X-Frame-Options", "DENY\r\nX: 1")])
+    asyncio.run(_write(send, routes._read(Outcome(Status.ANSWERED, 0.1, reply, None), "")))
+
+    assert sent[1]["body"] == b"<p>\t</p>"
+    headers = dict(sent[0]["headers"])
+    assert headers[b"content-type"] == b"text/html"
+    assert b"\r" not in headers[b"x-frame-options"]
+    assert read(Reply({"a": 1}, 200, "text/html")) == (
+        500,
+        "/theirs returned a content type, but its body is not text.\n",
+    )
 
 
 class Refuses:
