@@ -203,6 +203,7 @@ def paths() -> str:
         services=given,
         settings=given,
         snapshot=given,
+        in_flight=given,
         online=given,
         offline=given,
         of_a_command=given,
@@ -309,7 +310,22 @@ def files() -> str:
 
 def status_fields() -> str:
     """Document what `/status` shows from the records that it is made of."""
-    return "\n".join(f"{head}\n\n{_fields(record)}" for head, record in RECORDS.items())
+    return _records(RECORDS)
+
+
+def in_flight_fields() -> str:
+    """Document what `/inflight` shows."""
+    return _records(
+        {
+            "Everything together:": status_records.InFlight,
+            "Each entry of `entries`:": status_records.InFlightEntry,
+            "Each entry of `threads`:": status_records.ThreadStack,
+        }
+    )
+
+
+def _records(records: dict[str, Any]) -> str:
+    return "\n".join(f"{head}\n\n{_fields(record)}" for head, record in records.items())
 
 
 def _fields(record: type) -> str:
@@ -335,6 +351,7 @@ SECTIONS: Final[dict[str, Callable[[], str]]] = {
     "comparison": comparison.draw,
     "files": files,
     "hooks": hooks,
+    "in-flight": in_flight_fields,
     "layers": layers,
     "monitors": monitors,
     "mutation-score": mutation.score,

@@ -11,7 +11,8 @@ from types import MethodType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from lifecycle.config import Config
-from lifecycle.drain.in_flight import Tracker, Traffic
+from lifecycle.drain.in_flight import Traffic
+from lifecycle.drain.work import Work, here
 from lifecycle.drain.work_names import words_of
 from lifecycle.environment_variables import is_of_a_command
 from lifecycle.exceptions import (
@@ -102,16 +103,24 @@ class Middleware:
             if name == b"accept" and len(value) >= SHORTEST and MAY_BE_EVENTS in value.lower():
                 await self._special(scope, receive, send)
                 return
-        entries, key = traffic.entries, object()
-        entries[key] = scope["headers"], scope.get("path"), scope.get("method")
+        entries, key, version = traffic.entries, object(), scope["http_version"]
+        path, method = scope.get("path"), scope.get("method")
+        entries[key] = (
+            scope["headers"],
+            path,
+            method,
+            version,
+            traffic.clock(),
+            here(traffic.app_loop),
+        )
         try:
-            if scope["http_version"] < "2":
+            if version < "2":
                 send = MethodType(self._answer, send)
             await self.app(scope, receive, send)
         finally:
-            del entries[key]
+            work = entries.pop(key)
             if traffic.draining:
-                traffic.left()  # type: ignore[unreachable]  # the drain may have started meanwhile
+                traffic.left(work)  # type: ignore[unreachable]  # it may have started meanwhile
 
     async def _special(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve everything except a plain request before the drain starts."""
@@ -138,7 +147,7 @@ class Middleware:
     async def _converse(
         self,
         kind: type[Talk],
-        work: Tracker,
+        work: Work,
         scope: Scope,
         receive: Receive,
         send: Send,

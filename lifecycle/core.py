@@ -74,7 +74,7 @@ class Core:
         self.config = Settings(config)
         self.log = Log(renderer)  # for plugins too, from any thread, without waiting
         self.app_loop = AppLoop(clock)
-        self.traffic = Traffic(clock, self.config.quiet_ignore)
+        self.traffic = Traffic(clock, self.config.quiet_ignore, self.app_loop)
         self.plugins = Plugins(hookspecs, self.config, os.environ, self.log)
         self.control = control if control is not None else ControlThread()
         self.conductor: Conductor | None = None

@@ -90,6 +90,31 @@ class RegistrationRefused(LifecycleError):
     """
 
 
+def not_running(*, in_worker: bool, in_child: bool) -> NotRunning:
+    """
+    Return the error of a process without a `Lifecycle`.
+
+    Args:
+        in_worker: This process belongs to the command of `lifecycle run -- COMMAND`.
+        in_child: This process was forked from one in which pod-lifecycle runs.
+    """
+    if in_worker:
+        return NotRunning(
+            "this process belongs to the command of `lifecycle run -- COMMAND`, "
+            "and pod-lifecycle runs in its parent process. The parent counts the requests. "
+            "Add probes to the parent with a plugin: `lifecycle run -p NAME -- COMMAND`. "
+            "If the app needs the `Lifecycle` object, start the app with "
+            "`lifecycle run PKG.MOD:MAIN` or `lifecycle run --asgi PKG.MOD:APP`.",
+            see="in-a-worker-of-a-command",
+        )
+    child = " This process may be a forked child of a process in which it runs." if in_child else ""
+    return NotRunning(
+        "pod-lifecycle is not running. Start the app with lifecycle.run(main) or "
+        f"`lifecycle run`.{child}",
+        see="not-running",
+    )
+
+
 def explained(error: E, see: str) -> E:
     """Add the address of a page to any error, for example a TypeError, and return the error."""
     address = help_page(see)

@@ -16,10 +16,10 @@ from lifecycle.calls.probe_function import plugin_of
 from lifecycle.config import Config
 from lifecycle.core import Core
 from lifecycle.drain.drain import Drain
-from lifecycle.drain.in_flight import Tracker
 from lifecycle.drain.until_draining import until_draining
+from lifecycle.drain.work import Work
 from lifecycle.environment_variables import is_of_a_command
-from lifecycle.exceptions import Draining, NotRunning
+from lifecycle.exceptions import Draining, NotRunning, not_running
 from lifecycle.log import Log
 from lifecycle.plugin_handle import InstalledPlugin, install, install_async
 from lifecycle.process_globals import PROCESS
@@ -45,19 +45,7 @@ def current() -> Lifecycle:
         NotRunning: None runs, for example in a worker of `lifecycle run -- COMMAND`.
     """
     if not PROCESS.lifecycles:
-        if is_of_a_command():
-            raise NotRunning(
-                "this process belongs to the command of `lifecycle run -- COMMAND`, "
-                "and pod-lifecycle runs in its parent process. The parent counts the requests. "
-                "Add probes to the parent with a plugin: `lifecycle run -p NAME -- COMMAND`. "
-                "If the app needs the `Lifecycle` object, start the app with "
-                "`lifecycle run PKG.MOD:MAIN` or `lifecycle run --asgi PKG.MOD:APP`.",
-                see="in-a-worker-of-a-command",
-            )
-        child = " This process may be a forked child of a process in which it runs."
-        problem = "pod-lifecycle is not running. Start the app with lifecycle.run(main) or "
-        problem += f"`lifecycle run`.{child if PROCESS.is_child else ''}"
-        raise NotRunning(problem, see="not-running")
+        raise not_running(in_worker=is_of_a_command(), in_child=PROCESS.is_child)
     return cast("Lifecycle", PROCESS.lifecycles[-1])
 
 
@@ -287,28 +275,39 @@ class Lifecycle:
             raise Draining(problem, see="draining") from None
 
     def track(
-        self, agent: str = "", path: str = "", method: str = ""
-    ) -> AbstractContextManager[Tracker]:
+        self,
+        agent: str = "",
+        path: str = "",
+        method: str = "",
+        *,
+        name: str = "",
+        protocol: str = "",
+    ) -> AbstractContextManager[Work]:
         """
-        Count one piece of work, so that the drain waits for it: `with life.track():`.
+        Count one piece of work, so that the drain waits for it: `with life.track(name="import 7"):`.
 
-        If the drain waits long, the log names the work, for example `GET /orders from curl/8`.
+        `lifecycle inflight` and the drain report show its name, its age and its line of code.
 
         Args:
             agent: The user agent. Known probes and scrapers do not restart the quiet period.
             path: The path without the query. You can add paths to `quiet_ignore`.
             method: The HTTP method.
+            name: The name to show. The default is the method and the path, as in `GET /orders`.
+            protocol: The protocol to show, for example `grpc`. With a `name` alone, it is `task`.
 
         Returns:
             A context manager. It gives an object with the method `sent_away()`. Call this method
             if you refuse or end the work because the app is draining, for example if you close a
-            new WebSocket: `work.sent_away()`. Then the work does not restart the quiet period.
-            But the drain still waits for work without a name that started before it.
+            new WebSocket: `work.sent_away()`. Then the drain does not wait for the work, and the
+            work does not restart the quiet period.
 
         Raises:
             TypeError: An argument is not text.
         """
-        return self._core.traffic.track(agent, path, method)
+        traffic = self._core.traffic
+        traffic.in_use = True
+        named = agent or path or method or name or protocol
+        return traffic.track(agent, path, method, name, protocol) if named else traffic.nameless()
 
     def until_draining(self, source: AsyncIterable[T]) -> AsyncGenerator[T, None]:
         """

@@ -141,6 +141,61 @@ class WorkerStatus(TypedDict):
     served: int
 
 
+class InFlightEntry(TypedDict):
+    """
+    One piece of work in flight.
+
+    Attributes:
+        name: The method and the path of a request, or the name that was passed to `track`.
+            `tracked work` was counted without a name.
+        agent: The user agent of the client, or empty.
+        age: The seconds since the work started.
+        worker: The id of the process that does the work.
+        protocol: `http/1.1`, `http/2`, `websocket`, `grpc`, `task`, or empty if it is unknown.
+        stack: Only with `?stacks`. The lines at which the work stands, at most 8, innermost last.
+            Empty if they are not known.
+    """
+
+    name: str
+    agent: str
+    age: float
+    worker: int
+    protocol: str
+    stack: NotRequired[list[str]]
+
+
+class ThreadStack(TypedDict):
+    """
+    One thread.
+
+    Attributes:
+        worker: The id of its process.
+        name: The name of the thread.
+        stack: The lines at which the thread stands, at most 8, innermost last.
+    """
+
+    worker: int
+    name: str
+    stack: list[str]
+
+
+class InFlight(TypedDict):
+    """
+    The work in flight, as `/inflight` shows it.
+
+    Attributes:
+        in_flight: The number of running requests and other pieces of work.
+        shown: The number of entries.
+        entries: The oldest pieces of work, the oldest first.
+        threads: Only with `?stacks`. The threads of the processes.
+    """
+
+    in_flight: int
+    shown: int
+    entries: list[InFlightEntry]
+    threads: NotRequired[list[ThreadStack]]
+
+
 class Snapshot(TypedDict):
     """
     The complete state of the app, as `/status` shows it and `Lifecycle.snapshot` returns it.

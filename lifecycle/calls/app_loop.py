@@ -11,10 +11,19 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from lifecycle.calls.stacks import Straggler, await_chain, thread_stack
+from lifecycle.calls.stacks import (
+    Straggler,
+    await_chain,
+    task_places,
+    thread_places,
+    thread_stack,
+)
 from lifecycle.calls.threads import run_soon
+
+if TYPE_CHECKING:
+    from lifecycle.instrumentation.lifecycle_worker.stacks import Place
 
 BEAT: Final = 0.25
 """Seconds between two heartbeats."""
@@ -35,6 +44,8 @@ class AppLoop:
         self._clock = clock
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread_id = 0
+        self.running_in = 0
+        """The thread in which the loop runs, or 0 while there is no loop."""
         self._context: contextvars.Context | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._beat_at = 0.0
@@ -51,7 +62,7 @@ class AppLoop:
     def attach(self, on_beat: Callable[[], None] | None = None) -> None:
         """Start the heartbeat on the running loop. `on_beat` is called there each time."""
         self._loop = asyncio.get_running_loop()
-        self._thread_id = threading.get_ident()
+        self._thread_id = self.running_in = threading.get_ident()
         self._context = contextvars.copy_context()
         self._on_beat = on_beat
         self._beat_at = self._awake_since = self._clock()
@@ -61,11 +72,12 @@ class AppLoop:
         """Stop the heartbeat. Call this on the app's loop."""
         if self._timer is not None:
             self._timer.cancel()
-        self._loop = None
+        self._loop, self.running_in = None, 0
 
     def forget(self) -> None:
         """Give up the copy of the loop in a forked child."""
         loop, self._loop, self.in_child = self._loop, None, True
+        self.running_in = 0
         if loop is not None:
             part_from_parent(loop)
 
@@ -103,6 +115,11 @@ class AppLoop:
     def beat_at(self) -> float:
         """The time of the last heartbeat, on the clock of this object."""
         return self._beat_at
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop | None:
+        """The loop, or None."""
+        return self._loop
 
     @property
     def attached(self) -> bool:
@@ -185,6 +202,10 @@ class AppLoop:
     def where(self, task: asyncio.Task[Any]) -> list[str]:
         """Return what a task awaits or, if the loop is blocked, the stack of the loop's thread."""
         return self.stack() if self._blocked or self.runs(task) else await_chain(task)
+
+    def places(self, task: asyncio.Task[Any]) -> list[Place]:
+        """Return where a task stands: the stack of the loop's thread if it runs, or its awaits."""
+        return thread_places(self._thread_id) if self.runs(task) else task_places(task)
 
     @property
     def _blocked(self) -> bool:

@@ -26,6 +26,7 @@ COMMANDS = {
     "probe": ("lifecycle.cli.probe", "ask for one probe result (exit code 0 if true)"),
     "ls": ("lifecycle.cli.ls", "list app services and where each one is registered"),
     "status": ("lifecycle.cli.status", "show the full status of the app"),
+    "inflight": ("lifecycle.cli.inflight", "list the work in flight, the oldest first"),
     "online": ("lifecycle.cli.online", "bring app services back online"),
     "offline": ("lifecycle.cli.offline", "take app services out of traffic"),
     "plugins": ("lifecycle.cli.plugins", "list installed plugins and their hooks"),

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-import threading
 import time
 from collections.abc import Iterable
-from typing import Any, Final, cast
+from typing import cast
 
-from lifecycle.cli.control_client import Unreachable, add_port, port_of, request
-from lifecycle.plain import one_line, table
+from lifecycle.cli.control_client import add_port, port_of, request
+from lifecycle.cli.watching import NotAnswered, first_line, plain, watch
+from lifecycle.plain import table
 from lifecycle.status_records import (
     DrainStatus,
     PluginStatus,
@@ -21,13 +20,6 @@ from lifecycle.status_records import (
     TransitionStatus,
     WorkerStatus,
 )
-
-CLEAR: Final = "\x1b[H\x1b[2J"
-PERIOD: Final = 1.0
-
-
-class NoStatus(Unreachable):
-    """The answer is not the status of an app that runs with pod-lifecycle."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -39,44 +31,17 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the status once, or with `--watch` repeatedly."""
-    shown = watch if options.watch else show
-    return shown(port_of(options), as_json=options.json)
+    port = port_of(options)
 
+    def show(status: Snapshot) -> str:
+        return json.dumps(status, indent=None if options.watch else 2)
 
-def show(port: int, *, as_json: bool) -> int:
-    """Print the status once."""
-    status = ask(port)
-    print(json.dumps(status, indent=2) if as_json else render(status))
-    return 0
-
-
-def watch(port: int, *, as_json: bool) -> int:
-    """
-    Print the status every second, until the app has exited or the user presses Ctrl-C.
-
-    Args:
-        port: The QOS port.
-        as_json: Print one JSON document per line.
-
-    Raises:
-        Unreachable: The first request found no app.
-    """
-    never = threading.Event()
-    status = ask(port)
-    clear = CLEAR if sys.stdout.isatty() and not as_json else ""
-    try:
-        while True:
-            print(clear + (json.dumps(status) if as_json else render(status)), flush=True)
-            never.wait(PERIOD)
-            try:
-                status = ask(port)
-            except NoStatus:
-                raise
-            except Unreachable:
-                print("the app has exited", file=sys.stderr if as_json else sys.stdout)
-                return 0
-    except KeyboardInterrupt:
-        return 0
+    return watch(
+        lambda: ask(port),
+        show if options.json else render,
+        again=options.watch,
+        as_json=options.json,
+    )
 
 
 def ask(port: int) -> Snapshot:
@@ -85,7 +50,7 @@ def ask(port: int) -> Snapshot:
 
     Raises:
         Unreachable: No app answers.
-        NoStatus: The answer is not a status.
+        NotAnswered: The answer is not a status.
     """
     code, body = request("GET", "/status", port, timeout=5)
     try:
@@ -93,17 +58,16 @@ def ask(port: int) -> Snapshot:
     except ValueError:
         found = None
     if code != 200 or not isinstance(found, dict) or not found.keys() >= Snapshot.__required_keys__:
-        what = body.strip().partition("\n")[0][:80]
-        raise NoStatus(
-            f"/status of port {port} answered {code} and {what!r}, which is not a status. Check "
-            "whether another program, or another version of pod-lifecycle, uses this port"
+        raise NotAnswered(
+            f"/status of port {port} answered {code} and {first_line(body)}, which is not a status. "
+            "Check whether another program, or another version of pod-lifecycle, uses this port"
         )
     return cast("Snapshot", found)
 
 
 def render(status: Snapshot) -> str:
     """Return the status as text for people. Each text from outside stays on its line."""
-    status = cast("Snapshot", _plain(status))
+    status = cast("Snapshot", plain(status))
     parts = [
         f"{status['state'].upper()} for {_ago(status['since'])}, {status['in_flight']} in flight, "
         f"pid {status['pid']}, pod-lifecycle {status['version']}",
@@ -120,17 +84,6 @@ def render(status: Snapshot) -> str:
 def _table(header: str, rows: Iterable[tuple[object, ...]]) -> str:
     known = list(rows)
     return table(header.split(), known) if known else ""
-
-
-def _plain(told: Any) -> Any:
-    match told:
-        case str():
-            return one_line(told)
-        case dict():
-            return {one_line(name): _plain(value) for name, value in told.items()}
-        case list():
-            return [_plain(each) for each in told]
-    return told
 
 
 def _ago(since: float) -> str:

@@ -13,6 +13,7 @@ from lifecycle.control.default_probes import LoopProbe, ServiceProbe, StateProbe
 from lifecycle.control.services import LOCAL
 from lifecycle.drain.drain import Drain
 from lifecycle.drain.elsewhere import Nowhere
+from lifecycle.drain.view import view
 from lifecycle.hookspecs import hookimpl
 from lifecycle.states import State, Transition
 
@@ -131,6 +132,7 @@ def builtins(conductor: Conductor) -> list[Builtin]:
             services=services,
             settings=config,
             snapshot=conductor.snapshot,
+            in_flight=lambda limit, stacks: view(conductor.traffic, limit, stacks=stacks),
             online=conductor.set_online,
             offline=conductor.set_offline,
             of_a_command=lambda: not isinstance(conductor.traffic.elsewhere, Nowhere),

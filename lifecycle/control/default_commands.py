@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import platform
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from lifecycle.contracts import Command, Level, Reply, Request, inline
 from lifecycle.control.services import Services
+from lifecycle.drain.view import MOST
 from lifecycle.exceptions import LifecycleError
 from lifecycle.hookspecs import hookimpl
 from lifecycle.plain import table
@@ -15,7 +17,10 @@ from lifecycle.settings import Settings
 from lifecycle.version import VERSION
 
 if TYPE_CHECKING:
-    from lifecycle.status_records import Snapshot
+    from lifecycle.status_records import InFlight, Snapshot
+
+PAGE: Final = 100
+"""Entries of `/inflight` without `?limit`."""
 
 
 class DefaultCommands:
@@ -27,6 +32,7 @@ class DefaultCommands:
         services: The table of services.
         settings: The settings.
         snapshot: Returns the content of `/status`.
+        in_flight: Returns the content of `/inflight`, with a limit, and with stacks or without.
         online: Brings services online by a pattern. Returns their names.
         offline: Takes services offline by a pattern, with a reason. Returns their names.
         of_a_command: Returns True under `lifecycle run -- COMMAND`.
@@ -39,6 +45,7 @@ class DefaultCommands:
         services: Services,
         settings: Settings,
         snapshot: Callable[[], Snapshot],
+        in_flight: Callable[[int, bool], Awaitable[InFlight]],
         online: Callable[[str], list[str]],
         offline: Callable[[str, str], list[str]],
         of_a_command: Callable[[], bool],
@@ -47,6 +54,7 @@ class DefaultCommands:
         self._services = services
         self._settings = settings
         self._snapshot = snapshot
+        self._in_flight = in_flight
         self._online = online
         self._offline = offline
         self._of_a_command = of_a_command
@@ -57,6 +65,7 @@ class DefaultCommands:
         """Return the commands."""
         return [
             Command("status", self.status, "the complete state as JSON"),
+            Command("inflight", self.inflight, "the work in flight: ?limit=…&stacks"),
             Command("ls", self.ls, "app services and their registrations"),
             Command("help", self.help, "this list"),
             Command("version", self.version, "the version of pod-lifecycle"),
@@ -70,6 +79,13 @@ class DefaultCommands:
     def status(self, _: Request) -> Any:
         """Answer `/status`."""
         return self._snapshot()
+
+    @inline
+    async def inflight(self, request: Request) -> Reply:
+        """Answer `/inflight`."""
+        limit, stacks = _page(request)
+        found = await self._in_flight(limit, stacks)
+        return Reply(json.dumps(found, ensure_ascii=False), content_type="application/json")
 
     @inline
     def ls(self, _: Request) -> str:
@@ -147,6 +163,21 @@ class DefaultCommands:
     def config(self, _: Request) -> Any:
         """Answer `/config`. Secrets are redacted."""
         return self._settings.public() | self._settings.public_options()
+
+
+def _page(request: Request) -> tuple[int, bool]:
+    given = dict(request.arguments)
+    limit, stacks = given.pop("limit", str(PAGE)), given.pop("stacks", None) is not None
+    if given:
+        raise LifecycleError(
+            f"{next(iter(given))[:80]!r} is not an argument. Use ?limit=NUMBER and ?stacks.",
+            see="command-refused",
+        )
+    if not (limit.isascii() and limit.isdecimal() and len(limit) < 6 and 0 < int(limit) <= MOST):
+        raise LifecycleError(
+            f"The argument limit must be a number from 1 to {MOST}.", see="command-refused"
+        )
+    return int(limit), stacks
 
 
 def _glob(request: Request) -> str:

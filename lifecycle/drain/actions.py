@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from lifecycle.calls.dispatch import Own
 from lifecycle.calls.moment import Moment
 from lifecycle.calls.stacks import Straggler
 from lifecycle.drain.drain import Drain
+from lifecycle.drain.elsewhere import Seen
 from lifecycle.drain.exit_code import INTERRUPTED
 from lifecycle.drain.host import Parts
-from lifecycle.drain.report import Report, held_up_by, in_flight, stands, told
+from lifecycle.drain.report import Report, held_up_by, stands, told
 from lifecycle.drain.timetable import CLOSE_TIME
+from lifecycle.drain.view import cut_off, standing
 from lifecycle.links import help_page
 from lifecycle.states import Event
 
@@ -62,6 +65,8 @@ class DrainActions:
         self._decide = decide
         self._code = 0
         self._main = "main"
+        self._standing: list[Seen] = []
+        """The work in flight when main was cancelled, which may end the work too."""
 
     # wait
 
@@ -108,6 +113,8 @@ class DrainActions:
     def cancel_main(self) -> None:
         """Store where main stands, then cancel main. Afterwards it is in its own cleanup."""
         self._main, self._report.stuck_at = stands(self._parts.host.straggler)
+        with suppress(Exception):  # otherwise the report names what is still there later
+            self._standing = standing(self._parts.traffic)
         self._report.cut_off.append(f"{self._main}, which had not ended in time")
         self._parts.host.cancel_main()
 
@@ -123,7 +130,7 @@ class DrainActions:
 
     def note_what_is_cut_off(self) -> None:
         """Store the names of work that is still in flight."""
-        self._report.cut_off += told(in_flight, self._parts.traffic)
+        self._report.cut_off += told(cut_off, self._parts.traffic, self._standing)
 
     async def until_out(self) -> None:
         """Wait until no registration is left."""
@@ -165,6 +172,8 @@ class DrainActions:
     def report(self) -> None:
         """Log the report."""
         parts = self._parts
+        with suppress(Exception):  # an app may put anything into a name
+            self._report.last_to_end = parts.traffic.last_to_end()
         self._report.say(
             parts.log,
             parts.registrations,

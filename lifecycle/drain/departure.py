@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 ONE_PRESS: Final = 0.25
 """Seconds within which two signals count as one, for example from a terminal and a supervisor."""
+LOOK_TIME: Final = 0.4
+"""Seconds before the end of a wait in which other processes answer where their work stands."""
 PRESSED: Final = ("SIGINT", "SIGQUIT")
 """Signals that a person sends with a key: Ctrl-C, Ctrl-\\."""
 
@@ -173,6 +175,7 @@ class Departure:
                 self._watch_traffic,
                 self._watch_deregistration,
                 self._watch_time,
+                self._watch_elsewhere,
             )
         ]
         for each in watchers:
@@ -234,6 +237,14 @@ class Departure:
     async def _watch_time(self, drain: Drain) -> None:
         await self._driver.by(asyncio.Event().wait(), lambda: drain.timetable.wait_until)
         drain.time_over.set(None)
+
+    async def _watch_elsewhere(self, drain: Drain) -> None:
+        """Ask other processes where their work stands, shortly before each time at which it ends."""
+        plan, traffic = drain.timetable, self._parts.traffic
+        for until in (lambda: plan.wait_until - LOOK_TIME, lambda: plan.main_until - LOOK_TIME):
+            await self._driver.by(asyncio.Event().wait(), until)
+            if traffic.in_flight:
+                await traffic.elsewhere.locate()
 
     def _replan(self) -> None:
         self._driver.replan()

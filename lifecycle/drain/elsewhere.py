@@ -3,7 +3,61 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+
+class Ended(NamedTuple):
+    """
+    The work that ended last in a drain.
+
+    Attributes:
+        at: The time of its end.
+        name: Its name.
+        age: How many seconds it took.
+    """
+
+    at: float
+    name: str
+    age: float
+
+
+class Seen(NamedTuple):
+    """
+    A piece of work as it was seen at some time.
+
+    Attributes:
+        since: The time at which the work started.
+        name: Its name, without its client.
+        agent: The user agent of its client, or empty.
+        worker: The id of its process.
+        protocol: Its protocol, or empty if this is unknown.
+        stack: The lines at which it stands, innermost last. Empty if they are not known.
+        line: The innermost of these lines that belongs to the app, or else the innermost one.
+    """
+
+    since: float
+    name: str
+    agent: str = ""
+    worker: int = 0
+    protocol: str = ""
+    stack: Sequence[str] = ()
+    line: str = ""
+
+
+class SeenThread(NamedTuple):
+    """The stack of a thread, with the id of its process. The innermost line is last."""
+
+    worker: int
+    name: str
+    stack: Sequence[str]
+
+
+class View(NamedTuple):
+    """The answers of other processes: their oldest work, and their threads if these were requested."""
+
+    work: Sequence[Seen] = ()
+    threads: Sequence[SeenThread] = ()
 
 
 class Elsewhere(Protocol):
@@ -35,6 +89,22 @@ class Elsewhere(Protocol):
     def disturbers(self) -> list[str]:
         """Return the user agents of the clients that came while draining."""
 
+    async def view(self, limit: int, *, stacks: bool) -> View:
+        """
+        Return the oldest work in flight, as far as the processes answer in time.
+
+        For the control loop. A process that does not answer in time has one entry for all its work.
+        """
+
+    async def locate(self) -> None:
+        """Store where the work in flight stands, for the report. For the control loop."""
+
+    def cut_off(self) -> Sequence[Seen]:
+        """Return the work in flight that is cut off now, and that was cut off before."""
+
+    def last_to_end(self) -> Ended | None:
+        """Return the work that ended last while draining, or None."""
+
 
 class Nowhere:
     """No other process has traffic."""
@@ -65,3 +135,18 @@ class Nowhere:
     def disturbers(self) -> list[str]:
         """Return no clients."""
         return []
+
+    async def view(self, limit: int, *, stacks: bool) -> View:  # noqa: ARG002 - see Elsewhere
+        """Return nothing."""
+        return View()
+
+    async def locate(self) -> None:
+        """Do nothing."""
+
+    def cut_off(self) -> Sequence[Seen]:
+        """Return nothing."""
+        return ()
+
+    def last_to_end(self) -> Ended | None:
+        """Return None."""
+        return None

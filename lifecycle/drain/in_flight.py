@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, Self
+from typing import Final
 
 from lifecycle.calls.app_loop import AppLoop
-from lifecycle.drain.elsewhere import Elsewhere, Nowhere
+from lifecycle.drain.elsewhere import Elsewhere, Ended, Nowhere
 from lifecycle.drain.health_checks import MONITORS
-from lifecycle.drain.work_names import TRACKED, WorkEntry, most, shown
+from lifecycle.drain.work import NamedWork, Work, work_in
+from lifecycle.drain.work_names import WorkEntry, most, name_of, shown, since, words
 from lifecycle.exceptions import explained
 from lifecycle.process_globals import PROCESS
 from lifecycle.status_records import WorkerStatus
@@ -29,22 +30,30 @@ class Traffic:
     """
     Counts the work in flight. For the control loop, except methods for any thread, as documented.
 
-    `entries` has the work with a name. `nameless` only counts the work without a name. Their
-    operations are atomic, so that threads need no lock.
+    `entries` has each piece of work, the oldest first. Its operations are atomic, so that threads
+    need no lock.
 
     Args:
         clock: A monotonic clock, in seconds.
         ignored: More user agents (by prefix) and paths (`/…`) whose requests do not count.
+        app_loop: The app's loop, whose tasks do the work.
     """
 
-    def __init__(self, clock: Callable[[], float], ignored: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        ignored: tuple[str, ...] = (),
+        app_loop: AppLoop | None = None,
+    ) -> None:
         self.clock = clock
+        self.app_loop = app_loop or AppLoop(clock)
         self._agents = MONITORS + tuple(word for word in ignored if not word.startswith("/"))
         self._paths = frozenset(word for word in ignored if word.startswith("/"))
         self.entries: dict[object, WorkEntry] = {}
-        self.nameless: deque[None] = deque()
-        self.late: dict[object, WorkEntry] = {}
-        """Work without a name that came after the drain start, which may still be refused."""
+        self.again: dict[object, int] = {}
+        """How many more times an object that counts work is in use, if it is used several times."""
+        self._ended: tuple[WorkEntry, float] | None = None
+        """The work that ended last while draining, and its end."""
         self._wake: Callable[[], object] = lambda: None
         self._changed: asyncio.Event | None = None
         self._arrived_at = -math.inf
@@ -60,24 +69,25 @@ class Traffic:
         """The traffic of other processes."""
         self.workers: Callable[[], list[WorkerStatus]] = list
         """Returns the workers as `/status` shows them. From any thread."""
-        self._tracker = Tracker(self)
+        self.nameless = work_in(self)
+        """Makes an object that counts one piece of work without a name."""
 
     @property
     def in_flight(self) -> int:
         """The number of pieces of work in flight. From any thread."""
-        own = len(self.nameless) + len(self.late) + len(self.entries)
-        return own + self.elsewhere.in_flight()
+        return len(self.entries) + self.elsewhere.in_flight()
 
     def names(self) -> list[str]:
         """Return the names of the most frequent kinds of work in flight. From any thread."""
-        own = most(self.entries.copy().values(), len(self.nameless) + len(self.late))
-        return own + self.elsewhere.names()
+        return most(self.entries.copy().values()) + self.elsewhere.names()
 
     def claim(self) -> None:
         """Take over a middleware that was made before the start."""
         self.in_use, PROCESS.middleware_made = self.in_use or PROCESS.middleware_made, False
 
-    def track(self, agent: str = "", path: str = "", method: str = "") -> Tracker:
+    def track(
+        self, agent: str = "", path: str = "", method: str = "", name: str = "", protocol: str = ""
+    ) -> Work:
         """
         Return a context manager that counts one piece of work. From any thread.
 
@@ -85,21 +95,23 @@ class Traffic:
             agent: The user agent. Known probes do not restart the quiet period.
             path: The path.
             method: The HTTP method.
+            name: The name to show instead of the method and the path.
+            protocol: The protocol to show.
 
         Raises:
             TypeError: An argument is not text.
         """
         self.in_use = True
-        if agent or path or method:
-            agent, path, method = words = agent or "", path or "", method or ""
-            for word in words:
-                if not isinstance(word, str):
-                    raise explained(
-                        TypeError(f"track: {word!r} is not text. Use str({word!r})."),
-                        see="work-without-a-name",
-                    )
-            return Work(self, self.entries, agent, path, method)
-        return Work(self, self.late) if self.draining else self._tracker
+        if not (agent or path or method or name or protocol):
+            return self.nameless()
+        given = (agent or "", path or "", method or "", name or "", protocol or "")
+        for word in given:
+            if not isinstance(word, str):
+                raise explained(
+                    TypeError(f"track: {word!r} is not text. Use str({word!r})."),
+                    see="work-without-a-name",
+                )
+        return NamedWork(self, *given)
 
     def watch(self, wake: Callable[[Callable[[], object]], object], since: float) -> None:
         """
@@ -124,7 +136,7 @@ class Traffic:
             path: The path of the request.
             at: The time of the request. None means now.
         """
-        if self._deaf or path in self._paths or (agent and agent.startswith(self._agents)):
+        if self._deaf or self._is_monitor(agent, path):
             return
         self._arrived_at = max(self._arrived_at, self.clock() if at is None else at)
         known = shown(agent) or "(no user agent)"
@@ -132,10 +144,28 @@ class Traffic:
             known = "(others)"
         self.disturbers[known] += 1
 
-    def left(self) -> None:
+    def _is_monitor(self, agent: str, path: str) -> bool:
+        return path in self._paths or bool(agent and agent.startswith(self._agents))
+
+    def left(self, work: WorkEntry) -> None:
         """Handle the end of a piece of work while draining. From any thread."""
+        named = words(work)
+        if not self._is_monitor(named.agent, named.path):
+            self._ended = work, self.clock()
+        self.gone_again()
+
+    def gone_again(self) -> None:
+        """Handle the end of a piece of work that does not count as work, because it was refused."""
         if not self.in_flight:
             self._wake()
+
+    def last_to_end(self) -> Ended | None:
+        """Return the work that ended last while draining, or None."""
+        there, own = self.elsewhere.last_to_end(), None
+        if self._ended is not None:
+            work, at = self._ended
+            own = Ended(at, name_of(words(work)), at - since(work))
+        return max((each for each in (own, there) if each is not None), default=None)
 
     async def gone(
         self,
@@ -234,80 +264,3 @@ class _Look:
     def _done(self) -> None:
         self.over = True
         self._wake()
-
-
-class Tracker:
-    """Counts work without a name. It has no state, so one object is enough for all work."""
-
-    __slots__ = ("_add", "_remove", "_traffic")
-
-    def __init__(self, traffic: Traffic) -> None:
-        self._traffic = traffic
-        self._add = traffic.nameless.append
-        self._remove = traffic.nameless.pop
-
-    def __enter__(self) -> Self:
-        self._add(None)
-        if self._traffic.draining:
-            self._traffic.arrived(f"({TRACKED})")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._remove()
-        if self._traffic.draining:
-            self._traffic.left()
-
-    def sent_away(self) -> None:
-        """Report that the work is refused or ends at once because the app is draining."""
-
-
-class Work(Tracker):
-    """
-    One piece of work that has a name, or that came after the drain start.
-
-    While the work is in flight, the drain waits for it anyway. So its request is counted at its
-    end, when it is known whether the work was refused.
-    """
-
-    __slots__ = ("_among", "_since", "agent", "method", "path")
-
-    def __init__(
-        self,
-        traffic: Traffic,
-        among: dict[object, WorkEntry],
-        agent: str = "",
-        path: str = "",
-        method: str = "",
-    ) -> None:
-        self._traffic = traffic
-        self._among = among
-        self._since: float | None = None
-        self.agent = agent
-        self.path = path
-        self.method = method
-
-    def __enter__(self) -> Self:
-        if self._traffic.draining:
-            self._since = self._traffic.clock()
-        self._among[self] = self
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        traffic = self._traffic
-        try:
-            if self._since is not None:  # while the drain still waits for it
-                nameless = self._among is traffic.late
-                agent = f"({TRACKED})" if nameless else self.agent
-                traffic.arrived(agent, self.path, self._since)
-        finally:
-            self._leave()
-
-    def _leave(self) -> None:
-        traffic = self._traffic
-        if self._among.pop(self, None) is not None and traffic.draining:
-            traffic.left()
-
-    def sent_away(self) -> None:
-        """Report that the work is refused or ends at once because the app is draining."""
-        self._since = None
-        self._leave()

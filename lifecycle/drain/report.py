@@ -8,9 +8,12 @@ from typing import Any, Final, ParamSpec
 
 from lifecycle.calls.app_loop import AppLoop
 from lifecycle.calls.stacks import Straggler
+from lifecycle.drain.elsewhere import Ended
 from lifecycle.drain.host import Registrations
 from lifecycle.drain.in_flight import Traffic
 from lifecycle.drain.kernel_sockets import accept_queue
+from lifecycle.drain.view import AGENT_BYTES, NAME_BYTES, fit
+from lifecycle.drain.work_names import TRACKED
 from lifecycle.exceptions import reason, text_of
 from lifecycle.links import help_page
 from lifecycle.log import Log
@@ -28,7 +31,8 @@ class Report:
         steps: The end of each step, in seconds after the drain start.
         forced: True if a second signal ended the drain.
         stubborn: True if a task has ignored its cancellation, so that it cannot be ended.
-        cut_off: The work that was cut off.
+        cut_off: The work that was cut off, with its age and the line at which it stood.
+        last_to_end: The work that ended last, with its age. None if no work ended.
         disturbed_by: The clients whose requests delayed the end of the drain.
         waited_for: The work that the drain still waited for at its deadline.
         stuck_at: The stack of main when it was cancelled, innermost frame last.
@@ -39,6 +43,7 @@ class Report:
         self.forced = False
         self.stubborn = False
         self.cut_off: list[str] = []
+        self.last_to_end: Ended | None = None
         self.disturbed_by: list[str] = []
         self.waited_for: list[str] = []
         self.stuck_at: list[str] = []
@@ -60,6 +65,7 @@ class Report:
         details: dict[str, Any] = {
             "forced": self.forced,
             "cut_off": self.cut_off,
+            "last_to_end": self._last_to_end(),
             "disturbed_by": self.disturbed_by,
             "waited_for": "; ".join(self.waited_for),
             "stuck_at": self.stuck_at[-FRAMES_SHOWN:],
@@ -80,6 +86,12 @@ class Report:
             **{name: value for name, value in details.items() if value},
             see=help_page("drain-report") if bad else "",
         )
+
+    def _last_to_end(self) -> dict[str, Any]:
+        last = self.last_to_end
+        if last is None:
+            return {}
+        return {"name": fit(last.name, NAME_BYTES + AGENT_BYTES), "age": round(last.age, 3)}
 
 
 def told(find: Callable[P, list[str]], *args: P.args, **kwargs: P.kwargs) -> list[str]:
@@ -116,8 +128,9 @@ def in_flight(traffic: Traffic) -> list[str]:
     count, names = traffic.in_flight, traffic.names()
     if not count:
         return []
-    named = f": {', '.join(names)}" if traffic.entries else ""
-    return [f"{count} in flight{named}"]
+    if all(each.startswith(TRACKED) for each in names):
+        return [f"{count} in flight"]
+    return [f"{count} in flight: {', '.join(names)}"]
 
 
 def may_be_queued(registrations: Registrations) -> bool:

@@ -23,11 +23,12 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
 from lifecycle.drain.beats import Arrivals
+from lifecycle.drain.elsewhere import Ended, Seen, View
 from lifecycle.drain.kernel_sockets import tcp_sockets
 from lifecycle.drain.socket_diagnosis import Endings, NoDiagnosis
 from lifecycle.drain.socket_messages import CLOSE_WAIT, CLOSING, ESTABLISHED, TcpSocket, name_of
@@ -165,6 +166,22 @@ class UninstrumentedTraffic:
         """Return the most frequent clients, for example `connections from 10.0.0.7 (12)`."""
         most = self._arrivals.most()
         return [f"connections from {name_of(peer)} ({count})" for peer, count in most]
+
+    async def view(self, limit: int, *, stacks: bool) -> View:  # noqa: ARG002 - they have none
+        """Return the connections with a due answer, the oldest first."""
+        return View(self.cut_off()[:limit])
+
+    async def locate(self) -> None:
+        """Do nothing, because the kernel does not know where the work stands."""
+
+    def cut_off(self) -> Sequence[Seen]:
+        """Return the connections with a due answer, the oldest first."""
+        held = [each for each in [*self._connections.values()] if each.held]
+        return sorted(Seen(each.seen_at, f"connection to port {each.socket.port}") for each in held)
+
+    def last_to_end(self) -> Ended | None:
+        """Return None, because the kernel does not know which work has ended."""
+        return None
 
     # What is seen
 

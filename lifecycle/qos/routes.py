@@ -29,7 +29,7 @@ PROBES: Final = {
 READS: Final = ("GET", "HEAD")
 INTENT: Final = "-H 'X-Lifecycle: 1'"
 OF_SERVICES: Final = frozenset({"online", "offline"})
-IN_A_SHELL: Final = OF_SERVICES | {"ls", "prestop", "status"}
+IN_A_SHELL: Final = OF_SERVICES | {"inflight", "ls", "prestop", "status"}
 """The commands that `lifecycle NAME` sends over the control socket."""
 REFUSED: Final = "command-refused"
 FAILED: Final = "command-failed"

@@ -62,6 +62,7 @@ SYMPTOMS: Final[Mapping[str, str]] = {
     "killed-with-137": "the kubelet kills",
     "sigterm-does-nothing": "nothing is said",
     "serving-until-sigterm": "nothing is wrong",
+    "a-drain-hangs": "nothing is said before its deadline",
     "http-1-only": "an answer to any client, which must not learn our version",
 }
 """Entries that no message names, and why."""
@@ -168,7 +169,7 @@ def test_the_addresses() -> None:
 
 def test_what_the_walk_sees() -> None:
     """Classes below ours, also those of the plugins, and the entries that all of them have."""
-    assert families()["lifecycle.cli.status", "NoStatus"] == "errors.md#app-not-reachable"
+    assert families()["lifecycle.cli.watching", "NotAnswered"] == "errors.md#app-not-reachable"
     assert families()["lifecycle_kubernetes.errors", "ApiServerError"]
     assert families()["lifecycle.manifests.validation", "Refused"]
     assert {ARGUMENTS, OPTION} <= {each.entry for each in MESSAGES}

@@ -158,6 +158,8 @@ def test_prestop_of_who_dies(start: Start, tmp_path: Path) -> None:
         (["status"], 2),
         (["status", "--json"], 2),
         (["status", "--watch"], 2),
+        (["inflight"], 2),
+        (["inflight", "--watch", "--json"], 2),
         (["online"], 2),
         (["offline", "orders"], 2),
     ],
@@ -207,11 +209,12 @@ def test_usage(alone: Callable[..., subprocess.CompletedProcess[str]], words: li
 @pytest.mark.parametrize(
     ("words", "mentions"),
     [
-        (["--help"], ["run", "prestop", "probe", "ls", "status", "online", "offline", "config"]),
+        (["--help"], ["run", "prestop", "probe", "ls", "status", "inflight", "online", "offline"]),
         (["run", "--help"], ["--asgi", "--bind", "--service", "-p", "--app-dir", "MODULE:NAME"]),
         (["probe", "--help"], ["live", "ready", "startup", "--port"]),
         (["prestop", "--help"], ["--port"]),
         (["status", "--help"], ["--json", "--watch"]),
+        (["inflight", "--help"], ["--json", "--watch", "--limit", "--stacks"]),
         (["offline", "--help"], ["PATTERN"]),
         (["config", "--help"], ["--json"]),
         (["--version"], ["pod-lifecycle"]),

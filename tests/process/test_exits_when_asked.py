@@ -123,7 +123,7 @@ class TestStubborn:
             report = app.events("drain report")[0]
             assert report["cut_off"]
             if "flight" in name:
-                assert report["cut_off"] == ["1 in flight"]
+                assert report["cut_off"][0].startswith("tracked work, after ")
             if "blocks" in name:
                 assert ".py:" in report["stuck_at"][-1]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from lifecycle.drain.elsewhere import Elsewhere
+from lifecycle.drain.elsewhere import Elsewhere, Ended, Seen, View
 from lifecycle.drain.uninstrumented import UninstrumentedTraffic
 
 
@@ -57,3 +57,19 @@ class CommandTraffic:
     def disturbers(self) -> list[str]:
         """Return the clients that have sent requests during the drain."""
         return self._asked.disturbers()
+
+    async def view(self, limit: int, *, stacks: bool) -> View:
+        """Return the oldest work in flight. For the control loop."""
+        return await self._asked.view(limit, stacks=stacks)
+
+    async def locate(self) -> None:
+        """Store where the work in flight stands, for the report. For the control loop."""
+        await self._asked.locate()
+
+    def cut_off(self) -> Sequence[Seen]:
+        """Return the work that is cut off."""
+        return self._asked.cut_off()
+
+    def last_to_end(self) -> Ended | None:
+        """Return the work that ended last while draining, or None."""
+        return self._asked.last_to_end()

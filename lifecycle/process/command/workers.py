@@ -11,10 +11,11 @@ import asyncio
 import math
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
+from lifecycle.drain.elsewhere import Ended, Seen, View
 from lifecycle.instrumentation.lifecycle_worker.board import SERVING, Slot, is_alive
 from lifecycle.instrumentation.lifecycle_worker.worker import PAUSE
 from lifecycle.process.command import uwsgi
@@ -246,6 +247,27 @@ class Workers:
         """Return the clients that have sent requests during the drain."""
         now = (slot.disturber for slot in self._board.slots())
         return list(dict.fromkeys((*self._disturbers, *filter(None, now))))[:DISTURBERS_KEPT]
+
+    async def view(self, limit: int, *, stacks: bool) -> View:  # noqa: ARG002 - not known yet
+        """Return an entry for each worker with requests in flight."""
+        return View(self.cut_off()[:limit])
+
+    async def locate(self) -> None:
+        """Do nothing."""
+
+    def cut_off(self) -> Sequence[Seen]:
+        """Return an entry for each worker with requests in flight."""
+        busy = [slot for slot in self._board.slots() if slot.in_flight]
+        return sorted(self._unknown(slot) for slot in busy)
+
+    def _unknown(self, slot: Slot) -> Seen:
+        now = self.now()
+        requests = f"{slot.in_flight} request{'s' if slot.in_flight > 1 else ''}"
+        return Seen(now - slot.stalled_for(now), f"{requests} of {slot.server}", worker=slot.pid)
+
+    def last_to_end(self) -> Ended | None:
+        """Return None."""
+        return None
 
     def status(self) -> list[WorkerStatus]:
         """Return the rows of `/status` for the workers that serve."""

@@ -104,7 +104,9 @@ def test_a_call_that_is_cut_off(app: App, channel: grpc.Channel) -> None:
     assert cut.value.code() is grpc.StatusCode.UNAVAILABLE
     assert time.monotonic() - began > WAIT + STOP - 0.1
     assert app.wait() == 124, app.stderr
-    assert "1 in flight: /Shop/Pour from grpc-python" in app.stderr
+    [report] = app.events("drain report")
+    assert report["waited_for"].startswith("1 in flight: /Shop/Pour from grpc-python")
+    assert report["cut_off"][0].startswith("/Shop/Pour from grpc-python")
 
 
 def test_an_abandoned_generator_holds_nobody(app: App, channel: grpc.Channel) -> None:

@@ -72,14 +72,34 @@ def test_what_work_is_called(words: tuple[Any, ...], name: str, draining: bool) 
         assert traffic.names() == [name]
 
 
-def test_work_without_a_name_costs_no_object() -> None:
-    """Before T0 one tracker counts it all; afterwards each has its own, and may be sent away."""
+@pytest.mark.parametrize("words", [(), ("curl/8", "/a")])
+@pytest.mark.parametrize("draining", [False, True])
+def test_one_object_in_use_several_times(words: tuple[str, ...], *, draining: bool) -> None:
+    """It is one piece of work, which is in flight until the last use has ended."""
     traffic = Traffic(lambda: 0.0)
-    before = traffic.track()
-    assert traffic.track() is before
-    traffic.draining = True
-    assert traffic.track() is not before
-    assert traffic.track() is not traffic.track()
+    traffic.draining = draining
+    work = traffic.track(*words)
+    seen = []
+    for _ in range(2):
+        with work:
+            with work, work:
+                seen.append(traffic.in_flight)
+            seen.append(traffic.in_flight)
+        seen.append(traffic.in_flight)
+    work.__exit__()
+    assert (seen, traffic.in_flight, traffic.again) == ([1, 1, 0, 1, 1, 0], 0, {})
+
+
+def test_work_that_is_sent_away_while_it_is_in_use_several_times() -> None:
+    """Nothing is left of it, and it may be used again."""
+    traffic = Traffic(lambda: 0.0)
+    work = traffic.track()
+    with work, work:
+        work.sent_away()
+        assert (traffic.in_flight, traffic.again) == (0, {})
+    with work:
+        assert traffic.in_flight == 1
+    assert traffic.in_flight == 0
 
 
 def test_work_without_a_name_that_was_made_before_the_drain_and_begins_in_it() -> None:
@@ -164,7 +184,7 @@ def test_work_that_is_sent_away_again_and_again(words: tuple[str, ...]) -> None:
     run(main())
 
 
-def test_work_without_a_name_that_comes_late_is_not_named() -> None:
+def test_work_without_a_name_that_comes_late() -> None:
     """It is counted with what came before."""
 
     async def main() -> None:
@@ -172,7 +192,6 @@ def test_work_without_a_name_that_comes_late_is_not_named() -> None:
         with scene.traffic.track(), scene.traffic.track():
             assert scene.traffic.in_flight == 3
             assert scene.traffic.names() == ["tracked work (3)"]
-            assert scene.traffic.entries == {}
         scene.leave()
         await scene.gone_after()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifecycle.asgi import Middleware
-from lifecycle.drain.work_names import NAMED, SHOWN, most, name_of, shown, words_of
+from lifecycle.drain.in_flight import Traffic
+from lifecycle.drain.work_names import (
+    NAMED,
+    SHOWN,
+    WorkEntry,
+    most,
+    name_of,
+    shown,
+    words,
+    words_of,
+)
 from tests.unit.drain.play import Play, soon
 from tests.unit.virtual_time import run
 
@@ -48,6 +59,32 @@ def test_the_name_of_a_request(given: dict[str, Any], name: str) -> None:
     assert name_of(words_of(given)) == name
 
 
+def asked(**more: Any) -> WorkEntry:
+    """Return a request as the middleware keeps it."""
+    found = scope(**more)
+    return found["headers"], found["path"], found["method"], found["http_version"], 0.0, None
+
+
+@pytest.mark.parametrize(
+    ("version", "protocol"),
+    [
+        ("1.0", "http/1.0"),
+        ("1.1", "http/1.1"),
+        ("2", "http/2"),
+        ("2.0", "http/2"),
+        ("3", "http/3"),
+        ("<b>", ""),
+        (None, ""),
+        (["1.1"], ""),
+    ],
+)
+def test_the_protocol_of_a_request(version: Any, protocol: str) -> None:
+    """It is one of those that are known, or empty; a WebSocket is one over any version."""
+    assert words(asked(http_version=version)).protocol == protocol
+    assert words_of(scope(http_version=version)).protocol == protocol
+    assert words_of(scope(http_version=version, type="websocket")).protocol == "websocket"
+
+
 @given(st.text())
 def test_a_strangers_word_stays_on_one_line(text: str) -> None:
     """Whatever it is: printable, bounded, and it can be encoded."""
@@ -58,12 +95,14 @@ def test_a_strangers_word_stays_on_one_line(text: str) -> None:
 
 def test_the_most_frequent_are_named() -> None:
     """Of many kinds the first few, each with its count; what has no name is counted together."""
-    many = [words_of(scope(path=f"/{n}")) for n in range(20) for _ in range(n)]
-    told = most(many, nameless=18)
+    traffic = Traffic(lambda: 0.0)
+    nameless = [traffic.track() for _ in range(18)]
+    many = [asked(path=f"/{n}") for n in range(20) for _ in range(n)]
+    told = most([*nameless, *many])
     assert len(told) == NAMED
     assert told[:2] == ["GET /19 from curl/8 (19)", "GET /18 from curl/8 (18)"]
     assert told[2] == "tracked work (18)"
-    assert most([words_of(scope())], nameless=1) == ["GET /orders from curl/8", "tracked work"]
+    assert most([nameless[0], asked()]) == ["GET /orders from curl/8", "tracked work"]
     assert most([]) == []
 
 
@@ -230,7 +269,15 @@ def test_what_holds_a_drain_is_named() -> None:
         assert drain["waiting_for"] == [named]
         assert await play.end() == soon(28)
         assert play.report["waited_for"] == named
-        assert play.report["cut_off"] == [named]
+        assert [re.sub(", at .*", "", each) for each in play.report["cut_off"]] == [
+            "tracked work, after 29.0 s",
+            "GET /orders from curl/8, after 29.0 s",
+            "GET /orders from curl/8, after 29.0 s",
+            "WebSocket /chat from curl/8, after 29.0 s",
+            "RPC /orders.Shop/Buy, after 28.0 s",
+            "GET /late, after 28.0 s",
+        ]
+        assert all(", at " in each for each in play.report["cut_off"])
         for task in (*before, late):
             task.cancel()
         await asyncio.wait({*before, late})

@@ -1,0 +1,136 @@
+"""Pieces of work that the app counts with `track`, from their beginning to their end."""
+
+from __future__ import annotations
+
+import asyncio
+from _thread import get_ident
+from _weakref import ref
+from collections.abc import Callable
+from typing import Any, Final, Protocol, Self
+
+from lifecycle.calls.app_loop import AppLoop
+from lifecycle.drain.work_names import TASK, TRACKED, Where, WorkEntry
+
+_NOBODY: Final = f"({TRACKED})"
+"""The client of work that is not a request, in the list of those who delayed the drain."""
+_running_loop = asyncio._get_running_loop  # noqa: SLF001 - raises nothing if there is none
+# The public function takes twice as long before Python 3.12, where it is written in Python.
+_task_of: Final[Callable[[Any], asyncio.Task[Any] | None]] = getattr(
+    getattr(asyncio.tasks, "_current_tasks", None), "get", asyncio.current_task
+)
+
+
+class Counter(Protocol):
+    """The traffic, for one piece of work."""
+
+    clock: Callable[[], float]
+    app_loop: AppLoop
+    entries: dict[object, WorkEntry]
+    again: dict[object, int]
+    draining: bool
+
+    def arrived(self, agent: str = "", path: str = "", at: float | None = None) -> None:
+        """Store an arrival while draining."""
+
+    def left(self, work: WorkEntry) -> None:
+        """Handle the end of a piece of work while draining."""
+
+    def gone_again(self) -> None:
+        """Handle the end of a piece of work that was refused while draining."""
+
+
+def here(app_loop: AppLoop) -> Where:
+    """
+    Return the task that runs in this thread, or the number of the thread if it has no loop.
+
+    The app's loop is tried first, because this function runs for every request.
+    """
+    thread = get_ident()
+    if thread == app_loop.running_in:
+        task = _task_of(app_loop.loop)
+    else:
+        loop = _running_loop()
+        if loop is None:
+            return thread
+        task = _task_of(loop)
+    return None if task is None else ref(task)
+
+
+class Work:
+    """
+    One piece of work without a name, and the base of those with one.
+
+    While the work is in flight, the drain waits for it anyway. So its request is counted at its
+    end, when it is known whether the work was refused.
+    """
+
+    __slots__ = ("_late", "since", "where")
+
+    agent = path = method = name = protocol = ""
+    since: float
+    where: Where
+    _traffic: Counter
+
+    def __enter__(self) -> Self:
+        traffic = self._traffic
+        entries = traffic.entries
+        if self in entries:
+            traffic.again[self] = traffic.again.get(self, 0) + 1
+            return self
+        self._late = traffic.draining
+        self.since = traffic.clock()
+        app_loop = traffic.app_loop
+        if get_ident() == app_loop.running_in and (task := _task_of(app_loop.loop)) is not None:
+            self.where = ref(task)  # as `here` finds it, without a call
+        else:
+            self.where = here(app_loop)
+        entries[self] = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        traffic = self._traffic
+        if traffic.draining or traffic.again:
+            self._end(traffic)
+        else:
+            traffic.entries.pop(self, None)
+
+    def _end(self, traffic: Counter) -> None:
+        if again := traffic.again.pop(self, 0):
+            if again > 1:
+                traffic.again[self] = again - 1
+            return
+        if self not in traffic.entries:
+            return
+        try:
+            if self._late:
+                asked = self.agent or self.path or self.method
+                traffic.arrived(self.agent if asked else _NOBODY, self.path, self.since)
+        finally:
+            traffic.entries.pop(self, None)
+            if traffic.draining:
+                traffic.left(self)
+
+    def sent_away(self) -> None:
+        """Report that the work is refused or ends at once because the app is draining."""
+        traffic = self._traffic
+        traffic.again.pop(self, None)
+        if traffic.entries.pop(self, None) is not None and traffic.draining:
+            traffic.gone_again()
+
+
+class NamedWork(Work):
+    """One piece of work that has a name. See `Words` for its parts."""
+
+    __slots__ = ("_traffic", "agent", "method", "name", "path", "protocol")
+
+    def __init__(
+        self, traffic: Counter, agent: str, path: str, method: str, name: str, protocol: str
+    ) -> None:
+        self._traffic = traffic
+        self.agent, self.path, self.method = agent, path, method
+        self.name, self.protocol = name, protocol or ("" if path or method else TASK)
+
+
+def work_in(traffic: Counter) -> type[Work]:
+    """Return a class for work in this traffic. Without `__init__`, it takes a third less time."""
+    return type("Work", (Work,), {"__slots__": (), "_traffic": traffic})

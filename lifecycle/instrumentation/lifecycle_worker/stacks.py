@@ -1,0 +1,190 @@
+"""
+The stack of a thread, and the chain of awaits of a task.
+
+Another thread reads them while the code may continue. A frame that has ended meanwhile is left
+out, and nothing here raises. Nothing is imported here, because the code may be inside an import.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+
+TYPE_CHECKING = False  # importing typing costs as much as all the rest
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from types import CodeType, FrameType
+    from typing import Any
+
+    Place = tuple[str, int, str]
+    """The file, the line and the function of a frame."""
+    _Frame = tuple[CodeType, int, "FrameType | None"]
+
+DEEPEST = 100
+"""The most frames that are followed, because awaits may form a cycle."""
+LINES = 8
+"""The lines of a stack that are shown at most."""
+LONGEST = 100
+"""The characters of a line that are shown at most, the last ones."""
+_OURS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
+"""The folder of pod-lifecycle, two above this one."""
+_STANDARD = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
+_INSTALLED = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
+
+
+def of_thread(frame: FrameType | None) -> list[Place]:
+    """Return the stack of a thread, from its innermost frame. The innermost place is last."""
+    places: list[Place] = []
+    while frame is not None and len(places) < DEEPEST:
+        code = frame.f_code
+        places.append((code.co_filename, frame.f_lineno or code.co_firstlineno, code.co_name))
+        frame = frame.f_back
+    places.reverse()
+    return places
+
+
+def of_task(task: Any) -> list[Place]:
+    """
+    Return the chain of awaits of a task, from its coroutine to the last await.
+
+    If the task waits for another task (`await`, `gather`, `wait`, `wait_for`, `shield`, a
+    TaskGroup of asyncio or anyio), the chain continues in this task.
+    """
+    asyncio: Any = sys.modules["asyncio"]
+    places: list[Place] = []
+    seen: set[int] = set()
+    waiting: Any = task
+    while waiting is not None and id(waiting) not in seen:
+        seen.add(id(waiting))
+        frames: list[_Frame] = []
+        if isinstance(waiting, asyncio.Task):
+            frames = list(frames_of(waiting.get_coro()))
+            places += [(code.co_filename, number, code.co_name) for code, number, _ in frames]
+        found = [each for each in _awaited(waiting, frames, asyncio) if not each.done()]
+        waiting = next((each for each in found if isinstance(each, asyncio.Task)), None)
+        waiting = waiting or next(iter(found), None)
+    return places
+
+
+def frames_of(awaitable: Any) -> Iterator[_Frame]:
+    """Yield the frames of a coroutine and of everything that it awaits directly."""
+    for _ in range(DEEPEST):
+        kind = _kind(awaitable)
+        if kind is None:
+            # The awaitable of an async generator step is hidden in an object without attributes.
+            awaitable = next(filter(_kind, gc.get_referents(awaitable)), None)
+            kind = _kind(awaitable)
+        frame: FrameType | None = getattr(awaitable, f"{kind}_frame", None)
+        if kind is None or frame is None:
+            return
+        code: CodeType = getattr(awaitable, f"{kind}_code")
+        yield code, frame.f_lineno or code.co_firstlineno, frame
+        awaitable = getattr(awaitable, f"{kind}_{'yieldfrom' if kind == 'gi' else 'await'}", None)
+
+
+def _kind(awaitable: Any) -> str | None:
+    return next((kind for kind in ("cr", "gi", "ag") if hasattr(awaitable, f"{kind}_code")), None)
+
+
+def _awaited(waiting: Any, frames: list[_Frame], asyncio: Any) -> Iterator[Any]:
+    """Find the futures that a task or a future waits for."""
+    if frames:
+        yield from _in_frame(frames[-1], asyncio)
+    for each in (getattr(waiting, "_fut_waiter", None), *getattr(waiting, "_children", ())):
+        if isinstance(each, asyncio.Future):
+            yield each
+    yield from _shielded(waiting, asyncio)
+
+
+def _in_frame(frame: _Frame, asyncio: Any) -> Iterator[Any]:
+    """Find the futures that a function of asyncio or anyio keeps in its own variables."""
+    code, _, here = frame
+    names = here.f_locals if here is not None else {}
+    if code.co_filename == asyncio.tasks.__file__:  # of `wait`, and of `wait_for`
+        held: list[object] = [*names.get("fs", ()), names.get("fut")]
+    elif str(type(names.get("self")).__module__).partition(".")[0] in ("asyncio", "anyio"):
+        held = list(getattr(names["self"], "_tasks", ()))  # of a TaskGroup
+    else:
+        return
+    yield from (each for each in held if isinstance(each, asyncio.Future))
+
+
+def _shielded(outer: Any, asyncio: Any) -> Iterator[Any]:
+    """Find the future inside `shield`, which only its callback refers to."""
+    for callback, _ in list(getattr(outer, "_callbacks", None) or ()):
+        code = getattr(callback, "__code__", None)
+        if code is None or code.co_filename != asyncio.tasks.__file__:
+            continue
+        inner = in_closure(callback, "inner")
+        if isinstance(inner, asyncio.Future):
+            yield inner
+
+
+def in_closure(function: Any, name: str) -> Any:
+    """Return a variable that a function has from an outer one, or None."""
+    try:
+        return function.__closure__[function.__code__.co_freevars.index(name)].cell_contents
+    except (AttributeError, TypeError, ValueError):
+        return None
+
+
+def lines(places: Sequence[Place]) -> list[str]:
+    """
+    Return a stack as it is shown: the innermost lines, and one of the app's in any case.
+
+    A library may have more frames than are shown. Then the last line of the app comes first.
+    """
+    ours = [each for each in places if not each[0].startswith(_OURS)]
+    known = ours[-LINES:]
+    own = own_place(ours)
+    if own is not None and own not in known:
+        known[:1] = [own]
+    return [line(each) for each in known]
+
+
+def own_place(places: Sequence[Place]) -> Place | None:
+    """Return the innermost place that is neither in a library nor in Python itself, or None."""
+    return next((each for each in reversed(places) if _is_own(each[0])), None)
+
+
+def _is_own(file: str) -> bool:
+    foreign = file.startswith(("<", _OURS, _STANDARD))
+    return not foreign and not any(each in file for each in _INSTALLED)
+
+
+def line(place: Place) -> str:
+    """Return a place as text, for example `shop/orders.py:41 fetch`."""
+    file, number, function = place
+    return f"{_short(file)}:{number} {function}"[-LONGEST:]
+
+
+def _short(file: str) -> str:
+    """Return the name of a file as an import finds it."""
+    roots = [each for each in sys.path if each and file.startswith(each.rstrip(os.sep) + os.sep)]
+    root = max(roots, key=len, default="")
+    return file[len(root) :].lstrip(os.sep) if root else os.path.basename(file)
+
+
+def safely(find: Callable[..., list[Place]], *given: Any) -> list[Place]:
+    """Return a stack, or nothing if it cannot be read."""
+    try:
+        return find(*given)
+    except Exception:  # the code runs meanwhile, and its objects may be anything
+        return []
+
+
+def of_threads(frames: Iterable[tuple[int, FrameType]], names: Any) -> list[tuple[str, list[str]]]:
+    """
+    Return the name and the lines of each thread, the main thread first.
+
+    Args:
+        frames: The innermost frame of each thread, by its number.
+        names: The threads of `threading`, by their numbers.
+    """
+    found = []
+    for number, frame in frames:
+        thread = names.get(number)
+        name = str(getattr(thread, "name", "") or f"thread {number}")
+        found.append((name, lines(safely(of_thread, frame))))
+    return sorted(found, key=lambda each: each[0] != "MainThread")
