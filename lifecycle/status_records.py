@@ -150,7 +150,7 @@ class InFlightEntry(TypedDict):
             `tracked work` was counted without a name.
         agent: The user agent of the client, or empty.
         age: The seconds since the work started.
-        worker: The id of the process that does the work.
+        worker: The id of the process that does the work, or 0 if it is unknown.
         protocol: `http/1.1`, `http/2`, `websocket`, `grpc`, `task`, or empty if it is unknown.
         stack: Only with `?stacks`. The lines at which the work stands, at most 8, innermost last.
             Empty if they are not known.
@@ -187,7 +187,7 @@ class InFlight(TypedDict):
         in_flight: The number of running requests and other pieces of work.
         shown: The number of entries.
         entries: The oldest pieces of work, the oldest first.
-        threads: Only with `?stacks`. The threads of the processes.
+        threads: Only with `?stacks`. The threads of the app, or of the workers of a command.
     """
 
     in_flight: int

@@ -11,12 +11,11 @@ from lifecycle.calls.dispatch import Own
 from lifecycle.calls.moment import Moment
 from lifecycle.calls.stacks import Straggler
 from lifecycle.drain.drain import Drain
-from lifecycle.drain.elsewhere import Seen
 from lifecycle.drain.exit_code import INTERRUPTED
 from lifecycle.drain.host import Parts
 from lifecycle.drain.report import Report, held_up_by, stands, told
 from lifecycle.drain.timetable import CLOSE_TIME
-from lifecycle.drain.view import cut_off, standing
+from lifecycle.drain.view import Standing, cut_off, standing
 from lifecycle.links import help_page
 from lifecycle.states import Event
 
@@ -65,7 +64,7 @@ class DrainActions:
         self._decide = decide
         self._code = 0
         self._main = "main"
-        self._standing: list[Seen] = []
+        self._standing: Standing | None = None
         """The work in flight when main was cancelled, which may end the work too."""
 
     # wait

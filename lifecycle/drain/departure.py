@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 ONE_PRESS: Final = 0.25
 """Seconds within which two signals count as one, for example from a terminal and a supervisor."""
-LOOK_TIME: Final = 0.4
+LOOK_TIME: Final = 0.5
 """Seconds before the end of a wait in which other processes answer where their work stands."""
 PRESSED: Final = ("SIGINT", "SIGQUIT")
 """Signals that a person sends with a key: Ctrl-C, Ctrl-\\."""
@@ -243,8 +243,7 @@ class Departure:
         plan, traffic = drain.timetable, self._parts.traffic
         for until in (lambda: plan.wait_until - LOOK_TIME, lambda: plan.main_until - LOOK_TIME):
             await self._driver.by(asyncio.Event().wait(), until)
-            if traffic.in_flight:
-                await traffic.elsewhere.locate()
+            await traffic.elsewhere.locate()
 
     def _replan(self) -> None:
         self._driver.replan()

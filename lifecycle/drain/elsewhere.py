@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from operator import attrgetter
+from typing import Final, NamedTuple, Protocol
 
 
 class Ended(NamedTuple):
@@ -30,7 +31,7 @@ class Seen(NamedTuple):
         since: The time at which the work started.
         name: Its name, without its client.
         agent: The user agent of its client, or empty.
-        worker: The id of its process.
+        worker: The id of its process, or 0 if this is unknown.
         protocol: Its protocol, or empty if this is unknown.
         stack: The lines at which it stands, innermost last. Empty if they are not known.
         line: The innermost of these lines that belongs to the app, or else the innermost one.
@@ -45,6 +46,10 @@ class Seen(NamedTuple):
     line: str = ""
 
 
+by_age: Final = attrgetter("since")
+"""Sorts work, the oldest first."""
+
+
 class SeenThread(NamedTuple):
     """The stack of a thread, with the id of its process. The innermost line is last."""
 
@@ -54,10 +59,18 @@ class SeenThread(NamedTuple):
 
 
 class View(NamedTuple):
-    """The answers of other processes: their oldest work, and their threads if these were requested."""
+    """
+    The answers of other processes.
+
+    Attributes:
+        work: The oldest work in flight.
+        threads: The threads, if they were requested.
+        total: The number of all pieces of work in flight.
+    """
 
     work: Sequence[Seen] = ()
     threads: Sequence[SeenThread] = ()
+    total: int = 0
 
 
 class Elsewhere(Protocol):

@@ -79,7 +79,7 @@ class Traffic:
 
     def names(self) -> list[str]:
         """Return the names of the most frequent kinds of work in flight. From any thread."""
-        return most(self.entries.copy().values()) + self.elsewhere.names()
+        return most(map(words, self.entries.copy().values())) + self.elsewhere.names()
 
     def claim(self) -> None:
         """Take over a middleware that was made before the start."""

@@ -28,7 +28,7 @@ from contextlib import suppress
 from typing import Final
 
 from lifecycle.drain.beats import Arrivals
-from lifecycle.drain.elsewhere import Ended, Seen, View
+from lifecycle.drain.elsewhere import Ended, Seen, View, by_age
 from lifecycle.drain.kernel_sockets import tcp_sockets
 from lifecycle.drain.socket_diagnosis import Endings, NoDiagnosis
 from lifecycle.drain.socket_messages import CLOSE_WAIT, CLOSING, ESTABLISHED, TcpSocket, name_of
@@ -169,7 +169,8 @@ class UninstrumentedTraffic:
 
     async def view(self, limit: int, *, stacks: bool) -> View:  # noqa: ARG002 - they have none
         """Return the connections with a due answer, the oldest first."""
-        return View(self.cut_off()[:limit])
+        held = self.cut_off()
+        return View(held[:limit], total=len(held))
 
     async def locate(self) -> None:
         """Do nothing, because the kernel does not know where the work stands."""
@@ -177,7 +178,10 @@ class UninstrumentedTraffic:
     def cut_off(self) -> Sequence[Seen]:
         """Return the connections with a due answer, the oldest first."""
         held = [each for each in [*self._connections.values()] if each.held]
-        return sorted(Seen(each.seen_at, f"connection to port {each.socket.port}") for each in held)
+        return sorted(
+            (Seen(each.seen_at, f"connection to port {each.socket.port}") for each in held),
+            key=by_age,
+        )
 
     def last_to_end(self) -> Ended | None:
         """Return None, because the kernel does not know which work has ended."""

@@ -11,12 +11,11 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from itertools import islice
-from operator import attrgetter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lifecycle.calls.app_loop import AppLoop
 from lifecycle.calls.stacks import other_threads, thread_places
-from lifecycle.drain.elsewhere import Seen, SeenThread
+from lifecycle.drain.elsewhere import Seen, SeenThread, by_age
 from lifecycle.drain.in_flight import Traffic
 from lifecycle.drain.work_names import Where, WorkEntry, since, what_of, where, words
 from lifecycle.instrumentation.lifecycle_worker import stacks as worker_stacks
@@ -37,8 +36,6 @@ AGENT_BYTES: Final = 70
 WORD_BYTES: Final = 20
 LINE_BYTES: Final = 120
 """Bytes of a text in JSON. With them, an entry without a stack has at most 300 bytes."""
-
-_since: Final = attrgetter("since")
 
 
 def oldest(traffic: Traffic, limit: int) -> list[WorkEntry]:
@@ -83,16 +80,16 @@ async def view(traffic: Traffic, limit: int, *, stacks: bool) -> InFlight:
         here.append(_seen(each, traffic.app_loop, stacks=stacks))
         if not len(here) % AT_ONCE:
             await asyncio.sleep(0)
-    found = sorted((*here, *there.work), key=_since)[:limit]
+    found = sorted((*here, *there.work), key=by_age)[:limit]
     now = traffic.clock()
     told: InFlight = {
-        "in_flight": max(traffic.in_flight, len(found)),
+        "in_flight": len(traffic.entries) + there.total,
         "shown": len(found),
         "entries": [_entry(each, now, stacks=stacks) for each in found],
     }
     if stacks:
         own = [SeenThread(os.getpid(), name, stack) for name, stack in other_threads()]
-        told["threads"] = [_thread(each) for each in (*own, *there.threads)]
+        told["threads"] = [_thread(each) for each in there.threads or own]
     return told
 
 
@@ -135,23 +132,32 @@ def fit(text: str, size: int) -> str:
     return str(json.loads(f'"{kept}"'))
 
 
-def standing(traffic: Traffic) -> list[Seen]:
-    """Return the oldest work in this process, with the lines at which it stands now."""
-    return [_seen(each, traffic.app_loop, stacks=True) for each in oldest(traffic, REPORTED + 1)]
+class Standing(NamedTuple):
+    """The work in flight at some time: the oldest pieces of it, and how many there are."""
+
+    work: Sequence[Seen]
+    total: int
 
 
-def cut_off(traffic: Traffic, before: Sequence[Seen] = ()) -> list[str]:
+def standing(traffic: Traffic) -> Standing:
+    """Return the work in flight, with the lines at which it stands, for the report."""
+    own = [_seen(each, traffic.app_loop, stacks=True) for each in oldest(traffic, REPORTED)]
+    work = sorted((*own, *traffic.elsewhere.cut_off()), key=by_age)
+    return Standing(work[:REPORTED], max(traffic.in_flight, len(work)))
+
+
+def cut_off(traffic: Traffic, before: Standing | None = None) -> list[str]:
     """
-    Return the work that is cut off now, each with its age and the line at which it stands.
+    Return the work that is cut off, each with its age and the line at which it stands.
 
     Args:
         traffic: The work in flight.
-        before: Work that was cut off before, which may have ended.
+        before: The work that was in flight when its time was over, if it may have ended since.
     """
-    named = [*(before or standing(traffic)), *traffic.elsewhere.cut_off()]
+    found = before or standing(traffic)
     now = traffic.clock()
-    told = [_sentence(each, now) for each in sorted(named, key=_since)[:REPORTED]]
-    if more := max(traffic.in_flight, len(named)) - len(told):
+    told = [_sentence(each, now) for each in found.work]
+    if more := found.total - len(told):
         told.append(f"and {more} more in flight")
     return told
 

@@ -128,9 +128,9 @@ def shown(text: str) -> str:
     return one_line(text[:SHOWN])
 
 
-def most(entries: Iterable[WorkEntry]) -> list[str]:
+def most(several: Iterable[Words]) -> list[str]:
     """Return the names of the most frequent kinds of work, with a count if it is more than one."""
-    counts = Counter(name_of(words(each)) for each in entries)
+    counts = Counter(map(name_of, several))
     if nameless := counts.pop(TRACKED, 0):
         counts[TRACKED] = nameless  # last among those that are as frequent
     return [f"{name} ({n})" if n > 1 else name for name, n in counts.most_common(NAMED)]

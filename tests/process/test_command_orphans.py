@@ -10,7 +10,8 @@ import sys
 
 import pytest
 
-from lifecycle.instrumentation.lifecycle_worker.board import VARIABLE, is_alive, start_time
+from lifecycle.instrumentation.lifecycle_worker.board import VARIABLE
+from lifecycle.instrumentation.lifecycle_worker.process_state import is_alive, start_time
 from tests.process.commands import descendants, run
 from tests.process.kit import ask, wait_for
 from tests.process.rollout import SERVED

@@ -244,7 +244,7 @@ def test_not_instrumented(start, tmp_path, option):
     said = app.events("not instrumented")
     assert len(said) == (option == "yes")
     assert all("-I, -E or -S" in each["why"] for each in said)
-    assert len(of(app)) == (2 if option == "yes" else 0)
+    assert len(of(app)) == (3 if option == "yes" else 0)
     level = app.get("/log-level?level=INFO", method="POST")[1].strip()
     assert level == "OK: root at INFO (not in the command's own log)"
     app.stop(0)

@@ -13,6 +13,7 @@ import mmap
 import os
 
 from .held_file import HeldFile
+from .process_state import is_alive, start_time
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
 if TYPE_CHECKING:
@@ -22,12 +23,14 @@ VARIABLE = "LIFECYCLE_BOARD"
 """The variable with the path of the file, in the environment of the command."""
 WAKE = ".wake"
 """The suffix of the pipe next to the file. Workers wake the parent with it."""
+ASK = ".ask"
+"""The suffix of the socket next to the file. The parent asks the workers with it."""
 
-MAGIC = 0x31626C6966656379
+MAGIC = 0x32626C6966656379
 """The first number of a file that is a board of this layout."""
 HEADER = 4096
 """Bytes of the header."""
-SLOT = 256
+SLOT = 384
 """Bytes of a slot."""
 SLOTS = 512
 """The maximum number of workers at the same time."""
@@ -52,9 +55,12 @@ IGNORED_SIZE = HEADER - _TEXT
     ARRIVED_AT,
     BUSY_SINCE,
     CAPACITY,
-) = range(11)
-_DISTURBER, _DISTURBER_SIZE = 96, 96
-_SERVER, _SERVER_SIZE = 192, 32
+    LAST_AT,
+    LAST_AGE,
+) = range(13)
+_DISTURBER, _DISTURBER_SIZE = 104, 96
+_SERVER, _SERVER_SIZE = 200, 32
+_LAST, _LAST_SIZE = 232, 152
 
 CLAIMED, SERVING = 1, 2
 """The states of a worker: it has a slot, and it serves."""
@@ -62,38 +68,6 @@ CLAIMED, SERVING = 1, 2
 
 class NoBoard(Exception):
     """The board cannot be opened. The message says why."""
-
-
-def _look(pid: int) -> tuple[bytes, int]:
-    """Return the state of a process (a letter) and its start time, or "" and 0 if not known."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as stat:
-            # The name of the command may hold spaces and brackets: proc(5).
-            fields = stat.read().rpartition(b")")[2].split()
-            return fields[0], int(fields[19])
-    except (OSError, ValueError, IndexError):
-        return b"", 0
-
-
-def start_time(pid: int) -> int:
-    """Return the start time of a process in ticks since the machine's start, or 0 if not known."""
-    return _look(pid)[1]
-
-
-def is_alive(pid: int, started: int) -> bool:
-    """Return whether the process with this pid and start time still runs."""
-    if pid <= 0:
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # it belongs to another user, so it exists
-        pass
-    state, now = _look(pid)
-    if state in (b"Z", b"X"):  # it has ended, and its parent has not looked yet
-        return False
-    return not now or not started or now == started
 
 
 def _allocate(fd: int) -> None:
@@ -180,6 +154,12 @@ class Slot:
         return self._text(_DISTURBER, _DISTURBER_SIZE)
 
     @property
+    def last(self) -> tuple[float, float, str]:
+        """When the last request has ended after the drain start (0: none), its age and its name."""
+        real = self.board.real
+        return real[self.at + LAST_AT], real[self.at + LAST_AGE], self._text(_LAST, _LAST_SIZE)
+
+    @property
     def server(self) -> str:
         """The name of the server."""
         return self._text(_SERVER, _SERVER_SIZE)
@@ -199,11 +179,12 @@ class Slot:
             return max(0.0, now - self.beat_at)
         return max(0.0, now - self.busy_since) if self.in_flight >= self.capacity else 0.0
 
-    def set_text(self, disturber: str = "", server: str = "") -> None:
+    def set_text(self, disturber: str = "", server: str = "", last: str = "") -> None:
         """Write a text. Only the owner of the slot calls this."""
         for text, start, size in (
             (disturber, _DISTURBER, _DISTURBER_SIZE),
             (server, _SERVER, _SERVER_SIZE),
+            (last, _LAST, _LAST_SIZE),
         ):
             if text:
                 begin = self.at * 8 + start

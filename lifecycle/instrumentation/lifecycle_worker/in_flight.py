@@ -16,9 +16,19 @@ import sys
 from _operator import length_hint  # operator itself takes time to import
 from time import monotonic
 
-from .board import ARRIVED_AT, BUSY_SINCE, DRAINING_AT, IN_FLIGHT, SERVED
+from .board import (
+    ARRIVED_AT,
+    BUSY_SINCE,
+    DRAINING_AT,
+    IN_FLIGHT,
+    LAST_AGE,
+    LAST_AT,
+    SERVED,
+)
 
 MOST = sys.maxsize
+MOST_NAMED = 1000
+"""The most tasks whose words are looked up at the drain start, because this takes time."""
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,6 +56,9 @@ class InFlight:
     """
 
     def __init__(self, slot: Slot) -> None:
+        from . import words  # only in a process that serves, because it takes time
+
+        self._words = words
         self._slot = slot
         self._begun: dict[object, float] = {}
         self._served = iter(range(1, MOST))
@@ -54,6 +67,11 @@ class InFlight:
         self.under_way: set[object] = set()
         """The running requests before the drain start, which are only shown at the heartbeats."""
         self._others = 0
+        self._seen_at: dict[object, float] = {}
+        """When a heartbeat has first seen each request that is only in a set."""
+        self._looked_at = monotonic()
+        self._words_at_start: dict[object, Any] = {}
+        """The words of tasks that ran at the drain start. A task has none when it has ended."""
         self._kept: set[object] = set()
         """The requests that were only in a set at the drain start, and are counted from then on."""
         self._capacity = 0
@@ -65,6 +83,7 @@ class InFlight:
     def on_a_loop(self) -> Counting:
         """Return the counting functions for the thread of one loop."""
         begun, served, note, tell = self._begun, self._served, self._note, self._slot.board.tell
+        last = self._note_last
         whole, times = self._slot.board.whole, self._slot.board.real
         in_flight_at, served_at = self._slot.at + IN_FLIGHT, self._slot.at + SERVED
 
@@ -80,6 +99,7 @@ class InFlight:
         def end_from(key: object, agent: str, path: str, *, sent_away: bool = False) -> None:
             if times[DRAINING_AT] and key in begun and not sent_away:
                 note(begun[key], agent, path)  # first: else it would be quiet between
+                last(key, begun[key])
             end(key)
             if times[DRAINING_AT] and not begun:
                 tell("w")
@@ -95,7 +115,9 @@ class InFlight:
                 callback for their end.
             count: Whether every request is counted individually now.
         """
-        kept = {*self.under_way.copy(), *tasks} if count else set()
+        current = {*self.under_way.copy(), *tasks}
+        self._see(current)
+        kept = current if count else set()
         self._count(kept - self._kept)
         for key in self._kept - kept:  # it has ended, or connections need not close any more
             self.forget(key)
@@ -112,20 +134,46 @@ class InFlight:
             board.whole[at + SERVED] = served
             board.whole[at + IN_FLIGHT] = many
 
+    def _see(self, current: set[Any]) -> None:
+        """Note when each request was first seen. The loops are over what has changed."""
+        seen, self._looked_at = self._seen_at, monotonic()
+        for key in seen.keys() - current:
+            del seen[key]
+        for key in current - seen.keys():
+            seen[key] = self._looked_at
+
+    def since(self, tasks: Sequence[Any]) -> dict[object, float]:
+        """
+        Return the requests in flight, and when each one has started. From any thread.
+
+        Before the drain start, the time of some of them may be a quarter of a second too late.
+
+        Args:
+            tasks: More running tasks of the server, as in `look`.
+        """
+        found = self._begun.copy()
+        for key in (*self.under_way.copy(), *tasks):
+            found.setdefault(key, self._seen_at.get(key, self._looked_at))
+        return found
+
     def _count(self, kept: set[Any]) -> None:
-        now = monotonic()
         for key in kept:
             with self._lock:
-                self._begun[key] = now
+                self._begun[key] = self._seen_at[key]
             if key in self.under_way:
                 continue
             if hasattr(key, "add_done_callback"):
+                if len(self._words_at_start) < MOST_NAMED:
+                    self._words_at_start[key] = self._words.words_of(key)
                 key.add_done_callback(self.forget)
             else:  # its thread has ended it meanwhile
                 self.forget(key)
 
     def forget(self, key: object) -> None:
         """Stop counting a request that was running at the drain start. It is not an arrival."""
+        began = self._begun.get(key)
+        if began is not None and self._slot.board.real[DRAINING_AT]:
+            self._note_last(key, began)
         with self._lock:
             if self._begun.pop(key, None) is not None:
                 self._slot.board.whole[self._slot.at + IN_FLIGHT] = len(self._begun) + self._others
@@ -142,6 +190,7 @@ class InFlight:
         """
         self._capacity = capacity
         begun, served, note, tell = self._begun, self._served, self._note, self._slot.board.tell
+        last = self._note_last
         whole, times = self._slot.board.whole, self._slot.board.real
         in_flight_at, served_at = self._slot.at + IN_FLIGHT, self._slot.at + SERVED
         busy_at, lock = self._slot.at + BUSY_SINCE, self._lock
@@ -168,6 +217,7 @@ class InFlight:
                 if times[DRAINING_AT] and key in begun and not sent_away:
                     # Only now this thread looks at waiting clients, which is like an arrival.
                     note(monotonic(), agent, path)
+                    last(key, begun[key])
             end(key)
             if times[DRAINING_AT] and not begun:
                 tell("w")
@@ -189,3 +239,13 @@ class InFlight:
             where = slot.at + ARRIVED_AT
             slot.board.real[where] = max(slot.board.real[where], at)
             slot.set_text(disturber=agent or "(no user agent)")
+
+    def _note_last(self, key: object, began: float) -> None:
+        """Show a request as the one that ended last, unless it is a health check."""
+        known = self._words_at_start.pop(key, None)
+        words, slot = known or self._words.words_of(key), self._slot
+        if self._counts(words[2], words[1]):
+            now = monotonic()
+            slot.set_text(last=self._words.name_of(words))
+            slot.board.real[slot.at + LAST_AGE] = now - began
+            slot.board.real[slot.at + LAST_AT] = now

@@ -166,6 +166,11 @@ def _short(file: str) -> str:
     return file[len(root) :].lstrip(os.sep) if root else os.path.basename(file)
 
 
+def is_ours(frame: FrameType) -> bool:
+    """Return whether a frame belongs to pod-lifecycle."""
+    return frame.f_code.co_filename.startswith(_OURS)
+
+
 def safely(find: Callable[..., list[Place]], *given: Any) -> list[Place]:
     """Return a stack, or nothing if it cannot be read."""
     try:
@@ -174,17 +179,19 @@ def safely(find: Callable[..., list[Place]], *given: Any) -> list[Place]:
         return []
 
 
-def of_threads(frames: Iterable[tuple[int, FrameType]], names: Any) -> list[tuple[str, list[str]]]:
+def of_threads(
+    frames: Iterable[tuple[int, FrameType]], threads: Any, main: int = 0
+) -> list[tuple[str, list[str]]]:
     """
     Return the name and the lines of each thread, the main thread first.
 
     Args:
         frames: The innermost frame of each thread, by its number.
-        names: The threads of `threading`, by their numbers.
+        threads: The threads of `threading`, by their numbers.
+        main: The number of the main thread, if `threading` may have another one.
     """
     found = []
     for number, frame in frames:
-        thread = names.get(number)
-        name = str(getattr(thread, "name", "") or f"thread {number}")
-        found.append((name, lines(safely(of_thread, frame))))
+        name = "MainThread" if number == main else getattr(threads.get(number), "name", "")
+        found.append((str(name or f"thread {number}"), lines(safely(of_thread, frame))))
     return sorted(found, key=lambda each: each[0] != "MainThread")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from .answers import Answers
     from .in_flight import EndFrom
 
 BEAT = 0.25
@@ -106,6 +107,7 @@ class Worker:
         self._main = self._owner = get_ident()
         """The main thread, and the thread of the server that counts."""
         self._in_flight: InFlight | None = None
+        self._answers: Answers | None = None
         self.failed: set[str] = set()
         """The servers that cannot report anything."""
         self._leader: object = None
@@ -135,6 +137,9 @@ class Worker:
             os.register_at_fork(after_in_child=self._forked)
 
     def _forked(self) -> None:
+        if self._answers is not None:
+            self._answers.forget()
+        self._answers = None
         self.slot = self._in_flight = self._orphan = None  # they are the parent's
         self.begin = self.end = self.end_from = self.comes = self.forget = _count_nothing
         self.closers, self._tasks, self._beating = {}, {}, set()
@@ -251,6 +256,7 @@ class Worker:
             self.begin, self.end, self.end_from = self._in_flight.on_a_loop()
             self.under_way, self.comes = self._in_flight.under_way, self._in_flight.comes
             self.forget = self._in_flight.forget
+            self._listen(board)
         slot = self.slot
         if capacity and self._in_flight is not None:
             self.begin, self.end, self.end_from = self._in_flight.in_threads(capacity)
@@ -266,6 +272,28 @@ class Worker:
         if inherited is not None:
             inherited.pass_on()
         return True
+
+    def _listen(self, board: Board) -> None:
+        from .answers import Answers  # only in a process that serves
+
+        self._answers = Answers(board.path, self._answer, start_new_thread)
+        self._answers.start()
+
+    def _answer(self, limit: int, stacks: bool) -> bytes:  # noqa: FBT001 - see Answers
+        """Return the requests in flight, for the parent. Called in another thread."""
+        from .standing import answer  # which that thread has imported
+
+        if self._in_flight is None:
+            return b""
+        tasks = [each for tasks in tuple(self._tasks) for each in tasks()]
+        return answer(
+            self._in_flight.since(tasks),
+            limit,
+            with_stacks=stacks,
+            loops=tuple(self._beating),
+            main=self._main,
+            own=get_ident(),
+        )
 
     # The drain
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
+import socket
 from contextlib import suppress
 from typing import Final
 
 from lifecycle.exceptions import LifecycleError
 from lifecycle.instrumentation.lifecycle_worker.board import (
+    ASK,
     IGNORED_SIZE,
+    SLOTS,
     WAKE,
     Board,
     NoBoard,
@@ -48,6 +51,7 @@ class BoardFile:
     board: Board
     path: str
     fd: int
+    _listener: socket.socket | None
 
     def __init__(self, run_dir: str = "", ignored: tuple[str, ...] = ()) -> None:
         if (size := len("\n".join(ignored).encode())) > IGNORED_SIZE:
@@ -86,11 +90,37 @@ class BoardFile:
                 os.close(fd)
             raise
         self.path, self.fd = path, fd
+        self._listener = _listener(path + ASK)
 
     def close(self) -> None:
         """Remove the files. The board stays mapped, because its last content is still read."""
         remove(self.path)
         os.close(self.fd)
+        if (listener := self.take_listener()) is not None:
+            listener.close()
+
+    def take_listener(self) -> socket.socket | None:
+        """
+        Return the socket to which workers connect to answer questions. The caller closes it.
+
+        None if it cannot be opened there, for example because the path is too long.
+        """
+        listener, self._listener = self._listener, None
+        return listener
+
+
+def _listener(path: str) -> socket.socket | None:
+    """Listen on a path. A worker may run as another user, so its process is checked instead."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.bind(path)
+        os.chmod(path, 0o666)  # noqa: S103 - see above
+        sock.listen(SLOTS)
+    except OSError:
+        sock.close()
+        return None
+    return sock
 
 
 def sweep(folder: str) -> None:
@@ -114,6 +144,6 @@ def _remove_if_left(path: str) -> None:
 
 def remove(path: str) -> None:
     """Remove the files of a board, if they exist."""
-    for each in (path, path + WAKE, path + DRAINING):
+    for each in (path, path + WAKE, path + ASK, path + DRAINING):
         with suppress(OSError):
             os.unlink(each)

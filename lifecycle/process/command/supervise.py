@@ -37,6 +37,7 @@ from lifecycle.process.command.family import Family, adopt_orphans
 from lifecycle.process.command.outcome import Outcome, cut_off, unasked, when_told
 from lifecycle.process.command.own_children import OwnChildren
 from lifecycle.process.command.processes import command_line
+from lifecycle.process.command.questions import Questions
 from lifecycle.process.command.services import make_ready
 from lifecycle.process.command.traffic import CommandTraffic
 from lifecycle.process.command.worker_probes import WorkerProbes
@@ -106,6 +107,10 @@ async def _workers(life: Lifecycle, stack: ExitStack) -> Workers:
         raise SystemExit(USAGE) from None
     workers = Workers(file, lambda: core.control.post(core.traffic.nudge))
     stack.callback(workers.close)
+    if (listener := file.take_listener()) is not None:
+        workers.questions = questions = Questions(file.board, listener)
+        core.control.post(questions.open)
+        stack.callback(core.control.post, questions.close)
     core.traffic.workers = workers.status
     core.running().services.on_held = workers.held
     await life.use_async(
@@ -286,7 +291,7 @@ class Supervisor:
             return
         if self._workers is not None and self._workers.in_flight():
             self._gave_up = True
-            self._workers.died_at_work.clear()
+            self._workers.gives_up()
         self._child.stop(self._command.stop_signal)
         await self._child.ended.wait()
 

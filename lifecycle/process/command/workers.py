@@ -15,11 +15,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
-from lifecycle.drain.elsewhere import Ended, Seen, View
-from lifecycle.instrumentation.lifecycle_worker.board import SERVING, Slot, is_alive
+from lifecycle.drain.elsewhere import Ended, Seen, View, by_age
+from lifecycle.drain.work_names import Words, most
+from lifecycle.instrumentation.lifecycle_worker.board import SERVING, Slot
+from lifecycle.instrumentation.lifecycle_worker.process_state import is_alive
 from lifecycle.instrumentation.lifecycle_worker.worker import PAUSE
 from lifecycle.process.command import uwsgi
 from lifecycle.process.command.board_file import BoardFile
+from lifecycle.process.command.questions import Questions
 from lifecycle.status_records import WorkerStatus
 
 READ: Final = 65536
@@ -27,6 +30,14 @@ READ: Final = 65536
 DISTURBERS_KEPT: Final = 5
 NAMED: Final = 5
 """How many workers with requests in flight are named."""
+LOCATED: Final = 21
+"""The most requests of a worker whose place is stored for the report."""
+ANSWER_TIME: Final = 1.5
+"""Seconds that workers have to answer. Finding where they stand takes up to 0.25 s."""
+LOCATE_TIME: Final = 0.4
+"""The same for the report, shortly before the deadline."""
+FRESH: Final = 1.0
+"""Seconds for which stored requests are the names of what is in flight."""
 
 
 class Workers:
@@ -60,6 +71,8 @@ class Workers:
         self.given_up = asyncio.Event()
         self.died_at_work: deque[str] = deque(maxlen=NAMED)
         self.news = asyncio.Event()
+        self.questions: Questions | None = None
+        """Asks the workers, if they can be asked."""
         self._file = file
         self._board = file.board
         self._nudge = nudge
@@ -71,6 +84,14 @@ class Workers:
         self._told_at = -math.inf
         """When all workers could see the drain start: a loop that has looked later has seen it."""
         self._disturbers: dict[str, None] = {}
+        self._located: dict[int, tuple[float, Sequence[Seen]]] = {}
+        """When each worker has last told where its requests stand, and these, by process."""
+        self._located_at = -math.inf
+        self._gives_up = False
+        self._lost: list[Seen] = []
+        """The requests of workers that have died at work since they were asked to end."""
+        self._last: Ended | None = None
+        """The request that ended last in a worker that has died."""
         self._loop.add_reader(file.fd, self._wakened)
 
     @property
@@ -160,6 +181,9 @@ class Workers:
             self._note(slot.disturber)
             if slot.in_flight:
                 self.died_at_work.append(_at_work(slot))
+                if self._gives_up:
+                    self._lost += self._located_in(slot)
+            self._last = max(filter(None, (self._last, _last_of(slot))), default=None)
             self._board.free(slot)
         self.news.set()
         self._nudge()
@@ -208,7 +232,9 @@ class Workers:
         return sum(slot.in_flight for slot in self._board.slots())
 
     def names(self) -> list[str]:
-        """Return the names of the workers with requests in flight."""
+        """Return the requests in flight if they were located just now, or else the workers."""
+        if self.now() - self._located_at < FRESH:
+            return most(Words(each.agent, "", "", each.name) for each in self.cut_off())
         busy = [slot for slot in self._board.slots() if slot.in_flight]
         busy.sort(key=lambda slot: slot.in_flight, reverse=True)
         return [*map(_at_work, busy[:NAMED])]
@@ -248,26 +274,60 @@ class Workers:
         now = (slot.disturber for slot in self._board.slots())
         return list(dict.fromkeys((*self._disturbers, *filter(None, now))))[:DISTURBERS_KEPT]
 
-    async def view(self, limit: int, *, stacks: bool) -> View:  # noqa: ARG002 - not known yet
-        """Return an entry for each worker with requests in flight."""
-        return View(self.cut_off()[:limit])
+    async def view(self, limit: int, *, stacks: bool) -> View:
+        """Return the oldest requests in flight, as the workers answer. For the control loop."""
+        found = await self._ask(limit, ANSWER_TIME, stacks=stacks)
+        silent = [each for each in self.serving_now() if each.in_flight and each.pid not in found]
+        work = [
+            *(each for view in found.values() for each in view.work),
+            *map(self._unknown, silent),
+        ]
+        return View(
+            sorted(work, key=by_age)[:limit],
+            [each for view in found.values() for each in view.threads],
+            sum(view.total for view in found.values()) + sum(each.in_flight for each in silent),
+        )
 
     async def locate(self) -> None:
-        """Do nothing."""
+        """Store the requests in flight and where they stand. For the control loop."""
+        asked_at = self.now()
+        found = await self._ask(LOCATED, LOCATE_TIME, stacks=True)
+        self._located |= {pid: (asked_at, view.work) for pid, view in found.items()}
+        self._located_at = asked_at
 
     def cut_off(self) -> Sequence[Seen]:
-        """Return an entry for each worker with requests in flight."""
-        busy = [slot for slot in self._board.slots() if slot.in_flight]
-        return sorted(self._unknown(slot) for slot in busy)
+        """Return the requests in flight in workers that run, and those that ended with theirs."""
+        located = [each for slot in self.serving_now() for each in self._located_in(slot)]
+        return sorted([*located, *self._lost], key=by_age)
+
+    def gives_up(self) -> None:
+        """Note that workers are asked to end with requests in flight. Called on the app's loop."""
+        self._gives_up = True
+        self.died_at_work.clear()
+
+    def last_to_end(self) -> Ended | None:
+        """Return the request that ended last after the drain start, or None."""
+        now = (_last_of(slot) for slot in self._board.slots())
+        return max(filter(None, (self._last, *now)), default=None)
+
+    async def _ask(self, limit: int, within: float, *, stacks: bool) -> dict[int, View]:
+        if self.questions is None:
+            return {}
+        # All of them, because a blocked loop has not shown its last requests.
+        pids = [slot.pid for slot in self.serving_now()]
+        return await self.questions.ask(pids, limit, stacks=stacks, within=within)
+
+    def _located_in(self, slot: Slot) -> Sequence[Seen]:
+        """Return the requests of a worker as they were located, if it may still have them."""
+        at, known = self._located.get(slot.pid, (math.inf, ()))
+        if slot.beat_at > at:  # so the number on the board is newer
+            return known[: slot.in_flight]
+        return known or ([self._unknown(slot)] if slot.in_flight else ())
 
     def _unknown(self, slot: Slot) -> Seen:
         now = self.now()
         requests = f"{slot.in_flight} request{'s' if slot.in_flight > 1 else ''}"
         return Seen(now - slot.stalled_for(now), f"{requests} of {slot.server}", worker=slot.pid)
-
-    def last_to_end(self) -> Ended | None:
-        """Return None."""
-        return None
 
     def status(self) -> list[WorkerStatus]:
         """Return the rows of `/status` for the workers that serve."""
@@ -287,6 +347,11 @@ class Workers:
     def _loops(self) -> list[Slot]:
         # Threads notice arrivals independently of each other, also at the end of a request.
         return [slot for slot in self.serving_now() if not slot.capacity]
+
+
+def _last_of(slot: Slot) -> Ended | None:
+    at, age, name = slot.last
+    return Ended(at, name, age) if at else None
 
 
 def _at_work(slot: Slot) -> str:

@@ -98,11 +98,11 @@ def test_the_most_frequent_are_named() -> None:
     traffic = Traffic(lambda: 0.0)
     nameless = [traffic.track() for _ in range(18)]
     many = [asked(path=f"/{n}") for n in range(20) for _ in range(n)]
-    told = most([*nameless, *many])
+    told = most(map(words, [*nameless, *many]))
     assert len(told) == NAMED
     assert told[:2] == ["GET /19 from curl/8 (19)", "GET /18 from curl/8 (18)"]
     assert told[2] == "tracked work (18)"
-    assert most([nameless[0], asked()]) == ["GET /orders from curl/8", "tracked work"]
+    assert most(map(words, [nameless[0], asked()])) == ["GET /orders from curl/8", "tracked work"]
     assert most([]) == []
 
 

@@ -17,6 +17,7 @@ from lifecycle import instrumentation
 from lifecycle.instrumentation.lifecycle_worker.board import (
     BEAT_AT,
     SIZE,
+    SLOT,
     SLOTS,
     WAKE,
     Board,
@@ -306,7 +307,7 @@ def test_a_system_without_posix_fallocate(tmp_path: Path, monkeypatch: pytest.Mo
 def test_too_many_workers(board: Board, worker: Worker, capsys: pytest.CaptureFixture[str]) -> None:
     """The one that gets no slot says so once, and serves on uncounted."""
     for index in range(SLOTS):
-        board.whole[(4096 + index * 256) // 8] = os.getppid()
+        board.whole[(4096 + index * SLOT) // 8] = os.getppid()
     assert not worker.serves("uvicorn")
     assert not worker.serves("uvicorn")
     assert capsys.readouterr().err.count("too many workers") == 1
@@ -333,7 +334,7 @@ def test_its_start_imports_next_to_nothing() -> None:
     ours = {
         "lifecycle_worker",
         *(f"lifecycle_worker.{n}" for n in ("board", "early_signals", "held_file", "in_flight")),
-        *(f"lifecycle_worker.{n}" for n in ("orphan", "worker")),
+        *(f"lifecycle_worker.{n}" for n in ("orphan", "process_state", "worker")),
     }
     assert set(found.split()) - ours <= {
         "__future__",

@@ -15,6 +15,7 @@ from __future__ import annotations
 from ..connections import GOING_AWAY, PATIENCE, end, is_quiet, serves_on
 from ..event_streams import EVENTS, STREAM_HEADER, asks_for_events, is_endless
 from ..seams import needs, seam, wrap
+from ..words import finds
 from ..worker import worker
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
@@ -27,6 +28,8 @@ _servers: Any = None
 """A `WeakSet` of the servers in this process."""
 _half_read: set[Any] = set()
 """Connections on which a part of the next request was read, after the drain start."""
+_asked: dict[Any, Any] = {}
+"""The running requests, by their connection."""
 _long: dict[Any, _Long] = {}
 """Long-lived responses, by their connection."""
 _ending: set[Any] = set()
@@ -52,6 +55,7 @@ def patch_protocol(module: Any) -> None:
 
     def handle(was: Any) -> Any:
         async def handle_request(self: Any, request: Any, *args: Any, **options: Any) -> Any:
+            _asked[self] = request
             worker.begin(self)
             try:
                 return await was(self, request, *args, **options)
@@ -64,6 +68,7 @@ def patch_protocol(module: Any) -> None:
                     worker.end_from(self, agent, request.path, sent_away=sent_away)
                 else:
                     worker.end(self)
+                _asked.pop(self, None)
 
         return handle_request
 
@@ -75,6 +80,7 @@ def patch_protocol(module: Any) -> None:
 
         return data_received
 
+    finds(handler, _of_connection)
     wrap(handler, "_handle_request", handle)
     wrap(handler, "data_received", receive)
 
@@ -171,6 +177,14 @@ def _begin(response: Any) -> None:
     request = response._req
     if request is not None and worker.slot is not None:
         _long[request.protocol] = _Long(response, asyncio.current_task())
+
+
+def _of_connection(connection: Any) -> Any:
+    request = _asked[connection]
+    agent = request.headers.get("User-Agent", "")
+    if connection in _long and _long[connection].response.status == 101:
+        return "WebSocket", request.path, agent, "websocket"
+    return request.method, request.path, agent, tuple(request.version)
 
 
 def _waits(connection: Any) -> bool:

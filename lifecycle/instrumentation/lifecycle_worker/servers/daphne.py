@@ -15,11 +15,13 @@ from __future__ import annotations
 
 from functools import partial
 
+from .. import standing
 from ..connections import GOING_AWAY, PATIENCE, serves_on, unread
 from ..event_streams import asks_for_events
 from ..headers import CLOSE_BYTES, say_endless, value_of, with_close
 from ..seams import needs, seam, wrap
 from ..unread import is_half_read
+from ..words import finds, of_scope
 from ..worker import worker
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
@@ -41,8 +43,8 @@ _ended: set[Any] = set()
 """The ones of these that were ended here."""
 _ports: list[Any] = []
 """The listening ports."""
-_in_flight: set[Any] = set()
-"""The requests and WebSockets in flight."""
+_in_flight: dict[Any, tuple[Any, Any]] = {}
+"""The requests and WebSockets in flight, each with its scope and its task."""
 _stops: list[Any] = []
 """The Deferreds that fire once nothing is in flight during the stop."""
 
@@ -59,6 +61,7 @@ def patch_server(module: Any) -> None:
     seam(module, "reactor.getWriters")
     _reactor = module.reactor
     _channels = weakref.WeakSet()
+    standing.tasks.append(_apps)
 
     def create(was: Any) -> Any:
         def create_application(self: Any, protocol: Any, scope: Any) -> Any:
@@ -139,6 +142,7 @@ def patch_http(module: Any) -> None:
         return handle_reply
 
     needs(seam(module, "WebRequest.handle_reply"), "channel", "finished")
+    finds(module.WebRequest, _of_protocol)
     wrap(module, "WebRequest.handle_reply", reply)
 
 
@@ -148,12 +152,23 @@ def patch_websocket(module: Any) -> None:
     seam(module, "WebSocketProtocol.sendCloseFrame")
     seam(module, "WebSocketProtocol.STATE_OPEN")
     seam(module, "WebSocketProtocol.dropConnection")
+    finds(module.WebSocketProtocol, _of_protocol)
     needs(seam(module, "WebSocketProtocol._closeConnection"), "transport", "abortConnection")
+
+
+def _of_protocol(protocol: Any) -> Any:
+    scope, _ = _in_flight[protocol]
+    return of_scope(scope)
+
+
+def _apps() -> list[tuple[object, Any]]:
+    """Return the requests and WebSockets, and the tasks of the app."""
+    return [(protocol, running) for protocol, (_, running) in _in_flight.copy().items()]
 
 
 def _begin(protocol: Any, scope: Any, running: Any) -> None:
     worker.begin(protocol)
-    _in_flight.add(protocol)
+    _in_flight[protocol] = scope, running
     websocket = scope["type"] == "websocket"
     if websocket:
         _long[protocol] = worker.settled
@@ -178,7 +193,7 @@ def _begin(protocol: Any, scope: Any, running: Any) -> None:
 
 def _end(protocol: Any, agent: str, path: str, *, sent_away: bool) -> None:
     worker.end_from(protocol, agent, path, sent_away=sent_away)
-    _in_flight.discard(protocol)
+    _in_flight.pop(protocol, None)
     while _stops and not _in_flight:
         _stops.pop().callback(None)
 

@@ -131,26 +131,27 @@ def _wsgi(make: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
+def _is_http2(environ: dict[str, Any]) -> bool:
+    return bool(environ.get("SERVER_PROTOCOL", "").startswith("HTTP/2"))
+
+
 def _counted(app: Callable[..., Any]) -> Callable[..., Any]:
     """Return a WSGI app that is counted, and sends `Connection: close` in a drain."""
     answer = wsgi.App(app)
 
     def counted(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        http2 = environ.get("SERVER_PROTOCOL", "").startswith("HTTP/2")
-
         def start(status: str, headers: Any, exc_info: Any = None) -> Any:
-            if worker.draining and not http2:
+            if worker.draining and not _is_http2(environ):
                 headers = with_close(headers, CLOSE)
             return start_response(status, headers, exc_info)
 
-        key = object()
         asked = (environ.get("HTTP_USER_AGENT", ""), environ.get("PATH_INFO", ""))
         events = wsgi.asks(environ)
 
         def end() -> None:
-            worker.end_from(key, *asked, sent_away=http2 or events)
+            worker.end_from(start, *asked, sent_away=events or _is_http2(environ))
 
-        worker.begin(key)
+        worker.begin(start)  # a function that is made for each request, and knows its environment
         try:
             body = answer(environ, start)
         except BaseException:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from ..event_streams import asks_for_events
 from ..headers import CLOSE, say_endless, with_close
 from ..long_lived import open_ones
+from ..words import finds
 from ..worker import worker
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
@@ -26,14 +27,13 @@ def counted(app: Callable[..., Any]) -> Callable[..., Any]:
 
     async def serve(scope: Any, proto: Any) -> None:
         http2 = scope.http_version.startswith("2")  # its clients cannot get a notice
-        long = WebSocket(proto) if scope.proto == "ws" else Http(scope, proto)
-        key = object()
-        worker.begin(key)
+        long = WebSocket(scope, proto) if scope.proto == "ws" else Http(scope, proto)
+        worker.begin(long)
         try:
             await long.run(app, scope)
         finally:
             agent = scope.headers.get("user-agent", "") if worker.draining else ""
-            worker.end_from(key, agent, scope.path, sent_away=http2 or long.sent_away)
+            worker.end_from(long, agent, scope.path, sent_away=http2 or long.sent_away)
 
     return serve
 
@@ -43,10 +43,12 @@ class LongLived:
     A wrapper around a protocol, which ends long-lived connections.
 
     Args:
+        scope: The request.
         proto: granian's protocol.
     """
 
-    def __init__(self, proto: Any) -> None:
+    def __init__(self, scope: Any, proto: Any) -> None:
+        self._scope = scope
         self._proto = proto
         self._late = worker.settled
         self._ended = False
@@ -76,10 +78,23 @@ class LongLived:
     def _end(self) -> None:
         raise NotImplementedError
 
+    def words(self) -> Any:
+        """Return the words of its request."""
+        scope, websocket = self._scope, self._scope.proto == "ws"
+        return (
+            "WebSocket" if websocket else scope.method,
+            scope.path,
+            scope.headers.get("user-agent", ""),
+            "websocket" if websocket else scope.http_version,
+        )
+
     def __getattr__(self, name: str) -> Any:
         if name == "_proto":  # while it is copied
             raise AttributeError(name)
         return getattr(self._proto, name)
+
+
+finds(LongLived, LongLived.words)
 
 
 class WebSocket(LongLived):
@@ -105,8 +120,7 @@ class Http(LongLived):
     """
 
     def __init__(self, scope: Any, proto: Any) -> None:
-        super().__init__(proto)
-        self._scope = scope
+        super().__init__(scope, proto)
         self._stream: Stream | None = None
         self._app: Any = None
         self._cancelled = False

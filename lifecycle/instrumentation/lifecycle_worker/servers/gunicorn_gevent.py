@@ -10,6 +10,7 @@ their sockets down, which ends the greenlets that wait in them.
 
 from __future__ import annotations
 
+from .. import standing
 from ..seams import needs, seam, wrap
 from ..unread import has_unread, is_half_read
 from ..worker import BEAT, worker
@@ -35,6 +36,8 @@ class Connections:
 
     def __init__(self) -> None:
         self.state: dict[Any, int] = {}
+        self.greenlets: dict[Any, Any] = {}
+        """The greenlets that serve the connections."""
 
     def set(self, sock: Any, state: int) -> None:
         """Set the state of a connection, if it is in the table."""
@@ -64,6 +67,9 @@ def patch_async(module: Any) -> None:
     needs(seam(cls, "handle_request"), "wsgi")
     seam(cls, "load_wsgi")
     needs(seam(cls, "handle"), "handle_request", "listener", "client", "addr")
+    from greenlet import getcurrent as current  # type: ignore[import-untyped]
+
+    standing.greenlets.append(lambda: [*connections.greenlets.copy().values()])
 
     def make_read(chunk: Callable[..., bytes]) -> Callable[..., bytes]:
         def read(self: Any, *args: Any) -> bytes:
@@ -77,10 +83,12 @@ def patch_async(module: Any) -> None:
     def make_handle(handle: Callable[..., None]) -> Callable[..., None]:
         def handle_connection(self: Any, listener: Any, client: Any, addr: Any) -> None:
             connections.state[client] = FRESH
+            connections.greenlets[client] = current()
             try:
                 handle(self, listener, client, addr)
             finally:
                 connections.state.pop(client, None)
+                connections.greenlets.pop(client, None)
 
         return handle_connection
 

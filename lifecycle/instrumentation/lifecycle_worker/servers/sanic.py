@@ -15,6 +15,7 @@ from __future__ import annotations
 from ..connections import PATIENCE, end, is_quiet, serves_on
 from ..event_streams import STREAM_HEADER, asks_for_events, is_endless
 from ..seams import needs, seam, wrap
+from ..words import finds
 from ..worker import worker
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
@@ -92,19 +93,33 @@ def _say_close(request: Any, response: Any) -> None:
 
 def _counting(protocol: Any) -> Any:
     class Counting(protocol):  # type: ignore[misc]
-        __slots__ = ("answered",)
+        __slots__ = ("answered", "asked")
 
         def _setup(self: Any) -> None:
             super()._setup()
             self.answered = False
+            self.asked = None
             self.request_handler = _counted(self, self.request_handler)
 
     Counting.__name__ = protocol.__name__
+    finds(Counting, _of_connection)
     return Counting
+
+
+def _of_connection(connection: Any) -> Any:
+    request = connection.asked
+    websocket = getattr(connection, "websocket", None) is not None
+    return (
+        "WebSocket" if websocket else request.method,
+        request.path,
+        request.headers.get("user-agent", ""),
+        "websocket" if websocket else request.version,
+    )
 
 
 def _counted(connection: Any, handler: Any) -> Any:
     async def handle_request(request: Any) -> None:
+        connection.asked = request
         worker.begin(connection)
         if worker.settled:
             _late.add(connection)
@@ -124,6 +139,7 @@ def _counted(connection: Any, handler: Any) -> Any:
                 worker.end_from(connection, agent, request.path, sent_away=sent_away)
             else:
                 worker.end(connection)
+            connection.asked = None
 
     return handle_request
 

@@ -13,10 +13,14 @@ their children to the parent. The parent ends the children once nothing is in fl
 
 from __future__ import annotations
 
+import sys
+
+from .. import standing
 from ..connections import GOING_AWAY, PATIENCE, serves_on, unread
 from ..event_streams import EVENTS, STREAM_HEADER, asks_for_events, is_endless
 from ..seams import needs, seam, wrap
 from ..unread import is_half_read
+from ..words import finds
 from ..worker import worker
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
@@ -31,6 +35,10 @@ _streams: dict[Any, bool] = {}
 """Event streams, and whether they must end at once (opened after the settle time)."""
 _sockets: dict[Any, bool] = {}
 """WebSockets, and whether they must end at once."""
+_loops: set[Any] = set()
+"""The loops that serve."""
+EXECUTE = "_execute"
+"""The coroutine of a handler."""
 _ended: set[Any] = set()
 """Event streams and WebSockets that were ended here."""
 
@@ -45,9 +53,33 @@ def patch_connection(module: Any) -> None:
     needs(connection.write_headers, "_request_start_line", "_request_headers")
     needs(seam(connection, "_on_connection_close"), "_close_callback")
     _answered = weakref.WeakSet()
+    finds(connection, _of_connection)
+    standing.tasks.append(_handlers)
     wrap(connection, "_parse_headers", _parse)
     wrap(connection, "read_response", _read)
     wrap(connection, "write_headers", _write)
+
+
+def _of_connection(connection: Any) -> Any:
+    first, headers = connection._request_start_line, connection._request_headers
+    return first.method, first.path, headers.get("User-Agent", ""), first.version
+
+
+def _of_websocket(socket: Any) -> Any:
+    request = socket.handler.request
+    return "WebSocket", request.path, request.headers.get("User-Agent", ""), "websocket"
+
+
+def _handlers() -> list[tuple[object, Any]]:
+    """Return the connections whose handlers run, and the tasks of these."""
+    asyncio: Any = sys.modules["asyncio"]
+    found = []
+    for task in [each for loop in tuple(_loops) for each in asyncio.all_tasks(loop)]:
+        frame = getattr(task.get_coro(), "cr_frame", None)
+        if frame is not None and frame.f_code.co_name == EXECUTE:
+            handler = frame.f_locals.get("self")
+            found.append((getattr(getattr(handler, "request", None), "connection", None), task))
+    return found
 
 
 def _parse(was: Any) -> Any:
@@ -98,6 +130,7 @@ def patch_websocket(module: Any) -> None:
 
         return accept_connection
 
+    finds(seam(module, "WebSocketProtocol13"), _of_websocket)
     wrap(module, "WebSocketProtocol13.accept_connection", accept)
 
 
@@ -122,6 +155,7 @@ def patch_server(module: Any) -> None:
 
             was(self, *args, **options)
             ioloop: Any = IOLoop.current()
+            _loops.add(ioloop.asyncio_loop)
             ioloop.add_callback(serves_on, ioloop.asyncio_loop, SERVER, _close_idle)
 
         return add_sockets

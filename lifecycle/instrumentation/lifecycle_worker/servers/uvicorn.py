@@ -25,6 +25,7 @@ from ..connections import is_quiet, serves_on
 from ..headers import CLOSE_BYTES
 from ..long_lived import end_long_lived
 from ..seams import needs, seam, wrap
+from ..words import finds, of_scope
 from ..worker import worker
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
@@ -80,7 +81,9 @@ class _UnderWay:
 
     def tasks(self) -> list[Any]:
         """Return the tasks that are not counted."""
-        all_of_them = [task for state in self.states for task in state.tasks if not task.done()]
+        # A copy, because the parent's questions are answered in another thread.
+        found = [task for state in self.states for task in state.tasks.copy()]
+        all_of_them = [task for task in found if not task.done()]
         return [task for task in all_of_them if task not in self._counted]
 
 
@@ -177,9 +180,15 @@ def _show(server: Any) -> None:
     app = server.config.loaded_app
     if not isinstance(app, _App):
         return
+    finds(sys.modules["asyncio"].Task, _of_task)
     app.under_way = _of_thread.setdefault((os.getpid(), get_ident()), _UnderWay())
     app.under_way.states.append(server.server_state)
     worker.keeps(app.under_way.tasks)
+
+
+def _of_task(task: Any) -> Any:
+    """Return the words of a request, which its protocol has in the first frame of its task."""
+    return of_scope(task.get_coro().cr_frame.f_locals["self"].scope)
 
 
 def _load(config: Any) -> None:

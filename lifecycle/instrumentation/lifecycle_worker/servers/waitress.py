@@ -15,6 +15,7 @@ from __future__ import annotations
 from ..event_streams import asks_for_events
 from ..seams import needs, seam, wrap
 from ..unread import has_unread
+from ..words import finds
 from ..worker import worker
 from ..wsgi import App
 
@@ -62,6 +63,7 @@ def patch_channel(module: Any) -> None:
     """Stop counting a request once its response is sent."""
     cls = seam(module, "HTTPChannel")
     needs(seam(cls, "service"), "requests", "close_on_finish")
+    finds(seam(cls, "parser_class"), _of_parser)
     for name in ("handle_write", "handle_close", "total_outbufs_len"):
         if not hasattr(cls, name):
             seam(cls, name)
@@ -88,6 +90,10 @@ def patch_channel(module: Any) -> None:
     wrap(cls, "service", make_service)
     wrap(cls, "handle_write", make_loop)
     wrap(cls, "handle_close", make_loop)
+
+
+def _of_parser(request: Any) -> Any:
+    return request.command, request.path, request.headers.get("USER_AGENT", ""), request.version
 
 
 def _end_what_is_sent(channel: Any) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from ..event_streams import asks_for_events
 from ..seams import needs, seam, wrap
+from ..words import finds
 from ..worker import worker
 from ..wsgi import App
 
@@ -54,6 +55,7 @@ def patch_serving(module: Any) -> None:
 
         return serve_forever
 
+    finds(module.WSGIRequestHandler, _of_handler)
     wrap(module, "BaseWSGIServer.__init__", make_start)
     wrap(module, "BaseWSGIServer.service_actions", _turning)
     wrap(module, "BaseWSGIServer.serve_forever", make_serve)
@@ -70,18 +72,22 @@ def _turning(service_actions: Callable[[Any], None]) -> Callable[[Any], None]:
     return turn
 
 
+def _of_handler(handler: Any) -> Any:
+    agent = handler.headers.get("User-Agent", "")
+    return handler.command, handler.path, agent, handler.request_version
+
+
 def _counted(run_wsgi: Callable[[Any], None]) -> Callable[[Any], None]:
     def run(self: Any) -> None:
-        key = object()
-        worker.begin(key)
+        worker.begin(self)
         try:
             run_wsgi(self)
         finally:
             if worker.draining:
                 path, headers = self.path.partition("?")[0], self.headers
                 events = asks_for_events(self.command, headers.get_all("Accept", ()))
-                worker.end_from(key, headers.get("User-Agent", ""), path, sent_away=events)
+                worker.end_from(self, headers.get("User-Agent", ""), path, sent_away=events)
             else:
-                worker.end(key)
+                worker.end(self)
 
     return run
