@@ -22,7 +22,7 @@ class Consumer(Protocol):
     async def reached(self, state: State) -> None:
         """Wait for a state."""
 
-    def track(self) -> AbstractContextManager[object]:
+    def track(self, *, name: str) -> AbstractContextManager[object]:
         """Return a context manager that counts one item as work in flight."""
 
 
@@ -33,19 +33,25 @@ class _Cut(Exception):
 async def until_draining(life: Consumer, source: AsyncIterable[T]) -> AsyncGenerator[T, None]:
     """Yield the items of `source` until the drain starts. See `Lifecycle.until_draining`."""
     draining = asyncio.ensure_future(life.reached(State.DRAINING))
-    iterator = aiter(source)
+    iterator, name = aiter(source), f"item of {_name_of(source)}"
     try:
         while not life.draining:
             try:
                 value = await _next(iterator, draining)
             except (StopAsyncIteration, _Cut):
                 return
-            with life.track():
+            with life.track(name=name):
                 yield value
     finally:
         draining.cancel()
         if isinstance(iterator, AsyncGenerator):
             await _close(iterator)  # now, so that it can return what it has fetched
+
+
+def _name_of(source: object) -> str:
+    """Return the name of a function that yields, or else of a class."""
+    name = getattr(source, "__name__", None)
+    return name if isinstance(name, str) else type(source).__name__
 
 
 async def _next(iterator: AsyncIterator[T], draining: asyncio.Future[None]) -> T:

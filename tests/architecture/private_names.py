@@ -26,7 +26,9 @@ BY_NAME: Final = frozenset({"getattr", "setattr", "delattr", "hasattr"})
 WITHOUT_REASON: Final = re.compile(r"#\s*noqa:[^-]*\bSLF001\b(?!.* - \w)")
 
 OF_LIBRARIES: Final[Mapping[str, frozenset[str]]] = {
-    "lifecycle.instrumentation.lifecycle_worker.stacks": frozenset({"_tasks"}),  # asyncio's, anyio's
+    "lifecycle.instrumentation.lifecycle_worker.stacks": frozenset(
+        {"_tasks"}
+    ),  # asyncio's, anyio's
     "lifecycle.instrumentation.lifecycle_worker.standing": frozenset({"_active"}),  # threading's
     "lifecycle.process.app_signal_handlers": frozenset({"_run"}),  # asyncio's Handle
 }

@@ -27,6 +27,8 @@ LINES = 8
 """The lines of a stack that are shown at most."""
 LONGEST = 100
 """The characters of a line that are shown at most, the last ones."""
+MOST_FILES = 1000
+_files: dict[str, tuple[str, bool]] = {}
 _OURS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 """The folder of pod-lifecycle, two above this one."""
 _STANDARD = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
@@ -149,8 +151,7 @@ def own_place(places: Sequence[Place]) -> Place | None:
 
 
 def _is_own(file: str) -> bool:
-    foreign = file.startswith(("<", _OURS, _STANDARD))
-    return not foreign and not any(each in file for each in _INSTALLED)
+    return _known(file)[1]
 
 
 def line(place: Place) -> str:
@@ -160,7 +161,23 @@ def line(place: Place) -> str:
 
 
 def _short(file: str) -> str:
-    """Return the name of a file as an import finds it."""
+    return _known(file)[0]
+
+
+def _known(file: str) -> tuple[str, bool]:
+    """Return the name of a file as an import finds it, and whether the file is the app's."""
+    known = _files.get(file)
+    if known is None:
+        if len(_files) >= MOST_FILES:
+            _files.clear()
+        foreign = file.startswith(("<", _OURS, _STANDARD)) or any(
+            each in file for each in _INSTALLED
+        )
+        known = _files[file] = (_imported(file), not foreign)
+    return known
+
+
+def _imported(file: str) -> str:
     roots = [each for each in sys.path if each and file.startswith(each.rstrip(os.sep) + os.sep)]
     root = max(roots, key=len, default="")
     return file[len(root) :].lstrip(os.sep) if root else os.path.basename(file)

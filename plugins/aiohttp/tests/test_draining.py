@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -121,6 +122,30 @@ def test_a_request_is_counted_until_its_response_has_left(serve: Any) -> None:
             await reader.readexactly(20_000_000)
             await until(lambda: in_flight(served.life) == 0)
             writer.close()
+
+    play(scenario)
+
+
+def test_a_request_by_its_name(serve: Any, client: Any) -> None:
+    """`/inflight` shows requests and WebSockets, their protocols, and where they stand."""
+
+    async def scenario() -> None:
+        async with serve(shop()) as served, client() as session:
+            waiting = asyncio.create_task(session.get(f"{served.url}/wait?token=secret"))
+            async with session.ws_connect(f"{served.url}/talk"):
+                await until(lambda: in_flight(served.life) == 2)
+                async with session.get(f"{served.life.qos_url}/inflight?stacks") as response:
+                    text = await response.text()
+            named = {each["name"]: each for each in json.loads(text)["entries"]}
+            assert {name: each["protocol"] for name, each in named.items()} == {
+                "GET /wait": "http/1.1",
+                "WebSocket /talk": "websocket",
+            }
+            assert any(line.endswith(" wait") for line in named["GET /wait"]["stack"])
+            assert any(line.endswith(" talk") for line in named["WebSocket /talk"]["stack"])
+            assert "secret" not in text
+            served.app[GATE].set()
+            (await waiting).close()
 
     play(scenario)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from collections.abc import Callable
@@ -107,6 +108,18 @@ def test_a_call_that_is_cut_off(app: App, channel: grpc.Channel) -> None:
     [report] = app.events("drain report")
     assert report["waited_for"].startswith("1 in flight: /Shop/Pour from grpc-python")
     assert report["cut_off"][0].startswith("/Shop/Pour from grpc-python")
+
+
+def test_a_call_by_its_name(app: App, channel: grpc.Channel) -> None:
+    """`/inflight` shows its method, its protocol, and the line at which it stands."""
+    call = channel.unary_unary("/Shop/Sleep").future(b"60")
+    _until(lambda: _in_flight(app) == 1)
+    [entry] = json.loads(app.get("/inflight?stacks")[1])["entries"]
+    assert (entry["name"], entry["protocol"]) == ("/Shop/Sleep", "grpc")
+    assert entry["agent"].startswith("grpc-python")
+    assert any(line.endswith(" sleep") for line in entry["stack"]), entry
+    call.cancel()
+    _until(lambda: _in_flight(app) == 0)
 
 
 def test_an_abandoned_generator_holds_nobody(app: App, channel: grpc.Channel) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, aclosing, nullcontext
 
 import pytest
 
@@ -53,6 +53,20 @@ def test_an_item_that_is_at_work_is_finished() -> None:
         assert seen == [0]
         assert stage.core.traffic.in_flight == 0
         assert ended == [asyncio.current_task()]
+
+    on_stage(main, drain_at=5)
+
+
+def test_an_item_has_the_name_of_its_source() -> None:
+    """The function that yields, or the class of another iterator."""
+
+    async def main(stage: Stage) -> None:
+        steps = Steps()
+        steps.item.set_result(1)
+        for source, name in ((numbers([]), "numbers"), (steps, "Steps")):
+            async with aclosing(stage.life.until_draining(source)) as items:
+                await anext(items)
+                assert stage.core.traffic.names() == [f"item of {name}"]
 
     on_stage(main, drain_at=5)
 
@@ -181,7 +195,7 @@ class Steps:
     async def reached(self, state: State) -> None:
         await self.drains
 
-    def track(self) -> AbstractContextManager[object]:
+    def track(self, *, name: str) -> AbstractContextManager[object]:
         return nullcontext()
 
     def __aiter__(self) -> AsyncIterator[int]:

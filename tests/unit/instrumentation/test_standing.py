@@ -276,6 +276,14 @@ def test_a_long_stack_has_the_apps_line() -> None:
     assert stacks.lines(library[:2]) == ["lib.py:0 call", "lib.py:1 call"]
 
 
+def test_files_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are, only so many are known."""
+    monkeypatch.setattr(stacks, "_files", {})
+    for number in range(3 * stacks.MOST_FILES):
+        assert stacks.line((f"/app/{number}.py", 1, "f")) == f"{number}.py:1 f"
+        assert len(stacks._files) <= stacks.MOST_FILES
+
+
 @pytest.mark.parametrize(
     ("file", "shown"),
     [
@@ -291,6 +299,7 @@ def test_the_name_of_a_file(
 ) -> None:
     """As an import finds it, or else its last part."""
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(stacks, "_files", {})
     place = (file.replace("{root}", str(tmp_path)), 7, "f")
     assert stacks.line(place) == f"{shown}:7 f"
 

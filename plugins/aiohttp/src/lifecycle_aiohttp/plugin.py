@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from contextvars import ContextVar
-from typing import Final
+from typing import Final, Protocol
 from weakref import WeakSet
 
 from aiohttp import WSCloseCode, hdrs, web
@@ -71,7 +71,7 @@ class _Conduct:
             self._busy.add(connection)
         agent = request.headers.get(hdrs.USER_AGENT, "")
         try:
-            with life.track(agent, request.path, request.method) as work:
+            with _track(life, request, agent) as work:
                 _sent_away.set(work.sent_away if self._settled else None)
                 if is_event_source(request):
                     return await _sent(request, self._stream(request, handler))
@@ -120,6 +120,24 @@ class _Conduct:
             close_idle(list(self._connections), self._busy),
             *(_close(each) for each in list(self._websockets)),
         )
+
+
+def _track(
+    life: lifecycle.Lifecycle, request: web.Request, agent: str
+) -> AbstractContextManager[_Work]:
+    """Count a request, with the words that `/inflight` shows."""
+    if request.headers.get(hdrs.UPGRADE, "").lower() == "websocket":
+        return life.track(agent, request.path, "WebSocket", protocol="websocket")
+    version = request.version
+    protocol = f"http/{version.major}.{version.minor}"
+    return life.track(agent, request.path, request.method, protocol=protocol)
+
+
+class _Work(Protocol):
+    """The work that `track` returns."""
+
+    def sent_away(self) -> None:
+        """Report that the work is refused."""
 
 
 _stream: Final[ContextVar[EventStream | None]] = ContextVar("_stream", default=None)

@@ -58,7 +58,7 @@ class Interceptor(grpc.aio.ServerInterceptor):
         if handler is None or rpc is None or method.startswith(UNCOUNTED):
             return handler
         life = self._life or lifecycle.current()
-        call = _Call(life.track(_agent(handler_call_details), method))
+        call = _Call(life.track(_agent(handler_call_details), method, protocol="grpc"))
         rpc.add_done_callback(lambda _: call.leave())
         return _followed(handler, call)
 
