@@ -245,6 +245,11 @@ def budget() -> str:
         ("`main` is cancelled", "drain start + grace_period − 2", plan.main_until),
         ("pod-lifecycle no longer waits for the cancelled main", "1 s later", plan.cancel_until),
         (
+            "`lifecycle_stop` hooks have returned, if there are any",
+            "drain start + grace_period − 1",
+            plan.stop_until,
+        ),
+        (
             "the process has exited, even if something hangs",
             "drain start + grace_period − 0.5",
             plan.exit_by,

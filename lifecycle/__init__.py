@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         Request,
         probe,
     )
-    from lifecycle.drain.drain import Drain
+    from lifecycle.drain.drain import Drain, Stop
     from lifecycle.exceptions import (
         ConfigError,
         Draining,
@@ -70,6 +70,7 @@ _HOME = {
     "ServiceNotFound": "exceptions",
     "Snapshot": "status_records",
     "State": "states",
+    "Stop": "drain.drain",
     "Transition": "states",
     "current": "runtime",
     "hookimpl": "hookspecs",
@@ -102,6 +103,7 @@ __all__ = [
     "ServiceNotFound",
     "Snapshot",
     "State",
+    "Stop",
     "Transition",
     "__version__",
     "current",

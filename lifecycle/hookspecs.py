@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lifecycle.calls.plugin_types import Answer
     from lifecycle.calls.plugins import Me
     from lifecycle.contracts import Command, Registry
-    from lifecycle.drain.drain import Drain
+    from lifecycle.drain.drain import Drain, Stop
     from lifecycle.states import Transition
 
 Lifecycle: TypeAlias = Any
@@ -88,6 +88,25 @@ def lifecycle_drain(life: Lifecycle, drain: Drain, me: Me) -> None:
     For example, stop fetching messages, hand over leases, and finish the current item. The drain
     waits for this hook until the drain's deadline at the latest (`drain.time_left()` seconds). The
     function may be async, and is then cancelled at the deadline.
+    """
+
+
+@hookspec
+def lifecycle_stop(life: Lifecycle, stop: Stop, me: Me) -> None:
+    """
+    Send what is left, for example the last spans and metrics. Return when it is sent.
+
+    The hook is called once, when `main` has ended and nothing is in flight any more, or was cut
+    off. So it sees everything that your app has recorded. Registries and the QOS port (probe port)
+    are still open. The hooks of all plugins run at the same time.
+
+    Pass `stop.seconds_left` to your exporter as its timeout. The hooks have `stop_timeout` seconds
+    (3 by default, and at least 1), but less if `main` has used its time. If `main` was cut off,
+    they have about 1 s. After a second signal, they have at most 1 s.
+
+    The function may be async, and is then cancelled when the time is over. A plain function runs
+    in a thread, which is then left behind. In both cases, the drain report names the plugin. The
+    exit code does not change.
     """
 
 

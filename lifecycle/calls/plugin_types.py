@@ -61,6 +61,13 @@ class HasDrain(Protocol):
     def lifecycle_drain(self) -> Hook: ...
 
 
+class HasStop(Protocol):
+    """Has `lifecycle_stop`."""
+
+    @property
+    def lifecycle_stop(self) -> Hook: ...
+
+
 class HasRegistries(Protocol):
     """Has `lifecycle_registries`."""
 
@@ -89,6 +96,7 @@ Plugin: TypeAlias = (
     | HasTransition
     | HasStart
     | HasDrain
+    | HasStop
     | HasRegistries
     | HasCommands
     | HasOptions

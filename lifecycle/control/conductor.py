@@ -113,13 +113,16 @@ class Conductor:
             elif each.hook == "lifecycle_start":
                 self.start_calls.append(Own(each, self.app_loop, None))
             elif each.hook == "lifecycle_drain":
-                self.departure.hooks.append(Own(each, self.app_loop, None))
+                self.departure.hooks.drain.append(Own(each, self.app_loop, None))
+            elif each.hook == "lifecycle_stop":
+                self.departure.hooks.stop.append(Own(each, self.app_loop, None))
 
     def uninstall(self, registrations: Collection[object]) -> None:
         """Remove the hook implementations of a plugin."""
         self.probes.remove(registrations)
         self.transitions.tell_no_more(registrations)
-        for calls in (self.start_calls, self.departure.hooks):
+        hooks = self.departure.hooks
+        for calls in (self.start_calls, hooks.drain, hooks.stop):
             calls[:] = [c for c in calls if c.implementation.registration not in registrations]
 
     async def start(self) -> None:

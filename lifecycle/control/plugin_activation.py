@@ -41,6 +41,7 @@ _ACTIVATED_HOOKS: Final = (
     "lifecycle_transition",
     "lifecycle_start",
     "lifecycle_drain",
+    "lifecycle_stop",
     GIVES_REGISTRIES,
     GIVES_COMMANDS,
 )
@@ -60,7 +61,7 @@ class PluginActivation:
         log: The log for problems with plugins.
         commands: The table that gets the commands, by name.
         life: The `Lifecycle`, which is passed to the hooks.
-        put_to_work: Installs the hooks that are called later: probes, start, transitions, drain.
+        put_to_work: Installs the hooks that are called later: probes, start, transitions, drain, stop.
         take_out: Removes such hooks of a plugin again, by its registrations.
     """
 

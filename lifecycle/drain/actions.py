@@ -10,13 +10,15 @@ from typing import Protocol
 from lifecycle.calls.dispatch import Own
 from lifecycle.calls.moment import Moment
 from lifecycle.calls.stacks import Straggler
-from lifecycle.drain.drain import Drain
+from lifecycle.drain.drain import Drain, Stop
 from lifecycle.drain.exit_code import INTERRUPTED
+from lifecycle.drain.hook_calls import HookCalls
 from lifecycle.drain.host import Parts
+from lifecycle.drain.order import Terms, flush_until
 from lifecycle.drain.report import Report, held_up_by, stands, told
 from lifecycle.drain.timetable import CLOSE_TIME
 from lifecycle.drain.view import Standing, cut_off, standing
-from lifecycle.links import help_page
+from lifecycle.log import Log
 from lifecycle.states import Event
 
 
@@ -27,6 +29,29 @@ class Note(Protocol):
         """Store the facts."""
 
 
+class Hooks:
+    """
+    The hooks of a drain, and their calls. For the control loop.
+
+    Args:
+        log: The log for hooks that fail or are late.
+
+    Attributes:
+        drain: The `lifecycle_drain` hooks.
+        stop: The `lifecycle_stop` hooks.
+    """
+
+    def __init__(self, log: Log) -> None:
+        self.drain: list[Own] = []
+        self.stop: list[Own] = []
+        self.draining = HookCalls("lifecycle_drain", log)
+        self.stopping = HookCalls("lifecycle_stop", log)
+
+    def names(self) -> list[str]:
+        """Return the plugins whose hook was called and has not returned."""
+        return self.draining.names() + self.stopping.names()
+
+
 class DrainActions:
     """
     The `Actions` of one drain. For the control loop.
@@ -35,10 +60,12 @@ class DrainActions:
         parts: The parts of the departure.
         drain: The drain, with its timetable.
         report: Gets the names of work that was not waited for.
+        terms: The values for the time limit of the `lifecycle_stop` hooks.
         note: Stores the facts that become true.
-        hooks: The `lifecycle_drain` hooks.
+        hooks: The hooks to call.
         wait_over: Set when `lifecycle prestop` may return.
         drained: Set when the drain is over.
+        so_far: Returns the exit code at this moment.
         decide: Decides the exit code finally.
     """
 
@@ -48,19 +75,23 @@ class DrainActions:
         drain: Drain,
         report: Report,
         *,
+        terms: Terms,
         note: Note,
-        hooks: list[Own],
+        hooks: Hooks,
         wait_over: Moment[None],
         drained: Moment[None],
+        so_far: Callable[[], int],
         decide: Callable[[], int],
     ) -> None:
         self._parts = parts
         self._drain = drain
         self._report = report
+        self._terms = terms
         self._note = note
         self._hooks = hooks
         self._wait_over = wait_over
         self._drained = drained
+        self._so_far = so_far
         self._decide = decide
         self._code = 0
         self._main = "main"
@@ -71,26 +102,24 @@ class DrainActions:
 
     async def call_hooks(self) -> None:
         """Call all hooks in parallel."""
-        async with asyncio.TaskGroup() as group:
-            for call in self._hooks:
-                group.create_task(self._hook(call))
+        hooks = self._hooks
+        await hooks.draining.run(hooks.drain, life=self._parts.life, drain=self._drain)
         self._note(hooks=True)
 
-    async def _hook(self, call: Own) -> None:
-        outcome = await call(life=self._parts.life, drain=self._drain)
-        if problem := outcome.problem():
-            problem = f"lifecycle_drain {problem}"
-            self._parts.log.warning(
-                "plugin", plugin=call.plugin, problem=problem, see=help_page("plugin-hook-failed")
-            )
-
     def note_what_held_up(self) -> None:
-        """Store for the report which clients and which work the drain was waiting for."""
+        """Store for the report which clients, work and hooks the drain was waiting for."""
         parts = self._parts
         self._report.disturbed_by = told(parts.traffic.last_disturbers)
         self._report.waited_for = told(
             held_up_by, parts.app_loop, parts.traffic, parts.registrations
         )
+        self._note_late(self._hooks.draining)
+
+    def _note_late(self, calls: HookCalls) -> None:
+        names = told(calls.names)
+        self._report.waited_for += names
+        self._report.late = self._report.late or bool(names)
+        calls.complain()
 
     def answer_prestop(self) -> None:
         """Answer all preStop calls."""
@@ -106,6 +135,8 @@ class DrainActions:
         self._drain.traffic_gone.set(None)
         self._parts.host.stop_main()  # first, because main must know before it can end
         self._drained.set(None)
+        if not self._hooks.stop:
+            self._note(flushed=True)
         # The drain handler may be off. Then deregister here, while main still has time.
         self._parts.registrations.withdraw()
 
@@ -150,6 +181,24 @@ class DrainActions:
         self._report.stubborn = True
         self._report.cut_off.append(f"{names}: ignored the cancellation")
         self._report.stuck_at = self._report.stuck_at or left[0].stack
+
+    # flush
+
+    async def flush(self) -> None:
+        """Call all `lifecycle_stop` hooks in parallel."""
+        clock = asyncio.get_running_loop().time
+        terms = self._terms._replace(began=clock())
+        timetable = self._drain.timetable
+        stop = Stop(
+            self._so_far(), self._drain.cause, lambda: flush_until(timetable, terms) - clock()
+        )
+        hooks = self._hooks
+        await hooks.stopping.run(hooks.stop, life=self._parts.life, stop=stop)
+        self._note(flushed=True)
+
+    def note_what_is_not_flushed(self) -> None:
+        """Store for the report which hooks have not returned."""
+        self._note_late(self._hooks.stopping)
 
     # close
 

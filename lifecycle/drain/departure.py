@@ -19,10 +19,9 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from lifecycle.calls.dispatch import Own
 from lifecycle.calls.moment import Moment
 from lifecycle.calls.threads import run_soon
-from lifecycle.drain.actions import DrainActions
+from lifecycle.drain.actions import DrainActions, Hooks
 from lifecycle.drain.drain import Drain
 from lifecycle.drain.driver import Driver
 from lifecycle.drain.exit_code import Ending, exit_code
@@ -55,7 +54,7 @@ class Departure:
         drain: The drain. None before the drain start.
         report: The report of the drain.
         ending: The end of main. None before.
-        hooks: The `lifecycle_drain` hooks, called at the drain start.
+        hooks: The hooks of the drain: `lifecycle_drain` and `lifecycle_stop`.
         wait_over: The event after which `lifecycle prestop` returns.
         drained: The event that the drain is over.
         ended_by_itself: True if the end of main is the cause of the drain.
@@ -65,7 +64,7 @@ class Departure:
         self.drain: Drain | None = None
         self.report = Report()
         self.ending: Ending | None = None
-        self.hooks: list[Own] = []
+        self.hooks = Hooks(parts.log)
         self.wait_over: Moment[None] = Moment()
         self.drained: Moment[None] = Moment()
         self.ended_by_itself = False
@@ -90,7 +89,8 @@ class Departure:
         now = self._clock()
         if parts.transitions.state is not State.READY and parts.registrations.all_out:
             settle = quiet = False  # no client can have found the app yet
-        timetable = Timetable.plan(parts.config, now, settle=settle)
+        stop_hooks = bool(self.hooks.stop)
+        timetable = Timetable.plan(parts.config, now, settle=settle, stop_hooks=stop_hooks)
         self.drain = Drain(cause, timetable, self._clock)
         parts.traffic.watch(partial(run_soon, self._loop), now if quiet else -math.inf)
         self._began.set_result(self.drain)
@@ -180,17 +180,19 @@ class Departure:
         ]
         for each in watchers:
             each.add_done_callback(self._watched)
+        terms = Terms(parts.config.register_timeout, parts.host.cancels_main)
         actions = DrainActions(
             parts,
             drain,
             self.report,
+            terms=terms,
             note=self._driver.note,
             hooks=self.hooks,
             wait_over=self.wait_over,
             drained=self.drained,
+            so_far=lambda: self.exit_code,
             decide=self._decide,
         )
-        terms = Terms(parts.config.register_timeout, parts.host.cancels_main)
         try:
             await self._driver.run(actions, drain.timetable, terms, self._mark)
         finally:
@@ -302,6 +304,7 @@ class Departure:
 
     def _waits_for(self) -> list[str]:
         if self.wait_over.happened:
-            return []
+            return told(self.hooks.stopping.names)
         parts = self._parts
-        return told(held_up_by, parts.app_loop, parts.traffic, parts.registrations)
+        found = told(held_up_by, parts.app_loop, parts.traffic, parts.registrations)
+        return found + told(self.hooks.draining.names)

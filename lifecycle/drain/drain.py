@@ -1,11 +1,15 @@
-"""`Drain`: the argument of the hook `lifecycle_drain`."""
+"""`Drain` and `Stop`: the arguments of the hooks `lifecycle_drain` and `lifecycle_stop`."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from lifecycle.calls.moment import Moment
 from lifecycle.drain.timetable import Timetable
+
+RESERVE: Final = 0.05
+"""Seconds by which a hook is told less than it has, so that one that uses all of it is in time."""
 
 
 class Drain:
@@ -44,3 +48,23 @@ class Drain:
     async def idle(self) -> None:
         """Wait until `settle` is over, no work is in flight, and no requests arrive any more."""
         await self.traffic_gone.wait()
+
+
+class Stop:
+    """
+    The end of `main`. The hook `lifecycle_stop` gets it as an argument. Use it on any thread.
+
+    Attributes:
+        code: The exit code so far. A second signal can still change it to 1.
+        cause: The cause of the drain, for example `SIGTERM` or `main returned`.
+    """
+
+    def __init__(self, code: int, cause: str, left: Callable[[], float]) -> None:
+        self.code = code
+        self.cause = cause
+        self._left = left
+
+    @property
+    def seconds_left(self) -> float:
+        """The seconds that the hooks have left together. Each time you read it, it is less."""
+        return max(0.0, self._left() - RESERVE)

@@ -17,12 +17,14 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple, Protocol
 
-from lifecycle.drain.timetable import CLOSE_TIME, Timetable
+from lifecycle.drain.timetable import CLOSE_TIME, STOP_TIME, Timetable
 
 SIGNAL_FOLLOWS: Final = 1.0
 """Seconds to wait for SIGTERM after `lifecycle prestop` has returned late."""
 CLEAR_UP_TIME: Final = 0.2
 """Seconds that the remaining tasks of main have to end, even if the time of main is over."""
+FLUSH_TIME: Final = 0.1
+"""Seconds that the `lifecycle_stop` hooks have, even if their time is over."""
 
 
 class Facts(NamedTuple):
@@ -39,6 +41,7 @@ class Facts(NamedTuple):
         idle: No work was in flight at some time after main was told to stop.
         out: No registration is left.
         cleared: The remaining tasks of main have ended.
+        flushed: Every `lifecycle_stop` hook has returned, or there is none.
         closed: Plugins and registries are closed.
     """
 
@@ -51,6 +54,7 @@ class Facts(NamedTuple):
     idle: bool = False
     out: bool = False
     cleared: bool = False
+    flushed: bool = False
     closed: bool = False
 
 
@@ -89,6 +93,12 @@ class Actions(Protocol):
 
     def note_what_is_left_behind(self) -> None:
         """Store for the report the remaining tasks of main that ignore their cancellation."""
+
+    async def flush(self) -> None:
+        """Call every `lifecycle_stop` hook. Makes `flushed` true."""
+
+    def note_what_is_not_flushed(self) -> None:
+        """Store for the report the `lifecycle_stop` hooks that have not returned."""
 
     async def close(self) -> None:
         """Decide and report the exit code, and close the rest. Makes `closed` true."""
@@ -141,6 +151,14 @@ class Step(NamedTuple):
     work: Callable[[Actions], Awaitable[None]] | None = None
     late: Callable[[Actions], None] = lambda _: None
     then: Callable[[Actions], None] = lambda _: None
+
+
+def flush_until(plan: Timetable, terms: Terms) -> float:
+    """Return the time limit of the `lifecycle_stop` hooks, if they are called at `terms.began`."""
+    until = min(plan.stop_until, terms.began + plan.stop_time)
+    # In an event loop of the app, main may end at any time, and no process is ended.
+    least = FLUSH_TIME if terms.cancels_main else min(STOP_TIME, plan.stop_time)
+    return max(until, terms.began + least)
 
 
 ORDER: Final[Sequence[Step]] = (
@@ -218,6 +236,18 @@ ORDER: Final[Sequence[Step]] = (
         until=lambda plan, terms: max(plan.cancel_until, terms.began + CLEAR_UP_TIME),
         work=lambda do: do.clear_up(),
         late=lambda do: do.note_what_is_left_behind(),
+    ),
+    Step(
+        "flush",
+        "calls the `lifecycle_stop` hooks, if there are any",
+        "every `lifecycle_stop` hook has returned",
+        "the longer of stop_timeout and 1 s after the start of this step, but not later than "
+        "drain start + grace_period - 1. In any case 0.1 s after the start of this step",
+        over=lambda so: so.flushed,
+        skip=lambda so: so.flushed,
+        until=flush_until,
+        work=lambda do: do.flush(),
+        late=lambda do: do.note_what_is_not_flushed(),
     ),
     Step(
         "close",

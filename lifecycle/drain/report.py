@@ -30,17 +30,19 @@ class Report:
     Attributes:
         steps: The end of each step, in seconds after the drain start.
         forced: True if a second signal ended the drain.
+        late: True if a hook of a plugin has not returned in time.
         stubborn: True if a task has ignored its cancellation, so that it cannot be ended.
         cut_off: The work that was cut off, with its age and the line at which it stood.
         last_to_end: The work that ended last, with its age. None if no work ended.
         disturbed_by: The clients whose requests delayed the end of the drain.
-        waited_for: The work that the drain still waited for at its deadline.
+        waited_for: The work and the hooks that the drain still waited for at a deadline.
         stuck_at: The stack of main when it was cancelled, innermost frame last.
     """
 
     def __init__(self) -> None:
         self.steps: dict[str, float] = {}
         self.forced = False
+        self.late = False
         self.stubborn = False
         self.cut_off: list[str] = []
         self.last_to_end: Ended | None = None
@@ -77,7 +79,7 @@ class Report:
                 "Nothing counts running requests, so the drain did not wait for them. "
                 "Use lifecycle.asgi.Middleware or track()."
             )
-        bad = self.cut_off or self.forced or unregistered
+        bad = self.cut_off or self.forced or self.late or unregistered
         (log.warning if bad else log.info)(
             "drain report",
             cause=cause,

@@ -212,12 +212,21 @@ class Runner:
     def abandon(self, code: int, cause: str, *, interrupted: bool = False) -> int:
         """End without having run main, and return the exit code."""
         self._left_with = code
+        stubborn = False
         if not self._core.in_child:
-            self._core.end(Ending(code, interrupted), cause)
             loop = asyncio.new_event_loop()
-            loop.run_until_complete(self._core.left.wait())
-            loop.close()
-        return self.close()
+            loop.run_until_complete(self._see_out(Ending(code, interrupted), cause))
+            stubborn = tear_down(loop)
+        code = self.close()
+        if stubborn:
+            self._leave_at_once(code)
+        return code
+
+    async def _see_out(self, ending: Ending, cause: str) -> None:
+        self._core.app_loop.attach()  # for the hooks of plugins
+        self._main.own.add(asyncio.current_task())
+        self._core.end(ending, cause)
+        await self._core.left.wait()
 
     def close(self) -> int:
         """Close the QOS port, give the signals back, and return the exit code."""

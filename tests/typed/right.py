@@ -144,6 +144,16 @@ def lifecycle_drain(drain: lifecycle.Drain) -> None:
     print(drain.time_left())
 
 
+class Telemetry:
+    """A plugin that sends what is left."""
+
+    @hookimpl
+    def lifecycle_stop(self, life: lifecycle.Lifecycle, stop: lifecycle.Stop) -> None:
+        """Send it."""
+        left: float = stop.seconds_left
+        print(life.state, stop.code + 1, stop.cause.lower(), left)
+
+
 async def embedded() -> None:
     """A lifecycle in somebody's loop, with plugins of every form."""
     this_module = sys.modules[__name__]
@@ -151,6 +161,7 @@ async def embedded() -> None:
         life.use(Cache)
         life.use(Discovery(), name="discovery")
         life.use(Probes)
+        life.use(Telemetry)
         life.use(this_module)
         with life.track():
             await life.ready()

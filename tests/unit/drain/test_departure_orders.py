@@ -64,13 +64,15 @@ class Moody(Registry):
 
 
 class Theirs:
-    """A plugin with a registry, a drain hook and a transition hook of some temper."""
+    """A plugin with a registry, and the hooks of an end, of some temper."""
 
-    def __init__(self, drain: str, transition: str) -> None:
+    def __init__(self, drain: str, transition: str, stop: str) -> None:
         self.registry = Moody()
         self.seen: list[State] = []
         self._drain = drain
         self._transition = transition
+        self._stop = stop
+        self.stopped = 0
 
     @hookimpl
     def lifecycle_registries(self) -> Registry:
@@ -81,6 +83,13 @@ class Theirs:
     async def lifecycle_drain(self) -> None:
         """Do as the temper says."""
         await self._act(self._drain)
+
+    @hookimpl
+    async def lifecycle_stop(self, stop: Any) -> None:
+        """Do as the temper says."""
+        self.stopped += 1
+        assert 0 <= stop.seconds_left <= 3
+        await self._act(self._stop)
 
     @hookimpl
     async def lifecycle_transition(self, transition: Any) -> None:
@@ -104,14 +113,15 @@ class Departures(RuleBasedStateMachine):
     @initialize(
         drain=st.sampled_from(["fine", "raises", "slow", "hangs"]),
         transition=st.sampled_from(["fine", "raises", "slow", "hangs"]),
+        stop=st.sampled_from(["fine", "raises", "slow", "hangs"]),
         main=st.sampled_from(["polite", "deaf", "stubborn"]),
     )
-    def begin(self, drain: str, transition: str, main: str) -> None:
+    def begin(self, drain: str, transition: str, stop: str, main: str) -> None:
         """Begin."""
         self.runner = asyncio.Runner(loop_factory=VirtualTimeLoop)
         self.failures: list[dict[str, Any]] = []
         self.runner.get_loop().set_exception_handler(lambda _, c: self.failures.append(c))
-        self.plugin = Theirs(drain, transition)
+        self.plugin = Theirs(drain, transition, stop)
         self.temper = main
         self.prestops: list[tuple[asyncio.Task[None], asyncio.Event]] = []
         self.waiting: list[asyncio.Task[None]] = []
@@ -327,6 +337,7 @@ class Departures(RuleBasedStateMachine):
         assert self.done_at <= timetable.exit_by
         assert timetable.exit_by <= timetable.began + 30 - 0.5
 
+        assert self.plugin.stopped == 1
         history = self.stage.conductor.transitions.history
         walked = State.STARTING
         for step in history:

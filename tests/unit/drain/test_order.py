@@ -10,7 +10,7 @@ import pytest
 
 from lifecycle.config import Config
 from lifecycle.drain.driver import Driver
-from lifecycle.drain.order import ORDER, Facts, Step, Terms, standing
+from lifecycle.drain.order import FLUSH_TIME, ORDER, Facts, Step, Terms, standing
 from lifecycle.drain.timetable import CANCEL_TIME, Timetable
 from tests.unit.virtual_time import now, run
 
@@ -19,8 +19,8 @@ EVERY = [
     Facts(**dict.fromkeys(names, True))
     for names in chain.from_iterable(combinations(NAMES, n) for n in range(len(NAMES) + 1))
 ]
-"""Every set of facts: 1,024."""
-WAIT, SIGNAL, MAIN, CANCELLED, IN_FLIGHT, OUT, CLEARED, CLOSE = ORDER
+"""Every set of facts: 2,048."""
+WAIT, SIGNAL, MAIN, CANCELLED, IN_FLIGHT, OUT, CLEARED, FLUSH, CLOSE = ORDER
 
 
 def place(facts: Facts) -> int:
@@ -48,6 +48,8 @@ def expected(so: Facts) -> Step | None:
         return OUT
     if not so.cleared:
         return CLEARED
+    if not so.flushed:
+        return FLUSH
     return None if so.closed else CLOSE
 
 
@@ -79,9 +81,9 @@ OURS = Terms(register_timeout=10.0, cancels_main=True)
 THEIRS = Terms(register_timeout=10.0, cancels_main=False)
 
 
-def plan(at: float = 0.0) -> Timetable:
+def plan(at: float = 0.0, *, stop_hooks: bool = True) -> Timetable:
     """Make the timetable of a drain that begins then, with the defaults."""
-    return Timetable.plan(Config(), at)
+    return Timetable.plan(Config(), at, stop_hooks=stop_hooks)
 
 
 def end(facts: Facts, timetable: Timetable, at: float = 0.0, terms: Terms = OURS) -> float:
@@ -99,25 +101,54 @@ def test_it_always_ends() -> None:
 
 
 def test_in_somebody_elses_loop_it_waits_for_main_alone() -> None:
-    """Without main's end there is none; with it the drain ends as in a process of ours."""
+    """
+    Without main's end there is none; with it the drain ends as in a process of ours.
+
+    Only the `lifecycle_stop` hooks have a second there in any case, because no process is ended.
+    """
     for facts in EVERY:
-        if facts.main_over:
+        if facts.main_over and facts.flushed:
             assert end(facts, plan(), terms=THEIRS) == end(facts, plan())
+        elif facts.main_over:
+            assert 0 <= end(facts, plan(), terms=THEIRS) - end(facts, plan()) <= 1
         else:
             assert end(facts, plan(), terms=THEIRS) == float("inf")
 
 
+@pytest.mark.parametrize("stop_hooks", [False, True])
 @pytest.mark.parametrize("at", [0.0, 3.0, 24.5, 26.0, 28.5])
-def test_forced_it_waits_for_the_deregistration_and_a_cancelled_main(at: float) -> None:
-    """A second for each, at most, from whatever moment on; for nothing else."""
-    timetable = plan()
+def test_forced_it_waits_for_the_deregistration_and_a_cancelled_main(
+    at: float, stop_hooks: bool
+) -> None:
+    """A second for each, at most, from whatever moment on, and half of one for what is to flush."""
+    timetable = plan(stop_hooks=stop_hooks)
     timetable.force(at)
     for facts in EVERY:
         forced = facts._replace(forced=True, signalled=True, closed=True)
         took = end(forced, timetable, at) - at
-        assert took <= 1.0 + CANCEL_TIME
+        assert took <= 1.0 + CANCEL_TIME + (0.5 if stop_hooks else FLUSH_TIME)
         if forced.deregistered and forced.out and forced.main_over and forced.cleared:
-            assert took == 0
+            assert took <= (0 if forced.flushed else 1)
+
+
+@pytest.mark.parametrize("at", [3.0, 24.5, 26.0, 27.9])
+def test_forced_what_is_to_flush_has_half_a_second_at_least(at: float) -> None:
+    """Although main has used all the time that it has when it is cancelled."""
+    timetable = plan()
+    timetable.force(at)
+    assert timetable.stop_until - timetable.cancel_until == pytest.approx(0.5)
+    assert timetable.exit_by <= min(at + 3.0, plan().exit_by)
+
+
+def test_what_is_to_flush_has_a_second_though_main_has_used_all_of_its_time() -> None:
+    """That second is taken from main, not from the wait, and not from the end."""
+    plain, shared = plan(stop_hooks=False), plan()
+    assert shared.wait_until == plain.wait_until
+    assert shared.exit_by == plain.exit_by
+    late = Facts(hooks=True, signalled=True)
+    began = end(late._replace(flushed=True, closed=True), shared)
+    assert end(late._replace(closed=True), shared) - began == 1
+    assert began == end(late._replace(flushed=True, closed=True), plain) - 1
 
 
 def test_each_step_is_begun_once_and_its_words_are_its_own() -> None:
@@ -151,6 +182,7 @@ WORK = {
     "until_idle": "idle",
     "until_out": "out",
     "clear_up": "cleared",
+    "flush": "flushed",
     "close": "closed",
 }
 
@@ -172,11 +204,12 @@ def test_the_driver_takes_every_step_in_its_order() -> None:
             "note_what_is_cut_off",
             "until_out",
             "clear_up",
+            "flush",
             "close",
             "report",
         ]
-        assert marks == ["wait", "stop", "close"]
-        assert (now() - began, driver.step) == (5, "close")
+        assert marks == ["wait", "stop", "flush", "close"]
+        assert (now() - began, driver.step) == (6, "close")
 
     run(main())
 
@@ -187,6 +220,7 @@ def test_the_driver_takes_every_step_in_its_order() -> None:
         ("call_hooks", "note_what_held_up"),
         ("clear_up", "note_what_is_left_behind"),
         ("until_idle", "note_what_is_cut_off"),
+        ("flush", "note_what_is_not_flushed"),
     ],
 )
 def test_what_hangs_is_left_at_its_time(hang: str, late: str) -> None:
@@ -199,6 +233,20 @@ def test_what_hangs_is_left_at_its_time(hang: str, late: str) -> None:
         await driver.run(notes, plan(now()), OURS, lambda _: None)
         assert notes.called.count(late) == 1
         assert notes.called[-2:] == ["close", "report"]
+
+    run(main())
+
+
+def test_a_drain_without_a_hook_to_flush_has_no_such_step() -> None:
+    """The report names it only where there is something to name."""
+
+    async def main() -> None:
+        driver, marks = Driver(ORDER), []
+        notes = Notes(driver)
+        driver.note(main_over=True, flushed=True)
+        await driver.run(notes, plan(now()), OURS, marks.append)
+        assert "flush" not in notes.called
+        assert marks == ["wait", "stop", "close"]
 
     run(main())
 
@@ -235,7 +283,7 @@ def test_what_breaks_is_raised() -> None:
 
 
 def test_a_step_more_is_one_row_more() -> None:
-    """What is to come, like a hook that is called when main has ended, needs nothing else."""
+    """What is to come needs nothing else."""
 
     async def main() -> None:
         last = ORDER.index(CLOSE)
@@ -253,7 +301,7 @@ def test_a_step_more_is_one_row_more() -> None:
         driver.note(main_over=True)
         await driver.run(notes, plan(now()), OURS, marks.append)
         assert notes.called[-3:] == ["send_last", "close", "report"]
-        assert marks == ["wait", "stop", "tell", "close"]
+        assert marks == ["wait", "stop", "flush", "tell", "close"]
 
     run(main())
 
@@ -271,6 +319,10 @@ LIMITS = {
     "stop_timeout - 2": lambda began: min(110, 125),
     "drain start + grace_period - 1, or 0.2 s after the start of this step if that is later": (
         lambda began: max(129, began + 0.2)
+    ),
+    "the longer of stop_timeout and 1 s after the start of this step, but not later than drain "
+    "start + grace_period - 1. In any case 0.1 s after the start of this step": (
+        lambda began: max(min(began + 3, 129), began + 0.1)
     ),
     "1 s after the start of this step": lambda began: began + 1,
 }

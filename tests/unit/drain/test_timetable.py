@@ -30,24 +30,33 @@ def plans(draw: st.DrawFn) -> tuple[Config, Timetable]:
     except ConfigError:
         assume(False)
         raise
-    return config, Timetable.plan(config, 1000.0, settle=draw(st.booleans()))
+    settle, stop_hooks = draw(st.booleans()), draw(st.booleans())
+    return config, Timetable.plan(config, 1000.0, settle=settle, stop_hooks=stop_hooks)
+
+
+def times(timetable: Timetable) -> list[float]:
+    """Return when its parts end, without how long the hooks may take."""
+    return [*astuple(timetable)[:-1]]
 
 
 def in_order(timetable: Timetable) -> None:
     """Check that every part ends no earlier than the one before."""
-    times = list(astuple(timetable))
-    assert times == sorted(times)
+    assert times(timetable) == sorted(times(timetable))
 
 
 @given(plans())
 def test_a_plan_is_in_order_and_inside_the_grace_period(plan: tuple[Config, Timetable]) -> None:
-    """T0, settle, wait, main, cancel, exit: in this order, and out 0.5 s before the kill."""
+    """T0, settle, wait, main, cancel, stop, exit: in this order, and out 0.5 s before the kill."""
     config, timetable = plan
     in_order(timetable)
     end = timetable.began + config.grace_period
     assert timetable.exit_by <= end - 0.5
     assert timetable.main_until <= end - 2
     assert timetable.wait_until == pytest.approx(end - config.stop_timeout - 2)
+    assert timetable.stop_until == pytest.approx(end - 1)
+    assert timetable.main_until - timetable.wait_until >= config.stop_timeout / 2 - 1e-9
+    assert timetable.cancel_until == pytest.approx(timetable.main_until + 1)
+    assert timetable.stop_time >= max(1, config.stop_timeout)
 
 
 @given(plans(), st.lists(st.tuples(st.sampled_from(["hurry", "force"]), seconds), max_size=5))
@@ -63,7 +72,7 @@ def test_it_only_ever_shrinks(
         assert all(a <= b for a, b in zip(astuple(timetable), before, strict=True))
         in_order(timetable)
         assert timetable.settle_at <= now
-        assert timetable.exit_by <= max(now, before[3]) + 2.5
+        assert timetable.exit_by <= max(now, before[3]) + 3.0
 
 
 @given(plans(), seconds)
@@ -79,21 +88,53 @@ def test_forced_late_main_still_gets_its_second(plan: tuple[Config, Timetable], 
 
 def test_the_default_plan() -> None:
     """With 30 s of grace: settle 5, wait 25, main 28, cancelled 29, out 29.5."""
-    assert astuple(Timetable.plan(Config(), 100.0)) == (100, 105, 125, 128, 129, 129.5)
+    assert times(Timetable.plan(Config(), 100.0)) == [100, 105, 125, 128, 129, 129, 129.5]
+
+
+def test_the_default_plan_with_hooks_that_flush() -> None:
+    """A second of main's is theirs, and nobody else's."""
+    timetable = Timetable.plan(Config(), 100.0, stop_hooks=True)
+    assert times(timetable) == [100, 105, 125, 127, 128, 129, 129.5]
+    assert timetable.stop_time == 3
+
+
+@pytest.mark.parametrize(("stop_timeout", "share"), [(0, 0), (0.5, 0.25), (2, 1), (10, 1)])
+def test_main_keeps_half_of_its_time_at_least(stop_timeout: float, share: float) -> None:
+    """However short `stop_timeout` is."""
+    config = Config(stop_timeout=stop_timeout)
+    timetable = Timetable.plan(config, 100.0, stop_hooks=True)
+    assert 128 - timetable.main_until == share
+    assert timetable.stop_time == max(1, stop_timeout)
 
 
 def test_hurry() -> None:
     """SIGTERM before preStop was answered: the kubelet leaves 2 s, and we are out in 1.6."""
     timetable = Timetable.plan(Config(), 100.0)
     timetable.hurry(103.0)
-    assert astuple(timetable) == pytest.approx((100, 103, 104, 104.2, 104.4, 104.6))
+    assert times(timetable) == pytest.approx([100, 103, 104, 104.2, 104.4, 104.4, 104.6])
+
+
+def test_hurry_with_hooks_that_flush() -> None:
+    """They have 0.2 s of the wait, and we are out as early."""
+    timetable = Timetable.plan(Config(), 100.0, stop_hooks=True)
+    timetable.hurry(103.0)
+    assert times(timetable) == pytest.approx([100, 103, 103.8, 104, 104.2, 104.4, 104.6])
+    assert timetable.stop_time == 0.2
 
 
 def test_force() -> None:
     """A second signal: 1 s to deregister, nothing for main, 1 s for its cancellation."""
     timetable = Timetable.plan(Config(), 100.0)
     timetable.force(103.0)
-    assert astuple(timetable) == pytest.approx((100, 103, 104, 104, 105, 105.5))
+    assert times(timetable) == pytest.approx([100, 103, 104, 104, 105, 105, 105.5])
+
+
+def test_force_with_hooks_that_flush() -> None:
+    """They have 0.5 s more, and a second if main ends early."""
+    timetable = Timetable.plan(Config(), 100.0, stop_hooks=True)
+    timetable.force(103.0)
+    assert times(timetable) == pytest.approx([100, 103, 104, 104, 105, 105.5, 106])
+    assert timetable.stop_time == 1
 
 
 def test_the_time_a_hook_has() -> None:
