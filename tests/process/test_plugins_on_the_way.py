@@ -107,6 +107,11 @@ def test_a_drain_hook_that_hangs(start: Start, kind: str) -> None:
     assert "good drains" in app.stdout
     assert "Traceback" not in app.stderr, app.stderr
     assert app.events("registration")[-1]["registered"] == "no"
+    (report,) = app.events("drain report")
+    assert report["waited_for"] == "lifecycle_drain of plugin 'Bad'"
+    (complaint,) = app.events("plugin")
+    assert complaint["plugin"] == "Bad"
+    assert str(complaint["problem"]).startswith("lifecycle_drain gave no answer for 1.")
 
 
 def test_a_drain_hook_that_is_waited_for(start: Start) -> None:
