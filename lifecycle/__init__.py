@@ -7,6 +7,10 @@ This package has the whole public API. Each name is imported when you first use 
 
 from __future__ import annotations
 
+import time
+
+__began__ = time.monotonic()  # for the start report. `time` is a part of the interpreter
+
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without the milliseconds of importing typing
 if TYPE_CHECKING:
     from typing import Any

@@ -311,6 +311,8 @@ class Managed:
             if known:
                 return
             raise  # most servers print the traceback
+        start_report = core_of(life).start_report
+        start_report.main("lifespan")
         self._inner = Middleware(self.app, life)
         _tell_who_has_the_signals(life)
         started = asyncio.Event()
@@ -329,6 +331,7 @@ class Managed:
                 await leave()  # after this answer, the server does not wait
             await send(message)
             if kind == "lifespan.startup.complete":
+                start_report.main("server")
                 started.set()
 
         try:

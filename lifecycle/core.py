@@ -31,6 +31,7 @@ from lifecycle.log import Log, Renderer
 from lifecycle.process_globals import PROCESS
 from lifecycle.qos.bound_sockets import Sockets
 from lifecycle.settings import Settings
+from lifecycle.start_report import StartReport
 
 if TYPE_CHECKING:
     from lifecycle.calls.plugin_types import AnyPlugin
@@ -57,6 +58,7 @@ class Core:
         control: The control thread. The default is a new one.
         put_off: Seconds after which the QOS port starts to answer, unless `answer` is called
             before. Until then, requests wait. 0: it answers from the start.
+        entry: What ran before, for the start report.
     """
 
     def __init__(
@@ -70,12 +72,16 @@ class Core:
         clock: Callable[[], float] = time.monotonic,
         control: ControlThread | None = None,
         put_off: float = 0.0,
+        entry: str = "program",
     ) -> None:
         self.config = Settings(config)
         self.log = Log(renderer)  # for plugins too, from any thread, without waiting
         self.app_loop = AppLoop(clock)
         self.traffic = Traffic(clock, self.config.quiet_ignore, self.app_loop)
-        self.plugins = Plugins(hookspecs, self.config, os.environ, self.log)
+        self.start_report = StartReport(clock, entry)
+        self.plugins = Plugins(
+            hookspecs, self.config, os.environ, self.log, timed=self.start_report.step
+        )
         self.control = control if control is not None else ControlThread()
         self.conductor: Conductor | None = None
         """Everything that runs on the control thread. None until the thread has started."""
@@ -169,6 +175,16 @@ class Core:
             raise NotRunning(
                 "a Lifecycle can be started only once. Make a new one.", see="not-running"
             )
+        self.start_report.opened(first=not PROCESS.opened)
+        PROCESS.opened = True
+        with self.start_report.step("QOS port"):
+            self._open_port()
+        PROCESS.lifecycles.append(self._handle)
+        PROCESS.let_child_forget(self._let_child_go)
+        with self.ends_if_it_fails():
+            self._refuse_given_up()
+
+    def _open_port(self) -> None:
         if self.config.qos_enabled:
             self._sockets = Sockets(self.config)
         try:
@@ -177,10 +193,6 @@ class Core:
             if self._sockets is not None:
                 self._sockets.close()
             raise
-        PROCESS.lifecycles.append(self._handle)
-        PROCESS.let_child_forget(self._let_child_go)
-        with self.ends_if_it_fails():
-            self._refuse_given_up()
 
     def answer(self) -> None:
         """Start to answer on the QOS port now. From any thread, without waiting."""
@@ -190,7 +202,9 @@ class Core:
         """Import and construct plugins, in the thread of the app."""
         self.plugins.discover()
         for plugin in self._given:
-            self.plugins.add(plugin)
+            name = getattr(plugin, "__name__", type(plugin).__name__)
+            with self.start_report.step(f"plugin {name}"):
+                self.plugins.add(plugin)
 
     def install_all(self) -> None:
         """Activate all plugins that were found, and wait until their registries are open."""
@@ -252,6 +266,7 @@ class Core:
             self.plugins,
             self.app_loop,
             self.traffic,
+            self.start_report,
             self.log,
         )
         for builtin in builtins(conductor):

@@ -34,6 +34,7 @@ async def enter(core: Core) -> None:
     except BaseException as error:
         await leave(core, error)
         raise
+    core.start_report.main("main")
 
 
 async def _open(core: Core) -> None:

@@ -31,6 +31,8 @@ class Process:
         """The running `Lifecycle` objects, the latest last."""
         self.watchdog: Watch | None = None
         """The current watchdog."""
+        self.opened = False
+        """True once pod-lifecycle has started in this process."""
         self.middleware_made = False
         """True if a middleware was made before pod-lifecycle started."""
         self.is_child = False

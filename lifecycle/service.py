@@ -8,7 +8,8 @@ import socket
 from collections.abc import Iterator, Mapping
 
 from lifecycle.contracts import Instance
-from lifecycle.control.services import APP, ServiceEntry
+from lifecycle.control.service_entry import ServiceEntry
+from lifecycle.control.services import APP
 from lifecycle.core import Core
 from lifecycle.exceptions import AlreadyExported, Draining, NotRunning
 

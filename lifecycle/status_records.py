@@ -102,6 +102,40 @@ class DrainStatus(TypedDict):
     disturbed_by: list[str]
 
 
+class StepStatus(TypedDict):
+    """
+    One step of the start. Steps may run side by side.
+
+    Attributes:
+        name: The name of the step, for example `imports` or `registration orders@kubernetes`.
+        began: The start of the step, in seconds since the process started.
+        seconds: Its duration in seconds, so far if it still runs.
+        running: Whether it still runs. Left out if it has ended.
+    """
+
+    name: str
+    began: float
+    seconds: float
+    running: NotRequired[bool]
+
+
+class StartStatus(TypedDict):
+    """
+    The start of the app.
+
+    Attributes:
+        seconds: The seconds from the start of the process to READY, so far if it still starts.
+        over: Whether the app has been READY, or the start has failed.
+        steps: The steps in their order, at most 200. Of many finished steps, the longest ones.
+        slowest: The name of the longest step.
+    """
+
+    seconds: float
+    over: bool
+    steps: list[StepStatus]
+    slowest: str
+
+
 class PluginStatus(TypedDict):
     """
     One plugin.
@@ -207,6 +241,7 @@ class Snapshot(TypedDict):
         services: The exported services.
         probes: The last answer of each probe.
         transitions: All transitions so far.
+        start: The start, with the seconds of each step.
         drain: The drain, or null before a drain has started.
         workers: The workers of a command that report to pod-lifecycle. Empty for an app.
         plugins: The loaded plugins, then those that failed.
@@ -220,6 +255,7 @@ class Snapshot(TypedDict):
     services: list[ServiceStatus]
     probes: list[ProbeStatus]
     transitions: list[TransitionStatus]
+    start: NotRequired[StartStatus]
     drain: DrainStatus | None
     workers: NotRequired[list[WorkerStatus]]
     plugins: list[PluginStatus]

@@ -7,12 +7,13 @@ import importlib
 import inspect
 import reprlib
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import pluggy
 
-from lifecycle.calls.entry_points import entry_points
+from lifecycle.calls.entry_points import EntryPoint, entry_points
 from lifecycle.contracts import INLINE_MARK, PROBE_MARK, ProbeOptions
 from lifecycle.environment_variables import fill, unknown_variables, variable
 from lifecycle.exceptions import PluginError, text_of
@@ -100,6 +101,7 @@ class Plugins:
         settings: The settings. `plugins` lists the plugins to load and to turn off.
         environ: The environment variables with the options of plugins.
         log: The log for plugins.
+        timed: Measures the import of a plugin, by the name of the step.
     """
 
     def __init__(
@@ -108,7 +110,9 @@ class Plugins:
         settings: Settings,
         environ: Mapping[str, str],
         log: Log | None = None,
+        timed: Callable[[str], AbstractContextManager[object]] = nullcontext,
     ) -> None:
+        self._timed = timed
         self._log = log if log is not None else Log()
         self._settings = settings
         self._environ = environ
@@ -144,34 +148,43 @@ class Plugins:
             PluginError: A plugin in the setting `plugins` cannot be loaded, or a plugin is
                 written wrongly.
         """
-        for point in entry_points(PROJECT):
+        with self._timed("finding plugins"):
+            points = entry_points(PROJECT)
+        for point in points:
             if point.name in self._disabled:
                 self._left_out.add(point.name)
                 continue
             if self._manager.has_plugin(point.name):
                 self.failed[point.name] = f"{point.value}: another plugin has this name"
                 continue
-            try:
-                plugin = point.load()
-                plugin = plugin() if isinstance(plugin, type) else plugin
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code
-                self.failed[point.name] = f"{point.value}: {type(error).__name__}: {error}"
-                continue
-            try:
-                self.add(plugin, point.name)
-            except _Hookless as error:
-                self.failed[point.name] = f"{point.value}: {error}"
+            with self._timed(f"plugin {point.name}"):
+                self._add_installed(point)
         for word in self._settings.plugins:
-            if word.startswith("no:") or self._manager.has_plugin(word):
-                continue
-            try:
-                module = importlib.import_module(word)
-            except (Exception, SystemExit) as error:
-                raise PluginError(
-                    f"plugin {word!r} cannot be imported: {type(error).__name__}: {error}",
-                    see="plugin-not-loaded",
-                ) from error
-            self.add(module, word)
+            if not word.startswith("no:") and not self._manager.has_plugin(word):
+                with self._timed(f"plugin {word}"):
+                    self._add_module(word)
+
+    def _add_installed(self, point: EntryPoint) -> None:
+        try:
+            plugin = point.load()
+            plugin = plugin() if isinstance(plugin, type) else plugin
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - foreign code
+            self.failed[point.name] = f"{point.value}: {type(error).__name__}: {error}"
+            return
+        try:
+            self.add(plugin, point.name)
+        except _Hookless as error:
+            self.failed[point.name] = f"{point.value}: {error}"
+
+    def _add_module(self, name: str) -> None:
+        try:
+            module = importlib.import_module(name)
+        except (Exception, SystemExit) as error:
+            raise PluginError(
+                f"plugin {name!r} cannot be imported: {type(error).__name__}: {error}",
+                see="plugin-not-loaded",
+            ) from error
+        self.add(module, name)
 
     def add(self, plugin: object, name: str | None = None) -> str:
         """

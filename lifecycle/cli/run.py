@@ -149,7 +149,8 @@ def run(options: argparse.Namespace) -> int:
             services = run_command.services_of(config.services)
         sys.path.insert(0, os.path.abspath(options.app_dir))
         renderer = renderer_for(sys.stderr, options.log_level)
-        runner = Runner(config, renderer=renderer, put_off=PUT_OFF if command else 0.0)
+        put_off = PUT_OFF if command else 0.0
+        runner = Runner(config, renderer=renderer, put_off=put_off, entry="lifecycle run")
         runner.open()
         if options.local:
             _say_local(runner)
@@ -157,7 +158,7 @@ def run(options: argparse.Namespace) -> int:
         return INTERRUPTED if isinstance(error, Interrupted) else fail(error, USAGE)
     if command is not None:
         main = partial(supervise, command=command, services=services)
-        return runner.run(main, takes_life=True)
+        return runner.run(main, takes_life=True, step="command")
     with contextlib.ExitStack() as sockets:  # it removes the file of each Unix socket
         return _run(options, config, runner, sockets)
 
@@ -178,7 +179,7 @@ def _run(
         wanted = (options.bind or [DEFAULT_BIND]) if options.asgi else []
         sockets = [opened.enter_context(bind(where)) for where in wanted]
         kind = _server(options)
-        target = runner.interruptible(lambda: _load(options.target))
+        target = runner.interruptible(lambda: _load(options.target), "imports")
         main = (
             _asgi_main(options, config, target, sockets, kind)
             if kind
@@ -195,7 +196,8 @@ def _run(
         return runner.abandon(1, "the import of the app raised an exception")
     except SystemExit as leaving:
         return runner.abandon(code_of(leaving), "the app exited during its import")
-    return runner.run(main, takes_life=takes_life, loop_factory=factory)
+    step = "server" if kind else "main"
+    return runner.run(main, takes_life=takes_life, loop_factory=factory, step=step)
 
 
 class _AppError(Exception):

@@ -6,7 +6,7 @@ import argparse
 import json
 import time
 from collections.abc import Iterable
-from typing import cast
+from typing import Final, cast
 
 from lifecycle.cli.control_client import add_port, port_of, request
 from lifecycle.cli.watching import NotAnswered, first_line, plain, watch
@@ -20,6 +20,11 @@ from lifecycle.status_records import (
     TransitionStatus,
     WorkerStatus,
 )
+
+STEPS_SHOWN: Final = 4
+"""Steps of the start that are shown, the longest first."""
+SHORTEST: Final = 0.05
+"""Seconds. A shorter step is not shown."""
 
 
 def add(parser: argparse.ArgumentParser) -> None:
@@ -71,6 +76,7 @@ def render(status: Snapshot) -> str:
     parts = [
         f"{status['state'].upper()} for {_ago(status['since'])}, {status['in_flight']} in flight, "
         f"pid {status['pid']}, pod-lifecycle {status['version']}",
+        _start(status),
         _drain(status["drain"]),
         _table("SERVICE PORT STATE REGISTERED", map(_service, status["services"])),
         _table("SERVER PID AGE STALLED IN-FLIGHT SERVED", map(_worker, status.get("workers", ()))),
@@ -89,6 +95,22 @@ def _table(header: str, rows: Iterable[tuple[object, ...]]) -> str:
 def _ago(since: float) -> str:
     seconds = max(0.0, time.time() - since)
     return f"{seconds:.1f} s" if seconds < 60 else f"{seconds / 60:.0f} min"
+
+
+def _start(status: Snapshot) -> str:
+    start = status.get("start")  # an older version has no such field
+    if start is None:
+        return ""
+    reached = any(step["to"] == "ready" for step in status["transitions"])
+    ended = "started in" if reached else "not READY after"
+    shown = f"{ended if start['over'] else 'starting for'} {start['seconds']:.1f} s"
+    longest = sorted(start["steps"], key=lambda step: -step["seconds"])[:STEPS_SHOWN]
+    steps = [
+        f"{step['name']} {step['seconds']:.1f} s{' so far' if step.get('running') else ''}"
+        for step in longest
+        if step["seconds"] >= SHORTEST
+    ]
+    return f"{shown}: {', '.join(steps)}" if steps else shown
 
 
 def _drain(drain: DrainStatus | None) -> str:

@@ -1,4 +1,4 @@
-"""The built-in plugins: probes, commands, the drain handler and the `local` registry."""
+"""The built-in plugins: probes, commands, the drain, the start report, the `local` registry."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from lifecycle.drain.drain import Drain
 from lifecycle.drain.elsewhere import Nowhere
 from lifecycle.drain.view import view
 from lifecycle.hookspecs import hookimpl
+from lifecycle.log import Log
+from lifecycle.start_report import StartReport
 from lifecycle.states import State, Transition
 
 
@@ -70,6 +72,32 @@ class DrainHandler:
         return "drained"
 
 
+class StartHandler:
+    """
+    Ends the start report when the app is READY, or when a drain starts before that.
+
+    Args:
+        report: The report.
+        log: The log for the event `start report`.
+    """
+
+    def __init__(self, report: StartReport, log: Log) -> None:
+        self._report = report
+        self._log = log
+
+    @hookimpl
+    @inline
+    def lifecycle_transition(self, transition: Transition) -> None:
+        """Note the end of the start, and of its last step."""
+        if transition.before is State.STARTING and not transition.after.leaving:
+            self._report.main()
+        if self._report.over or not (transition.after is State.READY or transition.after.leaving):
+            return
+        self._report.finish()
+        failed = {"cause": transition.cause} if transition.after.leaving else {}
+        self._log.info("start report", **self._report.fields(), **failed)
+
+
 class LocalRegistry(Registry):
     """Registers in this process only, so that you need no service registry on a laptop."""
 
@@ -109,7 +137,7 @@ class Builtin(NamedTuple):
     plugin: object
 
 
-NAMES: Final = ("state", "services", "loop", "drain", "local", "commands")
+NAMES: Final = ("state", "services", "loop", "start", "drain", "local", "commands")
 
 
 def builtins(conductor: Conductor) -> list[Builtin]:
@@ -125,6 +153,7 @@ def builtins(conductor: Conductor) -> list[Builtin]:
             config.ready_stall_limit,
             patience,
         ),
+        StartHandler(conductor.start_report, conductor.log),  # before a drain withdraws anything
         DrainHandler(services.withdraw, conductor.departure.prestop),
         LocalRegistryPlugin(),
         DefaultCommands(

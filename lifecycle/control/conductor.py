@@ -22,7 +22,8 @@ from lifecycle.calls.transitions import Transitions
 from lifecycle.contracts import Command, Instance, Kind
 from lifecycle.control.plugin_activation import PluginActivation
 from lifecycle.control.probes import Probes
-from lifecycle.control.services import OPERATOR, ServiceEntry, Services, some
+from lifecycle.control.service_entry import ServiceEntry
+from lifecycle.control.services import OPERATOR, Services, some
 from lifecycle.drain.departure import Departure
 from lifecycle.drain.host import Host, Parts
 from lifecycle.drain.in_flight import Traffic
@@ -30,6 +31,7 @@ from lifecycle.exceptions import Draining, LifecycleError, page_of, text_of
 from lifecycle.links import help_page
 from lifecycle.log import Log
 from lifecycle.settings import Settings
+from lifecycle.start_report import StartReport
 from lifecycle.states import Event, State, transition_status
 from lifecycle.version import VERSION
 
@@ -57,6 +59,7 @@ class Conductor:
         plugins: Plugins,
         app_loop: AppLoop,
         traffic: Traffic,
+        start_report: StartReport,
         log: Log,
     ) -> None:
         self.config = config
@@ -64,8 +67,11 @@ class Conductor:
         self.app_loop = app_loop
         self.log = log
         self.transitions = Transitions(life, log)
-        self.probes = Probes(app_loop, log)
-        self.services = Services(register_timeout=config.register_timeout, log=log)
+        self.start_report = start_report
+        self.probes = Probes(app_loop, log, start_report)
+        self.services = Services(
+            register_timeout=config.register_timeout, log=log, start_report=start_report
+        )
         self.traffic = traffic
         traffic.claim()
         self.commands: dict[str, tuple[Command, Own]] = {}
@@ -92,6 +98,7 @@ class Conductor:
             life=life,
             put_to_work=self.install,
             take_out=self.uninstall,
+            timed=start_report.step,
         )
         self.start_calls: list[Own] = []
         self.life = life
@@ -146,7 +153,8 @@ class Conductor:
                 each.cancel()
 
     async def _ask_to_start(self, call: Own) -> LifecycleError | None:
-        outcome = await call(life=self.life)
+        with self.start_report.step(f"lifecycle_start of {call.plugin}"):
+            outcome = await call(life=self.life)
         see = page_of(outcome.error) or "plugin-refuses-the-start"
         if isinstance(outcome.error, LifecycleError):
             return LifecycleError(f"plugin {call.plugin!r}: {text_of(outcome.error)}", see=see)
@@ -259,6 +267,7 @@ class Conductor:
             "services": self.services.status(),
             "probes": self.probes.status(now),
             "transitions": [transition_status(each) for each in self.transitions.history],
+            "start": self.start_report.status(),
             "drain": self.departure.snapshot(now),
             "workers": self.traffic.workers(),
             "plugins": self.plugins.status(),

@@ -63,6 +63,7 @@ class PluginActivation:
         life: The `Lifecycle`, which is passed to the hooks.
         put_to_work: Installs the hooks that are called later: probes, start, transitions, drain, stop.
         take_out: Removes such hooks of a plugin again, by its registrations.
+        timed: Measures a step of the start, by its name.
     """
 
     def __init__(
@@ -77,7 +78,9 @@ class PluginActivation:
         life: object,
         put_to_work: Callable[[Iterable[Implementation]], None],
         take_out: Callable[[Collection[object]], None],
+        timed: Callable[[str], contextlib.AbstractContextManager[object]] = contextlib.nullcontext,
     ) -> None:
+        self._timed = timed
         self._plugins = plugins
         self._services = services
         self._config = config
@@ -226,7 +229,8 @@ class PluginActivation:
     async def _ask(self, each: Implementation) -> Outcome:
         several = each._replace(function=partial(_several, each.function))
         timeout = self._config.register_timeout
-        return await Own(several, self._app_loop, timeout)(life=self._life)
+        with self._timed(f"plugin {each.plugin}"):
+            return await Own(several, self._app_loop, timeout)(life=self._life)
 
     def _failed(self, each: Implementation, problem: str, *, strict: bool) -> None:
         failed = self._plugins.failed[each.plugin] = f"{each.hook} {problem}"
@@ -304,8 +308,9 @@ class PluginActivation:
         if registry.name in self._config.optional_registries:
             registry.required = False
         try:
-            async with asyncio.timeout(self._config.register_timeout):
-                await registry.__aenter__()
+            with self._timed(f"registry {registry.name}"):
+                async with asyncio.timeout(self._config.register_timeout):
+                    await registry.__aenter__()
         except (Exception, SystemExit, KeyboardInterrupt) as error:
             problem = f"did not open: {type(error).__name__}: {text_of(error)}"
             self._log.warning(

@@ -24,6 +24,7 @@ from lifecycle.exceptions import text_of
 from lifecycle.links import help_page
 from lifecycle.log import Log
 from lifecycle.plain import one_line
+from lifecycle.start_report import StartReport, Step
 
 if TYPE_CHECKING:
     from lifecycle.status_records import ProbeStatus
@@ -83,6 +84,7 @@ class Probe:
         self.removed = False
         """True once the plugin is removed. Later answers do not count."""
         self.every = call.implementation.options.every
+        self.inline = call.implementation.inline
         self._call = call
         self._app_loop = app_loop
         self._last: tuple[Answer, ...] | None = None
@@ -93,7 +95,7 @@ class Probe:
         if self.every is not None:
             return self._last if self._last is not None else (self._not_yet(now),)
         kept = self._last
-        if kept and now - kept[0].at < FRESH and not self._call.implementation.inline:
+        if kept and now - kept[0].at < FRESH and not self.inline:
             return kept
         return await self.ask(life)
 
@@ -172,9 +174,14 @@ class Probes:
     Args:
         app_loop: The app's loop.
         log: The log. Only changes of an answer are logged.
+        start_report: Gets the seconds from the first call of a startup probe to its success.
     """
 
-    def __init__(self, app_loop: AppLoop, log: Log) -> None:
+    def __init__(
+        self, app_loop: AppLoop, log: Log, start_report: StartReport | None = None
+    ) -> None:
+        self._start_report = start_report
+        self._start_steps: dict[str, Step] = {}
         self._app_loop = app_loop
         self._log = log
         self._probes: dict[Kind, list[Probe]] = {kind: [] for kind in Kind}
@@ -237,6 +244,7 @@ class Probes:
             exclude: Names of probes or plugins that do not count.
         """
         asked = [p for p in self._probes[kind] if self._asked(p, only, exclude)]
+        self._measure(asked)
         startup: Answer | None = None
         wanted = only == STARTUP if only else not self.started
         if kind is Kind.READINESS and wanted:
@@ -264,8 +272,22 @@ class Probes:
             return False
         return not only or only == probe.plugin or only.startswith(f"{probe.plugin}.")
 
+    def _measure(self, asked: Iterable[Probe]) -> None:
+        """Start to measure the startup probes that are called for the first time."""
+        for probe in asked:
+            name, ours = probe.plugin, probe.kind is not Kind.STARTUP or probe.inline
+            if self._start_report is None or ours or name in self._start_steps:
+                continue
+            # The kubelet may ask for the first time when the app is READY already.
+            step = self._start_report.begin(f"startup probe {name}", after_ready=True)
+            self._start_steps[name] = step
+
     def _latch(self, asked: set[str], answers: Iterable[Answer]) -> None:
-        self._latched |= asked - {answer.plugin for answer in answers if not answer.ok}
+        passed = asked - {answer.plugin for answer in answers if not answer.ok}
+        if self._start_report is not None:
+            for plugin in passed - self._latched:
+                self._start_report.end(self._start_steps.get(plugin))
+        self._latched |= passed
         self.started |= {probe.plugin for probe in self._probes[Kind.STARTUP]} <= self._latched
 
     def _latched_answers(self, asked: list[Probe]) -> list[Answer]:

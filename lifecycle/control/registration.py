@@ -25,6 +25,7 @@ from lifecycle.control.backoff import FIRST, LONGEST, until_done
 from lifecycle.exceptions import LifecycleError, RegistrationRefused, text_of
 from lifecycle.links import help_page
 from lifecycle.log import Log
+from lifecycle.start_report import StartReport, Step
 
 if TYPE_CHECKING:
     from lifecycle.status_records import RegistrationStatus
@@ -55,6 +56,7 @@ class Registration:
         timeout: float,
         on_change: Callable[[Registration], None],
         log: Log,
+        start_report: StartReport | None = None,
     ) -> None:
         self.registry = registry
         self.required = registry.required
@@ -69,6 +71,8 @@ class Registration:
         self.on_change = on_change
         """Called after every change of the known state."""
         self._log = log.info, log.warning
+        self._start_report = start_report
+        self._start_step: Step | None = None
         self._changed = asyncio.Event()
         self._step: asyncio.Task[None] | None = None
 
@@ -81,8 +85,20 @@ class Registration:
             self.refused = None
             self.on_change(self)
         self._changed.set()
+        self._measure(wanted)
         if self._step is not None:
             _insist(self._step)
+
+    def _measure(self, wanted: bool) -> None:  # noqa: FBT001 - as above
+        """Start to measure the first registration, or forget it."""
+        report = self._start_report
+        if report is None or report.over:
+            return
+        if wanted:
+            name = f"registration {self._instance.service}@{self.registry.name}"
+            self._start_step = report.begin(name)
+        else:
+            report.drop(self._start_step)
 
     def described(self) -> dict[str, object]:
         """Return the details from the registry in a form that JSON can hold, or the problem."""
@@ -173,6 +189,8 @@ class Registration:
             self.asking = False
             self.on_change(self)
         self.confirmed = True
+        if self._start_report is not None:
+            self._start_report.end(self._start_step)
         self._set(Actual.YES, "")
 
     async def _deregister(self) -> None:

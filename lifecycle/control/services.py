@@ -23,9 +23,11 @@ from typing import TYPE_CHECKING, Final
 from lifecycle.contracts import Instance, Registry
 from lifecycle.control.backoff import prepare
 from lifecycle.control.registration import Actual, LeavingRegistry, Registration, Those
+from lifecycle.control.service_entry import ServiceEntry
 from lifecycle.exceptions import RegistrationRefused, ServiceNotFound, text_of
 from lifecycle.links import help_page
 from lifecycle.log import Log
+from lifecycle.start_report import StartReport
 
 if TYPE_CHECKING:
     from lifecycle.status_records import ServiceStatus
@@ -44,66 +46,6 @@ def some(names: Iterable[str], count: int) -> str:
     return f"{shown} and {count - SHOWN:,} more" if count > SHOWN else shown
 
 
-class ServiceEntry:
-    """One exported service with its offline reasons and registrations. Any thread may read it."""
-
-    def __init__(self, instance: Instance) -> None:
-        self.instance = instance
-        self.held_by: dict[str, str] = {}
-        self.registrations: dict[str, Registration] = {}
-        self.waiters: set[asyncio.Event] = set()
-        self._unconfirmed: Those[Registration] = Those()
-        self._left: Those[Registration] = Those()
-        self._refused: Those[Registration] = Those()
-
-    def note(self, registration: Registration) -> None:
-        """Update the values that depend on one registration."""
-        self._unconfirmed.note(
-            registration, so=registration.required and not registration.confirmed
-        )
-        self._left.note(registration, so=registration.actual is not Actual.NO)
-        self._refused.note(
-            registration, so=registration.required and registration.refused is not None
-        )
-
-    def drop(self, registration: Registration) -> None:
-        """Remove one registration."""
-        del self.registrations[registration.registry.name]
-        for those in (self._unconfirmed, self._left, self._refused):
-            those.note(registration, so=False)
-
-    @property
-    def online(self) -> bool:
-        """True if there is no offline reason."""
-        return not self.held_by
-
-    @property
-    def confirmed(self) -> bool:
-        """True if every required registry has acknowledged the service, by its last answer."""
-        return not self._unconfirmed
-
-    @property
-    def out(self) -> bool:
-        """True if the service is not registered in any registry."""
-        return not self._left
-
-    def refusal(self) -> RegistrationRefused | None:
-        """Return the permanent refusal of a required registry, if there is one."""
-        return next((registration.refused for registration in self._refused.first(1)), None)
-
-    def status(self) -> ServiceStatus:
-        """Return the service as `/status` shows it. For the control loop."""
-        return {
-            "name": self.instance.service,
-            "port": self.instance.port,
-            "online": self.online,
-            "held_by": dict(self.held_by),
-            "registrations": {
-                name: registration.status() for name, registration in self.registrations.items()
-            },
-        }
-
-
 class Services:
     """
     The table of all services and registries. For the control loop.
@@ -111,9 +53,13 @@ class Services:
     Args:
         register_timeout: Seconds for one operation on a registry.
         log: The log, for every change of a registration.
+        start_report: Gets the seconds of each first registration.
     """
 
-    def __init__(self, *, register_timeout: float, log: Log) -> None:
+    def __init__(
+        self, *, register_timeout: float, log: Log, start_report: StartReport | None = None
+    ) -> None:
+        self._start_report = start_report
         self.entries: dict[str, ServiceEntry] = {}
         self.serving: Those[ServiceEntry] = Those()
         """The services that are online and acknowledged."""
@@ -168,6 +114,7 @@ class Services:
             timeout=self._timeout,
             on_change=lambda registration: self._registration_changed(entry, registration),
             log=self._log,
+            start_report=None if registry.name == LOCAL else self._start_report,
         )
         entry.registrations[registry.name] = registration
         registration.want(self._wanted and entry.online)

@@ -16,6 +16,7 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -101,6 +102,7 @@ class Runner:
         plugins: More plugins.
         renderer: The format of log events, unless the app configures structlog itself.
         put_off: The same as in `Core`.
+        entry: The same as in `Core`.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class Runner:
         renderer: Renderer | None = None,
         *,
         put_off: float = 0.0,
+        entry: str = "program",
     ) -> None:
         self.life = handle_of(
             lambda life: Core(
@@ -119,6 +122,7 @@ class Runner:
                 renderer=renderer,
                 host=self._hosted,
                 put_off=put_off,
+                entry=entry,
             )
         )
         self._core = core_of(self.life)
@@ -128,6 +132,7 @@ class Runner:
         self._watchdog = Watchdog(self._config, self._log)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._takes_life = True
+        self._step = ""
         self._left_with: int | None = None
         """The exit code that other code than main has asked for."""
 
@@ -165,18 +170,25 @@ class Runner:
     def _departure(self) -> Departure:
         return self._core.running().departure
 
-    def interruptible(self, work: Callable[[], Any]) -> Any:
+    def interruptible(self, work: Callable[[], Any], step: str = "") -> Any:
         """
         Do long work in the main thread that a signal may interrupt: the import of the app.
+
+        Args:
+            work: The work.
+            step: Its name in the start report. Without one, it is not measured.
 
         Raises:
             Interrupted: A signal arrived.
         """
+        timed = self._core.start_report.step(step) if step else contextlib.nullcontext()
         if self._signals is None:
-            return work()
+            with timed:
+                return work()
         self._signals.interrupts(Interrupted)
         try:
-            return work()
+            with timed:
+                return work()
         finally:
             self._signals.interrupts(None)
 
@@ -186,9 +198,19 @@ class Runner:
         *,
         takes_life: bool,
         loop_factory: Callable[[], asyncio.AbstractEventLoop] = asyncio.new_event_loop,
+        step: str = "main",
     ) -> int:
-        """Run main to its end, and return the exit code of the process."""
+        """
+        Run main to its end, and return the exit code of the process.
+
+        Args:
+            main: The function.
+            takes_life: True if it gets the `Lifecycle` object.
+            loop_factory: Makes the event loop.
+            step: The name of its first step in the start report.
+        """
         self._takes_life = takes_life
+        self._step = step
         loop = self._loop = loop_factory()
         if self._signals is not None:
             self._signals.adopt(loop)
@@ -292,6 +314,7 @@ class Runner:
         self._hold_signals()
         self._main.own.add(asyncio.current_task())
         if await self._may_start():
+            self._core.start_report.main(self._step)
             self._main.task = asyncio.create_task(self._run_main(main), name="main")
             if not self._takes_life:
                 from lifecycle.process.unmodified_main import make_ready

@@ -91,7 +91,10 @@ async def serve(
     server = kind.make(Middleware(app, life), settings)
     lifespan = Lifespan(app, state, unless=life.drained)
     core_of(life).app_loop.describe = partial(_straggler, life, server, lifespan)
+    start_report = core_of(life).start_report
+    start_report.main("lifespan")
     async with lifespan:
+        start_report.main("server")
         where = [address(sock, tls=tls is not None) for sock in sockets]
         server.listen(sockets)
         life.log.info("listening", on=where)

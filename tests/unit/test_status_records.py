@@ -46,8 +46,14 @@ def test_every_part_has_the_fields_of_its_record_in_their_order() -> None:
             (whole["transitions"], status_records.TransitionStatus),
             ([whole["drain"]], status_records.DrainStatus),
             (whole["plugins"], status_records.PluginStatus),
+            ([whole["start"]], status_records.StartStatus),
         ):
             fields = list(record.__annotations__)
             assert all(keys == fields for keys in keys_of(found)), record.__name__
+
+        steps = whole["start"]["steps"]
+        assert all(list(step) == ["name", "began", "seconds"] for step in steps)
+        assert [step["name"] for step in steps][-1] == "main"
+        assert whole["start"]["over"]
 
     asyncio.run(main())

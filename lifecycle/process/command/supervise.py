@@ -91,6 +91,7 @@ async def supervise(
                 "command", problem=problem, see=help_page("errors.md#command-cannot-start")
             )
             return 1
+        core_of(life).start_report.main("first worker" if workers is not None else "open port")
         core_of(life).answer()
         family = Family(child.pid, child.pid if own_group else 0, own)
         supervisor = Supervisor(life, command, child, family, workers, own_group=own_group)

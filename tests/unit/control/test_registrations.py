@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from lifecycle.control.registration import Registration
-from lifecycle.control.services import OPERATOR, Actual, Services
+from lifecycle.control.registration import Actual, Registration
+from lifecycle.control.services import OPERATOR, Services
 from lifecycle.exceptions import LifecycleError, RegistrationRefused
 from tests.unit.control.registries import Scripted, after, failing, fine, hang, row, table
 from tests.unit.virtual_time import Diary, instance, run
