@@ -58,7 +58,7 @@ class Core:
         control: The control thread. The default is a new one.
         put_off: Seconds after which the QOS port starts to answer, unless `answer` is called
             before. Until then, requests wait. 0: it answers from the start.
-        entry: What ran before, for the start report.
+        entry: The name of the step before this one in the start report.
     """
 
     def __init__(

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lifecycle.plain import one_line
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 KEPT: Final = 100
 """Steps that are kept at most: as many running, and as many finished ones."""
 LOGGED: Final = 12
-"""Steps that the log event has at most."""
+"""Steps that the summary has at most."""
 SHORTEST: Final = 0.001
-"""Seconds. A shorter step is not in the log event."""
+"""Seconds. A shorter step is not in the summary."""
 NAME_LENGTH: Final = 120
 """Characters of a name. Names of services and plugins are not ours."""
 
@@ -59,6 +59,23 @@ class Step:
         if self.seconds is None:
             shown["running"] = True
         return shown
+
+
+class Summary(NamedTuple):
+    """
+    A start in short, for the log.
+
+    Attributes:
+        seconds: The seconds from the start of the process to READY.
+        slowest: The name of the longest step.
+        steps: The seconds of the longest steps, the longest first. Steps of one name are added up.
+        unfinished: The names of the steps that still run.
+    """
+
+    seconds: float
+    slowest: str
+    steps: dict[str, float]
+    unfinished: list[str]
 
 
 class StartReport:
@@ -150,7 +167,7 @@ class StartReport:
         self.end(before)
 
     def finish(self) -> None:
-        """Note that the start is over. What still runs is shown as running."""
+        """Note that the start is over. Steps that still run are shown as running."""
         if self._ended_at is None:
             self._ended_at = self._clock()
 
@@ -185,8 +202,8 @@ class StartReport:
             "slowest": longest["name"] if longest is not None else "",
         }
 
-    def fields(self) -> dict[str, Any]:
-        """Return the fields of the log event, the longest step first."""
+    def summary(self) -> Summary:
+        """Return the start in short, the longest step first."""
         shown = self.status()
         seconds: dict[str, float] = {}
         for step in shown["steps"]:
@@ -194,12 +211,8 @@ class StartReport:
         longest = sorted(seconds.items(), key=lambda each: -each[1])
         steps = {name: round(took, 3) for name, took in longest[:LOGGED] if took >= SHORTEST}
         running = [step["name"] for step in shown["steps"] if step.get("running")]
-        found: dict[str, Any] = {
-            "seconds": shown["seconds"],
-            "slowest": next(iter(steps), shown["slowest"]),
-            "steps": steps,
-        }
-        return found | ({"unfinished": running[:LOGGED]} if running else {})
+        slowest = next(iter(steps), shown["slowest"])
+        return Summary(shown["seconds"], slowest, steps, running[:LOGGED])
 
 
 def _age_of_process() -> float | None:

@@ -94,8 +94,16 @@ class StartHandler:
         if self._report.over or not (transition.after is State.READY or transition.after.leaving):
             return
         self._report.finish()
-        failed = {"cause": transition.cause} if transition.after.leaving else {}
-        self._log.info("start report", **self._report.fields(), **failed)
+        found = self._report.summary()
+        cause = transition.cause if transition.after.leaving else ""
+        more = {"unfinished": found.unfinished, "cause": cause}
+        self._log.info(
+            "start report",
+            seconds=found.seconds,
+            slowest=found.slowest,
+            steps=found.steps,
+            **{name: value for name, value in more.items() if value},
+        )
 
 
 class LocalRegistry(Registry):

@@ -73,12 +73,13 @@ def test_the_steps_in_their_order_and_the_slowest_of_them(
         ],
         "slowest": "imports",
     }
-    assert report.fields() == {
-        "seconds": 4.25,
-        "slowest": "imports",
-        "steps": {"imports": 2.5, "plugin b": 0.5, "plugin a": 0.25},
-    }
-    assert list(report.fields()["steps"]) == ["imports", "plugin b", "plugin a"]
+    assert report.summary() == (
+        4.25,
+        "imports",
+        {"imports": 2.5, "plugin b": 0.5, "plugin a": 0.25},
+        [],
+    )
+    assert list(report.summary().steps) == ["imports", "plugin b", "plugin a"]
 
 
 def test_a_start_that_goes_on(report: StartReport, clock: Clock) -> None:
@@ -97,16 +98,16 @@ def test_a_start_that_goes_on(report: StartReport, clock: Clock) -> None:
     }
     report.finish()
     clock.now += 5
-    assert report.fields()["unfinished"] == ["main"]
+    assert report.summary().unfinished == ["main"]
     assert report.status()["seconds"] == 4.0
     report.main()
-    assert "unfinished" not in report.fields()
+    assert report.summary().unfinished == []
 
 
 def test_without_a_step_there_is_no_slowest(report: StartReport) -> None:
     """And nothing breaks."""
     assert report.status() == {"seconds": 0.0, "over": False, "steps": [], "slowest": ""}
-    assert report.fields() == {"seconds": 0.0, "slowest": "", "steps": {}}
+    assert report.summary() == (0.0, "", {}, [])
 
 
 def test_steps_of_one_name_are_one_in_the_log(report: StartReport, clock: Clock) -> None:
@@ -114,17 +115,17 @@ def test_steps_of_one_name_are_one_in_the_log(report: StartReport, clock: Clock)
     took(report, clock, "plugin a", 1)
     took(report, clock, "main", 1.5)
     took(report, clock, "plugin a", 1)
-    assert report.fields()["steps"] == {"plugin a": 2.0, "main": 1.5}
-    assert report.fields()["slowest"] == "plugin a"
+    assert report.summary().steps == {"plugin a": 2.0, "main": 1.5}
+    assert report.summary().slowest == "plugin a"
 
 
 def test_what_takes_no_time_is_not_in_the_log(report: StartReport, clock: Clock) -> None:
     """And of much that does, the longest."""
     took(report, clock, "nothing", 0.0004)
-    assert report.fields()["steps"] == {}
+    assert report.summary().steps == {}
     for number in range(30):
         took(report, clock, str(number), 1 + number)
-    assert list(report.fields()["steps"]) == [str(each) for each in range(29, 29 - LOGGED, -1)]
+    assert list(report.summary().steps) == [str(each) for each in range(29, 29 - LOGGED, -1)]
 
 
 def test_main_goes_from_step_to_step(report: StartReport, clock: Clock) -> None:
@@ -157,7 +158,7 @@ def test_a_step_that_is_interrupted_has_not(
     """That is what hung, so the report names it."""
     with pytest.raises(error):
         broken(report, clock, error)
-    assert report.fields()["unfinished"] == ["imports"]
+    assert report.summary().unfinished == ["imports"]
 
 
 def test_the_longest_are_kept_of_many(report: StartReport, clock: Clock) -> None:
