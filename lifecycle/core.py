@@ -42,6 +42,8 @@ PORT_TIME: Final = 1.0
 """Seconds that closing the QOS port takes at most."""
 FLUSH_TIME: Final = 1.0
 """Seconds that the log handlers have for the last events, in case that one of them is blocked."""
+ACCESS_TIME: Final = 0.2
+"""The same for the last events of the access log, which matter less."""
 
 
 class Core:
@@ -76,6 +78,7 @@ class Core:
     ) -> None:
         self.config = Settings(config)
         self.log = Log(renderer)  # for plugins too, from any thread, without waiting
+        self.access_log = Log(renderer)  # with its own queue, because requests may be many
         self.app_loop = AppLoop(clock)
         self.traffic = Traffic(clock, self.config.quiet_ignore, self.app_loop)
         self.start_report = StartReport(clock, entry)
@@ -361,6 +364,7 @@ class Core:
         """Wait until the control thread has ended and the log is written. Blocks 3 s at most."""
         self.control.join(timeout=2)
         self.traffic.end()
+        self.access_log.close(ACCESS_TIME)
         self.log.flush(FLUSH_TIME)
         PROCESS.keep(self._let_child_go)
         if self.is_up:
@@ -373,5 +377,6 @@ class Core:
         self.app_loop.forget()
         self.traffic.end()
         self.log.forget()
+        self.access_log.forget()
         if self._sockets is not None:
             self._sockets.close()  # the file of the control socket belongs to the parent and stays

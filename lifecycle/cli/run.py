@@ -108,7 +108,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--access-log",
         action="store_true",
-        help="log one line per request (needs --server uvicorn)",
+        help="log an event for each request of the ASGI app",
     )
     parser.add_argument("--certfile", metavar="FILE", help="certificate to serve HTTPS with")
     parser.add_argument("--keyfile", metavar="FILE", help="private key of the certificate")
@@ -252,12 +252,7 @@ def _server(options: argparse.Namespace) -> ServerKind | None:
                     see="option-for-another-kind-of-app",
                 )
         return None
-    kind = server_kind(options.server or DEFAULT_SERVER)
-    if options.access_log and not kind.access_log:
-        raise BadTarget(
-            "--access-log: needs --server uvicorn", see="option-for-another-kind-of-app"
-        )
-    return kind
+    return server_kind(options.server or DEFAULT_SERVER)
 
 
 def _asgi_main(

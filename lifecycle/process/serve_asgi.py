@@ -71,7 +71,7 @@ async def serve(
         services: Names and ports of the app services to publish.
         keep_alive: Seconds that a connection may be idle.
         tls: The TLS context for HTTPS, or None for plain HTTP.
-        access_log: Log one line per request, if the server can.
+        access_log: Log an event for each request.
 
     Raises:
         SystemExit: A service registry refuses an app service for good, or the app's lifespan
@@ -83,12 +83,16 @@ async def serve(
         keep_alive=keep_alive,
         state=state,
         tls=tls,
-        access_log=access_log,
         lost=lambda count: life.log.warning(
             "clients lost", count=count, problem=NOT_ACCEPTED, see=help_page("clients-lost")
         ),
     )
-    server = kind.make(Middleware(app, life), settings)
+    served: App = Middleware(app, life)
+    if access_log:
+        from lifecycle.serving.access_log import AccessLog  # most apps have no access log
+
+        served = AccessLog(served, core_of(life).access_log)
+    server = kind.make(served, settings)
     lifespan = Lifespan(app, state, unless=life.drained)
     core_of(life).app_loop.describe = partial(_straggler, life, server, lifespan)
     start_report = core_of(life).start_report

@@ -77,14 +77,12 @@ class ServerSettings:
         keep_alive: Seconds that a connection may be idle.
         state: The state of the lifespan, which every request gets.
         tls: The TLS context for HTTPS, with the server's own `alpn`, or None for plain HTTP.
-        access_log: Log one line per request, if the server can.
         lost: Called at the end with the number of clients that were never accepted.
     """
 
     keep_alive: float
     state: dict[str, Any]
     tls: ssl.SSLContext | None = None
-    access_log: bool = False
     lost: Callable[[int], object] = lambda _: None
 
 
@@ -97,13 +95,11 @@ class ServerKind:
         make: Makes the server for an app, on the running loop.
         alpn: The protocols that it offers over TLS, best first.
         loop: The default event loop of the app: "asyncio" or "auto".
-        access_log: Whether it can log one line per request.
     """
 
     make: Callable[[Any, ServerSettings], AsgiServer]
     alpn: tuple[str, ...]
     loop: str = "asyncio"
-    access_log: bool = False
 
 
 def server_kind(name: str) -> ServerKind:

@@ -69,7 +69,6 @@ class UvicornServer:
         self._seam = Seam(
             self._call,
             keep_alive=settings.keep_alive,
-            access_log=settings.access_log,
             came=self._came,
             gone=self._gone,
             **options,
@@ -294,5 +293,5 @@ def _is_no_cancellation(record: logging.LogRecord) -> bool:
     return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
-KIND: Final = ServerKind(make=UvicornServer, alpn=("http/1.1",), loop="auto", access_log=True)
+KIND: Final = ServerKind(make=UvicornServer, alpn=("http/1.1",), loop="auto")
 """The description of this server for `run --asgi`."""

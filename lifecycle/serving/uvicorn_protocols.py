@@ -20,7 +20,6 @@ from lifecycle.serving.asgi_servers import ServerUnavailable
 OLDEST: Final = (0, 23, 0)
 """The oldest version with which the tests pass."""
 LOG: Final = logging.getLogger("uvicorn.error")
-ACCESS_LOG: Final = logging.getLogger("uvicorn.access")
 
 
 class Connections(set[Any]):
@@ -57,7 +56,6 @@ class Seam:
     Args:
         app: The ASGI app.
         keep_alive: Seconds that a connection may be idle.
-        access_log: Log one line per request.
         came: Called with each protocol whose connection was made.
         gone: Called with each protocol whose connection was lost, or was given to another protocol.
         options: More arguments of `uvicorn.Config`.
@@ -68,24 +66,22 @@ class Seam:
         app: Any,
         *,
         keep_alive: float,
-        access_log: bool,
         came: Callable[[Any], object],
         gone: Callable[[Any], object],
         **options: Any,
     ) -> None:
-        if not access_log or ACCESS_LOG.hasHandlers():
-            options["log_config"] = None  # keep the app's own logging configuration
         self._config = uvicorn.Config(
             app,
             interface="asgi3",
             lifespan="off",
             workers=1,
-            access_log=access_log,
+            access_log=False,
+            log_config=None,  # keep the app's own logging configuration
             timeout_keep_alive=keep_alive,  # type: ignore[arg-type]
             **options,
         )
         # Its INFO has a line for each WebSocket.
-        LOG.setLevel(logging.INFO if access_log else logging.WARNING)
+        LOG.setLevel(logging.WARNING)
         self._config.load()
         self._server = uvicorn.Server(self._config)
         self._state = self._server.server_state

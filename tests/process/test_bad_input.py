@@ -172,7 +172,7 @@ BAD_LINES: list[tuple[list[str], list[str]]] = [
     (["--asgi", "--bind", ":" + "9" * 5000, "web:app"], ["--bind :999", "HOST:PORT"]),
     (["--asgi", "--service", "a:80", "--service", "a:90", "web:app"], ["'a' has 80 and 90"]),
     (["--server", "uvicorn", "web:app"], ["--server is only for an ASGI app", "--asgi"]),
-    (["--asgi", "--access-log", "web:app"], ["--access-log", "--server uvicorn"]),
+    (["--access-log", "web:app"], ["--access-log is only for an ASGI app", "--asgi"]),
     (["web:app"], ["(scope, receive, send)", "lifecycle run --asgi web:app"]),
     (["web:wsgi"], ["'web:wsgi' is a WSGI app", "-- gunicorn --bind 0.0.0.0:8080 web:wsgi"]),
     (["builtins:dict"], ["async function", "'dict'"]),

@@ -33,7 +33,6 @@ class Served:
         self.seam = Seam(
             self.app,
             keep_alive=75.0,
-            access_log=False,
             came=self.came.append,
             gone=self.gone.append,
             http=http,

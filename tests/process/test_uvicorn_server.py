@@ -285,11 +285,10 @@ def test_what_is_cut_at_the_deadline(start: Start, tmp_path: Path) -> None:
     assert "Traceback" not in app.stderr, app.stderr
 
 
-@pytest.mark.parametrize("asked", [False, True], ids=["without", "with access log"])
-def test_the_command_line(start: Start, tmp_path: Path, asked: bool) -> None:
-    """Several binds, uvloop where it is installed, and a line a request if you ask for it."""
+def test_the_command_line(start: Start, tmp_path: Path) -> None:
+    """Several binds, and uvloop where it is installed."""
     path = tmp_path / "s"
-    words = ["--server", "uvicorn", "--bind", f"unix:{path}", *["--access-log"][:asked]]
+    words = ["--server", "uvicorn", "--bind", f"unix:{path}"]
     app = serve_asgi(start, tmp_path, APP, *words, **TIMES)
     app.wait_state("ready")
     [listening] = app.events("listening")
@@ -299,8 +298,7 @@ def test_the_command_line(start: Start, tmp_path: Path, asked: bool) -> None:
         assert (answer.status, answer.body) == (200, b"uvlo")
         assert "date" in answer.headers
     app.stop()
-    assert app.stdout.count('"GET /loop HTTP/1.1" 200') == 2 * asked
-    assert "GET /loop" not in app.stderr
+    assert "/loop" not in app.stdout + app.stderr
     assert not path.exists()
 
 
