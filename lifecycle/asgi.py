@@ -31,7 +31,7 @@ from lifecycle.qos.takeover import RECYCLE_TIMEOUT, start_after
 from lifecycle.runtime import Lifecycle, core_of, current
 from lifecycle.service_names import check_port, check_service_name
 from lifecycle.serving.app_runner import ABORT
-from lifecycle.serving.port_wait import until_listening
+from lifecycle.serving.port_wait import say_listening, until_listening
 from lifecycle.serving.websockets_and_event_streams import (
     LEAST_PATIENCE,
     MAY_BE_EVENTS,
@@ -375,6 +375,7 @@ class Managed:
         with contextlib.suppress(Draining):
             if self._port is not None:
                 await until_listening(self._port, self._service or "the app", life.log)
+                say_listening([self._port], life.log)
             try:
                 if self._service is not None:
                     life.export(self._service, port=self._port)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Final
 
 from lifecycle.drain.socket_diagnosis import NoDiagnosis, sockets_of
@@ -34,6 +35,33 @@ def _listens(table: str, port: int) -> bool:
     with open(table, encoding="ascii") as lines:
         rows = (line.split() for line in lines)
         return any(row[3] == LISTEN and row[1].endswith(f":{port:04X}") for row in rows)
+
+
+def listeners(ports: Iterable[int]) -> list[str]:
+    """
+    Return the addresses at which processes listen on these ports, for example `0.0.0.0:8080`.
+
+    An address that is unknown is `*`. The order is that of the ports.
+    """
+    found: dict[int, list[str]] = {port: [] for port in ports}
+    for table in TABLES:
+        with suppress(OSError), open(table, encoding="ascii") as lines:
+            next(lines, "")
+            for row in (line.split() for line in lines):
+                if row[3] != LISTEN:
+                    break  # listeners come first, and many connections may follow
+                host, _, port = row[1].rpartition(":")
+                there = found.get(int(port, 16))
+                shown = _address(_packed(host))
+                if there is not None and shown not in there:
+                    there.append(shown)
+    return [f"{host}:{port}" for port, hosts in found.items() for host in hosts or ["*"]]
+
+
+def _address(packed: bytes) -> str:
+    if len(packed) == 4:
+        return socket.inet_ntop(socket.AF_INET, packed)
+    return f"[{socket.inet_ntop(socket.AF_INET6, packed)}]"
 
 
 def accept_queue(*ports: int) -> int:

@@ -10,7 +10,7 @@ from lifecycle.links import help_page
 from lifecycle.process.exit_status import show
 from lifecycle.runtime import Lifecycle, core_of
 from lifecycle.service_names import service_spec
-from lifecycle.serving.port_wait import until_listening
+from lifecycle.serving.port_wait import say_listening, until_listening
 
 
 async def make_ready(life: Lifecycle, fail: Callable[[str], None]) -> None:
@@ -54,7 +54,10 @@ async def make_ready(life: Lifecycle, fail: Callable[[str], None]) -> None:
 
 
 async def _export(life: Lifecycle) -> None:
-    for name, port in map(service_spec, life.config.services):
+    services = [*map(service_spec, life.config.services)]
+    for name, port in services:
         if port is not None:
             await until_listening(port, name, life.log)
         life.export(name, port=port)
+    if ports := [port for _, port in services if port is not None]:
+        say_listening(ports, life.log)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from lifecycle.control.backoff import until_done
-from lifecycle.drain.kernel_sockets import is_listening
+from lifecycle.drain.kernel_sockets import is_listening, listeners
 from lifecycle.links import help_page
 from lifecycle.log import Log
 
@@ -43,6 +43,17 @@ async def until_listening(
         await until_done(look, first=0.02, longest=0.5)
     finally:
         late.cancel()
+
+
+def say_listening(ports: Iterable[int], log: Log) -> None:
+    """
+    Log the addresses at which the app listens, once its ports are open.
+
+    Args:
+        ports: The ports of the app services.
+        log: The logger.
+    """
+    log.info("listening", on=listeners(ports))
 
 
 def _say_closed(port: int, name: str, log: Log, elsewhere: Callable[[], Iterable[int]]) -> None:

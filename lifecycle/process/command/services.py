@@ -22,7 +22,7 @@ from lifecycle.process.command.processes import children, descendants, everybody
 from lifecycle.process.command.workers import Workers
 from lifecycle.process.exit_status import show
 from lifecycle.runtime import Lifecycle, core_of
-from lifecycle.serving.port_wait import until_listening
+from lifecycle.serving.port_wait import say_listening, until_listening
 
 GREETED_WITHIN: Final = 0.3
 """
@@ -66,6 +66,8 @@ async def make_ready(
         for name, port in known:
             await until_listening(port, name, life.log, elsewhere=ports_of_the_command)
             life.export(name, port=port)
+        if known:
+            say_listening((port for _, port in known), life.log)
         await life.ready()
     except Draining:
         return

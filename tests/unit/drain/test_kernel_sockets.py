@@ -6,7 +6,8 @@ import socket
 
 import pytest
 
-from lifecycle.drain.kernel_sockets import accept_queue, is_listening, tcp_sockets
+from lifecycle.drain import kernel_sockets
+from lifecycle.drain.kernel_sockets import accept_queue, is_listening, listeners, tcp_sockets
 from lifecycle.drain.socket_diagnosis import NoDiagnosis
 from lifecycle.drain.socket_messages import ESTABLISHED, LISTEN, name_of
 
@@ -36,6 +37,30 @@ def test_a_connection_is_no_listener():
     with socket.create_server(("127.0.0.1", 0)) as server:
         with socket.create_connection(server.getsockname()) as client:
             assert not is_listening(client.getsockname()[1])
+
+
+def test_where_a_port_is_open():
+    """The address tells whether others can reach it; in the order of the ports, each once."""
+    with (
+        socket.create_server(("127.0.0.1", 0), reuse_port=True) as one,
+        socket.create_server(one.getsockname(), reuse_port=True),
+        socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as other,
+        socket.create_server(("0.0.0.0", 0)) as third,
+    ):
+        ports = [each.getsockname()[1] for each in (other, one, third)]
+        assert listeners(ports) == [
+            f"[::]:{ports[0]}",
+            f"127.0.0.1:{ports[1]}",
+            f"0.0.0.0:{ports[2]}",
+        ]
+    assert listeners(ports) == [f"*:{port}" for port in ports]
+
+
+def test_where_no_table_tells(monkeypatch):
+    """The port alone is known."""
+    monkeypatch.setattr(kernel_sockets, "TABLES", ("/proc/net/no-such-table",))
+    assert listeners([8080]) == ["*:8080"]
+    assert listeners([]) == []
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
