@@ -209,6 +209,7 @@ def paths() -> str:
         online=given,
         offline=given,
         of_a_command=given,
+        log_level=given,
     )
     listed = [*default.lifecycle_commands(), DrainHandler(given, given).lifecycle_commands()]
     for command in listed:

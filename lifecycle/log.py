@@ -78,6 +78,13 @@ class Log:
         """Log a failure."""
         self._put(logging.ERROR, event, fields)
 
+    @property
+    def level(self) -> int:
+        """The lowest level of the events that are written."""
+        if isinstance(self._renderer, LineRenderer) and not _structlog_configured():
+            return self._renderer.level
+        return logging.getLogger(NAME).getEffectiveLevel()
+
     def prepare(self) -> None:
         """Import the modules for writing now, because there may be no time for it later."""
         if self._wanted(logging.WARNING):
@@ -237,13 +244,18 @@ class LineRenderer:
         self._stream = stream
         self._lowest = logging.getLevelNamesMapping()[threshold.upper()]
 
+    @property
+    def level(self) -> int:
+        """The lowest level that is written."""
+        return logging.getLogger(NAME).level or self._lowest
+
     def prepare(self) -> None:
         """Import the modules that writing needs."""
         if self._stream.isatty():
             importlib.import_module("structlog")
 
     def __call__(self, entry: LogEntry) -> None:
-        if entry.level < (logging.getLogger(NAME).level or self._lowest):
+        if entry.level < self.level:
             return
         terminal = bool(self._stream.isatty())
         moment = datetime.fromtimestamp(entry.at, tz=UTC)

@@ -173,6 +173,7 @@ def builtins(conductor: Conductor) -> list[Builtin]:
             online=conductor.set_online,
             offline=conductor.set_offline,
             of_a_command=lambda: not isinstance(conductor.traffic.elsewhere, Nowhere),
+            log_level=lambda: conductor.log.level,
         ),
     )
     return [Builtin(name, plugin) for name, plugin in zip(NAMES, made, strict=True)]

@@ -36,6 +36,7 @@ class DefaultCommands:
         online: Brings services online by a pattern. Returns their names.
         offline: Takes services offline by a pattern, with a reason. Returns their names.
         of_a_command: Returns True under `lifecycle run -- COMMAND`.
+        log_level: Returns the lowest level that the log of pod-lifecycle writes.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class DefaultCommands:
         online: Callable[[str], list[str]],
         offline: Callable[[str, str], list[str]],
         of_a_command: Callable[[], bool],
+        log_level: Callable[[], int],
     ) -> None:
         self._commands = commands
         self._services = services
@@ -58,6 +60,7 @@ class DefaultCommands:
         self._online = online
         self._offline = offline
         self._of_a_command = of_a_command
+        self._log_level = log_level
 
     @hookimpl
     @inline
@@ -72,6 +75,7 @@ class DefaultCommands:
             Command("online", self.online, "bring services online: ?service=…", changes=True),
             Command("offline", self.offline, "take services offline: ?service=…", changes=True),
             Command("log-level", self.log_level, "set log levels: ?level=…&logger=…", changes=True),
+            Command("loggers", self.loggers, "loggers and their levels: ?logger=…"),
             Command("config", self.config, "the settings and their sources", Level.PRIVATE),
         ]
 
@@ -150,14 +154,31 @@ class DefaultCommands:
             raise LifecycleError(
                 f"The argument level must be one of {', '.join(levels)}.", see="command-refused"
             )
-        if {"logger", "name"} <= request.arguments.keys():
-            raise LifecycleError(
-                "You named two loggers. Use either /NAME or ?logger=NAME.", see="command-refused"
-            )
-        name = request.arguments.get("logger") or request.arguments.get("name") or ""
+        name = _logger(request)
         logging.getLogger(name or None).setLevel(levels[level])
         own = " (not in the command's own log)" if self._of_a_command() else ""
         return Reply(f"OK: {name or 'root'} at {level}{own}")
+
+    @inline
+    def loggers(self, request: Request) -> Any:
+        """Answer `/loggers`, as a table, or as JSON if the caller accepts it."""
+        from lifecycle.control.loggers import MOST, as_json, as_rows, loggers
+
+        unknown = request.arguments.keys() - {"logger", "name"}
+        if unknown:
+            raise LifecycleError(
+                f"{min(unknown)[:80]!r} is not an argument. Use ?logger=PATTERN.",
+                see="command-refused",
+            )
+        found, count = loggers(_logger(request) or "*", self._log_level())
+        if "application/json" in request.accept:
+            return as_json(found, count)
+        lines = [table(("LOGGER", "LEVEL", "EFFECTIVE"), as_rows(found))]
+        if count > MOST:
+            lines.append(f"({count - MOST} more. Use ?logger=PATTERN)")
+        if self._of_a_command():
+            lines.append("(the loggers of pod-lifecycle, not those of the command)")
+        return "\n".join(lines)
 
     @inline
     def config(self, _: Request) -> Any:
@@ -178,6 +199,14 @@ def _page(request: Request) -> tuple[int, bool]:
             f"The argument limit must be a number from 1 to {MOST}.", see="command-refused"
         )
     return int(limit), stacks
+
+
+def _logger(request: Request) -> str:
+    if {"logger", "name"} <= request.arguments.keys():
+        raise LifecycleError(
+            "You named two loggers. Use either /NAME or ?logger=NAME.", see="command-refused"
+        )
+    return request.arguments.get("logger") or request.arguments.get("name") or ""
 
 
 def _glob(request: Request) -> str:

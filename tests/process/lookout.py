@@ -16,6 +16,7 @@ PROTECTED = (
     ("GET", "/ls"),
     ("GET", "/help"),
     ("GET", "/version"),
+    ("GET", "/loggers"),
     ("POST", "/offline"),
     ("POST", "/offline/orders"),
     ("POST", "/online"),

@@ -143,6 +143,8 @@ def test_status(start, tmp_path):
     assert slow.result(10)[0] == 200
     said = app.get("/log-level?level=INFO", method="POST")[1].strip()
     assert said == "OK: root at INFO (not in the command's own log)"
+    shown = app.get("/loggers")[1].splitlines()[-1]
+    assert shown == "(the loggers of pod-lifecycle, not those of the command)"
     app.stop(0)
 
 

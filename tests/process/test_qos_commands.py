@@ -153,12 +153,19 @@ def test_log_level_under_the_command(start: Start, tmp_path: Path) -> None:
     app = start(["-m", "lifecycle", "run", "shop:main"], env=ENV)
     app.wait_state("ready")
 
+    def written() -> str:
+        return app.get("/loggers/lifecycle")[1].split()[-1]
+
+    assert written() == "INFO"
+
     def held(level: str, service: str) -> None:
         assert app.get(f"/log-level?level={level}&logger=lifecycle", method="POST")[0] == 200
         assert app.get(f"/offline?service={service}", method="POST")[0] == 200
 
     held("WARNING", "orders")
+    assert written() == "WARNING"
     held("NOTSET", "billing")
+    assert written() == "INFO"
     wait_for(lambda: "billing" in app.stderr.partition("offline")[2], 10, lambda: app.stderr)
     said = [each["arg_service"] for each in app.events("command") if "arg_service" in each]
     assert said == ["billing"]

@@ -291,6 +291,7 @@ def test_ls_version_help(at: tuple[str, int]) -> None:
         ("POST", "/online", "PROTECTED"),
         ("POST", "/offline", "PROTECTED"),
         ("POST", "/log-level", "PROTECTED"),
+        ("GET", "/loggers", "PROTECTED"),
         ("GET", "/config", "PRIVATE"),
         ("POST", "/prestop", "PRIVATE"),
         ("GET", "/greet", "PUBLIC"),
