@@ -344,6 +344,7 @@ class Core:
         """Report that main has ended. The drain starts, or goes on without main."""
         if self.in_child:  # a copy, with nothing to deregister
             return
+        self.start_report.main()
         departure = self.running().departure
         self.control.post(lambda: departure.main_ended(ending, cause))
 

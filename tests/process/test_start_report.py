@@ -275,3 +275,13 @@ def test_it_can_be_turned_off(begin: Start) -> None:
     app.wait_state("ready")
     app.stop()
     assert app.events("start report") == []
+
+
+def test_a_main_that_ends_before_it_is_ready(begin: Start, tmp_path: Path) -> None:
+    """Its step has ended with it, so nothing is called unfinished."""
+    (tmp_path / "ends.py").write_text("async def main(life): return 3\n")
+    app = begin(["-m", "lifecycle", "run", "ends:main"])
+    assert app.wait() == 3
+    report = report_of(app)
+    assert report["cause"] == "main returned"
+    assert "unfinished" not in report
