@@ -239,6 +239,26 @@ def test_a_main_that_is_cut_off_does_not_cost_what_is_left_to_send(
     assert app.events("drain report")[0]["steps"]["close"] <= 3.5
 
 
+@pytest.mark.parametrize(
+    "end",
+    [
+        "import time; time.sleep(3600)",
+        "import threading; threading.Thread(target=threading.Event().wait).start()",
+    ],
+    ids=["a blocked loop", "a thread that does not end"],
+)
+def test_a_plain_function_is_called_whatever_hangs(
+    begin: Start, collector: Collector, end: str
+) -> None:
+    """It needs no loop; one that needs the loop is named if the loop is blocked."""
+    app = begin(MAIN.replace("{end}", end))
+    app.wait_state("ready")
+    assert app.stop(124) < LATEST
+    assert {"thread": True} in collector.lines
+    waited_for = app.events("drain report")[0].get("waited_for", "")
+    assert ("lifecycle_stop of plugin 'Exporter'" in waited_for) is ("sleep" in end)
+
+
 @pytest.mark.parametrize("second", [False, True], ids=["once", "twice"])
 def test_a_collector_that_never_answers_is_not_waited_for_for_long(
     begin: Start, collector: Collector, second: bool

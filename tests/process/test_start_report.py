@@ -171,7 +171,10 @@ def test_a_command(begin: Start, instrument: str) -> None:
     serving = "first worker" if instrument == "yes" else "open port"
     slow(report, "plugin slowly", "registration shop@far", serving)
     assert report["steps"][serving] >= 2 * SLOW - AT_ITS_EDGE
-    assert {"lifecycle run", "command"} <= report["steps"].keys()
+    status = app.status()
+    assert status is not None
+    names = {each["name"] for each in status["start"]["steps"]}
+    assert {"process", "lifecycle run", "command"} <= names
     app.stop()
 
 
