@@ -47,10 +47,6 @@ class Hooks:
         self.draining = HookCalls("lifecycle_drain", log)
         self.stopping = HookCalls("lifecycle_stop", log)
 
-    def names(self) -> list[str]:
-        """Return the plugins whose hook was called and has not returned."""
-        return self.draining.names() + self.stopping.names()
-
 
 class DrainActions:
     """
@@ -110,16 +106,17 @@ class DrainActions:
         """Store for the report which clients, work and hooks the drain was waiting for."""
         parts = self._parts
         self._report.disturbed_by = told(parts.traffic.last_disturbers)
-        self._report.waited_for = told(
-            held_up_by, parts.app_loop, parts.traffic, parts.registrations
-        )
-        self._note_late(self._hooks.draining)
+        found = told(held_up_by, parts.app_loop, parts.traffic, parts.registrations)
+        self._report.waited_for = found
+        # A hook often waits for the work in flight. Then the hook itself is not late.
+        self._note_late(self._hooks.draining, complain=not found)
 
-    def _note_late(self, calls: HookCalls) -> None:
+    def _note_late(self, calls: HookCalls, *, complain: bool) -> None:
         names = told(calls.names)
-        self._report.waited_for += names
-        self._report.late = self._report.late or bool(names)
-        calls.complain()
+        self._report.waited_for = self._report.waited_for + names
+        if complain:
+            self._report.late = self._report.late or bool(names)
+            calls.complain()
 
     def answer_prestop(self) -> None:
         """Answer all preStop calls."""
@@ -198,7 +195,7 @@ class DrainActions:
 
     def note_what_is_not_flushed(self) -> None:
         """Store for the report which hooks have not returned."""
-        self._note_late(self._hooks.stopping)
+        self._note_late(self._hooks.stopping, complain=True)
 
     # close
 

@@ -67,5 +67,7 @@ class HookCalls:
 
 
 def _shown(call: Own) -> bool:
-    module = getattr(call.implementation.function, "__module__", None)
-    return not str(module).startswith(OURS)
+    try:
+        return not str(call.implementation.function.__module__).startswith(OURS)
+    except Exception:  # noqa: BLE001 - a foreign callable, in the middle of a drain
+        return True

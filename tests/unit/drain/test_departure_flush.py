@@ -358,6 +358,28 @@ def test_a_drain_hook_that_hangs_is_named() -> None:
     run(main())
 
 
+def test_a_drain_hook_that_waits_for_work_in_flight_is_not_to_blame() -> None:
+    """It is named beside the work, but there is no complaint about its plugin."""
+
+    async def main() -> None:
+        class Server:
+            @hookimpl
+            async def lifecycle_drain(self, drain: Drain) -> None:
+                await drain.idle()
+
+        play = await Play(Server()).open()
+        play.life.track("curl/8", "/slow", "GET").__enter__()
+        play.signal()
+        await play.end()
+        assert play.report["waited_for"].split("; ") == [
+            "1 in flight: GET /slow from curl/8",
+            "lifecycle_drain of plugin 'Server'",
+        ]
+        assert play.stage.diary.of("plugin") == []
+
+    run(main())
+
+
 def test_a_name_that_is_no_name_stays_on_its_line() -> None:
     """And a hundred plugins that hang are not all named."""
 
