@@ -139,7 +139,10 @@ class Config(Sourced):
         "User agents and paths, such as /metrics, whose requests do not delay the end of the drain."
     )
     stop_timeout: float = _seconds(
-        3.0, 0, 3600, "Time reserved for your own shutdown code after the drain, including lifecycle_stop hooks."
+        3.0,
+        0,
+        3600,
+        "Time reserved for your own shutdown code after the drain, including lifecycle_stop hooks.",
     )
     services: tuple[str, ...] = _setting(
         (), "App services, as NAME:PORT, of a main without changes.", _check_services
