@@ -61,7 +61,11 @@ class HookCalls:
         )
 
     def names(self) -> list[str]:
-        """Return the plugins whose hook has not returned, as `lifecycle_drain of plugin 'kafka'`."""
+        """
+        Return the plugins whose hook has not returned.
+
+        For example `lifecycle_drain of plugin 'kafka'`, or `lifecycle_stop of plugin 'tracing'`.
+        """
         late = [each.plugin for each in self._since if _shown(each)]
         return [f"{self._hook} of plugin {plugin!r}" for plugin in late[:NAMED]]
 
