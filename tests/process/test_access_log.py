@@ -138,9 +138,16 @@ def test_without_it_nothing_is_logged(serve: Callable[..., App]) -> None:
 
 
 def test_at_a_higher_level_nothing_is_logged(serve: Callable[..., App]) -> None:
-    """A request is an info; the level can be changed while the app runs."""
+    """A request is an info."""
     app = serve("--access-log", "--log-level", "warning")
     assert ask(app, "/one") == 200
+    app.stop()
+    assert "/one" not in app.stderr
+
+
+def test_the_level_can_be_changed_while_the_app_runs(serve: Callable[..., App]) -> None:
+    """From then on requests are logged."""
+    app = serve("--access-log", "--log-level", "warning")
     assert app.get("/log-level/lifecycle?level=INFO", method="POST")[0] == 200
     assert ask(app, "/two") == 200
     assert [each["path"] for each in requests(app, 1)] == ["/two"]
