@@ -132,6 +132,7 @@ class Middleware:
             await self.app(scope, receive, send)
             return
         with traffic.track(*words_of(scope)) as work:
+            work.came_from(scope.get("client"))
             if kind == "websocket":
                 socket = await self._converse(WebSocket, work, scope, receive, send)
             else:

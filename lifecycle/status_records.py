@@ -91,6 +91,16 @@ class DrainStatus(TypedDict):
         steps: For each finished step, the seconds from the drain start to its end.
         waiting_for: The names of everything that the drain waits for now.
         disturbed_by: The clients that still send most requests, and so delay the end of the drain.
+        last_connection: Seconds after the drain start at which the last new connection came. Null
+            if not known, 0 if none came. The first request on a connection counts.
+        last_request: Seconds after the drain start at which the last request came. Null if not
+            known, 0 if none came. Health checks do not count, here and below.
+        arrivals: The number of requests in each second after the drain start, or null. The last of
+            120 numbers counts all later ones too.
+        connections: The number of new connections in each second, in the same way.
+        listened: Seconds after the drain start until the server has stopped listening, or null.
+        after_closing: The connections that were in the accept queue when the listener closed, or
+            null.
     """
 
     step: str
@@ -100,6 +110,12 @@ class DrainStatus(TypedDict):
     steps: dict[str, float]
     waiting_for: list[str]
     disturbed_by: list[str]
+    last_connection: float | None
+    last_request: float | None
+    arrivals: list[int] | None
+    connections: list[int] | None
+    listened: float | None
+    after_closing: int | None
 
 
 class StepStatus(TypedDict):

@@ -226,10 +226,9 @@ class Services:
         """True if no registration is left, also in registries that are being removed."""
         return not self._left and all(each.out for each in self._leaving)
 
-    @property
-    def any_exported(self) -> bool:
-        """True if at least one service is exported."""
-        return bool(self.entries)
+    def names(self) -> list[str]:
+        """Return the names of the exported services."""
+        return [*self.entries]
 
     def ports(self) -> set[int]:
         """Return the ports of the services."""

@@ -216,13 +216,8 @@ class DrainActions:
 
     def report(self) -> None:
         """Log the report."""
-        parts = self._parts
+        traffic = self._parts.traffic
         with suppress(Exception):  # an app may put anything into a name
-            self._report.last_to_end = parts.traffic.last_to_end()
-        self._report.say(
-            parts.log,
-            parts.registrations,
-            self._drain.cause,
-            self._code,
-            counted=parts.traffic.in_use,
-        )
+            self._report.last_to_end = traffic.last_to_end()
+        traffic.note_unfinished()
+        self._report.say(self._parts, self._drain, self._code)

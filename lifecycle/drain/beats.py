@@ -9,8 +9,11 @@ clients do not.
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Iterable
 from typing import Final
+
+from lifecycle.drain.late_arrivals import Timeline
 
 SHORTEST: Final = 0.5
 """The shortest interval of a monitor, in seconds. The kubelet's is 1 s or more."""
@@ -29,13 +32,16 @@ class Sender:
 
     def __init__(self) -> None:
         self.count = 0
+        self.seconds: Counter[int] = Counter()
+        """The number of its connections in each second after the drain start."""
         self.times: deque[float] = deque(maxlen=MONITORS * (PERIODS + 1))
         self.at = -math.inf
         """The time of its last connection."""
 
-    def came(self, ended: float, began: float) -> None:
+    def came(self, ended: float, began: float, second: int) -> None:
         """Store a connection. Its end is known exactly, its start is not."""
         self.count += 1
+        self.seconds[second] += 1
         self.times.append(ended)
         self.at = max(self.at, began)
 
@@ -61,11 +67,17 @@ class Arrivals:
     The connections that have come and gone since the drain start, by sender.
 
     Connections without data, for example from a port check, do not count.
+
+    Args:
+        since: The drain start.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, since: float = 0.0) -> None:
+        self._since = since
         self._senders: dict[tuple[bytes, int], Sender] = {}
         self._others_at = -math.inf
+        self._others: Counter[int] = Counter()
+        """The connections of senders that are no longer stored, by second."""
 
     def note(self, peer: bytes, received: int, *, ended: float, began: float) -> None:
         """
@@ -80,11 +92,12 @@ class Arrivals:
         if received <= 1:
             return
         sender = self._senders.pop((peer, received), None) or Sender()
-        sender.came(ended, began)
+        sender.came(ended, began, int(began - self._since))
         self._senders[peer, received] = sender
         if len(self._senders) > KEPT:
-            oldest = next(iter(self._senders))
-            self._others_at = max(self._others_at, self._senders.pop(oldest).at)
+            oldest = self._senders.pop(next(iter(self._senders)))
+            self._others_at = max(self._others_at, oldest.at)
+            self._others += oldest.seconds
 
     def missed(self, at: float) -> None:
         """Store that some connections were missed, because too many ended at once."""
@@ -94,6 +107,25 @@ class Arrivals:
         """Return the time of the last connection that is not from a monitor, or minus infinity."""
         counting = (each.at for each in self._senders.values() if not each.keeps_a_beat)
         return max(self._others_at, max(counting, default=-math.inf))
+
+    def timeline(self, open_since: Iterable[float]) -> Timeline:
+        """
+        Return the times of all connections that are not from a monitor.
+
+        Args:
+            open_since: When the connections were first seen that are still open.
+        """
+        found = Timeline(self._since)
+        counts = Counter(self._others)
+        for each in self._senders.values():
+            if not each.keeps_a_beat:
+                counts += each.seconds
+        for second, count in counts.items():
+            found.add(self._since + second, count)
+        for at in open_since:
+            found.add(at)
+        found.last = max(found.last, self.last() - self._since)
+        return found
 
     def most(self) -> list[tuple[bytes, int]]:
         """Return the most frequent addresses with their counts, without monitors."""

@@ -92,6 +92,7 @@ class Departure:
         stop_hooks = bool(self.hooks.stop)
         timetable = Timetable.plan(parts.config, now, settle=settle, stop_hooks=stop_hooks)
         self.drain = Drain(cause, timetable, self._clock)
+        parts.traffic.late_arrivals.begin(now, parts.registrations.ports())
         parts.traffic.watch(partial(run_soon, self._loop), now if quiet else -math.inf)
         self._began.set_result(self.drain)
         parts.transitions.fire(Event.DRAIN, cause)
@@ -300,6 +301,9 @@ class Departure:
             "steps": dict(self.report.steps),
             "waiting_for": self._waits_for(),
             "disturbed_by": told(parts.traffic.last_disturbers),
+            **parts.traffic.arrivals(),
+            "listened": self.drain.listened,
+            "after_closing": self.drain.after_closing,
         }
 
     def _waits_for(self) -> list[str]:

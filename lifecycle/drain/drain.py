@@ -28,6 +28,11 @@ class Drain:
         self.deregistration_done: Moment[bool] = Moment()
         self.traffic_gone: Moment[None] = Moment()
         self.time_over: Moment[None] = Moment()
+        self.listened: float | None = None
+        """Seconds after the drain start until the server has stopped listening, if known."""
+        self.settle_factor = 1.0
+        self.after_closing: int | None = None
+        """Connections that were still in the accept queue when the listener closed, if known."""
 
     def time_left(self) -> float:
         """Return the seconds that the drain can still wait. A later call may return much less."""
@@ -48,6 +53,22 @@ class Drain:
     async def idle(self) -> None:
         """Wait until `settle` is over, no work is in flight, and no requests arrive any more."""
         await self.traffic_gone.wait()
+
+    def stopped_listening(self, *, settle_factor: float = 1.0, late: int | None = None) -> None:
+        """
+        Report that your server accepts no new connections from now on. Call it from any thread.
+
+        The drain report contains the time, and `lifecycle tune` uses it. Only the first call
+        counts. You need this method only if your server stops listening before the drain is over.
+
+        Args:
+            settle_factor: How many times the propagation delay `settle` must be. For example 2, if
+                your server renews each connection at half of `settle`.
+            late: The connections that were still in the accept queue, if your server counts them.
+        """
+        if self.listened is None:
+            self.listened = round(max(0.0, self._clock() - self.timetable.began), 3)
+            self.settle_factor, self.after_closing = settle_factor, late
 
 
 class Stop:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Final, NamedTuple, Protocol
 
+from lifecycle.drain.late_arrivals import ArrivalStatus
+
 
 class Ended(NamedTuple):
     """
@@ -72,7 +74,6 @@ class View(NamedTuple):
     threads: Sequence[SeenThread] = ()
     total: int = 0
 
-
 class Elsewhere(Protocol):
     """
     The traffic of other processes. Used on the control thread, after the drain start.
@@ -117,6 +118,9 @@ class Elsewhere(Protocol):
 
     def last_to_end(self) -> Ended | None:
         """Return the work that ended last while draining, or None."""
+
+    def arrivals(self) -> ArrivalStatus | None:
+        """Return what came after the drain start. None if `Traffic` gets each arrival."""
 
 
 class Nowhere:
@@ -163,3 +167,6 @@ class Nowhere:
     def last_to_end(self) -> Ended | None:
         """Return None."""
         return None
+
+    def arrivals(self) -> None:
+        """Return None."""

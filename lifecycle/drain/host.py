@@ -93,9 +93,8 @@ class Embedded:
 class Registrations(Protocol):
     """The table of registrations, for a departure."""
 
-    @property
-    def any_exported(self) -> bool:
-        """True if at least one service is exported."""
+    def names(self) -> list[str]:
+        """Return the names of the exported services."""
 
     @property
     def all_out(self) -> bool:

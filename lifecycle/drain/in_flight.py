@@ -12,6 +12,7 @@ from typing import Final
 from lifecycle.calls.app_loop import AppLoop
 from lifecycle.drain.elsewhere import Elsewhere, Ended, Nowhere
 from lifecycle.drain.health_checks import MONITORS
+from lifecycle.drain.late_arrivals import UNKNOWN, ArrivalStatus, LateArrivals
 from lifecycle.drain.work import NamedWork, Work, work_in
 from lifecycle.drain.work_names import WorkEntry, most, name_of, shown, since, words
 from lifecycle.exceptions import explained
@@ -57,8 +58,10 @@ class Traffic:
         self._wake: Callable[[], object] = lambda: None
         self._changed: asyncio.Event | None = None
         self._arrived_at = -math.inf
-        self._deaf = False
+        self.deaf = False
+        """True once main has ended, so that further requests do not matter."""
         self.disturbers: Counter[str] = Counter()
+        self.late_arrivals = LateArrivals(clock)
         self.in_use = False
         """True once something counts work: a middleware was made, or `track` was used."""
         self.draining = False
@@ -136,7 +139,7 @@ class Traffic:
             path: The path of the request.
             at: The time of the request. None means now.
         """
-        if self._deaf or self._is_monitor(agent, path):
+        if self.deaf or self.is_monitor(agent, path):
             return
         self._arrived_at = max(self._arrived_at, self.clock() if at is None else at)
         known = shown(agent) or "(no user agent)"
@@ -144,13 +147,14 @@ class Traffic:
             known = "(others)"
         self.disturbers[known] += 1
 
-    def _is_monitor(self, agent: str, path: str) -> bool:
+    def is_monitor(self, agent: str, path: str) -> bool:
+        """Return whether a request is that of a health check or a scraper."""
         return path in self._paths or bool(agent and agent.startswith(self._agents))
 
     def left(self, work: WorkEntry) -> None:
         """Handle the end of a piece of work while draining. From any thread."""
         named = words(work)
-        if not self._is_monitor(named.agent, named.path):
+        if not self.is_monitor(named.agent, named.path):
             self._ended = work, self.clock()
         self.gone_again()
 
@@ -237,7 +241,7 @@ class Traffic:
 
     def forget_arrivals(self) -> None:
         """End the quiet period at once. Further requests do not matter, because main has ended."""
-        self._deaf = True
+        self.deaf = True
         self._arrived_at = -math.inf
 
     def last_disturbers(self) -> list[str]:
@@ -245,6 +249,19 @@ class Traffic:
         counts = Counter(self.disturbers.copy())  # other threads continue to count
         own = [f"{agent} ({count})" for agent, count in counts.most_common(5)]
         return own + self.elsewhere.disturbers()
+
+    def arrivals(self) -> ArrivalStatus:
+        """Return what came after the drain start. For the control loop."""
+        seen = self.elsewhere.arrivals()
+        if seen is None:
+            seen = self.late_arrivals.status() if self.in_use else UNKNOWN
+        return seen
+
+    def note_unfinished(self) -> None:
+        """Store the requests for the report that came after the drain start, and still run."""
+        for each in self.entries.copy().values():
+            if isinstance(each, Work):
+                each.note()
 
     def nudge(self) -> None:
         """Let `gone` check again. For the control loop."""

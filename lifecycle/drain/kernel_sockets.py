@@ -123,6 +123,7 @@ def _described(row: list[str], state: int) -> TcpSocket:
         waiting=int(waiting, 16),
         unsent=int(unsent, 16),
         accepted=row[9] != "0",
+        peer_port=int(row[2].rpartition(":")[2], 16),
     )
 
 

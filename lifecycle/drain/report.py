@@ -8,19 +8,21 @@ from typing import Any, Final, ParamSpec
 
 from lifecycle.calls.app_loop import AppLoop
 from lifecycle.calls.stacks import Straggler
+from lifecycle.drain.drain import Drain
 from lifecycle.drain.elsewhere import Ended
-from lifecycle.drain.host import Registrations
+from lifecycle.drain.host import Parts, Registrations
 from lifecycle.drain.in_flight import Traffic
 from lifecycle.drain.kernel_sockets import accept_queue
 from lifecycle.drain.view import AGENT_BYTES, NAME_BYTES, fit
 from lifecycle.drain.work_names import TRACKED
 from lifecycle.exceptions import reason, text_of
 from lifecycle.links import help_page
-from lifecycle.log import Log
 
 P = ParamSpec("P")
 
 FRAMES_SHOWN: Final = 8
+SERVICES_SHOWN: Final = 20
+SETTINGS_SHOWN: Final = ("settle", "quiet", "grace_period", "stop_timeout")
 
 
 class Report:
@@ -50,19 +52,16 @@ class Report:
         self.waited_for: list[str] = []
         self.stuck_at: list[str] = []
 
-    def say(
-        self, log: Log, registrations: Registrations, cause: str, code: int, *, counted: bool
-    ) -> None:
+    def say(self, parts: Parts, drain: Drain, code: int) -> None:
         """
         Log the report. Empty fields are left out.
 
         Args:
-            log: The log.
-            registrations: The registrations, with those that are left.
-            cause: The cause of the drain.
+            parts: The log, and the parts that the report describes.
+            drain: The drain.
             code: The exit code.
-            counted: True if something counts work in flight.
         """
+        registrations = parts.registrations
         unregistered = registrations.unregistered()
         details: dict[str, Any] = {
             "forced": self.forced,
@@ -74,18 +73,19 @@ class Report:
             "unregistered": unregistered,
             "registries": registrations.described(),
         }
-        if registrations.any_exported and not counted:
+        if registrations.names() and not parts.traffic.in_use:
             details["uncounted"] = (
                 "Nothing counts running requests, so the drain did not wait for them. "
                 "Use lifecycle.asgi.Middleware or track()."
             )
         bad = self.cut_off or self.forced or self.late or unregistered
-        (log.warning if bad else log.info)(
+        (parts.log.warning if bad else parts.log.info)(
             "drain report",
-            cause=cause,
+            cause=drain.cause,
             code=code,
             steps=self.steps,
             **{name: value for name, value in details.items() if value},
+            **for_tune(parts, drain),
             see=help_page("drain-report") if bad else "",
         )
 
@@ -94,6 +94,23 @@ class Report:
         if last is None:
             return {}
         return {"name": fit(last.name, NAME_BYTES + AGENT_BYTES), "age": round(last.age, 3)}
+
+
+def for_tune(parts: Parts, drain: Drain) -> dict[str, Any]:
+    """Return the fields that `lifecycle tune` reads. Fields that are not known are left out."""
+    names = parts.registrations.names()
+    if not names:
+        return {}
+    config = parts.config
+    fields: dict[str, Any] = {
+        "services": [*names[:SERVICES_SHOWN], *(["…"] if len(names) > SERVICES_SHOWN else [])],
+        "settings": {name: getattr(config, name) for name in SETTINGS_SHOWN},
+        **parts.traffic.arrivals(),
+        "listened": drain.listened,
+        "settle_factor": None if drain.settle_factor == 1 else drain.settle_factor,
+        "after_closing": drain.after_closing,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 def told(find: Callable[P, list[str]], *args: P.args, **kwargs: P.kwargs) -> list[str]:

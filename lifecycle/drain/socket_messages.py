@@ -63,6 +63,7 @@ class TcpSocket(NamedTuple):
         sent: The sent bytes.
         received_ago: Milliseconds since the last bytes came. 0 without `info`.
         sent_ago: Milliseconds since the last bytes were sent. 0 without `info`.
+        peer_port: The port of the peer.
     """
 
     state: int
@@ -76,6 +77,7 @@ class TcpSocket(NamedTuple):
     sent: int = 0
     received_ago: int = 0
     sent_ago: int = 0
+    peer_port: int = 0
 
 
 class Answer(NamedTuple):
@@ -151,19 +153,20 @@ def _refusal(body: bytes) -> int:
 
 
 def _socket(body: bytes) -> TcpSocket:
-    port, _, peer = _SOCKET.unpack_from(body)
+    port, peer_port, peer = _SOCKET.unpack_from(body)
     cookie, waiting, unsent, _, inode = _NUMBERS.unpack_from(body, _NUMBERS_AT)
     if body[0] == socket.AF_INET:
         peer = peer[:4]
-    found = TcpSocket(1 << body[1], cookie, port, peer, waiting, unsent, inode != 0)
+    accepted = inode != 0
+    numbers = 1 << body[1], cookie, port, peer, waiting, unsent, accepted
     info = _info(body)
     if len(info) < _BYTES_AT + _BYTES.size:
-        return found
+        return TcpSocket(*numbers, peer_port=peer_port)
     sent_ago, _, received_ago, _ = _TIMES.unpack_from(info, _TIMES_AT)
     sent, received = _BYTES.unpack_from(info, _BYTES_AT)  # on old kernels only the confirmed ones
     if len(info) >= _SENT_AT + _SENT.size:
         (sent,) = _SENT.unpack_from(info, _SENT_AT)
-    return TcpSocket(*found[:7], received, sent, received_ago, sent_ago)
+    return TcpSocket(*numbers, received, sent, received_ago, sent_ago, peer_port)
 
 
 def _info(body: bytes) -> bytes:

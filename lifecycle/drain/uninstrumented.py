@@ -30,6 +30,7 @@ from typing import Final
 from lifecycle.drain.beats import Arrivals
 from lifecycle.drain.elsewhere import Ended, Seen, View, by_age
 from lifecycle.drain.kernel_sockets import tcp_sockets
+from lifecycle.drain.late_arrivals import UNKNOWN, ArrivalStatus
 from lifecycle.drain.socket_diagnosis import Endings, NoDiagnosis
 from lifecycle.drain.socket_messages import CLOSE_WAIT, CLOSING, ESTABLISHED, TcpSocket, name_of
 
@@ -124,6 +125,7 @@ class UninstrumentedTraffic:
     def begin(self) -> None:
         """Handle the drain start. Existing connections do not count as new."""
         loop = asyncio.get_running_loop()
+        self._arrivals = Arrivals(loop.time())
         self._often_at = loop.time() + self._early
         with suppress(NoDiagnosis, OSError):  # then short connections may be missed
             self._endings = Endings()
@@ -186,6 +188,14 @@ class UninstrumentedTraffic:
     def last_to_end(self) -> Ended | None:
         """Return None, because the kernel does not know which work has ended."""
         return None
+
+    def arrivals(self) -> ArrivalStatus:
+        """Return the connections that came after the drain start. Requests are not visible."""
+        seen = self._arrivals.timeline(
+            each.seen_at for each in self._connections.values() if each.new
+        )
+        last, seconds = round(seen.last, 3), seen.seconds
+        return {**UNKNOWN, "last_connection": last, "connections": seconds}
 
     # What is seen
 

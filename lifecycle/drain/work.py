@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol, Self
 
 from lifecycle.calls.app_loop import AppLoop
+from lifecycle.drain.late_arrivals import LateArrivals
 from lifecycle.drain.work_names import TASK, TRACKED, Where, WorkEntry
 
 _NOBODY: Final = f"({TRACKED})"
@@ -28,6 +29,11 @@ class Counter(Protocol):
     entries: dict[object, WorkEntry]
     again: dict[object, int]
     draining: bool
+    deaf: bool
+    late_arrivals: LateArrivals
+
+    def is_monitor(self, agent: str, path: str) -> bool:
+        """Return whether a request is that of a health check or a scraper."""
 
     def arrived(self, agent: str = "", path: str = "", at: float | None = None) -> None:
         """Store an arrival while draining."""
@@ -64,7 +70,7 @@ class Work:
     end, when it is known whether the work was refused.
     """
 
-    __slots__ = ("_late", "since", "where")
+    __slots__ = ("_late", "_unseen", "since", "where")
 
     agent = path = method = name = protocol = ""
     since: float
@@ -78,6 +84,7 @@ class Work:
             traffic.again[self] = traffic.again.get(self, 0) + 1
             return self
         self._late = traffic.draining
+        self._unseen = self._late and not traffic.deaf
         self.since = traffic.clock()
         app_loop = traffic.app_loop
         if get_ident() == app_loop.running_in and (task := _task_of(app_loop.loop)) is not None:
@@ -102,9 +109,9 @@ class Work:
         if self not in traffic.entries:
             return
         try:
+            self.note()
             if self._late:
-                asked = self.agent or self.path or self.method
-                traffic.arrived(self.agent if asked else _NOBODY, self.path, self.since)
+                traffic.arrived(self.agent if self._asked else _NOBODY, self.path, self.since)
         finally:
             traffic.entries.pop(self, None)
             if traffic.draining:
@@ -113,9 +120,30 @@ class Work:
     def sent_away(self) -> None:
         """Report that the work is refused or ends at once because the app is draining."""
         traffic = self._traffic
+        self.note()
         traffic.again.pop(self, None)
         if traffic.entries.pop(self, None) is not None and traffic.draining:
             traffic.gone_again()
+
+    def came_from(self, address: object) -> None:
+        """Report the client's end of the connection, as `getpeername` returns it, if known."""
+        self.note(address)
+
+    def note(self, address: object = None) -> None:
+        """Store it in the record of late arrivals, once, unless it is a health check."""
+        unseen, self._unseen = self._unseen, False
+        traffic = self._traffic
+        if not unseen or traffic.is_monitor(self.agent, self.path):
+            return
+        if self._asked or address is not None:
+            traffic.late_arrivals.request(self.since, address)
+        else:
+            traffic.late_arrivals.work(self.since)
+
+    @property
+    def _asked(self) -> bool:
+        """Whether it is the request of a client."""
+        return bool(self.agent or self.path or self.method)
 
 
 class NamedWork(Work):

@@ -112,7 +112,9 @@ async def serve(
             see = page_of(refused) or help_page("registration-refused")
             raise SystemExit(f"lifecycle: registration refused: {refused}\nSee {see}") from None
         finally:
-            server.stop_listening()
+            late = server.stop_listening()
             left = life.drain
+            if left is not None:
+                left.stopped_listening(late=late)
             # A client that does not read its response must not use up the time of the app's shutdown.
             await server.close(*(left.main_time_left(), left.time_left()) if left else (0.0,))

@@ -55,8 +55,8 @@ class AsgiServer(Protocol):
         without a request so far is not idle, because its first request may be on its way.
         """
 
-    def stop_listening(self) -> None:
-        """Accept the connections that have already arrived, and no others."""
+    def stop_listening(self) -> int:
+        """Accept the connections that have arrived, and no others. Returns their number."""
 
     async def close(self, timeout: float, taking: float = math.inf) -> None:
         """

@@ -46,6 +46,9 @@ class Listeners:
         take: Receives an accepted socket. Returns False if it was refused.
         make_room: Called when the process has no file descriptor left.
         changed: Called once the last queue is empty, during the close.
+
+    Attributes:
+        late: The number of clients that were accepted during the close.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class Listeners:
         changed: Callable[[], object],
     ) -> None:
         self.closing = False
+        self.late = 0
         self._take = take
         self._make_room = make_room
         self._changed = changed
@@ -164,6 +168,7 @@ class Listeners:
                 if error.errno in NO_LISTENER:
                     return True
                 continue
+            self.late += 1
             self._take(accepted)
         return True
 

@@ -245,14 +245,18 @@ class Server:
             self._tls.hurry()
         self._first_bytes.hurry()
 
-    def stop_listening(self) -> None:
+    def stop_listening(self) -> int:
         """
         Accept the connections that have already arrived, and no others.
 
         If there is no file descriptor for a client, it is accepted when another connection ends,
         until `close` is over.
+
+        Returns:
+            The number of connections that had arrived and are accepted now.
         """
         self._listeners.stop()
+        return self._listeners.late
 
     async def close(self, timeout: float, taking: float = math.inf) -> None:
         """

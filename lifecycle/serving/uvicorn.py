@@ -190,9 +190,10 @@ class UvicornServer:
             return self._loop.time() >= self._since[protocol] + NEW_TIME
         return self._seam.is_idle(protocol)
 
-    def stop_listening(self) -> None:
-        """Accept the connections that have already arrived, and no others."""
+    def stop_listening(self) -> int:
+        """Accept the connections that have arrived, and no others. Returns their number."""
         self._listeners.stop()
+        return self._listeners.late
 
     async def close(self, timeout: float, taking: float = math.inf) -> None:
         """

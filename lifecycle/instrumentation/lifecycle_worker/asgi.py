@@ -26,7 +26,7 @@ HELD = ("http", "websocket")
 """The keys of the requests in flight."""
 BEGUN = ("lifespan.startup.complete", "lifespan.startup.failed")
 START = "http.response.start"
-NOBODY = ("", "")
+NOBODY = ("", "", None)
 _STREAM = EVENTS.encode()
 
 
@@ -123,7 +123,7 @@ class App:
         times = worker.times
         worker.begin(answer)
         # Read now, because the app may change its scope. Earlier requests are not arrivals.
-        asked = self._asked(scope) if times[DRAINING_AT] else NOBODY
+        agent, path, peer = self._asked(scope) if times[DRAINING_AT] else NOBODY
         try:
             if long is not None:
                 await long.run(self.app, scope, *more)
@@ -133,7 +133,7 @@ class App:
             if times[DRAINING_AT]:
                 vain = scope.get("http_version", "1.1") >= "2" and not self._tells_http2
                 sent_away = vain or (long is not None and long.sent_away)
-                worker.end_from(answer, *asked, sent_away=sent_away)
+                worker.end_from(answer, agent, path, sent_away=sent_away, peer=peer)
             else:
                 worker.end(answer)
 
@@ -144,11 +144,11 @@ class App:
             long.abort = partial(self._abort, receive, send)
         return long
 
-    def _asked(self, scope: Any) -> tuple[str, str]:
+    def _asked(self, scope: Any) -> tuple[str, str, Any]:
         path, root = scope.get("path", ""), scope.get("root_path", "")
         if self._root_in_path and root and path.startswith(root):
             path = path[len(root) :]
-        return value_of(scope["headers"], "user-agent"), path
+        return value_of(scope["headers"], "user-agent"), path, scope.get("client")
 
     async def _begin(self, scope: Any, receive: Any, send: Any, *more: Any) -> None:
         begins = True

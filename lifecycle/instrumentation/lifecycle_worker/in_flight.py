@@ -29,6 +29,8 @@ from .board import (
 MOST = sys.maxsize
 MOST_NAMED = 1000
 """The most tasks whose words are looked up at the drain start, because this takes time."""
+LATE_SIZE = 120
+"""Characters of a line about a request. An address is shorter."""
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
         """The function that ends the counting of a request, with details about its client."""
 
         def __call__(
-            self, key: object, agent: str, path: str, *, sent_away: bool = False
+            self, key: object, agent: str, path: str, *, sent_away: bool = False, peer: Any = None
         ) -> None: ...
 
     Counting = tuple[Callable[[object], None], Callable[[object], None], EndFrom]
@@ -96,10 +98,14 @@ class InFlight:
                 whole[served_at] = next(served)
                 whole[in_flight_at] = len(begun) + self._others
 
-        def end_from(key: object, agent: str, path: str, *, sent_away: bool = False) -> None:
-            if times[DRAINING_AT] and key in begun and not sent_away:
-                note(begun[key], agent, path)  # first: else it would be quiet between
-                last(key, begun[key])
+        def end_from(
+            key: object, agent: str, path: str, *, sent_away: bool = False, peer: Any = None
+        ) -> None:
+            if times[DRAINING_AT] and key in begun:
+                self._report(begun[key], agent, path, peer)
+                if not sent_away:
+                    note(begun[key], agent, path)  # first: else it would be quiet between
+                    last(key, begun[key])
             end(key)
             if times[DRAINING_AT] and not begun:
                 tell("w")
@@ -212,12 +218,16 @@ class InFlight:
                         times[busy_at] = monotonic()
                     whole[in_flight_at] = many
 
-        def end_from(key: object, agent: str, path: str, *, sent_away: bool = False) -> None:
+        def end_from(
+            key: object, agent: str, path: str, *, sent_away: bool = False, peer: Any = None
+        ) -> None:
             with lock:
-                if times[DRAINING_AT] and key in begun and not sent_away:
-                    # Only now this thread looks at waiting clients, which is like an arrival.
-                    note(monotonic(), agent, path)
-                    last(key, begun[key])
+                if times[DRAINING_AT] and key in begun:
+                    self._report(begun[key], agent, path, peer)
+                    if not sent_away:
+                        # Only now this thread looks at waiting clients, which is like an arrival.
+                        note(monotonic(), agent, path)
+                        last(key, begun[key])
             end(key)
             if times[DRAINING_AT] and not begun:
                 tell("w")
@@ -232,6 +242,22 @@ class InFlight:
             self._ignored = (tuple(each for each in known if each not in paths), paths)
         agents, paths = self._ignored
         return path not in paths and not (agent and agent.startswith(agents))
+
+    def _report(self, at: float, agent: str, path: str, peer: Any) -> None:
+        """
+        Send a request to the parent, which finds out whether its connection is new.
+
+        The peer is the client's end of the connection, None if unknown, or False if this is no
+        request of its own.
+        """
+        board = self._slot.board
+        if peer is False or at < board.draining_at or not self._counts(agent, path):
+            return
+        try:
+            host, port = peer[0], peer[1]
+            board.tell(f"late {at:.6f} {host} {int(port)}"[:LATE_SIZE])
+        except (TypeError, ValueError, IndexError):  # a Unix socket, or a server that has none
+            board.tell(f"late {at:.6f}")
 
     def _note(self, at: float, agent: str, path: str) -> None:
         slot = self._slot

@@ -87,7 +87,8 @@ class Worker:
         """
         Stops counting a request, with details about its client. After the drain start, the request
         was an arrival, unless its user agent or its path (without the query) is that of a health
-        check, or its client was `sent_away` at once.
+        check, or its client was `sent_away` at once. `peer` is the client's end of the connection,
+        as `(host, port)`.
         """
         self.keeper = 0
         """The thread of the server that counts, if it has a heartbeat."""

@@ -106,7 +106,11 @@ async def _workers(life: Lifecycle, stack: ExitStack) -> Workers:
     except LifecycleError as error:
         say_error(error)
         raise SystemExit(USAGE) from None
-    workers = Workers(file, lambda: core.control.post(core.traffic.nudge))
+    workers = Workers(
+        file,
+        lambda: core.control.post(core.traffic.nudge),
+        core.traffic.late_arrivals.request,
+    )
     stack.callback(workers.close)
     if (listener := file.take_listener()) is not None:
         workers.questions = questions = Questions(file.board, listener)

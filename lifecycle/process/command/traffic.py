@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from lifecycle.drain.elsewhere import Elsewhere, Ended, Seen, View
+from lifecycle.drain.late_arrivals import ArrivalStatus
 from lifecycle.drain.uninstrumented import UninstrumentedTraffic
 
 
@@ -73,3 +74,7 @@ class CommandTraffic:
     def last_to_end(self) -> Ended | None:
         """Return the work that ended last while draining, or None."""
         return self._asked.last_to_end()
+
+    def arrivals(self) -> ArrivalStatus | None:
+        """Return what came after the drain start. None if the workers report each arrival."""
+        return self._asked.arrivals()

@@ -50,6 +50,8 @@ class Workers:
     Args:
         file: The board.
         nudge: Has the drain check its conditions again. Called from any thread.
+        came: Stores a request that came after the drain start, with its time and the client's end
+            of its connection.
 
     Attributes:
         greeted: Set once the instrumentation runs in a process of the command.
@@ -63,7 +65,12 @@ class Workers:
         news: Set at each report of a worker, and when a worker has died. On the app's loop.
     """
 
-    def __init__(self, file: BoardFile, nudge: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        file: BoardFile,
+        nudge: Callable[[], object],
+        came: Callable[[float, object], object] = lambda _at, _address: None,
+    ) -> None:
         self.greeted = asyncio.Event()
         self.expected: set[str] = set()
         self.serving = asyncio.Event()
@@ -76,6 +83,7 @@ class Workers:
         self._file = file
         self._board = file.board
         self._nudge = nudge
+        self._came = came
         self._loop = asyncio.get_running_loop()
         self._rest = b""
         self._watched: dict[tuple[int, int], int] = {}
@@ -128,10 +136,18 @@ class Workers:
                 self.greeted.set()
             case ["fails", server, *_]:
                 self.failed.add(server)
+            case ["late", at, *address]:
+                self._late(at, address)
+                return
         if self.failed and self.expected <= self.failed:
             self.given_up.set()
         else:
             self.given_up.clear()
+
+    def _late(self, at: str, address: list[str]) -> None:
+        with suppress(ValueError, OverflowError):  # a line that was cut off
+            peer = (address[0], int(address[1])) if len(address) == 2 else None
+            self._came(float(at), peer)
 
     def look(self, *, all_again: bool = False) -> None:
         """
@@ -268,6 +284,9 @@ class Workers:
             if not slot.capacity or slot.since < slot.beat_at <= self._told_at
         )
         return min(looking, default=math.inf)
+
+    def arrivals(self) -> None:
+        """Return None, because `came` stores each arrival."""
 
     def disturbers(self) -> list[str]:
         """Return the clients that have sent requests during the drain."""

@@ -105,3 +105,26 @@ def test_one_among_thousands_is_not_forgotten() -> None:
     assert arrivals.last() == 0.499
     arrivals.missed(7)
     assert arrivals.last() == 7
+
+
+def test_the_connections_of_each_second_without_monitors() -> None:
+    """A probe each second is left out, and one that is still open is counted."""
+    arrivals = Arrivals(100.0)
+    for second in range(8):
+        arrivals.note(NODE, 80, ended=100.0 + second, began=100.0 + second)
+    arrivals.note(CLIENT, 100, ended=102.5, began=102.4)
+    found = arrivals.timeline([103.5])
+    assert (found.seconds, found.last) == ([0, 0, 1, 1], 3.5)
+
+
+def test_the_connections_of_senders_that_are_no_longer_stored() -> None:
+    """They have still come."""
+    arrivals = Arrivals(100.0)
+    for number in range(KEPT + 5):
+        arrivals.note(CLIENT, 100 + number, ended=102.5, began=102.4)
+    assert arrivals.timeline([]).seconds == [0, 0, KEPT + 5]
+
+
+def test_no_connection_at_all() -> None:
+    """Zero, and not before the drain start."""
+    assert (Arrivals(100.0).timeline([]).last, Arrivals(100.0).timeline([]).seconds) == (0.0, [])

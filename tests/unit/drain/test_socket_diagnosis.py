@@ -51,7 +51,7 @@ def info(size: int) -> bytes:
 
 
 PEER = bytes([10, 0, 0, 7])
-PLAIN = TcpSocket(ESTABLISHED, 77, 8080, PEER, 3, 4, True)
+PLAIN = TcpSocket(ESTABLISHED, 77, 8080, PEER, 3, 4, True, peer_port=50000)
 
 
 @pytest.mark.parametrize(

@@ -193,3 +193,23 @@ def test_what_cannot_be_seen_is_waited_for(monkeypatch) -> None:
         scene.close()
 
     asyncio.run(main())
+
+
+def test_the_connections_that_came_are_reported(kernel: str) -> None:
+    """The new ones, also one that has ended, and never the one from before; no requests."""
+
+    async def main() -> None:
+        scene = Scene()
+        traffic = scene.traffic
+        with socket.create_connection(("127.0.0.1", scene.port)):
+            traffic.begin()
+            assert traffic.arrivals()["connections"] == []
+            with socket.create_connection(("127.0.0.1", scene.port)):
+                await scene.until(lambda: sum(traffic.arrivals()["connections"] or []) == 1)
+            found = traffic.arrivals()
+            assert found["last_connection"] is not None
+            assert 0 <= found["last_connection"] < 10
+            assert (found["last_request"], found["arrivals"]) == (None, None)
+        scene.close()
+
+    asyncio.run(main())

@@ -48,6 +48,67 @@ def with_workers(test: Callable[[Workers, BoardFile, Nudges], None]) -> None:
     asyncio.run(main())
 
 
+LATE = {
+    "late 12.5 10.0.0.7 4711": [(12.5, ("10.0.0.7", 4711))],
+    "late 12.5 ::1 4711": [(12.5, ("::1", 4711))],
+    "late 12.5": [(12.5, None)],
+    "late 12.5 a proxy 4711": [(12.5, None)],
+    "late 12.5 10.0.0.7 many": [],
+    "late soon 10.0.0.7 4711": [],
+    "late": [],
+}
+
+
+@pytest.mark.parametrize(("line", "came"), LATE.items(), ids=LATE)
+def test_a_late_request_is_passed_on(line: str, came: list[tuple[float, object]]) -> None:
+    """With its time and its client; a line that was cut off is none."""
+
+    async def main() -> None:
+        found: list[tuple[float, object]] = []
+        workers = Workers(BoardFile(), lambda: None, lambda at, peer: found.append((at, peer)))
+        with os.fdopen(os.open(workers.path + layout.WAKE, os.O_WRONLY), "w") as pipe:
+            pipe.write(f"{line}\nw\n")
+        await workers.news.wait()
+        workers.close()
+        assert found == came
+
+    asyncio.run(main())
+
+
+def test_what_a_worker_tells_of_late_requests() -> None:
+    """Only those that came after the drain start and are no health checks, each with its client."""
+
+    async def main() -> None:
+        found: list[object] = []
+        file = BoardFile(ignored=("kube-probe/",))
+        workers = Workers(file, lambda: None, lambda at, peer: found.append(peer))
+        worker = Worker()
+        worker.open(file.path)
+        assert worker.serves("uvicorn")
+        for key in range(9):
+            worker.begin(key)
+            if key == 0:
+                workers.begin()
+        client = ("10.0.0.7", 4711)
+        worker.end_from(0, "curl/8", "/", peer=client)  # it was there before
+        worker.end_from(1, "curl/8", "/", peer=client)
+        worker.end_from(2, "curl/8", "/", peer=("10.0.0.8", 4712), sent_away=True)
+        worker.end_from(3, "kube-probe/1.34", "/", peer=("10.0.0.1", 1))
+        worker.end_from(4, "curl/8", "/")
+        worker.end_from(5, "curl/8", "/", peer="/run/app.sock")
+        worker.end_from(6, "curl/8", "/", peer=("\ud800", 1))
+        worker.end_from(7, "curl/8", "/", peer=("x" * 5000, 1))
+        worker.end_from(8, "curl/8", "/", peer=False)
+        workers.news.clear()
+        await workers.news.wait()
+        workers.close()
+        assert sorted(map(str, found)) == sorted(
+            map(str, [client, ("10.0.0.8", 4712), None, None, None])
+        )
+
+    asyncio.run(main())
+
+
 def test_nobody() -> None:
     """Without a worker nothing is in flight, nothing has come, and nobody needs to look."""
 

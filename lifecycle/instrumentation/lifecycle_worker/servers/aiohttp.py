@@ -65,7 +65,8 @@ def patch_protocol(module: Any) -> None:
                     _half_read.discard(self)
                     sent_away = long is not None and long.ended and long.late
                     agent = request.headers.get("User-Agent", "")
-                    worker.end_from(self, agent, request.path, sent_away=sent_away)
+                    peer = getattr(request, "_transport_peername", None)
+                    worker.end_from(self, agent, request.path, sent_away=sent_away, peer=peer)
                 else:
                     worker.end(self)
                 _asked.pop(self, None)

@@ -184,15 +184,16 @@ def _begin(protocol: Any, scope: Any, running: Any) -> None:
         agent = ""
         if worker.draining:
             agent = value_of(scope["headers"], "user-agent")
-        end = partial(_end, protocol, agent, scope["path"], sent_away=sent_away)
+        asked = agent, scope["path"], scope.get("client")
+        end = partial(_end, protocol, *asked, sent_away=sent_away)
         # Within two turns of the loop, the kernel has accepted as much as fits.
         running.get_loop().call_soon(running.get_loop().call_soon, _end_once_sent, transport, end)
 
     running.add_done_callback(done)
 
 
-def _end(protocol: Any, agent: str, path: str, *, sent_away: bool) -> None:
-    worker.end_from(protocol, agent, path, sent_away=sent_away)
+def _end(protocol: Any, agent: str, path: str, peer: Any, *, sent_away: bool) -> None:
+    worker.end_from(protocol, agent, path, sent_away=sent_away, peer=peer)
     _in_flight.pop(protocol, None)
     while _stops and not _in_flight:
         _stops.pop().callback(None)

@@ -146,10 +146,15 @@ def _counted(app: Callable[..., Any]) -> Callable[..., Any]:
             return start_response(status, headers, exc_info)
 
         asked = (environ.get("HTTP_USER_AGENT", ""), environ.get("PATH_INFO", ""))
+        remote = environ.get("REMOTE_ADDR", "")
         events = wsgi.asks(environ)
 
         def end() -> None:
-            worker.end_from(start, *asked, sent_away=events or _is_http2(environ))
+            if worker.draining:
+                gone, peer = events or _is_http2(environ), remote.rsplit(":", 1)
+                worker.end_from(start, *asked, sent_away=gone, peer=peer)
+            else:
+                worker.end(start)
 
         worker.begin(start)  # a function that is made for each request, and knows its environment
         try:

@@ -32,8 +32,12 @@ def counted(app: Callable[..., Any]) -> Callable[..., Any]:
         try:
             await long.run(app, scope)
         finally:
-            agent = scope.headers.get("user-agent", "") if worker.draining else ""
-            worker.end_from(long, agent, scope.path, sent_away=http2 or long.sent_away)
+            if worker.draining:
+                agent, peer = scope.headers.get("user-agent", ""), scope.client.rsplit(":", 1)
+                sent_away = http2 or long.sent_away
+                worker.end_from(long, agent, scope.path, sent_away=sent_away, peer=peer)
+            else:
+                worker.end(long)
 
     return serve
 

@@ -93,7 +93,8 @@ def counted(position: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]
             finally:
                 if worker.times[DRAINING_AT]:
                     agent, events = _who_asks(request)
-                    worker.end_from(request, agent, request.path, sent_away=events)
+                    peer = getattr(request, "peer_addr", None)
+                    worker.end_from(request, agent, request.path, sent_away=events, peer=peer)
                 else:
                     worker.end(request)
 

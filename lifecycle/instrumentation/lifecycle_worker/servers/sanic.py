@@ -136,7 +136,8 @@ def _counted(connection: Any, handler: Any) -> Any:
             _late.discard(connection)
             if worker.draining:
                 agent = request.headers.get("user-agent", "")
-                worker.end_from(connection, agent, request.path, sent_away=sent_away)
+                peer = getattr(connection.conn_info, "peername", None)
+                worker.end_from(connection, agent, request.path, sent_away=sent_away, peer=peer)
             else:
                 worker.end(connection)
             connection.asked = None

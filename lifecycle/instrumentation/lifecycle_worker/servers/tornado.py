@@ -126,7 +126,8 @@ def patch_websocket(module: Any) -> None:
                 await was(self, handler)
             finally:
                 headers, path = handler.request.headers, handler.request.path
-                _end(self, headers, path, late=_sockets.pop(self))
+                peer = _peer(handler.request.connection)
+                _end(self, headers, path, peer, late=_sockets.pop(self))
 
         return accept_connection
 
@@ -175,20 +176,24 @@ async def _counted(connection: Any, reading: Any) -> Any:
         late = _streams.pop(connection, False)
         line = connection._response_start_line
         if line is not None and line.code == 101:
-            _end(connection, None, "")  # it is counted as a WebSocket
+            _end(connection, None, "", False)  # it is counted as a WebSocket
         else:
             first = connection._request_start_line
             path = first.path.partition("?")[0] if first is not None else ""
-            _end(connection, connection._request_headers, path, late=late)
+            _end(connection, connection._request_headers, path, _peer(connection), late=late)
         if goes_on and not stream.closed():
             _answered.add(stream)
 
 
-def _end(key: Any, headers: Any, path: str, *, late: bool = False) -> None:
+def _peer(connection: Any) -> Any:
+    return getattr(getattr(connection, "context", None), "address", None)
+
+
+def _end(key: Any, headers: Any, path: str, peer: Any, *, late: bool = False) -> None:
     sent_away = headers is None or (late and key in _ended)
     _ended.discard(key)
     agent = headers.get("User-Agent", "") if headers is not None and worker.draining else ""
-    worker.end_from(key, agent, path, sent_away=sent_away)
+    worker.end_from(key, agent, path, sent_away=sent_away, peer=peer)
 
 
 def _say_close(connection: Any, headers: Any) -> None:

@@ -106,7 +106,8 @@ def _end_what_is_sent(channel: Any) -> None:
         if worker.draining:
             agent, accept = (request.headers.get(each, "") for each in ("USER_AGENT", "ACCEPT"))
             events = asks_for_events(getattr(request, "command", ""), (accept,))
-            worker.end_from(request, agent, getattr(request, "path", ""), sent_away=events)
+            path, peer = getattr(request, "path", ""), getattr(channel, "addr", None)
+            worker.end_from(request, agent, path, sent_away=events, peer=peer)
         else:
             worker.end(request)
 

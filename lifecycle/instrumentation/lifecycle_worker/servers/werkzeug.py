@@ -86,7 +86,8 @@ def _counted(run_wsgi: Callable[[Any], None]) -> Callable[[Any], None]:
             if worker.draining:
                 path, headers = self.path.partition("?")[0], self.headers
                 events = asks_for_events(self.command, headers.get_all("Accept", ()))
-                worker.end_from(self, headers.get("User-Agent", ""), path, sent_away=events)
+                agent, peer = headers.get("User-Agent", ""), self.client_address
+                worker.end_from(self, agent, path, sent_away=events, peer=peer)
             else:
                 worker.end(self)
 
