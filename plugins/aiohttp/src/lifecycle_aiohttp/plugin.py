@@ -72,6 +72,8 @@ class _Conduct:
         agent = request.headers.get(hdrs.USER_AGENT, "")
         try:
             with _track(life, request, agent) as work:
+                if connection is not None:
+                    work.came_from(connection.get_extra_info("peername"))
                 _sent_away.set(work.sent_away if self._settled else None)
                 if is_event_source(request):
                     return await _sent(request, self._stream(request, handler))
@@ -138,6 +140,9 @@ class _Work(Protocol):
 
     def sent_away(self) -> None:
         """Report that the work is refused."""
+
+    def came_from(self, address: object) -> None:
+        """Report the client's end of the connection."""
 
 
 _stream: Final[ContextVar[EventStream | None]] = ContextVar("_stream", default=None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Final
+from weakref import WeakSet
 
 import grpc.aio
 from grpc_health.v1 import health_pb2_grpc
@@ -11,8 +12,13 @@ from grpc_health.v1 import health_pb2_grpc
 import lifecycle
 from lifecycle_grpc.health import Health
 
+RENEWALS: Final = 2
+"""How often a connection is renewed within `settle`, so `settle` must be that much longer."""
 JITTER: Final = 1.1
 """grpc varies the age of connections by a tenth, so that clients do not reconnect at once."""
+
+_renewing: Final[WeakSet[lifecycle.Lifecycle]] = WeakSet()
+"""The `Lifecycle` objects whose server renews its connections."""
 
 
 def options(life: lifecycle.Lifecycle) -> list[tuple[str, int]]:
@@ -33,6 +39,7 @@ def options(life: lifecycle.Lifecycle) -> list[tuple[str, int]]:
     Returns:
         Options for `grpc.aio.server(options=…)`.
     """
+    _renewing.add(life)
     age = life.config.settle / 2 / JITTER
     return [("grpc.max_connection_age_ms", max(100, round(age * 1000)))]
 
@@ -72,6 +79,7 @@ class _Stop:
     async def lifecycle_drain(self, drain: lifecycle.Drain) -> None:
         """Stop the server after `settle`. Returns when the last call is finished."""
         await drain.settled()
+        drain.stopped_listening(settle_factor=RENEWALS if self._life in _renewing else 1)
         self._health.end_watches()
         # Not the deadline of the drain, because calls may also use `stop_timeout` after it, and
         # the report lists the calls that still run then. `lifecycle_transition` cuts them off.

@@ -18,15 +18,13 @@ import inspect
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import grpc
 import grpc.aio
 
 import lifecycle
-
-Behaviour = Callable[[Any, Any], Any]
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+from lifecycle_grpc.handlers import Behaviour, Handler, kind_of, located, made_again
 
 UNCOUNTED: Final = ("/grpc.health.", "/grpc.reflection.")
 """Calls that do not count. For example, a health watch would never let a drain end."""
@@ -60,6 +58,8 @@ class Interceptor(grpc.aio.ServerInterceptor):
         life = self._life or lifecycle.current()
         call = _Call(life.track(_agent(handler_call_details), method, protocol="grpc"))
         rpc.add_done_callback(lambda _: call.leave())
+        if life.draining:
+            handler = located(handler, call.came_from)
         return _followed(handler, call)
 
 
@@ -73,11 +73,11 @@ def _agent(details: grpc.HandlerCallDetails) -> str:
 class _Call:
     """One running call. It counts until all its parts have ended."""
 
-    def __init__(self, work: AbstractContextManager[object]) -> None:
+    def __init__(self, work: AbstractContextManager[Any]) -> None:
         self._work = work
         self._inside = 1
         self._lock = threading.Lock()
-        work.__enter__()
+        self.came_from: Callable[[object], object] = work.__enter__().came_from
 
     def enter(self) -> bool:
         """Count one more part of this call. False if the call has already ended."""
@@ -98,19 +98,11 @@ class _Call:
 
 def _followed(handler: Handler, call: _Call) -> Handler:
     """Count a plain function in its thread too. An async one ends with the RPC."""
-    kind = f"{_arity(handler.request_streaming)}_{_arity(handler.response_streaming)}"
-    behaviour = getattr(handler, kind)
+    behaviour = getattr(handler, kind_of(handler))
     if inspect.iscoroutinefunction(behaviour) or inspect.isasyncgenfunction(behaviour):
         return handler
     follow = _followed_steps if handler.response_streaming else _followed_function
-    followed: Handler = getattr(grpc, f"{kind}_rpc_method_handler")(
-        follow(behaviour, call), handler.request_deserializer, handler.response_serializer
-    )
-    return followed
-
-
-def _arity(streaming: bool) -> str:  # noqa: FBT001 - an attribute of grpc
-    return "stream" if streaming else "unary"
+    return made_again(handler, follow(behaviour, call))
 
 
 def _followed_function(behaviour: Behaviour, call: _Call) -> Behaviour:
