@@ -343,3 +343,33 @@ def test_who_is_sent_away_at_once_does_not_keep_it_from_being_quiet(
             assert await drained > 20
 
     play(scenario)
+
+
+def test_a_new_connection_is_told_from_an_old_one(serve: Any) -> None:
+    """A late request on a connection from before the drain does not count as a new one."""
+
+    async def scenario() -> None:
+        async with serve(shop(), settle=1.0) as served:
+            where = ("127.0.0.1", served.port)
+
+            async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+                writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                await reader.readuntil(b"hello")
+
+            old, new = await asyncio.open_connection(*where), None
+            await ask(*old)
+            served.life.begin_drain("test")
+            await served.life.reached(lifecycle.State.DRAINING)
+            await asyncio.sleep(0.1)  # until the kernel has listed who is connected
+            new = await asyncio.open_connection(*where)
+            await ask(*new)
+            await asyncio.sleep(0.1)
+            await ask(*old)
+            drain = served.life.snapshot()["drain"]
+            assert drain is not None
+            assert (drain["connections"], drain["arrivals"]) == ([1], [2])
+            for _, writer in (old, new):
+                writer.close()
+            await served.life.drained()
+
+    play(scenario)
