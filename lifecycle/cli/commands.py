@@ -20,6 +20,7 @@ COMMANDS = {
         "lifecycle.cli.rehearse",
         "restart a service in a rolling update under load, on this machine, and count lost requests",
     ),
+    "tune": ("lifecycle.cli.tune", "find out from drain reports in logs how long settle must be"),
     "check": ("lifecycle.cli.check", "find problems in Kubernetes manifests"),
     "manifests": ("lifecycle.cli.manifests", "write Kubernetes manifests for an app"),
     "prestop": ("lifecycle.cli.prestop", "drain the app, and return when SIGTERM is safe"),
