@@ -45,15 +45,15 @@ def run(options: argparse.Namespace) -> int:
     Print for each service how long `settle` must be.
 
     Returns:
-        0 if `settle` is long enough for every service, 1 if it is too short for one, 2 if a log was
-        not readable or had no report, 3 if nothing is known of a service.
+        0 if `settle` is long enough for every service, 1 if it is too short for one. 2 if a log was
+        not readable or had no report. 3 if nothing is known about a service.
     """
     names = options.files or [STDIN]
     if not options.files and sys.stdin is not None and sys.stdin.isatty():
         return fail(
             "tune: name a log, or pass one: kubectl logs POD --previous | lifecycle tune -",
             UNREADABLE,
-            see="errors.md#tune-cannot-read",
+            see="errors.md#log-not-readable",
         )
     survey = Survey()
     readable = [_read(survey, name) for name in dict.fromkeys(names)]
@@ -73,7 +73,7 @@ def _read(survey: Survey, name: str) -> bool:
         with open(0 if name == STDIN else name, "rb", closefd=name != STDIN) as stream:
             survey.read(one_line(name), stream)
     except OSError as error:
-        warn(f"tune: {one_line(name)}: {error.strerror or error}", see="errors.md#tune-cannot-read")
+        warn(f"tune: {one_line(name)}: {error.strerror or error}", see="errors.md#log-not-readable")
         return False
     return True
 
@@ -84,19 +84,19 @@ def _warn(survey: Survey) -> None:
         warn(
             f"tune: {survey.unread:,} lines have a drain report that cannot be read. The first is "
             f"{first.where}: {one_line(first.why)}",
-            see="errors.md#tune-unreadable-reports",
+            see="errors.md#unreadable-drain-report",
         )
     if survey.old:
         warn(
-            f"tune: {survey.old:,} drain reports are of apps without services, or of a version "
-            "before 0.3, and are left out",
-            see="errors.md#tune-unreadable-reports",
+            f"tune: {survey.old:,} drain reports are of apps without services, or of an older "
+            "version of pod-lifecycle, and are left out",
+            see="errors.md#unreadable-drain-report",
         )
     if survey.others:
         warn(
             f"tune: there are too many services, so {survey.others:,} drain reports are left out. "
             "Pass the logs of fewer services",
-            see="errors.md#tune-unreadable-reports",
+            see="errors.md#unreadable-drain-report",
         )
 
 
@@ -108,7 +108,7 @@ def _nothing(survey: Survey) -> int:
     return fail(
         f"tune: no drain report in {survey.lines:,} lines. {HINTS[kind]}",
         UNREADABLE,
-        see="errors.md#tune-no-reports",
+        see="errors.md#no-drain-report",
     )
 
 

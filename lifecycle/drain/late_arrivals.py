@@ -10,7 +10,7 @@ Rules of this file:
 2. A new connection counts when its first request comes. Health checks are requests too, and the
    caller leaves them out.
 3. If one request does not show its connection, nothing is reported about connections. Otherwise
-   a client that nobody sees could make `settle` too short.
+   a client that was overlooked could make `settle` too short.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PEERS_KEPT: Final = 20_000
 
 class ArrivalStatus(TypedDict):
     """
-    What came after the drain start, without health checks. A value is None if it is not known.
+    The arrivals after the drain start, without health checks. A value is None if it is not known.
 
     Attributes:
         last_connection: Seconds after the drain start at which the last new connection came. 0 if

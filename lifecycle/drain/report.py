@@ -78,6 +78,19 @@ class Report:
                 "Nothing counts running requests, so the drain did not wait for them. "
                 "Use lifecycle.asgi.Middleware or track()."
             )
+        names = registrations.names()
+        seen = parts.traffic.arrivals()
+        for_tune = {
+            "services": [*names[:SERVICES_SHOWN], *(["…"] if len(names) > SERVICES_SHOWN else [])],
+            "settings": {name: getattr(parts.config, name) for name in SETTINGS_SHOWN},
+            "last_connection": seen["last_connection"],
+            "last_request": seen["last_request"],
+            "arrivals": seen["arrivals"],
+            "connections": seen["connections"],
+            "listened": drain.listened,
+            "settle_factor": None if drain.settle_factor == 1 else drain.settle_factor,
+            "after_closing": drain.after_closing,
+        }
         bad = self.cut_off or self.forced or self.late or unregistered
         (parts.log.warning if bad else parts.log.info)(
             "drain report",
@@ -85,7 +98,7 @@ class Report:
             code=code,
             steps=self.steps,
             **{name: value for name, value in details.items() if value},
-            **for_tune(parts, drain),
+            **{name: value for name, value in for_tune.items() if names and value is not None},
             see=help_page("drain-report") if bad else "",
         )
 
@@ -94,23 +107,6 @@ class Report:
         if last is None:
             return {}
         return {"name": fit(last.name, NAME_BYTES + AGENT_BYTES), "age": round(last.age, 3)}
-
-
-def for_tune(parts: Parts, drain: Drain) -> dict[str, Any]:
-    """Return the fields that `lifecycle tune` reads. Fields that are not known are left out."""
-    names = parts.registrations.names()
-    if not names:
-        return {}
-    config = parts.config
-    fields: dict[str, Any] = {
-        "services": [*names[:SERVICES_SHOWN], *(["…"] if len(names) > SERVICES_SHOWN else [])],
-        "settings": {name: getattr(config, name) for name in SETTINGS_SHOWN},
-        **parts.traffic.arrivals(),
-        "listened": drain.listened,
-        "settle_factor": None if drain.settle_factor == 1 else drain.settle_factor,
-        "after_closing": drain.after_closing,
-    }
-    return {name: value for name, value in fields.items() if value is not None}
 
 
 def told(find: Callable[P, list[str]], *args: P.args, **kwargs: P.kwargs) -> list[str]:

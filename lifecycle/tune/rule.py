@@ -8,11 +8,11 @@ In words, with the numbers of the constants below:
    shortly before X show how often they came. A gap longer than r has a probability of 1 %, so the
    propagation delay is at most X + r. The more load and the more drains, the smaller is r.
 3. The clients must have been silent for r after X, while the servers still listened. Otherwise
-   connections may have come after the end, and nobody has seen them.
+   connections may have come after the end, and were not counted.
 4. A later drain may be slower. The fewer drains there are, and the more they differ, the more is
    added: d = (X - median) / sqrt(n) of n drains. `settle` is X + r + d and a tenth more, rounded up.
 5. Of n drains, the slowest one covers at least 0.05 ** (1 / n) of all drains, with a confidence of
-   95 %. This is the tolerance limit of an order statistic. 59 drains cover 95 %.
+   95 %. This fraction is the tolerance limit of an order statistic. 59 drains cover 95 %.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ DRAINS_TO_COVER: Final = math.ceil(math.log(RISK) / math.log(COVERED))
 LONGER: Final = 0.9
 """`settle` is longer than needed if less than this fraction of it is enough."""
 WORTH: Final = 0.5
-"""It must also be less by so many seconds."""
+"""The value must also be shorter by this many seconds."""
 MOST_MORE: Final = 100_000
 LONGEST: Final = 3600.0
 """The largest value of the setting `settle`."""
@@ -69,7 +69,7 @@ class Doubt(enum.StrEnum):
 
 class Evidence(NamedTuple):
     """
-    What the drains of one service show. All times are seconds after the drain start.
+    The evidence from the drains of one service. All times are seconds after the drain start.
 
     Attributes:
         drains: The number of drains.

@@ -25,7 +25,7 @@ class OldReport(BadReport):
 
 class Series(NamedTuple):
     """
-    What came after the drain start: connections or requests.
+    The arrivals after the drain start: connections or requests.
 
     Attributes:
         last: Seconds after the drain start at which the last one came. 0 if none came.

@@ -39,7 +39,7 @@ class Survey:
         others: The number of reports of further services, beyond `MOST_SERVICES`.
         unread: The number of lines with a report that could not be read.
         first_unread: The first of them.
-        kinds: What each log looks like, by name. See `LogScan.kind`.
+        kinds: The kind of each log, by name. See `LogScan.kind`.
     """
 
     def __init__(self) -> None:

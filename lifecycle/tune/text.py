@@ -156,8 +156,8 @@ def _next(found: Finding, advice: Advice) -> list[str]:
     if found.grace_period is not None:
         least = f"{found.grace_period:g}"
         lines.append(
-            f"This needs LIFECYCLE_GRACE_PERIOD and terminationGracePeriodSeconds of at least "
-            f"{least} s. Now: {found.tally.newest.grace_period:g} s."
+            f"Set LIFECYCLE_GRACE_PERIOD and terminationGracePeriodSeconds to at least {least} s. "
+            f"Now: {found.tally.newest.grace_period:g} s."
         )
     if found.tally.factor > 1:
         lines.append(

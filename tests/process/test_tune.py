@@ -285,7 +285,7 @@ WRONG = {
     "a wrong value": (line(settings={"settle": "5"}).encode(), "settle is '5'"),
     "an older version": (
         b'{"event": "drain report", "steps": {}}',
-        "or of a version before 0.3",
+        "or of an older version",
     ),
 }
 

@@ -84,9 +84,9 @@ def test_a_call_on_a_new_connection_is_told_from_one_on_an_old_one(
     play(scenario)
 
 
-@pytest.mark.parametrize("renewed", [True, False])
+@pytest.mark.parametrize(("renewed", "factor"), [(True, 2), (False, 1)])
 def test_settle_is_twice_the_propagation_if_connections_are_renewed(
-    serve: Callable[..., Any], renewed: bool
+    serve: Callable[..., Any], renewed: Any, factor: int
 ) -> None:
     """With `options`, which end a connection at half of settle; without them it is once."""
 
@@ -96,7 +96,7 @@ def test_settle_is_twice_the_propagation_if_connections_are_renewed(
                 lifecycle_grpc.options(served.life)
             served.life.begin_drain("test")
             await served.life.drained()
-            assert served.life.drain.settle_factor == (2 if renewed else 1)
+            assert served.life.drain.settle_factor == factor
 
     play(scenario)
 

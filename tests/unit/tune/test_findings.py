@@ -58,7 +58,7 @@ def test_a_setting_that_is_too_short() -> None:
     """With the grace period that the new one needs."""
     text = shown(*drains(20, 60.0, rate=200.0, settle=5.0))
     assert "orders: settle (5 s) is too short. Set LIFECYCLE_SETTLE=" in text.splitlines()[0]
-    assert "LIFECYCLE_GRACE_PERIOD and terminationGracePeriodSeconds of at least" in text
+    assert "Set LIFECYCLE_GRACE_PERIOD and terminationGracePeriodSeconds to at least" in text
     assert "Now: 30 s." in text
 
 
