@@ -16,19 +16,19 @@ class Finding(NamedTuple):
     Attributes:
         service: The name of the service, or of several, with commas.
         tally: Its drains.
-        sample: The connections of these drains, or the requests if no connections are known.
+        sample: The connections of the drains that are used, or the requests if no connections are
+            known.
+        by_connections: True if new connections are known. Otherwise requests are used.
+        left_out: The drains in which only requests are known, although others show connections.
         advice: The advice. None if no drain can be used.
     """
 
     service: str
     tally: Tally
     sample: Sample
+    by_connections: bool
+    left_out: int
     advice: Advice | None
-
-    @property
-    def by_connections(self) -> bool:
-        """True if new connections are known. Otherwise requests are used."""
-        return self.sample is self.tally.connections
 
     @property
     def verdict(self) -> Verdict:
@@ -36,9 +36,9 @@ class Finding(NamedTuple):
         return self.advice.verdict if self.advice is not None else Verdict.UNKNOWN
 
     @property
-    def left_out(self) -> int:
-        """The number of drains in which only requests are known, while others show connections."""
-        return self.tally.requests.drains if self.by_connections else 0
+    def older(self) -> int:
+        """The number of drains with older settings, which are not used."""
+        return self.tally.drains - self.sample.drains - self.left_out
 
     @property
     def settle(self) -> float:
@@ -62,11 +62,14 @@ def findings(survey: Survey) -> list[Finding]:
 
 
 def _finding(name: str, tally: Tally) -> Finding:
-    sample = tally.connections if tally.connections.drains else tally.requests
+    used = tally.used()
+    by_connections = used.connections.drains > 0
+    sample = used.connections if by_connections else used.requests
     advice = None
     if sample.drains:
         advice = advise(sample.evidence(tally.newest.settle, tally.factor))
-    return Finding(name, tally, sample, advice)
+    left_out = used.requests.drains if by_connections else 0
+    return Finding(name, tally, sample, by_connections, left_out, advice)
 
 
 def as_json(found: list[Finding], survey: Survey) -> dict[str, Any]:
@@ -93,8 +96,13 @@ def _json(found: Finding) -> dict[str, Any]:
         "grace_period_at_least": found.grace_period,
         "basis": "connections" if found.by_connections else "requests",
         "drains": sample.drains,
-        "not_used": {"hurried": tally.hurried, "unknown": tally.blind, "requests": found.left_out},
-        "after_closing": tally.after_closing,
+        "not_used": {
+            "older": found.older,
+            "hurried": tally.hurried,
+            "unknown": tally.blind,
+            "requests": found.left_out,
+        },
+        "after_closing": sample.after_closing,
     }
     if advice is not None:
         result |= {

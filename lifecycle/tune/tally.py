@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
-from lifecycle.tune.rule import Evidence
+from lifecycle.tune.rule import FEWEST, Evidence
 from lifecycle.tune.seen_drain import SECONDS_LISTED, SeenDrain, Series
 
 FINE_UNTIL: Final = 120.0
@@ -16,6 +16,11 @@ STEP: Final = 0.02
 COARSE: Final = math.log(1.01)
 BARS: Final = 8
 """Rows of a histogram at most."""
+SETTINGS_KEPT: Final = 20
+"""Different settings whose drains are kept apart. Those of the oldest ones are then dropped."""
+
+Settings: TypeAlias = tuple[float, ...]
+"""`settle`, `quiet`, `grace_period` and `stop_timeout`."""
 
 
 class Times:
@@ -29,6 +34,11 @@ class Times:
         """Add a time."""
         self._counts[_key(seconds)] += 1
         self.total += 1
+
+    def merge(self, other: Times) -> None:
+        """Add other times."""
+        self._counts += other._counts
+        self.total += other.total
 
     def __iter__(self) -> Iterator[tuple[float, int]]:
         """Iterate over the times from the smallest, with their counts."""
@@ -89,6 +99,19 @@ class Longest(NamedTuple):
     where: str = ""
 
 
+class Samples(NamedTuple):
+    """
+    The drains of one service, by what they show.
+
+    Attributes:
+        connections: The drains in which new connections are known.
+        requests: The drains in which only requests are known.
+    """
+
+    connections: Sample
+    requests: Sample
+
+
 class Sample:
     """The connections, or the requests, of the drains of one service."""
 
@@ -97,6 +120,8 @@ class Sample:
         self.ends = Times()
         self.seconds = [0] * SECONDS_LISTED
         self.cut = 0
+        self.after_closing = 0
+        """Connections that were in the accept queue when the listener closed."""
         self.longest = Longest()
         self.latest_end = 0.0
         self.first = math.inf
@@ -113,8 +138,20 @@ class Sample:
         for second, count in enumerate(series.seconds):
             self.seconds[second] += count
         self.cut += bool(series.seconds) and silence < 0.9 * drain.quiet
+        self.after_closing += drain.after_closing
         if series.last > self.longest.last:
             self.longest = Longest(series.last, series.seconds, silence, where)
+
+    def merge(self, other: Sample) -> None:
+        """Add the drains of another sample."""
+        self.last_times.merge(other.last_times)
+        self.ends.merge(other.ends)
+        self.seconds = [own + its for own, its in zip(self.seconds, other.seconds, strict=True)]
+        self.cut += other.cut
+        self.after_closing += other.after_closing
+        self.longest = max(self.longest, other.longest, key=lambda each: each.last)
+        self.latest_end = max(self.latest_end, other.latest_end)
+        self.first = min(self.first, other.first)
 
     @property
     def drains(self) -> int:
@@ -169,24 +206,22 @@ class Tally:
     """
     The drains of one service.
 
+    Drains with older settings may have ended too early, for example because the grace period was
+    too short. So they are left out once there are enough drains with the newest settings.
+
     Attributes:
-        connections: The drains in which new connections are known.
-        requests: The drains in which only requests are known.
         hurried: The number of drains that did not wait for their clients. They are not used.
         blind: The number of drains in which nothing is known. They are not used.
-        after_closing: Connections that were in the accept queue when the listener closed.
         newest: The newest drain, whose settings are those in force.
         factor: How many times the propagation delay `settle` must be.
     """
 
     def __init__(self, first: SeenDrain) -> None:
-        self.connections = Sample()
-        self.requests = Sample()
         self.hurried = 0
         self.blind = 0
-        self.after_closing = 0
         self.newest = first
         self.factor = 1.0
+        self._by_settings: dict[Settings, Samples] = {}
 
     def add(self, drain: SeenDrain, where: str) -> None:
         """Add a drain. `where` is the place of its report."""
@@ -195,11 +230,37 @@ class Tally:
         self.factor = max(self.factor, drain.settle_factor)
         if not drain.waited:
             self.hurried += 1
-        elif drain.connections is not None:
-            self.connections.add(drain.connections, drain, where)
+            return
+        samples = self._samples(_settings(drain))
+        if drain.connections is not None:
+            samples.connections.add(drain.connections, drain, where)
         elif drain.requests is not None:
-            self.requests.add(drain.requests, drain, where)
+            samples.requests.add(drain.requests, drain, where)
         else:
             self.blind += 1
-        if drain.waited:
-            self.after_closing += drain.after_closing
+
+    def _samples(self, settings: Settings) -> Samples:
+        if settings not in self._by_settings and len(self._by_settings) >= SETTINGS_KEPT:
+            self._by_settings.pop(next(iter(self._by_settings)))
+        return self._by_settings.setdefault(settings, Samples(Sample(), Sample()))
+
+    def used(self) -> Samples:
+        """Return the drains with the newest settings if they are enough, else all drains."""
+        newest = self._by_settings.get(_settings(self.newest), Samples(Sample(), Sample()))
+        if max(newest.connections.drains, newest.requests.drains) >= FEWEST:
+            return newest
+        together = Samples(Sample(), Sample())
+        for each in self._by_settings.values():
+            together.connections.merge(each.connections)
+            together.requests.merge(each.requests)
+        return together
+
+    @property
+    def drains(self) -> int:
+        """The number of drains that can be used, with any settings."""
+        every = self._by_settings.values()
+        return sum(each.connections.drains + each.requests.drains for each in every)
+
+
+def _settings(drain: SeenDrain) -> Settings:
+    return drain.settle, drain.quiet, drain.grace_period, drain.stop_timeout

@@ -100,10 +100,9 @@ def _evidence(found: Finding, advice: Advice) -> list[str]:
             f"In {sample.cut:,} of {_count(sample.drains, 'drain')}, clients still came when the "
             f"server stopped listening, at most {sample.latest_end:.1f} s after the drain start."
         )
-    if found.tally.after_closing:
+    if sample.after_closing:
         lines.append(
-            f"{_count(found.tally.after_closing, 'connection')} came while a server closed its "
-            "listener."
+            f"{_count(sample.after_closing, 'connection')} came while a server closed its listener."
         )
     if advice.resolution is not None and not sample.cut:
         lines.append(
@@ -116,6 +115,8 @@ def _evidence(found: Finding, advice: Advice) -> list[str]:
         lines.append(
             f"{_count(found.left_out, 'drain')} did not show connections, and are left out."
         )
+    if found.older:
+        lines.append(f"{_count(found.older, 'drain')} had other settings, and are left out.")
     return lines
 
 

@@ -192,7 +192,7 @@ def test_the_same_as_json() -> None:
             "sure": False,
             "advised": None,
             "setting": "LIFECYCLE_SETTLE=5",
-            "not_used": {"hurried": 1, "unknown": 0, "requests": 0},
+            "not_used": {"older": 0, "hurried": 1, "unknown": 0, "requests": 0},
         }
         == idle
     )

@@ -55,7 +55,7 @@ def advice(seed: int, count: int, propagation: float, **options: Any) -> Advice:
     tally = Tally(found[0])
     for each in found:
         tally.add(each, "log:1")
-    return advise(tally.connections.evidence(tally.newest.settle, tally.factor))
+    return advise(tally.used().connections.evidence(tally.newest.settle, tally.factor))
 
 
 @pytest.mark.parametrize("same", [True, False], ids=["all at once", "one after another"])
@@ -168,7 +168,7 @@ def test_a_slow_drain_among_many_is_judged_by_itself() -> None:
     tally = Tally(found[0])
     for each in found:
         tally.add(each, "log:1")
-    result = advise(tally.connections.evidence(5.0, 1.0))
+    result = advise(tally.used().connections.evidence(5.0, 1.0))
     assert (result.verdict, result.sure) == (Verdict.TOO_SHORT, True)
     assert result.settle is not None
     assert 20.0 <= result.settle <= 28.0

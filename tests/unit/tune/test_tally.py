@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lifecycle.tune.rule import FEWEST
 from lifecycle.tune.seen_drain import seen_drain
-from lifecycle.tune.tally import BARS, Tally, Times
+from lifecycle.tune.tally import BARS, SETTINGS_KEPT, Tally, Times
 from tests.unit.tune.reports import SETTINGS, report
 
 
@@ -53,7 +54,7 @@ def test_any_number_of_times_takes_bounded_space() -> None:
 @given(st.lists(st.floats(0, 3600), min_size=1, max_size=40))
 def test_a_histogram_has_every_drain_in_few_bars(times: list[float]) -> None:
     """Side by side, from the smallest to the largest."""
-    sample = tally_of(*(last(at, listened=4000.0) for at in times)).connections
+    sample = tally_of(*(last(at, listened=4000.0) for at in times)).used().connections
     bars = sample.histogram()
     assert sum(bar.drains for bar in bars) == len(times)
     assert 1 <= len(bars) <= BARS + 2
@@ -65,7 +66,7 @@ def test_a_histogram_has_every_drain_in_few_bars(times: list[float]) -> None:
 def test_what_the_rule_gets() -> None:
     """The longest of all drains, by itself and among the others."""
     tally = tally_of(last(1.5, listened=6.0), last(4.25, listened=6.0), last(2.0, listened=3.0 + 3))
-    seen = tally.connections.evidence(5.0, 1.0)
+    seen = tally.used().connections.evidence(5.0, 1.0)
     assert (seen.drains, seen.last, seen.median) == (3, 4.25, 2.0)
     assert (seen.seconds, seen.own_seconds) == ([0, 1, 1, 0, 1], (0, 0, 0, 0, 1))
     assert seen.silence == pytest.approx(1.75)
@@ -86,7 +87,7 @@ def test_a_drain_that_was_cut(at: float, quiet: float, cut: int) -> None:
     fields = last(at, listened=6.0) | {"settings": {**SETTINGS, "quiet": quiet}}
     if not at:
         fields["connections"] = []
-    assert tally_of(fields).connections.cut == cut
+    assert tally_of(fields).used().connections.cut == cut
 
 
 def test_the_settings_are_those_of_the_newest_drain() -> None:
@@ -108,6 +109,39 @@ def test_each_drain_is_used_once() -> None:
         {"forced": True, "after_closing": 9},
         {"settle_factor": 2, "after_closing": 2},
     )
-    counts = tally.connections.drains, tally.requests.drains, tally.blind, tally.hurried
+    used = tally.used()
+    counts = used.connections.drains, used.requests.drains, tally.blind, tally.hurried
     assert counts == (2, 1, 1, 1)
-    assert (tally.factor, tally.after_closing) == (2.0, 2)
+    assert (tally.factor, used.connections.after_closing) == (2.0, 2)
+
+
+LONG_AGO = {"timestamp": "2026-03-01", "settings": {**SETTINGS, "grace_period": 20.0}}
+
+
+def test_older_settings_are_left_out_once_there_are_enough_drains() -> None:
+    """A drain that was cut under an older grace period must not spoil the result for ever."""
+    old = [{**last(14.9, listened=15.0), **LONG_AGO}] * 3
+    few, enough = (tally_of(*old, *[{}] * count) for count in (FEWEST - 1, FEWEST))
+    assert (few.used().connections.drains, few.used().connections.cut) == (FEWEST + 2, 3)
+    assert (enough.used().connections.drains, enough.used().connections.cut) == (FEWEST, 0)
+    assert (few.drains, enough.drains) == (FEWEST + 2, FEWEST + 3)
+
+
+def test_samples_together_are_one_sample() -> None:
+    """In whatever order they were added."""
+    every = [last(at, listened=9.0) | {"after_closing": 1} for at in (1.5, 0.5, 7.25, 2.0)]
+    whole = tally_of(*every).used().connections
+    left, right = (tally_of(*some).used().connections for some in (every[:1], every[1:]))
+    left.merge(right)
+    assert left.evidence(5.0, 1.0) == whole.evidence(5.0, 1.0)
+    assert (left.first, left.after_closing) == (whole.first, whole.after_closing) == (0.5, 4)
+    assert left.histogram() == whole.histogram()
+
+
+def test_settings_that_change_all_the_time_take_bounded_space() -> None:
+    """The newest are kept."""
+    tally = tally_of(
+        *({"settings": {**SETTINGS, "settle": n / 100}} for n in range(SETTINGS_KEPT + 10))
+    )
+    assert tally.drains == SETTINGS_KEPT
+    assert tally.newest.settle == (SETTINGS_KEPT + 9) / 100
