@@ -10,7 +10,8 @@ In words, with the numbers of the constants below:
 3. The clients must have been silent for r after X, while the servers still listened. Otherwise
    connections may have come after the end, and were not counted.
 4. A later drain may be slower. The fewer drains there are, and the more they differ, the more is
-   added: d = (X - median) / sqrt(n) of n drains. `settle` is X + r + d and a tenth more, rounded up.
+   added: d = (X - median) / (2 sqrt(n)) of n drains. `settle` is X + r + d and a tenth more,
+   rounded up.
 5. Of n drains, the slowest one covers at least 0.05 ** (1 / n) of all drains, with a confidence of
    95 %. This fraction is the tolerance limit of an order statistic. 59 drains cover 95 %.
 """
@@ -210,7 +211,7 @@ def _judged(seen: Evidence, resolution: float, doubt: Doubt) -> tuple[Verdict, f
     if unsure and not came_late:
         return Verdict.UNKNOWN, None
     needed = seen.last + (min(resolution, seen.last) if unsure else resolution)
-    spread = (seen.last - seen.median) / math.sqrt(seen.drains)
+    spread = (seen.last - seen.median) / (2 * math.sqrt(seen.drains))
     settle = rounded(MARGIN * seen.factor * (needed + spread))
     if seen.settle < seen.factor * needed:
         return Verdict.TOO_SHORT, settle
