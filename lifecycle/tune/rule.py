@@ -9,9 +9,9 @@ In words, with the numbers of the constants below:
    propagation delay is at most X + r. The more load and the more drains, the smaller is r.
 3. The clients must have been silent for r after X, while the servers still listened. Otherwise
    connections may have come after the end, and were not counted.
-4. A later drain may be slower. The fewer drains there are, and the more they differ, the more is
-   added: d = (X - median) / (2 sqrt(n)) of n drains. `settle` is X + r + d and a tenth more,
-   rounded up.
+4. A later drain may be slower. So `settle` is a tenth more than X + r. The fewer drains there are,
+   and the more they differ, the more is added: 1.5 (X - median) / sqrt(n) of n drains, at most
+   0.06 (X + r). The sum is rounded up.
 5. Of n drains, the slowest one covers at least 0.05 ** (1 / n) of all drains, with a confidence of
    95 %. This fraction is the tolerance limit of an order statistic. 59 drains cover 95 %.
 """
@@ -26,6 +26,13 @@ from typing import Final, NamedTuple
 GAP: Final = math.log(100)
 """Mean gaps between connections that a gap exceeds with a probability of 1 %."""
 MARGIN: Final = 1.1
+DIFFERING: Final = 1.5
+MOST_DIFFERING: Final = 0.06
+"""
+How much is added for drains that differ, and at most. Found by simulation: with 10 drains, clients
+that notice one after the other, and 2 to 60 s of propagation, 6 of 3,904 values were short, and one
+was more than 20 % too long. With 20 drains, none of 1,344 values was short or too long.
+"""
 TAIL: Final = 10
 """Connections before the last one from which the rate is taken."""
 TAIL_TIME: Final = 1.0
@@ -211,8 +218,9 @@ def _judged(seen: Evidence, resolution: float, doubt: Doubt) -> tuple[Verdict, f
     if unsure and not came_late:
         return Verdict.UNKNOWN, None
     needed = seen.last + (min(resolution, seen.last) if unsure else resolution)
-    spread = (seen.last - seen.median) / (2 * math.sqrt(seen.drains))
-    settle = rounded(MARGIN * seen.factor * (needed + spread))
+    spread = DIFFERING * (seen.last - seen.median) / math.sqrt(seen.drains)
+    value = MARGIN * needed + min(spread, MOST_DIFFERING * needed)
+    settle = rounded(seen.factor * value)
     if seen.settle < seen.factor * needed:
         return Verdict.TOO_SHORT, settle
     if settle < min(LONGER * seen.settle, seen.settle - WORTH):

@@ -36,7 +36,7 @@ def test_a_setting_that_is_longer_than_needed() -> None:
     """The setting to write, the distribution, and how sure it is."""
     text = shown(*drains(30, 2.0))
     assert text.splitlines()[0] == (
-        "orders: settle (5 s) is longer than needed. Set LIFECYCLE_SETTLE=2.3"
+        "orders: settle (5 s) is longer than needed. Set LIFECYCLE_SETTLE=2.4"
     )
     assert "30 drains. Seconds from the drain start to the last new connection:" in text
     assert "min 0.50, median 1.60, p90 1.92, max 1.99 (app.log:16)" in text
@@ -203,8 +203,8 @@ def test_the_same_as_json() -> None:
             "verdict": "longer than needed",
             "sure": True,
             "settle": 5.0,
-            "advised": 2.3,
-            "setting": "LIFECYCLE_SETTLE=2.3",
+            "advised": 2.4,
+            "setting": "LIFECYCLE_SETTLE=2.4",
             "basis": "connections",
             "drains": 30,
             "doubt": "",
