@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PLUGINS := $(wildcard plugins/*/pyproject.toml)
 ACTIONLINT := v1.7.12
 
-.PHONY: demo test lint bench compare soak fuzz mutate docs dist site workflows rehearsals cluster own-cluster e2e rollouts clean
+.PHONY: demo test lint bench compare propagation soak fuzz mutate docs dist site workflows rehearsals cluster own-cluster e2e rollouts clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo/demo.py
@@ -61,6 +61,10 @@ compare: $(STAMP)
 # 100 rollouts, 1,000,000 requests, none lost; about 20 minutes.
 soak: $(STAMP)
 	$(BIN)/python -m benchmarks.soak
+
+# What docs/tune.md shows: whether `lifecycle tune` finds propagation delays of 2, 10 and 60 s.
+propagation: $(STAMP)
+	$(BIN)/python -m benchmarks.propagation
 
 # A million requests that no client should send, and floods; tests/fuzz/__main__.py says how to
 # run a part (PART=h2), for a while only (SECONDS=60), or the same once more (SEED=…).

@@ -46,10 +46,10 @@ FEWEST: Final = 10
 RISK: Final = 0.05
 COVERED: Final = 0.95
 DRAINS_TO_COVER: Final = math.ceil(math.log(RISK) / math.log(COVERED))
-LONGER: Final = 0.9
-"""`settle` is longer than needed if less than this fraction of it is enough."""
+LONGER: Final = 1.2
+"""`settle` is longer than needed if it is more than this many times X + r."""
 WORTH: Final = 0.5
-"""The value must also be shorter by this many seconds."""
+"""The advised value must also be shorter by this many seconds."""
 MOST_MORE: Final = 100_000
 LONGEST: Final = 3600.0
 """The largest value of the setting `settle`."""
@@ -223,7 +223,7 @@ def _judged(seen: Evidence, resolution: float, doubt: Doubt) -> tuple[Verdict, f
     settle = rounded(seen.factor * value)
     if seen.settle < seen.factor * needed:
         return Verdict.TOO_SHORT, settle
-    if settle < min(LONGER * seen.settle, seen.settle - WORTH):
+    if seen.settle > LONGER * seen.factor * needed and settle < seen.settle - WORTH:
         return Verdict.LONGER, settle
     return Verdict.RIGHT, seen.settle
 
