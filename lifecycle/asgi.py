@@ -103,7 +103,7 @@ class Middleware:
             if name == b"accept" and len(value) >= SHORTEST and MAY_BE_EVENTS in value.lower():
                 await self._special(scope, receive, send)
                 return
-        entries, key, version = traffic.entries, object(), scope["http_version"]
+        entries, key, version = traffic.entries, traffic.came.next(), scope["http_version"]
         path, method = scope.get("path"), scope.get("method")
         entries[key] = (
             scope["headers"],
@@ -163,8 +163,15 @@ class Middleware:
         patience = min(PATIENCE, max(LEAST_PATIENCE, life.config.quiet))
         conversation = kind(receive, send, lambda: traffic.draining, abort, patience)
         closer = asyncio.create_task(conversation.end_when(partial(_settled, life)))
-        if _is_settled(life):
-            conversation.on_end = work.sent_away
+        settled = _is_settled(life)
+
+        def ended() -> None:
+            if scope["type"] == "websocket":
+                work.told_to_go()
+            if settled:
+                work.sent_away()
+
+        conversation.on_end = ended
         try:
             await conversation.run(self.app, scope)
         finally:
@@ -180,6 +187,7 @@ def _answering(traffic: Traffic) -> Callable[[Send, Message], Awaitable[None]]:
             headers = message.get("headers", ())
             kept = [pair for pair in headers if pair[0].lower() != b"connection"]
             message = {**message, "headers": [*kept, CLOSE_HEADER]}
+            traffic.told_to_go.next()
         return send(message)
 
     return answer

@@ -296,10 +296,11 @@ class Lifecycle:
             protocol: The protocol to show, for example `grpc`. With a `name` alone, it is `task`.
 
         Returns:
-            A context manager. It gives an object with two methods. Call `sent_away()` if you refuse
-            or end the work because the app is draining. Then the drain does not wait for the work,
-            and the work does not restart the quiet period. Call `came_from(address)` with the
-            client's `getpeername()`, so that `lifecycle tune` works.
+            A context manager. It gives an object `work` with three methods. Call `sent_away()` if
+            you refuse or end the work because the app is draining. Then the drain does not wait for
+            the work, and the work does not restart the quiet period. Call `came_from(address)` with
+            the client's `getpeername()`, so that `lifecycle tune` works. For metrics, call
+            `told_to_go()` if you tell the client to close its connection.
 
         Raises:
             TypeError: An argument is not text.

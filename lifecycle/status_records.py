@@ -65,6 +65,45 @@ class ProbeStatus(TypedDict):
     age: float
 
 
+class Histogram(TypedDict):
+    """
+    How many runs took how long.
+
+    Attributes:
+        bounds: The upper bounds of the buckets, in seconds, in ascending order.
+        counts: The number of runs in each bucket. The last bucket has no upper bound.
+        seconds: The seconds of all runs together.
+    """
+
+    bounds: list[float]
+    counts: list[int]
+    seconds: float
+
+
+class ProbeRuns(Histogram):
+    """
+    How long the runs of a probe took. Built-in probes are not measured.
+
+    Attributes:
+        kind: `startup`, `readiness` or `liveness`.
+        plugin: The plugin of the probe.
+    """
+
+    kind: str
+    plugin: str
+
+
+class RegistrationRuns(Histogram):
+    """
+    How long a service registry took to acknowledge a service.
+
+    Attributes:
+        registry: The name of the registry.
+    """
+
+    registry: str
+
+
 TransitionStatus = TypedDict(
     "TransitionStatus", {"from": str, "to": str, "at": float, "cause": str}
 )
@@ -254,8 +293,16 @@ class Snapshot(TypedDict):
         state: The state of the app.
         since: The time at which the app reached this state, in seconds since the epoch.
         in_flight: The number of running requests and other pieces of work.
+        requests: The number of requests and other pieces of work since the start. It never
+            decreases, even if workers of a command end.
+        told_to_go: The number of connections that were told to close since the start: by
+            `Connection: close` in a drain, by GOAWAY, or by a WebSocket's close code 1001.
         services: The exported services.
         probes: The last answer of each probe.
+        probe_runs: How long the runs of the plugins' probes took.
+        registration_runs: How long the registrations took, for each service registry.
+        loop_lag: The longest delay of the app's event loop in the last 30 to 60 s, in seconds.
+            Under `lifecycle run -- COMMAND`, this is the loop of the parent process.
         transitions: All transitions so far.
         start: The start, with the seconds of each step.
         drain: The drain, or null before a drain has started.
@@ -268,8 +315,13 @@ class Snapshot(TypedDict):
     state: str
     since: float
     in_flight: int
+    requests: NotRequired[int]
+    told_to_go: NotRequired[int]
     services: list[ServiceStatus]
     probes: list[ProbeStatus]
+    probe_runs: NotRequired[list[ProbeRuns]]
+    registration_runs: NotRequired[list[RegistrationRuns]]
+    loop_lag: NotRequired[float]
     transitions: list[TransitionStatus]
     start: NotRequired[StartStatus]
     drain: DrainStatus | None

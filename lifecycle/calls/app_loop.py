@@ -29,6 +29,8 @@ BEAT: Final = 0.25
 """Seconds between two heartbeats."""
 PAUSE: Final = 2 * BEAT
 """Seconds without a heartbeat after which the loop counts as blocked."""
+LAG_TIME: Final = 30.0
+"""Seconds for which a delay of the loop is shown at least, so that a scraper sees it."""
 ROUNDS: Final = 20
 """Turns of the loop that a connection needs from the accept queue to the app, with a reserve."""
 
@@ -50,6 +52,9 @@ class AppLoop:
         self._timer: asyncio.TimerHandle | None = None
         self._beat_at = 0.0
         self._last_gap = 0.0
+        self._lags = 0.0, 0.0
+        """The longest delay in the current period of `LAG_TIME`, and in the one before."""
+        self._lags_since = 0.0
         self._awake_since = 0.0
         self._on_beat: Callable[[], None] | None = None
         self.in_child = False
@@ -65,7 +70,7 @@ class AppLoop:
         self._thread_id = self.running_in = threading.get_ident()
         self._context = contextvars.copy_context()
         self._on_beat = on_beat
-        self._beat_at = self._awake_since = self._clock()
+        self._beat_at = self._awake_since = self._lags_since = self._clock()
         self._timer = self._loop.call_later(BEAT, self._beat)
 
     def detach(self) -> None:
@@ -87,6 +92,9 @@ class AppLoop:
         if gap > PAUSE:
             self._awake_since = now  # set first, because a reader of the new beat needs it too
         self._last_gap, self._beat_at = gap, now
+        if now - self._lags_since > LAG_TIME:
+            self._lags, self._lags_since = (0.0, self._lags[0]), now
+        self._lags = max(self._lags[0], gap - BEAT), self._lags[1]
         if self._loop is not None:
             self._timer = self._loop.call_later(BEAT, self._beat)
         if self._on_beat is not None:
@@ -141,6 +149,10 @@ class AppLoop:
     def silent_for(self) -> float:
         """Return the age of the last heartbeat in seconds. 0 without a loop."""
         return max(0.0, self._clock() - self._beat_at) if self.attached else 0.0
+
+    def lag(self) -> float:
+        """Return the longest delay of the loop in the last 30 to 60 s, in seconds."""
+        return max(*self._lags, self.silent_for() - BEAT, 0.0)
 
     def busy(self) -> bool:
         """Return True if the loop is too busy now to run a probe in time."""

@@ -23,6 +23,7 @@ from itertools import islice
 from typing import Any, Final
 
 from lifecycle.calls.app_loop import AppLoop
+from lifecycle.calls.durations import Durations
 from lifecycle.calls.plugins import Implementation
 from lifecycle.calls.runs import Limits, Outcome, Run, Status, drop, guard, see_out
 from lifecycle.calls.threads import run_in_thread
@@ -114,6 +115,8 @@ class Shared(Call):
 
     _run: Run | None = None
     _closed = False
+    durations: Durations | None = None
+    """The durations of the runs that have started. Built-in plugins are not measured."""
 
     async def __call__(self, *given: Any, **offered: Any) -> Outcome:
         """Start a run, or share the current one. Never raises an error of the plugin."""
@@ -122,11 +125,19 @@ class Shared(Call):
         run = self._run
         if run is None or run.ended.done():
             run = self._run = self._start(given, offered)
+            if not self.implementation.inline:
+                run.told.add_done_callback(self._measure)
         elif run.told.done():
             return run.late()
         if not run.told.done():
             await asyncio.wait({run.told})
         return run.told.result()
+
+    def _measure(self, told: asyncio.Future[Outcome]) -> None:
+        outcome = told.result()
+        if outcome.status is not Status.UNSTARTED:
+            self.durations = self.durations or Durations()
+            self.durations.note(outcome.seconds)
 
     def close(self) -> None:
         """Abandon the current run, and start no other."""

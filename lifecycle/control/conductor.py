@@ -259,13 +259,22 @@ class Conductor:
 
     def snapshot(self) -> Snapshot:
         """Return the complete state of the app, as `/status` shows it."""
-        now = self.clock()
+        now, totals = self.clock(), self.traffic.totals
         return {
             "state": self.transitions.state.value,
             "since": self.transitions.since,
             "in_flight": self.traffic.in_flight,
+            "requests": totals.requests,
+            "told_to_go": totals.told_to_go,
             "services": self.services.status(),
             "probes": self.probes.status(now),
+            "probe_runs": self.probes.runs(),
+            "registration_runs": [
+                {"registry": name, **each.status()}
+                for name, each in self.services.durations.items()
+                if sum(each.counts)
+            ],
+            "loop_lag": round(self.app_loop.lag(), 3),
             "transitions": [transition_status(each) for each in self.transitions.history],
             "start": self.start_report.status(),
             "drain": self.departure.snapshot(now),

@@ -27,7 +27,8 @@ from lifecycle.plain import one_line
 from lifecycle.start_report import StartReport, Step
 
 if TYPE_CHECKING:
-    from lifecycle.status_records import ProbeStatus
+    from lifecycle.calls.durations import Durations
+    from lifecycle.status_records import ProbeRuns, ProbeStatus
 
 FRESH: Final = 0.5
 """Seconds for which the answer of a plugin is cached."""
@@ -107,6 +108,11 @@ class Probe:
             a._replace(name=one_line(a.name), reason=one_line(a.reason)) for a in answers
         )
         return self._last
+
+    @property
+    def durations(self) -> Durations | None:
+        """The durations of the runs so far. None before the first one, and for built-in plugins."""
+        return self._call.durations
 
     def close(self) -> None:
         """Stop the probe. A run on the app's loop is cancelled."""
@@ -331,6 +337,15 @@ class Probes:
     def status(self, now: float) -> list[ProbeStatus]:
         """Return the last answer of every probe, as `/status` shows it."""
         return [answer.status(kind, now) for (kind, _), answer in self._known.items()]
+
+    def runs(self) -> list[ProbeRuns]:
+        """Return how long the runs of each plugin's probe took, as `/status` shows it."""
+        return [
+            {"kind": kind.value, "plugin": probe.plugin, **probe.durations.status()}
+            for kind, probes in self._probes.items()
+            for probe in probes
+            if probe.durations is not None
+        ]
 
 
 async def _side_by_side(probes: list[Probe], life: Any) -> list[tuple[Answer, ...]]:

@@ -20,6 +20,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 
+from lifecycle.calls.durations import Durations
 from lifecycle.contracts import Instance, Registry
 from lifecycle.control.backoff import FIRST, LONGEST, until_done
 from lifecycle.exceptions import LifecycleError, RegistrationRefused, text_of
@@ -55,6 +56,7 @@ class Registration:
         *,
         timeout: float,
         on_change: Callable[[Registration], None],
+        durations: Durations,
         log: Log,
         start_report: StartReport | None = None,
     ) -> None:
@@ -70,6 +72,7 @@ class Registration:
         self._timeout = timeout
         self.on_change = on_change
         """Called after every change of the known state."""
+        self._durations = durations
         self._log = log.info, log.warning
         self._start_report = start_report
         self._start_step: Step | None = None
@@ -174,6 +177,8 @@ class Registration:
         # From here on the state is unknown until the registry has answered.
         self.actual, self.asking = Actual.UNKNOWN, True
         self.on_change(self)
+        now = asyncio.get_running_loop().time
+        began = now()
         try:
             async with asyncio.timeout(self._timeout):
                 await self.registry.register(self._instance)
@@ -188,6 +193,7 @@ class Registration:
         finally:
             self.asking = False
             self.on_change(self)
+        self._durations.note(now() - began)
         self.confirmed = True
         if self._start_report is not None:
             self._start_report.end(self._start_step)

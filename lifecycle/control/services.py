@@ -20,6 +20,7 @@ from fnmatch import fnmatchcase
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from lifecycle.calls.durations import Durations
 from lifecycle.contracts import Instance, Registry
 from lifecycle.control.backoff import prepare
 from lifecycle.control.registration import Actual, LeavingRegistry, Registration, Those
@@ -67,6 +68,8 @@ class Services:
         """True once the registries are being closed. No registry can be added any more."""
         self.on_held: Callable[[bool], object] = lambda _: None
         """Called with True when the last service goes offline, with False when one is online."""
+        self.durations: dict[str, Durations] = {}
+        """How long the registrations took, by the name of the registry."""
         self._online: Those[ServiceEntry] = Those()
         self._held = False
         self._registries: list[Registry] = []
@@ -112,6 +115,7 @@ class Services:
             registry,
             entry.instance,
             timeout=self._timeout,
+            durations=self.durations.setdefault(registry.name, Durations()),
             on_change=lambda registration: self._registration_changed(entry, registration),
             log=self._log,
             start_report=None if registry.name == LOCAL else self._start_report,

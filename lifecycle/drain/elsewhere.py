@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Final, NamedTuple, Protocol
 
+from lifecycle.drain.counts import Totals
 from lifecycle.drain.late_arrivals import ArrivalStatus
 
 
@@ -122,6 +123,9 @@ class Elsewhere(Protocol):
     def arrivals(self) -> ArrivalStatus | None:
         """Return what came after the drain start. None if `Traffic` gets each arrival."""
 
+    def totals(self) -> Totals:
+        """Return what has come since the start. From any thread."""
+
 
 class Nowhere:
     """No other process has traffic."""
@@ -170,3 +174,7 @@ class Nowhere:
 
     def arrivals(self) -> None:
         """Return None."""
+
+    def totals(self) -> Totals:
+        """Return zeros."""
+        return Totals()

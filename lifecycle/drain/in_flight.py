@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Final
 
 from lifecycle.calls.app_loop import AppLoop
+from lifecycle.drain.counts import Count, Totals
 from lifecycle.drain.elsewhere import Elsewhere, Ended, Nowhere
 from lifecycle.drain.health_checks import MONITORS
 from lifecycle.drain.late_arrivals import UNKNOWN, ArrivalStatus, LateArrivals
@@ -55,6 +56,10 @@ class Traffic:
         """How many more times an object that counts work is in use, if it is used several times."""
         self._ended: tuple[WorkEntry, float] | None = None
         """The work that ended last while draining, and its end."""
+        self.came = Count()
+        """The requests and other pieces of work that have come to this process."""
+        self.told_to_go = Count()
+        """The connections of this process that were told to close."""
         self._wake: Callable[[], object] = lambda: None
         self._changed: asyncio.Event | None = None
         self._arrived_at = -math.inf
@@ -79,6 +84,13 @@ class Traffic:
     def in_flight(self) -> int:
         """The number of pieces of work in flight. From any thread."""
         return len(self.entries) + self.elsewhere.in_flight()
+
+    @property
+    def totals(self) -> Totals:
+        """The totals of all processes since the start. From any thread."""
+        there = self.elsewhere.totals()
+        own = Totals(self.came.value, self.told_to_go.value)
+        return Totals(own.requests + there.requests, own.told_to_go + there.told_to_go)
 
     def names(self) -> list[str]:
         """Return the names of the most frequent kinds of work in flight. From any thread."""

@@ -28,6 +28,7 @@ from contextlib import suppress
 from typing import Final
 
 from lifecycle.drain.beats import Arrivals
+from lifecycle.drain.counts import Totals
 from lifecycle.drain.elsewhere import Ended, Seen, View, by_age
 from lifecycle.drain.kernel_sockets import tcp_sockets
 from lifecycle.drain.late_arrivals import UNKNOWN, ArrivalStatus
@@ -196,6 +197,10 @@ class UninstrumentedTraffic:
         )
         last, seconds = round(seen.last, 3), seen.seconds
         return {**UNKNOWN, "last_connection": last, "connections": seconds}
+
+    def totals(self) -> Totals:
+        """Return zeros, because the kernel does not count requests."""
+        return Totals()
 
     # What is seen
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol, Self
 
 from lifecycle.calls.app_loop import AppLoop
+from lifecycle.drain.counts import Count
 from lifecycle.drain.late_arrivals import LateArrivals
 from lifecycle.drain.work_names import TASK, TRACKED, Where, WorkEntry
 
@@ -31,6 +32,8 @@ class Counter(Protocol):
     draining: bool
     deaf: bool
     late_arrivals: LateArrivals
+    came: Count
+    told_to_go: Count
 
     def is_monitor(self, agent: str, path: str) -> bool:
         """Return whether a request is that of a health check or a scraper."""
@@ -79,6 +82,7 @@ class Work:
 
     def __enter__(self) -> Self:
         traffic = self._traffic
+        traffic.came.next()
         entries = traffic.entries
         if self in entries:
             traffic.again[self] = traffic.again.get(self, 0) + 1
@@ -124,6 +128,10 @@ class Work:
         traffic.again.pop(self, None)
         if traffic.entries.pop(self, None) is not None and traffic.draining:
             traffic.gone_again()
+
+    def told_to_go(self) -> None:
+        """Report that the client was told to close the connection of this work, for metrics."""
+        self._traffic.told_to_go.next()
 
     def came_from(self, address: object) -> None:
         """Report the client's end of the connection, as `getpeername` returns it, if known."""

@@ -86,6 +86,7 @@ async def serve(
         lost=lambda count: life.log.warning(
             "clients lost", count=count, problem=NOT_ACCEPTED, see=help_page("clients-lost")
         ),
+        told_to_go=core_of(life).traffic.told_to_go.next,
     )
     served: App = Middleware(app, life)
     if access_log:

@@ -78,12 +78,14 @@ class ServerSettings:
         state: The state of the lifespan, which every request gets.
         tls: The TLS context for HTTPS, with the server's own `alpn`, or None for plain HTTP.
         lost: Called at the end with the number of clients that were never accepted.
+        told_to_go: Called for each HTTP/2 connection that gets a GOAWAY.
     """
 
     keep_alive: float
     state: dict[str, Any]
     tls: ssl.SSLContext | None = None
     lost: Callable[[int], object] = lambda _: None
+    told_to_go: Callable[[], object] = lambda: None
 
 
 @dataclass(frozen=True, kw_only=True)

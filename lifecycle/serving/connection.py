@@ -70,6 +70,7 @@ class ConnectionSettings:
         keep_alive: Seconds that a connection may be idle, and that a request's header may take.
         state: The state of the lifespan, which every request gets.
         plain: Use HTTP/1.1 only: no HTTP/2, no WebSockets.
+        told_to_go: Called for each HTTP/2 connection that gets a GOAWAY.
         logger: The logger for hypercorn's own errors.
     """
 
@@ -79,12 +80,14 @@ class ConnectionSettings:
         keep_alive: float,
         state: dict[str, Any] | None,
         plain: bool = False,
+        told_to_go: Callable[[], object] = lambda: None,
         logger: logging.Logger,
     ) -> None:
         self.plain = plain
         if not plain:
             load_http2()  # now: once a client asks for it, no descriptor may be left to read it by
         self.keep_alive = keep_alive
+        self.told_to_go = told_to_go
         self.state = {} if state is None else state
         self.worker = Worker()
         self.config = new_config(keep_alive=keep_alive, logger=logger)
@@ -284,6 +287,7 @@ class Connection:
         if self._going_since is None and not self.writer.is_closing():
             self._going_since = self._loop.time()
             self._write_now(GOAWAY)
+            self._settings.told_to_go()
 
     def refuse_more(self) -> None:
         """Refuse requests that an HTTP/2 client sends `GOING_TIME` after the GOAWAY."""

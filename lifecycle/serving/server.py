@@ -76,6 +76,7 @@ class Server:
         plain: Use HTTP/1.1 only: no HTTP/2, no WebSockets.
         lost: Called at the end with the number of clients that were reset in a listener's queue,
             because the process had no file descriptor left. Not called if there were none.
+        told_to_go: Called for each HTTP/2 connection that gets a GOAWAY.
         logger: The logger for hypercorn's own errors.
     """
 
@@ -91,6 +92,7 @@ class Server:
         patience: float = PATIENCE,
         plain: bool = False,
         lost: Callable[[int], object] = lambda _: None,
+        told_to_go: Callable[[], object] = lambda: None,
         logger: logging.Logger,
     ) -> None:
         self.app = app
@@ -100,7 +102,11 @@ class Server:
         self._patience = patience
         self._logger = logger
         self._settings = ConnectionSettings(
-            keep_alive=keep_alive, state=state, plain=plain, logger=logger
+            keep_alive=keep_alive,
+            state=state,
+            plain=plain,
+            told_to_go=told_to_go,
+            logger=logger,
         )
         self._closing = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -333,6 +339,7 @@ def _of_an_app(app: App, settings: ServerSettings) -> Server:
         state=settings.state,
         tls=settings.tls,
         lost=settings.lost,
+        told_to_go=settings.told_to_go,
         logger=logging.getLogger("hypercorn.error"),
     )
 

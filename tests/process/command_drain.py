@@ -95,6 +95,9 @@ async def _drain(app: App, *, idle: bool, path: str, events: bool, goodbye: int)
 
             told = await busy.ask("/")
             assert (told.status, told.closes) == (200, True), told
+            counted = await asyncio.to_thread(app.status)
+            assert counted["told_to_go"] >= 1, counted
+            assert counted["requests"] >= expected + 3, counted
             assert await asyncio.wait_for(busy.read(), 2) == b""
             assert not fresh.over
             assert not kept.over

@@ -57,3 +57,36 @@ def test_every_part_has_the_fields_of_its_record_in_their_order() -> None:
         assert whole["start"]["over"]
 
     asyncio.run(main())
+
+
+def test_the_runs_of_probes_and_registrations_are_in_their_histograms() -> None:
+    """One run of one probe, and one service in the registry of this process."""
+
+    async def main() -> None:
+        async with Lifecycle(Config(qos_enabled=False, settle=0, quiet=0)) as life:
+            life.readiness(pool)
+            life.export("orders", port=8080)
+            await life.ready()
+            assert life.snapshot()["probe_runs"] == []
+            await core_of(life).control.request(
+                lambda: core_of(life).running().probes.verdict(Kind.READINESS, life)
+            )
+            snapshot = life.snapshot()
+        [probe] = snapshot["probe_runs"]
+        [registry] = snapshot["registration_runs"]
+        assert (probe["kind"], probe["plugin"], registry["registry"]) == (
+            "readiness",
+            "pool",
+            "local",
+        )
+        for found in (probe, registry):
+            assert len(found["counts"]) == len(found["bounds"]) + 1
+            assert sum(found["counts"]) == 1
+            assert found["seconds"] >= 0
+        assert list(probe) == ["kind", "plugin", *status_records.Histogram.__annotations__]
+        assert list(registry) == ["registry", *status_records.Histogram.__annotations__]
+
+    def pool() -> bool:
+        return True
+
+    asyncio.run(main())

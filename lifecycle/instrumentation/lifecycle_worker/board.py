@@ -57,10 +57,11 @@ IGNORED_SIZE = HEADER - _TEXT
     CAPACITY,
     LAST_AT,
     LAST_AGE,
-) = range(13)
-_DISTURBER, _DISTURBER_SIZE = 104, 96
-_SERVER, _SERVER_SIZE = 200, 32
-_LAST, _LAST_SIZE = 232, 152
+    TOLD_TO_GO,
+) = range(14)
+_DISTURBER, _DISTURBER_SIZE = 112, 96
+_SERVER, _SERVER_SIZE = 208, 32
+_LAST, _LAST_SIZE = 240, 144
 
 CLAIMED, SERVING = 1, 2
 """The states of a worker: it has a slot, and it serves."""

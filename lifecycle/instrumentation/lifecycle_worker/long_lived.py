@@ -178,6 +178,7 @@ class WebSocket(LongLived):
     async def _end(self) -> None:
         loop = self._asyncio.get_running_loop()
         self._ended = True
+        worker.told_to_go()
         self._told.set_result(None)
         if self._sending:  # its client has stopped reading
             loop.call_later(PATIENCE, self._cancel_stuck)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from _thread import get_ident, start_new_thread  # threads, also once gevent has patched it
+from _thread import (
+    allocate_lock,
+    get_ident,
+    start_new_thread,
+)  # threads, also once gevent has patched it
 from time import monotonic
 
 from .board import (
@@ -14,6 +18,7 @@ from .board import (
     GO_AT,
     SERVING,
     STATE,
+    TOLD_TO_GO,
     Board,
     NoBoard,
     Slot,
@@ -119,6 +124,7 @@ class Worker:
         self._held: list[Callable[[], object]] = []
         """Functions that report again what did not count at first."""
         self._said: set[str] = set()
+        self._telling = allocate_lock()
         self._orphan: Orphan | None = None
         self._inherited: InheritedHandler | None = None
 
@@ -145,6 +151,7 @@ class Worker:
         self.begin = self.end = self.end_from = self.comes = self.forget = _count_nothing
         self.closers, self._tasks, self._beating = {}, {}, set()
         self.under_way, self.keeper = set(), 0
+        self._telling = allocate_lock()
         self._beginning, self._held = {}, []
         self._main = get_ident()
         self._inherited = InheritedHandler()
@@ -308,6 +315,13 @@ class Worker:
         """True after the settle time, when idle connections are closed."""
         board = self.board
         return board is not None and 0 < board.settled_at <= monotonic()
+
+    def told_to_go(self) -> None:
+        """Count a connection whose client was told to close it. From any thread."""
+        slot = self.slot
+        if slot is not None:
+            with self._telling:
+                slot.board.whole[slot.at + TOLD_TO_GO] += 1
 
     # The heartbeat
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from lifecycle.drain.counts import Totals
 from lifecycle.drain.elsewhere import Elsewhere, Ended, Seen, View
 from lifecycle.drain.late_arrivals import ArrivalStatus
 from lifecycle.drain.uninstrumented import UninstrumentedTraffic
@@ -78,3 +79,7 @@ class CommandTraffic:
     def arrivals(self) -> ArrivalStatus | None:
         """Return what came after the drain start. None if the workers report each arrival."""
         return self._asked.arrivals()
+
+    def totals(self) -> Totals:
+        """Return what the workers have counted since the start. Any thread."""
+        return self._workers.totals()

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
+from lifecycle.drain.counts import Totals
 from lifecycle.drain.elsewhere import Ended, Seen, View, by_age
 from lifecycle.drain.work_names import Words, most
 from lifecycle.instrumentation.lifecycle_worker.board import SERVING, Slot
@@ -23,6 +24,7 @@ from lifecycle.instrumentation.lifecycle_worker.worker import PAUSE
 from lifecycle.process.command import uwsgi
 from lifecycle.process.command.board_file import BoardFile
 from lifecycle.process.command.questions import Questions
+from lifecycle.process.command.worker_totals import WorkerTotals
 from lifecycle.status_records import WorkerStatus
 
 READ: Final = 65536
@@ -100,6 +102,7 @@ class Workers:
         """The requests of workers that have died at work since they were asked to end."""
         self._last: Ended | None = None
         """The request that ended last in a worker that has died."""
+        self._totals = WorkerTotals()
         self._loop.add_reader(file.fd, self._wakened)
 
     @property
@@ -193,6 +196,7 @@ class Workers:
         self._forget(key)
         slot = Slot(self._board, index)
         if slot.pid == pid:
+            self.totals()  # its last numbers
             self._arrived_at = max(self._arrived_at, slot.arrived_at or -math.inf)
             self._note(slot.disturber)
             if slot.in_flight:
@@ -347,6 +351,10 @@ class Workers:
         now = self.now()
         requests = f"{slot.in_flight} request{'s' if slot.in_flight > 1 else ''}"
         return Seen(now - slot.stalled_for(now), f"{requests} of {slot.server}", worker=slot.pid)
+
+    def totals(self) -> Totals:
+        """Return what all workers have counted, including the dead workers."""
+        return self._totals.read(self._board.slots())
 
     def status(self) -> list[WorkerStatus]:
         """Return the rows of `/status` for the workers that serve."""

@@ -174,6 +174,7 @@ def test_every_response_says_close_while_draining(serve: Any, client: Any) -> No
                 said.append((response.status, response.headers["Connection"]))
             assert [status for status, _ in said] == [200, 409, 500, 404, 200, 200]
             assert {connection.lower() for _, connection in said} == {"close"}
+            assert served.life.snapshot()["told_to_go"] == len(said)
 
     play(scenario)
 
@@ -226,6 +227,7 @@ def test_websockets_are_closed_with_1001_at_settle(serve: Any, client: Any) -> N
             assert late.close_code == 1001
             await until(lambda: len(served.app[CODES]) == 2)
             await served.life.drained()
+            assert served.life.snapshot()["told_to_go"] == 2
 
     play(scenario)
 

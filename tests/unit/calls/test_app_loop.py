@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lifecycle.calls.app_loop import BEAT, AppLoop
+from lifecycle.calls.app_loop import BEAT, LAG_TIME, AppLoop
 from lifecycle.calls.runs import Status
 from tests.unit.virtual_time import call, idle
 
@@ -272,3 +272,43 @@ def test_a_loop_that_has_gone(app: App) -> None:
     app.end()
     assert app.app_loop.post(print) is False
     assert app.app_loop.stack() == []
+
+
+class Hand:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_the_longest_delay_is_shown_for_a_while() -> None:
+    """A scraper that comes every 30 s sees each stall once, and none of yesterday's."""
+
+    async def main() -> None:
+        clock = Hand()
+        loop = AppLoop(clock)
+        assert loop.lag() == 0.0
+        loop.attach()
+
+        def beat(after: float) -> float:
+            clock.now += after
+            loop._beat()
+            return round(loop.lag(), 3)
+
+        assert beat(BEAT) == 0.0
+        assert beat(BEAT + 2) == 2.0
+        assert beat(BEAT) == 2.0
+        for _ in range(int(LAG_TIME / BEAT)):
+            beat(BEAT)
+        assert beat(BEAT) == 2.0  # less than two periods ago
+        for _ in range(int(LAG_TIME / BEAT) + 8):
+            beat(BEAT)
+        assert beat(BEAT) == 0.0
+        clock.now += 7 + BEAT  # it is blocked at this moment
+        assert round(loop.lag(), 3) == 7.0
+        loop.detach()
+
+    asyncio.run(main())

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from lifecycle.calls.durations import Durations
 from lifecycle.control.registration import Actual, Registration
 from lifecycle.control.services import OPERATOR, Services
 from lifecycle.exceptions import LifecycleError, RegistrationRefused
@@ -34,7 +35,12 @@ def test_registered_is_acknowledged() -> None:
 def test_a_cell_that_has_just_been_made() -> None:
     """Nothing is wanted, and nothing is so: no registration, no question, no refusal."""
     registration = Registration(
-        Scripted(), instance(), timeout=10, on_change=lambda _: None, log=Diary().log
+        Scripted(),
+        instance(),
+        timeout=10,
+        on_change=lambda _: None,
+        durations=Durations(),
+        log=Diary().log,
     )
     assert (registration.wanted, registration.confirmed, registration.asking) == (
         False,

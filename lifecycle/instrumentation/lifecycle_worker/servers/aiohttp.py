@@ -97,6 +97,7 @@ def patch_response(module: Any) -> None:
                 if worker.draining:
                     self.headers.pop("Connection", None)
                     self.force_close()
+                    worker.told_to_go()
                 kind = self.headers.get("Content-Type", "")
                 if len(kind) >= len(EVENTS) and is_endless(
                     kind, self.headers.get(STREAM_HEADER, "")
@@ -221,6 +222,8 @@ async def _end(connection: Any, long: _Long) -> None:
         response.write = _until_cancelled  # the app may come round before it is cancelled
     try:
         farewell = response.close(code=GOING_AWAY) if websocket else response.write_eof()
+        if websocket:
+            worker.told_to_go()
         await asyncio.wait_for(farewell, PATIENCE)
     except RuntimeError:  # it is being opened: at the next heartbeat
         long.ended = False

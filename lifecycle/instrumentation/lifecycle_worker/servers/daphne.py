@@ -257,6 +257,7 @@ def _end_websocket(protocol: Any) -> None:
 
     protocol.dropConnection = drop_softly
     protocol.sendCloseFrame(code=GOING_AWAY)
+    worker.told_to_go()
 
 
 def _has_unread(transport: Any) -> bool:

@@ -175,6 +175,7 @@ def patch_response(module: Any) -> None:
         def with_close(self: Any) -> Any:
             if worker.times[GO_AT] and not self.upgrade:
                 self.force_close()
+                worker.told_to_go()
             return default_headers(self)
 
         return with_close

@@ -126,6 +126,7 @@ def _say_goodbye(loop: Any) -> None:
             if not told and _is_http2(each) and _has_asked(each) and not each.writer.is_closing():
                 _connections[each] = True
                 each.writer.write(GOAWAY)
+                worker.told_to_go()
     loop.call_later(BEAT, _say_goodbye, loop)
 
 

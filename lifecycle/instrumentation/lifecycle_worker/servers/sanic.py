@@ -84,6 +84,7 @@ def _say_close(request: Any, response: Any) -> None:
         return
     if worker.draining:
         stream.keep_alive = False
+        worker.told_to_go()
     kind = response.content_type or ""
     if is_endless(kind, response.headers.get(STREAM_HEADER, "")) and asks_for_events(
         request.method, request.headers.getall("accept", ())
@@ -153,6 +154,7 @@ def _close_idle() -> None:
             if connection not in _ended:
                 _ended.add(connection)
                 connection.close_if_idle()  # with 1001
+                worker.told_to_go()
                 connection.loop.call_later(PATIENCE, _cut, connection)
         elif connection in _streams:
             if connection not in _ended:

@@ -106,6 +106,7 @@ def _write(was: Any) -> Any:
         if not self.is_client and start_line.code >= 200:
             if worker.draining:
                 _say_close(self, headers)
+                worker.told_to_go()
             kind = headers.get("Content-Type", "")
             if len(kind) >= len(EVENTS):
                 _note_stream(self, kind, headers)
@@ -227,6 +228,7 @@ def _close_idle() -> None:
         if socket not in _ended and socket.stream is not None:
             _ended.add(socket)
             socket.handler.close(GOING_AWAY)
+            worker.told_to_go()
             socket.stream.io_loop.call_later(PATIENCE, _cut, socket)
 
 

@@ -212,6 +212,8 @@ def _tell_begun(state: Any) -> None:
         headers = getattr(cycle, "default_headers", None)
         if headers is not None and CLOSE_BYTES not in headers:
             cycle.default_headers = [*headers, CLOSE_BYTES]
+            if not getattr(cycle, "response_started", True):
+                worker.told_to_go()
 
 
 def _close_idle(state: Any) -> None:

@@ -42,6 +42,7 @@ def patch_task(module: Any) -> None:
         def with_close(self: Any) -> bytes:
             if worker.draining:  # as if its client had asked for it
                 self.request.headers["CONNECTION"] = "close"
+                worker.told_to_go()
             return build(self)
 
         return with_close

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, suppress
 from contextvars import ContextVar
 from typing import Final, Protocol
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 from aiohttp import WSCloseCode, hdrs, web
 
@@ -42,7 +42,10 @@ class _Conduct:
         self._settled = False
         self._connections: WeakSet[asyncio.Transport] = WeakSet()
         self._busy: set[asyncio.Transport] = set()
-        self._websockets: WeakSet[web.WebSocketResponse] = WeakSet()
+        self._websockets: WeakKeyDictionary[web.WebSocketResponse, Callable[[], None]] = (
+            WeakKeyDictionary()
+        )
+        """The WebSockets, each with the function that counts its close code 1001."""
         self._streams: set[EventStream] = set()
         self._farewells: set[asyncio.Task[None]] = set()
 
@@ -75,6 +78,7 @@ class _Conduct:
                 if connection is not None:
                     work.came_from(connection.get_extra_info("peername"))
                 _sent_away.set(work.sent_away if self._settled else None)
+                _told_to_go.set(work.told_to_go)
                 if is_event_source(request):
                     return await _sent(request, self._stream(request, handler))
                 return await _sent(request, handler(request))
@@ -99,9 +103,9 @@ class _Conduct:
         if sent_away and (events or isinstance(response, web.WebSocketResponse)):
             sent_away()
         if isinstance(response, web.WebSocketResponse):
-            self._websockets.add(response)
+            told = self._websockets[response] = _told_to_go.get()
             if self._settled:
-                task = asyncio.get_running_loop().create_task(_close_once_open(response))
+                task = asyncio.get_running_loop().create_task(_close_once_open(response, told))
                 self._farewells.add(task)
                 task.add_done_callback(self._farewells.discard)
             return
@@ -110,6 +114,7 @@ class _Conduct:
         if self._life is not None and self._life.draining:
             response.force_close()
             response.headers[hdrs.CONNECTION] = "close"
+            _told_to_go.get()()
 
     @lifecycle.hookimpl
     async def lifecycle_drain(self, drain: lifecycle.Drain) -> None:
@@ -120,7 +125,7 @@ class _Conduct:
             stream.end()
         await asyncio.gather(
             close_idle(list(self._connections), self._busy),
-            *(_close(each) for each in list(self._websockets)),
+            *(_close(each, told) for each, told in list(self._websockets.items())),
         )
 
 
@@ -144,10 +149,15 @@ class _Work(Protocol):
     def came_from(self, address: object) -> None:
         """Report the client's end of the connection."""
 
+    def told_to_go(self) -> None:
+        """Report that the client was told to close its connection."""
+
 
 _stream: Final[ContextVar[EventStream | None]] = ContextVar("_stream", default=None)
 _sent_away: Final[ContextVar[Callable[[], None] | None]] = ContextVar("_sent_away", default=None)
 """Reports that a request after `settle` is ended at once."""
+_told_to_go: Final[ContextVar[Callable[[], None]]] = ContextVar("_told_to_go", default=lambda: None)
+"""Counts the connection of this request as told to close."""
 
 
 async def _sent(request: web.Request, answer: Awaitable[web.StreamResponse]) -> web.StreamResponse:
@@ -168,14 +178,15 @@ async def _send(request: web.Request, response: web.StreamResponse) -> None:
         await response.write_eof()
 
 
-async def _close_once_open(socket: web.WebSocketResponse) -> None:
+async def _close_once_open(socket: web.WebSocketResponse, told: Callable[[], None]) -> None:
     for _ in range(LOOKS):
         await asyncio.sleep(PAUSE)
         with suppress(RuntimeError):  # its handshake is not yet sent
-            await _close(socket)
+            await _close(socket, told)
             return
 
 
-async def _close(socket: web.WebSocketResponse) -> None:
+async def _close(socket: web.WebSocketResponse, told: Callable[[], None]) -> None:
     if not socket.closed:
         await socket.close(code=WSCloseCode.GOING_AWAY, message=b"going away")
+        told()
