@@ -93,8 +93,8 @@ def running(
             **os.environ,
             "LIFECYCLE_QOS_PORT": str(port),
             "LIFECYCLE_RUN_DIR": folder,
-            # The core is measured; lifecycle-probes is beside it for the tests.
-            "LIFECYCLE_PLUGINS": "no:tcp,no:http,no:disk,no:memory",
+            # The core is measured; these plugins are beside it for the tests.
+            "LIFECYCLE_PLUGINS": "no:tcp,no:http,no:disk,no:memory,no:prometheus",
             **environ,
         }
         began = time.perf_counter()
