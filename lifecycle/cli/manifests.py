@@ -10,7 +10,7 @@ import sys
 from lifecycle.checks.check import check
 from lifecycle.checks.reading.documents import from_objects
 from lifecycle.cli.console import USAGE, fail, warn
-from lifecycle.manifests import readiness_gate
+from lifecycle.manifests import metrics, readiness_gate
 from lifecycle.manifests.objects import objects
 from lifecycle.manifests.output import as_json, as_yaml, component
 from lifecycle.manifests.plan import Plan, doubts, make_plan, misspelt, unopened
@@ -106,6 +106,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="write neither, for an image without lifecycle-kubernetes",
     )
     parser.add_argument(
+        "--metrics",
+        choices=metrics.WAYS,
+        help="how Prometheus finds the metrics of lifecycle-prometheus. annotations: for a "
+        "Prometheus that reads the annotations prometheus.io/…. podmonitor: for Prometheus Operator",
+    )
+    parser.add_argument(
         "-o",
         dest="output",
         choices=("yaml", "json", "kustomize"),
@@ -190,6 +196,8 @@ def run(options: argparse.Namespace) -> int:
         warn(sentence, see="unknown-setting")
     for sentence in doubts(plan):
         warn(sentence, see="errors.md#doubtful-service")
+    if plan.metrics and (sentence := metrics.note()):
+        warn(sentence, see="errors.md#metrics-need-the-plugin")
     asked = options.readiness_gate
     told = readiness_gate.note(written=plan.registers, asked=asked, env=plan.env)
     if plan.services and told:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from lifecycle.checks.workloads.workload import IGNORE
+from lifecycle.manifests import metrics
 from lifecycle.manifests.names import RULES
 from lifecycle.manifests.plan import Plan
 from lifecycle.manifests.pod import Object, pod_spec, port_name, told_to_istio
@@ -20,13 +21,13 @@ _RBAC = "rbac.authorization.k8s.io"
 def objects(plan: Plan) -> list[Object]:
     """Return all objects, in the order in which Kubernetes needs them."""
     if plan.is_job:
-        return [service_account(plan), job(plan)]
+        return [service_account(plan), *monitor(plan), job(plan)]
     return [*around(plan), *services(plan), deployment(plan)]
 
 
 def around(plan: Plan) -> list[Object]:
-    """Return the objects for any Deployment: account, rights and disruption budget."""
-    return [service_account(plan), *rights(plan), budget(plan)]
+    """Return the objects for any Deployment: account, rights, disruption budget, PodMonitor."""
+    return [service_account(plan), *rights(plan), budget(plan), *monitor(plan)]
 
 
 def labels(plan: Plan) -> dict[str, str]:
@@ -41,7 +42,10 @@ def _metadata(plan: Plan, name: str = "") -> Object:
 def template(plan: Plan) -> Object:
     """Return the pod template."""
     metadata: Object = {"labels": labels(plan)}
-    if told := told_to_istio(plan):
+    scraped = (
+        metrics.pod_annotations(plan.config.qos_port) if plan.metrics == metrics.ANNOTATIONS else {}
+    )
+    if told := told_to_istio(plan) | scraped:
         metadata["annotations"] = told
     return {"metadata": metadata, "spec": pod_spec(plan)}
 
@@ -131,6 +135,13 @@ def rights(plan: Plan) -> list[Object]:
             "subjects": [{"kind": "ServiceAccount", "name": plan.name}],
         },
     ]
+
+
+def monitor(plan: Plan) -> list[Object]:
+    """Return the PodMonitor. Empty unless it is wanted."""
+    if plan.metrics != metrics.PODMONITOR:
+        return []
+    return [metrics.monitor(_metadata(plan), labels(plan), "qos")]
 
 
 def budget(plan: Plan) -> Object:

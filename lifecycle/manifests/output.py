@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from lifecycle.checks.reading.yaml_nodes import EXTRA
-from lifecycle.manifests.objects import around, deployment, objects
+from lifecycle.manifests.objects import around, deployment, monitor, objects
 from lifecycle.manifests.plan import Plan
 from lifecycle.manifests.pod import TMP, Object
 from lifecycle.manifests.validation import Refused
@@ -56,7 +56,7 @@ def as_yaml(made: Iterable[Object]) -> str:
 def component(plan: Plan) -> dict[str, str]:
     """Return the texts of a kustomize component, by file name."""
     selector = {"kind": "Deployment", "name": plan.name, "fieldPath": "spec.selector.matchLabels"}
-    budget = {"kind": "PodDisruptionBudget", "name": plan.name}
+    selecting = ["PodDisruptionBudget", *(each["kind"] for each in monitor(plan))]
     kustomization = {
         "apiVersion": "kustomize.config.k8s.io/v1alpha1",
         "kind": "Component",
@@ -65,7 +65,13 @@ def component(plan: Plan) -> dict[str, str]:
         "replacements": [
             {
                 "source": selector,
-                "targets": [{"select": budget, "fieldPaths": ["spec.selector.matchLabels"]}],
+                "targets": [
+                    {
+                        "select": {"kind": kind, "name": plan.name},
+                        "fieldPaths": ["spec.selector.matchLabels"],
+                    }
+                    for kind in selecting
+                ],
             }
         ],
     }

@@ -15,7 +15,7 @@ from lifecycle.checks.commands.servers import ServerCommand
 from lifecycle.config import Config, core_variables
 from lifecycle.environment_variables import PREFIX, is_service_link, unknown_variables
 from lifecycle.exceptions import ConfigError
-from lifecycle.manifests import readiness_gate
+from lifecycle.manifests import metrics, readiness_gate
 from lifecycle.manifests.command import (
     foreign_program,
     is_queue_worker,
@@ -43,7 +43,7 @@ ISTIO: Final = {
 }
 """Variables that turn functions of lifecycle-istio on, by profile."""
 _OUR_PLUGINS: Final = tuple(
-    f"{PREFIX}{name}_" for name in ("KUBERNETES", "ISTIO", "TCP", "HTTP", "DISK")
+    f"{PREFIX}{name}_" for name in ("KUBERNETES", "ISTIO", "TCP", "HTTP", "DISK", "PROMETHEUS")
 )
 """Prefixes of the variables of our plugins, which need not be installed here."""
 _GUNICORN_PORT: Final = 8000
@@ -77,6 +77,7 @@ class Plan:
         container: Name of the container. Empty for the name of the Deployment.
         registry: Whether lifecycle-kubernetes registers the pod.
         start_time: Time limit for a start, in seconds, from 1 to 86400. None for 120 startup probes.
+        metrics: How Prometheus finds the pods: one of `metrics.WAYS`, or empty.
 
     Raises:
         Refused: Kubernetes or the app would refuse a value.
@@ -98,6 +99,7 @@ class Plan:
     container: str = ""
     registry: bool = True
     start_time: int | None = None
+    metrics: str = ""
 
     def __post_init__(self) -> None:
         check_label("--name", self.name)
@@ -124,6 +126,8 @@ class Plan:
                 f"--profile={self.profile} cannot have app services. Remove --service and "
                 "LIFECYCLE_SERVICES"
             )
+        if self.metrics and (problem := metrics.refusal(self.env)):
+            raise Refused(problem)
         check_run_dir(self.run_dir, self.config.qos_port)
 
     @property
@@ -217,6 +221,7 @@ def make_plan(options: argparse.Namespace, environ: Mapping[str, str]) -> Plan:
         container=options.container or "",
         registry=_registry(services, env, asked=options.readiness_gate),
         start_time=options.start_time,
+        metrics=options.metrics or "",
     )
 
 
