@@ -56,6 +56,8 @@ RECORDS: Final = {
         status_records.RegistrationStatus
     ),
     "Each entry of `probes`:": status_records.ProbeStatus,
+    "Each entry of `probe_runs`:": status_records.ProbeRuns,
+    "Each entry of `registration_runs`:": status_records.RegistrationRuns,
     "Each entry of `transitions`:": status_records.TransitionStatus,
     "`start`, see [the start report](states.md#the-start-report):": status_records.StartStatus,
     "Each entry of `steps` in `start`:": status_records.StepStatus,

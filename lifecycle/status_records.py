@@ -67,7 +67,7 @@ class ProbeStatus(TypedDict):
 
 class Histogram(TypedDict):
     """
-    How many runs took how long.
+    The numbers of runs by their duration, which `ProbeRuns` and `RegistrationRuns` contain.
 
     Attributes:
         bounds: The upper bounds of the buckets, in seconds, in ascending order.
@@ -80,28 +80,40 @@ class Histogram(TypedDict):
     seconds: float
 
 
-class ProbeRuns(Histogram):
+class ProbeRuns(TypedDict):
     """
-    How long the runs of a probe took. Built-in probes are not measured.
+    The durations of the runs of one probe. Built-in probes are not measured.
 
     Attributes:
         kind: `startup`, `readiness` or `liveness`.
         plugin: The plugin of the probe.
+        bounds: The upper bounds of the buckets, in seconds, in ascending order.
+        counts: The number of runs in each bucket. The last bucket has no upper bound.
+        seconds: The seconds of all runs together.
     """
 
     kind: str
     plugin: str
+    bounds: list[float]
+    counts: list[int]
+    seconds: float
 
 
-class RegistrationRuns(Histogram):
+class RegistrationRuns(TypedDict):
     """
-    How long a service registry took to acknowledge a service.
+    The durations of all successful registrations in one service registry.
 
     Attributes:
         registry: The name of the registry.
+        bounds: The upper bounds of the buckets, in seconds, in ascending order.
+        counts: The number of registrations in each bucket. The last bucket has no upper bound.
+        seconds: The seconds of all registrations together.
     """
 
     registry: str
+    bounds: list[float]
+    counts: list[int]
+    seconds: float
 
 
 TransitionStatus = TypedDict(

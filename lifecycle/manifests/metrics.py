@@ -12,7 +12,7 @@ PATH: Final = "/metrics"
 ANNOTATIONS: Final = "annotations"
 PODMONITOR: Final = "podmonitor"
 WAYS: Final = (ANNOTATIONS, PODMONITOR)
-"""What `--metrics` writes: for a Prometheus that reads annotations, or for Prometheus Operator."""
+"""The values of `--metrics`: for a Prometheus that reads annotations, or for Prometheus Operator."""
 _NAME: Final = "prometheus"
 _MODULE: Final = "lifecycle_prometheus."
 _LEVEL: Final = "LIFECYCLE_PROMETHEUS_LEVEL"

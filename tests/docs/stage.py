@@ -67,6 +67,8 @@ ASSIGNMENT = re.compile(r"[A-Z_]+=\S*")
 ASKS = ("ls", "status", "probe", "online", "offline", "prestop")
 OWN_SIGNALS = ("uvicorn",)
 """Servers that die of the SIGTERM they were sent, once they have stopped."""
+SHOWN = {"metrics.md": frozenset({"prometheus"})}
+"""The plugins that a page outside of `plugins` is about."""
 HEAVY = threading.BoundedSemaphore(2)
 """Rollouts take turns: one keeps a core busy, and too many would be too late to tell anything."""
 
@@ -93,8 +95,9 @@ class Stage:
             self.env["LIFECYCLE_QUIET"] = "0.1"
         if section.page.parent.parent.name != "plugins":
             # What else is installed here is no part of what the page shows.
-            points = metadata.entry_points(group="lifecycle")
-            self.env["LIFECYCLE_PLUGINS"] = ",".join(f"no:{point.name}" for point in points)
+            others = {each.name for each in metadata.entry_points(group="lifecycle")}
+            others -= SHOWN.get(section.page.name, frozenset())
+            self.env["LIFECYCLE_PLUGINS"] = ",".join(f"no:{name}" for name in sorted(others))
         self.app: subprocess.Popen[bytes] | None = None
         self.started = ""
         self.local = False

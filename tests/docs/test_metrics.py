@@ -15,6 +15,7 @@ import yaml
 from lifecycle_prometheus.families import families
 from lifecycle_prometheus.formats import Format, written
 
+from lifecycle.states import State
 from plugins.prometheus.tests.server import Prometheus, prometheus, promtool, target
 from plugins.prometheus.tests.snapshots import probe, runs, service, snapshot, worker
 from tests.docs.pages import ROOT
@@ -215,3 +216,57 @@ def test_the_panels_do_not_overlap() -> None:
     ids = [each["id"] for each in DASHBOARD["panels"]]
     assert len({*ids}) == len(ids)
     assert all(each["description"] for each in PANELS)
+
+
+def test_the_page_lists_each_metric_with_its_type_and_labels() -> None:
+    """In the table of docs/metrics.md, as a scraper gets them."""
+    page = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+    told = {
+        name: (kind, set(re.findall(r"`(\w+)`", labels)))
+        for name, kind, labels in re.findall(
+            r"^\| `(pod_lifecycle_\w+)` \| (\w+) \|([^|]*)\|", page, re.MULTILINE
+        )
+    }
+    there = {
+        each.name + {"counter": "_total", "info": "_info"}.get(each.type, ""): (
+            each.type,
+            {label for sample in each.samples for label in sample.labels} - {"le"},
+        )
+        for each in families(snapshot(**healthy(1)), is_command=True)
+    }
+
+    assert told == there
+
+
+def test_the_page_lists_the_states() -> None:
+    """All of them, as values of the label."""
+    page = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+    (row,) = re.findall(r"^\| `pod_lifecycle_state` .*", page, re.MULTILINE)
+
+    assert [each for each in re.findall(r"`(\w+)`", row) if each in set(State)] == [*State]
+
+
+def test_the_page_names_the_thresholds_of_the_alerts() -> None:
+    """In its table of alerts whose thresholds depend on settings."""
+    page = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+    told = dict(re.findall(r"^\| `(PodLifecycle\w+)` \| ([\d.]+) s \|", page, re.MULTILINE))
+
+    assert told == {
+        name: threshold
+        for name, each in ALERTS.items()
+        for threshold in re.findall(r"> ([\d.]+)\s*$", each["expr"])
+    }
+
+
+def test_the_autoscaler_uses_a_metric_of_ours() -> None:
+    """And its rule for the adapter, in the comment at the top, selects the same one."""
+    text = (ROOT / "examples/kubernetes/hpa.yaml").read_text(encoding="utf-8")
+    scaler = yaml.safe_load(text)
+    rules = yaml.safe_load("\n".join(re.findall(r"^#   (.*)$", text, re.MULTILINE)))
+    (metric,) = scaler["spec"]["metrics"]
+    (rule,) = rules["rules"]["custom"]
+
+    assert metric["pods"]["metric"]["name"] == "pod_lifecycle_in_flight"
+    assert rule["seriesQuery"].startswith("pod_lifecycle_in_flight{")
+    for each in (scaler, KEDA):
+        assert each["spec"]["scaleTargetRef"]["name"] == "orders"

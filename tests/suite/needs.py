@@ -45,6 +45,11 @@ NEEDS: Final = (
     Need("dumb-init", "dumb-init", ("tests/process/test_command_surroundings.py",)),
     Need("tini", "tini", ("tests/process/test_command_surroundings.py",)),
     Need("openssl", "openssl", ("plugins/kubernetes/tests/test_outages.py",)),
+    Need(
+        "prometheus",
+        "prometheus",
+        ("plugins/prometheus/tests/test_prometheus.py", "tests/docs/test_metrics.py"),
+    ),
 )
 
 

@@ -104,7 +104,7 @@ def prometheus(
         reader.start()
         try:
             assert ready.wait(LIMIT), said
-            assert READY in said[-1], said
+            assert any(READY in line for line in said), said
             yield Prometheus(f"http://127.0.0.1:{port}")
         finally:
             process.kill()

@@ -34,7 +34,7 @@ OURS: Final = "pod_lifecycle"
 
 
 class Logger(Protocol):
-    """The log of a plugin."""
+    """The log."""
 
     def warning(self, event: str, **fields: object) -> None:
         """Log a warning."""

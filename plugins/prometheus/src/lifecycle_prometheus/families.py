@@ -38,8 +38,8 @@ def families(snapshot: Mapping[str, Any], *, is_command: bool) -> Iterator[Metri
 
     Args:
         snapshot: The snapshot of a `Lifecycle`.
-        is_command: True if there are workers, or have been. An app without workers then has no
-            metric about them, so that nobody is alerted about it.
+        is_command: True if there are workers, or have been. Otherwise there is no metric about
+            workers, because an alert about 0 workers would be wrong for an app without a command.
     """
     yield from _of_the_app(snapshot)
     yield from _of_requests(snapshot)

@@ -66,7 +66,7 @@ class PrometheusPlugin:
     def lifecycle_commands(self, life: lifecycle.Lifecycle, me: lifecycle.Me) -> lifecycle.Command:
         """Return the command `metrics`."""
         options = me.options(PrometheusOptions)
-        page = MetricsPage(life, me.log if options.app_metrics else None)
+        page = MetricsPage(life, life.log if options.app_metrics else None)
         level = lifecycle.Level[options.level.upper()]
         return lifecycle.Command("metrics", page.answer, "metrics for Prometheus", level)
 
