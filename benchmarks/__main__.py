@@ -35,6 +35,7 @@ from benchmarks.processes import (
     said,
     until_200,
 )
+from benchmarks.scrapes import PROBES, SERVICES, scraping
 from benchmarks.throughput import SERVERS, measure, uvicorn_beside_hypercorn
 
 PAIRS = 3000
@@ -156,6 +157,24 @@ def services() -> Iterator[Row]:
         f"{cost.many:.2f} s / {cost.few:.2f} s for {FEW:,} = {cost.ratio:.1f}",
         "<= 6.5 x: five times as many",
         cost.ratio <= 6.5,
+    )
+
+
+def metrics() -> Iterator[Row]:
+    """`/metrics` of many services and probes, and `/live` with and without ten scrapes a second."""
+    cost = scraping()
+    what = f"/metrics, {SERVICES} services and {PROBES} probes"
+    yield Row(
+        what,
+        f"{cost.fresh:.1f} ms anew, {cost.kept:.1f} ms kept = {cost.fresh / cost.kept:.1f}",
+        "<= 10 ms",
+        cost.fresh <= 10,
+    )
+    yield Row(
+        "/live beside 10 such scrapes a second, p99",
+        f"{median(cost.scraped):.2f} ms / {median(cost.alone):.2f} ms without = {cost.ratio:.2f}",
+        "<= 1.1 x without",
+        cost.ratio <= 1.1,
     )
 
 
@@ -315,6 +334,7 @@ def main() -> None:
         counting,
         listing,
         services,
+        metrics,
         load,
         servers,
         commands,

@@ -8,6 +8,7 @@ Meanwhile the probes would wait for the interpreter lock.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -82,6 +83,7 @@ def _lines(metrics: Iterable[Metric], format_: Format) -> Iterator[str]:
                 yield f"{sample}{{{pairs}}} {float(value)!r}\n"
             else:
                 yield f"{sample} {float(value)!r}\n"
+        time.sleep(0)  # gives up the interpreter lock, for probes that wait for it
 
 
 def _escaped(text: str) -> str:
