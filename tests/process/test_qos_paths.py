@@ -54,7 +54,12 @@ lifecycle.run(main)
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
     """Serve two services and a plugin's commands."""
-    env = {"LIFECYCLE_PRESTOP_TOKEN": TOKEN, "LIFECYCLE_SETTLE": "0.1", "LIFECYCLE_QUIET": "0.1"}
+    env = {
+        "LIFECYCLE_PRESTOP_TOKEN": TOKEN,
+        "LIFECYCLE_SETTLE": "0.1",
+        "LIFECYCLE_QUIET": "0.1",
+        "LIFECYCLE_PLUGINS": "no:prometheus",  # which has a path of its own
+    }
     with App.start(SERVICES, cwd=tmp_path_factory.mktemp("qos"), env=env) as app:
         app.wait_state("ready")
         assert app.get("/startup")[0] == 200  # until it was asked once, readiness shows it too
