@@ -58,6 +58,7 @@ async def _drain_http2(app):
     late = await H2Client.open(app.port)
     assert (await late.ask("/")).body == b"hello"
     await asyncio.wait_for(late.told_to_leave.wait(), 2)
+    assert (await asyncio.to_thread(app.status))["told_to_go"] == 2
     await asyncio.wait_for(late.closed.wait(), 5)
     assert time.monotonic() - began >= SETTLE - 0.05
     assert not fresh.closed.is_set()  # it has not asked yet

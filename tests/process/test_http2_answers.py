@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 import h2.events
@@ -145,15 +146,19 @@ def test_an_idle_connection_says_which_request_was_the_last(*, leaving: bool) ->
     """A client that asks once more at that moment knows that it may ask again elsewhere."""
 
     async def main() -> None:
-        async with serving(keep_alive=0.2) as (server, port):
+        counted = []
+        count = partial(counted.append, "told")
+        async with serving(keep_alive=0.2, told_to_go=count) as (server, port):
             client = await H2Client.open(port)
             assert (await client.ask("/")).status == 200
             if leaving:
                 server.go_away()
+                server.go_away()  # is said once
                 await server.close_idle()
             await client.closed.wait()
             told = [(2**31 - 1, 0)] if leaving else []
             assert client.goaways == [*told, (1, 0)]
+            assert len(counted) == len(told)
             await client.close()
 
     run(main())

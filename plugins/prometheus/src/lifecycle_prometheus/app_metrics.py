@@ -11,10 +11,12 @@ Rules of this file:
 from __future__ import annotations
 
 import os
+import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, wait
 from contextlib import suppress
+from glob import escape, glob
 from typing import TYPE_CHECKING, Final, Protocol
 
 import lifecycle
@@ -54,20 +56,17 @@ class AppMetrics:
         self._longest = longest
         self._run: Future[str] | None = None
         self._problem = ""
-        self._workers: set[int] = set()
 
-    def text(self, format_: Format, workers: Iterable[int]) -> str:
+    def text(self, format_: Format, *, has_workers: bool) -> str:
         """
         Return the app's metrics as text, without the end. Empty if there is a problem.
 
         Args:
             format_: The format.
-            workers: The ids of the processes of the command that serve. Empty for an app.
+            has_workers: True if the app runs in other processes, the workers of a command.
         """
-        here = set(workers)
-        gone, self._workers = self._workers - here, here
         folder = os.environ.get(FOLDER, "")
-        if here and not folder:
+        if has_workers and not folder:
             return self._say(
                 "The app runs in other processes, and they share no metrics. Set "
                 f"{FOLDER} to an empty folder for them and for `lifecycle run`."
@@ -77,7 +76,7 @@ class AppMetrics:
         run: Future[str] = Future()
         self._run = run
         threading.Thread(
-            target=self._fill, args=(run, format_, folder, gone), name="app-metrics", daemon=True
+            target=_fill, args=(run, format_, folder), name="app-metrics", daemon=True
         ).start()
         wait([run], self._longest)
         if not run.done():
@@ -86,12 +85,6 @@ class AppMetrics:
             return self._say(f"The app's metrics raised {type(error).__name__}: {_text_of(error)}")
         self._problem = ""
         return run.result()
-
-    def _fill(self, run: Future[str], format_: Format, folder: str, gone: set[int]) -> None:
-        try:
-            run.set_result(_written(format_, folder, gone))
-        except BaseException as error:  # noqa: BLE001 - it belongs to the one who waits
-            run.set_exception(error)
 
     def _say(self, problem: str) -> str:
         if problem != self._problem:
@@ -104,7 +97,14 @@ class AppMetrics:
         return ""
 
 
-def _written(format_: Format, folder: str, gone: set[int]) -> str:
+def _fill(run: Future[str], format_: Format, folder: str) -> None:
+    try:
+        run.set_result(_written(format_, folder))
+    except BaseException as error:  # noqa: BLE001 - it belongs to the one who waits
+        run.set_exception(error)
+
+
+def _written(format_: Format, folder: str) -> str:
     from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
     from prometheus_client.openmetrics import exposition as openmetrics
 
@@ -112,7 +112,7 @@ def _written(format_: Format, folder: str, gone: set[int]) -> str:
     if folder:
         from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-        for pid in filter(_has_ended, gone):
+        for pid in filter(_has_ended, _with_live_gauges(folder)):
             mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]
         registry = MultiProcessCollector(None, folder)  # type: ignore[no-untyped-call]
     one = CollectorRegistry()
@@ -137,6 +137,12 @@ def _text_of(error: BaseException) -> str:
         return str(error)
     except Exception:  # noqa: BLE001 - an error of the app
         return "(without a text)"
+
+
+def _with_live_gauges(folder: str) -> set[int]:
+    """Return the processes that have live gauges there, dead or alive."""
+    names = [os.path.basename(path) for path in glob(os.path.join(escape(folder), "gauge_live*"))]
+    return {int(found[1]) for name in names if (found := re.fullmatch(r".*_(\d+)\.db", name))}
 
 
 def _has_ended(pid: int) -> bool:

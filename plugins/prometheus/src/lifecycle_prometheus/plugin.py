@@ -106,6 +106,5 @@ class MetricsPage:
         snapshot = self._life.snapshot()
         text = written(self._collector.families(snapshot), format_)
         if self._app is not None:
-            pids = [worker["pid"] for worker in snapshot.get("workers", ())]
-            text += self._app.text(format_, pids)
+            text += self._app.text(format_, has_workers=bool(snapshot.get("workers")))
         return text + end_of(format_)
