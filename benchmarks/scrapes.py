@@ -78,7 +78,7 @@ def scraping() -> Cost:
     with running(MANY, LIFECYCLE_PLUGINS=ALONE) as (_, port, _):
         until_200(port, "/startup")
         get(port, "/ready")
-        _scrape(port)  # imports the library
+        _scrape(port)  # warm
         fresh, kept = [], []
         for _ in range(FRESH):
             time.sleep(KEPT)

@@ -41,7 +41,7 @@ def test_what_it_needs() -> None:
 
 
 def test_the_start_of_an_app_does_not_import_the_library() -> None:
-    """Only the first scrape does: it takes longer than everything else of ours."""
+    """Only the app's own metrics need it: it takes longer than everything else of ours."""
     code = (
         "import sys\n"
         "from importlib.metadata import entry_points\n"

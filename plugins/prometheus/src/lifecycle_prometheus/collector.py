@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import lifecycle
+from lifecycle_prometheus.families import Buckets, Family, families
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -42,11 +43,25 @@ class Collector:
             snapshot = (self._life or lifecycle.current()).snapshot()
         except lifecycle.NotRunning:
             return
-        yield from self.families(snapshot)
+        yield from map(_metric, self.families(snapshot))
 
-    def families(self, snapshot: Mapping[str, Any]) -> Iterator[Metric]:
+    def families(self, snapshot: Mapping[str, Any]) -> Iterator[Family]:
         """Yield the metrics of one snapshot. Later snapshots are of the same app."""
-        from lifecycle_prometheus.families import families  # imports prometheus_client
-
         self._had_workers |= bool(snapshot.get("workers"))
         return families(snapshot, is_command=self._had_workers)
+
+
+def _metric(family: Family) -> Metric:
+    from prometheus_client.core import Metric  # only an app that uses this class needs the library
+
+    metric = Metric(family.name, family.text, family.kind)
+    for values, value in family.rows:
+        labels = dict(zip(family.labels, values, strict=True))
+        if isinstance(value, Buckets):
+            for bound, count in zip(value.bounds, value.counts, strict=True):
+                metric.add_sample(f"{family.name}_bucket", {**labels, "le": bound}, count)
+            metric.add_sample(f"{family.name}_count", labels, value.counts[-1])
+            metric.add_sample(f"{family.name}_sum", labels, value.seconds)
+        else:
+            metric.add_sample(family.sample, labels, float(value))
+    return metric

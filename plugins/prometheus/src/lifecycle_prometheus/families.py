@@ -9,15 +9,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import Any, Final, TypeVar
-
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    InfoMetricFamily,
-    Metric,
-)
+from typing import Any, Final, NamedTuple, TypeVar
 
 import lifecycle
 from lifecycle_prometheus.labels import label
@@ -28,11 +20,53 @@ MOST: Final = 1000
 BEAT: Final = 0.25
 """Seconds between two heartbeats of a worker. A healthy one may be that old."""
 
+_SUFFIXES: Final = {"counter": "_total", "info": "_info"}
+
 T = TypeVar("T")
+Labels = tuple[str, ...]
 Row = tuple[Sequence[object], float]
 
 
-def families(snapshot: Mapping[str, Any], *, is_command: bool) -> Iterator[Metric]:
+class Buckets(NamedTuple):
+    """
+    One histogram.
+
+    Attributes:
+        bounds: The upper bound of each bucket. The last one is `+Inf`.
+        counts: For each bucket, the number of runs that did not take longer than its bound.
+        seconds: The seconds of all runs together.
+    """
+
+    bounds: Sequence[str]
+    counts: Sequence[int]
+    seconds: float
+
+
+class Family(NamedTuple):
+    """
+    One metric with all its series.
+
+    Attributes:
+        name: Its name, without the suffix of a counter or an info.
+        kind: `gauge`, `counter`, `histogram` or `info`.
+        text: Its help text, without quotes and line feeds.
+        labels: The names of its labels.
+        rows: For each series the values of its labels, and its value.
+    """
+
+    name: str
+    kind: str
+    text: str
+    labels: Labels
+    rows: Sequence[tuple[Labels, float | Buckets]]
+
+    @property
+    def sample(self) -> str:
+        """The name of its series, except those of a histogram."""
+        return self.name + _SUFFIXES.get(self.kind, "")
+
+
+def families(snapshot: Mapping[str, Any], *, is_command: bool) -> Iterator[Family]:
     """
     Yield the metrics of one snapshot.
 
@@ -51,11 +85,12 @@ def families(snapshot: Mapping[str, Any], *, is_command: bool) -> Iterator[Metri
         yield _gauge("workers", "Workers of the command that serve.", workers)
 
 
-def _of_the_app(snapshot: Mapping[str, Any]) -> Iterator[Metric]:
-    info = {"version": label(snapshot["version"]), "python": platform.python_version()}
-    yield InfoMetricFamily(PREFIX, "Versions of pod-lifecycle and Python.", value=info)
+def _of_the_app(snapshot: Mapping[str, Any]) -> Iterator[Family]:
+    versions = label(snapshot["version"]), platform.python_version()
+    text = "Versions of pod-lifecycle and Python."
+    yield Family(PREFIX, "info", text, ("version", "python"), [(versions, 1.0)])
     states = (((state.value,), state == snapshot["state"]) for state in lifecycle.State)
-    yield _gauges("state", "1 for the state of the app, 0 for the others.", ["state"], states)
+    yield _gauges("state", "1 for the state of the app, 0 for the others.", ("state",), states)
     ready = float(_is_ready(snapshot))
     yield _gauge("ready", "1 if the app was ready at the last readiness probe, else 0.", ready)
     lag = _loop_lag(snapshot)
@@ -83,7 +118,7 @@ def _loop_lag(snapshot: Mapping[str, Any]) -> float | None:
     return lag
 
 
-def _of_requests(snapshot: Mapping[str, Any]) -> Iterator[Metric]:
+def _of_requests(snapshot: Mapping[str, Any]) -> Iterator[Family]:
     yield _gauge("in_flight", "Requests and other pieces of work in flight.", snapshot["in_flight"])
     oldest = snapshot.get("oldest_in_flight")
     if oldest is not None:
@@ -97,11 +132,11 @@ def _of_requests(snapshot: Mapping[str, Any]) -> Iterator[Metric]:
         ),
     ):
         if snapshot.get(field) is not None:
-            yield CounterMetricFamily(f"{PREFIX}_{name}", text, value=snapshot[field])
+            yield Family(f"{PREFIX}_{name}", "counter", text, (), [((), snapshot[field])])
 
 
-def _of_probes(snapshot: Mapping[str, Any]) -> Iterator[Metric]:
-    labels = ["kind", "probe"]
+def _of_probes(snapshot: Mapping[str, Any]) -> Iterator[Family]:
+    labels = ("kind", "probe")
     answers = (((each["kind"], each["name"]), each["ok"]) for each in snapshot["probes"])
     yield _gauges(
         "probe_ok", "1 if the last answer of the probe was good, else 0.", labels, answers
@@ -110,7 +145,7 @@ def _of_probes(snapshot: Mapping[str, Any]) -> Iterator[Metric]:
     yield _histogram("probe_seconds", "Duration of the runs of a plugin's probe.", labels, runs)
 
 
-def _of_services(snapshot: Mapping[str, Any]) -> Iterator[Metric]:
+def _of_services(snapshot: Mapping[str, Any]) -> Iterator[Family]:
     registrations = (
         ((service["name"], registry), registration["registered"] == "yes")
         for service in snapshot["services"]
@@ -119,23 +154,23 @@ def _of_services(snapshot: Mapping[str, Any]) -> Iterator[Metric]:
     yield _gauges(
         "registered",
         "1 if the registry has acknowledged the app service, 0 if not, or if this is not known.",
-        ["service", "registry"],
+        ("service", "registry"),
         registrations,
     )
     runs = (((each["registry"],), each) for each in snapshot.get("registration_runs", ()))
     yield _histogram(
-        "registration_seconds", "Duration of successful registrations.", ["registry"], runs
+        "registration_seconds", "Duration of successful registrations.", ("registry",), runs
     )
 
 
-def _of_the_start_and_the_end(snapshot: Mapping[str, Any]) -> Iterator[Metric]:
+def _of_the_start_and_the_end(snapshot: Mapping[str, Any]) -> Iterator[Family]:
     start = snapshot.get("start")
     if start is not None:
         steps = [((step["name"],), step["seconds"]) for step in start["steps"]]
         yield _gauges(
             "start_seconds",
             "Duration of each step of the start, and of the whole start as the step total.",
-            ["step"],
+            ("step",),
             [(("total",), start["seconds"]), *steps],
         )
     drain = snapshot["drain"]
@@ -143,29 +178,27 @@ def _of_the_start_and_the_end(snapshot: Mapping[str, Any]) -> Iterator[Metric]:
     yield _gauge("drain_seconds", "Seconds since the drain start, or 0 before it.", elapsed)
 
 
-def _gauge(name: str, text: str, value: float) -> Metric:
-    return GaugeMetricFamily(f"{PREFIX}_{name}", text, value=value)
+def _gauge(name: str, text: str, value: float) -> Family:
+    return Family(f"{PREFIX}_{name}", "gauge", text, (), [((), value)])
 
 
-def _gauges(name: str, text: str, labels: Sequence[str], rows: Iterable[Row]) -> Metric:
-    family = GaugeMetricFamily(f"{PREFIX}_{name}", text, labels=labels)
-    for values, number in _limited(rows):
-        family.add_metric(values, float(number))
-    return family
+def _gauges(name: str, text: str, labels: Labels, rows: Iterable[Row]) -> Family:
+    return Family(f"{PREFIX}_{name}", "gauge", text, labels, [*_limited(rows)])
 
 
 def _histogram(
     name: str,
     text: str,
-    labels: Sequence[str],
+    labels: Labels,
     rows: Iterable[tuple[Sequence[object], Mapping[str, Any]]],
-) -> Metric:
-    family = HistogramMetricFamily(f"{PREFIX}_{name}", text, labels=labels)
-    for values, runs in _limited(rows):
-        bounds = [*map(str, runs["bounds"]), "+Inf"]
-        buckets = list(zip(bounds, accumulate(runs["counts"]), strict=True))
-        family.add_metric(values, buckets, runs["seconds"])
-    return family
+) -> Family:
+    made = [(values, _buckets(runs)) for values, runs in _limited(rows)]
+    return Family(f"{PREFIX}_{name}", "histogram", text, labels, made)
+
+
+def _buckets(runs: Mapping[str, Any]) -> Buckets:
+    bounds = [*map(str, runs["bounds"]), "+Inf"]
+    return Buckets(bounds, [*accumulate(runs["counts"])], runs["seconds"])
 
 
 def _limited(rows: Iterable[tuple[Sequence[object], T]]) -> Iterator[tuple[tuple[str, ...], T]]:

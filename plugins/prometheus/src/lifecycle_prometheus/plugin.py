@@ -6,7 +6,7 @@ Rules of this file:
 1. The command is a plain function, so it runs in a thread, and takes its numbers from the control
    thread. A blocked event loop of the app delays no scrape.
 2. An answer is kept for a second, so that frequent scrapes cost nothing.
-3. `prometheus_client` is imported at the first scrape, so that it does not delay the start.
+3. `prometheus_client` is imported only if the app's own metrics are wanted, at the first scrape.
 """
 
 from __future__ import annotations
