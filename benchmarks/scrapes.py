@@ -18,9 +18,9 @@ ALONE = "no:tcp,no:http,no:disk,no:memory,no:istio,no:kubernetes"
 FRESH = 15
 """Scrapes that are answered anew: an answer is kept for a second."""
 KEPT = 1.05
-ASKED = 2000
+ASKED = 800
 """Probes on fresh connections, in each round."""
-ROUNDS = 5
+ROUNDS = 15
 
 MANY = f"""
 import lifecycle
