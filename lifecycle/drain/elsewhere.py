@@ -75,6 +75,7 @@ class View(NamedTuple):
     threads: Sequence[SeenThread] = ()
     total: int = 0
 
+
 class Elsewhere(Protocol):
     """
     The traffic of other processes. Used on the control thread, after the drain start.
