@@ -305,6 +305,8 @@ class Snapshot(TypedDict):
         state: The state of the app.
         since: The time at which the app reached this state, in seconds since the epoch.
         in_flight: The number of running requests and other pieces of work.
+        oldest_in_flight: The age of the oldest one in seconds, or null if there is none. Under
+            `lifecycle run -- COMMAND`, it may be up to 0.25 s too old or too young.
         requests: The number of requests and other pieces of work since the start. It never
             decreases, even if workers of a command end.
         told_to_go: The number of connections that were told to close since the start: by
@@ -327,6 +329,7 @@ class Snapshot(TypedDict):
     state: str
     since: float
     in_flight: int
+    oldest_in_flight: NotRequired[float | None]
     requests: NotRequired[int]
     told_to_go: NotRequired[int]
     services: list[ServiceStatus]

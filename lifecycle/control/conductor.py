@@ -259,11 +259,12 @@ class Conductor:
 
     def snapshot(self) -> Snapshot:
         """Return the complete state of the app, as `/status` shows it."""
-        now, totals = self.clock(), self.traffic.totals
+        now, totals, oldest = self.clock(), self.traffic.totals, self.traffic.oldest()
         return {
             "state": self.transitions.state.value,
             "since": self.transitions.since,
             "in_flight": self.traffic.in_flight,
+            "oldest_in_flight": None if oldest is None else round(oldest, 3),
             "requests": totals.requests,
             "told_to_go": totals.told_to_go,
             "services": self.services.status(),

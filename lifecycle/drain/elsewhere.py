@@ -127,6 +127,9 @@ class Elsewhere(Protocol):
     def totals(self) -> Totals:
         """Return what has come since the start. From any thread."""
 
+    def oldest_at(self) -> float:
+        """Return when the oldest work in flight has started. Infinite if there is none."""
+
 
 class Nowhere:
     """No other process has traffic."""
@@ -179,3 +182,7 @@ class Nowhere:
     def totals(self) -> Totals:
         """Return zeros."""
         return Totals()
+
+    def oldest_at(self) -> float:
+        """Return infinity."""
+        return math.inf

@@ -92,6 +92,12 @@ class Traffic:
         own = Totals(self.came.value, self.told_to_go.value)
         return Totals(own.requests + there.requests, own.told_to_go + there.told_to_go)
 
+    def oldest(self) -> float | None:
+        """Return the age in seconds of the oldest work in flight, or None. From any thread."""
+        own = next(map(since, self.entries.copy().values()), math.inf)
+        oldest = min(own, self.elsewhere.oldest_at())
+        return None if math.isinf(oldest) else max(0.0, self.clock() - oldest)
+
     def names(self) -> list[str]:
         """Return the names of the most frequent kinds of work in flight. From any thread."""
         return most(map(words, self.entries.copy().values())) + self.elsewhere.names()

@@ -202,6 +202,11 @@ class UninstrumentedTraffic:
         """Return zeros, because the kernel does not count requests."""
         return Totals()
 
+    def oldest_at(self) -> float:
+        """Return since when the oldest connection is known whose answer is due."""
+        held = (each.seen_at for each in [*self._connections.values()] if each.held)
+        return min(held, default=math.inf)
+
     # What is seen
 
     def _look(self) -> None:

@@ -124,9 +124,11 @@ class Work:
     def sent_away(self) -> None:
         """Report that the work is refused or ends at once because the app is draining."""
         traffic = self._traffic
-        self.note()
         traffic.again.pop(self, None)
-        if traffic.entries.pop(self, None) is not None and traffic.draining:
+        if traffic.entries.pop(self, None) is None:
+            return
+        self.note()
+        if traffic.draining:
             traffic.gone_again()
 
     def told_to_go(self) -> None:
@@ -135,7 +137,8 @@ class Work:
 
     def came_from(self, address: object) -> None:
         """Report the client's end of the connection, as `getpeername` returns it, if known."""
-        self.note(address)
+        if self in self._traffic.entries:
+            self.note(address)
 
     def note(self, address: object = None) -> None:
         """Store it in the record of late arrivals, once, unless it is a health check."""

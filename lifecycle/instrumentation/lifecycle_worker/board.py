@@ -58,10 +58,11 @@ IGNORED_SIZE = HEADER - _TEXT
     LAST_AT,
     LAST_AGE,
     TOLD_TO_GO,
-) = range(14)
-_DISTURBER, _DISTURBER_SIZE = 112, 96
-_SERVER, _SERVER_SIZE = 208, 32
-_LAST, _LAST_SIZE = 240, 144
+    OLDEST_AT,
+) = range(15)
+_DISTURBER, _DISTURBER_SIZE = 120, 96
+_SERVER, _SERVER_SIZE = 216, 32
+_LAST, _LAST_SIZE = 248, 136
 
 CLAIMED, SERVING = 1, 2
 """The states of a worker: it has a slot, and it serves."""
@@ -128,6 +129,11 @@ class Slot:
     def in_flight(self) -> int:
         """The number of requests in flight."""
         return self.board.whole[self.at + IN_FLIGHT]
+
+    @property
+    def oldest_at(self) -> float:
+        """When the oldest request in flight has started, at the last heartbeat if there is one."""
+        return self.board.real[self.at + OLDEST_AT]
 
     @property
     def served(self) -> int:

@@ -23,6 +23,7 @@ from .board import (
     IN_FLIGHT,
     LAST_AGE,
     LAST_AT,
+    OLDEST_AT,
     SERVED,
 )
 
@@ -139,6 +140,9 @@ class InFlight:
             self._seen = served if full else -1
             board.whole[at + SERVED] = served
             board.whole[at + IN_FLIGHT] = many
+            kinds = self._begun, self._seen_at  # each in the order in which they have started
+            oldest = min((next(iter(each.values())) for each in kinds if each), default=0.0)
+            board.real[at + OLDEST_AT] = oldest
 
     def _see(self, current: set[Any]) -> None:
         """Note when each request was first seen. The loops are over what has changed."""
@@ -163,7 +167,7 @@ class InFlight:
         return found
 
     def _count(self, kept: set[Any]) -> None:
-        for key in kept:
+        for key in sorted(kept, key=self._seen_at.__getitem__):
             with self._lock:
                 self._begun[key] = self._seen_at[key]
             if key in self.under_way:
@@ -200,10 +204,12 @@ class InFlight:
         whole, times = self._slot.board.whole, self._slot.board.real
         in_flight_at, served_at = self._slot.at + IN_FLIGHT, self._slot.at + SERVED
         busy_at, lock = self._slot.at + BUSY_SINCE, self._lock
+        oldest_at = self._slot.at + OLDEST_AT
 
         def begin(key: object) -> None:
             with lock:
                 begun[key] = now = monotonic()
+                times[oldest_at] = next(iter(begun.values()))
                 many = len(begun) + self._others
                 if many == capacity or (many > capacity and self._others):
                     times[busy_at] = now  # first, because a reader of the count must see this too
@@ -213,6 +219,7 @@ class InFlight:
             with lock:
                 if begun.pop(key, None) is not None:
                     whole[served_at] = next(served)
+                    times[oldest_at] = next(iter(begun.values()), 0.0)
                     many = len(begun) + self._others
                     if many >= capacity:
                         times[busy_at] = monotonic()

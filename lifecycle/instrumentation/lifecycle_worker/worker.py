@@ -65,19 +65,13 @@ class Worker:
         self.board: Board | None = None
         self.slot: Slot | None = None
         self.times = memoryview(bytes(8 * (GO_AT + 1))).cast("d")
-        """
-        The times of the board. Code that runs at every request reads `times[DRAINING_AT]` and
-        `times[GO_AT]` directly.
-        """
+        """The times of the board. What runs at every request reads `times[DRAINING_AT]` itself."""
         self.on_serving: Callable[[], object] = lambda: None
         """Called once this process has a slot."""
         self.on_loading: Callable[[], object] = lambda: None
         """Called before a server loads the app. Processes started later belong to the app."""
         self.closers: dict[Callable[[], object], int] = {}
-        """
-        The functions that close idle connections, each with its thread. They are called at each
-        heartbeat of that thread after the settle time.
-        """
+        """The functions that close idle connections after the settle time, with their threads."""
         self._tasks: dict[Callable[[], list[Any]], int] = {}
         """The functions that return the running requests of a server, each with its thread."""
         self.begin: Callable[[object], None] = _count_nothing
@@ -99,9 +93,9 @@ class Worker:
         """The thread of the server that counts, if it has a heartbeat."""
         self.under_way: set[object] = set()
         """
-        The running requests of a server whose thread is the `keeper`, before the drain start.
-        Instead of `begin` and `end`, the server may add a request here and remove it, call `comes`,
-        and, if the drain has started meanwhile, `forget`.
+        The running requests of a server whose thread is the `keeper`, before the drain start. It
+        adds and removes them here, instead of `begin` and `end`, and calls `comes`. If the drain
+        has started meanwhile, it calls `forget`.
         """
         self.comes: Callable[[], object] = _count_nothing
         """Counts a request as served that is not counted with `begin`."""
@@ -342,16 +336,14 @@ class Worker:
         self.next_beat = now + BEAT
         if thread == self._owner:
             if now - real[at + BEAT_AT] > PAUSE:
-                real[at + AWAKE_SINCE] = (
-                    now  # first, because a reader of the new beat must see this too
-                )
+                # First, because a reader of the new beat must see this too.
+                real[at + AWAKE_SINCE] = now
             real[at + BEAT_AT] = now
         if self._orphan is not None:
             self._orphan.look(now)
         if self.draining:
-            slot.board.tell(
-                "w"
-            )  # the drain waits for workers that have not checked their sockets lately
+            # The drain waits for workers that have not checked their sockets lately.
+            slot.board.tell("w")
         if self.closers and self.settled:
             self._close_idle()
 

@@ -83,3 +83,7 @@ class CommandTraffic:
     def totals(self) -> Totals:
         """Return what the workers have counted since the start. Any thread."""
         return self._workers.totals()
+
+    def oldest_at(self) -> float:
+        """Return when the oldest request in flight has started. Any thread."""
+        return self._asked.oldest_at()

@@ -352,6 +352,11 @@ class Workers:
         requests = f"{slot.in_flight} request{'s' if slot.in_flight > 1 else ''}"
         return Seen(now - slot.stalled_for(now), f"{requests} of {slot.server}", worker=slot.pid)
 
+    def oldest_at(self) -> float:
+        """Return when the oldest request has started, as far as the workers have shown it."""
+        shown = [each.oldest_at for each in self.serving_now() if each.in_flight]
+        return min(filter(None, shown), default=math.inf)
+
     def totals(self) -> Totals:
         """Return what all workers have counted, including the dead workers."""
         return self._totals.read(self._board.slots())

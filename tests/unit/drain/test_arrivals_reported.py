@@ -177,8 +177,9 @@ def test_who_is_sent_away_has_come_all_the_same() -> None:
     run(main())
 
 
-def test_work_without_a_name_is_a_request_of_nobody() -> None:
-    """Neither a tracker from before the drain, nor one from within it, has a connection."""
+@pytest.mark.parametrize("told", [False, True])
+def test_work_without_a_name_is_a_request_of_nobody(told: bool) -> None:
+    """Except if its client's address is told. It does not matter when the object was made."""
 
     async def main() -> None:
         play = await Play().open()
@@ -186,13 +187,14 @@ def test_work_without_a_name_is_a_request_of_nobody() -> None:
         play.signal()
         await asyncio.sleep(1)
         with early as work:
-            work.came_from(CLIENT)
+            if told:
+                work.came_from(CLIENT)
         with play.life.track() as work:
             await asyncio.sleep(1)
         await play.end()
         found = of_tune(play.report)
         assert found["arrivals"] == [0, 2]
-        assert "last_connection" not in found
+        assert found.get("last_connection") == (soon(1) if told else None)
 
     run(main())
 

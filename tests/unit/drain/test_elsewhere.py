@@ -21,6 +21,7 @@ class Workers(Nowhere):
     def __init__(self) -> None:
         self.count = 0
         self.last = self.awake = -math.inf
+        self.oldest = math.inf
         self.looked = math.inf
         self.began = False
 
@@ -44,6 +45,9 @@ class Workers(Nowhere):
 
     def disturbers(self) -> list[str]:
         return ["curl/8"]
+
+    def oldest_at(self) -> float:
+        return self.oldest
 
 
 class Scene:
@@ -129,5 +133,21 @@ def test_nobody_needs_to_look_once_main_is_over() -> None:
         loop.call_at(scene.began + 6, scene.traffic.forget_arrivals)
         loop.call_at(scene.began + 6, scene.traffic.nudge)
         assert await scene.gone_after() == pytest.approx(6)
+
+    run(main())
+
+
+def test_the_oldest_work_here_or_there() -> None:
+    """Its age, or nothing if nothing is in flight."""
+
+    async def main() -> None:
+        scene = Scene()
+        assert scene.traffic.oldest() is None
+        with scene.traffic.track():
+            await asyncio.sleep(3)
+            assert scene.traffic.oldest() == pytest.approx(3)
+            scene.workers.oldest = scene.began - 4
+            assert scene.traffic.oldest() == pytest.approx(7)
+        assert scene.traffic.oldest() == pytest.approx(7)
 
     run(main())

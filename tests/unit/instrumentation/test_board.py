@@ -116,6 +116,38 @@ def test_the_count_of_what_is_in_flight(board: Board, worker: Worker) -> None:
     assert slot.arrived_at == 0
 
 
+@pytest.mark.parametrize("capacity", [0, 2])
+def test_when_the_oldest_request_has_started(board: Board, worker: Worker, capacity: int) -> None:
+    """Whatever begins after it; with the end of the oldest one, the next one is the oldest."""
+    worker.serves("gunicorn", capacity)
+    (slot,) = board.slots()
+    before = time.monotonic()
+    worker.begin("a")
+    worker.begin("b")
+    worker.beat()
+    first = slot.oldest_at
+    assert before <= first <= time.monotonic()
+    worker.end("a")
+    worker.beat()
+    assert first < slot.oldest_at <= time.monotonic()
+
+
+def test_the_oldest_request_that_only_a_heartbeat_shows(board: Board, worker: Worker) -> None:
+    """A heartbeat has first seen it, and a drain start changes nothing about that."""
+    worker.serves("uvicorn")
+    (slot,) = board.slots()
+    worker.beat()
+    worker.under_way.add("a")
+    worker.beat()
+    first = slot.oldest_at
+    worker.under_way.add("b")
+    worker.beat()
+    board.draining_at = time.monotonic()
+    worker.beat()
+    assert first > 0
+    assert slot.oldest_at == first
+
+
 @pytest.mark.parametrize(
     ("agent", "path", "counts"),
     [

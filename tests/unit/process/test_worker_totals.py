@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import subprocess
 import sys
@@ -81,6 +82,24 @@ def test_a_request_counts_when_it_comes_and_stays_counted() -> None:
         worker.end(1)
         worker.told_to_go()
         assert workers.totals() == Totals(2, 1)
+
+    with_workers(test)
+
+
+def test_the_oldest_request_of_all_workers() -> None:
+    """Only a worker with requests in flight has one."""
+
+    def test(workers: Workers, file: BoardFile) -> None:
+        assert workers.oldest_at() == math.inf
+        worker = Worker()
+        worker.open(file.path)
+        worker.serves("gunicorn", capacity=2)
+        assert workers.oldest_at() == math.inf
+        worker.begin(1)
+        [slot] = workers.serving_now()
+        assert workers.oldest_at() == slot.oldest_at > 0
+        worker.end(1)
+        assert workers.oldest_at() == math.inf
 
     with_workers(test)
 
