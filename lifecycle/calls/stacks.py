@@ -61,8 +61,9 @@ def await_chain(task: asyncio.Task[Any]) -> list[str]:
 def other_threads() -> list[tuple[str, list[str]]]:
     """Return the name and the innermost lines of each thread except the calling one."""
     names = {each.ident: each for each in threading.enumerate()}
-    own = threading.get_ident()
+    own, main = threading.get_ident(), threading.main_thread().ident
     others = [(number, frame) for number, frame in _frames().items() if number != own]
+    others.sort(key=lambda each: each[0] != main)  # the newest comes first otherwise
     return stacks.of_threads(others[:MOST_THREADS], names)
 
 

@@ -88,7 +88,7 @@ def _request(key: object, at: float, places: Iterable[Place]) -> bytes:
 
 def _threads(frames: dict[int, Any], main: int) -> list[bytes]:
     threads = dict(getattr(sys.modules.get("threading"), "_active", {}))
-    several = list(frames.items())[:MOST_THREADS]
+    several = sorted(frames.items(), key=lambda each: each[0] != main)[:MOST_THREADS]
     told = stacks.of_threads(several, threads, main)
     return [_row("t", name, *lines) for name, lines in told]
 

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from lifecycle.calls import stacks as calls
 from lifecycle.instrumentation.lifecycle_worker import asgi, stacks, standing, words
 from lifecycle.instrumentation.lifecycle_worker.answers import Answers
 from lifecycle.instrumentation.lifecycle_worker.board import ASK
@@ -168,6 +169,30 @@ def test_an_answer_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     rows, _ = ask(since, 50)
     assert 0 < len(rows) < 50
     assert all(len(row) == 6 for row in rows)
+
+
+@pytest.mark.parametrize("of", ["worker", "this process"])
+def test_the_main_thread_among_many(of: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many threads there are, the main thread is the first that is shown."""
+    monkeypatch.setattr(standing, "MOST_THREADS", 1)
+    monkeypatch.setattr(calls, "MOST_THREADS", 1)
+    free, shown = threading.Event(), []
+
+    def look() -> None:
+        if of == "worker":
+            shown.extend(ask({})[1])
+        else:
+            shown.extend(name for name, _ in calls.other_threads())
+
+    several = [threading.Thread(target=free.wait, args=(LONG,)) for _ in range(3)]
+    looking = threading.Thread(target=look)
+    for each in (*several, looking):
+        each.start()
+    looking.join(LONG)
+    free.set()
+    for each in several:
+        each.join(LONG)
+    assert shown == ["MainThread"]
 
 
 def test_a_request_in_a_thread() -> None:
