@@ -23,6 +23,8 @@ from benchmarks.commands import COMMANDS, interpreter_starts
 from benchmarks.commands import measure as command
 from benchmarks.exports import FEW, MANY, exporting
 from benchmarks.in_process import IN_FLIGHT, costs, pages
+from benchmarks.observed import cost as observing
+from benchmarks.observed import throughput as observed_throughput
 from benchmarks.processes import (
     BARE,
     BUSY,
@@ -175,6 +177,30 @@ def metrics() -> Iterator[Row]:
         f"{median(cost.scraped):.2f} ms / {median(cost.alone):.2f} ms without = {cost.ratio:.2f}",
         "<= 1.1 x without",
         cost.ratio <= 1.1,
+    )
+
+
+def observed() -> Iterator[Row]:
+    """Everything on: metrics, traces, a scraper and the page, beside an app without them."""
+    cost = observing()
+    yield Row(
+        "memory with metrics and traces",
+        f"{cost.memory:.1f} MiB / {cost.without:.1f} MiB without = {cost.memory - cost.without:+.1f} MiB",
+        "<= 12 MiB more",
+        cost.memory - cost.without <= 12,
+    )
+    yield Row(
+        "/live meanwhile, p50",
+        f"{cost.live:.2f} ms / {cost.bare:.2f} ms bare = {cost.live / cost.bare:.2f}",
+        "<= 1.25 x bare hypercorn",
+        cost.live <= 1.25 * cost.bare,
+    )
+    seen = observed_throughput("uvicorn")
+    yield Row(
+        "throughput meanwhile, uvicorn",
+        str(seen),
+        ">= 0.98 x the same server without it",
+        median(seen.ratios) >= 0.98,
     )
 
 
@@ -335,6 +361,7 @@ def main() -> None:
         listing,
         services,
         metrics,
+        observed,
         load,
         servers,
         commands,

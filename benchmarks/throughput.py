@@ -9,7 +9,7 @@ with, without (so that what drifts drifts for both), by connections that are kep
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
 from statistics import median, quantiles
@@ -163,8 +163,9 @@ class Measured(NamedTuple):
 class _Server:
     """The server, and the connections to it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], port: int, window: float) -> None:
         self._process = process
+        self._window = window
         self._now = "nothing"
         self._asking = Asking(port, partial(cpu_of, process.pid))
 
@@ -177,7 +178,7 @@ class _Server:
             said(self._process, to)
             self._now = to
             self._asking.ask(WARM)
-        return self._asking.ask(WINDOW)
+        return self._asking.ask(self._window)
 
     def close(self) -> None:
         """Close the connections."""
@@ -185,18 +186,25 @@ class _Server:
 
 
 @contextmanager
-def _serving(name: str) -> Iterator[_Server]:
-    environ = {"LIFECYCLE_QOS_PORT": str(free_port())}
+def _serving(name: str, window: float, more: Mapping[str, str]) -> Iterator[_Server]:
+    environ = {"LIFECYCLE_QOS_PORT": str(free_port()), **more}
     with running(SERVED + SERVERS[name] + MAIN, piped=True, **environ) as (process, port, _):
         until_200(port, "/")
-        server = _Server(process, port)
+        server = _Server(process, port, window)
         try:
             yield server
         finally:
             server.close()
 
 
-def measure(name: str, what: str = "middleware") -> Measured:
+def measure(
+    name: str,
+    what: str = "middleware",
+    *,
+    window: float = WINDOW,
+    rounds_each: int = ROUNDS,
+    **environ: str,
+) -> Measured:
     """
     Measure one server.
 
@@ -204,11 +212,14 @@ def measure(name: str, what: str = "middleware") -> Measured:
         name: Which of `SERVERS`.
         what: What comes and goes: a lifecycle with its "middleware", or "alone", which also tells
             what the measuring itself is worth.
+        window: Seconds of a turn.
+        rounds_each: How many rounds each of the processes has.
+        environ: More variables of these processes.
     """
     rounds = []
     for _ in range(PROCESSES):
-        with _serving(name) as server:
-            for _ in range(ROUNDS):
+        with _serving(name, window, environ) as server:
+            for _ in range(rounds_each):
                 order = ("nothing", what, what, "nothing")
                 first, second, third, fourth = (server.turn(each) for each in order)
                 rate, cpu = (sum(pair) / 2 for pair in zip(first, fourth, strict=True))
