@@ -33,7 +33,7 @@ from lifecycle import asgi, hookspecs, status_records
 from lifecycle.checks.rules import RULES
 from lifecycle.cli.parser import make_parser
 from lifecycle.config import Config
-from lifecycle.control.builtin_plugins import DrainHandler
+from lifecycle.control.builtin_plugins import DrainHandler, PagePlugin
 from lifecycle.control.default_commands import DefaultCommands
 from lifecycle.drain.health_checks import MONITORS
 from lifecycle.drain.order import ORDER
@@ -213,7 +213,11 @@ def paths() -> str:
         of_a_command=given,
         log_level=given,
     )
-    listed = [*default.lifecycle_commands(), DrainHandler(given, given).lifecycle_commands()]
+    listed = [
+        PagePlugin(given, given).lifecycle_commands(),
+        *default.lifecycle_commands(),
+        DrainHandler(given, given).lifecycle_commands(),
+    ]
     for command in listed:
         method = "POST" if command.changes else "GET, HEAD"
         method += ", or GET with the token" if command.token_get else ""

@@ -33,6 +33,8 @@ the workers are not instrumented.
 """
 NO_SETTINGS: Final = frozenset({BOARD})
 """Variables that `lifecycle run -- COMMAND` sets for its command."""
+IN_A_POD: Final = "KUBERNETES_SERVICE_HOST"
+"""A variable that the kubelet sets in every container."""
 DEFAULT: Final = "default"
 KEYWORD: Final = "keyword"
 
@@ -58,6 +60,13 @@ _LINKS: Final = (
     (f"({_PORT}_ADDR|_SERVICE_HOST)$", _ADDRESS),
 )
 _LINK_OR_OPTION: Final = "_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$"
+
+
+def pod_name() -> str:
+    """Return the name of the pod, or an empty text outside Kubernetes."""
+    named = os.environ.get("POD_NAME", "")
+    # The kubelet sets HOSTNAME to the name of the pod, except with the network of the host.
+    return named or (os.environ.get("HOSTNAME", "") if IN_A_POD in os.environ else "")
 
 
 def is_of_a_command() -> bool:

@@ -324,6 +324,9 @@ class Snapshot(TypedDict):
         plugins: The loaded plugins, then those that failed.
         pid: The id of the process.
         version: The version of pod-lifecycle.
+        pod: The name of the pod (`POD_NAME`, or the host name). Empty outside Kubernetes.
+        namespace: The namespace of the pod (`POD_NAMESPACE`), or empty.
+        now: The time of this answer, in seconds since the epoch.
     """
 
     state: str
@@ -344,3 +347,6 @@ class Snapshot(TypedDict):
     plugins: list[PluginStatus]
     pid: int
     version: str
+    pod: NotRequired[str]
+    namespace: NotRequired[str]
+    now: NotRequired[float]

@@ -1,4 +1,4 @@
-"""The built-in plugins: probes, commands, the drain, the start report, the `local` registry."""
+"""The built-in plugins: probes, commands, the page, the drain, the start report, `local`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, NamedTuple
 
-from lifecycle.contracts import Command, Instance, Level, Registry, Request, inline
+from lifecycle.contracts import Command, Instance, Level, Registry, Reply, Request, inline
 from lifecycle.control.conductor import Conductor
 from lifecycle.control.default_commands import DefaultCommands
 from lifecycle.control.default_probes import LoopProbe, ServiceProbe, StateProbes
@@ -18,6 +18,9 @@ from lifecycle.hookspecs import hookimpl
 from lifecycle.log import Log
 from lifecycle.start_report import StartReport
 from lifecycle.states import State, Transition
+from lifecycle.version import VERSION
+
+HINT: Final = "Open this address in a browser to see the page."
 
 
 class DrainHandler:
@@ -138,6 +141,36 @@ class LocalRegistryPlugin:
         return LocalRegistry()
 
 
+class PagePlugin:
+    """
+    The page for a browser, `GET /`. Other clients get the list of all paths.
+
+    Args:
+        state: Returns the state of the app.
+        paths: Returns the list of all paths, as text.
+    """
+
+    def __init__(self, state: Callable[[], State], paths: Callable[[], str]) -> None:
+        self._state = state
+        self._paths = paths
+
+    @hookimpl
+    @inline
+    def lifecycle_commands(self) -> Command:
+        """Return the command without a name."""
+        return Command("", self.page, "the page for a browser, or this list")
+
+    def page(self, request: Request) -> Reply:
+        """Answer in a worker thread, because the first call reads the files of the page."""
+        if "text/html" not in request.accept.lower():
+            return Reply(
+                f"pod-lifecycle {VERSION}, {self._state().upper()}. {HINT}\n\n{self._paths()}"
+            )
+        from lifecycle.page.document import page  # imported only for the page
+
+        return page()
+
+
 class Builtin(NamedTuple):
     """One built-in plugin, and the name that turns it off with `-p no:NAME`."""
 
@@ -145,13 +178,24 @@ class Builtin(NamedTuple):
     plugin: object
 
 
-NAMES: Final = ("state", "services", "loop", "start", "drain", "local", "commands")
+NAMES: Final = ("state", "services", "loop", "start", "drain", "local", "page", "commands")
 
 
 def builtins(conductor: Conductor) -> list[Builtin]:
     """Make the built-in plugins, in the order in which their probe results are shown."""
     config, services = conductor.config, conductor.services
     patience = config.probe_timeout / 2
+    commands = DefaultCommands(
+        commands=conductor.commands,
+        services=services,
+        settings=config,
+        snapshot=conductor.snapshot,
+        in_flight=lambda limit, stacks: view(conductor.traffic, limit, stacks=stacks),
+        online=conductor.set_online,
+        offline=conductor.set_offline,
+        of_a_command=lambda: not isinstance(conductor.traffic.elsewhere, Nowhere),
+        log_level=lambda: conductor.log.level,
+    )
     made = (
         StateProbes(),
         ServiceProbe(services, patience),
@@ -164,16 +208,7 @@ def builtins(conductor: Conductor) -> list[Builtin]:
         StartHandler(conductor.start_report, conductor.log),  # before a drain withdraws anything
         DrainHandler(services.withdraw, conductor.departure.prestop),
         LocalRegistryPlugin(),
-        DefaultCommands(
-            commands=conductor.commands,
-            services=services,
-            settings=config,
-            snapshot=conductor.snapshot,
-            in_flight=lambda limit, stacks: view(conductor.traffic, limit, stacks=stacks),
-            online=conductor.set_online,
-            offline=conductor.set_offline,
-            of_a_command=lambda: not isinstance(conductor.traffic.elsewhere, Nowhere),
-            log_level=lambda: conductor.log.level,
-        ),
+        PagePlugin(lambda: conductor.transitions.state, commands.paths),
+        commands,
     )
     return [Builtin(name, plugin) for name, plugin in zip(NAMES, made, strict=True)]

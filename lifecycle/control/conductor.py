@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Collection, Iterable
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +28,7 @@ from lifecycle.control.services import OPERATOR, Services, some
 from lifecycle.drain.departure import Departure
 from lifecycle.drain.host import Host, Parts
 from lifecycle.drain.in_flight import Traffic
+from lifecycle.environment_variables import pod_name
 from lifecycle.exceptions import Draining, LifecycleError, page_of, text_of
 from lifecycle.links import help_page
 from lifecycle.log import Log
@@ -283,4 +285,7 @@ class Conductor:
             "plugins": self.plugins.status(),
             "pid": os.getpid(),
             "version": VERSION,
+            "pod": pod_name(),
+            "namespace": os.environ.get("POD_NAMESPACE", ""),
+            "now": round(time.time(), 3),
         }

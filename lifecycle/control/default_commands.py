@@ -114,6 +114,10 @@ class DefaultCommands:
     @inline
     def help(self, _: Request) -> str:
         """Answer `/help`."""
+        return self.paths()
+
+    def paths(self) -> str:
+        """Return the list of all paths. From any thread."""
         probes = [
             ("GET", "/live", "PUBLIC", "liveness; ?verbose, ?exclude=NAME, /live/NAME"),
             ("GET", "/ready", "PUBLIC", "readiness"),
@@ -121,7 +125,7 @@ class DefaultCommands:
         ]
         commands = [
             ("POST" if command.changes else "GET", f"/{name}", command.level.name, command.help)
-            for name, (command, _) in self._commands.items()
+            for name, (command, _) in list(self._commands.items())
         ]
         return "\n".join(
             f"{method:5}{path:14}{level:11}{text}"

@@ -218,6 +218,8 @@ def _only_read(name: str) -> Response:
 
 def _in_a_shell(name: str, service: str) -> str:
     """Name the command line that does the same; empty if there is none."""
+    if not name:
+        return "Run `kubectl port-forward`, and open the page at localhost."
     if name not in IN_A_SHELL:
         return ""
     line = f"lifecycle {name}"

@@ -12,6 +12,7 @@ from tests.process.kit import App
 TOKEN = "correct-horse-battery"
 PROBES = ("/live", "/ready", "/startup")
 PROTECTED = (
+    ("GET", "/"),
     ("GET", "/status"),
     ("GET", "/ls"),
     ("GET", "/help"),

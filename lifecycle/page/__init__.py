@@ -1,0 +1,1 @@
+"""The page for a browser, `GET /` on the QOS port: its files, and how they become one document."""
