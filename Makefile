@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PLUGINS := $(wildcard plugins/*/pyproject.toml)
 ACTIONLINT := v1.7.12
 
-.PHONY: demo test lint bench compare propagation soak fuzz mutate docs dist site workflows rehearsals cluster own-cluster e2e rollouts clean
+.PHONY: demo test lint bench compare propagation soak fuzz mutate docs picture dist site workflows rehearsals cluster own-cluster e2e rollouts clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo/demo.py
@@ -79,6 +79,10 @@ mutate: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python docs/generate.py
+
+# docs/img/page.svg: the page as Chromium shows it. A test draws it too, and compares.
+picture: $(STAMP)
+	$(BIN)/python -m tests.page picture
 
 # Wheels and sdists of all distributions, into dist/: built twice to the same bytes, their metadata,
 # contents and SBOMs checked, and the quick tests run on the wheels where there is no source.

@@ -103,7 +103,7 @@ function paintLink(mood) {
   mark(document.documentElement, "mood", shown);
   paintIcon(shown);
   const title = lost ? `Lost, was ${seen.state || "unknown"}` : seen.state;
-  document.title = `${title} – ${status ? plain(status.pod, 80) || location.host : "pod-lifecycle"}`;
+  document.title = `${title} · ${status ? plain(status.pod, 80) || location.host : "pod-lifecycle"}`;
   show($("pause"), true);
   show($("lost"), Boolean(lost));
   if (lost) put($("lost"), status ? `Connection lost: ${lost}. You see the last state, which is ${ago} old. ${why(status)}` : `The app does not answer: ${lost}.`);

@@ -22,6 +22,8 @@ class Stage:
         self.asked: list[str] = []
         """The paths that were asked for, in their order."""
         self.url = ""
+        self.refuse = ""
+        """What `/status` answers instead, with 403."""
         self.at_once = 0
         self.most_at_once = 0
         self.lock = threading.Lock()
@@ -32,6 +34,8 @@ class Stage:
         if target.path == "/":
             reply = page()
             return 200, reply.body, [("Content-Type", reply.content_type), *reply.headers]
+        if self.refuse:
+            return 403, self.refuse, []
         found: Any = {"/status": self.scene.status, "/inflight": self.scene.work}.get(target.path)
         if found is None:
             return 404, "There is no such path.\n", []
