@@ -29,7 +29,8 @@ function stepsOf(drain, over) {
   return STEPS.flatMap(([name, words, side], index) => {
     const ended = drain.steps[name];
     const runs = ended === undefined && !over && (index === current || (side && current <= 3));
-    if (ended === undefined && !runs && index < current) return []; // it was skipped
+    const skipped = index < current || over || (name === "signal" && drain.cause !== "preStop");
+    if (ended === undefined && !runs && skipped) return [];
     const from = side ? 0 : last;
     if (ended !== undefined) last = Math.max(last, ended);
     return [{ name, words, from, to: ended ?? (runs ? drain.elapsed : from), ended, runs }];
@@ -48,6 +49,7 @@ function paintDrain(drain, over) {
     stretch(line.bar, Math.min(1, step.from / reach), Math.min(1, Math.max(0, step.to - step.from) / reach));
     mark(line, "kind", step.runs ? "running" : step.ended === undefined ? "next" : "done");
   });
+  scale(section, duration(reach));
   put($("drain-note"), `Started by ${plain(drain.cause)}, ${duration(drain.elapsed)} ago.`);
   paintWaits(drain, steps, over);
   paintArrivals(drain);
@@ -61,9 +63,6 @@ function paintWaits(drain, steps, over) {
     ? ` Still arriving: ${drain.disturbed_by.map((each) => plain(each)).join(", ")}.` : "";
   show(waits, !over && running.length > 0);
   put(waits, `Waits for ${(told.length ? told : running.map((step) => WAITS[step.name])).join("; ")}.${disturbed}`);
-  const waiting = !over && drain.steps.wait === undefined;
-  show($("drain-time"), waiting);
-  stretch($("drain-time").firstElementChild, 0, drain.elapsed / Math.max(0.001, drain.elapsed + drain.deadline));
 }
 
 function paintArrivals(drain) {

@@ -47,6 +47,9 @@ function row(kinds, head = -1) {
   return line;
 }
 
+/** Write the end of the scale above the pictures of a table. */
+const scale = (section, end) => put(section.querySelector(".axis").lastElementChild, end);
+
 /** Make a cell hold a picture of a bar. */
 function barred(line, index) {
   const bar = make("i", "bar");

@@ -79,7 +79,7 @@ function paint(problem = "") {
   paintWork(work, problem);
   paintWorkers(status.workers ?? []);
   paintProbes(status.probes);
-  paintServices(status.services);
+  paintServices(status.services, status.state);
   paintStart(status.start);
   paintPlugins(status.plugins);
   paintCommands(status);

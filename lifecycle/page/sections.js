@@ -10,13 +10,13 @@ function paintWork(work, problem) {
   const entries = work.entries;
   const shown = first(section, entries, FEW, work.in_flight);
   const body = section.querySelector("tbody");
-  fill(body, shown, () => row(["number", "name", "client dim", "protocol dim", "number process dim"], 1), (line, entry) => {
+  fill(body, shown, () => row(["age", "name", "client dim", "protocol dim", "number process dim"], 1), (line, entry) => {
     const [age, name, client, protocol, worker] = line.parts;
     put(age, duration(entry.age));
     put(name, plain(entry.name));
-    put(client, plain(entry.agent) || "–");
-    put(protocol, plain(entry.protocol) || "–");
-    put(worker, entry.worker ? String(entry.worker) : "–");
+    put(client, plain(entry.agent));
+    put(protocol, plain(entry.protocol));
+    put(worker, entry.worker ? String(entry.worker) : "");
   });
   show($("work-table"), shown.length > 0);
   put($("work-note"), problem || noteOnWork(work.in_flight, shown.length));
@@ -32,7 +32,7 @@ function paintWorkers(workers) {
   const section = $("workers");
   show(section, workers.length > 0);
   const body = section.querySelector("tbody");
-  fill(body, workers, () => row(["process", "name", "number", "progress", "number", "number"], 0), (line, worker) => {
+  fill(body, workers, () => row(["process", "name", "number age", "progress", "number busy", "number served"], 0), (line, worker) => {
     const [pid, server, age, progress, inFlight, served] = line.parts;
     put(pid, String(worker.pid));
     put(server, plain(worker.server));
@@ -74,13 +74,13 @@ function paintProbes(probes) {
       const [ok, named, reason, took, age] = line.parts;
       paintResult(ok, probe.ok);
       put(named, plain(probe.name));
-      put(reason, plain(probe.reason) || "–");
+      put(reason, plain(probe.reason));
       put(took, milliseconds(probe.ms));
       put(age, duration(probe.age));
     });
   });
   const bad = probes.filter((probe) => !probe.ok).length;
-  put($("probes-note"), bad ? `${count(bad)} of ${count(probes.length)} false at the last question.` : "The last answers. This page asks no probe itself.");
+  put($("probes-note"), bad ? `${count(bad)} of ${several(probes.length, "last answer")} ${bad === 1 ? "is" : "are"} false.` : "The last answers. This page asks no probe itself.");
 }
 
 function paintResult(cell, ok) {
@@ -91,10 +91,10 @@ function paintResult(cell, ok) {
 const confirmed = (service) =>
   Object.values(service.registrations).every((each) => each.registered === "yes");
 
-function paintServices(services) {
+function paintServices(services, state) {
   const section = $("services");
   const names = [...new Set(services.flatMap((each) => Object.keys(each.registrations)))];
-  const needy = (each) => !each.online || !confirmed(each);
+  const needy = (each) => !LEAVING.includes(state) && (!each.online || !confirmed(each));
   const sorted = [...services.filter(needy), ...services.filter((each) => !needy(each))];
   const shown = first(section, sorted, FEW);
   show($("services-table"), services.length > 0);
@@ -106,7 +106,7 @@ function paintServices(services) {
     put(port, service.port === null ? "–" : String(service.port));
     const held = Object.entries(service.held_by).map(([who, why]) => plain(why ? `${who}: ${why}` : who));
     put(online, service.online ? "online" : `offline (${held.join(", ")})`);
-    mark(online, "result", service.online ? "yes" : "no");
+    mark(online, "result", service.online ? (LEAVING.includes(state) ? "none" : "yes") : "no");
     names.forEach((registry, index) => {
       const cell = line.parts[3 + index];
       const found = service.registrations[registry];
@@ -116,7 +116,7 @@ function paintServices(services) {
       mark(cell, "label", plain(registry));
     });
   });
-  put($("services-note"), noteOnServices(services));
+  put($("services-note"), noteOnServices(services, LEAVING.includes(state)));
 }
 
 function paintRegistries(section, names) {
@@ -133,8 +133,12 @@ function paintRegistries(section, names) {
   }));
 }
 
-function noteOnServices(services) {
+function noteOnServices(services, leaving) {
   if (!services.length) return "No app services are exported.";
+  if (leaving) {
+    const there = services.filter((each) => Object.values(each.registrations).some((one) => one.registered !== "no")).length;
+    return there ? `${count(there)} of ${count(services.length)} not deregistered yet.` : `${count(services.length)}, all deregistered.`;
+  }
   const offline = services.filter((each) => !each.online).length;
   const missing = services.filter((each) => each.online && !confirmed(each)).length;
   const parts = [];
@@ -160,6 +164,7 @@ function paintStart(start) {
     mark(line, "kind", step === longest[0] ? "slowest" : step.running ? "running" : "done");
   });
   show($("start-table"), shown.length > 0);
+  scale(section, exact(whole));
   const slowest = longest.slice(0, 2).map((step) => `${plain(step.name, 60)} ${exact(step.seconds)}`);
   const names = slowest.length ? ` Slowest: ${slowest.join(", ")}.` : "";
   put($("start-note"), `${start.over ? "Took" : "Running for"} ${exact(start.seconds)}.${names}`);

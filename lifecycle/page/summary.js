@@ -2,6 +2,7 @@
 
 const PATH = ["starting", "exporting", "registered", "ready", "draining", "stopped"];
 const OVER = ["stopped", "failed"];
+const LEAVING = ["draining", ...OVER];
 const COLOURS = { busy: "#0a5cad", good: "#1a7f37", leave: "#9a6700", bad: "#cf222e", over: "#57606a", lost: "#57606a" };
 
 /** Return the mood, which decides the colour, and the sentence that says what the app does. */
@@ -92,8 +93,8 @@ function paintHistory(status, now) {
     else item.removeAttribute("aria-current");
     put(name, plain(entry.name).toUpperCase());
     put(at, entry.at ? clock(entry.at, now) : "not yet");
-    put(lasted, entry.lasted === null || entry.lasted === undefined ? "" : `${entry.kind === "now" ? "for " : ""}${duration(entry.lasted)}`);
-    put(cause, plain(entry.cause ?? "", 80));
+    put(lasted, entry.lasted === null || entry.lasted === undefined ? "" : `${entry.kind === "now" ? "for " : ""}${exact(entry.lasted)}`);
+    put(cause, entry.cause === entry.name ? "" : plain(entry.cause ?? "", 80));
   });
 }
 
@@ -103,7 +104,7 @@ function paintFigures(status, oldest) {
     ...results,
     ["In flight", count(status.in_flight)],
     ["Oldest", oldest === null ? "–" : duration(oldest)],
-    ["Since the start", count(status.requests ?? 0)],
+    ["Requests", count(status.requests ?? 0)],
     ["Told to close", count(status.told_to_go ?? 0)],
     ["Loop delay", milliseconds((status.loop_lag ?? 0) * 1000)],
   ];

@@ -15,6 +15,7 @@ import json
 import re
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,12 +90,17 @@ class Tab(Session):
 
     def open(self, url: str) -> None:
         """Go to an address, and return when the document is there."""
+        self.events.clear()
         found = self.send("Page.navigate", url=url)
         assert "errorText" not in found, found
-        self.js(
-            "document.readyState === 'complete' || "
-            "new Promise((done) => addEventListener('load', done))"
-        )
+        self._event("Page.loadEventFired")
+
+    def _event(self, name: str) -> None:
+        deadline = time.monotonic() + LIMIT
+        while not any(each.get("method") == name for each in self.events):
+            left = deadline - time.monotonic()
+            assert left > 0, f"no {name}"
+            self.events.append(json.loads(self._socket.recv(timeout=left)))
 
     def js(self, expression: str) -> Any:
         """Evaluate an expression in the page; wait for a promise."""

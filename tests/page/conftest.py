@@ -25,7 +25,6 @@ def tab(browser: Tab) -> Iterator[Tab]:
     """Give its tab, in the light theme, with nothing in it; at the end, the page must be silent."""
     browser.look()
     browser.open("about:blank")
-    browser.events.clear()
     yield browser
     assert browser.complaints() == []
 

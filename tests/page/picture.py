@@ -17,7 +17,7 @@ from tests.page.serving import staged
 
 PICTURE: Final = Path(__file__).parents[2] / "docs" / "img" / "page.svg"
 WIDTH: Final = 1000
-HEIGHT: Final = 900
+HEIGHT: Final = 924
 TITLE: Final = "The page of an app that drains: its state, the drain, and the work in flight"
 GONE: Final = ("#workers", "#start", "#services", "#plugins", "#commands", "footer", ".unseen")
 """What has no place in a picture that is read in a second."""
@@ -30,7 +30,7 @@ SERIALIZE: Final = """
     for (const name of [...each.attributes].map((known) => known.name)) {
       if (!["class", "id", "data-kind", "data-result", "data-label"].includes(name)) each.removeAttribute(name);
     }
-    if (placed.length) each.setAttribute("style", placed.join("; "));
+    if (placed.length) each.setAttribute("data-style", placed.join("; "));
   }
   return [...body.children].map((each) => new XMLSerializer().serializeToString(each)).join("\\n");
 })()
@@ -43,12 +43,14 @@ def drawn(tab: Tab) -> str:
         tab.look(width=WIDTH)
         tab.open(stage.url)
         tab.until("document.querySelector('#main:not([hidden])')")
-        tab.js("document.querySelector('#pod').textContent")
-        inside = tab.js(SERIALIZE % ", ".join(GONE))
+        found = tab.js(SERIALIZE % ", ".join(GONE))
+        inside = found.replace(" data-style=", " style=")  # which the policy of the page forbids
         mood = tab.js("document.documentElement.dataset.mood")
     rules = style().replace(":root", ".page").replace("body {", ".page {").replace("&", "&amp;")
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{TITLE}">
-<style>{rules.replace("<", "&lt;")}</style>
+<style>{rules.replace("<", "&lt;")}
+.page {{ height: {HEIGHT}px; border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }}
+.page .top {{ margin: 0 -24px; padding: 8px 24px; }}</style>
 <foreignObject width="{WIDTH}" height="{HEIGHT}">
 <div xmlns="http://www.w3.org/1999/xhtml" class="page" data-mood="{mood}">
 {inside}

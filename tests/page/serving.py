@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -64,7 +64,8 @@ def staged(scene: Scene, port: int = 0) -> Iterator[Stage]:
             self.end_headers()
             with stage.lock:
                 stage.at_once -= 1
-            self.wfile.write(data)
+            with suppress(ConnectionError):  # a page that is left does not read its answers
+                self.wfile.write(data)
 
         def log_message(self, *_: object) -> None:
             """Write nothing."""
