@@ -71,7 +71,7 @@ function paint(problem = "") {
   put($("pod"), plain(status.pod) || location.host);
   put($("process"), `process ${status.pid}, pod-lifecycle ${plain(status.version, 40)}`);
   put($("state"), plain(status.state).toUpperCase());
-  put($("for"), over ? "" : `for ${duration(now - status.since)}`);
+  put($("for"), over ? "" : `for ${duration(now - (status.transitions.length ? status.since : seen.born))}`);
   put($("lead"), lead);
   paintHistory(status, now);
   paintFigures(status, oldest);

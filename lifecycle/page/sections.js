@@ -80,7 +80,7 @@ function paintProbes(probes) {
     });
   });
   const bad = probes.filter((probe) => !probe.ok).length;
-  put($("probes-note"), bad ? `${count(bad)} of ${several(probes.length, "last answer")} ${bad === 1 ? "is" : "are"} false.` : "The last answers. This page asks no probe itself.");
+  put($("probes-note"), bad ? `${count(bad)} of ${several(probes.length, "answer")} ${bad === 1 ? "is" : "are"} false.` : "The last answers. This page asks no probe itself.");
 }
 
 function paintResult(cell, ok) {
@@ -157,11 +157,11 @@ function paintStart(start) {
   const wanted = new Set(first(section, longest, FEW_STEPS));
   const shown = during.filter((step) => wanted.has(step)); // in the order in which they happened
   fill(section.querySelector("tbody"), shown, () => barred(row(["name", "picture", "number"], 0), 1), (line, step) => {
-    put(line.parts[0], plain(step.name));
-    put(line.parts[2], `${exact(step.seconds)}${step.running ? " so far" : ""}`);
+    put(line.parts[0], `${plain(step.name)}${step.running ? " (running)" : ""}`);
+    put(line.parts[2], exact(step.seconds));
     const from = Math.max(0, step.began / whole);
     stretch(line.bar, from, Math.min(step.seconds / whole, 1 - from));
-    mark(line, "kind", step === longest[0] ? "slowest" : step.running ? "running" : "done");
+    mark(line, "kind", step.running ? "running" : step === longest[0] ? "slowest" : "done");
   });
   show($("start-table"), shown.length > 0);
   scale(section, exact(whole));

@@ -8,8 +8,10 @@ const COLOURS = { busy: "#0a5cad", good: "#1a7f37", leave: "#9a6700", bad: "#cf2
 /** Return the mood, which decides the colour, and the sentence that says what the app does. */
 function summary(status, oldest) {
   const state = status.state;
-  if (state === "failed") return ["bad", "The app has failed."];
-  if (state === "stopped") return ["over", "The app has stopped."];
+  const cause = plain(status.transitions.at(-1)?.cause ?? "", 200);
+  const because = cause ? sentence(`: ${cause}`) : ".";
+  if (state === "failed") return ["bad", `The app has failed${because}`];
+  if (state === "stopped") return ["over", `The app has stopped${because}`];
   if (state === "draining") return ["leave", leadOfDrain(status, oldest)];
   if (state !== "ready") return ["busy", leadOfStart(status)];
   const { services } = status;
@@ -50,8 +52,10 @@ function leadOfStart(status) {
 function leadOfDrain(status, oldest) {
   const drain = status.drain;
   if (!drain) return "The app drains.";
-  const left = drain.steps.wait === undefined ? ` At most ${duration(drain.deadline)} left to wait.` : " The drain is over, and the app stops.";
-  return `${leadOfWork(status, oldest)}${left}`;
+  const work = leadOfWork(status, oldest);
+  if (drain.steps.wait === undefined) return `${work} At most ${duration(drain.deadline)} left to wait.`;
+  if (drain.step === "signal") return `${work} The drain is over. The app waits for SIGTERM, and serves until then.`;
+  return `${work} The drain is over, and the app stops.`;
 }
 
 /** Return when the process started, in seconds since the epoch. It tells one process from the next. */

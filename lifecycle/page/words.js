@@ -35,12 +35,14 @@ function duration(seconds) {
   return `${d} d ${h % 24} h`;
 }
 
-/** Return a short time more exactly: `0.21 s`. */
-const exact = (seconds) =>
-  number(seconds) < 0.995 ? `${number(seconds).toFixed(2)} s` : duration(seconds);
-
 const milliseconds = (ms) =>
   number(ms) < 9.95 ? `${number(ms).toFixed(1)} ms` : `${Math.round(number(ms)).toLocaleString("en")} ms`;
+
+/** Return a short time more exactly: `4.0 ms` or `0.21 s`. */
+function exact(seconds) {
+  if (number(seconds) < 0.0995) return milliseconds(number(seconds) * 1000);
+  return number(seconds) < 0.995 ? `${number(seconds).toFixed(2)} s` : duration(seconds);
+}
 
 const count = (value) => number(value).toLocaleString("en");
 

@@ -332,6 +332,7 @@ def _scenes() -> dict[str, Scene]:
         probes=probes("stopped", services="orders unregistered"),
         drain=drain(7.5, over, "close", deadline=17.5),
     )
+    stopped["probes"][5]["ok"] = False
     crashed = status(
         "failed",
         transitions=transitions(
