@@ -292,6 +292,7 @@ def test_ls_version_help(at: tuple[str, int]) -> None:
         ("GET", "/startup", "PUBLIC"),
         ("GET", "/", "PROTECTED"),
         ("GET", "/status", "PROTECTED"),
+        ("GET", "/inflight", "PROTECTED"),
         ("GET", "/ls", "PROTECTED"),
         ("GET", "/help", "PROTECTED"),
         ("GET", "/version", "PROTECTED"),
