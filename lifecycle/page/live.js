@@ -65,7 +65,7 @@ function paint(problem = "") {
   if (!status) return;
   const now = status.now ?? seen.at / 1000;
   const over = OVER.includes(status.state);
-  const oldest = status.in_flight && work.entries.length ? work.entries[0].age : null;
+  const oldest = status.oldest_in_flight ?? (status.in_flight ? work.entries[0]?.age ?? null : null);
   const [mood, lead] = summary(status, oldest);
   show($("main"), true);
   put($("pod"), plain(status.pod) || location.host);
