@@ -3,14 +3,23 @@
 const EVERY = 1000;
 const RETRY = 2000; // milliseconds between two tries while the connection is lost
 const PATIENCE = 10000; // as workers may be too busy to answer at once
+const LATE = 3000; // milliseconds without an answer that the page admits
 
 const seen = { status: null, work: { in_flight: 0, entries: [] }, at: 0, state: "", mood: "none", born: 0, lost: "" };
 const flow = { timer: 0, asking: false, paused: false };
 
+/** An answer that the page cannot show. */
+class Refused extends Error {}
+
 async function get(path) {
   const answer = await fetch(path, { cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(PATIENCE) });
-  if (!answer.ok) throw new Error(`${path} answered ${answer.status}: ${plain(await answer.text(), 200)}`);
-  return answer.json();
+  const text = await answer.text();
+  if (!answer.ok) throw new Refused(`/${path} answered ${answer.status}, ${text.trim()}`);
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Refused(`/${path} did not answer with JSON`);
+  }
 }
 
 async function tick() {
@@ -23,11 +32,11 @@ async function tick() {
     try {
       seen.work = await get(`inflight?limit=${opened.has("work") ? MOST : FEW}`);
     } catch {
-      problem = "The work in flight did not answer. These are the last known entries.";
+      problem = "There was no answer of /inflight. You see the last known entries.";
     }
     found(status, problem);
   } catch (error) {
-    lose(error);
+    lose(reasonOf(error));
   }
   flow.asking = false;
   next(seen.lost ? RETRY : Math.max(50, EVERY - (performance.now() - began)));
@@ -39,6 +48,9 @@ function next(pause) {
 }
 
 function found(status, problem) {
+  if (typeof status?.state !== "string" || !Array.isArray(status.transitions)) {
+    throw new Refused("/status did not answer with a status");
+  }
   const now = status.now ?? Date.now() / 1000;
   const born = bornAt(status, now);
   const before = seen.status;
@@ -46,7 +58,11 @@ function found(status, problem) {
   Object.assign(seen, { status, born, at: Date.now() });
   announce(status, other);
   seen.lost = "";
-  paint(problem);
+  try {
+    paint(problem);
+  } catch {
+    throw new Refused("another version of pod-lifecycle answers. Reload the page");
+  }
 }
 
 function announce(status, other) {
@@ -88,8 +104,12 @@ function paint(problem = "") {
 
 // The connection
 
-function lose(error) {
-  const reason = error instanceof TypeError ? "no answer" : error.name === "TimeoutError" ? "no answer in time" : plain(error.message, 200);
+function reasonOf(error) {
+  if (error.name === "TimeoutError") return "no answer in time";
+  return error instanceof Refused ? plain(error.message, 200) : "no answer";
+}
+
+function lose(reason) {
   if (!seen.lost) say(`Connection lost: ${reason}.`);
   seen.lost = reason;
   paintLink(seen.mood);
@@ -107,7 +127,9 @@ function paintLink(mood) {
   show($("pause"), true);
   show($("lost"), Boolean(lost));
   if (lost) put($("lost"), status ? `Connection lost: ${lost}. You see the last state, which is ${ago} old. ${why(status)}` : `The app does not answer: ${lost}.`);
-  put($("link"), lost ? "Connection lost, trying again" : flow.paused ? `Paused, ${ago} old` : "Live, every second");
+  const late = Date.now() - seen.at > LATE;
+  const live = late ? `No answer for ${ago}` : "Live, every second";
+  put($("link"), lost ? "Connection lost, trying again" : flow.paused ? `Paused, ${ago} old` : live);
 }
 
 function why(status) {
@@ -116,9 +138,9 @@ function why(status) {
   return `${pod} kubectl port-forward ends with its pod. To see another pod, start it again.`.trim();
 }
 
-// While nothing is asked, only the age of the last state changes.
+// Without new answers, only the age of the last one changes.
 setInterval(() => {
-  if ((flow.paused || seen.lost) && !document.hidden && seen.at) paintLink(seen.mood);
+  if (!document.hidden && seen.at) paintLink(seen.mood);
 }, 1000);
 
 document.addEventListener("visibilitychange", () => next(0));

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from lifecycle.page.document import page
+from tests.page.browser import LIMIT
 from tests.page.scenes import Scene
 
 
@@ -24,6 +25,9 @@ class Stage:
         self.url = ""
         self.refuse = ""
         """What `/status` answers instead, with 403."""
+        self.speaks = threading.Event()
+        """While it is not set, nothing is answered."""
+        self.speaks.set()
         self.at_once = 0
         self.most_at_once = 0
         self.lock = threading.Lock()
@@ -56,6 +60,7 @@ def staged(scene: Scene, port: int = 0) -> Iterator[Stage]:
                 stage.asked.append(self.path)
                 stage.at_once += 1
                 stage.most_at_once = max(stage.most_at_once, stage.at_once)
+            stage.speaks.wait(LIMIT)
             status, body, headers = stage.answer(self.path)
             data = body.encode()
             self.send_response(status)

@@ -72,6 +72,11 @@ def shown(tab: Tab, scene: Scene, **look: Any) -> Iterator[Stage]:
         yield stage
 
 
+def without(found: Any, name: str) -> Any:
+    """Return a status as another version may answer it."""
+    return {each: value for each, value in found.items() if each != name}
+
+
 def test_every_scene_is_expected() -> None:
     """Nothing is drawn that no test looks at."""
     assert set(MARKS) == set(NAMES)
@@ -201,8 +206,28 @@ def test_an_app_that_refuses_is_shown_with_its_words(tab: Tab) -> None:
     with shown(tab, SCENES["ready"]) as stage:
         stage.refuse = "/status is PROTECTED, so this caller may not use it.\n"
         tab.until(LOST)
-        assert "status answered 403: /status is PROTECTED" in tab.text("#lost")
+        assert "/status answered 403, /status is PROTECTED" in tab.text("#lost")
         assert tab.text("#state") == "READY"
+        stage.refuse = ""
+        tab.until(f"!({LOST})")
+        for answer, said in (
+            ({"state": 1}, "/status did not answer with a status"),
+            (
+                without(status(), "probes"),
+                "another version of pod-lifecycle answers. Reload the page",
+            ),
+        ):
+            stage.scene = SCENES["ready"]._replace(status=answer)
+            tab.until(f"document.querySelector('#lost').textContent.includes({said!r})")
+
+
+def test_an_app_that_does_not_answer_is_not_shown_as_live(tab: Tab) -> None:
+    """As a process that has been stopped: the page admits it before it gives up."""
+    with shown(tab, SCENES["ready"]) as stage:
+        stage.speaks.clear()
+        tab.until("document.querySelector('#link').textContent.startsWith('No answer for ')")
+        stage.speaks.set()
+        tab.until("document.querySelector('#link').textContent === 'Live, every second'")
 
 
 def test_nothing_is_asked_while_the_tab_is_hidden_or_paused(tab: Tab) -> None:
