@@ -2,6 +2,7 @@
 
 const FEW = 20;
 const FEW_STEPS = 12;
+const MOST_REGISTRIES = 5; // as columns
 const MOST = 1000; // what /inflight answers at most
 const SHORTEST = 0.001; // seconds; a shorter step of the start is not drawn
 
@@ -15,7 +16,7 @@ function paintWork(work, problem) {
     put(age, duration(entry.age));
     put(name, plain(entry.name));
     put(client, plain(entry.agent));
-    put(protocol, plain(entry.protocol));
+    put(protocol, plain(entry.protocol, 24));
     put(worker, entry.worker ? String(entry.worker) : "");
   });
   show($("work-table"), shown.length > 0);
@@ -93,7 +94,8 @@ const confirmed = (service) =>
 
 function paintServices(services, state) {
   const section = $("services");
-  const names = [...new Set(services.flatMap((each) => Object.keys(each.registrations)))];
+  const known = [...new Set(services.flatMap((each) => Object.keys(each.registrations)))];
+  const names = known.length > MOST_REGISTRIES ? ["all registries"] : known;
   const needy = (each) => !LEAVING.includes(state) && (!each.online || !confirmed(each));
   const sorted = [...services.filter(needy), ...services.filter((each) => !needy(each))];
   const shown = first(section, sorted, FEW);
@@ -109,14 +111,24 @@ function paintServices(services, state) {
     mark(online, "result", service.online ? (LEAVING.includes(state) ? "none" : "yes") : "no");
     names.forEach((registry, index) => {
       const cell = line.parts[3 + index];
-      const found = service.registrations[registry];
-      const reason = found?.reason ? `: ${plain(found.reason)}` : "";
-      put(cell, found ? `${plain(found.registered)}${reason}` : "–");
-      mark(cell, "result", found ? plain(found.registered) : "none");
+      const [text, result] = names === known ? registrationIn(service, registry) : registrations(service);
+      put(cell, text);
+      mark(cell, "result", result);
       mark(cell, "label", plain(registry));
     });
   });
   put($("services-note"), noteOnServices(services, LEAVING.includes(state)));
+}
+
+function registrationIn(service, registry) {
+  if (!Object.hasOwn(service.registrations, registry)) return ["–", "none"];
+  const { registered, reason } = service.registrations[registry];
+  return [`${plain(registered)}${reason ? `: ${plain(reason)}` : ""}`, plain(registered)];
+}
+
+function registrations(service) {
+  const all = Object.keys(service.registrations).map((name) => `${plain(name)} ${registrationIn(service, name)[0]}`);
+  return [all.join(", "), confirmed(service) ? "yes" : "no"];
 }
 
 function paintRegistries(section, names) {

@@ -12,7 +12,7 @@ import pytest
 from lifecycle.status_records import Snapshot
 from tests.page.browser import Tab
 from tests.page.picture import PICTURE, drawn
-from tests.page.scenes import HOSTILE, NAMES, NOW, POD, SCENES, Scene, attacked, status
+from tests.page.scenes import HOSTILE, NAMES, NOW, POD, SCENES, Scene, attacked, service, status
 from tests.page.serving import Stage, staged
 
 pytestmark = pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium")
@@ -121,11 +121,12 @@ def test_a_narrow_screen_needs_no_sideways_scrolling(tab: Tab, name: str) -> Non
         assert wide == []
 
 
+@pytest.mark.parametrize("width", [1280, 400])
 @pytest.mark.parametrize("number", range(len(HOSTILE)))
-def test_an_attack_is_text(tab: Tab, number: int) -> None:
+def test_an_attack_is_text(tab: Tab, number: int, width: int) -> None:
     """Whatever an app, a plugin or a client puts into a text is shown, and does nothing."""
     text = HOSTILE[number]
-    with shown(tab, attacked(text), width=400) as stage:
+    with shown(tab, attacked(text), width=width) as stage:
         tab.until("document.querySelector('.work tbody tr')")
         body = tab.text()
         if text.isprintable() and len(text) < 60:
@@ -133,11 +134,22 @@ def test_an_attack_is_text(tab: Tab, number: int) -> None:
         assert not set("\u202e\u2066\u202c\x00\x1b\x7f") & set(body)
         assert tab.js("document.querySelectorAll('script').length") == 1
         assert tab.js("document.querySelectorAll('main img, main svg, main a').length") == 0
-        assert tab.js("document.documentElement.scrollWidth") <= 400
+        assert tab.js("document.documentElement.scrollWidth") <= width
         code = tab.js("[...document.querySelectorAll('.commands code')].map((e) => e.textContent)")
         assert all(text not in each for each in code)
         assert all("/status" in each or "/inflight" in each for each in stage.asked[1:])
     assert tab.complaints() == []
+
+
+def test_many_registries_share_a_column(tab: Tab) -> None:
+    """So the table stays as wide as the page."""
+    where = {f"consul-{number}": "yes" for number in range(8)} | {"etcd": "no: refused"}
+    with shown(
+        tab, SCENES["ready"]._replace(status=status(services=[service("shop", 80, **where)]))
+    ):
+        assert "consul-0 yes, consul-1 yes" in tab.text("#services")
+        assert "etcd no: refused" in tab.text("#services")
+        assert tab.js("document.documentElement.scrollWidth") == 1280
 
 
 def test_a_foreign_script_does_not_run(tab: Tab) -> None:
