@@ -168,7 +168,10 @@ def _say_local(runner: Runner) -> None:
     runner.life.log.info(
         "local",
         qos_port=port,
-        hint=f"settle and quiet are 0. To see the status: lifecycle status --port {port}",
+        hint=(
+            f"settle and quiet are 0. To see the status: lifecycle status --port {port}, or "
+            f"http://localhost:{port}/ in a browser"
+        ),
     )
 
 

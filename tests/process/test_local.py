@@ -57,9 +57,9 @@ def test_services_on_one_laptop_do_not_clash(apps: dict[str, tuple[App, int]]) -
         wait_for(lambda app=app: app.events("ready"), 20, lambda app=app: app.stderr)
         (local,) = app.events("local")
         ports[name] = local["qos_port"]
-        assert (
-            local["hint"]
-            == f"settle and quiet are 0. To see the status: lifecycle status --port {ports[name]}"
+        assert local["hint"] == (
+            f"settle and quiet are 0. To see the status: lifecycle status --port {ports[name]}, or "
+            f"http://localhost:{ports[name]}/ in a browser"
         )
         if name != "main":
             wait_for(lambda port=port: _answers(port), 20, lambda app=app: app.stderr)
