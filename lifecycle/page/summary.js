@@ -23,7 +23,7 @@ function summary(status, oldest) {
   if (services.length && !online) {
     return ["leave", services.length === 1
       ? "The app service is offline, so the app gets no new traffic."
-      : `All ${count(services.length)} app services are offline, so the app gets no new traffic.`];
+      : `All app services (${count(services.length)}) are offline, so the app gets no new traffic.`];
   }
   const unready = failed("readiness");
   if (unready.length) return ["bad", sentence(`/ready is false. ${reasons(unready)}`)];

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(shutil.which("chromium") is None, reason="needs 
 MARKS = {
     "starting": ("STARTING", "busy", ["Running now: imports (4.2 s)", "imports (running)"]),
     "ready": ("READY", "good", ["Serving 2 app services.", "6 in flight", "GET /export/2026-09"]),
-    "offline": ("READY", "leave", ["All 2 app services are offline", "operator: unix socket"]),
+    "offline": ("READY", "leave", ["All app services (2) are offline", "operator: unix socket"]),
     "failed-probe": ("READY", "bad", ["/ready is false", "connection to postgres:5432 refused"]),
     "draining": ("DRAINING", "leave", ["Started by SIGTERM", "the lifecycle_drain hook of kafka"]),
     "stopped": ("STOPPED", "over", ["The app has stopped: main returned."]),
