@@ -18,24 +18,32 @@ function linesOf(status) {
   const url = `${location.origin}/log-level?level=DEBUG`;
   return [
     ...SHELL.map(([line, words]) => [before + line, words]),
-    [`curl -X POST -H 'X-Lifecycle: 1' '${url}'`, "Log more, until you set level=INFO in the same way"],
+    [
+      `curl -X POST -H 'X-Lifecycle: 1' '${url}'`,
+      "Log more, until you set level=INFO in the same way",
+    ],
   ];
 }
 
 function paintCommands(status) {
-  fill($("commands").querySelector("ul"), linesOf(status), () => {
-    const code = make("code");
-    const button = make("button", "", make("span", "", "Copy"), make("span", "unseen"));
-    button.type = "button";
-    button.addEventListener("click", () => copy(button, code));
-    const words = make("p", "note");
-    const item = make("li", "", words, code, button);
-    item.parts = [words, code, button];
-    return item;
-  }, (item, [line, words]) => {
-    const [note, code, button] = item.parts;
-    put(note, words);
-    put(code, line);
-    put(button.lastElementChild, ` ${line}`); // its name for a screen reader
-  });
+  fill(
+    $("commands").querySelector("ul"),
+    linesOf(status),
+    () => {
+      const code = make("code");
+      const button = make("button", "", make("span", "", "Copy"), make("span", "unseen"));
+      button.type = "button";
+      button.addEventListener("click", () => copy(button, code));
+      const words = make("p", "note");
+      const item = make("li", "", words, code, button);
+      item.parts = [words, code, button];
+      return item;
+    },
+    (item, [line, words]) => {
+      const [note, code, button] = item.parts;
+      put(note, words);
+      put(code, line);
+      put(button.lastElementChild, ` ${line}`); // its name for a screen reader
+    },
+  );
 }

@@ -87,7 +87,8 @@ function first(section, items, few, total = items.length) {
   if (button.getAttribute("aria-expanded") !== String(all)) {
     button.setAttribute("aria-expanded", String(all));
   }
-  put(button, all ? `Show only ${few}` : `Show all ${count(Math.min(total, MOST))}`);
+  const more = total > MOST ? `Show ${count(MOST)}` : `Show all ${count(total)}`;
+  put(button, all ? `Show only ${few}` : more);
   return all ? items : items.slice(0, few);
 }
 

@@ -5,14 +5,26 @@ const RETRY = 2000; // milliseconds between two tries while the connection is lo
 const PATIENCE = 10000; // as workers may be too busy to answer at once
 const LATE = 3000; // milliseconds without an answer that the page admits
 
-const seen = { status: null, work: { in_flight: 0, entries: [] }, at: 0, state: "", mood: "none", born: 0, lost: "" };
+const seen = {
+  status: null,
+  work: { in_flight: 0, entries: [] },
+  at: 0,
+  state: "",
+  mood: "none",
+  born: 0,
+  lost: "",
+};
 const flow = { timer: 0, asking: false, paused: false };
 
 /** An answer that the page cannot show. */
 class Refused extends Error {}
 
 async function get(path) {
-  const answer = await fetch(path, { cache: "no-store", credentials: "omit", signal: AbortSignal.timeout(PATIENCE) });
+  const answer = await fetch(path, {
+    cache: "no-store",
+    credentials: "omit",
+    signal: AbortSignal.timeout(PATIENCE),
+  });
   const text = await answer.text();
   if (!answer.ok) throw new Refused(`/${path} answered ${answer.status}, ${text.trim()}`);
   try {
@@ -71,7 +83,8 @@ function announce(status, other) {
   const cause = last?.cause ? `, because of ${plain(last.cause, 80)}` : "";
   if (other) say(`Another process answers now. Its state is ${state}.`);
   else if (seen.lost) say(`Connected again. The state is ${state}.`);
-  else if (state !== seen.state) say(seen.state ? `The state is now ${state}${cause}.` : `Connected. The state is ${state}.`);
+  else if (state !== seen.state)
+    say(seen.state ? `The state is now ${state}${cause}.` : `Connected. The state is ${state}.`);
   seen.state = state;
 }
 
@@ -81,13 +94,17 @@ function paint(problem = "") {
   if (!status) return;
   const now = status.now ?? seen.at / 1000;
   const over = OVER.includes(status.state);
-  const oldest = status.oldest_in_flight ?? (status.in_flight ? work.entries[0]?.age ?? null : null);
+  const oldest =
+    status.oldest_in_flight ?? (status.in_flight ? (work.entries[0]?.age ?? null) : null);
   const [mood, lead] = summary(status, oldest);
   show($("main"), true);
   put($("pod"), plain(status.pod) || location.host);
   put($("process"), `process ${status.pid}, pod-lifecycle ${plain(status.version, 40)}`);
   put($("state"), plain(status.state).toUpperCase());
-  put($("for"), over ? "" : `for ${duration(now - (status.transitions.length ? status.since : seen.born))}`);
+  put(
+    $("for"),
+    over ? "" : `for ${duration(now - (status.transitions.length ? status.since : seen.born))}`,
+  );
   put($("lead"), lead);
   paintHistory(status, now);
   paintFigures(status, oldest);
@@ -126,15 +143,26 @@ function paintLink(mood) {
   document.title = `${title} · ${status ? plain(status.pod, 80) || location.host : "pod-lifecycle"}`;
   show($("pause"), true);
   show($("lost"), Boolean(lost));
-  if (lost) put($("lost"), status ? `Connection lost: ${lost}. You see the last state, which is ${ago} old. ${why(status)}` : `The app does not answer: ${lost}.`);
+  if (lost)
+    put(
+      $("lost"),
+      status
+        ? `Connection lost: ${lost}. You see the last state, which is ${ago} old. ${why(status)}`
+        : `The app does not answer: ${lost}.`,
+    );
   const late = Date.now() - seen.at > LATE;
   const live = late ? `No answer for ${ago}` : "Live, every second";
-  put($("link"), lost ? "Connection lost, trying again" : flow.paused ? `Paused, ${ago} old` : live);
+  put(
+    $("link"),
+    lost ? "Connection lost, trying again" : flow.paused ? `Paused, ${ago} old` : live,
+  );
 }
 
 function why(status) {
   const gone = status.state === "draining" || OVER.includes(status.state);
-  const pod = gone ? `The app was ${seen.state} when it last answered, so it has probably exited.` : "";
+  const pod = gone
+    ? `The app was ${seen.state} when it last answered, so it has probably exited.`
+    : "";
   return `${pod} kubectl port-forward ends with its pod. To see another pod, start it again.`.trim();
 }
 

@@ -11,14 +11,19 @@ function paintWork(work, problem) {
   const entries = work.entries;
   const shown = first(section, entries, FEW, work.in_flight);
   const body = section.querySelector("tbody");
-  fill(body, shown, () => row(["age", "name", "client dim", "protocol dim", "number process dim"], 1), (line, entry) => {
-    const [age, name, client, protocol, worker] = line.parts;
-    put(age, duration(entry.age));
-    put(name, plain(entry.name));
-    put(client, plain(entry.agent));
-    put(protocol, plain(entry.protocol, 24));
-    put(worker, entry.worker ? String(entry.worker) : "");
-  });
+  fill(
+    body,
+    shown,
+    () => row(["age", "name", "client dim", "protocol dim", "number process dim"], 1),
+    (line, entry) => {
+      const [age, name, client, protocol, worker] = line.parts;
+      put(age, duration(entry.age));
+      put(name, plain(entry.name));
+      put(client, plain(entry.agent));
+      put(protocol, plain(entry.protocol, 24));
+      put(worker, entry.worker ? String(entry.worker) : "");
+    },
+  );
   show($("work-table"), shown.length > 0);
   put($("work-note"), problem || noteOnWork(work.in_flight, shown.length));
 }
@@ -26,27 +31,38 @@ function paintWork(work, problem) {
 function noteOnWork(total, shown) {
   if (!total) return "Nothing is in flight.";
   if (!shown) return `${count(total)} in flight, without names.`;
-  return shown < total ? `The oldest ${count(shown)} of ${count(total)}.` : `${count(total)}, the oldest first.`;
+  return shown < total
+    ? `The oldest ${count(shown)} of ${count(total)}.`
+    : `${count(total)}, the oldest first.`;
 }
 
 function paintWorkers(workers) {
   const section = $("workers");
   show(section, workers.length > 0);
   const body = section.querySelector("tbody");
-  fill(body, workers, () => row(["process", "name", "number age", "progress", "number busy", "number served"], 0), (line, worker) => {
-    const [pid, server, age, progress, inFlight, served] = line.parts;
-    put(pid, String(worker.pid));
-    put(server, plain(worker.server));
-    put(age, duration(worker.age));
-    put(progress, worker.stalled >= 1 ? `none for ${duration(worker.stalled)}` : "yes");
-    mark(progress, "result", worker.stalled >= 1 ? "no" : "yes");
-    put(inFlight, count(worker.in_flight));
-    put(served, count(worker.served));
-  });
+  fill(
+    body,
+    workers,
+    () => row(["process", "name", "number age", "progress", "number busy", "number served"], 0),
+    (line, worker) => {
+      const [pid, server, age, progress, inFlight, served] = line.parts;
+      put(pid, String(worker.pid));
+      put(server, plain(worker.server));
+      put(age, duration(worker.age));
+      put(progress, worker.stalled >= 1 ? `none for ${duration(worker.stalled)}` : "yes");
+      mark(progress, "result", worker.stalled >= 1 ? "no" : "yes");
+      put(inFlight, count(worker.in_flight));
+      put(served, count(worker.served));
+    },
+  );
   put($("workers-note"), several(workers.length, "process", "processes"));
 }
 
-const KINDS = [["startup", "/startup"], ["readiness", "/ready"], ["liveness", "/live"]];
+const KINDS = [
+  ["startup", "/startup"],
+  ["readiness", "/ready"],
+  ["liveness", "/live"],
+];
 
 /** Return the answers of each kind, and its result: null if nobody has asked yet. */
 const byKind = (probes) =>
@@ -58,30 +74,45 @@ const byKind = (probes) =>
 function paintProbes(probes) {
   const table = document.querySelector("table.probes");
   const groups = byKind(probes);
-  fill(table, groups, () => {
-    const body = make("tbody");
-    const head = row(["result", "group"], 1);
-    head.parts[1].scope = "rowgroup";
-    head.parts[1].colSpan = 4;
-    body.append(head);
-    body.head = head;
-    return body;
-  }, (body, group) => {
-    const [result, name] = body.head.parts;
-    paintResult(result, group.ok);
-    const unasked = group.ok === null ? ", not asked yet" : "";
-    put(name, `${group.path}${unasked}`);
-    fill(body, group.answers, () => row(["result", "name", "reason", "number dim", "number dim"], 1), (line, probe) => {
-      const [ok, named, reason, took, age] = line.parts;
-      paintResult(ok, probe.ok);
-      put(named, plain(probe.name));
-      put(reason, plain(probe.reason));
-      put(took, milliseconds(probe.ms));
-      put(age, duration(probe.age));
-    });
-  });
+  fill(
+    table,
+    groups,
+    () => {
+      const body = make("tbody");
+      const head = row(["result", "group"], 1);
+      head.parts[1].scope = "rowgroup";
+      head.parts[1].colSpan = 4;
+      body.append(head);
+      body.head = head;
+      return body;
+    },
+    (body, group) => {
+      const [result, name] = body.head.parts;
+      paintResult(result, group.ok);
+      const unasked = group.ok === null ? ", not asked yet" : "";
+      put(name, `${group.path}${unasked}`);
+      fill(
+        body,
+        group.answers,
+        () => row(["result", "name", "reason", "number dim", "number dim"], 1),
+        (line, probe) => {
+          const [ok, named, reason, took, age] = line.parts;
+          paintResult(ok, probe.ok);
+          put(named, plain(probe.name));
+          put(reason, plain(probe.reason));
+          put(took, milliseconds(probe.ms));
+          put(age, duration(probe.age));
+        },
+      );
+    },
+  );
   const bad = probes.filter((probe) => !probe.ok).length;
-  put($("probes-note"), bad ? `${count(bad)} of ${several(probes.length, "answer")} ${bad === 1 ? "is" : "are"} false.` : "The last answers. This page asks no probe itself.");
+  put(
+    $("probes-note"),
+    bad
+      ? `${count(bad)} of ${several(probes.length, "answer")} ${bad === 1 ? "is" : "are"} false.`
+      : "The last answers. This page asks no probe itself.",
+  );
 }
 
 function paintResult(cell, ok) {
@@ -102,21 +133,29 @@ function paintServices(services, state) {
   show($("services-table"), services.length > 0);
   paintRegistries(section, names);
   const kinds = ["name", "number port", "online", ...names.map(() => "registry")];
-  fill(section.querySelector("tbody"), shown, () => row(kinds, 0), (line, service) => {
-    const [name, port, online] = line.parts;
-    put(name, plain(service.name));
-    put(port, service.port === null ? "–" : String(service.port));
-    const held = Object.entries(service.held_by).map(([who, why]) => plain(why ? `${who}: ${why}` : who));
-    put(online, service.online ? "online" : `offline (${held.join(", ")})`);
-    mark(online, "result", service.online ? (LEAVING.includes(state) ? "none" : "yes") : "no");
-    names.forEach((registry, index) => {
-      const cell = line.parts[3 + index];
-      const [text, result] = names === known ? registrationIn(service, registry) : registrations(service);
-      put(cell, text);
-      mark(cell, "result", result);
-      mark(cell, "label", plain(registry));
-    });
-  });
+  fill(
+    section.querySelector("tbody"),
+    shown,
+    () => row(kinds, 0),
+    (line, service) => {
+      const [name, port, online] = line.parts;
+      put(name, plain(service.name));
+      put(port, service.port === null ? "–" : String(service.port));
+      const held = Object.entries(service.held_by).map(([who, why]) =>
+        plain(why ? `${who}: ${why}` : who),
+      );
+      put(online, service.online ? "online" : `offline (${held.join(", ")})`);
+      mark(online, "result", service.online ? (LEAVING.includes(state) ? "none" : "yes") : "no");
+      names.forEach((registry, index) => {
+        const cell = line.parts[3 + index];
+        const [text, result] =
+          names === known ? registrationIn(service, registry) : registrations(service);
+        put(cell, text);
+        mark(cell, "result", result);
+        mark(cell, "label", plain(registry));
+      });
+    },
+  );
   put($("services-note"), noteOnServices(services, LEAVING.includes(state)));
 }
 
@@ -127,7 +166,9 @@ function registrationIn(service, registry) {
 }
 
 function registrations(service) {
-  const all = Object.keys(service.registrations).map((name) => `${plain(name)} ${registrationIn(service, name)[0]}`);
+  const all = Object.keys(service.registrations).map(
+    (name) => `${plain(name)} ${registrationIn(service, name)[0]}`,
+  );
   return [all.join(", "), confirmed(service) ? "yes" : "no"];
 }
 
@@ -138,18 +179,24 @@ function paintRegistries(section, names) {
   head.shown = titles.join("\n");
   section.querySelector("tbody").replaceChildren();
   section.querySelector("tbody").lines = [];
-  head.replaceChildren(...titles.map((title, index) => {
-    const cell = make("th", index === 1 ? "number port" : index > 2 ? "registry" : "", title);
-    cell.scope = "col";
-    return cell;
-  }));
+  head.replaceChildren(
+    ...titles.map((title, index) => {
+      const cell = make("th", index === 1 ? "number port" : index > 2 ? "registry" : "", title);
+      cell.scope = "col";
+      return cell;
+    }),
+  );
 }
 
 function noteOnServices(services, leaving) {
   if (!services.length) return "No app services are exported.";
   if (leaving) {
-    const there = services.filter((each) => Object.values(each.registrations).some((one) => one.registered !== "no")).length;
-    return there ? `${count(there)} of ${count(services.length)} not deregistered yet.` : `${count(services.length)}, all deregistered.`;
+    const there = services.filter((each) =>
+      Object.values(each.registrations).some((one) => one.registered !== "no"),
+    ).length;
+    return there
+      ? `${count(there)} of ${count(services.length)} not deregistered yet.`
+      : `${count(services.length)}, all deregistered.`;
   }
   const offline = services.filter((each) => !each.online).length;
   const missing = services.filter((each) => each.online && !confirmed(each)).length;
@@ -164,20 +211,29 @@ function paintStart(start) {
   show(section, Boolean(start));
   if (!start) return;
   const whole = Math.max(start.seconds, 0.001);
-  const during = start.steps.filter((step) => step.began < whole && (step.seconds >= SHORTEST || step.running));
+  const during = start.steps.filter(
+    (step) => step.began < whole && (step.seconds >= SHORTEST || step.running),
+  );
   const longest = [...during].sort((one, other) => other.seconds - one.seconds);
   const wanted = new Set(first(section, longest, FEW_STEPS));
   const shown = during.filter((step) => wanted.has(step)); // in the order in which they happened
-  fill(section.querySelector("tbody"), shown, () => barred(row(["name", "picture", "number"], 0), 1), (line, step) => {
-    put(line.parts[0], `${plain(step.name)}${step.running ? " (running)" : ""}`);
-    put(line.parts[2], exact(step.seconds));
-    const from = Math.max(0, step.began / whole);
-    stretch(line.bar, from, Math.min(step.seconds / whole, 1 - from));
-    mark(line, "kind", step.running ? "running" : step === longest[0] ? "slowest" : "done");
-  });
+  fill(
+    section.querySelector("tbody"),
+    shown,
+    () => barred(row(["name", "picture", "number"], 0), 1),
+    (line, step) => {
+      put(line.parts[0], `${plain(step.name)}${step.running ? " (running)" : ""}`);
+      put(line.parts[2], exact(step.seconds));
+      const from = Math.max(0, step.began / whole);
+      stretch(line.bar, from, Math.min(step.seconds / whole, 1 - from));
+      mark(line, "kind", step.running ? "running" : step === longest[0] ? "slowest" : "done");
+    },
+  );
   show($("start-table"), shown.length > 0);
   scale(section, exact(whole));
-  const slowest = longest.slice(0, 2).map((step) => `${plain(step.name, 60)} ${exact(step.seconds)}`);
+  const slowest = longest
+    .slice(0, 2)
+    .map((step) => `${plain(step.name, 60)} ${exact(step.seconds)}`);
   const names = slowest.length ? ` Slowest: ${slowest.join(", ")}.` : "";
   put($("start-note"), `${start.over ? "Took" : "Running for"} ${exact(start.seconds)}.${names}`);
 }
@@ -185,9 +241,22 @@ function paintStart(start) {
 function paintPlugins(plugins) {
   const broken = plugins.filter((each) => !each.ok);
   const sorted = [...broken, ...plugins.filter((each) => each.ok)];
-  fill($("plugins").querySelector("ul"), sorted, () => make("li"), (line, plugin) => {
-    put(line, plugin.problem ? `${plain(plugin.name)}: ${plain(plugin.problem)}` : plain(plugin.name));
-    mark(line, "result", plugin.ok ? "yes" : "no");
-  });
-  put($("plugins-note"), broken.length ? `${count(broken.length)} of ${count(plugins.length)} failed.` : `${count(plugins.length)}, all work.`);
+  fill(
+    $("plugins").querySelector("ul"),
+    sorted,
+    () => make("li"),
+    (line, plugin) => {
+      put(
+        line,
+        plugin.problem ? `${plain(plugin.name)}: ${plain(plugin.problem)}` : plain(plugin.name),
+      );
+      mark(line, "result", plugin.ok ? "yes" : "no");
+    },
+  );
+  put(
+    $("plugins-note"),
+    broken.length
+      ? `${count(broken.length)} of ${count(plugins.length)} failed.`
+      : `${count(plugins.length)}, all work.`,
+  );
 }

@@ -3,7 +3,14 @@
 const PATH = ["starting", "exporting", "registered", "ready", "draining", "stopped"];
 const OVER = ["stopped", "failed"];
 const LEAVING = ["draining", ...OVER];
-const COLOURS = { busy: "#0a5cad", good: "#1a7f37", leave: "#9a6700", bad: "#cf222e", over: "#57606a", lost: "#57606a" };
+const COLOURS = {
+  busy: "#0a5cad",
+  good: "#1a7f37",
+  leave: "#9a6700",
+  bad: "#cf222e",
+  over: "#57606a",
+  lost: "#57606a",
+};
 
 /** Return the mood, which decides the colour, and the sentence that says what the app does. */
 function summary(status, oldest) {
@@ -17,13 +24,23 @@ function summary(status, oldest) {
   const { services } = status;
   const online = services.filter((each) => each.online).length;
   const failed = (kind) => status.probes.filter((probe) => probe.kind === kind && !probe.ok);
-  const reasons = (probes) => probes.map((each) => `${plain(each.name, 60)}: ${plain(each.reason, 160) || "no reason"}`).join("; ");
+  const reasons = (probes) =>
+    probes
+      .map((each) => `${plain(each.name, 60)}: ${plain(each.reason, 160) || "no reason"}`)
+      .join("; ");
   const dead = failed("liveness");
-  if (dead.length) return ["bad", sentence(`/live is false, so the kubelet restarts the container. ${reasons(dead)}`)];
+  if (dead.length)
+    return [
+      "bad",
+      sentence(`/live is false, so the kubelet restarts the container. ${reasons(dead)}`),
+    ];
   if (services.length && !online) {
-    return ["leave", services.length === 1
-      ? "The app service is offline, so the app gets no new traffic."
-      : `All app services (${count(services.length)}) are offline, so the app gets no new traffic.`];
+    return [
+      "leave",
+      services.length === 1
+        ? "The app service is offline, so the app gets no new traffic."
+        : `All app services (${count(services.length)}) are offline, so the app gets no new traffic.`,
+    ];
   }
   const unready = failed("readiness");
   if (unready.length) return ["bad", sentence(`/ready is false. ${reasons(unready)}`)];
@@ -32,12 +49,19 @@ function summary(status, oldest) {
 
 function leadOfServices(all, online) {
   if (!all) return "Running, without app services.";
-  return online < all ? `Serving ${count(online)} of ${several(all, "app service")}.` : `Serving ${several(all, "app service")}.`;
+  return online < all
+    ? `Serving ${count(online)} of ${several(all, "app service")}.`
+    : `Serving ${several(all, "app service")}.`;
 }
 
 function leadOfWork(status, oldest) {
   if (!status.in_flight) return "Nothing is in flight.";
-  const age = oldest === null ? "" : status.in_flight === 1 ? `, for ${duration(oldest)}` : `, the oldest for ${duration(oldest)}`;
+  const age =
+    oldest === null
+      ? ""
+      : status.in_flight === 1
+        ? `, for ${duration(oldest)}`
+        : `, the oldest for ${duration(oldest)}`;
   return `${count(status.in_flight)} in flight${age}.`;
 }
 
@@ -53,8 +77,10 @@ function leadOfDrain(status, oldest) {
   const drain = status.drain;
   if (!drain) return "The app drains.";
   const work = leadOfWork(status, oldest);
-  if (drain.steps.wait === undefined) return `${work} At most ${duration(drain.deadline)} left to wait.`;
-  if (drain.step === "signal") return `${work} The drain is over. The app waits for SIGTERM, and serves until then.`;
+  if (drain.steps.wait === undefined)
+    return `${work} At most ${duration(drain.deadline)} left to wait.`;
+  if (drain.step === "signal")
+    return `${work} The drain is over. The app waits for SIGTERM, and serves until then.`;
   return `${work} The drain is over, and the app stops.`;
 }
 
@@ -85,25 +111,39 @@ function historyOf(status, now) {
 }
 
 function paintHistory(status, now) {
-  fill($("history"), historyOf(status, now), () => {
-    const item = make("li");
-    item.parts = ["name", "at", "lasted", "cause"].map((kind) => make("span", kind));
-    item.append(...item.parts);
-    return item;
-  }, (item, entry) => {
-    const [name, at, lasted, cause] = item.parts;
-    mark(item, "kind", entry.kind);
-    if (entry.kind === "now") item.setAttribute("aria-current", "step");
-    else item.removeAttribute("aria-current");
-    put(name, plain(entry.name).toUpperCase());
-    put(at, entry.at ? clock(entry.at, now) : "not yet");
-    put(lasted, entry.lasted === null || entry.lasted === undefined ? "" : `${entry.kind === "now" ? "for " : ""}${exact(entry.lasted)}`);
-    put(cause, entry.cause === entry.name ? "" : plain(entry.cause ?? "", 80));
-  });
+  fill(
+    $("history"),
+    historyOf(status, now),
+    () => {
+      const item = make("li");
+      item.parts = ["name", "at", "lasted", "cause"].map((kind) => make("span", kind));
+      item.append(...item.parts);
+      return item;
+    },
+    (item, entry) => {
+      const [name, at, lasted, cause] = item.parts;
+      mark(item, "kind", entry.kind);
+      if (entry.kind === "now") item.setAttribute("aria-current", "step");
+      else item.removeAttribute("aria-current");
+      put(name, plain(entry.name).toUpperCase());
+      put(at, entry.at ? clock(entry.at, now) : "not yet");
+      put(
+        lasted,
+        entry.lasted === null || entry.lasted === undefined
+          ? ""
+          : `${entry.kind === "now" ? "for " : ""}${exact(entry.lasted)}`,
+      );
+      put(cause, entry.cause === entry.name ? "" : plain(entry.cause ?? "", 80));
+    },
+  );
 }
 
 function paintFigures(status, oldest) {
-  const results = byKind(status.probes).map(({ path, ok }) => [path, ok === null ? "–" : String(ok), ok === null ? "none" : ok ? "yes" : "no"]);
+  const results = byKind(status.probes).map(({ path, ok }) => [
+    path,
+    ok === null ? "–" : String(ok),
+    ok === null ? "none" : ok ? "yes" : "no",
+  ]);
   const figures = [
     ...results,
     ["In flight", count(status.in_flight)],
@@ -112,16 +152,21 @@ function paintFigures(status, oldest) {
     ["Told to close", count(status.told_to_go ?? 0)],
     ["Loop delay", milliseconds((status.loop_lag ?? 0) * 1000)],
   ];
-  fill($("figures"), figures, () => {
-    const group = make("div");
-    group.parts = [make("dt"), make("dd")];
-    group.append(...group.parts);
-    return group;
-  }, (group, [name, value, result]) => {
-    put(group.parts[0], name);
-    put(group.parts[1], value);
-    if (result) mark(group.parts[1], "result", result);
-  });
+  fill(
+    $("figures"),
+    figures,
+    () => {
+      const group = make("div");
+      group.parts = [make("dt"), make("dd")];
+      group.append(...group.parts);
+      return group;
+    },
+    (group, [name, value, result]) => {
+      put(group.parts[0], name);
+      put(group.parts[1], value);
+      if (result) mark(group.parts[1], "result", result);
+    },
+  );
 }
 
 function paintIcon(mood) {

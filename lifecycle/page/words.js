@@ -36,7 +36,9 @@ function duration(seconds) {
 }
 
 const milliseconds = (ms) =>
-  number(ms) < 9.95 ? `${number(ms).toFixed(1)} ms` : `${Math.round(number(ms)).toLocaleString("en")} ms`;
+  number(ms) < 9.95
+    ? `${number(ms).toFixed(1)} ms`
+    : `${Math.round(number(ms)).toLocaleString("en")} ms`;
 
 /** Return a short time more exactly: `4.0 ms` or `0.21 s`. */
 function exact(seconds) {
@@ -53,7 +55,9 @@ const several = (value, one, more = `${one}s`) => `${count(value)} ${value === 1
 function clock(at, now) {
   const [day, today] = [at, now].map((seconds) => new Date(number(seconds) * 1000));
   const time = day.toLocaleTimeString("en-GB");
-  return day.toDateString() === today.toDateString() ? time : `${day.toLocaleDateString("en-CA")} ${time}`;
+  return day.toDateString() === today.toDateString()
+    ? time
+    : `${day.toLocaleDateString("en-CA")} ${time}`;
 }
 
 const sentence = (text) => (/[.!?…]$/.test(text) ? text : `${text}.`);

@@ -7,6 +7,8 @@ themes, and it loads nothing. `make picture` draws it anew.
 
 from __future__ import annotations
 
+import re
+from html import escape
 from pathlib import Path
 from typing import Final
 
@@ -46,9 +48,10 @@ def drawn(tab: Tab) -> str:
         found = tab.js(SERIALIZE % ", ".join(GONE))
         inside = found.replace(" data-style=", " style=")  # which the policy of the page forbids
         mood = tab.js("document.documentElement.dataset.mood")
-    rules = style().replace(":root", ".page").replace("body {", ".page {").replace("&", "&amp;")
+    rules = re.sub(r"\s+", " ", re.sub(r"/\*.*?\*/", "", style(), flags=re.DOTALL)).strip()
+    rules = escape(re.sub(r":root|\bbody(?= {)", ".page", rules), quote=False)
     return f"""<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" aria-label="{TITLE}">
-<style>{rules.replace("<", "&lt;")}
+<style>{rules}
 .page {{ height: {HEIGHT}px; border: 1px solid var(--line); border-radius: 8px; overflow: hidden; }}
 .page .top {{ margin: 0 -24px; padding: 8px 24px; }}</style>
 <foreignObject width="{WIDTH}" height="{HEIGHT}">

@@ -73,6 +73,16 @@ def test_it_is_only_read(at: tuple[str, int]) -> None:
     assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD")
 
 
+def test_it_is_there_while_the_app_is_stuck(start: Start) -> None:
+    """A blocked loop of the app does not keep a person from looking at it."""
+    stuck = SERVICE.replace("await life.ready()", "await life.ready(); import time; time.sleep(60)")
+    app = start(stuck, env=ENV)
+    app.wait_state("ready")
+
+    answer = wire.ask(("127.0.0.1", app.qos), "/", headers=(HTML,))
+    assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+
+
 def test_it_can_be_turned_off(start: Start) -> None:
     """`no:page` is the port without it."""
     app = start(SERVICE, env=ENV | {"LIFECYCLE_PLUGINS": "no:page"})
