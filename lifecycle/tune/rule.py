@@ -29,9 +29,9 @@ MARGIN: Final = 1.1
 DIFFERING: Final = 1.5
 MOST_DIFFERING: Final = 0.06
 """
-How much is added for drains that differ, and at most. Found by simulation: with 10 drains, clients
-that notice one after the other, and 2 to 60 s of propagation, 6 of 3,904 values were short, and one
-was more than 20 % too long. With 20 drains, none of 1,344 values was short or too long.
+How much is added for drains that differ, and at most. The numbers were found by simulation of clients
+that notice one after the other, with 2 to 60 s of propagation. With 10 drains, 6 of 3,904 values were
+short, and one was more than 20 % too long. With 20 drains, none of 1,344 values was short or too long.
 """
 TAIL: Final = 10
 """Connections before the last one from which the rate is taken."""

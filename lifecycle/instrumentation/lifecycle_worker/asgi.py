@@ -174,6 +174,7 @@ class App:
 def _last(message: Any, scope: Any) -> Any:
     if scope.get("http_version", "1.1") >= "2":
         return message
+    worker.told_to_go()
     return dict(message, headers=with_close(message.get("headers", ()), CLOSE_BYTES))
 
 

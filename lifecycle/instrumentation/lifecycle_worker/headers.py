@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from .event_streams import EVENTS, STREAM_HEADER, is_endless
-from .worker import worker
 
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
 if TYPE_CHECKING:
@@ -30,13 +29,12 @@ def value_of(headers: Any, wanted: str) -> str:
 
 def with_close(headers: Any, close: tuple[Any, Any]) -> list[Any]:
     """
-    Return the headers of a response that is the last one of its connection, and count it.
+    Return the headers of a response that is the last one of its connection.
 
     Args:
         headers: The pairs.
         close: `CLOSE` or `CLOSE_BYTES`, to match the pairs.
     """
-    worker.told_to_go()
     return [*(pair for pair in headers if pair[0].lower() != close[0]), close]
 
 

@@ -212,6 +212,7 @@ def _start(request: Any, message: Any) -> Any:
     headers = list(message.get("headers", ()))
     if worker.draining and hasattr(request.channel, "persistent"):
         message = dict(message, headers=with_close(headers, CLOSE_BYTES))
+        worker.told_to_go()
         request.channel.persistent = False
     if say_endless(headers) and _asks(request):
         _long[request] = worker.settled

@@ -143,6 +143,7 @@ def _counted(app: Callable[..., Any]) -> Callable[..., Any]:
         def start(status: str, headers: Any, exc_info: Any = None) -> Any:
             if worker.draining and not _is_http2(environ):
                 headers = with_close(headers, CLOSE)
+                worker.told_to_go()
             return start_response(status, headers, exc_info)
 
         asked = (environ.get("HTTP_USER_AGENT", ""), environ.get("PATH_INFO", ""))

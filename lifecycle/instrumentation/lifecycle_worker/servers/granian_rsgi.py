@@ -178,6 +178,7 @@ class Http(LongLived):
     def _closing(self, headers: Any) -> Any:
         if not worker.draining or not self._scope.http_version.startswith("1"):
             return headers
+        worker.told_to_go()
         return with_close(headers, CLOSE)
 
     def _end(self) -> None:
