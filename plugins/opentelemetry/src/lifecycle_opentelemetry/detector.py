@@ -1,0 +1,20 @@
+"""A resource detector for apps that have their own providers."""
+
+from __future__ import annotations
+
+import os
+
+from opentelemetry.sdk.resources import Resource, ResourceDetector
+
+from lifecycle_opentelemetry.resource import pod_attributes
+
+
+class PodDetector(ResourceDetector):
+    """
+    Detects the attributes of the pod from the variables of the Downward API.
+
+    Set `OTEL_EXPERIMENTAL_RESOURCE_DETECTORS=pod_lifecycle` to use it.
+    """
+
+    def detect(self) -> Resource:
+        return Resource(pod_attributes(os.environ))

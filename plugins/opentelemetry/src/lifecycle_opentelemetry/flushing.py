@@ -1,0 +1,45 @@
+"""Calls that may hang, side by side, within a time limit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from lifecycle_opentelemetry.quiet import described
+
+
+def side_by_side(calls: Mapping[str, Callable[[], str]], seconds: float) -> dict[str, str]:
+    """
+    Call all functions at the same time, each in a thread of its own.
+
+    Args:
+        calls: For each name, a function that returns its problem, or an empty text.
+        seconds: The time limit. A thread that is still busy then is left behind. It does not keep
+            the process alive.
+
+    Returns:
+        For each name, the problem, if there is one.
+    """
+    found: dict[str, str] = {}
+
+    def run(name: str, call: Callable[[], str]) -> None:
+        try:
+            found[name] = call()
+        except BaseException as error:  # noqa: BLE001 - a provider of anybody
+            found[name] = described(error)
+
+    deadline = time.monotonic() + seconds
+    threads = {
+        name: threading.Thread(
+            target=run, args=(name, call), name=f"opentelemetry-{name}", daemon=True
+        )
+        for name, call in calls.items()
+    }
+    for thread in threads.values():
+        thread.start()
+    for thread in threads.values():
+        thread.join(max(0.0, deadline - time.monotonic()))
+    late = f"No answer for {seconds:.1f} s."
+    ended = dict(found)  # a late thread may still write
+    return {name: problem for name in calls if (problem := ended.get(name, late))}

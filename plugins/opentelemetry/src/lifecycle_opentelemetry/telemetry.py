@@ -1,0 +1,223 @@
+"""
+The traces and the metrics of one app, from READY to the end.
+
+Rules of this file:
+
+1. OpenTelemetry is imported only if there is something to export, and after READY.
+2. Everything that may be slow or hang runs in a thread of its own.
+3. A problem is logged once, until it is over.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import lifecycle
+from lifecycle_opentelemetry.app_providers import app_provider
+from lifecycle_opentelemetry.flushing import side_by_side
+from lifecycle_opentelemetry.quiet import described
+from lifecycle_opentelemetry.settings import Signal, exporters
+from lifecycle_opentelemetry.traces import SpanRecord, drain_of, start_of
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.trace import SpanContext, Tracer
+
+    from lifecycle_opentelemetry.instruments import Meters
+    from lifecycle_opentelemetry.spans import Outbox
+
+SCOPE: Final = "lifecycle_opentelemetry"
+SIGNALS: Final = ("spans", "metrics", "logs")
+
+
+class Logger(Protocol):
+    """The log of the plugin."""
+
+    def info(self, event: str, **fields: object) -> None:
+        """Log an event that is part of normal work."""
+
+    def warning(self, event: str, **fields: object) -> None:
+        """Log a warning."""
+
+
+class Telemetry:
+    """
+    The traces and the metrics of one app. Any thread may call it.
+
+    Args:
+        read: Returns the snapshot of the app.
+        log: The log for problems.
+        traces: Whether the start and the drain become spans.
+        metrics: Whether metrics are exported.
+        environ: The environment variables.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], Mapping[str, Any]],
+        log: Logger,
+        *,
+        traces: bool = True,
+        metrics: bool = True,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
+        self._read = read
+        self._log = log
+        self._traces = traces
+        self._metrics = metrics
+        self._environ = environ
+        self._preparing = threading.Lock()
+        self._outbox: Outbox | None = None
+        self._provider: MeterProvider | None = None
+        self._meters: Meters | None = None
+        self._start: SpanContext | None = None
+        self._start_written = False
+        self._problems: dict[str, str] = {}
+        self._problems_lock = threading.Lock()
+
+    # From READY on
+
+    def started(self) -> None:
+        """Write the span of the start, and export metrics from now on. Returns at once."""
+        threading.Thread(target=self._begin, name="opentelemetry-start", daemon=True).start()
+
+    def _begin(self) -> None:
+        self._write(None)
+        if self._outbox is not None:
+            self._note("spans", self._outbox.send())
+
+    def _write(self, drain: Callable[[Mapping[str, Any]], SpanRecord | None] | None) -> None:
+        """Write the spans that are over. Prepares everything that is not prepared yet."""
+        with self._preparing:
+            snapshot = self._read()
+            for what, prepare in (
+                ("spans", partial(self._write_spans, snapshot, drain)),
+                ("metrics", partial(self._prepare_metrics, snapshot)),
+            ):
+                try:
+                    prepare()
+                except Exception as error:  # noqa: BLE001 - an SDK or exporter of anybody
+                    known = type(error) is ValueError  # the text is written for people
+                    self._note(what, str(error) if known else described(error))
+
+    def _write_spans(
+        self,
+        snapshot: Mapping[str, Any],
+        drain: Callable[[Mapping[str, Any]], SpanRecord | None] | None,
+    ) -> None:
+        tracer = self._tracer(snapshot) if self._traces else None
+        if tracer is None:
+            return  # a provider may still come before the end
+        from lifecycle_opentelemetry.spans import write
+
+        if not self._start_written and (start := start_of(snapshot)) is not None:
+            self._start_written = True
+            self._start = write(tracer, start)
+        if drain is not None and (end := drain(snapshot)) is not None:
+            write(tracer, end, self._start)
+
+    def _tracer(self, snapshot: Mapping[str, Any]) -> Tracer | None:
+        provider = app_provider("spans")
+        if provider is None and self._outbox is None and exporters(Signal.TRACES, self._environ):
+            from lifecycle_opentelemetry.own import exporter_classes
+            from lifecycle_opentelemetry.resource import resource
+            from lifecycle_opentelemetry.spans import Outbox
+
+            kinds = exporter_classes(Signal.TRACES, self._environ)
+            where = resource(self._environ, _names(snapshot))
+            self._outbox = Outbox([kind() for kind in kinds], where)
+        if provider is None and self._outbox is not None:
+            provider = self._outbox.provider
+        if provider is None:
+            return None
+        tracer: Tracer = provider.get_tracer(SCOPE, lifecycle.__version__)
+        return tracer
+
+    def _prepare_metrics(self, snapshot: Mapping[str, Any]) -> None:
+        if self._meters is not None or not self._metrics:
+            return
+        provider = app_provider("metrics")
+        if provider is None and exporters(Signal.METRICS, self._environ):
+            from lifecycle_opentelemetry.instruments import own_provider
+            from lifecycle_opentelemetry.own import exporter_classes
+            from lifecycle_opentelemetry.resource import resource
+
+            kinds = exporter_classes(Signal.METRICS, self._environ)
+            where = resource(self._environ, _names(snapshot))
+            provider = self._provider = own_provider(kinds, where, partial(self._note, "metrics"))
+        if provider is not None:
+            from lifecycle_opentelemetry.instruments import meters_of
+
+            self._meters = meters_of(provider)
+            self._meters.of(self._snapshot)
+
+    def _snapshot(self) -> Mapping[str, Any] | None:
+        with suppress(lifecycle.LifecycleError):  # at the very end, or a blocked control thread
+            return self._read()
+        return None
+
+    # The end
+
+    def ended(self, stop: lifecycle.Stop) -> None:
+        """Write the span of the drain, and send everything that is left, the app's too."""
+        now = time.time()
+        drain = partial(drain_of, code=stop.code, cause=stop.cause, now=now)
+        # Usually everything is prepared since READY. The app's providers get the rest of the time.
+        late = side_by_side({"drain": lambda: self._write(drain) or ""}, stop.seconds_left / 2)
+        for problem in late.values():
+            self._note("spans", problem)
+        calls: dict[str, Callable[[], str]] = {
+            f"the app's {what}": partial(_flush, provider, stop.seconds_left)
+            for what in SIGNALS
+            if (provider := app_provider(what)) is not None
+        }
+        if self._outbox is not None:
+            calls["spans"] = self._outbox.send
+        if self._provider is not None:
+            calls["metrics"] = partial(_shut_down, self._provider, stop.seconds_left)
+        for what, problem in side_by_side(calls, stop.seconds_left).items():
+            self._note(what, problem)
+        self._close()
+
+    def _close(self) -> None:
+        if self._meters is not None:
+            self._meters.of(lambda: None)
+        if self._outbox is not None:
+            outbox = self._outbox
+            side_by_side({"close": lambda: outbox.close() or ""}, 0)
+
+    def _note(self, what: str, problem: str) -> None:
+        """Log a problem. An empty text means that there is none any more."""
+        with self._problems_lock:
+            before = self._problems.get(what, "")
+            self._problems[what] = problem
+        if problem and not before:
+            self._log.warning(
+                "opentelemetry",
+                what=what,
+                problem=problem,
+                see=lifecycle.LifecycleError(see="errors.md#telemetry-not-sent").see,
+            )
+        elif before and not problem:
+            self._log.info("opentelemetry", what=what)
+
+
+def _names(snapshot: Mapping[str, Any]) -> list[str]:
+    return [str(each["name"]) for each in snapshot["services"]]
+
+
+def _flush(provider: Any, seconds: float) -> str:
+    done = provider.force_flush(int(seconds * 1000))
+    return "" if done is not False else f"Not everything was sent within {seconds:.1f} s."
+
+
+def _shut_down(provider: MeterProvider, seconds: float) -> str:
+    # It collects and exports once more. Then its thread ends.
+    provider.shutdown(timeout_millis=seconds * 1000)
+    return ""
