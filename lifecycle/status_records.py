@@ -152,6 +152,7 @@ class DrainStatus(TypedDict):
         listened: Seconds after the drain start until the server has stopped listening, or null.
         after_closing: The connections that were in the accept queue when the listener closed, or
             null.
+        cut_off: The work that was cut off so far, with its age and the line at which it stood.
     """
 
     step: str
@@ -167,6 +168,7 @@ class DrainStatus(TypedDict):
     connections: list[int] | None
     listened: float | None
     after_closing: int | None
+    cut_off: list[str]
 
 
 class StepStatus(TypedDict):

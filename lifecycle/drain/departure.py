@@ -304,6 +304,7 @@ class Departure:
             **parts.traffic.arrivals(),
             "listened": self.drain.listened,
             "after_closing": self.drain.after_closing,
+            "cut_off": [*self.report.cut_off],
         }
 
     def _waits_for(self) -> list[str]:
