@@ -43,18 +43,25 @@ def drain(**changed: Any) -> dict[str, Any]:
 def started(**changed: Any) -> dict[str, Any]:
     """An app that was READY 4 s after the start of its process."""
     steps = [step("process", 0.0, 0.5), step("imports", 0.5, 3.0)]
-    return snapshot(
-        transitions=[transition("exporting", 3.6), transition("ready", 4.0)],
-        start={"seconds": 4.0, "over": True, "steps": steps, "slowest": "imports"},
-    ) | changed
+    return (
+        snapshot(
+            transitions=[transition("exporting", 3.6), transition("ready", 4.0)],
+            start={"seconds": 4.0, "over": True, "steps": steps, "slowest": "imports"},
+        )
+        | changed
+    )
 
 
 def drained(**changed: Any) -> dict[str, Any]:
     """The same app at the end of a drain that began 100 s after the start of the process."""
     app = started()
     draining = transition("draining", 100.0, "SIGTERM")
-    return app | {
-        "state": "draining",
-        "transitions": [*app["transitions"], draining],
-        "drain": drain(),
-    } | changed
+    return (
+        app
+        | {
+            "state": "draining",
+            "transitions": [*app["transitions"], draining],
+            "drain": drain(),
+        }
+        | changed
+    )

@@ -41,9 +41,7 @@ class Seen:
         return durations(runs["bounds"], fresh, seconds - old_seconds)
 
 
-def durations(
-    bounds: Sequence[float], counts: Sequence[int], seconds: float
-) -> Iterator[float]:
+def durations(bounds: Sequence[float], counts: Sequence[int], seconds: float) -> Iterator[float]:
     """
     Yield as many durations as were counted in each bucket, with this sum.
 
@@ -55,9 +53,7 @@ def durations(
     lows = [0.0, *(bound + EDGE for bound in bounds)]
     rest = seconds - sum(low * count for low, count in zip(lows, counts, strict=True))
     highs = [*bounds, lows[-1] + (max(0.0, rest) / counts[-1] if counts[-1] else 0.0)]
-    room = sum(
-        (high - low) * count for low, high, count in zip(lows, highs, counts, strict=True)
-    )
+    room = sum((high - low) * count for low, high, count in zip(lows, highs, counts, strict=True))
     share = min(1.0, max(0.0, rest / room)) if room > 0 else 0.0
     for low, high, count in zip(lows, highs, counts, strict=True):
         for _ in range(count):

@@ -5,16 +5,19 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
 from lifecycle_opentelemetry.quiet import described
 
+Call: TypeAlias = "Callable[[], str | None]"
 
-def side_by_side(calls: Mapping[str, Callable[[], str]], seconds: float) -> dict[str, str]:
+
+def side_by_side(calls: Mapping[str, Call], seconds: float) -> dict[str, str]:
     """
     Call all functions at the same time, each in a thread of its own.
 
     Args:
-        calls: For each name, a function that returns its problem, or an empty text.
+        calls: For each name, a function that returns its problem, if there is one.
         seconds: The time limit. A thread that is still busy then is left behind. It does not keep
             the process alive.
 
@@ -23,9 +26,9 @@ def side_by_side(calls: Mapping[str, Callable[[], str]], seconds: float) -> dict
     """
     found: dict[str, str] = {}
 
-    def run(name: str, call: Callable[[], str]) -> None:
+    def run(name: str, call: Call) -> None:
         try:
-            found[name] = call()
+            found[name] = call() or ""
         except BaseException as error:  # noqa: BLE001 - a provider of anybody
             found[name] = described(error)
 

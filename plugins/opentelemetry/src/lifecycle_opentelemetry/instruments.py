@@ -62,12 +62,18 @@ class Meters:
                 description=reading.text,
             )
 
-    def of(self, read: Callable[[], Snapshot | None]) -> None:
-        """Read these snapshots from now on. Without one, there are no values."""
+    def of(self, read: Callable[[], Snapshot | None], *, is_command: bool = False) -> None:
+        """
+        Read these snapshots from now on. Without one, there are no values.
+
+        Args:
+            read: Returns a snapshot, or None.
+            is_command: True if the app has workers. They may be gone at the first export.
+        """
         with self._lock:
             self._read = read
             self._kept = 0.0, None
-            self._had_workers = False
+            self._had_workers = is_command
 
     def _observe(self, reading: Reading, _: metrics.CallbackOptions) -> Observations:
         snapshot = self._snapshot()

@@ -5,7 +5,8 @@ If a collector is away, the exporters of OpenTelemetry log each try, some of the
 through the standard logging of the app. For the exporters of this plugin, nothing of this is shown.
 The last of these messages becomes the reason in one warning of pod-lifecycle.
 
-The exporters of the app are not affected, even if they are of the same class.
+The exporters of the app are not affected, even if they are of the same class, except by the flush
+at the end.
 """
 
 from __future__ import annotations
@@ -55,9 +56,10 @@ def overheard() -> Iterator[list[str]]:
 def _listen() -> None:
     # A logger of a module that was just imported is new.
     for name, logger in list(logging.root.manager.loggerDict.items()):
-        if name.startswith(LIBRARIES) and isinstance(logger, logging.Logger):
-            if _EARS not in logger.filters:
-                logger.filters.insert(0, _EARS)  # the exporters' own filters drop what repeats
+        if not name.startswith(LIBRARIES) or not isinstance(logger, logging.Logger):
+            continue
+        if _EARS not in logger.filters:
+            logger.filters.insert(0, _EARS)  # the exporters' own filters drop what repeats
 
 
 def _text_of(record: logging.LogRecord) -> str:

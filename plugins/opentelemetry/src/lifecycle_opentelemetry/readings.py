@@ -80,9 +80,7 @@ def _limited(rows: Iterable[tuple[Mapping[str, object], Any]]) -> Iterator[tuple
 
 
 def _gauge(name: str, text: str, rows: Callable[[Snapshot], Iterable[Row]]) -> Reading:
-    return Reading(
-        f"{PREFIX}_{name}", counts=False, unit=_unit_of(name), text=text, rows=rows
-    )
+    return Reading(f"{PREFIX}_{name}", counts=False, unit=_unit_of(name), text=text, rows=rows)
 
 
 def _counter(name: str, text: str, field: str) -> Reading:
@@ -174,9 +172,7 @@ READINGS: Final = (
         "Age of the oldest work in flight.",
         lambda now: _field(now, "oldest_in_flight"),
     ),
-    _counter(
-        "requests_total", "Requests and other pieces of work since the start.", "requests"
-    ),
+    _counter("requests_total", "Requests and other pieces of work since the start.", "requests"),
     _counter(
         "connections_told_to_go_total",
         "Connections that were told to close in a drain: Connection: close, GOAWAY or 1001.",

@@ -57,8 +57,6 @@ def resource(environ: Mapping[str, str], services: Sequence[str]) -> Resource:
     # The SDK has defaults for these two: `unknown_service`, and a random id.
     free = {name for name in (SERVICE, INSTANCE) if name not in said}
     missing = {
-        name: value
-        for name, value in ours.items()
-        if name in free or name not in base.attributes
+        name: value for name, value in ours.items() if name in free or name not in base.attributes
     }
     return base.merge(Resource(missing))

@@ -10,6 +10,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
 import time
@@ -20,8 +21,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import lifecycle
 from lifecycle_opentelemetry.app_providers import app_provider
-from lifecycle_opentelemetry.flushing import side_by_side
-from lifecycle_opentelemetry.quiet import described
+from lifecycle_opentelemetry.flushing import Call, side_by_side
+from lifecycle_opentelemetry.quiet import described, overheard
 from lifecycle_opentelemetry.settings import Signal, exporters
 from lifecycle_opentelemetry.traces import SpanRecord, drain_of, start_of
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 SCOPE: Final = "lifecycle_opentelemetry"
 SIGNALS: Final = ("spans", "metrics", "logs")
+THE_APPS: Final = "the app's "
 
 
 class Logger(Protocol):
@@ -155,7 +157,7 @@ class Telemetry:
             from lifecycle_opentelemetry.instruments import meters_of
 
             self._meters = meters_of(provider)
-            self._meters.of(self._snapshot)
+            self._meters.of(self._snapshot, is_command=bool(snapshot.get("workers")))
 
     def _snapshot(self) -> Mapping[str, Any] | None:
         with suppress(lifecycle.LifecycleError):  # at the very end, or a blocked control thread
@@ -169,11 +171,11 @@ class Telemetry:
         now = time.time()
         drain = partial(drain_of, code=stop.code, cause=stop.cause, now=now)
         # Usually everything is prepared since READY. The app's providers get the rest of the time.
-        late = side_by_side({"drain": lambda: self._write(drain) or ""}, stop.seconds_left / 2)
+        late = side_by_side({"drain": partial(self._write, drain)}, stop.seconds_left / 2)
         for problem in late.values():
             self._note("spans", problem)
-        calls: dict[str, Callable[[], str]] = {
-            f"the app's {what}": partial(_flush, provider, stop.seconds_left)
+        calls: dict[str, Call] = {
+            f"{THE_APPS}{what}": partial(_flush, provider, stop.seconds_left)
             for what in SIGNALS
             if (provider := app_provider(what)) is not None
         }
@@ -181,16 +183,21 @@ class Telemetry:
             calls["spans"] = self._outbox.send
         if self._provider is not None:
             calls["metrics"] = partial(_shut_down, self._provider, stop.seconds_left)
-        for what, problem in side_by_side(calls, stop.seconds_left).items():
-            self._note(what, problem)
+        heard: dict[str, list[str]] = {}
+        quiet = {what: partial(_quietly, call, what, heard) for what, call in calls.items()}
+        problems = side_by_side(quiet, stop.seconds_left)
+        for what in calls:
+            problem = problems.get(what, "")
+            self._note(what, " ".join([problem, *heard.get(what, ())]) if problem else "")
+            if problem and what.startswith(THE_APPS):
+                _forget_exit_handler(app_provider(what.removeprefix(THE_APPS)))
         self._close()
 
     def _close(self) -> None:
         if self._meters is not None:
             self._meters.of(lambda: None)
         if self._outbox is not None:
-            outbox = self._outbox
-            side_by_side({"close": lambda: outbox.close() or ""}, 0)
+            side_by_side({"close": self._outbox.close}, 0)
 
     def _note(self, what: str, problem: str) -> None:
         """Log a problem. An empty text means that there is none any more."""
@@ -215,6 +222,19 @@ def _names(snapshot: Mapping[str, Any]) -> list[str]:
 def _flush(provider: Any, seconds: float) -> str:
     done = provider.force_flush(int(seconds * 1000))
     return "" if done is not False else f"Not everything was sent within {seconds:.1f} s."
+
+
+def _quietly(call: Call, what: str, heard: dict[str, list[str]]) -> str:
+    with overheard() as messages:
+        heard[what] = messages
+        return call() or ""
+
+
+def _forget_exit_handler(provider: Any) -> None:
+    # The SDK flushes once more when the process exits, and waits up to 30 s for it. The time for
+    # this is already over.
+    if (shutdown := getattr(provider, "shutdown", None)) is not None:
+        atexit.unregister(shutdown)
 
 
 def _shut_down(provider: MeterProvider, seconds: float) -> str:

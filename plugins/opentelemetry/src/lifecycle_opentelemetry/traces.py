@@ -10,6 +10,7 @@ Rules of this file:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import lifecycle
@@ -26,6 +27,8 @@ _SIDE_BY_SIDE: Final = {"deregister": "", "settle": "", "quiet": "settle"}
 
 Value: TypeAlias = "str | bool | int | float | Sequence[str]"
 Attributes: TypeAlias = Mapping[str, Value]
+
+_NONE: Final[Attributes] = MappingProxyType({})
 
 
 class SpanEvent(NamedTuple):
@@ -53,7 +56,7 @@ class SpanRecord(NamedTuple):
     name: str
     began: float
     ended: float
-    attributes: Attributes = {}
+    attributes: Attributes = _NONE
     events: Sequence[SpanEvent] = ()
     children: Sequence[SpanRecord] = ()
     problem: str = ""
@@ -118,6 +121,8 @@ def drain_of(
     ended = max(began, now)
     seen = ("last_connection", "last_request", "listened", "after_closing")
     told = {f"{PREFIX}.{name}": drain[name] for name in seen if drain.get(name) is not None}
+    if disturbed_by := [*map(bounded, drain["disturbed_by"][:MOST])]:
+        told[f"{PREFIX}.disturbed_by"] = disturbed_by
     cut_off = len(drain.get("cut_off", ()))
     return SpanRecord(
         "lifecycle drain",
@@ -128,7 +133,6 @@ def drain_of(
             f"{PREFIX}.services": _services(snapshot),
             f"{PREFIX}.cut_off": cut_off,
             f"{PREFIX}.requests": sum(drain.get("arrivals") or ()),
-            f"{PREFIX}.disturbed_by": [*map(bounded, drain["disturbed_by"][:MOST])],
             "process.exit.code": code,
             **told,
         },
@@ -153,7 +157,8 @@ def _steps_of_the_drain(
             began = steps.get(_SIDE_BY_SIDE[name], 0.0)
         else:
             began, before = before, end
-        yield SpanRecord(name, zero + min(began, end), min(zero + end, ended))
+        until = min(zero + end, ended)  # the seconds of steps are rounded
+        yield SpanRecord(name, min(zero + began, until), until)
 
 
 def _services(snapshot: Mapping[str, Any]) -> Sequence[str]:

@@ -1,0 +1,125 @@
+"""The hosts of an app, each with an app that has its own provider and records until the end."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.process.kit import App, ask, free_port, wait_for
+
+SETUP = """
+import os
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+provider = TracerProvider()
+provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(), schedule_delay_millis=60_000))
+if os.environ.get("OWN_PROVIDER"):
+    trace.set_tracer_provider(provider)
+tracer = trace.get_tracer("shop")
+"""
+"""The app sends its spans once a minute, so only a flush sends those of a short test."""
+
+MAIN = """
+import asyncio, lifecycle
+import setup
+
+async def main(life):
+    life.export("orders", port=8080)
+    await life.ready()
+    await life.drained()
+    with setup.tracer.start_as_current_span("last words"):
+        pass
+
+if __name__ == "__main__":
+    lifecycle.run(main)
+"""
+WEB = """
+import os
+import setup
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.shutdown":
+                with setup.tracer.start_as_current_span("last words"):
+                    pass
+                if os.environ.get("SHUT_DOWN"):
+                    setup.provider.shutdown()
+            await send({"type": message["type"] + ".complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+    if scope["type"] == "http":
+        with setup.tracer.start_as_current_span("a request"):
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"hello"})
+"""
+MANAGED = """
+import os
+from lifecycle.asgi import Managed, Middleware
+import web
+
+app = Managed(Middleware(web.app), service="orders", port=int(os.environ["PORT"]))
+"""
+WSGI = """
+import setup
+
+def app(environ, start_response):
+    with setup.tracer.start_as_current_span("a request"):
+        start_response("200 OK", [("Content-Length", "5")])
+        return [b"hello"]
+"""
+
+
+class Host(NamedTuple):
+    """One way to run the app; `{port}` in its words is the port, if it has one."""
+
+    words: Sequence[str]
+    codes: Sequence[int] = (0,)
+    is_command: bool = False
+
+    @property
+    def serves(self) -> bool:
+        return any("{port}" in word for word in self.words)
+
+
+_RUN = ("-m", "lifecycle", "run")
+_BIND = ("--bind", "127.0.0.1:{port}")
+_COMMAND = (*_RUN, "--service", "orders:{port}", "--", sys.executable, "-m")
+_UVICORN = ("uvicorn", "--host", "127.0.0.1", "--port", "{port}")
+
+HOSTS = {
+    "lifecycle.run": Host(("main.py",)),
+    "run": Host((*_RUN, "main:main")),
+    "run --asgi": Host((*_RUN, "--asgi", *_BIND, "--service", "orders", "web:app")),
+    "run --asgi, uvicorn": Host(
+        (*_RUN, "--asgi", "--server", "uvicorn", *_BIND, "--service", "orders", "web:app")
+    ),
+    "Managed": Host(("-m", *_UVICORN, "managed:app"), (0, -15)),
+    "uvicorn": Host((*_COMMAND, *_UVICORN, "web:app"), is_command=True),
+    "uvicorn, 2 workers": Host(
+        (*_COMMAND, *_UVICORN, "--workers", "2", "web:app"), is_command=True
+    ),
+    "gunicorn": Host(
+        (*_COMMAND, "gunicorn", *_BIND, "-w", "2", "--threads", "2", "wsgi:app"), is_command=True
+    ),
+}
+
+
+def run(host: Host, start: Callable[..., App], folder: Path, **env: str) -> App:
+    """Start a host, and wait until it is READY and, if it serves, has served a request."""
+    sources = {"setup": SETUP, "main": MAIN, "web": WEB, "managed": MANAGED, "wsgi": WSGI}
+    for name, source in sources.items():
+        (folder / f"{name}.py").write_text(source)
+    port = str(free_port())
+    words = [word.format(port=port) for word in host.words]
+    app = start(words, env={"PORT": port, "PYTHONPATH": str(folder), **env})
+    app.wait_state("ready")
+    if host.serves:
+        assert wait_for(lambda: ask(int(port)), 20, "an answer") == (200, "hello")
+    return app

@@ -1,0 +1,227 @@
+"""A collector that is away or silent, and an exporter that raises: the drain is on time."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from plugins.opentelemetry.tests.hosts import HOSTS, run
+from plugins.opentelemetry.tests.receiver import LIMIT, Receiver
+from tests.process.kit import QUICK, App, free_port, wait_for
+
+Start = Callable[..., App]
+
+STOP = 1.0
+"""Seconds of the share of the `lifecycle_stop` hooks: `stop_timeout` of QUICK."""
+SOONER = 4.0
+"""Seconds in which the app must be gone: well before its grace period of 6 s is over."""
+NEVER_READY = """
+import lifecycle
+
+async def main(life):
+    raise RuntimeError("no database")
+
+lifecycle.run(main)
+"""
+BROKEN = """
+from opentelemetry.sdk.metrics.export import MetricExporter
+from opentelemetry.sdk.trace.export import SpanExporter
+
+class Broken(SpanExporter):
+    def export(self, spans):
+        raise RuntimeError("the exporter is broken")
+
+class BrokenMetrics(MetricExporter):
+    def export(self, data, timeout_millis=0, **kwargs):
+        raise RuntimeError("the exporter is broken")
+
+    def force_flush(self, timeout_millis=0):
+        return True
+
+    def shutdown(self, timeout_millis=0, **kwargs):
+        raise RuntimeError("and cannot be shut down")
+"""
+
+
+@contextmanager
+def away() -> Iterator[str]:
+    """The address of a collector that refuses connections."""
+    yield f"http://127.0.0.1:{free_port()}"
+
+
+@contextmanager
+def silent() -> Iterator[str]:
+    """The address of one that accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def ended(app: App, codes: tuple[int, ...] = (0,)) -> float:
+    """End an app; seconds."""
+    at = app.signal(signal.SIGTERM)
+    assert app.wait() in codes, app.stderr
+    return time.monotonic() - at
+
+
+def assert_plain(app: App, *what: str) -> None:
+    """There is one warning for each, and nothing else that is odd."""
+    told = {each["what"]: each["problem"] for each in app.events("opentelemetry")}
+    assert {*told} == {*what}, app.stderr
+    assert len(app.events("opentelemetry")) == len(what), app.stderr
+    assert all(problem and len(problem) <= 500 for problem in told.values())
+    for noise in ("Traceback", "Transient error", "Failed to export", "urllib3", "Exception while"):
+        lines = [line for line in app.stderr.splitlines() if noise in line]
+        assert not [line for line in lines if '"event": "opentelemetry"' not in line], app.stderr
+    assert not app.events("plugin"), app.stderr
+    [report] = app.events("drain report")
+    assert report["code"] == 0
+    assert "waited_for" not in report
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+@pytest.mark.parametrize("collector", [away, silent])
+def test_a_collector_that_does_not_answer(
+    collector: Callable[..., Iterator[str]], protocol: str, start: Start, tmp_path: Path
+) -> None:
+    """The app leaves within the share of the hooks, with 0, and a warning each."""
+    with collector() as address:
+        env = {"OTEL_EXPORTER_OTLP_ENDPOINT": address, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
+        app = run(HOSTS["run"], start, tmp_path, **QUICK, **env)
+        took = ended(app)
+    assert took < SOONER
+    assert_plain(app, "spans", "metrics")
+
+
+@pytest.mark.parametrize("collector", [away, silent])
+def test_the_apps_own_exporter_does_not_hold_up_the_drain(
+    collector: Callable[..., Iterator[str]], start: Start, tmp_path: Path
+) -> None:
+    """Nor the exit, by the exit handler of the SDK."""
+    with collector() as address:
+        env = {"OTEL_EXPORTER_OTLP_ENDPOINT": address, "OWN_PROVIDER": "1"}
+        env |= {"OTEL_METRICS_EXPORTER": "none"}
+        app = run(HOSTS["run"], start, tmp_path, **QUICK, **env)
+        took = ended(app)
+    assert took < SOONER, app.stderr
+    assert_plain(app, "the app's spans")
+    [report] = app.events("drain report")
+    assert report["steps"]["flush"] - report["steps"]["stop"] < STOP + 1
+
+
+def test_an_exporter_that_raises(start: Start, tmp_path: Path) -> None:
+    """Its error is in the warning, and not as a traceback."""
+    (tmp_path / "broken.py").write_text(BROKEN)
+    points = tmp_path / "broken-1.dist-info"
+    points.mkdir()
+    (points / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1\n")
+    (points / "entry_points.txt").write_text(
+        "[opentelemetry_traces_exporter]\nbroken = broken:Broken\n"
+        "[opentelemetry_metrics_exporter]\nbroken = broken:BrokenMetrics\n"
+    )
+    env = {"OTEL_TRACES_EXPORTER": "broken", "OTEL_METRICS_EXPORTER": "broken"}
+    app = run(HOSTS["run"], start, tmp_path, **QUICK, **env)
+    assert ended(app) < SOONER
+    assert_plain(app, "spans", "metrics")
+    for each in app.events("opentelemetry"):
+        assert "RuntimeError: the exporter is broken" in each["problem"]
+
+
+def test_an_exporter_that_is_not_installed(start: Start, tmp_path: Path) -> None:
+    """The app runs, and the warning has the command."""
+    env = {"OTEL_TRACES_EXPORTER": "zipkin", "OTEL_METRICS_EXPORTER": "none"}
+    app = run(HOSTS["run"], start, tmp_path, **QUICK, **env)
+    assert ended(app) < SOONER
+    assert_plain(app, "spans")
+    [warning] = app.events("opentelemetry")
+    assert warning["problem"].startswith("The exporter 'zipkin' for spans is not installed.")
+    assert warning["see"].endswith("errors.md#telemetry-not-sent")
+
+
+def test_the_start_is_sent_later_if_the_collector_was_away(
+    start: Start, collector: Receiver, tmp_path: Path
+) -> None:
+    """With the drain."""
+    port = free_port()
+    env = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "0.5",
+        "OTEL_METRICS_EXPORTER": "none",
+    }
+    app = run(HOSTS["run"], start, tmp_path, **QUICK, **env)
+    wait_for(lambda: app.events("opentelemetry"), LIMIT, lambda: app.stderr)
+    with forwarding(port, int(collector.http.rpartition(":")[2])):
+        assert ended(app) < SOONER
+    assert {"lifecycle start", "lifecycle drain"} <= {*collector.names()}
+    warning, good = app.events("opentelemetry")
+    assert (warning["level"], good["level"]) == ("warning", "info")
+
+
+@contextmanager
+def forwarding(port: int, to: int) -> Iterator[None]:
+    """Forward each connection of a port to another one."""
+
+    def copy(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+    def serve() -> None:
+        try:
+            while True:
+                one, _ = listener.accept()
+                other = socket.create_connection(("127.0.0.1", to))
+                for pair in ((one, other), (other, one)):
+                    threading.Thread(target=copy, args=pair, daemon=True).start()
+        except OSError:
+            return
+
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(10)
+
+
+def test_a_start_that_fails(start: Start, collector: Receiver) -> None:
+    """Both traces are errors, and are sent."""
+    app = start(NEVER_READY, env=QUICK | collector.env())
+    assert app.wait() == 1
+    began, drained = collector.span("lifecycle start"), collector.span("lifecycle drain")
+    assert began.error.startswith("The app did not become READY: ")
+    assert drained.error == "Exit code 1"
+    assert drained.links == [began.span_id]
+
+
+def test_without_variables_nothing_of_opentelemetry_is_imported(start: Start) -> None:
+    """Neither at the start, nor at the end."""
+    source = """
+import sys
+import lifecycle
+
+class Last:
+    @lifecycle.hookimpl
+    def lifecycle_transition(self, transition):
+        if transition.after.value == "stopped":
+            print([name for name in sys.modules if name.startswith("opentelemetry")], flush=True)
+
+async def main(life):
+    await life.ready()
+    await life.drained()
+
+lifecycle.run(main, plugins=[Last()])
+"""
+    app = start(source, env=QUICK)
+    app.wait_state("ready")
+    app.stop()
+    assert app.stdout.strip() == "[]"
+    assert not app.events("opentelemetry"), app.stderr

@@ -1,0 +1,65 @@
+"""What exporters log: for the plugin's own ones, it becomes a reason; for the app's, it stays."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import pytest
+from lifecycle_opentelemetry.quiet import LONGEST, described, overheard
+
+LOGGER = logging.getLogger("opentelemetry.exporter.test")
+
+
+def test_only_the_last_warning_is_the_reason(caplog: pytest.LogCaptureFixture) -> None:
+    """And nothing of it reaches the log of the app."""
+    with overheard() as messages:
+        LOGGER.warning("first")
+        LOGGER.error("Failed to export %s", "spans")
+        LOGGER.info("and by the way")
+        LOGGER.debug("that too")
+    assert messages == ["Failed to export spans"]
+    assert not caplog.records
+
+
+def test_other_threads_and_later_messages_are_not_affected(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The exporters of the app are often of the same class."""
+    with overheard() as messages:
+        other = threading.Thread(target=LOGGER.warning, args=("of the app",))
+        other.start()
+        other.join(10)
+    LOGGER.warning("later")
+    assert [record.message for record in caplog.records] == ["of the app", "later"]
+    assert not messages
+
+
+def test_a_traceback_becomes_one_text() -> None:
+    """Bounded, and with the error."""
+    with overheard() as messages:
+        try:
+            int("x" * 10_000)
+        except ValueError:
+            LOGGER.exception("Exception while exporting %s.", "metrics")
+        LOGGER.debug("%d", "not a number")
+    [text] = messages
+    assert text.startswith("Exception while exporting metrics. ValueError: ")
+    assert len(text) == LONGEST
+
+
+def test_a_message_with_wrong_arguments() -> None:
+    """It is shown as it is."""
+    with overheard() as messages:
+        LOGGER.warning("%d spans", "many")
+    assert messages == ["%d spans"]
+
+
+def test_an_error_without_a_text() -> None:
+    """Its class is shown."""
+
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise ValueError
+
+    assert described(Mute()) == "Mute"
