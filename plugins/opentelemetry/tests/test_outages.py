@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import signal
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from plugins.opentelemetry.tests.hosts import HOSTS, run
-from plugins.opentelemetry.tests.receiver import LIMIT, Receiver
+from plugins.opentelemetry.tests.receiver import LIMIT, Receiver, receiver
 from tests.process.kit import QUICK, App, free_port, wait_for
 
 Start = Callable[..., App]
@@ -144,9 +143,7 @@ def test_an_exporter_that_is_not_installed(start: Start, tmp_path: Path) -> None
     assert warning["see"].endswith("errors.md#telemetry-not-sent")
 
 
-def test_the_start_is_sent_later_if_the_collector_was_away(
-    start: Start, collector: Receiver, tmp_path: Path
-) -> None:
+def test_the_start_is_sent_later_if_the_collector_was_away(start: Start, tmp_path: Path) -> None:
     """With the drain."""
     port = free_port()
     env = {
@@ -157,39 +154,11 @@ def test_the_start_is_sent_later_if_the_collector_was_away(
     }
     app = run(HOSTS["run"], start, tmp_path, **QUICK, **env)
     wait_for(lambda: app.events("opentelemetry"), LIMIT, lambda: app.stderr)
-    with forwarding(port, int(collector.http.rpartition(":")[2])):
+    with receiver(port) as collector:
         assert ended(app) < SOONER
     assert {"lifecycle start", "lifecycle drain"} <= {*collector.names()}
     warning, good = app.events("opentelemetry")
     assert (warning["level"], good["level"]) == ("warning", "info")
-
-
-@contextmanager
-def forwarding(port: int, to: int) -> Iterator[None]:
-    """Forward each connection of a port to another one."""
-
-    def copy(source: socket.socket, target: socket.socket) -> None:
-        with suppress(OSError):
-            while data := source.recv(65536):
-                target.sendall(data)
-            target.shutdown(socket.SHUT_WR)
-
-    def serve() -> None:
-        try:
-            while True:
-                one, _ = listener.accept()
-                other = socket.create_connection(("127.0.0.1", to))
-                for pair in ((one, other), (other, one)):
-                    threading.Thread(target=copy, args=pair, daemon=True).start()
-        except OSError:
-            return
-
-    with socket.create_server(("127.0.0.1", port)) as listener:
-        thread = threading.Thread(target=serve, daemon=True)
-        thread.start()
-        yield
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join(10)
 
 
 def test_a_start_that_fails(start: Start, collector: Receiver) -> None:

@@ -39,12 +39,12 @@ def test_a_traceback_becomes_one_text() -> None:
     """Bounded, and with the error."""
     with overheard() as messages:
         try:
-            int("x" * 10_000)
-        except ValueError:
+            {}["x" * 10_000]
+        except KeyError:
             LOGGER.exception("Exception while exporting %s.", "metrics")
         LOGGER.debug("%d", "not a number")
     [text] = messages
-    assert text.startswith("Exception while exporting metrics. ValueError: ")
+    assert text.startswith("Exception while exporting metrics. KeyError: 'xxx")
     assert len(text) == LONGEST
 
 

@@ -57,4 +57,4 @@ def durations(bounds: Sequence[float], counts: Sequence[int], seconds: float) ->
     share = min(1.0, max(0.0, rest / room)) if room > 0 else 0.0
     for low, high, count in zip(lows, highs, counts, strict=True):
         for _ in range(count):
-            yield low + share * (high - low)
+            yield min(high, low + share * (high - low))  # which rounding may exceed

@@ -182,7 +182,7 @@ class Telemetry:
         if self._outbox is not None:
             calls["spans"] = self._outbox.send
         if self._provider is not None:
-            calls["metrics"] = partial(_shut_down, self._provider, stop.seconds_left)
+            calls["metrics"] = partial(self._shut_down, self._provider, stop.seconds_left)
         heard: dict[str, list[str]] = {}
         quiet = {what: partial(_quietly, call, what, heard) for what, call in calls.items()}
         problems = side_by_side(quiet, stop.seconds_left)
@@ -192,6 +192,11 @@ class Telemetry:
             if problem and what.startswith(THE_APPS):
                 _forget_exit_handler(app_provider(what.removeprefix(THE_APPS)))
         self._close()
+
+    def _shut_down(self, provider: MeterProvider, seconds: float) -> str:
+        # It collects and exports once more. Then its thread ends.
+        provider.shutdown(timeout_millis=seconds * 1000)
+        return self._problems.get("metrics", "")
 
     def _close(self) -> None:
         if self._meters is not None:
@@ -235,9 +240,3 @@ def _forget_exit_handler(provider: Any) -> None:
     # this is already over.
     if (shutdown := getattr(provider, "shutdown", None)) is not None:
         atexit.unregister(shutdown)
-
-
-def _shut_down(provider: MeterProvider, seconds: float) -> str:
-    # It collects and exports once more. Then its thread ends.
-    provider.shutdown(timeout_millis=seconds * 1000)
-    return ""
