@@ -171,7 +171,8 @@ def test_a_start_that_fails(start: Start, collector: Receiver) -> None:
     assert drained.links == [began.span_id]
 
 
-def test_without_variables_nothing_of_opentelemetry_is_imported(start: Start) -> None:
+@pytest.mark.parametrize("enabled", ["auto", "true"])
+def test_without_variables_nothing_of_opentelemetry_is_imported(enabled: str, start: Start) -> None:
     """Neither at the start, nor at the end."""
     source = """
 import sys
@@ -189,7 +190,7 @@ async def main(life):
 
 lifecycle.run(main, plugins=[Last()])
 """
-    app = start(source, env=QUICK)
+    app = start(source, env=QUICK | {"LIFECYCLE_OPENTELEMETRY_ENABLED": enabled})
     app.wait_state("ready")
     app.stop()
     assert app.stdout.strip() == "[]"

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import lifecycle_opentelemetry
 import pytest
-from lifecycle_opentelemetry.plugin import OpenTelemetryOptions
+from lifecycle_opentelemetry.options import OpenTelemetryOptions
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 

@@ -18,6 +18,7 @@ CHOICES = [
     ({ENDPOINT: "http://collector:port"}, [GRPC]),
     ({ENDPOINT: "http://collector:4318", PROTOCOL: "grpc"}, [GRPC]),
     ({ENDPOINT: "http://collector", PROTOCOL: "http/protobuf"}, [HTTP]),
+    ({ENDPOINT: "http://collector:4318", PROTOCOL: "http/json"}, ["otlp_json_http"]),
     ({"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": "http://collector:4318/v1/traces"}, [HTTP]),
     ({"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://collector:4318/v1/metrics"}, []),
     (

@@ -11,6 +11,7 @@ from lifecycle_opentelemetry.settings import GRPC, HTTP, Signal, exporters, prot
 PACKAGES: Final = {
     GRPC: "opentelemetry-exporter-otlp-proto-grpc",
     HTTP: "opentelemetry-exporter-otlp-proto-http",
+    "otlp_json_http": "opentelemetry-exporter-otlp-json-http",
     "prometheus": "opentelemetry-exporter-prometheus",
 }
 """The distributions of well-known exporters."""

@@ -19,7 +19,7 @@ HTTP: Final = "otlp_proto_http"
 HTTP_PORT: Final = 4318
 """The port of OTLP over HTTP. The default protocol of the SDK, gRPC, never works there."""
 
-_BY_PROTOCOL: Final = {"grpc": GRPC, "http/protobuf": HTTP}
+_BY_PROTOCOL: Final = {"grpc": GRPC, "http/protobuf": HTTP, "http/json": "otlp_json_http"}
 
 
 class Signal(StrEnum):
@@ -66,7 +66,7 @@ def _exact(name: str, signal: Signal, environ: Mapping[str, str], address: str) 
         return HTTP if _port(address) == HTTP_PORT else GRPC
     if protocol not in _BY_PROTOCOL:
         raise ValueError(
-            f"{PROTOCOL}={protocol!r} is not supported. Set it to {' or '.join(_BY_PROTOCOL)}."
+            f"{PROTOCOL}={protocol!r} is not supported. Set it to grpc or http/protobuf."
         )
     return _BY_PROTOCOL[protocol]
 
