@@ -53,8 +53,8 @@ COMMANDS: Final = {
     "uvicorn --workers 2": "uvicorn --workers {workers} --port {port} --no-access-log switched:asgi",
     "granian --workers 2": "granian --workers {workers} --interface asgi --port {port} switched:asgi",
 }
-ALONE: Final = "no:tcp,no:http,no:disk,no:memory,no:prometheus"
-"""The core is measured; lifecycle-probes and lifecycle-prometheus are beside it for the tests."""
+ALONE: Final = "no:tcp,no:http,no:disk,no:memory,no:prometheus,no:opentelemetry"
+"""The core is measured; the other plugins are beside it for the tests."""
 
 
 class Seen(NamedTuple):

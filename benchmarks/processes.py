@@ -94,7 +94,7 @@ def running(
             "LIFECYCLE_QOS_PORT": str(port),
             "LIFECYCLE_RUN_DIR": folder,
             # The core is measured; these plugins are beside it for the tests.
-            "LIFECYCLE_PLUGINS": "no:tcp,no:http,no:disk,no:memory,no:prometheus",
+            "LIFECYCLE_PLUGINS": "no:tcp,no:http,no:disk,no:memory,no:prometheus,no:opentelemetry",
             **environ,
         }
         began = time.perf_counter()

@@ -41,6 +41,7 @@ NEEDS: Final = (
     Need("wget", "wget", ("tests/process/test_exec_hooks.py",)),
     Need("busybox", "busybox", ("tests/process/test_exec_hooks.py",)),
     Need("go", "golang-go", ("tests/hosts/test_go.py",)),
+    Need("go", "golang-go", ("plugins/opentelemetry/tests/test_collector.py",)),
     Need("ps", "procps", ("tests/examples/test_demo.py",)),
     Need("dumb-init", "dumb-init", ("tests/process/test_command_surroundings.py",)),
     Need("tini", "tini", ("tests/process/test_command_surroundings.py",)),

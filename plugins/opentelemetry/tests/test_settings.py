@@ -6,6 +6,8 @@ import pytest
 from lifecycle_opentelemetry.own import exporter_classes
 from lifecycle_opentelemetry.settings import GRPC, HTTP, Signal, exporters
 
+import lifecycle
+
 ENDPOINT = "OTEL_EXPORTER_OTLP_ENDPOINT"
 PROTOCOL = "OTEL_EXPORTER_OTLP_PROTOCOL"
 
@@ -45,7 +47,7 @@ def test_the_exporters_of_spans(environ, names):
 
 def test_an_unknown_protocol_is_refused_with_the_known_ones():
     """With the variable to change."""
-    with pytest.raises(ValueError, match="'soap' is not supported"):
+    with pytest.raises(lifecycle.LifecycleError, match="'soap' is not supported"):
         exporters(Signal.METRICS, {ENDPOINT: "http://collector", PROTOCOL: "soap"})
 
 
@@ -73,11 +75,15 @@ def test_the_other_protocol_is_used_if_only_that_is_installed(given, monkeypatch
     assert f".{given}." not in kind.__module__
 
     protocol = "grpc" if given == "grpc" else "http/protobuf"
-    with pytest.raises(ValueError, match=f"pip install opentelemetry-exporter-otlp-proto-{given}"):
+    with pytest.raises(
+        lifecycle.LifecycleError, match=f"pip install opentelemetry-exporter-otlp-proto-{given}"
+    ):
         exporter_classes(Signal.TRACES, environ | {PROTOCOL: protocol})
 
 
 def test_an_exporter_that_nobody_knows():
     """It is named as the variable names it."""
-    with pytest.raises(ValueError, match="exporter 'zipkin' for spans is not installed"):
+    with pytest.raises(
+        lifecycle.LifecycleError, match="exporter 'zipkin' for spans is not installed"
+    ):
         exporter_classes(Signal.TRACES, {"OTEL_TRACES_EXPORTER": "zipkin"})

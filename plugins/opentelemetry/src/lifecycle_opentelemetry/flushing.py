@@ -14,7 +14,7 @@ Call: TypeAlias = "Callable[[], str | None]"
 
 def side_by_side(calls: Mapping[str, Call], seconds: float) -> dict[str, str]:
     """
-    Call all functions at the same time, each in a thread of its own.
+    Call all functions at the same time, each in a separate thread.
 
     Args:
         calls: For each name, a function that returns its problem, if there is one.

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 PREFIX: Final = "OTEL_"
-"""How the names of OpenTelemetry's variables begin."""
+"""The start of the names of OpenTelemetry's variables."""
 SDK: Final = "opentelemetry.sdk"
 
 

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from importlib.metadata import entry_points
 from typing import Any, Final
 
-from lifecycle_opentelemetry.settings import GRPC, HTTP, Signal, exporters, protocol_is_open
+import lifecycle
+from lifecycle_opentelemetry.settings import (
+    GRPC,
+    HTTP,
+    NOT_SENT,
+    Signal,
+    exporters,
+    protocol_is_open,
+)
 
 PACKAGES: Final = {
     GRPC: "opentelemetry-exporter-otlp-proto-grpc",
@@ -22,7 +30,7 @@ def exporter_classes(signal: Signal, environ: Mapping[str, str]) -> list[Any]:
     Return the classes of the exporters that the variables of OpenTelemetry choose.
 
     Raises:
-        ValueError: A variable is wrong, or an exporter is not installed.
+        LifecycleError: A variable is wrong, or an exporter is not installed.
     """
     return [_class_of(name, signal, environ) for name in exporters(signal, environ)]
 
@@ -36,4 +44,6 @@ def _class_of(name: str, signal: Signal, environ: Mapping[str, str]) -> Any:
             return point.load()
     package = PACKAGES.get(name)
     hint = f"Run `pip install {package}`." if package else "Install the package that has it."
-    raise ValueError(f"The exporter {name!r} for {signal.what} is not installed. {hint}")
+    raise lifecycle.LifecycleError(
+        f"The exporter {name!r} for {signal.what} is not installed. {hint}", see=NOT_SENT
+    )

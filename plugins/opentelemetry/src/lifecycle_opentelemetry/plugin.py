@@ -33,7 +33,7 @@ class OpenTelemetryPlugin:
     def lifecycle_transition(
         self, life: lifecycle.Lifecycle, transition: lifecycle.Transition, me: lifecycle.Me
     ) -> None:
-        """Export from READY on."""
+        """Start to export when the app is READY."""
         if transition.after is lifecycle.State.READY:
             self._of(life, me).started()
 

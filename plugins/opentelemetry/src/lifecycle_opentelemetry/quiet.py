@@ -1,7 +1,7 @@
 """
 Replaces what exporters log by one message.
 
-If a collector is away, the exporters of OpenTelemetry log each try, some of them with a traceback,
+If a collector is unavailable, the exporters of OpenTelemetry log each try, some of them with a traceback,
 through the standard logging of the app. For the exporters of this plugin, nothing of this is shown.
 The last of these messages becomes the reason in one warning of pod-lifecycle.
 

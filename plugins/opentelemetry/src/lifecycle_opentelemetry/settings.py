@@ -11,6 +11,9 @@ from enum import StrEnum
 from typing import Final
 from urllib.parse import urlsplit
 
+import lifecycle
+
+NOT_SENT: Final = "errors.md#telemetry-not-sent"
 DISABLED: Final = "OTEL_SDK_DISABLED"
 ENDPOINT: Final = "OTEL_EXPORTER_OTLP_ENDPOINT"
 PROTOCOL: Final = "OTEL_EXPORTER_OTLP_PROTOCOL"
@@ -23,7 +26,7 @@ _BY_PROTOCOL: Final = {"grpc": GRPC, "http/protobuf": HTTP, "http/json": "otlp_j
 
 
 class Signal(StrEnum):
-    """What is exported: spans or metrics."""
+    """A kind of telemetry: spans or metrics."""
 
     TRACES = "traces"
     METRICS = "metrics"
@@ -43,7 +46,7 @@ def exporters(signal: Signal, environ: Mapping[str, str]) -> list[str]:
     chooses it and the port is 4318, it is HTTP.
 
     Raises:
-        ValueError: The protocol is unknown.
+        LifecycleError: The protocol is unknown.
     """
     if environ.get(DISABLED, "").strip().lower() == "true":
         return []
@@ -65,8 +68,9 @@ def _exact(name: str, signal: Signal, environ: Mapping[str, str], address: str) 
     if not protocol:
         return HTTP if _port(address) == HTTP_PORT else GRPC
     if protocol not in _BY_PROTOCOL:
-        raise ValueError(
-            f"{PROTOCOL}={protocol!r} is not supported. Set it to grpc or http/protobuf."
+        raise lifecycle.LifecycleError(
+            f"{PROTOCOL}={protocol!r} is not supported. Set it to grpc or http/protobuf.",
+            see=NOT_SENT,
         )
     return _BY_PROTOCOL[protocol]
 

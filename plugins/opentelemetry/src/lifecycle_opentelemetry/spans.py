@@ -24,7 +24,7 @@ def write(
     tracer: trace.Tracer, record: SpanRecord, before: trace.SpanContext | None = None
 ) -> trace.SpanContext:
     """
-    Write a span and its children, as a trace of its own.
+    Write a span and its children, as a separate trace.
 
     Args:
         tracer: The tracer.

@@ -4,7 +4,7 @@ The traces and the metrics of one app, from READY to the end.
 Rules of this file:
 
 1. OpenTelemetry is imported only if there is something to export, and after READY.
-2. Everything that may be slow or hang runs in a thread of its own.
+2. Everything that may be slow or hang runs in a separate thread.
 3. A problem is logged once, until it is over.
 """
 
@@ -23,7 +23,7 @@ import lifecycle
 from lifecycle_opentelemetry.app_providers import app_provider
 from lifecycle_opentelemetry.flushing import Call, side_by_side
 from lifecycle_opentelemetry.quiet import described, overheard
-from lifecycle_opentelemetry.settings import Signal, exporters
+from lifecycle_opentelemetry.settings import NOT_SENT, Signal, exporters
 from lifecycle_opentelemetry.traces import SpanRecord, drain_of, start_of
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Telemetry:
                 try:
                     prepare()
                 except Exception as error:  # noqa: BLE001 - an SDK or exporter of anybody
-                    known = type(error) is ValueError  # the text is written for people
+                    known = isinstance(error, lifecycle.LifecycleError)
                     self._note(what, str(error) if known else described(error))
 
     def _write_spans(
@@ -214,7 +214,7 @@ class Telemetry:
                 "opentelemetry",
                 what=what,
                 problem=problem,
-                see=lifecycle.LifecycleError(see="errors.md#telemetry-not-sent").see,
+                see=lifecycle.LifecycleError(see=NOT_SENT).see,
             )
         elif before and not problem:
             self._log.info("opentelemetry", what=what)
