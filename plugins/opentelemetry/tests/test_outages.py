@@ -6,8 +6,9 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -17,6 +18,7 @@ from tests.process.kit import QUICK, App, free_port, wait_for
 
 Start = Callable[..., App]
 
+EVENT = "opentelemetry"
 STOP = 1.0
 """Seconds of the share of the `lifecycle_stop` hooks: `stop_timeout` of QUICK."""
 SOONER = 4.0
@@ -49,17 +51,37 @@ class BrokenMetrics(MetricExporter):
 """
 
 
-@contextmanager
-def away() -> Iterator[str]:
-    """The address of a collector that refuses connections."""
-    yield f"http://127.0.0.1:{free_port()}"
+class Away(NamedTuple):
+    """A collector that does not work, and how to wait until an app has tried to reach it."""
+
+    port: int
+    was_tried: Callable[[App], object]
+    refuses: bool
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self.port}",
+            "OTEL_EXPORTER_OTLP_TIMEOUT": "0.5" if self.refuses else "10",
+        }
 
 
 @contextmanager
-def silent() -> Iterator[str]:
-    """The address of one that accepts connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+def away() -> Iterator[Away]:
+    """A collector that refuses connections."""
+    yield Away(
+        free_port(), lambda app: wait_for(lambda: app.events(EVENT), LIMIT, "a warning"), True
+    )
+
+
+@contextmanager
+def silent() -> Iterator[Away]:
+    """A collector that accepts connections and never answers."""
+    with ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=64))
+        listener.settimeout(LIMIT)
+        port = listener.getsockname()[1]
+        yield Away(port, lambda _: stack.enter_context(listener.accept()[0]), False)
 
 
 def ended(app: App, codes: tuple[int, ...] = (0,)) -> float:
@@ -87,12 +109,16 @@ def assert_plain(app: App, *what: str) -> None:
 @pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
 @pytest.mark.parametrize("collector", [away, silent])
 def test_a_collector_that_does_not_answer(
-    collector: Callable[..., Iterator[str]], protocol: str, start: Start, tmp_path: Path
+    collector: Callable[[], AbstractContextManager[Away]],
+    protocol: str,
+    start: Start,
+    tmp_path: Path,
 ) -> None:
     """The app leaves within the share of the hooks, with 0, and a warning each."""
-    with collector() as address:
-        env = {"OTEL_EXPORTER_OTLP_ENDPOINT": address, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
+    with collector() as one:
+        env = one.env | {"OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
         app = run(HOSTS["run"], start, tmp_path, **QUICK, **env)
+        one.was_tried(app)
         took = ended(app)
     assert took < SOONER
     assert_plain(app, "spans", "metrics")
@@ -100,11 +126,11 @@ def test_a_collector_that_does_not_answer(
 
 @pytest.mark.parametrize("collector", [away, silent])
 def test_the_apps_own_exporter_does_not_hold_up_the_drain(
-    collector: Callable[..., Iterator[str]], start: Start, tmp_path: Path
+    collector: Callable[[], AbstractContextManager[Away]], start: Start, tmp_path: Path
 ) -> None:
     """Nor the exit, by the exit handler of the SDK."""
-    with collector() as address:
-        env = {"OTEL_EXPORTER_OTLP_ENDPOINT": address, "OWN_PROVIDER": "1"}
+    with collector() as one:
+        env = one.env | {"OWN_PROVIDER": "1", "OTEL_EXPORTER_OTLP_TIMEOUT": "10"}
         env |= {"OTEL_METRICS_EXPORTER": "none"}
         app = run(HOSTS["run"], start, tmp_path, **QUICK, **env)
         took = ended(app)

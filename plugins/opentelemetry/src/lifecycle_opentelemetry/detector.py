@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from opentelemetry.sdk.resources import Resource, ResourceDetector
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource, ResourceDetector
 
 from lifecycle_opentelemetry.resource import pod_attributes
 
@@ -17,4 +17,6 @@ class PodDetector(ResourceDetector):
     """
 
     def detect(self) -> Resource:
-        return Resource(pod_attributes(os.environ))
+        said = OTELResourceDetector().detect().attributes  # in older SDKs, a detector would win
+        found = pod_attributes(os.environ)
+        return Resource({name: value for name, value in found.items() if name not in said})

@@ -163,13 +163,13 @@ class Quietly(MetricExporter):
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
     ) -> MetricExportResult:
         problem = ""
-        with overheard() as messages:
+        with overheard() as heard:
             try:
                 result = self._inner.export(metrics_data, timeout_millis=timeout_millis, **kwargs)
             except Exception as error:  # noqa: BLE001 - an exporter of anybody
                 result, problem = MetricExportResult.FAILURE, described(error)
         if result is not MetricExportResult.SUCCESS:
-            problem = problem or (messages[-1] if messages else NO_REASON)
+            problem = problem or heard.last or NO_REASON
         self._complain(problem)
         return result
 

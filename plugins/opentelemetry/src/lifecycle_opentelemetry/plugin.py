@@ -9,6 +9,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import lifecycle
@@ -22,6 +23,7 @@ class OpenTelemetryPlugin:
     """The plugin, for one `Lifecycle`."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._telemetry: Telemetry | None = None
 
     @lifecycle.hookimpl
@@ -45,11 +47,12 @@ class OpenTelemetryPlugin:
         self._of(life, me).ended(stop)
 
     def _of(self, life: lifecycle.Lifecycle, me: lifecycle.Me) -> Telemetry:
-        if self._telemetry is None:
-            from lifecycle_opentelemetry.telemetry import Telemetry
+        with self._lock:  # an app may end right after READY
+            if self._telemetry is None:
+                from lifecycle_opentelemetry.telemetry import Telemetry
 
-            options = me.options(OpenTelemetryOptions)
-            self._telemetry = Telemetry(
-                life.snapshot, me.log, traces=options.traces, metrics=options.metrics
-            )
-        return self._telemetry
+                options = me.options(OpenTelemetryOptions)
+                self._telemetry = Telemetry(
+                    life.snapshot, me.log, traces=options.traces, metrics=options.metrics
+                )
+            return self._telemetry

@@ -27,15 +27,30 @@ LIBRARIES: Final = ("opentelemetry.", "urllib3.", "grpc")
 _here = threading.local()
 
 
+class Heard:
+    """
+    The messages of libraries. Another thread may read them.
+
+    Attributes:
+        last: The last warning or error, or empty.
+        error: The last error, or empty.
+    """
+
+    last = ""
+    error = ""
+
+
 class _Ears(logging.Filter):
     """Takes the records of threads that export for this plugin."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        messages: list[str] | None = getattr(_here, "messages", None)
-        if messages is None:
+        heard: Heard | None = getattr(_here, "heard", None)
+        if heard is None:
             return True
         if record.levelno >= logging.WARNING:
-            messages[:] = [_text_of(record)]
+            heard.last = _text_of(record)
+            if record.levelno >= logging.ERROR:
+                heard.error = heard.last
         return False
 
 
@@ -43,14 +58,14 @@ _EARS: Final = _Ears()
 
 
 @contextmanager
-def overheard() -> Iterator[list[str]]:
-    """Take what libraries log in this thread during the block. Gives the last warning, if any."""
+def overheard() -> Iterator[Heard]:
+    """Take the messages that libraries log in this thread during the block."""
     _listen()
-    before, _here.messages = getattr(_here, "messages", None), list[str]()
+    before, _here.heard = getattr(_here, "heard", None), Heard()
     try:
-        yield _here.messages
+        yield _here.heard
     finally:
-        _here.messages = before
+        _here.heard = before
 
 
 def _listen() -> None:

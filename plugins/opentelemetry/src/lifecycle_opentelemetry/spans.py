@@ -111,11 +111,11 @@ class Outbox(SpanProcessor):
 
 
 def _exported(exporter: SpanExporter, spans: Sequence[ReadableSpan]) -> str:
-    with overheard() as messages:
+    with overheard() as heard:
         try:
             result = exporter.export(spans)
         except Exception as error:  # noqa: BLE001 - an exporter of anybody
             return described(error)
     if result is SpanExportResult.SUCCESS:
         return ""
-    return messages[-1] if messages else NO_REASON
+    return heard.last or NO_REASON

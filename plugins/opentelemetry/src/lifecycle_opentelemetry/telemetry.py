@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import lifecycle
 from lifecycle_opentelemetry.app_providers import app_provider
 from lifecycle_opentelemetry.flushing import Call, side_by_side
-from lifecycle_opentelemetry.quiet import described, overheard
+from lifecycle_opentelemetry.quiet import Heard, described, overheard
 from lifecycle_opentelemetry.settings import NOT_SENT, Signal, exporters
 from lifecycle_opentelemetry.traces import SpanRecord, drain_of, start_of
 
@@ -183,12 +183,14 @@ class Telemetry:
             calls["spans"] = self._outbox.send
         if self._provider is not None:
             calls["metrics"] = partial(self._shut_down, self._provider, stop.seconds_left)
-        heard: dict[str, list[str]] = {}
+        heard: dict[str, Heard] = {}
         quiet = {what: partial(_quietly, call, what, heard) for what, call in calls.items()}
         problems = side_by_side(quiet, stop.seconds_left)
         for what in calls:
             problem = problems.get(what, "")
-            self._note(what, " ".join([problem, *heard.get(what, ())]) if problem else "")
+            if problem and what in heard:
+                problem = f"{problem} {heard[what].last}".strip()
+            self._note(what, problem)
             if problem and what.startswith(THE_APPS):
                 _forget_exit_handler(app_provider(what.removeprefix(THE_APPS)))
         self._close()
@@ -226,13 +228,16 @@ def _names(snapshot: Mapping[str, Any]) -> list[str]:
 
 def _flush(provider: Any, seconds: float) -> str:
     done = provider.force_flush(int(seconds * 1000))
-    return "" if done is not False else f"Not everything was sent within {seconds:.1f} s."
+    return "" if done is not False else "Not everything was sent."
 
 
-def _quietly(call: Call, what: str, heard: dict[str, list[str]]) -> str:
-    with overheard() as messages:
-        heard[what] = messages
-        return call() or ""
+def _quietly(call: Call, what: str, heard: dict[str, Heard]) -> str:
+    with overheard() as mine:
+        heard[what] = mine
+        problem = call()
+    # A provider of the SDK returns True even if its exporter has failed.
+    failed = mine.error and what.startswith(THE_APPS)
+    return problem or ("Not everything was sent." if failed else "")
 
 
 def _forget_exit_handler(provider: Any) -> None:
