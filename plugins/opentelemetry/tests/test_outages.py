@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pytest
 
-from plugins.opentelemetry.tests.hosts import HOSTS, run
+from plugins.opentelemetry.tests.hosts import HOSTS, SETUP, run
 from plugins.opentelemetry.tests.receiver import LIMIT, Receiver, receiver
 from tests.process.kit import QUICK, App, free_port, wait_for
 
@@ -221,3 +221,25 @@ lifecycle.run(main, plugins=[Last()])
     app.stop()
     assert app.stdout.strip() == "[]"
     assert not app.events("opentelemetry"), app.stderr
+
+
+@pytest.mark.parametrize("own", ["", "1"])
+def test_an_app_that_ends_at_once(
+    own: str, start: Start, collector: Receiver, tmp_path: Path
+) -> None:
+    """READY and its end come before OpenTelemetry is imported; both traces are sent once."""
+    source = """
+import lifecycle
+import setup
+
+async def main(life):
+    await life.ready()
+
+lifecycle.run(main)
+"""
+    (tmp_path / "setup.py").write_text(SETUP)
+    env = {"OWN_PROVIDER": own, "PYTHONPATH": str(tmp_path), "LIFECYCLE_STOP_TIMEOUT": "3"}
+    app = start(source, env=QUICK | {"LIFECYCLE_GRACE_PERIOD": "10"} | env | collector.env())
+    assert app.wait() == 0
+    assert collector.names().count("lifecycle start") == 1
+    assert collector.names().count("lifecycle drain") == 1

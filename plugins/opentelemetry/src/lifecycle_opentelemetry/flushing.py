@@ -43,6 +43,11 @@ def side_by_side(calls: Mapping[str, Call], seconds: float) -> dict[str, str]:
         thread.start()
     for thread in threads.values():
         thread.join(max(0.0, deadline - time.monotonic()))
-    late = f"No answer for {seconds:.1f} s."
+    late = no_answer(seconds)
     ended = dict(found)  # a late thread may still write
     return {name: problem for name in calls if (problem := ended.get(name, late))}
+
+
+def no_answer(seconds: float) -> str:
+    """Return the problem of a call that was not over within its time."""
+    return f"No answer for {seconds:.1f} s."

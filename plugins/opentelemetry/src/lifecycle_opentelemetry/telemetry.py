@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import lifecycle
 from lifecycle_opentelemetry.app_providers import app_provider
-from lifecycle_opentelemetry.flushing import Call, side_by_side
+from lifecycle_opentelemetry.flushing import Call, no_answer, side_by_side
 from lifecycle_opentelemetry.quiet import Heard, described, overheard
 from lifecycle_opentelemetry.settings import NOT_SENT, Signal, exporters
 from lifecycle_opentelemetry.traces import SpanRecord, drain_of, start_of
@@ -168,24 +168,20 @@ class Telemetry:
 
     def ended(self, stop: lifecycle.Stop) -> None:
         """Write the span of the drain, and send everything that is left, the app's too."""
-        now = time.time()
-        drain = partial(drain_of, code=stop.code, cause=stop.cause, now=now)
-        # Usually everything is prepared since READY. The app's providers get the rest of the time.
-        late = side_by_side({"drain": partial(self._write, drain)}, stop.seconds_left / 2)
-        for problem in late.values():
-            self._note("spans", problem)
+        ending = _Ending(stop.seconds_left)
+        drain = partial(drain_of, code=stop.code, cause=stop.cause, now=time.time())
         calls: dict[str, Call] = {
-            f"{THE_APPS}{what}": partial(_flush, provider, stop.seconds_left)
-            for what in SIGNALS
-            if (provider := app_provider(what)) is not None
+            "drain": partial(ending.write, partial(self._write, drain)),
+            "spans": partial(self._send, ending),
+            "metrics": partial(self._shut_down, ending),
         }
-        if self._outbox is not None:
-            calls["spans"] = self._outbox.send
-        if self._provider is not None:
-            calls["metrics"] = partial(self._shut_down, self._provider, stop.seconds_left)
+        for what in SIGNALS:
+            if (provider := app_provider(what)) is not None:
+                calls[f"{THE_APPS}{what}"] = partial(_flush, provider, ending)
         heard: dict[str, Heard] = {}
         quiet = {what: partial(_quietly, call, what, heard) for what, call in calls.items()}
-        problems = side_by_side(quiet, stop.seconds_left)
+        problems = side_by_side(quiet, ending.left())
+        del calls["drain"]  # if it is late, so are the others
         for what in calls:
             problem = problems.get(what, "")
             if problem and what in heard:
@@ -195,10 +191,22 @@ class Telemetry:
                 _forget_exit_handler(app_provider(what.removeprefix(THE_APPS)))
         self._close()
 
-    def _shut_down(self, provider: MeterProvider, seconds: float) -> str:
-        # It collects and exports once more. Then its thread ends.
-        provider.shutdown(timeout_millis=seconds * 1000)
-        return self._problems.get("metrics", "")
+    def _send(self, ending: _Ending) -> str:
+        ending.written.wait(ending.left())
+        return self._outbox.send() if self._outbox is not None else self._problem_of("spans")
+
+    def _shut_down(self, ending: _Ending) -> str:
+        ending.written.wait(ending.left())
+        if self._provider is not None:
+            # It collects and exports once more. Then its thread ends.
+            self._provider.shutdown(timeout_millis=ending.left() * 1000)
+            if not ending.left():  # then it has stopped to wait
+                return no_answer(ending.seconds)
+        return self._problem_of("metrics")
+
+    def _problem_of(self, what: str) -> str:
+        with self._problems_lock:
+            return self._problems.get(what, "")
 
     def _close(self) -> None:
         if self._meters is not None:
@@ -226,8 +234,29 @@ def _names(snapshot: Mapping[str, Any]) -> list[str]:
     return [str(each["name"]) for each in snapshot["services"]]
 
 
-def _flush(provider: Any, seconds: float) -> str:
-    done = provider.force_flush(int(seconds * 1000))
+class _Ending:
+    """The end of an app: its time limit, and whether the span of the drain is written."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._until = time.monotonic() + seconds
+        self.written = threading.Event()
+
+    def left(self) -> float:
+        """Return the seconds that are left."""
+        return max(0.0, self._until - time.monotonic())
+
+    def write(self, write: Callable[[], None]) -> None:
+        """Write the span of the drain. Usually everything is prepared for it since READY."""
+        try:
+            write()
+        finally:
+            self.written.set()
+
+
+def _flush(provider: Any, ending: _Ending) -> str:
+    ending.written.wait(ending.left() / 2)
+    done = provider.force_flush(int(ending.left() * 1000))
     return "" if done is not False else "Not everything was sent."
 
 
