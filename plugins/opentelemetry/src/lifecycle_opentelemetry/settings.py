@@ -69,7 +69,7 @@ def _exact(name: str, signal: Signal, environ: Mapping[str, str], address: str) 
         return HTTP if _port(address) == HTTP_PORT else GRPC
     if protocol not in _BY_PROTOCOL:
         raise lifecycle.LifecycleError(
-            f"{PROTOCOL}={protocol!r} is not supported. Set it to grpc or http/protobuf.",
+            f"{PROTOCOL}={protocol!r} is not supported. Set it to grpc, http/protobuf or http/json.",
             see=NOT_SENT,
         )
     return _BY_PROTOCOL[protocol]

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 SCOPE: Final = "lifecycle_opentelemetry"
 SIGNALS: Final = ("spans", "metrics", "logs")
+BREATH: Final = 0.5
+"""Seconds between READY and the import of OpenTelemetry."""
 THE_APPS: Final = "the app's "
 
 
@@ -75,6 +77,7 @@ class Telemetry:
         self._metrics = metrics
         self._environ = environ
         self._preparing = threading.Lock()
+        self._ends = threading.Event()
         self._outbox: Outbox | None = None
         self._provider: MeterProvider | None = None
         self._meters: Meters | None = None
@@ -90,6 +93,9 @@ class Telemetry:
         threading.Thread(target=self._begin, name="opentelemetry-start", daemon=True).start()
 
     def _begin(self) -> None:
+        # The import holds the interpreter lock, and would delay the first `/startup` that is true.
+        if self._ends.wait(BREATH):
+            return  # `ended` does the rest
         self._write(None)
         if self._outbox is not None:
             self._note("spans", self._outbox.send())
@@ -168,6 +174,7 @@ class Telemetry:
 
     def ended(self, stop: lifecycle.Stop) -> None:
         """Write the span of the drain, and send everything that is left, the app's too."""
+        self._ends.set()
         ending = _Ending(stop.seconds_left)
         drain = partial(drain_of, code=stop.code, cause=stop.cause, now=time.time())
         calls: dict[str, Call] = {
