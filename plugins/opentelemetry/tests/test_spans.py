@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from lifecycle_opentelemetry.spans import MOST, Outbox, write
@@ -144,3 +146,28 @@ def test_an_exporter_that_raises(kept: Kept, monkeypatch: pytest.MonkeyPatch) ->
     outbox = Outbox([kept], Resource({}))
     write(tracer(outbox), RECORD)
     assert outbox.send() == "RuntimeError: two\nlines"
+
+
+def test_exports_do_not_overlap(outbox: Outbox, kept: Kept, monkeypatch) -> None:
+    """That of the start may still run when the drain ends."""
+    running, goes_on = threading.Event(), threading.Event()
+    export, under_way = kept.export, []
+
+    def slow(spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        under_way.append(len(spans))
+        assert len(under_way) == 1
+        running.set()
+        assert goes_on.wait(20)
+        under_way.pop()
+        return export(spans)
+
+    monkeypatch.setattr(kept, "export", slow)
+    write(tracer(outbox), RECORD)
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(outbox.send)
+        assert running.wait(20)
+        write(tracer(outbox), RECORD)
+        second = threads.submit(outbox.send)
+        goes_on.set()
+        assert (first.result(20), second.result(20)) == ("", "")
+    assert len(kept.spans) == 6

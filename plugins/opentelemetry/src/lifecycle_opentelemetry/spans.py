@@ -79,6 +79,7 @@ class Outbox(SpanProcessor):
     def __init__(self, exporters: Sequence[SpanExporter], resource: Resource) -> None:
         self._exporters = exporters
         self._lock = threading.Lock()
+        self._exporting = threading.Lock()
         self._waiting: list[ReadableSpan] = []
         # Without `shutdown_on_exit`, because an exit handler would delay the end of the process.
         self.provider = TracerProvider(resource=resource, shutdown_on_exit=False)
@@ -92,7 +93,16 @@ class Outbox(SpanProcessor):
                 self._waiting.append(span)
 
     def send(self) -> str:
-        """Export all spans that wait. Returns the problem, or an empty text."""
+        """
+        Export all spans that wait. If an export is running, wait for it before.
+
+        Returns:
+            The problem, or an empty text.
+        """
+        with self._exporting:  # exporters need not support two exports at the same time
+            return self._send()
+
+    def _send(self) -> str:
         with self._lock:
             spans, self._waiting = self._waiting, []
         if not spans:

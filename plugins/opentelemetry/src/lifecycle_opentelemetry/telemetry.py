@@ -103,21 +103,20 @@ class Telemetry:
     def _write(self, drain: Callable[[Mapping[str, Any]], SpanRecord | None] | None) -> None:
         """Write the spans that are over. Prepares everything that is not prepared yet."""
         with self._preparing:
-            snapshot = self._read()
             for what, prepare in (
-                ("spans", partial(self._write_spans, snapshot, drain)),
-                ("metrics", partial(self._prepare_metrics, snapshot)),
+                ("spans", partial(self._write_spans, drain)),
+                ("metrics", self._prepare_metrics),
             ):
                 try:
-                    prepare()
+                    prepare(self._read())
                 except Exception as error:  # noqa: BLE001 - an SDK or exporter of anybody
                     known = isinstance(error, lifecycle.LifecycleError)
                     self._note(what, str(error) if known else described(error))
 
     def _write_spans(
         self,
-        snapshot: Mapping[str, Any],
         drain: Callable[[Mapping[str, Any]], SpanRecord | None] | None,
+        snapshot: Mapping[str, Any],
     ) -> None:
         tracer = self._tracer(snapshot) if self._traces else None
         if tracer is None:
