@@ -243,3 +243,30 @@ lifecycle.run(main)
     assert app.wait() == 0
     assert collector.names().count("lifecycle start") == 1
     assert collector.names().count("lifecycle drain") == 1
+
+
+def test_work_that_is_cut_off(start: Start, collector: Receiver) -> None:
+    """The drain is an error, and says how much was cut off."""
+    source = """
+import asyncio
+import lifecycle
+
+async def work(life):
+    with life.track(name="import 7"):
+        await asyncio.sleep(60)
+
+async def main(life):
+    task = asyncio.create_task(work(life))
+    await life.ready()
+    await life.drained()
+
+lifecycle.run(main)
+"""
+    env = {"LIFECYCLE_GRACE_PERIOD": "5", "LIFECYCLE_STOP_TIMEOUT": "2"}
+    app = start(source, env=QUICK | env | collector.env())
+    app.wait_state("ready")
+    app.signal(signal.SIGTERM)
+    assert app.wait() == 124, app.stderr
+    drained = collector.span("lifecycle drain")
+    assert drained.error.startswith("Exit code 124. Cut off: ")
+    assert drained.attributes["pod_lifecycle.cut_off"] >= 1

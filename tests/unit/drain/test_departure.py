@@ -61,6 +61,9 @@ def test_work_that_never_ends_is_cut_off() -> None:
         assert (play.departure.exit_code, play.state) == (124, State.FAILED)
         [cut] = play.report["cut_off"]
         assert cut.startswith("tracked work, after 28.0 s, at ")
+        shown = play.departure.snapshot(asyncio.get_running_loop().time())
+        assert shown is not None
+        assert shown["cut_off"] == [cut]
         assert play.report["waited_for"] == "1 in flight"
 
     run(main())
