@@ -11,14 +11,18 @@ from lifecycle_opentelemetry.quiet import LONGEST, described, overheard
 LOGGER = logging.getLogger("opentelemetry.exporter.test")
 
 
-def test_only_the_last_warning_is_the_reason(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_last_error_and_the_last_warning_are_the_reason(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """And nothing of it reaches the log of the app."""
     with overheard() as heard:
         LOGGER.warning("first")
+        LOGGER.warning("second")
         LOGGER.error("Failed to export %s", "spans")
         LOGGER.info("and by the way")
         LOGGER.debug("that too")
-    assert (heard.last, heard.error) == ("Failed to export spans", "Failed to export spans")
+    assert heard.error == "Failed to export spans"
+    assert heard.reason == "Failed to export spans second"
     assert not caplog.records
 
 
@@ -32,7 +36,7 @@ def test_other_threads_and_later_messages_are_not_affected(
         other.join(10)
     LOGGER.warning("later")
     assert [record.message for record in caplog.records] == ["of the app", "later"]
-    assert not heard.last
+    assert not heard.reason
 
 
 def test_a_traceback_becomes_one_text() -> None:
@@ -52,7 +56,7 @@ def test_a_message_with_wrong_arguments() -> None:
     """It is shown as it is."""
     with overheard() as heard:
         LOGGER.warning("%d spans", "many")
-    assert (heard.last, heard.error) == ("%d spans", "")
+    assert (heard.reason, heard.error) == ("%d spans", "")
 
 
 def test_an_error_without_a_text() -> None:

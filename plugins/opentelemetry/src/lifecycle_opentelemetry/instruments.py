@@ -169,7 +169,7 @@ class Quietly(MetricExporter):
             except Exception as error:  # noqa: BLE001 - an exporter of anybody
                 result, problem = MetricExportResult.FAILURE, described(error)
         if result is not MetricExportResult.SUCCESS:
-            problem = problem or heard.last or NO_REASON
+            problem = problem or heard.reason or NO_REASON
         self._complain(problem)
         return result
 

@@ -3,7 +3,7 @@ Replaces what exporters log by one message.
 
 If a collector is unavailable, the exporters of OpenTelemetry log each try, some of them with a traceback,
 through the standard logging of the app. For the exporters of this plugin, nothing of this is shown.
-The last of these messages becomes the reason in one warning of pod-lifecycle.
+The last error and the last warning become the reason in one warning of pod-lifecycle.
 
 The exporters of the app are not affected, even if they are of the same class, except by the flush
 at the end.
@@ -32,12 +32,17 @@ class Heard:
     The messages of libraries. Another thread may read them.
 
     Attributes:
-        last: The last warning or error, or empty.
         error: The last error, or empty.
+        warning: The last warning, or empty. It often has the details of the error.
     """
 
-    last = ""
     error = ""
+    warning = ""
+
+    @property
+    def reason(self) -> str:
+        """The reason of a problem, as far as the libraries have said one."""
+        return bounded(f"{self.error} {self.warning}".strip(), LONGEST)
 
 
 class _Ears(logging.Filter):
@@ -47,10 +52,10 @@ class _Ears(logging.Filter):
         heard: Heard | None = getattr(_here, "heard", None)
         if heard is None:
             return True
-        if record.levelno >= logging.WARNING:
-            heard.last = _text_of(record)
-            if record.levelno >= logging.ERROR:
-                heard.error = heard.last
+        if record.levelno >= logging.ERROR:
+            heard.error = _text_of(record)
+        elif record.levelno >= logging.WARNING:
+            heard.warning = _text_of(record)
         return False
 
 

@@ -128,4 +128,4 @@ def _exported(exporter: SpanExporter, spans: Sequence[ReadableSpan]) -> str:
             return described(error)
     if result is SpanExportResult.SUCCESS:
         return ""
-    return heard.last or NO_REASON
+    return heard.reason or NO_REASON

@@ -191,7 +191,7 @@ class Telemetry:
         for what in calls:
             problem = problems.get(what, "")
             if problem and what in heard:
-                problem = f"{problem} {heard[what].last}".strip()
+                problem = f"{problem} {heard[what].reason}".strip()
             self._note(what, problem)
             if problem and what.startswith(THE_APPS):
                 _forget_exit_handler(app_provider(what.removeprefix(THE_APPS)))
