@@ -83,7 +83,8 @@ class Traffic:
     @property
     def in_flight(self) -> int:
         """The number of pieces of work in flight. From any thread."""
-        return len(self.entries) + self.elsewhere.in_flight()
+        own = len(self.entries) + (sum(self.again.copy().values()) if self.again else 0)
+        return own + self.elsewhere.in_flight()
 
     @property
     def totals(self) -> Totals:
@@ -125,13 +126,14 @@ class Traffic:
         self.in_use = True
         if not (agent or path or method or name or protocol):
             return self.nameless()
-        given = (agent or "", path or "", method or "", name or "", protocol or "")
+        given = [agent or "", path or "", method or "", name or "", protocol or ""]
         for word in given:
             if not isinstance(word, str):
                 raise explained(
                     TypeError(f"track: {word!r} is not text. Use str({word!r})."),
                     see="work-without-a-name",
                 )
+        given[1] = given[1].partition("?")[0]  # a query may have secrets
         return NamedWork(self, *given)
 
     def watch(self, wake: Callable[[Callable[[], object]], object], since: float) -> None:

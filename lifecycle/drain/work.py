@@ -104,6 +104,8 @@ class Work:
             self._end(traffic)
         else:
             traffic.entries.pop(self, None)
+            if traffic.draining:  # since just now
+                traffic.left(self)  # type: ignore[unreachable]
 
     def _end(self, traffic: Counter) -> None:
         if again := traffic.again.pop(self, 0):

@@ -9,6 +9,8 @@ from lifecycle.calls.entry_points import entry_points
 
 PLUGIN: Final = "lifecycle-prometheus"
 PATH: Final = "/metrics"
+INTERVAL: Final = "10s"
+"""Between two scrapes. A drain takes 30 s at most, and is seen only if it is scraped meanwhile."""
 ANNOTATIONS: Final = "annotations"
 PODMONITOR: Final = "podmonitor"
 WAYS: Final = (ANNOTATIONS, PODMONITOR)
@@ -42,7 +44,7 @@ def monitor(metadata: Mapping[str, Any], labels: Mapping[str, str], port: str) -
         "metadata": dict(metadata),
         "spec": {
             "selector": {"matchLabels": dict(labels)},
-            "podMetricsEndpoints": [{"port": port, "path": PATH}],
+            "podMetricsEndpoints": [{"port": port, "path": PATH, "interval": INTERVAL}],
         },
     }
 

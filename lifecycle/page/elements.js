@@ -53,8 +53,8 @@ const scale = (section, end) => put(section.querySelector(".axis").lastElementCh
 /** Make a cell hold a picture of a bar. */
 function barred(line, index) {
   const bar = make("i", "bar");
+  bar.setAttribute("aria-hidden", "true"); // not the cell, or the next ones would be in its column
   line.parts[index].append(bar);
-  line.parts[index].setAttribute("aria-hidden", "true");
   line.bar = bar;
   return line;
 }

@@ -139,19 +139,22 @@ function paintHistory(status, now) {
 }
 
 function paintFigures(status, oldest) {
-  const results = byKind(status.probes).map(({ path, ok }) => [
-    path,
-    ok === null ? "–" : String(ok),
-    ok === null ? "none" : ok ? "yes" : "no",
-  ]);
+  const results = byKind(status.probes).map(({ path, ok: answered }) => {
+    // Nobody may have asked since the state has changed.
+    const ok = path === "/ready" && status.state !== "ready" ? false : answered;
+    return [path, ok === null ? "–" : String(ok), ok === null ? "none" : ok ? "yes" : "no"];
+  });
   const figures = [
     ...results,
     ["In flight", count(status.in_flight)],
     ["Oldest", oldest === null ? "–" : duration(oldest)],
     ["Requests", count(status.requests ?? 0)],
     ["Told to close", count(status.told_to_go ?? 0)],
-    ["Loop delay", milliseconds((status.loop_lag ?? 0) * 1000)],
   ];
+  // With workers, this would be the loop of the parent process, which serves nothing.
+  if (!status.workers?.length) {
+    figures.push(["Loop delay", milliseconds((status.loop_lag ?? 0) * 1000)]);
+  }
   fill(
     $("figures"),
     figures,

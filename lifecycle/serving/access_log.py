@@ -22,7 +22,7 @@ ACCEPTED: Final = 101
 REJECTED: Final = 403
 """The statuses of WebSockets that the app accepts or rejects."""
 FAILED: Final = 500
-"""The status that the server sends if the app has raised before its answer."""
+"""The status that the server sends if the app has raised or returned before its answer."""
 
 
 class AccessLog:
@@ -44,24 +44,25 @@ class AccessLog:
             await self._app(scope, receive, send)
             return
         seen = _Seen(send)
+        asked = {  # now, because the app may change its scope
+            "client": _client(scope),
+            "method": _method(scope),
+            "path": _word(scope.get("path"), PATH_LENGTH),
+        }
+        protocol = _protocol(scope)
         cut_off = False
         try:
             await self._app(scope, receive, seen.send)
         except asyncio.CancelledError:
             cut_off = True
             raise
-        except BaseException:
-            seen.status = seen.status or FAILED
-            raise
         finally:
             self._log.info(
                 "request",
-                client=_client(scope),
-                method=_method(scope),
-                path=_word(scope.get("path"), PATH_LENGTH),
-                status=seen.status,
+                **asked,
+                status=seen.status if cut_off else seen.status or FAILED,
                 ms=seen.milliseconds(),
-                protocol=_protocol(scope),
+                protocol=protocol,
                 **({"cut_off": True} if cut_off else {}),
             )
 
@@ -99,7 +100,7 @@ def _client(scope: Any) -> str:
     client = scope.get("client")
     if not client:
         return "unix socket"
-    host, port = client[0], client[1]
+    host, port = (*client, "", "")[:2]
     shown = _word(host, WORD_LENGTH)
     return f"[{shown}]:{port}" if ":" in shown else f"{shown}:{port}"
 

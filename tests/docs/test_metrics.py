@@ -70,21 +70,20 @@ def draining(scrape: int) -> dict[str, Any]:
 
 
 PODS: Final[dict[str, Change]] = {
-    "orders-healthy": healthy,
-    "orders-sick": sick,
-    "orders-starting": starting,
-    "orders-draining": draining,
+    "orders-7d9f6c5b8-wells": healthy,
+    "orders-7d9f6c5b8-sick2": sick,
+    "orders-7d9f6c5b8-start": starting,
+    "orders-7d9f6c5b8-drain": draining,
 }
 FIRING: Final = {
-    "PodLifecycleStartTakesLong": {"orders-starting"},
-    "PodLifecycleNotReady": {"orders-sick"},
-    "PodLifecycleNotRegistered": {"orders-sick"},
-    "PodLifecycleLivenessFails": {"orders-sick"},
-    "PodLifecycleProbeSlow": {"orders-sick"},
-    "PodLifecycleLoopBlocked": {"orders-sick"},
-    "PodLifecycleNoWorkers": {"orders-sick"},
-    "PodLifecycleWorkOlderThanADrain": {"orders-draining"},
-    "PodLifecycleDrainTakesLong": {"orders-draining"},
+    "PodLifecycleStartTakesLong": {"orders-7d9f6c5b8-start"},
+    "PodLifecycleNotReady": {"orders-7d9f6c5b8-sick2"},
+    "PodLifecycleNotRegistered": {"orders-7d9f6c5b8-sick2"},
+    "PodLifecycleLivenessFails": {"orders-7d9f6c5b8-sick2"},
+    "PodLifecycleProbeSlow": {"orders-7d9f6c5b8-sick2"},
+    "PodLifecycleLoopBlocked": {"orders-7d9f6c5b8-sick2"},
+    "PodLifecycleNoWorkers": {"orders-7d9f6c5b8-sick2"},
+    "PodLifecycleDrainTakesLong": {"orders-7d9f6c5b8-drain"},
 }
 """The pods about which each alert is."""
 
@@ -136,7 +135,7 @@ def test_the_annotation_and_the_variables(server: Prometheus) -> None:
     """The drains on the time axis, and the lists at the top."""
     (drains,) = DASHBOARD["annotations"]["list"]
     assert [labels["pod"] for labels, _ in server.query(filled(drains["expr"]))] == [
-        "orders-draining"
+        "orders-7d9f6c5b8-drain"
     ]
     queries = {each["name"]: each.get("query") for each in DASHBOARD["templating"]["list"]}
     for name in ("namespace", "pod"):

@@ -75,7 +75,7 @@ def test_what_work_is_called(words: tuple[Any, ...], name: str, draining: bool) 
 @pytest.mark.parametrize("words", [(), ("curl/8", "/a")])
 @pytest.mark.parametrize("draining", [False, True])
 def test_one_object_in_use_several_times(words: tuple[str, ...], *, draining: bool) -> None:
-    """It is one piece of work, which is in flight until the last use has ended."""
+    """Each use counts, until the last one has ended."""
     traffic = Traffic(lambda: 0.0)
     traffic.draining = draining
     work = traffic.track(*words)
@@ -87,7 +87,32 @@ def test_one_object_in_use_several_times(words: tuple[str, ...], *, draining: bo
             seen.append(traffic.in_flight)
         seen.append(traffic.in_flight)
     work.__exit__()
-    assert (seen, traffic.in_flight, traffic.again) == ([1, 1, 0, 1, 1, 0], 0, {})
+    assert (seen, traffic.in_flight, traffic.again) == ([3, 1, 0, 3, 1, 0], 0, {})
+
+
+@pytest.mark.parametrize("path", ["/a", "/a?token=secret", "/a?"])
+def test_a_query_is_never_part_of_a_name(path: str) -> None:
+    """Also if the caller has not cut it off."""
+    traffic = Traffic(lambda: 0.0)
+    with traffic.track("curl/8", path, "GET"):
+        assert traffic.names() == ["GET /a from curl/8"]
+
+
+def test_a_drain_that_starts_while_work_ends() -> None:
+    """The end is noticed, although the drain had not started when it began."""
+    traffic = Traffic(lambda: 0.0)
+    woken = []
+
+    class Clock(dict[object, Any]):
+        def pop(self, *given: Any) -> Any:
+            traffic.draining = True
+            return super().pop(*given)
+
+    traffic.entries = Clock()
+    traffic._wake = lambda: woken.append(traffic.in_flight)
+    with traffic.track():
+        pass
+    assert woken == [0]
 
 
 def test_work_that_is_sent_away_while_it_is_in_use_several_times() -> None:
