@@ -7,7 +7,7 @@ Rules of this file:
    name of a pod, but nothing after it. Otherwise a client could put a report into its user agent,
    which an access log writes inside a line.
 2. JSON may wrap the line, as a string or as an object. Only names that collectors use for the
-   whole line are followed, for the same reason.
+   whole line are followed, for the same reason. In an event of an app, other names are its own.
 """
 
 from __future__ import annotations
@@ -20,9 +20,11 @@ from typing import Any, Final
 EVENT: Final = "drain report"
 NAMES: Final = ("event", "message", "msg")
 """The fields for the name of an event, in the configurations of structlog."""
+LINES: Final = ("log", "message", "msg", "line", "MESSAGE", "textPayload", "@message")
 WRAPPERS: Final = (
-    *("log", "message", "msg", "line", "MESSAGE", "textPayload", "jsonPayload", "body", "@message"),
-    *("_raw", "content", "data", "record", "event", "_source", "result", "stringValue"),
+    *LINES,
+    *("jsonPayload", "body", "_raw", "content", "data", "record", "event", "_source", "result"),
+    "stringValue",
 )
 """The fields for the whole line: of Docker, journald, Google Cloud, OpenTelemetry, AWS, and so on."""
 DEEPEST: Final = 5
@@ -55,12 +57,20 @@ def _decoded(text: str) -> Any:
         return None
 
 
+def _wrappers(found: dict[str, Any]) -> tuple[str, ...]:
+    """Return the fields that may have the whole line. An event of an app has none or few."""
+    own = found.get("event")
+    if isinstance(own, str) and EVENT not in own:
+        return ()
+    return LINES if "level" in found else WRAPPERS
+
+
 def _within(found: Any, depth: int) -> dict[str, Any] | None:
     if not isinstance(found, dict) or depth > DEEPEST:
         return None
     if any(found.get(name) == EVENT for name in NAMES) and "steps" in found:
         return found
-    for name in WRAPPERS:
+    for name in _wrappers(found):
         inner = found.get(name)
         if isinstance(inner, str):
             report = report_in(inner, depth + 1)

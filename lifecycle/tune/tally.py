@@ -245,14 +245,20 @@ class Tally:
         return self._by_settings.setdefault(settings, Samples(Sample(), Sample()))
 
     def used(self) -> Samples:
-        """Return the drains with the newest settings if they are enough, else all drains."""
+        """
+        Return the drains with the newest settings if they are enough, else all drains.
+
+        Older drains that ended while clients still came show only that they were too short. They
+        are left out if the newest drains listened for longer.
+        """
         newest = self._by_settings.get(_settings(self.newest), Samples(Sample(), Sample()))
         if max(newest.connections.drains, newest.requests.drains) >= FEWEST:
             return newest
         together = Samples(Sample(), Sample())
         for each in self._by_settings.values():
-            together.connections.merge(each.connections)
-            together.requests.merge(each.requests)
+            for whole, part, latest in zip(together, each, newest, strict=True):
+                if not part.cut or part.latest_end >= latest.latest_end:
+                    whole.merge(part)
         return together
 
     @property

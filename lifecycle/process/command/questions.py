@@ -28,6 +28,10 @@ READ: Final = 65536
 """Bytes to read at once."""
 MOST_WAITING: Final = MOST_BYTES + READ
 """Bytes of an answer, after which its worker is not heard any more."""
+AT_ONCE: Final = 8
+"""Connections that are taken in one turn of the loop."""
+ROWS_AT_ONCE: Final = 50
+"""Rows of an answer that are read in one turn of the loop."""
 HEAD: Final = 64
 """Bytes of the first line of an answer."""
 FIELDS: Final = 6
@@ -80,7 +84,7 @@ class Questions:
         if loop is None:
             return
         try:
-            while True:
+            for _ in range(AT_ONCE):  # the loop also answers the probes
                 sock, _ = self._listener.accept()
                 self._join(sock, loop)
         except BlockingIOError:
@@ -130,7 +134,7 @@ class Questions:
             if (line := self._lines.get(pid)) is not None:
                 line.give_up(self._number)
         answers = {pid: each.result() for pid, each in waits.items() if each.done()}
-        return {pid: _read(each, pid) for pid, each in answers.items() if each.startswith(OK)}
+        return {pid: await _read(each, pid) for pid, each in answers.items() if each.startswith(OK)}
 
 
 class _Line:
@@ -171,6 +175,9 @@ class _Line:
         """Close the connection. Nothing more is answered."""
         self._loop.remove_reader(self._socket)
         self._socket.close()
+        for each in self._waits.values():
+            if not each.done():
+                each.set_result(b"")
         self._waits.clear()
         self._leave()
 
@@ -221,9 +228,11 @@ def _peer(sock: socket.socket) -> int:
         return 0
 
 
-def _read(answer: bytes, pid: int) -> View:
+async def _read(answer: bytes, pid: int) -> View:
     work, threads, total = [], [], 0
-    for row in answer.decode("utf-8", "replace").split("\n"):
+    for number, row in enumerate(answer.decode("utf-8", "replace").split("\n"), 1):
+        if not number % ROWS_AT_ONCE:
+            await asyncio.sleep(0)
         kind, *fields = row.split("\t")
         if kind == "r" and len(fields) >= FIELDS:
             at, method, path, agent, protocol, line, *stack = fields

@@ -218,7 +218,7 @@ def test_a_worker_that_could_not_find_an_answer(tmp_path: Path) -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_answer(answer: bytes) -> None:
     """Nothing that a worker sends raises."""
-    view = questions._read(b"ok 1\n" + answer, 7)
+    view = asyncio.run(questions._read(b"ok 1\n" + answer, 7))
     assert all(math.isfinite(each.since) for each in view.work)
     assert all(each.name.isprintable() for each in view.work)
     assert {each.worker for each in (*view.work, *view.threads)} <= {7}

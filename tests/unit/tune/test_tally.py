@@ -127,6 +127,14 @@ def test_older_settings_are_left_out_once_there_are_enough_drains() -> None:
     assert (few.drains, enough.drains) == (FEWEST + 2, FEWEST + 3)
 
 
+def test_a_drain_that_was_cut_is_left_out_once_newer_ones_have_listened_for_longer() -> None:
+    """Otherwise each longer settle would be called too short again."""
+    old = [{**last(5.9, listened=6.0), **LONG_AGO}] * 10
+    longer = {**last(8.0, listened=12.0), "settings": {**SETTINGS, "settle": 12.0}}
+    used = tally_of(*old, *[longer] * 5).used().connections
+    assert (used.drains, used.cut) == (5, 0)
+
+
 def test_samples_together_are_one_sample() -> None:
     """In whatever order they were added."""
     every = [last(at, listened=9.0) | {"after_closing": 1} for at in (1.5, 0.5, 7.25, 2.0)]
