@@ -38,6 +38,7 @@ class Seen(NamedTuple):
         protocol: Its protocol, or empty if this is unknown.
         stack: The lines at which it stands, innermost last. Empty if they are not known.
         line: The innermost of these lines that belongs to the app, or else the innermost one.
+        pieces: How many pieces of work it stands for.
     """
 
     since: float
@@ -47,10 +48,18 @@ class Seen(NamedTuple):
     protocol: str = ""
     stack: Sequence[str] = ()
     line: str = ""
+    pieces: int = 1
 
 
 by_age: Final = attrgetter("since")
 """Sorts work, the oldest first."""
+
+
+def some_of(known: Sequence[Seen], many: int) -> Seen:
+    """Return one entry for requests of which some have ended, and nobody knows which."""
+    names = ", ".join(dict.fromkeys(each.name for each in known))
+    told = f"{many} of {len(known)} requests: {names}"
+    return Seen(known[0].since, told, worker=known[0].worker, pieces=many)
 
 
 class SeenThread(NamedTuple):

@@ -143,7 +143,7 @@ def standing(traffic: Traffic) -> Standing:
     """Return the work in flight, with the lines at which it stands, for the report."""
     own = [_seen(each, traffic.app_loop, stacks=True) for each in oldest(traffic, REPORTED)]
     work = sorted((*own, *traffic.elsewhere.cut_off()), key=by_age)
-    return Standing(work[:REPORTED], max(traffic.in_flight, len(work)))
+    return Standing(work[:REPORTED], max(traffic.in_flight, sum(each.pieces for each in work)))
 
 
 def cut_off(traffic: Traffic, before: Standing | None = None) -> list[str]:
@@ -157,7 +157,7 @@ def cut_off(traffic: Traffic, before: Standing | None = None) -> list[str]:
     found = before or standing(traffic)
     now = traffic.clock()
     told = [_sentence(each, now) for each in found.work]
-    if more := found.total - len(told):
+    if more := found.total - sum(each.pieces for each in found.work):
         told.append(f"and {more} more in flight")
     return told
 

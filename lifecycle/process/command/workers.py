@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Final
 
 from lifecycle.drain.counts import Totals
-from lifecycle.drain.elsewhere import Ended, Seen, View, by_age
+from lifecycle.drain.elsewhere import Ended, Seen, View, by_age, some_of
 from lifecycle.drain.work_names import Words, most
 from lifecycle.instrumentation.lifecycle_worker.board import SERVING, Slot
 from lifecycle.instrumentation.lifecycle_worker.process_state import is_alive
@@ -27,6 +27,8 @@ from lifecycle.process.command.questions import Questions
 from lifecycle.process.command.worker_totals import WorkerTotals
 from lifecycle.status_records import WorkerStatus
 
+LATE: Final = b"late "
+"""The beginning of a line about a request that came after the drain start."""
 READ: Final = 65536
 """Bytes to read from the pipe at once, which is more than it can hold."""
 DISTURBERS_KEPT: Final = 5
@@ -123,7 +125,8 @@ class Workers:
         with suppress(BlockingIOError):
             found = os.read(self._file.fd, READ)
             *lines, self._rest = (self._rest + found).split(b"\n")
-            for line in set(lines):
+            late = [each for each in lines if each.startswith(LATE)]
+            for line in (*{*lines}.difference(late), *late):  # two requests may have equal lines
                 self._told(line.decode(errors="replace").split())
             if len(found) > READ // 2 or any(line.startswith(b"serves") for line in lines):
                 self.look()  # a line may be missing because the pipe was full
@@ -343,14 +346,21 @@ class Workers:
     def _located_in(self, slot: Slot) -> Sequence[Seen]:
         """Return the requests of a worker as they were located, if it may still have them."""
         at, known = self._located.get(slot.pid, (math.inf, ()))
-        if slot.beat_at > at:  # so the number on the board is newer
-            return known[: slot.in_flight]
-        return known or ([self._unknown(slot)] if slot.in_flight else ())
+        if slot.beat_at <= at:
+            return known or ([self._unknown(slot)] if slot.in_flight else ())
+        if slot.in_flight >= len(known):  # the number on the board is newer
+            return known
+        return [some_of(known, slot.in_flight)] if slot.in_flight else ()
 
     def _unknown(self, slot: Slot) -> Seen:
         now = self.now()
         requests = f"{slot.in_flight} request{'s' if slot.in_flight > 1 else ''}"
-        return Seen(now - slot.stalled_for(now), f"{requests} of {slot.server}", worker=slot.pid)
+        return Seen(
+            now - slot.stalled_for(now),
+            f"{requests} of {slot.server}",
+            worker=slot.pid,
+            pieces=slot.in_flight,
+        )
 
     def oldest_at(self) -> float:
         """Return when the oldest request has started, as far as the workers have shown it."""
