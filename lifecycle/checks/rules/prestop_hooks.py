@@ -25,7 +25,7 @@ _VARIABLE: Final = re.compile(r"\$\{?[A-Za-z_]")
 _IN_QUOTES: Final = re.compile(r"'x-lifecycle-token:[^'\"]*\$\{?[a-z_]", re.IGNORECASE)
 COMMANDS: Final = frozenset((
     "run", "prestop", "probe", "ls", "status", "online", "offline", "plugins", "config",
-    "manifests", "check", "rehearse",
+    "manifests", "check", "rehearse", "inflight", "tune",
 ))  # fmt: skip
 """The commands of `lifecycle`. A hook with a misspelt command fails."""
 _ENDS: Final = ("kill", "pkill", "killall")
