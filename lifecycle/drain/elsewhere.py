@@ -56,7 +56,7 @@ by_age: Final = attrgetter("since")
 
 
 def some_of(known: Sequence[Seen], many: int) -> Seen:
-    """Return one entry for requests of which some have ended, and nobody knows which."""
+    """Return one entry for requests of which some have ended. It is not known which ones."""
     names = ", ".join(dict.fromkeys(each.name for each in known))
     told = f"{many} of {len(known)} requests: {names}"
     return Seen(known[0].since, told, worker=known[0].worker, pieces=many)
