@@ -322,6 +322,7 @@ class Snapshot(TypedDict):
         transitions: All transitions so far.
         start: The start, with the seconds of each step.
         drain: The drain, or null before a drain has started.
+        command: True under `lifecycle run -- COMMAND`. The app then runs in other processes.
         workers: The workers of a command that report to pod-lifecycle. Empty for an app.
         plugins: The loaded plugins, then those that failed.
         pid: The id of the process.
@@ -345,6 +346,7 @@ class Snapshot(TypedDict):
     transitions: list[TransitionStatus]
     start: NotRequired[StartStatus]
     drain: DrainStatus | None
+    command: NotRequired[bool]
     workers: NotRequired[list[WorkerStatus]]
     plugins: list[PluginStatus]
     pid: int

@@ -12,7 +12,6 @@ from lifecycle.control.default_commands import DefaultCommands
 from lifecycle.control.default_probes import LoopProbe, ServiceProbe, StateProbes
 from lifecycle.control.services import LOCAL
 from lifecycle.drain.drain import Drain
-from lifecycle.drain.elsewhere import Nowhere
 from lifecycle.drain.view import view
 from lifecycle.hookspecs import hookimpl
 from lifecycle.log import Log
@@ -193,7 +192,7 @@ def builtins(conductor: Conductor) -> list[Builtin]:
         in_flight=lambda limit, stacks: view(conductor.traffic, limit, stacks=stacks),
         online=conductor.set_online,
         offline=conductor.set_offline,
-        of_a_command=lambda: not isinstance(conductor.traffic.elsewhere, Nowhere),
+        of_a_command=lambda: conductor.traffic.of_a_command,
         log_level=lambda: conductor.log.level,
     )
     made = (

@@ -281,6 +281,7 @@ class Conductor:
             "transitions": [transition_status(each) for each in self.transitions.history],
             "start": self.start_report.status(),
             "drain": self.departure.snapshot(now),
+            "command": self.traffic.of_a_command,
             "workers": self.traffic.workers(),
             "plugins": self.plugins.status(),
             "pid": os.getpid(),

@@ -87,6 +87,11 @@ class Traffic:
         return own + self.elsewhere.in_flight()
 
     @property
+    def of_a_command(self) -> bool:
+        """Whether the work is that of a command, in other processes. From any thread."""
+        return not isinstance(self.elsewhere, Nowhere)
+
+    @property
     def totals(self) -> Totals:
         """The totals of all processes since the start. From any thread."""
         there = self.elsewhere.totals()

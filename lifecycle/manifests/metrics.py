@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from lifecycle.calls.entry_points import entry_points
@@ -49,8 +49,10 @@ def monitor(metadata: Mapping[str, Any], labels: Mapping[str, str], port: str) -
     }
 
 
-def refusal(env: Mapping[str, str]) -> str:
-    """Return why Prometheus cannot scrape an app with these variables. Empty if it can."""
+def refusal(env: Mapping[str, str], command: Sequence[str]) -> str:
+    """Return why Prometheus cannot scrape this app. Empty if it can."""
+    if any(word.endswith(f"no:{_NAME}") for word in command):
+        return f"--metrics needs {PLUGIN}, and the app's command turns it off with no:{_NAME}"
     plugins = map(str.strip, env.get("LIFECYCLE_PLUGINS", "").split(","))
     if f"no:{_NAME}" in plugins:
         return f"--metrics needs {PLUGIN}, and LIFECYCLE_PLUGINS turns it off with no:{_NAME}"

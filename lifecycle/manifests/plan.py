@@ -126,7 +126,7 @@ class Plan:
                 f"--profile={self.profile} cannot have app services. Remove --service and "
                 "LIFECYCLE_SERVICES"
             )
-        if self.metrics and (problem := metrics.refusal(self.env)):
+        if self.metrics and (problem := metrics.refusal(self.env, self.command)):
             raise Refused(problem)
         check_run_dir(self.run_dir, self.config.qos_port)
 

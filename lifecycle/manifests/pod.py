@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from lifecycle.checks.rules.probes import LONG_GRACE
 from lifecycle.config import KILL_MARGIN, Config
+from lifecycle.manifests import metrics
 from lifecycle.manifests.command import own_command
 from lifecycle.manifests.names import REGISTERED
 from lifecycle.manifests.plan import Plan
@@ -179,7 +180,8 @@ def told_to_istio(plan: Plan) -> dict[str, str]:
         "sidecar.istio.io/nativeSidecar": "true",
         "sidecar.istio.io/rewriteAppHTTPProbers": "true",
     }
-    if plan.prestop == "http":  # old injectors do not rewrite the hook, and the kubelet has no mTLS
+    # Neither the kubelet, whose hook old injectors do not rewrite, nor Prometheus has mTLS.
+    if plan.prestop == "http" or plan.metrics == metrics.PODMONITOR:
         told["traffic.sidecar.istio.io/excludeInboundPorts"] = str(plan.config.qos_port)
     if plan.guaranteed:
         for kind, value in (("CPU", plan.cpu), ("Memory", plan.memory)):

@@ -26,17 +26,24 @@ function stretch(element, from, length) {
   element.style.setProperty("--length", `${(length * 100).toFixed(2)}%`);
 }
 
+/** Some screen readers take a table for none where narrow screens get a grid, unless it has roles. */
+const ROLES = { table: "table", thead: "rowgroup", tbody: "rowgroup", tr: "row", th: "columnheader" };
+
+for (const [tag, role] of Object.entries(ROLES)) {
+  for (const each of document.querySelectorAll(tag)) each.setAttribute("role", role);
+}
+
 function make(tag, kind, ...children) {
   const element = document.createElement(tag);
+  if (ROLES[tag]) element.setAttribute("role", ROLES[tag]);
   if (kind) element.className = kind;
   element.append(...children);
   return element;
 }
 
-/** Make a row of cells. The roles keep the table a table where narrow screens get a grid. */
+/** Make a row of cells. */
 function row(kinds, head = -1) {
   const line = make("tr");
-  line.setAttribute("role", "row");
   line.parts = kinds.map((kind, index) => {
     const cell = make(index === head ? "th" : "td", kind);
     if (index === head) cell.scope = "row";

@@ -108,6 +108,25 @@ def test_an_app_that_prometheus_cannot_scrape(variables: dict[str, str], words: 
     assert plan(*SERVED, **variables).metrics == ""
 
 
+def test_a_command_without_the_plugin() -> None:
+    """It turns the plugin off itself."""
+    with pytest.raises(Refused, match="the app's command turns it off with no:prometheus"):
+        plan(
+            "--metrics=annotations", command=["lifecycle", "run", "-p", "no:prometheus", *ASGI[2:]]
+        )
+
+
+@pytest.mark.parametrize(("way", "beside"), [("podmonitor", True), ("annotations", False)])
+def test_prometheus_reaches_a_pod_in_a_mesh(way: str, beside: bool) -> None:
+    """Prometheus has no certificate of the mesh, so the QOS port bypasses the sidecar."""
+    template = made("--profile=sidecar-istio", f"--metrics={way}")["Deployment"]["spec"]["template"]
+    excluded = template["metadata"]["annotations"].get(
+        "traffic.sidecar.istio.io/excludeInboundPorts"
+    )
+
+    assert excluded == ("22222" if beside else None)
+
+
 @pytest.mark.parametrize("points", [(), (POINT,)])
 def test_a_plugin_that_is_not_here(
     monkeypatch: pytest.MonkeyPatch,

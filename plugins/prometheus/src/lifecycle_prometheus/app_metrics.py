@@ -32,6 +32,8 @@ FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 """The variable of `prometheus_client` for apps with several processes."""
 LONGEST_PROBLEM: Final = 500
 """Characters of a problem in the log."""
+HANGS: Final = "hangs"
+"""The kind of a problem that comes and goes with each scrape while one run hangs."""
 OURS: Final = "pod_lifecycle"
 
 
@@ -47,7 +49,7 @@ class AppMetrics:
     Writes the app's own metrics. Called by one thread at a time.
 
     Args:
-        log: The log for problems. The same problem is logged once, until it is over.
+        log: The log for problems. A problem of one kind is logged once, until it is over.
         longest: Seconds that the app's collectors may take together.
     """
 
@@ -55,24 +57,25 @@ class AppMetrics:
         self._log = log
         self._longest = longest
         self._run: Future[str] | None = None
-        self._problem = ""
+        self._kind = ""
 
-    def text(self, format_: Format, *, has_workers: bool) -> str:
+    def text(self, format_: Format, *, of_a_command: bool) -> str:
         """
         Return the app's metrics as text, without the end. Empty if there is a problem.
 
         Args:
             format_: The format.
-            has_workers: True if the app runs in other processes, the workers of a command.
+            of_a_command: True if the app runs in other processes, those of a command.
         """
         folder = os.environ.get(FOLDER, "")
-        if has_workers and not folder:
+        if of_a_command and not folder:
             return self._say(
+                "no folder",
                 "The app runs in other processes, and they share no metrics. Set "
-                f"{FOLDER} to an empty folder for them and for `lifecycle run`."
+                f"{FOLDER} to an empty folder for them and for `lifecycle run`.",
             )
         if self._run is not None and not self._run.done():
-            return self._say("A collector of the app still hangs.")
+            return self._say(HANGS, "A collector of the app still hangs.")
         run: Future[str] = Future()
         self._run = run
         threading.Thread(
@@ -80,15 +83,18 @@ class AppMetrics:
         ).start()
         wait([run], self._longest)
         if not run.done():
-            return self._say(f"The app's collectors gave no metrics for {self._longest:g} s.")
+            return self._say(
+                HANGS, f"The app's collectors gave no metrics for {self._longest:g} s."
+            )
         if (error := run.exception()) is not None:
-            return self._say(f"The app's metrics raised {type(error).__name__}: {_text_of(error)}")
-        self._problem = ""
+            name = type(error).__name__
+            return self._say(name, f"The app's metrics raised {name}: {_text_of(error)}")
+        self._kind = ""
         return run.result()
 
-    def _say(self, problem: str) -> str:
-        if problem != self._problem:
-            self._problem = problem
+    def _say(self, kind: str, problem: str) -> str:
+        if kind != self._kind:
+            self._kind = kind
             self._log.warning(
                 "app metrics",
                 problem=problem[:LONGEST_PROBLEM],

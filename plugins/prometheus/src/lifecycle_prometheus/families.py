@@ -96,7 +96,10 @@ def _of_the_app(snapshot: Mapping[str, Any]) -> Iterator[Family]:
     lag = _loop_lag(snapshot)
     if lag is not None:
         yield _gauge(
-            "loop_lag_seconds", "Longest delay of the app's event loop in the last 30 to 60 s.", lag
+            "loop_lag_seconds",
+            "Longest delay of the app's event loop in the last 30 to 60 s. With workers, the longest "
+            "delay now.",
+            lag,
         )
 
 

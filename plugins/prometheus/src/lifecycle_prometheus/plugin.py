@@ -106,5 +106,5 @@ class MetricsPage:
         snapshot = self._life.snapshot()
         text = written(self._collector.families(snapshot), format_)
         if self._app is not None:
-            text += self._app.text(format_, has_workers=bool(snapshot.get("workers")))
+            text += self._app.text(format_, of_a_command=bool(snapshot.get("command")))
         return text + end_of(format_)
