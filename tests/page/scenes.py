@@ -164,7 +164,7 @@ def status(state: str = "ready", **more: Any) -> Snapshot:
             for name in ("state", "services", "loop", "start", "drain", "local", "page", "commands")
         ],
         "pid": 7,
-        "version": "0.3.0",
+        "version": "0.2.0",
         "pod": POD,
         "namespace": "shop",
         "now": NOW,
