@@ -34,6 +34,8 @@ async def shop(scope, receive, send):
             await send({"type": "websocket.send", "text": "x" * 60000})
         while (await receive())["type"] != "websocket.disconnect":
             pass
+        if scope["path"] == "/raise":  # as frameworks do, if a route does not catch it
+            raise RuntimeError("disconnected")
         return
     if scope["path"] == "/hold":
         while (await receive())["more_body"]:
@@ -100,6 +102,29 @@ def test_who_does_not_take_his_end_holds_nobody_up(
     assert "waited_for" not in report, report
     assert report["steps"]["close"] < EARLY, report
     assert "Traceback" not in app.stderr, app.stderr
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_an_app_that_raises_at_the_end_of_a_websocket(
+    start: Start, tmp_path: Path, server: str
+) -> None:
+    """Its server would close the connection at once, or with a code of its own."""
+    (tmp_path / "shop.py").write_text(APP)
+    app = run(start, tmp_path, sys.executable, "-m", *SERVERS[server], "shop:app", **TIMES)
+    app.wait_state("ready")
+
+    async def listen() -> int | None:
+        async with websockets.connect(f"ws://127.0.0.1:{app.port}/raise") as client:
+            app.signal(signal.SIGTERM)
+            async for _ in client:
+                continue
+            return client.close_code
+
+    assert asyncio.run(asyncio.wait_for(listen(), EARLY)) == 1001
+    assert app.wait() == 0, app.stderr
+    assert "RuntimeError: disconnected" in app.stderr
+    [report] = app.events("drain report")
+    assert "cut_off" not in report, report
 
 
 async def _come_late(app, held):

@@ -91,6 +91,7 @@ class LongLived:
             if not self._cancelled:
                 raise
         except Exception as error:
+            await self._until_ended()  # the server closes the connection because of the error
             if not _tells_of_the_end(error):
                 raise
         finally:
@@ -98,6 +99,10 @@ class LongLived:
             if self._cancelled and hasattr(self._app, "uncancel"):
                 self._app.uncancel()
             self._app = None
+        await self._until_ended()
+
+    async def _until_ended(self) -> None:
+        """Wait until the client has got the end, if there is one."""
         if self._ending is not None:
             await self._asyncio.wait({self._ending}, timeout=PATIENCE)
 
