@@ -21,6 +21,33 @@ provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(), schedule_dela
 if os.environ.get("OWN_PROVIDER"):
     trace.set_tracer_provider(provider)
 tracer = trace.get_tracer("shop")
+providers = [provider]
+
+if os.environ.get("ALL_SIGNALS"):
+    from opentelemetry import _logs, metrics
+    from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+    from opentelemetry.sdk._logs import LoggerProvider
+    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+    from opentelemetry.sdk.metrics import MeterProvider
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
+    meters = MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())])
+    metrics.set_meter_provider(meters)
+    logs = LoggerProvider()
+    logs.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(), 60_000))
+    _logs.set_logger_provider(logs)
+    providers += [meters, logs]
+
+
+def say(text):
+    for each in providers[2:]:
+        each.get_logger("shop").emit(body=text)
+
+
+def shut_down():
+    for each in providers:
+        each.shutdown()
 """
 """The app sends its spans once a minute, so only a flush sends those of a short test."""
 
@@ -48,9 +75,9 @@ async def app(scope, receive, send):
             message = await receive()
             if message["type"] == "lifespan.shutdown":
                 with setup.tracer.start_as_current_span("last words"):
-                    pass
+                    setup.say("last words")
                 if os.environ.get("SHUT_DOWN"):
-                    setup.provider.shutdown()
+                    setup.shut_down()
             await send({"type": message["type"] + ".complete"})
             if message["type"] == "lifespan.shutdown":
                 return

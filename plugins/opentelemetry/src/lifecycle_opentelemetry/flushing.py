@@ -51,3 +51,28 @@ def side_by_side(calls: Mapping[str, Call], seconds: float) -> dict[str, str]:
 def no_answer(seconds: float) -> str:
     """Return the problem of a call that was not over within its time."""
     return f"No answer for {seconds:.1f} s."
+
+
+class Ending:
+    """
+    The end of an app: its time limit, and whether the span of the drain is written.
+
+    Args:
+        seconds: The time limit.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._until = time.monotonic() + seconds
+        self.written = threading.Event()
+
+    def left(self) -> float:
+        """Return the seconds that are left."""
+        return max(0.0, self._until - time.monotonic())
+
+    def write(self, write: Callable[[], None]) -> None:
+        """Write the span of the drain. Usually everything is prepared for it since READY."""
+        try:
+            write()
+        finally:
+            self.written.set()

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.sampling import Sampler
 
 from lifecycle_opentelemetry.quiet import described, overheard
 from lifecycle_opentelemetry.traces import SpanRecord
@@ -64,6 +66,15 @@ def _ns(seconds: float) -> int:
     return round(seconds * 1e9)
 
 
+def choices_of(provider: Any) -> tuple[Resource | None, Sampler | None]:
+    """Return the resource and the sampler of a provider of the app, as far as it has them."""
+    resource, sampler = getattr(provider, "resource", None), getattr(provider, "sampler", None)
+    return (
+        resource if isinstance(resource, Resource) else None,
+        sampler if isinstance(sampler, Sampler) else None,
+    )
+
+
 class Outbox(SpanProcessor):
     """
     Spans that wait for an export, with their own provider. Any thread may call it.
@@ -74,15 +85,19 @@ class Outbox(SpanProcessor):
     Args:
         exporters: Where the spans are sent.
         resource: The resource.
+        sampler: The sampler, or None for that of the variables of OpenTelemetry.
     """
 
-    def __init__(self, exporters: Sequence[SpanExporter], resource: Resource) -> None:
+    def __init__(
+        self, exporters: Sequence[SpanExporter], resource: Resource, sampler: Sampler | None = None
+    ) -> None:
         self._exporters = exporters
+        self._process = os.getpid()
         self._lock = threading.Lock()
         self._exporting = threading.Lock()
         self._waiting: list[ReadableSpan] = []
         # Without `shutdown_on_exit`, because an exit handler would delay the end of the process.
-        self.provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        self.provider = TracerProvider(sampler, resource, shutdown_on_exit=False)
         self.provider.add_span_processor(self)
 
     def on_end(self, span: ReadableSpan) -> None:
@@ -99,6 +114,8 @@ class Outbox(SpanProcessor):
         Returns:
             The problem, or an empty text.
         """
+        if os.getpid() != self._process:
+            return ""  # a forked child: the spans are those of its parent
         with self._exporting:  # exporters need not support two exports at the same time
             return self._send()
 

@@ -10,7 +10,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import atexit
 import os
 import threading
 import time
@@ -20,8 +19,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import lifecycle
-from lifecycle_opentelemetry.app_providers import app_provider
-from lifecycle_opentelemetry.flushing import Call, no_answer, side_by_side
+from lifecycle_opentelemetry.app_flush import AppFlush
+from lifecycle_opentelemetry.app_providers import app_provider, is_shut_down, watch
+from lifecycle_opentelemetry.flushing import Call, Ending, no_answer, side_by_side
 from lifecycle_opentelemetry.quiet import Heard, described, overheard
 from lifecycle_opentelemetry.settings import NOT_SENT, Signal, exporters
 from lifecycle_opentelemetry.traces import SpanRecord, drain_of, start_of
@@ -93,6 +93,7 @@ class Telemetry:
         threading.Thread(target=self._begin, name="opentelemetry-start", daemon=True).start()
 
     def _begin(self) -> None:
+        watch()
         # The import holds the interpreter lock, and would delay the first `/startup` that is true.
         if self._ends.wait(BREATH):
             return  # `ended` does the rest
@@ -103,6 +104,7 @@ class Telemetry:
     def _write(self, drain: Callable[[Mapping[str, Any]], SpanRecord | None] | None) -> None:
         """Write the spans that are over. Prepares everything that is not prepared yet."""
         with self._preparing:
+            watch()
             for what, prepare in (
                 ("spans", partial(self._write_spans, drain)),
                 ("metrics", self._prepare_metrics),
@@ -130,15 +132,18 @@ class Telemetry:
             write(tracer, end, self._start)
 
     def _tracer(self, snapshot: Mapping[str, Any]) -> Tracer | None:
-        provider = app_provider("spans")
+        provider = gone = app_provider("spans")
+        if provider is not None and is_shut_down(provider):
+            provider = None  # it drops every span
         if provider is None and self._outbox is None and exporters(Signal.TRACES, self._environ):
             from lifecycle_opentelemetry.own import exporter_classes
             from lifecycle_opentelemetry.resource import resource
-            from lifecycle_opentelemetry.spans import Outbox
+            from lifecycle_opentelemetry.spans import Outbox, choices_of
 
             kinds = exporter_classes(Signal.TRACES, self._environ)
-            where = resource(self._environ, _names(snapshot))
-            self._outbox = Outbox([kind() for kind in kinds], where)
+            where, sampler = choices_of(gone)
+            where = where or resource(self._environ, _names(snapshot))
+            self._outbox = Outbox([kind() for kind in kinds], where, sampler)
         if provider is None and self._outbox is not None:
             provider = self._outbox.provider
         if provider is None:
@@ -174,34 +179,42 @@ class Telemetry:
     def ended(self, stop: lifecycle.Stop) -> None:
         """Write the span of the drain, and send everything that is left, the app's too."""
         self._ends.set()
-        ending = _Ending(stop.seconds_left)
+        ending = Ending(stop.seconds_left)
         drain = partial(drain_of, code=stop.code, cause=stop.cause, now=time.time())
         calls: dict[str, Call] = {
             "drain": partial(ending.write, partial(self._write, drain)),
             "spans": partial(self._send, ending),
             "metrics": partial(self._shut_down, ending),
         }
-        for what in SIGNALS:
-            if (provider := app_provider(what)) is not None:
-                calls[f"{THE_APPS}{what}"] = partial(_flush, provider, ending)
         heard: dict[str, Heard] = {}
-        quiet = {what: partial(_quietly, call, what, heard) for what, call in calls.items()}
+        quiet: dict[str, Call] = {
+            what: partial(_quietly, call, what, heard) for what, call in calls.items()
+        }
+        providers = {what: app_provider(what) for what in SIGNALS}
+        flushes = {
+            what: AppFlush(f"{THE_APPS}{what}", provider, ending)
+            for what, provider in providers.items()
+            # The app has flushed it. The SDK would report a failure, though nothing is left.
+            if provider is not None and not is_shut_down(provider)
+        }
+        for flush in flushes.values():
+            quiet |= flush.calls
         problems = side_by_side(quiet, ending.left())
-        del calls["drain"]  # if it is late, so are the others
-        for what in calls:
+        for what in ("spans", "metrics"):  # if the drain is late, so are these
             problem = problems.get(what, "")
             if problem and what in heard:
                 problem = f"{problem} {heard[what].reason}".strip()
             self._note(what, problem)
-            if problem and what.startswith(THE_APPS):
-                _forget_exit_handler(app_provider(what.removeprefix(THE_APPS)))
+        for what, flush in flushes.items():
+            self._note(f"{THE_APPS}{what}", flush.problem(problems))
+            flush.leave_the_late()
         self._close()
 
-    def _send(self, ending: _Ending) -> str:
+    def _send(self, ending: Ending) -> str:
         ending.written.wait(ending.left())
         return self._outbox.send() if self._outbox is not None else self._problem_of("spans")
 
-    def _shut_down(self, ending: _Ending) -> str:
+    def _shut_down(self, ending: Ending) -> str:
         ending.written.wait(ending.left())
         if self._provider is not None:
             # It collects and exports once more. Then its thread ends.
@@ -240,43 +253,6 @@ def _names(snapshot: Mapping[str, Any]) -> list[str]:
     return [str(each["name"]) for each in snapshot["services"]]
 
 
-class _Ending:
-    """The end of an app: its time limit, and whether the span of the drain is written."""
-
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self._until = time.monotonic() + seconds
-        self.written = threading.Event()
-
-    def left(self) -> float:
-        """Return the seconds that are left."""
-        return max(0.0, self._until - time.monotonic())
-
-    def write(self, write: Callable[[], None]) -> None:
-        """Write the span of the drain. Usually everything is prepared for it since READY."""
-        try:
-            write()
-        finally:
-            self.written.set()
-
-
-def _flush(provider: Any, ending: _Ending) -> str:
-    ending.written.wait(ending.left() / 2)
-    done = provider.force_flush(int(ending.left() * 1000))
-    return "" if done is not False else "Not everything was sent."
-
-
-def _quietly(call: Call, what: str, heard: dict[str, Heard]) -> str:
-    with overheard() as mine:
-        heard[what] = mine
-        problem = call()
-    # A provider of the SDK returns True even if its exporter has failed.
-    failed = mine.error and what.startswith(THE_APPS)
-    return problem or ("Not everything was sent." if failed else "")
-
-
-def _forget_exit_handler(provider: Any) -> None:
-    # The SDK flushes once more when the process exits, and waits up to 30 s for it. The time for
-    # this is already over.
-    if (shutdown := getattr(provider, "shutdown", None)) is not None:
-        atexit.unregister(shutdown)
+def _quietly(call: Call, what: str, heard: dict[str, Heard]) -> str | None:
+    with overheard() as heard[what]:
+        return call()
