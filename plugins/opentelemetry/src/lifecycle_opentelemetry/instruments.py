@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -49,6 +50,7 @@ class Meters:
         self._seen = {each.name: Seen() for each in HISTOGRAMS}
         self._histograms: dict[str, metrics.Histogram] = {}
         self._had_workers = False
+        self._process = os.getpid()
         for reading in (*READINGS, WORKERS):
             make = (
                 self._meter.create_observable_counter
@@ -72,6 +74,7 @@ class Meters:
         """
         with self._lock:
             self._read = read
+            self._process = os.getpid()
             self._kept = 0.0, None
             self._had_workers = is_command
 
@@ -82,6 +85,8 @@ class Meters:
         return [metrics.Observation(value, found) for found, value in reading.values(snapshot)]
 
     def _snapshot(self) -> Snapshot | None:
+        if os.getpid() != self._process:
+            return None  # a forked child: no thread there makes snapshots
         with self._lock:
             at, snapshot = self._kept
             if snapshot is None or time.monotonic() - at >= KEPT:
@@ -146,6 +151,9 @@ class Quietly(MetricExporter):
     """
     An exporter that reports its problems, instead of logging them.
 
+    The reader of the SDK also collects in each forked child. There, nothing is exported: the values
+    would be those of the parent at the fork, and a connection of the parent must not be used.
+
     Args:
         inner: The exporter.
         complain: Called with the problem of each export, or with an empty text.
@@ -158,10 +166,13 @@ class Quietly(MetricExporter):
         )
         self._inner = inner
         self._complain = complain
+        self._process = os.getpid()
 
     def export(
         self, metrics_data: MetricsData, timeout_millis: float = 10_000, **kwargs: Any
     ) -> MetricExportResult:
+        if self._is_forked():
+            return MetricExportResult.SUCCESS
         problem = ""
         with overheard() as heard:
             try:
@@ -174,9 +185,16 @@ class Quietly(MetricExporter):
         return result
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        if self._is_forked():
+            return True
         with overheard():
             return self._inner.force_flush(timeout_millis=timeout_millis)
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:
+        if self._is_forked():
+            return
         with overheard():
             self._inner.shutdown(timeout_millis=timeout_millis, **kwargs)
+
+    def _is_forked(self) -> bool:
+        return os.getpid() != self._process
