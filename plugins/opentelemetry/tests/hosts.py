@@ -101,6 +101,48 @@ def app(environ, start_response):
         start_response("200 OK", [("Content-Length", "5")])
         return [b"hello"]
 """
+AIOHTTP = """
+import sys
+import lifecycle, lifecycle_aiohttp
+import setup
+from aiohttp import web
+
+async def hello(request):
+    with setup.tracer.start_as_current_span("a request"):
+        return web.Response(text="hello")
+
+async def main(life):
+    app = web.Application()
+    app.router.add_get("/", hello)
+    lifecycle_aiohttp.setup(app, life)
+    runner = web.AppRunner(app, handle_signals=False)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", int(sys.argv[1])).start()
+    life.export("orders", port=int(sys.argv[1]))
+    await life.ready()
+    await life.drained()
+    await runner.cleanup()
+    with setup.tracer.start_as_current_span("last words"):
+        pass
+
+lifecycle.run(main)
+"""
+DJANGO = """
+from django.conf import settings
+from django.core.wsgi import get_wsgi_application
+from django.http import HttpResponse
+from django.urls import path
+import setup
+
+settings.configure(ROOT_URLCONF=__name__, ALLOWED_HOSTS=["*"], SECRET_KEY="for tests alone")
+
+def hello(request):
+    with setup.tracer.start_as_current_span("a request"):
+        return HttpResponse(b"hello")
+
+urlpatterns = [path("", hello)]
+app = get_wsgi_application()
+"""
 
 
 class Host(NamedTuple):
@@ -119,6 +161,8 @@ _RUN = ("-m", "lifecycle", "run")
 _BIND = ("--bind", "127.0.0.1:{port}")
 _COMMAND = (*_RUN, "--service", "orders:{port}", "--", sys.executable, "-m")
 _UVICORN = ("uvicorn", "--host", "127.0.0.1", "--port", "{port}")
+_GUNICORN = ("gunicorn", *_BIND, "-w", "2", "--threads", "2")
+_GRANIAN = ("granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}")
 
 HOSTS = {
     "lifecycle.run": Host(("main.py",)),
@@ -127,20 +171,22 @@ HOSTS = {
     "run --asgi, uvicorn": Host(
         (*_RUN, "--asgi", "--server", "uvicorn", *_BIND, "--service", "orders", "web:app")
     ),
+    "aiohttp": Host(("shop.py", "{port}")),
     "Managed": Host(("-m", *_UVICORN, "managed:app"), (0, -15)),
     "uvicorn": Host((*_COMMAND, *_UVICORN, "web:app"), is_command=True),
     "uvicorn, 2 workers": Host(
         (*_COMMAND, *_UVICORN, "--workers", "2", "web:app"), is_command=True
     ),
-    "gunicorn": Host(
-        (*_COMMAND, "gunicorn", *_BIND, "-w", "2", "--threads", "2", "wsgi:app"), is_command=True
-    ),
+    "gunicorn": Host((*_COMMAND, *_GUNICORN, "wsgi:app"), is_command=True),
+    "gunicorn, Django": Host((*_COMMAND, *_GUNICORN, "site_of_django:app"), is_command=True),
+    "granian": Host((*_COMMAND, *_GRANIAN, "web:app"), is_command=True),
 }
 
 
 def run(host: Host, start: Callable[..., App], folder: Path, **env: str) -> App:
     """Start a host, and wait until it is READY and, if it serves, has served a request."""
     sources = {"setup": SETUP, "main": MAIN, "web": WEB, "managed": MANAGED, "wsgi": WSGI}
+    sources |= {"shop": AIOHTTP, "site_of_django": DJANGO}
     for name, source in sources.items():
         (folder / f"{name}.py").write_text(source)
     port = str(free_port())

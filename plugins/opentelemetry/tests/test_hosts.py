@@ -82,6 +82,9 @@ def test_the_last_spans_of_the_app(
 
 WORKERS = [
     ("gunicorn", {}, {"a request"}),
+    ("gunicorn, Django", {}, {"a request"}),
+    ("granian", {"SHUT_DOWN": "1"}, {"a request", "last words"}),
+    ("granian", {}, set()),
     ("uvicorn", {"SHUT_DOWN": "1"}, {"a request", "last words"}),
     ("uvicorn, 2 workers", {"SHUT_DOWN": "1"}, {"a request", "last words"}),
     ("uvicorn", {}, set()),
@@ -101,8 +104,8 @@ def test_the_last_spans_of_workers(
     """
     Their servers must end them so that the SDK can send what is left.
 
-    uvicorn ends itself by the signal, before the SDK's exit handler is called. So its app has to
-    shut its provider down, in the lifespan.
+    uvicorn ends itself by the signal, before the SDK's exit handler is called. Nor is it called in
+    a worker of granian. So the app has to shut its provider down, in the lifespan.
     """
     host = HOSTS[name]
     app = run(host, start, tmp_path, **QUICK, OWN_PROVIDER="1", **env, **collector.env())
