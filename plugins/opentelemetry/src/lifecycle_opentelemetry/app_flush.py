@@ -13,7 +13,7 @@ from lifecycle_opentelemetry.quiet import Heard, overheard
 
 FAILED: Final = "Not everything was sent."
 AT_THE_LIMIT: Final = 0.1
-"""Seconds before the time limit in which a failure counts as no answer: it has used all its time."""
+"""Seconds before the time limit. A failure this late counts as no answer."""
 
 
 class AppFlush:
@@ -85,6 +85,7 @@ class AppFlush:
             atexit.unregister(shutdown)
         if is_registered:
             for name in on_time:
+                atexit.unregister(self._parts[name].shutdown)  # of an app before, in this process
                 atexit.register(self._parts[name].shutdown)
 
 

@@ -151,8 +151,8 @@ class Quietly(MetricExporter):
     """
     An exporter that reports its problems, instead of logging them.
 
-    The reader of the SDK also collects in each forked child. There, nothing is exported: the values
-    would be those of the parent at the fork, and a connection of the parent must not be used.
+    The reader of the SDK also collects in each forked child. Nothing is exported there, because the
+    values would be those of the parent at the fork. The connection is also that of the parent.
 
     Args:
         inner: The exporter.
