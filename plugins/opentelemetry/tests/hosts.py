@@ -127,6 +127,28 @@ async def main(life):
 
 lifecycle.run(main)
 """
+GRPC = """
+import os
+import grpc
+import lifecycle, lifecycle_grpc
+import setup
+
+async def main(life):
+    server = grpc.aio.server(
+        interceptors=[lifecycle_grpc.Interceptor(life)], options=lifecycle_grpc.options(life)
+    )
+    lifecycle_grpc.attach(server, life)
+    port = int(os.environ["PORT"])
+    server.add_insecure_port(f"127.0.0.1:{port}")
+    await server.start()
+    life.export("orders", port=port, protocol="grpc")
+    await life.ready()
+    await life.drained()
+    with setup.tracer.start_as_current_span("last words"):
+        pass
+
+lifecycle.run(main)
+"""
 DJANGO = """
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
@@ -172,6 +194,7 @@ HOSTS = {
         (*_RUN, "--asgi", "--server", "uvicorn", *_BIND, "--service", "orders", "web:app")
     ),
     "aiohttp": Host(("shop.py", "{port}")),
+    "grpc.aio": Host(("calls.py",)),
     "Managed": Host(("-m", *_UVICORN, "managed:app"), (0, -15)),
     "uvicorn": Host((*_COMMAND, *_UVICORN, "web:app"), is_command=True),
     "uvicorn, 2 workers": Host(
@@ -186,7 +209,7 @@ HOSTS = {
 def run(host: Host, start: Callable[..., App], folder: Path, **env: str) -> App:
     """Start a host, and wait until it is READY and, if it serves, has served a request."""
     sources = {"setup": SETUP, "main": MAIN, "web": WEB, "managed": MANAGED, "wsgi": WSGI}
-    sources |= {"shop": AIOHTTP, "site_of_django": DJANGO}
+    sources |= {"shop": AIOHTTP, "calls": GRPC, "site_of_django": DJANGO}
     for name, source in sources.items():
         (folder / f"{name}.py").write_text(source)
     port = str(free_port())
