@@ -18,6 +18,8 @@ from lifecycle.links import help_page
 from lifecycle.version import VERSION
 
 UNWRITABLE = (errno.EPIPE, errno.ENOSPC)
+READER_GONE = 141
+"""The exit code if the reader of stdout has gone, as in a shell: 128 and the number of SIGPIPE."""
 TAKES_COMMAND = ("rehearse", "manifests")
 ALIKE = 0.75
 """How alike a misspelt option and the meant one are, from 0 to 1."""
@@ -54,7 +56,7 @@ def main(words: list[str]) -> int:
         if error.errno not in UNWRITABLE:
             raise
         stdout_failed(error)
-        return 1
+        return READER_GONE if error.errno == errno.EPIPE else USAGE
     return code
 
 

@@ -16,11 +16,13 @@ function linesOf(status) {
   const where = NAME.test(namespace) ? `-n ${namespace} ` : "";
   const before = pod ? `kubectl exec ${where}${NAME.test(pod) ? pod : "POD"} -- ` : "";
   const url = `${location.origin}/log-level?level=DEBUG`;
+  // In its container, a command finds the port by itself.
+  const after = pod || location.port === "22222" ? "" : ` --port ${location.port}`;
   return [
-    ...SHELL.map(([line, words]) => [before + line, words]),
+    ...SHELL.map(([line, words]) => [before + line + after, words]),
     [
       `curl -X POST -H 'X-Lifecycle: 1' '${url}'`,
-      "Log more, until you set level=INFO in the same way",
+      "Log more, until you set level=NOTSET in the same way",
     ],
   ];
 }

@@ -141,6 +141,16 @@ def test_an_attack_is_text(tab: Tab, number: int, width: int) -> None:
     assert tab.complaints() == []
 
 
+@pytest.mark.parametrize(("pod", "named"), [("", True), ("shop-1", False)])
+def test_a_command_names_the_port(tab: Tab, pod: str, named: bool) -> None:
+    """In its container it finds the port by itself. Elsewhere it would reach another app."""
+    with shown(tab, SCENES["ready"]._replace(status=status(pod=pod))):
+        codes = tab.js("[...document.querySelectorAll('.commands code')].map((e) => e.textContent)")
+        [line] = [each for each in codes if "lifecycle prestop" in each]
+        assert line.endswith(f" --port {tab.js('location.port')}") is named
+        assert line.startswith("kubectl exec") is not named
+
+
 def test_many_registries_share_a_column(tab: Tab) -> None:
     """So the table stays as wide as the page."""
     where = {f"consul-{number}": "yes" for number in range(8)} | {"etcd": "no: refused"}

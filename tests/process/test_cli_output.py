@@ -90,10 +90,10 @@ def test_a_false_verdict_that_nobody_reads(app: App, sink: str) -> None:
     "words", [("ls",), ("status",), ("status", "--json"), ("status", "--watch"), ("config",)]
 )
 def test_a_list_that_nobody_reads(app: App, words: tuple[str, ...], unbuffered: str) -> None:
-    """What is there to be read fails if it cannot be written: one sentence, exit code 1."""
+    """What is there to be read fails if it cannot be written: one sentence, exit code 2."""
     done = into(app, "full", *words, PYTHONUNBUFFERED=unbuffered)
 
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert message_of(done.stderr) == "lifecycle: stdout: No space left on device"
 
 

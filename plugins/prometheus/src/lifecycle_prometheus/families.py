@@ -169,12 +169,14 @@ def _of_services(snapshot: Mapping[str, Any]) -> Iterator[Family]:
 def _of_the_start_and_the_end(snapshot: Mapping[str, Any]) -> Iterator[Family]:
     start = snapshot.get("start")
     if start is not None:
-        steps = [((step["name"],), step["seconds"]) for step in start["steps"]]
+        steps: dict[str, float] = {}
+        for step in start["steps"]:  # several steps may have one name
+            steps[step["name"]] = steps.get(step["name"], 0.0) + step["seconds"]
         yield _gauges(
             "start_seconds",
             "Duration of each step of the start, and of the whole start as the step total.",
             ("step",),
-            [(("total",), start["seconds"]), *steps],
+            [(("total",), start["seconds"]), *(((name,), spent) for name, spent in steps.items())],
         )
     drain = snapshot["drain"]
     elapsed = drain["elapsed"] if drain is not None else 0.0
