@@ -111,7 +111,7 @@ function paint(problem = "") {
   paintDrain(status.drain, over);
   paintWork(work, problem);
   paintWorkers(status.workers ?? []);
-  paintProbes(status.probes);
+  paintProbes(status);
   paintServices(status.services, status.state);
   paintStart(status.start);
   paintPlugins(status.plugins);

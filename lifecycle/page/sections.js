@@ -65,15 +65,19 @@ const KINDS = [
 ];
 
 /** Return the answers of each kind, and its result: null if nobody has asked yet. */
-const byKind = (probes) =>
+const byKind = ({ probes, state }) =>
   KINDS.map(([kind, path]) => {
     const answers = probes.filter((probe) => probe.kind === kind);
-    return { kind, path, answers, ok: answers.length ? answers.every((probe) => probe.ok) : null };
+    // Nobody may have asked since the state has changed.
+    const unready = kind === "readiness" && state !== "ready";
+    const ok = answers.length ? answers.every((probe) => probe.ok) : null;
+    return { kind, path, answers, ok: unready ? false : ok };
   });
 
-function paintProbes(probes) {
+function paintProbes(status) {
+  const { probes, state } = status;
   const table = document.querySelector("table.probes");
-  const groups = byKind(probes);
+  const groups = byKind(status);
   fill(
     table,
     groups,
@@ -89,8 +93,10 @@ function paintProbes(probes) {
     (body, group) => {
       const [result, name] = body.head.parts;
       paintResult(result, group.ok);
-      const unasked = group.ok === null ? ", not asked yet" : "";
-      put(name, `${group.path}${unasked}`);
+      const unasked = group.answers.length ? "" : ", not asked yet";
+      const late = group.ok === false && group.answers.every((probe) => probe.ok);
+      const why = late && !unasked ? `, because the app is ${state.toUpperCase()}` : "";
+      put(name, `${group.path}${unasked}${why}`);
       fill(
         body,
         group.answers,

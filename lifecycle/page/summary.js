@@ -139,11 +139,11 @@ function paintHistory(status, now) {
 }
 
 function paintFigures(status, oldest) {
-  const results = byKind(status.probes).map(({ path, ok: answered }) => {
-    // Nobody may have asked since the state has changed.
-    const ok = path === "/ready" && status.state !== "ready" ? false : answered;
-    return [path, ok === null ? "–" : String(ok), ok === null ? "none" : ok ? "yes" : "no"];
-  });
+  const results = byKind(status).map(({ path, ok }) => [
+    path,
+    ok === null ? "–" : String(ok),
+    ok === null ? "none" : ok ? "yes" : "no",
+  ]);
   const figures = [
     ...results,
     ["In flight", count(status.in_flight)],

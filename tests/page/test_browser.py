@@ -151,6 +151,14 @@ def test_a_command_names_the_port(tab: Tab, pod: str, named: bool) -> None:
         assert line.startswith("kubectl exec") is not named
 
 
+def test_a_draining_app_is_not_ready(tab: Tab) -> None:
+    """Also if the last answer of `/ready` is from before the drain."""
+    scene = SCENES["draining"]
+    probes = [each | {"ok": True, "age": 54.0} for each in scene.status["probes"]]
+    with shown(tab, scene._replace(status=scene.status | {"probes": probes})):
+        assert "/ready, because the app is DRAINING" in tab.text("#probes")
+
+
 def test_many_registries_share_a_column(tab: Tab) -> None:
     """So the table stays as wide as the page."""
     where = {f"consul-{number}": "yes" for number in range(8)} | {"etcd": "no: refused"}
