@@ -32,6 +32,14 @@ _files: dict[str, tuple[str, bool]] = {}
 _OURS = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 """The folder of pod-lifecycle, two above this one."""
 _STANDARD = os.path.dirname(os.path.abspath(os.__file__)) + os.sep
+_HANDED_OVER = {
+    ("anyio/_backends/_asyncio.py", "run_sync_in_worker_thread"): "future",
+    ("asgiref/sync.py", "__call__"): "func",
+}
+"""
+The functions that wait for a thread, by file and name, each with one of its variables. The
+function at the beginning of the thread has the same object in a variable of this name.
+"""
 _INSTALLED = (os.sep + "site-packages" + os.sep, os.sep + "dist-packages" + os.sep)
 
 
@@ -51,7 +59,8 @@ def of_task(task: Any) -> list[Place]:
     Return the chain of awaits of a task, from its coroutine to the last await.
 
     If the task waits for another task (`await`, `gather`, `wait`, `wait_for`, `shield`, a
-    TaskGroup of asyncio or anyio), the chain continues in this task.
+    TaskGroup of asyncio or anyio), the chain continues in this task. If it waits for a function
+    that anyio or asgiref runs in a thread, such as a `def` endpoint, the stack continues there.
     """
     asyncio: Any = sys.modules["asyncio"]
     places: list[Place] = []
@@ -63,6 +72,7 @@ def of_task(task: Any) -> list[Place]:
         if isinstance(waiting, asyncio.Task):
             frames = list(frames_of(waiting.get_coro()))
             places += [(code.co_filename, number, code.co_name) for code, number, _ in frames]
+            places += _in_thread(frames)
         found = [each for each in _awaited(waiting, frames, asyncio) if not each.done()]
         waiting = next((each for each in found if isinstance(each, asyncio.Task)), None)
         waiting = waiting or next(iter(found), None)
@@ -110,6 +120,27 @@ def _in_frame(frame: _Frame, asyncio: Any) -> Iterator[Any]:
     else:
         return
     yield from (each for each in held if isinstance(each, asyncio.Future))
+
+
+def _in_thread(frames: list[_Frame]) -> list[Place]:
+    """Return the stack of the thread for which anyio or asgiref waits, or nothing."""
+    code, _, here = frames[-1] if frames else (None, 0, None)
+    if code is None or here is None:
+        return []
+    keys = (key for key in _HANDED_OVER if key[1] == code.co_name)
+    found = next((key for key in keys if code.co_filename.endswith(key[0])), None)
+    if found is None:
+        return []
+    name = _HANDED_OVER[found]
+    handed = here.f_locals.get(name)
+    for innermost in sys._current_frames().values():  # noqa: SLF001 - documented
+        frame: FrameType | None = innermost
+        while frame is not None:
+            its = frame.f_locals if frame.f_code.co_filename == code.co_filename else {}
+            if handed is not None and its.get(name) is handed:
+                return of_thread(innermost)
+            frame = frame.f_back
+    return []
 
 
 def _shielded(outer: Any, asyncio: Any) -> Iterator[Any]:

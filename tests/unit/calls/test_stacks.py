@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
+from asgiref.sync import sync_to_async
 
 from lifecycle.calls.app_loop import AppLoop
 from lifecycle.calls.stacks import Straggler, await_chain, thread_stack
@@ -101,6 +104,35 @@ def test_from_the_coroutine_to_the_last_await(way: Callable[[], Coroutine[Any, A
         await asyncio.wait({task})
         assert found[0] == way.__name__
         assert found[-2:] == ["leaf", "wait"]
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("to_thread", [anyio.to_thread.run_sync, sync_to_async])
+def test_into_the_thread_of_a_function(to_thread: Any) -> None:
+    """As Starlette runs a `def` endpoint, and Django a view: each task stands in its own thread."""
+    free, reached = threading.Event(), threading.Barrier(3)
+
+    def left() -> None:
+        reached.wait(10)
+        assert free.wait(10)
+
+    def right() -> None:
+        left()
+
+    def called(function: Callable[[], None]) -> Coroutine[Any, Any, None]:
+        if to_thread is sync_to_async:
+            return sync_to_async(function, thread_sensitive=False)()
+        return to_thread(function)  # type: ignore[no-any-return]
+
+    async def main() -> None:
+        tasks = [asyncio.create_task(called(each)) for each in (left, right)]
+        await asyncio.to_thread(reached.wait, 10)
+        found = [[each for each in names(await_chain(task)) if each != "wait"] for task in tasks]
+        free.set()
+        await asyncio.gather(*tasks)
+        assert [each[-1] for each in found] == ["left", "left"]
+        assert ["right" in each for each in found] == [False, True]
 
     asyncio.run(main())
 
