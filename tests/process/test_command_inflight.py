@@ -187,6 +187,34 @@ def test_http2(start: Start, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("server", ["gunicorn gthread", "uvicorn"])
+@pytest.mark.parametrize("late", [True, False])
+def test_late_requests_that_never_end(
+    start: Start, tmp_path: Path, server: str, *, late: bool
+) -> None:
+    """Their clients came late too, so the connections that the workers told are not all of them."""
+    app = serve(start, tmp_path, *SERVERS[server], LIFECYCLE_SETTLE="0.5")
+    if not late:
+        asking(app, "/hold/1")
+        wait_for(lambda: entries(app, "GET /hold/1"), 10, "the request in flight")
+    app.signal(signal.SIGTERM)
+    app.wait_state("draining")
+    wait_for(lambda: app.status()["drain"]["elapsed"] > 0.1, 10, "a tenth of a second")
+    asking(app, "/short").result(10)
+    wait_for(lambda: app.status()["drain"]["arrivals"], 10, "its arrival")
+    wait_for(lambda: app.status()["drain"]["elapsed"] > 0.3, 10, "more of the drain")
+    if late:
+        asking(app, "/hold/2")
+        wait_for(lambda: entries(app, "GET /hold/2"), 10, "the late request in flight")
+    else:
+        asking(app, "/short").result(10)
+    assert app.wait(30) == 124, app.stderr
+    [report] = app.events("drain report")
+    assert sum(report["arrivals"]) == 2, report
+    assert report["last_request"] > 0.3
+    assert ("last_connection" in report, "connections" in report) == (not late, not late)
+
+
+@pytest.mark.parametrize("server", ["gunicorn gthread", "uvicorn"])
 def test_the_last_to_end(start: Start, tmp_path: Path, server: str) -> None:
     """The report names what the drain has waited for last, without asking anybody."""
     (tmp_path / "briefly.py").write_text(

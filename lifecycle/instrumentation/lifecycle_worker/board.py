@@ -2,7 +2,7 @@
 The board: a file in which the workers of a command report to its parent.
 
 The file is mapped into every process. The parent writes the header, and each worker its own slot.
-No process waits for another one, because a value has eight bytes, which are stored at once. All
+Only `LATE_LOST` in the header is written by workers, which all store 1. No process waits for another one, because a value has eight bytes, which are stored at once. All
 times are those of `time.monotonic()`, which is the same clock for all processes of a machine.
 """
 
@@ -26,7 +26,7 @@ WAKE = ".wake"
 ASK = ".ask"
 """The suffix of the socket next to the file. The parent asks the workers with it."""
 
-MAGIC = 0x32626C6966656379
+MAGIC = 0x33626C6966656379
 """The first number of a file that is a board of this layout."""
 HEADER = 4096
 """Bytes of the header."""
@@ -37,7 +37,7 @@ SLOTS = 512
 SIZE = HEADER + SLOTS * SLOT
 
 # The header, in numbers of eight bytes; then text.
-_MAGIC, DRAINING_AT, _SETTLED_AT, _LENGTH, GO_AT = range(5)
+_MAGIC, DRAINING_AT, _SETTLED_AT, _LENGTH, GO_AT, LATE_LOST = range(6)
 _TEXT = 64
 IGNORED_SIZE = HEADER - _TEXT
 """Bytes for the user agents and paths that do not count as arrivals."""
@@ -59,10 +59,11 @@ IGNORED_SIZE = HEADER - _TEXT
     LAST_AGE,
     TOLD_TO_GO,
     OLDEST_AT,
-) = range(15)
-_DISTURBER, _DISTURBER_SIZE = 120, 96
-_SERVER, _SERVER_SIZE = 216, 32
-_LAST, _LAST_SIZE = 248, 136
+    NEWEST_AT,
+) = range(16)
+_DISTURBER, _DISTURBER_SIZE = 128, 96
+_SERVER, _SERVER_SIZE = 224, 32
+_LAST, _LAST_SIZE = 256, 128
 
 CLAIMED, SERVING = 1, 2
 """The states of a worker: it has a slot, and it serves."""
@@ -134,6 +135,11 @@ class Slot:
     def oldest_at(self) -> float:
         """When the oldest request in flight has started, at the last heartbeat if there is one."""
         return self.board.real[self.at + OLDEST_AT]
+
+    @property
+    def newest_at(self) -> float:
+        """When the last request has started that was counted individually, or 0 if none has."""
+        return self.board.real[self.at + NEWEST_AT]
 
     @property
     def served(self) -> int:
@@ -305,6 +311,11 @@ class Board:
         self.real[_SETTLED_AT] = at
 
     @property
+    def late_lost(self) -> bool:
+        """True if a worker could not report a late request."""
+        return bool(self.whole[LATE_LOST])
+
+    @property
     def ignored(self) -> tuple[str, ...]:
         """User agents (by prefix) and paths (`/…`) that do not count as arrivals."""
         length = self.whole[_LENGTH]
@@ -368,12 +379,13 @@ class Board:
         finally:
             fcntl.lockf(self.file, fcntl.LOCK_UN, SLOT, where)
 
-    def tell(self, line: str) -> None:
-        """Wake the parent with a line. If the pipe is full, the parent is awake, or gone."""
+    def tell(self, line: str) -> bool:
+        """Wake the parent with a line. Returns False if the pipe is full, or the parent is gone."""
         try:
             os.write(self.wake.fileno(), line.encode() + b"\n")
         except OSError:
-            pass
+            return False
+        return True
 
     def close(self) -> None:
         """Unmap the board and close its descriptors. The files stay."""

@@ -23,6 +23,8 @@ from .board import (
     IN_FLIGHT,
     LAST_AGE,
     LAST_AT,
+    LATE_LOST,
+    NEWEST_AT,
     OLDEST_AT,
     SERVED,
 )
@@ -30,6 +32,8 @@ from .board import (
 MOST = sys.maxsize
 MOST_NAMED = 1000
 """The most tasks whose words are looked up at the drain start, because this takes time."""
+A_MOMENT = 1e-6
+"""Seconds between the last request that came before the drain start, and the drain start."""
 LATE_SIZE = 120
 """Characters of a line about a request. An address is shorter."""
 TYPE_CHECKING = False  # importing typing costs as much as all the rest
@@ -89,9 +93,10 @@ class InFlight:
         last = self._note_last
         whole, times = self._slot.board.whole, self._slot.board.real
         in_flight_at, served_at = self._slot.at + IN_FLIGHT, self._slot.at + SERVED
+        newest_at = self._slot.at + NEWEST_AT
 
         def begin(key: object) -> None:
-            begun[key] = monotonic()
+            begun[key] = times[newest_at] = monotonic()
             whole[in_flight_at] = len(begun) + self._others
 
         def end(key: object) -> None:
@@ -167,9 +172,12 @@ class InFlight:
         return found
 
     def _count(self, kept: set[Any]) -> None:
+        # They came before the drain start, although they may have been seen only after it.
+        began = self._slot.board.real[DRAINING_AT]
+        latest = began - A_MOMENT if began else MOST
         for key in sorted(kept, key=self._seen_at.__getitem__):
             with self._lock:
-                self._begun[key] = self._seen_at[key]
+                self._begun[key] = min(self._seen_at[key], latest)
             if key in self.under_way:
                 continue
             if hasattr(key, "add_done_callback"):
@@ -204,11 +212,11 @@ class InFlight:
         whole, times = self._slot.board.whole, self._slot.board.real
         in_flight_at, served_at = self._slot.at + IN_FLIGHT, self._slot.at + SERVED
         busy_at, lock = self._slot.at + BUSY_SINCE, self._lock
-        oldest_at = self._slot.at + OLDEST_AT
+        oldest_at, newest_at = self._slot.at + OLDEST_AT, self._slot.at + NEWEST_AT
 
         def begin(key: object) -> None:
             with lock:
-                begun[key] = now = monotonic()
+                begun[key] = times[newest_at] = now = monotonic()
                 times[oldest_at] = next(iter(begun.values()))
                 many = len(begun) + self._others
                 if many == capacity or (many > capacity and self._others):
@@ -262,9 +270,11 @@ class InFlight:
             return
         try:
             host, port = peer[0], peer[1]
-            board.tell(f"late {at:.6f} {host} {int(port)}"[:LATE_SIZE])
+            told = board.tell(f"late {at:.6f} {host} {int(port)}"[:LATE_SIZE])
         except (TypeError, ValueError, IndexError):  # a Unix socket, or a server that has none
-            board.tell(f"late {at:.6f}")
+            told = board.tell(f"late {at:.6f}")
+        if not told:
+            board.whole[LATE_LOST] = 1
 
     def _note(self, at: float, agent: str, path: str) -> None:
         slot = self._slot

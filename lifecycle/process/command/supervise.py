@@ -110,6 +110,7 @@ async def _workers(life: Lifecycle, stack: ExitStack) -> Workers:
         file,
         lambda: core.control.post(core.traffic.nudge),
         core.traffic.late_arrivals.request,
+        core.traffic.is_monitor,
     )
     stack.callback(workers.close)
     if (listener := file.take_listener()) is not None:

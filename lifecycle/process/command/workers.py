@@ -17,18 +17,18 @@ from typing import Final
 
 from lifecycle.drain.counts import Totals
 from lifecycle.drain.elsewhere import Ended, Seen, View, by_age, some_of
+from lifecycle.drain.late_arrivals import ArrivalStatus
 from lifecycle.drain.work_names import Words, most
 from lifecycle.instrumentation.lifecycle_worker.board import SERVING, Slot
 from lifecycle.instrumentation.lifecycle_worker.process_state import is_alive
 from lifecycle.instrumentation.lifecycle_worker.worker import PAUSE
 from lifecycle.process.command import uwsgi
 from lifecycle.process.command.board_file import BoardFile
+from lifecycle.process.command.late_requests import LATE, LateRequests, Located
 from lifecycle.process.command.questions import Questions
 from lifecycle.process.command.worker_totals import WorkerTotals
 from lifecycle.status_records import WorkerStatus
 
-LATE: Final = b"late "
-"""The beginning of a line about a request that came after the drain start."""
 READ: Final = 65536
 """Bytes to read from the pipe at once, which is more than it can hold."""
 DISTURBERS_KEPT: Final = 5
@@ -56,6 +56,7 @@ class Workers:
         nudge: Has the drain check its conditions again. Called from any thread.
         came: Stores a request that came after the drain start, with its time and the client's end
             of its connection.
+        is_monitor: Returns whether a user agent and a path are those of a health check.
 
     Attributes:
         greeted: Set once the instrumentation runs in a process of the command.
@@ -74,6 +75,7 @@ class Workers:
         file: BoardFile,
         nudge: Callable[[], object],
         came: Callable[[float, object], object] = lambda _at, _address: None,
+        is_monitor: Callable[[str, str], bool] = lambda _agent, _path: False,
     ) -> None:
         self.greeted = asyncio.Event()
         self.expected: set[str] = set()
@@ -87,7 +89,7 @@ class Workers:
         self._file = file
         self._board = file.board
         self._nudge = nudge
-        self._came = came
+        self._late = LateRequests(file.board, came, is_monitor)
         self._loop = asyncio.get_running_loop()
         self._rest = b""
         self._watched: dict[tuple[int, int], int] = {}
@@ -96,8 +98,8 @@ class Workers:
         self._told_at = -math.inf
         """When all workers could see the drain start: a loop that has looked later has seen it."""
         self._disturbers: dict[str, None] = {}
-        self._located: dict[int, tuple[float, Sequence[Seen]]] = {}
-        """When each worker has last told where its requests stand, and these, by process."""
+        self._located: dict[tuple[int, int], Located] = {}
+        """The last answers of the workers, by process and its start, because a pid may be reused."""
         self._located_at = -math.inf
         self._gives_up = False
         self._lost: list[Seen] = []
@@ -114,6 +116,7 @@ class Workers:
 
     def close(self) -> None:
         """Stop watching, and remove the files."""
+        self._wakened()  # the last lines, of workers that have ended
         self._loop.remove_reader(self._file.fd)
         for key in list(self._watched):
             self._forget(key)
@@ -143,17 +146,12 @@ class Workers:
             case ["fails", server, *_]:
                 self.failed.add(server)
             case ["late", at, *address]:
-                self._late(at, address)
+                self._late.told(at, address)
                 return
         if self.failed and self.expected <= self.failed:
             self.given_up.set()
         else:
             self.given_up.clear()
-
-    def _late(self, at: str, address: list[str]) -> None:
-        with suppress(ValueError, OverflowError):  # a line that was cut off
-            peer = (address[0], int(address[1])) if len(address) == 2 else None
-            self._came(float(at), peer)
 
     def look(self, *, all_again: bool = False) -> None:
         """
@@ -181,10 +179,7 @@ class Workers:
             fd = os.pidfd_open(pid)
         except ProcessLookupError:
             fd = -1
-        except (
-            OSError,
-            AttributeError,
-        ):  # an old kernel or a sandbox: `look` notices the end later
+        except (OSError, AttributeError):  # an old kernel or a sandbox: `look` notices the end
             self._watched[key] = -1
             return
         self._watched[key] = fd
@@ -204,6 +199,7 @@ class Workers:
             self._note(slot.disturber)
             if slot.in_flight:
                 self.died_at_work.append(_at_work(slot))
+                self._late.left_in(slot, self._located.get((pid, slot.started)))
                 if self._gives_up:
                     self._lost += self._located_in(slot)
             self._last = max(filter(None, (self._last, _last_of(slot))), default=None)
@@ -292,8 +288,9 @@ class Workers:
         )
         return min(looking, default=math.inf)
 
-    def arrivals(self) -> None:
-        """Return None, because `came` stores each arrival."""
+    def arrivals(self) -> ArrivalStatus | None:
+        """Return None, because `came` stores each arrival, or that one may be missing."""
+        return self._late.arrivals()
 
     def disturbers(self) -> list[str]:
         """Return the clients that have sent requests during the drain."""
@@ -318,7 +315,9 @@ class Workers:
         """Store the requests in flight and where they stand. For the control loop."""
         asked_at = self.now()
         found = await self._ask(LOCATED, LOCATE_TIME, stacks=True)
-        self._located |= {pid: (asked_at, view.work) for pid, view in found.items()}
+        started = {slot.pid: slot.started for slot in self._board.slots()}
+        for pid, view in found.items():
+            self._located[pid, started.get(pid, 0)] = Located(asked_at, view.work, view.total)
         self._located_at = asked_at
 
     def cut_off(self) -> Sequence[Seen]:
@@ -345,8 +344,9 @@ class Workers:
 
     def _located_in(self, slot: Slot) -> Sequence[Seen]:
         """Return the requests of a worker as they were located, if it may still have them."""
-        at, known = self._located.get(slot.pid, (math.inf, ()))
-        if slot.beat_at <= at:
+        located = self._located.get((slot.pid, slot.started))
+        known = located.work if located is not None else ()
+        if located is None or slot.beat_at <= located.at:
             return known or ([self._unknown(slot)] if slot.in_flight else ())
         if slot.in_flight >= len(known):  # the number on the board is newer
             return known
