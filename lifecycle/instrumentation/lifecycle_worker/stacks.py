@@ -227,6 +227,13 @@ def safely(find: Callable[..., list[Place]], *given: Any) -> list[Place]:
         return []
 
 
+def _name_of(thread: Any) -> str:
+    try:
+        return str(getattr(thread, "name", None) or "")
+    except Exception:  # it may be a property of the app
+        return ""
+
+
 def of_threads(
     frames: Iterable[tuple[int, FrameType]], threads: Any, main: int = 0
 ) -> list[tuple[str, list[str]]]:
@@ -240,6 +247,6 @@ def of_threads(
     """
     found = []
     for number, frame in frames:
-        name = "MainThread" if number == main else getattr(threads.get(number), "name", "")
-        found.append((str(name or f"thread {number}"), lines(safely(of_thread, frame))))
+        name = "MainThread" if number == main else _name_of(threads.get(number))
+        found.append((name or f"thread {number}", lines(safely(of_thread, frame))))
     return sorted(found, key=lambda each: each[0] != "MainThread")

@@ -65,11 +65,11 @@ def answer(
     keys = sorted(since, key=since.__getitem__)[: min(limit, MOST)]
     frames = sys._current_frames() if with_stacks else {}  # noqa: SLF001 - documented
     frames.pop(own, None)
-    found = _places(keys, frames, loops) if with_stacks else {}
+    found = _places(keys, frames, loops) if keys and with_stacks else {}
     rows = [b"%b %d" % (OK, len(since))]
     rows += [_request(key, since[key], found.get(id(key), ())) for key in keys]
     if with_stacks:
-        rows += _threads(frames, main)
+        rows += _all_of(_threads, frames, main)
     size, kept = 0, []
     for row in rows:
         size += len(row) + 1
@@ -105,8 +105,8 @@ def _places(
     until = monotonic() + PATIENCE
     left = {id(key) for key in keys}
     found: dict[int, list[Place]] = {}
-    for held, find in _everything(frames, loops):
-        here = left & held
+    for hold, find in _everything(frames, loops):
+        here = left.intersection(_all_of(hold))
         if here:
             found.update(dict.fromkeys(here, stacks.safely(find)))
             left -= here
@@ -115,22 +115,55 @@ def _places(
     return found
 
 
+def _all_of(find: Callable[..., Iterable[Any]], *given: Any) -> list[Any]:
+    """Return what a function finds. If it raises, only the rest is missing in the answer."""
+    found = []
+    try:
+        for each in find(*given):
+            found.append(each)  # noqa: PERF402 - keep those before an error
+    except Exception:  # noqa: S110 - the objects are those of the app and of the server
+        pass
+    return found
+
+
 def _everything(
     frames: dict[int, Any], loops: Iterable[Any]
-) -> Iterator[tuple[set[int], Callable[[], list[Place]]]]:
-    """Yield what may serve: the ids of the objects that it holds, and where it stands."""
+) -> Iterator[tuple[Callable[[], Iterable[int]], Callable[[], list[Place]]]]:
+    """
+    Yield what may serve, as two functions that may raise.
+
+    The first one returns the ids of the objects that it holds, and the second one where it stands.
+    """
     for frame in frames.values():
-        yield _held(_chain(frame)), partial(stacks.of_thread, frame)
-    for key, task in [each for find in tuple(tasks) for each in find()]:
-        yield {id(key)}, partial(_of_task, task, frames)
+        yield partial(_held_by, frame), partial(stacks.of_thread, frame)
+    for key, task in [each for find in tuple(tasks) for each in _all_of(find)]:
+        yield partial(_only, key), partial(_of_task, task, frames)
     asyncio: Any = sys.modules.get("asyncio")
     for loop in tuple(loops):
-        for task in asyncio.all_tasks(loop):
-            coroutines = (frame for _, _, frame in stacks.frames_of(task.get_coro()))
-            yield {id(task), *_held(coroutines)}, partial(_of_task, task, frames)
-    for greenlet in [each for find in tuple(greenlets) for each in find()]:
-        frame = greenlet.gr_frame
-        yield _held(_chain(frame)), partial(stacks.of_thread, frame)
+        for task in _all_of(asyncio.all_tasks, loop):
+            yield partial(_held_by_task, task), partial(_of_task, task, frames)
+    for greenlet in [each for find in tuple(greenlets) for each in _all_of(find)]:
+        yield partial(_held_by_greenlet, greenlet), partial(_of_greenlet, greenlet)
+
+
+def _only(key: object) -> set[int]:
+    return {id(key)}
+
+
+def _held_by(frame: FrameType | None) -> set[int]:
+    return _held(_chain(frame))
+
+
+def _held_by_task(task: Any) -> set[int]:
+    return {id(task), *_held(frame for _, _, frame in stacks.frames_of(task.get_coro()))}
+
+
+def _held_by_greenlet(greenlet: Any) -> set[int]:
+    return _held_by(greenlet.gr_frame)
+
+
+def _of_greenlet(greenlet: Any) -> list[Place]:
+    return stacks.of_thread(greenlet.gr_frame)
 
 
 def _chain(frame: FrameType | None) -> Iterator[FrameType]:

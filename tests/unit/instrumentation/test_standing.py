@@ -145,6 +145,61 @@ def test_a_hash_that_raises() -> None:
     assert [row[:3] for row in rows] == [["1.0", "", ""], ["2.0", "GET", "/a"]]
 
 
+class Raises:
+    """An object of an app, like a proxy outside a request, whose every attribute raises."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise ZeroDivisionError(name)
+
+
+def test_stacks_that_raise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task, a greenlet, a loop or a list of them: the others have their lines, and all a name."""
+    found: list[Any] = []
+
+    def none() -> Any:
+        raise ZeroDivisionError
+
+    key, odd = Key(), Key("/odd")
+
+    async def main() -> None:
+        task = asyncio.current_task()
+        monkeypatch.setattr(standing, "tasks", [none, lambda: [(odd, Raises()), (key, task)]])
+        monkeypatch.setattr(standing, "greenlets", [none, lambda: [Raises()]])
+        found.append(elsewhere(lambda: ask({odd: 1.0, key: 2.0}, loops=[Raises()])))
+
+    asyncio.run(main())
+    [([first, second], threads)] = found
+    assert first == ["1.0", "GET", "/odd", "curl/8", "http/1.1", ""]
+    assert second[:3] == ["2.0", "GET", "/a"]
+    assert any(line.endswith(" main") for line in second[6:])
+    assert "MainThread" in threads
+
+
+def test_a_thread_whose_name_raises() -> None:
+    """It has its number, and the others their names."""
+
+    class Odd(threading.Thread):
+        odd = False
+
+        @property
+        def name(self) -> str:
+            if self.odd:
+                raise ZeroDivisionError
+            return "odd"
+
+    free = threading.Event()
+    odd = Odd(target=free.wait, args=(LONG,))
+    odd.start()
+    odd.odd = True
+    try:
+        _, threads = elsewhere(lambda: ask({}))
+    finally:
+        odd.odd = False
+        free.set()
+        odd.join(LONG)
+    assert {"MainThread", f"thread {odd.ident}"} <= set(threads)
+
+
 def test_the_oldest_first() -> None:
     """As many as are wanted; without stacks there are no lines and no threads."""
     since: dict[object, float] = {Key(f"/{n}"): -float(n) for n in range(5)}

@@ -73,13 +73,18 @@ def _of_websocket(socket: Any) -> Any:
 def _handlers() -> list[tuple[object, Any]]:
     """Return the connections whose handlers run, and the tasks of these."""
     asyncio: Any = sys.modules["asyncio"]
-    found = []
-    for task in [each for loop in tuple(_loops) for each in asyncio.all_tasks(loop)]:
+    tasks = [each for loop in tuple(_loops) for each in asyncio.all_tasks(loop)]
+    return [(key, task) for task in tasks if (key := _connection_of(task)) is not None]
+
+
+def _connection_of(task: Any) -> object:
+    try:
         frame = getattr(task.get_coro(), "cr_frame", None)
-        if frame is not None and frame.f_code.co_name == EXECUTE:
-            handler = frame.f_locals.get("self")
-            found.append((getattr(getattr(handler, "request", None), "connection", None), task))
-    return found
+        if frame is None or frame.f_code.co_name != EXECUTE:
+            return None
+        return getattr(getattr(frame.f_locals.get("self"), "request", None), "connection", None)
+    except Exception:  # `request` may be a property of the app
+        return None
 
 
 def _parse(was: Any) -> Any:
