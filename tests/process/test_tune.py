@@ -81,6 +81,7 @@ AS_COMMAND = {
     "gunicorn asgi": "-m gunicorn -k asgi -b 127.0.0.1:{port} apps:asgi",
     "hypercorn": "-m hypercorn -b 127.0.0.1:{port} apps:asgi",
     "granian rsgi": "-m granian --interface rsgi --port {port} apps:rsgi",
+    "granian rsgi on ::1": "-m granian --interface rsgi --host ::1 --port {port} apps:rsgi",
     "daphne": "-m daphne -p {port} apps:asgi",
     "waitress": "-m waitress --listen 127.0.0.1:{port} apps:wsgi",
     "aiohttp": f"{SERVED / 'aiohttp_shop.py'}",
@@ -109,9 +110,14 @@ def serve(start: Start, tmp_path: Path) -> Callable[[str], App]:
     return serve
 
 
-def get(app: App, kept: http.client.HTTPConnection | None = None, agent: str = "curl/8") -> Any:
+def get(
+    app: App,
+    kept: http.client.HTTPConnection | None = None,
+    agent: str = "curl/8",
+    host: str = "127.0.0.1",
+) -> Any:
     """Ask on a new connection, or on one that is there; return it."""
-    connection = kept or http.client.HTTPConnection("127.0.0.1", app.port, timeout=10)
+    connection = kept or http.client.HTTPConnection(host, app.port, timeout=10)
     connection.request("GET", "/", headers={"User-Agent": agent})
     connection.getresponse().read()
     return connection
@@ -128,20 +134,20 @@ def after(app: App, seconds: float) -> None:
     wait_for(lambda: drain_of(app)["elapsed"] >= seconds, 10, f"{seconds} s of the drain")
 
 
-def visited(app: App) -> dict[str, Any]:
+def visited(app: App, host: str = "127.0.0.1") -> dict[str, Any]:
     """
     Drain it, and visit it late; return its report.
 
     A client that was there asks last. Between, one comes that is new. A kubelet comes too.
     """
-    kept = get(app)
+    kept = get(app, host=host)
     assert kept.sock is not None
     app.signal(signal.SIGTERM)
     app.wait_state("draining")
     after(app, 0.3)
-    get(app).close()
+    get(app, host=host).close()
     after(app, 0.6)
-    get(app, agent="kube-probe/1.34").close()
+    get(app, agent="kube-probe/1.34", host=host).close()
     get(app, kept).close()
     assert app.wait(30) == 0, app.stderr
     (report,) = app.events("drain report")
@@ -153,7 +159,7 @@ def test_a_server_tells_new_connections_from_old_ones(
     serve: Callable[[str], App], how: str
 ) -> None:
     """A late request on a keep-alive connection is a request, and lengthens no settle."""
-    report = visited(serve(how))
+    report = visited(serve(how), "::1" if how.endswith("::1") else "127.0.0.1")
     assert sum(report["arrivals"]) == 2, report
     assert sum(report["connections"]) == 1, report
     assert 0.25 <= report["last_connection"] < report["last_request"] < 1.2, report

@@ -147,13 +147,12 @@ def _counted(app: Callable[..., Any]) -> Callable[..., Any]:
             return start_response(status, headers, exc_info)
 
         asked = (environ.get("HTTP_USER_AGENT", ""), environ.get("PATH_INFO", ""))
-        remote = environ.get("REMOTE_ADDR", "")
         events = wsgi.asks(environ)
 
         def end() -> None:
             if worker.draining:
-                gone, peer = events or _is_http2(environ), remote.rsplit(":", 1)
-                worker.end_from(start, *asked, sent_away=gone, peer=peer)
+                gone = events or _is_http2(environ)
+                worker.end_from(start, *asked, sent_away=gone)  # the client's port is not known
             else:
                 worker.end(start)
 

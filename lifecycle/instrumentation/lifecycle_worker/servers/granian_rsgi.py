@@ -33,8 +33,9 @@ def counted(app: Callable[..., Any]) -> Callable[..., Any]:
             await long.run(app, scope)
         finally:
             if worker.draining:
-                agent, peer = scope.headers.get("user-agent", ""), scope.client.rsplit(":", 1)
-                sent_away = http2 or long.sent_away
+                host, _, port = scope.client.rpartition(":")
+                peer = host.strip("[]"), port  # as in [::1]:4711
+                agent, sent_away = scope.headers.get("user-agent", ""), http2 or long.sent_away
                 worker.end_from(long, agent, scope.path, sent_away=sent_away, peer=peer)
             else:
                 worker.end(long)
