@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from h2.connection import H2Connection
 
-from tests.process.commands import descendants, run
+from tests.process.commands import QUICK, descendants, run
 from tests.process.holding import FILES, LOOPS, PLACES, THREADS
-from tests.process.kit import App, background, wait_for
+from tests.process.kit import App, background, free_port, wait_for
 
 Start = Callable[..., App]
 
@@ -339,6 +339,40 @@ def test_strangers_may_not_connect(start: Start, tmp_path: Path) -> None:
     asking(app, "/hold/1")
     wait_for(lambda: entries(app, "GET /hold/1"), 10, "the request in flight")
     app.stop(124)
+
+
+IN_A_LONG_FOLDER = (
+    "import sys; from lifecycle.process.command import board_file; "
+    "board_file.FIRST = sys.argv.pop(1); from lifecycle.cli import main; main()"
+)
+
+
+def test_a_socket_that_cannot_be_made(start: Start, tmp_path: Path) -> None:
+    """The log says so, and requests in flight are a number."""
+    for name, text in FILES.items():
+        (tmp_path / name).write_text(text)
+    folder = tmp_path / ("x" * 80)
+    folder.mkdir()
+    port = str(free_port())
+    words = [each.replace("{port}", port) for each in THREADS["gunicorn sync"]]
+    app = start(
+        [
+            *("-c", IN_A_LONG_FOLDER, str(folder), "run", "--service", f"shop:{port}", "--"),
+            *(sys.executable, *words),
+        ],
+        cwd=tmp_path,
+        env={**QUICK, **LATE, "PORT": port, "PYTHONPATH": str(tmp_path)},
+    )
+    app.wait_state("ready")
+    [said] = app.events("workers cannot be asked")
+    assert said["problem"].startswith(str(folder))
+    assert said["problem"].endswith("too long")
+    assert said["see"].endswith("#workers-cannot-be-asked")
+    asking(app, "/hold/1")
+    [entry] = wait_for(lambda: in_flight(app)["entries"], 10, "the request in flight")
+    assert entry["name"] == "1 request of gunicorn sync"
+    app.stop(124)
+    assert list(folder.iterdir()) == []
 
 
 HOSTILE = "\x1b[2J<script>\t😀\"'\\"

@@ -46,11 +46,13 @@ class BoardFile:
         board: The board.
         path: The path of its file.
         fd: The reading end of the pipe that workers write to. It never blocks.
+        no_listener: Why the workers cannot be asked, or empty.
     """
 
     board: Board
     path: str
     fd: int
+    no_listener: str
     _listener: socket.socket | None
 
     def __init__(self, run_dir: str = "", ignored: tuple[str, ...] = ()) -> None:
@@ -90,7 +92,7 @@ class BoardFile:
                 os.close(fd)
             raise
         self.path, self.fd = path, fd
-        self._listener = _listener(path + ASK)
+        self._listener, self.no_listener = _listener(path + ASK)
 
     def close(self) -> None:
         """Remove the files. The board stays mapped, because its last content is still read."""
@@ -103,24 +105,29 @@ class BoardFile:
         """
         Return the socket to which workers connect to answer questions. The caller closes it.
 
-        None if it cannot be opened there, for example because the path is too long.
+        None if it cannot be opened there, see `no_listener`.
         """
         listener, self._listener = self._listener, None
         return listener
 
 
-def _listener(path: str) -> socket.socket | None:
-    """Listen on a path. A worker may run as another user, so its process is checked instead."""
+def _listener(path: str) -> tuple[socket.socket | None, str]:
+    """
+    Listen on a path. A worker may run as another user, so its process is checked instead.
+
+    Returns:
+        The socket, or None and the reason.
+    """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         sock.setblocking(False)
         sock.bind(path)
         os.chmod(path, 0o666)  # noqa: S103 - see above
         sock.listen(SLOTS)
-    except OSError:
+    except OSError as error:  # for example, the path is too long
         sock.close()
-        return None
-    return sock
+        return None, f"{path}: {error.strerror or error}"
+    return sock, ""
 
 
 def sweep(folder: str) -> None:

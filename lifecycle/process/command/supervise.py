@@ -117,6 +117,14 @@ async def _workers(life: Lifecycle, stack: ExitStack) -> Workers:
         workers.questions = questions = Questions(file.board, listener)
         core.control.post(questions.open)
         stack.callback(core.control.post, questions.close)
+    else:
+        life.log.warning(
+            "workers cannot be asked",
+            problem=file.no_listener,
+            hint="Requests in flight have no names, for example in the drain report. Set "
+            "LIFECYCLE_RUN_DIR to a shorter path",
+            see=help_page("errors.md#workers-cannot-be-asked"),
+        )
     core.traffic.workers = workers.status
     core.running().services.on_held = workers.held
     await life.use_async(
