@@ -44,12 +44,9 @@ class AccessLog:
             await self._app(scope, receive, send)
             return
         seen = _Seen(send)
-        asked = {  # now, because the app may change its scope
-            "client": _client(scope),
-            "method": _method(scope),
-            "path": _word(scope.get("path"), PATH_LENGTH),
-        }
-        protocol = _protocol(scope)
+        # Now, because the app may change its scope.
+        client, method, protocol = _client(scope), _method(scope), _protocol(scope)
+        path = _word(scope.get("path"), PATH_LENGTH)
         cut_off = False
         try:
             await self._app(scope, receive, seen.send)
@@ -59,7 +56,9 @@ class AccessLog:
         finally:
             self._log.info(
                 "request",
-                **asked,
+                client=client,
+                method=method,
+                path=path,
                 status=seen.status if cut_off else seen.status or FAILED,
                 ms=seen.milliseconds(),
                 protocol=protocol,
