@@ -140,6 +140,7 @@ class DrainActions:
     def cancel_main(self) -> None:
         """Store where main stands, then cancel main. Afterwards it is in its own cleanup."""
         self._main, self._report.stuck_at = stands(self._parts.host.straggler)
+        self._parts.traffic.cancels()
         with suppress(Exception):  # otherwise the report names what is still there later
             self._standing = standing(self._parts.traffic)
         self._report.cut_off.append(f"{self._main}, which had not ended in time")

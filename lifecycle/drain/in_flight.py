@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -56,6 +57,9 @@ class Traffic:
         """How many more times an object that counts work is in use, if it is used several times."""
         self._ended: tuple[WorkEntry, float] | None = None
         """The work that ended last while draining, and its end."""
+        self.interrupted: dict[int, WorkEntry] = {}
+        """The work that has ended with an exception since main was cancelled, by its id."""
+        self._cancelled = False
         self.came = Count()
         """The requests and other pieces of work that have come to this process."""
         self.told_to_go = Count()
@@ -181,6 +185,8 @@ class Traffic:
         named = words(work)
         if not self.is_monitor(named.agent, named.path):
             self._ended = work, self.clock()
+        if self._cancelled and sys.exception() is not None:
+            self.interrupted[id(work)] = work
         self.gone_again()
 
     def gone_again(self) -> None:
@@ -263,6 +269,10 @@ class Traffic:
     def end(self) -> None:
         """Handle the end of the `Lifecycle`, perhaps without a drain. From any thread."""
         self.draining = self.ended = True
+
+    def cancels(self) -> None:
+        """Note that main is cancelled now. Work that ends with an exception is then cut off."""
+        self._cancelled = True
 
     def forget_arrivals(self) -> None:
         """End the quiet period at once. Further requests do not matter, because main has ended."""

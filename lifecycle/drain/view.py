@@ -10,7 +10,7 @@ import asyncio
 import json
 import os
 from collections.abc import Iterable, Sequence
-from itertools import islice
+from itertools import compress, islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from lifecycle.calls.app_loop import AppLoop
@@ -133,17 +133,27 @@ def fit(text: str, size: int) -> str:
 
 
 class Standing(NamedTuple):
-    """The work in flight at some time: the oldest pieces of it, and how many there are."""
+    """
+    The work in flight at some time.
 
-    work: Sequence[Seen]
+    Attributes:
+        own: The work of this process, the oldest first.
+        seen: The oldest pieces of it, with the lines at which they stand.
+        there: The work of other processes.
+        total: How many pieces there are.
+    """
+
+    own: Sequence[WorkEntry]
+    seen: Sequence[Seen]
+    there: Sequence[Seen]
     total: int
 
 
 def standing(traffic: Traffic) -> Standing:
     """Return the work in flight, with the lines at which it stands, for the report."""
-    own = [_seen(each, traffic.app_loop, stacks=True) for each in oldest(traffic, REPORTED)]
-    work = sorted((*own, *traffic.elsewhere.cut_off()), key=by_age)
-    return Standing(work[:REPORTED], max(traffic.in_flight, sum(each.pieces for each in work)))
+    own = [*traffic.entries.copy().values()]
+    seen = [_seen(each, traffic.app_loop, stacks=True) for each in own[:REPORTED]]
+    return Standing(own, seen, traffic.elsewhere.cut_off(), traffic.in_flight)
 
 
 def cut_off(traffic: Traffic, before: Standing | None = None) -> list[str]:
@@ -152,12 +162,19 @@ def cut_off(traffic: Traffic, before: Standing | None = None) -> list[str]:
 
     Args:
         traffic: The work in flight.
-        before: The work that was in flight when its time was over, if it may have ended since.
+        before: The work that was in flight when main was cancelled. What has ended since without
+            an exception is not cut off.
     """
     found = before or standing(traffic)
+    running = {
+        id(each) for each in (*traffic.entries.copy().values(), *traffic.interrupted.values())
+    }
+    cut = [id(each) in running for each in found.own]
+    work = sorted((*compress(found.seen, cut), *found.there), key=by_age)
+    total = max(found.total - cut.count(False), sum(each.pieces for each in work))
     now = traffic.clock()
-    told = [_sentence(each, now) for each in found.work]
-    if more := found.total - sum(each.pieces for each in found.work):
+    told = [_sentence(each, now) for each in work[:REPORTED]]
+    if more := total - sum(each.pieces for each in work[:REPORTED]):
         told.append(f"and {more} more in flight")
     return told
 

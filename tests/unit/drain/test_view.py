@@ -328,3 +328,48 @@ def test_an_entry_has_300_bytes_at_most(text: str) -> None:
         await play.end()
 
     run(main())
+
+
+@pytest.mark.parametrize("ending", ["well", "cancelled", "not at all"])
+def test_work_that_ends_after_main_was_cancelled(ending: str) -> None:
+    """A server that finishes its answers in the second of its cancellation has cut off nothing."""
+
+    async def main() -> None:
+        play = await Play().open()
+        answers = asyncio.Event()
+
+        async def answer(*_: Any) -> None:
+            await answers.wait()
+
+        async def export() -> None:
+            with play.life.track(name="export"):
+                await answers.wait()
+
+        middleware = Middleware(answer, play.life)
+        tasks = [
+            asyncio.ensure_future(middleware(scope("/export"), never, nowhere)),
+            asyncio.ensure_future(export()),
+        ]
+        await asyncio.sleep(0)
+        play.deaf = True
+        play.host.cancels_main = True  # type: ignore[misc]
+        cancel = play.host.cancel_main
+
+        def cancel_main() -> None:
+            if ending == "well":
+                answers.set()
+            elif ending == "cancelled":
+                for each in tasks:
+                    each.cancel()
+            cancel()
+
+        play.host.cancel_main = cancel_main  # type: ignore[method-assign]
+        play.signal()
+        await play.end()
+        answers.set()
+        await asyncio.wait(tasks)
+        told = [each.split(",")[0] for each in play.report["cut_off"]]
+        named = [] if ending == "well" else ["GET /export from curl/8", "export"]
+        assert told == ["main", *named]
+
+    run(main())
