@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from _thread import get_ident
 from _weakref import ref
 from collections.abc import Callable
@@ -16,9 +17,11 @@ from lifecycle.drain.work_names import TASK, TRACKED, Where, WorkEntry
 _NOBODY: Final = f"({TRACKED})"
 """The client of work that is not a request, in the list of those who delayed the drain."""
 _running_loop = asyncio._get_running_loop  # noqa: SLF001 - raises nothing if there is none
-# The public function takes twice as long before Python 3.12, where it is written in Python.
+# The public function takes twice as long before Python 3.12, where it is written in Python. From
+# Python 3.14 on, the private dict does not have the tasks that are written in C.
+_tasks = getattr(asyncio.tasks, "_current_tasks", None) if sys.version_info < (3, 14) else None
 _task_of: Final[Callable[[Any], asyncio.Task[Any] | None]] = getattr(
-    getattr(asyncio.tasks, "_current_tasks", None), "get", asyncio.current_task
+    _tasks, "get", asyncio.current_task
 )
 
 
