@@ -162,8 +162,8 @@ def cut_off(traffic: Traffic, before: Standing | None = None) -> list[str]:
 
     Args:
         traffic: The work in flight.
-        before: The work that was in flight when main was cancelled. What has ended since without
-            an exception is not cut off.
+        before: The work that was in flight when main was cancelled. Work that has ended
+            since without an exception is not cut off.
     """
     found = before or standing(traffic)
     running = {

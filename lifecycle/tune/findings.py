@@ -111,6 +111,7 @@ def _json(found: Finding) -> dict[str, Any]:
             "more_drains": advice.more_drains,
             "rate": round(advice.rate, 3),
             "resolution": None if advice.resolution is None else round(advice.resolution, 3),
+            "short_one_in": advice.short_one_in,
             "covers": round(advice.covers, 3),
             "more_drains_to_cover_95_percent": advice.more_to_cover,
             "cut": sample.cut,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from lifecycle.tune.findings import Finding, setting
-from lifecycle.tune.rule import Advice, Doubt, Verdict
+from lifecycle.tune.rule import NEVER_SHORT, Advice, Doubt, Verdict
 from lifecycle.tune.tally import Sample
 
 WIDTH = 40
@@ -111,6 +111,11 @@ def _evidence(found: Finding, advice: Advice) -> list[str]:
         )
     if advice.doubt in (Doubt.NONE, Doubt.FEW_DRAINS):
         lines.append(_coverage(advice))
+    if advice.sure and advice.short_one_in is not None:
+        lines.append(
+            f"In simulations of so few drains, about 1 of {advice.short_one_in} values was too short. "
+            f"With {NEVER_SHORT} drains, none was."
+        )
     if found.left_out:
         lines.append(
             f"{_count(found.left_out, 'drain')} did not show connections, and are left out."

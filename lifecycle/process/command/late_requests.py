@@ -1,7 +1,7 @@
 """
 The requests of workers that came after the drain start, for the report.
 
-A worker reports such a request at its end, because only then it knows whether the request counts.
+A worker reports such a request at its end, because only then it is certain that the request counts.
 So a request with which its worker dies is not reported. Rules of this file:
 
 1. If it is known when such a request came, it counts as a request of an unknown client. Then

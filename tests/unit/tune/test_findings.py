@@ -46,6 +46,16 @@ def test_a_setting_that_is_longer_than_needed() -> None:
     assert "Not sure" not in text
 
 
+@pytest.mark.parametrize(("count", "risk"), [(9, False), (10, True), (19, True), (20, False)])
+def test_the_risk_of_few_drains(count: int, risk: bool) -> None:
+    """It is shown where the result is sure, and the simulation has found values that were short."""
+    (found,) = findings(survey_of(*drains(count, 2.0)))
+    text = render([found])
+    assert ("about 1 of 700 values was too short. With 20 drains, none was." in text) == risk
+    assert found.advice is not None
+    assert found.advice.short_one_in == (700 if count < 20 else None)
+
+
 def test_a_setting_that_is_right() -> None:
     """It is kept, and nothing is asked for."""
     text = shown(*drains(60, 2.0, settle=2.2))
