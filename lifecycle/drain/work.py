@@ -81,6 +81,8 @@ class Work:
     agent = path = method = name = protocol = ""
     since: float
     where: Where
+    _unseen: bool
+    """Set from the start of late work until it is stored in the record of late arrivals."""
     _traffic: Counter
 
     def __enter__(self) -> Self:
@@ -91,7 +93,8 @@ class Work:
             traffic.again[self] = traffic.again.get(self, 0) + 1
             return self
         self._late = traffic.draining
-        self._unseen = self._late and not traffic.deaf
+        if self._late and not traffic.deaf:
+            self._unseen = True
         self.since = traffic.clock()
         app_loop = traffic.app_loop
         if get_ident() == app_loop.running_in and (task := _task_of(app_loop.loop)) is not None:
@@ -147,9 +150,12 @@ class Work:
 
     def note(self, address: object = None) -> None:
         """Store it in the record of late arrivals, once, unless it is a health check."""
-        unseen, self._unseen = self._unseen, False
+        try:
+            del self._unseen  # for one thread only, as the report may store it at the same time
+        except AttributeError:
+            return
         traffic = self._traffic
-        if not unseen or traffic.is_monitor(self.agent, self.path):
+        if traffic.is_monitor(self.agent, self.path):
             return
         if self._asked or address is not None:
             traffic.late_arrivals.request(self.since, address)
