@@ -140,7 +140,9 @@ class DrainStatus(TypedDict):
         deadline: The seconds that are left to wait for work in flight.
         elapsed: The seconds since the drain started.
         steps: For each finished step, the seconds from the drain start to its end.
-        waiting_for: The names of everything that the drain waits for now.
+        waiting_for: The names of everything that the drain waits for now. Under
+            `lifecycle run -- COMMAND`, the requests of each worker are a number. `/inflight` has
+            their names.
         disturbed_by: The clients that still send most requests, and so delay the end of the drain.
         last_connection: Seconds after the drain start at which the last new connection came. Null
             if not known, 0 if none came. The first request on a connection counts.

@@ -183,10 +183,10 @@ class Traffic:
     def left(self, work: WorkEntry) -> None:
         """Handle the end of a piece of work while draining. From any thread."""
         named = words(work)
-        if not self.is_monitor(named.agent, named.path):
-            self._ended = work, self.clock()
         if self._cancelled and sys.exception() is not None:
             self.interrupted[id(work)] = work
+        elif not self.is_monitor(named.agent, named.path):
+            self._ended = work, self.clock()
         self.gone_again()
 
     def gone_again(self) -> None:

@@ -117,8 +117,8 @@ def _json(found: Finding) -> dict[str, Any]:
             "cut": sample.cut,
             "last": {
                 "min": round(sample.first, 3),
-                "median": sample.last_times.quantile(0.5),
-                "p90": sample.last_times.quantile(0.9),
+                "median": round(sample.quantile(0.5), 3),
+                "p90": round(sample.quantile(0.9), 3),
                 "max": round(sample.longest.last, 3),
                 "max_in": sample.longest.where,
             },

@@ -142,6 +142,10 @@ class Sample:
         if series.last > self.longest.last:
             self.longest = Longest(series.last, series.seconds, silence, where)
 
+    def quantile(self, fraction: float) -> float:
+        """Return the time of a last one that at least this fraction of the drains does not exceed."""
+        return min(max(self.first, self.last_times.quantile(fraction)), self.longest.last)
+
     def merge(self, other: Sample) -> None:
         """Add the drains of another sample."""
         self.last_times.merge(other.last_times)
@@ -168,7 +172,7 @@ class Sample:
         return Evidence(
             drains=self.drains,
             last=last,
-            median=min(last, self.last_times.quantile(0.5)),
+            median=self.quantile(0.5),
             seconds=seconds,
             silence=silent / self.drains,
             own_seconds=self.longest.seconds,

@@ -66,7 +66,7 @@ def _without_drains(found: Finding) -> list[str]:
 def _times(found: Finding) -> list[str]:
     sample = found.sample
     what = "new connection" if found.by_connections else "request"
-    median, most = sample.last_times.quantile(0.5), sample.last_times.quantile(0.9)
+    median, most = sample.quantile(0.5), sample.quantile(0.9)
     lines = [
         f"{_count(sample.drains, 'drain')}. Seconds from the drain start to the last {what}:",
         f"min {sample.first:.2f}, median {median:.2f}, p90 {most:.2f}, "
