@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from lifecycle.config import Config
 from lifecycle.drain.in_flight import Traffic
-from lifecycle.drain.work import Work, here
+from lifecycle.drain.work import Work
 from lifecycle.drain.work_names import words_of
 from lifecycle.environment_variables import is_of_a_command
 from lifecycle.exceptions import (
@@ -104,19 +104,13 @@ class Middleware:
                 await self._special(scope, receive, send)
                 return
         entries, key, version = traffic.entries, traffic.came.next(), scope["http_version"]
-        path, method = scope.get("path"), scope.get("method")
-        entries[key] = (
-            scope["headers"],
-            path,
-            method,
-            version,
-            traffic.clock(),
-            here(traffic.app_loop),
-        )
+        headers, path, method = scope["headers"], scope.get("path"), scope.get("method")
+        if version < "2":
+            send = MethodType(self._answer, send)
+        running = self.app(scope, receive, send)
+        entries[key] = headers, path, method, version, traffic.clock(), running
         try:
-            if version < "2":
-                send = MethodType(self._answer, send)
-            await self.app(scope, receive, send)
+            await running
         finally:
             work = entries.pop(key)
             if traffic.draining:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable, Sequence
 from itertools import compress, islice
 from typing import TYPE_CHECKING, Final, NamedTuple
+from weakref import ReferenceType
 
 from lifecycle.calls.app_loop import AppLoop
 from lifecycle.calls.stacks import other_threads, thread_places
@@ -61,7 +62,9 @@ def _seen(entry: WorkEntry, app_loop: AppLoop, *, stacks: bool) -> Seen:
 def _places(found: Where, app_loop: AppLoop) -> list[Place]:
     if isinstance(found, int):
         return thread_places(found)
-    task = found() if found is not None else None
+    if not isinstance(found, ReferenceType):
+        return [] if found is None else worker_stacks.of_coroutine(found)
+    task = found()
     return app_loop.places(task) if task is not None and not task.done() else []
 
 

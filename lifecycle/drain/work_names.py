@@ -14,6 +14,7 @@ from lifecycle.plain import one_line
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Coroutine
     from weakref import ReferenceType
 
 SHOWN: Final = 100
@@ -27,8 +28,8 @@ TASK: Final = "task"
 _VERSIONS: Final = {"1.0": "1.0", "1.1": "1.1", "2": "2", "2.0": "2", "3": "3"}
 
 
-Where: TypeAlias = "ReferenceType[asyncio.Task[Any]] | int | None"
-"""The task that does a piece of work, or the number of its thread, or None if this is unknown."""
+Where: TypeAlias = "ReferenceType[asyncio.Task[Any]] | Coroutine[Any, Any, Any] | int | None"
+"""The task or the coroutine that does a piece of work, or the number of its thread, or None."""
 
 
 class Named(Protocol):
@@ -53,9 +54,10 @@ class Words(NamedTuple):
     protocol: str = ""
 
 
-Request: TypeAlias = tuple[Any, Any, Any, Any, float, Where]
+Request: TypeAlias = tuple[Any, Any, Any, Any, float, Any]
 """
-The headers, the path, the method and the version of an ASGI request, its time, and its task.
+The headers, the path, the method and the version of an ASGI request, its time, and the app's
+coroutine.
 
 The values are copied from its scope when it comes. The scope itself is not kept, because the app
 may change it at any time. The name is made only when it is needed.
@@ -86,7 +88,7 @@ def since(entry: WorkEntry) -> float:
 
 
 def where(entry: WorkEntry) -> Where:
-    """Return the task or the thread of a piece of work."""
+    """Return the task, the coroutine or the thread of a piece of work."""
     return entry[5] if isinstance(entry, tuple) else entry.where
 
 

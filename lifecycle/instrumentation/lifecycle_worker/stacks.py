@@ -56,7 +56,7 @@ def of_thread(frame: FrameType | None) -> list[Place]:
 
 def of_task(task: Any) -> list[Place]:
     """
-    Return the chain of awaits of a task, from its coroutine to the last await.
+    Return the chain of awaits of a task or of a coroutine, from the coroutine to the last await.
 
     If the task waits for another task (`await`, `gather`, `wait`, `wait_for`, `shield`, a
     TaskGroup of asyncio or anyio), the chain continues in this task. If it waits for a function
@@ -68,30 +68,61 @@ def of_task(task: Any) -> list[Place]:
     waiting: Any = task
     while waiting is not None and id(waiting) not in seen:
         seen.add(id(waiting))
-        frames: list[_Frame] = []
-        if isinstance(waiting, asyncio.Task):
-            frames = list(frames_of(waiting.get_coro()))
-            places += [(code.co_filename, number, code.co_name) for code, number, _ in frames]
-            places += _in_thread(frames)
-        found = [each for each in _awaited(waiting, frames, asyncio) if not each.done()]
+        coroutine = waiting.get_coro() if isinstance(waiting, asyncio.Task) else waiting
+        awaits = list(_awaits(coroutine)) if _kind(coroutine) else []
+        frames = list(_frames(awaits))
+        places += [(code.co_filename, number, code.co_name) for code, number, _ in frames]
+        places += _in_thread(frames)
+        ends = _ends(awaits[-1]) if coroutine is waiting and awaits else []
+        found = [each for each in _awaited(waiting, frames, ends, asyncio) if not each.done()]
         waiting = next((each for each in found if isinstance(each, asyncio.Task)), None)
         waiting = waiting or next(iter(found), None)
     return places
 
 
+def of_coroutine(coroutine: Any) -> list[Place]:
+    """Return where a coroutine stands: in its thread if it runs, or else what it awaits."""
+    if getattr(coroutine, "cr_running", False):
+        for innermost in sys._current_frames().values():  # noqa: SLF001 - documented
+            if any(each is coroutine.cr_frame for each in chain(innermost)):
+                return of_thread(innermost)
+    return of_task(coroutine)
+
+
+def chain(frame: FrameType | None) -> Iterator[FrameType]:
+    """Yield a frame and its callers."""
+    for _ in range(DEEPEST):
+        if frame is None:
+            return
+        yield frame
+        frame = frame.f_back
+
+
 def frames_of(awaitable: Any) -> Iterator[_Frame]:
     """Yield the frames of a coroutine and of everything that it awaits directly."""
-    for _ in range(DEEPEST):
-        kind = _kind(awaitable)
-        if kind is None:
-            # The awaitable of an async generator step is hidden in an object without attributes.
-            awaitable = next(filter(_kind, gc.get_referents(awaitable)), None)
-            kind = _kind(awaitable)
-        frame: FrameType | None = getattr(awaitable, f"{kind}_frame", None)
+    return _frames(_awaits(awaitable))
+
+
+def _frames(awaits: Iterable[Any]) -> Iterator[_Frame]:
+    for each in awaits:
+        kind = _kind(each)
+        frame: FrameType | None = getattr(each, f"{kind}_frame", None)
         if kind is None or frame is None:
             return
-        code: CodeType = getattr(awaitable, f"{kind}_code")
+        code: CodeType = getattr(each, f"{kind}_code")
         yield code, frame.f_lineno or code.co_firstlineno, frame
+
+
+def _awaits(awaitable: Any) -> Iterator[Any]:
+    """Yield a coroutine, everything that it awaits directly, and what the last one waits for."""
+    for _ in range(DEEPEST):
+        if awaitable is None:
+            return
+        if _kind(awaitable) is None:
+            # The awaitable of an async generator step is hidden in an object without attributes.
+            awaitable = next(filter(_kind, gc.get_referents(awaitable)), awaitable)
+        yield awaitable
+        kind = _kind(awaitable)
         awaitable = getattr(awaitable, f"{kind}_{'yieldfrom' if kind == 'gi' else 'await'}", None)
 
 
@@ -99,14 +130,19 @@ def _kind(awaitable: Any) -> str | None:
     return next((kind for kind in ("cr", "gi", "ag") if hasattr(awaitable, f"{kind}_code")), None)
 
 
-def _awaited(waiting: Any, frames: list[_Frame], asyncio: Any) -> Iterator[Any]:
-    """Find the futures that a task or a future waits for."""
+def _awaited(waiting: Any, frames: list[_Frame], ends: list[Any], asyncio: Any) -> Iterator[Any]:
+    """Find the futures that a task, a coroutine or a future waits for."""
     if frames:
         yield from _in_frame(frames[-1], asyncio)
-    for each in (getattr(waiting, "_fut_waiter", None), *getattr(waiting, "_children", ())):
+    for each in (*ends, getattr(waiting, "_fut_waiter", None), *getattr(waiting, "_children", ())):
         if isinstance(each, asyncio.Future):
             yield each
     yield from _shielded(waiting, asyncio)
+
+
+def _ends(last: Any) -> list[Any]:
+    """Return what may be the future at the end of a coroutine's awaits, as its task knows it."""
+    return [] if _kind(last) else [last, *gc.get_referents(last)]
 
 
 def _in_frame(frame: _Frame, asyncio: Any) -> Iterator[Any]:
@@ -134,12 +170,10 @@ def _in_thread(frames: list[_Frame]) -> list[Place]:
     name = _HANDED_OVER[found]
     handed = here.f_locals.get(name)
     for innermost in sys._current_frames().values():  # noqa: SLF001 - documented
-        frame: FrameType | None = innermost
-        while frame is not None:
+        for frame in chain(innermost):
             its = frame.f_locals if frame.f_code.co_filename == code.co_filename else {}
             if handed is not None and its.get(name) is handed:
                 return of_thread(innermost)
-            frame = frame.f_back
     return []
 
 

@@ -151,7 +151,7 @@ def _only(key: object) -> set[int]:
 
 
 def _held_by(frame: FrameType | None) -> set[int]:
-    return _held(_chain(frame))
+    return _held(stacks.chain(frame))
 
 
 def _held_by_task(task: Any) -> set[int]:
@@ -166,14 +166,6 @@ def _of_greenlet(greenlet: Any) -> list[Place]:
     return stacks.of_thread(greenlet.gr_frame)
 
 
-def _chain(frame: FrameType | None) -> Iterator[FrameType]:
-    for _ in range(stacks.DEEPEST):
-        if frame is None:
-            return
-        yield frame
-        frame = frame.f_back
-
-
 def _held(frames: Iterable[FrameType | None]) -> set[int]:
     """Return the ids of the variables in frames of this folder."""
     ours = [each for each in frames if each is not None and stacks.is_ours(each)]
@@ -185,6 +177,6 @@ def _of_task(task: Any, frames: dict[int, Any]) -> list[Place]:
     coroutine = task.get_coro()
     if getattr(coroutine, "cr_running", False):
         for frame in frames.values():
-            if any(each is coroutine.cr_frame for each in _chain(frame)):
+            if any(each is coroutine.cr_frame for each in stacks.chain(frame)):
                 return stacks.of_thread(frame)
     return stacks.of_task(task)
