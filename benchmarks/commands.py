@@ -97,7 +97,7 @@ def _all_of(pid: int) -> set[int]:
 
 
 @cache
-def _turns() -> int:
+def turns() -> int:
     """Return how many turns of an empty loop take as long as the apps do."""
     many, times = 200_000, []
     for _ in range(9):
@@ -123,7 +123,7 @@ def _started(name: str, *, ours: bool) -> Iterator[_Command]:
             "LIFECYCLE_SETTLE": "0",
             "LIFECYCLE_QUIET": "0",
             "PYTHONPATH": str(SERVED),
-            "TURNS": str(_turns()),
+            "TURNS": str(turns()),
         }
         quiet, began = subprocess.DEVNULL, time.perf_counter()
         with subprocess.Popen(

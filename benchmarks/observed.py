@@ -1,8 +1,9 @@
 """
 An app that is observed in every way beside one that is not: what being observed costs.
 
-Both plugins for metrics and traces are loaded, a collector takes what they send, Prometheus
-scrapes, and the page is open in a browser: `/metrics`, `/status` and `/inflight` once a second.
+Both plugins for metrics and traces are loaded. A collector takes what they send every 5 s, and
+Prometheus scrapes as often, which is more often than by default. The page is open in a browser, and
+asks for `/status` and `/inflight` once a second.
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ from contextlib import contextmanager
 from statistics import median
 from typing import Final, NamedTuple
 
+from benchmarks.asking import cpu_of
 from benchmarks.processes import BARE, READY, free_port, get, rss, running, until_200
-from benchmarks.throughput import Measured, measure
 
 NONE: Final = "no:tcp,no:http,no:disk,no:memory,no:istio,no:kubernetes"
 UNOBSERVED: Final = f"{NONE},no:prometheus,no:opentelemetry"
 PAIRS: Final = 1500
-WINDOW: Final = 1.0
-"""Seconds of a turn, so that each one has as many scrapes."""
-ROUNDS: Final = 10
+EVERY: Final = 5
+"""Seconds between two scrapes, and between two exports."""
+IDLE: Final = 4.0 * EVERY
+"""Seconds in which the apps are not asked."""
 SETTLED: Final = 3.0
 """Seconds until the plugins have imported what they import after READY."""
 
@@ -49,7 +51,7 @@ print(flush=True)
 server.serve_forever()
 """
 
-OBSERVER: Final = """
+OBSERVER: Final = f"""
 import http.client, itertools, sys, time
 
 def ask(path):
@@ -63,9 +65,9 @@ def ask(path):
         connection.close()
 
 print(flush=True)
-for path in itertools.cycle(("/metrics", "/status", "/inflight")):
+for path in itertools.cycle(("/metrics", *("/status", "/inflight") * {EVERY})):
     ask(path)
-    time.sleep(1 / 3)
+    time.sleep(0.5 if path != "/metrics" else 0)
 """
 
 
@@ -78,12 +80,14 @@ class Cost(NamedTuple):
         without: MiB of the same app, not observed.
         live: Milliseconds of `/live` on a fresh connection, p50, observed.
         bare: The same of an app of hypercorn alone.
+        busy: Milliseconds of CPU a second that an idle app takes more, observed.
     """
 
     memory: float
     without: float
     live: float
     bare: float
+    busy: float
 
 
 @contextmanager
@@ -108,12 +112,12 @@ def _observed() -> Iterator[dict[str, str]]:
             "LIFECYCLE_PLUGINS": NONE,
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{port}",
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
-            "OTEL_METRIC_EXPORT_INTERVAL": "1000",
+            "OTEL_METRIC_EXPORT_INTERVAL": str(EVERY * 1000),
         }
 
 
 def cost() -> Cost:
-    """Measure the memory, and `/live` in pairs with a bare app."""
+    """Measure the memory, `/live` in pairs with a bare app, and the CPU of idle apps."""
     with (
         _observed() as environ,
         running(BARE) as (_, bare_port, _),
@@ -127,7 +131,10 @@ def cost() -> Cost:
         memory, without = rss(observed.pid), rss(alone.pid)
         pairs = [(_live(port), _live(bare_port)) for _ in range(PAIRS)]
         live, bare = (median(side) for side in zip(*pairs, strict=True))
-        return Cost(memory, without, live, bare)
+        began = cpu_of(observed.pid), cpu_of(alone.pid)
+        time.sleep(IDLE)
+        busy = cpu_of(observed.pid) - began[0] - (cpu_of(alone.pid) - began[1])
+        return Cost(memory, without, live, bare, busy / IDLE * 1000)
 
 
 def _live(port: int) -> float:
@@ -135,11 +142,3 @@ def _live(port: int) -> float:
     if not get(port, "/live").endswith(b"true"):
         raise ConnectionError("the probe was not answered with true")
     return (time.perf_counter() - began) * 1000
-
-
-def throughput(server: str) -> Measured:
-    """Requests a second of a server that is observed, by those of the same server alone."""
-    port = free_port()
-    with _observed() as environ, _program(OBSERVER, port):
-        environ["LIFECYCLE_QOS_PORT"] = str(port)
-        return measure(server, window=WINDOW, rounds_each=ROUNDS, **environ)

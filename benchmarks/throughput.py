@@ -9,7 +9,7 @@ with, without (so that what drifts drifts for both), by connections that are kep
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from statistics import median, quantiles
@@ -95,8 +95,11 @@ SERVERS: Final = {
 
 MAIN = """
 answering = bare = app
+TURNS = int(os.environ.get("TURNS", "0"))
 
 async def switch(scope, receive, send):
+    for _ in range(TURNS):  # no time by the clock, which passes also while others have the core
+        pass
     await answering(scope, receive, send)
 
 async def turns():
@@ -163,9 +166,8 @@ class Measured(NamedTuple):
 class _Server:
     """The server, and the connections to it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, window: float) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
         self._process = process
-        self._window = window
         self._now = "nothing"
         self._asking = Asking(port, partial(cpu_of, process.pid))
 
@@ -178,7 +180,7 @@ class _Server:
             said(self._process, to)
             self._now = to
             self._asking.ask(WARM)
-        return self._asking.ask(self._window)
+        return self._asking.ask(WINDOW)
 
     def close(self) -> None:
         """Close the connections."""
@@ -186,25 +188,18 @@ class _Server:
 
 
 @contextmanager
-def _serving(name: str, window: float, more: Mapping[str, str]) -> Iterator[_Server]:
-    environ = {"LIFECYCLE_QOS_PORT": str(free_port()), **more}
+def _serving(name: str, turns: int) -> Iterator[_Server]:
+    environ = {"LIFECYCLE_QOS_PORT": str(free_port()), "TURNS": str(turns)}
     with running(SERVED + SERVERS[name] + MAIN, piped=True, **environ) as (process, port, _):
         until_200(port, "/")
-        server = _Server(process, port, window)
+        server = _Server(process, port)
         try:
             yield server
         finally:
             server.close()
 
 
-def measure(
-    name: str,
-    what: str = "middleware",
-    *,
-    window: float = WINDOW,
-    rounds_each: int = ROUNDS,
-    **environ: str,
-) -> Measured:
+def measure(name: str, what: str = "middleware", *, turns: int = 0) -> Measured:
     """
     Measure one server.
 
@@ -212,14 +207,11 @@ def measure(
         name: Which of `SERVERS`.
         what: What comes and goes: a lifecycle with its "middleware", or "alone", which also tells
             what the measuring itself is worth.
-        window: Seconds of a turn.
-        rounds_each: How many rounds each of the processes has.
-        environ: More variables of these processes.
     """
     rounds = []
     for _ in range(PROCESSES):
-        with _serving(name, window, environ) as server:
-            for _ in range(rounds_each):
+        with _serving(name, turns) as server:
+            for _ in range(ROUNDS):
                 order = ("nothing", what, what, "nothing")
                 first, second, third, fourth = (server.turn(each) for each in order)
                 rate, cpu = (sum(pair) / 2 for pair in zip(first, fourth, strict=True))
