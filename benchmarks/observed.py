@@ -1,7 +1,7 @@
 """
 An app that is observed in every way beside one that is not: what being observed costs.
 
-Both plugins for metrics and traces are loaded. A collector takes what they send every 5 s, and
+Both plugins for metrics and traces are loaded. A collector takes what they send every 10 s, and
 Prometheus scrapes as often, which is more often than by default. The page is open in a browser, and
 asks for `/status` and `/inflight` once a second.
 """
@@ -22,9 +22,9 @@ from benchmarks.processes import BARE, READY, free_port, get, rss, running, unti
 NONE: Final = "no:tcp,no:http,no:disk,no:memory,no:istio,no:kubernetes"
 UNOBSERVED: Final = f"{NONE},no:prometheus,no:opentelemetry"
 PAIRS: Final = 1500
-EVERY: Final = 5
+EVERY: Final = 10
 """Seconds between two scrapes, and between two exports."""
-IDLE: Final = 4.0 * EVERY
+IDLE: Final = 2.0 * EVERY
 """Seconds in which the apps are not asked."""
 SETTLED: Final = 3.0
 """Seconds until the plugins have imported what they import after READY."""

@@ -7,11 +7,13 @@ from importlib.metadata import entry_points
 from typing import Any, Final
 
 import lifecycle
+from lifecycle_opentelemetry.lean_http import lean
 from lifecycle_opentelemetry.settings import (
     GRPC,
     HTTP,
     NOT_SENT,
     Signal,
+    address_of,
     exporters,
     protocol_is_open,
 )
@@ -41,7 +43,8 @@ def _class_of(name: str, signal: Signal, environ: Mapping[str, str]) -> Any:
         names += {GRPC, HTTP} - {name}  # whichever is installed
     for each in names:
         for point in entry_points(group=f"opentelemetry_{signal}_exporter", name=each):
-            return point.load()
+            kind = point.load()
+            return lean(kind, address_of(signal, environ), environ) if each == HTTP else kind
     package = PACKAGES.get(name)
     hint = f"Run `pip install {package}`." if package else "Install the package that has it."
     raise lifecycle.LifecycleError(

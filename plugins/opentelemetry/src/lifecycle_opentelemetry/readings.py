@@ -144,8 +144,10 @@ def _start(snapshot: Snapshot) -> Iterator[Row]:
     start = snapshot.get("start")
     if start is not None:
         yield {"step": "total"}, start["seconds"]
-        for step in start["steps"]:
-            yield {"step": step["name"]}, step["seconds"]
+        steps: dict[str, float] = {}
+        for step in start["steps"]:  # several steps may have one name
+            steps[step["name"]] = steps.get(step["name"], 0.0) + step["seconds"]
+        yield from (({"step": name}, seconds) for name, seconds in steps.items())
 
 
 def _drain(snapshot: Snapshot) -> Iterator[Row]:
@@ -159,7 +161,8 @@ READINGS: Final = (
     _gauge("ready", "1 if the app was ready at the last readiness probe, else 0.", _ready),
     _gauge(
         "loop_lag_seconds",
-        "Longest delay of the app's event loop in the last 30 to 60 s.",
+        "Longest delay of the app's event loop in the last 30 to 60 s. With workers, the longest "
+        "delay now.",
         _loop_lag,
     ),
     _gauge(

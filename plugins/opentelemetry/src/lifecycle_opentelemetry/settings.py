@@ -53,11 +53,16 @@ def exporters(signal: Signal, environ: Mapping[str, str]) -> list[str]:
     named = environ.get(f"OTEL_{signal.upper()}_EXPORTER", "").strip()
     if named.lower() == "none":
         return []
-    address = _first(environ, f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT", ENDPOINT)
+    address = address_of(signal, environ)
     names = [each.strip() for each in named.split(",") if each.strip()]
     if not names and address:
         names = ["otlp"]
     return [_exact(name, signal, environ, address) for name in names]
+
+
+def address_of(signal: Signal, environ: Mapping[str, str]) -> str:
+    """Return the address of the collector, or an empty text."""
+    return _first(environ, f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT", ENDPOINT)
 
 
 def _exact(name: str, signal: Signal, environ: Mapping[str, str], address: str) -> str:
