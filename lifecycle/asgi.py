@@ -109,12 +109,17 @@ class Middleware:
             send = MethodType(self._answer, send)
         running = self.app(scope, receive, send)
         entries[key] = headers, path, method, version, traffic.clock(), running
+        cut = True
         try:
             await running
+            cut = False
+        except Exception:
+            cut = False
+            raise
         finally:
             work = entries.pop(key)
             if traffic.draining:
-                traffic.left(work)  # type: ignore[unreachable]  # it may have started meanwhile
+                traffic.left(work, cut=cut)  # type: ignore[unreachable]  # it may have started now
 
     async def _special(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve everything except a plain request before the drain starts."""

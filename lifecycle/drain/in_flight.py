@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -180,10 +179,16 @@ class Traffic:
         """Return whether a request is that of a health check or a scraper."""
         return path in self._paths or bool(agent and agent.startswith(self._agents))
 
-    def left(self, work: WorkEntry) -> None:
-        """Handle the end of a piece of work while draining. From any thread."""
+    def left(self, work: WorkEntry, *, cut: bool) -> None:
+        """
+        Handle the end of a piece of work while draining. From any thread.
+
+        Args:
+            work: The work.
+            cut: Whether it was cancelled.
+        """
         named = words(work)
-        if self._cancelled and sys.exception() is not None:
+        if self._cancelled and cut:
             self.interrupted[id(work)] = work
         elif not self.is_monitor(named.agent, named.path):
             self._ended = work, self.clock()

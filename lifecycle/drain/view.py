@@ -170,7 +170,8 @@ def cut_off(traffic: Traffic, before: Standing | None = None) -> list[str]:
     """
     found = before or standing(traffic)
     running = {
-        id(each) for each in (*traffic.entries.copy().values(), *traffic.interrupted.values())
+        id(each)
+        for each in (*traffic.entries.copy().values(), *traffic.interrupted.copy().values())
     }
     cut = [id(each) in running for each in found.own]
     work = sorted((*compress(found.seen, cut), *found.there), key=by_age)

@@ -44,7 +44,7 @@ class Counter(Protocol):
     def arrived(self, agent: str = "", path: str = "", at: float | None = None) -> None:
         """Store an arrival while draining."""
 
-    def left(self, work: WorkEntry) -> None:
+    def left(self, work: WorkEntry, *, cut: bool) -> None:
         """Handle the end of a piece of work while draining."""
 
     def gone_again(self) -> None:
@@ -66,6 +66,11 @@ def here(app_loop: AppLoop) -> Where:
             return thread
         task = _task_of(loop)
     return None if task is None else ref(task)
+
+
+def _is_cut(kind: type[BaseException] | None) -> bool:
+    """Return whether work has ended because it was cancelled. Its own errors are answers too."""
+    return kind is not None and not issubclass(kind, Exception)
 
 
 class Work:
@@ -104,16 +109,16 @@ class Work:
         entries[self] = self
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         traffic = self._traffic
         if traffic.draining or traffic.again:
-            self._end(traffic)
+            self._end(traffic, kind)
         else:
             traffic.entries.pop(self, None)
             if traffic.draining:  # since just now
-                traffic.left(self)  # type: ignore[unreachable]
+                traffic.left(self, cut=_is_cut(kind))  # type: ignore[unreachable]
 
-    def _end(self, traffic: Counter) -> None:
+    def _end(self, traffic: Counter, kind: type[BaseException] | None) -> None:
         if again := traffic.again.pop(self, 0):
             if again > 1:
                 traffic.again[self] = again - 1
@@ -127,7 +132,7 @@ class Work:
         finally:
             traffic.entries.pop(self, None)
             if traffic.draining:
-                traffic.left(self)
+                traffic.left(self, cut=_is_cut(kind))
 
     def sent_away(self) -> None:
         """Report that the work is refused or ends at once because the app is draining."""

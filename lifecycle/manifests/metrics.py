@@ -51,7 +51,8 @@ def monitor(metadata: Mapping[str, Any], labels: Mapping[str, str], port: str) -
 
 def refusal(env: Mapping[str, str], command: Sequence[str]) -> str:
     """Return why Prometheus cannot scrape this app. Empty if it can."""
-    if any(word.endswith(f"no:{_NAME}") for word in command):
+    own = command[: command.index("--")] if "--" in command else command
+    if any(word.endswith(f"no:{_NAME}") for word in own):
         return f"--metrics needs {PLUGIN}, and the app's command turns it off with no:{_NAME}"
     plugins = map(str.strip, env.get("LIFECYCLE_PLUGINS", "").split(","))
     if f"no:{_NAME}" in plugins:

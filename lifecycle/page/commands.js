@@ -17,7 +17,8 @@ function linesOf(status) {
   const before = pod ? `kubectl exec ${where}${NAME.test(pod) ? pod : "POD"} -- ` : "";
   const url = `${location.origin}/log-level?level=DEBUG`;
   // In its container, a command finds the port by itself.
-  const after = pod || location.port === "22222" ? "" : ` --port ${location.port}`;
+  const known = pod || ["", "22222"].includes(location.port);
+  const after = known ? "" : ` --port ${location.port}`;
   return [
     ...SHELL.map(([line, words]) => [before + line + after, words]),
     [

@@ -128,8 +128,8 @@ class Advice(NamedTuple):
         rate: Connections per second shortly before the last one, in all drains together.
         resolution: Seconds after the last connection in which another one may be unseen. None if
             not known.
-        short_one_in: One of so many simulated values was too short, with as few drains. None if
-            no value was.
+        short_one_in: At most one of so many simulated values was too short. None if none was with
+            as many drains, or if the value is not sure.
         covers: The fraction of all drains that is covered, with a confidence of 95 %.
         more_to_cover: How many more drains would cover 95 %.
     """
@@ -162,7 +162,7 @@ def advise(seen: Evidence) -> Advice:
         more_drains=more,
         rate=rate,
         resolution=resolution if math.isfinite(resolution) else None,
-        short_one_in=SHORT_ONE_IN if seen.drains < NEVER_SHORT else None,
+        short_one_in=SHORT_ONE_IN if doubt is Doubt.NONE and seen.drains < NEVER_SHORT else None,
         covers=RISK ** (1 / seen.reached) if seen.reached else 0.0,
         more_to_cover=max(0, DRAINS_TO_COVER - seen.reached),
     )

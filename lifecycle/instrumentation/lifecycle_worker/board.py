@@ -2,8 +2,9 @@
 The board: a file in which the workers of a command report to its parent.
 
 The file is mapped into every process. The parent writes the header, and each worker its own slot.
-Only `LATE_LOST` in the header is written by workers, which all store 1. No process waits for another one, because a value has eight bytes, which are stored at once. All
-times are those of `time.monotonic()`, which is the same clock for all processes of a machine.
+The one exception is `LATE_LOST` in the header, where any worker may store 1. No process waits for
+another one, because a value has eight bytes, which are stored at once. All times are those of
+`time.monotonic()`, which is the same clock for all processes of a machine.
 """
 
 from __future__ import annotations

@@ -91,8 +91,8 @@ class LongLived:
             if not self._cancelled:
                 raise
         except Exception as error:
-            await self._until_ended()  # the server closes the connection because of the error
             if not _tells_of_the_end(error):
+                await self._until_ended()  # the server closes the connection because of the error
                 raise
         finally:
             open_ones.discard(self)

@@ -91,9 +91,7 @@ def of_coroutine(coroutine: Any) -> list[Place]:
 
 def chain(frame: FrameType | None) -> Iterator[FrameType]:
     """Yield a frame and its callers."""
-    for _ in range(DEEPEST):
-        if frame is None:
-            return
+    while frame is not None:
         yield frame
         frame = frame.f_back
 

@@ -71,6 +71,10 @@ class LateRequests:
             peer = (address[0], int(address[1])) if len(address) == 2 else None
             self._came(float(at), peer)
 
+    def missed(self) -> None:
+        """Handle a worker whose slot was gone before its requests could be seen."""
+        self._missed |= bool(self._board.draining_at)
+
     def left_in(self, slot: Slot, located: Located | None) -> None:
         """
         Handle the requests with which a worker has died.

@@ -190,9 +190,8 @@ class Workers:
             self._loop.add_reader(fd, self._died, key)
 
     def _died(self, key: tuple[int, int]) -> None:
-        index, pid = key
         self._forget(key)
-        slot = Slot(self._board, index)
+        slot, pid = Slot(self._board, key[0]), key[1]
         if slot.pid == pid:
             self.totals()  # its last numbers
             self._arrived_at = max(self._arrived_at, slot.arrived_at or -math.inf)
@@ -204,6 +203,8 @@ class Workers:
                     self._lost += self._located_in(slot)
             self._last = max(filter(None, (self._last, _last_of(slot))), default=None)
             self._board.free(slot)
+        elif slot.pid:  # a new worker has it already
+            self._late.missed()
         self.news.set()
         self._nudge()
 
@@ -254,9 +255,8 @@ class Workers:
         """Return the requests in flight if they were located just now, or else the workers."""
         if self.now() - self._located_at < FRESH:
             return most(Words(each.agent, "", "", each.name) for each in self.cut_off())
-        busy = [slot for slot in self._board.slots() if slot.in_flight]
-        busy.sort(key=lambda slot: slot.in_flight, reverse=True)
-        return [*map(_at_work, busy[:NAMED])]
+        busy = sorted(self._board.slots(), key=lambda slot: slot.in_flight, reverse=True)
+        return [_at_work(slot) for slot in busy[:NAMED] if slot.in_flight]
 
     def arrived_at(self) -> float:
         """Return when the last request that counts arrived, or minus infinity if none has."""

@@ -45,6 +45,12 @@ import logging
 logging.basicConfig(level="INFO")
 lifecycle.run(main)
 """
+STOPS_ITS_SERVER = """\
+    try:
+        await asyncio.Event().wait()
+    finally:
+        await server.stop(0)
+"""
 GRACE, STOP = 6.0, 3.0
 WAIT = GRACE - STOP - 2.0
 """Seconds that the drain waits; a call has `STOP` seconds more."""
@@ -57,10 +63,16 @@ ENV = {
 
 
 @pytest.fixture
-def app(tmp_path: Any) -> Any:
+def source() -> str:
+    """Return the app."""
+    return APP
+
+
+@pytest.fixture
+def app(tmp_path: Any, source: str) -> Any:
     from tests.process.kit import App  # here: tests/conftest.py has its assertions rewritten
 
-    with App.start(APP, cwd=tmp_path, env=ENV) as app:
+    with App.start(source, cwd=tmp_path, env=ENV) as app:
         app.wait_state("ready")
         yield app
 
@@ -132,3 +144,20 @@ def test_an_abandoned_generator_holds_nobody(app: App, channel: grpc.Channel) ->
 
     assert app.wait() == 0, app.stderr
     assert "waited_for" not in app.stderr
+
+
+@pytest.mark.parametrize("source", [APP.replace("    await life.drained()\n", STOPS_ITS_SERVER)])
+def test_a_call_that_a_cancelled_main_cuts_off(app: App, channel: grpc.Channel) -> None:
+    """It has not ended by itself, although its server has told its client."""
+    call = channel.unary_unary("/Shop/Sleep").future(b"60")
+    _until(lambda: _in_flight(app) == 1)
+    app.signal(signal.SIGTERM)
+
+    with pytest.raises(grpc.RpcError):
+        call.result(15)
+    assert app.wait() == 124, app.stderr
+    [report] = app.events("drain report")
+    assert any(each.startswith("/Shop/Sleep from grpc-python") for each in report["cut_off"]), (
+        report
+    )
+    assert "last_to_end" not in report, report

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from lifecycle_opentelemetry.lean_http import lean
@@ -54,6 +55,7 @@ def test_over_plain_http(kind: type, address: str) -> None:
 
 NEED_IT = [
     ("https://collector:4318", {}),
+    ("http://user:password@collector:4318", {}),
     ("http://c:4318", {"OTEL_EXPORTER_OTLP_CERTIFICATE": "/ca.pem"}),
     ("http://c:4318", {"OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY": "/key.pem"}),
     ("http://c:4318", {"OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER": "mine"}),
@@ -64,6 +66,14 @@ NEED_IT = [
 def test_settings_that_need_requests(address: str, environ: dict[str, str]) -> None:
     """The exporter is used as it is."""
     assert lean(OTLPSpanExporter, address, environ) is OTLPSpanExporter
+
+
+def test_a_netrc(tmp_path: Path) -> None:
+    """Only `requests` reads the user and the password in it."""
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine collector login user password secret\n")
+    environ = {"NETRC": str(netrc)}
+    assert lean(OTLPSpanExporter, "http://collector:4318", environ) is OTLPSpanExporter
 
 
 def test_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -330,7 +330,7 @@ def test_an_entry_has_300_bytes_at_most(text: str) -> None:
     run(main())
 
 
-@pytest.mark.parametrize("ending", ["well", "cancelled", "not at all"])
+@pytest.mark.parametrize("ending", ["well", "with an error", "cancelled", "not at all"])
 def test_work_that_ends_after_main_was_cancelled(ending: str) -> None:
     """A server that finishes its answers in the second of its cancellation has cut off nothing."""
 
@@ -340,10 +340,12 @@ def test_work_that_ends_after_main_was_cancelled(ending: str) -> None:
 
         async def answer(*_: Any) -> None:
             await answers.wait()
+            if ending == "with an error":
+                raise ValueError("the database is closed")
 
         async def export() -> None:
             with play.life.track(name="export"):
-                await answers.wait()
+                await answer()
 
         middleware = Middleware(answer, play.life)
         tasks = [
@@ -356,7 +358,7 @@ def test_work_that_ends_after_main_was_cancelled(ending: str) -> None:
         cancel = play.host.cancel_main
 
         def cancel_main() -> None:
-            if ending == "well":
+            if ending in ("well", "with an error"):
                 answers.set()
             elif ending == "cancelled":
                 for each in tasks:
@@ -367,9 +369,10 @@ def test_work_that_ends_after_main_was_cancelled(ending: str) -> None:
         play.signal()
         await play.end()
         answers.set()
-        await asyncio.wait(tasks)
+        await asyncio.gather(*tasks, return_exceptions=True)
         told = [each.split(",")[0] for each in play.report["cut_off"]]
-        named = [] if ending == "well" else ["GET /export from curl/8", "export"]
+        cut = ending in ("cancelled", "not at all")
+        named = ["GET /export from curl/8", "export"] if cut else []
         assert told == ["main", *named]
 
     run(main())

@@ -57,7 +57,8 @@ class Interceptor(grpc.aio.ServerInterceptor):
             return handler
         life = self._life or lifecycle.current()
         call = _Call(life.track(_agent(handler_call_details), method, protocol="grpc"))
-        rpc.add_done_callback(lambda _: call.leave())
+        # gRPC itself catches the cancellation of a call.
+        rpc.add_done_callback(lambda rpc: call.leave(cut=rpc.cancelling() > 0))
         if life.draining:
             handler = located(handler, call.came_from)
         return _followed(handler, call)
@@ -76,6 +77,7 @@ class _Call:
     def __init__(self, work: AbstractContextManager[Any]) -> None:
         self._work = work
         self._inside = 1
+        self._cut = False
         self._lock = threading.Lock()
         self.came_from: Callable[[object], object] = work.__enter__().came_from
 
@@ -87,13 +89,14 @@ class _Call:
                 return True
             return False
 
-    def leave(self) -> None:
-        """End one part of the call. From any thread."""
+    def leave(self, *, cut: bool = False) -> None:
+        """End one part of the call, which may have been cancelled. From any thread."""
         with self._lock:
             self._inside -= 1
+            self._cut |= cut
             over = not self._inside
         if over:
-            self._work.__exit__(None, None, None)
+            self._work.__exit__(asyncio.CancelledError if self._cut else None, None, None)
 
 
 def _followed(handler: Handler, call: _Call) -> Handler:

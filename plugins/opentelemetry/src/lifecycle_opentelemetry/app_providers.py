@@ -11,7 +11,7 @@ import threading
 from contextlib import suppress
 from operator import attrgetter
 from typing import Any, Final
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 _SOURCES: Final = {
     "spans": ("opentelemetry.trace", "get_tracer_provider"),
@@ -82,6 +82,7 @@ def watch() -> None:
             if provider is None or provider in _marks or sdk not in sys.modules:
                 continue
             if not _has_a_pool(provider):
+                ref(provider)  # one without weak references is not watched
                 mark = _mark(what)
                 getattr(provider, add)(mark)
                 _marks[provider] = mark

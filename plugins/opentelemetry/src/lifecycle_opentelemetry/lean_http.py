@@ -8,6 +8,7 @@ if a setting needs `requests`, the exporter is used as it is.
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Mapping
 from functools import partialmethod
 from typing import Any, Final
@@ -29,13 +30,17 @@ def lean(kind: Any, address: str, environ: Mapping[str, str]) -> Any:
     """
     if address and not address.startswith("http://"):
         return kind
+    if "@" in address or os.path.exists(os.path.expanduser(environ.get("NETRC", "~/.netrc"))):
+        return kind  # with a user and a password
     if getproxies() or any(name.endswith(NEED_REQUESTS) for name in environ if name[:5] == "OTEL_"):
         return kind
     if ARGUMENT not in inspect.signature(kind).parameters:
         return kind
     try:
         from opentelemetry.exporter.http.transport._urllib3 import Urllib3HTTPTransport
-    except ImportError:
+
+        transport = Urllib3HTTPTransport()
+    except Exception:  # noqa: BLE001 - another version of a private module
         return kind
-    made = partialmethod(kind.__init__, **{ARGUMENT: Urllib3HTTPTransport()})
+    made = partialmethod(kind.__init__, **{ARGUMENT: transport})
     return type(kind.__name__, (kind,), {"__init__": made, "__module__": kind.__module__})

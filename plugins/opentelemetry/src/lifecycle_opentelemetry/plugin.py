@@ -4,7 +4,7 @@ The plugin: spans of the start and the drain, metrics, and a flush of all provid
 Rules of this file:
 
 1. Until READY, nothing is imported: OpenTelemetry takes about 0.2 s. So the start is not slower.
-2. Nothing here is on the path of a request or a probe.
+2. Nothing here is on the path of a request or a probe, except the empty calls of `SpanMark`.
 """
 
 from __future__ import annotations
