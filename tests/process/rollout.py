@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from lifecycle.rehearsal.measuring.losses import Cause
 from lifecycle.rehearsal.plan import Plan, Traffic
 from lifecycle.rehearsal.rehearsal import Rehearsal
 from lifecycle.rehearsal.replicas.replica import Replica
@@ -100,16 +101,22 @@ async def roll(rehearsals: Mapping[str, Rehearsal]) -> list[Result]:
     Rehearse at once, and print what came of it.
 
     A rehearsal that lost requests only while the machine stood still has measured the machine. It
-    is run again. A loss that no noise explains stands, and so does the last of all attempts.
+    is run again. So is one whose clients only had nobody to ask: its replicas were there, one after
+    the other, but the clients noticed it late. Any other loss stands, and the last attempt too.
     """
     return await asyncio.gather(*(_measure(*each) for each in rehearsals.items()))
+
+
+def _is_of_the_machine(result: Result) -> bool:
+    nobody = all(each.cause is Cause.NO_ENDPOINT for each in result.tally.losses)
+    return nobody or result.verdict is Verdict.INCONCLUSIVE
 
 
 async def _measure(name: str, rehearsal: Rehearsal) -> Result:
     for number in range(1, ATTEMPTS + 1):
         result = await rehearsal.run()
         print(f"\n{name}, attempt {number}: {render(result, Painter())}")
-        if not (result.lost and result.verdict is Verdict.INCONCLUSIVE):
+        if not (result.lost and _is_of_the_machine(result)):
             break
     return result
 

@@ -130,11 +130,12 @@ def test_the_time_is_that_of_the_answer(serve: Callable[..., App]) -> None:
 
 
 def test_without_it_nothing_is_logged(serve: Callable[..., App]) -> None:
-    """Also by the server itself."""
+    """Also by the server itself. The report of the drain may name the last request."""
     app = serve()
     assert ask(app, "/orders") == 200
     app.stop()
-    assert "/orders" not in app.stderr + app.stdout
+    lines = (app.stderr + app.stdout).splitlines()
+    assert not [each for each in lines if "/orders" in each and '"drain report"' not in each]
 
 
 def test_at_a_higher_level_nothing_is_logged(serve: Callable[..., App]) -> None:

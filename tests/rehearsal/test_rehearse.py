@@ -27,6 +27,8 @@ from tests.rehearsal.commands import (
     rehearse,
 )
 
+pytestmark = pytest.mark.timeout(5 * LONGEST)
+"""They share rehearsals, of which a few run at a time. Each of these has its own deadline."""
 EXIT_CODES = {"passed": 0, "lost": 1, "hook failed": 2, "inconclusive": 3}
 HEADS = ("lost ", "nothing was lost", "INCONCLUSIVE: ")
 
@@ -44,7 +46,7 @@ def runs(request: pytest.FixtureRequest, folder: Path) -> Iterator[dict[str, Fut
 
 
 def result(runs: dict[str, Future[Done]], name: str) -> dict[str, Any]:
-    done = runs[name].result(LONGEST)
+    done = runs[name].result(4 * LONGEST)
     assert done.stdout, done.stderr
     return json.loads(done.stdout)
 
@@ -255,7 +257,7 @@ def test_progress_goes_to_stderr_in_plain_lines(runs):
 )
 def test_what_cannot_be_rehearsed(runs, name: str, reason: str):
     """Exit code 2, with a reason a person can act on, nothing on stdout and no traceback."""
-    done = runs[name].result(LONGEST)
+    done = runs[name].result(4 * LONGEST)
     assert (done.returncode, done.stdout) == (2, "")
     assert re.search(reason, done.stderr), done.stderr
     assert "Traceback" not in done.stderr

@@ -7,7 +7,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.process.kit import App, ask, free_port, wait_for
+from tests.process.kit import QUICK, App, ask, free_port, wait_for
+
+UNHURRIED = QUICK | {"LIFECYCLE_STOP_TIMEOUT": "5", "LIFECYCLE_GRACE_PERIOD": "20"}
+"""Time to import the SDK at the end, on a busy machine."""
 
 SETUP = """
 import os

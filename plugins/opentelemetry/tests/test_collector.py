@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from plugins.opentelemetry.tests.hosts import HOSTS, run
+from plugins.opentelemetry.tests.hosts import HOSTS, UNHURRIED, run
 from plugins.opentelemetry.tests.real_collector import LONGEST, built, real_collector
-from tests.process.kit import QUICK, App
+from tests.process.kit import App
 
 pytestmark = pytest.mark.timeout(LONGEST)
 
@@ -29,7 +29,7 @@ def test_both_traces_and_all_metrics_arrive(
 ) -> None:
     """As the exporters of the SDK send them."""
     with real_collector(tmp_path) as collector:
-        app = run(HOSTS[name], start, tmp_path, **QUICK, **collector.env(protocol))
+        app = run(HOSTS[name], start, tmp_path, **UNHURRIED, **collector.env(protocol))
         if by == "preStop":
             assert app.prestop().result(20)[0] == 200
         app.signal(signal.SIGTERM)
@@ -47,6 +47,6 @@ def test_the_apps_own_spans_arrive(start: Callable[..., App], tmp_path: Path) ->
     """Its last ones too."""
     with real_collector(tmp_path) as collector:
         env = collector.env(OWN_PROVIDER="1")
-        app = run(HOSTS["run --asgi"], start, tmp_path, **QUICK, **env)
+        app = run(HOSTS["run --asgi"], start, tmp_path, **UNHURRIED, **env)
         app.stop()
         assert {"a request", "last words", "lifecycle drain"} <= {*collector.names()}

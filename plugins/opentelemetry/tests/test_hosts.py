@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from plugins.opentelemetry.tests.hosts import HOSTS, Host, run
+from plugins.opentelemetry.tests.hosts import HOSTS, UNHURRIED, Host, run
 from plugins.opentelemetry.tests.receiver import Receiver
-from tests.process.kit import QUICK, App
+from tests.process.kit import App
 
 Start = Callable[..., App]
 
@@ -32,7 +32,7 @@ def test_a_start_and_a_drain(
 ) -> None:
     """With a span for each step, and the metrics at the end."""
     host = HOSTS[name]
-    app = run(host, start, tmp_path, **QUICK, **POD, **collector.env())
+    app = run(host, start, tmp_path, **UNHURRIED, **POD, **collector.env())
     began = collector.span("lifecycle start")
     end(app, host, by)
 
@@ -68,7 +68,7 @@ def test_the_last_spans_of_the_app(
 ) -> None:
     """They are sent through the app's own provider, as are the start and the drain."""
     host = HOSTS[name]
-    app = run(host, start, tmp_path, **QUICK, OWN_PROVIDER="1", **collector.env())
+    app = run(host, start, tmp_path, **UNHURRIED, OWN_PROVIDER="1", **collector.env())
     end(app, host, by)
 
     found = collector.names()
@@ -108,7 +108,7 @@ def test_the_last_spans_of_workers(
     a worker of granian. So the app has to shut its provider down, in the lifespan.
     """
     host = HOSTS[name]
-    app = run(host, start, tmp_path, **QUICK, OWN_PROVIDER="1", **env, **collector.env())
+    app = run(host, start, tmp_path, **UNHURRIED, OWN_PROVIDER="1", **env, **collector.env())
     end(app, host, "preStop")
     assert {"a request", "last words"} & {*collector.names()} == sent
     assert {"lifecycle start", "lifecycle drain"} <= {*collector.names()}

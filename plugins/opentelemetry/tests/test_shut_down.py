@@ -14,10 +14,10 @@ from opentelemetry.sdk.trace import ConcurrentMultiSpanProcessor, SpanProcessor,
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from plugins.opentelemetry.tests.hosts import HOSTS, run
+from plugins.opentelemetry.tests.hosts import HOSTS, UNHURRIED, run
 from plugins.opentelemetry.tests.receiver import Receiver
 from plugins.opentelemetry.tests.test_hosts import end
-from tests.process.kit import QUICK, App
+from tests.process.kit import App
 
 Start = Callable[..., App]
 
@@ -35,7 +35,7 @@ def test_the_drain_is_sent_by_the_plugin(
 
     If the app ends right after READY, the start is also sent by the plugin.
     """
-    env = QUICK | OWN | collector.env(ALL_SIGNALS=signals, OTEL_METRIC_EXPORT_INTERVAL="100")
+    env = UNHURRIED | OWN | collector.env(ALL_SIGNALS=signals, OTEL_METRIC_EXPORT_INTERVAL="100")
     app = run(HOSTS[name], start, tmp_path, **env)
     if not at_once:  # the start is written before the metrics
         collector.wait(lambda now: now.value("state", state="ready") == 1, "metrics")
@@ -56,7 +56,7 @@ def test_without_an_exporter_of_the_plugin_there_is_no_drain(
 ) -> None:
     """As if the app were set up in code only. There is no warning either."""
     env = {"OTEL_TRACES_EXPORTER": "none", "OTEL_METRICS_EXPORTER": "none"}
-    app = run(HOSTS["run --asgi"], start, tmp_path, **QUICK, **OWN, **collector.env(), **env)
+    app = run(HOSTS["run --asgi"], start, tmp_path, **UNHURRIED, **OWN, **collector.env(), **env)
     end(app, HOSTS["run --asgi"], "SIGTERM")
     assert {"a request", "last words"} <= {*collector.names()}
     assert "lifecycle drain" not in collector.names()
