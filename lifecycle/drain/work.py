@@ -109,7 +109,7 @@ class Work:
         entries[self] = self
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
         traffic = self._traffic
         if traffic.draining or traffic.again:
             self._end(traffic, kind)
