@@ -66,8 +66,10 @@ def test_workers_that_are_not_forked(start, tmp_path, method, interface):
 
 
 def _two(seen: Board, without: int = 0) -> dict[int, Slot] | None:
+    """Two workers that serve. One that has just claimed its slot has no server yet."""
     found = of_now(seen.slots())
-    return found if len(found) == 2 and without not in found else None
+    serving = len(found) == 2 and all(each.server for each in found.values())
+    return found if serving and without not in found else None
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
