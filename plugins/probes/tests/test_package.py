@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import importlib
 import pkgutil
 import signal
 import socket
@@ -15,7 +13,7 @@ import lifecycle_probes
 import pytest
 from packaging.requirements import Requirement
 
-import lifecycle
+from tests.public_api import beyond_the_public_api
 
 APP = """
 import lifecycle
@@ -113,32 +111,7 @@ def test_it_needs_nothing_but_pod_lifecycle():
 @pytest.mark.parametrize("name", MODULES)
 def test_only_the_public_api_is_used(name):
     """A third party can copy any of it: `import lifecycle`, and the names it gives."""
-    module = importlib.import_module(f"lifecycle_probes.{name}")
-    with open(module.__file__, encoding="utf-8") as file:
-        tree = ast.parse(file.read())
-    imports = {
-        alias.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import)
-        for alias in node.names
-        if alias.name.split(".")[0] == "lifecycle"
-    }
-    from_imports = {
-        node.module
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "lifecycle"
-    }
-    used = {
-        node.attr
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "lifecycle"
-    }
-
-    assert imports <= {"lifecycle"}
-    assert from_imports == set()
-    assert used <= set(lifecycle.__all__)
+    assert beyond_the_public_api(f"lifecycle_probes.{name}") == set()
 
 
 def test_unconfigured_nothing_heavy_is_imported():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ast
 import dataclasses
-import importlib
 import pkgutil
 import re
 import subprocess
@@ -18,7 +16,7 @@ from lifecycle_prometheus.plugin import PrometheusOptions
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-import lifecycle
+from tests.public_api import beyond_the_public_api
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 MODULES = [each.name for each in pkgutil.iter_modules(lifecycle_prometheus.__path__)]
@@ -59,31 +57,7 @@ def test_the_start_of_an_app_does_not_import_the_library() -> None:
 @pytest.mark.parametrize("name", MODULES)
 def test_only_the_public_api_is_used(name: str) -> None:
     """A third party can copy any of it: `import lifecycle`, and the names it gives."""
-    module = importlib.import_module(f"lifecycle_prometheus.{name}")
-    tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
-    imported = {
-        alias.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Import)
-        for alias in node.names
-        if alias.name.partition(".")[0] == "lifecycle"
-    }
-    taken = {
-        node.module
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "lifecycle"
-    }
-    used = {
-        node.attr
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name)
-        and node.value.id == "lifecycle"
-    }
-
-    assert imported <= {"lifecycle"}
-    assert taken == set()
-    assert used <= set(lifecycle.__all__)
+    assert beyond_the_public_api(f"lifecycle_prometheus.{name}") == set()
 
 
 def test_every_option_is_in_the_table_with_its_default() -> None:
