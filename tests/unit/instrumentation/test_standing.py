@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
-import signal
-import socket
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +13,9 @@ import pytest
 
 from lifecycle.calls import stacks as calls
 from lifecycle.instrumentation.lifecycle_worker import asgi, stacks, standing, words
-from lifecycle.instrumentation.lifecycle_worker.answers import Answers
-from lifecycle.instrumentation.lifecycle_worker.board import ASK
-from lifecycle.instrumentation.lifecycle_worker.in_flight import InFlight
 from lifecycle.instrumentation.lifecycle_worker.words import NONE, name_of, words_of
-from lifecycle.instrumentation.lifecycle_worker.worker import Worker
-from tests.unit.instrumentation.interpreters import FOLDER, Parent, parent
+from tests.unit.instrumentation.interpreters import FOLDER
+from tests.unit.instrumentation.keys import Key
 
 LONG = 10.0
 
@@ -53,14 +43,6 @@ def elsewhere(find: Callable[[], Any]) -> Any:
     thread.start()
     thread.join(LONG)
     return found[0]
-
-
-class Key:
-    """A request."""
-
-    def __init__(self, path: str = "/a") -> None:
-        self.method, self.path, self.version = "GET", path, (1, 1)
-        self.headers = [("HOST", "a"), ("USER-AGENT", "curl/8")]
 
 
 def scope(**more: Any) -> dict[str, Any]:
@@ -382,261 +364,3 @@ def test_the_name_of_a_file(
     monkeypatch.setattr(stacks, "_files", {})
     place = (file.replace("{root}", str(tmp_path)), 7, "f")
     assert stacks.line(place) == f"{shown}:7 f"
-
-
-# When a request has started
-
-
-@pytest.fixture
-def here(tmp_path: Path) -> Iterator[tuple[Parent, Worker]]:
-    with parent(tmp_path) as made:
-        worker = Worker()
-        worker.open(made.board.path)
-        assert worker.serves("shop")
-        yield made, worker
-
-
-def in_flight_of(worker: Worker) -> InFlight:
-    assert worker._in_flight is not None
-    return worker._in_flight
-
-
-def test_a_request_that_is_counted_has_its_time(here: tuple[Parent, Worker]) -> None:
-    """To the moment."""
-    _, worker = here
-    before = time.monotonic()
-    worker.begin("a")
-    since = in_flight_of(worker).since([])
-    assert before <= since["a"] <= time.monotonic()
-    worker.end("a")
-    assert in_flight_of(worker).since([]) == {}
-
-
-def test_a_request_that_is_kept_has_the_time_of_its_heartbeat(
-    here: tuple[Parent, Worker],
-) -> None:
-    """The first that has seen it; before one has, that of the last."""
-    made, worker = here
-    in_flight = in_flight_of(worker)
-    worker.beat()
-    first = in_flight.since(["new"])["new"]
-    assert first <= time.monotonic()
-    worker.under_way.add("a")
-    assert in_flight.since([]) == {"a": first}
-    worker.beat()
-    seen = in_flight.since([])["a"]
-    assert seen > first
-    worker.beat()
-    assert in_flight.since([]) == {"a": seen}
-    made.board.draining_at = made.board.go_at = time.monotonic()
-    worker.beat()
-    assert in_flight.since([]) == {"a": seen}, "and keeps it when it is counted"
-    worker.under_way.discard("a")
-    worker.forget("a")
-    worker.beat()
-    assert in_flight.since([]) == {}
-    assert in_flight._seen_at == {}
-
-
-def test_nothing_is_held_longer_than_a_heartbeat(here: tuple[Parent, Worker]) -> None:
-    """What has ended is let go by the next one."""
-    _, worker = here
-
-    class Request:
-        gone = 0
-
-        def __del__(self) -> None:
-            Request.gone += 1
-
-    worker.under_way.add(request := Request())
-    worker.beat()
-    worker.under_way.discard(request)
-    del request
-    assert not Request.gone
-    worker.beat()
-    gc.collect()
-    assert Request.gone == 1
-
-
-def test_the_last_to_end_is_on_the_board(here: tuple[Parent, Worker]) -> None:
-    """From the drain start on; not a health check, and not who was sent away."""
-    made, worker = here
-    [slot] = made.board.slots()
-    early, kept = Key("/early"), Key("/kept")
-    worker.begin(early)
-    worker.end_from(early, "curl/8", "/early")
-    assert slot.last == (0.0, 0.0, "")
-    worker.under_way.add(kept)
-    worker.beat()
-    made.board.draining_at = made.board.go_at = began = time.monotonic()
-    worker.beat()
-    late, probe, away = Key("/late"), Key("/healthz"), Key("/away")
-    for each in (late, probe, away):
-        worker.begin(each)
-    worker.end_from(late, "curl/8", "/late")
-    at, age, name = slot.last
-    assert began <= at <= time.monotonic()
-    assert (age >= 0, name) == (True, "GET /late from curl/8")
-    worker.end_from(probe, "curl/8", "/healthz")
-    worker.end_from(away, "curl/8", "/away", sent_away=True)
-    assert slot.last[2] == "GET /late from curl/8"
-    worker.under_way.discard(kept)
-    worker.forget(kept)
-    assert slot.last[2] == "GET /kept from curl/8"
-    assert slot.last[1] >= age
-
-
-def test_a_task_is_named_when_it_has_ended(here: tuple[Parent, Worker]) -> None:
-    """Its words are looked up at the drain start, because an ended one has none."""
-    made, worker = here
-    [slot] = made.board.slots()
-
-    class Task(Key):
-        def add_done_callback(self, done: Any) -> None:
-            self.done = done
-
-    task = Task()
-    worker.keeps(lambda: [task])
-    worker.beat()
-    made.board.draining_at = made.board.go_at = time.monotonic()
-    worker.beat()
-    task.path = ""
-    task.done(task)
-    assert slot.last[2] == "GET /a from curl/8"
-
-
-# The thread that answers
-
-
-@contextmanager
-def listening(path: Path) -> Iterator[socket.socket]:
-    """Listen as the parent does."""
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.settimeout(LONG)
-        listener.bind(str(path) + ASK)
-        listener.listen(9)
-        yield listener
-
-
-def answers(path: Path, find: Callable[[int, bool], bytes]) -> threading.Event:
-    """Start the thread; the event is set at its end."""
-    over = threading.Event()
-
-    def start_thread(run: Callable[[], None], _: tuple[()]) -> None:
-        def work() -> None:
-            run()
-            over.set()
-
-        threading.Thread(target=work, name="answers").start()
-
-    Answers(str(path), find, start_thread).start()
-    return over
-
-
-def test_questions_and_answers(tmp_path: Path) -> None:
-    """One after the other, however they are cut; an error is an empty answer; it ends with us."""
-
-    def find(limit: int, with_stacks: bool) -> bytes:
-        if limit == 3:
-            raise ZeroDivisionError
-        return f"{limit} {with_stacks}".encode()
-
-    with listening(tmp_path / "board") as listener:
-        over = answers(tmp_path / "board", find)
-        parent, _ = listener.accept()
-        with parent:
-            parent.settimeout(LONG)
-            parent.sendall(b"1 1 0\n2 2 1\n3 3 0\n4 ")
-            parent.sendall(b"4 0\n")
-            got = b""
-            while not got.endswith(b"4 False"):
-                got += parent.recv(100)
-            assert got == b"1 7\n1 False2 6\n2 True3 0\n4 7\n4 False"
-            assert not over.is_set()
-        assert over.wait(LONG)
-
-
-@pytest.mark.parametrize("sent", [b"x\n", b"1 2\n", b"1 2 3 4\n", b"9" * 5000])
-def test_what_is_no_question(tmp_path: Path, sent: bytes) -> None:
-    """It hangs up."""
-    with listening(tmp_path / "board") as listener:
-        over = answers(tmp_path / "board", lambda *_: b"")
-        parent, _ = listener.accept()
-        with parent:
-            parent.settimeout(LONG)
-            parent.sendall(sent)
-            assert over.wait(LONG)
-            with suppress(ConnectionResetError):  # it has not read everything
-                assert parent.recv(1) == b""
-
-
-def test_no_parent(tmp_path: Path) -> None:
-    """Without a socket there is nothing to answer."""
-    assert answers(tmp_path / "board", lambda *_: b"").wait(LONG)
-
-
-def test_no_thread_can_start(tmp_path: Path) -> None:
-    """The worker serves on, and its signals come through as before."""
-
-    def fail(*_: Any) -> None:
-        raise RuntimeError("can't start new thread")
-
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-    Answers(str(tmp_path / "board"), lambda *_: b"", fail).start()
-    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
-
-
-def test_the_thread_takes_no_signal(tmp_path: Path) -> None:
-    """All but those of its own faults are blocked in it, and only in it."""
-    masks: list[set[Any]] = []
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-    with listening(tmp_path / "board") as listener:
-
-        def find(*_: Any) -> bytes:
-            masks.append(signal.pthread_sigmask(signal.SIG_BLOCK, []))
-            return b"x"
-
-        over = answers(tmp_path / "board", find)
-        assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
-        parent, _ = listener.accept()
-        with parent:
-            parent.settimeout(LONG)
-            parent.sendall(b"1 1 0\n")
-            parent.recv(100)
-        assert over.wait(LONG)
-    assert {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGUSR1} <= masks[0]
-    assert signal.SIGSEGV not in masks[0]
-
-
-CLOSES = """
-import os, socket, sys, threading, time
-sys.path.insert(0, sys.argv[1])
-from lifecycle_worker.answers import Answers
-listener = socket.socket(socket.AF_UNIX)
-listener.bind(sys.argv[2] + ".ask")
-listener.listen()
-over = threading.Event()
-def start(run, _):
-    threading.Thread(target=lambda: (run(), over.set())).start()
-asked = []
-def find(limit, stacks):
-    # As a daemon does: it closes everything, and opens a file of its own with the same number.
-    os.dup2(file.fileno(), answers._line._socket.fileno())
-    return b"x"
-answers = Answers(sys.argv[2], find, start)
-file = open(sys.argv[2], "w+b", buffering=0)
-answers.start()
-parent, _ = listener.accept()
-number = answers._line._socket.fileno()
-parent.sendall(b"1 1 0\\n")
-assert over.wait(10)
-os.write(number, b"the app's own")
-print(open(sys.argv[2]).read())
-"""
-
-
-def test_a_descriptor_that_the_app_has_taken(tmp_path: Path) -> None:
-    """Nothing is written to it or read from it, and it is not closed."""
-    words = [sys.executable, "-c", CLOSES, str(FOLDER), str(tmp_path / "board")]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=30, check=False)
-    assert (done.stdout, done.stderr) == ("the app's own\n", "")
