@@ -52,10 +52,12 @@ class Kubelet:
         self.pods: list[Pod] = []
 
     async def __aenter__(self) -> Self:
-        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="lifecycle-kubelet-"))
-        guard = await Guard.start()
-        self._stack.push_async_callback(guard.close)
-        self._node = Node(self._version, folder, self._back_off, self._longest, guard)
+        async with contextlib.AsyncExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="lifecycle-kubelet-"))
+            guard = await Guard.start()
+            stack.push_async_callback(guard.close)
+            self._node = Node(self._version, folder, self._back_off, self._longest, guard)
+            self._stack = stack.pop_all()
         return self
 
     async def __aexit__(

@@ -1,9 +1,9 @@
 """
 Tests of `lifecycle.testing`: those that are `async def` run side by side.
 
-They mostly wait for real processes. All that a run asks for are begun with the first of
-them, a few at a time on one loop, each with a kubelet and a folder of its own (its
-arguments `node` and `tmp_path`); pytest then takes their results in its own order.
+They mostly wait for real processes. Those of a file are begun with the first of them, a few at a
+time on one loop, each with a kubelet and a folder of its own (its arguments `node` and `tmp_path`).
+pytest then takes their results in its own order, and they have ended before the next file's begin.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ def _is_ours(item: pytest.Item) -> bool:
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def side_by_side(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[_Running]:
-    """Begin all of them; gives their futures."""
+    """Begin all of a file; gives their futures."""
     slots = asyncio.Semaphore(AT_ONCE)
 
     async def play(item: Any) -> BaseException | None:
@@ -66,7 +66,7 @@ def side_by_side(
         yield {
             item.nodeid: portal.start_task_soon(play, item)
             for item in request.session.items
-            if _is_ours(item)
+            if _is_ours(item) and item.path == request.path
         }
 
 

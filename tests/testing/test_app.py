@@ -145,7 +145,7 @@ async def test_a_dead_loop_is_restarted_once(node: Kubelet, tmp_path: Path):
 
 async def test_a_main_that_is_never_ready_is_restarted_by_startup(node: Kubelet, tmp_path: Path):
     """startupProbe is the deadline of a start, and nothing else restarts it before."""
-    startup = quick(HttpGet("qos", "/startup"), failure_threshold=3, initial_delay=3.0)
+    startup = quick(HttpGet("qos", "/startup"), failure_threshold=3, initial_delay=8.0)
     source = "import asyncio\nasync def main(life):\n    print('listening', flush=True)\n"
     source += "    await asyncio.sleep(60)\n"
     (tmp_path / "never.py").write_text(source)

@@ -8,11 +8,13 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from subprocess import PIPE
 
 import pytest
 
+from lifecycle.testing import BlockingKubelet
 from lifecycle.testing.guard import look_up
 from tests.process.kit import wait_for
 
@@ -35,6 +37,16 @@ def test_a_kubelet_that_is_killed_leaves_nothing(sent: signal.Signals):
         process.wait()
         process.stdout.close()
     wait_for(lambda: not any(map(running, (first, second))), 20, "the end of both")
+
+
+def test_a_kubelet_that_cannot_start_leaves_nothing(monkeypatch, tmp_path: Path):
+    """Without its guard there is no kubelet, and no folder of one."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    kubelet = BlockingKubelet()
+    with pytest.raises(FileNotFoundError), kubelet:
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
