@@ -364,7 +364,7 @@ def test_a_socket_that_cannot_be_made(start: Start, tmp_path: Path) -> None:
         env={**QUICK, **LATE, "PORT": port, "PYTHONPATH": str(tmp_path)},
     )
     app.wait_state("ready")
-    [said] = app.events("workers cannot be asked")
+    [said] = wait_for(lambda: app.events("workers cannot be asked"), 10, lambda: app.stderr)
     assert said["problem"].startswith(str(folder))
     assert said["problem"].endswith("too long")
     assert said["see"].endswith("#workers-cannot-be-asked")

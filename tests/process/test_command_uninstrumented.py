@@ -116,7 +116,7 @@ def drained(app) -> dict:
 def test_new_requests_are_answered_and_kept_connections_do_not_hold_it(start, tmp_path, server):
     """Requests of before and after T0 on connections of their own are; who asks for ever is not."""
     app = serve(start, tmp_path, server)
-    assert app.events("not instrumented")
+    wait_for(lambda: app.events("not instrumented"), 10, lambda: app.stderr)
     with kept(app.port) as old:
         before = background(lambda: ask(app.port, "/slow"))
         wait_for(lambda: old[0] > 10, 5, "answers")

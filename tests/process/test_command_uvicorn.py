@@ -275,12 +275,12 @@ def test_as_a_worker_of_gunicorn(start, tmp_path):
 
     app.signal(signal.SIGHUP)
 
-    wait_for(lambda: two_workers(app) and not first & two_workers(app), 20, "their successors")
-    assert {each["server"] for each in app.status()["workers"]} == {"uvicorn"}
+    wait_for(lambda: two_workers(app, besides=first), 20, "their successors")
     assert_drains(app)
 
 
-def two_workers(app):
-    """Return the workers that tell of themselves, if they are two."""
-    found = {each["pid"] for each in app.status()["workers"]}
-    return found if len(found) == 2 else set()
+def two_workers(app, besides=frozenset()):
+    """Return the workers that tell of themselves, if they are two of uvicorn, and none of others."""
+    workers = app.status()["workers"]
+    found = {each["pid"] for each in workers if each["server"] == "uvicorn"}
+    return found if len(found) == len(workers) == 2 and not found & besides else set()

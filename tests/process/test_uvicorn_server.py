@@ -291,7 +291,7 @@ def test_the_command_line(start: Start, tmp_path: Path) -> None:
     words = ["--server", "uvicorn", "--bind", f"unix:{path}"]
     app = serve_asgi(start, tmp_path, APP, *words, **TIMES)
     app.wait_state("ready")
-    [listening] = app.events("listening")
+    [listening] = wait_for(lambda: app.events("listening"), 10, lambda: app.stderr)
     assert listening["on"] == [f"http://127.0.0.1:{app.port}", f"unix:{path}"]
     for where in (("127.0.0.1", app.port), str(path)):
         answer = wire.ask(where, "/loop")
