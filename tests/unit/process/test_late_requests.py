@@ -16,7 +16,6 @@ from lifecycle.drain.elsewhere import Seen
 from lifecycle.drain.late_arrivals import UNKNOWN
 from lifecycle.instrumentation.lifecycle_worker import board as layout
 from lifecycle.instrumentation.lifecycle_worker.board import VARIABLE
-from lifecycle.process.command import board_file
 from lifecycle.process.command.board_file import BoardFile
 from lifecycle.process.command.late_requests import Located
 from lifecycle.process.command.workers import Workers
@@ -72,12 +71,6 @@ class Served:
         """Return when the last request has started."""
         [slot] = self.board.slots()
         return slot.newest_at
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make boards where nobody else does."""
-    monkeypatch.setattr(board_file, "FIRST", str(tmp_path))
 
 
 def outcome(script: Script) -> tuple[Any, Came]:

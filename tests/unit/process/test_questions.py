@@ -309,9 +309,8 @@ def test_where_no_socket_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     file.board.close()
 
 
-def test_files_are_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_removed(tmp_path: Path) -> None:
     """The socket too, whoever has taken it."""
-    monkeypatch.setattr(board_file, "FIRST", str(tmp_path))
     file = BoardFile()
     assert len(list(tmp_path.iterdir())) == 3
     file.close()

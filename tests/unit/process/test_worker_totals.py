@@ -8,14 +8,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
-
-import pytest
 
 from lifecycle.drain.counts import Totals
 from lifecycle.instrumentation.lifecycle_worker import board as layout
 from lifecycle.instrumentation.lifecycle_worker.worker import Worker
-from lifecycle.process.command import board_file
 from lifecycle.process.command.board_file import BoardFile
 from lifecycle.process.command.traffic import CommandTraffic
 from lifecycle.process.command.workers import Workers
@@ -34,12 +30,6 @@ worker.told_to_go()
 print("told", flush=True)
 sys.stdin.read()
 """
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make boards where nobody else does."""
-    monkeypatch.setattr(board_file, "FIRST", str(tmp_path))
 
 
 def with_workers(test: Callable[[Workers, BoardFile], object]) -> None:
