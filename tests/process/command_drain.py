@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -27,6 +28,8 @@ TIMES: Final = {
     "LIFECYCLE_STOP_TIMEOUT": "3",
 }
 EVENTS: Final = {"Accept": "text/event-stream"}
+RAISED: Final = re.compile(r"Traceback| ERROR: ")
+"""What a server writes if its app raises. Sanic draws its traceback in another way."""
 LATE: Final = 0.7
 """Seconds after settle by which its heartbeat must have come, on a busy machine."""
 
@@ -64,7 +67,7 @@ def assert_drains(
     asyncio.run(asyncio.wait_for(drain, 40))
     assert app.wait() in codes, app.stderr
     report = app.events("drain report")[0]
-    assert "Traceback" not in app.stderr, app.stderr
+    assert not RAISED.search(app.stderr), app.stderr
     assert "lifecycle: " not in app.stderr, app.stderr
     assert report["code"] == 0, report
     assert "cut_off" not in report, report
@@ -118,6 +121,28 @@ async def _drain(app: App, *, idle: bool, path: str, events: bool, goodbye: int)
                 assert SETTLE - 0.05 <= at - began <= SETTLE + LATE
             assert (await working[0]).body == b"hello"
             assert (await working[1]).body == b"x" * 1000
+
+
+def assert_ends_a_stream_without_pauses(app: App) -> None:
+    """Drain it while an event stream sends without a pause. It must be whole, and nothing raise."""
+
+    async def drain() -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", app.port)
+        writer.write(
+            b"GET /events?every=0 HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n"
+        )
+        reading = asyncio.create_task(reader.read())
+        await _until(lambda: app.status()["in_flight"] == 1, "in flight", app)
+        await asyncio.to_thread(app.signal, signal.SIGTERM)
+        whole = await reading
+        writer.close()
+        return whole
+
+    whole = asyncio.run(asyncio.wait_for(drain(), 40))
+    assert b"data: 0\n\n" in whole
+    assert whole.endswith(b"\n\n\r\n0\r\n\r\n"), (whole[-60:], app.stderr)
+    assert app.wait() == 0, app.stderr
+    assert not RAISED.search(app.stderr), app.stderr
 
 
 async def watch(port: int) -> None:

@@ -6,7 +6,11 @@ import sys
 
 import pytest
 
-from tests.process.command_drain import assert_drains, serve
+from tests.process.command_drain import (
+    assert_drains,
+    assert_ends_a_stream_without_pauses,
+    serve,
+)
 from tests.process.rollout import SERVED
 
 SHOP = str(SERVED / "tornado_shop.py")
@@ -22,3 +26,9 @@ def test_it_is_drained(start, tmp_path, how):
     """Nothing is lost, and every client is told to go: requests, streams, WebSockets, the idle."""
     app = serve(start, tmp_path, sys.executable, *COMMANDS[how])
     assert_drains(app)
+
+
+def test_a_stream_without_pauses_is_ended_between_two_events(start, tmp_path):
+    """The app may send its next event before it is cancelled: that must not be an error of it."""
+    app = serve(start, tmp_path, sys.executable, *COMMANDS["alone"])
+    assert_ends_a_stream_without_pauses(app)

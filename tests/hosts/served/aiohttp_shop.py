@@ -31,7 +31,7 @@ async def events(request):
     number = 0
     while True:
         await response.write(b"data: %d\n\n" % number)
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(float(request.query.get("every", 0.1)))
         number += 1
 
 

@@ -24,7 +24,7 @@ async def events(request):
     number = 0
     while True:
         await response.send(f"data: {number}\n\n")
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(float(request.args.get("every", 0.1)))
         number += 1
 
 

@@ -37,7 +37,7 @@ class Events(RequestHandler):
             while True:
                 self.write(b"data: %d\n\n" % number)
                 await self.flush()
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(float(self.get_argument("every", "0.1")))
                 number += 1
         except StreamClosedError:
             return

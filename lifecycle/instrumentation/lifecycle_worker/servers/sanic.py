@@ -28,8 +28,8 @@ _prepared: set[int] = set()
 """The apps that have our middleware."""
 _connections: Any = ()
 """The connections of the server in this process."""
-_streams: dict[Any, Any] = {}
-"""The responses that are event streams, by their connection."""
+_streams: set[Any] = set()
+"""The connections whose response is an event stream."""
 _late: set[Any] = set()
 """Connections whose WebSocket or stream was opened after the settle time."""
 _ended: set[Any] = set()
@@ -46,6 +46,7 @@ def patch_runners(module: Any) -> None:
     needs(serve, "app", "protocol", "connections", "loop")
     for name in ("_setup", "close_if_idle", "abort", "recv_buffer", "connection_task"):
         seam(module, "HttpProtocol." + name)
+    seam(module, "HttpProtocol.HTTP_CLASS.response_func")
     needs(module.HttpProtocol._setup, "request_handler")
 
     def make(was: Any) -> Any:
@@ -89,7 +90,7 @@ def _say_close(request: Any, response: Any) -> None:
     if is_endless(kind, response.headers.get(STREAM_HEADER, "")) and asks_for_events(
         request.method, request.headers.getall("accept", ())
     ):
-        _streams[stream.protocol] = response
+        _streams.add(stream.protocol)
 
 
 def _counting(protocol: Any) -> Any:
@@ -131,7 +132,7 @@ def _counted(connection: Any, handler: Any) -> Any:
                 await http.response.send(end_stream=True)  # Sanic does it behind the handler
         finally:
             connection.answered = True
-            _streams.pop(connection, None)
+            _streams.discard(connection)
             sent_away = connection in _ended and connection in _late
             _ended.discard(connection)
             _late.discard(connection)
@@ -187,11 +188,24 @@ async def _end_stream(connection: Any) -> None:
     """End it between two events, and cut it off if its client does not read the end."""
     import asyncio
 
-    response = _streams[connection]
-    connection.http.keep_alive = False
+    http = connection.http
+    http.keep_alive = False
+    send = http.response_func
+    http.response_func = _until_cancelled  # the app may come round before it is cancelled
+
+    async def last() -> None:
+        await send(b"", end_stream=True)
+        http.response_func = _until_cancelled
+
     try:
-        await asyncio.wait_for(response.eof(), PATIENCE)
+        await asyncio.wait_for(last(), PATIENCE)
     except Exception:
         connection.abort()
     else:
         connection.close()  # so its handler is cancelled, as when its client goes
+
+
+async def _until_cancelled(*_: Any, **__: Any) -> None:
+    import asyncio
+
+    await asyncio.get_running_loop().create_future()
