@@ -28,6 +28,7 @@ from lifecycle.testing import free_port as free_port
 from lifecycle.testing.environment import handed_on
 from tests.process.asking import UnixConnection, asked
 from tests.process.log_lines import events
+from tests.process.waiting import wait_for as wait_for
 
 T = TypeVar("T")
 
@@ -56,9 +57,6 @@ LATEST = GRACE + 3.0
 PRESS = 0.3
 """Seconds after which a signal is another one, and not the same press of a key."""
 
-POLL = 0.01
-"""Seconds between two looks at a condition that only polling can see."""
-
 _LAUNCHER = """
 import fcntl, os, resource, sys, termios
 nofile, tty, *argv = sys.argv[1:]
@@ -69,18 +67,6 @@ if int(tty):
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(argv[0], argv)
 """
-
-
-def wait_for(condition: Callable[[], T], timeout: float, what: str | Callable[[], str]) -> T:
-    """Poll until a condition gives something true, and return that; the one polling helper."""
-    deadline = time.monotonic() + timeout
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(
-                f"not within {timeout:g} s: {what if isinstance(what, str) else what()}"
-            )
-        time.sleep(POLL)
-    return value
 
 
 def ask(port: int, path: str = "/") -> tuple[int, str]:
