@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PLUGINS := $(wildcard plugins/*/pyproject.toml)
 ACTIONLINT := v1.7.12
 
-.PHONY: demo test lint bench compare propagation soak fuzz mutate docs picture dist site workflows rehearsals cluster own-cluster e2e rollouts clean
+.PHONY: demo test lint bench compare propagation fleet soak fuzz mutate docs picture dist site workflows rehearsals cluster own-cluster e2e rollouts clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo/demo.py
@@ -66,6 +66,11 @@ soak: $(STAMP)
 propagation: $(STAMP)
 	$(BIN)/python -m benchmarks.propagation
 
+# `lifecycle fleet serve` with 1,000 and 5,000 pods on a real API server, in memory and in time.
+fleet: $(STAMP)
+	tests/cluster/install.sh
+	$(BIN)/python -m benchmarks.fleet_serve
+
 # A million requests that no client should send, and floods; tests/fuzz/__main__.py says how to
 # run a part (PART=h2), for a while only (SECONDS=60), or the same once more (SEED=…).
 fuzz: $(STAMP)
@@ -80,9 +85,10 @@ mutate: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python docs/generate.py
 
-# docs/img/page.svg: the page as Chromium shows it. A test draws it too, and compares.
+# docs/img/page.svg and fleet.svg: the pages as Chromium shows them. Tests draw them too, and compare.
 picture: $(STAMP)
 	$(BIN)/python -m tests.page picture
+	$(BIN)/python -m plugins.fleet.tests.page_picture
 
 # Wheels and sdists of all distributions, into dist/: built twice to the same bytes, their metadata,
 # contents and SBOMs checked, and the quick tests run on the wheels where there is no source.

@@ -82,6 +82,14 @@ class ServiceNotFound(LifecycleError, LookupError):
     """No exported service has this name or matches this pattern."""
 
 
+class StillServing(LifecycleError):
+    """The time of `lifecycle offline --wait` is over, and clients are still served."""
+
+
+class OnlineAgain(LifecycleError):
+    """An app service is online again, so `lifecycle offline --wait` ends."""
+
+
 class RegistrationRefused(LifecycleError):
     """
     A service registry has refused a registration permanently, so it is not tried again.
@@ -139,6 +147,20 @@ def text_of(error: BaseException | None) -> str:
         return str(error)
     except BaseException:  # noqa: BLE001 - a __str__ of the app or of a plugin
         return "(its message cannot be shown)"
+
+
+def reason_of(error: BaseException, timeout: float | None = None) -> str:
+    """
+    Return the message of an error, which is never empty.
+
+    Args:
+        error: The error.
+        timeout: The seconds after which a `TimeoutError` without a message was raised.
+    """
+    said = text_of(error)
+    if not said and timeout is not None and isinstance(error, TimeoutError):
+        return f"no answer for {timeout:g} s"
+    return said or type(error).__name__
 
 
 def reason(error: OSError) -> str:

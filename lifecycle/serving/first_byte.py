@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from lifecycle.serving.byte_stream import has_sent
+from lifecycle.serving.closing import Closing
 from lifecycle.serving.connection_table import ConnectionEntry
 
 HANDSHAKE_TIME: Final = 10.0
@@ -44,7 +45,7 @@ class FirstBytes:
         self,
         keep_alive: float,
         *,
-        begin: Callable[[socket.socket, ConnectionEntry, asyncio.Event], None],
+        begin: Callable[[socket.socket, ConnectionEntry, Closing], None],
         lost: Callable[[ConnectionEntry], None],
     ) -> None:
         self._keep_alive = keep_alive
@@ -52,13 +53,14 @@ class FirstBytes:
         self._lost = lost
         self._loop = asyncio.get_running_loop()
         self._timers: dict[ConnectionEntry, asyncio.TimerHandle] = {}
+        self._closing: dict[ConnectionEntry, Closing] = {}
 
     def wait(
         self,
         accepted: socket.socket,
         entry: ConnectionEntry,
         look: Callable[[], Came],
-        closing: asyncio.Event,
+        closing: Closing,
     ) -> None:
         """
         Serve a connection once its first message has arrived, at once if it is there.
@@ -67,7 +69,7 @@ class FirstBytes:
             accepted: The socket.
             entry: The entry in the server's table.
             look: Checks the first message, once bytes have arrived.
-            closing: Set once it must close as soon as it is idle.
+            closing: Set while it must close as soon as it is idle.
         """
         begun = has_sent(accepted)
         if begun and look() is Came.ALL:
@@ -82,11 +84,12 @@ class FirstBytes:
         accepted: socket.socket,
         entry: ConnectionEntry,
         look: Callable[[], Came],
-        closing: asyncio.Event,
+        closing: Closing,
     ) -> None:
         def over() -> None:
             self._loop.remove_reader(accepted)
             self._timers.pop(entry).cancel()
+            del self._closing[entry]
 
         def first() -> None:
             came = look()
@@ -106,12 +109,19 @@ class FirstBytes:
         self._loop.add_reader(accepted, first)
         until = entry.idle_from if closing.is_set() else entry.since + self._keep_alive
         self._timers[entry] = self._loop.call_at(until, abort)
+        self._closing[entry] = closing
         entry.abort = abort
 
     def hurry(self) -> None:
-        """Shorten every wait to the idle time, because the server closes idle connections."""
-        for entry in list(self._timers):
-            self._abort_by(entry, entry.idle_from)
+        """Shorten every wait to the idle time, while the server closes idle connections."""
+        now = self._loop.time()
+        for entry in self._timers:
+            self._loop.call_at(max(entry.idle_from, now), self._abort_if_idle, entry)
+
+    def _abort_if_idle(self, entry: ConnectionEntry) -> None:
+        closing = self._closing.get(entry)
+        if closing is not None and closing.is_set():  # it may have been taken back meanwhile
+            entry.abort()
 
     def _abort_by(self, entry: ConnectionEntry, until: float) -> None:
         timer = self._timers[entry]

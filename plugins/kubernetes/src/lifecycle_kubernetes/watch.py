@@ -32,6 +32,8 @@ class PodWatch:
         self._on_pod = on_pod
         self._keepers: set[asyncio.Future[str]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self.requests = False
+        """True while the current state is requested. The answer may be older than a write."""
 
     async def keep(self) -> str:
         """
@@ -41,9 +43,7 @@ class PodWatch:
             ApiServerError: The state is unknown.
         """
         if not self._keepers:
-            # Waiting events of the last watch may be older than this registration.
-            self.close()
-            self.start()
+            self.restart()  # waiting events of the last watch may be older than this registration
         keeper = asyncio.get_running_loop().create_future()
         self._keepers.add(keeper)
         try:
@@ -57,6 +57,11 @@ class PodWatch:
             task = asyncio.create_task(self._follow())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def restart(self) -> None:
+        """Start the watch again, with a request for the current state."""
+        self.close()
+        self.start()
 
     def close(self) -> set[asyncio.Task[None]]:
         """Stop the watch. Returns the tasks that have not ended yet."""
@@ -82,7 +87,11 @@ class PodWatch:
         from lifecycle_kubernetes.api import Silence
 
         while True:
-            pod = await self._api.get()
+            self.requests = True
+            try:
+                pod = await self._api.get()
+            finally:
+                self.requests = False
             yield "", pod
             try:
                 async with aclosing(

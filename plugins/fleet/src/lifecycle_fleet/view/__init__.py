@@ -1,0 +1,1 @@
+"""Pods as people see them, from the objects of the API server. Pure functions."""

@@ -1,0 +1,1 @@
+"""Facts, rules and findings about pods and Deployments that are not ready or not gone."""
