@@ -44,7 +44,7 @@ class OfflineWait:
     Waits until services that were taken offline are not used any more. For the control loop.
 
     Args:
-        settings: The settings, for `settle` and `quiet`.
+        settings: The settings, for `quiet`.
         services: The table of services.
         maintenance: Whether every service is offline, and since when.
         traffic: The work in flight.
@@ -148,13 +148,11 @@ class OfflineWait:
             await self._services.until(all_out)
             await asyncio.sleep(max(0.0, self._settles_at(entries, None) - self._clock()))
             return ""
-        quiet = self._settings.quiet
         with self._traffic.elsewhere.watched() as all_seen:
             await self._services.until(all_out)
             await self._traffic.gone(
-                # Idle connections are closed when settle ends, by workers a moment later.
-                not_before=lambda: self._settles_at(entries, offline) + quiet,
-                quiet=quiet,
+                not_before=lambda: self._settles_at(entries, offline),
+                quiet=self._settings.quiet,
                 app=self._app_loop,
                 queued=lambda: may_be_queued(self._services),
             )
@@ -165,7 +163,7 @@ class OfflineWait:
     def _settles_at(self, entries: Sequence[ServiceEntry], offline: Offline | None) -> float:
         if offline is not None:
             return (self._maintenance.offline or offline).settles_at  # it may be a later one
-        return max(each.offline_since for each in entries) + self._settings.settle
+        return max(each.settles_at for each in entries)
 
     async def _until_online(self, watched: Mapping[str, ServiceEntry]) -> None:
         services, seen = self._services, self._services.came_online

@@ -37,6 +37,14 @@ class Need:
 NEEDS: Final = (
     Need("redis-server", "redis-server", ("tests/hosts/test_redis_worker.py",)),
     Need("redis-server", "redis-server", ("tests/hosts/test_faststream_worker.py",)),
+    Need(
+        "redis-server",
+        "redis-server",
+        tuple(
+            f"plugins/redis/tests/test_{each}.py"
+            for each in ("dubbo", "flaps", "outages", "processes", "registry", "tls")
+        ),
+    ),
     Need("curl", "curl", ("tests/docs/test_docs.py", "tests/process/test_exec_hooks.py")),
     Need("wget", "wget", ("tests/process/test_exec_hooks.py",)),
     Need("busybox", "busybox", ("tests/process/test_exec_hooks.py",)),

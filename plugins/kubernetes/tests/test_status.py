@@ -54,6 +54,14 @@ def test_the_form_is_the_agreed_one() -> None:
     )
 
 
+def test_the_settle_time_is_that_of_the_drain() -> None:
+    """A registry may need longer than the setting; an older core does not say so."""
+    told = snapshot() | {"settle": 7.0, "settle_from": "zookeeper"}  # type: ignore[operator]
+
+    assert json.loads(status(told, config(settle=3)))["settle"] == 7
+    assert json.loads(status(snapshot(), config(settle=3)))["settle"] == 3
+
+
 def test_what_is_not_known_yet_is_null() -> None:
     """A start that is not over has no seconds, and a port that is off has no number."""
     found = json.loads(status(snapshot("starting", cause=None, start=None), config()))

@@ -15,7 +15,7 @@ from lifecycle.drain.elsewhere import Nowhere
 from lifecycle.exceptions import Draining, OnlineAgain, StillServing
 from lifecycle.hookspecs import hookimpl
 from lifecycle.runtime import core_of
-from tests.unit.control.registries import Scripted, fine, hang
+from tests.unit.control.registries import Scripted, With, fine, hang
 from tests.unit.drain.play import Play, soon
 from tests.unit.virtual_time import now, run
 
@@ -83,10 +83,10 @@ def played(*plugins: object) -> Callable[[Callable[[Scene], Any]], None]:
 @pytest.mark.parametrize(
     ("requests", "over"),
     [
-        ([], SETTLE + QUIET),
-        ([(-0.5, 3)], SETTLE + QUIET),
+        ([], SETTLE),
+        ([(-0.5, 3)], SETTLE),
         ([(-0.5, 12)], 12),
-        ([(4.75, 5)], SETTLE + QUIET),
+        ([(4.75, 5)], 4.75 + QUIET),
         ([(4.75, 5), (5.5, 5.6), (6.25, 6.3)], 6.25 + QUIET),
     ],
 )
@@ -113,7 +113,7 @@ def test_health_checks_do_not_disturb() -> None:
     async def scene(scene: Scene) -> None:
         for tick in range(20):
             scene.serve(tick / 2, tick / 2 + 0.1, "kube-probe/1.34")
-        assert (await scene.wait())[1] == soon(SETTLE + QUIET)
+        assert (await scene.wait())[1] == soon(SETTLE)
 
 
 def test_who_comes_later_waits_for_quiet_alone() -> None:
@@ -165,8 +165,8 @@ def test_nothing_is_counted() -> None:
     async def scene(scene: Scene) -> None:
         scene.traffic.in_use = False
         answer, took = await scene.wait()
-        assert took == soon(SETTLE + QUIET)
-        assert answer.startswith("OK: orders offline (waited 6.0 s). This app does not count")
+        assert took == soon(SETTLE)
+        assert answer.startswith("OK: orders offline (waited 5.0 s). This app does not count")
 
 
 def test_a_command_that_is_not_instrumented() -> None:
@@ -365,3 +365,18 @@ def test_why_the_time_is_over(given: dict[str, Any], why: str) -> None:
     """Everything that was still waited for."""
     told = late_in_words(60, **({"registered": [], "settle_left": -1.0, "served": []} | given))
     assert told.startswith(f"timed out after 60 s ({why}). The app services stay offline. ")
+
+
+@pytest.mark.parametrize("service", ["*", "orders"])
+def test_the_settle_time_of_a_registry_is_waited_for(service: str) -> None:
+    """Of all services and of one of two: its clients need longer than the setting says."""
+    registry = Scripted()
+    registry.settle = 7.0
+
+    @played(With(registry))
+    async def scene(scene: Scene) -> None:
+        if service != "*":
+            scene.life.export("admin", port=81)
+        answer, at = await scene.wait(service)
+        assert answer.startswith("OK: orders offline")
+        assert at == soon(7)

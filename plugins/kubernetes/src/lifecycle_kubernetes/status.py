@@ -24,7 +24,7 @@ def status(
 
     Args:
         snapshot: The state of the app.
-        config: The settings.
+        config: The settings. The settle time of a service registry is in the snapshot.
         qos_port: The port that answers. None if the port is off.
     """
     transitions, start = snapshot["transitions"], snapshot.get("start")
@@ -34,7 +34,7 @@ def status(
         "since": round(snapshot["since"], 3),
         "cause": one_line(transitions[-1]["cause"], LONGEST) if transitions else "",
         "version": snapshot["version"],
-        "settle": _plain(config.settle),
+        "settle": _plain(snapshot.get("settle", config.settle)),
         "grace": _plain(config.grace_period),
         "start": _plain(start["seconds"]) if start is not None and start["over"] else None,
         "online": _names(each["name"] for each in services if each["online"]),
