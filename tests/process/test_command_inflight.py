@@ -161,9 +161,8 @@ def test_a_websocket(start: Start, tmp_path: Path) -> None:
 
     app = serve(start, tmp_path, *LOOPS["uvicorn"])
     with connect(f"ws://127.0.0.1:{app.port}/hold/ws"):
-        [entry] = wait_for(lambda: entries(app, "WebSocket /hold/ws"), 10, "the WebSocket")
+        entry = standing(app, "WebSocket /hold/ws", PLACES["await_it"])
         assert entry["protocol"] == "websocket"
-        assert PLACES["await_it"] in entry["stack"]
     app.stop(124)
 
 

@@ -60,6 +60,19 @@ def asking(app: App, path: str) -> Future[tuple[int, str]]:
     return asked
 
 
+def standing(app: App, *places: str) -> dict[str, Any]:
+    """Return `/inflight?stacks` once requests stand there: they count before the app has begun."""
+
+    def there() -> dict[str, Any] | None:
+        found = in_flight(app, "?stacks&limit=5")
+        lines = {line for each in found["entries"] for line in each["stack"]}
+        return found if lines.issuperset(places) else None
+
+    found = wait_for(there, 10, lambda: in_flight(app, "?stacks"))
+    assert found is not None
+    return found
+
+
 def in_flight(app: App, query: str = "") -> dict[str, Any]:
     """Return what `/inflight` answers."""
     status, body, _ = app.get(f"/inflight{query}")
@@ -71,7 +84,7 @@ def in_flight(app: App, query: str = "") -> dict[str, Any]:
 def test_a_request_by_name(app: App) -> None:
     """Its method and path, its age, its protocol, and where it stands; never its query."""
     asking(app, "/hold?token=secret")
-    found = in_flight(app, "?stacks&limit=5")
+    found = standing(app, "web.py:5 fetch")
     [entry] = found["entries"]
     assert (found["in_flight"], found["shown"]) == (1, 1)
     assert (entry["name"], entry["protocol"], entry["worker"]) == ("GET /hold", "http/1.1", app.pid)
@@ -87,7 +100,7 @@ def test_a_request_that_blocks_the_loop(app: App) -> None:
     asking(app, "/hold")
     blocked = background(lambda: ask(app.port, "/block"))
     wait_for(lambda: len(in_flight(app)["entries"]) == 2, 10, "both in flight")
-    hold, block = in_flight(app, "?stacks")["entries"]
+    hold, block = standing(app, "web.py:16 app", "web.py:5 fetch")["entries"]
     assert (hold["name"], block["name"]) == ("GET /hold", "GET /block")
     assert block["stack"][-1] == "web.py:16 app"
     assert "web.py:5 fetch" in hold["stack"]

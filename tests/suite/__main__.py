@@ -9,6 +9,7 @@ Rules of this file:
 2. Where it is not, the tests that need it are left out, and the end says so in a list. With
    ALL set that is a failure: on a CI machine nobody reads the end of a log that is green.
 3. Both halves are run, whatever becomes of the first.
+4. With ALL set, the few tests that have failed are played once more, alone (`again.py`).
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.suite import again
 from tests.suite.needs import NEEDS, Need, install
 
 ROOT: Final = Path(__file__).parents[2]
+TESTS_FAILED: Final = 1
+"""pytest's exit code where some were run and some have failed."""
 NO_TESTS: Final = 5
 """pytest's exit code where nothing was to be run."""
 UNDER_LOAD: Final = (
@@ -96,10 +100,13 @@ def _run(half: Half) -> int:
     words = ["-q", "-n", str(half.at_once), "--dist", "loadfile", *half.files]
     process = subprocess.Popen([sys.executable, "-m", "pytest", *words], cwd=ROOT)
     try:
-        return process.wait()
+        code = process.wait()
     except KeyboardInterrupt:  # which pytest has got too
         process.wait()
         raise
+    if code == TESTS_FAILED and os.environ.get("ALL"):
+        return again.main(half.files)
+    return code
 
 
 def main(names: Sequence[str]) -> int:
