@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from lifecycle.cli.commands import COMMANDS, module_of
 from lifecycle.cli.console import USAGE, fail, stdout_failed
 from lifecycle.cli.control_client import Unreachable
+from lifecycle.cli.plugin_commands import NotLoaded, PluginCommand, plugin_commands
 from lifecycle.links import help_page
 from lifecycle.version import VERSION
 
@@ -29,7 +30,7 @@ def main(words: list[str]) -> int:
     """Run one subcommand, and return its exit code."""
     words = words[1:] if words[:1] == ["--"] else words
     name = words[0] if words else ""
-    parser = make_parser([name]) if name in COMMANDS else make_parser(with_arguments=False)
+    parser = _parser_of(name)
     own = parser.subparser(name)
     dashes = f"put -- before the command: lifecycle {name} [OPTIONS] -- COMMAND"
     if name in TAKES_COMMAND and not {"--", "-h", "--help", "kustomize"} & set(words):
@@ -58,6 +59,19 @@ def main(words: list[str]) -> int:
         stdout_failed(error)
         return READER_GONE if error.errno == errno.EPIPE else USAGE
     return code
+
+
+def _parser_of(name: str) -> Parser:
+    """Make the parser of one subcommand, or the list of all subcommands."""
+    if name in COMMANDS:
+        return make_parser([name])
+    plugins = plugin_commands()
+    if name not in plugins:
+        return make_parser(with_arguments=False, plugins=plugins.values())
+    try:
+        return make_parser((), plugins=[plugins[name].loaded()])
+    except NotLoaded as error:
+        raise SystemExit(fail(error, USAGE)) from None
 
 
 def _of_run(options: argparse.Namespace, command: list[str] | None, unknown: list[str]) -> str:
@@ -114,9 +128,9 @@ class Parser(argparse.ArgumentParser):
         self._declared.append(action)
         return action
 
-    def add_command(self, commands: Any, name: str) -> Parser:
-        """Declare a subcommand, and return its parser."""
-        added: Parser = commands.add_parser(name, help=COMMANDS[name][1])
+    def add_command(self, commands: Any, name: str, text: str) -> Parser:
+        """Declare a subcommand with its help text, and return its parser."""
+        added: Parser = commands.add_parser(name, help=text)
         self._commands[name] = added
         return added
 
@@ -144,13 +158,19 @@ class Parser(argparse.ArgumentParser):
         super().error(f"{message}\nSee {help_page('errors.md#wrong-arguments')}")
 
 
-def make_parser(names: Iterable[str] = COMMANDS, *, with_arguments: bool = True) -> Parser:
+def make_parser(
+    names: Iterable[str] = COMMANDS,
+    *,
+    with_arguments: bool = True,
+    plugins: Iterable[PluginCommand] = (),
+) -> Parser:
     """
     Make the parser. docs/commands.md is generated from it.
 
     Args:
         names: The subcommands of the parser.
         with_arguments: Whether to declare their arguments too, which imports their modules.
+        plugins: The subcommands of plugins.
     """
     parser = Parser(
         prog="lifecycle",
@@ -159,9 +179,14 @@ def make_parser(names: Iterable[str] = COMMANDS, *, with_arguments: bool = True)
     parser.add_argument("--version", action="version", version=f"pod-lifecycle {VERSION}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name in names:
-        command = parser.add_command(commands, name)
+        command = parser.add_command(commands, name, COMMANDS[name][1])
         if with_arguments:
             module = module_of(name)
             module.add(command)
             command.set_defaults(action=module.run)
+    for each in plugins:
+        command = parser.add_command(commands, each.name, each.help)
+        if with_arguments:
+            each.add(command)
+            command.set_defaults(action=each.run)
     return parser

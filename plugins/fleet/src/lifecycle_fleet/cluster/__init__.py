@@ -1,0 +1,1 @@
+"""The API server: the kubeconfig, the requests, the watches, and commands inside pods."""

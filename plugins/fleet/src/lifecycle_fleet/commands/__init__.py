@@ -1,0 +1,1 @@
+"""The subcommands. Each module has `add(parser)` and `async run(options)`."""

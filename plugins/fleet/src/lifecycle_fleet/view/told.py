@@ -1,0 +1,97 @@
+"""
+What a pod tells about itself: the annotation `pod-lifecycle.dev/status`.
+
+`lifecycle-kubernetes` writes it. Anybody who may change the pod can write it too, so each value is
+checked, and each text stays on one line.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+ANNOTATION: Final = "pod-lifecycle.dev/status"
+STATES: Final = (
+    "starting",
+    "exporting",
+    "registered",
+    "ready",
+    "draining",
+    "stopped",
+    "failed",
+)
+LONGEST: Final = 200
+"""Characters of a text that are shown."""
+
+
+class Told(NamedTuple):
+    """
+    What a pod tells.
+
+    Attributes:
+        state: The state of the app.
+        since: When it reached the state, in seconds since the epoch, or 0.
+        cause: The cause of the last transition.
+        version: The version of pod-lifecycle.
+        settle: The setting, in seconds. None if it is not told.
+        grace: The grace period of the app, in seconds. None if it is not told.
+        start: The seconds of the start. None before its end.
+        online: The names of the services that are online.
+        offline: The names of those that are offline.
+    """
+
+    state: str
+    since: float = 0.0
+    cause: str = ""
+    version: str = ""
+    settle: float | None = None
+    grace: float | None = None
+    start: float | None = None
+    online: tuple[str, ...] = ()
+    offline: tuple[str, ...] = ()
+
+
+def read(metadata: Mapping[str, Any]) -> Told | None:
+    """Return what the annotation of a pod says, or None if there is none that can be read."""
+    text = (metadata.get("annotations") or {}).get(ANNOTATION)
+    if not text:
+        return None
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(found, dict) or found.get("state") not in STATES:
+        return None
+    return Told(
+        found["state"],
+        _number(found.get("since")) or 0.0,
+        _text(found.get("cause")),
+        _text(found.get("version")),
+        _number(found.get("settle")),
+        _number(found.get("grace")),
+        _number(found.get("start")),
+        _texts(found.get("online")),
+        _texts(found.get("offline")),
+    )
+
+
+def _number(given: object) -> float | None:
+    if isinstance(given, bool) or not isinstance(given, (int, float)):
+        return None
+    return float(given) if math.isfinite(given) and given >= 0 else None
+
+
+def _text(given: object) -> str:
+    return one_line(given) if isinstance(given, str) else ""
+
+
+def _texts(given: object) -> tuple[str, ...]:
+    return tuple(_text(each) for each in given if each) if isinstance(given, list) else ()
+
+
+def one_line(text: str) -> str:
+    """Return a text without anything that does something to a terminal, and not too long."""
+    shown = "".join(each if each.isprintable() else "�" for each in text)
+    return shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…"
