@@ -12,7 +12,11 @@ from urllib.parse import parse_qs, urlsplit
 
 REASONS = {401: "Unauthorized", 403: "Forbidden", 404: "NotFound", 409: "Conflict", 410: "Expired"}
 ANNOTATION = "io.dubbo/metadata"
+STATUS = "pod-lifecycle.dev/status"
+REPORT = "REPORT"
+"""The method of a patch that has nothing but the annotation `STATUS`."""
 PATH = "/api/v1/namespaces/shop/pods/orders-1"
+EVENTS = "/api/v1/namespaces/shop/events"
 
 
 class ApiServer:
@@ -23,9 +27,13 @@ class ApiServer:
         pod: The pod as it is stored.
         token: What is accepted.
         answers: For a method, what is answered instead, one after the other: a status.
-        asked: Method and path of each request, watches too.
-        patched: The condition and the annotation after each patch.
+        asked: Method and path of each request, watches too. A patch of the annotation `STATUS`
+            alone has the method `REPORT`.
+        patched: The condition and the annotation after each patch, except reports.
+        statuses: The annotation `STATUS` after each patch that has it, reports or not.
+        events: The Events that were created.
         hold: While it is set to an event, patches wait for that, whoever has gone meanwhile.
+        held_reports: True: reports and Events wait for `hold` too.
         latency: Seconds that a patch takes.
         certificate: The folder of its own, with the key.
         told: The kind of change that watches are told of.
@@ -44,7 +52,10 @@ class ApiServer:
         self.answers: dict[str, list[int]] = {}
         self.asked: list[tuple[str, str]] = []
         self.patched: list[tuple[str, str | None]] = []
+        self.statuses: list[dict[str, Any]] = []
+        self.events: list[dict[str, Any]] = []
         self.hold: asyncio.Event | None = None
+        self.held_reports = False
         self.latency = 0.0
         self.certificate = account
         self.told = "MODIFIED"
@@ -99,6 +110,15 @@ class ApiServer:
         """Return Dubbo's annotation."""
         return (self.pod["metadata"].get("annotations") or {}).get(ANNOTATION)
 
+    def status(self) -> dict[str, Any] | None:
+        """Return the annotation `STATUS`."""
+        text = (self.pod["metadata"].get("annotations") or {}).get(STATUS)
+        return json.loads(text) if text else None
+
+    def reasons(self) -> list[str]:
+        """Return the reasons of the Events, in their order."""
+        return [each["reason"] for each in self.events]
+
     @property
     def connections(self) -> int:
         """How many are open."""
@@ -119,6 +139,9 @@ class ApiServer:
                 headers = {k.lower(): v for k, _, v in (each.partition(": ") for each in lines)}
                 body = await reader.readexactly(int(headers.get("content-length", 0)))
                 method, path, _ = first.split(" ")
+                method = (
+                    REPORT if method == "PATCH" and "status" not in json.loads(body) else method
+                )
                 self.asked.append((method, path))
                 await asyncio.sleep(self.slow)
                 await self._answer(method, path, headers, body, writer)
@@ -150,11 +173,13 @@ class ApiServer:
         elif "endpointslices" in path:
             listed = {"metadata": {"resourceVersion": str(self.version)}, "items": [self._slice()]}
             await _send(writer, 200, listed)
-        elif method == "PATCH":
-            if (hold := self.hold) is not None:
+        elif method in ("PATCH", REPORT, "POST"):
+            if (hold := self.hold) is not None and (method == "PATCH" or self.held_reports):
                 await hold.wait()
             await asyncio.sleep(self.latency)
-            await self._patch(path, json.loads(body), writer)
+            await (self._create if method == "POST" else self._patch)(
+                path, json.loads(body), writer
+            )
         else:
             await _send(writer, 200, self._pod())
 
@@ -166,19 +191,34 @@ class ApiServer:
         if patch["metadata"].get("uid", "u1") != metadata["uid"]:
             await _send(writer, 422, _status(422))  # as a real one does: the uid is immutable
             return
-        if self.refuses and self.refuses in (patch["metadata"]["annotations"][ANNOTATION] or ""):
+        if self.refuses and self.refuses in (
+            patch["metadata"]["annotations"].get(ANNOTATION) or ""
+        ):
             await _send(writer, 422, _status(422))
             return
         given = {} if self.drop_annotations else patch["metadata"]["annotations"]
         kept = (metadata.get("annotations") or {}) | given
         metadata["annotations"] = {key: value for key, value in kept.items() if value is not None}
-        conditions = {each["type"]: each for each in self.pod["status"]["conditions"]}
-        conditions |= {each["type"]: each for each in patch["status"]["conditions"]}
-        self.pod["status"]["conditions"] = list(conditions.values())
-        self.ready = self.condition() == "True"
-        self.patched.append((self.condition(), self.annotation()))
+        if given.get(STATUS):
+            self.statuses.append(json.loads(given[STATUS]))
+        if "status" in patch:
+            conditions = {each["type"]: each for each in self.pod["status"]["conditions"]}
+            conditions |= {each["type"]: each for each in patch["status"]["conditions"]}
+            self.pod["status"]["conditions"] = list(conditions.values())
+            self.ready = self.condition() == "True"
+            self.patched.append((self.condition(), self.annotation()))
         self.change()
         await _send(writer, 200, self._pod())
+
+    async def _create(self, path: str, event: dict[str, Any], writer: asyncio.StreamWriter) -> None:
+        metadata = event["metadata"]
+        if path != EVENTS or event["involvedObject"]["namespace"] != metadata["namespace"]:
+            await _send(writer, 404, _status(404))
+        elif any(each["metadata"]["name"] == metadata["name"] for each in self.events):
+            await _send(writer, 409, _status(409))
+        else:
+            self.events.append(event)
+            await _send(writer, 201, event)
 
     async def _watch(self, kind: str, version: str, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n")

@@ -14,6 +14,7 @@ import lifecycle
 from plugins.kubernetes.tests.conftest import Play, become_ready
 
 REGISTERED = "pod-lifecycle.dev/registered"
+STATUS = "pod-lifecycle.dev/status"
 # httpcore leaves a socket open when it is cancelled in a TLS handshake.
 pytestmark = pytest.mark.filterwarnings("ignore:.*:pytest.PytestUnraisableExceptionWarning")
 
@@ -67,7 +68,7 @@ def test_what_a_previous_container_left_is_cleared_before_the_app_is_ready(
         async with pod.run() as life:
             await pod.until(lambda: pod.api.annotation() is None, "it is cleared")
             assert pod.api.condition() == "False"
-            assert pod.api.pod["metadata"]["annotations"] == {"mine": "stays"}
+            assert {*pod.api.pod["metadata"]["annotations"]} == {"mine", STATUS}
             assert life.state is lifecycle.State.STARTING
 
     play(scenario)

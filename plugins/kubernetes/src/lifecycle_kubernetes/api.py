@@ -12,7 +12,7 @@ from typing import Any, Final, Self
 import httpx2
 from lightkube import ApiError, AsyncClient, KubeConfig
 from lightkube.core.exceptions import ConfigError
-from lightkube.resources.core_v1 import Pod, PodStatus
+from lightkube.resources.core_v1 import Event, Pod, PodStatus
 from lightkube.resources.discovery_v1 import EndpointSlice
 from lightkube.types import PatchType
 
@@ -153,6 +153,16 @@ class ApiServer:
                 PodStatus, self._place.pod, dict(patch), patch_type=PatchType.STRATEGIC
             )
             return patched.to_dict()
+
+    async def create_event(self, event: Object) -> None:
+        """Create an Event in the namespace of this pod. It may exist, from an abandoned request."""
+        try:
+            with named_errors():
+                made: Any = Event.from_dict(event)
+                await self._client.create(made)
+        except ApiServerError as error:
+            if error.state != "conflict":
+                raise
 
     async def watch_pod(self, version: str) -> AsyncGenerator[tuple[str, Object], None]:
         """

@@ -25,7 +25,12 @@ class Backoff:
         """Start again with the first pause, after a success."""
         self._next = self._first
 
+    def next(self) -> float:
+        """Return the seconds of this pause. The next one is longer."""
+        seconds = self._next * random.uniform(0.5, 1)  # noqa: S311 - jitter
+        self._next = min(self._next * 2, LONGEST)
+        return seconds
+
     async def pause(self) -> None:
         """Wait. The next pause is longer."""
-        await asyncio.sleep(self._next * random.uniform(0.5, 1))  # noqa: S311 - jitter
-        self._next = min(self._next * 2, LONGEST)
+        await asyncio.sleep(self.next())

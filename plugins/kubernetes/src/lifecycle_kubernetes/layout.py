@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 import lifecycle
+from lifecycle_kubernetes.status import STATUS
 
 REGISTERED: Final = "pod-lifecycle.dev/registered"
 """The condition of the readiness gate. `lifecycle manifests` uses the same name."""
@@ -57,21 +58,25 @@ def annotation(instances: Iterable[lifecycle.Instance], at: float) -> str:
     )
 
 
-def patch(uid: str, instances: Iterable[lifecycle.Instance], at: float) -> Object:
+def patch(
+    uid: str, instances: Iterable[lifecycle.Instance], at: float, status: str | None = None
+) -> Object:
     """
-    Return the patch of `pods/status`, which sets condition and annotation in one request.
+    Return the patch of `pods/status`, which sets condition and annotations in one request.
 
     Args:
         uid: The uid of this pod, so that another pod of the same name is not changed.
         instances: The services to register. If empty, the pod is deregistered.
         at: The time of the registration, in seconds since the epoch.
+        status: The value of the annotation with the state of the app. None leaves it unchanged.
     """
     each = list(instances)
+    reported = {} if status is None else {STATUS: status}
     moment = datetime.fromtimestamp(at, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "metadata": {
             "uid": uid,
-            "annotations": {ANNOTATION: annotation(each, at) if each else None},
+            "annotations": {ANNOTATION: annotation(each, at) if each else None, **reported},
         },
         "status": {
             "conditions": [

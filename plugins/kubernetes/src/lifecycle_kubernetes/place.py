@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from lifecycle_kubernetes.event_names import chosen
+
 SERVICE_ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
@@ -36,6 +38,9 @@ class Options:
         enabled: `auto`, `true` or `false`.
         account: The folder with token, ca.crt and namespace.
         idle: Seconds of silence after which a watch is started again.
+        status: Whether the pod gets the annotation with the state of the app.
+        events: The Kubernetes Events to send: `all`, `none`, or names of events.
+        slow_start_after: Seconds of a start after which the event StartSlow is sent.
 
     Raises:
         ValueError: A value is out of range.
@@ -44,10 +49,23 @@ class Options:
     enabled: Enabled = Enabled.AUTO
     account: str = SERVICE_ACCOUNT
     idle: float = 60.0
+    status: bool = True
+    events: tuple[str, ...] = ("all",)
+    slow_start_after: float = 30.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.idle <= 3600:
             raise ValueError(f"idle={self.idle!r}: must be from 1 to 3600 seconds")
+        if not 1 <= self.slow_start_after <= 86400:
+            raise ValueError(
+                f"slow_start_after={self.slow_start_after!r}: must be from 1 to 86400 seconds"
+            )
+        chosen(self.events)
+
+    @property
+    def chosen_events(self) -> frozenset[str]:
+        """The names of the events to send."""
+        return chosen(self.events)
 
 
 @dataclass(frozen=True)

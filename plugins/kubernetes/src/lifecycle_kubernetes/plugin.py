@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import lifecycle
 from lifecycle_kubernetes.place import Enabled, NoAccount, Options, find_place
 
+if TYPE_CHECKING:
+    from lifecycle_kubernetes.registry import PodRegistry
+
 
 class Kubernetes:
-    """Registers the services of the app with the readiness gate of its pod."""
+    """Registers the services of the app with the readiness gate of its pod, and reports its state."""
+
+    _registry: PodRegistry | None = None
 
     @lifecycle.hookimpl
     def lifecycle_options(self) -> type[Options]:
@@ -37,4 +44,11 @@ class Kubernetes:
             return None
         from lifecycle_kubernetes.registry import PodRegistry
 
-        return PodRegistry(life, place, options.idle)
+        self._registry = PodRegistry(life, place, options)
+        return self._registry
+
+    @lifecycle.hookimpl
+    def lifecycle_transition(self) -> None:
+        """Report the new state to the cluster."""
+        if self._registry is not None:
+            self._registry.look_soon()

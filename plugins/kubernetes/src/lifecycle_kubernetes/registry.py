@@ -9,6 +9,8 @@ Rules of this file:
 3. The code here never waits for an API server that does not answer. It raises an error, and
    pod-lifecycle tries again.
 4. An acknowledged state stays. If an abandoned request arrives late, its effect is undone.
+5. Each patch also has the newest report about the app, see `reporter.py`. A report never delays
+   a patch.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ from lifecycle_kubernetes.backoff import Backoff
 from lifecycle_kubernetes.errors import ApiServerError
 from lifecycle_kubernetes.layout import Object, is_annotated, is_set, patch
 from lifecycle_kubernetes.manifest import disagreements, undeclared_port
-from lifecycle_kubernetes.place import Place
+from lifecycle_kubernetes.place import Options, Place
+from lifecycle_kubernetes.reporter import Reporter
 from lifecycle_kubernetes.visibility import Visibility
 from lifecycle_kubernetes.watch import PodWatch
 from lifecycle_kubernetes.writer import INVALID, Instances, Writer
@@ -41,16 +44,17 @@ class PodRegistry(lifecycle.Registry):
     Args:
         life: The `Lifecycle`. Its settings are compared with the spec of the pod.
         place: This pod.
-        idle: Seconds of silence after which a watch is started again.
+        options: The options of the plugin.
     """
 
     name = "kubernetes"
 
-    def __init__(self, life: lifecycle.Lifecycle, place: Place, idle: float) -> None:
+    def __init__(self, life: lifecycle.Lifecycle, place: Place, options: Options) -> None:
         self._life = life
         self._place = place
-        self._idle = idle
+        self._idle = options.idle
         self._writer = Writer(self._write)
+        self._reporter = Reporter(life, options, self._is_about_to_write)
         self._stands: bool | None = None
         self._moment = 0.0
         self._spec: Mapping[str, Any] = {}
@@ -62,6 +66,7 @@ class PodRegistry(lifecycle.Registry):
 
     async def __aenter__(self) -> Self:
         self._api = await asyncio.to_thread(self._connect)
+        self._reporter.open()
         self._start(self._prepare_soon())
         self._start(self._writer.run())
         return self
@@ -81,19 +86,24 @@ class PodRegistry(lifecycle.Registry):
         for task in self._tasks:
             task.cancel()
         left = {*self._tasks, *(self._watch.close() if self._uid else ())}
-        await asyncio.wait(left, timeout=0.2)
-        await self._api.__aexit__()
+        try:
+            await self._reporter.close()
+        finally:  # also if the time for closing is over
+            await asyncio.wait(left, timeout=0.2)
+            await self._api.__aexit__()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(work))
 
     async def _prepare_soon(self) -> None:
-        backoff = Backoff()
+        backoff, told = Backoff(), ""
         while not self._uid:
             try:
                 await self._prepare()
             except ApiServerError as error:
-                self._life.log.info("kubernetes", pod=self._place.pod, reason=str(error))
+                if error.state != told:  # an app without the Role may run for months
+                    told = error.state
+                    self._life.log.info("kubernetes", pod=self._place.pod, reason=str(error))
                 await backoff.pause()
 
     async def _prepare(self) -> None:
@@ -103,8 +113,12 @@ class PodRegistry(lifecycle.Registry):
                 return
             pod = await self._api.get()
             uid = pod["metadata"]["uid"]
+            with suppress(lifecycle.ConfigError):  # reported by `_compare`
+                self._life.config.take_grace_period(
+                    pod["spec"].get("terminationGracePeriodSeconds", 30)
+                )
             if is_set(pod) or is_annotated(pod):
-                pod = await self._api.patch_status(patch(uid, (), time.time()))
+                pod = await self._patch(uid, {}, time.time())
                 self._life.log.info(
                     "kubernetes", cleared="the registration of an earlier container"
                 )
@@ -112,13 +126,11 @@ class PodRegistry(lifecycle.Registry):
             self._stands, self._spec = is_set(pod), pod["spec"]
             self._uid = uid
             self._compare()
+            self._reporter.begin(self._api, pod)
 
     def _compare(self) -> None:
-        config, grace = self._life.config, self._spec.get("terminationGracePeriodSeconds", 30)
-        with suppress(lifecycle.ConfigError):  # reported below
-            config.take_grace_period(grace)
         try:
-            sentences = disagreements(self._spec, config)
+            sentences = disagreements(self._spec, self._life.config)
         except (LookupError, TypeError, AttributeError) as error:
             # An unknown form of the spec must not keep the pod out of traffic.
             sentences = [f"the spec of the pod cannot be compared with the settings: {error!r}"]
@@ -173,10 +185,21 @@ class PodRegistry(lifecycle.Registry):
         await self._prepare()
         if bool(wanted) is not self._stands:
             self._moment = time.time()
-        pod = await self._api.patch_status(patch(self._uid, wanted.values(), self._moment))
+        pod = await self._patch(self._uid, wanted, self._moment)
         self._stands = is_set(pod)
         if not is_set(pod) == is_annotated(pod) == bool(wanted):
             raise ApiServerError("not kept", "the API server has ignored a part of the patch")
+
+    async def _patch(self, uid: str, wanted: Instances, at: float) -> Object:
+        with self._reporter.riding() as status:
+            return await self._api.patch_status(patch(uid, wanted.values(), at, status))
+
+    def _is_about_to_write(self) -> bool:
+        return self._writer.busy or (self._life.draining and bool(self._writer.wanted))
+
+    def look_soon(self) -> None:
+        """Report the state of the app, because it may have changed. From any thread."""
+        self._reporter.look_soon()
 
     def _see(self, pod: Object, fresh: bool) -> bool:  # noqa: FBT001 - the signature of the watch
         self._stands = is_set(pod)

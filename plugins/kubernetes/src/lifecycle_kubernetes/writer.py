@@ -47,6 +47,11 @@ class Writer:
         """The services to register, by name."""
         return self._wanted
 
+    @property
+    def busy(self) -> bool:
+        """True if a request is running, or comes next."""
+        return self._sent is not None or self._asked.is_set() or bool(self._calls)
+
     def again(self) -> None:
         """Write the wanted state once more."""
         self._asked.set()
