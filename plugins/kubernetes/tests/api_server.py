@@ -33,7 +33,8 @@ class ApiServer:
         statuses: The annotation `STATUS` after each patch that has it, reports or not.
         events: The Events that were created.
         hold: While it is set to an event, patches wait for that, whoever has gone meanwhile.
-        held_reports: True: reports and Events wait for `hold` too.
+        hold_reports: The same for reports and Events.
+        reported_at: When each report came, on the loop's clock.
         latency: Seconds that a patch takes.
         certificate: The folder of its own, with the key.
         told: The kind of change that watches are told of.
@@ -55,7 +56,8 @@ class ApiServer:
         self.statuses: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
         self.hold: asyncio.Event | None = None
-        self.held_reports = False
+        self.hold_reports: asyncio.Event | None = None
+        self.reported_at: list[float] = []
         self.latency = 0.0
         self.certificate = account
         self.told = "MODIFIED"
@@ -115,6 +117,10 @@ class ApiServer:
         text = (self.pod["metadata"].get("annotations") or {}).get(STATUS)
         return json.loads(text) if text else None
 
+    def count(self, method: str) -> int:
+        """Return how many requests had a method."""
+        return sum(each == method for each, _ in self.asked)
+
     def reasons(self) -> list[str]:
         """Return the reasons of the Events, in their order."""
         return [each["reason"] for each in self.events]
@@ -143,6 +149,8 @@ class ApiServer:
                     REPORT if method == "PATCH" and "status" not in json.loads(body) else method
                 )
                 self.asked.append((method, path))
+                if method == REPORT:
+                    self.reported_at.append(asyncio.get_running_loop().time())
                 await asyncio.sleep(self.slow)
                 await self._answer(method, path, headers, body, writer)
         except (asyncio.IncompleteReadError, OSError):
@@ -174,7 +182,7 @@ class ApiServer:
             listed = {"metadata": {"resourceVersion": str(self.version)}, "items": [self._slice()]}
             await _send(writer, 200, listed)
         elif method in ("PATCH", REPORT, "POST"):
-            if (hold := self.hold) is not None and (method == "PATCH" or self.held_reports):
+            if (hold := self.hold if method == "PATCH" else self.hold_reports) is not None:
                 await hold.wait()
             await asyncio.sleep(self.latency)
             await (self._create if method == "POST" else self._patch)(
