@@ -6,7 +6,6 @@ from typing import Final
 
 from lifecycle.checks.workloads.workload import IGNORE
 from lifecycle.manifests import metrics
-from lifecycle.manifests.names import RULES
 from lifecycle.manifests.plan import Plan
 from lifecycle.manifests.pod import Object, pod_spec, port_name, told_to_istio
 
@@ -112,20 +111,20 @@ def service_account(plan: Plan) -> Object:
         "apiVersion": "v1",
         "kind": "ServiceAccount",
         "metadata": _metadata(plan),
-        "automountServiceAccountToken": plan.registers,
+        "automountServiceAccountToken": bool(plan.rules),
     }
 
 
 def rights(plan: Plan) -> list[Object]:
     """Return the Role of lifecycle-kubernetes and its binding. Empty without the plugin."""
-    if not plan.registers:
+    if not plan.rules:
         return []
     return [
         {
             "apiVersion": f"{_RBAC}/v1",
             "kind": "Role",
             "metadata": _metadata(plan),
-            "rules": RULES,
+            "rules": plan.rules,
         },
         {
             "apiVersion": f"{_RBAC}/v1",

@@ -26,6 +26,7 @@ from lifecycle.manifests.command import (
     wrapped,
 )
 from lifecycle.manifests.names import RUN_DIR
+from lifecycle.manifests.rights import Rule, rules
 from lifecycle.manifests.validation import (
     Refused,
     check_amount,
@@ -75,7 +76,7 @@ class Plan:
         memory: Memory request and limit, as a quantity of Kubernetes.
         user: The uid of the app. None in a component that keeps the whole security context.
         container: Name of the container. Empty for the name of the Deployment.
-        registry: Whether lifecycle-kubernetes registers the pod.
+        registry: Whether lifecycle-kubernetes registers the pod and reports its state.
         start_time: Time limit for a start, in seconds, from 1 to 86400. None for 120 startup probes.
         metrics: How Prometheus finds the pods: one of `metrics.WAYS`, or empty.
 
@@ -160,6 +161,13 @@ class Plan:
         """Whether the pod has app services that lifecycle-kubernetes registers."""
         return self.registry and bool(self.services)
 
+    @property
+    def rules(self) -> list[Rule]:
+        """The rules of the Role. Empty without lifecycle-kubernetes, and for a job."""
+        if not self.registry or self.is_job:
+            return []
+        return rules(self.env, registers=self.registers)
+
 
 def make_plan(options: argparse.Namespace, environ: Mapping[str, str]) -> Plan:
     """
@@ -226,7 +234,7 @@ def make_plan(options: argparse.Namespace, environ: Mapping[str, str]) -> Plan:
 
 
 def _registry(services: Sequence[object], env: Mapping[str, str], *, asked: bool | None) -> bool:
-    """Decide whether lifecycle-kubernetes registers the pod."""
+    """Decide whether lifecycle-kubernetes is used."""
     if asked and not services:
         raise Refused(
             "--readiness-gate needs an app service, because the gate opens when a service is "

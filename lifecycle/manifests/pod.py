@@ -28,7 +28,7 @@ def pod_spec(plan: Plan) -> Object:
     """Return the spec of the pod."""
     spec: Object = {
         "serviceAccountName": plan.name,
-        "automountServiceAccountToken": plan.registers,
+        "automountServiceAccountToken": bool(plan.rules),
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": plan.grace,
         "securityContext": _identity(plan),

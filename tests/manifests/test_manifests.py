@@ -15,6 +15,7 @@ from lifecycle.checks.check import check
 from lifecycle.checks.reading.documents import documents
 from lifecycle.cli.parser import make_parser
 from lifecycle.config import Config
+from lifecycle.manifests import readiness_gate
 from lifecycle.manifests.names import REGISTERED
 from lifecycle.manifests.objects import objects
 from lifecycle.manifests.output import as_json, as_yaml
@@ -182,28 +183,82 @@ def test_what_belongs_to_an_app() -> None:
     assert found["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == labels
 
 
-def test_the_role_allows_what_the_registry_needs_and_no_more() -> None:
-    """Its own pod's condition and annotation, and a look at the endpoint slices."""
-    rules = made("--service", "orders:8080", "--readiness-gate")["Role"]["rules"]
-
-    allowed = {(r, v) for rule in rules for r in rule["resources"] for v in rule["verbs"]}
-    assert allowed == {
-        ("pods", "get"),
-        ("pods", "watch"),
-        ("pods/status", "patch"),
-        ("endpointslices", "list"),
-        ("endpointslices", "watch"),
-    }
+REGISTERS = {
+    ("pods", "get"),
+    ("pods", "watch"),
+    ("pods/status", "patch"),
+    ("endpointslices", "list"),
+    ("endpointslices", "watch"),
+}
+SERVED = ("--service", "orders:8080", "--readiness-gate")
 
 
-@pytest.mark.parametrize("words", [[], ["--service", "orders:8080", "--no-registry"]])
-def test_nothing_to_register(words: list[str]) -> None:
-    """Without services or registry there is no gate to wait at, no Role, and no token mounted."""
-    found = made(*words)
+def allowed(*words: str, **environ: str) -> set[tuple[str, str]]:
+    """Return what the Role allows. The token is mounted if it allows anything."""
+    found = made(*words, **environ)
+    rules = found.get("Role", {"rules": []})["rules"]
+    assert bool(rules) is ("RoleBinding" in found) is ("Role" in found)
+    assert pod(found)["automountServiceAccountToken"] is bool(rules)
+    assert found["ServiceAccount"]["automountServiceAccountToken"] is bool(rules)
+    return {(r, v) for rule in rules for r in rule["resources"] for v in rule["verbs"]}
 
-    assert not {"Role", "RoleBinding"} & set(found)
-    assert "readinessGates" not in pod(found)
-    assert pod(found)["automountServiceAccountToken"] is False
+
+@pytest.mark.parametrize(
+    ("events", "status", "more"),
+    [
+        (None, None, {("events", "create")}),
+        ("all", "true", {("events", "create")}),
+        ("Draining,CutOff", "false", {("events", "create")}),
+        ("none", "true", set()),
+        (" None ", "off", set()),
+    ],
+)
+def test_the_role_allows_what_the_plugin_needs_and_no_more(
+    events: str | None, status: str | None, more: set[tuple[str, str]]
+) -> None:
+    """Its own pod's condition and annotations, a look at the endpoint slices, and its Events."""
+    environ = {"LIFECYCLE_KUBERNETES_EVENTS": events, "LIFECYCLE_KUBERNETES_STATUS": status}
+    given = {name: value for name, value in environ.items() if value is not None}
+
+    assert allowed(*SERVED, **given) == REGISTERS | more
+
+
+@pytest.mark.parametrize(
+    ("environ", "rights"),
+    [
+        ({}, {("pods", "get"), ("pods/status", "patch"), ("events", "create")}),
+        ({"LIFECYCLE_KUBERNETES_EVENTS": "none"}, {("pods", "get"), ("pods/status", "patch")}),
+        ({"LIFECYCLE_KUBERNETES_STATUS": "false"}, {("pods", "get"), ("events", "create")}),
+        (
+            {"LIFECYCLE_KUBERNETES_STATUS": "false", "LIFECYCLE_KUBERNETES_EVENTS": "none"},
+            set(),
+        ),
+        ({"LIFECYCLE_KUBERNETES_ENABLED": "false"}, set()),
+        ({"LIFECYCLE_PLUGINS": "no:kubernetes"}, set()),
+    ],
+)
+def test_an_app_without_services_may_report_its_state(
+    monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], rights: set[tuple[str, str]]
+) -> None:
+    """A worker has no gate to wait at and nothing to watch."""
+    monkeypatch.setattr(readiness_gate, "is_installed", lambda: True)
+
+    assert allowed(**environ) == rights
+    assert "readinessGates" not in pod(made(**environ))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--service", "orders:8080", "--no-registry"], ["--no-readiness-gate"], ["--profile", "job"]],
+)
+def test_nothing_to_register_and_nothing_to_report(
+    monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    """For an image without the plugin, and for a job, there is no Role, and no token is mounted."""
+    monkeypatch.setattr(readiness_gate, "is_installed", lambda: True)
+
+    assert allowed(*words) == set()
+    assert "readinessGates" not in pod(made(*words))
 
 
 def test_a_job() -> None:

@@ -106,6 +106,23 @@ class Pod:
         self.api.change()
         await self.until(lambda: self.api.annotation() is not None, "it is there again")
 
+    async def until_state(self, state: str) -> dict[str, Any]:
+        """Return the annotation with the state of the app, once it has this state."""
+        await self.until(
+            lambda: (self.api.status() or {}).get("state") == state, f"{state} is reported"
+        )
+        return dict(self.api.status() or {})
+
+    async def until_event(self, reason: str) -> str:
+        """Return the message of an Event, once it has come."""
+        await self.until(lambda: reason in self.api.reasons(), f"the Event {reason} comes")
+        return self.message(reason)
+
+    def message(self, reason: str) -> str:
+        """Return the message of the one Event that has a reason."""
+        (found,) = (each["message"] for each in self.api.events if each["reason"] == reason)
+        return str(found)
+
     def said(self, event: str) -> list[dict[str, Any]]:
         return [each for each in self.log if each["event"] == event]
 

@@ -7,10 +7,13 @@ import socket
 from typing import Any
 
 import pytest
-from lifecycle_kubernetes import layout, place
+import yaml
+from lifecycle_kubernetes import layout, place, reporter
 
 import lifecycle
+from lifecycle.environment_variables import fill
 from lifecycle.manifests import names
+from lifecycle.manifests.rights import rules
 
 ADDRESS = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
 
@@ -25,10 +28,23 @@ def test_the_gate_is_the_one_that_the_manifests_have() -> None:
 
 
 def test_the_role_of_the_manifests_allows_each_request() -> None:
-    """Read and watch the pod, patch its status, list and watch the slices; and nothing else."""
+    """Read and watch the pod, patch its status, list and watch the slices, create Events."""
     allowed = {(r, v) for rule in names.RULES for r in rule["resources"] for v in rule["verbs"]}
-    asked = {("pods", "get"), ("pods", "watch"), ("pods/status", "patch")}
+    asked = {("pods", "get"), ("pods", "watch"), ("pods/status", "patch"), ("events", "create")}
     assert allowed == asked | {("endpointslices", "list"), ("endpointslices", "watch")}
+
+
+def test_the_right_that_the_log_names_is_in_the_role() -> None:
+    """Whoever copies the rule from the log has what `lifecycle manifests` writes."""
+    assert yaml.safe_load("{" + reporter.RULE + "}") in names.RULES
+
+
+def test_the_manifests_know_how_reports_are_turned_off() -> None:
+    """The same words as the plugin's own options: what is off needs no right."""
+    off = {"LIFECYCLE_KUBERNETES_STATUS": "off", "LIFECYCLE_KUBERNETES_EVENTS": "none"}
+    options, _ = fill(place.Options, off, plugin="kubernetes")
+    assert (options.status, options.chosen_events) == (False, frozenset())
+    assert rules(off, registers=False) == []
 
 
 def test_the_annotation_has_dubbos_keys_and_strings_only() -> None:

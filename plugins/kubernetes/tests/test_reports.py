@@ -20,29 +20,14 @@ ONE_LIFE = {"PATCH": 2, REPORT: 3, "POST": 4}
 """What a pod with one service writes from its start to its end. The README has these numbers."""
 
 
-async def until_state(pod: Any, state: str) -> dict[str, Any]:
-    await pod.until(lambda: (pod.api.status() or {}).get("state") == state, f"{state} is told")
-    return dict(pod.api.status())
-
-
-async def until_event(pod: Any, reason: str) -> str:
-    await pod.until(lambda: reason in pod.api.reasons(), f"the event {reason} comes")
-    return message(pod, reason)
-
-
-def message(pod: Any, reason: str) -> str:
-    (text,) = (each["message"] for each in pod.api.events if each["reason"] == reason)
-    return str(text)
-
-
 def test_a_whole_life_has_the_newest_state_each_time_and_costs_nine_requests(play: Play) -> None:
     """Two patches of the registry, which a pod sends anyway, three reports, and four Events."""
 
     async def scenario(pod: Any) -> None:
         async with pod.run() as life:
-            await until_state(pod, "starting")
+            await pod.until_state("starting")
             await become_ready(life)
-            told = await until_state(pod, "ready")
+            told = await pod.until_state("ready")
             assert told["since"] == pytest.approx(life.snapshot()["since"], abs=0.001)
             assert (told["cause"], told["online"], told["offline"]) == ("ready", ["orders"], [])
             assert (told["settle"], told["grace"]) == (0.1, 30)
@@ -58,8 +43,8 @@ def test_a_whole_life_has_the_newest_state_each_time_and_costs_nine_requests(pla
         ]
         assert [each["cause"] for each in pod.api.statuses[2:]] == ["SIGTERM", "exit code 0"]
         assert pod.api.reasons() == ["Registered", "Ready", "Draining", "Drained"]
-        assert message(pod, "Registered") == "Registered: orders."
-        assert message(pod, "Draining") == "The drain has started (SIGTERM)."
+        assert pod.message("Registered") == "Registered: orders."
+        assert pod.message("Draining") == "The drain has started (SIGTERM)."
         assert {method: pod.api.count(method) for method in ONE_LIFE} == ONE_LIFE
 
     play(scenario)
@@ -70,13 +55,13 @@ def test_the_start_of_a_drain_is_in_the_patch_that_deregisters(play: Play) -> No
 
     async def scenario(pod: Any) -> None:
         async with pod.ready(settle=0.5) as life:
-            await until_state(pod, "ready")
+            await pod.until_state("ready")
             reports = pod.api.count(REPORT)
             life.begin_drain("test")
             await pod.until(lambda: pod.api.condition() == "False", "it is out")
             assert pod.api.annotation() is None
             assert pod.api.status()["state"] == "draining"
-            await until_event(pod, "Draining")
+            await pod.until_event("Draining")
             assert pod.api.count(REPORT) == reports
 
     play(scenario)
@@ -87,7 +72,7 @@ def test_states_of_less_than_a_second_are_no_requests(play: Play) -> None:
 
     async def scenario(pod: Any) -> None:
         async with pod.run() as life:
-            await until_state(pod, "starting")
+            await pod.until_state("starting")
             await become_ready(life)
         assert [each["state"] for each in pod.api.statuses] == ["starting", "draining", "stopped"]
 
@@ -99,9 +84,9 @@ def test_there_is_a_second_between_two_reports(play: Play) -> None:
 
     async def scenario(pod: Any) -> None:
         async with pod.run() as life:
-            await until_state(pod, "starting")
+            await pod.until_state("starting")
             await life.ready()
-            await until_state(pod, "ready")
+            await pod.until_state("ready")
         first, second, *_ = pod.api.reported_at
         assert second - first > 0.9
 
@@ -113,15 +98,15 @@ def test_a_registration_that_takes_longer_is_told(play: Play) -> None:
 
     async def scenario(pod: Any) -> None:
         async with pod.run() as life:
-            await until_state(pod, "starting")
+            await pod.until_state("starting")
             pod.api.answers["PATCH"] = [500] * 1000
             life.export("orders", port=8080)
             ready = asyncio.ensure_future(life.ready())
-            told = await until_state(pod, "exporting")
+            told = await pod.until_state("exporting")
             assert (told["start"], told["online"]) == (None, ["orders"])
             pod.api.answers.clear()
             await ready
-            assert (await until_state(pod, "ready"))["start"] > 0
+            assert (await pod.until_state("ready"))["start"] > 0
 
     play(scenario)
 
@@ -131,16 +116,16 @@ def test_offline_and_online_ride_and_are_events(play: Play) -> None:
 
     async def scenario(pod: Any) -> None:
         async with pod.ready("orders", "stock", "admin") as life:
-            await until_state(pod, "ready")
+            await pod.until_state("ready")
             reports = pod.api.count(REPORT)
             life.offline("[os]*", "new disk")
-            assert await until_event(pod, "Offline") == (
+            assert await pod.until_event("Offline") == (
                 "Offline: orders, stock (administrator: new disk)."
             )
             told = pod.api.status()
             assert (told["online"], told["offline"]) == (["admin"], ["orders", "stock"])
             life.online("orders")
-            assert await until_event(pod, "Online") == "Online again: orders."
+            assert await pod.until_event("Online") == "Online again: orders."
             assert pod.api.status()["offline"] == ["stock"]
             assert pod.api.count(REPORT) == reports
         assert pod.api.reasons().count("Offline") == 1, "a drain is no offline"
@@ -154,7 +139,7 @@ def test_an_app_without_services_reports_as_well(play: Play) -> None:
     async def scenario(pod: Any) -> None:
         async with pod.run() as life:
             await life.ready()
-            await until_state(pod, "ready")
+            await pod.until_state("ready")
         assert pod.api.status()["state"] == "stopped"
         assert pod.api.reasons() == ["Ready", "Draining", "Drained"]
         assert (pod.api.condition(), pod.api.count("PATCH")) == ("", 0)
@@ -188,7 +173,7 @@ def test_the_next_container_of_a_pod_replaces_what_the_last_one_told(play: Play,
         if registered:
             metadata["annotations"]["io.dubbo/metadata"] = "{}"
         async with pod.run():
-            await until_state(pod, "starting")
+            await pod.until_state("starting")
             assert (pod.api.count("PATCH"), pod.api.count(REPORT)) == (
                 (1, 0) if registered else (0, 1)
             )
@@ -202,7 +187,7 @@ def test_the_grace_period_of_the_pod_is_told_at_once(play: Play) -> None:
     async def scenario(pod: Any) -> None:
         pod.api.pod["spec"]["terminationGracePeriodSeconds"] = 45
         async with pod.run():
-            assert (await until_state(pod, "starting"))["grace"] == 45
+            assert (await pod.until_state("starting"))["grace"] == 45
 
     play(scenario)
 
@@ -212,14 +197,14 @@ def test_work_that_is_cut_off_is_a_warning_with_its_name(play: Play) -> None:
 
     async def scenario(pod: Any) -> None:
         async with pod.ready(grace_period=3) as life:
-            await until_state(pod, "ready")
+            await pod.until_state("ready")
             work = life.track(name="import \x1b[31m7")
             work.__enter__()
         assert pod.api.status()["state"] == "failed"
         assert pod.api.reasons()[-2:] == ["Drained", "CutOff"]
-        assert "import" in message(pod, "CutOff")
-        assert message(pod, "CutOff").isprintable()
-        assert "In flight at its end: 1." in message(pod, "Drained")
+        assert "import" in pod.message("CutOff")
+        assert pod.message("CutOff").isprintable()
+        assert "In flight at its end: 1." in pod.message("Drained")
         assert pod.api.events[-1]["type"] == "Warning"
         work.__exit__(None, None, None)
 
@@ -236,7 +221,7 @@ def test_drained_has_the_requests_that_came_late(play: Play) -> None:
             with life.track("curl", "/orders", "GET"):
                 pass
             await life.drained()
-            assert "Requests after its start: 1, the last one" in await until_event(pod, "Drained")
+            assert "Requests after its start: 1, the last one" in await pod.until_event("Drained")
 
     play(scenario)
 
@@ -247,7 +232,7 @@ def test_a_slow_start_is_told_while_it_lasts(play: Play) -> None:
     async def scenario(pod: Any) -> None:
         pod.environment.setenv("LIFECYCLE_KUBERNETES_SLOW_START_AFTER", "1")
         async with pod.run() as life:
-            assert "longer than 1 s. The longest step" in await until_event(pod, "StartSlow")
+            assert "longer than 1 s. The longest step" in await pod.until_event("StartSlow")
             await life.ready()
         async with pod.ready():
             await asyncio.sleep(1.2)
@@ -275,7 +260,7 @@ def test_options_turn_each_report_off(
         pod.environment.setenv("LIFECYCLE_KUBERNETES_STATUS", status)
         async with pod.ready():
             if status == "true":
-                await until_state(pod, "ready")
+                await pod.until_state("ready")
             assert pod.api.condition() == "True"
         assert pod.api.reasons() == sent
         assert pod.api.count("POST") == len(sent)
@@ -293,7 +278,7 @@ def test_a_plugin_that_is_removed_leaves_no_state_behind(play: Play) -> None:
             await become_ready(life)
             pod.environment.setenv("LIFECYCLE_PODS_ACCOUNT", str(pod.api.account))
             installed = await life.use_async(Kubernetes(), name="pods")
-            await until_state(pod, "ready")
+            await pod.until_state("ready")
             assert pod.api.reasons() == [], "what was before is not told as new"
             await installed.remove_async()
             assert pod.api.status() is None

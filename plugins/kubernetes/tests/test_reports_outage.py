@@ -12,7 +12,6 @@ import pytest
 import lifecycle
 from plugins.kubernetes.tests.api_server import REPORT
 from plugins.kubernetes.tests.conftest import Play, become_ready
-from plugins.kubernetes.tests.test_reports import until_event, until_state
 
 # httpcore leaves a socket open when it is cancelled in a TLS handshake.
 pytestmark = pytest.mark.filterwarnings("ignore:.*:pytest.PytestUnraisableExceptionWarning")
@@ -68,7 +67,7 @@ def test_a_drain_is_in_time_on_a_bad_day(play: Play, how: str, step: str) -> Non
     async def scenario(pod: Any) -> None:
         now = asyncio.get_running_loop().time
         async with pod.run(**IN_TIME) as life:
-            await until_state(pod, "starting")
+            await pod.until_state("starting")
             if step == "starting":
                 await spoil(pod, how, reports_only=False)
                 life.export("orders", port=8080)
@@ -96,15 +95,15 @@ def test_after_an_outage_the_newest_state_is_told_and_each_event(play: Play) -> 
 
     async def scenario(pod: Any) -> None:
         async with pod.run() as life:
-            await until_state(pod, "starting")
+            await pod.until_state("starting")
             await pod.api.kill()
             await life.ready()
             before = pod.api.count(REPORT)
             await asyncio.sleep(1.5)
             await pod.api.start()
-            told = await until_state(pod, "ready")
+            told = await pod.until_state("ready")
             assert told["since"] < life.snapshot()["now"] - 1
-            await until_event(pod, "Ready")
+            await pod.until_event("Ready")
             assert [each["state"] for each in pod.api.statuses] == ["starting", "ready"]
             assert pod.api.count(REPORT) == before + 1
 
@@ -119,14 +118,14 @@ def test_an_event_that_arrives_twice_exists_once(
 
     async def scenario(pod: Any) -> None:
         async with pod.run() as life:
-            await until_state(pod, "starting")
+            await pod.until_state("starting")
             late = pod.api.hold_reports = asyncio.Event()
             await life.ready()
             await pod.until(lambda: pod.api.count("POST") >= 2, "it is tried again")
             late.set()
             pod.api.hold_reports = None
-            await until_event(pod, "Ready")
-            await until_state(pod, "ready")
+            await pod.until_event("Ready")
+            await pod.until_state("ready")
         assert pod.api.reasons() == ["Ready", "Draining", "Drained"]
 
     play(scenario)
@@ -137,7 +136,7 @@ def test_a_report_that_arrives_late_does_not_stay(play: Play) -> None:
 
     async def scenario(pod: Any) -> None:
         async with pod.run(settle=4) as life:
-            await until_state(pod, "starting")
+            await pod.until_state("starting")
             late = pod.api.hold_reports = asyncio.Event()
             await become_ready(life)
             await pod.until(lambda: pod.api.count(REPORT) == 2, "READY is under way")
@@ -160,7 +159,7 @@ def test_without_the_right_to_create_events_it_is_said_once(play: Play) -> None:
         pod.api.answers["POST"] = [403] * 100
         async with pod.ready() as life:
             await pod.until(lambda: pod.api.count("POST"), "an Event is tried")
-            await until_state(pod, "ready")
+            await pod.until_state("ready")
             life.offline()
             await pod.until(lambda: pod.api.condition() == "False", "it is out")
         assert pod.api.count("POST") == 1
