@@ -3,9 +3,9 @@ Reports the state of the app to the cluster: an annotation on the pod, and Kuber
 
 Rules of this file:
 
-1. Nothing waits for a report. If the API server is away, registrations, the drain and the exit
-   take as long as without reports. Only the last reports have `CLOSE_TIME`, which is a part of
-   the time in which registries are closed.
+1. Nothing waits for a report. If the API server is unavailable, reports delay neither a
+   registration nor the drain. Only the last reports have `CLOSE_TIME`, which is a part of the
+   time in which registries are closed.
 2. The annotation is in every patch that the registry sends. It is a request of its own only if
    the registry does not write soon, and at most once in `PACE` seconds.
 3. One report is sent at a time, with the newest annotation. Reports wait until the registry has
