@@ -6,7 +6,7 @@ import json
 import socket
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,13 +60,13 @@ def create(
     space.create(pod)
 
 
-def allow(space: Space, account: str) -> None:
-    """Give a ServiceAccount the right to register."""
+def allow(space: Space, account: str, rules: Sequence[Mapping[str, Any]] = RULES) -> None:
+    """Give a ServiceAccount the right to register, or other ones."""
     metadata = {"name": "orders"}
     role = {"apiGroup": RBAC, "kind": "Role", "name": "orders"}
     who = {"kind": "ServiceAccount", "name": account, "namespace": space.name}
     for manifest in (
-        {"kind": "Role", "rules": RULES},
+        {"kind": "Role", "rules": [*rules]},
         {"kind": "RoleBinding", "roleRef": role, "subjects": [who]},
     ):
         space.create({"apiVersion": f"{RBAC}/v1", **manifest, "metadata": metadata})
