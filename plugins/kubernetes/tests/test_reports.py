@@ -16,6 +16,8 @@ from plugins.kubernetes.tests.conftest import Play, become_ready
 # httpcore leaves a socket open when it is cancelled in a TLS handshake.
 pytestmark = pytest.mark.filterwarnings("ignore:.*:pytest.PytestUnraisableExceptionWarning")
 
+OVER_A_SECOND = 1.1
+"""After so many seconds a report may be sent at once."""
 ONE_LIFE = {"PATCH": 2, REPORT: 3, "POST": 4}
 """What a pod with one service writes from its start to its end. The README has these numbers."""
 
@@ -56,6 +58,8 @@ def test_the_start_of_a_drain_is_in_the_patch_that_deregisters(play: Play) -> No
     async def scenario(pod: Any) -> None:
         async with pod.ready(settle=0.5) as life:
             await pod.until_state("ready")
+            await asyncio.sleep(OVER_A_SECOND)
+            pod.api.latency = 0.2
             reports = pod.api.count(REPORT)
             life.begin_drain("test")
             await pod.until(lambda: pod.api.condition() == "False", "it is out")
@@ -63,6 +67,22 @@ def test_the_start_of_a_drain_is_in_the_patch_that_deregisters(play: Play) -> No
             assert pod.api.status()["state"] == "draining"
             await pod.until_event("Draining")
             assert pod.api.count(REPORT) == reports
+
+    play(scenario)
+
+
+def test_a_registration_of_less_than_a_second_is_no_report(play: Play) -> None:
+    """After `starting` comes `ready`, at once; what lies between would be old on its arrival."""
+
+    async def scenario(pod: Any) -> None:
+        async with pod.run() as life:
+            await pod.until_state("starting")
+            await asyncio.sleep(OVER_A_SECOND)
+            pod.api.latency = 0.2
+            await become_ready(life)
+            await pod.until_state("ready")
+            assert [each["state"] for each in pod.api.statuses] == ["starting", "ready"]
+            assert pod.api.count(REPORT) == 2
 
     play(scenario)
 
