@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from typing import Any, Final
 
 import lifecycle
@@ -54,12 +53,6 @@ def status_patch(uid: str, text: str | None) -> dict[str, Any]:
         text: The value. None removes the annotation.
     """
     return {"metadata": {"uid": uid, "annotations": {STATUS: text}}}
-
-
-def status_of(pod: Mapping[str, Any]) -> str | None:
-    """Return the value of the annotation on a pod."""
-    value: str | None = (pod["metadata"].get("annotations") or {}).get(STATUS)
-    return value
 
 
 def _plain(seconds: float) -> float:
