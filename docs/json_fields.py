@@ -23,6 +23,7 @@ RECORDS: Final = {
     "Each entry of `transitions`:": status_records.TransitionStatus,
     "`start`, see [the start report](states.md#the-start-report):": status_records.StartStatus,
     "Each entry of `steps` in `start`:": status_records.StepStatus,
+    "`maintenance`, while every app service is offline:": status_records.MaintenanceStatus,
     "`drain`, after a drain has started:": status_records.DrainStatus,
     "Each entry of `workers`:": status_records.WorkerStatus,
     "Each entry of `plugins`:": status_records.PluginStatus,

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         probe,
     )
     from lifecycle.drain.drain import Drain, Stop
+    from lifecycle.drain.offline import Offline
     from lifecycle.exceptions import (
         ConfigError,
         Draining,
@@ -63,6 +64,7 @@ _HOME = {
     "LifecycleError": "exceptions",
     "Me": "calls.plugins",
     "NotRunning": "exceptions",
+    "Offline": "drain.offline",
     "PluginError": "exceptions",
     "PortUnavailable": "exceptions",
     "ProbeResult": "contracts",
@@ -96,6 +98,7 @@ __all__ = [
     "LifecycleError",
     "Me",
     "NotRunning",
+    "Offline",
     "PluginError",
     "PortUnavailable",
     "ProbeResult",

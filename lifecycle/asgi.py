@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Awaitable, Callable, Iterable
-from functools import partial
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -62,9 +61,9 @@ class Middleware:
     """
     ASGI middleware that counts requests and WebSockets, so that the drain waits for them.
 
-    While the app drains, each HTTP/1 response gets the header `Connection: close`. After the
-    settle time (`settle`), WebSockets are closed with code 1001, and event streams of
-    an `EventSource` end. Their clients then connect to another pod.
+    While the app drains, and while every app service is offline, each HTTP/1 response gets the
+    header `Connection: close`. After the settle time (`settle`), WebSockets are closed with code
+    1001, and event streams of an `EventSource` end. Their clients then connect to another pod.
 
     If pod-lifecycle does not run, for example in a unit test of your app, the middleware
     does nothing.
@@ -95,7 +94,7 @@ class Middleware:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         traffic = self._traffic
-        if traffic is None or traffic.draining or scope["type"] != "http":
+        if traffic is None or traffic.sends_away or scope["type"] != "http":
             await self._special(scope, receive, send)
             return
         # This code runs for every request, so one more call here costs throughput.
@@ -118,11 +117,11 @@ class Middleware:
             raise
         finally:
             work = entries.pop(key)
-            if traffic.draining:
+            if traffic.sends_away:
                 traffic.left(work, cut=cut)  # type: ignore[unreachable]  # it may have started now
 
     async def _special(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve everything except a plain request before the drain starts."""
+        """Serve everything except a plain request while clients may stay."""
         kind = scope["type"]
         traffic = self._traffic
         if traffic is None or traffic.ended:
@@ -160,9 +159,10 @@ class Middleware:
             )
         abort = scope.get(ABORT, lambda: None)
         patience = min(PATIENCE, max(LEAST_PATIENCE, life.config.quiet))
-        conversation = kind(receive, send, lambda: traffic.draining, abort, patience)
-        closer = asyncio.create_task(conversation.end_when(partial(_settled, life)))
-        settled = _is_settled(life)
+        conversation = kind(receive, send, lambda: traffic.sends_away, abort, patience)
+        moment = traffic.settled
+        closer = asyncio.create_task(conversation.end_when(moment.wait))
+        settled = moment.happened
 
         def ended() -> None:
             if scope["type"] == "websocket":
@@ -182,7 +182,7 @@ def _answering(traffic: Traffic) -> Callable[[Send, Message], Awaitable[None]]:
     # Bound to `send`, this is as fast to create and to call as a method. A coroutine function
     # would double the cost of every message.
     def answer(send: Send, message: Message) -> Awaitable[None]:
-        if traffic.draining and message["type"] == "http.response.start":
+        if traffic.sends_away and message["type"] == "http.response.start":
             headers = message.get("headers", ())
             kept = [pair for pair in headers if pair[0].lower() != b"connection"]
             message = {**message, "headers": [*kept, CLOSE_HEADER]}
@@ -190,16 +190,6 @@ def _answering(traffic: Traffic) -> Callable[[Send, Message], Awaitable[None]]:
         return send(message)
 
     return answer
-
-
-def _is_settled(life: Lifecycle) -> bool:
-    return life.drain is not None and life.drain.settle_passed.happened
-
-
-async def _settled(life: Lifecycle) -> None:
-    await life.reached(State.DRAINING)
-    if life.drain is not None:
-        await life.drain.settled()
 
 
 def _tell_who_has_the_signals(life: Lifecycle) -> None:

@@ -12,7 +12,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from lifecycle import hookspecs
 from lifecycle.calls.app_loop import AppLoop
@@ -25,7 +25,7 @@ from lifecycle.control.conductor import Conductor
 from lifecycle.drain.exit_code import USAGE, Ending
 from lifecycle.drain.host import Embedded, Host
 from lifecycle.drain.in_flight import Traffic
-from lifecycle.exceptions import LifecycleError, NotRunning, text_of
+from lifecycle.exceptions import Draining, LifecycleError, NotRunning, text_of
 from lifecycle.links import help_page
 from lifecycle.log import Log, Renderer
 from lifecycle.process_globals import PROCESS
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from lifecycle.calls.plugin_types import AnyPlugin
     from lifecycle.qos.port import Port
     from lifecycle.status_records import Snapshot
+
+T = TypeVar("T")
 
 PORT_TIME: Final = 1.0
 """Seconds that closing the QOS port takes at most."""
@@ -150,6 +152,19 @@ class Core:
             if self._final is None:
                 raise
             return self._final
+
+    def unless_ended(self, what: str, work: Callable[[], T]) -> T:
+        """
+        Run a function on the control loop, and wait for its result. From any thread.
+
+        Raises:
+            Draining: The app has ended. `what` is the name of the operation, for the message.
+        """
+        try:
+            return self.control.call(work)
+        except NotRunning:
+            problem = f"{what} is not possible while the app is {self.running().transitions.state}"
+            raise Draining(problem, see="draining") from None
 
     # The start, in a thread that may wait
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lifecycle.calls.plugins import Me
     from lifecycle.contracts import Command, Registry
     from lifecycle.drain.drain import Drain, Stop
+    from lifecycle.drain.offline import Offline
     from lifecycle.states import Transition
 
 Lifecycle: TypeAlias = Any
@@ -77,6 +78,22 @@ def lifecycle_start(life: Lifecycle, me: Me) -> None:
     of your startupProbe. If the function raises, the app does not start. The message of a
     `LifecycleError` is then shown as it is. If a drain starts, pod-lifecycle no longer waits for
     the hook, and cancels an async hook.
+    """
+
+
+@hookspec
+def lifecycle_offline(life: Lifecycle, offline: Offline, me: Me) -> None:
+    """
+    End your idle connections, because every app service is offline. For plugins that are servers.
+
+    The hook is called each time that the last app service goes offline. Clients are then told to
+    go, as in a drain, but your app continues to run. While `life.sends_clients_away` is true, tell
+    clients with each response to close their connections. While `life.ends_idle_connections` is
+    true, end new WebSockets and event streams at once.
+
+    The function may be async: `await offline.settled()`, then close what is idle. It has no time
+    limit. It is cancelled when a service is online again, and when the drain starts. In a drain,
+    `lifecycle_drain` follows.
     """
 
 

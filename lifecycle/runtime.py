@@ -12,14 +12,14 @@ from contextlib import AbstractContextManager
 from types import MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Self, TypeVar, cast
 
-from lifecycle.calls.probe_function import plugin_of
+from lifecycle.calls.probe_function import name_of, plugin_of
 from lifecycle.config import Config
 from lifecycle.core import Core
 from lifecycle.drain.drain import Drain
 from lifecycle.drain.until_draining import until_draining
 from lifecycle.drain.work import Work
 from lifecycle.environment_variables import is_of_a_command
-from lifecycle.exceptions import Draining, NotRunning, not_running
+from lifecycle.exceptions import NotRunning, not_running
 from lifecycle.log import Log
 from lifecycle.plugin_handle import InstalledPlugin, install, install_async
 from lifecycle.process_globals import PROCESS
@@ -126,6 +126,16 @@ class Lifecycle:
         return self._core.asked_to_leave or self.state.leaving
 
     @property
+    def sends_clients_away(self) -> bool:
+        """True in a drain, and while every app service is offline. Read it from any thread."""
+        return self._core.asked_to_leave or self._core.traffic.sends_away
+
+    @property
+    def ends_idle_connections(self) -> bool:
+        """True once `settle` has passed since clients were told to go, while they still are."""
+        return self._core.traffic.ends_idle
+
+    @property
     def drain(self) -> Drain | None:
         """
         The drain, the same object as in `lifecycle_drain`. You can read it from any thread.
@@ -139,9 +149,7 @@ class Lifecycle:
     def services(self) -> Mapping[str, Service]:
         """The exported services, by name."""
         conductor = self._core.conductor
-        if conductor is None:
-            return MappingProxyType({})
-        return Exported(self._core, conductor.services.entries)
+        return Exported(self._core, conductor.services.entries if conductor is not None else {})
 
     @property
     def qos_url(self) -> str:
@@ -191,7 +199,7 @@ class Lifecycle:
         check_port(f"export({name!r}", port)
         conductor = self._core.running()
         instance = instance_of(name, port, host, protocol, dict(metadata))
-        entry = self._unless_ended("export", lambda: conductor.export(instance))
+        entry = self._core.unless_ended("export", lambda: conductor.export(instance))
         check_same(entry.instance, port, host, protocol)
         return Service(self._core, entry)
 
@@ -204,7 +212,7 @@ class Lifecycle:
             Draining: The drain has started.
         """
         conductor = self._core.running()
-        self._unless_ended("ready", conductor.make_ready)
+        self._core.unless_ended("ready", conductor.make_ready)
         await conductor.transitions.became_ready.wait()
 
     async def reached(self, state: State) -> None:
@@ -252,7 +260,7 @@ class Lifecycle:
             Draining: The drain has started.
         """
         conductor = self._core.running()
-        return self._unless_ended("online", lambda: conductor.set_online(glob))
+        return self._core.unless_ended("online", lambda: conductor.set_online(glob))
 
     def offline(self, glob: str = "*", reason: str = "") -> list[str]:
         """
@@ -266,13 +274,6 @@ class Lifecycle:
             return self._core.control.call(lambda: conductor.set_offline(glob, reason))
         except NotRunning:  # as while draining, there is nothing to do
             return conductor.services.matching(glob)
-
-    def _unless_ended(self, what: str, work: Callable[[], T]) -> T:
-        try:
-            return self._core.control.call(work)
-        except NotRunning:
-            problem = f"{what} is not possible while the app is {self.state}"
-            raise Draining(problem, see="draining") from None
 
     def track(
         self,
@@ -393,8 +394,6 @@ class Lifecycle:
         return self._use_check("lifecycle_liveness", check)
 
     def _use_check(self, hook: str, check: Check) -> Check:
-        name = getattr(check, "__name__", type(check).__name__)
-        if name in self._core.plugins.names:  # used in both hooks, or the name of a plugin
-            name += hook.removeprefix("lifecycle").replace("_", "-")
+        name = name_of(hook, check, self._core.plugins.names)
         self.use(plugin_of(hook, check, self), name=name)
         return check

@@ -173,6 +173,21 @@ class DrainStatus(TypedDict):
     cut_off: list[str]
 
 
+class MaintenanceStatus(TypedDict):
+    """
+    The times of a maintenance, while every app service is offline.
+
+    Attributes:
+        elapsed: The seconds since the last app service went offline. From then on, clients are told
+            to close their connections.
+        settled: Whether `settle` has passed. Idle connections, WebSockets and event streams are
+            then ended.
+    """
+
+    elapsed: float
+    settled: bool
+
+
 class StepStatus(TypedDict):
     """
     One step of the start. Steps may run side by side.
@@ -314,7 +329,7 @@ class Snapshot(TypedDict):
         requests: The number of requests and other pieces of work since the start. It never
             decreases, even if workers of a command end.
         told_to_go: The number of connections that were told to close since the start: by
-            `Connection: close` in a drain, by GOAWAY, or by a WebSocket's close code 1001.
+            `Connection: close` in a drain or a maintenance, by GOAWAY, or by a WebSocket's close code 1001.
         services: The exported services.
         probes: The last answer of each probe.
         probe_runs: How long the runs of the plugins' probes took.
@@ -323,6 +338,7 @@ class Snapshot(TypedDict):
             Under `lifecycle run -- COMMAND`, this is the loop of the parent process.
         transitions: All transitions so far.
         start: The start, with the seconds of each step.
+        maintenance: Null unless every app service is offline. Then its times.
         drain: The drain, or null before a drain has started.
         command: True under `lifecycle run -- COMMAND`. The app then runs in other processes.
         workers: The workers of a command that report to pod-lifecycle. Empty for an app.
@@ -347,6 +363,7 @@ class Snapshot(TypedDict):
     loop_lag: NotRequired[float]
     transitions: list[TransitionStatus]
     start: NotRequired[StartStatus]
+    maintenance: NotRequired[MaintenanceStatus | None]
     drain: DrainStatus | None
     command: NotRequired[bool]
     workers: NotRequired[list[WorkerStatus]]

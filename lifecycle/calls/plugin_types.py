@@ -54,6 +54,13 @@ class HasStart(Protocol):
     def lifecycle_start(self) -> Hook: ...
 
 
+class HasOffline(Protocol):
+    """Has `lifecycle_offline`."""
+
+    @property
+    def lifecycle_offline(self) -> Hook: ...
+
+
 class HasDrain(Protocol):
     """Has `lifecycle_drain`."""
 
@@ -95,6 +102,7 @@ Plugin: TypeAlias = (
     | HasStartup
     | HasTransition
     | HasStart
+    | HasOffline
     | HasDrain
     | HasStop
     | HasRegistries

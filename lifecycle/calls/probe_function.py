@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import reprlib
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 from lifecycle.calls.plugins import hookimpl
@@ -33,6 +33,14 @@ def plugin_of(hook: str, check: Callable[..., Any], life: object) -> Any:
     if hasattr(check, PROBE_MARK):
         setattr(call, PROBE_MARK, getattr(check, PROBE_MARK))
     return type("Check", (), {hook: staticmethod(hookimpl(call))})()
+
+
+def name_of(hook: str, check: object, taken: Container[str]) -> str:
+    """Return the name of the plugin for a function. `taken` are the names of other plugins."""
+    name: str = getattr(check, "__name__", type(check).__name__)
+    if name in taken:  # used in both hooks, or the name of a plugin
+        name += hook.removeprefix("lifecycle").replace("_", "-")
+    return name
 
 
 def _takes_lifecycle(check: Any) -> bool:

@@ -21,6 +21,7 @@ from lifecycle.calls.plugins import Implementation, Plugins
 from lifecycle.calls.threads import run_soon
 from lifecycle.calls.transitions import Transitions
 from lifecycle.contracts import Command, Instance, Kind
+from lifecycle.control.maintenance import Maintenance
 from lifecycle.control.plugin_activation import PluginActivation
 from lifecycle.control.probes import Probes
 from lifecycle.control.service_entry import ServiceEntry
@@ -76,6 +77,14 @@ class Conductor:
         )
         self.traffic = traffic
         traffic.claim()
+        self.maintenance = Maintenance(
+            life=life,
+            settle=config.settle,
+            traffic=traffic,
+            transitions=self.transitions,
+            log=log,
+        )
+        self.services.on_held = self.maintenance.held
         self.commands: dict[str, tuple[Command, Own]] = {}
         self.departure = Departure(
             Parts(
@@ -121,6 +130,8 @@ class Conductor:
                 self.transitions.tell(Delivery(each, self.app_loop, timeout))
             elif each.hook == "lifecycle_start":
                 self.start_calls.append(Own(each, self.app_loop, None))
+            elif each.hook == "lifecycle_offline":
+                self.maintenance.install(Own(each, self.app_loop, None))
             elif each.hook == "lifecycle_drain":
                 self.departure.hooks.drain.append(Own(each, self.app_loop, None))
             elif each.hook == "lifecycle_stop":
@@ -130,6 +141,7 @@ class Conductor:
         """Remove the hook implementations of a plugin."""
         self.probes.remove(registrations)
         self.transitions.tell_no_more(registrations)
+        self.maintenance.uninstall(registrations)
         hooks = self.departure.hooks
         for calls in (self.start_calls, hooks.drain, hooks.stop):
             calls[:] = [c for c in calls if c.implementation.registration not in registrations]
@@ -280,6 +292,7 @@ class Conductor:
             "loop_lag": round(self.app_loop.lag(), 3),
             "transitions": [transition_status(each) for each in self.transitions.history],
             "start": self.start_report.status(),
+            "maintenance": self.maintenance.status(now),
             "drain": self.departure.snapshot(now),
             "command": self.traffic.of_a_command,
             "workers": self.traffic.workers(),

@@ -40,6 +40,7 @@ _ACTIVATED_HOOKS: Final = (
     "lifecycle_liveness",
     "lifecycle_transition",
     "lifecycle_start",
+    "lifecycle_offline",
     "lifecycle_drain",
     "lifecycle_stop",
     GIVES_REGISTRIES,
@@ -61,7 +62,7 @@ class PluginActivation:
         log: The log for problems with plugins.
         commands: The table that gets the commands, by name.
         life: The `Lifecycle`, which is passed to the hooks.
-        put_to_work: Installs the hooks that are called later: probes, start, transitions, drain, stop.
+        put_to_work: Installs the hooks that are called later, for example probes and drain hooks.
         take_out: Removes such hooks of a plugin again, by its registrations.
         timed: Measures a step of the start, by its name.
     """

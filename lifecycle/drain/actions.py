@@ -128,6 +128,7 @@ class DrainActions:
         """Tell main to stop, and end all waits for events of the drain."""
         if not self._drain.traffic_gone.happened:
             self._drain.time_over.set(None)  # otherwise the drain handler has not waited
+        self._parts.traffic.settle()
         self._drain.settle_passed.set(None)
         self._drain.traffic_gone.set(None)
         self._parts.host.stop_main()  # first, because main must know before it can end

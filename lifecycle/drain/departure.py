@@ -213,6 +213,7 @@ class Departure:
 
     async def _watch_settle(self, drain: Drain) -> None:
         await self._driver.by(asyncio.Event().wait(), lambda: drain.timetable.settle_at)
+        self._parts.traffic.settle()  # first, because servers read it
         drain.settle_passed.set(None)
         self._mark("settle")
 

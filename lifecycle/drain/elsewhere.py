@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from operator import attrgetter
 from typing import Final, NamedTuple, Protocol
 
@@ -85,12 +86,12 @@ class View(NamedTuple):
     total: int = 0
 
 
-class Elsewhere(Protocol):
+class Reports(Protocol):
     """
-    The traffic of other processes. Used on the control thread, after the drain start.
+    The known traffic of other processes. Used on the control thread, while clients are sent away.
 
-    An implementation calls `Traffic.nudge` when the work in flight has ended and, after the drain
-    start, at each heartbeat of the processes that notice requests.
+    An implementation calls `Traffic.nudge` when the work in flight has ended and, while clients are
+    sent away, at each heartbeat of the processes that notice requests.
     """
 
     def begin(self) -> None:
@@ -112,7 +113,7 @@ class Elsewhere(Protocol):
         """Return the time up to which all processes have looked, or infinity without processes."""
 
     def disturbers(self) -> list[str]:
-        """Return the user agents of the clients that came while draining."""
+        """Return the user agents of the clients that came while they were sent away."""
 
     async def view(self, limit: int, *, stacks: bool) -> View:
         """
@@ -140,11 +141,39 @@ class Elsewhere(Protocol):
         """Return when the oldest work in flight has started. Infinite if there is none."""
 
 
+class Elsewhere(Reports, Protocol):
+    """The traffic of other processes, whose clients can be told to go without a drain."""
+
+    def send_away(self, settles_at: float) -> None:
+        """Tell clients to go, because every app service is offline. Idle ones end at that time."""
+
+    def stay(self) -> None:
+        """Take `send_away` back."""
+
+    def watched(self) -> AbstractContextManager[bool]:
+        """
+        Watch for requests while `Traffic.gone` waits, before the drain start.
+
+        Returns:
+            A context manager. It gives False if not all requests can be noticed.
+        """
+
+
 class Nowhere:
     """No other process has traffic."""
 
     def begin(self) -> None:
         """Do nothing."""
+
+    def send_away(self, settles_at: float) -> None:
+        """Do nothing."""
+
+    def stay(self) -> None:
+        """Do nothing."""
+
+    def watched(self) -> AbstractContextManager[bool]:
+        """Return True in the context."""
+        return nullcontext(enter_result=True)
 
     def in_flight(self) -> int:
         """Return 0."""

@@ -1,4 +1,4 @@
-"""Counts work in flight, and notices requests that arrive during a drain."""
+"""Counts work in flight, and notices requests that arrive while clients are sent away."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final
+from typing import Final, TypeAlias
 
 from lifecycle.calls.app_loop import AppLoop
+from lifecycle.calls.moment import Moment
 from lifecycle.drain.counts import Count, Totals
 from lifecycle.drain.elsewhere import Elsewhere, Ended, Nowhere
 from lifecycle.drain.health_checks import MONITORS
@@ -26,6 +27,10 @@ LOOK_AGAIN: Final = 0.05
 """Seconds until the next check of an accept queue that is not empty, if checks are cheap."""
 RARELY: Final = 20
 """A more expensive check is repeated only after this many times its duration."""
+
+
+Wake: TypeAlias = Callable[[Callable[[], object]], object]
+"""Runs a function on the control loop, from any thread."""
 
 
 class Traffic:
@@ -65,6 +70,7 @@ class Traffic:
         """The connections of this process that were told to close."""
         self._wake: Callable[[], object] = lambda: None
         self._changed: asyncio.Event | None = None
+        self._watched_since = -math.inf
         self._arrived_at = -math.inf
         self.deaf = False
         """True once main has ended, so that further requests do not matter."""
@@ -72,6 +78,15 @@ class Traffic:
         self.late_arrivals = LateArrivals(clock)
         self.in_use = False
         """True once something counts work: a middleware was made, or `track` was used."""
+        self.sends_away = False
+        """
+        True while clients are told to go: from the drain start on, permanently, and while every app
+        service is offline. Requests and ends of work are then noticed.
+        """
+        self.settled: Moment[None] = Moment()
+        """Happens when `settle` has passed since then. Replaced when clients may stay again."""
+        self.ends_idle = False
+        """True once this has happened. Idle connections are then closed as they come."""
         self.draining = False
         """True from the drain start on, permanently."""
         self.ended = False
@@ -144,7 +159,34 @@ class Traffic:
         given[1] = given[1].partition("?")[0]  # a query may have secrets
         return NamedWork(self, *given)
 
-    def watch(self, wake: Callable[[Callable[[], object]], object], since: float) -> None:
+    def send_away(self, wake: Wake, settles_at: float) -> None:
+        """
+        Tell clients to go, because every app service is offline. `stay` takes it back.
+
+        From now on, requests and the end of each piece of work are noticed.
+
+        Args:
+            wake: Runs a function on the control loop, from any thread.
+            settles_at: When idle connections start to be closed.
+        """
+        self._watch(wake, self.clock())
+        self.elsewhere.send_away(settles_at)
+        self.sends_away = True
+
+    def stay(self) -> None:
+        """Stop telling clients to go, because an app service is online again."""
+        self.ends_idle = False  # first: a client that is not told keeps its connection
+        self.sends_away = False
+        self.elsewhere.stay()
+        if self.settled.happened:
+            self.settled = Moment()
+
+    def settle(self) -> None:
+        """End what is idle from now on, because `settle` has passed since clients were told."""
+        self.ends_idle = True
+        self.settled.set(None)
+
+    def watch(self, wake: Wake, since: float) -> None:
         """
         Start to notice requests, and the end of each piece of work. Called at the drain start.
 
@@ -152,21 +194,29 @@ class Traffic:
             wake: Runs a function on the control loop, from any thread.
             since: The time at which the quiet period starts if no request comes.
         """
-        changed = self._changed = asyncio.Event()
+        self._watch(wake, since)
+        self._ended = None
+        self.elsewhere.begin()
+        self.sends_away = self.draining = True
+
+    def _watch(self, wake: Wake, since: float) -> None:
+        changed = self._changed = self._changed or asyncio.Event()
         self._wake = lambda: wake(changed.set)
         self._arrived_at = since
-        self.elsewhere.begin()
-        self.draining = True
+        self._watched_since = self.clock() if math.isinf(since) else since
+        self.disturbers.clear()
 
     def arrived(self, agent: str = "", path: str = "", at: float | None = None) -> None:
         """
-        Store a request while draining, unless it is from a probe or scraper. From any thread.
+        Store a request, unless it is from a probe or scraper. From any thread.
 
         Args:
             agent: The user agent of the request.
             path: The path of the request.
             at: The time of the request. None means now.
         """
+        if at is not None and at < self._watched_since:  # it came before the drain start
+            return
         if self.deaf or self.is_monitor(agent, path):
             return
         self._arrived_at = max(self._arrived_at, self.clock() if at is None else at)
@@ -181,7 +231,7 @@ class Traffic:
 
     def left(self, work: WorkEntry, *, cut: bool) -> None:
         """
-        Handle the end of a piece of work while draining. From any thread.
+        Handle the end of a piece of work while clients are sent away. From any thread.
 
         Args:
             work: The work.
@@ -273,7 +323,7 @@ class Traffic:
 
     def end(self) -> None:
         """Handle the end of the `Lifecycle`, perhaps without a drain. From any thread."""
-        self.draining = self.ended = True
+        self.sends_away = self.draining = self.ended = True
 
     def cancels(self) -> None:
         """Note that main is cancelled now. Work that ends with an exception is then cut off."""
@@ -285,7 +335,7 @@ class Traffic:
         self._arrived_at = -math.inf
 
     def last_disturbers(self) -> list[str]:
-        """Return the most frequent clients while draining, as `user agent (count)`."""
+        """Return the most frequent clients since the drain start, as `user agent (count)`."""
         counts = Counter(self.disturbers.copy())  # other threads continue to count
         own = [f"{agent} ({count})" for agent, count in counts.most_common(5)]
         return own + self.elsewhere.disturbers()

@@ -139,7 +139,7 @@ class LateArrivals:
         """
         peer = peer_of(address)
         with self._lock:
-            if not self._began:  # the app has ended without a drain
+            if not self._is_late(at):
                 return
             self._requests.add(at)
             if peer is None:
@@ -155,8 +155,12 @@ class LateArrivals:
     def work(self, at: float) -> None:
         """Store work that is not the request of a client, as far as pod-lifecycle knows."""
         with self._lock:
-            if self._began:
+            if self._is_late(at):
                 self._requests.add(at)
+
+    def _is_late(self, at: float) -> bool:
+        """Return whether a drain has started before. Else clients were told to go without one."""
+        return self._began and at >= self._requests.began
 
     def status(self) -> ArrivalStatus:
         """Return what came so far."""

@@ -10,7 +10,8 @@ Rules of this file:
    client with a keep-alive connection may send requests forever, and cannot be told to stop.
 3. A new connection counts as a request, with two exceptions: connections without data, and those
    of a monitor (see `beats`). Otherwise probes on the app's own port would delay the drain.
-4. Connections are checked only while draining: seldom at first, often from settle − quiet on.
+4. Connections are checked only while draining, and while `lifecycle offline --wait` runs: seldom at
+   first, often from settle − quiet on.
 
 Limits: the content of TLS, HTTP/2 streams and Unix sockets are not visible. A WebSocket whose
 client has sent last looks like a request. A client that sends the same request at a regular
@@ -114,6 +115,7 @@ class UninstrumentedTraffic:
         self._ports = ports
         self._early = early
         self._nudge = nudge
+        self._began = -math.inf
         self._arrivals = Arrivals()
         self._connections: dict[int, Connection] = {}
         self._endings: Endings | None = None
@@ -124,9 +126,12 @@ class UninstrumentedTraffic:
         self._often_at = -math.inf
 
     def begin(self) -> None:
-        """Handle the drain start. Existing connections do not count as new."""
+        """Start the checks, again if they run. Existing connections do not count as new."""
+        self.end()
         loop = asyncio.get_running_loop()
-        self._arrivals = Arrivals(loop.time())
+        self._began = loop.time()
+        self._arrivals, self._connections = Arrivals(self._began), {}
+        self._held, self._snapped, self._seen_until = Counter(), False, -math.inf
         self._often_at = loop.time() + self._early
         with suppress(NoDiagnosis, OSError):  # then short connections may be missed
             self._endings = Endings()
@@ -158,8 +163,8 @@ class UninstrumentedTraffic:
         return max(self._arrivals.last(), max(new, default=-math.inf))
 
     def awake_since(self) -> float:
-        """Return minus infinity, because the kernel notices all connections."""
-        return -math.inf
+        """Return when the checks have started. From then on, the kernel notices all connections."""
+        return self._began
 
     def seen_until(self) -> float:
         """Return the time of the last check."""

@@ -32,7 +32,7 @@ class Counter(Protocol):
     app_loop: AppLoop
     entries: dict[object, WorkEntry]
     again: dict[object, int]
-    draining: bool
+    sends_away: bool
     deaf: bool
     late_arrivals: LateArrivals
     came: Count
@@ -42,13 +42,13 @@ class Counter(Protocol):
         """Return whether a request is that of a health check or a scraper."""
 
     def arrived(self, agent: str = "", path: str = "", at: float | None = None) -> None:
-        """Store an arrival while draining."""
+        """Store an arrival while clients are sent away."""
 
     def left(self, work: WorkEntry, *, cut: bool) -> None:
-        """Handle the end of a piece of work while draining."""
+        """Handle the end of a piece of work while clients are sent away."""
 
     def gone_again(self) -> None:
-        """Handle the end of a piece of work that was refused while draining."""
+        """Handle the end of a piece of work that was refused meanwhile."""
 
 
 def here(app_loop: AppLoop) -> Where:
@@ -87,7 +87,7 @@ class Work:
     since: float
     where: Where
     _unseen: bool
-    """Set from the start of late work until it is stored in the record of late arrivals."""
+    """Set from the start of late work until it is stored in the record, unless it is too early."""
     _traffic: Counter
 
     def __enter__(self) -> Self:
@@ -97,7 +97,7 @@ class Work:
         if self in entries:
             traffic.again[self] = traffic.again.get(self, 0) + 1
             return self
-        self._late = traffic.draining
+        self._late = traffic.sends_away
         if self._late and not traffic.deaf:
             self._unseen = True
         self.since = traffic.clock()
@@ -111,11 +111,11 @@ class Work:
 
     def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
         traffic = self._traffic
-        if traffic.draining or traffic.again:
+        if traffic.sends_away or traffic.again:
             self._end(traffic, kind)
         else:
             traffic.entries.pop(self, None)
-            if traffic.draining:  # since just now
+            if traffic.sends_away:  # since just now
                 traffic.left(self, cut=_is_cut(kind))  # type: ignore[unreachable]
 
     def _end(self, traffic: Counter, kind: type[BaseException] | None) -> None:
@@ -131,17 +131,17 @@ class Work:
                 traffic.arrived(self.agent if self._asked else _NOBODY, self.path, self.since)
         finally:
             traffic.entries.pop(self, None)
-            if traffic.draining:
+            if traffic.sends_away:
                 traffic.left(self, cut=_is_cut(kind))
 
     def sent_away(self) -> None:
-        """Report that the work is refused or ends at once because the app is draining."""
+        """Report that the work is refused or ends at once, because clients are told to go."""
         traffic = self._traffic
         traffic.again.pop(self, None)
         if traffic.entries.pop(self, None) is None:
             return
         self.note()
-        if traffic.draining:
+        if traffic.sends_away:
             traffic.gone_again()
 
     def told_to_go(self) -> None:

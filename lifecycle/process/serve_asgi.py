@@ -30,8 +30,8 @@ def _straggler(life: Lifecycle, server: AsgiServer, lifespan: Lifespan) -> Strag
     return Straggler(" and ".join(left) or "the server", stack)
 
 
-class _HttpDrain:
-    """The drain of `run --asgi`, as a plugin: send GOAWAY, then close idle connections."""
+class _Farewell:
+    """The drain and the maintenance of `run --asgi`, as a plugin: send GOAWAY, then close."""
 
     def __init__(self, server: AsgiServer) -> None:
         self._server = server
@@ -41,6 +41,13 @@ class _HttpDrain:
         """Send GOAWAY to HTTP/2 clients, so that their next requests go to another pod."""
         if transition.after is State.DRAINING:
             self._server.go_away()
+
+    @hookimpl
+    async def lifecycle_offline(self, offline: Any) -> None:
+        """Do the same while every app service is offline."""
+        self._server.go_away()
+        await offline.settled()
+        await self._server.close_idle()
 
     @hookimpl
     async def lifecycle_drain(self, drain: Any) -> None:
@@ -79,6 +86,7 @@ async def serve(
         Draining: The app was asked to exit before it had started.
     """
     state: dict[str, Any] = {}
+    traffic = core_of(life).traffic
     settings = ServerSettings(
         keep_alive=keep_alive,
         state=state,
@@ -86,7 +94,9 @@ async def serve(
         lost=lambda count: life.log.warning(
             "clients lost", count=count, problem=NOT_ACCEPTED, see=help_page("clients-lost")
         ),
-        told_to_go=core_of(life).traffic.told_to_go.next,
+        told_to_go=traffic.told_to_go.next,
+        sends_away=lambda: traffic.sends_away,
+        ends_idle=lambda: traffic.ends_idle,
     )
     served: App = Middleware(app, life)
     if access_log:
@@ -103,7 +113,7 @@ async def serve(
         where = [address(sock, tls=tls is not None) for sock in sockets]
         server.listen(sockets)
         life.log.info("listening", on=where)
-        await life.use_async(_HttpDrain(server), name="asgi")
+        await life.use_async(_Farewell(server), name="asgi")
         try:
             for name, port in services:
                 life.export(name, port=port)

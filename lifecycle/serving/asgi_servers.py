@@ -45,11 +45,11 @@ class AsgiServer(Protocol):
         """Start to accept on bound sockets. The server owns them from now on."""
 
     def go_away(self) -> None:
-        """Send GOAWAY to every HTTP/2 client from now on, so that new requests go elsewhere."""
+        """Send GOAWAY to every HTTP/2 client, so that new requests go elsewhere."""
 
     async def close_idle(self) -> None:
         """
-        Close idle connections from now on until the end, and continue to accept new ones.
+        Close idle connections while `ends_idle`, and continue to accept new ones.
 
         A connection is idle if it was answered, waits, and has no unread bytes. A connection
         without a request so far is not idle, because its first request may be on its way.
@@ -79,6 +79,8 @@ class ServerSettings:
         tls: The TLS context for HTTPS, with the server's own `alpn`, or None for plain HTTP.
         lost: Called at the end with the number of clients that were never accepted.
         told_to_go: Called for each HTTP/2 connection that gets a GOAWAY.
+        sends_away: Returns whether HTTP/2 clients get a GOAWAY with their next request.
+        ends_idle: Returns whether idle connections are closed now. After `close`, they always are.
     """
 
     keep_alive: float
@@ -86,6 +88,8 @@ class ServerSettings:
     tls: ssl.SSLContext | None = None
     lost: Callable[[int], object] = lambda _: None
     told_to_go: Callable[[], object] = lambda: None
+    sends_away: Callable[[], bool] = lambda: False
+    ends_idle: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, kw_only=True)

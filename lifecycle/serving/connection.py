@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol
 
 from lifecycle.serving.app_runner import ABORT
 from lifecycle.serving.byte_stream import Reader, Writer, is_readable
+from lifecycle.serving.closing import Closing
 from lifecycle.serving.connection_states import ConnEvent
 from lifecycle.serving.connection_table import ConnectionEntry
 from lifecycle.serving.hypercorn import (
@@ -56,7 +57,7 @@ class Owner(Protocol):
     """The part of the server that a connection uses."""
 
     app: App
-    draining: bool
+    sends_away: Callable[[], bool]
 
     def asked(self, entry: ConnectionEntry) -> bool:
         """Make room for a connection that has sent a request. Returns False if there is no room."""
@@ -101,7 +102,7 @@ class Connection:
         owner: The server.
         settings: The settings of all connections.
         entry: The entry in the server's table, with the state.
-        closing: Set once it must close as soon as it is idle.
+        closing: Set while it must close as soon as it is idle.
         reader: The incoming bytes.
         writer: The outgoing bytes.
     """
@@ -111,7 +112,7 @@ class Connection:
         owner: Owner,
         settings: ConnectionSettings,
         entry: ConnectionEntry,
-        closing: asyncio.Event,
+        closing: Closing,
         reader: Reader,
         writer: Writer,
     ) -> None:
@@ -137,11 +138,11 @@ class Connection:
             return  # later bytes have ended the connection, or there is no room
         self.requests += 1
         scope[HOLD] = self._hold
-        if self._owner.draining and scope["http_version"] == "2":
-            self.go_away()
         self.is_http2 = scope["http_version"] == "2"
         if not self.is_http2:
             scope[ABORT] = self.abort
+        elif self._owner.sends_away():
+            self.go_away()
         if self._idle.running:
             await self._idle.stop()
         try:

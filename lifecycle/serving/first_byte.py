@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from lifecycle.serving.byte_stream import has_sent
+from lifecycle.serving.closing import Closing
 from lifecycle.serving.connection_table import ConnectionEntry
 
 HANDSHAKE_TIME: Final = 10.0
@@ -44,7 +45,7 @@ class FirstBytes:
         self,
         keep_alive: float,
         *,
-        begin: Callable[[socket.socket, ConnectionEntry, asyncio.Event], None],
+        begin: Callable[[socket.socket, ConnectionEntry, Closing], None],
         lost: Callable[[ConnectionEntry], None],
     ) -> None:
         self._keep_alive = keep_alive
@@ -58,7 +59,7 @@ class FirstBytes:
         accepted: socket.socket,
         entry: ConnectionEntry,
         look: Callable[[], Came],
-        closing: asyncio.Event,
+        closing: Closing,
     ) -> None:
         """
         Serve a connection once its first message has arrived, at once if it is there.
@@ -67,7 +68,7 @@ class FirstBytes:
             accepted: The socket.
             entry: The entry in the server's table.
             look: Checks the first message, once bytes have arrived.
-            closing: Set once it must close as soon as it is idle.
+            closing: Set while it must close as soon as it is idle.
         """
         begun = has_sent(accepted)
         if begun and look() is Came.ALL:
@@ -82,7 +83,7 @@ class FirstBytes:
         accepted: socket.socket,
         entry: ConnectionEntry,
         look: Callable[[], Came],
-        closing: asyncio.Event,
+        closing: Closing,
     ) -> None:
         def over() -> None:
             self._loop.remove_reader(accepted)

@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from lifecycle.serving.closing import Closing
 from lifecycle.serving.connection_table import ConnectionEntry
 
 Action = Callable[[], Coroutine[Any, Any, None]]
@@ -20,22 +21,22 @@ class IdleTimer:
     """
     The idle time of one connection, from `restart` to `stop`.
 
-    The time of a connection without a request starts when it is accepted. Once `closing` is set,
+    The time of a connection without a request starts when it is accepted. While `closing` is set,
     the idle time is 0, except for new connections: see `ConnectionEntry.idle_from`.
 
     Args:
         limit: The idle time, in seconds.
         entry: The entry of the connection in the server's table.
-        closing: Set once it must close as soon as it is idle. After setting it, call `hurry`.
+        closing: Set while it must close as soon as it is idle. After setting it, call `hurry`.
     """
 
-    def __init__(self, limit: float, entry: ConnectionEntry, closing: asyncio.Event) -> None:
+    def __init__(self, limit: float, entry: ConnectionEntry, closing: Closing) -> None:
         self._limit = limit
         self._entry = entry
         self._closing = closing
         self._loop = asyncio.get_running_loop()
         self._tasks: asyncio.TaskGroup | None = None
-        self._armed: tuple[asyncio.TimerHandle, Action] | None = None
+        self._armed: tuple[asyncio.TimerHandle, float, Action] | None = None
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -76,19 +77,21 @@ class IdleTimer:
     def hurry(self) -> None:
         """Check `closing` again."""
         if self._armed is not None:
-            timer, expired = self._armed
+            _, until, expired = self._armed
             self._cancel()
-            self._arm(timer.when(), expired)
+            self._arm(until, expired)
 
     def _arm(self, until: float, expired: Action) -> None:
-        if self._closing.is_set():
-            until = min(until, self._entry.idle_from)
+        at = min(until, self._entry.idle_from) if self._closing.is_set() else until
         if self._tasks is not None:
-            self._armed = self._loop.call_at(until, self._over, expired), expired
+            self._armed = self._loop.call_at(at, self._over, until, expired), until, expired
 
-    def _over(self, expired: Action) -> None:
+    def _over(self, until: float, expired: Action) -> None:
         self._armed = None
-        self._run(expired)
+        if self._loop.time() < until and not self._closing.is_set():
+            self._arm(until, expired)  # the server does not close idle connections any more
+        else:
+            self._run(expired)
 
     def _run(self, action: Action) -> None:
         if self._tasks is not None:

@@ -13,6 +13,8 @@ import contextlib
 from collections.abc import Callable
 from typing import Final
 
+from lifecycle.serving.closing import Closing
+
 LINGER: Final = 5.0
 """Seconds for a client that continues to send to read why its connection ends."""
 SILENCE: Final = 1.0
@@ -38,7 +40,7 @@ class LingeringClose:
     def __init__(
         self,
         limit: float,
-        closing: asyncio.Event,
+        closing: Closing,
         gone: asyncio.Event,
         close: Callable[[], object],
         abort: Callable[[], object],

@@ -37,6 +37,7 @@ from lifecycle.serving.asgi_servers import (
     ServerSettings,
 )
 from lifecycle.serving.byte_stream import Reader, StreamProtocol, Writer, has_sent
+from lifecycle.serving.closing import Closing
 from lifecycle.serving.connection import App, Connection, ConnectionSettings
 from lifecycle.serving.connection_cap import ConnectionCap
 from lifecycle.serving.connection_states import ConnEvent
@@ -77,6 +78,8 @@ class Server:
         lost: Called at the end with the number of clients that were reset in a listener's queue,
             because the process had no file descriptor left. Not called if there were none.
         told_to_go: Called for each HTTP/2 connection that gets a GOAWAY.
+        sends_away: Returns whether HTTP/2 clients get a GOAWAY with their next request.
+        ends_idle: Returns whether `close_idle` still holds. At the end, it always does.
         logger: The logger for hypercorn's own errors.
     """
 
@@ -93,10 +96,13 @@ class Server:
         plain: bool = False,
         lost: Callable[[int], object] = lambda _: None,
         told_to_go: Callable[[], object] = lambda: None,
+        sends_away: Callable[[], bool] = lambda: False,
+        ends_idle: Callable[[], bool] = lambda: False,
         logger: logging.Logger,
     ) -> None:
         self.app = app
-        self.draining = False
+        self.sends_away = sends_away
+        self._ends_idle = ends_idle
         self._admit = admit
         self._tls = None if tls is None else _over(tls)
         self._patience = patience
@@ -108,7 +114,7 @@ class Server:
             told_to_go=told_to_go,
             logger=logger,
         )
-        self._closing = asyncio.Event()
+        self._closing = Closing(self._closes)
         self._loop = asyncio.get_running_loop()
         self._tell_lost = lost
         self._changed = asyncio.Event()
@@ -144,9 +150,7 @@ class Server:
         self._first_bytes.wait(accepted, entry, look, self._closing)
         return True
 
-    def _begin(
-        self, accepted: socket.socket, entry: ConnectionEntry, closing: asyncio.Event
-    ) -> None:
+    def _begin(self, accepted: socket.socket, entry: ConnectionEntry, closing: Closing) -> None:
         task = self._loop.create_task(self._serve(accepted, entry, closing))
         entry.abort = task.cancel
         self._tasks[entry] = task
@@ -166,7 +170,7 @@ class Server:
     # One connection
 
     async def _serve(
-        self, accepted: socket.socket, entry: ConnectionEntry, closing: asyncio.Event
+        self, accepted: socket.socket, entry: ConnectionEntry, closing: Closing
     ) -> None:
         reader = Reader(loop=self._loop)
         protocol = StreamProtocol(reader, self._loop)
@@ -231,19 +235,22 @@ class Server:
         return len(self._table)
 
     def go_away(self) -> None:
-        """Send GOAWAY to every HTTP/2 client from now on, so that new requests go elsewhere."""
-        self.draining = True
+        """Send GOAWAY to every HTTP/2 client, so that new requests go elsewhere."""
         for connection in self._connections:
             if connection.is_http2:
                 connection.go_away()
+
+    def _closes(self) -> bool:
+        return self._listeners.closing or self._ends_idle()
 
     async def close_idle(self) -> None:
         """
         Close idle connections, and the others after their response. Continue to accept new ones.
 
-        A connection without a request is not idle at first: see `ConnectionEntry.idle_from`.
+        A connection without a request is not idle at first: see `ConnectionEntry.idle_from`. If
+        `ends_idle` returns False again, the connections that are left may stay.
         """
-        before, self._closing = self._closing, asyncio.Event()
+        before, self._closing = self._closing, Closing(self._closes)
         before.set()
         for connection in self._connections:
             connection.close_if_idle()
@@ -340,6 +347,8 @@ def _of_an_app(app: App, settings: ServerSettings) -> Server:
         tls=settings.tls,
         lost=settings.lost,
         told_to_go=settings.told_to_go,
+        sends_away=settings.sends_away,
+        ends_idle=settings.ends_idle,
         logger=logging.getLogger("hypercorn.error"),
     )
 

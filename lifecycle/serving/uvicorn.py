@@ -65,7 +65,6 @@ class UvicornServer:
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._since: dict[Any, float] = {}
-        self._settled = False
         self._seam = Seam(
             self._call,
             keep_alive=settings.keep_alive,
@@ -105,8 +104,8 @@ class UvicornServer:
         self._accepted.add(accepted)
         task = self._loop.create_task(self._connect(accepted))
         self._connecting[task] = self._loop.time()
-        if self._settled:
-            self._loop.call_later(NEW_TIME, task.cancel)
+        if self._closes():
+            self._loop.call_later(NEW_TIME, self._cancel_if_late, task)
         task.add_done_callback(partial(self._connected, accepted))
         return True
 
@@ -137,8 +136,8 @@ class UvicornServer:
 
     def _came(self, protocol: Any) -> None:
         self._since[protocol] = self._loop.time()
-        if self._settled:
-            self._loop.call_later(NEW_TIME, self._close_if_idle, protocol)
+        if self._closes():
+            self._loop.call_later(NEW_TIME, self._close_late, protocol)
 
     def _gone(self, protocol: Any) -> None:
         self._since.pop(protocol, None)
@@ -157,23 +156,33 @@ class UvicornServer:
 
     async def close_idle(self) -> None:
         """
-        Close idle connections from now on until the end, and continue to accept new ones.
+        Close idle connections while `ends_idle`, and continue to accept new ones.
 
         A connection without a request is idle at the age of `NEW_TIME`.
         """
-        self._settled = True
         now = self._loop.time()
         for protocol, since in [*self._since.items()]:
             if not self._close_if_idle(protocol) and self._seam.is_new(protocol):
-                self._loop.call_at(max(now, since + NEW_TIME), self._close_if_idle, protocol)
+                self._loop.call_at(max(now, since + NEW_TIME), self._close_late, protocol)
         for connecting, since in self._connecting.items():
-            self._loop.call_at(max(now, since + NEW_TIME), connecting.cancel)
+            self._loop.call_at(max(now, since + NEW_TIME), self._cancel_if_late, connecting)
         # Later responses say "close" themselves. These may have announced keep-alive.
         for task in self._seam.tasks:
             task.add_done_callback(lambda _: self._loop.call_soon(self._close_all_idle))
 
+    def _closes(self) -> bool:
+        return self._listeners.closing or self._settings.ends_idle()
+
+    def _cancel_if_late(self, connecting: asyncio.Task[None]) -> None:
+        if self._closes():
+            connecting.cancel()
+
     def _close_all_idle(self) -> None:
         for protocol in [*self._since]:
+            self._close_late(protocol)
+
+    def _close_late(self, protocol: Any) -> None:
+        if self._closes():  # it may have been taken back meanwhile
             self._close_if_idle(protocol)
 
     def _close_if_idle(self, protocol: Any) -> bool:

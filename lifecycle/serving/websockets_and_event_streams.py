@@ -10,8 +10,8 @@ Rules of this file:
    streamed answer of a language model to a POST has an end, and a client does not repeat the POST.
 3. The connection is ended between two messages, and the app is informed: by a disconnect, by an
    error when it sends, or by cancellation.
-4. After the drain start, the loop turns at every message. Otherwise an app that sends without a
-   pause would leave no moment in which anything can be ended.
+4. While clients are told to go, the loop turns at every message. Otherwise an app that sends
+   without a pause would leave no moment in which anything can be ended.
 5. A client has as long to read the end as the drain waits for quiet, at most `PATIENCE`. A client
    that has stopped reading delays nothing.
 6. Data that the client of a closed WebSocket still sends is read and thrown away. Otherwise the
@@ -67,7 +67,7 @@ class _LongLived:
     Args:
         receive: The server's function.
         send: The server's function.
-        draining: Returns whether the drain has started.
+        sends_away: Returns whether clients are told to go.
         abort: Cuts the connection, if no other request uses it.
         patience: Seconds for the client to read the end.
     """
@@ -76,13 +76,13 @@ class _LongLived:
         self,
         receive: Receive,
         send: Send,
-        draining: Callable[[], bool] = lambda: False,
+        sends_away: Callable[[], bool] = lambda: False,
         abort: Callable[[], object] = lambda: None,
         patience: float = PATIENCE,
     ) -> None:
         self._receive = receive
         self._send = send
-        self._draining = draining
+        self._sends_away = sends_away
         self._abort = abort
         self._patience = patience
         self._begun = asyncio.Event()
@@ -170,7 +170,7 @@ class WebSocket(_LongLived):
                 self._heard_at = asyncio.get_running_loop().time()
 
     async def send(self, message: Message) -> None:
-        if self._draining():
+        if self._sends_away():
             await asyncio.sleep(0)
         if self._ended:
             raise _Gone("the WebSocket is closed, because the app is shutting down")
@@ -221,7 +221,7 @@ class EventStream(_LongLived):
         self._cancel_app()
 
     async def send(self, message: Message) -> None:
-        if self._draining():
+        if self._sends_away():
             await asyncio.sleep(0)
         async with self._one_at_a_time:
             if self._ended:

@@ -11,7 +11,7 @@ import sys
 from _thread import get_ident
 from functools import partial
 
-from .board import DRAINING_AT, GO_AT
+from .board import GO_AT
 from .event_streams import EVENTS, asks_for_events
 from .headers import CLOSE_BYTES, value_of, with_close
 from .long_lived import EventStream, LongLived, WebSocket
@@ -123,14 +123,14 @@ class App:
         times = worker.times
         worker.begin(answer)
         # Read now, because the app may change its scope. Earlier requests are not arrivals.
-        agent, path, peer = self._asked(scope) if times[DRAINING_AT] else NOBODY
+        agent, path, peer = self._asked(scope) if times[GO_AT] else NOBODY
         try:
             if long is not None:
                 await long.run(self.app, scope, *more)
             else:
                 await self.app(scope, receive, answer, *more)
         finally:
-            if times[DRAINING_AT]:
+            if times[GO_AT]:
                 vain = scope.get("http_version", "1.1") >= "2" and not self._tells_http2
                 sent_away = vain or (long is not None and long.sent_away)
                 worker.end_from(answer, agent, path, sent_away=sent_away, peer=peer)

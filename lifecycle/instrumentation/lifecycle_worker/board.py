@@ -149,7 +149,7 @@ class Slot:
 
     @property
     def arrived_at(self) -> float:
-        """When the last request that counts arrived after the drain start, or 0 if none has."""
+        """When the last request that counts arrived after `go_at`, or 0 if none has."""
         return self.board.real[self.at + ARRIVED_AT]
 
     @property
@@ -304,7 +304,7 @@ class Board:
 
     @property
     def settled_at(self) -> float:
-        """The end of the settle time, which may become earlier. 0 before the drain start."""
+        """The end of the settle time, which may become earlier. 0 while clients may stay."""
         return self.real[_SETTLED_AT]
 
     @settled_at.setter

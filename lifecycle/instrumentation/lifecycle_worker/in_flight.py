@@ -4,9 +4,9 @@ The requests in flight in a worker: counted at every request, or shown at every 
 No other code of the instrumentation runs as often. The counting functions are therefore closures
 with everything they need: one set for the thread of one loop, one for any number of threads.
 
-A server with a heartbeat does not even call these before the drain start. It keeps a set of its
-running requests, and each heartbeat shows how many there are. The first heartbeat after the drain
-start counts them.
+A server with a heartbeat does not even call these while clients may stay. It keeps a set of its
+running requests, and each heartbeat shows how many there are. The first heartbeat after clients are
+told to go counts them: at the drain start, or when every app service is offline.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from .board import (
     ARRIVED_AT,
     BUSY_SINCE,
     DRAINING_AT,
+    GO_AT,
     IN_FLIGHT,
     LAST_AGE,
     LAST_AT,
@@ -72,15 +73,15 @@ class InFlight:
         self.comes: Callable[[], object] = self._served.__next__
         """Counts a request as served that is not counted elsewhere."""
         self.under_way: set[object] = set()
-        """The running requests before the drain start, which are only shown at the heartbeats."""
+        """The running requests while clients may stay, which are only shown at the heartbeats."""
         self._others = 0
         self._seen_at: dict[object, float] = {}
         """When a heartbeat has first seen each request that is only in a set."""
         self._looked_at = monotonic()
         self._words_at_start: dict[object, Any] = {}
-        """The words of tasks that ran at the drain start. A task has none when it has ended."""
+        """The words of tasks that are counted later. A task has none when it has ended."""
         self._kept: set[object] = set()
-        """The requests that were only in a set at the drain start, and are counted from then on."""
+        """The requests that were only in a set at first, and are counted now."""
         self._capacity = 0
         self._seen = -1
         # The garbage collector may run anywhere, and may finalize a response, which ends it.
@@ -107,13 +108,13 @@ class InFlight:
         def end_from(
             key: object, agent: str, path: str, *, sent_away: bool = False, peer: Any = None
         ) -> None:
-            if times[DRAINING_AT] and key in begun:
+            if times[GO_AT] and key in begun:
                 self._report(begun[key], agent, path, peer)
                 if not sent_away:
                     note(begun[key], agent, path)  # first: else it would be quiet between
                     last(key, begun[key])
             end(key)
-            if times[DRAINING_AT] and not begun:
+            if times[GO_AT] and not begun:
                 tell("w")
 
         return begin, end, end_from
@@ -188,14 +189,14 @@ class InFlight:
                 self.forget(key)
 
     def forget(self, key: object) -> None:
-        """Stop counting a request that was running at the drain start. It is not an arrival."""
+        """Stop counting a request that was only in a set at first. It is not an arrival."""
         began = self._begun.get(key)
-        if began is not None and self._slot.board.real[DRAINING_AT]:
+        if began is not None:
             self._note_last(key, began)
         with self._lock:
             if self._begun.pop(key, None) is not None:
                 self._slot.board.whole[self._slot.at + IN_FLIGHT] = len(self._begun) + self._others
-        if self._slot.board.real[DRAINING_AT] and not self._begun:
+        if self._slot.board.real[GO_AT] and not self._begun:
             self._slot.board.tell("w")
 
     def in_threads(self, capacity: int) -> Counting:
@@ -237,14 +238,14 @@ class InFlight:
             key: object, agent: str, path: str, *, sent_away: bool = False, peer: Any = None
         ) -> None:
             with lock:
-                if times[DRAINING_AT] and key in begun:
+                if times[GO_AT] and key in begun:
                     self._report(begun[key], agent, path, peer)
                     if not sent_away:
                         # Only now this thread looks at waiting clients, which is like an arrival.
                         note(monotonic(), agent, path)
                         last(key, begun[key])
             end(key)
-            if times[DRAINING_AT] and not begun:
+            if times[GO_AT] and not begun:
                 tell("w")
 
         return begin, end, end_from
@@ -266,7 +267,8 @@ class InFlight:
         request of its own.
         """
         board = self._slot.board
-        if peer is False or at < board.draining_at or not self._counts(agent, path):
+        began = board.draining_at
+        if peer is False or not began or at < began or not self._counts(agent, path):
             return
         try:
             host, port = peer[0], peer[1]
@@ -278,15 +280,17 @@ class InFlight:
 
     def _note(self, at: float, agent: str, path: str) -> None:
         slot = self._slot
-        if at >= slot.board.draining_at and self._counts(agent, path):
+        if at >= slot.board.go_at and self._counts(agent, path):
             where = slot.at + ARRIVED_AT
             slot.board.real[where] = max(slot.board.real[where], at)
             slot.set_text(disturber=agent or "(no user agent)")
 
     def _note_last(self, key: object, began: float) -> None:
-        """Show a request as the one that ended last, unless it is a health check."""
-        known = self._words_at_start.pop(key, None)
-        words, slot = known or self._words.words_of(key), self._slot
+        """Show a request as the one that ended last in a drain, unless it is a health check."""
+        known, slot = self._words_at_start.pop(key, None), self._slot
+        if not slot.board.draining_at:
+            return
+        words = known or self._words.words_of(key)
         if self._counts(words[2], words[1]):
             now = monotonic()
             slot.set_text(last=self._words.name_of(words))

@@ -84,8 +84,8 @@ class Worker:
         """Stops counting a request. An unknown key is ignored."""
         self.end_from: EndFrom = _count_nothing
         """
-        Stops counting a request, with details about its client. After the drain start, the request
-        was an arrival, unless its user agent or its path (without the query) is that of a health
+        Stops counting a request, with details about its client. While `draining`, the request was
+        an arrival, unless its user agent or its path (without the query) is that of a health
         check, or its client was `sent_away` at once. `peer` is the client's end of the connection,
         as `(host, port)`.
         """
@@ -93,14 +93,14 @@ class Worker:
         """The thread of the server that counts, if it has a heartbeat."""
         self.under_way: set[object] = set()
         """
-        The running requests of a server whose thread is the `keeper`, before the drain start. It
-        adds and removes them here, instead of `begin` and `end`, and calls `comes`. If the drain
-        has started meanwhile, it calls `forget`.
+        The running requests of a server whose thread is the `keeper`, unless `draining`. It adds
+        and removes them here, instead of `begin` and `end`, and calls `comes`. If it is `draining`
+        meanwhile, it calls `forget`.
         """
         self.comes: Callable[[], object] = _count_nothing
         """Counts a request as served that is not counted with `begin`."""
         self.forget: Callable[[object], None] = _count_nothing
-        """Stops counting a request that was running at the drain start, if it is counted."""
+        """Stops counting a request that was running when `draining` began, if it is counted."""
         self.next_beat = 0.0
         """When the next heartbeat is due, for loops that turn at every arrival."""
         self._beating: set[Any] = set()
@@ -306,7 +306,7 @@ class Worker:
 
     @property
     def settled(self) -> bool:
-        """True after the settle time, when idle connections are closed."""
+        """True after the settle time, while idle connections are closed."""
         board = self.board
         return board is not None and 0 < board.settled_at <= monotonic()
 

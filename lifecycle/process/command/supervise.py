@@ -126,7 +126,6 @@ async def _workers(life: Lifecycle, stack: ExitStack) -> Workers:
             see=help_page("errors.md#workers-cannot-be-asked"),
         )
     core.traffic.workers = workers.status
-    core.running().services.on_held = workers.held
     await life.use_async(
         WorkerProbes(workers, core.app_loop, config.loop_stall_limit, config.ready_stall_limit),
         name="workers",

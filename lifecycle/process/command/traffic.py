@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from lifecycle.drain.counts import Totals
-from lifecycle.drain.elsewhere import Elsewhere, Ended, Seen, View
+from lifecycle.drain.elsewhere import Ended, Nowhere, Reports, Seen, View
 from lifecycle.drain.late_arrivals import ArrivalStatus
 from lifecycle.drain.uninstrumented import UninstrumentedTraffic
+from lifecycle.process.command.workers import Workers
 
 
 class CommandTraffic:
     """
-    The traffic of a command. The source is chosen when the drain starts.
+    The traffic of a command. The source is chosen when the drain starts, or `watched` is entered.
 
     If no worker has ever reported that it serves, the kernel is the source.
 
@@ -23,14 +25,45 @@ class CommandTraffic:
     """
 
     def __init__(
-        self, workers: Elsewhere, kernel: UninstrumentedTraffic, told: Callable[[], bool]
+        self, workers: Workers | Nowhere, kernel: UninstrumentedTraffic, told: Callable[[], bool]
     ) -> None:
-        self._workers = self._asked = workers
+        self._workers = workers
+        self._asked: Reports = workers
         self._kernel = kernel
         self._told = told
+        self._draining = False
+        self._watching = 0
+
+    def send_away(self, settles_at: float) -> None:
+        """Have the workers tell their clients to go. Called on the control loop."""
+        self._workers.send_away(settles_at)
+
+    def stay(self) -> None:
+        """Take `send_away` back. Called on the control loop."""
+        self._workers.stay()
+
+    @contextmanager
+    def watched(self) -> Iterator[bool]:
+        """Watch the connections in the kernel if no worker reports. Called on the control loop."""
+        if self._told():
+            yield True
+            return
+        self._watching += 1
+        if self._watching == 1:
+            self._asked = self._kernel
+            self._kernel.begin()
+        try:
+            yield False
+        finally:
+            self._watching -= 1
+            if not self._watching and not self._draining:
+                self._kernel.end()
+                self._asked = self._workers
 
     def begin(self) -> None:
         """Note that the drain starts. Called on the control loop."""
+        self._draining = True
+        self._asked = self._workers
         self._workers.begin()
         if not self._told():
             self._asked = self._kernel

@@ -6,9 +6,8 @@ Rules of this file:
 1. Only variables that uWSGI reads are set, and only if the user has not set them. Other commands
    ignore them.
 2. SIGTERM ends uWSGI. Its default is to reload the app (`die-on-term` changes that).
-3. After the drain start, each response has `Connection: close`. A rule of uWSGI's own
-   router adds it while a file exists. The file is created when the drain starts. The behaviour of
-   uWSGI then depends on its option. With `--http-socket` it closes after each response, drain or
+3. While clients are told to go, each response has `Connection: close`. A rule of uWSGI's own
+   router adds it while a file exists. The behaviour of uWSGI then depends on its option. With `--http-socket` it closes after each response, drain or
    not. With `--http11-socket` it leaves the closing to the client. With `--http --http-keepalive`
    it closes.
 
@@ -24,7 +23,7 @@ from contextlib import suppress
 from typing import Final
 
 DRAINING: Final = ".draining"
-"""The suffix of a file next to the board. The file exists once the drain has started."""
+"""The suffix of a file next to the board. The file exists while clients are told to go."""
 DIE_ON_TERM: Final = "UWSGI_DIE_ON_TERM"
 ROUTE: Final = "UWSGI_RESPONSE_ROUTE_IF"
 
@@ -49,3 +48,9 @@ def tell(board: str) -> None:
     flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC
     with suppress(OSError):
         os.close(os.open(board + DRAINING, flags, 0o600))
+
+
+def take_back(board: str) -> None:
+    """Have responses say nothing any more."""
+    with suppress(OSError):
+        os.unlink(board + DRAINING)

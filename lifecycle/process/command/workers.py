@@ -26,6 +26,7 @@ from lifecycle.process.command import uwsgi
 from lifecycle.process.command.board_file import BoardFile
 from lifecycle.process.command.late_requests import LATE, LateRequests, Located
 from lifecycle.process.command.questions import Questions
+from lifecycle.process.command.worker_status import at_work, worker_status
 from lifecycle.process.command.worker_totals import WorkerTotals
 from lifecycle.status_records import WorkerStatus
 
@@ -96,7 +97,7 @@ class Workers:
         """A descriptor of each worker's process, by slot and pid; -1 if none could be opened."""
         self._arrived_at = -math.inf
         self._told_at = -math.inf
-        """When all workers could see the drain start: a loop that has looked later has seen it."""
+        """When all workers could see it on the board: a loop that has looked later has seen it."""
         self._disturbers: dict[str, None] = {}
         self._located: dict[tuple[int, int], Located] = {}
         """The last answers of the workers, by process and its start, because a pid may be reused."""
@@ -195,9 +196,9 @@ class Workers:
         if slot.pid == pid:
             self.totals()  # its last numbers
             self._arrived_at = max(self._arrived_at, slot.arrived_at or -math.inf)
-            self._note(slot.disturber)
+            self._note(slot)
             if slot.in_flight:
-                self.died_at_work.append(_at_work(slot))
+                self.died_at_work.append(at_work(slot))
                 self._late.left_in(slot, self._located.get((pid, slot.started)))
                 if self._gives_up:
                     self._lost += self._located_in(slot)
@@ -214,9 +215,10 @@ class Workers:
             self._loop.remove_reader(fd)
             os.close(fd)
 
-    def _note(self, disturber: str) -> None:
-        if disturber and len(self._disturbers) < DISTURBERS_KEPT:
-            self._disturbers[disturber] = None
+    def _note(self, slot: Slot) -> None:
+        came = slot.disturber and slot.arrived_at >= self._board.go_at
+        if came and len(self._disturbers) < DISTURBERS_KEPT:
+            self._disturbers[slot.disturber] = None
 
     # The state, from any thread
 
@@ -231,21 +233,30 @@ class Workers:
     def begin(self) -> None:
         """Write to the board that the drain starts."""
         self._board.draining_at = self.now()
+        if self._board.settled_at > self.now():  # of a maintenance that the drain has overtaken
+            self._board.settled_at = 0.0
+        self._tell()
+
+    def send_away(self, settles_at: float) -> None:
+        """Write to the board that every app service is offline. Called on the control loop."""
+        self._board.settled_at = settles_at
+        self._board.go_at = self.now()
+        self._tell()
+
+    def _tell(self) -> None:
         self._told_at = self.now()
+        self._disturbers.clear()
         uwsgi.tell(self.path)
 
-    def held(self, held: bool) -> None:  # noqa: FBT001 - the new value
-        """
-        Write to the board whether every app service is offline. Called on the control loop.
-
-        Args:
-            held: Whether every app service is offline.
-        """
-        self._board.go_at = self.now() if held else self._board.draining_at
+    def stay(self) -> None:
+        """Write to the board that an app service is online again. Called on the control loop."""
+        self._board.settled_at = 0.0  # first: a client that is not told keeps its connection
+        self._board.go_at = 0.0
+        uwsgi.take_back(self.path)
 
     def settles_at(self, at: float) -> None:
-        """Write to the board when the workers start to close idle connections."""
-        self._board.settled_at = at
+        """Write to the board when the workers start to close idle connections, if not earlier."""
+        self._board.settled_at = min(self._board.settled_at or at, at)
 
     def in_flight(self) -> int:
         """Return the number of requests in flight."""
@@ -256,7 +267,7 @@ class Workers:
         if self.now() - self._located_at < FRESH:
             return most(Words(each.agent, "", "", each.name) for each in self.cut_off())
         busy = sorted(self._board.slots(), key=lambda slot: slot.in_flight, reverse=True)
-        return [_at_work(slot) for slot in busy[:NAMED] if slot.in_flight]
+        return [at_work(slot) for slot in busy[:NAMED] if slot.in_flight]
 
     def arrived_at(self) -> float:
         """Return when the last request that counts arrived, or minus infinity if none has."""
@@ -278,8 +289,8 @@ class Workers:
         """
         Return the time up to which every loop has turned, or infinity if there is no loop.
 
-        In a drain, each loop must turn once before it counts, even if its worker serves in threads.
-        From that turn on, requests that were running at the drain start are counted.
+        Each loop must turn once before it counts, even if its worker serves in threads. From that
+        turn on, requests are counted that were running when clients were told to go.
         """
         looking = (
             slot.beat_at if slot.beat_at > self._told_at else -math.inf
@@ -293,8 +304,9 @@ class Workers:
         return self._late.arrivals()
 
     def disturbers(self) -> list[str]:
-        """Return the clients that have sent requests during the drain."""
-        now = (slot.disturber for slot in self._board.slots())
+        """Return the clients that have sent requests since they were told to go."""
+        board = self._board
+        now = (slot.disturber for slot in board.slots() if slot.arrived_at >= board.go_at)
         return list(dict.fromkeys((*self._disturbers, *filter(None, now))))[:DISTURBERS_KEPT]
 
     async def view(self, limit: int, *, stacks: bool) -> View:
@@ -374,17 +386,7 @@ class Workers:
     def status(self) -> list[WorkerStatus]:
         """Return the rows of `/status` for the workers that serve."""
         now = self.now()
-        return [
-            {
-                "pid": slot.pid,
-                "server": slot.server,
-                "age": round(now - slot.since, 3),
-                "stalled": round(slot.stalled_for(now), 3),
-                "in_flight": slot.in_flight,
-                "served": slot.served,
-            }
-            for slot in self.serving_now()
-        ]
+        return [worker_status(slot, now) for slot in self.serving_now()]
 
     def _loops(self) -> list[Slot]:
         # Threads notice arrivals independently of each other, also at the end of a request.
@@ -394,7 +396,3 @@ class Workers:
 def _last_of(slot: Slot) -> Ended | None:
     at, age, name = slot.last
     return Ended(at, name, age) if at else None
-
-
-def _at_work(slot: Slot) -> str:
-    return f"{slot.server} worker {slot.pid} ({slot.in_flight})"

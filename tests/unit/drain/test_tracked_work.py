@@ -105,7 +105,7 @@ def test_a_drain_that_starts_while_work_ends() -> None:
 
     class Clock(dict[object, Any]):
         def pop(self, *given: Any) -> Any:
-            traffic.draining = True
+            traffic.sends_away = True
             return super().pop(*given)
 
     traffic.entries = Clock()
@@ -132,9 +132,9 @@ def test_work_without_a_name_that_was_made_before_the_drain_and_begins_in_it() -
 
     async def main() -> None:
         scene = Scene()
-        scene.traffic.draining = False
+        scene.traffic.sends_away = False
         work = scene.traffic.track()
-        scene.traffic.draining = True
+        scene.traffic.sends_away = True
         scene.at(4.5, work.__enter__)
         scene.at(4.6, lambda: work.__exit__(None, None, None))
         assert await scene.gone_after() == pytest.approx(4.5 + QUIET)
@@ -171,10 +171,10 @@ def test_work_from_before_the_drain_is_no_arrival() -> None:
 
     async def main() -> None:
         scene = Scene()
-        scene.traffic.draining = False
+        scene.traffic.sends_away = False
         work = scene.traffic.track("curl/8", "/orders")
         work.__enter__()
-        scene.traffic.draining = True
+        scene.traffic.sends_away = True
         scene.at(6, lambda: work.__exit__(None, None, None))
         assert await scene.gone_after() == pytest.approx(6)
         assert scene.traffic.last_disturbers() == []

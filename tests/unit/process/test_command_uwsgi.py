@@ -6,7 +6,14 @@ import os
 
 import pytest
 
-from lifecycle.process.command.uwsgi import DIE_ON_TERM, DRAINING, ROUTE, environment, tell
+from lifecycle.process.command.uwsgi import (
+    DIE_ON_TERM,
+    DRAINING,
+    ROUTE,
+    environment,
+    take_back,
+    tell,
+)
 
 SAYS_CLOSE = "exists:/dev/shm/a.board.draining addheader:Connection: close"
 
@@ -26,11 +33,14 @@ def test_variables(given, board, added):
 
 
 def test_the_file_of_t0(tmp_path):
-    """It is made once; where none can be made, nothing is said."""
+    """It is made once, and removed again; where none can be made, nothing is said."""
     board = tmp_path / "a.board"
     tell(str(board))
     tell(str(board))
     assert [each.name for each in tmp_path.iterdir()] == ["a.board" + DRAINING]
+    take_back(str(board))
+    take_back(str(board))
+    assert list(tmp_path.iterdir()) == []
     tell(str(tmp_path / "missing" / "a.board"))
 
 

@@ -61,8 +61,8 @@ def patch_protocol(module: Any) -> None:
                 return await was(self, request, *args, **options)
             finally:
                 long = _long.pop(self, None)
+                _half_read.discard(self)
                 if worker.draining:
-                    _half_read.discard(self)
                     sent_away = long is not None and long.ended and long.late
                     agent = request.headers.get("User-Agent", "")
                     peer = getattr(request, "_transport_peername", None)

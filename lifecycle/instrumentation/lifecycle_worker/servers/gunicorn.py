@@ -16,7 +16,7 @@ themselves, and the master notices it when it must start new ones.
 
 from __future__ import annotations
 
-from ..board import DRAINING_AT, GO_AT
+from ..board import GO_AT
 from ..early_signals import forks_workers
 from ..event_streams import asks_for_events
 from ..orphan import Orphan, has_parent
@@ -91,7 +91,7 @@ def counted(position: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]
             try:
                 return handle(self, *args)
             finally:
-                if worker.times[DRAINING_AT]:
+                if worker.times[GO_AT]:
                     agent, events = _who_asks(request)
                     peer = getattr(request, "peer_addr", None)
                     worker.end_from(request, agent, request.path, sent_away=events, peer=peer)
