@@ -39,7 +39,6 @@ class _Conduct:
         self._given = life
         self._life: lifecycle.Lifecycle | None = None
         self._installed: lifecycle.InstalledPlugin | None = None
-        self._settled = False
         self._connections: WeakSet[asyncio.Transport] = WeakSet()
         self._busy: set[asyncio.Transport] = set()
         self._websockets: WeakKeyDictionary[web.WebSocketResponse, Callable[[], None]] = (
@@ -77,7 +76,7 @@ class _Conduct:
             with _track(life, request, agent) as work:
                 if connection is not None:
                     work.came_from(connection.get_extra_info("peername"))
-                _sent_away.set(work.sent_away if self._settled else None)
+                _sent_away.set(work.sent_away if life.ends_idle_connections else None)
                 _told_to_go.set(work.told_to_go)
                 if is_event_source(request):
                     return await _sent(request, self._stream(request, handler))
@@ -97,30 +96,39 @@ class _Conduct:
             self._streams.discard(stream)
 
     async def tell(self, _: web.BaseRequest, response: web.StreamResponse) -> None:
-        """Add `Connection: close` to a response while the app drains."""
-        stream, sent_away = _stream.get(), _sent_away.get()
+        """Add `Connection: close` to a response while clients are told to go."""
+        life, stream, sent_away = self._life, _stream.get(), _sent_away.get()
+        settled = life is not None and life.ends_idle_connections
         events = stream is not None and goes_on(response)
         if sent_away and (events or isinstance(response, web.WebSocketResponse)):
             sent_away()
         if isinstance(response, web.WebSocketResponse):
             told = self._websockets[response] = _told_to_go.get()
-            if self._settled:
+            if settled:
                 task = asyncio.get_running_loop().create_task(_close_once_open(response, told))
                 self._farewells.add(task)
                 task.add_done_callback(self._farewells.discard)
             return
         if stream is not None:
-            stream.begin(response, settled=self._settled)
-        if self._life is not None and self._life.draining:
+            stream.begin(response, settled=settled)
+        if life is not None and life.sends_clients_away:
             response.force_close()
             response.headers[hdrs.CONNECTION] = "close"
             _told_to_go.get()()
 
     @lifecycle.hookimpl
+    async def lifecycle_offline(self, offline: lifecycle.Offline) -> None:
+        """While every app service is offline, do the same as in a drain."""
+        await offline.settled()
+        await self._end_idle()
+
+    @lifecycle.hookimpl
     async def lifecycle_drain(self, drain: lifecycle.Drain) -> None:
         """After `settle`, end idle connections, WebSockets and endless event streams."""
         await drain.settled()
-        self._settled = True
+        await self._end_idle()
+
+    async def _end_idle(self) -> None:
         for stream in self._streams:
             stream.end()
         await asyncio.gather(
