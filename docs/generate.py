@@ -193,6 +193,7 @@ def paths() -> str:
         in_flight=given,
         online=given,
         offline=given,
+        until_offline=given,
         of_a_command=given,
         log_level=given,
     )

@@ -82,6 +82,14 @@ class ServiceNotFound(LifecycleError, LookupError):
     """No exported service has this name or matches this pattern."""
 
 
+class StillServing(LifecycleError):
+    """The time of `lifecycle offline --wait` is over, and clients are still served."""
+
+
+class OnlineAgain(LifecycleError):
+    """An app service is online again, so `lifecycle offline --wait` ends."""
+
+
 class RegistrationRefused(LifecycleError):
     """
     A service registry has refused a registration permanently, so it is not tried again.

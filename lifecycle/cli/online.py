@@ -6,7 +6,7 @@ import argparse
 
 from lifecycle.cli import offline
 
-add = offline.add
+add = offline.add_services
 
 
 def run(options: argparse.Namespace) -> int:

@@ -20,6 +20,7 @@ from typing import Any
 
 from lifecycle.cli import run_command
 from lifecycle.cli.console import USAGE, fail, warn
+from lifecycle.cli.seconds import seconds
 from lifecycle.config import Config
 from lifecycle.drain.exit_code import INTERRUPTED
 from lifecycle.exceptions import Explained, LifecycleError
@@ -90,7 +91,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--keep-alive",
-        type=_seconds,
+        type=seconds,
         metavar="SECONDS",
         help="idle time of a connection, longer than your load balancer's (default: 75)",
     )
@@ -116,18 +117,6 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--log-level", default="info", choices=("debug", "info", "warning", "error")
     )
     run_command.add(parser)
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value <= 86400:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a number of seconds, above 0 and at most 86400"
-        )
-    return value
 
 
 def run(options: argparse.Namespace) -> int:

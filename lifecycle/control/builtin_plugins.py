@@ -10,6 +10,7 @@ from lifecycle.contracts import Command, Instance, Level, Registry, Reply, Reque
 from lifecycle.control.conductor import Conductor
 from lifecycle.control.default_commands import DefaultCommands
 from lifecycle.control.default_probes import LoopProbe, ServiceProbe, StateProbes
+from lifecycle.control.offline_wait import OfflineWait
 from lifecycle.control.services import LOCAL
 from lifecycle.drain.drain import Drain
 from lifecycle.drain.view import view
@@ -192,6 +193,14 @@ def builtins(conductor: Conductor) -> list[Builtin]:
         in_flight=lambda limit, stacks: view(conductor.traffic, limit, stacks=stacks),
         online=conductor.set_online,
         offline=conductor.set_offline,
+        until_offline=OfflineWait(
+            settings=config,
+            services=services,
+            maintenance=conductor.maintenance,
+            traffic=conductor.traffic,
+            transitions=conductor.transitions,
+            app_loop=conductor.app_loop,
+        ),
         of_a_command=lambda: conductor.traffic.of_a_command,
         log_level=lambda: conductor.log.level,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from lifecycle.contracts import Command, Level, Reply, Request, inline
@@ -19,6 +19,10 @@ from lifecycle.version import VERSION
 if TYPE_CHECKING:
     from lifecycle.status_records import InFlight, Snapshot
 
+UntilOffline = Callable[[Sequence[str], float, Callable[[], Awaitable[None]]], Awaitable[str]]
+
+MOST_SECONDS: Final = 86400
+"""The longest wait of `/offline`."""
 PAGE: Final = 100
 """Entries of `/inflight` without `?limit`."""
 
@@ -35,6 +39,7 @@ class DefaultCommands:
         in_flight: Returns the content of `/inflight`, with a limit, and with stacks or without.
         online: Brings services online by a pattern. Returns their names.
         offline: Takes services offline by a pattern, with a reason. Returns their names.
+        until_offline: Waits until services that were taken offline are not used any more.
         of_a_command: Returns True under `lifecycle run -- COMMAND`.
         log_level: Returns the lowest level that the log of pod-lifecycle writes.
     """
@@ -49,6 +54,7 @@ class DefaultCommands:
         in_flight: Callable[[int, bool], Awaitable[InFlight]],
         online: Callable[[str], list[str]],
         offline: Callable[[str, str], list[str]],
+        until_offline: UntilOffline,
         of_a_command: Callable[[], bool],
         log_level: Callable[[], int],
     ) -> None:
@@ -59,6 +65,7 @@ class DefaultCommands:
         self._in_flight = in_flight
         self._online = online
         self._offline = offline
+        self._until_offline = until_offline
         self._of_a_command = of_a_command
         self._log_level = log_level
 
@@ -73,7 +80,13 @@ class DefaultCommands:
             Command("help", self.help, "this list"),
             Command("version", self.version, "the version of pod-lifecycle"),
             Command("online", self.online, "bring services online: ?service=…", changes=True),
-            Command("offline", self.offline, "take services offline: ?service=…", changes=True),
+            Command(
+                "offline",
+                self.offline,
+                "take services offline: ?service=…&wait=SECONDS",
+                changes=True,
+                timeout=None,
+            ),
             Command("log-level", self.log_level, "set log levels: ?level=…&logger=…", changes=True),
             Command("loggers", self.loggers, "loggers and their levels: ?logger=…"),
             Command("config", self.config, "the settings and their sources", Level.PRIVATE),
@@ -143,9 +156,15 @@ class DefaultCommands:
         return "OK: " + ", ".join(self._online(_glob(request)))
 
     @inline
-    def offline(self, request: Request) -> str:
-        """Take services offline."""
-        return "OK: " + ", ".join(self._offline(_glob(request), request.caller))
+    async def offline(self, request: Request) -> str:
+        """Take services offline, and wait if this is requested."""
+        given = dict(request.arguments)
+        wait = given.pop("wait", None)
+        seconds = None if wait is None else _wait(wait)
+        names = self._offline(_glob(request._replace(arguments=given)), request.caller)
+        if seconds is None:
+            return "OK: " + ", ".join(names)
+        return await self._until_offline(names, seconds, request.gone)
 
     @inline
     def log_level(self, request: Request) -> Reply:
@@ -203,6 +222,19 @@ def _page(request: Request) -> tuple[int, bool]:
             f"The argument limit must be a number from 1 to {MOST}.", see="command-refused"
         )
     return int(limit), stacks
+
+
+def _wait(given: str) -> float:
+    try:
+        seconds = float(given)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= MOST_SECONDS:
+        raise LifecycleError(
+            f"The argument wait must be a number of seconds, above 0 and at most {MOST_SECONDS}.",
+            see="command-refused",
+        )
+    return seconds
 
 
 def _logger(request: Request) -> str:

@@ -19,6 +19,8 @@ class ServiceEntry:
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
         self.held_by: dict[str, str] = {}
+        self.offline_since = 0.0
+        """When it went offline the last time, by the clock of the control loop."""
         self.registrations: dict[str, Registration] = {}
         self.waiters: set[asyncio.Event] = set()
         self._unconfirmed: Those[Registration] = Those()

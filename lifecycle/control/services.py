@@ -68,6 +68,8 @@ class Services:
         """True once the registries are being closed. No registry can be added any more."""
         self.on_held: Callable[[bool], object] = lambda _: None
         """Called with True when the last service goes offline, with False when one is online."""
+        self.came_online = 0
+        """How often a service has come online."""
         self.durations: dict[str, Durations] = {}
         """How long the registrations took, by the name of the registry."""
         self._online: Those[ServiceEntry] = Those()
@@ -138,7 +140,10 @@ class Services:
     def hold(self, names: Iterable[str], who: str, reason: str = "") -> None:
         """Take services offline, with the reason of `who`."""
         entries = [self.entries[name] for name in names]
+        now = asyncio.get_running_loop().time()
         for entry in entries:
+            if entry.online:
+                entry.offline_since = now
             entry.held_by[who] = reason
         self._apply(entries)
 
@@ -176,7 +181,9 @@ class Services:
         self._changed(entry)
 
     def _changed(self, entry: ServiceEntry) -> None:
+        before = len(self._online)
         self._online.note(entry, so=entry.online)
+        self.came_online += len(self._online) > before
         if self._held == bool(self._online):
             self._held = not self._held
             self.on_held(self._held)

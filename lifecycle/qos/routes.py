@@ -12,7 +12,15 @@ from lifecycle.calls.runs import Outcome, Status
 from lifecycle.contracts import Command, Kind, Level, Reply, Request
 from lifecycle.control.conductor import Conductor
 from lifecycle.control.probes import Answer, Verdict
-from lifecycle.exceptions import Draining, LifecycleError, ServiceNotFound, page_of, text_of
+from lifecycle.exceptions import (
+    Draining,
+    LifecycleError,
+    OnlineAgain,
+    ServiceNotFound,
+    StillServing,
+    page_of,
+    text_of,
+)
 from lifecycle.links import help_page
 from lifecycle.plain import lines, one_line
 from lifecycle.qos.access import Access, Caller
@@ -33,7 +41,13 @@ IN_A_SHELL: Final = OF_SERVICES | {"inflight", "ls", "prestop", "status"}
 """The commands that `lifecycle NAME` sends over the control socket."""
 REFUSED: Final = "command-refused"
 FAILED: Final = "command-failed"
-_REFUSALS: Final = {ServiceNotFound: 404, Draining: 409, LifecycleError: 400}
+_REFUSALS: Final = {
+    ServiceNotFound: 404,
+    Draining: 409,
+    OnlineAgain: 409,
+    StillServing: 504,
+    LifecycleError: 400,
+}
 
 
 class Response(NamedTuple):
@@ -126,8 +140,8 @@ class Routes:
             return Response(
                 400, f"/{name} got an argument twice. Give each argument once.\n", see=REFUSED
             )
-        if command.level is Level.PRIVATE and command.timeout is None:
-            scope[HOLD]()  # a newer connection must not replace a preStop call that waits
+        if level is Level.PRIVATE and command.timeout is None:
+            scope[HOLD]()  # a newer connection must not replace a call that waits, as of preStop
         return self._read(await call(request), name)
 
     def _refusal(
