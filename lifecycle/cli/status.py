@@ -13,6 +13,7 @@ from lifecycle.cli.watching import NotAnswered, first_line, plain, watch
 from lifecycle.plain import table
 from lifecycle.status_records import (
     DrainStatus,
+    MaintenanceStatus,
     PluginStatus,
     ProbeStatus,
     ServiceStatus,
@@ -77,6 +78,7 @@ def render(status: Snapshot) -> str:
         f"{status['state'].upper()} for {_ago(status['since'])}, {status['in_flight']} in flight, "
         f"pid {status['pid']}, pod-lifecycle {status['version']}",
         _start(status),
+        _maintenance(status.get("maintenance")),
         _drain(status["drain"]),
         _table("SERVICE PORT STATE REGISTERED", map(_service, status["services"])),
         _table("SERVER PID AGE STALLED IN-FLIGHT SERVED", map(_worker, status.get("workers", ()))),
@@ -111,6 +113,16 @@ def _start(status: Snapshot) -> str:
         if step["seconds"] >= SHORTEST
     ]
     return f"{shown}: {', '.join(steps)}" if steps else shown
+
+
+def _maintenance(maintenance: MaintenanceStatus | None) -> str:
+    if maintenance is None:  # as an older version, which has no such field
+        return ""
+    settled = ", and idle connections are closed" if maintenance["settled"] else ""
+    return (
+        f"every app service has been offline for {maintenance['elapsed']:.1f} s. Clients are told to "
+        f"close their connections{settled}"
+    )
 
 
 def _drain(drain: DrainStatus | None) -> str:

@@ -185,7 +185,7 @@ class OfflineWait:
         clients = told(self._traffic.last_disturbers)
         if found or not clients:
             return found
-        return [f"requests still arrive from {', '.join(clients)}"]
+        return [f"requests still arrive: {', '.join(clients)}"]
 
 
 def _online(entries: Mapping[str, ServiceEntry]) -> list[str]:

@@ -214,7 +214,7 @@ def test_the_time_is_over_while_requests_arrive() -> None:
     async def scene(scene: Scene) -> None:
         for tick in range(20):
             scene.serve(tick / 2, tick / 2 + 0.1)
-        with pytest.raises(StillServing, match=r"\(requests still arrive from curl/8 \(16\)\)"):
+        with pytest.raises(StillServing, match=r"\(requests still arrive: curl/8 \(16\)\)"):
             await scene.wait(seconds="7.8")
 
 
