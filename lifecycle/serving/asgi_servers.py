@@ -45,7 +45,7 @@ class AsgiServer(Protocol):
         """Start to accept on bound sockets. The server owns them from now on."""
 
     def go_away(self) -> None:
-        """Send GOAWAY to every HTTP/2 client, so that new requests go elsewhere."""
+        """Send GOAWAY to every HTTP/2 client while `sends_away`, so that new requests go elsewhere."""
 
     async def close_idle(self) -> None:
         """
@@ -79,8 +79,8 @@ class ServerSettings:
         tls: The TLS context for HTTPS, with the server's own `alpn`, or None for plain HTTP.
         lost: Called at the end with the number of clients that were never accepted.
         told_to_go: Called for each HTTP/2 connection that gets a GOAWAY.
-        sends_away: Returns whether HTTP/2 clients get a GOAWAY with their next request.
-        ends_idle: Returns whether idle connections are closed now. After `close`, they always are.
+        sends_away: Returns whether `go_away` still holds.
+        ends_idle: Returns whether `close_idle` still holds. At the end, it always does.
     """
 
     keep_alive: float
@@ -88,8 +88,8 @@ class ServerSettings:
     tls: ssl.SSLContext | None = None
     lost: Callable[[int], object] = lambda _: None
     told_to_go: Callable[[], object] = lambda: None
-    sends_away: Callable[[], bool] = lambda: False
-    ends_idle: Callable[[], bool] = lambda: False
+    sends_away: Callable[[], bool] = lambda: True
+    ends_idle: Callable[[], bool] = lambda: True
 
 
 @dataclass(frozen=True, kw_only=True)

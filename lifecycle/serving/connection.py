@@ -57,7 +57,9 @@ class Owner(Protocol):
     """The part of the server that a connection uses."""
 
     app: App
-    sends_away: Callable[[], bool]
+
+    def sends_away(self) -> bool:
+        """Return whether an HTTP/2 client gets a GOAWAY with its next request."""
 
     def asked(self, entry: ConnectionEntry) -> bool:
         """Make room for a connection that has sent a request. Returns False if there is no room."""

@@ -78,7 +78,7 @@ class Server:
         lost: Called at the end with the number of clients that were reset in a listener's queue,
             because the process had no file descriptor left. Not called if there were none.
         told_to_go: Called for each HTTP/2 connection that gets a GOAWAY.
-        sends_away: Returns whether HTTP/2 clients get a GOAWAY with their next request.
+        sends_away: Returns whether `go_away` still holds.
         ends_idle: Returns whether `close_idle` still holds. At the end, it always does.
         logger: The logger for hypercorn's own errors.
     """
@@ -96,12 +96,13 @@ class Server:
         plain: bool = False,
         lost: Callable[[int], object] = lambda _: None,
         told_to_go: Callable[[], object] = lambda: None,
-        sends_away: Callable[[], bool] = lambda: False,
-        ends_idle: Callable[[], bool] = lambda: False,
+        sends_away: Callable[[], bool] = lambda: True,
+        ends_idle: Callable[[], bool] = lambda: True,
         logger: logging.Logger,
     ) -> None:
         self.app = app
-        self.sends_away = sends_away
+        self._going = False
+        self._sends_away = sends_away
         self._ends_idle = ends_idle
         self._admit = admit
         self._tls = None if tls is None else _over(tls)
@@ -227,6 +228,10 @@ class Server:
             accepted.close()
             self._table.remove(entry)
 
+    def sends_away(self) -> bool:
+        """Return whether an HTTP/2 client gets a GOAWAY with its next request."""
+        return self._going and self._sends_away()
+
     # The end
 
     @property
@@ -235,7 +240,8 @@ class Server:
         return len(self._table)
 
     def go_away(self) -> None:
-        """Send GOAWAY to every HTTP/2 client, so that new requests go elsewhere."""
+        """Send GOAWAY to every HTTP/2 client while `sends_away`, so that new requests go elsewhere."""
+        self._going = True
         for connection in self._connections:
             if connection.is_http2:
                 connection.go_away()

@@ -65,6 +65,7 @@ class UvicornServer:
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._since: dict[Any, float] = {}
+        self._settled = False
         self._seam = Seam(
             self._call,
             keep_alive=settings.keep_alive,
@@ -160,6 +161,7 @@ class UvicornServer:
 
         A connection without a request is idle at the age of `NEW_TIME`.
         """
+        self._settled = True
         now = self._loop.time()
         for protocol, since in [*self._since.items()]:
             if not self._close_if_idle(protocol) and self._seam.is_new(protocol):
@@ -171,7 +173,7 @@ class UvicornServer:
             task.add_done_callback(lambda _: self._loop.call_soon(self._close_all_idle))
 
     def _closes(self) -> bool:
-        return self._listeners.closing or self._settings.ends_idle()
+        return self._settled and (self._listeners.closing or self._settings.ends_idle())
 
     def _cancel_if_late(self, connecting: asyncio.Task[None]) -> None:
         if self._closes():

@@ -1,8 +1,8 @@
 """
 A pair of instances under load, of which one after the other is taken offline and brought back.
 
-The clients are those of a rehearsal: each has its own view of the instances that are ready, which is
-late by a part of `settle`. Some keep their connection busy, some idle, some open a new one for each
+The clients are those of a rehearsal: each has its own view of the registered instances, which is late
+by a part of `settle`. Some keep their connection busy, some idle, some open a new one for each
 request. Beside them, clients follow event streams.
 """
 
@@ -30,7 +30,7 @@ TIMES: Final = {
     "LIFECYCLE_GRACE_PERIOD": "15",
 }
 LOOKS: Final = 0.1
-"""Seconds between two looks of the kubelet at `/ready`."""
+"""Seconds between two looks at what is registered."""
 TIMEOUT: Final = 30
 """Seconds for `lifecycle offline --wait`, on a busy machine."""
 FOLLOWERS: Final = 4
@@ -65,11 +65,11 @@ class Instances:
         self._over = asyncio.Event()
 
     async def watch(self) -> None:
-        """Tell the clients which instances are ready, as the control plane does."""
+        """Tell the clients which instances are registered, as a registry does."""
         while True:
             for name, app in self.apps.items():
-                answer = await asyncio.to_thread(app.get, "/ready")
-                self.ready[name] = answer[0] == 200
+                status = await asyncio.to_thread(app.status)
+                self.ready[name] = all(each["online"] for each in status["services"])
                 self.load.tell(
                     name,
                     name,
