@@ -82,8 +82,8 @@ async def _drain(app: App, *, idle: bool, path: str, events: bool, goodbye: int)
             first = await kept.ask("/")
             assert (first.status, first.closes, first.body) == (200, False, b"hello")
             assert not (await busy.ask("/", body=b"posted")).closes
-            listening = [group.create_task(_listen(app.port, path))] if path else []
-            streams = [group.create_task(_follow(app.port))] if events else []
+            listening = [group.create_task(listen(app.port, path))] if path else []
+            streams = [group.create_task(follow(app.port))] if events else []
             working = [group.create_task(each) for each in (slow.ask("/slow"), _stream(app.port))]
             group.create_task(watch(app.port))
             expected = len(listening) + len(streams) + len(working)
@@ -162,7 +162,7 @@ async def _stream(port: int) -> Answer:
         return await connection.ask("/stream")
 
 
-async def _follow(port: int) -> tuple[bytes, float]:
+async def follow(port: int) -> tuple[bytes, float]:
     """Follow an event stream to its end, which must be a whole one."""
     connection = await Connection.open(port)
     with closing(connection):
@@ -170,7 +170,8 @@ async def _follow(port: int) -> tuple[bytes, float]:
         return answer.body, time.monotonic()
 
 
-async def _listen(port: int, path: str) -> tuple[int | None, float]:
+async def listen(port: int, path: str) -> tuple[int | None, float]:
+    """Talk over a WebSocket until it is closed: its code, and when."""
     async with websockets.connect(f"ws://127.0.0.1:{port}{path}") as socket:
         await socket.send("one")
         assert await socket.recv() == "one"
