@@ -171,6 +171,7 @@ async def under_load(
         async with asyncio.timeout(30):
             while not all(instances.ready.values()):
                 await asyncio.sleep(LOOKS)
+        await asyncio.sleep(SETTLE / 2)  # until each client has heard of them
         following = [group.create_task(instances.follow()) for _ in range(FOLLOWERS)]
         load.begin()
         try:
@@ -185,17 +186,15 @@ async def under_load(
             watching.cancel()
 
 
-async def maintain(instances: Instances, *, idle: bool = True) -> None:
-    """
-    Take one instance after the other out of use, and bring it back; nothing may be lost.
-
-    Args:
-        instances: Under load.
-        idle: Whether the server can end idle connections.
-    """
+async def maintain(instances: Instances) -> None:
+    """Take one instance after the other out of use, and bring it back; nothing may be lost."""
     for name in instances.apps:
         app = instances.apps[name]
-        code, said, took = await instances.offline(name)
+        unused = await Connection.open(app.port)
+        with closing(unused):
+            assert not (await unused.ask("/")).closes
+            code, said, took = await instances.offline(name)
+            assert unused.over
         assert (code, said.partition(" (waited")[0]) == (
             0,
             "OK: shop offline, no client is served",
@@ -210,8 +209,7 @@ async def maintain(instances: Instances, *, idle: bool = True) -> None:
         assert status["maintenance"]["settled"]
         before = instances.answered(name)
         await asyncio.sleep(SETTLE)
-        if idle:
-            assert instances.answered(name) == before
+        assert instances.answered(name) == before
         assert app.status()["in_flight"] == 0
         assert not instances.losses(), instances.losses()
         for other in instances.apps.keys() - {name}:

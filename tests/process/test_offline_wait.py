@@ -25,7 +25,6 @@ class Host(NamedTuple):
     words: Sequence[str]
     protocols: Sequence[Protocol] = (HTTP1,)
     streams: bool = False
-    idle: bool = True
 
 
 def command(*words: str) -> tuple[str, ...]:
@@ -75,7 +74,7 @@ def test_one_after_the_other(start: Any, tmp_path: Path, host: Host) -> None:
 
     async def main() -> None:
         async with under_load(apps, host.protocols, streams=host.streams) as instances:
-            await maintain(instances, idle=host.idle)
+            await maintain(instances)
         assert instances.losses() == []
 
     asyncio.run(asyncio.wait_for(main(), 150))
