@@ -87,6 +87,7 @@ class Routes(Store):
     Attributes:
         token: The bearer token that is accepted. Empty accepts everybody.
         asked: Each request.
+        heads: The head of each request, with its headers as they came.
         forced: For a verb, or a verb and a plural (`list events`), a status code to answer
             forever, or a list of codes for the next requests.
         review: Returns the status of a review, from its kind and its spec.
@@ -101,6 +102,7 @@ class Routes(Store):
         super().__init__()
         self.token = ""
         self.asked: list[Asked] = []
+        self.heads: list[str] = []
         self.forced: dict[str, int | list[int]] = {}
         self.review: Callable[[str, Object], Object] = allow_all
         self.execute: Callable[[Call], int] = no_command
@@ -119,6 +121,7 @@ class Routes(Store):
         """
         asked = understood(given)
         self.asked.append(asked)
+        self.heads.append(given.head.decode())
         await asyncio.sleep(self.delay)
         try:
             self._admit(asked, given, trusted=trusted)

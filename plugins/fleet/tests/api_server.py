@@ -195,9 +195,9 @@ async def _read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> R
     return Request(head, method, path, headers, body, reader, writer)
 
 
-def make_certificate(folder: Path, name: str = "kubernetes") -> Path:
+def make_certificate(folder: Path, names: str = "IP:127.0.0.1,DNS:cluster.example") -> Path:
     """Write a certificate that signs itself, `ca.crt`, and its key, `key.pem`, into a folder."""
     argv = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
-    more = f"-subj /CN={name} -addext subjectAltName=IP:127.0.0.1 -keyout key.pem -out ca.crt"
+    more = f"-subj /CN=kubernetes -addext subjectAltName={names} -keyout key.pem -out ca.crt"
     subprocess.run(f"{argv} {more}".split(), cwd=folder, check=True, capture_output=True)
     return folder

@@ -106,20 +106,6 @@ def test_a_watch_of_an_old_version_has_expired(api: ApiServer, kubeconfig: Path)
     play(kubeconfig, scenario)
 
 
-def test_a_command_runs_in_a_container(api: ApiServer, kubeconfig: Path) -> None:
-    """The words arrive as they are, and the output and the exit code come back."""
-    api.put("pods", pod("one"))
-    api.execute = lambda call: call.real(
-        "sh", "-c", 'echo "$0|$1"; echo no >&2; exit 3', *call.words
-    )
-
-    async def scenario(client: Api) -> None:
-        done = await client.execute("shop", "one", "app", ["a b", "ü"], LATEST)
-        assert done == (3, "a b|ü\n", "no\n")
-
-    play(kubeconfig, scenario)
-
-
 def test_a_server_that_was_away_answers_again(api: ApiServer, kubeconfig: Path) -> None:
     """While the server is away a request is `unreachable`, and afterwards it is answered."""
     api.put("pods", pod("one"))

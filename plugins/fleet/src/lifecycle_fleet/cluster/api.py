@@ -1,27 +1,27 @@
 """
 The requests to the API server, with the rights of the person who asks.
 
-lightkube reads the kubeconfig, trusts and identifies, and runs commands in pods. Lists and watches
-are requests of our own, because its models would take ten times the memory, and it asks for no
-bookmarks.
+lightkube reads the user and the cluster of a kubeconfig, trusts and identifies. The requests are our
+own, because its models would take ten times the memory, and it asks for no bookmarks.
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
 import httpx2
 import msgspec
-from lightkube import AsyncClient
 from lightkube.config import client_adapter
-from lightkube.config.kubeconfig import SingleConfig
 from lightkube.config.models import User
 
+from lifecycle_fleet.cluster.execution import Ran as Ran
+from lifecycle_fleet.cluster.execution import execute
 from lifecycle_fleet.cluster.failures import failure, named_errors
-from lifecycle_fleet.cluster.kinds import ALL, Kind
+from lifecycle_fleet.cluster.kinds import ALL, POD, Kind
+from lifecycle_fleet.cluster.kubeconfig import Access, load
 
 Object = dict[str, Any]
 
@@ -33,41 +33,43 @@ MERGE: Final = {"Content-Type": "application/merge-patch+json"}
 BOOKMARK: Final = "BOOKMARK"
 
 
-class Ran(NamedTuple):
-    """A command that has run in a container."""
-
-    code: int
-    out: str
-    err: str
-
-
 class Api:
     """
     The API server of one context. Every method may raise `ApiServerError`. An async context manager.
 
     Args:
-        config: The configuration of the context.
+        access: How to reach the cluster, and as whom.
+
+    Attributes:
+        config: The context, its cluster and its user.
     """
 
-    def __init__(self, config: SingleConfig) -> None:
-        self.config = config._replace(user=config.user or User())
-        params = client_adapter.ConnectionParams(timeout=TIMEOUT)
+    def __init__(self, access: Access) -> None:
+        self.config = access.config
         with named_errors():
-            found = params.httpx_params(self.config)
-        # As kubectl, which does not require the extensions that Python 3.13 requires.
-        found["verify"].verify_flags &= ~ssl.VERIFY_X509_STRICT
-        self._http = httpx2.AsyncClient(
-            **found, limits=httpx2.Limits(max_connections=None), follow_redirects=False
-        )
-        self._in_pods: AsyncClient | None = None
+            verify = client_adapter.verify_cluster(
+                access.config.cluster, access.config.user or User(), access.config.abs_file
+            )
+            # As kubectl, which does not require the extensions that Python 3.13 requires.
+            verify.verify_flags &= ~ssl.VERIFY_X509_STRICT
+            self._http = httpx2.AsyncClient(
+                base_url=access.config.cluster.server,
+                verify=verify,
+                auth=_auth(access, verify),
+                headers=list(access.headers),
+                proxy=access.proxy or None,
+                trust_env=False,  # the proxy of the environment is already chosen
+                timeout=TIMEOUT,
+                limits=httpx2.Limits(max_connections=None),
+                follow_redirects=False,
+                event_hooks={"request": [_named(access.server_name)], "response": [_read_refusal]},
+            )
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._http.aclose()
-        if self._in_pods is not None:
-            await self._in_pods.close()
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object:
         """Return one object."""
@@ -165,19 +167,7 @@ class Api:
             command: The words of the command.
             timeout: Seconds for the command.
         """
-        with named_errors(timeout):
-            if self._in_pods is None:
-                self._in_pods = AsyncClient(self.config, timeout=TIMEOUT)
-            done = await self._in_pods.exec(
-                pod,
-                namespace=namespace,
-                container=container,
-                command=list(command),
-                stdout=True,
-                stderr=True,
-                timeout=timeout,
-            )
-        return Ran(done.exit_code, str(done.stdout or ""), str(done.stderr or ""))
+        return await execute(self._http, POD.path(namespace, pod), container, command, timeout)
 
     async def _ask(self, method: str, path: str, **given: Any) -> Object:
         with named_errors():
@@ -185,6 +175,29 @@ class Api:
             if answer.status_code >= 400:
                 raise failure(answer.status_code, answer.text)
             return msgspec.json.decode(answer.content, type=dict)
+
+
+def _auth(access: Access, verify: ssl.SSLContext) -> httpx2.Auth | None:
+    if access.plugin is None:
+        return client_adapter.user_auth(access.config.user)
+    from lifecycle_fleet.cluster.credential_plugin import PluginAuth
+
+    cluster = {"server": access.config.cluster.server}
+    return PluginAuth(access.plugin, cluster, verify)
+
+
+def _named(server_name: str) -> Callable[[httpx2.Request], Awaitable[None]]:
+    async def name(request: httpx2.Request) -> None:
+        if server_name:
+            request.extensions["sni_hostname"] = server_name
+
+    return name
+
+
+async def _read_refusal(answer: httpx2.Response) -> None:
+    """Read the reason of a refusal, which is out of reach once a WebSocket is refused."""
+    if answer.status_code >= 400:
+        await answer.aread()
 
 
 def _selectors(labels: str, fields: str) -> dict[str, str]:
@@ -195,7 +208,5 @@ def _selectors(labels: str, fields: str) -> dict[str, str]:
 @asynccontextmanager
 async def connected(kubeconfig: str, context: str) -> AsyncGenerator[Api, None]:
     """Connect to the API server of a context."""
-    from lifecycle_fleet.cluster.kubeconfig import load
-
     async with Api(load(kubeconfig, context)) as api:
         yield api

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from typing import Final
 
 import httpx2
-from lightkube import ApiError
 from lightkube.core.exceptions import ConfigError
 
 from lifecycle_fleet.errors import ApiServerError
@@ -42,8 +41,8 @@ def named_errors(timeout: float = 10.0) -> Iterator[None]:
     """
     try:
         yield
-    except ApiError as error:  # of an exec
-        raise failure(error.status.code or 500, error.status.message or "") from error
+    except httpx2.ProxyError as error:
+        raise ApiServerError("unreachable", f"the proxy refuses: {error}") from error
     except (httpx2.ConnectTimeout, httpx2.ConnectError) as error:
         state = "untrusted" if _is_untrusted(error) else "unreachable"
         raise ApiServerError(state, str(error) or "no connection") from error
@@ -51,7 +50,7 @@ def named_errors(timeout: float = 10.0) -> Iterator[None]:
         raise ApiServerError("slow", f"no answer for {timeout:g} s") from error
     except httpx2.HTTPError as error:
         raise ApiServerError("connection lost", str(error) or type(error).__name__) from error
-    except (ConfigError, OSError) as error:
+    except (ConfigError, ImportError, OSError) as error:
         raise ApiServerError("no access", " ".join(str(error).split())) from error
     except (ValueError, KeyError, TypeError) as error:
         raise ApiServerError("broken", f"the answer cannot be read: {error!r}") from error

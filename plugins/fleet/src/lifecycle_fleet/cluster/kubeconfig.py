@@ -7,21 +7,26 @@ Rules of this file:
    `~/.kube/config`. In a pod without any of these, the service account counts.
 2. Of several files, the first one that has a cluster, a context or a user counts. A relative path
    in a file starts at the folder of this file.
+3. Only the entries of the chosen context are looked at. A broken entry elsewhere does no harm.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote, urlsplit
 
 import yaml
 from lightkube import KubeConfig
-from lightkube.config.kubeconfig import SingleConfig
+from lightkube.config.kubeconfig import SERVICE_ACCOUNT, SingleConfig
 from lightkube.core.exceptions import ConfigError
 
+from lifecycle_fleet.cluster.proxies import proxy_of
 from lifecycle_fleet.errors import FleetError
+from lifecycle_fleet.view.told import one_line
 
 DEFAULT: Final = "~/.kube/config"
 LISTS: Final = ("clusters", "contexts", "users")
@@ -32,42 +37,58 @@ PATHS: Final = (
     "tokenFile",
 )
 """Fields of a kubeconfig that name a file."""
-EXEC: Final = "client.authentication.k8s.io/"
-KNOWN_EXEC: Final = EXEC + "v1beta1"
-"""The version of credential plugins that lightkube knows. The answer of `v1` has the same form."""
+SCHEMES: Final = ("http", "https", "socks5", "socks5h")
+"""Kinds of proxies. For socks5, the package socksio must be installed."""
 SEE: Final = "errors.md#fleet-kubeconfig"
+
+Entry = dict[str, Any]
+
+
+class Access(NamedTuple):
+    """
+    How to reach one cluster, and as whom.
+
+    Attributes:
+        config: The context with its cluster and its user, as lightkube has them.
+        plugin: The credential plugin of the user (`exec`), or None.
+        proxy: The proxy to use, or empty.
+        server_name: The name in the certificate of the server, if it is not that of its address.
+        headers: Headers of each request, for a user that acts as another one.
+    """
+
+    config: SingleConfig
+    plugin: Entry | None = None
+    proxy: str = ""
+    server_name: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 def load(
-    kubeconfig: str = "", context: str = "", environ: Mapping[str, str] = os.environ
-) -> SingleConfig:
+    kubeconfig: str = "",
+    context: str = "",
+    environ: Mapping[str, str] = os.environ,
+    account: str = SERVICE_ACCOUNT,
+) -> Access:
     """
-    Return the configuration of one context.
+    Return how to reach the cluster of one context.
 
     Args:
         kubeconfig: A file, or empty for the files of the environment.
         context: A context, or empty for the current one.
         environ: The environment.
+        account: The folder of the service account of a pod.
 
     Raises:
         FleetError: There is no kubeconfig, it cannot be read, or it has no such context.
     """
     paths = files(kubeconfig, environ)
+    if not paths:
+        return _of_pod(context, environ, account)
+    merged = _merged(paths)
     try:
-        if not paths:
-            return _selected(KubeConfig.from_service_account(), context)
-        return _selected(KubeConfig.from_dict(_merged(paths)), context)
-    except KeyError as error:
-        problem = f"the kubeconfig ({', '.join(paths) or 'service account'}) has no {error}"
-        raise FleetError(problem, see=SEE) from None
-    except (ConfigError, OSError, ValueError, TypeError, yaml.YAMLError) as error:
-        if not paths:
-            raise FleetError(
-                f"there is no kubeconfig. Set KUBECONFIG, pass --kubeconfig, or create {DEFAULT}",
-                see=SEE,
-            ) from None
-        text = " ".join(str(error).split())
-        raise FleetError(f"the kubeconfig {', '.join(paths)}: {text}", see=SEE) from None
+        return _access(merged, context, environ)
+    except (ConfigError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise _unusable(paths, error) from None
 
 
 def files(kubeconfig: str, environ: Mapping[str, str]) -> list[str]:
@@ -76,53 +97,143 @@ def files(kubeconfig: str, environ: Mapping[str, str]) -> list[str]:
         return [kubeconfig]
     named = environ.get("KUBECONFIG", "")
     wanted = named.split(os.pathsep) if named else [DEFAULT]
-    return [path for each in wanted if each and (path := os.path.expanduser(each)) and _is(path)]
+    return [path for each in wanted if each and os.path.isfile(path := os.path.expanduser(each))]
 
 
-def _is(path: str) -> bool:
-    return os.path.isfile(path)
-
-
-def _selected(config: KubeConfig, context: str) -> SingleConfig:
-    found = config.get(context or None)
+def _of_pod(context: str, environ: Mapping[str, str], account: str) -> Access:
+    if named := environ.get("KUBECONFIG", ""):
+        missing = f"KUBECONFIG names {named}, and there is no such file"
+    else:
+        missing = f"there is no kubeconfig. Set KUBECONFIG, pass --kubeconfig, or create {DEFAULT}"
+    if not environ.get("KUBERNETES_SERVICE_HOST") or not os.path.isfile(f"{account}/token"):
+        raise FleetError(missing, see=SEE)
+    if context:
+        raise FleetError(f"--context {context}: {missing}", see=SEE)
+    try:
+        found = KubeConfig.from_service_account(account).get()
+    except (ConfigError, OSError, KeyError) as error:
+        problem = f"the service account in {account} cannot be read: {error!r}"
+        raise FleetError(problem, see=SEE) from None
     if found is None:
-        raise ConfigError("there is no current context")
+        raise FleetError(missing, see=SEE)
+    return Access(found, proxy=proxy_of(found.cluster.server, environ))
+
+
+def _access(merged: Mapping[str, Any], name: str, environ: Mapping[str, str]) -> Access:
+    """Return the access of a context. Each problem is a ValueError."""
+    name = name or merged["current-context"] or ""
+    if not name:
+        raise ValueError("there is no current context. Pass --context")
+    context = _named(merged, "contexts", name)
+    cluster = _named(merged, "clusters", str(context.get("cluster") or ""))
+    user: Entry = {}
+    if user_name := context.get("user"):
+        user = _named(merged, "users", str(user_name))
+    server = str(cluster.get("server") or "")
+    url = urlsplit(server)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise ValueError(f"the server {server!r} of the cluster is not an http or https address")
+    proxy = str(cluster.get("proxy-url") or "") or proxy_of(server, environ)
+    if proxy and urlsplit(proxy).scheme not in SCHEMES:
+        raise ValueError(f"the proxy {proxy!r} is not an http, https or socks5 address")
+    if user.get("auth-provider"):
+        raise ValueError(
+            f"the user {user_name!r} has an auth-provider, which kubectl does not support either. "
+            "Use a credential plugin (exec)"
+        )
+    plugin = user.get("exec")
+    chosen = KubeConfig.from_dict(
+        {
+            "current-context": name,
+            "contexts": [{"name": name, "context": {**context, "user": name}}],
+            "clusters": [{"name": context["cluster"], "cluster": cluster}],
+            "users": [{"name": name, "user": {**user, "exec": None}}],
+        }
+    ).get()
+    if chosen is None:
+        raise ValueError("there is no current context. Pass --context")
+    if plugin is not None and not (isinstance(plugin, dict) and plugin.get("command")):
+        raise ValueError(f"the credential plugin of the user {user_name!r} has no command")
+    return Access(
+        chosen,
+        plugin,
+        proxy,
+        str(cluster.get("tls-server-name") or ""),
+        tuple(_as_another(user)),
+    )
+
+
+def _named(merged: Mapping[str, Any], kind: str, name: str) -> Entry:
+    entries: Mapping[str, Entry] = {each["name"]: each for each in merged[kind]}
+    one = kind.removesuffix("s")
+    if name not in entries:
+        near = get_close_matches(name, entries, 1, 0.6)
+        hint = f". Did you mean {near[0]}?" if near else f". It has: {', '.join(entries) or 'none'}"
+        raise ValueError(f"it has no {one} {name!r}{hint}")
+    found = entries[name].get(one) or {}
+    if not isinstance(found, dict):
+        raise TypeError(f"the {one} {name!r} is not a mapping")
+    return found
+
+
+def _as_another(user: Entry) -> list[tuple[str, str]]:
+    found = []
+    if name := user.get("as"):
+        found.append(("Impersonate-User", str(name)))
+    if uid := user.get("as-uid"):
+        found.append(("Impersonate-Uid", str(uid)))
+    found += [("Impersonate-Group", str(each)) for each in user.get("as-groups") or ()]
+    for key, values in (user.get("as-user-extra") or {}).items():
+        found += [(f"Impersonate-Extra-{quote(key)}", str(each)) for each in values]
     return found
 
 
 def _merged(paths: list[str]) -> dict[str, Any]:
-    merged: dict[str, Any] = {name: [] for name in LISTS}
+    merged: dict[str, Any] = {name: [] for name in LISTS} | {"current-context": ""}
     for path in paths:
-        with open(path, encoding="utf-8") as file:
-            content = yaml.safe_load(file) or {}
-        if not isinstance(content, dict):
-            raise ConfigError("it is not a kubeconfig")
-        for name in LISTS:
-            known = {each["name"] for each in merged[name]}
-            new = [each for each in content.get(name) or () if each["name"] not in known]
-            merged[name] += [_located(each, Path(path).absolute().parent) for each in new]
-        if not merged.get("current-context"):
-            merged["current-context"] = content.get("current-context")
+        try:
+            content = _content(path)
+            for name in LISTS:
+                known = {each["name"] for each in merged[name]}
+                new = [each for each in content.get(name) or () if each["name"] not in known]
+                merged[name] += [_located(each, Path(path).absolute().parent) for each in new]
+        except (ConfigError, OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+            raise _unusable([path], error) from None
+        merged["current-context"] = merged["current-context"] or content.get("current-context")
     return merged
 
 
-def _located(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
+def _content(path: str) -> dict[str, Any]:
+    with open(path, encoding="utf-8") as file:
+        found = yaml.safe_load(file) or {}
+    if not isinstance(found, dict):
+        raise TypeError("it is not a kubeconfig")
+    return found
+
+
+def _unusable(paths: list[str], error: Exception) -> FleetError:
+    if isinstance(error, OSError):
+        text = str(error.strerror)
+    elif isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        text = f"line {error.problem_mark.line + 1}: {error.problem}"
+    elif isinstance(error, (KeyError, AttributeError)) or not str(error):
+        text = f"it is not a kubeconfig ({error!r})"
+    else:
+        text = " ".join(str(error).split())
+    return FleetError(one_line(f"the kubeconfig {', '.join(paths)}: {text}"), see=SEE)
+
+
+def _located(entry: Entry, folder: Path) -> Entry:
     """Return an entry of a kubeconfig with absolute paths."""
     found = {**entry}
     for kind in ("cluster", "user"):
         if isinstance(values := found.get(kind), dict):
-            found[kind] = {
-                name: str(folder / value) if name in PATHS and value else value
+            values = {
+                name: str(folder / str(value)) if name in PATHS and value else value
                 for name, value in values.items()
             }
-            found[kind].pop("auth-provider", None)
-            _plugin(found[kind])
-    if found.get("user") is None and "cluster" not in found and "context" not in found:
-        found["user"] = {}
+            plugin = values.get("exec")
+            if isinstance(plugin, dict) and os.sep in str(plugin.get("command") or ""):
+                values["exec"] = {**plugin, "command": str(folder / plugin["command"])}
+            found[kind] = values
     return found
-
-
-def _plugin(user: dict[str, Any]) -> None:
-    plugin = user.get("exec")
-    if isinstance(plugin, dict) and plugin.get("apiVersion") == EXEC + "v1":
-        user["exec"] = {**plugin, "apiVersion": KNOWN_EXEC}
