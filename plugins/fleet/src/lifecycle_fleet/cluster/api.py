@@ -20,6 +20,7 @@ from lightkube.config.models import User
 from lifecycle_fleet.cluster.execution import Ran as Ran
 from lifecycle_fleet.cluster.execution import execute
 from lifecycle_fleet.cluster.failures import failure, named_errors
+from lifecycle_fleet.cluster.keepalive import notice_death
 from lifecycle_fleet.cluster.kinds import ALL, POD, Kind
 from lifecycle_fleet.cluster.kubeconfig import Access, load
 
@@ -76,7 +77,13 @@ class Api:
         return await self._ask("GET", kind.path(namespace, name))
 
     async def list(
-        self, kind: Kind, namespace: str = ALL, *, labels: str = "", fields: str = ""
+        self,
+        kind: Kind,
+        namespace: str = ALL,
+        *,
+        labels: str = "",
+        fields: str = "",
+        keep: Callable[[Object], Object] = lambda found: found,
     ) -> tuple[str, list[Object]]:
         """
         Return the version for a watch, and the objects of a kind.
@@ -86,12 +93,13 @@ class Api:
             namespace: A namespace, or all.
             labels: A label selector, as kubectl takes it.
             fields: A field selector.
+            keep: Returns the part of an object to keep. Only one page has whole objects at a time.
         """
         params = {"limit": str(CHUNK)} | _selectors(labels, fields)
         found: list[Object] = []
         while True:
             page = await self._ask("GET", kind.path(namespace), params=params)
-            found += page.get("items") or ()
+            found += [keep(each) for each in page.get("items") or ()]
             metadata = page["metadata"]
             if not (onwards := metadata.get("continue")):
                 return str(metadata.get("resourceVersion", "")), found
@@ -106,6 +114,7 @@ class Api:
         labels: str = "",
         fields: str = "",
         seconds: float = 300.0,
+        on_open: Callable[[], object] = lambda: None,
     ) -> AsyncGenerator[tuple[str, Object], None]:
         """
         Yield each change after a version: `ADDED`, `MODIFIED`, `DELETED` or `BOOKMARK`, and the object.
@@ -118,6 +127,7 @@ class Api:
             fields: A field selector.
             seconds: Seconds after which the server ends the watch. A watch that is silent for as long
                 is `slow`.
+            on_open: Called when the server has accepted the watch.
         """
         params = {
             "watch": "true",
@@ -135,6 +145,8 @@ class Api:
             async with asked as answer:
                 if answer.status_code >= 400:
                     raise failure(answer.status_code, (await answer.aread()).decode())
+                notice_death(answer.extensions["network_stream"].get_extra_info("socket"))
+                on_open()
                 async for line in answer.aiter_lines():
                     event = msgspec.json.decode(line)
                     if event["type"] == "ERROR":

@@ -40,6 +40,7 @@ class Followed:
         keep: Returns the part of an object to store.
         on_change: Called with each changed object as it was and as it is. None means that there was
             none, or is none any more.
+        on_problem: Called with `problem` when it has changed.
 
     Attributes:
         objects: The objects, by namespace and name.
@@ -58,6 +59,7 @@ class Followed:
         fields: str = "",
         keep: Callable[[Object], Object] = lambda found: found,
         on_change: Callable[[Object | None, Object | None], object] = lambda _old, _new: None,
+        on_problem: Callable[[str], object] = lambda _problem: None,
     ) -> None:
         self.kind = kind
         self.objects: dict[tuple[str, str], Object] = {}
@@ -70,6 +72,7 @@ class Followed:
         self._fields = fields
         self._keep = keep
         self._on_change = on_change
+        self._on_problem = on_problem
         self._version = ""
 
     async def run(self) -> None:
@@ -86,7 +89,7 @@ class Followed:
                     await self._list()
                 async with aclosing(self._watch()) as changes:
                     async for kind, found in changes:
-                        failures, self.problem = 0, ""
+                        failures = 0
                         self._take(kind, found)
             except ApiServerError as error:
                 if not self.listed.is_set():
@@ -96,29 +99,42 @@ class Followed:
                     self._version = ""
                     if failures == 1:
                         continue
-                self.problem = str(error)
+                self._say(str(error))
                 await asyncio.sleep(pause(failures))
             else:
                 await asyncio.sleep(FIRST * random.random())  # noqa: S311 - against a storm
 
     def _watch(self) -> AsyncGenerator[tuple[str, Object], None]:
         return self._api.watch(
-            self.kind, self._version, self._namespace, labels=self._labels, fields=self._fields
+            self.kind,
+            self._version,
+            self._namespace,
+            labels=self._labels,
+            fields=self._fields,
+            on_open=lambda: self._say(""),
         )
+
+    def _say(self, problem: str) -> None:
+        if problem != self.problem:
+            self.problem = problem
+            self._on_problem(problem)
 
     async def _list(self) -> None:
         self.lists += 1
         version, found = await self._api.list(
-            self.kind, self._namespace, labels=self._labels, fields=self._fields
+            self.kind,
+            self._namespace,
+            labels=self._labels,
+            fields=self._fields,
+            keep=self._keep,
         )
-        before, self.objects = self.objects, {key(each): self._keep(each) for each in found}
+        before, self.objects = self.objects, {key(each): each for each in found}
         for name, each in self.objects.items():
             if (old := before.pop(name, None)) != each:
                 self._on_change(old, each)
         for each in before.values():
             self._on_change(each, None)
         self._version = version
-        self.problem = ""
         self.listed.set()
 
     def _take(self, kind: str, found: Object) -> None:

@@ -62,6 +62,11 @@ class Access(NamedTuple):
     server_name: str = ""
     headers: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def namespace(self) -> str:
+        """The namespace of the context."""
+        return self.config.namespace
+
 
 def load(
     kubeconfig: str = "",

@@ -61,6 +61,7 @@ class PodView(NamedTuple):
         restarts: How often its containers were restarted.
         leaving: Whether it is being deleted.
         drained: How its last container has ended, or None.
+        deadline: When it must be gone, in seconds since the epoch. 0 if it is not being deleted.
     """
 
     namespace: str
@@ -78,6 +79,7 @@ class PodView(NamedTuple):
     restarts: int
     leaving: bool
     drained: Drained | None
+    deadline: float = 0.0
 
     @property
     def ours(self) -> bool:
@@ -115,6 +117,7 @@ def view(pod: Object, *, in_slices: str = "-", workload: str = "") -> PodView:
         restarts=sum(int(each.get("restartCount") or 0) for each in containers(status)),
         leaving=leaving,
         drained=drained(status),
+        deadline=moment(metadata.get("deletionTimestamp")),
     )
 
 
@@ -191,7 +194,7 @@ def owner(metadata: Object) -> tuple[str, str]:
     first = next((each for each in owners if each.get("controller")), None)
     if first is None:
         return "", ""
-    kind, name = str(first.get("kind", "")), str(first.get("name", ""))
+    kind, name = one_line(str(first.get("kind", ""))), one_line(str(first.get("name", "")))
     pod_hash = str(labels.get("pod-template-hash") or "")
     if kind == "ReplicaSet" and pod_hash and name.endswith(f"-{pod_hash}"):
         return f"deploy/{name.removesuffix(f'-{pod_hash}')}", pod_hash
