@@ -9,14 +9,25 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
 import importlib
 import os
 import sys
 from typing import Any, Final
 
+from lifecycle_fleet.options import BEFORE, add_cluster, use_those_before
+
 HELP: Final = "show and control the pods of a cluster"
 SUBCOMMANDS: Final[dict[str, tuple[str, str]]] = {
     "ls": ("lifecycle_fleet.commands.ls", "list the pods that run pod-lifecycle"),
+    "status": ("lifecycle_fleet.commands.status", "show the full status of one pod"),
+    "inflight": ("lifecycle_fleet.commands.inflight", "show the work in flight in one pod"),
+    "offline": ("lifecycle_fleet.commands.offline", "take app services of pods out of traffic"),
+    "online": ("lifecycle_fleet.commands.online", "bring app services of pods back online"),
+    "maintain": (
+        "lifecycle_fleet.commands.maintain",
+        "take one pod out of traffic while you work on it, and bring it back",
+    ),
 }
 """Module and help text of each subcommand, by its name."""
 FAILED: Final = 1
@@ -27,6 +38,7 @@ READER_GONE: Final = 141
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the subcommands and their arguments."""
+    add_cluster(parser, prefix=BEFORE)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, (module_name, text) in SUBCOMMANDS.items():
         command = commands.add_parser(name, help=text)
@@ -39,16 +51,43 @@ def run(options: argparse.Namespace) -> int:
     from lifecycle_fleet.errors import FleetError
 
     module: Any = importlib.import_module(options.subcommand)
+    use_those_before(options)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a terminal that cannot show a letter shows its number
+            stream.reconfigure(errors="backslashreplace")
     try:
-        code: int = asyncio.run(module.run(options))
+        result = module.run(options)
+        code: int = asyncio.run(result) if asyncio.iscoroutine(result) else result
         sys.stdout.flush()
     except FleetError as error:
-        page = f"\nSee {error.see}" if error.see else ""
-        print(f"lifecycle: {error}{page}", file=sys.stderr)
-        return FAILED
+        return _refused(error)
+    except ExceptionGroup as group:  # of tasks side by side
+        first = next((each for each in _leaves(group) if isinstance(each, FleetError)), None)
+        if first is None:
+            raise
+        return _refused(first)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
+    except OSError as error:
+        if error.errno not in (errno.EPIPE, errno.ENOSPC):
+            raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return READER_GONE
+        if error.errno == errno.EPIPE:
+            return READER_GONE
+        return _refused(FleetError(f"stdout: {error.strerror}", see="errors.md#output-failed"))
     return code
+
+
+def _refused(error: Any) -> int:
+    from lifecycle_fleet.errors import Misused
+
+    page = f"\nSee {error.see}" if error.see else ""
+    print(f"lifecycle: {error}{page}", file=sys.stderr)
+    return USAGE if isinstance(error, Misused) else FAILED
+
+
+def _leaves(group: BaseExceptionGroup[Any]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for each in group.exceptions:
+        found += _leaves(each) if isinstance(each, BaseExceptionGroup) else [each]
+    return found

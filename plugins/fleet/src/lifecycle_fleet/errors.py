@@ -26,3 +26,33 @@ class ApiServerError(FleetError):
     def __init__(self, state: str, reason: str) -> None:
         super().__init__(f"API server: {state}: {reason}")
         self.state = state
+
+
+class TargetError(FleetError):
+    """There is no such pod or workload."""
+
+    help_entry = "errors.md#fleet-pod"
+
+
+class InPodError(FleetError):
+    """A command cannot be run in a pod, or its answer is of no use."""
+
+    help_entry = "errors.md#fleet-in-a-pod"
+
+
+class Unsafe(FleetError):
+    """A command would take the last pods out of traffic."""
+
+    help_entry = "errors.md#fleet-last-pod"
+
+
+class NotBack(FleetError):
+    """A pod that was taken out of traffic could not be brought back."""
+
+    help_entry = "errors.md#fleet-not-back"
+
+
+class Misused(FleetError):
+    """The arguments do not fit together."""
+
+    help_entry = "errors.md#wrong-arguments"

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
+from lifecycle_fleet.view.container import app_container
 from lifecycle_fleet.view.told import Told, one_line, read
 
 REGISTERED: Final = "pod-lifecycle.dev/registered"
@@ -24,11 +25,13 @@ class Drained(NamedTuple):
         exit_code: Its exit code.
         at: When it ended, in seconds since the epoch.
         reason: The reason of the kubelet, for example `Completed` or `OOMKilled`.
+        started: When it was started, in seconds since the epoch, or 0.
     """
 
     exit_code: int
     at: float
     reason: str
+    started: float = 0.0
 
     @property
     def killed(self) -> bool:
@@ -57,11 +60,14 @@ class PodView(NamedTuple):
         since: When it reached this state, in seconds since the epoch, or 0.
         ready: Whether the kubelet takes it for ready.
         registered: Whether the condition of the readiness gate is true. None without the gate.
-        in_slices: Whether clients find it: `yes`, `no`, or `-` if no Service selects it.
+        in_slices: Whether clients find it: `yes`, `no`, `-` if no Service selects it, or `?` if the
+            EndpointSlices cannot be read.
         restarts: How often its containers were restarted.
         leaving: Whether it is being deleted.
         drained: How its last container has ended, or None.
         deadline: When it must be gone, in seconds since the epoch. 0 if it is not being deleted.
+        hook_failed: Whether its preStop hook has failed. None if the Events cannot be read.
+        container: The container in which pod-lifecycle is seen to run, or empty.
     """
 
     namespace: str
@@ -80,14 +86,18 @@ class PodView(NamedTuple):
     leaving: bool
     drained: Drained | None
     deadline: float = 0.0
+    hook_failed: bool | None = False
+    container: str = ""
 
     @property
     def ours(self) -> bool:
         """Whether the pod runs pod-lifecycle, as far as this can be seen."""
-        return self.told is not None or self.registered is not None
+        return self.told is not None or self.registered is not None or bool(self.container)
 
 
-def view(pod: Object, *, in_slices: str = "-", workload: str = "") -> PodView:
+def view(
+    pod: Object, *, in_slices: str = "-", workload: str = "", hook_failed: float | None = 0.0
+) -> PodView:
     """
     Return a pod for showing.
 
@@ -95,12 +105,16 @@ def view(pod: Object, *, in_slices: str = "-", workload: str = "") -> PodView:
         pod: The object of the API server.
         in_slices: Whether clients find it.
         workload: The workload, if it is not to be guessed from the pod alone.
+        hook_failed: When its preStop hook has failed, in seconds since the epoch. 0 if it has not,
+            and None if this is not known.
     """
     metadata, status = pod["metadata"], pod.get("status") or {}
     told = read(metadata)
     leaving = bool(metadata.get("deletionTimestamp"))
     state, since = _state(pod, told)
     guessed, revision = owner(metadata)
+    container = app_container(pod, told.qos_port if told is not None else None)
+    last = drained(status, container)
     return PodView(
         namespace=str(metadata.get("namespace", "")),
         name=str(metadata["name"]),
@@ -116,8 +130,10 @@ def view(pod: Object, *, in_slices: str = "-", workload: str = "") -> PodView:
         in_slices=in_slices,
         restarts=sum(int(each.get("restartCount") or 0) for each in containers(status)),
         leaving=leaving,
-        drained=drained(status),
+        drained=last,
         deadline=moment(metadata.get("deletionTimestamp")),
+        hook_failed=_has_failed(hook_failed, last),
+        container=container,
     )
 
 
@@ -161,11 +177,25 @@ def _state(pod: Object, told: Told | None) -> tuple[str, float]:
     return one_line(str(status.get("reason") or status.get("phase") or "unknown")).lower(), created
 
 
-def drained(status: Object) -> Drained | None:
-    """Return how the last container that has ended did so, or None if none has."""
+def _has_failed(hook_failed: float | None, last: Drained | None) -> bool | None:
+    """Tell whether a failed hook belongs to the last end, or to one that is still going on."""
+    if hook_failed is None:
+        return None
+    return bool(hook_failed) and (last is None or hook_failed >= last.started)
+
+
+def drained(status: Object, container: str = "") -> Drained | None:
+    """
+    Return how the last container that has ended did so, or None if none has.
+
+    Args:
+        status: The status of the pod.
+        container: The container to look at, or empty for all of them.
+    """
     ends = [
         ended
         for each in containers(status)
+        if container in ("", each.get("name"))
         for ended in (
             (each.get("state") or {}).get("terminated"),
             (each.get("lastState") or {}).get("terminated"),
@@ -179,6 +209,7 @@ def drained(status: Object) -> Drained | None:
         int(last.get("exitCode") or 0),
         moment(last.get("finishedAt")),
         one_line(str(last.get("reason") or "")),
+        moment(last.get("startedAt")),
     )
 
 

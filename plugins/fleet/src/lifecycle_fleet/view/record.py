@@ -59,6 +59,7 @@ def record(pod: PodView, problem: str = "") -> dict[str, Any]:
             "at": pod.drained.at,
             "reason": pod.drained.reason,
         },
+        "hook_failed": pod.hook_failed,
     }
 
 

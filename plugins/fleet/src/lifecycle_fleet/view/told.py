@@ -40,6 +40,7 @@ class Told(NamedTuple):
         start: The seconds of the start. None before its end.
         online: The names of the services that are online.
         offline: The names of those that are offline.
+        qos_port: The probe port. None if it is not told.
     """
 
     state: str
@@ -51,6 +52,7 @@ class Told(NamedTuple):
     start: float | None = None
     online: tuple[str, ...] = ()
     offline: tuple[str, ...] = ()
+    qos_port: int | None = None
 
 
 def read(metadata: Mapping[str, Any]) -> Told | None:
@@ -74,6 +76,7 @@ def read(metadata: Mapping[str, Any]) -> Told | None:
         _number(found.get("start")),
         _texts(found.get("online")),
         _texts(found.get("offline")),
+        int(port) if (port := _number(found.get("qos_port"))) else None,
     )
 
 

@@ -1,0 +1,1 @@
+"""The list of `lifecycle fleet ls`: once, or each change of it."""

@@ -1,0 +1,1 @@
+"""App services of pods out of traffic, and back."""
