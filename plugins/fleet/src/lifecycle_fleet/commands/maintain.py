@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from lifecycle_fleet.commands.offline import add_force, add_timeout
 from lifecycle_fleet.options import add_cluster, add_container, seconds
@@ -11,12 +12,6 @@ from lifecycle_fleet.options import add_cluster, add_container, seconds
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument("target", metavar="POD", help="the name of a pod")
-    parser.add_argument(
-        "command",
-        nargs="*",
-        metavar="COMMAND",
-        help="a command of this machine, after --. The pod comes back when the command has ended",
-    )
     parser.add_argument(
         "--for",
         dest="seconds",
@@ -28,6 +23,31 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_timeout(parser)
     add_force(parser)
     add_cluster(parser)
+    parser.add_argument(
+        "command",
+        nargs="*",
+        metavar="COMMAND",
+        help="a command to run on this machine, after --. The pod comes back when it has ended",
+    )
+    _split_at_dashes(parser)
+
+
+def _split_at_dashes(parser: argparse.ArgumentParser) -> None:
+    """Let the command begin after `--`. Before Python 3.13, argparse finds none after an option."""
+    parse = parser.parse_known_args
+
+    def parse_before_dashes(
+        args: Any = None, namespace: Any = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        words = [*args]
+        at = words.index("--") if "--" in words else len(words)
+        found, unknown = parse(words[:at], namespace)
+        if found.command:
+            parser.error("put -- before the command: maintain POD -- COMMAND")
+        found.command = words[at + 1 :]
+        return found, unknown
+
+    parser.parse_known_args = parse_before_dashes  # type: ignore[method-assign, assignment] # see above
 
 
 async def run(options: argparse.Namespace) -> int:

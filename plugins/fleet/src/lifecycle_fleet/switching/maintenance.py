@@ -5,8 +5,10 @@ Rules of this file:
 
 1. The pod is brought back however the command ends: at its end, on Ctrl-C, SIGTERM, a terminal that is
    closed, or a failure. If that fails, the last message is the command that does it.
-2. An app service that a person had taken offline before stays offline.
-3. All messages go to stderr, because stdout belongs to the command that is run meanwhile.
+2. A command goes on in a pod after its connection is lost, so an `offline` whose end is not known may
+   come after an `online`. Then the pod is brought back once more.
+3. An app service that a person had taken offline before stays offline.
+4. All messages go to stderr, because stdout belongs to the command that is run meanwhile.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import asyncio
 import shlex
 from typing import Any, Final
 
-from lifecycle_fleet.cluster.api import Api, connected
+from lifecycle_fleet.cluster.api import Api, Ran, connected
 from lifecycle_fleet.cluster.in_pod import Place, as_json, failed, place_of, run_lifecycle
 from lifecycle_fleet.cluster.kinds import POD
 from lifecycle_fleet.cluster.targets import pods_of, target_of
@@ -33,6 +35,8 @@ PERSON: Final = "operator"
 """The reason of an app service that a person has taken offline."""
 PAUSES: Final = (0.0, 1.0, 2.0, 5.0)
 """Seconds before each attempt to bring the pod back."""
+ORDER_TIME: Final = 5.0
+"""Seconds after which an `offline` that was sent has come, even if its end is not known."""
 
 
 async def maintain(options: argparse.Namespace) -> int:
@@ -54,13 +58,21 @@ async def maintain(options: argparse.Namespace) -> int:
             await check(api, namespace, [pod], "*")
         patterns = await _patterns(api, place)
         with noted() as signals:
+            leaving = asyncio.create_task(_leave(api, place, options.timeout))
             try:
-                await _until_idle(api, place, options.timeout, signals)
+                await _until_idle(leaving, place, signals)
                 code = signals.code or await holding.hold(
                     place, options.command, options.seconds, signals
                 )
             finally:
-                await _bring_back(api, place, patterns, options)
+                try:
+                    await _bring_back(api, place, patterns, options)
+                    if not leaving.done() or isinstance(leaving.result(), FleetError):
+                        await asyncio.wait({leaving}, timeout=ORDER_TIME)
+                        await _bring_back(api, place, patterns, options)
+                finally:
+                    leaving.cancel()
+                    await asyncio.wait({leaving})
     return code
 
 
@@ -83,23 +95,32 @@ async def _patterns(api: Api, place: Place) -> list[str]:
     return free if held else ["*"]
 
 
-async def _until_idle(api: Api, place: Place, limit: float, signals: Signals) -> None:
-    """Take all app services offline, and return when no client is being served, or at a signal."""
+async def _leave(api: Api, place: Place, limit: float) -> Ran | FleetError:
+    """Take all app services offline, and wait until no client is being served."""
     say(f"{place}: goes offline, and waits until no client is being served, at most {limit:g} s")
     words = ["offline", "*", "--wait", "--timeout", f"{limit:g}"]
-    async with asyncio.TaskGroup() as group:
-        ran = group.create_task(run_lifecycle(api, place, words, limit + MARGIN))
-        stopped = group.create_task(signals.any.wait())
-        await asyncio.wait({ran, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        stopped.cancel()
-        if not ran.done():
-            ran.cancel()
-            return
-    result = ran.result()
-    for line in printable(result.out).splitlines():
+    try:
+        return await run_lifecycle(api, place, words, limit + MARGIN)
+    except FleetError as error:
+        return error
+
+
+async def _until_idle(
+    leaving: asyncio.Task[Ran | FleetError], place: Place, signals: Signals
+) -> None:
+    """Return when the pod is idle, or at a signal."""
+    stopped = asyncio.create_task(signals.any.wait())
+    await asyncio.wait({leaving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not leaving.done():
+        return
+    ran = leaving.result()
+    if isinstance(ran, FleetError):
+        raise ran
+    for line in printable(ran.out).splitlines():
         say(f"{place}: {line}")
-    if result.code:
-        raise failed(result, place, "offline")
+    if ran.code:
+        raise failed(ran, place, "offline")
 
 
 async def _bring_back(

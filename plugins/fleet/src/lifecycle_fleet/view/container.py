@@ -62,11 +62,14 @@ def command_of(pod: Object, container: str) -> list[str]:
 
 
 def _of_run(words: Sequence[str]) -> list[str]:
-    """Return the words up to `lifecycle` of `… lifecycle run …`, if it starts the command."""
-    for at, word in enumerate(words[:3]):
-        is_command = word.rpartition("/")[2] == "lifecycle" and words[at + 1 : at + 2] == ["run"]
-        if is_command and (at == 0 or (at == 2 and words[1] == "-m")):
-            return [*words[: at + 1]]
+    """Return how `lifecycle` is called in `lifecycle run …`, also after `tini --`. Empty without."""
+    for at, word in enumerate(words):
+        if word.rpartition("/")[2] != "lifecycle" or words[at + 1 : at + 2] != ["run"]:
+            continue
+        before = words[at - 1] if at else "--"
+        if before == "-m":
+            return [*words[max(0, at - 2) : at + 1]]
+        return [word] if before == "--" else []
     return []
 
 

@@ -119,7 +119,7 @@ def view(
         namespace=str(metadata.get("namespace", "")),
         name=str(metadata["name"]),
         uid=str(metadata.get("uid", "")),
-        node=str((pod.get("spec") or {}).get("nodeName") or ""),
+        node=one_line(str((pod.get("spec") or {}).get("nodeName") or "")),
         workload=workload or guessed,
         revision=revision,
         told=told,
@@ -226,10 +226,10 @@ def owner(metadata: Object) -> tuple[str, str]:
     if first is None:
         return "", ""
     kind, name = one_line(str(first.get("kind", ""))), one_line(str(first.get("name", "")))
-    pod_hash = str(labels.get("pod-template-hash") or "")
+    pod_hash = one_line(str(labels.get("pod-template-hash") or ""))
     if kind == "ReplicaSet" and pod_hash and name.endswith(f"-{pod_hash}"):
         return f"deploy/{name.removesuffix(f'-{pod_hash}')}", pod_hash
-    revision = str(labels.get("controller-revision-hash") or "")
+    revision = one_line(str(labels.get("controller-revision-hash") or ""))
     return f"{SHORT.get(kind, kind.lower())}/{name}", revision.removeprefix(f"{name}-")
 
 

@@ -3,7 +3,7 @@ The table of `ls`. Pure.
 
 Rules of this file:
 
-1. On a terminal, the columns that say least are left out until a line fits. A name is never cut,
+1. On a terminal, the columns that say least are left out, so that a line fits. A name is never cut,
    because people copy it.
 2. The widths of a watch stay as they were, so that a new line stands under the old ones.
 3. Each text is made safe before, in the view of a pod. Colours are added after the widths.
@@ -44,7 +44,7 @@ class Column(NamedTuple):
         title: Its head.
         text: Returns the text of a pod at a time, in seconds since the epoch.
         colour: Returns the colour of a pod.
-        rank: When it is left out: the highest one first. 0 is never left out.
+        rank: How much it is needed, if space is short: 0 always, and then the lowest one first.
         wide: Whether only `-o wide` has it.
     """
 
@@ -192,14 +192,13 @@ def fitting(ranks: Sequence[int], widths: Sequence[int], limit: int) -> list[int
     Return the columns that fit, by their number.
 
     Args:
-        ranks: When a column is left out: the highest one first, and 0 never.
+        ranks: How much a column is needed: 0 always, and then the lowest one first.
         widths: The width of each column.
         limit: The width of a line. 0 for no limit.
     """
-    kept = list(range(len(widths)))
-    while limit and sum(widths[at] for at in kept) + len(GAP) * (len(kept) - 1) > limit:
-        droppable = [at for at in kept if ranks[at]]
-        if not droppable:
-            break
-        kept.remove(max(droppable, key=lambda at: ranks[at]))
-    return kept
+    kept: list[int] = []
+    for at in sorted(range(len(widths)), key=lambda each: ranks[each]):
+        needed = sum(widths[each] + len(GAP) for each in kept) + widths[at]
+        if not limit or not ranks[at] or needed <= limit:
+            kept.append(at)
+    return sorted(kept)
