@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lifecycle_fleet.cluster.api import Api, connected
@@ -39,6 +40,27 @@ def test_a_list_is_read_to_its_last_page(api: ApiServer, kubeconfig: Path) -> No
         assert [each["metadata"]["name"] for each in found] == [f"orders-{n}" for n in range(5)]
         assert version == str(api.version)
         assert api.lists("pods") == 1
+
+    play(kubeconfig, scenario)
+
+
+def test_a_list_that_expires_begins_again(api: ApiServer, kubeconfig: Path) -> None:
+    """The pages of one list are of one version. If it is forgotten meanwhile, all is listed anew."""
+    api.page = 2
+    for number in range(5):
+        api.put("pods", pod(f"orders-{number}"))
+
+    def keep(found: Any) -> Any:
+        if found["metadata"]["name"] == "orders-1":
+            api.page = 0
+            api.expire()
+            api.put("pods", pod("orders-9"))
+        return found
+
+    async def scenario(client: Api) -> None:
+        _, found = await client.list(POD, "shop", keep=keep)
+        names = [each["metadata"]["name"] for each in found]
+        assert names == [f"orders-{n}" for n in (0, 1, 2, 3, 4, 9)]
 
     play(kubeconfig, scenario)
 

@@ -114,15 +114,15 @@ def test_what_a_plugin_is_told(api: ApiServer, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("script", "more", "problem"),
     [
-        ("exit 3", {}, "it has ended with exit code 3"),
-        ("echo hello", {}, "its answer is not an ExecCredential"),
-        ("echo '{\"status\": 1}'", {}, "its answer is not an ExecCredential"),
-        ("echo '{\"status\": {}}'", {}, "its answer has neither a token nor a certificate"),
-        ("", {"apiVersion": API + "v9"}, "its apiVersion 'client.authentication.k8s.io/v9' is not"),
+        ("exit 3", {}, "the plugin ended with exit code 3"),
+        ("echo hello", {}, "the answer is not an ExecCredential"),
+        ("echo '{\"status\": 1}'", {}, "the answer is not an ExecCredential"),
+        ("echo '{\"status\": {}}'", {}, "the answer has neither a token nor a certificate"),
+        ("", {"apiVersion": API + "v9"}, "the apiVersion 'client.authentication.k8s.io/v9' is not"),
         (
             "",
             {"command": "no-such-login", "installHint": "Install it."},
-            "no-such-login: it cannot be started: No such file or directory. Install it.",
+            "no-such-login: the plugin cannot be started: No such file or directory. Install it.",
         ),
     ],
 )

@@ -82,7 +82,7 @@ def test_a_line_a_pod_in_order(shop: ApiServer, capsys: pytest.CaptureFixture[st
 @pytest.mark.parametrize(
     ("thing", "cells"),
     [
-        (pod(annotation=told(ago=200)), {"STATE": "ready", "SINCE": "3m20s", "LAST-DRAIN": "-"}),
+        (pod(annotation=told(ago=188400)), {"STATE": "ready", "SINCE": "2d4h", "LAST-DRAIN": "-"}),
         (pod(annotation=told(online=[], offline=["a", "b"])), {"ONLINE": "0/2"}),
         (pod(annotation=told(online=[], offline=[])), {"ONLINE": "-"}),
         (pod(annotation=told(), ready=False), {"READY": "no"}),

@@ -60,9 +60,9 @@ def test_a_workload_is_switched_pod_by_pod(app: App, capsys: pytest.CaptureFixtu
         (
             ["deploy/orders"],
             [piece({"a": True, "b": True, "c": True})],
-            "take all 3 ready pods out of traffic, and the Service orders would have no ready pod",
+            "without all 3 ready pods, the Service orders would have no ready pod left",
         ),
-        (["a"], [piece({"a": True, "b": False})], "take a out of traffic, and the Service orders"),
+        (["a"], [piece({"a": True, "b": False})], "without a, the Service orders would have"),
         (
             ["a"],
             [piece({"a": True, "b": True}), piece({"a": True}, service="grpc")],

@@ -1,4 +1,4 @@
-"""What may follow the words of a command line: subcommands, options, and names of pods."""
+"""Completes a command line with subcommands, options, and names of pods."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAMED: Final = ("target", "targets")
 
 def candidates(parser: argparse.ArgumentParser, words: Sequence[str]) -> list[str]:
     """
-    Return what the last word may become.
+    Return the words that the last one may become.
 
     Args:
         parser: The parser of the command.

@@ -16,7 +16,7 @@ CLUSTER: Final = ("kubeconfig", "context", "namespace")
 LONGEST: Final = 86400
 """The most seconds that an option takes."""
 NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", re.ASCII)
-"""What the name of a namespace or of an object looks like."""
+"""Matches the name of a namespace or of an object."""
 
 
 def add_cluster(parser: argparse.ArgumentParser, *, prefix: str = "") -> None:

@@ -1,8 +1,8 @@
 """
 The requests to the API server, with the rights of the person who asks.
 
-lightkube reads the user and the cluster of a kubeconfig, trusts and identifies. The requests are our
-own, because its models would take ten times the memory, and it asks for no bookmarks.
+lightkube reads the user and the cluster of a kubeconfig, and makes the TLS context. The requests are
+our own, because the models of lightkube take ten times the memory, and its watches have no bookmarks.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from lightkube.config.models import User
 
 from lifecycle_fleet.cluster.execution import Ran as Ran
 from lifecycle_fleet.cluster.execution import execute
-from lifecycle_fleet.cluster.failures import failure, named_errors
+from lifecycle_fleet.cluster.failures import EXPIRED, failure, named_errors
 from lifecycle_fleet.cluster.keepalive import notice_death
 from lifecycle_fleet.cluster.kinds import ALL, POD, Kind
 from lifecycle_fleet.cluster.kubeconfig import Access, load
+from lifecycle_fleet.errors import ApiServerError
 
 Object = dict[str, Any]
 
@@ -39,7 +40,7 @@ class Api:
     The API server of one context. Every method may raise `ApiServerError`. An async context manager.
 
     Args:
-        access: How to reach the cluster, and as whom.
+        access: How to reach the cluster, and the user.
 
     Attributes:
         config: The context, its cluster and its user.
@@ -98,7 +99,14 @@ class Api:
         params = {"limit": str(CHUNK)} | _selectors(labels, fields)
         found: list[Object] = []
         while True:
-            page = await self._ask("GET", kind.path(namespace), params=params)
+            try:
+                page = await self._ask("GET", kind.path(namespace), params=params)
+            except ApiServerError as error:
+                if error.state != EXPIRED or params.pop("continue", None) is None:
+                    raise
+                found.clear()  # the rest of this version is forgotten, so another one is listed
+                params.pop("limit")
+                continue
             found += [keep(each) for each in page.get("items") or ()]
             metadata = page["metadata"]
             if not (onwards := metadata.get("continue")):

@@ -82,7 +82,7 @@ class PluginAuth(httpx2.Auth):
         if certificate and key:
             _load(self._context, str(certificate), str(key))
         elif not self._token:
-            raise _failed(self._plugin, "its answer has neither a token nor a certificate")
+            raise _failed(self._plugin, "the answer has neither a token nor a certificate")
         expires = str(status.get("expirationTimestamp") or "")
         try:
             self._expires = datetime.fromisoformat(expires).timestamp() if expires else _NEVER
@@ -102,7 +102,7 @@ class PluginAuth(httpx2.Auth):
         except (ValueError, KeyError, TypeError):
             found = None
         if not isinstance(found, dict):
-            raise _failed(self._plugin, "its answer is not an ExecCredential")
+            raise _failed(self._plugin, "the answer is not an ExecCredential")
         return found
 
 
@@ -116,7 +116,7 @@ def _is_interactive(plugin: Mapping[str, Any]) -> bool:
 async def _output(plugin: Mapping[str, Any], information: str) -> bytes:
     version = plugin.get("apiVersion")
     if version not in VERSIONS:
-        raise _failed(plugin, f"its apiVersion {version!r} is not one of {', '.join(VERSIONS)}")
+        raise _failed(plugin, f"the apiVersion {version!r} is not one of {', '.join(VERSIONS)}")
     environ = {**os.environ, "KUBERNETES_EXEC_INFO": information}
     environ |= {str(each["name"]): str(each["value"]) for each in plugin.get("env") or ()}
     words = [str(plugin["command"]), *map(str, plugin.get("args") or ())]
@@ -129,18 +129,18 @@ async def _output(plugin: Mapping[str, Any], information: str) -> bytes:
         )
     except OSError as error:
         hint = f". {plugin['installHint']}" if plugin.get("installHint") else ""
-        raise _failed(plugin, f"it cannot be started: {error.strerror}{hint}") from None
+        raise _failed(plugin, f"the plugin cannot be started: {error.strerror}{hint}") from None
     try:
         async with asyncio.timeout(LONGEST):
             output, _ = await process.communicate()
     except TimeoutError:
-        raise _failed(plugin, f"it has not ended after {LONGEST:g} s") from None
+        raise _failed(plugin, f"the plugin has not ended after {LONGEST:g} s") from None
     finally:
         if process.returncode is None:
             process.kill()
             await process.wait()
     if process.returncode:
-        raise _failed(plugin, f"it has ended with exit code {process.returncode}")
+        raise _failed(plugin, f"the plugin ended with exit code {process.returncode}")
     return output
 
 

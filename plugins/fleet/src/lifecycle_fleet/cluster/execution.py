@@ -1,7 +1,7 @@
 """
 Commands in containers, over a WebSocket of the API server, as `kubectl exec` runs them.
 
-Each message begins with the number of a channel: 1 is stdout, 2 is stderr, and 3 is the Status at the
+Each message starts with the number of a channel: 1 is stdout, 2 is stderr, and 3 is the Status at the
 end. A command goes on in the container if the connection is lost.
 """
 
@@ -32,8 +32,8 @@ class Ran(NamedTuple):
 
     Attributes:
         code: Its exit code.
-        out: What it wrote to stdout.
-        err: What it wrote to stderr.
+        out: Its output on stdout.
+        err: Its output on stderr.
     """
 
     code: int
@@ -42,7 +42,7 @@ class Ran(NamedTuple):
 
 
 class _Output:
-    """What has come so far. `problem` is empty as long as all is well."""
+    """The output so far. `problem` is empty as long as all is well."""
 
     def __init__(self) -> None:
         self.written = {STDOUT: bytearray(), STDERR: bytearray()}

@@ -1,4 +1,4 @@
-"""Runs `lifecycle` in the container of a pod, and explains why it cannot."""
+"""Runs `lifecycle` in the container of a pod, and explains each failure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lifecycle_fleet.view.told import one_line, read
 NOT_EXECUTABLE: Final = (126, 127)
 """The exit codes of a runtime that cannot start a command."""
 UNKNOWN_ARGUMENTS: Final = ("invalid choice", "unrecognized arguments")
-"""What `lifecycle` says of a subcommand or an option of a newer version."""
+"""Parts of the error of `lifecycle` about a subcommand or an option of a newer version."""
 NO_COMMAND: Final = ("executable file not found", "no such file or directory", "not found in $PATH")
 
 
@@ -59,7 +59,7 @@ def place_of(pod: Object, container: str = "") -> Place:
     names = [str(each["name"]) for each in containers(pod)]
     if container and container not in names:
         near = get_close_matches(container, names, 1, 0.6)
-        hint = f"Did you mean {near[0]}?" if near else f"It has {', '.join(names)}"
+        hint = f"Did you mean {near[0]}?" if near else f"Its containers are {', '.join(names)}"
         raise InPodError(f"pod/{metadata['name']} has no container {one_line(container)!r}. {hint}")
     name = container or container_for_commands(pod, told.qos_port if told else None)
     _check_running(pod, name)
@@ -98,7 +98,7 @@ async def run_lifecycle(api: Api, place: Place, words: Sequence[str], timeout: f
         timeout: Seconds for everything.
 
     Raises:
-        InPodError: It cannot be run there, or does not answer.
+        InPodError: The command cannot be run there, or does not answer.
         ApiServerError: The API server does not answer.
     """
     command = [*place.command, *words]
@@ -174,9 +174,11 @@ def as_json(ran: Ran, place: Place, word: str, needed: Sequence[str]) -> dict[st
 
 
 def failed(ran: Ran, place: Place, word: str) -> InPodError:
-    """Return the error of a command that has failed, with the first line of what it says."""
+    """Return the error of a command that has failed, with the first line of its output."""
     lines = (ran.err or ran.out).strip().splitlines()
-    reason = one_line(lines[0].removeprefix("lifecycle: ")) if lines else "it said nothing"
+    reason = (
+        one_line(lines[0].removeprefix("lifecycle: ")) if lines else "the command printed no reason"
+    )
     return InPodError(
         f"`lifecycle {word}` in {place} has failed with exit code {ran.code}: {reason}"
     )

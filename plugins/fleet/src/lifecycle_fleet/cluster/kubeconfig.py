@@ -46,7 +46,7 @@ Entry = dict[str, Any]
 
 class Access(NamedTuple):
     """
-    How to reach one cluster, and as whom.
+    How to reach one cluster, and the user.
 
     Attributes:
         config: The context with its cluster and its user, as lightkube has them.
@@ -173,8 +173,10 @@ def _named(merged: Mapping[str, Any], kind: str, name: str) -> Entry:
     one = kind.removesuffix("s")
     if name not in entries:
         near = get_close_matches(name, entries, 1, 0.6)
-        hint = f". Did you mean {near[0]}?" if near else f". It has: {', '.join(entries) or 'none'}"
-        raise ValueError(f"it has no {one} {name!r}{hint}")
+        hint = (
+            f". Did you mean {near[0]}?" if near else f". There is: {', '.join(entries) or 'none'}"
+        )
+        raise ValueError(f"no {one} {name!r}{hint}")
     found = entries[name].get(one) or {}
     if not isinstance(found, dict):
         raise TypeError(f"the {one} {name!r} is not a mapping")
@@ -212,7 +214,7 @@ def _content(path: str) -> dict[str, Any]:
     with open(path, encoding="utf-8") as file:
         found = yaml.safe_load(file) or {}
     if not isinstance(found, dict):
-        raise TypeError("it is not a kubeconfig")
+        raise TypeError("not a kubeconfig")
     return found
 
 
@@ -222,7 +224,7 @@ def _unusable(paths: list[str], error: Exception) -> FleetError:
     elif isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         text = f"line {error.problem_mark.line + 1}: {error.problem}"
     elif isinstance(error, (KeyError, AttributeError)) or not str(error):
-        text = f"it is not a kubeconfig ({error!r})"
+        text = f"not a kubeconfig ({error!r})"
     else:
         text = " ".join(str(error).split())
     return FleetError(one_line(f"the kubeconfig {', '.join(paths)}: {text}"), see=SEE)

@@ -1,4 +1,4 @@
-"""What a person names: a pod, or a workload with its pods."""
+"""The pod that a person names, or the workload with its pods."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ KINDS: Final[Mapping[str, Kind]] = {
 
 class Target(NamedTuple):
     """
-    What a person names.
+    The object that a person names.
 
     Attributes:
         kind: The kind.
@@ -56,10 +56,10 @@ class Target(NamedTuple):
 
 def target_of(text: str) -> Target:
     """
-    Return what `NAME` or `KIND/NAME` is.
+    Return the target of `NAME` or `KIND/NAME`.
 
     Raises:
-        TargetError: It is neither, or there is no such kind.
+        TargetError: The text is neither, or there is no such kind.
     """
     kind_name, slash, name = text.rpartition("/")
     word = kind_name.lower().partition(".")[0]  # deployment.apps
@@ -79,7 +79,7 @@ SHORT_KINDS: Final = ("deploy", "sts", "ds", "rs", "job")
 
 async def pods_of(api: Api, namespace: str, target: Target) -> list[Object]:
     """
-    Return the pods of what is named, sorted by name. They are at least one.
+    Return the pods of a target, sorted by name. There is at least one.
 
     Raises:
         TargetError: There is no such pod or workload, or it has no pods.
@@ -100,7 +100,7 @@ async def pods_of(api: Api, namespace: str, target: Target) -> list[Object]:
 
 
 async def one_pod(api: Api, namespace: str, target: Target) -> tuple[Object, int]:
-    """Return the pod of what is named, or the best one of several, and how many there are."""
+    """Return the pod of a target, or the best one of several, and their number."""
     pods = await pods_of(api, namespace, target)
     return max(pods, key=_usefulness), len(pods)
 

@@ -8,7 +8,7 @@ from typing import Final
 from lifecycle_fleet.options import add_cluster, add_data, add_pod
 
 FIELDS: Final = ("in_flight", "shown", "entries")
-"""What the JSON of the work in flight has at least."""
+"""Fields that the JSON must have."""
 TIMEOUT: Final = 30.0
 """Seconds for an answer, because workers may be too busy to answer."""
 

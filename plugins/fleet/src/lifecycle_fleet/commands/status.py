@@ -8,7 +8,7 @@ from typing import Final
 from lifecycle_fleet.options import add_cluster, add_data, add_pod
 
 FIELDS: Final = ("state", "since", "services", "probes")
-"""What the JSON of a status has at least."""
+"""Fields that the JSON must have."""
 TIMEOUT: Final = 20.0
 """Seconds for an answer."""
 

@@ -21,7 +21,7 @@ def say_missing(error: ApiServerError, kind: Kind, namespace: str, listing: List
     Note that a kind is not known, and say which column and which right are missing.
 
     Raises:
-        ApiServerError: It is something else that has failed.
+        ApiServerError: The failure has another reason.
     """
     if error.state != FORBIDDEN:
         raise error

@@ -103,7 +103,7 @@ class Data:
 
     Args:
         yaml: Whether it is YAML.
-        lines: Whether each pod is an object of its own, on one line or in one document.
+        lines: Whether each pod is a separate object, on one line or in one document.
     """
 
     def __init__(self, *, yaml: bool, lines: bool) -> None:

@@ -5,8 +5,8 @@ Rules of this file:
 
 1. Several pods are switched one after another, by name. The first failure ends it, and the message
    names the pods that were not switched. Pods that do not run have nothing to switch.
-2. Before each pod that is taken offline, the Services are looked at anew: each one must keep a ready
-   pod, unless the person has said --force.
+2. Before each pod goes offline, the Services are checked again. Each Service must keep a ready pod,
+   except with --force.
 """
 
 from __future__ import annotations

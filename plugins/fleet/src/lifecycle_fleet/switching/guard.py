@@ -54,7 +54,7 @@ async def check(
         service, names = next(iter(lost.items()))
         shown = names[0] if len(names) == 1 else f"all {len(names)} ready pods"
         raise Unsafe(
-            f"this would take {shown} out of traffic, and the Service {one_line(service)} would have "
+            f"without {shown}, the Service {one_line(service)} would have "
             "no ready pod left. Scale up first, or name fewer pods. If you want the outage, pass "
             "--force"
         )

@@ -1,4 +1,4 @@
-"""What holds a pod offline: a command, a time, or a person who presses Enter."""
+"""Holds a pod offline for a command, for a time, or until a person presses Enter."""
 
 from __future__ import annotations
 

@@ -65,9 +65,10 @@ async def maintain(options: argparse.Namespace) -> int:
                     place, options.command, options.seconds, signals
                 )
             finally:
+                unsure = not leaving.done() or isinstance(leaving.result(), FleetError)
                 try:
                     await _bring_back(api, place, patterns, options)
-                    if not leaving.done() or isinstance(leaving.result(), FleetError):
+                    if unsure:
                         await asyncio.wait({leaving}, timeout=ORDER_TIME)
                         await _bring_back(api, place, patterns, options)
                 finally:

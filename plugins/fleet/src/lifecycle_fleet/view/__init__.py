@@ -1,1 +1,1 @@
-"""What the objects of the API server say about pods: pure functions."""
+"""Pods as people see them, from the objects of the API server. Pure functions."""

@@ -1,4 +1,4 @@
-"""What a pod does, in one of six words, for counts and colours. Pure."""
+"""The kind of a pod, one of six words, for counts and colours. Pure."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class PodView(NamedTuple):
         node: The node, or empty.
         workload: Its workload, for example `deploy/orders`, or empty.
         revision: The part of its name or its label that names the revision, or empty.
-        told: What it tells, or None if it tells nothing.
+        told: The content of its annotation, or None without one.
         state: The state to show: that of the app, or the phase or the problem of the pod.
         since: When it reached this state, in seconds since the epoch, or 0.
         ready: Whether the kubelet takes it for ready.

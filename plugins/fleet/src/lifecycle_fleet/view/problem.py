@@ -1,7 +1,7 @@
 """
-What is wrong with a pod, in one sentence. Pure.
+The problem of a pod, in one sentence. Pure.
 
-`lifecycle fleet why` finds causes. This module only decides which pods somebody should look at.
+`lifecycle fleet why` finds causes. This module only decides which pods need attention.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ RECENT: Final = 3600.0
 
 class Problem(NamedTuple):
     """
-    What is wrong.
+    The problem of a pod.
 
     Attributes:
         text: One sentence without its end. Empty if nothing is wrong.

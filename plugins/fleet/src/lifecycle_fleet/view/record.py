@@ -19,7 +19,7 @@ def record(pod: PodView, problem: str = "") -> dict[str, Any]:
 
     Args:
         pod: The pod.
-        problem: What is wrong with it, or empty.
+        problem: The problem of the pod, or empty.
     """
     told = pod.told
     return {

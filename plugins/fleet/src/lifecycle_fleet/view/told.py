@@ -1,7 +1,7 @@
 """
-What a pod tells about itself: the annotation `pod-lifecycle.dev/status`.
+The annotation `pod-lifecycle.dev/status` of a pod.
 
-`lifecycle-kubernetes` writes it. Anybody who may change the pod can write it too, so each value is
+`lifecycle-kubernetes` writes it. Each user who may change the pod can write it too. So each value is
 checked, and each text stays on one line.
 """
 
@@ -28,19 +28,19 @@ LONGEST: Final = 200
 
 class Told(NamedTuple):
     """
-    What a pod tells.
+    The content of the annotation.
 
     Attributes:
         state: The state of the app.
         since: When it reached the state, in seconds since the epoch, or 0.
         cause: The cause of the last transition.
         version: The version of pod-lifecycle.
-        settle: The setting, in seconds. None if it is not told.
-        grace: The grace period of the app, in seconds. None if it is not told.
+        settle: The setting, in seconds. None if it is missing.
+        grace: The grace period of the app, in seconds. None if it is missing.
         start: The seconds of the start. None before its end.
         online: The names of the services that are online.
         offline: The names of those that are offline.
-        qos_port: The probe port. None if it is not told.
+        qos_port: The probe port. None if it is missing.
     """
 
     state: str
@@ -56,7 +56,7 @@ class Told(NamedTuple):
 
 
 def read(metadata: Mapping[str, Any]) -> Told | None:
-    """Return what the annotation of a pod says, or None if there is none that can be read."""
+    """Return the content of the annotation of a pod, or None if there is none that can be read."""
     text = (metadata.get("annotations") or {}).get(ANNOTATION)
     if not text:
         return None

@@ -27,7 +27,7 @@ def stays_in_traffic(pod: Object, pattern: str) -> bool:
 
 
 def is_offline(pod: Object) -> bool:
-    """Tell whether a pod says that all its app services are offline, whatever the slices show."""
+    """Tell whether all app services of a pod are offline, whatever the slices show."""
     told = read(pod["metadata"])
     return told is not None and bool(told.offline) and not told.online
 
