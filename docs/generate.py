@@ -4,12 +4,11 @@ Write the generated parts of the documentation, or list the stale ones.
 
 `python docs/generate.py` rewrites the text between `<!-- generated: NAME -->` and
 `<!-- end of generated -->` in the pages, and the pictures. `--check` exits 1 and names
-each stale file. The script needs the package and nothing else.
+each stale file. The script needs the package, and the sources of lifecycle-fleet.
 """
 
 from __future__ import annotations
 
-import argparse
 import ast
 import dataclasses
 import inspect
@@ -26,13 +25,13 @@ import mutation
 import pod_deletion
 import setups
 import timeline
+from command_reference import commands, fleet_commands
 from json_fields import in_flight_fields, status_fields
 from markdown_parts import prose, table
 
 import lifecycle
 from lifecycle import asgi, hookspecs
 from lifecycle.checks.rules import RULES
-from lifecycle.cli.parser import make_parser
 from lifecycle.config import Config
 from lifecycle.control.builtin_plugins import DrainHandler, PagePlugin
 from lifecycle.control.default_commands import DefaultCommands
@@ -114,44 +113,6 @@ def states() -> str:
     ]
     diagram = "\n".join(lines)
     return f"```mermaid\n{diagram}\n```\n\n{table('state | event → next state', rows)}"
-
-
-def commands() -> str:
-    """Document the command from its parser."""
-    sub_parsers = next(a for a in make_parser()._actions if isinstance(a.choices, dict))  # noqa: SLF001 - argparse shows them nowhere else
-    helps = {each.dest: each.help for each in sub_parsers._get_subactions()}  # noqa: SLF001 - argparse shows them nowhere else
-    parts = []
-    for name, parser in (sub_parsers.choices or {}).items():
-        actions = [each for each in parser._actions if each.dest != "help"]  # noqa: SLF001 - argparse shows them nowhere else
-        positional = [_argument(each) for each in actions if not each.option_strings]
-        usage = " ".join(["lifecycle", name, *positional])
-        usage += " [OPTIONS]" if any(each.option_strings for each in actions) else ""
-        if actions[-1:] and actions[-1].dest == "command":  # somebody else's, with its options
-            usage = f"lifecycle {name} [OPTIONS] -- {positional[-1]}"
-        usage = (parser.usage or usage).replace(", or ", "`, or `")
-        rows = [(f"`{_option(each)}`", each.help or _choices(each)) for each in actions]
-        head = f"## `lifecycle {name}`\n\n`{usage}`: {helps[name]}.\n"
-        parts.append(head + (f"\n{table('argument | meaning', rows)}" if rows else ""))
-    return "\n".join(parts)
-
-
-def _argument(action: argparse.Action) -> str:
-    text = action.metavar or "|".join(map(str, action.choices or (action.dest,)))
-    return f"[{text}]" if action.nargs == "?" else str(text)
-
-
-def _option(action: argparse.Action) -> str:
-    words = list(action.option_strings) or [_argument(action)]
-    if action.option_strings and action.nargs != 0:
-        words.append(str(action.metavar or action.dest.upper()))
-    return " ".join(words)
-
-
-def _choices(action: argparse.Action) -> str:
-    if isinstance(action.default, str) and action.default == "*":
-        return "names of services, as a glob (default: `*`)"
-    default = f" (default: {action.default})" if action.default else ""
-    return f"one of {', '.join(map(str, action.choices or ()))}{default}"
 
 
 def checks() -> str:
@@ -318,6 +279,7 @@ SECTIONS: Final[dict[str, Callable[[], str]]] = {
     "commands": commands,
     "comparison": comparison.draw,
     "files": files,
+    "fleet-commands": fleet_commands,
     "hooks": hooks,
     "in-flight": in_flight_fields,
     "layers": layers,

@@ -17,7 +17,7 @@ from lifecycle.exceptions import PluginError, text_of
 
 GROUP: Final = "lifecycle_commands"
 NEEDED: Final = ("HELP", "add", "run")
-"""What the module of a subcommand has."""
+"""Names that the module of a subcommand must have."""
 
 
 class NotLoaded(PluginError):
@@ -60,14 +60,18 @@ class PluginCommand(NamedTuple):
         """
         if self.module is not None:
             return self
-        where = f"the command {self.name!r} of a plugin ({self.entry.value})"
+        name, place = self.name, self.entry.value
         try:
             module = self.entry.load()
         except (Exception, SystemExit) as error:
-            problem = f"{where} cannot be imported: {type(error).__name__}: {text_of(error)}"
-            raise NotLoaded(problem) from error
+            reason = f"{type(error).__name__}: {text_of(error)}"
+            raise NotLoaded(
+                f"the command {name!r} of a plugin ({place}) cannot be imported: {reason}"
+            ) from error
         if missing := [each for each in NEEDED if not hasattr(module, each)]:
-            raise NotLoaded(f"{where} has no {', '.join(missing)}")
+            raise NotLoaded(
+                f"the command {name!r} of a plugin ({place}) has no {', '.join(missing)}"
+            )
         return self._replace(module=module)
 
     def add(self, parser: argparse.ArgumentParser) -> None:

@@ -46,6 +46,11 @@ NEEDS: Final = (
     Need("dumb-init", "dumb-init", ("tests/process/test_command_surroundings.py",)),
     Need("tini", "tini", ("tests/process/test_command_surroundings.py",)),
     Need("openssl", "openssl", ("plugins/kubernetes/tests/test_outages.py",)),
+    Need(
+        "openssl",
+        "openssl",
+        ("plugins/fleet/tests/test_access.py", "plugins/fleet/tests/test_credential_plugin.py"),
+    ),
     Need("chromium", "chromium", ("tests/page/test_browser.py", "tests/page/test_real_app.py")),
     Need(
         "prometheus",

@@ -190,7 +190,7 @@ def test_a_pod_that_does_not_come_back(
     shown = capsys.readouterr().err
     command = "lifecycle fleet online a -n shop --context fake --service orders"
     assert f"pod/a may still be offline. Bring it back with: {command}\n" in shown
-    assert "The reason: `lifecycle online` in pod/a has failed with exit code 1: the app" in shown
+    assert "The reason: lifecycle online in pod/a has failed with exit code 1: the app" in shown
     assert "errors.md#fleet-not-back" in shown
 
 

@@ -28,6 +28,12 @@ class ApiServerError(FleetError):
         self.state = state
 
 
+class KubeconfigError(FleetError):
+    """A kubeconfig cannot be used, or there is none."""
+
+    help_entry = "errors.md#fleet-kubeconfig"
+
+
 class TargetError(FleetError):
     """There is no such pod or workload."""
 

@@ -13,8 +13,6 @@ DATA: Final = ("json", "yaml")
 BEFORE: Final = "before_"
 """The beginning of the names under which options before the subcommand are kept."""
 CLUSTER: Final = ("kubeconfig", "context", "namespace")
-LONGEST: Final = 86400
-"""The most seconds that an option takes."""
 NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?", re.ASCII)
 """Matches the name of a namespace or of an object."""
 
@@ -70,7 +68,7 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
 def add_output(parser: argparse.ArgumentParser) -> None:
     """Declare the form of the output."""
     parser.add_argument(
-        "-o", "--output", choices=OUTPUTS, metavar="FORM", help=f"print {', '.join(OUTPUTS)}"
+        "-o", "--output", choices=OUTPUTS, metavar="FORM", help="print wide, json or yaml"
     )
     parser.add_argument("-w", "--watch", action="store_true", help="print each change until Ctrl-C")
 
@@ -110,9 +108,9 @@ def seconds(text: str) -> float:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not 0 < value <= LONGEST:
+    if not 0 < value <= 86400:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is not a number of seconds, above 0 and at most {LONGEST}"
+            f"{text!r} is not a number of seconds, above 0 and at most 86400"
         )
     return value
 

@@ -20,10 +20,9 @@ from typing import Any, Final
 
 import httpx2
 
-from lifecycle_fleet.errors import FleetError
+from lifecycle_fleet.errors import KubeconfigError
 from lifecycle_fleet.view.told import one_line
 
-SEE: Final = "errors.md#fleet-kubeconfig"
 API: Final = "client.authentication.k8s.io/"
 VERSIONS: Final = (f"{API}v1", f"{API}v1beta1")
 LONGEST: Final = 300.0
@@ -144,9 +143,8 @@ async def _output(plugin: Mapping[str, Any], information: str) -> bytes:
     return output
 
 
-def _failed(plugin: Mapping[str, Any], problem: str) -> FleetError:
-    name = plugin.get("command")
-    return FleetError(one_line(f"the credential plugin {name}: {problem}"), see=SEE)
+def _failed(plugin: Mapping[str, Any], problem: str) -> KubeconfigError:
+    return KubeconfigError(f"the credential plugin {plugin.get('command')}: {one_line(problem)}")
 
 
 def _load(context: ssl.SSLContext, certificate: str, key: str) -> None:

@@ -112,7 +112,7 @@ async def run_lifecycle(api: Api, place: Place, words: Sequence[str], timeout: f
         version = f" ({place.version})" if place.version else ""
         raise InPodError(
             f"pod-lifecycle in {place}{version} is too old for this command. It has no "
-            f"`lifecycle {' '.join(words)}`. Update pod-lifecycle in the image"
+            f"lifecycle {' '.join(words)}. Update pod-lifecycle in the image"
         )
     return ran
 
@@ -130,8 +130,8 @@ def _explained(
         return InPodError(f"{place} is not there any more. {text}")
     if error.state == "slow":
         return InPodError(
-            f"`lifecycle {words[0]}` in {place} has not ended after {timeout:g} s. The pod may be "
-            f"out of CPU, or its node may be away. To see why, run: lifecycle fleet why {place.pod}"
+            f"lifecycle {words[0]} in {place} has not ended after {timeout:g} s. The pod may be "
+            f"out of CPU, or its node may be unavailable. To see why, run: lifecycle fleet why {place.pod}"
         )
     if any(each in text for each in NO_COMMAND):
         return _no_command(place, text)
@@ -167,7 +167,7 @@ def as_json(ran: Ran, place: Place, word: str, needed: Sequence[str]) -> dict[st
     if not isinstance(found, dict) or not found.keys() >= {*needed}:
         start = one_line(ran.out.strip()[:80]) or "nothing"
         raise InPodError(
-            f"`lifecycle {word} --json` in {place} has answered {start!r}, which is not its JSON. "
+            f"lifecycle {word} --json in {place} has answered {start!r}, which is not its JSON. "
             "Check whether another program has the name lifecycle in this image"
         )
     return found
@@ -179,6 +179,4 @@ def failed(ran: Ran, place: Place, word: str) -> InPodError:
     reason = (
         one_line(lines[0].removeprefix("lifecycle: ")) if lines else "the command printed no reason"
     )
-    return InPodError(
-        f"`lifecycle {word}` in {place} has failed with exit code {ran.code}: {reason}"
-    )
+    return InPodError(f"lifecycle {word} in {place} has failed with exit code {ran.code}: {reason}")

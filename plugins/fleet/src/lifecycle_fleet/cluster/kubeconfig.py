@@ -25,7 +25,7 @@ from lightkube.config.kubeconfig import SERVICE_ACCOUNT, SingleConfig
 from lightkube.core.exceptions import ConfigError
 
 from lifecycle_fleet.cluster.proxies import proxy_of
-from lifecycle_fleet.errors import FleetError
+from lifecycle_fleet.errors import KubeconfigError
 from lifecycle_fleet.view.told import one_line
 
 DEFAULT: Final = "~/.kube/config"
@@ -39,7 +39,9 @@ PATHS: Final = (
 """Fields of a kubeconfig that name a file."""
 SCHEMES: Final = ("http", "https", "socks5", "socks5h")
 """Kinds of proxies. For socks5, the package socksio must be installed."""
-SEE: Final = "errors.md#fleet-kubeconfig"
+
+BROKEN: Final = (ValueError, TypeError, KeyError, AttributeError)
+"""The errors of content that has another form."""
 
 Entry = dict[str, Any]
 
@@ -84,7 +86,7 @@ def load(
         account: The folder of the service account of a pod.
 
     Raises:
-        FleetError: There is no kubeconfig, it cannot be read, or it has no such context.
+        KubeconfigError: There is no kubeconfig, it cannot be read, or it has no such context.
     """
     paths = files(kubeconfig, environ)
     if not paths:
@@ -92,7 +94,7 @@ def load(
     merged = _merged(paths)
     try:
         return _access(merged, context, environ)
-    except (ConfigError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (KubeconfigError, ConfigError, *BROKEN) as error:
         raise _unusable(paths, error) from None
 
 
@@ -111,24 +113,25 @@ def _of_pod(context: str, environ: Mapping[str, str], account: str) -> Access:
     else:
         missing = f"there is no kubeconfig. Set KUBECONFIG, pass --kubeconfig, or create {DEFAULT}"
     if not environ.get("KUBERNETES_SERVICE_HOST") or not os.path.isfile(f"{account}/token"):
-        raise FleetError(missing, see=SEE)
+        raise KubeconfigError(missing)
     if context:
-        raise FleetError(f"--context {context}: {missing}", see=SEE)
+        raise KubeconfigError(f"--context {context}: {missing}")
     try:
         found = KubeConfig.from_service_account(account).get()
     except (ConfigError, OSError, KeyError) as error:
-        problem = f"the service account in {account} cannot be read: {error!r}"
-        raise FleetError(problem, see=SEE) from None
+        raise KubeconfigError(
+            f"the service account in {account} cannot be read: {error!r}"
+        ) from None
     if found is None:
-        raise FleetError(missing, see=SEE)
+        raise KubeconfigError(missing)
     return Access(found, proxy=proxy_of(found.cluster.server, environ))
 
 
 def _access(merged: Mapping[str, Any], name: str, environ: Mapping[str, str]) -> Access:
-    """Return the access of a context. Each problem is a ValueError."""
+    """Return the access of a context, or raise KubeconfigError, or one of BROKEN."""
     name = name or merged["current-context"] or ""
     if not name:
-        raise ValueError("there is no current context. Pass --context")
+        raise KubeconfigError("there is no current context. Pass --context")
     context = _named(merged, "contexts", name)
     cluster = _named(merged, "clusters", str(context.get("cluster") or ""))
     user: Entry = {}
@@ -137,12 +140,14 @@ def _access(merged: Mapping[str, Any], name: str, environ: Mapping[str, str]) ->
     server = str(cluster.get("server") or "")
     url = urlsplit(server)
     if url.scheme not in ("http", "https") or not url.hostname:
-        raise ValueError(f"the server {server!r} of the cluster is not an http or https address")
+        raise KubeconfigError(
+            f"the server {server!r} of the cluster is not an http or https address"
+        )
     proxy = str(cluster.get("proxy-url") or "") or proxy_of(server, environ)
     if proxy and urlsplit(proxy).scheme not in SCHEMES:
-        raise ValueError(f"the proxy {proxy!r} is not an http, https or socks5 address")
+        raise KubeconfigError(f"the proxy {proxy!r} is not an http, https or socks5 address")
     if user.get("auth-provider"):
-        raise ValueError(
+        raise KubeconfigError(
             f"the user {user_name!r} has an auth-provider, which kubectl does not support either. "
             "Use a credential plugin (exec)"
         )
@@ -156,9 +161,9 @@ def _access(merged: Mapping[str, Any], name: str, environ: Mapping[str, str]) ->
         }
     ).get()
     if chosen is None:
-        raise ValueError("there is no current context. Pass --context")
+        raise KubeconfigError("there is no current context. Pass --context")
     if plugin is not None and not (isinstance(plugin, dict) and plugin.get("command")):
-        raise ValueError(f"the credential plugin of the user {user_name!r} has no command")
+        raise KubeconfigError(f"the credential plugin of the user {user_name!r} has no command")
     return Access(
         chosen,
         plugin,
@@ -176,10 +181,10 @@ def _named(merged: Mapping[str, Any], kind: str, name: str) -> Entry:
         hint = (
             f". Did you mean {near[0]}?" if near else f". There is: {', '.join(entries) or 'none'}"
         )
-        raise ValueError(f"no {one} {name!r}{hint}")
+        raise KubeconfigError(f"no {one} {name!r}{hint}")
     found = entries[name].get(one) or {}
     if not isinstance(found, dict):
-        raise TypeError(f"the {one} {name!r} is not a mapping")
+        raise KubeconfigError(f"the {one} {name!r} is not a mapping")
     return found
 
 
@@ -204,7 +209,7 @@ def _merged(paths: list[str]) -> dict[str, Any]:
                 known = {each["name"] for each in merged[name]}
                 new = [each for each in content.get(name) or () if each["name"] not in known]
                 merged[name] += [_located(each, Path(path).absolute().parent) for each in new]
-        except (ConfigError, OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+        except (KubeconfigError, OSError, yaml.YAMLError, *BROKEN) as error:
             raise _unusable([path], error) from None
         merged["current-context"] = merged["current-context"] or content.get("current-context")
     return merged
@@ -214,11 +219,11 @@ def _content(path: str) -> dict[str, Any]:
     with open(path, encoding="utf-8") as file:
         found = yaml.safe_load(file) or {}
     if not isinstance(found, dict):
-        raise TypeError("not a kubeconfig")
+        raise KubeconfigError("not a kubeconfig")
     return found
 
 
-def _unusable(paths: list[str], error: Exception) -> FleetError:
+def _unusable(paths: list[str], error: Exception) -> KubeconfigError:
     if isinstance(error, OSError):
         text = str(error.strerror)
     elif isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
@@ -227,7 +232,7 @@ def _unusable(paths: list[str], error: Exception) -> FleetError:
         text = f"not a kubeconfig ({error!r})"
     else:
         text = " ".join(str(error).split())
-    return FleetError(one_line(f"the kubeconfig {', '.join(paths)}: {text}"), see=SEE)
+    return KubeconfigError(f"the kubeconfig {', '.join(paths)}: {one_line(text)}")
 
 
 def _located(entry: Entry, folder: Path) -> Entry:

@@ -86,7 +86,7 @@ async def _patterns(api: Api, place: Place) -> list[str]:
         free = [str(each["name"]) for each in services if PERSON not in each["held_by"]]
     except (TypeError, KeyError):
         raise InPodError(
-            f"`lifecycle status --json` in {place} does not show its app services. Update "
+            f"lifecycle status --json in {place} does not show its app services. Update "
             "pod-lifecycle in the image"
         ) from None
     if not held and not free:
