@@ -102,6 +102,7 @@ class Stage:
         self.started = ""
         self.local = False
         self.tested = False
+        self.own_commands: set[str] = set()
 
     def __enter__(self) -> Self:
         for name in {block.example for block in self.section.examples}:
@@ -177,6 +178,7 @@ class Stage:
         (info / "METADATA").write_text(f"Name: {project['name']}\nVersion: 0\n")
         groups = project["entry-points"]
         assert isinstance(groups, dict)
+        self.own_commands |= {*groups.get("lifecycle_commands", ())}
         lines = [
             line
             for group, points in groups.items()
@@ -288,6 +290,8 @@ class Stage:
             case ["lifecycle", "rehearse", *_]:
                 # The settings that make other pages quick would lose what it is to show.
                 self.env = {n: v for n, v in self.env.items() if not n.startswith("LIFECYCLE_")}
+                self.tested = True
+            case ["lifecycle", name, *_] if name in self.own_commands:
                 self.tested = True
             case ["python", file] if (self.folder / file).exists():
                 self._start(command, ends=self._ends)

@@ -62,9 +62,10 @@ def test_a_plugin_needs_this_minor_version(folder: Path) -> None:
     assert [_accepts_this_minor_only(each) for each in needed] == [True]
 
 
-def test_the_plugin_that_the_pages_show_needs_this_minor_version() -> None:
-    """What people copy from docs/probe-plugins.md can be installed with this version."""
-    page = ROOT / "docs" / "probe-plugins.md"
+@pytest.mark.parametrize("name", ["probe-plugins.md", "hooks.md"])
+def test_the_plugin_that_the_pages_show_needs_this_minor_version(name: str) -> None:
+    """What people copy from these pages can be installed with this version."""
+    page = ROOT / "docs" / name
     text = "".join(block.text for section in sections(page) for block in section.of("toml"))
     needed = re.findall(r'"(pod-lifecycle[^"]*)"', text)
 
