@@ -1,0 +1,49 @@
+"""
+The rules on pods, the cause before its consequences.
+
+A pod that has no node has no image, a container that does not start has no probe, and a probe that
+asks the wrong port does not show what the app would answer.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from lifecycle_fleet.why.facts import Facts
+from lifecycle_fleet.why.finding import Rule
+from lifecycle_fleet.why.rules import (
+    app,
+    crashes,
+    evictions,
+    gate,
+    images,
+    leaving,
+    not_ready,
+    placing,
+    probes,
+    services,
+)
+
+TABLES: Final = {
+    "The pod has no place": placing.RULES,
+    "A container cannot be created": images.RULES,
+    "A probe asks the wrong thing": probes.RULES,
+    "The readiness gate is not set": gate.RULES,
+    "The app is not ready": app.RULES,
+    "A container ends": crashes.RULES,
+    "The pod is not gone": leaving.RULES,
+    "The node cannot be drained": evictions.RULES,
+    "Clients do not find the pod": services.RULES,
+    "Nothing explains it": not_ready.RULES,
+}
+"""The rules by subject. The name of each subject is a heading of the page."""
+
+_LATER: Final = ("starting",)
+
+RULES: Final[tuple[Rule[Facts], ...]] = tuple(
+    sorted(
+        (rule for table in TABLES.values() for rule in table),
+        key=lambda rule: (rule.name == "unexplained", rule.name in _LATER),
+    )
+)
+"""All rules, by rank."""

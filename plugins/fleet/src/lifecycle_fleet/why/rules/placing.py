@@ -1,0 +1,236 @@
+"""Rules on the place of a pod: scheduler, node, volumes, and the end by the kubelet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from lifecycle_fleet.view.pod import moment
+from lifecycle_fleet.why.facts import Facts
+from lifecycle_fleet.why.finding import Found, Saying, Table
+from lifecycle_fleet.why.reading import objects, seconds, text
+
+RULES: Final[Table[Facts]] = Table()
+
+UNSEEN: Final = 15.0
+"""Seconds after which a pod that no scheduler has seen is mentioned."""
+INSUFFICIENT: Final = re.compile(r"Insufficient ([\w./-]+?)[.,]?(?:\s|$)")
+TAINT: Final = re.compile(r"untolerated taint\(?s?\)? ?(\{[^}]*\})?")
+NOT_FOUND: Final = re.compile(
+    r'(persistentvolumeclaim|configmap|secret)s? "([^"]+)" not found', re.IGNORECASE
+)
+
+RESOURCES: Final = Saying(
+    "No node has enough {resource} left for the pod.",
+    "Lower resources.requests in the manifest, or add a node",
+)
+SELECTOR: Final = Saying(
+    "No node matches the nodeSelector or the node affinity of the pod.",
+    "kubectl get nodes --show-labels",
+)
+TAINTED: Final = Saying(
+    "The pod does not tolerate a taint of the nodes that remain. {taint}",
+    "Add a toleration to the manifest, or remove the taint from a node",
+)
+CORDONED: Final = Saying(
+    "Nodes are closed for new pods, because they were cordoned.",
+    "kubectl uncordon NODE",
+)
+SPREAD: Final = Saying(
+    "The affinity to other pods, or the spread of the pods over the nodes, leaves no node for the "
+    "pod.",
+    "Compare topologySpreadConstraints and podAntiAffinity with the number of nodes",
+)
+CLAIM: Final = Saying(
+    "The pod waits for a volume that is not bound or does not exist.",
+    "kubectl -n {ns} get pvc",
+)
+HOST_PORT: Final = Saying(
+    "The hostPort of the pod is already used on each node.",
+    "Remove hostPort from the manifest",
+)
+NO_NODE: Final = Saying(
+    "The scheduler finds no node for the pod.",
+    "kubectl -n {ns} describe pod {pod}",
+)
+GATED: Final = Saying(
+    "The scheduling gate {gate} keeps the pod from being scheduled. The program that has added the "
+    "gate has to remove it.",
+    "Find the program that removes {gate}, and read its log",
+)
+NO_SCHEDULER: Final = Saying(
+    "No scheduler has looked at the pod for {age}. Its schedulerName is {scheduler}.",
+    "Check that this scheduler is running",
+)
+REASONS: Final = (
+    (r"node affinity|node selector|nodeSelector", SELECTOR),
+    (r"topology spread|pod affinity|anti-affinity", SPREAD),
+    (r"unbound|volume node affinity|persistentvolumeclaim|persistent volume", CLAIM),
+    (r"free ports", HOST_PORT),
+    (r"were unschedulable", CORDONED),
+)
+
+
+@RULES.add(
+    "unschedulable",
+    *(RESOURCES, SELECTOR, TAINTED, CORDONED, SPREAD, CLAIM, HOST_PORT, NO_NODE, GATED),
+    NO_SCHEDULER,
+)
+def unschedulable(facts: Facts) -> Iterator[Found]:
+    """
+    The scheduler finds no node for the pod.
+
+    The condition `PodScheduled` has the sentence of the scheduler, with the number of nodes for each
+    reason. Each reason alone can rule out a node, so several of them may be right.
+    """
+    if text(facts.spec, "nodeName") or facts.leaving or facts.over:
+        return
+    found = facts.the_condition("PodScheduled")
+    message = text(found, "message")
+    fields = {"ns": facts.namespace, "pod": facts.name}
+    if gates := [text(each, "name") for each in objects(facts.spec, "schedulingGates")]:
+        yield GATED.found("spec.schedulingGates", gate=", ".join(gates))
+    elif text(found, "status") == "False":
+        evidence = f"status.conditions: PodScheduled: {text(found, 'reason')}: {message}"
+        # Behind "preemption:" is why no other pod was evicted for this one.
+        for saying, more in _reasons(message.partition(" preemption:")[0]):
+            yield saying.found(evidence, **fields, **more)
+    elif facts.age > UNSEEN:
+        yield NO_SCHEDULER.found(
+            "spec.nodeName is not set",
+            age=seconds(facts.age),
+            scheduler=text(facts.spec, "schedulerName") or "default-scheduler",
+        )
+
+
+def _reasons(message: str) -> Iterator[tuple[Saying, dict[str, object]]]:
+    any_found = False
+    if names := list(dict.fromkeys(INSUFFICIENT.findall(message))):
+        any_found = True
+        yield RESOURCES, {"resource": " and ".join(names)}
+    for pattern, saying in REASONS:
+        if re.search(pattern, message, re.IGNORECASE):
+            any_found = True
+            yield saying, {}
+    if found := TAINT.search(message):
+        any_found = True
+        yield TAINTED, {"taint": f"The taint is {found[1]}." if found[1] else ""}
+    if not any_found:
+        yield NO_NODE, {}
+
+
+NODE_SILENT: Final = Saying(
+    "The kubelet of the node {node} has not reported for {age}, so the state of the pod is not known.",
+    "kubectl describe node {node}",
+)
+NODE_NOT_READY: Final = Saying(
+    "The node {node} is not ready.",
+    "kubectl describe node {node}",
+)
+NODE_GONE: Final = Saying(
+    "The node {node} no longer exists, so no kubelet takes care of the pod.",
+    "kubectl -n {ns} delete pod {pod} --force",
+)
+
+
+@RULES.add("node", NODE_GONE, NODE_SILENT, NODE_NOT_READY)
+def node(facts: Facts) -> Iterator[Found]:
+    """
+    The node of the pod is not ready.
+
+    Without its kubelet, a pod neither becomes ready nor ends. If you are certain that the node is
+    switched off, `kubectl delete pod --force` removes the pod from the API server.
+
+    > [!WARNING]
+    > `--force` does not end the containers. If the node still runs, they run on.
+    """
+    name = text(facts.spec, "nodeName")
+    if not name or facts.over:
+        return
+    fields = {"node": name, "ns": facts.namespace, "pod": facts.name}
+    if any(each.what == "node" and each.why == "not found" for each in facts.missing):
+        yield NODE_GONE.found(f"spec.nodeName: {name}", **fields)
+        return
+    conditions = objects(facts.node, "status", "conditions")
+    ready = next((each for each in conditions if text(each, "type") == "Ready"), None)
+    if ready is None:
+        events = facts.events_of("NodeNotReady")
+        if events and not facts.ready and facts.now - events[-1].last < 600:
+            yield NODE_NOT_READY.found(events[-1].quoted(facts.now), **fields)
+        return
+    evidence = f"node {name}: Ready: {text(ready, 'status')}: {text(ready, 'message')}"
+    if text(ready, "status") == "Unknown":
+        beat = moment(text(ready, "lastHeartbeatTime"))
+        age = seconds(facts.now - beat) if beat else "a while"
+        yield NODE_SILENT.found(evidence, **fields, age=age)
+    elif text(ready, "status") == "False":
+        yield NODE_NOT_READY.found(evidence, **fields)
+
+
+NO_OBJECT: Final = Saying(
+    "A volume of the pod needs the {kind} {name}, which does not exist.",
+    "Create the {kind} {name} in the namespace {ns}, or correct the name in the manifest",
+)
+ELSEWHERE: Final = Saying(
+    "A volume of the pod is still attached to another node.",
+    "Wait until the pod on the other node has ended, or look for a node that is not reachable",
+)
+NOT_MOUNTED: Final = Saying(
+    "A volume of the pod cannot be mounted.",
+    "kubectl -n {ns} describe pod {pod}",
+)
+
+
+@RULES.add("volume", NO_OBJECT, ELSEWHERE, NOT_MOUNTED)
+def volume(facts: Facts) -> Iterator[Found]:
+    """
+    A volume cannot be mounted.
+
+    The containers are created only when all volumes are mounted. The kubelet repeats the attempt,
+    with pauses of up to 2 minutes.
+    """
+    waits = any(
+        each.waiting in ("ContainerCreating", "PodInitializing")
+        for each in (*facts.init_containers, *facts.containers)
+    )
+    if not waits or facts.leaving or facts.over:
+        return
+    events = facts.events_of("FailedMount", "FailedAttachVolume", "FailedMapVolume")
+    if not events:
+        return
+    event = next((each for each in reversed(events) if NOT_FOUND.search(each.message)), events[-1])
+    found = NOT_FOUND.search(event.message)
+    fields = {"ns": facts.namespace, "pod": facts.name}
+    if found:
+        yield NO_OBJECT.found(
+            event.quoted(facts.now), **fields, kind=found[1].lower(), name=found[2]
+        )
+    else:
+        saying = ELSEWHERE if "Multi-Attach" in event.message else NOT_MOUNTED
+        yield saying.found(event.quoted(facts.now), **fields)
+
+
+ENDED: Final = Saying(
+    "The pod was ended with the reason {reason}, and does not start again.",
+    "kubectl -n {ns} delete pod {pod}",
+)
+
+
+@RULES.add("pod-ended", ENDED)
+def ended(facts: Facts) -> Iterator[Found]:
+    """
+    The kubelet has ended the pod, or has refused to start it.
+
+    For example, the reason `Evicted` means that the node had too little memory or disk space, and
+    `OutOfcpu` that the pod no longer fitted on its node. A Deployment has already replaced such a
+    pod.
+    """
+    reason = text(facts.status, "reason")
+    if facts.phase == "Failed" and reason:
+        yield ENDED.found(
+            f"status.reason: {reason}: {text(facts.status, 'message')}",
+            reason=reason,
+            ns=facts.namespace,
+            pod=facts.name,
+        )

@@ -1,0 +1,204 @@
+"""The failures of the kubelet's probes, from its events. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from lifecycle_fleet.view.pod import moment
+from lifecycle_fleet.why.events import Event
+from lifecycle_fleet.why.facts import PROBES, Container, Facts
+from lifecycle_fleet.why.reading import Object, mapping, number, part, text, texts, whole
+
+RECENT: Final = 600.0
+"""Seconds after which a restart of a container that is ready again is no longer mentioned."""
+
+_FAILED: Final = re.compile(
+    r"(Startup|Readiness|Liveness) probe (?:failed|errored)[^:]*: ?(.*)", re.DOTALL
+)
+_CODE: Final = re.compile(r"statuscode: (\d{3})")
+_NO_ANSWER: Final = re.compile(
+    r"deadline exceeded|i/o timeout|timed out|no route to host|network is unreachable",
+    re.IGNORECASE,
+)
+_NOT_FOUND: Final = re.compile(
+    r"executable file not found|no such file or directory", re.IGNORECASE
+)
+
+
+class Failure(NamedTuple):
+    """
+    A probe of a container that fails.
+
+    Attributes:
+        container: The container.
+        kind: The field of the probe, for example `readinessProbe`.
+        message: What the kubelet has reported. Empty if there is no event.
+        event: The newest event of it, or None.
+    """
+
+    container: Container
+    kind: str
+    message: str = ""
+    event: Event | None = None
+
+    @property
+    def probe(self) -> Object:
+        """The probe in the spec."""
+        return self.container.probe(self.kind)
+
+    @property
+    def path(self) -> str:
+        """The path of the probe in the spec of the pod."""
+        return f"{self.container.path}.{self.kind}"
+
+    @property
+    def how(self) -> str:
+        """The way of the probe: `httpGet`, `tcpSocket`, `grpc` or `exec`, or empty."""
+        ways = ("httpGet", "tcpSocket", "grpc", "exec")
+        return next((each for each in ways if mapping(self.probe, each)), "")
+
+    @property
+    def port(self) -> object:
+        """The port, a number or a name."""
+        return part(self.probe, self.how, "port") if self.how else None
+
+    @property
+    def url(self) -> str:
+        """The path of the URL that the probe requests."""
+        return text(self.probe, "httpGet", "path") or "/"
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The words of the command that the probe runs."""
+        return texts(self.probe, "exec", "command")
+
+    @property
+    def refused(self) -> bool:
+        """Whether the connection was refused."""
+        return "connection refused" in self.message
+
+    @property
+    def code(self) -> int:
+        """The status code of the answer, or 0."""
+        found = _CODE.search(self.message)
+        return int(found[1]) if found else 0
+
+    @property
+    def unanswered(self) -> bool:
+        """Whether there was no answer in time."""
+        return _NO_ANSWER.search(self.message) is not None
+
+    @property
+    def no_command(self) -> bool:
+        """Whether the command of the probe is not in the image."""
+        return self.how == "exec" and _NOT_FOUND.search(self.message) is not None
+
+    def is_answer_of_ours(self, facts: Facts) -> bool:
+        """Return whether pod-lifecycle itself has answered that the probe fails."""
+        if facts.app is None or self.container.name != facts.app.name:
+            return False
+        if self.how == "exec":
+            runs = [each.rpartition("/")[2] for each in self.command[:1]]
+            return runs == ["lifecycle"] and not self.no_command
+        port = facts.port_of(self.container, self.port)
+        return self.code == 503 and port == facts.qos_port
+
+    def evidence(self, facts: Facts) -> str:
+        """Return the newest event for people, or nothing."""
+        return self.event.quoted(facts.now) if self.event else ""
+
+
+def failures(facts: Facts) -> Iterator[Failure]:
+    """Yield each probe that fails now, with its newest event. A deleted pod has none."""
+    if facts.leaving or facts.over:
+        return
+    for container in facts.containers:
+        for kind, word in PROBES.items():
+            if container.probe(kind) and _matters(facts, container, kind):
+                found = _newest(facts, container, word)
+                if found is not None and _is_current(facts, container, kind, found[0]):
+                    yield Failure(container, kind, found[1], found[0])
+
+
+def silent(facts: Facts) -> Iterator[Failure]:
+    """Yield each probe that has not passed, if there is no event about it."""
+    if facts.leaving or facts.over:
+        return
+    told = [(each.container.name, each.kind) for each in failures(facts)]
+    for container in facts.containers:
+        for kind in ("startupProbe", "readinessProbe"):
+            failing = (
+                container.running and container.probe(kind) and _matters(facts, container, kind)
+            )
+            if failing and (container.name, kind) not in told:
+                yield Failure(container, kind)
+
+
+def _matters(facts: Facts, container: Container, kind: str) -> bool:
+    has_startup = bool(container.probe("startupProbe"))
+    if kind == "startupProbe":
+        return not container.started
+    if kind == "readinessProbe":
+        return not container.ready and (container.started or not has_startup)
+    return troubled(facts, container) or container.running
+
+
+def _is_current(facts: Facts, container: Container, kind: str, event: Event) -> bool:
+    if kind == "livenessProbe":
+        period = whole(container.probe(kind), "periodSeconds", default=10)
+        return facts.now - event.last < max(60, 3 * period) or troubled(facts, container)
+    if kind == "readinessProbe":
+        return event.last >= container.started_at - 1
+    return True
+
+
+def _newest(facts: Facts, container: Container, word: str) -> tuple[Event, str] | None:
+    for event in reversed(facts.events_of("Unhealthy", "ProbeWarning", "ProbeError")):
+        found = _FAILED.match(event.message)
+        if found and found[1] == word and event.container in ("", container.name):
+            return event, found[2]
+    return None
+
+
+def troubled(facts: Facts, container: Container) -> bool:
+    """Return whether a container has ended, and has not been started again for a while."""
+    if not container.ended:
+        return False
+    return not container.running or facts.now - ended_at(container) < RECENT
+
+
+def ended_at(container: Container) -> float:
+    """Return when a container has ended the last time, in seconds since the epoch, or 0."""
+    return moment(text(container.ended, "finishedAt"))
+
+
+def killed_by(facts: Facts, container: Container) -> tuple[str, Event] | None:
+    """Return the probe whose failure ended the last run of a container, and the event, or None."""
+    finished = ended_at(container)
+    for event in reversed(facts.events_of("Killing")):
+        if event.container not in ("", container.name):
+            continue
+        for word in ("startup", "liveness"):
+            near = not finished or -5 <= finished - event.last <= facts.grace + 60
+            if f"failed {word} probe" in event.message and near:
+                return word, event
+    return None
+
+
+def budget(container: Container) -> float:
+    """Return the seconds that the startup probe of a container allows."""
+    return _seconds(container.probe("startupProbe"))
+
+
+def patience(container: Container) -> float:
+    """Return the seconds after which a failing liveness probe ends a container."""
+    return _seconds(container.probe("livenessProbe"))
+
+
+def _seconds(probe: Object) -> float:
+    initial = number(probe, "initialDelaySeconds") or 0.0
+    period = number(probe, "periodSeconds") or 10.0
+    threshold = number(probe, "failureThreshold") or 3.0
+    return initial + period * threshold
