@@ -6,7 +6,14 @@ import lifecycle
 
 
 class FleetError(lifecycle.LifecycleError):
-    """A command cannot do its work. The message says why, and what to do."""
+    """
+    A command cannot do its work. The message says why, and what to do.
+
+    Attributes:
+        exit_code: The exit code of the command.
+    """
+
+    exit_code = 1
 
 
 class ApiServerError(FleetError):

@@ -31,6 +31,8 @@ TIMEOUT: Final = httpx2.Timeout(10.0, connect=5.0)
 """The time limits of one request, in seconds."""
 CHUNK: Final = 500
 """Objects of one page of a list, as kubectl asks for them."""
+LOG: Final = 65536
+"""Bytes of a log that are read."""
 MERGE: Final = {"Content-Type": "application/merge-patch+json"}
 BOOKMARK: Final = "BOOKMARK"
 
@@ -188,6 +190,30 @@ class Api:
             timeout: Seconds for the command.
         """
         return await execute(self._http, POD.path(namespace, pod), container, command, timeout)
+
+    async def logs(
+        self, namespace: str, pod: str, container: str, *, previous: bool = False, lines: int = 20
+    ) -> str:
+        """
+        Return the last lines of the log of a container.
+
+        Args:
+            namespace: The namespace of the pod.
+            pod: Its name.
+            container: The name of the container.
+            previous: Whether to read the log of its previous run.
+            lines: The number of lines.
+        """
+        params = {"container": container, "tailLines": str(lines), "limitBytes": str(LOG)}
+        if previous:
+            params["previous"] = "true"
+        with named_errors():
+            answer = await self._http.request(
+                "GET", f"{POD.path(namespace, pod)}/log", params=params
+            )
+            if answer.status_code >= 400:
+                raise failure(answer.status_code, answer.text)
+            return answer.text
 
     async def _ask(self, method: str, path: str, **given: Any) -> Object:
         with named_errors():

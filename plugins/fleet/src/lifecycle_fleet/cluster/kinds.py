@@ -43,3 +43,5 @@ DAEMON_SET: Final = Kind("DaemonSet", "/apis/apps/v1", "daemonsets")
 JOB: Final = Kind("Job", "/apis/batch/v1", "jobs")
 SLICE: Final = Kind("EndpointSlice", "/apis/discovery.k8s.io/v1", "endpointslices")
 BUDGET: Final = Kind("PodDisruptionBudget", "/apis/policy/v1", "poddisruptionbudgets")
+NODE: Final = Kind("Node", "/api/v1", "nodes")
+"""A kind of the cluster, which has no namespace."""

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
-from lifecycle_fleet.view.endpoints import Endpoints
 from lifecycle_fleet.why.caveats import MORE, Caveat, caveat, of_missing, of_pod
 from lifecycle_fleet.why.finding import Finding, findings
-from lifecycle_fleet.why.pod import Verdict, ordered
+from lifecycle_fleet.why.pod import Verdict, found_by_clients, ordered
+from lifecycle_fleet.why.reading import words
 from lifecycle_fleet.why.rules import RULES
 from lifecycle_fleet.why.rules.rollouts import CAUSES, CONSEQUENCES
 from lifecycle_fleet.why.workload import Workload
@@ -29,10 +29,10 @@ def explain(found: Workload) -> Verdict:
         for each in findings([rule for rule in CONSEQUENCES if not (rule.alone and known)], found)
     )
     return Verdict(
-        f"deploy/{found.name}",
-        found.namespace,
+        words(f"deploy/{found.name}"),
+        words(found.namespace),
         "ready" if found.complete else "not ready",
-        f"deploy/{found.name} {_headline(found)}",
+        words(f"deploy/{found.name} {_headline(found)}"),
         ordered((*causes, *of_pods, *consequences)),
         tuple(_caveats(found, of_pods)),
     )
@@ -47,7 +47,7 @@ def _of_pods(found: Workload) -> Iterator[Finding]:
         for each in findings(RULES, pod):
             key = each.rule, _DURATION.sub("…", each.sentence)
             groups.setdefault(key, []).append(each)
-            names.setdefault(key, []).append(pod.name)
+            names.setdefault(key, []).append(words(pod.name))
             places.setdefault(key, (found.place(pod), each.rank))
     for key in sorted(groups, key=places.__getitem__):
         yield groups[key][0]._replace(pods=tuple(dict.fromkeys(names[key])))
@@ -72,11 +72,9 @@ def _pods(number: int) -> str:
 
 def _found_by_clients(found: Workload) -> str:
     new = [*found.new_pods()]
-    if not new or any(each.unread("slices") for each in new):
+    if not new or any(each.unread("endpointslices") for each in new):
         return ""
-    endpoints = Endpoints(new[0].slices)
-    states = {endpoints.of(each.namespace, each.name) for each in new}
-    return ", and clients find them" if states == {"yes"} else ""
+    return ", and clients find them" if all(map(found_by_clients, new)) else ""
 
 
 def _caveats(found: Workload, of_pods: tuple[Finding, ...]) -> Iterator[Caveat]:
@@ -84,7 +82,7 @@ def _caveats(found: Workload, of_pods: tuple[Finding, ...]) -> Iterator[Caveat]:
     yield from of_missing(missing)
     said = set()
     for pod in found.pods:
-        mine = [each for each in of_pods if pod.name in each.pods]
+        mine = [each for each in of_pods if words(pod.name) in each.pods]
         for each in of_pod(pod, mine):
             if each.fix not in said:
                 said.add(each.fix)

@@ -147,12 +147,11 @@ class Facts:
         services: All Services of its namespace.
         slices: All EndpointSlices of its namespace.
         budgets: All PodDisruptionBudgets of its namespace.
-        node: Its node. Empty if it is unknown.
-        account: Its ServiceAccount. Empty if it is unknown.
+        node: Its node. Empty if it is unknown, and None if it does not exist.
         answers: What the pod itself has answered.
         logs: The last lines of the previous run of a container, by its name.
         may_register: Whether its ServiceAccount may patch the status of pods. None if unknown.
-        start: Seconds that another pod of the same revision needed to start. None if unknown.
+        start: Seconds that another pod of the same Deployment needed to start. None if unknown.
         missing: What could not be read.
     """
 
@@ -162,8 +161,7 @@ class Facts:
     services: tuple[Object, ...] = ()
     slices: tuple[Object, ...] = ()
     budgets: tuple[Object, ...] = ()
-    node: Object = field(default_factory=dict)
-    account: Object = field(default_factory=dict)
+    node: Object | None = field(default_factory=dict)
     answers: Answers = field(default_factory=Answers)
     logs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     may_register: bool | None = None

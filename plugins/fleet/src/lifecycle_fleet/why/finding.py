@@ -42,7 +42,7 @@ class Saying(NamedTuple):
         shown = {name: words(str(value)) for name, value in fields.items()}
         return Found(
             self,
-            self.sentence.format_map(shown),
+            " ".join(self.sentence.format_map(shown).split()),
             self.fix.format_map(shown),
             tuple(words(each) for each in evidence if each),
         )

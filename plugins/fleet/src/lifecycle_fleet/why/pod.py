@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from lifecycle_fleet.view.endpoints import Endpoints
 from lifecycle_fleet.why.caveats import Caveat, of_facts
 from lifecycle_fleet.why.facts import Facts
 from lifecycle_fleet.why.finding import Finding, findings
+from lifecycle_fleet.why.reading import objects, part, text, words
 from lifecycle_fleet.why.rules import RULES
 
 FINE: Final = ("ready", "complete")
@@ -46,10 +46,10 @@ def explain(facts: Facts) -> Verdict:
     found = findings(RULES, facts)
     state = state_of(facts)
     return Verdict(
-        f"pod/{facts.name}",
-        facts.namespace,
+        words(f"pod/{facts.name}"),
+        words(facts.namespace),
         state,
-        f"pod/{facts.name} {_headline(facts, state)}",
+        words(f"pod/{facts.name} {_headline(facts, state)}"),
         ordered(found),
         of_facts(facts, found),
     )
@@ -79,10 +79,21 @@ def _headline(facts: Facts, state: str) -> str:
             "terminating": "is terminating.",
         }
         return known.get(state, "is not ready.")
-    if facts.unread("slices"):
+    if facts.unread("endpointslices"):
         return "is ready."
-    found = Endpoints(facts.slices).of(facts.namespace, facts.name)
     return {
-        "yes": "is ready, and clients find it.",
-        "no": "is ready, but clients do not find it.",
-    }.get(found, "is ready. No Service has it as an endpoint.")
+        True: "is ready, and clients find it.",
+        False: "is ready, but clients do not find it.",
+        None: "is ready. No Service has it as an endpoint.",
+    }[found_by_clients(facts)]
+
+
+def found_by_clients(facts: Facts) -> bool | None:
+    """Return whether clients find a pod in a Service. None if no EndpointSlice has it."""
+    found = [
+        part(each, "conditions", "ready") is not False
+        for piece in facts.slices
+        for each in objects(piece, "endpoints")
+        if text(each, "targetRef", "name") == facts.name
+    ]
+    return any(found) if found else None

@@ -52,8 +52,8 @@ def out_of_memory(facts: Facts) -> Iterator[Found]:
 
 
 TOO_SHORT: Final = Saying(
-    "The startup probe of container {container} allows {budget}, but the app needs about {start} to "
-    "start. So the kubelet restarts the container before the app is ready.",
+    "The startup probe of container {container} allows {budget}, but a start of the app has taken "
+    "{start}. So the kubelet restarts the container before the app is ready.",
     "In the manifest, set startupProbe.failureThreshold: {threshold}",
 )
 STEP: Final = Saying(

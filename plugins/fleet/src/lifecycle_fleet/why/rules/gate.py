@@ -205,15 +205,9 @@ def _has_token(facts: Facts, app: Container) -> bool:
 
 
 def _automount(facts: Facts) -> str:
-    for path, found in (
-        ("spec.automountServiceAccountToken", facts.spec.get("automountServiceAccountToken")),
-        (
-            f"ServiceAccount {_account(facts)}: automountServiceAccountToken",
-            facts.account.get("automountServiceAccountToken"),
-        ),
-    ):
-        if found is not None:
-            return f"{path}: {str(found).lower()}"
+    found = facts.spec.get("automountServiceAccountToken")
+    if found is not None:
+        return f"spec.automountServiceAccountToken: {str(found).lower()}"
     return f"no container mounts {TOKEN}"
 
 

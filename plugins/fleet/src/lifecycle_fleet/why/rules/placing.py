@@ -149,7 +149,7 @@ def node(facts: Facts) -> Iterator[Found]:
     if not name or facts.over:
         return
     fields = {"node": name, "ns": facts.namespace, "pod": facts.name}
-    if any(each.what == "node" and each.why == "not found" for each in facts.missing):
+    if facts.node is None:
         yield NODE_GONE.found(f"spec.nodeName: {name}", **fields)
         return
     conditions = objects(facts.node, "status", "conditions")

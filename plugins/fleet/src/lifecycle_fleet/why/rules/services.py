@@ -46,7 +46,7 @@ def selector(facts: Facts) -> Iterator[Found]:
     values. This rule mentions a Service only if it selects no pod at all and differs from this pod
     in one label.
     """
-    if facts.leaving or facts.over or facts.unread("services") or facts.unread("slices"):
+    if facts.leaving or facts.over or facts.unread("services") or facts.unread("endpointslices"):
         return
     selected = any(_selects(each, facts) for each in facts.services)
     for each in facts.services:
@@ -206,7 +206,7 @@ def late(facts: Facts) -> Iterator[Found]:
     kube-controller-manager writes the EndpointSlices, usually within a second. If they stay old for
     longer, look at the log of kube-controller-manager.
     """
-    unread = facts.unread("services") or facts.unread("slices")
+    unread = facts.unread("services") or facts.unread("endpointslices")
     if not facts.ready or facts.leaving or facts.over or unread:
         return
     since = moment(text(facts.the_condition("Ready"), "lastTransitionTime"))

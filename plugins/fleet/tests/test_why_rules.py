@@ -1,0 +1,93 @@
+"""Each rule says what is wrong, and only that."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from lifecycle_fleet.why.facts import Facts
+from lifecycle_fleet.why.finding import Saying
+from lifecycle_fleet.why.pod import explain
+from lifecycle_fleet.why.rules import RULES
+
+from plugins.fleet.tests.why_cases import TWELVE, Case
+from plugins.fleet.tests.why_more_cases import MORE
+from plugins.fleet.tests.why_rare_cases import HEALTHY, NOTED, RARE, WORTH_KNOWING
+
+BROKEN = {**TWELVE, **MORE, **RARE, **NOTED}
+ALL = {name: case.facts for name, case in {**BROKEN, **WORTH_KNOWING}.items()}
+
+
+def wrong(facts: Facts) -> tuple[str, ...]:
+    """The rules that say that something is wrong."""
+    return tuple(dict.fromkeys(each.rule for each in explain(facts).findings if not each.note))
+
+
+@pytest.mark.parametrize("case", BROKEN.values(), ids=BROKEN)
+def test_a_broken_pod_is_explained(case: Case) -> None:
+    """The rule of this way says what is wrong and what to do, and no other rule says anything."""
+    verdict = explain(case.facts)
+
+    assert wrong(case.facts) == case.rules
+    assert verdict.findings[0].sentence.startswith(case.sentence)
+    assert case.fix in verdict.findings[0].fix
+    assert verdict.findings[0].evidence
+    assert verdict.wrong
+
+
+@pytest.mark.parametrize(("facts", "headline"), HEALTHY.values(), ids=HEALTHY)
+def test_a_healthy_pod_has_no_finding(facts: Facts, headline: str) -> None:
+    """Nothing is said about it, not even a note, and its headline says that it is well."""
+    verdict = explain(facts)
+
+    assert verdict.findings == ()
+    assert not verdict.wrong
+    assert verdict.headline == f"pod/{facts.name} {headline}"
+
+
+@pytest.mark.parametrize("case", WORTH_KNOWING.values(), ids=WORTH_KNOWING)
+def test_a_note_is_not_wrong(case: Case) -> None:
+    """A ready pod with a note only has nothing wrong."""
+    verdict = explain(case.facts)
+
+    assert [each.note for each in verdict.findings] == [True]
+    assert verdict.findings[0].sentence.startswith(case.sentence)
+    assert not verdict.wrong
+
+
+@pytest.mark.parametrize("saying", [each for rule in RULES for each in rule.sayings])
+def test_every_sentence_is_said_about_some_pod(saying: Saying) -> None:
+    """No sentence is dead, and each has a case above."""
+    said = {found.saying for facts in ALL.values() for rule in RULES for found in rule.find(facts)}
+
+    assert saying in said
+
+
+@pytest.mark.parametrize("facts", ALL.values(), ids=ALL)
+def test_a_rule_says_its_own_sentences_only(facts: Facts) -> None:
+    """What the page lists for a rule is all that the rule can say."""
+    for rule in RULES:
+        assert {found.saying for found in rule.find(facts)} <= {*rule.sayings}
+
+
+@pytest.mark.parametrize("facts", ALL.values(), ids=ALL)
+def test_causes_come_before_their_consequences(facts: Facts) -> None:
+    """The findings are in the order of their ranks, and notes are last."""
+    found = explain(facts).findings
+
+    assert [*found] == sorted(found, key=lambda each: (each.note, each.rank))
+
+
+def test_a_cause_hides_the_rules_that_only_apply_alone() -> None:
+    """A container that is not ready because of its port is not also told to be starting."""
+    case = MORE["a port that is not open yet"]
+
+    assert "starting" not in wrong(case.facts)
+
+
+def test_names_of_rules_are_anchors() -> None:
+    """Each name is used once, and is what a heading of that text is called."""
+    names = [rule.name for rule in RULES]
+
+    assert len(names) == len({*names})
+    assert all(name == name.lower() and json.dumps(name).isascii() for name in names)
