@@ -27,6 +27,7 @@ REASONS: Final = {
 }
 REVIEWS: Final = {
     "tokenreviews": "TokenReview",
+    "localsubjectaccessreviews": "LocalSubjectAccessReview",
     "subjectaccessreviews": "SubjectAccessReview",
     "selfsubjectaccessreviews": "SelfSubjectAccessReview",
 }
@@ -88,8 +89,10 @@ class Routes(Store):
         token: The bearer token that is accepted. Empty accepts everybody.
         asked: Each request.
         heads: The head of each request, with its headers as they came.
-        forced: For a verb, or a verb and a plural (`list events`), a status code to answer
-            forever, or a list of codes for the next requests.
+        forced: For a verb, or a verb and a plural (`list events`, `get pods/log`), a status code
+            to answer forever, or a list of codes for the next requests.
+        logs: The log of a container, by namespace, pod and container. That of its previous run has
+            `previous` as a fourth part of its name.
         review: Returns the status of a review, from its kind and its spec.
         execute: Runs a command in a container, in a thread, and returns its exit code. It may raise
             `NotStarted`, `Hangs` or `Dropped` of `api_exec`.
@@ -105,6 +108,7 @@ class Routes(Store):
         self.heads: list[str] = []
         self.forced: dict[str, int | list[int]] = {}
         self.review: Callable[[str, Object], Object] = allow_all
+        self.logs: dict[tuple[str, ...], str] = {}
         self.execute: Callable[[Call], int] = no_command
         self.page = 0
         self.delay = 0.0
@@ -133,7 +137,8 @@ class Routes(Store):
         token = given.headers.get("authorization", "")
         if not trusted and self.token and token != f"Bearer {self.token}":
             raise Answered(401, "Unauthorized")
-        for name in (f"{asked.verb} {asked.plural}", asked.verb):
+        inner = f"{asked.plural}/{asked.subresource}".rstrip("/")
+        for name in (f"{asked.verb} {inner}", f"{asked.verb} {asked.plural}", asked.verb):
             if code := self._forced(name):
                 raise Answered(code, _refusal(asked) if code == 403 else "")
 
@@ -155,6 +160,8 @@ class Routes(Store):
             raise Answered(404, "the server could not find the requested resource")
         if asked.verb == "exec":
             await self._exec(asked, given)
+        elif asked.subresource == "log":
+            await send_text(given.writer, self._log(asked))
         elif asked.verb == "watch":
             await self._watch(asked, given.writer)
         elif asked.verb == "list":
@@ -162,6 +169,14 @@ class Routes(Store):
         else:
             code = 201 if asked.verb == "create" else 200
             await send(given.writer, code, self._one(asked, given))
+
+    def _log(self, asked: Asked) -> str:
+        name = (asked.namespace, asked.name, asked.query.get("container", ""))
+        if asked.query.get("previous") == "true":
+            name = (*name, "previous")
+        if name not in self.logs:
+            raise Answered(400, f"previous terminated container {name[2]!r} not found")
+        return self.logs[name]
 
     def _one(self, asked: Asked, given: Request) -> Object:
         where = (asked.plural, asked.namespace, asked.name)
@@ -311,6 +326,14 @@ async def send(writer: asyncio.StreamWriter, code: int, thing: Object) -> None:
     body = json.dumps(thing).encode()
     writer.write(b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\n" % code)
     writer.write(b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+    await writer.drain()
+
+
+async def send_text(writer: asyncio.StreamWriter, text: str) -> None:
+    """Send a text."""
+    body = text.encode()
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body)
     await writer.drain()
 
 

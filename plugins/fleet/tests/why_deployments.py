@@ -46,7 +46,7 @@ def replica_set(hashed: str, revision: int, replicas: int = 2, wanted: int = 2) 
             "namespace": NS,
             "name": f"orders-{hashed}",
             "uid": f"rs-{hashed}",
-            "labels": {"pod-template-hash": hashed},
+            "labels": {"app.kubernetes.io/name": "orders", "pod-template-hash": hashed},
             "annotations": {"deployment.kubernetes.io/revision": str(revision)},
         },
         "spec": {"replicas": wanted},

@@ -14,6 +14,9 @@ T = TypeVar("T")
 FATAL: Final = ("unreachable", "untrusted", "unauthorized", "no access")
 """Failures after which no other request would be answered."""
 
+ABSENT: Final = (NOT_FOUND, "refused (400)")
+"""Failures of an object that does not exist. 400 is the answer for a log that is not kept."""
+
 
 class NotThere(Exception):
     """The object that was asked for does not exist."""
@@ -103,7 +106,7 @@ class Reader:
         except ApiServerError as error:
             if error.state in FATAL:
                 raise
-            if error.state == NOT_FOUND:
+            if error.state in ABSENT:
                 raise NotThere from None
             self.note(right, error.state)
             return otherwise
