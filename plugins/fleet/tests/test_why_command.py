@@ -364,11 +364,11 @@ def test_events_of_a_replica_set(api: ApiServer, why: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["sts/db"], "'sts/db' is not a target. Name a pod, or a Deployment as deploy/NAME"),
-        (["deploy/"], "'deploy/' is not a target."),
-        (["a/b/c"], "'a/b/c' is not a target."),
-        (["nothing"], "there is no pod nothing in the namespace shop."),
-        (["deploy/nothing", "-n", "other"], "there is no deploy nothing in the namespace other."),
+        (["sts/db"], "sts/db is not a pod or a Deployment. Name one of its pods"),
+        (["deploy/"], "'deploy/' is not the name of a pod, or KIND/NAME"),
+        (["a/b/c"], "'a/b' is not a kind with pods."),
+        (["nothing"], "there is no pod/nothing in the namespace shop."),
+        (["deploy/nothing", "-n", "other"], "there is no deploy/nothing in the namespace other."),
         (["x", "--context", "none"], "none"),
     ],
 )

@@ -733,7 +733,7 @@ LEAVING = {
             )
         ),
         ("prestop",),
-        "The preStop hook of container orders runs lifecycle, but the image has no such program",
+        "The preStop hook of container orders runs lifecycle, but the image does not have this",
     ),
     "a preStop hook that fails": Case(
         broken(

@@ -28,8 +28,16 @@ SUBCOMMANDS: Final[dict[str, tuple[str, str]]] = {
         "lifecycle_fleet.commands.maintain",
         "take one pod out of traffic while you work on it, and bring it back",
     ),
+    "why": (
+        "lifecycle_fleet.commands.why",
+        "explain why a pod or a Deployment is not ready or gone",
+    ),
 }
-"""Module and help text of each subcommand, by its name."""
+"""
+Module and help text of each subcommand, by its name.
+
+A module has `add(parser)` and `run(options)`. It may have `REFUSED`, the exit code of a failure.
+"""
 FAILED: Final = 1
 USAGE: Final = 2
 INTERRUPTED: Final = 130
@@ -51,6 +59,7 @@ def run(options: argparse.Namespace) -> int:
     from lifecycle_fleet.errors import FleetError
 
     module: Any = importlib.import_module(options.subcommand)
+    refused = getattr(module, "REFUSED", FAILED)
     use_those_before(options)
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a terminal that cannot show a letter shows its number
@@ -60,12 +69,12 @@ def run(options: argparse.Namespace) -> int:
         code: int = asyncio.run(result) if asyncio.iscoroutine(result) else result
         sys.stdout.flush()
     except FleetError as error:
-        return _refused(error)
+        return _refused(error, refused)
     except ExceptionGroup as group:  # of tasks side by side
         first = next((each for each in _leaves(group) if isinstance(each, FleetError)), None)
         if first is None:
             raise
-        return _refused(first)
+        return _refused(first, refused)
     except KeyboardInterrupt:
         return INTERRUPTED
     except OSError as error:
@@ -74,16 +83,18 @@ def run(options: argparse.Namespace) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if error.errno == errno.EPIPE:
             return READER_GONE
-        return _refused(FleetError(f"stdout: {error.strerror}", see="errors.md#output-failed"))
+        return _refused(
+            FleetError(f"stdout: {error.strerror}", see="errors.md#output-failed"), refused
+        )
     return code
 
 
-def _refused(error: Any) -> int:
+def _refused(error: Any, code: int) -> int:
     from lifecycle_fleet.errors import Misused
 
     page = f"\nSee {error.see}" if error.see else ""
     print(f"lifecycle: {error}{page}", file=sys.stderr)
-    return USAGE if isinstance(error, Misused) else FAILED
+    return USAGE if isinstance(error, Misused) else code
 
 
 def _leaves(group: BaseExceptionGroup[Any]) -> list[BaseException]:

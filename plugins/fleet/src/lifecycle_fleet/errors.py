@@ -6,14 +6,7 @@ import lifecycle
 
 
 class FleetError(lifecycle.LifecycleError):
-    """
-    A command cannot do its work. The message says why, and what to do.
-
-    Attributes:
-        exit_code: The exit code of the command.
-    """
-
-    exit_code = 1
+    """A command cannot do its work. The message says why, and what to do."""
 
 
 class ApiServerError(FleetError):

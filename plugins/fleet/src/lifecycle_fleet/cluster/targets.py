@@ -77,6 +77,21 @@ def target_of(text: str) -> Target:
 SHORT_KINDS: Final = ("deploy", "sts", "ds", "rs", "job")
 
 
+async def named(api: Api, namespace: str, target: Target) -> Object:
+    """
+    Return the object that is named.
+
+    Raises:
+        TargetError: There is no such object.
+    """
+    try:
+        return await api.get(target.kind, namespace, target.name)
+    except ApiServerError as error:
+        if error.state != NOT_FOUND:
+            raise
+        raise TargetError(await _missing(api, namespace, target)) from None
+
+
 async def pods_of(api: Api, namespace: str, target: Target) -> list[Object]:
     """
     Return the pods of a target, sorted by name. There is at least one.
@@ -84,12 +99,7 @@ async def pods_of(api: Api, namespace: str, target: Target) -> list[Object]:
     Raises:
         TargetError: There is no such pod or workload, or it has no pods.
     """
-    try:
-        found = await api.get(target.kind, namespace, target.name)
-    except ApiServerError as error:
-        if error.state != NOT_FOUND:
-            raise
-        raise TargetError(await _missing(api, namespace, target)) from None
+    found = await named(api, namespace, target)
     if target.kind == POD:
         return [found]
     _, pods = await api.list(POD, namespace, labels=selector(found))

@@ -8,7 +8,9 @@ from typing import Final
 
 from lifecycle_fleet.cluster.api import Api
 from lifecycle_fleet.cluster.failures import FORBIDDEN
+from lifecycle_fleet.cluster.in_pod import NO_COMMAND
 from lifecycle_fleet.errors import ApiServerError
+from lifecycle_fleet.view.container import command_of
 from lifecycle_fleet.view.pod import REGISTERED
 from lifecycle_fleet.why.answers import Answers, listening_of, plugins_of, status_of
 from lifecycle_fleet.why.facts import Container, Facts
@@ -18,10 +20,10 @@ from lifecycle_fleet.why.rights import EXEC, FATAL, Reader
 TIMEOUT: Final = 15.0
 """Seconds for one command, because a container may have a tenth of a core."""
 TABLES: Final = ("cat", "/proc/net/tcp", "/proc/net/tcp6")
-STATUS: Final = ("lifecycle", "status", "--json")
-PROBE: Final = ("lifecycle", "probe", "ready")
-IN_FLIGHT: Final = ("lifecycle", "inflight", "--json")
-PLUGINS: Final = ("lifecycle", "plugins")
+STATUS: Final = ("status", "--json")
+PROBE: Final = ("probe", "ready")
+IN_FLIGHT: Final = ("inflight", "--json")
+PLUGINS: Final = ("plugins",)
 
 
 class _Silent(Exception):
@@ -62,8 +64,8 @@ class _Pod:
         if app is None:
             return Answers()
         try:
-            await self._run(app, PROBE)  # its answers are in the status then
-            status = status_of(await self._run(app, STATUS))
+            await self._lifecycle(app, PROBE)  # its answers are in the status then
+            status = status_of(await self._lifecycle(app, STATUS))
             if not status:
                 return Answers(problem="lifecycle status did not print a status")
             return Answers(
@@ -72,19 +74,19 @@ class _Pod:
                 installed=await self._installed(app, status),
             )
         except _Silent as silent:
-            missing = "executable file not found" in str(silent)
+            missing = any(each in str(silent) for each in NO_COMMAND)
             return Answers(no_program=missing, problem=str(silent))
 
     async def _in_flight(self, app: Container, status: object) -> dict[str, object]:
         if not (self._facts.leaving or text(status, "state") == "draining"):
             return {}
-        return dict(status_of(await self._run(app, IN_FLIGHT)))
+        return dict(status_of(await self._lifecycle(app, IN_FLIGHT)))
 
     async def _installed(self, app: Container, status: object) -> dict[str, str] | None:
         loaded = [text(each, "name") for each in objects(status, "plugins")]
         if REGISTERED not in self._facts.gates or "kubernetes" in loaded:
             return None
-        return plugins_of(await self._run(app, PLUGINS))
+        return plugins_of(await self._lifecycle(app, PLUGINS))
 
     async def ports(self, container: Container) -> dict[int, bool] | None:
         """Return the open ports of the pod. None if they are unknown."""
@@ -94,6 +96,9 @@ class _Pod:
             return listening_of(await self._run(container, TABLES))
         except _Silent:
             return None
+
+    async def _lifecycle(self, app: Container, words: Sequence[str]) -> str:
+        return await self._run(app, [*command_of(self._facts.pod, app.name), *words])
 
     async def _run(self, container: Container, command: Sequence[str]) -> str:
         facts = self._facts

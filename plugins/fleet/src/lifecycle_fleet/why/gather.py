@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from lifecycle_fleet.cluster.api import Api, Object
 from lifecycle_fleet.cluster.kinds import (
     ALL,
     BUDGET,
-    DEPLOYMENT,
     EVENT,
     NODE,
     POD,
@@ -20,6 +19,7 @@ from lifecycle_fleet.cluster.kinds import (
     SLICE,
     Kind,
 )
+from lifecycle_fleet.cluster.targets import Target, named, selector
 from lifecycle_fleet.view.pod import REGISTERED
 from lifecycle_fleet.why import events as event_lists
 from lifecycle_fleet.why import rights
@@ -27,7 +27,7 @@ from lifecycle_fleet.why.answers import Answers
 from lifecycle_fleet.why.ask import ask
 from lifecycle_fleet.why.events import Event
 from lifecycle_fleet.why.facts import Container, Facts
-from lifecycle_fleet.why.reading import labels, mapping, objects, part, text
+from lifecycle_fleet.why.reading import mapping, objects, part, text
 from lifecycle_fleet.why.rights import NotThere, Reader, Right
 from lifecycle_fleet.why.rules.probe_failures import troubled
 from lifecycle_fleet.why.workload import Workload
@@ -60,14 +60,15 @@ class Gatherer:
         self._limit = asyncio.Semaphore(AT_ONCE)
         self._nodes: dict[str, Object | None] = {}
 
-    async def pod(self, name: str) -> Facts:
+    async def pod(self, target: Target) -> Facts:
         """
         Return the facts about one pod.
 
         Raises:
+            TargetError: There is no such pod.
             ApiServerError: The pod cannot be read.
         """
-        pod = await self._api.get(POD, self._namespace, name)
+        pod = await named(self._api, self._namespace, target)
         uid = text(pod, "metadata", "uid")
         async with asyncio.TaskGroup() as group:
             shared = group.create_task(self._shared())
@@ -75,15 +76,16 @@ class Gatherer:
         facts = replace(shared.result(), pod=pod, events=noted.result())
         return self._with_missing(await self._complete(facts))
 
-    async def deployment(self, name: str) -> Workload:
+    async def deployment(self, target: Target) -> Workload:
         """
         Return the facts about one Deployment and its pods.
 
         Raises:
+            TargetError: There is no such Deployment.
             ApiServerError: The Deployment or its pods cannot be read.
         """
-        deployment = await self._api.get(DEPLOYMENT, self._namespace, name)
-        chosen = _selector(mapping(deployment, "spec", "selector"))
+        deployment = await named(self._api, self._namespace, target)
+        chosen = selector(deployment)
         async with asyncio.TaskGroup() as group:
             pods = group.create_task(self._api.list(POD, self._namespace, labels=chosen))
             sets = group.create_task(self._listed(rights.REPLICA_SETS, REPLICA_SET, chosen))
@@ -204,23 +206,6 @@ class Gatherer:
 
     def _with_missing(self, facts: Facts) -> Facts:
         return replace(facts, missing=tuple(self._reader.missing))
-
-
-def _selector(found: Mapping[str, Any]) -> str:
-    """Return a selector with `matchLabels` and `matchExpressions` as text."""
-    wanted = [f"{name}={value}" for name, value in labels(found, "matchLabels").items()]
-    for each in objects(found, "matchExpressions"):
-        key, values = text(each, "key"), ",".join(map(str, each.get("values") or ()))
-        match text(each, "operator"):
-            case "In":
-                wanted.append(f"{key} in ({values})")
-            case "NotIn":
-                wanted.append(f"{key} notin ({values})")
-            case "Exists":
-                wanted.append(key)
-            case "DoesNotExist":
-                wanted.append(f"!{key}")
-    return ",".join(wanted)
 
 
 def _owner(found: Object) -> str:

@@ -20,8 +20,8 @@ SHOWN: Final = 5
 """Pieces of work that are shown."""
 
 NO_LIFECYCLE: Final = Saying(
-    "The preStop hook of container {container} runs lifecycle, but the image has no such program on "
-    "its PATH. So the hook fails, and the drain starts only with SIGTERM.",
+    "The preStop hook of container {container} runs {program}, but the image does not have this "
+    "program on its PATH. So the hook fails, and the drain starts only with SIGTERM.",
     "Install pod-lifecycle in the image, or write the full path of the program into the hook",
 )
 HOOK_FAILS: Final = Saying(
@@ -53,6 +53,7 @@ def prestop(facts: Facts) -> Iterator[Found]:
             "ns": facts.namespace,
             "pod": facts.name,
             "words": " ".join(words) or "COMMAND",
+            "program": words[0] if words else "",
         }
         path = f"{each.path}.lifecycle.preStop"
         shown = f"{path}.exec.command: {' '.join(words)}" if words else path
