@@ -28,6 +28,7 @@ import timeline
 from command_reference import commands, fleet_commands
 from json_fields import in_flight_fields, status_fields
 from markdown_parts import prose, table
+from why_page import why
 
 import lifecycle
 from lifecycle import asgi, hookspecs
@@ -291,6 +292,7 @@ SECTIONS: Final[dict[str, Callable[[], str]]] = {
     "settings": settings,
     "states": states,
     "status": status_fields,
+    "why": why,
 }
 
 

@@ -317,7 +317,9 @@ def test_a_deployment_says_the_same_finding_once(api: ApiServer, why: Any) -> No
     code, out, _ = why("deploy/orders")
 
     assert code == 1
-    assert out.startswith("deploy/orders is not rolled out. 0 of 2 new pods are ready.")
+    assert out.startswith(
+        "The rollout of deploy/orders is not complete. 0 of 2 new pods are ready."
+    )
     assert out.count("An administrator has taken every service") == 1
     assert "   pods  a, b\n" in out
 

@@ -17,7 +17,7 @@ def test_a_rollout_is_explained(rollout: Rollout) -> None:
 
     wrong = tuple(dict.fromkeys(each.rule for each in verdict.findings if not each.note))
     assert wrong == rollout.rules
-    assert verdict.headline.startswith(f"deploy/orders {rollout.headline}")
+    assert verdict.headline.startswith(f"The rollout of deploy/orders {rollout.headline}")
     assert verdict.wrong == bool(rollout.rules)
 
 

@@ -223,7 +223,7 @@ TWELVE: dict[str, Case] = {
         facts(node=node(cordoned=True), budgets=(budget(0, 1, 1, 2, minAvailable=1),)),
         ("eviction",),
         "The node node-1 is cordoned, but the pod cannot be evicted from it.",
-        "edit pdb orders",
+        "raise the replicas",
     ),
     "10 a finalizer": Case(
         broken(
@@ -263,7 +263,8 @@ TWELVE: dict[str, Case] = {
         ("service-selector",),
         "No Service selects the pod. The Service orders selects app.kubernetes.io/name=order, but the "
         "pod has app.kubernetes.io/name=orders.",
-        "edit service orders",
+        "patch service orders --type=merge -p "
+        '\'{"spec": {"selector": {"app.kubernetes.io/name": "orders"}}}\'',
     ),
 }
 """The twelve ways of the issue."""

@@ -145,7 +145,7 @@ ROLLOUTS: dict[str, Rollout] = {
     "rolled out": Rollout(
         Workload(deployment=deployment(), now=NOW, replica_sets=SETS, pods=GOOD),
         (),
-        "is rolled out. 2 pods are available, and clients find them.",
+        "is complete. 2 pods are available, and clients find them.",
     ),
     "rolled out, and an old pod drains": Rollout(
         Workload(
@@ -160,7 +160,7 @@ ROLLOUTS: dict[str, Rollout] = {
             ),
         ),
         (),
-        "is rolled out. 2 pods are available, and clients find them.",
+        "is complete. 2 pods are available, and clients find them.",
     ),
     "a new pod that crashes": Rollout(
         Workload(
@@ -170,7 +170,7 @@ ROLLOUTS: dict[str, Rollout] = {
             pods=(named(CRASHING, "c"), *OLD_GOOD),
         ),
         ("crash", "old-pods"),
-        "is not rolled out. 0 of 2 new pods are ready. 2 pods are old.",
+        "is not complete. 0 of 2 new pods are ready. 2 pods are old.",
     ),
     "three pods with the same finding": Rollout(
         Workload(
@@ -180,51 +180,49 @@ ROLLOUTS: dict[str, Rollout] = {
             pods=(offline("a"), offline("b"), offline("c")),
         ),
         ("offline",),
-        "is not rolled out. 0 of 2 new pods are ready.",
+        "is not complete. 0 of 2 new pods are ready.",
     ),
     "paused": Rollout(
         Workload(
             deployment=deployment(0, 2, 2, paused=True), now=NOW, replica_sets=SETS, pods=OLD_GOOD
         ),
         ("paused",),
-        "is not rolled out. 0 of 2 new pods are ready. 2 pods are old.",
+        "is not complete. 0 of 2 new pods are ready. 2 pods are old.",
     ),
     "paused after a rollout": Rollout(
         Workload(deployment=deployment(paused=True), now=NOW, replica_sets=SETS, pods=GOOD),
         (),
-        "is rolled out.",
+        "is complete.",
     ),
     "without a controller": Rollout(
         Workload(deployment=deployment(generation=2), now=NOW, replica_sets=SETS, pods=OLD_GOOD),
         ("not-observed",),
-        "is not rolled out.",
+        "is not complete.",
     ),
     "scaled to zero": Rollout(
         Workload(deployment=scaled_to(0), now=NOW),
         (),
-        "is rolled out, with 0 pods.",
+        "is complete, with 0 pods.",
     ),
-    "over the quota": Rollout(refusing(QUOTA), ("failed-create",), "is not rolled out."),
+    "over the quota": Rollout(refusing(QUOTA), ("failed-create",), "is not complete."),
     "against the Pod Security Standard": Rollout(
-        refusing(SECURITY), ("failed-create",), "is not rolled out."
+        refusing(SECURITY), ("failed-create",), "is not complete."
     ),
     "without its ServiceAccount": Rollout(
         refusing('error looking up service account shop/x: serviceaccount "x" not found'),
         ("failed-create",),
-        "is not rolled out.",
+        "is not complete.",
     ),
     "refused by a webhook": Rollout(
         refusing('admission webhook "policy.example" denied the request: no'),
         ("failed-create",),
-        "is not rolled out.",
+        "is not complete.",
     ),
-    "with a webhook that is down": Rollout(
-        refusing(DOWN), ("failed-create",), "is not rolled out."
-    ),
+    "with a webhook that is down": Rollout(refusing(DOWN), ("failed-create",), "is not complete."),
     "refused for another reason": Rollout(
         refusing("is invalid: spec.containers[0].image: Required value"),
         ("failed-create",),
-        "is not rolled out.",
+        "is not complete.",
     ),
     "after the deadline": Rollout(
         Workload(
@@ -244,7 +242,7 @@ ROLLOUTS: dict[str, Rollout] = {
             pods=(named(CRASHING, "c"), *OLD_GOOD),
         ),
         ("crash", "progress-deadline", "old-pods"),
-        "is not rolled out. 0 of 2 new pods are ready. 2 pods are old.",
+        "is not complete. 0 of 2 new pods are ready. 2 pods are old.",
     ),
     "in minReadySeconds": Rollout(
         Workload(
@@ -254,12 +252,12 @@ ROLLOUTS: dict[str, Rollout] = {
             pods=(GOOD[0], *OLD_GOOD),
         ),
         ("old-pods", "min-ready"),
-        "is not rolled out. 1 of 2 new pods are ready. 2 pods are old.",
+        "is not complete. 1 of 2 new pods are ready. 2 pods are old.",
     ),
     "at an end that no rule explains": Rollout(
         Workload(deployment=deployment(1, 1, 1), now=NOW, replica_sets=SETS, pods=GOOD[:1]),
         ("rollout",),
-        "is not rolled out. 1 of 2 new pods are ready.",
+        "is not complete. 1 of 2 new pods are ready.",
     ),
     "read in part": Rollout(
         Workload(
@@ -270,7 +268,7 @@ ROLLOUTS: dict[str, Rollout] = {
             missing=(Missing("replicasets", "forbidden", "apiGroups: [apps]"),),
         ),
         ("crash",),
-        "is not rolled out.",
+        "is not complete.",
     ),
 }
 WORKLOADS = {name: each.workload for name, each in ROLLOUTS.items()}

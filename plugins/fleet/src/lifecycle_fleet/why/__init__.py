@@ -1,1 +1,1 @@
-"""What keeps a pod or a Deployment from being ready or gone: facts, rules and findings."""
+"""Facts, rules and findings about pods and Deployments that are not ready or not gone."""

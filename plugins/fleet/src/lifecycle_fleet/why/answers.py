@@ -1,5 +1,5 @@
 """
-What a pod itself answers: `lifecycle status`, `lifecycle inflight`, and the ports it listens on.
+The answers of a pod: `lifecycle status`, `lifecycle inflight`, and the open ports.
 
 The answers come from inside a container, so they may have any shape.
 """

@@ -36,7 +36,7 @@ async def ask(api: Api, facts: Facts, reader: Reader) -> Answers:
 
     Args:
         api: The API server.
-        facts: What is known of the pod.
+        facts: The facts about the pod so far.
         reader: Notes that commands may not be run.
 
     Raises:

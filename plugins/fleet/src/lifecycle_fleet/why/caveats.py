@@ -1,4 +1,4 @@
-"""What may be missing from the evidence: rights, expired events, pods that do not answer."""
+"""Evidence that may be missing, because of rights, expired events, or pods that do not answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a Deployment is not rolled out: its own findings, and those of its pods, each said once. Pure."""
+"""Why a rollout is not complete: the findings of the Deployment and of its pods. Pure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DURATION: Final = re.compile(r"\d[\d.]* (?:s|min|h|days)\b")
 
 
 def explain(found: Workload) -> Verdict:
-    """Return why a Deployment is not rolled out."""
+    """Return why the rollout of a Deployment is not complete."""
     causes = findings(CAUSES, found)
     of_pods = tuple(_of_pods(found))
     known = [each for each in (*causes, *of_pods) if not each.note]
@@ -32,7 +32,7 @@ def explain(found: Workload) -> Verdict:
         words(f"deploy/{found.name}"),
         words(found.namespace),
         "ready" if found.complete else "not ready",
-        words(f"deploy/{found.name} {_headline(found)}"),
+        words(f"The rollout of deploy/{found.name} {_headline(found)}"),
         ordered((*causes, *of_pods, *consequences)),
         tuple(_caveats(found, of_pods)),
     )
@@ -57,13 +57,13 @@ def _headline(found: Workload) -> str:
     available = found.count("availableReplicas")
     if found.complete:
         if not found.wanted:
-            return "is rolled out, with 0 pods."
-        return f"is rolled out. {_pods(available)} available{_found_by_clients(found)}."
+            return "is complete, with 0 pods."
+        return f"is complete. {_pods(available)} available{_found_by_clients(found)}."
     new, old = found.count("updatedReplicas"), found.count("replicas")
     old = max(0, old - new)
     more = f" {_pods(old)} old." if old else ""
     ready = sum(each.ready for each in found.new_pods())
-    return f"is not rolled out. {ready} of {found.wanted} new pods are ready.{more}"
+    return f"is not complete. {ready} of {found.wanted} new pods are ready.{more}"
 
 
 def _pods(number: int) -> str:

@@ -10,7 +10,7 @@ from lifecycle_fleet.view.pod import moment
 from lifecycle_fleet.why.reading import Object, text, whole, words
 
 KEPT: Final = 3600.0
-"""Seconds for which the API server keeps an event, if nobody has changed `--event-ttl`."""
+"""Seconds for which the API server keeps an event, unless `--event-ttl` is set."""
 
 _CONTAINER: Final = re.compile(r"spec\.(?:initContainers|containers|ephemeralContainers)\{(.+)\}")
 

@@ -39,9 +39,9 @@ class Missing(NamedTuple):
     Something that could not be read.
 
     Attributes:
-        what: What it is, for example `events`.
+        what: Its name, for example `events`.
         why: The state of the failure, for example `forbidden`.
-        right: The missing right as a rule of a Role. Empty if it is no matter of rights.
+        right: The missing right as a rule of a Role. Empty if rights are not the reason.
         cluster: Whether the right needs a ClusterRole.
     """
 
@@ -138,7 +138,7 @@ class Container(NamedTuple):
 @dataclass(frozen=True, kw_only=True)
 class Facts:
     """
-    What is known of one pod.
+    The facts about one pod.
 
     Args:
         pod: The pod.
@@ -148,11 +148,11 @@ class Facts:
         slices: All EndpointSlices of its namespace.
         budgets: All PodDisruptionBudgets of its namespace.
         node: Its node. Empty if it is unknown, and None if it does not exist.
-        answers: What the pod itself has answered.
+        answers: The answers of the pod itself.
         logs: The last lines of the previous run of a container, by its name.
         may_register: Whether its ServiceAccount may patch the status of pods. None if unknown.
         start: Seconds that another pod of the same Deployment needed to start. None if unknown.
-        missing: What could not be read.
+        missing: The things that could not be read.
     """
 
     pod: Object
@@ -232,7 +232,7 @@ class Facts:
 
     @cached_property
     def told(self) -> Told | None:
-        """What the annotation of the pod has, or None."""
+        """The content of the annotation of the pod, or None."""
         annotations = labels(self.pod, "metadata", "annotations")
         return read_told({"annotations": annotations})
 

@@ -1,5 +1,5 @@
 """
-What a rule can say, and what it has found.
+The sentences of a rule, and its findings.
 
 Rules of this file:
 
@@ -27,7 +27,7 @@ class Saying(NamedTuple):
     A sentence that a rule can say.
 
     Attributes:
-        sentence: What is wrong, with a field for each part that differs.
+        sentence: The problem, with a field for each part that differs.
         fix: A command or a line of YAML, or a sentence, with fields too. A field of a command is
             not quoted, because names of Kubernetes need no quotes.
         note: Whether it is only worth knowing, and nothing is wrong.
@@ -50,13 +50,13 @@ class Saying(NamedTuple):
 
 class Found(NamedTuple):
     """
-    What a rule has found.
+    A problem that a rule has found.
 
     Attributes:
         saying: The sentence, with its fields.
-        sentence: What is wrong.
-        fix: What to do about it.
-        evidence: Where it can be seen: events and paths of fields.
+        sentence: The problem.
+        fix: The way to fix it.
+        evidence: The places that show it, as events and paths of fields.
     """
 
     saying: Saying
@@ -89,14 +89,14 @@ class Rule(NamedTuple, Generic[T]):
 
 class Finding(NamedTuple):
     """
-    What a rule has found, with the rule.
+    A problem that a rule has found, with the rule.
 
     Attributes:
         rule: The name of the rule.
         rank: The place of the rule among all rules. A cause has a lower rank than its consequences.
-        sentence: What is wrong.
-        fix: What to do about it.
-        evidence: Where it can be seen.
+        sentence: The problem.
+        fix: The way to fix it.
+        evidence: The places that show it.
         note: Whether it is only worth knowing.
         pods: The names of the pods that it is about. Only set for a Deployment.
     """

@@ -20,12 +20,12 @@ class Verdict(NamedTuple):
     The answer about one pod or one Deployment.
 
     Attributes:
-        target: What was asked about, for example `pod/orders-1`.
+        target: The pod or the Deployment, for example `pod/orders-1`.
         namespace: Its namespace.
         state: Its state in a word, for example `ready` or `terminating`.
         headline: A sentence about its state.
-        findings: What is wrong, the cause before its consequences, and then the notes.
-        caveats: What may be missing from the evidence.
+        findings: The findings, the cause before its consequences, and then the notes.
+        caveats: The evidence that may be missing.
     """
 
     target: str

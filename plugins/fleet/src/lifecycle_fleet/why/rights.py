@@ -1,4 +1,4 @@
-"""Reads what the person may read. What is forbidden is noted once, and the rest goes on."""
+"""Reads everything that the person may read, and notes each missing right once."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Right(NamedTuple):
     A right that is needed to read something.
 
     Attributes:
-        what: What is read, as people call it.
+        what: The name for people of the thing that is read.
         group: The API group of the resource. Empty for the core.
         resource: The resource, for example `pods/exec`.
         verbs: The verbs.
@@ -87,7 +87,7 @@ class Reader:
     Reads several things, and notes what could not be read.
 
     Attributes:
-        missing: What could not be read.
+        missing: The things that could not be read.
     """
 
     def __init__(self) -> None:

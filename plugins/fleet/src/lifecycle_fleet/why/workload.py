@@ -18,7 +18,7 @@ HASH: Final = "pod-template-hash"
 @dataclass(frozen=True, kw_only=True)
 class Workload:
     """
-    What is known of one Deployment.
+    The facts about one Deployment.
 
     Args:
         deployment: The Deployment.
@@ -27,7 +27,7 @@ class Workload:
         pods: Its pods, as far as they were looked at.
         events: The events of the Deployment and its ReplicaSets, the newest last.
         more: How many pods were not looked at.
-        missing: What could not be read.
+        missing: The things that could not be read.
     """
 
     deployment: Object

@@ -1,8 +1,8 @@
 """
 The rules on pods, the cause before its consequences.
 
-A pod that has no node has no image, a container that does not start has no probe, and a probe that
-asks the wrong port does not show what the app would answer.
+A pod without a node does not pull an image. A container that does not start is not probed. A probe of
+the wrong port does not show the answer of the app.
 """
 
 from __future__ import annotations

@@ -80,7 +80,7 @@ BY_APP: Final = Saying(
 )
 BY_BOTH: Final = Saying(
     "An administrator and the app itself have taken every service offline, so the pod is not ready.",
-    "kubectl -n {ns} exec {pod} -c {container} -- lifecycle online. The app has to call set_online",
+    "Run lifecycle online in container {container} of the pod, and let the app call set_online",
 )
 OFFLINE: Final = Saying(
     "Every service of the app is offline, so the pod is not ready.",

@@ -19,19 +19,21 @@ SEVERAL: Final = Saying(
 )
 BLOCKED: Final = Saying(
     "The node {node} is cordoned, but the pod cannot be evicted from it. The PodDisruptionBudget "
-    "{name} allows no disruption now, because {healthy} of {expected} pods are healthy and {desired} "
-    "have to be.",
-    "Wait for the other pods, or raise the replicas, or kubectl -n {ns} edit pdb {name}",
+    "{name} allows no disruption now, because {healthy} of {expected} pods are healthy, and "
+    "{desired} must stay healthy.",
+    "Wait until the other pods are healthy, or raise the replicas",
 )
 NEVER: Final = Saying(
     "The node {node} is cordoned, but the pod can never be evicted from it. The PodDisruptionBudget "
     "{name} has {rule}, which {expected} replicas can never satisfy with one pod less.",
-    "kubectl -n {ns} edit pdb {name}, for example to maxUnavailable: 1",
+    "kubectl -n {ns} patch pdb {name} --type=merge "
+    '-p \'{{"spec": {{"minAvailable": null, "maxUnavailable": 1}}}}\'',
 )
 NOTE: Final = Saying(
     "No eviction of the pod is ever allowed, so its node cannot be drained. The PodDisruptionBudget "
     "{name} has {rule}, which {expected} replicas can never satisfy with one pod less.",
-    "kubectl -n {ns} edit pdb {name}, for example to maxUnavailable: 1",
+    "kubectl -n {ns} patch pdb {name} --type=merge "
+    '-p \'{{"spec": {{"minAvailable": null, "maxUnavailable": 1}}}}\'',
     note=True,
 )
 UNKNOWN: Final = Saying(

@@ -1,4 +1,4 @@
-"""Rules on readiness gates: the condition that nobody sets, and the right to set it."""
+"""Rules on readiness gates: the condition that nothing sets, and the right to set it."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import Final
 
@@ -52,7 +53,7 @@ def prestop(facts: Facts) -> Iterator[Found]:
             "container": each.name,
             "ns": facts.namespace,
             "pod": facts.name,
-            "words": " ".join(words) or "COMMAND",
+            "words": shlex.join(words) or "COMMAND",
             "program": words[0] if words else "",
         }
         path = f"{each.path}.lifecycle.preStop"
@@ -90,12 +91,12 @@ def _running(facts: Facts) -> list[Container]:
 
 IN_FLIGHT: Final = Saying(
     "The app is draining, with {number} in flight: {work}. {left} of the grace period remain.",
-    "Wait. To see all work, run kubectl -n {ns} exec {pod} -c {container} -- lifecycle inflight",
+    "kubectl -n {ns} exec {pod} -c {container} -- lifecycle inflight",
     note=True,
 )
 DRAINING: Final = Saying(
     "The app is draining. {waits} {left} of the grace period remain.",
-    "Wait. To see the drain, run kubectl -n {ns} exec {pod} -c {container} -- lifecycle status",
+    "kubectl -n {ns} exec {pod} -c {container} -- lifecycle status",
     note=True,
 )
 TERMINATING: Final = Saying(

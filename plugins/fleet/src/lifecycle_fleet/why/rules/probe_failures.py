@@ -34,7 +34,7 @@ class Failure(NamedTuple):
     Attributes:
         container: The container.
         kind: The field of the probe, for example `readinessProbe`.
-        message: What the kubelet has reported. Empty if there is no event.
+        message: The report of the kubelet. Empty if there is no event.
         event: The newest event of it, or None.
     """
 

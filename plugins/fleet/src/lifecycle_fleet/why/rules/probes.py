@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import Final
 
@@ -235,7 +236,7 @@ def command(facts: Facts) -> Iterator[Found]:
             kind=failure.kind,
             container=failure.container.name,
             command=" ".join(failure.command[:1]),
-            words=" ".join(failure.command),
+            words=shlex.join(failure.command),
             ns=facts.namespace,
             pod=facts.name,
         )

@@ -23,7 +23,7 @@ PAUSED: Final = Saying(
     "kubectl -n {ns} rollout resume deploy/{name}",
 )
 PAUSED_NOTE: Final = Saying(
-    "The Deployment is paused, so a change of its template is not rolled out.",
+    "The Deployment is paused, so a change of its template does not start a rollout.",
     "kubectl -n {ns} rollout resume deploy/{name}",
     note=True,
 )
@@ -177,7 +177,7 @@ def progress_deadline(found: Workload) -> Iterator[Found]:
 
 OLD_PODS: Final = Saying(
     "The old pods stay because too few new pods are available. {old} of the old pods are left.",
-    "Fix what keeps the new pods from being ready, or kubectl -n {ns} rollout undo deploy/{name}",
+    "Fix what keeps the new pods from being ready, or undo the rollout",
 )
 
 
@@ -186,8 +186,8 @@ def old_pods(found: Workload) -> Iterator[Found]:
     """
     Old pods stay because new pods are not available.
 
-    With `maxUnavailable: 0`, an old pod ends only when a new one is available. This is a consequence
-    of the findings before it.
+    With `maxUnavailable: 0`, an old pod ends only when a new one is available. This finding is a
+    consequence of the findings before it.
     """
     if found.complete or found.paused or not found.observed:
         return

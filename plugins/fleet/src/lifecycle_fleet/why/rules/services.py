@@ -22,7 +22,8 @@ ALIKE: Final = 0.75
 OTHER_VALUE: Final = Saying(
     "No Service selects the pod. The Service {service} selects {label}={wanted}, but the pod has "
     "{label}={value}.",
-    "kubectl -n {ns} edit service {service}, and set spec.selector {label}: {value}",
+    "kubectl -n {ns} patch service {service} --type=merge "
+    '-p \'{{"spec": {{"selector": {{"{label}": "{value}"}}}}}}\'',
 )
 NO_LABEL: Final = Saying(
     "No Service selects the pod. The Service {service} selects {label}={wanted}, but the pod has no "
@@ -33,7 +34,8 @@ NO_LABEL: Final = Saying(
 OTHER_VALUE_TOO: Final = Saying(
     "The Service {service} selects no pod. It selects {label}={wanted}, but this pod has "
     "{label}={value}.",
-    "kubectl -n {ns} edit service {service}, and set spec.selector {label}: {value}",
+    "kubectl -n {ns} patch service {service} --type=merge "
+    '-p \'{{"spec": {{"selector": {{"{label}": "{value}"}}}}}}\'',
 )
 
 
@@ -107,12 +109,12 @@ def _has_endpoints(facts: Facts, service: Object) -> bool:
 NO_SUCH_NAME: Final = Saying(
     "The Service {service} sends requests to the port name {port}, but no container of the pod "
     "declares a port with this name.",
-    "kubectl -n {ns} edit service {service}, and set targetPort to one of: {declared}",
+    "In the Service {service}, set targetPort to one of: {declared}",
 )
 NOT_LISTENING: Final = Saying(
     "The Service {service} sends requests to port {port}, but nothing in the pod listens on this "
     "port. Open ports: {open}.",
-    "kubectl -n {ns} edit service {service}, and set targetPort to the port of the app",
+    "In the Service {service}, set targetPort to the port of the app",
 )
 LOOPBACK: Final = Saying(
     "The Service {service} sends requests to port {port}, but the app listens on this port only on "
@@ -122,7 +124,7 @@ LOOPBACK: Final = Saying(
 UNDECLARED: Final = Saying(
     "The Service {service} sends requests to port {port}, which no container of the pod declares. If "
     "the app does not listen on this port either, clients cannot connect.",
-    "kubectl -n {ns} edit service {service}, and set targetPort to one of: {declared}",
+    "In the Service {service}, set targetPort to one of: {declared}",
     note=True,
 )
 
