@@ -348,6 +348,18 @@ def test_only_some_pods_of_a_large_deployment_are_looked_at(
     assert len({each.name for each in api.asked if each.verb == "exec"}) == 1
 
 
+def test_pods_that_were_evicted_are_not_a_part_of_a_deployment(api: ApiServer, why: Any) -> None:
+    """They are replaced already, and stay until they are collected."""
+    evicted = pod(ready=False, phase="Failed")
+    evicted["status"]["reason"] = "Evicted"
+    rollout(api, evicted)
+    api.put("deployments", deployment())
+
+    code, out, _ = why("deploy/orders")
+
+    assert (code, out) == (0, "The rollout of deploy/orders is complete. 2 pods are available.\n")
+
+
 def test_events_of_a_replica_set(api: ApiServer, why: Any) -> None:
     """A refusal of the API server is read from the newest ReplicaSet."""
     rollout(api)

@@ -8,7 +8,7 @@ from typing import Final
 
 from lifecycle_fleet.cluster.api import Api
 from lifecycle_fleet.cluster.failures import FORBIDDEN
-from lifecycle_fleet.cluster.in_pod import NO_COMMAND
+from lifecycle_fleet.cluster.in_pod import NO_COMMAND, NOT_EXECUTABLE
 from lifecycle_fleet.errors import ApiServerError
 from lifecycle_fleet.view.container import command_of
 from lifecycle_fleet.view.pod import REGISTERED
@@ -113,6 +113,8 @@ class _Pod:
                 self._reader.note(EXEC, error.state)
                 raise _Silent("") from None
             raise _Silent(words(str(error))) from None
+        if done.code in NOT_EXECUTABLE:
+            raise _Silent(f"{command[0]}: {NO_COMMAND[0]}")
         if done.code and not done.out:
             raise _Silent(words(done.err) or f"{command[0]} exited with {done.code}")
         return done.out

@@ -100,6 +100,7 @@ class Gatherer:
             for each in pods.result()[1]
             if not owners or _owner(each) in owners
         ]
+        all_pods = [each for each in all_pods if not each.over]  # already replaced
         all_pods.sort(key=lambda each: (each.ready and not each.leaving, workload.place(each)))
         looked_at, start = all_pods[:MOST], _longest_start(all_pods)
         async with asyncio.TaskGroup() as group:

@@ -181,8 +181,10 @@ def _of_port(
     if not isinstance(target, (int, str)) or protocol != "TCP":
         return None
     number, listening = int(target), facts.answers.listening
-    if listening is None or not all(each.started for each in facts.containers):
+    if listening is None:
         return UNDECLARED if numbers and number not in numbers else None
+    if not facts.ready:
+        return None  # the app may not listen yet
     if number not in listening:
         return NOT_LISTENING
     return None if listening[number] else LOOPBACK
