@@ -32,6 +32,7 @@ SUBCOMMANDS: Final[dict[str, tuple[str, str]]] = {
         "lifecycle_fleet.commands.why",
         "explain why a pod or a Deployment is not ready or gone",
     ),
+    "rollout": ("lifecycle_fleet.commands.rollout", "watch a rollout of a Deployment to its end"),
 }
 """
 Module and help text of each subcommand, by its name.

@@ -39,7 +39,8 @@ class Followed:
         fields: A field selector.
         keep: Returns the part of an object to store.
         on_change: Called with each changed object as it was and as it is. None means that there was
-            none, or is none any more.
+            none, or is none any more. Before a deletion, it is called with the last object, which
+            says how a pod has ended.
         on_problem: Called with `problem` when it has changed.
 
     Attributes:
@@ -144,7 +145,9 @@ class Followed:
         name = key(found)
         if kind == "DELETED":
             if (old := self.objects.pop(name, None)) is not None:
-                self._on_change(old, None)
+                last = self._keep(found)
+                self._on_change(old, last)
+                self._on_change(last, None)
             return
         old, new = self.objects.get(name), self._keep(found)
         self.objects[name] = new

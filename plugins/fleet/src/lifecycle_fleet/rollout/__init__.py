@@ -1,0 +1,1 @@
+"""A rollout of a Deployment, watched from its start to its end."""

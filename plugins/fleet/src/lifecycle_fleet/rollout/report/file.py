@@ -1,0 +1,41 @@
+"""Writes the report."""
+
+from __future__ import annotations
+
+import os
+
+from lifecycle_fleet.errors import FleetError
+
+
+class NotWritten(FleetError):
+    """The report cannot be written."""
+
+    help_entry = "errors.md#fleet-report"
+
+
+def writable(path: str) -> None:
+    """
+    Refuse a path that cannot be written, before a rollout begins.
+
+    Raises:
+        NotWritten: The folder is missing, or must not be written to.
+    """
+    folder = os.path.dirname(path) or "."
+    if os.path.isdir(path) or not os.path.isdir(folder):
+        raise NotWritten(f"the report {path} cannot be written: there is no folder {folder}")
+    if not os.access(path if os.path.exists(path) else folder, os.W_OK):
+        raise NotWritten(f"the report {path} cannot be written: permission denied")
+
+
+def write(path: str, page: str) -> None:
+    """
+    Write the report.
+
+    Raises:
+        NotWritten: It cannot be written.
+    """
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(page)
+    except OSError as error:
+        raise NotWritten(f"the report {path} cannot be written: {error.strerror}") from None

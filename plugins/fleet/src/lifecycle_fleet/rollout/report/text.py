@@ -1,0 +1,132 @@
+"""The result as text, with or without colours."""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+from collections.abc import Iterator
+from typing import Final, TextIO
+
+import tabulate
+
+from lifecycle_fleet.rollout.lane import Lane
+from lifecycle_fleet.rollout.moves import codes
+from lifecycle_fleet.rollout.outcome import outcome
+from lifecycle_fleet.rollout.result import Rollout, Verdict
+
+SGR: Final = {
+    "good": "\x1b[1;32m",
+    "bad": "\x1b[1;31m",
+    "dim": "\x1b[2m",
+}
+RESET: Final = "\x1b[0m"
+WIDTH: Final = 96
+MOST: Final = 40
+"""The pods in the table. Of more, those with faults and the last ones are shown."""
+HEADER: Final = ("POD", "REVISION", "READY AFTER", "NOT READY", "DRAINED IN", "EXIT", "RESULT")
+
+
+class Painter:
+    """
+    Colours text if it is written to a terminal, and `NO_COLOR` is not set.
+
+    Args:
+        out: The stream.
+    """
+
+    def __init__(self, out: TextIO | None = None) -> None:
+        self._on = (out or sys.stdout).isatty() and not os.environ.get("NO_COLOR")
+
+    def __call__(self, style: str, text: str) -> str:
+        return f"{SGR[style]}{text}{RESET}" if self._on else text
+
+
+def render(rollout: Rollout, paint: Painter) -> str:
+    """Return the text that is printed at the end."""
+    parts = [
+        paint("good" if rollout.passed else "bad", rollout.headline()),
+        table(rollout),
+        "\n".join(_wrapped(each) for each in findings(rollout)),
+        paint("dim", _footnote(rollout)),
+    ]
+    return "\n\n".join(part for part in parts if part)
+
+
+def findings(rollout: Rollout) -> Iterator[str]:
+    """Yield what is to be known beside the table, a sentence each."""
+    yield from rollout.reasons
+    yield from (each.text for each in rollout.faults() if each.text not in rollout.reasons)
+    for lane in rollout.lanes:
+        if lane.restarts:
+            yield f"{lane.name}: its containers were restarted (restarts: {lane.restarts})"
+    if rollout.gate and rollout.verdict is not Verdict.UNDONE:
+        yield rollout.gate
+    yield from (each.text for each in rollout.notes)
+
+
+def hint(rollout: Rollout) -> str:
+    """Return the command that says more, or empty."""
+    if rollout.verdict in (Verdict.DONE, Verdict.NONE, Verdict.ROLLING):
+        return ""
+    return f"To find out why, run: lifecycle fleet why {rollout.target} -n {rollout.namespace}"
+
+
+def table(rollout: Rollout) -> str:
+    """Return a line for each pod."""
+    lanes = [*rollout.lanes]
+    if len(lanes) > MOST:
+        bad = [each for each in lanes if outcome(each).bad or each.problem][: MOST - 1]
+        rest = [each for each in lanes if each not in bad]
+        chosen = {each.uid for each in (*bad, *rest[len(bad) - MOST :])}
+        lanes = [each for each in lanes if each.uid in chosen]
+    rows = [_row(each, rollout) for each in lanes]
+    if hidden := len(rollout.lanes) - len(lanes):
+        rows.append((f"and {hidden} more", *[""] * (len(HEADER) - 1)))
+    return tabulate.tabulate(rows, HEADER, tablefmt="plain", disable_numparse=True) if rows else ""
+
+
+def _row(lane: Lane, rollout: Rollout) -> tuple[str, ...]:
+    result = str(outcome(lane)) or lane.problem.partition(" ")[0] or str(lane.phase)
+    return (
+        lane.name,
+        str(rollout.revisions.get(lane.hash) or "-"),
+        _seconds(None if lane.initial else lane.ready_after),
+        _seconds(lane.gap or None),
+        _seconds(lane.drained_in),
+        codes(lane) or "-",
+        result,
+    )
+
+
+def _seconds(given: float | None) -> str:
+    return "-" if given is None else f"{given:.1f} s"
+
+
+def _footnote(rollout: Rollout) -> str:
+    numbers = rollout.progress
+    lines = []
+    if rollout.verdict is not Verdict.NONE:
+        lines.append(
+            f"At least {numbers.fewest_ready} of {numbers.desired} pods were ready at any moment."
+        )
+        hidden = [each.hidden_after for each in rollout.lanes if each.hidden_after is not None]
+        if hidden:
+            lines.append(
+                "The EndpointSlices stopped showing a pod at most "
+                f"{max(hidden):.1f} s after its drain started."
+            )
+    if said := hint(rollout):
+        lines.append(said)
+    return "\n".join(lines)
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent="! ",
+        subsequent_indent="  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
