@@ -67,7 +67,7 @@ def _kills(lane: Lane) -> Iterator[Fault]:
             continue
         if each.reason == OUT_OF_MEMORY:
             text = f"container {each.container} was killed, because it was out of memory"
-        elif lane.grace and each in lane.last and lane.leaves:
+        elif lane.grace and _at_the_end(lane, each):
             text = (
                 f"container {each.container} was killed at the end of its grace period of "
                 f"{lane.grace:g} s"
@@ -82,6 +82,12 @@ def _kills(lane: Lane) -> Iterator[Fault]:
             f"{lane.name}: the pod was gone only after {took:.1f} s. Its grace period of "
             f"{lane.grace:g} s was over, so it was killed",
         )
+
+
+def _at_the_end(lane: Lane, end: End) -> bool:
+    """Tell whether a container ended when the grace period was over."""
+    drains = lane.first(Phase.DRAINING)
+    return drains is not None and end.at + SLACK >= drains + (lane.grace or 0.0)
 
 
 def _cuts(lane: Lane) -> Iterator[Fault]:

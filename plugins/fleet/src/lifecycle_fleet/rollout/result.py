@@ -180,6 +180,10 @@ class Rollout:
         """Return it with another verdict."""
         return replace(self, verdict=verdict, reasons=reasons, gate=gate or self.gate)
 
+    def until(self, at: float) -> Self:
+        """Return it as something that was over at a moment: the rest was waiting for Events."""
+        return replace(self, at=max(at, self.began))
+
     def headline(self) -> str:
         """Return the verdict in one sentence."""
         return f"{self.target}: {self._verdict()}{self._pods()}"

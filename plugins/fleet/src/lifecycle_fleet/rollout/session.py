@@ -177,11 +177,14 @@ class Session:
 
     async def _awaited(self, watching: Watching) -> bool:
         until = time.time() + (self._plan.timeout or self._patience())
-        while (now := self._look()).verdict is Verdict.NONE:
+        while True:
+            watching.changed.clear()
+            now = self._look()
+            if now.verdict is not Verdict.NONE:
+                return True
             if now.at >= until:
                 return False
             await self._changed(watching, until)
-        return True
 
     def _set_gate(self, seconds: float) -> None:
         deployment, sets = self._fold.deployment, self._fold.replica_sets()
@@ -289,7 +292,7 @@ class Session:
             rest = () if now.verdict.final else ("the undo has not ended", *late(now))
             return now.ended(Verdict.UNDONE, *gate.why, *now.reasons, *rest)
         if now.verdict.final:
-            return now
+            return now.until(self._fold.moved)
         stuck = now.verdict is Verdict.STUCK
         verdict = Verdict.STUCK if stuck else Verdict.TIMED_OUT
         return now.ended(verdict, *now.reasons, *late(now))

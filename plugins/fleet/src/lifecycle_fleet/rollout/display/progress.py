@@ -76,8 +76,14 @@ class Lines:
             os.dup2(os.open(os.devnull, os.O_WRONLY), self._out.fileno())
 
 
-def display(out: TextIO = sys.stderr) -> Display:
-    """Return the best display that is possible here."""
+def display(out: TextIO | None = None) -> Display:
+    """
+    Return the best display that is possible here.
+
+    Args:
+        out: The stream. None for stderr.
+    """
+    out = out or sys.stderr
     if not out.isatty() or os.environ.get("TERM") == "dumb":
         return Lines(out)
     from lifecycle_fleet.rollout.display.live import Live
