@@ -250,7 +250,7 @@ def test_a_new_rollout_during_this_one_is_noted() -> None:
 
     assert (rollout.changes, rollout.revision, rollout.new) == (1, 3, ())
     assert [each.text for each in rollout.notes] == [
-        "somebody else changed the template: a new rollout started"
+        "Somebody else changed the template, so a new rollout started"
     ]
 
 
@@ -282,8 +282,8 @@ def test_a_change_of_somebody_else_during_our_own_is_noted() -> None:
 @pytest.mark.parametrize(
     ("changed", "note"),
     [
-        ({"paused": True}, "somebody else paused the Deployment"),
-        ({"replicas": 5}, "the replicas were changed from 2 to 5"),
+        ({"paused": True}, "Somebody else paused the Deployment"),
+        ({"replicas": 5}, "The replicas were changed from 2 to 5"),
     ],
 )
 def test_what_somebody_else_does_is_noted(changed: dict[str, Any], note: str) -> None:

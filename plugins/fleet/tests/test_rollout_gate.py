@@ -43,6 +43,7 @@ def rollout(at: float, *lanes: Lane, **more: Any) -> Rollout:
         "reasons": (),
         "lanes": lanes,
         "new_hash": "new",
+        "goal_hash": "new",
         "revisions": {"old": 1, "new": 2},
         "progress": Progress(3, 1, 4, 4, 3, 3),
         "scale": FULL,
@@ -274,8 +275,8 @@ def worlds(draw: st.DrawFn) -> Rollout:
 def test_the_gate_opens_only_for_two_pods_that_did_well(steps: list[Rollout]) -> None:
     """Whatever comes, in time and out of it."""
     found, paused = gate(), False
-    for now in sorted(steps, key=lambda each: each.at):
-        now = replace(now, paused=paused)
+    for step in sorted(steps, key=lambda each: each.at):
+        now = replace(step, paused=paused)
         before = found
         decision: Decision = before.decide(now)
         found = decision.gate

@@ -73,12 +73,14 @@ class Control:
                 raise Changed("somebody else changed the template, so nothing was undone")
             return await self._patch(patches.undo(found, former))
 
-        await self._change(attempt)
+        await self._change(attempt, undone=True)
 
     async def _patch(self, patch: patches.Patch) -> Object:
         return await self._api.patch(DEPLOYMENT, self._namespace, self._name, patch)
 
-    async def _change(self, attempt: Callable[[], Awaitable[Object]]) -> None:
+    async def _change(
+        self, attempt: Callable[[], Awaitable[Object]], *, undone: bool = False
+    ) -> None:
         failures, until = 0, time.monotonic() + LIMIT
         with self._fold.changing():
             while True:
@@ -94,5 +96,5 @@ class Control:
                 except TimeoutError:
                     raise ApiServerError("slow", f"no answer for {LIMIT:g} s") from None
                 else:
-                    self._fold.changed(found, time.time())
+                    self._fold.changed(found, time.time(), undone=undone)
                     return

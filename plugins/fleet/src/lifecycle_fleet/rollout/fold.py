@@ -62,6 +62,7 @@ class Fold:
         self._template: Object = {}
         self._changes = 0
         self._paused_by_us = False
+        self._undone = ""
         self._held: list[tuple[Object | None, float]] | None = None
         self._deleted = False
         self._lanes: dict[str, Lane] = {}
@@ -125,16 +126,25 @@ class Fold:
             for new, at in held:
                 self._take_deployment(new, at)
 
-    def changed(self, deployment: Object, at: float) -> None:
-        """Take the Deployment as it is after a change of our own, inside of `changing`."""
+    def changed(self, deployment: Object, at: float, *, undone: bool = False) -> None:
+        """
+        Take the Deployment as it is after a change of our own, inside of `changing`.
+
+        Args:
+            deployment: The Deployment.
+            at: When it was changed, in seconds since the epoch.
+            undone: Whether the rollout was undone by it. The new pods stay those of the rollout.
+        """
+        if undone:
+            self._undone = self.rollout(at).new_hash
         self._paused_by_us = workload.is_paused(deployment)
         self._template = deployment["spec"]["template"]
         self._known(deployment)
         self.moved = at
 
-    def note(self, text: str, at: float) -> None:
-        """Add a note."""
-        self._notes.append(Note(at, text))
+    def note(self, text: str, at: float, *, ours: bool = False) -> None:
+        """Add a note: what happened, when, and whether this command did it."""
+        self._notes.append(Note(at, text, ours))
 
     def replica_sets(self) -> list[Object]:
         """Return the ReplicaSets of the Deployment."""
@@ -155,12 +165,12 @@ class Fold:
         if not workload.same(new["spec"]["template"], self._template):
             self._template = new["spec"]["template"]
             self._changes += 1
-            self.note("somebody else changed the template: a new rollout started", at)
+            self.note("Somebody else changed the template, so a new rollout started", at)
         if (paused := workload.is_paused(new)) != workload.is_paused(before):
             self._paused_by_us = False
-            self.note(f"somebody else {'paused' if paused else 'resumed'} the Deployment", at)
+            self.note(f"Somebody else {'paused' if paused else 'resumed'} the Deployment", at)
         if (wanted := workload.replicas(new)) != (was := workload.replicas(before)):
-            self.note(f"the replicas were changed from {was} to {wanted}", at)
+            self.note(f"The replicas were changed from {was} to {wanted}", at)
 
     def _known(self, new: Object) -> bool:
         """Store the Deployment. False if a newer one is known already."""
@@ -248,10 +258,9 @@ class Fold:
         """Return the rollout at a moment, in seconds since the epoch."""
         deployment = self.deployment
         sets = self.replica_sets()
-        new = workload.newest(deployment, sets) if deployment else None
-        new_hash = _hash(new) if new else ""
+        goal = workload.newest(deployment, sets) if deployment else None
+        goal_hash = _hash(goal) if goal else ""
         lanes = sorted(self._ours(), key=order)
-        missing = workload.missing(deployment) if deployment else []
         known = Rollout(
             namespace=self._namespace,
             name=self._name,
@@ -260,13 +269,14 @@ class Fold:
             verdict=Verdict.ROLLING,
             reasons=(),
             lanes=tuple(lanes),
-            new_hash=new_hash,
+            new_hash=self._undone or goal_hash,
+            goal_hash=goal_hash,
             revisions={_hash(each): workload.revision(each) for each in sets},
-            progress=_progress(deployment, lanes, new_hash, self._fewest),
-            scale=_scale(deployment, sets, new),
+            progress=_progress(deployment, lanes, goal_hash, self._fewest),
+            scale=_scale(deployment, sets, goal),
             paused=deployment is not None and workload.is_paused(deployment),
             changes=self._changes,
-            missing=tuple(missing),
+            missing=tuple(workload.missing(deployment)) if deployment else (),
             notes=tuple(self._notes),
         )
         return known.ended(*self._verdict(known))
@@ -280,7 +290,8 @@ class Fold:
         status, reason, message = workload.condition(deployment, "Progressing")
         if reason == workload.EXCEEDED and status == "False" and workload.observed(deployment):
             return Verdict.FAILED, one_line(message or reason)
-        reasons = [f"{each.name}: {each.problem}" for each in known.new if each.problem]
+        goal = [each for each in known.lanes if known.is_goal(each) and alive(each)]
+        reasons = [f"{each.name}: {each.problem}" for each in goal if each.problem]
         status, _, message = workload.condition(deployment, "ReplicaFailure")
         if status == "True":
             reasons.append(one_line(message))
@@ -295,34 +306,35 @@ def is_over(deployment: Object, known: Rollout) -> bool:
 
     A pod that is not available after the end of a rollout is none: the controller says which.
     """
-    if any(counts(each) for each in known.old) or not workload.observed(deployment):
-        return False
-    if any(counts(each) and each.deleted for each in known.new):
+    leaving = (each for each in known.lanes if each.deleted or not known.is_goal(each))
+    if any(map(counts, leaving)) or not workload.observed(deployment):
         return False
     _, reason, _ = workload.condition(deployment, "Progressing")
     wanted = workload.replicas(deployment)
     updated = int((deployment.get("status") or {}).get("updatedReplicas") or 0)
-    complete = reason == workload.COMPLETE and updated == wanted and bool(known.new_hash)
+    complete = reason == workload.COMPLETE and updated == wanted and bool(known.goal_hash)
     return complete or not workload.missing(deployment)
 
 
-def _progress(deployment: Object | None, lanes: list[Lane], new_hash: str, fewest: int) -> Progress:
+def _progress(
+    deployment: Object | None, lanes: list[Lane], goal_hash: str, fewest: int
+) -> Progress:
     status = (deployment or {}).get("status") or {}
-    new = [each for each in lanes if new_hash and each.hash == new_hash]
+    goal = [each for each in lanes if goal_hash and each.hash == goal_hash]
     return Progress(
         desired=workload.replicas(deployment) if deployment else 0,
-        updated=sum(map(alive, new)),
+        updated=sum(map(alive, goal)),
         ready=sum(each.phase is Phase.READY for each in lanes),
         available=int(status.get("availableReplicas") or 0),
-        old=sum(counts(each) for each in lanes if each not in new),
+        old=sum(counts(each) for each in lanes if each not in goal),
         fewest_ready=fewest,
     )
 
 
-def _scale(deployment: Object | None, sets: list[Object], new: Mapping[str, Any] | None) -> Scale:
+def _scale(deployment: Object | None, sets: list[Object], goal: Mapping[str, Any] | None) -> Scale:
     if deployment is None:
         return Scale(0, 0, 0, 0)
-    ours = workload.replicas(new) if new else 0
+    ours = workload.replicas(goal) if goal else 0
     total = sum(map(workload.replicas, sets))
     return Scale(ours, total - ours, workload.replicas(deployment), workload.surge(deployment))
 

@@ -30,7 +30,7 @@ def moves(before: Rollout | None, after: Rollout) -> list[Move]:
     known = {each.uid: each for each in before.lanes} if before else {}
     found = [move for each in after.lanes for move in _lane(known.get(each.uid), each, after)]
     notes = after.notes[len(before.notes) if before else 0 :]
-    found += [Move(each.at, each.text[:1].upper() + each.text[1:]) for each in notes]
+    found += [Move(each.at, each.text, bad=not each.ours) for each in notes]
     return sorted(found, key=lambda each: each.at)
 
 

@@ -37,16 +37,24 @@ HEADLINES: Final = {
     Verdict.STUCK: "the rollout{to} is stuck after {seconds}",
     Verdict.DONE: "rolled out{to} in {seconds}",
     Verdict.FAILED: "the rollout{to} failed after {seconds}",
-    Verdict.UNDONE: "the rollout was undone after {seconds}",
+    Verdict.UNDONE: "the rollout{to} was undone after {seconds}",
     Verdict.TIMED_OUT: "not rolled out{to} after {seconds}",
 }
 
 
 class Note(NamedTuple):
-    """Something that happened to the Deployment: when, in seconds since the epoch, and what."""
+    """
+    Something that happened to the Deployment.
+
+    Attributes:
+        at: When, in seconds since the epoch.
+        text: What, in a sentence.
+        ours: Whether this command did it.
+    """
 
     at: float
     text: str
+    ours: bool
 
 
 class Progress(NamedTuple):
@@ -55,10 +63,10 @@ class Progress(NamedTuple):
 
     Attributes:
         desired: The pods that the Deployment shall have.
-        updated: The new pods.
+        updated: The pods of the current template.
         ready: The ready pods, old and new ones.
         available: The available pods, as the controller counts them.
-        old: The old pods that are not gone.
+        old: The other pods that are not gone.
         fewest_ready: The fewest ready pods at any moment since the start.
     """
 
@@ -105,7 +113,9 @@ class Rollout:
         verdict: How it goes, or how it ended.
         reasons: Why, in words.
         lanes: Its pods, old and new, by the time they were created.
-        new_hash: The hash of the new template, or empty as long as there is no ReplicaSet for it.
+        new_hash: The hash of the new template, or empty as long as there is no ReplicaSet for it. After
+            an undo, it is that of the template that was undone.
+        goal_hash: The hash of the template that the Deployment has now.
         revisions: The revision of each template, by its hash.
         progress: Its numbers.
         scale: The replicas of the ReplicaSets.
@@ -124,6 +134,7 @@ class Rollout:
     reasons: tuple[str, ...]
     lanes: tuple[Lane, ...]
     new_hash: str
+    goal_hash: str
     revisions: Mapping[str, int]
     progress: Progress
     scale: Scale
@@ -161,6 +172,10 @@ class Rollout:
     def old(self) -> tuple[Lane, ...]:
         """The other pods."""
         return tuple(each for each in self.lanes if not self.is_new(each))
+
+    def is_goal(self, lane: Lane) -> bool:
+        """Tell whether a pod has the template that the Deployment has now."""
+        return bool(self.goal_hash) and lane.hash == self.goal_hash
 
     def faults(self) -> list[Fault]:
         """Return what went wrong with pods, except those that were overdue before the watch."""

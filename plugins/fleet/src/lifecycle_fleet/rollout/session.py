@@ -259,10 +259,10 @@ class Session:
                 by_hand = patches.command(plan.namespace, plan.name, undo=False)
                 self._display.hint(f"If this command is killed, run {by_hand}")
                 await self._control.pause(paused=True)
-                self._fold.note("the gate paused the Deployment", now.at)
+                self._fold.note("The gate paused the Deployment", now.at, ours=True)
             case Order.RESUME:
                 await self._control.pause(paused=False)
-                self._fold.note("the gate resumed the Deployment", time.time())
+                self._fold.note("The gate resumed the Deployment", time.time(), ours=True)
             case Order.UNDO:
                 await self._undo()
 
@@ -275,7 +275,7 @@ class Session:
                 self._gate = self._gate.lost(str(error))
             return
         self._undone = True
-        self._fold.note("the gate undid the rollout, and resumed the Deployment", time.time())
+        self._fold.note("The gate undid the rollout", time.time(), ours=True)
 
     # The end
 
@@ -336,7 +336,7 @@ def late(now: Rollout) -> list[str]:
     found = [*now.missing]
     for each in now.lanes:
         is_new = now.is_new(each)
-        if not counts(each) or (is_new and each.phase is Phase.READY):
+        if not counts(each) or (now.is_goal(each) and each.phase is Phase.READY):
             continue
         kind = "the new pod" if is_new else "the old pod"
         text = f"{kind} {each.name} has been {each.phase} for {now.at - each.since:.0f} s"

@@ -128,7 +128,7 @@ def shown(rollout: Rollout, room: int) -> list[Lane]:
 
 
 def _still(lane: Lane) -> bool:
-    return lane.phase in (Phase.READY, Phase.GONE) and not outcome(lane).bad
+    return lane.phase in (Phase.READY, Phase.GONE)
 
 
 def _line(text: str, style: str) -> Text:
@@ -149,10 +149,10 @@ def _numbers(rollout: Rollout, *, plain: bool, width: int) -> Text:
     )
     size = max(5, min(40, width - len(tail)))
     whole = max(1, numbers.desired + numbers.old)
-    new = sum(each.phase is Phase.READY for each in rollout.new)
+    new = sum(each.phase is Phase.READY for each in rollout.lanes if rollout.is_goal(each))
     done = min(size, round(size * min(new, numbers.desired) / whole))
     mark, rest = ("#", ".") if plain else ("━", "─")
-    row = Text(mark * done, style=GREEN, no_wrap=True, overflow="ellipsis")
+    row = Text(no_wrap=True, overflow="ellipsis").append(mark * done, style=GREEN)
     row.append(rest * (size - done), style="dim")
     return row.append(tail, style="bold")
 

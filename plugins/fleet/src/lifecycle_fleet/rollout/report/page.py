@@ -54,7 +54,7 @@ def _head(rollout: Rollout) -> Iterator[str]:
     starts = [each.ready_after for each in rollout.new if each.ready_after is not None]
     drains = [each.drained_in for each in rollout.lanes if each.drained_in is not None]
     tiles = (
-        (f"{numbers.updated} of {numbers.desired}", "new pods", ""),
+        (f"{numbers.updated} of {numbers.desired}", "current pods", ""),
         (f"{numbers.fewest_ready} of {numbers.desired}", "fewest ready pods", ""),
         (f"{max(starts):.1f} s" if starts else "-", "slowest start", ""),
         (f"{max(drains):.1f} s" if drains else "-", "slowest drain", ""),

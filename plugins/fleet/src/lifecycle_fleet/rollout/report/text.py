@@ -24,6 +24,7 @@ RESET: Final = "\x1b[0m"
 WIDTH: Final = 96
 MOST: Final = 40
 """The pods in the table. Of more, those with faults and the last ones are shown."""
+MOST_FINDINGS: Final = 20
 HEADER: Final = ("POD", "REVISION", "READY AFTER", "NOT READY", "DRAINED IN", "EXIT", "RESULT")
 
 
@@ -44,10 +45,13 @@ class Painter:
 
 def render(rollout: Rollout, paint: Painter) -> str:
     """Return the text that is printed at the end."""
+    found = [*findings(rollout)]
+    more = len(found) - MOST_FINDINGS
     parts = [
         paint("good" if rollout.passed else "bad", rollout.headline()),
         table(rollout),
-        "\n".join(_wrapped(each) for each in findings(rollout)),
+        "\n".join(_wrapped(each) for each in found[:MOST_FINDINGS]),
+        f"! and {more} more, which are in the JSON and in the report" if more > 0 else "",
         paint("dim", _footnote(rollout)),
     ]
     return "\n\n".join(part for part in parts if part)
@@ -60,9 +64,7 @@ def findings(rollout: Rollout) -> Iterator[str]:
     for lane in rollout.lanes:
         if lane.restarts:
             yield f"{lane.name}: its containers were restarted (restarts: {lane.restarts})"
-    if rollout.gate and rollout.verdict is not Verdict.UNDONE:
-        yield rollout.gate
-    yield from (each.text for each in rollout.notes)
+    yield from (each.text for each in rollout.notes if not each.ours)
 
 
 def hint(rollout: Rollout) -> str:
@@ -106,6 +108,8 @@ def _seconds(given: float | None) -> str:
 def _footnote(rollout: Rollout) -> str:
     numbers = rollout.progress
     lines = []
+    if rollout.gate and rollout.verdict is not Verdict.UNDONE:
+        lines.append(rollout.gate)
     if rollout.verdict is not Verdict.NONE:
         lines.append(
             f"At least {numbers.fewest_ready} of {numbers.desired} pods were ready at any moment."
