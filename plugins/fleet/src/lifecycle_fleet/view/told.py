@@ -96,5 +96,10 @@ def _texts(given: object) -> tuple[str, ...]:
 
 def one_line(text: str) -> str:
     """Return a text without anything that does something to a terminal, and not too long."""
-    shown = "".join(each if each.isprintable() else "�" for each in text)
+    shown = printable(text)
     return shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """Return a text of one line without anything that does something to a terminal."""
+    return "".join(each if each.isprintable() else "�" for each in text)

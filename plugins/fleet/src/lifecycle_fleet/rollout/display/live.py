@@ -7,6 +7,7 @@ import time
 from typing import Final, NamedTuple, Self, TextIO
 
 from rich import box
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, Group
 from rich.live import Live as RichLive
 from rich.panel import Panel
@@ -17,6 +18,7 @@ from lifecycle_fleet.rollout.moves import codes
 from lifecycle_fleet.rollout.outcome import outcome
 from lifecycle_fleet.rollout.pods import Phase
 from lifecycle_fleet.rollout.result import Rollout, Verdict
+from lifecycle_fleet.view.told import printable
 
 GREEN, VIOLET, AMBER, GREY, RED = "#3fae5a", "#a371f7", "#d7a12b", "#7f8793", "#ff5f56"
 EDGES: Final = 4
@@ -89,33 +91,97 @@ class Live:
 
     def hint(self, text: str) -> None:
         """Print a hint above the display."""
-        self._console.print(Text(text))
+        self._console.print(Text(printable(text)))
 
     def draw(self, rollout: Rollout, problem: str = "") -> Panel:
         """Return the display at a moment."""
         plain = not self._console.encoding.lower().startswith("utf")
-        room = max(3, self._console.size.height - FRAME)
-        lanes = shown(rollout, room)
-        rows = [_numbers(rollout, plain=plain, width=self._console.width - EDGES), Text("")]
-        label = min(LABEL, max((len(_label(each, rollout)) for each in lanes), default=0) + 1)
-        width = max(8, self._console.width - EDGES - label - TAIL)
-        begin = min(rollout.began, rollout.at - SPAN)
-        rows += [_lane(each, rollout, begin, (label, width), plain=plain) for each in lanes]
-        if hidden := len(rollout.lanes) - len(lanes):
-            rows.append(Text(f"and {hidden} more pods", style="dim"))
-        rows += [_line(each, AMBER) for each in (rollout.gate, *rollout.reasons[:2]) if each]
-        rows += [_line(each.text, RED) for each in rollout.faults()[-2:]]
+        size = self._console.size
+        return Picture(rollout, width=size.width, height=size.height, plain=plain).panel(problem)
+
+
+class Picture:
+    """
+    The display at one moment.
+
+    Args:
+        rollout: The rollout.
+        width: The width of the terminal.
+        height: Its height.
+        plain: Whether it shows ASCII only.
+    """
+
+    def __init__(self, rollout: Rollout, *, width: int, height: int, plain: bool) -> None:
+        self._rollout = rollout
+        self._width = width - EDGES
+        self._lanes = shown(rollout, max(3, height - FRAME))
+        self._plain = plain
+        longest = max((len(self._label(each)) for each in self._lanes), default=0)
+        self._labels = min(LABEL, longest + 1)
+        self._begin = min(rollout.began, rollout.at - SPAN)
+
+    def panel(self, problem: str) -> Panel:
+        """Return the whole."""
+        rollout = self._rollout
+        rows = [self._numbers(), Text(""), *map(self._lane, self._lanes)]
+        if hidden := len(rollout.lanes) - len(self._lanes):
+            rows.append(self._text(f"and {hidden} more pods", "dim"))
+        rows += [self._text(each, AMBER) for each in (rollout.gate, *rollout.reasons[:2]) if each]
+        rows += [self._text(each.text, RED) for each in rollout.faults()[-2:]]
         if problem:
-            rows.append(_line(f"no watch: {problem}", RED))
-        colour = RED if not rollout.clean else VERDICTS.get(rollout.verdict, GREY)
-        title = Text(f"{rollout.target}  {_revisions(rollout)}  {rollout.seconds:.0f} s")
+            rows.append(self._text(f"no watch: {problem}", RED))
+        revision = f"revision {rollout.revision}" if rollout.revision else "new revision"
         return Panel(
             Group(*rows),
-            title=title,
+            title=self._text(f"{rollout.target}  {revision}  {rollout.seconds:.0f} s", ""),
             title_align="left",
-            border_style=colour,
-            box=box.ASCII if plain else box.ROUNDED,
+            border_style=VERDICTS.get(rollout.verdict, GREY) if rollout.clean else RED,
+            box=box.ASCII if self._plain else box.ROUNDED,
         )
+
+    def _text(self, text: str, style: str) -> Text:
+        """Return one line that fits."""
+        return Text(self._shown(text, self._width), style=style, no_wrap=True, overflow="crop")
+
+    def _shown(self, text: str, most: int) -> str:
+        text = printable(text)
+        if self._plain:
+            text = text.encode("ascii", "replace").decode()
+        if cell_len(text) <= most:
+            return text
+        end = "~" if self._plain else "…"
+        return set_cell_size(text, most - 1).rstrip() + end
+
+    def _numbers(self) -> Text:
+        rollout, numbers = self._rollout, self._rollout.progress
+        tail = (
+            f"  {numbers.updated}/{numbers.desired} updated  {numbers.ready} ready  "
+            f"{numbers.available} available  {numbers.old} old"
+        )
+        size = max(5, min(40, self._width - len(tail)))
+        whole = max(1, numbers.desired + numbers.old)
+        new = sum(each.phase is Phase.READY for each in rollout.lanes if rollout.is_goal(each))
+        done = min(size, round(size * min(new, numbers.desired) / whole))
+        mark, rest = ("#", ".") if self._plain else ("━", "─")
+        row = Text(no_wrap=True, overflow="crop").append(mark * done, style=GREEN)
+        return row.append(rest * (size - done), style="dim").append(tail, style="bold")
+
+    def _label(self, lane: Lane) -> str:
+        mark = "+" if self._rollout.is_new(lane) else "-"
+        short = lane.name.removeprefix(f"{self._rollout.name}-")
+        return self._shown(f"{mark} {short}", LABEL - 1)
+
+    def _lane(self, lane: Lane) -> Text:
+        width = max(8, self._width - self._labels - TAIL)
+        row = Text(set_cell_size(self._label(lane), self._labels), no_wrap=True, overflow="crop")
+        step = (self._rollout.at - self._begin) / width
+        moments = [self._begin + (column + 0.5) * step for column in range(width)]
+        for stroke, run in itertools.groupby(_stroke(lane, at) for at in moments):
+            count = len(list(run))
+            mark = " " if stroke is None else stroke.plain if self._plain else stroke.mark
+            row.append(mark * count, style=stroke.colour if stroke else "")
+        state = self._shown(f"  {_state(lane, self._rollout)}", TAIL)
+        return row.append(state, style=RED if outcome(lane).bad else "dim")
 
 
 def shown(rollout: Rollout, room: int) -> list[Lane]:
@@ -129,55 +195,6 @@ def shown(rollout: Rollout, room: int) -> list[Lane]:
 
 def _still(lane: Lane) -> bool:
     return lane.phase in (Phase.READY, Phase.GONE)
-
-
-def _line(text: str, style: str) -> Text:
-    return Text(text, style=style, overflow="ellipsis", no_wrap=True)
-
-
-def _revisions(rollout: Rollout) -> str:
-    if not rollout.revision:
-        return "new revision"
-    return f"revision {rollout.revision}"
-
-
-def _numbers(rollout: Rollout, *, plain: bool, width: int) -> Text:
-    numbers = rollout.progress
-    tail = (
-        f"  {numbers.updated}/{numbers.desired} updated  {numbers.ready} ready  "
-        f"{numbers.available} available  {numbers.old} old"
-    )
-    size = max(5, min(40, width - len(tail)))
-    whole = max(1, numbers.desired + numbers.old)
-    new = sum(each.phase is Phase.READY for each in rollout.lanes if rollout.is_goal(each))
-    done = min(size, round(size * min(new, numbers.desired) / whole))
-    mark, rest = ("#", ".") if plain else ("━", "─")
-    row = Text(no_wrap=True, overflow="ellipsis").append(mark * done, style=GREEN)
-    row.append(rest * (size - done), style="dim")
-    return row.append(tail, style="bold")
-
-
-def _label(lane: Lane, rollout: Rollout) -> str:
-    mark = "+" if rollout.is_new(lane) else "-"
-    return f"{mark} {lane.name.removeprefix(rollout.name + '-')}"
-
-
-def _lane(
-    lane: Lane, rollout: Rollout, begin: float, sizes: tuple[int, int], *, plain: bool
-) -> Text:
-    label, width = sizes
-    name = _label(lane, rollout)
-    if len(name) >= label:
-        name = name[: label - 2] + ("~" if plain else "…")
-    row = Text(f"{name:<{label}}", no_wrap=True, overflow="ellipsis")
-    step = (rollout.at - begin) / width
-    moments = [begin + (column + 0.5) * step for column in range(width)]
-    for stroke, run in itertools.groupby(_stroke(lane, at) for at in moments):
-        count = len(list(run))
-        mark = " " if stroke is None else stroke.plain if plain else stroke.mark
-        row.append(mark * count, style=stroke.colour if stroke else "")
-    bad = outcome(lane).bad
-    return row.append(f"  {_state(lane, rollout)}"[:TAIL], style=RED if bad else "dim")
 
 
 def _stroke(lane: Lane, at: float) -> Stroke | None:

@@ -8,6 +8,7 @@ from typing import Protocol, Self, TextIO
 
 from lifecycle_fleet.rollout.moves import moves
 from lifecycle_fleet.rollout.result import Rollout, Verdict
+from lifecycle_fleet.view.told import printable
 
 
 class Display(Protocol):
@@ -65,7 +66,7 @@ class Lines:
         self._write(text)
 
     def _line(self, seconds: float, text: str) -> None:
-        self._write(f"{max(0.0, seconds):7.1f} s  {text}")
+        self._write(f"{max(0.0, seconds):7.1f} s  {printable(text)}")
 
     def _write(self, text: str) -> None:
         try:

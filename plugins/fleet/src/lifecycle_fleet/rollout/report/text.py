@@ -14,6 +14,7 @@ from lifecycle_fleet.rollout.lane import Lane
 from lifecycle_fleet.rollout.moves import codes
 from lifecycle_fleet.rollout.outcome import outcome
 from lifecycle_fleet.rollout.result import Rollout, Verdict
+from lifecycle_fleet.view.told import printable
 
 SGR: Final = {
     "good": "\x1b[1;32m",
@@ -48,7 +49,7 @@ def render(rollout: Rollout, paint: Painter) -> str:
     found = [*findings(rollout)]
     more = len(found) - MOST_FINDINGS
     parts = [
-        paint("good" if rollout.passed else "bad", rollout.headline()),
+        paint("good" if rollout.passed else "bad", printable(rollout.headline())),
         table(rollout),
         "\n".join(_wrapped(each) for each in found[:MOST_FINDINGS]),
         f"! and {more} more, which are in the JSON and in the report" if more > 0 else "",
@@ -71,7 +72,8 @@ def hint(rollout: Rollout) -> str:
     """Return the command that says more, or empty."""
     if rollout.verdict in (Verdict.DONE, Verdict.NONE, Verdict.ROLLING):
         return ""
-    return f"To find out why, run: lifecycle fleet why {rollout.target} -n {rollout.namespace}"
+    target = printable(f"{rollout.target} -n {rollout.namespace}")
+    return f"To find out why, run: lifecycle fleet why {target}"
 
 
 def table(rollout: Rollout) -> str:
@@ -91,13 +93,13 @@ def table(rollout: Rollout) -> str:
 def _row(lane: Lane, rollout: Rollout) -> tuple[str, ...]:
     result = str(outcome(lane)) or lane.problem.partition(" ")[0] or str(lane.phase)
     return (
-        lane.name,
+        printable(lane.name),
         str(rollout.revisions.get(lane.hash) or "-"),
         _seconds(None if lane.initial else lane.ready_after),
         _seconds(lane.gap or None),
         _seconds(lane.drained_in),
         codes(lane) or "-",
-        result,
+        printable(result),
     )
 
 
@@ -109,7 +111,7 @@ def _footnote(rollout: Rollout) -> str:
     numbers = rollout.progress
     lines = []
     if rollout.gate and rollout.verdict is not Verdict.UNDONE:
-        lines.append(rollout.gate)
+        lines.append(printable(rollout.gate))
     if rollout.verdict is not Verdict.NONE:
         lines.append(
             f"At least {numbers.fewest_ready} of {numbers.desired} pods were ready at any moment."
@@ -127,7 +129,7 @@ def _footnote(rollout: Rollout) -> str:
 
 def _wrapped(text: str) -> str:
     return textwrap.fill(
-        text,
+        printable(text),
         WIDTH,
         initial_indent="! ",
         subsequent_indent="  ",
