@@ -18,7 +18,8 @@ SLOW: Any = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
 """The machine may be busy."""
 SECONDS = 10.0
 DEADLINE = 100.0
-FULL = Scale(new=1, old=3, desired=3, surge=1)
+STARTED = Scale(new=1, old=3, available=0, desired=3, surge=1, unavailable=0)
+GROWING = STARTED._replace(old=2)
 READY = [(Phase.CREATED, 0.0), (Phase.READY, 5.0)]
 OLD = [(Phase.READY, -50.0)]
 LEFT = [*OLD, (Phase.DRAINING, 12.0), (Phase.GONE, 20.0)]
@@ -46,7 +47,7 @@ def rollout(at: float, *lanes: Lane, **more: Any) -> Rollout:
         "goal_hash": "new",
         "revisions": {"old": 1, "new": 2},
         "progress": Progress(3, 1, 4, 4, 3, 3),
-        "scale": FULL,
+        "scale": STARTED,
         "paused": False,
         "changes": 0,
         "missing": (),
@@ -70,20 +71,20 @@ CASES: dict[str, tuple[Gate, Rollout, Step, Order | None]] = {
     "no new pod yet": (gate(), rollout(1, lane("o", OLD, new=False)), Step.BEFORE, None),
     "the step is not over": (
         gate(),
-        rollout(1.5, lane("n", FRESH), scale=Scale(1, 2, 3, 1)),
+        rollout(1.5, lane("n", FRESH), scale=GROWING),
         Step.BEFORE,
         None,
     ),
     "the step is over": (gate(), rollout(1.5, lane("n", FRESH)), Step.HOLDING, Order.PAUSE),
     "a second is over": (
         gate(),
-        rollout(2.1, lane("n", FRESH), scale=Scale(1, 2, 3, 1)),
+        rollout(2.1, lane("n", FRESH), scale=GROWING),
         Step.HOLDING,
         Order.PAUSE,
     ),
     "nothing is left to hold": (
         gate(),
-        rollout(1.5, lane("n", FRESH), scale=Scale(1, 0, 1, 1)),
+        rollout(1.5, lane("n", FRESH), scale=STARTED._replace(old=0, desired=1)),
         Step.HOLDING,
         None,
     ),
@@ -143,7 +144,7 @@ CASES: dict[str, tuple[Gate, Rollout, Step, Order | None]] = {
     ),
     "an old pod drains, and a new one comes": (
         gate(Step.STEPPING),
-        rollout(12.5, lane("n", READY), lane("o", LEFT[:2], new=False), scale=Scale(1, 2, 3, 1)),
+        rollout(12.5, lane("n", READY), lane("o", LEFT[:2], new=False), scale=GROWING),
         Step.STEPPING,
         None,
     ),
@@ -266,7 +267,7 @@ def worlds(draw: st.DrawFn) -> Rollout:
         at,
         *lanes,
         paused=draw(st.booleans()),
-        scale=Scale(draw(st.integers(0, 3)), draw(st.integers(0, 3)), 3, 1),
+        scale=STARTED._replace(new=draw(st.integers(0, 3)), old=draw(st.integers(0, 3))),
     )
 
 
@@ -297,6 +298,28 @@ def test_the_gate_opens_only_for_two_pods_that_did_well(steps: list[Rollout]) ->
         assert found.holding == paused or not found.closed
     if steps and max(each.at for each in steps) >= DEADLINE:
         assert not found.closed
+
+
+SETTLED = {
+    "one by one": ((3, 1, 0), [(1, 3, 0, True), (1, 2, 1, False), (2, 2, 1, True)]),
+    "the defaults": (
+        (8, 2, 2),
+        [(2, 8, 0, False), (2, 6, 0, False), (4, 6, 0, True), (4, 4, 2, False), (6, 4, 2, True)],
+    ),
+    "no surge": ((4, 0, 1), [(0, 3, 0, False), (1, 3, 0, True), (1, 2, 1, False), (2, 2, 1, True)]),
+    "one pod": ((1, 1, 0), [(1, 1, 0, True), (1, 1, 1, False), (1, 0, 1, True)]),
+}
+
+
+@pytest.mark.parametrize(("limits", "steps"), SETTLED.values(), ids=SETTLED)
+def test_a_step_is_complete_when_the_controller_waits_for_a_pod(
+    limits: tuple[int, int, int], steps: list[tuple[int, int, int, bool]]
+) -> None:
+    """Paused before, a Deployment gets new pods of the old version."""
+    desired, surge, unavailable = limits
+    for new, old, available, settled in steps:
+        scale = Scale(new, old, available, desired, surge, unavailable)
+        assert scale.settled is settled, scale
 
 
 def test_an_interrupt_undoes() -> None:

@@ -248,6 +248,11 @@ def test_an_old_event_about_an_old_pod_does_not_count() -> None:
         ),
         ({"scheduled": T0, "waiting": {"reason": "ContainerCreating"}}, ""),
         (READY, ""),
+        ({"scheduled": T0, "exit_code": 0, "phase": "Succeeded", "deleted": T0}, ""),
+        (
+            {"scheduled": T0, "exit_code": 0, "phase": "Succeeded"},
+            "Succeeded: the pod has ended",
+        ),
     ],
 )
 def test_a_problem_is_named(given: dict[str, object], words: str) -> None:

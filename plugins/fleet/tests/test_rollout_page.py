@@ -65,7 +65,7 @@ def scene(text: str = "exit 1", pods: int = 1) -> Rollout:
         goal_hash="new",
         revisions={"old": 1, "new": 2},
         progress=Progress(3, 2, 2, 2, 0, 1),
-        scale=Scale(2, 0, 3, 1),
+        scale=Scale(2, 0, 2, 3, 1, 0),
         paused=False,
         changes=0,
         missing=(),

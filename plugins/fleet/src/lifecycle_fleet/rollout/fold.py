@@ -333,10 +333,17 @@ def _progress(
 
 def _scale(deployment: Object | None, sets: list[Object], goal: Mapping[str, Any] | None) -> Scale:
     if deployment is None:
-        return Scale(0, 0, 0, 0)
+        return Scale(0, 0, 0, 0, 0, 0)
     ours = workload.replicas(goal) if goal else 0
-    total = sum(map(workload.replicas, sets))
-    return Scale(ours, total - ours, workload.replicas(deployment), workload.surge(deployment))
+    status = (goal or {}).get("status") or {}
+    return Scale(
+        new=ours,
+        old=sum(map(workload.replicas, sets)) - ours,
+        available=int(status.get("availableReplicas") or 0),
+        desired=workload.replicas(deployment),
+        surge=workload.surge(deployment),
+        unavailable=workload.unavailable(deployment),
+    )
 
 
 def _hash(replica_set: Mapping[str, Any]) -> str:

@@ -10,8 +10,8 @@ The gate: a rollout goes on only after the first new pod and the first old pod h
 
 Rules of this file:
 
-1. The Deployment is paused only while no ReplicaSet can grow (`Scale.full`). The controller fills a
-   paused Deployment up in proportion, and could create old pods again.
+1. The Deployment is paused only once the step is complete (`Scale.settled`). Otherwise the controller
+   fills the paused Deployment up in proportion, and creates old pods again.
 2. While it is paused, the controller deletes no old pod. So the gate resumes it for one step, and
    pauses it again as soon as an old pod drains.
 3. An old pod counts as clean only `SETTLE` seconds after it is gone, because Events may be late.
@@ -34,8 +34,8 @@ from lifecycle_fleet.rollout.result import Rollout, Verdict, counts
 
 SETTLE: Final = 2.0
 """Seconds in which the Events about a pod that is gone may still arrive."""
-FULL_WITHIN: Final = 1.0
-"""Seconds after which the gate no longer waits for `Scale.full`."""
+SETTLED_WITHIN: Final = 1.0
+"""Seconds after which the gate no longer waits for `Scale.settled`."""
 
 
 class Step(StrEnum):
@@ -139,8 +139,8 @@ class Gate:
         trial = first_new(rollout)
         if trial is None:
             return Decision(self, wake=self.deadline)
-        patience = trial.spans[0].begin + FULL_WITHIN
-        if not rollout.scale.full and rollout.at < patience:
+        patience = trial.spans[0].begin + SETTLED_WITHIN
+        if not rollout.scale.settled and rollout.at < patience:
             return Decision(self, wake=min(patience, self.deadline))
         return self._held(rollout)
 
@@ -171,8 +171,8 @@ class Gate:
         leaving = [each.since for each in rollout.old if each.leaves and not each.overdue]
         if not leaving:
             return Decision(self, wake=self.deadline)
-        patience = min(leaving) + FULL_WITHIN
-        if rollout.scale.full or rollout.at >= patience:
+        patience = min(leaving) + SETTLED_WITHIN
+        if rollout.scale.settled or rollout.at >= patience:
             return self._held(rollout)
         return Decision(self, wake=min(patience, self.deadline))
 

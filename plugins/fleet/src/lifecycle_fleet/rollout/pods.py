@@ -170,8 +170,10 @@ def restarts(pod: Object) -> int:
 
 
 def problem(pod: Object) -> str:
-    """Return what keeps a pod from starting, in words, or empty."""
+    """Return what keeps a pod from starting, in words, or empty. A pod that is deleted need not."""
     status = pod.get("status") or {}
+    if pod["metadata"].get("deletionTimestamp"):
+        return ""
     for each in (*(status.get("initContainerStatuses") or ()), *containers(status)):
         waiting = (each.get("state") or {}).get("waiting") or {}
         if waiting.get("reason") in WAITING:

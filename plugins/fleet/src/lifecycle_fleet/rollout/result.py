@@ -80,24 +80,34 @@ class Progress(NamedTuple):
 
 class Scale(NamedTuple):
     """
-    The replicas in the specs of the ReplicaSets.
+    The replicas in the specs of the ReplicaSets, and their limits.
 
     Attributes:
         new: Those of the new one.
         old: Those of all others.
-        desired: Those of the Deployment.
+        available: The new pods that are available.
+        desired: The replicas of the Deployment.
         surge: The pods more than desired that may exist.
+        unavailable: The pods fewer than desired that may be available.
     """
 
     new: int
     old: int
+    available: int
     desired: int
     surge: int
+    unavailable: int
 
     @property
-    def full(self) -> bool:
-        """Whether the controller can create no other pod now."""
-        return self.new >= self.desired or self.new + self.old >= self.desired + self.surge
+    def settled(self) -> bool:
+        """
+        Whether the controller has nothing to do before another new pod is available.
+
+        It can create no new pod, because of the surge, and delete no old one, because of the pods
+        that must be available.
+        """
+        grown = self.new >= self.desired or self.new + self.old >= self.desired + self.surge
+        return grown and self.old + self.available <= self.desired - self.unavailable
 
 
 @dataclass(frozen=True)

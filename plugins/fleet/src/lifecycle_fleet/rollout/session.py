@@ -221,7 +221,7 @@ class Session:
             if self._gate is not None:
                 decision = self._gate.decide(now)
                 if decision.order is not None:
-                    await self._carry_out(decision.order, now)
+                    await self._carry_out(self._gate, decision.order, now)
                 if self._gate.closed:  # it may be lost
                     self._gate = decision.gate
                 if decision.order is not None:
@@ -251,13 +251,14 @@ class Session:
         except TimeoutError:
             return
 
-    async def _carry_out(self, order: Order, now: Rollout) -> None:
+    async def _carry_out(self, gate: Gate, order: Order, now: Rollout) -> None:
         """Do what the gate orders. The gate takes its next step only after this."""
         plan = self._plan
         match order:
             case Order.PAUSE:
-                by_hand = patches.command(plan.namespace, plan.name, undo=False)
-                self._display.hint(f"If this command is killed, run {by_hand}")
+                if gate.step is Step.BEFORE:
+                    by_hand = patches.command(plan.namespace, plan.name, undo=True)
+                    self._display.hint(f"If this command is killed, run {by_hand}")
                 await self._control.pause(paused=True)
                 self._fold.note("The gate paused the Deployment", now.at, ours=True)
             case Order.RESUME:
@@ -267,6 +268,7 @@ class Session:
                 await self._undo()
 
     async def _undo(self) -> None:
+        at = time.time()
         try:
             await self._control.undo(self._template, self._former)
         except Changed as error:
@@ -275,7 +277,7 @@ class Session:
                 self._gate = self._gate.lost(str(error))
             return
         self._undone = True
-        self._fold.note("The gate undid the rollout", time.time(), ours=True)
+        self._fold.note("The gate undid the rollout", at, ours=True)
 
     # The end
 
