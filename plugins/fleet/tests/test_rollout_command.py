@@ -254,6 +254,17 @@ def test_the_gate_undoes_a_bad_rollout(
     assert len(left) <= (1 if version == "1" else 0)
 
 
+def test_the_commands_to_copy_name_the_cluster(
+    start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another context may be the current one."""
+    cluster = start(1)
+    cluster.patch("deployments", NAMESPACE, NAME, {"spec": {"paused": True}})
+    ended = rollout(capsys, "deploy/orders", "--restart", "--context", "fake", "-n", NAMESPACE)
+
+    assert "kubectl -n shop --context fake rollout resume deployment/orders" in ended.err
+
+
 def test_a_gate_that_is_resumed_by_somebody_gives_up(
     start: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -397,14 +408,22 @@ def test_a_report_that_cannot_be_written_is_refused_at_once(
 
 @pytest.mark.parametrize(
     "words",
-    [["sts/orders"], ["deploy/"], ["deploy/orders", "--timeout", "0"], ["orders", "-o", "wide"]],
+    [["orders", "--timeout", "0"], ["orders", "--gate-seconds", "x"], ["orders", "-o", "wide"]],
 )
-def test_wrong_arguments_are_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_options_are_refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """With exit code 2."""
     with pytest.raises(SystemExit) as raised:
         rollout(capsys, *words)
 
     assert raised.value.code == 2
+
+
+@pytest.mark.parametrize(("target", "code"), [("sts/orders", 2), ("pod/orders", 2), ("deploy/", 1)])
+def test_what_is_no_deployment_is_refused(
+    target: str, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a request."""
+    assert rollout(capsys, target).code == code
 
 
 @pytest.mark.parametrize(

@@ -91,19 +91,6 @@ def test_the_limits_are_those_of_the_controller(
     assert (workload.surge(found), workload.unavailable(found)) == wanted
 
 
-def test_a_selector_is_written_as_the_api_server_takes_it() -> None:
-    """With each operator."""
-    found = deployment()
-    found["spec"]["selector"]["matchExpressions"] = [
-        {"key": "tier", "operator": "In", "values": ["a", "b"]},
-        {"key": "zone", "operator": "NotIn", "values": ["c"]},
-        {"key": "here", "operator": "Exists"},
-        {"key": "gone", "operator": "DoesNotExist"},
-    ]
-
-    assert workload.selector(found) == "app=orders,tier in (a,b),zone notin (c),here,!gone"
-
-
 def test_the_new_replica_set_has_the_template_of_the_deployment() -> None:
     """Whatever its revision is: a rollback takes an old one."""
     sets = [replica_set("1", revision=5), replica_set("2"), replica_set("3")]

@@ -5,19 +5,18 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import shlex
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
-from lifecycle_fleet.options import add_cluster, namespace_of
+from lifecycle_fleet.options import add_cluster, add_data, namespace_of, seconds
 
 if TYPE_CHECKING:
     from lifecycle_fleet.rollout.result import Rollout
 
 GATE_SECONDS: Final = 10.0
-KINDS: Final = ("deploy", "deployment", "deployments", "deployment.apps", "deployments.apps")
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 FAILED: Final = 1
 BY_SIGNAL: Final = 128
@@ -30,16 +29,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         "Watch a rollout of a Deployment until its last old pod has left. The exit code is 0 only "
         "if the rollout is done, and no pod was killed, cut off, or had a failed hook."
     )
-    parser.add_argument(
-        "deployment", type=_deployment, metavar="deploy/NAME", help="the Deployment to watch"
-    )
+    parser.add_argument("target", metavar="deploy/NAME", help="the Deployment to watch")
     parser.add_argument(
         "--restart", action="store_true", help="restart the pods, like kubectl rollout restart"
     )
     parser.add_argument("--wait", action="store_true", help="wait for a rollout if none is running")
     parser.add_argument(
         "--timeout",
-        type=_seconds,
+        type=seconds,
         metavar="SECONDS",
         help="give up after this time (default: after the progress deadline and the longest grace "
         "period without any progress)",
@@ -52,30 +49,26 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--gate-seconds",
-        type=_seconds,
+        type=seconds,
         default=GATE_SECONDS,
         metavar="SECONDS",
         help=f"the time that the first new pod must stay ready (default: {GATE_SECONDS:g})",
     )
     parser.add_argument("--report", metavar="FILE", default="", help="write an HTML report")
-    parser.add_argument(
-        "-o", "--output", choices=("json", "yaml"), metavar="FORM", help="print json or yaml"
-    )
+    add_data(parser)
     add_cluster(parser)
 
 
 def _deployment(text: str) -> str:
-    kind, slash, name = text.rpartition("/")
-    if (slash and kind.lower() not in KINDS) or not name:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a Deployment. Pass deploy/NAME")
-    return name
+    """Return the name of the Deployment that a person names."""
+    from lifecycle_fleet.cluster.kinds import DEPLOYMENT
+    from lifecycle_fleet.cluster.targets import target_of
+    from lifecycle_fleet.errors import Misused
 
-
-def _seconds(text: str) -> float:
-    with contextlib.suppress(ValueError):
-        if 0 < (found := float(text)) < 1e7:
-            return found
-    raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    target = target_of(text if "/" in text else f"deploy/{text}")
+    if target.kind != DEPLOYMENT:
+        raise Misused(f"rollout takes a Deployment, and {target} is not one. Use deploy/NAME")
+    return target.name
 
 
 async def run(options: argparse.Namespace) -> int:
@@ -86,12 +79,16 @@ async def run(options: argparse.Namespace) -> int:
     from lifecycle_fleet.rollout.report.file import writable
     from lifecycle_fleet.rollout.session import Plan, Session
 
+    name = _deployment(options.target)
     if options.report:
         writable(options.report)
     async with connected(options.kubeconfig, options.context) as api:
+        namespace = namespace_of(options, api.config.namespace)
+        where = _where(options, namespace)
         plan = Plan(
-            namespace=namespace_of(options, api.config.namespace),
-            name=options.deployment,
+            namespace=namespace,
+            name=name,
+            where=where,
             restart=options.restart,
             wait=options.wait,
             timeout=options.timeout,
@@ -108,7 +105,7 @@ async def run(options: argparse.Namespace) -> int:
             except FleetError as failed:
                 error = failed
     if session.last is not None and session.begun:
-        _tell(session.last, options)
+        _tell(session.last, options, where)
     if error is not None:
         raise error
     if interrupt.number:
@@ -116,21 +113,25 @@ async def run(options: argparse.Namespace) -> int:
     return 0 if session.last is not None and session.last.passed else FAILED
 
 
-def _tell(rollout: Rollout, options: argparse.Namespace) -> None:
+def _where(options: argparse.Namespace, namespace: str) -> str:
+    """Return the options that name the cluster and the namespace, for commands to copy."""
+    words = ["-n", namespace]
+    for name in ("context", "kubeconfig"):
+        if given := getattr(options, name):
+            words += [f"--{name}", given]
+    return shlex.join(words)
+
+
+def _tell(rollout: Rollout, options: argparse.Namespace, where: str) -> None:
     from lifecycle_fleet.rollout.report import document, page, text
     from lifecycle_fleet.rollout.report.file import write
 
     if options.output:
         print(document.render(rollout, options.output))
     else:
-        print(_encodable(text.render(rollout, text.Painter())))
+        print(text.render(rollout, text.Painter(), where))
     if options.report:
         write(options.report, page.page(rollout))
-
-
-def _encodable(text: str) -> str:
-    encoding = sys.stdout.encoding or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 class _Interrupt:

@@ -75,8 +75,15 @@ def merge(old: Object, new: Object) -> Patch:
     return found
 
 
-def command(namespace: str, name: str, *, undo: bool) -> str:
-    """Return the commands that a person runs if this program cannot."""
-    kubectl, target = f"kubectl -n {namespace} rollout", f"deployment/{name}"
+def command(where: str, name: str, *, undo: bool) -> str:
+    """
+    Return the commands that a person runs if this program cannot.
+
+    Args:
+        where: The options that name the cluster and the namespace.
+        name: The name of the Deployment.
+        undo: Whether to undo the rollout too.
+    """
+    kubectl, target = f"kubectl {where} rollout", f"deployment/{name}"
     resume = f"{kubectl} resume {target}"
     return f"{resume} && {kubectl} undo {target}" if undo else resume

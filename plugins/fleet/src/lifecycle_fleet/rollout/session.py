@@ -52,6 +52,7 @@ class Plan(NamedTuple):
     Attributes:
         namespace: The namespace of the Deployment.
         name: Its name.
+        where: The options that name the cluster and the namespace, for commands to copy.
         restart: Whether to restart it.
         wait: Whether to wait for a rollout if none is running.
         timeout: The seconds that it may take. None for the default.
@@ -60,6 +61,7 @@ class Plan(NamedTuple):
 
     namespace: str
     name: str
+    where: str = ""
     restart: bool = False
     wait: bool = False
     timeout: float | None = None
@@ -139,7 +141,7 @@ class Session:
         if deployment is None:
             raise Refused(f"{now.target} was deleted")
         if now.paused and (plan.restart or plan.gate is not None):
-            by_hand = patches.command(plan.namespace, plan.name, undo=False)
+            by_hand = patches.command(plan.where, plan.name, undo=False)
             raise Refused(f"{now.target} is paused. To resume it, run {by_hand}")
         if plan.gate is None:
             return
@@ -257,7 +259,7 @@ class Session:
         match order:
             case Order.PAUSE:
                 if gate.step is Step.BEFORE:
-                    by_hand = patches.command(plan.namespace, plan.name, undo=True)
+                    by_hand = patches.command(plan.where, plan.name, undo=True)
                     self._display.hint(f"If this command is killed, run {by_hand}")
                 await self._control.pause(paused=True)
                 self._fold.note("The gate paused the Deployment", now.at, ours=True)
@@ -322,7 +324,7 @@ class Session:
         try:
             await self._undo()
         except BaseException as error:
-            commands = patches.command(self._plan.namespace, self._plan.name, undo=True)
+            commands = patches.command(self._plan.where, self._plan.name, undo=True)
             reason = str(error) or type(error).__name__
             raise NotReleased(
                 f"deploy/{self._plan.name} could not be undone ({reason}), and may be paused. "

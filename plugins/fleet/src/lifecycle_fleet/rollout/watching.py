@@ -11,8 +11,8 @@ from typing import Any, Final
 from lifecycle_fleet.cluster.api import Api
 from lifecycle_fleet.cluster.follow import Followed
 from lifecycle_fleet.cluster.kinds import DEPLOYMENT, EVENT, POD, REPLICA_SET, SLICE, Kind
+from lifecycle_fleet.cluster.targets import selector
 from lifecycle_fleet.errors import ApiServerError, FleetError
-from lifecycle_fleet.rollout import workload
 from lifecycle_fleet.rollout.fold import Fold
 
 Object = dict[str, Any]
@@ -38,7 +38,7 @@ class Watching:
     def __init__(self, api: Api, fold: Fold, namespace: str, deployment: Object) -> None:
         self.changed = asyncio.Event()
         self._fold = fold
-        labels = workload.selector(deployment)
+        labels = selector(deployment)
         name = deployment["metadata"]["name"]
         self._followed = [
             self._follow(api, DEPLOYMENT, namespace, fields=f"metadata.name={name}"),

@@ -24,24 +24,6 @@ QUARTER: Final = "25%"
 """The default of maxSurge and of maxUnavailable."""
 
 
-def selector(deployment: Object) -> str:
-    """Return the label selector of the pods of a Deployment, as the API server takes it."""
-    given = deployment["spec"].get("selector") or {}
-    terms = [f"{name}={value}" for name, value in (given.get("matchLabels") or {}).items()]
-    for each in given.get("matchExpressions") or ():
-        name, values = each["key"], ",".join(each.get("values") or ())
-        match each["operator"]:
-            case "In":
-                terms.append(f"{name} in ({values})")
-            case "NotIn":
-                terms.append(f"{name} notin ({values})")
-            case "Exists":
-                terms.append(name)
-            case _:
-                terms.append(f"!{name}")
-    return ",".join(terms)
-
-
 def owned(found: Object, owner: Object) -> bool:
     """Tell whether an object is controlled by another one."""
     return controller(found) == str(owner["metadata"].get("uid", ""))

@@ -44,8 +44,15 @@ class Painter:
         return f"{SGR[style]}{text}{RESET}" if self._on else text
 
 
-def render(rollout: Rollout, paint: Painter) -> str:
-    """Return the text that is printed at the end."""
+def render(rollout: Rollout, paint: Painter, where: str = "") -> str:
+    """
+    Return the text that is printed at the end.
+
+    Args:
+        rollout: The rollout.
+        paint: Colours the text.
+        where: The options that name the cluster and the namespace.
+    """
     found = [*findings(rollout)]
     more = len(found) - MOST_FINDINGS
     parts = [
@@ -53,7 +60,7 @@ def render(rollout: Rollout, paint: Painter) -> str:
         table(rollout),
         "\n".join(_wrapped(each) for each in found[:MOST_FINDINGS]),
         f"! and {more} more, which are in the JSON and in the report" if more > 0 else "",
-        paint("dim", _footnote(rollout)),
+        paint("dim", _footnote(rollout, where)),
     ]
     return "\n\n".join(part for part in parts if part)
 
@@ -68,11 +75,11 @@ def findings(rollout: Rollout) -> Iterator[str]:
     yield from (each.text for each in rollout.notes if not each.ours)
 
 
-def hint(rollout: Rollout) -> str:
+def hint(rollout: Rollout, where: str = "") -> str:
     """Return the command that says more, or empty."""
     if rollout.verdict in (Verdict.DONE, Verdict.NONE, Verdict.ROLLING):
         return ""
-    target = printable(f"{rollout.target} -n {rollout.namespace}")
+    target = printable(f"{rollout.target} {where}".strip())
     return f"To find out why, run: lifecycle fleet why {target}"
 
 
@@ -107,7 +114,7 @@ def _seconds(given: float | None) -> str:
     return "-" if given is None else f"{given:.1f} s"
 
 
-def _footnote(rollout: Rollout) -> str:
+def _footnote(rollout: Rollout, where: str) -> str:
     numbers = rollout.progress
     lines = []
     if rollout.gate and rollout.verdict is not Verdict.UNDONE:
@@ -122,7 +129,7 @@ def _footnote(rollout: Rollout) -> str:
                 "The EndpointSlices stopped showing a pod at most "
                 f"{max(hidden):.1f} s after its drain started."
             )
-    if said := hint(rollout):
+    if said := hint(rollout, where):
         lines.append(said)
     return "\n".join(lines)
 
