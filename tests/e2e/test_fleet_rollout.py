@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -10,14 +12,18 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+import yaml
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Pod
 
+from tests.cluster.cluster import Cluster
 from tests.cluster.fixtures import Target
 from tests.e2e import manifests
+from tests.e2e.accounts import token
 from tests.e2e.kit import LATEST, Space
 
 NAME: Final = "shop"
+PAGE: Final = Path(__file__).parents[2] / "docs" / "fleet-rollout.md"
 APP: Final = Path(__file__).parent / "served" / "rolled.py"
 RUN: Final = ("lifecycle", "run", "--app-dir", "/app", "rolled:main")
 COMMAND: Final = (sys.executable, "-m", "lifecycle", "fleet", "rollout")
@@ -82,11 +88,18 @@ class Shop:
         found = self._space.client.list(Pod, labels={"app": NAME})
         return {each.metadata.name for each in found if not each.metadata.deletionTimestamp}
 
-    def rollout(self, *words: str) -> tuple[int, Mapping[str, Any], str]:
+    def command(self, *words: str, kubeconfig: Path | None = None) -> list[str]:
+        """Return the command."""
+        given = kubeconfig or self._target.kubeconfig
+        where = ("--kubeconfig", str(given), "-n", self._space.name)
+        return [*COMMAND, f"deploy/{NAME}", *where, *words, "-o", "json"]
+
+    def rollout(
+        self, *words: str, kubeconfig: Path | None = None
+    ) -> tuple[int, Mapping[str, Any], str]:
         """Run the command; return its exit code, its JSON, and its progress."""
-        where = ("--kubeconfig", str(self._target.kubeconfig), "-n", self._space.name)
         done = subprocess.run(
-            [*COMMAND, f"deploy/{NAME}", *where, *words, "-o", "json"],
+            self.command(*words, kubeconfig=kubeconfig),
             check=False,
             capture_output=True,
             text=True,
@@ -95,6 +108,32 @@ class Shop:
         print(done.stderr)
         assert done.stdout, done.stderr
         return done.returncode, json.loads(done.stdout), done.stderr
+
+
+def account_with_the_rights_of_the_page(target: Target, space: Space, folder: Path) -> Path:
+    """Return a kubeconfig of an account that has the Role of docs/fleet-rollout.md, and no other."""
+    (block,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    role = yaml.safe_load(block)
+    name = role["metadata"]["name"]
+    space.create({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name}})
+    space.create(role)
+    group = "rbac.authorization.k8s.io"
+    space.create(
+        {
+            "apiVersion": f"{group}/v1",
+            "kind": "RoleBinding",
+            "metadata": {"name": name},
+            "roleRef": {"apiGroup": group, "kind": "Role", "name": name},
+            "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": space.name}],
+        }
+    )
+    given = yaml.safe_load(target.kubeconfig.read_text())
+    given["users"] = [{"name": "rollout", "user": {"token": token(space, "rollout", name)}}]
+    for each in given["contexts"]:
+        each["context"]["user"] = "rollout"
+    file = folder / "kubeconfig"
+    file.write_text(yaml.safe_dump(given))
+    return file
 
 
 def outcomes(found: Mapping[str, Any], *, new: bool) -> list[str | None]:
@@ -137,6 +176,16 @@ def test_the_gate_opens_for_a_good_rollout(target: Target, space: Space) -> None
 
 def _began(pod: Mapping[str, Any], phase: str) -> float:
     return next(float(each["begin"]) for each in pod["phases"] if each["phase"] == phase)
+
+
+def test_the_rights_of_the_page_are_enough(target: Target, space: Space, tmp_path: Path) -> None:
+    """For a restart with a gate."""
+    kubeconfig = account_with_the_rights_of_the_page(target, space, tmp_path)
+    shop = Shop(target, space, "good")
+    words = ("--restart", "--gate", "--gate-seconds", "1")
+    code, found, progress = shop.rollout(*words, kubeconfig=kubeconfig)
+
+    assert (code, found["passed"]) == (0, True), progress
 
 
 def test_a_crash_loop_is_stuck(target: Target, space: Space) -> None:
@@ -205,3 +254,49 @@ def test_a_hook_that_fails_is_told(target: Target, space: Space) -> None:
 
     assert (code, found["verdict"]) == (1, "done")
     assert outcomes(found, new=False) == ["hook failed"] * 3
+
+
+def test_an_interrupt_undoes_what_the_gate_holds(target: Target, space: Space) -> None:
+    """The Deployment is as before, and not paused."""
+    shop = Shop(target, space, "good")
+    with subprocess.Popen(
+        shop.command("--restart", "--gate", "--gate-seconds", "60"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            space.wait(shop.paused, "the gate holds")
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=LATEST)
+        finally:
+            process.kill()
+
+    assert (process.returncode, json.loads(out)["verdict"]) == (130, "undone"), err
+    space.wait(shop.complete, "the Deployment is complete again")
+    assert not shop.paused()
+    assert shop.pods() == shop.first
+
+
+def test_an_outage_of_the_api_server_loses_nothing(
+    target: Target, space: Space, cluster: Cluster
+) -> None:
+    """It is restarted while the gate holds. Each exit is seen all the same."""
+    shop = Shop(target, space, "good")
+    with subprocess.Popen(
+        shop.command("--restart", "--gate", "--gate-seconds", "15"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            space.wait(shop.paused, "the gate holds")
+            cluster.kill("kube-apiserver")
+            cluster.bring_back_api_server()
+            out, err = process.communicate(timeout=2 * LATEST)
+        finally:
+            process.kill()
+
+    assert (process.returncode, json.loads(out)["passed"]) == (0, True), err
+    assert "API server: " in err
+    assert "the API server answers again" in err

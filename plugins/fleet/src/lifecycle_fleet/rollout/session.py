@@ -294,6 +294,7 @@ class Session:
             return None
         if gate is not None and gate.step is Step.UNDONE:
             rest = () if now.verdict.final else ("the undo has not ended", *late(now))
+            now = now.until(self._fold.moved) if now.verdict.final else now
             return now.ended(Verdict.UNDONE, *gate.why, *now.reasons, *rest)
         if now.verdict.final:
             return now.until(self._fold.moved)

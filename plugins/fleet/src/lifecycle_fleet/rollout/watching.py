@@ -32,7 +32,7 @@ class Watching:
         deployment: The Deployment, as it was read before.
 
     Attributes:
-        changed: Set after each change.
+        changed: Set after each change, and when a watch fails or continues.
     """
 
     def __init__(self, api: Api, fold: Fold, namespace: str, deployment: Object) -> None:
@@ -63,6 +63,7 @@ class Watching:
             fields=fields,
             keep=_without_managed_fields,
             on_change=on_change,
+            on_problem=lambda _problem: self.changed.set(),
         )
         return followed
 

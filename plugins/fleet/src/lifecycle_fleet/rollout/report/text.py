@@ -26,7 +26,7 @@ WIDTH: Final = 96
 MOST: Final = 40
 """The pods in the table. Of more, those with faults and the last ones are shown."""
 MOST_FINDINGS: Final = 20
-HEADER: Final = ("POD", "REVISION", "READY AFTER", "NOT READY", "DRAINED IN", "EXIT", "RESULT")
+HEADER: Final = ("POD", "REVISION", "START", "NOT READY", "DRAIN", "EXIT", "RESULT")
 
 
 class Painter:
@@ -92,9 +92,12 @@ def table(rollout: Rollout) -> str:
         chosen = {each.uid for each in (*bad, *rest[len(bad) - MOST :])}
         lanes = [each for each in lanes if each.uid in chosen]
     rows = [_row(each, rollout) for each in lanes]
+    used = [at for at in range(len(HEADER)) if at < 2 or any(row[at] != "-" for row in rows)]
+    rows = [tuple(row[at] for at in used) for row in rows]
     if hidden := len(rollout.lanes) - len(lanes):
-        rows.append((f"and {hidden} more", *[""] * (len(HEADER) - 1)))
-    return tabulate.tabulate(rows, HEADER, tablefmt="plain", disable_numparse=True) if rows else ""
+        rows.append((f"and {hidden} more", *[""] * (len(used) - 1)))
+    header = [HEADER[at] for at in used]
+    return tabulate.tabulate(rows, header, tablefmt="plain", disable_numparse=True) if rows else ""
 
 
 def _row(lane: Lane, rollout: Rollout) -> tuple[str, ...]:
