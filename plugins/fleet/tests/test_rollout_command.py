@@ -281,7 +281,7 @@ def test_a_gate_that_is_resumed_by_somebody_gives_up(
     helper.join(LATEST)
 
     assert ended.code == 1
-    assert "somebody else resumed the Deployment" in ended.out
+    assert "another person or tool resumed the Deployment" in ended.out
     assert pauses(cluster) == [True, None]
 
 
@@ -301,7 +301,7 @@ def test_a_gate_gives_up_if_somebody_applies(
     helper.join(LATEST)
 
     assert ended.code == 1
-    assert "somebody else changed the template" in ended.out
+    assert "another person or tool changed the template" in ended.out
     assert not paused(cluster)
     cluster.wait(cluster.complete, "the rollout of somebody else")
     assert cluster.images() == {"3"}

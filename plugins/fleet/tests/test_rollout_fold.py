@@ -250,7 +250,7 @@ def test_a_new_rollout_during_this_one_is_noted() -> None:
 
     assert (rollout.changes, rollout.revision, rollout.new) == (1, 3, ())
     assert [each.text for each in rollout.notes] == [
-        "Somebody else changed the template, so a new rollout started"
+        "Another person or tool changed the template, so a new rollout started"
     ]
 
 
@@ -282,7 +282,7 @@ def test_a_change_of_somebody_else_during_our_own_is_noted() -> None:
 @pytest.mark.parametrize(
     ("changed", "note"),
     [
-        ({"paused": True}, "Somebody else paused the Deployment"),
+        ({"paused": True}, "Another person or tool paused the Deployment"),
         ({"replicas": 5}, "The replicas were changed from 2 to 5"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Changes a Deployment, and tries again while the API server is away."""
+"""Changes a Deployment, and tries again while the API server is unavailable."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ Object = dict[str, Any]
 LIMIT: Final = 20.0
 """Seconds to try a change for."""
 FINAL: Final = ("forbidden", "unauthorized", "not found", "invalid", "untrusted", "no access")
-"""The failures after which it is no use to try again."""
+"""The failures that another try cannot fix."""
 
 
 class Changed(Exception):
-    """Somebody else has changed the template of the Deployment, so there is nothing to undo."""
+    """Another person or tool has changed the template, so there is nothing to undo."""
 
 
 class Control:
@@ -32,7 +32,7 @@ class Control:
 
     Args:
         api: The API server.
-        fold: What is known of the Deployment.
+        fold: The knowledge of the Deployment.
         namespace: Its namespace.
         name: Its name.
     """
@@ -70,7 +70,7 @@ class Control:
             if workload.same(current, workload.template(former)) and not workload.is_paused(found):
                 return found
             if not workload.same(current, template):
-                raise Changed("somebody else changed the template, so nothing was undone")
+                raise Changed("another person or tool changed the template, so nothing was undone")
             return await self._patch(patches.undo(found, former))
 
         await self._change(attempt, undone=True)

@@ -30,14 +30,14 @@ RESTARTED: Final = "Killing"
 
 class Told(NamedTuple):
     """
-    What an Event tells about a pod.
+    The part of an Event that counts.
 
     Attributes:
         pod: The uid of the pod.
         reason: The reason of the Event.
         message: Its message, on one line.
         at: When it was emitted, in seconds since the epoch, or 0.
-        initial: Whether it was there when the watch began.
+        initial: Whether it was there at the start of the watch.
     """
 
     pod: str
@@ -48,7 +48,7 @@ class Told(NamedTuple):
 
 
 def read(event: Object, *, initial: bool = False) -> Told | None:
-    """Return what an Event tells about a pod, or None if it does not count."""
+    """Return the part of an Event that counts, or None if the Event does not count."""
     about, reason = event.get("involvedObject") or {}, str(event.get("reason") or "")
     message = one_line(str(event.get("message") or reason))
     counts = reason in (*HOOKS, CUT_OFF, *TROUBLE) or (reason == RESTARTED and "failed" in message)

@@ -6,8 +6,8 @@ Rules of this file:
 1. The changes of one object come in their order. Those of different kinds may come in any order, so
    which pods are new is only decided when the rollout is asked for.
 2. A Deployment of an older generation than the known one changes nothing. While this command changes
-   the Deployment itself (`changing`), what the watch says of it waits, so that a change of somebody
-   else is told from our own.
+   the Deployment (`changing`), events of its watch wait. So the fold can tell changes of others from
+   its own.
 3. A change that comes twice changes nothing.
 """
 
@@ -42,7 +42,7 @@ MOST_EVENTS: Final = 10_000
 
 class Fold:
     """
-    What was seen of a Deployment. It does no input or output.
+    All that was seen of a Deployment. A fold does no input or output.
 
     Args:
         namespace: The namespace of the Deployment.
@@ -50,7 +50,7 @@ class Fold:
 
     Attributes:
         deployment: The Deployment. None as long as it was not seen, and after its deletion.
-        moved: When something last went on: a pod was created, became ready, drained or left.
+        moved: When a pod was last created, became ready, drained or left.
     """
 
     def __init__(self, namespace: str, name: str) -> None:
@@ -92,7 +92,7 @@ class Fold:
             old: The last object before. None if there was none.
             new: The object. None if it is gone.
             at: When the change was seen, in seconds since the epoch.
-            initial: Whether the object was there when the watch began.
+            initial: Whether the object was there at the start of the watch.
         """
         if kind == DEPLOYMENT:
             if self._held is not None:
@@ -109,7 +109,7 @@ class Fold:
             self._take_slice(old, new, at)
 
     def begin(self, at: float) -> None:
-        """Let the rollout begin, with the current template of the Deployment."""
+        """Start the rollout, with the current template of the Deployment."""
         self._began = self.moved = at
         self._fewest = self._ready()
         if self.deployment is not None:
@@ -117,7 +117,7 @@ class Fold:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Let what the watch says of the Deployment wait, while the block changes it."""
+        """Let events about the Deployment wait, while the block changes it."""
         self._held = []
         try:
             yield
@@ -128,7 +128,7 @@ class Fold:
 
     def changed(self, deployment: Object, at: float, *, undone: bool = False) -> None:
         """
-        Take the Deployment as it is after a change of our own, inside of `changing`.
+        Take the Deployment as it is after a change by this command, inside of `changing`.
 
         Args:
             deployment: The Deployment.
@@ -165,10 +165,12 @@ class Fold:
         if not workload.same(new["spec"]["template"], self._template):
             self._template = new["spec"]["template"]
             self._changes += 1
-            self.note("Somebody else changed the template, so a new rollout started", at)
+            self.note("Another person or tool changed the template, so a new rollout started", at)
         if (paused := workload.is_paused(new)) != workload.is_paused(before):
             self._paused_by_us = False
-            self.note(f"Somebody else {'paused' if paused else 'resumed'} the Deployment", at)
+            self.note(
+                f"Another person or tool {'paused' if paused else 'resumed'} the Deployment", at
+            )
         if (wanted := workload.replicas(new)) != (was := workload.replicas(before)):
             self.note(f"The replicas were changed from {was} to {wanted}", at)
 

@@ -68,7 +68,7 @@ class Order(Enum):
 
 class Decision(NamedTuple):
     """
-    What the gate decides.
+    A decision of the gate.
 
     Attributes:
         gate: The gate after it.
@@ -93,7 +93,7 @@ class Gate:
         holding: Whether the gate has paused the Deployment.
         why: Why it was undone or lost.
         changes: `Rollout.changes` at the start.
-        since: When the step began.
+        since: When the step started.
     """
 
     seconds: float
@@ -106,7 +106,7 @@ class Gate:
 
     @property
     def closed(self) -> bool:
-        """Whether the rollout depends on the gate: it has not opened, and has not given up."""
+        """Whether the rollout still depends on the gate."""
         return self.step in (Step.BEFORE, Step.HOLDING, Step.STEPPING)
 
     def decide(self, rollout: Rollout) -> Decision:
@@ -180,9 +180,9 @@ class Gate:
 
     def _lost(self, rollout: Rollout) -> str:
         if rollout.changes != self.changes:
-            return "somebody else changed the template, so the gate no longer holds"
+            return "another person or tool changed the template, so the gate no longer holds"
         if self.holding and not rollout.paused:
-            return "somebody else resumed the Deployment, so the gate no longer holds"
+            return "another person or tool resumed the Deployment, so the gate no longer holds"
         return ""
 
     def _bad(self, rollout: Rollout) -> Iterator[str]:

@@ -24,7 +24,7 @@ ALIVE: Final = frozenset({Phase.STARTING, Phase.READY, Phase.UNREADY})
 
 
 class Span(NamedTuple):
-    """One phase of a pod. `end` is None while it lasts. Both are in seconds since the epoch."""
+    """One phase of a pod. The times are in seconds since the epoch. `end` is None while it lasts."""
 
     phase: Phase
     begin: float
@@ -41,18 +41,18 @@ class Lane:
         uid: Its uid.
         owner: The uid of its ReplicaSet.
         hash: The hash of its template.
-        initial: Whether it was there when the watch began.
+        initial: Whether it was there at the start of the watch.
         spans: Its phases, in order.
         grace: The grace period of its deletion, in seconds. None before.
-        overdue: Whether its grace period was over when the watch began.
+        overdue: Whether its grace period was over at the start of the watch.
         ends: Each end of a container that was seen, in order.
-        before: The ends that were there when the watch began.
-        restarts: The restarts of its containers since the watch began.
+        before: The ends that were there at the start of the watch.
+        restarts: The restarts of its containers since the start of the watch.
         restarts_before: The restarts before.
-        problem: What keeps it from starting, or empty.
+        problem: The reason why it does not start, or empty.
         complete: Whether the last object names how each container has ended.
         hooks: The messages about hooks that have failed.
-        cut: What its app tells about work that was cut off, or empty.
+        cut: The message of the app about work that was cut off, or empty.
         trouble: The last warning of the kubelet or the scheduler, or empty.
         hidden: When the EndpointSlices stopped to show it as ready, after they did. None before.
         shown: Whether an EndpointSlice shows it as ready.
@@ -100,7 +100,7 @@ class Lane:
 
     @property
     def deleted(self) -> bool:
-        """Whether somebody has deleted it. A pod that drains by itself may come back."""
+        """Whether it is deleted. A pod that drains by itself may become ready again."""
         return self.grace is not None
 
     def first(self, phase: Phase) -> float | None:
@@ -157,7 +157,7 @@ def seen(lane: Lane | None, pod: Object, at: float, *, initial: bool = False) ->
         lane: The lane before. None if the pod is seen for the first time.
         pod: The object.
         at: When it was seen, in seconds since the epoch.
-        initial: Whether it was there when the watch began.
+        initial: Whether it was there at the start of the watch.
     """
     if lane is None:
         lane = _first(pod, at, initial=initial)

@@ -1,4 +1,4 @@
-"""What has happened between two moments of a rollout, a sentence each. Pure."""
+"""The events between two moments of a rollout, a sentence each. Pure."""
 
 from __future__ import annotations
 

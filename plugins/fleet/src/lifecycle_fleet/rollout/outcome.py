@@ -20,7 +20,7 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
     CLEAN = "clean"
     NONE = ""
-    """It is still there, and nothing has happened to it."""
+    """The pod is still there, and nothing has happened to it."""
 
     @property
     def bad(self) -> bool:
@@ -52,7 +52,7 @@ def outcome(lane: Lane) -> Outcome:
 
 
 def crashes(lane: Lane) -> list[End]:
-    """Return the ends of containers that nobody asked for, of a pod that does not drain."""
+    """Return the ends of containers of a pod that did not drain at that time."""
     drains = lane.first(Phase.DRAINING)
     return [
         each
@@ -119,7 +119,7 @@ def _failures(lane: Lane) -> Iterator[Fault]:
     elif not overran and _vague(lane):
         yield Fault(
             Outcome.UNKNOWN,
-            f"{lane.name}: the kubelet does not know how its containers exited",
+            f"{lane.name}: the kubelet has no exit code of its containers",
         )
 
 

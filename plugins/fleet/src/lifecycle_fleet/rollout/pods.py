@@ -1,4 +1,4 @@
-"""What one pod says about its place in a rollout. Pure."""
+"""The place of one pod in a rollout, from its object. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TERMINATED: Final = 143
 """The exit code of a process that SIGTERM has ended."""
 OUT_OF_MEMORY: Final = "OOMKilled"
 NOT_FOUND: Final = "ContainerStatusUnknown"
-"""The kubelet does not know how a container has ended, and reports 137 for it."""
+"""The kubelet has lost a container, and reports 137 for it."""
 INACTIVE: Final = ("Failed", "Succeeded")
 RESOLUTION: Final = 1.0
 """The resolution of the timestamps of the API server, in seconds."""
@@ -68,7 +68,7 @@ class End(NamedTuple):
 
     @property
     def known(self) -> bool:
-        """Whether the kubelet knows how it ended."""
+        """Whether the kubelet has reported how it ended."""
         return self.reason != NOT_FOUND
 
     @property
@@ -123,7 +123,7 @@ def _drains(pod: Object) -> bool:
 
 
 def statuses(pod: Object) -> list[Object]:
-    """Return the statuses of the containers, with those of the sidecars that run beside them."""
+    """Return the statuses of the containers, and of the sidecars that run next to them."""
     spec, status = pod.get("spec") or {}, pod.get("status") or {}
     sidecars = {
         each.get("name")

@@ -19,7 +19,7 @@ class Verdict(StrEnum):
     """No rollout is running."""
     ROLLING = "rolling"
     STUCK = "stuck"
-    """It cannot go on: a pod does not start, or the Deployment is paused."""
+    """A pod does not start, or the Deployment is paused."""
     DONE = "done"
     FAILED = "failed"
     UNDONE = "undone"
@@ -44,7 +44,7 @@ HEADLINES: Final = {
 
 class Note(NamedTuple):
     """
-    Something that happened to the Deployment.
+    A change of the Deployment.
 
     Attributes:
         at: When, in seconds since the epoch.
@@ -103,8 +103,8 @@ class Scale(NamedTuple):
         """
         Whether the controller has nothing to do before another new pod is available.
 
-        It can create no new pod, because of the surge, and delete no old one, because of the pods
-        that must be available.
+        The surge does not allow another new pod, and the pods that must be available do not allow it
+        to delete an old one.
         """
         grown = self.new >= self.desired or self.new + self.old >= self.desired + self.surge
         return grown and self.old + self.available <= self.desired - self.unavailable
@@ -118,7 +118,7 @@ class Rollout:
     Attributes:
         namespace: The namespace of the Deployment.
         name: Its name.
-        began: When the rollout, or the watch of it, began, in seconds since the epoch.
+        began: When the rollout, or the watch of it, started, in seconds since the epoch.
         at: The moment of this value, in seconds since the epoch.
         verdict: How it goes, or how it ended.
         reasons: Why, in words.
@@ -130,10 +130,10 @@ class Rollout:
         progress: Its numbers.
         scale: The replicas of the ReplicaSets.
         paused: Whether the Deployment is paused.
-        changes: How often somebody else has changed the template since the start.
-        missing: What the controller has yet to do, in words.
-        notes: What happened to the Deployment.
-        gate: What the gate says. Empty without one.
+        changes: How often another person or tool has changed the template since the start.
+        missing: The work that the controller has yet to do, in words.
+        notes: The changes of the Deployment.
+        gate: The state of the gate, in a sentence. Empty without one.
     """
 
     namespace: str
@@ -156,7 +156,7 @@ class Rollout:
 
     @property
     def seconds(self) -> float:
-        """The seconds since it began."""
+        """The seconds since its start."""
         return self.at - self.began
 
     @property
@@ -202,15 +202,15 @@ class Rollout:
         return self.verdict in (Verdict.DONE, Verdict.NONE) and self.clean
 
     def ended(self, verdict: Verdict, *reasons: str, gate: str = "") -> Self:
-        """Return it with another verdict."""
+        """Return it with another result."""
         return replace(self, verdict=verdict, reasons=reasons, gate=gate or self.gate)
 
     def until(self, at: float) -> Self:
-        """Return it as something that was over at a moment: the rest was waiting for Events."""
+        """Return it as it was at an earlier moment, without the wait for late Events."""
         return replace(self, at=max(at, self.began))
 
     def headline(self) -> str:
-        """Return the verdict in one sentence."""
+        """Return the result in one sentence."""
         return f"{self.target}: {self._verdict()}{self._pods()}"
 
     def _verdict(self) -> str:

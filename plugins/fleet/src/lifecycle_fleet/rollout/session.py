@@ -4,8 +4,8 @@ One watch of a rollout, from its start to its end.
 Rules of this file:
 
 1. The watches run before anything is changed.
-2. Whatever ends this session before the gate has opened, the Deployment does not stay paused: the
-   rollout is undone. If that fails, the error names the commands that do it.
+2. If this session ends before the gate has opened, for any reason, the rollout is undone. So the
+   Deployment does not stay paused. If that fails, the error names the commands that do it.
 3. Nothing polls. The loop waits for a change, or for the next moment that something has been set for.
 """
 
@@ -34,7 +34,7 @@ TICK: Final = 0.25
 
 
 class Refused(FleetError):
-    """The Deployment is not in a state for what was asked. Nothing was changed."""
+    """The Deployment is not in a state for the options. Nothing was changed."""
 
     help_entry = "errors.md#fleet-rollout-refused"
 
@@ -47,7 +47,7 @@ class NotReleased(FleetError):
 
 class Plan(NamedTuple):
     """
-    What was asked for.
+    The options of the command.
 
     Attributes:
         namespace: The namespace of the Deployment.
@@ -74,8 +74,8 @@ class Session:
 
     Args:
         api: The API server.
-        plan: What was asked for.
-        display: What shows it.
+        plan: The options of the command.
+        display: The display.
 
     Attributes:
         last: The rollout as it was last seen. None before.
@@ -100,7 +100,7 @@ class Session:
         Watch until the end, and return the rollout.
 
         Raises:
-            Refused: The Deployment is not in a state for what was asked.
+            Refused: The Deployment is not in a state for the options.
             FleetError: A request to the API server has failed.
         """
         plan = self._plan

@@ -27,7 +27,7 @@ class Watching:
 
     Args:
         api: The API server.
-        fold: What takes the changes.
+        fold: Takes the changes.
         namespace: The namespace.
         deployment: The Deployment, as it was read before.
 
@@ -98,7 +98,7 @@ async def watched(
     api: Api, fold: Fold, namespace: str, deployment: Object
 ) -> AsyncGenerator[Watching, None]:
     """
-    Watch while the block runs. The first lists are there when it begins.
+    Watch while the block runs. The first lists are there at its start.
 
     Raises:
         FleetError: Something cannot be listed, or the block has raised it.

@@ -1,4 +1,4 @@
-"""What a Deployment and its ReplicaSets say about a rollout. Pure."""
+"""A Deployment and its ReplicaSets in a rollout. Pure."""
 
 from __future__ import annotations
 

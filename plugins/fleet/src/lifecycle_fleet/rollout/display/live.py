@@ -185,7 +185,7 @@ class Picture:
 
 
 def shown(rollout: Rollout, room: int) -> list[Lane]:
-    """Return the pods to draw: if there is no room for all, those that moved last."""
+    """Return the pods to draw. If there is no room for all, these are the ones that moved last."""
     if len(rollout.lanes) <= room:
         return [*rollout.lanes]
     moving = sorted(rollout.lanes, key=lambda each: (_still(each), -each.since))[:room]

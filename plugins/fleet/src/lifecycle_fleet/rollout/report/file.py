@@ -15,16 +15,18 @@ class NotWritten(FleetError):
 
 def writable(path: str) -> None:
     """
-    Refuse a path that cannot be written, before a rollout begins.
+    Refuse a path that cannot be written, before the start of a rollout.
 
     Raises:
         NotWritten: The folder is missing, or must not be written to.
     """
     folder = os.path.dirname(path) or "."
     if os.path.isdir(path) or not os.path.isdir(folder):
-        raise NotWritten(f"the report {path} cannot be written: there is no folder {folder}")
+        raise NotWritten(
+            f"the report {path} cannot be written, because there is no folder {folder}"
+        )
     if not os.access(path if os.path.exists(path) else folder, os.W_OK):
-        raise NotWritten(f"the report {path} cannot be written: permission denied")
+        raise NotWritten(f"the report {path} cannot be written, because you must not write there")
 
 
 def write(path: str, page: str) -> None:
@@ -32,7 +34,7 @@ def write(path: str, page: str) -> None:
     Write the report.
 
     Raises:
-        NotWritten: It cannot be written.
+        NotWritten: The report cannot be written.
     """
     try:
         with open(path, "w", encoding="utf-8") as file:

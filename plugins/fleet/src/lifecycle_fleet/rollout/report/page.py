@@ -1,4 +1,4 @@
-"""The HTML page: the verdict, the timeline, what went wrong, and each pod. It needs no script."""
+"""The HTML page with the result, the timeline, the faults, and each pod. It needs no script."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def render(rollout: Rollout, paint: Painter, where: str = "") -> str:
 
 
 def findings(rollout: Rollout) -> Iterator[str]:
-    """Yield what is to be known beside the table, a sentence each."""
+    """Yield the faults and the notes, a sentence each."""
     yield from rollout.reasons
     yield from (each.text for each in rollout.faults() if each.text not in rollout.reasons)
     for lane in rollout.lanes:
@@ -76,7 +76,7 @@ def findings(rollout: Rollout) -> Iterator[str]:
 
 
 def hint(rollout: Rollout, where: str = "") -> str:
-    """Return the command that says more, or empty."""
+    """Return the command that explains a failure, or empty."""
     if rollout.verdict in (Verdict.DONE, Verdict.NONE, Verdict.ROLLING):
         return ""
     target = printable(f"{rollout.target} {where}".strip())
