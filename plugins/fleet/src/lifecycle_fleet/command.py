@@ -33,6 +33,7 @@ SUBCOMMANDS: Final[dict[str, tuple[str, str]]] = {
         "explain why a pod or a Deployment is not ready or gone",
     ),
     "rollout": ("lifecycle_fleet.commands.rollout", "watch a rollout of a Deployment to its end"),
+    "serve": ("lifecycle_fleet.commands.serve", "serve the list as a page, as JSON and as metrics"),
 }
 """
 Module and help text of each subcommand, by its name.

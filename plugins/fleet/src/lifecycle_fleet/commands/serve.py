@@ -1,0 +1,97 @@
+"""`lifecycle fleet serve`: the pods as a page, as JSON and as metrics, for a team."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from lifecycle_fleet.options import add_cluster, add_selection, namespace_of
+
+BIND: Final = "127.0.0.1:8080"
+TARGET: Final = "lifecycle_fleet.serve.main:app"
+IN_A_POD: Final = "KUBERNETES_SERVICE_HOST"
+"""A variable that the kubelet sets in every container."""
+SERVICES: Final = "LIFECYCLE_SERVICES"
+SERVICE: Final = "fleet"
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        "--bind",
+        action="append",
+        metavar="HOST:PORT",
+        help=f"address to serve the page on, or unix:PATH (repeatable, default: {BIND})",
+    )
+    parser.add_argument(
+        "--auth",
+        choices=("none", "token"),
+        default="none",
+        help="none: everybody who can connect may read. token: each reader needs a bearer token of "
+        "a user who may list the pods (default: none)",
+    )
+    parser.add_argument("--all", action="store_true", help="also pods without pod-lifecycle")
+    add_selection(parser)
+    add_cluster(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Replace this process by the server. Returns only if it cannot start."""
+    from lifecycle_fleet.cluster.kubeconfig import load
+    from lifecycle_fleet.serve.settings import VARIABLE, Settings
+
+    config = load(options.kubeconfig, options.context)
+    binds: list[str] = options.bind or [BIND]
+    settings = Settings(
+        kubeconfig=options.kubeconfig,
+        context=options.context,
+        namespace=namespace_of(options, config.namespace),
+        selector=options.selector,
+        all_pods=options.all,
+        token=options.auth == "token",
+        local=is_local(binds),
+    )
+    environ = os.environ | {VARIABLE: settings.to_variable()}
+    argv = server(binds, os.environ)
+    os.execve(argv[0], argv, environ)  # noqa: S606 - our own program, without a shell
+
+
+def server(binds: Sequence[str], environ: Mapping[str, str]) -> list[str]:
+    """
+    Return the command of the server: `lifecycle run --asgi` of this Python.
+
+    Args:
+        binds: The addresses.
+        environ: The environment. Outside of a pod, nobody waits for a drain.
+    """
+    folder = Path(__file__).parents[2]  # not the working directory, which may have anything
+    argv = [sys.executable, "-P", "-m", "lifecycle", "run", "--asgi", "--app-dir", str(folder)]
+    argv += [word for bind in binds for word in ("--bind", bind)]
+    if SERVICES not in environ:
+        argv += ["--service", SERVICE]
+    if IN_A_POD not in environ:
+        argv += ["--local"]
+    return [*argv, TARGET]
+
+
+def is_local(binds: Sequence[str]) -> bool:
+    """
+    Tell whether only this machine can connect.
+
+    Its browser can be led here by a foreign page. A browser cannot use a Unix socket.
+    """
+    ports = [each for each in binds if not each.startswith("unix:")]
+    return bool(ports) and all(map(_is_loopback, ports))
+
+
+def _is_loopback(bind: str) -> bool:
+    host = bind.rpartition(":")[0].removeprefix("[").removesuffix("]")
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
