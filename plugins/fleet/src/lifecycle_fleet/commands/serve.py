@@ -16,6 +16,7 @@ BIND: Final = "127.0.0.1:8080"
 TARGET: Final = "lifecycle_fleet.serve.main:app"
 IN_A_POD: Final = "KUBERNETES_SERVICE_HOST"
 """A variable that the kubelet sets in every container."""
+PROBE_PORT: Final = "LIFECYCLE_QOS_PORT"
 SERVICES: Final = "LIFECYCLE_SERVICES"
 SERVICE: Final = "fleet"
 
@@ -67,14 +68,15 @@ def server(binds: Sequence[str], environ: Mapping[str, str]) -> list[str]:
 
     Args:
         binds: The addresses.
-        environ: The environment. Outside of a pod, nobody waits for a drain.
+        environ: The environment. Outside of a pod, the probe port is any free one, and nobody waits
+            for a drain, unless the environment says otherwise.
     """
     folder = Path(__file__).parents[2]  # not the working directory, which may have anything
     argv = [sys.executable, "-P", "-m", "lifecycle", "run", "--asgi", "--app-dir", str(folder)]
     argv += [word for bind in binds for word in ("--bind", bind)]
     if SERVICES not in environ:
         argv += ["--service", SERVICE]
-    if IN_A_POD not in environ:
+    if IN_A_POD not in environ and PROBE_PORT not in environ:
         argv += ["--local"]
     return [*argv, TARGET]
 

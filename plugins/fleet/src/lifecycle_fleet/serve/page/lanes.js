@@ -92,8 +92,9 @@ function paintGroup(element, group) {
     lane,
     some,
     () => make("i"),
-    (square, pod) => {
+    (square, pod, index) => {
       mark(square, "kind", pod.problem ? "problem" : pod.kind);
+      mark(square, "new", String(index > 0 && pod.revision !== some[index - 1].revision));
       const title = `${plain(pod.name, 80)}: ${plain(pod.problem || pod.state, 120)}`;
       if (square.title !== title) square.title = title;
     },

@@ -48,27 +48,35 @@ function paintRow(line, pod) {
   const [, state, lasted, clients, services, restarts, end, node] = line.parts;
   mark(line, "kind", pod.problem ? "problem" : pod.kind);
   put(line.name, plain(pod.name, 253));
-  put(line.problem, pod.problem ? plain(pod.problem, 200) : "");
-  put(state, plain(pod.state, 80) + (pod.leaving && pod.state !== "terminating" ? ", deleted" : ""));
+  put(line.problem, pod.problem ? sentence(plain(pod.problem, 200)) : "");
+  put(state, plain(pod.state, 80) + (pod.leaving && !LEAVING.includes(pod.state) ? ", deleted" : ""));
   line.since = pod.since;
   age(line, lasted);
-  put(clients, { yes: "find it", no: "do not find it" }[pod.in_slices] ?? "–");
-  put(services, servicesOf(pod.told));
+  set(clients, { yes: "find it", no: "do not find it" }[pod.in_slices] ?? "");
+  set(services, servicesOf(pod.told));
   put(restarts, count(pod.restarts));
-  put(end, endOf(pod.last_end));
-  put(node, plain(pod.node, 80) || "–");
+  set(end, endOf(pod.last_end));
+  set(node, plain(pod.node, 80));
 }
+
+/** Write a cell, which narrow screens leave out if there is nothing in it. */
+function set(cell, text) {
+  put(cell, text || "–");
+  mark(cell, "none", String(!text));
+}
+
+const LEAVING = ["draining", "terminating", "stopped"];
 
 function servicesOf(told) {
   if (!told) return "not told";
   const [online, offline] = [told.online, told.offline].map((names) =>
     names.map((name) => plain(name, 60)).join(", "),
   );
-  return [online, offline && `offline: ${offline}`].filter(Boolean).join("; ") || "–";
+  return [online, offline && `offline: ${offline}`].filter(Boolean).join("; ");
 }
 
 function endOf(last) {
-  if (!last) return "–";
+  if (!last) return "";
   const reason = last.reason && last.reason !== "Completed" ? `, ${plain(last.reason, 60)}` : "";
   return `${plain(last.how, 40)}, exit code ${number(last.exit_code)}${reason}`;
 }

@@ -47,4 +47,5 @@ function clock(at, now) {
     : `${day.toLocaleDateString("en-CA")} ${time}`;
 }
 
-const sentence = (text) => (/[.!?…]$/.test(text) ? text : `${text}.`);
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+const sentence = (text) => capital(/[.!?…]$/.test(text) ? text : `${text}.`);
