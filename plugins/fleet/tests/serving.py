@@ -39,7 +39,9 @@ class Reader:
 
     def __init__(self, port: int, **headers: str) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=LATEST)
-        self._connection.request("GET", "/events", headers={"Accept": "text/event-stream"} | headers)
+        self._connection.request(
+            "GET", "/events", headers={"Accept": "text/event-stream"} | headers
+        )
         self.answer = self._connection.getresponse()
         self.pods: dict[str, Any] = {}
         self.link: dict[str, str] = {}

@@ -1,0 +1,105 @@
+"""The parts of objects that the server keeps: what the view needs, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from lifecycle_fleet.serve import pruned
+from lifecycle_fleet.view.endpoints import Endpoints
+from lifecycle_fleet.view.pod import view
+
+from plugins.fleet.tests import pods
+
+texts = st.text(max_size=12)
+codes = st.sampled_from([0, 1, 124, 137, 143])
+times = st.integers(1_600_000_000, 1_900_000_000).map(float)
+ends = st.builds(pods.ended, codes, times, st.sampled_from(["", "OOMKilled"]))
+states = st.sampled_from(
+    ["running", "waiting CrashLoopBackOff", "waiting ContainerCreating", "ended 0", "ended 137"]
+)
+annotations = st.one_of(
+    st.none(), texts, st.builds(pods.told, st.sampled_from(["ready", "draining", "failed", "odd"]))
+)
+containers = st.builds(pods.container, states, st.integers(0, 9), st.none() | ends)
+
+
+@st.composite
+def any_pods(draw: Any) -> dict[str, Any]:
+    """Return pods of all kinds."""
+    made = pods.pod(
+        draw(st.sampled_from(["orders-7d9f6c5b8-abcde", "mail-0", "x"])),
+        annotation=draw(annotations),
+        ready=draw(st.booleans()),
+        gate=draw(st.booleans()),
+        deleted=draw(st.just(0.0) | times),
+        workload=draw(
+            st.none() | st.sampled_from([("StatefulSet", "mail"), ("Job", "a-1"), ("", "")])
+        ),
+        node=draw(st.sampled_from(["", "node-1"])),
+    )
+    status = made["status"]
+    status["containerStatuses"] = draw(st.lists(containers, max_size=3) | st.none())
+    status["phase"] = draw(st.sampled_from(["Running", "Pending", "Failed", "Succeeded", None]))
+    status["reason"] = draw(st.sampled_from([None, "Evicted"]))
+    if draw(st.booleans()):
+        made["metadata"]["labels"] = None
+    if draw(st.booleans()):
+        made["status"] = None
+    return made
+
+
+@given(any_pods())
+def test_nothing_is_missing(pod: dict[str, Any]) -> None:
+    """A pod is shown as if it were kept as a whole."""
+    assert view(pruned.pod(pod)) == view(pod)
+
+
+def test_what_is_not_shown_is_not_kept() -> None:
+    """Of specs, volumes and managed fields nothing is left."""
+    pod = pods.pod()
+    pod["metadata"]["annotations"]["kubectl.kubernetes.io/last-applied"] = "x" * 10_000
+    pod["spec"]["volumes"] = [{"name": "x" * 5_000}]
+
+    assert len(json.dumps(pruned.pod(pod))) < 800
+
+
+def test_an_annotation_that_is_too_long_is_not_kept() -> None:
+    """Whoever may change a pod must not fill the memory."""
+    pod = pods.pod(annotation=pods.told(cause="x" * 5_000))
+
+    assert view(pruned.pod(pod)).told is None
+
+
+@given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans() | st.none()), max_size=5))
+def test_a_slice(endpoints: list[tuple[str, bool | None]]) -> None:
+    """Clients find the same pods, also where a slice does not say whether one is ready."""
+    made = pods.piece({})
+    made["endpoints"] = [
+        {
+            "conditions": {"ready": ready} if ready is not None else {},
+            "targetRef": {"kind": "Pod", "name": name},
+        }
+        for name, ready in endpoints
+    ]
+    made["endpoints"] += [{"addresses": ["10.0.0.9"]}, {"targetRef": {"kind": "Node", "name": "a"}}]
+    whole, small = Endpoints([made]), Endpoints([pruned.piece(made)])
+
+    assert [small.of("shop", each) for each in "abc"] == [whole.of("shop", each) for each in "abc"]
+
+
+def test_an_event() -> None:
+    """The pod, and the time of both kinds of events."""
+    pod = pods.pod()
+    pod["metadata"]["uid"] = "u1"
+    old = pods.hook_failed(pod)
+    new = {**old, "lastTimestamp": None, "eventTime": "2026-01-02T03:04:05.000006Z"}
+
+    assert pruned.event(old)["involvedObject"] == {
+        "name": pod["metadata"]["name"],
+        "uid": "u1",
+    }
+    assert pruned.event(old)["at"] == pods.stamp(pods.NOW)
+    assert pruned.event(new)["at"] == "2026-01-02T03:04:05.000006Z"
