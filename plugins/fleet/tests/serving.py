@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from plugins.fleet.tests.api_server import ApiServer
 from tests.process.kit import QUICK, App, free_port
@@ -49,7 +49,7 @@ class Reader:
         self.last_id = ""
         self.seen: list[str] = []
 
-    def __enter__(self) -> Reader:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
