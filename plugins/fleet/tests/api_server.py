@@ -179,8 +179,8 @@ class ApiServer(Routes):
         try:
             while given := await _read(reader, writer):
                 await self.answer(given, trusted=trusted)
-        except (asyncio.IncompleteReadError, OSError):
-            pass  # the client has gone
+        except (asyncio.IncompleteReadError, OSError, asyncio.CancelledError):
+            pass  # the client has gone, or this server ends
         finally:
             self._open.discard(writer)
             writer.close()

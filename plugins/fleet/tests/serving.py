@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,7 +78,9 @@ class Reader:
 
     def until(self, condition: Callable[[], Any]) -> Any:
         """Take events until a condition holds. The time limit is that of the connection."""
+        deadline = time.monotonic() + LATEST
         while not (found := condition()):
+            assert time.monotonic() < deadline, f"not in time: {self.pods}, {self.link}"
             assert self.next()[0], f"the stream has ended: {self.pods}"
         return found
 

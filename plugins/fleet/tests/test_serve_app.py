@@ -131,11 +131,11 @@ def test_nothing_can_be_changed(server: Served, path: str, method: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/x", "/pods", "/pods.json/", "//", "/%2e%2e/etc/passwd", "/events%00", "/\xc3\xa9"]
+    "path", ["/x", "/pods", "/pods.json/", "//", "/%2e%2e/etc/passwd", "/events%00", "/%c3%a9"]
 )
 def test_other_paths(server: Served, path: str) -> None:
     """There are none."""
-    assert server.ask(path.encode().decode("latin-1")).status == 404
+    assert server.ask(path).status == 404
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "localhost.evil"])
@@ -264,7 +264,7 @@ def test_ready_comes_with_the_first_lists(tmp_path: Path) -> None:
         api.delay = 1.0
         with served(api, tmp_path, ready=False) as server:
             wait_for(lambda: api.asked, LATEST, "a request")
-            with pytest.raises(OSError):
+            with pytest.raises(ConnectionRefusedError):
                 server.ask("/pods.json")
             assert server.app.wait_state("starting")["state"] == "starting"
             api.delay = 0.0

@@ -76,14 +76,18 @@ class Feed:
         while True:
             await self._until_due()
             self._wake.clear()
-            try:
-                self._fleet.refresh()
-                if frame := self._frame():
-                    self._publish(frame)
-            except Exception as error:  # noqa: BLE001 - the view must go on with the other pods
-                problem = f"{type(error).__name__}: {error}"
-                self._log.error("watch failed", kind="frame", problem=problem, see=SEE)
+            self.flush()
             await asyncio.sleep(1 / RATE)
+
+    def flush(self) -> None:
+        """Make a frame now, if there is something new."""
+        try:
+            self._fleet.refresh()
+            if frame := self._frame():
+                self._publish(frame)
+        except Exception as error:  # noqa: BLE001 - the view must go on with the other pods
+            problem = f"{type(error).__name__}: {error}"
+            self._log.error("watch failed", kind="frame", problem=problem, see=SEE)
 
     async def _until_due(self) -> None:
         wait = min(max(self._fleet.due() - self._fleet.now(), 0.0), 3600.0)
@@ -96,7 +100,7 @@ class Feed:
     def _frame(self) -> bytes:
         pods, gone, ends = self._fleet.take()
         link, self._link = self._link, None
-        if not (pods or gone or ends or link):
+        if link is None and not (pods or gone or ends):
             return b""
         more: dict[str, Any] = {"at": self._fleet.changed_at, "gone": gone}
         if ends:
@@ -169,14 +173,12 @@ class Feed:
     def _snapshot(self) -> Iterator[bytes]:
         """Yield a snapshot in parts. Pods may change in between: the frames after it say so."""
         rows = self._fleet.rows
-        keys = list(rows)
+        keys, end = list(rows), self._numbered(b"event: whole\ndata: {}\n\n")
         begin = {**self._about(), "now": self._fleet.now(), "at": self._fleet.changed_at}
         yield event("begin", begin | {"ends": self.ends()})
-        whole = b"event: whole\ndata: {}\n\n"
-        number = self._numbered(whole)
         for part in _parts(keys):
             yield _change([rows[key].json for key in part if key in rows], {"at": 0})
-        yield number
+        yield end
 
 
 def _parts(keys: list[Any]) -> Iterator[list[Any]]:

@@ -65,8 +65,13 @@ class Parts:
         Raises:
             ApiServerError: Pods cannot be listed, and waiting does not help. In a group.
         """
+
+        def listed() -> None:
+            self._feed.flush()  # so that the first reader sees what was listed
+            ready()
+
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._watches.run(ready))
+            tasks.create_task(self._watches.run(listed))
             tasks.create_task(self._feed.run())
 
     def _link(self) -> None:
