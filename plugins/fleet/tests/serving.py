@@ -114,7 +114,7 @@ class Served:
 
 @contextmanager
 def served(
-    api: ApiServer, folder: Path, *words: str, ready: bool = True, **env: str
+    api: ApiServer, folder: Path, *words: str, ready: bool = True, port: int = 0, **env: str
 ) -> Iterator[Served]:
     """
     Run the server until the block ends.
@@ -124,9 +124,10 @@ def served(
         folder: A folder for its kubeconfig and its output.
         words: More words of the command line.
         ready: Wait until it is READY.
+        port: Its port, or 0 for a free one.
         env: Variables.
     """
-    port = free_port()
+    port = port or free_port()
     argv = ["-m", "lifecycle", "fleet", "serve", "--bind", f"127.0.0.1:{port}", *words]
     kubeconfig = str(api.kubeconfig(folder, namespace="shop"))
     given = QUICK | {"KUBECONFIG": kubeconfig, "PORT": str(port)} | env

@@ -138,15 +138,22 @@ def test_other_paths(server: Served, path: str) -> None:
     assert server.ask(path).status == 404
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "localhost.evil"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "", "localhost.evil"]
+)
 def test_a_foreign_name_that_points_here(server: Served, host: str) -> None:
     """As by DNS rebinding: the page of somebody else must not read the pods."""
     for path in PATHS:
         answer = server.ask(path, Host=host)
-        assert (answer.status, answer.text) == (421, "Open the page at localhost, or at an IP address.\n")
+        assert (answer.status, answer.text) == (
+            421,
+            "Open the page at localhost, or at an IP address.\n",
+        )
 
 
-@pytest.mark.parametrize("host", ["localhost", "localhost:8080", "127.0.0.1", "[::1]:8080", "LOCALHOST."])
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:8080", "127.0.0.1", "[::1]:8080", "LOCALHOST."]
+)
 def test_own_names(server: Served, host: str) -> None:
     """As kubectl port-forward and a browser use them."""
     assert server.ask("/pods.json", Host=host).status == 200

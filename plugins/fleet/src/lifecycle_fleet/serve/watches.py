@@ -20,7 +20,7 @@ from typing import Any, Final, Protocol
 
 import lifecycle
 from lifecycle_fleet.cluster.api import Api
-from lifecycle_fleet.cluster.failures import FORBIDDEN
+from lifecycle_fleet.cluster.failures import EXPIRED
 from lifecycle_fleet.cluster.follow import Followed, pause
 from lifecycle_fleet.cluster.kinds import EVENT, POD, SLICE, Kind
 from lifecycle_fleet.errors import ApiServerError
@@ -29,8 +29,8 @@ from lifecycle_fleet.serve.fleet import Fleet
 
 HOOKS: Final = "involvedObject.kind=Pod,reason=FailedPreStopHook"
 """The Events that are watched."""
-FOR_GOOD: Final = (FORBIDDEN, "unauthorized", "untrusted", "no access", "not found")
-"""The failures that waiting does not mend."""
+AGAIN: Final = ("unreachable", "slow", "connection lost", "throttled", "broken", EXPIRED)
+"""The failures after which it is right to ask again at the start. Waiting does not mend the others."""
 SEE: Final = lifecycle.LifecycleError(see="errors.md#fleet-watch").see
 
 
@@ -150,7 +150,7 @@ class Watches:
             try:
                 await followed.run()
             except ApiServerError as error:
-                if error.state in FOR_GOOD:
+                if error.state not in AGAIN:
                     if followed is self._pods:
                         raise
                     self._do_without(followed, str(error))

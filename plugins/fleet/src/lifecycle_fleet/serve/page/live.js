@@ -12,6 +12,7 @@ const seen = {
   offset: 0, // of the server's clock, in seconds
   heard: 0,
   failures: 0,
+  told: { bad: 0, at: 0 }, // the problems that a screen reader was told of
   painting: false,
   now: () => Date.now() / 1000 + seen.offset,
 };

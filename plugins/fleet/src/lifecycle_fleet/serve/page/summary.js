@@ -18,6 +18,7 @@ function paintSummary(fleet) {
   put($("state"), several(total, "pod"));
   put($("lead"), leadOf(total, by, bad));
   seen.mood = bad ? "bad" : by("starting") + by("draining") ? "leave" : total ? "good" : "over";
+  announce(bad);
   fill($("figures"), FIGURES, makeFigure, (button, kind) => {
     const value = kind === "problem" ? bad : by(kind);
     put(button.parts[0], count(value));
@@ -26,6 +27,14 @@ function paintSummary(fleet) {
     mark(button, "none", String(!value));
     describe(button, "aria-pressed", String(filter.kind === kind));
   });
+}
+
+/** Tell a screen reader when there are more problems, or fewer, but not all the time. */
+function announce(bad) {
+  const now = Date.now();
+  if (bad === seen.told.bad || now - seen.told.at < 10000) return;
+  if (seen.told.at) say(bad ? `${several(bad, "pod has", "pods have")} a problem.` : "No problems.");
+  seen.told = { bad, at: now };
 }
 
 function leadOf(total, by, bad) {
