@@ -61,7 +61,8 @@ def container(state: str = "running", restarts: int = 0, last: Object | None = N
 def ended(code: int, at: float = NOW - 60, reason: str = "") -> Object:
     """Return how a container has ended."""
     why = reason or ("Completed" if code == 0 else "Error")
-    return {"exitCode": code, "reason": why, "finishedAt": stamp(at)}
+    times = {"startedAt": stamp(at - 600), "finishedAt": stamp(at)}
+    return {"exitCode": code, "reason": why, **times}
 
 
 def pod(

@@ -158,6 +158,7 @@ def test_a_record() -> None:
             "offline": [],
         },
         "last_end": {"how": "cut off", "exit_code": 124, "at": NOW - 9, "reason": "Error"},
+        "hook_failed": False,
     }
     without = record(view(pods.pod(annotation=None)))
     assert (without["told"], without["last_end"], without["registered"]) == (None, None, None)

@@ -54,9 +54,7 @@ def test_one_watch_a_kind(api: ApiServer, server: Served) -> None:
     assert len(api.asked) == 6
     assert {each.verb for each in api.asked} == {"list", "watch"}
     events = [each for each in api.asked if each.plural == "events"]
-    assert {each.query["fieldSelector"] for each in events} == {
-        "involvedObject.kind=Pod,reason=FailedPreStopHook"
-    }
+    assert {each.query["fieldSelector"] for each in events} == {"reason=FailedPreStopHook"}
 
 
 def test_an_api_server_that_is_away(api: ApiServer, server: Served, reader: Reader) -> None:
@@ -194,7 +192,8 @@ def test_parts_that_may_not_be_listed(api: ApiServer, tmp_path: Path) -> None:
     with served(api, tmp_path) as server, server.reader() as reader:
         _, about = reader.next()
         assert sorted(about["missing"]) == ["endpointslices", "events"]
-        assert reader.whole().pods["shop/a"]["in_slices"] == "-"
+        pod = reader.whole().pods["shop/a"]
+        assert (pod["in_slices"], pod["hook_failed"]) == ("?", None)
         assert [each["kind"] for each in server.app.events("watch not allowed")] == [
             "endpointslices",
             "events",

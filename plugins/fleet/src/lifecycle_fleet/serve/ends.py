@@ -79,7 +79,7 @@ class Ends:
         self._pods: OrderedDict[str, End] = OrderedDict()
         self._bad: OrderedDict[str, End] = OrderedDict()
 
-    def gone(self, pod: PodView, last: Object, now: float, hook_failed: float) -> bool:
+    def gone(self, pod: PodView, last: Object, now: float) -> bool:
         """
         Note a pod that is deleted. Returns whether it has ended badly.
 
@@ -87,12 +87,11 @@ class Ends:
             pod: The pod, as it was shown.
             last: Its last state.
             now: The time, in seconds since the epoch.
-            hook_failed: When its preStop hook has failed, or 0 if it has not.
         """
         found = ending(last)
         word = how(found) if found is not None else UNKNOWN
         self.counts[self._labels.of((pod.namespace, pod.workload)), word] += 1
-        if hook_failed and WORST.index(HOOK_FAILED) < WORST.index(word):
+        if pod.hook_failed and WORST.index(HOOK_FAILED) < WORST.index(word):
             word = HOOK_FAILED
         reason = found.reason if found is not None else ""
         at = (found.at if found is not None else 0.0) or now

@@ -21,7 +21,7 @@ from lifecycle_fleet.serve.ends import Ends
 from lifecycle_fleet.serve.labels import Workload
 from lifecycle_fleet.view.endpoints import Endpoints
 from lifecycle_fleet.view.kind import kind_of
-from lifecycle_fleet.view.pod import PodView, moment, view
+from lifecycle_fleet.view.pod import PodView, view
 from lifecycle_fleet.view.problem import problem
 from lifecycle_fleet.view.record import record
 
@@ -95,10 +95,11 @@ class Fleet:
         self._members: dict[Workload, set[Key]] = {}
         self._ours: set[Workload] = set()
         self._endpoints = Endpoints()
-        self._hooks: dict[str, tuple[Key, float]] = {}
+        self._hooks: dict[str, float] = {}
         self._until: dict[Key, float] = {}
         self._dirty: dict[Key, None] = {}
         self._new_end = False
+        self._slices_known = self._hooks_known = True
 
     # What the API server says
 
@@ -109,7 +110,8 @@ class Fleet:
                 self._remove(old)
             return
         key = _key(new)
-        found = view(new, in_slices=self._endpoints.of(*key))
+        uid = str(new["metadata"].get("uid", ""))
+        found = view(new, in_slices=self._found(key), hook_failed=self._hook(uid))
         before = self._pods.get(key)
         if before is not None and before.uid != found.uid and old is not None:
             self._remove(old)
@@ -128,25 +130,44 @@ class Fleet:
         for key in concerned:
             if (pod := self._pods.get(key)) is None:
                 continue
-            if (in_slices := self._endpoints.of(*key)) != pod.in_slices:
+            if (in_slices := self._found(key)) != pod.in_slices:
                 self._pods[key] = pod._replace(in_slices=in_slices)
                 self._touch(key)
 
     def hook_failed(self, old: Object | None, new: Object | None) -> None:
         """Take an Event `FailedPreStopHook` as it was and as it is."""
-        if new is None or old is not None:  # the first time counts
+        if new is None or (old is not None and old["at"] == new["at"]):
             return
         about = new.get("involvedObject") or {}
         uid, key = str(about.get("uid", "")), (_key(new)[0], str(about.get("name", "")))
         pod = self._pods.get(key)
         if pod is not None and pod.uid == uid:
-            self._hooks[uid] = key, moment(new.get("at")) or self.now()
+            at = self._hooks[uid] = new["at"] or self.now()
+            belongs = pod.drained is None or at >= pod.drained.started
+            self._pods[key] = pod._replace(hook_failed=belongs)
             if self._shows(pod):
                 self.ends.hook_failed(_workload(pod))
             self._touch(key)
         elif self.ends.hook_failed_of(uid):
             self._new_end = True
             self._on_change()
+
+    def unknown(self, *, slices: bool = False, hooks: bool = False) -> None:
+        """Note that EndpointSlices or Events cannot be read."""
+        self._slices_known &= not slices
+        self._hooks_known &= not hooks
+        for key, pod in self._pods.items():
+            self._pods[key] = pod._replace(
+                in_slices="?" if slices else pod.in_slices,
+                hook_failed=None if hooks else pod.hook_failed,
+            )
+        self._touch(*self._pods)
+
+    def _found(self, key: Key) -> str:
+        return self._endpoints.of(*key) if self._slices_known else "?"
+
+    def _hook(self, uid: str) -> float | None:
+        return self._hooks.get(uid, 0.0) if self._hooks_known else None
 
     # What the readers get
 
@@ -182,7 +203,8 @@ class Fleet:
         self._until.pop(key, None)
         if pod is None or not self._shows(pod):
             return None
-        found = problem(pod, self.now(), self._hooks.get(pod.uid, ("", 0.0))[1])
+        hook = self._hooks.get(pod.uid, 0.0) if pod.hook_failed else 0.0
+        found = problem(pod, self.now(), hook)
         if found.until < math.inf:
             self._until[key] = found.until
         return Row(pod, kind_of(pod), found.text, msgspec.json.encode(record(pod, found.text)))
@@ -197,9 +219,9 @@ class Fleet:
         pod = self._pods.pop(key, None)
         if pod is None:
             return
-        _, hook_failed = self._hooks.pop(pod.uid, (key, 0.0))
+        self._hooks.pop(pod.uid, None)
         if self._shows(pod):
-            self._new_end |= self.ends.gone(pod, old, self.now(), hook_failed)
+            self._new_end |= self.ends.gone(pod, old, self.now())
         self._leave(key, _workload(pod))
         self._touch(key)
 

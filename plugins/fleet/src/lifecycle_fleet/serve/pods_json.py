@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import parse_qsl
 
+from lifecycle_fleet.listing.printing import VERSION
 from lifecycle_fleet.serve.answers import (
     INERT,
     JSON,
@@ -17,6 +18,7 @@ from lifecycle_fleet.serve.answers import (
     start,
 )
 from lifecycle_fleet.serve.fleet import Fleet
+from lifecycle_fleet.view.listing import in_order
 
 FILTERS: Final = ("namespace", "workload")
 PART: Final = 200
@@ -51,7 +53,8 @@ class PodsPage:
 
     def _parts(self, wanted: dict[str, str]) -> Iterator[bytes]:
         rows = self._fleet.rows
-        keys, before = sorted(rows), b'{"pods":['
+        keys = [(each.namespace, each.name) for each in in_order(row.pod for row in rows.values())]
+        before = b'{"version":%d,"pods":[' % VERSION
         for at in range(0, len(keys), PART):
             found = [
                 row.json

@@ -11,13 +11,17 @@ from collections.abc import Iterable, Mapping
 from sys import intern
 from typing import Any, Final
 
+from lifecycle_fleet.view.container import QOS_NAME, app_container
+from lifecycle_fleet.view.listing import time_of_event
 from lifecycle_fleet.view.pod import REGISTERED
-from lifecycle_fleet.view.told import ANNOTATION
+from lifecycle_fleet.view.told import ANNOTATION, read
 
 Object = dict[str, Any]
 
 LABELS: Final = ("pod-template-hash", "controller-revision-hash")
 CONDITIONS: Final = ("Ready", REGISTERED)
+_PORTS: Final = [{"name": QOS_NAME}]
+"""What is left of a container in which pod-lifecycle is seen to run: by this it is seen again."""
 _RUNNING: Final = {"startedAt": "-"}
 LONGEST: Final = 4096
 """Characters of an annotation that are kept. A longer one is not one of pod-lifecycle."""
@@ -33,9 +37,16 @@ def pod(found: Object) -> Object:
         if each.get("conditionType") == REGISTERED
     ]
     containers = [_container(each) for each in status.get("containerStatuses") or ()]
+    kept = _metadata(metadata)
+    told = read(kept)
+    ours = app_container(found, told.qos_port if told is not None else None)
     return {
-        "metadata": _metadata(metadata),
-        "spec": _with(nodeName=_shared(spec.get("nodeName")), readinessGates=gates),
+        "metadata": kept,
+        "spec": _with(
+            nodeName=_shared(spec.get("nodeName")),
+            readinessGates=gates,
+            containers=[{"name": _shared(ours), "ports": _PORTS}] if ours else None,
+        ),
         "status": _with(
             phase=_shared(status.get("phase")),
             reason=_shared(status.get("reason")),
@@ -72,6 +83,7 @@ def _conditions(conditions: Iterable[Object]) -> list[Object]:
 
 def _container(each: Object) -> Object:
     return _with(
+        name=_shared(each.get("name")),
         restartCount=each.get("restartCount"),
         state=_ended(each.get("state") or {}),
         lastState=_ended(each.get("lastState") or {}),
@@ -83,7 +95,9 @@ def _ended(state: Object) -> Object:
     return _with(
         running=_RUNNING if state.get("running") else None,
         waiting=_part(waiting, ("reason",)) if waiting else None,
-        terminated=_part(ended, ("exitCode", "reason", "finishedAt")) if ended else None,
+        terminated=_part(ended, ("exitCode", "reason", "startedAt", "finishedAt"))
+        if ended
+        else None,
     )
 
 
@@ -104,12 +118,11 @@ def piece(found: Object) -> Object:
 
 
 def event(found: Object) -> Object:
-    """Return what is needed of an Event: the pod, the reason and the last time."""
+    """Return what is needed of an Event: the pod, and when it has happened last."""
     return {
         "metadata": _part(found["metadata"], ("namespace", "name")),
         "involvedObject": _part(found.get("involvedObject") or {}, ("name", "uid")),
-        "reason": _shared(found.get("reason")),
-        "at": found.get("lastTimestamp") or found.get("eventTime"),
+        "at": time_of_event(found),
     }
 
 

@@ -24,11 +24,10 @@ from lifecycle_fleet.cluster.failures import EXPIRED
 from lifecycle_fleet.cluster.follow import Followed, pause
 from lifecycle_fleet.cluster.kinds import EVENT, POD, SLICE, Kind
 from lifecycle_fleet.errors import ApiServerError
+from lifecycle_fleet.listing.missing import HOOK_FAILED
 from lifecycle_fleet.serve import pruned
 from lifecycle_fleet.serve.fleet import Fleet
 
-HOOKS: Final = "involvedObject.kind=Pod,reason=FailedPreStopHook"
-"""The Events that are watched."""
 AGAIN: Final = ("unreachable", "slow", "connection lost", "throttled", "broken", EXPIRED)
 """The failures after which it is right to ask again at the start. Waiting does not mend the others."""
 SEE: Final = lifecycle.LifecycleError(see="errors.md#fleet-watch").see
@@ -77,6 +76,7 @@ class Watches:
         self.problems: dict[str, str] = {}
         self.missing: list[str] = []
         self._log = log
+        self._fleet = fleet
         self._on_link = on_link
         self._since: dict[str, float] = {}
 
@@ -95,7 +95,7 @@ class Watches:
 
         self._pods = followed(POD, pruned.pod, fleet.pod, labels=labels)
         self._slices = followed(SLICE, pruned.piece, fleet.piece)
-        self._events = followed(EVENT, pruned.event, fleet.hook_failed, fields=HOOKS)
+        self._events = followed(EVENT, pruned.event, fleet.hook_failed, fields=HOOK_FAILED)
 
     @property
     def lists(self) -> Mapping[str, int]:
@@ -162,6 +162,7 @@ class Watches:
     def _do_without(self, followed: Followed, problem: str) -> None:
         plural = followed.kind.plural
         self.missing.append(plural)
+        self._fleet.unknown(slices=followed is self._slices, hooks=followed is self._events)
         self._say(plural, "")
         self._log.warning("watch not allowed", kind=plural, problem=problem, see=SEE)
         followed.listed.set()

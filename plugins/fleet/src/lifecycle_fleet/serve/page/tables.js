@@ -52,7 +52,7 @@ function paintRow(line, pod) {
   put(state, plain(pod.state, 80) + (pod.leaving && !LEAVING.includes(pod.state) ? ", deleted" : ""));
   line.since = pod.since;
   age(line, lasted);
-  set(clients, { yes: "find it", no: "do not find it" }[pod.in_slices] ?? "");
+  set(clients, { yes: "find it", no: "do not find it", "?": "not known" }[pod.in_slices] ?? "");
   set(services, servicesOf(pod.told));
   put(restarts, count(pod.restarts));
   set(end, endOf(pod.last_end));
