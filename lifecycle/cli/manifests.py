@@ -10,7 +10,7 @@ import sys
 from lifecycle.checks.check import check
 from lifecycle.checks.reading.documents import from_objects
 from lifecycle.cli.console import USAGE, fail, warn
-from lifecycle.manifests import metrics, readiness_gate
+from lifecycle.manifests import control_plane, metrics, readiness_gate
 from lifecycle.manifests.objects import objects
 from lifecycle.manifests.output import as_json, as_yaml, component
 from lifecycle.manifests.plan import Plan, doubts, make_plan, misspelt, unopened
@@ -47,9 +47,35 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--replicas", type=_count, metavar="N", help="number of pods (default: 2)")
     parser.add_argument(
         "--profile",
-        choices=("app", "sidecar-istio", "job", "job-istio"),
+        choices=("app", "sidecar-istio", "job", "job-istio", control_plane.NAME),
         default="app",
-        help="kind of app: app, sidecar-istio, job or job-istio (default: app)",
+        help="kind of app: app, sidecar-istio, job or job-istio. control-plane: the page of "
+        "lifecycle-fleet, which needs no command (default: app)",
+    )
+    parser.add_argument(
+        "--namespace",
+        metavar="NAMESPACE",
+        help="namespace of all objects, only with --profile=control-plane",
+    )
+    parser.add_argument(
+        "--namespaced",
+        action="store_true",
+        help="show only the pods of this namespace, only with --profile=control-plane (default: the "
+        "pods of all namespaces)",
+    )
+    parser.add_argument(
+        "--auth",
+        choices=("none", "token"),
+        help="who may read, only with --profile=control-plane. token: users who may list the pods. "
+        "none: everybody whom the NetworkPolicy lets in (default: none)",
+    )
+    parser.add_argument(
+        "--allow-from",
+        action="append",
+        default=[],
+        metavar="NAMESPACE",
+        help="namespace whose pods may open the page, for example that of your ingress. May be "
+        "repeated. Only with --profile=control-plane",
     )
     parser.add_argument(
         "--prestop",
@@ -198,7 +224,7 @@ def run(options: argparse.Namespace) -> int:
         warn(sentence, see="errors.md#doubtful-service")
     if plan.metrics and (sentence := metrics.note()):
         warn(sentence, see="errors.md#metrics-need-the-plugin")
-    asked = options.readiness_gate
+    asked = bool(options.readiness_gate) if plan.control_plane else options.readiness_gate
     told = readiness_gate.note(written=plan.registers, asked=asked, env=plan.env)
     if plan.services and told:
         warn(told, see=readiness_gate.PAGE)

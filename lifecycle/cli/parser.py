@@ -22,6 +22,8 @@ UNWRITABLE = (errno.EPIPE, errno.ENOSPC)
 READER_GONE = 141
 """The exit code if the reader of stdout has gone, as in a shell: 128 and the number of SIGPIPE."""
 TAKES_COMMAND = ("rehearse", "manifests")
+ALONE = frozenset({"--", "-h", "--help", "kustomize", "control-plane"})
+"""Words with which `manifests` needs no command."""
 ALIKE = 0.75
 """How alike a misspelt option and the meant one are, from 0 to 1."""
 
@@ -33,7 +35,7 @@ def main(words: list[str]) -> int:
     parser = _parser_of(name)
     own = parser.subparser(name)
     dashes = f"put -- before the command: lifecycle {name} [OPTIONS] -- COMMAND"
-    if name in TAKES_COMMAND and not {"--", "-h", "--help", "kustomize"} & set(words):
+    if name in TAKES_COMMAND and not ALONE & {each.rpartition("=")[2] for each in words}:
         none = f"there is no command: lifecycle {name} [OPTIONS] -- COMMAND"
         own.error(dashes if own.has_positional(words[1:]) else none)
     words, command = split(words) if name == "run" else (words, None)

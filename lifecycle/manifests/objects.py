@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from lifecycle.checks.workloads.workload import IGNORE
-from lifecycle.manifests import metrics
+from lifecycle.manifests import control_plane, metrics
 from lifecycle.manifests.plan import Plan
 from lifecycle.manifests.pod import Object, pod_spec, port_name, told_to_istio
 
@@ -21,7 +21,10 @@ def objects(plan: Plan) -> list[Object]:
     """Return all objects, in the order in which Kubernetes needs them."""
     if plan.is_job:
         return [service_account(plan), *monitor(plan), job(plan)]
-    return [*around(plan), *services(plan), deployment(plan)]
+    made = [*around(plan), *services(plan), deployment(plan)]
+    if plan.control_plane is not None:
+        return control_plane.objects(plan.control_plane, plan.name, labels(plan), made)
+    return made
 
 
 def around(plan: Plan) -> list[Object]:

@@ -15,7 +15,7 @@ from lifecycle.checks.commands.servers import ServerCommand
 from lifecycle.config import Config, core_variables
 from lifecycle.environment_variables import PREFIX, is_service_link, unknown_variables
 from lifecycle.exceptions import ConfigError
-from lifecycle.manifests import metrics, readiness_gate
+from lifecycle.manifests import control_plane, metrics, readiness_gate
 from lifecycle.manifests.command import (
     foreign_program,
     is_queue_worker,
@@ -69,7 +69,7 @@ class Plan:
         services: Names and ports of the app services.
         env: The variables of the app, including its settings.
         replicas: Number of pods, from 1.
-        profile: `app`, `sidecar-istio`, `job` or `job-istio`.
+        profile: `app`, `sidecar-istio`, `job`, `job-istio` or `control-plane`.
         prestop: Kind of the preStop hook: `exec` or `http`.
         guaranteed: Whether requests and limits are equal.
         cpu: CPU request, as a quantity of Kubernetes.
@@ -79,6 +79,7 @@ class Plan:
         registry: Whether lifecycle-kubernetes registers the pod and reports its state.
         start_time: Time limit for a start, in seconds, from 1 to 86400. None for 120 startup probes.
         metrics: How Prometheus finds the pods: one of `metrics.WAYS`, or empty.
+        control_plane: The values of the profile `control-plane`. None for the others.
 
     Raises:
         Refused: Kubernetes or the app would refuse a value.
@@ -101,6 +102,7 @@ class Plan:
     registry: bool = True
     start_time: int | None = None
     metrics: str = ""
+    control_plane: control_plane.ControlPlane | None = None
 
     def __post_init__(self) -> None:
         check_label("--name", self.name)
@@ -180,21 +182,11 @@ def make_plan(options: argparse.Namespace, environ: Mapping[str, str]) -> Plan:
     Raises:
         Refused: Options and variables contradict each other, or a value is not valid.
     """
+    plane = control_plane.of_options(options)
+    if plane is not None:
+        options = control_plane.completed(options, plane)
     component = options.output == "kustomize"
-    if not component and not (options.image and options.command):
-        missing = "--image" if not options.image else "the app's command, after --,"
-        raise Refused(f"{missing} is missing. Only -o kustomize works without it")
-    if (options.to is not None) != component:
-        raise Refused("--to DIR is required with -o kustomize and not allowed with other formats")
-    if component and options.replicas:
-        raise Refused("-o kustomize does not change the replicas. Remove --replicas")
-    check_words(options.command)
-    if options.image is not None and not re.fullmatch(r"[\w][\w./:@-]*", options.image, re.ASCII):
-        raise Refused(f"--image {options.image!r} is not the name of an image")
-    if options.profile.startswith("job") and (component or options.replicas):
-        raise Refused(
-            f"--profile={options.profile} writes a Job of one pod. Remove --replicas and -o kustomize"
-        )
+    _refuse_contradictions(options, component=component)
     env = _environment(options.env, environ)
     try:
         command, services = _command(options, env)
@@ -230,7 +222,25 @@ def make_plan(options: argparse.Namespace, environ: Mapping[str, str]) -> Plan:
         registry=_registry(services, env, asked=options.readiness_gate),
         start_time=options.start_time,
         metrics=options.metrics or "",
+        control_plane=plane,
     )
+
+
+def _refuse_contradictions(options: argparse.Namespace, *, component: bool) -> None:
+    if not component and not (options.image and options.command):
+        missing = "--image" if not options.image else "the app's command, after --,"
+        raise Refused(f"{missing} is missing. Only -o kustomize works without it")
+    if (options.to is not None) != component:
+        raise Refused("--to DIR is required with -o kustomize and not allowed with other formats")
+    if component and options.replicas:
+        raise Refused("-o kustomize does not change the replicas. Remove --replicas")
+    check_words(options.command)
+    if options.image is not None and not re.fullmatch(r"[\w][\w./:@-]*", options.image, re.ASCII):
+        raise Refused(f"--image {options.image!r} is not the name of an image")
+    if options.profile.startswith("job") and (component or options.replicas):
+        raise Refused(
+            f"--profile={options.profile} writes a Job of one pod. Remove --replicas and -o kustomize"
+        )
 
 
 def _registry(services: Sequence[object], env: Mapping[str, str], *, asked: bool | None) -> bool:
