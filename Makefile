@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PLUGINS := $(wildcard plugins/*/pyproject.toml)
 ACTIONLINT := v1.7.12
 
-.PHONY: demo test lint bench compare propagation soak fuzz mutate docs picture dist site workflows rehearsals cluster own-cluster e2e rollouts clean
+.PHONY: demo test lint bench compare propagation fleet soak fuzz mutate docs picture dist site workflows rehearsals cluster own-cluster e2e rollouts clean
 
 demo: $(STAMP)
 	$(BIN)/python examples/demo/demo.py
@@ -65,6 +65,11 @@ soak: $(STAMP)
 # What docs/tune.md shows: whether `lifecycle tune` finds propagation delays of 2, 10 and 60 s.
 propagation: $(STAMP)
 	$(BIN)/python -m benchmarks.propagation
+
+# `lifecycle fleet serve` with 1,000 and 5,000 pods on a real API server, in memory and in time.
+fleet: $(STAMP)
+	tests/cluster/install.sh
+	$(BIN)/python -m benchmarks.fleet_serve
 
 # A million requests that no client should send, and floods; tests/fuzz/__main__.py says how to
 # run a part (PART=h2), for a while only (SECONDS=60), or the same once more (SEED=…).
