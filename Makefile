@@ -85,9 +85,10 @@ mutate: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python docs/generate.py
 
-# docs/img/page.svg: the page as Chromium shows it. A test draws it too, and compares.
+# docs/img/page.svg and fleet.svg: the pages as Chromium shows them. Tests draw them too, and compare.
 picture: $(STAMP)
 	$(BIN)/python -m tests.page picture
+	$(BIN)/python -m plugins.fleet.tests.page_picture
 
 # Wheels and sdists of all distributions, into dist/: built twice to the same bytes, their metadata,
 # contents and SBOMs checked, and the quick tests run on the wheels where there is no source.

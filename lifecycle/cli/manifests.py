@@ -66,8 +66,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--auth",
         choices=("none", "token"),
-        help="who may read, only with --profile=control-plane. token: users who may list the pods. "
-        "none: everybody whom the NetworkPolicy lets in (default: none)",
+        help="access to the page, only with --profile=control-plane. token: for users that may list the "
+        "pods. none: for each client that the NetworkPolicy lets in (default: none)",
     )
     parser.add_argument(
         "--allow-from",

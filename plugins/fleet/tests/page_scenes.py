@@ -7,6 +7,7 @@ from typing import Final
 
 from plugins.fleet.tests.api_server import ApiServer
 from plugins.fleet.tests.pods import HASH, ended, piece, pod, told
+from plugins.fleet.tests.serving import Served
 
 HOSTS: Final = ("data", "payments", "shop", "warehouse", "web")
 """Namespaces."""
@@ -37,6 +38,7 @@ def mixed(api: ApiServer, now: float = 0.0) -> None:
             ready=False,
             gate=True,
             state="waiting CrashLoopBackOff",
+            created=now - 660,
             restarts=7,
             last=ended(1, now - 60),
         ),
@@ -64,6 +66,14 @@ def mixed(api: ApiServer, now: float = 0.0) -> None:
         status={"containerStatuses": [{"state": {"terminated": ended(124, now - 3)}}]},
     )
     api.put("pods", gone)
+
+
+def end_badly(api: ApiServer, server: Served) -> None:
+    """Let a pod have ended badly."""
+    api.delete("pods", "shop", "orders-7d9f6c5b8-gone1")
+    with server.reader() as reader:
+        reader.whole()
+        reader.until(lambda: reader.ends)
 
 
 def fill(api: ApiServer, workloads: int, each: int, name: str = "web") -> None:

@@ -76,6 +76,7 @@ def pod(
     deleted: float = 0.0,
     gate: bool = False,
     node: str = "node-1",
+    created: float = NOW - 7200,
     **state: Any,
 ) -> Object:
     """
@@ -91,6 +92,7 @@ def pod(
         deleted: When it must be gone, or 0.
         gate: Whether it has the readiness gate.
         node: Its node.
+        created: When it was created.
         state: For `container`.
     """
     conditions = [{"type": "Ready", "status": str(ready)}]
@@ -100,7 +102,7 @@ def pod(
     metadata: Object = {
         "namespace": namespace,
         "name": name,
-        "creationTimestamp": stamp(NOW - 7200),
+        "creationTimestamp": stamp(created),
         "labels": {"app": owner, "pod-template-hash": owner.rpartition("-")[2]},
         "ownerReferences": [{"controller": True, "kind": kind, "name": owner}] if owner else [],
         "managedFields": [{"manager": "kubelet", "fieldsV1": {"f:status": {}}}],

@@ -13,7 +13,8 @@ import pytest
 
 from plugins.fleet.tests import pods
 from plugins.fleet.tests.api_server import ApiServer
-from plugins.fleet.tests.page_scenes import HOSTS, fill, mixed
+from plugins.fleet.tests.page_picture import PICTURE, drawn
+from plugins.fleet.tests.page_scenes import HOSTS, end_badly, fill, mixed
 from plugins.fleet.tests.serving import Served, served
 from tests.page.browser import Tab, chromium
 from tests.page.scenes import HOSTILE
@@ -60,14 +61,6 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         with served(api, tmp_path_factory.mktemp("many"), "-A") as server:
             end_badly(api, server)
             yield server
-
-
-def end_badly(api: ApiServer, server: Served) -> None:
-    """Let a pod have ended badly."""
-    api.delete("pods", "shop", "orders-7d9f6c5b8-gone1")
-    with server.reader() as reader:
-        reader.whole()
-        reader.until(lambda: reader.ends)
 
 
 def shown(tab: Tab, server: Served, **look: Any) -> None:
@@ -430,3 +423,8 @@ def test_a_tab_in_the_background(tab: Tab, tmp_path: Path) -> None:
                 tab.until("document.title === '1 problem'")
                 assert tab.js("document.querySelectorAll('details.group').length") == 1
             tab.until("document.querySelectorAll('details.group').length === 2")
+
+
+def test_the_picture_in_the_documentation_is_the_page(tab: Tab) -> None:
+    """`make picture` draws it anew."""
+    assert PICTURE.read_text(encoding="utf-8") == drawn(tab)

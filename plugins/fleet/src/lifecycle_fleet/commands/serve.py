@@ -33,8 +33,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--auth",
         choices=("none", "token"),
         default="none",
-        help="none: everybody who can connect may read. token: each reader needs a bearer token of "
-        "a user who may list the pods (default: none)",
+        help="none: each client that can connect may read. token: each reader needs a bearer token of "
+        "a user that may list the pods (default: none)",
     )
     parser.add_argument("--all", action="store_true", help="also pods without pod-lifecycle")
     add_selection(parser)
@@ -68,8 +68,8 @@ def server(binds: Sequence[str], environ: Mapping[str, str]) -> list[str]:
 
     Args:
         binds: The addresses.
-        environ: The environment. Outside of a pod, the probe port is any free one, and nobody waits
-            for a drain, unless the environment says otherwise.
+        environ: The environment. Outside of a pod, the server uses any free probe port, and drains
+            without waiting times. If the environment has a probe port, this is not so.
     """
     folder = Path(__file__).parents[2]  # not the working directory, which may have anything
     argv = [sys.executable, "-P", "-m", "lifecycle", "run", "--asgi", "--app-dir", str(folder)]

@@ -1,13 +1,13 @@
 """
-Who may read: the bearer of a token that may list the pods.
+The check of bearer tokens: a reader must be a user that may list the pods.
 
 Rules of this file:
 
-1. The API server decides: TokenReview says who somebody is, SubjectAccessReview whether this user
-   may list pods. The server itself knows no users.
+1. The API server decides. TokenReview gives the user of a token, and SubjectAccessReview tells
+   whether this user may list pods. The server has no list of users.
 2. An answer is kept for a short time, and by the hash of its token. So a right that is taken away is
    gone soon, and no token is kept.
-3. Unknown tokens must not become a flood of reviews: only a few are asked for at a time.
+3. Unknown tokens must not become a flood of reviews. So only a few are reviewed at a time.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ LONGEST: Final = 16_384
 
 class Answer(NamedTuple):
     """
-    Whether somebody may read.
+    Whether a caller may read.
 
     Attributes:
         status: 200, 401, 403 or 503.
@@ -62,7 +62,7 @@ class Access:
         api: The API server.
         namespace: The namespace of the pods, or empty for all.
         clock: A monotonic clock, in seconds.
-        on_problem: Called with the reason when reviews begin to fail, and with "" when they work.
+        on_problem: Called with the reason when reviews start to fail, and with "" when they work.
 
     Attributes:
         reviewed: How many tokens were reviewed, by status.

@@ -68,7 +68,7 @@ def is_local(host: str) -> bool:
     """
     Tell whether a `Host` is an IP address or localhost, with or without a port.
 
-    Another name may be a page of somebody else that has let its name point to this machine.
+    Any other name may belong to a foreign web page that has let its name point to this machine.
     """
     name = host.rpartition(":")[0] if host.rpartition(":")[2].isdecimal() else host
     if name.lower().removesuffix(".") == "localhost":

@@ -3,9 +3,8 @@ The ASGI app: its paths, and its life.
 
 Rules of this file:
 
-1. It reads only. No path changes anything, and no request reaches the API server, but for reviews of
-   tokens.
-2. The page has no data in it, so everybody may load it. The data needs the right to read.
+1. No path changes anything, and no request reaches the API server, except for reviews of tokens.
+2. The page has no data in it, so any client may load it. The data needs the right to read.
 3. READY comes when every first list is here, so that no reader ever sees half of the pods.
 """
 

@@ -1,11 +1,11 @@
 """
-How pods have ended, which nobody can see afterwards: the API server forgets a pod with its end.
+The ends of pods. The API server forgets a pod with its end, so only a watcher can see this.
 
 Rules of this file:
 
 1. The end of a pod is read from its last state, before it was deleted. Since Kubernetes 1.27, the
    kubelet writes the exit codes there first.
-2. The worst container counts. A container that only waits beside the app must not hide its end.
+2. The worst container counts. A sidecar that ends well must not hide the end of the app.
 3. Everything is bounded: the last bad ends, the last pods, and the number of workloads.
 """
 

@@ -3,10 +3,10 @@ The live stream: server-sent events, written once for all readers.
 
 Rules of this file:
 
-1. A reader begins with a snapshot, in parts. Then it gets the frames that came after its beginning.
+1. A reader starts with a snapshot, in parts. Then it gets the frames that came after its start.
    A frame has whole pods, so a frame that a reader has seen already changes nothing.
 2. The last frames are kept in one place, with a bound in bytes. A reader is only a number: the
-   frame that it has seen last. A slow reader costs no memory. It falls behind, and begins again.
+   frame that it has seen last. A slow reader costs no memory. Its next frame is then no longer there, and it starts again.
 3. A reader that comes back with the number of its last frame goes on there, if it is still kept.
 4. At most `RATE` frames a second are made. Changes that come in between are one frame.
 """
@@ -22,8 +22,9 @@ from typing import Any, Final
 
 import msgspec
 
+import lifecycle
 from lifecycle_fleet.serve.fleet import Fleet
-from lifecycle_fleet.serve.watches import SEE, Logger
+from lifecycle_fleet.serve.watches import Logger
 
 RATE: Final = 5
 """Frames a second, at most."""
@@ -41,7 +42,7 @@ class Feed:
 
     Args:
         fleet: The pods.
-        about: Returns what a snapshot begins with: a mapping for JSON.
+        about: Returns the first event of a snapshot, as a mapping for JSON.
         wake: Set when there is something new. The pods set it.
         log: The log.
 
@@ -72,7 +73,7 @@ class Feed:
         self._wake.set()
 
     async def run(self) -> None:
-        """Make the frames, for ever."""
+        """Make the frames, forever."""
         while True:
             await self._until_due()
             self._wake.clear()
@@ -87,7 +88,12 @@ class Feed:
                 self._publish(frame)
         except Exception as error:  # noqa: BLE001 - the view must go on with the other pods
             problem = f"{type(error).__name__}: {error}"
-            self._log.error("watch failed", kind="frame", problem=problem, see=SEE)
+            self._log.error(
+                "watch failed",
+                kind="frame",
+                problem=problem,
+                see=lifecycle.LifecycleError(see="errors.md#fleet-watch").see,
+            )
 
     async def _until_due(self) -> None:
         wait = min(max(self._fleet.due() - self._fleet.now(), 0.0), 3600.0)
@@ -130,7 +136,7 @@ class Feed:
 
     async def stream(self, last_id: str = "") -> AsyncGenerator[bytes, None]:
         """
-        Yield the events for one reader, for ever.
+        Yield the events for one reader, forever.
 
         Args:
             last_id: The id of the last event that the reader has seen, or empty.

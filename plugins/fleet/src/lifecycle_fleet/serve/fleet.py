@@ -36,8 +36,8 @@ class Row(NamedTuple):
 
     Attributes:
         pod: The pod.
-        kind: What it does: one of `KINDS`.
-        problem: What is wrong with it, or empty.
+        kind: One of `KINDS`.
+        problem: The sentence of `problem`, or empty.
         json: Its record as JSON.
     """
 
@@ -49,7 +49,7 @@ class Row(NamedTuple):
 
 class Changes(NamedTuple):
     """
-    What has changed since the last time.
+    The changes since the last time.
 
     Attributes:
         pods: The records of the pods that are new or different.
@@ -172,11 +172,11 @@ class Fleet:
     # What the readers get
 
     def due(self) -> float:
-        """Return when the next problem may begin or end by itself, in seconds since the epoch."""
+        """Return when the next problem may start or end by itself, in seconds since the epoch."""
         return min(self._until.values(), default=math.inf)
 
     def refresh(self) -> None:
-        """Look again at the pods whose problem may have begun or ended by itself."""
+        """Look again at the pods whose problem may have started or ended by itself."""
         now = self.now()
         for key in [key for key, at in self._until.items() if at <= now]:
             self._touch(key)

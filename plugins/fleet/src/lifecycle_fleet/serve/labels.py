@@ -1,8 +1,8 @@
 """
 The names of workloads as labels of metrics. Pure.
 
-A cluster makes new names for ever: each run of a CronJob is a Job of its own. Labels must not grow
-with them, so all runs have one label, and there is a limit.
+A cluster always makes new names, for example a new Job for each run of a CronJob. The number of
+labels must not grow with them. So all runs have one label, and there is a limit.
 """
 
 from __future__ import annotations
@@ -46,6 +46,6 @@ class Labels:
 
 
 def label(workload: str) -> str:
-    """Return the label of a workload: all runs of a CronJob have the same one."""
+    """Return the label of a workload. All runs of a CronJob have the same label."""
     match = RUN.fullmatch(workload)
     return (f"{match[1]}-*" if match else workload)[:LONGEST]

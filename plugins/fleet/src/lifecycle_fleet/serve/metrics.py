@@ -4,7 +4,7 @@ The metrics, for Prometheus.
 Rules of this file:
 
 1. No label has the name of a pod. Labels are the namespace, the workload, and words of this package.
-2. At most `labels.MOST` workloads have series of their own. The others are counted together.
+2. At most `labels.MOST` workloads have separate series. All others are counted together.
 3. An answer is kept for a second, so that many scrapers cost no more than one.
 """
 
@@ -68,7 +68,7 @@ class FleetCollector(Collector):
         for name, text in (
             ("pods_ready", "Pods that the kubelet takes for ready."),
             ("pods_in_slices", "Pods that clients find, by the EndpointSlices."),
-            ("pods_with_problem", "Pods that somebody should look at."),
+            ("pods_with_problem", "Pods with a problem."),
             ("restarts", "Restarts of the containers of the pods that are there."),
         ):
             yield _gauge(name, text, GROUP, sums[name].items())

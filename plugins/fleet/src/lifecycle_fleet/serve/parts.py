@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 import lifecycle
 from lifecycle_fleet.cluster.api import Api
@@ -19,8 +19,6 @@ from lifecycle_fleet.serve.settings import Settings
 from lifecycle_fleet.serve.streams import Streams
 from lifecycle_fleet.serve.watches import Logger, Watches
 
-SEE: Final = lifecycle.LifecycleError(see="errors.md#fleet-review").see
-
 
 class Parts:
     """
@@ -32,8 +30,8 @@ class Parts:
         log: The log.
 
     Attributes:
-        access: Who may read. None if everybody may.
-        handlers: What answers the paths that only some may read.
+        access: The check of tokens. None if each client may read.
+        handlers: The handler of each path that needs the right to read.
     """
 
     def __init__(self, api: Api, settings: Settings, log: Logger) -> None:
@@ -57,7 +55,7 @@ class Parts:
 
     async def run(self, ready: Callable[[], object]) -> None:
         """
-        Watch and tell, for ever.
+        Watch, and publish the changes, forever.
 
         Args:
             ready: Called when every first list is here.
@@ -96,7 +94,11 @@ class Parts:
 
     def _say(self, problem: str) -> None:
         if problem:
-            self._log.warning("review failed", problem=problem, see=SEE)
+            self._log.warning(
+                "review failed",
+                problem=problem,
+                see=lifecycle.LifecycleError(see="errors.md#fleet-review").see,
+            )
 
     async def _scrape(self, scope: Scope, _receive: Receive, send: Send) -> None:
         body, content_type = self._metrics.answer(header(scope, b"accept"))

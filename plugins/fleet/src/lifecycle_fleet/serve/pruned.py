@@ -1,8 +1,8 @@
 """
 The parts of objects that the server keeps in memory. Pure.
 
-A pod of the API server has 10 kB of JSON or more, of which `view` needs a twentieth. What is not
-kept here costs nothing, however many pods there are.
+A pod of the API server has 10 kB of JSON or more, of which `view` needs a twentieth. The rest is
+thrown away at once.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class Streams:
 
     Args:
         feed: The events.
-        access: Who may read. None if everybody may.
+        access: The check of tokens. None if each client may read.
     """
 
     def __init__(self, feed: Feed, access: Access | None) -> None:

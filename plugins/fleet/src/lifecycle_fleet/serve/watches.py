@@ -5,8 +5,8 @@ Rules of this file:
 
 1. Without the right to list pods there is nothing to show, so the start fails. Without the right to
    list EndpointSlices or Events, a part is missing, and the log says which.
-2. An API server that does not answer is asked again for ever, at the start too. `startupProbe` is
-   the deadline of a start.
+2. If the API server does not answer, the server tries again without a limit, at the start too.
+   `startupProbe` is the deadline of a start.
 3. After the first list, nothing that happens here ends the server. It shows the last view, and says
    that this view is old.
 """
@@ -29,8 +29,7 @@ from lifecycle_fleet.serve import pruned
 from lifecycle_fleet.serve.fleet import Fleet
 
 AGAIN: Final = ("unreachable", "slow", "connection lost", "throttled", "broken", EXPIRED)
-"""The failures after which it is right to ask again at the start. Waiting does not mend the others."""
-SEE: Final = lifecycle.LifecycleError(see="errors.md#fleet-watch").see
+"""The failures after which it is right to ask again at the start. Waiting does not fix the others."""
 
 
 class Logger(Protocol):
@@ -112,7 +111,7 @@ class Watches:
 
     async def run(self, ready: Callable[[], object]) -> None:
         """
-        Watch for ever.
+        Watch forever.
 
         Args:
             ready: Called when every first list is here.
@@ -139,7 +138,12 @@ class Watches:
                 return function(*objects)
             except Exception as error:  # noqa: BLE001 - whatever it is
                 problem = f"{type(error).__name__}: {error}"
-                self._log.error("watch failed", kind=kind.plural, problem=problem, see=SEE)
+                self._log.error(
+                    "watch failed",
+                    kind=kind.plural,
+                    problem=problem,
+                    see=lifecycle.LifecycleError(see="errors.md#fleet-watch").see,
+                )
                 return instead(*objects) if instead is not None else None
 
         return guarded
@@ -164,7 +168,12 @@ class Watches:
         self.missing.append(plural)
         self._fleet.unknown(slices=followed is self._slices, hooks=followed is self._events)
         self._say(plural, "")
-        self._log.warning("watch not allowed", kind=plural, problem=problem, see=SEE)
+        self._log.warning(
+            "watch not allowed",
+            kind=plural,
+            problem=problem,
+            see=lifecycle.LifecycleError(see="errors.md#fleet-watch").see,
+        )
         followed.listed.set()
 
     def _say(self, plural: str, problem: str) -> None:
@@ -173,7 +182,12 @@ class Watches:
             self.problems[plural] = problem
         if problem and not before:
             self._since[plural] = time.monotonic()
-            self._log.warning("watch lost", kind=plural, problem=problem, see=SEE)
+            self._log.warning(
+                "watch lost",
+                kind=plural,
+                problem=problem,
+                see=lifecycle.LifecycleError(see="errors.md#fleet-watch").see,
+            )
         elif before and not problem:
             seconds = round(time.monotonic() - self._since.pop(plural), 1)
             self._log.info("watch restored", kind=plural, seconds=seconds)
