@@ -1,5 +1,5 @@
 """
-The check of bearer tokens: a reader must be a user that may list the pods.
+The check of bearer tokens, by which only users that may list the pods can read them.
 
 Rules of this file:
 
