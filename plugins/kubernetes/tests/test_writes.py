@@ -87,7 +87,6 @@ def test_many_services_are_written_together(play: Play) -> None:
             assert len(json.loads(value["dubbo.endpoints"])) == 20
             await pod.watched()
             assert pod.api.watches("pods") == 1
-            await pod.until_state("ready")
             since = len(pod.api.patched)
             life.begin_drain("test")
             await life.drained()

@@ -9,6 +9,7 @@ import lifecycle
 
 
 async def main(life: lifecycle.Lifecycle) -> None:
+    await asyncio.sleep(3)  # an app that starts faster is never reported as `starting`
     if seconds := os.environ.get("EXPORTING"):
         await asyncio.start_server(lambda _, writer: writer.close(), "0.0.0.0", 8080)
         life.export("orders", port=8080)

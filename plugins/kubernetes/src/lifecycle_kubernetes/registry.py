@@ -56,6 +56,7 @@ class PodRegistry(lifecycle.Registry):
         self._writer = Writer(self._write)
         self._reporter = Reporter(life, options, self._is_about_to_write)
         self._stands: bool | None = None
+        self._doubtful = False
         self._moment = 0.0
         self._spec: Mapping[str, Any] = {}
         self._uid = ""
@@ -185,7 +186,12 @@ class PodRegistry(lifecycle.Registry):
         await self._prepare()
         if bool(wanted) is not self._stands:
             self._moment = time.time()
-        pod = await self._patch(self._uid, wanted, self._moment)
+        try:
+            pod = await self._patch(self._uid, wanted, self._moment)
+        finally:
+            if self._doubtful:
+                self._doubtful = False
+                self._watch.restart()
         self._stands = is_set(pod)
         if not is_set(pod) == is_annotated(pod) == bool(wanted):
             raise ApiServerError("not kept", "the API server has ignored a part of the patch")
@@ -205,7 +211,9 @@ class PodRegistry(lifecycle.Registry):
         self._stands = is_set(pod)
         ours = pod["metadata"].get("uid") == self._uid
         stray = ours and not self._writer.wanted and (is_set(pod) or is_annotated(pod))
-        if stray and fresh:
+        if stray and fresh and self._writer.busy:
+            self._doubtful = True  # this may be the state before the request that is running
+        elif stray and fresh:
             self._writer.again()  # a late request, or another program
         return stray and not fresh  # an event of a watch may be older than the last write
 

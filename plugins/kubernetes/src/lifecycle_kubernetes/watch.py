@@ -41,9 +41,7 @@ class PodWatch:
             ApiServerError: The state is unknown.
         """
         if not self._keepers:
-            # Waiting events of the last watch may be older than this registration.
-            self.close()
-            self.start()
+            self.restart()  # waiting events of the last watch may be older than this registration
         keeper = asyncio.get_running_loop().create_future()
         self._keepers.add(keeper)
         try:
@@ -57,6 +55,11 @@ class PodWatch:
             task = asyncio.create_task(self._follow())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    def restart(self) -> None:
+        """Start the watch again, with a request for the current state."""
+        self.close()
+        self.start()
 
     def close(self) -> set[asyncio.Task[None]]:
         """Stop the watch. Returns the tasks that have not ended yet."""
