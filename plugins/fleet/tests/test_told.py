@@ -1,0 +1,69 @@
+"""The annotation of a pod, which anybody who may change the pod can write."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from lifecycle_fleet.view.told import ANNOTATION, LONGEST, STATES, Told, read
+
+from plugins.fleet.tests.objects import told
+
+
+def metadata(text: str) -> dict[str, Any]:
+    return {"annotations": {ANNOTATION: text}}
+
+
+def test_what_lifecycle_kubernetes_writes() -> None:
+    """Every field is read."""
+    given = json.loads(told(since=1764530000.5, offline=["admin"], cause="signal SIGTERM"))
+
+    assert read(metadata(json.dumps(given))) == Told(
+        state="ready",
+        since=1764530000.5,
+        cause="signal SIGTERM",
+        version="0.2.0",
+        settle=5.0,
+        grace=30.0,
+        start=3.2,
+        online=("orders",),
+        offline=("admin",),
+        qos_port=22222,
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "null", "1", '"ready"', "{}", '{"state": "on"}', '{"state": ["ready"]}']
+)
+def test_what_cannot_be_read_is_nothing(text: str) -> None:
+    """Another program may use the name."""
+    assert read(metadata(text)) is None
+
+
+def test_a_pod_without_annotations() -> None:
+    """The field may be missing, or null."""
+    assert read({}) is None
+    assert read({"annotations": None}) is None
+
+
+Anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+FIELDS = st.sampled_from([*Told._fields])
+
+
+@given(state=st.sampled_from(STATES), fields=st.dictionaries(FIELDS, Anything))
+def test_whatever_is_written_is_safe(state: str, fields: dict[str, Any]) -> None:
+    """Each text is short and printable, and each number is finite and not negative."""
+    found = read(metadata(json.dumps(fields | {"state": state})))
+
+    assert found is not None
+    texts = [found.cause, found.version, *found.online, *found.offline]
+    assert all(each.isprintable() and len(each) <= LONGEST for each in texts)
+    numbers = [found.since, found.settle, found.grace, found.start, found.qos_port]
+    assert all(each is None or 0 <= each < float("inf") for each in numbers)
