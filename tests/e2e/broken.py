@@ -125,7 +125,7 @@ TWELVE: Final[dict[str, Way]] = {
     ),
     "path": Way(
         "probe-path",
-        "requests /redy on the QOS port",
+        "requests /redy on the probe port 22222",
         lambda made: app(made)["readinessProbe"]["httpGet"].update(path="/redy"),
     ),
     "gate": Way(

@@ -141,6 +141,31 @@ def test_a_foreign_pod_is_not_asked_by_lifecycle(api: ApiServer, why: Any) -> No
     assert commands == [["cat", "/proc/net/tcp", "/proc/net/tcp6"]]
 
 
+def test_an_image_without_cat_is_asked_by_its_python(api: ApiServer, why: Any) -> None:
+    """The open ports are known all the same, and a shell is not needed."""
+    shop(api, pod(told=TOLD), slices=(piece(),))
+    api.put("services", service(target=8088))
+    commands: list[str] = []
+    others = answering(status())
+
+    def run(call: Call) -> int:
+        commands.append(call.words[0])
+        if call.words[0] == "cat":
+            raise NotStarted('exec: "cat": executable file not found in $PATH')
+        if call.words[0] == "python3":
+            call.out(PROC)
+            return 0
+        return others(call)
+
+    api.execute = run
+
+    code, out, _ = why(NAME)
+
+    assert code == 1
+    assert "port 8088, but nothing in the pod listens on this port" in " ".join(out.split())
+    assert commands.count("python3") == 1
+
+
 def test_no_exec_runs_nothing_in_the_pod(api: ApiServer, why: Any) -> None:
     """With `--no-exec` no command is run, and the finding is made from the objects."""
     shop(api, wrong_readiness(), unhealthy("Readiness", refused(8081)))

@@ -142,7 +142,7 @@ TWELVE: dict[str, Case] = {
             unhealthy("Readiness", "HTTP probe failed with statuscode: 404"),
         ),
         ("probe-path",),
-        "The readinessProbe of container orders requests /redy on the QOS port 22222",
+        "The readinessProbe of container orders requests /redy on the probe port 22222",
         "set readinessProbe.httpGet.path: /ready",
     ),
     "3 a gate that nobody sets": Case(

@@ -519,6 +519,20 @@ CRASHES = {
         ("crash",),
         "Container orders exits with 127, which shells use for a program that is missing",
     ),
+    "a crash loop, while the container runs": Case(
+        broken(
+            pod(
+                STARTING
+                | {"restartCount": 4, "lastState": terminated(1, ago=21, ran=25)}
+                | {"state": {"running": {"startedAt": at(20)}}},
+                ready=False,
+            ),
+            answers=unanswered(),
+            logs={"orders": ('{"event": "starting", "level": "info"}', "KeyError: 'X'")},
+        ),
+        ("crash",),
+        "Container orders exited with 1.",
+    ),
     "a signal": Case(
         broken(pod(crashed(139), ready=False), answers=unanswered()),
         ("crash",),
@@ -571,6 +585,18 @@ CREATED = {
         ),
         ("image",),
         "The registry refuses the image registry.example/orders:1 of container orders. Either",
+    ),
+    "a registry without a network": Case(
+        broken(
+            imageless(
+                "ImagePullBackOff",
+                "dial tcp: lookup registry.example on 10.255.255.53:53: dial udp 10.255.255.53:53: "
+                "connect: network is unreachable",
+            ),
+            answers=unanswered(),
+        ),
+        ("image",),
+        "The node cannot reach the registry of the image",
     ),
     "a registry without an address": Case(
         broken(

@@ -44,8 +44,9 @@ RARE: dict[str, Case] = {
             pod(STARTING, ready=False, gate=None),
             answers=answers(status("exporting", services=[exported("unknown")])),
         ),
-        ("registration",),
-        "The service orders is not registered in the service registry kubernetes yet.",
+        ("starting",),
+        "The app is still starting, for 20 s so far. It waits for an answer of the service registry "
+        "kubernetes about the service orders.",
     ),
     "every service offline by both": Case(
         broken(
@@ -309,6 +310,12 @@ HEALTHY: dict[str, tuple[Facts, str]] = {
         facts(
             pod(running(ago=3600) | {"restartCount": 1, "lastState": terminated(1, ago=3601)}),
             event("Killing", "Container orders failed liveness probe, will be restarted", ago=3602),
+        ),
+        "is ready, and clients find it.",
+    ),
+    "a pod that crashed once, and runs again": (
+        facts(
+            pod(running(ago=100) | {"restartCount": 1, "lastState": terminated(2, ago=101, ran=22)})
         ),
         "is ready, and clients find it.",
     ),

@@ -19,7 +19,10 @@ from lifecycle_fleet.why.rights import EXEC, FATAL, Reader
 
 TIMEOUT: Final = 15.0
 """Seconds for one command, because a container may have a tenth of a core."""
-TABLES: Final = ("cat", "/proc/net/tcp", "/proc/net/tcp6")
+FILES: Final = ("/proc/net/tcp", "/proc/net/tcp6")
+READ: Final = "import sys; print(*(open(each).read() for each in sys.argv[1:]))"
+TABLES: Final = (("cat", *FILES), ("python3", "-c", READ, *FILES))
+"""Commands that print the tables of open ports. An image may have only one of the programs."""
 STATUS: Final = ("status", "--json")
 PROBE: Final = ("probe", "ready")
 IN_FLIGHT: Final = ("inflight", "--json")
@@ -53,6 +56,11 @@ async def ask(api: Api, facts: Facts, reader: Reader) -> Answers:
     return asked.result()._replace(listening=ports.result())
 
 
+def _is_missing(silent: _Silent) -> bool:
+    """Return whether the image does not have the program."""
+    return any(each in str(silent) for each in NO_COMMAND)
+
+
 class _Pod:
     def __init__(self, api: Api, facts: Facts, reader: Reader) -> None:
         self._api = api
@@ -74,8 +82,7 @@ class _Pod:
                 installed=await self._installed(app, status),
             )
         except _Silent as silent:
-            missing = any(each in str(silent) for each in NO_COMMAND)
-            return Answers(no_program=missing, problem=str(silent))
+            return Answers(no_program=_is_missing(silent), problem=str(silent))
 
     async def _in_flight(self, app: Container, status: object) -> dict[str, object]:
         if not (self._facts.leaving or text(status, "state") == "draining"):
@@ -92,10 +99,13 @@ class _Pod:
         """Return the open ports of the pod. None if they are unknown."""
         if self._facts.leaving or part(self._facts.spec, "hostNetwork") is True:
             return None
-        try:
-            return listening_of(await self._run(container, TABLES))
-        except _Silent:
-            return None
+        for command in TABLES:
+            try:
+                return listening_of(await self._run(container, command))
+            except _Silent as silent:
+                if not _is_missing(silent):
+                    break
+        return None
 
     async def _lifecycle(self, app: Container, words: Sequence[str]) -> str:
         return await self._run(app, [*command_of(self._facts.pod, app.name), *words])

@@ -74,7 +74,8 @@ def _found_by_clients(found: Workload) -> str:
     new = [*found.new_pods()]
     if not new or any(each.unread("endpointslices") for each in new):
         return ""
-    return ", and clients find them" if all(map(found_by_clients, new)) else ""
+    them = "it" if len(new) == 1 else "them"
+    return f", and clients find {them}" if all(map(found_by_clients, new)) else ""
 
 
 def _caveats(found: Workload, of_pods: tuple[Finding, ...]) -> Iterator[Caveat]:

@@ -25,7 +25,7 @@ from lifecycle_fleet.why.reading import (
 )
 
 QOS_PORT: Final = 22222
-"""The QOS port of pod-lifecycle, if nothing else is set."""
+"""The probe port of pod-lifecycle, if nothing else is set."""
 PROBES: Final = {
     "startupProbe": "Startup",
     "readinessProbe": "Readiness",

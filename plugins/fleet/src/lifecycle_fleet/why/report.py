@@ -56,7 +56,7 @@ def page(finding: Finding) -> str:
 def show(verdict: Verdict, console: Console) -> None:
     """Print the answer for people."""
     colour = "bold red" if verdict.wrong else "bold green"
-    console.print(Text(verdict.headline, style=colour))
+    _paragraph(Text(verdict.headline, style=colour), 0, console)
     number = 0
     for each in verdict.findings:
         console.print()

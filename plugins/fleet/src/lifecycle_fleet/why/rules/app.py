@@ -22,14 +22,9 @@ NOT_REGISTERED: Final = Saying(
     "The service {service} is not registered in the service registry {registry}. {reason}",
     "kubectl -n {ns} exec {pod} -c {container} -- lifecycle ls",
 )
-NOT_REGISTERED_YET: Final = Saying(
-    "The service {service} is not registered in the service registry {registry} yet. The app waits "
-    "for the answer of the registry.",
-    "kubectl -n {ns} exec {pod} -c {container} -- lifecycle ls",
-)
 
 
-@RULES.add("registration", NOT_REGISTERED, NOT_REGISTERED_YET)
+@RULES.add("registration", NOT_REGISTERED)
 def registration(facts: Facts) -> Iterator[Found]:
     """
     A service is not registered.
@@ -41,9 +36,9 @@ def registration(facts: Facts) -> Iterator[Found]:
     if facts.leaving or facts.app is None:
         return
     for each in _unregistered(facts):
-        if each.registry == PLUGIN and each.reason.startswith(FORBIDDEN):
+        if not each.reason or (each.registry == PLUGIN and each.reason.startswith(FORBIDDEN)):
             continue
-        yield (NOT_REGISTERED if each.reason else NOT_REGISTERED_YET).found(
+        yield NOT_REGISTERED.found(
             f"lifecycle status: {each.service} in {each.registry}: registered {each.registered}",
             service=each.service,
             registry=each.registry,
@@ -204,6 +199,11 @@ STEP: Final = Saying(
     "The app is still starting, for {age} so far. This step of the start is running: {steps}.",
     "Wait. The startup probe allows {budget}",
 )
+WAITING: Final = Saying(
+    "The app is still starting, for {age} so far. It waits for an answer of the service registry "
+    "{registry} about the service {service}.",
+    "kubectl -n {ns} exec {pod} -c {container} -- lifecycle ls",
+)
 STATE: Final = Saying(
     "The app is still starting, for {age} so far. Its state is {state}.",
     "Wait. The startup probe allows {budget}",
@@ -218,7 +218,7 @@ CREATING: Final = Saying(
 )
 
 
-@RULES.add("starting", STEP, STATE, NOT_PASSED, CREATING, alone=True)
+@RULES.add("starting", STEP, WAITING, STATE, NOT_PASSED, CREATING, alone=True)
 def starting(facts: Facts) -> Iterator[Found]:
     """
     The pod is still starting.
@@ -237,7 +237,7 @@ def starting(facts: Facts) -> Iterator[Found]:
                 ns=facts.namespace,
                 pod=facts.name,
             )
-        elif each.running and not each.restarts:
+        elif each.running:
             yield from _of_running(facts, each)
 
 
@@ -248,9 +248,24 @@ def _of_running(facts: Facts, container: Container) -> Iterator[Found]:
         if state not in STARTING:
             return
         allows = budget(container) if container.probe("startupProbe") else 0
-        given = {"age": age, "budget": seconds(allows) if allows else "any time"}
+        given = {
+            "age": age,
+            "budget": seconds(allows) if allows else "any time",
+            "ns": facts.namespace,
+            "pod": facts.name,
+            "container": container.name,
+        }
         steps = _running_steps(facts)
-        if steps:
+        waits = next(_unregistered(facts), None)
+        if waits is not None:
+            yield WAITING.found(
+                f"lifecycle status: {waits.service} in {waits.registry}: registered "
+                f"{waits.registered}",
+                **given,
+                service=waits.service,
+                registry=waits.registry,
+            )
+        elif steps:
             yield STEP.found("lifecycle status: start.steps", **given, steps=steps)
         else:
             yield STATE.found(f"state: {state}", **given, state=state)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from lifecycle_fleet.view.pod import moment
+from lifecycle_fleet.why.answers import status_of
 from lifecycle_fleet.why.facts import Container, Facts
 from lifecycle_fleet.why.finding import Found, Saying, Table
 from lifecycle_fleet.why.reading import number, objects, seconds, text, whole
@@ -25,6 +26,10 @@ RULES: Final[Table[Facts]] = Table()
 NOT_STARTED: Final = ("StartError", "ContainerCannotRun")
 LINES: Final = 5
 """Lines of a log that are shown."""
+QUIET: Final = ("debug", "info")
+"""The levels of lines that seldom have the reason of an end."""
+STEADY: Final = 60.0
+"""Seconds for which a container has to run again, at least, before its last end is forgotten."""
 LOOP: Final = "loop was last seen"
 """A part of the log of a container whose event loop was blocked."""
 
@@ -245,10 +250,12 @@ def crash(facts: Facts) -> Iterator[Found]:
             continue
         if each.waiting in ("CreateContainerError", "RunContainerError"):
             continue
+        if _has_recovered(facts, each):
+            continue
         code = whole(each.ended, "exitCode")
         if code == 0 and (not _is_restarted(facts) or each.name in _init(facts)):
             continue
-        lines = [line for line in facts.logs.get(each.name, ()) if line.strip()][-LINES:]
+        lines = _telling(facts.logs.get(each.name, ()))
         yield _of_exit(facts, each, code).found(
             _how(each),
             *(f"log: {line}" for line in lines),
@@ -259,6 +266,19 @@ def crash(facts: Facts) -> Iterator[Found]:
             pod=facts.name,
             previous="--previous" if each.restarts else "",
         )
+
+
+def _has_recovered(facts: Facts, container: Container) -> bool:
+    """Return whether a container runs again, for clearly longer than before it ended."""
+    now = facts.now - container.started_at
+    return container.running and now > max(STEADY, 2 * _ran(container))
+
+
+def _telling(lines: Iterable[str]) -> list[str]:
+    """Return the last lines of a log. Lines of JSON below a warning are shown only alone."""
+    shown = [line for line in lines if line.strip()]
+    loud = [line for line in shown if text(status_of(line), "level") not in QUIET]
+    return (loud or shown)[-LINES:]
 
 
 def _of_exit(facts: Facts, container: Container, code: int) -> Saying:

@@ -25,13 +25,13 @@ BLOCKED: Final = Saying(
 )
 NEVER: Final = Saying(
     "The node {node} is cordoned, but the pod can never be evicted from it. The PodDisruptionBudget "
-    "{name} has {rule}, which {expected} replicas can never satisfy with one pod less.",
+    "{name} has {rule}, so it needs all of its pods ({expected}).",
     "kubectl -n {ns} patch pdb {name} --type=merge "
     '-p \'{{"spec": {{"minAvailable": null, "maxUnavailable": 1}}}}\'',
 )
 NOTE: Final = Saying(
     "No eviction of the pod is ever allowed, so its node cannot be drained. The PodDisruptionBudget "
-    "{name} has {rule}, which {expected} replicas can never satisfy with one pod less.",
+    "{name} has {rule}, so it needs all of its pods ({expected}).",
     "kubectl -n {ns} patch pdb {name} --type=merge "
     '-p \'{{"spec": {{"minAvailable": null, "maxUnavailable": 1}}}}\'',
     note=True,

@@ -87,14 +87,14 @@ def image(facts: Facts) -> Iterator[Found]:
 
 def _of_pull(said: str) -> Saying:
     for pattern, saying in (
-        (r"toomanyrequests|429|rate limit", RATE),
+        (r"toomanyrequests|\b429\b|rate limit", RATE),
         (r"no match for platform|exec format", NO_PLATFORM),
-        (r"denied|unauthorized|authoriz|authentication required|401|403", DENIED),
+        (r"denied|unauthorized|authoriz|authentication required|\b40[13]\b", DENIED),
         (
-            r"no such host|i/o timeout|refused|deadline exceeded|no route|server misbehaving",
+            r"no such host|i/o timeout|refused|deadline exceeded|no route|unreachable|misbehaving",
             NO_REGISTRY,
         ),
-        (r"not found|manifest unknown|404", NO_IMAGE),
+        (r"not found|manifest unknown|\b404\b", NO_IMAGE),
     ):
         if re.search(pattern, said, re.IGNORECASE):
             return saying

@@ -60,8 +60,8 @@ def port(facts: Facts) -> Iterator[Found]:
     A probe uses a port on which nothing listens.
 
     The kubelet connects to the address of the pod. If nothing listens on the port of the probe, the
-    connection is refused, and the probe fails. pod-lifecycle answers the probes on the QOS port,
-    22222 by default.
+    connection is refused, and the probe fails. pod-lifecycle answers the probes on the
+    [probe port](qos.md), 22222 by default.
     """
     for failure in (*failures(facts), *silent(facts)):
         yield from _wrong_port(facts, failure)
@@ -140,8 +140,8 @@ def _qos_evidence(facts: Facts) -> Iterator[str]:
 
 
 WRONG_PATH: Final = Saying(
-    "The {kind} of container {container} requests {path} on the QOS port {port}, which answers 404 "
-    "because this path does not exist there.",
+    "The {kind} of container {container} requests {path} on the probe port {port}, which answers "
+    "404 because this path does not exist there.",
     "In the manifest, set {kind}.httpGet.path: {wanted}",
 )
 NOT_FOUND: Final = Saying(
@@ -169,7 +169,7 @@ def path(facts: Facts) -> Iterator[Found]:
             kind=failure.kind,
             container=failure.container.name,
             path=failure.url,
-            port=failure.port,
+            port=failure.port if used is None else used,
             wanted=PATHS[failure.kind],
         )
 
@@ -190,8 +190,8 @@ def scheme(facts: Facts) -> Iterator[Found]:
     """
     A probe uses another protocol than its port.
 
-    The kubelet sends HTTP/1.1, over TLS if the scheme is `HTTPS`. The QOS port of pod-lifecycle is
-    plain HTTP.
+    The kubelet sends HTTP/1.1, over TLS if the scheme is `HTTPS`. The probe port of pod-lifecycle
+    is plain HTTP.
     """
     for failure in failures(facts):
         if "HTTP response to HTTPS client" in failure.message:
