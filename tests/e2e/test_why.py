@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final
 
 import httpx2
 import pytest
+import yaml
+from lifecycle_fleet.why import rights
+from lifecycle_fleet.why.rights import Right
 from lightkube.resources.core_v1 import Node, Pod
+from lightkube.resources.rbac_authorization_v1 import ClusterRole, ClusterRoleBinding
 
 from tests.cluster.fixtures import Target
-from tests.e2e import broken, kit
+from tests.e2e import accounts, broken, kit
 from tests.e2e.kit import LATEST, Space, paced
 from tests.process.kit import background, wait_for
 
@@ -31,6 +35,7 @@ class Shop:
         self.space = space
         self._target = target
         self._requests: list[Future[Any]] = []
+        self._roles: list[str] = []
 
     def why(self, name: str, *options: str) -> tuple[int, dict[str, Any]]:
         """Return the exit code and the answer of the program."""
@@ -38,9 +43,10 @@ class Shop:
         found: dict[str, Any] = json.loads(out)
         return code, found
 
-    def run(self, *words: str) -> tuple[int, str]:
-        """Run the program."""
-        cluster = ("--kubeconfig", str(self._target.kubeconfig), "-n", self.space.name)
+    def run(self, *words: str, kubeconfig: Path | None = None) -> tuple[int, str]:
+        """Run the program, by default as the administrator of the cluster."""
+        file = kubeconfig or self._target.kubeconfig
+        cluster = ("--kubeconfig", str(file), "-n", self.space.name)
         done = subprocess.run(
             [PROGRAM, "why", *words, *cluster],
             check=False,
@@ -50,6 +56,36 @@ class Shop:
         )
         assert done.returncode in (0, 1), done.stderr
         return done.returncode, done.stdout
+
+    def person(self, name: str, allowed: Iterable[Right], folder: Path) -> Path:
+        """Make an account with these rights and no others, and return its kubeconfig."""
+        api = "rbac.authorization.k8s.io"
+        who = {"kind": "ServiceAccount", "name": name, "namespace": self.space.name}
+        self.space.create({"apiVersion": "v1", "kind": who["kind"], "metadata": {"name": name}})
+        for scope, kind in ((False, "Role"), (True, "ClusterRole")):
+            role = f"{self.space.name}-{name}"
+            rules = [
+                {"apiGroups": [each.group], "resources": [each.resource], "verbs": [*each.verbs]}
+                for each in allowed
+                if each.cluster is scope
+            ]
+            metadata = {"apiVersion": f"{api}/v1", "metadata": {"name": role}}
+            self.space.create({"kind": kind, "rules": rules, **metadata})
+            reference = {"apiGroup": api, "kind": kind, "name": role}
+            binding = {"roleRef": reference, "subjects": [who], **metadata}
+            self.space.create({"kind": f"{kind}Binding", **binding})
+        config = yaml.safe_load(self._target.kubeconfig.read_text())
+        token = accounts.token(self.space, f"{name}-token", name)
+        config["users"] = [{**each, "user": {"token": token}} for each in config["users"]]
+        (folder / name).write_text(yaml.safe_dump(config))
+        self._roles.append(f"{self.space.name}-{name}")
+        return folder / name
+
+    def close(self) -> None:
+        """Remove the objects that do not go with the namespace."""
+        for each in self._roles:
+            self.space.client.delete(ClusterRoleBinding, each)
+            self.space.client.delete(ClusterRole, each)
 
     def kubectl(self, *words: str) -> str:
         """Run kubectl, and return what it has written to both streams."""
@@ -100,7 +136,9 @@ def shop(target: Target) -> Iterator[Shop]:
         broken.create(space, "healthy", lambda _: None)
         for name, way in broken.WAYS.items():
             broken.create(space, name, way.change)
-        yield Shop(target, space)
+        made = Shop(target, space)
+        yield made
+        made.close()
 
 
 @pytest.mark.timeout(600)
@@ -139,6 +177,27 @@ def test_a_healthy_deployment_has_no_finding(shop: Shop) -> None:
     code, out = shop.run("deploy/healthy")
     said = "The rollout of deploy/healthy is complete. 1 pod is available, and clients find it."
     assert (code, " ".join(out.split())) == (0, said)
+
+
+@pytest.mark.timeout(600)
+def test_no_right_but_the_documented_ones_is_needed(shop: Shop, tmp_path: Path) -> None:
+    """With exactly these rights nothing is missing, and without the optional ones the rest stays."""
+    full = shop.person("full", rights.ALL, tmp_path)
+    poor = shop.person("poor", (rights.PODS, rights.EVENTS), tmp_path)
+    pod = shop.pod("port")
+    shop.explained(pod, "probe-port")
+
+    for target in (pod, "deploy/port"):
+        code, out = shop.run(target, "-o", "json", kubeconfig=full)
+        found = json.loads(out)
+        assert (code, found["findings"][0]["rule"]) == (1, "probe-port")
+        assert found["caveats"] == []
+    code, out = shop.run(pod, "-o", "json", kubeconfig=poor)
+    found = json.loads(out)
+    assert (code, found["findings"][0]["rule"]) == (1, "probe-port")
+    missing = [each["sentence"] for each in found["caveats"]]
+    assert len(missing) == 5
+    assert all(each.startswith("You may not read") for each in missing)
 
 
 @pytest.mark.timeout(600)
