@@ -450,7 +450,8 @@ def test_no_line_is_wider_than_the_terminal(
     """Only addresses and commands are longer, because they are to be copied."""
     monkeypatch.setenv("COLUMNS", str(columns))
     shop(api, wrong_readiness(), unhealthy("Readiness", refused(8081)))
-    api.execute = answering(status())
+    said = "unreachable: " + 20 * "no route to host "
+    api.execute = answering(status("exporting", services=[exported("no", said)]))
 
     _, out, _ = why(NAME)
 

@@ -84,7 +84,7 @@ def _finding(found: Finding, mark: str, console: Console) -> None:
 
 def _labelled(label: str, text: str, console: Console, style: str = "") -> None:
     head = f"{' ' * INDENT}{label:{LABEL}}"
-    if text.startswith(("kubectl ", "lifecycle ")):
+    if label == "fix" and text.startswith(("kubectl ", "lifecycle ")):
         console.print(Text(head, "dim").append(text, style), soft_wrap=True)  # to be copied
         return
     lines = list(_wrapped(Text(text, style), console.width - INDENT - LABEL, console))
