@@ -41,6 +41,7 @@ def drawn(
     height: int = 24,
     encoding: str = "utf-8",
     colour: bool = False,
+    problem: str = "the API server is away",
 ) -> list[str]:
     """Return the lines of the live display on a terminal."""
     monkeypatch.setenv("COLUMNS", str(width))
@@ -50,7 +51,7 @@ def drawn(
         monkeypatch.setenv("NO_COLOR", "1")
     terminal = Terminal(encoding)
     live = Live(terminal)
-    live._console.print(live.draw(rollout, "the API server is away"))
+    live._console.print(live.draw(rollout, problem))
     found = terminal.read_all()
     return (found if colour else re.sub("\x1b\\[[0-9;]*m", "", found)).splitlines()
 
