@@ -35,6 +35,9 @@ def test_the_server_is_an_app_of_pod_lifecycle() -> None:
         *("--bind", "a:1", "--bind", "unix:b", "--service", "fleet", "--local"),
         TARGET,
     ]
+    tls = server(["a:1"], {}, certfile="c.pem", keyfile=None)
+    assert tls[tls.index("--certfile") + 1] == "c.pem"
+    assert "--keyfile" not in tls
     assert "--local" not in pod
     assert "--local" not in server(["a:1"], {"LIFECYCLE_QOS_PORT": "1"})
     assert "--service" not in server(["a:1"], {"LIFECYCLE_SERVICES": "page:80"})
@@ -84,6 +87,7 @@ def test_settings_are_handed_over() -> None:
         (("--bind", "x"), 2, "bind"),
         (("--bind", "127.0.0.1:99999"), 2, "99999"),
         (("--auth", "basic"), 2, "basic"),
+        (("--certfile", "no.pem"), 2, "--certfile no.pem"),
         (("--selector",), 2, "expected one argument"),
     ],
 )

@@ -36,6 +36,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="none: each client that can connect may read. token: each reader needs a bearer token of "
         "a user that may list the pods (default: none)",
     )
+    parser.add_argument("--certfile", metavar="FILE", help="certificate to serve HTTPS with")
+    parser.add_argument("--keyfile", metavar="FILE", help="private key of the certificate")
     parser.add_argument("--all", action="store_true", help="also pods without pod-lifecycle")
     add_selection(parser)
     add_cluster(parser)
@@ -58,11 +60,11 @@ def run(options: argparse.Namespace) -> int:
         local=is_local(binds),
     )
     environ = os.environ | {VARIABLE: settings.to_variable()}
-    argv = server(binds, os.environ)
+    argv = server(binds, os.environ, certfile=options.certfile, keyfile=options.keyfile)
     os.execve(argv[0], argv, environ)  # noqa: S606 - our own program, without a shell
 
 
-def server(binds: Sequence[str], environ: Mapping[str, str]) -> list[str]:
+def server(binds: Sequence[str], environ: Mapping[str, str], **files: str | None) -> list[str]:
     """
     Return the command of the server: `lifecycle run --asgi` of this Python.
 
@@ -70,10 +72,12 @@ def server(binds: Sequence[str], environ: Mapping[str, str]) -> list[str]:
         binds: The addresses.
         environ: The environment. Outside of a pod, the server uses any free probe port, and drains
             without waiting times. If the environment has a probe port, this is not so.
+        files: Options of `lifecycle run` that name a file, with the file, or None.
     """
     folder = Path(__file__).parents[2]  # not the working directory, which may have anything
     argv = [sys.executable, "-P", "-m", "lifecycle", "run", "--asgi", "--app-dir", str(folder)]
     argv += [word for bind in binds for word in ("--bind", bind)]
+    argv += [word for name, file in files.items() if file for word in (f"--{name}", file)]
     if SERVICES not in environ:
         argv += ["--service", SERVICE]
     if IN_A_POD not in environ and PROBE_PORT not in environ:

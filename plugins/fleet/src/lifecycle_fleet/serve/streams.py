@@ -41,13 +41,21 @@ class Streams:
     def __init__(self, feed: Feed, access: Access | None) -> None:
         self._feed = feed
         self._access = access
+        self._open = 0
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request with a stream, until its reader or its right to read is gone."""
         head = scope["method"] == "HEAD"
-        if self._feed.readers >= MOST:
+        if self._open >= MOST:
             await FULL.send(send, head=head)
             return
+        self._open += 1
+        try:
+            await self._stream(scope, receive, send, head=head)
+        finally:
+            self._open -= 1
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send, *, head: bool) -> None:
         # Proxies must not collect the events.
         await start(send, 200, EVENTS, (NO_STORE, INERT, (b"x-accel-buffering", b"no")))
         if head:
