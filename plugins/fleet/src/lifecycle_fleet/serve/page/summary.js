@@ -79,9 +79,7 @@ function paintLink() {
   const ago = fleet?.at ? `Last change ${duration(seen.now() - fleet.at)} ago` : "No change yet";
   put($("link"), lost ? "Connection lost, trying again" : fleet ? `${liveness(fleet)}. ${ago}` : "Connecting");
   const view = fleet ? ` You see the last view, of ${clock(seen.heard, seen.now())}.` : "";
-  const problem = Object.entries(fleet?.link ?? {}).map(
-    ([kind, text]) => `${plain(kind, 40)}: ${plain(text, 200)}`,
-  );
+  const problem = problemsOf(fleet?.link ?? {});
   show($("lost"), Boolean(lost || problem.length));
   put(
     $("lost"),
@@ -90,6 +88,16 @@ function paintLink() {
       : `The server does not get changes from the API server. ${sentence(problem.join("; "))}` +
           " It tries again, and you see the last known state.",
   );
+}
+
+/** Return the problems of the watches. Kinds with the same problem share a sentence. */
+function problemsOf(link) {
+  const kinds = new Map();
+  for (const [kind, text] of Object.entries(link)) {
+    const problem = plain(text, 200);
+    kinds.set(problem, [...(kinds.get(problem) ?? []), plain(kind, 40)]);
+  }
+  return [...kinds].map(([problem, names]) => `${problem} (${names.sort().join(", ")})`);
 }
 
 const stale = (fleet) => Boolean(fleet && Object.keys(fleet.link).length);
