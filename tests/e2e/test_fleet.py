@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from lifecycle_fleet.cluster.api import Ran, connected
 from lightkube import KubeConfig
 
 from lifecycle.manifests.objects import LABEL
@@ -25,6 +27,8 @@ from tests.e2e.kit import LATEST, Space
 from tests.e2e.service_load import ServiceLoad
 
 PROGRAM = Path(sys.executable).with_name("kubectl-lifecycle")
+SILENT = 50
+"""Seconds: more than two pings of the client."""
 QUICK = ("--env=LIFECYCLE_SETTLE=2", "--env=LIFECYCLE_GRACE_PERIOD=10")
 
 
@@ -175,7 +179,8 @@ def _foreign(image: str) -> dict[str, Any]:
     container = {
         "name": "app",
         "image": image,
-        "command": ["python3", "-c", "import time; time.sleep(600)"],
+        "command": ["/usr/local/bin/python3", "-c", "import time; time.sleep(600)"],
+        "env": [{"name": "PATH", "value": "/nowhere"}],
         "securityContext": restricted,
     }
     spec = {"containers": [container], "terminationGracePeriodSeconds": 1}
@@ -233,7 +238,19 @@ def test_names_that_do_not_exist(shop: Shop) -> None:
     assert "Did you mean" in shop.person.run("status", f"{shop.one[:-1]}0", code=1)
     assert "has no container 'none'" in shop.person.run("status", shop.one, "-c", "none", code=1)
     assert "there is no deploy/ordres" in shop.person.run("status", "deploy/ordres", code=1)
-    assert "no app answers on the control socket" in shop.person.run("status", "foreign", code=2)
+    refused = shop.person.run("status", "foreign", code=1)
+    assert "the container app of pod/foreign has no command 'lifecycle'" in refused
+
+
+def test_a_command_that_is_silent_for_long(shop: Shop) -> None:
+    """The connection outlives the pings of the client, which the API server has to answer."""
+    words = ["python3", "-c", f"import time; time.sleep({SILENT})"]
+
+    async def run() -> Ran:
+        async with connected(str(shop.person.kubeconfig), "") as api:
+            return await api.execute(shop.space.name, shop.one, "orders", words, 2 * SILENT)
+
+    assert asyncio.run(run()) == (0, "", "")
 
 
 def test_how_the_last_drain_went(shop: Shop) -> None:
