@@ -7,6 +7,8 @@ import shlex
 from typing import Final
 
 import pytest
+import yaml
+from lifecycle_fleet.why import rights
 from lifecycle_fleet.why.caveats import CAVEATS
 from lifecycle_fleet.why.finding import Saying
 from lifecycle_fleet.why.rules import RULES
@@ -58,6 +60,26 @@ def test_a_fix_that_is_a_command_is_only_one(saying: Saying) -> None:
 
         assert not [each for each in words if each.endswith((",", ";", "."))]
         assert not {"and", "or", "&&", "|"} & {*words}
+
+
+def test_the_roles_on_the_page_have_exactly_the_rights_that_are_used() -> None:
+    """No more and no fewer, and those of the cluster in the ClusterRole."""
+    (block,) = re.findall(
+        r"^```yaml\n(apiVersion.*?)^```$", PAGE.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    written = {
+        (role["kind"], group, resource, *rule["verbs"])
+        for role in yaml.safe_load_all(block)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+
+    used = {
+        ("ClusterRole" if each.cluster else "Role", each.group, each.resource, *each.verbs)
+        for each in rights.ALL
+    }
+    assert written == used
 
 
 @pytest.mark.parametrize("rule", ALL, ids=lambda rule: rule.name)

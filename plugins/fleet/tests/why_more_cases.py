@@ -29,6 +29,7 @@ from plugins.fleet.tests.why_cases import (
 from plugins.fleet.tests.why_objects import (
     OPEN,
     TOLD,
+    Object,
     answers,
     at,
     budget,
@@ -51,6 +52,11 @@ from plugins.fleet.tests.why_objects import (
     unhealthy,
     waiting,
 )
+
+
+def without_annotation(found: Object) -> Object:
+    return changed(found, lambda each: each["metadata"].update(annotations={}))
+
 
 PORTS = {
     "a port on which nothing listens, in a foreign pod": Case(
@@ -508,6 +514,33 @@ CRASHES = {
         ),
         ("crash",),
         "Container orders exits with 2 because the app could not start",
+    ),
+    "an exit with 2 for one of two causes": Case(
+        broken(pod(crashed(2), ready=False), answers=unanswered()),
+        ("crash",),
+        "Container orders exits with 2. Either the app could not start",
+    ),
+    "a wrong configuration of another program": Case(
+        broken(pod(crashed(78), ready=False), answers=unanswered()),
+        ("crash",),
+        "Container orders exits with 78, which programs use for a wrong configuration.",
+    ),
+    "out of memory without a limit": Case(
+        broken(
+            container(pod(crashed(137, "OOMKilled"), ready=False), resources={}),
+            answers=unanswered(),
+        ),
+        ("out-of-memory",),
+        "Container orders was ended by the kernel, because its node or its pod had too little memory.",
+    ),
+    "a QOS port that is not known": Case(
+        broken(
+            without_annotation(wrong_readiness()),
+            unhealthy("Readiness", refused(8081)),
+            answers=answers(listening=None),
+        ),
+        ("probe-port",),
+        "The connection of the readinessProbe of container orders to port 8081 is refused.",
     ),
     "a command that ends by itself": Case(
         broken(pod(crashed(0, "Completed"), ready=False), answers=unanswered()),

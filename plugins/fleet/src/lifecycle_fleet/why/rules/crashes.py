@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
-from lifecycle_fleet.view.pod import moment
-from lifecycle_fleet.why.answers import status_of
 from lifecycle_fleet.why.facts import Container, Facts
 from lifecycle_fleet.why.finding import Found, Saying, Table
 from lifecycle_fleet.why.reading import number, objects, seconds, text, whole
 from lifecycle_fleet.why.rules.probe_failures import (
     Failure,
     budget,
-    ended_at,
+    end_of,
+    ended,
     failures,
     killed_by,
     patience,
+    ran,
     troubled,
 )
 
 RULES: Final[Table[Facts]] = Table()
 
-NOT_STARTED: Final = ("StartError", "ContainerCannotRun")
-LINES: Final = 5
-"""Lines of a log that are shown."""
-QUIET: Final = ("debug", "info")
-"""The levels of lines that seldom have the reason of an end."""
-STEADY: Final = 60.0
-"""Seconds for which a container has to run again, at least, before its last end is forgotten."""
 LOOP: Final = "loop was last seen"
 """A part of the log of a container whose event loop was blocked."""
 
@@ -37,9 +29,14 @@ OOM: Final = Saying(
     "Container {container} used more memory than its limit of {limit}, so the kernel ended it.",
     "In the manifest, set resources.limits.memory higher",
 )
+OOM_OTHER: Final = Saying(
+    "Container {container} was ended by the kernel, because its node or its pod had too little "
+    "memory. The container itself has no limit.",
+    "In the manifest, set resources.limits.memory, and compare with kubectl describe node",
+)
 
 
-@RULES.add("out-of-memory", OOM)
+@RULES.add("out-of-memory", OOM, OOM_OTHER)
 def out_of_memory(facts: Facts) -> Iterator[Found]:
     """
     A container has used more memory than its limit.
@@ -47,12 +44,11 @@ def out_of_memory(facts: Facts) -> Iterator[Found]:
     The kernel ends the container with SIGKILL, so it cannot drain. The exit code is 137, and the
     reason is `OOMKilled`.
     """
-    for each in _ended(facts):
+    for each in ended(facts):
         if text(each.ended, "reason") == "OOMKilled":
-            yield OOM.found(
-                _how(each),
-                container=each.name,
-                limit=text(each.spec, "resources", "limits", "memory") or "its node",
+            limit = text(each.spec, "resources", "limits", "memory")
+            yield (OOM if limit else OOM_OTHER).found(
+                end_of(each), container=each.name, limit=limit
             )
 
 
@@ -177,15 +173,15 @@ def liveness_restart(facts: Facts) -> Iterator[Found]:
             continue
         lines = facts.logs.get(each.name, ())
         blocked = [line for line in lines if LOOP in line][-1:]
-        ran = _ran(each)
-        early = not each.probe("startupProbe") and 0 < ran < 2 * patience(each)
+        lasted = ran(each)
+        early = not each.probe("startupProbe") and 0 < lasted < 2 * patience(each)
         otherwise = NO_STARTUP_PROBE if early else KILLED
         yield (LOOP_BLOCKED if blocked else otherwise).found(
             killed[1].quoted(facts.now),
             *(f"log of the previous run: {line}" for line in blocked),
             *_last_failure(facts, each),
             container=each.name,
-            after=seconds(ran),
+            after=seconds(lasted),
             ns=facts.namespace,
             pod=facts.name,
         )
@@ -195,138 +191,6 @@ def _last_failure(facts: Facts, container: Container) -> Iterator[str]:
     for each in failures(facts):
         if each.container.name == container.name and each.kind == "livenessProbe":
             yield each.evidence(facts)
-
-
-def _ran(container: Container) -> float:
-    started, finished = moment(text(container.ended, "startedAt")), ended_at(container)
-    return finished - started if started and finished else 0.0
-
-
-BAD_SETTING: Final = Saying(
-    "Container {container} exits with {code} because the app could not start, for example because "
-    "of a wrong setting.",
-    "kubectl -n {ns} logs {pod} -c {container} {previous}",
-)
-CUT_OFF: Final = Saying(
-    "Container {container} exited with 124, so the drain cut off work at its deadline.",
-    "kubectl -n {ns} logs {pod} -c {container} {previous}",
-)
-NO_WORK: Final = Saying(
-    "Container {container} exits with 0, so its command ends by itself and the kubelet starts it "
-    "again.",
-    "Let the command serve until SIGTERM arrives, or use a Job",
-)
-NO_PROGRAM: Final = Saying(
-    "Container {container} exits with {code}, which shells use for a program that is missing or not "
-    "executable.",
-    "kubectl -n {ns} logs {pod} -c {container} {previous}",
-)
-KILL: Final = Saying(
-    "Container {container} was ended by SIGKILL. Either it did not exit within its grace period, or "
-    "something killed a process in it.",
-    "kubectl -n {ns} logs {pod} -c {container} {previous}",
-)
-SIGNAL: Final = Saying(
-    "Container {container} was ended by the signal {signal}.",
-    "kubectl -n {ns} logs {pod} -c {container} {previous}",
-)
-EXIT: Final = Saying(
-    "Container {container} exited with {code}.",
-    "kubectl -n {ns} logs {pod} -c {container} {previous}",
-)
-
-
-@RULES.add("crash", BAD_SETTING, CUT_OFF, NO_WORK, NO_PROGRAM, KILL, SIGNAL, EXIT)
-def crash(facts: Facts) -> Iterator[Found]:
-    """
-    A container ends again and again.
-
-    The kubelet starts the container again, with pauses of up to 5 minutes (`CrashLoopBackOff`). The
-    last lines of the log of the previous run usually have the reason. `lifecycle run` exits with 2 if
-    the app could not start.
-    """
-    for each in _ended(facts):
-        if text(each.ended, "reason") in ("OOMKilled", *NOT_STARTED) or killed_by(facts, each):
-            continue
-        if each.waiting in ("CreateContainerError", "RunContainerError"):
-            continue
-        if _has_recovered(facts, each):
-            continue
-        code = whole(each.ended, "exitCode")
-        if code == 0 and (not _is_restarted(facts) or each.name in _init(facts)):
-            continue
-        lines = _telling(facts.logs.get(each.name, ()))
-        yield _of_exit(facts, each, code).found(
-            _how(each),
-            *(f"log: {line}" for line in lines),
-            container=each.name,
-            code=code,
-            signal=_signal(code),
-            ns=facts.namespace,
-            pod=facts.name,
-            previous="--previous" if each.restarts else "",
-        )
-
-
-def _has_recovered(facts: Facts, container: Container) -> bool:
-    """Return whether a container runs again, for clearly longer than before it ended."""
-    now = facts.now - container.started_at
-    return container.running and now > max(STEADY, 2 * _ran(container))
-
-
-def _telling(lines: Iterable[str]) -> list[str]:
-    """Return the last lines of a log. Lines of JSON below a warning are shown only alone."""
-    shown = [line for line in lines if line.strip()]
-    loud = [line for line in shown if text(status_of(line), "level") not in QUIET]
-    return (loud or shown)[-LINES:]
-
-
-def _of_exit(facts: Facts, container: Container, code: int) -> Saying:
-    ours = facts.app is not None and facts.app.name == container.name
-    if code == 78 or (code == 2 and ours):
-        return BAD_SETTING
-    if code == 124 and ours:
-        return CUT_OFF
-    if code in (126, 127):
-        return NO_PROGRAM
-    if code == 137:
-        return KILL
-    if code == 0:
-        return NO_WORK
-    return SIGNAL if _signal(code) else EXIT
-
-
-def _signal(code: int) -> str:
-    try:
-        return signal.Signals(code - 128).name
-    except ValueError:
-        return ""
-
-
-def _is_restarted(facts: Facts) -> bool:
-    return not facts.over and text(facts.spec, "restartPolicy") in ("", "Always")
-
-
-def _init(facts: Facts) -> list[str]:
-    return [each.name for each in facts.init_containers]
-
-
-def _ended(facts: Facts) -> Iterator[Container]:
-    if facts.leaving:
-        return
-    for each in (*facts.init_containers, *facts.containers):
-        if troubled(facts, each):
-            yield each
-
-
-def _how(container: Container) -> str:
-    ended = container.ended
-    code, reason = whole(ended, "exitCode"), text(ended, "reason")
-    restarts = f", restarted {container.restarts} times" if container.restarts else ""
-    said = text(ended, "message")
-    return f"status: container {container.name}: {reason}, exit code {code}{restarts}" + (
-        f": {said}" if said else ""
-    )
 
 
 INIT_RUNS: Final = Saying(

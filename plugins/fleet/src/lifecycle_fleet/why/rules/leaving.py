@@ -176,7 +176,7 @@ def finalizer(facts: Facts) -> Iterator[Found]:
     that has added a finalizer has to remove it. If this program no longer exists, you can remove the
     finalizer yourself:
 
-    ```sh
+    ```text
     kubectl patch pod POD --type=merge -p '{"metadata": {"finalizers": null}}'
     ```
 

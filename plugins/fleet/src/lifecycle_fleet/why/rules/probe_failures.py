@@ -202,3 +202,29 @@ def _seconds(probe: Object) -> float:
     period = number(probe, "periodSeconds") or 10.0
     threshold = number(probe, "failureThreshold") or 3.0
     return initial + period * threshold
+
+
+def ended(facts: Facts) -> Iterator[Container]:
+    """Yield the containers that have ended, and have not run again for a while."""
+    if facts.leaving:
+        return
+    for each in (*facts.init_containers, *facts.containers):
+        if troubled(facts, each):
+            yield each
+
+
+def end_of(container: Container) -> str:
+    """Return how a container has ended, for people."""
+    last = container.ended
+    code, reason = whole(last, "exitCode"), text(last, "reason")
+    restarts = f", restarted {container.restarts} times" if container.restarts else ""
+    said = text(last, "message")
+    return f"status: container {container.name}: {reason}, exit code {code}{restarts}" + (
+        f": {said}" if said else ""
+    )
+
+
+def ran(container: Container) -> float:
+    """Return the seconds for which the last run of a container lasted, or 0."""
+    started, finished = moment(text(container.ended, "startedAt")), ended_at(container)
+    return finished - started if started and finished else 0.0

@@ -129,14 +129,12 @@ def _is_for_ours(facts: Facts, failure: Failure, used: int) -> bool:
         return False
     told = facts.told is not None and facts.told.qos_port is not None
     open_ports = facts.answers.listening or {}
-    return told or bool(facts.answers.status) or facts.qos_port in open_ports
+    return told or facts.qos_port in open_ports
 
 
 def _qos_evidence(facts: Facts) -> Iterator[str]:
     if facts.told is not None and facts.told.qos_port is not None:
         yield f"metadata.annotations[pod-lifecycle.dev/status]: qos_port {facts.qos_port}"
-    elif facts.answers.status:
-        yield f"lifecycle status: answered on port {facts.qos_port}"
 
 
 WRONG_PATH: Final = Saying(
