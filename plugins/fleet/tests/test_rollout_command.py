@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,24 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
             return cluster
 
         yield start
+
+
+@contextmanager
+def later(
+    cluster: Cluster, condition: Callable[[], object], action: Callable[[], object]
+) -> Iterator[None]:
+    """Do something as soon as a condition holds, while the block runs."""
+
+    def run() -> None:
+        cluster.wait(condition, "the condition for what comes later")
+        action()
+
+    helper = threading.Thread(target=run)
+    helper.start()
+    try:
+        yield
+    finally:
+        helper.join(LATEST)
 
 
 class Ended:
@@ -144,15 +162,8 @@ def test_without_a_rollout_it_shows_what_is_there(
 def test_it_waits_for_a_rollout(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
     """Of somebody else."""
     cluster = start(2)
-
-    def apply() -> None:
-        cluster.wait(lambda: cluster.watches >= 5, "the watches of the command")
-        cluster.apply("2")
-
-    helper = threading.Thread(target=apply)
-    helper.start()
-    ended = rollout(capsys, "deploy/orders", "--wait")
-    helper.join(LATEST)
+    with later(cluster, lambda: cluster.watches >= 5, lambda: cluster.apply("2")):
+        ended = rollout(capsys, "deploy/orders", "--wait")
 
     assert ended.code == 0
     assert cluster.images() == {"2"}
@@ -239,12 +250,11 @@ def test_the_gate_undoes_a_bad_rollout(
 ) -> None:
     """One old pod has left at most, and the old version is back."""
     cluster = start(4)
-    cluster.versions[version] = does
+    cluster.versions |= {"2": Behaviour(start=1.5), version: does}
     before = {each["metadata"]["name"] for each in cluster.pods}
-    cluster.apply("2")
-    ended = rollout(
-        capsys, "deploy/orders", "--gate", "--gate-seconds", "0.3", "--timeout", "4", "-o", "json"
-    )
+    words = ("--wait", "--gate", "--gate-seconds", "0.3", "--timeout", "12", "-o", "json")
+    with later(cluster, lambda: cluster.watches >= 5, lambda: cluster.apply("2")):
+        ended = rollout(capsys, "deploy/orders", *words)
 
     assert (ended.code, ended.found["verdict"]) == (1, "undone"), ended.err
     assert cluster.images() == {"1"}
@@ -272,13 +282,10 @@ def test_a_gate_that_is_resumed_by_somebody_gives_up(
     cluster = start()
 
     def resume() -> None:
-        cluster.wait(lambda: paused(cluster), "the gate holds")
         cluster.patch("deployments", NAMESPACE, NAME, {"spec": {"paused": None}})
 
-    helper = threading.Thread(target=resume)
-    helper.start()
-    ended = rollout(capsys, "deploy/orders", "--restart", "--gate", "--gate-seconds", "30")
-    helper.join(LATEST)
+    with later(cluster, lambda: paused(cluster), resume):
+        ended = rollout(capsys, "deploy/orders", "--restart", "--gate", "--gate-seconds", "30")
 
     assert ended.code == 1
     assert "another person or tool resumed the Deployment" in ended.out
@@ -290,15 +297,8 @@ def test_a_gate_gives_up_if_somebody_applies(
 ) -> None:
     """It resumes the Deployment, and undoes nothing of somebody else."""
     cluster = start()
-
-    def apply() -> None:
-        cluster.wait(lambda: paused(cluster), "the gate holds")
-        cluster.apply("3")
-
-    helper = threading.Thread(target=apply)
-    helper.start()
-    ended = rollout(capsys, "deploy/orders", "--restart", "--gate", "--gate-seconds", "30")
-    helper.join(LATEST)
+    with later(cluster, lambda: paused(cluster), lambda: cluster.apply("3")):
+        ended = rollout(capsys, "deploy/orders", "--restart", "--gate", "--gate-seconds", "30")
 
     assert ended.code == 1
     assert "another person or tool changed the template" in ended.out
@@ -368,15 +368,12 @@ def test_a_watch_that_expires_loses_nothing(
     cluster.versions |= dict.fromkeys(("1", "2"), Behaviour(start=0.4, drain=0.4))
 
     def disturb() -> None:
-        cluster.wait(lambda: len(cluster.pods) > 4, "the rollout runs")
         cluster.expire()
         cluster.wait(lambda: cluster.watches >= 5, "the watches of the command")
         cluster.end_watches(reset=True)
 
-    helper = threading.Thread(target=disturb)
-    helper.start()
-    ended = rollout(capsys, "deploy/orders", "--restart")
-    helper.join(LATEST)
+    with later(cluster, lambda: len(cluster.pods) > 4, disturb):
+        ended = rollout(capsys, "deploy/orders", "--restart")
 
     assert ended.code == 0, ended.out + ended.err
 
@@ -488,21 +485,48 @@ def test_an_api_server_that_is_away_leaves_the_commands_to_run(
     """Nothing can be undone, so the person must."""
     monkeypatch.setattr("lifecycle_fleet.rollout.control.LIMIT", 1.0)
     cluster = start()
-    cluster.versions["2"] = Behaviour(crash=1)
-    cluster.apply("2")
 
     def refuse() -> None:
-        cluster.wait(lambda: paused(cluster), "the gate holds")
         cluster.forced["patch deployments"] = 503
 
-    cluster.versions["2"] = Behaviour(start=0.5)
-    helper = threading.Thread(target=refuse)
-    helper.start()
-    ended = rollout(capsys, "deploy/orders", "--gate", "--gate-seconds", "1")
-    helper.join(LATEST)
+    with later(cluster, lambda: paused(cluster), refuse):
+        ended = rollout(capsys, "deploy/orders", "--restart", "--gate", "--gate-seconds", "1")
 
     assert ended.code == 1
     assert (
         "kubectl -n shop rollout resume deployment/orders && "
         "kubectl -n shop rollout undo deployment/orders"
     ) in ended.err
+
+
+def test_a_deployment_that_is_deleted_ends_the_watch(
+    start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """There is nothing to undo."""
+    cluster = start()
+
+    def delete() -> None:
+        cluster.delete("deployments", NAMESPACE, NAME)
+
+    with later(cluster, lambda: paused(cluster), delete):
+        ended = rollout(capsys, "deploy/orders", "--restart", "--gate", "--gate-seconds", "30")
+
+    assert ended.code == 1
+    assert "the Deployment was deleted" in ended.out
+    assert "lifecycle: " not in ended.err
+
+
+def test_the_past_of_the_pods_does_not_count(
+    start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A container was killed last week."""
+    cluster = start(1)
+    (pod,) = cluster.pods
+    (container,) = pod["status"]["containerStatuses"]
+    killed = {"exitCode": 137, "reason": "OOMKilled", "finishedAt": "2026-01-02T03:04:05Z"}
+    past = container | {"lastState": {"terminated": killed}, "restartCount": 3}
+    change = {"status": {"containerStatuses": [past]}}
+    cluster.patch("pods", NAMESPACE, pod["metadata"]["name"], change)
+    ended = rollout(capsys, "deploy/orders", "--restart")
+
+    assert ended.code == 0, ended.out

@@ -220,7 +220,7 @@ class Session:
         while True:
             watching.changed.clear()
             now, wake = self._look(), None
-            if self._gate is not None:
+            if self._gate is not None and self._fold.deployment is not None:
                 decision = self._gate.decide(now)
                 if decision.order is not None:
                     await self._carry_out(self._gate, decision.order, now)
@@ -319,7 +319,7 @@ class Session:
 
     async def _release(self) -> None:
         """Let the Deployment not stay as the gate has left it, whatever ends this session."""
-        if self._gate is None or not self._gate.closed:
+        if self._gate is None or not self._gate.closed or self._fold.deployment is None:
             return
         self._display.hint("The gate has not opened, so this command undoes the rollout.")
         try:
