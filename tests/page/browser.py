@@ -178,7 +178,9 @@ def chromium(folder: Path) -> Iterator[Tab]:
     reader = threading.Thread(target=_read, args=(process, said), daemon=True)
     reader.start()
     try:
-        with connect(_address(said), max_size=None, open_timeout=LIMIT) as socket:
+        with connect(
+            _address(said), max_size=None, open_timeout=LIMIT, ping_interval=None
+        ) as socket:
             browser = Session(socket)
             targets = browser.send("Target.getTargets")["targetInfos"]
             page = next(each["targetId"] for each in targets if each["type"] == "page")
