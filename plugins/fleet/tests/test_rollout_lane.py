@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 
 import pytest
 from lifecycle_fleet.rollout import events, lane, outcome
@@ -214,7 +215,7 @@ def test_an_event_tells_what_the_exit_code_does_not(reason: str, wanted: Outcome
 
     if told is not None:
         found = events.told(found, told)
-        assert events.told(found, told) == found
+        assert asdict(events.told(found, told)) == asdict(found)
     assert outcome.outcome(found) is wanted
 
 

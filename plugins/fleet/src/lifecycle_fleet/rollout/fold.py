@@ -69,6 +69,7 @@ class Fold:
         self._replica_sets: dict[str, Object] = {}
         self._owners: dict[str, str] = {}
         self._uid = ""
+        self._order: list[str] | None = None
         self._early: dict[str, list[events.Told]] = {}
         self._endpoints = Endpoints()
         self._uids: dict[str, str] = {}
@@ -183,12 +184,15 @@ class Fold:
             ):
                 return False
         self._deleted, self.deployment = False, new
-        self._uid = str(new["metadata"].get("uid", ""))
+        if (uid := str(new["metadata"].get("uid", ""))) != self._uid:
+            self._uid, self._order = uid, None
         return True
 
     def _take_replica_set(self, old: Object | None, new: Object | None) -> None:
         if new is not None:
             self._replica_sets[new["metadata"]["uid"]] = new
+            if new["metadata"]["uid"] not in self._owners:
+                self._order = None
             self._owners[new["metadata"]["uid"]] = workload.controller(new)
         elif old is not None:
             self._replica_sets.pop(old["metadata"]["uid"], None)
@@ -206,6 +210,7 @@ class Fold:
         else:
             after = lane.gone(before, pod, at)
         if before is None:
+            self._order = None
             self._uids[pod["metadata"]["name"]] = uid
             after = lane.in_slices(after, self._found(pod), at)
             for each in self._early.pop(uid, ()):
@@ -246,12 +251,12 @@ class Fold:
     # The rollout
 
     def _ours(self) -> list[Lane]:
-        """Return the pods of the ReplicaSets of the Deployment, also of those that are gone."""
-        return [
-            each
-            for each in self._lanes.values()
-            if self._uid and self._owners.get(each.owner) == self._uid
-        ]
+        """Return the pods of the ReplicaSets of the Deployment, in their order."""
+        if self._order is None:
+            ours = {owner for owner, uid in self._owners.items() if uid == self._uid}
+            found = sorted((e for e in self._lanes.values() if e.owner in ours), key=order)
+            self._order = [each.uid for each in found]
+        return [self._lanes[each] for each in self._order]
 
     def _ready(self) -> int:
         return sum(each.phase is Phase.READY for each in self._ours())
@@ -262,7 +267,7 @@ class Fold:
         sets = self.replica_sets()
         goal = workload.newest(deployment, sets) if deployment else None
         goal_hash = _hash(goal) if goal else ""
-        lanes = sorted(self._ours(), key=order)
+        lanes = self._ours()
         known = Rollout(
             namespace=self._namespace,
             name=self._name,
@@ -328,7 +333,7 @@ def _progress(
         updated=sum(map(alive, goal)),
         ready=sum(each.phase is Phase.READY for each in lanes),
         available=int(status.get("availableReplicas") or 0),
-        old=sum(counts(each) for each in lanes if each not in goal),
+        old=sum(counts(each) for each in lanes if not goal_hash or each.hash != goal_hash),
         fewest_ready=fewest,
     )
 

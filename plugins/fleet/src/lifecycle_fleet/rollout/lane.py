@@ -2,7 +2,7 @@
 The lane of one pod: its phases with their times, and how it ended.
 
 A lane is a value. `seen`, `gone` and `told` return the next one. Seeing an object twice changes
-nothing.
+nothing. Lanes are compared by identity, because there may be thousands of them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Span(NamedTuple):
     end: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lane:
     """
     One pod in a rollout.

@@ -28,7 +28,8 @@ def moves(before: Rollout | None, after: Rollout) -> list[Move]:
         after: The rollout now.
     """
     known = {each.uid: each for each in before.lanes} if before else {}
-    found = [move for each in after.lanes for move in _lane(known.get(each.uid), each, after)]
+    changed = [each for each in after.lanes if known.get(each.uid) is not each]
+    found = [move for each in changed for move in _lane(known.get(each.uid), each, after)]
     notes = after.notes[len(before.notes) if before else 0 :]
     found += [Move(each.at, each.text, bad=not each.ours) for each in notes]
     return sorted(found, key=lambda each: each.at)

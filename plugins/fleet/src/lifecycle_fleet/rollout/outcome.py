@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping, Sequence
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 from lifecycle_fleet.rollout.lane import SLACK, Lane
 from lifecycle_fleet.rollout.pods import OUT_OF_MEMORY, End, Phase
@@ -35,8 +36,19 @@ class Fault(NamedTuple):
     text: str
 
 
-def faults(lane: Lane) -> list[Fault]:
-    """Return what went wrong with a pod, the worst first."""
+_KNOWN: Final[MutableMapping[Lane, Sequence[Fault]]] = WeakKeyDictionary()
+
+
+def faults(lane: Lane) -> Sequence[Fault]:
+    """Return what went wrong with a pod, the worst first. A lane does not change, so it is kept."""
+    if (known := _KNOWN.get(lane)) is None:
+        known = _KNOWN[lane] = _faults(lane)
+    return known
+
+
+def _faults(lane: Lane) -> Sequence[Fault]:
+    if not (lane.is_gone or lane.ends or lane.hooks or lane.cut):
+        return ()
     found = [*_kills(lane), *_cuts(lane)]
     found += [Fault(Outcome.HOOK_FAILED, f"{lane.name}: {each}") for each in lane.hooks]
     found += _failures(lane)
