@@ -138,8 +138,7 @@ def test_an_old_pod_that_did_not_leave_cleanly_fails_the_command(
     """The rollout is done all the same."""
     cluster = start(2)
     cluster.versions["1"] = old
-    cluster.apply("2")
-    ended = rollout(capsys, "orders", "-o", "json")
+    ended = rollout(capsys, "orders", "--restart", "-o", "json")
 
     assert (ended.code, ended.found["verdict"], ended.found["passed"]) == (1, "done", False)
     assert {each["outcome"] for each in ended.found["pods"] if not each["new"]} == {outcome}
