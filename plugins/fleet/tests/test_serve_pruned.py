@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
+from lifecycle_fleet.cluster.kinds import EVENT, POD, SLICE, Kind
 from lifecycle_fleet.serve import pruned
+from lifecycle_fleet.serve.shapes import SHAPES
 from lifecycle_fleet.view.endpoints import Endpoints
 from lifecycle_fleet.view.pod import view
 
@@ -72,10 +75,19 @@ def any_pods(draw: Any) -> dict[str, Any]:
     return made
 
 
+def shaped(kind: Kind, thing: dict[str, Any]) -> dict[str, Any]:
+    """Return an object as it is decoded in its shape."""
+    page = {"metadata": {}, "items": [thing]}
+    found: Any = msgspec.json.decode(msgspec.json.encode(page), type=SHAPES[kind])
+    one: dict[str, Any] = found["items"][0]
+    return one
+
+
 @given(any_pods())
 def test_nothing_is_missing(pod: dict[str, Any]) -> None:
-    """A pod is shown as if it were kept as a whole."""
+    """A pod is shown as if it were decoded and kept as a whole."""
     assert view(pruned.pod(pod)) == view(pod)
+    assert pruned.pod(shaped(POD, pod)) == pruned.pod(pod)
 
 
 def test_what_is_not_shown_is_not_kept() -> None:
@@ -106,7 +118,7 @@ def test_a_slice(endpoints: list[tuple[str, bool | None]]) -> None:
         for name, ready in endpoints
     ]
     made["endpoints"] += [{"addresses": ["10.0.0.9"]}, {"targetRef": {"kind": "Node", "name": "a"}}]
-    whole, small = Endpoints([made]), Endpoints([pruned.piece(made)])
+    whole, small = Endpoints([made]), Endpoints([pruned.piece(shaped(SLICE, made))])
 
     assert [small.of("shop", each) for each in "abc"] == [whole.of("shop", each) for each in "abc"]
 
@@ -122,5 +134,7 @@ def test_an_event() -> None:
         "name": pod["metadata"]["name"],
         "uid": "u1",
     }
+    assert pruned.event(shaped(EVENT, old)) == pruned.event(old)
+    assert pruned.event(shaped(EVENT, new)) == pruned.event(new)
     assert pruned.event(old)["at"] == pods.NOW
     assert pruned.event(new)["at"] == 1767323045.000006

@@ -38,6 +38,7 @@ class Followed:
         labels: A label selector, as kubectl takes it.
         fields: A field selector.
         keep: Returns the part of an object to store.
+        shape: A TypedDict of a page of a list. Names that it lacks are not decoded.
         on_change: Called with each changed object as it was and as it is. None means that there was
             none, or is none any more. Before a deletion, it is called with the last object, which
             says how a pod has ended.
@@ -59,6 +60,7 @@ class Followed:
         labels: str = "",
         fields: str = "",
         keep: Callable[[Object], Object] = lambda found: found,
+        shape: type = dict,
         on_change: Callable[[Object | None, Object | None], object] = lambda _old, _new: None,
         on_problem: Callable[[str], object] = lambda _problem: None,
     ) -> None:
@@ -72,6 +74,7 @@ class Followed:
         self._labels = labels
         self._fields = fields
         self._keep = keep
+        self._shape = shape
         self._on_change = on_change
         self._on_problem = on_problem
         self._version = ""
@@ -128,6 +131,7 @@ class Followed:
             labels=self._labels,
             fields=self._fields,
             keep=self._keep,
+            shape=self._shape,
         )
         before, self.objects = self.objects, {key(each): each for each in found}
         for name, each in self.objects.items():

@@ -27,6 +27,7 @@ from lifecycle_fleet.errors import ApiServerError
 from lifecycle_fleet.listing.missing import HOOK_FAILED
 from lifecycle_fleet.serve import pruned
 from lifecycle_fleet.serve.fleet import Fleet
+from lifecycle_fleet.serve.shapes import SHAPES
 
 AGAIN: Final = ("unreachable", "slow", "connection lost", "throttled", "broken", EXPIRED)
 """The failures after which it is right to ask again at the start. Waiting does not fix the others."""
@@ -87,6 +88,7 @@ class Watches:
                 kind,
                 namespace,
                 keep=self._guarded(kind, keep, _name_only),
+                shape=SHAPES[kind],
                 on_change=self._guarded(kind, on_change),
                 on_problem=lambda problem: self._say(kind.plural, problem),
                 **selected,
