@@ -131,6 +131,20 @@ PORTS = {
         ("probe-path",),
         "The readinessProbe of container web requests /healthz on port 80, and the app answers 404.",
     ),
+    "a path that is wrong, without an event of it": Case(
+        broken(wrong_readiness(22222, "/redy")),
+        ("probe-path",),
+        "The readinessProbe of container orders requests /redy on the probe port 22222, which is not a "
+        "path of a probe of pod-lifecycle.",
+    ),
+    "a path that is wrong, with an old event of another failure": Case(
+        broken(
+            wrong_readiness(22222, "/redy"), unhealthy("Readiness", refused(22222, "/redy"), ago=50)
+        ),
+        ("probe-path",),
+        "The readinessProbe of container orders requests /redy on the probe port 22222, which is not a "
+        "path of a probe of pod-lifecycle.",
+    ),
     "HTTPS to plain HTTP": Case(
         broken(
             pod(UNREADY, ready=False),
@@ -460,6 +474,18 @@ CRASHES = {
         ("startup-budget",),
         "The kubelet restarts container orders because the app was not ready within 5 s, which is all "
         "that its startup probe allows. This step of the start is running: program (2 s).",
+    ),
+    "a startup probe that has run out, without an event of it": Case(
+        broken(
+            changed(
+                budgeted(5),
+                lambda each: each["status"].update(containerStatuses=[crashed(143, ran=6)]),
+            ),
+            answers=unanswered(),
+        ),
+        ("startup-budget",),
+        "Container orders was ended by a signal 6 s after its start, before its startup probe had "
+        "passed. Either the 5 s that the startup probe allows were over, or another process has sent",
     ),
     "a startup probe that did not pass, for one of two causes": Case(
         broken(
@@ -886,6 +912,11 @@ SERVICES = {
 }
 
 OTHERS = {
+    "a kubelet that sees another answer than the app gives": Case(
+        broken(pod(UNREADY, ready=False)),
+        ("unexplained",),
+        "The app in container orders answers that it is ready, but its readinessProbe has not passed",
+    ),
     "a pod that no rule explains": Case(
         broken(foreign(running("web", ready=True), ready=False), services=(), answers=unanswered()),
         ("unexplained",),

@@ -27,13 +27,21 @@ EXPIRED: Final = Saying(
     "may be missing.",
     "If a cause is missing, delete the pod, and look at its replacement within an hour",
 )
+DROPPED: Final = Saying(
+    "The pod has had {number} events. Of a pod with many events, the kubelet reports only one in 5 "
+    "minutes, so newer ones may be missing.",
+    "kubectl -n {ns} logs {pod}",
+)
 MORE: Final = Saying(
     "{number} more pods of the Deployment were not looked at, because pods with the same cause are "
     "likely.",
     "Run lifecycle fleet why POD for one of them",
 )
-CAVEATS: Final = (NO_RIGHT, NOT_READ, NOT_ASKED, EXPIRED, MORE)
+CAVEATS: Final = (NO_RIGHT, NOT_READ, NOT_ASKED, EXPIRED, DROPPED, MORE)
 """All sentences about the evidence."""
+
+MANY: Final = 20
+"""Events of one pod after which the kubelet soon drops some. Its limit is 25."""
 
 
 class Caveat(NamedTuple):
@@ -66,6 +74,9 @@ def of_pod(facts: Facts, found: Iterable[Finding]) -> Iterator[Caveat]:
         return
     if facts.answers.problem and not facts.answers.no_program:
         yield caveat(NOT_ASKED, why=facts.answers.problem, ns=facts.namespace, pod=facts.name)
+    reported = sum(each.times for each in facts.events if each.by_kubelet)
+    if reported >= MANY:
+        yield caveat(DROPPED, number=reported, ns=facts.namespace, pod=facts.name)
     if facts.age > KEPT and not facts.unread("events"):
         yield caveat(EXPIRED, age=seconds(facts.age))
 

@@ -12,6 +12,9 @@ from lifecycle_fleet.why.reading import Object, text, whole, words
 KEPT: Final = 3600.0
 """Seconds for which the API server keeps an event, unless `--event-ttl` is set."""
 
+KUBELET: Final = "kubelet"
+"""The component of its events."""
+
 _CONTAINER: Final = re.compile(r"spec\.(?:initContainers|containers|ephemeralContainers)\{(.+)\}")
 
 
@@ -27,6 +30,7 @@ class Event(NamedTuple):
         container: The container that it is about, or empty.
         warning: Whether its type is `Warning`.
         uid: The uid of the object that it is about.
+        by_kubelet: Whether the kubelet has reported it.
     """
 
     reason: str
@@ -36,6 +40,7 @@ class Event(NamedTuple):
     container: str = ""
     warning: bool = True
     uid: str = ""
+    by_kubelet: bool = False
 
     def quoted(self, now: float) -> str:
         """Return the event for people, with its age."""
@@ -66,4 +71,6 @@ def _event(found: Object) -> Event:
         container=named[1] if named else "",
         warning=text(found, "type") != "Normal",
         uid=text(found, "involvedObject", "uid"),
+        by_kubelet=KUBELET
+        in (text(found, "source", "component"), text(found, "reportingComponent")),
     )

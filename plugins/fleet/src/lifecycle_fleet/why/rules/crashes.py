@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from lifecycle_fleet.why.events import Event
 from lifecycle_fleet.why.facts import Container, Facts
 from lifecycle_fleet.why.finding import Found, Saying, Table
 from lifecycle_fleet.why.reading import number, objects, seconds, text, whole
@@ -17,6 +18,7 @@ from lifecycle_fleet.why.rules.probe_failures import (
     killed_by,
     patience,
     ran,
+    ran_out,
     troubled,
 )
 
@@ -67,9 +69,15 @@ NOT_PASSED: Final = Saying(
     "{budget}. Either the app needs longer to start, or something keeps it from becoming ready.",
     "If the app needs more time, set startupProbe.failureThreshold: {threshold} in the manifest",
 )
+NO_EVENT: Final = Saying(
+    "Container {container} was ended by a signal {after} after its start, before its startup probe "
+    "had passed. Either the {budget} that the startup probe allows were over, or another process has "
+    "sent the signal.",
+    "If the app needs more time, set startupProbe.failureThreshold: {threshold} in the manifest",
+)
 
 
-@RULES.add("startup-budget", TOO_SHORT, STEP, NOT_PASSED)
+@RULES.add("startup-budget", TOO_SHORT, STEP, NOT_PASSED, NO_EVENT)
 def startup_budget(facts: Facts) -> Iterator[Found]:
     """
     The startup probe allows too little time.
@@ -79,35 +87,40 @@ def startup_budget(facts: Facts) -> Iterator[Found]:
     example, the app has 30 s. `lifecycle manifests --start-time SECONDS` writes a probe that is long
     enough.
     """
-    for each in facts.containers:
+    for each in () if facts.leaving else facts.containers:
         killed = killed_by(facts, each)
-        if killed is None or killed[0] != "startup" or not troubled(facts, each) or facts.leaving:
+        by_probe = killed is not None and killed[0] == "startup"
+        if not (by_probe or ran_out(facts, each)) or not troubled(facts, each):
             continue
-        if not _is_only_late(facts, each) or _is_refused_by_registry(facts):
-            continue
-        allowed, needed = budget(each), _needed(facts, each)
-        probe = each.probe("startupProbe")
-        period = number(probe, "periodSeconds") or 10.0
-        threshold = whole(probe, "failureThreshold", default=3)
-        wanted = max(4 * threshold, round(2 * (needed or 0.0) / period))
-        evidence = (
-            killed[1].quoted(facts.now),
-            f"{each.path}.startupProbe: failureThreshold {threshold} by periodSeconds {period:g}",
-        )
-        steps = ", ".join(
-            f"{text(step, 'name')} ({seconds(number(step, 'seconds') or 0.0)})"
-            for step in objects(facts.answers.status, "start", "steps")
-            if step.get("running") is True
-        )
-        unknown = STEP if steps else NOT_PASSED
-        yield (unknown if needed is None else TOO_SHORT).found(
-            *evidence,
-            container=each.name,
-            budget=seconds(allowed),
-            start=seconds(needed or 0.0),
-            steps=steps,
-            threshold=wanted,
-        )
+        if _is_only_late(facts, each) and not _is_refused_by_registry(facts):
+            yield _of_start(facts, each, killed[1] if killed else None)
+
+
+def _of_start(facts: Facts, container: Container, event: Event | None) -> Found:
+    needed, steps = _needed(facts, container), _steps(facts)
+    probe = container.probe("startupProbe")
+    period = number(probe, "periodSeconds") or 10.0
+    threshold = whole(probe, "failureThreshold", default=3)
+    with_event = STEP if steps else NOT_PASSED
+    otherwise = with_event if event else NO_EVENT
+    return (otherwise if needed is None else TOO_SHORT).found(
+        event.quoted(facts.now) if event else end_of(container),
+        f"{container.path}.startupProbe: failureThreshold {threshold} by periodSeconds {period:g}",
+        container=container.name,
+        budget=seconds(budget(container)),
+        start=seconds(needed or 0.0),
+        steps=steps,
+        after=seconds(ran(container)),
+        threshold=max(4 * threshold, round(2 * (needed or 0.0) / period)),
+    )
+
+
+def _steps(facts: Facts) -> str:
+    return ", ".join(
+        f"{text(step, 'name')} ({seconds(number(step, 'seconds') or 0.0)})"
+        for step in objects(facts.answers.status, "start", "steps")
+        if step.get("running") is True
+    )
 
 
 def _needed(facts: Facts, container: Container) -> float | None:

@@ -10,7 +10,7 @@ from lifecycle_fleet.why.answers import status_of
 from lifecycle_fleet.why.facts import Container, Facts
 from lifecycle_fleet.why.finding import Found, Saying, Table
 from lifecycle_fleet.why.reading import text, whole
-from lifecycle_fleet.why.rules.probe_failures import end_of, ended, killed_by, ran
+from lifecycle_fleet.why.rules.probe_failures import end_of, ended, killed_by, ran, ran_out
 
 RULES: Final[Table[Facts]] = Table()
 
@@ -79,7 +79,7 @@ def crash(facts: Facts) -> Iterator[Found]:
             continue
         if each.waiting in ("CreateContainerError", "RunContainerError"):
             continue
-        if _has_recovered(facts, each):
+        if ran_out(facts, each) or _has_recovered(facts, each):
             continue
         code = whole(each.ended, "exitCode")
         if code == 0 and (not _is_restarted(facts) or each.name in _init(facts)):

@@ -19,13 +19,18 @@ JUST_READY: Final = Saying(
     "All containers are ready. The kubelet has not updated the condition Ready yet.",
     "Wait",
 )
+DISAGREES: Final = Saying(
+    "The app in container {container} answers that it is ready, but its readinessProbe has not passed "
+    "for the kubelet.",
+    "kubectl -n {ns} describe pod {pod}",
+)
 FAILED: Final = Saying(
     "The pod has failed, and none of the known causes applies.",
     "kubectl -n {ns} describe pod {pod}",
 )
 
 
-@RULES.add("unexplained", NOT_READY, JUST_READY, FAILED, alone=True)
+@RULES.add("unexplained", NOT_READY, JUST_READY, DISAGREES, FAILED, alone=True)
 def unexplained(facts: Facts) -> Iterator[Found]:
     """
     No rule explains the pod.
@@ -42,15 +47,21 @@ def unexplained(facts: Facts) -> Iterator[Found]:
         if text(each, "status") != "True"
     ]
     warnings = [each.quoted(facts.now) for each in facts.events if each.warning][-1:]
-    if facts.phase == "Failed":
-        saying = FAILED
-    else:
-        only_ready = facts.condition("ContainersReady") == "True" and not facts.gates
-        saying = JUST_READY if only_ready else NOT_READY
-    yield saying.found(
+    yield _saying(facts).found(
         f"status.phase: {facts.phase or 'unknown'}",
         *map(words, conditions),
         *warnings,
         ns=facts.namespace,
         pod=facts.name,
+        container=facts.app.name if facts.app else "",
     )
+
+
+def _saying(facts: Facts) -> Saying:
+    if facts.phase == "Failed":
+        return FAILED
+    if facts.condition("ContainersReady") == "True" and not facts.gates:
+        return JUST_READY
+    waits = facts.app is not None and facts.app.running and not facts.app.ready
+    is_ready = facts.answers.state == "ready" and all(each.ok for each in facts.answers.probes())
+    return DISAGREES if waits and is_ready else NOT_READY

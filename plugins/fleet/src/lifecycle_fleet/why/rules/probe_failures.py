@@ -11,6 +11,8 @@ from lifecycle_fleet.why.events import Event
 from lifecycle_fleet.why.facts import PROBES, Container, Facts
 from lifecycle_fleet.why.reading import Object, mapping, number, part, text, texts, whole
 
+SIGNALLED: Final = (137, 143)
+"""The exit codes after SIGKILL and SIGTERM."""
 RECENT: Final = 600.0
 """Seconds after which a restart of a container that is ready again is no longer mentioned."""
 
@@ -228,3 +230,18 @@ def ran(container: Container) -> float:
     """Return the seconds for which the last run of a container lasted, or 0."""
     started, finished = moment(text(container.ended, "startedAt")), ended_at(container)
     return finished - started if started and finished else 0.0
+
+
+def ran_out(facts: Facts, container: Container) -> bool:
+    """
+    Return whether a container was ended by a signal when its startup probe had run out of time.
+
+    The kubelet drops events of a pod that has many of them, so its event about this may be missing.
+    """
+    if not container.probe("startupProbe") or container.started or killed_by(facts, container):
+        return False
+    code = whole(container.ended, "exitCode")
+    by_signal = code in SIGNALLED and text(container.ended, "reason") != "OOMKilled"
+    period = number(container.probe("startupProbe"), "periodSeconds") or 10.0
+    longest = budget(container) + 2 * period + facts.grace + 5
+    return by_signal and budget(container) - period <= ran(container) <= longest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterator
 from typing import Final
@@ -146,9 +147,15 @@ NOT_FOUND: Final = Saying(
     "The {kind} of container {container} requests {path} on port {port}, and the app answers 404.",
     "In the manifest, set {kind}.httpGet.path to a path that the app serves",
 )
+NO_PROBE_PATH: Final = Saying(
+    "The {kind} of container {container} requests {path} on the probe port {port}, which is not a "
+    "path of a probe of pod-lifecycle. The app itself answers that it is ready.",
+    "In the manifest, set {kind}.httpGet.path: {wanted}",
+)
+KNOWN: Final = re.compile(r"/(live|ready|startup)z?(/.*)?")
 
 
-@RULES.add("probe-path", WRONG_PATH, NOT_FOUND)
+@RULES.add("probe-path", WRONG_PATH, NOT_FOUND, NO_PROBE_PATH)
 def path(facts: Facts) -> Iterator[Found]:
     """
     A probe requests a path that does not exist.
@@ -168,6 +175,25 @@ def path(facts: Facts) -> Iterator[Found]:
             container=failure.container.name,
             path=failure.url,
             port=failure.port if used is None else used,
+            wanted=PATHS[failure.kind],
+        )
+    over = (each for each in failures(facts) if each.refused)
+    for failure in (*silent(facts), *over) if facts.answers.state == "ready" else ():
+        yield from _unseen_path(facts, failure)
+
+
+def _unseen_path(facts: Facts, failure: Failure) -> Iterator[Found]:
+    """Yield a wrong path of which there is no event, because the kubelet drops many of them."""
+    used = facts.port_of(failure.container, failure.port)
+    asks_us = failure.how == "httpGet" and _is_app(facts, failure) and used == facts.qos_port
+    if asks_us and not KNOWN.fullmatch(failure.url.partition("?")[0]):
+        yield NO_PROBE_PATH.found(
+            f"{failure.path}.httpGet.path: {failure.url}",
+            "lifecycle status: state ready",
+            kind=failure.kind,
+            container=failure.container.name,
+            path=failure.url,
+            port=used,
             wanted=PATHS[failure.kind],
         )
 
