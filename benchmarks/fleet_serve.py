@@ -185,12 +185,18 @@ async def timed_changes(
     for number in range(ASKED):
         cause, at = f"mark-{time.time_ns() // 1000}{number}", time.time()
         await objects.change(namespace, name, "failed", cause)
+        stored = time.time()
         await asyncio.to_thread(wait_for, lambda c=cause: c in stream.seen, LATEST, cause)
         to_stream.append(stream.seen[cause] - at)
         found = await asyncio.to_thread(
             tab.until, f"window.noticed[{cause!r}] ? [window.noticed[{cause!r}]] : 0"
         )
         to_page.append(found[0] - at)
+        if found[0] - at > BUDGET["change"]:
+            print(
+                f"change {number}: stored after {stored - at:.2f} s, seen after {to_stream[-1]:.2f} s",
+                file=sys.stderr,
+            )
         await asyncio.sleep(0.13)
     return to_stream, to_page
 

@@ -135,6 +135,8 @@ def completed(options: argparse.Namespace, plane: ControlPlane) -> argparse.Name
     made.command = plane.command
     made.service = [f"{options.name}:{PORT}"]
     made.readiness_gate = bool(options.readiness_gate)  # its rights are more than to read
+    if made.readiness_gate:
+        made.env = [*options.env, "LIFECYCLE_KUBERNETES_ENABLED=true"]
     return made
 
 

@@ -118,6 +118,8 @@ def test_rights_of_lifecycle_kubernetes_only_if_they_are_wanted() -> None:
     assert found["Deployment"]["spec"]["template"]["spec"]["readinessGates"]
     assert allowed(found["ClusterRole"]) == READ
     assert ("pods/status", "patch") in allowed(found["Role"])
+    env = found["Deployment"]["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert {"name": "LIFECYCLE_KUBERNETES_ENABLED", "value": "true"} in env
 
 
 def test_the_network_policy() -> None:

@@ -31,10 +31,13 @@ def test_the_server_is_an_app_of_pod_lifecycle() -> None:
     laptop, pod = server(["a:1", "unix:b"], {}), server(["a:1"], {"KUBERNETES_SERVICE_HOST": "x"})
 
     assert laptop[:6] == [sys.executable, "-P", "-m", "lifecycle", "run", "--asgi"]
-    assert laptop[-8:] == [
+    assert laptop[-10:] == [
         *("--bind", "a:1", "--bind", "unix:b", "--service", "fleet", "--local"),
+        *("-p", "no:kubernetes"),
         TARGET,
     ]
+    registered = server(["a:1"], {"LIFECYCLE_KUBERNETES_ENABLED": "true"})
+    assert "no:kubernetes" not in registered
     tls = server(["a:1"], {}, certfile="c.pem", keyfile=None)
     assert tls[tls.index("--certfile") + 1] == "c.pem"
     assert "--keyfile" not in tls

@@ -7,6 +7,7 @@ import ipaddress
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,8 @@ IN_A_POD: Final = "KUBERNETES_SERVICE_HOST"
 """A variable that the kubelet sets in every container."""
 PROBE_PORT: Final = "LIFECYCLE_QOS_PORT"
 SERVICES: Final = "LIFECYCLE_SERVICES"
+REGISTERS: Final = "LIFECYCLE_KUBERNETES_ENABLED"
+"""If this is true, lifecycle-kubernetes registers the server. Its account needs more rights then."""
 SERVICE: Final = "fleet"
 
 
@@ -82,6 +85,10 @@ def server(binds: Sequence[str], environ: Mapping[str, str], **files: str | None
         argv += ["--service", SERVICE]
     if IN_A_POD not in environ and PROBE_PORT not in environ:
         argv += ["--local"]
+    if environ.get(REGISTERS, "").lower() != "true" and entry_points(
+        group="lifecycle", name="kubernetes"
+    ):
+        argv += ["-p", "no:kubernetes"]
     return [*argv, TARGET]
 
 
