@@ -102,17 +102,29 @@ class Cluster:
 
     Args:
         client: The administrator's client.
+        changing: The client of the changes that nobody times, so that they delay no other request.
         pods: How many pods there are to be.
+
+    Attributes:
+        names: Namespace and name of each pod.
+        changed: How many changes were made.
     """
 
-    def __init__(self, client: httpx.AsyncClient, pods: int) -> None:
+    def __init__(self, client: httpx.AsyncClient, changing: httpx.AsyncClient, pods: int) -> None:
         self._client = client
+        self._changing = changing
         self.names = [_name(number) for number in range(pods)]
+        self.changed = 0
 
     async def ask(self, method: str, path: str, thing: Object | None = None) -> Object:
         """Send a request, and return the answer."""
+        return await self._ask(self._client, method, path, thing)
+
+    async def _ask(
+        self, client: httpx.AsyncClient, method: str, path: str, thing: Object | None
+    ) -> Object:
         headers = MERGE if method == "PATCH" else {}
-        answer = await self._client.request(method, path, json=thing, headers=headers)
+        answer = await client.request(method, path, json=thing, headers=headers)
         if answer.status_code >= 300:
             raise RuntimeError(f"{method} {path}: {answer.text}")
         found: Object = answer.json()
@@ -144,27 +156,33 @@ class Cluster:
 
     async def keep_changing(self, rate: float) -> None:
         """Change pods at random, so many times a second, until this is cancelled."""
-        started, number = time.monotonic(), 0
+        started, number, room = time.monotonic(), 0, asyncio.Semaphore(AT_ONCE)
         async with asyncio.TaskGroup() as tasks:
             while True:
                 number += 1
-                namespace, name = random.choice(self.names[1:])
-                tasks.create_task(self._try(namespace, name, random.choice(STATES)))
+                await room.acquire()
+                tasks.create_task(self._try(room, *random.choice(self.names[1:])))
                 await asyncio.sleep(max(0.0, started + number / rate - time.monotonic()))
 
-    async def _try(self, namespace: str, name: str, state: str) -> None:
+    async def _try(self, room: asyncio.Semaphore, namespace: str, name: str) -> None:
+        path = f"/api/v1/namespaces/{namespace}/pods/{name}/status"
         try:
-            await self.change(namespace, name, state)
+            await self._ask(self._changing, "PATCH", path, _told(random.choice(STATES), ""))
+            self.changed += 1
         except (httpx.HTTPError, RuntimeError):
             return  # while the API server is away
+        finally:
+            room.release()
 
 
 @asynccontextmanager
 async def cluster(server: ApiServer, pods: int) -> AsyncIterator[Cluster]:
     """Give the objects of an API server."""
-    limits = httpx.Limits(max_connections=AT_ONCE * 2)
-    async with httpx.AsyncClient(**server.access(), limits=limits, timeout=30) as client:
-        yield Cluster(client, pods)
+    async with (
+        httpx.AsyncClient(**server.access(), timeout=30) as client,
+        httpx.AsyncClient(**server.access(), timeout=30) as changing,
+    ):
+        yield Cluster(client, changing, pods)
 
 
 async def account(objects: Cluster, made: list[Object], namespace: str) -> str:

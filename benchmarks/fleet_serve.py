@@ -58,7 +58,7 @@ class Measured(NamedTuple):
         lists: Lists of pods, EndpointSlices and Events, before and after the restart.
         away: Seconds from the end of the API server to the first change that a reader saw.
         same: Whether the view was the same as the list of the API server at the end.
-        readers: How many other readers there were.
+        rate: Changes a second, meanwhile.
     """
 
     pods: int
@@ -70,7 +70,7 @@ class Measured(NamedTuple):
     lists: tuple[str, str]
     away: float
     same: bool
-    readers: int
+    rate: float
 
 
 class Stream:
@@ -249,7 +249,9 @@ async def measure(server: ApiServer, tab: Tab, folder: Path, pods: int, readers:
             paints = []
             for _ in range(5):
                 paints.append(await asyncio.to_thread(first_paint, tab, port))
+            began, so_far = time.monotonic(), objects.changed
             to_stream, to_page = await timed_changes(objects, streams[0], tab)
+            rate = (objects.changed - so_far) / (time.monotonic() - began)
             before = lists(port)
             away = await restart(server, objects, streams[0])
             changing.cancel()
@@ -266,7 +268,7 @@ async def measure(server: ApiServer, tab: Tab, folder: Path, pods: int, readers:
                 lists=(before, lists(port)),
                 away=away,
                 same=same,
-                readers=readers,
+                rate=rate,
             )
 
 
@@ -291,9 +293,17 @@ def main() -> int:
     if shutil.which("chromium") is None:
         print("fleet: this benchmark needs chromium", file=sys.stderr)
         return 2
-    table = Table(title=f"{RATE:g} changes a second, {options.readers} more readers")
+    table = Table(title=f"The page of the fleet, with {options.readers} more readers")
     for head in (
-        *("pods", "READY after", "memory", "change to stream", "change to page", "first paint"),
+        *(
+            "pods",
+            "changes",
+            "READY after",
+            "memory",
+            "change to stream",
+            "change to page",
+            "first paint",
+        ),
         *("lists: pods + slices + events", "API server back, seen after", "same view"),
     ):
         table.add_column(head)
@@ -316,6 +326,7 @@ def _row(found: Measured) -> list[str]:
 
     return [
         f"{found.pods:,}",
+        f"{found.rate:.0f} a second",
         f"{found.ready:.1f} s",
         f"{found.memory:.0f} MiB",
         *map(pair, (found.stream, found.page, found.paint)),
