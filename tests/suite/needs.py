@@ -52,6 +52,7 @@ NEEDS: Final = (
         ("plugins/fleet/tests/test_access.py", "plugins/fleet/tests/test_credential_plugin.py"),
     ),
     Need("chromium", "chromium", ("tests/page/test_browser.py", "tests/page/test_real_app.py")),
+    Need("chromium", "chromium", ("plugins/fleet/tests/test_serve_page.py",)),
     Need(
         "prometheus",
         "prometheus",
