@@ -11,6 +11,8 @@ from plugins.fleet.tests.serving import Served
 
 HOSTS: Final = ("data", "payments", "shop", "warehouse", "web")
 """Namespaces."""
+GONE: Final = f"orders-{HASH}-gone1"
+"""The pod that ends badly."""
 
 
 def mixed(api: ApiServer, now: float = 0.0) -> None:
@@ -59,7 +61,7 @@ def mixed(api: ApiServer, now: float = 0.0) -> None:
     found = {f"orders-{HASH}-0000{number}": True for number in range(4)}
     api.put("endpointslices", piece(found | {f"orders-{HASH}-x0001": False}))
     gone = pod(
-        f"orders-{HASH}-gone1",
+        GONE,
         annotation=told("draining", since=now - 40),
         deleted=now,
         ready=False,
@@ -70,10 +72,10 @@ def mixed(api: ApiServer, now: float = 0.0) -> None:
 
 def end_badly(api: ApiServer, server: Served) -> None:
     """Let a pod have ended badly."""
-    api.delete("pods", "shop", "orders-7d9f6c5b8-gone1")
+    api.delete("pods", "shop", GONE)
     with server.reader() as reader:
         reader.whole()
-        reader.until(lambda: reader.ends)
+        reader.until(lambda: reader.ends and f"shop/{GONE}" not in reader.pods)
 
 
 def fill(api: ApiServer, workloads: int, each: int, name: str = "web") -> None:

@@ -33,7 +33,8 @@ function duration(seconds) {
   return `${d} d ${h % 24} h`;
 }
 
-const count = (value) => number(value).toLocaleString("en");
+const NUMBERS = new Intl.NumberFormat("en");
+const count = (value) => NUMBERS.format(number(value));
 
 /** Return `1 pod` or `3 pods`. */
 const several = (value, one, more = `${one}s`) => `${count(value)} ${value === 1 ? one : more}`;
