@@ -64,19 +64,19 @@ class FleetCollector(Collector):
             sums["pods_in_slices"][group] += pod.in_slices == "yes"
             sums["pods_with_problem"][group] += bool(problem)
             sums["restarts"][group] += pod.restarts
-        yield _gauge("pods", "Pods by what they do.", (*GROUP, "state"), states.items())
+        yield _gauge("pods", "Pods in each state.", (*GROUP, "state"), states.items())
         for name, text in (
-            ("pods_ready", "Pods that the kubelet takes for ready."),
+            ("pods_ready", "Pods that the kubelet considers ready."),
             ("pods_in_slices", "Pods that clients find, by the EndpointSlices."),
             ("pods_with_problem", "Pods with a problem."),
-            ("restarts", "Restarts of the containers of the pods that are there."),
+            ("restarts", "Restarts of the containers of the current pods."),
         ):
             yield _gauge(name, text, GROUP, sums[name].items())
 
     def _of_ends(self) -> Iterator[Metric]:
         ends = self._fleet.ends
         by_how = (((*group, how), count) for (group, how), count in ends.counts.items())
-        text = "Pods that have ended since the server started, by how."
+        text = "Pods that have ended since the server started, by how they ended."
         yield _counter("pods_ended", text, (*GROUP, "how"), by_how)
         yield _counter(
             "prestop_hooks_failed", "preStop hooks that have failed.", GROUP, ends.hooks.items()

@@ -68,7 +68,7 @@ function set(cell, text) {
 const LEAVING = ["draining", "terminating", "stopped"];
 
 function servicesOf(told) {
-  if (!told) return "not told";
+  if (!told) return "not reported";
   const [online, offline] = [told.online, told.offline].map((names) =>
     names.map((name) => plain(name, 60)).join(", "),
   );
@@ -129,7 +129,7 @@ function paintEnds(fleet) {
 }
 
 const ENDS = {
-  killed: "Killed, because its time was over or its memory was full",
+  killed: "Killed, for example at the end of its grace period or out of memory",
   "cut off": "Work was cut off at the end of the drain",
   "hook failed": "The preStop hook failed",
   failed: "Exited with an error",
