@@ -11,7 +11,13 @@ from typing import Any
 
 from markdown_parts import table
 
-NAMES = {"ns": "NAMESPACE", "pod": "POD", "desired": "NUMBER", "expected": "NUMBER"}
+NAMES = {
+    "ns": "NAMESPACE",
+    "pod": "POD",
+    "desired": "REQUIRED",
+    "expected": "TOTAL",
+    "planned_number": "SECONDS",
+}
 """The names of some fields on the page. The others keep their own."""
 
 

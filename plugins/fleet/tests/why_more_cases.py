@@ -485,7 +485,7 @@ CRASHES = {
         ),
         ("startup-budget",),
         "Container orders was ended by a signal 6 s after its start, before its startup probe had "
-        "passed. Either the 5 s that the startup probe allows were over, or another process has sent",
+        "passed. Either the time that the startup probe allows (5 s) was over, or another process has",
     ),
     "a startup probe that did not pass, for one of two causes": Case(
         broken(

@@ -101,7 +101,7 @@ RARE: dict[str, Case] = {
     "nodes that are cordoned": Case(
         broken(pending(UNSCHEDULABLE + "3 node(s) were unschedulable."), answers=unanswered()),
         ("unschedulable",),
-        "Nodes are closed for new pods, because they were cordoned.",
+        "Nodes are cordoned, so they accept no new pods.",
     ),
     "a spread that fits nowhere": Case(
         broken(
@@ -109,7 +109,7 @@ RARE: dict[str, Case] = {
             answers=unanswered(),
         ),
         ("unschedulable",),
-        "The affinity to other pods, or the spread of the pods over the nodes, leaves no node",
+        "The rules of the pod about other pods (pod affinity or topology spread) leave no node",
     ),
     "a claim that is not bound": Case(
         broken(

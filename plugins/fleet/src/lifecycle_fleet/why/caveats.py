@@ -15,7 +15,7 @@ NO_RIGHT: Final = Saying(
     "Ask for this rule in a {role}: {right}",
 )
 NOT_READ: Final = Saying(
-    "Could not read {what} ({why}), so findings that need {what} are missing.",
+    "The command could not read {what} ({why}), so findings that need {what} are missing.",
     "Run the command again",
 )
 NOT_ASKED: Final = Saying(

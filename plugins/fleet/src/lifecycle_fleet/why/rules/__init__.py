@@ -26,16 +26,16 @@ from lifecycle_fleet.why.rules import (
 )
 
 TABLES: Final = {
-    "The pod has no place": placing.RULES,
+    "The pod cannot be placed on a node": placing.RULES,
     "A container cannot be created": images.RULES,
-    "A probe asks the wrong thing": probes.RULES,
+    "A probe of the kubelet fails": probes.RULES,
     "The readiness gate is not set": gate.RULES,
     "The app is not ready": app.RULES,
     "A container ends": [*crashes.RULES, *exits.RULES],
     "The pod is not gone": leaving.RULES,
     "The node cannot be drained": evictions.RULES,
     "Clients do not find the pod": services.RULES,
-    "Nothing explains it": not_ready.RULES,
+    "No known cause applies": not_ready.RULES,
 }
 """The rules by subject. The name of each subject is a heading of the page."""
 

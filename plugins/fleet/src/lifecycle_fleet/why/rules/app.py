@@ -71,7 +71,7 @@ BY_PERSON: Final = Saying(
 )
 BY_APP: Final = Saying(
     "The app itself has taken every service offline, so the pod is not ready.",
-    "Find the call of set_offline in the app, and what it waits for",
+    "Find the call of set_offline in the app, and find out why the app made it",
 )
 BY_BOTH: Final = Saying(
     "An administrator and the app itself have taken every service offline, so the pod is not ready.",
@@ -223,8 +223,8 @@ def starting(facts: Facts) -> Iterator[Found]:
     """
     The pod is still starting.
 
-    Nothing is wrong yet. If the start takes too long, the step that is running says where the time
-    goes. `lifecycle status` lists all steps with their seconds.
+    Nothing is wrong yet. If the start takes too long, look at the step that is running.
+    `lifecycle status` lists all steps with their seconds.
     """
     if facts.leaving or facts.over:
         return

@@ -71,8 +71,8 @@ NOT_PASSED: Final = Saying(
 )
 NO_EVENT: Final = Saying(
     "Container {container} was ended by a signal {after} after its start, before its startup probe "
-    "had passed. Either the {budget} that the startup probe allows were over, or another process has "
-    "sent the signal.",
+    "had passed. Either the time that the startup probe allows ({budget}) was over, or another "
+    "process has sent the signal.",
     "If the app needs more time, set startupProbe.failureThreshold: {threshold} in the manifest",
 )
 
@@ -176,7 +176,7 @@ def liveness_restart(facts: Facts) -> Iterator[Found]:
     """
     The liveness probe has restarted a container.
 
-    A busy event loop answers its liveness probe late, so the kubelet restarts an app that only works.
+    A busy event loop answers its liveness probe late, so the kubelet restarts an app that is only busy.
     With pod-lifecycle, the probe is answered from another thread, and `/live` is false only after
     `loop_stall_limit`.
     """

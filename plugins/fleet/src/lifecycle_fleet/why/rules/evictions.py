@@ -38,7 +38,7 @@ NOTE: Final = Saying(
 )
 UNKNOWN: Final = Saying(
     "The node {node} is cordoned, but the pod cannot be evicted from it. The controller has not "
-    "worked out the PodDisruptionBudget {name}.",
+    "computed the PodDisruptionBudget {name} yet.",
     "kubectl -n {ns} describe pdb {name}",
 )
 

@@ -32,7 +32,7 @@ NO_RIGHT: Final = Saying(
 @RULES.add("gate-rights", NO_RIGHT)
 def rights(facts: Facts) -> Iterator[Found]:
     """
-    The app has no permission to set the readiness gate.
+    The app may not set the readiness gate.
 
     lifecycle-kubernetes sets a condition in the status of its own pod. The ServiceAccount of the pod
     needs a Role for this, and `lifecycle manifests` writes this Role:
@@ -105,7 +105,7 @@ NOBODY: Final = Saying(
 )
 def unset(facts: Facts) -> Iterator[Found]:
     """
-    The readiness gate of pod-lifecycle is not set by anything.
+    Nothing sets the readiness gate of pod-lifecycle.
 
     A pod with a readiness gate is Ready only if all its containers are ready and the condition of
     the gate is True. The condition `pod-lifecycle.dev/registered` is set by the plugin

@@ -110,8 +110,8 @@ NO_KEY: Final = Saying(
     "kubectl -n {ns} edit {kind} {name}",
 )
 ROOT: Final = Saying(
-    "Container {container} has runAsNonRoot, but its image runs as root or as a user without a "
-    "number.",
+    "Container {container} has runAsNonRoot, but its image runs as root, or names its user in place "
+    "of a number.",
     "In the manifest, set securityContext.runAsUser: 10001",
 )
 CONFIG: Final = Saying(

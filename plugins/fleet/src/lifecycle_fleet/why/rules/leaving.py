@@ -181,7 +181,7 @@ def finalizer(facts: Facts) -> Iterator[Found]:
     ```
 
     > [!WARNING]
-    > The program may have to clean up something, and then cannot do so.
+    > Without the finalizer, the program may not clean up, for example a load balancer.
     """
     names = texts(facts.pod, "metadata", "finalizers")
     if facts.leaving and names and not _running(facts):
@@ -192,7 +192,7 @@ def finalizer(facts: Facts) -> Iterator[Found]:
 
 OVERDUE: Final = Saying(
     "The grace period ended {ago} ago, but containers of the pod still run. Either the kubelet of the "
-    "node {node} does not come to it, or the container runtime cannot end them.",
+    "node {node} does not act, or the container runtime cannot end them.",
     "kubectl describe node {node}",
 )
 NOT_REMOVED: Final = Saying(

@@ -33,7 +33,7 @@ FAILED: Final = Saying(
 @RULES.add("unexplained", NOT_READY, JUST_READY, DISAGREES, FAILED, alone=True)
 def unexplained(facts: Facts) -> Iterator[Found]:
     """
-    No rule explains the pod.
+    None of the known causes applies to the pod.
 
     The evidence is what the pod itself has: its conditions that are not True, and its last warning.
     Please report such a pod, so that a rule can be added.

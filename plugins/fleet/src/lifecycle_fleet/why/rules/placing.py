@@ -34,12 +34,11 @@ TAINTED: Final = Saying(
     "Add a toleration to the manifest, or remove the taint from a node",
 )
 CORDONED: Final = Saying(
-    "Nodes are closed for new pods, because they were cordoned.",
+    "Nodes are cordoned, so they accept no new pods.",
     "kubectl uncordon NODE",
 )
 SPREAD: Final = Saying(
-    "The affinity to other pods, or the spread of the pods over the nodes, leaves no node for the "
-    "pod.",
+    "The rules of the pod about other pods (pod affinity or topology spread) leave no node for it.",
     "Compare topologySpreadConstraints and podAntiAffinity with the number of nodes",
 )
 CLAIM: Final = Saying(
@@ -143,7 +142,7 @@ def node(facts: Facts) -> Iterator[Found]:
     switched off, `kubectl delete pod --force` removes the pod from the API server.
 
     > [!WARNING]
-    > `--force` does not end the containers. If the node still runs, they run on.
+    > `--force` does not end the containers. If the node still runs, the containers continue to run.
     """
     name = text(facts.spec, "nodeName")
     if not name or facts.over:
@@ -223,7 +222,7 @@ def ended(facts: Facts) -> Iterator[Found]:
     The kubelet has ended the pod, or has refused to start it.
 
     For example, the reason `Evicted` means that the node had too little memory or disk space, and
-    `OutOfcpu` that the pod no longer fitted on its node. A Deployment has already replaced such a
+    `OutOfcpu` that the pod did not fit on its node. A Deployment has already replaced such a
     pod.
     """
     reason = text(facts.status, "reason")

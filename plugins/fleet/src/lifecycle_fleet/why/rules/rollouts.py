@@ -19,7 +19,7 @@ SLOW: Final = 10.0
 """Seconds after which the controller must have seen a change."""
 
 PAUSED: Final = Saying(
-    "The Deployment is paused, so its rollout does not go on.",
+    "The Deployment is paused, so its rollout does not continue.",
     "kubectl -n {ns} rollout resume deploy/{name}",
 )
 PAUSED_NOTE: Final = Saying(
@@ -83,8 +83,8 @@ QUOTA: Final = Saying(
 )
 SECURITY: Final = Saying(
     "The namespace enforces the Pod Security Standard {level}, and the pods violate it.",
-    "Correct the securityContext as the evidence says. The manifests of lifecycle manifests fulfil "
-    "restricted",
+    "Correct the securityContext as the evidence shows. The command lifecycle manifests writes "
+    "manifests that pass restricted",
 )
 NO_ACCOUNT: Final = Saying(
     "The ServiceAccount {account} of the pods does not exist.",
@@ -161,7 +161,7 @@ def progress_deadline(found: Workload) -> Iterator[Found]:
 
     After `progressDeadlineSeconds` (600 by default) without a new ready pod, the condition
     `Progressing` becomes False. Kubernetes does nothing else. The old pods keep serving, and the
-    rollout goes on as soon as the cause is removed.
+    rollout continues as soon as the cause is removed.
     """
     condition = found.condition("Progressing")
     if text(condition, "reason") == "ProgressDeadlineExceeded":
@@ -177,7 +177,7 @@ def progress_deadline(found: Workload) -> Iterator[Found]:
 
 OLD_PODS: Final = Saying(
     "The old pods stay because too few new pods are available. {old} of the old pods are left.",
-    "Fix what keeps the new pods from being ready, or undo the rollout",
+    "Find out why the new pods are not available, or undo the rollout",
 )
 
 
@@ -220,7 +220,7 @@ def min_ready(found: Workload) -> Iterator[Found]:
     """
     A new pod has to be ready for a while.
 
-    `minReadySeconds` is the time that a new pod has to be ready before the rollout goes on.
+    `minReadySeconds` is the time that a new pod has to be ready before the rollout continues.
     """
     minimum = whole(found.deployment, "spec", "minReadySeconds")
     ages = [
@@ -246,7 +246,7 @@ UNEXPLAINED: Final = Saying(
 
 @CONSEQUENCES.add("rollout", UNEXPLAINED, alone=True)
 def unexplained(found: Workload) -> Iterator[Found]:
-    """No rule explains the rollout."""
+    """None of the known causes applies to the rollout."""
     if not found.complete:
         yield UNEXPLAINED.found(
             f"status: replicas {found.count('replicas')}, "
