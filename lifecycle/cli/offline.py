@@ -23,14 +23,14 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wait",
         action="store_true",
-        help="return when the app services are deregistered, settle has passed, and, if all are "
-        "offline, no request is in flight or arrives any more",
+        help="return when the app services are deregistered and settle is over. If all of them are "
+        "offline, wait also until no request is in flight or arrives",
     )
     parser.add_argument(
         "--timeout",
         type=seconds,
         metavar="SECONDS",
-        help=f"time limit of --wait. The exit code is then 1 (default: {TIMEOUT:g})",
+        help=f"longest wait with --wait, after which the exit code is 1 (default: {TIMEOUT:g})",
     )
 
 

@@ -149,7 +149,7 @@ def test_a_person_s_own_offline_stays(app: App, capsys: pytest.CaptureFixture[st
     assert fleet("maintain", "a", "--for", "0.1") == 0
     assert words(app)[-1] == ["online", "orders"]
     assert app.held == {"a": {"admin"}}
-    assert "pod/a: admin is offline already, and stays offline at the end" in (
+    assert "pod/a: already offline, and stays offline at the end: admin" in (
         capsys.readouterr().err
     )
 

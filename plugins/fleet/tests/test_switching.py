@@ -164,7 +164,7 @@ def test_the_first_failure_ends_it(
     assert fleet("offline", "deploy/orders", "--force", "--wait") == 1
     shown = capsys.readouterr().err
     assert [name for name, _ in app.calls] == ["a"]
-    assert "lifecycle: not offline because of this: pod/b, pod/c" in shown
+    assert "lifecycle: these pods were not switched offline: pod/b, pod/c" in shown
     assert "in pod/a has failed with exit code 1: Time is over, and 2 requests are in" in shown
 
 

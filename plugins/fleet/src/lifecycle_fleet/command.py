@@ -30,10 +30,13 @@ SUBCOMMANDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "why": (
         "lifecycle_fleet.commands.why",
-        "explain why a pod or a Deployment is not ready or gone",
+        "explain why a pod is not ready or not gone, or why a rollout is not complete",
     ),
     "rollout": ("lifecycle_fleet.commands.rollout", "watch a rollout of a Deployment to its end"),
-    "serve": ("lifecycle_fleet.commands.serve", "serve the list as a page, as JSON and as metrics"),
+    "serve": (
+        "lifecycle_fleet.commands.serve",
+        "serve all pods as a live page, as JSON and as metrics",
+    ),
 }
 """
 Module and help text of each subcommand, by its name.
@@ -51,7 +54,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     add_cluster(parser, prefix=BEFORE)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, (module_name, text) in SUBCOMMANDS.items():
-        command = commands.add_parser(name, help=text)
+        command = commands.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
         command.set_defaults(subcommand=module_name)
         importlib.import_module(module_name).add(command)
 

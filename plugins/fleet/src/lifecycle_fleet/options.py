@@ -45,7 +45,7 @@ def add_cluster(parser: argparse.ArgumentParser, *, prefix: str = "") -> None:
         default="",
         metavar="NAME",
         dest=f"{prefix}namespace",
-        help="the namespace (default: the context's)",
+        help="the namespace (default: that of the context)",
     )
 
 
@@ -59,7 +59,9 @@ def use_those_before(options: argparse.Namespace) -> None:
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
     """Declare which objects of the namespace, or of all."""
-    parser.add_argument("-A", "--all-namespaces", action="store_true", help="use all namespaces")
+    parser.add_argument(
+        "-A", "--all-namespaces", action="store_true", help="show the pods of all namespaces"
+    )
     parser.add_argument(
         "-l", "--selector", default="", metavar="LABELS", help="only pods with these labels"
     )
@@ -68,14 +70,20 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
 def add_output(parser: argparse.ArgumentParser) -> None:
     """Declare the form of the output."""
     parser.add_argument(
-        "-o", "--output", choices=OUTPUTS, metavar="FORM", help="print wide, json or yaml"
+        "-o",
+        "--output",
+        choices=OUTPUTS,
+        metavar="FORM",
+        help="form of the output: wide, json or yaml",
     )
     parser.add_argument("-w", "--watch", action="store_true", help="print each change until Ctrl-C")
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
     """Declare that the output may be data."""
-    parser.add_argument("-o", "--output", choices=DATA, metavar="FORM", help="print json or yaml")
+    parser.add_argument(
+        "-o", "--output", choices=DATA, metavar="FORM", help="form of the output: json or yaml"
+    )
     parser.add_argument(
         "--json", action="store_const", const="json", dest="output", help="print JSON"
     )

@@ -9,7 +9,7 @@ from lifecycle_fleet.options import add_cluster, add_output, add_selection
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--all", action="store_true", help="also pods without pod-lifecycle")
+    parser.add_argument("--all", action="store_true", help="show also pods without pod-lifecycle")
     parser.add_argument("--no-headers", action="store_true", help="print no line with the titles")
     add_selection(parser)
     add_output(parser)

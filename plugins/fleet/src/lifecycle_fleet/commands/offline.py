@@ -52,7 +52,8 @@ def add_timeout(parser: argparse.ArgumentParser) -> None:
         type=seconds,
         default=DEFAULT_TIMEOUT,
         metavar="SECONDS",
-        help=f"longest wait in each pod (default: {DEFAULT_TIMEOUT:g})",
+        help="longest time until no client is being served by a pod (default: "
+        f"{DEFAULT_TIMEOUT:g})",
     )
 
 

@@ -41,7 +41,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--certfile", metavar="FILE", help="certificate to serve HTTPS with")
     parser.add_argument("--keyfile", metavar="FILE", help="private key of the certificate")
-    parser.add_argument("--all", action="store_true", help="also pods without pod-lifecycle")
+    parser.add_argument("--all", action="store_true", help="show also pods without pod-lifecycle")
     add_selection(parser)
     add_cluster(parser)
 

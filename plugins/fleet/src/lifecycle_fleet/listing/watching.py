@@ -120,7 +120,10 @@ class Watch:
         before = any(self._problems.values())
         self._problems[kind] = problem
         if problem and not before:
-            print(f"lifecycle: {problem}. The watch goes on once it answers", file=sys.stderr)
+            print(
+                f"lifecycle: {problem}. The watch continues once the API server answers",
+                file=sys.stderr,
+            )
         if before and not any(self._problems.values()):
             print("lifecycle: the API server answers again", file=sys.stderr)
 

@@ -58,7 +58,8 @@ async def switch(options: argparse.Namespace, way: str) -> int:
                 done.append(place)
         except FleetError:
             if rest := [str(place) for _, place in pods[len(done) + 1 :]]:
-                print(f"lifecycle: not {way} because of this: {', '.join(rest)}", file=sys.stderr)
+                names = ", ".join(rest)
+                print(f"lifecycle: these pods were not switched {way}: {names}", file=sys.stderr)
             raise
     return 0
 

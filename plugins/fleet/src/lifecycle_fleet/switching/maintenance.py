@@ -49,7 +49,10 @@ async def maintain(options: argparse.Namespace) -> int:
     holding.check(options.command, options.seconds)
     target = target_of(options.target)
     if target.kind != POD:
-        raise Misused(f"maintain takes one pod, and {target} is not a pod. To see its pods, use ls")
+        raise Misused(
+            f"maintain takes one pod, and {target} is not a pod. To see its pods, "
+            "run lifecycle fleet ls"
+        )
     async with connected(options.kubeconfig, options.context) as api:
         namespace = namespace_of(options, api.config.namespace)
         (pod,) = await pods_of(api, namespace, target)
@@ -92,7 +95,7 @@ async def _patterns(api: Api, place: Place) -> list[str]:
     if not held and not free:
         raise InPodError(f"the app in {place} has no app services, so nothing can be taken offline")
     if held:
-        say(f"{place}: {', '.join(held)} is offline already, and stays offline at the end")
+        say(f"{place}: already offline, and stays offline at the end: {', '.join(held)}")
     return free if held else ["*"]
 
 

@@ -99,8 +99,8 @@ async function live() {
 
 function reasonOf(error) {
   if (error instanceof Refused) return error.message || `status ${error.status}`;
-  if (error.name === "AbortError") return "the server is silent";
-  return error instanceof SyntaxError ? "the server sends what is not JSON" : "no answer";
+  if (error.name === "AbortError") return "the server has sent nothing for a while";
+  return error instanceof SyntaxError ? "the answer of the server is not JSON" : "no answer";
 }
 
 function lose(reason) {
