@@ -85,7 +85,9 @@ class Watching:
                 for each in self._followed:
                     await each.listed.wait()
         except TimeoutError:
-            raise ApiServerError("slow", f"no lists after {LISTED_WITHIN:g} s") from None
+            raise ApiServerError(
+                "slow", f"the first lists have not arrived within {LISTED_WITHIN:g} s"
+            ) from None
 
 
 def _without_managed_fields(found: Object) -> Object:

@@ -26,7 +26,7 @@ def writable(path: str) -> None:
             f"the report {path} cannot be written, because there is no folder {folder}"
         )
     if not os.access(path if os.path.exists(path) else folder, os.W_OK):
-        raise NotWritten(f"the report {path} cannot be written, because you must not write there")
+        raise NotWritten(f"the report {path} cannot be written, because you may not write there")
 
 
 def write(path: str, page: str) -> None:
