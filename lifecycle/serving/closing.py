@@ -27,5 +27,7 @@ class Closing:
         return self._requested.is_set() and self._still()
 
     async def wait(self) -> None:
-        """Wait until the close was requested."""
+        """Wait until they must close. If the request was taken back, this wait does not end."""
         await self._requested.wait()
+        if not self._still():
+            await asyncio.Event().wait()

@@ -13,6 +13,11 @@ from typing import Final, NamedTuple
 
 NEW_TIME: Final = 3.0
 """Seconds after which a connection without a request counts as idle, as in Go's net/http."""
+REUSE_TIME: Final = 0.5
+"""
+Seconds after an answer in which the next request may be on its way. A client that was told to close
+sends none. But a long answer has its header from the time before.
+"""
 
 
 class ConnState(enum.IntEnum):
@@ -62,8 +67,8 @@ class Rules(NamedTuple):
         waits: Whether it waits for a request. Unread bytes count as a request until they are read.
             If it has sent no request, it is cut first when the server ends.
         young: Whether it must be `NEW_TIME` old before it counts as idle.
-        kept: Whether it was answered before. Once a part of the next request has arrived, that
-            request may be completed.
+        kept: Whether it was answered before. It counts as idle after `REUSE_TIME`, unless the
+            server ends. Once a part of the next request has arrived, that request may be completed.
         over: Only its last bytes are on their way.
     """
 

@@ -20,6 +20,7 @@ from lifecycle.serving.connection_states import (
     GIVE_WAY,
     NEW_TIME,
     NEXT,
+    REUSE_TIME,
     RULES,
     ConnEvent,
     ConnState,
@@ -62,7 +63,10 @@ class ConnectionEntry:
     @property
     def idle_from(self) -> float:
         """The time from which it may be closed if no request is running (clock of the loop)."""
-        return self.since + NEW_TIME if RULES[self.state].young else self.since
+        rules = RULES[self.state]
+        if rules.young:
+            return self.since + NEW_TIME
+        return self.since + REUSE_TIME if rules.kept and not self.table.ends else self.since
 
     def note(self, event: ConnEvent) -> None:
         """Apply an event."""
@@ -114,10 +118,14 @@ class ConnectionTable:
 
     Args:
         clock: The monotonic clock, in seconds.
+
+    Attributes:
+        ends: Set once the server ends. Answered connections are then idle at once.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.clock = clock
+        self.ends = False
         self._size = 0
         self._groups: dict[str, AddressGroup] = {}
 

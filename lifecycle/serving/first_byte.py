@@ -53,6 +53,7 @@ class FirstBytes:
         self._lost = lost
         self._loop = asyncio.get_running_loop()
         self._timers: dict[ConnectionEntry, asyncio.TimerHandle] = {}
+        self._closing: dict[ConnectionEntry, Closing] = {}
 
     def wait(
         self,
@@ -88,6 +89,7 @@ class FirstBytes:
         def over() -> None:
             self._loop.remove_reader(accepted)
             self._timers.pop(entry).cancel()
+            del self._closing[entry]
 
         def first() -> None:
             came = look()
@@ -107,12 +109,19 @@ class FirstBytes:
         self._loop.add_reader(accepted, first)
         until = entry.idle_from if closing.is_set() else entry.since + self._keep_alive
         self._timers[entry] = self._loop.call_at(until, abort)
+        self._closing[entry] = closing
         entry.abort = abort
 
     def hurry(self) -> None:
-        """Shorten every wait to the idle time, because the server closes idle connections."""
-        for entry in list(self._timers):
-            self._abort_by(entry, entry.idle_from)
+        """Shorten every wait to the idle time, while the server closes idle connections."""
+        now = self._loop.time()
+        for entry in self._timers:
+            self._loop.call_at(max(entry.idle_from, now), self._abort_if_idle, entry)
+
+    def _abort_if_idle(self, entry: ConnectionEntry) -> None:
+        closing = self._closing.get(entry)
+        if closing is not None and closing.is_set():  # it may have been taken back meanwhile
+            entry.abort()
 
     def _abort_by(self, entry: ConnectionEntry, until: float) -> None:
         timer = self._timers[entry]

@@ -253,8 +253,9 @@ class Server:
         """
         Close idle connections, and the others after their response. Continue to accept new ones.
 
-        A connection without a request is not idle at first: see `ConnectionEntry.idle_from`. If
-        `ends_idle` returns False again, the connections that are left may stay.
+        A connection without a request, or whose answer has just ended, is not idle at first: see
+        `ConnectionEntry.idle_from`. If `ends_idle` returns False again, the connections that are
+        left may stay.
         """
         before, self._closing = self._closing, Closing(self._closes)
         before.set()
@@ -297,6 +298,7 @@ class Server:
         began = self._loop.time()
         deadline = began + timeout
         self.stop_listening()
+        self._table.ends = True
         await self.close_idle()
         self._closing.set()  # for those too that are accepted yet
         for connection in self._connections:

@@ -41,10 +41,12 @@ from lifecycle.serving.asgi_servers import (
     ServerSettings,
 )
 from lifecycle.serving.byte_stream import GOODBYE, is_readable, untaken
-from lifecycle.serving.connection_states import NEW_TIME
+from lifecycle.serving.connection_states import NEW_TIME, REUSE_TIME
 from lifecycle.serving.listeners import BACKLOG, Listeners
 from lifecycle.serving.uvicorn_protocols import LOG, Seam
 
+ONCE_IDLE: Final = 1.1 * REUSE_TIME
+"""Seconds after an answer at which its connection is certainly idle. A loop's clock may be coarse."""
 DATE_TIME: Final = 1.0
 """Seconds for which the Date header of a response is valid."""
 
@@ -159,21 +161,27 @@ class UvicornServer:
         """
         Close idle connections while `ends_idle`, and continue to accept new ones.
 
-        A connection without a request is idle at the age of `NEW_TIME`.
+        A connection without a request is idle at the age of `NEW_TIME`, an answered one after
+        `REUSE_TIME`.
         """
         self._settled = True
         now = self._loop.time()
+        self._close_all_idle()
+        self._loop.call_later(ONCE_IDLE, self._close_all_idle)
         for protocol, since in [*self._since.items()]:
-            if not self._close_if_idle(protocol) and self._seam.is_new(protocol):
+            if self._seam.is_new(protocol):
                 self._loop.call_at(max(now, since + NEW_TIME), self._close_late, protocol)
         for connecting, since in self._connecting.items():
             self._loop.call_at(max(now, since + NEW_TIME), self._cancel_if_late, connecting)
         # Later responses say "close" themselves. These may have announced keep-alive.
         for task in self._seam.tasks:
-            task.add_done_callback(lambda _: self._loop.call_soon(self._close_all_idle))
+            task.add_done_callback(self._close_soon)
 
     def _closes(self) -> bool:
         return self._settled and (self._listeners.closing or self._settings.ends_idle())
+
+    def _close_soon(self, _: object) -> None:
+        self._loop.call_later(0.0 if self._listeners.closing else ONCE_IDLE, self._close_all_idle)
 
     def _cancel_if_late(self, connecting: asyncio.Task[None]) -> None:
         if self._closes():
@@ -184,8 +192,15 @@ class UvicornServer:
             self._close_late(protocol)
 
     def _close_late(self, protocol: Any) -> None:
-        if self._closes():  # it may have been taken back meanwhile
+        # It may have been taken back meanwhile.
+        if self._closes() and not self._may_ask_again(protocol):
             self._close_if_idle(protocol)
+
+    def _may_ask_again(self, protocol: Any) -> bool:
+        """Return whether its next request may be on its way, as its answer has just ended."""
+        if self._listeners.closing or not self._seam.is_idle(protocol):
+            return False
+        return self._loop.time() < self._seam.idle_since(protocol) + REUSE_TIME
 
     def _close_if_idle(self, protocol: Any) -> bool:
         transport = self._seam.transport(protocol)

@@ -121,6 +121,11 @@ class Seam:
         waits = getattr(protocol, "timeout_keep_alive_task", None) is not None
         return waits and cycle is not None and cycle.response_complete
 
+    def idle_since(self, protocol: Any) -> float:
+        """Return when its client was answered, if it is idle, by the clock of the loop."""
+        over: float = protocol.timeout_keep_alive_task.when()
+        return over - self._config.timeout_keep_alive
+
     @staticmethod
     def transport(protocol: Any) -> Any:
         """Return the transport of a protocol."""

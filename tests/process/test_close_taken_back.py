@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from lifecycle.serving.asgi_servers import AsgiServer, ServerSettings
-from lifecycle.serving.connection_states import NEW_TIME
+from lifecycle.serving.connection_states import NEW_TIME, REUSE_TIME
 from lifecycle.serving.server import Server
 from lifecycle.serving.sockets import bind_tcp
 from lifecycle.serving.uvicorn import UvicornServer
@@ -96,15 +96,57 @@ def test_a_connection_that_was_busy_meanwhile(kind: str, *, stays: bool) -> None
     asyncio.run(scenario())
 
 
+@pytest.mark.parametrize("kind", SERVERS)
+def test_who_asks_again_after_a_long_answer_is_answered(kind: str) -> None:
+    """Its header said nothing of a close, so the next request may be on its way for a round trip."""
+
+    async def scenario() -> None:
+        async with served(kind) as made:
+            busy = await Connection.open(made.port)
+            asking = asyncio.create_task(busy.ask("/busy"))
+            await asyncio.sleep(PAUSE)
+            await made.server.close_idle()
+            made.answers.set()
+            assert not (await asking).closes
+            await asyncio.sleep(REUSE_TIME / 4)
+            assert (await busy.ask("/")).body == b"hello"
+            busy.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("kind", SERVERS)
+def test_the_end_does_not_wait_for_another_request(kind: str) -> None:
+    """A connection that was answered just now is closed at once when the server ends."""
+
+    async def scenario() -> None:
+        async with served(kind) as made:
+            connection = await Connection.open(made.port)
+            await connection.ask("/")
+            began = asyncio.get_running_loop().time()
+            await made.server.close(5.0)
+            assert asyncio.get_running_loop().time() - began < REUSE_TIME
+            assert await connection.read() == b""
+            connection.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("kind", "came"), [("hypercorn", "before"), ("uvicorn", "before"), ("uvicorn", "after")]
+)
 @pytest.mark.parametrize("stays", [True, False])
-def test_a_client_of_uvicorn_that_has_not_asked_yet(*, stays: bool) -> None:
+def test_a_client_that_has_not_asked_yet(kind: str, came: str, *, stays: bool) -> None:
     """It would be closed at some age; it is not, if it may stay by then."""
 
     async def scenario() -> None:
-        async with served("uvicorn") as made:
-            await made.server.close_idle()
+        async with served(kind) as made:
+            if came == "after":
+                await made.server.close_idle()
             fresh = await Connection.open(made.port)
             await asyncio.sleep(PAUSE)
+            if came == "before":
+                await made.server.close_idle()
             made.leaves = not stays
             await asyncio.sleep(NEW_TIME)
             assert fresh.over is not stays

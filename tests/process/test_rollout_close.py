@@ -57,7 +57,7 @@ def test_a_request_that_comes_as_its_connection_is_closed_is_answered() -> None:
     assert [each.endswith(b"hello") for each in asyncio.run(scenario())] == [True] * 25
 
 
-def test_an_idle_connection_is_closed_at_once_and_a_new_one_is_served() -> None:
+def test_an_idle_connection_is_closed_and_a_new_one_is_served() -> None:
     """Closing what is idle ends it cleanly, and leaves the listener open."""
 
     async def scenario() -> tuple[bytes, bytes]:

@@ -10,6 +10,7 @@ from lifecycle.serving.closing import Closing
 from lifecycle.serving.connection_states import NEW_TIME, ConnEvent
 from lifecycle.serving.connection_table import ConnectionTable
 from lifecycle.serving.idle_timer import IdleTimer
+from lifecycle.serving.lingering_close import LINGER_LAST, SILENCE, LingeringClose
 from tests.unit.virtual_time import now, run
 
 LIMIT = 75.0
@@ -88,13 +89,31 @@ def test_a_connection_that_was_busy_all_the_time() -> None:
 
 
 def test_who_waits_for_the_close() -> None:
-    """A connection that ends anyway waits for the request alone."""
+    """A connection that ends anyway: it has less time then."""
 
     async def main() -> None:
-        closing = Closing(lambda: False)
+        closing = Closing()
         asyncio.get_running_loop().call_later(3, closing.set)
         began = now()
         await closing.wait()
         assert now() - began == pytest.approx(3)
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("holds", "seconds"), [(True, LINGER_LAST), (False, SILENCE)], ids=["closes", "taken back"]
+)
+def test_a_client_reads_the_end_of_its_connection(holds: bool, seconds: float) -> None:
+    """It has its time for that, if idle connections were closed once but are not any more."""
+
+    async def main() -> None:
+        closed: list[float] = []
+        closing = Closing(lambda: holds)
+        closing.set()
+        began = now()
+        close = lambda: closed.append(now() - began)
+        await LingeringClose(LIMIT, closing, asyncio.Event(), close, close).run()
+        assert closed == [pytest.approx(seconds)]
 
     run(main())

@@ -10,6 +10,7 @@ from lifecycle.serving.connection_states import (
     GIVE_WAY,
     NEW_TIME,
     NEXT,
+    REUSE_TIME,
     RULES,
     ConnEvent,
     ConnState,
@@ -79,8 +80,11 @@ def test_what_is_closed_is_closed_for_good(events: tuple[ConnEvent, ...]) -> Non
 
 @pytest.mark.parametrize("state", ConnState)
 def test_from_when_on_it_may_be_closed_as_idle(state: ConnState) -> None:
-    """At once, but for one that has not asked yet: its request may be on its way."""
+    """At once, but for one whose request may be on its way: the first, or the next one."""
     entry = in_state(state)
+    times = {NEW: NEW_TIME, IDLE: REUSE_TIME}
+    assert entry.idle_from == 10.0 + times.get(state, 0.0)
+    entry.table.ends = True
     assert entry.idle_from == 10.0 + (NEW_TIME if state is NEW else 0.0)
 
 
