@@ -149,6 +149,20 @@ def text_of(error: BaseException | None) -> str:
         return "(its message cannot be shown)"
 
 
+def reason_of(error: BaseException, timeout: float | None = None) -> str:
+    """
+    Return the message of an error, which is never empty.
+
+    Args:
+        error: The error.
+        timeout: The seconds after which a `TimeoutError` without a message was raised.
+    """
+    said = text_of(error)
+    if not said and timeout is not None and isinstance(error, TimeoutError):
+        return f"no answer for {timeout:g} s"
+    return said or type(error).__name__
+
+
 def reason(error: OSError) -> str:
     """Return in words why the system refused to open a socket."""
     if error.errno == errno.EADDRINUSE:

@@ -28,7 +28,7 @@ from lifecycle.config import Config, core_variables
 from lifecycle.contracts import INLINE_MARK, Command, ProbeOptions, Registry
 from lifecycle.control.services import Services
 from lifecycle.drain.timetable import CLOSE_TIME
-from lifecycle.exceptions import LifecycleError, NotRunning, PluginError, text_of
+from lifecycle.exceptions import LifecycleError, NotRunning, PluginError, reason_of, text_of
 from lifecycle.links import help_page
 from lifecycle.log import Log
 
@@ -313,16 +313,16 @@ class PluginActivation:
                 async with asyncio.timeout(self._config.register_timeout):
                     await registry.__aenter__()
         except (Exception, SystemExit, KeyboardInterrupt) as error:
-            problem = f"did not open: {type(error).__name__}: {text_of(error)}"
+            problem = reason_of(error, self._config.register_timeout)
             self._log.warning(
                 "plugin",
                 plugin=registry.name,
-                problem=problem,
+                problem=f"did not open: {type(error).__name__}: {problem}",
                 see=help_page("registry-did-not-open"),
             )
             if registry.required:
                 raise LifecycleError(
-                    f"registry {registry.name!r} did not open: {text_of(error)}. If the app may "
+                    f"registry {registry.name!r} did not open: {problem}. If the app may "
                     "run without this registry, add it to optional_registries.",
                     see="registry-did-not-open",
                 ) from error

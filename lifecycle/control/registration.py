@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
 from lifecycle.calls.durations import Durations
 from lifecycle.contracts import Instance, Registry
 from lifecycle.control.backoff import FIRST, LONGEST, until_done
-from lifecycle.exceptions import LifecycleError, RegistrationRefused, text_of
+from lifecycle.exceptions import LifecycleError, RegistrationRefused, reason_of, text_of
 from lifecycle.links import help_page
 from lifecycle.log import Log
 from lifecycle.start_report import StartReport, Step
@@ -212,7 +212,7 @@ class Registration:
 
     def _problem(self, error: Exception) -> str:
         late = isinstance(error, TimeoutError) and not text_of(error)
-        return f"no answer for {self._timeout:g} s" if late else _told(error)
+        return reason_of(error, self._timeout) if late else _told(error)
 
     def _set(self, actual: Actual, error: str) -> None:
         changed = actual is not self.actual or error != self.error

@@ -25,7 +25,7 @@ from lifecycle.contracts import Instance, Registry
 from lifecycle.control.backoff import prepare
 from lifecycle.control.registration import Actual, LeavingRegistry, Registration, Those
 from lifecycle.control.service_entry import ServiceEntry
-from lifecycle.exceptions import RegistrationRefused, ServiceNotFound, text_of
+from lifecycle.exceptions import RegistrationRefused, ServiceNotFound, reason_of
 from lifecycle.links import help_page
 from lifecycle.log import Log
 from lifecycle.start_report import StartReport
@@ -344,7 +344,7 @@ class Services:
             self._log.warning(
                 "registry close",
                 registry=registry.name,
-                reason=text_of(error),
+                reason=reason_of(error),
                 see=help_page("registry-not-closed"),
             )
 

@@ -13,7 +13,7 @@ from tests.process.kit import App, wait_for
 Start = Callable[..., App]
 
 APP = """
-import os, sys, time
+import asyncio, os, sys, time
 import lifecycle
 from lifecycle import Command, ProbeResult, Registry, hookimpl
 
@@ -111,11 +111,19 @@ def test_while_a_hook_hangs_probes_are_answered_and_a_signal_is_heard(start: Sta
     assert "killed" not in app.stderr
 
 
-def test_a_registry_that_leaves_when_it_is_opened(start: Start) -> None:
-    """SystemExit out of `__aenter__` is a registry that did not open."""
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ('sys.exit("no licence")', "no licence"),
+        ("await asyncio.sleep(60)", "no answer for 0.5 s"),
+        ("raise ConnectionError", "ConnectionError"),
+    ],
+)
+def test_a_registry_that_does_not_open(start: Start, body: str, reason: str) -> None:
+    """The message has a reason, also for SystemExit, and for an error without a text."""
     plugin = """
 class Leaving(Far):
-    async def __aenter__(self): sys.exit("no licence")
+    async def __aenter__(self): {body}
 
 class Plugin:
     @hookimpl
@@ -124,10 +132,11 @@ class Plugin:
 Leaving.name = "leaving"
 PLUGINS = [Plugin()]
 """
+    plugin = plugin.replace("{body}", body)
     app = start(APP.replace("{plugin}", plugin).replace("{main}", "pass"), env=SHORT)
 
     assert app.wait() == 2, app.stderr
-    assert "registry 'leaving' did not open: no licence" in app.stderr
+    assert f"registry 'leaving' did not open: {reason}. If the app may" in app.stderr
     assert "far is closed" in app.stdout
 
 
