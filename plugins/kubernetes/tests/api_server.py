@@ -34,6 +34,7 @@ class ApiServer:
         events: The Events that were created.
         hold: While it is set to an event, patches wait for that, whoever has gone meanwhile.
         hold_reports: The same for reports and Events.
+        hold_gets: The same for the answers that have the pod, as it was when it was requested.
         reported_at: When each report came, on the loop's clock.
         latency: Seconds that a patch takes.
         certificate: The folder of its own, with the key.
@@ -42,6 +43,7 @@ class ApiServer:
         deaf: True: watches are accepted, and nothing is ever sent on them.
         no_slices: The status that whoever asks for EndpointSlices is answered.
         refuses: An annotation that has this is invalid.
+        no_status: True: a policy refuses the annotation `STATUS`.
         curt: True: watches are ended at once, politely.
         expired: So many watches are answered that their version is too old.
         drop_annotations: True: as a policy that drops them would.
@@ -57,6 +59,7 @@ class ApiServer:
         self.events: list[dict[str, Any]] = []
         self.hold: asyncio.Event | None = None
         self.hold_reports: asyncio.Event | None = None
+        self.hold_gets: asyncio.Event | None = None
         self.reported_at: list[float] = []
         self.latency = 0.0
         self.certificate = account
@@ -64,6 +67,7 @@ class ApiServer:
         self.slow = 0.0
         self.deaf = False
         self.refuses = ""
+        self.no_status = False
         self.curt = False
         self.no_slices = 0
         self.expired = 0
@@ -189,7 +193,10 @@ class ApiServer:
                 path, json.loads(body), writer
             )
         else:
-            await _send(writer, 200, self._pod())
+            pod = self._pod()
+            if self.hold_gets is not None:
+                await self.hold_gets.wait()
+            await _send(writer, 200, pod)
 
     async def _patch(self, path: str, patch: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         metadata = self.pod["metadata"]
@@ -202,6 +209,9 @@ class ApiServer:
         if self.refuses and self.refuses in (
             patch["metadata"]["annotations"].get(ANNOTATION) or ""
         ):
+            await _send(writer, 422, _status(422))
+            return
+        if self.no_status and STATUS in patch["metadata"]["annotations"]:
             await _send(writer, 422, _status(422))
             return
         given = {} if self.drop_annotations else patch["metadata"]["annotations"]

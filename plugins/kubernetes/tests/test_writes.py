@@ -96,6 +96,35 @@ def test_many_services_are_written_together(play: Play) -> None:
     play(scenario)
 
 
+def test_a_state_that_is_older_than_the_last_write_is_requested_again(play: Play) -> None:
+    """It was read before the deregistration, and arrives after it: that is not written twice."""
+
+    async def scenario(pod: Any) -> None:
+        def gets() -> int:
+            return sum(method == "GET" and "?" not in path for method, path in pod.api.asked)
+
+        pod.environment.setenv("LIFECYCLE_KUBERNETES_STATUS", "false")
+        async with pod.ready() as life:
+            await pod.watched()
+            written, watches = len(pod.api.patched), pod.api.watches("pods")
+            pod.api.hold = asyncio.Event()
+            sent = asked_to_patch(pod)
+            life.offline()
+            await pod.until(lambda: asked_to_patch(pod) > sent, "it is about to be out")
+            pod.api.hold_gets, asked = asyncio.Event(), gets()
+            pod.api.change()  # of something else on the pod
+            await pod.until(lambda: gets() > asked, "the state is requested")
+            pod.api.hold.set()
+            await pod.until(lambda: pod.cell()["registered"] == "no", "it is out")
+            pod.api.hold_gets.set()
+            await pod.until(lambda: pod.api.watches("pods") > watches, "it is watched again")
+            life.online()
+            await pod.until(lambda: pod.cell()["registered"] == "yes", "it is in again")
+            assert [condition for condition, _ in pod.api.patched[written:]] == ["False", "True"]
+
+    play(scenario)
+
+
 def test_more_services_than_a_client_has_connections_register(play: Play) -> None:
     """Each watches its own EndpointSlices: no watch takes another request's place."""
 

@@ -189,7 +189,7 @@ class PodRegistry(lifecycle.Registry):
         try:
             pod = await self._patch(self._uid, wanted, self._moment)
         finally:
-            if self._doubtful:
+            if self._doubtful or self._watch.requests:
                 self._doubtful = False
                 self._watch.restart()
         self._stands = is_set(pod)
@@ -197,8 +197,15 @@ class PodRegistry(lifecycle.Registry):
             raise ApiServerError("not kept", "the API server has ignored a part of the patch")
 
     async def _patch(self, uid: str, wanted: Instances, at: float) -> Object:
-        with self._reporter.riding() as status:
-            return await self._api.patch_status(patch(uid, wanted.values(), at, status))
+        instances = wanted.values()
+        try:
+            with self._reporter.riding() as status:
+                return await self._api.patch_status(patch(uid, instances, at, status))
+        except ApiServerError as error:
+            if status is None or error.state != INVALID:
+                raise
+        # Perhaps only the report is refused, for example by a policy for annotations.
+        return await self._api.patch_status(patch(uid, instances, at))
 
     def _is_about_to_write(self) -> bool:
         return self._writer.busy or (self._life.draining and bool(self._writer.wanted))

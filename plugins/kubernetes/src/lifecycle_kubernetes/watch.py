@@ -32,6 +32,8 @@ class PodWatch:
         self._on_pod = on_pod
         self._keepers: set[asyncio.Future[str]] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self.requests = False
+        """True while the current state is requested. The answer may be older than a write."""
 
     async def keep(self) -> str:
         """
@@ -85,7 +87,11 @@ class PodWatch:
         from lifecycle_kubernetes.api import Silence
 
         while True:
-            pod = await self._api.get()
+            self.requests = True
+            try:
+                pod = await self._api.get()
+            finally:
+                self.requests = False
             yield "", pod
             try:
                 async with aclosing(
