@@ -254,9 +254,10 @@ def test_a_slow_start_is_told_while_it_lasts(play: Play) -> None:
         async with pod.run() as life:
             assert "longer than 1 s. The longest step" in await pod.until_event("StartSlow")
             await life.ready()
-        async with pod.ready():
+        async with pod.ready() as life:
+            slow = life.snapshot()["start"]["seconds"] >= 1  # on a busy machine
             await asyncio.sleep(1.2)
-        assert pod.api.reasons().count("StartSlow") == 1
+        assert pod.api.reasons().count("StartSlow") == 1 + slow
 
     play(scenario)
 

@@ -184,5 +184,44 @@ def test_without_the_right_to_patch_it_is_not_tried_again_and_again(play: Play) 
             await pod.until(lambda: pod.api.count(REPORT) == 2, "the next state is tried")
         assert pod.api.count(REPORT) <= 4
         assert pod.api.reasons()[0] == "Ready", "Events need another right"
+        (said,) = (each for each in pod.said("kubernetes") if "status" in each)
+        assert said["status"] == "not written"
+        assert said["rule"] == 'apiGroups: [""], resources: ["pods/status"], verbs: ["patch"]'
+
+    play(scenario)
+
+
+@pytest.mark.parametrize("code", [400, 403, 404, 413, 422])
+def test_what_is_refused_is_not_sent_again(play: Play, code: int) -> None:
+    """Neither the annotation nor an Event, whatever the API server does not like of them."""
+
+    async def scenario(pod: Any) -> None:
+        pod.api.answers[REPORT] = [code] * 100
+        pod.api.answers["POST"] = [code] * 100
+        async with pod.run() as life:
+            await life.ready()
+            await pod.until(lambda: pod.api.count("POST"), "an Event is tried")
+            await pod.until(lambda: pod.api.count(REPORT), "a report is tried")
+            await asyncio.sleep(2.5)
+            assert pod.api.count("POST") == 1
+            assert pod.api.count(REPORT) <= 2
+
+    play(scenario)
+
+
+def test_a_report_that_is_refused_takes_no_registration_with_it(play: Play) -> None:
+    """A policy that refuses the annotation: the pod registers and deregisters without it."""
+
+    async def scenario(pod: Any) -> None:
+        pod.api.no_status = True
+        async with pod.ready() as life:
+            assert pod.api.condition() == "True"
+            life.offline()
+            await pod.until(lambda: pod.api.condition() == "False", "it is out")
+            life.online()
+            await pod.until(lambda: pod.api.condition() == "True", "it is in")
+        assert pod.api.condition() == "False"
+        assert pod.api.status() is None
+        assert pod.life.state is lifecycle.State.STOPPED
 
     play(scenario)

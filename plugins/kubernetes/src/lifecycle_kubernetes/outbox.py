@@ -75,13 +75,9 @@ class Outbox:
         return True
 
     def sent(self, now: float) -> None:
-        """Remove the first event, because the API server has it."""
+        """Remove the first event, because the API server has it, or will never take it."""
         _, event = self._waiting.popleft()
         self._sent.append((now, event))
-
-    def drop(self) -> None:
-        """Remove the first event, because the API server will never take it."""
-        self._waiting.popleft()
 
     def close(self) -> None:
         """Remove all events, and ignore further ones."""

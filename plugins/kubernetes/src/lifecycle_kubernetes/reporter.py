@@ -29,6 +29,7 @@ from lifecycle_kubernetes.known import Known
 from lifecycle_kubernetes.layout import Object
 from lifecycle_kubernetes.observer import Observer
 from lifecycle_kubernetes.status import status_patch
+from lifecycle_kubernetes.writer import INVALID
 
 if TYPE_CHECKING:
     from lifecycle_kubernetes.api import ApiServer
@@ -42,9 +43,11 @@ FAILING_CLOSE_TIME: Final = 0.1
 """The same if the API server did not answer before."""
 PASSING: Final = ("exporting", "registered")
 """States that usually end within a second. Otherwise they are reported too."""
-PERMANENT: Final = ("forbidden", "not found", "invalid")
-"""Answers after which the same report is not sent again."""
-RULE: Final = 'apiGroups: [""], resources: ["events"], verbs: ["create"]'
+PERMANENT: Final = ("forbidden", "not found", INVALID, "refused (")
+"""The beginning of answers after which the same report is not sent again."""
+STATUS_RULE: Final = 'apiGroups: [""], resources: ["pods/status"], verbs: ["patch"]'
+"""The rule of the Role for the annotation."""
+EVENTS_RULE: Final = 'apiGroups: [""], resources: ["events"], verbs: ["create"]'
 """The rule of the Role for events, which older manifests do not have."""
 
 
@@ -73,6 +76,7 @@ class Reporter:
         self._app = Observer(life, options, self._wake.set, clock)
         self._known = Known()
         self._refused: str | None = ""
+        self._told = False
         self._written = self._retry = -math.inf
         self._backoff = Backoff()
         self._closing = False
@@ -119,9 +123,14 @@ class Reporter:
         """
         self._app.look()
         text = None if self._app.state in PASSING else self._app.text
+        text = None if text == self._refused else text
         try:
             with nullcontext() if text is None else self._writing(text):
                 yield text
+        except ApiServerError as error:
+            if text is not None and error.state == INVALID:  # perhaps because of this report
+                self._refused = text
+            raise
         finally:  # soon, because the registry must have noted the answer
             asyncio.get_running_loop().call_soon(self._wake.set)
 
@@ -173,8 +182,17 @@ class Reporter:
             with self._writing(text):
                 await self._attempt(self._api.patch_status(status_patch(self._pod.uid, text)))
         except ApiServerError as error:
-            if self._closing or error.state in PERMANENT:
+            if self._closing or error.state.startswith(PERMANENT):
                 self._refused = text
+            if error.state == "forbidden" and not self._told:
+                self._told = True
+                self._life.log.info(
+                    "kubernetes",
+                    pod=self._pod.name,
+                    status="not written",
+                    rule=STATUS_RULE,
+                    reason=str(error),
+                )
 
     async def _send_event(self, event: Event) -> None:
         outbox = self._app.outbox
@@ -184,10 +202,14 @@ class Reporter:
             if error.state == "forbidden":
                 outbox.close()
                 self._life.log.info(
-                    "kubernetes", pod=self._pod.name, events="off", rule=RULE, reason=str(error)
+                    "kubernetes",
+                    pod=self._pod.name,
+                    events="off",
+                    rule=EVENTS_RULE,
+                    reason=str(error),
                 )
-            elif self._closing or error.state in PERMANENT:
-                outbox.drop()
+            elif self._closing or error.state.startswith(PERMANENT):
+                outbox.sent(self._clock())  # it counts, because it was a request
         else:
             outbox.sent(self._clock())
 
@@ -202,7 +224,7 @@ class Reporter:
             await request
         except Exception as error:
             failure = error if isinstance(error, ApiServerError) else None
-            if failure is None or failure.state not in PERMANENT:
+            if failure is None or not failure.state.startswith(PERMANENT):
                 self._retry = self._clock() + self._backoff.next()
             raise failure or ApiServerError("broken", repr(error)) from error
         self._retry = -math.inf
