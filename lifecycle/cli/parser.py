@@ -14,7 +14,8 @@ from typing import Any, NoReturn
 from lifecycle.cli.commands import COMMANDS, module_of
 from lifecycle.cli.console import USAGE, fail, stdout_failed
 from lifecycle.cli.control_client import Unreachable
-from lifecycle.cli.plugin_commands import NotLoaded, PluginCommand, plugin_commands
+from lifecycle.cli.plugin_commands import PluginCommand, plugin_commands
+from lifecycle.exceptions import PluginError
 from lifecycle.links import help_page
 from lifecycle.version import VERSION
 
@@ -67,12 +68,12 @@ def _parser_of(name: str) -> Parser:
     """Make the parser of one subcommand, or the list of all subcommands."""
     if name in COMMANDS:
         return make_parser([name])
-    plugins = plugin_commands()
-    if name not in plugins:
-        return make_parser(with_arguments=False, plugins=plugins.values())
     try:
+        plugins = plugin_commands()
+        if name not in plugins:
+            return make_parser(with_arguments=False, plugins=plugins.values())
         return make_parser((), plugins=[plugins[name].loaded()])
-    except NotLoaded as error:
+    except PluginError as error:
         raise SystemExit(fail(error, USAGE)) from None
 
 

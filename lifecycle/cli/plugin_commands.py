@@ -45,11 +45,12 @@ class PluginCommand(NamedTuple):
 
     @property
     def help(self) -> str:
-        """The help text, or why there is none."""
+        """The help text, or why there is none, as `argparse` takes it."""
         try:
-            return str(self.loaded().module.HELP)
+            text = str(self.loaded().module.HELP)
         except NotLoaded as error:
-            return str(error)
+            text = str(error)
+        return text.replace("%", "%%")
 
     def loaded(self) -> PluginCommand:
         """
@@ -60,23 +61,30 @@ class PluginCommand(NamedTuple):
         """
         if self.module is not None:
             return self
-        name, place = self.name, self.entry.value
         try:
             module = self.entry.load()
         except (Exception, SystemExit) as error:
-            reason = f"{type(error).__name__}: {text_of(error)}"
-            raise NotLoaded(
-                f"the command {name!r} of a plugin ({place}) cannot be imported: {reason}"
-            ) from error
+            raise self._not_loaded("cannot be imported", error) from error
         if missing := [each for each in NEEDED if not hasattr(module, each)]:
-            raise NotLoaded(
-                f"the command {name!r} of a plugin ({place}) has no {', '.join(missing)}"
-            )
+            raise self._not_loaded(f"has no {', '.join(missing)}")
         return self._replace(module=module)
 
+    def _not_loaded(self, problem: str, error: BaseException | None = None) -> NotLoaded:
+        reason = "" if error is None else f": {type(error).__name__}: {text_of(error)}"
+        command = f"the command {self.name!r} of a plugin ({self.entry.value})"
+        return NotLoaded(f"{command} {problem}{reason}")
+
     def add(self, parser: argparse.ArgumentParser) -> None:
-        """Declare the arguments."""
-        self.module.add(parser)
+        """
+        Declare the arguments.
+
+        Raises:
+            NotLoaded: The module cannot do that, for example because it imports more for it.
+        """
+        try:
+            self.module.add(parser)
+        except (Exception, SystemExit) as error:
+            raise self._not_loaded("cannot declare its arguments", error) from error
 
     @property
     def run(self) -> Callable[[argparse.Namespace], int]:

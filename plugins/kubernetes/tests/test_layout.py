@@ -34,9 +34,10 @@ def test_the_role_of_the_manifests_allows_each_request() -> None:
     assert allowed == asked | {("endpointslices", "list"), ("endpointslices", "watch")}
 
 
-def test_the_right_that_the_log_names_is_in_the_role() -> None:
+@pytest.mark.parametrize("rule", [reporter.EVENTS_RULE, reporter.STATUS_RULE])
+def test_the_right_that_the_log_names_is_in_the_role(rule: str) -> None:
     """Whoever copies the rule from the log has what `lifecycle manifests` writes."""
-    assert yaml.safe_load("{" + reporter.RULE + "}") in names.RULES
+    assert yaml.safe_load("{" + rule + "}") in names.RULES
 
 
 def test_the_manifests_know_how_reports_are_turned_off() -> None:

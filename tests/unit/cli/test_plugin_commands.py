@@ -16,8 +16,17 @@ MODULES = {
     ),
     "half.py": "HELP = 'half a command'\n",
     "broken.py": "import nowhere_at_all\n",
+    "lazy.py": (
+        "HELP = 'greet 100% of all'\n"
+        "def add(parser):\n    import nowhere_at_all\n"
+        "def run(options):\n    return 0\n"
+    ),
+    "odd.py": "raise ImportError('no %s of %(this)s')\n",
 }
-POINTS = "[lifecycle_commands]\ngreet = greets\nhalf = half\nbroken = broken\nstatus = greets\n"
+POINTS = (
+    "[lifecycle_commands]\ngreet = greets\nhalf = half\nbroken = broken\nstatus = greets\n"
+    "lazy = lazy\nodd = odd\n"
+)
 
 
 @pytest.fixture
@@ -56,6 +65,8 @@ def test_it_is_in_the_list_of_all(folder: Path) -> None:
     assert "half half a command" not in shown
     assert "'half' of a plugin (half) has no add, run" in shown
     assert "'broken' of a plugin (broken) cannot be imported: ModuleNotFoundError" in shown
+    assert "lazy greet 100% of all" in shown
+    assert "cannot be imported: ImportError: no %s of %(this)s" in shown
 
 
 @pytest.mark.parametrize(
@@ -65,6 +76,11 @@ def test_it_is_in_the_list_of_all(folder: Path) -> None:
         (
             "broken",
             "lifecycle: the command 'broken' of a plugin (broken) cannot be imported: "
+            "ModuleNotFoundError: No module named 'nowhere_at_all'",
+        ),
+        (
+            "lazy",
+            "lifecycle: the command 'lazy' of a plugin (lazy) cannot declare its arguments: "
             "ModuleNotFoundError: No module named 'nowhere_at_all'",
         ),
     ],
