@@ -10,6 +10,8 @@ Rules of this file:
    signals itself.
 3. A process is a master of this command if its environment has the path of the board. No other
    process is signalled.
+4. A server may wait for its requests forever, for example for an event stream. Its parent would
+   have killed it at the end of the grace period. So a worker kills itself after `LONGEST`.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ from .board import SIZE, VARIABLE, Board
 
 PATIENCE = 2.0
 """Seconds for a server to end its workers by itself."""
+LONGEST = 30.0
+"""Seconds for a worker to end: the default grace period of Kubernetes."""
+SIGKILL = 9
 SIGTERM = 15
 
 
@@ -37,12 +42,13 @@ class Orphan:
 
     def __init__(self, board: Board) -> None:
         self._board = board
-        self._next = 0.0
+        self._next = self._last = 0.0
         self._told: set[int] = set()
 
     def look(self, now: float) -> None:
         """
-        Check whether the parent lives. If it does not, end this worker after `PATIENCE`.
+        Check whether the parent lives. If it does not, end this worker after `PATIENCE`, and kill
+        it after `LONGEST`.
 
         Args:
             now: The time.
@@ -50,7 +56,9 @@ class Orphan:
         if has_parent(self._board):
             return
         if not self._next:
-            self._next = now + PATIENCE
+            self._next, self._last = now + PATIENCE, now + LONGEST
+        elif now >= self._last:
+            os.kill(os.getpid(), SIGKILL)
         elif now >= self._next:
             self._next = now + PATIENCE
             self.tell()

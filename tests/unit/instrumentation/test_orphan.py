@@ -74,6 +74,36 @@ def test_a_worker_without_a_master_of_its_command(command: Parent) -> None:
     assert (done.stdout, done.stderr) == ("myself myself myself 0\n", "")
 
 
+KILLED = """
+import os, signal, sys
+from lifecycle_worker import orphan as module
+from lifecycle_worker.orphan import LONGEST, Orphan
+from lifecycle_worker.worker import worker
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN)  # as a server that waits for a request
+module.has_parent = lambda board: {has_parent}
+pid = os.fork()
+if not pid:
+    orphan = Orphan(worker.board)
+    orphan.look(100)
+    orphan.look(100 + LONGEST - 0.1)
+    print("waits", end=" ", flush=True)
+    orphan.look(100 + LONGEST)
+    os._exit(0)
+print(os.waitpid(pid, 0)[1])
+"""
+
+
+@pytest.mark.parametrize(("has_parent", "status"), [(True, 0), (False, 9)])
+def test_a_worker_that_does_not_end_is_killed(
+    command: Parent, has_parent: bool, status: int
+) -> None:
+    """As its parent would have done: a server may wait forever for a request."""
+    done = command.run(KILLED.format(has_parent=has_parent))
+
+    assert (done.stdout, done.stderr) == (f"waits {status}\n", "")
+
+
 MASTER = """
 import signal
 from lifecycle_worker.servers import gunicorn
