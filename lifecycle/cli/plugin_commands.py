@@ -61,18 +61,18 @@ class PluginCommand(NamedTuple):
         """
         if self.module is not None:
             return self
+        name, place = self.name, self.entry.value
         try:
             module = self.entry.load()
         except (Exception, SystemExit) as error:
-            raise self._not_loaded("cannot be imported", error) from error
+            raise NotLoaded(
+                f"the command {name!r} of a plugin ({place}) cannot be imported: {_reason(error)}"
+            ) from error
         if missing := [each for each in NEEDED if not hasattr(module, each)]:
-            raise self._not_loaded(f"has no {', '.join(missing)}")
+            raise NotLoaded(
+                f"the command {name!r} of a plugin ({place}) has no {', '.join(missing)}"
+            )
         return self._replace(module=module)
-
-    def _not_loaded(self, problem: str, error: BaseException | None = None) -> NotLoaded:
-        reason = "" if error is None else f": {type(error).__name__}: {text_of(error)}"
-        command = f"the command {self.name!r} of a plugin ({self.entry.value})"
-        return NotLoaded(f"{command} {problem}{reason}")
 
     def add(self, parser: argparse.ArgumentParser) -> None:
         """
@@ -84,13 +84,20 @@ class PluginCommand(NamedTuple):
         try:
             self.module.add(parser)
         except (Exception, SystemExit) as error:
-            raise self._not_loaded("cannot declare its arguments", error) from error
+            raise NotLoaded(
+                f"the command {self.name!r} of a plugin ({self.entry.value}) cannot declare its "
+                f"arguments: {_reason(error)}"
+            ) from error
 
     @property
     def run(self) -> Callable[[argparse.Namespace], int]:
         """The function that runs the subcommand and returns its exit code."""
         run: Callable[[argparse.Namespace], int] = self.module.run
         return run
+
+
+def _reason(error: BaseException) -> str:
+    return f"{type(error).__name__}: {text_of(error)}"
 
 
 def plugin_commands() -> dict[str, PluginCommand]:
