@@ -12,9 +12,7 @@ from lifecycle.instrumentation.lifecycle_worker.worker import Worker
 from lifecycle.process.command.board_file import BoardFile
 from lifecycle.process.command.uwsgi import DRAINING
 from lifecycle.process.command.workers import Workers
-from tests.unit.process.test_command_workers import Nudges, in_a_folder, with_workers
-
-__all__ = ["in_a_folder"]
+from tests.unit.process.on_a_board import Nudges, with_workers
 
 
 def test_clients_that_are_told_to_go_without_a_drain() -> None:
