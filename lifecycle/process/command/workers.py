@@ -246,6 +246,7 @@ class Workers:
     def _tell(self) -> None:
         self._told_at = self.now()
         self._disturbers.clear()
+        self._located, self._located_at = {}, -math.inf  # perhaps of a wait that is long over
         uwsgi.tell(self.path)
 
     def stay(self) -> None:

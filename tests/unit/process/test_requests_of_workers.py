@@ -94,6 +94,31 @@ def test_requests_as_the_workers_answer() -> None:
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("start", ["drain", "maintenance"])
+def test_requests_of_an_earlier_wait_are_forgotten(start: str) -> None:
+    """What a worker answered while every service was offline is not cut off by a drain long after."""
+
+    async def main() -> None:
+        file = BoardFile()
+        workers = Workers(file, lambda: None)
+        busy = with_requests(file, 1)
+        workers.questions = told = Told("GET /old")  # type: ignore[assignment]
+        workers.send_away(workers.now() + 5)
+        await workers.locate()
+        assert [each.name for each in workers.cut_off()] == ["GET /old"]
+        busy.end("0")
+        workers.stay()
+        busy.begin("new")
+        told.silent = True
+        workers.begin() if start == "drain" else workers.send_away(workers.now() + 5)
+        assert workers.names() == [f"gunicorn sync worker {os.getpid()} (1)"]
+        await workers.locate()
+        assert [each.name for each in workers.cut_off()] == ["1 request of gunicorn sync"]
+        workers.close()
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("gives_up", [True, False])
 def test_requests_that_end_with_their_worker(gives_up: bool) -> None:
     """They are cut off if the workers were asked to end; a crash is none of the drain's."""
