@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lifecycle_fleet.rollout.gate import SETTLE, Decision, Gate, Order, Step
 from lifecycle_fleet.rollout.lane import Lane, Span
-from lifecycle_fleet.rollout.outcome import Outcome, outcome
+from lifecycle_fleet.rollout.outcome import Outcome, of_drain, outcome
 from lifecycle_fleet.rollout.pods import End, Phase
 from lifecycle_fleet.rollout.result import Progress, Rollout, Scale, Verdict
 
@@ -66,6 +66,9 @@ def end(code: int, at: float = 20.0) -> tuple[End, ...]:
 
 
 FRESH = [(Phase.CREATED, 1.0)]
+STUCK = [(Phase.CREATED, -90.0), (Phase.STARTING, -80.0)]
+"""An old pod that was never ready."""
+BURIED = [*STUCK, (Phase.DRAINING, 12.0), (Phase.GONE, 12.5)]
 
 CASES: dict[str, tuple[Gate, Rollout, Step, Order | None]] = {
     "no new pod yet": (gate(), rollout(1, lane("o", OLD, new=False)), Step.BEFORE, None),
@@ -121,6 +124,41 @@ CASES: dict[str, tuple[Gate, Rollout, Step, Order | None]] = {
     "ready, and an old pod has left": (
         gate(Step.HOLDING),
         rollout(20 + SETTLE, lane("n", READY), lane("o", LEFT, new=False), paused=True),
+        Step.OPEN,
+        Order.RESUME,
+    ),
+    "an old pod that was never ready leaves, and one that was ready stays": (
+        gate(Step.HOLDING),
+        rollout(
+            20,
+            lane("n", READY),
+            lane("s", BURIED, new=False),
+            lane("o", OLD, new=False),
+            paused=True,
+        ),
+        Step.STEPPING,
+        Order.RESUME,
+    ),
+    "an old pod that was never ready leaves in a step": (
+        gate(Step.STEPPING),
+        rollout(16, lane("n", READY), lane("s", BURIED, new=False), lane("o", OLD, new=False)),
+        Step.STEPPING,
+        None,
+    ),
+    "no old pod was ever ready": (
+        gate(Step.HOLDING),
+        rollout(20, lane("n", READY), lane("s", BURIED, new=False), paused=True),
+        Step.OPEN,
+        Order.RESUME,
+    ),
+    "an old pod was killed for its memory before it drained": (
+        gate(Step.HOLDING),
+        rollout(
+            20 + SETTLE,
+            lane("n", READY),
+            lane("o", LEFT, new=False, ends=(*end(137, 8.0), *end(0))),
+            paused=True,
+        ),
         Step.OPEN,
         Order.RESUME,
     ),
@@ -290,8 +328,8 @@ def test_the_gate_opens_only_for_two_pods_that_did_well(steps: list[Rollout]) ->
             assert any(
                 each.phase is Phase.READY and now.at - each.since >= SECONDS for each in now.new
             )
-            assert any(outcome(each) is Outcome.CLEAN for each in now.old)
-            assert not any(outcome(each).bad for each in now.old if each.leaves)
+            assert any(outcome(of_drain(each)) is Outcome.CLEAN for each in now.old)
+            assert not any(outcome(of_drain(each)).bad for each in now.old if each.leaves)
             assert now.at < DEADLINE
         if not found.closed:
             assert not paused

@@ -15,7 +15,9 @@ Rules of this file:
 2. While it is paused, the controller deletes no old pod. So the gate resumes it for one step, and
    pauses it again as soon as an old pod drains.
 3. An old pod counts as clean only `SETTLE` seconds after it is gone, because Events may be late.
-4. The gate gives each order once: what is to be done follows from the step alone.
+4. The controller deletes the old pods first that are not ready, for example those of a revision that
+   is stuck. They prove nothing, so an old pod that was ready has to leave, if there is one.
+5. The gate gives each order once: what is to be done follows from the step alone.
 
 Pure: the time is an argument.
 """
@@ -28,7 +30,7 @@ from enum import Enum, StrEnum
 from typing import Final, NamedTuple, Self
 
 from lifecycle_fleet.rollout.lane import Lane
-from lifecycle_fleet.rollout.outcome import Outcome, crashes, faults, outcome
+from lifecycle_fleet.rollout.outcome import Outcome, crashes, faults, of_drain, outcome
 from lifecycle_fleet.rollout.pods import Phase
 from lifecycle_fleet.rollout.result import Rollout, Verdict, counts
 
@@ -156,8 +158,8 @@ class Gate:
             return Decision(self, wake=self.deadline)
         if rollout.at < (steady := trial.since + self.seconds):
             return Decision(self, wake=min(steady, self.deadline))
-        old = [each for each in rollout.old if each.leaves and not each.overdue]
-        left = [each.since + SETTLE for each in old if outcome(each) is Outcome.CLEAN]
+        old = [each for each in witnesses(rollout) if each.leaves]
+        left = [each.since + SETTLE for each in old if outcome(of_drain(each)) is Outcome.CLEAN]
         if not old and self.holding:
             return Decision(
                 replace(self._next(Step.STEPPING, rollout), holding=False), Order.RESUME
@@ -168,7 +170,7 @@ class Gate:
         return Decision(gate, Order.RESUME if self.holding else None)
 
     def _stepping(self, rollout: Rollout) -> Decision:
-        leaving = [each.since for each in rollout.old if each.leaves and not each.overdue]
+        leaving = [each.since for each in witnesses(rollout) if each.leaves]
         if not leaving:
             return Decision(self, wake=self.deadline)
         patience = min(leaving) + SETTLED_WITHIN
@@ -189,8 +191,10 @@ class Gate:
         if rollout.verdict is Verdict.FAILED:
             yield from rollout.reasons
         for lane in rollout.lanes:
-            if not lane.overdue and (lane.leaves or rollout.is_new(lane)):
+            if rollout.is_new(lane):
                 yield from (each.text for each in faults(lane) if each.kind.bad)
+            elif lane.leaves and not lane.overdue:
+                yield from (each.text for each in faults(of_drain(lane)) if each.kind.bad)
         for lane in rollout.new:
             if lane.problem and not lane.problem.startswith("cannot be scheduled"):
                 yield f"{lane.name}: {lane.problem}"
@@ -230,3 +234,9 @@ class Gate:
 def first_new(rollout: Rollout) -> Lane | None:
     """Return the first new pod that does not leave."""
     return next((each for each in rollout.new if counts(each) and not each.deleted), None)
+
+
+def witnesses(rollout: Rollout) -> list[Lane]:
+    """Return the old pods that can show how pods leave: those that were ready, or else all."""
+    old = [each for each in rollout.old if not each.overdue]
+    return [each for each in old if each.first(Phase.READY) is not None] or old

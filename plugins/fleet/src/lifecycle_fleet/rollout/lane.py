@@ -20,7 +20,6 @@ Object = Mapping[str, Any]
 
 SLACK: Final = 2.0
 """Seconds that the API server may take to remove a pod after its grace period."""
-ALIVE: Final = frozenset({Phase.STARTING, Phase.READY, Phase.UNREADY})
 
 
 class Span(NamedTuple):

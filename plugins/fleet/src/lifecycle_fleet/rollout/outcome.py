@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, MutableMapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 from typing import Final, NamedTuple
 from weakref import WeakKeyDictionary
@@ -71,6 +72,12 @@ def crashes(lane: Lane) -> list[End]:
         for each in lane.ended
         if not lane.leaves or (drains is not None and each.at + 1.0 < drains)
     ]
+
+
+def of_drain(lane: Lane) -> Lane:
+    """Return the lane of an old pod without the ends before its drain. They are not of the rollout."""
+    before = crashes(lane)
+    return replace(lane, before=lane.before | {*before}) if before else lane
 
 
 def _kills(lane: Lane) -> Iterator[Fault]:
