@@ -60,6 +60,7 @@ class Cluster(ApiServer):
     Attributes:
         versions: The behaviour of each version. The version is the tag of the image.
         patched: Each patch of the Deployment.
+        slow: The seconds that such a patch takes.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Cluster(ApiServer):
         super().__init__()
         self.versions: dict[str, Behaviour] = {}
         self.patched: list[Object] = []
+        self.slow = 0.0
         self._changes = threading.Event()
         self._timers: list[tuple[float, int, Callable[[], object]]] = []
         self._numbers = itertools.count(1)
@@ -130,6 +132,7 @@ class Cluster(ApiServer):
     def patch(self, plural: str, namespace: str, name: str, change: Object) -> Object:
         if plural == "deployments" and "status" not in change:
             self.patched.append(change)
+            time.sleep(self.slow)
         return super().patch(plural, namespace, name, change)
 
     def _store(self, name: Name, new: Object) -> Object:

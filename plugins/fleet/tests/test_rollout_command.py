@@ -453,6 +453,30 @@ def test_an_interrupt_does_not_leave_the_deployment_paused(
     assert "restartedAt" not in json.dumps(cluster.deployment["spec"])
 
 
+def test_an_interrupt_while_the_restart_is_sent_undoes_it_too(start: Start) -> None:
+    """The API server carries out what it has received, so the command waits for the answer."""
+    cluster = start()
+    cluster.slow = 0.5
+    words = ["deploy/orders", "--restart", "--gate"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "lifecycle", "fleet", "rollout", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            cluster.wait(lambda: cluster.patched, "the restart is sent")
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=LATEST)
+        finally:
+            process.kill()
+
+    assert process.returncode == 130, err
+    assert " was undone after " in out.splitlines()[0]
+    assert "restartedAt" not in json.dumps(cluster.deployment["spec"])
+    assert not paused(cluster)
+
+
 def test_an_interrupt_without_a_gate_lets_the_rollout_go_on(start: Start) -> None:
     """And says so."""
     cluster = start()

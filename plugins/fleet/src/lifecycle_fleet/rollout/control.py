@@ -30,6 +30,8 @@ class Control:
     """
     The changes of one Deployment. Each one is tried until `LIMIT`.
 
+    An interrupt waits for the answer of a request that is sent, so that the fold knows the result.
+
     Args:
         api: The API server.
         fold: The knowledge of the Deployment.
@@ -82,11 +84,21 @@ class Control:
         self, attempt: Callable[[], Awaitable[Object]], *, undone: bool = False
     ) -> None:
         failures, until = 0, time.monotonic() + LIMIT
+
+        async def once() -> Object:
+            async with asyncio.timeout(until - time.monotonic()):
+                return await attempt()
+
         with self._fold.changing():
             while True:
+                sent = asyncio.create_task(once())
                 try:
-                    async with asyncio.timeout(until - time.monotonic()):
-                        found = await attempt()
+                    await asyncio.shield(sent)
+                except asyncio.CancelledError:
+                    await asyncio.wait([sent])  # a second interrupt ends this
+                    if not sent.cancelled() and sent.exception() is None:
+                        self._fold.changed(sent.result(), time.time(), undone=undone)
+                    raise
                 except ApiServerError as error:
                     failures += 1
                     wait = pause_after(failures)
@@ -96,5 +108,7 @@ class Control:
                 except TimeoutError:
                     raise ApiServerError("slow", f"no answer for {LIMIT:g} s") from None
                 else:
-                    self._fold.changed(found, time.time(), undone=undone)
+                    self._fold.changed(sent.result(), time.time(), undone=undone)
                     return
+                finally:
+                    sent.cancel()

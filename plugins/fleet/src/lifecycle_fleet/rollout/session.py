@@ -106,15 +106,14 @@ class Session:
         plan = self._plan
         deployment = await self._api.get(DEPLOYMENT, plan.namespace, plan.name)
         async with watched(self._api, self._fold, plan.namespace, deployment) as watching:
-            begins = await self._begin(watching)
-            self.begun = True
-            if not begins:
-                return self._none()
             try:
-                return await self._follow(watching)
+                begins = await self._begin(watching)
+                self.begun = True
+                return await self._follow(watching) if begins else self._none()
             except BaseException:
                 await self._release()
-                self.last = self._broken()
+                if self.begun:
+                    self.last = self._broken()
                 raise
 
     # The start
@@ -131,8 +130,7 @@ class Session:
             self._admit(self._look())
         if not self._plan.restart:
             self._fold.begin(time.time())
-        if self._plan.gate is not None:
-            self._set_gate(self._plan.gate)
+            self._set_gate()
         return True
 
     def _admit(self, now: Rollout) -> None:
@@ -167,8 +165,13 @@ class Session:
     async def _restart(self) -> None:
         before = self._generation()
         self._fold.begin(time.time())
-        await self._control.restart()
-        if self._generation() == before:
+        try:
+            await self._control.restart()
+        finally:  # an interrupt comes after the change
+            if self._generation() != before:
+                self.begun = True
+                self._set_gate()
+        if not self.begun:
             raise Refused(
                 f"deploy/{self._plan.name} was restarted in this second already. Try again"
             )
@@ -188,7 +191,9 @@ class Session:
                 return False
             await self._changed(watching, until)
 
-    def _set_gate(self, seconds: float) -> None:
+    def _set_gate(self) -> None:
+        if (seconds := self._plan.gate) is None:
+            return
         deployment, sets = self._fold.deployment, self._fold.replica_sets()
         former = workload.former(workload.newest(deployment, sets), sets) if deployment else None
         if deployment is None or former is None:
