@@ -145,6 +145,53 @@ def test_an_old_pod_that_did_not_leave_cleanly_fails_the_command(
     assert cluster.complete()
 
 
+def blinded(cluster: Cluster) -> None:
+    """Refuse to serve Events from now on."""
+    cluster.forced["watch events"] = 503
+    cluster.end_watches()
+
+
+def test_what_was_not_watched_is_not_clean(
+    start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A hook may have failed while the Events were not there."""
+    cluster = start(1)
+    with later(cluster, lambda: cluster.patched, lambda: blinded(cluster)):
+        ended = rollout(capsys, "deploy/orders", "--restart", "--timeout", "4")
+
+    assert ended.code == 1
+    assert "not everything was watched: " in ended.out
+    assert "every pod left cleanly" not in ended.out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [((), ": rolled out "), (("--gate", "--gate-seconds", "0.2"), " was undone ")],
+    ids=["without a gate", "with a gate"],
+)
+def test_what_happened_during_an_outage_of_a_watch_counts(
+    start: Start, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str
+) -> None:
+    """The command waits for the watch, and then sees the hook that has failed."""
+    cluster = start(1)
+    cluster.versions["1"] = Behaviour(hook=False)
+
+    def outage() -> None:
+        before = cluster.pods[0]["metadata"]["name"]
+        blinded(cluster)
+        cluster.wait(lambda: before not in str(cluster.pods), "the old pod has left")
+        tries = len(cluster.asked) + 4
+        cluster.wait(lambda: len(cluster.asked) >= tries, "the watch is tried again and again")
+        del cluster.forced["watch events"]
+
+    with later(cluster, lambda: cluster.patched, outage):
+        ended = rollout(capsys, "deploy/orders", "--restart", "--timeout", "15", *words)
+
+    assert ended.code == 1
+    assert said in ended.out.splitlines()[0]
+    assert "hook failed" in ended.out
+
+
 def test_without_a_rollout_it_shows_what_is_there(
     start: Start, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -390,15 +437,18 @@ def test_the_report_is_written(
     assert "<script" not in found
 
 
+@pytest.mark.parametrize(
+    ("path", "reason"), [("no/r", "there is no folder"), (".", "it is a folder")]
+)
 def test_a_report_that_cannot_be_written_is_refused_at_once(
-    start: Start, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    start: Start, capsys: pytest.CaptureFixture[str], tmp_path: Path, path: str, reason: str
 ) -> None:
     """Before the rollout."""
     cluster = start(1)
-    ended = rollout(capsys, "deploy/orders", "--restart", "--report", str(tmp_path / "no" / "r"))
+    ended = rollout(capsys, "deploy/orders", "--restart", "--report", str(tmp_path / path))
 
     assert ended.code == 1
-    assert "there is no folder" in ended.err
+    assert reason in ended.err
     assert not cluster.patched
 
 

@@ -6,7 +6,9 @@ Rules of this file:
 1. The watches run before anything is changed.
 2. If this session ends before the gate has opened, for any reason, the rollout is undone. So the
    Deployment does not stay paused. If that fails, the error names the commands that do it.
-3. Nothing polls. The loop waits for a change, or for the next moment that something has been set for.
+3. While something is not watched, for example the Events about failed hooks, nothing counts as clean
+   yet: the gate does not open, and the rollout does not end.
+4. Nothing polls. The loop waits for a change, or for the next moment that something has been set for.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from lifecycle_fleet.rollout import patches, workload
 from lifecycle_fleet.rollout.control import Changed, Control
 from lifecycle_fleet.rollout.display.progress import Display
 from lifecycle_fleet.rollout.fold import Fold
-from lifecycle_fleet.rollout.gate import SETTLE, Gate, Order, Step
+from lifecycle_fleet.rollout.gate import SETTLE, Decision, Gate, Order, Step
 from lifecycle_fleet.rollout.pods import Phase
 from lifecycle_fleet.rollout.result import Rollout, Verdict, alive, counts
 from lifecycle_fleet.rollout.watching import Watching, watched
@@ -94,6 +96,8 @@ class Session:
         self._template: Object = {}
         self._former: Object = {}
         self._undone = False
+        self._problem = ""
+        self._blind = 0.0
 
     async def run(self) -> Rollout:
         """
@@ -225,8 +229,11 @@ class Session:
         while True:
             watching.changed.clear()
             now, wake = self._look(), None
+            if self._problem or watching.problem:
+                self._blind = now.at
+            self._problem = watching.problem
             if self._gate is not None and self._fold.deployment is not None:
-                decision = self._gate.decide(now)
+                decision = self._decide(self._gate, now)
                 if decision.order is not None:
                     await self._carry_out(self._gate, decision.order, now)
                 if self._gate.closed:  # it may be lost
@@ -239,6 +246,13 @@ class Session:
                 self.last = end
                 return end
             await self._changed(watching, wake or self._wake(now))
+
+    def _decide(self, gate: Gate, now: Rollout) -> Decision:
+        """Return the decision of the gate, which does not open if an Event may have been missed."""
+        found = gate.decide(now)
+        seen = gate.deadline if self._problem else min(self._blind + SETTLE, gate.deadline)
+        opens = found.gate.step is Step.OPEN and now.at < seen
+        return Decision(gate, wake=seen) if opens else found
 
     def _look(self) -> Rollout:
         now = self._fold.rollout(time.time())
@@ -301,19 +315,24 @@ class Session:
             rest = () if now.verdict.final else ("the undo has not ended", *late(now))
             now = now.until(self._fold.moved) if now.verdict.final else now
             return now.ended(Verdict.UNDONE, *gate.why, *now.reasons, *rest)
-        if now.verdict.final:
+        if now.verdict.final and not self._missing(now):
             return now.until(self._fold.moved)
+        rest = [f"not everything was watched: {self._problem}"] if self._problem else []
         stuck = now.verdict is Verdict.STUCK
         verdict = Verdict.STUCK if stuck else Verdict.TIMED_OUT
-        return now.ended(verdict, *now.reasons, *late(now))
+        return now.ended(verdict, *now.reasons, *late(now), *rest)
 
     def _wake(self, now: Rollout) -> float:
         """Return when the rollout ends, if nothing changes before."""
-        if now.verdict.final:
-            return self._fold.moved + SETTLE
+        if now.verdict.final and not self._missing(now):
+            return max(self._fold.moved, self._blind) + SETTLE
         if self._plan.timeout is not None and not self._undone:
             return now.began + self._plan.timeout
         return self._fold.moved + self._patience()
+
+    def _missing(self, now: Rollout) -> bool:
+        """Return whether something that would not be clean may have been missed."""
+        return bool(self._problem) and now.verdict is Verdict.DONE
 
     def _broken(self) -> Rollout:
         """Return the rollout as this session leaves it before its end."""

@@ -18,10 +18,12 @@ def writable(path: str) -> None:
     Refuse a path that cannot be written, before the start of a rollout.
 
     Raises:
-        NotWritten: The folder is missing, or must not be written to.
+        NotWritten: The folder is missing, or must not be written to, or the path is a folder.
     """
     folder = os.path.dirname(path) or "."
-    if os.path.isdir(path) or not os.path.isdir(folder):
+    if os.path.isdir(path):
+        raise NotWritten(f"the report {path} cannot be written, because it is a folder")
+    if not os.path.isdir(folder):
         raise NotWritten(
             f"the report {path} cannot be written, because there is no folder {folder}"
         )
