@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
+from lifecycle_fleet.why.answers import Answers
 from lifecycle_fleet.why.facts import Facts
 from lifecycle_fleet.why.finding import Saying
 from lifecycle_fleet.why.pod import explain
 from lifecycle_fleet.why.rules import RULES
 
-from plugins.fleet.tests.why_cases import TWELVE, Case
+from plugins.fleet.tests.why_cases import TWELVE, Case, changed
 from plugins.fleet.tests.why_more_cases import MORE
+from plugins.fleet.tests.why_objects import facts, pod
 from plugins.fleet.tests.why_rare_cases import HEALTHY, NOTED, RARE, WORTH_KNOWING
+from plugins.fleet.tests.why_real_cases import (
+    CORDONED,
+    ENDING,
+    NO_BUDGETS,
+    REAL,
+    REGISTRIES,
+    SCHEDULER,
+    deleted,
+    placed,
+    pulling,
+)
 
-BROKEN = {**TWELVE, **MORE, **RARE, **NOTED}
+BROKEN = {**TWELVE, **MORE, **RARE, **REAL, **NOTED, **ENDING}
 ALL = {name: case.facts for name, case in {**BROKEN, **WORTH_KNOWING}.items()}
 
 
@@ -53,6 +67,62 @@ def test_a_note_is_not_wrong(case: Case) -> None:
     assert [each.note for each in verdict.findings] == [True]
     assert verdict.findings[0].sentence.startswith(case.sentence)
     assert not verdict.wrong
+
+
+@pytest.mark.parametrize(("message", "sentences"), SCHEDULER.items())
+def test_each_message_of_the_scheduler_is_understood(
+    message: str, sentences: tuple[str, ...]
+) -> None:
+    """A sentence speaks of every node only if the reason rules out every node."""
+    found = explain(placed(f"{message}. preemption: 0/3 nodes are available: 3 x.")).findings
+
+    assert len(found) == len(sentences)
+    for each, wanted in zip(found, sentences, strict=True):
+        assert each.sentence.startswith(wanted)
+
+
+@pytest.mark.parametrize(("message", "sentence"), REGISTRIES.items())
+def test_each_message_of_a_registry_is_understood(message: str, sentence: str) -> None:
+    """The kubelet passes on what the registry or the network has answered."""
+    (found,) = explain(pulling(message)).findings
+
+    assert found.sentence.startswith(sentence)
+
+
+@pytest.mark.parametrize(("budgets", "phase"), NO_BUDGETS.values(), ids=NO_BUDGETS)
+def test_a_budget_that_does_not_count_is_not_mentioned(
+    budgets: tuple[dict[str, object], ...], phase: str
+) -> None:
+    """The API server evicts the pod."""
+    found = facts(pod(phase=phase), budgets=budgets, node=CORDONED)
+
+    assert "eviction" not in [each.rule for each in explain(found).findings]
+
+
+LEAVING = {"draining", "prestop", "finalizer", "not-removed", "node", "grace-period"}
+OVER = {
+    *("pod-ended", "crash", "out-of-memory", "poststart", "liveness-restart", "startup-budget"),
+    *("unexplained", "grace-period"),
+}
+
+
+@pytest.mark.parametrize("facts", ALL.values(), ids=ALL)
+def test_a_deleted_pod_is_not_asked_to_become_ready(facts: Facts) -> None:
+    """Whatever was wrong with it before, only what keeps it from being gone counts."""
+    found = explain(replace(facts, pod=deleted(dict(facts.pod), 12))).findings
+
+    assert {each.rule for each in found} <= LEAVING
+
+
+@pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
+@pytest.mark.parametrize("facts", ALL.values(), ids=ALL)
+def test_a_pod_that_is_over_is_not_asked_to_become_ready(facts: Facts, phase: str) -> None:
+    """Only how it has ended counts."""
+    over = changed(dict(facts.pod), lambda each: each["status"].update(phase=phase))
+    over["metadata"].pop("deletionTimestamp", None)
+    found = explain(replace(facts, pod=over, answers=Answers())).findings
+
+    assert {each.rule for each in found} <= OVER
 
 
 @pytest.mark.parametrize("saying", [each for rule in RULES for each in rule.sayings])

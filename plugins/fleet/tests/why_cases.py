@@ -216,7 +216,7 @@ TWELVE: dict[str, Case] = {
             answers=unanswered(),
         ),
         ("unschedulable",),
-        "No node has enough cpu left for the pod.",
+        "Too little cpu is left for the pod on every node.",
         "resources.requests",
     ),
     "9 a PodDisruptionBudget that blocks a drain": Case(
@@ -235,7 +235,7 @@ TWELVE: dict[str, Case] = {
             answers=unanswered(),
         ),
         ("finalizer",),
-        "All containers have ended, but the finalizer shop.example/backup keeps the pod",
+        "No container of the pod runs, but the finalizer shop.example/backup keeps the pod",
         "program that removes shop.example/backup",
     ),
     "11 a drain with work in flight": Case(

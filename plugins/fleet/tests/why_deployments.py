@@ -17,6 +17,7 @@ from plugins.fleet.tests.why_objects import (
     TOLD,
     Object,
     answers,
+    at,
     condition,
     crashed,
     event,
@@ -89,6 +90,12 @@ def deployment(
 def scaled_to(replicas: int) -> Object:
     found = deployment(replicas, replicas, replicas)
     found["spec"]["replicas"] = replicas
+    return found
+
+
+def being_deleted() -> Object:
+    found = deployment()
+    found["metadata"] |= {"deletionTimestamp": at(40), "finalizers": ["foregroundDeletion"]}
     return found
 
 
@@ -212,6 +219,21 @@ ROLLOUTS: dict[str, Rollout] = {
         refusing('error looking up service account shop/x: serviceaccount "x" not found'),
         ("failed-create",),
         "is not complete.",
+    ),
+    "without the values that a quota wants": Rollout(
+        refusing("failed quota: small: must specify limits.cpu for: orders; limits.memory for: x"),
+        ("failed-create",),
+        "is not complete.",
+    ),
+    "beyond a LimitRange": Rollout(
+        refusing("maximum memory usage per Container is 128Mi, but limit is 256Mi"),
+        ("failed-create",),
+        "is not complete.",
+    ),
+    "being deleted": Rollout(
+        Workload(deployment=being_deleted(), now=NOW, replica_sets=SETS, pods=GOOD),
+        ("deployment-deleted",),
+        "is complete.",
     ),
     "refused by a webhook": Rollout(
         refusing('admission webhook "policy.example" denied the request: no'),

@@ -752,7 +752,7 @@ PLACES = {
             answers=unanswered(),
         ),
         ("unschedulable",),
-        "No node matches the nodeSelector or the node affinity of the pod.",
+        "The nodeSelector or the node affinity of the pod excludes every node.",
     ),
     "a taint": Case(
         broken(
@@ -760,7 +760,7 @@ PLACES = {
             answers=unanswered(),
         ),
         ("unschedulable",),
-        "The pod does not tolerate a taint of the nodes that remain. The taint is {gpu: true}.",
+        "The pod does not tolerate the taint {gpu: true} of every node.",
     ),
     "a scheduling gate": Case(
         broken(
@@ -856,7 +856,7 @@ LEAVING = {
             answers=unanswered(),
         ),
         ("not-removed",),
-        "All containers have ended and the grace period ended 70 s ago",
+        "No container of the pod runs and the grace period ended 70 s ago",
     ),
     "a grace period that is too short": Case(
         facts(pod(told=TOLD | {"grace": 60})),

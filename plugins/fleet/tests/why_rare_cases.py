@@ -101,7 +101,7 @@ RARE: dict[str, Case] = {
     "nodes that are cordoned": Case(
         broken(pending(UNSCHEDULABLE + "3 node(s) were unschedulable."), answers=unanswered()),
         ("unschedulable",),
-        "Nodes are cordoned, so they accept no new pods.",
+        "New pods are not placed on every node",
     ),
     "a spread that fits nowhere": Case(
         broken(
@@ -109,7 +109,7 @@ RARE: dict[str, Case] = {
             answers=unanswered(),
         ),
         ("unschedulable",),
-        "The rules of the pod about other pods (pod affinity or topology spread) leave no node",
+        "The affinity to other pods, or the spread of the pods, excludes every node.",
     ),
     "a claim that is not bound": Case(
         broken(
@@ -127,7 +127,7 @@ RARE: dict[str, Case] = {
             answers=unanswered(),
         ),
         ("unschedulable",),
-        "The hostPort of the pod is already used on each node.",
+        "The hostPort of the pod is already used on every node.",
     ),
     "a reason that is not known": Case(
         broken(pending(UNSCHEDULABLE + "3 node(s) had a bad day."), answers=unanswered()),
@@ -186,7 +186,7 @@ RARE: dict[str, Case] = {
             answers=unanswered(),
         ),
         ("finalizer",),
-        "All containers have ended, but the finalizers a.example/x, b.example/y keep the pod",
+        "No container of the pod runs, but the finalizers a.example/x, b.example/y keep the pod",
     ),
     "a deleted pod without a node": Case(
         broken(

@@ -317,10 +317,10 @@ class Session:
             return now.ended(Verdict.UNDONE, *gate.why, *now.reasons, *rest)
         if now.verdict.final and not self._missing(now):
             return now.until(self._fold.moved)
-        rest = [f"not everything was watched: {self._problem}"] if self._problem else []
+        unseen = [f"not everything was watched: {self._problem}"] if self._problem else []
         stuck = now.verdict is Verdict.STUCK
         verdict = Verdict.STUCK if stuck else Verdict.TIMED_OUT
-        return now.ended(verdict, *now.reasons, *late(now), *rest)
+        return now.ended(verdict, *now.reasons, *late(now), *unseen)
 
     def _wake(self, now: Rollout) -> float:
         """Return when the rollout ends, if nothing changes before."""

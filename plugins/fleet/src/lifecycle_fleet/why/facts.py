@@ -253,6 +253,13 @@ class Facts:
     def _all_init(self) -> tuple[Container, ...]:
         return tuple(_containers(self.pod, "initContainers", "initContainerStatuses"))
 
+    @property
+    def initializing(self) -> Container | None:
+        """The init container that has to end, or the sidecar that has to start, before the others."""
+        if any(each.running for each in self.containers if not _is_sidecar(each)):
+            return None
+        return next((each for each in self._all_init if not _lets_others_start(each)), None)
+
     def condition(self, name: str) -> str:
         """Return the status of a condition, or empty without it."""
         return text(self.the_condition(name), "status")
@@ -306,6 +313,13 @@ class Facts:
 
 def _is_sidecar(container: Container) -> bool:
     return text(container.spec, "restartPolicy") == "Always"
+
+
+def _lets_others_start(container: Container) -> bool:
+    if _is_sidecar(container):
+        return container.started
+    ended = mapping(container.status, "state", "terminated")
+    return bool(ended) and whole(ended, "exitCode") == 0
 
 
 def _containers(pod: Object, name: str, statuses: str) -> Iterator[Container]:

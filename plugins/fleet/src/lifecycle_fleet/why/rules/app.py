@@ -212,13 +212,17 @@ NOT_PASSED: Final = Saying(
     "Container {container} has been running for {age}, and its {kind} has not passed yet.",
     "kubectl -n {ns} logs {pod} -c {container} --tail=50",
 )
+UNSEEN: Final = Saying(
+    "The kubelet of the node {node} has not started the pod, which was created {age} ago.",
+    "Wait. If this does not change, run kubectl describe node {node}",
+)
 CREATING: Final = Saying(
     "The kubelet is still creating container {container}.",
     "kubectl -n {ns} describe pod {pod}",
 )
 
 
-@RULES.add("starting", STEP, WAITING, STATE, NOT_PASSED, CREATING, alone=True)
+@RULES.add("starting", STEP, WAITING, STATE, NOT_PASSED, UNSEEN, CREATING, alone=True)
 def starting(facts: Facts) -> Iterator[Found]:
     """
     The pod is still starting.
@@ -228,7 +232,10 @@ def starting(facts: Facts) -> Iterator[Found]:
     """
     if facts.leaving or facts.over:
         return
-    for each in facts.containers:
+    node, first = text(facts.spec, "nodeName"), facts.initializing
+    if node and not any(each.status for each in (*facts.init_containers, *facts.containers)):
+        yield UNSEEN.found("status.containerStatuses is missing", node=node, age=seconds(facts.age))
+    for each in facts.containers if first is None else (first,):
         if each.waiting in ("ContainerCreating", "PodInitializing"):
             yield CREATING.found(
                 f"{each.path}: {each.waiting}",

@@ -55,9 +55,12 @@ def eviction(facts: Facts) -> Iterator[Found]:
     if facts.leaving or facts.over or not text(facts.spec, "nodeName"):
         return
     budgets = [
-        each for each in facts.budgets if selects(mapping(each, "spec", "selector"), facts.labels)
+        each
+        for each in facts.budgets
+        if "selector" in mapping(each, "spec")  # without one, a budget selects no pod
+        and selects(mapping(each, "spec", "selector"), facts.labels)
     ]
-    if len(budgets) > 1:
+    if len(budgets) > 1 and facts.phase != "Pending":
         names = ", ".join(text(each, "metadata", "name") for each in budgets)
         yield SEVERAL.found(f"PodDisruptionBudgets: {names}", names=names, ns=facts.namespace)
         return

@@ -9,8 +9,15 @@ from typing import Final
 from lifecycle_fleet.why.answers import status_of
 from lifecycle_fleet.why.facts import Container, Facts
 from lifecycle_fleet.why.finding import Found, Saying, Table
-from lifecycle_fleet.why.reading import text, whole
-from lifecycle_fleet.why.rules.probe_failures import end_of, ended, killed_by, ran, ran_out
+from lifecycle_fleet.why.reading import mapping, text, texts, whole
+from lifecycle_fleet.why.rules.probe_failures import (
+    end_of,
+    ended,
+    hook_failed,
+    killed_by,
+    ran,
+    ran_out,
+)
 
 RULES: Final[Table[Facts]] = Table()
 
@@ -21,6 +28,33 @@ QUIET: Final = ("debug", "info")
 """The levels of lines that seldom have the reason of an end."""
 STEADY: Final = 60.0
 """Seconds for which a container has to run again, at least, before its last end is forgotten."""
+
+HOOK: Final = Saying(
+    "The postStart hook of container {container} has failed, so the kubelet ends the container.",
+    "kubectl -n {ns} describe pod {pod}",
+)
+
+
+@RULES.add("poststart", HOOK)
+def poststart(facts: Facts) -> Iterator[Found]:
+    """
+    A postStart hook fails.
+
+    The kubelet runs the hook right after the start of the container, and ends the container if the
+    hook fails. The container is then started again, with pauses of up to 5 minutes.
+    """
+    for each in ended(facts):
+        if (event := hook_failed(facts, each)) is not None:
+            hook = mapping(each.spec, "lifecycle", "postStart")
+            words = texts(hook, "exec", "command")
+            yield HOOK.found(
+                event.quoted(facts.now),
+                f"{each.path}.lifecycle.postStart: {' '.join(words)}" if words else "",
+                container=each.name,
+                ns=facts.namespace,
+                pod=facts.name,
+            )
+
 
 BAD_SETTING: Final = Saying(
     "Container {container} exits with {code} because the app could not start, for example because "
@@ -59,13 +93,19 @@ SIGNAL: Final = Saying(
     "Container {container} was ended by the signal {signal}.",
     "kubectl -n {ns} logs {pod} -c {container} {previous}",
 )
+LOST: Final = Saying(
+    "The kubelet has lost container {container}, so it is not known how the container ended.",
+    "kubectl describe node {node}",
+)
 EXIT: Final = Saying(
     "Container {container} exited with {code}.",
     "kubectl -n {ns} logs {pod} -c {container} {previous}",
 )
 
 
-@RULES.add("crash", BAD_SETTING, TWO, CONFIG, CUT_OFF, NO_WORK, NO_PROGRAM, KILL, SIGNAL, EXIT)
+@RULES.add(
+    "crash", BAD_SETTING, TWO, CONFIG, CUT_OFF, NO_WORK, NO_PROGRAM, KILL, SIGNAL, LOST, EXIT
+)
 def crash(facts: Facts) -> Iterator[Found]:
     """
     A container ends again and again.
@@ -74,8 +114,12 @@ def crash(facts: Facts) -> Iterator[Found]:
     last lines of the log of the previous run usually have the reason. `lifecycle run` exits with 2 if
     the app could not start.
     """
+    if facts.phase == "Failed" and text(facts.status, "reason"):
+        return  # the kubelet has ended the pod
     for each in ended(facts):
         if text(each.ended, "reason") in ("OOMKilled", *NOT_STARTED) or killed_by(facts, each):
+            continue
+        if hook_failed(facts, each) is not None:
             continue
         if each.waiting in ("CreateContainerError", "RunContainerError"):
             continue
@@ -93,6 +137,7 @@ def crash(facts: Facts) -> Iterator[Found]:
             signal=_signal(code),
             ns=facts.namespace,
             pod=facts.name,
+            node=text(facts.spec, "nodeName"),
             previous="--previous" if each.restarts else "",
         )
 
@@ -111,6 +156,8 @@ def _telling(lines: Iterable[str]) -> list[str]:
 
 
 def _of_exit(facts: Facts, container: Container, code: int) -> Saying:
+    if text(container.ended, "reason") == "ContainerStatusUnknown":
+        return LOST
     if facts.app is not None and facts.app.name == container.name:
         said = any(each.startswith("lifecycle: ") for each in facts.logs.get(container.name, ()))
         ours = {2: BAD_SETTING if said else TWO, 124: CUT_OFF}

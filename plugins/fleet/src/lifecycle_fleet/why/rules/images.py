@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from lifecycle_fleet.why.events import Event
 from lifecycle_fleet.why.facts import Container, Facts
 from lifecycle_fleet.why.finding import Found, Saying, Table
 from lifecycle_fleet.why.reading import text
@@ -19,6 +20,7 @@ PULLS: Final = (
     "SignatureValidationFailed",
 )
 NAME_OF_OBJECT: Final = re.compile(r'\b(configmap|secret)s? "([^"]+)" not found', re.IGNORECASE)
+SECRETS: Final = re.compile(r"image pull secrets \(([^)]+)\)")
 KEY: Final = re.compile(r"couldn't find key (\S+) in (ConfigMap|Secret) (\S+)", re.IGNORECASE)
 
 NO_IMAGE: Final = Saying(
@@ -29,6 +31,25 @@ DENIED: Final = Saying(
     "The registry refuses the image {image} of container {container}. Either the image does not "
     "exist, or the pod has no password for this registry.",
     "Check the name of the image, and spec.imagePullSecrets of the pod",
+)
+NO_SECRET: Final = Saying(
+    "The registry refuses the image {image} of container {container}, and the pull secret {secret} of "
+    "the pod cannot be read.",
+    "Create the Secret {secret} in the namespace {ns}, or correct spec.imagePullSecrets of the pod",
+)
+UNTRUSTED: Final = Saying(
+    "The node does not trust the certificate of the registry of the image {image} of container "
+    "{container}.",
+    "Configure the CA of the registry in the container runtime of the node {node}",
+)
+PLAIN: Final = Saying(
+    "The registry of the image {image} of container {container} uses plain HTTP, but the node expects "
+    "HTTPS.",
+    "Configure the registry as insecure in the container runtime of the node {node}",
+)
+FULL: Final = Saying(
+    "The image {image} of container {container} does not fit on the disk of the node {node}.",
+    "Remove images from the node, or use a larger disk",
 )
 NO_REGISTRY: Final = Saying(
     "The node cannot reach the registry of the image {image} of container {container}.",
@@ -56,7 +77,11 @@ BAD_NAME: Final = Saying(
 )
 
 
-@RULES.add("image", BAD_NAME, NEVER, NO_IMAGE, DENIED, NO_REGISTRY, NO_PLATFORM, RATE, NOT_PULLED)
+@RULES.add(
+    "image",
+    *(BAD_NAME, NEVER, NO_IMAGE, DENIED, NO_SECRET, NO_REGISTRY, NO_PLATFORM, RATE),
+    *(UNTRUSTED, PLAIN, FULL, NOT_PULLED),
+)
 def image(facts: Facts) -> Iterator[Found]:
     """
     The image of a container cannot be pulled.
@@ -77,16 +102,31 @@ def image(facts: Facts) -> Iterator[Found]:
             None,
         )
         said = f"{event.message if event else ''} {each.waiting_message}"
-        yield (saying or _of_pull(said)).found(
+        saying = saying or _of_pull(_without_image(said, text(each.spec, "image")))
+        secrets = facts.events_of("FailedToRetrieveImagePullSecret")[-1:]
+        named = [found[1] for one in secrets if (found := SECRETS.search(one.message))]
+        yield (NO_SECRET if saying is DENIED and named else saying).found(
             f"status: container {each.name} waits: {each.waiting}",
             event.quoted(facts.now) if event else each.waiting_message,
             f"{each.path}.image: {text(each.spec, 'image')}",
+            *(one.quoted(facts.now) for one in secrets),
             **_fields(facts, each),
+            secret=", ".join(named),
         )
+
+
+def _without_image(said: str, image: str) -> str:
+    """Return a message without the name of the image, which may contain any word."""
+    for name in (image, image.partition("@")[0], image.rpartition(":")[0]):
+        said = said.replace(name, "") if name else said
+    return said
 
 
 def _of_pull(said: str) -> Saying:
     for pattern, saying in (
+        (r"x509|failed to verify certificate", UNTRUSTED),
+        (r"HTTP response to HTTPS client", PLAIN),
+        (r"no space left", FULL),
         (r"toomanyrequests|\b429\b|rate limit", RATE),
         (r"no match for platform|exec format", NO_PLATFORM),
         (r"denied|unauthorized|authoriz|authentication required|\b40[13]\b", DENIED),
@@ -183,8 +223,53 @@ def start(facts: Facts) -> Iterator[Found]:
         )
 
 
+NO_NETWORK: Final = Saying(
+    "The node {node} cannot set up the network of the pod, so no container starts.",
+    "Check the pods of the network plugin (CNI) on the node {node}",
+)
+NO_SANDBOX: Final = Saying(
+    "The node {node} cannot create the sandbox of the pod, so no container starts.",
+    "kubectl -n {ns} describe pod {pod}",
+)
+UNDER_WAY: Final = ("Pulling", "Pulled", "Created", "Started")
+"""The reasons of events after the volumes are mounted and the sandbox is created."""
+
+
+@RULES.add("sandbox", NO_NETWORK, NO_SANDBOX)
+def sandbox(facts: Facts) -> Iterator[Found]:
+    """
+    The node cannot create the sandbox of the pod.
+
+    The sandbox has the network of the pod, and is created before all containers. The kubelet tries
+    again and again. The event `FailedCreatePodSandBox` has the answer of the container runtime or of
+    the network plugin (CNI).
+    """
+    event = next(iter(facts.events_of("FailedCreatePodSandBox")[-1:]), None)
+    if event is None or not is_created(facts) or is_past(facts, event):
+        return
+    network = re.search(r"network|\bcni\b", event.message, re.IGNORECASE)
+    yield (NO_NETWORK if network else NO_SANDBOX).found(
+        event.quoted(facts.now),
+        node=text(facts.spec, "nodeName"),
+        ns=facts.namespace,
+        pod=facts.name,
+    )
+
+
+def is_created(facts: Facts) -> bool:
+    """Return whether containers of the pod wait for the kubelet to create them."""
+    found = (*facts.init_containers, *facts.containers)
+    waits = any(each.waiting in ("ContainerCreating", "PodInitializing") for each in found)
+    return waits and not facts.leaving and not facts.over
+
+
+def is_past(facts: Facts, event: Event) -> bool:
+    """Return whether the kubelet has gone on since an event about the volumes or the sandbox."""
+    return any(each.last > event.last for each in facts.events_of(*UNDER_WAY))
+
+
 def _all(facts: Facts) -> tuple[Container, ...]:
-    return () if facts.over else (*facts.init_containers, *facts.containers)
+    return () if facts.leaving or facts.over else (*facts.init_containers, *facts.containers)
 
 
 def _fields(facts: Facts, container: Container) -> dict[str, object]:
@@ -194,5 +279,11 @@ def _fields(facts: Facts, container: Container) -> dict[str, object]:
         "node": text(facts.spec, "nodeName") or "of the pod",
         "ns": facts.namespace,
         "pod": facts.name,
-        "owner": facts.workload or f"pod/{facts.name}",
+        "owner": _editable(facts),
     }
+
+
+def _editable(facts: Facts) -> str:
+    """Return the object whose image can be changed. The template of a Job, for example, cannot."""
+    kind, _, _ = facts.workload.partition("/")
+    return facts.workload if kind in ("deploy", "sts", "ds") else f"pod/{facts.name}"

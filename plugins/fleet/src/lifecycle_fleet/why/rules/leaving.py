@@ -86,7 +86,7 @@ def _deadline(facts: Facts) -> float:
 
 
 def _running(facts: Facts) -> list[Container]:
-    return [each for each in facts.containers if each.running]
+    return [each for each in (*facts.init_containers, *facts.containers) if each.running]
 
 
 IN_FLIGHT: Final = Saying(
@@ -106,7 +106,25 @@ TERMINATING: Final = Saying(
 )
 
 
-@RULES.add("draining", IN_FLIGHT, DRAINING, TERMINATING)
+HOOK_RUNS: Final = Saying(
+    "The pod is terminating, and its containers still run. The preStop hook of container {hooked} may "
+    "not have returned yet, and SIGTERM comes only after it. {left} of the grace period remain.",
+    "Wait. The kubelet sends SIGKILL at the end of the grace period",
+    note=True,
+)
+ENDING: Final = Saying(
+    "The grace period of the pod ended {ago} ago, and the pod is not removed yet.",
+    "Wait",
+    note=True,
+)
+REMOVING: Final = Saying(
+    "No container of the pod runs any more, and the pod is not removed yet.",
+    "Wait",
+    note=True,
+)
+
+
+@RULES.add("draining", IN_FLIGHT, DRAINING, TERMINATING, HOOK_RUNS, ENDING, REMOVING)
 def draining(facts: Facts) -> Iterator[Found]:
     """
     The pod is still draining.
@@ -115,7 +133,10 @@ def draining(facts: Facts) -> Iterator[Found]:
     period allows. See [the drain](drain.md).
     """
     left = _deadline(facts) - facts.now
-    if not facts.leaving or left <= 0 or not _running(facts):
+    if not facts.leaving or left <= -LATE or not text(facts.spec, "nodeName"):
+        return
+    running, finalizers = _running(facts), texts(facts.pod, "metadata", "finalizers")
+    if not running and finalizers:
         return
     app = facts.app
     fields = {
@@ -125,6 +146,9 @@ def draining(facts: Facts) -> Iterator[Found]:
         "left": seconds(left),
     }
     evidence = f"metadata.deletionTimestamp: {text(facts.pod, 'metadata', 'deletionTimestamp')}"
+    if left <= 0 or not running:
+        yield (ENDING if left <= 0 else REMOVING).found(evidence, ago=seconds(-left))
+        return
     work = [
         f"{text(each, 'name')} for {seconds(number(each, 'age') or 0.0)}"
         for each in objects(facts.answers.inflight, "entries")
@@ -149,7 +173,13 @@ def draining(facts: Facts) -> Iterator[Found]:
             waits=f"The drain waits for {waits}." if waits else "",
         )
     else:
-        yield TERMINATING.found(evidence, **fields)
+        hooked = [each for each in running if mapping(each.spec, "lifecycle", "preStop")]
+        yield (HOOK_RUNS if hooked else TERMINATING).found(
+            evidence,
+            *(f"{each.path}.lifecycle.preStop" for each in hooked),
+            **fields,
+            hooked=" and ".join(each.name for each in hooked),
+        )
 
 
 def _some(given: list[str] | tuple[str, ...]) -> str:
@@ -158,11 +188,11 @@ def _some(given: list[str] | tuple[str, ...]) -> str:
 
 
 FINALIZER: Final = Saying(
-    "All containers have ended, but the finalizer {names} keeps the pod from being removed.",
+    "No container of the pod runs, but the finalizer {names} keeps the pod from being removed.",
     "Find the program that removes {names}, and read its log",
 )
 FINALIZERS: Final = Saying(
-    "All containers have ended, but the finalizers {names} keep the pod from being removed.",
+    "No container of the pod runs, but the finalizers {names} keep the pod from being removed.",
     "Find the programs that remove {names}, and read their logs",
 )
 
@@ -196,7 +226,7 @@ OVERDUE: Final = Saying(
     "kubectl describe node {node}",
 )
 NOT_REMOVED: Final = Saying(
-    "All containers have ended and the grace period ended {ago} ago, but the kubelet of the node "
+    "No container of the pod runs and the grace period ended {ago} ago, but the kubelet of the node "
     "{node} has not removed the pod.",
     "kubectl describe node {node}",
 )

@@ -10,43 +10,61 @@ from lifecycle_fleet.view.pod import moment
 from lifecycle_fleet.why.facts import Facts
 from lifecycle_fleet.why.finding import Found, Saying, Table
 from lifecycle_fleet.why.reading import objects, seconds, text
+from lifecycle_fleet.why.rules.images import is_created, is_past
 
 RULES: Final[Table[Facts]] = Table()
 
 UNSEEN: Final = 15.0
 """Seconds after which a pod that no scheduler has seen is mentioned."""
 INSUFFICIENT: Final = re.compile(r"Insufficient ([\w./-]+?)[.,]?(?:\s|$)")
-TAINT: Final = re.compile(r"untolerated taint\(?s?\)? ?(\{[^}]*\})?")
+PARTS: Final = re.compile(r", (?=\d+ )")
+TAINT: Final = re.compile(r"untolerated taint(?:\(s\))?(?: (\{[^}]*\}))?")
 NOT_FOUND: Final = re.compile(
     r'(persistentvolumeclaim|configmap|secret)s? "([^"]+)" not found', re.IGNORECASE
 )
 
 RESOURCES: Final = Saying(
-    "No node has enough {resource} left for the pod.",
+    "Too little {resource} is left for the pod on {nodes}.",
     "Lower resources.requests in the manifest, or add a node",
 )
+FULL: Final = Saying(
+    "As many pods as allowed already run on {nodes}.",
+    "Add a node, or delete pods that you do not need",
+)
 SELECTOR: Final = Saying(
-    "No node matches the nodeSelector or the node affinity of the pod.",
+    "The nodeSelector or the node affinity of the pod excludes {nodes}.",
     "kubectl get nodes --show-labels",
 )
 TAINTED: Final = Saying(
-    "The pod does not tolerate a taint of the nodes that remain. {taint}",
+    "The pod does not tolerate the taint {taint} of {nodes}.",
     "Add a toleration to the manifest, or remove the taint from a node",
 )
+UNUSABLE: Final = Saying(
+    "Kubernetes keeps new pods away from {nodes}, because of the taint {taint}.",
+    "kubectl describe nodes",
+)
 CORDONED: Final = Saying(
-    "Nodes are cordoned, so they accept no new pods.",
+    "New pods are not placed on {nodes}, because of a cordon.",
     "kubectl uncordon NODE",
 )
 SPREAD: Final = Saying(
-    "The rules of the pod about other pods (pod affinity or topology spread) leave no node for it.",
+    "The affinity to other pods, or the spread of the pods, excludes {nodes}.",
     "Compare topologySpreadConstraints and podAntiAffinity with the number of nodes",
 )
 CLAIM: Final = Saying(
     "The pod waits for a volume that is not bound or does not exist.",
     "kubectl -n {ns} get pvc",
 )
+ELSEWHERE_BOUND: Final = Saying(
+    "The node affinity of a volume of the pod excludes {nodes}.",
+    "Compare the node affinity in kubectl describe pv with kubectl get nodes --show-labels",
+)
+NOT_BOUND: Final = Saying(
+    "The scheduler has chosen a node, but a volume of the pod was not bound in time.",
+    "kubectl -n {ns} describe pvc",
+)
 HOST_PORT: Final = Saying(
-    "The hostPort of the pod is already used on each node.",
+    "The hostPort of the pod is already used on {nodes}.",
     "Remove hostPort from the manifest",
 )
 NO_NODE: Final = Saying(
@@ -62,26 +80,36 @@ NO_SCHEDULER: Final = Saying(
     "No scheduler has looked at the pod for {age}. Its schedulerName is {scheduler}.",
     "Check that this scheduler is running",
 )
+NO_SCHEDULER_OR_VOLUME: Final = Saying(
+    "The pod has had no node for {age}. Either a volume of the pod is being created, or the scheduler "
+    "{scheduler} has not looked at the pod.",
+    "kubectl -n {ns} describe pvc",
+)
 REASONS: Final = (
-    (r"node affinity|node selector|nodeSelector", SELECTOR),
+    (r"Too many pods", FULL),
+    (r"volume node affinity", ELSEWHERE_BOUND),
+    (r"(?<!volume )node affinity|node selector|nodeSelector", SELECTOR),
     (r"topology spread|pod affinity|anti-affinity", SPREAD),
-    (r"unbound|volume node affinity|persistentvolumeclaim|persistent volume", CLAIM),
+    (r"unbound|persistentvolumeclaim|persistent volume", CLAIM),
+    (r"binding volumes|provisioning failed", NOT_BOUND),
     (r"free ports", HOST_PORT),
     (r"were unschedulable", CORDONED),
 )
+OWN_TAINTS: Final = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
+"""The prefixes of taints that Kubernetes itself sets, for example on a node that is not ready."""
 
 
 @RULES.add(
     "unschedulable",
-    *(RESOURCES, SELECTOR, TAINTED, CORDONED, SPREAD, CLAIM, HOST_PORT, NO_NODE, GATED),
-    NO_SCHEDULER,
+    *(RESOURCES, FULL, SELECTOR, TAINTED, UNUSABLE, CORDONED, SPREAD, CLAIM, ELSEWHERE_BOUND),
+    *(NOT_BOUND, HOST_PORT, NO_NODE, GATED, NO_SCHEDULER, NO_SCHEDULER_OR_VOLUME),
 )
 def unschedulable(facts: Facts) -> Iterator[Found]:
     """
     The scheduler finds no node for the pod.
 
     The condition `PodScheduled` has the sentence of the scheduler, with the number of nodes for each
-    reason. Each reason alone can rule out a node, so several of them may be right.
+    reason. Each reason alone rules out a node, so several of them may be given for the same node.
     """
     if text(facts.spec, "nodeName") or facts.leaving or facts.over:
         return
@@ -96,27 +124,42 @@ def unschedulable(facts: Facts) -> Iterator[Found]:
         for saying, more in _reasons(message.partition(" preemption:")[0]):
             yield saying.found(evidence, **fields, **more)
     elif facts.age > UNSEEN:
-        yield NO_SCHEDULER.found(
+        volumes = objects(facts.spec, "volumes")
+        claims = any("persistentVolumeClaim" in each or "ephemeral" in each for each in volumes)
+        yield (NO_SCHEDULER_OR_VOLUME if claims else NO_SCHEDULER).found(
             "spec.nodeName is not set",
+            ns=facts.namespace,
             age=seconds(facts.age),
             scheduler=text(facts.spec, "schedulerName") or "default-scheduler",
         )
 
 
 def _reasons(message: str) -> Iterator[tuple[Saying, dict[str, object]]]:
-    any_found = False
-    if names := list(dict.fromkeys(INSUFFICIENT.findall(message))):
-        any_found = True
-        yield RESOURCES, {"resource": " and ".join(names)}
-    for pattern, saying in REASONS:
-        if re.search(pattern, message, re.IGNORECASE):
-            any_found = True
-            yield saying, {}
-    if found := TAINT.search(message):
-        any_found = True
-        yield TAINTED, {"taint": f"The taint is {found[1]}." if found[1] else ""}
-    if not any_found:
+    """Yield each reason in the sentence of the scheduler, with the nodes that it rules out."""
+    head, _, tail = message.partition(" nodes are available: ")
+    total = head.rpartition("/")[2] if tail else ""
+    counted: dict[tuple[Saying, str], list[int]] = {}
+    for part in PARTS.split(tail or message):
+        number = re.match(r"\d+ ", part)
+        for found in _of_part(part):
+            counted.setdefault(found, []).append(int(number[0]) if number else 0)
+    for (saying, name), numbers in counted.items():
+        some = total.isdecimal() and 0 < max(numbers) < int(total)
+        nodes = f"{max(numbers)} of {total} nodes" if some else "every node"
+        yield saying, {"nodes": nodes, "resource": name, "taint": name}
+    if not counted:
         yield NO_NODE, {}
+
+
+def _of_part(part: str) -> Iterator[tuple[Saying, str]]:
+    for name in INSUFFICIENT.findall(part):
+        yield RESOURCES, name
+    for pattern, saying in REASONS:
+        if re.search(pattern, part, re.IGNORECASE):
+            yield saying, ""
+    for taint in TAINT.findall(part):
+        own = taint.strip("{").startswith(OWN_TAINTS)
+        yield UNUSABLE if own else TAINTED, taint
 
 
 NODE_SILENT: Final = Saying(
@@ -189,14 +232,8 @@ def volume(facts: Facts) -> Iterator[Found]:
     The containers are created only when all volumes are mounted. The kubelet repeats the attempt,
     with pauses of up to 2 minutes.
     """
-    waits = any(
-        each.waiting in ("ContainerCreating", "PodInitializing")
-        for each in (*facts.init_containers, *facts.containers)
-    )
-    if not waits or facts.leaving or facts.over:
-        return
     events = facts.events_of("FailedMount", "FailedAttachVolume", "FailedMapVolume")
-    if not events:
+    if not events or not is_created(facts) or is_past(facts, events[-1]):
         return
     event = next((each for each in reversed(events) if NOT_FOUND.search(each.message)), events[-1])
     found = NOT_FOUND.search(event.message)
@@ -226,7 +263,7 @@ def ended(facts: Facts) -> Iterator[Found]:
     pod.
     """
     reason = text(facts.status, "reason")
-    if facts.phase == "Failed" and reason:
+    if facts.phase == "Failed" and reason and not facts.leaving:
         yield ENDED.found(
             f"status.reason: {reason}: {text(facts.status, 'message')}",
             reason=reason,

@@ -148,12 +148,27 @@ def _matters(facts: Facts, container: Container, kind: str) -> bool:
 
 
 def _is_current(facts: Facts, container: Container, kind: str, event: Event) -> bool:
-    if kind == "livenessProbe":
-        period = whole(container.probe(kind), "periodSeconds", default=10)
-        return facts.now - event.last < max(60, 3 * period) or troubled(facts, container)
-    if kind == "readinessProbe":
-        return event.last >= container.started_at - 1
-    return True
+    if not container.running or event.last < container.started_at - 1:
+        return _has_ended(facts, container, kind)
+    period = whole(container.probe(kind), "periodSeconds", default=10)
+    return kind != "livenessProbe" or facts.now - event.last < max(60, 3 * period)
+
+
+def _has_ended(facts: Facts, container: Container, kind: str) -> bool:
+    """
+    Return whether a probe may have ended the last run of a container.
+
+    A container that has crashed refuses each probe, which is not the cause of anything. The kubelet
+    drops events, so its event about the end may be missing.
+    """
+    if kind == "readinessProbe" or not troubled(facts, container):
+        return False
+    if (killed := killed_by(facts, container)) is not None:
+        return kind.startswith(killed[0])
+    by_signal = whole(container.ended, "exitCode") in (0, *SIGNALLED)
+    period = number(container.probe(kind), "periodSeconds") or 10.0
+    late = not ran(container) or ran(container) >= _seconds(container.probe(kind)) - period
+    return by_signal and late and text(container.ended, "reason") != "OOMKilled"
 
 
 def _newest(facts: Facts, container: Container, word: str) -> tuple[Event, str] | None:
@@ -186,6 +201,15 @@ def killed_by(facts: Facts, container: Container) -> tuple[str, Event] | None:
             near = not finished or -5 <= finished - event.last <= facts.grace + 60
             if f"failed {word} probe" in event.message and near:
                 return word, event
+    return None
+
+
+def hook_failed(facts: Facts, container: Container) -> Event | None:
+    """Return the event about a postStart hook that has ended the last run of a container, or None."""
+    finished = ended_at(container)
+    for event in reversed(facts.events_of("FailedPostStartHook", container=container.name)):
+        if not finished or -5 <= finished - event.last <= facts.grace + 60:
+            return event
     return None
 
 

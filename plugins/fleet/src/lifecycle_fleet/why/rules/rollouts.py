@@ -9,7 +9,7 @@ from typing import Final
 from lifecycle_fleet.view.pod import moment
 from lifecycle_fleet.why.facts import Facts
 from lifecycle_fleet.why.finding import Found, Saying, Table
-from lifecycle_fleet.why.reading import labels, part, seconds, text, whole
+from lifecycle_fleet.why.reading import labels, part, seconds, text, texts, whole
 from lifecycle_fleet.why.workload import Workload
 
 CAUSES: Final[Table[Workload]] = Table()
@@ -40,6 +40,29 @@ def paused(found: Workload) -> Iterator[Found]:
     if found.paused:
         yield (PAUSED_NOTE if found.complete else PAUSED).found(
             "spec.paused: true", ns=found.namespace, name=found.name
+        )
+
+
+DELETED: Final = Saying(
+    "The Deployment is being deleted, so it replaces no pods. It is removed when its finalizers are: "
+    "{names}.",
+    "Find the programs that remove these finalizers. foregroundDeletion waits for the pods",
+)
+
+
+@CAUSES.add("deployment-deleted", DELETED)
+def deleted(found: Workload) -> Iterator[Found]:
+    """
+    The Deployment is being deleted.
+
+    The API server removes a deleted object only when its list of finalizers is empty. The finalizer
+    `foregroundDeletion` is that of `kubectl delete --cascade=foreground`, which waits for all
+    ReplicaSets and pods.
+    """
+    if text(found.deployment, "metadata", "deletionTimestamp"):
+        names = texts(found.deployment, "metadata", "finalizers")
+        yield DELETED.found(
+            f"metadata.finalizers: {', '.join(names)}", names=", ".join(names) or "none"
         )
 
 
@@ -81,6 +104,14 @@ QUOTA: Final = Saying(
     "The quota {quota} of the namespace allows no more pods of this size.",
     "kubectl -n {ns} describe quota",
 )
+QUOTA_UNSET: Final = Saying(
+    "The quota {quota} of the namespace refuses the pods, because their template does not set {unset}.",
+    "Set the missing values of resources in the manifest",
+)
+LIMITS: Final = Saying(
+    "A LimitRange of the namespace refuses the pods.",
+    "kubectl -n {ns} describe limitrange",
+)
 SECURITY: Final = Saying(
     "The namespace enforces the Pod Security Standard {level}, and the pods violate it.",
     "Correct the securityContext as the evidence shows. The command lifecycle manifests writes "
@@ -102,9 +133,21 @@ REFUSED: Final = Saying(
     "The API server refuses the pods of the Deployment.",
     "kubectl -n {ns} describe rs -l {labels}",
 )
+REFUSALS: Final = (
+    (r"exceeded quota: (?P<quota>[\w.-]+)", QUOTA),
+    (r"failed quota: (?P<quota>[\w.-]+): must specify (?P<unset>[\w./,-]+)", QUOTA_UNSET),
+    (r"(maximum|minimum) [\w./-]+ (usage|limit to request ratio) per ", LIMITS),
+    (r'violates PodSecurity "(?P<level>[^":]+)', SECURITY),
+    (r'serviceaccount "(?P<account>[^"]+)" not found', NO_ACCOUNT),
+    (r'admission webhook "(?P<webhook>[^"]+)" denied', WEBHOOK),
+    (r'failed calling webhook "(?P<webhook>[^"]+)"', WEBHOOK_DOWN),
+)
 
 
-@CAUSES.add("failed-create", QUOTA, SECURITY, NO_ACCOUNT, WEBHOOK, WEBHOOK_DOWN, REFUSED)
+@CAUSES.add(
+    "failed-create",
+    *(QUOTA, QUOTA_UNSET, LIMITS, SECURITY, NO_ACCOUNT, WEBHOOK, WEBHOOK_DOWN, REFUSED),
+)
 def failed_create(found: Workload) -> Iterator[Found]:
     """
     The API server refuses the pods.
@@ -134,17 +177,10 @@ def failed_create(found: Workload) -> Iterator[Found]:
     )
 
 
-def _refusal(message: str) -> tuple[Saying, dict[str, object]]:
-    if quota := re.search(r"exceeded quota: ([\w.-]+)", message):
-        return QUOTA, {"quota": quota[1]}
-    if level := re.search(r'violates PodSecurity "([^":]+)', message):
-        return SECURITY, {"level": level[1]}
-    if account := re.search(r'serviceaccount "([^"]+)" not found', message):
-        return NO_ACCOUNT, {"account": account[1]}
-    if webhook := re.search(r'admission webhook "([^"]+)" denied', message):
-        return WEBHOOK, {"webhook": webhook[1]}
-    if webhook := re.search(r'failed calling webhook "([^"]+)"', message):
-        return WEBHOOK_DOWN, {"webhook": webhook[1]}
+def _refusal(message: str) -> tuple[Saying, dict[str, str]]:
+    for pattern, saying in REFUSALS:
+        if found := re.search(pattern, message):
+            return saying, found.groupdict()
     return REFUSED, {}
 
 
