@@ -6,8 +6,8 @@ Rules of this file:
 1. The watches run before anything is changed.
 2. If this session ends before the gate has opened, for any reason, the rollout is undone. So the
    Deployment does not stay paused. If that fails, the error names the commands that do it.
-3. While something is not watched, for example the Events about failed hooks, nothing counts as clean
-   yet: the gate does not open, and the rollout does not end.
+3. While something is not watched, for example the Events about failed hooks, nothing counts as clean.
+   The gate does not open, and the rollout does not end.
 4. Nothing polls. The loop waits for a change, or for the next moment that something has been set for.
 """
 

@@ -77,6 +77,7 @@ class Rule(NamedTuple, Generic[T]):
         find: Looks for the problem.
         alone: Whether it is only asked if no rule before it has found anything, because its
             findings are consequences of any other.
+        aside: Whether its findings do not explain why a pod is not ready or not gone.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Rule(NamedTuple, Generic[T]):
     sayings: tuple[Saying, ...]
     find: Callable[[T], Iterable[Found]]
     alone: bool = False
+    aside: bool = False
 
 
 class Finding(NamedTuple):
@@ -119,7 +121,7 @@ class Table(list[Rule[T]]):
     """The rules of one subject, in the order of their ranks."""
 
     def add(
-        self, name: str, *sayings: Saying, alone: bool = False
+        self, name: str, *sayings: Saying, alone: bool = False, aside: bool = False
     ) -> Callable[[Callable[[T], Iterator[Found]]], Callable[[T], Iterator[Found]]]:
         """
         Turn a function into a rule of this table.
@@ -130,13 +132,14 @@ class Table(list[Rule[T]]):
             name: The name of the rule.
             sayings: The sentences that it can say.
             alone: Whether it is only asked if no rule before it has found anything.
+            aside: Whether its findings do not explain why a pod is not ready or not gone.
         """
 
         def register(
             find: Callable[[T], Iterator[Found]],
         ) -> Callable[[T], Iterator[Found]]:
             title, _, text = inspect.cleandoc(find.__doc__ or "").partition("\n\n")
-            self.append(Rule(name, title.rstrip("."), text.strip(), sayings, find, alone))
+            self.append(Rule(name, title.rstrip("."), text.strip(), sayings, find, alone, aside))
             return find
 
         return register
@@ -145,11 +148,14 @@ class Table(list[Rule[T]]):
 def findings(rules: Iterable[Rule[T]], facts: T) -> tuple[Finding, ...]:
     """Return what the rules find, the cause before its consequences."""
     found: list[Finding] = []
+    explained = False
     for rank, rule in enumerate(rules):
-        if rule.alone and any(not each.note for each in found):
+        if rule.alone and explained:
             continue
-        found += [
+        new = [
             Finding(rule.name, rank, each.sentence, each.fix, each.evidence, each.saying.note)
             for each in rule.find(facts)
         ]
+        explained |= not rule.aside and any(not each.note for each in new)
+        found += new
     return tuple(found)

@@ -43,7 +43,7 @@ UNKNOWN: Final = Saying(
 )
 
 
-@RULES.add("eviction", SEVERAL, BLOCKED, NEVER, NOTE, UNKNOWN)
+@RULES.add("eviction", SEVERAL, BLOCKED, NEVER, NOTE, UNKNOWN, aside=True)
 def eviction(facts: Facts) -> Iterator[Found]:
     """
     A PodDisruptionBudget keeps the pod on its node.

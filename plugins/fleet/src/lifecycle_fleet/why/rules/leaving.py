@@ -267,7 +267,7 @@ GRACE: Final = Saying(
 )
 
 
-@RULES.add("grace-period", GRACE)
+@RULES.add("grace-period", GRACE, aside=True)
 def grace_period(facts: Facts) -> Iterator[Found]:
     """
     The grace period of the pod is shorter than that of the app.

@@ -39,7 +39,7 @@ OTHER_VALUE_TOO: Final = Saying(
 )
 
 
-@RULES.add("service-selector", OTHER_VALUE, NO_LABEL, OTHER_VALUE_TOO)
+@RULES.add("service-selector", OTHER_VALUE, NO_LABEL, OTHER_VALUE_TOO, aside=True)
 def selector(facts: Facts) -> Iterator[Found]:
     """
     A Service does not select the pod.

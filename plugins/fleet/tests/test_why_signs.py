@@ -1,0 +1,466 @@
+"""Signs that are there and are not the cause, and the conditions under which a rule says anything."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from lifecycle_fleet.why.answers import Answers
+from lifecycle_fleet.why.facts import Facts, Missing
+from lifecycle_fleet.why.pod import explain
+
+from plugins.fleet.tests.test_why_rules import wrong
+from plugins.fleet.tests.why_cases import (
+    KILLED_AT_START,
+    NO_GATE,
+    UNREADY,
+    Case,
+    broken,
+    budgeted,
+    changed,
+    container,
+    spec,
+    unanswered,
+)
+from plugins.fleet.tests.why_objects import (
+    TOLD,
+    Object,
+    answers,
+    at,
+    budget,
+    crashed,
+    event,
+    exported,
+    facts,
+    foreign,
+    leaving,
+    node,
+    pod,
+    probe,
+    refused,
+    running,
+    service,
+    status,
+    terminated,
+    unhealthy,
+)
+from plugins.fleet.tests.why_real_cases import ALONE, REFUSED, web
+
+STEADY = running("web", ago=300)
+LONG_AGO = at(9000)
+EXITED = crashed(1, ran=6)
+KILLED = crashed(137, "OOMKilled", ran=6)
+NOT_REACHED = {"registered": "no", "required": True, "reason": "no route"}
+NEXT = {"name": "next", "readinessProbe": probe("/", 8081)}
+
+
+def with_next(found: Object) -> Object:
+    """The pod with a second container, which is not ready."""
+
+    def add(each: Object) -> None:
+        each["spec"]["containers"].append(NEXT)
+        each["status"]["containerStatuses"].append(running("next", ready=False))
+
+    return changed(found, add)
+
+
+def hooked(found: Object) -> Object:
+    return container(found, lifecycle={"preStop": {"exec": {"command": ["lifecycle", "prestop"]}}})
+
+
+EXPLAINED: dict[str, Case] = {
+    "a liveness probe that fails now, in a ready pod": Case(
+        facts(
+            foreign(STEADY),
+            unhealthy("Liveness", "HTTP probe failed with statuscode: 500", container="web"),
+            **ALONE,
+        ),
+        ("probe-answer",),
+        "The livenessProbe of container web requests /healthz on port 80, and the app answers 500.",
+    ),
+    "a container next to the app that answers 503": Case(
+        broken(
+            with_next(pod(ready=False)),
+            unhealthy("Readiness", "HTTP probe failed with statuscode: 503", container="next"),
+        ),
+        ("probe-answer",),
+        "The readinessProbe of container next requests / on port 8081, and the app answers 503.",
+    ),
+    "a container that exits by itself when its startup probe has run out": Case(
+        broken(
+            changed(budgeted(5), lambda each: each["status"].update(containerStatuses=[EXITED])),
+            answers=unanswered(),
+        ),
+        ("crash",),
+        "Container orders exited with 1.",
+    ),
+    "a container out of memory when its startup probe has run out": Case(
+        broken(
+            changed(budgeted(5), lambda each: each["status"].update(containerStatuses=[KILLED])),
+            answers=unanswered(),
+        ),
+        ("out-of-memory",),
+        "Container orders used more memory than its limit of 256Mi",
+    ),
+    "a startup probe at the wrong port that ends the container": Case(
+        broken(
+            web(crashed(137, name="web", ran=31), startupProbe=probe("/", 81, failureThreshold=3)),
+            event(
+                "Killing",
+                "Container web failed startup probe, will be restarted",
+                container="web",
+                ago=6,
+            ),
+            unhealthy("Startup", refused(81, "/"), container="web", ago=6),
+            **ALONE,
+        ),
+        ("probe-port",),
+        "The connection of the startupProbe of container web to port 81 is refused.",
+    ),
+    "a start that waits for a registry until its startup probe ends it": Case(
+        broken(
+            changed(
+                budgeted(5),
+                lambda each: each["status"].update(
+                    containerStatuses=[
+                        running(ready=False, started=False, ago=2)
+                        | {"restartCount": 1, "lastState": terminated(137, ago=5, ran=6)}
+                    ]
+                ),
+            ),
+            KILLED_AT_START,
+            answers=answers(
+                status(
+                    "exporting",
+                    services=[exported() | {"registrations": {"nacos": NOT_REACHED}}],
+                )
+            ),
+        ),
+        ("registration",),
+        "The service orders is not registered in the service registry nacos. Its answer: no route",
+    ),
+    "a Service named like the Deployment": Case(
+        facts(foreign(), **ALONE | {"services": (service("web", 80, {"app": "shop"}),)}),
+        ("service-selector",),
+        "No Service selects the pod. The Service web selects app=shop, but the pod has app=web.",
+    ),
+    "a Service with almost the same value": Case(
+        facts(foreign(), **ALONE | {"services": (service("front", 80, {"app": "webs"}),)}),
+        ("service-selector",),
+        "No Service selects the pod. The Service front selects app=webs",
+    ),
+    "a Service with a label more": Case(
+        facts(foreign(), **ALONE | {"services": (service("front", 80, {"app": "web", "a": "b"}),)}),
+        ("service-selector",),
+        "No Service selects the pod. The Service front selects a=b, but the pod has no label a.",
+    ),
+    "an exit code of ours in a foreign pod": Case(
+        broken(web(crashed(124, name="web")), **ALONE),
+        ("crash",),
+        "Container web exited with 124.",
+    ),
+    "another exit code of ours in a foreign pod": Case(
+        broken(web(crashed(2, name="web")), **ALONE),
+        ("crash",),
+        "Container web exited with 2.",
+    ),
+    "a deletion with a shorter grace period": Case(
+        broken(hooked(pod(ready=False, gate=False, **leaving(8, grace=10)))),
+        ("prestop",),
+        "The pod was deleted 8 s ago, but the app in container orders has not been told to stop.",
+    ),
+    "a budget that is broken by the pod itself": Case(
+        broken(
+            pod(UNREADY, ready=False),
+            node=node(cordoned=True),
+            budgets=(budget(0, 0, 1, 2),),
+            answers=unanswered(),
+        ),
+        ("eviction", "starting"),
+        "The node node-1 is cordoned, but the pod cannot be evicted from it.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", EXPLAINED.values(), ids=EXPLAINED)
+def test_the_cause_is_found_among_other_signs(case: Case) -> None:
+    """The rule of the cause says it, and no rule of a consequence does."""
+    verdict = explain(case.facts)
+
+    assert wrong(case.facts) == case.rules
+    assert verdict.findings[0].sentence.startswith(case.sentence)
+
+
+SILENT: dict[str, tuple[Facts, str]] = {
+    "probes that failed, and pass now": (
+        facts(
+            changed(
+                foreign(STEADY),
+                lambda each: each["spec"]["containers"][0].update(startupProbe=probe("/", 80)),
+            ),
+            unhealthy("Startup", REFUSED, container="web", ago=290),
+            unhealthy("Readiness", REFUSED, container="web", ago=280),
+            unhealthy("Liveness", REFUSED, container="web", ago=200),
+            **ALONE,
+        ),
+        "probe-port",
+    ),
+    "a Service, if EndpointSlices may not be read": (
+        facts(
+            foreign(),
+            **ALONE | {"services": (service("web", 80, {"app": "shop"}),)},
+            missing=(Missing("endpointslices", "forbidden"),),
+        ),
+        "service-selector",
+    ),
+    "a Service, if Services may not be read": (
+        facts(slices=(), missing=(Missing("services", "forbidden"),)),
+        "endpoints-late",
+    ),
+    "a Service of another name with a label more, if one is found": (
+        facts(
+            services=(
+                service(),
+                service("b", labels={"app.kubernetes.io/name": "orders", "b": "c"}),
+            )
+        ),
+        "service-selector",
+    ),
+    "a hook that has failed at a restart": (
+        facts(pod(), event("FailedPreStopHook", "exit 1")),
+        "prestop",
+    ),
+    "a gate of a pod whose containers are not ready": (
+        broken(pod(UNREADY, ready=False, gate=None), answers=unanswered()),
+        "gate-unset",
+    ),
+    "a gate of a pod that is young": (
+        broken(pod(**NO_GATE, age=2), answers=unanswered()),
+        "gate-unset",
+    ),
+    "a gate of a pod that is offline": (
+        broken(
+            pod(**NO_GATE, told=TOLD | {"online": [], "offline": ["orders"]}), answers=unanswered()
+        ),
+        "gate-unset",
+    ),
+    "a gate of a pod that starts": (
+        broken(pod(**NO_GATE, told=TOLD | {"state": "starting"}), answers=unanswered()),
+        "gate-unset",
+    ),
+    "a gate of a pod that exports": (
+        broken(pod(**NO_GATE, told=TOLD | {"state": "exporting"}), answers=unanswered()),
+        "gate-unset",
+    ),
+    "a gate that is refused": (
+        broken(pod(**NO_GATE), answers=unanswered(), may_register=False),
+        "gate-unset",
+    ),
+    "a foreign gate of a pod whose containers are not ready": (
+        broken(
+            spec(pod(UNREADY, ready=False), readinessGates=[{"conditionType": "lb.example/x"}]),
+            answers=unanswered(),
+        ),
+        "gate-foreign",
+    ),
+    "a budget that lets pods go that are not ready": (
+        broken(
+            pod(UNREADY, ready=False),
+            node=node(cordoned=True),
+            budgets=(budget(0, 0, 1, 2, unhealthyPodEvictionPolicy="AlwaysAllow"),),
+            answers=unanswered(),
+        ),
+        "eviction",
+    ),
+    "a budget that the other pods fulfil": (
+        broken(
+            pod(UNREADY, ready=False),
+            node=node(cordoned=True),
+            budgets=(budget(0, 1, 1, 2),),
+            answers=unanswered(),
+        ),
+        "eviction",
+    ),
+    "a budget of other pods": (
+        facts(
+            node=node(cordoned=True),
+            budgets=(budget(0, 1, 1, 2, selector={"matchLabels": {"app": "other"}}),),
+        ),
+        "eviction",
+    ),
+    "a node that was not ready an hour ago": (
+        broken(
+            pod(UNREADY, ready=False),
+            event("NodeNotReady", "Node is not ready", container="", ago=3600),
+            node={},
+            answers=unanswered(),
+        ),
+        "node",
+    ),
+    "a node that was not ready, of a pod that is": (
+        facts(pod(), event("NodeNotReady", "Node is not ready", container=""), node={}),
+        "node",
+    ),
+    "a mount that failed, of a container that runs": (
+        broken(
+            pod(UNREADY, ready=False),
+            event("FailedMount", "timed out", container=""),
+            answers=unanswered(),
+        ),
+        "volume",
+    ),
+    "a registry that is not required": (
+        facts(
+            answers=answers(
+                status(
+                    services=[
+                        exported() | {"registrations": {"nacos": NOT_REACHED | {"required": False}}}
+                    ]
+                )
+            )
+        ),
+        "registration",
+    ),
+    "a registry of a service that is offline": (
+        facts(
+            answers=answers(
+                status(
+                    services=[
+                        exported(online=False) | {"registrations": {"nacos": NOT_REACHED}},
+                        exported() | {"name": "other"},
+                    ]
+                )
+            )
+        ),
+        "registration",
+    ),
+}
+
+
+@pytest.mark.parametrize(("found", "rule"), SILENT.values(), ids=SILENT)
+def test_a_sign_that_is_not_the_cause_is_not_mentioned(found: Facts, rule: str) -> None:
+    """The rule of this sign says nothing."""
+    assert rule not in [each.rule for each in explain(found).findings]
+
+
+@pytest.mark.parametrize("name", ["state", "services", "loop", "startup", "start", "drain"])
+def test_a_built_in_probe_is_not_a_check_of_the_app(name: str) -> None:
+    """Each of them has a rule of its own."""
+    failing = {"kind": "readiness", "name": name, "ok": False, "reason": "x"}
+    found = broken(pod(UNREADY, ready=False), answers=answers(status(probes=[failing])))
+
+    assert "probe-fails" not in wrong(found)
+
+
+OFF = {
+    **{
+        value: ({"env": [{"name": "LIFECYCLE_KUBERNETES_ENABLED", "value": value}]}, value)
+        for value in ("false", "0", "no", "off", "FALSE")
+    },
+    "LIFECYCLE_PLUGINS": (
+        {"env": [{"name": "LIFECYCLE_PLUGINS", "value": "state no:kubernetes"}]},
+        "no:kubernetes in LIFECYCLE_PLUGINS",
+    ),
+    "-p": (
+        {"command": ["lifecycle", "run", "-p", "no:kubernetes", "--asgi", "orders:app"]},
+        "-p no:kubernetes",
+    ),
+}
+
+
+@pytest.mark.parametrize("asked", [True, False], ids=["asked", "not asked"])
+@pytest.mark.parametrize(("fields", "setting"), OFF.values(), ids=OFF)
+def test_a_plugin_that_is_turned_off_is_named_with_its_setting(
+    fields: dict[str, Any], setting: str, *, asked: bool
+) -> None:
+    """Whether the app answers or not."""
+    without = answers(status(plugins=[{"name": "state", "ok": True}]), installed={"kubernetes": ""})
+    given = without if asked else unanswered()
+    (found,) = explain(broken(container(pod(**NO_GATE), **fields), answers=given)).findings
+
+    assert found.rule == "gate-unset"
+    assert "is turned off in the app" in found.sentence
+    assert setting in found.fix
+
+
+def test_the_loud_lines_of_a_log_are_the_evidence() -> None:
+    """Lines of JSON below a warning are left out, unless there is nothing else."""
+    quiet, loud = '{"level": "info", "event": "started"}', "KeyError: 'DATABASE_URL'"
+    lines = {"both": (quiet, loud, ""), "quiet only": (quiet,)}
+    seen = {}
+    for name, each in lines.items():
+        found = broken(pod(crashed(1), ready=False), logs={"orders": each}, answers=unanswered())
+        seen[name] = [one for one in explain(found).findings[0].evidence if one.startswith("log: ")]
+
+    assert seen == {"both": [f"log: {loud}"], "quiet only": [f"log: {quiet}"]}
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (2, "with 2 pieces of work in flight: a0 for 1 s, a1 for 1 s. "),
+        (7, "a4 for 1 s and 2 more. "),
+    ],
+)
+def test_several_pieces_of_work_are_counted(number: int, said: str) -> None:
+    """The first five are named."""
+    entries = [{"name": f"a{each}", "age": 1.0} for each in range(number)]
+    found = broken(
+        pod(UNREADY, ready=False, gate=False, **leaving(12)),
+        answers=answers(status("draining"), inflight={"in_flight": number, "entries": entries}),
+    )
+
+    assert said in explain(found).findings[0].sentence
+
+
+CRASHED = broken(pod(crashed(1), ready=False), answers=unanswered())
+OLD = changed(dict(CRASHED.pod), lambda each: each["metadata"].update(creationTimestamp=LONG_AGO))
+MANY = event("BackOff", "x", count=30)
+CAVEATS: dict[str, tuple[Facts, tuple[str, ...]]] = {
+    "an app that does not answer": (
+        replace(CRASHED, answers=Answers(problem="timed out")),
+        ("The app in the pod did not answer. timed out",),
+    ),
+    "an app without the program": (
+        replace(CRASHED, answers=Answers(problem="not found", no_program=True)),
+        (),
+    ),
+    "an app that does not answer, in a ready pod": (facts(answers=Answers(problem="x")), ()),
+    "an old pod": (replace(CRASHED, pod=OLD), ("The API server keeps events for an hour",)),
+    "an old pod without the right to read events": (
+        replace(CRASHED, pod=OLD, missing=(Missing("events", "forbidden", "x"),)),
+        ("You may not read events",),
+    ),
+    "an old pod that is ready": (facts(pod(age=9000)), ()),
+    "an old pod that is ready, and not found": (
+        facts(pod(age=9000), missing=(Missing("nodes", "not found"),)),
+        (),
+    ),
+    "many events of the kubelet": (
+        broken(pod(crashed(1), ready=False), MANY, answers=unanswered()),
+        ("The pod has had 30 events.",),
+    ),
+    "many events of another program": (
+        broken(
+            pod(crashed(1), ready=False),
+            MANY | {"source": {"component": "scheduler"}},
+            answers=unanswered(),
+        ),
+        (),
+    ),
+    "something that could not be read": (
+        facts(missing=(Missing("nodes", "slow"),)),
+        ("Could not read nodes (slow)",),
+    ),
+}
+
+
+@pytest.mark.parametrize(("found", "said"), CAVEATS.values(), ids=CAVEATS)
+def test_what_may_be_missing_is_said(found: Facts, said: tuple[str, ...]) -> None:
+    """Only if it could be missing, and if something is wrong."""
+    caveats = explain(found).caveats
+
+    assert len(caveats) == len(said)
+    for caveat, wanted in zip(caveats, said, strict=True):
+        assert caveat.sentence.startswith(wanted)
