@@ -140,6 +140,85 @@ EXPLAINED: dict[str, Case] = {
         ("registration",),
         "The service orders is not registered in the service registry nacos. Its answer: no route",
     ),
+    "a container out of memory after all the time that its liveness probe allows": Case(
+        broken(
+            web(crashed(137, "OOMKilled", name="web", ran=90)),
+            unhealthy("Liveness", REFUSED, container="web", ago=6),
+            **ALONE,
+        ),
+        ("out-of-memory",),
+        "Container web was ended by the kernel",
+    ),
+    "a container that exits by itself after all the time that its liveness probe allows": Case(
+        broken(
+            web(crashed(1, name="web", ran=90)),
+            unhealthy("Liveness", REFUSED, container="web", ago=6),
+            **ALONE,
+        ),
+        ("crash",),
+        "Container web exited with 1.",
+    ),
+    "a container that its startup probe has ended, and a liveness probe of the run before": Case(
+        broken(
+            web(crashed(143, name="web", ran=40), startupProbe=probe("/", 80, failureThreshold=3)),
+            unhealthy("Liveness", refused(81), container="web", ago=200),
+            event(
+                "Killing",
+                "Container web failed startup probe, will be restarted",
+                container="web",
+                ago=6,
+            ),
+            **ALONE,
+        ),
+        ("startup-budget",),
+        "The kubelet restarts container web because its startup probe did not pass within 30 s",
+    ),
+    "a crash, and a liveness probe that has ended another container": Case(
+        broken(
+            web(crashed(1, name="web")),
+            event(
+                "Killing",
+                "Container next failed liveness probe, will be restarted",
+                container="next",
+                ago=6,
+            ),
+            unhealthy("Readiness", "HTTP probe failed with statuscode: 500", container="next"),
+            **ALONE,
+        ),
+        ("crash",),
+        "Container web exited with 1.",
+    ),
+    "a TCP probe": Case(
+        broken(
+            web(running("web", ready=False), readinessProbe={"tcpSocket": {"port": 5432}}),
+            unhealthy("Readiness", "dial tcp 10.0.0.7:5432: connection refused", container="web"),
+            **ALONE,
+        ),
+        ("probe-port",),
+        "The connection of the readinessProbe of container web to port 5432 is refused.",
+    ),
+    "a gRPC probe": Case(
+        broken(
+            web(running("web", ready=False), readinessProbe={"grpc": {"port": 50051}}),
+            unhealthy(
+                "Readiness",
+                'timeout: failed to connect service "10.0.0.7:50051" within 1s: connection refused',
+                container="web",
+            ),
+            **ALONE,
+        ),
+        ("probe-port",),
+        "The connection of the readinessProbe of container web to port 50051 is refused.",
+    ),
+    "a Service that the app exports": Case(
+        facts(
+            services=(service("cart", labels={"app.kubernetes.io/name": "x"}),),
+            slices=(),
+            answers=answers(status(services=[exported() | {"name": "cart"}])),
+        ),
+        ("service-selector",),
+        "No Service selects the pod. The Service cart selects app.kubernetes.io/name=x",
+    ),
     "a Service named like the Deployment": Case(
         facts(foreign(), **ALONE | {"services": (service("web", 80, {"app": "shop"}),)}),
         ("service-selector",),
@@ -224,6 +303,22 @@ SILENT: dict[str, tuple[Facts, str]] = {
                 service(),
                 service("b", labels={"app.kubernetes.io/name": "orders", "b": "c"}),
             )
+        ),
+        "service-selector",
+    ),
+    "the port of a Service of other pods": (
+        facts(services=(service(), service("b", 9999, labels={"app": "other"}))),
+        "service-port",
+    ),
+    "the port of a Service, of a pod that is not ready yet": (
+        broken(pod(UNREADY, ready=False), answers=answers(listening={22222: True})),
+        "service-port",
+    ),
+    "a Service, if no Service may be read in time": (
+        facts(
+            foreign(),
+            **ALONE | {"services": (service("web", 80, {"app": "shop"}),)},
+            missing=(Missing("services", "slow"),),
         ),
         "service-selector",
     ),
