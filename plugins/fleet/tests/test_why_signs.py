@@ -546,7 +546,7 @@ CAVEATS: dict[str, tuple[Facts, tuple[str, ...]]] = {
     ),
     "something that could not be read": (
         facts(missing=(Missing("nodes", "slow"),)),
-        ("Could not read nodes (slow)",),
+        ("The command could not read nodes (slow)",),
     ),
 }
 
