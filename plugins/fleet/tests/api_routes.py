@@ -316,8 +316,8 @@ def _bookmark(plural: str, version: int) -> Object:
 
 
 def chunk(writer: asyncio.StreamWriter, kind: str, thing: Object) -> None:
-    """Send one event of a watch."""
-    line = json.dumps({"type": kind, "object": thing}).encode() + b"\n"
+    """Send one event of a watch. As a real one, it escapes only what JSON requires."""
+    line = json.dumps({"type": kind, "object": thing}, ensure_ascii=False).encode() + b"\n"
     writer.write(b"%x\r\n%s\r\n" % (len(line), line))
 
 

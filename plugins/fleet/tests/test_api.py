@@ -115,6 +115,24 @@ def test_a_watch_tells_each_change_and_a_bookmark(api: ApiServer, kubeconfig: Pa
     play(kubeconfig, scenario)
 
 
+@pytest.mark.parametrize("letter", ["\x85", "\u2028", "\x0b", "ü"])
+def test_a_text_with_an_odd_letter_does_not_end_a_watch(
+    api: ApiServer, kubeconfig: Path, letter: str
+) -> None:
+    """Anyone who may annotate a pod could otherwise stop the view of all pods."""
+    api.put("pods", pod("one"))
+    version = str(api.version)
+    odd = {"metadata": {"namespace": "shop", "name": "two", "annotations": {"a": f"b{letter}c"}}}
+    api.put("pods", odd)
+
+    async def scenario(client: Api) -> None:
+        async with aclosing(client.watch(POD, version, "shop")) as changes:
+            _, found = await anext(changes)
+        assert found["metadata"]["annotations"] == {"a": f"b{letter}c"}
+
+    play(kubeconfig, scenario)
+
+
 def test_a_watch_of_an_old_version_has_expired(api: ApiServer, kubeconfig: Path) -> None:
     """A version that the server has forgotten is an error with its own name."""
     version = str(api.version)

@@ -159,7 +159,7 @@ class Api:
                     raise failure(answer.status_code, (await answer.aread()).decode())
                 notice_death(answer.extensions["network_stream"].get_extra_info("socket"))
                 on_open()
-                async for line in answer.aiter_lines():
+                async for line in _lines(answer):
                     event = msgspec.json.decode(line)
                     if event["type"] == "ERROR":
                         status = event["object"]
@@ -223,6 +223,21 @@ class Api:
             if answer.status_code >= 400:
                 raise failure(answer.status_code, answer.text)
             return _decoded(answer.content, shape)
+
+
+async def _lines(answer: httpx2.Response) -> AsyncGenerator[bytes, None]:
+    """
+    Yield each line of JSON.
+
+    `aiter_lines` would also break a line at U+0085, which JSON may have inside of a text.
+    """
+    rest = bytearray()
+    async for part in answer.aiter_bytes():
+        *ends, last = part.split(b"\n")
+        for each in ends:
+            yield bytes(rest + each)
+            rest.clear()
+        rest += last
 
 
 def _decoded(content: bytes, shape: type) -> Object:
