@@ -13,6 +13,7 @@ from lifecycle_fleet.serve import pruned
 from lifecycle_fleet.serve.shapes import SHAPES
 from lifecycle_fleet.view.endpoints import Endpoints
 from lifecycle_fleet.view.pod import view
+from lifecycle_fleet.view.told import MOST
 
 from plugins.fleet.tests import pods
 
@@ -101,9 +102,21 @@ def test_what_is_not_shown_is_not_kept() -> None:
 
 def test_an_annotation_that_is_too_long_is_not_kept() -> None:
     """Whoever may change a pod must not fill the memory."""
-    pod = pods.pod(annotation=pods.told(cause="x" * 5_000))
+    pod = pods.pod(annotation=pods.told(cause="x" * MOST))
 
-    assert view(pruned.pod(pod)).told is None
+    assert len(json.dumps(pruned.pod(pod))) < 800
+    assert view(pruned.pod(pod)) == view(pod)
+    assert view(pod).told is None
+
+
+def test_an_app_with_many_services() -> None:
+    """Two hundred of them, with long names, are all shown."""
+    names = [f"com.example.shop.orders.OrderService{number:027}" for number in range(200)]
+    pod = pods.pod(annotation=pods.told(online=names[:100], offline=names[100:]))
+    told = view(pruned.pod(pod)).told
+
+    assert told is not None
+    assert [*told.online, *told.offline] == names
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans() | st.none()), max_size=5))

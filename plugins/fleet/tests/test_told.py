@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lifecycle_fleet.view.told import ANNOTATION, LONGEST, STATES, Told, read
+from lifecycle_fleet.view.told import ANNOTATION, LONGEST, MOST, STATES, Told, read
 
 from plugins.fleet.tests.objects import told
 
@@ -36,11 +36,25 @@ def test_what_lifecycle_kubernetes_writes() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "null", "1", '"ready"', "{}", '{"state": "on"}', '{"state": ["ready"]}']
+    "text",
+    [
+        *("", "{", "[]", "null", "1", '"ready"', "{}", '{"state": "on"}', '{"state": ["ready"]}'),
+        "[" * 10_000,
+        '{"state": "ready", "x": ' + "1" * 5_000 + "}",
+        '{"state": "ready", "x": "' + "x" * MOST + '"}',
+    ],
+    ids=lambda text: text[:20],
 )
 def test_what_cannot_be_read_is_nothing(text: str) -> None:
     """Another program may use the name."""
     assert read(metadata(text)) is None
+
+
+def test_a_value_of_another_kind_is_left_out() -> None:
+    """Also an integer that no float can hold, and what is not the name of a service."""
+    odd = {"state": "ready", "since": 10**400, "grace": True, "online": [1, "", "a", ["b"]]}
+
+    assert read(metadata(json.dumps(odd))) == Told("ready", online=("a",))
 
 
 def test_a_pod_without_annotations() -> None:
@@ -50,7 +64,7 @@ def test_a_pod_without_annotations() -> None:
 
 
 Anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    st.none() | st.booleans() | st.integers() | st.just(10**400) | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
     max_leaves=4,
 )

@@ -14,7 +14,7 @@ from typing import Any, Final
 from lifecycle_fleet.view.container import QOS_NAME, app_container
 from lifecycle_fleet.view.listing import time_of_event
 from lifecycle_fleet.view.pod import REGISTERED
-from lifecycle_fleet.view.told import ANNOTATION, read
+from lifecycle_fleet.view.told import ANNOTATION, MOST, read
 
 Object = dict[str, Any]
 
@@ -23,8 +23,6 @@ CONDITIONS: Final = ("Ready", REGISTERED)
 _PORTS: Final = [{"name": QOS_NAME}]
 """What is left of a container in which pod-lifecycle is seen to run: by this it is seen again."""
 _RUNNING: Final = {"startedAt": "-"}
-LONGEST: Final = 4096
-"""Characters of an annotation that are kept. A longer one is not one of pod-lifecycle."""
 
 
 def pod(found: Object) -> Object:
@@ -70,7 +68,7 @@ def _metadata(metadata: Object) -> Object:
         uid=metadata.get("uid"),
         creationTimestamp=_shared(metadata.get("creationTimestamp")),
         deletionTimestamp=metadata.get("deletionTimestamp"),
-        annotations={ANNOTATION: told} if told and len(told) <= LONGEST else None,
+        annotations={ANNOTATION: told} if told and len(told) <= MOST else None,
         labels=_part(labels, LABELS),
         ownerReferences=owners,
     )

@@ -24,6 +24,8 @@ STATES: Final = (
 )
 LONGEST: Final = 200
 """Characters of a text that are shown."""
+MOST: Final = 16_384
+"""Characters of an annotation that is read, enough for 200 app services with names of 70."""
 
 
 class Told(NamedTuple):
@@ -58,11 +60,11 @@ class Told(NamedTuple):
 def read(metadata: Mapping[str, Any]) -> Told | None:
     """Return the content of the annotation of a pod, or None if there is none that can be read."""
     text = (metadata.get("annotations") or {}).get(ANNOTATION)
-    if not text:
+    if not text or len(text) > MOST:
         return None
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict) or found.get("state") not in STATES:
         return None
@@ -83,7 +85,11 @@ def read(metadata: Mapping[str, Any]) -> Told | None:
 def _number(given: object) -> float | None:
     if isinstance(given, bool) or not isinstance(given, (int, float)):
         return None
-    return float(given) if math.isfinite(given) and given >= 0 else None
+    try:
+        found = float(given)
+    except OverflowError:  # JSON has integers of any size
+        return None
+    return found if math.isfinite(found) and found >= 0 else None
 
 
 def _text(given: object) -> str:
@@ -91,7 +97,9 @@ def _text(given: object) -> str:
 
 
 def _texts(given: object) -> tuple[str, ...]:
-    return tuple(_text(each) for each in given if each) if isinstance(given, list) else ()
+    if not isinstance(given, list):
+        return ()
+    return tuple(one_line(each) for each in given if isinstance(each, str) and each)
 
 
 def one_line(text: str) -> str:
