@@ -200,3 +200,20 @@ def test_a_first_list_that_fails_is_an_error(api: ApiServer, kubeconfig: Path) -
     assert done.returncode == 1
     assert done.stderr.startswith("lifecycle: API server: forbidden: ")
     assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_goes_away(api: ApiServer, kubeconfig: Path) -> None:
+    """`ls --watch | head -2` is quiet, and ends with the next change as a shell expects it."""
+    api.put("pods", pod("one", annotation=told("starting")))
+    with subprocess.Popen(
+        [*COMMAND, "ls", "--watch"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for _ in range(2):
+            process.stdout.readline()
+        api.wait(lambda: api.watches == 3, "it watches pods, slices and Events")
+        process.stdout.close()
+        api.put("pods", pod("one", annotation=told("ready")))
+        assert process.stderr.read() == b""
+        assert process.wait(LATEST) == 141

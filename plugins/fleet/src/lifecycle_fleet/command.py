@@ -73,25 +73,31 @@ def run(options: argparse.Namespace) -> int:
         result = module.run(options)
         code: int = asyncio.run(result) if asyncio.iscoroutine(result) else result
         sys.stdout.flush()
-    except FleetError as error:
-        return _refused(error, refused)
+    except (FleetError, OSError) as error:
+        return _ended(error, refused)
     except ExceptionGroup as group:  # of tasks side by side
-        first = next((each for each in _leaves(group) if isinstance(each, FleetError)), None)
+        expected = (each for each in _leaves(group) if isinstance(each, (FleetError, OSError)))
+        first = next(expected, None)
         if first is None:
             raise
-        return _refused(first, refused)
+        return _ended(first, refused)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except OSError as error:
-        if error.errno not in (errno.EPIPE, errno.ENOSPC):
-            raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if error.errno == errno.EPIPE:
-            return READER_GONE
-        return _refused(
-            FleetError(f"stdout: {error.strerror}", see="errors.md#output-failed"), refused
-        )
     return code
+
+
+def _ended(error: Any, code: int) -> int:
+    """Explain an error, and return the exit code. Raises an OSError that is not about stdout."""
+    from lifecycle_fleet.errors import FleetError
+
+    if isinstance(error, FleetError):
+        return _refused(error, code)
+    if error.errno not in (errno.EPIPE, errno.ENOSPC):
+        raise error
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if error.errno == errno.EPIPE:
+        return READER_GONE
+    return _refused(FleetError(f"stdout: {error.strerror}", see="errors.md#output-failed"), code)
 
 
 def _refused(error: Any, code: int) -> int:
