@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from lifecycle_fleet.view.told import ANNOTATION, LONGEST, MOST, STATES, Told, read
+from lifecycle_kubernetes.status import status
 
+import lifecycle
 from plugins.fleet.tests.objects import told
 
 
@@ -33,6 +35,22 @@ def test_what_lifecycle_kubernetes_writes() -> None:
         offline=("admin",),
         qos_port=22222,
     )
+
+
+@pytest.mark.parametrize("port", [None, 1, 4711, 65535])
+def test_the_port_that_lifecycle_kubernetes_writes(port: int | None) -> None:
+    """By it, the container of the app is found. A port that is off is none."""
+    snapshot: Any = {
+        "state": "ready",
+        "since": 1764530000.5,
+        "transitions": [],
+        "version": "0.2.0",
+        "services": [],
+    }
+    found = read(metadata(status(snapshot, lifecycle.Config(), port)))
+
+    assert found is not None
+    assert found.qos_port == port
 
 
 @pytest.mark.parametrize(
