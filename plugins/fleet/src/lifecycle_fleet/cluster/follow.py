@@ -5,8 +5,10 @@ Rules of this file:
 
 1. A list is requested at the start, and after a watch whose version has expired. A watch that ends
    or fails goes on at the last version that was seen, of an object or a bookmark.
-2. After a failure, the next request waits: from 0.2 s on, twice as long each time, with jitter.
-3. Objects are cut down by `keep` before they are stored, because of the memory.
+2. After a failure, the next request waits: from 0.2 s on, twice as long each time, with jitter. A
+   watch that ends at once without an event is a failure too.
+3. After the first list, no failure ends it. A credential plugin that fails may work again too.
+4. Objects are cut down by `keep` before they are stored, because of the memory.
 """
 
 from __future__ import annotations
@@ -20,11 +22,13 @@ from typing import Final
 from lifecycle_fleet.cluster.api import BOOKMARK, Api, Object
 from lifecycle_fleet.cluster.failures import EXPIRED
 from lifecycle_fleet.cluster.kinds import ALL, Kind
-from lifecycle_fleet.errors import ApiServerError
+from lifecycle_fleet.errors import ApiServerError, FleetError
 
 FIRST: Final = 0.2
-LONGEST: Final = 15.0
+LONGEST: Final = 5.0
 """The shortest and the longest pause after a failure, in seconds."""
+SHORT: Final = 1.0
+"""Seconds that a watch lasts at least if the server is well."""
 
 
 class Followed:
@@ -84,29 +88,32 @@ class Followed:
         Follow forever.
 
         Raises:
-            ApiServerError: The first list is not answered, for example because it is forbidden.
+            FleetError: The first list is not answered, for example because it is forbidden.
         """
         failures = 0
+        clock = asyncio.get_running_loop().time
         while True:
             try:
                 if not self._version:
                     await self._list()
+                began, silent = clock(), True
                 async with aclosing(self._watch()) as changes:
                     async for kind, found in changes:
-                        failures = 0
+                        failures, silent = 0, False
                         self._take(kind, found)
-            except ApiServerError as error:
+            except FleetError as error:
                 if not self.listed.is_set():
                     raise
                 failures += 1
-                if error.state == EXPIRED:
+                if isinstance(error, ApiServerError) and error.state == EXPIRED:
                     self._version = ""
                     if failures == 1:
                         continue
                 self._say(str(error))
                 await asyncio.sleep(pause(failures))
             else:
-                await asyncio.sleep(FIRST * random.random())  # noqa: S311 - against a storm
+                failures = failures + 1 if silent and clock() - began < SHORT else 0
+                await asyncio.sleep(pause(max(1, failures)))
 
     def _watch(self) -> AsyncGenerator[tuple[str, Object], None]:
         return self._api.watch(

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from lifecycle_fleet.cluster.api import Api
-from lifecycle_fleet.errors import ApiServerError
+from lifecycle_fleet.errors import FleetError
 
 TOKENS: Final = "/apis/authentication.k8s.io/v1/tokenreviews"
 ACCESS: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
@@ -123,7 +123,7 @@ class Access:
         try:
             user = await self._user(token)
             allowed = user is not None and await self._allowed(user)
-        except ApiServerError as error:
+        except FleetError as error:
             self._say(str(error))
             return AWAY
         self._say("")
