@@ -165,6 +165,48 @@ def test_a_flood_of_unknown_tokens(api: ApiServer, guard: Guard) -> None:
     assert len(guard.asked) == module.AT_ONCE
 
 
+def test_a_flood_does_not_keep_readers_out(
+    api: ApiServer, guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A token that was granted is neither forgotten for the sake of strangers, nor waits for them."""
+    monkeypatch.setattr(module, "MOST", 5)
+
+    async def scenario(access: Access) -> None:
+        assert await access.check("Bearer good") == GRANTED
+        for number in range(20):
+            await access.check(f"Bearer {number}")
+        reviews = len(guard.asked)
+        assert await access.check("Bearer good") == GRANTED
+        assert len(guard.asked) == reviews
+        guard.time = 31.0
+        api.delay = 0.1
+        flood = [asyncio.create_task(access.check(f"Bearer x{n}")) for n in range(50)]
+        await asyncio.sleep(0)
+        assert await access.check("Bearer good") == GRANTED
+        await asyncio.gather(*flood)
+
+    guard.play(scenario)
+
+
+def test_a_token_that_is_not_granted_any_more_is_a_strangers(api: ApiServer, guard: Guard) -> None:
+    """It waits like any other one, and is refused by its last answer."""
+
+    async def scenario(access: Access) -> None:
+        assert await access.check("Bearer good") == GRANTED
+        guard.allowed.clear()
+        guard.time = 31.0
+        assert await access.check("Bearer good") == FORBIDDEN
+        assert await access.check("Bearer good") == FORBIDDEN
+        guard.time = 50.0
+        api.delay = 0.1
+        flood = [asyncio.create_task(access.check(f"Bearer x{n}")) for n in range(50)]
+        await asyncio.sleep(0)
+        assert await access.check("Bearer good") == BUSY
+        await asyncio.gather(*flood)
+
+    guard.play(scenario)
+
+
 def test_answers_do_not_fill_the_memory(guard: Guard, monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest are forgotten, and no token is kept in any form that can be read."""
     monkeypatch.setattr(module, "MOST", 5)
@@ -172,7 +214,7 @@ def test_answers_do_not_fill_the_memory(guard: Guard, monkeypatch: pytest.Monkey
     async def scenario(access: Access) -> None:
         for number in range(20):
             await access.check(f"Bearer secret-{number}")
-        assert len(access._kept) == 5
+        assert len(access._refused) == 5
         assert "secret" not in repr(vars(access))
 
     guard.play(scenario)
@@ -192,6 +234,18 @@ def test_an_api_server_that_does_not_review(api: ApiServer, guard: Guard) -> Non
     assert len(guard.said) == 2
     assert "forbidden" in guard.said[0]
     assert guard.said[1] == ""
+
+
+def test_credentials_of_the_server_that_fail(api: ApiServer, tmp_path: Path) -> None:
+    """As a credential plugin without a network. It is as if the API server were away."""
+    user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "/bin/false"}}
+    guard = Guard(api, api.kubeconfig(tmp_path, **user))
+
+    async def scenario(access: Access) -> None:
+        assert await access.check("Bearer good") == AWAY
+
+    guard.play(scenario)
+    assert "exit code 1" in guard.said[0]
 
 
 @pytest.mark.parametrize("status", [{}, {"authenticated": "yes"}, {"authenticated": None}])

@@ -8,6 +8,8 @@ Rules of this file:
 2. An answer is kept for a short time, and by the hash of its token. So a right that is taken away is
    gone soon, and no token is kept.
 3. Unknown tokens must not become a flood of reviews. So only a few are reviewed at a time.
+4. Such a flood must not keep readers out. So a token that was granted before is always reviewed
+   again, and refused tokens take no memory from granted ones.
 """
 
 from __future__ import annotations
@@ -26,9 +28,9 @@ ACCESS: Final = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 KEPT: Final = {200: 30.0, 401: 10.0, 403: 10.0}
 """Seconds for which an answer is kept, by its status."""
 MOST: Final = 1000
-"""Answers that are kept."""
+"""Answers that are kept, of those that grant and of those that refuse."""
 AT_ONCE: Final = 8
-"""Tokens that are reviewed at a time."""
+"""Tokens that are reviewed at a time, beyond those that were granted before."""
 LONGEST: Final = 16_384
 """Characters of a token."""
 
@@ -45,6 +47,9 @@ class Answer(NamedTuple):
     status: int
     text: str = ""
 
+
+Kept = OrderedDict[bytes, tuple[float, Answer]]
+"""Until when an answer counts, and the answer, by the hash of its token."""
 
 GRANTED: Final = Answer(200)
 NO_TOKEN: Final = Answer(401, "Send a token: Authorization: Bearer TOKEN")
@@ -81,7 +86,8 @@ class Access:
         self._clock = clock
         self._on_problem = on_problem
         self._problem = ""
-        self._kept: OrderedDict[bytes, tuple[float, Answer]] = OrderedDict()
+        self._granted: Kept = OrderedDict()
+        self._refused: Kept = OrderedDict()
         self._running: dict[bytes, asyncio.Task[Answer]] = {}
 
     async def check(self, authorization: str) -> Answer:
@@ -96,12 +102,12 @@ class Access:
         if scheme.lower() != "bearer" or not token or len(token) > LONGEST:
             return NO_TOKEN
         name = hashlib.sha256(token.encode()).digest()
-        until, answer = self._kept.get(name, (0.0, NO_TOKEN))
-        if self._clock() < until:
-            return answer
+        kept = self._granted.get(name) or self._refused.get(name)
+        if kept is not None and self._clock() < kept[0]:
+            return kept[1]
         task = self._running.get(name)
         if task is None:
-            if len(self._running) >= AT_ONCE:
+            if len(self._running) >= AT_ONCE and name not in self._granted:
                 return BUSY
             task = self._running[name] = asyncio.create_task(self._review(token))
             task.add_done_callback(lambda done: self._keep(name, done))
@@ -113,11 +119,15 @@ class Access:
             return
         answer = done.result()
         self.reviewed[answer.status] += 1
-        self._kept.pop(name, None)
-        if seconds := KEPT.get(answer.status):
-            self._kept[name] = self._clock() + seconds, answer
-        while len(self._kept) > MOST:
-            self._kept.popitem(last=False)
+        seconds = KEPT.get(answer.status)
+        if seconds is None:  # it is not known, so what was known before stays
+            return
+        self._granted.pop(name, None)
+        self._refused.pop(name, None)
+        kept = self._granted if answer == GRANTED else self._refused
+        kept[name] = self._clock() + seconds, answer
+        while len(kept) > MOST:
+            kept.popitem(last=False)
 
     async def _review(self, token: str) -> Answer:
         try:
