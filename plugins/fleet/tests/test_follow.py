@@ -65,7 +65,9 @@ def test_a_credential_plugin_that_fails_for_a_while(api: ApiServer, tmp_path: Pa
     """As without a network. The problem is said, and the watch goes on with the next token."""
     token = tmp_path / "token"
     token.write_text("letmein")
-    script = f'test -s {token} || exit 1\nprintf \'{{"status": {{"token": "%s"}}}}\' "$(cat {token})"'
+    script = (
+        f'test -s {token} || exit 1\nprintf \'{{"status": {{"token": "%s"}}}}\' "$(cat {token})"'
+    )
     path = api.kubeconfig(tmp_path, **plugin(tmp_path, script))
 
     async def scenario(followed: Followed) -> None:

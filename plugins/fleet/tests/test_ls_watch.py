@@ -17,7 +17,7 @@ from typing import IO
 import pytest
 
 from plugins.fleet.tests.api_server import LATEST, ApiServer
-from plugins.fleet.tests.objects import hook_failed, piece, pod, told
+from plugins.fleet.tests.objects import ended, hook_failed, piece, pod, told
 
 COMMAND = [sys.executable, "-c", "from lifecycle_fleet.kubectl import main; main()"]
 
@@ -115,13 +115,20 @@ def test_what_is_the_same_is_not_printed(api: ApiServer) -> None:
 
 @pytest.mark.usefixtures("kubeconfig")
 def test_data_is_one_object_a_line(api: ApiServer) -> None:
-    """Each line is a pod as JSON. One that is gone says so."""
+    """Each line is a pod as JSON. One that is gone says so, and how it ended."""
     api.put("pods", pod("one", annotation=told()))
     with watching("-o", "json") as watch:
         first = json.loads(watch.out())
         assert (first["name"], first["state"]) == ("one", "ready")
+        last = api.objects["pods", "shop", "one"]["status"]["containerStatuses"][0]
+        last["state"] = {"terminated": ended(124)}
         api.delete("pods", "shop", "one")
-        assert json.loads(watch.out())["state"] == "gone"
+        gone = json.loads(watch.out())
+        assert (gone["state"], gone["kind"], gone["last_end"]["how"]) == (
+            "gone",
+            "ended",
+            "cut off",
+        )
 
 
 @pytest.mark.usefixtures("kubeconfig")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from lifecycle_fleet.view.kind import kind_of
-from lifecycle_fleet.view.pod import PodView, view
+from lifecycle_fleet.view.pod import GONE, PodView, view
 from lifecycle_fleet.view.problem import problem
 from lifecycle_fleet.view.record import record
 
@@ -19,9 +19,14 @@ LATE = "is still there after its grace period"
 
 def seen(in_slices: str = "yes", **given: Any) -> PodView:
     """Return a pod as it is shown."""
-    return view(pods.pod(**given), in_slices=in_slices)
+    spec = given.pop("spec", {})
+    pod = pods.pod(**given)
+    return view(pod | {"spec": pod["spec"] | spec}, in_slices=in_slices)
 
 
+SIDECAR = {"containers": [{"name": "proxy"}, {"name": "app", "ports": [{"containerPort": 4711}]}]}
+SIDECAR_RUNS = container() | {"name": "proxy"}
+SIDECAR_FAILS = container("waiting CrashLoopBackOff") | {"name": "proxy"}
 FINE = {
     "ready": seen(),
     "ready, and no Service selects it": seen("-"),
@@ -38,6 +43,13 @@ FINE = {
     )._replace(since=NOW - 60),
     "a Job that is done": seen(annotation=None, ready=False, state="ended 0"),
     "restarted cleanly": seen(restarts=1, last=ended(0)),
+    "offline, with a sidecar that is restarted": seen(
+        "no",
+        annotation=told(online=[], offline=["orders"], qos_port=4711),
+        spec=SIDECAR,
+        status={"containerStatuses": [SIDECAR_FAILS, container()]},
+    ),
+    "gone": seen("no", annotation=told("draining"), deleted=NOW - 900)._replace(state=GONE),
     "killed long ago": seen(restarts=1, last=ended(137, NOW - 4000)),
     "without pod-lifecycle": seen("-", annotation=None),
     "without pod-lifecycle, and it ends": seen(annotation=None, deleted=NOW + 5),
@@ -47,6 +59,13 @@ BAD = {
     "failed": seen(annotation=told("failed", cause="")),
     "CrashLoopBackOff": seen(annotation=None, ready=False, state="waiting CrashLoopBackOff"),
     "ImagePullBackOff": seen(annotation=told(), ready=False, state="waiting ImagePullBackOff"),
+    "PostStartHookError": seen(
+        "no",
+        ready=False,
+        annotation=told(online=[], offline=["orders"], qos_port=4711),
+        spec=SIDECAR,
+        status={"containerStatuses": [SIDECAR_RUNS, container("waiting PostStartHookError")]},
+    ),
     "Error": seen(annotation=None, ready=False, state="ended 1"),
     "does not start": seen(
         annotation=None, ready=False, status={"phase": "Pending", "containerStatuses": []}
@@ -116,6 +135,9 @@ def test_the_answer_holds_until_it_says(pod: PodView) -> None:
         (BAD["the app is ready, but the pod is not"], "not ready"),
         (BAD["failed: no database"], "ended"),
         (BAD["Error"], "ended"),
+        (BAD["PostStartHookError"], "not ready"),
+        (FINE["offline, with a sidecar that is restarted"], "offline"),
+        (FINE["gone"], "ended"),
     ],
 )
 def test_what_a_pod_does(pod: PodView, kind: str) -> None:

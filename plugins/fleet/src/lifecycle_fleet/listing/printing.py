@@ -18,8 +18,6 @@ from lifecycle_fleet.view.table import COLUMNS, Table
 
 VERSION = 1
 """The version of the JSON. It changes with a field that is renamed or removed."""
-GONE = "gone"
-"""The state of a pod that is not there any more."""
 
 
 class Printer(Protocol):

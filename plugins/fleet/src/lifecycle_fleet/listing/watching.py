@@ -18,9 +18,9 @@ from lifecycle_fleet.cluster.follow import Followed
 from lifecycle_fleet.cluster.kinds import EVENT, POD, SLICE, Kind
 from lifecycle_fleet.errors import ApiServerError
 from lifecycle_fleet.listing.missing import HOOK_FAILED, say_missing
-from lifecycle_fleet.listing.printing import GONE, Printer
-from lifecycle_fleet.view.listing import Key, Listing
-from lifecycle_fleet.view.pod import PodView
+from lifecycle_fleet.listing.printing import Printer
+from lifecycle_fleet.view.listing import Key, Listing, key_of
+from lifecycle_fleet.view.pod import GONE, PodView
 
 Object = dict[str, Any]
 
@@ -48,6 +48,8 @@ class Watch:
         self._ready = {kind: asyncio.Event() for kind in (POD, SLICE, EVENT)}
         self._problems: dict[Kind, str] = {}
         self._shown: dict[Key, PodView] = {}
+        self._last: dict[Key, PodView] = {}
+        """How pods were at their end, until this is printed."""
         self._changed_pods: set[Key] = set()
         self._changed = asyncio.Event()
 
@@ -72,12 +74,15 @@ class Watch:
 
     def _show(self, key: Key) -> None:
         before, found = self._shown.get(key), self._listing.pod(key)
+        last = self._last.pop(key, None)
         if found is not None and found != before:
             self._shown[key] = found
             self._printer.one(found)
         if found is None and before is not None:
             del self._shown[key]
-            gone = before._replace(state=GONE, since=time.time(), ready=False, in_slices="-")
+            gone = (last or before)._replace(
+                state=GONE, since=time.time(), ready=False, in_slices="-"
+            )
             self._printer.one(gone)
 
     async def _follow(
@@ -130,7 +135,11 @@ class Watch:
     def _pod(self, old: Object | None, new: Object | None) -> set[Key]:
         if new is not None:
             return self._listing.put_pod(new)
-        return self._listing.remove_pod(old) if old is not None else set()
+        if old is None:
+            return set()
+        if (last := self._listing.pod(key_of(old))) is not None:
+            self._last[key_of(old)] = last
+        return self._listing.remove_pod(old)
 
     def _slice(self, old: Object | None, new: Object | None) -> set[Key]:
         endpoints = self._listing.endpoints

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from lifecycle_fleet.view.pod import PodView
+from lifecycle_fleet.view.pod import GONE, PodView
 
 STARTING: Final = "starting"
 READY: Final = "ready"
@@ -19,7 +19,7 @@ _STARTING: Final = (
     *("starting", "exporting", "registered"),
     *("pending", "ContainerCreating", "PodInitializing"),
 )
-_ENDED: Final = ("stopped", "failed", "succeeded", "Completed", "Error", "evicted")
+_ENDED: Final = ("stopped", "failed", "succeeded", "Completed", "Error", "evicted", GONE)
 
 
 def kind_of(pod: PodView) -> str:
@@ -30,7 +30,6 @@ def kind_of(pod: PodView) -> str:
         return DRAINING
     if pod.state in _STARTING:
         return STARTING
-    told = pod.told
-    if told is not None and told.offline and not told.online:
+    if pod.current is not None and pod.current.is_offline:
         return OFFLINE
     return READY if pod.ready else NOT_READY

@@ -11,6 +11,8 @@ from lifecycle_fleet.view.told import Told, one_line, read
 
 REGISTERED: Final = "pod-lifecycle.dev/registered"
 """The condition of the readiness gate."""
+GONE: Final = "gone"
+"""The state of a pod that is not there any more."""
 KILLED: Final = 137
 CUT_OFF: Final = 124
 
@@ -90,6 +92,11 @@ class PodView(NamedTuple):
     container: str = ""
 
     @property
+    def current(self) -> Told | None:
+        """What the pod tells. None if this is not so any more, because its container does not run."""
+        return self.told if self.told is not None and self.told.state == self.state else None
+
+    @property
     def ours(self) -> bool:
         """Whether the pod runs pod-lifecycle, as far as this can be seen."""
         return self.told is not None or self.registered is not None or bool(self.container)
@@ -111,9 +118,9 @@ def view(
     metadata, status = pod["metadata"], pod.get("status") or {}
     told = read(metadata)
     leaving = bool(metadata.get("deletionTimestamp"))
-    state, since = _state(pod, told)
-    guessed, revision = owner(metadata)
     container = app_container(pod, told.qos_port if told is not None else None)
+    state, since = _state(pod, told, container)
+    guessed, revision = owner(metadata)
     last = drained(status, container)
     return PodView(
         namespace=str(metadata.get("namespace", "")),
@@ -158,19 +165,22 @@ def _registered(pod: Object) -> bool | None:
     return condition(pod, REGISTERED) == "True"
 
 
-def _state(pod: Object, told: Told | None) -> tuple[str, float]:
+def _state(pod: Object, told: Told | None, container: str) -> tuple[str, float]:
+    """Return the state, and since when. A sidecar neither hides nor replaces the one of the app."""
     metadata, status = pod["metadata"], pod.get("status") or {}
     created = moment(metadata.get("creationTimestamp"))
-    running = any((each.get("state") or {}).get("running") for each in containers(status))
-    if told is not None and (running or not containers(status)):
+    first = sorted(containers(status), key=lambda each: each.get("name") != container)
+    own = [each for each in first if each.get("name") == container] or first
+    running = any((each.get("state") or {}).get("running") for each in own)
+    if told is not None and (running or not own):
         return told.state, told.since or created
-    for each in containers(status):
+    for each in first:
         waiting = (each.get("state") or {}).get("waiting") or {}
         if reason := waiting.get("reason"):
             return one_line(str(reason)), created
     if metadata.get("deletionTimestamp"):
         return "terminating", moment(metadata["deletionTimestamp"])
-    for each in containers(status):
+    for each in first:
         ended = (each.get("state") or {}).get("terminated") or {}
         if ended:
             return one_line(str(ended.get("reason") or "exited")), moment(ended.get("finishedAt"))

@@ -9,8 +9,7 @@ from __future__ import annotations
 import math
 from typing import Final, NamedTuple
 
-from lifecycle_fleet.view.pod import PodView
-from lifecycle_fleet.view.told import STATES
+from lifecycle_fleet.view.pod import GONE, PodView
 
 NORMAL: Final = ("ContainerCreating", "PodInitializing")
 """The reasons for which a container waits in each start."""
@@ -60,10 +59,12 @@ def problem(pod: PodView, now: float, hook_failed: float = 0.0) -> Problem:
 
 
 def _of_state(pod: PodView, now: float) -> Problem:
-    state, told = pod.state, pod.told
+    state = pod.state
+    if state == GONE:
+        return Problem("")
     if pod.leaving or state == "draining":
         return _of_leaving(pod, now)
-    if told is not None and state in STATES:
+    if pod.current is not None:
         return _of_app(pod, now)
     if state in (*NORMAL, "pending"):
         return _after(pod.since + PENDING, now, "does not start")
@@ -77,13 +78,14 @@ def _of_leaving(pod: PodView, now: float) -> Problem:
 
 
 def _of_app(pod: PodView, now: float) -> Problem:
-    told = pod.told
+    told = pod.current
     if pod.state == "failed":
         return Problem(f"failed: {told.cause}" if told is not None and told.cause else "failed")
     if pod.state not in ("ready", "stopped"):
         return _after(pod.since + START, now, "does not become ready")
-    offline = told is not None and told.offline and not told.online
-    return Problem("") if offline or pod.state == "stopped" else _of_ready(pod, now)
+    if pod.state == "stopped" or (told is not None and told.is_offline):
+        return Problem("")
+    return _of_ready(pod, now)
 
 
 def _of_ready(pod: PodView, now: float) -> Problem:

@@ -18,7 +18,6 @@ from lifecycle_fleet.view.kind import DRAINING, ENDED, NOT_READY, OFFLINE, READY
 from lifecycle_fleet.view.pod import PodView
 from lifecycle_fleet.view.record import how
 from lifecycle_fleet.view.text import age, width
-from lifecycle_fleet.view.told import Told
 
 GAP: Final = "  "
 NONE: Final = "-"
@@ -55,14 +54,9 @@ class Column(NamedTuple):
     wide: bool = False
 
 
-def _current(pod: PodView) -> Told | None:
-    """Return what the pod tells, or None if its container does not run any more."""
-    return pod.told if pod.told is not None and pod.told.state == pod.state else None
-
-
 def services(pod: PodView) -> str:
     """Return how many of the app services are online: `1/2`."""
-    told = _current(pod)
+    told = pod.current
     if told is None or not (told.online or told.offline):
         return NONE
     return f"{len(told.online)}/{len(told.online) + len(told.offline)}"
@@ -70,7 +64,7 @@ def services(pod: PodView) -> str:
 
 def names(pod: PodView) -> str:
     """Return the names of the app services: `orders,-admin` if admin is offline."""
-    told = _current(pod)
+    told = pod.current
     if told is None:
         return NONE
     return ",".join([*told.online, *(f"-{each}" for each in told.offline)]) or NONE

@@ -56,6 +56,11 @@ class Told(NamedTuple):
     offline: tuple[str, ...] = ()
     qos_port: int | None = None
 
+    @property
+    def is_offline(self) -> bool:
+        """Whether every app service is offline, as somebody wants it."""
+        return bool(self.offline) and not self.online
+
 
 def read(metadata: Mapping[str, Any]) -> Told | None:
     """Return the content of the annotation of a pod, or None if there is none that can be read."""

@@ -29,7 +29,7 @@ def stays_in_traffic(pod: Object, pattern: str) -> bool:
 def is_offline(pod: Object) -> bool:
     """Tell whether all app services of a pod are offline, whatever the slices show."""
     told = read(pod["metadata"])
-    return told is not None and bool(told.offline) and not told.online
+    return told is not None and told.is_offline
 
 
 def without_pods(
