@@ -224,10 +224,9 @@ class Routes(Store):
         controls: asyncio.Queue[str] = asyncio.Queue()
         self.watching.add(controls)
         loop = asyncio.get_running_loop()
-        seconds = float(asked.query.get("timeoutSeconds", 3600))
+        given = float(asked.query.get("timeoutSeconds", 3600))
+        seconds = 0.0 if self.short_watches else given
         ending = loop.call_later(seconds, controls.put_nowait, "polite")
-        if self.short_watches:
-            controls.put_nowait("polite")
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n")
         writer.write(b"Transfer-Encoding: chunked\r\n\r\n")
         try:

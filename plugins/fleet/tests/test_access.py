@@ -15,6 +15,7 @@ from lifecycle_fleet.cluster.kinds import POD
 from lifecycle_fleet.cluster.kubeconfig import load
 from lifecycle_fleet.errors import ApiServerError, FleetError
 
+from plugins.fleet.tests import api_routes
 from plugins.fleet.tests.api_server import LATEST, ApiServer, make_certificate
 from plugins.fleet.tests.proxy import Proxy
 
@@ -184,6 +185,49 @@ def test_a_refusal_has_a_name(api: ApiServer, tmp_path: Path, code: int, state: 
     api.forced["list"] = code
 
     with pytest.raises(ApiServerError, match=state):
+        list_pods(api.kubeconfig(tmp_path))
+
+
+def test_a_refusal_is_one_short_line(api: ApiServer, tmp_path: Path) -> None:
+    """A webhook, a proxy, or the name of an object may have anything in it."""
+    api.forced["list"] = 500
+    hostile = "a\x1b]0;b\x07\n\x9b31m\u202ec" + "x" * 10_000
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(api_routes, "status", lambda code, _text: {"code": code, "message": hostile})
+        with pytest.raises(ApiServerError) as raised:
+            list_pods(api.kubeconfig(tmp_path))
+
+    assert str(raised.value).startswith("API server: broken: a�]0;b� �31m�c")
+    assert len(str(raised.value)) < 600
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [{}, {"metadata": None}, {"items": [1], "metadata": {}}, {"metadata": {}, "items": 7}, 7],
+)
+def test_an_answer_that_is_something_else(
+    api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Any
+) -> None:
+    """As from a proxy with pages of its own. It is a message."""
+    monkeypatch.setattr(ApiServer, "_list", lambda *_: answer)
+    path = api.kubeconfig(tmp_path)
+
+    async def ask() -> None:
+        async with asyncio.timeout(LATEST), Api(load(str(path), "", {})) as client:
+            await client.list(POD, "shop", keep=lambda found: found["metadata"])
+
+    with pytest.raises(ApiServerError, match="broken: the answer cannot be read"):
+        asyncio.run(ask())
+
+
+@pytest.mark.parametrize("message", [7, None, {"a": 1}, ""])
+def test_a_refusal_without_a_reason(
+    api: ApiServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, message: Any
+) -> None:
+    """It has its kind nevertheless."""
+    api.forced["list"] = 403
+    monkeypatch.setattr(api_routes, "status", lambda *_: {"message": message})
+    with pytest.raises(ApiServerError, match="API server: forbidden: "):
         list_pods(api.kubeconfig(tmp_path))
 
 

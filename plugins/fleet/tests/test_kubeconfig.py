@@ -134,7 +134,11 @@ def test_a_broken_entry_elsewhere_does_no_harm(tmp_path: Path) -> None:
         ({"cluster": {"server": "10.0.0.1:6443"}}, "", "'10.0.0.1:6443' of the cluster is not"),
         ({"cluster": {"server": "https://"}}, "", "'https://' of the cluster is not an http"),
         ({"cluster": {"certificate-authority-data": 7}}, "", "Expected `str"),
-        ({"cluster": {"proxy-url": "ftp://x"}}, "", "the proxy 'ftp://x' is not an http, https or"),
+        (
+            {"cluster": {"proxy-url": "ftp://me:secret@x"}},
+            "",
+            "the proxy with the scheme 'ftp' is not an http, https or",
+        ),
         ({"user": {"auth-provider": {"name": "gcp"}}}, "", "'dev' has an auth-provider, which"),
         ({"user": {"exec": {}}}, "", "the credential plugin of the user 'dev' has no command"),
         ({"user": {"exec": "login"}}, "", "the credential plugin of the user 'dev' has no command"),

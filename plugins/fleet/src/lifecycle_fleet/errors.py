@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import lifecycle
+from lifecycle_fleet.view.told import one_line
+
+MOST: Final = 500
+"""Characters of a reason of the API server, which may have text of anyone in it."""
 
 
 class FleetError(lifecycle.LifecycleError):
@@ -24,7 +30,7 @@ class ApiServerError(FleetError):
     help_entry = "errors.md#fleet-api-server"
 
     def __init__(self, state: str, reason: str) -> None:
-        super().__init__(f"API server: {state}: {reason}")
+        super().__init__(f"API server: {state}: {one_line(' '.join(reason.split()), MOST)}")
         self.state = state
 
 

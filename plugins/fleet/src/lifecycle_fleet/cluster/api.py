@@ -111,9 +111,11 @@ class Api:
                 found.clear()  # the rest of this version is forgotten, so another one is listed
                 params.pop("limit")
                 continue
-            found += [keep(each) for each in page.get("items") or ()]
-            metadata = page["metadata"]
-            if not (onwards := metadata.get("continue")):
+            with named_errors():
+                found += [keep(each) for each in page.get("items") or ()]
+                metadata = page["metadata"]
+                onwards = metadata.get("continue")
+            if not onwards:
                 return str(metadata.get("resourceVersion", "")), found
             params["continue"] = onwards
 

@@ -51,17 +51,17 @@ def named_errors(timeout: float = 10.0) -> Iterator[None]:
     except httpx2.HTTPError as error:
         raise ApiServerError("connection lost", str(error) or type(error).__name__) from error
     except (ConfigError, ImportError, OSError) as error:
-        raise ApiServerError("no access", " ".join(str(error).split())) from error
-    except (ValueError, KeyError, TypeError) as error:
+        raise ApiServerError("no access", str(error)) from error
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ApiServerError("broken", f"the answer cannot be read: {error!r}") from error
 
 
 def failure(code: int, body: str) -> ApiServerError:
     """Return the error of an answer."""
     state = _STATES.get(code, "broken" if code >= 500 else f"refused ({code})")
-    with contextlib.suppress(ValueError, AttributeError):
-        body = json.loads(body).get("message") or body
-    return ApiServerError(state, " ".join(body.split())[:500] or f"HTTP {code}")
+    with contextlib.suppress(ValueError, AttributeError, RecursionError):
+        body = str(json.loads(body).get("message") or body)
+    return ApiServerError(state, body if body.strip() else f"HTTP {code}")
 
 
 def _is_untrusted(error: BaseException | None) -> bool:

@@ -145,7 +145,10 @@ def _access(merged: Mapping[str, Any], name: str, environ: Mapping[str, str]) ->
         )
     proxy = str(cluster.get("proxy-url") or "") or proxy_of(server, environ)
     if proxy and urlsplit(proxy).scheme not in SCHEMES:
-        raise KubeconfigError(f"the proxy {proxy!r} is not an http, https or socks5 address")
+        scheme = urlsplit(proxy).scheme  # the rest may have a password in it
+        raise KubeconfigError(
+            f"the proxy with the scheme {scheme!r} is not an http, https or socks5 address"
+        )
     if user.get("auth-provider"):
         raise KubeconfigError(
             f"the user {user_name!r} has an auth-provider, which kubectl does not support either. "

@@ -107,10 +107,10 @@ def _texts(given: object) -> tuple[str, ...]:
     return tuple(one_line(each) for each in given if isinstance(each, str) and each)
 
 
-def one_line(text: str) -> str:
+def one_line(text: str, most: int = LONGEST) -> str:
     """Return a text without anything that does something to a terminal, and not too long."""
     shown = printable(text)
-    return shown if len(shown) <= LONGEST else shown[: LONGEST - 1] + "…"
+    return shown if len(shown) <= most else shown[: most - 1] + "…"
 
 
 def printable(text: str) -> str:
