@@ -144,6 +144,12 @@ def fails_with(code: int, text: str = "", out: str = "") -> Any:
     return execute
 
 
+def deep(levels: int) -> str:
+    """Return JSON of that many levels, with what a status needs."""
+    inner = "[" * levels + "]" * levels
+    return f'{{"state": 1, "since": 1, "services": [], "probes": {inner}}}'
+
+
 CRASH = {"waiting": {"reason": "CrashLoopBackOff"}}
 TOO_OLD = "lifecycle: error: argument COMMAND: invalid choice: 'inflight' (choose from 'run')"
 
@@ -209,6 +215,16 @@ TOO_OLD = "lifecycle: error: argument COMMAND: invalid choice: 'inflight' (choos
         ),
         (["orders-1", "--json"], {"execute": fails_with(0, out="[]")}, "is not its JSON. Check", 2),
         (["orders-1", "--json"], {"execute": fails_with(0, out="{}")}, "is not its JSON. Check", 2),
+        *(
+            (
+                ["orders-1", *words],
+                {"execute": fails_with(0, out=deep(levels))},
+                "is not its JSON",
+                2,
+            )
+            for levels in (100_000, 300)
+            for words in (["--json"], ["-o", "yaml"])
+        ),
         (["orders-1", "--json"], {"execute": fails_with(0)}, "'nothing', which is not its JSON", 2),
         (
             ["orders-1", "--json"],

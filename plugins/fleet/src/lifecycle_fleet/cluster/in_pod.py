@@ -18,6 +18,8 @@ NOT_EXECUTABLE: Final = (126, 127)
 """The exit codes of a runtime that cannot start a command."""
 UNKNOWN_ARGUMENTS: Final = ("invalid choice", "unrecognized arguments")
 """Parts of the error of `lifecycle` about a subcommand or an option of a newer version."""
+DEEPEST: Final = 50
+"""Levels of the JSON of a command, which has fewer than 10."""
 NO_COMMAND: Final = ("executable file not found", "no such file or directory", "not found in $PATH")
 
 
@@ -162,15 +164,21 @@ def as_json(ran: Ran, place: Place, word: str, needed: Sequence[str]) -> dict[st
         raise failed(ran, place, word)
     try:
         found = json.loads(ran.out)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
-    if not isinstance(found, dict) or not found.keys() >= {*needed}:
+    if not isinstance(found, dict) or not found.keys() >= {*needed} or not _is_flat(found):
         start = one_line(ran.out.strip()[:80]) or "nothing"
         raise InPodError(
             f"lifecycle {word} --json in {place} has answered {start!r}, which is not its JSON. "
             "Check whether another program has the name lifecycle in this image"
         )
     return found
+
+
+def _is_flat(found: Any, levels: int = DEEPEST) -> bool:
+    """Tell whether JSON can be printed again, which needs a call for each level."""
+    inner = found.values() if isinstance(found, dict) else found if isinstance(found, list) else ()
+    return levels > 0 and all(_is_flat(each, levels - 1) for each in inner)
 
 
 def failed(ran: Ran, place: Place, word: str) -> InPodError:
