@@ -72,15 +72,19 @@ def test_a_time(app: App) -> None:
 
 
 def test_enter(app: App) -> None:
-    """On a terminal, Enter ends it."""
+    """On a terminal, Enter ends it. The shell gets nothing of what was typed before it."""
     ours, theirs = pty.openpty()
+    os.write(ours, b"typed before\n")
     with start("a", stdin=theirs) as process:
         for line in process.stderr or ():
             if "press Enter" in line:
                 assert app.held == {"a": {"orders", "admin"}}
-                os.write(ours, b"\n")
+                os.write(ours, b"rm -r notes\n")
         assert process.wait(LATEST) == 0
     assert words(app) == WHOLE
+    os.set_blocking(theirs, False)
+    with pytest.raises(BlockingIOError):
+        os.read(theirs, 100)
     for each in (ours, theirs):
         os.close(each)
 

@@ -7,6 +7,7 @@ import contextlib
 import os
 import shlex
 import sys
+import termios
 from collections.abc import Sequence
 from typing import Final
 
@@ -62,6 +63,7 @@ async def hold(
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(signals.any.wait(), seconds)
         return signals.code
+    _forget_typed()
     say(f"{place}: is offline. To bring it back, press Enter")
     loop, entered = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(sys.stdin, entered.set)
@@ -69,7 +71,14 @@ async def hold(
         await first(entered, signals.any)
     finally:
         loop.remove_reader(sys.stdin)
+        _forget_typed()
     return signals.code
+
+
+def _forget_typed() -> None:
+    """Discard what was typed. Before the hold, it does not end it, and later no shell runs it."""
+    with contextlib.suppress(termios.error):  # the terminal is gone
+        termios.tcflush(sys.stdin, termios.TCIFLUSH)
 
 
 async def _run(place: Place, command: Sequence[str], signals: Signals) -> int:

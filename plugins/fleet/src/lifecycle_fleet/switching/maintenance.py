@@ -68,7 +68,7 @@ async def maintain(options: argparse.Namespace) -> int:
                     place, options.command, options.seconds, signals
                 )
             finally:
-                unsure = not leaving.done() or isinstance(leaving.result(), FleetError)
+                unsure = not leaving.done() or _is_unknown(leaving)
                 try:
                     await _bring_back(api, place, patterns, options)
                     if unsure:
@@ -78,6 +78,11 @@ async def maintain(options: argparse.Namespace) -> int:
                     leaving.cancel()
                     await asyncio.wait({leaving})
     return code
+
+
+def _is_unknown(leaving: asyncio.Task[Ran | FleetError]) -> bool:
+    """Tell whether the end of an `offline` that was sent is not known."""
+    return leaving.exception() is not None or isinstance(leaving.result(), FleetError)
 
 
 async def _patterns(api: Api, place: Place) -> list[str]:
