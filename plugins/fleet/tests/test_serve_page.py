@@ -308,13 +308,13 @@ def test_a_server_that_restarts(tab: Tab, tmp_path: Path) -> None:
 
 def test_a_token(tab: Tab, tmp_path: Path) -> None:
     """The page asks for it, and shows nothing without. It keeps it nowhere."""
-    known = {"good"}
+    known = {"good", "weak"}
     with ApiServer() as api:
         fill(api, 1, 3)
         api.review = lambda kind, spec: (
-            {"authenticated": spec["token"] in known, "user": {"username": "ada"}}
+            {"authenticated": spec["token"] in known, "user": {"username": spec["token"]}}
             if kind == "TokenReview"
-            else {"allowed": True}
+            else {"allowed": spec["user"] == "good"}
         )
         with served(api, tmp_path, "-A", "--auth", "token") as server:
             tab.open(server.url)
@@ -322,9 +322,15 @@ def test_a_token(tab: Tab, tmp_path: Path) -> None:
             assert tab.js("document.activeElement.id") == "token"
             give(tab, "wrong")
             tab.until("document.querySelector('#lost').textContent.includes('does not know')")
+            give(tab, "weak")
+            tab.until("document.querySelector('#lost').textContent.includes('may not list')")
+            assert "Connection lost" not in tab.text("#lost")  # it has stopped, and asks again
+            assert tab.js("document.querySelector('#ask').checkVisibility()")
             give(tab, "good")
             tab.until(THERE)
             assert tab.text("#state") == "3 pods"
+            metrics = server.ask("/metrics", Authorization="Bearer good").text.splitlines()
+            assert "pod_lifecycle_fleet_readers 1.0" in metrics
             assert not tab.js("document.querySelector('#ask').checkVisibility()")
             assert (
                 tab.js("localStorage.length + sessionStorage.length + document.cookie.length") == 0

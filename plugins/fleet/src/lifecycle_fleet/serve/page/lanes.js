@@ -29,6 +29,8 @@ function paintGroups(fleet, all) {
   }
   arrange($("groups"), wanted);
   forget(lanes.groups, fleet.groups);
+  forget(lanes.limits, fleet.groups);
+  forget(lanes.spaces, new Set(fleet.sorted().map((group) => group.namespace)));
   const pods = shown.reduce((sum, group) => sum + group.picked.length, 0);
   put(
     $("pods").querySelector(".note"),

@@ -87,7 +87,7 @@ async function live() {
       if (seen.failures > 1) lose("the server has ended the stream");
     } catch (error) {
       seen.failures += 1;
-      if (error instanceof Refused && error.status === 401) return ask(error.message);
+      if (isAboutToken(error)) return ask(error.message);
       lose(reasonOf(error));
     }
     seen.coming = null;
@@ -95,6 +95,11 @@ async function live() {
     const pause = RETRY[Math.min(seen.failures, RETRY.length) - 1];
     await new Promise((done) => setTimeout(done, pause * (0.5 + Math.random() / 2)));
   }
+}
+
+/** Tell whether another token may help. Without a token, a 403 is that of an ingress. */
+function isAboutToken(error) {
+  return error instanceof Refused && (error.status === 401 || (error.status === 403 && seen.token));
 }
 
 function reasonOf(error) {
@@ -128,6 +133,7 @@ $("ask").addEventListener("submit", (event) => {
   seen.token = $("token").value.trim();
   $("token").value = "";
   show($("lost"), false);
+  show($("ask"), false); // a second token at the same time would be a second stream
   live();
 });
 
