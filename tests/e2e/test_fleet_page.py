@@ -41,6 +41,24 @@ def names(pod: Pod, token: str = "") -> dict[str, Any]:
 
 
 @contextmanager
+def reading(pods: list[Pod]) -> Iterator[None]:
+    """Hold a stream of each replica open. Each one must have ended as a whole at the end."""
+    connections = []
+    for pod in pods:
+        assert pod.status is not None
+        connection = http.client.HTTPConnection(str(pod.status.podIP), 8080, timeout=20)
+        connection.request("GET", "/events", headers={"Accept": "text/event-stream"})
+        connections.append((connection, connection.getresponse()))
+    try:
+        yield
+        for _, answer in connections:
+            assert answer.read().startswith(b"event: begin\n")  # or it raises IncompleteRead
+    finally:
+        for connection, _ in connections:
+            connection.close()
+
+
+@contextmanager
 def applied(space: Space, kubectl: Kubectl, *options: str) -> Iterator[list[Pod]]:
     """Apply the manifest unchanged, and give its pods; what belongs to no namespace is deleted."""
     words = (*PROFILE, "--namespace", space.name, "--image", space.image, *options)
@@ -77,7 +95,8 @@ def test_the_page_runs_with_exactly_the_rights_that_are_written(
                 assert f'lists_total{{kind="{kind}"}} 1.0'.encode() in metrics
             held = kubectl.status(replica.metadata.name or "")
             assert held["state"] == "ready"
-        assert_rolls(space, kubectl, found)
+        with reading(found):
+            assert_rolls(space, kubectl, found)
 
 
 @pytest.mark.timeout(600)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lifecycle_fleet.serve.streams import EVENTS
 
 from plugins.fleet.tests import pods
 from plugins.fleet.tests.api_server import ApiServer
@@ -114,7 +115,7 @@ def test_a_stream(server: Served) -> None:
 @pytest.mark.parametrize("path", PATHS)
 def test_head(server: Served, path: str) -> None:
     """The head of the answer to a GET, and nothing else."""
-    answer = server.ask(path, "HEAD")
+    answer = server.ask(path, "HEAD", Accept=f"{EVENTS}, */*")
 
     assert (answer.status, answer.body) == (200, b"")
     assert answer.headers["x-content-type-options"] == "nosniff"
@@ -251,14 +252,32 @@ def test_hostile_names(tmp_path: Path) -> None:
             assert server.ask("/metrics").status == 200
 
 
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [
+        ("text/event-stream", 200),
+        ("application/json, Text/Event-Stream;q=0.5", 200),
+        ("*/*", 406),
+        ("text/event-streams", 406),
+    ],
+)
+def test_a_stream_must_be_asked_for(server: Served, accept: str, status: int) -> None:
+    """Otherwise the drain could not know that it has no end."""
+    with server.reader(Accept=accept) as reader:
+        assert reader.answer.status == status
+        if status == 406:
+            assert reader.answer.read().endswith(b"Send the header Accept: text/event-stream.\n")
+
+
 def test_a_drain(tmp_path: Path) -> None:
     """Streams end soon and whole, also those whose reader does not read, and the exit is clean."""
     with ApiServer() as api:
         api.put("pods", pods.pod("a"))
-        with served(api, tmp_path) as server, server.reader() as reader, server.reader():
+        with served(api, tmp_path) as server, server.reader() as reader, server.reader() as other:
             reader.whole()
             seconds = server.app.stop()
-            assert reader.next() == ("", {})
+            for each in (reader, other):
+                each.answer.read()  # or it raises IncompleteRead
         assert seconds < 5
         report = server.app.events("drain report")[0]
         assert "cut" not in json.dumps(report)
@@ -286,7 +305,7 @@ def test_streams_have_a_limit(tmp_path: Path) -> None:
         readers = [server.reader() for _ in range(500)]
         for each in readers:
             each.whole()
-        answer = server.ask("/events")
+        answer = server.ask("/events", Accept=EVENTS)
         assert (answer.status, answer.headers["retry-after"]) == (503, "5")
         api.put("pods", pods.pod("b"))
         readers[499].until(lambda: "shop/b" in readers[499].pods)
@@ -295,7 +314,7 @@ def test_streams_have_a_limit(tmp_path: Path) -> None:
 
         def again() -> bool:
             try:
-                return server.ask("/events", "HEAD").status == 200
+                return server.ask("/events", "HEAD", Accept=EVENTS).status == 200
             except http.client.HTTPException:
                 return False
 

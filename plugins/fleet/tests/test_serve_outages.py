@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from lifecycle_fleet.serve.streams import EVENTS
 
 from plugins.fleet.tests import pods
 from plugins.fleet.tests.api_server import ApiServer
@@ -229,7 +230,8 @@ def test_tokens(api: ApiServer, tmp_path: Path) -> None:
             refused = server.ask(path)
             assert (refused.status, refused.headers["www-authenticate"]) == (401, "Bearer")
             assert server.ask(path, Authorization="Bearer wrong").status == 401
-            assert server.ask(path, "HEAD", Authorization="Bearer good").status == 200
+            good = {"Authorization": "Bearer good", "Accept": f"{EVENTS}, */*"}
+            assert server.ask(path, "HEAD", **good).status == 200
         api.stop()
         assert server.ask("/metrics", Authorization="Bearer good").status == 200
         away = server.ask("/metrics", Authorization="Bearer other")

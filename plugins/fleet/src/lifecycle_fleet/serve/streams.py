@@ -1,4 +1,9 @@
-"""`/events`: the live stream over HTTP, as server-sent events."""
+"""
+`/events`: the live stream over HTTP, as server-sent events.
+
+A reader must send `Accept: text/event-stream`. By this header, pod-lifecycle knows that the stream has
+no end, and ends it in a drain. Otherwise one reader could make each drain last until its deadline.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +30,7 @@ MOST: Final = 500
 """Streams at a time."""
 EVENTS: Final = "text/event-stream"
 FULL: Final = refused(503, "Too many readers. Try again", (b"retry-after", b"5"))
+UNNAMED: Final = refused(406, "This is a live stream. Send the header Accept: text/event-stream")
 CHECK: Final = 30.0
 """Seconds after which the right of a reader is checked again."""
 
@@ -46,6 +52,9 @@ class Streams:
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request with a stream, until its reader or its right to read is gone."""
         head = scope["method"] == "HEAD"
+        if not _accepts_events(scope):
+            await UNNAMED.send(send, head=head)
+            return
         if self._open >= MOST:
             await FULL.send(send, head=head)
             return
@@ -91,6 +100,12 @@ class Streams:
                         return
                     checked = clock()
                 yield each
+
+
+def _accepts_events(scope: Scope) -> bool:
+    values = [value.decode("latin-1") for name, value in scope["headers"] if name == b"accept"]
+    named = (each.partition(";")[0].strip().lower() for each in ",".join(values).split(","))
+    return EVENTS in named
 
 
 async def _gone(receive: Receive) -> None:
