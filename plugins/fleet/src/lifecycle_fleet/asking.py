@@ -11,7 +11,7 @@ from lifecycle_fleet.cluster.api import connected
 from lifecycle_fleet.cluster.in_pod import as_json, place_of, run_lifecycle
 from lifecycle_fleet.cluster.targets import one_pod, target_of
 from lifecycle_fleet.options import namespace_of
-from lifecycle_fleet.view.text import printable
+from lifecycle_fleet.view.text import printable_lines
 
 
 async def ask(
@@ -40,9 +40,9 @@ async def ask(
         ran = await run_lifecycle(api, place, [*words, *as_data], timeout)
     if not options.output:
         if ran.err:
-            print(printable(ran.err), file=sys.stderr)
+            print(printable_lines(ran.err), file=sys.stderr)
         if ran.out:
-            print(printable(ran.out))
+            print(printable_lines(ran.out))
         return ran.code
     found = as_json(ran, place, words[0], fields)
     if options.output == "json":

@@ -149,5 +149,9 @@ class Watch:
             return endpoints.put(new)
         return endpoints.remove(old) if old is not None else set()
 
-    def _event(self, _: Object | None, new: Object | None) -> set[Key]:
-        return self._listing.put_event(new) if new is not None else set()
+    def _event(self, old: Object | None, new: Object | None) -> set[Key]:
+        if new is not None:
+            return self._listing.put_event(new)
+        if old is not None:
+            self._listing.remove_event(old)
+        return set()

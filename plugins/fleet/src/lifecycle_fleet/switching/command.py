@@ -21,7 +21,7 @@ from lifecycle_fleet.cluster.targets import pods_of, target_of
 from lifecycle_fleet.errors import FleetError, InPodError
 from lifecycle_fleet.options import namespace_of
 from lifecycle_fleet.switching.guard import check
-from lifecycle_fleet.view.text import printable
+from lifecycle_fleet.view.text import printable_lines
 
 TIMEOUT: Final = 20.0
 """Seconds for a command that does not wait."""
@@ -86,7 +86,7 @@ async def _switch_one(api: Api, place: Place, options: argparse.Namespace, way: 
         words += ["--wait", "--timeout", f"{options.timeout:g}"]
         timeout = options.timeout + MARGIN
     ran = await run_lifecycle(api, place, words, timeout)
-    for line in printable(ran.out).splitlines():
+    for line in printable_lines(ran.out).splitlines():
         print(f"{place}: {line}", flush=True)
     if ran.code:
         raise failed(ran, place, way)

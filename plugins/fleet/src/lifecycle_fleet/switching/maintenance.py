@@ -29,7 +29,7 @@ from lifecycle_fleet.switching.command import MARGIN, TIMEOUT
 from lifecycle_fleet.switching.guard import check
 from lifecycle_fleet.switching.holding import say
 from lifecycle_fleet.switching.signals import Signals, noted
-from lifecycle_fleet.view.text import printable
+from lifecycle_fleet.view.text import printable_lines
 
 PERSON: Final = "operator"
 """The reason of an app service that a person has taken offline."""
@@ -126,7 +126,7 @@ async def _until_idle(
     ran = leaving.result()
     if isinstance(ran, FleetError):
         raise ran
-    for line in printable(ran.out).splitlines():
+    for line in printable_lines(ran.out).splitlines():
         say(f"{place}: {line}")
     if ran.code:
         raise failed(ran, place, "offline")
@@ -162,7 +162,7 @@ async def _online(api: Api, place: Place, pattern: str) -> str:
             return str(error)
         if ran.code:
             return str(failed(ran, place, "online"))
-        for line in printable(ran.out).splitlines():
+        for line in printable_lines(ran.out).splitlines():
             say(f"{place}: online again ({line})")
         return ""
     return problem

@@ -40,6 +40,8 @@ class Listing:
     def remove_pod(self, pod: Object) -> set[Key]:
         """Remove a pod. Returns the pods that are concerned."""
         self._pods.pop(key_of(pod), None)
+        if self.hooks is not None:
+            self.hooks.pop(str(pod["metadata"].get("uid", "")), None)
         return {key_of(pod)}
 
     def put_event(self, event: Object) -> set[Key]:
@@ -49,6 +51,14 @@ class Listing:
             before = self.hooks.get(about["uid"], 0.0)
             self.hooks[about["uid"]] = max(before, time_of_event(event))
         return {(str(about.get("namespace", "")), str(about.get("name", "")))}
+
+    def remove_event(self, event: Object) -> None:
+        """Forget an Event about a pod that is gone. What it says about a pod that is here stays."""
+        about = event.get("involvedObject") or {}
+        pod = self._pods.get((str(about.get("namespace", "")), str(about.get("name", ""))))
+        there = pod is not None and pod["metadata"].get("uid") == about.get("uid")
+        if self.hooks is not None and not there:
+            self.hooks.pop(str(about.get("uid", "")), None)
 
     def pod(self, key: Key) -> PodView | None:
         """Return a pod, or None if it is not there, or is not shown."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from typing import Final
 
+from lifecycle_fleet.view.told import printable
+
 MINUTE: Final = 60
 HOUR: Final = 3600
 DAY: Final = 86400
@@ -19,12 +21,9 @@ STEPS: Final = (
 """For a duration below the first number: the unit and its name, and the smaller unit and its name."""
 
 
-def printable(text: str) -> str:
+def printable_lines(text: str) -> str:
     """Return text of several lines without anything that does something to a terminal."""
-    return "\n".join(
-        "".join(each if each.isprintable() else "�" for each in line.expandtabs())
-        for line in text.splitlines()
-    )
+    return "\n".join(printable(line.expandtabs()) for line in text.splitlines())
 
 
 def width(text: str) -> int:
