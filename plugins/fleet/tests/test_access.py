@@ -126,6 +126,19 @@ def test_a_token_in_a_file_is_read_again_once_it_is_refused(api: ApiServer, tmp_
     asyncio.run(ask())
 
 
+@pytest.mark.parametrize("token_file", ["", "token"])
+def test_an_empty_value_is_as_a_missing_one(
+    api: ApiServer, tmp_path: Path, token_file: str
+) -> None:
+    """Programs that write a kubeconfig leave such values in it."""
+    (tmp_path / "token").write_text("letmein")
+    empty = {"client-certificate": "", "client-key-data": "", "tokenFile": token_file}
+    path = api.kubeconfig(tmp_path, token="" if token_file else "letmein", **empty)
+    change(path, "cluster", proxy_url="", tls_server_name="", certificate_authority_data="")
+
+    assert list_pods(path) == 0
+
+
 def test_a_user_that_acts_as_another_one(api: ApiServer, tmp_path: Path) -> None:
     """The server is told, so that nobody has more rights than wanted."""
     path = api.kubeconfig(tmp_path)

@@ -188,7 +188,7 @@ def _named(merged: Mapping[str, Any], kind: str, name: str) -> Entry:
     found = entries[name].get(one) or {}
     if not isinstance(found, dict):
         raise KubeconfigError(f"the {one} {name!r} is not a mapping")
-    return found
+    return {key: value for key, value in found.items() if value != ""}  # as if it were missing
 
 
 def _as_another(user: Entry) -> list[tuple[str, str]]:
